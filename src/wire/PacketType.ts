@@ -1,0 +1,25 @@
+/** The packet types of RFC 9000 §17, version-independent (the wire bits differ between v1 and v2). */
+export const PacketType = {
+  Initial: 0,
+  ZeroRtt: 1,
+  Handshake: 2,
+  OneRtt: 3,
+  Retry: 4,
+  VersionNegotiation: 5
+} as const
+export type PacketType = (typeof PacketType)[keyof typeof PacketType]
+
+/** Encryption levels of RFC 9001 §2.1; the same numbers as the packet types that carry them. */
+export const Level = { Initial: 0, ZeroRtt: 1, Handshake: 2, OneRtt: 3 } as const
+export type Level = (typeof Level)[keyof typeof Level]
+
+/** Packet-number spaces of RFC 9000 §12.3; 0-RTT and 1-RTT share the application space. */
+export const Space = { Initial: 0, Handshake: 1, Application: 2 } as const
+export type Space = (typeof Space)[keyof typeof Space]
+
+export const spaceOfLevel = (level: Level): Space =>
+  level === Level.Initial ? Space.Initial : level === Level.Handshake ? Space.Handshake : Space.Application
+
+/** Versions this endpoint speaks. RFC 9000 §15, RFC 9369 §3. */
+export const Version = { v1: 0x00000001, v2: 0x6b3343cf } as const
+export type Version = (typeof Version)[keyof typeof Version]
