@@ -1,0 +1,278 @@
+/**
+ * What we authenticate with: a certificate chain or a raw public key (RFC 7250), and the private key that belongs to it.
+ *
+ * The private key is `Redacted`: an identity can be logged, inspected and turned into JSON without giving it away.
+ *
+ * ```ts
+ * const identity = yield* Identity.fromPem({
+ *   cert: yield* fs.readFileString("server.crt"),
+ *   key: yield* fs.readFileString("server.key")
+ * })
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Base64 from "effect/encoding/Base64"
+import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
+import type { CertificateType } from "./capability/CertificateVerifier.ts"
+import { Entropy } from "./capability/Entropy.ts"
+import { certificateSpki, DerTag, derElement, readChildren, readElement } from "./internal/der.ts"
+import * as PeerId from "./PeerId.ts"
+
+/** The most certificates in one chain, and the most bytes in one certificate. */
+export const maxChainLength = 10
+export const maxCertificateBytes = 65_536
+
+/** Why no identity could be made. `message` says what to do about it. */
+export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {
+  kind: Schema.Literals([
+    "NoCertificate",
+    "NoPrivateKey",
+    "Malformed",
+    "EncryptedKey",
+    "UnsupportedKey",
+    "KeyMismatch",
+    "ChainTooLong",
+    "GenerationFailed"
+  ]),
+  message: Schema.String
+}) {}
+
+/** A credential: what is shown to the peer, and the key that proves it is ours. */
+export class Identity {
+  readonly certificateType: CertificateType
+  /** DER certificates, leaf first; for a raw public key the one DER SubjectPublicKeyInfo. */
+  readonly chain: ReadonlyArray<Uint8Array>
+  /** DER SubjectPublicKeyInfo of the key. */
+  readonly spki: Uint8Array
+  /** PKCS #8 DER. */
+  readonly privateKey: Redacted.Redacted<Uint8Array>
+
+  constructor(
+    certificateType: CertificateType,
+    chain: ReadonlyArray<Uint8Array>,
+    spki: Uint8Array,
+    privateKey: Redacted.Redacted<Uint8Array>
+  ) {
+    this.certificateType = certificateType
+    this.chain = chain
+    this.spki = spki
+    this.privateKey = privateKey
+  }
+
+  /** SHA-256 of the SubjectPublicKeyInfo as 64 hex digits: what others pin, and the PeerId of a raw key's holder. */
+  get peerId(): PeerId.PeerId {
+    return PeerId.fromSpki(this.spki)
+  }
+
+  toString(): string {
+    return `Identity(${this.certificateType}, sha256:${this.peerId})`
+  }
+
+  toJSON(): unknown {
+    return { _id: "Identity", certificateType: this.certificateType, peerId: this.peerId }
+  }
+
+  [Inspectable.NodeInspectSymbol](): string {
+    return this.toString()
+  }
+}
+
+/** An identity from PEM text: certificates leaf first, and an unencrypted private key. Both may be in one file. */
+export const fromPem: (pem: {
+  readonly cert: string
+  readonly key: string | Redacted.Redacted<string>
+}) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (pem) {
+  const suite = yield* CryptoSuite
+  const chain = yield* certificatesFromPem(pem.cert)
+  const pkcs8 = yield* privateKeyFromPem(typeof pem.key === "string" ? pem.key : Redacted.value(pem.key))
+  return yield* fromDer({ chain, privateKey: pkcs8 }).pipe(Effect.provideService(CryptoSuite, suite))
+})
+
+/** An identity from DER certificates, leaf first, and a PKCS #8 key. */
+export const fromDer: (der: {
+  readonly chain: ReadonlyArray<Uint8Array>
+  readonly privateKey: Uint8Array
+}) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (der) {
+  const { chain, privateKey } = der
+  if (chain.length === 0)
+    return yield* fail("NoCertificate", "a chain needs at least the certificate of the key")
+  if (chain.length > maxChainLength) {
+    return yield* fail("ChainTooLong", `${chain.length} certificates; peers accept at most ${maxChainLength}`)
+  }
+  const spkis: Array<Uint8Array> = []
+  for (const [i, certificate] of chain.entries()) {
+    const spki = certificate.length > maxCertificateBytes ? undefined : certificateSpki(certificate)
+    if (spki === undefined) {
+      return yield* fail(
+        "Malformed",
+        `certificate ${i + 1} of ${chain.length} is not a DER X.509 certificate`
+      )
+    }
+    spkis.push(spki)
+  }
+  const spki = yield* publicKeyOf(yield* CryptoSuite, privateKey)
+  if (!sameBytes(spki, spkis[0])) {
+    const match = spkis.findIndex((candidate) => sameBytes(candidate, spki))
+    return yield* fail(
+      "KeyMismatch",
+      match === -1
+        ? "the private key does not belong to the certificate"
+        : `the private key belongs to certificate ${match + 1}, which must come first`
+    )
+  }
+  return new Identity("x509", chain, spki, Redacted.make(privateKey, { label: "privateKey" }))
+})
+
+/** An identity that is nothing but a key. PKCS #8 DER; Ed25519 where PeerIds are wanted. RFC 7250 */
+export const rawKey: (
+  pkcs8: Uint8Array | Redacted.Redacted<Uint8Array>
+) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (pkcs8) {
+  const privateKey = Redacted.isRedacted(pkcs8) ? pkcs8 : Redacted.make(pkcs8, { label: "privateKey" })
+  const spki = yield* publicKeyOf(yield* CryptoSuite, Redacted.value(privateKey))
+  return new Identity("rawPublicKey", [spki], spki, privateKey)
+})
+
+/** A fresh Ed25519 raw key, the same one again under the same seeded entropy. */
+export const generateRawKey: Effect.Effect<Identity, IdentityError, CryptoSuite | Entropy> = Effect.gen(
+  function* () {
+    const suite = yield* CryptoSuite
+    const { randomBytes } = yield* Entropy
+    return yield* rawKey(suite.generateSigningKey("ed25519", randomBytes))
+  }
+)
+
+/** The certificates as PEM, leaf first; for a raw key its public key. */
+export const publicPem = (identity: Identity): string =>
+  identity.chain
+    .map((der) => toPem(identity.certificateType === "x509" ? "CERTIFICATE" : "PUBLIC KEY", der))
+    .join("")
+
+/** The private key as PEM: to be written to a file that only its owner can read. */
+export const privateKeyPem = (identity: Identity): Redacted.Redacted<string> =>
+  Redacted.make(toPem("PRIVATE KEY", Redacted.value(identity.privateKey)), { label: "privateKey" })
+
+/** Every certificate in PEM text, in its order. */
+export const certificatesFromPem: (text: string) => Effect.Effect<ReadonlyArray<Uint8Array>, IdentityError> =
+  Effect.fnUntraced(function* (text) {
+    const certificates: Array<Uint8Array> = []
+    for (const block of pemBlocks(text)) {
+      if (block.label !== "CERTIFICATE" && block.label !== "X509 CERTIFICATE") continue
+      const der = Base64.decode(block.body)
+      if (Result.isFailure(der) || certificateSpki(der.success) === undefined) {
+        return yield* fail("Malformed", `certificate ${certificates.length + 1} in the PEM text is damaged`)
+      }
+      certificates.push(der.success)
+    }
+    if (certificates.length === 0) {
+      return yield* fail("NoCertificate", "no -----BEGIN CERTIFICATE----- block in the PEM text")
+    }
+    return certificates
+  })
+
+const privateKeyFromPem = Effect.fnUntraced(function* (text: string) {
+  for (const block of pemBlocks(text)) {
+    if (!block.label.endsWith("PRIVATE KEY")) continue
+    if (block.label === "ENCRYPTED PRIVATE KEY" || block.encrypted) {
+      return yield* fail(
+        "EncryptedKey",
+        "the private key is encrypted; decrypt it first: openssl pkcs8 -topk8 -nocrypt -in key.pem -out plain.pem"
+      )
+    }
+    const der = Base64.decode(block.body)
+    const pkcs8 = Result.isFailure(der) ? undefined : toPkcs8(block.label, der.success)
+    if (pkcs8 === undefined)
+      return yield* fail("Malformed", `the ${block.label} block in the PEM text is damaged`)
+    return pkcs8
+  }
+  return yield* fail("NoPrivateKey", "no -----BEGIN PRIVATE KEY----- block in the PEM text")
+})
+
+const publicKeyOf = (
+  suite: CryptoSuiteShape,
+  pkcs8: Uint8Array
+): Effect.Effect<Uint8Array, IdentityError> => {
+  const key = suite.signingKey(pkcs8)
+  return key === undefined
+    ? fail("UnsupportedKey", "the private key is none of Ed25519, P-256, P-384 or RSA in PKCS #8")
+    : Effect.succeed(key.spki)
+}
+
+const fail = (kind: IdentityError["kind"], message: string): Effect.Effect<never, IdentityError> =>
+  Effect.fail(new IdentityError({ kind, message }))
+
+interface PemBlock {
+  readonly label: string
+  readonly body: string
+  readonly encrypted: boolean
+}
+
+/** RFC 7468; headers as in RFC 1421 are only looked at for encryption. */
+function* pemBlocks(text: string): Iterable<PemBlock> {
+  const begin = /-----BEGIN ([A-Z0-9 ]{1,64})-----/g
+  for (let found = begin.exec(text); found !== null; found = begin.exec(text)) {
+    const end = text.indexOf(`-----END ${found[1]}-----`, begin.lastIndex)
+    if (end === -1) return
+    const lines = text.slice(begin.lastIndex, end).split(/\r\n|\r|\n/)
+    begin.lastIndex = end
+    yield {
+      label: found[1],
+      body: lines
+        .filter((line) => !line.includes(":"))
+        .join("")
+        .replace(/\s/g, ""),
+      encrypted: lines.some((line) => /^Proc-Type:.*ENCRYPTED/.test(line))
+    }
+  }
+}
+
+const rsaEncryption = Uint8Array.of(
+  0x06,
+  0x09,
+  0x2a,
+  0x86,
+  0x48,
+  0x86,
+  0xf7,
+  0x0d,
+  0x01,
+  0x01,
+  0x01,
+  0x05,
+  0x00
+)
+const idEcPublicKey = Uint8Array.of(0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01)
+
+/** Older tools write the bare key of PKCS #1 or SEC 1; PKCS #8 puts its algorithm in front. RFC 5208 §5 */
+const toPkcs8 = (label: string, der: Uint8Array): Uint8Array | undefined => {
+  const outer = readElement(der, 0)
+  if (outer === undefined || outer.tag !== DerTag.sequence || outer.end !== der.length) return undefined
+  if (label === "PRIVATE KEY") return der
+  let algorithm: Uint8Array
+  if (label === "RSA PRIVATE KEY") algorithm = derElement(DerTag.sequence, rsaEncryption)
+  else if (label === "EC PRIVATE KEY") {
+    // RFC 5915 §3: the curve is in the parameters, [0]
+    const parameters = readChildren(der, outer)?.find((child) => child.tag === 0xa0)
+    if (parameters === undefined) return undefined
+    algorithm = derElement(
+      DerTag.sequence,
+      idEcPublicKey,
+      der.subarray(parameters.contentStart, parameters.end)
+    )
+  } else return undefined
+  return derElement(
+    DerTag.sequence,
+    derElement(DerTag.integer, Uint8Array.of(0)),
+    algorithm,
+    derElement(DerTag.octetString, der)
+  )
+}
+
+const toPem = (label: string, der: Uint8Array): string =>
+  `-----BEGIN ${label}-----\n${Base64.encode(der).replace(/(.{64})(?=.)/g, "$1\n")}\n-----END ${label}-----\n`
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i])
