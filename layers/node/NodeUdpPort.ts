@@ -1,0 +1,229 @@
+/**
+ * `UdpPort` on `node:dgram`.
+ *
+ * A datagram costs about 4 µs each way, nine tenths of it in the kernel. What is left to save is saved: addresses are literals
+ * and skip the resolver, one callback serves every send, and bytes are copied once into a slab, because a datagram
+ * the kernel does not take at once stays referenced until it does.
+ */
+import * as dgram from "node:dgram"
+import { isIP } from "node:net"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import {
+  type EcnCodepoint,
+  type ReceivedDatagram,
+  type UdpBindOptions,
+  UdpBindError,
+  type UdpCapabilities,
+  UdpPort,
+  type UdpPortShape,
+  type UdpSocket
+} from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
+import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
+import { UdpStatistics } from "../udp/UdpStatistics.ts"
+
+const defaultKernelBufferBytes = 4 * 1024 * 1024
+const slabBytes = 256 * 1024
+/** Datagrams the kernel would not take yet; beyond these, sending is dropping. */
+const maxQueuedSends = 1024
+/** 65,535 less the UDP header, and in IPv4 the IP header. */
+const maxPayload = { 4: 65_507, 6: 65_527 } as const
+
+class NodeUdpSocket implements UdpSocket {
+  readonly localAddress: SocketAddress
+  readonly capabilities: UdpCapabilities
+  readonly counters = new UdpStatistics()
+  congested = false
+  private readonly socket: dgram.Socket
+  private readonly queue: ReceiveQueue
+  private readonly remotes = new RemoteAddresses()
+  /** What `to` says of every datagram: known without asking the system unless bound to a wildcard. */
+  private readonly boundTo: SocketAddress | undefined
+  private slab = Buffer.allocUnsafeSlow(slabBytes)
+  private slabUsed = 0
+  /** Sends whose callback has not been called: taken by the kernel in this turn, or still queued. */
+  private unconfirmed = 0
+  private closed = false
+
+  constructor(socket: dgram.Socket, options: UdpBindOptions) {
+    const { address, port, family } = socket.address()
+    this.localAddress = { host: address, port, family: family === "IPv6" ? 6 : 4 }
+    this.boundTo = address === "0.0.0.0" || address === "::" ? undefined : this.localAddress
+    this.capabilities = {
+      ecn: false,
+      dontFragment: false,
+      maxDatagramSize: maxPayload[this.localAddress.family]
+    }
+    this.socket = socket
+    this.queue = new ReceiveQueue(options.receiveQueueLength ?? defaultReceiveQueueLength)
+    socket.on("message", this.onMessage)
+    socket.on("error", this.onSocketError)
+  }
+
+  onReadable(wake: () => void): void {
+    this.queue.onReadable(wake)
+  }
+
+  drain(max: number, handle: (datagram: ReceivedDatagram) => void): number {
+    return this.queue.drain(max, handle)
+  }
+
+  send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, _ecn: EcnCodepoint): void {
+    const length = end - start
+    if (length > this.capabilities.maxDatagramSize) {
+      this.counters.sendTooLarge++
+      return
+    }
+    // Sends of this turn are unconfirmed too, so the system is asked only when there are suspiciously many.
+    if (
+      this.closed ||
+      (this.unconfirmed >= maxQueuedSends && this.socket.getSendQueueCount() >= maxQueuedSends)
+    ) {
+      this.counters.sendDropped++
+      return
+    }
+    if (to.port < 1 || to.port > 65_535 || (to.family === 6 && this.localAddress.family === 4)) {
+      this.counters.sendErrors++
+      this.counters.lastError = `no such destination for this socket: ${to.host} port ${to.port}`
+      return
+    }
+    const offset = this.reserve(length)
+    Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
+    const host = to.family === 4 && this.localAddress.family === 6 ? `::ffff:${to.host}` : to.host
+    this.unconfirmed++
+    this.socket.send(this.slab, offset, length, to.port, host, this.onSent)
+  }
+
+  flush(): void {
+    if (this.unconfirmed > 0 && !this.closed) this.congested = this.socket.getSendQueueCount() > 0
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.congested = false
+    this.queue.close()
+    this.socket.close()
+  }
+
+  private reserve(length: number): number {
+    if (this.unconfirmed === 0) this.slabUsed = 0
+    if (this.slabUsed + length > this.slab.length) {
+      // The kernel may still refer to the full slab; it is left to the garbage collector then.
+      if (this.socket.getSendQueueCount() > 0) this.slab = Buffer.allocUnsafeSlow(slabBytes)
+      this.slabUsed = 0
+    }
+    const offset = this.slabUsed
+    this.slabUsed += length
+    return offset
+  }
+
+  private readonly onSent = (error: NodeJS.ErrnoException | null): void => {
+    this.unconfirmed--
+    if (error === null) this.counters.sent++
+    else this.countSendError(error)
+    if (this.congested && !this.closed && this.socket.getSendQueueCount() === 0) {
+      this.congested = false
+      this.queue.wake()
+    }
+  }
+
+  private countSendError(error: NodeJS.ErrnoException): void {
+    if (error.code === "EMSGSIZE") this.counters.sendTooLarge++
+    else this.counters.sendErrors++
+    this.counters.lastError = error.message
+  }
+
+  private readonly onMessage = (message: Buffer, remote: dgram.RemoteInfo): void => {
+    // Nobody can answer port 0, and node:dgram throws when asked to. RFC 768
+    if (this.closed || remote.port === 0) return
+    // A Buffer's `slice` is a view where a Uint8Array's is a copy: the core must never meet one.
+    const bytes = new Uint8Array(message.buffer as ArrayBuffer, message.byteOffset, message.length)
+    if (this.queue.push(bytes, this.remotes.intern(remote.address, remote.port), this.boundTo, 0)) {
+      this.counters.received++
+    } else {
+      this.counters.receiveDropped++
+    }
+  }
+
+  /** ICMP and the like: the network's opinion about one destination, while the socket itself stays good. */
+  private readonly onSocketError = (error: Error): void => {
+    this.counters.socketErrors++
+    this.counters.lastError = error.message
+  }
+}
+
+/** Destinations are literals already; answering at once keeps the resolver and its tick out of every send. */
+const literalLookup: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
+  callback(null, host, host.includes(":") ? 6 : 4)
+
+const reasons: Record<string, UdpBindError["reason"] | undefined> = {
+  EADDRINUSE: "AddressInUse",
+  EADDRNOTAVAIL: "AddressNotAvailable",
+  EACCES: "PermissionDenied",
+  EPERM: "PermissionDenied",
+  EINVAL: "InvalidAddress"
+}
+
+const advice: Record<UdpBindError["reason"], string> = {
+  AddressInUse: "another socket has this port; choose another one, or 0 for any that is free",
+  AddressNotAvailable: "no interface of this machine has this address",
+  PermissionDenied: "ports below 1024 need privileges on most systems",
+  InvalidAddress: "the host must be an IPv4 or IPv6 address literal and the port between 0 and 65535",
+  Unknown: "the system refused"
+}
+
+const bindError = (
+  host: string,
+  port: number,
+  reason: UdpBindError["reason"],
+  detail: string
+): UdpBindError =>
+  new UdpBindError({
+    reason,
+    host,
+    port,
+    message: `Cannot bind a UDP socket to ${host} port ${port}: ${advice[reason]} (${detail})`
+  })
+
+const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindError> =>
+  Effect.callback((resume) => {
+    const host = options.host ?? "0.0.0.0"
+    const port = options.port ?? 0
+    const family = isIP(host)
+    if (family === 0 || !Number.isInteger(port) || port < 0 || port > 65_535) {
+      return resume(Effect.fail(bindError(host, port, "InvalidAddress", "nothing was asked of the system")))
+    }
+    const socket = dgram.createSocket({
+      type: family === 6 ? "udp6" : "udp4",
+      ipv6Only: options.ipv6Only ?? false,
+      reusePort: options.reusePort ?? false,
+      lookup: literalLookup
+    })
+    const refused = (error: NodeJS.ErrnoException): void => {
+      socket.close()
+      const reason = reasons[error.code ?? ""] ?? "Unknown"
+      resume(Effect.fail(bindError(host, port, reason, error.message)))
+    }
+    socket.once("error", refused)
+    socket.bind({ address: host, port, exclusive: true }, () => {
+      socket.off("error", refused)
+      // Linux grants what it allows without complaint; where the system does complain, its default will do.
+      try {
+        socket.setRecvBufferSize(options.receiveBufferBytes ?? defaultKernelBufferBytes)
+        socket.setSendBufferSize(options.sendBufferBytes ?? defaultKernelBufferBytes)
+      } catch {}
+      resume(Effect.succeed(new NodeUdpSocket(socket, options)))
+    })
+  })
+
+const bind = (options: UdpBindOptions = {}): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope> =>
+  // Binding a literal settles within a tick, so it is not worth interrupting: the socket always reaches its finalizer.
+  Effect.acquireRelease(open(options), (socket) => Effect.sync(() => socket.close()))
+
+export const nodeUdpPort: UdpPortShape = { bind }
+
+export const layer: Layer.Layer<UdpPort> = Layer.succeed(UdpPort, nodeUdpPort)

@@ -1,0 +1,53 @@
+/** Gives the same remote the same `SocketAddress` object, so that comparing addresses is comparing references. */
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+
+/** Addresses per generation: between this many and twice as many distinct remotes are remembered. */
+const generationSize = 1024
+
+type Generation = Map<string, Map<number, SocketAddress>>
+
+/**
+ * Two generations bound the memory under a flood of forged sources: when the young one is full it becomes the old one
+ * and the old one is forgotten, while a remote that is still heard from moves to the young one.
+ */
+export class RemoteAddresses {
+  private young: Generation = new Map()
+  private old: Generation = new Map()
+  private size = 0
+  private lastHost = ""
+  private lastPort = 0
+  private last: SocketAddress = { host: "", port: 0, family: 4 }
+
+  /** `host` as the system writes it; an IPv4-mapped IPv6 address comes out as the IPv4 address it stands for. */
+  intern(host: string, port: number): SocketAddress {
+    if (this.lastPort === port && this.lastHost === host) return this.last
+    this.lastHost = host
+    this.lastPort = port
+    this.last = this.young.get(host)?.get(port) ?? this.remember(host, port)
+    return this.last
+  }
+
+  private remember(host: string, port: number): SocketAddress {
+    if (this.size === generationSize) {
+      this.old = this.young
+      this.young = new Map()
+      this.size = 0
+    }
+    const address = this.old.get(host)?.get(port) ?? addressOf(host, port)
+    const ports = this.young.get(host)
+    if (ports === undefined) this.young.set(host, new Map([[port, address]]))
+    else ports.set(port, address)
+    this.size++
+    return address
+  }
+}
+
+const mappedPrefix = "::ffff:"
+
+const addressOf = (host: string, port: number): SocketAddress => {
+  if (!host.includes(":")) return { host, port, family: 4 }
+  if (host.startsWith(mappedPrefix) && host.includes(".")) {
+    return { host: host.slice(mappedPrefix.length), port, family: 4 }
+  }
+  return { host, port, family: 6 }
+}
