@@ -1,0 +1,208 @@
+/**
+ * Trust in X.509 certificates on Node: system roots, given authorities, pinned certificates, pinned keys.
+ *
+ * Every one of them also checks, on the peer's own certificate, its dates (by Effect's `Clock`), key usage, extended key
+ * usage for the peer's role, key strength, and the host name or IP address where there is one. Pinning replaces the chain
+ * of authorities, nothing else. Revocation is not checked. RFC 5280 §6, RFC 9525
+ *
+ * Verdicts are synchronous. Combine verifiers with `Trust.anyOf` and `Trust.allOf`.
+ */
+import { createHash } from "node:crypto"
+import { getCACertificates, rootCertificates } from "node:tls"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import {
+  CertificateAlert,
+  CertificateVerifier,
+  type CertificateVerifierShape,
+  type VerifyRequest
+} from "../../src/capability/CertificateVerifier.ts"
+import {
+  certificatesFromPem,
+  IdentityError,
+  maxCertificateBytes,
+  maxChainLength
+} from "../../src/Identity.ts"
+import { judgePath } from "./certificates/certificatePath.ts"
+import { ParsedCertificate } from "./certificates/ParsedCertificate.ts"
+import { judgeLeaf, objection, type Objection } from "./certificates/peerCertificate.ts"
+import { TrustAnchors } from "./certificates/TrustAnchors.ts"
+
+/** One certificate as DER bytes, or any number of them as PEM text. */
+export type CertificateInput = string | Uint8Array
+
+/**
+ * Trusts what the machine trusts: the system's store together with `NODE_EXTRA_CA_CERTS`, or the roots Node brings along
+ * where the system has none.
+ */
+export const systemAuthorities: Effect.Effect<CertificateVerifierShape> = Effect.suspend(() => {
+  systemAnchors ??= loadSystemAnchors()
+  const verifier = verifierOf(trustsPathTo(systemAnchors))
+  return systemAnchors.size > 0
+    ? Effect.succeed(verifier)
+    : Effect.as(
+        Effect.logWarning("no system root certificates were found: no peer will be accepted"),
+        verifier
+      )
+})
+
+/** Trusts certificates issued, at whatever remove, by these authorities; and each of them, shown as a peer's own. */
+export const authorities = (
+  certificates: ReadonlyArray<CertificateInput>
+): Effect.Effect<CertificateVerifierShape, IdentityError> =>
+  Effect.map(anchorsFrom(certificates), (anchors) => verifierOf(trustsPathTo(anchors)))
+
+/** Trusts exactly these certificates, self-signed or not. For development certificates, and for small closed circles. */
+export const pinnedCertificates = (
+  certificates: ReadonlyArray<CertificateInput>
+): Effect.Effect<CertificateVerifierShape, IdentityError> =>
+  Effect.map(anchorsFrom(certificates), (pinned) =>
+    verifierOf(([leaf]) =>
+      pinned.has(leaf)
+        ? undefined
+        : objection(CertificateAlert.certificateUnknown, `${leaf.label} is not one of those pinned`)
+    )
+  )
+
+/**
+ * Trusts certificates with these public keys, whoever issued them; a renewed certificate with the same key stays trusted.
+ * A key is a DER SubjectPublicKeyInfo, or the SHA-256 of one as 64 hex digits (`Identity.peerId`).
+ */
+export const pinnedKeys = (
+  keys: ReadonlyArray<string | Uint8Array>
+): Effect.Effect<CertificateVerifierShape, IdentityError> =>
+  Effect.map(Effect.forEach(keys, pinFrom), (pins) => {
+    const pinned = new Set(pins)
+    return verifierOf(([leaf]) => {
+      const pin = sha256(leaf.spki)
+      return pinned.has(pin)
+        ? undefined
+        : objection(
+            CertificateAlert.certificateUnknown,
+            `the key of ${leaf.label}, sha256:${pin}, is not one of those pinned`
+          )
+    })
+  })
+
+/** {@link systemAuthorities} */
+export const layer: Layer.Layer<CertificateVerifier> = Layer.effect(CertificateVerifier, systemAuthorities)
+
+/** {@link authorities} */
+export const layerAuthorities = (
+  certificates: ReadonlyArray<CertificateInput>
+): Layer.Layer<CertificateVerifier, IdentityError> =>
+  Layer.effect(CertificateVerifier, authorities(certificates))
+
+/** {@link pinnedCertificates} */
+export const layerPinnedCertificates = (
+  certificates: ReadonlyArray<CertificateInput>
+): Layer.Layer<CertificateVerifier, IdentityError> =>
+  Layer.effect(CertificateVerifier, pinnedCertificates(certificates))
+
+/** {@link pinnedKeys} */
+export const layerPinnedKeys = (
+  keys: ReadonlyArray<string | Uint8Array>
+): Layer.Layer<CertificateVerifier, IdentityError> => Layer.effect(CertificateVerifier, pinnedKeys(keys))
+
+/** Whether a chain, leaf first, is to be trusted; the leaf itself has passed already. */
+type Trusts = (
+  chain: ReadonlyArray<ParsedCertificate>,
+  request: VerifyRequest,
+  nowMillis: number
+) => Objection
+
+const verifierOf = (trusts: Trusts): CertificateVerifierShape => ({
+  certificateTypes: ["x509"],
+  verify: (request) =>
+    Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
+      const verdict = judge(request, trusts, nowMillis)
+      return verdict === undefined ? Effect.void : Effect.fail(verdict)
+    })
+})
+
+const trustsPathTo =
+  (anchors: TrustAnchors): Trusts =>
+  (chain, { role }, nowMillis) =>
+    judgePath(chain, anchors, role, nowMillis)
+
+const judge = ({ peer, role, serverName }: VerifyRequest, trusts: Trusts, nowMillis: number): Objection => {
+  if (peer._tag !== "x509") {
+    return objection(
+      CertificateAlert.unsupportedCertificate,
+      "the peer showed a raw public key where only X.509 certificates are accepted"
+    )
+  }
+  const malformed = (reason: string) => objection(CertificateAlert.badCertificate, reason)
+  if (peer.chain.length === 0) return malformed("the peer showed no certificate")
+  if (peer.chain.length > maxChainLength) {
+    return malformed(
+      `the peer showed ${peer.chain.length} certificates; at most ${maxChainLength} are looked at`
+    )
+  }
+  const chain: Array<ParsedCertificate> = []
+  for (const [i, der] of peer.chain.entries()) {
+    const nth = `certificate ${i + 1} of ${peer.chain.length} from the peer`
+    if (der.length > maxCertificateBytes) {
+      return malformed(`${nth} has ${der.length} bytes; at most ${maxCertificateBytes} are looked at`)
+    }
+    const certificate = ParsedCertificate.parse(der)
+    if (certificate === undefined) return malformed(`${nth} is not a well-formed X.509 certificate`)
+    chain.push(certificate)
+  }
+  try {
+    return (
+      judgeLeaf(chain[0], role, serverName, nowMillis) ?? trusts(chain, { peer, role, serverName }, nowMillis)
+    )
+  } catch (cause) {
+    // OpenSSL throws on keys and parameters it parsed only lazily; whatever a peer sends must end in a verdict
+    return malformed(
+      `the peer's certificate cannot be processed: ${cause instanceof Error ? cause.message : String(cause)}`
+    )
+  }
+}
+
+let systemAnchors: TrustAnchors | undefined
+
+const loadSystemAnchors = (): TrustAnchors => {
+  const anchors = new TrustAnchors()
+  let system = getCACertificates("system")
+  if (system.length === 0) system = [...rootCertificates]
+  for (const pem of [...system, ...getCACertificates("extra")]) {
+    anchors.add(Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"))
+  }
+  return anchors
+}
+
+const anchorsFrom = Effect.fnUntraced(function* (inputs: ReadonlyArray<CertificateInput>) {
+  const anchors = new TrustAnchors()
+  for (const input of inputs) {
+    for (const der of typeof input === "string" ? yield* certificatesFromPem(input) : [input]) {
+      if (!anchors.add(der)) {
+        return yield* new IdentityError({
+          kind: "Malformed",
+          message: "a certificate to be trusted is not a well-formed X.509 certificate"
+        })
+      }
+    }
+  }
+  return anchors
+})
+
+const pinFrom = (key: string | Uint8Array): Effect.Effect<string, IdentityError> => {
+  if (typeof key !== "string") return Effect.succeed(sha256(key))
+  const pin = key
+    .replace(/^sha256:/i, "")
+    .replaceAll(":", "")
+    .toLowerCase()
+  return /^[0-9a-f]{64}$/.test(pin)
+    ? Effect.succeed(pin)
+    : Effect.fail(
+        new IdentityError({
+          kind: "Malformed",
+          message: `a pinned key is 64 hex digits of SHA-256, not "${key}"`
+        })
+      )
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

@@ -1,0 +1,95 @@
+/**
+ * Identities made on the spot, for development and for tests: a self-signed certificate that peers pin.
+ *
+ * ```ts
+ * const identity = yield* NodeIdentity.developmentCertificate()
+ * const trust = NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
+ * ```
+ *
+ * Identities from files are `Identity.fromPem`; raw keys are `Identity.generateRawKey` and `Identity.rawKey`.
+ */
+import { generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto"
+import { isIP } from "node:net"
+import { domainToASCII } from "node:url"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { Identity, IdentityError } from "../../src/Identity.ts"
+import {
+  basicConstraints,
+  extendedKeyUsage,
+  ExtendedKeyUsage,
+  issueCertificate,
+  keyUsage,
+  spkiOf,
+  subjectAltName
+} from "./certificates/issueCertificate.ts"
+
+export interface DevelopmentCertificateOptions {
+  /** Host names (wildcards allowed) and IP literals to be named. Default `localhost`, `127.0.0.1`, `::1`. */
+  readonly hosts?: ReadonlyArray<string>
+  /** How long it is valid, 1–825. Default 14: browsers accept no longer-lived certificate by its hash. */
+  readonly days?: number
+  /** Default `p256`, which every TLS stack and browser takes. */
+  readonly keyType?: "ed25519" | "p256"
+}
+
+const dayMillis = 86_400_000
+/** Clocks disagree: it is valid a little before it was made. */
+const backdatedMillis = 3_600_000
+
+/** A fresh key and a certificate signed with it, for a server or a client. It is trusted by nobody who does not pin it. */
+export const developmentCertificate: (
+  options?: DevelopmentCertificateOptions
+) => Effect.Effect<Identity, IdentityError> = Effect.fnUntraced(function* (options = {}) {
+  const hosts = options.hosts ?? ["localhost", "127.0.0.1", "::1"]
+  const days = options.days ?? 14
+  if (hosts.length === 0) return yield* failure("hosts: at least one host name or IP address is needed")
+  for (const host of hosts) {
+    if (isIP(host) === 0 && domainToASCII(host.replace(/^\*\./, "")) === "") {
+      return yield* failure(`hosts: "${host}" is neither a host name nor an IP address`)
+    }
+  }
+  if (!(days >= 1 && days <= 825)) return yield* failure(`days: ${days} is not within 1–825`)
+  const notBefore = (yield* Clock.currentTimeMillis) - backdatedMillis
+  return yield* Effect.try({
+    try: () => {
+      const key = generateKey(options.keyType ?? "p256")
+      const serialNumber = new Uint8Array(randomBytes(16))
+      serialNumber[0] = (serialNumber[0] & 0x7f) | 0x40 // positive, and 16 bytes long
+      const certificate = issueCertificate({
+        subject: hosts[0],
+        issuer: hosts[0],
+        serialNumber,
+        notBefore: new Date(notBefore),
+        notAfter: new Date(notBefore + days * dayMillis),
+        key,
+        issuerKey: key,
+        extensions: [
+          basicConstraints(false),
+          keyUsage(0x80 /* digitalSignature */),
+          extendedKeyUsage(ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth),
+          subjectAltName(hosts.map((host) => (isIP(host) === 0 ? toAsciiHost(host) : host)))
+        ]
+      })
+      const pkcs8 = new Uint8Array(key.export({ type: "pkcs8", format: "der" }))
+      return new Identity("x509", [certificate], spkiOf(key), Redacted.make(pkcs8, { label: "privateKey" }))
+    },
+    catch: (cause) =>
+      new IdentityError({
+        kind: "GenerationFailed",
+        message: `no certificate could be made: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+})
+
+const toAsciiHost = (host: string): string =>
+  host.startsWith("*.") ? `*.${domainToASCII(host.slice(2))}` : domainToASCII(host)
+
+const generateKey = (keyType: "ed25519" | "p256"): KeyObject =>
+  keyType === "ed25519"
+    ? generateKeyPairSync("ed25519").privateKey
+    : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
+
+const failure = (message: string): Effect.Effect<never, IdentityError> =>
+  Effect.fail(new IdentityError({ kind: "GenerationFailed", message }))
