@@ -53,6 +53,7 @@ export class ParsedCertificate {
   readonly keyUsage: number | undefined
   /** OIDs as hex of their content; undefined when the extension is absent. */
   readonly extendedKeyUsage: ReadonlyArray<string> | undefined
+  private cachedLabel: string | undefined
 
   private constructor(
     der: Uint8Array,
@@ -115,6 +116,10 @@ export class ParsedCertificate {
 
   /** How this certificate is spoken of to people; what the peer chose to write in it is cut short and cleaned. */
   get label(): string {
+    return (this.cachedLabel ??= this.makeLabel())
+  }
+
+  private makeLabel(): string {
     const names = this.x509.subjectAltName?.split(", ").map((name) => name.replace(/^(DNS|IP Address):/, ""))
     const name = names ? names.slice(0, 3).join(", ") : (this.x509.subject ?? "").replaceAll("\n", ", ")
     const printable = name.replace(/[^\x20-\x7e]/g, "?")

@@ -28,6 +28,7 @@ export class TrustAnchors {
 
   /** Anchors that may have issued this certificate; that they have is for its signature to show. */
   issuersOf(certificate: ParsedCertificate): ReadonlyArray<ParsedCertificate> {
-    return this.bySubject.get(certificate.x509.issuer ?? "") ?? []
+    const { issuer } = certificate.x509
+    return issuer ? (this.bySubject.get(issuer) ?? []) : []
   }
 }

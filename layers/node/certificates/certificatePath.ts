@@ -66,12 +66,12 @@ class PathSearch {
     }
     let hasIssuer = false
     for (const anchor of this.anchors.issuersOf(certificate)) {
-      if (!certificate.x509.checkIssued(anchor.x509)) continue
       hasIssuer = true
-      if (this.vouches(anchor, certificate)) return true
+      if (this.vouches(anchor, certificate) && this.areNamesAllowed(anchor)) return true
     }
+    const issuerName = certificate.x509.issuer
     for (const issuer of this.chain) {
-      if (this.isInPath(issuer) || !certificate.x509.checkIssued(issuer.x509)) continue
+      if (!issuerName || issuer.x509.subject !== issuerName || this.isInPath(issuer)) continue
       hasIssuer = true
       if (this.vouches(issuer, certificate) && this.climb(issuer)) return true
     }
@@ -80,12 +80,17 @@ class PathSearch {
     return false
   }
 
-  /** Whether `issuer` is an authority that has signed `certificate` and may vouch for all that is below it. */
+  /** Whether `issuer` is an authority fit for where it stands, and has signed `certificate`. */
   private vouches(issuer: ParsedCertificate, certificate: ParsedCertificate): boolean {
     // self-issued certificates do not count, unless they are the last: RFC 5280 §4.2.1.9
     const intermediates = this.path.slice(1).filter((below) => !isSelfIssued(below)).length
     const unfit = judgeAuthority(issuer, this.role, intermediates, this.nowMillis)
     if (unfit !== undefined) return this.refuse(unfit)
+    // names by the rules of RFC 5280 §7.1, key identifiers, key usage
+    if (!certificate.x509.checkIssued(issuer.x509)) {
+      this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
+      return false
+    }
     if (this.signaturesLeft-- <= 0) {
       this.note(CertificateAlert.unknownCa, "too many certificates to find out who has issued which")
       return false
@@ -97,13 +102,24 @@ class PathSearch {
       )
       return false
     }
+    return true
+  }
+
+  /**
+   * Whether all authorities, up to `anchor`, may vouch for the names below them. Comparing names is the only costly part
+   * of judging a path, so strangers, whose path leads to no anchor, never get this far.
+   */
+  private areNamesAllowed(anchor: ParsedCertificate): boolean {
+    const authorities = [...this.path.slice(1), anchor]
     for (const [i, below] of this.path.entries()) {
       // a self-issued intermediate is exempt, the leaf is not: RFC 5280 §6.1.3 (b)
       if (i > 0 && isSelfIssued(below)) continue
-      const violation = nameViolation(issuer, below)
-      if (violation !== undefined) {
-        this.note(CertificateAlert.badCertificate, `${below.label} is not allowed: ${violation}`)
-        return false
+      for (const authority of authorities.slice(i)) {
+        const violation = nameViolation(authority, below)
+        if (violation !== undefined) {
+          this.note(CertificateAlert.badCertificate, `${below.label} is not allowed: ${violation}`)
+          return false
+        }
       }
     }
     return true

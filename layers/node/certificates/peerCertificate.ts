@@ -140,7 +140,7 @@ const namesHost = (leaf: ParsedCertificate, serverName: string): boolean => {
   const address = serverName.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "")
   if (isIP(address) !== 0) return leaf.x509.checkIP(address) !== undefined
   const host = domainToASCII(serverName.replace(/\.$/, ""))
-  if (host === "" || host.length > 253 || host.startsWith(".")) return false
+  if (host.length > 253 || !/^[\w-]+(\.[\w-]+)*$/.test(host)) return false
   return (
     leaf.x509.checkHost(host, {
       subject: "never", // no fallback to the common name: RFC 9525 §2
