@@ -1,0 +1,94 @@
+import { Space } from "../wire/PacketType.ts"
+import type { RttEstimator } from "./RttEstimator.ts"
+import type { SentPackets } from "./SentPackets.ts"
+
+/** A connection that backs off 2^20-fold waits for days; the idle timeout ended it long before. */
+const maxBackoffExponent = 20
+
+/**
+ * When the single loss-detection timer of a path fires, and for which space. RFC 9002 §6.2, A.8.
+ * `deadlineMicros` can be in the past: the timer then fires at once.
+ */
+export class LossTimer {
+  ptoCount = 0
+  maxAckDelayMicros = 0
+  handshakeConfirmed = false
+  hasHandshakeKeys = false
+  /** RFC 9002 A.8: a server takes its client to have validated it; a client waits for a Handshake ACK. */
+  peerValidatedAddress: boolean
+  /** A server that may send nothing arms no PTO. RFC 9002 §6.2.2.1 */
+  isAmplificationLimited = false
+  /** Since when the client has waited for the server with nothing in flight; Infinity before its first packet. */
+  restartedMicros: number = Number.POSITIVE_INFINITY
+  private readonly spaces: ReadonlyArray<SentPackets>
+  private readonly rtt: RttEstimator
+
+  constructor(spaces: ReadonlyArray<SentPackets>, rtt: RttEstimator, isClient: boolean) {
+    this.spaces = spaces
+    this.rtt = rtt
+    this.peerValidatedAddress = !isClient
+  }
+
+  get backoff(): number {
+    return 2 ** Math.min(this.ptoCount, maxBackoffExponent)
+  }
+
+  /** The space whose head becomes lost by time first, or undefined. */
+  get lossSpace(): SentPackets | undefined {
+    let earliest: SentPackets | undefined
+    for (const sent of this.spaces) {
+      if (sent.lossTimeMicros < (earliest?.lossTimeMicros ?? Number.POSITIVE_INFINITY)) earliest = sent
+    }
+    return earliest
+  }
+
+  get deadlineMicros(): number {
+    // RFC 9002 §6.2.1: the PTO timer MUST NOT be set if a timer is set for time threshold loss detection.
+    const loss = this.lossSpace
+    if (loss !== undefined) return loss.lossTimeMicros
+    // RFC 9002 §6.2.2.1: the server's PTO timer MUST NOT be armed if no additional data can be sent.
+    if (this.isAmplificationLimited) return Number.POSITIVE_INFINITY
+    if (this.ackElicitingInFlight > 0) {
+      let earliest = Number.POSITIVE_INFINITY
+      for (const sent of this.spaces) earliest = Math.min(earliest, this.ptoOf(sent))
+      return earliest
+    }
+    // RFC 9002 §6.2.2.1: the client MUST set the PTO timer until the server has validated its address.
+    return this.peerValidatedAddress
+      ? Number.POSITIVE_INFINITY
+      : this.restartedMicros + this.rtt.ptoBaseMicros * this.backoff
+  }
+
+  /** Which space to probe now that the PTO has expired. */
+  get probeSpace(): Space {
+    if (this.ackElicitingInFlight === 0) return this.hasHandshakeKeys ? Space.Handshake : Space.Initial
+    let space: Space = Space.Initial
+    let earliest = Number.POSITIVE_INFINITY
+    for (const sent of this.spaces) {
+      const at = this.ptoOf(sent)
+      if (at < earliest) {
+        earliest = at
+        space = sent.space
+      }
+    }
+    return space
+  }
+
+  get ackElicitingInFlight(): number {
+    let count = 0
+    for (const sent of this.spaces) count += sent.ackElicitingInFlight
+    return count
+  }
+
+  private ptoOf(sent: SentPackets): number {
+    if (sent.ackElicitingInFlight === 0) return Number.POSITIVE_INFINITY
+    let duration = this.rtt.ptoBaseMicros
+    if (sent.space === Space.Application) {
+      // RFC 9002 §6.2.1: MUST NOT set a PTO timer for Application Data until the handshake is confirmed.
+      if (!this.handshakeConfirmed) return Number.POSITIVE_INFINITY
+      // RFC 9002 §6.2.1: max_ack_delay counts only where the peer may delay.
+      duration += this.maxAckDelayMicros
+    }
+    return sent.lastAckElicitingSentMicros + duration * this.backoff
+  }
+}

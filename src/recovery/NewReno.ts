@@ -1,0 +1,104 @@
+import {
+  type CongestionController,
+  type CongestionFeedback,
+  initialWindow,
+  minimumWindow,
+  windowPacingRate
+} from "./CongestionController.ts"
+import type { RttEstimator } from "./RttEstimator.ts"
+
+/** RFC 9002 §7.3.2 */
+const lossReductionFactor = 0.5
+
+/** The controller of RFC 9002 §7.3 and Appendix B. */
+export class NewReno implements CongestionController {
+  readonly algorithm = "newReno"
+  window: number
+  slowStartThreshold: number = Number.POSITIVE_INFINITY
+  private maxDatagramSize: number
+  /** Packets sent up to then belong to the recovery period; -1 when there is none. */
+  private recoveryStartMicros = -1
+  private readonly previous = { window: 0, slowStartThreshold: 0 }
+
+  constructor(maxDatagramSize: number) {
+    this.maxDatagramSize = maxDatagramSize
+    this.window = initialWindow(maxDatagramSize)
+  }
+
+  pacingRate(rtt: RttEstimator): number {
+    return windowPacingRate(this.window, this.window < this.slowStartThreshold, rtt)
+  }
+
+  onPacketSent(): void {}
+
+  onAcked(feedback: CongestionFeedback): void {
+    // RFC 9002 §7.8: the window SHOULD NOT be increased when it is underutilized.
+    if (!feedback.isWindowLimited) return
+    const { items, length } = feedback.acked
+    for (let i = 0; i < length; i++) {
+      const packet = items[i]
+      if (!packet.inFlight || packet.timeSentMicros <= this.recoveryStartMicros) continue
+      if (this.window < this.slowStartThreshold) this.window += packet.size
+      // RFC 9002 §7.3.3: MUST limit the increase to one datagram for each window acknowledged.
+      else this.window += (this.maxDatagramSize * packet.size) / this.window
+    }
+  }
+
+  onLost(feedback: CongestionFeedback): boolean {
+    return this.onEcnCongestion(feedback.latestLostSentMicros, feedback.nowMicros)
+  }
+
+  onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
+    // RFC 9002 §7.3.2: once per round trip.
+    if (sentMicros <= this.recoveryStartMicros) return false
+    this.previous.window = this.window
+    this.previous.slowStartThreshold = this.slowStartThreshold
+    this.recoveryStartMicros = nowMicros
+    this.slowStartThreshold = Math.max(this.window * lossReductionFactor, minimumWindow(this.maxDatagramSize))
+    this.window = this.slowStartThreshold
+    return true
+  }
+
+  onPersistentCongestion(): void {
+    // RFC 9002 §7.6.2: the window MUST be reduced to the minimum window.
+    this.window = minimumWindow(this.maxDatagramSize)
+    this.recoveryStartMicros = -1
+  }
+
+  onSpuriousCongestion(): void {
+    if (this.window >= this.previous.window) return
+    this.window = this.previous.window
+    this.slowStartThreshold = this.previous.slowStartThreshold
+  }
+
+  onIdleRestart(): void {
+    restartAfterIdle(this, this.maxDatagramSize)
+  }
+
+  onAppLimited(): void {}
+
+  setMaxDatagramSize(maxDatagramSize: number): void {
+    this.window = windowForDatagramSize(this.window, this.maxDatagramSize, maxDatagramSize)
+    this.maxDatagramSize = maxDatagramSize
+  }
+}
+
+/**
+ * After idling longer than a PTO the old window says little about the path. RFC 9002 §7.8 leaves the choice; this is
+ * the cautious one of RFC 5681 §4.1, with RFC 7661's way back: slow start up to three quarters of the old window.
+ */
+export const restartAfterIdle = (
+  controller: { window: number; slowStartThreshold: number },
+  maxDatagramSize: number
+): void => {
+  const restart = initialWindow(maxDatagramSize)
+  if (controller.window <= restart) return
+  if (controller.slowStartThreshold !== Number.POSITIVE_INFINITY) {
+    controller.slowStartThreshold = Math.max(controller.slowStartThreshold, 0.75 * controller.window)
+  }
+  controller.window = restart
+}
+
+/** RFC 9002 §7.2: an untouched initial window is computed anew; a window is never less than the minimum. */
+export const windowForDatagramSize = (window: number, before: number, after: number): number =>
+  window === initialWindow(before) ? initialWindow(after) : Math.max(window, minimumWindow(after))

@@ -1,0 +1,239 @@
+import type { AckFrame } from "../wire/AckFrame.ts"
+import { Space } from "../wire/PacketType.ts"
+
+/** The ECN field of an IP header. RFC 3168 §5 */
+export const Ecn = { NotEct: 0, Ect1: 1, Ect0: 2, Ce: 3 } as const
+export type Ecn = (typeof Ecn)[keyof typeof Ecn]
+
+/** Ranges remembered at once; the oldest is given up for a new one. RFC 9000 §13.2.3 */
+export const maxReceivedRanges = 64
+
+/** RFC 9000 §18.2 */
+export const defaultMaxAckDelayMicros = 25_000
+
+/**
+ * The packets received in one packet-number space of one path, and when to acknowledge them. RFC 9000 §13.2.
+ *
+ * For each packet that decrypts: drop it if `isDuplicate`, else process it and call `onReceived`. After the batch, send
+ * an ACK if `shouldAckNow(now)`; add one to anything else that is sent while `hasUnacknowledged`. Writing one is `fillAck` and,
+ * once the packet is sent, `onAckSent`; its acknowledgment comes back to `onAckOfAck`.
+ */
+export class ReceivedPackets {
+  /** -1 before the first packet. Packet numbers are decoded against it. RFC 9000 §A.3 */
+  largest = -1
+  /** Infinity, or when the oldest unacknowledged ack-eliciting packet must be acknowledged. */
+  ackDeadlineMicros: number = Number.POSITIVE_INFINITY
+  readonly ecnCounts: { ect0: number; ect1: number; ce: number } = { ect0: 0, ect1: 0, ce: 0 }
+
+  private readonly immediate: boolean
+  /** Ranges in ascending order: range i covers smallestOf[i] … largestOf[i]. */
+  private readonly smallestOf: Array<number> = []
+  private readonly largestOf: Array<number> = []
+  private largestReceivedMicros = 0
+  private largestAckEliciting = -1
+  /** Everything below is taken for a duplicate: its range was given up. RFC 9000 §13.2.3 */
+  private forgottenBelow = 0
+  /** Ranges that end below it are known to be acknowledged and no longer reported. RFC 9000 §13.2.4 */
+  private reportFrom = 0
+  private largestReported = -1
+  private unackedAckEliciting = 0
+  private wasCe = false
+  private readonly policy = { threshold: 1, maxAckDelayMicros: defaultMaxAckDelayMicros, reordering: 1 }
+
+  constructor(space: Space, maxAckDelayMicros: number = defaultMaxAckDelayMicros) {
+    // RFC 9000 §13.2.1: MUST acknowledge ack-eliciting Initial and Handshake packets immediately.
+    this.immediate = space !== Space.Application
+    this.policy.maxAckDelayMicros = maxAckDelayMicros
+  }
+
+  /**
+   * How the peer wants to be acknowledged (draft-ietf-quic-ack-frequency §4): at once after more than `threshold`
+   * ack-eliciting packets, after `maxAckDelayMicros`, and when `reordering` packets overtook a missing one (0: never).
+   */
+  setAckFrequency(threshold: number, maxAckDelayMicros: number, reordering: number): void {
+    this.policy.threshold = threshold
+    this.policy.maxAckDelayMicros = maxAckDelayMicros
+    this.policy.reordering = reordering
+  }
+
+  /** IMMEDIATE_ACK. draft-ietf-quic-ack-frequency §5 */
+  requestImmediateAck(): void {
+    this.ackDeadlineMicros = 0
+  }
+
+  /** Also true for a packet too old to be known. RFC 9000 §12.3: a duplicate MUST be discarded. */
+  isDuplicate(packetNumber: number): boolean {
+    if (packetNumber > this.largest) return false
+    return packetNumber < this.forgottenBelow || this.contains(packetNumber)
+  }
+
+  /** A packet that is not a duplicate has been processed. */
+  onReceived(packetNumber: number, ackEliciting: boolean, nowMicros: number, ecn: Ecn = Ecn.NotEct): void {
+    this.insert(packetNumber)
+    if (packetNumber > this.largest) {
+      this.largest = packetNumber
+      this.largestReceivedMicros = nowMicros
+    }
+    if (packetNumber < this.reportFrom) this.reportFrom = packetNumber
+    if (ecn === Ecn.Ect0) this.ecnCounts.ect0++
+    else if (ecn === Ecn.Ect1) this.ecnCounts.ect1++
+    else if (ecn === Ecn.Ce) this.ecnCounts.ce++
+    const becameCe = ecn === Ecn.Ce && !this.wasCe
+    this.wasCe = ecn === Ecn.Ce
+    // RFC 9000 §13.2.1: MUST NOT answer a packet that is not ack-eliciting with one that is not, even if there are gaps.
+    if (!ackEliciting) return
+    this.unackedAckEliciting++
+    const { threshold, maxAckDelayMicros } = this.policy
+    if (
+      this.immediate ||
+      this.unackedAckEliciting > threshold ||
+      // RFC 9000 §13.2.1 acknowledges every CE mark at once; a peer that asked for fewer ACKs gets the first of a row.
+      (ecn === Ecn.Ce && (threshold <= 1 || becameCe)) ||
+      this.isReorderingReportable(packetNumber)
+    ) {
+      this.ackDeadlineMicros = nowMicros
+    } else {
+      this.ackDeadlineMicros = Math.min(this.ackDeadlineMicros, nowMicros + maxAckDelayMicros)
+    }
+    if (packetNumber > this.largestAckEliciting) this.largestAckEliciting = packetNumber
+  }
+
+  /** Whether an ack-eliciting packet waits for its ACK: add one to whatever is sent. RFC 9000 §13.2.1 */
+  get hasUnacknowledged(): boolean {
+    return this.unackedAckEliciting > 0
+  }
+
+  shouldAckNow(nowMicros: number): boolean {
+    return nowMicros >= this.ackDeadlineMicros
+  }
+
+  /** At most `maxRanges`, the highest first; false when there is nothing to acknowledge. RFC 9000 §13.2.3 */
+  fillAck(
+    ack: AckFrame,
+    nowMicros: number,
+    ackDelayExponent: number,
+    maxRanges: number = maxReceivedRanges
+  ): boolean {
+    const top = this.largestOf.length - 1
+    if (top < 0) return false
+    ack.largest = this.largest
+    ack.delayRaw = Math.floor(Math.max(0, nowMicros - this.largestReceivedMicros) / 2 ** ackDelayExponent)
+    ack.rangeCount = 0
+    for (let i = top; i >= 0 && ack.rangeCount < maxRanges; i--) {
+      // The range of the largest number is always there: RFC 9000 §13.2.3.
+      if (this.largestOf[i] < this.reportFrom && i !== top) break
+      ack.smallest[ack.rangeCount] = this.smallestOf[i]
+      ack.largestOf[ack.rangeCount] = this.largestOf[i]
+      ack.rangeCount++
+    }
+    const { ect0, ect1, ce } = this.ecnCounts
+    ack.hasEcn = ect0 + ect1 + ce > 0
+    ack.ect0 = ect0
+    ack.ect1 = ect1
+    ack.ce = ce
+    return true
+  }
+
+  /** A packet with the ACK that `fillAck` filled has been sent. */
+  onAckSent(): void {
+    this.largestReported = this.largest
+    this.unackedAckEliciting = 0
+    this.ackDeadlineMicros = Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * The peer has an ACK of ours whose largest number was `largestCovered`: what it covered need not be reported again.
+   * It is still remembered, to recognise duplicates. RFC 9000 §13.2.4
+   */
+  onAckOfAck(largestCovered: number): void {
+    if (largestCovered >= this.reportFrom) this.reportFrom = largestCovered + 1
+  }
+
+  private contains(packetNumber: number): boolean {
+    for (let i = this.largestOf.length - 1; i >= 0; i--) {
+      if (packetNumber > this.largestOf[i]) return false
+      if (packetNumber >= this.smallestOf[i]) return true
+    }
+    return false
+  }
+
+  private insert(packetNumber: number): void {
+    const { smallestOf, largestOf } = this
+    let i = largestOf.length - 1
+    // In order, this is the whole work.
+    if (i >= 0 && packetNumber === largestOf[i] + 1) {
+      largestOf[i] = packetNumber
+      return
+    }
+    while (i >= 0 && smallestOf[i] > packetNumber) i--
+    // Range i lies below the number, range i + 1 above it.
+    const joinsBelow = i >= 0 && largestOf[i] + 1 >= packetNumber
+    const joinsAbove = i + 1 < smallestOf.length && smallestOf[i + 1] === packetNumber + 1
+    if (joinsBelow && joinsAbove) {
+      largestOf[i] = largestOf[i + 1]
+      this.removeRange(i + 1)
+    } else if (joinsBelow) {
+      largestOf[i] = Math.max(largestOf[i], packetNumber)
+    } else if (joinsAbove) {
+      smallestOf[i + 1] = packetNumber
+    } else {
+      this.addRange(i + 1, packetNumber)
+    }
+  }
+
+  private addRange(at: number, packetNumber: number): void {
+    const { smallestOf, largestOf } = this
+    if (largestOf.length === maxReceivedRanges) {
+      this.forgottenBelow = largestOf[0] + 1
+      this.removeRange(0)
+      at--
+    }
+    smallestOf.push(0)
+    largestOf.push(0)
+    smallestOf.copyWithin(at + 1, at, -1)
+    largestOf.copyWithin(at + 1, at, -1)
+    smallestOf[at] = packetNumber
+    largestOf[at] = packetNumber
+  }
+
+  private removeRange(at: number): void {
+    this.smallestOf.copyWithin(at, at + 1)
+    this.largestOf.copyWithin(at, at + 1)
+    this.smallestOf.pop()
+    this.largestOf.pop()
+  }
+
+  /** Whether an ack-eliciting packet just received tells of reordering or loss that the peer waits to hear of. */
+  private isReorderingReportable(packetNumber: number): boolean {
+    const { reordering } = this.policy
+    if (reordering === 0) return false
+    if (reordering === 1) {
+      // RFC 9000 §13.2.1: below another ack-eliciting packet, or above the highest with packets missing between.
+      if (packetNumber < this.largestAckEliciting) return true
+      return this.smallestOf[this.rangeOf(packetNumber)] > this.largestAckEliciting + 1
+    }
+    // draft-ietf-quic-ack-frequency §6.2. Either the packet had been given up for lost by the peer …
+    if (this.largestReported >= 0 && packetNumber <= this.largestReported - reordering) return true
+    // … or enough packets have overtaken the first one missing that the peer has not heard of.
+    const highest = Math.max(packetNumber, this.largestAckEliciting)
+    const missing = this.firstMissingFrom(
+      Math.max(this.forgottenBelow, this.largestReported - reordering + 1)
+    )
+    return missing < highest && highest - missing >= reordering
+  }
+
+  private rangeOf(packetNumber: number): number {
+    let i = this.largestOf.length - 1
+    while (i > 0 && this.smallestOf[i] > packetNumber) i--
+    return i
+  }
+
+  private firstMissingFrom(start: number): number {
+    let missing = start
+    for (let i = this.rangeOf(start); i < this.largestOf.length; i++) {
+      if (missing < this.smallestOf[i]) return missing
+      if (missing <= this.largestOf[i]) missing = this.largestOf[i] + 1
+    }
+    return missing
+  }
+}

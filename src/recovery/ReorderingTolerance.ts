@@ -1,0 +1,55 @@
+import { type RttEstimator, timerGranularityMicros } from "./RttEstimator.ts"
+import type { PacketBatch, SentPacket } from "./SentPacket.ts"
+
+/** kPacketThreshold, RFC 9002 §6.1.1 */
+const initialPacketThreshold = 3
+const maxPacketThreshold = 128
+/** kTimeThreshold, RFC 9002 §6.1.2 */
+const initialTimeThreshold = 9 / 8
+const maxTimeThreshold = 2
+
+/**
+ * How much reordering a path is granted before a packet counts as lost. It starts at RFC 9002's thresholds and grows
+ * when a loss proves spurious, as §6.1.1 allows. It also knows when every loss of a congestion event was spurious.
+ */
+export class ReorderingTolerance {
+  packetThreshold = initialPacketThreshold
+  private timeThreshold = initialTimeThreshold
+  private congestionEvent = 0
+  private lossesOfEvent = 0
+
+  /** RFC 9002 §6.1.2: MUST be at least the timer granularity. */
+  lossDelayMicros(rtt: RttEstimator): number {
+    return Math.max(
+      this.timeThreshold * Math.max(rtt.latestMicros, rtt.smoothedMicros),
+      timerGranularityMicros
+    )
+  }
+
+  onLost(lost: PacketBatch, congestionEvent: number): void {
+    if (congestionEvent !== this.congestionEvent) this.onCongestionEvent(congestionEvent)
+    for (let i = 0; i < lost.length; i++) {
+      const packet = lost.items[i]
+      packet.congestionEvent = congestionEvent
+      if (packet.inFlight && !packet.isMtuProbe) this.lossesOfEvent++
+    }
+  }
+
+  onCongestionEvent(congestionEvent: number): void {
+    this.congestionEvent = congestionEvent
+    this.lossesOfEvent = 0
+  }
+
+  /** Returns whether the latest congestion event has no real loss left. */
+  onSpuriousLoss(packet: SentPacket, largestAcked: number): boolean {
+    const overtakenBy = largestAcked - packet.packetNumber
+    if (overtakenBy >= this.packetThreshold) {
+      this.packetThreshold = Math.min(overtakenBy + 1, maxPacketThreshold)
+    } else {
+      this.timeThreshold = Math.min(this.timeThreshold + 1 / 8, maxTimeThreshold)
+    }
+    if (!packet.inFlight || packet.isMtuProbe || packet.congestionEvent !== this.congestionEvent) return false
+    this.lossesOfEvent--
+    return this.lossesOfEvent === 0
+  }
+}

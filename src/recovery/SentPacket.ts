@@ -1,0 +1,90 @@
+import { Space } from "../wire/PacketType.ts"
+import { SentFrames } from "./SentFrames.ts"
+
+/** What became of a sent packet. A packet is acknowledged or lost once; a lost one may still arrive late. */
+export const PacketState = { Free: 0, Building: 1, Outstanding: 2, Acked: 3, Lost: 4, LateAcked: 5 } as const
+export type PacketState = (typeof PacketState)[keyof typeof PacketState]
+
+/**
+ * One packet that left, or is being built. Records are reused: one handed out in a {@link PacketBatch} is valid until
+ * the next `onAck`, `onTimeout` or `abandonPackets` of its path.
+ */
+export class SentPacket {
+  packetNumber = -1
+  space: Space = Space.Application
+  state: PacketState = PacketState.Free
+  timeSentMicros = 0
+  /** The packet's bytes in its datagram: header, payload and tag. RFC 9002 A.1.1 */
+  size = 0
+  ackEliciting = false
+  /** Whether it counts in the bytes in flight of the path as it is now. RFC 9002 §2 */
+  inFlight = false
+  /** Set by the builder: its loss says something about its size, not about congestion. RFC 9000 §14.4 */
+  isMtuProbe = false
+  /** Set by the builder: it left with an ECT codepoint. RFC 9000 §13.4.2 */
+  isEcnMarked = false
+  readonly frames: SentFrames = new SentFrames()
+
+  /** Which congestion event its loss belongs to, to undo the event when all its losses prove spurious. */
+  congestionEvent = 0
+  /** Neighbours in the {@link PacketList} that holds it. */
+  previous: SentPacket | undefined = undefined
+  next: SentPacket | undefined = undefined
+
+  // Delivery-rate sampling, as of when it was sent: draft-ietf-ccwg-bbr §4.1.2.1.
+  delivered = 0
+  deliveredMicros = 0
+  firstSentMicros = 0
+  isAppLimited = false
+  txInFlight = 0
+  lostAtSend = 0
+
+  reset(space: Space, packetNumber: number): void {
+    this.space = space
+    this.packetNumber = packetNumber
+    this.state = PacketState.Building
+    this.size = 0
+    this.ackEliciting = false
+    this.inFlight = false
+    this.isMtuProbe = false
+    this.isEcnMarked = false
+    this.congestionEvent = 0
+    this.frames.clear()
+  }
+}
+
+/** A reused array of packets: `items[0 … length)` are in use. */
+export class PacketBatch {
+  readonly items: Array<SentPacket> = []
+  length = 0
+
+  push(packet: SentPacket): void {
+    this.items[this.length++] = packet
+  }
+}
+
+/** Packets in the order of their numbers, linked through themselves. */
+export class PacketList {
+  first: SentPacket | undefined = undefined
+  last: SentPacket | undefined = undefined
+  length = 0
+
+  push(packet: SentPacket): void {
+    packet.previous = this.last
+    packet.next = undefined
+    if (this.last === undefined) this.first = packet
+    else this.last.next = packet
+    this.last = packet
+    this.length++
+  }
+
+  remove(packet: SentPacket): void {
+    if (packet.previous === undefined) this.first = packet.next
+    else packet.previous.next = packet.next
+    if (packet.next === undefined) this.last = packet.previous
+    else packet.next.previous = packet.previous
+    packet.previous = undefined
+    packet.next = undefined
+    this.length--
+  }
+}
