@@ -21,6 +21,7 @@ import {
   type UdpSocket
 } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, isWildcard, mapped } from "../udp/hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
@@ -49,9 +50,9 @@ class NodeUdpSocket implements UdpSocket {
   private closed = false
 
   constructor(socket: dgram.Socket, options: UdpBindOptions) {
-    const { address, port, family } = socket.address()
-    this.localAddress = { host: address, port, family: family === "IPv6" ? 6 : 4 }
-    this.boundTo = address === "0.0.0.0" || address === "::" ? undefined : this.localAddress
+    const { address, port } = socket.address()
+    this.localAddress = { host: address, port, family: familyOf(address) }
+    this.boundTo = isWildcard(address) ? undefined : this.localAddress
     this.capabilities = {
       ecn: false,
       dontFragment: false,
@@ -92,7 +93,7 @@ class NodeUdpSocket implements UdpSocket {
     }
     const offset = this.reserve(length)
     Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
-    const host = to.family === 4 && this.localAddress.family === 6 ? `::ffff:${to.host}` : to.host
+    const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
     this.unconfirmed++
     this.socket.send(this.slab, offset, length, to.port, host, this.onSent)
   }
@@ -158,7 +159,7 @@ class NodeUdpSocket implements UdpSocket {
 
 /** Destinations are literals already; answering at once keeps the resolver and its tick out of every send. */
 const literalLookup: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
-  callback(null, host, host.includes(":") ? 6 : 4)
+  callback(null, host, familyOf(host))
 
 const reasons: Record<string, UdpBindError["reason"] | undefined> = {
   EADDRINUSE: "AddressInUse",

@@ -1,5 +1,6 @@
 /** Gives the same remote the same `SocketAddress` object, so that comparing addresses is comparing references. */
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, unmapped } from "./hostLiteral.ts"
 
 /** Addresses per generation: between this many and twice as many distinct remotes are remembered. */
 const generationSize = 1024
@@ -42,12 +43,7 @@ export class RemoteAddresses {
   }
 }
 
-const mappedPrefix = "::ffff:"
-
-const addressOf = (host: string, port: number): SocketAddress => {
-  if (!host.includes(":")) return { host, port, family: 4 }
-  if (host.startsWith(mappedPrefix) && host.includes(".")) {
-    return { host: host.slice(mappedPrefix.length), port, family: 4 }
-  }
-  return { host, port, family: 6 }
+const addressOf = (systemHost: string, port: number): SocketAddress => {
+  const host = unmapped(systemHost)
+  return { host, port, family: familyOf(host) }
 }

@@ -1,0 +1,64 @@
+/** What happened to packets, as a digest that two runs can compare and as a short memory for failure reports. */
+import { createHash } from "node:crypto"
+import { formatAddress } from "../../src/wire/SocketAddress.ts"
+import type { SimPacket } from "./SimPacket.ts"
+import type { Timeline } from "./Timeline.ts"
+
+/** `no socket`: nobody listens at its destination; `no route`: the host does not know the way there. */
+export type PacketFate =
+  | "sent"
+  | "arrived"
+  | "lost"
+  | "refused"
+  | "too large"
+  | "queue full"
+  | "no socket"
+  | "no route"
+
+interface TraceEntry {
+  readonly atNanos: number
+  readonly fate: PacketFate
+  readonly from: string
+  readonly to: string
+  readonly length: number
+}
+
+const remembered = 32
+
+export class PacketTrace {
+  private readonly timeline: Timeline
+  private readonly hash = createHash("sha256")
+  private readonly recent: Array<TraceEntry> = []
+  private recorded = 0
+
+  constructor(timeline: Timeline) {
+    this.timeline = timeline
+  }
+
+  record(fate: PacketFate, packet: SimPacket): void {
+    const atNanos = this.timeline.nowNanos
+    const from = formatAddress(packet.from)
+    const to = formatAddress(packet.to)
+    this.hash.update(`${atNanos} ${fate} ${from} ${to} ${packet.ecn} ${packet.bytes.length}\n`)
+    this.hash.update(packet.bytes)
+    this.recent[this.recorded++ % remembered] = { atNanos, fate, from, to, length: packet.bytes.length }
+  }
+
+  /** SHA-256 over time, fate, addresses, ECN and bytes of everything so far: equal digests are equal traces. */
+  digest(): string {
+    return this.hash.copy().digest("hex")
+  }
+
+  /** The last packets, oldest first, one line each. */
+  lines(): Array<string> {
+    const split = this.recorded % remembered
+    const entries =
+      this.recorded <= remembered
+        ? this.recent
+        : [...this.recent.slice(split), ...this.recent.slice(0, split)]
+    return entries.map(
+      ({ atNanos, fate, from, to, length }) =>
+        `${(atNanos / 1e9).toFixed(6).padStart(12)} s  ${from} > ${to}  ${length} B  ${fate}`
+    )
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Effect's scheduler, turned around: instead of asking the system for a turn, fibers wait here until the simulation
+ * runs them, and it knows when there are none left.
+ */
+import type { Fiber } from "effect/Fiber"
+import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
+import type { SeededRandom } from "./SeededRandom.ts"
+
+interface Bucket {
+  readonly priority: number
+  readonly tasks: Array<() => void>
+}
+
+/** In which order fibers that are ready at the same time run: as they came, or permuted by the seed. */
+export type Interleaving = "fifo" | "seeded"
+
+export class RunQueue implements Scheduler, SchedulerDispatcher {
+  readonly executionMode = "async"
+  /** How many tasks have run. */
+  tasksRun = 0
+  private ready: Array<Bucket> = []
+  private readonly random: SeededRandom | undefined
+
+  constructor(interleaving: Interleaving, random: SeededRandom) {
+    this.random = interleaving === "seeded" ? random : undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.ready.length === 0
+  }
+
+  shouldYield(fiber: Fiber<unknown, unknown>): boolean {
+    return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+  }
+
+  makeDispatcher(): SchedulerDispatcher {
+    return this
+  }
+
+  scheduleTask(task: () => void, priority: number): void {
+    let index = 0
+    while (index < this.ready.length && this.ready[index].priority < priority) index++
+    if (this.ready[index]?.priority === priority) this.ready[index].tasks.push(task)
+    else this.ready.splice(index, 0, { priority, tasks: [task] })
+  }
+
+  flush(): void {
+    while (!this.isEmpty) this.runRound()
+  }
+
+  /** Runs what is ready now, lower priorities first, but not what that makes ready. */
+  runRound(): void {
+    const round = this.ready
+    this.ready = []
+    for (const { tasks } of round) {
+      if (this.random !== undefined) permute(tasks, this.random)
+      for (const task of tasks) {
+        this.tasksRun++
+        task()
+      }
+    }
+  }
+}
+
+const permute = (tasks: Array<() => void>, random: SeededRandom): void => {
+  for (let i = tasks.length - 1; i > 0; i--) {
+    const j = random.below(i + 1)
+    const task = tasks[i]
+    tasks[i] = tasks[j]
+    tasks[j] = task
+  }
+}

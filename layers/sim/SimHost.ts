@@ -1,0 +1,189 @@
+/** A machine in the simulated network: addresses, routes, and the sockets bound on it. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { Entropy } from "../../src/capability/Entropy.ts"
+import {
+  type EcnCodepoint,
+  type UdpBindOptions,
+  UdpBindError,
+  UdpPort,
+  type UdpPortShape,
+  type UdpSocket
+} from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
+import type { PacketTrace } from "./PacketTrace.ts"
+import type { SeededRandom } from "./SeededRandom.ts"
+import type { SimLink } from "./SimLink.ts"
+import type { SimNode, SimPacket } from "./SimPacket.ts"
+import { SimUdpSocket } from "./SimUdpSocket.ts"
+import type { Timeline } from "./Timeline.ts"
+
+/** Packets from `source` to `destination` take `link`. */
+export interface Route {
+  readonly source: string
+  /** Undefined: anywhere. */
+  readonly destination: string | undefined
+  readonly link: SimLink
+}
+
+const firstEphemeralPort = 49_152
+
+export class SimHost implements SimNode {
+  readonly name: string
+  readonly addresses: Array<string>
+  /** Whether sockets bound from now on can read and write the ECN bits. */
+  ecn = true
+  /** Whether sockets bound from now on forbid fragmentation. */
+  dontFragment = true
+  /** Sockets keep what is sent and are congested while false: the system does not take datagrams. */
+  private taking = true
+  private readonly routes: Array<Route> = []
+  private readonly sockets: Array<SimUdpSocket> = []
+  private readonly timeline: Timeline
+  private readonly trace: PacketTrace
+  private readonly random: SeededRandom
+  private nextPort = firstEphemeralPort
+
+  constructor(
+    name: string,
+    addresses: ReadonlyArray<string>,
+    timeline: Timeline,
+    trace: PacketTrace,
+    random: SeededRandom
+  ) {
+    this.name = name
+    this.addresses = [...addresses]
+    this.timeline = timeline
+    this.trace = trace
+    this.random = random
+  }
+
+  readonly udpPort: UdpPortShape = { bind: (options) => this.bind(options ?? {}) }
+
+  /** What a program needs to run on this host: its UDP, and entropy of its own. */
+  get layer(): Layer.Layer<UdpPort | Entropy> {
+    return Layer.merge(
+      Layer.succeed(UdpPort, this.udpPort),
+      Layer.succeed(Entropy, { randomBytes: this.random.bytes })
+    )
+  }
+
+  get isTaking(): boolean {
+    return this.taking
+  }
+
+  /** With false, every socket of the host is congested; with true, what they kept is sent and their owners are woken. */
+  takeDatagrams(taking: boolean): void {
+    this.taking = taking
+    if (taking) for (const socket of [...this.sockets]) socket.release()
+  }
+
+  addRoute(route: Route): void {
+    this.routes.unshift(route)
+  }
+
+  receive(packet: SimPacket): void {
+    const { host, port } = packet.to
+    const socket = this.sockets.find(
+      (socket) =>
+        socket.localAddress.port === port && (socket.localAddress.host === host || socket.takesAnyAddress)
+    )
+    if (socket === undefined || !this.addresses.includes(host)) {
+      this.trace.record("no socket", packet)
+      return
+    }
+    this.trace.record("arrived", packet)
+    socket.deliver(packet)
+  }
+
+  /** Sends from a socket; returns false when there is no way to the destination. */
+  transmit(from: SimUdpSocket, bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): boolean {
+    const bound = from.takesAnyAddress ? undefined : from.localAddress.host
+    if (this.addresses.includes(to.host)) {
+      const packet = {
+        from: from.addressFrom(bound ?? to.host),
+        to,
+        bytes,
+        ecn,
+        dontFragment: from.capabilities.dontFragment
+      }
+      this.timeline.at(this.timeline.nowNanos, () => this.receive(packet))
+      return true
+    }
+    const route = this.routeTo(to, bound)
+    const source = route?.source ?? bound ?? from.localAddress.host
+    const packet = {
+      from: from.addressFrom(source),
+      to,
+      bytes,
+      ecn,
+      dontFragment: from.capabilities.dontFragment
+    }
+    if (route === undefined) {
+      this.trace.record("no route", packet)
+      return false
+    }
+    route.link.carry(packet)
+    return true
+  }
+
+  private routeTo(to: SocketAddress, source: string | undefined): Route | undefined {
+    const usable = (route: Route): boolean =>
+      (source === undefined || route.source === source) &&
+      familyOf(route.source) === to.family &&
+      this.addresses.includes(route.source)
+    return (
+      this.routes.find((route) => route.destination === to.host && usable(route)) ??
+      this.routes.find((route) => route.destination === undefined && usable(route))
+    )
+  }
+
+  private bind(options: UdpBindOptions): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.suspend(() => {
+        const host = options.host ?? "0.0.0.0"
+        const port = options.port || this.freePort()
+        const refusal = this.refusal(host, port)
+        if (refusal !== undefined) return Effect.fail(refusal)
+        const address: SocketAddress = { host, port, family: familyOf(host) }
+        const socket = new SimUdpSocket(this, address, options)
+        this.sockets.push(socket)
+        return Effect.succeed(socket)
+      }),
+      (socket) =>
+        Effect.sync(() => {
+          this.sockets.splice(this.sockets.indexOf(socket), 1)
+          socket.close()
+        })
+    )
+  }
+
+  private refusal(host: string, port: number): UdpBindError | undefined {
+    const fail = (reason: UdpBindError["reason"], why: string): UdpBindError =>
+      new UdpBindError({
+        reason,
+        host,
+        port,
+        message: `Cannot bind ${host} port ${port} on ${this.name}: ${why}`
+      })
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      return fail("InvalidAddress", "a port is a number between 0 and 65535")
+    }
+    if (!isWildcard(host) && !this.addresses.includes(host)) {
+      return fail("AddressNotAvailable", `the host has only ${this.addresses.join(", ")}`)
+    }
+    const rival = this.sockets.some(
+      ({ localAddress }) =>
+        localAddress.port === port &&
+        (localAddress.host === host || isWildcard(localAddress.host) || isWildcard(host))
+    )
+    return rival ? fail("AddressInUse", "another socket has this port") : undefined
+  }
+
+  private freePort(): number {
+    while (this.sockets.some(({ localAddress }) => localAddress.port === this.nextPort)) this.nextPort++
+    return this.nextPort++
+  }
+}

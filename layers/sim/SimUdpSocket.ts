@@ -1,0 +1,125 @@
+/** A socket on a simulated host. */
+import type {
+  EcnCodepoint,
+  ReceivedDatagram,
+  UdpBindOptions,
+  UdpCapabilities,
+  UdpSocket
+} from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
+import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
+import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
+import { UdpStatistics } from "../udp/UdpStatistics.ts"
+import type { SimHost } from "./SimHost.ts"
+import type { SimPacket } from "./SimPacket.ts"
+
+const maxDatagramSize = 65_507
+/** Datagrams kept while the host takes none. */
+const maxKept = 1024
+
+interface Kept {
+  readonly bytes: Uint8Array
+  readonly to: SocketAddress
+  readonly ecn: EcnCodepoint
+}
+
+export class SimUdpSocket implements UdpSocket {
+  readonly localAddress: SocketAddress
+  readonly capabilities: UdpCapabilities
+  readonly counters = new UdpStatistics()
+  readonly takesAnyAddress: boolean
+  private readonly host: SimHost
+  private readonly queue: ReceiveQueue
+  private readonly remotes = new RemoteAddresses()
+  private readonly ownAddresses = new Map<string, SocketAddress>()
+  private kept: Array<Kept> = []
+  private closed = false
+
+  constructor(host: SimHost, localAddress: SocketAddress, options: UdpBindOptions) {
+    this.host = host
+    this.localAddress = localAddress
+    this.capabilities = { ecn: host.ecn, dontFragment: host.dontFragment, maxDatagramSize }
+    this.takesAnyAddress = isWildcard(localAddress.host)
+    this.queue = new ReceiveQueue(options.receiveQueueLength ?? defaultReceiveQueueLength)
+    this.ownAddresses.set(localAddress.host, localAddress)
+  }
+
+  get congested(): boolean {
+    return this.kept.length > 0
+  }
+
+  onReadable(wake: () => void): void {
+    this.queue.onReadable(wake)
+  }
+
+  drain(max: number, handle: (datagram: ReceivedDatagram) => void): number {
+    return this.queue.drain(max, handle)
+  }
+
+  send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, ecn: EcnCodepoint): void {
+    if (end - start > maxDatagramSize) {
+      this.counters.sendTooLarge++
+      return
+    }
+    if (this.closed || this.kept.length === maxKept) {
+      this.counters.sendDropped++
+      return
+    }
+    const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
+    if (this.host.isTaking) this.transmit(bytes, to, ecn)
+    else this.kept.push({ bytes, to, ecn })
+  }
+
+  flush(): void {}
+
+  /** This socket as seen from the network when it sends from `host`, always the same object. */
+  addressFrom(host: string): SocketAddress {
+    let address = this.ownAddresses.get(host)
+    if (address === undefined) {
+      address = { host, port: this.localAddress.port, family: familyOf(host) }
+      this.ownAddresses.set(host, address)
+    }
+    return address
+  }
+
+  deliver(packet: SimPacket): void {
+    const from = this.remotes.intern(packet.from.host, packet.from.port)
+    if (
+      this.queue.push(
+        packet.bytes,
+        from,
+        this.addressFrom(packet.to.host),
+        this.capabilities.ecn ? packet.ecn : 0
+      )
+    ) {
+      this.counters.received++
+    } else {
+      this.counters.receiveDropped++
+    }
+  }
+
+  /** The host takes datagrams again. */
+  release(): void {
+    if (this.kept.length === 0) return
+    const kept = this.kept
+    this.kept = []
+    for (const { bytes, to, ecn } of kept) this.transmit(bytes, to, ecn)
+    this.queue.wake()
+  }
+
+  close(): void {
+    this.closed = true
+    this.kept = []
+    this.queue.close()
+  }
+
+  private transmit(bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): void {
+    if (this.host.transmit(this, bytes, to, this.capabilities.ecn ? ecn : 0)) {
+      this.counters.sent++
+    } else {
+      this.counters.sendErrors++
+      this.counters.lastError = `no route from ${this.host.name} to ${to.host}`
+    }
+  }
+}

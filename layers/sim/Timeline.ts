@@ -1,0 +1,103 @@
+/** Virtual time and everything that is going to happen in it: one heap of events, ordered by time, then by age. */
+
+/** Something due at a virtual time. Keep it to cancel it. */
+export class TimelineEvent {
+  readonly atNanos: number
+  readonly order: number
+  readonly run: () => void
+  /** Its place in the heap; -1 once it has run or was cancelled. */
+  index = -1
+
+  constructor(atNanos: number, order: number, run: () => void) {
+    this.atNanos = atNanos
+    this.order = order
+    this.run = run
+  }
+}
+
+export class Timeline {
+  /** Since the start of the simulation. Exact up to 104 days. */
+  nowNanos = 0
+  /** How many events have run. */
+  eventsRun = 0
+  private readonly heap: Array<TimelineEvent> = []
+  private nextOrder = 0
+
+  /** How many events are due some time. */
+  get pending(): number {
+    return this.heap.length
+  }
+
+  /** When the next event is due; Infinity when there is none. */
+  get nextNanos(): number {
+    return this.heap.length === 0 ? Infinity : this.heap[0].atNanos
+  }
+
+  /** Runs `run` at `atNanos`, or next if that is past. */
+  at(atNanos: number, run: () => void): TimelineEvent {
+    const event = new TimelineEvent(Math.max(this.nowNanos, Math.ceil(atNanos)), this.nextOrder++, run)
+    event.index = this.heap.length
+    this.heap.push(event)
+    this.siftUp(event.index)
+    return event
+  }
+
+  cancel(event: TimelineEvent): void {
+    const index = event.index
+    if (index === -1) return
+    event.index = -1
+    const last = this.heap.pop()!
+    if (last === event) return
+    this.put(last, index)
+    this.siftUp(index)
+    this.siftDown(last.index)
+  }
+
+  /** Jumps to the next event and runs everything that is due at that instant. Returns false when nothing is. */
+  advance(): boolean {
+    if (this.heap.length === 0) return false
+    this.nowNanos = this.heap[0].atNanos
+    while (this.heap.length > 0 && this.heap[0].atNanos === this.nowNanos) {
+      const event = this.heap[0]
+      this.cancel(event)
+      this.eventsRun++
+      event.run()
+    }
+    return true
+  }
+
+  private put(event: TimelineEvent, index: number): void {
+    this.heap[index] = event
+    event.index = index
+  }
+
+  private siftUp(start: number): void {
+    const event = this.heap[start]
+    let index = start
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      if (!isBefore(event, this.heap[parent])) break
+      this.put(this.heap[parent], index)
+      index = parent
+    }
+    this.put(event, index)
+  }
+
+  private siftDown(start: number): void {
+    const event = this.heap[start]
+    const size = this.heap.length
+    let index = start
+    for (;;) {
+      let child = 2 * index + 1
+      if (child >= size) break
+      if (child + 1 < size && isBefore(this.heap[child + 1], this.heap[child])) child++
+      if (!isBefore(this.heap[child], event)) break
+      this.put(this.heap[child], index)
+      index = child
+    }
+    this.put(event, index)
+  }
+}
+
+const isBefore = (a: TimelineEvent, b: TimelineEvent): boolean =>
+  a.atNanos < b.atNanos || (a.atNanos === b.atNanos && a.order < b.order)

@@ -1,0 +1,44 @@
+/** Effect's clock on a timeline: nothing ever waits, every sleep is an event. */
+import type { Clock } from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Timeline } from "./Timeline.ts"
+
+const nanosPerMilli = 1_000_000
+
+export class VirtualClock implements Clock {
+  private readonly timeline: Timeline
+  private readonly startMillis: number
+
+  /** `startMillis` is the Unix time at which the timeline begins. */
+  constructor(timeline: Timeline, startMillis: number) {
+    this.timeline = timeline
+    this.startMillis = startMillis
+  }
+
+  currentTimeMillisUnsafe(): number {
+    return this.startMillis + Math.floor(this.timeline.nowNanos / nanosPerMilli)
+  }
+
+  currentTimeNanosUnsafe(): bigint {
+    return BigInt(this.startMillis) * BigInt(nanosPerMilli) + BigInt(this.timeline.nowNanos)
+  }
+
+  monotonicTimeNanosUnsafe(): bigint {
+    return BigInt(this.timeline.nowNanos)
+  }
+
+  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
+  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
+  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
+
+  sleep(duration: Duration.Duration): Effect.Effect<void> {
+    const nanos = Duration.toMillis(duration) * nanosPerMilli
+    if (nanos <= 0) return Effect.yieldNow
+    if (!Number.isFinite(nanos)) return Effect.never
+    return Effect.callback((resume) => {
+      const event = this.timeline.at(this.timeline.nowNanos + nanos, () => resume(Effect.void))
+      return Effect.sync(() => this.timeline.cancel(event))
+    })
+  }
+}
