@@ -1,0 +1,48 @@
+/** RFC 9000 §8 */
+const FACTOR = 3
+
+/**
+ * How much may be sent to an address that has not proven to be the peer's: three times what came from it.
+ * RFC 9000 §8, §8.1, §9.3.1
+ */
+export class AntiAmplification {
+  validated: boolean
+  private received = 0
+  private sent = 0
+
+  /** A client need not validate the server's address; a valid token validates the client's. RFC 9000 §8.1 */
+  constructor(validated = false) {
+    this.validated = validated
+  }
+
+  /** Counts the whole datagram, whether its packets were processed or discarded. RFC 9000 §8.1 */
+  onReceived(size: number): void {
+    this.received += size
+  }
+
+  onSent(size: number): void {
+    this.sent += size
+  }
+
+  /** The peer has shown that it receives at this address. */
+  validate(): void {
+    this.validated = true
+  }
+
+  /** The peer's address changed, and nothing is known about the new one. RFC 9000 §9.3.1 */
+  reset(): void {
+    this.validated = false
+    this.received = 0
+    this.sent = 0
+  }
+
+  /** Bytes that may be sent now; `Infinity` once validated. */
+  get allowance(): number {
+    return this.validated ? Number.POSITIVE_INFINITY : Math.max(0, FACTOR * this.received - this.sent)
+  }
+
+  /** Not one byte may be sent until the peer sends: no timer needs to run for that. RFC 9002 §6.2.2.1 */
+  get blocked(): boolean {
+    return this.allowance === 0
+  }
+}

@@ -1,0 +1,246 @@
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { writeNewConnectionId } from "../wire/frameWriters.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import {
+  type ConnectionIdError,
+  connectionIdError,
+  MAX_CONNECTION_ID_BYTES,
+  RESET_TOKEN_BYTES,
+  RETIRE_CONNECTION_ID,
+  sameBytes
+} from "./connectionIdErrors.ts"
+
+/** Room a NEW_CONNECTION_ID frame may take at most: type, two varints, length, ID, token. RFC 9000 §19.15 */
+const FRAME_BYTES = 1 + 8 + 8 + 1 + MAX_CONNECTION_ID_BYTES + RESET_TOKEN_BYTES
+
+/** How many IDs one path issues in its whole life; a peer that burns through them keeps the last ones. RFC 9000 §5.1.1 */
+export const LIFETIME_LIMIT = 0x1_0000
+
+export interface LocalConnectionIdsOptions {
+  readonly pathId: number
+  /** Bytes of each ID; 0 means that the peer addresses us without one, and that none is ever issued. */
+  readonly length: number
+  readonly makeCid: () => Uint8Array
+  /** The stateless-reset token of an ID. RFC 9000 §10.3.2 */
+  readonly makeToken: (cid: Uint8Array) => Uint8Array
+  /** The source connection ID of the handshake, sequence 0; undefined on a path opened later. */
+  readonly firstCid: Uint8Array | undefined
+  /** How many the peer may hold at once, at least 2, whatever it allows. */
+  readonly limitOurs?: number
+}
+
+/** What an endpoint must start and stop routing to the connection. */
+export interface ConnectionIdChanges {
+  readonly added: ReadonlyArray<Uint8Array>
+  readonly removed: ReadonlyArray<Uint8Array>
+}
+
+interface LocalConnectionId {
+  readonly sequence: number
+  readonly id: Uint8Array
+  readonly token: Uint8Array
+  delivery: "pending" | "sent" | "acknowledged"
+}
+
+/**
+ * The connection IDs this side issues to the peer for one path. RFC 9000 §5.1.1
+ *
+ * The peer is kept supplied with as many as it allows, up to our own limit. It can make us replace no ID before it
+ * was sent one, so its churn is bounded by the limit in every round trip, and by `LIFETIME_LIMIT` altogether.
+ */
+export class LocalConnectionIds {
+  /** By sequence number, ascending. */
+  private readonly ids: Array<LocalConnectionId> = []
+  private nextSequence = 0
+  private largestSent = -1
+  /** How many the peer shall hold, not counting those it was asked to retire. */
+  private target = 1
+  private retirePriorTo = 0
+  private pending = 0
+  /** The one the peer was last seen to use. */
+  private inUse = 0
+  private added: Array<Uint8Array> = []
+  private removed: Array<Uint8Array> = []
+  private readonly options: LocalConnectionIdsOptions
+  private readonly limit: number
+
+  constructor(options: LocalConnectionIdsOptions) {
+    this.options = options
+    this.limit = Math.max(2, options.limitOurs ?? 8)
+    if (options.firstCid !== undefined) this.deliver(this.issueOne(options.firstCid))
+  }
+
+  /** How many the peer can send to: active, or asked back and not yet retired. */
+  get count(): number {
+    return this.ids.length
+  }
+
+  /** Takes the peer's active_connection_id_limit, and issues up to it. RFC 9000 §18.2 */
+  setPeerLimit(limit: number): void {
+    // RFC 9000 §5.1.1: never more than the peer's limit
+    this.target = Math.min(limit, this.limit)
+    this.replenish()
+  }
+
+  /** The ID and token of the preferred_address parameter, sequence 1. RFC 9000 §5.1.1 */
+  issuePreferred(): { readonly id: Uint8Array; readonly token: Uint8Array } {
+    const issued = this.issueOne(this.options.makeCid())
+    this.deliver(issued)
+    return issued
+  }
+
+  /** The sequence number of `bytes[start, end)`, -1 when it is no ID of this path. */
+  sequenceOf(bytes: Uint8Array, start: number, end: number): number {
+    const { ids } = this
+    for (let i = 0; i < ids.length; i++) {
+      const { id } = ids[i]
+      if (id.length !== end - start) continue
+      let at = 0
+      while (at < id.length && id[at] === bytes[start + at]) at++
+      if (at === id.length) return ids[i].sequence
+    }
+    return -1
+  }
+
+  /** An authentic packet came in under this ID. */
+  onUsed(sequence: number): void {
+    this.inUse = sequence
+  }
+
+  /** Issues one ID more. At the limit the oldest is asked back for it, unless the peer is using that one. */
+  issue(): ConnectionIdError | undefined {
+    const active = this.ids.length - this.indexOf(this.retirePriorTo)
+    if (active >= this.target) {
+      const oldest = this.ids[this.ids.length - active].sequence
+      if (oldest === this.inUse) return connectionIdError("ActiveConnectionId", oldest)
+    }
+    return this.rotate(1)
+  }
+
+  /** Asks the peer to retire its `count` oldest IDs, used or not, and issues as many new ones. */
+  rotate(count: number): ConnectionIdError | undefined {
+    const { ids, nextSequence, target } = this
+    const fresh = Math.min(count, target)
+    if (this.options.length === 0 || fresh < 1 || nextSequence + fresh > LIFETIME_LIMIT)
+      return connectionIdError("NoConnectionIds", nextSequence)
+    // RFC 9000 §5.1.2: not before the peer has retired all that the last request covered
+    if (ids.length > 0 && ids[0].sequence < this.retirePriorTo)
+      return connectionIdError("RotationPending", this.retirePriorTo)
+    const surplus = ids.length + fresh - target
+    for (let i = 0; i < fresh; i++) this.issueOne(this.options.makeCid())
+    if (surplus > 0) this.retirePriorTo = ids[surplus].sequence
+    return undefined
+  }
+
+  /** RFC 9000 §19.16. `arrivedOn` is the destination connection ID of the packet with the frame. */
+  onRetire(sequence: number, arrivedOn?: Uint8Array): TransportError | undefined {
+    if (this.options.length === 0)
+      return violation("RETIRE_CONNECTION_ID, but our connection IDs have no bytes")
+    if (sequence > this.largestSent)
+      return violation(`connection ID ${sequence} was retired, but never issued`)
+    const index = this.indexOf(sequence)
+    const retired = this.ids[index]
+    if (retired === undefined || retired.sequence !== sequence) return undefined // a repetition
+    if (arrivedOn !== undefined && sameBytes(retired.id, arrivedOn))
+      return violation(`connection ID ${sequence} was retired in a packet sent to it`)
+    this.ids.splice(index, 1)
+    if (retired.delivery === "pending") this.pending--
+    this.removed.push(retired.id)
+    this.replenish()
+    return undefined
+  }
+
+  hasFrames(): boolean {
+    return this.pending > 0
+  }
+
+  writeFrames(w: ByteWriter, sent: SentFrames): void {
+    const { ids } = this
+    for (let i = 0; i < ids.length && this.pending > 0 && w.remaining >= FRAME_BYTES; i++) {
+      const issued = ids[i]
+      if (issued.delivery !== "pending") continue
+      // RFC 9000 §19.15: Retire Prior To never exceeds the sequence number
+      const retirePriorTo = Math.min(this.retirePriorTo, issued.sequence)
+      writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, issued.token)
+      sent.push(SentFrame.NewConnectionId, this.options.pathId, issued.sequence)
+      this.pending--
+      issued.delivery = "sent"
+      if (issued.sequence > this.largestSent) this.largestSent = issued.sequence
+    }
+  }
+
+  onAcked(sequence: number): void {
+    const issued = this.find(sequence)
+    if (issued === undefined) return
+    if (issued.delivery === "pending") this.pending-- // lost once, then acknowledged after all
+    issued.delivery = "acknowledged"
+  }
+
+  onLost(sequence: number): void {
+    const issued = this.find(sequence)
+    if (issued === undefined || issued.delivery !== "sent") return
+    issued.delivery = "pending"
+    this.pending++
+  }
+
+  /** What changed for the routing of datagrams since this was last asked; undefined when nothing did. */
+  takeChanges(): ConnectionIdChanges | undefined {
+    const { added, removed } = this
+    if (added.length === 0 && removed.length === 0) return undefined
+    this.added = []
+    this.removed = []
+    return { added, removed }
+  }
+
+  /** Forgets every ID, once the path or the connection is no more. */
+  clear(): void {
+    for (const { id } of this.ids) this.removed.push(id)
+    this.ids.length = 0
+    this.pending = 0
+    this.target = 0
+  }
+
+  private replenish(): void {
+    if (this.options.length === 0) return
+    let active = this.ids.length - this.indexOf(this.retirePriorTo)
+    for (; active < this.target && this.nextSequence < LIFETIME_LIMIT; active++)
+      this.issueOne(this.options.makeCid())
+  }
+
+  private issueOne(id: Uint8Array): LocalConnectionId {
+    const issued: LocalConnectionId = {
+      sequence: this.nextSequence++,
+      id,
+      token: this.options.makeToken(id),
+      delivery: "pending"
+    }
+    this.pending++
+    this.ids.push(issued)
+    this.added.push(id)
+    return issued
+  }
+
+  /** The handshake itself brings the ID to the peer; there is no frame to send. */
+  private deliver(issued: LocalConnectionId): void {
+    issued.delivery = "acknowledged"
+    this.pending--
+    this.largestSent = issued.sequence
+  }
+
+  /** The index of the first ID whose sequence number is not below `sequence`. */
+  private indexOf(sequence: number): number {
+    const { ids } = this
+    let index = 0
+    while (index < ids.length && ids[index].sequence < sequence) index++
+    return index
+  }
+
+  private find(sequence: number): LocalConnectionId | undefined {
+    const issued = this.ids[this.indexOf(sequence)]
+    return issued !== undefined && issued.sequence === sequence ? issued : undefined
+  }
+}
+
+const violation = (reason: string): TransportError =>
+  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason, RETIRE_CONNECTION_ID)

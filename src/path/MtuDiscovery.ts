@@ -1,0 +1,165 @@
+/** BASE_PLPMTU and MIN_PLPMTU. RFC 9000 §14.3 */
+const BASE_BYTES = 1200
+/** Consecutive probes lost, of whatever size, that end a search. RFC 8899 §5.1.2 */
+const MAX_PROBES = 3
+/** After a lost probe the next one waits this long since it was sent, so that one outage does not eat all three. §5.1.1 */
+const PROBE_TIMER_MICROS = 1_000_000
+/** How long the result of a search is used before the next. RFC 8899 §5.1.1 */
+const RAISE_TIMER_MICROS = 600_000_000
+/** How long a path that swallowed full-sized packets is left at the base size. RFC 8899 §5.3.3 */
+const COOL_OFF_MICROS = 60_000_000
+/** Loss events, or timeouts in a row, with nothing as large delivered between them, that make a black hole. §4.3 */
+const BLACK_HOLE_EVENTS = 3
+/** A gain not worth a probe. RFC 8899 §5.3.2 */
+const MIN_GAIN_BYTES = 20
+
+/** UDP payloads at which links and tunnels are known to end, for IPv4 and IPv6: 1280, 1420, 1492, 1500, 9000 … */
+const STEPS = [
+  1232, 1252, 1280, 1320, 1372, 1392, 1412, 1432, 1452, 1472, 2048, 4052, 8952, 16336, 32720, 65487, 65507
+]
+/** The ones to try first: Ethernet, jumbo frames, loopback. */
+const LEAPS = [1452, 8952, 65487]
+
+export interface MtuDiscoveryOptions {
+  /** What every datagram may have from the start, at least 1200. */
+  readonly initial: number
+  /** The most to search for: the least of what is configured, the interface carries, and the peer takes. */
+  readonly max: number
+}
+
+/**
+ * The largest datagram a path carries: DPLPMTUD. RFC 8899 §5, RFC 9000 §14.3
+ *
+ * A search leaps along the sizes most links have; the first loss makes it go on step by step from the last size that
+ * arrived, up to the one that does not, or to `max`. One probe is in flight at a time. Ask `probeSize` whenever
+ * something may be sent, and at `deadlineMicros`.
+ */
+export class MtuDiscovery {
+  /** The largest datagram that may be sent, other than a probe. */
+  current: number
+  /** The next moment a probe becomes due. */
+  deadlineMicros = Number.POSITIVE_INFINITY
+  private state: "disabled" | "searching" | "complete" = "disabled"
+  private max: number
+  private due = false
+  /** Size of the probe in flight, 0 when there is none. */
+  private probing = 0
+  private probeSentAt = 0
+  private failures = 0
+  /** The least size of this search that did not arrive. */
+  private refused = Number.POSITIVE_INFINITY
+  /** Loss events since something as large as `smallestLost` arrived. */
+  private lossEvents = 0
+  private smallestLost = Number.POSITIVE_INFINITY
+  private lastLossAt = -1
+
+  constructor(options: MtuDiscoveryOptions) {
+    this.max = Math.max(BASE_BYTES, options.max)
+    this.current = Math.min(this.max, Math.max(BASE_BYTES, options.initial))
+  }
+
+  /** Begins the search, once the handshake is complete. RFC 9000 §14.3.1 */
+  start(): void {
+    if (this.state === "disabled") this.search()
+  }
+
+  /** The peer takes no larger datagrams than this. RFC 9000 §18.2, max_udp_payload_size */
+  limit(maxBytes: number): void {
+    this.max = Math.max(BASE_BYTES, Math.min(this.max, maxBytes))
+    this.current = Math.min(this.current, this.max)
+  }
+
+  /** The size of the probe to send now, 0 for none. A probe is a packet of PING and PADDING. RFC 9000 §14.4 */
+  probeSize(nowMicros: number): number {
+    if (nowMicros >= this.deadlineMicros) {
+      this.deadlineMicros = Number.POSITIVE_INFINITY
+      if (this.state === "complete") this.search()
+      else this.due = true
+    }
+    return this.due ? this.nextSize() : 0
+  }
+
+  onProbeSent(size: number, nowMicros: number): void {
+    this.due = false
+    this.probing = size
+    this.probeSentAt = nowMicros
+  }
+
+  /** True when `current` has grown. */
+  onProbeAcked(size: number): boolean {
+    if (size !== this.probing) return false // of before a black hole
+    this.probing = 0
+    this.failures = 0
+    this.current = Math.min(size, this.max)
+    if (size >= this.refused) this.refused = Number.POSITIVE_INFINITY
+    if (this.nextSize() === 0) this.complete(Number.POSITIVE_INFINITY)
+    else this.due = true
+    return true
+  }
+
+  /** The probe was lost, or the socket would not take it. No sign of congestion. RFC 9000 §14.4 */
+  onProbeLost(size: number): void {
+    if (size !== this.probing) return
+    this.probing = 0
+    this.failures++
+    this.refused = Math.min(this.refused, size)
+    if (this.failures >= MAX_PROBES) this.complete(this.probeSentAt + RAISE_TIMER_MICROS)
+    else this.deadlineMicros = this.probeSentAt + PROBE_TIMER_MICROS
+  }
+
+  /** A datagram that was no probe arrived. */
+  onPacketAcked(size: number): void {
+    if (size < this.smallestLost) return
+    this.lossEvents = 0
+    this.smallestLost = Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * A datagram that was no probe was lost; those found lost at the same moment count once. True when that makes the
+   * path a black hole, and `current` fell back to the base. RFC 8899 §4.3
+   */
+  onPacketLost(size: number, nowMicros: number): boolean {
+    if (size <= BASE_BYTES) return false
+    this.smallestLost = Math.min(this.smallestLost, size)
+    if (nowMicros === this.lastLossAt) return false
+    this.lastLossAt = nowMicros
+    this.lossEvents++
+    return this.lossEvents >= BLACK_HOLE_EVENTS && this.fallBack(nowMicros)
+  }
+
+  /** The `consecutive`th probe timeout passed: when nothing at all is delivered, nothing is ever found lost. */
+  onProbeTimeout(consecutive: number, nowMicros: number): boolean {
+    return consecutive >= BLACK_HOLE_EVENTS && this.fallBack(nowMicros)
+  }
+
+  private fallBack(nowMicros: number): boolean {
+    this.lossEvents = 0
+    this.smallestLost = Number.POSITIVE_INFINITY
+    if (this.current === BASE_BYTES) return false
+    this.current = BASE_BYTES
+    if (this.state !== "disabled") this.complete(nowMicros + COOL_OFF_MICROS)
+    return true
+  }
+
+  private search(): void {
+    this.state = "searching"
+    this.failures = 0
+    this.refused = Number.POSITIVE_INFINITY
+    this.due = true
+  }
+
+  private complete(nextSearchAt: number): void {
+    this.state = "complete"
+    this.probing = 0
+    this.due = false
+    this.deadlineMicros = nextSearchAt
+  }
+
+  private nextSize(): number {
+    const { current, max } = this
+    if (max <= current) return 0
+    const sizes = this.refused === Number.POSITIVE_INFINITY ? LEAPS : STEPS
+    for (const size of sizes) if (size > current && size <= max - MIN_GAIN_BYTES) return size
+    return max
+  }
+}

@@ -1,0 +1,289 @@
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { writeRetireConnectionId } from "../wire/frameWriters.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import {
+  type ConnectionIdError,
+  connectionIdError,
+  MAX_CONNECTION_ID_BYTES,
+  NEW_CONNECTION_ID,
+  RESET_TOKEN_BYTES,
+  sameBytes
+} from "./connectionIdErrors.ts"
+import { RetiredSequences } from "./RetiredSequences.ts"
+
+/** Room a RETIRE_CONNECTION_ID frame may take at most. RFC 9000 §19.16 */
+const FRAME_BYTES = 1 + 8
+
+/** An ID the peer gave us. Whoever sends with it looks at `state` first: the peer can take it back. */
+export interface PeerConnectionId {
+  readonly sequence: number
+  readonly id: Uint8Array
+  /** Set with the ID, except for that of the handshake. */
+  readonly token: Uint8Array | undefined
+  /** `used` IDs belong to one pair of addresses and go to no other. RFC 9000 §9.5 */
+  readonly state: "spare" | "used" | "retired"
+}
+
+type Entry = { -readonly [K in keyof PeerConnectionId]: PeerConnectionId[K] }
+
+export interface PeerConnectionIdsOptions {
+  readonly pathId: number
+  /** The active_connection_id_limit we declared, at least 2. RFC 9000 §18.2 */
+  readonly limit: number
+  /** What the handshake is sent to, sequence 0; undefined on a path opened later. */
+  readonly first: Uint8Array | undefined
+}
+
+/**
+ * The connection IDs the peer issues to us for one path. RFC 9000 §5.1.2
+ *
+ * At most `limit` are held, and at most `3 * limit` retirements wait for their acknowledgement; of the retired ones
+ * only the ranges of their sequence numbers are kept.
+ */
+export class PeerConnectionIds {
+  private readonly ids: Array<Entry> = []
+  private current: Entry
+  private largestRetirePriorTo = 0
+  private readonly retired = new RetiredSequences()
+  /** Retirements not yet acknowledged: sequence number, and whether its frame is still to be sent. */
+  private readonly retirements = new Map<number, boolean>()
+  private queued = 0
+  private readonly pathId: number
+  private readonly limit: number
+
+  constructor(options: PeerConnectionIdsOptions) {
+    this.pathId = options.pathId
+    this.limit = Math.max(2, options.limit)
+    if (options.first === undefined) this.current = entry(-1, new Uint8Array(0), undefined, "retired")
+    else this.ids.push((this.current = entry(0, options.first, undefined, "used")))
+  }
+
+  /** The destination connection ID of what is sent on the path; meaningful while `usable`. */
+  get active(): Uint8Array {
+    return this.current.id
+  }
+
+  get activeSequence(): number {
+    return this.current.sequence
+  }
+
+  /** False while the peer has taken back every ID it gave: nothing can be sent until it gives another. */
+  get usable(): boolean {
+    return this.current.state !== "retired"
+  }
+
+  /** How many IDs are held; the peer may give `limit` at most. */
+  get count(): number {
+    return this.ids.length
+  }
+
+  /** How many of them were never used. */
+  get spareCount(): number {
+    let spare = 0
+    for (const held of this.ids) if (held.state === "spare") spare++
+    return spare
+  }
+
+  /** The peer asked for no ID at all in what we send it. RFC 9000 §5.1 */
+  get isZeroLength(): boolean {
+    return this.current.sequence === 0 && this.current.id.length === 0
+  }
+
+  /** The handshake chose another ID: that of a Retry, or of the server's first Initial. RFC 9000 §7.2 */
+  replaceFirst(id: Uint8Array): void {
+    if (this.ids[0]?.sequence === 0) this.ids[0].id = id
+  }
+
+  /** The server's stateless_reset_token parameter, which goes with the ID of the handshake. RFC 9000 §18.2 */
+  setFirstToken(token: Uint8Array): void {
+    if (this.ids[0]?.sequence === 0) this.ids[0].token = token
+  }
+
+  /** An ID never used before, for another pair of addresses; undefined while the peer has given none. */
+  next(): PeerConnectionId | undefined {
+    // RFC 9000 §5.1.1: towards a zero-length ID every packet, on any path, has none
+    if (this.isZeroLength) return this.current
+    // Moving on is paced by the peer's acknowledgements, so that retirements cannot pile up
+    if (this.retirements.size >= this.limit) return undefined
+    const spare = this.ids.find((held) => held.state === "spare")
+    if (spare !== undefined) spare.state = "used"
+    return spare
+  }
+
+  /** Sends with this ID from now on. The one before stays in use until `retire`. */
+  activate(sequence: number): ConnectionIdError | undefined {
+    const held = this.find(sequence)
+    if (held === undefined) return this.missing(sequence)
+    held.state = "used"
+    this.current = held
+    return undefined
+  }
+
+  /** Gives an ID back to the peer. */
+  retire(sequence: number): ConnectionIdError | undefined {
+    const held = this.find(sequence)
+    if (held === undefined) return this.missing(sequence)
+    if (held === this.current) return connectionIdError("ActiveConnectionId", sequence)
+    if (this.retirements.size >= 3 * this.limit) return connectionIdError("RotationPending", sequence)
+    this.retired.add(sequence)
+    this.drop(held)
+    return undefined
+  }
+
+  /** RFC 9000 §19.15. Keeps `id` and `token`. */
+  onNew(
+    sequence: number,
+    retirePriorTo: number,
+    id: Uint8Array,
+    token: Uint8Array
+  ): TransportError | undefined {
+    if (this.isZeroLength)
+      return failure(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "NEW_CONNECTION_ID from a peer that uses no connection IDs"
+      )
+    if (retirePriorTo > sequence)
+      return failure(TransportErrorCode.FRAME_ENCODING_ERROR, "Retire Prior To above the sequence number")
+    if (id.length < 1 || id.length > MAX_CONNECTION_ID_BYTES || token.length !== RESET_TOKEN_BYTES)
+      return failure(TransportErrorCode.FRAME_ENCODING_ERROR, `a connection ID of ${id.length} bytes`)
+    const conflict = this.conflict(sequence, id, token)
+    if (conflict !== undefined) return conflict
+    // RFC 9000 §19.15: a Retire Prior To that does not increase the largest one has no effect
+    if (retirePriorTo > this.largestRetirePriorTo) {
+      const error = this.onRetirePriorTo(retirePriorTo)
+      if (error !== undefined) return error
+    }
+    if (this.find(sequence) === undefined && !this.retired.has(sequence)) {
+      if (this.ids.length >= this.limit)
+        return failure(
+          TransportErrorCode.CONNECTION_ID_LIMIT_ERROR,
+          `more than ${this.limit} active connection IDs`
+        )
+      this.ids.push(entry(sequence, id, token, "spare"))
+    }
+    if (!this.usable) this.replaceActive()
+    return undefined
+  }
+
+  /**
+   * Whether `bytes[offset, offset + 16)` is the token of an ID in use. RFC 9000 §10.3.1: tokens of unused and retired
+   * IDs do not count, and the time taken does not depend on which one matches.
+   */
+  isResetToken(bytes: Uint8Array, offset: number, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    if (offset < 0 || offset + RESET_TOKEN_BYTES > bytes.length) return false
+    const candidate = bytes.subarray(offset, offset + RESET_TOKEN_BYTES)
+    let found = false
+    for (const { state, token } of this.ids)
+      if (state === "used" && token !== undefined) found = equal(token, candidate) || found
+    return found
+  }
+
+  hasFrames(): boolean {
+    return this.queued > 0
+  }
+
+  writeFrames(w: ByteWriter, sent: SentFrames): void {
+    if (this.queued === 0) return
+    for (const [sequence, unsent] of this.retirements) {
+      if (w.remaining < FRAME_BYTES) return
+      if (!unsent) continue
+      writeRetireConnectionId(w, sequence)
+      sent.push(SentFrame.RetireConnectionId, this.pathId, sequence)
+      this.retirements.set(sequence, false)
+      this.queued--
+    }
+  }
+
+  onAcked(sequence: number): void {
+    if (this.retirements.get(sequence) === true) this.queued--
+    this.retirements.delete(sequence)
+  }
+
+  onLost(sequence: number): void {
+    if (this.retirements.get(sequence) !== false) return
+    this.retirements.set(sequence, true)
+    this.queued++
+  }
+
+  // RFC 9000 §5.1.2: what it covers is retired before the new ID is added. That includes IDs whose frames have not
+  // arrived yet, so that every number below it is settled for good (§19.15: retired once, and not again on arrival).
+  private onRetirePriorTo(retirePriorTo: number): TransportError | undefined {
+    const { retired, retirements, ids } = this
+    const more = retired.missingBelow(retirePriorTo)
+    if (more > 0 && retirements.size + more > 2 * this.limit)
+      return failure(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR, "too many connection IDs to retire")
+    this.largestRetirePriorTo = retirePriorTo
+    while (ids.length > 0 && this.lowest().sequence < retirePriorTo) this.drop(this.lowest())
+    for (let at = retired.nextMissing(0); at < retirePriorTo; at = retired.nextMissing(at + 1)) this.queue(at)
+    retired.addBelow(retirePriorTo)
+    return undefined
+  }
+
+  /** RFC 9000 §19.15: one ID has one sequence number and one token; §10.3.2: one token has one ID. */
+  private conflict(sequence: number, id: Uint8Array, token: Uint8Array): TransportError | undefined {
+    for (const held of this.ids) {
+      const sameId = sameBytes(held.id, id)
+      const sameToken = held.token !== undefined && sameBytes(held.token, token)
+      const clash =
+        held.sequence === sequence ? !sameId || (held.token !== undefined && !sameToken) : sameId || sameToken
+      if (clash)
+        return failure(
+          TransportErrorCode.PROTOCOL_VIOLATION,
+          `connection ID ${sequence} contradicts connection ID ${held.sequence}`
+        )
+    }
+    return undefined
+  }
+
+  private replaceActive(): void {
+    const spare = this.ids.find((held) => held.state === "spare")
+    if (spare === undefined) return
+    spare.state = "used"
+    this.current = spare
+  }
+
+  private lowest(): Entry {
+    let lowest = this.ids[0]
+    for (const held of this.ids) if (held.sequence < lowest.sequence) lowest = held
+    return lowest
+  }
+
+  private find(sequence: number): Entry | undefined {
+    return this.ids.find((held) => held.sequence === sequence)
+  }
+
+  private missing(sequence: number): ConnectionIdError {
+    return connectionIdError(
+      this.retired.has(sequence) ? "RetiredConnectionId" : "UnknownConnectionId",
+      sequence
+    )
+  }
+
+  private drop(held: Entry): void {
+    held.state = "retired"
+    this.ids.splice(this.ids.indexOf(held), 1)
+    this.queue(held.sequence)
+  }
+
+  private queue(sequence: number): void {
+    if (this.retirements.has(sequence)) return
+    this.retirements.set(sequence, true)
+    this.queued++
+  }
+}
+
+const entry = (
+  sequence: number,
+  id: Uint8Array,
+  token: Uint8Array | undefined,
+  state: Entry["state"]
+): Entry => ({
+  sequence,
+  id,
+  token,
+  state
+})
+
+const failure = (code: number, reason: string): TransportError =>
+  new TransportError(code, reason, NEW_CONNECTION_ID)

@@ -1,0 +1,33 @@
+/** Why a command about connection IDs was refused; nothing has changed then. */
+export type ConnectionIdError =
+  /** No ID has this sequence number (yet). */
+  | { readonly _tag: "UnknownConnectionId"; readonly sequence: number }
+  /** The ID was retired and cannot be used again. RFC 9000 §5.1.2 */
+  | { readonly _tag: "RetiredConnectionId"; readonly sequence: number }
+  /** The ID is in use; another must take its place first. */
+  | { readonly _tag: "ActiveConnectionId"; readonly sequence: number }
+  /** The peer has not yet retired what it was last asked to. RFC 9000 §5.1.2 */
+  | { readonly _tag: "RotationPending"; readonly sequence: number }
+  /** This path uses zero-length IDs, or has used up all it may have: there are no new ones. */
+  | { readonly _tag: "NoConnectionIds"; readonly sequence: number }
+
+export const connectionIdError = <Tag extends ConnectionIdError["_tag"]>(
+  _tag: Tag,
+  sequence: number
+): { readonly _tag: Tag; readonly sequence: number } => ({ _tag, sequence })
+
+/** Frame types that errors of connection IDs are blamed on. RFC 9000 §19.15, §19.16 */
+export const NEW_CONNECTION_ID = 0x18
+export const RETIRE_CONNECTION_ID = 0x19
+
+/** RFC 9000 §17.2 */
+export const MAX_CONNECTION_ID_BYTES = 20
+/** RFC 9000 §10.3 */
+export const RESET_TOKEN_BYTES = 16
+
+/** Equality of what is no secret; tokens off the wire go through the suite's constant-time `equal`. */
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
