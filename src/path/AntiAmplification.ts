@@ -37,12 +37,12 @@ export class AntiAmplification {
   }
 
   /** Bytes that may be sent now; `Infinity` once validated. */
-  get allowance(): number {
+  get remaining(): number {
     return this.validated ? Number.POSITIVE_INFINITY : Math.max(0, FACTOR * this.received - this.sent)
   }
 
   /** Not one byte may be sent until the peer sends: no timer needs to run for that. RFC 9002 §6.2.2.1 */
-  get blocked(): boolean {
-    return this.allowance === 0
+  get isBlocked(): boolean {
+    return this.remaining === 0
   }
 }

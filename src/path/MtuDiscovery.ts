@@ -22,7 +22,7 @@ const LEAPS = [1452, 8952, 65487]
 
 export interface MtuDiscoveryOptions {
   /** What every datagram may have from the start, at least 1200. */
-  readonly initial: number
+  readonly base: number
   /** The most to search for: the least of what is configured, the interface carries, and the peer takes. */
   readonly max: number
 }
@@ -55,7 +55,7 @@ export class MtuDiscovery {
 
   constructor(options: MtuDiscoveryOptions) {
     this.max = Math.max(BASE_BYTES, options.max)
-    this.current = Math.min(this.max, Math.max(BASE_BYTES, options.initial))
+    this.current = Math.min(this.max, Math.max(BASE_BYTES, options.base))
   }
 
   /** Begins the search, once the handshake is complete. RFC 9000 §14.3.1 */
@@ -64,7 +64,7 @@ export class MtuDiscovery {
   }
 
   /** The peer takes no larger datagrams than this. RFC 9000 §18.2, max_udp_payload_size */
-  limit(maxBytes: number): void {
+  setPeerMax(maxBytes: number): void {
     this.max = Math.max(BASE_BYTES, Math.min(this.max, maxBytes))
     this.current = Math.min(this.current, this.max)
   }
@@ -98,12 +98,12 @@ export class MtuDiscovery {
   }
 
   /** The probe was lost, or the socket would not take it. No sign of congestion. RFC 9000 §14.4 */
-  onProbeLost(size: number): void {
+  onProbeLost(size: number, nowMicros: number): void {
     if (size !== this.probing) return
     this.probing = 0
     this.failures++
     this.refused = Math.min(this.refused, size)
-    if (this.failures >= MAX_PROBES) this.complete(this.probeSentAt + RAISE_TIMER_MICROS)
+    if (this.failures >= MAX_PROBES) this.complete(nowMicros + RAISE_TIMER_MICROS)
     else this.deadlineMicros = this.probeSentAt + PROBE_TIMER_MICROS
   }
 
