@@ -1,0 +1,274 @@
+import { AckFrame, MAX_ACK_RANGES } from "./AckFrame.ts"
+import { ByteReader } from "./ByteReader.ts"
+import { FrameType as F } from "./FrameType.ts"
+import type { FrameResult, FrameSink } from "./FrameSink.ts"
+import { PacketType } from "./PacketType.ts"
+import { TransportError, TransportErrorCode } from "./TransportError.ts"
+
+/** Frames beyond RFC 9000 that were negotiated; switched on once the transport parameters are known. */
+export interface FrameExtensions {
+  datagram: boolean
+  resetStreamAt: boolean
+  ackFrequency: boolean
+}
+
+/** The largest varint, as near as a double comes to 2^62 − 1. */
+const MAX_62 = 2 ** 62
+
+const INITIAL = 1 << PacketType.Initial
+const ZERO_RTT = 1 << PacketType.ZeroRtt
+const HANDSHAKE = 1 << PacketType.Handshake
+const ONE_RTT = 1 << PacketType.OneRtt
+const APPLICATION = ZERO_RTT | ONE_RTT
+
+/** Which packet types may carry each of the frame types 0x00 … 0x31. RFC 9000 §12.4, Table 3 */
+export const permittedPackets: ReadonlyArray<number> = (() => {
+  const table = new Array<number>(0x32).fill(APPLICATION)
+  for (const type of [F.PADDING, F.PING, F.CONNECTION_CLOSE]) table[type] = INITIAL | ZERO_RTT | HANDSHAKE | ONE_RTT
+  for (const type of [F.ACK, F.ACK_ECN, F.CRYPTO]) table[type] = INITIAL | HANDSHAKE | ONE_RTT
+  for (const type of [F.NEW_TOKEN, F.PATH_RESPONSE, F.HANDSHAKE_DONE, F.RETIRE_CONNECTION_ID]) table[type] = ONE_RTT
+  for (const type of [F.IMMEDIATE_ACK]) table[type] = APPLICATION
+  return table
+})()
+
+/**
+ * Turns the payload of a packet into calls of a `FrameSink`: one switch, nothing allocated. RFC 9000 §12.4, §19
+ *
+ * A hostile payload costs at most time linear in its length: every frame is at least a byte, and ACK ranges at
+ * least two.
+ */
+export class FrameDecoder {
+  readonly extensions: FrameExtensions
+  /** Of the last `decode`: whether the packet must be acknowledged. RFC 9000 §13.2 */
+  ackEliciting = false
+  /** Of the last `decode`: whether all its frames were probing frames. RFC 9000 §9.1 */
+  probingOnly = true
+  private readonly r = new ByteReader()
+  private readonly ack = new AckFrame()
+
+  constructor(extensions: FrameExtensions) {
+    this.extensions = extensions
+  }
+
+  /** Decodes `bytes[start, end)`; the first error, its own or the sink's, ends it. */
+  decode(bytes: Uint8Array, start: number, end: number, packetType: PacketType, sink: FrameSink): FrameResult {
+    this.ackEliciting = false
+    this.probingOnly = true
+    // RFC 9000 §12.4: a packet without frames is a PROTOCOL_VIOLATION
+    if (start >= end) return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a packet without frames")
+    const r = this.r.reset(bytes, start, end)
+    const permission = 1 << packetType
+    while (r.offset < end) {
+      if (bytes[r.offset] === F.PADDING) {
+        do r.offset++
+        while (r.offset < end && bytes[r.offset] === F.PADDING)
+        continue
+      }
+      const at = r.offset
+      const type = r.varint()
+      // RFC 9000 §12.4: frame types use the shortest encoding
+      if (r.failed || r.offset - at !== (type < 0x40 ? 1 : type < 0x4000 ? 2 : type < 0x4000_0000 ? 4 : 8))
+        return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "frame type not in its shortest encoding")
+      const permitted = type < permittedPackets.length ? permittedPackets[type] : APPLICATION
+      if ((permitted & permission) === 0)
+        return new TransportError(
+          TransportErrorCode.PROTOCOL_VIOLATION,
+          `frame 0x${type.toString(16)} in a packet type that may not carry it`,
+          type
+        )
+      if (type !== F.ACK && type !== F.ACK_ECN && type !== F.CONNECTION_CLOSE && type !== F.APPLICATION_CLOSE)
+        this.ackEliciting = true
+      if (type !== F.PATH_CHALLENGE && type !== F.PATH_RESPONSE && type !== F.NEW_CONNECTION_ID) this.probingOnly = false
+      const result = this.frame(type, bytes, sink)
+      if (r.failed) return malformed("truncated", type)
+      if (result !== undefined) return result
+    }
+    return undefined
+  }
+
+  private frame(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
+    const { r } = this
+    if (type >= F.STREAM && type <= F.STREAM + 7) return this.stream(type, bytes, sink)
+    switch (type) {
+      case F.PING:
+        return sink.onPing()
+      case F.ACK:
+      case F.ACK_ECN:
+        return this.ackFrame(type, sink)
+      case F.RESET_STREAM: {
+        const id = r.varint()
+        const code = r.varint()
+        const finalSize = r.varint()
+        return r.failed ? undefined : sink.onResetStream(id, code, finalSize)
+      }
+      case F.RESET_STREAM_AT: {
+        if (!this.extensions.resetStreamAt) return unknown(type)
+        const id = r.varint()
+        const code = r.varint()
+        const finalSize = r.varint()
+        const reliableSize = r.varint()
+        if (r.failed) return undefined
+        if (reliableSize > finalSize) return malformed("reliable size above the final size", type)
+        return sink.onResetStreamAt(id, code, finalSize, reliableSize)
+      }
+      case F.STOP_SENDING: {
+        const id = r.varint()
+        const code = r.varint()
+        return r.failed ? undefined : sink.onStopSending(id, code)
+      }
+      case F.CRYPTO: {
+        const offset = r.varint()
+        const length = r.varint()
+        const start = r.skip(length)
+        if (r.failed) return undefined
+        if (offset + length >= MAX_62) return malformed("offset and length exceed 2^62-1", type)
+        return sink.onCrypto(offset, bytes, start, start + length)
+      }
+      case F.NEW_TOKEN: {
+        const length = r.varint()
+        const start = r.skip(length)
+        if (r.failed) return undefined
+        return length === 0 ? malformed("empty token", type) : sink.onNewToken(bytes, start, start + length)
+      }
+      case F.MAX_DATA: {
+        const limit = r.varint()
+        return r.failed ? undefined : sink.onMaxData(limit)
+      }
+      case F.MAX_STREAM_DATA: {
+        const id = r.varint()
+        const limit = r.varint()
+        return r.failed ? undefined : sink.onMaxStreamData(id, limit)
+      }
+      case F.MAX_STREAMS_BIDI:
+      case F.MAX_STREAMS_UNI: {
+        const limit = r.varint()
+        if (r.failed) return undefined
+        if (limit > 2 ** 60) return malformed("more than 2^60 streams", type) // RFC 9000 §19.11
+        return sink.onMaxStreams(type === F.MAX_STREAMS_UNI, limit)
+      }
+      case F.DATA_BLOCKED: {
+        const limit = r.varint()
+        return r.failed ? undefined : sink.onDataBlocked(limit)
+      }
+      case F.STREAM_DATA_BLOCKED: {
+        const id = r.varint()
+        const limit = r.varint()
+        return r.failed ? undefined : sink.onStreamDataBlocked(id, limit)
+      }
+      case F.STREAMS_BLOCKED_BIDI:
+      case F.STREAMS_BLOCKED_UNI: {
+        const limit = r.varint()
+        if (r.failed) return undefined
+        if (limit > 2 ** 60) return malformed("more than 2^60 streams", type) // RFC 9000 §19.14
+        return sink.onStreamsBlocked(type === F.STREAMS_BLOCKED_UNI, limit)
+      }
+      case F.NEW_CONNECTION_ID:
+        return this.newConnectionId(bytes, sink)
+      case F.RETIRE_CONNECTION_ID: {
+        const sequence = r.varint()
+        return r.failed ? undefined : sink.onRetireConnectionId(0, sequence)
+      }
+      case F.PATH_CHALLENGE: {
+        const start = r.skip(8)
+        return r.failed ? undefined : sink.onPathChallenge(bytes, start)
+      }
+      case F.PATH_RESPONSE: {
+        const start = r.skip(8)
+        return r.failed ? undefined : sink.onPathResponse(bytes, start)
+      }
+      case F.CONNECTION_CLOSE:
+      case F.APPLICATION_CLOSE: {
+        const code = r.varint()
+        const frameType = type === F.CONNECTION_CLOSE ? r.varint() : 0
+        const length = r.varint()
+        const start = r.skip(length)
+        if (r.failed) return undefined
+        return sink.onConnectionClose(type === F.APPLICATION_CLOSE, code, frameType, bytes, start, start + length)
+      }
+      case F.HANDSHAKE_DONE:
+        return sink.onHandshakeDone()
+      case F.DATAGRAM:
+      case F.DATAGRAM_LEN: {
+        if (!this.extensions.datagram) return unknown(type)
+        const length = type === F.DATAGRAM_LEN ? r.varint() : r.remaining
+        const start = r.skip(length)
+        return r.failed ? undefined : sink.onDatagram(bytes, start, start + length)
+      }
+      case F.ACK_FREQUENCY: {
+        if (!this.extensions.ackFrequency) return unknown(type)
+        const sequence = r.varint()
+        const threshold = r.varint()
+        const delay = r.varint()
+        const reordering = r.varint()
+        return r.failed ? undefined : sink.onAckFrequency(sequence, threshold, delay, reordering)
+      }
+      case F.IMMEDIATE_ACK:
+        return this.extensions.ackFrequency ? sink.onImmediateAck() : unknown(type)
+      default:
+        return unknown(type)
+    }
+  }
+
+  private stream(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
+    const { r } = this
+    const id = r.varint()
+    const offset = (type & 0x04) !== 0 ? r.varint() : 0
+    const length = (type & 0x02) !== 0 ? r.varint() : r.remaining
+    const start = r.skip(length)
+    if (r.failed) return undefined
+    // RFC 9000 §19.8: the end of a stream cannot lie beyond 2^62-1
+    if (offset + length >= MAX_62) return malformed("offset and length exceed 2^62-1", type)
+    return sink.onStream(id, offset, bytes, start, start + length, (type & 0x01) !== 0)
+  }
+
+  private ackFrame(type: number, sink: FrameSink): FrameResult {
+    const { r, ack } = this
+    ack.pathId = 0
+    ack.largest = r.varint()
+    ack.delayRaw = r.varint()
+    const more = r.varint()
+    let smallest = ack.largest - r.varint()
+    if (r.failed) return undefined
+    if (smallest < 0) return malformed("range below zero", type)
+    ack.largestOf[0] = ack.largest
+    ack.smallest[0] = smallest
+    ack.rangeCount = 1
+    for (let i = 0; i < more; i++) {
+      const largest = smallest - r.varint() - 2
+      smallest = largest - r.varint()
+      if (r.failed) return undefined
+      if (smallest < 0) return malformed("range below zero", type) // RFC 9000 §19.3.1
+      if (ack.rangeCount < MAX_ACK_RANGES) {
+        ack.largestOf[ack.rangeCount] = largest
+        ack.smallest[ack.rangeCount++] = smallest
+      }
+    }
+    ack.hasEcn = type === F.ACK_ECN
+    if (ack.hasEcn) {
+      ack.ect0 = r.varint()
+      ack.ect1 = r.varint()
+      ack.ce = r.varint()
+    }
+    return r.failed ? undefined : sink.onAck(ack)
+  }
+
+  private newConnectionId(bytes: Uint8Array, sink: FrameSink): FrameResult {
+    const { r } = this
+    const sequence = r.varint()
+    const retirePriorTo = r.varint()
+    const length = r.u8()
+    const start = r.skip(length)
+    const token = r.skip(16)
+    if (r.failed) return undefined
+    // RFC 9000 §19.15
+    if (length < 1 || length > 20) return malformed(`a connection ID of ${length} bytes`, F.NEW_CONNECTION_ID)
+    if (retirePriorTo > sequence) return malformed("Retire Prior To above the sequence number", F.NEW_CONNECTION_ID)
+    return sink.onNewConnectionId(0, sequence, retirePriorTo, bytes, start, start + length, token)
+  }
+}
+
+const malformed = (what: string, type: number): TransportError =>
+  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `frame 0x${type.toString(16)}: ${what}`, type)
+
+const unknown = (type: number): TransportError =>
+  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `unknown frame type 0x${type.toString(16)}`, type)

@@ -1,0 +1,50 @@
+import type { AckFrame } from "./AckFrame.ts"
+import type { TransportError } from "./TransportError.ts"
+
+/** Undefined to go on decoding, an error to stop and close the connection. */
+export type FrameResult = TransportError | undefined
+
+/**
+ * Receives the frames of a packet, one call a frame, in order. Byte arguments are positions in the packet's buffer,
+ * valid during the call only unless the sink keeps the buffer; the `AckFrame` is reused.
+ */
+export interface FrameSink {
+  onPing(): FrameResult
+  onAck(ack: AckFrame): FrameResult
+  onResetStream(id: number, errorCode: number, finalSize: number): FrameResult
+  onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): FrameResult
+  onStopSending(id: number, errorCode: number): FrameResult
+  onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): FrameResult
+  onNewToken(bytes: Uint8Array, start: number, end: number): FrameResult
+  onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): FrameResult
+  onMaxData(limit: number): FrameResult
+  onMaxStreamData(id: number, limit: number): FrameResult
+  onMaxStreams(unidirectional: boolean, limit: number): FrameResult
+  onDataBlocked(limit: number): FrameResult
+  onStreamDataBlocked(id: number, limit: number): FrameResult
+  onStreamsBlocked(unidirectional: boolean, limit: number): FrameResult
+  onNewConnectionId(
+    pathId: number,
+    sequence: number,
+    retirePriorTo: number,
+    bytes: Uint8Array,
+    cidStart: number,
+    cidEnd: number,
+    tokenStart: number
+  ): FrameResult
+  onRetireConnectionId(pathId: number, sequence: number): FrameResult
+  onPathChallenge(bytes: Uint8Array, start: number): FrameResult
+  onPathResponse(bytes: Uint8Array, start: number): FrameResult
+  onConnectionClose(
+    application: boolean,
+    errorCode: number,
+    frameType: number,
+    bytes: Uint8Array,
+    reasonStart: number,
+    reasonEnd: number
+  ): FrameResult
+  onHandshakeDone(): FrameResult
+  onDatagram(bytes: Uint8Array, start: number, end: number): FrameResult
+  onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): FrameResult
+  onImmediateAck(): FrameResult
+}

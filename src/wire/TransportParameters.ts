@@ -1,0 +1,296 @@
+/** The quic_transport_parameters extension. RFC 9000 §18 */
+import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import { ByteReader } from "./ByteReader.ts"
+import { ByteWriter, MAX_VARINT, varintSize } from "./ByteWriter.ts"
+import type { SocketAddress } from "./SocketAddress.ts"
+import { TransportError, TransportErrorCode } from "./TransportError.ts"
+
+export const TransportParameterId = {
+  original_destination_connection_id: 0x00,
+  max_idle_timeout: 0x01,
+  stateless_reset_token: 0x02,
+  max_udp_payload_size: 0x03,
+  initial_max_data: 0x04,
+  initial_max_stream_data_bidi_local: 0x05,
+  initial_max_stream_data_bidi_remote: 0x06,
+  initial_max_stream_data_uni: 0x07,
+  initial_max_streams_bidi: 0x08,
+  initial_max_streams_uni: 0x09,
+  ack_delay_exponent: 0x0a,
+  max_ack_delay: 0x0b,
+  disable_active_migration: 0x0c,
+  preferred_address: 0x0d,
+  active_connection_id_limit: 0x0e,
+  initial_source_connection_id: 0x0f,
+  retry_source_connection_id: 0x10,
+  version_information: 0x11,
+  reset_stream_at: 0x1d,
+  max_datagram_frame_size: 0x20,
+  grease_quic_bit: 0x2ab2,
+  min_ack_delay: 0xff04de1b
+} as const
+
+/** Where a server would rather be talked to, once the handshake is done. RFC 9000 §9.6 */
+export interface PreferredAddress {
+  readonly ipv4: SocketAddress | undefined
+  readonly ipv6: SocketAddress | undefined
+  readonly connectionId: Uint8Array
+  readonly statelessResetToken: Uint8Array
+}
+
+export interface TransportParameters {
+  readonly originalDestinationConnectionId?: Uint8Array
+  readonly initialSourceConnectionId?: Uint8Array
+  readonly retrySourceConnectionId?: Uint8Array
+  readonly statelessResetToken?: Uint8Array
+  readonly maxIdleTimeoutMillis: number
+  readonly maxUdpPayloadSize: number
+  readonly initialMaxData: number
+  readonly initialMaxStreamDataBidiLocal: number
+  readonly initialMaxStreamDataBidiRemote: number
+  readonly initialMaxStreamDataUni: number
+  readonly initialMaxStreamsBidi: number
+  readonly initialMaxStreamsUni: number
+  readonly ackDelayExponent: number
+  readonly maxAckDelayMillis: number
+  readonly disableActiveMigration: boolean
+  readonly preferredAddress?: PreferredAddress
+  readonly activeConnectionIdLimit: number
+  /** RFC 9368 §3 */
+  readonly versionInformation?: { readonly chosen: number; readonly available: ReadonlyArray<number> }
+  readonly resetStreamAt: boolean
+  readonly maxDatagramFrameSize: number
+  readonly greaseQuicBit: boolean
+  readonly minAckDelayMicros?: number
+}
+
+type Mutable = { -readonly [K in keyof TransportParameters]: TransportParameters[K] }
+
+/** What holds for a parameter that is absent. RFC 9000 §18.2 */
+export const defaultTransportParameters: TransportParameters = {
+  maxIdleTimeoutMillis: 0,
+  maxUdpPayloadSize: 65_527,
+  initialMaxData: 0,
+  initialMaxStreamDataBidiLocal: 0,
+  initialMaxStreamDataBidiRemote: 0,
+  initialMaxStreamDataUni: 0,
+  initialMaxStreamsBidi: 0,
+  initialMaxStreamsUni: 0,
+  ackDelayExponent: 3,
+  maxAckDelayMillis: 25,
+  disableActiveMigration: false,
+  activeConnectionIdLimit: 2,
+  resetStreamAt: false,
+  maxDatagramFrameSize: 0,
+  greaseQuicBit: false
+}
+
+type NumberKey = { [K in keyof Mutable]-?: Mutable[K] extends number | undefined ? K : never }[keyof Mutable]
+type BytesKey = { [K in keyof Mutable]-?: Mutable[K] extends Uint8Array | undefined ? K : never }[keyof Mutable]
+type FlagKey = { [K in keyof Mutable]-?: Mutable[K] extends boolean ? K : never }[keyof Mutable]
+
+const Id = TransportParameterId
+
+/** The parameters that are one varint: key, least and greatest value. RFC 9000 §18.2 */
+const numbers = new Map<number, readonly [NumberKey, number, number]>([
+  [Id.max_idle_timeout, ["maxIdleTimeoutMillis", 0, Number.POSITIVE_INFINITY]],
+  [Id.max_udp_payload_size, ["maxUdpPayloadSize", 1200, Number.POSITIVE_INFINITY]],
+  [Id.initial_max_data, ["initialMaxData", 0, Number.POSITIVE_INFINITY]],
+  [Id.initial_max_stream_data_bidi_local, ["initialMaxStreamDataBidiLocal", 0, Number.POSITIVE_INFINITY]],
+  [Id.initial_max_stream_data_bidi_remote, ["initialMaxStreamDataBidiRemote", 0, Number.POSITIVE_INFINITY]],
+  [Id.initial_max_stream_data_uni, ["initialMaxStreamDataUni", 0, Number.POSITIVE_INFINITY]],
+  [Id.initial_max_streams_bidi, ["initialMaxStreamsBidi", 0, 2 ** 60]],
+  [Id.initial_max_streams_uni, ["initialMaxStreamsUni", 0, 2 ** 60]],
+  [Id.ack_delay_exponent, ["ackDelayExponent", 0, 20]],
+  [Id.max_ack_delay, ["maxAckDelayMillis", 0, 2 ** 14 - 1]],
+  [Id.active_connection_id_limit, ["activeConnectionIdLimit", 2, Number.POSITIVE_INFINITY]],
+  [Id.max_datagram_frame_size, ["maxDatagramFrameSize", 0, Number.POSITIVE_INFINITY]],
+  [Id.min_ack_delay, ["minAckDelayMicros", 0, 2 ** 24 - 1]]
+])
+
+/** The parameters that are bytes: key, least and greatest length, and whether only a server sends them. */
+const byteStrings = new Map<number, readonly [BytesKey, number, number, boolean]>([
+  [Id.original_destination_connection_id, ["originalDestinationConnectionId", 0, 20, true]],
+  [Id.stateless_reset_token, ["statelessResetToken", 16, 16, true]],
+  [Id.initial_source_connection_id, ["initialSourceConnectionId", 0, 20, false]],
+  [Id.retry_source_connection_id, ["retrySourceConnectionId", 0, 20, true]]
+])
+
+const flags = new Map<number, FlagKey>([
+  [Id.disable_active_migration, "disableActiveMigration"],
+  [Id.reset_stream_at, "resetStreamAt"],
+  [Id.grease_quic_bit, "greaseQuicBit"]
+])
+
+/** Encodes what differs from the defaults, and one parameter nobody knows. RFC 9000 §18.1 */
+export const encodeTransportParameters = (
+  parameters: TransportParameters,
+  role: "client" | "server",
+  random: RandomBytes
+): Uint8Array => {
+  const w = new ByteWriter(new Uint8Array(1024))
+  for (const [id, [key]] of numbers) {
+    const value = parameters[key]
+    if (value === undefined || value === defaultTransportParameters[key]) continue
+    w.varint(id)
+    w.varint(varintSize(value))
+    w.varint(value)
+  }
+  for (const [id, [key, , , serverOnly]] of byteStrings) {
+    const value = parameters[key]
+    if (value === undefined || (serverOnly && role === "client")) continue
+    writeBytes(w, id, value)
+  }
+  for (const [id, key] of flags) {
+    if (!parameters[key]) continue
+    w.varint(id)
+    w.varint(0)
+  }
+  if (parameters.versionInformation !== undefined) {
+    const { chosen, available } = parameters.versionInformation
+    w.varint(Id.version_information)
+    w.varint(4 + 4 * available.length)
+    w.u32(chosen)
+    for (const version of available) w.u32(version)
+  }
+  if (parameters.preferredAddress !== undefined && role === "server")
+    writeBytes(w, Id.preferred_address, encodePreferredAddress(parameters.preferredAddress))
+  const grease = random(4)
+  writeBytes(w, 31 * (1 + grease[0]) + 27, grease.subarray(1, 1 + (grease[0] & 3)))
+  return w.bytes.slice(0, w.offset)
+}
+
+const writeBytes = (w: ByteWriter, id: number, value: Uint8Array): void => {
+  w.varint(id)
+  w.varint(value.length)
+  w.copy(value)
+}
+
+/** RFC 9000 §7.4, §18: duplicates, wrong lengths and ranges, and server-only ones from a client are refused. */
+export const decodeTransportParameters = (
+  bytes: Uint8Array,
+  from: "client" | "server"
+): TransportParameters | TransportError => {
+  const parameters: Mutable = { ...defaultTransportParameters }
+  const seen = new Set<number>()
+  const r = new ByteReader(bytes)
+  const value = new ByteReader()
+  while (r.remaining > 0) {
+    const id = r.varint()
+    const length = r.varint()
+    const start = r.skip(length)
+    if (r.failed) return refuse("they are cut short")
+    if (seen.has(id)) return refuse(`0x${id.toString(16)} appears twice`)
+    seen.add(id)
+    const error = decodeOne(parameters, id, value.reset(bytes, start, start + length), from)
+    if (error !== undefined) return error
+  }
+  return parameters
+}
+
+const decodeOne = (
+  parameters: Mutable,
+  id: number,
+  value: ByteReader,
+  from: "client" | "server"
+): TransportError | undefined => {
+  const number = numbers.get(id)
+  if (number !== undefined) {
+    const [key, least, greatest] = number
+    const read = value.varint()
+    if (value.failed || value.remaining > 0) return refuse(`${key} is not one integer`)
+    if (read < least || read > greatest) return refuse(`${key} is ${read}`)
+    parameters[key] = Math.min(read, MAX_VARINT)
+    return undefined
+  }
+  const byteString = byteStrings.get(id)
+  if (byteString !== undefined) {
+    const [key, least, greatest, serverOnly] = byteString
+    if (serverOnly && from === "client") return refuse(`${key} from a client`)
+    if (value.remaining < least || value.remaining > greatest) return refuse(`${key} has ${value.remaining} bytes`)
+    parameters[key] = value.bytes.slice(value.offset, value.end)
+    return undefined
+  }
+  const flag = flags.get(id)
+  if (flag !== undefined) {
+    if (value.remaining > 0) return refuse(`${flag} has a value`)
+    parameters[flag] = true
+    return undefined
+  }
+  if (id === Id.version_information) return decodeVersionInformation(parameters, value)
+  if (id === Id.preferred_address) {
+    if (from === "client") return refuse("preferred_address from a client")
+    const preferred = decodePreferredAddress(value)
+    if (preferred === undefined) return refuse("preferred_address is malformed")
+    parameters.preferredAddress = preferred
+  }
+  return undefined
+}
+
+// RFC 9368 §4: a length that is no multiple of four, or a zero version, is a TRANSPORT_PARAMETER_ERROR
+const decodeVersionInformation = (parameters: Mutable, value: ByteReader): TransportError | undefined => {
+  if (value.remaining < 4 || value.remaining % 4 !== 0) return refuse("version_information is malformed")
+  const chosen = value.u32()
+  const available: Array<number> = []
+  while (value.remaining > 0) available.push(value.u32())
+  if (chosen === 0 || available.includes(0)) return refuse("version_information names version 0")
+  parameters.versionInformation = { chosen, available }
+  return undefined
+}
+
+const encodePreferredAddress = (preferred: PreferredAddress): Uint8Array => {
+  const w = new ByteWriter(new Uint8Array(4 + 2 + 16 + 2 + 1 + preferred.connectionId.length + 16))
+  w.copy(encodeIpv4(preferred.ipv4?.host))
+  w.u16(preferred.ipv4?.port ?? 0)
+  w.copy(encodeIpv6(preferred.ipv6?.host))
+  w.u16(preferred.ipv6?.port ?? 0)
+  w.u8(preferred.connectionId.length)
+  w.copy(preferred.connectionId)
+  w.copy(preferred.statelessResetToken)
+  return w.bytes
+}
+
+const decodePreferredAddress = (r: ByteReader): PreferredAddress | undefined => {
+  const v4 = r.take(4)
+  const port4 = r.u16()
+  const v6 = r.take(16)
+  const port6 = r.u16()
+  const connectionId = r.take(r.u8()).slice()
+  const statelessResetToken = r.take(16).slice()
+  if (r.failed || r.remaining > 0 || connectionId.length < 1 || connectionId.length > 20) return undefined
+  return {
+    ipv4: port4 === 0 ? undefined : { host: v4.join("."), port: port4, family: 4 },
+    ipv6: port6 === 0 ? undefined : { host: formatIpv6(v6), port: port6, family: 6 },
+    connectionId,
+    statelessResetToken
+  }
+}
+
+const encodeIpv4 = (host: string | undefined): Uint8Array =>
+  host === undefined ? new Uint8Array(4) : Uint8Array.from(host.split("."), Number)
+
+const encodeIpv6 = (host: string | undefined): Uint8Array => {
+  const bytes = new Uint8Array(16)
+  if (host === undefined) return bytes
+  const [head, tail] = host.split("::")
+  const groups = (part: string | undefined) => (part ? part.split(":").map((group) => Number.parseInt(group, 16)) : [])
+  const before = groups(head)
+  const after = groups(tail)
+  const write = (list: ReadonlyArray<number>, from: number) =>
+    list.forEach((group, i) => {
+      bytes[from + 2 * i] = group >> 8
+      bytes[from + 2 * i + 1] = group & 0xff
+    })
+  write(before, 0)
+  write(after, 16 - 2 * after.length)
+  return bytes
+}
+
+const formatIpv6 = (bytes: Uint8Array): string => {
+  const groups: Array<string> = []
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] << 8) | bytes[i + 1]).toString(16))
+  return groups.join(":")
+}
+
+const refuse = (problem: string): TransportError =>
+  new TransportError(TransportErrorCode.TRANSPORT_PARAMETER_ERROR, `transport parameters: ${problem}`)

@@ -1,0 +1,204 @@
+/**
+ * One writer a frame, each the pair of a `FrameSink` method. The caller has made sure of the room; the `…Size`
+ * functions tell how much where that is not obvious. RFC 9000 §19
+ */
+import type { AckFrame } from "./AckFrame.ts"
+import { type ByteWriter, varintSize } from "./ByteWriter.ts"
+import { FrameType } from "./FrameType.ts"
+
+export const writePadding = (w: ByteWriter, size: number): void => w.fill(FrameType.PADDING, size)
+
+export const writePing = (w: ByteWriter): void => w.u8(FrameType.PING)
+
+export const ackSize = (ack: AckFrame): number => {
+  let size =
+    1 +
+    varintSize(ack.largest) +
+    varintSize(ack.delayRaw) +
+    varintSize(ack.rangeCount - 1) +
+    varintSize(ack.largestOf[0] - ack.smallest[0])
+  for (let i = 1; i < ack.rangeCount; i++)
+    size +=
+      varintSize(ack.smallest[i - 1] - ack.largestOf[i] - 2) + varintSize(ack.largestOf[i] - ack.smallest[i])
+  if (ack.hasEcn) size += varintSize(ack.ect0) + varintSize(ack.ect1) + varintSize(ack.ce)
+  return size
+}
+
+export const writeAck = (w: ByteWriter, ack: AckFrame): void => {
+  w.u8(ack.hasEcn ? FrameType.ACK_ECN : FrameType.ACK)
+  w.varint(ack.largest)
+  w.varint(ack.delayRaw)
+  w.varint(ack.rangeCount - 1)
+  w.varint(ack.largestOf[0] - ack.smallest[0])
+  for (let i = 1; i < ack.rangeCount; i++) {
+    w.varint(ack.smallest[i - 1] - ack.largestOf[i] - 2)
+    w.varint(ack.largestOf[i] - ack.smallest[i])
+  }
+  if (ack.hasEcn) {
+    w.varint(ack.ect0)
+    w.varint(ack.ect1)
+    w.varint(ack.ce)
+  }
+}
+
+export const writeResetStream = (w: ByteWriter, id: number, errorCode: number, finalSize: number): void => {
+  w.u8(FrameType.RESET_STREAM)
+  w.varint(id)
+  w.varint(errorCode)
+  w.varint(finalSize)
+}
+
+export const writeResetStreamAt = (
+  w: ByteWriter,
+  id: number,
+  errorCode: number,
+  finalSize: number,
+  reliableSize: number
+): void => {
+  w.u8(FrameType.RESET_STREAM_AT)
+  w.varint(id)
+  w.varint(errorCode)
+  w.varint(finalSize)
+  w.varint(reliableSize)
+}
+
+export const writeStopSending = (w: ByteWriter, id: number, errorCode: number): void => {
+  w.u8(FrameType.STOP_SENDING)
+  w.varint(id)
+  w.varint(errorCode)
+}
+
+/** Bytes before the data of a CRYPTO frame of `length` bytes. */
+export const cryptoHeaderSize = (offset: number, length: number): number => 1 + varintSize(offset) + varintSize(length)
+
+export const writeCrypto = (w: ByteWriter, offset: number, bytes: Uint8Array, start: number, end: number): void => {
+  w.u8(FrameType.CRYPTO)
+  w.varint(offset)
+  w.varint(end - start)
+  w.copy(bytes, start, end)
+}
+
+export const writeNewToken = (w: ByteWriter, token: Uint8Array): void => {
+  w.u8(FrameType.NEW_TOKEN)
+  w.varint(token.length)
+  w.copy(token)
+}
+
+/** Bytes before the data of a STREAM frame; `length` −1 for one that extends to the end of the packet. */
+export const streamHeaderSize = (id: number, offset: number, length: number): number =>
+  1 + varintSize(id) + (offset > 0 ? varintSize(offset) : 0) + (length >= 0 ? varintSize(length) : 0)
+
+/** The data follows, written by the caller; `length` −1: it extends to the end of the packet. */
+export const writeStreamHeader = (w: ByteWriter, id: number, offset: number, length: number, fin: boolean): void => {
+  w.u8(FrameType.STREAM | (offset > 0 ? 0x04 : 0) | (length >= 0 ? 0x02 : 0) | (fin ? 0x01 : 0))
+  w.varint(id)
+  if (offset > 0) w.varint(offset)
+  if (length >= 0) w.varint(length)
+}
+
+export const writeMaxData = (w: ByteWriter, limit: number): void => {
+  w.u8(FrameType.MAX_DATA)
+  w.varint(limit)
+}
+
+export const writeMaxStreamData = (w: ByteWriter, id: number, limit: number): void => {
+  w.u8(FrameType.MAX_STREAM_DATA)
+  w.varint(id)
+  w.varint(limit)
+}
+
+export const writeMaxStreams = (w: ByteWriter, unidirectional: boolean, limit: number): void => {
+  w.u8(unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI)
+  w.varint(limit)
+}
+
+export const writeDataBlocked = (w: ByteWriter, limit: number): void => {
+  w.u8(FrameType.DATA_BLOCKED)
+  w.varint(limit)
+}
+
+export const writeStreamDataBlocked = (w: ByteWriter, id: number, limit: number): void => {
+  w.u8(FrameType.STREAM_DATA_BLOCKED)
+  w.varint(id)
+  w.varint(limit)
+}
+
+export const writeStreamsBlocked = (w: ByteWriter, unidirectional: boolean, limit: number): void => {
+  w.u8(unidirectional ? FrameType.STREAMS_BLOCKED_UNI : FrameType.STREAMS_BLOCKED_BIDI)
+  w.varint(limit)
+}
+
+export const writeNewConnectionId = (
+  w: ByteWriter,
+  sequence: number,
+  retirePriorTo: number,
+  id: Uint8Array,
+  token: Uint8Array
+): void => {
+  w.u8(FrameType.NEW_CONNECTION_ID)
+  w.varint(sequence)
+  w.varint(retirePriorTo)
+  w.u8(id.length)
+  w.copy(id)
+  w.copy(token)
+}
+
+export const writeRetireConnectionId = (w: ByteWriter, sequence: number): void => {
+  w.u8(FrameType.RETIRE_CONNECTION_ID)
+  w.varint(sequence)
+}
+
+/** `data` is 8 bytes. */
+export const writePathChallenge = (w: ByteWriter, data: Uint8Array): void => {
+  w.u8(FrameType.PATH_CHALLENGE)
+  w.copy(data)
+}
+
+/** `data` is the 8 bytes of the challenge. */
+export const writePathResponse = (w: ByteWriter, data: Uint8Array): void => {
+  w.u8(FrameType.PATH_RESPONSE)
+  w.copy(data)
+}
+
+/** The reason is cut to what fits. `frameType` goes only into transport closes. RFC 9000 §19.19 */
+export const writeConnectionClose = (
+  w: ByteWriter,
+  application: boolean,
+  errorCode: number,
+  frameType: number,
+  reason: Uint8Array
+): void => {
+  w.u8(application ? FrameType.APPLICATION_CLOSE : FrameType.CONNECTION_CLOSE)
+  w.varint(errorCode)
+  if (!application) w.varint(frameType)
+  const room = Math.min(reason.length, Math.max(0, w.remaining - 2))
+  w.varint(room)
+  w.copy(reason, 0, room)
+}
+
+export const writeHandshakeDone = (w: ByteWriter): void => w.u8(FrameType.HANDSHAKE_DONE)
+
+/** The whole of a DATAGRAM frame with a length. RFC 9221 §4 */
+export const datagramSize = (length: number): number => 1 + varintSize(length) + length
+
+export const writeDatagram = (w: ByteWriter, bytes: Uint8Array): void => {
+  w.u8(FrameType.DATAGRAM_LEN)
+  w.varint(bytes.length)
+  w.copy(bytes)
+}
+
+export const writeAckFrequency = (
+  w: ByteWriter,
+  sequence: number,
+  threshold: number,
+  maxAckDelayMicros: number,
+  reordering: number
+): void => {
+  w.varint(FrameType.ACK_FREQUENCY)
+  w.varint(sequence)
+  w.varint(threshold)
+  w.varint(maxAckDelayMicros)
+  w.varint(reordering)
+}
+
+export const writeImmediateAck = (w: ByteWriter): void => w.u8(FrameType.IMMEDIATE_ACK)

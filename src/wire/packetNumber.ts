@@ -1,0 +1,16 @@
+/** Bytes needed to send `packetNumber` while `largestAcked` (−1 for none) is the newest acknowledged. RFC 9000 §A.2 */
+export const packetNumberLength = (packetNumber: number, largestAcked: number): 1 | 2 | 3 | 4 => {
+  const range = 2 * (packetNumber - largestAcked)
+  return range < 0x100 ? 1 : range < 0x1_0000 ? 2 : range < 0x100_0000 ? 3 : 4
+}
+
+/** The full packet number whose low `length` bytes are `truncated`, nearest to what is expected. RFC 9000 §A.3 */
+export const decodePacketNumber = (largestReceived: number, truncated: number, length: number): number => {
+  const expected = largestReceived + 1
+  const window = 2 ** (8 * length)
+  const half = window / 2
+  const candidate = expected - (expected % window) + truncated
+  if (candidate <= expected - half && candidate < Number.MAX_SAFE_INTEGER - window) return candidate + window
+  if (candidate > expected + half && candidate >= window) return candidate - window
+  return candidate
+}
