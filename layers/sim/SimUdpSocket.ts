@@ -66,6 +66,11 @@ export class SimUdpSocket implements UdpSocket {
       this.counters.sendDropped++
       return
     }
+    if (to.port < 1 || to.port > 65_535) {
+      this.counters.sendErrors++
+      this.counters.lastError = `no such port: ${to.port}`
+      return
+    }
     const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
     if (this.host.isTaking) this.transmit(bytes, to, ecn)
     else this.kept.push({ bytes, to, ecn })

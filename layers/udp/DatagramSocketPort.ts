@@ -1,0 +1,243 @@
+/**
+ * `UdpPort` on any Effect `DatagramSocket`, for runtimes without a port of their own.
+ *
+ * One fiber pulls what arrives; what is sent collects until `flush` and goes out in one `writeAll`. Slower than a port
+ * made for the runtime: every datagram and every address is made twice.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as DatagramSocket from "effect/socket/DatagramSocket"
+import {
+  type EcnCodepoint,
+  type ReceivedDatagram,
+  type UdpBindOptions,
+  UdpBindError,
+  type UdpCapabilities,
+  UdpPort,
+  type UdpPortShape,
+  type UdpSocket
+} from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, isWildcard, mapped } from "./hostLiteral.ts"
+import { defaultReceiveQueueLength, ReceiveQueue } from "./ReceiveQueue.ts"
+import { RemoteAddresses } from "./RemoteAddresses.ts"
+import { UdpStatistics } from "./UdpStatistics.ts"
+
+const maxDatagramSize = 65_507
+/** Datagrams waiting behind a write that has not ended: from here on the socket is congested, and at the limit it drops. */
+const congestedAt = 256
+const maxWaiting = 1024
+
+type WriteExit = Exit.Exit<void, DatagramSocket.DatagramSocketError>
+
+class AdaptedSocket implements UdpSocket {
+  readonly localAddress: SocketAddress
+  readonly capabilities: UdpCapabilities = { ecn: false, dontFragment: false, maxDatagramSize }
+  readonly counters = new UdpStatistics()
+  congested = false
+  private readonly queue: ReceiveQueue
+  private readonly remotes = new RemoteAddresses()
+  private readonly boundTo: SocketAddress | undefined
+  private readonly write: (
+    batch: ReadonlyArray<DatagramSocket.OutgoingDatagram>
+  ) => Fiber.Fiber<void, DatagramSocket.DatagramSocketError>
+  private readonly destinations = new WeakMap<SocketAddress, NetAddress.InetAddress>()
+  private waiting: Array<DatagramSocket.OutgoingDatagram> = []
+  private writing: Fiber.Fiber<void, DatagramSocket.DatagramSocketError> | undefined = undefined
+  private closed = false
+
+  constructor(
+    bound: NetAddress.InetAddress,
+    receiveQueueLength: number,
+    write: (
+      batch: ReadonlyArray<DatagramSocket.OutgoingDatagram>
+    ) => Fiber.Fiber<void, DatagramSocket.DatagramSocketError>
+  ) {
+    const host = NetAddress.formatHost(bound)
+    this.localAddress = { host, port: bound.port, family: familyOf(host) }
+    this.boundTo = isWildcard(host) ? undefined : this.localAddress
+    this.queue = new ReceiveQueue(receiveQueueLength)
+    this.write = write
+  }
+
+  onReadable(wake: () => void): void {
+    this.queue.onReadable(wake)
+  }
+
+  drain(max: number, handle: (datagram: ReceivedDatagram) => void): number {
+    return this.queue.drain(max, handle)
+  }
+
+  send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, _ecn: EcnCodepoint): void {
+    if (end - start > maxDatagramSize) {
+      this.counters.sendTooLarge++
+      return
+    }
+    if (this.waiting.length === maxWaiting) this.flush()
+    if (this.closed || this.waiting.length === maxWaiting) {
+      this.counters.sendDropped++
+      return
+    }
+    const address = this.destination(to)
+    if (address === undefined) {
+      this.counters.sendErrors++
+      this.counters.lastError = `no such destination for this socket: ${to.host} port ${to.port}`
+      return
+    }
+    this.waiting.push({ payload: Uint8Array.prototype.slice.call(buffer, start, end), address })
+  }
+
+  flush(): void {
+    if (this.writing !== undefined) {
+      this.congested = this.waiting.length >= congestedAt
+      return
+    }
+    const batch = this.waiting
+    if (batch.length === 0 || this.closed) return
+    this.waiting = []
+    const fiber = this.write(batch)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      this.count(batch.length, exit)
+      return
+    }
+    this.writing = fiber
+    fiber.addObserver((exit) => {
+      this.writing = undefined
+      this.count(batch.length, exit)
+      this.flush()
+      if (!this.congested) return
+      this.congested = false
+      this.queue.wake()
+    })
+  }
+
+  receive(batch: ReadonlyArray<DatagramSocket.Datagram>): void {
+    for (const { address, payload } of batch) {
+      // Nobody can answer port 0. RFC 768
+      if (address.port === 0) continue
+      const from = this.remotes.intern(NetAddress.formatHost(address), address.port)
+      // Runtimes may hand out subclasses whose `slice` is a view; the core must never meet one.
+      const bytes = new Uint8Array(payload.buffer as ArrayBuffer, payload.byteOffset, payload.length)
+      if (this.queue.push(bytes, from, this.boundTo, 0)) this.counters.received++
+      else this.counters.receiveDropped++
+    }
+  }
+
+  readingFailed(error: DatagramSocket.DatagramSocketError): void {
+    this.counters.socketErrors++
+    this.counters.lastError = error.message
+  }
+
+  close(): void {
+    this.closed = true
+    this.congested = false
+    this.waiting = []
+    this.queue.close()
+    this.writing?.interruptUnsafe()
+  }
+
+  private destination(to: SocketAddress): NetAddress.InetAddress | undefined {
+    const known = this.destinations.get(to)
+    if (known !== undefined) return known
+    if (to.port < 1 || (to.family === 6 && this.localAddress.family === 4)) return undefined
+    const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
+    const address = NetAddress.inetAddressFromIpString(host, to.port)
+    if (Result.isFailure(address)) return undefined
+    this.destinations.set(to, address.success)
+    return address.success
+  }
+
+  /** A batch reports its first failure only, having sent the rest. */
+  private count(length: number, exit: WriteExit): void {
+    if (exit._tag === "Success") {
+      this.counters.sent += length
+      return
+    }
+    this.counters.sent += length - 1
+    const error = Cause.squash(exit.cause)
+    const kind =
+      DatagramSocket.isDatagramSocketError(error) && error.reason._tag === "DatagramSocketWriteError"
+        ? error.reason.kind
+        : "Unknown"
+    if (kind === "MessageTooLarge") this.counters.sendTooLarge++
+    else this.counters.sendErrors++
+    this.counters.lastError = String(error)
+  }
+}
+
+const bindError = (options: UdpBindOptions, error: DatagramSocket.DatagramSocketError): UdpBindError => {
+  const reason = error.reason._tag === "DatagramSocketOpenError" ? error.reason.kind : "Unknown"
+  const host = options.host ?? "0.0.0.0"
+  const port = options.port ?? 0
+  return new UdpBindError({
+    reason,
+    host,
+    port,
+    message: `Cannot open a DatagramSocket for ${host} port ${port}: ${error.message}`
+  })
+}
+
+const adapt = Effect.fnUntraced(function* (socket: DatagramSocket.DatagramSocket, options: UdpBindOptions) {
+  const reader = yield* Effect.mapError(socket.reader, (error) => bindError(options, error))
+  const writer = yield* socket.writer
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const adapted = new AdaptedSocket(
+    reader.address,
+    options.receiveQueueLength ?? defaultReceiveQueueLength,
+    (batch) => runFork(writer.writeAll(batch as [DatagramSocket.OutgoingDatagram]))
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => adapted.close()))
+  yield* reader.pull.pipe(
+    Effect.map((batch) => adapted.receive(batch)),
+    Effect.forever,
+    Effect.catch((error) => Effect.sync(() => adapted.readingFailed(error))),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  return adapted as UdpSocket
+})
+
+/** A port whose sockets are what `open` makes of the options. */
+export const make = (
+  open: (options: UdpBindOptions) => Effect.Effect<DatagramSocket.DatagramSocket>
+): UdpPortShape => ({
+  bind: (options = {}): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope> =>
+    Effect.flatMap(open(options), (socket) => adapt(socket, options))
+})
+
+/**
+ * A port with a single socket, the `DatagramSocket` of the context. It is bound where it was made to be, whatever
+ * `bind` asks for, and can be bound again only after the scope of the first `bind` is closed.
+ */
+export const layer: Layer.Layer<UdpPort, never, DatagramSocket.DatagramSocket> = Layer.effect(
+  UdpPort,
+  Effect.map(DatagramSocket.DatagramSocket, (socket) => {
+    let isBound = false
+    const taken = (options: UdpBindOptions): UdpBindError =>
+      new UdpBindError({
+        reason: "AddressInUse",
+        host: options.host ?? "0.0.0.0",
+        port: options.port ?? 0,
+        message: "The one DatagramSocket of this UdpPort is bound already"
+      })
+    const claim = (options: UdpBindOptions): Effect.Effect<void, UdpBindError> =>
+      Effect.suspend(() => {
+        if (isBound) return Effect.fail(taken(options))
+        isBound = true
+        return Effect.void
+      })
+    const release = Effect.sync(() => {
+      isBound = false
+    })
+    return UdpPort.of({
+      bind: (options = {}) =>
+        Effect.acquireRelease(claim(options), () => release).pipe(Effect.andThen(adapt(socket, options)))
+    })
+  })
+)

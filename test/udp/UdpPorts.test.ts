@@ -1,0 +1,66 @@
+import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { describe, expect, it } from "vitest"
+import { UdpPort } from "../../src/capability/UdpPort.ts"
+import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
+import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
+import * as DatagramSocketPort from "../../layers/udp/DatagramSocketPort.ts"
+import { udpPortCompliance } from "./udpPort.compliance.ts"
+
+const live =
+  (port: Layer.Layer<UdpPort>) =>
+  <A, E>(program: Effect.Effect<A, E, UdpPort | Scope.Scope>): Promise<A> =>
+    Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(port)))
+
+udpPortCompliance({ name: "node:dgram over IPv4", host: "127.0.0.1", run: live(NodeUdpPort.layer) })
+
+udpPortCompliance({
+  name: "an Effect DatagramSocket",
+  host: "127.0.0.1",
+  run: live(
+    Layer.succeed(
+      UdpPort,
+      DatagramSocketPort.make((options) =>
+        NodeDatagramSocket.make({
+          bind: { address: options.host ?? "0.0.0.0", port: options.port ?? 0 },
+          kernelReceiveBufferSize: 4 * 1024 * 1024
+        })
+      )
+    )
+  )
+})
+
+describe("the UdpPort of a single DatagramSocket", () => {
+  it("is bound once at a time", async () => {
+    const once = Effect.gen(function* () {
+      const port = yield* UdpPort
+      const reason = Effect.scoped(port.bind()).pipe(
+        Effect.match({ onFailure: (error) => error.reason, onSuccess: () => "bound" })
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          expect((yield* port.bind()).localAddress.host).toBe("127.0.0.1")
+          expect(yield* reason).toBe("AddressInUse")
+        })
+      )
+      expect(yield* reason).toBe("bound")
+    })
+    const socket = NodeDatagramSocket.layer({ bind: { address: "127.0.0.1", port: 0 } })
+    await Effect.runPromise(Effect.provide(once, Layer.provide(DatagramSocketPort.layer, socket)))
+  })
+})
+
+udpPortCompliance({
+  name: "the simulator",
+  host: "10.0.0.1",
+  run: (program) =>
+    SimRuntime.runPromise(
+      "compliance",
+      Effect.flatMap(SimNetwork, (network) =>
+        Effect.scoped(program).pipe(Effect.provide(network.host("host", "10.0.0.1").layer))
+      )
+    )
+})

@@ -1,0 +1,217 @@
+/** What every `UdpPort` must do; each implementation runs all of it. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { describe, expect, it } from "vitest"
+import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+
+type Program<A> = Effect.Effect<A, unknown, UdpPort | Scope.Scope>
+
+/** How to run a program with the port under test, which must own `host`. */
+export interface PortUnderTest {
+  readonly name: string
+  readonly host: string
+  readonly run: <A>(program: Program<A>) => Promise<A>
+}
+
+export interface Received {
+  readonly bytes: Uint8Array
+  readonly from: SocketAddress
+  readonly to: SocketAddress | undefined
+}
+
+/** Everything that arrives at the socket from now on. */
+export const inbox = (socket: UdpSocket): Array<Received> => {
+  const all: Array<Received> = []
+  socket.onReadable(() => {
+    socket.drain(Infinity, ({ bytes, from, to }) => all.push({ bytes, from, to }))
+  })
+  return all
+}
+
+/** Waits until something is so, for at most two seconds. */
+export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 2000 && !isSo(); i++) yield* Effect.sleep(1)
+    expect(isSo()).toBe(true)
+  })
+
+export const udpPortCompliance = ({ name, host, run }: PortUnderTest): void => {
+  const bind = (receiveQueueLength?: number): Program<UdpSocket> =>
+    Effect.flatMap(UdpPort, (port) => port.bind({ host, port: 0, receiveQueueLength }))
+  const test = (title: string, program: () => Program<void>): void => it(title, () => run(program()))
+
+  describe(`a socket of ${name}`, () => {
+    test("tells the address it is bound to", () =>
+      Effect.gen(function* () {
+        const { localAddress } = yield* bind()
+        expect(localAddress.host).toBe(host)
+        expect(localAddress.port).toBeGreaterThan(0)
+        expect(localAddress.family).toBe(host.includes(":") ? 6 : 4)
+      }))
+
+    test("delivers a datagram and carries the answer back", () =>
+      Effect.gen(function* () {
+        const a = yield* bind()
+        const b = yield* bind()
+        const [atA, atB] = [inbox(a), inbox(b)]
+        a.send(new Uint8Array([0, 1, 2, 3, 0]), 1, 4, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => atB.length === 1)
+        expect(atB[0]).toEqual({ bytes: new Uint8Array([1, 2, 3]), from: a.localAddress, to: b.localAddress })
+        b.send(new Uint8Array([4]), 0, 1, atB[0].from, 0)
+        b.flush()
+        yield* eventually(() => atA.length === 1)
+        expect(atA[0].bytes).toEqual(new Uint8Array([4]))
+      }))
+
+    test("takes the bytes before send returns, and hands out plain Uint8Arrays that stay what they were", () =>
+      Effect.gen(function* () {
+        const a = yield* bind()
+        const b = yield* bind()
+        const atB = inbox(b)
+        const buffer = new Uint8Array(1200)
+        for (let i = 0; i < 100; i++) {
+          buffer.fill(i)
+          a.send(buffer, 0, 1200, b.localAddress, 0)
+        }
+        buffer.fill(255)
+        a.flush()
+        yield* eventually(() => atB.length === 100)
+        for (let i = 0; i < 100; i++) {
+          expect(atB[i].bytes.constructor).toBe(Uint8Array)
+          expect(atB[i].bytes).toEqual(new Uint8Array(1200).fill(i))
+        }
+      }))
+
+    test("gives the same object for the same remote", () =>
+      Effect.gen(function* () {
+        const [a, b, c] = [yield* bind(), yield* bind(), yield* bind()]
+        const atC = inbox(c)
+        for (const sender of [a, b, a, b]) {
+          sender.send(new Uint8Array(1), 0, 1, c.localAddress, 0)
+          sender.flush()
+          yield* eventually(() => atC.length > 0)
+        }
+        yield* eventually(() => atC.length === 4)
+        expect(new Set(atC.map(({ from }) => from)).size).toBe(2)
+      }))
+
+    test("carries empty datagrams", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        const atB = inbox(b)
+        a.send(new Uint8Array(0), 0, 0, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => atB.length === 1)
+        expect(atB[0].bytes.length).toBe(0)
+      }))
+
+    test("wakes its reader once, then again only after the queue was drained empty", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        let wakes = 0
+        b.onReadable(() => wakes++)
+        const send = (count: number) => {
+          for (let i = 0; i < count; i++) a.send(new Uint8Array([i]), 0, 1, b.localAddress, 0)
+          a.flush()
+        }
+        const seen: Array<number> = []
+        send(5)
+        yield* eventually(() => b.counters.received === 5)
+        expect(wakes).toBe(1)
+        expect(b.drain(3, ({ bytes }) => seen.push(bytes[0]))).toBe(3)
+        send(1)
+        yield* eventually(() => b.counters.received === 6)
+        expect(wakes).toBe(1)
+        expect(b.drain(100, ({ bytes }) => seen.push(bytes[0]))).toBe(3)
+        expect(seen).toEqual([0, 1, 2, 3, 4, 0])
+        send(1)
+        yield* eventually(() => wakes === 2)
+      }))
+
+    test("wakes a reader that comes late", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        a.send(new Uint8Array(1), 0, 1, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => b.counters.received === 1)
+        expect(inbox(b).length).toBe(1)
+      }))
+
+    test("drops and counts what its queue cannot hold", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind(10)]
+        for (let i = 0; i < 25; i++) a.send(new Uint8Array([i]), 0, 1, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => b.counters.received + b.counters.receiveDropped === 25)
+        expect(b.counters.receiveDropped).toBe(15)
+        expect(inbox(b).map(({ bytes }) => bytes[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+      }))
+
+    test("counts a datagram that is too large, and goes on", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        const atB = inbox(b)
+        a.send(new Uint8Array(70_000), 0, 70_000, b.localAddress, 0)
+        a.send(new Uint8Array(2), 0, 2, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => atB.length === 1)
+        expect(a.counters.sendTooLarge).toBe(1)
+        yield* eventually(() => a.counters.sent === 1)
+      }))
+
+    test("survives destinations that cannot be", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        const atB = inbox(b)
+        for (const to of [
+          { host, port: 0, family: 4 },
+          { host: "2001:db8::1", port: 443, family: 6 },
+          { host: "no address at all", port: 443, family: 4 }
+        ] as const) {
+          a.send(new Uint8Array(1), 0, 1, to, 0)
+        }
+        a.send(new Uint8Array(2), 0, 2, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => atB.length === 1)
+        yield* eventually(() => a.counters.sendErrors === 3)
+        expect(a.counters.lastError).toBeTypeOf("string")
+      }))
+
+    test("is closed with its scope: it wakes nobody, sends nothing, and its port is free again", () =>
+      Effect.gen(function* () {
+        const a = yield* bind()
+        let wakes = 0
+        const closed = yield* Effect.scoped(
+          Effect.map(bind(), (socket) => {
+            socket.onReadable(() => wakes++)
+            return socket
+          })
+        )
+        closed.send(new Uint8Array(1), 0, 1, a.localAddress, 0)
+        closed.flush()
+        expect(closed.counters.sendDropped).toBe(1)
+        expect(closed.congested).toBe(false)
+        const { host, port } = closed.localAddress
+        const again = yield* (yield* UdpPort).bind({ host, port })
+        const atAgain = inbox(again)
+        a.send(new Uint8Array(1), 0, 1, again.localAddress, 0)
+        a.flush()
+        yield* eventually(() => atAgain.length === 1)
+        expect(wakes).toBe(0)
+      }))
+
+    test("refuses a taken port and a foreign address, in words", () =>
+      Effect.gen(function* () {
+        const { localAddress } = yield* bind()
+        const port = yield* UdpPort
+        const taken = yield* Effect.flip(Effect.scoped(port.bind({ host, port: localAddress.port })))
+        expect(taken.reason).toBe("AddressInUse")
+        expect(taken.message).toContain(String(localAddress.port))
+        const foreign = yield* Effect.flip(Effect.scoped(port.bind({ host: "192.0.2.77" })))
+        expect(foreign.reason).toBe("AddressNotAvailable")
+        expect(foreign.message).toContain("192.0.2.77")
+      }))
+  })
+}
