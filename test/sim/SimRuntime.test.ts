@@ -1,3 +1,4 @@
+import { generateKeyPairSync, hkdfSync, pbkdf2, randomFillSync } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -95,6 +96,28 @@ describe("virtual time", () => {
       yield* Fiber.interrupt(ticker)
     })
   )
+})
+
+describe("the real world", () => {
+  itSim("is not waited for when it has answered already", () =>
+    Effect.gen(function* () {
+      hkdfSync("sha256", "key", "salt", "info", 32)
+      generateKeyPairSync("ed25519")
+      randomFillSync(new Uint8Array(8))
+      const start = performance.now()
+      yield* Effect.sleep("1 minute")
+      expect(performance.now() - start).toBeLessThan(1000)
+    })
+  )
+
+  it("is given up on when it takes too long", async () => {
+    const slow = Effect.callback<void>((resume) =>
+      pbkdf2("a", "b", 1_000_000, 32, "sha512", () => resume(Effect.void))
+    )
+    const stalled = await stallOf(SimRuntime.run(1, slow, { maxRealWaitMillis: 20 }))
+    expect(stalled.reason).toBe("realWork")
+    expect(stalled.message).toContain("PBKDF2REQUEST")
+  })
 })
 
 describe("determinism", () => {
