@@ -12,6 +12,8 @@ export class CongestionFeedback {
   ackedBytes = 0
   /** Without path MTU probes, whose loss is no sign of congestion. RFC 9000 §14.4 */
   lostBytes = 0
+  /** When the newest packet that was ever acknowledged on this path left: a round trip ends when it passes its start. */
+  newestAckedSentMicros = 0
   /** When the latest of the lost packets left; 0 when `lostBytes` is 0. */
   latestLostSentMicros = 0
   /** Before and after the packets above left the network. */
@@ -68,3 +70,15 @@ export const minimumWindow = (maxDatagramSize: number): number => 2 * maxDatagra
  */
 export const windowPacingRate = (window: number, slowStart: boolean, rtt: RttEstimator): number =>
   ((slowStart ? 2 : 1.25) * window) / Math.max(rtt.smoothedMicros, 1)
+
+/** RFC 9002 §7.2: an untouched initial window is computed anew; a window is never less than the minimum. */
+export const windowForDatagramSize = (window: number, before: number, after: number): number =>
+  window === initialWindow(before) ? initialWindow(after) : Math.max(window, minimumWindow(after))
+
+/**
+ * After idling longer than a PTO the old window says little about the path. RFC 9002 §7.8 leaves the choice; this is
+ * the cautious one of RFC 5681 §4.1, from which controllers go back by slow start to three quarters of the old window
+ * (RFC 7661 §4.4.2).
+ */
+export const restartWindow = (window: number, maxDatagramSize: number): number =>
+  Math.min(window, initialWindow(maxDatagramSize))

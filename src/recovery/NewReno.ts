@@ -3,6 +3,8 @@ import {
   type CongestionFeedback,
   initialWindow,
   minimumWindow,
+  restartWindow,
+  windowForDatagramSize,
   windowPacingRate
 } from "./CongestionController.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
@@ -72,7 +74,12 @@ export class NewReno implements CongestionController {
   }
 
   onIdleRestart(): void {
-    restartAfterIdle(this, this.maxDatagramSize)
+    const window = restartWindow(this.window, this.maxDatagramSize)
+    if (window === this.window) return
+    if (this.slowStartThreshold !== Number.POSITIVE_INFINITY) {
+      this.slowStartThreshold = Math.max(this.slowStartThreshold, 0.75 * this.window)
+    }
+    this.window = window
   }
 
   onAppLimited(): void {}
@@ -82,23 +89,3 @@ export class NewReno implements CongestionController {
     this.maxDatagramSize = maxDatagramSize
   }
 }
-
-/**
- * After idling longer than a PTO the old window says little about the path. RFC 9002 §7.8 leaves the choice; this is
- * the cautious one of RFC 5681 §4.1, with RFC 7661's way back: slow start up to three quarters of the old window.
- */
-export const restartAfterIdle = (
-  controller: { window: number; slowStartThreshold: number },
-  maxDatagramSize: number
-): void => {
-  const restart = initialWindow(maxDatagramSize)
-  if (controller.window <= restart) return
-  if (controller.slowStartThreshold !== Number.POSITIVE_INFINITY) {
-    controller.slowStartThreshold = Math.max(controller.slowStartThreshold, 0.75 * controller.window)
-  }
-  controller.window = restart
-}
-
-/** RFC 9002 §7.2: an untouched initial window is computed anew; a window is never less than the minimum. */
-export const windowForDatagramSize = (window: number, before: number, after: number): number =>
-  window === initialWindow(before) ? initialWindow(after) : Math.max(window, minimumWindow(after))

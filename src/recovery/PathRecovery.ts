@@ -202,6 +202,7 @@ export class PathRecovery {
         this.congestion,
         nowMicros
       )
+      this.feedback.newestAckedSentMicros = this.newestAckedSentMicros
       if (this.feedback.ackedBytes > 0) this.congestion.onAcked(this.feedback, this.rtt)
       // RFC 9002 §6.2.1: the client does not reset the backoff on ACKs in Initial packets.
       if (space === Space.Handshake) this.timer.peerValidatedAddress = true

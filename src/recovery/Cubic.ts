@@ -1,0 +1,184 @@
+import {
+  type CongestionController,
+  type CongestionFeedback,
+  initialWindow,
+  minimumWindow,
+  restartWindow,
+  windowForDatagramSize,
+  windowPacingRate
+} from "./CongestionController.ts"
+import { HyStart } from "./HyStart.ts"
+import type { RttEstimator } from "./RttEstimator.ts"
+
+/** RFC 9438 §4.6 */
+const beta = 0.7
+/** RFC 9438 §5.1, datagrams per second³ */
+const c = 0.4
+/** RFC 9438 §4.3 */
+const alpha = (3 * (1 - beta)) / (1 + beta)
+
+/** One congestion-avoidance epoch: the cubic through the window of the last congestion event. RFC 9438 §4.2 */
+class Epoch {
+  /** Negative: the next ACK in congestion avoidance begins one. */
+  startMicros = -1
+  /** Seconds until the cubic is back at `wMax`. */
+  k = 0
+  /** W_max, bytes. 0 before the first congestion event. */
+  wMax = 0
+  /** cwnd_prior, bytes. */
+  priorWindow = 0
+  /** W_est, bytes: what Reno would have. */
+  renoWindow = 0
+
+  copy(from: Epoch): void {
+    this.startMicros = from.startMicros
+    this.k = from.k
+    this.wMax = from.wMax
+    this.priorWindow = from.priorWindow
+    this.renoWindow = from.renoWindow
+  }
+}
+
+/** CUBIC (RFC 9438), with HyStart++ (RFC 9406) in its first slow start. Windows in bytes. */
+export class Cubic implements CongestionController {
+  readonly algorithm = "cubic"
+  window: number
+  slowStartThreshold: number = Number.POSITIVE_INFINITY
+  private maxDatagramSize: number
+  private readonly hyStart = new HyStart()
+  private readonly epoch = new Epoch()
+  private recoveryStartMicros = -1
+  private lastAckedMicros = 0
+  /** The state before the latest congestion event, in case it was none. RFC 9438 §4.9 */
+  private readonly undo = { window: 0, slowStartThreshold: 0, epoch: new Epoch() }
+
+  constructor(maxDatagramSize: number) {
+    this.maxDatagramSize = maxDatagramSize
+    this.window = initialWindow(maxDatagramSize)
+  }
+
+  pacingRate(rtt: RttEstimator): number {
+    return windowPacingRate(this.window, this.window < this.slowStartThreshold, rtt)
+  }
+
+  onPacketSent(): void {}
+
+  onAcked(feedback: CongestionFeedback, rtt: RttEstimator): void {
+    const { nowMicros, acked } = feedback
+    let bytes = 0
+    for (let i = 0; i < acked.length; i++) {
+      const packet = acked.items[i]
+      if (packet.inFlight && packet.timeSentMicros > this.recoveryStartMicros) bytes += packet.size
+    }
+    const sinceLastMicros = nowMicros - this.lastAckedMicros
+    this.lastAckedMicros = nowMicros
+    if (this.slowStartThreshold === Number.POSITIVE_INFINITY && this.hyStart.onAcked(feedback, rtt)) {
+      this.slowStartThreshold = this.window
+    }
+    if (!feedback.isWindowLimited) {
+      // RFC 9438 §4.2: time in which the window was not used does not count, or the cubic runs ahead of the path.
+      if (this.epoch.startMicros >= 0) this.epoch.startMicros += sinceLastMicros
+      return
+    }
+    if (bytes === 0) return
+    if (this.window < this.slowStartThreshold) {
+      // HyStart++ is for the first slow start only: RFC 9406 §4.3.
+      const first = this.slowStartThreshold === Number.POSITIVE_INFINITY
+      this.window = Math.min(
+        this.window + bytes / (first ? this.hyStart.growthDivisor : 1),
+        this.slowStartThreshold
+      )
+    } else {
+      this.avoidCongestion(bytes, rtt, nowMicros)
+    }
+  }
+
+  onLost(feedback: CongestionFeedback): boolean {
+    return this.onEcnCongestion(feedback.latestLostSentMicros, feedback.nowMicros)
+  }
+
+  onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
+    // RFC 9002 §7.3.2: once per round trip.
+    if (sentMicros <= this.recoveryStartMicros) return false
+    const { epoch, undo, window } = this
+    undo.window = window
+    undo.slowStartThreshold = this.slowStartThreshold
+    undo.epoch.copy(epoch)
+    this.recoveryStartMicros = nowMicros
+    // RFC 9438 §4.7: fast convergence leaves room for newcomers when the window had not grown back.
+    epoch.wMax = window < epoch.wMax ? (window * (1 + beta)) / 2 : window
+    epoch.priorWindow = window
+    epoch.startMicros = -1
+    this.slowStartThreshold = Math.max(window * beta, minimumWindow(this.maxDatagramSize))
+    this.window = this.slowStartThreshold
+    return true
+  }
+
+  onPersistentCongestion(): void {
+    // RFC 9002 §7.6.2: the window MUST be reduced to the minimum window.
+    this.window = minimumWindow(this.maxDatagramSize)
+    this.recoveryStartMicros = -1
+    // RFC 9438 §4.8: the first congestion avoidance after it starts from where slow start ends.
+    this.epoch.startMicros = -1
+    this.epoch.wMax = 0
+  }
+
+  onSpuriousCongestion(): void {
+    const { undo } = this
+    if (this.window >= undo.window) return
+    this.window = undo.window
+    this.slowStartThreshold = undo.slowStartThreshold
+    this.epoch.copy(undo.epoch)
+  }
+
+  onIdleRestart(): void {
+    const window = restartWindow(this.window, this.maxDatagramSize)
+    if (window === this.window) return
+    if (this.slowStartThreshold !== Number.POSITIVE_INFINITY) {
+      this.slowStartThreshold = Math.max(this.slowStartThreshold, 0.75 * this.window)
+    }
+    this.window = window
+    this.epoch.startMicros = -1
+  }
+
+  onAppLimited(): void {}
+
+  setMaxDatagramSize(maxDatagramSize: number): void {
+    this.window = windowForDatagramSize(this.window, this.maxDatagramSize, maxDatagramSize)
+    this.maxDatagramSize = maxDatagramSize
+  }
+
+  private avoidCongestion(bytes: number, rtt: RttEstimator, nowMicros: number): void {
+    const { epoch, maxDatagramSize } = this
+    if (epoch.startMicros < 0) this.beginEpoch(nowMicros)
+    const seconds = (nowMicros - epoch.startMicros) / 1e6
+    // RFC 9438 §4.3: the Reno-friendly estimate, at Reno's own slope once the old window is regained.
+    const slope = epoch.renoWindow >= epoch.priorWindow ? 1 : alpha
+    epoch.renoWindow += (slope * maxDatagramSize * bytes) / this.window
+    if (this.cubicWindow(seconds) < epoch.renoWindow) {
+      this.window = Math.max(this.window, epoch.renoWindow)
+      return
+    }
+    // RFC 9438 §4.2: aim at where the cubic is a round trip from now, and at most half a window further.
+    const ahead = this.cubicWindow(seconds + rtt.smoothedMicros / 1e6)
+    const target = Math.max(this.window, Math.min(ahead, 1.5 * this.window))
+    this.window += ((target - this.window) * bytes) / this.window
+  }
+
+  /** RFC 9438 §4.2, §4.8 and §4.10: after a slow start that no congestion ended, the cubic starts at its plateau. */
+  private beginEpoch(nowMicros: number): void {
+    const { epoch } = this
+    epoch.startMicros = nowMicros
+    epoch.renoWindow = this.window
+    if (epoch.wMax <= this.window) {
+      epoch.wMax = this.window
+      epoch.k = 0
+    } else {
+      epoch.k = Math.cbrt((epoch.wMax - this.window) / this.maxDatagramSize / c)
+    }
+  }
+
+  private cubicWindow(seconds: number): number {
+    return c * (seconds - this.epoch.k) ** 3 * this.maxDatagramSize + this.epoch.wMax
+  }
+}

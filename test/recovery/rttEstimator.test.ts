@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest"
+import { RttEstimator } from "../../src/recovery/RttEstimator.ts"
+import { Space } from "../../src/wire/PacketType.ts"
+import { ackOf, ackOfNumber, confirmed, millis, send } from "./support.ts"
+
+describe("round-trip time (RFC 9002 §5)", () => {
+  it("starts at the initial RTT, which makes the first PTO about a second", () => {
+    const rtt = new RttEstimator()
+    expect(rtt.smoothedMicros).toBe(333 * millis)
+    expect(rtt.variationMicros).toBe(166.5 * millis)
+    expect(rtt.ptoBaseMicros).toBe(999 * millis)
+    expect(rtt.hasSample).toBe(false)
+  })
+
+  it("is reset by its first sample", () => {
+    const rtt = new RttEstimator()
+    rtt.onSample(100 * millis, 50 * millis, 1)
+    expect(rtt).toMatchObject({
+      latestMicros: 100_000,
+      minMicros: 100_000,
+      smoothedMicros: 100_000,
+      variationMicros: 50_000
+    })
+  })
+
+  it("moves an eighth and a quarter of the way with each further sample", () => {
+    const rtt = new RttEstimator()
+    rtt.onSample(100 * millis, 0, 1)
+    rtt.onSample(180 * millis, 20 * millis, 2)
+    expect(rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 160_000)
+    expect(rtt.variationMicros).toBe(0.75 * 50_000 + 0.25 * 60_000)
+    expect(rtt.minMicros).toBe(100_000)
+  })
+
+  it("never subtracts an acknowledgment delay that would take the sample below the minimum", () => {
+    const rtt = new RttEstimator()
+    rtt.onSample(100 * millis, 0, 1)
+    rtt.onSample(110 * millis, 20 * millis, 2)
+    expect(rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 110_000)
+  })
+
+  it("takes the newest sample for the minimum after persistent congestion", () => {
+    const rtt = new RttEstimator()
+    rtt.onSample(10 * millis, 0, 1)
+    rtt.onSample(90 * millis, 0, 2)
+    rtt.onPersistentCongestion()
+    expect(rtt.minMicros).toBe(90_000)
+  })
+
+  it("limits the delay by max_ack_delay once the handshake is confirmed", () => {
+    const recovery = confirmed()
+    send(recovery, 0)
+    recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
+    send(recovery, 200 * millis)
+    recovery.onAck(Space.Application, ackOfNumber(1), 80 * millis, 400 * millis)
+    expect(recovery.rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 175_000)
+  })
+
+  it("ignores the delay reported for Initial packets", () => {
+    const recovery = confirmed()
+    send(recovery, 0, { space: Space.Initial })
+    recovery.onAck(Space.Initial, ackOfNumber(0), 0, 100 * millis)
+    send(recovery, 200 * millis, { space: Space.Initial })
+    recovery.onAck(Space.Initial, ackOfNumber(1), 80 * millis, 400 * millis)
+    expect(recovery.rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 200_000)
+  })
+
+  it("takes no sample unless the largest number is newly acknowledged", () => {
+    const recovery = confirmed()
+    send(recovery, 0)
+    send(recovery, 0)
+    recovery.onAck(Space.Application, ackOfNumber(1), 0, 100 * millis)
+    recovery.onAck(Space.Application, ackOf([0, 1]), 0, 500 * millis)
+    expect(recovery.rtt.latestMicros).toBe(100_000)
+    expect(recovery.rtt.smoothedMicros).toBe(100_000)
+  })
+
+  it("takes no sample from an ACK of nothing ack-eliciting", () => {
+    const recovery = confirmed()
+    send(recovery, 0, { ackEliciting: false })
+    recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
+    expect(recovery.rtt.hasSample).toBe(false)
+  })
+
+  it("takes no sample from packets sent before a migration", () => {
+    const recovery = confirmed()
+    send(recovery, 0)
+    recovery.resetForMigration(50 * millis)
+    send(recovery, 60 * millis)
+    recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
+    expect(recovery.rtt.hasSample).toBe(false)
+    recovery.onAck(Space.Application, ackOf([0, 1]), 0, 130 * millis)
+    expect(recovery.rtt.latestMicros).toBe(70_000)
+  })
+})
