@@ -1,0 +1,188 @@
+/**
+ * The one error of the public API. Match on `reason`:
+ *
+ * ```ts
+ * connection.openBidi.pipe(
+ *   Effect.catchReason("QuicError", "IdleTimeout", () => reconnect)
+ * )
+ * ```
+ */
+import * as Schema from "effect/Schema"
+import { transportErrorName } from "./wire/TransportError.ts"
+
+/** An option is outside its range; `field` names it, `problem` says what is allowed. */
+export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `${this.field}: ${this.problem}`
+  }
+}
+
+/** The UDP socket could not be opened. */
+export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
+  address: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `cannot bind ${this.address}: ${this.problem}`
+  }
+}
+
+/** A host name has no address. */
+export class ResolveFailed extends Schema.TaggedError<ResolveFailed>()("ResolveFailed", {
+  host: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `cannot resolve ${this.host}: ${this.problem}`
+  }
+}
+
+const origin = Schema.Literals(["local", "peer"])
+
+/**
+ * The TLS handshake was refused. `alert` is the TLS alert (RFC 8446 §6.2), `origin` the side that refused.
+ */
+export class HandshakeRefused extends Schema.TaggedError<HandshakeRefused>()("HandshakeRefused", {
+  origin,
+  alert: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `handshake refused by ${this.origin === "local" ? "this side" : "the peer"} (TLS alert ${this.alert}): ${this.problem}`
+  }
+}
+
+/** CONNECTION_CLOSE with an application code (RFC 9000 §19.19, type 0x1d). */
+export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>()("ApplicationClosed", {
+  origin,
+  code: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `closed by ${this.origin === "local" ? "this side" : "the peer"} with code ${this.code}${this.problem && `: ${this.problem}`}`
+  }
+}
+
+/** CONNECTION_CLOSE with a transport code (RFC 9000 §20.1). */
+export class TransportClosed extends Schema.TaggedError<TransportClosed>()("TransportClosed", {
+  origin,
+  code: Schema.Number,
+  frameType: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    const by = this.origin === "local" ? "this side" : "the peer"
+    return `${transportErrorName(this.code)} by ${by}${this.problem && `: ${this.problem}`}`
+  }
+}
+
+/** Nothing was heard from the peer for the idle timeout (RFC 9000 §10.1). */
+export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout", {}) {
+  override get message(): string {
+    return "the peer has been silent for the idle timeout"
+  }
+}
+
+/** The handshake did not complete in time; nobody may be listening there. */
+export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("HandshakeTimeout", {
+  address: Schema.String
+}) {
+  override get message(): string {
+    return `no handshake with ${this.address} in time; is a QUIC server listening there?`
+  }
+}
+
+/** The peer lost the connection's state, by restart for instance (RFC 9000 §10.3). */
+export class StatelessReset extends Schema.TaggedError<StatelessReset>()("StatelessReset", {}) {
+  override get message(): string {
+    return "the peer no longer knows this connection (stateless reset)"
+  }
+}
+
+/** The server speaks none of our versions (RFC 9000 §6). */
+export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("VersionMismatch", {
+  offered: Schema.Array(Schema.Number)
+}) {
+  override get message(): string {
+    return `no QUIC version in common; the server offers ${this.offered.map((v) => `0x${v.toString(16)}`).join(", ")}`
+  }
+}
+
+/** The endpoint this was part of has been closed. */
+export class EndpointClosed extends Schema.TaggedError<EndpointClosed>()("EndpointClosed", {}) {
+  override get message(): string {
+    return "the endpoint is closed"
+  }
+}
+
+/** The peer reset the sending side of the stream with an application code (RFC 9000 §19.4). */
+export class StreamReset extends Schema.TaggedError<StreamReset>()("StreamReset", {
+  streamId: Schema.Number,
+  code: Schema.Number
+}) {
+  override get message(): string {
+    return `the peer reset stream ${this.streamId} with code ${this.code}`
+  }
+}
+
+/** The peer asked us to stop sending on the stream (RFC 9000 §19.5). */
+export class StreamStopped extends Schema.TaggedError<StreamStopped>()("StreamStopped", {
+  streamId: Schema.Number,
+  code: Schema.Number
+}) {
+  override get message(): string {
+    return `the peer stopped stream ${this.streamId} with code ${this.code}`
+  }
+}
+
+/** This side has already finished, reset or stopped that half of the stream, or it has no such half. */
+export class StreamClosed extends Schema.TaggedError<StreamClosed>()("StreamClosed", {
+  streamId: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `stream ${this.streamId}: ${this.problem}`
+  }
+}
+
+/** The datagram cannot be sent: too large for the path, or the peer takes none (RFC 9221 §3). */
+export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("DatagramRefused", {
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return this.problem
+  }
+}
+
+/** Every way a QUIC operation can fail. */
+export const QuicErrorReason = Schema.Union([
+  InvalidOption,
+  BindFailed,
+  ResolveFailed,
+  HandshakeRefused,
+  ApplicationClosed,
+  TransportClosed,
+  IdleTimeout,
+  HandshakeTimeout,
+  StatelessReset,
+  VersionMismatch,
+  EndpointClosed,
+  StreamReset,
+  StreamStopped,
+  StreamClosed,
+  DatagramRefused
+])
+export type QuicErrorReason = typeof QuicErrorReason.Type
+
+/** What every operation of this package fails with; `reason` says what happened. */
+export class QuicError extends Schema.TaggedError<QuicError>()("QuicError", { reason: QuicErrorReason }) {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/** Shorthand used throughout: `fail(new IdleTimeout())`. */
+export const quicError = (reason: QuicErrorReason): QuicError => new QuicError({ reason })

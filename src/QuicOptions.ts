@@ -1,0 +1,83 @@
+/**
+ * The options of endpoints and connections: one Schema each, with every range and default in one place.
+ *
+ * A value outside its range fails with `QuicError` / `InvalidOption`, which names the field.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { TransportSettings } from "./connection/ConnectionConfig.ts"
+import { InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+
+const int = (minimum: number, maximum: number, byDefault: number) =>
+  Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(Schema.withDecodingDefaultKey(Effect.succeed(byDefault)))
+
+const MiB = 1024 * 1024
+
+/** How a connection behaves; every field has a default. Sizes are bytes, times milliseconds. */
+export const TransportOptions = Schema.Struct({
+  /** Silence after which the connection is given up; 0 is never. RFC 9000 §10.1 */
+  maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
+  /** How long a handshake may take. */
+  handshakeTimeoutMillis: int(100, 300_000, 5_000),
+  /** A PING after this much silence keeps the connection and its NAT binding alive; 0 is none. */
+  keepAliveIntervalMillis: int(0, 3_600_000, 0),
+  /** How long `close` may spend delivering what was accepted. */
+  closeTimeoutMillis: int(0, 300_000, 3_000),
+  /** The connection's receive window, at first and at most (it grows when the reader keeps up). RFC 9000 §4 */
+  connectionWindowBytes: int(16_384, 1024 * MiB, 2 * MiB),
+  maxConnectionWindowBytes: int(16_384, 1024 * MiB, 24 * MiB),
+  /** Each stream's receive window, at first and at most. */
+  streamWindowBytes: int(1_200, 1024 * MiB, MiB),
+  maxStreamWindowBytes: int(1_200, 1024 * MiB, 16 * MiB),
+  /** Streams of each kind the peer may have open at once. RFC 9000 §4.6 */
+  maxBidirectionalStreams: int(0, 1_000_000, 100),
+  maxUnidirectionalStreams: int(0, 1_000_000, 100),
+  /** What a stream takes from the application ahead of the network before `write` waits. */
+  sendBufferBytes: int(1_200, 1024 * MiB, MiB),
+  /** RFC 9438, RFC 9002 §7 */
+  congestion: Schema.Literals(["cubic", "newReno"]).pipe(Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))),
+  /** The round-trip time assumed before one is measured. RFC 9002 §6.2.2 */
+  initialRttMillis: int(1, 10_000, 333),
+  /** The datagram size used until a larger one is proven to arrive. RFC 9000 §14.1 */
+  initialDatagramBytes: int(1_200, 65_507, 1_200),
+  /** The largest datagram size path MTU discovery may settle on. RFC 9000 §14.3 */
+  maxDatagramBytes: int(1_200, 65_507, 1_452),
+  /** The largest datagram this side takes. */
+  maxReceiveDatagramBytes: int(1_200, 65_527, 65_527),
+  /** RFC 9000 §13.2.5, §13.2.1 */
+  ackDelayExponent: int(0, 20, 3),
+  maxAckDelayMillis: int(0, 1_000, 25),
+  /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1 */
+  activeConnectionIdLimit: int(2, 32, 8),
+  /** The largest DATAGRAM frame this side takes; 0 is none. RFC 9221 §3 */
+  maxDatagramFrameBytes: int(0, 65_535, 0)
+})
+
+/** What a caller writes: any subset. */
+export type TransportOptions = Partial<typeof TransportOptions.Type>
+
+/** What the transport gets: everything. */
+export type CheckedTransportOptions = typeof TransportOptions.Type & TransportSettings
+
+const describe = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Decodes options, or says which field is wrong and what it may be. */
+export const check = <S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S,
+  options: unknown,
+  prefix = ""
+): Effect.Effect<S["Type"], QuicError> => {
+  const result = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })(options)
+  if (Result.isSuccess(result)) return Effect.succeed(result.success)
+  const [issue] = describe(result.failure.issue).issues
+  const path = (issue.path ?? []).map(String).join(".")
+  return Effect.fail(
+    quicError(new InvalidOption({ field: prefix + path || "options", problem: issue.message }))
+  )
+}
+
+export const checkTransport = (
+  options: TransportOptions | undefined
+): Effect.Effect<CheckedTransportOptions, QuicError> => check(TransportOptions, options ?? {}, "transport.")

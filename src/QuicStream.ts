@@ -1,0 +1,184 @@
+/**
+ * One stream of a connection: bytes in order, each way that its kind has. RFC 9000 §2
+ *
+ * Reading and writing come plain (`read`, `write`, `finish`, `reset`, `stop`) and as Effect's own: `readable` is a
+ * `Stream`, `writable` a `Sink`. Every operation looks for an interrupt first and then happens wholly or not at all.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import type { StreamWaiters } from "./actor/StreamWaiters.ts"
+import { type QuicError, StreamClosed, StreamReset, StreamStopped, quicError } from "./QuicError.ts"
+import { isUnidirectional } from "./stream/StreamId.ts"
+
+/** The most `readable` asks for at once, bytes. */
+const READ_BYTES = 65_536
+
+export class QuicStream {
+  /** RFC 9000 §2.1: the two low bits tell who opened it and whether it goes both ways. */
+  readonly id: number
+  private readonly actor: ConnectionActor
+  private readonly waiters: StreamWaiters
+
+  /** Made by `QuicConnection`; not for applications. */
+  constructor(actor: ConnectionActor, waiters: StreamWaiters) {
+    this.id = waiters.id
+    this.actor = actor
+    this.waiters = waiters
+  }
+
+  get isUnidirectional(): boolean {
+    return isUnidirectional(this.id)
+  }
+
+  /**
+   * The next bytes, at most `max` (1 … 2^53−1), as soon as there are any; `undefined` at the end of the stream.
+   *
+   * Fails with `StreamReset` when the peer abandoned the stream, `StreamClosed` when this side has stopped it.
+   * Interrupting it takes nothing from the stream.
+   */
+  read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
+    return Effect.suspend(() => {
+      const { actor, id } = this
+      const bytes = actor.core.streams.read(id, max)
+      if (bytes !== undefined) {
+        actor.touch()
+        return Effect.succeed(bytes)
+      }
+      const state = actor.core.streams.receiveOutcome(id)
+      switch (state._tag) {
+        case "finished":
+          return Effect.succeed(undefined)
+        case "reset":
+          return fail(new StreamReset({ streamId: id, code: state.code }))
+        case "stopped":
+          return fail(new StreamClosed({ streamId: id, problem: "this side has stopped reading it" }))
+        case "none":
+          return fail(new StreamClosed({ streamId: id, problem: "it has no receiving side" }))
+        case "open":
+          return actor.failure ?? Effect.flatMap(this.waiters.readable.park, () => this.read(max))
+      }
+    })
+  }
+
+  /**
+   * Hands `bytes` over, waiting while the send buffer is full; done when all are accepted, which is before they are
+   * delivered. The bytes are not copied: leave them as they are until `finished`, or hand over a copy.
+   *
+   * Fails with `StreamStopped` when the peer wants no more, `StreamClosed` after `finish` or `reset`. Interrupted while
+   * it waits, it has handed over a prefix of `bytes`; use `tryWrite` to know how much.
+   */
+  write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const accepted = this.acceptNow(bytes)
+      if (typeof accepted !== "number") return accepted
+      if (accepted === bytes.length) return Effect.void
+      return Effect.flatMap(this.waiters.writable.park, () => this.write(bytes.subarray(accepted)))
+    })
+  }
+
+  /** Hands over as much of `bytes` as the send buffer takes now, and says how much that was; never waits. */
+  tryWrite(bytes: Uint8Array): Effect.Effect<number, QuicError> {
+    return Effect.suspend(() => {
+      const accepted = this.acceptNow(bytes)
+      return typeof accepted === "number" ? Effect.succeed(accepted) : accepted
+    })
+  }
+
+  private acceptNow(bytes: Uint8Array): number | Effect.Effect<never, QuicError> {
+    const { actor, id } = this
+    const state = actor.core.streams.sendOutcome(id)
+    switch (state._tag) {
+      case "open": {
+        if (actor.failure !== undefined) return actor.failure
+        const accepted = actor.core.streams.write(id, bytes)
+        actor.touch()
+        return accepted
+      }
+      case "stopped":
+        return fail(new StreamStopped({ streamId: id, code: state.code }))
+      case "finished":
+        return actor.failure ?? fail(new StreamClosed({ streamId: id, problem: "this side has finished writing it" }))
+      case "reset":
+        return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
+      case "none":
+        return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
+    }
+  }
+
+  /** Says that nothing more will be written (FIN). What was written is still delivered. Idempotent. */
+  get finish(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.actor.core.streams.finish(this.id)
+      this.actor.touch()
+    })
+  }
+
+  /** Waits until the peer has acknowledged everything written, FIN included. Fails as `write` does. */
+  get finished(): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { actor, id, waiters } = this
+      const state = actor.core.streams.sendOutcome(id)
+      if (state._tag === "finished" && state.acknowledged) return Effect.void
+      if (state._tag === "stopped") return fail(new StreamStopped({ streamId: id, code: state.code }))
+      if (state._tag === "reset") return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
+      if (state._tag === "none") return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
+      return actor.failure ?? Effect.flatMap(waiters.writable.park, () => this.finished)
+    })
+  }
+
+  /** Abandons the sending side with an application error `code` (RFC 9000 §19.4). What is not delivered yet is dropped. */
+  reset(code: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.actor.core.streams.reset(this.id, code)
+      this.actor.touch()
+    })
+  }
+
+  /** Tells the peer that nothing more will be read, with an application error `code` (STOP_SENDING, RFC 9000 §19.5). */
+  stop(code: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.actor.core.streams.stop(this.id, code)
+      this.actor.touch()
+      this.waiters.readable.wakeAll()
+    })
+  }
+
+  /** Streams of higher priority are sent first; equals take turns. Any integer, 0 to begin with. */
+  setPriority(priority: number): Effect.Effect<void> {
+    return Effect.sync(() => this.actor.core.streams.setPriority(this.id, priority))
+  }
+
+  /** What arrives, as it arrives, to the end of the stream. */
+  get readable(): Stream.Stream<Uint8Array, QuicError> {
+    return Stream.fromPull(
+      Effect.succeed(
+        Effect.flatMap(this.read(), (bytes) =>
+          bytes === undefined ? Cause.done() : Effect.succeed([bytes] as const)
+        )
+      )
+    )
+  }
+
+  /** Writes what it is fed and finishes the stream after the last. */
+  get writable(): Sink.Sink<void, Uint8Array, never, QuicError> {
+    const writeAll = Effect.fnUntraced(function* (this: QuicStream, chunks: ReadonlyArray<Uint8Array>) {
+      for (const chunk of chunks) yield* this.write(chunk)
+    })
+    return Sink.fromTransform((upstream) =>
+      Pull.catchDone(
+        Effect.forever(
+          Effect.flatMap(upstream, (chunks) => writeAll.call(this, chunks)),
+          { disableYield: true }
+        ),
+        () => Effect.as(this.finish, [undefined] as const)
+      )
+    )
+  }
+}
+
+const fail = (reason: ConstructorParameters<typeof QuicError>[0]["reason"]): Effect.Effect<never, QuicError> =>
+  Effect.fail(quicError(reason))

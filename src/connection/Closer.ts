@@ -1,0 +1,96 @@
+import { Level } from "../wire/PacketType.ts"
+import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { CloseReason, Lifecycle } from "./lifecycle.ts"
+
+/**
+ * The end of a connection: what CONNECTION_CLOSE says, how often it is repeated, and for how long the connection ID
+ * is kept alive to answer stragglers. RFC 9000 §10.2
+ */
+export class Closer {
+  /** CONNECTION_CLOSE is to be sent (again). */
+  pending = false
+  /** When closing or draining ends. */
+  deadlineMicros = Number.POSITIVE_INFINITY
+  private readonly lifecycle: Lifecycle
+  private readonly events: Array<ConnectionEvent>
+  private readonly ptoMicros: () => number
+  private received = 0
+
+  constructor(lifecycle: Lifecycle, events: Array<ConnectionEvent>, ptoMicros: () => number) {
+    this.lifecycle = lifecycle
+    this.events = events
+    this.ptoMicros = ptoMicros
+  }
+
+  get reason(): CloseReason | undefined {
+    return this.lifecycle.closeReason
+  }
+
+  /** This side ends the connection. Without anything sent yet there is nobody to tell. */
+  close(reason: CloseReason, nowMicros: number): void {
+    if (!this.lifecycle.to("closing")) return
+    this.lifecycle.closeReason = reason
+    this.pending = true
+    this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
+    this.events.push({ _tag: "closed" })
+  }
+
+  closeWithError(error: TransportError, nowMicros: number): void {
+    const { code, frameType, reason } = error
+    this.close({ origin: "local", application: false, code, frameType, reason }, nowMicros)
+  }
+
+  /** §10.2.2: after the peer's CONNECTION_CLOSE we send nothing but may answer with one of our own. */
+  onPeerClose(reason: CloseReason, nowMicros: number): void {
+    if (this.lifecycle.state === "closing") {
+      this.lifecycle.to("draining")
+      this.pending = false
+      return
+    }
+    this.drain(reason, nowMicros)
+  }
+
+  /** Ends without a word on the wire, then waits for stragglers: stateless reset and peer close. */
+  drain(reason: CloseReason, nowMicros: number): void {
+    if (!this.lifecycle.to("draining")) return
+    this.lifecycle.closeReason = reason
+    this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
+    this.events.push({ _tag: "closed" })
+  }
+
+  /** Ends at once: idle and handshake timeouts, version negotiation. §10.1 */
+  discard(reason: CloseReason): void {
+    const wasOpen = this.lifecycle.isOpen
+    if (!this.lifecycle.to("closed")) return
+    this.pending = false
+    this.deadlineMicros = Number.POSITIVE_INFINITY
+    if (wasOpen) {
+      this.lifecycle.closeReason = reason
+      this.events.push({ _tag: "closed" })
+    }
+    this.events.push({ _tag: "drained" })
+  }
+
+  /** §10.2.1: a closing endpoint answers what still arrives, ever less often: after 1, 2, 4, 8 … datagrams. */
+  onStraggler(): void {
+    if (this.lifecycle.state !== "closing") return
+    this.received++
+    if ((this.received & (this.received - 1)) === 0) this.pending = true
+  }
+
+  onTimeout(nowMicros: number): void {
+    if (nowMicros >= this.deadlineMicros) this.discard(this.lifecycle.closeReason!)
+  }
+
+  /**
+   * What CONNECTION_CLOSE at `level` says. §10.2.3: Initial and Handshake packets can be read by others, so an
+   * application's code and reason stay out of them.
+   */
+  frameAt(level: Level): { application: boolean; code: number; frameType: number; reason: string } {
+    const reason = this.lifecycle.closeReason!
+    if (reason.application && level !== Level.OneRtt)
+      return { application: false, code: TransportErrorCode.APPLICATION_ERROR, frameType: 0, reason: "" }
+    return reason
+  }
+}

@@ -1,0 +1,380 @@
+import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
+import { CryptoStream } from "../stream/CryptoStream.ts"
+import { DatagramQueue } from "../stream/DatagramQueue.ts"
+import { StreamSet } from "../stream/StreamSet.ts"
+import { Level, type Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
+import type { PacketHeader } from "../wire/PacketHeader.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
+import { Closer } from "./Closer.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { ConnectionParts } from "./ConnectionParts.ts"
+import { ConnectionPath } from "./ConnectionPath.ts"
+import { DatagramBuilder } from "./DatagramBuilder.ts"
+import { HandshakeDriver } from "./HandshakeDriver.ts"
+import { IdleTimer } from "./IdleTimer.ts"
+import { Keyring } from "./Keyring.ts"
+import { type CloseReason, Lifecycle } from "./lifecycle.ts"
+import { PacketReceiver } from "./PacketReceiver.ts"
+import { PathSet } from "./PathSet.ts"
+import { settleSentFrames } from "./sentFrameOwners.ts"
+import { localParameters, peerStreamLimits, localStreamLimits } from "./parameters.ts"
+
+/** What the first packets of a connection determined. */
+export interface ConnectionOrigin {
+  readonly version: Version
+  readonly remote: SocketAddress
+  /** Ours, in every long header we send. */
+  readonly localInitialId: Uint8Array
+  /** client: the random DCID of its first Initial; server: the one that Initial came with. */
+  readonly originalDestination: Uint8Array
+  /** server: the client's SCID; client: the random DCID again. */
+  readonly peerInitialId: Uint8Array
+  /** server: the DCID of the Initial it accepts, when that came after a Retry. */
+  readonly retrySource: Uint8Array | undefined
+  /** server: the client's address was proven by a token. RFC 9000 §8.1 */
+  readonly addressValidated: boolean
+}
+
+/**
+ * One QUIC connection, without I/O: bytes and time go in, bytes and deadlines come out.
+ *
+ * Four kinds of methods and no others:
+ * - **commands** change what the connection wants: `close`, `ping`, `updateKeys`, and everything on `streams` and
+ *   `datagrams`;
+ * - **`handle*`** tell it what happened: `handleDatagram`, `handleTimeout`, `handleVerdict`;
+ * - **`poll*`** take what it has to give: `pollTransmit`, `pollEvent`;
+ * - **getters** look and change nothing.
+ *
+ * A driver, after any command or `handle*`, calls `pollTransmit` until it returns 0, then `pollEvent` until it is
+ * empty, then reads the dirty lists of `streams`, then arms a timer for `timeout()`. None of these calls re-enters.
+ */
+export class Connection implements ConnectionParts {
+  readonly config: ConnectionConfig
+  readonly keys: Keyring
+  readonly crypto: CryptoStream
+  readonly streams: StreamSet
+  readonly datagrams: DatagramQueue
+  readonly handshake: HandshakeDriver
+  readonly paths: PathSet
+  readonly idle: IdleTimer
+  readonly closer: Closer
+  readonly events: Array<ConnectionEvent> = []
+  readonly localInitialId: Uint8Array
+  readonly lifecycle = new Lifecycle()
+  readonly receiver: PacketReceiver
+  version: Version
+  token: Uint8Array | undefined = undefined
+  handshakeDonePending = false
+  pingPending = false
+  private readonly builder: DatagramBuilder
+  private readonly startedAtMicros: number
+  private heardFromServer = false
+  private parametersApplied = false
+  /** What a server that does not speak our version offered instead. */
+  offeredVersions: ReadonlyArray<number> = []
+
+  constructor(config: ConnectionConfig, origin: ConnectionOrigin, nowMicros: number) {
+    const { transport } = config
+    this.config = config
+    this.version = origin.version
+    this.localInitialId = origin.localInitialId
+    this.startedAtMicros = nowMicros
+    this.keys = new Keyring(config.suite, () => this.version)
+    this.crypto = new CryptoStream()
+    this.streams = new StreamSet(config.role, localStreamLimits(transport))
+    this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
+    this.paths = new PathSet(new ConnectionPath(config, origin))
+    this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
+    this.closer = new Closer(this.lifecycle, this.events, () => this.path.recovery.ptoMicros())
+    this.handshake = new HandshakeDriver(
+      config,
+      this.crypto,
+      this.keys,
+      this.events,
+      {
+        originalDestination: origin.originalDestination,
+        peerInitialSource: origin.peerInitialId,
+        retrySource: origin.retrySource
+      },
+      localParameters(config, origin)
+    )
+    this.receiver = new PacketReceiver(this, {
+      datagram: transport.maxDatagramFrameBytes > 0,
+      resetStreamAt: false,
+      ackFrequency: false
+    })
+    this.builder = new DatagramBuilder(this)
+    this.keys.installInitial(config.role === "client", origin.retrySource ?? origin.originalDestination)
+    if (config.role === "client") this.fail(this.handshake.start(), nowMicros)
+  }
+
+  // — getters ———————————————————————————————————————————————————————————————————————————————————————————————————
+
+  get path(): ConnectionPath {
+    return this.paths.active
+  }
+
+  get closeReason(): CloseReason | undefined {
+    return this.lifecycle.closeReason
+  }
+
+  /** The moment, in `nowMicros` time, at which `handleTimeout` is due; Infinity when nothing is. */
+  timeout(nowMicros: number): number {
+    const { lifecycle, path } = this
+    if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
+    if (!lifecycle.isOpen) return this.closer.deadlineMicros
+    const { transport } = this.config
+    const pto = path.recovery.ptoMicros()
+    let deadline = this.idle.deadline(pto)
+    if (lifecycle.state === "handshaking")
+      deadline = Math.min(deadline, this.startedAtMicros + transport.handshakeTimeoutMillis * 1000)
+    else if (transport.keepAliveIntervalMillis > 0)
+      deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
+    for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
+    if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
+    return deadline
+  }
+
+  // — commands ——————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /** Ends the connection with an application code (0 … 2^62−1) and a reason. RFC 9000 §10.2 */
+  close(code: number, reason: string, nowMicros: number): void {
+    this.closer.close({ origin: "local", application: true, code, frameType: 0, reason }, nowMicros)
+  }
+
+  /** Sends a PING with the next datagram. */
+  ping(): void {
+    this.pingPending = true
+  }
+
+  /** Updates the 1-RTT keys as soon as RFC 9001 §6 allows it. */
+  updateKeys(): void {
+    this.keys.requestUpdate()
+  }
+
+  // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /** A datagram that the endpoint found to be this connection's. Decrypts `bytes` in place and may keep parts of them. */
+  handleDatagram(bytes: Uint8Array, from: SocketAddress, ecn: number, nowMicros: number): void {
+    if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
+    const { path } = this
+    path.onDatagramReceived(bytes.length)
+    if (this.lifecycle.state === "closing") return this.closer.onStraggler()
+    this.receiver.onDatagram(bytes, path, ecn, nowMicros)
+    this.receiver.replayEarly(path, nowMicros)
+    void from
+  }
+
+  /** Time has passed `timeout()`. */
+  handleTimeout(nowMicros: number): void {
+    const { lifecycle, idle, path, closer } = this
+    if (lifecycle.state === "closed") return
+    if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
+    const { transport } = this.config
+    const pto = path.recovery.ptoMicros()
+    if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
+    if (lifecycle.state === "handshaking") {
+      if (nowMicros >= this.startedAtMicros + transport.handshakeTimeoutMillis * 1000)
+        return closer.discard(silentEnd("handshakeTimeout"))
+    } else if (transport.keepAliveIntervalMillis > 0) {
+      if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
+    }
+    for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
+  }
+
+  /** The answer to a `verifyPeer` event. */
+  handleVerdict(verdict: PeerVerdict, nowMicros: number): void {
+    if (!this.lifecycle.isOpen) return
+    this.fail(this.handshake.handleVerdict(verdict), nowMicros)
+    this.afterHandshakeStep(nowMicros)
+    this.receiver.replayEarly(this.path, nowMicros)
+  }
+
+  // — poll* —————————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /** Writes the next datagram into `buffer` from `start` and returns its end; `start` when nothing is to be sent now. */
+  pollTransmit(buffer: Uint8Array, start: number, nowMicros: number): number {
+    const { lifecycle } = this
+    if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
+    return this.builder.build(buffer, start, this.path, nowMicros)
+  }
+
+  pollEvent(): ConnectionEvent | undefined {
+    return this.events.shift()
+  }
+
+  // — what the parts call back ——————————————————————————————————————————————————————————————————————————————————
+
+  get acceptsGreasedBit(): boolean {
+    return true
+  }
+
+  isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.paths.isLocalId(bytes, start, end)) return true
+    // RFC 9000 §7.2: until the client hears from us, it sends to the ID it made up
+    const { originalDestination, retrySource } = this.handshake.ids
+    return (
+      this.config.role === "server" &&
+      (level === Level.Initial || level === Level.ZeroRtt) &&
+      sameBytes(retrySource ?? originalDestination, bytes, start, end)
+    )
+  }
+
+  expectsKeys(level: Level): boolean {
+    if (level === Level.Handshake) return !this.handshake.confirmed
+    return level === Level.OneRtt && this.lifecycle.state === "handshaking"
+  }
+
+  onAuthenticated(
+    level: Level,
+    path: ConnectionPath,
+    bytes: Uint8Array,
+    header: PacketHeader,
+    nowMicros: number
+  ): boolean {
+    if (level === Level.OneRtt) return true
+    const { ids } = this.handshake
+    if (this.config.role === "client" && !this.heardFromServer) {
+      // RFC 9000 §7.2: from the first Initial on, the client sends to the ID the server chose
+      this.heardFromServer = true
+      ids.peerInitialSource = bytes.slice(header.scidStart, header.scidEnd)
+      path.peerIds.replaceFirst(ids.peerInitialSource)
+    }
+    // RFC 9000 §7.2: a changed Source Connection ID is discarded
+    if (!sameBytes(ids.peerInitialSource, bytes, header.scidStart, header.scidEnd)) return false
+    if (this.config.role === "server" && level === Level.Handshake) {
+      path.amplification.validate() // RFC 9000 §8.1
+      this.discardLevel(Level.Initial, nowMicros) // RFC 9001 §4.9.1
+    }
+    return true
+  }
+
+  advanceHandshake(level: Level, nowMicros: number): TransportError | undefined {
+    return this.handshake.advance(level) ?? this.afterHandshakeStep(nowMicros)
+  }
+
+  confirmHandshake(nowMicros: number): void {
+    if (this.handshake.confirmed) return
+    this.handshake.confirmed = true
+    this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2
+    for (const path of this.paths) {
+      path.recovery.onHandshakeConfirmed()
+      path.onConfirmed(nowMicros)
+    }
+    this.events.push({ _tag: "confirmed" })
+  }
+
+  discardLevel(level: Level, nowMicros: number): void {
+    if (this.keys.read[level] === undefined && this.keys.write[level] === undefined) return
+    this.keys.discard(level)
+    this.crypto.discard(level)
+    const space = spaceOfLevel(level)
+    this.path.probes[space] = 0
+    this.path.recovery.discardSpace(space, nowMicros)
+  }
+
+  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void {
+    const { config, handshake, path } = this
+    // RFC 9000 §17.2.5.2: at most one, and only before anything else from the server
+    if (config.role !== "client" || this.heardFromServer || this.token !== undefined) return
+    const retry = parseRetry(bytes, header)
+    if (retry === undefined || retry.token.length === 0) return
+    const tag = retryIntegrityTag(
+      config.suite,
+      this.version,
+      handshake.ids.originalDestination,
+      bytes.subarray(start, header.end - 16)
+    )
+    if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end))) return
+    this.token = retry.token
+    handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
+    path.peerIds.replaceFirst(handshake.ids.retrySource)
+    this.keys.installInitial(true, handshake.ids.retrySource)
+    this.receiver.frames.settleLost(path, path.recovery.abandonPackets(spaceOfLevel(Level.Initial), nowMicros))
+  }
+
+  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void {
+    // RFC 9000 §6.2: ignored after any other packet, and when it lists the version in use
+    if (this.config.role !== "client" || this.heardFromServer || this.token !== undefined) return
+    if (!sameBytes(this.handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd)) return
+    const offered = parseVersionNegotiation(bytes, header)
+    if (offered === undefined || offered.includes(this.version)) return
+    this.offeredVersions = offered
+    this.closer.discard(silentEnd("versionNegotiation"))
+  }
+
+  // —————————————————————————————————————————————————————————————————————————————————————————————————————————————
+
+  private fail(error: TransportError | undefined, nowMicros: number): void {
+    if (error !== undefined) this.closer.closeWithError(error, nowMicros)
+  }
+
+  private afterHandshakeStep(nowMicros: number): TransportError | undefined {
+    const { handshake, keys, config } = this
+    if (keys.write[Level.Handshake] !== undefined) this.path.recovery.onHandshakeKeys()
+    // a client may trust the server's parameters only once the Finished that covers them has verified
+    if (handshake.peerParameters !== undefined && (config.role === "server" || handshake.complete)) {
+      const error = this.applyPeerParameters(handshake.peerParameters)
+      if (error !== undefined) return error
+    }
+    if (handshake.complete && this.lifecycle.state === "handshaking") {
+      this.lifecycle.to("established")
+      if (config.role === "server") {
+        this.handshakeDonePending = true
+        this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
+      }
+    }
+    return undefined
+  }
+
+  private applyPeerParameters(peer: TransportParameters): TransportError | undefined {
+    if (this.parametersApplied) return undefined
+    this.parametersApplied = true
+    const { path } = this
+    this.idle.negotiate(peer.maxIdleTimeoutMillis)
+    this.datagrams.peerMaxFrameBytes = peer.maxDatagramFrameSize
+    path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
+    path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
+    if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
+    path.mtu.setPeerMax(peer.maxUdpPayloadSize)
+    return this.streams.applyPeerLimits(peerStreamLimits(peer))
+  }
+
+  private onPathTimeout(path: ConnectionPath, nowMicros: number): void {
+    const { recovery } = path
+    if (nowMicros >= recovery.deadlineMicros()) {
+      const { kind, space, probes } = recovery.onTimeout(nowMicros)
+      if (kind === "loss") this.receiver.frames.settleLost(path, recovery.lost)
+      if (kind === "probe") {
+        path.probes[space] = probes
+        this.repeatOldest(path, space)
+      }
+    }
+    path.validator.sweep(nowMicros)
+  }
+
+  // RFC 9002 §6.2.4: a probe carries new data, or else what the oldest packets in flight carried
+  private repeatOldest(path: ConnectionPath, space: Space): void {
+    let packet = path.recovery.oldestOutstanding(space)
+    for (let i = 0; i < 2 && packet !== undefined; i++, packet = packet.next)
+      settleSentFrames(this, path, packet, false)
+  }
+}
+
+const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
+  origin,
+  application: false,
+  code: TransportErrorCode.NO_ERROR,
+  frameType: 0,
+  reason: ""
+})
+
+const sameBytes = (id: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean => {
+  if (id.length !== end - start) return false
+  for (let i = 0; i < id.length; i++) if (id[i] !== bytes[start + i]) return false
+  return true
+}

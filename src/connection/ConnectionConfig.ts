@@ -1,0 +1,69 @@
+import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
+import type { TlsIdentity } from "../handshake/TlsSession.ts"
+
+export type Role = "client" | "server"
+export type CertificateKind = "x509" | "rawPublicKey"
+export type CongestionAlgorithm = "cubic" | "newReno"
+
+/** Limits and timings of a connection, already checked; units are in the names. */
+export interface TransportSettings {
+  /** 0 means never. RFC 9000 §10.1 */
+  readonly maxIdleTimeoutMillis: number
+  readonly handshakeTimeoutMillis: number
+  /** A PING after this much silence; 0 means none. */
+  readonly keepAliveIntervalMillis: number
+  /** Receive window of the connection at the start, and the most it grows to. */
+  readonly connectionWindowBytes: number
+  readonly maxConnectionWindowBytes: number
+  /** Receive window of each stream at the start, and the most it grows to. */
+  readonly streamWindowBytes: number
+  readonly maxStreamWindowBytes: number
+  /** How many streams of each kind the peer may have open at once. */
+  readonly maxBidirectionalStreams: number
+  readonly maxUnidirectionalStreams: number
+  /** How much a stream accepts before `write` waits. */
+  readonly sendBufferBytes: number
+  readonly congestion: CongestionAlgorithm
+  readonly initialRttMillis: number
+  /** The size every datagram has until a larger one is proven, 1200 … 65527. RFC 9000 §14 */
+  readonly initialDatagramBytes: number
+  /** The largest datagram path MTU discovery tries; equal to the initial size, it never probes. */
+  readonly maxDatagramBytes: number
+  /** The largest UDP payload we take. RFC 9000 §18.2 */
+  readonly maxReceiveDatagramBytes: number
+  readonly ackDelayExponent: number
+  readonly maxAckDelayMillis: number
+  /** Connection IDs kept for the peer to use. RFC 9000 §5.1.1 */
+  readonly activeConnectionIdLimit: number
+  /** The largest DATAGRAM frame we take; 0 means none. RFC 9221 §3 */
+  readonly maxDatagramFrameBytes: number
+}
+
+/** The TLS half of a connection's configuration. */
+export interface TlsSettings {
+  readonly alpn: ReadonlyArray<string>
+  readonly cipherSuites: ReadonlyArray<number>
+  readonly groups: ReadonlyArray<NamedGroup>
+  /** What we accept from the peer, and in which forms. */
+  readonly peerCertificateTypes: ReadonlyArray<CertificateKind>
+  /** client: what we show when asked; server: chosen by SNI. */
+  readonly selectIdentity: (serverName: string | undefined) => TlsIdentity | undefined
+  readonly requestClientCertificate: "none" | "request" | "require"
+  /** client only; undefined for an IP literal. RFC 6066 §3 */
+  readonly serverName: string | undefined
+  readonly keyLog: boolean
+}
+
+/** Everything a connection is given; none of it changes afterwards. */
+export interface ConnectionConfig {
+  readonly role: Role
+  readonly suite: CryptoSuiteShape
+  readonly random: RandomBytes
+  readonly unixMillis: () => number
+  /** Makes a connection ID that the endpoint can route. */
+  readonly makeConnectionId: () => Uint8Array
+  /** The stateless-reset token that goes with one. RFC 9000 §10.3.2 */
+  readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
+  readonly tls: TlsSettings
+  readonly transport: TransportSettings
+}

@@ -1,0 +1,16 @@
+import type { TlsEvent } from "../handshake/TlsSession.ts"
+
+/** What a connection tells its owner, in order. Stream readiness is not here: see `StreamSet`'s dirty lists. */
+export type ConnectionEvent =
+  /** The peer proved who it is; answer with `handleVerdict`. The handshake waits. */
+  | { readonly _tag: "verifyPeer"; readonly request: Extract<TlsEvent, { _tag: "verifyPeer" }> }
+  /** Streams can be opened and accepted; the peer is authenticated. */
+  | { readonly _tag: "established" }
+  /** The handshake is confirmed. RFC 9001 §4.1.2 */
+  | { readonly _tag: "confirmed" }
+  /** A line for SSLKEYLOGFILE. */
+  | { readonly _tag: "keyLog"; readonly line: string }
+  /** The connection has begun to end; `closeReason` says why. Nothing more will be read or written. */
+  | { readonly _tag: "closed" }
+  /** Nothing is left to send or to wait for: the endpoint may forget the connection. */
+  | { readonly _tag: "drained" }

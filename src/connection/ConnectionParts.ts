@@ -1,0 +1,51 @@
+import type { CryptoStream } from "../stream/CryptoStream.ts"
+import type { DatagramQueue } from "../stream/DatagramQueue.ts"
+import type { StreamSet } from "../stream/StreamSet.ts"
+import type { PacketHeader } from "../wire/PacketHeader.ts"
+import type { Level, Version } from "../wire/PacketType.ts"
+import type { TransportError } from "../wire/TransportError.ts"
+import type { Closer } from "./Closer.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { HandshakeDriver } from "./HandshakeDriver.ts"
+import type { IdleTimer } from "./IdleTimer.ts"
+import type { Keyring } from "./Keyring.ts"
+import type { PathSet } from "./PathSet.ts"
+
+/**
+ * The managers of one connection, as the parts that receive and build packets see them. None of the managers knows
+ * this record, nor each other.
+ */
+export interface ConnectionParts {
+  readonly config: ConnectionConfig
+  readonly keys: Keyring
+  readonly crypto: CryptoStream
+  readonly streams: StreamSet
+  readonly datagrams: DatagramQueue
+  readonly handshake: HandshakeDriver
+  readonly paths: PathSet
+  readonly idle: IdleTimer
+  readonly closer: Closer
+  readonly events: Array<ConnectionEvent>
+  readonly version: Version
+  /** The SCID of our long headers. */
+  readonly localInitialId: Uint8Array
+  /** Goes into Initial packets of a client: from Retry or NEW_TOKEN. RFC 9000 §17.2.2 */
+  readonly token: Uint8Array | undefined
+  handshakeDonePending: boolean
+  pingPending: boolean
+  /** RFC 9287: our grease_quic_bit was sent, so the QUIC bit means nothing. */
+  readonly acceptsGreasedBit: boolean
+  confirmHandshake(nowMicros: number): void
+  discardLevel(level: Level, nowMicros: number): void
+  /** Whether the keys of `level` may still come. */
+  expectsKeys(level: Level): boolean
+  /** Whether a packet addressed to `bytes[start, end)` at `level` is for this connection. */
+  isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean
+  /** An authentic packet is about to be processed; false when it must be dropped all the same. */
+  onAuthenticated(level: Level, path: ConnectionPath, bytes: Uint8Array, header: PacketHeader, nowMicros: number): boolean
+  advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
+  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void
+  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void
+}

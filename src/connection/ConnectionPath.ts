@@ -1,0 +1,121 @@
+import { AntiAmplification } from "../path/AntiAmplification.ts"
+import { LocalConnectionIds } from "../path/LocalConnectionIds.ts"
+import { MtuDiscovery } from "../path/MtuDiscovery.ts"
+import { PathValidator } from "../path/PathValidator.ts"
+import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
+import { congestionControllers } from "../recovery/congestionControllers.ts"
+import { PathRecovery } from "../recovery/PathRecovery.ts"
+import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
+import type { SentPacket } from "../recovery/SentPacket.ts"
+import { Space } from "../wire/PacketType.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import type { ConnectionOrigin } from "./Connection.ts"
+
+/** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
+const PACKET_OVERHEAD = 1 + 20 + 4 + 16
+
+/**
+ * Everything that belongs to one path: its packet-number spaces, connection IDs, round-trip time, congestion window,
+ * datagram size and validation. Single-path QUIC has path 0 and no other.
+ */
+export class ConnectionPath {
+  readonly id: number
+  remote: SocketAddress
+  readonly recovery: PathRecovery
+  readonly received: readonly [ReceivedPackets, ReceivedPackets, ReceivedPackets]
+  readonly localIds: LocalConnectionIds
+  readonly peerIds: PeerConnectionIds
+  readonly validator = new PathValidator()
+  readonly amplification: AntiAmplification
+  readonly mtu: MtuDiscovery
+  /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
+  readonly probes: [number, number, number] = [0, 0, 0]
+  bytesSent = 0
+  bytesReceived = 0
+  datagramsSent = 0
+  datagramsReceived = 0
+
+  constructor(config: ConnectionConfig, origin: ConnectionOrigin) {
+    const { transport, role } = config
+    this.id = 0
+    this.remote = origin.remote
+    this.recovery = new PathRecovery({
+      isClient: role === "client",
+      congestion: congestionControllers[transport.congestion],
+      maxDatagramSize: transport.initialDatagramBytes,
+      initialRttMicros: transport.initialRttMillis * 1000
+    })
+    const maxAckDelayMicros = transport.maxAckDelayMillis * 1000
+    this.received = [
+      new ReceivedPackets(Space.Initial, maxAckDelayMicros),
+      new ReceivedPackets(Space.Handshake, maxAckDelayMicros),
+      new ReceivedPackets(Space.Application, maxAckDelayMicros)
+    ]
+    this.localIds = new LocalConnectionIds({
+      pathId: this.id,
+      length: origin.localInitialId.length,
+      makeCid: config.makeConnectionId,
+      makeToken: config.makeResetToken,
+      firstCid: origin.localInitialId
+    })
+    this.peerIds = new PeerConnectionIds({
+      pathId: this.id,
+      limit: transport.activeConnectionIdLimit,
+      first: origin.peerInitialId
+    })
+    this.amplification = new AntiAmplification(role === "client" || origin.addressValidated)
+    this.mtu = new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
+  }
+
+  /** How large the next datagram may be, at most `room` bytes. */
+  sendLimit(room: number): number {
+    return Math.min(room, this.mtu.current, this.amplification.remaining)
+  }
+
+  /** Whether a full datagram of ack-eliciting frames may leave now. */
+  mayElicit(nowMicros: number): boolean {
+    return this.recovery.sendQuota(nowMicros) > 0
+  }
+
+  hasControlFrames(): boolean {
+    return this.peerIds.hasFrames() || this.localIds.hasFrames() || this.validator.hasFrames()
+  }
+
+  /** The largest DATAGRAM frame that fits a packet of this path and that the peer takes. RFC 9221 §3 */
+  datagramFrameLimit(peerMaxFrameBytes: number): number {
+    return Math.min(peerMaxFrameBytes, this.mtu.current - PACKET_OVERHEAD)
+  }
+
+  onDatagramReceived(size: number): void {
+    this.bytesReceived += size
+    this.datagramsReceived++
+    this.amplification.onReceived(size)
+    this.recovery.setAmplificationLimited(false)
+  }
+
+  onDatagramSent(size: number): void {
+    this.bytesSent += size
+    this.datagramsSent++
+    this.amplification.onSent(size)
+    this.recovery.setAmplificationLimited(this.amplification.isBlocked)
+  }
+
+  onPacketAcked(packet: SentPacket, nowMicros: number): void {
+    if (packet.isMtuProbe) this.mtu.onProbeAcked(packet.size, nowMicros)
+    else this.mtu.onPacketAcked(packet.size)
+    this.recovery.setMaxDatagramSize(this.mtu.current)
+  }
+
+  onPacketLost(packet: SentPacket, nowMicros: number): void {
+    if (packet.isMtuProbe) this.mtu.onProbeLost(packet.size, nowMicros)
+    else this.mtu.onPacketLost(packet.size, nowMicros)
+  }
+
+  /** The earliest moment at which something on this path is due. */
+  deadline(): number {
+    let deadline = Math.min(this.recovery.deadlineMicros(), this.validator.deadlineMicros)
+    for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
+    return deadline
+  }
+}

@@ -1,0 +1,206 @@
+import type { AckFrame } from "../wire/AckFrame.ts"
+import type { FrameSink } from "../wire/FrameSink.ts"
+import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { PacketBatch } from "../recovery/SentPacket.ts"
+import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import { settleSentFrames } from "./sentFrameOwners.ts"
+
+type Result = TransportError | undefined
+
+const utf8 = new TextDecoder()
+
+/**
+ * What each received frame means, one method a frame: it finds the manager the frame is for and hands it over.
+ * The packet it arrived in is set by `begin`. The writers of the same frames are called by `PacketWriter`.
+ */
+export class FrameReceiver implements FrameSink {
+  private readonly parts: ConnectionParts
+  private path!: ConnectionPath
+  private level: Level = Level.Initial
+  private nowMicros = 0
+  /** The packet's bytes, and where its destination connection ID lies in them. */
+  private bytes: Uint8Array = new Uint8Array(0)
+  private destinationStart = 0
+  private destinationEnd = 0
+  /** Which levels got CRYPTO bytes since `takeCryptoLevels`, a bit each. */
+  private cryptoLevels = 0
+
+  constructor(parts: ConnectionParts) {
+    this.parts = parts
+  }
+
+  begin(path: ConnectionPath, level: Level, nowMicros: number, bytes: Uint8Array, dcidStart: number, dcidEnd: number): void {
+    this.path = path
+    this.level = level
+    this.nowMicros = nowMicros
+    this.bytes = bytes
+    this.destinationStart = dcidStart
+    this.destinationEnd = dcidEnd
+  }
+
+  /** True, once, when CRYPTO bytes arrived at `level` since it was last asked. */
+  takeCrypto(level: Level): boolean {
+    const bit = 1 << level
+    const seen = (this.cryptoLevels & bit) !== 0
+    this.cryptoLevels &= ~bit
+    return seen
+  }
+
+  onPing(): Result {
+    return undefined
+  }
+
+  onAck(ack: AckFrame): Result {
+    const { path, parts, nowMicros } = this
+    const space = spaceOfLevel(this.level)
+    // RFC 9000 §19.3: the delay is scaled by the exponent the sender of the frame declared; 3 before we know it
+    const exponent = space === Space.Application ? (parts.handshake.peerParameters?.ackDelayExponent ?? 3) : 3
+    const error = path.recovery.onAck(space, ack, ack.delayRaw * 2 ** exponent, nowMicros)
+    if (error !== undefined) return error
+    this.settleAcked(path, path.recovery.acked)
+    this.settleAcked(path, path.recovery.lateAcked)
+    this.settleLost(path, path.recovery.lost)
+    return undefined
+  }
+
+  private settleAcked(path: ConnectionPath, acked: PacketBatch): void {
+    for (let i = 0; i < acked.length; i++) {
+      const packet = acked.items[i]
+      if (packet.space === Space.Application) this.parts.keys.onAcked(packet.packetNumber)
+      path.onPacketAcked(packet, this.nowMicros)
+      settleSentFrames(this.parts, path, packet, true)
+    }
+  }
+
+  /** Tells the owners of the frames in lost packets. */
+  settleLost(path: ConnectionPath, lost: PacketBatch): void {
+    for (let i = 0; i < lost.length; i++) {
+      path.onPacketLost(lost.items[i], this.nowMicros)
+      settleSentFrames(this.parts, path, lost.items[i], false)
+    }
+  }
+
+  onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): Result {
+    this.cryptoLevels |= 1 << this.level
+    return this.parts.crypto.onCrypto(this.level, offset, bytes, start, end)
+  }
+
+  onNewToken(bytes: Uint8Array, start: number, end: number): Result {
+    if (this.parts.config.role === "server")
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // §19.7
+    this.parts.events.push({ _tag: "newToken", token: bytes.slice(start, end) })
+    return undefined
+  }
+
+  onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Result {
+    return this.parts.streams.onStream(id, offset, bytes, start, end, fin)
+  }
+
+  onResetStream(id: number, errorCode: number, finalSize: number): Result {
+    return this.parts.streams.onResetStream(id, errorCode, finalSize)
+  }
+
+  onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): Result {
+    return this.parts.streams.onResetStreamAt(id, errorCode, finalSize, reliableSize)
+  }
+
+  onStopSending(id: number, errorCode: number): Result {
+    return this.parts.streams.onStopSending(id, errorCode)
+  }
+
+  onMaxData(limit: number): Result {
+    return this.parts.streams.onMaxData(limit)
+  }
+
+  onMaxStreamData(id: number, limit: number): Result {
+    return this.parts.streams.onMaxStreamData(id, limit)
+  }
+
+  onMaxStreams(unidirectional: boolean, limit: number): Result {
+    return this.parts.streams.onMaxStreams(unidirectional, limit)
+  }
+
+  onDataBlocked(limit: number): Result {
+    return this.parts.streams.onDataBlocked(limit)
+  }
+
+  onStreamDataBlocked(id: number, limit: number): Result {
+    return this.parts.streams.onStreamDataBlocked(id, limit)
+  }
+
+  onStreamsBlocked(unidirectional: boolean, limit: number): Result {
+    return this.parts.streams.onStreamsBlocked(unidirectional, limit)
+  }
+
+  onNewConnectionId(
+    pathId: number,
+    sequence: number,
+    retirePriorTo: number,
+    bytes: Uint8Array,
+    cidStart: number,
+    cidEnd: number,
+    tokenStart: number
+  ): Result {
+    const path = this.parts.paths.byId(pathId)
+    if (path === undefined) return undefined
+    const id = bytes.slice(cidStart, cidEnd)
+    const token = bytes.slice(tokenStart, tokenStart + 16)
+    return path.peerIds.onNew(sequence, retirePriorTo, id, token)
+  }
+
+  onRetireConnectionId(pathId: number, sequence: number): Result {
+    const arrivedOn = this.bytes.subarray(this.destinationStart, this.destinationEnd)
+    return this.parts.paths.byId(pathId)?.localIds.onRetire(sequence, arrivedOn)
+  }
+
+  onPathChallenge(bytes: Uint8Array, start: number): Result {
+    this.path.validator.onChallenge(bytes.slice(start, start + 8))
+    return undefined
+  }
+
+  onPathResponse(bytes: Uint8Array, start: number): Result {
+    this.path.validator.onResponse(bytes.slice(start, start + 8), this.nowMicros)
+    return undefined
+  }
+
+  onConnectionClose(
+    application: boolean,
+    errorCode: number,
+    frameType: number,
+    bytes: Uint8Array,
+    reasonStart: number,
+    reasonEnd: number
+  ): Result {
+    const reason = utf8.decode(bytes.subarray(reasonStart, reasonEnd))
+    this.parts.closer.onPeerClose({ origin: "peer", application, code: errorCode, frameType, reason }, this.nowMicros)
+    return undefined
+  }
+
+  onHandshakeDone(): Result {
+    const { parts } = this
+    // RFC 9000 §19.20
+    if (parts.config.role === "server")
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "HANDSHAKE_DONE from a client", 0x1e)
+    // RFC 9001 §4.1.2: a server sends it only when its handshake is complete, which ours is then too
+    if (!parts.handshake.complete)
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "HANDSHAKE_DONE before the handshake is", 0x1e)
+    parts.confirmHandshake(this.nowMicros)
+    return undefined
+  }
+
+  onDatagram(bytes: Uint8Array, start: number, end: number): Result {
+    return this.parts.datagrams.onDatagram(bytes, start, end)
+  }
+
+  onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): Result {
+    this.path.onAckFrequency(sequence, threshold, maxAckDelayMicros, reordering)
+    return undefined
+  }
+
+  onImmediateAck(): Result {
+    this.path.received[Space.Application].requestImmediateAck()
+    return undefined
+  }
+}

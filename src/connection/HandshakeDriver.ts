@@ -1,0 +1,170 @@
+import { TlsClient } from "../handshake/TlsClient.ts"
+import { TlsServer } from "../handshake/TlsServer.ts"
+import type { TlsConfig, TlsEvent, TlsFacts, TlsSession } from "../handshake/TlsSession.ts"
+import type { CryptoStream } from "../stream/CryptoStream.ts"
+import { Level } from "../wire/PacketType.ts"
+import {
+  decodeTransportParameters,
+  encodeTransportParameters,
+  type TransportParameters
+} from "../wire/TransportParameters.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { Keyring } from "./Keyring.ts"
+
+/** The connection IDs the transport parameters must authenticate. RFC 9000 §7.3 */
+export interface HandshakeIds {
+  /** server: the DCID of the client's very first Initial; client: the one it chose. */
+  originalDestination: Uint8Array
+  /** The SCID of the peer's first Initial (after Retry, of the server's Initial). */
+  peerInitialSource: Uint8Array
+  /** The SCID of the Retry packet, when there was one. */
+  retrySource: Uint8Array | undefined
+}
+
+/**
+ * Carries bytes between the TLS state machine and the CRYPTO streams, installs the keys it yields, and holds the
+ * transport parameters to what the packets said. RFC 9001 §4, RFC 9000 §7
+ */
+export class HandshakeDriver {
+  readonly ids: HandshakeIds
+  /** What the peer declared; trusted on the client only once `complete`. */
+  peerParameters: TransportParameters | undefined = undefined
+  facts: TlsFacts | undefined = undefined
+  complete = false
+  /** RFC 9001 §4.1.2 */
+  confirmed = false
+  private readonly tls: TlsSession
+  private readonly crypto: CryptoStream
+  private readonly keys: Keyring
+  private readonly events: Array<ConnectionEvent>
+  private readonly config: ConnectionConfig
+
+  constructor(
+    config: ConnectionConfig,
+    crypto: CryptoStream,
+    keys: Keyring,
+    events: Array<ConnectionEvent>,
+    ids: HandshakeIds,
+    localParameters: TransportParameters
+  ) {
+    this.config = config
+    this.crypto = crypto
+    this.keys = keys
+    this.events = events
+    this.ids = ids
+    const { role, suite, random, tls } = config
+    const common = {
+      suite,
+      random,
+      cipherSuites: tls.cipherSuites,
+      groups: tls.groups,
+      alpn: tls.alpn,
+      transportParameters: () => encodeTransportParameters(localParameters, role, random),
+      peerCertificateTypes: tls.peerCertificateTypes,
+      keyLog: tls.keyLog,
+      nowMillis: config.unixMillis
+    } satisfies Partial<TlsConfig>
+    this.tls =
+      role === "client"
+        ? new TlsClient({ ...common, serverName: tls.serverName, identity: tls.selectIdentity(undefined) })
+        : new TlsServer({
+            ...common,
+            selectIdentity: (hello) => tls.selectIdentity(hello.serverName),
+            requestClientCertificate: tls.requestClientCertificate
+          })
+  }
+
+  start(): TransportError | undefined {
+    this.tls.start()
+    return this.pump()
+  }
+
+  /** Feeds TLS whatever CRYPTO bytes have become contiguous at `level`. */
+  advance(level: Level): TransportError | undefined {
+    for (let bytes = this.crypto.read(level); bytes !== undefined; bytes = this.crypto.read(level)) {
+      this.tls.handleCrypto(level, bytes)
+      const error = this.pump()
+      if (error !== undefined) return error
+    }
+    return undefined
+  }
+
+  handleVerdict(verdict: Parameters<TlsSession["handleVerdict"]>[0]): TransportError | undefined {
+    this.tls.handleVerdict(verdict)
+    return this.pump()
+  }
+
+  private pump(): TransportError | undefined {
+    for (let event = this.tls.pollEvent(); event !== undefined; event = this.tls.pollEvent()) {
+      const error = this.onEvent(event)
+      if (error !== undefined) return error
+    }
+    for (let out = this.tls.pollOutput(); out !== undefined; out = this.tls.pollOutput())
+      this.crypto.write(out.level, out.bytes)
+    return undefined
+  }
+
+  private onEvent(event: TlsEvent): TransportError | undefined {
+    switch (event._tag) {
+      case "keys":
+        this.keys.install(event.level, event.direction, event.cipherSuite, event.secret)
+        return undefined
+      case "transportParameters":
+        return this.onParameters(event.bytes)
+      case "verifyPeer":
+        this.events.push({ _tag: "verifyPeer", request: event })
+        return undefined
+      case "keyLog":
+        this.events.push({ _tag: "keyLog", line: event.line })
+        return undefined
+      case "complete":
+        this.complete = true
+        this.facts = event.facts
+        this.events.push({ _tag: "established" })
+        return undefined
+      case "failed":
+        return new TransportError(TransportErrorCode.CRYPTO_ERROR + event.alert, event.reason)
+    }
+  }
+
+  private onParameters(bytes: Uint8Array): TransportError | undefined {
+    const peerRole = this.config.role === "client" ? "server" : "client"
+    const parameters = decodeTransportParameters(bytes, peerRole)
+    if (parameters instanceof TransportError) return parameters
+    const error = this.checkIds(parameters)
+    if (error === undefined) this.peerParameters = parameters
+    return error
+  }
+
+  // RFC 9000 §7.3: the IDs seen on the wire, which anyone could have forged, must be the ones TLS authenticates
+  private checkIds(parameters: TransportParameters): TransportError | undefined {
+    const { originalDestination, peerInitialSource, retrySource } = this.ids
+    if (!same(parameters.initialSourceConnectionId, peerInitialSource))
+      return mismatch("initial_source_connection_id")
+    if (this.config.role === "server") return undefined
+    if (!same(parameters.originalDestinationConnectionId, originalDestination))
+      return mismatch("original_destination_connection_id")
+    if (!same(parameters.retrySourceConnectionId, retrySource)) return mismatch("retry_source_connection_id")
+    return undefined
+  }
+
+  /** True while the level's keys exist and it can carry CRYPTO frames of the handshake. */
+  canWrite(level: Level): boolean {
+    return this.keys.write[level] !== undefined && level !== Level.ZeroRtt
+  }
+}
+
+const mismatch = (parameter: string): TransportError =>
+  new TransportError(
+    TransportErrorCode.TRANSPORT_PARAMETER_ERROR,
+    `${parameter} is missing, unexpected or not the one the packets carried`
+  )
+
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean => {
+  if (a === undefined || b === undefined) return a === b
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

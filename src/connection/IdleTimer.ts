@@ -1,0 +1,43 @@
+/**
+ * When silence becomes the end. RFC 9000 §10.1
+ *
+ * The timeout is the smaller of what both sides advertised, never below three PTOs. It restarts when a packet is
+ * received, and when an ack-eliciting one is sent if none was since the last receipt.
+ */
+export class IdleTimer {
+  private timeoutMicros: number
+  private lastActivity: number
+  private sentSinceReceived = false
+
+  /** `timeoutMillis` 0 means never. */
+  constructor(timeoutMillis: number, nowMicros: number) {
+    this.timeoutMicros = timeoutMillis === 0 ? Number.POSITIVE_INFINITY : timeoutMillis * 1000
+    this.lastActivity = nowMicros
+  }
+
+  /** Takes the peer's max_idle_timeout into account. */
+  negotiate(peerTimeoutMillis: number): void {
+    if (peerTimeoutMillis > 0) this.timeoutMicros = Math.min(this.timeoutMicros, peerTimeoutMillis * 1000)
+  }
+
+  onReceived(nowMicros: number): void {
+    this.lastActivity = nowMicros
+    this.sentSinceReceived = false
+  }
+
+  onAckElicitingSent(nowMicros: number): void {
+    if (this.sentSinceReceived) return
+    this.sentSinceReceived = true
+    this.lastActivity = nowMicros
+  }
+
+  deadline(ptoMicros: number): number {
+    return this.lastActivity + Math.max(this.timeoutMicros, 3 * ptoMicros)
+  }
+
+  /** When to send a PING so that the connection stays: `intervalMicros` after the last activity, before it is idle. */
+  keepAliveAt(intervalMicros: number, ptoMicros: number): number {
+    const timeout = Math.max(this.timeoutMicros, 3 * ptoMicros)
+    return this.lastActivity + Math.min(intervalMicros, timeout / 2)
+  }
+}

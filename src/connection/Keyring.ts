@@ -1,0 +1,160 @@
+import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
+import { PacketKeys } from "../protect/PacketKeys.ts"
+import { cipherSuites } from "../protect/CipherSuite.ts"
+import { initialKeys } from "../protect/initialKeys.ts"
+import { Level, type Version } from "../wire/PacketType.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+
+type Slot = PacketKeys | undefined
+
+/**
+ * Every packet-protection key of one connection: which levels can be read and written now, and the key-update
+ * machine of 1-RTT. RFC 9001 §4.1.4, §4.9, §6
+ *
+ * Three generations of 1-RTT read keys are held: the current one, the next (derived ahead, so that a forged phase
+ * bit costs the same time as any packet; §9.5), and for three PTOs the previous one for packets still in flight.
+ */
+export class Keyring {
+  readonly read: [Slot, Slot, Slot, Slot] = [undefined, undefined, undefined, undefined]
+  readonly write: [Slot, Slot, Slot, Slot] = [undefined, undefined, undefined, undefined]
+  /** The phase bit we send. */
+  keyPhase: 0 | 1 = 0
+  /** Completed key updates, by either side. */
+  updates = 0
+  private nextRead: Slot = undefined
+  private previousRead: Slot = undefined
+  private previousReadUntil = Number.POSITIVE_INFINITY
+  /** The lowest packet number received in the current phase; older ones belong to the previous. */
+  private phaseStartReceived = Number.POSITIVE_INFINITY
+  /** The first packet number sent in the current phase; an update waits for its acknowledgement. §6.1 */
+  private phaseStartSent = 0
+  private phaseAcknowledged = false
+  private updateRequested = false
+  private readonly suite: CryptoSuiteShape
+  private readonly version: () => Version
+
+  constructor(suite: CryptoSuiteShape, version: () => Version) {
+    this.suite = suite
+    this.version = version
+  }
+
+  /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry). */
+  installInitial(isClient: boolean, clientDestinationConnectionId: Uint8Array): void {
+    const { client, server } = initialKeys(this.suite, this.version(), clientDestinationConnectionId)
+    this.read[Level.Initial] = isClient ? server : client
+    this.write[Level.Initial] = isClient ? client : server
+  }
+
+  install(level: Level, direction: "read" | "write", cipherSuite: number, secret: Uint8Array): void {
+    const cipher = cipherSuites.get(cipherSuite)!
+    const keys = PacketKeys.fromSecret(this.suite, cipher, secret, this.version())
+    this[direction][level] = keys
+    if (level === Level.OneRtt && direction === "read") this.nextRead = keys.next()
+  }
+
+  discard(level: Level): void {
+    this.read[level] = undefined
+    this.write[level] = undefined
+  }
+
+  /**
+   * Opens a 1-RTT packet under the keys its phase bit names; undefined when it authenticates, `"dropped"` when it
+   * does not, an error when the peer breaks the rules of §6.
+   */
+  openOneRtt(
+    buffer: Uint8Array,
+    headerStart: number,
+    packetNumberOffset: number,
+    packetNumberLength: number,
+    packetEnd: number,
+    packetNumber: number,
+    pathId: number,
+    nowMicros: number,
+    ptoMicros: number
+  ): TransportError | "dropped" | undefined {
+    const phase = (buffer[headerStart] >> 2) & 1
+    const current = this.read[Level.OneRtt]!
+    if (phase === this.keyPhase) {
+      if (!current.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId))
+        return this.failed(current)
+      if (packetNumber < this.phaseStartReceived) this.phaseStartReceived = packetNumber
+      return undefined
+    }
+    if (this.previousRead !== undefined && packetNumber < this.phaseStartReceived) {
+      const previous = this.previousRead
+      return previous.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId)
+        ? undefined
+        : this.failed(previous)
+    }
+    const next = this.nextRead!
+    if (!next.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId))
+      return this.failed(next)
+    // RFC 9001 §6.2: an update before the peer can know we have seen the last one is an error
+    if (this.updates > 0 && !this.phaseAcknowledged && this.phaseStartReceived === Number.POSITIVE_INFINITY)
+      return new TransportError(TransportErrorCode.KEY_UPDATE_ERROR, "the peer updated keys twice without acknowledgement")
+    this.advance(nowMicros, ptoMicros)
+    this.phaseStartReceived = packetNumber
+    return undefined
+  }
+
+  /** Asks for a key update; it happens with the next packet sent once the rules of §6.1 allow one. */
+  requestUpdate(): void {
+    this.updateRequested = true
+  }
+
+  get updatePending(): boolean {
+    return this.updateRequested
+  }
+
+  /**
+   * Called before a 1-RTT packet is built: performs a requested or overdue update. False when the keys are worn
+   * out and no update is possible: the connection must close (§6.6).
+   */
+  prepareToSend(confirmed: boolean, nextPacketNumber: number, nowMicros: number, ptoMicros: number): boolean {
+    this.expire(nowMicros)
+    const write = this.write[Level.OneRtt]!
+    const limit = write.cipher.confidentialityLimit
+    const due = this.updateRequested || write.sealed > limit / 2
+    // §6.1: only after confirmation, and after a packet of the current phase was acknowledged; §6.5: and not while
+    // keys of the phase before are still kept
+    if (due && confirmed && this.phaseAcknowledged && this.previousRead === undefined) {
+      this.updateRequested = false
+      this.advance(nowMicros, ptoMicros)
+      this.phaseStartReceived = Number.POSITIVE_INFINITY
+      this.phaseStartSent = nextPacketNumber
+      return true
+    }
+    if (this.phaseStartSent < 0) this.phaseStartSent = nextPacketNumber
+    return write.sealed < limit
+  }
+
+  /** A 1-RTT packet of ours was acknowledged. */
+  onAcked(packetNumber: number): void {
+    if (this.phaseStartSent >= 0 && packetNumber >= this.phaseStartSent) this.phaseAcknowledged = true
+  }
+
+  private advance(nowMicros: number, ptoMicros: number): void {
+    this.previousRead = this.read[Level.OneRtt]
+    this.previousReadUntil = nowMicros + 3 * ptoMicros // §6.5
+    this.read[Level.OneRtt] = this.nextRead
+    this.nextRead = this.nextRead!.next()
+    this.write[Level.OneRtt] = this.write[Level.OneRtt]!.next()
+    this.keyPhase = this.keyPhase === 0 ? 1 : 0
+    this.phaseAcknowledged = false
+    this.phaseStartSent = -1
+    this.updates++
+  }
+
+  private expire(nowMicros: number): void {
+    if (nowMicros < this.previousReadUntil) return
+    this.previousRead = undefined
+    this.previousReadUntil = Number.POSITIVE_INFINITY
+  }
+
+  private failed(keys: PacketKeys): TransportError | "dropped" {
+    // RFC 9001 §6.6: the count is over all keys of the algorithm, which one generation's count only undercuts
+    return keys.failed > keys.cipher.integrityLimit
+      ? new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets failed authentication")
+      : "dropped"
+  }
+}

@@ -1,0 +1,171 @@
+import { type FrameExtensions, FrameDecoder } from "../wire/FrameDecoder.ts"
+import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
+import { decodePacketNumber } from "../wire/packetNumber.ts"
+import { Level, PacketType, spaceOfLevel } from "../wire/PacketType.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { Ecn } from "../recovery/ReceivedPackets.ts"
+import { FrameReceiver } from "./FrameReceiver.ts"
+
+/** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §5.7 */
+const MAX_EARLY_PACKETS = 16
+
+interface EarlyPacket {
+  readonly level: Level
+  readonly bytes: Uint8Array
+  readonly ecn: Ecn
+}
+
+export interface PacketCounters {
+  received: number
+  /** Not for us, malformed, or without keys. */
+  dropped: number
+  duplicates: number
+  /** Authentication failed. */
+  undecryptable: number
+}
+
+/**
+ * From a datagram to frames: splits coalesced packets, removes protection, drops duplicates, and only then lets
+ * the frames of an authenticated packet have any effect. Whatever fails before that point is dropped in silence.
+ */
+export class PacketReceiver {
+  readonly frames: FrameReceiver
+  readonly counters: PacketCounters = { received: 0, dropped: 0, duplicates: 0, undecryptable: 0 }
+  private readonly parts: ConnectionParts
+  private readonly decoder: FrameDecoder
+  private readonly header = new PacketHeader()
+  private early: Array<EarlyPacket> = []
+
+  constructor(parts: ConnectionParts, extensions: FrameExtensions) {
+    this.parts = parts
+    this.frames = new FrameReceiver(parts)
+    this.decoder = new FrameDecoder(extensions)
+  }
+
+  /** Handles every packet of a datagram; true when at least one was authentic. */
+  onDatagram(bytes: Uint8Array, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
+    const { header, parts } = this
+    const idLength = parts.localInitialId.length
+    let authentic = false
+    let offset = 0
+    while (offset < bytes.length && parts.closer.reason === undefined) {
+      if (!parsePacketHeader(bytes, offset, bytes.length, idLength, header, parts.acceptsGreasedBit)) break
+      const end = header.end
+      if (this.onPacket(bytes, offset, path, ecn, nowMicros)) authentic = true
+      offset = end
+    }
+    return authentic
+  }
+
+  /** Takes up the packets whose keys have since been installed. */
+  replayEarly(path: ConnectionPath, nowMicros: number): void {
+    if (this.early.length === 0) return
+    const ready = this.early.filter((packet) => this.parts.keys.read[packet.level] !== undefined)
+    if (ready.length === 0) return
+    this.early = this.early.filter((packet) => this.parts.keys.read[packet.level] === undefined)
+    for (const packet of ready) this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
+  }
+
+  private onPacket(bytes: Uint8Array, start: number, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
+    const { header, parts, counters } = this
+    const type = header.type
+    if (type === PacketType.VersionNegotiation) {
+      parts.onVersionNegotiation(bytes, header)
+      return false
+    }
+    if (type !== PacketType.OneRtt && header.version !== parts.version) return this.drop()
+    if (type === PacketType.Retry) {
+      parts.onRetry(bytes, start, header, nowMicros)
+      return false
+    }
+    const level = type as Level
+    if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd)) return this.drop()
+    const keys = parts.keys.read[level]
+    if (keys === undefined) {
+      this.keepForLater(bytes, start, header.end, level, ecn)
+      return false
+    }
+    const { packetNumberOffset, end } = header
+    const pnLength = keys.unmask(bytes, start, packetNumberOffset, end)
+    if (pnLength === 0) return this.drop()
+    const space = spaceOfLevel(level)
+    const received = path.received[space]
+    let truncated = 0
+    for (let i = 0; i < pnLength; i++) truncated = truncated * 256 + bytes[packetNumberOffset + i]
+    const packetNumber = decodePacketNumber(received.largest, truncated, pnLength)
+    if (received.isDuplicate(packetNumber)) {
+      counters.duplicates++
+      return false
+    }
+    if (level === Level.OneRtt) {
+      const failure = parts.keys.openOneRtt(
+        bytes,
+        start,
+        packetNumberOffset,
+        pnLength,
+        end,
+        packetNumber,
+        path.id,
+        nowMicros,
+        path.recovery.ptoMicros()
+      )
+      if (failure !== undefined) {
+        counters.undecryptable++
+        if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
+        return false
+      }
+    } else if (!keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber)) {
+      counters.undecryptable++
+      return false
+    }
+    counters.received++
+    const error = this.onAuthentic(bytes, start, path, level, packetNumber, pnLength, ecn, nowMicros)
+    if (error !== undefined) parts.closer.closeWithError(error, nowMicros)
+    return true
+  }
+
+  private onAuthentic(
+    bytes: Uint8Array,
+    start: number,
+    path: ConnectionPath,
+    level: Level,
+    packetNumber: number,
+    pnLength: number,
+    ecn: Ecn,
+    nowMicros: number
+  ): TransportError | undefined {
+    const { header, parts, decoder, frames } = this
+    // RFC 9000 §17.2, §17.3.1: reserved bits are checked once protection is off
+    if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0)
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
+    if (!parts.onAuthenticated(level, path, bytes, header, nowMicros)) return undefined
+    frames.begin(path, level, nowMicros, bytes, header.dcidStart, header.dcidEnd)
+    const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
+    if (error !== undefined) return error
+    path.received[spaceOfLevel(level)].onReceived(packetNumber, decoder.ackEliciting, nowMicros, ecn)
+    parts.idle.onReceived(nowMicros)
+    for (let cryptoLevel: Level = Level.Initial; cryptoLevel <= Level.OneRtt; cryptoLevel++)
+      if (frames.takeCrypto(cryptoLevel as Level)) {
+        const failure = parts.advanceHandshake(cryptoLevel as Level, nowMicros)
+        if (failure !== undefined) return failure
+      }
+    return undefined
+  }
+
+  private keepForLater(bytes: Uint8Array, start: number, end: number, level: Level, ecn: Ecn): void {
+    // keys that were discarded do not come back
+    if (this.early.length >= MAX_EARLY_PACKETS || !this.parts.expectsKeys(level)) {
+      this.drop()
+      return
+    }
+    this.early.push({ level, bytes: bytes.slice(start, end), ecn })
+  }
+
+  private drop(): false {
+    this.counters.dropped++
+    return false
+  }
+}
+

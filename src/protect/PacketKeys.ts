@@ -1,0 +1,131 @@
+import type { AeadKey, CryptoSuiteShape, HeaderKey } from "../capability/CryptoSuite.ts"
+import { Version } from "../wire/PacketType.ts"
+import type { CipherSuite } from "./CipherSuite.ts"
+import { hkdfExpandLabel } from "./hkdf.ts"
+
+const NONCE = 12
+const TAG = 16
+const SAMPLE = 16
+const none = new Uint8Array(0)
+
+/** Label prefixes by version. RFC 9001 §5.1, RFC 9369 §3.3.2 */
+const prefix = (version: Version): string => (version === Version.v2 ? "quicv2" : "quic")
+
+/**
+ * Packet protection in one direction at one encryption level. RFC 9001 §5
+ *
+ * Everything happens in place: `seal` turns a written packet into a protected one, `unmask` then `open` turn it back.
+ */
+export class PacketKeys {
+  readonly secret: Uint8Array
+  readonly cipher: CipherSuite
+  /** Packets sealed, and packets that failed to open, with this key: RFC 9001 §6.6 limits both. */
+  sealed = 0
+  failed = 0
+  private readonly aead: AeadKey
+  private readonly header: HeaderKey
+  private readonly iv: Uint8Array
+  private readonly suite: CryptoSuiteShape
+  private readonly version: Version
+  private readonly nonce = new Uint8Array(NONCE)
+  private readonly mask = new Uint8Array(5)
+
+  private constructor(
+    suite: CryptoSuiteShape,
+    cipher: CipherSuite,
+    secret: Uint8Array,
+    version: Version,
+    header: HeaderKey | undefined
+  ) {
+    const derive = (label: string, length: number): Uint8Array =>
+      hkdfExpandLabel(suite, cipher.hash, secret, `${prefix(version)} ${label}`, none, length)
+    this.suite = suite
+    this.cipher = cipher
+    this.secret = secret
+    this.version = version
+    this.aead = suite.aead(cipher.aead, derive("key", cipher.keyLength))
+    this.iv = derive("iv", NONCE)
+    this.header = header ?? suite.headerProtection(cipher.aead, derive("hp", cipher.keyLength))
+  }
+
+  static fromSecret(suite: CryptoSuiteShape, cipher: CipherSuite, secret: Uint8Array, version: Version): PacketKeys {
+    return new PacketKeys(suite, cipher, secret, version, undefined)
+  }
+
+  /** The keys after an update; the header protection key stays. RFC 9001 §6.1 */
+  next(): PacketKeys {
+    const { suite, cipher, version } = this
+    const secret = hkdfExpandLabel(suite, cipher.hash, this.secret, `${prefix(version)} ku`, none, cipher.hashLength)
+    return new PacketKeys(suite, cipher, secret, version, this.header)
+  }
+
+  /**
+   * Protects the packet that begins at `headerStart`, its payload in `[pnOffset + pnLength, payloadEnd)`, with 16 bytes
+   * of room behind it. Returns where it ends. RFC 9001 §5.3, §5.4.1
+   */
+  seal(
+    buffer: Uint8Array,
+    headerStart: number,
+    pnOffset: number,
+    pnLength: number,
+    payloadEnd: number,
+    packetNumber: number,
+    pathId = 0
+  ): number {
+    this.sealed++
+    this.setNonce(packetNumber, pathId)
+    this.aead.seal(this.nonce, buffer, headerStart, pnOffset + pnLength, payloadEnd)
+    const { mask } = this
+    this.header.mask(buffer, pnOffset + 4, mask)
+    buffer[headerStart] ^= mask[0] & ((buffer[headerStart] & 0x80) !== 0 ? 0x0f : 0x1f)
+    for (let i = 0; i < pnLength; i++) buffer[pnOffset + i] ^= mask[1 + i]
+    return payloadEnd + TAG
+  }
+
+  /** Removes header protection; returns the packet number's length, 0 when there is no room for a sample. RFC 9001 §5.4.2 */
+  unmask(buffer: Uint8Array, headerStart: number, pnOffset: number, packetEnd: number): number {
+    if (pnOffset + 4 + SAMPLE > packetEnd) return 0
+    const { mask } = this
+    this.header.mask(buffer, pnOffset + 4, mask)
+    const first = buffer[headerStart] ^ (mask[0] & ((buffer[headerStart] & 0x80) !== 0 ? 0x0f : 0x1f))
+    buffer[headerStart] = first
+    const pnLength = (first & 3) + 1
+    for (let i = 0; i < pnLength; i++) buffer[pnOffset + i] ^= mask[1 + i]
+    return pnLength
+  }
+
+  /** Decrypts an unmasked packet in place; false, and the payload as it was, when it is not authentic. */
+  open(
+    buffer: Uint8Array,
+    headerStart: number,
+    pnOffset: number,
+    pnLength: number,
+    packetEnd: number,
+    packetNumber: number,
+    pathId = 0
+  ): boolean {
+    this.setNonce(packetNumber, pathId)
+    if (this.aead.open(this.nonce, buffer, headerStart, pnOffset + pnLength, packetEnd)) return true
+    this.failed++
+    return false
+  }
+
+  // RFC 9001 §5.3; with multipath the path ID fills the 32 bits before the packet number's 62
+  private setNonce(packetNumber: number, pathId: number): void {
+    const { nonce, iv } = this
+    const low = packetNumber >>> 0
+    const high = Math.floor(packetNumber / 0x1_0000_0000)
+    nonce[0] = iv[0] ^ (pathId >>> 24)
+    nonce[1] = iv[1] ^ ((pathId >>> 16) & 0xff)
+    nonce[2] = iv[2] ^ ((pathId >>> 8) & 0xff)
+    nonce[3] = iv[3] ^ (pathId & 0xff)
+    nonce[4] = iv[4] ^ (high >>> 24)
+    nonce[5] = iv[5] ^ ((high >>> 16) & 0xff)
+    nonce[6] = iv[6] ^ ((high >>> 8) & 0xff)
+    nonce[7] = iv[7] ^ (high & 0xff)
+    nonce[8] = iv[8] ^ (low >>> 24)
+    nonce[9] = iv[9] ^ ((low >>> 16) & 0xff)
+    nonce[10] = iv[10] ^ ((low >>> 8) & 0xff)
+    nonce[11] = iv[11] ^ (low & 0xff)
+  }
+}

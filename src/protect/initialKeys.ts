@@ -1,0 +1,31 @@
+import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
+import { Version } from "../wire/PacketType.ts"
+import { cipherSuites, TLS_AES_128_GCM_SHA256 } from "./CipherSuite.ts"
+import { hkdfExpandLabel, hkdfExtract } from "./hkdf.ts"
+import { PacketKeys } from "./PacketKeys.ts"
+
+const hex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
+
+/** RFC 9001 §5.2, RFC 9369 §3.3.1 */
+const salts = new Map<Version, Uint8Array>([
+  [Version.v1, hex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")],
+  [Version.v2, hex("0dede3def700a6db819381be6e269dcbf9bd2ed9")]
+])
+
+/** The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001 §5.2 */
+export const initialKeys = (
+  suite: CryptoSuiteShape,
+  version: Version,
+  clientDestinationConnectionId: Uint8Array
+): { readonly client: PacketKeys; readonly server: PacketKeys } => {
+  const cipher = cipherSuites.get(TLS_AES_128_GCM_SHA256)!
+  const initial = hkdfExtract(suite, "sha256", salts.get(version)!, clientDestinationConnectionId)
+  const keys = (label: string): PacketKeys =>
+    PacketKeys.fromSecret(
+      suite,
+      cipher,
+      hkdfExpandLabel(suite, "sha256", initial, label, new Uint8Array(0), 32),
+      version
+    )
+  return { client: keys("client in"), server: keys("server in") }
+}

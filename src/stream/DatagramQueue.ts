@@ -1,0 +1,110 @@
+import { type SentFrames, SentFrame } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+
+/** What became of a datagram. RFC 9221 §5.2: acknowledged means it reached the peer's QUIC, lost that it probably did not. */
+export type DatagramFate = "acknowledged" | "lost" | "dropped"
+
+interface Waiting {
+  readonly id: number
+  readonly bytes: Uint8Array
+}
+
+/** Unreliable messages in both directions, each queue with a limit in bytes. RFC 9221 */
+export class DatagramQueue {
+  /** The largest frame the peer takes, 0 for none. RFC 9221 §3 */
+  peerMaxFrameBytes = 0
+  /** Received datagrams thrown away because nobody read them in time. */
+  receiveDropped = 0
+  /** Fates not yet told, oldest first: id, fate. Told only for datagrams sent with `track`. */
+  readonly fates: Array<{ readonly id: number; readonly fate: DatagramFate }> = []
+  private readonly localMaxFrameBytes: number
+  private readonly queueBytes: number
+  private sendQueue: Array<Waiting> = []
+  private sendBytes = 0
+  private receiveQueue: Array<Uint8Array> = []
+  private receiveBytes = 0
+  private nextId = 1
+  private readonly tracked = new Set<number>()
+
+  constructor(localMaxFrameBytes: number, queueBytes: number) {
+    this.localMaxFrameBytes = localMaxFrameBytes
+    this.queueBytes = queueBytes
+  }
+
+  /** Queues `bytes`; the oldest waiting ones make room. Returns its id. The caller has checked the size. */
+  send(bytes: Uint8Array, track: boolean): number {
+    const id = this.nextId++
+    if (track) this.tracked.add(id)
+    this.sendQueue.push({ id, bytes })
+    this.sendBytes += bytes.length
+    while (this.sendBytes > this.queueBytes && this.sendQueue.length > 1) this.drop(this.sendQueue[0])
+    return id
+  }
+
+  get canSend(): boolean {
+    return this.sendBytes < this.queueBytes
+  }
+
+  hasFrames(): boolean {
+    return this.sendQueue.length > 0
+  }
+
+  /** Writes as many waiting datagrams as fit; one that can never fit `maxFrameBytes` is dropped. */
+  writeFrames(w: ByteWriter, sent: SentFrames, maxFrameBytes: number): void {
+    while (this.sendQueue.length > 0) {
+      const next = this.sendQueue[0]
+      const size = datagramSize(next.bytes.length)
+      if (size > maxFrameBytes) this.drop(next)
+      else if (size > w.remaining) return
+      else {
+        writeDatagram(w, next.bytes)
+        sent.push(SentFrame.Datagram, next.id)
+        this.sendQueue.shift()
+        this.sendBytes -= next.bytes.length
+      }
+    }
+  }
+
+  onAcked(id: number): void {
+    this.tell(id, "acknowledged")
+  }
+
+  onLost(id: number): void {
+    this.tell(id, "lost")
+  }
+
+  onDatagram(bytes: Uint8Array, start: number, end: number): TransportError | undefined {
+    // RFC 9221 §3: the limit counts the whole frame
+    if (datagramSize(end - start) > this.localMaxFrameBytes)
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "DATAGRAM larger than we allow", 0x30)
+    this.receiveQueue.push(bytes.slice(start, end))
+    this.receiveBytes += end - start
+    while (this.receiveBytes > this.queueBytes && this.receiveQueue.length > 1) {
+      this.receiveBytes -= this.receiveQueue.shift()!.length
+      this.receiveDropped++
+    }
+    return undefined
+  }
+
+  get hasReceived(): boolean {
+    return this.receiveQueue.length > 0
+  }
+
+  receive(): Uint8Array | undefined {
+    const bytes = this.receiveQueue.shift()
+    if (bytes !== undefined) this.receiveBytes -= bytes.length
+    return bytes
+  }
+
+  private drop(waiting: Waiting): void {
+    this.sendQueue.splice(this.sendQueue.indexOf(waiting), 1)
+    this.sendBytes -= waiting.bytes.length
+    this.tell(waiting.id, "dropped")
+  }
+
+  private tell(id: number, fate: DatagramFate): void {
+    if (this.tracked.delete(id)) this.fates.push({ id, fate })
+  }
+}
