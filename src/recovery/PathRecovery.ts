@@ -309,6 +309,7 @@ export class PathRecovery {
   }
 
   setMaxDatagramSize(maxDatagramSize: number): void {
+    if (maxDatagramSize === this.maxDatagramSize) return
     this.maxDatagramSize = maxDatagramSize
     this.congestion.setMaxDatagramSize(maxDatagramSize)
     this.pacer.setMaxDatagramSize(maxDatagramSize)

@@ -1,0 +1,9 @@
+import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
+import { Cubic } from "./Cubic.ts"
+import { NewReno } from "./NewReno.ts"
+
+/** The controllers by name, as `TransportSettings.congestion` has them. */
+export const congestionControllers = {
+  cubic: (maxDatagramSize: number): CongestionController => new Cubic(maxDatagramSize),
+  newReno: (maxDatagramSize: number): CongestionController => new NewReno(maxDatagramSize)
+} as const satisfies Record<string, CongestionControllerFactory>
