@@ -1,5 +1,6 @@
 import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { writeNewConnectionId } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import {
@@ -7,7 +8,6 @@ import {
   connectionIdError,
   MAX_CONNECTION_ID_BYTES,
   RESET_TOKEN_BYTES,
-  RETIRE_CONNECTION_ID,
   sameBytes
 } from "./connectionIdErrors.ts"
 
@@ -243,4 +243,4 @@ export class LocalConnectionIds {
 }
 
 const violation = (reason: string): TransportError =>
-  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason, RETIRE_CONNECTION_ID)
+  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason, FrameType.RETIRE_CONNECTION_ID)

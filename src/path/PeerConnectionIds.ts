@@ -1,12 +1,12 @@
 import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { writeRetireConnectionId } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import {
   type ConnectionIdError,
   connectionIdError,
   MAX_CONNECTION_ID_BYTES,
-  NEW_CONNECTION_ID,
   RESET_TOKEN_BYTES,
   sameBytes
 } from "./connectionIdErrors.ts"
@@ -286,4 +286,4 @@ const entry = (
 })
 
 const failure = (code: number, reason: string): TransportError =>
-  new TransportError(code, reason, NEW_CONNECTION_ID)
+  new TransportError(code, reason, FrameType.NEW_CONNECTION_ID)

@@ -16,10 +16,6 @@ export const connectionIdError = <Tag extends ConnectionIdError["_tag"]>(
   sequence: number
 ): { readonly _tag: Tag; readonly sequence: number } => ({ _tag, sequence })
 
-/** Frame types that errors of connection IDs are blamed on. RFC 9000 §19.15, §19.16 */
-export const NEW_CONNECTION_ID = 0x18
-export const RETIRE_CONNECTION_ID = 0x19
-
 /** RFC 9000 §17.2 */
 export const MAX_CONNECTION_ID_BYTES = 20
 /** RFC 9000 §10.3 */

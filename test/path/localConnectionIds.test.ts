@@ -1,0 +1,266 @@
+import { describe, expect, it } from "vitest"
+import { LIFETIME_LIMIT, LocalConnectionIds } from "../../src/path/LocalConnectionIds.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
+import { framesOf, idMaker, tokenOf } from "./frames.ts"
+
+const make = (options: { length?: number; limitOurs?: number; first?: boolean } = {}) => {
+  const makeCid = idMaker()
+  return new LocalConnectionIds({
+    pathId: 0,
+    length: options.length ?? 8,
+    makeCid,
+    makeToken: tokenOf,
+    firstCid: options.length === 0 ? new Uint8Array(0) : options.first === false ? undefined : makeCid(),
+    ...(options.limitOurs === undefined ? {} : { limitOurs: options.limitOurs })
+  })
+}
+
+const sequences = (ids: LocalConnectionIds): Array<number> => framesOf(ids).map((frame) => frame.sequence)
+
+describe("connection IDs we issue", () => {
+  it("start with that of the handshake, which needs no frame", () => {
+    const ids = make()
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.takeChanges()).toMatchObject({
+      added: [new Uint8Array([0, 0, 0, 1, 0, 0, 0, 0])],
+      removed: []
+    })
+    expect(ids.takeChanges()).toBeUndefined()
+  })
+
+  it("are issued up to the peer's limit, numbered one by one", () => {
+    const ids = make()
+    ids.setPeerLimit(4)
+    expect(sequences(ids)).toEqual([1, 2, 3])
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.takeChanges()?.added).toHaveLength(4)
+  })
+
+  it("are issued up to our own limit when the peer allows more, and that is 8", () => {
+    const ids = make()
+    ids.setPeerLimit(1000)
+    expect(sequences(ids)).toEqual([1, 2, 3, 4, 5, 6, 7])
+  })
+
+  it("have a limit of at least two", () => {
+    const ids = make({ limitOurs: 0 })
+    ids.setPeerLimit(8)
+    expect(ids.count).toBe(2)
+  })
+
+  it("begin with sequence 0 in a frame on a path opened later", () => {
+    const ids = make({ first: false })
+    ids.setPeerLimit(2)
+    expect(sequences(ids)).toEqual([0, 1])
+  })
+
+  it("carry the token of each ID", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    for (const frame of framesOf(ids)) {
+      if (frame.kind !== "new") throw new Error(frame.kind)
+      expect(frame.token).toEqual(tokenOf(frame.id))
+      expect(frame.retirePriorTo).toBe(0)
+    }
+  })
+
+  it("are split over packets that have no room for all", () => {
+    const ids = make()
+    ids.setPeerLimit(8)
+    const first = framesOf(ids, 120)
+    expect(first.length).toBeGreaterThan(0)
+    expect(first.length).toBeLessThan(7)
+    expect(framesOf(ids, 53)).toEqual([]) // less than the largest frame
+    expect([...first, ...framesOf(ids)].map((frame) => frame.sequence)).toEqual([1, 2, 3, 4, 5, 6, 7])
+  })
+
+  it("are sent again when lost, and not when acknowledged", () => {
+    const ids = make()
+    ids.setPeerLimit(4)
+    sequences(ids)
+    ids.onAcked(1)
+    ids.onLost(2)
+    ids.onLost(2)
+    ids.onLost(1)
+    expect(ids.hasFrames()).toBe(true)
+    expect(sequences(ids)).toEqual([2])
+    ids.onLost(3)
+    ids.onAcked(3) // late, but it has arrived
+    expect(ids.hasFrames()).toBe(false)
+  })
+
+  it("are replaced when the peer retires one", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    sequences(ids)
+    ids.takeChanges()
+    expect(ids.onRetire(1)).toBeUndefined()
+    expect(sequences(ids)).toEqual([3])
+    const changes = ids.takeChanges()
+    expect(changes?.added).toHaveLength(1)
+    expect(changes?.removed).toEqual([new Uint8Array([0, 0, 0, 2, 0, 0, 0, 0])])
+    expect(ids.count).toBe(3)
+  })
+
+  it("take a repeated retirement for what it is", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    sequences(ids)
+    ids.onRetire(1)
+    sequences(ids)
+    expect(ids.onRetire(1)).toBeUndefined()
+    expect(ids.hasFrames()).toBe(false)
+    ids.onLost(1) // and do not send it again
+    expect(ids.hasFrames()).toBe(false)
+  })
+
+  it("refuse the retirement of what was never sent, even when it waits to be", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    expect(ids.onRetire(1)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
+    sequences(ids)
+    expect(ids.onRetire(1)).toBeUndefined()
+    expect(ids.onRetire(3)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
+    expect(ids.onRetire(2 ** 62)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
+  })
+
+  it("refuse the retirement of the ID that the packet was sent to", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    const [frame] = framesOf(ids)
+    if (frame.kind !== "new") throw new Error(frame.kind)
+    expect(ids.onRetire(1, frame.id.slice())).toMatchObject({
+      code: TransportErrorCode.PROTOCOL_VIOLATION,
+      frameType: 0x19
+    })
+    expect(ids.onRetire(2, frame.id)).toBeUndefined()
+  })
+
+  it("forget to send an ID that was retired before its frame was sent again", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    sequences(ids)
+    ids.onLost(1)
+    ids.onRetire(1)
+    expect(sequences(ids)).toEqual([3])
+  })
+
+  it("never exist for a side that asked for zero-length ones", () => {
+    const ids = make({ length: 0 })
+    ids.setPeerLimit(8)
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.onRetire(0)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
+    expect(ids.rotate(1)).toEqual({ _tag: "NoConnectionIds", sequence: 1 })
+  })
+
+  it("are found by their bytes in a datagram", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    const [frame] = framesOf(ids)
+    if (frame.kind !== "new") throw new Error(frame.kind)
+    const datagram = new Uint8Array(30)
+    datagram.set(frame.id, 1)
+    expect(ids.sequenceOf(datagram, 1, 9)).toBe(1)
+    expect(ids.sequenceOf(datagram, 1, 8)).toBe(-1)
+    datagram[8] ^= 1
+    expect(ids.sequenceOf(datagram, 1, 9)).toBe(-1)
+  })
+
+  it("include that of the preferred address as number 1, delivered with the handshake", () => {
+    const ids = make()
+    const preferred = ids.issuePreferred()
+    expect(preferred.token).toEqual(tokenOf(preferred.id))
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.onRetire(1)).toBeUndefined()
+    ids.setPeerLimit(3)
+    expect(sequences(ids)).toEqual([2, 3])
+  })
+
+  it("all stop being routed when the path is no more", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    ids.takeChanges()
+    ids.clear()
+    expect(ids.takeChanges()?.removed).toHaveLength(3)
+    expect(ids.count).toBe(0)
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.onRetire(0)).toBeUndefined()
+    expect(ids.count).toBe(0)
+    expect(ids.rotate(1)?._tag).toBe("NoConnectionIds")
+  })
+})
+
+describe("rotation of the connection IDs we issue", () => {
+  it("asks the oldest back for as many new ones", () => {
+    const ids = make()
+    ids.setPeerLimit(4)
+    sequences(ids)
+    expect(ids.rotate(2)).toBeUndefined()
+    expect(framesOf(ids)).toMatchObject([
+      { sequence: 4, retirePriorTo: 2 },
+      { sequence: 5, retirePriorTo: 2 }
+    ])
+    expect(ids.count).toBe(6)
+    ids.onRetire(0)
+    ids.onRetire(1)
+    expect(ids.count).toBe(4)
+    expect(ids.hasFrames()).toBe(false)
+  })
+
+  it("can replace all of them, and never more", () => {
+    const ids = make()
+    ids.setPeerLimit(4)
+    sequences(ids)
+    expect(ids.rotate(100)).toBeUndefined()
+    const frames = framesOf(ids)
+    expect(frames).toHaveLength(4)
+    expect(frames.every((frame) => frame.kind === "new" && frame.retirePriorTo === 4)).toBe(true)
+    expect(ids.count).toBe(8)
+  })
+
+  it("waits until the last one was answered", () => {
+    const ids = make()
+    ids.setPeerLimit(4)
+    sequences(ids)
+    ids.rotate(2)
+    sequences(ids)
+    expect(ids.rotate(1)).toEqual({ _tag: "RotationPending", sequence: 2 })
+    ids.onRetire(1)
+    expect(ids.rotate(1)?._tag).toBe("RotationPending")
+    ids.onRetire(0)
+    expect(ids.rotate(1)).toBeUndefined()
+    expect(ids.count).toBe(5)
+  })
+
+  it("keeps Retire Prior To within the sequence number of frames sent again", () => {
+    const ids = make()
+    ids.setPeerLimit(4)
+    sequences(ids)
+    ids.onLost(1)
+    ids.rotate(4)
+    expect(framesOf(ids)[0]).toMatchObject({ sequence: 1, retirePriorTo: 1 })
+  })
+
+  it("issues one past the limit by asking back the oldest that is not in use", () => {
+    const ids = make()
+    ids.setPeerLimit(3)
+    sequences(ids)
+    expect(ids.issue()).toEqual({ _tag: "ActiveConnectionId", sequence: 0 })
+    expect(ids.hasFrames()).toBe(false)
+    ids.onUsed(1)
+    expect(ids.issue()).toBeUndefined()
+    expect(framesOf(ids)).toMatchObject([{ sequence: 3, retirePriorTo: 1 }])
+  })
+
+  it("issues no more than so many in a lifetime, and leaves the peer with those it has", () => {
+    const ids = make()
+    ids.setPeerLimit(2)
+    let retired = 0
+    for (; ids.onRetire(retired) === undefined && retired < LIFETIME_LIMIT + 10; retired++) {
+      framesOf(ids)
+      ids.takeChanges()
+    }
+    expect(retired).toBe(LIFETIME_LIMIT)
+    expect(ids.rotate(1)?._tag).toBe("NoConnectionIds")
+  })
+})

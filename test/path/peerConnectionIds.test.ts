@@ -1,0 +1,300 @@
+import { describe, expect, it } from "vitest"
+import { PeerConnectionIds } from "../../src/path/PeerConnectionIds.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
+import { framesOf, tokenOf } from "./frames.ts"
+
+const idOf = (sequence: number): Uint8Array => new Uint8Array([0xc0, sequence >> 8, sequence, 1, 2, 3, 4, 5])
+
+const make = (limit = 4): PeerConnectionIds => new PeerConnectionIds({ pathId: 0, limit, first: idOf(0) })
+
+const offer = (ids: PeerConnectionIds, sequence: number, retirePriorTo = 0) =>
+  ids.onNew(sequence, retirePriorTo, idOf(sequence), tokenOf(idOf(sequence)))
+
+const filled = (limit = 4): PeerConnectionIds => {
+  const ids = make(limit)
+  for (let i = 1; i < limit; i++) expect(offer(ids, i)).toBeUndefined()
+  return ids
+}
+
+const retirements = (ids: PeerConnectionIds): Array<number> => framesOf(ids).map((frame) => frame.sequence)
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i])
+
+describe("connection IDs the peer issues", () => {
+  it("start with that of the handshake, which may still change", () => {
+    const ids = make()
+    expect(ids.active).toEqual(idOf(0))
+    ids.replaceFirst(idOf(77))
+    expect(ids.active).toEqual(idOf(77))
+    expect(ids.activeSequence).toBe(0)
+    expect(ids.usable).toBe(true)
+  })
+
+  it("are handed out one by one, each to a path of its own", () => {
+    const ids = filled()
+    expect(ids.spareCount).toBe(3)
+    expect([ids.next(), ids.next(), ids.next()].map((spare) => spare?.sequence)).toEqual([1, 2, 3])
+    expect(ids.next()).toBeUndefined()
+    expect(ids.spareCount).toBe(0)
+  })
+
+  it("replace the active one, which is then given back", () => {
+    const ids = filled()
+    const spare = ids.next()!
+    expect(ids.activate(spare.sequence)).toBeUndefined()
+    expect(ids.active).toEqual(idOf(1))
+    expect(ids.retire(0)).toBeUndefined()
+    expect(retirements(ids)).toEqual([0])
+    expect(ids.count).toBe(3)
+  })
+
+  it("refuse to retire the active one, to activate a retired one, and to do either with an unknown one", () => {
+    const ids = filled()
+    expect(ids.retire(0)).toEqual({ _tag: "ActiveConnectionId", sequence: 0 })
+    ids.retire(2)
+    expect(ids.activate(2)).toEqual({ _tag: "RetiredConnectionId", sequence: 2 })
+    expect(ids.retire(2)).toEqual({ _tag: "RetiredConnectionId", sequence: 2 })
+    expect(ids.activate(9)).toEqual({ _tag: "UnknownConnectionId", sequence: 9 })
+    expect(ids.retire(9)).toEqual({ _tag: "UnknownConnectionId", sequence: 9 })
+    expect(ids.active).toEqual(idOf(0))
+  })
+
+  it("may be announced again, word for word", () => {
+    const ids = filled()
+    expect(offer(ids, 2)).toBeUndefined()
+    expect(ids.count).toBe(4)
+    ids.retire(2)
+    expect(offer(ids, 2)).toBeUndefined()
+    expect(ids.count).toBe(3)
+    expect(retirements(ids)).toEqual([2])
+  })
+
+  it("are refused when they contradict what was said before", () => {
+    const violation = { code: TransportErrorCode.PROTOCOL_VIOLATION, frameType: 0x18 }
+    const ids = make(8)
+    offer(ids, 1)
+    expect(ids.onNew(1, 0, idOf(5), tokenOf(idOf(1)))).toMatchObject(violation)
+    expect(ids.onNew(1, 0, idOf(1), tokenOf(idOf(5)))).toMatchObject(violation)
+    expect(ids.onNew(2, 0, idOf(1), tokenOf(idOf(2)))).toMatchObject(violation)
+    expect(ids.onNew(2, 0, idOf(2), tokenOf(idOf(1)))).toMatchObject(violation)
+    expect(ids.onNew(0, 0, idOf(6), tokenOf(idOf(6)))).toMatchObject(violation)
+    expect(ids.onNew(2, 0, idOf(0), tokenOf(idOf(2)))).toMatchObject(violation)
+    expect(ids.count).toBe(2)
+  })
+
+  it("are refused beyond the limit we declared", () => {
+    const ids = filled()
+    expect(offer(ids, 4)?.code).toBe(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR)
+    expect(offer(filled(2), 2)?.code).toBe(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR)
+    expect(offer(filled(), 4, 1)).toBeUndefined()
+  })
+
+  it("are refused with a length no ID has, or a Retire Prior To above their number", () => {
+    const ids = make()
+    const encoding = { code: TransportErrorCode.FRAME_ENCODING_ERROR }
+    expect(ids.onNew(1, 0, new Uint8Array(0), new Uint8Array(16))).toMatchObject(encoding)
+    expect(ids.onNew(1, 0, new Uint8Array(21), new Uint8Array(16))).toMatchObject(encoding)
+    expect(ids.onNew(1, 0, idOf(1), new Uint8Array(15))).toMatchObject(encoding)
+    expect(offer(ids, 1, 2)).toMatchObject(encoding)
+    expect(ids.onNew(1, 0, new Uint8Array(20), new Uint8Array(16))).toBeUndefined()
+  })
+
+  it("cannot come from a peer that uses none; every path shares the empty one", () => {
+    const ids = new PeerConnectionIds({ pathId: 0, limit: 4, first: new Uint8Array(0) })
+    expect(ids.isZeroLength).toBe(true)
+    expect(offer(ids, 1)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
+    expect(ids.next()?.id).toEqual(new Uint8Array(0))
+    expect(ids.retire(0)?._tag).toBe("ActiveConnectionId")
+    expect(ids.hasFrames()).toBe(false)
+  })
+
+  it("come with the first on a path opened later, which then is the active one", () => {
+    const ids = new PeerConnectionIds({ pathId: 3, limit: 4, first: undefined })
+    expect(ids.usable).toBe(false)
+    expect(ids.isZeroLength).toBe(false)
+    offer(ids, 0)
+    expect(ids.usable).toBe(true)
+    expect(ids.active).toEqual(idOf(0))
+  })
+})
+
+describe("connection IDs the peer takes back", () => {
+  it("are retired at once, and the active one replaced", () => {
+    const ids = filled()
+    expect(offer(ids, 4, 3)).toBeUndefined()
+    expect(ids.active).toEqual(idOf(3))
+    expect(ids.count).toBe(2)
+    expect(retirements(ids)).toEqual([0, 1, 2])
+  })
+
+  it("tell whoever still sends with one", () => {
+    const ids = filled()
+    const spare = ids.next()!
+    expect(spare.state).toBe("used")
+    offer(ids, 4, 2)
+    expect(spare.state).toBe("retired")
+  })
+
+  it("include those still on their way, which are retired once and not on arrival", () => {
+    const ids = make()
+    expect(offer(ids, 3, 3)).toBeUndefined()
+    expect(retirements(ids)).toEqual([0, 1, 2])
+    expect(offer(ids, 1)).toBeUndefined()
+    expect(offer(ids, 2)).toBeUndefined()
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.count).toBe(1)
+  })
+
+  it("are not affected by a Retire Prior To below the largest", () => {
+    const ids = filled()
+    offer(ids, 4, 3)
+    retirements(ids)
+    expect(offer(ids, 5, 1)).toBeUndefined()
+    expect(ids.hasFrames()).toBe(false)
+    expect(ids.count).toBe(3)
+  })
+
+  it("leave nothing to send with until the peer gives another, if it takes back all", () => {
+    const ids = filled(2)
+    ids.retire(1)
+    // the peer's retransmission of a frame whose ID is gone, now with a larger Retire Prior To
+    expect(offer(ids, 1, 1)).toBeUndefined()
+    expect(ids.usable).toBe(false)
+    expect(ids.next()).toBeUndefined()
+    expect(offer(ids, 2, 1)).toBeUndefined()
+    expect(ids.usable).toBe(true)
+    expect(ids.active).toEqual(idOf(2))
+  })
+})
+
+describe("retirements", () => {
+  it("are sent again when lost, until acknowledged", () => {
+    const ids = filled()
+    ids.retire(1)
+    ids.retire(2)
+    expect(retirements(ids)).toEqual([1, 2])
+    ids.onAcked(1)
+    ids.onLost(1)
+    ids.onLost(2)
+    ids.onLost(2)
+    expect(retirements(ids)).toEqual([2])
+    ids.onLost(2)
+    ids.onAcked(2) // late, but it has arrived
+    expect(ids.hasFrames()).toBe(false)
+    expect(retirements(ids)).toEqual([])
+  })
+
+  it("wait for a packet with room", () => {
+    const ids = filled()
+    ids.retire(1)
+    expect(framesOf(ids, 8)).toEqual([])
+    expect(ids.hasFrames()).toBe(true)
+    expect(framesOf(ids, 9)).toHaveLength(1)
+  })
+
+  it("that a peer forces without acknowledging are limited", () => {
+    const ids = make(4)
+    let error = offer(ids, 1, 1)
+    let sequence = 1
+    for (; error === undefined && sequence < 100; error = offer(ids, ++sequence, sequence)) retirements(ids)
+    expect(error?.code).toBe(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR)
+    expect(sequence).toBe(2 * 4 + 1)
+  })
+
+  it("that a peer forces all at once are limited, whatever the number it names", () => {
+    const ids = make(4)
+    expect(offer(ids, 2 ** 40 + 9, 2 ** 40)?.code).toBe(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR)
+    expect(ids.hasFrames()).toBe(false)
+  })
+
+  it("are paced: nothing is handed out while too many are unacknowledged", () => {
+    const ids = make(2)
+    let sequence = 0
+    for (; sequence < 20; ) {
+      offer(ids, sequence + 1)
+      const spare = ids.next()
+      if (spare === undefined) break
+      ids.activate(spare.sequence)
+      ids.retire(sequence)
+      sequence = spare.sequence
+      retirements(ids)
+    }
+    expect(sequence).toBe(2)
+    ids.onAcked(0)
+    expect(ids.next()?.sequence).toBe(3)
+  })
+
+  it("by command are limited too", () => {
+    const ids = make(2)
+    let sequence = 1
+    for (; sequence < 20; sequence++) {
+      offer(ids, sequence)
+      if (ids.retire(sequence) !== undefined) break
+    }
+    expect(ids.retire(sequence)).toEqual({ _tag: "RotationPending", sequence })
+    expect(sequence - 1).toBe(3 * 2)
+  })
+
+  it("go on for ever within bounded memory when the peer acknowledges", () => {
+    const ids = filled(4)
+    for (let sequence = 4; sequence < 5_000; sequence++) {
+      const spare = ids.next()!
+      const before = ids.activeSequence
+      expect(ids.activate(spare.sequence)).toBeUndefined()
+      expect(ids.retire(before)).toBeUndefined()
+      for (const retired of retirements(ids)) ids.onAcked(retired)
+      expect(offer(ids, sequence)).toBeUndefined()
+      expect(ids.count).toBe(4)
+    }
+  })
+})
+
+describe("stateless-reset tokens", () => {
+  const datagram = (token: Uint8Array): Uint8Array => {
+    const bytes = new Uint8Array(40).fill(7)
+    bytes.set(token, 24)
+    return bytes
+  }
+
+  it("count for IDs in use, and not for unused or retired ones", () => {
+    const ids = filled()
+    const token = tokenOf(idOf(1))
+    expect(ids.isResetToken(datagram(token), 24, equal)).toBe(false)
+    ids.next()
+    expect(ids.isResetToken(datagram(token), 24, equal)).toBe(true)
+    expect(ids.isResetToken(datagram(token), 23, equal)).toBe(false)
+    ids.retire(1)
+    expect(ids.isResetToken(datagram(token), 24, equal)).toBe(false)
+  })
+
+  it("include the one the server sent with its transport parameters", () => {
+    const ids = make()
+    const token = tokenOf(idOf(0))
+    expect(ids.isResetToken(datagram(token), 24, equal)).toBe(false)
+    ids.setFirstToken(token)
+    expect(ids.isResetToken(datagram(token), 24, equal)).toBe(true)
+  })
+
+  it("are all compared, whichever matches", () => {
+    const ids = filled()
+    ids.setFirstToken(tokenOf(idOf(0)))
+    ids.next()
+    ids.next()
+    for (const sequence of [0, 1, 2, 99]) {
+      let compared = 0
+      ids.isResetToken(datagram(tokenOf(idOf(sequence))), 24, (a, b) => {
+        compared++
+        return equal(a, b)
+      })
+      expect(compared).toBe(3)
+    }
+  })
+
+  it("are not read past the datagram", () => {
+    const ids = make()
+    ids.setFirstToken(new Uint8Array(16))
+    expect(ids.isResetToken(new Uint8Array(16), -1, equal)).toBe(false)
+    expect(ids.isResetToken(new Uint8Array(16), 1, equal)).toBe(false)
+    expect(ids.isResetToken(new Uint8Array(16), 0, equal)).toBe(true)
+  })
+})

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest"
+import {
+  buildStatelessReset,
+  MIN_RESET_BYTES,
+  resetTokenOffset,
+  resetTokens
+} from "../../src/path/statelessReset.ts"
+
+const token = new Uint8Array(16).map((_, i) => 0xa0 + i)
+const random = (seed: number) => (length: number) =>
+  new Uint8Array(length).map((_, i) => (i * 37 + seed) & 0xff)
+
+describe("a stateless reset", () => {
+  it("is a datagram like a short-header packet that ends in the token", () => {
+    for (let seed = 0; seed < 256; seed++) {
+      const reset = buildStatelessReset(1200, token, random(seed))!
+      expect(reset[0] & 0xc0).toBe(0x40)
+      expect(reset.slice(-16)).toEqual(token)
+      expect(resetTokenOffset(0, reset.length)).toBe(reset.length - 16)
+    }
+  })
+
+  it("is smaller than what triggered it, and at least 21 bytes, or not sent", () => {
+    for (let trigger = 0; trigger <= 1500; trigger++) {
+      for (const seed of [0, 1, 2, 3]) {
+        const reset = buildStatelessReset(trigger, token, random(seed))
+        if (trigger <= MIN_RESET_BYTES) expect(reset).toBeUndefined()
+        else {
+          expect(reset!.length).toBeLessThan(trigger)
+          expect(reset!.length).toBeGreaterThanOrEqual(MIN_RESET_BYTES)
+        }
+      }
+    }
+  })
+
+  it("is one byte shorter than a trigger of at most 43 bytes", () => {
+    for (let trigger = 22; trigger <= 43; trigger++)
+      expect(buildStatelessReset(trigger, token, random(5))).toHaveLength(trigger - 1)
+  })
+
+  it("is not given away by its size or content", () => {
+    const sizes = new Set<number>()
+    const heads = new Set<string>()
+    for (let seed = 0; seed < 256; seed++) {
+      const reset = buildStatelessReset(1200, token, random(seed))!
+      expect(reset.length).toBeGreaterThan(41)
+      sizes.add(reset.length)
+      heads.add(String(reset.slice(0, 6)))
+    }
+    expect(sizes.size).toBe(16)
+    expect(heads.size).toBeGreaterThan(200)
+  })
+
+  it("ends two endpoints without state answering each other", () => {
+    let size = 1200
+    let exchanges = 0
+    for (;;) {
+      const reset = buildStatelessReset(size, token, random(size))
+      if (reset === undefined) break
+      size = reset.length
+      exchanges++
+    }
+    expect(exchanges).toBeLessThan(40)
+  })
+
+  it("is not looked for in datagrams too short to be one", () => {
+    expect(resetTokenOffset(0, 20)).toBe(-1)
+    expect(resetTokenOffset(100, 120)).toBe(-1)
+    expect(resetTokenOffset(100, 121)).toBe(105)
+  })
+
+  it("has a token made from the connection ID by a keyed function, cut to 16 bytes", () => {
+    const tokens = resetTokens((id) => new Uint8Array(32).fill(id[0] ^ 0x5a))
+    expect(tokens(new Uint8Array([1]))).toEqual(new Uint8Array(16).fill(0x5b))
+    expect(tokens(new Uint8Array([2]))).not.toEqual(tokens(new Uint8Array([1])))
+  })
+})
