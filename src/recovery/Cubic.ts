@@ -58,7 +58,9 @@ export class Cubic implements CongestionController {
   }
 
   pacingRate(rtt: RttEstimator): number {
-    return windowPacingRate(this.window, this.window < this.slowStartThreshold, rtt)
+    // Conservative Slow Start grows by a quarter a round trip, which the gain of congestion avoidance allows for.
+    const doubling = this.window < this.slowStartThreshold && this.hyStart.growthDivisor === 1
+    return windowPacingRate(this.window, doubling, rtt)
   }
 
   onPacketSent(): void {}

@@ -204,11 +204,11 @@ export class PathRecovery {
       )
       this.feedback.newestAckedSentMicros = this.newestAckedSentMicros
       if (this.feedback.ackedBytes > 0) this.congestion.onAcked(this.feedback, this.rtt)
-      // RFC 9002 §6.2.1: the client does not reset the backoff on ACKs in Initial packets.
-      if (space === Space.Handshake) this.timer.peerValidatedAddress = true
-      if (this.timer.peerValidatedAddress) this.timer.ptoCount = 0
-      this.probes[space] = 0
     }
+    // RFC 9002 §6.2.1: the client does not reset the backoff on ACKs in Initial packets.
+    if (space === Space.Handshake) this.timer.peerValidatedAddress = true
+    if (this.timer.peerValidatedAddress) this.timer.ptoCount = 0
+    this.probes[space] = 0
     this.timer.restartedMicros = nowMicros
     this.updatePacing(nowMicros)
     return undefined
@@ -259,7 +259,7 @@ export class PathRecovery {
   onEcnCongestion(nowMicros: number): void {
     if (this.congestion.onEcnCongestion(this.newestAckedSentMicros, nowMicros)) {
       this.counters.congestionEvents++
-      this.tolerance.onCongestionEvent(this.counters.congestionEvents)
+      this.tolerance.onEcnCongestion(this.counters.congestionEvents)
       this.updatePacing(nowMicros)
     }
   }
@@ -334,6 +334,7 @@ export class PathRecovery {
     this.rtt.reset(initialRttMicros)
     this.congestion = this.config.congestion(this.maxDatagramSize)
     this.timer.ptoCount = 0
+    this.probes.fill(0)
     this.windowUse.reset()
     this.updatePacing(nowMicros)
   }

@@ -27,7 +27,10 @@ export class ReorderingTolerance {
   }
 
   onLost(lost: PacketBatch, congestionEvent: number): void {
-    if (congestionEvent !== this.congestionEvent) this.onCongestionEvent(congestionEvent)
+    if (congestionEvent !== this.congestionEvent) {
+      this.congestionEvent = congestionEvent
+      this.lossesOfEvent = 0
+    }
     for (let i = 0; i < lost.length; i++) {
       const packet = lost.items[i]
       packet.congestionEvent = congestionEvent
@@ -35,9 +38,10 @@ export class ReorderingTolerance {
     }
   }
 
-  onCongestionEvent(congestionEvent: number): void {
+  /** A CE mark is never spurious: what is lost in its event cannot undo it. */
+  onEcnCongestion(congestionEvent: number): void {
     this.congestionEvent = congestionEvent
-    this.lossesOfEvent = 0
+    this.lossesOfEvent = Number.POSITIVE_INFINITY
   }
 
   /** Returns whether the latest congestion event has no real loss left. */
