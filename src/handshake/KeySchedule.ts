@@ -1,0 +1,69 @@
+import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
+import type { CipherSuite } from "../protect/CipherSuite.ts"
+import { hkdfExpandLabel, hkdfExtract } from "../protect/hkdf.ts"
+
+const none = new Uint8Array(0)
+
+/** The base secrets of both directions at one level. */
+export interface TrafficSecrets {
+  readonly client: Uint8Array
+  readonly server: Uint8Array
+}
+
+/** The secrets of a handshake, from the first to the last, as RFC 8446 §7.1 draws them. */
+export class KeySchedule {
+  exporterSecret: Uint8Array = none
+  private readonly suite: CryptoSuiteShape
+  private readonly cipher: CipherSuite
+  private readonly emptyHash: Uint8Array
+  private secret: Uint8Array
+
+  /** `psk` only for resumption; without one the early secret is made of zeros. */
+  constructor(suite: CryptoSuiteShape, cipher: CipherSuite, psk: Uint8Array = new Uint8Array(cipher.hashLength)) {
+    this.suite = suite
+    this.cipher = cipher
+    this.emptyHash = suite.hash(cipher.hash, none)
+    this.secret = hkdfExtract(suite, cipher.hash, new Uint8Array(cipher.hashLength), psk)
+  }
+
+  /** Mixes in the (EC)DHE or KEM secret. */
+  agree(sharedSecret: Uint8Array): void {
+    const salt = this.derive(this.secret, "derived", this.emptyHash)
+    this.secret = hkdfExtract(this.suite, this.cipher.hash, salt, sharedSecret)
+  }
+
+  handshakeSecrets(transcript: Uint8Array): TrafficSecrets {
+    const client = this.derive(this.secret, "c hs traffic", transcript)
+    const server = this.derive(this.secret, "s hs traffic", transcript)
+    return { client, server }
+  }
+
+  /** `transcript` ends with the server's Finished. */
+  applicationSecrets(transcript: Uint8Array): TrafficSecrets {
+    const salt = this.derive(this.secret, "derived", this.emptyHash)
+    this.secret = hkdfExtract(this.suite, this.cipher.hash, salt, new Uint8Array(this.cipher.hashLength))
+    this.exporterSecret = this.derive(this.secret, "exp master", transcript)
+    return {
+      client: this.derive(this.secret, "c ap traffic", transcript),
+      server: this.derive(this.secret, "s ap traffic", transcript)
+    }
+  }
+
+  /** The verify_data of a Finished. RFC 8446 §4.4.4 */
+  finished(baseSecret: Uint8Array, transcript: Uint8Array): Uint8Array {
+    const { suite, cipher } = this
+    const key = hkdfExpandLabel(suite, cipher.hash, baseSecret, "finished", none, cipher.hashLength)
+    return suite.hmac(cipher.hash, key, transcript)
+  }
+
+  /** RFC 8446 §7.5 */
+  exporter(label: string, context: Uint8Array, length: number): Uint8Array {
+    const { suite, cipher } = this
+    const secret = this.derive(this.exporterSecret, label, this.emptyHash)
+    return hkdfExpandLabel(suite, cipher.hash, secret, "exporter", suite.hash(cipher.hash, context), length)
+  }
+
+  private derive(secret: Uint8Array, label: string, transcript: Uint8Array): Uint8Array {
+    return hkdfExpandLabel(this.suite, this.cipher.hash, secret, label, transcript, this.cipher.hashLength)
+  }
+}

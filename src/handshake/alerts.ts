@@ -1,0 +1,29 @@
+/** TLS alerts; on the wire they are CRYPTO_ERROR 0x0100 + alert. RFC 8446 §6.2, RFC 9001 §4.8 */
+export const Alert = {
+  unexpected_message: 10,
+  handshake_failure: 40,
+  bad_certificate: 42,
+  unsupported_certificate: 43,
+  certificate_expired: 45,
+  certificate_unknown: 46,
+  illegal_parameter: 47,
+  unknown_ca: 48,
+  access_denied: 49,
+  decode_error: 50,
+  decrypt_error: 51,
+  protocol_version: 70,
+  internal_error: 80,
+  missing_extension: 109,
+  unsupported_extension: 110,
+  unrecognized_name: 112,
+  certificate_required: 116,
+  no_application_protocol: 120
+} as const
+
+/** Why the handshake cannot go on: what the peer is told, and what a person is. */
+export interface TlsFailure {
+  readonly alert: number
+  readonly reason: string
+}
+
+export const failure = (alert: number, reason: string): TlsFailure => ({ alert, reason })

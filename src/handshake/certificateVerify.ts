@@ -1,0 +1,63 @@
+/** CertificateVerify: proof that the sender holds the private key of its certificate, in this very handshake. RFC 8446 §4.4.3 */
+import type { CryptoSuiteShape, SignatureScheme } from "../capability/CryptoSuite.ts"
+import { certificateSpki } from "../internal/der.ts"
+import { Alert, failure, type TlsFailure } from "./alerts.ts"
+import { isFailure } from "./extensions.ts"
+import { readCertificateVerify, writeCertificate, writeCertificateVerify } from "./messages.ts"
+import type { CertificateKind, TlsIdentity, TlsPeer } from "./TlsSession.ts"
+
+type Side = "client" | "server"
+
+/** 64 spaces, the context string, a zero, and the transcript hash. */
+const signedContent = (signer: Side, transcript: Uint8Array): Uint8Array => {
+  const context = `TLS 1.3, ${signer} CertificateVerify`
+  const content = new Uint8Array(64 + context.length + 1 + transcript.length).fill(0x20, 0, 64)
+  for (let i = 0; i < context.length; i++) content[64 + i] = context.charCodeAt(i)
+  content.set(transcript, 64 + context.length + 1)
+  return content
+}
+
+/** The scheme our key signs with, of those the peer takes. */
+export const chooseScheme = (identity: TlsIdentity, offered: ReadonlyArray<number>): SignatureScheme | undefined =>
+  identity.key.schemes.find((scheme) => offered.includes(scheme))
+
+/** What `certificate` and `certificate_verify` carry for an identity. */
+export const certificateMessage = (identity: TlsIdentity | undefined): Uint8Array =>
+  writeCertificate(identity?.chain ?? [])
+
+export const signedMessage = (
+  identity: TlsIdentity,
+  scheme: SignatureScheme,
+  signer: Side,
+  transcript: Uint8Array
+): Uint8Array => writeCertificateVerify(scheme, identity.key.sign(scheme, signedContent(signer, transcript)))
+
+/** The peer as its Certificate message presents it. */
+export const peerOf = (chain: ReadonlyArray<Uint8Array>, kind: CertificateKind): TlsPeer | TlsFailure => {
+  if (kind === "x509") return { kind, chain }
+  // RFC 7250 §3: exactly one entry, which is the key
+  return chain.length === 1
+    ? { kind, spki: chain[0] }
+    : failure(Alert.bad_certificate, "a raw public key is one certificate entry")
+}
+
+/** Checks the signature; gives the scheme it was made with. */
+export const verifySigned = (
+  suite: CryptoSuiteShape,
+  message: Uint8Array,
+  peer: TlsPeer,
+  signer: Side,
+  transcript: Uint8Array
+): { readonly scheme: number } | TlsFailure => {
+  const verify = readCertificateVerify(message)
+  if (isFailure(verify)) return verify
+  const scheme = suite.signatureSchemes.find((known) => known === verify.scheme)
+  // RFC 8446 §4.4.3: one of those offered in signature_algorithms
+  if (scheme === undefined)
+    return failure(Alert.illegal_parameter, `signed with scheme 0x${verify.scheme.toString(16)}, which was not offered`)
+  const spki = peer.kind === "rawPublicKey" ? peer.spki : certificateSpki(peer.chain[0])
+  if (spki === undefined) return failure(Alert.bad_certificate, "the peer's certificate cannot be read")
+  return suite.verify(scheme, spki, signedContent(signer, transcript), verify.signature)
+    ? { scheme }
+    : failure(Alert.decrypt_error, "the peer's CertificateVerify signature is wrong")
+}
