@@ -58,6 +58,8 @@ export class QuicStream {
           return fail(new StreamClosed({ streamId: id, problem: "this side has stopped reading it" }))
         case "none":
           return fail(new StreamClosed({ streamId: id, problem: "it has no receiving side" }))
+        case "closed":
+          return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
         case "open":
           return actor.failure ?? Effect.flatMap(this.waiters.readable.park, () => this.read(max))
       }
@@ -104,6 +106,8 @@ export class QuicStream {
         return actor.failure ?? fail(new StreamClosed({ streamId: id, problem: "this side has finished writing it" }))
       case "reset":
         return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
+      case "closed":
+        return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
       case "none":
         return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
     }

@@ -1,4 +1,5 @@
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
+import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import { CryptoStream } from "../stream/CryptoStream.ts"
 import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
@@ -18,10 +19,11 @@ import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { Keyring } from "./Keyring.ts"
 import { type CloseReason, Lifecycle } from "./lifecycle.ts"
+import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { PathSet } from "./PathSet.ts"
 import { settleSentFrames } from "./sentFrameOwners.ts"
-import { localParameters, peerStreamLimits, localStreamLimits } from "./parameters.ts"
+import { localParameters, localStreamLimits } from "./parameters.ts"
 
 /** What the first packets of a connection determined. */
 export interface ConnectionOrigin {
@@ -136,6 +138,7 @@ export class Connection implements ConnectionParts {
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
     for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
     if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
+    if (this.handshake.confirmed) deadline = Math.min(deadline, path.mtu.deadlineMicros)
     return deadline
   }
 
@@ -159,14 +162,13 @@ export class Connection implements ConnectionParts {
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
 
   /** A datagram that the endpoint found to be this connection's. Decrypts `bytes` in place and may keep parts of them. */
-  handleDatagram(bytes: Uint8Array, from: SocketAddress, ecn: number, nowMicros: number): void {
+  handleDatagram(bytes: Uint8Array, ecn: Ecn, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
     const { path } = this
     path.onDatagramReceived(bytes.length)
     if (this.lifecycle.state === "closing") return this.closer.onStraggler()
     this.receiver.onDatagram(bytes, path, ecn, nowMicros)
     this.receiver.replayEarly(path, nowMicros)
-    void from
   }
 
   /** Time has passed `timeout()`. */
@@ -189,8 +191,7 @@ export class Connection implements ConnectionParts {
   /** The answer to a `verifyPeer` event. */
   handleVerdict(verdict: PeerVerdict, nowMicros: number): void {
     if (!this.lifecycle.isOpen) return
-    this.fail(this.handshake.handleVerdict(verdict), nowMicros)
-    this.afterHandshakeStep(nowMicros)
+    this.fail(this.handshake.handleVerdict(verdict) ?? this.afterHandshakeStep(nowMicros), nowMicros)
     this.receiver.replayEarly(this.path, nowMicros)
   }
 
@@ -210,7 +211,7 @@ export class Connection implements ConnectionParts {
   // — what the parts call back ——————————————————————————————————————————————————————————————————————————————————
 
   get acceptsGreasedBit(): boolean {
-    return true
+    return false
   }
 
   isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean {
@@ -263,7 +264,7 @@ export class Connection implements ConnectionParts {
     this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2
     for (const path of this.paths) {
       path.recovery.onHandshakeConfirmed()
-      path.onConfirmed(nowMicros)
+      path.mtu.start()
     }
     this.events.push({ _tag: "confirmed" })
   }
@@ -341,7 +342,7 @@ export class Connection implements ConnectionParts {
     path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
     path.mtu.setPeerMax(peer.maxUdpPayloadSize)
-    return this.streams.applyPeerLimits(peerStreamLimits(peer))
+    return this.streams.applyPeerLimits(peer)
   }
 
   private onPathTimeout(path: ConnectionPath, nowMicros: number): void {
@@ -351,6 +352,7 @@ export class Connection implements ConnectionParts {
       if (kind === "loss") this.receiver.frames.settleLost(path, recovery.lost)
       if (kind === "probe") {
         path.probes[space] = probes
+        path.onProbeTimeout(nowMicros)
         this.repeatOldest(path, space)
       }
     }

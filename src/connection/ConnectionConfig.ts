@@ -1,6 +1,9 @@
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { TlsIdentity } from "../handshake/TlsSession.ts"
 
+/** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
+export const MINIMUM_DATAGRAM_BYTES = 1200
+
 export type Role = "client" | "server"
 export type CertificateKind = "x509" | "rawPublicKey"
 export type CongestionAlgorithm = "cubic" | "newReno"

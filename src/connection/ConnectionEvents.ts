@@ -8,6 +8,8 @@ export type ConnectionEvent =
   | { readonly _tag: "established" }
   /** The handshake is confirmed. RFC 9001 §4.1.2 */
   | { readonly _tag: "confirmed" }
+  /** For a later connection to the same server. RFC 9000 §8.1.3 */
+  | { readonly _tag: "newToken"; readonly token: Uint8Array }
   /** A line for SSLKEYLOGFILE. */
   | { readonly _tag: "keyLog"; readonly line: string }
   /** The connection has begun to end; `closeReason` says why. Nothing more will be read or written. */

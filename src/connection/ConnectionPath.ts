@@ -98,18 +98,23 @@ export class ConnectionPath {
     this.bytesSent += size
     this.datagramsSent++
     this.amplification.onSent(size)
+    this.validator.onDatagramSent(size)
     this.recovery.setAmplificationLimited(this.amplification.isBlocked)
   }
 
-  onPacketAcked(packet: SentPacket, nowMicros: number): void {
-    if (packet.isMtuProbe) this.mtu.onProbeAcked(packet.size, nowMicros)
-    else this.mtu.onPacketAcked(packet.size)
-    this.recovery.setMaxDatagramSize(this.mtu.current)
+  onPacketAcked(packet: SentPacket): void {
+    if (!packet.isMtuProbe) this.mtu.onPacketAcked(packet.size)
+    else if (this.mtu.onProbeAcked(packet.size)) this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   onPacketLost(packet: SentPacket, nowMicros: number): void {
     if (packet.isMtuProbe) this.mtu.onProbeLost(packet.size, nowMicros)
-    else this.mtu.onPacketLost(packet.size, nowMicros)
+    else if (this.mtu.onPacketLost(packet.size, nowMicros)) this.recovery.setMaxDatagramSize(this.mtu.current)
+  }
+
+  /** A PTO fired. */
+  onProbeTimeout(nowMicros: number): void {
+    if (this.mtu.onProbeTimeout(this.recovery.ptoCount, nowMicros)) this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   /** The earliest moment at which something on this path is due. */

@@ -13,13 +13,15 @@ import {
 import { writeLongHeader, writeShortHeader } from "../wire/PacketHeader.ts"
 import { packetNumberLength } from "../wire/packetNumber.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
-import type { SentPacket } from "../recovery/SentPackets.ts"
-import { minimumDatagramBytes } from "./ConnectionConfig.ts"
+import type { SentPacket } from "../recovery/SentPacket.ts"
+import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
 const TAG = 16
+const utf8 = new TextEncoder()
 /** Room below which no further packet is started in a datagram: header, tag and a few frames. */
 const WORTHWHILE = 96
 
@@ -55,7 +57,6 @@ const newOpenPacket = (): OpenPacket => ({
  * go into whichever turns out to be the last. RFC 9000 §12.2, §14.1
  */
 export class DatagramBuilder {
-  /** The datagram just built must not be fragmented or counted against the path's normal size: an MTU probe. */
   private readonly parts: ConnectionParts
   private readonly w = new ByteWriter(new Uint8Array(0))
   private readonly ack = new AckFrame()
@@ -70,8 +71,13 @@ export class DatagramBuilder {
   build(buffer: Uint8Array, start: number, path: ConnectionPath, nowMicros: number): number {
     const { parts } = this
     const limit = path.sendLimit(buffer.length - start)
-    if (limit < minimumDatagramBytes && limit < 40) return start
+    if (limit < WORTHWHILE) return start
     this.count = 0
+    if (!this.keysAreFit(path, nowMicros)) {
+      const wornOut = new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "the packet keys are worn out")
+      parts.closer.closeWithError(wornOut, nowMicros)
+      return start
+    }
     const elicit = path.mayElicit(nowMicros)
     let end = start
     for (let level: Level = Level.Initial; level <= Level.OneRtt; level++) {
@@ -79,8 +85,45 @@ export class DatagramBuilder {
       if (start + limit - end < WORTHWHILE && this.count > 0) break
       end = this.layOut(level as Level, path, buffer, end, start + limit, elicit, nowMicros)
     }
-    if (this.count === 0) return start
+    if (this.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
     return this.finish(buffer, start, start + limit, path, nowMicros)
+  }
+
+  /** Updates the 1-RTT keys when that is due; false when they may not be used any more. RFC 9001 §6.6 */
+  private keysAreFit(path: ConnectionPath, nowMicros: number): boolean {
+    const { keys, handshake } = this.parts
+    if (keys.write[Level.OneRtt] === undefined) return true
+    const next = path.recovery.nextPacketNumber(Space.Application)
+    return keys.prepareToSend(handshake.confirmed, next, nowMicros, path.recovery.ptoMicros())
+  }
+
+  /** Whether ack-eliciting 1-RTT frames wait to be sent on `path`. */
+  hasData(path: ConnectionPath): boolean {
+    return this.parts.keys.write[Level.OneRtt] !== undefined && this.hasFrames(Level.OneRtt, path)
+  }
+
+  /** A PING in a datagram larger than any before, to see whether it arrives. RFC 9000 §14.4 */
+  private buildMtuProbe(
+    buffer: Uint8Array,
+    start: number,
+    path: ConnectionPath,
+    mayElicit: boolean,
+    nowMicros: number
+  ): number {
+    const { parts, w } = this
+    if (!parts.handshake.confirmed || !mayElicit || parts.closer.pending) return start
+    const size = path.mtu.probeSize(nowMicros)
+    if (size === 0 || start + size > buffer.length) return start
+    const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + size)
+    writePing(w)
+    packet.sent!.frames.push(SentFrame.Ping)
+    writePadding(w, w.remaining)
+    packet.sent!.isMtuProbe = true
+    packet.ackEliciting = packet.inFlight = true
+    packet.payloadEnd = w.offset
+    this.count = 1
+    path.mtu.onProbeSent(size, nowMicros)
+    return this.finish(buffer, start, start + size, path, nowMicros)
   }
 
   /** Lays out one packet at `start`; returns where the next may begin, or `start` when it had nothing to say. */
@@ -95,38 +138,17 @@ export class DatagramBuilder {
   ): number {
     const { parts, w } = this
     const space = spaceOfLevel(level)
-    const { recovery } = path
     const closing = parts.closer.pending
-    const probing = recovery.probesPending(space) > 0
+    const probing = path.probes[space] > 0
     const canElicit = !closing && (mayElicit || probing)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
     const received = path.received[space]
-    const wantsAck = level !== Level.ZeroRtt && received.hasUnacknowledged && (wantsData || received.shouldAckNow(nowMicros))
+    const wantsAck = level !== Level.ZeroRtt && (wantsData || closing ? received.hasUnacknowledged : received.shouldAckNow(nowMicros))
     if (!closing && !wantsData && !wantsAck) return start
 
-    const packet = this.open[this.count]
-    const packetNumber = recovery.nextPacketNumber(space)
-    const pnLength = packetNumberLength(packetNumber, recovery.largestAcked(space))
-    packet.level = level
-    packet.start = start
-    packet.packetNumber = packetNumber
-    packet.packetNumberLength = pnLength
-    packet.ackEliciting = false
-    w.reset(buffer, start, limit - TAG)
-    const destination = path.peerIds.active
-    if (level === Level.OneRtt) {
-      writeShortHeader(w, destination, parts.spinBit, parts.keys.keyPhase, pnLength)
-      packet.lengthOffset = -1
-    } else {
-      const token = level === Level.Initial ? parts.token : undefined
-      packet.lengthOffset = writeLongHeader(w, level, parts.version, destination, parts.localInitialId, token, pnLength)
-    }
-    packet.packetNumberOffset = w.offset
-    for (let i = pnLength - 1; i >= 0; i--) w.u8((packetNumber / 2 ** (8 * i)) & 0xff)
+    const packet = this.openPacket(level, path, buffer, start, limit)
     const payloadStart = w.offset
-
-    const sent = recovery.begin(space)
-    packet.sent = sent
+    const sent = packet.sent!
     if (wantsAck) {
       received.fillAck(this.ack, nowMicros, parts.config.transport.ackDelayExponent)
       if (ackSize(this.ack) <= w.remaining) {
@@ -136,8 +158,8 @@ export class DatagramBuilder {
       }
     }
     const beforeData = w.offset
-    if (closing) writeConnectionClose(w, parts.closer.frameAt(level))
-    else if (wantsData) this.writeFrames(level, path, w, sent.frames, probing, nowMicros)
+    if (closing) this.writeClose(level, w)
+    else if (wantsData) this.writeFrames(level, path, w, sent.frames, nowMicros)
     packet.ackEliciting = !closing && w.offset > beforeData
     if (w.offset === payloadStart) return start
     // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet
@@ -146,6 +168,34 @@ export class DatagramBuilder {
     packet.inFlight = packet.ackEliciting
     this.count++
     return w.offset + TAG
+  }
+
+  /** Writes the header of a packet that may reach up to `limit`; its frames come next. */
+  private openPacket(level: Level, path: ConnectionPath, buffer: Uint8Array, start: number, limit: number): OpenPacket {
+    const { parts, w } = this
+    const { recovery } = path
+    const space = spaceOfLevel(level)
+    const packet = this.open[this.count]
+    const packetNumber = recovery.nextPacketNumber(space)
+    const pnLength = packetNumberLength(packetNumber, recovery.largestAcked(space))
+    packet.level = level
+    packet.start = start
+    packet.packetNumber = packetNumber
+    packet.packetNumberLength = pnLength
+    packet.ackEliciting = false
+    packet.sent = recovery.begin(space)
+    w.reset(buffer, start, limit - TAG)
+    const destination = path.peerIds.active
+    if (level === Level.OneRtt) {
+      writeShortHeader(w, destination, false, parts.keys.keyPhase, pnLength)
+      packet.lengthOffset = -1
+    } else {
+      const token = level === Level.Initial ? parts.token : undefined
+      packet.lengthOffset = writeLongHeader(w, level, parts.version, destination, parts.localInitialId, token, pnLength)
+    }
+    packet.packetNumberOffset = w.offset
+    for (let i = pnLength - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
+    return packet
   }
 
   /** Whether `level` has ack-eliciting frames waiting. */
@@ -162,7 +212,6 @@ export class DatagramBuilder {
     path: ConnectionPath,
     w: ByteWriter,
     frames: SentFrames,
-    probing: boolean,
     nowMicros: number
   ): void {
     const { parts } = this
@@ -173,11 +222,17 @@ export class DatagramBuilder {
       if (parts.datagrams.hasFrames()) parts.datagrams.writeFrames(w, frames, path.datagramFrameLimit(parts.datagrams.peerMaxFrameBytes))
       if (parts.streams.hasFrames()) parts.streams.writeFrames(w, frames, nowMicros, path.recovery.rtt.smoothedMicros)
     }
-    if (w.offset === start && (probing || parts.pingPending) && w.remaining > 0) {
+    // a probe, or a PING that was asked for, with nothing else to make the peer answer
+    if (w.offset === start && w.remaining > 0) {
       writePing(w)
       frames.push(SentFrame.Ping)
     }
-    parts.pingPending = false
+    if (level === Level.OneRtt) parts.pingPending = false
+  }
+
+  private writeClose(level: Level, w: ByteWriter): void {
+    const { application, code, frameType, reason } = this.parts.closer.frameAt(level)
+    writeConnectionClose(w, application, code, frameType, utf8.encode(reason))
   }
 
   private writeControlFrames(path: ConnectionPath, w: ByteWriter, frames: SentFrames, nowMicros: number): void {
@@ -200,8 +255,8 @@ export class DatagramBuilder {
     const { parts, open, count } = this
     const last = open[count - 1]
     const size = last.payloadEnd + TAG - start
-    if (size < minimumDatagramBytes && this.mustPad(path) && limit - start >= minimumDatagramBytes) {
-      const padding = minimumDatagramBytes - size
+    if (size < MINIMUM_DATAGRAM_BYTES && this.mustPad(path) && limit - start >= MINIMUM_DATAGRAM_BYTES) {
+      const padding = MINIMUM_DATAGRAM_BYTES - size
       buffer.fill(0, last.payloadEnd, last.payloadEnd + padding)
       last.payloadEnd += padding
       last.inFlight = true // §2 of RFC 9002: packets with PADDING count as in flight
@@ -210,18 +265,16 @@ export class DatagramBuilder {
     for (let i = 0; i < count; i++) {
       const packet = open[i]
       end = this.seal(buffer, packet)
-      path.recovery.commit(
-        packet.sent!,
-        packet.packetNumber,
-        end - packet.start,
-        packet.ackEliciting,
-        packet.inFlight,
-        nowMicros
-      )
-      if (packet.ackEliciting) parts.idle.onAckElicitingSent(nowMicros)
+      path.recovery.commit(packet.sent!, end - packet.start, packet.ackEliciting, packet.inFlight, nowMicros)
+      if (!packet.ackEliciting) continue
+      parts.idle.onAckElicitingSent(nowMicros)
+      const space = spaceOfLevel(packet.level)
+      if (path.probes[space] > 0) path.probes[space]--
     }
-    if (parts.closer.pending) parts.closer.pending = false
-    path.onDatagramSent(end - start, nowMicros)
+    parts.closer.pending = false
+    path.onDatagramSent(end - start)
+    // RFC 9001 §4.9.1: a client has no use for Initial keys once it sends Handshake packets
+    if (parts.config.role === "client" && last.level >= Level.Handshake) parts.discardLevel(Level.Initial, nowMicros)
     return end
   }
 

@@ -26,6 +26,7 @@ export class FrameReceiver implements FrameSink {
   private destinationEnd = 0
   /** Which levels got CRYPTO bytes since `takeCryptoLevels`, a bit each. */
   private cryptoLevels = 0
+  private ackFrequencySequence = -1
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
@@ -69,7 +70,7 @@ export class FrameReceiver implements FrameSink {
     for (let i = 0; i < acked.length; i++) {
       const packet = acked.items[i]
       if (packet.space === Space.Application) this.parts.keys.onAcked(packet.packetNumber)
-      path.onPacketAcked(packet, this.nowMicros)
+      path.onPacketAcked(packet)
       settleSentFrames(this.parts, path, packet, true)
     }
   }
@@ -195,7 +196,10 @@ export class FrameReceiver implements FrameSink {
   }
 
   onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): Result {
-    this.path.onAckFrequency(sequence, threshold, maxAckDelayMicros, reordering)
+    // draft-ietf-quic-ack-frequency §4: only the newest counts
+    if (sequence <= this.ackFrequencySequence) return undefined
+    this.ackFrequencySequence = sequence
+    this.path.received[Space.Application].setAckFrequency(threshold, maxAckDelayMicros, reordering)
     return undefined
   }
 

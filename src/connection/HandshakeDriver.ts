@@ -2,7 +2,7 @@ import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
 import type { TlsConfig, TlsEvent, TlsFacts, TlsSession } from "../handshake/TlsSession.ts"
 import type { CryptoStream } from "../stream/CryptoStream.ts"
-import { Level } from "../wire/PacketType.ts"
+import type { Level } from "../wire/PacketType.ts"
 import {
   decodeTransportParameters,
   encodeTransportParameters,
@@ -63,8 +63,7 @@ export class HandshakeDriver {
       alpn: tls.alpn,
       transportParameters: () => encodeTransportParameters(localParameters, role, random),
       peerCertificateTypes: tls.peerCertificateTypes,
-      keyLog: tls.keyLog,
-      nowMillis: config.unixMillis
+      keyLog: tls.keyLog
     } satisfies Partial<TlsConfig>
     this.tls =
       role === "client"
@@ -148,11 +147,6 @@ export class HandshakeDriver {
       return mismatch("original_destination_connection_id")
     if (!same(parameters.retrySourceConnectionId, retrySource)) return mismatch("retry_source_connection_id")
     return undefined
-  }
-
-  /** True while the level's keys exist and it can carry CRYPTO frames of the handshake. */
-  canWrite(level: Level): boolean {
-    return this.keys.write[level] !== undefined && level !== Level.ZeroRtt
   }
 }
 

@@ -1,4 +1,4 @@
-import type { SentPacket } from "../recovery/SentPackets.ts"
+import type { SentPacket } from "../recovery/SentPacket.ts"
 import { SentFrame } from "../recovery/SentFrames.ts"
 import { Level } from "../wire/PacketType.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
@@ -46,10 +46,6 @@ export const settleSentFrames = (
       case SentFrame.Datagram:
         if (acked) parts.datagrams.onAcked(a)
         else parts.datagrams.onLost(a)
-        break
-      case SentFrame.MtuProbe:
-        if (acked) path.onMtuProbeAcked(a)
-        else path.onMtuProbeLost(a)
         break
       case SentFrame.Ping:
       case SentFrame.NewToken:

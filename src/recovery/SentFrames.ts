@@ -37,8 +37,6 @@ export const SentFrame = {
   Datagram: 15,
   /** — ; a PING that exists only to elicit an acknowledgement */
   Ping: 16,
-  /** probed datagram size, bytes */
-  MtuProbe: 17,
   /** sequence */
   AckFrequency: 18,
   /** streamId, reliable size */

@@ -1,0 +1,44 @@
+import type { LocalStreamLimits } from "../stream/StreamLimits.ts"
+import { defaultTransportParameters, type TransportParameters } from "../wire/TransportParameters.ts"
+import type { ConnectionOrigin } from "./Connection.ts"
+import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
+
+/** What we grant the peer on streams, and how far the windows may grow. */
+export const localStreamLimits = (transport: TransportSettings): LocalStreamLimits => ({
+  initialMaxData: transport.connectionWindowBytes,
+  initialMaxStreamDataBidiLocal: transport.streamWindowBytes,
+  initialMaxStreamDataBidiRemote: transport.streamWindowBytes,
+  initialMaxStreamDataUni: transport.streamWindowBytes,
+  initialMaxStreamsBidi: transport.maxBidirectionalStreams,
+  initialMaxStreamsUni: transport.maxUnidirectionalStreams,
+  maxConnectionWindowBytes: Math.max(transport.connectionWindowBytes, transport.maxConnectionWindowBytes),
+  maxStreamWindowBytes: Math.max(transport.streamWindowBytes, transport.maxStreamWindowBytes),
+  sendBufferBytes: transport.sendBufferBytes
+})
+
+/** What we declare in the handshake. RFC 9000 §18.2 */
+export const localParameters = (config: ConnectionConfig, origin: ConnectionOrigin): TransportParameters => {
+  const { transport, role } = config
+  const limits = localStreamLimits(transport)
+  return {
+    ...defaultTransportParameters,
+    maxIdleTimeoutMillis: transport.maxIdleTimeoutMillis,
+    maxUdpPayloadSize: transport.maxReceiveDatagramBytes,
+    initialMaxData: limits.initialMaxData,
+    initialMaxStreamDataBidiLocal: limits.initialMaxStreamDataBidiLocal,
+    initialMaxStreamDataBidiRemote: limits.initialMaxStreamDataBidiRemote,
+    initialMaxStreamDataUni: limits.initialMaxStreamDataUni,
+    initialMaxStreamsBidi: limits.initialMaxStreamsBidi,
+    initialMaxStreamsUni: limits.initialMaxStreamsUni,
+    ackDelayExponent: transport.ackDelayExponent,
+    maxAckDelayMillis: transport.maxAckDelayMillis,
+    activeConnectionIdLimit: transport.activeConnectionIdLimit,
+    maxDatagramFrameSize: transport.maxDatagramFrameBytes,
+    initialSourceConnectionId: origin.localInitialId,
+    ...(role === "server" && {
+      originalDestinationConnectionId: origin.originalDestination,
+      statelessResetToken: config.makeResetToken(origin.localInitialId),
+      ...(origin.retrySource !== undefined && { retrySourceConnectionId: origin.retrySource })
+    })
+  }
+}
