@@ -36,6 +36,7 @@ export class SentPackets {
   private readonly skipped: Array<number> = []
   private readonly pool: Array<SentPacket>
   private building: SentPacket | undefined = undefined
+  private isDiscarded = false
 
   constructor(space: Space, pool: Array<SentPacket>) {
     this.space = space
@@ -161,6 +162,7 @@ export class SentPackets {
 
   /** Forgets everything without a trace. RFC 9002 §6.4 */
   discard(): void {
+    this.isDiscarded = true
     for (const list of [this.outstanding, this.ackOnly, this.recentlyLost]) {
       for (let packet = list.first; packet !== undefined; packet = list.first) {
         list.remove(packet)
@@ -193,6 +195,10 @@ export class SentPackets {
 
   /** Keeps lost packets whose frames the owner has dealt with, to notice a late arrival. */
   rememberLost(packet: SentPacket): void {
+    if (this.isDiscarded) {
+      this.recycle(packet)
+      return
+    }
     this.recentlyLost.push(packet)
     const oldest = this.recentlyLost.first
     if (this.recentlyLost.length > maxRememberedLost && oldest !== undefined) {

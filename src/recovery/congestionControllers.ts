@@ -1,9 +1,11 @@
+import { BbrV3 } from "./BbrV3.ts"
 import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
 import { Cubic } from "./Cubic.ts"
 import { NewReno } from "./NewReno.ts"
 
 /** The controllers by name, as `TransportSettings.congestion` has them. */
 export const congestionControllers = {
+  bbr: (maxDatagramSize: number): CongestionController => new BbrV3(maxDatagramSize),
   cubic: (maxDatagramSize: number): CongestionController => new Cubic(maxDatagramSize),
   newReno: (maxDatagramSize: number): CongestionController => new NewReno(maxDatagramSize)
 } as const satisfies Record<string, CongestionControllerFactory>

@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { BbrV3 } from "../../src/recovery/BbrV3.ts"
 import type { CongestionControllerFactory } from "../../src/recovery/CongestionController.ts"
 import { Cubic } from "../../src/recovery/Cubic.ts"
 import { NewReno } from "../../src/recovery/NewReno.ts"
@@ -182,7 +183,8 @@ class Model {
 
 const controllers: ReadonlyArray<readonly [string, CongestionControllerFactory]> = [
   ["NewReno", (size) => new NewReno(size)],
-  ["CUBIC", (size) => new Cubic(size)]
+  ["CUBIC", (size) => new Cubic(size)],
+  ["BBR", (size) => new BbrV3(size)]
 ]
 
 describe.each(controllers)("bookkeeping under %s", (_, congestion) => {

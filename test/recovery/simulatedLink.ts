@@ -44,7 +44,7 @@ export class SimulatedLink {
   readonly windows: Array<{ atMicros: number; window: number }> = []
 
   private readonly options: LinkOptions
-  private readonly bytesPerMicro: number
+  private bytesPerMicro: number
   private readonly queueBytes: number
   private readonly random: () => number
   private readonly events: Array<Event> = []
@@ -63,6 +63,11 @@ export class SimulatedLink {
 
   get bandwidthDelayBytes(): number {
     return this.bytesPerMicro * this.options.roundTripMillis * 1_000
+  }
+
+  /** From now on; what is queued already keeps its time. */
+  setMegabitsPerSecond(megabitsPerSecond: number): void {
+    this.bytesPerMicro = megabitsPerSecond / 8
   }
 
   /** Delivered bytes over what the link could have carried since `fromMicros`. */
