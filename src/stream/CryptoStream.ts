@@ -1,37 +1,114 @@
-import type { SentFrames } from "../recovery/SentFrames.ts"
-import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import type { Level } from "../wire/PacketType.ts"
-import type { TransportError } from "../wire/TransportError.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { ReceiveBuffer } from "./ReceiveBuffer.ts"
+import { SendBuffer } from "./SendBuffer.ts"
+
+/** How far beyond what TLS has read a CRYPTO frame may reach. RFC 9000 §7.5 asks for at least 4096. */
+export const cryptoReceiveBytes = 64 * 1024
+const maxReadBytes = 64 * 1024
+/** A fragment shorter than this waits for the next packet, unless it is all there is. */
+const worthwhileBytes = 16
 
 /** The CRYPTO streams of the encryption levels. RFC 9000 §19.6 */
 export class CryptoStream {
+  private readonly sending: ReadonlyArray<SendBuffer>
+  private readonly receiving: Array<ReceiveBuffer>
+
+  constructor() {
+    this.sending = [new SendBuffer(), new SendBuffer(), new SendBuffer(), new SendBuffer()]
+    this.receiving = [new ReceiveBuffer(), new ReceiveBuffer(), new ReceiveBuffer(), new ReceiveBuffer()]
+  }
+
   /** Queues handshake bytes; they are not copied when large. */
-  write(_level: Level, _bytes: Uint8Array): void {}
-  hasFrames(_level: Level): boolean {
-    return false
+  write(level: Level, bytes: Uint8Array): void {
+    this.sending[level].append(bytes)
   }
-  writeFrames(_w: ByteWriter, _sent: SentFrames, _level: Level): void {}
-  onAcked(_level: Level, _offset: number, _length: number): void {}
-  onLost(_level: Level, _offset: number, _length: number): void {}
+
+  hasFrames(level: Level): boolean {
+    const buffer = this.sending[level]
+    return buffer.unsent > 0 || !buffer.lost.isEmpty
+  }
+
+  /** Writes as many frames as fit, what was lost first. */
+  writeFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
+    const buffer = this.sending[level]
+    while (!buffer.lost.isEmpty) {
+      const offset = buffer.lost.firstStart
+      const length = this.writeFrame(w, sent, level, offset, buffer.lost.firstEnd - offset)
+      if (length === 0) return
+      buffer.lost.remove(offset, offset + length)
+    }
+    while (buffer.unsent > 0) if (this.writeFrame(w, sent, level, buffer.sent, buffer.unsent) === 0) return
+  }
+
+  private writeFrame(w: ByteWriter, sent: SentFrames, level: Level, offset: number, wanted: number): number {
+    const room = w.remaining - 1 - varintSize(offset)
+    const length = Math.min(wanted, room - varintSize(Math.max(0, Math.min(wanted, room))))
+    if (length < Math.min(wanted, worthwhileBytes)) return 0
+    w.u8(FrameType.CRYPTO)
+    w.varint(offset)
+    w.varint(length)
+    this.sending[level].copyTo(w, offset, length)
+    sent.push(SentFrame.Crypto, level, offset, length)
+    return length
+  }
+
+  onAcked(level: Level, offset: number, length: number): void {
+    this.sending[level].onAcked(offset, offset + length)
+  }
+
+  onLost(level: Level, offset: number, length: number): void {
+    this.sending[level].onLost(offset, offset + length)
+  }
+
   /** Everything not acknowledged goes out again: for a probe. RFC 9002 §6.2.4 */
-  resend(_level: Level): void {}
+  resend(level: Level): void {
+    const buffer = this.sending[level]
+    buffer.onLost(buffer.acked, buffer.sent)
+  }
+
   onCrypto(
-    _level: Level,
-    _offset: number,
-    _bytes: Uint8Array,
-    _start: number,
-    _end: number
+    level: Level,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number
   ): TransportError | undefined {
+    const buffer = this.receiving[level]
+    // RFC 9000 §7.5: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
+    if (offset + (end - start) > buffer.readOffset + cryptoReceiveBytes)
+      return new TransportError(
+        TransportErrorCode.CRYPTO_BUFFER_EXCEEDED,
+        `CRYPTO data more than ${cryptoReceiveBytes} bytes ahead of what TLS has read`,
+        FrameType.CRYPTO
+      )
+    buffer.insert(offset, bytes, start, end)
     return undefined
   }
+
   /** The next contiguous bytes, or undefined. */
-  read(_level: Level): Uint8Array | undefined {
-    return undefined
+  read(level: Level): Uint8Array | undefined {
+    return this.receiving[level].read(maxReadBytes)
   }
+
   /** True when nothing is waiting to be read, not even behind a gap. RFC 9001 §4.1.3 */
-  isDrained(_level: Level): boolean {
-    return true
+  isDrained(level: Level): boolean {
+    const buffer = this.receiving[level]
+    return buffer.readable === 0 && !buffer.hasGap
   }
+
   /** The level's keys are gone: so is everything it had to send or receive. RFC 9000 §13.3 */
-  discard(_level: Level): void {}
+  discard(level: Level): void {
+    const buffer = this.sending[level]
+    buffer.truncate(buffer.acked)
+    this.receiving[level] = new ReceiveBuffer()
+  }
+
+  /** Written and not acknowledged. */
+  unacknowledgedBytes(level: Level): number {
+    return this.sending[level].held
+  }
 }

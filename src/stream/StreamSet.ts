@@ -1,153 +1,424 @@
-import type { SentFrame, SentFrames } from "../recovery/SentFrames.ts"
-import type { ByteWriter } from "../wire/ByteWriter.ts"
-import type { TransportError } from "../wire/TransportError.ts"
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import { type ByteWriter, MAX_VARINT } from "../wire/ByteWriter.ts"
+import { FrameType } from "../wire/FrameType.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { SendCredit } from "./FlowControl.ts"
+import { ReceiveCredit } from "./ReceiveCredit.ts"
+import { StreamNews } from "./RecordQueue.ts"
+import { ConnectionControl, StreamControlFrames } from "./StreamControlFrames.ts"
+import { StreamDirectory } from "./StreamDirectory.ts"
+import { maxStreamCount } from "./StreamId.ts"
 import type { LocalStreamLimits, Role, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
+import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
+import { StreamSender } from "./StreamSender.ts"
+import { type StreamStats, streamStats } from "./streamStats.ts"
 
 type Result = TransportError | undefined
 
-/** All streams of one connection. It knows nothing of packets. */
+const isReduced = (remembered: StreamLimits, real: StreamLimits): boolean =>
+  real.initialMaxData < remembered.initialMaxData ||
+  real.initialMaxStreamDataBidiLocal < remembered.initialMaxStreamDataBidiLocal ||
+  real.initialMaxStreamDataBidiRemote < remembered.initialMaxStreamDataBidiRemote ||
+  real.initialMaxStreamDataUni < remembered.initialMaxStreamDataUni ||
+  real.initialMaxStreamsBidi < remembered.initialMaxStreamsBidi ||
+  real.initialMaxStreamsUni < remembered.initialMaxStreamsUni
+
+const tooManyStreams = (limit: number, frameType: number): TransportError =>
+  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `a limit of ${limit} streams`, frameType)
+
+/**
+ * All streams of one connection, without packets or time of its own. RFC 9000 §2 – §4, §19
+ *
+ * Its owner hands in received frames (`on…`), the application's commands, and the fate of what was sent (`onAcked`,
+ * `onLost`); it asks `hasFrames`, has frames written into packets, and drains the `poll…` lists. A stream that has
+ * ended both ways is told by `pollClosed` and then forgotten.
+ */
 export class StreamSet {
-  readonly role: Role
-  readonly local: LocalStreamLimits
+  private readonly local: LocalStreamLimits
+  private readonly news = new StreamNews()
+  private readonly directory: StreamDirectory
+  private readonly sendCredit = new SendCredit(0)
+  private readonly receiveCredit: ReceiveCredit
+  private readonly control: StreamControlFrames
+  private readonly sender: StreamSender
+  private remembered: StreamLimits | undefined = undefined
+  /** draft-ietf-quic-reliable-stream-reset §3 */
+  private peerTakesResetAt = false
+  private closing: StreamRecord | undefined = undefined
 
   constructor(role: Role, local: LocalStreamLimits) {
-    this.role = role
     this.local = local
+    this.directory = new StreamDirectory(role, local, this.news)
+    this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
+    this.control = new StreamControlFrames(this.directory, this.sendCredit, this.receiveCredit.window)
+    this.sender = new StreamSender(this.sendCredit, this.control)
   }
 
   /** `remembered`: limits of an earlier connection, for 0-RTT, until the real ones come. RFC 9000 §7.4.1 */
-  applyPeerLimits(_peer: StreamLimits, _remembered = false): Result {
+  applyPeerLimits(peer: StreamLimits, remembered = false): Result {
+    if (remembered) this.remembered = peer
+    // RFC 9000 §7.4.1: a server that accepts 0-RTT data MUST NOT reduce these limits
+    else if (this.remembered !== undefined && isReduced(this.remembered, peer))
+      return new TransportError(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "0-RTT was accepted, with lower limits than were remembered"
+      )
+    this.peerTakesResetAt = peer.resetStreamAt === true
+    this.sendCredit.raise(peer.initialMaxData)
+    this.directory.applyPeerLimits(peer)
+    this.news.openable |= (this.openable(false) > 0 ? 1 : 0) | (this.openable(true) > 0 ? 2 : 0)
+    this.refreshAll()
     return undefined
   }
 
   /** The server took none of our 0-RTT data: everything is to be sent again. Call it before the real `applyPeerLimits`. */
-  onEarlyDataRejected(): void {}
+  onEarlyDataRejected(): void {
+    this.remembered = undefined
+    this.sendCredit.limit = 0
+    this.sendCredit.used = 0
+    this.sendCredit.blockedAt = -1
+    this.directory.forgetPeerLimits()
+    for (const record of this.directory.records.values()) {
+      record.send?.rewind()
+      if (record.receive?.isStopped) this.control.wantFor(record, StreamControl.stopSending)
+    }
+    this.refreshAll()
+  }
 
-  // commands
+  // commands: those about a stream that is not there, or past the state they are for, do nothing
 
   /** The new stream's id, or -1 when the peer's limit does not allow another. */
-  open(_unidirectional: boolean): number {
+  open(unidirectional: boolean): number {
+    const count = this.directory.localCount(unidirectional)
+    if (count.available > 0) return this.directory.openLocal(unidirectional).id
+    // RFC 9000 §4.6: SHOULD send STREAMS_BLOCKED; once a limit
+    if (count.blockedAt !== count.limit) {
+      count.blockedAt = count.limit
+      this.control.want(
+        unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
+      )
+    }
     return -1
   }
 
   /** How many of `bytes` were accepted. They are not copied when large: leave them unmodified until acknowledged. */
-  write(_id: number, _bytes: Uint8Array): number {
-    return 0
+  write(id: number, bytes: Uint8Array): number {
+    const record = this.directory.records.get(id)
+    if (record?.send === undefined) return 0
+    const accepted = record.send.write(bytes, this.local.sendBufferBytes)
+    if (accepted > 0) this.sender.refresh(record)
+    return accepted
   }
 
-  finish(_id: number): void {}
-  reset(_id: number, _code: number): void {}
-
-  /** Resets but still delivers the first `reliableSize` bytes; false when the peer does not know how. */
-  resetAt(_id: number, _code: number, _reliableSize: number): boolean {
-    return false
+  finish(id: number): void {
+    const record = this.directory.records.get(id)
+    if (record?.send === undefined) return
+    record.send.finish()
+    this.sender.refresh(record)
   }
 
-  stop(_id: number, _code: number): void {}
+  reset(id: number, code: number): void {
+    const record = this.directory.records.get(id)
+    if (record?.send !== undefined) this.abandon(record, code, false, 0)
+  }
 
-  /** Higher goes first; 0 to begin with. */
-  setPriority(_id: number, _priority: number): void {}
+  /**
+   * Resets, but what was written is still delivered up to `reliableSize` bytes. A further call can only reduce that.
+   * False, and nothing happens, when the peer does not know how. draft-ietf-quic-reliable-stream-reset
+   */
+  resetAt(id: number, code: number, reliableSize: number): boolean {
+    if (!this.peerTakesResetAt) return false
+    const record = this.directory.records.get(id)
+    if (record?.send !== undefined) this.abandon(record, code, false, reliableSize)
+    return true
+  }
 
-  /** The next bytes, 1 … `max`, or undefined when there are none now or `receiveOutcome` is no longer open. */
-  read(_id: number, _max: number): Uint8Array | undefined {
-    return undefined
+  /** Nothing more will be read. RFC 9000 §3.5 */
+  stop(id: number, code: number): void {
+    const record = this.directory.records.get(id)
+    const receive = record?.receive
+    if (record === undefined || receive === undefined) return
+    if (receive.stop(code)) this.control.wantFor(record, StreamControl.stopSending)
+    this.afterReceive(record)
+  }
+
+  /** Streams of a higher number go first; 0 to begin with. */
+  setPriority(id: number, priority: number): void {
+    const record = this.directory.records.get(id)
+    if (record !== undefined) this.sender.setPriority(record, priority)
+  }
+
+  /** The next bytes, 1 … `max`; undefined when there are none now, or when `receiveOutcome` is no longer open. */
+  read(id: number, max: number): Uint8Array | undefined {
+    const record = this.directory.records.get(id)
+    const receive = record?.receive
+    if (record === undefined || receive === undefined) return undefined
+    const bytes = receive.read(max)
+    if (bytes !== undefined) this.receiveCredit.release(receive, receive.window.consumed + bytes.length)
+    this.afterReceive(record)
+    return bytes
   }
 
   // received frames
 
-  onStream(
-    _id: number,
-    _offset: number,
-    _bytes: Uint8Array,
-    _start: number,
-    _end: number,
-    _fin: boolean
+  onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Result {
+    const record = this.directory.receiving(id, FrameType.STREAM)
+    if (record === undefined || record instanceof TransportError) return record
+    const receive = record.receive!
+    const stop = offset + (end - start)
+    const error = this.receiveCredit.admit(receive, stop, fin ? stop : -1, FrameType.STREAM)
+    if (error !== undefined) return error
+    if (receive.onStream(offset, bytes, start, end, fin)) this.news.readable.push(record)
+    // RFC 9000 §3.5: data after STOP_SENDING still counts, and is discarded
+    if (receive.isStopped || fin) this.afterReceive(record)
+    return undefined
+  }
+
+  onResetStream(id: number, errorCode: number, finalSize: number): Result {
+    return this.onReset(id, errorCode, finalSize, 0, FrameType.RESET_STREAM)
+  }
+
+  onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): Result {
+    // draft-ietf-quic-reliable-stream-reset §4: the receiver MUST close with FRAME_ENCODING_ERROR
+    if (reliableSize > finalSize)
+      return new TransportError(
+        TransportErrorCode.FRAME_ENCODING_ERROR,
+        `${reliableSize} reliable bytes of ${finalSize}`,
+        FrameType.RESET_STREAM_AT
+      )
+    return this.onReset(id, errorCode, finalSize, reliableSize, FrameType.RESET_STREAM_AT)
+  }
+
+  private onReset(
+    id: number,
+    code: number,
+    finalSize: number,
+    reliableSize: number,
+    frameType: number
   ): Result {
+    const record = this.directory.receiving(id, frameType)
+    if (record === undefined || record instanceof TransportError) return record
+    const receive = record.receive!
+    const error = this.receiveCredit.admit(receive, finalSize, finalSize, frameType)
+    if (error !== undefined) return error
+    // draft-ietf-quic-reliable-stream-reset §5.2: a changed error code is a STREAM_STATE_ERROR
+    if (receive.resetCode >= 0 && receive.resetCode !== code)
+      return new TransportError(
+        TransportErrorCode.STREAM_STATE_ERROR,
+        `stream ${id} was reset with ${receive.resetCode}, and then with ${code}`,
+        frameType
+      )
+    if (receive.onReset(code, finalSize, reliableSize)) this.news.readable.push(record)
+    this.afterReceive(record)
     return undefined
   }
-  onResetStream(_id: number, _errorCode: number, _finalSize: number): Result {
+
+  onStopSending(id: number, errorCode: number): Result {
+    const record = this.directory.sending(id, FrameType.STOP_SENDING)
+    if (record === undefined || record instanceof TransportError) return record
+    // RFC 9000 §3.5: MUST send a RESET_STREAM; SHOULD copy the error code
+    if (this.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
+      this.news.stopped.push(record)
+      this.news.writable.push(record)
+    }
     return undefined
   }
-  onResetStreamAt(_id: number, _errorCode: number, _finalSize: number, _reliableSize: number): Result {
+
+  onMaxData(limit: number): Result {
+    if (this.sendCredit.raise(limit)) this.sender.onCredit()
     return undefined
   }
-  onStopSending(_id: number, _errorCode: number): Result {
+
+  onMaxStreamData(id: number, limit: number): Result {
+    const record = this.directory.sending(id, FrameType.MAX_STREAM_DATA)
+    if (record === undefined || record instanceof TransportError) return record
+    if (record.send!.credit.raise(limit)) this.sender.refresh(record)
     return undefined
   }
-  onMaxData(_limit: number): Result {
+
+  onMaxStreams(unidirectional: boolean, limit: number): Result {
+    const frameType = unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI
+    // RFC 9000 §4.6: more than 2^60 cannot be numbered, and MUST be treated as a FRAME_ENCODING_ERROR
+    if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
+    const count = this.directory.localCount(unidirectional)
+    const before = count.limit
+    if (!count.raise(limit)) return undefined
+    this.control.unwant(
+      unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
+    )
+    this.news.openable |= unidirectional ? 2 : 1
+    if (count.opened > before) this.unhold()
     return undefined
   }
-  onMaxStreamData(_id: number, _limit: number): Result {
-    return undefined
-  }
-  onMaxStreams(_unidirectional: boolean, _limit: number): Result {
-    return undefined
-  }
+
   onDataBlocked(_limit: number): Result {
+    // RFC 9000 §4.2: credit never waits for this frame
     return undefined
   }
-  onStreamDataBlocked(_id: number, _limit: number): Result {
-    return undefined
+
+  onStreamDataBlocked(id: number, _limit: number): Result {
+    const record = this.directory.receiving(id, FrameType.STREAM_DATA_BLOCKED)
+    return record instanceof TransportError ? record : undefined
   }
-  onStreamsBlocked(_unidirectional: boolean, _limit: number): Result {
-    return undefined
+
+  onStreamsBlocked(unidirectional: boolean, limit: number): Result {
+    const frameType = unidirectional ? FrameType.STREAMS_BLOCKED_UNI : FrameType.STREAMS_BLOCKED_BIDI
+    // RFC 9000 §19.14
+    return limit > maxStreamCount ? tooManyStreams(limit, frameType) : undefined
   }
 
   // sending
 
+  /** Whether `writeFrames` would write something, given room. */
   hasFrames(): boolean {
-    return false
+    return this.sender.hasFrames()
   }
-  writeFrames(_w: ByteWriter, _sent: SentFrames, _nowMicros: number, _rttMicros: number): void {}
-  onAcked(_kind: SentFrame, _a: number, _b: number, _c: number): void {}
-  /** Also for a packet that is only feared lost, when a probe is to carry its frames again. */
-  onLost(_kind: SentFrame, _a: number, _b: number, _c: number): void {}
 
-  // dirty lists: each id once until polled, -1 when there is none
+  /** Writes what fits: control frames, then lost data, then new data. `rttMicros` 0 while there is no sample. */
+  writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
+    this.sender.writeFrames(w, sent, nowMicros, rttMicros)
+  }
+
+  onAcked(kind: SentFrame, a: number, b: number, c: number): void {
+    if (kind !== SentFrame.Stream && kind !== SentFrame.ResetStream && kind !== SentFrame.ResetStreamAt)
+      return
+    const record = this.directory.records.get(a)
+    const send = record?.send
+    if (record === undefined || send === undefined || send.isTerminal) return
+    if (kind === SentFrame.Stream) send.onAcked(b, c < 0 ? -1 - c : c, c < 0)
+    else send.onResetAcked(kind === SentFrame.ResetStream ? 0 : b)
+    this.sender.refresh(record)
+    if (send.isTerminal) {
+      this.control.unwantFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
+      this.news.writable.push(record)
+      this.control.closeIfEnded(record)
+    } else if (
+      send.wantsRoom &&
+      this.local.sendBufferBytes - send.heldBytes >= this.local.sendBufferBytes / 4
+    ) {
+      send.wantsRoom = false
+      this.news.writable.push(record)
+    }
+  }
+
+  /** Also for a packet that is only feared lost, when a probe is to carry its frames again. */
+  onLost(kind: SentFrame, a: number, b: number, c: number): void {
+    switch (kind) {
+      case SentFrame.MaxData:
+      case SentFrame.MaxStreams:
+      case SentFrame.DataBlocked:
+      case SentFrame.StreamsBlocked:
+        this.control.onConnectionFrameLost(kind, a, b)
+        return
+      default:
+    }
+    const record = this.directory.records.get(a)
+    if (record === undefined) return
+    if (kind !== SentFrame.Stream) this.control.onStreamFrameLost(record, kind, b)
+    else if (record.send !== undefined) {
+      record.send.onLost(b, c < 0 ? -1 - c : c, c < 0)
+      this.sender.refresh(record)
+    }
+  }
+
+  // news: each id once until polled, -1 when there is none
 
   /** Opened by the peer, in order. */
   pollOpened(): number {
-    return -1
+    return this.news.opened.shiftId()
   }
+
   /** There are bytes, or the end, or a reset to read. */
   pollReadable(): number {
-    return -1
+    return this.news.readable.shiftId()
   }
+
   /** There is room after a `write` was cut short; or `sendOutcome` changed: all acknowledged, or stopped. */
   pollWritable(): number {
-    return -1
+    return this.news.writable.shiftId()
   }
-  /** The peer sent STOP_SENDING. */
+
+  /** The peer sent STOP_SENDING; `sendOutcome` has its code. */
   pollStopped(): number {
-    return -1
+    return this.news.stopped.shiftId()
   }
+
   /** Ended both ways. Its outcomes can be asked until the next call of this method; then it is forgotten. */
   pollClosed(): number {
-    return -1
+    if (this.closing !== undefined) this.directory.forget(this.closing)
+    this.closing = this.news.closed.shift()
+    return this.closing?.id ?? -1
   }
+
   /** True, once, after the peer allowed more streams than before. */
-  pollOpenable(_unidirectional: boolean): boolean {
-    return false
+  pollOpenable(unidirectional: boolean): boolean {
+    const bit = unidirectional ? 2 : 1
+    const news = (this.news.openable & bit) !== 0
+    this.news.openable &= ~bit
+    return news
   }
 
   // getters
 
-  receiveOutcome(_id: number): ReceiveOutcome {
-    return { _tag: "none" }
+  receiveOutcome(id: number): ReceiveOutcome {
+    const record = this.directory.records.get(id)
+    if (record === undefined) return { _tag: this.directory.wasOpened(id) ? "closed" : "none" }
+    return record.receive === undefined ? { _tag: "none" } : record.receive.outcome
   }
-  sendOutcome(_id: number): SendOutcome {
-    return { _tag: "none" }
+
+  sendOutcome(id: number): SendOutcome {
+    const record = this.directory.records.get(id)
+    if (record === undefined) return { _tag: this.directory.wasOpened(id) ? "closed" : "none" }
+    return record.send === undefined ? { _tag: "none" } : record.send.outcome
   }
-  readableBytes(_id: number): number {
-    return 0
+
+  readableBytes(id: number): number {
+    return this.directory.records.get(id)?.receive?.readable ?? 0
   }
+
   /** How many bytes `write` would accept now. */
-  writableBytes(_id: number): number {
-    return 0
+  writableBytes(id: number): number {
+    const send = this.directory.records.get(id)?.send
+    return send?.isWritable ? Math.max(0, this.local.sendBufferBytes - send.heldBytes) : 0
   }
+
   /** How many streams `open` would open now. */
-  openable(_unidirectional: boolean): number {
-    return 0
+  openable(unidirectional: boolean): number {
+    return this.directory.localCount(unidirectional).available
+  }
+
+  /** Computed by looking at every stream. */
+  stats(): StreamStats {
+    return streamStats(this.directory, this.sendCredit, this.receiveCredit.window)
+  }
+
+  private abandon(record: StreamRecord, code: number, byPeer: boolean, reliableSize: number): boolean {
+    const changed = record.send!.abandon(code, byPeer, reliableSize)
+    if (changed) this.control.unwantFor(record, StreamControl.streamDataBlocked)
+    this.sender.refresh(record)
+    return changed
+  }
+
+  /** What follows from a change of the receiving part. */
+  private afterReceive(record: StreamRecord): void {
+    const receive = record.receive!
+    if (receive.isAbandoned) this.receiveCredit.release(receive, receive.window.received)
+    this.control.noteConsumed(record)
+    this.control.closeIfEnded(record)
+  }
+
+  private refreshAll(): void {
+    for (const record of this.directory.records.values())
+      if (record.send !== undefined) this.sender.refresh(record)
+  }
+
+  /** Streams opened under remembered limits that the peer now allows. */
+  private unhold(): void {
+    for (const record of this.directory.records.values()) {
+      if (record.send === undefined || !record.send.isHeld || this.directory.isOverLimit(record.id)) continue
+      record.send.isHeld = false
+      this.sender.refresh(record)
+    }
   }
 }

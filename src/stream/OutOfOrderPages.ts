@@ -1,0 +1,152 @@
+const pageBytes = 4096
+const minPageBytes = 64
+
+/** Part of a stream that has arrived with gaps: its bytes, and a bit for each that is there. */
+class Page {
+  /** Stream offset of `bytes[0]`. */
+  origin: number
+  bytes: Uint8Array
+  present: Uint32Array
+
+  constructor(origin: number, size: number) {
+    this.origin = origin
+    this.bytes = new Uint8Array(size)
+    this.present = new Uint32Array(Math.ceil(size / 32))
+  }
+
+  grow(size: number): void {
+    const bytes = new Uint8Array(size)
+    bytes.set(this.bytes)
+    const present = new Uint32Array(Math.ceil(size / 32))
+    present.set(this.present)
+    this.bytes = bytes
+    this.present = present
+  }
+
+  /** Forgets the first `size` bytes, a multiple of 32. */
+  shrink(size: number): void {
+    this.origin += size
+    this.bytes = this.bytes.slice(size)
+    this.present = this.present.slice(size / 32)
+  }
+}
+
+/**
+ * Data of a stream beyond its first gap. Kept in pages with a bitmap, so that memory and time are bounded by the
+ * flow-control window whatever the size, number and order of the segments: at most about twice the bytes of credit
+ * the sender used up beyond the gap, and an eighth more for the bitmaps.
+ */
+export class OutOfOrderPages {
+  /** Where the last `run` found its bytes. */
+  runBytes: Uint8Array = new Uint8Array(0)
+  runStart = 0
+  allocatedBytes = 0
+  private readonly pages = new Map<number, Page>()
+
+  get isEmpty(): boolean {
+    return this.pages.size === 0
+  }
+
+  /** Stores `bytes[start, end)` at `offset`; nothing below `floor` will be asked for. */
+  add(floor: number, offset: number, bytes: Uint8Array, start: number, end: number): void {
+    let at = start
+    let index = Math.floor(offset / pageBytes)
+    let from = offset
+    while (at < end) {
+      const pageEnd = (index + 1) * pageBytes
+      const to = Math.min(from + (end - at), pageEnd)
+      const page = this.pageAt(index, floor, to, pageEnd)
+      const low = from - page.origin
+      const length = to - from
+      copy(bytes, at, page.bytes, low, length)
+      setBits(page.present, low, low + length)
+      at += length
+      from = to
+      index++
+    }
+  }
+
+  /** How many bytes are there from `offset` on, to the end of the page at most; see `runBytes`. */
+  run(offset: number): number {
+    const page = this.pages.get(Math.floor(offset / pageBytes))
+    if (page === undefined || offset < page.origin) return 0
+    const start = offset - page.origin
+    if (start >= page.bytes.length) return 0
+    this.runBytes = page.bytes
+    this.runStart = start
+    return runLength(page.present, start, page.bytes.length)
+  }
+
+  /** Everything in `[from, to)` has been taken over. */
+  release(from: number, to: number): void {
+    const last = Math.floor(to / pageBytes)
+    for (let index = Math.floor(from / pageBytes); index < last; index++) this.drop(index)
+    const page = this.pages.get(last)
+    if (page === undefined) return
+    const taken = to - page.origin
+    const { length } = page.bytes
+    if (taken >= length) this.drop(last)
+    else if (taken * 2 >= length && length > minPageBytes) {
+      // credit for what was taken is given back, so its memory must be too
+      page.shrink(taken - (taken % 32))
+      this.allocatedBytes -= length - page.bytes.length
+    }
+  }
+
+  private drop(index: number): void {
+    const page = this.pages.get(index)
+    if (page === undefined) return
+    this.allocatedBytes -= page.bytes.length
+    this.pages.delete(index)
+  }
+
+  private pageAt(index: number, floor: number, to: number, pageEnd: number): Page {
+    let page = this.pages.get(index)
+    if (page === undefined) {
+      const origin = Math.max(index * pageBytes, floor)
+      page = new Page(origin, pageSize(to - origin, pageEnd - origin))
+      this.pages.set(index, page)
+      this.allocatedBytes += page.bytes.length
+    } else if (to - page.origin > page.bytes.length) {
+      this.allocatedBytes -= page.bytes.length
+      page.grow(pageSize(to - page.origin, pageEnd - page.origin))
+      this.allocatedBytes += page.bytes.length
+    }
+    return page
+  }
+}
+
+const pageSize = (needed: number, most: number): number =>
+  Math.min(most, Math.max(minPageBytes, 2 ** Math.ceil(Math.log2(needed))))
+
+const copy = (source: Uint8Array, start: number, target: Uint8Array, at: number, length: number): void => {
+  if (length <= 32) for (let i = 0; i < length; i++) target[at + i] = source[start + i]
+  else target.set(source.subarray(start, start + length), at)
+}
+
+const setBits = (words: Uint32Array, from: number, to: number): void => {
+  let word = from >>> 5
+  const last = (to - 1) >>> 5
+  const low = -1 << (from & 31)
+  const high = -1 >>> (31 - ((to - 1) & 31))
+  if (word === last) {
+    words[word] |= low & high
+    return
+  }
+  words[word] |= low
+  while (++word < last) words[word] = 0xffff_ffff
+  words[last] |= high
+}
+
+/** How many bits are set in a row from `from` on, up to `limit`. */
+const runLength = (words: Uint32Array, from: number, limit: number): number => {
+  let word = from >>> 5
+  let missing = ~words[word] & (-1 << (from & 31))
+  while (missing === 0) {
+    word++
+    if (word * 32 >= limit) return limit - from
+    missing = ~words[word]
+  }
+  const firstMissing = word * 32 + 31 - Math.clz32(missing & -missing)
+  return Math.min(firstMissing, limit) - from
+}

@@ -1,0 +1,165 @@
+import { OutOfOrderPages } from "./OutOfOrderPages.ts"
+
+/** Segments shorter than this, or than half of the buffer they lie in, are copied: a tiny frame pins no big datagram. */
+const keepFromBytes = 512
+const minSlabBytes = 64
+const maxSlabBytes = 16 * 1024
+/** Chunks at least this long are read as they are; shorter neighbours are joined. */
+const readAsIsBytes = 16 * 1024
+const maxJoinedBytes = 64 * 1024
+
+/**
+ * Puts the segments of one stream in order. What is in order waits in a queue, mostly as views of the datagrams it
+ * came in; what lies behind a gap waits in pages. Memory is bounded by the bytes the flow-control window lets in,
+ * times a small constant: segments too small to be worth their bookkeeping are copied together.
+ */
+export class ReceiveBuffer {
+  /** Everything below has been read. */
+  readOffset = 0
+  /** Everything below has arrived. */
+  end = 0
+  /** The queue: chunk i is `chunks[i][starts[i], ends[i])`; the first in use is `head`. */
+  private readonly chunks: Array<Uint8Array> = []
+  private readonly starts: Array<number> = []
+  private readonly ends: Array<number> = []
+  private head = 0
+  private slab: Uint8Array | undefined = undefined
+  private slabUsed = 0
+  private pages: OutOfOrderPages | undefined = undefined
+
+  /** Bytes that can be read now. */
+  get readable(): number {
+    return this.end - this.readOffset
+  }
+
+  /** Whether something waits behind a gap. */
+  get hasGap(): boolean {
+    return this.pages !== undefined && !this.pages.isEmpty
+  }
+
+  /** Memory behind the queue and the pages, about. */
+  get allocatedBytes(): number {
+    let sum = this.pages?.allocatedBytes ?? 0
+    for (let i = this.head; i < this.chunks.length; i++)
+      if (i === this.head || this.chunks[i] !== this.chunks[i - 1]) sum += backingBytes(this.chunks[i])
+    return sum
+  }
+
+  /** Takes `bytes[start, end)` at `offset`; returns how many more bytes can be read than before. */
+  insert(offset: number, bytes: Uint8Array, start: number, end: number): number {
+    const before = this.end
+    if (offset > before) {
+      if (start === end) return 0
+      this.pages ??= new OutOfOrderPages()
+      this.pages.add(before, offset, bytes, start, end)
+      return 0
+    }
+    const from = start + (before - offset)
+    if (from >= end) return 0
+    this.append(bytes, from, end)
+    if (this.pages !== undefined && !this.pages.isEmpty) this.takePages(this.pages, before)
+    return this.end - before
+  }
+
+  /** The next bytes, 1 … `max`; undefined when there are none. */
+  read(max: number): Uint8Array | undefined {
+    const available = Math.min(max, this.readable)
+    if (available <= 0) return undefined
+    const first = this.ends[this.head] - this.starts[this.head]
+    if (first >= available || first >= readAsIsBytes) return this.take(Math.min(first, available))
+    const joined = new Uint8Array(Math.min(available, maxJoinedBytes))
+    let filled = 0
+    while (filled < joined.length) {
+      const { chunks, starts, ends, head } = this
+      const size = Math.min(ends[head] - starts[head], joined.length - filled)
+      joined.set(chunks[head].subarray(starts[head], starts[head] + size), filled)
+      filled += size
+      this.advance(size)
+    }
+    return joined
+  }
+
+  private take(size: number): Uint8Array {
+    const bytes = this.chunks[this.head]
+    const start = this.starts[this.head]
+    this.advance(size)
+    return size * 2 >= backingBytes(bytes)
+      ? bytes.subarray(start, start + size)
+      : bytes.slice(start, start + size)
+  }
+
+  private advance(size: number): void {
+    const { chunks, starts, ends, head } = this
+    this.readOffset += size
+    starts[head] += size
+    if (starts[head] < ends[head]) return
+    chunks[head] = empty
+    this.head = head + 1
+    if (this.head === chunks.length) {
+      chunks.length = 0
+      starts.length = 0
+      ends.length = 0
+      this.head = 0
+      this.slab = undefined
+    } else if (this.head >= 64 && this.head * 2 >= chunks.length) {
+      chunks.splice(0, this.head)
+      starts.splice(0, this.head)
+      ends.splice(0, this.head)
+      this.head = 0
+    }
+  }
+
+  private append(bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start
+    if (size < keepFromBytes || size * 2 < bytes.buffer.byteLength) this.appendCopy(bytes, start, end)
+    else this.push(bytes, start, end)
+  }
+
+  private push(bytes: Uint8Array, start: number, end: number): void {
+    const { chunks, starts, ends } = this
+    const last = chunks.length - 1
+    if (last >= this.head && chunks[last] === bytes && ends[last] === start) ends[last] = end
+    else {
+      chunks.push(bytes)
+      starts.push(start)
+      ends.push(end)
+    }
+    this.end += end - start
+  }
+
+  private appendCopy(bytes: Uint8Array, start: number, end: number): void {
+    let at = start
+    while (at < end) {
+      let { slab } = this
+      if (slab === undefined || this.slabUsed === slab.length) {
+        // as large as what is waiting already, so that slabs are never more than half empty
+        slab = new Uint8Array(slabSize(Math.max(end - at, this.readable)))
+        this.slab = slab
+        this.slabUsed = 0
+      }
+      const size = Math.min(end - at, slab.length - this.slabUsed)
+      const to = this.slabUsed
+      if (size <= 32) for (let i = 0; i < size; i++) slab[to + i] = bytes[at + i]
+      else slab.set(bytes.subarray(at, at + size), to)
+      this.slabUsed = to + size
+      this.push(slab, to, to + size)
+      at += size
+    }
+  }
+
+  /** Moves what has become contiguous from the pages to the queue. */
+  private takePages(pages: OutOfOrderPages, from: number): void {
+    for (let size = pages.run(this.end); size > 0; size = pages.run(this.end))
+      this.push(pages.runBytes, pages.runStart, pages.runStart + size)
+    pages.release(from, this.end)
+  }
+}
+
+/** Chunks this short are slabs or pages of their own; asking V8 for the buffer of a short array makes one. */
+const backingBytes = (chunk: Uint8Array): number =>
+  chunk.length < keepFromBytes ? chunk.length : chunk.buffer.byteLength
+
+const empty = new Uint8Array(0)
+
+const slabSize = (bytes: number): number =>
+  bytes >= maxSlabBytes ? maxSlabBytes : Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(bytes)))

@@ -1,0 +1,197 @@
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { RangeSet } from "./RangeSet.ts"
+
+/** Writes shorter than this are collected into slabs; longer ones are kept as the caller's view. */
+const copyBelowBytes = 1024
+const minSlabBytes = 64
+const maxSlabBytes = 16 * 1024
+
+/**
+ * What one stream has to send, from the first byte not acknowledged to the last one written.
+ *
+ * Offsets are the stream's. `acked ≤ sent ≤ end`: below `acked` all is acknowledged and freed, up to `sent` everything
+ * was in a packet at least once. Large writes are held by reference and must not be modified by their owner.
+ */
+export class SendBuffer {
+  acked = 0
+  sent = 0
+  end = 0
+  /** Sent, not acknowledged, and to be sent again. */
+  readonly lost: RangeSet = new RangeSet()
+  /** Acknowledged beyond `acked`. */
+  private readonly ackedAbove: RangeSet = new RangeSet()
+  /** Chunk i holds the bytes from `starts[i]` up to the next one's start; a slab can be longer than that. */
+  private chunks: Array<Uint8Array> = []
+  private starts: Array<number> = []
+  /** The first chunk not freed, and the one that holds the byte last sent. */
+  private head = 0
+  private cursor = 0
+  private slab: Uint8Array | undefined = undefined
+  private slabUsed = 0
+  /** Whether the last chunk is the slab's and can be extended in place. */
+  private slabIsLast = false
+
+  /** Written and never sent. */
+  get unsent(): number {
+    return this.end - this.sent
+  }
+
+  /** Bytes held: written and not freed by acknowledgement. */
+  get held(): number {
+    return this.end - this.acked
+  }
+
+  append(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    if (bytes.length < copyBelowBytes) this.appendCopy(bytes)
+    else {
+      this.pushChunk(bytes, bytes.length)
+      this.slabIsLast = false
+    }
+  }
+
+  /** Nothing from `offset` on is to be sent, or sent again. */
+  truncate(offset: number): void {
+    if (offset >= this.end) return
+    this.lost.remove(offset, Number.POSITIVE_INFINITY)
+    this.ackedAbove.remove(offset, Number.POSITIVE_INFINITY)
+    this.end = Math.max(offset, this.acked)
+    this.sent = Math.min(this.sent, this.end)
+    while (this.chunks.length > this.head && this.starts[this.chunks.length - 1] >= this.end) {
+      this.chunks.pop()
+      this.starts.pop()
+    }
+    this.cursor = Math.min(this.cursor, Math.max(this.head, this.chunks.length - 1))
+    this.slab = undefined
+    if (this.acked === this.end) this.freeAll()
+  }
+
+  /** Nothing of it ever arrived: all is to be sent as if for the first time. */
+  rewind(): void {
+    this.sent = this.acked
+    this.lost.clear()
+    this.cursor = this.head
+  }
+
+  onAcked(start: number, end: number): void {
+    // after a truncation, what lies beyond it no longer counts
+    const high = Math.min(end, this.sent)
+    if (high <= this.acked || start >= high) return
+    this.lost.remove(start, high)
+    if (start > this.acked) {
+      this.ackedAbove.add(start, high)
+      return
+    }
+    this.acked = high
+    const { ackedAbove } = this
+    while (!ackedAbove.isEmpty && ackedAbove.firstStart <= this.acked) {
+      if (ackedAbove.firstEnd > this.acked) this.acked = ackedAbove.firstEnd
+      ackedAbove.remove(ackedAbove.firstStart, ackedAbove.firstEnd)
+    }
+    this.free()
+  }
+
+  /** The range is to be sent again, except for what has been acknowledged meanwhile. */
+  onLost(start: number, end: number): void {
+    const low = Math.max(start, this.acked)
+    const high = Math.min(end, this.sent)
+    if (low >= high) return
+    this.lost.add(low, high)
+    const { ackedAbove } = this
+    for (let i = 0; i < ackedAbove.count && ackedAbove.startAt(i) < high; i++)
+      this.lost.remove(ackedAbove.startAt(i), ackedAbove.endAt(i))
+  }
+
+  /** Copies `[offset, offset + length)`, which lies between `acked` and `end`, into a packet. */
+  copyTo(w: ByteWriter, offset: number, length: number): void {
+    const { chunks, starts } = this
+    let index = this.chunkAt(offset)
+    let at = offset
+    const end = offset + length
+    while (at < end) {
+      const start = starts[index]
+      const stop = Math.min(end, index + 1 < starts.length ? starts[index + 1] : this.end)
+      w.copy(chunks[index], at - start, stop - start)
+      at = stop
+      if (at < end) index++
+    }
+    if (end > this.sent) {
+      this.sent = end
+      this.cursor = index
+    }
+  }
+
+  private chunkAt(offset: number): number {
+    const { starts, cursor } = this
+    if (starts[cursor] <= offset) {
+      let index = cursor
+      while (index + 1 < starts.length && starts[index + 1] <= offset) index++
+      return index
+    }
+    let low = this.head
+    let high = cursor
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if (starts[middle] <= offset) low = middle
+      else high = middle
+    }
+    return low
+  }
+
+  private pushChunk(bytes: Uint8Array, length: number): void {
+    this.chunks.push(bytes)
+    this.starts.push(this.end)
+    this.end += length
+  }
+
+  private appendCopy(bytes: Uint8Array): void {
+    if (this.slab !== undefined && this.slab.length - this.slabUsed >= bytes.length) {
+      const { slab, slabUsed } = this
+      slab.set(bytes, slabUsed)
+      this.slabUsed = slabUsed + bytes.length
+      if (this.slabIsLast) this.end += bytes.length
+      else this.pushChunk(slab.subarray(slabUsed), bytes.length)
+      this.slabIsLast = true
+      return
+    }
+    // as large as what is waiting already, so that slabs are never more than half empty
+    const slab = new Uint8Array(slabSize(Math.max(bytes.length, this.held)))
+    slab.set(bytes)
+    this.slab = slab
+    this.slabUsed = bytes.length
+    this.slabIsLast = true
+    this.pushChunk(slab, bytes.length)
+  }
+
+  private free(): void {
+    if (this.acked === this.end) {
+      this.freeAll()
+      return
+    }
+    const { chunks, starts } = this
+    let { head } = this
+    while (head + 1 < chunks.length && starts[head + 1] <= this.acked) {
+      chunks[head] = empty
+      head++
+    }
+    this.head = head
+    if (head < 32 || head * 2 < chunks.length) return
+    chunks.splice(0, head)
+    starts.splice(0, head)
+    this.cursor = Math.max(0, this.cursor - head)
+    this.head = 0
+  }
+
+  private freeAll(): void {
+    this.chunks.length = 0
+    this.starts.length = 0
+    this.head = 0
+    this.cursor = 0
+    this.slab = undefined
+  }
+}
+
+const empty = new Uint8Array(0)
+
+const slabSize = (bytes: number): number =>
+  bytes >= maxSlabBytes ? maxSlabBytes : Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(bytes)))

@@ -1,0 +1,232 @@
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import {
+  writeDataBlocked,
+  writeMaxData,
+  writeMaxStreamData,
+  writeMaxStreams,
+  writeResetStream,
+  writeResetStreamAt,
+  writeStopSending,
+  writeStreamDataBlocked,
+  writeStreamsBlocked
+} from "../wire/frameWriters.ts"
+import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
+import { ReceiveState } from "./receiveState.ts"
+import type { StreamDirectory } from "./StreamDirectory.ts"
+import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
+import { TurnRing } from "./TurnRing.ts"
+
+/** Control frames of the connection as a whole, a bit each. */
+export const ConnectionControl = {
+  maxData: 1,
+  maxStreamsBidi: 2,
+  maxStreamsUni: 4,
+  dataBlocked: 8,
+  streamsBlockedBidi: 16,
+  streamsBlockedUni: 32
+} as const
+
+/** No frame here is longer: a type and four varints. */
+const largestFrameBytes = 1 + 4 * 8
+/** The connection's window is at least this much of any stream's, so that one stream can use its own. */
+const connectionWindowFactor = 1.5
+
+/**
+ * Every stream frame but STREAM: which are waiting, and what they say when they go. A frame is wanted as a bit and
+ * gets its content when written, so it always tells the present; one that was lost is wanted again only while it
+ * still says something. RFC 9000 §13.3
+ */
+export class StreamControlFrames {
+  private connection = 0
+  private readonly waiting = new TurnRing<StreamRecord>()
+  private readonly directory: StreamDirectory
+  private readonly credit: SendCredit
+  private readonly window: ReceiveWindow
+
+  constructor(directory: StreamDirectory, credit: SendCredit, window: ReceiveWindow) {
+    this.directory = directory
+    this.credit = credit
+    this.window = window
+  }
+
+  get isEmpty(): boolean {
+    return this.connection === 0 && this.waiting.size === 0
+  }
+
+  /** `bit` of `ConnectionControl`. */
+  want(bit: number): void {
+    this.connection |= bit
+  }
+
+  /** `bit` of `StreamControl`. */
+  wantFor(record: StreamRecord, bit: number): void {
+    record.control |= bit
+    this.waiting.add(record.controlTurn)
+  }
+
+  unwant(bit: number): void {
+    this.connection &= ~bit
+  }
+
+  unwantFor(record: StreamRecord, bits: number): void {
+    record.control &= ~bits
+    if (record.control === 0) this.waiting.remove(record.controlTurn)
+  }
+
+  /** Our windows as they have become by consumption: the frames that are due. RFC 9000 §4.2 */
+  noteConsumed(record: StreamRecord): void {
+    const receive = record.receive!
+    // RFC 9000 §3.3: MAX_STREAM_DATA only in "Recv"
+    if (receive.state === ReceiveState.recv && !receive.isStopped && receive.window.isDue)
+      this.wantFor(record, StreamControl.maxStreamData)
+    if (this.window.isDue) this.want(ConnectionControl.maxData)
+  }
+
+  /** Closes `record` if both its parts have ended, and grants the peer another in its place. RFC 9000 §4.6 */
+  closeIfEnded(record: StreamRecord): void {
+    if (record.isClosed || !record.hasEnded) return
+    this.unwantFor(record, record.control)
+    this.directory.close(record)
+    if (this.directory.peerBidi.isDue) this.want(ConnectionControl.maxStreamsBidi)
+    if (this.directory.peerUni.isDue) this.want(ConnectionControl.maxStreamsUni)
+  }
+
+  writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
+    this.writeConnectionFrames(w, sent, nowMicros, rttMicros)
+    while (this.waiting.head !== undefined && w.remaining >= largestFrameBytes) {
+      const record = this.waiting.head.owner
+      this.writeStreamFrame(record, record.control & -record.control, w, sent, nowMicros, rttMicros)
+    }
+  }
+
+  private writeConnectionFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
+    while (this.connection !== 0 && w.remaining >= largestFrameBytes) {
+      const bit = this.connection & -this.connection
+      this.connection &= ~bit
+      switch (bit) {
+        case ConnectionControl.maxData: {
+          const limit = this.window.grant(nowMicros, rttMicros)
+          writeMaxData(w, limit)
+          sent.push(SentFrame.MaxData, limit)
+          break
+        }
+        case ConnectionControl.maxStreamsBidi:
+        case ConnectionControl.maxStreamsUni: {
+          const unidirectional = bit === ConnectionControl.maxStreamsUni
+          const limit = this.directory.peerCount(unidirectional).grant()
+          writeMaxStreams(w, unidirectional, limit)
+          sent.push(SentFrame.MaxStreams, unidirectional ? 1 : 0, limit)
+          break
+        }
+        case ConnectionControl.dataBlocked:
+          this.credit.blockedAt = this.credit.limit
+          writeDataBlocked(w, this.credit.limit)
+          sent.push(SentFrame.DataBlocked, this.credit.limit)
+          break
+        default: {
+          const unidirectional = bit === ConnectionControl.streamsBlockedUni
+          const { limit } = this.directory.localCount(unidirectional)
+          writeStreamsBlocked(w, unidirectional, limit)
+          sent.push(SentFrame.StreamsBlocked, unidirectional ? 1 : 0, limit)
+        }
+      }
+    }
+  }
+
+  private writeStreamFrame(
+    record: StreamRecord,
+    bit: number,
+    w: ByteWriter,
+    sent: SentFrames,
+    nowMicros: number,
+    rttMicros: number
+  ): void {
+    const { id } = record
+    this.unwantFor(record, bit)
+    switch (bit) {
+      case StreamControl.resetStream: {
+        const send = record.send!
+        const { code, reliableSize } = send.reset!
+        const finalSize = send.credit.used
+        if (reliableSize === 0) {
+          writeResetStream(w, id, code, finalSize)
+          sent.push(SentFrame.ResetStream, id)
+        } else {
+          writeResetStreamAt(w, id, code, finalSize, reliableSize)
+          sent.push(SentFrame.ResetStreamAt, id, reliableSize)
+        }
+        send.onResetSent()
+        break
+      }
+      case StreamControl.stopSending:
+        writeStopSending(w, id, record.receive!.stopCode)
+        sent.push(SentFrame.StopSending, id)
+        this.closeIfEnded(record)
+        break
+      case StreamControl.maxStreamData: {
+        const { window } = record.receive!
+        const limit = window.grant(nowMicros, rttMicros)
+        this.window.growTo(connectionWindowFactor * window.size)
+        if (this.window.isDue) this.want(ConnectionControl.maxData)
+        writeMaxStreamData(w, id, limit)
+        sent.push(SentFrame.MaxStreamData, id, limit)
+        break
+      }
+      default: {
+        const send = record.send!
+        send.onBlockedSent()
+        writeStreamDataBlocked(w, id, send.credit.limit)
+        sent.push(SentFrame.StreamDataBlocked, id, send.credit.limit)
+      }
+    }
+  }
+
+  onConnectionFrameLost(kind: SentFrame, a: number, b: number): void {
+    switch (kind) {
+      case SentFrame.MaxData:
+        if (a === this.window.limit) this.want(ConnectionControl.maxData)
+        break
+      case SentFrame.MaxStreams:
+        if (b === this.directory.peerCount(a === 1).granted)
+          this.want(a === 1 ? ConnectionControl.maxStreamsUni : ConnectionControl.maxStreamsBidi)
+        break
+      case SentFrame.DataBlocked:
+        if (a === this.credit.limit && this.credit.available <= 0) this.want(ConnectionControl.dataBlocked)
+        break
+      case SentFrame.StreamsBlocked: {
+        const count = this.directory.localCount(a === 1)
+        if (b === count.limit && count.available === 0)
+          this.want(a === 1 ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi)
+        break
+      }
+      default:
+    }
+  }
+
+  onStreamFrameLost(record: StreamRecord, kind: SentFrame, b: number): void {
+    const { send, receive } = record
+    switch (kind) {
+      case SentFrame.ResetStream:
+      case SentFrame.ResetStreamAt: {
+        const reliableSize = kind === SentFrame.ResetStream ? 0 : b
+        if (send?.reset?.reliableSize === reliableSize && !send.reset.acked && !send.isTerminal)
+          this.wantFor(record, StreamControl.resetStream)
+        break
+      }
+      case SentFrame.StopSending:
+        // RFC 9000 §3.5: unnecessary once all data or a reset has been received
+        if (receive?.isIncomplete) this.wantFor(record, StreamControl.stopSending)
+        break
+      case SentFrame.MaxStreamData:
+        if (receive?.state === ReceiveState.recv && !receive.isStopped && b === receive.window.limit)
+          this.wantFor(record, StreamControl.maxStreamData)
+        break
+      case SentFrame.StreamDataBlocked:
+        if (send?.hasUnsent && send.credit.available <= 0 && b === send.credit.limit)
+          this.wantFor(record, StreamControl.streamDataBlocked)
+        break
+      default:
+    }
+  }
+}

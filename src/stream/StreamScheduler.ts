@@ -1,0 +1,53 @@
+import { type Turn, TurnRing } from "./TurnRing.ts"
+
+interface PriorityLevel<Owner> {
+  readonly priority: number
+  readonly ring: TurnRing<Owner>
+}
+
+/** Who sends next: the highest priority, and within it one after the other. RFC 9000 §2.3 */
+export class StreamScheduler<Owner> {
+  size = 0
+  /** Highest first; no level is empty, except the last one left. */
+  private readonly levels: Array<PriorityLevel<Owner>> = []
+
+  add(turn: Turn<Owner>, priority: number): void {
+    if (turn.ring !== undefined) return
+    this.ringOf(priority).add(turn)
+    this.size++
+  }
+
+  remove(turn: Turn<Owner>): void {
+    const { ring } = turn
+    if (ring === undefined) return
+    ring.remove(turn)
+    this.size--
+    if (ring.size > 0 || this.levels.length === 1) return
+    this.levels.splice(
+      this.levels.findIndex((level) => level.ring === ring),
+      1
+    )
+  }
+
+  /** Whose turn it is. */
+  get head(): Turn<Owner> | undefined {
+    const { levels } = this
+    return levels.length === 0 ? undefined : levels[0].ring.head
+  }
+
+  /** Whoever was `head` goes behind its equals. */
+  rotate(): void {
+    this.levels[0]?.ring.rotate()
+  }
+
+  private ringOf(priority: number): TurnRing<Owner> {
+    const { levels } = this
+    if (levels.length === 1 && levels[0].ring.size === 0 && levels[0].priority !== priority) levels.length = 0
+    let at = 0
+    while (at < levels.length && levels[at].priority > priority) at++
+    if (at < levels.length && levels[at].priority === priority) return levels[at].ring
+    const ring = new TurnRing<Owner>()
+    levels.splice(at, 0, { priority, ring })
+    return ring
+  }
+}

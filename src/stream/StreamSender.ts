@@ -1,0 +1,129 @@
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
+import { streamHeaderSize, writeStreamHeader } from "../wire/frameWriters.ts"
+import type { SendCredit } from "./FlowControl.ts"
+import { ConnectionControl, type StreamControlFrames } from "./StreamControlFrames.ts"
+import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
+import { StreamScheduler } from "./StreamScheduler.ts"
+
+/** A fragment shorter than this waits for the next packet, unless it is all there is. */
+const worthwhileBytes = 16
+
+/**
+ * Puts the data of the streams into packets: first what needs no credit (lost data, bare FINs), then what was never
+ * sent, both by priority and in turns, a packet a turn. A stream that flow control blocks is in no ring.
+ */
+export class StreamSender {
+  private readonly owed = new StreamScheduler<StreamRecord>()
+  private readonly fresh = new StreamScheduler<StreamRecord>()
+  private readonly credit: SendCredit
+  private readonly control: StreamControlFrames
+
+  constructor(credit: SendCredit, control: StreamControlFrames) {
+    this.credit = credit
+    this.control = control
+  }
+
+  hasFrames(): boolean {
+    return !this.control.isEmpty || this.owed.size > 0 || (this.fresh.size > 0 && this.credit.available > 0)
+  }
+
+  /** How many streams have data that may be sent as far as their own credit goes. */
+  get readyStreams(): number {
+    return this.owed.size + this.fresh.size
+  }
+
+  /** Puts `record` where it belongs after something about its sending part has changed. */
+  refresh(record: StreamRecord): void {
+    const send = record.send!
+    if (send.hasOwed) this.owed.add(record.owedTurn, send.priority)
+    else this.owed.remove(record.owedTurn)
+    const { hasUnsent, credit } = send
+    if (hasUnsent && credit.available > 0) this.fresh.add(record.freshTurn, send.priority)
+    else this.fresh.remove(record.freshTurn)
+    // RFC 9000 §4.1: SHOULD tell the peer that it holds us back; once a limit
+    if (hasUnsent && credit.available <= 0) {
+      if (credit.blockedAt !== credit.limit) this.control.wantFor(record, StreamControl.streamDataBlocked)
+    } else if ((record.control & StreamControl.streamDataBlocked) !== 0) {
+      this.control.unwantFor(record, StreamControl.streamDataBlocked)
+    }
+    if (send.canSendReset) {
+      send.reset!.queued = true
+      this.control.wantFor(record, StreamControl.resetStream)
+    }
+    this.noteConnectionBlocked()
+  }
+
+  setPriority(record: StreamRecord, priority: number): void {
+    if (record.send === undefined || record.send.priority === priority) return
+    this.owed.remove(record.owedTurn)
+    this.fresh.remove(record.freshTurn)
+    record.send.priority = priority
+    this.refresh(record)
+  }
+
+  /** The connection's credit has grown. */
+  onCredit(): void {
+    this.control.unwant(ConnectionControl.dataBlocked)
+  }
+
+  writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
+    if (!this.control.isEmpty) this.control.writeFrames(w, sent, nowMicros, rttMicros)
+    for (let turn = this.owed.head; turn !== undefined; turn = this.owed.head)
+      if (!this.writeOwed(turn.owner, w, sent)) return
+    while (this.fresh.head !== undefined && this.credit.available > 0) {
+      const { owner } = this.fresh.head
+      const wrote = this.writeFresh(owner, w, sent)
+      // a turn lasts as long as the packet
+      if (owner.freshTurn === this.fresh.head) {
+        if (wrote) this.fresh.rotate()
+        return
+      }
+    }
+  }
+
+  private writeOwed(record: StreamRecord, w: ByteWriter, sent: SentFrames): boolean {
+    const send = record.send!
+    if (!this.writeFrame(record, send.owedOffset, send.owedLength, w, sent)) return false
+    this.refresh(record)
+    return true
+  }
+
+  private writeFresh(record: StreamRecord, w: ByteWriter, sent: SentFrames): boolean {
+    const send = record.send!
+    const wanted = Math.min(send.unsentLength, send.credit.available, this.credit.available)
+    if (!this.writeFrame(record, send.unsentOffset, wanted, w, sent)) return false
+    this.refresh(record)
+    return true
+  }
+
+  /** Writes one STREAM frame with as much of the `wanted` bytes as fits; false when that is not worth a frame. */
+  private writeFrame(
+    record: StreamRecord,
+    offset: number,
+    wanted: number,
+    w: ByteWriter,
+    sent: SentFrames
+  ): boolean {
+    const { id } = record
+    const send = record.send!
+    const room = w.remaining - streamHeaderSize(id, offset, -1)
+    // only a frame that fills the packet can go without a length: padding may follow any other
+    const fills = wanted >= room
+    const length = fills ? room : Math.min(wanted, room - varintSize(wanted))
+    if (length < Math.min(wanted, worthwhileBytes)) return false
+    const end = offset + length
+    const fin = send.endsAt(end)
+    writeStreamHeader(w, id, offset, fills ? -1 : length, fin)
+    if (length > 0) send.bytes.copyTo(w, offset, length)
+    this.credit.used += send.onSent(offset, length, fin)
+    sent.push(SentFrame.Stream, id, offset, fin ? -1 - length : length)
+    return true
+  }
+
+  private noteConnectionBlocked(): void {
+    const { credit } = this
+    if (this.fresh.size > 0 && credit.available <= 0 && credit.blockedAt !== credit.limit)
+      this.control.want(ConnectionControl.dataBlocked)
+  }
+}

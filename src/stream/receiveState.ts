@@ -1,0 +1,59 @@
+/**
+ * The receiving part of a stream. RFC 9000 §3.2, and draft-ietf-quic-reliable-stream-reset §5.3 for RESET_STREAM_AT,
+ * which is to this machine what FIN is.
+ *
+ * ```
+ *   recv ──► sizeKnown ──► dataRecvd ──► dataRead
+ *     │          │                          ▲
+ *     │          ├──────────────────────────┘ stopped
+ *     └──────────┴──► resetRecvd ──► resetRead
+ * ```
+ *
+ * A RESET_STREAM after all data has arrived is suppressed, as §3.2 allows: no dataRecvd → resetRecvd. Once the
+ * application has stopped reading, missing data is of no use to it: sizeKnown ends at once.
+ */
+export const ReceiveState = {
+  recv: 0,
+  sizeKnown: 1,
+  dataRecvd: 2,
+  dataRead: 3,
+  resetRecvd: 4,
+  resetRead: 5
+} as const
+export type ReceiveState = (typeof ReceiveState)[keyof typeof ReceiveState]
+
+export const ReceiveEvent = {
+  /** STREAM with FIN, or RESET_STREAM_AT, arrived. */
+  finReceived: 0,
+  /** Everything up to the final (or reliable) size is there. */
+  allReceived: 1,
+  /** RESET_STREAM arrived. */
+  resetReceived: 2,
+  /** The application took all data, or learned that there is no more. */
+  allRead: 3,
+  /** The application learned of the reset. */
+  resetRead: 4,
+  /** The application wants no more of it. */
+  stopped: 5
+} as const
+export type ReceiveEvent = (typeof ReceiveEvent)[keyof typeof ReceiveEvent]
+
+const R = ReceiveState
+
+/** `receiveTransitions[state][event]` is the next state; undefined where the event changes nothing. */
+export const receiveTransitions: ReadonlyArray<ReadonlyArray<ReceiveState | undefined>> = [
+  // finReceived, allReceived, resetReceived, allRead, resetRead, stopped
+  [R.sizeKnown, undefined, R.resetRecvd, undefined, undefined, undefined], // recv
+  [undefined, R.dataRecvd, R.resetRecvd, undefined, undefined, R.dataRead], // sizeKnown
+  [undefined, undefined, undefined, R.dataRead, undefined, R.dataRead], // dataRecvd
+  [undefined, undefined, undefined, undefined, undefined, undefined], // dataRead
+  [undefined, undefined, undefined, undefined, R.resetRead, R.resetRead], // resetRecvd
+  [undefined, undefined, undefined, undefined, undefined, undefined] // resetRead
+]
+
+export const nextReceiveState = (state: ReceiveState, event: ReceiveEvent): ReceiveState =>
+  receiveTransitions[state][event] ?? state
+
+/** RFC 9000 §3.2: nothing more is received or read. */
+export const isReceiveTerminal = (state: ReceiveState): boolean =>
+  state === R.dataRead || state === R.resetRead

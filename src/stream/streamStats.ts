@@ -1,0 +1,66 @@
+import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
+import type { StreamDirectory } from "./StreamDirectory.ts"
+
+/** A look at all streams of a connection at one moment. Bytes everywhere. */
+export interface StreamStats {
+  readonly open: number
+  /** How many sending parts are in each state, by `SendState`. */
+  readonly sending: ReadonlyArray<number>
+  /** How many receiving parts are in each state, by `ReceiveState`. */
+  readonly receiving: ReadonlyArray<number>
+  readonly openedByUs: number
+  readonly openedByPeer: number
+  /** Accepted from the application, and not acknowledged yet. */
+  readonly sendBuffered: number
+  /** Ready for the application to read. */
+  readonly readable: number
+  /** Memory behind what was received and not read, with what waits behind gaps. */
+  readonly receiveAllocated: number
+  /** Connection flow control as sender: used of the peer's limit. */
+  readonly sendCreditUsed: number
+  readonly sendCreditLimit: number
+  /** Connection flow control as receiver: received, consumed by the application, and the limit the peer was told. */
+  readonly received: number
+  readonly consumed: number
+  readonly receiveLimit: number
+  readonly receiveWindow: number
+}
+
+export const streamStats = (
+  directory: StreamDirectory,
+  credit: SendCredit,
+  window: ReceiveWindow
+): StreamStats => {
+  const sending = [0, 0, 0, 0, 0, 0]
+  const receiving = [0, 0, 0, 0, 0, 0]
+  let sendBuffered = 0
+  let readable = 0
+  let receiveAllocated = 0
+  for (const { send, receive } of directory.records.values()) {
+    if (send !== undefined) {
+      sending[send.state]++
+      sendBuffered += send.heldBytes
+    }
+    if (receive !== undefined) {
+      receiving[receive.state]++
+      readable += receive.readable
+      receiveAllocated += receive.allocatedBytes
+    }
+  }
+  return {
+    open: directory.records.size,
+    sending,
+    receiving,
+    openedByUs: directory.localBidi.opened + directory.localUni.opened,
+    openedByPeer: directory.peerBidi.opened + directory.peerUni.opened,
+    sendBuffered,
+    readable,
+    receiveAllocated,
+    sendCreditUsed: credit.used,
+    sendCreditLimit: credit.limit,
+    received: window.received,
+    consumed: window.consumed,
+    receiveLimit: window.limit,
+    receiveWindow: window.size
+  }
+}
