@@ -28,7 +28,7 @@ export interface PathRecoveryConfig {
 
 /** What `onTimeout` found; reused. */
 export interface LossTimeout {
-  /** `loss`: `lost` holds packets. `probe`: send `probes` ack-eliciting packets in `space` (see `probesPending`). */
+  /** `loss`: `lost` holds packets. `probe`: send `probes` ack-eliciting packets in `space`, whatever `sendQuota` says. */
   kind: "none" | "loss" | "probe"
   space: Space
   probes: number
@@ -73,7 +73,6 @@ export class PathRecovery {
   private readonly windowUse = new WindowUse()
   private readonly config: PathRecoveryConfig
   private maxDatagramSize: number
-  private readonly probes: [number, number, number] = [0, 0, 0]
   /** When the newest acknowledged packet had left, over all spaces. */
   private newestAckedSentMicros = -1
 
@@ -137,14 +136,8 @@ export class PathRecovery {
       this.bytesInFlight += size
       this.windowUse.onPacketSent(this.bytesInFlight, this.congestion.window, this.maxDatagramSize, nowMicros)
       this.timer.restartedMicros = nowMicros
-      if (ackEliciting && this.probes[packet.space] > 0) this.probes[packet.space]--
     }
     this.spaces[packet.space].commit(packet)
-  }
-
-  /** Ack-eliciting packets that an expired PTO asks for in this space, whatever `sendQuota` says. RFC 9002 §6.2.4 */
-  probesPending(space: Space): number {
-    return this.probes[space]
   }
 
   /** Bytes that window and pacer let leave now. Less than a full datagram is reported as 0. */
@@ -208,7 +201,6 @@ export class PathRecovery {
     // RFC 9002 §6.2.1: the client does not reset the backoff on ACKs in Initial packets.
     if (space === Space.Handshake) this.timer.peerValidatedAddress = true
     if (this.timer.peerValidatedAddress) this.timer.ptoCount = 0
-    this.probes[space] = 0
     this.timer.restartedMicros = nowMicros
     this.updatePacing(nowMicros)
     return undefined
@@ -246,7 +238,6 @@ export class PathRecovery {
     timeout.probes = timer.ackElicitingInFlight > 0 ? 2 : 1
     // RFC 9002 §6.2.1: the backoff MUST be increased when a PTO timer expires.
     timer.ptoCount++
-    this.probes[timeout.space] = timeout.probes
     timer.restartedMicros = nowMicros
     this.counters.probeTimeouts++
     return timeout
@@ -273,7 +264,6 @@ export class PathRecovery {
       if (packet.inFlight) this.bytesInFlight -= packet.size
     }
     sent.discard()
-    this.probes[space] = 0
     this.timer.ptoCount = 0
     this.timer.restartedMicros = nowMicros
   }
@@ -283,7 +273,6 @@ export class PathRecovery {
     this.settle(nowMicros)
     this.spaces[space].takeAll(this.lost)
     this.leaveFlight()
-    this.probes[space] = 0
     this.timer.ptoCount = 0
     this.timer.restartedMicros = nowMicros
     return this.lost
@@ -334,7 +323,6 @@ export class PathRecovery {
     this.rtt.reset(initialRttMicros)
     this.congestion = this.config.congestion(this.maxDatagramSize)
     this.timer.ptoCount = 0
-    this.probes.fill(0)
     this.windowUse.reset()
     this.updatePacing(nowMicros)
   }

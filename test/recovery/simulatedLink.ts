@@ -94,7 +94,6 @@ export class SimulatedLink {
       options.available === undefined
         ? Number.POSITIVE_INFINITY
         : options.available(nowMicros) - this.sentBytes
-    for (let probes = recovery.probesPending(Space.Application); probes > 0; probes--) this.send(nowMicros)
     while (allowed >= datagram && recovery.sendQuota(nowMicros) >= datagram) {
       this.send(nowMicros)
       allowed -= datagram
@@ -113,7 +112,7 @@ export class SimulatedLink {
     this.at(at, (now) => {
       if (this.wakeAtMicros !== now) return
       this.wakeAtMicros = Number.POSITIVE_INFINITY
-      if (now >= this.recovery.deadlineMicros()) this.recovery.onTimeout(now)
+      for (let probes = this.recovery.onTimeout(now).probes; probes > 0; probes--) this.send(now)
       this.pump(now)
     })
   }
