@@ -3,11 +3,11 @@ import { BbrPathModel } from "./BbrPathModel.ts"
 import { BbrProbeCycle } from "./BbrProbeCycle.ts"
 import {
   type CongestionController,
-  type CongestionFeedback,
   initialWindow,
   minimumWindow,
   windowForDatagramSize
 } from "./CongestionController.ts"
+import type { CongestionFeedback } from "./CongestionFeedback.ts"
 import { DeliveryRate } from "./DeliveryRate.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 import type { SentPacket } from "./SentPacket.ts"

@@ -1,29 +1,6 @@
 import type { RttEstimator } from "./RttEstimator.ts"
-import { PacketBatch, type SentPacket } from "./SentPacket.ts"
-
-/**
- * What one ACK frame, or one loss timeout, told about a path. Reused; batches hold every packet, and a controller
- * looks only at those that are `inFlight` (others belong to the path before a migration, or carried only ACKs).
- */
-export class CongestionFeedback {
-  nowMicros = 0
-  readonly acked: PacketBatch = new PacketBatch()
-  readonly lost: PacketBatch = new PacketBatch()
-  ackedBytes = 0
-  /** Without path MTU probes, whose loss is no sign of congestion. RFC 9000 §14.4 */
-  lostBytes = 0
-  /** When the newest packet that was ever acknowledged on this path left: a round trip ends when it passes its start. */
-  newestAckedSentMicros = 0
-  /** When the latest of the lost packets left; 0 when `lostBytes` is 0. */
-  latestLostSentMicros = 0
-  /** Before and after the packets above left the network. */
-  priorBytesInFlight = 0
-  bytesInFlight = 0
-  /** Whether the window, rather than the application, held sending back in this round trip. RFC 9002 §7.8 */
-  isWindowLimited = false
-  /** Whether this ACK gave an RTT sample: `rtt.latestMicros` is new. */
-  hasRttSample = false
-}
+import type { CongestionFeedback } from "./CongestionFeedback.ts"
+import type { SentPacket } from "./SentPacket.ts"
 
 /**
  * A sender's congestion control on one path. RFC 9002 §7. Window and rates are in bytes and bytes per microsecond.

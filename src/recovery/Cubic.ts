@@ -1,12 +1,12 @@
 import {
   type CongestionController,
-  type CongestionFeedback,
   initialWindow,
   minimumWindow,
   restartWindow,
   windowForDatagramSize,
   windowPacingRate
 } from "./CongestionController.ts"
+import type { CongestionFeedback } from "./CongestionFeedback.ts"
 import { HyStart } from "./HyStart.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 

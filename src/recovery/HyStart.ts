@@ -1,4 +1,4 @@
-import type { CongestionFeedback } from "./CongestionController.ts"
+import type { CongestionFeedback } from "./CongestionFeedback.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 
 // RFC 9406 §4.3

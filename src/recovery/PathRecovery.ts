@@ -1,11 +1,8 @@
 import type { AckFrame } from "../wire/AckFrame.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
-import {
-  type CongestionController,
-  type CongestionControllerFactory,
-  CongestionFeedback
-} from "./CongestionController.ts"
+import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
+import { CongestionFeedback } from "./CongestionFeedback.ts"
 import { LossTimer } from "./LossTimer.ts"
 import { Pacer } from "./Pacer.ts"
 import { spansPersistentCongestion } from "./persistentCongestion.ts"
@@ -358,14 +355,8 @@ export class PathRecovery {
       const packet = feedback.lost.items[i]
       this.spaces[packet.space].rememberLost(packet)
     }
-    feedback.acked.length = 0
-    feedback.lost.length = 0
     lateAcked.length = 0
-    feedback.ackedBytes = 0
-    feedback.lostBytes = 0
-    feedback.latestLostSentMicros = 0
-    feedback.hasRttSample = false
-    feedback.nowMicros = nowMicros
+    feedback.clear(nowMicros)
   }
 
   private recycle(packet: SentPacket): void {
@@ -406,27 +397,12 @@ export class PathRecovery {
 
   /** Takes the acknowledged and lost packets out of the bytes in flight. */
   private leaveFlight(): void {
-    const { feedback } = this
+    const { feedback, counters } = this
     const { acked, lost } = feedback
-    feedback.priorBytesInFlight = this.bytesInFlight
-    this.counters.packetsAcked += acked.length
-    this.counters.packetsLost += lost.length
-    for (let i = 0; i < acked.length; i++) {
-      const packet = acked.items[i]
-      if (packet.inFlight) feedback.ackedBytes += packet.size
-    }
-    let lostInFlight = 0
-    for (let i = 0; i < lost.length; i++) {
-      const packet = lost.items[i]
-      this.counters.bytesLost += packet.size
-      if (!packet.inFlight) continue
-      lostInFlight += packet.size
-      if (packet.isMtuProbe) continue
-      feedback.lostBytes += packet.size
-      feedback.latestLostSentMicros = packet.timeSentMicros
-    }
-    this.bytesInFlight -= feedback.ackedBytes + lostInFlight
-    feedback.bytesInFlight = this.bytesInFlight
+    this.bytesInFlight = feedback.tally(this.bytesInFlight)
+    counters.packetsAcked += acked.length
+    counters.packetsLost += lost.length
+    for (let i = 0; i < lost.length; i++) counters.bytesLost += lost.items[i].size
   }
 
   private reactToLoss(afterMicros: number): void {
