@@ -1,7 +1,6 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
-import { writeRetireConnectionId } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import {
   type ConnectionIdError,
@@ -10,10 +9,8 @@ import {
   RESET_TOKEN_BYTES,
   sameBytes
 } from "./connectionIdErrors.ts"
+import { RetireQueue } from "./RetireQueue.ts"
 import { RetiredSequences } from "./RetiredSequences.ts"
-
-/** Room a RETIRE_CONNECTION_ID frame may take at most. RFC 9000 §19.16 */
-const FRAME_BYTES = 1 + 8
 
 /** An ID the peer gave us. Whoever sends with it looks at `state` first: the peer can take it back. */
 export interface PeerConnectionId {
@@ -46,14 +43,11 @@ export class PeerConnectionIds {
   private current: Entry
   private largestRetirePriorTo = 0
   private readonly retired = new RetiredSequences()
-  /** Retirements not yet acknowledged: sequence number, and whether its frame is still to be sent. */
-  private readonly retirements = new Map<number, boolean>()
-  private queued = 0
-  private readonly pathId: number
+  private readonly retirements: RetireQueue
   private readonly limit: number
 
   constructor(options: PeerConnectionIdsOptions) {
-    this.pathId = options.pathId
+    this.retirements = new RetireQueue(options.pathId)
     this.limit = Math.max(2, options.limit)
     if (options.first === undefined) this.current = entry(-1, new Uint8Array(0), undefined, "retired")
     else this.ids.push((this.current = entry(0, options.first, undefined, "used")))
@@ -180,30 +174,19 @@ export class PeerConnectionIds {
   }
 
   hasFrames(): boolean {
-    return this.queued > 0
+    return this.retirements.hasFrames()
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames): void {
-    if (this.queued === 0) return
-    for (const [sequence, unsent] of this.retirements) {
-      if (w.remaining < FRAME_BYTES) return
-      if (!unsent) continue
-      writeRetireConnectionId(w, sequence)
-      sent.push(SentFrame.RetireConnectionId, this.pathId, sequence)
-      this.retirements.set(sequence, false)
-      this.queued--
-    }
+    this.retirements.writeFrames(w, sent)
   }
 
   onAcked(sequence: number): void {
-    if (this.retirements.get(sequence) === true) this.queued--
-    this.retirements.delete(sequence)
+    this.retirements.onAcked(sequence)
   }
 
   onLost(sequence: number): void {
-    if (this.retirements.get(sequence) !== false) return
-    this.retirements.set(sequence, true)
-    this.queued++
+    this.retirements.onLost(sequence)
   }
 
   // RFC 9000 §5.1.2: what it covers is retired before the new ID is added. That includes IDs whose frames have not
@@ -215,7 +198,8 @@ export class PeerConnectionIds {
       return failure(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR, "too many connection IDs to retire")
     this.largestRetirePriorTo = retirePriorTo
     while (ids.length > 0 && this.lowest().sequence < retirePriorTo) this.drop(this.lowest())
-    for (let at = retired.nextMissing(0); at < retirePriorTo; at = retired.nextMissing(at + 1)) this.queue(at)
+    for (let at = retired.nextMissing(0); at < retirePriorTo; at = retired.nextMissing(at + 1))
+      retirements.add(at)
     retired.addBelow(retirePriorTo)
     return undefined
   }
@@ -263,13 +247,7 @@ export class PeerConnectionIds {
   private drop(held: Entry): void {
     held.state = "retired"
     this.ids.splice(this.ids.indexOf(held), 1)
-    this.queue(held.sequence)
-  }
-
-  private queue(sequence: number): void {
-    if (this.retirements.has(sequence)) return
-    this.retirements.set(sequence, true)
-    this.queued++
+    this.retirements.add(held.sequence)
   }
 }
 

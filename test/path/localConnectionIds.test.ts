@@ -143,6 +143,7 @@ describe("connection IDs we issue", () => {
     ids.onLost(1)
     ids.onRetire(1)
     expect(sequences(ids)).toEqual([3])
+    expect(ids.hasFrames()).toBe(false)
   })
 
   it("never exist for a side that asked for zero-length ones", () => {

@@ -1,0 +1,59 @@
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { writeRetireConnectionId } from "../wire/frameWriters.ts"
+
+/** Room a RETIRE_CONNECTION_ID frame may take at most. RFC 9000 §19.16 */
+const FRAME_BYTES = 1 + 8
+
+/**
+ * The RETIRE_CONNECTION_ID frames of one path that the peer has not acknowledged yet. RFC 9000 §13.3: each is sent
+ * until it is. The owner sees to it that there are not too many.
+ */
+export class RetireQueue {
+  /** Sequence number, and whether its frame is still to be sent. */
+  private readonly frames = new Map<number, boolean>()
+  private unsent = 0
+  private readonly pathId: number
+
+  constructor(pathId: number) {
+    this.pathId = pathId
+  }
+
+  /** Sent or not. */
+  get size(): number {
+    return this.frames.size
+  }
+
+  hasFrames(): boolean {
+    return this.unsent > 0
+  }
+
+  add(sequence: number): void {
+    if (this.frames.has(sequence)) return
+    this.frames.set(sequence, true)
+    this.unsent++
+  }
+
+  writeFrames(w: ByteWriter, sent: SentFrames): void {
+    if (this.unsent === 0) return
+    for (const [sequence, unsent] of this.frames) {
+      if (w.remaining < FRAME_BYTES) return
+      if (!unsent) continue
+      writeRetireConnectionId(w, sequence)
+      sent.push(SentFrame.RetireConnectionId, this.pathId, sequence)
+      this.frames.set(sequence, false)
+      this.unsent--
+    }
+  }
+
+  onAcked(sequence: number): void {
+    if (this.frames.get(sequence) === true) this.unsent-- // lost once, then acknowledged after all
+    this.frames.delete(sequence)
+  }
+
+  onLost(sequence: number): void {
+    if (this.frames.get(sequence) !== false) return
+    this.frames.set(sequence, true)
+    this.unsent++
+  }
+}
