@@ -11,7 +11,9 @@ import type { TransportSettings } from "./connection/ConnectionConfig.ts"
 import { InvalidOption, type QuicError, quicError } from "./QuicError.ts"
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
-  Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(Schema.withDecodingDefaultKey(Effect.succeed(byDefault)))
+  Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
+  )
 
 const MiB = 1024 * 1024
 
@@ -37,7 +39,9 @@ export const TransportOptions = Schema.Struct({
   /** What a stream takes from the application ahead of the network before `write` waits. */
   sendBufferBytes: int(1_200, 1024 * MiB, MiB),
   /** RFC 9438, RFC 9002 §7 */
-  congestion: Schema.Literals(["cubic", "newReno"]).pipe(Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))),
+  congestion: Schema.Literals(["cubic", "newReno"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))
+  ),
   /** The round-trip time assumed before one is measured. RFC 9002 §6.2.2 */
   initialRttMillis: int(1, 10_000, 333),
   /** The datagram size used until a larger one is proven to arrive. RFC 9000 §14.1 */
@@ -59,7 +63,7 @@ export const TransportOptions = Schema.Struct({
 export type TransportOptions = Partial<typeof TransportOptions.Type>
 
 /** What the transport gets: everything. */
-export type CheckedTransportOptions = typeof TransportOptions.Type & TransportSettings
+export type CheckedTransportOptions = TransportSettings
 
 const describe = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -79,5 +83,6 @@ export const check = <S extends Schema.ConstraintDecoder<unknown>>(
 }
 
 export const checkTransport = (
-  options: TransportOptions | undefined
-): Effect.Effect<CheckedTransportOptions, QuicError> => check(TransportOptions, options ?? {}, "transport.")
+  options: TransportOptions | undefined,
+  prefix = "transport."
+): Effect.Effect<CheckedTransportOptions, QuicError> => check(TransportOptions, options ?? {}, prefix)

@@ -48,7 +48,7 @@ export class QuicStream {
         actor.touch()
         return Effect.succeed(bytes)
       }
-      const state = actor.core.streams.receiveOutcome(id)
+      const state = this.waiters.ended?.receive ?? actor.core.streams.receiveOutcome(id)
       switch (state._tag) {
         case "finished":
           return Effect.succeed(undefined)
@@ -67,43 +67,49 @@ export class QuicStream {
   }
 
   /**
-   * Hands `bytes` over, waiting while the send buffer is full; done when all are accepted, which is before they are
-   * delivered. The bytes are not copied: leave them as they are until `finished`, or hand over a copy.
+   * Hands all of `bytes` over, waiting while the send buffer is full; done when they are accepted, which is before they
+   * are delivered. The bytes are not copied: leave them as they are until `finished`, or hand over a copy.
    *
    * Fails with `StreamStopped` when the peer wants no more, `StreamClosed` after `finish` or `reset`. Interrupted while
-   * it waits, it has handed over a prefix of `bytes`; use `tryWrite` to know how much.
+   * it waits, it has handed over nothing.
    */
   write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const accepted = this.acceptNow(bytes)
-      if (typeof accepted !== "number") return accepted
-      if (accepted === bytes.length) return Effect.void
-      return Effect.flatMap(this.waiters.writable.park, () => this.write(bytes.subarray(accepted)))
+      const { actor, id, waiters } = this
+      const refusal = this.sendRefusal
+      if (refusal !== undefined) return refusal
+      if (bytes.length > 0 && !actor.core.streams.writeWhole(id, bytes))
+        return Effect.flatMap(waiters.writable.park, () => this.write(bytes))
+      actor.touch()
+      return Effect.void
     })
   }
 
   /** Hands over as much of `bytes` as the send buffer takes now, and says how much that was; never waits. */
   tryWrite(bytes: Uint8Array): Effect.Effect<number, QuicError> {
     return Effect.suspend(() => {
-      const accepted = this.acceptNow(bytes)
-      return typeof accepted === "number" ? Effect.succeed(accepted) : accepted
+      const refusal = this.sendRefusal
+      if (refusal !== undefined) return refusal
+      const accepted = this.actor.core.streams.write(this.id, bytes)
+      this.actor.touch()
+      return Effect.succeed(accepted)
     })
   }
 
-  private acceptNow(bytes: Uint8Array): number | Effect.Effect<never, QuicError> {
+  /** Why nothing can be written any more; undefined while it can. */
+  private get sendRefusal(): Effect.Effect<never, QuicError> | undefined {
     const { actor, id } = this
-    const state = actor.core.streams.sendOutcome(id)
+    const state = this.waiters.ended?.send ?? actor.core.streams.sendOutcome(id)
     switch (state._tag) {
-      case "open": {
-        if (actor.failure !== undefined) return actor.failure
-        const accepted = actor.core.streams.write(id, bytes)
-        actor.touch()
-        return accepted
-      }
+      case "open":
+        return actor.failure
       case "stopped":
         return fail(new StreamStopped({ streamId: id, code: state.code }))
       case "finished":
-        return actor.failure ?? fail(new StreamClosed({ streamId: id, problem: "this side has finished writing it" }))
+        return (
+          actor.failure ??
+          fail(new StreamClosed({ streamId: id, problem: "this side has finished writing it" }))
+        )
       case "reset":
         return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
       case "closed":
@@ -125,11 +131,13 @@ export class QuicStream {
   get finished(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { actor, id, waiters } = this
-      const state = actor.core.streams.sendOutcome(id)
+      const state = waiters.ended?.send ?? actor.core.streams.sendOutcome(id)
       if (state._tag === "finished" && state.acknowledged) return Effect.void
       if (state._tag === "stopped") return fail(new StreamStopped({ streamId: id, code: state.code }))
-      if (state._tag === "reset") return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
-      if (state._tag === "none") return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
+      if (state._tag === "reset")
+        return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
+      if (state._tag === "none")
+        return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
       return actor.failure ?? Effect.flatMap(waiters.writable.park, () => this.finished)
     })
   }
@@ -184,5 +192,6 @@ export class QuicStream {
   }
 }
 
-const fail = (reason: ConstructorParameters<typeof QuicError>[0]["reason"]): Effect.Effect<never, QuicError> =>
-  Effect.fail(quicError(reason))
+const fail = (
+  reason: ConstructorParameters<typeof QuicError>[0]["reason"]
+): Effect.Effect<never, QuicError> => Effect.fail(quicError(reason))

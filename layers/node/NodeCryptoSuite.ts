@@ -27,7 +27,13 @@ class NodeAeadKey implements AeadKey {
     this.key = key
   }
 
-  seal(nonce: Uint8Array, buffer: Uint8Array, aadStart: number, payloadStart: number, payloadEnd: number): void {
+  seal(
+    nonce: Uint8Array,
+    buffer: Uint8Array,
+    aadStart: number,
+    payloadStart: number,
+    payloadEnd: number
+  ): void {
     const cipher = crypto.createCipheriv(this.algorithm, this.key, nonce, aeadOptions)
     cipher.setAAD(buffer.subarray(aadStart, payloadStart))
     const sealed = cipher.update(buffer.subarray(payloadStart, payloadEnd))
@@ -36,7 +42,13 @@ class NodeAeadKey implements AeadKey {
     buffer.set(cipher.getAuthTag(), payloadEnd)
   }
 
-  open(nonce: Uint8Array, buffer: Uint8Array, aadStart: number, payloadStart: number, sealedEnd: number): boolean {
+  open(
+    nonce: Uint8Array,
+    buffer: Uint8Array,
+    aadStart: number,
+    payloadStart: number,
+    sealedEnd: number
+  ): boolean {
     const payloadEnd = sealedEnd - TAG
     if (payloadEnd < payloadStart) return false
     const decipher = crypto.createDecipheriv(this.algorithm, this.key, nonce, aeadOptions)
@@ -60,7 +72,11 @@ class AesHeaderKey implements HeaderKey {
   private readonly cipher: crypto.Cipheriv
 
   constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
-    this.cipher = crypto.createCipheriv(algorithm === "aes-128-gcm" ? "aes-128-ecb" : "aes-256-ecb", key, null)
+    this.cipher = crypto.createCipheriv(
+      algorithm === "aes-128-gcm" ? "aes-128-ecb" : "aes-256-ecb",
+      key,
+      null
+    )
     this.cipher.setAutoPadding(false)
   }
 
@@ -86,7 +102,8 @@ class ChaChaHeaderKey implements HeaderKey {
   }
 }
 
-const bytes = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+const bytes = (buffer: Buffer): Uint8Array =>
+  new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 const hex = (text: string): Uint8Array => bytes(Buffer.from(text, "hex"))
 const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => bytes(Buffer.concat(parts))
 
@@ -186,7 +203,10 @@ const hybridShare = (random: RandomBytes): KeyShare => {
       if (peerShare.length !== ML_KEM_CIPHERTEXT + 32) return undefined
       const classicSecret = classic.agree(peerShare.subarray(ML_KEM_CIPHERTEXT))
       if (classicSecret === undefined) return undefined
-      return concat(bytes(mlKem!.decapsulate(privateKey, peerShare.subarray(0, ML_KEM_CIPHERTEXT))), classicSecret)
+      return concat(
+        bytes(mlKem!.decapsulate(privateKey, peerShare.subarray(0, ML_KEM_CIPHERTEXT))),
+        classicSecret
+      )
     }
   }
 }
@@ -242,7 +262,11 @@ const fits = ({ keyType, curve }: Scheme, key: crypto.KeyObject): boolean =>
 /** What node's sign and verify take for a scheme; RSA-PSS salts are as long as the hash (RFC 8446 §4.2.3). */
 const signOptions = (scheme: Scheme, key: crypto.KeyObject) =>
   scheme.keyType === "rsa"
-    ? { key, padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: crypto.constants.RSA_PSS_SALTLEN_DIGEST }
+    ? {
+        key,
+        padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
+        saltLength: crypto.constants.RSA_PSS_SALTLEN_DIGEST
+      }
     : { key }
 
 const signingKey = (pkcs8: Uint8Array): SigningKey | undefined => {

@@ -1,3 +1,4 @@
+import type { ReceiveOutcome, SendOutcome } from "../stream/StreamOutcome.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Who waits for one stream. Made when the application first touches the stream, gone when it is closed. */
@@ -6,6 +7,8 @@ export class StreamWaiters {
   readonly readable = new WaitList()
   /** Room in the send buffer, acknowledgement of everything, or the end of either. */
   readonly writable = new WaitList()
+  /** How both sides ended, kept for whoever still holds the stream after the core has forgotten it. */
+  ended: { readonly receive: ReceiveOutcome; readonly send: SendOutcome } | undefined = undefined
 
   constructor(id: number) {
     this.id = id

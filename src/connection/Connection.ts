@@ -6,7 +6,7 @@ import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, type Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
 import { Closer } from "./Closer.ts"
@@ -149,6 +149,16 @@ export class Connection implements ConnectionParts {
     this.closer.close({ origin: "local", application: true, code, frameType: 0, reason }, nowMicros)
   }
 
+  /** Ends the connection with CONNECTION_REFUSED: there is no room for it. */
+  refuse(reason: string, nowMicros: number): void {
+    this.closer.closeWithError(new TransportError(TransportErrorCode.CONNECTION_REFUSED, reason), nowMicros)
+  }
+
+  /** Ends the connection with INTERNAL_ERROR: something on this side is broken. */
+  crash(reason: string, nowMicros: number): void {
+    this.closer.closeWithError(new TransportError(TransportErrorCode.INTERNAL_ERROR, reason), nowMicros)
+  }
+
   /** Sends a PING with the next datagram. */
   ping(): void {
     this.pingPending = true
@@ -186,6 +196,11 @@ export class Connection implements ConnectionParts {
       if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
     }
     for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
+  }
+
+  /** The endpoint recognised a stateless reset of ours. RFC 9000 §10.3.1 */
+  handleStatelessReset(nowMicros: number): void {
+    this.closer.drain(silentEnd("statelessReset"), nowMicros)
   }
 
   /** The answer to a `verifyPeer` event. */
@@ -295,7 +310,10 @@ export class Connection implements ConnectionParts {
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
     path.peerIds.replaceFirst(handshake.ids.retrySource)
     this.keys.installInitial(true, handshake.ids.retrySource)
-    this.receiver.frames.settleLost(path, path.recovery.abandonPackets(spaceOfLevel(Level.Initial), nowMicros))
+    this.receiver.frames.settleLost(
+      path,
+      path.recovery.abandonPackets(spaceOfLevel(Level.Initial), nowMicros)
+    )
   }
 
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void {

@@ -13,6 +13,8 @@ export interface TransportSettings {
   /** 0 means never. RFC 9000 §10.1 */
   readonly maxIdleTimeoutMillis: number
   readonly handshakeTimeoutMillis: number
+  /** How long a close waits for what was accepted to be delivered. */
+  readonly closeTimeoutMillis: number
   /** A PING after this much silence; 0 means none. */
   readonly keepAliveIntervalMillis: number
   /** Receive window of the connection at the start, and the most it grows to. */
@@ -54,6 +56,8 @@ export interface TlsSettings {
   readonly requestClientCertificate: "none" | "request" | "require"
   /** client only; undefined for an IP literal. RFC 6066 §3 */
   readonly serverName: string | undefined
+  /** client: the host name or IP literal the server's certificate must name. */
+  readonly expectedName: string | undefined
   readonly keyLog: boolean
 }
 
@@ -62,7 +66,6 @@ export interface ConnectionConfig {
   readonly role: Role
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
-  readonly unixMillis: () => number
   /** Makes a connection ID that the endpoint can route. */
   readonly makeConnectionId: () => Uint8Array
   /** The stateless-reset token that goes with one. RFC 9000 §10.3.2 */

@@ -44,7 +44,13 @@ export interface ConnectionParts {
   /** Whether a packet addressed to `bytes[start, end)` at `level` is for this connection. */
   isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean
   /** An authentic packet is about to be processed; false when it must be dropped all the same. */
-  onAuthenticated(level: Level, path: ConnectionPath, bytes: Uint8Array, header: PacketHeader, nowMicros: number): boolean
+  onAuthenticated(
+    level: Level,
+    path: ConnectionPath,
+    bytes: Uint8Array,
+    header: PacketHeader,
+    nowMicros: number
+  ): boolean
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
   onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void

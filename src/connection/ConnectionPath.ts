@@ -114,7 +114,8 @@ export class ConnectionPath {
 
   /** A PTO fired. */
   onProbeTimeout(nowMicros: number): void {
-    if (this.mtu.onProbeTimeout(this.recovery.ptoCount, nowMicros)) this.recovery.setMaxDatagramSize(this.mtu.current)
+    if (this.mtu.onProbeTimeout(this.recovery.ptoCount, nowMicros))
+      this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   /** The earliest moment at which something on this path is due. */

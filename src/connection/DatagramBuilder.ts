@@ -60,7 +60,12 @@ export class DatagramBuilder {
   private readonly parts: ConnectionParts
   private readonly w = new ByteWriter(new Uint8Array(0))
   private readonly ack = new AckFrame()
-  private readonly open: ReadonlyArray<OpenPacket> = [newOpenPacket(), newOpenPacket(), newOpenPacket(), newOpenPacket()]
+  private readonly open: ReadonlyArray<OpenPacket> = [
+    newOpenPacket(),
+    newOpenPacket(),
+    newOpenPacket(),
+    newOpenPacket()
+  ]
   private count = 0
 
   constructor(parts: ConnectionParts) {
@@ -74,7 +79,10 @@ export class DatagramBuilder {
     if (limit < WORTHWHILE) return start
     this.count = 0
     if (!this.keysAreFit(path, nowMicros)) {
-      const wornOut = new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "the packet keys are worn out")
+      const wornOut = new TransportError(
+        TransportErrorCode.AEAD_LIMIT_REACHED,
+        "the packet keys are worn out"
+      )
       parts.closer.closeWithError(wornOut, nowMicros)
       return start
     }
@@ -143,7 +151,9 @@ export class DatagramBuilder {
     const canElicit = !closing && (mayElicit || probing)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
     const received = path.received[space]
-    const wantsAck = level !== Level.ZeroRtt && (wantsData || closing ? received.hasUnacknowledged : received.shouldAckNow(nowMicros))
+    const wantsAck =
+      level !== Level.ZeroRtt &&
+      (wantsData || closing ? received.hasUnacknowledged : received.shouldAckNow(nowMicros))
     if (!closing && !wantsData && !wantsAck) return start
 
     const packet = this.openPacket(level, path, buffer, start, limit)
@@ -171,7 +181,13 @@ export class DatagramBuilder {
   }
 
   /** Writes the header of a packet that may reach up to `limit`; its frames come next. */
-  private openPacket(level: Level, path: ConnectionPath, buffer: Uint8Array, start: number, limit: number): OpenPacket {
+  private openPacket(
+    level: Level,
+    path: ConnectionPath,
+    buffer: Uint8Array,
+    start: number,
+    limit: number
+  ): OpenPacket {
     const { parts, w } = this
     const { recovery } = path
     const space = spaceOfLevel(level)
@@ -191,7 +207,15 @@ export class DatagramBuilder {
       packet.lengthOffset = -1
     } else {
       const token = level === Level.Initial ? parts.token : undefined
-      packet.lengthOffset = writeLongHeader(w, level, parts.version, destination, parts.localInitialId, token, pnLength)
+      packet.lengthOffset = writeLongHeader(
+        w,
+        level,
+        parts.version,
+        destination,
+        parts.localInitialId,
+        token,
+        pnLength
+      )
     }
     packet.packetNumberOffset = w.offset
     for (let i = pnLength - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
@@ -203,7 +227,11 @@ export class DatagramBuilder {
     const { parts } = this
     if (level !== Level.ZeroRtt && parts.crypto.hasFrames(level)) return true
     if (level !== Level.OneRtt && level !== Level.ZeroRtt) return false
-    if (level === Level.OneRtt && (parts.handshakeDonePending || parts.pingPending || path.hasControlFrames())) return true
+    if (
+      level === Level.OneRtt &&
+      (parts.handshakeDonePending || parts.pingPending || path.hasControlFrames())
+    )
+      return true
     return parts.streams.hasFrames() || parts.datagrams.hasFrames()
   }
 
@@ -219,8 +247,10 @@ export class DatagramBuilder {
     if (level === Level.OneRtt) this.writeControlFrames(path, w, frames, nowMicros)
     if (level !== Level.ZeroRtt && parts.crypto.hasFrames(level)) parts.crypto.writeFrames(w, frames, level)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
-      if (parts.datagrams.hasFrames()) parts.datagrams.writeFrames(w, frames, path.datagramFrameLimit(parts.datagrams.peerMaxFrameBytes))
-      if (parts.streams.hasFrames()) parts.streams.writeFrames(w, frames, nowMicros, path.recovery.rtt.smoothedMicros)
+      if (parts.datagrams.hasFrames())
+        parts.datagrams.writeFrames(w, frames, path.datagramFrameLimit(parts.datagrams.peerMaxFrameBytes))
+      if (parts.streams.hasFrames())
+        parts.streams.writeFrames(w, frames, nowMicros, path.recovery.rtt.smoothedMicros)
     }
     // a probe, or a PING that was asked for, with nothing else to make the peer answer
     if (w.offset === start && w.remaining > 0) {
@@ -235,7 +265,12 @@ export class DatagramBuilder {
     writeConnectionClose(w, application, code, frameType, utf8.encode(reason))
   }
 
-  private writeControlFrames(path: ConnectionPath, w: ByteWriter, frames: SentFrames, nowMicros: number): void {
+  private writeControlFrames(
+    path: ConnectionPath,
+    w: ByteWriter,
+    frames: SentFrames,
+    nowMicros: number
+  ): void {
     const { parts } = this
     if (parts.handshakeDonePending) {
       writeHandshakeDone(w)
@@ -251,7 +286,13 @@ export class DatagramBuilder {
   }
 
   /** Pads the last packet where the RFC wants it, seals all, and books them as sent. */
-  private finish(buffer: Uint8Array, start: number, limit: number, path: ConnectionPath, nowMicros: number): number {
+  private finish(
+    buffer: Uint8Array,
+    start: number,
+    limit: number,
+    path: ConnectionPath,
+    nowMicros: number
+  ): number {
     const { parts, open, count } = this
     const last = open[count - 1]
     const size = last.payloadEnd + TAG - start
@@ -274,7 +315,8 @@ export class DatagramBuilder {
     parts.closer.pending = false
     path.onDatagramSent(end - start)
     // RFC 9001 §4.9.1: a client has no use for Initial keys once it sends Handshake packets
-    if (parts.config.role === "client" && last.level >= Level.Handshake) parts.discardLevel(Level.Initial, nowMicros)
+    if (parts.config.role === "client" && last.level >= Level.Handshake)
+      parts.discardLevel(Level.Initial, nowMicros)
     return end
   }
 
@@ -282,7 +324,8 @@ export class DatagramBuilder {
   private mustPad(path: ConnectionPath): boolean {
     for (let i = 0; i < this.count; i++) {
       const packet = this.open[i]
-      if (packet.level === Level.Initial && (this.parts.config.role === "client" || packet.ackEliciting)) return true
+      if (packet.level === Level.Initial && (this.parts.config.role === "client" || packet.ackEliciting))
+        return true
     }
     return path.validator.takeMustExpand()
   }

@@ -32,7 +32,14 @@ export class FrameReceiver implements FrameSink {
     this.parts = parts
   }
 
-  begin(path: ConnectionPath, level: Level, nowMicros: number, bytes: Uint8Array, dcidStart: number, dcidEnd: number): void {
+  begin(
+    path: ConnectionPath,
+    level: Level,
+    nowMicros: number,
+    bytes: Uint8Array,
+    dcidStart: number,
+    dcidEnd: number
+  ): void {
     this.path = path
     this.level = level
     this.nowMicros = nowMicros
@@ -175,7 +182,10 @@ export class FrameReceiver implements FrameSink {
     reasonEnd: number
   ): Result {
     const reason = utf8.decode(bytes.subarray(reasonStart, reasonEnd))
-    this.parts.closer.onPeerClose({ origin: "peer", application, code: errorCode, frameType, reason }, this.nowMicros)
+    this.parts.closer.onPeerClose(
+      { origin: "peer", application, code: errorCode, frameType, reason },
+      this.nowMicros
+    )
     return undefined
   }
 
@@ -186,7 +196,11 @@ export class FrameReceiver implements FrameSink {
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "HANDSHAKE_DONE from a client", 0x1e)
     // RFC 9001 §4.1.2: a server sends it only when its handshake is complete, which ours is then too
     if (!parts.handshake.complete)
-      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "HANDSHAKE_DONE before the handshake is", 0x1e)
+      return new TransportError(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "HANDSHAKE_DONE before the handshake is",
+        0x1e
+      )
     parts.confirmHandshake(this.nowMicros)
     return undefined
   }

@@ -75,23 +75,46 @@ export class Keyring {
     const phase = (buffer[headerStart] >> 2) & 1
     const current = this.read[Level.OneRtt]!
     if (phase === this.keyPhase) {
-      if (!current.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId))
+      if (
+        !current.open(
+          buffer,
+          headerStart,
+          packetNumberOffset,
+          packetNumberLength,
+          packetEnd,
+          packetNumber,
+          pathId
+        )
+      )
         return this.failed(current)
       if (packetNumber < this.phaseStartReceived) this.phaseStartReceived = packetNumber
       return undefined
     }
     if (this.previousRead !== undefined && packetNumber < this.phaseStartReceived) {
       const previous = this.previousRead
-      return previous.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId)
+      return previous.open(
+        buffer,
+        headerStart,
+        packetNumberOffset,
+        packetNumberLength,
+        packetEnd,
+        packetNumber,
+        pathId
+      )
         ? undefined
         : this.failed(previous)
     }
     const next = this.nextRead!
-    if (!next.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId))
+    if (
+      !next.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId)
+    )
       return this.failed(next)
     // RFC 9001 §6.2: an update before the peer can know we have seen the last one is an error
     if (this.updates > 0 && !this.phaseAcknowledged && this.phaseStartReceived === Number.POSITIVE_INFINITY)
-      return new TransportError(TransportErrorCode.KEY_UPDATE_ERROR, "the peer updated keys twice without acknowledgement")
+      return new TransportError(
+        TransportErrorCode.KEY_UPDATE_ERROR,
+        "the peer updated keys twice without acknowledgement"
+      )
     this.advance(nowMicros, ptoMicros)
     this.phaseStartReceived = packetNumber
     return undefined

@@ -68,7 +68,13 @@ export class PacketReceiver {
     for (const packet of ready) this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
   }
 
-  private onPacket(bytes: Uint8Array, start: number, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
+  private onPacket(
+    bytes: Uint8Array,
+    start: number,
+    path: ConnectionPath,
+    ecn: Ecn,
+    nowMicros: number
+  ): boolean {
     const { header, parts, counters } = this
     const type = header.type
     if (type === PacketType.VersionNegotiation) {
@@ -168,4 +174,3 @@ export class PacketReceiver {
     return false
   }
 }
-

@@ -19,7 +19,11 @@ export class KeySchedule {
   private secret: Uint8Array
 
   /** `psk` only for resumption; without one the early secret is made of zeros. */
-  constructor(suite: CryptoSuiteShape, cipher: CipherSuite, psk: Uint8Array = new Uint8Array(cipher.hashLength)) {
+  constructor(
+    suite: CryptoSuiteShape,
+    cipher: CipherSuite,
+    psk: Uint8Array = new Uint8Array(cipher.hashLength)
+  ) {
     this.suite = suite
     this.cipher = cipher
     this.emptyHash = suite.hash(cipher.hash, none)

@@ -30,7 +30,13 @@ import {
   type ServerHello,
   writeClientHello
 } from "./messages.ts"
-import { type CertificateKind, type TlsClientConfig, type TlsPeer, TlsSession, unexpected } from "./TlsSession.ts"
+import {
+  type CertificateKind,
+  type TlsClientConfig,
+  type TlsPeer,
+  TlsSession,
+  unexpected
+} from "./TlsSession.ts"
 
 type State =
   | "awaiting ServerHello"
@@ -84,7 +90,8 @@ export class TlsClient extends TlsSession {
       [Extension.alpn, writeAlpn(config.alpn)],
       [Extension.quic_transport_parameters, config.transportParameters(undefined)]
     ]
-    if (config.serverName !== undefined) extensions.push([Extension.server_name, writeServerName(config.serverName)])
+    if (config.serverName !== undefined)
+      extensions.push([Extension.server_name, writeServerName(config.serverName)])
     if (config.peerCertificateTypes.includes("rawPublicKey"))
       extensions.push([Extension.server_certificate_type, writeCertificateTypes(config.peerCertificateTypes)])
     if (config.identity?.kind === "rawPublicKey")
@@ -107,7 +114,9 @@ export class TlsClient extends TlsSession {
       case "awaiting Certificate":
         return type === HandshakeType.certificate ? this.onCertificate(bytes) : unexpected(type, this.state)
       case "awaiting CertificateVerify":
-        return type === HandshakeType.certificate_verify ? this.onCertificateVerify(bytes) : unexpected(type, this.state)
+        return type === HandshakeType.certificate_verify
+          ? this.onCertificateVerify(bytes)
+          : unexpected(type, this.state)
       case "awaiting Finished":
         return type === HandshakeType.finished ? this.onFinished(bytes) : unexpected(type, this.state)
       case "connected":
@@ -129,7 +138,8 @@ export class TlsClient extends TlsSession {
     const group = r.u16()
     const peerShare = r.take(r.u16())
     if (r.failed || r.remaining > 0) return failure(Alert.decode_error, "key_share is malformed")
-    if (group !== this.share.group) return failure(Alert.illegal_parameter, "the server's key share is of another group")
+    if (group !== this.share.group)
+      return failure(Alert.illegal_parameter, "the server's key share is of another group")
     const secret = this.share.agree(peerShare)
     if (secret === undefined) return failure(Alert.illegal_parameter, "the server's key share is invalid")
     this.transcript.add(bytes)
@@ -176,7 +186,10 @@ export class TlsClient extends TlsSession {
       const code = selected.length === 2 ? (selected[0] << 8) | selected[1] : -1
       const group = this.config.groups.find((offered) => offered === code)
       if (group === undefined || group === this.share.group)
-        return failure(Alert.illegal_parameter, "HelloRetryRequest for a group that was not offered, or already sent")
+        return failure(
+          Alert.illegal_parameter,
+          "HelloRetryRequest for a group that was not offered, or already sent"
+        )
       this.share = this.suite.keyShare(group, this.config.random)
     }
     this.transcript.foldFirstHello()
@@ -197,7 +210,8 @@ export class TlsClient extends TlsSession {
     if (!config.alpn.includes(this.alpn))
       return failure(Alert.no_application_protocol, "the server chose none of our application protocols")
     const parameters = extensions.get(Extension.quic_transport_parameters)
-    if (parameters === undefined) return failure(Alert.missing_extension, "the server sent no transport parameters")
+    if (parameters === undefined)
+      return failure(Alert.missing_extension, "the server sent no transport parameters")
     if (!config.peerCertificateTypes.includes(this.serverCertificateType))
       return failure(Alert.unsupported_certificate, "the server authenticates in a form we do not take")
     this.transcript.add(bytes)
@@ -218,9 +232,13 @@ export class TlsClient extends TlsSession {
       case Extension.client_certificate_type: {
         const kind = body.length === 1 ? certificateKind(body[0]) : undefined
         const ours = type === Extension.client_certificate_type
-        const offered = ours ? this.config.identity?.kind === "rawPublicKey" : this.config.peerCertificateTypes.includes("rawPublicKey")
-        if (!offered) return failure(Alert.unsupported_extension, "the server chose a certificate type unasked")
-        if (kind === undefined) return failure(Alert.illegal_parameter, "the server chose a certificate type nobody offered")
+        const offered = ours
+          ? this.config.identity?.kind === "rawPublicKey"
+          : this.config.peerCertificateTypes.includes("rawPublicKey")
+        if (!offered)
+          return failure(Alert.unsupported_extension, "the server chose a certificate type unasked")
+        if (kind === undefined)
+          return failure(Alert.illegal_parameter, "the server chose a certificate type nobody offered")
         if (ours) this.clientCertificateType = kind
         else this.serverCertificateType = kind
         return undefined
@@ -242,7 +260,8 @@ export class TlsClient extends TlsSession {
     const extensions = readCertificateRequest(bytes)
     if (isFailure(extensions)) return extensions
     const schemes = readU16List(extensions.get(Extension.signature_algorithms) ?? new Uint8Array(0), 2)
-    if (schemes === undefined) return failure(Alert.missing_extension, "CertificateRequest without signature algorithms")
+    if (schemes === undefined)
+      return failure(Alert.missing_extension, "CertificateRequest without signature algorithms")
     this.requestedSchemes = schemes
     this.transcript.add(bytes)
     this.state = "awaiting Certificate"

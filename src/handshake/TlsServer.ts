@@ -89,7 +89,9 @@ export class TlsServer extends TlsSession {
       case "awaiting Certificate":
         return type === HandshakeType.certificate ? this.onCertificate(bytes) : unexpected(type, this.state)
       case "awaiting CertificateVerify":
-        return type === HandshakeType.certificate_verify ? this.onCertificateVerify(bytes) : unexpected(type, this.state)
+        return type === HandshakeType.certificate_verify
+          ? this.onCertificateVerify(bytes)
+          : unexpected(type, this.state)
       case "awaiting Finished":
         return type === HandshakeType.finished ? this.onFinished(bytes) : unexpected(type, this.state)
       case "connected":
@@ -105,7 +107,10 @@ export class TlsServer extends TlsSession {
     const share = this.chooseShare(hello.extensions)
     if (isFailure(share)) return share
     // RFC 8446 §4.1.2: the second hello differs only where HelloRetryRequest asked for it
-    if (this.retryGroup !== undefined && (offer.cipher !== this.cipher || share.bytes === undefined || share.group !== this.retryGroup))
+    if (
+      this.retryGroup !== undefined &&
+      (offer.cipher !== this.cipher || share.bytes === undefined || share.group !== this.retryGroup)
+    )
       return failure(Alert.illegal_parameter, "the second ClientHello does not follow HelloRetryRequest")
     this.cipher = offer.cipher
     this.clientRandom = hello.random
@@ -118,7 +123,8 @@ export class TlsServer extends TlsSession {
   private readOffer({ cipherSuites: offered, extensions }: ClientHello): Offer | TlsFailure {
     const { config } = this
     const versions = readU16List(extensions.get(Extension.supported_versions) ?? new Uint8Array(0), 1)
-    if (versions?.includes(TLS13) !== true) return failure(Alert.protocol_version, "the client does not offer TLS 1.3")
+    if (versions?.includes(TLS13) !== true)
+      return failure(Alert.protocol_version, "the client does not offer TLS 1.3")
     const codepoint = config.cipherSuites.find((ours) => offered.includes(ours))
     if (codepoint === undefined) return failure(Alert.handshake_failure, "no cipher suite in common")
     const protocols = extensions.get(Extension.alpn)
@@ -137,7 +143,8 @@ export class TlsServer extends TlsSession {
     if (schemes === undefined) return failure(Alert.missing_extension, "no signature algorithms")
     const name = extensions.get(Extension.server_name)
     const serverName = name === undefined ? undefined : readServerName(name)
-    if (name !== undefined && serverName === undefined) return failure(Alert.decode_error, "the server name is malformed")
+    if (name !== undefined && serverName === undefined)
+      return failure(Alert.decode_error, "the server name is malformed")
     const serverTypes = readKinds(extensions, Extension.server_certificate_type)
     const clientTypes = readKinds(extensions, Extension.client_certificate_type)
     if (isFailure(serverTypes)) return serverTypes
@@ -162,7 +169,8 @@ export class TlsServer extends TlsSession {
   ): { readonly group: NamedGroup; readonly bytes: Uint8Array | undefined } | TlsFailure {
     const supported = readU16List(extensions.get(Extension.supported_groups) ?? new Uint8Array(0), 2)
     const list = extensions.get(Extension.key_share)
-    if (supported === undefined || list === undefined) return failure(Alert.missing_extension, "no groups or key shares")
+    if (supported === undefined || list === undefined)
+      return failure(Alert.missing_extension, "no groups or key shares")
     const r = new ByteReader(list)
     if (r.u16() !== r.remaining || r.failed) return failure(Alert.decode_error, "key_share is malformed")
     const shares = new Map<number, Uint8Array>()
@@ -172,7 +180,10 @@ export class TlsServer extends TlsSession {
       if (r.failed || bytes.length === 0) return failure(Alert.decode_error, "key_share is malformed")
       // RFC 8446 §4.2.8: one share a group, and only for groups listed
       if (shares.has(group) || !supported.includes(group))
-        return failure(Alert.illegal_parameter, "a key share appears twice, or for a group that is not listed")
+        return failure(
+          Alert.illegal_parameter,
+          "a key share appears twice, or for a group that is not listed"
+        )
       shares.set(group, bytes)
     }
     const common = this.config.groups.filter((group) => supported.includes(group))
@@ -205,7 +216,10 @@ export class TlsServer extends TlsSession {
       certificateTypes: offer.serverCertificateTypes
     })
     if (identity === undefined)
-      return failure(Alert.unrecognized_name, `no identity for ${offer.serverName ?? "a client that names no server"}`)
+      return failure(
+        Alert.unrecognized_name,
+        `no identity for ${offer.serverName ?? "a client that names no server"}`
+      )
     if (!offer.serverCertificateTypes.includes(identity.kind))
       return failure(Alert.unsupported_certificate, `the client takes no ${identity.kind} identity`)
     const scheme = chooseScheme(identity, offer.signatureSchemes)
@@ -261,7 +275,9 @@ export class TlsServer extends TlsSession {
     if (asks)
       this.send(
         Level.Handshake,
-        writeCertificateRequest([[Extension.signature_algorithms, writeU16List(this.suite.signatureSchemes, 2)]])
+        writeCertificateRequest([
+          [Extension.signature_algorithms, writeU16List(this.suite.signatureSchemes, 2)]
+        ])
       )
     this.send(Level.Handshake, certificateMessage(identity))
     this.send(Level.Handshake, signedMessage(identity, scheme, "server", this.transcript.digest()))

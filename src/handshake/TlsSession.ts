@@ -62,7 +62,9 @@ export interface TlsServerConfig extends TlsConfig {
   readonly requestClientCertificate: "none" | "request" | "require"
 }
 
-export type PeerVerdict = { readonly ok: true } | { readonly ok: false; readonly alert: number; readonly reason: string }
+export type PeerVerdict =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly alert: number; readonly reason: string }
 
 export type TlsEvent =
   | {
@@ -213,7 +215,12 @@ export abstract class TlsSession {
     return secrets
   }
 
-  protected emitKeys(level: Level, direction: "read" | "write", cipher: CipherSuite, secret: Uint8Array): void {
+  protected emitKeys(
+    level: Level,
+    direction: "read" | "write",
+    cipher: CipherSuite,
+    secret: Uint8Array
+  ): void {
     this.events.push({ _tag: "keys", level, direction, cipherSuite: cipher.codepoint, secret })
   }
 
@@ -238,7 +245,8 @@ export const unexpected = (type: number, state: string): TlsFailure => {
   return failure(Alert.unexpected_message, `${name} while ${state}`)
 }
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+const hex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 
 const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))

@@ -18,8 +18,10 @@ const signedContent = (signer: Side, transcript: Uint8Array): Uint8Array => {
 }
 
 /** The scheme our key signs with, of those the peer takes. */
-export const chooseScheme = (identity: TlsIdentity, offered: ReadonlyArray<number>): SignatureScheme | undefined =>
-  identity.key.schemes.find((scheme) => offered.includes(scheme))
+export const chooseScheme = (
+  identity: TlsIdentity,
+  offered: ReadonlyArray<number>
+): SignatureScheme | undefined => identity.key.schemes.find((scheme) => offered.includes(scheme))
 
 /** What `certificate` and `certificate_verify` carry for an identity. */
 export const certificateMessage = (identity: TlsIdentity | undefined): Uint8Array =>
@@ -54,7 +56,10 @@ export const verifySigned = (
   const scheme = suite.signatureSchemes.find((known) => known === verify.scheme)
   // RFC 8446 §4.4.3: one of those offered in signature_algorithms
   if (scheme === undefined)
-    return failure(Alert.illegal_parameter, `signed with scheme 0x${verify.scheme.toString(16)}, which was not offered`)
+    return failure(
+      Alert.illegal_parameter,
+      `signed with scheme 0x${verify.scheme.toString(16)}, which was not offered`
+    )
   const spki = peer.kind === "rawPublicKey" ? peer.spki : certificateSpki(peer.chain[0])
   if (spki === undefined) return failure(Alert.bad_certificate, "the peer's certificate cannot be read")
   return suite.verify(scheme, spki, signedContent(signer, transcript), verify.signature)

@@ -26,7 +26,8 @@ export type Extensions = ReadonlyMap<number, Uint8Array>
 /** Reads an extension list that fills what is left of `r`. RFC 8446 §4.2: no type twice. */
 export const readExtensions = (r: ByteReader): Extensions | TlsFailure => {
   const length = r.u16()
-  if (r.failed || length !== r.remaining) return failure(Alert.decode_error, "the extension list has the wrong length")
+  if (r.failed || length !== r.remaining)
+    return failure(Alert.decode_error, "the extension list has the wrong length")
   const extensions = new Map<number, Uint8Array>()
   while (r.remaining > 0) {
     const type = r.u16()
@@ -38,7 +39,8 @@ export const readExtensions = (r: ByteReader): Extensions | TlsFailure => {
   return extensions
 }
 
-export const isFailure = (value: object | undefined): value is TlsFailure => value !== undefined && "alert" in value
+export const isFailure = (value: object | undefined): value is TlsFailure =>
+  value !== undefined && "alert" in value
 
 /** Writes `[type, body]` pairs as an extension list. */
 export const writeExtensions = (extensions: ReadonlyArray<readonly [number, Uint8Array]>): Uint8Array => {
@@ -135,9 +137,11 @@ const kinds: ReadonlyArray<readonly [CertificateKind, number]> = [
   ["rawPublicKey", 2]
 ]
 
-export const certificateTypeCode = (kind: CertificateKind): number => kinds.find(([name]) => name === kind)![1]
+export const certificateTypeCode = (kind: CertificateKind): number =>
+  kinds.find(([name]) => name === kind)![1]
 
-export const certificateKind = (code: number): CertificateKind | undefined => kinds.find(([, c]) => c === code)?.[0]
+export const certificateKind = (code: number): CertificateKind | undefined =>
+  kinds.find(([, c]) => c === code)?.[0]
 
 export const writeCertificateTypes = (types: ReadonlyArray<CertificateKind>): Uint8Array =>
   Uint8Array.of(types.length, ...types.map(certificateTypeCode))

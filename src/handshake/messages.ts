@@ -74,7 +74,8 @@ export const readClientHello = (bytes: Uint8Array): ClientHello | TlsFailure => 
   for (let i = 0; i < suiteBytes; i += 2) cipherSuites.push(r.u16())
   const compression = r.take(r.u8())
   if (r.failed) return malformed("ClientHello")
-  if (version !== LEGACY_VERSION) return failure(Alert.protocol_version, "ClientHello with another legacy version")
+  if (version !== LEGACY_VERSION)
+    return failure(Alert.protocol_version, "ClientHello with another legacy version")
   // RFC 9001 §8.4: a non-empty session ID is a PROTOCOL_VIOLATION or illegal_parameter; RFC 8446 §4.1.2: null compression
   if (sessionId.length > 0) return failure(Alert.illegal_parameter, "ClientHello asks for compatibility mode")
   if (compression.length !== 1 || compression[0] !== 0)
@@ -112,28 +113,34 @@ export const readServerHello = (bytes: Uint8Array): ServerHello | TlsFailure => 
   const cipherSuite = r.u16()
   const compression = r.u8()
   if (r.failed) return malformed("ServerHello")
-  if (version !== LEGACY_VERSION) return failure(Alert.illegal_parameter, "ServerHello with another legacy version")
-  if (sessionId.length > 0) return failure(Alert.illegal_parameter, "ServerHello echoes a session ID that was not sent")
+  if (version !== LEGACY_VERSION)
+    return failure(Alert.illegal_parameter, "ServerHello with another legacy version")
+  if (sessionId.length > 0)
+    return failure(Alert.illegal_parameter, "ServerHello echoes a session ID that was not sent")
   if (compression !== 0) return failure(Alert.illegal_parameter, "ServerHello chose compression")
   const extensions = readExtensions(r)
   if (isFailure(extensions)) return extensions
   return { random, cipherSuite, extensions, isRetry: random.every((byte, i) => byte === retryRandom[i]) }
 }
 
-export const writeEncryptedExtensions = (extensions: ReadonlyArray<readonly [number, Uint8Array]>): Uint8Array =>
-  message(HandshakeType.encrypted_extensions, writeExtensions(extensions))
+export const writeEncryptedExtensions = (
+  extensions: ReadonlyArray<readonly [number, Uint8Array]>
+): Uint8Array => message(HandshakeType.encrypted_extensions, writeExtensions(extensions))
 
-export const readEncryptedExtensions = (bytes: Uint8Array): Extensions | TlsFailure => readExtensions(body(bytes))
+export const readEncryptedExtensions = (bytes: Uint8Array): Extensions | TlsFailure =>
+  readExtensions(body(bytes))
 
 /** In the handshake itself the context is always empty. RFC 8446 §4.3.2 */
-export const writeCertificateRequest = (extensions: ReadonlyArray<readonly [number, Uint8Array]>): Uint8Array =>
-  message(HandshakeType.certificate_request, Uint8Array.of(0), writeExtensions(extensions))
+export const writeCertificateRequest = (
+  extensions: ReadonlyArray<readonly [number, Uint8Array]>
+): Uint8Array => message(HandshakeType.certificate_request, Uint8Array.of(0), writeExtensions(extensions))
 
 export const readCertificateRequest = (bytes: Uint8Array): Extensions | TlsFailure => {
   const r = body(bytes)
   const context = r.take(r.u8())
   if (r.failed) return malformed("CertificateRequest")
-  if (context.length > 0) return failure(Alert.illegal_parameter, "CertificateRequest with a context in the handshake")
+  if (context.length > 0)
+    return failure(Alert.illegal_parameter, "CertificateRequest with a context in the handshake")
   return readExtensions(r)
 }
 
@@ -158,15 +165,18 @@ export const readCertificate = (bytes: Uint8Array): ReadonlyArray<Uint8Array> | 
   const r = body(bytes)
   const context = r.take(r.u8())
   if (r.u24() !== r.remaining || r.failed) return malformed("Certificate")
-  if (context.length > 0) return failure(Alert.illegal_parameter, "Certificate with a context in the handshake")
+  if (context.length > 0)
+    return failure(Alert.illegal_parameter, "Certificate with a context in the handshake")
   const chain: Array<Uint8Array> = []
   while (r.remaining > 0) {
     const entry = r.take(r.u24())
     const extensions = r.take(r.u16())
     if (r.failed || entry.length === 0) return malformed("Certificate")
     // RFC 8446 §4.4.2: they answer ours, and we asked for none
-    if (extensions.length > 0) return failure(Alert.unsupported_extension, "Certificate entry with an extension")
-    if (chain.length === MAX_CHAIN) return failure(Alert.bad_certificate, `more than ${MAX_CHAIN} certificates`)
+    if (extensions.length > 0)
+      return failure(Alert.unsupported_extension, "Certificate entry with an extension")
+    if (chain.length === MAX_CHAIN)
+      return failure(Alert.bad_certificate, `more than ${MAX_CHAIN} certificates`)
     chain.push(entry.slice())
   }
   return chain

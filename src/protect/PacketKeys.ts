@@ -48,14 +48,26 @@ export class PacketKeys {
     this.header = header ?? suite.headerProtection(cipher.aead, derive("hp", cipher.keyLength))
   }
 
-  static fromSecret(suite: CryptoSuiteShape, cipher: CipherSuite, secret: Uint8Array, version: Version): PacketKeys {
+  static fromSecret(
+    suite: CryptoSuiteShape,
+    cipher: CipherSuite,
+    secret: Uint8Array,
+    version: Version
+  ): PacketKeys {
     return new PacketKeys(suite, cipher, secret, version, undefined)
   }
 
   /** The keys after an update; the header protection key stays. RFC 9001 §6.1 */
   next(): PacketKeys {
     const { suite, cipher, version } = this
-    const secret = hkdfExpandLabel(suite, cipher.hash, this.secret, `${prefix(version)} ku`, none, cipher.hashLength)
+    const secret = hkdfExpandLabel(
+      suite,
+      cipher.hash,
+      this.secret,
+      `${prefix(version)} ku`,
+      none,
+      cipher.hashLength
+    )
     return new PacketKeys(suite, cipher, secret, version, this.header)
   }
 

@@ -4,7 +4,8 @@ import { cipherSuites, TLS_AES_128_GCM_SHA256 } from "./CipherSuite.ts"
 import { hkdfExpandLabel, hkdfExtract } from "./hkdf.ts"
 import { PacketKeys } from "./PacketKeys.ts"
 
-const hex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
+const hex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
 
 /** RFC 9001 §5.2, RFC 9369 §3.3.1 */
 const salts = new Map<Version, Uint8Array>([

@@ -1,7 +1,8 @@
 import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
 import { Version } from "../wire/PacketType.ts"
 
-const hex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
+const hex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
 
 /** Fixed keys: the tag tells a Retry from noise and binds it to the Initial it answers, no more. RFC 9001 §5.8, RFC 9369 §3.3.3 */
 const fixed = new Map<Version, { readonly key: Uint8Array; readonly nonce: Uint8Array }>([

@@ -47,6 +47,11 @@ export class DatagramQueue {
     return this.sendBytes < this.queueBytes
   }
 
+  /** The largest payload of a frame of at most `maxFrameBytes`. */
+  maxPayload(maxFrameBytes: number): number {
+    return Math.max(0, maxFrameBytes - (maxFrameBytes < 64 ? 2 : 3))
+  }
+
   hasFrames(): boolean {
     return this.sendQueue.length > 0
   }

@@ -7,6 +7,8 @@ class Page {
   origin: number
   bytes: Uint8Array
   present: Uint32Array
+  /** Where the last byte that is there ends. */
+  top = 0
 
   constructor(origin: number, size: number) {
     this.origin = origin
@@ -28,6 +30,7 @@ class Page {
     this.origin += size
     this.bytes = this.bytes.slice(size)
     this.present = this.present.slice(size / 32)
+    this.top -= size
   }
 }
 
@@ -60,6 +63,7 @@ export class OutOfOrderPages {
       const length = to - from
       copy(bytes, at, page.bytes, low, length)
       setBits(page.present, low, low + length)
+      if (low + length > page.top) page.top = low + length
       at += length
       from = to
       index++
@@ -85,7 +89,7 @@ export class OutOfOrderPages {
     if (page === undefined) return
     const taken = to - page.origin
     const { length } = page.bytes
-    if (taken >= length) this.drop(last)
+    if (taken >= page.top) this.drop(last)
     else if (taken * 2 >= length && length > minPageBytes) {
       // credit for what was taken is given back, so its memory must be too
       page.shrink(taken - (taken % 32))

@@ -40,8 +40,7 @@ export class ReceiveBuffer {
   /** Memory behind the queue and the pages, about. */
   get allocatedBytes(): number {
     let sum = this.pages?.allocatedBytes ?? 0
-    for (let i = this.head; i < this.chunks.length; i++)
-      if (i === this.head || this.chunks[i] !== this.chunks[i - 1]) sum += backingBytes(this.chunks[i])
+    for (const chunk of new Set(this.chunks)) sum += backingBytes(chunk)
     return sum
   }
 
@@ -150,7 +149,7 @@ export class ReceiveBuffer {
   /** Moves what has become contiguous from the pages to the queue. */
   private takePages(pages: OutOfOrderPages, from: number): void {
     for (let size = pages.run(this.end); size > 0; size = pages.run(this.end))
-      this.push(pages.runBytes, pages.runStart, pages.runStart + size)
+      this.append(pages.runBytes, pages.runStart, pages.runStart + size)
     pages.release(from, this.end)
   }
 }

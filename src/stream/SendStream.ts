@@ -69,6 +69,12 @@ export class SendStream {
       : { _tag: "open" }
   }
 
+  /** Something that was written, or its end, has not been acknowledged. */
+  get isUndelivered(): boolean {
+    if (this.isTerminal) return false
+    return this.reset !== undefined || this.finalSize >= 0 || this.heldBytes > 0
+  }
+
   // what there is to send
 
   /** Something waits that needs no credit: lost data, or a bare FIN. */
@@ -132,6 +138,16 @@ export class SendStream {
     this.buffer ??= new SendBuffer()
     this.buffer.append(accepted === bytes.length ? bytes : bytes.subarray(0, accepted))
     return accepted
+  }
+
+  /** Takes all of `bytes` while less than `capacity` is held, otherwise nothing and false. */
+  writeWhole(bytes: Uint8Array, capacity: number): boolean {
+    if (this.heldBytes >= capacity) {
+      this.wantsRoom = true
+      return false
+    }
+    this.write(bytes, Number.POSITIVE_INFINITY)
+    return true
   }
 
   finish(): void {

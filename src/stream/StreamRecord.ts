@@ -23,6 +23,8 @@ export class StreamRecord {
   queued = 0
   /** Both parts have ended. */
   isClosed = false
+  /** Counted by `StreamSender.undeliveredStreams`. */
+  isUndelivered = false
   readonly controlTurn: Turn<StreamRecord> = new Turn<StreamRecord>(this)
   /** Waits to send what needs no flow-control credit, and what does. */
   readonly owedTurn: Turn<StreamRecord> = new Turn<StreamRecord>(this)

@@ -14,6 +14,8 @@ const worthwhileBytes = 16
  * sent, both by priority and in turns, a packet a turn. A stream that flow control blocks is in no ring.
  */
 export class StreamSender {
+  /** How many streams wait for acknowledgement of something. */
+  undeliveredStreams = 0
   private readonly owed = new StreamScheduler<StreamRecord>()
   private readonly fresh = new StreamScheduler<StreamRecord>()
   private readonly credit: SendCredit
@@ -50,6 +52,10 @@ export class StreamSender {
     if (send.canSendReset) {
       send.reset!.queued = true
       this.control.wantFor(record, StreamControl.resetStream)
+    }
+    if (send.isUndelivered !== record.isUndelivered) {
+      record.isUndelivered = send.isUndelivered
+      this.undeliveredStreams += record.isUndelivered ? 1 : -1
     }
     this.noteConnectionBlocked()
   }

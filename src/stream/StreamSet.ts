@@ -111,6 +111,17 @@ export class StreamSet {
     return accepted
   }
 
+  /**
+   * All of `bytes` or none: false while the send buffer is full. A message may overfill it, which costs no memory
+   * that its author does not hold already.
+   */
+  writeWhole(id: number, bytes: Uint8Array): boolean {
+    const record = this.directory.records.get(id)
+    if (record?.send === undefined || !record.send.writeWhole(bytes, this.local.sendBufferBytes)) return false
+    this.sender.refresh(record)
+    return true
+  }
+
   finish(id: number): void {
     const record = this.directory.records.get(id)
     if (record?.send === undefined) return
@@ -344,7 +355,10 @@ export class StreamSet {
     return this.news.stopped.shiftId()
   }
 
-  /** Ended both ways. Its outcomes can be asked until the next call of this method; then it is forgotten. */
+  /**
+   * Ended both ways. Whoever still holds the stream wants its outcomes: they can be asked until the next call of this
+   * method, which forgets it.
+   */
   pollClosed(): number {
     if (this.closing !== undefined) this.directory.forget(this.closing)
     this.closing = this.news.closed.shift()
@@ -386,6 +400,11 @@ export class StreamSet {
   /** How many streams `open` would open now. */
   openable(unidirectional: boolean): number {
     return this.directory.localCount(unidirectional).available
+  }
+
+  /** Whether anything that was written, finished or reset has not been acknowledged. */
+  get hasUndelivered(): boolean {
+    return this.sender.undeliveredStreams > 0
   }
 
   /** Computed by looking at every stream. */

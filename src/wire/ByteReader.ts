@@ -54,7 +54,9 @@ export class ByteReader {
     if (this.end - this.offset < 4) return this.fail()
     const { bytes, offset } = this
     this.offset = offset + 4
-    return ((bytes[offset] << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3]) >>> 0
+    return (
+      ((bytes[offset] << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3]) >>> 0
+    )
   }
 
   /**
@@ -74,7 +76,11 @@ export class ByteReader {
       ((first & 0x3f) << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3]
     if (size === 4) return high
     const low =
-      ((bytes[offset + 4] << 24) | (bytes[offset + 5] << 16) | (bytes[offset + 6] << 8) | bytes[offset + 7]) >>> 0
+      ((bytes[offset + 4] << 24) |
+        (bytes[offset + 5] << 16) |
+        (bytes[offset + 6] << 8) |
+        bytes[offset + 7]) >>>
+      0
     return high * 0x1_0000_0000 + low
   }
 

@@ -24,9 +24,11 @@ const APPLICATION = ZERO_RTT | ONE_RTT
 /** Which packet types may carry each of the frame types 0x00 … 0x31. RFC 9000 §12.4, Table 3 */
 export const permittedPackets: ReadonlyArray<number> = (() => {
   const table = new Array<number>(0x32).fill(APPLICATION)
-  for (const type of [F.PADDING, F.PING, F.CONNECTION_CLOSE]) table[type] = INITIAL | ZERO_RTT | HANDSHAKE | ONE_RTT
+  for (const type of [F.PADDING, F.PING, F.CONNECTION_CLOSE])
+    table[type] = INITIAL | ZERO_RTT | HANDSHAKE | ONE_RTT
   for (const type of [F.ACK, F.ACK_ECN, F.CRYPTO]) table[type] = INITIAL | HANDSHAKE | ONE_RTT
-  for (const type of [F.NEW_TOKEN, F.PATH_RESPONSE, F.HANDSHAKE_DONE, F.RETIRE_CONNECTION_ID]) table[type] = ONE_RTT
+  for (const type of [F.NEW_TOKEN, F.PATH_RESPONSE, F.HANDSHAKE_DONE, F.RETIRE_CONNECTION_ID])
+    table[type] = ONE_RTT
   for (const type of [F.IMMEDIATE_ACK]) table[type] = APPLICATION
   return table
 })()
@@ -51,11 +53,18 @@ export class FrameDecoder {
   }
 
   /** Decodes `bytes[start, end)`; the first error, its own or the sink's, ends it. */
-  decode(bytes: Uint8Array, start: number, end: number, packetType: PacketType, sink: FrameSink): FrameResult {
+  decode(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    packetType: PacketType,
+    sink: FrameSink
+  ): FrameResult {
     this.ackEliciting = false
     this.probingOnly = true
     // RFC 9000 §12.4: a packet without frames is a PROTOCOL_VIOLATION
-    if (start >= end) return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a packet without frames")
+    if (start >= end)
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a packet without frames")
     const r = this.r.reset(bytes, start, end)
     const permission = 1 << packetType
     while (r.offset < end) {
@@ -68,7 +77,10 @@ export class FrameDecoder {
       const type = r.varint()
       // RFC 9000 §12.4: frame types use the shortest encoding
       if (r.failed || r.offset - at !== (type < 0x40 ? 1 : type < 0x4000 ? 2 : type < 0x4000_0000 ? 4 : 8))
-        return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "frame type not in its shortest encoding")
+        return new TransportError(
+          TransportErrorCode.PROTOCOL_VIOLATION,
+          "frame type not in its shortest encoding"
+        )
       const permitted = type < permittedPackets.length ? permittedPackets[type] : APPLICATION
       if ((permitted & permission) === 0)
         return new TransportError(
@@ -78,7 +90,8 @@ export class FrameDecoder {
         )
       if (type !== F.ACK && type !== F.ACK_ECN && type !== F.CONNECTION_CLOSE && type !== F.APPLICATION_CLOSE)
         this.ackEliciting = true
-      if (type !== F.PATH_CHALLENGE && type !== F.PATH_RESPONSE && type !== F.NEW_CONNECTION_ID) this.probingOnly = false
+      if (type !== F.PATH_CHALLENGE && type !== F.PATH_RESPONSE && type !== F.NEW_CONNECTION_ID)
+        this.probingOnly = false
       const result = this.frame(type, bytes, sink)
       if (r.failed) return malformed("truncated", type)
       if (result !== undefined) return result
@@ -183,7 +196,14 @@ export class FrameDecoder {
         const length = r.varint()
         const start = r.skip(length)
         if (r.failed) return undefined
-        return sink.onConnectionClose(type === F.APPLICATION_CLOSE, code, frameType, bytes, start, start + length)
+        return sink.onConnectionClose(
+          type === F.APPLICATION_CLOSE,
+          code,
+          frameType,
+          bytes,
+          start,
+          start + length
+        )
       }
       case F.HANDSHAKE_DONE:
         return sink.onHandshakeDone()
@@ -262,7 +282,8 @@ export class FrameDecoder {
     if (r.failed) return undefined
     // RFC 9000 §19.15
     if (length < 1 || length > 20) return malformed(`a connection ID of ${length} bytes`, F.NEW_CONNECTION_ID)
-    if (retirePriorTo > sequence) return malformed("Retire Prior To above the sequence number", F.NEW_CONNECTION_ID)
+    if (retirePriorTo > sequence)
+      return malformed("Retire Prior To above the sequence number", F.NEW_CONNECTION_ID)
     return sink.onNewConnectionId(0, sequence, retirePriorTo, bytes, start, start + length, token)
   }
 }
@@ -271,4 +292,8 @@ const malformed = (what: string, type: number): TransportError =>
   new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `frame 0x${type.toString(16)}: ${what}`, type)
 
 const unknown = (type: number): TransportError =>
-  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `unknown frame type 0x${type.toString(16)}`, type)
+  new TransportError(
+    TransportErrorCode.FRAME_ENCODING_ERROR,
+    `unknown frame type 0x${type.toString(16)}`,
+    type
+  )

@@ -16,7 +16,14 @@ export interface FrameSink {
   onStopSending(id: number, errorCode: number): FrameResult
   onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): FrameResult
   onNewToken(bytes: Uint8Array, start: number, end: number): FrameResult
-  onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): FrameResult
+  onStream(
+    id: number,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    fin: boolean
+  ): FrameResult
   onMaxData(limit: number): FrameResult
   onMaxStreamData(id: number, limit: number): FrameResult
   onMaxStreams(unidirectional: boolean, limit: number): FrameResult
@@ -45,6 +52,11 @@ export interface FrameSink {
   ): FrameResult
   onHandshakeDone(): FrameResult
   onDatagram(bytes: Uint8Array, start: number, end: number): FrameResult
-  onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): FrameResult
+  onAckFrequency(
+    sequence: number,
+    threshold: number,
+    maxAckDelayMicros: number,
+    reordering: number
+  ): FrameResult
   onImmediateAck(): FrameResult
 }

@@ -112,7 +112,10 @@ const parseShort = (
 
 /** Bits of the long packet type as the version wants them. */
 const longTypeBits = (type: PacketType, version: number): number =>
-  (version === Version.v2 ? (typesV2 as ReadonlyArray<PacketType>) : (typesV1 as ReadonlyArray<PacketType>)).indexOf(type)
+  (version === Version.v2
+    ? (typesV2 as ReadonlyArray<PacketType>)
+    : (typesV1 as ReadonlyArray<PacketType>)
+  ).indexOf(type)
 
 /**
  * Writes a long header up to the packet number and returns where its two-byte Length field is; `seal` fills that in.

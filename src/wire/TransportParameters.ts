@@ -86,7 +86,9 @@ export const defaultTransportParameters: TransportParameters = {
 }
 
 type NumberKey = { [K in keyof Mutable]-?: Mutable[K] extends number | undefined ? K : never }[keyof Mutable]
-type BytesKey = { [K in keyof Mutable]-?: Mutable[K] extends Uint8Array | undefined ? K : never }[keyof Mutable]
+type BytesKey = {
+  [K in keyof Mutable]-?: Mutable[K] extends Uint8Array | undefined ? K : never
+}[keyof Mutable]
 type FlagKey = { [K in keyof Mutable]-?: Mutable[K] extends boolean ? K : never }[keyof Mutable]
 
 const Id = TransportParameterId
@@ -207,7 +209,8 @@ const decodeOne = (
   if (byteString !== undefined) {
     const [key, least, greatest, serverOnly] = byteString
     if (serverOnly && from === "client") return refuse(`${key} from a client`)
-    if (value.remaining < least || value.remaining > greatest) return refuse(`${key} has ${value.remaining} bytes`)
+    if (value.remaining < least || value.remaining > greatest)
+      return refuse(`${key} has ${value.remaining} bytes`)
     parameters[key] = value.bytes.slice(value.offset, value.end)
     return undefined
   }
@@ -273,7 +276,8 @@ const encodeIpv6 = (host: string | undefined): Uint8Array => {
   const bytes = new Uint8Array(16)
   if (host === undefined) return bytes
   const [head, tail] = host.split("::")
-  const groups = (part: string | undefined) => (part ? part.split(":").map((group) => Number.parseInt(group, 16)) : [])
+  const groups = (part: string | undefined) =>
+    part ? part.split(":").map((group) => Number.parseInt(group, 16)) : []
   const before = groups(head)
   const after = groups(tail)
   const write = (list: ReadonlyArray<number>, from: number) =>

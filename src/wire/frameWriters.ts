@@ -69,9 +69,16 @@ export const writeStopSending = (w: ByteWriter, id: number, errorCode: number): 
 }
 
 /** Bytes before the data of a CRYPTO frame of `length` bytes. */
-export const cryptoHeaderSize = (offset: number, length: number): number => 1 + varintSize(offset) + varintSize(length)
+export const cryptoHeaderSize = (offset: number, length: number): number =>
+  1 + varintSize(offset) + varintSize(length)
 
-export const writeCrypto = (w: ByteWriter, offset: number, bytes: Uint8Array, start: number, end: number): void => {
+export const writeCrypto = (
+  w: ByteWriter,
+  offset: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number
+): void => {
   w.u8(FrameType.CRYPTO)
   w.varint(offset)
   w.varint(end - start)
@@ -89,7 +96,13 @@ export const streamHeaderSize = (id: number, offset: number, length: number): nu
   1 + varintSize(id) + (offset > 0 ? varintSize(offset) : 0) + (length >= 0 ? varintSize(length) : 0)
 
 /** The data follows, written by the caller; `length` −1: it extends to the end of the packet. */
-export const writeStreamHeader = (w: ByteWriter, id: number, offset: number, length: number, fin: boolean): void => {
+export const writeStreamHeader = (
+  w: ByteWriter,
+  id: number,
+  offset: number,
+  length: number,
+  fin: boolean
+): void => {
   w.u8(FrameType.STREAM | (offset > 0 ? 0x04 : 0) | (length >= 0 ? 0x02 : 0) | (fin ? 0x01 : 0))
   w.varint(id)
   if (offset > 0) w.varint(offset)

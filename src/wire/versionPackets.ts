@@ -25,7 +25,10 @@ export const writeVersionNegotiation = (
 }
 
 /** The versions a server offers; undefined when the list is empty or cut. */
-export const parseVersionNegotiation = (bytes: Uint8Array, header: PacketHeader): ReadonlyArray<number> | undefined => {
+export const parseVersionNegotiation = (
+  bytes: Uint8Array,
+  header: PacketHeader
+): ReadonlyArray<number> | undefined => {
   const r = new ByteReader(bytes, header.packetNumberOffset, header.end)
   if (r.remaining === 0 || r.remaining % 4 !== 0) return undefined
   const versions: Array<number> = []
@@ -54,5 +57,10 @@ export const writeRetry = (
 }
 
 /** The token of a Retry, copied; undefined when there is no room for one before the 16-byte integrity tag. */
-export const parseRetry = (bytes: Uint8Array, header: PacketHeader): { readonly token: Uint8Array } | undefined =>
-  header.end - header.packetNumberOffset <= 16 ? undefined : { token: bytes.slice(header.tokenStart, header.tokenEnd) }
+export const parseRetry = (
+  bytes: Uint8Array,
+  header: PacketHeader
+): { readonly token: Uint8Array } | undefined =>
+  header.end - header.packetNumberOffset <= 16
+    ? undefined
+    : { token: bytes.slice(header.tokenStart, header.tokenEnd) }

@@ -1,0 +1,31 @@
+/**
+ * Everything a program needs on Node: sockets from `node:dgram`, cryptography from `node:crypto`, DNS, and a verifier
+ * that trusts the system's roots.
+ */
+import * as NodeAddressResolver from "@effect/platform-node/NodeAddressResolver"
+import * as NodeDns from "@effect/platform-node/NodeDns"
+import * as Layer from "effect/Layer"
+import * as NodeCertificateVerifier from "./NodeCertificateVerifier.ts"
+import * as NodeCryptoSuite from "./NodeCryptoSuite.ts"
+import * as NodeEntropy from "./NodeEntropy.ts"
+import * as NodeKeyLog from "./NodeKeyLog.ts"
+import * as NodeUdpPort from "./NodeUdpPort.ts"
+
+export * as NodeCertificateVerifier from "./NodeCertificateVerifier.ts"
+export * as NodeCryptoSuite from "./NodeCryptoSuite.ts"
+export * as NodeEntropy from "./NodeEntropy.ts"
+export * as NodeIdentity from "./NodeIdentity.ts"
+export * as NodeKeyLog from "./NodeKeyLog.ts"
+export * as NodeUdpPort from "./NodeUdpPort.ts"
+
+/** All but the verifier: to be merged with the one that says whom to trust. */
+export const layerWithoutTrust = Layer.mergeAll(
+  NodeUdpPort.layer,
+  NodeCryptoSuite.layer,
+  NodeEntropy.layer,
+  NodeKeyLog.layer,
+  Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
+)
+
+/** The whole live stack, trusting servers whose certificates chain to the system's roots. */
+export const layer = Layer.merge(layerWithoutTrust, NodeCertificateVerifier.layer)

@@ -1,0 +1,313 @@
+/**
+ * One connection: streams to open and accept, datagrams, the facts that were negotiated, and its end.
+ *
+ * A connection lives in the scope it was made in. Leaving that scope closes it: after success what was accepted is
+ * still delivered (for `closeTimeoutMillis` at most), after a failure or an interrupt it ends at once.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
+import type { NamedGroup } from "./capability/CryptoSuite.ts"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import { cipherSuites } from "./protect/CipherSuite.ts"
+import { DatagramRefused, InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+import { QuicStream } from "./QuicStream.ts"
+import { isUnidirectional } from "./stream/StreamId.ts"
+import type { Version } from "./wire/PacketType.ts"
+import type { SocketAddress } from "./wire/SocketAddress.ts"
+
+/** What the handshake settled. */
+export interface ConnectionFacts {
+  readonly version: Version
+  /** For example `TLS_AES_128_GCM_SHA256`. */
+  readonly cipherSuite: string
+  readonly group: NamedGroup
+  readonly alpn: string
+  readonly serverName: string | undefined
+  /** What the peer proved to hold; undefined for a client that was not asked. */
+  readonly peer: PeerCertificate | undefined
+}
+
+/** A snapshot; sizes in bytes, times in milliseconds, counts since the start. */
+export interface ConnectionStats {
+  readonly smoothedRttMillis: number
+  readonly minRttMillis: number
+  readonly congestionWindowBytes: number
+  readonly bytesInFlight: number
+  readonly datagramBytes: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly datagramsSent: number
+  readonly datagramsReceived: number
+  readonly packetsSent: number
+  readonly packetsReceived: number
+  readonly packetsLost: number
+  readonly bytesLost: number
+  /** Received, but not ours, malformed, duplicate or not authentic. */
+  readonly packetsDropped: number
+  readonly probeTimeouts: number
+  readonly keyUpdates: number
+}
+
+/** Codes with which a scope that ends badly resets its streams. */
+const CANCELLED = 0
+
+export class QuicConnection {
+  private readonly actor: ConnectionActor
+
+  /** Made by `QuicEndpoint`; not for applications. */
+  constructor(actor: ConnectionActor) {
+    this.actor = actor
+  }
+
+  get role(): "client" | "server" {
+    return this.actor.core.config.role
+  }
+
+  get remoteAddress(): SocketAddress {
+    return this.actor.core.path.remote
+  }
+
+  get facts(): ConnectionFacts {
+    const { core } = this.actor
+    const facts = core.handshake.facts!
+    return {
+      version: core.version,
+      cipherSuite: cipherSuites.get(facts.cipherSuite)!.name,
+      group: facts.group,
+      alpn: facts.alpn,
+      serverName: facts.serverName,
+      peer:
+        facts.peer === undefined
+          ? undefined
+          : facts.peer.kind === "x509"
+            ? { _tag: "x509", chain: facts.peer.chain }
+            : { _tag: "rawPublicKey", spki: facts.peer.spki }
+    }
+  }
+
+  get stats(): ConnectionStats {
+    const { core } = this.actor
+    const { path } = core
+    const { recovery } = path
+    const { counters } = core.receiver
+    return {
+      smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
+      minRttMillis: recovery.rtt.minMicros / 1000,
+      congestionWindowBytes: recovery.congestionWindow,
+      bytesInFlight: recovery.bytesInFlight,
+      datagramBytes: path.mtu.current,
+      bytesSent: path.bytesSent,
+      bytesReceived: path.bytesReceived,
+      datagramsSent: path.datagramsSent,
+      datagramsReceived: path.datagramsReceived,
+      packetsSent: recovery.counters.packetsSent,
+      packetsReceived: counters.received,
+      packetsLost: recovery.counters.packetsLost,
+      bytesLost: recovery.counters.bytesLost,
+      packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
+      probeTimeouts: recovery.counters.probeTimeouts,
+      keyUpdates: core.keys.updates
+    }
+  }
+
+  // — streams ———————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /**
+   * Opens a stream both sides write, waiting while the peer's limit allows none. Nothing is sent until the first
+   * `write` or `finish`. When its scope ends well the stream is finished, otherwise reset and stopped with code 0.
+   */
+  get openBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return this.scoped(this.open(false))
+  }
+
+  /** Opens a stream only this side writes. */
+  get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return this.scoped(this.open(true))
+  }
+
+  /** The next stream the peer has opened that goes both ways; interrupted, it takes none. */
+  get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return this.scoped(this.accept(this.actor.openedBidirectional))
+  }
+
+  /** The next stream the peer has opened that only it writes. */
+  get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return this.scoped(this.accept(this.actor.openedUnidirectional))
+  }
+
+  /**
+   * Runs `handler` for every stream the peer opens, each in a fiber and a scope of its own, until the connection ends:
+   * succeeds when it was closed with code 0 or fell idle. A handler that fails or dies resets its own stream and
+   * is logged; the others never notice.
+   */
+  serveStreams<E, R>(
+    handler: (stream: QuicStream) => Effect.Effect<void, E, R>
+  ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
+    const supervise = (stream: QuicStream, exit: (scopeExit: Exit.Exit<void, E>) => Effect.Effect<void>) =>
+      Effect.onExit(handler(stream), exit).pipe(
+        Effect.scoped,
+        Effect.tapCause((cause) => Effect.logWarning(`stream ${stream.id} failed`, cause)),
+        Effect.ignoreCause
+      )
+    const acceptAll = (opened: Array<number>) =>
+      Effect.forever(
+        Effect.flatMap(this.accept(opened), (stream) =>
+          Effect.forkChild(supervise(stream, (exit) => this.endStream(stream, exit)))
+        ),
+        { disableYield: true }
+      )
+    const { openedBidirectional, openedUnidirectional } = this.actor
+    return Effect.raceFirst(acceptAll(openedBidirectional), acceptAll(openedUnidirectional)).pipe(
+      Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error)))
+    ) as Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>>
+  }
+
+  // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /** The largest datagram that can be sent now, bytes; 0 when the peer takes none. RFC 9221 §3 */
+  get maxDatagramBytes(): number {
+    const { core } = this.actor
+    return core.datagrams.maxPayload(core.path.datagramFrameLimit(core.datagrams.peerMaxFrameBytes))
+  }
+
+  /** Sends `bytes` once, unreliably; when the queue is full the oldest that waits is dropped. Fails when it is too large. */
+  sendDatagram(bytes: Uint8Array): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { actor } = this
+      if (actor.failure !== undefined) return actor.failure
+      const limit = this.maxDatagramBytes
+      if (limit === 0) return refuse("the peer takes no datagrams")
+      if (bytes.length > limit)
+        return refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
+      actor.core.datagrams.send(bytes.slice(), false)
+      actor.touch()
+      return Effect.void
+    })
+  }
+
+  /** The next datagram that arrived; interrupted, it takes none. */
+  get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
+    return Effect.suspend(() => {
+      const { actor } = this
+      const bytes = actor.core.datagrams.receive()
+      if (bytes !== undefined) return Effect.succeed(bytes)
+      return actor.failure ?? Effect.flatMap(actor.changed.park, () => this.receiveDatagram)
+    })
+  }
+
+  // — the connection itself —————————————————————————————————————————————————————————————————————————————————————
+
+  /** Sends a PING; the answer keeps both sides from falling idle. */
+  get ping(): Effect.Effect<void, QuicError> {
+    return this.command(() => this.actor.core.ping())
+  }
+
+  /** Asks for new packet keys; they change as soon as RFC 9001 §6 allows. */
+  get updateKeys(): Effect.Effect<void, QuicError> {
+    return this.command(() => this.actor.core.updateKeys())
+  }
+
+  /** Waits for the end of the connection, and says what it was. */
+  get closed(): Effect.Effect<QuicError> {
+    return Effect.suspend(() => {
+      const { failure, closed } = this.actor
+      return failure === undefined ? Effect.flatMap(closed.park, () => this.closed) : Effect.flip(failure)
+    })
+  }
+
+  /**
+   * Delivers what was accepted, for `closeTimeoutMillis` at most, then closes with an application `code` (0 … 2^53−1)
+   * and a `reason` for people. Idempotent. Interrupted while it delivers, it closes at once.
+   */
+  close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      if (!Number.isSafeInteger(code) || code < 0)
+        return Effect.fail(
+          quicError(new InvalidOption({ field: "code", problem: "an integer from 0 to 2^53-1" }))
+        )
+      return Effect.ensuring(
+        this.flushed,
+        Effect.sync(() => this.actor.close(code, reason))
+      )
+    })
+  }
+
+  /** Closes at once; what is not delivered yet is lost. */
+  closeNow(code = 0, reason = ""): Effect.Effect<void> {
+    return Effect.sync(() => this.actor.close(code, reason))
+  }
+
+  /** Waits until the peer has everything that was written, or the time for that is over, or the connection is. */
+  private get flushed(): Effect.Effect<void> {
+    const { actor } = this
+    const wait: Effect.Effect<void> = Effect.suspend(() =>
+      actor.failure !== undefined || !actor.core.streams.hasUndelivered
+        ? Effect.void
+        : Effect.flatMap(actor.delivered.park, () => wait)
+    )
+    return Effect.asVoid(Effect.timeoutOption(wait, actor.core.config.transport.closeTimeoutMillis))
+  }
+
+  /** Closes with INTERNAL_ERROR, as after a defect. */
+  crash(reason: string): Effect.Effect<void> {
+    return Effect.sync(() => this.actor.crash(reason))
+  }
+
+  private command(run: () => void): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      if (this.actor.failure !== undefined) return this.actor.failure
+      run()
+      this.actor.touch()
+      return Effect.void
+    })
+  }
+
+  private open(unidirectional: boolean): Effect.Effect<QuicStream, QuicError> {
+    const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
+      const { actor } = this
+      if (actor.failure !== undefined) return actor.failure
+      const id = actor.core.streams.open(unidirectional)
+      if (id >= 0) return Effect.succeed(new QuicStream(actor, actor.waiters(id)))
+      actor.touch() // STREAMS_BLOCKED
+      return Effect.flatMap(actor.changed.park, () => attempt)
+    })
+    return attempt
+  }
+
+  private accept(opened: Array<number>): Effect.Effect<QuicStream, QuicError> {
+    const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
+      const { actor } = this
+      const id = opened.shift()
+      if (id !== undefined) return Effect.succeed(new QuicStream(actor, actor.waiters(id)))
+      return actor.failure ?? Effect.flatMap(actor.changed.park, () => attempt)
+    })
+    return attempt
+  }
+
+  private scoped(
+    acquire: Effect.Effect<QuicStream, QuicError>
+  ): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return Effect.acquireRelease(acquire, (stream, exit) => this.endStream(stream, exit), {
+      interruptible: true
+    })
+  }
+
+  /** What leaving its scope means for a stream. */
+  private endStream(stream: QuicStream, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    const receives = stream.id % 2 !== (this.role === "client" ? 0 : 1) || !isUnidirectional(stream.id)
+    const stop = receives ? stream.stop(CANCELLED) : Effect.void
+    return Effect.andThen(Exit.isSuccess(exit) ? stream.finish : stream.reset(CANCELLED), stop)
+  }
+}
+
+/** An end that a server's handler need not fail with. */
+const isQuietEnd = ({ reason }: QuicError): boolean =>
+  reason._tag === "IdleTimeout" ||
+  reason._tag === "EndpointClosed" ||
+  (reason._tag === "ApplicationClosed" && (reason.code === 0 || reason.origin === "local")) ||
+  (reason._tag === "TransportClosed" && reason.code === 0)
+
+const refuse = (problem: string): Effect.Effect<never, QuicError> =>
+  Effect.fail(quicError(new DatagramRefused({ problem })))

@@ -1,0 +1,297 @@
+/**
+ * One UDP socket that speaks QUIC, as client and as server.
+ *
+ * ```ts
+ * const server = Effect.gen(function* () {
+ *   const endpoint = yield* QuicEndpoint.make({ port: 4433, server: { alpn: ["echo"], identity } })
+ *   yield* endpoint.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
+ * })
+ * ```
+ *
+ * The endpoint lives in the scope it is made in. Leaving that scope closes every connection and then the socket, in
+ * bounded time.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { AddressResolver } from "effect/net/AddressResolver"
+import * as NetAddress from "effect/net/NetAddress"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import { EndpointActor } from "./actor/EndpointActor.ts"
+import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
+import { CryptoSuite } from "./capability/CryptoSuite.ts"
+import { Entropy } from "./capability/Entropy.ts"
+import { KeyLog } from "./capability/KeyLog.ts"
+import { UdpPort } from "./capability/UdpPort.ts"
+import type { Identity } from "./Identity.ts"
+import { QuicConnection } from "./QuicConnection.ts"
+import { BindFailed, EndpointClosed, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
+import { check, checkTransport, type TransportOptions } from "./QuicOptions.ts"
+import type { QuicStream } from "./QuicStream.ts"
+import { identityFor, identitySelector, TlsPreferences, tlsPreferences } from "./TlsOptions.ts"
+import type { SocketAddress } from "./wire/SocketAddress.ts"
+
+const BindSchema = Schema.Struct({
+  host: Schema.optionalKey(Schema.String),
+  port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+  connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
+  acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
+})
+
+const ServerSchema = Schema.Struct({
+  ...TlsPreferences,
+  clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"]))
+})
+
+const ConnectSchema = Schema.Struct({
+  host: Schema.String.check(Schema.isMinLength(1)),
+  port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
+  serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
+  ...TlsPreferences
+})
+
+/** How to take connections. */
+export interface ServerOptions extends Partial<typeof ServerSchema.Type> {
+  /** Application protocols, best first (RFC 7301). A client that offers none of them is refused. */
+  readonly alpn: ReadonlyArray<string>
+  /** What the server authenticates with: one identity, or a choice by SNI. */
+  readonly identity: Identity | ((serverName: string | undefined) => Identity | undefined)
+  readonly transport?: TransportOptions
+}
+
+export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
+  /** An IP literal to bind, `0.0.0.0` when left out. */
+  readonly host?: string
+  /** 0, or left out: a free one. */
+  readonly port?: number
+  /** Set to take connections; without it the endpoint is a client. */
+  readonly server?: ServerOptions
+}
+
+/** Whom to reach, and how. */
+export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
+  /** A host name, or an IP literal. */
+  readonly host: string
+  readonly port: number
+  /** Application protocols, best first. */
+  readonly alpn: ReadonlyArray<string>
+  /** The name the certificate must carry, and SNI; `host` when left out. */
+  readonly serverName?: string
+  /** Shown to a server that asks. */
+  readonly identity?: Identity
+  readonly transport?: TransportOptions
+}
+
+export interface QuicEndpointShape {
+  readonly localAddress: SocketAddress
+  /**
+   * Completes a handshake with a server whose certificate the `CertificateVerifier` accepts. Interrupted, it sends
+   * CONNECTION_CLOSE if anything was sent and leaves nothing behind.
+   */
+  readonly connect: (options: ConnectOptions) => Effect.Effect<QuicConnection, QuicError, Scope.Scope>
+  /** The next client whose handshake completed; interrupted, it takes none. */
+  readonly accept: Effect.Effect<QuicConnection, QuicError, Scope.Scope>
+  /**
+   * Runs `handler` for every client, each in a fiber and a scope of its own. One that fails closes its connection with
+   * code 1, one that dies with INTERNAL_ERROR; the others never notice.
+   */
+  readonly serve: <E, R>(
+    handler: (connection: QuicConnection) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
+  /** `serve`, with a handler for each stream of each client. */
+  readonly serveStreams: <E, R>(
+    handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
+  /** Live connections, for looking at. */
+  readonly connectionCount: Effect.Effect<number>
+}
+
+/** A UDP socket that speaks QUIC. */
+export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShape>()(
+  "effect-quic/QuicEndpoint"
+) {
+  /** Binds a socket and starts the endpoint's loop; both end with the scope. */
+  static readonly make = (
+    options: EndpointOptions = {}
+  ): Effect.Effect<
+    QuicEndpointShape,
+    QuicError,
+    UdpPort | CryptoSuite | Entropy | CertificateVerifier | Scope.Scope
+  > => make(options)
+
+  static readonly layer = (
+    options: EndpointOptions = {}
+  ): Layer.Layer<QuicEndpoint, QuicError, UdpPort | CryptoSuite | Entropy | CertificateVerifier> =>
+    Layer.effect(QuicEndpoint, make(options))
+}
+
+const make = Effect.fnUntraced(function* (options: EndpointOptions) {
+  const udp = yield* UdpPort
+  const suite = yield* CryptoSuite
+  const { randomBytes } = yield* Entropy
+  const verifier = yield* CertificateVerifier
+  const keyLog = yield* KeyLog
+  const resolver = yield* Effect.serviceOption(AddressResolver)
+  const clock = yield* Clock.Clock
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const { server: serverOptions, ...bindOptions } = options
+  const bind = yield* check(BindSchema, bindOptions)
+  const shared = { peerCertificateTypes: verifier.certificateTypes, keyLog: keyLog !== undefined }
+
+  const server = serverOptions && (yield* serverSettings(serverOptions))
+  const socket = yield* Effect.mapError(udp.bind(bind), (error) =>
+    quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
+  )
+  const { connectionIdBytes = 8, acceptBacklog = 128 } = bind
+  const actor = new EndpointActor(
+    { suite, random: randomBytes, connectionIdBytes, server },
+    { socket, clock, verifier, keyLog, fork, acceptBacklog }
+  )
+  yield* Effect.forkScoped(actor.run)
+  // runs before the loop, which does the closing, is interrupted
+  yield* Effect.addFinalizer((exit) => closeAll(actor, exit))
+
+  function* serverSettings(given: ServerOptions) {
+    const { identity, transport, ...rest } = given
+    const checked = yield* check(ServerSchema, rest, "server.")
+    return {
+      transport: yield* checkTransport(transport, "server.transport."),
+      tls: {
+        ...shared,
+        ...(yield* tlsPreferences(checked, suite, "server.")),
+        selectIdentity: yield* identitySelector(identity, suite, "server.identity"),
+        requestClientCertificate: checked.clientCertificate ?? ("none" as const),
+        serverName: undefined,
+        expectedName: undefined
+      }
+    }
+  }
+
+  const resolve = Effect.fnUntraced(function* (
+    host: string,
+    port: number
+  ): Effect.fn.Return<SocketAddress, QuicError> {
+    const literal = NetAddress.ipFromString(host)
+    if (Result.isSuccess(literal)) return { host, port, family: familyOf(literal.success) }
+    if (Option.isNone(resolver))
+      return yield* new QuicError({
+        reason: new ResolveFailed({ host, problem: "no AddressResolver is provided" })
+      })
+    const only = socket.localAddress.family === 4 ? { family: "IPv4" as const } : {}
+    const [first] = yield* Effect.mapError(
+      resolver.value.resolve(`${host}:${port}`, only),
+      (error) => new QuicError({ reason: new ResolveFailed({ host, problem: error.message }) })
+    )
+    if (!("address" in first))
+      return yield* new QuicError({ reason: new ResolveFailed({ host, problem: "not an IP address" }) })
+    return {
+      host: NetAddress.formatNativeHost(first, new Map()),
+      port: first.port,
+      family: familyOf(first.address)
+    }
+  })
+
+  const connect: QuicEndpointShape["connect"] = Effect.fnUntraced(function* (given) {
+    const { identity, transport, ...rest } = given
+    const checked = yield* check(ConnectSchema, rest)
+    const checkedTransport = yield* checkTransport(transport)
+    const expectedName = checked.serverName ?? checked.host
+    const ours = identity && (yield* identityFor(identity, suite, "identity"))
+    const tls = {
+      ...shared,
+      ...(yield* tlsPreferences(checked, suite, "")),
+      selectIdentity: () => ours,
+      requestClientCertificate: "none" as const,
+      // RFC 6066 §3: literal addresses are not permitted in SNI
+      serverName: Result.isSuccess(NetAddress.ipFromString(expectedName)) ? undefined : expectedName,
+      expectedName
+    }
+    const remote = yield* resolve(checked.host, checked.port)
+    return yield* Effect.acquireRelease(
+      Effect.suspend(() => {
+        if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
+        const connection = actor.connect(remote, tls, checkedTransport)
+        const established: Effect.Effect<ConnectionActor, QuicError> = Effect.suspend(() =>
+          connection.isEstablished
+            ? Effect.succeed(connection)
+            : (connection.failure ?? Effect.flatMap(connection.ready.park, () => established))
+        )
+        return Effect.map(
+          Effect.onInterrupt(established, () => Effect.sync(() => connection.close(0, "interrupted"))),
+          (ready) => new QuicConnection(ready)
+        )
+      }),
+      endConnection,
+      { interruptible: true }
+    )
+  })
+
+  const next: Effect.Effect<QuicConnection, QuicError> = Effect.suspend(() => {
+    const connection = actor.incoming.shift()
+    if (connection !== undefined) return Effect.succeed(new QuicConnection(connection))
+    return actor.isClosed
+      ? Effect.fail(quicError(new EndpointClosed()))
+      : Effect.flatMap(actor.incomingChanged.park, () => next)
+  })
+
+  const serve: QuicEndpointShape["serve"] = (handler) =>
+    Effect.forever(
+      Effect.flatMap(next, (connection) =>
+        Effect.forkChild(superviseConnection(connection, handler(connection)))
+      ),
+      { disableYield: true }
+    ) as ReturnType<QuicEndpointShape["serve"]> as never
+
+  return QuicEndpoint.of({
+    localAddress: socket.localAddress,
+    connect,
+    accept: Effect.acquireRelease(next, endConnection, { interruptible: true }),
+    serve,
+    serveStreams: (handler) =>
+      serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never,
+    connectionCount: Effect.sync(() => [...actor.connections].length)
+  })
+})
+
+/** Runs a connection's handler and turns the way it ends into the way the connection does. */
+const superviseConnection = <E, R>(connection: QuicConnection, handler: Effect.Effect<void, E, R>) =>
+  Effect.onExit(handler, (exit) => endConnection(connection, exit)).pipe(
+    Effect.scoped,
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("connection handler failed", cause)
+    ),
+    Effect.ignoreCause
+  )
+
+/** Codes a scope that does not end well closes its connection with. */
+const FAILED = 1
+
+/** What leaving its scope means for a connection: delivered and closed, or closed at once. */
+const endConnection = (
+  connection: QuicConnection,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<void> => {
+  if (Exit.isSuccess(exit)) return Effect.ignore(connection.close())
+  if (Cause.hasDies(exit.cause)) return connection.crash("a handler died")
+  return Cause.hasInterruptsOnly(exit.cause)
+    ? connection.closeNow(0, "interrupted")
+    : connection.closeNow(FAILED, "failed")
+}
+
+/** Closes every connection, after success when what was accepted is delivered, and the endpoint with them. */
+const closeAll = (actor: EndpointActor, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    actor.stopAccepting()
+    const open = [...actor.connections].filter((connection) => connection.failure === undefined)
+    const end = (connection: ConnectionActor) => endConnection(new QuicConnection(connection), exit)
+    return Effect.forEach(open, end, { concurrency: "unbounded", discard: true })
+  }).pipe(Effect.ensuring(Effect.sync(() => actor.shutdown())))
+
+const familyOf = (address: NetAddress.IpAddress): 4 | 6 => (address._tag === "Ipv4Address" ? 4 : 6)

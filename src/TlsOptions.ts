@@ -1,0 +1,94 @@
+/** The TLS half of the options, checked against what the `CryptoSuite` can do. */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { type CryptoSuiteShape, NamedGroup } from "./capability/CryptoSuite.ts"
+import type { TlsSettings } from "./connection/ConnectionConfig.ts"
+import type { TlsIdentity } from "./handshake/TlsSession.ts"
+import type { Identity } from "./Identity.ts"
+import {
+  TLS_AES_128_GCM_SHA256,
+  TLS_AES_256_GCM_SHA384,
+  TLS_CHACHA20_POLY1305_SHA256
+} from "./protect/CipherSuite.ts"
+import { InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+
+const cipherSuiteCodes = {
+  "aes-128-gcm": TLS_AES_128_GCM_SHA256,
+  "aes-256-gcm": TLS_AES_256_GCM_SHA384,
+  "chacha20-poly1305": TLS_CHACHA20_POLY1305_SHA256
+} as const
+
+const atLeastOne = <S extends Schema.Constraint>(item: S) => Schema.Array(item).check(Schema.isMinLength(1))
+
+/** What both roles say about TLS; a list left out is everything the suite can do. Best first. */
+export const TlsPreferences = {
+  /** Application protocols. RFC 7301 */
+  alpn: atLeastOne(Schema.String.check(Schema.isBetweenLength(1, 255))),
+  cipherSuites: Schema.optionalKey(
+    atLeastOne(Schema.Literals(["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"]))
+  ),
+  groups: Schema.optionalKey(
+    atLeastOne(Schema.Literals(["x25519MlKem768", "x25519", "secp256r1", "secp384r1"]))
+  )
+}
+
+interface Preferences {
+  readonly alpn: ReadonlyArray<string>
+  readonly cipherSuites?: ReadonlyArray<keyof typeof cipherSuiteCodes>
+  readonly groups?: ReadonlyArray<keyof typeof NamedGroup>
+}
+
+const defaultCipherSuites = ["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"] as const
+
+const invalid = (field: string, problem: string): Effect.Effect<never, QuicError> =>
+  Effect.fail(quicError(new InvalidOption({ field, problem })))
+
+export const tlsPreferences = (
+  { alpn, cipherSuites = defaultCipherSuites, groups }: Preferences,
+  suite: CryptoSuiteShape,
+  prefix: string
+): Effect.Effect<Pick<TlsSettings, "alpn" | "cipherSuites" | "groups">, QuicError> => {
+  const missing = groups?.find((name) => !suite.groups.includes(NamedGroup[name]))
+  return missing !== undefined
+    ? invalid(`${prefix}groups`, `the ${suite.name} CryptoSuite has no ${missing}`)
+    : Effect.succeed({
+        alpn,
+        cipherSuites: cipherSuites.map((name) => cipherSuiteCodes[name]),
+        groups: groups?.map((name) => NamedGroup[name]) ?? suite.groups
+      })
+}
+
+/** An identity as TLS uses it: its key ready to sign. */
+export const identityFor = (
+  identity: Identity,
+  suite: CryptoSuiteShape,
+  field: string
+): Effect.Effect<TlsIdentity, QuicError> => {
+  const key = suite.signingKey(Redacted.value(identity.privateKey))
+  return key === undefined
+    ? invalid(field, `the ${suite.name} CryptoSuite cannot sign with this key`)
+    : Effect.succeed({ kind: identity.certificateType, chain: identity.chain, key })
+}
+
+/** One identity, or a choice by SNI, whose keys are made ready once each. */
+export const identitySelector = (
+  identity: Identity | ((serverName: string | undefined) => Identity | undefined),
+  suite: CryptoSuiteShape,
+  field: string
+): Effect.Effect<TlsSettings["selectIdentity"], QuicError> => {
+  if (typeof identity !== "function")
+    return Effect.map(identityFor(identity, suite, field), (only) => () => only)
+  const ready = new WeakMap<Identity, TlsIdentity>()
+  return Effect.succeed((serverName) => {
+    const chosen = identity(serverName)
+    if (chosen === undefined) return undefined
+    const known = ready.get(chosen)
+    if (known !== undefined) return known
+    const key = suite.signingKey(Redacted.value(chosen.privateKey))
+    if (key === undefined) return undefined
+    const made = { kind: chosen.certificateType, chain: chosen.chain, key }
+    ready.set(chosen, made)
+    return made
+  })
+}

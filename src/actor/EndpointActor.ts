@@ -1,0 +1,231 @@
+/**
+ * The endpoint's loop: one fiber that pulls a burst of datagrams from the socket, drives the connections they are
+ * for, fires the deadlines that have passed, sends what came of it in one batch, and only then wakes the fibers that
+ * have something to see.
+ *
+ * It owns the socket, the routing (`Endpoint`), one timer armed for the earliest deadline of all connections, and the
+ * list of connections to be served. A turn is synchronous: an interrupt falls between turns, so no connection is
+ * ever seen half-driven.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
+import type { ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
+import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
+import { Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { ConnectionActor, type ConnectionHost } from "./ConnectionActor.ts"
+import { WaitList } from "./WaitList.ts"
+
+/** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */
+const RECEIVE_BURST = 256
+/** Datagrams one connection sends before the next has its turn. */
+const SEND_BURST = 64
+/** Rounds of wake-ups and what they write, before the loop yields. */
+const ROUNDS = 4
+
+/** What the loop works with. */
+export interface EndpointSurroundings {
+  readonly socket: UdpSocket
+  readonly clock: Clock.Clock
+  readonly verifier: CertificateVerifierShape
+  readonly keyLog: ((line: string) => void) | undefined
+  readonly fork: ConnectionHost["fork"]
+  /** How many established connections wait for `accept`; more are refused. */
+  readonly acceptBacklog: number
+}
+
+export class EndpointActor implements ConnectionHost {
+  readonly socket: UdpSocket
+  readonly verifier: CertificateVerifierShape
+  readonly keyLog: ((line: string) => void) | undefined
+  readonly fork: ConnectionHost["fork"]
+  /** Established incoming connections that nobody has accepted yet. */
+  readonly incoming: Array<ConnectionActor> = []
+  readonly incomingChanged = new WaitList()
+  isClosed = false
+  private readonly acceptBacklog: number
+  private readonly core: Endpoint
+  private readonly clock: Clock.Clock
+  private readonly actors = new Map<Connection, ConnectionActor>()
+  private readonly deadlines = new DeadlineHeap<ConnectionActor>()
+  private dirty: Array<ConnectionActor> = []
+  private readonly buffer: Uint8Array
+  private wake: (() => void) | undefined = undefined
+  private isAwake = false
+  private timer: Fiber.Fiber<unknown> | undefined = undefined
+  private armedForMicros = Number.POSITIVE_INFINITY
+  private nowMicros = 0
+
+  constructor(
+    config: EndpointConfig,
+    { socket, clock, verifier, keyLog, fork, acceptBacklog }: EndpointSurroundings
+  ) {
+    this.core = new Endpoint(config)
+    this.socket = socket
+    this.clock = clock
+    this.verifier = verifier
+    this.keyLog = keyLog
+    this.fork = fork
+    this.acceptBacklog = acceptBacklog
+    this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
+    socket.onReadable(() => this.ring())
+  }
+
+  readonly now = (): number => Number(this.clock.monotonicTimeNanosUnsafe()) / 1000
+
+  get connections(): Iterable<ConnectionActor> {
+    return this.actors.values()
+  }
+
+  connect(remote: SocketAddress, tls: TlsSettings, transport: TransportSettings): ConnectionActor {
+    const actor = this.adopt(this.core.connect(remote, tls, transport, this.now()))
+    this.touch(actor)
+    return actor
+  }
+
+  touch(actor: ConnectionActor): void {
+    if (!actor.isDirty) {
+      actor.isDirty = true
+      this.dirty.push(actor)
+    }
+    this.ring()
+  }
+
+  onEstablished(actor: ConnectionActor): void {
+    if (actor.core.config.role === "client") return
+    if (this.incoming.length >= this.acceptBacklog)
+      return actor.core.refuse("too many connections wait", this.now())
+    this.incoming.push(actor)
+    this.incomingChanged.wakeAll()
+  }
+
+  onDrained(actor: ConnectionActor): void {
+    this.core.forget(actor.core)
+    this.actors.delete(actor.core)
+    this.deadlines.remove(actor)
+  }
+
+  /** Takes no more connections. */
+  stopAccepting(): void {
+    this.core.accepting = false
+  }
+
+  /** The loop; it ends only by interruption. */
+  readonly run: Effect.Effect<never> = Effect.forever(
+    Effect.flatMap(
+      Effect.callback<void>((resume) => {
+        if (this.isAwake) return resume(Effect.void)
+        this.wake = () => resume(Effect.void)
+        return Effect.sync(() => {
+          this.wake = undefined
+        })
+      }),
+      // other ready fibers go first: what they write leaves in the same turn
+      () => Effect.andThen(Effect.yieldNow, this.turn)
+    ),
+    { disableYield: true }
+  )
+
+  /** Sends what can be sent at once, and lets go of everything. */
+  shutdown(): void {
+    this.isClosed = true
+    this.turnNow()
+    this.timer?.interruptUnsafe()
+    for (const actor of [...this.actors.values()]) actor.abandon()
+    this.incomingChanged.wakeAll()
+  }
+
+  private ring(): void {
+    this.isAwake = true
+    const { wake } = this
+    this.wake = undefined
+    wake?.()
+  }
+
+  private readonly turn = Effect.sync(() => this.turnNow())
+
+  private turnNow(): void {
+    this.isAwake = false
+    const { core, socket } = this
+    this.nowMicros = this.now()
+    const received = socket.drain(RECEIVE_BURST, this.onDatagram)
+    this.fireDeadlines()
+    for (let reply = core.pollReply(); reply !== undefined; reply = core.pollReply())
+      socket.send(reply.bytes, 0, reply.bytes.length, reply.to, 0)
+    for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
+      const serving = this.dirty
+      this.dirty = []
+      for (const actor of serving) this.serve(actor)
+      socket.flush()
+      for (const actor of serving) actor.settle()
+    }
+    if (received === RECEIVE_BURST || (this.dirty.length > 0 && !socket.congested)) this.ring()
+    this.arm(this.deadlines.earliestMicros)
+  }
+
+  private readonly onDatagram = ({ bytes, from, ecn }: ReceivedDatagram): void => {
+    const connection = this.core.handleDatagram(bytes, from, ecn, this.nowMicros)
+    if (connection !== undefined) this.markDirty(this.actors.get(connection) ?? this.adopt(connection))
+    for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
+      this.markDirty(this.actors.get(woken)!)
+  }
+
+  private fireDeadlines(): void {
+    const { deadlines, nowMicros } = this
+    for (let actor = deadlines.popDue(nowMicros); actor !== undefined; actor = deadlines.popDue(nowMicros)) {
+      actor.core.handleTimeout(nowMicros)
+      this.markDirty(actor)
+    }
+  }
+
+  /** Sends what one connection has, a burst at most, and sets its next deadline. */
+  private serve(actor: ConnectionActor): void {
+    const { core } = actor
+    const { socket, buffer, nowMicros } = this
+    actor.isDirty = false
+    let sent = 0
+    while (!socket.congested) {
+      const end = core.pollTransmit(buffer, 0, nowMicros)
+      if (end === 0) break
+      socket.send(buffer, 0, end, core.path.remote, 0)
+      if (++sent === SEND_BURST) break
+    }
+    if (sent === SEND_BURST || (socket.congested && !actor.isDrained)) this.markDirty(actor)
+    this.core.routeIds(core)
+    this.deadlines.set(actor, core.timeout(nowMicros))
+  }
+
+  private markDirty(actor: ConnectionActor): void {
+    if (actor.isDirty) return
+    actor.isDirty = true
+    this.dirty.push(actor)
+  }
+
+  private adopt(connection: Connection): ConnectionActor {
+    const actor = new ConnectionActor(connection, this)
+    this.actors.set(connection, actor)
+    return actor
+  }
+
+  /** One timer for all deadlines, moved only to an earlier one: a late firing finds nothing due and costs little. */
+  private arm(deadlineMicros: number): void {
+    if (deadlineMicros >= this.armedForMicros || this.isClosed) return
+    this.timer?.interruptUnsafe()
+    this.armedForMicros = deadlineMicros
+    const delay = Math.max(0, deadlineMicros - this.nowMicros)
+    this.timer = this.fork(
+      Effect.flatMap(this.clock.sleep(Duration.micros(BigInt(Math.ceil(delay)))), () =>
+        Effect.sync(() => {
+          this.armedForMicros = Number.POSITIVE_INFINITY
+          this.timer = undefined
+          this.ring()
+        })
+      )
+    )
+  }
+}

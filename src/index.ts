@@ -1,0 +1,21 @@
+/** A secure, multipath, actor-model QUIC transport for Effect. */
+export { CertificateRejected, CertificateVerifier } from "./capability/CertificateVerifier.ts"
+export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSuite.ts"
+export { Entropy } from "./capability/Entropy.ts"
+export { KeyLog } from "./capability/KeyLog.ts"
+export { UdpPort } from "./capability/UdpPort.ts"
+export * as Identity from "./Identity.ts"
+export * as PeerId from "./PeerId.ts"
+export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
+export {
+  type ConnectOptions,
+  type EndpointOptions,
+  QuicEndpoint,
+  type QuicEndpointShape,
+  type ServerOptions
+} from "./QuicEndpoint.ts"
+export * from "./QuicError.ts"
+export { TransportOptions } from "./QuicOptions.ts"
+export { QuicStream } from "./QuicStream.ts"
+export * as Trust from "./Trust.ts"
+export { formatAddress, type SocketAddress } from "./wire/SocketAddress.ts"
