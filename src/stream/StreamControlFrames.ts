@@ -59,14 +59,24 @@ export class StreamControlFrames {
     this.connection |= bit
   }
 
-  /** `bit` of `StreamControl`. */
+  /** `bit` of `StreamControl`. A stream the peer does not allow yet must not be mentioned at all. */
   wantFor(record: StreamRecord, bit: number): void {
+    if (record.send?.isHeld) return
     record.control |= bit
     this.waiting.add(record.controlTurn)
   }
 
   unwant(bit: number): void {
     this.connection &= ~bit
+  }
+
+  /** The limits we were blocked by are void. */
+  forgetBlocked(): void {
+    this.unwant(
+      ConnectionControl.dataBlocked |
+        ConnectionControl.streamsBlockedBidi |
+        ConnectionControl.streamsBlockedUni
+    )
   }
 
   unwantFor(record: StreamRecord, bits: number): void {

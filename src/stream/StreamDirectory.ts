@@ -133,11 +133,7 @@ export class StreamDirectory {
     this.peer = peer
     this.localBidi.raise(peer.initialMaxStreamsBidi)
     this.localUni.raise(peer.initialMaxStreamsUni)
-    for (const record of this.records.values()) {
-      if (record.send === undefined) continue
-      record.send.credit.raise(this.sendLimit(record.id))
-      record.send.isHeld = this.isOverLimit(record.id)
-    }
+    for (const { id, send } of this.records.values()) send?.credit.raise(this.sendLimit(id))
   }
 
   /** Opened under remembered limits that the peer does not honour any more. */

@@ -22,7 +22,9 @@ const isReduced = (remembered: StreamLimits, real: StreamLimits): boolean =>
   real.initialMaxStreamDataBidiRemote < remembered.initialMaxStreamDataBidiRemote ||
   real.initialMaxStreamDataUni < remembered.initialMaxStreamDataUni ||
   real.initialMaxStreamsBidi < remembered.initialMaxStreamsBidi ||
-  real.initialMaxStreamsUni < remembered.initialMaxStreamsUni
+  real.initialMaxStreamsUni < remembered.initialMaxStreamsUni ||
+  // draft-ietf-quic-reliable-stream-reset §3: MUST NOT disable it
+  (remembered.resetStreamAt === true && real.resetStreamAt !== true)
 
 const tooManyStreams = (limit: number, frameType: number): TransportError =>
   new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `a limit of ${limit} streams`, frameType)
@@ -68,7 +70,7 @@ export class StreamSet {
     this.sendCredit.raise(peer.initialMaxData)
     this.directory.applyPeerLimits(peer)
     this.news.openable |= (this.openable(false) > 0 ? 1 : 0) | (this.openable(true) > 0 ? 2 : 0)
-    this.refreshAll()
+    this.applyHolds()
     return undefined
   }
 
@@ -79,11 +81,9 @@ export class StreamSet {
     this.sendCredit.used = 0
     this.sendCredit.blockedAt = -1
     this.directory.forgetPeerLimits()
-    for (const record of this.directory.records.values()) {
-      record.send?.rewind()
-      if (record.receive?.isStopped) this.control.wantFor(record, StreamControl.stopSending)
-    }
-    this.refreshAll()
+    this.control.forgetBlocked()
+    for (const record of this.directory.records.values()) record.send?.rewind()
+    this.applyHolds()
   }
 
   // commands: those about a stream that is not there, or past the state they are for, do nothing
@@ -259,7 +259,7 @@ export class StreamSet {
       unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
     )
     this.news.openable |= unidirectional ? 2 : 1
-    if (count.opened > before) this.unhold()
+    if (count.opened > before) this.applyHolds()
     return undefined
   }
 
@@ -427,16 +427,16 @@ export class StreamSet {
     this.control.closeIfEnded(record)
   }
 
-  private refreshAll(): void {
-    for (const record of this.directory.records.values())
-      if (record.send !== undefined) this.sender.refresh(record)
-  }
-
-  /** Streams opened under remembered limits that the peer now allows. */
-  private unhold(): void {
+  /** The peer's limits have changed: streams opened under remembered ones wait until it allows them, and may then go. */
+  private applyHolds(): void {
     for (const record of this.directory.records.values()) {
-      if (record.send === undefined || !record.send.isHeld || this.directory.isOverLimit(record.id)) continue
-      record.send.isHeld = false
+      const { send, receive } = record
+      if (send === undefined) continue
+      if (send.reset !== undefined && !this.peerTakesResetAt) send.abandon(send.reset.code, false, 0)
+      send.isHeld = this.directory.isOverLimit(record.id)
+      if (send.isHeld) this.control.unwantFor(record, record.control)
+      else if (receive?.isStopped && receive.isIncomplete)
+        this.control.wantFor(record, StreamControl.stopSending)
       this.sender.refresh(record)
     }
   }

@@ -1,0 +1,181 @@
+import { describe, expect, it } from "vitest"
+import type { StreamSet } from "../../src/stream/StreamSet.ts"
+import { TransportErrorCode as Code, type TransportError } from "../../src/wire/TransportError.ts"
+import { connect, exchange, limits } from "./streamPair.ts"
+
+const bytes = new Uint8Array(2000)
+
+/** A server that allows its client little, and the ids of the four kinds. */
+const server = (): StreamSet =>
+  connect(
+    limits(),
+    limits({
+      initialMaxData: 1500,
+      initialMaxStreamDataBidiLocal: 1000,
+      initialMaxStreamDataBidiRemote: 1000,
+      initialMaxStreamDataUni: 1000,
+      initialMaxStreamsBidi: 3,
+      initialMaxStreamsUni: 2
+    })
+  ).server.streams
+const clientBidi = 0
+const serverBidi = 1
+const clientUni = 2
+const serverUni = 3
+
+const code = (error: TransportError | undefined): number | undefined => error?.code
+
+describe("a peer that breaks the rules of streams", () => {
+  it("is told STREAM_STATE_ERROR for frames of a receiver's concern on a stream only we send on", () => {
+    const streams = server()
+    expect(streams.open(true)).toBe(serverUni)
+    expect(code(streams.onStream(serverUni, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onResetStream(serverUni, 0, 0))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onResetStreamAt(serverUni, 0, 0, 0))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onStreamDataBlocked(serverUni, 0))).toBe(Code.STREAM_STATE_ERROR)
+  })
+
+  it("is told STREAM_STATE_ERROR for frames of a sender's concern on a stream only it sends on", () => {
+    const streams = server()
+    for (const opened of [false, true]) {
+      if (opened) streams.onStream(clientUni, 0, bytes, 0, 1, false)
+      expect(code(streams.onMaxStreamData(clientUni, 5))).toBe(Code.STREAM_STATE_ERROR)
+      expect(code(streams.onStopSending(clientUni, 5))).toBe(Code.STREAM_STATE_ERROR)
+    }
+  })
+
+  it("is told STREAM_STATE_ERROR for a stream of ours that we have not opened", () => {
+    const streams = server()
+    expect(code(streams.onStream(serverBidi, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onResetStream(serverBidi, 0, 0))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onStopSending(serverBidi, 0))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onMaxStreamData(serverBidi, 9))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onStreamDataBlocked(serverBidi, 9))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(streams.onMaxStreamData(serverUni, 9))).toBe(Code.STREAM_STATE_ERROR)
+    streams.open(false)
+    expect(streams.onStream(serverBidi, 0, bytes, 0, 1, false)).toBeUndefined()
+    expect(code(streams.onStream(serverBidi + 4, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
+  })
+
+  it("is told STREAM_LIMIT_ERROR for a stream beyond the limit, of either direction and by any frame", () => {
+    const streams = server()
+    expect(streams.onStream(clientBidi + 4 * 2, 0, bytes, 0, 1, false)).toBeUndefined()
+    expect(code(streams.onStream(clientBidi + 4 * 3, 0, bytes, 0, 1, false))).toBe(Code.STREAM_LIMIT_ERROR)
+    expect(code(streams.onStopSending(clientBidi + 4 * 3, 0))).toBe(Code.STREAM_LIMIT_ERROR)
+    expect(code(streams.onMaxStreamData(clientBidi + 4 * 3, 0))).toBe(Code.STREAM_LIMIT_ERROR)
+    expect(code(streams.onStreamDataBlocked(clientUni + 4 * 2, 0))).toBe(Code.STREAM_LIMIT_ERROR)
+    expect(code(streams.onResetStream(clientUni + 4 * 2, 0, 0))).toBe(Code.STREAM_LIMIT_ERROR)
+    expect(code(streams.onStream(2 ** 60, 0, bytes, 0, 1, false))).toBe(Code.STREAM_LIMIT_ERROR)
+  })
+
+  it("is told FLOW_CONTROL_ERROR for more than a stream's window", () => {
+    expect(server().onStream(clientBidi, 0, bytes, 0, 1000, false)).toBeUndefined()
+    expect(code(server().onStream(clientBidi, 0, bytes, 0, 1001, false))).toBe(Code.FLOW_CONTROL_ERROR)
+    expect(code(server().onStream(clientBidi, 1000, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
+    expect(code(server().onResetStream(clientBidi, 0, 1001))).toBe(Code.FLOW_CONTROL_ERROR)
+    expect(code(server().onResetStreamAt(clientBidi, 0, 1001, 0))).toBe(Code.FLOW_CONTROL_ERROR)
+    expect(code(server().onStream(clientBidi, 2 ** 62 - 1, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
+  })
+
+  it("is told FLOW_CONTROL_ERROR for more than the connection's window over all streams", () => {
+    const streams = server()
+    expect(streams.onStream(clientBidi, 0, bytes, 0, 1000, false)).toBeUndefined()
+    expect(streams.onStream(clientUni, 0, bytes, 0, 500, false)).toBeUndefined()
+    expect(code(streams.onStream(clientUni, 500, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
+    expect(code(streams.onResetStream(clientBidi + 4, 0, 1))).toBe(Code.FLOW_CONTROL_ERROR)
+    // what it has sent already costs nothing more
+    expect(streams.onStream(clientBidi, 0, bytes, 0, 1000, true)).toBeUndefined()
+  })
+
+  it("cannot send on after we stopped reading without it counting", () => {
+    const streams = server()
+    streams.onStream(clientBidi, 0, bytes, 0, 10, false)
+    streams.stop(clientBidi, 1)
+    expect(streams.onStream(clientBidi, 10, bytes, 0, 990, false)).toBeUndefined()
+    expect(code(streams.onStream(clientBidi, 1000, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
+  })
+
+  it("is told FINAL_SIZE_ERROR when the end of a stream moves, or lies before what was sent", () => {
+    const ended = (): StreamSet => {
+      const streams = server()
+      streams.onStream(clientBidi, 90, bytes, 0, 10, true)
+      return streams
+    }
+    expect(ended().onStream(clientBidi, 0, bytes, 0, 100, true)).toBeUndefined()
+    expect(code(ended().onStream(clientBidi, 0, bytes, 0, 50, true))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(ended().onStream(clientBidi, 50, bytes, 0, 51, false))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(ended().onStream(clientBidi, 50, bytes, 0, 51, true))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(ended().onResetStream(clientBidi, 0, 99))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(ended().onResetStream(clientBidi, 0, 101))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(ended().onResetStreamAt(clientBidi, 0, 101, 5))).toBe(Code.FINAL_SIZE_ERROR)
+    const streams = server()
+    streams.onStream(clientBidi, 50, bytes, 0, 50, false)
+    expect(code(streams.onStream(clientBidi, 0, bytes, 0, 99, true))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(streams.onResetStream(clientBidi, 0, 99))).toBe(Code.FINAL_SIZE_ERROR)
+  })
+
+  it("is told of a changed final size or error code after a reset", () => {
+    const reset = (): StreamSet => {
+      const streams = server()
+      streams.onResetStream(clientBidi, 7, 100)
+      return streams
+    }
+    expect(reset().onResetStream(clientBidi, 7, 100)).toBeUndefined()
+    expect(code(reset().onResetStream(clientBidi, 7, 101))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(reset().onStream(clientBidi, 0, bytes, 0, 101, false))).toBe(Code.FINAL_SIZE_ERROR)
+    expect(code(reset().onResetStream(clientBidi, 8, 100))).toBe(Code.STREAM_STATE_ERROR)
+    expect(code(reset().onResetStreamAt(clientBidi, 8, 100, 0))).toBe(Code.STREAM_STATE_ERROR)
+  })
+
+  it("is told FRAME_ENCODING_ERROR for a reliable size above the final one and for more than 2^60 streams", () => {
+    expect(code(server().onResetStreamAt(clientBidi, 0, 10, 11))).toBe(Code.FRAME_ENCODING_ERROR)
+    expect(code(server().onMaxStreams(false, 2 ** 61))).toBe(Code.FRAME_ENCODING_ERROR)
+    expect(code(server().onStreamsBlocked(true, 2 ** 61))).toBe(Code.FRAME_ENCODING_ERROR)
+    expect(server().onMaxStreams(false, 2 ** 60)).toBeUndefined()
+  })
+
+  it("is told PROTOCOL_VIOLATION when it accepted 0-RTT with lower limits than we remembered", () => {
+    const { streams } = connect().client
+    const remembered = limits({ initialMaxStreamsUni: 101 })
+    streams.applyPeerLimits(remembered, true)
+    expect(code(streams.applyPeerLimits(limits()))).toBe(Code.PROTOCOL_VIOLATION)
+    expect(streams.applyPeerLimits(remembered)).toBeUndefined()
+  })
+
+  it("names the frame at fault", () => {
+    expect(server().onResetStream(serverUni, 0, 0)?.frameType).toBe(0x04)
+    expect(server().onStopSending(clientUni, 0)?.frameType).toBe(0x05)
+    expect(server().onStream(serverUni, 0, bytes, 0, 1, false)?.frameType).toBe(0x08)
+    expect(server().onMaxStreamData(clientUni, 0)?.frameType).toBe(0x11)
+    expect(server().onMaxStreams(true, 2 ** 61)?.frameType).toBe(0x13)
+    expect(server().onStreamDataBlocked(serverUni, 0)?.frameType).toBe(0x15)
+  })
+
+  it("is ignored, politely, on streams that are closed", () => {
+    const pair = connect()
+    const id = pair.client.streams.open(false)
+    pair.client.streams.write(id, bytes)
+    pair.client.streams.finish(id)
+    exchange(pair)
+    const { streams } = pair.server
+    while (streams.read(id, 5000) !== undefined);
+    streams.finish(id)
+    exchange(pair)
+    pair.client.streams.read(id, 1)
+    exchange(pair)
+    expect(streams.pollClosed()).toBe(id)
+    expect(streams.pollClosed()).toBe(-1)
+    expect(streams.stats().open).toBe(0)
+    expect(streams.receiveOutcome(id)).toEqual({ _tag: "closed" })
+    expect(streams.receiveOutcome(id + 4)).toEqual({ _tag: "none" })
+    expect(streams.onStream(id, 0, bytes, 0, 5, false)).toBeUndefined()
+    expect(streams.onResetStream(id, 3, 2000)).toBeUndefined()
+    expect(streams.onStopSending(id, 3)).toBeUndefined()
+    expect(streams.onMaxStreamData(id, 1e6)).toBeUndefined()
+    expect(streams.onStreamDataBlocked(id, 1e6)).toBeUndefined()
+    expect(streams.stats().open).toBe(0)
+    expect(streams.hasFrames()).toBe(false)
+    // RFC 9000 §2.1: the direction of a stream is in its id, closed or not
+    expect(code(streams.onStopSending(clientUni, 0))).toBe(Code.STREAM_STATE_ERROR)
+  })
+})

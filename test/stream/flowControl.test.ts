@@ -1,0 +1,190 @@
+import { describe, expect, it } from "vitest"
+import { SentFrame } from "../../src/recovery/SentFrames.ts"
+import { ReceiveWindow } from "../../src/stream/FlowControl.ts"
+import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts"
+
+const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? []).map((each) => each[0])
+
+describe("a receive window", () => {
+  it("is renewed when half of it is consumed, not before", () => {
+    const window = new ReceiveWindow(1000, 1000)
+    window.consumed = 499
+    expect(window.isDue).toBe(false)
+    window.consumed = 500
+    expect(window.isDue).toBe(true)
+    expect(window.grant(0, 100)).toBe(1500)
+    expect(window.isDue).toBe(false)
+  })
+
+  it("doubles while halves are consumed within two round trips, up to its maximum", () => {
+    const window = new ReceiveWindow(1000, 3000)
+    const consume = (elapsed: number) => {
+      window.consumed += window.size / 2
+      now += elapsed
+      window.grant(now, 100)
+      return window.size
+    }
+    let now = 5000
+    // of the first half nobody knows how long it took
+    expect(consume(10)).toBe(1000)
+    expect(consume(200)).toBe(1000)
+    expect(consume(199)).toBe(2000)
+    expect(consume(100)).toBe(3000)
+    expect(consume(100)).toBe(3000)
+    expect(window.limit).toBe(window.consumed + 3000)
+  })
+
+  it("does not grow for a frame that is only sent again", () => {
+    const window = new ReceiveWindow(1000, 9000)
+    window.consumed = 500
+    window.grant(10, 100)
+    expect(window.grant(11, 100)).toBe(1500)
+    expect(window.size).toBe(1000)
+  })
+})
+
+describe("flow control", () => {
+  const small = limits({
+    initialMaxData: 3000,
+    initialMaxStreamDataBidiRemote: 2000,
+    maxStreamWindowBytes: 2000,
+    maxConnectionWindowBytes: 3000
+  })
+
+  it("tells the peer once, for each limit, that it holds us back", () => {
+    const { client } = connect(limits(), small)
+    const ids = [client.streams.open(false), client.streams.open(false)]
+    for (const id of ids) client.streams.write(id, pattern(id, 0, 10_000))
+    const said: Array<ReadonlyArray<number>> = []
+    const blocked = () => {
+      let last: Packet | undefined
+      said.length = 0
+      for (let packet = client.transmit(); packet !== undefined; packet = client.transmit()) {
+        last = packet
+        said.push(...packet.frames.filter(([kind]) => kind !== SentFrame.Stream))
+      }
+      return last!
+    }
+    const first = blocked()
+    expect(said).toEqual([[SentFrame.DataBlocked, 3000, 0, 0]])
+    client.streams.write(ids[0], pattern(ids[0], 10_000, 10))
+    expect(client.streams.hasFrames()).toBe(false)
+    // lost, it is said again while it is true
+    client.lost(first)
+    blocked()
+    expect(said).toEqual([[SentFrame.DataBlocked, 3000, 0, 0]])
+    // with more credit for the connection it is the streams that are held back
+    client.streams.onMaxData(100_000)
+    const second = blocked()
+    expect(said.map(([kind, id, limit]) => [kind, id, limit]).sort((a, b) => a[1] - b[1])).toEqual(
+      ids.map((id) => [SentFrame.StreamDataBlocked, id, 2000])
+    )
+    client.lost(first)
+    client.streams.onMaxStreamData(ids[0], 50_000)
+    client.lost(second)
+    blocked()
+    expect(said).toEqual([[SentFrame.StreamDataBlocked, ids[1], 2000, 0]])
+  })
+
+  it("ignores limits that do not grow", () => {
+    const { client } = connect(limits(), small)
+    client.streams.onMaxData(10)
+    client.streams.onMaxStreams(false, 1)
+    expect(client.streams.stats().sendCreditLimit).toBe(3000)
+    expect(client.streams.openable(false)).toBe(100)
+  })
+
+  it("moves any amount through small windows, giving credit as it is read", () => {
+    const pair = connect(limits(), small)
+    const id = pair.client.streams.open(false)
+    let written = 0
+    let read = 0
+    while (read < 100_000) {
+      written += pair.client.streams.write(id, pattern(id, written, Math.min(7000, 100_000 - written)))
+      exchange(pair)
+      for (
+        let bytes = pair.server.streams.read(id, 700);
+        bytes !== undefined;
+        bytes = pair.server.streams.read(id, 700)
+      )
+        read += bytes.length
+    }
+    expect(pair.server.streams.stats()).toMatchObject({
+      received: 100_000,
+      consumed: 100_000,
+      receiveWindow: 3000
+    })
+  })
+
+  it("sends the newest limits again when they are lost, and no older ones", () => {
+    const pair = connect(limits(), small)
+    const { client, server } = pair
+    const id = client.streams.open(false)
+    client.streams.write(id, pattern(id, 0, 10_000))
+    const grants: Array<Packet> = []
+    for (let round = 0; round < 3; round++) {
+      for (let packet = client.transmit(); packet !== undefined; packet = client.transmit()) {
+        server.receive(packet)
+        client.acked(packet)
+      }
+      while (server.streams.read(id, 5000) !== undefined);
+      const grant = server.transmit()!
+      client.receive(grant)
+      grants.push(grant)
+    }
+    expect(kinds(grants[2])).toEqual([SentFrame.MaxData, SentFrame.MaxStreamData])
+    server.lost(grants[0])
+    server.lost(grants[1])
+    expect(server.streams.hasFrames()).toBe(false)
+    server.lost(grants[2])
+    expect(server.transmit()?.frames).toEqual(grants[2].frames)
+  })
+
+  it("stops granting stream credit once the size is known or nobody reads", () => {
+    for (const end of ["fin", "stop", "reset"] as const) {
+      const pair = connect(limits(), small)
+      const { streams } = pair.server
+      streams.onStream(0, 0, pattern(0, 0, 1500), 0, 1500, end === "fin")
+      if (end === "stop") streams.stop(0, 1)
+      if (end === "reset") streams.onResetStream(0, 1, 1500)
+      streams.read(0, 1200)
+      expect(kinds(pair.server.transmit())).not.toContain(SentFrame.MaxStreamData)
+      // connection credit comes back all the same
+      if (end !== "fin") expect(streams.stats().consumed).toBe(1500)
+    }
+  })
+
+  it("lets the connection's window follow the largest stream's", () => {
+    const pair = connect(limits(), limits({ initialMaxStreamDataBidiRemote: 10_000, initialMaxData: 15_000 }))
+    const id = pair.client.streams.open(false)
+    for (let written = 0; written < 500_000; ) {
+      written += pair.client.streams.write(id, new Uint8Array(100_000))
+      exchange(pair)
+      while (pair.server.streams.read(id, 100_000) !== undefined);
+      pair.server.nowMicros += 10_000
+    }
+    const { receiveWindow } = pair.server.streams.stats()
+    expect(receiveWindow).toBeGreaterThan(60_000)
+    expect(receiveWindow % 15_000).toBe(0)
+  })
+
+  it("keeps its books in order when streams are abandoned half read", () => {
+    const pair = connect()
+    const { client, server } = pair
+    for (let i = 0; i < 50; i++) {
+      const id = client.streams.open(i % 2 === 0)
+      client.streams.write(id, pattern(id, 0, 3000))
+      const packet = client.transmit()!
+      if (i % 3 !== 0) server.receive(packet)
+      server.streams.read(id, 100)
+      if (i % 3 === 1) server.streams.stop(id, 5)
+      client.streams.reset(id, 6)
+      exchange(pair)
+      server.streams.read(id, 100)
+    }
+    exchange(pair)
+    const { consumed, received } = server.streams.stats()
+    expect(consumed).toBe(received)
+    expect(received).toBe(client.streams.stats().sendCreditUsed)
+  })
+})

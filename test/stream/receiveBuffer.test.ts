@@ -1,0 +1,194 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { ReceiveBuffer } from "../../src/stream/ReceiveBuffer.ts"
+import { limits, connect, pattern } from "./streamPair.ts"
+
+/** A segment in a datagram of its own, some bytes in. */
+const insert = (buffer: ReceiveBuffer, offset: number, length: number, overhead = 40): number => {
+  const datagram = new Uint8Array(overhead + length)
+  datagram.set(pattern(0, offset, length), overhead)
+  return buffer.insert(offset, datagram, overhead, overhead + length)
+}
+
+const readAll = (buffer: ReceiveBuffer, max = 1e9): Uint8Array => {
+  const parts: Array<Uint8Array> = []
+  for (let part = buffer.read(max); part !== undefined; part = buffer.read(max)) {
+    expect(part.length).toBeLessThanOrEqual(max)
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
+
+const same = (actual: Uint8Array, offset: number): void => {
+  expect(Buffer.compare(actual, pattern(0, offset, actual.length))).toBe(0)
+}
+
+describe("the receive buffer", () => {
+  it("hands a segment in order on without copying it", () => {
+    const buffer = new ReceiveBuffer()
+    const datagram = pattern(0, 0, 1200)
+    expect(buffer.insert(0, datagram, 30, 1180)).toBe(1150)
+    const bytes = buffer.read(5000)!
+    expect(bytes.buffer).toBe(datagram.buffer)
+    expect([bytes.byteOffset, bytes.length]).toEqual([30, 1150])
+  })
+
+  it("copies a segment that is small in its datagram, so that it does not pin it", () => {
+    const buffer = new ReceiveBuffer()
+    const datagram = pattern(0, 0, 65_000)
+    buffer.insert(0, datagram, 0, 20)
+    buffer.insert(20, datagram, 20, 2020)
+    const [first, second] = [buffer.read(20)!, buffer.read(5000)!]
+    expect(first.buffer.byteLength).toBeLessThan(100)
+    expect(second.buffer.byteLength).toBeLessThan(5000)
+    same(first, 0)
+    same(second, 20)
+  })
+
+  it("joins short neighbours into one read and leaves long ones as they are", () => {
+    const buffer = new ReceiveBuffer()
+    for (let i = 0; i < 10; i++) insert(buffer, i * 1150, 1150)
+    expect(buffer.read(5000)!.length).toBe(5000)
+    expect(buffer.read(1e6)!.length).toBe(6500)
+    insert(buffer, 11_500, 40_000)
+    insert(buffer, 51_500, 1000)
+    expect(buffer.read(1e6)!.length).toBe(40_000)
+    expect(buffer.read(1e6)!.length).toBe(1000)
+    expect(buffer.read(1e6)).toBeUndefined()
+  })
+
+  it("puts segments that come in any order, repeat and overlap into order exactly once", () => {
+    const segment = fc.record({ offset: fc.nat(9000), length: fc.nat(1500), read: fc.nat(3000) })
+    fc.assert(
+      fc.property(fc.array(segment, { maxLength: 60 }), (segments) => {
+        const buffer = new ReceiveBuffer()
+        const present = new Uint8Array(12_000)
+        let contiguous = 0
+        let read = 0
+        const take = (max: number) => {
+          const bytes = buffer.read(max)
+          expect(bytes?.length ?? 0).toBeLessThanOrEqual(Math.min(max, contiguous - read))
+          if (bytes === undefined) return expect(max === 0 || contiguous === read).toBe(true)
+          same(bytes, read)
+          read += bytes.length
+        }
+        for (const { offset, length, read: max } of segments) {
+          present.fill(1, offset, offset + length)
+          const before = contiguous
+          while (present[contiguous] === 1) contiguous++
+          expect(insert(buffer, offset, length)).toBe(contiguous - before)
+          expect(buffer.readable).toBe(contiguous - read)
+          expect(buffer.hasGap).toBe(present.indexOf(1, contiguous) >= 0)
+          take(max)
+        }
+        while (read < contiguous) take(700)
+      }),
+      { numRuns: 1000 }
+    )
+  })
+
+  it("survives bits and pages that end anywhere", () => {
+    fc.assert(
+      fc.property(
+        fc.nat(5000),
+        fc.integer({ min: 1, max: 9000 }),
+        fc.integer({ min: 1, max: 97 }),
+        (skip, length, step) => {
+          const buffer = new ReceiveBuffer()
+          insert(buffer, 0, skip)
+          // from the far end backwards, in odd steps, with the first byte last
+          for (let at = skip + length; at > skip + 1; ) {
+            const size = Math.min(step, at - skip - 1)
+            at -= size
+            expect(insert(buffer, at, size)).toBe(0)
+          }
+          expect(insert(buffer, skip, 1)).toBe(length)
+          expect(buffer.hasGap).toBe(false)
+          const bytes = readAll(buffer, 5000)
+          expect(bytes.length).toBe(skip + length)
+          same(bytes, 0)
+        }
+      ),
+      { numRuns: 300 }
+    )
+  })
+})
+
+describe("memory of the receive buffer, against a peer that wants it large", () => {
+  const window = 1024 * 1024
+
+  /** Memory behind the buffer never exceeds a small multiple of the credit used, plus a page. */
+  const bounded = (buffer: ReceiveBuffer, used: number) =>
+    expect(buffer.allocatedBytes).toBeLessThan(2 * used + 4096)
+
+  it("is bounded when every other byte comes alone", () => {
+    const buffer = new ReceiveBuffer()
+    const startedAt = performance.now()
+    for (let offset = 1; offset < window; offset += 2) insert(buffer, offset, 1)
+    bounded(buffer, window)
+    for (let offset = 0; offset < window; offset += 2) insert(buffer, offset, 1)
+    bounded(buffer, window)
+    const bytes = readAll(buffer)
+    expect(bytes.length).toBe(window)
+    same(bytes, 0)
+    expect(buffer.allocatedBytes).toBe(0)
+    // a million segments: time is linear too, not quadratic
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
+  })
+
+  it("is bounded when the bytes come one by one, in order or from the end", () => {
+    const forward = new ReceiveBuffer()
+    const backward = new ReceiveBuffer()
+    for (let i = 0; i < window / 4; i++) {
+      insert(forward, i, 1)
+      insert(backward, window / 4 - 1 - i, 1)
+    }
+    bounded(forward, window / 4)
+    bounded(backward, window / 4)
+    same(readAll(forward), 0)
+    same(readAll(backward), 0)
+  })
+
+  it("is bounded when one byte comes per page, and when the datagrams are large", () => {
+    const buffer = new ReceiveBuffer()
+    for (let offset = 4095; offset < window; offset += 4096) insert(buffer, offset, 1, 65_000)
+    bounded(buffer, window)
+  })
+
+  it("is bounded while the reader lags behind and segments alternate between kept and copied", () => {
+    const buffer = new ReceiveBuffer()
+    let offset = 0
+    while (offset < window) {
+      insert(buffer, offset, 600, 500)
+      insert(buffer, offset + 600, 1, 1199)
+      offset += 601
+    }
+    bounded(buffer, window)
+  })
+
+  it("is little for one byte behind a gap, even when much was read before", () => {
+    const buffer = new ReceiveBuffer()
+    insert(buffer, 4095, 1)
+    insert(buffer, 0, 4000)
+    while (buffer.read(1000) !== undefined);
+    expect(buffer.allocatedBytes).toBeLessThanOrEqual(2 * 96)
+    insert(buffer, 4001, 1)
+    expect(buffer.allocatedBytes).toBeLessThanOrEqual(2 * 96)
+  })
+
+  it("is given back when the stream is reset or no longer read", () => {
+    for (const end of ["reset", "stop"] as const) {
+      const { streams } = connect(
+        limits(),
+        limits({ initialMaxData: window, initialMaxStreamDataBidiRemote: window })
+      ).server
+      streams.onStream(0, 0, pattern(0, 0, 100_000), 0, 100_000, false)
+      streams.onStream(0, 200_000, pattern(0, 0, 100_000), 0, 100_000, false)
+      expect(streams.stats().receiveAllocated).toBeGreaterThan(190_000)
+      if (end === "reset") streams.onResetStream(0, 1, 400_000)
+      else streams.stop(0, 1)
+      expect(streams.stats()).toMatchObject({ receiveAllocated: 0, readable: 0 })
+      expect(streams.stats().consumed).toBe(streams.stats().received)
+    }
+  })
+})

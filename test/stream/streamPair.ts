@@ -1,0 +1,170 @@
+import { SentFrames } from "../../src/recovery/SentFrames.ts"
+import type { LocalStreamLimits } from "../../src/stream/StreamLimits.ts"
+import { defaultStreamLimits } from "../../src/stream/StreamLimits.ts"
+import { StreamSet } from "../../src/stream/StreamSet.ts"
+import { ByteWriter } from "../../src/wire/ByteWriter.ts"
+import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import type { FrameResult, FrameSink } from "../../src/wire/FrameSink.ts"
+import { PacketType } from "../../src/wire/PacketType.ts"
+import type { SentFrame } from "../../src/recovery/SentFrames.ts"
+
+export const maxPacketBytes = 1200
+
+/** Hands the frames that streams care about to a `StreamSet`; the tests send no others. */
+export class StreamSink implements FrameSink {
+  private readonly streams: StreamSet
+  constructor(streams: StreamSet) {
+    this.streams = streams
+  }
+  private never(): FrameResult {
+    throw new Error("not a stream frame")
+  }
+  onPing = (): FrameResult => this.never()
+  onAck = (): FrameResult => this.never()
+  onCrypto = (): FrameResult => this.never()
+  onNewToken = (): FrameResult => this.never()
+  onNewConnectionId = (): FrameResult => this.never()
+  onRetireConnectionId = (): FrameResult => this.never()
+  onPathChallenge = (): FrameResult => this.never()
+  onPathResponse = (): FrameResult => this.never()
+  onConnectionClose = (): FrameResult => this.never()
+  onHandshakeDone = (): FrameResult => this.never()
+  onDatagram = (): FrameResult => this.never()
+  onAckFrequency = (): FrameResult => this.never()
+  onImmediateAck = (): FrameResult => this.never()
+  onResetStream(id: number, code: number, finalSize: number): FrameResult {
+    return this.streams.onResetStream(id, code, finalSize)
+  }
+  onResetStreamAt(id: number, code: number, finalSize: number, reliableSize: number): FrameResult {
+    return this.streams.onResetStreamAt(id, code, finalSize, reliableSize)
+  }
+  onStopSending(id: number, code: number): FrameResult {
+    return this.streams.onStopSending(id, code)
+  }
+  onStream(
+    id: number,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    fin: boolean
+  ): FrameResult {
+    return this.streams.onStream(id, offset, bytes, start, end, fin)
+  }
+  onMaxData(limit: number): FrameResult {
+    return this.streams.onMaxData(limit)
+  }
+  onMaxStreamData(id: number, limit: number): FrameResult {
+    return this.streams.onMaxStreamData(id, limit)
+  }
+  onMaxStreams(unidirectional: boolean, limit: number): FrameResult {
+    return this.streams.onMaxStreams(unidirectional, limit)
+  }
+  onDataBlocked(limit: number): FrameResult {
+    return this.streams.onDataBlocked(limit)
+  }
+  onStreamDataBlocked(id: number, limit: number): FrameResult {
+    return this.streams.onStreamDataBlocked(id, limit)
+  }
+  onStreamsBlocked(unidirectional: boolean, limit: number): FrameResult {
+    return this.streams.onStreamsBlocked(unidirectional, limit)
+  }
+}
+
+export interface Packet {
+  readonly from: Endpoint
+  readonly bytes: Uint8Array
+  readonly frames: ReadonlyArray<readonly [SentFrame, number, number, number]>
+}
+
+/** One side: a `StreamSet` and what turns it into packets and back. */
+export class Endpoint {
+  readonly name: string
+  readonly streams: StreamSet
+  nowMicros = 0
+  rttMicros = 10_000
+  packetBytes = maxPacketBytes
+  private readonly decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+  private readonly sink: StreamSink
+
+  constructor(role: "client" | "server", limits: LocalStreamLimits) {
+    this.name = role
+    this.streams = new StreamSet(role, limits)
+    this.sink = new StreamSink(this.streams)
+  }
+
+  /** The next packet, or undefined when there is nothing to send. */
+  transmit(): Packet | undefined {
+    if (!this.streams.hasFrames()) return undefined
+    const w = new ByteWriter(new Uint8Array(this.packetBytes))
+    const sent = new SentFrames()
+    this.streams.writeFrames(w, sent, this.nowMicros, this.rttMicros)
+    if (w.offset === 0) throw new Error(`${this.name} promised frames and wrote none`)
+    const frames: Array<readonly [SentFrame, number, number, number]> = []
+    for (let i = 0; i < sent.length; i += 4) {
+      const [kind, a, b, c] = sent.values.slice(i, i + 4)
+      frames.push([kind as SentFrame, a, b, c])
+    }
+    return { from: this, bytes: w.bytes.slice(0, w.offset), frames }
+  }
+
+  /** Takes a packet; a copy of its bytes, as a datagram would be, so that duplicates share nothing. */
+  receive(packet: Packet): FrameResult {
+    const bytes = packet.bytes.slice()
+    return this.decoder.decode(bytes, 0, bytes.length, PacketType.OneRtt, this.sink)
+  }
+
+  acked(packet: Packet): void {
+    for (const [kind, a, b, c] of packet.frames) this.streams.onAcked(kind, a, b, c)
+  }
+
+  lost(packet: Packet): void {
+    for (const [kind, a, b, c] of packet.frames) this.streams.onLost(kind, a, b, c)
+  }
+}
+
+export interface Pair {
+  readonly client: Endpoint
+  readonly server: Endpoint
+}
+
+export const limits = (overrides: Partial<LocalStreamLimits> = {}): LocalStreamLimits => ({
+  ...defaultStreamLimits,
+  resetStreamAt: true,
+  ...overrides
+})
+
+export const connect = (client: LocalStreamLimits = limits(), server: LocalStreamLimits = limits()): Pair => {
+  const pair = { client: new Endpoint("client", client), server: new Endpoint("server", server) }
+  pair.client.streams.applyPeerLimits(server)
+  pair.server.streams.applyPeerLimits(client)
+  return pair
+}
+
+/** Everything arrives at once and is acknowledged, until neither side has more to say. Returns how many packets went. */
+export const exchange = ({ client, server }: Pair, mostPackets = 100_000): number => {
+  for (let count = 0; count < mostPackets; count++) {
+    const packet = client.transmit() ?? server.transmit()
+    if (packet === undefined) return count
+    const to = packet.from === client ? server : client
+    const error = to.receive(packet)
+    if (error !== undefined) throw new Error(`${to.name}: ${error.reason}`)
+    packet.from.acked(packet)
+  }
+  throw new Error(`still talking after ${mostPackets} packets`)
+}
+
+export const drain = (poll: () => number): Array<number> => {
+  const ids: Array<number> = []
+  for (let id = poll(); id >= 0; id = poll()) ids.push(id)
+  return ids
+}
+
+/** Recognisable bytes: each depends on its stream and offset. */
+export const pattern = (id: number, offset: number, length: number): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = patternAt(id, offset + i)
+  return bytes
+}
+
+export const patternAt = (id: number, offset: number): number => (id * 31 + offset * 7 + (offset >> 8)) & 0xff
