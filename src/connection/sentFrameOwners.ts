@@ -1,6 +1,6 @@
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { SentFrame } from "../recovery/SentFrames.ts"
-import { Level } from "../wire/PacketType.ts"
+import type { Level } from "../wire/PacketType.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
