@@ -1,4 +1,4 @@
-const pageBytes = 4096
+export const pageBytes = 16 * 1024
 const minPageBytes = 64
 
 /** Part of a stream that has arrived with gaps: its bytes, and a bit for each that is there. */
@@ -108,18 +108,19 @@ export class OutOfOrderPages {
     let page = this.pages.get(index)
     if (page === undefined) {
       const origin = Math.max(index * pageBytes, floor)
-      page = new Page(origin, pageSize(to - origin, pageEnd - origin))
+      page = new Page(origin, pageSize(to - floor, pageEnd - origin))
       this.pages.set(index, page)
       this.allocatedBytes += page.bytes.length
     } else if (to - page.origin > page.bytes.length) {
       this.allocatedBytes -= page.bytes.length
-      page.grow(pageSize(to - page.origin, pageEnd - page.origin))
+      page.grow(pageSize(to - Math.min(floor, page.origin), pageEnd - page.origin))
       this.allocatedBytes += page.bytes.length
     }
     return page
   }
 }
 
+/** As large as the credit that was used to get there, up to a whole page. */
 const pageSize = (needed: number, most: number): number =>
   Math.min(most, Math.max(minPageBytes, 2 ** Math.ceil(Math.log2(needed))))
 
