@@ -1,0 +1,63 @@
+/** Where a test of the public API runs: over real sockets or in the simulator, from one source. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { it } from "vitest"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
+import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
+import { SimNetwork, type SimConnection } from "../../layers/sim/SimNetwork.ts"
+import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
+import type { Entropy } from "../../src/capability/Entropy.ts"
+import type { UdpPort } from "../../src/capability/UdpPort.ts"
+import { itSim } from "../sim/itSim.ts"
+
+/** A host that endpoints can live on. */
+export interface Place {
+  /** Its IP literal, to bind and to connect to. */
+  readonly host: string
+  readonly layer: Layer.Layer<UdpPort | CryptoSuite | Entropy>
+}
+
+export interface World {
+  readonly server: Place
+  readonly client: Place
+  /** What joins them, where that can be tampered with. */
+  readonly cable: SimConnection | undefined
+}
+
+export interface Universe {
+  readonly name: string
+  readonly it: <E>(name: string, program: (world: World) => Effect.Effect<void, E, Scope.Scope>) => void
+}
+
+const loopback: Place = {
+  host: "127.0.0.1",
+  layer: Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeEntropy.layer)
+}
+
+export const live: Universe = {
+  name: "live",
+  it: (name, program) =>
+    it(name, () =>
+      Effect.runPromise(Effect.scoped(program({ server: loopback, client: loopback, cable: undefined })))
+    )
+}
+
+/** Two hosts, 10 ms apart. */
+export const simWorld: Effect.Effect<World, never, SimNetwork> = Effect.gen(function* () {
+  const network = yield* SimNetwork
+  const client = network.host("client", "10.0.0.1")
+  const server = network.host("server", "10.0.0.2")
+  const cable = network.connect(client, server, { delayMillis: 10 })
+  return {
+    client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
+    server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+    cable
+  }
+})
+
+export const simulated: Universe = {
+  name: "simulated",
+  it: (name, program) => itSim(name, () => Effect.flatMap(simWorld, program))
+}

@@ -1,0 +1,4 @@
+import { suite } from "./suite.ts"
+import { live } from "./World.ts"
+
+suite(live)

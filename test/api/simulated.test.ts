@@ -1,0 +1,4 @@
+import { suite } from "./suite.ts"
+import { simulated } from "./World.ts"
+
+suite(simulated)
