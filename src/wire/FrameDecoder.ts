@@ -21,17 +21,30 @@ const HANDSHAKE = 1 << PacketType.Handshake
 const ONE_RTT = 1 << PacketType.OneRtt
 const APPLICATION = ZERO_RTT | ONE_RTT
 
-/** Which packet types may carry each of the frame types 0x00 … 0x31. RFC 9000 §12.4, Table 3 */
+const ANY = INITIAL | ZERO_RTT | HANDSHAKE | ONE_RTT
+
+/**
+ * Which packet types may carry each of the frame types 0x00 … 0x31. RFC 9000 §12.4, Table 3
+ *
+ * A type nobody knows is allowed anywhere, to be refused as unknown and not as misplaced.
+ */
 export const permittedPackets: ReadonlyArray<number> = (() => {
-  const table = new Array<number>(0x32).fill(APPLICATION)
-  for (const type of [F.PADDING, F.PING, F.CONNECTION_CLOSE])
-    table[type] = INITIAL | ZERO_RTT | HANDSHAKE | ONE_RTT
+  const table = new Array<number>(0x32).fill(ANY)
+  for (let type: number = F.RESET_STREAM; type <= F.APPLICATION_CLOSE; type++) table[type] = APPLICATION
+  table[F.CONNECTION_CLOSE] = ANY
   for (const type of [F.ACK, F.ACK_ECN, F.CRYPTO]) table[type] = INITIAL | HANDSHAKE | ONE_RTT
+  // RFC 9000 §12.5: what a client cannot have reason to send in 0-RTT, RETIRE_CONNECTION_ID among it, MAY be refused
   for (const type of [F.NEW_TOKEN, F.PATH_RESPONSE, F.HANDSHAKE_DONE, F.RETIRE_CONNECTION_ID])
     table[type] = ONE_RTT
-  for (const type of [F.IMMEDIATE_ACK]) table[type] = APPLICATION
+  // draft-ietf-quic-ack-frequency §3: min_ack_delay is not remembered, so never in 0-RTT
+  table[F.IMMEDIATE_ACK] = ONE_RTT
+  for (const type of [F.RESET_STREAM_AT, F.DATAGRAM, F.DATAGRAM_LEN]) table[type] = APPLICATION
   return table
 })()
+
+/** The same for every frame type. */
+const permitted = (type: number): number =>
+  type < permittedPackets.length ? permittedPackets[type] : type === F.ACK_FREQUENCY ? ONE_RTT : ANY
 
 /**
  * Turns the payload of a packet into calls of a `FrameSink`: one switch, nothing allocated. RFC 9000 §12.4, §19
@@ -81,8 +94,7 @@ export class FrameDecoder {
           TransportErrorCode.PROTOCOL_VIOLATION,
           "frame type not in its shortest encoding"
         )
-      const permitted = type < permittedPackets.length ? permittedPackets[type] : APPLICATION
-      if ((permitted & permission) === 0)
+      if ((permitted(type) & permission) === 0)
         return new TransportError(
           TransportErrorCode.PROTOCOL_VIOLATION,
           `frame 0x${type.toString(16)} in a packet type that may not carry it`,
@@ -209,7 +221,7 @@ export class FrameDecoder {
         return sink.onHandshakeDone()
       case F.DATAGRAM:
       case F.DATAGRAM_LEN: {
-        if (!this.extensions.datagram) return unknown(type)
+        if (!this.extensions.datagram) return notNegotiated(type)
         const length = type === F.DATAGRAM_LEN ? r.varint() : r.remaining
         const start = r.skip(length)
         return r.failed ? undefined : sink.onDatagram(bytes, start, start + length)
@@ -297,3 +309,7 @@ const unknown = (type: number): TransportError =>
     `unknown frame type 0x${type.toString(16)}`,
     type
   )
+
+// RFC 9221 §3: not FRAME_ENCODING_ERROR, as for other frames that were not negotiated
+const notNegotiated = (type: number): TransportError =>
+  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a DATAGRAM frame we did not ask for", type)

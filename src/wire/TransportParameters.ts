@@ -187,6 +187,17 @@ export const decodeTransportParameters = (
     const error = decodeOne(parameters, id, value.reset(bytes, start, start + length), from)
     if (error !== undefined) return error
   }
+  const { minAckDelayMicros, maxAckDelayMillis, versionInformation } = parameters
+  // draft-ietf-quic-ack-frequency §3
+  if (minAckDelayMicros !== undefined && minAckDelayMicros > maxAckDelayMillis * 1000)
+    return refuse("min_ack_delay is above max_ack_delay")
+  // RFC 9368 §4: from a client, a Chosen Version missing in Available Versions is a parsing failure
+  if (
+    from === "client" &&
+    versionInformation !== undefined &&
+    !versionInformation.available.includes(versionInformation.chosen)
+  )
+    return refuse("version_information chooses what it does not offer")
   return parameters
 }
 
