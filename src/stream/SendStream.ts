@@ -142,6 +142,7 @@ export class SendStream {
 
   /** Takes all of `bytes` while less than `capacity` is held, otherwise nothing and false. */
   writeWhole(bytes: Uint8Array, capacity: number): boolean {
+    if (!this.isWritable) return false
     if (this.heldBytes >= capacity) {
       this.wantsRoom = true
       return false

@@ -36,3 +36,14 @@ export const defaultStreamLimits: LocalStreamLimits = {
   maxStreamWindowBytes: 8 * 1024 * 1024,
   sendBufferBytes: 1024 * 1024
 }
+
+/** Whether `real` takes back something that a 0-RTT client was told before. RFC 9000 §7.4.1 */
+export const isReduced = (remembered: StreamLimits, real: StreamLimits): boolean =>
+  real.initialMaxData < remembered.initialMaxData ||
+  real.initialMaxStreamDataBidiLocal < remembered.initialMaxStreamDataBidiLocal ||
+  real.initialMaxStreamDataBidiRemote < remembered.initialMaxStreamDataBidiRemote ||
+  real.initialMaxStreamDataUni < remembered.initialMaxStreamDataUni ||
+  real.initialMaxStreamsBidi < remembered.initialMaxStreamsBidi ||
+  real.initialMaxStreamsUni < remembered.initialMaxStreamsUni ||
+  // draft-ietf-quic-reliable-stream-reset §3: MUST NOT disable it
+  (remembered.resetStreamAt === true && real.resetStreamAt !== true)

@@ -3,6 +3,7 @@ import { type ByteWriter, MAX_VARINT } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { SendCredit } from "./FlowControl.ts"
+import { PeerLimits } from "./PeerLimits.ts"
 import { ReceiveCredit } from "./ReceiveCredit.ts"
 import { StreamNews } from "./RecordQueue.ts"
 import { ConnectionControl, StreamControlFrames } from "./StreamControlFrames.ts"
@@ -15,19 +16,6 @@ import { StreamSender } from "./StreamSender.ts"
 import { type StreamStats, streamStats } from "./streamStats.ts"
 
 type Result = TransportError | undefined
-
-const isReduced = (remembered: StreamLimits, real: StreamLimits): boolean =>
-  real.initialMaxData < remembered.initialMaxData ||
-  real.initialMaxStreamDataBidiLocal < remembered.initialMaxStreamDataBidiLocal ||
-  real.initialMaxStreamDataBidiRemote < remembered.initialMaxStreamDataBidiRemote ||
-  real.initialMaxStreamDataUni < remembered.initialMaxStreamDataUni ||
-  real.initialMaxStreamsBidi < remembered.initialMaxStreamsBidi ||
-  real.initialMaxStreamsUni < remembered.initialMaxStreamsUni ||
-  // draft-ietf-quic-reliable-stream-reset §3: MUST NOT disable it
-  (remembered.resetStreamAt === true && real.resetStreamAt !== true)
-
-const tooManyStreams = (limit: number, frameType: number): TransportError =>
-  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `a limit of ${limit} streams`, frameType)
 
 /**
  * All streams of one connection, without packets or time of its own. RFC 9000 §2 – §4, §19
@@ -44,9 +32,7 @@ export class StreamSet {
   private readonly receiveCredit: ReceiveCredit
   private readonly control: StreamControlFrames
   private readonly sender: StreamSender
-  private remembered: StreamLimits | undefined = undefined
-  /** draft-ietf-quic-reliable-stream-reset §3 */
-  private peerTakesResetAt = false
+  private readonly peerLimits: PeerLimits
   private closing: StreamRecord | undefined = undefined
 
   constructor(role: Role, local: LocalStreamLimits) {
@@ -55,35 +41,17 @@ export class StreamSet {
     this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
     this.control = new StreamControlFrames(this.directory, this.sendCredit, this.receiveCredit.window)
     this.sender = new StreamSender(this.sendCredit, this.control)
+    this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.news)
   }
 
   /** `remembered`: limits of an earlier connection, for 0-RTT, until the real ones come. RFC 9000 §7.4.1 */
   applyPeerLimits(peer: StreamLimits, remembered = false): Result {
-    if (remembered) this.remembered = peer
-    // RFC 9000 §7.4.1: a server that accepts 0-RTT data MUST NOT reduce these limits
-    else if (this.remembered !== undefined && isReduced(this.remembered, peer))
-      return new TransportError(
-        TransportErrorCode.PROTOCOL_VIOLATION,
-        "0-RTT was accepted, with lower limits than were remembered"
-      )
-    this.peerTakesResetAt = peer.resetStreamAt === true
-    this.sendCredit.raise(peer.initialMaxData)
-    this.directory.applyPeerLimits(peer)
-    this.news.openable |= (this.openable(false) > 0 ? 1 : 0) | (this.openable(true) > 0 ? 2 : 0)
-    this.applyHolds()
-    return undefined
+    return this.peerLimits.apply(peer, remembered)
   }
 
   /** The server took none of our 0-RTT data: everything is to be sent again. Call it before the real `applyPeerLimits`. */
   onEarlyDataRejected(): void {
-    this.remembered = undefined
-    this.sendCredit.limit = 0
-    this.sendCredit.used = 0
-    this.sendCredit.blockedAt = -1
-    this.directory.forgetPeerLimits()
-    this.control.forgetBlocked()
-    for (const record of this.directory.records.values()) record.send?.rewind()
-    this.applyHolds()
+    this.peerLimits.onEarlyDataRejected()
   }
 
   // commands: those about a stream that is not there, or past the state they are for, do nothing
@@ -139,7 +107,7 @@ export class StreamSet {
    * False, and nothing happens, when the peer does not know how. draft-ietf-quic-reliable-stream-reset
    */
   resetAt(id: number, code: number, reliableSize: number): boolean {
-    if (!this.peerTakesResetAt) return false
+    if (!this.peerLimits.takesResetAt) return false
     const record = this.directory.records.get(id)
     if (record?.send !== undefined) this.abandon(record, code, false, reliableSize)
     return true
@@ -252,14 +220,7 @@ export class StreamSet {
     const frameType = unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI
     // RFC 9000 §4.6: more than 2^60 cannot be numbered, and MUST be treated as a FRAME_ENCODING_ERROR
     if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
-    const count = this.directory.localCount(unidirectional)
-    const before = count.limit
-    if (!count.raise(limit)) return undefined
-    this.control.unwant(
-      unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
-    )
-    this.news.openable |= unidirectional ? 2 : 1
-    if (count.opened > before) this.applyHolds()
+    this.peerLimits.onMaxStreams(unidirectional, limit)
     return undefined
   }
 
@@ -426,18 +387,7 @@ export class StreamSet {
     this.control.noteConsumed(record)
     this.control.closeIfEnded(record)
   }
-
-  /** The peer's limits have changed: streams opened under remembered ones wait until it allows them, and may then go. */
-  private applyHolds(): void {
-    for (const record of this.directory.records.values()) {
-      const { send, receive } = record
-      if (send === undefined) continue
-      if (send.reset !== undefined && !this.peerTakesResetAt) send.abandon(send.reset.code, false, 0)
-      send.isHeld = this.directory.isOverLimit(record.id)
-      if (send.isHeld) this.control.unwantFor(record, record.control)
-      else if (receive?.isStopped && receive.isIncomplete)
-        this.control.wantFor(record, StreamControl.stopSending)
-      this.sender.refresh(record)
-    }
-  }
 }
+
+const tooManyStreams = (limit: number, frameType: number): TransportError =>
+  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `a limit of ${limit} streams`, frameType)

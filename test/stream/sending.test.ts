@@ -56,6 +56,22 @@ describe("writing to a stream", () => {
     expect(client.streams.write(id, pattern(id, 0, 10_000))).toBe(room)
   })
 
+  it("takes a message wholly or not at all, and one at a time beyond what the buffer holds", () => {
+    const pair = withPeer(generous, { sendBufferBytes: 8000 })
+    const { client, server } = pair
+    const id = open(pair)
+    expect(client.streams.writeWhole(id, pattern(id, 0, 20_000))).toBe(true)
+    expect(client.streams.writeWhole(id, pattern(id, 20_000, 5))).toBe(false)
+    expect(client.streams.writableBytes(id)).toBe(0)
+    exchange(pair)
+    expect(client.streams.pollWritable()).toBe(id)
+    expect(client.streams.writeWhole(id, pattern(id, 20_000, 5))).toBe(true)
+    exchange(pair)
+    expect(server.streams.readableBytes(id)).toBe(20_005)
+    client.streams.finish(id)
+    expect(client.streams.writeWhole(id, pattern(id, 0, 5))).toBe(false)
+  })
+
   it("does not copy a large write", () => {
     const pair = withPeer(generous, { sendBufferBytes: 10 * mega })
     const id = open(pair)
