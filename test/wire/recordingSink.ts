@@ -1,0 +1,81 @@
+import type { FrameResult, FrameSink } from "../../src/wire/FrameSink.ts"
+
+/** A call of a sink, with the bytes it pointed at written out. */
+export type Recorded = readonly [name: string, ...fields: ReadonlyArray<unknown>]
+
+export const toHex = (bytes: Uint8Array, start = 0, end = bytes.length): string =>
+  Buffer.from(bytes.slice(start, end)).toString("hex")
+
+export const fromHex = (text: string): Uint8Array =>
+  Uint8Array.from(text.replace(/\s/g, "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+
+/** Keeps every frame it is given; refuses from `refuseAt` on. */
+export class RecordingSink implements FrameSink {
+  readonly frames: Array<Recorded> = []
+  readonly refuseAt: number
+  readonly refusal: FrameResult
+
+  constructor(refuseAt = Number.POSITIVE_INFINITY, refusal: FrameResult = undefined) {
+    this.refuseAt = refuseAt
+    this.refusal = refusal
+  }
+
+  private keep(...frame: Recorded): FrameResult {
+    this.frames.push(frame)
+    return this.frames.length > this.refuseAt ? this.refusal : undefined
+  }
+
+  onPing: FrameSink["onPing"] = () => this.keep("PING")
+  onAck: FrameSink["onAck"] = (ack) =>
+    this.keep(
+      "ACK",
+      ack.delayRaw,
+      Array.from({ length: ack.rangeCount }, (_, i) => [ack.smallest[i], ack.largestOf[i]]),
+      ack.hasEcn ? [ack.ect0, ack.ect1, ack.ce] : undefined
+    )
+  onResetStream: FrameSink["onResetStream"] = (...fields) => this.keep("RESET_STREAM", ...fields)
+  onResetStreamAt: FrameSink["onResetStreamAt"] = (...fields) => this.keep("RESET_STREAM_AT", ...fields)
+  onStopSending: FrameSink["onStopSending"] = (...fields) => this.keep("STOP_SENDING", ...fields)
+  onCrypto: FrameSink["onCrypto"] = (offset, bytes, start, end) =>
+    this.keep("CRYPTO", offset, toHex(bytes, start, end))
+  onNewToken: FrameSink["onNewToken"] = (bytes, start, end) =>
+    this.keep("NEW_TOKEN", toHex(bytes, start, end))
+  onStream: FrameSink["onStream"] = (id, offset, bytes, start, end, fin) =>
+    this.keep("STREAM", id, offset, toHex(bytes, start, end), fin)
+  onMaxData: FrameSink["onMaxData"] = (limit) => this.keep("MAX_DATA", limit)
+  onMaxStreamData: FrameSink["onMaxStreamData"] = (...fields) => this.keep("MAX_STREAM_DATA", ...fields)
+  onMaxStreams: FrameSink["onMaxStreams"] = (...fields) => this.keep("MAX_STREAMS", ...fields)
+  onDataBlocked: FrameSink["onDataBlocked"] = (limit) => this.keep("DATA_BLOCKED", limit)
+  onStreamDataBlocked: FrameSink["onStreamDataBlocked"] = (...fields) =>
+    this.keep("STREAM_DATA_BLOCKED", ...fields)
+  onStreamsBlocked: FrameSink["onStreamsBlocked"] = (...fields) => this.keep("STREAMS_BLOCKED", ...fields)
+  onNewConnectionId: FrameSink["onNewConnectionId"] = (
+    pathId,
+    sequence,
+    retirePriorTo,
+    bytes,
+    start,
+    end,
+    token
+  ) =>
+    this.keep(
+      "NEW_CONNECTION_ID",
+      pathId,
+      sequence,
+      retirePriorTo,
+      toHex(bytes, start, end),
+      toHex(bytes, token, token + 16)
+    )
+  onRetireConnectionId: FrameSink["onRetireConnectionId"] = (...fields) =>
+    this.keep("RETIRE_CONNECTION_ID", ...fields)
+  onPathChallenge: FrameSink["onPathChallenge"] = (bytes, start) =>
+    this.keep("PATH_CHALLENGE", toHex(bytes, start, start + 8))
+  onPathResponse: FrameSink["onPathResponse"] = (bytes, start) =>
+    this.keep("PATH_RESPONSE", toHex(bytes, start, start + 8))
+  onConnectionClose: FrameSink["onConnectionClose"] = (application, code, frameType, bytes, start, end) =>
+    this.keep("CONNECTION_CLOSE", application, code, frameType, toHex(bytes, start, end))
+  onHandshakeDone: FrameSink["onHandshakeDone"] = () => this.keep("HANDSHAKE_DONE")
+  onDatagram: FrameSink["onDatagram"] = (bytes, start, end) => this.keep("DATAGRAM", toHex(bytes, start, end))
+  onAckFrequency: FrameSink["onAckFrequency"] = (...fields) => this.keep("ACK_FREQUENCY", ...fields)
+  onImmediateAck: FrameSink["onImmediateAck"] = () => this.keep("IMMEDIATE_ACK")
+}
