@@ -1,0 +1,118 @@
+/**
+ * The two wrappings of a key that every crypto library agrees on: PKCS #8 for private keys (RFC 5958), SubjectPublicKeyInfo
+ * for public ones (RFC 5280 §4.1.2.7). Ed25519 (RFC 8410), P-256 and P-384 (RFC 5480, RFC 5915); RSA is node's affair.
+ */
+import { DerTag, type DerElement, readChildren, readElement } from "../../src/internal/der.ts"
+
+export type KeyKind = "ed25519" | "p256" | "p384"
+
+/** A key without its wrapping: a seed or scalar when private, a point in its encoding when public. */
+export interface BareKey {
+  readonly kind: KeyKind
+  readonly bytes: Uint8Array
+}
+
+const hex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
+
+interface Encoding {
+  readonly kind: KeyKind
+  /** The content of the AlgorithmIdentifier. */
+  readonly algorithm: Uint8Array
+  readonly privateLength: number
+  /** Everything before the key bytes, in the shortest form of either structure. */
+  readonly pkcs8Prefix: Uint8Array
+  readonly spkiPrefix: Uint8Array
+}
+
+const encodings: ReadonlyArray<Encoding> = [
+  {
+    kind: "ed25519",
+    algorithm: hex("06032b6570"),
+    privateLength: 32,
+    pkcs8Prefix: hex("302e020100300506032b657004220420"),
+    spkiPrefix: hex("302a300506032b6570032100")
+  },
+  {
+    kind: "p256",
+    algorithm: hex("06072a8648ce3d020106082a8648ce3d030107"),
+    privateLength: 32,
+    pkcs8Prefix: hex("3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420"),
+    spkiPrefix: hex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+  },
+  {
+    kind: "p384",
+    algorithm: hex("06072a8648ce3d020106052b81040022"),
+    privateLength: 48,
+    pkcs8Prefix: hex("304e020100301006072a8648ce3d020106052b81040022043730350201010430"),
+    spkiPrefix: hex("3076301006072a8648ce3d020106052b81040022036200")
+  }
+]
+
+/** `parts` one after the other. */
+export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}
+
+export const encodePkcs8 = (kind: KeyKind, privateKey: Uint8Array): Uint8Array =>
+  concat(encodings.find((encoding) => encoding.kind === kind)!.pkcs8Prefix, privateKey)
+
+export const encodeSpki = (kind: KeyKind, publicKey: Uint8Array): Uint8Array =>
+  concat(encodings.find((encoding) => encoding.kind === kind)!.spkiPrefix, publicKey)
+
+/** The key in a SubjectPublicKeyInfo, its point not yet looked at; undefined for other kinds and for malformed input. */
+export const decodeSpki = (spki: Uint8Array): BareKey | undefined => {
+  const fields = wholeSequence(spki)
+  if (fields?.length !== 2 || fields[0].tag !== DerTag.sequence || fields[1].tag !== BIT_STRING)
+    return undefined
+  const encoding = encodingOf(spki, fields[0])
+  const { contentStart, end } = fields[1]
+  // a key is whole bytes: none of the last byte's bits are unused
+  if (encoding === undefined || end === contentStart || spki[contentStart] !== 0) return undefined
+  return { kind: encoding.kind, bytes: spki.slice(contentStart + 1, end) }
+}
+
+/** The key in a PKCS #8 structure, its attributes and public key ignored; undefined for other kinds and malformed input. */
+export const decodePkcs8 = (pkcs8: Uint8Array): BareKey | undefined => {
+  const fields = wholeSequence(pkcs8)
+  if (fields === undefined || fields.length < 3) return undefined
+  const [version, algorithm, privateKey] = fields
+  if (
+    version.tag !== DerTag.integer ||
+    algorithm.tag !== DerTag.sequence ||
+    privateKey.tag !== DerTag.octetString
+  ) {
+    return undefined
+  }
+  const encoding = encodingOf(pkcs8, algorithm)
+  const inner = encoding && readElement(pkcs8, privateKey.contentStart, privateKey.end)
+  if (encoding === undefined || inner === undefined || inner.end !== privateKey.end) return undefined
+  const octets = encoding.kind === "ed25519" ? inner : scalarOf(pkcs8, inner)
+  if (octets?.tag !== DerTag.octetString || octets.end - octets.contentStart !== encoding.privateLength)
+    return undefined
+  return { kind: encoding.kind, bytes: pkcs8.slice(octets.contentStart, octets.end) }
+}
+
+const BIT_STRING = 0x03
+
+const wholeSequence = (bytes: Uint8Array): ReadonlyArray<DerElement> | undefined => {
+  const outer = readElement(bytes, 0)
+  return outer?.tag === DerTag.sequence && outer.end === bytes.length ? readChildren(bytes, outer) : undefined
+}
+
+const encodingOf = (bytes: Uint8Array, { contentStart, end }: DerElement): Encoding | undefined =>
+  encodings.find(
+    ({ algorithm }) =>
+      algorithm.length === end - contentStart &&
+      algorithm.every((byte, i) => byte === bytes[contentStart + i])
+  )
+
+/** RFC 5915 §3: ECPrivateKey is version, the scalar, and what we derive ourselves. */
+const scalarOf = (bytes: Uint8Array, ecPrivateKey: DerElement): DerElement | undefined =>
+  ecPrivateKey.tag === DerTag.sequence ? readChildren(bytes, ecPrivateKey)?.[1] : undefined

@@ -1,0 +1,2 @@
+/** Cryptography in JavaScript alone, for where there is no `node:crypto`. */
+export * as NobleCryptoSuite from "./NobleCryptoSuite.ts"

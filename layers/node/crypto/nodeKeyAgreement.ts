@@ -1,0 +1,130 @@
+/** Key agreement on OpenSSL, every private key made from the randomness that is given. RFC 8446 §4.2.8 */
+import * as crypto from "node:crypto"
+import {
+  type CryptoSuiteShape,
+  type KeyShare,
+  NamedGroup,
+  type RandomBytes
+} from "../../../src/capability/CryptoSuite.ts"
+import { concat } from "../../keys/keyEncodings.ts"
+import {
+  CIPHERTEXT_LENGTH,
+  decapsulationKey,
+  ENCAPSULATION_KEY_LENGTH,
+  encapsulate,
+  SEED_LENGTH
+} from "./mlKem768.ts"
+
+export const groups: ReadonlyArray<NamedGroup> = [
+  NamedGroup.x25519MlKem768,
+  NamedGroup.x25519,
+  NamedGroup.secp256r1,
+  NamedGroup.secp384r1
+]
+
+// RFC 8410: what stands before the 32 bytes of an X25519 key
+const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")
+const spkiPrefix = Buffer.from("302a300506032b656e032100", "hex")
+
+const x25519Share = (random: RandomBytes): KeyShare => {
+  const privateKey = crypto.createPrivateKey({
+    key: Buffer.concat([pkcs8Prefix, random(32)]),
+    format: "der",
+    type: "pkcs8"
+  })
+  const spki = crypto.createPublicKey(privateKey).export({ format: "der", type: "spki" })
+  return {
+    group: NamedGroup.x25519,
+    publicKey: new Uint8Array(spki.subarray(spkiPrefix.length)),
+    agree: (peerShare) => {
+      if (peerShare.length !== 32) return undefined
+      try {
+        const publicKey = crypto.createPublicKey({
+          key: Buffer.concat([spkiPrefix, peerShare]),
+          format: "der",
+          type: "spki"
+        })
+        const secret = new Uint8Array(crypto.diffieHellman({ privateKey, publicKey }))
+        return secret.some((byte) => byte !== 0) ? secret : undefined // RFC 8446 §7.4.2
+      } catch {
+        return undefined // OpenSSL refuses an all-zero result itself
+      }
+    }
+  }
+}
+
+const ecdhShare = (group: NamedGroup, random: RandomBytes): KeyShare => {
+  const size = group === NamedGroup.secp256r1 ? 32 : 48
+  const ecdh = crypto.createECDH(group === NamedGroup.secp256r1 ? "prime256v1" : "secp384r1")
+  setScalar(ecdh, size, random)
+  return {
+    group,
+    publicKey: new Uint8Array(ecdh.getPublicKey()),
+    agree: (peerShare) => {
+      // RFC 8446 §4.2.8.2: uncompressed points only
+      if (peerShare.length !== 1 + 2 * size || peerShare[0] !== 4) return undefined
+      try {
+        return new Uint8Array(ecdh.computeSecret(peerShare))
+      } catch {
+        return undefined // not on the curve
+      }
+    }
+  }
+}
+
+/** Draws until the scalar is below the curve's order, which nearly always is at once. */
+export const setScalar = (ecdh: crypto.ECDH, size: number, random: RandomBytes): Uint8Array => {
+  for (;;) {
+    const scalar = random(size)
+    try {
+      ecdh.setPrivateKey(scalar)
+      return scalar
+    } catch {}
+  }
+}
+
+/** draft-ietf-tls-ecdhe-mlkem §3: ML-KEM first, then X25519, in shares and in the secret. */
+const hybridShare = (random: RandomBytes): KeyShare => {
+  const kem = decapsulationKey(random(SEED_LENGTH))
+  const classic = x25519Share(random)
+  return {
+    group: NamedGroup.x25519MlKem768,
+    publicKey: concat(kem.encapsulationKey, classic.publicKey),
+    agree: (peerShare) => {
+      if (peerShare.length !== CIPHERTEXT_LENGTH + 32) return undefined
+      const classicSecret = classic.agree(peerShare.subarray(CIPHERTEXT_LENGTH))
+      if (classicSecret === undefined) return undefined
+      return concat(kem.decapsulate(peerShare.subarray(0, CIPHERTEXT_LENGTH)), classicSecret)
+    }
+  }
+}
+
+const hybridRespond = (
+  clientShare: Uint8Array,
+  random: RandomBytes
+): ReturnType<CryptoSuiteShape["respond"]> => {
+  if (clientShare.length !== ENCAPSULATION_KEY_LENGTH + 32) return undefined
+  const classic = x25519Share(random)
+  const classicSecret = classic.agree(clientShare.subarray(ENCAPSULATION_KEY_LENGTH))
+  if (classicSecret === undefined) return undefined
+  const kem = encapsulate(clientShare.subarray(0, ENCAPSULATION_KEY_LENGTH), random(32))
+  if (kem === undefined) return undefined
+  return {
+    publicKey: concat(kem.ciphertext, classic.publicKey),
+    secret: concat(kem.sharedSecret, classicSecret)
+  }
+}
+
+export const keyShare: CryptoSuiteShape["keyShare"] = (group, random) =>
+  group === NamedGroup.x25519
+    ? x25519Share(random)
+    : group === NamedGroup.x25519MlKem768
+      ? hybridShare(random)
+      : ecdhShare(group, random)
+
+export const respond: CryptoSuiteShape["respond"] = (group, clientShare, random) => {
+  if (group === NamedGroup.x25519MlKem768) return hybridRespond(clientShare, random)
+  const share = keyShare(group, random)
+  const secret = share.agree(clientShare)
+  return secret === undefined ? undefined : { publicKey: share.publicKey, secret }
+}
