@@ -1,4 +1,4 @@
-import * as fc from "fast-check"
+import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { ByteReader } from "../../src/wire/ByteReader.ts"
 import { ByteWriter, MAX_VARINT, varintSize } from "../../src/wire/ByteWriter.ts"

@@ -1,0 +1,166 @@
+import fc from "fast-check"
+import { AckFrame } from "../../src/wire/AckFrame.ts"
+import { type ByteWriter, MAX_VARINT } from "../../src/wire/ByteWriter.ts"
+import * as write from "../../src/wire/frameWriters.ts"
+import { type Recorded, toHex } from "./recordingSink.ts"
+
+/** A frame to write, and what a sink is to hear of it. */
+export interface SomeFrame {
+  readonly write: (w: ByteWriter) => void
+  readonly heard: Recorded
+  /** Whether its data runs to the end of the packet, so that it must be the last. */
+  readonly last?: boolean
+}
+
+const varint = fc.oneof(
+  fc.nat(63),
+  fc.nat(16383),
+  fc.nat(2 ** 30 - 1),
+  fc.maxSafeNat(),
+  fc.constant(MAX_VARINT)
+)
+const offset = fc.oneof(fc.constant(0), varint)
+const streams = fc.nat({ max: 2 ** 53 - 1 })
+const bytes = (minLength: number, maxLength: number) => fc.uint8Array({ minLength, maxLength })
+
+/** Ranges from the highest down, each at least one number apart, as an ACK must have them. RFC 9000 §19.3.1 */
+const ackFrame: fc.Arbitrary<AckFrame> = fc
+  .record({
+    spans: fc.array(fc.tuple(fc.nat(1000), fc.nat(1000)), { minLength: 1, maxLength: 256 }),
+    base: fc.nat(2 ** 50),
+    delay: varint,
+    ecn: fc.option(fc.tuple(varint, varint, varint), { nil: undefined })
+  })
+  .map(({ spans, base, delay, ecn }) => {
+    const ack = new AckFrame()
+    let smallest = base
+    const upwards = spans.map(([length, gap]) => {
+      const range = { smallest, largest: smallest + length }
+      smallest = range.largest + gap + 2
+      return range
+    })
+    for (const { smallest, largest } of upwards.reverse()) {
+      ack.smallest[ack.rangeCount] = smallest
+      ack.largestOf[ack.rangeCount++] = largest
+    }
+    ack.largest = ack.largestOf[0]
+    ack.delayRaw = delay
+    ack.hasEcn = ecn !== undefined
+    if (ecn !== undefined) [ack.ect0, ack.ect1, ack.ce] = ecn
+    return ack
+  })
+
+const heardOfAck = (ack: AckFrame): Recorded => [
+  "ACK",
+  ack.delayRaw,
+  ack.largestOf.map((largest, i) => [ack.smallest[i], largest]),
+  ack.hasEcn ? [ack.ect0, ack.ect1, ack.ce] : undefined
+]
+
+/** Every frame writer, by the name a sink gives the frame. */
+export const someFrame: { readonly [name: string]: fc.Arbitrary<SomeFrame> } = {
+  PADDING: fc.nat(20).map((size) => ({ write: (w) => write.writePadding(w, size), heard: ["PADDING"] })),
+  PING: fc.constant({ write: write.writePing, heard: ["PING"] }),
+  ACK: ackFrame.map((ack) => ({ write: (w) => write.writeAck(w, ack), heard: heardOfAck(ack) })),
+  RESET_STREAM: fc.tuple(streams, varint, varint).map((fields) => ({
+    write: (w) => write.writeResetStream(w, ...fields),
+    heard: ["RESET_STREAM", ...fields]
+  })),
+  RESET_STREAM_AT: fc.tuple(streams, varint, varint, varint).map(([id, code, a, b]) => {
+    const [reliable, final] = a < b ? [a, b] : [b, a]
+    return {
+      write: (w) => write.writeResetStreamAt(w, id, code, final, reliable),
+      heard: ["RESET_STREAM_AT", id, code, final, reliable]
+    }
+  }),
+  STOP_SENDING: fc.tuple(streams, varint).map((fields) => ({
+    write: (w) => write.writeStopSending(w, ...fields),
+    heard: ["STOP_SENDING", ...fields]
+  })),
+  CRYPTO: fc.tuple(offset, bytes(0, 100), fc.nat(100)).map(([at, data, cut]) => {
+    const start = Math.min(cut, data.length)
+    return {
+      write: (w) => write.writeCrypto(w, at, data, start, data.length),
+      heard: ["CRYPTO", at, toHex(data, start)]
+    }
+  }),
+  NEW_TOKEN: bytes(1, 100).map((token) => ({
+    write: (w) => write.writeNewToken(w, token),
+    heard: ["NEW_TOKEN", toHex(token)]
+  })),
+  STREAM: fc
+    .tuple(streams, offset, bytes(0, 100), fc.boolean(), fc.boolean())
+    .map(([id, at, data, fin, last]) => ({
+      write: (w) => {
+        write.writeStreamHeader(w, id, at, last ? -1 : data.length, fin)
+        w.copy(data)
+      },
+      heard: ["STREAM", id, at, toHex(data), fin],
+      last
+    })),
+  MAX_DATA: varint.map((limit) => ({
+    write: (w) => write.writeMaxData(w, limit),
+    heard: ["MAX_DATA", limit]
+  })),
+  MAX_STREAM_DATA: fc.tuple(streams, varint).map((fields) => ({
+    write: (w) => write.writeMaxStreamData(w, ...fields),
+    heard: ["MAX_STREAM_DATA", ...fields]
+  })),
+  MAX_STREAMS: fc.tuple(fc.boolean(), varint).map((fields) => ({
+    write: (w) => write.writeMaxStreams(w, ...fields),
+    heard: ["MAX_STREAMS", ...fields]
+  })),
+  DATA_BLOCKED: varint.map((limit) => ({
+    write: (w) => write.writeDataBlocked(w, limit),
+    heard: ["DATA_BLOCKED", limit]
+  })),
+  STREAM_DATA_BLOCKED: fc.tuple(streams, varint).map((fields) => ({
+    write: (w) => write.writeStreamDataBlocked(w, ...fields),
+    heard: ["STREAM_DATA_BLOCKED", ...fields]
+  })),
+  STREAMS_BLOCKED: fc.tuple(fc.boolean(), varint).map((fields) => ({
+    write: (w) => write.writeStreamsBlocked(w, ...fields),
+    heard: ["STREAMS_BLOCKED", ...fields]
+  })),
+  NEW_CONNECTION_ID: fc.tuple(varint, varint, bytes(1, 20), bytes(16, 16)).map(([a, b, id, token]) => {
+    const [retirePriorTo, sequence] = a < b ? [a, b] : [b, a]
+    return {
+      write: (w) => write.writeNewConnectionId(w, sequence, retirePriorTo, id, token),
+      heard: ["NEW_CONNECTION_ID", 0, sequence, retirePriorTo, toHex(id), toHex(token)]
+    }
+  }),
+  RETIRE_CONNECTION_ID: varint.map((sequence) => ({
+    write: (w) => write.writeRetireConnectionId(w, sequence),
+    heard: ["RETIRE_CONNECTION_ID", 0, sequence]
+  })),
+  PATH_CHALLENGE: bytes(8, 8).map((data) => ({
+    write: (w) => write.writePathChallenge(w, data),
+    heard: ["PATH_CHALLENGE", toHex(data)]
+  })),
+  PATH_RESPONSE: bytes(8, 8).map((data) => ({
+    write: (w) => write.writePathResponse(w, data),
+    heard: ["PATH_RESPONSE", toHex(data)]
+  })),
+  CONNECTION_CLOSE: fc
+    .tuple(fc.boolean(), varint, varint, bytes(0, 100))
+    .map(([application, code, frameType, reason]) => ({
+      write: (w) => write.writeConnectionClose(w, application, code, frameType, reason),
+      heard: ["CONNECTION_CLOSE", application, code, application ? 0 : frameType, toHex(reason)]
+    })),
+  HANDSHAKE_DONE: fc.constant({ write: write.writeHandshakeDone, heard: ["HANDSHAKE_DONE"] }),
+  DATAGRAM: bytes(0, 100).map((data) => ({
+    write: (w) => write.writeDatagram(w, data),
+    heard: ["DATAGRAM", toHex(data)]
+  })),
+  ACK_FREQUENCY: fc.tuple(varint, varint, varint, varint).map((fields) => ({
+    write: (w) => write.writeAckFrequency(w, ...fields),
+    heard: ["ACK_FREQUENCY", ...fields]
+  })),
+  IMMEDIATE_ACK: fc.constant({ write: write.writeImmediateAck, heard: ["IMMEDIATE_ACK"] })
+}
+
+/** Frames as a packet could carry them: one that runs to the end only at the end. */
+export const someFrames: fc.Arbitrary<ReadonlyArray<SomeFrame>> = fc
+  .array(fc.oneof(...Object.values(someFrame)), { minLength: 1, maxLength: 12 })
+  .map((frames) => [...frames.filter(({ last }) => !last), ...frames.filter(({ last }) => last).slice(0, 1)])
+  .filter((frames) => frames.length > 0)
