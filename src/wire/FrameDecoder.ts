@@ -88,8 +88,10 @@ export class FrameDecoder {
       }
       const at = r.offset
       const type = r.varint()
+      if (r.failed)
+        return new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, "a frame type cut short")
       // RFC 9000 §12.4: frame types use the shortest encoding
-      if (r.failed || r.offset - at !== (type < 0x40 ? 1 : type < 0x4000 ? 2 : type < 0x4000_0000 ? 4 : 8))
+      if (r.offset - at !== (type < 0x40 ? 1 : type < 0x4000 ? 2 : type < 0x4000_0000 ? 4 : 8))
         return new TransportError(
           TransportErrorCode.PROTOCOL_VIOLATION,
           "frame type not in its shortest encoding"

@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest"
+import { FrameDecoder, permittedPackets } from "../../src/wire/FrameDecoder.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
+import { PacketType } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
+import { fromHex, RecordingSink } from "./recordingSink.ts"
+
+const packetTypes = [
+  ["I", PacketType.Initial],
+  ["H", PacketType.Handshake],
+  ["0", PacketType.ZeroRtt],
+  ["1", PacketType.OneRtt]
+] as const
+
+/** One good frame of each type, by type. */
+const samples = new Map<number, string>([
+  [FrameType.PADDING, "00"],
+  [FrameType.PING, "01"],
+  [FrameType.ACK, "0200000000"],
+  [FrameType.ACK_ECN, "0300000000000000"],
+  [FrameType.RESET_STREAM, "04000000"],
+  [FrameType.STOP_SENDING, "050000"],
+  [FrameType.CRYPTO, "060000"],
+  [FrameType.NEW_TOKEN, "0701aa"],
+  ...Array.from(
+    { length: 8 },
+    (_, bits) =>
+      [
+        FrameType.STREAM | bits,
+        `0${(8 | bits).toString(16)}00${bits & 4 ? "00" : ""}${bits & 2 ? "00" : ""}`
+      ] as const
+  ),
+  [FrameType.MAX_DATA, "1000"],
+  [FrameType.MAX_STREAM_DATA, "110000"],
+  [FrameType.MAX_STREAMS_BIDI, "1200"],
+  [FrameType.MAX_STREAMS_UNI, "1300"],
+  [FrameType.DATA_BLOCKED, "1400"],
+  [FrameType.STREAM_DATA_BLOCKED, "150000"],
+  [FrameType.STREAMS_BLOCKED_BIDI, "1600"],
+  [FrameType.STREAMS_BLOCKED_UNI, "1700"],
+  [FrameType.NEW_CONNECTION_ID, `18000001aa${"00".repeat(16)}`],
+  [FrameType.RETIRE_CONNECTION_ID, "1900"],
+  [FrameType.PATH_CHALLENGE, `1a${"00".repeat(8)}`],
+  [FrameType.PATH_RESPONSE, `1b${"00".repeat(8)}`],
+  [FrameType.CONNECTION_CLOSE, "1c000000"],
+  [FrameType.APPLICATION_CLOSE, "1d0000"],
+  [FrameType.HANDSHAKE_DONE, "1e"],
+  [FrameType.IMMEDIATE_ACK, "1f"],
+  [FrameType.RESET_STREAM_AT, "2400000000"],
+  [FrameType.DATAGRAM, "30"],
+  [FrameType.DATAGRAM_LEN, "3100"],
+  [FrameType.ACK_FREQUENCY, "40af00000000"]
+])
+
+const names = new Map<number, string>(Object.entries(FrameType).map(([name, type]) => [type, name]))
+
+const decode = (hex: string, packetType: PacketType) =>
+  new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true }).decode(
+    fromHex(hex),
+    0,
+    hex.length / 2,
+    packetType,
+    new RecordingSink()
+  )
+
+describe("the packets that may carry a frame", () => {
+  it("are those of RFC 9000 §12.4, Table 3, and of the extensions", () => {
+    const table = [...samples].map(([type, hex]) => {
+      const packets = packetTypes.map(([letter, packet]) =>
+        decode(hex, packet) === undefined ? letter : "_"
+      )
+      const name = names.get(type) ?? names.get(FrameType.STREAM)
+      return `0x${type.toString(16).padStart(2, "0")} ${packets.join("")} ${name}`
+    })
+    // Table 3 lets RETIRE_CONNECTION_ID into 0-RTT, but §12.5 lets a server refuse it there
+    expect(`\n${table.join("\n")}\n`).toMatchInlineSnapshot(`
+      "
+      0x00 IH01 PADDING
+      0x01 IH01 PING
+      0x02 IH_1 ACK
+      0x03 IH_1 ACK_ECN
+      0x04 __01 RESET_STREAM
+      0x05 __01 STOP_SENDING
+      0x06 IH_1 CRYPTO
+      0x07 ___1 NEW_TOKEN
+      0x08 __01 STREAM
+      0x09 __01 STREAM
+      0x0a __01 STREAM
+      0x0b __01 STREAM
+      0x0c __01 STREAM
+      0x0d __01 STREAM
+      0x0e __01 STREAM
+      0x0f __01 STREAM
+      0x10 __01 MAX_DATA
+      0x11 __01 MAX_STREAM_DATA
+      0x12 __01 MAX_STREAMS_BIDI
+      0x13 __01 MAX_STREAMS_UNI
+      0x14 __01 DATA_BLOCKED
+      0x15 __01 STREAM_DATA_BLOCKED
+      0x16 __01 STREAMS_BLOCKED_BIDI
+      0x17 __01 STREAMS_BLOCKED_UNI
+      0x18 __01 NEW_CONNECTION_ID
+      0x19 ___1 RETIRE_CONNECTION_ID
+      0x1a __01 PATH_CHALLENGE
+      0x1b ___1 PATH_RESPONSE
+      0x1c IH01 CONNECTION_CLOSE
+      0x1d __01 APPLICATION_CLOSE
+      0x1e ___1 HANDSHAKE_DONE
+      0x1f ___1 IMMEDIATE_ACK
+      0x24 __01 RESET_STREAM_AT
+      0x30 __01 DATAGRAM
+      0x31 __01 DATAGRAM_LEN
+      0xaf ___1 ACK_FREQUENCY
+      "
+    `)
+  })
+
+  it("are what the table says", () => {
+    for (const [type, hex] of samples) {
+      if (type >= permittedPackets.length) continue
+      for (const [, packet] of packetTypes)
+        expect(decode(hex, packet) === undefined).toBe((permittedPackets[type] & (1 << packet)) !== 0)
+    }
+  })
+
+  it("are enforced with PROTOCOL_VIOLATION, naming the frame, before a sink hears of it", () => {
+    for (const [type, hex] of samples) {
+      for (const [, packet] of packetTypes) {
+        const error = decode(hex, packet)
+        if (error === undefined) continue
+        expect(error).toMatchObject({ code: TransportErrorCode.PROTOCOL_VIOLATION, frameType: type })
+        expect(error.reason).toBe(`frame 0x${type.toString(16)} in a packet type that may not carry it`)
+      }
+    }
+  })
+
+  it("do not matter for a type nobody knows: it is unknown everywhere", () => {
+    for (const type of ["20", "2f", "32", "3f", "40ff", "80010000", "ff00000000000000"]) {
+      for (const [, packet] of packetTypes)
+        expect(decode(`${type}00000000`, packet)).toMatchObject({
+          code: TransportErrorCode.FRAME_ENCODING_ERROR
+        })
+    }
+  })
+})
