@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+/** `effect-quic` on Node. */
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { hostname, networkInterfaces } from "node:os"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { CliHost } from "../../src/cli/CliHost.ts"
+import { main } from "../../src/cli/main.ts"
+import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "./index.ts"
+
+/** The nearest package.json above this file: it lies deeper in the built package than in the source. */
+const packageVersion = (): string => {
+  for (const up of ["../../", "../../../"]) {
+    try {
+      return JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8")).version
+    } catch {}
+  }
+  return "unknown"
+}
+
+/** Every name and address others may reach this machine by. */
+const ownHosts = (): ReadonlyArray<string> => {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  const usable = addresses.filter(({ scopeid }) => !scopeid).map(({ address }) => address)
+  return [...new Set(["localhost", "127.0.0.1", "::1", hostname(), ...usable])]
+}
+
+const layerHost = Layer.succeed(CliHost, {
+  version: packageVersion(),
+  self: [process.execPath, ...process.execArgv, process.argv[1]],
+  sha256: () => {
+    const hash = createHash("sha256")
+    return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") }
+  },
+  monotonicMillis: () => performance.now(),
+  developmentCertificate: (hosts = ownHosts()) => NodeIdentity.developmentCertificate({ hosts }),
+  trust: {
+    system: NodeCertificateVerifier.systemAuthorities,
+    authorities: (pem) => NodeCertificateVerifier.authorities([pem]),
+    certificates: (pem) => NodeCertificateVerifier.pinnedCertificates([pem]),
+    keys: NodeCertificateVerifier.pinnedKeys
+  }
+})
+
+main.pipe(
+  Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeServices.layer)),
+  NodeRuntime.runMain()
+)

@@ -1,0 +1,66 @@
+/** A line on standard error that tells how far a transfer is, while there is a terminal to draw it on. */
+import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Terminal from "effect/Terminal"
+import { CliHost } from "./CliHost.ts"
+import { formatBytes, formatMillis, formatRate } from "./units.ts"
+
+export interface Progress {
+  readonly label: string
+  /** Bytes so far. */
+  readonly done: () => number
+  /** Bytes altogether, once that is known. */
+  readonly total: () => number | undefined
+}
+
+const redrawMillis = 100
+const eraseLine = "\r\x1b[K"
+const blocks = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
+
+export const drawBar = (fraction: number, width: number): string => {
+  const eighths = Math.round(Math.min(Math.max(fraction, 0), 1) * width * 8)
+  const bar = "█".repeat(eighths >> 3) + blocks[eighths & 7]
+  return bar + "░".repeat(width - Math.ceil(eighths / 8))
+}
+
+/** One line of at most `columns` cells. */
+export const drawProgress = (
+  {
+    done,
+    label,
+    total
+  }: { readonly label: string; readonly done: number; readonly total: number | undefined },
+  elapsedMillis: number,
+  columns: number
+): string => {
+  const rate = formatRate(done, elapsedMillis)
+  if (total === undefined || total === 0)
+    return `${label}  ${formatBytes(done)}  ${rate}`.slice(0, columns - 1)
+  const fraction = done / total
+  const left = done === 0 ? "" : `  ${formatMillis((elapsedMillis / fraction) * (1 - fraction))} left`
+  const facts = `${(fraction * 100).toFixed(0).padStart(3)} %  ${formatBytes(done)} of ${formatBytes(total)}  ${rate}${left}`
+  const room = columns - 1 - label.length - 4 - facts.length
+  return room < 8
+    ? `${label}  ${facts}`.slice(0, columns - 1)
+    : `${label}  ${drawBar(fraction, Math.min(room, 40))}  ${facts}`
+}
+
+/** Runs `effect` with a bar above the prompt, and takes it away at the end. */
+export const withProgress = Effect.fnUntraced(function* <A, E, R>(
+  { done, label, total }: Progress,
+  effect: Effect.Effect<A, E, R>
+): Effect.fn.Return<A, E, R | CliHost | Stdio.Stdio | Terminal.Terminal> {
+  const stdio = yield* Stdio.Stdio
+  const { columns } = yield* Terminal.Terminal
+  const { monotonicMillis } = yield* CliHost
+  if (!(yield* stdio.stderrIsTerminal)) return yield* effect
+  const startedAt = monotonicMillis()
+  const print = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stderr()))
+  const draw = Effect.flatMap(columns, (width) => {
+    const state = { label, done: done(), total: total() }
+    return print(eraseLine + drawProgress(state, monotonicMillis() - startedAt, width))
+  })
+  const drawing = Effect.forever(Effect.andThen(draw, Effect.sleep(redrawMillis)))
+  return yield* Effect.ensuring(Effect.raceFirst(effect, drawing), print(eraseLine))
+})

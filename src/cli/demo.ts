@@ -1,0 +1,192 @@
+/** `effect-quic demo`: a file goes from one process to another over QUIC, and arrives as it was sent. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { Command, Flag } from "effect/cli"
+import { ChildProcess } from "effect/process"
+import { Entropy } from "../capability/Entropy.ts"
+import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
+import { CliHost } from "./CliHost.ts"
+import { clientFor, connectionFacts } from "./get.ts"
+import { download } from "./hqClient.ts"
+import { hqAlpn } from "./hqRequest.ts"
+import { withProgress } from "./ProgressBar.ts"
+import { fail, reported } from "./report.ts"
+import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
+
+/** The lines of `serve --json` that matter here. */
+const ServerLine = Schema.fromJsonString(
+  Schema.Union([
+    Schema.Struct({
+      event: Schema.Literal("listening"),
+      address: Schema.Struct({ host: Schema.String, port: Schema.Int }),
+      fingerprint: Schema.String
+    }),
+    Schema.Struct({
+      event: Schema.Literal("sent"),
+      sha256: Schema.String,
+      packetsSent: Schema.Int,
+      packetsLost: Schema.Int
+    }),
+    Schema.Struct({ event: Schema.Literals(["connected", "disconnected"]) }),
+    Schema.Struct({ event: Schema.Literal("refused"), reason: Schema.String })
+  ])
+)
+type ServerLine = typeof ServerLine.Type
+
+/** How long the server process may take to start, and to tell how the transfer went. */
+const patienceMillis = 15_000
+
+/** Starts `effect-quic serve` as a process of its own, which ends with the scope, and takes what it tells. */
+const startServer = Effect.fnUntraced(function* (directory: string) {
+  const { self } = yield* CliHost
+  const [command, ...args] = self
+  const server = yield* ChildProcess.make(
+    command,
+    [...args, "serve", directory, "--host", "127.0.0.1", "--port", "0", "--json", "--until-input-ends"],
+    { extendEnv: true, stdin: { stream: "pipe", endOnDone: false }, stderr: "inherit", forceKillAfter: 2000 }
+  )
+  const told = yield* Queue.unbounded<ServerLine>()
+  yield* server.stdout.pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.mapEffect((line) => Schema.decodeEffect(ServerLine)(line)),
+    Stream.runForEach((line) => Queue.offer(told, line)),
+    Effect.ensuring(Queue.shutdown(told)),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+  const next = <Tag extends ServerLine["event"]>(
+    event: Tag
+  ): Effect.Effect<Extract<ServerLine, { readonly event: Tag }>> =>
+    Effect.flatMap(Queue.take(told), (line) =>
+      line.event === event
+        ? Effect.succeed(line as Extract<ServerLine, { readonly event: Tag }>)
+        : next(event)
+    )
+  return {
+    pid: server.pid,
+    next: <Tag extends ServerLine["event"]>(event: Tag) =>
+      next(event).pipe(
+        Effect.raceFirst(
+          Effect.flatMap(server.exitCode, (code) => fail(`the server process ended with code ${code}`))
+        ),
+        Effect.timeoutOrElse({
+          duration: patienceMillis,
+          orElse: () => fail(`the server process has not been heard of for ${patienceMillis / 1000} s`)
+        })
+      )
+  }
+})
+
+const pieceBytes = 1_048_576
+
+/** A file of `bytes` bytes that no compression would shorten. */
+const generateFile = Effect.fnUntraced(function* (file: string, bytes: number) {
+  const fs = yield* FileSystem.FileSystem
+  const { randomBytes } = yield* Entropy
+  const output = yield* fs.open(file, { flag: "wx" })
+  for (let left = bytes; left > 0; left -= pieceBytes)
+    yield* output.writeAll(randomBytes(Math.min(left, pieceBytes)))
+}, Effect.scoped)
+
+/** The SHA-256 of a file, and its size. */
+const digestFile = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const { sha256 } = yield* CliHost
+  const digest = sha256()
+  let bytes = 0
+  yield* Stream.runForEach(fs.stream(file, { chunkSize: pieceBytes }), (chunk) =>
+    Effect.sync(() => {
+      digest.update(chunk)
+      bytes += chunk.length
+    })
+  )
+  return { bytes, sha256: digest.hex() }
+})
+
+export const demo = Command.make(
+  "demo",
+  {
+    size: Flag.String("size").pipe(
+      Flag.withMetavar("BYTES"),
+      Flag.withDescription("How much to send, such as 500MB or 2GiB"),
+      Flag.withDefault("100MB"),
+      Flag.filterMap(parseBytes, (text) => `expected a size such as 500MB, not "${text}"`)
+    ),
+    file: Flag.File("file").pipe(
+      Flag.withDescription("Send this file instead of random bytes"),
+      Flag.optional
+    )
+  },
+  (options) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const paths = yield* Path.Path
+      const host = yield* CliHost
+      const scratch = yield* fs.makeTempDirectoryScoped({ prefix: "effect-quic-demo-" })
+      const [served, received] = [paths.join(scratch, "served"), paths.join(scratch, "received")]
+      yield* fs.makeDirectory(served)
+      yield* fs.makeDirectory(received)
+      const name = "demo.bin"
+      if (Option.isSome(options.file)) yield* fs.copyFile(options.file.value, paths.join(served, name))
+      else yield* generateFile(paths.join(served, name), options.size)
+      const original = yield* digestFile(paths.join(served, name))
+
+      const server = yield* startServer(served)
+      const { address, fingerprint } = yield* server.next("listening")
+      yield* Console.log(
+        `Server   process ${server.pid}, UDP ${address.host}:${address.port}, development certificate sha256:${fingerprint.slice(0, 16)}…`
+      )
+      const trust = Layer.effect(CertificateVerifier, host.trust.keys([fingerprint]))
+      let arrived = 0
+      const { done, facts } = yield* Effect.gen(function* () {
+        const endpoint = yield* clientFor(address.host)
+        const connection = yield* endpoint.connect({ ...address, alpn: [hqAlpn] })
+        yield* Console.log(`Client   connected, and trusts that certificate and no other`)
+        const target = { url: name, ...address, path: `/${name}`, fileName: name }
+        const done = yield* withProgress(
+          {
+            label: `Sending ${formatBytes(original.bytes)}`,
+            done: () => arrived,
+            total: () => original.bytes
+          },
+          download(connection, target, received, (count) => {
+            arrived += count
+          })
+        )
+        return { done, facts: connectionFacts(connection) }
+      }).pipe(Effect.scoped, Effect.provide(trust))
+      const sent = yield* server.next("sent")
+
+      yield* Console.log(
+        [
+          `Sent     sha256:${sent.sha256}`,
+          `Received sha256:${done.sha256}`,
+          `         ${formatBytes(done.bytes)} in ${formatMillis(done.millis)}, ${formatRate(done.bytes, done.millis)}, ${facts}, ${formatCount(sent.packetsLost, "packet")} of ${sent.packetsSent} lost`
+        ].join("\n")
+      )
+      if (done.bytes !== original.bytes || done.sha256 !== original.sha256 || sent.sha256 !== original.sha256)
+        return yield* fail("the file that arrived is not the one that was sent")
+      yield* Console.log("The digests are equal.")
+    }).pipe(Effect.scoped, reported)
+).pipe(
+  Command.withDescription(
+    "Send a file from one process to another on this machine, over a real UDP socket, and compare SHA-256 digests on both sides. Set SSLKEYLOGFILE to a file name to be able to decrypt a capture."
+  ),
+  Command.withShortDescription("Send a file between two processes, and check it"),
+  Command.withExamples([
+    { command: "effect-quic demo", description: "100 MB of random bytes" },
+    { command: "effect-quic demo --size 2GiB", description: "More of them" },
+    {
+      command: "SSLKEYLOGFILE=keys.log effect-quic demo --size 1MB",
+      description: "Something to look at in Wireshark"
+    }
+  ])
+)

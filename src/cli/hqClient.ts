@@ -1,0 +1,77 @@
+/** Fetches files, several at a time over one connection. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import type { QuicConnection } from "../QuicConnection.ts"
+import type { QuicError } from "../QuicError.ts"
+import { CliHost } from "./CliHost.ts"
+import { encodeRequest, refusalText } from "./hqRequest.ts"
+import type { HqTarget } from "./hqTarget.ts"
+import { CliFailure } from "./report.ts"
+
+export interface Download {
+  readonly target: HqTarget
+  readonly file: string
+  readonly bytes: number
+  readonly millis: number
+  readonly sha256: string
+}
+
+const told =
+  (target: HqTarget) =>
+  (error: QuicError): QuicError | CliFailure =>
+    error.reason._tag === "StreamReset"
+      ? new CliFailure({ message: `${target.url}: ${refusalText(error.reason.code)}` })
+      : error
+
+/**
+ * Writes the answer to a file in `directory`. It goes by another name until it is complete, so that a file of its own name is
+ * always a whole one.
+ */
+export const download = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  target: HqTarget,
+  directory: string,
+  onBytes: (count: number) => void
+): Effect.fn.Return<
+  Download,
+  QuicError | CliFailure | PlatformError,
+  FileSystem.FileSystem | Path.Path | CliHost
+> {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const host = yield* CliHost
+  const file = paths.join(directory, target.fileName)
+  const partial = `${file}.part`
+  const startedAt = host.monotonicMillis()
+  const digest = host.sha256()
+  let total = 0
+  const transfer = Effect.gen(function* () {
+    const stream = yield* connection.openBidi
+    yield* stream.write(encodeRequest(target.path))
+    yield* stream.finish
+    let bytes = yield* stream.read()
+    const output = yield* fs.open(partial, { flag: "w" })
+    while (bytes !== undefined) {
+      total += bytes.length
+      onBytes(bytes.length)
+      digest.update(bytes)
+      yield* output.writeAll(bytes)
+      bytes = yield* stream.read()
+    }
+  }).pipe(
+    Effect.scoped,
+    Effect.onError(() => Effect.ignore(fs.remove(partial, { force: true }))),
+    Effect.catchTag("QuicError", (error) => Effect.fail(told(target)(error)))
+  )
+  yield* transfer
+  yield* fs.rename(partial, file)
+  const millis = host.monotonicMillis() - startedAt
+  return { target, file, bytes: total, millis, sha256: digest.hex() }
+})
+
+/** The targets by the server they are on, in the order they were given. */
+export const byServer = (targets: ReadonlyArray<HqTarget>): ReadonlyArray<ReadonlyArray<HqTarget>> => [
+  ...Map.groupBy(targets, ({ host, port }) => `${host} ${port}`).values()
+]

@@ -1,0 +1,123 @@
+/** `effect-quic serve` */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { Argument, Command, Flag } from "effect/cli"
+import type { Identity } from "../Identity.ts"
+import { formatAddress } from "../wire/SocketAddress.ts"
+import { identityFlags, layerNoTrust, loadIdentity } from "./credentials.ts"
+import { hqAlpn } from "./hqRequest.ts"
+import { serveDirectory, type ServeEvent } from "./hqServer.ts"
+import { printable, reported } from "./report.ts"
+import { servedDirectory } from "./ServedDirectory.ts"
+import { formatBytes, formatMillis, formatRate } from "./units.ts"
+
+/** Flags of everything that listens. */
+export const listenFlags = {
+  host: Flag.String("host").pipe(
+    Flag.withDescription("IP address to listen on; :: takes IPv4 and IPv6"),
+    Flag.withDefault("0.0.0.0")
+  ),
+  port: Flag.Int("port").pipe(
+    Flag.withAlias("p"),
+    Flag.withDescription("UDP port to listen on; 0 is a free one"),
+    Flag.withDefault(4433)
+  ),
+  ...identityFlags
+}
+
+/** Ends with standard input, so that a program which started this one takes it along, however it ends. */
+export const withInput = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Stdio.Stdio, ({ stdin }) => Effect.raceFirst(effect, Effect.ignore(Stream.runDrain(stdin))))
+
+export const withInputFlag = Flag.Boolean("until-input-ends").pipe(Flag.withHidden, Flag.withDefault(false))
+
+/** How to reach a server that was just started, for people. */
+export const introduce = (identity: Identity, example: string): ReadonlyArray<string> => [
+  `${identity.certificateType === "x509" ? "Key fingerprint" : "PeerId (raw public key)"}  sha256:${identity.peerId}`,
+  `Try            effect-quic ${example} --pin-sha256 ${identity.peerId}`
+]
+
+const reachable = (host: string): string =>
+  host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host
+
+const tellPeople =
+  (directory: string, identity: Identity) =>
+  (event: ServeEvent): Effect.Effect<void> => {
+    switch (event.event) {
+      case "listening": {
+        const { address } = event
+        return Console.log(
+          [
+            `Serving ${directory} on ${formatAddress(address)}. Ctrl-C ends it.`,
+            ...introduce(identity, `get https://${reachable(address.host)}:${address.port}/FILE`)
+          ].join("\n")
+        )
+      }
+      case "connected":
+        return Console.log(`${event.client}  connected, ${event.cipherSuite}`)
+      case "sent":
+        return Console.log(
+          `${event.client}  GET ${printable(event.path)}  ${formatBytes(event.bytes)} in ${formatMillis(event.millis)}, ${formatRate(event.bytes, event.millis)}`
+        )
+      case "refused":
+        return Console.log(
+          `${event.client}  refused ${printable(event.path ?? "a request")}: ${printable(event.reason)}`
+        )
+      case "disconnected":
+        return Console.log(
+          `${event.client}  disconnected${event.reason === undefined ? "" : `: ${printable(event.reason)}`}`
+        )
+    }
+  }
+
+const tellPrograms =
+  (identity: Identity) =>
+  (event: ServeEvent): Effect.Effect<void> =>
+    Console.log(
+      JSON.stringify(event.event === "listening" ? { ...event, fingerprint: identity.peerId } : event)
+    )
+
+export const serve = Command.make(
+  "serve",
+  {
+    directory: Argument.Directory("dir", { mustExist: true }).pipe(
+      Argument.withDescription("Directory whose files are given away; nothing outside it is")
+    ),
+    ...listenFlags,
+    alpn: Flag.String("alpn").pipe(
+      Flag.withDescription("Application protocol to speak HTTP/0.9 under"),
+      Flag.withDefault(hqAlpn)
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Tell what happens as one JSON object a line"),
+      Flag.withDefault(false)
+    ),
+    untilInputEnds: withInputFlag
+  },
+  (options) =>
+    Effect.gen(function* () {
+      const identity = yield* loadIdentity(options)
+      const directory = yield* servedDirectory(options.directory)
+      const run = serveDirectory({
+        endpoint: { host: options.host, port: options.port, server: { alpn: [options.alpn], identity } },
+        directory,
+        tell: options.json ? tellPrograms(identity) : tellPeople(options.directory, identity)
+      })
+      yield* options.untilInputEnds ? withInput(run) : run
+    }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
+).pipe(
+  Command.withDescription(
+    "Serve the files of a directory over QUIC (HTTP/0.9, hq-interop). Without --cert and --key a development certificate is made, valid for 14 days, and its fingerprint printed for the client to pin."
+  ),
+  Command.withShortDescription("Serve the files of a directory"),
+  Command.withExamples([
+    { command: "effect-quic serve .", description: "This directory, with a development certificate" },
+    {
+      command: "effect-quic serve www --cert server.crt --key server.key --port 443",
+      description: "With a certificate of your own"
+    },
+    { command: "effect-quic serve . --key peer.key", description: "With a raw public key (keygen --raw)" }
+  ])
+)

@@ -1,0 +1,43 @@
+/** Sizes, rates and times as people read and write them. */
+import * as Option from "effect/Option"
+
+const steps = ["", "k", "M", "G", "T", "P"]
+
+const scaled = (value: number, unit: string): string => {
+  let step = 0
+  while (value >= 999.5 && step < steps.length - 1) {
+    value /= 1000
+    step++
+  }
+  const digits = step === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
+  return `${value.toFixed(digits)} ${steps[step]}${unit}`
+}
+
+/** `104.9 MB` reads `105 MB`: three digits, powers of 1000. */
+export const formatBytes = (bytes: number): string => scaled(bytes, "B")
+
+export const formatRate = (bytes: number, millis: number): string =>
+  millis <= 0 ? "–" : scaled((bytes * 8000) / millis, "bit/s")
+
+export const formatMillis = (millis: number): string => {
+  if (millis < 1) return `${(millis * 1000).toFixed(0)} µs`
+  if (millis < 9.95) return `${millis.toFixed(2)} ms`
+  if (millis < 999.5) return `${millis.toFixed(0)} ms`
+  if (millis < 99_950) return `${(millis / 1000).toFixed(1)} s`
+  const seconds = Math.round(millis / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+export const formatCount = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`
+
+const sizePattern = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i
+
+/** `100MB`, `1.5 GiB`, `64k`, `4096`: bytes, an integer from 0 to 2^53−1. */
+export const parseBytes = (text: string): Option.Option<number> => {
+  const match = sizePattern.exec(text.trim())
+  if (match === null || (match[3] !== "" && match[2] === "")) return Option.none()
+  const step = match[2] === "" ? 0 : 1 + "kmgt".indexOf(match[2].toLowerCase())
+  const bytes = Math.round(Number(match[1]) * (match[3] === "" ? 1000 : 1024) ** step)
+  return Number.isSafeInteger(bytes) ? Option.some(bytes) : Option.none()
+}
