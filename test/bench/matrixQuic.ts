@@ -1,0 +1,98 @@
+/** quiche behind `@matrixai/quic`'s own JavaScript API, as its users drive it. */
+import { events, QUICClient, QUICServer } from "@matrixai/quic"
+import * as crypto from "node:crypto"
+import { certificate } from "./identity.ts"
+import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
+
+type Quic = InstanceType<typeof QUICClient>["connection"]
+type QuicStream = ReturnType<Quic["newStream"]>
+
+const hmac = (key: ArrayBuffer, data: ArrayBuffer): Uint8Array =>
+  crypto.createHmac("sha256", new Uint8Array(key)).update(new Uint8Array(data)).digest()
+
+const datagramBytesOf = (task: Task): number => (task.kind === "bulk" ? task.datagramBytes : 1452)
+
+const sizes = (task: Task) => ({
+  maxSendUdpPayloadSize: datagramBytesOf(task),
+  maxRecvUdpPayloadSize: 65_527,
+  initialMaxStreamsBidi: 1_000_000,
+  maxIdleTimeout: 60_000
+})
+
+const onStream = async (stream: QuicStream, task: Task): Promise<void> => {
+  let received = 0
+  for await (const bytes of stream.readable) received += bytes.length
+  const writer = stream.writable.getWriter()
+  await writer.write(
+    task.kind === "call" ? new Uint8Array(CALL_BYTES) : new TextEncoder().encode(String(received))
+  )
+  await writer.close()
+}
+
+const serve = async (task: Task): Promise<number> => {
+  const { certPem: cert, keyPem: key } = await certificate()
+  const server = new QUICServer({
+    crypto: {
+      key: new Uint8Array(32).fill(7).buffer,
+      ops: {
+        sign: async (signKey, data) => new Uint8Array(hmac(signKey, data)).buffer,
+        verify: async (signKey, data, tag) => crypto.timingSafeEqual(hmac(signKey, data), new Uint8Array(tag))
+      }
+    },
+    config: { cert, key, ...sizes(task) }
+  })
+  server.addEventListener(events.EventQUICServerConnection.name, ((event: { detail: Quic }) => {
+    event.detail.addEventListener(events.EventQUICConnectionStream.name, ((opened: {
+      detail: QuicStream
+    }) => {
+      onStream(opened.detail, task).catch(() => undefined)
+    }) as never)
+  }) as never)
+  await server.start({ host: "127.0.0.1", port: 0 })
+  return server.port
+}
+
+const connect = async (task: Task) => {
+  const { certPem: ca } = await certificate()
+  return QUICClient.createQUICClient({
+    host: "127.0.0.1",
+    port: task.port,
+    serverName: "localhost",
+    localHost: "127.0.0.1",
+    crypto: {
+      ops: { randomBytes: async (data) => void crypto.randomFillSync(new Uint8Array(data)) }
+    },
+    config: { ca, ...sizes(task) }
+  })
+}
+
+const drain = async (stream: QuicStream): Promise<void> => {
+  for await (const _bytes of stream.readable);
+}
+
+const run: System["run"] = async (task) => {
+  if (task.kind === "handshake") {
+    const startedAt = performance.now()
+    for (let i = 0; i < task.count; i++) await (await connect(task)).destroy({ force: true })
+    return { values: { perSecond: task.count / seconds(startedAt) } }
+  }
+  const { connection } = await connect(task)
+  if (task.kind === "call")
+    return timeCalls(task.calls, async () => {
+      const stream = connection.newStream()
+      const writer = stream.writable.getWriter()
+      await writer.write(new Uint8Array(CALL_BYTES))
+      await writer.close()
+      await drain(stream)
+    })
+  const chunk = new Uint8Array(65_536)
+  const startedAt = performance.now()
+  const stream = connection.newStream()
+  const writer = stream.writable.getWriter()
+  for (let sent = 0; sent < task.bytes; sent += chunk.length) await writer.write(chunk)
+  await writer.close()
+  await drain(stream)
+  return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
+}
+
+export const matrixQuic: System = { kinds: ["bulk", "call", "handshake"], serve, run }

@@ -1,0 +1,54 @@
+/** TLS over TCP: what QUIC replaces. A call is a message there and back on the one connection. */
+import { once } from "node:events"
+import type * as net from "node:net"
+import * as tls from "node:tls"
+import { certificate } from "./identity.ts"
+import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
+
+const serve = async (task: Task): Promise<number> => {
+  const { certPem: cert, keyPem: key } = await certificate()
+  const server = tls.createServer({ cert, key, minVersion: "TLSv1.3", noDelay: true }, (socket) => {
+    let received = 0
+    socket.on("error", () => socket.destroy())
+    socket.on("data", (data) => {
+      received += data.length
+      if (task.kind === "call")
+        for (; received >= CALL_BYTES; received -= CALL_BYTES) socket.write(new Uint8Array(CALL_BYTES))
+      else if (task.kind === "bulk" && received >= task.bytes) socket.write(String(received))
+    })
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return (server.address() as net.AddressInfo).port
+}
+
+const connect = async (port: number): Promise<tls.TLSSocket> => {
+  const { certPem: ca } = await certificate()
+  const socket = tls.connect({ port, host: "127.0.0.1", servername: "localhost", ca })
+  await once(socket, "secureConnect")
+  socket.setNoDelay(true)
+  return socket
+}
+
+const run: System["run"] = async (task) => {
+  if (task.kind === "handshake") {
+    const startedAt = performance.now()
+    for (let i = 0; i < task.count; i++) (await connect(task.port)).destroy()
+    return { values: { perSecond: task.count / seconds(startedAt) } }
+  }
+  const socket = await connect(task.port)
+  if (task.kind === "call")
+    return timeCalls(task.calls, async () => {
+      socket.write(new Uint8Array(CALL_BYTES))
+      await once(socket, "data")
+    })
+  const chunk = new Uint8Array(65_536)
+  const startedAt = performance.now()
+  for (let sent = 0; sent < task.bytes; sent += chunk.length)
+    if (!socket.write(sent + chunk.length > task.bytes ? chunk.subarray(0, task.bytes - sent) : chunk))
+      await once(socket, "drain")
+  await once(socket, "data")
+  return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
+}
+
+export const nodeTls: System = { kinds: ["bulk", "call", "handshake"], serve, run }

@@ -1,0 +1,14 @@
+import { effectQuic } from "./effectQuic.ts"
+import { matrixQuic } from "./matrixQuic.ts"
+import { nodeDgram } from "./nodeDgram.ts"
+import { nodeHttp2 } from "./nodeHttp2.ts"
+import { nodeTls } from "./nodeTls.ts"
+import type { System } from "./system.ts"
+
+export const systems = {
+  "effect-quic": effectQuic,
+  "node:dgram": nodeDgram,
+  "node:tls": nodeTls,
+  "node:http2": nodeHttp2,
+  "@matrixai/quic": matrixQuic
+} as const satisfies { [name: string]: System }
