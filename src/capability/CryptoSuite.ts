@@ -37,12 +37,24 @@ export interface AeadKey {
    * Encrypts `buffer[payloadStart, payloadEnd)` in place and writes the tag at `payloadEnd`.
    * The associated data is `buffer[aadStart, payloadStart)`. `nonce` is 12 bytes.
    */
-  seal(nonce: Uint8Array, buffer: Uint8Array, aadStart: number, payloadStart: number, payloadEnd: number): void
+  seal(
+    nonce: Uint8Array,
+    buffer: Uint8Array,
+    aadStart: number,
+    payloadStart: number,
+    payloadEnd: number
+  ): void
   /**
    * Verifies and decrypts `buffer[payloadStart, sealedEnd)`, the last 16 bytes of which are the tag, in place.
    * Returns false, with `buffer` unchanged, when the tag does not verify or there is no room for one.
    */
-  open(nonce: Uint8Array, buffer: Uint8Array, aadStart: number, payloadStart: number, sealedEnd: number): boolean
+  open(
+    nonce: Uint8Array,
+    buffer: Uint8Array,
+    aadStart: number,
+    payloadStart: number,
+    sealedEnd: number
+  ): boolean
 }
 
 /** One header-protection key. RFC 9001 §5.4 */
@@ -94,7 +106,7 @@ export interface CryptoSuiteShape {
   keyShare(group: NamedGroup, random: RandomBytes): KeyShare
   /**
    * The server's answer to a client's share: its own share and the secret (encapsulation, for a KEM), or undefined
-   * when the client's share is invalid.
+   * when the client's share is invalid. All randomness comes from `random`.
    */
   respond(
     group: NamedGroup,

@@ -18,38 +18,41 @@ export const TLS_AES_128_GCM_SHA256 = 0x1301
 export const TLS_AES_256_GCM_SHA384 = 0x1302
 export const TLS_CHACHA20_POLY1305_SHA256 = 0x1303
 
-/** By codepoint. RFC 9001 §B.1: the GCM limits; ChaCha20-Poly1305 has no confidentiality limit below 2^62 packets. */
+const suites: ReadonlyArray<CipherSuite> = [
+  {
+    codepoint: TLS_AES_128_GCM_SHA256,
+    name: "TLS_AES_128_GCM_SHA256",
+    aead: "aes-128-gcm",
+    hash: "sha256",
+    hashLength: 32,
+    keyLength: 16,
+    confidentialityLimit: 2 ** 23,
+    integrityLimit: 2 ** 52
+  },
+  {
+    codepoint: TLS_AES_256_GCM_SHA384,
+    name: "TLS_AES_256_GCM_SHA384",
+    aead: "aes-256-gcm",
+    hash: "sha384",
+    hashLength: 48,
+    keyLength: 32,
+    confidentialityLimit: 2 ** 23,
+    integrityLimit: 2 ** 52
+  },
+  {
+    codepoint: TLS_CHACHA20_POLY1305_SHA256,
+    name: "TLS_CHACHA20_POLY1305_SHA256",
+    aead: "chacha20-poly1305",
+    hash: "sha256",
+    hashLength: 32,
+    keyLength: 32,
+    // RFC 9001 §6.6: greater than the number of packets there can be
+    confidentialityLimit: Number.MAX_SAFE_INTEGER,
+    integrityLimit: 2 ** 36
+  }
+]
+
+/** By codepoint. The limits are those of RFC 9001 §6.6. */
 export const cipherSuites: ReadonlyMap<number, CipherSuite> = new Map(
-  [
-    {
-      codepoint: TLS_AES_128_GCM_SHA256,
-      name: "TLS_AES_128_GCM_SHA256",
-      aead: "aes-128-gcm",
-      hash: "sha256",
-      hashLength: 32,
-      keyLength: 16,
-      confidentialityLimit: 2 ** 23,
-      integrityLimit: 2 ** 52
-    },
-    {
-      codepoint: TLS_AES_256_GCM_SHA384,
-      name: "TLS_AES_256_GCM_SHA384",
-      aead: "aes-256-gcm",
-      hash: "sha384",
-      hashLength: 48,
-      keyLength: 32,
-      confidentialityLimit: 2 ** 23,
-      integrityLimit: 2 ** 52
-    },
-    {
-      codepoint: TLS_CHACHA20_POLY1305_SHA256,
-      name: "TLS_CHACHA20_POLY1305_SHA256",
-      aead: "chacha20-poly1305",
-      hash: "sha256",
-      hashLength: 32,
-      keyLength: 32,
-      confidentialityLimit: Number.MAX_SAFE_INTEGER,
-      integrityLimit: 2 ** 36
-    } satisfies CipherSuite as CipherSuite
-  ].map((suite) => [suite.codepoint, suite as CipherSuite])
+  suites.map((suite) => [suite.codepoint, suite])
 )

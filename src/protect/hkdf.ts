@@ -10,7 +10,7 @@ export const hkdfExtract = (
   inputKeyingMaterial: Uint8Array
 ): Uint8Array => suite.hmac(hash, salt, inputKeyingMaterial)
 
-/** HKDF-Expand. RFC 5869 §2.3 */
+/** HKDF-Expand; at most 255 blocks, as its counter is a byte. RFC 5869 §2.3 */
 export const hkdfExpand = (
   suite: CryptoSuiteShape,
   hash: HashAlgorithm,
@@ -18,23 +18,23 @@ export const hkdfExpand = (
   info: Uint8Array,
   length: number
 ): Uint8Array => {
+  if (length > 255 * hashLengths[hash])
+    throw new RangeError(`HKDF-Expand: ${length} bytes are more than 255 blocks`)
   const out = new Uint8Array(length)
-  let block = new Uint8Array(0)
+  let block: Uint8Array = new Uint8Array(0)
   for (let filled = 0, counter = 1; filled < length; counter++) {
     const input = new Uint8Array(block.length + info.length + 1)
     input.set(block)
     input.set(info, block.length)
     input[input.length - 1] = counter
-    block = new Uint8Array(suite.hmac(hash, pseudorandomKey, input))
+    block = suite.hmac(hash, pseudorandomKey, input)
     out.set(block.subarray(0, Math.min(block.length, length - filled)), filled)
     filled += block.length
   }
   return out
 }
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
-
-/** HKDF-Expand-Label; `label` without its "tls13 " prefix. RFC 8446 §7.1 */
+/** HKDF-Expand-Label; `label` without its "tls13 " prefix, at most 249 ASCII characters. RFC 8446 §7.1 */
 export const hkdfExpandLabel = (
   suite: CryptoSuiteShape,
   hash: HashAlgorithm,
@@ -43,12 +43,15 @@ export const hkdfExpandLabel = (
   context: Uint8Array,
   length: number
 ): Uint8Array => {
-  const name = ascii(`tls13 ${label}`)
+  const name = `tls13 ${label}`
+  if (name.length > 255 || context.length > 255) {
+    throw new RangeError("HKDF-Expand-Label: label and context are at most 255 bytes each, prefix included")
+  }
   const info = new Uint8Array(2 + 1 + name.length + 1 + context.length)
   info[0] = length >> 8
   info[1] = length & 0xff
   info[2] = name.length
-  info.set(name, 3)
+  for (let i = 0; i < name.length; i++) info[3 + i] = name.charCodeAt(i)
   info[3 + name.length] = context.length
   info.set(context, 4 + name.length)
   return hkdfExpand(suite, hash, secret, info, length)

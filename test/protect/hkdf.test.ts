@@ -54,4 +54,14 @@ describe.each([node, noble])("HKDF on $name", (suite) => {
       "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac"
     )
   })
+
+  it("refuses lengths that its one-byte counters cannot hold", () => {
+    const secret = new Uint8Array(32)
+    const none = new Uint8Array(0)
+    expect(hkdfExpand(suite, "sha256", secret, none, 255 * 32).length).toBe(8160)
+    expect(() => hkdfExpand(suite, "sha256", secret, none, 255 * 32 + 1)).toThrow(RangeError)
+    expect(hkdfExpandLabel(suite, "sha256", secret, "x".repeat(249), new Uint8Array(255), 8).length).toBe(8)
+    expect(() => hkdfExpandLabel(suite, "sha256", secret, "x".repeat(250), none, 8)).toThrow(RangeError)
+    expect(() => hkdfExpandLabel(suite, "sha256", secret, "x", new Uint8Array(256), 8)).toThrow(RangeError)
+  })
 })

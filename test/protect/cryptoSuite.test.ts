@@ -1,0 +1,134 @@
+import { createCipheriv, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { CIPHERTEXT_LENGTH, encapsulate, implementations } from "../../layers/node/crypto/mlKem768.ts"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import * as NobleCryptoSuite from "../../layers/noble/NobleCryptoSuite.ts"
+import { CryptoSuite, SignatureScheme } from "../../src/capability/CryptoSuite.ts"
+import { hex, seeded, toHex } from "./bytes.ts"
+import { compliance } from "./cryptoSuite.compliance.ts"
+
+const node = NodeCryptoSuite.suite
+const noble = NobleCryptoSuite.suite
+
+describe("the node suite", () => {
+  compliance(node, noble)
+
+  it("is what its layer provides", async () => {
+    expect(await Effect.runPromise(Effect.provide(CryptoSuite, NodeCryptoSuite.layer))).toBe(node)
+  })
+
+  const der = (key: KeyObject, type: "pkcs8" | "spki"): Uint8Array =>
+    new Uint8Array(key.export({ format: "der", type } as { format: "der"; type: "pkcs8" }))
+
+  const rsaSchemes = [
+    SignatureScheme.rsa_pss_rsae_sha256,
+    SignatureScheme.rsa_pss_rsae_sha384,
+    SignatureScheme.rsa_pss_rsae_sha512
+  ]
+
+  it("signs with RSA-PSS, salts as long as the hash", () => {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
+    const key = node.signingKey(der(privateKey, "pkcs8"))!
+    expect(key.schemes).toEqual(rsaSchemes)
+    for (const scheme of rsaSchemes) {
+      const signature = key.sign(scheme, hex("0102"))
+      expect(node.verify(scheme, key.spki, hex("0102"), signature)).toBe(true)
+      expect(node.verify(scheme, key.spki, hex("0103"), signature)).toBe(false)
+      for (const another of rsaSchemes) {
+        if (another !== scheme) expect(node.verify(another, key.spki, hex("0102"), signature)).toBe(false)
+      }
+    }
+    // RFC 8446 §4.2.3: the salt is as long as the hash; and PKCS #1 v1.5 signs no handshake
+    const salted = (saltLength: number) =>
+      sign("sha256", hex("0102"), { key: privateKey, padding: 6, saltLength })
+    expect(node.verify(rsaSchemes[0], key.spki, hex("0102"), salted(32))).toBe(true)
+    expect(node.verify(rsaSchemes[0], key.spki, hex("0102"), salted(20))).toBe(false)
+    expect(node.verify(rsaSchemes[0], key.spki, hex("0102"), sign("sha256", hex("0102"), privateKey))).toBe(
+      false
+    )
+  })
+
+  it("refuses RSA keys of less than 2048 bits, RSASSA-PSS keys, and curves TLS 1.3 has no scheme for", () => {
+    const small = generateKeyPairSync("rsa", { modulusLength: 1024 })
+    const pss = generateKeyPairSync("rsa-pss", { modulusLength: 2048 })
+    const k1 = generateKeyPairSync("ec", { namedCurve: "secp256k1" })
+    const x25519 = generateKeyPairSync("x25519")
+    for (const { privateKey } of [small, pss, k1, x25519]) {
+      expect(node.signingKey(der(privateKey, "pkcs8"))).toBeUndefined()
+    }
+    const signature = sign("sha256", hex("00"), { key: small.privateKey, padding: 6, saltLength: 32 })
+    expect(node.verify(rsaSchemes[0], der(small.publicKey, "spki"), hex("00"), signature)).toBe(false)
+  })
+
+  it("masks with the ChaCha20 of OpenSSL", () => {
+    const key = seeded(8)(32)
+    const headerKey = node.headerProtection("chacha20-poly1305", key)
+    for (const sample of [seeded(1)(16), new Uint8Array(16), new Uint8Array(16).fill(0xff)]) {
+      const mask = new Uint8Array(5)
+      headerKey.mask(sample, 0, mask)
+      expect(toHex(mask)).toBe(
+        createCipheriv("chacha20", key, sample).update(new Uint8Array(5)).toString("hex")
+      )
+    }
+  })
+})
+
+describe("the noble suite", () => {
+  compliance(noble, node)
+
+  it("is what its layer provides", async () => {
+    expect(await Effect.runPromise(Effect.provide(CryptoSuite, NobleCryptoSuite.layer))).toBe(noble)
+  })
+
+  it("signs the same bytes the same way again", () => {
+    for (const kind of ["ed25519", "p256"] as const) {
+      const key = noble.signingKey(noble.generateSigningKey(kind, seeded(1)))!
+      expect(toHex(key.sign(key.schemes[0], hex("00")))).toBe(toHex(key.sign(key.schemes[0], hex("00"))))
+    }
+  })
+
+  it("reads the keys that node writes, public key included", () => {
+    for (const namedCurve of ["P-256", "P-384"]) {
+      const { privateKey } = generateKeyPairSync("ec", { namedCurve })
+      const pkcs8 = new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" }))
+      const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" })
+      expect(toHex(noble.signingKey(pkcs8)!.spki)).toBe(spki.toString("hex"))
+    }
+    const { privateKey } = generateKeyPairSync("ed25519")
+    const pkcs8 = new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" }))
+    expect(noble.signingKey(pkcs8)).toBeDefined()
+  })
+
+  it("leaves RSA out of its schemes, and refuses its keys", () => {
+    expect(noble.signatureSchemes).toEqual(
+      node.signatureSchemes.filter((scheme) => scheme >> 8 !== 8 || scheme === 0x0807)
+    )
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
+    expect(
+      noble.signingKey(new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" })))
+    ).toBeUndefined()
+  })
+})
+
+describe.each(implementations.map((make, i) => ({ i, make })))(
+  "ML-KEM-768, implementation $i",
+  ({ make }) => {
+    const key = make(seeded(1)(64))
+
+    it("makes the key its seed determines", () => {
+      expect(toHex(key.encapsulationKey)).toBe(toHex(implementations[0](seeded(1)(64)).encapsulationKey))
+      expect(toHex(key.encapsulationKey)).not.toBe(toHex(make(seeded(2)(64)).encapsulationKey))
+    })
+
+    it("decapsulates what was encapsulated, and makes up a secret for a ciphertext that was changed", () => {
+      const { ciphertext, sharedSecret } = encapsulate(key.encapsulationKey, seeded(3)(32))!
+      expect(ciphertext.length).toBe(CIPHERTEXT_LENGTH)
+      expect(toHex(key.decapsulate(ciphertext))).toBe(toHex(sharedSecret))
+      ciphertext[17] ^= 1
+      const rejected = key.decapsulate(ciphertext)
+      expect(toHex(rejected)).not.toBe(toHex(sharedSecret))
+      expect(toHex(rejected)).toBe(toHex(implementations[0](seeded(1)(64)).decapsulate(ciphertext)))
+    })
+  }
+)
