@@ -65,12 +65,12 @@ export const keygen = Command.make(
       yield* Console.log(
         [
           options.raw
-            ? `Public key     ${publicFile}`
-            : `Certificate    ${publicFile}  (development, 14 days; trusted by nobody who does not pin it)`,
-          `Private key    ${privateFile}  (for its owner's eyes only)`,
-          `${options.raw ? "PeerId       " : "Fingerprint  "}  sha256:${identity.peerId}`,
-          `Server         effect-quic ${serve}`,
-          `Client         effect-quic get https://HOST:4433/FILE --pin ${publicFile}`
+            ? `Public key   ${publicFile}`
+            : `Certificate  ${publicFile}  (development, 14 days; trusted by nobody who does not pin it)`,
+          `Private key  ${privateFile}  (for its owner's eyes only)`,
+          `${options.raw ? "PeerId     " : "Fingerprint"}  sha256:${identity.peerId}`,
+          `Server       effect-quic ${serve}`,
+          `Client       effect-quic get https://HOST:4433/FILE --pin ${publicFile}`
         ].join("\n")
       )
     }).pipe(reported)

@@ -7,13 +7,15 @@ import { demo } from "./demo.ts"
 import { get } from "./get.ts"
 import { keygen } from "./keygen.ts"
 import { logger } from "./report.ts"
+import { interop } from "./interop.ts"
+import { perf } from "./perf.ts"
 import { serve } from "./serve.ts"
 
 const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, serve, get, keygen])
+  Command.withSubcommands([demo, serve, get, perf, keygen, interop])
 )
 
 /** Runs the command line that the arguments of this process are. */

@@ -35,11 +35,11 @@ export const withInputFlag = Flag.Boolean("until-input-ends").pipe(Flag.withHidd
 
 /** How to reach a server that was just started, for people. */
 export const introduce = (identity: Identity, example: string): ReadonlyArray<string> => [
-  `${identity.certificateType === "x509" ? "Key fingerprint" : "PeerId (raw public key)"}  sha256:${identity.peerId}`,
-  `Try            effect-quic ${example} --pin-sha256 ${identity.peerId}`
+  `${identity.certificateType === "x509" ? "Fingerprint" : "PeerId     "}  sha256:${identity.peerId}`,
+  `Try          effect-quic ${example} --pin-sha256 ${identity.peerId}`
 ]
 
-const reachable = (host: string): string =>
+export const reachable = (host: string): string =>
   host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host
 
 const tellPeople =

@@ -1,0 +1,205 @@
+/** `effect-quic perf server` and `effect-quic perf client` */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { Argument, Command, Flag } from "effect/cli"
+import type { QuicConnection } from "../QuicConnection.ts"
+import { QuicEndpoint } from "../QuicEndpoint.ts"
+import { formatAddress } from "../wire/SocketAddress.ts"
+import { CliHost } from "./CliHost.ts"
+import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
+import { clientFor, connectionFacts } from "./get.ts"
+import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
+import { withProgress } from "./ProgressBar.ts"
+import { fail, printable, reported } from "./report.ts"
+import { introduce, listenFlags, reachable } from "./serve.ts"
+import { formatBytes, formatMillis, formatRate, parseBytes } from "./units.ts"
+
+const server = Command.make("server", listenFlags, (options) =>
+  Effect.gen(function* () {
+    const identity = yield* loadIdentity(options)
+    const endpoint = yield* QuicEndpoint.make({
+      host: options.host,
+      port: options.port,
+      server: { alpn: [perfAlpn], identity, transport: { maxBidirectionalStreams: 1000 } }
+    })
+    const { host, port } = endpoint.localAddress
+    yield* Console.log(
+      [
+        `Measuring on ${formatAddress(endpoint.localAddress)}. Ctrl-C ends it.`,
+        ...introduce(identity, `perf client ${reachable(host)}:${port}`)
+      ].join("\n")
+    )
+    yield* endpoint.serve((connection) => {
+      const client = formatAddress(connection.remoteAddress)
+      return connection
+        .serveStreams((stream) => Effect.ignore(answerPerf(stream)))
+        .pipe(Effect.catch(({ message }) => Console.log(`${client}  ${printable(message)}`)))
+    })
+  }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
+).pipe(Command.withDescription("Answer performance tests"))
+
+const sizeFlag = (name: string, byDefault: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("BYTES"),
+    Flag.withDefault(byDefault),
+    Flag.filterMap(parseBytes, (text) => `expected a size such as 100MB, not "${text}"`)
+  )
+
+/** A bulk transfer one way. */
+const measureBulk = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  direction: "upload" | "download",
+  bytes: number
+) {
+  const { monotonicMillis } = yield* CliHost
+  let moved = 0
+  const count = (more: number): void => {
+    moved += more
+  }
+  const lostBefore = connection.stats.packetsLost
+  const startedAt = monotonicMillis()
+  yield* withProgress(
+    { label: direction, done: () => moved, total: () => bytes },
+    direction === "upload"
+      ? callPerf(connection, bytes, 0, { onSent: count, onReceived: () => {} })
+      : callPerf(connection, 0, bytes, { onSent: () => {}, onReceived: count })
+  )
+  const millis = monotonicMillis() - startedAt
+  if (moved !== bytes) return yield* fail(`${direction}: ${moved} of ${bytes} bytes`)
+  return {
+    bytes,
+    millis,
+    bitsPerSecond: Math.round((bytes * 8000) / millis),
+    packetsLost: connection.stats.packetsLost - lostBefore
+  }
+})
+
+/** The value below which `share` of the sorted times lie. */
+const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]
+
+/** Small calls, each on a stream of its own. */
+const measureCalls = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  calls: number,
+  bytes: number,
+  concurrency: number
+) {
+  const { monotonicMillis } = yield* CliHost
+  const times: Array<number> = []
+  const call = Effect.gen(function* () {
+    const startedAt = monotonicMillis()
+    yield* callPerf(connection, bytes, bytes)
+    times.push(monotonicMillis() - startedAt)
+  })
+  const startedAt = monotonicMillis()
+  yield* Effect.forEach(Array(calls), () => call, { concurrency, discard: true })
+  const millis = monotonicMillis() - startedAt
+  times.sort((a, b) => a - b)
+  return {
+    calls,
+    bytes,
+    concurrency,
+    millis,
+    callsPerSecond: Math.round((calls * 1000) / millis),
+    p50Millis: percentile(times, 0.5),
+    p99Millis: percentile(times, 0.99),
+    maxMillis: times[times.length - 1]
+  }
+})
+
+const parseServer = (text: string) => {
+  const match = /^(?:\[([^\]]+)\]|([^:/]+)):(\d{1,5})$/.exec(text)
+  return match === null
+    ? fail(`${text}: expected HOST:PORT`)
+    : Effect.succeed({ host: match[1] ?? match[2], port: Number(match[3]) })
+}
+
+const client = Command.make(
+  "client",
+  {
+    server: Argument.String("host:port").pipe(Argument.withDescription("Where `perf server` listens")),
+    ...trustFlags,
+    download: sizeFlag("download", "100MB").pipe(Flag.withDescription("How much to fetch; 0 skips it")),
+    upload: sizeFlag("upload", "100MB").pipe(Flag.withDescription("How much to send; 0 skips it")),
+    calls: Flag.Int("calls").pipe(
+      Flag.withDescription("How many small calls to make, each on a stream of its own; 0 skips them"),
+      Flag.withDefault(2000)
+    ),
+    callBytes: sizeFlag("call-bytes", "64").pipe(
+      Flag.withDescription("The size of a call's request, and of its answer")
+    ),
+    concurrency: Flag.Int("concurrency").pipe(
+      Flag.withDescription("How many calls are under way at once"),
+      Flag.withDefault(1)
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print one JSON object instead of a table"),
+      Flag.withDefault(false)
+    )
+  },
+  (options) =>
+    Effect.gen(function* () {
+      const address = yield* parseServer(options.server)
+      const { monotonicMillis } = yield* CliHost
+      const endpoint = yield* clientFor(address.host)
+      const startedAt = monotonicMillis()
+      const connection = yield* endpoint.connect({ ...address, alpn: [perfAlpn] })
+      const handshakeMillis = monotonicMillis() - startedAt
+      const bulk = (direction: "upload" | "download", bytes: number) =>
+        bytes === 0 ? Effect.undefined : measureBulk(connection, direction, bytes)
+      const download = yield* bulk("download", options.download)
+      const upload = yield* bulk("upload", options.upload)
+      const calls =
+        options.calls < 1
+          ? undefined
+          : yield* measureCalls(
+              connection,
+              options.calls,
+              options.callBytes,
+              Math.max(1, options.concurrency)
+            )
+      if (options.json) {
+        const { cipherSuite, group } = connection.facts
+        return yield* Console.log(
+          JSON.stringify({
+            handshakeMillis,
+            cipherSuite,
+            group,
+            download,
+            upload,
+            calls,
+            stats: connection.stats
+          })
+        )
+      }
+      const table = [`Handshake  ${formatMillis(handshakeMillis)}, ${connectionFacts(connection)}`]
+      const row = (label: string, result: Effect.Success<ReturnType<typeof measureBulk>>): string =>
+        `${label}  ${formatRate(result.bytes, result.millis)}  (${formatBytes(result.bytes)} in ${formatMillis(result.millis)})`
+      if (download) table.push(row("Download ", download))
+      if (upload) table.push(`${row("Upload   ", upload)}, ${upload.packetsLost} packets lost`)
+      if (calls)
+        table.push(
+          `Calls      p50 ${formatMillis(calls.p50Millis)}, p99 ${formatMillis(calls.p99Millis)}, ${calls.callsPerSecond}/s  (${calls.calls}, ${calls.concurrency} at a time, ${formatBytes(calls.bytes)} each way)`
+        )
+      yield* Console.log(table.join("\n"))
+    }).pipe(Effect.scoped, Effect.provide(layerTrust(options)), reported)
+).pipe(
+  Command.withDescription(
+    "Measure goodput both ways, and the latency of small calls, each on a stream of its own."
+  ),
+  Command.withShortDescription("Measure goodput and latency"),
+  Command.withExamples([
+    { command: "effect-quic perf client localhost:4433 --pin-sha256 5f3c…", description: "Everything" },
+    {
+      command: "effect-quic perf client 10.0.0.7:4433 --pin server.crt --download 1GB --upload 0 --calls 0",
+      description: "Download only"
+    }
+  ])
+)
+
+export const perf = Command.make("perf").pipe(
+  Command.withDescription("Measure goodput and latency between two machines, or two processes."),
+  Command.withShortDescription("Measure goodput and latency"),
+  Command.withSubcommands([server, client])
+)

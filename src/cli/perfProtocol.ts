@@ -1,0 +1,79 @@
+/**
+ * The protocol of QUIC performance tests, `perf` (draft-banks-quic-performance): a client's stream begins with eight bytes,
+ * the number of bytes it wants back, and what follows them is upload. The server sends that many and finishes.
+ */
+import * as Effect from "effect/Effect"
+import type { QuicConnection } from "../QuicConnection.ts"
+import type { QuicError } from "../QuicError.ts"
+import type { QuicStream } from "../QuicStream.ts"
+
+export const perfAlpn = "perf"
+
+/** Reset with it when a request is cut short. */
+const INCOMPLETE_REQUEST = 1
+
+/** What is sent is always the same piece: it is not the source of bytes that is measured. */
+const piece = new Uint8Array(65_536)
+
+const sendBytes = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  bytes: number,
+  onSent: (count: number) => void
+): Effect.fn.Return<void, QuicError> {
+  for (let left = bytes; left > 0; left -= piece.length) {
+    const next = left < piece.length ? piece.subarray(0, left) : piece
+    yield* stream.write(next)
+    onSent(next.length)
+  }
+  yield* stream.finish
+})
+
+const drain = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  onReceived: (count: number) => void
+): Effect.fn.Return<number, QuicError> {
+  let total = 0
+  for (;;) {
+    const bytes = yield* stream.read(262_144)
+    if (bytes === undefined) return total
+    total += bytes.length
+    onReceived(bytes.length)
+  }
+})
+
+const ignored = (): void => {}
+
+/** The server's side of one stream. */
+export const answerPerf = Effect.fnUntraced(function* (
+  stream: QuicStream
+): Effect.fn.Return<void, QuicError> {
+  const header = new Uint8Array(8)
+  let filled = 0
+  while (filled < 8) {
+    const bytes = yield* stream.read(8 - filled)
+    if (bytes === undefined) return yield* stream.reset(INCOMPLETE_REQUEST)
+    header.set(bytes, filled)
+    filled += bytes.length
+  }
+  const wanted = Number(new DataView(header.buffer).getBigUint64(0))
+  yield* drain(stream, ignored)
+  yield* sendBytes(stream, wanted, ignored)
+})
+
+/** Sends `upload` bytes, waits for `download` bytes, on a stream of its own; says how many arrived. */
+export const callPerf = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  upload: number,
+  download: number,
+  progress: { readonly onSent: (count: number) => void; readonly onReceived: (count: number) => void } = {
+    onSent: ignored,
+    onReceived: ignored
+  }
+) {
+  const stream = yield* connection.openBidi
+  const header = new Uint8Array(8)
+  new DataView(header.buffer).setBigUint64(0, BigInt(download))
+  yield* stream.write(header)
+  yield* sendBytes(stream, upload, progress.onSent)
+  return yield* drain(stream, progress.onReceived)
+}, Effect.scoped)
