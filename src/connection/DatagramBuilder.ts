@@ -102,7 +102,7 @@ export class DatagramBuilder {
     const { keys, handshake } = this.parts
     if (keys.write[Level.OneRtt] === undefined) return true
     const next = path.recovery.nextPacketNumber(Space.Application)
-    return keys.prepareToSend(handshake.confirmed, next, nowMicros, path.recovery.ptoMicros())
+    return keys.prepareToSend(handshake.confirmed, next, nowMicros)
   }
 
   /** Whether ack-eliciting 1-RTT frames wait to be sent on `path`. */
@@ -165,6 +165,7 @@ export class DatagramBuilder {
         writeAck(w, this.ack)
         sent.frames.push(SentFrame.Ack, path.id, space, this.ack.largestOf[0])
         received.onAckSent()
+        if (level === Level.OneRtt) parts.keys.onAckSent()
       }
     }
     const beforeData = w.offset

@@ -29,7 +29,11 @@ export class Keyring {
   /** The first packet number sent in the current phase; an update waits for its acknowledgement. §6.1 */
   private phaseStartSent = 0
   private phaseAcknowledged = false
+  /** We have acknowledged a packet of the current phase, so the peer may know that we are in it. §6.2 */
+  private phaseAnswered = false
   private updateRequested = false
+  /** Packets that failed to open, under whichever key. §6.6 */
+  private failures = 0
   private readonly suite: CryptoSuiteShape
   private readonly version: () => Version
 
@@ -87,6 +91,9 @@ export class Keyring {
         )
       )
         return this.failed(current)
+      // §6.1: the peer has followed our update; what it sent before is late from now on
+      if (this.phaseStartReceived === Number.POSITIVE_INFINITY && this.previousRead !== undefined)
+        this.previousReadUntil = nowMicros + 3 * ptoMicros
       if (packetNumber < this.phaseStartReceived) this.phaseStartReceived = packetNumber
       return undefined
     }
@@ -109,13 +116,13 @@ export class Keyring {
       !next.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId)
     )
       return this.failed(next)
-    // RFC 9001 §6.2: an update before the peer can know we have seen the last one is an error
-    if (this.updates > 0 && !this.phaseAcknowledged && this.phaseStartReceived === Number.POSITIVE_INFINITY)
+    // RFC 9001 §6.2: an update before the peer can know that we have followed the last one
+    if (this.updates > 0 && !this.phaseAnswered)
       return new TransportError(
         TransportErrorCode.KEY_UPDATE_ERROR,
         "the peer updated keys twice without acknowledgement"
       )
-    this.advance(nowMicros, ptoMicros)
+    this.advance(nowMicros + 3 * ptoMicros)
     this.phaseStartReceived = packetNumber
     return undefined
   }
@@ -133,7 +140,7 @@ export class Keyring {
    * Called before a 1-RTT packet is built: performs a requested or overdue update. False when the keys are worn
    * out and no update is possible: the connection must close (§6.6).
    */
-  prepareToSend(confirmed: boolean, nextPacketNumber: number, nowMicros: number, ptoMicros: number): boolean {
+  prepareToSend(confirmed: boolean, nextPacketNumber: number, nowMicros: number): boolean {
     this.expire(nowMicros)
     const write = this.write[Level.OneRtt]!
     const limit = write.cipher.confidentialityLimit
@@ -142,7 +149,8 @@ export class Keyring {
     // keys of the phase before are still kept
     if (due && confirmed && this.phaseAcknowledged && this.previousRead === undefined) {
       this.updateRequested = false
-      this.advance(nowMicros, ptoMicros)
+      // until the peer follows, which may take many losses, it goes on with the keys it has
+      this.advance(Number.POSITIVE_INFINITY)
       this.phaseStartReceived = Number.POSITIVE_INFINITY
       this.phaseStartSent = nextPacketNumber
       return true
@@ -156,14 +164,20 @@ export class Keyring {
     if (this.phaseStartSent >= 0 && packetNumber >= this.phaseStartSent) this.phaseAcknowledged = true
   }
 
-  private advance(nowMicros: number, ptoMicros: number): void {
+  /** An ACK of all 1-RTT packets received has been sent. */
+  onAckSent(): void {
+    if (this.phaseStartReceived !== Number.POSITIVE_INFINITY) this.phaseAnswered = true
+  }
+
+  private advance(previousReadUntil: number): void {
     this.previousRead = this.read[Level.OneRtt]
-    this.previousReadUntil = nowMicros + 3 * ptoMicros // §6.5
+    this.previousReadUntil = previousReadUntil // §6.5
     this.read[Level.OneRtt] = this.nextRead
     this.nextRead = this.nextRead!.next()
     this.write[Level.OneRtt] = this.write[Level.OneRtt]!.next()
     this.keyPhase = this.keyPhase === 0 ? 1 : 0
     this.phaseAcknowledged = false
+    this.phaseAnswered = false
     this.phaseStartSent = -1
     this.updates++
   }
@@ -175,8 +189,7 @@ export class Keyring {
   }
 
   private failed(keys: PacketKeys): TransportError | "dropped" {
-    // RFC 9001 §6.6: the count is over all keys of the algorithm, which one generation's count only undercuts
-    return keys.failed > keys.cipher.integrityLimit
+    return ++this.failures > keys.cipher.integrityLimit
       ? new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets failed authentication")
       : "dropped"
   }

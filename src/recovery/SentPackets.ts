@@ -1,5 +1,6 @@
 import type { AckFrame } from "../wire/AckFrame.ts"
 import type { Space } from "../wire/PacketType.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { type PacketBatch, PacketList, PacketState, SentPacket } from "./SentPacket.ts"
 
@@ -87,7 +88,8 @@ export class SentPackets {
     if (ack.largest >= this.nextPacketNumber) {
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
-        `packet ${ack.largest} was acknowledged, and only packets below ${this.nextPacketNumber} were sent`
+        `packet ${ack.largest} was acknowledged, and only packets below ${this.nextPacketNumber} were sent`,
+        FrameType.ACK
       )
     }
     for (const number of this.skipped) {
@@ -95,7 +97,8 @@ export class SentPackets {
         // RFC 9000 §21.4: skipped numbers detect an optimistic ACK attack.
         return new TransportError(
           TransportErrorCode.PROTOCOL_VIOLATION,
-          `packet ${number} was acknowledged, and its number was never used`
+          `packet ${number} was acknowledged, and its number was never used`,
+          FrameType.ACK
         )
       }
     }

@@ -1,0 +1,177 @@
+/** A real endpoint against a puppet, over a wire that loses nothing, in time that passes only when told to. */
+import * as Schema from "effect/Schema"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import type { ConnectionEvent } from "../../src/connection/ConnectionEvents.ts"
+import type {
+  CertificateKind,
+  TlsSettings,
+  TransportSettings
+} from "../../src/connection/ConnectionConfig.ts"
+import { Endpoint } from "../../src/endpoint/Endpoint.ts"
+import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
+import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
+import { TransportOptions } from "../../src/QuicOptions.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { Puppet, type PuppetOptions } from "./Puppet.ts"
+
+export const puppetAddress: SocketAddress = { host: "192.0.2.1", port: 4433, family: 4 }
+
+export interface DuelOptions {
+  readonly victim: "client" | "server"
+  readonly puppet?: Partial<PuppetOptions>
+  readonly transport?: TransportOptions
+  readonly verdict?: PeerVerdict
+  readonly groups?: ReadonlyArray<NamedGroup>
+  readonly peerCertificateTypes?: ReadonlyArray<CertificateKind>
+  readonly requestClientCertificate?: "none" | "request" | "require"
+  readonly seed?: string
+}
+
+export const rawIdentity = (random: SeededRandom): TlsIdentity => {
+  const key = suite.signingKey(suite.generateSigningKey("ed25519", random.bytes))!
+  return { kind: "rawPublicKey", chain: [key.spki], key }
+}
+
+const settings = Schema.decodeUnknownSync(TransportOptions)
+
+export const transportSettings = (options: TransportOptions = {}): TransportSettings => settings(options)
+
+export class Duel {
+  readonly endpoint: Endpoint
+  readonly puppet: Puppet
+  readonly events: Array<ConnectionEvent> = []
+  /** Sizes of the datagrams the victim has sent. */
+  readonly sent: Array<number> = []
+  nowMicros = 1_000_000
+  /** The victim; a server is there only once the first Initial is. */
+  connection!: Connection
+  private readonly options: DuelOptions
+  private readonly buffer = new Uint8Array(65_536)
+
+  constructor(options: DuelOptions) {
+    this.options = options
+    const random = new SeededRandom(options.seed ?? "duel")
+    const identity = rawIdentity(random.fork("victim"))
+    const isClient = options.victim === "client"
+    const tls: TlsSettings = {
+      alpn: ["test"],
+      cipherSuites: [TLS_AES_128_GCM_SHA256],
+      groups: options.groups ?? suite.groups,
+      peerCertificateTypes: options.peerCertificateTypes ?? ["rawPublicKey", "x509"],
+      selectIdentity: () => identity,
+      requestClientCertificate: options.requestClientCertificate ?? "none",
+      serverName: isClient ? "localhost" : undefined,
+      expectedName: isClient ? "localhost" : undefined,
+      keyLog: false
+    }
+    const transport = transportSettings({ maxDatagramBytes: 1200, ...options.transport })
+    this.endpoint = new Endpoint({
+      suite,
+      random: random.fork("entropy").bytes,
+      connectionIdBytes: 8,
+      server: isClient ? undefined : { tls, transport }
+    })
+    this.puppet = new Puppet({
+      role: isClient ? "server" : "client",
+      suite,
+      random: random.fork("puppet").bytes,
+      identity: rawIdentity(random.fork("puppet identity")),
+      ...options.puppet
+    })
+    if (isClient) this.connection = this.endpoint.connect(puppetAddress, tls, transport, this.nowMicros)
+    else this.puppet.start()
+  }
+
+  /** Lets both talk until neither has anything to say. */
+  exchange(): this {
+    for (let round = 0; round < 100; round++) {
+      const sent = this.drainVictim()
+      if (this.puppet.outbox.length === 0 && !sent) return this
+      this.deliver()
+    }
+    throw new Error("they never fall silent")
+  }
+
+  /** A completed handshake, the log cleared of it. */
+  shakeHands(): this {
+    this.exchange()
+    if (this.connection.lifecycle.state !== "established")
+      throw new Error(
+        `no handshake: ${JSON.stringify(this.connection.closeReason ?? this.puppet.failedWith)}`
+      )
+    // confirms the handshake towards a client
+    if (this.options.victim === "client") this.inject(this.puppet.packet(3, Uint8Array.of(0x1e)))
+    return this
+  }
+
+  /** Hands the victim one datagram, and lets it answer. */
+  inject(datagram: Uint8Array): this {
+    this.puppet.outbox.push(datagram)
+    return this.exchange()
+  }
+
+  /** Lets time pass, firing the victim's deadlines on the way. */
+  advance(micros: number): this {
+    const until = this.nowMicros + micros
+    for (let i = 0; i < 100_000; i++) {
+      const deadline = this.connection.timeout(this.nowMicros)
+      if (deadline > until) {
+        this.nowMicros = until
+        return this
+      }
+      this.nowMicros = Math.max(this.nowMicros, deadline)
+      this.connection.handleTimeout(this.nowMicros)
+      this.exchange()
+    }
+    throw new Error("the victim is always due")
+  }
+
+  /** Hands over what the puppet wants delivered. */
+  deliver(): void {
+    for (const datagram of this.puppet.outbox.splice(0)) {
+      const addressee = this.endpoint.handleDatagram(datagram.slice(), puppetAddress, 0, this.nowMicros)
+      if (addressee !== undefined) this.connection = addressee
+      this.settle()
+    }
+  }
+
+  /** Takes what the victim has to send; true when there was something. */
+  drainVictim(): boolean {
+    let any = false
+    for (let reply = this.endpoint.pollReply(); reply !== undefined; reply = this.endpoint.pollReply()) {
+      any = true
+      this.receive(reply.bytes)
+    }
+    const { connection } = this
+    if (connection === undefined) return any
+    this.settle()
+    for (;;) {
+      const end = connection.pollTransmit(this.buffer, 0, this.nowMicros)
+      if (end === 0) break
+      any = true
+      this.receive(this.buffer.slice(0, end))
+    }
+    this.endpoint.routeIds(connection)
+    return any
+  }
+
+  /** Replaced by tests that want to lose or hold what the victim sends. */
+  receive(datagram: Uint8Array): void {
+    this.sent.push(datagram.length)
+    this.puppet.receive(datagram)
+  }
+
+  private settle(): void {
+    const { connection } = this
+    if (connection === undefined) return
+    for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent()) {
+      this.events.push(event)
+      if (event._tag === "verifyPeer")
+        connection.handleVerdict(this.options.verdict ?? { ok: true }, this.nowMicros)
+      if (event._tag === "drained") this.endpoint.forget(connection)
+    }
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * A peer with real keys and no scruples: it completes a handshake with TLS of its own, tells what it sees, and sends
+ * whatever a test puts into its mouth. It shares wire formats and cryptography with the connection, and nothing else.
+ */
+import type { PacketKeys } from "../../src/protect/PacketKeys.ts"
+import { PacketKeys as Keys } from "../../src/protect/PacketKeys.ts"
+import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../../src/capability/CryptoSuite.ts"
+import { TlsClient } from "../../src/handshake/TlsClient.ts"
+import { TlsServer } from "../../src/handshake/TlsServer.ts"
+import type { CertificateKind, TlsIdentity, TlsSession } from "../../src/handshake/TlsSession.ts"
+import { cipherSuites, TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
+import { initialKeys } from "../../src/protect/initialKeys.ts"
+import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
+import { CryptoStream } from "../../src/stream/CryptoStream.ts"
+import { AckFrame } from "../../src/wire/AckFrame.ts"
+import { ByteWriter } from "../../src/wire/ByteWriter.ts"
+import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { writeAck, writeCrypto } from "../../src/wire/frameWriters.ts"
+import {
+  PacketHeader,
+  parsePacketHeader,
+  writeLongHeader,
+  writeShortHeader
+} from "../../src/wire/PacketHeader.ts"
+import { decodePacketNumber } from "../../src/wire/packetNumber.ts"
+import { Level, PacketType, spaceOfLevel, Version } from "../../src/wire/PacketType.ts"
+import {
+  defaultTransportParameters,
+  encodeTransportParameters,
+  type TransportParameters
+} from "../../src/wire/TransportParameters.ts"
+import { writeRetry } from "../../src/wire/versionPackets.ts"
+import { FrameLog } from "./FrameLog.ts"
+
+const TAG = 16
+const none = new Uint8Array(0)
+
+export interface PuppetOptions {
+  readonly role: "client" | "server"
+  readonly suite: CryptoSuiteShape
+  readonly random: RandomBytes
+  readonly identity: TlsIdentity | undefined
+  readonly alpn?: ReadonlyArray<string>
+  readonly groups?: ReadonlyArray<NamedGroup>
+  readonly serverName?: string
+  readonly certificateTypes?: ReadonlyArray<CertificateKind>
+  readonly requestClientCertificate?: "none" | "request" | "require"
+  /** Changes what it declares. */
+  readonly parameters?: (honest: TransportParameters) => TransportParameters
+  /** Changes the encoding of what it declares. */
+  readonly rawParameters?: (honest: Uint8Array) => Uint8Array
+  /** Changes a handshake message after it has gone into the transcript, or drops it. */
+  readonly tamper?: (message: Uint8Array, level: Level) => Uint8Array | undefined
+  /** server: answers the first Initial with a Retry. */
+  readonly retry?: boolean
+}
+
+export interface PacketOptions {
+  readonly packetNumber?: number
+  readonly packetNumberLength?: number
+  /** Changes the first byte before it is protected. */
+  readonly firstByte?: (honest: number) => number
+  readonly destination?: Uint8Array
+  readonly source?: Uint8Array
+  readonly keys?: PacketKeys
+  readonly phase?: 0 | 1
+  readonly token?: Uint8Array
+  /** Pads with PADDING frames until the datagram has this many bytes. */
+  readonly size?: number
+}
+
+export type Payload = Uint8Array | ((w: ByteWriter) => void)
+
+export class Puppet {
+  readonly options: PuppetOptions
+  readonly tls: TlsSession
+  readonly seen = new FrameLog()
+  readonly read: Array<PacketKeys | undefined> = [undefined, undefined, undefined, undefined]
+  readonly write: Array<PacketKeys | undefined> = [undefined, undefined, undefined, undefined]
+  /** Datagrams it wants delivered. */
+  outbox: Array<Uint8Array> = []
+  complete = false
+  failedWith: string | undefined = undefined
+  source: Uint8Array
+  /** Where it sends: the victim's connection ID. */
+  destination: Uint8Array
+  originalDestination: Uint8Array = none
+  retrySource: Uint8Array | undefined = undefined
+  phase: 0 | 1 = 0
+  readonly nextPacketNumber: [number, number, number] = [0, 0, 0]
+  readonly largestReceived: [number, number, number] = [-1, -1, -1]
+  private readonly crypto = new CryptoStream()
+  private readonly cryptoSent = [0, 0, 0, 0]
+  private readonly cryptoOut: Array<Array<Uint8Array>> = [[], [], [], []]
+  private readonly header = new PacketHeader()
+  private readonly decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+  private undecryptable: Array<Uint8Array> = []
+  private token: Uint8Array | undefined = undefined
+  private heard = false
+
+  constructor(options: PuppetOptions) {
+    this.options = options
+    const { role, suite, random, identity } = options
+    this.source = random(8)
+    this.destination = random(8)
+    const common = {
+      suite,
+      random,
+      cipherSuites: [TLS_AES_128_GCM_SHA256],
+      groups: options.groups ?? suite.groups,
+      alpn: options.alpn ?? ["test"],
+      transportParameters: () => this.parameters(),
+      peerCertificateTypes: options.certificateTypes ?? (["x509", "rawPublicKey"] as const),
+      keyLog: false
+    }
+    this.tls =
+      role === "client"
+        ? new TlsClient({ ...common, serverName: options.serverName ?? "localhost", identity })
+        : new TlsServer({
+            ...common,
+            selectIdentity: () => identity,
+            requestClientCertificate: options.requestClientCertificate ?? "none"
+          })
+  }
+
+  /** client: sends the first Initial. */
+  start(): void {
+    this.originalDestination = this.destination
+    this.installInitial(this.destination)
+    this.tls.start()
+    this.pump()
+  }
+
+  private parameters(): Uint8Array {
+    const { role, random, parameters, rawParameters } = this.options
+    const honest: TransportParameters = {
+      ...defaultTransportParameters,
+      initialMaxData: 1_000_000,
+      initialMaxStreamDataBidiLocal: 100_000,
+      initialMaxStreamDataBidiRemote: 100_000,
+      initialMaxStreamDataUni: 100_000,
+      initialMaxStreamsBidi: 10,
+      initialMaxStreamsUni: 10,
+      maxDatagramFrameSize: 65_535,
+      activeConnectionIdLimit: 8,
+      initialSourceConnectionId: this.source,
+      ...(role === "server" && {
+        originalDestinationConnectionId: this.originalDestination,
+        statelessResetToken: new Uint8Array(16).fill(7),
+        ...(this.retrySource !== undefined && { retrySourceConnectionId: this.retrySource })
+      })
+    }
+    const encoded = encodeTransportParameters(parameters?.(honest) ?? honest, role, random)
+    return rawParameters?.(encoded) ?? encoded
+  }
+
+  private installInitial(clientDestination: Uint8Array): void {
+    const { suite, role } = this.options
+    const { client, server } = initialKeys(suite, Version.v1, clientDestination)
+    this.read[Level.Initial] = role === "client" ? server : client
+    this.write[Level.Initial] = role === "client" ? client : server
+  }
+
+  // — receiving —————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /** Takes a datagram of the victim's; answers, acknowledgements included, go to the outbox. */
+  receive(datagram: Uint8Array): void {
+    const bytes = datagram.slice()
+    const { header } = this
+    let offset = 0
+    while (parsePacketHeader(bytes, offset, bytes.length, this.source.length, header)) {
+      const { end } = header
+      if (!this.onPacket(bytes, offset)) this.undecryptable.push(bytes.slice(offset, end))
+      offset = end
+    }
+    this.pump()
+    const waiting = this.undecryptable
+    this.undecryptable = []
+    for (const packet of waiting) if (!this.retryPacket(packet)) this.undecryptable.push(packet)
+    this.pump()
+  }
+
+  private retryPacket(packet: Uint8Array): boolean {
+    const copy = packet.slice()
+    return parsePacketHeader(copy, 0, copy.length, this.source.length, this.header) && this.onPacket(copy, 0)
+  }
+
+  private onPacket(bytes: Uint8Array, start: number): boolean {
+    const { header, options } = this
+    if (header.type === PacketType.Retry || header.type === PacketType.VersionNegotiation) return true
+    const level = header.type as Level
+    if (level === Level.Initial && options.role === "server" && !this.heard) {
+      if (options.retry === true && this.retrySource === undefined) return this.sendRetry(bytes)
+      if (this.retrySource === undefined)
+        this.originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
+      this.installInitial(bytes.slice(header.dcidStart, header.dcidEnd))
+    }
+    const keys = this.read[level]
+    if (keys === undefined) return false
+    if (header.scidEnd > header.scidStart) {
+      this.heard = true
+      this.destination = bytes.slice(header.scidStart, header.scidEnd)
+    }
+    const pnLength = keys.unmask(bytes, start, header.packetNumberOffset, header.end)
+    let truncated = 0
+    for (let i = 0; i < pnLength; i++) truncated = truncated * 256 + bytes[header.packetNumberOffset + i]
+    const space = spaceOfLevel(level)
+    const packetNumber = decodePacketNumber(this.largestReceived[space], truncated, pnLength)
+    const opened = keys.open(bytes, start, header.packetNumberOffset, pnLength, header.end, packetNumber)
+    if (!opened) return false
+    this.largestReceived[space] = Math.max(this.largestReceived[space], packetNumber)
+    this.seen.level = level
+    this.seen.packetNumber = packetNumber
+    const before = this.seen.frames.length
+    const payloadStart = header.packetNumberOffset + pnLength
+    this.decoder.decode(bytes, payloadStart, header.end - TAG, level, this.seen)
+    for (const frame of this.seen.frames.slice(before)) {
+      if (frame.name !== "onCrypto") continue
+      this.crypto.onCrypto(level, frame.values[0] as number, frame.bytes!, 0, frame.bytes!.length)
+    }
+    for (let read = this.crypto.read(level); read !== undefined; read = this.crypto.read(level))
+      this.tls.handleCrypto(level, read)
+    return true
+  }
+
+  private sendRetry(bytes: Uint8Array): boolean {
+    const { header, options } = this
+    this.originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
+    this.retrySource = options.random(8)
+    const client = bytes.slice(header.scidStart, header.scidEnd)
+    const retry = writeRetry(Version.v1, client, this.retrySource, options.random(20), options.random)
+    const tag = retryIntegrityTag(options.suite, Version.v1, this.originalDestination, retry)
+    const whole = new Uint8Array(retry.length + tag.length)
+    whole.set(retry)
+    whole.set(tag, retry.length)
+    this.outbox.push(whole)
+    return true
+  }
+
+  // — sending ———————————————————————————————————————————————————————————————————————————————————————————————————
+
+  /** One packet, alone in its datagram. */
+  packet(level: Level, payload: Payload, options: PacketOptions = {}): Uint8Array {
+    const space = spaceOfLevel(level)
+    const w = new ByteWriter(new Uint8Array(65_536))
+    const packetNumber = options.packetNumber ?? this.nextPacketNumber[space]
+    this.nextPacketNumber[space] = Math.max(this.nextPacketNumber[space], packetNumber + 1)
+    const pnLength = options.packetNumberLength ?? 4
+    const destination = options.destination ?? this.destination
+    let lengthOffset = -1
+    if (level === Level.OneRtt) writeShortHeader(w, destination, false, options.phase ?? this.phase, pnLength)
+    else
+      lengthOffset = writeLongHeader(
+        w,
+        level,
+        Version.v1,
+        destination,
+        options.source ?? this.source,
+        options.token ?? this.token,
+        pnLength
+      )
+    if (options.firstByte !== undefined) w.bytes[0] = options.firstByte(w.bytes[0])
+    const numberOffset = w.offset
+    for (let i = pnLength - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
+    if (typeof payload === "function") payload(w)
+    else w.copy(payload)
+    const size = (options.size ?? 0) - TAG
+    if (w.offset < size) w.fill(0, size - w.offset)
+    if (lengthOffset >= 0) {
+      const length = w.offset + TAG - numberOffset
+      w.bytes[lengthOffset] = 0x40 | (length >> 8)
+      w.bytes[lengthOffset + 1] = length & 0xff
+    }
+    const keys = options.keys ?? this.write[level]!
+    const end = keys.seal(w.bytes, 0, numberOffset, pnLength, w.offset, packetNumber)
+    return w.bytes.slice(0, end)
+  }
+
+  /** Queues a packet for delivery. */
+  send(level: Level, payload: Payload, options: PacketOptions = {}): void {
+    this.outbox.push(this.packet(level, payload, options))
+  }
+
+  /** Writes an ACK of everything received at `level`. */
+  ackAll(level: Level): (w: ByteWriter) => void {
+    return ackRange(0, this.largestReceived[spaceOfLevel(level)])
+  }
+
+  /** Takes the next generation of keys into use. RFC 9001 §6 */
+  updateKeys(direction: "both" | "write" = "both"): void {
+    this.write[Level.OneRtt] = this.write[Level.OneRtt]!.next()
+    if (direction === "both") this.read[Level.OneRtt] = this.read[Level.OneRtt]!.next()
+    this.phase = this.phase === 0 ? 1 : 0
+  }
+
+  private pump(): void {
+    for (let event = this.tls.pollEvent(); event !== undefined; event = this.tls.pollEvent()) {
+      if (event._tag === "keys") {
+        const cipher = cipherSuites.get(event.cipherSuite)!
+        const keys = Keys.fromSecret(this.options.suite, cipher, event.secret, Version.v1)
+        this[event.direction][event.level] = keys
+      }
+      if (event._tag === "verifyPeer") this.tls.handleVerdict({ ok: true })
+      if (event._tag === "complete") this.complete = true
+      if (event._tag === "failed") this.failedWith = event.reason
+    }
+    for (let out = this.tls.pollOutput(); out !== undefined; out = this.tls.pollOutput()) {
+      const message =
+        this.options.tamper === undefined ? out.bytes : this.options.tamper(out.bytes, out.level)
+      if (message !== undefined) this.cryptoOut[out.level].push(message)
+    }
+    for (const level of [Level.Initial, Level.Handshake, Level.OneRtt] as const)
+      for (const message of this.cryptoOut[level].splice(0)) this.sendCrypto(level, message)
+  }
+
+  /** Sends handshake bytes, a thousand a packet. */
+  sendCrypto(level: Level, bytes: Uint8Array): void {
+    for (let start = 0; start < bytes.length; start += 1000) {
+      const end = Math.min(bytes.length, start + 1000)
+      const offset = this.cryptoSent[level]
+      this.cryptoSent[level] += end - start
+      const acknowledge = this.largestReceived[spaceOfLevel(level)] >= 0 ? this.ackAll(level) : undefined
+      this.send(
+        level,
+        (w) => {
+          acknowledge?.(w)
+          writeCrypto(w, offset, bytes, start, end)
+        },
+        level === Level.Initial ? { size: 1200 } : {}
+      )
+    }
+  }
+}
+
+/** Writes an ACK of `[smallest, largest]`. */
+export const ackRange = (smallest: number, largest: number): ((w: ByteWriter) => void) => {
+  const ack = new AckFrame()
+  ack.largest = largest
+  ack.rangeCount = 1
+  ack.largestOf[0] = largest
+  ack.smallest[0] = smallest
+  return (w) => writeAck(w, ack)
+}

@@ -1,0 +1,337 @@
+/** What a peer with valid keys can do wrong once the handshake is over, and what the RFC answers to each. */
+import type { TransportOptions } from "../../src/QuicOptions.ts"
+import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
+import {
+  writeCrypto,
+  writeDatagram,
+  writeHandshakeDone,
+  writeMaxStreamData,
+  writeMaxStreams,
+  writeNewConnectionId,
+  writeNewToken,
+  writePing,
+  writeResetStream,
+  writeRetireConnectionId,
+  writeStopSending,
+  writeStreamHeader
+} from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
+import { ackRange, type PacketOptions, type Payload, type Puppet } from "./Puppet.ts"
+
+export type Role = "client" | "server"
+
+export interface Cheat {
+  readonly name: string
+  /** Both roles when left out. */
+  readonly victim?: Role
+  readonly transport?: TransportOptions
+  /** The datagrams to deliver, one right after the other. */
+  readonly act: (puppet: Puppet) => ReadonlyArray<Uint8Array>
+  readonly code: number
+  /** The frame the close must blame. */
+  readonly frameType?: number
+}
+
+const one = (payload: Payload, options?: PacketOptions) => (puppet: Puppet) => [
+  puppet.packet(Level.OneRtt, payload, options)
+]
+
+const bytes = (...values: ReadonlyArray<number>): Uint8Array => Uint8Array.from(values)
+
+/** The n-th stream of a kind that the puppet, or its victim, opens. RFC 9000 §2.1 */
+const ownBidi = ({ options }: Puppet, n = 0): number => 4 * n + (options.role === "client" ? 0 : 1)
+const ownUni = (puppet: Puppet, n = 0): number => ownBidi(puppet, n) + 2
+const victimsBidi = ({ options }: Puppet, n = 0): number => 4 * n + (options.role === "client" ? 1 : 0)
+const victimsUni = (puppet: Puppet, n = 0): number => victimsBidi(puppet, n) + 2
+
+const stream =
+  (id: number, offset: number, length: number, fin = false) =>
+  (w: ByteWriter): void => {
+    writeStreamHeader(w, id, offset, length, fin)
+    w.fill(0x61, length)
+  }
+
+const all =
+  (...writers: ReadonlyArray<(w: ByteWriter) => void>) =>
+  (w: ByteWriter): void => {
+    for (const write of writers) write(w)
+  }
+
+const connectionId = (n: number): Uint8Array => new Uint8Array(8).fill(n)
+const resetToken = (n: number): Uint8Array => new Uint8Array(16).fill(n)
+const newConnectionId =
+  (sequence: number, retirePriorTo: number, id = connectionId(sequence)) =>
+  (w: ByteWriter) =>
+    writeNewConnectionId(w, sequence, retirePriorTo, id, resetToken(0x40 + sequence))
+
+const frames: ReadonlyArray<Cheat> = [
+  {
+    name: "a packet without frames", // RFC 9000 §12.4
+    act: one(bytes()),
+    code: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "reserved bits set in a short header", // RFC 9000 §17.3.1
+    act: one(bytes(FrameType.PING), { firstByte: (first) => first | 0x18 }),
+    code: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "a frame type nobody knows", // RFC 9000 §12.4
+    act: one(bytes(0x3f)),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: 0x3f
+  },
+  {
+    name: "a frame type that is not in its shortest encoding", // RFC 9000 §12.4
+    act: one(bytes(0x40, FrameType.PING)),
+    code: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "a frame that is cut short",
+    act: one(bytes(FrameType.MAX_DATA)),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.MAX_DATA
+  },
+  {
+    name: "an ACK of packets never sent", // RFC 9000 §13.1
+    act: one(ackRange(0, 1_000_000)),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.ACK
+  },
+  {
+    name: "an ACK range below zero", // RFC 9000 §19.3.1
+    act: one(bytes(FrameType.ACK, 2, 0, 0, 3)),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.ACK
+  },
+  {
+    name: "CRYPTO data beyond the buffer", // RFC 9000 §7.5
+    act: one((w) => writeCrypto(w, 80_000, new Uint8Array(10), 0, 10)),
+    code: Code.CRYPTO_BUFFER_EXCEEDED,
+    frameType: FrameType.CRYPTO
+  },
+  {
+    name: "a TLS KeyUpdate", // RFC 9001 §6
+    act: one((w) => writeCrypto(w, 0, bytes(24, 0, 0, 1, 0), 0, 5)),
+    code: Code.CRYPTO_ERROR + 10
+  },
+  {
+    name: "a second ClientHello after the handshake",
+    victim: "server",
+    act: one((w) => writeCrypto(w, 0, bytes(1, 0, 0, 0), 0, 4)),
+    code: Code.CRYPTO_ERROR + 10
+  },
+  {
+    name: "NEW_TOKEN from a client", // RFC 9000 §19.7
+    victim: "server",
+    act: one((w) => writeNewToken(w, bytes(1, 2, 3))),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.NEW_TOKEN
+  },
+  {
+    name: "an empty NEW_TOKEN", // RFC 9000 §19.7
+    victim: "client",
+    act: one(bytes(FrameType.NEW_TOKEN, 0)),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.NEW_TOKEN
+  },
+  {
+    name: "HANDSHAKE_DONE from a client", // RFC 9000 §19.20
+    victim: "server",
+    act: one(writeHandshakeDone),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.HANDSHAKE_DONE
+  },
+  {
+    name: "a DATAGRAM that was not asked for", // RFC 9221 §3
+    act: one((w) => writeDatagram(w, bytes(1))),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.DATAGRAM_LEN
+  },
+  {
+    name: "a DATAGRAM larger than allowed", // RFC 9221 §3
+    transport: { maxDatagramFrameBytes: 100 },
+    act: one((w) => writeDatagram(w, new Uint8Array(99))),
+    code: Code.PROTOCOL_VIOLATION
+  }
+]
+
+const streams: ReadonlyArray<Cheat> = [
+  {
+    name: "stream data beyond the stream's window", // RFC 9000 §4.1
+    transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 },
+    act: (puppet) => one(stream(ownBidi(puppet), 1_200, 1))(puppet),
+    code: Code.FLOW_CONTROL_ERROR
+  },
+  {
+    name: "stream data beyond the connection's window", // RFC 9000 §4.1
+    transport: {
+      connectionWindowBytes: 16_384,
+      maxConnectionWindowBytes: 16_384,
+      streamWindowBytes: 10_000,
+      maxStreamWindowBytes: 10_000
+    },
+    act: (puppet) =>
+      one(all(stream(ownBidi(puppet), 9_999, 1), stream(ownBidi(puppet, 1), 6_384, 1)))(puppet),
+    code: Code.FLOW_CONTROL_ERROR
+  },
+  {
+    name: "a RESET_STREAM whose final size is beyond the window", // RFC 9000 §4.5
+    transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 },
+    act: (puppet) => one((w) => writeResetStream(w, ownUni(puppet), 0, 1_201))(puppet),
+    code: Code.FLOW_CONTROL_ERROR,
+    frameType: FrameType.RESET_STREAM
+  },
+  {
+    name: "data beyond the final size", // RFC 9000 §4.5
+    act: (puppet) => one(all(stream(ownBidi(puppet), 0, 10, true), stream(ownBidi(puppet), 10, 1)))(puppet),
+    code: Code.FINAL_SIZE_ERROR
+  },
+  {
+    name: "a FIN that changes the final size", // RFC 9000 §4.5
+    act: (puppet) =>
+      one(all(stream(ownBidi(puppet), 5, 5, true), stream(ownBidi(puppet), 5, 6, true)))(puppet),
+    code: Code.FINAL_SIZE_ERROR
+  },
+  {
+    name: "a FIN below what was received", // RFC 9000 §4.5
+    act: (puppet) => one(all(stream(ownBidi(puppet), 0, 10), stream(ownBidi(puppet), 0, 5, true)))(puppet),
+    code: Code.FINAL_SIZE_ERROR
+  },
+  {
+    name: "a RESET_STREAM that changes the final size", // RFC 9000 §4.5
+    act: (puppet) =>
+      one(all(stream(ownBidi(puppet), 5, 5, true), (w) => writeResetStream(w, ownBidi(puppet), 0, 11)))(
+        puppet
+      ),
+    code: Code.FINAL_SIZE_ERROR,
+    frameType: FrameType.RESET_STREAM
+  },
+  {
+    name: "one bidirectional stream too many", // RFC 9000 §4.6
+    transport: { maxBidirectionalStreams: 3 },
+    act: (puppet) => one(stream(ownBidi(puppet, 3), 0, 1))(puppet),
+    code: Code.STREAM_LIMIT_ERROR
+  },
+  {
+    name: "one unidirectional stream too many", // RFC 9000 §4.6
+    transport: { maxUnidirectionalStreams: 3 },
+    act: (puppet) => one((w) => writeResetStream(w, ownUni(puppet, 3), 0, 0))(puppet),
+    code: Code.STREAM_LIMIT_ERROR
+  },
+  {
+    name: "MAX_STREAMS above 2^60", // RFC 9000 §19.11
+    act: one((w) => {
+      w.u8(FrameType.MAX_STREAMS_BIDI)
+      w.u32(0xd000_0001)
+      w.u32(0)
+    }),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.MAX_STREAMS_BIDI
+  },
+  {
+    name: "data on a stream that only the victim writes", // RFC 9000 §19.8
+    act: (puppet) => one(stream(victimsUni(puppet), 0, 1))(puppet),
+    code: Code.STREAM_STATE_ERROR
+  },
+  {
+    name: "data on a stream the victim has not opened", // RFC 9000 §19.8
+    act: (puppet) => one(stream(victimsBidi(puppet), 0, 1))(puppet),
+    code: Code.STREAM_STATE_ERROR
+  },
+  {
+    name: "credit for a stream the victim only reads", // RFC 9000 §19.10
+    act: (puppet) => one((w) => writeMaxStreamData(w, ownUni(puppet), 1_000))(puppet),
+    code: Code.STREAM_STATE_ERROR,
+    frameType: FrameType.MAX_STREAM_DATA
+  },
+  {
+    name: "STOP_SENDING on a stream the victim only reads", // RFC 9000 §19.5
+    act: (puppet) => one((w) => writeStopSending(w, ownUni(puppet), 0))(puppet),
+    code: Code.STREAM_STATE_ERROR,
+    frameType: FrameType.STOP_SENDING
+  },
+  {
+    name: "RESET_STREAM on a stream only the victim writes", // RFC 9000 §19.4
+    act: (puppet) => one((w) => writeResetStream(w, victimsUni(puppet), 0, 0))(puppet),
+    code: Code.STREAM_STATE_ERROR,
+    frameType: FrameType.RESET_STREAM
+  }
+]
+
+const connectionIds: ReadonlyArray<Cheat> = [
+  {
+    name: "RETIRE_CONNECTION_ID of one never issued", // RFC 9000 §19.16
+    act: one((w) => writeRetireConnectionId(w, 1_000)),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.RETIRE_CONNECTION_ID
+  },
+  {
+    name: "RETIRE_CONNECTION_ID of the one the packet is sent to", // RFC 9000 §19.16
+    act: one((w) => writeRetireConnectionId(w, 0)),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.RETIRE_CONNECTION_ID
+  },
+  {
+    name: "more connection IDs than allowed", // RFC 9000 §5.1.1
+    transport: { activeConnectionIdLimit: 3 },
+    act: one(all(newConnectionId(1, 0), newConnectionId(2, 0), newConnectionId(3, 0))),
+    code: Code.CONNECTION_ID_LIMIT_ERROR,
+    frameType: FrameType.NEW_CONNECTION_ID
+  },
+  {
+    name: "two connection IDs of one sequence number", // RFC 9000 §19.15
+    act: one(all(newConnectionId(1, 0), newConnectionId(1, 0, connectionId(9)))),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.NEW_CONNECTION_ID
+  },
+  {
+    name: "a Retire Prior To above the sequence number", // RFC 9000 §19.15
+    act: one(newConnectionId(1, 2)),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.NEW_CONNECTION_ID
+  },
+  {
+    name: "a connection ID of no bytes", // RFC 9000 §19.15
+    act: one((w) => {
+      w.copy(bytes(FrameType.NEW_CONNECTION_ID, 1, 0, 0))
+      w.fill(1, 16)
+    }),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.NEW_CONNECTION_ID
+  }
+]
+
+const keys: ReadonlyArray<Cheat> = [
+  {
+    name: "two key updates without waiting for an acknowledgement", // RFC 9001 §6.2
+    act: (puppet) => {
+      puppet.updateKeys("both")
+      const first = puppet.packet(Level.OneRtt, writePing)
+      puppet.updateKeys("write")
+      return [first, puppet.packet(Level.OneRtt, writePing)]
+    },
+    code: Code.KEY_UPDATE_ERROR
+  }
+]
+
+export const cheats: ReadonlyArray<Cheat> = [...frames, ...streams, ...connectionIds, ...keys]
+
+/** Harmless things that look alike, to show that the tests above do not fail for want of a valid packet. */
+export const honestActs: ReadonlyArray<Omit<Cheat, "code">> = [
+  { name: "data up to the window", act: (puppet) => one(stream(ownBidi(puppet), 0, 1_000))(puppet) },
+  { name: "a limit on streams", act: one((w) => writeMaxStreams(w, false, 100)) },
+  {
+    name: "a connection ID, and a request to retire the first",
+    act: one(all(newConnectionId(1, 0), newConnectionId(2, 1)))
+  },
+  {
+    name: "a key update",
+    act: (puppet) => {
+      puppet.updateKeys("both")
+      return [puppet.packet(Level.OneRtt, writePing)]
+    }
+  }
+]
