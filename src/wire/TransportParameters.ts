@@ -2,7 +2,7 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 import { ByteReader } from "./ByteReader.ts"
 import { ByteWriter, MAX_VARINT, varintSize } from "./ByteWriter.ts"
-import type { SocketAddress } from "./SocketAddress.ts"
+import { decodePreferredAddress, encodePreferredAddress, type PreferredAddress } from "./PreferredAddress.ts"
 import { TransportError, TransportErrorCode } from "./TransportError.ts"
 
 export const TransportParameterId = {
@@ -29,14 +29,6 @@ export const TransportParameterId = {
   grease_quic_bit: 0x2ab2,
   min_ack_delay: 0xff04de1b
 } as const
-
-/** Where a server would rather be talked to, once the handshake is done. RFC 9000 §9.6 */
-export interface PreferredAddress {
-  readonly ipv4: SocketAddress | undefined
-  readonly ipv6: SocketAddress | undefined
-  readonly connectionId: Uint8Array
-  readonly statelessResetToken: Uint8Array
-}
 
 export interface TransportParameters {
   readonly originalDestinationConnectionId?: Uint8Array
@@ -191,6 +183,9 @@ export const decodeTransportParameters = (
   // draft-ietf-quic-ack-frequency §3
   if (minAckDelayMicros !== undefined && minAckDelayMicros > maxAckDelayMillis * 1000)
     return refuse("min_ack_delay is above max_ack_delay")
+  // RFC 9000 §18.2: not from a server that chose a connection ID of no bytes
+  if (parameters.preferredAddress !== undefined && parameters.initialSourceConnectionId?.length === 0)
+    return refuse("preferred_address without connection IDs")
   // RFC 9368 §4: from a client, a Chosen Version missing in Available Versions is a parsing failure
   if (
     from === "client" &&
@@ -250,61 +245,6 @@ const decodeVersionInformation = (parameters: Mutable, value: ByteReader): Trans
   if (chosen === 0 || available.includes(0)) return refuse("version_information names version 0")
   parameters.versionInformation = { chosen, available }
   return undefined
-}
-
-const encodePreferredAddress = (preferred: PreferredAddress): Uint8Array => {
-  const w = new ByteWriter(new Uint8Array(4 + 2 + 16 + 2 + 1 + preferred.connectionId.length + 16))
-  w.copy(encodeIpv4(preferred.ipv4?.host))
-  w.u16(preferred.ipv4?.port ?? 0)
-  w.copy(encodeIpv6(preferred.ipv6?.host))
-  w.u16(preferred.ipv6?.port ?? 0)
-  w.u8(preferred.connectionId.length)
-  w.copy(preferred.connectionId)
-  w.copy(preferred.statelessResetToken)
-  return w.bytes
-}
-
-const decodePreferredAddress = (r: ByteReader): PreferredAddress | undefined => {
-  const v4 = r.take(4)
-  const port4 = r.u16()
-  const v6 = r.take(16)
-  const port6 = r.u16()
-  const connectionId = r.take(r.u8()).slice()
-  const statelessResetToken = r.take(16).slice()
-  if (r.failed || r.remaining > 0 || connectionId.length < 1 || connectionId.length > 20) return undefined
-  return {
-    ipv4: port4 === 0 ? undefined : { host: v4.join("."), port: port4, family: 4 },
-    ipv6: port6 === 0 ? undefined : { host: formatIpv6(v6), port: port6, family: 6 },
-    connectionId,
-    statelessResetToken
-  }
-}
-
-const encodeIpv4 = (host: string | undefined): Uint8Array =>
-  host === undefined ? new Uint8Array(4) : Uint8Array.from(host.split("."), Number)
-
-const encodeIpv6 = (host: string | undefined): Uint8Array => {
-  const bytes = new Uint8Array(16)
-  if (host === undefined) return bytes
-  const [head, tail] = host.split("::")
-  const groups = (part: string | undefined) =>
-    part ? part.split(":").map((group) => Number.parseInt(group, 16)) : []
-  const before = groups(head)
-  const after = groups(tail)
-  const write = (list: ReadonlyArray<number>, from: number) =>
-    list.forEach((group, i) => {
-      bytes[from + 2 * i] = group >> 8
-      bytes[from + 2 * i + 1] = group & 0xff
-    })
-  write(before, 0)
-  write(after, 16 - 2 * after.length)
-  return bytes
-}
-
-const formatIpv6 = (bytes: Uint8Array): string => {
-  const groups: Array<string> = []
-  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] << 8) | bytes[i + 1]).toString(16))
-  return groups.join(":")
 }
 
 const refuse = (problem: string): TransportError =>
