@@ -98,8 +98,10 @@ export class EndpointActor implements ConnectionHost {
 
   onEstablished(actor: ConnectionActor): void {
     if (actor.core.config.role === "client") return
-    if (this.incoming.length >= this.acceptBacklog)
-      return actor.core.refuse("too many connections wait", this.now())
+    if (this.incoming.length >= this.acceptBacklog) {
+      actor.core.refuse("too many connections wait", this.now())
+      return this.touch(actor)
+    }
     this.incoming.push(actor)
     this.incomingChanged.wakeAll()
   }

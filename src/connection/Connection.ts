@@ -138,7 +138,9 @@ export class Connection implements ConnectionParts {
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
     for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
     if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
-    if (this.handshake.confirmed) deadline = Math.min(deadline, path.mtu.deadlineMicros)
+    // a probe that is due already goes out as soon as congestion control has room for one
+    if (this.handshake.confirmed && path.mtu.deadlineMicros > nowMicros)
+      deadline = Math.min(deadline, path.mtu.deadlineMicros)
     return deadline
   }
 
@@ -216,7 +218,9 @@ export class Connection implements ConnectionParts {
   pollTransmit(buffer: Uint8Array, start: number, nowMicros: number): number {
     const { lifecycle } = this
     if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
-    return this.builder.build(buffer, start, this.path, nowMicros)
+    const end = this.builder.build(buffer, start, this.path, nowMicros)
+    if (end === start && this.path.mayElicit(nowMicros)) this.path.recovery.onAppLimited()
+    return end
   }
 
   pollEvent(): ConnectionEvent | undefined {
@@ -252,7 +256,10 @@ export class Connection implements ConnectionParts {
     header: PacketHeader,
     nowMicros: number
   ): boolean {
-    if (level === Level.OneRtt) return true
+    if (level === Level.OneRtt) {
+      path.localIds.onUsed(path.localIds.sequenceOf(bytes, header.dcidStart, header.dcidEnd))
+      return true
+    }
     const { ids } = this.handshake
     if (this.config.role === "client" && !this.heardFromServer) {
       // RFC 9000 §7.2: from the first Initial on, the client sends to the ID the server chose

@@ -15,6 +15,9 @@ import type { ConnectionOrigin } from "./Connection.ts"
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
 
+/** Room below which no packet is started in a datagram: header, tag and a few frames. */
+export const WORTHWHILE_BYTES = 96
+
 /**
  * Everything that belongs to one path: its packet-number spaces, connection IDs, round-trip time, congestion window,
  * datagram size and validation. Single-path QUIC has path 0 and no other.
@@ -66,6 +69,11 @@ export class ConnectionPath {
     })
     this.amplification = new AntiAmplification(role === "client" || origin.addressValidated)
     this.mtu = new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
+  }
+
+  /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
+  get maySend(): boolean {
+    return this.peerIds.usable && this.amplification.remaining >= WORTHWHILE_BYTES
   }
 
   /** How large the next datagram may be, at most `room` bytes. */
@@ -121,7 +129,8 @@ export class ConnectionPath {
   /** The earliest moment at which something on this path is due. */
   deadline(): number {
     let deadline = Math.min(this.recovery.deadlineMicros(), this.validator.deadlineMicros)
-    for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
+    if (this.maySend)
+      for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline
   }
 }

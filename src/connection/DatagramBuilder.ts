@@ -18,12 +18,11 @@ import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
-import type { ConnectionPath } from "./ConnectionPath.ts"
+import { type ConnectionPath, WORTHWHILE_BYTES } from "./ConnectionPath.ts"
+import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 const TAG = 16
 const utf8 = new TextEncoder()
-/** Room below which no further packet is started in a datagram: header, tag and a few frames. */
-const WORTHWHILE = 96
 
 /** A packet laid out in the datagram but not sealed yet: it may still grow by padding if it stays the last. */
 interface OpenPacket {
@@ -67,16 +66,18 @@ export class DatagramBuilder {
     newOpenPacket()
   ]
   private count = 0
+  private readonly skipped: SkippedNumbers
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
+    this.skipped = new SkippedNumbers(parts.config.random)
   }
 
   /** Writes the next datagram into `buffer` from `start`; returns its end, `start` when there is nothing to send. */
   build(buffer: Uint8Array, start: number, path: ConnectionPath, nowMicros: number): number {
     const { parts } = this
     const limit = path.sendLimit(buffer.length - start)
-    if (limit < WORTHWHILE) return start
+    if (limit < WORTHWHILE_BYTES || !path.maySend) return start
     this.count = 0
     if (!this.keysAreFit(path, nowMicros)) {
       const wornOut = new TransportError(
@@ -90,7 +91,7 @@ export class DatagramBuilder {
     let end = start
     for (let level: Level = Level.Initial; level <= Level.OneRtt; level++) {
       if (parts.keys.write[level] === undefined) continue
-      if (start + limit - end < WORTHWHILE && this.count > 0) break
+      if (start + limit - end < WORTHWHILE_BYTES && this.count > 0) break
       end = this.layOut(level as Level, path, buffer, end, start + limit, elicit, nowMicros)
     }
     if (this.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
@@ -105,9 +106,13 @@ export class DatagramBuilder {
     return keys.prepareToSend(handshake.confirmed, next, nowMicros)
   }
 
-  /** Whether ack-eliciting 1-RTT frames wait to be sent on `path`. */
+  /** Whether ack-eliciting frames wait that may be sent on `path` as soon as congestion control lets them. */
   hasData(path: ConnectionPath): boolean {
-    return this.parts.keys.write[Level.OneRtt] !== undefined && this.hasFrames(Level.OneRtt, path)
+    if (!path.maySend) return false
+    const { write } = this.parts.keys
+    for (let level: Level = Level.OneRtt; level >= Level.Initial; level--)
+      if (write[level] !== undefined && this.hasFrames(level as Level, path)) return true
+    return false
   }
 
   /** A PING in a datagram larger than any before, to see whether it arrives. RFC 9000 §14.4 */
@@ -193,6 +198,8 @@ export class DatagramBuilder {
     const { recovery } = path
     const space = spaceOfLevel(level)
     const packet = this.open[this.count]
+    if (space === Space.Application && this.skipped.isDue(recovery.nextPacketNumber(space)))
+      recovery.skipPacketNumber(space)
     const packetNumber = recovery.nextPacketNumber(space)
     const pnLength = packetNumberLength(packetNumber, recovery.largestAcked(space))
     packet.level = level

@@ -169,7 +169,12 @@ export class FrameReceiver implements FrameSink {
   }
 
   onPathResponse(bytes: Uint8Array, start: number): Result {
-    this.path.validator.onResponse(bytes.slice(start, start + 8), this.nowMicros)
+    const data = bytes.slice(start, start + 8)
+    // RFC 9000 §8.2.2: it may come on any path, whichever the challenge was sent on
+    for (const path of this.parts.paths) {
+      const outcome = path.validator.onResponse(data, this.nowMicros)
+      if (outcome === "validated" || outcome === "addressValidated") path.amplification.validate() // §8.2.3
+    }
     return undefined
   }
 

@@ -35,8 +35,12 @@ export class IdleTimer {
     return this.lastActivity + Math.max(this.timeoutMicros, 3 * ptoMicros)
   }
 
-  /** When to send a PING so that the connection stays: `intervalMicros` after the last activity, before it is idle. */
+  /**
+   * When to send a PING so that the connection stays: `intervalMicros` after the last activity, before it is idle.
+   * Never while an answer is awaited: the PTO sees to that.
+   */
   keepAliveAt(intervalMicros: number, ptoMicros: number): number {
+    if (this.sentSinceReceived) return Number.POSITIVE_INFINITY
     const timeout = Math.max(this.timeoutMicros, 3 * ptoMicros)
     return this.lastActivity + Math.min(intervalMicros, timeout / 2)
   }

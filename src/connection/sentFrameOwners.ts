@@ -1,4 +1,4 @@
-import type { SentPacket } from "../recovery/SentPacket.ts"
+import { PacketState, type SentPacket } from "../recovery/SentPacket.ts"
 import { SentFrame } from "../recovery/SentFrames.ts"
 import type { Level } from "../wire/PacketType.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
@@ -7,6 +7,9 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 /**
  * Tells every frame's owner what became of it. A lost frame is not sent again as it was: its owner looks at what is
  * still worth saying. RFC 9000 §13.3
+ *
+ * Not acknowledged, but still outstanding, is a packet whose frames a probe is to carry again: what is never sent
+ * twice is then left alone, as the packet may arrive yet. RFC 9002 §6.2.4
  */
 export const settleSentFrames = (
   parts: ConnectionParts,
@@ -45,7 +48,7 @@ export const settleSentFrames = (
         break
       case SentFrame.Datagram:
         if (acked) parts.datagrams.onAcked(a)
-        else parts.datagrams.onLost(a)
+        else if (packet.state === PacketState.Lost) parts.datagrams.onLost(a)
         break
       case SentFrame.Ping:
       case SentFrame.NewToken:

@@ -9,9 +9,7 @@ import { PacketType, Version } from "../wire/PacketType.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { writeVersionNegotiation } from "../wire/versionPackets.ts"
 import { ConnectionIdTable } from "./ConnectionIdTable.ts"
-
-/** Replies that belong to no connection, at most so many per burst: under a flood they are the first to go. */
-const MAX_REPLIES = 64
+import { ReplyBudget } from "./ReplyBudget.ts"
 
 export interface EndpointConfig {
   readonly suite: CryptoSuiteShape
@@ -41,6 +39,7 @@ export class Endpoint {
   private readonly byRemote = new Map<string, Set<Connection>>()
   private readonly header = new PacketHeader()
   private replies: Array<Reply> = []
+  private readonly replyBudget = new ReplyBudget()
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
 
   constructor(config: EndpointConfig) {
@@ -133,7 +132,7 @@ export class Endpoint {
     // RFC 9000 §14.1: a server drops Initials in datagrams below 1200 bytes, and (§6.1) does not answer them either
     if (server === undefined || !this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
     const { version } = header
-    if (version !== Version.v1) return this.negotiateVersion(bytes, from)
+    if (version !== Version.v1) return this.negotiateVersion(bytes, from, nowMicros)
     // RFC 9000 §7.2
     if (header.dcidEnd - header.dcidStart < 8) return undefined
     const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
@@ -159,11 +158,15 @@ export class Endpoint {
     return connection
   }
 
-  private negotiateVersion(bytes: Uint8Array, from: SocketAddress): undefined {
+  private negotiateVersion(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
     const { header } = this
     const source = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    this.reply(writeVersionNegotiation(source, destination, [Version.v1], this.config.random), from)
+    this.reply(
+      writeVersionNegotiation(source, destination, [Version.v1], this.config.random),
+      from,
+      nowMicros
+    )
     return undefined
   }
 
@@ -179,15 +182,15 @@ export class Endpoint {
     const { header } = this
     const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
     const reset = buildStatelessReset(bytes.length, token, this.config.random)
-    if (reset !== undefined) this.reply(reset, from)
+    if (reset !== undefined) this.reply(reset, from, nowMicros)
     return undefined
   }
 
   /** Connections that changed without a datagram of theirs. */
   readonly woken: Array<Connection> = []
 
-  private reply(bytes: Uint8Array, to: SocketAddress): void {
-    if (this.replies.length < MAX_REPLIES) this.replies.push({ bytes, to })
+  private reply(bytes: Uint8Array, to: SocketAddress, nowMicros: number): void {
+    if (this.replyBudget.take(nowMicros)) this.replies.push({ bytes, to })
   }
 
   private adopt(connection: Connection): void {

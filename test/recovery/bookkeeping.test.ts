@@ -106,7 +106,9 @@ class Model {
         this.nowMicros += step.micros
         const kind = recovery.onTimeout(this.nowMicros).kind
         if (kind === "probe") expect(recovery.lost.length).toBe(0)
-        if (kind === "loss") expect(recovery.lost.length).toBeGreaterThan(0)
+        // with an RTT sample of another space since, the packet may have been granted more time
+        if (kind === "loss" && recovery.lost.length === 0)
+          expect(recovery.deadlineMicros()).toBeGreaterThan(this.nowMicros)
         this.collect()
         break
       }
