@@ -79,6 +79,8 @@ describe("flow control", () => {
     expect(said.map(([kind, id, limit]) => [kind, id, limit]).sort((a, b) => a[1] - b[1])).toEqual(
       ids.map((id) => [SentFrame.StreamDataBlocked, id, 2000])
     )
+    client.streams.write(ids[0], pattern(ids[0], 10_010, 10))
+    expect(client.streams.hasFrames()).toBe(false)
     client.lost(first)
     client.streams.onMaxStreamData(ids[0], 50_000)
     client.lost(second)

@@ -81,6 +81,23 @@ describe("opening streams", () => {
     expect(client.streams.open(true)).toBe(2 + 4 * 50)
   })
 
+  it("allows more streams again when that was lost, with the newest number only", () => {
+    const { server } = connect(limits(), limits({ initialMaxStreamsUni: 2 }))
+    const grants = [0, 1].map((i) => {
+      server.streams.onStream(2 + 4 * i, 0, pattern(0, 0, 1), 0, 1, true)
+      server.streams.read(2 + 4 * i, 5)
+      return server.transmit()!
+    })
+    expect(grants.map((packet) => packet.frames)).toEqual([
+      [[SentFrame.MaxStreams, 1, 3, 0]],
+      [[SentFrame.MaxStreams, 1, 4, 0]]
+    ])
+    server.lost(grants[0])
+    expect(server.streams.hasFrames()).toBe(false)
+    server.lost(grants[1])
+    expect(server.transmit()?.frames).toEqual(grants[1].frames)
+  })
+
   it("does not answer every closed stream with a frame of its own", () => {
     const pair = connect(limits(), limits({ initialMaxStreamsUni: 80 }))
     let grants = 0
@@ -372,6 +389,7 @@ describe("0-RTT", () => {
     client.streams.reset(ids[1], 4)
     for (let packet = client.transmit(); packet !== undefined; packet = client.transmit());
     client.streams.onEarlyDataRejected()
+    client.streams.stop(ids[2], 9)
     expect(client.streams.hasFrames()).toBe(false)
     const real = limits({
       initialMaxStreamsBidi: 2,
@@ -401,5 +419,6 @@ describe("0-RTT", () => {
     exchange(pair)
     expect(server.streams.stats().openedByPeer).toBe(3)
     expect(server.streams.read(ids[2], 5000)).toEqual(pattern(ids[2], 0, 1000))
+    expect(server.streams.sendOutcome(ids[2])).toEqual({ _tag: "stopped", code: 9 })
   })
 })

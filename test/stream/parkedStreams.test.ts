@@ -32,15 +32,14 @@ describe("a hundred thousand parked streams", () => {
     for (let i = 0; i < count; i++) client.streams.open(false)
     const last = 4 * (count - 1)
     client.streams.write(last, pattern(last, 0, 10))
-    const startedAt = performance.now()
     exchange(pair)
     expect(server.streams.stats().open).toBe(count)
-    for (let i = 1; i <= 1000; i++) {
+    // were each look at what is to be sent a look at every stream, this would not end
+    for (let i = 1; i <= 5000; i++) {
       client.streams.write(last, pattern(last, 10 * i, 10))
       exchange(pair)
       server.streams.read(last, 100)
     }
-    expect(performance.now() - startedAt).toBeLessThan(5000)
     expect(client.streams.hasFrames()).toBe(false)
   })
 })
