@@ -97,7 +97,7 @@ describe("the send buffer", () => {
         // everything unacknowledged is still there
         for (let at = buffer.acked; at < buffer.end; at += 1000) copy(at, Math.min(1000, buffer.end - at))
       }),
-      { numRuns: 500 }
+      { numRuns: 100 }
     )
   })
 
