@@ -1,5 +1,5 @@
 /** quiche behind `@matrixai/quic`'s own JavaScript API, as its users drive it. */
-import { events, QUICClient, QUICServer } from "@matrixai/quic"
+import { events, native, QUICClient, QUICServer } from "@matrixai/quic"
 import * as crypto from "node:crypto"
 import { certificate } from "./identity.ts"
 import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
@@ -53,7 +53,7 @@ const serve = async (task: Task): Promise<number> => {
 }
 
 const connect = async (task: Task) => {
-  const { certPem: ca } = await certificate()
+  const { identity } = await certificate()
   return QUICClient.createQUICClient({
     host: "127.0.0.1",
     port: task.port,
@@ -62,7 +62,13 @@ const connect = async (task: Task) => {
     crypto: {
       ops: { randomBytes: async (data) => void crypto.randomFillSync(new Uint8Array(data)) }
     },
-    config: { ca, ...sizes(task) }
+    config: {
+      verifyPeer: true,
+      // exactly the benchmark's certificate, as everybody else is told to trust
+      verifyCallback: async ([leaf]) =>
+        leaf !== undefined && Buffer.from(identity.chain[0]).equals(leaf) ? undefined : native.CryptoError.BadCertificate,
+      ...sizes(task)
+    }
   })
 }
 

@@ -16,8 +16,9 @@ const bound = async (): Promise<dgram.Socket> => {
     recvBufferSize: 4 << 20,
     sendBufferSize: 4 << 20
   })
+  const listening = once(socket, "listening")
   socket.bind(0, "127.0.0.1")
-  await once(socket, "listening")
+  await listening
   return socket
 }
 
