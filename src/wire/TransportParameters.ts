@@ -26,6 +26,7 @@ export const TransportParameterId = {
   version_information: 0x11,
   reset_stream_at: 0x1d,
   max_datagram_frame_size: 0x20,
+  initial_max_path_id: 0x3e,
   grease_quic_bit: 0x2ab2,
   min_ack_delay: 0xff04de1b
 } as const
@@ -54,6 +55,8 @@ export interface TransportParameters {
   readonly maxDatagramFrameSize: number
   readonly greaseQuicBit: boolean
   readonly minAckDelayMicros?: number
+  /** Present when multipath is offered; 0 for no path beyond the first yet. draft-ietf-quic-multipath */
+  readonly initialMaxPathId?: number
 }
 
 type Mutable = { -readonly [K in keyof TransportParameters]: TransportParameters[K] }
@@ -99,7 +102,8 @@ const numbers = new Map<number, readonly [NumberKey, number, number]>([
   [Id.max_ack_delay, ["maxAckDelayMillis", 0, 2 ** 14 - 1]],
   [Id.active_connection_id_limit, ["activeConnectionIdLimit", 2, Number.POSITIVE_INFINITY]],
   [Id.max_datagram_frame_size, ["maxDatagramFrameSize", 0, Number.POSITIVE_INFINITY]],
-  [Id.min_ack_delay, ["minAckDelayMicros", 0, 2 ** 24 - 1]]
+  [Id.min_ack_delay, ["minAckDelayMicros", 0, 2 ** 24 - 1]],
+  [Id.initial_max_path_id, ["initialMaxPathId", 0, 2 ** 32 - 1]]
 ])
 
 /** The parameters that are bytes: key, least and greatest length, and whether only a server sends them. */
@@ -174,6 +178,7 @@ export const decodeTransportParameters = (
     const length = r.varint()
     const start = r.skip(length)
     if (r.failed) return refuse("they are cut short")
+    if (id > MAX_VARINT) continue // none we know, and no longer told apart from its neighbours
     if (seen.has(id)) return refuse(`0x${id.toString(16)} appears twice`)
     seen.add(id)
     const error = decodeOne(parameters, id, value.reset(bytes, start, start + length), from)

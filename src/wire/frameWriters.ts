@@ -184,7 +184,9 @@ export const writeConnectionClose = (
   w.u8(application ? FrameType.APPLICATION_CLOSE : FrameType.CONNECTION_CLOSE)
   w.varint(errorCode)
   if (!application) w.varint(frameType)
-  const room = Math.min(reason.length, Math.max(0, w.remaining - 2))
+  let room = Math.min(reason.length, Math.max(0, w.remaining - 2))
+  // UTF-8 (RFC 9000 §19.19): not in the middle of a character
+  while (room > 0 && (reason[room] & 0xc0) === 0x80) room--
   w.varint(room)
   w.copy(reason, 0, room)
 }

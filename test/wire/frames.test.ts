@@ -168,4 +168,14 @@ describe("a CONNECTION_CLOSE", () => {
       expect(reason).toBe(toHex(new Uint8Array(Math.min(150, room - 5)).fill(0x61)))
     }
   })
+
+  it("does not cut its reason within a character", () => {
+    const text = new TextEncoder().encode("né€𝄞") // of 1, 2, 3 and 4 bytes
+    const cuts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((room) => {
+      const w = new ByteWriter(new Uint8Array(4 + room)) // type, error code and a two-byte length
+      write.writeConnectionClose(w, true, 0, 0, text)
+      return new TextDecoder("utf-8", { fatal: true }).decode(w.bytes.subarray(3, w.offset))
+    })
+    expect(cuts).toEqual(["", "n", "n", "né", "né", "né", "né€", "né€", "né€", "né€", "né€𝄞"])
+  })
 })

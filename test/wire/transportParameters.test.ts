@@ -54,6 +54,7 @@ const common = {
   versionInformation: versions,
   resetStreamAt: fc.boolean(),
   maxDatagramFrameSize: limit,
+  initialMaxPathId: fc.nat(0xffff_ffff),
   greaseQuicBit: fc.boolean()
 }
 
@@ -147,6 +148,17 @@ describe("transport parameters", () => {
     }
   })
 
+  it("tell multipath without another path yet from no multipath", () => {
+    expect(decode(integer(Id.initial_max_path_id, 0))).toEqual(withDefaults({ initialMaxPathId: 0 }))
+    expect(decode("")).not.toHaveProperty("initialMaxPathId")
+  })
+
+  it("take two neighbours that one number stands for as the two they are", () => {
+    // reserved identifiers reach 2^62 (RFC 9000 §18.1), where doubles are 512 apart
+    const [one, other] = ["ffffffffffffff00", "ffffffffffffff01"]
+    expect(decode(`${one}00${other}00`)).toEqual(defaultTransportParameters)
+  })
+
   it("ignore what nobody knows", () => {
     expect(decode(parameter(0x3abc, "aabbcc") + integer(Id.initial_max_data, 9))).toEqual(
       withDefaults({ initialMaxData: 9 })
@@ -206,6 +218,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
     ["active_connection_id_limit of 1", Id.active_connection_id_limit, 1, "activeConnectionIdLimit is 1"],
     ["active_connection_id_limit of 0", Id.active_connection_id_limit, 0, "activeConnectionIdLimit is 0"],
     ["min_ack_delay of 2^24", Id.min_ack_delay, 2 ** 24, "minAckDelayMicros is 16777216"],
+    ["initial_max_path_id of 2^32", Id.initial_max_path_id, 2 ** 32, "initialMaxPathId is 4294967296"],
     ["min_ack_delay above max_ack_delay", Id.min_ack_delay, 25_001, "min_ack_delay is above max_ack_delay"]
   ])("%s", (_, key, value, reason) => {
     expect(decode(integer(key, value))).toEqual(refusal(reason))
