@@ -140,6 +140,7 @@ export class ConnectionActor implements Timed {
           break
         case "confirmed":
         case "newToken":
+        case "ticket":
           break
       }
     }

@@ -1,3 +1,4 @@
+import type { SessionTicket } from "../handshake/SessionTicket.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 
 /** What a connection tells its owner, in order. Stream readiness is not here: see `StreamSet`'s dirty lists. */
@@ -10,6 +11,8 @@ export type ConnectionEvent =
   | { readonly _tag: "confirmed" }
   /** For a later connection to the same server. RFC 9000 §8.1.3 */
   | { readonly _tag: "newToken"; readonly token: Uint8Array }
+  /** For resuming the session in a later connection. RFC 8446 §4.6.1 */
+  | { readonly _tag: "ticket"; readonly ticket: SessionTicket }
   /** A line for SSLKEYLOGFILE. */
   | { readonly _tag: "keyLog"; readonly line: string }
   /** The connection has begun to end; `closeReason` says why. Nothing more will be read or written. */

@@ -118,6 +118,11 @@ export class HandshakeDriver {
       case "keyLog":
         this.events.push({ _tag: "keyLog", line: event.line })
         return undefined
+      case "ticket":
+        this.events.push({ _tag: "ticket", ticket: event.ticket })
+        return undefined
+      case "earlyData":
+        return undefined
       case "complete":
         this.complete = true
         this.facts = event.facts

@@ -13,12 +13,13 @@ export interface TrafficSecrets {
 /** The secrets of a handshake, from the first to the last, as RFC 8446 §7.1 draws them. */
 export class KeySchedule {
   exporterSecret: Uint8Array = none
+  private resumptionSecret: Uint8Array = none
   private readonly suite: CryptoSuiteShape
   private readonly cipher: CipherSuite
   private readonly emptyHash: Uint8Array
   private secret: Uint8Array
 
-  /** `psk` only for resumption; without one the early secret is made of zeros. */
+  /** `psk` only on resumption; without one the early secret is made of zeros. */
   constructor(
     suite: CryptoSuiteShape,
     cipher: CipherSuite,
@@ -28,6 +29,16 @@ export class KeySchedule {
     this.cipher = cipher
     this.emptyHash = suite.hash(cipher.hash, none)
     this.secret = hkdfExtract(suite, cipher.hash, new Uint8Array(cipher.hashLength), psk)
+  }
+
+  /** The binder of a resumption PSK over a ClientHello cut off before its binders. RFC 8446 §4.2.11.2 */
+  binder(transcript: Uint8Array): Uint8Array {
+    return this.finished(this.derive(this.secret, "res binder", this.emptyHash), transcript)
+  }
+
+  /** Protects 0-RTT packets; `transcript` is the ClientHello. */
+  earlySecret(transcript: Uint8Array): Uint8Array {
+    return this.derive(this.secret, "c e traffic", transcript)
   }
 
   /** Mixes in the (EC)DHE or KEM secret. */
@@ -51,6 +62,17 @@ export class KeySchedule {
       client: this.derive(this.secret, "c ap traffic", transcript),
       server: this.derive(this.secret, "s ap traffic", transcript)
     }
+  }
+
+  /** `transcript` ends with the client's Finished. */
+  resume(transcript: Uint8Array): void {
+    this.resumptionSecret = this.derive(this.secret, "res master", transcript)
+  }
+
+  /** The PSK that goes with the ticket of this nonce. RFC 8446 §4.6.1 */
+  ticketSecret(nonce: Uint8Array): Uint8Array {
+    const { suite, cipher } = this
+    return hkdfExpandLabel(suite, cipher.hash, this.resumptionSecret, "resumption", nonce, cipher.hashLength)
   }
 
   /** The verify_data of a Finished. RFC 8446 §4.4.4 */

@@ -1,16 +1,14 @@
-import type { KeyShare } from "../capability/CryptoSuite.ts"
+import type { KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
-import { Alert, failure, type TlsFailure } from "./alerts.ts"
+import { Alert, failure, isFailure, type TlsFailure, violation } from "./alerts.ts"
 import { certificateMessage, chooseScheme, peerOf, signedMessage, verifySigned } from "./certificateVerify.ts"
 import {
-  certificateKind,
   Extension,
   type Extensions,
-  isFailure,
-  readAlpn,
+  readU16,
   readU16List,
   TLS13,
   writeAlpn,
@@ -27,11 +25,14 @@ import {
   readCertificateRequest,
   readEncryptedExtensions,
   readServerHello,
-  type ServerHello,
   writeClientHello
 } from "./messages.ts"
+import { PskOffer } from "./PskOffer.ts"
+import { pskModes, readNewSessionTicket } from "./preSharedKey.ts"
+import { MAX_TICKET_LIFETIME_SECONDS } from "./SessionTicket.ts"
+import { checkServerHello, readServerChoice, type ServerChoice } from "./serverChoice.ts"
 import {
-  type CertificateKind,
+  type EarlyDataOutcome,
   type TlsClientConfig,
   type TlsPeer,
   TlsSession,
@@ -47,22 +48,29 @@ type State =
   | "awaiting Finished"
   | "connected"
 
+/** Tickets beyond this many are passed over. */
+const MAX_TICKETS = 16
+
 /** The client's side. RFC 8446 §A.1 */
 export class TlsClient extends TlsSession {
   private readonly config: TlsClientConfig
   private state: State = "awaiting ServerHello"
-  private share!: KeyShare
+  private shares: ReadonlyArray<KeyShare> = []
+  private psk: PskOffer | undefined = undefined
+  private parameters!: Uint8Array
   private cookie: Uint8Array | undefined = undefined
-  private retried = false
+  /** Named by HelloRetryRequest or ServerHello. */
   private cipher: CipherSuite | undefined = undefined
-  private alpn = ""
-  private serverCertificateType: CertificateKind = "x509"
-  private clientCertificateType: CertificateKind = "x509"
+  private group!: NamedGroup
+  private resumed = false
+  private earlyData: EarlyDataOutcome = "none"
+  private choice!: ServerChoice
   /** The schemes the server takes, when it asked for a certificate. */
   private requestedSchemes: ReadonlyArray<number> | undefined = undefined
   private peer: TlsPeer | undefined = undefined
   private peerScheme: number | undefined = undefined
   private handshakeSecrets!: TrafficSecrets
+  private tickets = 0
 
   constructor(config: TlsClientConfig) {
     super(config)
@@ -70,25 +78,28 @@ export class TlsClient extends TlsSession {
   }
 
   start(): void {
-    this.clientRandom = this.config.random(RANDOM_BYTES)
-    this.share = this.suite.keyShare(this.config.groups[0], this.config.random)
-    this.sendHello()
+    const { config, suite } = this
+    this.clientRandom = config.random(RANDOM_BYTES)
+    this.parameters = config.transportParameters(undefined)
+    const groups = config.keyShareGroups ?? [config.groups[0]]
+    this.shares = groups.map((group) => suite.keyShare(group, config.random))
+    this.psk = PskOffer.of(config)
+    const hello = this.sendHello()
+    const { psk } = this
+    if (psk?.earlyData !== true) return
+    this.earlyData = "rejected" // until EncryptedExtensions say otherwise
+    this.installEarlyKeys(psk.schedule, psk.cipher, true, suite.hash(psk.cipher.hash, hello))
   }
 
-  private sendHello(): void {
-    const { config, share } = this
-    const keyShare = new ByteWriter(new Uint8Array(2 + 4 + share.publicKey.length))
-    keyShare.u16(4 + share.publicKey.length)
-    keyShare.u16(share.group)
-    keyShare.u16(share.publicKey.length)
-    keyShare.copy(share.publicKey)
+  private sendHello(): Uint8Array {
+    const { config, psk } = this
     const extensions: Array<readonly [number, Uint8Array]> = [
       [Extension.supported_versions, writeU16List([TLS13], 1)],
       [Extension.supported_groups, writeU16List(config.groups, 2)],
       [Extension.signature_algorithms, writeU16List(this.suite.signatureSchemes, 2)],
-      [Extension.key_share, keyShare.bytes],
+      [Extension.key_share, writeShares(this.shares)],
       [Extension.alpn, writeAlpn(config.alpn)],
-      [Extension.quic_transport_parameters, config.transportParameters(undefined)]
+      [Extension.quic_transport_parameters, this.parameters]
     ]
     if (config.serverName !== undefined)
       extensions.push([Extension.server_name, writeServerName(config.serverName)])
@@ -97,7 +108,13 @@ export class TlsClient extends TlsSession {
     if (config.identity?.kind === "rawPublicKey")
       extensions.push([Extension.client_certificate_type, writeCertificateTypes(["rawPublicKey"])])
     if (this.cookie !== undefined) extensions.push([Extension.cookie, this.cookie])
-    this.send(Level.Initial, writeClientHello(this.clientRandom, config.cipherSuites, extensions))
+    // RFC 8446 §4.2.9: without it the server issues no tickets
+    if (config.resumption !== undefined) extensions.push([Extension.psk_key_exchange_modes, pskModes])
+    if (psk !== undefined) extensions.push(...psk.extensions())
+    const hello = writeClientHello(this.clientRandom, config.cipherSuites, extensions)
+    psk?.bind(hello, this.transcript)
+    this.send(Level.Initial, hello)
+    return hello
   }
 
   protected onMessage(type: number, bytes: Uint8Array): TlsFailure | undefined {
@@ -120,80 +137,74 @@ export class TlsClient extends TlsSession {
       case "awaiting Finished":
         return type === HandshakeType.finished ? this.onFinished(bytes) : unexpected(type, this.state)
       case "connected":
-        // RFC 9001 §6: KeyUpdate is forbidden; tickets are for those who resume
-        return type === HandshakeType.new_session_ticket ? undefined : unexpected(type, this.state)
+        if (type === HandshakeType.new_session_ticket) return this.onTicket(bytes)
+        // RFC 9001 §4.4: no authentication after the handshake; §6: KeyUpdate is forbidden
+        return type === HandshakeType.certificate_request
+          ? violation(Alert.unexpected_message, "CertificateRequest after the handshake")
+          : unexpected(type, this.state)
     }
   }
 
   private onServerHello(bytes: Uint8Array): TlsFailure | undefined {
     const hello = readServerHello(bytes)
     if (isFailure(hello)) return hello
-    const problem = this.checkHello(hello)
+    const problem = checkServerHello(hello, this.config, this.cipher, this.psk)
     if (problem !== undefined) return problem
+    const { extensions } = hello
     const cipher = cipherSuites.get(hello.cipherSuite)!
-    this.cipher = cipher
-    this.transcript.begin(cipher.hash)
-    if (hello.isRetry) return this.onRetry(hello.extensions, bytes)
-    const r = new ByteReader(hello.extensions.get(Extension.key_share)!)
+    if (hello.isRetry) return this.onRetry(cipher, extensions, bytes)
+    const r = new ByteReader(extensions.get(Extension.key_share)!)
     const group = r.u16()
     const peerShare = r.take(r.u16())
     if (r.failed || r.remaining > 0) return failure(Alert.decode_error, "key_share is malformed")
-    if (group !== this.share.group)
-      return failure(Alert.illegal_parameter, "the server's key share is of another group")
-    const secret = this.share.agree(peerShare)
+    // RFC 8446 §4.2.8
+    const share = this.shares.find((ours) => ours.group === group)
+    if (share === undefined)
+      return failure(Alert.illegal_parameter, "the server's key share is of a group we sent none for")
+    const secret = share.agree(peerShare)
     if (secret === undefined) return failure(Alert.illegal_parameter, "the server's key share is invalid")
+    const leftover = this.readFrom(Level.Handshake)
+    if (leftover !== undefined) return leftover
+    this.cipher = cipher
+    this.group = share.group
+    this.resumed = extensions.has(Extension.pre_shared_key)
+    this.transcript.begin(cipher.hash)
     this.transcript.add(bytes)
-    this.schedule = new KeySchedule(this.suite, cipher)
+    this.schedule = this.resumed ? this.psk!.schedule : new KeySchedule(this.suite, cipher)
     this.schedule.agree(secret)
     this.handshakeSecrets = this.installHandshakeKeys(cipher, true)
-    this.readFrom(Level.Handshake)
     this.state = "awaiting EncryptedExtensions"
     return undefined
   }
 
-  // RFC 8446 §4.1.3: what the server chose must have been offered, and nothing else may be said
-  private checkHello({ cipherSuite, extensions, isRetry }: ServerHello): TlsFailure | undefined {
-    const version = extensions.get(Extension.supported_versions)
-    if (version === undefined) return failure(Alert.protocol_version, "the server does not speak TLS 1.3") // RFC 9001 §4.2
-    if (version.length !== 2 || ((version[0] << 8) | version[1]) !== TLS13)
-      return failure(Alert.illegal_parameter, "the server chose a version that was not offered")
-    if (!this.config.cipherSuites.includes(cipherSuite))
-      return failure(Alert.illegal_parameter, "the server chose a cipher suite that was not offered")
-    // RFC 8446 §4.1.4
-    if (this.cipher !== undefined && this.cipher.codepoint !== cipherSuite)
-      return failure(Alert.illegal_parameter, "the server changed the cipher suite after HelloRetryRequest")
-    for (const type of extensions.keys()) {
-      const known =
-        type === Extension.supported_versions ||
-        type === Extension.key_share ||
-        (isRetry && type === Extension.cookie)
-      if (!known) return failure(Alert.unsupported_extension, `ServerHello with extension ${type}`)
-    }
-    if (!isRetry && !extensions.has(Extension.key_share))
-      return failure(Alert.missing_extension, "ServerHello without a key share")
-    return undefined
-  }
-
   // RFC 8446 §4.1.4
-  private onRetry(extensions: Extensions, bytes: Uint8Array): TlsFailure | undefined {
-    if (this.retried) return failure(Alert.unexpected_message, "a second HelloRetryRequest")
-    this.retried = true
+  private onRetry(cipher: CipherSuite, extensions: Extensions, bytes: Uint8Array): TlsFailure | undefined {
+    if (this.cipher !== undefined) return failure(Alert.unexpected_message, "a second HelloRetryRequest")
+    this.cipher = cipher
     const selected = extensions.get(Extension.key_share)
-    this.cookie = extensions.get(Extension.cookie)?.slice()
+    this.cookie = extensions.get(Extension.cookie)
     if (selected === undefined && this.cookie === undefined)
       return failure(Alert.illegal_parameter, "HelloRetryRequest that changes nothing")
+    if (this.cookie !== undefined && !isCookie(this.cookie))
+      return failure(Alert.decode_error, "the cookie is malformed")
     if (selected !== undefined) {
-      const code = selected.length === 2 ? (selected[0] << 8) | selected[1] : -1
+      const code = readU16(selected)
       const group = this.config.groups.find((offered) => offered === code)
-      if (group === undefined || group === this.share.group)
+      if (group === undefined || this.shares.some((share) => share.group === group))
         return failure(
           Alert.illegal_parameter,
           "HelloRetryRequest for a group that was not offered, or already sent"
         )
-      this.share = this.suite.keyShare(group, this.config.random)
+      this.shares = [this.suite.keyShare(group, this.config.random)]
     }
-    this.transcript.foldFirstHello()
+    this.transcript.foldFirstHello(cipher.hash)
     this.transcript.add(bytes)
+    const { psk } = this
+    if (psk !== undefined) {
+      // RFC 8446 §4.2.10: no early data in the second ClientHello; §4.1.4: and no PSK of another hash
+      psk.earlyData = false
+      if (psk.cipher.hash !== cipher.hash) this.psk = undefined
+    }
     this.sendHello()
     return undefined
   }
@@ -201,67 +212,41 @@ export class TlsClient extends TlsSession {
   private onEncryptedExtensions(bytes: Uint8Array): TlsFailure | undefined {
     const extensions = readEncryptedExtensions(bytes)
     if (isFailure(extensions)) return extensions
-    const { config } = this
-    for (const [type, body] of extensions) {
-      const problem = this.onEncryptedExtension(type, body)
-      if (problem !== undefined) return problem
-    }
-    // RFC 9001 §8.1, §8.2
-    if (!config.alpn.includes(this.alpn))
-      return failure(Alert.no_application_protocol, "the server chose none of our application protocols")
-    const parameters = extensions.get(Extension.quic_transport_parameters)
-    if (parameters === undefined)
-      return failure(Alert.missing_extension, "the server sent no transport parameters")
-    if (!config.peerCertificateTypes.includes(this.serverCertificateType))
-      return failure(Alert.unsupported_certificate, "the server authenticates in a form we do not take")
+    const { config, psk, resumed } = this
+    const choice = readServerChoice(extensions, config, psk?.earlyData === true)
+    if (isFailure(choice)) return choice
+    const { earlyData } = choice
+    // RFC 8446 §4.2.10: accepted only together with everything it was made for
+    if (earlyData && !(resumed && psk!.ticket.alpn === choice.alpn && psk!.cipher === this.cipher))
+      return failure(Alert.illegal_parameter, "the server accepts early data of another session")
+    this.choice = choice
     this.transcript.add(bytes)
-    this.emit({ _tag: "transportParameters", bytes: parameters.slice() })
-    this.state = "awaiting Certificate or CertificateRequest"
-    return undefined
-  }
-
-  private onEncryptedExtension(type: number, body: Uint8Array): TlsFailure | undefined {
-    switch (type) {
-      case Extension.alpn: {
-        const chosen = readAlpn(body)
-        if (chosen?.length !== 1) return failure(Alert.decode_error, "the server's ALPN is malformed")
-        this.alpn = chosen[0]
-        return undefined
-      }
-      case Extension.server_certificate_type:
-      case Extension.client_certificate_type: {
-        const kind = body.length === 1 ? certificateKind(body[0]) : undefined
-        const ours = type === Extension.client_certificate_type
-        const offered = ours
-          ? this.config.identity?.kind === "rawPublicKey"
-          : this.config.peerCertificateTypes.includes("rawPublicKey")
-        if (!offered)
-          return failure(Alert.unsupported_extension, "the server chose a certificate type unasked")
-        if (kind === undefined)
-          return failure(Alert.illegal_parameter, "the server chose a certificate type nobody offered")
-        if (ours) this.clientCertificateType = kind
-        else this.serverCertificateType = kind
-        return undefined
-      }
-      case Extension.server_name:
-        return this.config.serverName === undefined
-          ? failure(Alert.unsupported_extension, "the server acknowledged a name that was not sent")
-          : undefined
-      case Extension.quic_transport_parameters:
-      case Extension.supported_groups:
-        return undefined
-      default:
-        // RFC 8446 §4.2: a response to something that was not asked
-        return failure(Alert.unsupported_extension, `EncryptedExtensions with extension ${type}`)
+    if (this.earlyData !== "none") {
+      this.earlyData = earlyData ? "accepted" : "rejected"
+      this.emit({ _tag: "earlyData", accepted: earlyData })
     }
+    this.emit({ _tag: "transportParameters", bytes: choice.transportParameters })
+    if (!resumed) {
+      this.state = "awaiting Certificate or CertificateRequest"
+      return undefined
+    }
+    // what was good enough for the first session need not be good enough any more
+    this.peer = psk!.ticket.peer
+    this.state = "awaiting Finished"
+    this.pauseForVerdict(this.peer!, config.serverName)
+    return undefined
   }
 
   private onCertificateRequest(bytes: Uint8Array): TlsFailure | undefined {
     const extensions = readCertificateRequest(bytes)
     if (isFailure(extensions)) return extensions
-    const schemes = readU16List(extensions.get(Extension.signature_algorithms) ?? new Uint8Array(0), 2)
-    if (schemes === undefined)
+    // RFC 8446 §4.3.2
+    const algorithms = extensions.get(Extension.signature_algorithms)
+    if (algorithms === undefined)
       return failure(Alert.missing_extension, "CertificateRequest without signature algorithms")
+    const schemes = readU16List(algorithms, 2)
+    if (schemes === undefined)
+      return failure(Alert.decode_error, "the signature algorithms of CertificateRequest are malformed")
     this.requestedSchemes = schemes
     this.transcript.add(bytes)
     this.state = "awaiting Certificate"
@@ -273,7 +258,7 @@ export class TlsClient extends TlsSession {
     if (isFailure(chain)) return chain
     // RFC 8446 §4.4.2.4: a server always authenticates
     if (chain.length === 0) return failure(Alert.decode_error, "the server sent no certificate")
-    const peer = peerOf(chain, this.serverCertificateType)
+    const peer = peerOf(chain, this.choice.serverCertificateType)
     if (isFailure(peer)) return peer
     this.peer = peer
     this.transcript.add(bytes)
@@ -294,25 +279,29 @@ export class TlsClient extends TlsSession {
   private onFinished(bytes: Uint8Array): TlsFailure | undefined {
     const problem = this.acceptFinished(bytes, this.handshakeSecrets.server)
     if (problem !== undefined) return problem
+    const leftover = this.readFrom(Level.OneRtt)
+    if (leftover !== undefined) return leftover
     const secrets = this.deriveApplicationSecrets()
     if (this.requestedSchemes !== undefined) this.authenticate(this.requestedSchemes)
     const verifyData = this.schedule!.finished(this.handshakeSecrets.client, this.transcript.digest())
     this.send(Level.Handshake, message(HandshakeType.finished, verifyData))
+    this.schedule!.resume(this.transcript.digest())
     const cipher = this.cipher!
     this.emitKeys(Level.OneRtt, "write", cipher, secrets.client)
     this.emitKeys(Level.OneRtt, "read", cipher, secrets.server)
-    this.readFrom(Level.OneRtt)
     this.state = "connected"
     this.complete = true
     this.emit({
       _tag: "complete",
       facts: {
         cipherSuite: cipher.codepoint,
-        group: this.share.group,
-        alpn: this.alpn,
+        group: this.group,
+        alpn: this.choice.alpn,
         serverName: this.config.serverName,
         signatureScheme: this.peerScheme,
-        peer: this.peer
+        peer: this.peer,
+        resumed: this.resumed,
+        earlyData: this.earlyData
       }
     })
     return undefined
@@ -322,11 +311,57 @@ export class TlsClient extends TlsSession {
   private authenticate(schemes: ReadonlyArray<number>): void {
     const { identity } = this.config
     const scheme = identity === undefined ? undefined : chooseScheme(identity, schemes)
-    if (identity === undefined || scheme === undefined || identity.kind !== this.clientCertificateType) {
+    if (
+      identity === undefined ||
+      scheme === undefined ||
+      identity.kind !== this.choice.clientCertificateType
+    ) {
       this.send(Level.Handshake, certificateMessage(undefined))
       return
     }
     this.send(Level.Handshake, certificateMessage(identity))
     this.send(Level.Handshake, signedMessage(identity, scheme, "client", this.transcript.digest()))
   }
+
+  private onTicket(bytes: Uint8Array): TlsFailure | undefined {
+    const ticket = readNewSessionTicket(bytes)
+    if (isFailure(ticket)) return ticket
+    const { resumption, serverName } = this.config
+    if (resumption === undefined || this.tickets === MAX_TICKETS || ticket.lifetimeSeconds === 0)
+      return undefined
+    this.tickets++
+    this.emit({
+      _tag: "ticket",
+      ticket: {
+        identity: ticket.identity,
+        secret: this.schedule!.ticketSecret(ticket.nonce),
+        cipherSuite: this.cipher!.codepoint,
+        alpn: this.choice.alpn,
+        serverName,
+        issuedAtMillis: resumption.nowMillis(),
+        lifetimeSeconds: Math.min(ticket.lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS),
+        ageAdd: ticket.ageAdd,
+        earlyData: ticket.earlyData,
+        transportParameters: this.choice.transportParameters,
+        peer: this.peer
+      }
+    })
+    return undefined
+  }
 }
+
+const writeShares = (shares: ReadonlyArray<KeyShare>): Uint8Array => {
+  const size = shares.reduce((sum, share) => sum + 4 + share.publicKey.length, 0)
+  const w = new ByteWriter(new Uint8Array(2 + size))
+  w.u16(size)
+  for (const { group, publicKey } of shares) {
+    w.u16(group)
+    w.u16(publicKey.length)
+    w.copy(publicKey)
+  }
+  return w.bytes
+}
+
+/** `opaque cookie<1..2^16-1>`. RFC 8446 §4.2.2 */
+const isCookie = (body: Uint8Array): boolean =>
+  body.length > 2 && ((body[0] << 8) | body[1]) === body.length - 2

@@ -1,23 +1,11 @@
 import type { NamedGroup, SignatureScheme } from "../capability/CryptoSuite.ts"
-import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
-import { ByteReader } from "../wire/ByteReader.ts"
+import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
-import { Alert, failure, type TlsFailure } from "./alerts.ts"
+import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { certificateMessage, chooseScheme, peerOf, signedMessage, verifySigned } from "./certificateVerify.ts"
-import {
-  certificateTypeCode,
-  Extension,
-  type Extensions,
-  isFailure,
-  readAlpn,
-  readCertificateTypes,
-  readServerName,
-  readU16List,
-  TLS13,
-  writeAlpn,
-  writeU16List
-} from "./extensions.ts"
+import { checkSecondHello, chooseGroup, type ClientOffer, readClientOffer } from "./clientOffer.ts"
+import { certificateTypeCode, Extension, TLS13, writeAlpn, writeU16, writeU16List } from "./extensions.ts"
 import { KeySchedule, type TrafficSecrets } from "./KeySchedule.ts"
 import {
   type ClientHello,
@@ -31,8 +19,9 @@ import {
   writeEncryptedExtensions,
   writeServerHello
 } from "./messages.ts"
+import { type AcceptedPsk, acceptPsk, acceptsEarlyData, issueTicket } from "./serverTickets.ts"
 import {
-  type CertificateKind,
+  type EarlyDataOutcome,
   type TlsIdentity,
   type TlsPeer,
   type TlsServerConfig,
@@ -48,29 +37,31 @@ type State =
   | "awaiting Finished"
   | "connected"
 
-/** What a ClientHello asks for, as far as it concerns the answer. */
-interface Offer {
+/** What is sent in answer to a ClientHello, decided before a byte of it is. */
+interface Answer {
+  readonly offer: ClientOffer
   readonly cipher: CipherSuite
-  readonly alpn: string
-  readonly serverName: string | undefined
-  readonly signatureSchemes: ReadonlyArray<number>
-  readonly serverCertificateTypes: ReadonlyArray<CertificateKind>
-  readonly clientCertificateTypes: ReadonlyArray<CertificateKind>
-  readonly transportParameters: Uint8Array
+  readonly group: NamedGroup
+  readonly clientShare: Uint8Array
+  readonly psk: AcceptedPsk | undefined
 }
+
+/** Clients that open several connections at once, or race them, want more than one. RFC 8446 §4.6.1 */
+const TICKETS_PER_HANDSHAKE = 2
 
 /** The server's side. RFC 8446 §A.2 */
 export class TlsServer extends TlsSession {
   private readonly config: TlsServerConfig
   private state: State = "awaiting ClientHello"
-  /** The group a HelloRetryRequest asked for. */
-  private retryGroup: NamedGroup | undefined = undefined
-  private cipher!: CipherSuite
-  private offer!: Offer
-  private group!: NamedGroup
+  /** What a HelloRetryRequest answered, and with what. */
+  private retry:
+    | { readonly hello: ClientHello; readonly cipher: CipherSuite; readonly group: NamedGroup }
+    | undefined = undefined
+  private answering!: Answer
   private handshakeSecrets!: TrafficSecrets
   private clientSecret!: Uint8Array
-  private clientCertificateType: CertificateKind = "x509"
+  private localParameters!: Uint8Array
+  private earlyData: EarlyDataOutcome = "none"
   private peer: TlsPeer | undefined = undefined
   private peerScheme: number | undefined = undefined
 
@@ -100,179 +91,133 @@ export class TlsServer extends TlsSession {
   }
 
   private onClientHello(bytes: Uint8Array): TlsFailure | undefined {
+    const { config, retry, transcript } = this
     const hello = readClientHello(bytes)
     if (isFailure(hello)) return hello
-    const offer = this.readOffer(hello)
+    const offer = readClientOffer(hello, config)
     if (isFailure(offer)) return offer
-    const share = this.chooseShare(hello.extensions)
-    if (isFailure(share)) return share
-    // RFC 8446 §4.1.2: the second hello differs only where HelloRetryRequest asked for it
-    if (
-      this.retryGroup !== undefined &&
-      (offer.cipher !== this.cipher || share.bytes === undefined || share.group !== this.retryGroup)
-    )
-      return failure(Alert.illegal_parameter, "the second ClientHello does not follow HelloRetryRequest")
-    this.cipher = offer.cipher
+    const psk = acceptPsk(config, hello, bytes, offer, transcript, retry?.cipher)
+    if (isFailure(psk)) return psk
+    const chosen = chooseGroup(hello.extensions, config.groups)
+    if (isFailure(chosen)) return chosen
+    const problem = retry === undefined ? undefined : checkSecondHello(retry.hello, hello, retry.group)
+    if (problem !== undefined) return problem
+    const cipher = retry?.cipher ?? psk?.cipher ?? offer.cipher
+    const group = retry?.group ?? chosen.group
+    if (offer.wantsEarlyData) this.earlyData = "rejected"
     this.clientRandom = hello.random
-    this.transcript.add(bytes)
-    this.transcript.begin(offer.cipher.hash)
-    if (share.bytes === undefined) return this.askForGroup(share.group)
-    return this.answer(offer, share.group, share.bytes)
+    transcript.add(bytes)
+    if (chosen.share === undefined) return this.askForGroup(hello, cipher, group)
+    transcript.begin(cipher.hash)
+    this.answering = { offer, cipher, group, clientShare: chosen.share, psk }
+    if (psk?.ticket.peer === undefined) return this.answer()
+    // nothing is said, and no early data taken, before a client that authenticated once is accepted once more
+    this.peer = psk.ticket.peer
+    this.pauseForVerdict(this.peer, undefined)
+    return undefined
   }
 
-  private readOffer({ cipherSuites: offered, extensions }: ClientHello): Offer | TlsFailure {
-    const { config } = this
-    const versions = readU16List(extensions.get(Extension.supported_versions) ?? new Uint8Array(0), 1)
-    if (versions?.includes(TLS13) !== true)
-      return failure(Alert.protocol_version, "the client does not offer TLS 1.3")
-    const codepoint = config.cipherSuites.find((ours) => offered.includes(ours))
-    if (codepoint === undefined) return failure(Alert.handshake_failure, "no cipher suite in common")
-    const protocols = extensions.get(Extension.alpn)
-    const clientAlpn = protocols === undefined ? [] : readAlpn(protocols)
-    if (clientAlpn === undefined) return failure(Alert.decode_error, "the client's ALPN is malformed")
-    // RFC 9001 §8.1: QUIC has no connection without an application protocol
-    const alpn = config.alpn.find((ours) => clientAlpn.includes(ours))
-    if (alpn === undefined)
-      return failure(
-        Alert.no_application_protocol,
-        `no application protocol in common: the client offers ${clientAlpn.join(", ") || "none"}`
-      )
-    const transportParameters = extensions.get(Extension.quic_transport_parameters)
-    if (transportParameters === undefined) return failure(Alert.missing_extension, "no transport parameters") // §8.2
-    const schemes = readU16List(extensions.get(Extension.signature_algorithms) ?? new Uint8Array(0), 2)
-    if (schemes === undefined) return failure(Alert.missing_extension, "no signature algorithms")
-    const name = extensions.get(Extension.server_name)
-    const serverName = name === undefined ? undefined : readServerName(name)
-    if (name !== undefined && serverName === undefined)
-      return failure(Alert.decode_error, "the server name is malformed")
-    const serverTypes = readKinds(extensions, Extension.server_certificate_type)
-    const clientTypes = readKinds(extensions, Extension.client_certificate_type)
-    if (isFailure(serverTypes)) return serverTypes
-    if (isFailure(clientTypes)) return clientTypes
-    return {
-      cipher: cipherSuites.get(codepoint)!,
-      alpn,
-      serverName,
-      signatureSchemes: schemes,
-      serverCertificateTypes: serverTypes,
-      clientCertificateTypes: clientTypes,
-      transportParameters: transportParameters.slice()
-    }
+  protected override onAccepted(): TlsFailure | undefined {
+    return this.state === "awaiting Finished" ? undefined : this.answer()
   }
 
-  /**
-   * The best group both know for which the client sent a share; without one, the best group to ask for. Sparing a
-   * round trip goes before our order of preference.
-   */
-  private chooseShare(
-    extensions: Extensions
-  ): { readonly group: NamedGroup; readonly bytes: Uint8Array | undefined } | TlsFailure {
-    const supported = readU16List(extensions.get(Extension.supported_groups) ?? new Uint8Array(0), 2)
-    const list = extensions.get(Extension.key_share)
-    if (supported === undefined || list === undefined)
-      return failure(Alert.missing_extension, "no groups or key shares")
-    const r = new ByteReader(list)
-    if (r.u16() !== r.remaining || r.failed) return failure(Alert.decode_error, "key_share is malformed")
-    const shares = new Map<number, Uint8Array>()
-    while (r.remaining > 0) {
-      const group = r.u16()
-      const bytes = r.take(r.u16())
-      if (r.failed || bytes.length === 0) return failure(Alert.decode_error, "key_share is malformed")
-      // RFC 8446 §4.2.8: one share a group, and only for groups listed
-      if (shares.has(group) || !supported.includes(group))
-        return failure(
-          Alert.illegal_parameter,
-          "a key share appears twice, or for a group that is not listed"
-        )
-      shares.set(group, bytes)
-    }
-    const common = this.config.groups.filter((group) => supported.includes(group))
-    if (common.length === 0) return failure(Alert.handshake_failure, "no key-exchange group in common")
-    const group = common.find((each) => shares.has(each)) ?? common[0]
-    return { group, bytes: shares.get(group) }
-  }
-
-  private askForGroup(group: NamedGroup): undefined {
-    this.retryGroup = group
-    this.transcript.foldFirstHello()
+  // RFC 8446 §4.1.4
+  private askForGroup(hello: ClientHello, cipher: CipherSuite, group: NamedGroup): undefined {
+    this.retry = { hello, cipher, group }
+    this.transcript.foldFirstHello(cipher.hash)
     this.send(
       Level.Initial,
-      writeServerHello(retryRandom, this.cipher.codepoint, [
-        [Extension.supported_versions, u16(TLS13)],
-        [Extension.key_share, u16(group)]
+      writeServerHello(retryRandom, cipher.codepoint, [
+        [Extension.supported_versions, writeU16(TLS13)],
+        [Extension.key_share, writeU16(group)]
       ])
     )
     this.state = "awaiting a second ClientHello"
     return undefined
   }
 
-  private answer(offer: Offer, group: NamedGroup, clientShare: Uint8Array): TlsFailure | undefined {
+  private answer(): TlsFailure | undefined {
     const { config, suite } = this
-    this.offer = offer
-    this.group = group
-    const identity = config.selectIdentity({
-      serverName: offer.serverName,
-      signatureSchemes: offer.signatureSchemes,
-      certificateTypes: offer.serverCertificateTypes
-    })
-    if (identity === undefined)
-      return failure(
-        Alert.unrecognized_name,
-        `no identity for ${offer.serverName ?? "a client that names no server"}`
-      )
-    if (!offer.serverCertificateTypes.includes(identity.kind))
-      return failure(Alert.unsupported_certificate, `the client takes no ${identity.kind} identity`)
-    const scheme = chooseScheme(identity, offer.signatureSchemes)
-    if (scheme === undefined) return failure(Alert.handshake_failure, "no signature scheme in common")
+    const { offer, cipher, group, clientShare, psk } = this.answering
+    const credentials = psk === undefined ? this.chooseCredentials(offer) : undefined
+    if (credentials !== undefined && isFailure(credentials)) return credentials
     const response = suite.respond(group, clientShare, config.random)
     if (response === undefined) return failure(Alert.illegal_parameter, "the client's key share is invalid")
+    const leftover = this.readFrom(Level.Handshake)
+    if (leftover !== undefined) return leftover
+    if (this.earlyData !== "none") this.decideEarlyData(psk, offer)
     this.emit({ _tag: "transportParameters", bytes: offer.transportParameters })
 
     const share = new ByteWriter(new Uint8Array(4 + response.publicKey.length))
     share.u16(group)
     share.u16(response.publicKey.length)
     share.copy(response.publicKey)
-    this.send(
-      Level.Initial,
-      writeServerHello(config.random(RANDOM_BYTES), offer.cipher.codepoint, [
-        [Extension.supported_versions, u16(TLS13)],
-        [Extension.key_share, share.bytes]
-      ])
-    )
-    this.schedule = new KeySchedule(suite, offer.cipher)
+    const extensions: Array<readonly [number, Uint8Array]> = [
+      [Extension.supported_versions, writeU16(TLS13)],
+      [Extension.key_share, share.bytes]
+    ]
+    if (psk !== undefined) extensions.push([Extension.pre_shared_key, writeU16(psk.index)])
+    this.send(Level.Initial, writeServerHello(config.random(RANDOM_BYTES), cipher.codepoint, extensions))
+    this.schedule = psk?.schedule ?? new KeySchedule(suite, cipher)
     this.schedule.agree(response.secret)
-    this.handshakeSecrets = this.installHandshakeKeys(offer.cipher, false)
-    const problem = this.sendEncryptedExtensions(identity)
-    if (problem !== undefined) return problem
-    this.sendCredentials(identity, scheme)
-    this.readFrom(Level.Handshake)
+    this.handshakeSecrets = this.installHandshakeKeys(cipher, false)
+    this.sendEncryptedExtensions(offer, credentials?.identity)
+    if (credentials !== undefined) this.sendCredentials(offer, credentials.identity, credentials.scheme)
+    this.sendFinished(cipher)
+    const asked = credentials !== undefined && offer.clientCertificateType !== undefined
+    this.state = asked ? "awaiting Certificate" : "awaiting Finished"
     return undefined
   }
 
-  private sendEncryptedExtensions(identity: TlsIdentity): TlsFailure | undefined {
-    const { config, offer } = this
+  private chooseCredentials(
+    offer: ClientOffer
+  ): { readonly identity: TlsIdentity; readonly scheme: SignatureScheme } | TlsFailure {
+    const { serverName, signatureSchemes, serverCertificateTypes } = offer
+    const identity = this.config.selectIdentity({
+      serverName,
+      signatureSchemes,
+      certificateTypes: serverCertificateTypes
+    })
+    if (identity === undefined)
+      return failure(
+        Alert.unrecognized_name,
+        `no identity for ${serverName ?? "a client that names no server"}`
+      )
+    if (!serverCertificateTypes.includes(identity.kind))
+      return failure(Alert.unsupported_certificate, `the client takes no ${identity.kind} identity`)
+    const scheme = chooseScheme(identity, signatureSchemes)
+    return scheme === undefined
+      ? failure(Alert.handshake_failure, "no signature scheme in common")
+      : { identity, scheme }
+  }
+
+  private decideEarlyData(psk: AcceptedPsk | undefined, offer: ClientOffer): void {
+    // RFC 9001 §4.6.2: HelloRetryRequest has rejected it already
+    const possible = psk !== undefined && this.retry === undefined
+    const accepted = possible && acceptsEarlyData(this.config.resumption!, psk, offer)
+    this.emit({ _tag: "earlyData", accepted })
+    if (!accepted) return
+    this.earlyData = "accepted"
+    this.installEarlyKeys(psk.schedule, psk.cipher, false, this.transcript.digest())
+  }
+
+  private sendEncryptedExtensions(offer: ClientOffer, identity: TlsIdentity | undefined): void {
+    this.localParameters = this.config.transportParameters(offer.transportParameters)
     const extensions: Array<readonly [number, Uint8Array]> = [
       [Extension.alpn, writeAlpn([offer.alpn])],
-      [Extension.quic_transport_parameters, config.transportParameters(offer.transportParameters)]
+      [Extension.quic_transport_parameters, this.localParameters]
     ]
-    if (identity.kind === "rawPublicKey")
+    // RFC 7250 §4.2: X.509 goes without saying, and a resumed session shows nothing
+    if (identity?.kind === "rawPublicKey")
       extensions.push([Extension.server_certificate_type, Uint8Array.of(certificateTypeCode(identity.kind))])
-    if (config.requestClientCertificate !== "none") {
-      const kind = config.peerCertificateTypes.find((type) => offer.clientCertificateTypes.includes(type))
-      if (kind === undefined && config.requestClientCertificate === "require")
-        return failure(Alert.unsupported_certificate, "the client authenticates in no form we take")
-      this.clientCertificateType = kind ?? "x509"
-      if (kind === "rawPublicKey")
-        extensions.push([Extension.client_certificate_type, Uint8Array.of(certificateTypeCode(kind))])
-    }
+    if (identity !== undefined && offer.clientCertificateType === "rawPublicKey")
+      extensions.push([Extension.client_certificate_type, Uint8Array.of(certificateTypeCode("rawPublicKey"))])
+    if (this.earlyData === "accepted") extensions.push([Extension.early_data, new Uint8Array(0)])
     this.send(Level.Handshake, writeEncryptedExtensions(extensions))
-    return undefined
   }
 
-  private sendCredentials(identity: TlsIdentity, scheme: SignatureScheme): void {
-    const { config } = this
-    const asks = config.requestClientCertificate !== "none"
-    if (asks)
+  private sendCredentials(offer: ClientOffer, identity: TlsIdentity, scheme: SignatureScheme): void {
+    if (offer.clientCertificateType !== undefined)
       this.send(
         Level.Handshake,
         writeCertificateRequest([
@@ -281,12 +226,14 @@ export class TlsServer extends TlsSession {
       )
     this.send(Level.Handshake, certificateMessage(identity))
     this.send(Level.Handshake, signedMessage(identity, scheme, "server", this.transcript.digest()))
+  }
+
+  private sendFinished(cipher: CipherSuite): void {
     const verifyData = this.schedule!.finished(this.handshakeSecrets.server, this.transcript.digest())
     this.send(Level.Handshake, message(HandshakeType.finished, verifyData))
     const secrets = this.deriveApplicationSecrets()
     this.clientSecret = secrets.client
-    this.emitKeys(Level.OneRtt, "write", this.cipher, secrets.server)
-    this.state = asks ? "awaiting Certificate" : "awaiting Finished"
+    this.emitKeys(Level.OneRtt, "write", cipher, secrets.server)
   }
 
   private onCertificate(bytes: Uint8Array): TlsFailure | undefined {
@@ -299,7 +246,7 @@ export class TlsServer extends TlsSession {
       this.state = "awaiting Finished"
       return undefined
     }
-    const peer = peerOf(chain, this.clientCertificateType)
+    const peer = peerOf(chain, this.answering.offer.clientCertificateType!)
     if (isFailure(peer)) return peer
     this.peer = peer
     this.state = "awaiting CertificateVerify"
@@ -319,31 +266,46 @@ export class TlsServer extends TlsSession {
   private onFinished(bytes: Uint8Array): TlsFailure | undefined {
     const problem = this.acceptFinished(bytes, this.handshakeSecrets.client)
     if (problem !== undefined) return problem
+    const leftover = this.readFrom(Level.OneRtt)
+    if (leftover !== undefined) return leftover
+    const { offer, cipher, group, psk } = this.answering
     // RFC 9001 §5.7: 1-RTT packets are not read before the handshake is complete
-    this.emitKeys(Level.OneRtt, "read", this.cipher, this.clientSecret)
-    this.readFrom(Level.OneRtt)
+    this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
     this.state = "connected"
     this.complete = true
     this.emit({
       _tag: "complete",
       facts: {
-        cipherSuite: this.cipher.codepoint,
-        group: this.group,
-        alpn: this.offer.alpn,
-        serverName: this.offer.serverName,
+        cipherSuite: cipher.codepoint,
+        group,
+        alpn: offer.alpn,
+        serverName: offer.serverName,
         signatureScheme: this.peerScheme,
-        peer: this.peer
+        peer: this.peer,
+        resumed: psk !== undefined,
+        earlyData: this.earlyData
       }
     })
+    this.schedule!.resume(this.transcript.digest())
+    this.issueTickets()
     return undefined
   }
-}
 
-/** RFC 7250 §4.1: without the extension, X.509. */
-const readKinds = (extensions: Extensions, type: number): ReadonlyArray<CertificateKind> | TlsFailure => {
-  const body = extensions.get(type)
-  if (body === undefined) return ["x509"]
-  return readCertificateTypes(body) ?? failure(Alert.decode_error, "certificate types are malformed")
+  private issueTickets(): void {
+    const { resumption, random } = this.config
+    const { offer, cipher } = this.answering
+    if (resumption === undefined || !offer.resumable) return
+    for (let i = 0; i < TICKETS_PER_HANDSHAKE; i++) {
+      const nonce = Uint8Array.of(i)
+      const ticket = issueTicket(resumption, random, nonce, {
+        secret: this.schedule!.ticketSecret(nonce),
+        cipherSuite: cipher.codepoint,
+        alpn: offer.alpn,
+        serverName: offer.serverName,
+        transportParameters: this.localParameters,
+        peer: this.peer
+      })
+      if (ticket !== undefined) this.sendTicket(ticket)
+    }
+  }
 }
-
-const u16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff)

@@ -1,9 +1,11 @@
 import type { CryptoSuiteShape, NamedGroup, RandomBytes, SigningKey } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"
-import { Alert, failure, type TlsFailure } from "./alerts.ts"
+import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
+import { HandshakeReader } from "./HandshakeReader.ts"
 import type { KeySchedule, TrafficSecrets } from "./KeySchedule.ts"
 import { HandshakeType } from "./messages.ts"
+import type { SessionTicket } from "./SessionTicket.ts"
 import { Transcript } from "./Transcript.ts"
 
 export type CertificateKind = "x509" | "rawPublicKey"
@@ -26,10 +28,17 @@ export interface TlsFacts {
   readonly group: NamedGroup
   readonly alpn: string
   readonly serverName: string | undefined
-  /** The scheme the peer signed with; undefined when it did not authenticate. */
+  /** The scheme the peer signed with; undefined when it did not authenticate, or did so in an earlier session. */
   readonly signatureScheme: number | undefined
+  /** Who the peer is; on resumption, who it was in the session that is resumed. */
   readonly peer: TlsPeer | undefined
+  /** A session ticket stood in for certificates. */
+  readonly resumed: boolean
+  /** What became of 0-RTT; `"none"` when the client did not try it. */
+  readonly earlyData: EarlyDataOutcome
 }
+
+export type EarlyDataOutcome = "none" | "accepted" | "rejected"
 
 export interface TlsConfig {
   readonly suite: CryptoSuiteShape
@@ -51,6 +60,19 @@ export interface TlsClientConfig extends TlsConfig {
   readonly serverName: string | undefined
   /** Shown when the server asks. */
   readonly identity: TlsIdentity | undefined
+  /** The groups to send key shares for at once; the first of `groups` when left out. */
+  readonly keyShareGroups?: ReadonlyArray<NamedGroup>
+  /** Without it the server's tickets are passed over. */
+  readonly resumption?: ClientResumption
+}
+
+export interface ClientResumption {
+  /** Unix time. */
+  readonly nowMillis: () => number
+  /** A ticket from an earlier session; not used when it does not fit the rest of the configuration. */
+  readonly ticket: SessionTicket | undefined
+  /** Try 0-RTT when the ticket allows it. */
+  readonly earlyData: boolean
 }
 
 export interface TlsServerConfig extends TlsConfig {
@@ -60,6 +82,33 @@ export interface TlsServerConfig extends TlsConfig {
     readonly certificateTypes: ReadonlyArray<CertificateKind>
   }) => TlsIdentity | undefined
   readonly requestClientCertificate: "none" | "request" | "require"
+  /** Without it no tickets are issued or taken. */
+  readonly resumption?: ServerResumption
+}
+
+export interface ServerResumption {
+  /** Unix time. */
+  readonly nowMillis: () => number
+  /** How long tickets are good for, 1 … 604800. */
+  readonly ticketLifetimeSeconds: number
+  /** Encrypts and authenticates a ticket's content for `openTicket`, perhaps of another process. */
+  readonly sealTicket: (plaintext: Uint8Array) => Uint8Array
+  /** Undefined for anything that `sealTicket` did not make. */
+  readonly openTicket: (identity: Uint8Array) => Uint8Array | undefined
+  /** Whether 0-RTT may go ahead: the guard against replays, and against settings that changed. Without it, never. */
+  readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
+}
+
+/** An authentic request for 0-RTT: the PSK binder has been checked. RFC 8446 §8 */
+export interface EarlyDataRequest {
+  /** The ticket as the client sent it: the key for tickets that are good once. RFC 8446 §8.1 */
+  readonly ticket: Uint8Array
+  /** The checked binder, different for each ClientHello: the key for recording ClientHellos. RFC 8446 §8.2 */
+  readonly binder: Uint8Array
+  readonly alpn: string
+  readonly serverName: string | undefined
+  /** Ours, as sent when the ticket was issued: 0-RTT must fit in both these and today's. RFC 9000 §7.4.1 */
+  readonly transportParameters: Uint8Array
 }
 
 export type PeerVerdict =
@@ -76,21 +125,26 @@ export type TlsEvent =
     }
   /** The peer's; on the client authenticated only once `complete`. */
   | { readonly _tag: "transportParameters"; readonly bytes: Uint8Array }
-  /** The peer has proven that it holds this key; whose it is, is for `handleVerdict` to say. The handshake waits. */
+  /**
+   * The peer has proven, now or in the session that is resumed, that it holds this key; whose it is, is for
+   * `handleVerdict` to say. The handshake waits.
+   */
   | { readonly _tag: "verifyPeer"; readonly peer: TlsPeer; readonly serverName: string | undefined }
+  /** What became of the client's 0-RTT; comes before the transport parameters that it decides the use of. */
+  | { readonly _tag: "earlyData"; readonly accepted: boolean }
   | { readonly _tag: "complete"; readonly facts: TlsFacts }
+  /** For a later connection to the same server. Client only. */
+  | { readonly _tag: "ticket"; readonly ticket: SessionTicket }
   /** A line for SSLKEYLOGFILE. */
   | { readonly _tag: "keyLog"; readonly line: string }
   | ({ readonly _tag: "failed" } & TlsFailure)
 
-/** One handshake message may be this large: certificate chains are the largest. */
-export const MAX_MESSAGE_BYTES = 65_536
-
 /**
  * TLS 1.3 for QUIC as a pure state machine: CRYPTO bytes in, CRYPTO bytes and events out. RFC 8446, RFC 9001 §4
  *
- * This half frames messages, holds them to their encryption level, and pauses while the peer is being judged; what
- * each message means is in `TlsClient` and `TlsServer`.
+ * A driver calls `start` and `handleCrypto`, then takes events until there are none, then outputs. After `failed`
+ * nothing more comes. This half cuts out messages and pauses while the peer is being judged; what each message means
+ * is in `TlsClient` and `TlsServer`.
  */
 export abstract class TlsSession {
   protected readonly suite: CryptoSuiteShape
@@ -98,9 +152,7 @@ export abstract class TlsSession {
   protected schedule: KeySchedule | undefined = undefined
   protected clientRandom: Uint8Array = new Uint8Array(0)
   protected complete = false
-  /** The level the peer's next message must come at. */
-  private readLevel: Level = Level.Initial
-  private pending: Uint8Array = new Uint8Array(0)
+  private readonly reader = new HandshakeReader()
   private waitingForVerdict = false
   private failed = false
   private readonly outputs: Array<{ readonly level: Level; readonly bytes: Uint8Array }> = []
@@ -119,14 +171,16 @@ export abstract class TlsSession {
   /** A whole message, header included, of a type and at a level that have been checked. */
   protected abstract onMessage(type: number, message: Uint8Array): TlsFailure | undefined
 
+  /** What waited for the verdict, beside the messages to come. */
+  protected onAccepted(): TlsFailure | undefined {
+    return undefined
+  }
+
   /** In-order CRYPTO bytes of `level`, fragmented in any way. */
   handleCrypto(level: Level, bytes: Uint8Array): void {
     if (this.failed) return
-    if (level !== this.readLevel)
-      return this.fail(failure(Alert.unexpected_message, "handshake bytes at the wrong encryption level"))
-    if (this.pending.length + bytes.length > 2 * MAX_MESSAGE_BYTES)
-      return this.fail(failure(Alert.unexpected_message, "too many handshake bytes"))
-    this.pending = this.pending.length === 0 ? bytes : concat([this.pending, bytes])
+    const problem = this.reader.push(level, bytes)
+    if (problem !== undefined) return this.fail(problem)
     this.drain()
   }
 
@@ -134,7 +188,8 @@ export abstract class TlsSession {
   handleVerdict(verdict: PeerVerdict): void {
     if (this.failed || !this.waitingForVerdict) return
     this.waitingForVerdict = false
-    if (!verdict.ok) return this.fail(failure(verdict.alert, verdict.reason))
+    const problem = verdict.ok ? this.onAccepted() : failure(verdict.alert, verdict.reason)
+    if (problem !== undefined) return this.fail(problem)
     this.drain()
   }
 
@@ -152,28 +207,17 @@ export abstract class TlsSession {
   }
 
   private drain(): void {
-    while (!this.failed && !this.waitingForVerdict && this.pending.length >= 4) {
-      const { pending } = this
-      const length = (pending[1] << 16) | (pending[2] << 8) | pending[3]
-      if (length > MAX_MESSAGE_BYTES)
-        return this.fail(failure(Alert.decode_error, `a handshake message of ${length} bytes`))
-      if (pending.length < 4 + length) return
-      const message = pending.slice(0, 4 + length)
-      this.pending = pending.subarray(4 + length)
-      const level = this.readLevel
-      const problem = this.onMessage(message[0], message)
+    while (!this.failed && !this.waitingForVerdict) {
+      const message = this.reader.next()
+      if (message === undefined) return
+      const problem = isFailure(message) ? message : this.onMessage(message[0], message)
       if (problem !== undefined) return this.fail(problem)
-      // RFC 8446 §5.1: key changes fall between messages, and nothing of the old level may follow
-      if (this.readLevel !== level && this.pending.length > 0)
-        return this.fail(failure(Alert.unexpected_message, "handshake bytes left over at a key change"))
     }
   }
 
-  protected fail(problem: TlsFailure): void {
-    if (this.failed) return
+  private fail({ alert, code, reason }: TlsFailure): void {
     this.failed = true
-    this.pending = new Uint8Array(0)
-    this.events.push({ _tag: "failed", ...problem })
+    this.events.push({ _tag: "failed", alert, code, reason })
   }
 
   protected emit(event: TlsEvent): void {
@@ -185,14 +229,31 @@ export abstract class TlsSession {
     this.outputs.push({ level, bytes: message })
   }
 
+  /** After the handshake there is no transcript. */
+  protected sendTicket(message: Uint8Array): void {
+    this.outputs.push({ level: Level.OneRtt, bytes: message })
+  }
+
   protected pauseForVerdict(peer: TlsPeer, serverName: string | undefined): void {
     this.waitingForVerdict = true
     this.events.push({ _tag: "verifyPeer", peer, serverName })
   }
 
-  /** From here on the peer's messages come at `level`. */
-  protected readFrom(level: Level): void {
-    this.readLevel = level
+  /** From here on the peer's messages come at `level`; to be called before the keys of `level` are given out. */
+  protected readFrom(level: Level): TlsFailure | undefined {
+    return this.reader.moveTo(level)
+  }
+
+  /** 0-RTT keys, in the one direction there is. `hello` is the digest of the ClientHello alone. */
+  protected installEarlyKeys(
+    schedule: KeySchedule,
+    cipher: CipherSuite,
+    isClient: boolean,
+    hello: Uint8Array
+  ): void {
+    const secret = schedule.earlySecret(hello)
+    this.logKey("CLIENT_EARLY_TRAFFIC_SECRET", secret)
+    this.emitKeys(Level.ZeroRtt, isClient ? "write" : "read", cipher, secret)
   }
 
   /** Both directions' Handshake keys. RFC 9001 §4.9: writing first, so that an answer can be protected. */
@@ -227,6 +288,8 @@ export abstract class TlsSession {
   /** Compares a received Finished in constant time, and takes it into the transcript. RFC 8446 §4.4.4 */
   protected acceptFinished(message: Uint8Array, baseSecret: Uint8Array): TlsFailure | undefined {
     const expected = this.schedule!.finished(baseSecret, this.transcript.digest())
+    if (message.length !== 4 + expected.length)
+      return failure(Alert.decode_error, "the peer's Finished has the wrong length")
     if (!this.suite.equal(message.subarray(4), expected))
       return failure(Alert.decrypt_error, "the peer's Finished does not match the handshake")
     this.transcript.add(message)
@@ -247,13 +310,3 @@ export const unexpected = (type: number, state: string): TlsFailure => {
 
 const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let offset = 0
-  for (const part of parts) {
-    out.set(part, offset)
-    offset += part.length
-  }
-  return out
-}

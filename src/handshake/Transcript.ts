@@ -1,37 +1,43 @@
 import type { CryptoSuiteShape, HashAlgorithm, RunningHash } from "../capability/CryptoSuite.ts"
 import { HandshakeType } from "./messages.ts"
 
-/** The running hash over every handshake message. Until the cipher suite names the hash, messages wait. RFC 8446 §4.4.1 */
+/** The running hash over every handshake message. RFC 8446 §4.4.1 */
 export class Transcript {
   private readonly suite: CryptoSuiteShape
-  private waiting: Array<Uint8Array> = []
+  /** The messages before ServerHello: the hash is not chosen yet, and PSK binders are computed over them. */
+  private hellos: Array<Uint8Array> = []
   private hash: RunningHash | undefined = undefined
-  private algorithm: HashAlgorithm | undefined = undefined
 
   constructor(suite: CryptoSuiteShape) {
     this.suite = suite
   }
 
   add(message: Uint8Array): void {
-    if (this.hash === undefined) this.waiting.push(message)
+    if (this.hash === undefined) this.hellos.push(message)
     else this.hash.update(message)
   }
 
-  /** The cipher suite is chosen. */
-  begin(algorithm: HashAlgorithm): void {
-    if (this.hash !== undefined) return
-    this.algorithm = algorithm
-    this.hash = this.suite.runningHash(algorithm)
-    for (const message of this.waiting) this.hash.update(message)
-    this.waiting = []
+  /** The digest as if `bytes`, perhaps a ClientHello cut off before its binders, came next. RFC 8446 §4.2.11.2 */
+  digestWith(algorithm: HashAlgorithm, bytes: Uint8Array): Uint8Array {
+    const hash = this.suite.runningHash(algorithm)
+    for (const message of this.hellos) hash.update(message)
+    hash.update(bytes)
+    return hash.digest()
   }
 
   /** HelloRetryRequest: what came before is replaced by a message that holds its hash. RFC 8446 §4.4.1 */
-  foldFirstHello(): void {
-    const digest = this.digest()
-    this.hash = this.suite.runningHash(this.algorithm!)
-    this.hash.update(Uint8Array.of(HandshakeType.message_hash, 0, 0, digest.length))
-    this.hash.update(digest)
+  foldFirstHello(algorithm: HashAlgorithm): void {
+    const hash = this.suite.runningHash(algorithm)
+    for (const message of this.hellos) hash.update(message)
+    const digest = hash.digest()
+    this.hellos = [Uint8Array.of(HandshakeType.message_hash, 0, 0, digest.length), digest]
+  }
+
+  /** The cipher suite, and with it the hash, is settled. */
+  begin(algorithm: HashAlgorithm): void {
+    this.hash = this.suite.runningHash(algorithm)
+    for (const message of this.hellos) this.hash.update(message)
+    this.hellos = []
   }
 
   digest(): Uint8Array {

@@ -1,3 +1,5 @@
+import { TransportErrorCode } from "../wire/TransportError.ts"
+
 /** TLS alerts; on the wire they are CRYPTO_ERROR 0x0100 + alert. RFC 8446 §6.2, RFC 9001 §4.8 */
 export const Alert = {
   unexpected_message: 10,
@@ -23,7 +25,23 @@ export const Alert = {
 /** Why the handshake cannot go on: what the peer is told, and what a person is. */
 export interface TlsFailure {
   readonly alert: number
+  /** The transport error code to close with. */
+  readonly code: number
   readonly reason: string
 }
 
-export const failure = (alert: number, reason: string): TlsFailure => ({ alert, reason })
+export const failure = (alert: number, reason: string): TlsFailure => ({
+  alert,
+  code: TransportErrorCode.CRYPTO_ERROR + alert,
+  reason
+})
+
+/** Where RFC 9001 asks for PROTOCOL_VIOLATION rather than an alert. */
+export const violation = (alert: number, reason: string): TlsFailure => ({
+  alert,
+  code: TransportErrorCode.PROTOCOL_VIOLATION,
+  reason
+})
+
+export const isFailure = (value: object | undefined): value is TlsFailure =>
+  value !== undefined && "alert" in value

@@ -1,8 +1,8 @@
 /** CertificateVerify: proof that the sender holds the private key of its certificate, in this very handshake. RFC 8446 §4.4.3 */
 import type { CryptoSuiteShape, SignatureScheme } from "../capability/CryptoSuite.ts"
 import { certificateSpki } from "../internal/der.ts"
-import { Alert, failure, type TlsFailure } from "./alerts.ts"
-import { isFailure } from "./extensions.ts"
+import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
+
 import { readCertificateVerify, writeCertificate, writeCertificateVerify } from "./messages.ts"
 import type { CertificateKind, TlsIdentity, TlsPeer } from "./TlsSession.ts"
 

@@ -11,8 +11,10 @@ export const Extension = {
   alpn: 16,
   client_certificate_type: 19,
   server_certificate_type: 20,
-  cookie: 44,
+  pre_shared_key: 41,
+  early_data: 42,
   supported_versions: 43,
+  cookie: 44,
   psk_key_exchange_modes: 45,
   signature_algorithms_cert: 50,
   key_share: 51,
@@ -23,8 +25,46 @@ export const TLS13 = 0x0304
 
 export type Extensions = ReadonlyMap<number, Uint8Array>
 
+/** The messages that carry extensions, by the letters of RFC 8446 §4.2. */
+export type ExtensionPlace = "CH" | "SH" | "HRR" | "EE" | "CR" | "CT" | "NST"
+
+/** Where each extension known here may appear. RFC 8446 §4.2, RFC 7250 §3, RFC 9001 §8.2 */
+const places: ReadonlyMap<number, ReadonlyArray<ExtensionPlace>> = new Map<
+  number,
+  ReadonlyArray<ExtensionPlace>
+>([
+  [Extension.server_name, ["CH", "EE"]],
+  [Extension.supported_groups, ["CH", "EE"]],
+  [Extension.signature_algorithms, ["CH", "CR"]],
+  [Extension.alpn, ["CH", "EE"]],
+  [Extension.client_certificate_type, ["CH", "EE"]],
+  [Extension.server_certificate_type, ["CH", "EE"]],
+  [Extension.pre_shared_key, ["CH", "SH"]],
+  [Extension.early_data, ["CH", "EE", "NST"]],
+  [Extension.supported_versions, ["CH", "SH", "HRR"]],
+  [Extension.cookie, ["CH", "HRR"]],
+  [Extension.psk_key_exchange_modes, ["CH"]],
+  [Extension.signature_algorithms_cert, ["CH", "CR"]],
+  [Extension.key_share, ["CH", "SH", "HRR"]],
+  [Extension.quic_transport_parameters, ["CH", "EE"]]
+])
+
+/** Messages whose extensions answer ours: one nobody here knows was never asked for. RFC 8446 §4.2 */
+const answers: ReadonlyArray<ExtensionPlace> = ["SH", "HRR", "EE", "CT"]
+
+const checkPlace = (type: number, place: ExtensionPlace): TlsFailure | undefined => {
+  const allowed = places.get(type)
+  if (allowed === undefined)
+    return answers.includes(place)
+      ? failure(Alert.unsupported_extension, `extension ${type} was not asked for`)
+      : undefined
+  return allowed.includes(place)
+    ? undefined
+    : failure(Alert.illegal_parameter, `extension ${type} in a message it does not belong in`)
+}
+
 /** Reads an extension list that fills what is left of `r`. RFC 8446 §4.2: no type twice. */
-export const readExtensions = (r: ByteReader): Extensions | TlsFailure => {
+export const readExtensions = (r: ByteReader, place: ExtensionPlace): Extensions | TlsFailure => {
   const length = r.u16()
   if (r.failed || length !== r.remaining)
     return failure(Alert.decode_error, "the extension list has the wrong length")
@@ -34,13 +74,12 @@ export const readExtensions = (r: ByteReader): Extensions | TlsFailure => {
     const body = r.take(r.u16())
     if (r.failed) return failure(Alert.decode_error, "an extension is cut short")
     if (extensions.has(type)) return failure(Alert.illegal_parameter, `extension ${type} appears twice`)
+    const problem = checkPlace(type, place)
+    if (problem !== undefined) return problem
     extensions.set(type, body)
   }
   return extensions
 }
-
-export const isFailure = (value: object | undefined): value is TlsFailure =>
-  value !== undefined && "alert" in value
 
 /** Writes `[type, body]` pairs as an extension list. */
 export const writeExtensions = (extensions: ReadonlyArray<readonly [number, Uint8Array]>): Uint8Array => {
@@ -74,6 +113,12 @@ export const readU16List = (body: Uint8Array, lengthBytes: 1 | 2): ReadonlyArray
   return values
 }
 
+export const writeU16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff)
+
+/** A body that is one 16-bit value; undefined when it is anything else. */
+export const readU16 = (body: Uint8Array): number | undefined =>
+  body.length === 2 ? (body[0] << 8) | body[1] : undefined
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
@@ -90,16 +135,15 @@ export const writeAlpn = (protocols: ReadonlyArray<string>): Uint8Array => {
   return w.bytes
 }
 
-export const readAlpn = (body: Uint8Array): ReadonlyArray<string> | undefined => {
+/** The names, undefined for one that is no text and so none of ours; undefined when the list is malformed. */
+export const readAlpn = (body: Uint8Array): ReadonlyArray<string | undefined> | undefined => {
   const r = new ByteReader(body)
   if (r.u16() !== r.remaining || r.remaining === 0) return undefined
-  const protocols: Array<string> = []
+  const protocols: Array<string | undefined> = []
   while (r.remaining > 0) {
     const name = r.take(r.u8())
     if (r.failed || name.length === 0) return undefined
-    const text = decodeText(name)
-    // a name that is no text is none of ours, but it does not spoil the list
-    if (text !== undefined) protocols.push(text)
+    protocols.push(decodeText(name))
   }
   return protocols
 }

@@ -1,8 +1,8 @@
 /** Handshake messages: built whole, read into records. RFC 8446 §4 */
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
-import { Alert, failure, type TlsFailure } from "./alerts.ts"
-import { type Extensions, isFailure, readExtensions, writeExtensions } from "./extensions.ts"
+import { Alert, failure, isFailure, type TlsFailure, violation } from "./alerts.ts"
+import { type Extensions, readExtensions, writeExtensions } from "./extensions.ts"
 
 export const HandshakeType = {
   client_hello: 1,
@@ -76,12 +76,14 @@ export const readClientHello = (bytes: Uint8Array): ClientHello | TlsFailure => 
   if (r.failed) return malformed("ClientHello")
   if (version !== LEGACY_VERSION)
     return failure(Alert.protocol_version, "ClientHello with another legacy version")
-  // RFC 9001 §8.4: a non-empty session ID is a PROTOCOL_VIOLATION or illegal_parameter; RFC 8446 §4.1.2: null compression
-  if (sessionId.length > 0) return failure(Alert.illegal_parameter, "ClientHello asks for compatibility mode")
+  // RFC 9001 §8.4
+  if (sessionId.length > 0)
+    return violation(Alert.illegal_parameter, "ClientHello asks for compatibility mode")
+  // RFC 8446 §4.1.2
   if (compression.length !== 1 || compression[0] !== 0)
     return failure(Alert.illegal_parameter, "ClientHello offers compression")
-  const extensions = readExtensions(r)
-  return isFailure(extensions) ? extensions : { random: random.slice(), cipherSuites, extensions }
+  const extensions = readExtensions(r, "CH")
+  return isFailure(extensions) ? extensions : { random, cipherSuites, extensions }
 }
 
 export interface ServerHello {
@@ -108,7 +110,7 @@ export const writeServerHello = (
 export const readServerHello = (bytes: Uint8Array): ServerHello | TlsFailure => {
   const r = body(bytes)
   const version = r.u16()
-  const random = r.take(RANDOM_BYTES).slice()
+  const random = r.take(RANDOM_BYTES)
   const sessionId = r.take(r.u8())
   const cipherSuite = r.u16()
   const compression = r.u8()
@@ -118,9 +120,9 @@ export const readServerHello = (bytes: Uint8Array): ServerHello | TlsFailure => 
   if (sessionId.length > 0)
     return failure(Alert.illegal_parameter, "ServerHello echoes a session ID that was not sent")
   if (compression !== 0) return failure(Alert.illegal_parameter, "ServerHello chose compression")
-  const extensions = readExtensions(r)
-  if (isFailure(extensions)) return extensions
-  return { random, cipherSuite, extensions, isRetry: random.every((byte, i) => byte === retryRandom[i]) }
+  const isRetry = random.every((byte, i) => byte === retryRandom[i])
+  const extensions = readExtensions(r, isRetry ? "HRR" : "SH")
+  return isFailure(extensions) ? extensions : { random, cipherSuite, extensions, isRetry }
 }
 
 export const writeEncryptedExtensions = (
@@ -128,7 +130,7 @@ export const writeEncryptedExtensions = (
 ): Uint8Array => message(HandshakeType.encrypted_extensions, writeExtensions(extensions))
 
 export const readEncryptedExtensions = (bytes: Uint8Array): Extensions | TlsFailure =>
-  readExtensions(body(bytes))
+  readExtensions(body(bytes), "EE")
 
 /** In the handshake itself the context is always empty. RFC 8446 §4.3.2 */
 export const writeCertificateRequest = (
@@ -141,7 +143,7 @@ export const readCertificateRequest = (bytes: Uint8Array): Extensions | TlsFailu
   if (r.failed) return malformed("CertificateRequest")
   if (context.length > 0)
     return failure(Alert.illegal_parameter, "CertificateRequest with a context in the handshake")
-  return readExtensions(r)
+  return readExtensions(r, "CR")
 }
 
 /** The most certificates a chain may have. */

@@ -1,0 +1,116 @@
+import { ByteReader } from "../wire/ByteReader.ts"
+import { ByteWriter } from "../wire/ByteWriter.ts"
+import type { TlsPeer } from "./TlsSession.ts"
+
+/** Seven days. RFC 8446 §4.6.1 */
+export const MAX_TICKET_LIFETIME_SECONDS = 604_800
+
+/**
+ * A session that can be taken up again. The client keeps one for each ticket the server sends; the server seals its
+ * own, with no `identity`, into the ticket itself. It holds a secret: whoever reads it can impersonate either side.
+ */
+export interface SessionTicket {
+  /** What the server called the session: opaque to the client. */
+  readonly identity: Uint8Array
+  /** The pre-shared key. */
+  readonly secret: Uint8Array
+  readonly cipherSuite: number
+  readonly alpn: string
+  readonly serverName: string | undefined
+  /** Unix time at which the server made it, or at which the client got it. */
+  readonly issuedAtMillis: number
+  readonly lifetimeSeconds: number
+  /** Blurs the age the client tells. RFC 8446 §4.2.11.1 */
+  readonly ageAdd: number
+  /** 0-RTT may be tried with it. RFC 9001 §4.6.1 */
+  readonly earlyData: boolean
+  /** The server's, as it sent them; which of them 0-RTT relies on is in RFC 9000 §7.4.1. */
+  readonly transportParameters: Uint8Array
+  /** Who the other side has proven to be: the server for a client, the client, if it did, for a server. */
+  readonly peer: TlsPeer | undefined
+}
+
+/** Whether a ticket is too old at `nowMillis`, or from a future that makes no sense. */
+export const isExpired = (ticket: SessionTicket, nowMillis: number): boolean => {
+  const lifetime = Math.min(ticket.lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
+  const age = nowMillis - ticket.issuedAtMillis
+  return !(age >= -CLOCK_STEP_MILLIS && age < lifetime * 1000)
+}
+
+/** A clock set back a little does not spoil a ticket. */
+const CLOCK_STEP_MILLIS = 60_000
+
+const FORMAT = 1
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** A ticket as bytes, to be sealed or stored. */
+export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
+  const alpn = encoder.encode(ticket.alpn)
+  const serverName = encoder.encode(ticket.serverName ?? "")
+  const peer = peerEntries(ticket.peer)
+  const fields = [ticket.identity, ticket.secret, alpn, serverName, ticket.transportParameters, ...peer]
+  const size = fields.reduce((sum, field) => sum + 3 + field.length, 0)
+  const w = new ByteWriter(new Uint8Array(FIXED_BYTES + size))
+  w.u8(FORMAT)
+  w.u16(ticket.cipherSuite)
+  w.u32(Math.floor(ticket.issuedAtMillis / 2 ** 32))
+  w.u32(ticket.issuedAtMillis % 2 ** 32)
+  w.u32(ticket.lifetimeSeconds)
+  w.u32(ticket.ageAdd)
+  w.u8(ticket.earlyData ? 1 : 0)
+  w.u8(ticket.peer === undefined ? 0 : ticket.peer.kind === "x509" ? 1 : 2)
+  for (const field of fields) {
+    w.u24(field.length)
+    w.copy(field)
+  }
+  return w.bytes
+}
+
+const FIXED_BYTES = 1 + 2 + 8 + 4 + 4 + 1 + 1
+
+const peerEntries = (peer: TlsPeer | undefined): ReadonlyArray<Uint8Array> =>
+  peer === undefined ? [] : peer.kind === "x509" ? peer.chain : [peer.spki]
+
+/** Undefined when the bytes are not a ticket of this format. */
+export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefined => {
+  const r = new ByteReader(bytes)
+  if (r.u8() !== FORMAT) return undefined
+  const cipherSuite = r.u16()
+  const issuedAtMillis = r.u32() * 2 ** 32 + r.u32()
+  const lifetimeSeconds = r.u32()
+  const ageAdd = r.u32()
+  const earlyData = r.u8() === 1
+  const peerKind = r.u8()
+  const field = (): Uint8Array => r.take(r.u24()).slice()
+  const identity = field()
+  const secret = field()
+  const alpn = decoder.decode(field())
+  const serverName = decoder.decode(field())
+  const transportParameters = field()
+  const entries: Array<Uint8Array> = []
+  while (r.remaining > 0) entries.push(field())
+  if (r.failed) return undefined
+  const peer = peerFrom(peerKind, entries)
+  if (peer === "malformed") return undefined
+  return {
+    identity,
+    secret,
+    cipherSuite,
+    alpn,
+    serverName: serverName === "" ? undefined : serverName,
+    issuedAtMillis,
+    lifetimeSeconds,
+    ageAdd,
+    earlyData,
+    transportParameters,
+    peer
+  }
+}
+
+const peerFrom = (kind: number, entries: ReadonlyArray<Uint8Array>): TlsPeer | undefined | "malformed" => {
+  if (kind === 0 && entries.length === 0) return undefined
+  if (kind === 1 && entries.length > 0) return { kind: "x509", chain: entries }
+  if (kind === 2 && entries.length === 1) return { kind: "rawPublicKey", spki: entries[0] }
+  return "malformed"
+}

@@ -1,0 +1,129 @@
+/** What the server chose, held against what the client offered. RFC 8446 §4.1.3, §4.3.1 */
+import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
+import { Alert, failure, type TlsFailure } from "./alerts.ts"
+import { certificateKind, Extension, type Extensions, readAlpn, readU16, TLS13 } from "./extensions.ts"
+import { RANDOM_BYTES, type ServerHello } from "./messages.ts"
+import type { PskOffer } from "./PskOffer.ts"
+import type { CertificateKind, TlsClientConfig } from "./TlsSession.ts"
+
+/** "DOWNGRD" and a version: the end of the random of a server that could do better. RFC 8446 §4.1.3 */
+const downgrade = Uint8Array.of(0x44, 0x4f, 0x57, 0x4e, 0x47, 0x52, 0x44)
+
+const isDowngrade = (random: Uint8Array): boolean =>
+  downgrade.every((byte, i) => random[RANDOM_BYTES - 8 + i] === byte) && random[RANDOM_BYTES - 1] <= 1
+
+/** Checks a ServerHello or HelloRetryRequest; `settled` is the cipher suite a HelloRetryRequest has named before. */
+export const checkServerHello = (
+  { random, cipherSuite, extensions, isRetry }: ServerHello,
+  config: TlsClientConfig,
+  settled: CipherSuite | undefined,
+  psk: PskOffer | undefined
+): TlsFailure | undefined => {
+  const version = extensions.get(Extension.supported_versions)
+  if (version === undefined)
+    return isDowngrade(random)
+      ? failure(Alert.illegal_parameter, "someone talked the server out of TLS 1.3")
+      : failure(Alert.protocol_version, "the server does not speak TLS 1.3") // RFC 9001 §4.2
+  if (readU16(version) !== TLS13)
+    return failure(Alert.illegal_parameter, "the server chose a version that was not offered")
+  const cipher = cipherSuites.get(cipherSuite)
+  if (cipher === undefined || !config.cipherSuites.includes(cipherSuite))
+    return failure(Alert.illegal_parameter, "the server chose a cipher suite that was not offered")
+  // RFC 8446 §4.1.4
+  if (settled !== undefined && settled !== cipher)
+    return failure(Alert.illegal_parameter, "the server changed the cipher suite after HelloRetryRequest")
+  if (isRetry) return undefined
+  if (!extensions.has(Extension.key_share))
+    return failure(Alert.missing_extension, "ServerHello without a key share")
+  const selected = extensions.get(Extension.pre_shared_key)
+  if (selected === undefined) return undefined
+  if (psk === undefined)
+    return failure(Alert.unsupported_extension, "the server resumes a session that was not offered")
+  // RFC 8446 §4.2.11: the one that was offered, under a cipher suite with its hash
+  return readU16(selected) === 0 && psk.cipher.hash === cipher.hash
+    ? undefined
+    : failure(Alert.illegal_parameter, "the server resumes a session that was not offered")
+}
+
+export interface ServerChoice {
+  readonly alpn: string
+  readonly transportParameters: Uint8Array
+  readonly serverCertificateType: CertificateKind
+  readonly clientCertificateType: CertificateKind
+  readonly earlyData: boolean
+}
+
+/** Reads EncryptedExtensions. RFC 8446 §4.3.1 */
+export const readServerChoice = (
+  extensions: Extensions,
+  config: TlsClientConfig,
+  earlyDataOffered: boolean
+): ServerChoice | TlsFailure => {
+  const problem =
+    checkAcknowledgement(extensions, Extension.server_name, config.serverName !== undefined) ??
+    checkAcknowledgement(extensions, Extension.early_data, earlyDataOffered) ??
+    checkCertificateType(extensions, Extension.server_certificate_type, serverTypes(config)) ??
+    checkCertificateType(extensions, Extension.client_certificate_type, clientTypes(config))
+  if (problem !== undefined) return problem
+  const protocols = extensions.get(Extension.alpn)
+  // RFC 9001 §8.1
+  if (protocols === undefined)
+    return failure(Alert.no_application_protocol, "the server chose none of our application protocols")
+  const chosen = readAlpn(protocols)
+  if (chosen?.length !== 1) return failure(Alert.decode_error, "the server's ALPN is malformed")
+  const alpn = config.alpn.find((ours) => ours === chosen[0])
+  if (alpn === undefined)
+    return failure(Alert.illegal_parameter, "the server chose an application protocol that was not offered")
+  const parameters = extensions.get(Extension.quic_transport_parameters)
+  // RFC 9001 §8.2
+  if (parameters === undefined)
+    return failure(Alert.missing_extension, "the server sent no transport parameters")
+  const serverCertificateType = typeOf(extensions, Extension.server_certificate_type)
+  if (!config.peerCertificateTypes.includes(serverCertificateType))
+    return failure(Alert.unsupported_certificate, "the server authenticates in a form we do not take")
+  return {
+    alpn,
+    transportParameters: parameters.slice(),
+    serverCertificateType,
+    clientCertificateType: typeOf(extensions, Extension.client_certificate_type),
+    earlyData: extensions.has(Extension.early_data)
+  }
+}
+
+/** The types our ClientHello lists; none when it leaves the extension out. */
+const serverTypes = ({ peerCertificateTypes }: TlsClientConfig): ReadonlyArray<CertificateKind> =>
+  peerCertificateTypes.includes("rawPublicKey") ? peerCertificateTypes : []
+const clientTypes = ({ identity }: TlsClientConfig): ReadonlyArray<CertificateKind> =>
+  identity?.kind === "rawPublicKey" ? ["rawPublicKey"] : []
+
+/** An extension that is empty, and only there when ours was. */
+const checkAcknowledgement = (
+  extensions: Extensions,
+  type: number,
+  offered: boolean
+): TlsFailure | undefined => {
+  const body = extensions.get(type)
+  if (body === undefined) return undefined
+  if (!offered) return failure(Alert.unsupported_extension, `extension ${type} was not asked for`)
+  return body.length === 0 ? undefined : failure(Alert.decode_error, `extension ${type} should be empty`)
+}
+
+const checkCertificateType = (
+  extensions: Extensions,
+  type: number,
+  offered: ReadonlyArray<CertificateKind>
+): TlsFailure | undefined => {
+  const body = extensions.get(type)
+  if (body === undefined) return undefined
+  if (offered.length === 0)
+    return failure(Alert.unsupported_extension, "the server chose a certificate type unasked")
+  if (body.length !== 1) return failure(Alert.decode_error, "the certificate type is malformed")
+  const kind = certificateKind(body[0])
+  return kind !== undefined && offered.includes(kind)
+    ? undefined
+    : failure(Alert.illegal_parameter, "the server chose a certificate type that was not offered")
+}
+
+/** RFC 7250 §4.2: X.509 goes without saying. */
+const typeOf = (extensions: Extensions, type: number): CertificateKind =>
+  (extensions.has(type) ? certificateKind(extensions.get(type)![0]) : undefined) ?? "x509"
