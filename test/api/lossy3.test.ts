@@ -1,0 +1,3 @@
+import { lossyTransfers } from "./lossyTransfer.ts"
+
+lossyTransfers(2, 4)

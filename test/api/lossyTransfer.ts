@@ -1,0 +1,16 @@
+import * as Exit from "effect/Exit"
+import { describe, expect, it } from "vitest"
+import { transfer } from "./badNetwork.ts"
+
+const SEEDS = 100
+
+/** Every `of`-th of the hundred seeds: vitest runs files in parallel. */
+export const lossyTransfers = (shard: number, of: number): void => {
+  describe(`10 MB over 5 % loss each way, reordered, repeated and corrupted (${shard + 1} of ${of})`, () => {
+    for (let n = shard; n < SEEDS; n += of)
+      it(`arrives intact with seed ${n}`, async () => {
+        const { exit } = await transfer(`lossy ${n}`)
+        expect(exit).toEqual(Exit.succeed(true))
+      })
+  })
+}
