@@ -185,10 +185,10 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         reason: new ResolveFailed({ host, problem: "no AddressResolver is provided" })
       })
     const only = socket.localAddress.family === 4 ? { family: "IPv4" as const } : {}
-    const [first] = yield* Effect.mapError(
-      resolver.value.resolve(`${host}:${port}`, only),
-      (error) => new QuicError({ reason: new ResolveFailed({ host, problem: error.message }) })
-    )
+    const [first] = yield* Effect.mapError(resolver.value.resolve(`${host}:${port}`, only), (error) => {
+      const unknown = error._tag === "DnsError" && error.reason === "NotFound"
+      return quicError(new ResolveFailed({ host, problem: unknown ? "no such host" : error.message }))
+    })
     if (!("address" in first))
       return yield* new QuicError({ reason: new ResolveFailed({ host, problem: "not an IP address" }) })
     return {

@@ -71,10 +71,6 @@ const pinnedFingerprint = Effect.fnUntraced(function* (hex: string) {
 const verifierFor = Effect.fnUntraced(function* (choice: TrustChoice) {
   const { trust } = yield* CliHost
   const fs = yield* FileSystem.FileSystem
-  const given =
-    [choice.ca, choice.pin, choice.pinSha256].filter(Option.isSome).length + Number(choice.insecure)
-  if (given > 1)
-    return yield* fail("give one of --ca, --pin, --pin-sha256 and --insecure-accept-any-peer, not several")
   const named = <R>(
     file: string,
     read: (pem: string) => Effect.Effect<CertificateVerifierShape, Identity.IdentityError, R>
@@ -88,8 +84,17 @@ const verifierFor = Effect.fnUntraced(function* (choice: TrustChoice) {
   return yield* trust.system
 })
 
-export const layerTrust = (choice: TrustChoice) =>
-  choice.insecure ? Trust.layerInsecureAcceptsAnyPeer : Layer.effect(CertificateVerifier, verifierFor(choice))
+export const layerTrust = (choice: TrustChoice) => {
+  const given =
+    [choice.ca, choice.pin, choice.pinSha256].filter(Option.isSome).length + Number(choice.insecure)
+  if (given > 1)
+    return Layer.unwrap(
+      fail("give one of --ca, --pin, --pin-sha256 and --insecure-accept-any-peer, not several")
+    )
+  return choice.insecure
+    ? Trust.layerInsecureAcceptsAnyPeer
+    : Layer.effect(CertificateVerifier, verifierFor(choice))
+}
 
 /** A server that asks no client for a certificate never has to judge one. */
 export const layerNoTrust = Layer.succeed(CertificateVerifier, Trust.rawKeys([]))

@@ -77,6 +77,6 @@ export const logger: Logger.Logger<unknown, void> = Logger.withConsoleError(
     )
     if (cause.reasons.length > 0)
       parts.push(logLevel === "Debug" || logLevel === "Trace" ? Cause.pretty(cause) : describeCause(cause))
-    return `effect-quic: ${logLevel === "Info" ? "" : `${logLevel.toLowerCase()}: `}${parts.join(": ")}`
+    return `effect-quic: ${logLevel === "Info" ? "" : logLevel === "Warn" ? "warning: " : `${logLevel.toLowerCase()}: `}${parts.join(": ")}`
   })
 )
