@@ -20,13 +20,13 @@ export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidO
   }
 }
 
-/** The UDP socket could not be opened. */
+/** The UDP socket could not be opened; `problem` is the whole story, address included. */
 export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
   address: Schema.String,
   problem: Schema.String
 }) {
   override get message(): string {
-    return `cannot bind ${this.address}: ${this.problem}`
+    return this.problem
   }
 }
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import { Flag } from "effect/cli"
 import * as Base64 from "effect/encoding/Base64"
@@ -17,24 +18,20 @@ import { CliFailure, fail } from "./report.ts"
 /** Whom a client trusts; at most one of them. */
 export const trustFlags = {
   ca: Flag.File("ca").pipe(
-    Flag.withDescription(
-      "Trust certificates issued by the authorities in this PEM file, instead of the system's"
-    ),
+    Flag.withDescription("Trust the authorities in this PEM file, not the system's"),
     Flag.optional
   ),
   pin: Flag.File("pin").pipe(
-    Flag.withDescription("Trust exactly the certificates, or the public keys, in this PEM file"),
+    Flag.withDescription("Trust the certificates or public keys in this PEM file, no others"),
     Flag.optional
   ),
   pinSha256: Flag.String("pin-sha256").pipe(
     Flag.withMetavar("HEX"),
-    Flag.withDescription("Trust the key with this SHA-256: the fingerprint that serve and keygen print"),
+    Flag.withDescription("Trust the key with this fingerprint: serve and keygen print it"),
     Flag.optional
   ),
   insecure: Flag.Boolean("insecure-accept-any-peer").pipe(
-    Flag.withDescription(
-      "Trust anybody: encrypted, but whoever is in between can read and change everything"
-    ),
+    Flag.withDescription("Trust anybody, which anybody in between can abuse"),
     Flag.withDefault(false)
   )
 }
@@ -84,11 +81,18 @@ const verifierFor = Effect.fnUntraced(function* (choice: TrustChoice) {
   return yield* trust.system
 })
 
-export const layerTrust = (choice: TrustChoice) => {
+export const layerTrust = (
+  choice: TrustChoice
+): Layer.Layer<
+  CertificateVerifier,
+  CliFailure | Identity.IdentityError | PlatformError,
+  CliHost | FileSystem.FileSystem
+> => {
   const given =
     [choice.ca, choice.pin, choice.pinSha256].filter(Option.isSome).length + Number(choice.insecure)
   if (given > 1)
-    return Layer.unwrap(
+    return Layer.effect(
+      CertificateVerifier,
       fail("give one of --ca, --pin, --pin-sha256 and --insecure-accept-any-peer, not several")
     )
   return choice.insecure
@@ -102,15 +106,11 @@ export const layerNoTrust = Layer.succeed(CertificateVerifier, Trust.rawKeys([])
 /** Who a server is. */
 export const identityFlags = {
   cert: Flag.File("cert").pipe(
-    Flag.withDescription(
-      "Certificate chain, PEM, the server's own first; left out, a development certificate is made"
-    ),
+    Flag.withDescription("Certificate chain (PEM), the server's own first"),
     Flag.optional
   ),
   key: Flag.File("key").pipe(
-    Flag.withDescription(
-      "Its private key, PEM; without --cert the server shows the bare public key (RFC 7250)"
-    ),
+    Flag.withDescription("Its private key (PEM); without --cert, a raw public key's"),
     Flag.optional
   )
 }

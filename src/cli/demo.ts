@@ -116,9 +116,9 @@ export const demo = Command.make(
   {
     size: Flag.String("size").pipe(
       Flag.withMetavar("BYTES"),
-      Flag.withDescription("How much to send, such as 500MB or 2GiB"),
+      Flag.withDescription("How much to send, 100MB by default"),
       Flag.withDefault("100MB"),
-      Flag.filterMap(parseBytes, (text) => `expected a size such as 500MB, not "${text}"`)
+      Flag.filterMap(parseBytes, (text) => `a size such as 500MB, not "${text}"`)
     ),
     file: Flag.File("file").pipe(
       Flag.withDescription("Send this file instead of random bytes"),

@@ -17,7 +17,7 @@ import { formatBytes, formatCount, formatMillis, formatRate } from "./units.ts"
 /** Files of one server that are under way at once; the server's own limit may be lower. */
 const concurrency = 64
 
-const groupName = (group: number): string =>
+export const groupName = (group: number): string =>
   Object.entries(NamedGroup).find(([, code]) => code === group)?.[0] ?? `group ${group}`
 
 /** What a connection turned out to be, on one line. */
@@ -62,12 +62,12 @@ export const get = Command.make(
     output: Flag.Directory("output").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("DIR"),
-      Flag.withDescription("Where the files go"),
+      Flag.withDescription("Where the files go, here by default"),
       Flag.withDefault(".")
     ),
     ...trustFlags,
     alpn: Flag.String("alpn").pipe(
-      Flag.withDescription("Application protocol to speak HTTP/0.9 under"),
+      Flag.withDescription("Application protocol, hq-interop by default"),
       Flag.withDefault(hqAlpn)
     )
   },

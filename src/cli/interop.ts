@@ -113,20 +113,25 @@ export const interop = Command.make(
   "interop",
   {
     root: Flag.Directory("root").pipe(
-      Flag.withDescription("Where certs, www and downloads are"),
+      Flag.withDescription("Where certs, www and downloads are, / by default"),
       Flag.withDefault("")
     ),
-    port: Flag.Int("port").pipe(Flag.withDescription("UDP port of the server"), Flag.withDefault(443))
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("UDP port of the server, 443 by default"),
+      Flag.withDefault(443)
+    )
   },
   ({ port, root }) =>
     Effect.gen(function* () {
-      const role = yield* Config.Literals(["client", "server"], "ROLE")
-      const name = yield* Config.String("TESTCASE")
+      const role = yield* Config.withDefault(Config.String("ROLE"), "")
+      if (role !== "client" && role !== "server") return yield* fail("ROLE: expected client or server")
+      const name = yield* Config.withDefault(Config.String("TESTCASE"), "")
       const testCase = Object.hasOwn(testCases, name) ? testCases[name] : undefined
-      if (testCase === undefined) return yield* fail(`test case ${name} is not supported`, unsupported)
+      if (testCase === undefined)
+        return yield* fail(`TESTCASE: ${name || "none"} is not supported`, unsupported)
       if (role === "server")
         return yield* Effect.provide(Effect.scoped(runServer(testCase, root, port)), layerNoTrust)
-      const requests = yield* Config.String("REQUESTS")
+      const requests = yield* Config.withDefault(Config.String("REQUESTS"), "")
       yield* Effect.provide(runClient(testCase, requests, root), layerRunnerTrust(root))
     }).pipe(reported)
 ).pipe(

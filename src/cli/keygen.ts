@@ -13,20 +13,18 @@ export const keygen = Command.make(
   "keygen",
   {
     raw: Flag.Boolean("raw").pipe(
-      Flag.withDescription(
-        "A bare Ed25519 key pair instead of a certificate (RFC 7250): a peer known by its PeerId"
-      ),
+      Flag.withDescription("A bare Ed25519 key pair instead of a certificate (RFC 7250)"),
       Flag.withDefault(false)
     ),
     hosts: Flag.String("host").pipe(
       Flag.withMetavar("NAME"),
-      Flag.withDescription("Host name or IP address the certificate is for; may be given several times"),
+      Flag.withDescription("Name or address the certificate is for; any number of them"),
       Flag.atLeast(0)
     ),
     output: Flag.Directory("out").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("DIR"),
-      Flag.withDescription("Where the files go"),
+      Flag.withDescription("Where the files go, here by default"),
       Flag.withDefault(".")
     ),
     force: Flag.Boolean("force").pipe(

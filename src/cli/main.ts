@@ -1,11 +1,13 @@
 /** The command line of effect-quic. */
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as Stdio from "effect/Stdio"
 import { Command } from "effect/cli"
 import { CliHost } from "./CliHost.ts"
 import { demo } from "./demo.ts"
 import { get } from "./get.ts"
 import { keygen } from "./keygen.ts"
+import * as Presenter from "./presenter.ts"
 import { logger } from "./report.ts"
 import { interop } from "./interop.ts"
 import { perf } from "./perf.ts"
@@ -19,6 +21,9 @@ const root = Command.make("effect-quic").pipe(
 )
 
 /** Runs the command line that the arguments of this process are. */
-export const main = Effect.flatMap(CliHost, ({ version }) => Command.run(root, { version })).pipe(
-  Effect.provide(Logger.layer([logger]))
-)
+export const main = Effect.gen(function* () {
+  const { version } = yield* CliHost
+  const { stdoutIsTerminal } = yield* Stdio.Stdio
+  const presentation = Presenter.layer(yield* stdoutIsTerminal)
+  yield* Effect.provide(Command.run(root, { version }), presentation)
+}).pipe(Effect.provide(Logger.layer([logger])))

@@ -7,7 +7,7 @@ import { QuicEndpoint } from "../QuicEndpoint.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
-import { clientFor, connectionFacts } from "./get.ts"
+import { clientFor, connectionFacts, groupName } from "./get.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { fail, printable, reported } from "./report.ts"
@@ -42,7 +42,7 @@ const sizeFlag = (name: string, byDefault: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar("BYTES"),
     Flag.withDefault(byDefault),
-    Flag.filterMap(parseBytes, (text) => `expected a size such as 100MB, not "${text}"`)
+    Flag.filterMap(parseBytes, (text) => `a size such as 100MB, not "${text}"`)
   )
 
 /** A bulk transfer one way. */
@@ -120,17 +120,21 @@ const client = Command.make(
   {
     server: Argument.String("host:port").pipe(Argument.withDescription("Where `perf server` listens")),
     ...trustFlags,
-    download: sizeFlag("download", "100MB").pipe(Flag.withDescription("How much to fetch; 0 skips it")),
-    upload: sizeFlag("upload", "100MB").pipe(Flag.withDescription("How much to send; 0 skips it")),
+    download: sizeFlag("download", "100MB").pipe(
+      Flag.withDescription("How much to fetch, 100MB by default; 0 skips it")
+    ),
+    upload: sizeFlag("upload", "100MB").pipe(
+      Flag.withDescription("How much to send, 100MB by default; 0 skips it")
+    ),
     calls: Flag.Int("calls").pipe(
-      Flag.withDescription("How many small calls to make, each on a stream of its own; 0 skips them"),
+      Flag.withDescription("How many small calls to make, 2000 by default; 0 skips them"),
       Flag.withDefault(2000)
     ),
     callBytes: sizeFlag("call-bytes", "64").pipe(
-      Flag.withDescription("The size of a call's request, and of its answer")
+      Flag.withDescription("Bytes each way in a call, 64 by default")
     ),
     concurrency: Flag.Int("concurrency").pipe(
-      Flag.withDescription("How many calls are under way at once"),
+      Flag.withDescription("How many calls are under way at once, 1 by default"),
       Flag.withDefault(1)
     ),
     json: Flag.Boolean("json").pipe(
@@ -165,7 +169,7 @@ const client = Command.make(
           JSON.stringify({
             handshakeMillis,
             cipherSuite,
-            group,
+            group: groupName(group),
             download,
             upload,
             calls,

@@ -16,12 +16,12 @@ import { formatBytes, formatMillis, formatRate } from "./units.ts"
 /** Flags of everything that listens. */
 export const listenFlags = {
   host: Flag.String("host").pipe(
-    Flag.withDescription("IP address to listen on; :: takes IPv4 and IPv6"),
+    Flag.withDescription("IP address to listen on, 0.0.0.0 by default; :: is IPv6 too"),
     Flag.withDefault("0.0.0.0")
   ),
   port: Flag.Int("port").pipe(
     Flag.withAlias("p"),
-    Flag.withDescription("UDP port to listen on; 0 is a free one"),
+    Flag.withDescription("UDP port to listen on, 4433 by default; 0 is a free one"),
     Flag.withDefault(4433)
   ),
   ...identityFlags
@@ -87,7 +87,7 @@ export const serve = Command.make(
     ),
     ...listenFlags,
     alpn: Flag.String("alpn").pipe(
-      Flag.withDescription("Application protocol to speak HTTP/0.9 under"),
+      Flag.withDescription("Application protocol, hq-interop by default"),
       Flag.withDefault(hqAlpn)
     ),
     json: Flag.Boolean("json").pipe(
@@ -109,7 +109,7 @@ export const serve = Command.make(
     }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
 ).pipe(
   Command.withDescription(
-    "Serve the files of a directory over QUIC (HTTP/0.9, hq-interop). Without --cert and --key a development certificate is made, valid for 14 days, and its fingerprint printed for the client to pin."
+    "Serve the files of a directory over QUIC (HTTP/0.9, hq-interop). Without --cert and --key a development certificate is made, valid for 14 days, and its fingerprint printed for clients to pin; with --key alone the server shows a raw public key (RFC 7250)."
   ),
   Command.withShortDescription("Serve the files of a directory"),
   Command.withExamples([
