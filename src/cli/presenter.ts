@@ -1,0 +1,71 @@
+/** How help and wrong command lines look: help fits a terminal, a mistake takes one line. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { CliConfig, CliOutput, GlobalFlag, type HelpDoc } from "effect/cli"
+import { printable } from "./report.ts"
+
+const columns = 80
+
+/** Lines of at most `width` cells, broken between words. */
+export const wrap = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
+/** The flags every command has, in fewer words than they come with. */
+const globalFlagWords: Record<string, readonly [type: string, description: string]> = {
+  completions: ["SHELL", "Print completions for bash, zsh, fish or powershell"],
+  "log-level": ["LEVEL", "debug tells everything about an error; none is silent"]
+}
+
+const tidy = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc => ({
+  ...doc,
+  description: wrap(doc.description, columns - 2).join("\n  "),
+  ...(doc.globalFlags && {
+    globalFlags: doc.globalFlags.map((flag) => {
+      const words = globalFlagWords[flag.name]
+      return words === undefined ? flag : { ...flag, type: words[0], description: Option.some(words[1]) }
+    })
+  })
+})
+
+const formatterFor = (colors: boolean): CliOutput.Formatter =>
+  CliOutput.defaultFormatter({ colors, globalFlags: "summary" })
+
+const presenter = (colors: boolean): CliOutput.Presenter => ({
+  present: (event) => {
+    const formatter = formatterFor(colors)
+    switch (event._tag) {
+      case "Help":
+        return Console.log(formatter.formatHelpDoc(tidy(event.helpDoc)))
+      case "InvalidInvocation":
+        return Effect.forEach(
+          event.errors,
+          (error) =>
+            Console.error(
+              `effect-quic: ${printable(error.message)} (${event.commandPath.join(" ")} --help tells more)`
+            ),
+          { discard: true }
+        )
+      case "Version":
+        return Console.log(formatter.formatVersion(event.name, event.version))
+    }
+  }
+})
+
+export const layer = (colors: boolean) =>
+  Layer.mergeAll(
+    CliOutput.layerPresenter(presenter(colors)),
+    CliConfig.layer({
+      builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
+    })
+  )
