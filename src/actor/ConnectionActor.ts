@@ -110,14 +110,17 @@ export class ConnectionActor implements Timed {
   /** The endpoint is going away without waiting any longer. */
   abandon(): void {
     this.verdict?.interruptUnsafe()
-    if (this.failure === undefined) this.end(new EndpointClosed())
+    const wasOpen = this.failure === undefined
+    if (wasOpen) this.fail(new EndpointClosed())
     this.isDrained = true
     this.drained.wakeAll()
+    if (wasOpen) this.wakeEverybody()
   }
 
   /** Passes on what the core has to tell. Called by the loop, outside the core; those it wakes may call `touch`. */
   settle(): void {
     const { core } = this
+    let ended = false
     for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) {
       switch (event._tag) {
         case "verifyPeer":
@@ -131,7 +134,8 @@ export class ConnectionActor implements Timed {
           this.host.keyLog?.(event.line)
           break
         case "closed":
-          this.end(reasonOf(core))
+          this.fail(reasonOf(core))
+          ended = true
           break
         case "drained":
           this.isDrained = true
@@ -144,6 +148,7 @@ export class ConnectionActor implements Timed {
           break
       }
     }
+    if (ended) this.wakeEverybody()
     if (this.failure === undefined) this.settleStreams()
   }
 
@@ -201,9 +206,13 @@ export class ConnectionActor implements Timed {
     this.touch()
   }
 
-  private end(reason: QuicErrorReason): void {
+  private fail(reason: QuicErrorReason): void {
     this.failure = Effect.fail(quicError(reason))
     this.verdict?.interruptUnsafe()
+  }
+
+  /** The connection is over: whoever waits for anything finds that out. */
+  private wakeEverybody(): void {
     this.ready.wakeAll()
     this.changed.wakeAll()
     this.delivered.wakeAll()

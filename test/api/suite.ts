@@ -1,10 +1,12 @@
 /** Everything the public API promises, wherever it runs. */
 import { describe } from "vitest"
+import { lifetimeBehaviour } from "./lifetimeBehaviour.ts"
 import { streamBehaviour } from "./streamBehaviour.ts"
 import type { Universe } from "./World.ts"
 
 export const suite = (universe: Universe): void => {
   describe(universe.name, () => {
     streamBehaviour(universe)
+    lifetimeBehaviour(universe)
   })
 }
