@@ -1,0 +1,103 @@
+/** A peer's program while it runs: its output line by line, and what it said last when something goes wrong. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as ChildProcess from "effect/process/ChildProcess"
+import type { ChildProcessHandle, ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { InteropFailure, type Received } from "./Peer.ts"
+import type { ProgramEvent } from "./programs/program.ts"
+
+/** How much of stderr is kept for a failure's report, characters. */
+const tailLength = 2_000
+
+export class PeerProcess {
+  private readonly handle: ChildProcessHandle
+  private readonly commandLine: string
+  private readonly nextLines: Pull.Pull<ReadonlyArray<string>, unknown>
+  private lines: Array<string> = []
+  private tail = ""
+
+  private constructor(
+    handle: ChildProcessHandle,
+    commandLine: string,
+    nextLines: Pull.Pull<ReadonlyArray<string>, unknown>
+  ) {
+    this.handle = handle
+    this.commandLine = commandLine
+    this.nextLines = nextLines
+  }
+
+  /** Runs for as long as the scope lasts, and is killed with it. */
+  static readonly start = Effect.fnUntraced(function* (
+    command: string,
+    args: ReadonlyArray<string>
+  ): Effect.fn.Return<PeerProcess, InteropFailure, ChildProcessSpawner | Scope.Scope> {
+    const commandLine = [command, ...args].join(" ")
+    const handle = yield* Effect.mapError(
+      ChildProcess.make(command, args, { extendEnv: true, killSignal: "SIGKILL" }),
+      (error) => new InteropFailure({ reason: `cannot run ${command}: ${error.message}` })
+    )
+    const lines = yield* Stream.toPull(handle.stdout.pipe(Stream.decodeText(), Stream.splitLines))
+    const process = new PeerProcess(handle, commandLine, lines)
+    yield* handle.stderr.pipe(
+      Stream.decodeText(),
+      Stream.runForEach((text) =>
+        Effect.sync(() => {
+          process.tail = (process.tail + text).slice(-tailLength)
+        })
+      ),
+      Effect.ignore,
+      Effect.forkScoped
+    )
+    return process
+  })
+
+  /** Waits for the program to end and gives its exit code. */
+  get exitCode(): Effect.Effect<number, InteropFailure> {
+    return Effect.mapError(this.handle.exitCode, (error) => this.failure(error.message))
+  }
+
+  /** The next event of that kind on stdout; fails when the program reports a failure, or ends without one. */
+  private next<Name extends ProgramEvent["event"]>(
+    name: Name
+  ): Effect.Effect<Extract<ProgramEvent, { event: Name }>, InteropFailure> {
+    return Effect.gen({ self: this }, function* () {
+      for (;;) {
+        while (this.lines.length > 0) {
+          const event: ProgramEvent = JSON.parse(this.lines.shift()!)
+          if (event.event === name) return event as Extract<ProgramEvent, { event: Name }>
+          if (event.event === "failed") return yield* this.failure(event.reason)
+        }
+        this.lines = [
+          ...(yield* this.nextLines.pipe(
+            Pull.catchDone(() => this.failure(`ended before it was ${name}`)),
+            Effect.catchCause((cause) => {
+              const error = Cause.squash(cause)
+              return error instanceof InteropFailure ? error : this.failure(String(error))
+            })
+          ))
+        ]
+      }
+    })
+  }
+
+  /** The port a server listens on, once it does. */
+  get port(): Effect.Effect<number, InteropFailure> {
+    return Effect.map(this.next("listening"), ({ port }) => port)
+  }
+
+  /** What the program received over its first stream. */
+  get received(): Effect.Effect<Received, InteropFailure> {
+    return this.next("received")
+  }
+
+  failure(reason: string): InteropFailure {
+    const [first] = reason.split("\n")
+    return new InteropFailure({
+      reason: first,
+      detail: `$ ${this.commandLine}\n${this.tail.trimEnd() || "(nothing on stderr)"}`
+    })
+  }
+}

@@ -1,0 +1,81 @@
+/** Just enough HTTP/3 (RFC 9114) for a POST and its answer: a control stream each, no push, no dynamic table. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { QuicConnection } from "../../../src/QuicConnection.ts"
+import type { QuicError } from "../../../src/QuicError.ts"
+import type { QuicStream } from "../../../src/QuicStream.ts"
+import { serverName } from "../material.ts"
+import { InteropFailure, type Task } from "../Peer.ts"
+import { Receipt } from "../Receipt.ts"
+import { delivered, type Exchange, readAll, writeAll } from "./Exchange.ts"
+import {
+  concat,
+  frame,
+  frameHeader,
+  FrameReader,
+  FrameType,
+  NO_ERROR,
+  okHeaders,
+  postHeaders,
+  saysOk,
+  StreamType,
+  varint
+} from "./http3Frames.ts"
+
+/** Our control stream with empty SETTINGS, which leave the peer no dynamic table; theirs are read and left at that. */
+const openControl = Effect.fnUntraced(function* (connection: QuicConnection) {
+  const control = yield* connection.openUni
+  yield* control.write(concat(varint(StreamType.control), frame(FrameType.settings, new Uint8Array())))
+  const drain: Effect.Effect<void, QuicError, Scope.Scope> = Effect.flatMap(connection.acceptUni, (stream) =>
+    Effect.forkScoped(readAll(stream, () => {}))
+  )
+  yield* Effect.forkScoped(Effect.ignore(Effect.forever(drain)))
+})
+
+const readMessage = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  receipt: Receipt,
+  isGood: (headers: Uint8Array) => boolean
+) {
+  let headers: Uint8Array | undefined
+  const frames = new FrameReader(
+    (bytes) => receipt.add(bytes),
+    (type, payload) => {
+      if (type === FrameType.headers) headers ??= payload.slice()
+    }
+  )
+  yield* readAll(stream, (bytes) => frames.push(bytes))
+  if (headers === undefined || !isGood(headers))
+    return yield* new InteropFailure({
+      reason: `unexpected HTTP/3 headers: ${Buffer.from(headers ?? []).toString("hex") || "none"}`
+    })
+  if (!frames.isBetweenFrames) return yield* new InteropFailure({ reason: "the stream ended within a frame" })
+})
+
+const writeMessage = Effect.fnUntraced(function* (stream: QuicStream, headers: Uint8Array, body: Uint8Array) {
+  yield* stream.write(concat(headers, frameHeader(FrameType.data, body.length)))
+  yield* writeAll(stream, body)
+})
+
+const asClient = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
+  yield* openControl(connection)
+  const stream = yield* connection.openBidi
+  const receipt = new Receipt()
+  const headers = postHeaders(serverName, `/${task.expect.name}.bin`, task.send.bytes.length)
+  const request = Effect.andThen(writeMessage(stream, headers, task.send.bytes), stream.finish)
+  yield* Effect.all([request, readMessage(stream, receipt, saysOk)], { concurrency: "unbounded" })
+  return receipt.received
+})
+
+const asServer = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
+  yield* openControl(connection)
+  const stream = yield* connection.acceptBidi
+  const receipt = new Receipt()
+  // whatever path is asked for, the answer is the task's: paths come Huffman-coded, and there is just one file to give
+  const answer = writeMessage(stream, okHeaders(task.send.bytes.length), task.send.bytes)
+  yield* Effect.all([readMessage(stream, receipt, () => true), answer], { concurrency: "unbounded" })
+  yield* delivered(stream)
+  return receipt.received
+})
+
+export const http3: Exchange = { alpn: "h3", doneCode: NO_ERROR, asClient, asServer }

@@ -1,0 +1,30 @@
+/** The protocol of programs/program.ts: one bidirectional stream, the client's bytes one way and the server's the other. */
+import * as Effect from "effect/Effect"
+import { Receipt } from "../Receipt.ts"
+import { delivered, type Exchange, readAll, writeAll } from "./Exchange.ts"
+
+export const transfer: Exchange = {
+  alpn: "transfer",
+  doneCode: 0,
+  asClient: Effect.fnUntraced(function* (connection, task) {
+    const stream = yield* connection.openBidi
+    const receipt = new Receipt()
+    yield* Effect.all(
+      [
+        Effect.andThen(writeAll(stream, task.send.bytes), stream.finish),
+        readAll(stream, (bytes) => receipt.add(bytes))
+      ],
+      { concurrency: "unbounded" }
+    )
+    return receipt.received
+  }),
+  asServer: Effect.fnUntraced(function* (connection, task) {
+    const stream = yield* connection.acceptBidi
+    const receipt = new Receipt()
+    yield* Effect.all([readAll(stream, (bytes) => receipt.add(bytes)), writeAll(stream, task.send.bytes)], {
+      concurrency: "unbounded"
+    })
+    yield* delivered(stream)
+    return receipt.received
+  })
+}

@@ -1,0 +1,50 @@
+/**
+ * Interoperability with implementations nobody here wrote, as a table.
+ *
+ *     node test/interop/main.ts [--only PEER[/ROLE[/CASE]]] [--as PEER] [--json FILE]
+ *
+ * ROLE is ours. `--as quic-go` puts quic-go in our place, to tell a peer's troubles from our own. With `SSLKEYLOGFILE` set
+ * both sides log their secrets there, for Wireshark.
+ */
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as material from "./material.ts"
+import { runMatrix } from "./matrix.ts"
+import { ours } from "./ours.ts"
+import { ngtcp2 } from "./peers/ngtcp2.ts"
+import { noq } from "./peers/noq.ts"
+import { quicGo } from "./peers/quicGo.ts"
+import { quiche } from "./peers/quiche.ts"
+import { formatRemarks, formatTable } from "./table.ts"
+
+const peers = [quiche, quicGo, ngtcp2, noq]
+
+const { values } = parseArgs({
+  options: { only: { type: "string" }, as: { type: "string" }, json: { type: "string" } }
+})
+
+const program = Effect.gen(function* () {
+  const us = values.as === undefined ? ours : peers.find(({ name }) => name === values.as)
+  if (us === undefined) return yield* Effect.die(`--as: one of ${peers.map(({ name }) => name).join(", ")}`)
+  const rows = yield* runMatrix({
+    us,
+    peers,
+    material: yield* material.make,
+    only: values.only,
+    requireAll: process.env.CI === "true",
+    onRow: ({ peer, role, case: name, result, reason }) =>
+      process.stderr.write(`${result.padEnd(11)} ${peer}/${role}/${name}  ${reason}\n`)
+  })
+  const remarks = formatRemarks(rows)
+  process.stdout.write(`\n${formatTable(rows, peers)}\n${remarks && `\n${remarks}\n`}`)
+  if (values.json !== undefined) {
+    const plain = rows.map(({ detail: _, ...row }) => row)
+    writeFileSync(values.json, `${JSON.stringify(plain, null, 2)}\n`)
+  }
+  process.exitCode = rows.some(({ result }) => result === "fail") ? 1 : 0
+})
+
+program.pipe(Effect.scoped, Effect.provide(NodeServices.layer), NodeRuntime.runMain())

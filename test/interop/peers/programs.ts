@@ -1,0 +1,49 @@
+/** Peers whose program speaks the protocol of programs/program.ts. */
+import * as Effect from "effect/Effect"
+import { serverName } from "../material.ts"
+import type { ClientTask, Implementation, Task } from "../Peer.ts"
+import { PeerProcess } from "../PeerProcess.ts"
+
+const credentialArgs = ({ self, trusted }: Task, role: "client" | "server"): ReadonlyArray<string> => {
+  if (self.kind === "rawPublicKey" && trusted.kind === "rawPublicKey")
+    return ["--secret", self.secretHex, "--peer", trusted.publicHex]
+  if (self.kind === "x509" && trusted.kind === "x509")
+    return role === "server"
+      ? ["--cert", self.certFile, "--key", self.keyFile]
+      : ["--server-name", serverName, "--ca", trusted.authorityFile]
+  throw new Error("both sides of a task must use one kind of credential")
+}
+
+/** `command`, with `client` or `server` and its flags behind it. */
+export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation, "name"> => {
+  const [executable, ...first] = command
+  const start = (task: Task, role: "client" | "server", ...more: ReadonlyArray<string>) =>
+    PeerProcess.start(executable, [
+      ...first,
+      role,
+      ...more,
+      ...credentialArgs(task, role),
+      "--send",
+      task.send.file
+    ])
+  return {
+    server: Effect.fnUntraced(function* (task: Task) {
+      const process = yield* start(task, "server")
+      return { port: yield* process.port, received: process.received }
+    }),
+    client: Effect.fnUntraced(function* (task: ClientTask) {
+      const process = yield* start(task, "client", "--port", String(task.port))
+      const received = yield* process.received
+      const exitCode = yield* process.exitCode
+      if (exitCode !== 0) return yield* process.failure(`exited with code ${exitCode}`)
+      return received
+    })
+  }
+}
+
+/** A program of ours beside this file, run by this very node. */
+export const nodeProgram = (file: string): ReadonlyArray<string> => [
+  process.execPath,
+  "--no-warnings",
+  new URL(`../programs/${file}`, import.meta.url).pathname
+]

@@ -1,0 +1,41 @@
+import { existsSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import { InteropFailure, type Peer } from "../Peer.ts"
+import { PeerProcess } from "../PeerProcess.ts"
+import { runProgram } from "./programs.ts"
+
+/** Where Debian puts Go sources that others build with, without modules and without the network. */
+const goPath = "/usr/share/gocode"
+const source = new URL("../programs/quic-go/main.go", import.meta.url).pathname
+const binary = new URL("../../../.cache/interop/quic-go", import.meta.url).pathname
+
+const prepare = Effect.scoped(
+  Effect.gen(function* () {
+    if (!existsSync("/usr/bin/go") || !existsSync(`${goPath}/src/github.com/lucas-clemente/quic-go`)) {
+      return yield* new InteropFailure({
+        reason: "install with apt-get install golang-go golang-github-lucas-clemente-quic-go-dev"
+      })
+    }
+    const build = yield* PeerProcess.start("/usr/bin/env", [
+      `GOPATH=${goPath}`,
+      "GO111MODULE=off",
+      "go",
+      "build",
+      "-o",
+      binary,
+      source
+    ])
+    const exitCode = yield* build.exitCode
+    if (exitCode !== 0) return yield* build.failure("its program does not build")
+  })
+)
+
+export const quicGo: Peer = {
+  name: "quic-go",
+  description: "quic-go 0.29, Debian",
+  application: "transfer",
+  credentials: "x509",
+  prepare,
+  cannot: () => undefined,
+  ...runProgram([binary])
+}
