@@ -18,6 +18,7 @@ export class HandshakeReader {
 
   /** Copies `bytes`; the caller may use them again. */
   push(level: Level, bytes: Uint8Array): TlsFailure | undefined {
+    if (bytes.length === 0) return undefined
     // RFC 9001 §4.1.3, §8.3: nothing more at a level that is done, nothing early at one to come, never in 0-RTT
     if (level !== this.level)
       return violation(Alert.unexpected_message, "handshake bytes at the wrong encryption level")
