@@ -4,8 +4,10 @@
  * A connection lives in the scope it was made in. Leaving that scope closes it: after success what was accepted is
  * still delivered (for `closeTimeoutMillis` at most), after a failure or an interrupt it ends at once.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
@@ -139,29 +141,42 @@ export class QuicConnection {
 
   /**
    * Runs `handler` for every stream the peer opens, each in a fiber and a scope of its own, until the connection ends:
-   * succeeds when it was closed with code 0 or fell idle. A handler that fails or dies resets its own stream and
-   * is logged; the others never notice.
+   * succeeds when it was closed with code 0 or fell idle, once the handlers still at work are done (they have
+   * `closeTimeoutMillis` for that). A handler that fails or dies resets its own stream and is logged; the others never
+   * notice.
    */
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
-    const supervise = (stream: QuicStream, exit: (scopeExit: Exit.Exit<void, E>) => Effect.Effect<void>) =>
-      Effect.onExit(handler(stream), exit).pipe(
+    const { actor } = this
+    const supervise = (stream: QuicStream) =>
+      Effect.onExit(handler(stream), (exit) => this.endStream(stream, exit)).pipe(
         Effect.scoped,
-        Effect.tapCause((cause) => Effect.logWarning(`stream ${stream.id} failed`, cause)),
+        Effect.tapCause((cause) =>
+          // on a connection that is over every handler fails, and none is to blame
+          Cause.hasInterruptsOnly(cause) || (actor.failure !== undefined && !Cause.hasDies(cause))
+            ? Effect.void
+            : Effect.logWarning(`stream ${stream.id} failed`, cause)
+        ),
         Effect.ignoreCause
       )
-    const acceptAll = (opened: Array<number>) =>
-      Effect.forever(
-        Effect.flatMap(this.accept(opened), (stream) =>
-          Effect.forkChild(supervise(stream, (exit) => this.endStream(stream, exit)))
-        ),
-        { disableYield: true }
+    const serve = Effect.gen({ self: this }, function* () {
+      const handlers = yield* FiberSet.make<void>()
+      const acceptAll = (opened: Array<number>) =>
+        Effect.forever(
+          Effect.flatMap(this.accept(opened), (stream) => FiberSet.run(handlers, supervise(stream))),
+          { disableYield: true }
+        )
+      yield* Effect.raceFirst(
+        acceptAll(actor.openedBidirectional),
+        acceptAll(actor.openedUnidirectional)
+      ).pipe(Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error))))
+      yield* Effect.timeoutOption(
+        FiberSet.awaitEmpty(handlers),
+        actor.core.config.transport.closeTimeoutMillis
       )
-    const { openedBidirectional, openedUnidirectional } = this.actor
-    return Effect.raceFirst(acceptAll(openedBidirectional), acceptAll(openedUnidirectional)).pipe(
-      Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error)))
-    ) as Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>>
+    })
+    return Effect.scoped(serve)
   }
 
   // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
