@@ -87,29 +87,29 @@ const startServer = Effect.fnUntraced(function* (directory: string) {
 
 const pieceBytes = 1_048_576
 
-/** A file of `bytes` bytes that no compression would shorten. */
-const generateFile = Effect.fnUntraced(function* (file: string, bytes: number) {
-  const fs = yield* FileSystem.FileSystem
-  const { randomBytes } = yield* Entropy
-  const output = yield* fs.open(file, { flag: "wx" })
-  for (let left = bytes; left > 0; left -= pieceBytes)
-    yield* output.writeAll(randomBytes(Math.min(left, pieceBytes)))
-}, Effect.scoped)
+/** Bytes that no compression would shorten. */
+const randomPieces = (bytes: number): Stream.Stream<Uint8Array, never, Entropy> =>
+  Stream.fromIterable(
+    (function* () {
+      for (let left = bytes; left > 0; left -= pieceBytes) yield Math.min(left, pieceBytes)
+    })()
+  ).pipe(Stream.mapEffect((size) => Effect.map(Entropy, ({ randomBytes }) => randomBytes(size))))
 
-/** The SHA-256 of a file, and its size. */
-const digestFile = Effect.fnUntraced(function* (file: string) {
+/** Writes `pieces` to `file`; says how many bytes they were, and their digest. */
+const prepare = Effect.fnUntraced(function* <E, R>(pieces: Stream.Stream<Uint8Array, E, R>, file: string) {
   const fs = yield* FileSystem.FileSystem
   const { sha256 } = yield* CliHost
   const digest = sha256()
   let bytes = 0
-  yield* Stream.runForEach(fs.stream(file, { chunkSize: pieceBytes }), (chunk) =>
-    Effect.sync(() => {
-      digest.update(chunk)
-      bytes += chunk.length
-    })
-  )
+  const output = yield* fs.open(file, { flag: "wx" })
+  const writing = Stream.runForEach(pieces, (piece) => {
+    digest.update(piece)
+    bytes += piece.length
+    return output.writeAll(piece)
+  })
+  yield* withProgress({ label: "Preparing the file", done: () => bytes, total: () => undefined }, writing)
   return { bytes, sha256: digest.hex() }
-})
+}, Effect.scoped)
 
 export const demo = Command.make(
   "demo",
@@ -135,9 +135,10 @@ export const demo = Command.make(
       yield* fs.makeDirectory(served)
       yield* fs.makeDirectory(received)
       const name = "demo.bin"
-      if (Option.isSome(options.file)) yield* fs.copyFile(options.file.value, paths.join(served, name))
-      else yield* generateFile(paths.join(served, name), options.size)
-      const original = yield* digestFile(paths.join(served, name))
+      const original = yield* Option.match(options.file, {
+        onNone: () => prepare(randomPieces(options.size), paths.join(served, name)),
+        onSome: (file) => prepare(fs.stream(file, { chunkSize: pieceBytes }), paths.join(served, name))
+      })
 
       const server = yield* startServer(served)
       const { address, fingerprint } = yield* server.next("listening")
@@ -153,7 +154,7 @@ export const demo = Command.make(
         const target = { url: name, ...address, path: `/${name}`, fileName: name }
         const done = yield* withProgress(
           {
-            label: `Sending ${formatBytes(original.bytes)}`,
+            label: `Receiving ${formatBytes(original.bytes)}`,
             done: () => arrived,
             total: () => original.bytes
           },

@@ -1,5 +1,6 @@
 /** Gives away the files of a directory, one stream a file. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { QuicConnection } from "../QuicConnection.ts"
 import { QuicEndpoint, type EndpointOptions } from "../QuicEndpoint.ts"
@@ -18,8 +19,9 @@ export type ServeEvent =
       readonly client: string
       readonly path: string
       readonly bytes: number
-      /** From the request to the last acknowledgement. */
       readonly millis: number
+      /** Whether the client was heard to have all of it before it left. */
+      readonly acknowledged: boolean
       readonly sha256: string
       /** Of the whole connection, so far. */
       readonly packetsSent: number
@@ -71,17 +73,20 @@ const answer = Effect.fnUntraced(function* (
     yield* stream.write(bytes)
   }
   yield* stream.finish
-  yield* stream.finished
-  const { packetsLost, packetsSent } = connection.stats
-  yield* tell({
-    event: "sent",
-    client,
-    path,
-    bytes: sent,
-    millis: host.monotonicMillis() - startedAt,
-    sha256: digest.hex(),
-    packetsSent,
-    packetsLost
+  // a client may well leave as soon as it has everything: that ends this fiber, but not what there is to tell
+  yield* Effect.onExit(stream.finished, (exit) => {
+    const { packetsLost, packetsSent } = connection.stats
+    return tell({
+      event: "sent",
+      client,
+      path,
+      bytes: sent,
+      millis: host.monotonicMillis() - startedAt,
+      acknowledged: Exit.isSuccess(exit),
+      sha256: digest.hex(),
+      packetsSent,
+      packetsLost
+    })
   })
 })
 

@@ -1,0 +1,135 @@
+/** Runs the command line as people do: in a process of its own. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, onTestFinished } from "vitest"
+
+const bin = new URL("../../layers/node/bin.ts", import.meta.url).pathname
+
+export interface Finished {
+  /** The exit code, or the name of the signal that ended it. */
+  readonly code: number | string
+  readonly stdout: string
+  readonly stderr: string
+  readonly millis: number
+}
+
+export interface RunOptions {
+  readonly cwd?: string
+  readonly env?: Record<string, string>
+}
+
+export class RunningCli {
+  readonly process: ChildProcess
+  readonly finished: Promise<Finished>
+  stdout = ""
+  stderr = ""
+  private readonly waiting = new Set<() => void>()
+
+  constructor(args: ReadonlyArray<string>, options: RunOptions) {
+    const startedAt = performance.now()
+    // clear of what the machine has set, as NO_COLOR or another test's SSLKEYLOGFILE
+    const { PATH = "", HOME = "" } = process.env
+    this.process = spawn(process.execPath, [bin, ...args], {
+      cwd: options.cwd,
+      env: { PATH, HOME, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    this.process.stdout!.on("data", (bytes) => {
+      this.stdout += bytes
+      for (const look of this.waiting) look()
+    })
+    this.process.stderr!.on("data", (bytes) => {
+      this.stderr += bytes
+    })
+    this.finished = new Promise((resolve) => {
+      this.process.once("close", (code, signal) => {
+        for (const look of this.waiting) look()
+        resolve({
+          code: code ?? signal!,
+          stdout: this.stdout,
+          stderr: this.stderr,
+          millis: performance.now() - startedAt
+        })
+      })
+    })
+  }
+
+  /** Waits until standard output matches; rejects when the process ends before. */
+  printed(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const match = pattern.exec(this.stdout)
+        if (match === null && this.process.exitCode === null && this.process.signalCode === null) return
+        this.waiting.delete(look)
+        if (match !== null) resolve(match)
+        else reject(new Error(`ended without printing ${pattern}: ${this.stdout}${this.stderr}`))
+      }
+      this.waiting.add(look)
+      look()
+    })
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.process.kill(signal)
+  }
+}
+
+const running = new Set<RunningCli>()
+
+/** Starts the command line; it ends with the test. */
+export const startCli = (args: ReadonlyArray<string>, options: RunOptions = {}): RunningCli => {
+  const cli = new RunningCli(args, options)
+  running.add(cli)
+  return cli
+}
+
+afterEach(async () => {
+  for (const cli of running) {
+    cli.kill("SIGKILL")
+    await cli.finished
+  }
+  running.clear()
+})
+
+export const runCli = (args: ReadonlyArray<string>, options: RunOptions = {}): Promise<Finished> =>
+  startCli(args, options).finished
+
+/** A server of `directory` on a free port of 127.0.0.1. */
+export const startServe = async (directory: string, ...args: ReadonlyArray<string>) => {
+  const server = startCli(["serve", directory, "--host", "127.0.0.1", "--port", "0", ...args])
+  const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
+  const [, fingerprint] = await server.printed(/sha256:([0-9a-f]{64})/)
+  return {
+    server,
+    port: Number(port),
+    fingerprint,
+    url: (path: string) => `https://localhost:${port}/${path}`
+  }
+}
+
+/** A directory that is gone after the test. */
+export const scratch = (): string => {
+  const directory = mkdtempSync(join(tmpdir(), "effect-quic-test-"))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** Whether a process lives; one that has ended and was not waited for does not. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
+  } catch {
+    return false
+  }
+}
+
+/** Waits until `condition` holds; says whether it ever did. */
+export const eventually = async (condition: () => boolean, millis = 10_000): Promise<boolean> => {
+  for (const giveUpAt = performance.now() + millis; performance.now() < giveUpAt; ) {
+    if (condition()) return true
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return condition()
+}
