@@ -47,7 +47,14 @@ const BindSchema = Schema.Struct({
 
 const ServerSchema = Schema.Struct({
   ...TlsPreferences,
-  clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"]))
+  clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"])),
+  /**
+   * When a client proves its address, at the cost of a round trip, before its handshake costs anything (RFC 9000
+   * §8.1.2). A client that was here before brings its proof along and is not sent away. `underLoad`, the default,
+   * begins with `retryHandshakes` unfinished handshakes.
+   */
+  retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
+  retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
 })
 
 const ConnectSchema = Schema.Struct({
@@ -163,6 +170,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     const checked = yield* check(ServerSchema, rest, "server.")
     return {
       transport: yield* checkTransport(transport, "server.transport."),
+      retry: { when: checked.retry ?? "underLoad", handshakes: checked.retryHandshakes ?? 256 },
       tls: {
         ...shared,
         ...(yield* tlsPreferences(checked, suite, "server.")),

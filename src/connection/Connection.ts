@@ -39,7 +39,12 @@ export interface ConnectionOrigin {
   readonly retrySource: Uint8Array | undefined
   /** server: the client's address was proven by a token. RFC 9000 §8.1 */
   readonly addressValidated: boolean
+  /** client: from NEW_TOKEN of an earlier connection to the server. RFC 9000 §8.1.3 */
+  readonly addressToken: Uint8Array | undefined
 }
+
+/** A longer token would leave no room for the rest of an Initial packet. */
+const MAX_TOKEN_BYTES = 800
 
 /**
  * One QUIC connection, without I/O: bytes and time go in, bytes and deadlines come out.
@@ -69,7 +74,9 @@ export class Connection implements ConnectionParts {
   readonly lifecycle = new Lifecycle()
   readonly receiver: PacketReceiver
   version: Version
-  token: Uint8Array | undefined = undefined
+  token: Uint8Array | undefined
+  newToken: Uint8Array | undefined = undefined
+  newTokenPending = false
   handshakeDonePending = false
   pingPending = false
   private readonly builder: DatagramBuilder
@@ -84,6 +91,7 @@ export class Connection implements ConnectionParts {
     this.config = config
     this.version = origin.version
     this.localInitialId = origin.localInitialId
+    this.token = isUsableToken(origin.addressToken) ? origin.addressToken : undefined
     this.startedAtMicros = nowMicros
     this.keys = new Keyring(config.suite, () => this.version)
     this.crypto = new CryptoStream()
@@ -304,9 +312,9 @@ export class Connection implements ConnectionParts {
   onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void {
     const { config, handshake, path } = this
     // RFC 9000 §17.2.5.2: at most one, and only before anything else from the server
-    if (config.role !== "client" || this.heardFromServer || this.token !== undefined) return
+    if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined) return
     const retry = parseRetry(bytes, header)
-    if (retry === undefined || retry.token.length === 0) return
+    if (retry === undefined || !isUsableToken(retry.token)) return
     const tag = retryIntegrityTag(
       config.suite,
       this.version,
@@ -326,8 +334,9 @@ export class Connection implements ConnectionParts {
 
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void {
     // RFC 9000 §6.2: ignored after any other packet, and when it lists the version in use
-    if (this.config.role !== "client" || this.heardFromServer || this.token !== undefined) return
-    if (!sameBytes(this.handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd)) return
+    const { originalDestination, retrySource } = this.handshake.ids
+    if (this.config.role !== "client" || this.heardFromServer || retrySource !== undefined) return
+    if (!sameBytes(originalDestination, bytes, header.scidStart, header.scidEnd)) return
     const offered = parseVersionNegotiation(bytes, header)
     if (offered === undefined || offered.includes(this.version)) return
     this.offeredVersions = offered
@@ -352,6 +361,8 @@ export class Connection implements ConnectionParts {
       this.lifecycle.to("established")
       if (config.role === "server") {
         this.handshakeDonePending = true
+        this.newToken = config.makeAddressToken(this.path.remote, nowMicros)
+        this.newTokenPending = this.newToken !== undefined
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }
     }
@@ -400,6 +411,10 @@ const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
   frameType: 0,
   reason: ""
 })
+
+// RFC 9000 §17.2.5.2: a Retry with an empty token is discarded
+const isUsableToken = (token: Uint8Array | undefined): boolean =>
+  token !== undefined && token.length > 0 && token.length <= MAX_TOKEN_BYTES
 
 const sameBytes = (id: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean => {
   if (id.length !== end - start) return false

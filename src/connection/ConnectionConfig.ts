@@ -1,5 +1,6 @@
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { TlsIdentity } from "../handshake/TlsSession.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
 export const MINIMUM_DATAGRAM_BYTES = 1200
@@ -70,6 +71,8 @@ export interface ConnectionConfig {
   readonly makeConnectionId: () => Uint8Array
   /** The stateless-reset token that goes with one. RFC 9000 §10.3.2 */
   readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
+  /** server: what a client at `remote` may prove its address with next time. RFC 9000 §8.1.3 */
+  readonly makeAddressToken: (remote: SocketAddress, nowMicros: number) => Uint8Array | undefined
   readonly tls: TlsSettings
   readonly transport: TransportSettings
 }

@@ -33,6 +33,9 @@ export interface ConnectionParts {
   readonly localInitialId: Uint8Array
   /** Goes into Initial packets of a client: from Retry or NEW_TOKEN. RFC 9000 §17.2.2 */
   readonly token: Uint8Array | undefined
+  /** server: for the client's next connection; undefined once it has it. RFC 9000 §8.1.3 */
+  newToken: Uint8Array | undefined
+  newTokenPending: boolean
   handshakeDonePending: boolean
   pingPending: boolean
   /** RFC 9287: our grease_quic_bit was sent, so the QUIC bit means nothing. */

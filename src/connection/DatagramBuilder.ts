@@ -5,6 +5,7 @@ import {
   writeAck,
   writeConnectionClose,
   writeHandshakeDone,
+  writeNewToken,
   writePadding,
   writePathChallenge,
   writePathResponse,
@@ -237,7 +238,7 @@ export class DatagramBuilder {
     if (level !== Level.OneRtt && level !== Level.ZeroRtt) return false
     if (
       level === Level.OneRtt &&
-      (parts.handshakeDonePending || parts.pingPending || path.hasControlFrames())
+      (parts.handshakeDonePending || parts.newTokenPending || parts.pingPending || path.hasControlFrames())
     )
       return true
     return parts.streams.hasFrames() || parts.datagrams.hasFrames()
@@ -284,6 +285,12 @@ export class DatagramBuilder {
       writeHandshakeDone(w)
       frames.push(SentFrame.HandshakeDone)
       parts.handshakeDonePending = false
+    }
+    const { newToken } = parts
+    if (parts.newTokenPending && newToken !== undefined && newToken.length + 3 <= w.remaining) {
+      writeNewToken(w, newToken)
+      frames.push(SentFrame.NewToken)
+      parts.newTokenPending = false
     }
     const response = path.validator.pollResponse()
     if (response !== undefined) writePathResponse(w, response)

@@ -50,8 +50,11 @@ export const settleSentFrames = (
         if (acked) parts.datagrams.onAcked(a)
         else if (packet.state === PacketState.Lost) parts.datagrams.onLost(a)
         break
-      case SentFrame.Ping:
       case SentFrame.NewToken:
+        if (acked) parts.newToken = undefined
+        parts.newTokenPending = parts.newToken !== undefined
+        break
+      case SentFrame.Ping:
       case SentFrame.AckFrequency:
         break
       default:

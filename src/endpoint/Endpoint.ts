@@ -4,12 +4,23 @@ import type { ConnectionConfig, TlsSettings, TransportSettings } from "../connec
 import { MINIMUM_DATAGRAM_BYTES } from "../connection/ConnectionConfig.ts"
 import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
+import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { PacketType, Version } from "../wire/PacketType.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
-import { writeVersionNegotiation } from "../wire/versionPackets.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
+import { AddressTokens } from "./AddressTokens.ts"
 import { ConnectionIdTable } from "./ConnectionIdTable.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
+import { writeStatelessClose } from "./statelessClose.ts"
+
+/** When a client has to prove its address before its handshake costs anything. RFC 9000 §8.1.2 */
+export interface RetryPolicy {
+  readonly when: "never" | "always" | "underLoad"
+  /** `underLoad`: from this many unfinished handshakes on. */
+  readonly handshakes: number
+}
 
 export interface EndpointConfig {
   readonly suite: CryptoSuiteShape
@@ -17,10 +28,17 @@ export interface EndpointConfig {
   /** Bytes of the connection IDs we issue, 4 … 20. */
   readonly connectionIdBytes: number
   /** Set to take connections. */
-  readonly server: { readonly tls: TlsSettings; readonly transport: TransportSettings } | undefined
+  readonly server:
+    | {
+        readonly tls: TlsSettings
+        readonly transport: TransportSettings
+        /** Never when left out. */
+        readonly retry?: RetryPolicy
+      }
+    | undefined
 }
 
-/** A datagram for no connection: Version Negotiation or a stateless reset. */
+/** A datagram for no connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
 export interface Reply {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
@@ -41,6 +59,10 @@ export class Endpoint {
   private replies: Array<Reply> = []
   private readonly replyBudget = new ReplyBudget()
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
+  /** Made when the first stranger comes. */
+  private tokens: AddressTokens | undefined = undefined
+  /** Incoming connections whose handshake may not be finished. */
+  private readonly unfinished = new Set<Connection>()
 
   constructor(config: EndpointConfig) {
     this.config = config
@@ -53,7 +75,8 @@ export class Endpoint {
     remote: SocketAddress,
     tls: TlsSettings,
     transport: TransportSettings,
-    nowMicros: number
+    nowMicros: number,
+    addressToken?: Uint8Array
   ): Connection {
     // RFC 9000 §7.2: at least 8 unpredictable bytes
     const originalDestination = this.config.random(8)
@@ -66,7 +89,8 @@ export class Endpoint {
         originalDestination,
         peerInitialId: originalDestination,
         retrySource: undefined,
-        addressValidated: true
+        addressValidated: true,
+        addressToken
       },
       nowMicros
     )
@@ -108,7 +132,9 @@ export class Endpoint {
     if (!this.connections.delete(connection)) return
     for (const path of connection.paths) path.localIds.clear()
     this.routeIds(connection)
-    if (connection.config.role === "server") this.byId.remove(connection.handshake.ids.originalDestination)
+    this.unfinished.delete(connection)
+    const { originalDestination, retrySource } = connection.handshake.ids
+    if (connection.config.role === "server") this.byId.remove(retrySource ?? originalDestination)
     const key = formatAddress(connection.path.remote)
     const same = this.byRemote.get(key)
     same?.delete(connection)
@@ -135,27 +161,90 @@ export class Endpoint {
     if (version !== Version.v1) return this.negotiateVersion(bytes, from, nowMicros)
     // RFC 9000 §7.2
     if (header.dcidEnd - header.dcidStart < 8) return undefined
-    const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
-    if (!this.byId.isFree(originalDestination)) return undefined
+    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+    if (!this.byId.isFree(destination)) return undefined
+    const nowMillis = nowMicros / 1000
+    this.tokens ??= new AddressTokens(this.config.suite, this.config.random, nowMillis)
+    const token = bytes.slice(header.tokenStart, header.tokenEnd)
+    const verdict = this.tokens.judge(token, destination, from, nowMillis)
+    if (verdict._tag === "invalid") return this.refuseToken(bytes, from, nowMicros)
+    if (verdict._tag === "absent" && this.wantsProof(server.retry))
+      return this.retry(bytes, destination, from, nowMillis)
+    const isRetried = verdict._tag === "retried"
     const connection = new Connection(
       this.connectionConfig("server", server.tls, server.transport),
       {
         version,
         remote: from,
         localInitialId: this.makeConnectionId(),
-        originalDestination,
+        originalDestination: isRetried ? verdict.originalDestination : destination,
         peerInitialId: bytes.slice(header.scidStart, header.scidEnd),
-        retrySource: undefined,
-        addressValidated: false
+        retrySource: isRetried ? destination : undefined,
+        addressValidated: verdict._tag !== "absent",
+        addressToken: undefined
       },
       nowMicros
     )
     // what does not even authenticate as an Initial of ours leaves no state behind
     connection.handleDatagram(bytes, ecn, nowMicros)
     if (connection.receiver.counters.received === 0) return undefined
-    this.byId.add(originalDestination, connection)
+    if (verdict._tag !== "absent") this.tokens.spend(token, nowMillis)
+    this.byId.add(destination, connection)
+    this.unfinished.add(connection)
     this.adopt(connection)
     return connection
+  }
+
+  /** Whether a client without a token is sent away for one. */
+  private wantsProof(policy: RetryPolicy | undefined): boolean {
+    if (policy === undefined || policy.when === "never") return false
+    if (policy.when === "always") return true
+    const { unfinished } = this
+    if (unfinished.size < policy.handshakes) return false
+    for (const each of unfinished) if (each.lifecycle.state !== "handshaking") unfinished.delete(each)
+    return unfinished.size >= policy.handshakes
+  }
+
+  /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2 */
+  private retry(
+    bytes: Uint8Array,
+    originalDestination: Uint8Array,
+    to: SocketAddress,
+    nowMillis: number
+  ): undefined {
+    const { suite, random } = this.config
+    const client = bytes.slice(this.header.scidStart, this.header.scidEnd)
+    const source = this.makeRetrySource(originalDestination)
+    const token = this.tokens!.forRetry(originalDestination, source, to, nowMillis)
+    const packet = writeRetry(Version.v1, client, source, token, random)
+    const tag = retryIntegrityTag(suite, Version.v1, originalDestination, packet)
+    const datagram = new Uint8Array(packet.length + tag.length)
+    datagram.set(packet)
+    datagram.set(tag, packet.length)
+    this.replies.push({ bytes: datagram, to })
+    return undefined
+  }
+
+  // RFC 9000 §17.2.5.1: not what the client sent to; and, as clients send Initials to it, §7.2: at least 8 bytes
+  private makeRetrySource(originalDestination: Uint8Array): Uint8Array {
+    for (;;) {
+      const id = this.config.random(Math.max(8, this.config.connectionIdBytes))
+      if (this.byId.isFree(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
+    }
+  }
+
+  // RFC 9000 §8.1.2: a client whose token is wrong would only wait for its handshake to time out
+  private refuseToken(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
+    const { header } = this
+    const error = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
+    const client = bytes.slice(header.scidStart, header.scidEnd)
+    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+    this.reply(
+      writeStatelessClose(this.config.suite, Version.v1, client, destination, error),
+      from,
+      nowMicros
+    )
+    return undefined
   }
 
   private negotiateVersion(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
@@ -214,6 +303,7 @@ export class Endpoint {
       random,
       makeConnectionId: () => this.makeConnectionId(),
       makeResetToken: this.makeResetToken,
+      makeAddressToken: (remote, nowMicros) => this.tokens?.forLater(remote, nowMicros / 1000),
       tls,
       transport
     }

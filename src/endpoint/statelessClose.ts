@@ -1,0 +1,43 @@
+import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
+import { initialKeys } from "../protect/initialKeys.ts"
+import { ByteWriter } from "../wire/ByteWriter.ts"
+import { writeConnectionClose, writePadding } from "../wire/frameWriters.ts"
+import { writeLongHeader } from "../wire/PacketHeader.ts"
+import { PacketType, type Version } from "../wire/PacketType.ts"
+import type { TransportError } from "../wire/TransportError.ts"
+
+const TAG = 16
+
+/**
+ * A datagram that refuses a connection without making one: an Initial packet with CONNECTION_CLOSE, in answer to an
+ * Initial from `clientSource` to `destination`. RFC 9000 §5.2.2, §8.1.2
+ */
+export const writeStatelessClose = (
+  suite: CryptoSuiteShape,
+  version: Version,
+  clientSource: Uint8Array,
+  destination: Uint8Array,
+  { code, reason }: TransportError
+): Uint8Array => {
+  const bytes = new Uint8Array(256)
+  const w = new ByteWriter(bytes, 0, bytes.length - TAG)
+  const lengthOffset = writeLongHeader(
+    w,
+    PacketType.Initial,
+    version,
+    clientSource,
+    destination,
+    undefined,
+    1
+  )
+  const packetNumberOffset = w.offset
+  w.u8(0)
+  writeConnectionClose(w, false, code, 0, new TextEncoder().encode(reason))
+  // RFC 9001 §5.4.2: room for the header-protection sample
+  if (w.offset - packetNumberOffset < 4) writePadding(w, 4)
+  const length = w.offset + TAG - packetNumberOffset
+  bytes[lengthOffset] = 0x40 | (length >> 8)
+  bytes[lengthOffset + 1] = length & 0xff
+  const { server } = initialKeys(suite, version, destination)
+  return bytes.subarray(0, server.seal(bytes, 0, packetNumberOffset, 1, w.offset, 0))
+}

@@ -1,0 +1,81 @@
+import type { AeadKey, CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
+
+const PERIOD = 4
+const NONCE = 12
+const TAG = 16
+const HEADER = PERIOD + NONCE
+
+/** How often keys change, and for how long what they sealed can be opened. */
+export interface KeyRotation {
+  /** How long one key seals. */
+  readonly periodMillis: number
+  /** For how many more periods it opens. */
+  readonly keptPeriods: number
+}
+
+/**
+ * Seals what a server hands to clients and wants back unread and unchanged: address tokens and session tickets.
+ *
+ * The key changes with every period of time, and a key of more than `keptPeriods` ago is gone. Random keys are known
+ * to this object only; keys drawn from a secret are the same wherever that secret is known, with nothing to exchange.
+ */
+export class SealingKeys {
+  private readonly suite: CryptoSuiteShape
+  private readonly random: RandomBytes
+  private readonly rotation: KeyRotation
+  private readonly secret: Uint8Array | undefined
+  private readonly keys = new Map<number, AeadKey>()
+
+  /** `secret`, at least 32 unpredictable bytes, is shared with others; without one the keys are random. */
+  constructor(suite: CryptoSuiteShape, random: RandomBytes, rotation: KeyRotation, secret?: Uint8Array) {
+    this.suite = suite
+    this.random = random
+    this.rotation = rotation
+    this.secret = secret
+  }
+
+  /** `plaintext` sealed, 32 bytes longer. `nowMillis` is of one clock, for shared keys Unix time. */
+  seal(plaintext: Uint8Array, nowMillis: number): Uint8Array {
+    const period = this.periodAt(nowMillis)
+    const sealed = new Uint8Array(HEADER + plaintext.length + TAG)
+    new DataView(sealed.buffer).setUint32(0, period)
+    const nonce = this.random(NONCE)
+    sealed.set(nonce, PERIOD)
+    sealed.set(plaintext, HEADER)
+    this.keyOf(period, period).seal(nonce, sealed, 0, HEADER, HEADER + plaintext.length)
+    return sealed
+  }
+
+  /** What was sealed; undefined when it was not sealed by these keys, or by one that is gone. */
+  open(sealed: Uint8Array, nowMillis: number): Uint8Array | undefined {
+    if (sealed.length < HEADER + TAG) return undefined
+    const period = new DataView(sealed.buffer, sealed.byteOffset).getUint32(0)
+    const now = this.periodAt(nowMillis)
+    // another holder of the secret may be a period ahead of our clock
+    const newest = this.secret === undefined ? now : now + 1
+    if (period > newest || period < now - this.rotation.keptPeriods) return undefined
+    const bytes = sealed.slice()
+    const key = this.keyOf(period, now)
+    if (!key.open(bytes.slice(PERIOD, HEADER), bytes, 0, HEADER, bytes.length)) return undefined
+    return bytes.subarray(HEADER, bytes.length - TAG)
+  }
+
+  private periodAt(nowMillis: number): number {
+    return Math.floor(nowMillis / this.rotation.periodMillis) >>> 0
+  }
+
+  private keyOf(period: number, now: number): AeadKey {
+    let key = this.keys.get(period)
+    if (key === undefined) {
+      for (const old of this.keys.keys()) if (old < now - this.rotation.keptPeriods) this.keys.delete(old)
+      key = this.suite.aead("aes-256-gcm", this.secret === undefined ? this.random(32) : this.derive(period))
+      this.keys.set(period, key)
+    }
+    return key
+  }
+
+  private derive(period: number): Uint8Array {
+    const label = new TextEncoder().encode(`effect-quic sealing key ${period}`)
+    return this.suite.hmac("sha256", this.secret!, label)
+  }
+}
