@@ -30,11 +30,15 @@ for (const suite of [node, noble])
       expect(hex(schedule.exporterSecret)).toBe(
         "fe22f881176eda18eb8f44529e6792c50c9a3f89452f68d8ae311b4309d3cf50"
       )
+      schedule.resume(toClientFinished)
+      expect(hex(schedule.ticketSecret(Uint8Array.of(0, 0)))).toBe(
+        "4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3"
+      )
     })
 
     it("draws what another HKDF draws", () => {
       const psk = unhex("4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3")
-      const transcript = unhex("00".repeat(31) + "07")
+      const transcript = new Uint8Array(32).fill(7)
       const label = (secret: Uint8Array, name: string, context: Uint8Array) => {
         const full = Buffer.from(`tls13 ${name}`)
         const info = Buffer.concat([
