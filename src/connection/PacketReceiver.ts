@@ -3,6 +3,7 @@ import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { decodePacketNumber } from "../wire/packetNumber.ts"
 import { Level, PacketType, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
@@ -88,6 +89,7 @@ export class PacketReceiver {
     }
     const level = type as Level
     if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd)) return this.drop()
+    if (level === Level.Initial && !this.isFitInitial(bytes.length)) return this.drop()
     const keys = parts.keys.read[level]
     if (keys === undefined) {
       this.keepForLater(bytes, start, header.end, level, ecn)
@@ -158,6 +160,12 @@ export class PacketReceiver {
         if (failure !== undefined) return failure
       }
     return undefined
+  }
+
+  private isFitInitial(datagramBytes: number): boolean {
+    return this.parts.config.role === "server"
+      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14.1: servers MUST discard smaller ones
+      : this.header.tokenEnd === this.header.tokenStart // §17.2.2: servers send no token
   }
 
   private keepForLater(bytes: Uint8Array, start: number, end: number, level: Level, ecn: Ecn): void {

@@ -191,6 +191,7 @@ export class Puppet {
     const level = header.type as Level
     if (level === Level.Initial && options.role === "server" && !this.heard) {
       if (options.retry === true && this.retrySource === undefined) return this.sendRetry(bytes)
+      if (this.retrySource !== undefined && !this.isToRetry(bytes)) return true
       if (this.retrySource === undefined)
         this.originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
       this.installInitial(bytes.slice(header.dcidStart, header.dcidEnd))
@@ -221,6 +222,11 @@ export class Puppet {
     for (let read = this.crypto.read(level); read !== undefined; read = this.crypto.read(level))
       this.tls.handleCrypto(level, read)
     return true
+  }
+
+  private isToRetry(bytes: Uint8Array): boolean {
+    const { dcidStart, dcidEnd } = this.header
+    return Buffer.compare(bytes.subarray(dcidStart, dcidEnd), this.retrySource!) === 0
   }
 
   private sendRetry(bytes: Uint8Array): boolean {
