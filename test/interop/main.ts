@@ -11,8 +11,9 @@ import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
+import { decodesInTshark } from "./capture.ts"
 import * as material from "./material.ts"
-import { runMatrix } from "./matrix.ts"
+import { matches, type Row, runMatrix } from "./matrix.ts"
 import { ours } from "./ours.ts"
 import { ngtcp2 } from "./peers/ngtcp2.ts"
 import { noq } from "./peers/noq.ts"
@@ -29,7 +30,7 @@ const { values } = parseArgs({
 const program = Effect.gen(function* () {
   const us = values.as === undefined ? ours : peers.find(({ name }) => name === values.as)
   if (us === undefined) return yield* Effect.die(`--as: one of ${peers.map(({ name }) => name).join(", ")}`)
-  const rows = yield* runMatrix({
+  const rows: Array<Row> = yield* runMatrix({
     us,
     peers,
     material: yield* material.make,
@@ -40,6 +41,11 @@ const program = Effect.gen(function* () {
   })
   const remarks = formatRemarks(rows)
   process.stdout.write(`\n${formatTable(rows, peers)}\n${remarks && `\n${remarks}\n`}`)
+  if (us === ours && matches(values.only, "tshark")) {
+    const captured = yield* decodesInTshark(process.env.CI === "true")
+    rows.push(captured)
+    process.stdout.write(`\nA capture of the demo in tshark: ${captured.result}, ${captured.reason}\n`)
+  }
   if (values.json !== undefined) {
     const plain = rows.map(({ detail: _, ...row }) => row)
     writeFileSync(values.json, `${JSON.stringify(plain, null, 2)}\n`)
