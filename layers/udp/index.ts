@@ -1,5 +1,2 @@
-/** Sockets on any Effect `DatagramSocket`, and what every `UdpPort` is made from. */
+/** `UdpPort` from any Effect `DatagramSocket`: for platforms that have one and no layer of their own here. */
 export * as DatagramSocketPort from "./DatagramSocketPort.ts"
-export { ReceiveQueue } from "./ReceiveQueue.ts"
-export { RemoteAddresses } from "./RemoteAddresses.ts"
-export { UdpStatistics } from "./UdpStatistics.ts"
