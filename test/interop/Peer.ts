@@ -39,8 +39,10 @@ export type Credential =
 export interface Task {
   readonly application: Application
   readonly self: Credential
-  /** Whom to believe, and nobody else. A server that knows its clients by certificate trusts anyone. */
+  /** Whom to believe, and nobody else. */
   readonly trusted: Credential
+  /** Whether clients prove who they are, too; with raw public keys they always do. */
+  readonly mutual: boolean
   readonly send: Payload
   readonly expect: Payload
 }

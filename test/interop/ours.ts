@@ -43,7 +43,7 @@ const client = Effect.fnUntraced(
       port: task.port,
       alpn: [alpn],
       serverName: task.trusted.kind === "x509" ? serverName : irohName(task.trusted.publicHex),
-      ...(task.self.kind === "rawPublicKey" && { identity: task.self.identity })
+      ...(task.mutual && { identity: task.self.identity })
     })
     const received = yield* asClient(connection, task)
     yield* connection.close(doneCode)
@@ -56,13 +56,12 @@ const client = Effect.fnUntraced(
 const server = Effect.fnUntraced(
   function* (task: Task) {
     const { alpn, asServer } = exchanges[task.application]
-    const mutual = task.trusted.kind === "rawPublicKey"
     const endpoint = yield* QuicEndpoint.make({
       host: "127.0.0.1",
       server: {
         alpn: [alpn],
         identity: task.self.identity,
-        clientCertificate: mutual ? "require" : "none"
+        clientCertificate: task.mutual ? "require" : "none"
       }
     })
     const first = yield* Deferred.make<Received, InteropFailure>()

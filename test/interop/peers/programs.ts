@@ -1,23 +1,23 @@
 /** Peers whose program speaks the protocol of programs/program.ts. */
 import * as Effect from "effect/Effect"
 import { serverName } from "../material.ts"
-import type { ClientTask, Implementation, Task } from "../Peer.ts"
+import type { ClientTask, Implementation, Role, Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 
-const credentialArgs = ({ self, trusted }: Task, role: "client" | "server"): ReadonlyArray<string> => {
+const credentialArgs = ({ self, trusted, mutual }: Task, role: Role): ReadonlyArray<string> => {
   if (self.kind === "rawPublicKey" && trusted.kind === "rawPublicKey")
     return ["--secret", self.secretHex, "--peer", trusted.publicHex]
-  if (self.kind === "x509" && trusted.kind === "x509")
-    return role === "server"
-      ? ["--cert", self.certFile, "--key", self.keyFile]
-      : ["--server-name", serverName, "--ca", trusted.authorityFile]
-  throw new Error("both sides of a task must use one kind of credential")
+  if (self.kind !== "x509" || trusted.kind !== "x509")
+    throw new Error("both sides of a task must use one kind of credential")
+  const shows = role === "server" || mutual ? ["--cert", self.certFile, "--key", self.keyFile] : []
+  const believes = role === "client" || mutual ? ["--ca", trusted.authorityFile] : []
+  return [...shows, ...believes, "--server-name", serverName]
 }
 
 /** `command`, with `client` or `server` and its flags behind it. */
 export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation, "name"> => {
   const [executable, ...first] = command
-  const start = (task: Task, role: "client" | "server", ...more: ReadonlyArray<string>) =>
+  const start = (task: Task, role: Role, ...more: ReadonlyArray<string>) =>
     PeerProcess.start(executable, [
       ...first,
       role,

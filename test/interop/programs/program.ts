@@ -14,7 +14,7 @@ export interface Task {
   readonly port: number
   readonly alpn: string
   readonly serverName: string
-  /** PEM files. */
+  /** PEM files: who we are, and whom we trust; a server without `ca` asks clients for nothing. */
   readonly cert: string
   readonly key: string
   readonly ca: string

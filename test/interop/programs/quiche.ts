@@ -13,16 +13,13 @@ const MiB = 1024 * 1024
 const connectionIdBytes = 16
 
 const makeConfig = (): Config => {
-  // the default constructor has no certificate store to load a CA into
   const config = new quiche.Config()
-  if (task.role === "server") {
+  if (task.cert !== "") {
     config.loadCertChainFromPemFile(task.cert)
     config.loadPrivKeyFromPemFile(task.key)
-    config.verifyPeer(false)
-  } else {
-    config.loadVerifyLocationsFromFile(task.ca)
-    config.verifyPeer(true)
   }
+  if (task.ca !== "") config.loadVerifyLocationsFromFile(task.ca)
+  config.verifyPeer(task.ca !== "")
   config.setApplicationProtos([task.alpn])
   config.setMaxIdleTimeout(10_000)
   config.setMaxRecvUdpPayloadSize(1500)

@@ -22,9 +22,9 @@ var (
 	port       = flag.Int("port", 0, "where the client connects to")
 	alpn       = flag.String("alpn", "transfer", "application protocol")
 	serverName = flag.String("server-name", "", "the name the certificate must carry")
-	cert       = flag.String("cert", "", "the server's certificate, PEM")
-	key        = flag.String("key", "", "the server's private key, PEM")
-	ca         = flag.String("ca", "", "whom the client trusts, PEM")
+	cert       = flag.String("cert", "", "who we are, PEM")
+	key        = flag.String("key", "", "our private key, PEM")
+	ca         = flag.String("ca", "", "whom we trust, PEM; a server without it asks clients for nothing")
 	send       = flag.String("send", "", "the file to send")
 )
 
@@ -82,9 +82,6 @@ func serveConnection(connection quic.Connection, file []byte) error {
 }
 
 func runServer(tlsConfig *tls.Config, config *quic.Config, file []byte) {
-	certificate, err := tls.LoadX509KeyPair(*cert, *key)
-	must(err)
-	tlsConfig.Certificates = []tls.Certificate{certificate}
 	listener, err := quic.ListenAddr("127.0.0.1:0", tlsConfig, config)
 	must(err)
 	emit(map[string]interface{}{"event": "listening", "port": listener.Addr().(*net.UDPAddr).Port})
@@ -100,11 +97,6 @@ func runServer(tlsConfig *tls.Config, config *quic.Config, file []byte) {
 }
 
 func runClient(tlsConfig *tls.Config, config *quic.Config, file []byte) {
-	pem, err := os.ReadFile(*ca)
-	must(err)
-	tlsConfig.RootCAs = x509.NewCertPool()
-	tlsConfig.RootCAs.AppendCertsFromPEM(pem)
-	tlsConfig.ServerName = *serverName
 	connection, err := quic.DialAddr(fmt.Sprintf("127.0.0.1:%d", *port), tlsConfig, config)
 	must(err)
 	stream, err := connection.OpenStreamSync(context.Background())
@@ -132,7 +124,20 @@ func main() {
 		file, err = os.ReadFile(*send)
 		must(err)
 	}
-	tlsConfig := &tls.Config{NextProtos: []string{*alpn}}
+	tlsConfig := &tls.Config{NextProtos: []string{*alpn}, ServerName: *serverName}
+	if *cert != "" {
+		certificate, err := tls.LoadX509KeyPair(*cert, *key)
+		must(err)
+		tlsConfig.Certificates = []tls.Certificate{certificate}
+	}
+	if *ca != "" {
+		pem, err := os.ReadFile(*ca)
+		must(err)
+		trusted := x509.NewCertPool()
+		trusted.AppendCertsFromPEM(pem)
+		tlsConfig.RootCAs, tlsConfig.ClientCAs = trusted, trusted
+		tlsConfig.ClientAuth = tls.RequireAndVerifyClientCert
+	}
 	if path := os.Getenv("SSLKEYLOGFILE"); path != "" {
 		log, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		must(err)
