@@ -1,0 +1,64 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { join } from "node:path"
+import { expect, it } from "vitest"
+import { runCli, scratch, startCli } from "./runCli.ts"
+
+it("measures goodput both ways and the latency of calls, for people and as JSON", async () => {
+  const server = startCli(["perf", "server", "--host", "127.0.0.1", "--port", "0"])
+  const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
+  const [, fingerprint] = await server.printed(/sha256:([0-9a-f]{64})/)
+  const load = ["--download", "2MB", "--upload", "1MB", "--calls", "50", "--concurrency", "5"]
+  const client = ["perf", "client", `127.0.0.1:${port}`, "--pin-sha256", fingerprint, ...load]
+
+  const table = await runCli(client)
+  expect({ code: table.code, stderr: table.stderr }).toEqual({ code: 0, stderr: "" })
+  expect(table.stdout).toMatch(/^Download .*bit\/s +\(2\.00 MB in/m)
+  expect(table.stdout).toMatch(/^Upload .*bit\/s +\(1\.00 MB in/m)
+  expect(table.stdout).toMatch(/^Calls +p50 .*s, p99 .*s, \d+\/s +\(50, 5 at a time, 64 B each way\)/m)
+
+  const { calls, download, upload } = JSON.parse((await runCli([...client, "--json"])).stdout)
+  expect([download.bytes, upload.bytes, calls.calls]).toEqual([2_000_000, 1_000_000, 50])
+  expect(download.bitsPerSecond).toBeGreaterThan(1_000_000)
+  expect(calls.p50Millis).toBeLessThanOrEqual(calls.p99Millis)
+})
+
+/** The directories the runner mounts, for a server and a client. */
+const runnerRoot = async () => {
+  const root = scratch()
+  for (const name of ["certs", "www", "downloads"]) mkdirSync(join(root, name))
+  await runCli(["keygen", "--out", join(root, "certs")])
+  copyFileSync(join(root, "certs", "server.crt"), join(root, "certs", "cert.pem"))
+  copyFileSync(join(root, "certs", "server.crt"), join(root, "certs", "ca.pem"))
+  copyFileSync(join(root, "certs", "server.key"), join(root, "certs", "priv.key"))
+  return root
+}
+
+it.each(["handshake", "transfer", "multiplexing", "multiconnect", "chacha20", "keyupdate"])(
+  "passes the interop runner's %s against itself",
+  async (testCase) => {
+    const root = await runnerRoot()
+    const names = testCase === "multiplexing" ? Array.from({ length: 40 }, (_, i) => `f${i}`) : ["x", "y"]
+    for (const name of names) writeFileSync(join(root, "www", name), randomBytes(20_000))
+    const env = (more: Record<string, string>) => ({ env: { TESTCASE: testCase, ...more } })
+    const server = startCli(["interop", "--root", root, "--port", "0"], env({ ROLE: "server" }))
+    const [, port] = await server.printed(/"port":(\d+)/)
+    const REQUESTS = names.map((name) => `https://localhost:${port}/${name}`).join(" ")
+    const { code, stderr } = await runCli(["interop", "--root", root], env({ ROLE: "client", REQUESTS }))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    for (const name of names)
+      expect(readFileSync(join(root, "downloads", name)).equals(readFileSync(join(root, "www", name)))).toBe(
+        true
+      )
+    const connections = server.stdout.match(/"event":"connected"/g)?.length
+    expect(connections).toBe(testCase === "multiconnect" ? names.length : 1)
+    if (testCase === "chacha20") expect(server.stdout).toContain("TLS_CHACHA20_POLY1305_SHA256")
+  }
+)
+
+it("tells the interop runner by exit code 127 which test cases it has not got", async () => {
+  for (const ROLE of ["client", "server"]) {
+    const { code } = await runCli(["interop"], { env: { ROLE, TESTCASE: "teleportation" } })
+    expect(code).toBe(127)
+  }
+})

@@ -1,0 +1,190 @@
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { randomBytes } from "node:crypto"
+import { expect, it } from "vitest"
+import { eventually, isAlive, runCli, scratch, startCli, startServe } from "./runCli.ts"
+
+/** A directory to serve, with something next to it that must not get out. */
+const site = () => {
+  const directory = scratch()
+  const www = join(directory, "www")
+  const downloads = join(directory, "downloads")
+  mkdirSync(join(www, "deep", "er"), { recursive: true })
+  const write = (name: string, bytes: Uint8Array | string) => writeFileSync(join(www, name), bytes)
+  write("a.bin", randomBytes(1_000_000))
+  write("b.bin", randomBytes(70_000))
+  write("empty", "")
+  write("with space", "a name with a space")
+  write("deep/er/c", "below")
+  writeFileSync(join(directory, "secret"), "not to be had")
+  symlinkSync(join(directory, "secret"), join(www, "link-out"))
+  symlinkSync(directory, join(www, "directory-out"))
+  symlinkSync("a.bin", join(www, "link-inside"))
+  return { directory, www, downloads }
+}
+
+const sameFile = (a: string, b: string) => expect(readFileSync(a).equals(readFileSync(b))).toBe(true)
+
+it("fetches files over one connection, whatever their size and name", async () => {
+  const { downloads, www } = site()
+  const { fingerprint, server, url } = await startServe(www)
+  const urls = ["a.bin", "b.bin", "empty", "with%20space", "deep/er/c", "link-inside"].map(url)
+  const { code, stderr, stdout } = await runCli([
+    "get",
+    ...urls,
+    "--pin-sha256",
+    fingerprint,
+    "-o",
+    downloads
+  ])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  for (const name of ["a.bin", "b.bin", "empty", "with space"])
+    sameFile(join(www, name), join(downloads, name))
+  sameFile(join(www, "deep/er/c"), join(downloads, "c"))
+  sameFile(join(www, "a.bin"), join(downloads, "link-inside"))
+  expect(readdirSync(downloads).length).toBe(6)
+  expect(stdout).toMatch(/a\.bin +1\.00 MB in .* sha256:[0-9a-f]{64}/)
+  expect(server.stdout.match(/ connected/g)?.length).toBe(1)
+})
+
+it.each([
+  ["a file that is not there", "missing"],
+  ["a directory", "deep/er"],
+  ["a link that leads out", "link-out"],
+  ["a file below a link that leads out", "directory-out/secret"]
+])("refuses %s in one line, and leaves no file behind", async (_what, path) => {
+  const { downloads, www } = site()
+  const { fingerprint, server, url } = await startServe(www)
+  const { code, stderr } = await runCli(["get", url(path), "--pin-sha256", fingerprint, "-o", downloads])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^effect-quic: [^\n]*no such file, or does not give it away[^\n]*\n$/)
+  expect(readdirSync(downloads)).toEqual([])
+  await server.printed(/refused/)
+})
+
+it("serves with a certificate that keygen made, to clients that pin it or take it as an authority", async () => {
+  const { directory, downloads, www } = site()
+  const keys = join(directory, "keys")
+  const keygen = await runCli(["keygen", "--out", keys])
+  expect(keygen.code).toBe(0)
+  const [certificate, key] = [join(keys, "server.crt"), join(keys, "server.key")]
+  const { fingerprint, url } = await startServe(www, "--cert", certificate, "--key", key)
+  expect(keygen.stdout).toContain(`sha256:${fingerprint}`)
+  for (const [flag, value] of [
+    ["--pin", certificate],
+    ["--ca", certificate],
+    ["--pin-sha256", fingerprint]
+  ]) {
+    const { code, stderr } = await runCli(["get", url("b.bin"), flag, value, "-o", downloads])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  }
+})
+
+it("serves under a raw public key that keygen made", async () => {
+  const { directory, downloads, www } = site()
+  expect((await runCli(["keygen", "--raw", "--out", directory])).code).toBe(0)
+  const { fingerprint, url } = await startServe(www, "--key", join(directory, "peer.key"))
+  for (const trust of [
+    ["--pin", join(directory, "peer.pub")],
+    ["--pin-sha256", fingerprint]
+  ]) {
+    const { code, stderr } = await runCli(["get", url("b.bin"), ...trust, "-o", downloads])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  }
+})
+
+it("says what is wrong with a certificate in one line", async () => {
+  const { directory, downloads, www } = site()
+  await runCli(["keygen", "--host", "elsewhere.test", "--out", directory])
+  const certificate = join(directory, "server.crt")
+  const { url } = await startServe(www, "--cert", certificate, "--key", join(directory, "server.key"))
+  const unknown = await runCli(["get", url("b.bin"), "-o", downloads])
+  expect(unknown.code).toBe(1)
+  expect(unknown.stderr).toMatch(/^effect-quic: handshake refused by this side[^\n]*\n$/)
+  const wrongName = await runCli(["get", url("b.bin"), "--pin", certificate, "-o", downloads])
+  expect(wrongName.code).toBe(1)
+  expect(wrongName.stderr).toMatch(/^effect-quic: [^\n]*elsewhere\.test[^\n]*localhost[^\n]*\n$/)
+})
+
+it("says within seconds that nobody listens at a port", async () => {
+  const { code, millis, stderr } = await runCli([
+    "get",
+    "https://127.0.0.1:9/x",
+    "--insecure-accept-any-peer"
+  ])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/no handshake with 127\.0\.0\.1:9 in time; is a QUIC server listening there\?\n$/)
+  expect(millis).toBeLessThan(12_000)
+})
+
+it.each([
+  ["a host that does not exist", ["get", "https://nowhere.invalid/x"], /cannot resolve nowhere\.invalid/],
+  [
+    "a file of certificates that is not there",
+    ["get", "https://localhost/x", "--pin", "/no/such"],
+    /\/no\/such: no such file/
+  ],
+  ["a URL that is none", ["get", "https://:x:/"], /not a URL/],
+  ["a URL whose name here would lie elsewhere", ["get", "https://localhost/..%2fx"], /name of a file/],
+  ["another kind of URL", ["get", "ftp://localhost/x"], /expected https/],
+  ["two kinds of trust at once", ["get", "https://localhost/x", "--pin", "/a", "--ca", "/b"], /not several/],
+  ["a fingerprint that is none", ["get", "https://localhost/x", "--pin-sha256", "12"], /64 hex digits/],
+  ["a directory that is not there", ["serve", "/no/such"], /does not exist/],
+  ["a certificate without a key", ["serve", ".", "--cert", "/a.crt"], /--key FILE/],
+  ["a flag nobody knows", ["get", "https://localhost/x", "--bogus"], /--bogus/],
+  ["a command nobody knows", ["fetch"], /Unknown subcommand/]
+] as const)("says in one line what is wrong with %s", async (_what, args, message) => {
+  const { code, stderr, stdout } = await runCli(args)
+  expect(code).toBe(1)
+  expect(stdout).toBe("")
+  expect(stderr).toMatch(message)
+  expect(stderr).toMatch(/^effect-quic: [^\n]+\n$/)
+})
+
+it("says that a port is taken", async () => {
+  const { www } = site()
+  const { port } = await startServe(www)
+  const { code, stderr } = await runCli(["serve", www, "--host", "127.0.0.1", "--port", `${port}`])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^effect-quic: [^\n]*another socket has this port[^\n]*\n$/)
+})
+
+it("leaves half a file to nobody when get is interrupted, and the server serves on", async () => {
+  const { downloads, www } = site()
+  writeFileSync(join(www, "large"), Buffer.alloc(200_000_000))
+  const { fingerprint, server, url } = await startServe(www)
+  const get = startCli(["get", url("large"), "--pin-sha256", fingerprint, "-o", downloads])
+  const started = () => {
+    try {
+      return readdirSync(downloads).includes("large.part")
+    } catch {
+      return false
+    }
+  }
+  expect(await eventually(started)).toBe(true)
+  const interruptedAt = performance.now()
+  get.kill("SIGINT")
+  const { code, stderr } = await get.finished
+  expect({ code, stderr }).toEqual({ code: 130, stderr: "" })
+  expect(performance.now() - interruptedAt).toBeLessThan(3000)
+  expect(readdirSync(downloads)).toEqual([])
+  await server.printed(/disconnected/)
+  expect((await runCli(["get", url("b.bin"), "--pin-sha256", fingerprint, "-o", downloads])).code).toBe(0)
+})
+
+it("ends a server on Ctrl-C in the middle of a transfer, and the client hears of it", async () => {
+  const { downloads, www } = site()
+  writeFileSync(join(www, "large"), Buffer.alloc(200_000_000))
+  const { fingerprint, server, url } = await startServe(www)
+  const get = startCli(["get", url("large"), "--pin-sha256", fingerprint, "-o", downloads])
+  await server.printed(/ connected/)
+  const interruptedAt = performance.now()
+  server.kill("SIGINT")
+  const stopped = await server.finished
+  expect({ code: stopped.code, stderr: stopped.stderr }).toEqual({ code: 130, stderr: "" })
+  expect(isAlive(server.process.pid!)).toBe(false)
+  const { code, stderr } = await get.finished
+  expect(performance.now() - interruptedAt).toBeLessThan(5000)
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^effect-quic: closed by the peer[^\n]*\n$/)
+})
