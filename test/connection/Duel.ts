@@ -14,6 +14,8 @@ import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { TransportOptions } from "../../src/QuicOptions.ts"
+import { writeHandshakeDone } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { Puppet, type PuppetOptions } from "./Puppet.ts"
 
@@ -95,16 +97,16 @@ export class Duel {
     throw new Error("they never fall silent")
   }
 
-  /** A completed handshake, the log cleared of it. */
+  /** A completed and confirmed handshake, everything acknowledged. */
   shakeHands(): this {
     this.exchange()
     if (this.connection.lifecycle.state !== "established")
       throw new Error(
         `no handshake: ${JSON.stringify(this.connection.closeReason ?? this.puppet.failedWith)}`
       )
-    // confirms the handshake towards a client
-    if (this.options.victim === "client") this.inject(this.puppet.packet(3, Uint8Array.of(0x1e)))
-    return this
+    const { puppet } = this
+    if (this.options.victim === "client") this.inject(puppet.packet(Level.OneRtt, writeHandshakeDone))
+    return this.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
   }
 
   /** Hands the victim one datagram, and lets it answer. */

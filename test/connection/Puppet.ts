@@ -89,6 +89,7 @@ export class Puppet {
   phase: 0 | 1 = 0
   readonly nextPacketNumber: [number, number, number] = [0, 0, 0]
   readonly largestReceived: [number, number, number] = [-1, -1, -1]
+  private readonly received: [Array<number>, Array<number>, Array<number>] = [[], [], []]
   private readonly crypto = new CryptoStream()
   private readonly cryptoSent = [0, 0, 0, 0]
   private readonly cryptoOut: Array<Array<Uint8Array>> = [[], [], [], []]
@@ -210,6 +211,7 @@ export class Puppet {
     const opened = keys.open(bytes, start, header.packetNumberOffset, pnLength, header.end, packetNumber)
     if (!opened) return false
     this.largestReceived[space] = Math.max(this.largestReceived[space], packetNumber)
+    this.received[space].push(packetNumber)
     this.seen.level = level
     this.seen.packetNumber = packetNumber
     const before = this.seen.frames.length
@@ -289,7 +291,18 @@ export class Puppet {
 
   /** Writes an ACK of everything received at `level`. */
   ackAll(level: Level): (w: ByteWriter) => void {
-    return ackRange(0, this.largestReceived[spaceOfLevel(level)])
+    const numbers = [...new Set(this.received[spaceOfLevel(level)])].sort((a, b) => b - a)
+    const ack = new AckFrame()
+    for (const number of numbers) {
+      if (ack.rangeCount > 0 && ack.smallest[ack.rangeCount - 1] === number + 1) {
+        ack.smallest[ack.rangeCount - 1] = number
+        continue
+      }
+      ack.largestOf[ack.rangeCount] = ack.smallest[ack.rangeCount] = number
+      ack.rangeCount++
+    }
+    ack.largest = numbers[0]
+    return (w) => writeAck(w, ack)
   }
 
   /** Takes the next generation of keys into use. RFC 9001 §6 */

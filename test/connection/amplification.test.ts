@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest"
+import { writePing } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import { Duel } from "./Duel.ts"
+
+const sum = (sizes: ReadonlyArray<number>): number => sizes.reduce((total, size) => total + size, 0)
+
+/** A server that has the client's Initials, and a client that falls silent. */
+const silentClient = (): { readonly duel: Duel; readonly received: number } => {
+  const duel = new Duel({
+    victim: "server",
+    transport: { handshakeTimeoutMillis: 300_000, maxIdleTimeoutMillis: 300_000 }
+  })
+  const received = sum(duel.puppet.outbox.map((datagram) => datagram.length))
+  duel.receive = (datagram) => duel.sent.push(datagram.length)
+  duel.exchange()
+  return { duel, received }
+}
+
+describe("a server", () => {
+  it("never sends more than three times what an unproven address sent, however long it waits", () => {
+    const { duel, received } = silentClient()
+    expect(sum(duel.sent)).toBeGreaterThan(0)
+    duel.advance(120_000_000)
+    expect(sum(duel.sent)).toBeLessThanOrEqual(3 * received)
+  })
+
+  it("that may send nothing arms no timer but for giving up", () => {
+    const { duel } = silentClient()
+    duel.advance(60_000_000)
+    const due = duel.connection.timeout(duel.nowMicros)
+    expect(due - duel.nowMicros).toBeGreaterThan(100_000_000)
+  })
+
+  it("takes every datagram for credit, also those it cannot read", () => {
+    const { duel, received } = silentClient()
+    duel.advance(60_000_000)
+    const noise = duel.puppet.packet(Level.Initial, writePing, { size: 1200 })
+    noise[1199] ^= 1
+    duel.inject(noise).advance(60_000_000)
+    expect(sum(duel.sent)).toBeGreaterThan(received)
+    expect(sum(duel.sent)).toBeLessThanOrEqual(3 * (received + 1200))
+  })
+
+  it("goes on when the client proves itself", () => {
+    const { duel } = silentClient()
+    duel.advance(2_000_000)
+    const lost = duel.sent.length
+    duel.receive = (datagram) => {
+      duel.sent.push(datagram.length)
+      duel.puppet.receive(datagram)
+    }
+    // the client's PTO: an Initial with a PING
+    duel.inject(duel.puppet.packet(Level.Initial, writePing, { size: 1200 }))
+    for (let i = 0; i < 20 && !duel.puppet.complete; i++) {
+      duel.advance(1_000_000)
+      duel.inject(duel.puppet.packet(Level.Initial, writePing, { size: 1200 }))
+    }
+    expect(duel.puppet.complete).toBe(true)
+    duel.exchange()
+    expect(duel.connection.lifecycle.state).toBe("established")
+    expect(duel.sent.length).toBeGreaterThan(lost)
+  })
+})
+
+describe("a client", () => {
+  it("keeps asking with full-sized Initials when the server's flight is lost", () => {
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
+    let losing = true
+    duel.receive = (datagram) => {
+      duel.sent.push(datagram.length)
+      if (!losing) duel.puppet.receive(datagram)
+    }
+    duel.exchange().advance(5_000_000)
+    expect(duel.sent.length).toBeGreaterThan(3)
+    expect(Math.min(...duel.sent)).toBe(1200)
+    losing = false
+    duel.advance(20_000_000)
+    expect(duel.connection.lifecycle.state).toBe("established")
+  })
+
+  it("that has nothing in flight still asks, so that a blocked server can go on", () => {
+    // the server's Initial arrives, its Handshake packets are lost, and it may send no more
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
+    duel.drainVictim()
+    const [first] = duel.puppet.outbox.splice(0)
+    duel.inject(first)
+    const sent = duel.sent.length
+    duel.advance(3_000_000)
+    expect(duel.sent.length).toBeGreaterThan(sent)
+  })
+})

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest"
+import { writeConnectionClose, writePing } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import type { Role } from "./cheats.ts"
+import { Duel, puppetAddress } from "./Duel.ts"
+
+const roles: ReadonlyArray<Role> = ["client", "server"]
+const noReason = new Uint8Array(0)
+
+for (const victim of roles)
+  describe(`a ${victim} that`, () => {
+    it("closes answers stragglers ever less often, and is gone after three PTOs", () => {
+      const duel = new Duel({ victim }).shakeHands().advance(100_000)
+      const { connection, puppet } = duel
+      connection.close(5, "done", duel.nowMicros)
+      duel.exchange()
+      expect(puppet.seen.close).toEqual({ application: true, code: 5, frameType: 0, reason: "done" })
+      expect(puppet.seen.named("onConnectionClose").length).toBe(1)
+      for (let i = 0; i < 64; i++) duel.inject(puppet.packet(Level.OneRtt, writePing))
+      // after 1, 2, 4, 8, 16, 32 and 64 of them
+      expect(puppet.seen.named("onConnectionClose").length).toBe(1 + 7)
+      expect(connection.timeout(duel.nowMicros) - duel.nowMicros).toBeCloseTo(
+        3 * connection.path.recovery.ptoMicros(),
+        -3
+      )
+      duel.advance(3 * connection.path.recovery.ptoMicros())
+      expect(connection.lifecycle.state).toBe("closed")
+      expect(duel.events.map((event) => event._tag).slice(-2)).toEqual(["closed", "drained"])
+      expect(connection.timeout(duel.nowMicros)).toBe(Number.POSITIVE_INFINITY)
+    })
+
+    it("is closed says nothing more, and is gone after three PTOs", () => {
+      const duel = new Duel({ victim }).shakeHands().advance(100_000)
+      const { connection, puppet } = duel
+      const sent = duel.sent.length
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writeConnectionClose(w, true, 9, 0, noReason)))
+      expect(connection.closeReason).toMatchObject({ origin: "peer", application: true, code: 9 })
+      for (let i = 0; i < 10; i++) duel.inject(puppet.packet(Level.OneRtt, writePing))
+      expect(duel.sent.length).toBe(sent)
+      duel.advance(3 * connection.path.recovery.ptoMicros())
+      expect(connection.lifecycle.state).toBe("closed")
+      expect(duel.sent.length).toBe(sent)
+    })
+
+    it("closes while the peer does is gone as soon", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      connection.close(1, "", duel.nowMicros)
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writeConnectionClose(w, true, 2, 0, noReason)))
+      expect(connection.closeReason).toMatchObject({ origin: "local", code: 1 })
+      duel.advance(10_000_000)
+      expect(connection.lifecycle.state).toBe("closed")
+    })
+
+    it("is closed in mid-handshake learns why", () => {
+      const duel = new Duel({ victim })
+      const { puppet } = duel
+      if (victim === "client") duel.drainVictim()
+      else duel.deliver()
+      puppet.outbox.length = 0
+      duel.inject(
+        puppet.packet(
+          Level.Initial,
+          (w) => writeConnectionClose(w, false, 2, 0, new TextEncoder().encode("full")),
+          {
+            size: 1200
+          }
+        )
+      )
+      expect(duel.connection.closeReason).toMatchObject({ origin: "peer", code: 2, reason: "full" })
+    })
+
+    it("closes in mid-handshake keeps the application's words to itself", () => {
+      const duel = new Duel({ victim })
+      if (victim === "client") duel.drainVictim()
+      else duel.deliver()
+      duel.puppet.outbox.length = 0
+      duel.connection.close(1234, "a secret", duel.nowMicros)
+      duel.exchange()
+      const closes = duel.puppet.seen.named("onConnectionClose")
+      expect(closes.length).toBeGreaterThan(0)
+      for (const { level, values, bytes } of closes) {
+        if (level === Level.OneRtt) continue
+        expect(values.slice(0, 2)).toEqual([false, 0x0c])
+        expect(bytes?.length).toBe(0)
+      }
+    })
+
+    it("has nothing to say is not due before it is", () => {
+      const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 10_000 } }).shakeHands()
+      duel.advance(2_000_000)
+      const due = duel.connection.timeout(duel.nowMicros)
+      expect(due - duel.nowMicros).toBeGreaterThan(5_000_000)
+      duel.advance(20_000_000)
+      expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
+    })
+
+    it("keeps a connection alive asks once, and then leaves it to the PTO", () => {
+      const duel = new Duel({
+        victim,
+        transport: { maxIdleTimeoutMillis: 10_000, keepAliveIntervalMillis: 1_000 }
+      }).shakeHands()
+      duel.advance(500_000)
+      // the peer is gone
+      duel.receive = (datagram) => duel.sent.push(datagram.length)
+      const sent = duel.sent.length
+      duel.advance(20_000_000)
+      expect(duel.sent.length - sent).toBeGreaterThan(2)
+      expect(duel.sent.length - sent).toBeLessThan(40)
+      expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
+    })
+  })
+
+describe("a client whose server", () => {
+  it("lost its state recognises the stateless reset, and says nothing to it", () => {
+    const duel = new Duel({ victim: "client" }).shakeHands().advance(100_000)
+    const sent = duel.sent.length
+    const reset = new Uint8Array(43).fill(0x55)
+    reset.fill(7, 43 - 16) // the puppet's stateless_reset_token
+    duel.endpoint.handleDatagram(reset.slice(), { ...puppetAddress, port: 9 }, 0, duel.nowMicros)
+    expect(duel.connection.closeReason).toBeUndefined() // not from there
+    for (let reply = duel.endpoint.pollReply(); reply !== undefined; reply = duel.endpoint.pollReply());
+    duel.inject(reset)
+    expect(duel.connection.closeReason).toMatchObject({ origin: "statelessReset" })
+    expect(duel.sent.length).toBe(sent)
+    duel.advance(10_000_000)
+    expect(duel.connection.lifecycle.state).toBe("closed")
+  })
+
+  it("is silent gives up after the handshake timeout", () => {
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })
+    duel.receive = (datagram) => duel.sent.push(datagram.length)
+    duel.exchange()
+    expect(duel.sent.every((size) => size >= 1200)).toBe(true)
+    duel.advance(2_999_000)
+    expect(duel.connection.closeReason).toBeUndefined()
+    expect(duel.sent.length).toBeGreaterThan(2)
+    duel.advance(2_000)
+    expect(duel.connection.closeReason).toMatchObject({ origin: "handshakeTimeout" })
+  })
+})
