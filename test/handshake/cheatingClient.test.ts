@@ -185,6 +185,12 @@ describe("a client's proof", () => {
   }
   const prove = (type: number, change: Change) => verdictOn(type, change, mutual)
 
+  it("made with another key than the certificate's is refused", () => {
+    const impostor = { ...identity("p256"), key: identity("p256", "rawPublicKey").key }
+    const pair = shake({ ...mutual, client: { identity: impostor } })
+    expect(pair.server.alert).toBe(Alert.decrypt_error)
+    expect(pair.server.one("verifyPeer")).toBeUndefined()
+  })
   it("with a wrong signature is refused", () => {
     expect(prove(Type.certificateVerify, (m) => flipped(m, -1))).toBe(Alert.decrypt_error)
   })

@@ -25,11 +25,13 @@ type Change = (message: Uint8Array) => Uint8Array | ReadonlyArray<Uint8Array>
 const verdictOn = (
   type: number,
   change: Change,
-  client: Partial<TlsClientConfig> = {}
+  client: Partial<TlsClientConfig> = {},
+  proof: "unproven" | "any" = "any"
 ): number | undefined => {
   const pair = shake({ client, meddle: onMessage("server", type, change) })
   expect(pair.client.facts).toBeUndefined()
   expect(pair.client.secret(Level.OneRtt, "write")).toBeUndefined()
+  if (proof === "unproven") expect(pair.client.one("verifyPeer")).toBeUndefined()
   return pair.client.alert
 }
 
@@ -188,8 +190,13 @@ describe("a HelloRetryRequest", () => {
   })
   it("binds the server to the cipher suite it names", () => {
     const change: Change = (message) => {
-      const asked = retry(message, NamedGroup.secp256r1)
-      asked.set([0x13, 0x02], 4 + 2 + 32 + 1)
+      // a cookie is all it asks for, so that the server's share still fits
+      const asked = withExtension(
+        withoutExtension(retry(message, NamedGroup.secp256r1), Extension.key_share),
+        Extension.cookie,
+        bytes(u16(1), Uint8Array.of(1))
+      )
+      asked.set([0x13, 0x03], 4 + 2 + 32 + 1)
       return [asked, message]
     }
     expect(verdictOn(Type.serverHello, change, { groups })).toBe(Alert.illegal_parameter)
@@ -334,12 +341,26 @@ describe("a server's Certificate", () => {
 
 describe("a server's CertificateVerify", () => {
   const verify = (change: Change, client?: Partial<TlsClientConfig>) =>
-    verdictOn(Type.certificateVerify, change, client)
+    verdictOn(Type.certificateVerify, change, client, "unproven")
   const withScheme =
     (scheme: number): Change =>
     (m) =>
       withBody(m, bytes(u16(scheme), m.subarray(6)))
 
+  it("made with another key than the certificate's is refused", () => {
+    for (const [shown, held] of [
+      ["p256", "p384"],
+      ["ed25519", "p256"],
+      ["rsa", "ed25519"]
+    ] as const) {
+      const impostor = { ...identity(shown), key: identity(held).key }
+      const { client } = shake({ server: { selectIdentity: () => impostor } })
+      expect(client.alert).toBe(Alert.decrypt_error)
+      expect(client.one("verifyPeer")).toBeUndefined()
+    }
+    const impostor = { ...identity("p256"), key: identity("p256", "rawPublicKey").key }
+    expect(shake({ server: { selectIdentity: () => impostor } }).client.one("verifyPeer")).toBeUndefined()
+  })
   it("with a wrong signature is refused", () => {
     expect(verify((m) => flipped(m, -1))).toBe(Alert.decrypt_error)
     expect(verify((m) => withBody(m, bytes(m.subarray(4, 6), u16(0))))).toBe(Alert.decrypt_error)

@@ -1,3 +1,4 @@
+import { createHash, createPublicKey, verify } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
 import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
@@ -149,6 +150,28 @@ describe("what one side says reaches the other", () => {
       serverName: "example.org"
     })
     expect(client.facts!.peer).toEqual({ kind: "x509", chain })
+  })
+})
+
+describe("CertificateVerify", () => {
+  it("signs the context and transcript of RFC 8446 §4.4.3, as another implementation sees them", () => {
+    const { sent } = shake({
+      client: { identity: identity("p256") },
+      server: { selectIdentity: () => identity("ed25519"), requestClientCertificate: "require" }
+    })
+    const proofs = sent.filter(({ bytes }) => bytes[0] === 15)
+    expect(proofs.map(({ from }) => from)).toEqual(["server", "client"])
+    for (const proof of proofs) {
+      const before = sent.slice(0, sent.indexOf(proof)).map(({ bytes }) => bytes)
+      const content = Buffer.concat([
+        Buffer.from(`${" ".repeat(64)}TLS 1.3, ${proof.from} CertificateVerify\0`),
+        createHash("sha256").update(Buffer.concat(before)).digest()
+      ])
+      const { spki } = identity(proof.from === "server" ? "ed25519" : "p256").key
+      const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
+      const hash = proof.from === "server" ? null : "sha256"
+      expect(verify(hash, content, key, proof.bytes.subarray(8))).toBe(true)
+    }
   })
 })
 

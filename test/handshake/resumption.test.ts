@@ -336,6 +336,34 @@ describe("a full handshake takes place instead", () => {
   instead("when the client wants another server", () =>
     shop.again(ticket, { client: { serverName: "example.com" } })
   )
+  it("and the ticket is not even shown to another server", () => {
+    const { sent } = shop.again(ticket, { client: { serverName: "example.com" } })
+    expect(extensionsOf(sent[0].bytes).map(([type]) => type)).not.toContain(Extension.pre_shared_key)
+  })
+  instead("when the client shows the ticket to another server all the same", () =>
+    shop.again({ ...ticket, serverName: "example.com" }, { client: { serverName: "example.com" } })
+  )
+  instead("when the client shows the ticket but does not offer its cipher suite", () =>
+    shop.again({ ...ticket, cipherSuite: 0x1303 }, { client: { cipherSuites: [0x1303] } })
+  )
+  instead("when a HelloRetryRequest has already named another cipher suite", () => {
+    const chacha = shop.first({ client: { cipherSuites: [0x1303] } })
+    const resumption = shop.server().resumption!
+    let shown = 0
+    const pair = shop.again(chacha, {
+      client: { groups: [NamedGroup.x25519, NamedGroup.secp256r1] },
+      server: {
+        groups: [NamedGroup.secp256r1],
+        resumption: {
+          ...resumption,
+          openTicket: (t) => (++shown === 1 ? undefined : resumption.openTicket(t))
+        }
+      }
+    })
+    expect(shown).toBe(2)
+    expect(pair.client.facts!.cipherSuite).toBe(0x1301)
+    return pair
+  })
   instead("when the client no longer takes the form of the server's identity", () =>
     shop.again(ticket, {
       client: { peerCertificateTypes: ["rawPublicKey"] },
@@ -511,7 +539,7 @@ describe("0-RTT", () => {
     shop.requests.length = 0
     const pair = shop.again(ticket)
     const hello = pair.sent[0].bytes
-    expect(shop.requests).toEqual([
+    expect(shop.requests).toMatchObject([
       {
         ticket: ticket.identity,
         binder: hello.slice(-32),
@@ -598,6 +626,8 @@ describe("0-RTT", () => {
         )
       }).client.alert
     expect(onExtensions({}, undefined)).toBe(Alert.unsupported_extension)
+    // resumed under another cipher suite than the one the early data was sealed with
+    expect(shop.again({ ...ticket, cipherSuite: 0x1303 }).client.alert).toBe(Alert.illegal_parameter)
     const forgetful = { resumption: { ...shop.server().resumption!, openTicket: () => undefined } }
     expect(onExtensions({ server: forgetful }, ticket)).toBe(Alert.illegal_parameter)
     expect(onExtensions({ client: { alpn: ["next", "test"] }, server: { alpn: ["next"] } }, ticket)).toBe(
