@@ -20,7 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
@@ -44,6 +44,8 @@ const BindSchema = Schema.Struct({
   connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
   acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
 })
+
+const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
 
 const ServerSchema = Schema.Struct({
   ...TlsPreferences,
@@ -96,6 +98,12 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
   readonly transport?: TransportOptions
 }
 
+/** Where to move to: an IP literal, `0.0.0.0` when left out, and a port, a free one when left out. */
+export interface RebindOptions {
+  readonly host?: string
+  readonly port?: number
+}
+
 export interface QuicEndpointShape {
   readonly localAddress: SocketAddress
   /**
@@ -116,6 +124,13 @@ export interface QuicEndpointShape {
   readonly serveStreams: <E, R>(
     handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
+  /**
+   * Moves the endpoint to another local address. The connections it made go on from there, with connection IDs not
+   * used before, and fall back to the old address if the server does not answer over the new one; those it accepted,
+   * and those whose server forbids it, stay on the old socket, which is closed when nobody uses it any more.
+   * RFC 9000 §9
+   */
+  readonly rebind: (where: RebindOptions) => Effect.Effect<void, QuicError>
   /** Live connections, for looking at. */
   readonly connectionCount: Effect.Effect<number>
 }
@@ -153,15 +168,42 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const shared = { peerCertificateTypes: verifier.certificateTypes, keyLog: keyLog !== undefined }
 
   const server = serverOptions && (yield* serverSettings(serverOptions))
-  const socket = yield* Effect.mapError(udp.bind(bind), (error) =>
-    quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
-  )
+  const scope = yield* Effect.scope
+  const open = (where: RebindOptions) =>
+    Effect.mapError(udp.bind(where), (error) =>
+      quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
+    )
+  // made before the loop, and so closed after it
+  const sockets = yield* Scope.fork(scope)
+  let socketScope = yield* Scope.fork(sockets)
+  const socket = yield* Scope.provide(open(bind), socketScope)
   const { connectionIdBytes = 8, acceptBacklog = 128 } = bind
   const actor = new EndpointActor(
     { suite, random: randomBytes, connectionIdBytes, server },
     { socket, clock, verifier, keyLog, fork, acceptBacklog }
   )
   yield* Effect.forkScoped(actor.run)
+
+  /** Closes a socket that was replaced, once what was on its way has arrived and no connection needs it. */
+  const retire = (number: number, itsScope: Scope.Closeable): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (actor.usesSocket(number)) return retire(number, itsScope)
+      actor.removeSocket(number)
+      return Scope.close(itsScope, Exit.void)
+    }).pipe(Effect.delay(LINGER_MILLIS))
+
+  const rebind: QuicEndpointShape["rebind"] = Effect.fnUntraced(function* (where) {
+    if (actor.isClosed) return yield* quicError(new EndpointClosed())
+    const checked = yield* check(RebindSchema, where)
+    const next = yield* Scope.fork(sockets)
+    const opened = yield* Effect.onError(Scope.provide(open(checked), next), () =>
+      Scope.close(next, Exit.void)
+    )
+    const previous = actor.rebind(opened)
+    yield* Effect.forkIn(retire(previous, socketScope), scope)
+    socketScope = next
+  }, Effect.uninterruptible)
+
   // runs before the loop, which does the closing, is interrupted
   yield* Effect.addFinalizer((exit) => closeAll(actor, exit))
 
@@ -192,7 +234,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       return yield* new QuicError({
         reason: new ResolveFailed({ host, problem: "no AddressResolver is provided" })
       })
-    const only = socket.localAddress.family === 4 ? { family: "IPv4" as const } : {}
+    const only = actor.socket.localAddress.family === 4 ? { family: "IPv4" as const } : {}
     const [first] = yield* Effect.mapError(resolver.value.resolve(`${host}:${port}`, only), (error) => {
       const unknown = error._tag === "DnsError" && error.reason === "NotFound"
       return quicError(new ResolveFailed({ host, problem: unknown ? "no such host" : error.message }))
@@ -258,7 +300,10 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     ) as ReturnType<QuicEndpointShape["serve"]> as never
 
   return QuicEndpoint.of({
-    localAddress: socket.localAddress,
+    get localAddress() {
+      return actor.socket.localAddress
+    },
+    rebind,
     connect,
     accept: Effect.acquireRelease(next, endConnection, { interruptible: true }),
     serve,
@@ -277,6 +322,9 @@ const superviseConnection = <E, R>(connection: QuicConnection, handler: Effect.E
     ),
     Effect.ignoreCause
   )
+
+/** How often it is looked whether a replaced socket is still needed. */
+const LINGER_MILLIS = 1000
 
 /** Codes a scope that does not end well closes its connection with. */
 const FAILED = 1

@@ -53,6 +53,8 @@ export const TransportOptions = Schema.Struct({
   /** RFC 9000 §13.2.5, §13.2.1 */
   ackDelayExponent: int(0, 20, 3),
   maxAckDelayMillis: int(0, 1_000, 25),
+  /** Tells the peer to stay at its address, and ignores what comes from another. RFC 9000 §9.1 */
+  disableActiveMigration: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1 */
   activeConnectionIdLimit: int(2, 32, 8),
   /** The largest DATAGRAM frame this side takes; 0 is none. RFC 9221 §3 */

@@ -142,6 +142,9 @@ export class ConnectionActor implements Timed {
           this.host.onDrained(this)
           this.drained.wakeAll()
           break
+        case "moved":
+          this.changed.wakeAll()
+          break
         case "confirmed":
         case "newToken":
         case "ticket":

@@ -12,7 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
-import type { ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
+import type { EcnCodepoint, ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
@@ -39,8 +39,15 @@ export interface EndpointSurroundings {
   readonly acceptBacklog: number
 }
 
-export class EndpointActor implements ConnectionHost {
+/** A socket, and the number under which the core knows it. */
+interface BoundSocket {
   readonly socket: UdpSocket
+  readonly onDatagram: (datagram: ReceivedDatagram) => void
+}
+
+export class EndpointActor implements ConnectionHost {
+  /** The one that new connections leave by. */
+  socket: UdpSocket
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
   readonly fork: ConnectionHost["fork"]
@@ -50,6 +57,9 @@ export class EndpointActor implements ConnectionHost {
   isClosed = false
   private readonly acceptBacklog: number
   private readonly core: Endpoint
+  private readonly sockets = new Map<number, BoundSocket>()
+  private socketNumber = 0
+  private nextSocketNumber = 0
   private readonly clock: Clock.Clock
   private readonly actors = new Map<Connection, ConnectionActor>()
   private readonly deadlines = new DeadlineHeap<ConnectionActor>()
@@ -73,7 +83,7 @@ export class EndpointActor implements ConnectionHost {
     this.fork = fork
     this.acceptBacklog = acceptBacklog
     this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
-    socket.onReadable(() => this.ring())
+    this.addSocket(socket)
   }
 
   readonly now = (): number => Number(this.clock.monotonicTimeNanosUnsafe()) / 1000
@@ -82,8 +92,43 @@ export class EndpointActor implements ConnectionHost {
     return this.actors.values()
   }
 
+  /** Takes a socket into the loop, and returns the number that routes know it by. */
+  addSocket(socket: UdpSocket): number {
+    const number = this.nextSocketNumber++
+    const onDatagram = ({ bytes, from, ecn }: ReceivedDatagram) => this.onDatagram(bytes, from, number, ecn)
+    this.sockets.set(number, { socket, onDatagram })
+    socket.onReadable(() => this.ring())
+    return number
+  }
+
+  /** Makes `socket` the one of every connection that may leave the old one; returns the number of the old one. */
+  rebind(socket: UdpSocket): number {
+    const before = this.socketNumber
+    this.socketNumber = this.addSocket(socket)
+    this.socket = socket
+    for (const actor of this.actors.values()) {
+      if (actor.core.path.routes.current.local === before) actor.core.rebind(this.socketNumber, this.now())
+      this.touch(actor)
+    }
+    return before
+  }
+
+  /** Whether a route of any connection leaves by this socket. */
+  usesSocket(number: number): boolean {
+    if (number === this.socketNumber) return true
+    for (const { core } of this.actors.values())
+      if (core.path.routes.all.some(({ local }) => local === number)) return true
+    return false
+  }
+
+  removeSocket(number: number): void {
+    this.sockets.delete(number)
+  }
+
   connect(remote: SocketAddress, tls: TlsSettings, transport: TransportSettings): ConnectionActor {
-    const actor = this.adopt(this.core.connect(remote, tls, transport, this.now()))
+    const actor = this.adopt(
+      this.core.connect(remote, tls, transport, this.now(), undefined, this.socketNumber)
+    )
     this.touch(actor)
     return actor
   }
@@ -153,25 +198,27 @@ export class EndpointActor implements ConnectionHost {
 
   private turnNow(): void {
     this.isAwake = false
-    const { core, socket } = this
+    const { core, sockets } = this
     this.nowMicros = this.now()
-    const received = socket.drain(RECEIVE_BURST, this.onDatagram)
+    let more = false
+    for (const { socket, onDatagram } of sockets.values())
+      if (socket.drain(RECEIVE_BURST, onDatagram) === RECEIVE_BURST) more = true
     this.fireDeadlines()
     for (let reply = core.pollReply(); reply !== undefined; reply = core.pollReply())
-      socket.send(reply.bytes, 0, reply.bytes.length, reply.to, 0)
+      this.socketOf(reply.local).send(reply.bytes, 0, reply.bytes.length, reply.to, 0)
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
       for (const actor of serving) this.serve(actor)
-      socket.flush()
+      for (const { socket } of sockets.values()) socket.flush()
       for (const actor of serving) actor.settle()
     }
-    if (received === RECEIVE_BURST || (this.dirty.length > 0 && !socket.congested)) this.ring()
+    if (more || (this.dirty.length > 0 && !this.socket.congested)) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }
 
-  private readonly onDatagram = ({ bytes, from, ecn }: ReceivedDatagram): void => {
-    const connection = this.core.handleDatagram(bytes, from, ecn, this.nowMicros)
+  private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {
+    const connection = this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local)
     if (connection !== undefined) this.markDirty(this.actors.get(connection) ?? this.adopt(connection))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
@@ -188,18 +235,26 @@ export class EndpointActor implements ConnectionHost {
   /** Sends what one connection has, a burst at most, and sets its next deadline. */
   private serve(actor: ConnectionActor): void {
     const { core } = actor
-    const { socket, buffer, nowMicros } = this
+    const { buffer, nowMicros } = this
+    const { transmit } = core
     actor.isDirty = false
     let sent = 0
+    let socket = this.socketOf(core.path.routes.current.local)
     while (!socket.congested) {
       const end = core.pollTransmit(buffer, 0, nowMicros)
       if (end === 0) break
-      socket.send(buffer, 0, end, core.path.remote, 0)
+      socket = this.socketOf(transmit.local)
+      socket.send(buffer, 0, end, transmit.remote, 0)
       if (++sent === SEND_BURST) break
     }
     if (sent === SEND_BURST || (socket.congested && !actor.isDrained)) this.markDirty(actor)
     this.core.routeIds(core)
     this.deadlines.set(actor, core.timeout(nowMicros))
+  }
+
+  /** The socket of that number; a closed one's place is taken by the present one. */
+  private socketOf(number: number): UdpSocket {
+    return this.sockets.get(number)?.socket ?? this.socket
   }
 
   private markDirty(actor: ConnectionActor): void {

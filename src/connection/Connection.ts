@@ -20,6 +20,7 @@ import { IdleTimer } from "./IdleTimer.ts"
 import { Keyring } from "./Keyring.ts"
 import { type CloseReason, Lifecycle } from "./lifecycle.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
+import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { PathSet } from "./PathSet.ts"
 import { settleSentFrames } from "./sentFrameOwners.ts"
@@ -29,6 +30,8 @@ import { localParameters, localStreamLimits } from "./parameters.ts"
 export interface ConnectionOrigin {
   readonly version: Version
   readonly remote: SocketAddress
+  /** Which of the endpoint's sockets leads there. */
+  readonly local: number
   /** Ours, in every long header we send. */
   readonly localInitialId: Uint8Array
   /** client: the random DCID of its first Initial; server: the one that Initial came with. */
@@ -45,6 +48,12 @@ export interface ConnectionOrigin {
 
 /** A longer token would leave no room for the rest of an Initial packet. */
 const MAX_TOKEN_BYTES = 800
+
+/** Where a datagram goes: reused. */
+export interface Transmit {
+  remote: SocketAddress
+  local: number
+}
 
 /**
  * One QUIC connection, without I/O: bytes and time go in, bytes and deadlines come out.
@@ -73,6 +82,9 @@ export class Connection implements ConnectionParts {
   readonly localInitialId: Uint8Array
   readonly lifecycle = new Lifecycle()
   readonly receiver: PacketReceiver
+  readonly migration: Migration
+  /** Where what `pollTransmit` wrote last is to be sent. */
+  readonly transmit: Transmit
   version: Version
   token: Uint8Array | undefined
   newToken: Uint8Array | undefined = undefined
@@ -98,6 +110,8 @@ export class Connection implements ConnectionParts {
     this.streams = new StreamSet(config.role, localStreamLimits(transport))
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
     this.paths = new PathSet(new ConnectionPath(config, origin))
+    this.migration = new Migration(this, this.path)
+    this.transmit = { remote: origin.remote, local: origin.local }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(this.lifecycle, this.events, () => this.path.recovery.ptoMicros())
     this.handshake = new HandshakeDriver(
@@ -179,16 +193,33 @@ export class Connection implements ConnectionParts {
     this.keys.requestUpdate()
   }
 
+  /**
+   * The endpoint's socket `local` replaces the one in use: moves to it, as soon as the handshake is confirmed and the
+   * peer has given a connection ID for it. Returns what keeps it from moving now. RFC 9000 §9.2
+   */
+  rebind(local: number, nowMicros: number): MoveRefusal | undefined {
+    return this.lifecycle.isOpen ? this.migration.rebind(local, nowMicros) : undefined
+  }
+
+  /** Moves to another of the endpoint's sockets once the peer has answered over it. RFC 9000 §9.1 */
+  migrate(local: number, nowMicros: number): MoveRefusal | undefined {
+    return this.migration.probe(local, nowMicros)
+  }
+
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
 
   /** A datagram that the endpoint found to be this connection's. Decrypts `bytes` in place and may keep parts of them. */
-  handleDatagram(bytes: Uint8Array, ecn: Ecn, nowMicros: number): void {
+  handleDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: Ecn, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
-    const { path } = this
+    const { path, migration } = this
+    const route = migration.routeOf(from, local)
+    if (route === undefined) return
+    path.arrival = route
     path.onDatagramReceived(bytes.length)
     if (this.lifecycle.state === "closing") return this.closer.onStraggler()
-    this.receiver.onDatagram(bytes, path, ecn, nowMicros)
+    if (this.receiver.onDatagram(bytes, path, ecn, nowMicros)) migration.onAuthentic(route)
     this.receiver.replayEarly(path, nowMicros)
+    if (this.lifecycle.isOpen) migration.retry(nowMicros)
   }
 
   /** Time has passed `timeout()`. */
@@ -226,8 +257,18 @@ export class Connection implements ConnectionParts {
   pollTransmit(buffer: Uint8Array, start: number, nowMicros: number): number {
     const { lifecycle } = this
     if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
-    const end = this.builder.build(buffer, start, this.path, nowMicros)
-    if (end === start && this.path.mayElicit(nowMicros)) this.path.recovery.onAppLimited()
+    const { path, builder, transmit } = this
+    const probing = lifecycle.isOpen ? path.routes.probing : undefined
+    if (probing !== undefined) {
+      transmit.remote = probing.remote
+      transmit.local = probing.local
+      const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
+      if (end > start) return end
+    }
+    transmit.remote = path.remote
+    transmit.local = path.routes.current.local
+    const end = builder.build(buffer, start, path, nowMicros)
+    if (end === start && path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end
   }
 
@@ -265,7 +306,9 @@ export class Connection implements ConnectionParts {
     nowMicros: number
   ): boolean {
     if (level === Level.OneRtt) {
-      path.localIds.onUsed(path.localIds.sequenceOf(bytes, header.dcidStart, header.dcidEnd))
+      const sequence = path.localIds.sequenceOf(bytes, header.dcidStart, header.dcidEnd)
+      path.localIds.onUsed(sequence)
+      path.arrival.localSequence = sequence
       return true
     }
     const { ids } = this.handshake
@@ -282,6 +325,12 @@ export class Connection implements ConnectionParts {
       this.discardLevel(Level.Initial, nowMicros) // RFC 9001 §4.9.1
     }
     return true
+  }
+
+  onNewest(path: ConnectionPath, nowMicros: number): void {
+    const { arrival, routes } = path
+    if (arrival !== routes.current || routes.fallback !== undefined)
+      this.migration.onNewest(arrival, nowMicros)
   }
 
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined {
@@ -378,7 +427,7 @@ export class Connection implements ConnectionParts {
     path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
     path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
-    path.mtu.setPeerMax(peer.maxUdpPayloadSize)
+    path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)
     return this.streams.applyPeerLimits(peer)
   }
 
@@ -393,7 +442,7 @@ export class Connection implements ConnectionParts {
         this.repeatOldest(path, space)
       }
     }
-    path.validator.sweep(nowMicros)
+    if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
   }
 
   // RFC 9002 §6.2.4: a probe carries new data, or else what the oldest packets in flight carried

@@ -5,6 +5,9 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
 export const MINIMUM_DATAGRAM_BYTES = 1200
 
+/** Room below which no packet is started in a datagram: header, tag and a few frames. */
+export const WORTHWHILE_BYTES = 96
+
 export type Role = "client" | "server"
 export type CertificateKind = "x509" | "rawPublicKey"
 export type CongestionAlgorithm = "cubic" | "newReno"
@@ -39,6 +42,8 @@ export interface TransportSettings {
   readonly maxReceiveDatagramBytes: number
   readonly ackDelayExponent: number
   readonly maxAckDelayMillis: number
+  /** The peer is told to stay where it is, and not followed when it does not. RFC 9000 §18.2 */
+  readonly disableActiveMigration: boolean
   /** Connection IDs kept for the peer to use. RFC 9000 §5.1.1 */
   readonly activeConnectionIdLimit: number
   /** The largest DATAGRAM frame we take; 0 means none. RFC 9221 §3 */

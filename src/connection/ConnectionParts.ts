@@ -11,6 +11,7 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { HandshakeDriver } from "./HandshakeDriver.ts"
 import type { IdleTimer } from "./IdleTimer.ts"
 import type { Keyring } from "./Keyring.ts"
+import type { Migration } from "./Migration.ts"
 import type { PathSet } from "./PathSet.ts"
 
 /**
@@ -25,6 +26,7 @@ export interface ConnectionParts {
   readonly datagrams: DatagramQueue
   readonly handshake: HandshakeDriver
   readonly paths: PathSet
+  readonly migration: Migration
   readonly idle: IdleTimer
   readonly closer: Closer
   readonly events: Array<ConnectionEvent>
@@ -54,6 +56,8 @@ export interface ConnectionParts {
     header: PacketHeader,
     nowMicros: number
   ): boolean
+  /** The newest 1-RTT packet so far, with more than probing frames in it, has been processed. RFC 9000 §9.3 */
+  onNewest(path: ConnectionPath, nowMicros: number): void
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
   onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void

@@ -1,22 +1,21 @@
-import { AntiAmplification } from "../path/AntiAmplification.ts"
+import type { AntiAmplification } from "../path/AntiAmplification.ts"
 import { LocalConnectionIds } from "../path/LocalConnectionIds.ts"
 import { MtuDiscovery } from "../path/MtuDiscovery.ts"
-import { PathValidator } from "../path/PathValidator.ts"
+import type { PathValidator } from "../path/PathValidator.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
+import { Route } from "../path/Route.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
 import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import { type ConnectionConfig, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionOrigin } from "./Connection.ts"
+import { RouteSet } from "./RouteSet.ts"
 
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
-
-/** Room below which no packet is started in a datagram: header, tag and a few frames. */
-export const WORTHWHILE_BYTES = 96
 
 /**
  * Everything that belongs to one path: its packet-number spaces, connection IDs, round-trip time, congestion window,
@@ -24,25 +23,27 @@ export const WORTHWHILE_BYTES = 96
  */
 export class ConnectionPath {
   readonly id: number
-  remote: SocketAddress
+  /** Where it leads: it can move from one pair of addresses to another. */
+  readonly routes: RouteSet
+  /** The route of the datagram that is being handled. */
+  arrival: Route
   readonly recovery: PathRecovery
   readonly received: readonly [ReceivedPackets, ReceivedPackets, ReceivedPackets]
   readonly localIds: LocalConnectionIds
   readonly peerIds: PeerConnectionIds
-  readonly validator = new PathValidator()
-  readonly amplification: AntiAmplification
-  readonly mtu: MtuDiscovery
+  mtu: MtuDiscovery
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
   bytesSent = 0
   bytesReceived = 0
   datagramsSent = 0
   datagramsReceived = 0
+  private peerMaxDatagramBytes = Number.POSITIVE_INFINITY
+  private readonly newMtu: () => MtuDiscovery
 
   constructor(config: ConnectionConfig, origin: ConnectionOrigin) {
     const { transport, role } = config
     this.id = 0
-    this.remote = origin.remote
     this.recovery = new PathRecovery({
       isClient: role === "client",
       congestion: congestionControllers[transport.congestion],
@@ -67,8 +68,46 @@ export class ConnectionPath {
       limit: transport.activeConnectionIdLimit,
       first: origin.peerInitialId
     })
-    this.amplification = new AntiAmplification(role === "client" || origin.addressValidated)
-    this.mtu = new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
+    const trusted = role === "client" || origin.addressValidated
+    this.arrival = new Route(origin.remote, origin.local, trusted, this.peerIds.activeId)
+    this.routes = new RouteSet(this.peerIds, this.arrival)
+    this.newMtu = () =>
+      new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
+    this.mtu = this.newMtu()
+  }
+
+  get remote(): SocketAddress {
+    return this.routes.current.remote
+  }
+
+  get validator(): PathValidator {
+    return this.routes.current.validator
+  }
+
+  get amplification(): AntiAmplification {
+    return this.routes.current.amplification
+  }
+
+  /** RFC 9000 §18.2, max_udp_payload_size */
+  setPeerMaxDatagramBytes(maxBytes: number): void {
+    this.peerMaxDatagramBytes = maxBytes
+    this.mtu.setPeerMax(maxBytes)
+  }
+
+  /**
+   * The current route has become another. What was measured on the one before says nothing about it, unless only the
+   * peer's port is different: then it is a NAT that forgot. RFC 9000 §9.4
+   */
+  onMoved(before: Route, nowMicros: number): void {
+    const { current } = this.routes
+    if (before.local !== current.local || before.remote.host !== current.remote.host) {
+      this.mtu = this.newMtu()
+      this.mtu.setPeerMax(this.peerMaxDatagramBytes)
+      this.mtu.start()
+      this.recovery.setMaxDatagramSize(this.mtu.current)
+      this.recovery.resetForMigration(nowMicros)
+    }
+    this.recovery.setAmplificationLimited(current.amplification.isBlocked)
   }
 
   /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
@@ -98,16 +137,15 @@ export class ConnectionPath {
   onDatagramReceived(size: number): void {
     this.bytesReceived += size
     this.datagramsReceived++
-    this.amplification.onReceived(size)
-    this.recovery.setAmplificationLimited(false)
+    this.arrival.onDatagramReceived(size)
+    if (this.arrival === this.routes.current) this.recovery.setAmplificationLimited(false)
   }
 
-  onDatagramSent(size: number): void {
+  onDatagramSent(size: number, route: Route): void {
     this.bytesSent += size
     this.datagramsSent++
-    this.amplification.onSent(size)
-    this.validator.onDatagramSent(size)
-    this.recovery.setAmplificationLimited(this.amplification.isBlocked)
+    route.onDatagramSent(size)
+    if (route === this.routes.current) this.recovery.setAmplificationLimited(route.amplification.isBlocked)
   }
 
   onPacketAcked(packet: SentPacket): void {
@@ -128,7 +166,7 @@ export class ConnectionPath {
 
   /** The earliest moment at which something on this path is due. */
   deadline(): number {
-    let deadline = Math.min(this.recovery.deadlineMicros(), this.validator.deadlineMicros)
+    let deadline = Math.min(this.recovery.deadlineMicros(), this.routes.deadlineMicros)
     if (this.maySend)
       for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline

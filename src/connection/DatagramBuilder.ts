@@ -17,9 +17,10 @@ import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
-import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
+import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
+import type { Route } from "../path/Route.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
-import { type ConnectionPath, WORTHWHILE_BYTES } from "./ConnectionPath.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 const TAG = 16
@@ -96,7 +97,34 @@ export class DatagramBuilder {
       end = this.layOut(level as Level, path, buffer, end, start + limit, elicit, nowMicros)
     }
     if (this.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
-    return this.finish(buffer, start, start + limit, path, nowMicros)
+    return this.finish(buffer, start, start + limit, path, path.routes.current, nowMicros)
+  }
+
+  /**
+   * Writes a datagram of nothing but probing frames for a route that is not in use. It is no part of what congestion
+   * control and loss detection watch: the validator repeats what is not answered. RFC 9000 §9.1, §9.4
+   */
+  buildProbe(
+    buffer: Uint8Array,
+    start: number,
+    path: ConnectionPath,
+    route: Route,
+    nowMicros: number
+  ): number {
+    const { w } = this
+    const limit = Math.min(
+      buffer.length - start,
+      Math.max(MINIMUM_DATAGRAM_BYTES, path.mtu.current),
+      route.amplification.remaining
+    )
+    if (limit < WORTHWHILE_BYTES || !this.keysAreFit(path, nowMicros)) return start
+    this.count = 0
+    const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + limit, route.peerId.id)
+    this.writePathFrames(route, path, w, nowMicros)
+    packet.payloadEnd = w.offset
+    packet.sent!.isPathProbe = true
+    this.count = 1
+    return this.finish(buffer, start, start + limit, path, route, nowMicros)
   }
 
   /** Updates the 1-RTT keys when that is due; false when they may not be used any more. RFC 9001 §6.6 */
@@ -137,7 +165,7 @@ export class DatagramBuilder {
     packet.payloadEnd = w.offset
     this.count = 1
     path.mtu.onProbeSent(size, nowMicros)
-    return this.finish(buffer, start, start + size, path, nowMicros)
+    return this.finish(buffer, start, start + size, path, path.routes.current, nowMicros)
   }
 
   /** Lays out one packet at `start`; returns where the next may begin, or `start` when it had nothing to say. */
@@ -156,11 +184,13 @@ export class DatagramBuilder {
     const probing = path.probes[space] > 0
     const canElicit = !closing && (mayElicit || probing)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
+    // a full window is no reason to leave the peer's question for this path unanswered, nor ours unasked
+    const wantsPath = !closing && !wantsData && level === Level.OneRtt && path.validator.hasFrames()
     const received = path.received[space]
     const wantsAck =
       level !== Level.ZeroRtt &&
-      (wantsData || closing ? received.hasUnacknowledged : received.shouldAckNow(nowMicros))
-    if (!closing && !wantsData && !wantsAck) return start
+      (wantsData || wantsPath || closing ? received.hasUnacknowledged : received.shouldAckNow(nowMicros))
+    if (!closing && !wantsData && !wantsPath && !wantsAck) return start
 
     const packet = this.openPacket(level, path, buffer, start, limit)
     const payloadStart = w.offset
@@ -177,6 +207,7 @@ export class DatagramBuilder {
     const beforeData = w.offset
     if (closing) this.writeClose(level, w)
     else if (wantsData) this.writeFrames(level, path, w, sent.frames, nowMicros)
+    else if (wantsPath) this.writePathFrames(path.routes.current, path, w, nowMicros)
     packet.ackEliciting = !closing && w.offset > beforeData
     if (w.offset === payloadStart) return start
     // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet
@@ -193,7 +224,8 @@ export class DatagramBuilder {
     path: ConnectionPath,
     buffer: Uint8Array,
     start: number,
-    limit: number
+    limit: number,
+    destination = path.peerIds.active
   ): OpenPacket {
     const { parts, w } = this
     const { recovery } = path
@@ -210,7 +242,6 @@ export class DatagramBuilder {
     packet.ackEliciting = false
     packet.sent = recovery.begin(space)
     w.reset(buffer, start, limit - TAG)
-    const destination = path.peerIds.active
     if (level === Level.OneRtt) {
       writeShortHeader(w, destination, false, parts.keys.keyPhase, pnLength)
       packet.lengthOffset = -1
@@ -292,12 +323,21 @@ export class DatagramBuilder {
       frames.push(SentFrame.NewToken)
       parts.newTokenPending = false
     }
-    const response = path.validator.pollResponse()
-    if (response !== undefined) writePathResponse(w, response)
-    const challenge = path.validator.pollChallenge(nowMicros, parts.config.random, path.recovery.ptoMicros())
-    if (challenge !== undefined) writePathChallenge(w, challenge)
+    this.writePathFrames(path.routes.current, path, w, nowMicros)
     if (path.peerIds.hasFrames()) path.peerIds.writeFrames(w, frames)
     if (path.localIds.hasFrames()) path.localIds.writeFrames(w, frames)
+  }
+
+  private writePathFrames(
+    { validator }: Route,
+    path: ConnectionPath,
+    w: ByteWriter,
+    nowMicros: number
+  ): void {
+    const response = validator.pollResponse()
+    if (response !== undefined) writePathResponse(w, response)
+    const challenge = validator.pollChallenge(nowMicros, this.parts.config.random, path.recovery.ptoMicros())
+    if (challenge !== undefined) writePathChallenge(w, challenge)
   }
 
   /** Pads the last packet where the RFC wants it, seals all, and books them as sent. */
@@ -306,16 +346,17 @@ export class DatagramBuilder {
     start: number,
     limit: number,
     path: ConnectionPath,
+    route: Route,
     nowMicros: number
   ): number {
     const { parts, open, count } = this
     const last = open[count - 1]
     const size = last.payloadEnd + TAG - start
-    if (size < MINIMUM_DATAGRAM_BYTES && this.mustPad(path) && limit - start >= MINIMUM_DATAGRAM_BYTES) {
+    if (size < MINIMUM_DATAGRAM_BYTES && this.mustPad(route) && limit - start >= MINIMUM_DATAGRAM_BYTES) {
       const padding = MINIMUM_DATAGRAM_BYTES - size
       buffer.fill(0, last.payloadEnd, last.payloadEnd + padding)
       last.payloadEnd += padding
-      last.inFlight = true // §2 of RFC 9002: packets with PADDING count as in flight
+      last.inFlight = !last.sent!.isPathProbe // §2 of RFC 9002: packets with PADDING count as in flight
     }
     let end = start
     for (let i = 0; i < count; i++) {
@@ -328,7 +369,7 @@ export class DatagramBuilder {
       if (path.probes[space] > 0) path.probes[space]--
     }
     parts.closer.pending = false
-    path.onDatagramSent(end - start)
+    path.onDatagramSent(end - start, route)
     // RFC 9001 §4.9.1: a client has no use for Initial keys once it sends Handshake packets
     if (parts.config.role === "client" && last.level >= Level.Handshake)
       parts.discardLevel(Level.Initial, nowMicros)
@@ -336,13 +377,13 @@ export class DatagramBuilder {
   }
 
   // RFC 9000 §14.1: every Initial of a client, every ack-eliciting Initial of a server; §8.2.1: path validation
-  private mustPad(path: ConnectionPath): boolean {
+  private mustPad(route: Route): boolean {
     for (let i = 0; i < this.count; i++) {
       const packet = this.open[i]
       if (packet.level === Level.Initial && (this.parts.config.role === "client" || packet.ackEliciting))
         return true
     }
-    return path.validator.takeMustExpand()
+    return route.validator.takeMustExpand()
   }
 
   private seal(buffer: Uint8Array, packet: OpenPacket): number {

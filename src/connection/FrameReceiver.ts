@@ -155,7 +155,9 @@ export class FrameReceiver implements FrameSink {
     if (path === undefined) return undefined
     const id = bytes.slice(cidStart, cidEnd)
     const token = bytes.slice(tokenStart, tokenStart + 16)
-    return path.peerIds.onNew(sequence, retirePriorTo, id, token)
+    const error = path.peerIds.onNew(sequence, retirePriorTo, id, token)
+    path.routes.refreshIds()
+    return error
   }
 
   onRetireConnectionId(pathId: number, sequence: number): Result {
@@ -164,17 +166,17 @@ export class FrameReceiver implements FrameSink {
   }
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {
-    this.path.validator.onChallenge(bytes.slice(start, start + 8))
+    const { arrival, routes } = this.path
+    // RFC 9000 §8.2.2: the response goes where the challenge came from
+    arrival.validator.onChallenge(bytes.slice(start, start + 8))
+    // RFC 9000 §9.3.3: what is not a probing packet tells the peer that this is the route in use
+    if (arrival === routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
     return undefined
   }
 
   onPathResponse(bytes: Uint8Array, start: number): Result {
     const data = bytes.slice(start, start + 8)
-    // RFC 9000 §8.2.2: it may come on any path, whichever the challenge was sent on
-    for (const path of this.parts.paths) {
-      const outcome = path.validator.onResponse(data, this.nowMicros)
-      if (outcome === "validated" || outcome === "addressValidated") path.amplification.validate() // §8.2.3
-    }
+    this.parts.migration.onResponse(data, this.nowMicros)
     return undefined
   }
 

@@ -152,7 +152,10 @@ export class PacketReceiver {
     frames.begin(path, level, nowMicros, bytes, header.dcidStart, header.dcidEnd)
     const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
     if (error !== undefined) return error
-    path.received[spaceOfLevel(level)].onReceived(packetNumber, decoder.ackEliciting, nowMicros, ecn)
+    const received = path.received[spaceOfLevel(level)]
+    received.onReceived(packetNumber, decoder.ackEliciting, nowMicros, ecn)
+    if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
+      parts.onNewest(path, nowMicros)
     parts.idle.onReceived(nowMicros)
     for (let cryptoLevel: Level = Level.Initial; cryptoLevel <= Level.OneRtt; cryptoLevel++)
       if (frames.takeCrypto(cryptoLevel as Level)) {

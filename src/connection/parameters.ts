@@ -32,6 +32,7 @@ export const localParameters = (config: ConnectionConfig, origin: ConnectionOrig
     initialMaxStreamsUni: limits.initialMaxStreamsUni,
     ackDelayExponent: transport.ackDelayExponent,
     maxAckDelayMillis: transport.maxAckDelayMillis,
+    disableActiveMigration: transport.disableActiveMigration,
     activeConnectionIdLimit: transport.activeConnectionIdLimit,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
     initialSourceConnectionId: origin.localInitialId,

@@ -42,6 +42,8 @@ export interface EndpointConfig {
 export interface Reply {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
+  /** The socket to send it by: the one that what it answers came to. */
+  readonly local: number
 }
 
 /**
@@ -55,6 +57,10 @@ export class Endpoint {
   private readonly config: EndpointConfig
   private readonly byId = new ConnectionIdTable<Connection>()
   private readonly byRemote = new Map<string, Set<Connection>>()
+  /** The address under which a connection is in `byRemote`. */
+  private readonly homes = new Map<Connection, SocketAddress>()
+  /** The socket that the datagram being handled came to. */
+  private arrivalSocket = 0
   private readonly header = new PacketHeader()
   private replies: Array<Reply> = []
   private readonly replyBudget = new ReplyBudget()
@@ -76,7 +82,8 @@ export class Endpoint {
     tls: TlsSettings,
     transport: TransportSettings,
     nowMicros: number,
-    addressToken?: Uint8Array
+    addressToken?: Uint8Array,
+    local = 0
   ): Connection {
     // RFC 9000 §7.2: at least 8 unpredictable bytes
     const originalDestination = this.config.random(8)
@@ -85,6 +92,7 @@ export class Endpoint {
       {
         version: Version.v1,
         remote,
+        local,
         localInitialId: this.makeConnectionId(),
         originalDestination,
         peerInitialId: originalDestination,
@@ -106,19 +114,24 @@ export class Endpoint {
     bytes: Uint8Array,
     from: SocketAddress,
     ecn: Ecn,
-    nowMicros: number
+    nowMicros: number,
+    local = 0
   ): Connection | undefined {
+    this.arrivalSocket = local
     const { header, config } = this
     if (!parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header)) return undefined
     const connection = this.byId.get(bytes, header.dcidStart, header.dcidEnd)
     if (connection === undefined) return this.onStranger(bytes, from, ecn, nowMicros)
-    connection.handleDatagram(bytes, ecn, nowMicros)
+    connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
     this.routeIds(connection)
     return connection
   }
 
-  /** Brings the routing up to date with the IDs `connection` has issued and retired. */
+  /** Brings the routing up to date with the IDs `connection` has issued and retired, and with the peer's address. */
   routeIds(connection: Connection): void {
+    const home = this.homes.get(connection)
+    if (home !== undefined && home !== connection.path.remote)
+      this.settleAt(connection, connection.path.remote)
     for (const path of connection.paths) {
       const changes = path.localIds.takeChanges()
       if (changes === undefined) continue
@@ -135,10 +148,27 @@ export class Endpoint {
     this.unfinished.delete(connection)
     const { originalDestination, retrySource } = connection.handshake.ids
     if (connection.config.role === "server") this.byId.remove(retrySource ?? originalDestination)
-    const key = formatAddress(connection.path.remote)
+    this.settleAt(connection, undefined)
+  }
+
+  /** Makes `connection` findable by the peer's address, for its stateless resets; undefined: no longer. */
+  private settleAt(connection: Connection, remote: SocketAddress | undefined): void {
+    const before = this.homes.get(connection)
+    if (before !== undefined) {
+      const key = formatAddress(before)
+      const same = this.byRemote.get(key)
+      same?.delete(connection)
+      if (same?.size === 0) this.byRemote.delete(key)
+    }
+    if (remote === undefined) {
+      this.homes.delete(connection)
+      return
+    }
+    this.homes.set(connection, remote)
+    const key = formatAddress(remote)
     const same = this.byRemote.get(key)
-    same?.delete(connection)
-    if (same?.size === 0) this.byRemote.delete(key)
+    if (same === undefined) this.byRemote.set(key, new Set([connection]))
+    else same.add(connection)
   }
 
   pollReply(): Reply | undefined {
@@ -176,6 +206,7 @@ export class Endpoint {
       {
         version,
         remote: from,
+        local: this.arrivalSocket,
         localInitialId: this.makeConnectionId(),
         originalDestination: isRetried ? verdict.originalDestination : destination,
         peerInitialId: bytes.slice(header.scidStart, header.scidEnd),
@@ -186,7 +217,7 @@ export class Endpoint {
       nowMicros
     )
     // what does not even authenticate as an Initial of ours leaves no state behind
-    connection.handleDatagram(bytes, ecn, nowMicros)
+    connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
     if (connection.receiver.counters.received === 0) return undefined
     if (verdict._tag !== "absent") this.tokens.spend(token, nowMillis)
     this.byId.add(destination, connection)
@@ -221,7 +252,7 @@ export class Endpoint {
     const datagram = new Uint8Array(packet.length + tag.length)
     datagram.set(packet)
     datagram.set(tag, packet.length)
-    this.replies.push({ bytes: datagram, to })
+    this.replies.push({ bytes: datagram, to, local: this.arrivalSocket })
     return undefined
   }
 
@@ -279,16 +310,13 @@ export class Endpoint {
   readonly woken: Array<Connection> = []
 
   private reply(bytes: Uint8Array, to: SocketAddress, nowMicros: number): void {
-    if (this.replyBudget.take(nowMicros)) this.replies.push({ bytes, to })
+    if (this.replyBudget.take(nowMicros)) this.replies.push({ bytes, to, local: this.arrivalSocket })
   }
 
   private adopt(connection: Connection): void {
     this.connections.add(connection)
+    this.settleAt(connection, connection.path.remote)
     this.routeIds(connection)
-    const key = formatAddress(connection.path.remote)
-    const same = this.byRemote.get(key)
-    if (same === undefined) this.byRemote.set(key, new Set([connection]))
-    else same.add(connection)
   }
 
   private connectionConfig(

@@ -62,6 +62,11 @@ export class PeerConnectionIds {
     return this.current.sequence
   }
 
+  /** The ID that `active` belongs to. */
+  get activeId(): PeerConnectionId {
+    return this.current
+  }
+
   /** False while the peer has taken back every ID it gave: nothing can be sent until it gives another. */
   get usable(): boolean {
     return this.current.state !== "retired"

@@ -371,6 +371,7 @@ export class PathRecovery {
     for (let i = 0; i < acked.length; i++) {
       const packet = acked.items[i]
       if (packet.ackEliciting) ackEliciting = true
+      if (packet.isPathProbe) continue
       if (packet.packetNumber === largest) newest = packet
       if (packet.packetNumber >= sent.firstOnPath && packet.timeSentMicros > this.newestAckedSentMicros) {
         this.newestAckedSentMicros = packet.timeSentMicros

@@ -21,6 +21,8 @@ export class SentPacket {
   inFlight = false
   /** Set by the builder: its loss says something about its size, not about congestion. RFC 9000 §14.4 */
   isMtuProbe = false
+  /** Set by the builder: it left along another route, and says nothing about this one. RFC 9000 §9.4 */
+  isPathProbe = false
   /** Set by the builder: it left with an ECT codepoint. RFC 9000 §13.4.2 */
   isEcnMarked = false
   readonly frames: SentFrames = new SentFrames()
@@ -47,6 +49,7 @@ export class SentPacket {
     this.ackEliciting = false
     this.inFlight = false
     this.isMtuProbe = false
+    this.isPathProbe = false
     this.isEcnMarked = false
     this.congestionEvent = 0
     this.frames.clear()

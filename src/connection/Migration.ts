@@ -1,0 +1,203 @@
+import type { Route } from "../path/Route.ts"
+import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
+import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { RouteSet } from "./RouteSet.ts"
+
+/** Why a connection does not move. */
+export type MoveRefusal =
+  /** The handshake is not confirmed yet. RFC 9000 §9 */
+  | "unconfirmed"
+  /** The server declared disable_active_migration. RFC 9000 §18.2 */
+  | "disabled"
+  /** Only the client's side moves. RFC 9000 §9 */
+  | "server"
+  /** The peer has not given an unused connection ID yet. RFC 9000 §9.5 */
+  | "noConnectionId"
+
+/**
+ * When a path changes its route: because the peer's packets come from elsewhere, because this side's socket does, or
+ * because the server prefers another address. RFC 9000 §9
+ */
+export class Migration {
+  private readonly parts: ConnectionParts
+  private readonly path: ConnectionPath
+  /** The local socket to move to at once as soon as that is allowed. */
+  private awaited: number | undefined = undefined
+  /** On the server's preferred address: disable_active_migration does not bind any more. RFC 9000 §18.2 */
+  private onPreferred = false
+
+  constructor(parts: ConnectionParts, path: ConnectionPath) {
+    this.parts = parts
+    this.path = path
+  }
+
+  /** The route a datagram came by; undefined when it is to be dropped. */
+  routeOf(remote: SocketAddress, local: number): Route | undefined {
+    const { parts, routes } = this
+    if (routes.current.is(remote, local)) return routes.current
+    const known = routes.find(remote, local)
+    if (known !== undefined) return known
+    // RFC 9000 §9: a client MUST discard what comes from an address it does not know for the server's
+    if (parts.config.role === "client") return routes.all.find((route) => sameAddress(route.remote, remote))
+    // RFC 9000 §9: before the handshake is confirmed, and after disable_active_migration, it is dropped or validated
+    if (!parts.handshake.confirmed || parts.config.transport.disableActiveMigration) return undefined
+    return routes.make(remote, local, false)
+  }
+
+  /** An authentic packet came by `route`; one that asks for an answer makes it worth remembering. */
+  onAuthentic(route: Route): void {
+    if (route !== this.routes.current && route.validator.hasFrames() && this.admit(route))
+      this.routes.keep(route)
+  }
+
+  /** The newest packet, and not a probing one, came by `route`. RFC 9000 §9.3 */
+  onNewest(route: Route, nowMicros: number): void {
+    const { routes, parts } = this
+    const { current, fallback } = routes
+    if (parts.config.role === "client") {
+      // the server has followed: nothing will come by the old route any more
+      if (route === current && fallback !== undefined && current.isProven) routes.drop(fallback)
+      return
+    }
+    if (route === current || !this.admit(route)) return
+    if (route.local === current.local || route.isProven) return this.move(route, nowMicros)
+    // RFC 9000 §9.6.2: to its preferred address a server moves once it has validated the path from there
+    routes.keep(route)
+    route.isWanted = true
+    if (route.validator.state !== "validating") route.validator.start(nowMicros, this.ptoMicros)
+  }
+
+  /** A PATH_RESPONSE: it may come by any route, whichever the challenge was sent on. RFC 9000 §8.2.2 */
+  onResponse(data: Uint8Array, nowMicros: number): void {
+    const { routes } = this
+    for (const route of routes.all) {
+      const outcome = route.validator.onResponse(data, nowMicros)
+      if (outcome === "rejected") continue
+      if (outcome === "late") return
+      route.amplification.validate() // RFC 9000 §8.2.3
+      if (route === routes.current) this.path.recovery.setAmplificationLimited(false)
+      if (outcome === "validated") this.onProven(route, nowMicros)
+      return
+    }
+  }
+
+  onTimeout(nowMicros: number): void {
+    for (const route of this.routes.all) if (route.validator.sweep(nowMicros)) this.onFailed(route, nowMicros)
+  }
+
+  /**
+   * This side has another socket: moves to it at once, the old one may be useless already, and proves it meanwhile.
+   * What stands in the way now may pass: it is tried again then.
+   */
+  rebind(local: number, nowMicros: number): MoveRefusal | undefined {
+    const refusal = this.refusal()
+    if (refusal === "disabled" || refusal === "server") return refusal
+    this.awaited = local
+    return this.retry(nowMicros)
+  }
+
+  /** Tries again what could not be done before. */
+  retry(nowMicros: number): MoveRefusal | undefined {
+    const { routes, awaited } = this
+    if (awaited === undefined) return undefined
+    const refusal = this.refusal()
+    if (refusal !== undefined) return refusal
+    const route = routes.make(routes.current.remote, awaited, true)
+    if (!routes.giveOwnId(route)) return "noConnectionId"
+    this.awaited = undefined
+    this.move(route, nowMicros)
+    return undefined
+  }
+
+  /** Probes the way from another local socket, and moves to it when it is proven. RFC 9000 §9.1 */
+  probe(local: number, nowMicros: number): MoveRefusal | undefined {
+    return this.refusal() ?? this.pursue(this.routes.current.remote, local, nowMicros)
+  }
+
+  /** The server would rather be at `remote`. RFC 9000 §9.6 */
+  prefer(remote: SocketAddress, nowMicros: number): void {
+    if (this.pursue(remote, this.routes.current.local, nowMicros) === undefined) this.onPreferred = true
+  }
+
+  private pursue(remote: SocketAddress, local: number, nowMicros: number): MoveRefusal | undefined {
+    const { routes } = this
+    const route = routes.find(remote, local) ?? routes.make(remote, local, true)
+    if (route === routes.current) return undefined
+    if (!routes.giveOwnId(route)) return "noConnectionId"
+    routes.keep(route)
+    route.isWanted = true
+    route.validator.start(nowMicros, this.ptoMicros)
+    return undefined
+  }
+
+  private refusal(): MoveRefusal | undefined {
+    const { handshake, config } = this.parts
+    if (config.role === "server") return "server"
+    if (!handshake.confirmed) return "unconfirmed"
+    return handshake.peerParameters?.disableActiveMigration === true && !this.onPreferred
+      ? "disabled"
+      : undefined
+  }
+
+  /**
+   * Whether `route` may be used: RFC 9000 §9.5, a peer that moved on its own will uses another of our IDs and gets
+   * another of its own; the one behind a NAT that forgot knows nothing of it and keeps both.
+   */
+  private admit(route: Route): boolean {
+    const { routes } = this
+    if (route.localSequence === routes.current.localSequence) return true
+    return routes.giveOwnId(route)
+  }
+
+  private move(route: Route, nowMicros: number): void {
+    const { routes, path, parts } = this
+    const before = routes.current
+    routes.use(route)
+    if (!route.isProven) route.validator.start(nowMicros, this.ptoMicros)
+    const { fallback } = routes
+    if (parts.config.role === "client")
+      parts.pingPending = true // what is not a probing packet makes the server follow
+    // RFC 9000 §9.3.3: the previous route is asked too: an attacker who forwards packets faster does not win
+    else if (fallback !== undefined && fallback.validator.state !== "validating")
+      fallback.validator.start(nowMicros, this.ptoMicros)
+    path.onMoved(before, nowMicros)
+    parts.events.push({ _tag: "moved" })
+  }
+
+  private onProven(route: Route, nowMicros: number): void {
+    const { routes, parts } = this
+    route.isProven = true
+    if (route.isWanted) return this.move(route, nowMicros)
+    const { current, fallback } = routes
+    if (fallback === undefined || parts.config.role === "client" || !current.isProven) return
+    if (fallback.validator.state !== "validating") routes.drop(fallback)
+  }
+
+  private onFailed(route: Route, nowMicros: number): void {
+    const { routes, parts, path } = this
+    const { current, fallback } = routes
+    if (route === current) {
+      if (fallback === undefined) return
+      // RFC 9000 §9.3.2: back to the last address that was validated
+      route.isProven = false
+      routes.use(fallback)
+      path.onMoved(route, nowMicros)
+      parts.events.push({ _tag: "moved" })
+      return
+    }
+    // still the only way back while the new one has not answered
+    if (route === fallback && !current.isProven) return
+    routes.drop(route)
+    if (route.isWanted) parts.events.push({ _tag: "moved" })
+  }
+
+  /** RFC 9000 §8.2.4: of the route in use and a new one, whichever is larger. */
+  private get ptoMicros(): number {
+    return Math.max(this.path.recovery.ptoMicros(), 3 * 1000 * this.parts.config.transport.initialRttMillis)
+  }
+
+  private get routes(): RouteSet {
+    return this.path.routes
+  }
+}

@@ -1,0 +1,118 @@
+import { Route } from "../path/Route.ts"
+import type { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
+
+/** Routes that are only probed, at once; of more, the newest. What anyone on the way can forge stays small. */
+export const MAX_CANDIDATES = 4
+
+/**
+ * The routes of one path: the one in use, the one to fall back to, and those that are merely probed. Keeps the rule that
+ * no connection ID is used on two of them, as far as the peer's supply of IDs goes. RFC 9000 §9.5
+ */
+export class RouteSet {
+  current: Route
+  /** The last validated one before `current`, until `current` has proven itself. RFC 9000 §9.3.2 */
+  fallback: Route | undefined = undefined
+  private readonly peerIds: PeerConnectionIds
+  private readonly candidates: Array<Route> = []
+
+  constructor(peerIds: PeerConnectionIds, first: Route) {
+    this.peerIds = peerIds
+    this.current = first
+    first.isProven = true
+  }
+
+  find(remote: SocketAddress, local: number): Route | undefined {
+    if (this.current.is(remote, local)) return this.current
+    if (this.fallback?.is(remote, local) === true) return this.fallback
+    return this.candidates.find((route) => route.is(remote, local))
+  }
+
+  /** A route not known before. It is forgotten unless `keep` or `use` follows. */
+  make(remote: SocketAddress, local: number, addressValidated: boolean): Route {
+    return new Route(remote, local, addressValidated, this.peerIds.activeId)
+  }
+
+  /** Gives the route an ID that no other uses; false while the peer has given none. */
+  giveOwnId(route: Route): boolean {
+    if (route !== this.current && route.peerId !== this.current.peerId && route.peerId.state === "used")
+      return true
+    const own = this.peerIds.next()
+    if (own === undefined) return false
+    route.peerId = own
+    return true
+  }
+
+  /** Remembers a route, as one that is probed. */
+  keep(route: Route): void {
+    if (route === this.current || route === this.fallback || this.candidates.includes(route)) return
+    if (this.candidates.length === MAX_CANDIDATES) this.drop(this.candidates[0])
+    this.candidates.push(route)
+  }
+
+  /** Moves to `route`; what was used so far is kept to fall back to if it was proven. RFC 9000 §9.3.2 */
+  use(route: Route): void {
+    const { current, fallback } = this
+    if (route === current) return
+    const at = this.candidates.indexOf(route)
+    if (at >= 0) this.candidates.splice(at, 1)
+    if (current.isProven) this.fallback = current
+    else if (fallback === route) this.fallback = undefined
+    this.current = route
+    route.isWanted = false
+    if (route.peerId.state !== "retired") this.peerIds.activate(route.peerId.sequence)
+    route.peerId = this.peerIds.activeId
+    for (const left of [current, fallback])
+      if (left !== undefined && left !== this.current && left !== this.fallback) this.release(left)
+  }
+
+  /** Forgets a route other than the one in use, and gives its ID back. */
+  drop(route: Route): void {
+    if (route === this.current) return
+    if (route === this.fallback) this.fallback = undefined
+    const at = this.candidates.indexOf(route)
+    if (at >= 0) this.candidates.splice(at, 1)
+    this.release(route)
+  }
+
+  /** Puts an ID in the place of those the peer has taken back. */
+  refreshIds(): void {
+    this.current.peerId = this.peerIds.activeId
+    if (this.fallback?.peerId.state === "retired") this.giveOwnId(this.fallback)
+    for (const route of this.candidates) if (route.peerId.state === "retired") this.giveOwnId(route)
+  }
+
+  /** A route other than the one in use with a challenge or a response to send, and leave to send it. */
+  get probing(): Route | undefined {
+    if (this.fallback !== undefined && canProbe(this.fallback)) return this.fallback
+    return this.candidates.length === 0 ? undefined : this.candidates.find(canProbe)
+  }
+
+  get deadlineMicros(): number {
+    let deadline = this.current.validator.deadlineMicros
+    if (this.fallback !== undefined) deadline = Math.min(deadline, this.fallback.validator.deadlineMicros)
+    for (const { validator } of this.candidates) deadline = Math.min(deadline, validator.deadlineMicros)
+    return deadline
+  }
+
+  /** All, the one in use first. */
+  get all(): ReadonlyArray<Route> {
+    const { current, fallback, candidates } = this
+    return fallback === undefined ? [current, ...candidates] : [current, fallback, ...candidates]
+  }
+
+  private release(route: Route): void {
+    route.validator.cancel()
+    const { peerId } = route
+    if (peerId.state !== "used" || this.all.some((other) => other !== route && other.peerId === peerId))
+      return
+    // RFC 9000 §5.1.2: an ID bound to addresses that are not used any more is given back
+    this.peerIds.retire(peerId.sequence)
+  }
+}
+
+const canProbe = (route: Route): boolean =>
+  route.validator.hasFrames() &&
+  route.peerId.state !== "retired" &&
+  route.amplification.remaining >= WORTHWHILE_BYTES

@@ -1,0 +1,44 @@
+import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
+import { AntiAmplification } from "./AntiAmplification.ts"
+import { PathValidator } from "./PathValidator.ts"
+import type { PeerConnectionId } from "./PeerConnectionIds.ts"
+
+/**
+ * One way to the peer: a socket of ours and an address of the peer's. A path of single-path QUIC uses one route and can
+ * move to another. RFC 9000 §9
+ */
+export class Route {
+  readonly remote: SocketAddress
+  /** Which of the endpoint's sockets it leaves by; means something to the endpoint only. */
+  readonly local: number
+  readonly validator = new PathValidator()
+  readonly amplification: AntiAmplification
+  /** What is sent along it is addressed to this. RFC 9000 §9.5 */
+  peerId: PeerConnectionId
+  /** The peer has answered over it: in the handshake, or a challenge. */
+  isProven = false
+  /** The connection moves to it as soon as it is proven. */
+  isWanted = false
+  /** The sequence number of our ID that the peer last used on it; -1 before it did. */
+  localSequence = -1
+
+  constructor(remote: SocketAddress, local: number, addressValidated: boolean, peerId: PeerConnectionId) {
+    this.remote = remote
+    this.local = local
+    this.amplification = new AntiAmplification(addressValidated)
+    this.peerId = peerId
+  }
+
+  is(remote: SocketAddress, local: number): boolean {
+    return this.local === local && sameAddress(this.remote, remote)
+  }
+
+  onDatagramReceived(size: number): void {
+    this.amplification.onReceived(size)
+  }
+
+  onDatagramSent(size: number): void {
+    this.amplification.onSent(size)
+    this.validator.onDatagramSent(size)
+  }
+}

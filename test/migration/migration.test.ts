@@ -1,0 +1,103 @@
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import * as Layer from "effect/Layer"
+import { pair, type PairOptions } from "../api/pair.ts"
+import { itSim } from "../sim/itSim.ts"
+import { transfer } from "./transfer.ts"
+
+const MEGABYTE = 1_000_000
+
+/** A client with two addresses, a server, a 20 Mbit/s cable from each. */
+const world = Effect.gen(function* () {
+  const network = yield* SimNetwork
+  const client = network.host("client", "10.0.0.1", "10.0.1.1")
+  const server = network.host("server", "10.0.0.2")
+  const conditions = { delayMillis: 10, bitsPerSecond: 20e6 }
+  const cable = network.connect(client, server, conditions)
+  const other = network.connect(client, server, { ...conditions, from: "10.0.1.1" })
+  return {
+    network,
+    cable,
+    other,
+    client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
+    server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) }
+  }
+})
+
+const connected = Effect.fnUntraced(function* (options: PairOptions = {}) {
+  const around = yield* world
+  return { ...around, ...(yield* pair(around, options)) }
+})
+
+describe("a NAT that gives the client", () => {
+  itSim("another port loses nothing of a transfer", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      const inside = it.client.localAddress
+      const rebind = (port: number) => Effect.sync(() => it.cable.rebind(inside, { ...inside, port }))
+      yield* transfer(it, 2 * MEGABYTE, [
+        [0.2, rebind(40_001)],
+        [0.5, rebind(40_002)],
+        [0.7, rebind(40_003)]
+      ])
+      expect(it.far.remoteAddress).toMatchObject({ host: "10.0.0.1", port: 40_003 })
+    })
+  )
+
+  itSim("another address loses nothing of a transfer", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      const inside = it.client.localAddress
+      const rebind = (host: string) => Effect.sync(() => it.cable.rebind(inside, { ...inside, host }))
+      yield* transfer(it, 2 * MEGABYTE, [
+        [0.2, rebind("192.0.2.7")],
+        [0.6, rebind("192.0.2.8")]
+      ])
+      expect(it.far.remoteAddress.host).toBe("192.0.2.8")
+    })
+  )
+})
+
+describe("an endpoint that is rebound", () => {
+  itSim("to another port goes on from there", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      yield* transfer(it, 2 * MEGABYTE, [[0.3, it.client.rebind({ host: "10.0.0.1", port: 5000 })]])
+      expect(it.client.localAddress.port).toBe(5000)
+      expect(it.far.remoteAddress.port).toBe(5000)
+    })
+  )
+
+  itSim("to another network goes on from there", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      const before = it.near.stats.minRttMillis
+      it.other.set({ delayMillis: 40 })
+      const lost = Effect.sync(() => it.cable.set({ up: false }))
+      yield* transfer(it, 2 * MEGABYTE, [[0.3, Effect.andThen(lost, it.client.rebind({ host: "10.0.1.1" }))]])
+      expect(before).toBeLessThan(30)
+      expect(it.near.stats.minRttMillis).toBeGreaterThan(75)
+      expect(it.far.remoteAddress.host).toBe("10.0.1.1")
+    })
+  )
+
+  itSim("returns when the server does not answer over the new network", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      it.other.set({ up: false })
+      yield* transfer(it, 2 * MEGABYTE, [[0.3, it.client.rebind({ host: "10.0.1.1" })]])
+      expect(it.far.remoteAddress.host).toBe("10.0.0.1")
+    })
+  )
+
+  itSim("stays with a server that forbids migration", () =>
+    Effect.gen(function* () {
+      const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })
+      const { port } = it.client.localAddress
+      yield* transfer(it, MEGABYTE, [[0.3, it.client.rebind({ host: "10.0.1.1" })]])
+      expect(it.far.remoteAddress).toMatchObject({ host: "10.0.0.1", port })
+    })
+  )
+})
