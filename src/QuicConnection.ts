@@ -27,8 +27,12 @@ export interface ConnectionFacts {
   readonly group: NamedGroup
   readonly alpn: string
   readonly serverName: string | undefined
-  /** What the peer proved to hold; undefined for a client that was not asked. */
+  /** What the peer proved to hold, now or in the session that is resumed; undefined for a client that was not asked. */
   readonly peer: PeerCertificate | undefined
+  /** A session ticket stood in for certificates. Before the handshake is complete: if the server goes along. */
+  readonly resumed: boolean
+  /** What became of 0-RTT: `"none"` when it was not tried, `"pending"` until the server has decided. */
+  readonly earlyData: "none" | "pending" | "accepted" | "rejected"
 }
 
 /** A snapshot; sizes in bytes, times in milliseconds, counts since the start. */
@@ -71,6 +75,18 @@ export class QuicConnection {
     return this.actor.core.path.remote
   }
 
+  /**
+   * Waits for the end of the handshake, and says what it settled. There is something to wait for only with 0-RTT: what
+   * a client writes before may be replayed by others; what a server reads before may have been.
+   */
+  get handshakeComplete(): Effect.Effect<ConnectionFacts, QuicError> {
+    return Effect.suspend(() => {
+      const { actor } = this
+      if (actor.core.handshake.complete) return Effect.succeed(this.facts)
+      return actor.failure ?? Effect.flatMap(actor.ready.park, () => this.handshakeComplete)
+    })
+  }
+
   get facts(): ConnectionFacts {
     const { core } = this.actor
     const facts = core.handshake.facts!
@@ -80,6 +96,8 @@ export class QuicConnection {
       group: facts.group,
       alpn: facts.alpn,
       serverName: facts.serverName,
+      resumed: facts.resumed,
+      earlyData: facts.earlyData,
       peer:
         facts.peer === undefined
           ? undefined

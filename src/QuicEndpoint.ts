@@ -15,6 +15,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { Hex } from "effect/encoding"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -23,18 +24,25 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
-import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
 import { KeyLog } from "./capability/KeyLog.ts"
+import { ReplayGuard } from "./capability/ReplayGuard.ts"
+import { TicketKeys } from "./capability/TicketKeys.ts"
+import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
+import type { TransportSettings } from "./connection/ConnectionConfig.ts"
+import { stillGrants } from "./connection/parameters.ts"
+import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
 import type { Identity } from "./Identity.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { BindFailed, EndpointClosed, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
 import { check, checkTransport, type TransportOptions } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
+import * as Resumption from "./Resumption.ts"
 import { identityFor, identitySelector, TlsPreferences, tlsPreferences } from "./TlsOptions.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
@@ -56,13 +64,24 @@ const ServerSchema = Schema.Struct({
    * begins with `retryHandshakes` unfinished handshakes.
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
-  retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
+  retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
+  /** How long clients may resume their sessions, 86400 when left out; 0 issues no tickets. RFC 8446 §4.6.1 */
+  ticketLifetimeSeconds: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
+  ),
+  /**
+   * Takes 0-RTT data, and hands out such connections before their handshake is complete: `handshakeComplete` waits for
+   * that. Each first flight is taken once (see `ReplayGuard`), which no guard can promise across servers that do not
+   * share it: do nothing on early data that may not be done twice. RFC 8446 §8
+   */
+  earlyData: Schema.optionalKey(Schema.Boolean)
 })
 
 const ConnectSchema = Schema.Struct({
   host: Schema.String.check(Schema.isMinLength(1)),
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
   serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
+  earlyData: Schema.optionalKey(Schema.Boolean),
   ...TlsPreferences
 })
 
@@ -93,6 +112,13 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
   readonly alpn: ReadonlyArray<string>
   /** The name the certificate must carry, and SNI; `host` when left out. */
   readonly serverName?: string
+  /**
+   * Does not wait for the handshake when a session ticket for the server allows 0-RTT. What is written before
+   * `connection.handshakeComplete` leaves in the first flight, to the server that the ticket is of; an attacker can
+   * replay it to that server. If the server does not take it, streams send it again after the handshake, and datagrams
+   * are lost; `facts.earlyData` tells. Without a fitting ticket it is an ordinary `connect`. RFC 9001 §4.6
+   */
+  readonly earlyData?: boolean
   /** Shown to a server that asks. */
   readonly identity?: Identity
   readonly transport?: TransportOptions
@@ -162,6 +188,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const keyLog = yield* KeyLog
   const resolver = yield* Effect.serviceOption(AddressResolver)
   const clock = yield* Clock.Clock
+  const nowMillis = (): number => clock.currentTimeMillisUnsafe()
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const { server: serverOptions, ...bindOptions } = options
   const bind = yield* check(BindSchema, bindOptions)
@@ -177,6 +204,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const sockets = yield* Scope.fork(scope)
   let socketScope = yield* Scope.fork(sockets)
   const socket = yield* Scope.provide(open(bind), socketScope)
+  const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
   const { connectionIdBytes = 8, acceptBacklog = 128 } = bind
   const actor = new EndpointActor(
     { suite, random: randomBytes, connectionIdBytes, server },
@@ -210,8 +238,11 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   function* serverSettings(given: ServerOptions) {
     const { identity, transport, ...rest } = given
     const checked = yield* check(ServerSchema, rest, "server.")
+    const checkedTransport = yield* checkTransport(transport, "server.transport.")
+    const tickets = yield* ticketSettings(checked, checkedTransport)
     return {
-      transport: yield* checkTransport(transport, "server.transport."),
+      transport: checkedTransport,
+      ...(tickets !== undefined && { tickets }),
       retry: { when: checked.retry ?? "underLoad", handshakes: checked.retryHandshakes ?? 256 },
       tls: {
         ...shared,
@@ -221,6 +252,26 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         serverName: undefined,
         expectedName: undefined
       }
+    }
+  }
+
+  function* ticketSettings(
+    { ticketLifetimeSeconds = 86_400, earlyData = false }: typeof ServerSchema.Type,
+    settings: TransportSettings
+  ) {
+    if (ticketLifetimeSeconds === 0) return undefined
+    const makeKeys = () => Resumption.defaults.keys(suite, randomBytes)
+    const keys = Option.getOrElse(yield* Effect.serviceOption(TicketKeys), makeKeys)
+    const makeGuard = () => Resumption.makeReplayGuard(nowMillis())
+    const guard = Option.getOrElse(yield* Effect.serviceOption(ReplayGuard), makeGuard)
+    const acceptEarlyData = ({ binder, earliestMillis, transportParameters }: EarlyDataRequest) =>
+      stillGrants(transportParameters, settings) && guard.admit(binder, earliestMillis, nowMillis())
+    return {
+      nowMillis,
+      ticketLifetimeSeconds,
+      sealTicket: (plaintext: Uint8Array) => keys.seal(plaintext, nowMillis()),
+      openTicket: (identity: Uint8Array) => keys.open(identity, nowMillis()),
+      ...(earlyData && { acceptEarlyData })
     }
   }
 
@@ -264,12 +315,22 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       expectedName
     }
     const remote = yield* resolve(checked.host, checked.port)
+    const earlyData = checked.earlyData ?? false
+    // whoever we are in a resumed session is who we were in the one before
+    const self = ours === undefined ? "" : Hex.encode(suite.hash("sha256", ours.chain[0]))
+    const server = [expectedName, checked.port, ...checked.alpn, self].join(" ")
+    const { ticket, addressToken } = yield* store.take(server)
+    const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
+    const notes: ServerNotes = {
+      onTicket: (next) => store.putTicket(server, next),
+      onAddressToken: (token) => store.putAddressToken(server, token)
+    }
     return yield* Effect.acquireRelease(
       Effect.suspend(() => {
         if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
-        const connection = actor.connect(remote, tls, checkedTransport)
+        const connection = actor.connect(remote, tls, checkedTransport, memory, notes)
         const established: Effect.Effect<ConnectionActor, QuicError> = Effect.suspend(() =>
-          connection.isEstablished
+          connection.isEstablished || (earlyData && connection.isUsable)
             ? Effect.succeed(connection)
             : (connection.failure ?? Effect.flatMap(connection.ready.park, () => established))
         )

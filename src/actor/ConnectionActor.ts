@@ -12,6 +12,7 @@ import type { CertificateVerifierShape } from "../capability/CertificateVerifier
 import type { Connection } from "../connection/Connection.ts"
 import type { CloseReason } from "../connection/lifecycle.ts"
 import type { Timed } from "../endpoint/DeadlineHeap.ts"
+import type { SessionTicket } from "../handshake/SessionTicket.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 import {
   ApplicationClosed,
@@ -46,6 +47,12 @@ export interface ConnectionHost {
   onDrained(actor: ConnectionActor): void
 }
 
+/** client: where it is noted what the next connection to the same server can use. */
+export interface ServerNotes {
+  readonly onTicket: (ticket: SessionTicket) => Effect.Effect<void>
+  readonly onAddressToken: (token: Uint8Array) => Effect.Effect<void>
+}
+
 export class ConnectionActor implements Timed {
   readonly core: Connection
   heapIndex = -1
@@ -69,15 +76,24 @@ export class ConnectionActor implements Timed {
   readonly openedUnidirectional: Array<number> = []
   private readonly streams = new Map<number, StreamWaiters>()
   private readonly host: ConnectionHost
+  private readonly notes: ServerNotes | undefined
   private verdict: Fiber.Fiber<unknown> | undefined = undefined
+  /** The application may have it already. */
+  private isShown = false
 
-  constructor(core: Connection, host: ConnectionHost) {
+  constructor(core: Connection, host: ConnectionHost, notes: ServerNotes | undefined) {
     this.core = core
     this.host = host
+    this.notes = notes
   }
 
   get isEstablished(): boolean {
     return this.core.lifecycle.state === "established"
+  }
+
+  /** Established, or with 0-RTT. */
+  get isUsable(): boolean {
+    return this.isShown && this.failure === undefined
   }
 
   /** Asks the loop to send what the core now has. Cheap, and harmless when there is nothing. */
@@ -126,8 +142,10 @@ export class ConnectionActor implements Timed {
         case "verifyPeer":
           this.verify(event.request)
           break
+        case "early":
         case "established":
-          this.host.onEstablished(this)
+          if (!this.isShown) this.host.onEstablished(this)
+          this.isShown = true
           this.ready.wakeAll()
           break
         case "keyLog":
@@ -145,9 +163,13 @@ export class ConnectionActor implements Timed {
         case "moved":
           this.changed.wakeAll()
           break
-        case "confirmed":
         case "newToken":
+          if (this.notes !== undefined) this.host.fork(this.notes.onAddressToken(event.token))
+          break
         case "ticket":
+          if (this.notes !== undefined) this.host.fork(this.notes.onTicket(event.ticket))
+          break
+        case "confirmed":
           break
       }
     }

@@ -16,9 +16,9 @@ import type { EcnCodepoint, ReceivedDatagram, UdpSocket } from "../capability/Ud
 import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
-import { Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
+import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import { ConnectionActor, type ConnectionHost } from "./ConnectionActor.ts"
+import { ConnectionActor, type ConnectionHost, type ServerNotes } from "./ConnectionActor.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */
@@ -125,10 +125,14 @@ export class EndpointActor implements ConnectionHost {
     this.sockets.delete(number)
   }
 
-  connect(remote: SocketAddress, tls: TlsSettings, transport: TransportSettings): ConnectionActor {
-    const actor = this.adopt(
-      this.core.connect(remote, tls, transport, this.now(), undefined, this.socketNumber)
-    )
+  connect(
+    remote: SocketAddress,
+    tls: TlsSettings,
+    transport: TransportSettings,
+    memory: ClientMemory,
+    notes: ServerNotes
+  ): ConnectionActor {
+    const actor = this.adopt(this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber), notes)
     this.touch(actor)
     return actor
   }
@@ -263,8 +267,8 @@ export class EndpointActor implements ConnectionHost {
     this.dirty.push(actor)
   }
 
-  private adopt(connection: Connection): ConnectionActor {
-    const actor = new ConnectionActor(connection, this)
+  private adopt(connection: Connection, notes?: ServerNotes): ConnectionActor {
+    const actor = new ConnectionActor(connection, this, notes)
     this.actors.set(connection, actor)
     return actor
   }

@@ -3,11 +3,11 @@ import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import { CryptoStream } from "../stream/CryptoStream.ts"
 import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
-import { Level, type Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
+import { Level, Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { decodeTransportParameters, type TransportParameters } from "../wire/TransportParameters.ts"
 import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
 import { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
@@ -95,6 +95,8 @@ export class Connection implements ConnectionParts {
   private readonly startedAtMicros: number
   private heardFromServer = false
   private parametersApplied = false
+  /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
+  private remembered: TransportParameters | undefined = undefined
   /** What a server that does not speak our version offered instead. */
   offeredVersions: ReadonlyArray<number> = []
 
@@ -133,7 +135,11 @@ export class Connection implements ConnectionParts {
     })
     this.builder = new DatagramBuilder(this)
     this.keys.installInitial(config.role === "client", origin.retrySource ?? origin.originalDestination)
-    if (config.role === "client") this.fail(this.handshake.start(), nowMicros)
+    if (config.role === "client") {
+      this.fail(this.handshake.start(), nowMicros)
+      if (this.keys.write[Level.ZeroRtt] !== undefined)
+        this.remember(config.resume!.ticket!.transportParameters)
+    }
   }
 
   // — getters ———————————————————————————————————————————————————————————————————————————————————————————————————
@@ -295,6 +301,9 @@ export class Connection implements ConnectionParts {
 
   expectsKeys(level: Level): boolean {
     if (level === Level.Handshake) return !this.handshake.confirmed
+    // RFC 9001 §5.7: 0-RTT packets may overtake the ClientHello, which settles whether they are read
+    if (level === Level.ZeroRtt)
+      return this.config.role === "server" && this.keys.write[Level.Handshake] === undefined
     return level === Level.OneRtt && this.lifecycle.state === "handshaking"
   }
 
@@ -375,10 +384,9 @@ export class Connection implements ConnectionParts {
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
     path.peerIds.replaceFirst(handshake.ids.retrySource)
     this.keys.installInitial(true, handshake.ids.retrySource)
-    this.receiver.frames.settleLost(
-      path,
-      path.recovery.abandonPackets(spaceOfLevel(Level.Initial), nowMicros)
-    )
+    // RFC 9000 §17.2.5.3: 0-RTT goes out again, too; packet numbers are not used twice
+    for (const space of [Space.Initial, Space.Application])
+      this.receiver.frames.settleLost(path, path.recovery.abandonPackets(space, nowMicros))
   }
 
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void {
@@ -401,6 +409,7 @@ export class Connection implements ConnectionParts {
   private afterHandshakeStep(nowMicros: number): TransportError | undefined {
     const { handshake, keys, config } = this
     if (keys.write[Level.Handshake] !== undefined) this.path.recovery.onHandshakeKeys()
+    if (this.remembered !== undefined && handshake.earlyDataRejected) this.onEarlyDataRejected(nowMicros)
     // a client may trust the server's parameters only once the Finished that covers them has verified
     if (handshake.peerParameters !== undefined && (config.role === "server" || handshake.complete)) {
       const error = this.applyPeerParameters(handshake.peerParameters)
@@ -412,6 +421,7 @@ export class Connection implements ConnectionParts {
         this.handshakeDonePending = true
         this.newToken = config.makeAddressToken(this.path.remote, nowMicros)
         this.newTokenPending = this.newToken !== undefined
+        keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }
     }
@@ -421,7 +431,17 @@ export class Connection implements ConnectionParts {
   private applyPeerParameters(peer: TransportParameters): TransportError | undefined {
     if (this.parametersApplied) return undefined
     this.parametersApplied = true
-    const { path } = this
+    const { path, remembered } = this
+    // RFC 9000 §7.4.1, RFC 9221 §3; the limits on streams are compared where they are kept
+    if (
+      remembered !== undefined &&
+      (peer.activeConnectionIdLimit < remembered.activeConnectionIdLimit ||
+        peer.maxDatagramFrameSize < remembered.maxDatagramFrameSize)
+    )
+      return new TransportError(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "0-RTT was accepted, with lower limits than were remembered"
+      )
     this.idle.negotiate(peer.maxIdleTimeoutMillis)
     this.datagrams.peerMaxFrameBytes = peer.maxDatagramFrameSize
     path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
@@ -429,6 +449,27 @@ export class Connection implements ConnectionParts {
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
     path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)
     return this.streams.applyPeerLimits(peer)
+  }
+
+  /** RFC 9000 §7.4.1: what the server granted last time holds for 0-RTT. */
+  private remember(encoded: Uint8Array): void {
+    const parameters = decodeTransportParameters(encoded, "server")
+    if (parameters instanceof TransportError) return
+    this.remembered = parameters
+    this.datagrams.peerMaxFrameBytes = parameters.maxDatagramFrameSize
+    this.streams.applyPeerLimits(parameters, true)
+  }
+
+  /** RFC 9001 §4.6.2: the server has read none of it; what streams carried goes out again in 1-RTT. */
+  private onEarlyDataRejected(nowMicros: number): void {
+    const { path } = this
+    this.remembered = undefined
+    this.keys.discard(Level.ZeroRtt)
+    // RFC 9002 §6.4: nor is it in flight any more
+    const lost = path.recovery.abandonPackets(Space.Application, nowMicros)
+    this.receiver.frames.settleLost(path, lost)
+    this.datagrams.peerMaxFrameBytes = 0
+    this.streams.onEarlyDataRejected()
   }
 
   private onPathTimeout(path: ConnectionPath, nowMicros: number): void {

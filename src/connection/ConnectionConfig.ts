@@ -1,5 +1,5 @@
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
-import type { TlsIdentity } from "../handshake/TlsSession.ts"
+import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
@@ -80,4 +80,8 @@ export interface ConnectionConfig {
   readonly makeAddressToken: (remote: SocketAddress, nowMicros: number) => Uint8Array | undefined
   readonly tls: TlsSettings
   readonly transport: TransportSettings
+  /** client: the session to take up again, and whether tickets are wanted. */
+  readonly resume: ClientResumption | undefined
+  /** server: undefined when it issues and takes no tickets. */
+  readonly tickets: ServerResumption | undefined
 }

@@ -5,6 +5,8 @@ import type { TlsEvent } from "../handshake/TlsSession.ts"
 export type ConnectionEvent =
   /** The peer proved who it is; answer with `handleVerdict`. The handshake waits. */
   | { readonly _tag: "verifyPeer"; readonly request: Extract<TlsEvent, { _tag: "verifyPeer" }> }
+  /** Before the handshake is complete, 0-RTT data can be sent (client) or read (server). RFC 9001 §4.6 */
+  | { readonly _tag: "early" }
   /** Streams can be opened and accepted; the peer is authenticated. */
   | { readonly _tag: "established" }
   /** The handshake is confirmed. RFC 9001 §4.1.2 */

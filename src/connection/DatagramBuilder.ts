@@ -181,6 +181,8 @@ export class DatagramBuilder {
     const { parts, w } = this
     const space = spaceOfLevel(level)
     const closing = parts.closer.pending
+    // whoever can read 0-RTT reads Initial packets, where the close is anyway
+    if (closing && level === Level.ZeroRtt) return start
     const probing = path.probes[space] > 0
     const canElicit = !closing && (mayElicit || probing)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))

@@ -31,10 +31,13 @@ export class HandshakeDriver {
   readonly ids: HandshakeIds
   /** What the peer declared; trusted on the client only once `complete`. */
   peerParameters: TransportParameters | undefined = undefined
+  /** What was negotiated; before `complete`, with 0-RTT, what will have been if that is accepted. */
   facts: TlsFacts | undefined = undefined
   complete = false
   /** RFC 9001 §4.1.2 */
   confirmed = false
+  /** What was sent in 0-RTT is to be sent again. */
+  earlyDataRejected = false
   private readonly tls: TlsSession
   private readonly crypto: CryptoStream
   private readonly keys: Keyring
@@ -67,11 +70,17 @@ export class HandshakeDriver {
     } satisfies Partial<TlsConfig>
     this.tls =
       role === "client"
-        ? new TlsClient({ ...common, serverName: tls.serverName, identity: tls.selectIdentity(undefined) })
+        ? new TlsClient({
+            ...common,
+            serverName: tls.serverName,
+            identity: tls.selectIdentity(undefined),
+            ...(config.resume !== undefined && { resumption: config.resume })
+          })
         : new TlsServer({
             ...common,
             selectIdentity: (hello) => tls.selectIdentity(hello.serverName),
-            requestClientCertificate: tls.requestClientCertificate
+            requestClientCertificate: tls.requestClientCertificate,
+            ...(config.tickets !== undefined && { resumption: config.tickets })
           })
   }
 
@@ -121,9 +130,23 @@ export class HandshakeDriver {
       case "ticket":
         this.events.push({ _tag: "ticket", ticket: event.ticket })
         return undefined
+      case "early":
+        this.facts = event.facts
+        this.events.push({ _tag: "early" })
+        return undefined
       case "earlyData":
+        this.earlyDataRejected = !event.accepted
+        if (this.facts !== undefined)
+          this.facts = { ...this.facts, earlyData: event.accepted ? "accepted" : "rejected" }
         return undefined
       case "complete":
+        // what was written for one application protocol must not be read as another. RFC 9001 §4.6.2
+        if (event.facts.earlyData === "rejected" && this.facts !== undefined)
+          if (this.facts.alpn !== event.facts.alpn)
+            return new TransportError(
+              TransportErrorCode.CRYPTO_ERROR + NO_APPLICATION_PROTOCOL,
+              `0-RTT data was for ${this.facts.alpn}, and the server chose ${event.facts.alpn}`
+            )
         this.complete = true
         this.facts = event.facts
         this.events.push({ _tag: "established" })
@@ -154,6 +177,9 @@ export class HandshakeDriver {
     return undefined
   }
 }
+
+/** TLS alert. RFC 7301 §3.2 */
+const NO_APPLICATION_PROTOCOL = 120
 
 const mismatch = (parameter: string): TransportError =>
   new TransportError(

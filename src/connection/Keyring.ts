@@ -21,13 +21,14 @@ export class Keyring {
   keyPhase: 0 | 1 = 0
   /** Completed key updates, by either side. */
   updates = 0
+  private earlyReadUntil = Number.POSITIVE_INFINITY
   private nextRead: Slot = undefined
   private previousRead: Slot = undefined
   private previousReadUntil = Number.POSITIVE_INFINITY
   /** The lowest packet number received in the current phase; older ones belong to the previous. */
   private phaseStartReceived = Number.POSITIVE_INFINITY
   /** The first packet number sent in the current phase; an update waits for its acknowledgement. §6.1 */
-  private phaseStartSent = 0
+  private phaseStartSent = -1
   private phaseAcknowledged = false
   /** We have acknowledged a packet of the current phase, so the peer may know that we are in it. §6.2 */
   private phaseAnswered = false
@@ -53,12 +54,20 @@ export class Keyring {
     const cipher = cipherSuites.get(cipherSuite)!
     const keys = PacketKeys.fromSecret(this.suite, cipher, secret, this.version())
     this[direction][level] = keys
-    if (level === Level.OneRtt && direction === "read") this.nextRead = keys.next()
+    if (level !== Level.OneRtt) return
+    if (direction === "read") this.nextRead = keys.next()
+    // RFC 9001 §5.6, §4.9.3: from here on nothing is sent in 0-RTT; no datagram then holds packets of both
+    else this.write[Level.ZeroRtt] = undefined
   }
 
   discard(level: Level): void {
     this.read[level] = undefined
     this.write[level] = undefined
+  }
+
+  /** RFC 9001 §4.9.3: 0-RTT packets that come late may still be read for a short time. */
+  discardEarly(untilMicros: number): void {
+    if (this.read[Level.ZeroRtt] !== undefined) this.earlyReadUntil = untilMicros
   }
 
   /**
@@ -183,6 +192,10 @@ export class Keyring {
   }
 
   private expire(nowMicros: number): void {
+    if (nowMicros >= this.earlyReadUntil) {
+      this.read[Level.ZeroRtt] = undefined
+      this.earlyReadUntil = Number.POSITIVE_INFINITY
+    }
     if (nowMicros < this.previousReadUntil) return
     this.previousRead = undefined
     this.previousReadUntil = Number.POSITIVE_INFINITY

@@ -63,9 +63,11 @@ export class PacketReceiver {
   /** Takes up the packets whose keys have since been installed. */
   replayEarly(path: ConnectionPath, nowMicros: number): void {
     if (this.early.length === 0) return
-    const ready = this.early.filter((packet) => this.parts.keys.read[packet.level] !== undefined)
-    if (ready.length === 0) return
-    this.early = this.early.filter((packet) => this.parts.keys.read[packet.level] === undefined)
+    const { keys } = this.parts
+    const ready = this.early.filter((packet) => keys.read[packet.level] !== undefined)
+    this.early = this.early.filter(
+      ({ level }) => keys.read[level] === undefined && this.parts.expectsKeys(level)
+    )
     for (const packet of ready) this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
   }
 

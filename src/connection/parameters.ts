@@ -1,5 +1,10 @@
-import type { LocalStreamLimits } from "../stream/StreamLimits.ts"
-import { defaultTransportParameters, type TransportParameters } from "../wire/TransportParameters.ts"
+import { isReduced, type LocalStreamLimits } from "../stream/StreamLimits.ts"
+import { TransportError } from "../wire/TransportError.ts"
+import {
+  decodeTransportParameters,
+  defaultTransportParameters,
+  type TransportParameters
+} from "../wire/TransportParameters.ts"
 import type { ConnectionOrigin } from "./Connection.ts"
 import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 
@@ -42,4 +47,18 @@ export const localParameters = (config: ConnectionConfig, origin: ConnectionOrig
       ...(origin.retrySource !== undefined && { retrySourceConnectionId: origin.retrySource })
     })
   }
+}
+
+/**
+ * Whether what a server granted once, as it sent it, is granted today: only then may it accept 0-RTT data that relies
+ * on it. RFC 9000 §7.4.1, RFC 9221 §3
+ */
+export const stillGrants = (remembered: Uint8Array, transport: TransportSettings): boolean => {
+  const then = decodeTransportParameters(remembered, "server")
+  return (
+    !(then instanceof TransportError) &&
+    !isReduced(then, localStreamLimits(transport)) &&
+    then.activeConnectionIdLimit <= transport.activeConnectionIdLimit &&
+    then.maxDatagramFrameSize <= transport.maxDatagramFrameBytes
+  )
 }

@@ -2,6 +2,7 @@ import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts
 import { Connection } from "../connection/Connection.ts"
 import type { ConnectionConfig, TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "../connection/ConnectionConfig.ts"
+import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
@@ -34,8 +35,16 @@ export interface EndpointConfig {
         readonly transport: TransportSettings
         /** Never when left out. */
         readonly retry?: RetryPolicy
+        /** No tickets are issued or taken when left out. */
+        readonly tickets?: ServerResumption
       }
     | undefined
+}
+
+/** What a client has kept of earlier connections to a server. */
+export interface ClientMemory {
+  readonly addressToken: Uint8Array | undefined
+  readonly resumption: ClientResumption
 }
 
 /** A datagram for no connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
@@ -82,13 +91,13 @@ export class Endpoint {
     tls: TlsSettings,
     transport: TransportSettings,
     nowMicros: number,
-    addressToken?: Uint8Array,
+    memory?: ClientMemory,
     local = 0
   ): Connection {
     // RFC 9000 §7.2: at least 8 unpredictable bytes
     const originalDestination = this.config.random(8)
     const connection = new Connection(
-      this.connectionConfig("client", tls, transport),
+      this.connectionConfig("client", tls, transport, memory?.resumption),
       {
         version: Version.v1,
         remote,
@@ -98,7 +107,7 @@ export class Endpoint {
         peerInitialId: originalDestination,
         retrySource: undefined,
         addressValidated: true,
-        addressToken
+        addressToken: memory?.addressToken
       },
       nowMicros
     )
@@ -202,7 +211,7 @@ export class Endpoint {
       return this.retry(bytes, destination, from, nowMillis)
     const isRetried = verdict._tag === "retried"
     const connection = new Connection(
-      this.connectionConfig("server", server.tls, server.transport),
+      this.connectionConfig("server", server.tls, server.transport, undefined),
       {
         version,
         remote: from,
@@ -322,7 +331,8 @@ export class Endpoint {
   private connectionConfig(
     role: ConnectionConfig["role"],
     tls: TlsSettings,
-    transport: TransportSettings
+    transport: TransportSettings,
+    resume: ClientResumption | undefined
   ): ConnectionConfig {
     const { suite, random } = this.config
     return {
@@ -333,7 +343,9 @@ export class Endpoint {
       makeResetToken: this.makeResetToken,
       makeAddressToken: (remote, nowMicros) => this.tokens?.forLater(remote, nowMicros / 1000),
       tls,
-      transport
+      transport,
+      resume,
+      tickets: role === "server" ? this.config.server?.tickets : undefined
     }
   }
 

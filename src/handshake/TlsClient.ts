@@ -87,8 +87,22 @@ export class TlsClient extends TlsSession {
     const hello = this.sendHello()
     const { psk } = this
     if (psk?.earlyData !== true) return
-    this.earlyData = "rejected" // until EncryptedExtensions say otherwise
+    this.earlyData = "pending" // until EncryptedExtensions decide
     this.installEarlyKeys(psk.schedule, psk.cipher, true, suite.hash(psk.cipher.hash, hello))
+    const { cipherSuite, alpn, serverName, peer } = psk.ticket
+    this.emit({
+      _tag: "early",
+      facts: {
+        cipherSuite,
+        group: groups[0],
+        alpn,
+        serverName,
+        signatureScheme: undefined,
+        peer,
+        resumed: true,
+        earlyData: "pending"
+      }
+    })
   }
 
   private sendHello(): Uint8Array {
@@ -201,12 +215,18 @@ export class TlsClient extends TlsSession {
     this.transcript.add(bytes)
     const { psk } = this
     if (psk !== undefined) {
+      if (psk.earlyData) this.rejectEarlyData()
       // RFC 8446 §4.2.10: no early data in the second ClientHello; §4.1.4: and no PSK of another hash
       psk.earlyData = false
       if (psk.cipher.hash !== cipher.hash) this.psk = undefined
     }
     this.sendHello()
     return undefined
+  }
+
+  private rejectEarlyData(): void {
+    this.earlyData = "rejected"
+    this.emit({ _tag: "earlyData", accepted: false })
   }
 
   private onEncryptedExtensions(bytes: Uint8Array): TlsFailure | undefined {
@@ -221,10 +241,10 @@ export class TlsClient extends TlsSession {
       return failure(Alert.illegal_parameter, "the server accepts early data of another session")
     this.choice = choice
     this.transcript.add(bytes)
-    if (this.earlyData !== "none") {
-      this.earlyData = earlyData ? "accepted" : "rejected"
-      this.emit({ _tag: "earlyData", accepted: earlyData })
-    }
+    if (earlyData) {
+      this.earlyData = "accepted"
+      this.emit({ _tag: "earlyData", accepted: true })
+    } else if (this.earlyData === "pending") this.rejectEarlyData()
     this.emit({ _tag: "transportParameters", bytes: choice.transportParameters })
     if (!resumed) {
       this.state = "awaiting Certificate or CertificateRequest"

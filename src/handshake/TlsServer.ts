@@ -22,6 +22,7 @@ import {
 import { type AcceptedPsk, acceptPsk, acceptsEarlyData, issueTicket } from "./serverTickets.ts"
 import {
   type EarlyDataOutcome,
+  type TlsFacts,
   type TlsIdentity,
   type TlsPeer,
   type TlsServerConfig,
@@ -199,6 +200,7 @@ export class TlsServer extends TlsSession {
     if (!accepted) return
     this.earlyData = "accepted"
     this.installEarlyKeys(psk.schedule, psk.cipher, false, this.transcript.digest())
+    this.emit({ _tag: "early", facts: this.facts() })
   }
 
   private sendEncryptedExtensions(offer: ClientOffer, identity: TlsIdentity | undefined): void {
@@ -268,27 +270,29 @@ export class TlsServer extends TlsSession {
     if (problem !== undefined) return problem
     const leftover = this.readFrom(Level.OneRtt)
     if (leftover !== undefined) return leftover
-    const { offer, cipher, group, psk } = this.answering
+    const { cipher } = this.answering
     // RFC 9001 §5.7: 1-RTT packets are not read before the handshake is complete
     this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
     this.state = "connected"
     this.complete = true
-    this.emit({
-      _tag: "complete",
-      facts: {
-        cipherSuite: cipher.codepoint,
-        group,
-        alpn: offer.alpn,
-        serverName: offer.serverName,
-        signatureScheme: this.peerScheme,
-        peer: this.peer,
-        resumed: psk !== undefined,
-        earlyData: this.earlyData
-      }
-    })
+    this.emit({ _tag: "complete", facts: this.facts() })
     this.schedule!.resume(this.transcript.digest())
     this.issueTickets()
     return undefined
+  }
+
+  private facts(): TlsFacts {
+    const { offer, cipher, group, psk } = this.answering
+    return {
+      cipherSuite: cipher.codepoint,
+      group,
+      alpn: offer.alpn,
+      serverName: offer.serverName,
+      signatureScheme: this.peerScheme,
+      peer: this.peer,
+      resumed: psk !== undefined,
+      earlyData: this.earlyData
+    }
   }
 
   private issueTickets(): void {

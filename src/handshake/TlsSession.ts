@@ -38,7 +38,8 @@ export interface TlsFacts {
   readonly earlyData: EarlyDataOutcome
 }
 
-export type EarlyDataOutcome = "none" | "accepted" | "rejected"
+/** `"pending"` until the server has decided. */
+export type EarlyDataOutcome = "none" | "pending" | "accepted" | "rejected"
 
 export interface TlsConfig {
   readonly suite: CryptoSuiteShape
@@ -105,6 +106,8 @@ export interface EarlyDataRequest {
   readonly ticket: Uint8Array
   /** The checked binder, different for each ClientHello: the key for recording ClientHellos. RFC 8446 §8.2 */
   readonly binder: Uint8Array
+  /** This ClientHello cannot have been taken before: its age would not have fitted, or there was no ticket yet. */
+  readonly earliestMillis: number
   readonly alpn: string
   readonly serverName: string | undefined
   /** Ours, as sent when the ticket was issued: 0-RTT must fit in both these and today's. RFC 9000 §7.4.1 */
@@ -130,6 +133,8 @@ export type TlsEvent =
    * `handleVerdict` to say. The handshake waits.
    */
   | { readonly _tag: "verifyPeer"; readonly peer: TlsPeer; readonly serverName: string | undefined }
+  /** 0-RTT keys are there, and these facts hold if it is accepted, or because it is; comes after the keys. */
+  | { readonly _tag: "early"; readonly facts: TlsFacts }
   /** What became of the client's 0-RTT; comes before the transport parameters that it decides the use of. */
   | { readonly _tag: "earlyData"; readonly accepted: boolean }
   | { readonly _tag: "complete"; readonly facts: TlsFacts }

@@ -123,6 +123,7 @@ export const acceptsEarlyData = (
     resumption.acceptEarlyData?.({
       ticket: offered.identity.slice(),
       binder: offered.binder.slice(),
+      earliestMillis: Math.max(ticket.issuedAtMillis, resumption.nowMillis() - 2 * AGE_TOLERANCE_MILLIS),
       alpn: ticket.alpn,
       serverName: ticket.serverName,
       transportParameters: ticket.transportParameters
