@@ -1,0 +1,48 @@
+/** The examples run, and say what their readers expect. */
+import { execFile } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { expect, it } from "vitest"
+
+const root = new URL("../../", import.meta.url).pathname
+
+const run = (name: string): Promise<{ error: string | undefined; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [`${root}examples/${name}.ts`], { timeout: 30_000 }, (error, stdout, stderr) =>
+      resolve({ error: error?.message, stdout, stderr })
+    )
+  })
+
+const outputs: Record<string, RegExp> = {
+  first: /^hello, QUIC\n$/,
+  handlers:
+    /^.*stream \d+ failed.*impossible\none: ONE\ntwo: TWO\nthe impossible: reset, code 0\nthree: THREE\n$/,
+  datagrams: /^20 readings received\n\d+ readings sent\n$/,
+  rawKeys:
+    /^Bob talks to Alice: true\nAlice talks to Bob: true\nMallory: handshake refused by the peer .*not among the known ones\n$/,
+  interruption:
+    /^slow: None\nrace: thought for 5 ms\nnobody: no handshake with 127\.0\.0\.1:9 in time.*\nwrong: transport\.maxIdleTimeoutMillis: .*\n$/,
+  simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
+}
+
+it.each(Object.entries(outputs))("%s says what it should, and ends", async (name, output) => {
+  const { error, stderr, stdout } = await run(name)
+  expect(stderr).toBe("")
+  expect(error).toBe(undefined)
+  expect(stdout).toMatch(output)
+})
+
+it("simulator says the same every time", async () => {
+  expect(await run("simulator")).toEqual(await run("simulator"))
+})
+
+it("there is no example that is not run", () => {
+  const shared = "loopback"
+  const all = readdirSync(`${root}examples`).map((file) => file.replace(/\.ts$/, ""))
+  expect(all.filter((name) => name !== shared).sort()).toEqual(Object.keys(outputs).sort())
+})
+
+it("first is the program of the README, of at most 15 lines", () => {
+  const [program] = /^const program = [\s\S]*?^\}\)$/m.exec(readFileSync(`${root}examples/first.ts`, "utf8"))!
+  expect(program.split("\n").length).toBeLessThanOrEqual(15)
+  expect(readFileSync(`${root}README.md`, "utf8")).toContain(program)
+})
