@@ -152,7 +152,7 @@ export class HandshakeDriver {
         this.events.push({ _tag: "established" })
         return undefined
       case "failed":
-        return new TransportError(TransportErrorCode.CRYPTO_ERROR + event.alert, event.reason)
+        return new TransportError(event.code, event.reason)
     }
   }
 
