@@ -25,6 +25,8 @@ import { WaitList } from "./WaitList.ts"
 const RECEIVE_BURST = 256
 /** Datagrams one connection sends before the next has its turn. */
 const SEND_BURST = 64
+/** After this, what waits for a congested socket is looked at again even if the socket has not called. */
+const CONGESTED_MICROS = 10_000
 /** Rounds of wake-ups and what they write, before the loop yields. */
 const ROUNDS = 4
 
@@ -253,7 +255,9 @@ export class EndpointActor implements ConnectionHost {
     }
     if (sent === SEND_BURST || (socket.congested && !actor.isDrained)) this.markDirty(actor)
     this.core.routeIds(core)
-    this.deadlines.set(actor, core.timeout(nowMicros))
+    const due = core.timeout(nowMicros)
+    // what is due now and was not sent waits for the socket, which wakes the loop
+    this.deadlines.set(actor, socket.congested && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
   }
 
   /** The socket of that number; a closed one's place is taken by the present one. */

@@ -6,6 +6,7 @@ import { it } from "vitest"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
 import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
+import type { SimHost } from "../../layers/sim/SimHost.ts"
 import { SimNetwork, type SimConnection } from "../../layers/sim/SimNetwork.ts"
 import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
 import type { Entropy } from "../../src/capability/Entropy.ts"
@@ -24,6 +25,8 @@ export interface World {
   readonly client: Place
   /** What joins them, where that can be tampered with. */
   readonly cable: SimConnection | undefined
+  /** The client's machine, where that is simulated. */
+  readonly clientHost: SimHost | undefined
 }
 
 export interface Universe {
@@ -40,7 +43,11 @@ export const live: Universe = {
   name: "live",
   it: (name, program) =>
     it(name, () =>
-      Effect.runPromise(Effect.scoped(program({ server: loopback, client: loopback, cable: undefined })))
+      Effect.runPromise(
+        Effect.scoped(
+          program({ server: loopback, client: loopback, cable: undefined, clientHost: undefined })
+        )
+      )
     )
 }
 
@@ -53,7 +60,8 @@ export const simWorld: Effect.Effect<World, never, SimNetwork> = Effect.gen(func
   return {
     client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
     server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
-    cable
+    cable,
+    clientHost: client
   }
 })
 
