@@ -44,9 +44,8 @@ const runClient = async (endpoint: Endpoint): Promise<void> => {
   const address = new EndpointAddr(server, undefined, [`127.0.0.1:${task.port}`])
   const connection = await endpoint.connect(address, alpn)
   const stream = await connection.openBi()
-  const sent = send(stream.send).then(() => stream.send.finish())
-  await receive(stream.recv, new Receipt())
-  await sent
+  const request = send(stream.send).then(() => stream.send.finish())
+  await Promise.all([request, receive(stream.recv, new Receipt())])
   connection.close(0n, [])
   await endpoint.close()
 }
@@ -64,9 +63,7 @@ const runServer = async (endpoint: Endpoint): Promise<void> => {
       continue
     }
     const stream = await connection.acceptBi()
-    const sent = send(stream.send)
-    await receive(stream.recv, new Receipt())
-    await sent
+    await Promise.all([send(stream.send), receive(stream.recv, new Receipt())])
     await stream.send.finish()
     await connection.closed()
   }
