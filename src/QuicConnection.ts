@@ -11,7 +11,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
-import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import type { ConnectionActor, LocalPlace } from "./actor/ConnectionActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import { DatagramRefused, InvalidOption, type QuicError, quicError } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
@@ -235,6 +235,21 @@ export class QuicConnection {
   /** Sends a PING; the answer keeps both sides from falling idle. */
   get ping(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.core.ping())
+  }
+
+  /**
+   * Moves to another local address, a new port of the host when nothing is said: over a socket of its own, with
+   * connection IDs not used before, as soon as the server has answered there. Until then, and if it does not, the
+   * connection stays where it is. Fails with `MigrationFailed` on a server, and with a server that forbids it.
+   * RFC 9000 §9
+   */
+  migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
+    return this.actor.migrate(where)
+  }
+
+  /** Changes the connection IDs in both directions, as far as the peer keeps any in store. RFC 9000 §5.1.2 */
+  get rotateConnectionIds(): Effect.Effect<void, QuicError> {
+    return this.command(() => this.actor.rotateIds())
   }
 
   /** Asks for new packet keys; they change as soon as RFC 9001 §6 allows. */

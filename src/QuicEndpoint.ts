@@ -24,8 +24,9 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
-import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
+import type { ConnectionActor, LocalPlace, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
+import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
@@ -39,7 +40,7 @@ import { stillGrants } from "./connection/parameters.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
 import type { Identity } from "./Identity.ts"
 import { QuicConnection } from "./QuicConnection.ts"
-import { BindFailed, EndpointClosed, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
+import { EndpointClosed, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
 import { check, checkTransport, type TransportOptions } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
@@ -55,8 +56,20 @@ const BindSchema = Schema.Struct({
 
 const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
 
+const PlaceSchema = Schema.Struct({
+  host: Schema.String,
+  port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
+})
+
 const ServerSchema = Schema.Struct({
   ...TlsPreferences,
+  /**
+   * Where clients are asked to go once they are connected: an address of this host per family, for instance the one of
+   * this machine behind an address many share. The port is the endpoint's when left out. RFC 9000 §9.6
+   */
+  preferredAddress: Schema.optionalKey(
+    Schema.Struct({ ipv4: Schema.optionalKey(PlaceSchema), ipv6: Schema.optionalKey(PlaceSchema) })
+  ),
   clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"])),
   /**
    * When a client proves its address, at the cost of a round trip, before its handshake costs anything (RFC 9000
@@ -124,12 +137,6 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
   readonly transport?: TransportOptions
 }
 
-/** Where to move to: an IP literal, `0.0.0.0` when left out, and a port, a free one when left out. */
-export interface RebindOptions {
-  readonly host?: string
-  readonly port?: number
-}
-
 export interface QuicEndpointShape {
   readonly localAddress: SocketAddress
   /**
@@ -156,7 +163,7 @@ export interface QuicEndpointShape {
    * and those whose server forbids it, stay on the old socket, which is closed when nobody uses it any more.
    * RFC 9000 §9
    */
-  readonly rebind: (where: RebindOptions) => Effect.Effect<void, QuicError>
+  readonly rebind: (where: LocalPlace) => Effect.Effect<void, QuicError>
   /** Live connections, for looking at. */
   readonly connectionCount: Effect.Effect<number>
 }
@@ -195,45 +202,55 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const shared = { peerCertificateTypes: verifier.certificateTypes, keyLog: keyLog !== undefined }
 
   const server = serverOptions && (yield* serverSettings(serverOptions))
-  const scope = yield* Effect.scope
-  const open = (where: RebindOptions) =>
-    Effect.mapError(udp.bind(where), (error) =>
-      quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
-    )
   // made before the loop, and so closed after it
-  const sockets = yield* Scope.fork(scope)
-  let socketScope = yield* Scope.fork(sockets)
-  const socket = yield* Scope.provide(open(bind), socketScope)
+  const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope))
+  let own = yield* keeper.open(bind)
+  const preferred = yield* openPreferred(server?.preferredAddress)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
   const { connectionIdBytes = 8, acceptBacklog = 128 } = bind
   const actor = new EndpointActor(
-    { suite, random: randomBytes, connectionIdBytes, server },
-    { socket, clock, verifier, keyLog, fork, acceptBacklog }
+    {
+      suite,
+      random: randomBytes,
+      connectionIdBytes,
+      server: server && { ...server, preferred: preferred.addresses }
+    },
+    {
+      socket: own.socket,
+      clock,
+      verifier,
+      keyLog,
+      fork,
+      openSocket: (actor, where) => keeper.lend(actor, where),
+      acceptBacklog
+    }
   )
+  for (const socket of preferred.sockets) actor.addSocket(socket)
   yield* Effect.forkScoped(actor.run)
-
-  /** Closes a socket that was replaced, once what was on its way has arrived and no connection needs it. */
-  const retire = (number: number, itsScope: Scope.Closeable): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (actor.usesSocket(number)) return retire(number, itsScope)
-      actor.removeSocket(number)
-      return Scope.close(itsScope, Exit.void)
-    }).pipe(Effect.delay(LINGER_MILLIS))
 
   const rebind: QuicEndpointShape["rebind"] = Effect.fnUntraced(function* (where) {
     if (actor.isClosed) return yield* quicError(new EndpointClosed())
-    const checked = yield* check(RebindSchema, where)
-    const next = yield* Scope.fork(sockets)
-    const opened = yield* Effect.onError(Scope.provide(open(checked), next), () =>
-      Scope.close(next, Exit.void)
-    )
-    const previous = actor.rebind(opened)
-    yield* Effect.forkIn(retire(previous, socketScope), scope)
-    socketScope = next
+    const next = yield* keeper.open(yield* check(RebindSchema, where))
+    const before = actor.rebind(next.socket)
+    yield* keeper.closeUnused(actor, before, own.scope)
+    own = next
   }, Effect.uninterruptible)
 
   // runs before the loop, which does the closing, is interrupted
   yield* Effect.addFinalizer((exit) => closeAll(actor, exit))
+
+  /** Sockets at the preferred addresses, which stay as long as the endpoint. */
+  function* openPreferred(wanted: ServerOptions["preferredAddress"]) {
+    const open = function* (place: LocalPlace | undefined) {
+      const { port } = own.socket.localAddress
+      return place && (yield* keeper.open({ port, ...place })).socket
+    }
+    const ipv4 = yield* open(wanted?.ipv4)
+    const ipv6 = yield* open(wanted?.ipv6)
+    const sockets = [ipv4, ipv6].filter((socket) => socket !== undefined)
+    const addresses = { ipv4: ipv4?.localAddress, ipv6: ipv6?.localAddress }
+    return { sockets, addresses: sockets.length === 0 ? undefined : addresses }
+  }
 
   function* serverSettings(given: ServerOptions) {
     const { identity, transport, ...rest } = given
@@ -243,6 +260,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     return {
       transport: checkedTransport,
       ...(tickets !== undefined && { tickets }),
+      preferredAddress: checked.preferredAddress,
       retry: { when: checked.retry ?? "underLoad", handshakes: checked.retryHandshakes ?? 256 },
       tls: {
         ...shared,
@@ -383,9 +401,6 @@ const superviseConnection = <E, R>(connection: QuicConnection, handler: Effect.E
     ),
     Effect.ignoreCause
   )
-
-/** How often it is looked whether a replaced socket is still needed. */
-const LINGER_MILLIS = 1000
 
 /** Codes a scope that does not end well closes its connection with. */
 const FAILED = 1

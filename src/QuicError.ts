@@ -157,6 +157,15 @@ export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("Data
   }
 }
 
+/** The connection stays where it is (RFC 9000 §9). */
+export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `the connection stays where it is: ${this.problem}`
+  }
+}
+
 /** Every way a QUIC operation can fail. */
 export const QuicErrorReason = Schema.Union([
   InvalidOption,
@@ -173,7 +182,8 @@ export const QuicErrorReason = Schema.Union([
   StreamReset,
   StreamStopped,
   StreamClosed,
-  DatagramRefused
+  DatagramRefused,
+  MigrationFailed
 ])
 export type QuicErrorReason = typeof QuicErrorReason.Type
 

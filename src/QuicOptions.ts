@@ -55,6 +55,9 @@ export const TransportOptions = Schema.Struct({
   maxAckDelayMillis: int(0, 1_000, 25),
   /** Tells the peer to stay at its address, and ignores what comes from another. RFC 9000 §9.1 */
   disableActiveMigration: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
+  /** Changes the connection IDs after this many packets, and after this long; 0 is never. RFC 9000 §9.5 */
+  rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
+  rotateIdsAfterMillis: int(0, 86_400_000, 0),
   /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1 */
   activeConnectionIdLimit: int(2, 32, 8),
   /** The largest DATAGRAM frame this side takes; 0 is none. RFC 9221 §3 */

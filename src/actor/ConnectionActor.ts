@@ -20,6 +20,7 @@ import {
   HandshakeRefused,
   HandshakeTimeout,
   IdleTimeout,
+  MigrationFailed,
   type QuicError,
   type QuicErrorReason,
   quicError,
@@ -32,6 +33,12 @@ import { formatAddress } from "../wire/SocketAddress.ts"
 import { StreamWaiters } from "./StreamWaiters.ts"
 import { WaitList } from "./WaitList.ts"
 
+/** Where to bind a socket: an IP literal, `0.0.0.0` when left out, and a port, a free one when left out. */
+export interface LocalPlace {
+  readonly host?: string
+  readonly port?: number
+}
+
 /** What an actor needs of the endpoint it lives in. */
 export interface ConnectionHost {
   readonly verifier: CertificateVerifierShape
@@ -40,6 +47,8 @@ export interface ConnectionHost {
   readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /** Microseconds on the endpoint's clock. */
   readonly now: () => number
+  /** Opens another socket for routes of connections, and returns the number the core knows it by. */
+  openSocket(where: LocalPlace): Effect.Effect<number, QuicError>
   /** The connection has something to send, or a new deadline. */
   touch(actor: ConnectionActor): void
   onEstablished(actor: ConnectionActor): void
@@ -110,6 +119,39 @@ export class ConnectionActor implements Timed {
   /** Streams somebody holds or has waited for. */
   get streamCount(): number {
     return this.streams.size
+  }
+
+  /** Moves to another local address, once the peer has answered over it. */
+  migrate(where: LocalPlace): Effect.Effect<void, QuicError> {
+    const { core, host } = this
+    const attempt = (local: number): Effect.Effect<void, QuicError> =>
+      Effect.suspend(() => {
+        if (this.failure !== undefined) return this.failure
+        const refusal = core.migrate(local, host.now())
+        // what only takes time is waited for
+        if (refusal === "unconfirmed" || refusal === "noConnectionId")
+          return Effect.flatMap(this.delivered.park, () => attempt(local))
+        if (refusal !== undefined)
+          return Effect.fail(quicError(new MigrationFailed({ problem: why[refusal] })))
+        this.touch()
+        return arrival(local)
+      })
+    const arrival = (local: number): Effect.Effect<void, QuicError> =>
+      Effect.suspend(() => {
+        if (this.failure !== undefined) return this.failure
+        const { routes } = core.path
+        if (routes.current.local === local) return Effect.void
+        if (routes.all.every((route) => route.local !== local))
+          return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
+        return Effect.flatMap(this.changed.park, () => arrival(local))
+      })
+    return Effect.flatMap(host.openSocket(where), attempt)
+  }
+
+  /** Changes the connection IDs. */
+  rotateIds(): void {
+    this.core.rotateIds(this.host.now())
+    this.touch()
   }
 
   close(code: number, reason: string): void {
@@ -262,6 +304,11 @@ const reasonOf = (core: Connection): QuicErrorReason => {
       return closedBy(close.origin, close)
   }
 }
+
+const why = {
+  disabled: "the server forbids it",
+  server: "only clients move"
+} as const
 
 const closedBy = (
   origin: "local" | "peer",

@@ -18,7 +18,7 @@ import type { TlsSettings, TransportSettings } from "../connection/ConnectionCon
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
 import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import { ConnectionActor, type ConnectionHost, type ServerNotes } from "./ConnectionActor.ts"
+import { ConnectionActor, type ConnectionHost, type LocalPlace, type ServerNotes } from "./ConnectionActor.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */
@@ -37,6 +37,7 @@ export interface EndpointSurroundings {
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
   readonly fork: ConnectionHost["fork"]
+  readonly openSocket: (actor: EndpointActor, where: LocalPlace) => ReturnType<ConnectionHost["openSocket"]>
   /** How many established connections wait for `accept`; more are refused. */
   readonly acceptBacklog: number
 }
@@ -58,6 +59,7 @@ export class EndpointActor implements ConnectionHost {
   readonly incomingChanged = new WaitList()
   isClosed = false
   private readonly acceptBacklog: number
+  readonly openSocket: ConnectionHost["openSocket"]
   private readonly core: Endpoint
   private readonly sockets = new Map<number, BoundSocket>()
   private socketNumber = 0
@@ -75,7 +77,7 @@ export class EndpointActor implements ConnectionHost {
 
   constructor(
     config: EndpointConfig,
-    { socket, clock, verifier, keyLog, fork, acceptBacklog }: EndpointSurroundings
+    { socket, clock, verifier, keyLog, fork, openSocket, acceptBacklog }: EndpointSurroundings
   ) {
     this.core = new Endpoint(config)
     this.socket = socket
@@ -84,6 +86,7 @@ export class EndpointActor implements ConnectionHost {
     this.keyLog = keyLog
     this.fork = fork
     this.acceptBacklog = acceptBacklog
+    this.openSocket = (where) => openSocket(this, where)
     this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
     this.addSocket(socket)
   }
@@ -134,7 +137,10 @@ export class EndpointActor implements ConnectionHost {
     memory: ClientMemory,
     notes: ServerNotes
   ): ConnectionActor {
-    const actor = this.adopt(this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber), notes)
+    const actor = this.adopt(
+      this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber),
+      notes
+    )
     this.touch(actor)
     return actor
   }

@@ -17,6 +17,7 @@ import { ConnectionPath } from "./ConnectionPath.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
+import { IdRotation } from "./IdRotation.ts"
 import { Keyring } from "./Keyring.ts"
 import { type CloseReason, Lifecycle } from "./lifecycle.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
@@ -83,6 +84,7 @@ export class Connection implements ConnectionParts {
   readonly lifecycle = new Lifecycle()
   readonly receiver: PacketReceiver
   readonly migration: Migration
+  private readonly rotation: IdRotation
   /** Where what `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
   version: Version
@@ -113,6 +115,7 @@ export class Connection implements ConnectionParts {
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
     this.paths = new PathSet(new ConnectionPath(config, origin))
     this.migration = new Migration(this, this.path)
+    this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
     this.transmit = { remote: origin.remote, local: origin.local }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(this.lifecycle, this.events, () => this.path.recovery.ptoMicros())
@@ -126,7 +129,7 @@ export class Connection implements ConnectionParts {
         peerInitialSource: origin.peerInitialId,
         retrySource: origin.retrySource
       },
-      localParameters(config, origin)
+      localParameters(config, origin, config.preferred && this.path.localIds.issuePreferred())
     )
     this.receiver = new PacketReceiver(this, {
       datagram: transport.maxDatagramFrameBytes > 0,
@@ -169,6 +172,7 @@ export class Connection implements ConnectionParts {
     // a probe that is due already goes out as soon as congestion control has room for one
     if (this.handshake.confirmed && path.mtu.deadlineMicros > nowMicros)
       deadline = Math.min(deadline, path.mtu.deadlineMicros)
+    if (this.handshake.confirmed) deadline = Math.min(deadline, this.rotation.deadlineMicros)
     return deadline
   }
 
@@ -212,6 +216,15 @@ export class Connection implements ConnectionParts {
     return this.migration.probe(local, nowMicros)
   }
 
+  /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
+  rotateIds(nowMicros: number): void {
+    const { path } = this
+    if (!this.handshake.confirmed) return
+    path.routes.renewId()
+    path.localIds.rotate(1)
+    this.rotation.restart(path.recovery.counters.packetsSent, nowMicros)
+  }
+
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
 
   /** A datagram that the endpoint found to be this connection's. Decrypts `bytes` in place and may keep parts of them. */
@@ -242,6 +255,7 @@ export class Connection implements ConnectionParts {
     } else if (transport.keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
     }
+    if (this.handshake.confirmed && nowMicros >= this.rotation.deadlineMicros) this.rotateIds(nowMicros)
     for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
   }
 
@@ -271,6 +285,7 @@ export class Connection implements ConnectionParts {
       const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
       if (end > start) return end
     }
+    if (this.rotation.isDue(path.recovery.counters.packetsSent, nowMicros)) this.rotateIds(nowMicros)
     transmit.remote = path.remote
     transmit.local = path.routes.current.local
     const end = builder.build(buffer, start, path, nowMicros)
@@ -355,6 +370,9 @@ export class Connection implements ConnectionParts {
       path.mtu.start()
     }
     this.events.push({ _tag: "confirmed" })
+    const preferred = this.handshake.peerParameters?.preferredAddress
+    const remote = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6
+    if (remote !== undefined) this.migration.prefer(remote, nowMicros)
   }
 
   discardLevel(level: Level, nowMicros: number): void {
@@ -448,6 +466,11 @@ export class Connection implements ConnectionParts {
     path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
     path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)
+    if (peer.preferredAddress !== undefined) {
+      const { connectionId, statelessResetToken } = peer.preferredAddress
+      const error = path.peerIds.onNew(1, 0, connectionId, statelessResetToken) // RFC 9000 §5.1.1
+      if (error !== undefined) return error
+    }
     return this.streams.applyPeerLimits(peer)
   }
 

@@ -44,6 +44,9 @@ export interface TransportSettings {
   readonly maxAckDelayMillis: number
   /** The peer is told to stay where it is, and not followed when it does not. RFC 9000 §18.2 */
   readonly disableActiveMigration: boolean
+  /** New connection IDs after this many packets and this long; 0 is never. RFC 9000 §9.5 */
+  readonly rotateIdsAfterPackets: number
+  readonly rotateIdsAfterMillis: number
   /** Connection IDs kept for the peer to use. RFC 9000 §5.1.1 */
   readonly activeConnectionIdLimit: number
   /** The largest DATAGRAM frame we take; 0 means none. RFC 9221 §3 */
@@ -67,6 +70,12 @@ export interface TlsSettings {
   readonly keyLog: boolean
 }
 
+/** Where a server would rather be talked to, by address family. RFC 9000 §9.6 */
+export interface PreferredAddresses {
+  readonly ipv4: SocketAddress | undefined
+  readonly ipv6: SocketAddress | undefined
+}
+
 /** Everything a connection is given; none of it changes afterwards. */
 export interface ConnectionConfig {
   readonly role: Role
@@ -78,6 +87,8 @@ export interface ConnectionConfig {
   readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
   /** server: what a client at `remote` may prove its address with next time. RFC 9000 §8.1.3 */
   readonly makeAddressToken: (remote: SocketAddress, nowMicros: number) => Uint8Array | undefined
+  /** server: what it declares as preferred_address. */
+  readonly preferred: PreferredAddresses | undefined
   readonly tls: TlsSettings
   readonly transport: TransportSettings
   /** client: the session to take up again, and whether tickets are wanted. */

@@ -44,6 +44,19 @@ export class RouteSet {
     return true
   }
 
+  /** Addresses the peer by another ID from now on; false while it has given none. RFC 9000 §5.1.2 */
+  renewId(): boolean {
+    const { current, peerIds } = this
+    if (peerIds.isZeroLength) return true
+    const before = current.peerId
+    const next = peerIds.next()
+    if (next === undefined) return false
+    current.peerId = next
+    peerIds.activate(next.sequence)
+    if (!this.all.some((route) => route.peerId === before)) peerIds.retire(before.sequence)
+    return true
+  }
+
   /** Remembers a route, as one that is probed. */
   keep(route: Route): void {
     if (route === this.current || route === this.fallback || this.candidates.includes(route)) return

@@ -22,8 +22,12 @@ export const localStreamLimits = (transport: TransportSettings): LocalStreamLimi
 })
 
 /** What we declare in the handshake. RFC 9000 §18.2 */
-export const localParameters = (config: ConnectionConfig, origin: ConnectionOrigin): TransportParameters => {
-  const { transport, role } = config
+export const localParameters = (
+  config: ConnectionConfig,
+  origin: ConnectionOrigin,
+  preferredId: { readonly id: Uint8Array; readonly token: Uint8Array } | undefined
+): TransportParameters => {
+  const { transport, role, preferred } = config
   const limits = localStreamLimits(transport)
   return {
     ...defaultTransportParameters,
@@ -44,6 +48,14 @@ export const localParameters = (config: ConnectionConfig, origin: ConnectionOrig
     ...(role === "server" && {
       originalDestinationConnectionId: origin.originalDestination,
       statelessResetToken: config.makeResetToken(origin.localInitialId),
+      ...(preferred !== undefined &&
+        preferredId !== undefined && {
+          preferredAddress: {
+            ...preferred,
+            connectionId: preferredId.id,
+            statelessResetToken: preferredId.token
+          }
+        }),
       ...(origin.retrySource !== undefined && { retrySourceConnectionId: origin.retrySource })
     })
   }

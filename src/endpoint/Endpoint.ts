@@ -1,6 +1,11 @@
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { Connection } from "../connection/Connection.ts"
-import type { ConnectionConfig, TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
+import type {
+  ConnectionConfig,
+  PreferredAddresses,
+  TlsSettings,
+  TransportSettings
+} from "../connection/ConnectionConfig.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "../connection/ConnectionConfig.ts"
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
@@ -33,6 +38,8 @@ export interface EndpointConfig {
     | {
         readonly tls: TlsSettings
         readonly transport: TransportSettings
+        /** Where clients are asked to go once they are connected. RFC 9000 §9.6 */
+        readonly preferred?: PreferredAddresses | undefined
         /** Never when left out. */
         readonly retry?: RetryPolicy
         /** No tickets are issued or taken when left out. */
@@ -339,6 +346,7 @@ export class Endpoint {
       role,
       suite,
       random,
+      preferred: role === "server" ? this.config.server?.preferred : undefined,
       makeConnectionId: () => this.makeConnectionId(),
       makeResetToken: this.makeResetToken,
       makeAddressToken: (remote, nowMicros) => this.tokens?.forLater(remote, nowMicros / 1000),

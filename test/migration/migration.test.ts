@@ -3,7 +3,7 @@ import { describe, expect } from "vitest"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Layer from "effect/Layer"
-import { pair, type PairOptions } from "../api/pair.ts"
+import { pair, type PairOptions, reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { transfer } from "./transfer.ts"
 
@@ -21,6 +21,7 @@ const world = Effect.gen(function* () {
     network,
     cable,
     other,
+    clientHost: client,
     client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
     server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) }
   }
@@ -56,6 +57,106 @@ describe("a NAT that gives the client", () => {
         [0.6, rebind("192.0.2.8")]
       ])
       expect(it.far.remoteAddress.host).toBe("192.0.2.8")
+    })
+  )
+})
+
+describe("a connection that migrates", () => {
+  itSim("moves once the server has answered there", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      yield* transfer(it, 2 * MEGABYTE, [
+        [0.2, it.near.migrate({ host: "10.0.1.1" })],
+        [0.5, it.near.migrate({ host: "10.0.0.1", port: 7001 })],
+        [0.8, it.near.migrate()]
+      ])
+      expect(it.far.remoteAddress.port).not.toBe(7001)
+      expect(it.client.localAddress.host).toBe("10.0.0.1")
+    })
+  )
+
+  itSim("says so when the server does not answer there, and stays", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      it.other.set({ up: false })
+      expect(yield* reasonOf(it.near.migrate({ host: "10.0.1.1" }))).toMatchObject({
+        _tag: "MigrationFailed"
+      })
+      yield* transfer(it, MEGABYTE)
+      expect(it.far.remoteAddress.host).toBe("10.0.0.1")
+    })
+  )
+
+  itSim("is refused on a server, and by one that forbids it", () =>
+    Effect.gen(function* () {
+      const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })
+      expect(yield* reasonOf(it.far.migrate())).toMatchObject({ _tag: "MigrationFailed" })
+      expect(yield* reasonOf(it.near.migrate())).toMatchObject({ _tag: "MigrationFailed" })
+    })
+  )
+
+  itSim("moves a hundred times without running out of connection IDs", () =>
+    Effect.gen(function* () {
+      const it = yield* connected()
+      for (let i = 0; i < 100; i++) yield* it.near.migrate({ host: i % 2 === 0 ? "10.0.1.1" : "10.0.0.1" })
+      yield* transfer(it, MEGABYTE)
+    })
+  )
+})
+
+describe("a server with a preferred address", () => {
+  const preferring = Effect.gen(function* () {
+    const network = yield* SimNetwork
+    const client = network.host("client", "10.0.0.1")
+    const server = network.host("server", "10.0.0.2", "10.0.0.3")
+    const conditions = { delayMillis: 10, bitsPerSecond: 20e6 }
+    const cable = network.connect(client, server, conditions)
+    const preferredCable = network.connect(client, server, { ...conditions, to: "10.0.0.3" })
+    const around = {
+      cable,
+      preferredCable,
+      clientHost: client,
+      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
+      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) }
+    }
+    return { ...around, around }
+  })
+  const options: PairOptions = { server: { preferredAddress: { ipv4: { host: "10.0.0.3", port: 444 } } } }
+
+  itSim("is followed there, during a transfer", () =>
+    Effect.gen(function* () {
+      const { around, cable } = yield* preferring
+      const it = { ...(yield* pair(around, options)) }
+      yield* transfer(it, MEGABYTE, [[0.5, Effect.sync(() => cable.set({ up: false }))]])
+      expect(it.near.remoteAddress).toMatchObject({ host: "10.0.0.3", port: 444 })
+    })
+  )
+
+  itSim("that cannot be reached goes on at its first one", () =>
+    Effect.gen(function* () {
+      const { around, preferredCable } = yield* preferring
+      preferredCable.set({ up: false })
+      const it = yield* pair(around, options)
+      yield* transfer(it, MEGABYTE)
+      yield* Effect.sleep("10 seconds")
+      yield* transfer(it, MEGABYTE)
+      expect(it.near.remoteAddress.host).toBe("10.0.0.2")
+    })
+  )
+})
+
+describe("connection IDs", () => {
+  itSim("are changed on demand and by themselves, under way", () =>
+    Effect.gen(function* () {
+      const transport = { rotateIdsAfterPackets: 100, rotateIdsAfterMillis: 200 }
+      const it = yield* connected({ client: { transport }, server: { transport } })
+      const seen = new Set<string>()
+      it.cable.forward.dropIf = ({ bytes }) => {
+        if ((bytes[0] & 0x80) === 0) seen.add(Buffer.from(bytes.subarray(1, 9)).toString("hex"))
+        return false
+      }
+      yield* transfer(it, 2 * MEGABYTE, [[0.5, it.near.rotateConnectionIds]])
+      expect(seen.size).toBeGreaterThan(5)
     })
   )
 })

@@ -1,0 +1,67 @@
+/**
+ * The sockets of one endpoint. Each has a scope of its own: the one that new connections use stays open, another one
+ * as long as a connection uses it.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { UdpPortShape, UdpSocket } from "../capability/UdpPort.ts"
+import { BindFailed, type QuicError, quicError } from "../QuicError.ts"
+import type { LocalPlace } from "./ConnectionActor.ts"
+import type { EndpointActor } from "./EndpointActor.ts"
+
+/** How often it is looked whether a socket is still needed; the first time, what was on its way has arrived. */
+const LINGER_MILLIS = 1000
+
+export interface KeptSocket {
+  readonly socket: UdpSocket
+  readonly scope: Scope.Closeable
+}
+
+export class SocketKeeper {
+  private readonly udp: UdpPortShape
+  private readonly scope: Scope.Scope
+
+  /** The sockets are closed with `scope` at the latest. */
+  constructor(udp: UdpPortShape, scope: Scope.Scope) {
+    this.udp = udp
+    this.scope = scope
+  }
+
+  open(where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
+    return Effect.uninterruptible(
+      Effect.flatMap(Scope.fork(this.scope), (scope) =>
+        Scope.provide(this.udp.bind(where), scope).pipe(
+          Effect.mapError((error) =>
+            quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
+          ),
+          Effect.onError(() => Scope.close(scope, Exit.void)),
+          Effect.map((socket) => ({ socket, scope }))
+        )
+      )
+    )
+  }
+
+  /** Opens a socket for some connection to use; one that none comes to use is closed again. */
+  lend(actor: EndpointActor, where: LocalPlace): Effect.Effect<number, QuicError> {
+    return Effect.uninterruptible(
+      Effect.flatMap(this.open(where), ({ socket, scope }) => {
+        const number = actor.addSocket(socket)
+        return Effect.as(this.closeUnused(actor, number, scope), number)
+      })
+    )
+  }
+
+  /** Closes a socket as soon as no connection uses it; does not wait for that. */
+  closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): Effect.Effect<void> {
+    const look: Effect.Effect<void> = Effect.delay(
+      Effect.suspend(() => {
+        if (actor.usesSocket(number)) return look
+        actor.removeSocket(number)
+        return Scope.close(scope, Exit.void)
+      }),
+      LINGER_MILLIS
+    )
+    return Effect.asVoid(Effect.forkIn(look, this.scope))
+  }
+}
