@@ -48,6 +48,8 @@ export class Duel {
   /** Sizes of the datagrams the victim has sent. */
   readonly sent: Array<number> = []
   nowMicros = 1_000_000
+  /** How often one of the victim's deadlines has passed. */
+  wakeups = 0
   /** The victim; a server is there only once the first Initial is. */
   connection!: Connection
   private readonly options: DuelOptions
@@ -125,6 +127,7 @@ export class Duel {
         return this
       }
       this.nowMicros = Math.max(this.nowMicros, deadline)
+      this.wakeups++
       this.connection.handleTimeout(this.nowMicros)
       this.exchange()
     }

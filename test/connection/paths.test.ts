@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest"
+import {
+  writeNewConnectionId,
+  writePathChallenge,
+  writePathResponse,
+  writePing
+} from "../../src/wire/frameWriters.ts"
+import { Level, Space } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
+import type { Role } from "./cheats.ts"
+import { Duel } from "./Duel.ts"
+import { ackRange } from "./Puppet.ts"
+
+const roles: ReadonlyArray<Role> = ["client", "server"]
+
+for (const victim of roles)
+  describe(`a ${victim}`, () => {
+    it("answers PATH_CHALLENGE with its data, in a datagram of 1200 bytes", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const data = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+      duel.inject(duel.puppet.packet(Level.OneRtt, (w) => writePathChallenge(w, data)))
+      expect(duel.puppet.seen.named("onPathResponse")[0]?.bytes).toEqual(data)
+      expect(duel.sent.at(-1)).toBe(1200)
+    })
+
+    it("answers only the newest of a flood of challenges", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      duel.inject(
+        duel.puppet.packet(Level.OneRtt, (w) => {
+          for (let i = 0; i < 100; i++) writePathChallenge(w, new Uint8Array(8).fill(i))
+        })
+      )
+      expect(duel.puppet.seen.named("onPathResponse").length).toBeLessThanOrEqual(8)
+    })
+
+    it("takes a PATH_RESPONSE for proof of the address, and a wrong one for nothing", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      const { path } = connection
+      path.amplification.reset()
+      path.amplification.onReceived(2_000)
+      path.validator.start(duel.nowMicros, path.recovery.ptoMicros())
+      duel.exchange()
+      const challenge = puppet.seen.named("onPathChallenge")[0].bytes!
+      expect(duel.sent.at(-1)).toBe(1200)
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writePathResponse(w, new Uint8Array(8))))
+      expect(path.amplification.validated).toBe(false)
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge)))
+      expect(path.amplification.validated).toBe(true)
+      expect(path.validator.state).toBe("validated")
+    })
+
+    it("moves to another connection ID when the peer asks the first one back", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet } = duel
+      const id = new Uint8Array(8).fill(0xab)
+      duel.inject(
+        puppet.packet(Level.OneRtt, (w) => writeNewConnectionId(w, 1, 1, id, new Uint8Array(16).fill(9)))
+      )
+      expect(duel.connection.path.peerIds.active).toEqual(id)
+      expect(puppet.seen.named("onRetireConnectionId").map((frame) => frame.values)).toEqual([[0, 0]])
+    })
+
+    it("notices which of its connection IDs the peer uses", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet, connection } = duel
+      const { localIds } = connection.path
+      expect(localIds.issue()).toMatchObject({ _tag: "ActiveConnectionId" })
+      puppet.destination = puppet.seen.named("onNewConnectionId")[0].bytes!
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      expect(localIds.issue()).toBeUndefined()
+    })
+
+    it("replaces each connection ID the peer retires, and stops routing it", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet, endpoint } = duel
+      const first = puppet.destination
+      const issued = puppet.seen.named("onNewConnectionId").length
+      puppet.destination = puppet.seen.named("onNewConnectionId")[0].bytes!
+      duel.inject(puppet.packet(Level.OneRtt, Uint8Array.of(0x19, 0)))
+      expect(puppet.seen.named("onNewConnectionId").length).toBe(issued + 1)
+      const sent = duel.sent.length
+      const late = puppet.packet(Level.OneRtt, writePing, { destination: first, size: 30 })
+      expect(endpoint.handleDatagram(late, duel.connection.path.remote, 0, duel.nowMicros)).toBeUndefined()
+      expect(duel.sent.length).toBe(sent)
+    })
+
+    it("catches a peer that acknowledges what it has not received", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet, connection } = duel
+      // acknowledging everything up to the largest is right until a number was skipped
+      for (let i = 0; i < 3_000 && connection.lifecycle.isOpen; i++) {
+        connection.ping()
+        duel.exchange()
+        duel.inject(puppet.packet(Level.OneRtt, ackRange(0, puppet.largestReceived[Space.Application])))
+      }
+      expect(puppet.seen.close).toMatchObject({ code: Code.PROTOCOL_VIOLATION, frameType: 2 })
+    })
+
+    it("probes with what is in flight, but sends no datagram twice, nor calls it lost", () => {
+      const duel = new Duel({ victim, transport: { maxDatagramFrameBytes: 1_000 } }).shakeHands()
+      const { puppet, connection } = duel
+      const seen = puppet.seen.named("onDatagram").length
+      const hold: Array<Uint8Array> = []
+      duel.receive = (datagram) => hold.push(datagram)
+      const id = connection.datagrams.send(Uint8Array.of(1, 2, 3), true)
+      duel.exchange()
+      duel.advance(5_000_000)
+      expect(connection.path.recovery.counters.probeTimeouts).toBeGreaterThan(1)
+      expect(connection.datagrams.fates).toEqual([])
+      for (const datagram of hold) puppet.receive(datagram)
+      expect(puppet.seen.named("onDatagram").length).toBe(seen + 1)
+      duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
+      expect(connection.datagrams.fates).toEqual([{ id, fate: "acknowledged" }])
+    })
+  })
