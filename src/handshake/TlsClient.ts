@@ -233,7 +233,7 @@ export class TlsClient extends TlsSession {
     const extensions = readEncryptedExtensions(bytes)
     if (isFailure(extensions)) return extensions
     const { config, psk, resumed } = this
-    const choice = readServerChoice(extensions, config, psk?.earlyData === true)
+    const choice = readServerChoice(extensions, config, psk?.earlyData === true, resumed)
     if (isFailure(choice)) return choice
     const { earlyData } = choice
     // RFC 8446 §4.2.10: accepted only together with everything it was made for

@@ -57,7 +57,8 @@ export interface ServerChoice {
 export const readServerChoice = (
   extensions: Extensions,
   config: TlsClientConfig,
-  earlyDataOffered: boolean
+  earlyDataOffered: boolean,
+  resumed: boolean
 ): ServerChoice | TlsFailure => {
   const problem =
     checkAcknowledgement(extensions, Extension.server_name, config.serverName !== undefined) ??
@@ -79,7 +80,8 @@ export const readServerChoice = (
   if (parameters === undefined)
     return failure(Alert.missing_extension, "the server sent no transport parameters")
   const serverCertificateType = typeOf(extensions, Extension.server_certificate_type)
-  if (!config.peerCertificateTypes.includes(serverCertificateType))
+  // a server that resumes shows no certificate, and says nothing of its type
+  if (!resumed && !config.peerCertificateTypes.includes(serverCertificateType))
     return failure(Alert.unsupported_certificate, "the server authenticates in a form we do not take")
   return {
     alpn,
