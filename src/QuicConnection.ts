@@ -91,7 +91,7 @@ export class QuicConnection {
     const { core } = this.actor
     const facts = core.handshake.facts!
     return {
-      version: core.version,
+      version: core.versions.negotiated,
       cipherSuite: cipherSuites.get(facts.cipherSuite)!.name,
       group: facts.group,
       alpn: facts.alpn,

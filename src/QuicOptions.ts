@@ -19,6 +19,13 @@ const MiB = 1024 * 1024
 
 /** How a connection behaves; every field has a default. Sizes are bytes, times milliseconds. */
 export const TransportOptions = Schema.Struct({
+  /**
+   * The versions spoken. A client begins with the first and lets the server choose among all of them; a server goes on
+   * in the first that the client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368, RFC 9369
+   */
+  versions: Schema.optionalKey(
+    Schema.Array(Schema.Literals(["v1", "v2"])).check(Schema.isMinLength(1), Schema.isUnique())
+  ),
   /** Silence after which the connection is given up; 0 is never. RFC 9000 §10.1 */
   maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
   /** How long a handshake may take. */

@@ -11,6 +11,7 @@ import { Command, Flag } from "effect/cli"
 import * as Identity from "../Identity.ts"
 import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
 import type { ConnectOptions, ServerOptions } from "../QuicEndpoint.ts"
+import type { TransportOptions } from "../QuicOptions.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust } from "./credentials.ts"
 import { clientFor } from "./get.ts"
@@ -26,6 +27,8 @@ const unsupported = 127
 
 interface TestCase {
   readonly options: Pick<ConnectOptions & ServerOptions, "cipherSuites">
+  /** What the client speaks; servers speak all versions. */
+  readonly versions?: NonNullable<TransportOptions["versions"]>
   /** A connection for each file instead of one for all. */
   readonly manyConnections?: boolean
   /** The client changes keys early on. */
@@ -41,7 +44,8 @@ const testCases: Record<string, TestCase> = {
   multiconnect: { options: {}, manyConnections: true },
   chacha20: { options: { cipherSuites: ["chacha20-poly1305"] } },
   keyupdate: { options: {}, updateKeys: true },
-  ipv6: { options: {} }
+  ipv6: { options: {} },
+  v2: { options: {}, versions: ["v1", "v2"] }
 }
 
 /** Networks that lose a third of all packets are part of the tests. */
@@ -77,7 +81,7 @@ const fetchAll = Effect.fnUntraced(function* (
     host,
     port,
     alpn: [hqAlpn],
-    transport,
+    transport: { ...transport, ...(testCase.versions && { versions: testCase.versions }) },
     ...testCase.options
   })
   if (testCase.updateKeys) yield* connection.updateKeys

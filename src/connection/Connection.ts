@@ -10,7 +10,7 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { decodeTransportParameters, type TransportParameters } from "../wire/TransportParameters.ts"
 import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
 import { Closer } from "./Closer.ts"
-import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import { ConnectionPath } from "./ConnectionPath.ts"
@@ -18,17 +18,20 @@ import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { IdRotation } from "./IdRotation.ts"
+import { keptToken } from "./keptToken.ts"
 import { Keyring } from "./Keyring.ts"
 import { type CloseReason, Lifecycle } from "./lifecycle.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { PathSet } from "./PathSet.ts"
+import { VersionChoice } from "./VersionChoice.ts"
 import { settleSentFrames } from "./sentFrameOwners.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
 
 /** What the first packets of a connection determined. */
 export interface ConnectionOrigin {
+  /** Of the client's first flight. */
   readonly version: Version
   readonly remote: SocketAddress
   /** Which of the endpoint's sockets leads there. */
@@ -72,10 +75,11 @@ export interface Transmit {
 export class Connection implements ConnectionParts {
   readonly config: ConnectionConfig
   readonly keys: Keyring
-  readonly crypto: CryptoStream
+  readonly versions: VersionChoice
+  crypto: CryptoStream
   readonly streams: StreamSet
   readonly datagrams: DatagramQueue
-  readonly handshake: HandshakeDriver
+  handshake: HandshakeDriver
   readonly paths: PathSet
   readonly idle: IdleTimer
   readonly closer: Closer
@@ -87,14 +91,15 @@ export class Connection implements ConnectionParts {
   private readonly rotation: IdRotation
   /** Where what `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
-  version: Version
   token: Uint8Array | undefined
   newToken: Uint8Array | undefined = undefined
   newTokenPending = false
   handshakeDonePending = false
   pingPending = false
+  greasesBit = false
   private readonly builder: DatagramBuilder
   private readonly startedAtMicros: number
+  private readonly localParameters: TransportParameters
   private heardFromServer = false
   private parametersApplied = false
   /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
@@ -105,11 +110,12 @@ export class Connection implements ConnectionParts {
   constructor(config: ConnectionConfig, origin: ConnectionOrigin, nowMicros: number) {
     const { transport } = config
     this.config = config
-    this.version = origin.version
     this.localInitialId = origin.localInitialId
-    this.token = isUsableToken(origin.addressToken) ? origin.addressToken : undefined
+    const token = keptToken(origin.addressToken, origin.version)
+    this.token = isUsableToken(token) ? token : undefined
     this.startedAtMicros = nowMicros
-    this.keys = new Keyring(config.suite, () => this.version)
+    this.versions = new VersionChoice(config.role, versionsOf(config.role, transport), origin.version)
+    this.keys = new Keyring(config.suite, config.role === "client", this.versions)
     this.crypto = new CryptoStream()
     this.streams = new StreamSet(config.role, localStreamLimits(transport))
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
@@ -119,30 +125,34 @@ export class Connection implements ConnectionParts {
     this.transmit = { remote: origin.remote, local: origin.local }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(this.lifecycle, this.events, () => this.path.recovery.ptoMicros())
-    this.handshake = new HandshakeDriver(
+    this.localParameters = localParameters(
       config,
-      this.crypto,
-      this.keys,
-      this.events,
-      {
-        originalDestination: origin.originalDestination,
-        peerInitialSource: origin.peerInitialId,
-        retrySource: origin.retrySource
-      },
-      localParameters(config, origin, config.preferred && this.path.localIds.issuePreferred())
+      origin,
+      config.preferred && this.path.localIds.issuePreferred()
     )
+    this.handshake = this.newHandshake(origin.originalDestination, origin.peerInitialId, origin.retrySource)
     this.receiver = new PacketReceiver(this, {
       datagram: transport.maxDatagramFrameBytes > 0,
       resetStreamAt: false,
       ackFrequency: false
     })
     this.builder = new DatagramBuilder(this)
-    this.keys.installInitial(config.role === "client", origin.retrySource ?? origin.originalDestination)
+    this.keys.installInitial(origin.retrySource ?? origin.originalDestination)
     if (config.role === "client") {
       this.fail(this.handshake.start(), nowMicros)
       if (this.keys.write[Level.ZeroRtt] !== undefined)
         this.remember(config.resume!.ticket!.transportParameters)
     }
+  }
+
+  private newHandshake(
+    originalDestination: Uint8Array,
+    peerInitialSource: Uint8Array,
+    retrySource: Uint8Array | undefined
+  ): HandshakeDriver {
+    const { config, crypto, keys, versions, events } = this
+    const ids = { originalDestination, peerInitialSource, retrySource }
+    return new HandshakeDriver(config, crypto, keys, versions, events, ids, this.localParameters)
   }
 
   // — getters ———————————————————————————————————————————————————————————————————————————————————————————————————
@@ -299,10 +309,6 @@ export class Connection implements ConnectionParts {
 
   // — what the parts call back ——————————————————————————————————————————————————————————————————————————————————
 
-  get acceptsGreasedBit(): boolean {
-    return false
-  }
-
   isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.paths.isLocalId(bytes, start, end)) return true
     // RFC 9000 §7.2: until the client hears from us, it sends to the ID it made up
@@ -344,6 +350,7 @@ export class Connection implements ConnectionParts {
     }
     // RFC 9000 §7.2: a changed Source Connection ID is discarded
     if (!sameBytes(ids.peerInitialSource, bytes, header.scidStart, header.scidEnd)) return false
+    if (level === Level.Initial && this.versions.learn(header.version as Version)) this.keys.switchVersion()
     if (this.config.role === "server" && level === Level.Handshake) {
       path.amplification.validate() // RFC 9000 §8.1
       this.discardLevel(Level.Initial, nowMicros) // RFC 9001 §4.9.1
@@ -358,6 +365,8 @@ export class Connection implements ConnectionParts {
   }
 
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined {
+    // RFC 9369 §4.1: CRYPTO frames of a server are of the negotiated version only
+    if (this.config.role === "client") this.versions.settled = true
     return this.handshake.advance(level) ?? this.afterHandshakeStep(nowMicros)
   }
 
@@ -393,7 +402,7 @@ export class Connection implements ConnectionParts {
     if (retry === undefined || !isUsableToken(retry.token)) return
     const tag = retryIntegrityTag(
       config.suite,
-      this.version,
+      this.versions.original,
       handshake.ids.originalDestination,
       bytes.subarray(start, header.end - 16)
     )
@@ -401,21 +410,40 @@ export class Connection implements ConnectionParts {
     this.token = retry.token
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
     path.peerIds.replaceFirst(handshake.ids.retrySource)
-    this.keys.installInitial(true, handshake.ids.retrySource)
+    this.keys.installInitial(handshake.ids.retrySource)
     // RFC 9000 §17.2.5.3: 0-RTT goes out again, too; packet numbers are not used twice
     for (const space of [Space.Initial, Space.Application])
       this.receiver.frames.settleLost(path, path.recovery.abandonPackets(space, nowMicros))
   }
 
-  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void {
-    // RFC 9000 §6.2: ignored after any other packet, and when it lists the version in use
-    const { originalDestination, retrySource } = this.handshake.ids
-    if (this.config.role !== "client" || this.heardFromServer || retrySource !== undefined) return
+  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): void {
+    const { config, handshake, versions } = this
+    // RFC 9000 §6.2: ignored after any other packet, another of its kind included, and when it lists the version in use
+    const { originalDestination, retrySource } = handshake.ids
+    if (config.role !== "client" || this.heardFromServer || retrySource !== undefined) return
+    if (versions.restarted) return
     if (!sameBytes(originalDestination, bytes, header.scidStart, header.scidEnd)) return
     const offered = parseVersionNegotiation(bytes, header)
-    if (offered === undefined || offered.includes(this.version)) return
+    if (offered === undefined || offered.includes(versions.original)) return
+    if (versions.restart(offered) !== undefined) return this.startOver(nowMicros)
     this.offeredVersions = offered
     this.closer.discard(silentEnd("versionNegotiation"))
+  }
+
+  /** A new first flight, in another version: all that is left of the one before is its ID. RFC 9368 §2.1 */
+  private startOver(nowMicros: number): void {
+    const { config, path, keys } = this
+    const destination = config.random(8)
+    path.recovery.abandonPackets(Space.Initial, nowMicros)
+    path.peerIds.replaceFirst(destination)
+    this.token = undefined // RFC 9369 §5: it is of the other version
+    if (this.remembered !== undefined) this.onEarlyDataRejected(nowMicros)
+    this.crypto = new CryptoStream()
+    const { facts } = this.handshake
+    this.handshake = this.newHandshake(destination, destination, undefined)
+    if (facts !== undefined) this.handshake.facts = { ...facts, earlyData: "rejected" }
+    keys.installInitial(destination)
+    this.fail(this.handshake.start(), nowMicros)
   }
 
   // —————————————————————————————————————————————————————————————————————————————————————————————————————————————
@@ -437,7 +465,7 @@ export class Connection implements ConnectionParts {
       this.lifecycle.to("established")
       if (config.role === "server") {
         this.handshakeDonePending = true
-        this.newToken = config.makeAddressToken(this.path.remote, nowMicros)
+        this.newToken = config.makeAddressToken(this.path.remote, this.versions.negotiated, nowMicros)
         this.newTokenPending = this.newToken !== undefined
         keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
@@ -449,6 +477,7 @@ export class Connection implements ConnectionParts {
   private applyPeerParameters(peer: TransportParameters): TransportError | undefined {
     if (this.parametersApplied) return undefined
     this.parametersApplied = true
+    this.greasesBit = peer.greaseQuicBit
     const { path, remembered } = this
     // RFC 9000 §7.4.1, RFC 9221 §3; the limits on streams are compared where they are kept
     if (

@@ -1,5 +1,6 @@
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
+import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
@@ -10,10 +11,16 @@ export const WORTHWHILE_BYTES = 96
 
 export type Role = "client" | "server"
 export type CertificateKind = "x509" | "rawPublicKey"
+export type VersionName = keyof typeof Version
 export type CongestionAlgorithm = "cubic" | "newReno"
 
 /** Limits and timings of a connection, already checked; units are in the names. */
 export interface TransportSettings {
+  /**
+   * The versions spoken, best first. A client begins with the first and lets the server choose among all; a server
+   * goes on in the best one the client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368
+   */
+  readonly versions?: ReadonlyArray<VersionName>
   /** 0 means never. RFC 9000 §10.1 */
   readonly maxIdleTimeoutMillis: number
   readonly handshakeTimeoutMillis: number
@@ -86,7 +93,11 @@ export interface ConnectionConfig {
   /** The stateless-reset token that goes with one. RFC 9000 §10.3.2 */
   readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
   /** server: what a client at `remote` may prove its address with next time. RFC 9000 §8.1.3 */
-  readonly makeAddressToken: (remote: SocketAddress, nowMicros: number) => Uint8Array | undefined
+  readonly makeAddressToken: (
+    remote: SocketAddress,
+    version: Version,
+    nowMicros: number
+  ) => Uint8Array | undefined
   /** server: what it declares as preferred_address. */
   readonly preferred: PreferredAddresses | undefined
   readonly tls: TlsSettings
@@ -96,3 +107,6 @@ export interface ConnectionConfig {
   /** server: undefined when it issues and takes no tickets. */
   readonly tickets: ServerResumption | undefined
 }
+
+export const versionsOf = (role: Role, { versions }: TransportSettings): ReadonlyArray<Version> =>
+  (versions ?? (role === "client" ? (["v1"] as const) : (["v2", "v1"] as const))).map((name) => Version[name])

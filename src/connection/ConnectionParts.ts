@@ -2,7 +2,7 @@ import type { CryptoStream } from "../stream/CryptoStream.ts"
 import type { DatagramQueue } from "../stream/DatagramQueue.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
-import type { Level, Version } from "../wire/PacketType.ts"
+import type { Level } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
@@ -13,6 +13,7 @@ import type { IdleTimer } from "./IdleTimer.ts"
 import type { Keyring } from "./Keyring.ts"
 import type { Migration } from "./Migration.ts"
 import type { PathSet } from "./PathSet.ts"
+import type { VersionChoice } from "./VersionChoice.ts"
 
 /**
  * The managers of one connection, as the parts that receive and build packets see them. None of the managers knows
@@ -30,7 +31,7 @@ export interface ConnectionParts {
   readonly idle: IdleTimer
   readonly closer: Closer
   readonly events: Array<ConnectionEvent>
-  readonly version: Version
+  readonly versions: VersionChoice
   /** The SCID of our long headers. */
   readonly localInitialId: Uint8Array
   /** Goes into Initial packets of a client: from Retry or NEW_TOKEN. RFC 9000 §17.2.2 */
@@ -40,8 +41,8 @@ export interface ConnectionParts {
   newTokenPending: boolean
   handshakeDonePending: boolean
   pingPending: boolean
-  /** RFC 9287: our grease_quic_bit was sent, so the QUIC bit means nothing. */
-  readonly acceptsGreasedBit: boolean
+  /** RFC 9287: the peer sent grease_quic_bit, so the QUIC bit of our packets means nothing. */
+  readonly greasesBit: boolean
   confirmHandshake(nowMicros: number): void
   discardLevel(level: Level, nowMicros: number): void
   /** Whether the keys of `level` may still come. */
@@ -60,5 +61,5 @@ export interface ConnectionParts {
   onNewest(path: ConnectionPath, nowMicros: number): void
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
   onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void
-  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader): void
+  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): void
 }

@@ -21,6 +21,7 @@ import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 import type { Route } from "../path/Route.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import { QuicBits } from "./QuicBits.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 const TAG = 16
@@ -69,10 +70,12 @@ export class DatagramBuilder {
   ]
   private count = 0
   private readonly skipped: SkippedNumbers
+  private readonly quicBits: QuicBits
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
     this.skipped = new SkippedNumbers(parts.config.random)
+    this.quicBits = new QuicBits(parts.config.random)
   }
 
   /** Writes the next datagram into `buffer` from `start`; returns its end, `start` when there is nothing to send. */
@@ -252,13 +255,15 @@ export class DatagramBuilder {
       packet.lengthOffset = writeLongHeader(
         w,
         level,
-        parts.version,
+        parts.versions.ofLevel(level),
         destination,
         parts.localInitialId,
         token,
         pnLength
       )
     }
+    // RFC 9287 §3.1
+    if (parts.greasesBit) buffer[start] ^= this.quicBits.take()
     packet.packetNumberOffset = w.offset
     for (let i = pnLength - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
     return packet

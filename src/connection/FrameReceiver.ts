@@ -5,6 +5,7 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import { keepToken } from "./keptToken.ts"
 import { settleSentFrames } from "./sentFrameOwners.ts"
 
 type Result = TransportError | undefined
@@ -98,7 +99,8 @@ export class FrameReceiver implements FrameSink {
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {
     if (this.parts.config.role === "server")
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // §19.7
-    this.parts.events.push({ _tag: "newToken", token: bytes.slice(start, end) })
+    const token = keepToken(this.parts.versions.negotiated, bytes.subarray(start, end))
+    this.parts.events.push({ _tag: "newToken", token })
     return undefined
   }
 

@@ -1,8 +1,16 @@
 import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
-import type { TlsConfig, TlsEvent, TlsFacts, TlsSession } from "../handshake/TlsSession.ts"
+import { decodeSessionTicket, type SessionTicket } from "../handshake/SessionTicket.ts"
+import type {
+  ClientResumption,
+  ServerResumption,
+  TlsConfig,
+  TlsEvent,
+  TlsFacts,
+  TlsSession
+} from "../handshake/TlsSession.ts"
 import type { CryptoStream } from "../stream/CryptoStream.ts"
-import type { Level } from "../wire/PacketType.ts"
+import { type Level, Version } from "../wire/PacketType.ts"
 import {
   decodeTransportParameters,
   encodeTransportParameters,
@@ -12,6 +20,7 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { Keyring } from "./Keyring.ts"
+import type { VersionChoice } from "./VersionChoice.ts"
 
 /** The connection IDs the transport parameters must authenticate. RFC 9000 §7.3 */
 export interface HandshakeIds {
@@ -41,6 +50,7 @@ export class HandshakeDriver {
   private readonly tls: TlsSession
   private readonly crypto: CryptoStream
   private readonly keys: Keyring
+  private readonly versions: VersionChoice
   private readonly events: Array<ConnectionEvent>
   private readonly config: ConnectionConfig
 
@@ -48,6 +58,7 @@ export class HandshakeDriver {
     config: ConnectionConfig,
     crypto: CryptoStream,
     keys: Keyring,
+    versions: VersionChoice,
     events: Array<ConnectionEvent>,
     ids: HandshakeIds,
     localParameters: TransportParameters
@@ -55,6 +66,7 @@ export class HandshakeDriver {
     this.config = config
     this.crypto = crypto
     this.keys = keys
+    this.versions = versions
     this.events = events
     this.ids = ids
     const { role, suite, random, tls } = config
@@ -64,7 +76,11 @@ export class HandshakeDriver {
       cipherSuites: tls.cipherSuites,
       groups: tls.groups,
       alpn: tls.alpn,
-      transportParameters: () => encodeTransportParameters(localParameters, role, random),
+      transportParameters: (peer: Uint8Array | undefined) => {
+        this.chooseVersion(peer)
+        const versionInformation = versions.information
+        return encodeTransportParameters({ ...localParameters, versionInformation }, role, random)
+      },
       peerCertificateTypes: tls.peerCertificateTypes,
       keyLog: tls.keyLog
     } satisfies Partial<TlsConfig>
@@ -74,14 +90,32 @@ export class HandshakeDriver {
             ...common,
             serverName: tls.serverName,
             identity: tls.selectIdentity(undefined),
-            ...(config.resume !== undefined && { resumption: config.resume })
+            ...(config.resume !== undefined && { resumption: this.clientResumption(config.resume) })
           })
         : new TlsServer({
             ...common,
             selectIdentity: (hello) => tls.selectIdentity(hello.serverName),
             requestClientCertificate: tls.requestClientCertificate,
-            ...(config.tickets !== undefined && { resumption: config.tickets })
+            ...(config.tickets !== undefined && { resumption: this.serverResumption(config.tickets) })
           })
+  }
+
+  // RFC 9369 §5: a ticket takes up sessions of the version it was issued in, and no others
+  private clientResumption(given: ClientResumption): ClientResumption {
+    const { ticket } = given
+    const fits = ticket !== undefined && sessionVersion(ticket) === this.versions.original
+    return { ...given, ticket: fits ? ticket : undefined }
+  }
+
+  private serverResumption(given: ServerResumption): ServerResumption {
+    return {
+      ...given,
+      openTicket: (identity) => {
+        const opened = given.openTicket(identity)
+        const ticket = opened && decodeSessionTicket(opened)
+        return ticket !== undefined && sessionVersion(ticket) === this.versions.original ? opened : undefined
+      }
+    }
   }
 
   start(): TransportError | undefined {
@@ -141,14 +175,15 @@ export class HandshakeDriver {
         return undefined
       case "complete":
         // what was written for one application protocol must not be read as another. RFC 9001 §4.6.2
-        if (event.facts.earlyData === "rejected" && this.facts !== undefined)
+        if (this.facts?.earlyData === "rejected") {
           if (this.facts.alpn !== event.facts.alpn)
             return new TransportError(
               TransportErrorCode.CRYPTO_ERROR + NO_APPLICATION_PROTOCOL,
               `0-RTT data was for ${this.facts.alpn}, and the server chose ${event.facts.alpn}`
             )
+          this.facts = { ...event.facts, earlyData: "rejected" }
+        } else this.facts = event.facts
         this.complete = true
-        this.facts = event.facts
         this.events.push({ _tag: "established" })
         return undefined
       case "failed":
@@ -160,9 +195,19 @@ export class HandshakeDriver {
     const peerRole = this.config.role === "client" ? "server" : "client"
     const parameters = decodeTransportParameters(bytes, peerRole)
     if (parameters instanceof TransportError) return parameters
-    const error = this.checkIds(parameters)
+    this.chooseVersion(bytes)
+    const error = this.checkIds(parameters) ?? this.versions.check(parameters.versionInformation)
     if (error === undefined) this.peerParameters = parameters
     return error
+  }
+
+  // RFC 9369 §4.1: before any CRYPTO frame is sent, and before there are keys of other levels
+  private chooseVersion(clientParameters: Uint8Array | undefined): void {
+    if (this.config.role === "client" || clientParameters === undefined) return
+    const parameters = decodeTransportParameters(clientParameters, "client")
+    if (parameters instanceof TransportError) return
+    this.versions.choose(parameters.versionInformation)
+    this.keys.switchVersion()
   }
 
   // RFC 9000 §7.3: the IDs seen on the wire, which anyone could have forged, must be the ones TLS authenticates
@@ -176,6 +221,14 @@ export class HandshakeDriver {
     if (!same(parameters.retrySourceConnectionId, retrySource)) return mismatch("retry_source_connection_id")
     return undefined
   }
+}
+
+/** The version of the session a ticket is of: as its server declared it. */
+export const sessionVersion = ({ transportParameters }: SessionTicket): number => {
+  const parameters = decodeTransportParameters(transportParameters, "server")
+  return parameters instanceof TransportError
+    ? Version.v1
+    : (parameters.versionInformation?.chosen ?? Version.v1)
 }
 
 /** TLS alert. RFC 7301 §3.2 */

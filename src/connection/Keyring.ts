@@ -1,9 +1,10 @@
 import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
 import { PacketKeys } from "../protect/PacketKeys.ts"
 import { cipherSuites } from "../protect/CipherSuite.ts"
-import { initialKeys } from "../protect/initialKeys.ts"
+import { InitialKeys } from "../protect/initialKeys.ts"
 import { Level, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { VersionChoice } from "./VersionChoice.ts"
 
 type Slot = PacketKeys | undefined
 
@@ -36,23 +37,40 @@ export class Keyring {
   /** Packets that failed to open, under whichever key. §6.6 */
   private failures = 0
   private readonly suite: CryptoSuiteShape
-  private readonly version: () => Version
+  private readonly isClient: boolean
+  private readonly versions: VersionChoice
+  private readonly initial: InitialKeys
 
-  constructor(suite: CryptoSuiteShape, version: () => Version) {
+  constructor(suite: CryptoSuiteShape, isClient: boolean, versions: VersionChoice) {
     this.suite = suite
-    this.version = version
+    this.isClient = isClient
+    this.versions = versions
+    this.initial = new InitialKeys(suite)
   }
 
   /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry). */
-  installInitial(isClient: boolean, clientDestinationConnectionId: Uint8Array): void {
-    const { client, server } = initialKeys(this.suite, this.version(), clientDestinationConnectionId)
-    this.read[Level.Initial] = isClient ? server : client
-    this.write[Level.Initial] = isClient ? client : server
+  installInitial(clientDestinationConnectionId: Uint8Array): void {
+    this.initial.install(clientDestinationConnectionId)
+    this.switchVersion()
+  }
+
+  /** Initial packets are sealed in the negotiated version from here on, and opened in either. RFC 9369 §4.1 */
+  switchVersion(): void {
+    const { client, server } = this.initial.of(this.versions.negotiated)
+    this.read[Level.Initial] = this.isClient ? server : client
+    this.write[Level.Initial] = this.isClient ? client : server
+  }
+
+  /** What opens Initial packets of `version`; undefined once they have been discarded. */
+  readInitial(version: Version): PacketKeys | undefined {
+    if (this.read[Level.Initial] === undefined) return undefined
+    const { client, server } = this.initial.of(version)
+    return this.isClient ? server : client
   }
 
   install(level: Level, direction: "read" | "write", cipherSuite: number, secret: Uint8Array): void {
     const cipher = cipherSuites.get(cipherSuite)!
-    const keys = PacketKeys.fromSecret(this.suite, cipher, secret, this.version())
+    const keys = PacketKeys.fromSecret(this.suite, cipher, secret, this.versions.ofLevel(level))
     this[direction][level] = keys
     if (level !== Level.OneRtt) return
     if (direction === "read") this.nextRead = keys.next()

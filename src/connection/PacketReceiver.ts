@@ -1,7 +1,7 @@
 import { type FrameExtensions, FrameDecoder } from "../wire/FrameDecoder.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { decodePacketNumber } from "../wire/packetNumber.ts"
-import { Level, PacketType, spaceOfLevel } from "../wire/PacketType.ts"
+import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
@@ -52,7 +52,8 @@ export class PacketReceiver {
     let authentic = false
     let offset = 0
     while (offset < bytes.length && parts.closer.reason === undefined) {
-      if (!parsePacketHeader(bytes, offset, bytes.length, idLength, header, parts.acceptsGreasedBit)) break
+      // RFC 9287 §3: we advertise grease_quic_bit, so the bit means nothing
+      if (!parsePacketHeader(bytes, offset, bytes.length, idLength, header, true)) break
       const end = header.end
       if (this.onPacket(bytes, offset, path, ecn, nowMicros)) authentic = true
       offset = end
@@ -81,10 +82,10 @@ export class PacketReceiver {
     const { header, parts, counters } = this
     const type = header.type
     if (type === PacketType.VersionNegotiation) {
-      parts.onVersionNegotiation(bytes, header)
+      parts.onVersionNegotiation(bytes, header, nowMicros)
       return false
     }
-    if (type !== PacketType.OneRtt && header.version !== parts.version) return this.drop()
+    if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version)) return this.drop()
     if (type === PacketType.Retry) {
       parts.onRetry(bytes, start, header, nowMicros)
       return false
@@ -92,7 +93,8 @@ export class PacketReceiver {
     const level = type as Level
     if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd)) return this.drop()
     if (level === Level.Initial && !this.isFitInitial(bytes.length)) return this.drop()
-    const keys = parts.keys.read[level]
+    const keys =
+      level === Level.Initial ? parts.keys.readInitial(header.version as Version) : parts.keys.read[level]
     if (keys === undefined) {
       this.keepForLater(bytes, start, header.end, level, ecn)
       return false

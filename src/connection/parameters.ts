@@ -44,6 +44,7 @@ export const localParameters = (
     disableActiveMigration: transport.disableActiveMigration,
     activeConnectionIdLimit: transport.activeConnectionIdLimit,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
+    greaseQuicBit: true,
     initialSourceConnectionId: origin.localInitialId,
     ...(role === "server" && {
       originalDestinationConnectionId: origin.originalDestination,

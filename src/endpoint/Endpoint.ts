@@ -1,21 +1,23 @@
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { Connection } from "../connection/Connection.ts"
-import type {
-  ConnectionConfig,
-  PreferredAddresses,
-  TlsSettings,
-  TransportSettings
+import {
+  type ConnectionConfig,
+  MINIMUM_DATAGRAM_BYTES,
+  type PreferredAddresses,
+  type TlsSettings,
+  type TransportSettings,
+  versionsOf
 } from "../connection/ConnectionConfig.ts"
-import { MINIMUM_DATAGRAM_BYTES } from "../connection/ConnectionConfig.ts"
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
+import { sessionVersion } from "../connection/HandshakeDriver.ts"
 import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
-import { PacketType, Version } from "../wire/PacketType.ts"
+import { PacketType, type Version } from "../wire/PacketType.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
+import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
 import { AddressTokens } from "./AddressTokens.ts"
 import { ConnectionIdTable } from "./ConnectionIdTable.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
@@ -81,8 +83,8 @@ export class Endpoint {
   private replies: Array<Reply> = []
   private readonly replyBudget = new ReplyBudget()
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
-  /** Made when the first stranger comes. */
-  private tokens: AddressTokens | undefined = undefined
+  /** Made when the first stranger comes. RFC 9369 §5: a token is good for the version it was issued in */
+  private readonly tokens = new Map<Version, AddressTokens>()
   /** Incoming connections whose handshake may not be finished. */
   private readonly unfinished = new Set<Connection>()
 
@@ -106,7 +108,7 @@ export class Endpoint {
     const connection = new Connection(
       this.connectionConfig("client", tls, transport, memory?.resumption),
       {
-        version: Version.v1,
+        version: firstVersion(transport, memory),
         remote,
         local,
         localInitialId: this.makeConnectionId(),
@@ -135,7 +137,7 @@ export class Endpoint {
   ): Connection | undefined {
     this.arrivalSocket = local
     const { header, config } = this
-    if (!parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header)) return undefined
+    if (!parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)) return undefined
     const connection = this.byId.get(bytes, header.dcidStart, header.dcidEnd)
     if (connection === undefined) return this.onStranger(bytes, from, ecn, nowMicros)
     connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
@@ -203,19 +205,20 @@ export class Endpoint {
     const { server } = this.config
     // RFC 9000 §14.1: a server drops Initials in datagrams below 1200 bytes, and (§6.1) does not answer them either
     if (server === undefined || !this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
-    const { version } = header
-    if (version !== Version.v1) return this.negotiateVersion(bytes, from, nowMicros)
+    const versions = versionsOf("server", server.transport)
+    const version = versions.find((known) => known === header.version)
+    if (version === undefined) return this.negotiateVersion(bytes, versions, from, nowMicros)
     // RFC 9000 §7.2
     if (header.dcidEnd - header.dcidStart < 8) return undefined
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
     if (!this.byId.isFree(destination)) return undefined
     const nowMillis = nowMicros / 1000
-    this.tokens ??= new AddressTokens(this.config.suite, this.config.random, nowMillis)
+    const tokens = this.tokensOf(version, nowMillis)
     const token = bytes.slice(header.tokenStart, header.tokenEnd)
-    const verdict = this.tokens.judge(token, destination, from, nowMillis)
-    if (verdict._tag === "invalid") return this.refuseToken(bytes, from, nowMicros)
+    const verdict = tokens.judge(token, destination, from, nowMillis)
+    if (verdict._tag === "invalid") return this.refuseToken(bytes, version, from, nowMicros)
     if (verdict._tag === "absent" && this.wantsProof(server.retry))
-      return this.retry(bytes, destination, from, nowMillis)
+      return this.retry(bytes, version, destination, from, nowMillis)
     const isRetried = verdict._tag === "retried"
     const connection = new Connection(
       this.connectionConfig("server", server.tls, server.transport, undefined),
@@ -235,11 +238,18 @@ export class Endpoint {
     // what does not even authenticate as an Initial of ours leaves no state behind
     connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
     if (connection.receiver.counters.received === 0) return undefined
-    if (verdict._tag !== "absent") this.tokens.spend(token, nowMillis)
+    if (verdict._tag !== "absent") tokens.spend(token, nowMillis)
     this.byId.add(destination, connection)
     this.unfinished.add(connection)
     this.adopt(connection)
     return connection
+  }
+
+  private tokensOf(version: Version, nowMillis: number): AddressTokens {
+    let tokens = this.tokens.get(version)
+    if (tokens === undefined)
+      this.tokens.set(version, (tokens = new AddressTokens(this.config.suite, this.config.random, nowMillis)))
+    return tokens
   }
 
   /** Whether a client without a token is sent away for one. */
@@ -255,6 +265,7 @@ export class Endpoint {
   /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2 */
   private retry(
     bytes: Uint8Array,
+    version: Version,
     originalDestination: Uint8Array,
     to: SocketAddress,
     nowMillis: number
@@ -262,9 +273,9 @@ export class Endpoint {
     const { suite, random } = this.config
     const client = bytes.slice(this.header.scidStart, this.header.scidEnd)
     const source = this.makeRetrySource(originalDestination)
-    const token = this.tokens!.forRetry(originalDestination, source, to, nowMillis)
-    const packet = writeRetry(Version.v1, client, source, token, random)
-    const tag = retryIntegrityTag(suite, Version.v1, originalDestination, packet)
+    const token = this.tokensOf(version, nowMillis).forRetry(originalDestination, source, to, nowMillis)
+    const packet = writeRetry(version, client, source, token, random)
+    const tag = retryIntegrityTag(suite, version, originalDestination, packet)
     const datagram = new Uint8Array(packet.length + tag.length)
     datagram.set(packet)
     datagram.set(tag, packet.length)
@@ -281,25 +292,32 @@ export class Endpoint {
   }
 
   // RFC 9000 §8.1.2: a client whose token is wrong would only wait for its handshake to time out
-  private refuseToken(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
+  private refuseToken(
+    bytes: Uint8Array,
+    version: Version,
+    from: SocketAddress,
+    nowMicros: number
+  ): undefined {
     const { header } = this
     const error = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
     const client = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    this.reply(
-      writeStatelessClose(this.config.suite, Version.v1, client, destination, error),
-      from,
-      nowMicros
-    )
+    this.reply(writeStatelessClose(this.config.suite, version, client, destination, error), from, nowMicros)
     return undefined
   }
 
-  private negotiateVersion(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
+  private negotiateVersion(
+    bytes: Uint8Array,
+    versions: ReadonlyArray<number>,
+    from: SocketAddress,
+    nowMicros: number
+  ): undefined {
     const { header } = this
+    const { random } = this.config
     const source = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
     this.reply(
-      writeVersionNegotiation(source, destination, [Version.v1], this.config.random),
+      writeVersionNegotiation(source, destination, [reservedVersion(random), ...versions], random),
       from,
       nowMicros
     )
@@ -316,6 +334,8 @@ export class Endpoint {
       return undefined
     }
     const { header } = this
+    // without the QUIC bit it may well be of another protocol, and half of what a peer greases has it
+    if ((header.firstByte & 0x40) === 0) return undefined
     const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
     const reset = buildStatelessReset(bytes.length, token, this.config.random)
     if (reset !== undefined) this.reply(reset, from, nowMicros)
@@ -349,7 +369,8 @@ export class Endpoint {
       preferred: role === "server" ? this.config.server?.preferred : undefined,
       makeConnectionId: () => this.makeConnectionId(),
       makeResetToken: this.makeResetToken,
-      makeAddressToken: (remote, nowMicros) => this.tokens?.forLater(remote, nowMicros / 1000),
+      makeAddressToken: (remote, version, nowMicros) =>
+        this.tokensOf(version, nowMicros / 1000).forLater(remote, nowMicros / 1000),
       tls,
       transport,
       resume,
@@ -363,4 +384,12 @@ export class Endpoint {
       if (this.byId.isFree(id)) return id
     }
   }
+}
+
+/** The version a session was of is the only one that can take it up again. RFC 9369 §5 */
+const firstVersion = (transport: TransportSettings, memory: ClientMemory | undefined): Version => {
+  const versions = versionsOf("client", transport)
+  const ticket = memory?.resumption.ticket
+  const remembered = ticket && sessionVersion(ticket)
+  return versions.find((version) => version === remembered) ?? versions[0]
 }

@@ -108,7 +108,7 @@ export class TlsServer extends TlsSession {
     if (offer.wantsEarlyData) this.earlyData = "rejected"
     this.clientRandom = hello.random
     transcript.add(bytes)
-    if (chosen.share === undefined) return this.askForGroup(hello, cipher, group)
+    if (chosen.share === undefined) return this.askForGroup(hello, offer, cipher, group)
     transcript.begin(cipher.hash)
     this.answering = { offer, cipher, group, clientShare: chosen.share, psk }
     if (psk?.ticket.peer === undefined) return this.answer()
@@ -123,9 +123,16 @@ export class TlsServer extends TlsSession {
   }
 
   // RFC 8446 §4.1.4
-  private askForGroup(hello: ClientHello, cipher: CipherSuite, group: NamedGroup): undefined {
+  private askForGroup(
+    hello: ClientHello,
+    offer: ClientOffer,
+    cipher: CipherSuite,
+    group: NamedGroup
+  ): undefined {
     this.retry = { hello, cipher, group }
     this.transcript.foldFirstHello(cipher.hash)
+    // RFC 9369 §4.1: they are needed before the first CRYPTO frame
+    this.emit({ _tag: "transportParameters", bytes: offer.transportParameters })
     this.send(
       Level.Initial,
       writeServerHello(retryRandom, cipher.codepoint, [
@@ -147,7 +154,7 @@ export class TlsServer extends TlsSession {
     const leftover = this.readFrom(Level.Handshake)
     if (leftover !== undefined) return leftover
     if (this.earlyData !== "none") this.decideEarlyData(psk, offer)
-    this.emit({ _tag: "transportParameters", bytes: offer.transportParameters })
+    if (this.retry === undefined) this.emit({ _tag: "transportParameters", bytes: offer.transportParameters })
 
     const share = new ByteWriter(new Uint8Array(4 + response.publicKey.length))
     share.u16(group)

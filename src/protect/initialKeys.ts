@@ -13,12 +13,17 @@ const salts = new Map<Version, Uint8Array>([
   [Version.v2, hex("0dede3def700a6db819381be6e269dcbf9bd2ed9")]
 ])
 
+export interface InitialKeyPair {
+  readonly client: PacketKeys
+  readonly server: PacketKeys
+}
+
 /** The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001 §5.2 */
 export const initialKeys = (
   suite: CryptoSuiteShape,
   version: Version,
   clientDestinationConnectionId: Uint8Array
-): { readonly client: PacketKeys; readonly server: PacketKeys } => {
+): InitialKeyPair => {
   const cipher = cipherSuites.get(TLS_AES_128_GCM_SHA256)!
   const initial = hkdfExtract(suite, "sha256", salts.get(version)!, clientDestinationConnectionId)
   const keys = (label: string): PacketKeys =>
@@ -29,4 +34,28 @@ export const initialKeys = (
       version
     )
   return { client: keys("client in"), server: keys("server in") }
+}
+
+/** The Initial keys of one connection, in as many versions as packets come in; each is derived once. RFC 9369 §4.1 */
+export class InitialKeys {
+  private readonly suite: CryptoSuiteShape
+  private readonly byVersion = new Map<Version, InitialKeyPair>()
+  private clientDestinationConnectionId = new Uint8Array(0)
+
+  constructor(suite: CryptoSuiteShape) {
+    this.suite = suite
+  }
+
+  install(clientDestinationConnectionId: Uint8Array): void {
+    this.clientDestinationConnectionId = clientDestinationConnectionId.slice()
+    this.byVersion.clear()
+  }
+
+  of(version: Version): InitialKeyPair {
+    const known = this.byVersion.get(version)
+    if (known !== undefined) return known
+    const keys = initialKeys(this.suite, version, this.clientDestinationConnectionId)
+    this.byVersion.set(version, keys)
+    return keys
+  }
 }

@@ -5,6 +5,12 @@ import { ByteWriter } from "./ByteWriter.ts"
 import type { PacketHeader } from "./PacketHeader.ts"
 import { Version } from "./PacketType.ts"
 
+/** One of the versions that nobody will ever speak: clients must cope with unknown ones. RFC 9000 §6.3 */
+export const reservedVersion = (random: RandomBytes): number => {
+  const [a, b, c, d] = random(4)
+  return ((((a << 24) | (b << 16) | (c << 8) | d) & 0xf0f0f0f0) | 0x0a0a0a0a) >>> 0
+}
+
 /** What a server says to a version it does not speak; `dcid` and `scid` are the client's SCID and DCID. */
 export const writeVersionNegotiation = (
   dcid: Uint8Array,

@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { describe, expect } from "vitest"
-import type { QuicConnection } from "../../src/index.ts"
+import { type QuicConnection, Version } from "../../src/index.ts"
 import { endpoints, makeEndpoint, pair, pattern, pinned, readAll, readText, reasonOf, text } from "./pair.ts"
 import type { Universe } from "./World.ts"
 
@@ -152,6 +152,34 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         yield* near.ping
         yield* Effect.sleep("150 millis")
         expect(near.stats.datagramsReceived).toBeGreaterThan(before)
+      }))
+
+    it("move to version 2 when the client offers it", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world, { client: { transport: { versions: ["v1", "v2"] } } })
+        expect([near.facts.version, far.facts.version]).toEqual([Version.v2, Version.v2])
+        const stream = yield* near.openUni
+        yield* stream.write(text("in version 2"))
+        yield* stream.finish
+        expect(yield* readText(yield* far.acceptUni)).toBe("in version 2")
+      }))
+
+    it("begin again with a version both speak", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world, {
+          client: { transport: { versions: ["v2", "v1"] } },
+          server: { transport: { versions: ["v1"] } }
+        })
+        expect([near.facts.version, far.facts.version]).toEqual([Version.v1, Version.v1])
+      }))
+
+    it("fail with VersionMismatch when there is none", (world) =>
+      Effect.gen(function* () {
+        const { client, connectOptions } = yield* endpoints(world, {
+          client: { transport: { versions: ["v2"] } },
+          server: { transport: { versions: ["v1"] } }
+        })
+        expect(yield* reasonOf(client.connect(connectOptions))).toMatchObject({ _tag: "VersionMismatch" })
       }))
 
     it("tell what they were given: facts and statistics", (world) =>

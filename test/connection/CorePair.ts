@@ -1,0 +1,130 @@
+/** Two endpoints of ours, no actors: what passes between them can be seen, changed and dropped. */
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import type { TlsSettings } from "../../src/connection/ConnectionConfig.ts"
+import { Endpoint, type EndpointConfig, type RetryPolicy } from "../../src/endpoint/Endpoint.ts"
+import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
+import type { TransportOptions } from "../../src/QuicOptions.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { rawIdentity, transportSettings } from "./Duel.ts"
+
+const addresses = {
+  client: { host: "192.0.2.2", port: 5000, family: 4 },
+  server: { host: "192.0.2.1", port: 4433, family: 4 }
+} as const satisfies Record<string, SocketAddress>
+
+export interface CorePairOptions {
+  readonly client?: TransportOptions
+  readonly server?: TransportOptions
+  readonly clientGroups?: ReadonlyArray<NamedGroup>
+  readonly serverGroups?: ReadonlyArray<NamedGroup>
+  readonly retry?: RetryPolicy
+  /** What becomes of a datagram on its way; undefined loses it. */
+  readonly between?: (datagram: Uint8Array, to: "client" | "server") => Uint8Array | undefined
+}
+
+export class CorePair {
+  readonly client: Connection
+  server: Connection | undefined = undefined
+  readonly datagrams: Array<{ readonly to: "client" | "server"; readonly bytes: Uint8Array }> = []
+  readonly ends: { readonly client: Endpoint; readonly server: Endpoint }
+  nowMicros = 1_000_000
+  private readonly options: CorePairOptions
+  private readonly buffer = new Uint8Array(65_536)
+  private readonly inFlight: Array<{ readonly to: "client" | "server"; readonly bytes: Uint8Array }> = []
+
+  constructor(options: CorePairOptions = {}) {
+    this.options = options
+    const random = new SeededRandom("core pair")
+    const identity = rawIdentity(random.fork("identity"))
+    const tls = (isClient: boolean): TlsSettings => ({
+      alpn: ["test"],
+      cipherSuites: [TLS_AES_128_GCM_SHA256],
+      groups: (isClient ? options.clientGroups : options.serverGroups) ?? suite.groups,
+      peerCertificateTypes: ["rawPublicKey"],
+      selectIdentity: () => (isClient ? undefined : identity),
+      requestClientCertificate: "none",
+      serverName: isClient ? "localhost" : undefined,
+      expectedName: isClient ? "localhost" : undefined,
+      keyLog: false
+    })
+    const end = (name: string, server: EndpointConfig["server"]) =>
+      new Endpoint({ suite, random: random.fork(name).bytes, connectionIdBytes: 8, server })
+    this.ends = {
+      client: end("client", undefined),
+      server: end("server", {
+        tls: tls(false),
+        transport: transportSettings(options.server),
+        ...(options.retry !== undefined && { retry: options.retry })
+      })
+    }
+    this.client = this.ends.client.connect(
+      addresses.server,
+      tls(true),
+      transportSettings(options.client),
+      this.nowMicros
+    )
+  }
+
+  /** Lets both talk until neither has anything to say. */
+  exchange(): this {
+    for (let round = 0; round < 200; round++) {
+      this.collect()
+      const next = this.inFlight.shift()
+      if (next === undefined) return this
+      const bytes =
+        this.options.between === undefined ? next.bytes : this.options.between(next.bytes, next.to)
+      if (bytes !== undefined) this.deliver(next.to, bytes)
+    }
+    throw new Error("they never fall silent")
+  }
+
+  /** Hands one side a datagram as if from the other. */
+  deliver(to: "client" | "server", bytes: Uint8Array): void {
+    const from = addresses[to === "client" ? "server" : "client"]
+    const found = this.ends[to].handleDatagram(bytes.slice(), from, 0, this.nowMicros)
+    if (to === "server" && found !== undefined) this.server = found
+  }
+
+  /** Lets time pass. */
+  advance(micros: number): this {
+    const until = this.nowMicros + micros
+    for (;;) {
+      const due = Math.min(this.client.timeout(this.nowMicros), this.server?.timeout(this.nowMicros) ?? until)
+      if (due > until) break
+      this.nowMicros = Math.max(this.nowMicros, due)
+      for (const connection of [this.client, this.server])
+        if (connection !== undefined && connection.timeout(this.nowMicros) <= this.nowMicros)
+          connection.handleTimeout(this.nowMicros)
+      this.exchange()
+    }
+    this.nowMicros = until
+    return this
+  }
+
+  private collect(): void {
+    for (const name of ["client", "server"] as const) {
+      const to = name === "client" ? "server" : "client"
+      const end = this.ends[name]
+      for (let reply = end.pollReply(); reply !== undefined; reply = end.pollReply())
+        this.post(to, reply.bytes)
+      const connection = this[name]
+      if (connection === undefined) continue
+      for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent())
+        if (event._tag === "verifyPeer") connection.handleVerdict({ ok: true }, this.nowMicros)
+      for (;;) {
+        const length = connection.pollTransmit(this.buffer, 0, this.nowMicros)
+        if (length === 0) break
+        this.post(to, this.buffer.slice(0, length))
+      }
+      end.routeIds(connection)
+    }
+  }
+
+  private post(to: "client" | "server", bytes: Uint8Array): void {
+    this.datagrams.push({ to, bytes })
+    this.inFlight.push({ to, bytes })
+  }
+}
