@@ -12,8 +12,10 @@ import { Command, Flag } from "effect/cli"
 import { ChildProcess } from "effect/process"
 import { Entropy } from "../capability/Entropy.ts"
 import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
+import { QuicEndpoint } from "../QuicEndpoint.ts"
+import { layerCapture, pcapFlag } from "./capture.ts"
 import { CliHost } from "./CliHost.ts"
-import { clientFor, connectionFacts } from "./get.ts"
+import { connectionFacts } from "./get.ts"
 import { download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
 import { withProgress } from "./ProgressBar.ts"
@@ -123,7 +125,8 @@ export const demo = Command.make(
     file: Flag.File("file").pipe(
       Flag.withDescription("Send this file instead of random bytes"),
       Flag.optional
-    )
+    ),
+    pcap: pcapFlag
   },
   (options) =>
     Effect.gen(function* () {
@@ -148,7 +151,7 @@ export const demo = Command.make(
       const trust = Layer.effect(CertificateVerifier, host.trust.keys([fingerprint]))
       let arrived = 0
       const { done, facts } = yield* Effect.gen(function* () {
-        const endpoint = yield* clientFor(address.host)
+        const endpoint = yield* QuicEndpoint.make({ host: address.host })
         const connection = yield* endpoint.connect({ ...address, alpn: [hqAlpn] })
         yield* Console.log(`Client   connected, and trusts that certificate and no other`)
         const target = { url: name, ...address, path: `/${name}`, fileName: name }
@@ -163,7 +166,7 @@ export const demo = Command.make(
           })
         )
         return { done, facts: connectionFacts(connection) }
-      }).pipe(Effect.scoped, Effect.provide(trust))
+      }).pipe(Effect.scoped, Effect.provide([trust, layerCapture(options.pcap)]))
       const sent = yield* server.next("sent")
 
       yield* Console.log(
@@ -179,7 +182,7 @@ export const demo = Command.make(
     }).pipe(Effect.scoped, reported)
 ).pipe(
   Command.withDescription(
-    "Send a file from one process to another on this machine, over a real UDP socket, and compare SHA-256 digests on both sides. Set SSLKEYLOGFILE to a file name to be able to decrypt a capture."
+    "Send a file from one process to another on this machine, over a real UDP socket, and compare SHA-256 digests on both sides. With --pcap the client's packets can be looked at in Wireshark, decrypted; SSLKEYLOGFILE does the same for captures made elsewhere."
   ),
   Command.withShortDescription("Send a file between two processes, and check it"),
   Command.withExamples([
