@@ -54,6 +54,10 @@ export interface ConnectionStats {
   readonly packetsDropped: number
   readonly probeTimeouts: number
   readonly keyUpdates: number
+  /** Times that loss, or the network's ECN marks, made the sender slow down. */
+  readonly congestionEvents: number
+  /** Whether packets carry ECN marks: being found out, or settled. RFC 9000 §13.4.2 */
+  readonly ecn: "testing" | "unknown" | "capable" | "failed"
 }
 
 /** Codes with which a scope that ends badly resets its streams. */
@@ -128,7 +132,9 @@ export class QuicConnection {
       bytesLost: recovery.counters.bytesLost,
       packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
       probeTimeouts: recovery.counters.probeTimeouts,
-      keyUpdates: core.keys.updates
+      keyUpdates: core.keys.updates,
+      congestionEvents: recovery.counters.congestionEvents,
+      ecn: path.ecn.state
     }
   }
 

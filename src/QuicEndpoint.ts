@@ -213,6 +213,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       suite,
       random: randomBytes,
       connectionIdBytes,
+      ecn: own.socket.capabilities.ecn,
       server: server && { ...server, preferred: preferred.addresses }
     },
     {

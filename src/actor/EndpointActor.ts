@@ -256,7 +256,7 @@ export class EndpointActor implements ConnectionHost {
       const end = core.pollTransmit(buffer, 0, nowMicros)
       if (end === 0) break
       socket = this.socketOf(transmit.local)
-      socket.send(buffer, 0, end, transmit.remote, 0)
+      socket.send(buffer, 0, end, transmit.remote, transmit.ecn)
       if (++sent === SEND_BURST) break
     }
     if (sent === SEND_BURST || (socket.congested && !actor.isDrained)) this.markDirty(actor)

@@ -57,6 +57,7 @@ const MAX_TOKEN_BYTES = 800
 export interface Transmit {
   remote: SocketAddress
   local: number
+  ecn: Ecn
 }
 
 /**
@@ -119,10 +120,10 @@ export class Connection implements ConnectionParts {
     this.crypto = new CryptoStream()
     this.streams = new StreamSet(config.role, localStreamLimits(transport))
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
-    this.paths = new PathSet(new ConnectionPath(config, origin))
+    this.paths = new PathSet(new ConnectionPath(config, origin, nowMicros))
     this.migration = new Migration(this, this.path)
     this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
-    this.transmit = { remote: origin.remote, local: origin.local }
+    this.transmit = { remote: origin.remote, local: origin.local, ecn: 0 }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(this.lifecycle, this.events, () => this.path.recovery.ptoMicros())
     this.localParameters = localParameters(
@@ -292,6 +293,7 @@ export class Connection implements ConnectionParts {
     if (probing !== undefined) {
       transmit.remote = probing.remote
       transmit.local = probing.local
+      transmit.ecn = 0
       const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
       if (end > start) return end
     }
@@ -299,6 +301,7 @@ export class Connection implements ConnectionParts {
     transmit.remote = path.remote
     transmit.local = path.routes.current.local
     const end = builder.build(buffer, start, path, nowMicros)
+    transmit.ecn = builder.ecn
     if (end === start && path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end
   }

@@ -98,6 +98,8 @@ export interface ConnectionConfig {
     version: Version,
     nowMicros: number
   ) => Uint8Array | undefined
+  /** The sockets read and write ECN marks. RFC 9000 §13.4 */
+  readonly ecn: boolean
   /** server: what it declares as preferred_address. */
   readonly preferred: PreferredAddresses | undefined
   readonly tls: TlsSettings

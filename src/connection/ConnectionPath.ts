@@ -1,4 +1,5 @@
 import type { AntiAmplification } from "../path/AntiAmplification.ts"
+import { EcnValidator } from "../path/EcnValidator.ts"
 import { LocalConnectionIds } from "../path/LocalConnectionIds.ts"
 import { MtuDiscovery } from "../path/MtuDiscovery.ts"
 import type { PathValidator } from "../path/PathValidator.ts"
@@ -32,6 +33,7 @@ export class ConnectionPath {
   readonly localIds: LocalConnectionIds
   readonly peerIds: PeerConnectionIds
   mtu: MtuDiscovery
+  readonly ecn = new EcnValidator()
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
   bytesSent = 0
@@ -39,9 +41,10 @@ export class ConnectionPath {
   datagramsSent = 0
   datagramsReceived = 0
   private peerMaxDatagramBytes = Number.POSITIVE_INFINITY
+  private readonly hasEcn: boolean
   private readonly newMtu: () => MtuDiscovery
 
-  constructor(config: ConnectionConfig, origin: ConnectionOrigin) {
+  constructor(config: ConnectionConfig, origin: ConnectionOrigin, nowMicros: number) {
     const { transport, role } = config
     this.id = 0
     this.recovery = new PathRecovery({
@@ -74,6 +77,8 @@ export class ConnectionPath {
     this.newMtu = () =>
       new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
     this.mtu = this.newMtu()
+    this.hasEcn = config.ecn
+    if (config.ecn) this.ecn.start(nowMicros, this.recovery.ptoMicros())
   }
 
   get remote(): SocketAddress {
@@ -107,6 +112,8 @@ export class ConnectionPath {
       this.recovery.setMaxDatagramSize(this.mtu.current)
       this.recovery.resetForMigration(nowMicros)
     }
+    // RFC 9000 §13.4.2: a new path is tested anew
+    if (this.hasEcn) this.ecn.start(nowMicros, this.recovery.ptoMicros())
     this.recovery.setAmplificationLimited(current.amplification.isBlocked)
   }
 
@@ -154,12 +161,14 @@ export class ConnectionPath {
   }
 
   onPacketLost(packet: SentPacket, nowMicros: number): void {
+    if (packet.isEcnMarked) this.ecn.onLost(packet.timeSentMicros)
     if (packet.isMtuProbe) this.mtu.onProbeLost(packet.size, nowMicros)
     else if (this.mtu.onPacketLost(packet.size, nowMicros)) this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   /** A PTO fired. */
   onProbeTimeout(nowMicros: number): void {
+    this.ecn.onProbeTimeout()
     if (this.mtu.onProbeTimeout(this.recovery.ptoCount, nowMicros))
       this.recovery.setMaxDatagramSize(this.mtu.current)
   }

@@ -15,6 +15,7 @@ import { writeLongHeader, writeShortHeader } from "../wire/PacketHeader.ts"
 import { packetNumberLength } from "../wire/packetNumber.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { Ecn } from "../recovery/ReceivedPackets.ts"
 import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
@@ -69,6 +70,8 @@ export class DatagramBuilder {
     newOpenPacket()
   ]
   private count = 0
+  /** How the datagram that was built last is to be marked. RFC 9000 §13.4 */
+  ecn: Ecn = Ecn.NotEct
   private readonly skipped: SkippedNumbers
   private readonly quicBits: QuicBits
 
@@ -365,9 +368,15 @@ export class DatagramBuilder {
       last.payloadEnd += padding
       last.inFlight = !last.sent!.isPathProbe // §2 of RFC 9002: packets with PADDING count as in flight
     }
+    const marked = route === path.routes.current && path.ecn.marks(nowMicros)
+    this.ecn = marked ? Ecn.Ect0 : Ecn.NotEct
     let end = start
     for (let i = 0; i < count; i++) {
       const packet = open[i]
+      if (marked) {
+        packet.sent!.isEcnMarked = true
+        path.ecn.onSent(spaceOfLevel(packet.level))
+      }
       end = this.seal(buffer, packet)
       path.recovery.commit(packet.sent!, end - packet.start, packet.ackEliciting, packet.inFlight, nowMicros)
       if (!packet.ackEliciting) continue

@@ -66,12 +66,23 @@ export class FrameReceiver implements FrameSink {
     const space = spaceOfLevel(this.level)
     // RFC 9000 §19.3: the delay is scaled by the exponent the sender of the frame declared; 3 before we know it
     const exponent = space === Space.Application ? (parts.handshake.peerParameters?.ackDelayExponent ?? 3) : 3
+    const raisesLargest = ack.largest > path.recovery.largestAcked(space)
     const error = path.recovery.onAck(space, ack, ack.delayRaw * 2 ** exponent, nowMicros)
     if (error !== undefined) return error
+    this.validateEcn(path, space, ack, raisesLargest)
     this.settleAcked(path, path.recovery.acked)
     this.settleAcked(path, path.recovery.lateAcked)
     this.settleLost(path, path.recovery.lost)
     return undefined
+  }
+
+  /** RFC 9000 §13.4.2.1; what the network marked counts as loss. RFC 9002 §7.1 */
+  private validateEcn(path: ConnectionPath, space: Space, ack: AckFrame, raisesLargest: boolean): void {
+    if (path.ecn.state === "failed") return
+    const { acked } = path.recovery
+    let marked = 0
+    for (let i = 0; i < acked.length; i++) if (acked.items[i].isEcnMarked) marked++
+    if (path.ecn.onAck(space, marked, ack, raisesLargest) > 0) path.recovery.onEcnCongestion(this.nowMicros)
   }
 
   private settleAcked(path: ConnectionPath, acked: PacketBatch): void {

@@ -35,6 +35,8 @@ export interface EndpointConfig {
   readonly random: RandomBytes
   /** Bytes of the connection IDs we issue, 4 … 20. */
   readonly connectionIdBytes: number
+  /** Whether the socket reads and writes ECN marks; not, when left out. */
+  readonly ecn?: boolean
   /** Set to take connections. */
   readonly server:
     | {
@@ -366,6 +368,7 @@ export class Endpoint {
       role,
       suite,
       random,
+      ecn: this.config.ecn ?? false,
       preferred: role === "server" ? this.config.server?.preferred : undefined,
       makeConnectionId: () => this.makeConnectionId(),
       makeResetToken: this.makeResetToken,

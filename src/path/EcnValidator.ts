@@ -80,6 +80,14 @@ export class EcnValidator {
   }
 
   /**
+   * A PTO fired. While no marked packet has arrived, the marks may be why: the test ends here, so that a network that
+   * drops them does not cost the handshake. RFC 9000 §13.4.2
+   */
+  onProbeTimeout(): void {
+    if (this.state === "testing" && !this.acknowledged) this.state = "unknown"
+  }
+
+  /**
    * An ACK frame that newly acknowledges `newlyAcked` marked packets. Returns by how much CE grew: above 0 it is a
    * sign of congestion. RFC 9000 §13.4.2.1
    */

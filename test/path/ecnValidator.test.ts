@@ -37,6 +37,15 @@ describe("ECN on a path", () => {
     expect(ecn.onAck(App, 0, counts(5, 5), true)).toBe(0)
   })
 
+  it("is tried no longer once a probe timeout passes and nothing marked has arrived", () => {
+    const ecn = started()
+    send(ecn, 2)
+    ecn.onProbeTimeout()
+    expect(ecn.marks(1)).toBe(false)
+    ecn.onAck(App, 2, counts(2), true)
+    expect(ecn.state).toBe("capable")
+  })
+
   it("is tried with ten packets, and used once they are reported", () => {
     const ecn = started()
     expect(send(ecn, 100)).toBe(10)
