@@ -90,6 +90,18 @@ for (const victim of roles) {
       }
     })
 
+    it("frames that Handshake packets may not carry, HANDSHAKE_DONE above all", () => {
+      for (const frame of forbiddenInInitial) {
+        const duel = withoutFinished(victim)
+        duel.inject(duel.puppet.packet(Level.Handshake, Uint8Array.from(frame)))
+        expect(duel.puppet.seen.close, `frame 0x${frame[0].toString(16)}`).toMatchObject({
+          code: Code.PROTOCOL_VIOLATION,
+          frameType: frame[0]
+        })
+        expect(duel.connection.handshake.confirmed).toBe(false)
+      }
+    })
+
     it("reserved bits in a long header", () => {
       const duel = beforeHandshake(victim)
       duel.inject(
@@ -185,27 +197,8 @@ describe("a client is not fooled by", () => {
     expect(invented.code).toBe(Code.TRANSPORT_PARAMETER_ERROR)
   })
 
-  it("frames that Handshake packets may not carry, HANDSHAKE_DONE above all", () => {
-    for (const frame of forbiddenInInitial) {
-      // without the server's Finished the client waits, with Handshake keys
-      const duel = new Duel({
-        victim: "client",
-        puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
-      }).exchange()
-      duel.inject(duel.puppet.packet(Level.Handshake, Uint8Array.from(frame)))
-      expect(duel.puppet.seen.close, `frame 0x${frame[0].toString(16)}`).toMatchObject({
-        code: Code.PROTOCOL_VIOLATION,
-        frameType: frame[0]
-      })
-      expect(duel.connection.handshake.confirmed).toBe(false)
-    }
-  })
-
   it("a HANDSHAKE_DONE in 1-RTT that comes before the handshake is complete: it waits", () => {
-    const duel = new Duel({
-      victim: "client",
-      puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
-    }).exchange()
+    const duel = withoutFinished("client")
     duel.inject(duel.puppet.packet(Level.OneRtt, Uint8Array.of(FrameType.HANDSHAKE_DONE)))
     expect(duel.connection.handshake.confirmed).toBe(false)
     expect(duel.connection.lifecycle.state).toBe("handshaking")
@@ -308,6 +301,14 @@ const forgedIds = (victim: Role): ReadonlyArray<Change> => {
     ({ originalDestinationConnectionId: _, ...rest }) => rest,
     (honest) => ({ ...honest, originalDestinationConnectionId: new Uint8Array(8) })
   ]
+}
+
+/** Handshake keys are there, and the victim waits for a Finished that does not come. */
+function withoutFinished(victim: Role): Duel {
+  return new Duel({
+    victim,
+    puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
+  }).exchange()
 }
 
 /** Initial keys are there, and nothing more has been said. */

@@ -18,6 +18,9 @@ const initialOf = (version: number, size: number): Uint8Array => {
   return w.bytes
 }
 
+const routed = (duel: Duel, datagram: Uint8Array) =>
+  duel.endpoint.handleDatagram(datagram, puppetAddress, 0, duel.nowMicros)
+
 const random = (length: number): Uint8Array => new Uint8Array(length).fill(0x2a)
 
 describe("an endpoint", () => {
@@ -90,6 +93,22 @@ describe("an endpoint", () => {
     const [again] = repliesTo(datagram, duel)
     expect(reset.slice(-16)).toEqual(again.slice(-16))
     expect(reset.slice(-16)).toEqual(duel.connection.config.makeResetToken(issued))
+  })
+
+  it("routes nothing to a connection that is gone, whichever of its connection IDs is used", () => {
+    for (const victim of ["client", "server"] as const) {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet, connection } = duel
+      const ids = puppet.seen.named("onNewConnectionId").map((frame) => frame.bytes!)
+      ids.push(puppet.destination)
+      connection.close(0, "", duel.nowMicros)
+      duel.exchange()
+      for (const destination of ids)
+        expect(routed(duel, puppet.packet(Level.OneRtt, writePing, { destination }))).toBe(connection)
+      duel.advance(10_000_000)
+      for (const destination of ids)
+        expect(routed(duel, puppet.packet(Level.OneRtt, writePing, { destination }))).toBeUndefined()
+    }
   })
 
   it("rations what it sends to strangers", () => {
