@@ -10,8 +10,9 @@ import * as Layer from "effect/Layer"
 import { Command, Flag } from "effect/cli"
 import * as Identity from "../Identity.ts"
 import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
-import type { ConnectOptions, ServerOptions } from "../QuicEndpoint.ts"
-import type { TransportOptions } from "../QuicOptions.ts"
+import type { ConnectionFacts } from "../QuicConnection.ts"
+import type { ConnectOptions, QuicEndpointShape, ServerOptions } from "../QuicEndpoint.ts"
+import { Version } from "../wire/PacketType.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust } from "./credentials.ts"
 import { clientFor } from "./get.ts"
@@ -26,26 +27,45 @@ import { servedDirectory } from "./ServedDirectory.ts"
 const unsupported = 127
 
 interface TestCase {
-  readonly options: Pick<ConnectOptions & ServerOptions, "cipherSuites">
-  /** What the client speaks; servers speak all versions. */
-  readonly versions?: NonNullable<TransportOptions["versions"]>
-  /** A connection for each file instead of one for all. */
-  readonly manyConnections?: boolean
+  readonly server?: Partial<ServerOptions>
+  readonly client?: Partial<ConnectOptions>
+  /** How the files are spread over connections, which follow each other; all over one when left out. */
+  readonly spread?: (targets: ReadonlyArray<HqTarget>) => ReadonlyArray<ReadonlyArray<HqTarget>>
   /** The client changes keys early on. */
   readonly updateKeys?: boolean
+  /** What must be true of the client's last connection. */
+  readonly expect?: (facts: ConnectionFacts) => boolean
 }
+
+const oneEach: TestCase["spread"] = (targets) => targets.map((target) => [target])
+/** One file first, and what there is to resume then. */
+const oneThenAll: TestCase["spread"] = (targets) => [targets.slice(0, 1), targets.slice(1)]
 
 /** By what the runner calls them; several of its tests go by `transfer`. */
 const testCases: Record<string, TestCase> = {
-  handshake: { options: {} },
-  transfer: { options: {} },
-  longrtt: { options: {} },
-  multiplexing: { options: {} },
-  multiconnect: { options: {}, manyConnections: true },
-  chacha20: { options: { cipherSuites: ["chacha20-poly1305"] } },
-  keyupdate: { options: {}, updateKeys: true },
-  ipv6: { options: {} },
-  v2: { options: {}, versions: ["v1", "v2"] }
+  handshake: {},
+  transfer: {},
+  longrtt: {},
+  ipv6: {},
+  multiplexing: {},
+  multiconnect: { spread: oneEach },
+  retry: { server: { retry: "always" } },
+  resumption: { spread: oneThenAll, expect: ({ resumed }) => resumed },
+  zerortt: {
+    server: { earlyData: true },
+    client: { earlyData: true },
+    spread: oneThenAll,
+    expect: ({ earlyData }) => earlyData === "accepted"
+  },
+  chacha20: {
+    server: { cipherSuites: ["chacha20-poly1305"] },
+    client: { cipherSuites: ["chacha20-poly1305"] }
+  },
+  keyupdate: { updateKeys: true },
+  v2: {
+    client: { transport: { versions: ["v1", "v2"] } },
+    expect: ({ version }) => version === Version.v2
+  }
 }
 
 /** Networks that lose a third of all packets are part of the tests. */
@@ -62,7 +82,7 @@ const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string,
     endpoint: {
       host: "::",
       port,
-      server: { alpn: [hqAlpn], identity, transport, ...testCase.options }
+      server: { alpn: [hqAlpn], identity, transport, ...testCase.server }
     },
     directory,
     tell: (event) => Console.log(JSON.stringify(event))
@@ -71,20 +91,20 @@ const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string,
 
 /** All of `targets`, which are on one server, over one connection. */
 const fetchAll = Effect.fnUntraced(function* (
-  testCase: TestCase,
+  endpoint: QuicEndpointShape,
+  { client, updateKeys }: TestCase,
   targets: ReadonlyArray<HqTarget>,
   directory: string
 ) {
   const [{ host, port }] = targets
-  const endpoint = yield* clientFor(host)
   const connection = yield* endpoint.connect({
+    ...client,
     host,
     port,
     alpn: [hqAlpn],
-    transport: { ...transport, ...(testCase.versions && { versions: testCase.versions }) },
-    ...testCase.options
+    transport: { ...transport, ...client?.transport }
   })
-  if (testCase.updateKeys) yield* connection.updateKeys
+  if (updateKeys) yield* connection.updateKeys
   yield* Effect.forEach(
     targets,
     (target) =>
@@ -94,13 +114,24 @@ const fetchAll = Effect.fnUntraced(function* (
       ),
     { concurrency: 256, discard: true }
   )
+  return yield* connection.handshakeComplete
 }, Effect.scoped)
 
 const runClient = Effect.fnUntraced(function* (testCase: TestCase, requests: string, root: string) {
   const targets = yield* Effect.forEach(requests.split(/\s+/).filter(Boolean), parseTarget)
-  const groups = testCase.manyConnections ? targets.map((target) => [target]) : byServer(targets)
-  yield* Effect.forEach(groups, (group) => fetchAll(testCase, group, `${root}/downloads`), { discard: true })
-})
+  if (targets.length === 0) return yield* fail("REQUESTS: no URL in it")
+  const { expect = () => true, spread = byServer } = testCase
+  const endpoint = yield* clientFor(targets[0].host)
+  const groups = spread(targets).filter((group) => group.length > 0)
+  const all = yield* Effect.forEach(groups, (group) =>
+    fetchAll(endpoint, testCase, group, `${root}/downloads`)
+  )
+  const { cipherSuite, earlyData, resumed, version } = all[all.length - 1]
+  if (!expect(all[all.length - 1]))
+    return yield* fail(
+      `not what was asked for: version 0x${version.toString(16)}, ${cipherSuite}, ${resumed ? "resumed" : "not resumed"}, early data ${earlyData}`
+    )
+}, Effect.scoped)
 
 /** The authority that issued the certificates of this run. */
 const layerRunnerTrust = (root: string) =>

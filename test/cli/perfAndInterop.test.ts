@@ -34,27 +34,39 @@ const runnerRoot = async () => {
   return root
 }
 
-it.each(["handshake", "transfer", "multiplexing", "multiconnect", "chacha20", "keyupdate"])(
-  "passes the interop runner's %s against itself",
-  async (testCase) => {
-    const root = await runnerRoot()
-    const names = testCase === "multiplexing" ? Array.from({ length: 40 }, (_, i) => `f${i}`) : ["x", "y"]
-    for (const name of names) writeFileSync(join(root, "www", name), randomBytes(20_000))
-    const env = (more: Record<string, string>) => ({ env: { TESTCASE: testCase, ...more } })
-    const server = startCli(["interop", "--root", root, "--port", "0"], env({ ROLE: "server" }))
-    const [, port] = await server.printed(/"port":(\d+)/)
-    const REQUESTS = names.map((name) => `https://localhost:${port}/${name}`).join(" ")
-    const { code, stderr } = await runCli(["interop", "--root", root], env({ ROLE: "client", REQUESTS }))
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-    for (const name of names)
-      expect(readFileSync(join(root, "downloads", name)).equals(readFileSync(join(root, "www", name)))).toBe(
-        true
-      )
-    const connections = server.stdout.match(/"event":"connected"/g)?.length
-    expect(connections).toBe(testCase === "multiconnect" ? names.length : 1)
-    if (testCase === "chacha20") expect(server.stdout).toContain("TLS_CHACHA20_POLY1305_SHA256")
-  }
-)
+const testCases = [
+  "handshake",
+  "transfer",
+  "multiplexing",
+  "multiconnect",
+  "retry",
+  "resumption",
+  "zerortt",
+  "chacha20",
+  "keyupdate",
+  "v2"
+]
+/** Connections for two files, where it is not one. */
+const connectionCounts: Record<string, number> = { multiconnect: 2, resumption: 2, zerortt: 2 }
+
+it.each(testCases)("passes the interop runner's %s against itself", async (testCase) => {
+  const root = await runnerRoot()
+  const names = testCase === "multiplexing" ? Array.from({ length: 40 }, (_, i) => `f${i}`) : ["x", "y"]
+  for (const name of names) writeFileSync(join(root, "www", name), randomBytes(20_000))
+  const env = (more: Record<string, string>) => ({ env: { TESTCASE: testCase, ...more } })
+  const server = startCli(["interop", "--root", root, "--port", "0"], env({ ROLE: "server" }))
+  const [, port] = await server.printed(/"port":(\d+)/)
+  const REQUESTS = names.map((name) => `https://localhost:${port}/${name}`).join(" ")
+  const { code, stderr } = await runCli(["interop", "--root", root], env({ ROLE: "client", REQUESTS }))
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  for (const name of names)
+    expect(readFileSync(join(root, "downloads", name)).equals(readFileSync(join(root, "www", name)))).toBe(
+      true
+    )
+  const connections = server.stdout.match(/"event":"connected"/g)?.length
+  expect(connections).toBe(connectionCounts[testCase] ?? 1)
+  if (testCase === "chacha20") expect(server.stdout).toContain("TLS_CHACHA20_POLY1305_SHA256")
+})
 
 it("tells the interop runner by exit code 127 which test cases it has not got", async () => {
   for (const ROLE of ["client", "server"]) {
