@@ -297,7 +297,8 @@ export class QuicConnection {
   private get flushed(): Effect.Effect<void> {
     const { actor } = this
     const wait: Effect.Effect<void> = Effect.suspend(() =>
-      actor.failure !== undefined || !actor.core.streams.hasUndelivered
+      actor.failure !== undefined ||
+      (!actor.core.streams.hasUndelivered && (actor.core.hasFinished || !actor.isUsable))
         ? Effect.void
         : Effect.flatMap(actor.delivered.park, () => wait)
     )

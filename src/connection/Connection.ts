@@ -187,6 +187,11 @@ export class Connection implements ConnectionParts {
     return deadline
   }
 
+  /** Nothing of the handshake is left to send: the peer can read what an application says in 1-RTT, its close code too. */
+  get hasFinished(): boolean {
+    return this.handshake.complete && !this.crypto.hasFrames(Level.Handshake)
+  }
+
   // — commands ——————————————————————————————————————————————————————————————————————————————————————————————————
 
   /** Ends the connection with an application code (0 … 2^62−1) and a reason. RFC 9000 §10.2 */

@@ -189,7 +189,7 @@ export class DatagramBuilder {
     const closing = parts.closer.pending
     // whoever can read 0-RTT reads Initial packets, where the close is anyway
     if (closing && level === Level.ZeroRtt) return start
-    const probing = path.probes[space] > 0
+    const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
     const canElicit = !closing && (mayElicit || probing)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
     // a full window is no reason to leave the peer's question for this path unanswered, nor ours unasked
@@ -224,6 +224,22 @@ export class DatagramBuilder {
     packet.inFlight = packet.ackEliciting
     this.count++
     return w.offset + TAG
+  }
+
+  /**
+   * Whether CRYPTO may leave although the window is full: of 0-RTT, 0.5-RTT or 1-RTT data, perhaps, that cannot be
+   * acknowledged before the handshake has got further. It does with a probe of any space, which takes along what others
+   * have to send (RFC 9002 §6.2.4), and when no timer runs that could bring one.
+   */
+  private mustUnblock(level: Level, { probes, recovery }: ConnectionPath): boolean {
+    if (level !== Level.Initial && level !== Level.Handshake) return false
+    if (!this.parts.crypto.hasFrames(level)) return false
+    return (
+      probes[0] > 0 ||
+      probes[1] > 0 ||
+      probes[2] > 0 ||
+      recovery.deadlineMicros() === Number.POSITIVE_INFINITY
+    )
   }
 
   /** Writes the header of a packet that may reach up to `limit`; its frames come next. */

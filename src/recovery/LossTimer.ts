@@ -74,21 +74,26 @@ export class LossTimer {
     return space
   }
 
+  /**
+   * Of the spaces that may have a PTO now: a client whose 0-RTT packets alone are in flight would otherwise wait for
+   * ever, as the server cannot acknowledge them before the handshake.
+   */
   get ackElicitingInFlight(): number {
     let count = 0
-    for (const sent of this.spaces) count += sent.ackElicitingInFlight
+    for (const sent of this.spaces) if (this.mayProbe(sent)) count += sent.ackElicitingInFlight
     return count
   }
 
+  // RFC 9002 §6.2.1: MUST NOT set a PTO timer for Application Data until the handshake is confirmed.
+  private mayProbe(sent: SentPackets): boolean {
+    return sent.space !== Space.Application || this.handshakeConfirmed
+  }
+
   private ptoOf(sent: SentPackets): number {
-    if (sent.ackElicitingInFlight === 0) return Number.POSITIVE_INFINITY
+    if (sent.ackElicitingInFlight === 0 || !this.mayProbe(sent)) return Number.POSITIVE_INFINITY
     let duration = this.rtt.ptoBaseMicros
-    if (sent.space === Space.Application) {
-      // RFC 9002 §6.2.1: MUST NOT set a PTO timer for Application Data until the handshake is confirmed.
-      if (!this.handshakeConfirmed) return Number.POSITIVE_INFINITY
-      // RFC 9002 §6.2.1: max_ack_delay counts only where the peer may delay.
-      duration += this.maxAckDelayMicros
-    }
+    // RFC 9002 §6.2.1: max_ack_delay counts only where the peer may delay.
+    if (sent.space === Space.Application) duration += this.maxAckDelayMicros
     return sent.lastAckElicitingSentMicros + duration * this.backoff
   }
 }

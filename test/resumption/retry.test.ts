@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
-import { text } from "../api/pair.ts"
+import { pattern, text } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { live } from "../api/World.ts"
 import {
@@ -51,8 +51,12 @@ describe("a server that retries always", () => {
     () =>
       Effect.gen(function* () {
         const { world, server, client } = yield* scene({ retry: "always" })
-        world.cable.set({ lossRate: 0.2 })
-        for (let i = 0; i < 5; i++) yield* Effect.scoped(client.connect(to(server)))
+        world.cable.set({ lossRate: 0.1, reorderRate: 0.2, duplicateRate: 0.1 })
+        for (let i = 0; i < 10; i++) {
+          const connection = yield* client.connect(to(server))
+          const sent = pattern(30_000, i + 1)
+          expect(Buffer.compare(yield* ask(connection, sent), sent)).toBe(0)
+        }
       }),
     { seeds: 5 }
   )

@@ -1,0 +1,228 @@
+/** Two cores, and a wire in between that a test can bend: what a server does with Initials and their tokens. */
+import { describe, expect, it } from "vitest"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import type { TlsSettings } from "../../src/connection/ConnectionConfig.ts"
+import { Endpoint, type RetryPolicy } from "../../src/endpoint/Endpoint.ts"
+import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
+import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
+import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
+import { PacketType, Version } from "../../src/wire/PacketType.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
+import { writeRetry } from "../../src/wire/versionPackets.ts"
+import { rawIdentity, transportSettings } from "../connection/Duel.ts"
+
+const serverAddress: SocketAddress = { host: "192.0.2.1", port: 4433, family: 4 }
+const home: SocketAddress = { host: "198.51.100.1", port: 1000, family: 4 }
+const stranger: SocketAddress = { host: "198.51.100.2", port: 1000, family: 4 }
+
+class Duo {
+  readonly client: Endpoint
+  readonly server: Endpoint
+  readonly connection: Connection
+  nowMicros = 1_000_000
+  private readonly buffer = new Uint8Array(2000)
+
+  constructor(retry: RetryPolicy, addressToken?: Uint8Array) {
+    const random = new SeededRandom("duo")
+    const identity = rawIdentity(random.fork("identity"))
+    const tls = (isClient: boolean): TlsSettings => ({
+      alpn: ["test"],
+      cipherSuites: [TLS_AES_128_GCM_SHA256],
+      groups: suite.groups.filter((group) => group === 0x001d),
+      peerCertificateTypes: ["rawPublicKey"],
+      selectIdentity: () => identity,
+      requestClientCertificate: "none",
+      serverName: isClient ? "localhost" : undefined,
+      expectedName: isClient ? "localhost" : undefined,
+      keyLog: false
+    })
+    const transport = transportSettings({ maxDatagramBytes: 1200 })
+    const common = { suite, connectionIdBytes: 8 }
+    this.server = new Endpoint({
+      ...common,
+      random: random.fork("server").bytes,
+      server: { tls: tls(false), transport, retry }
+    })
+    this.client = new Endpoint({ ...common, random: random.fork("client").bytes, server: undefined })
+    const memory = { addressToken, resumption: { nowMillis: () => 0, ticket: undefined, earlyData: false } }
+    this.connection = this.client.connect(serverAddress, tls(true), transport, this.nowMicros, memory)
+  }
+
+  /** What the client sends now. */
+  fromClient(): Array<Uint8Array> {
+    return this.sentBy(this.connection)
+  }
+
+  /** What the server sends, through a connection or without one, in answer to `datagrams`. */
+  atServer(datagrams: ReadonlyArray<Uint8Array>, from: SocketAddress = home): Array<Uint8Array> {
+    const answers: Array<Uint8Array> = []
+    for (const bytes of datagrams) {
+      const connection = this.server.handleDatagram(bytes.slice(), from, 0, this.nowMicros)
+      if (connection !== undefined) answers.push(...this.sentBy(connection))
+      for (let reply = this.server.pollReply(); reply !== undefined; reply = this.server.pollReply())
+        answers.push(reply.bytes)
+    }
+    return answers
+  }
+
+  atClient(datagrams: ReadonlyArray<Uint8Array>): this {
+    for (const bytes of datagrams) this.client.handleDatagram(bytes.slice(), serverAddress, 0, this.nowMicros)
+    return this
+  }
+
+  private sentBy(connection: Connection): Array<Uint8Array> {
+    const sent: Array<Uint8Array> = []
+    for (;;) {
+      const end = connection.pollTransmit(this.buffer, 0, this.nowMicros)
+      if (end === 0) return sent
+      sent.push(this.buffer.slice(0, end))
+    }
+  }
+}
+
+const always: RetryPolicy = { when: "always", handshakes: 1 }
+const never: RetryPolicy = { when: "never", handshakes: 1 }
+
+const headerOf = (bytes: Uint8Array): PacketHeader => {
+  const header = new PacketHeader()
+  expect(parsePacketHeader(bytes, 0, bytes.length, 8, header)).toBe(true)
+  return header
+}
+
+const typeOf = (bytes: Uint8Array): PacketType => headerOf(bytes).type
+
+const tokenOf = (bytes: Uint8Array): Uint8Array => {
+  const { tokenStart, tokenEnd } = headerOf(bytes)
+  return bytes.slice(tokenStart, tokenEnd)
+}
+
+describe("a server that retries", () => {
+  it("answers a first Initial with a Retry and keeps nothing of it", () => {
+    const duo = new Duo(always)
+    const answers = duo.atServer(duo.fromClient())
+    expect(answers.map(typeOf)).toEqual([PacketType.Retry])
+    expect(answers[0].length).toBeLessThan(1200)
+    expect(duo.server.connections.size).toBe(0)
+  })
+
+  it("takes the client's second Initial, with more than three times its size in answer", () => {
+    const duo = new Duo(always)
+    const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
+    expect(second.map((bytes) => tokenOf(bytes).length > 0)).toEqual([true])
+    expect(duo.atServer(second).map(typeOf)).toContain(PacketType.Initial)
+    const [connection] = duo.server.connections
+    expect(connection.path.amplification.validated).toBe(true)
+  })
+
+  it("tells a client that comes back from elsewhere INVALID_TOKEN, and keeps nothing of it", () => {
+    const duo = new Duo(always)
+    const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
+    const refusal = duo.atServer(second, stranger)
+    expect(duo.server.connections.size).toBe(0)
+    duo.atClient(refusal)
+    expect(duo.connection.closeReason).toMatchObject({
+      origin: "peer",
+      application: false,
+      code: TransportErrorCode.INVALID_TOKEN
+    })
+  })
+
+  it("tells the same to one that comes too late", () => {
+    const duo = new Duo(always)
+    const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
+    duo.nowMicros += 16_000_000
+    duo.atClient(duo.atServer(second))
+    expect(duo.connection.closeReason).toMatchObject({ code: TransportErrorCode.INVALID_TOKEN })
+  })
+
+  it("takes a token once: a replayed Initial makes no second connection", () => {
+    const duo = new Duo(always)
+    const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
+    duo.atServer(second)
+    const [connection] = duo.server.connections
+    duo.server.forget(connection)
+    duo.atServer(second)
+    expect(duo.server.connections.size).toBe(0)
+  })
+
+  it("is not made to forget a token by an Initial that does not authenticate", () => {
+    const duo = new Duo(always)
+    const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
+    const broken = second.map((bytes) => bytes.slice())
+    for (const bytes of broken) bytes[bytes.length - 1] ^= 1
+    duo.atServer(broken)
+    expect(duo.server.connections.size).toBe(0)
+    duo.atServer(second)
+    expect(duo.server.connections.size).toBe(1)
+  })
+
+  it("does not answer a flood of Retries' worth: each is smaller than what it answers", () => {
+    const duo = new Duo(always)
+    const [initial] = duo.fromClient()
+    for (let i = 0; i < 1000; i++) {
+      const [answer] = duo.atServer([initial], { ...home, port: i + 1 })
+      expect(answer.length * 4).toBeLessThan(initial.length)
+    }
+    expect(duo.server.connections.size).toBe(0)
+  })
+})
+
+describe("a server that does not retry", () => {
+  it("treats a token it did not make as none", () => {
+    for (const token of [Uint8Array.of(1, 2, 3), new Uint8Array(200).fill(0x4e)]) {
+      const duo = new Duo(never, token)
+      duo.atServer(duo.fromClient())
+      const [connection] = duo.server.connections
+      expect(connection.path.amplification.validated).toBe(false)
+    }
+  })
+
+  it("refuses a token that claims to be of a Retry, and is not of one of its own", () => {
+    const duo = new Duo(never, new Uint8Array(100).fill(0x52))
+    duo.atClient(duo.atServer(duo.fromClient()))
+    expect(duo.connection.closeReason).toMatchObject({ code: TransportErrorCode.INVALID_TOKEN })
+  })
+})
+
+describe("a client", () => {
+  const retry = (duo: Duo, token: Uint8Array): Uint8Array => {
+    const [initial] = duo.fromClient()
+    const { dcidStart, dcidEnd, scidStart, scidEnd } = headerOf(initial)
+    const original = initial.slice(dcidStart, dcidEnd)
+    const packet = writeRetry(
+      Version.v1,
+      initial.slice(scidStart, scidEnd),
+      new Uint8Array(8).fill(1),
+      token,
+      new SeededRandom("retry").bytes
+    )
+    return Buffer.concat([packet, retryIntegrityTag(suite, Version.v1, original, packet)])
+  }
+
+  it("follows a Retry although it has a token from before", () => {
+    const duo = new Duo(never, Uint8Array.of(1, 2, 3))
+    const packet = retry(duo, Uint8Array.of(4, 5, 6))
+    expect(tokenOf(duo.atClient([packet]).fromClient()[0])).toEqual(Uint8Array.of(4, 5, 6))
+  })
+
+  it("follows one Retry only", () => {
+    const duo = new Duo(never)
+    const packet = retry(duo, Uint8Array.of(4, 5, 6))
+    duo.atClient([packet]).fromClient()
+    expect(duo.atClient([packet]).fromClient()).toEqual([])
+  })
+
+  it("passes over a Retry, and a token from before, that would not fit its Initials", () => {
+    const duo = new Duo(never)
+    const packet = retry(duo, new Uint8Array(801))
+    expect(duo.atClient([packet]).fromClient()).toEqual([])
+    expect(tokenOf(new Duo(never, new Uint8Array(801)).fromClient()[0])).toHaveLength(0)
+    const largest = retry(new Duo(never), new Uint8Array(800))
+    const other = new Duo(never)
+    other.fromClient()
+    expect(tokenOf(other.atClient([largest]).fromClient()[0])).toHaveLength(800)
+  })
+})
