@@ -45,8 +45,8 @@ export const TransportOptions = Schema.Struct({
   maxUnidirectionalStreams: int(0, 1_000_000, 100),
   /** What a stream takes from the application ahead of the network before `write` waits. */
   sendBufferBytes: int(1_200, 1024 * MiB, MiB),
-  /** RFC 9438, RFC 9002 §7 */
-  congestion: Schema.Literals(["cubic", "newReno"]).pipe(
+  /** RFC 9438, RFC 9002 §7; `bbr`, version 3, keeps its rate where packets are lost without congestion */
+  congestion: Schema.Literals(["cubic", "newReno", "bbr"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))
   ),
   /** The round-trip time assumed before one is measured. RFC 9002 §6.2.2 */

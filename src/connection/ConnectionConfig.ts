@@ -12,7 +12,7 @@ export const WORTHWHILE_BYTES = 96
 export type Role = "client" | "server"
 export type CertificateKind = "x509" | "rawPublicKey"
 export type VersionName = keyof typeof Version
-export type CongestionAlgorithm = "cubic" | "newReno"
+export type CongestionAlgorithm = "cubic" | "newReno" | "bbr"
 
 /** Limits and timings of a connection, already checked; units are in the names. */
 export interface TransportSettings {

@@ -26,6 +26,8 @@ import { QuicBits } from "./QuicBits.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 const TAG = 16
+/** What the two bytes of their Length field can say. RFC 9000 §17.2 */
+const MAX_LONG_PACKET_BYTES = 16_383
 const utf8 = new TextEncoder()
 
 /** A packet laid out in the datagram but not sealed yet: it may still grow by padding if it stays the last. */
@@ -100,7 +102,9 @@ export class DatagramBuilder {
     for (let level: Level = Level.Initial; level <= Level.OneRtt; level++) {
       if (parts.keys.write[level] === undefined) continue
       if (start + limit - end < WORTHWHILE_BYTES && this.count > 0) break
-      end = this.layOut(level as Level, path, buffer, end, start + limit, elicit, nowMicros)
+      const most =
+        level === Level.OneRtt ? start + limit : Math.min(start + limit, end + MAX_LONG_PACKET_BYTES)
+      end = this.layOut(level as Level, path, buffer, end, most, elicit, nowMicros)
     }
     if (this.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
     return this.finish(buffer, start, start + limit, path, path.routes.current, nowMicros)

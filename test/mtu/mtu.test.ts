@@ -1,0 +1,103 @@
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import { pair, pattern, readAll } from "../api/pair.ts"
+import { live, simWorld } from "../api/World.ts"
+import { sha256, transfer } from "../migration/transfer.ts"
+import { itSim } from "../sim/itSim.ts"
+
+const SIZE = 3_000_000
+
+/** Discovery on both sides, up to what UDP carries. */
+const largest = { transport: { maxDatagramBytes: 65_507 } }
+const both = { client: largest, server: largest }
+
+describe("the datagrams of a path", () => {
+  live.it("grow to what loopback carries", (world) =>
+    Effect.gen(function* () {
+      const it = yield* pair(world, both)
+      yield* transfer(it, SIZE)
+      yield* transfer(it, SIZE)
+      expect(it.near.stats.datagramBytes).toBeGreaterThanOrEqual(65_487)
+      expect(it.far.stats.datagramBytes).toBeGreaterThanOrEqual(65_487)
+    })
+  )
+
+  live.it("may have that size from the start", (world) =>
+    Effect.gen(function* () {
+      const transport = { initialDatagramBytes: 65_507, maxDatagramBytes: 65_507 }
+      const it = yield* pair(world, { client: { transport }, server: { transport } })
+      yield* transfer(it, SIZE)
+      expect(it.near.stats.packetsSent).toBeLessThan(1000)
+    })
+  )
+
+  live.it("may be larger than a packet with a long header can be", (world) =>
+    Effect.gen(function* () {
+      const transport = { initialDatagramBytes: 65_507, maxDatagramBytes: 65_507 }
+      const it = yield* pair(world, { client: { transport }, server: { transport, earlyData: true } })
+      yield* transfer(it, 100_000)
+      yield* it.near.close()
+      const again = yield* it.client.connect({ ...it.connectOptions, earlyData: true })
+      expect(again.facts.earlyData).toBe("pending")
+      const sent = pattern(60_000)
+      const early = yield* again.openUni
+      yield* early.write(sent)
+      yield* early.finish
+      const far = yield* it.server.accept
+      expect(sha256(yield* readAll(yield* far.acceptUni))).toBe(sha256(sent))
+      expect((yield* again.handshakeComplete).earlyData).toBe("accepted")
+    })
+  )
+
+  itSim("grow to those of jumbo frames", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      world.cable!.set({ mtu: 9000, bitsPerSecond: 50e6 })
+      const it = yield* pair(world, both)
+      yield* transfer(it, SIZE)
+      yield* Effect.sleep("10 seconds")
+      expect(it.near.stats.datagramBytes).toBe(8952)
+      expect(it.far.stats.datagramBytes).toBe(8952)
+    })
+  )
+
+  itSim("stay what every path must carry where a tunnel takes no more", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      world.cable!.set({ mtu: 1228, bitsPerSecond: 50e6 })
+      const it = yield* pair(world, both)
+      yield* transfer(it, SIZE)
+      expect(it.near.stats.datagramBytes).toBe(1200)
+      expect(it.near.stats.congestionEvents).toBeLessThan(20)
+    })
+  )
+
+  itSim("shrink when the path becomes a black hole for large ones, and nothing is lost", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      const cable = world.cable!
+      cable.set({ mtu: 9000, bitsPerSecond: 50e6 })
+      const it = yield* pair(world, both)
+      yield* transfer(it, SIZE, [[0.5, Effect.sync(() => cable.set({ mtu: 1280 }))]])
+      expect(it.near.stats.datagramBytes).toBeLessThanOrEqual(1252)
+      expect(it.far.stats.datagramBytes).toBeLessThanOrEqual(1252)
+    })
+  )
+
+  itSim("are measured anew on another network", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      const cable = world.cable!
+      cable.set({ mtu: 9000, bitsPerSecond: 50e6 })
+      const it = yield* pair(world, both)
+      yield* transfer(it, SIZE)
+      yield* Effect.sleep("10 seconds")
+      expect(it.far.stats.datagramBytes).toBe(8952)
+      cable.set({ mtu: 1500 })
+      yield* it.near.migrate({ host: "10.0.0.1" })
+      yield* transfer(it, SIZE)
+      yield* Effect.sleep("10 seconds")
+      expect(it.near.stats.datagramBytes).toBe(1472)
+    })
+  )
+})
