@@ -1,0 +1,119 @@
+/** The interop runner's cases about moving files: through bad links, many at once, with new keys, from a new address. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { describe, expect, it } from "vitest"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
+import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
+import { itSim } from "../sim/itSim.ts"
+import { both, get, KIB, MIB, patient, served, stage, timed } from "./hq.ts"
+
+/** What the runner calls its simple link. */
+const simple = { delayMillis: 15, bitsPerSecond: 10e6, queueBytes: 37_500 }
+
+describe("blackhole", () => {
+  itSim("a transfer through a link that is down for 5 s goes on soon after", () =>
+    Effect.gen(function* () {
+      const { cable, connect } = yield* stage(simple, both(patient))
+      const near = yield* connect
+      const down = Effect.gen(function* () {
+        yield* Effect.sleep("2 seconds")
+        cable.set({ up: false })
+        yield* Effect.sleep("5 seconds")
+        cable.set({ up: true })
+      })
+      yield* Effect.forkScoped(down)
+      const whole = yield* timed(get(near, 5 * MIB))
+      // 4.3 s at line rate, 5 s of nothing, and a probe timeout that has backed off to 5 s at most
+      expect(whole).toBeGreaterThan(9_000)
+      expect(whole).toBeLessThan(15_000)
+    })
+  )
+})
+
+describe("transferloss and transfercorruption", () => {
+  for (const [name, link] of [
+    ["lost", { lossRate: 0.02 }],
+    ["corrupted", { corruptRate: 0.02 }]
+  ] as const)
+    itSim(`2 MiB arrive where 2 % is ${name}`, () =>
+      Effect.gen(function* () {
+        const { connect } = yield* stage({ ...simple, ...link }, both(patient))
+        const near = yield* connect
+        const took = yield* timed(get(near, 2 * MIB))
+        expect(took).toBeLessThan(10_000)
+      })
+    )
+})
+
+describe("multiplexing", () => {
+  itSim("1000 small files come over 1000 streams, a hundred at once", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* stage(simple)
+      const near = yield* connect
+      const fetches = Array.from({ length: 1000 }, (_, i) => get(near, 32 + (i % 7)))
+      const took = yield* timed(Effect.all(fetches, { concurrency: "unbounded" }))
+      expect(took).toBeLessThan(2_000)
+      expect(near.stats.packetsReceived).toBeLessThan(1_000)
+    })
+  )
+})
+
+describe("keyupdate", () => {
+  itSim("3 MiB arrive though either side changes its keys on the way", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* stage(simple)
+      const near = yield* connect
+      yield* Effect.forkScoped(
+        Effect.forEach([300, 600], (millis) => Effect.andThen(Effect.sleep(millis), near.updateKeys))
+      )
+      yield* get(near, 3 * MIB)
+      expect(near.stats.keyUpdates).toBe(2)
+    })
+  )
+})
+
+describe("rebind-port and rebind-addr", () => {
+  for (const [name, outside] of [
+    ["port", (i: number) => ({ port: 20_000 + i })],
+    ["address", (i: number) => ({ host: `192.0.2.${i + 1}`, port: 20_000 + i })]
+  ] as const)
+    itSim(`10 MiB arrive though the client's ${name} changes every second`, () =>
+      Effect.gen(function* () {
+        const { cable, client, connect } = yield* stage(simple, both(patient))
+        const near = yield* connect
+        const inside = { ...client.localAddress, host: "10.0.0.1" }
+        let rebindings = 0
+        yield* Effect.forkScoped(
+          Effect.forever(
+            Effect.andThen(
+              Effect.sleep("1 second"),
+              Effect.sync(() => cable.rebind(inside, { ...inside, ...outside(rebindings++) }))
+            )
+          )
+        )
+        const took = yield* timed(get(near, 10 * MIB))
+        expect(rebindings).toBeGreaterThan(5)
+        expect(took).toBeLessThan(20_000)
+      })
+    )
+})
+
+/** Everything over IPv6. */
+const loopback = {
+  host: "::1",
+  layer: Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeEntropy.layer)
+}
+
+describe("ipv6", () => {
+  it("5 KiB and 1 MiB arrive over ::1", () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const world = { server: loopback, client: loopback, cable: undefined, clientHost: undefined }
+        const { connect } = yield* served(world)
+        const near = yield* connect
+        expect(near.remoteAddress.family).toBe(6)
+        yield* Effect.all([get(near, 5 * KIB), get(near, MIB)], { concurrency: "unbounded" })
+      }).pipe(Effect.scoped)
+    ))
+})
