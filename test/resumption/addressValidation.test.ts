@@ -4,6 +4,7 @@ import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { TlsSettings } from "../../src/connection/ConnectionConfig.ts"
+import { keepToken } from "../../src/connection/keptToken.ts"
 import { Endpoint, type RetryPolicy } from "../../src/endpoint/Endpoint.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
@@ -47,7 +48,11 @@ class Duo {
       server: { tls: tls(false), transport, retry }
     })
     this.client = new Endpoint({ ...common, random: random.fork("client").bytes, server: undefined })
-    const memory = { addressToken, resumption: { nowMillis: () => 0, ticket: undefined, earlyData: false } }
+    const kept = addressToken && keepToken(Version.v1, addressToken)
+    const memory = {
+      addressToken: kept,
+      resumption: { nowMillis: () => 0, ticket: undefined, earlyData: false }
+    }
     this.connection = this.client.connect(serverAddress, tls(true), transport, this.nowMicros, memory)
   }
 

@@ -14,7 +14,9 @@ const secret = Redacted.make(new Uint8Array(32).fill(3))
 const scene = Effect.fnUntraced(function* (keys: KeyOptions = {}) {
   const world = yield* worldOfTwo
   const id = yield* yield* identity
-  const ticketKeys = Layer.orDie(Layer.provide(layerTicketKeys(keys), world.first.layer))
+  // built once, so that whoever it is provided to has the very same keys
+  const built = yield* Layer.build(Layer.orDie(Layer.provide(layerTicketKeys(keys), world.first.layer)))
+  const ticketKeys = Layer.succeedContext(built)
   const server = yield* makeServer(world.first, id, {}, ticketKeys)
   yield* Effect.forkScoped(server.serveStreams(echo))
   const client = yield* makeClient(world.client, id)
@@ -87,7 +89,7 @@ describe("a client that comes back", () => {
 describe("two servers of one name", () => {
   itSim("that share ticket keys resume each other's sessions", () =>
     Effect.gen(function* () {
-      const { world, id, ticketKeys, server, client } = yield* scene({ secret })
+      const { world, id, ticketKeys, server, client } = yield* scene()
       const second = yield* makeServer(world.second, id, {}, ticketKeys)
       yield* visit(client, to(server))
       expect((yield* visit(client, to(second))).resumed).toBe(true)
