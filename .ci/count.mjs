@@ -6,7 +6,9 @@ const count = () => {
   const results = JSON.parse(readFileSync(file, "utf8"))
   if (kind === "vitest") {
     // a file that does not even load fails without failing a test
-    const broken = results.testResults.filter((f) => f.status === "failed" && f.assertionResults.length === 0).length
+    const broken = results.testResults.filter(
+      (f) => f.status === "failed" && f.assertionResults.length === 0
+    ).length
     return [results.numPassedTests, results.numFailedTests + broken]
   }
   const of = (result) => results.filter((row) => row.result === result).length

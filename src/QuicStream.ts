@@ -76,7 +76,7 @@ export class QuicStream {
   write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { actor, id, waiters } = this
-      const refusal = this.sendRefusal
+      const refusal = this.sendRefusal()
       if (refusal !== undefined) return refusal
       if (bytes.length > 0 && !actor.core.streams.writeWhole(id, bytes))
         return Effect.flatMap(waiters.writable.park, () => this.write(bytes))
@@ -88,7 +88,7 @@ export class QuicStream {
   /** Hands over as much of `bytes` as the send buffer takes now, and says how much that was; never waits. */
   tryWrite(bytes: Uint8Array): Effect.Effect<number, QuicError> {
     return Effect.suspend(() => {
-      const refusal = this.sendRefusal
+      const refusal = this.sendRefusal()
       if (refusal !== undefined) return refusal
       const accepted = this.actor.core.streams.write(this.id, bytes)
       this.actor.touch()
@@ -97,7 +97,7 @@ export class QuicStream {
   }
 
   /** Why nothing can be written any more; undefined while it can. */
-  private get sendRefusal(): Effect.Effect<never, QuicError> | undefined {
+  private sendRefusal(): Effect.Effect<never, QuicError> | undefined {
     const { actor, id } = this
     const state = this.waiters.ended?.send ?? actor.core.streams.sendOutcome(id)
     switch (state._tag) {

@@ -66,7 +66,9 @@ const connect = async (task: Task) => {
       verifyPeer: true,
       // exactly the benchmark's certificate, as everybody else is told to trust
       verifyCallback: async ([leaf]) =>
-        leaf !== undefined && Buffer.from(identity.chain[0]).equals(leaf) ? undefined : native.CryptoError.BadCertificate,
+        leaf !== undefined && Buffer.from(identity.chain[0]).equals(leaf)
+          ? undefined
+          : native.CryptoError.BadCertificate,
       ...sizes(task)
     }
   })
