@@ -34,6 +34,8 @@ const answer = Effect.fnUntraced(function* (stream: QuicStream) {
 export interface Stage extends Endpoints {
   readonly world: World
   readonly cable: SimConnection
+  /** The server's ends. */
+  readonly accepted: ReadonlyArray<QuicConnection>
   readonly connect: Effect.Effect<QuicConnection, QuicError, Scope.Scope>
 }
 
@@ -70,8 +72,13 @@ export const served = Effect.fnUntraced(function* (world: World, options: PairOp
     client: { alpn: [hqAlpn], groups: ["x25519"], ...options.client },
     server: { alpn: [hqAlpn], ...options.server }
   })
-  yield* Effect.forkScoped(made.server.serveStreams(answer))
-  return { ...made, connect: made.client.connect(made.connectOptions) }
+  const accepted: Array<QuicConnection> = []
+  const serve = made.server.serve((far) => {
+    accepted.push(far)
+    return far.serveStreams(answer)
+  })
+  yield* Effect.forkScoped(serve)
+  return { ...made, accepted, connect: made.client.connect(made.connectOptions) }
 })
 
 export const stage = Effect.fnUntraced(function* (link: Partial<LinkConditions>, options: PairOptions = {}) {

@@ -9,7 +9,7 @@ const delayMillis = 15
 /** One bandwidth-delay product waits at most: 25 full packets. */
 const bottleneck = { delayMillis, bitsPerSecond, queueBytes: (bitsPerSecond * 2 * delayMillis) / 8e3 }
 
-const algorithms = ["cubic", "newReno"] as const
+const algorithms = ["cubic", "newReno", "bbr"] as const
 
 describe("goodput", () => {
   for (const congestion of algorithms)

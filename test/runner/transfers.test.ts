@@ -59,6 +59,25 @@ describe("multiplexing", () => {
   )
 })
 
+describe("ecn", () => {
+  for (const congestion of ["cubic", "newReno", "bbr"] as const)
+    itSim(`${congestion} slows down for marks, and loses nothing, where the bottleneck marks`, () =>
+      Effect.gen(function* () {
+        const link = { ...simple, queueBytes: 128 * KIB, markAboveBytes: 12_000 }
+        const { accepted, cable, connect } = yield* stage(link, both({ ...patient, congestion }))
+        const near = yield* connect
+        const took = yield* timed(get(near, 4 * MIB))
+        const { marked, queueFull } = cable.backward.counters
+        expect(near.stats.ecn).toBe("capable")
+        expect(accepted[0].stats.ecn).toBe("capable")
+        expect(marked).toBeGreaterThan(0)
+        expect(queueFull).toBe(0)
+        expect(accepted[0].stats.packetsLost).toBe(0)
+        expect(took).toBeLessThan((4 * MIB * 8e3) / simple.bitsPerSecond / 0.8)
+      })
+    )
+})
+
 describe("keyupdate", () => {
   itSim("3 MiB arrive though either side changes its keys on the way", () =>
     Effect.gen(function* () {
