@@ -31,6 +31,7 @@ import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
 import { KeyLog } from "./capability/KeyLog.ts"
+import { Qlog } from "./capability/Qlog.ts"
 import { ReplayGuard } from "./capability/ReplayGuard.ts"
 import { TicketKeys } from "./capability/TicketKeys.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
@@ -39,6 +40,7 @@ import type { TransportSettings } from "./connection/ConnectionConfig.ts"
 import { stillGrants } from "./connection/parameters.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
 import type { Identity } from "./Identity.ts"
+import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
 import { check, checkTransport, type TransportOptions } from "./QuicOptions.ts"
@@ -193,6 +195,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const { randomBytes } = yield* Entropy
   const verifier = yield* CertificateVerifier
   const keyLog = yield* KeyLog
+  const qlog = yield* Qlog
   const resolver = yield* Effect.serviceOption(AddressResolver)
   const clock = yield* Clock.Clock
   const nowMillis = (): number => clock.currentTimeMillisUnsafe()
@@ -214,6 +217,9 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       random: randomBytes,
       connectionIdBytes,
       ecn: own.socket.capabilities.ecn,
+      ...(qlog !== undefined && {
+        observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, nowMillis(), qlog)
+      }),
       server: server && { ...server, preferred: preferred.addresses }
     },
     {

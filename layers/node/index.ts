@@ -9,6 +9,7 @@ import * as NodeCertificateVerifier from "./NodeCertificateVerifier.ts"
 import * as NodeCryptoSuite from "./NodeCryptoSuite.ts"
 import * as NodeEntropy from "./NodeEntropy.ts"
 import * as NodeKeyLog from "./NodeKeyLog.ts"
+import * as NodeQlog from "./NodeQlog.ts"
 import * as NodeUdpPort from "./NodeUdpPort.ts"
 
 export * as NodeCertificateVerifier from "./NodeCertificateVerifier.ts"
@@ -16,6 +17,7 @@ export * as NodeCryptoSuite from "./NodeCryptoSuite.ts"
 export * as NodeEntropy from "./NodeEntropy.ts"
 export * as NodeIdentity from "./NodeIdentity.ts"
 export * as NodeKeyLog from "./NodeKeyLog.ts"
+export * as NodeQlog from "./NodeQlog.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
 
 /** All but the verifier: to be merged with the one that says whom to trust. */
@@ -24,6 +26,7 @@ export const layerWithoutTrust = Layer.mergeAll(
   NodeCryptoSuite.layer,
   NodeEntropy.layer,
   NodeKeyLog.layer,
+  NodeQlog.layer,
   Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
 )
 

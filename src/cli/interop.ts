@@ -171,7 +171,7 @@ export const interop = Command.make(
     }).pipe(reported)
 ).pipe(
   Command.withDescription(
-    "Be an endpoint of the QUIC interop runner. ROLE, TESTCASE, REQUESTS and SSLKEYLOGFILE come from the environment, files from /certs and /www, and go to /downloads. Exit code 127 says that a test case is not supported."
+    "Be an endpoint of the QUIC interop runner. ROLE, TESTCASE, REQUESTS, SSLKEYLOGFILE and QLOGDIR come from the environment, files from /certs and /www, and go to /downloads. Exit code 127 says that a test case is not supported."
   ),
   Command.withShortDescription("Be an endpoint of the QUIC interop runner")
 )

@@ -100,7 +100,7 @@ export class Connection implements ConnectionParts {
   greasesBit = false
   private readonly builder: DatagramBuilder
   private readonly startedAtMicros: number
-  private readonly localParameters: TransportParameters
+  readonly localParameters: TransportParameters
   private heardFromServer = false
   private parametersApplied = false
   /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
@@ -255,10 +255,16 @@ export class Connection implements ConnectionParts {
     if (this.receiver.onDatagram(bytes, path, ecn, nowMicros)) migration.onAuthentic(route)
     this.receiver.replayEarly(path, nowMicros)
     if (this.lifecycle.isOpen) migration.retry(nowMicros)
+    this.config.observer?.stepped(this, nowMicros)
   }
 
   /** Time has passed `timeout()`. */
   handleTimeout(nowMicros: number): void {
+    this.onDeadline(nowMicros)
+    this.config.observer?.stepped(this, nowMicros)
+  }
+
+  private onDeadline(nowMicros: number): void {
     const { lifecycle, idle, path, closer } = this
     if (lifecycle.state === "closed") return
     if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
@@ -278,6 +284,7 @@ export class Connection implements ConnectionParts {
   /** The endpoint recognised a stateless reset of ours. RFC 9000 §10.3.1 */
   handleStatelessReset(nowMicros: number): void {
     this.closer.drain(silentEnd("statelessReset"), nowMicros)
+    this.config.observer?.stepped(this, nowMicros)
   }
 
   /** The answer to a `verifyPeer` event. */
@@ -285,6 +292,7 @@ export class Connection implements ConnectionParts {
     if (!this.lifecycle.isOpen) return
     this.fail(this.handshake.handleVerdict(verdict) ?? this.afterHandshakeStep(nowMicros), nowMicros)
     this.receiver.replayEarly(this.path, nowMicros)
+    this.config.observer?.stepped(this, nowMicros)
   }
 
   // — poll* —————————————————————————————————————————————————————————————————————————————————————————————————————
@@ -307,7 +315,8 @@ export class Connection implements ConnectionParts {
     transmit.local = path.routes.current.local
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
-    if (end === start && path.mayElicit(nowMicros)) path.recovery.onAppLimited()
+    if (end > start) this.config.observer?.stepped(this, nowMicros)
+    else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end
   }
 

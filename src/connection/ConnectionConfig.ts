@@ -2,6 +2,7 @@ import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/Cr
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
 import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { ConnectionObserver } from "./ConnectionObserver.ts"
 
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
 export const MINIMUM_DATAGRAM_BYTES = 1200
@@ -104,6 +105,8 @@ export interface ConnectionConfig {
   readonly preferred: PreferredAddresses | undefined
   readonly tls: TlsSettings
   readonly transport: TransportSettings
+  /** Undefined when nobody watches. */
+  readonly observer: ConnectionObserver | undefined
   /** client: the session to take up again, and whether tickets are wanted. */
   readonly resume: ClientResumption | undefined
   /** server: undefined when it issues and takes no tickets. */

@@ -397,6 +397,17 @@ export class DatagramBuilder {
         packet.sent!.isEcnMarked = true
         path.ecn.onSent(spaceOfLevel(packet.level))
       }
+      parts.config.observer?.packetSent(
+        buffer,
+        packet.start,
+        packet.packetNumberOffset,
+        packet.packetNumberLength,
+        packet.payloadEnd,
+        packet.level,
+        packet.packetNumber,
+        packet.sent!.isMtuProbe,
+        nowMicros
+      )
       end = this.seal(buffer, packet)
       path.recovery.commit(packet.sent!, end - packet.start, packet.ackEliciting, packet.inFlight, nowMicros)
       if (!packet.ackEliciting) continue

@@ -98,6 +98,7 @@ export class FrameReceiver implements FrameSink {
   settleLost(path: ConnectionPath, lost: PacketBatch): void {
     for (let i = 0; i < lost.length; i++) {
       path.onPacketLost(lost.items[i], this.nowMicros)
+      this.parts.config.observer?.packetLost(lost.items[i], this.nowMicros)
       settleSentFrames(this.parts, path, lost.items[i], false)
     }
   }

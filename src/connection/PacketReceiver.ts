@@ -5,6 +5,7 @@ import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketTyp
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { DropReason } from "./ConnectionObserver.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { FrameReceiver } from "./FrameReceiver.ts"
@@ -85,23 +86,26 @@ export class PacketReceiver {
       parts.onVersionNegotiation(bytes, header, nowMicros)
       return false
     }
-    if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version)) return this.drop()
+    if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version))
+      return this.drop(start, "rejected", nowMicros)
     if (type === PacketType.Retry) {
       parts.onRetry(bytes, start, header, nowMicros)
       return false
     }
     const level = type as Level
-    if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd)) return this.drop()
-    if (level === Level.Initial && !this.isFitInitial(bytes.length)) return this.drop()
+    if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd))
+      return this.drop(start, "rejected", nowMicros)
+    if (level === Level.Initial && !this.isFitInitial(bytes.length))
+      return this.drop(start, "invalid", nowMicros)
     const keys =
       level === Level.Initial ? parts.keys.readInitial(header.version as Version) : parts.keys.read[level]
     if (keys === undefined) {
-      this.keepForLater(bytes, start, header.end, level, ecn)
+      this.keepForLater(bytes, start, level, ecn, nowMicros)
       return false
     }
     const { packetNumberOffset, end } = header
     const pnLength = keys.unmask(bytes, start, packetNumberOffset, end)
-    if (pnLength === 0) return this.drop()
+    if (pnLength === 0) return this.drop(start, "invalid", nowMicros)
     const space = spaceOfLevel(level)
     const received = path.received[space]
     let truncated = 0
@@ -109,6 +113,7 @@ export class PacketReceiver {
     const packetNumber = decodePacketNumber(received.largest, truncated, pnLength)
     if (received.isDuplicate(packetNumber)) {
       counters.duplicates++
+      this.observeDrop(start, "duplicate", nowMicros)
       return false
     }
     if (level === Level.OneRtt) {
@@ -125,14 +130,26 @@ export class PacketReceiver {
       )
       if (failure !== undefined) {
         counters.undecryptable++
+        this.observeDrop(start, "decryption_failure", nowMicros)
         if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
         return false
       }
     } else if (!keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber)) {
       counters.undecryptable++
+      this.observeDrop(start, "decryption_failure", nowMicros)
       return false
     }
     counters.received++
+    parts.config.observer?.packetReceived(
+      bytes,
+      start,
+      packetNumberOffset,
+      pnLength,
+      end - 16,
+      level,
+      packetNumber,
+      nowMicros
+    )
     const error = this.onAuthentic(bytes, start, path, level, packetNumber, pnLength, ecn, nowMicros)
     if (error !== undefined) parts.closer.closeWithError(error, nowMicros)
     return true
@@ -175,17 +192,23 @@ export class PacketReceiver {
       : this.header.tokenEnd === this.header.tokenStart // §17.2.2: servers send no token
   }
 
-  private keepForLater(bytes: Uint8Array, start: number, end: number, level: Level, ecn: Ecn): void {
+  private keepForLater(bytes: Uint8Array, start: number, level: Level, ecn: Ecn, nowMicros: number): void {
     // keys that were discarded do not come back
     if (this.early.length >= MAX_EARLY_PACKETS || !this.parts.expectsKeys(level)) {
-      this.drop()
+      this.drop(start, "key_unavailable", nowMicros)
       return
     }
-    this.early.push({ level, bytes: bytes.slice(start, end), ecn })
+    this.early.push({ level, bytes: bytes.slice(start, this.header.end), ecn })
   }
 
-  private drop(): false {
+  private drop(start: number, reason: DropReason, nowMicros: number): false {
     this.counters.dropped++
+    this.observeDrop(start, reason, nowMicros)
     return false
+  }
+
+  private observeDrop(start: number, reason: DropReason, nowMicros: number): void {
+    const { header, parts } = this
+    parts.config.observer?.packetDropped(header.type, header.end - start, reason, nowMicros)
   }
 }

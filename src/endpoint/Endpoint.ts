@@ -4,11 +4,13 @@ import {
   type ConnectionConfig,
   MINIMUM_DATAGRAM_BYTES,
   type PreferredAddresses,
+  type Role,
   type TlsSettings,
   type TransportSettings,
   versionsOf
 } from "../connection/ConnectionConfig.ts"
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
+import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
 import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
@@ -33,6 +35,12 @@ export interface RetryPolicy {
 export interface EndpointConfig {
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
+  /** Makes the observer of a new connection; left out, nobody watches. */
+  readonly observe?: (
+    role: Role,
+    originalDestination: Uint8Array,
+    nowMicros: number
+  ) => ConnectionObserver | undefined
   /** Bytes of the connection IDs we issue, 4 … 20. */
   readonly connectionIdBytes: number
   /** Whether the socket reads and writes ECN marks; not, when left out. */
@@ -108,7 +116,13 @@ export class Endpoint {
     // RFC 9000 §7.2: at least 8 unpredictable bytes
     const originalDestination = this.config.random(8)
     const connection = new Connection(
-      this.connectionConfig("client", tls, transport, memory?.resumption),
+      this.connectionConfig(
+        "client",
+        tls,
+        transport,
+        memory?.resumption,
+        this.config.observe?.("client", originalDestination, nowMicros)
+      ),
       {
         version: firstVersion(transport, memory),
         remote,
@@ -222,14 +236,21 @@ export class Endpoint {
     if (verdict._tag === "absent" && this.wantsProof(server.retry))
       return this.retry(bytes, version, destination, from, nowMillis)
     const isRetried = verdict._tag === "retried"
+    const originalDestination = isRetried ? verdict.originalDestination : destination
     const connection = new Connection(
-      this.connectionConfig("server", server.tls, server.transport, undefined),
+      this.connectionConfig(
+        "server",
+        server.tls,
+        server.transport,
+        undefined,
+        this.config.observe?.("server", originalDestination, nowMicros)
+      ),
       {
         version,
         remote: from,
         local: this.arrivalSocket,
         localInitialId: this.makeConnectionId(),
-        originalDestination: isRetried ? verdict.originalDestination : destination,
+        originalDestination,
         peerInitialId: bytes.slice(header.scidStart, header.scidEnd),
         retrySource: isRetried ? destination : undefined,
         addressValidated: verdict._tag !== "absent",
@@ -361,7 +382,8 @@ export class Endpoint {
     role: ConnectionConfig["role"],
     tls: TlsSettings,
     transport: TransportSettings,
-    resume: ClientResumption | undefined
+    resume: ClientResumption | undefined,
+    observer: ConnectionObserver | undefined
   ): ConnectionConfig {
     const { suite, random } = this.config
     return {
@@ -376,6 +398,7 @@ export class Endpoint {
         this.tokensOf(version, nowMicros / 1000).forLater(remote, nowMicros / 1000),
       tls,
       transport,
+      observer,
       resume,
       tickets: role === "server" ? this.config.server?.tickets : undefined
     }

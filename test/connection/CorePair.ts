@@ -21,6 +21,7 @@ export interface CorePairOptions {
   readonly clientGroups?: ReadonlyArray<NamedGroup>
   readonly serverGroups?: ReadonlyArray<NamedGroup>
   readonly retry?: RetryPolicy
+  readonly observe?: EndpointConfig["observe"]
   /** What becomes of a datagram on its way; undefined loses it. */
   readonly between?: (datagram: Uint8Array, to: "client" | "server") => Uint8Array | undefined
 }
@@ -51,7 +52,13 @@ export class CorePair {
       keyLog: false
     })
     const end = (name: string, server: EndpointConfig["server"]) =>
-      new Endpoint({ suite, random: random.fork(name).bytes, connectionIdBytes: 8, server })
+      new Endpoint({
+        suite,
+        random: random.fork(name).bytes,
+        connectionIdBytes: 8,
+        server,
+        ...(options.observe !== undefined && { observe: options.observe })
+      })
     this.ends = {
       client: end("client", undefined),
       server: end("server", {

@@ -1,0 +1,172 @@
+import type { AckFrame } from "../wire/AckFrame.ts"
+import { FrameDecoder } from "../wire/FrameDecoder.ts"
+import type { FrameSink } from "../wire/FrameSink.ts"
+import { FrameType } from "../wire/FrameType.ts"
+import type { Level } from "../wire/PacketType.ts"
+import { errorFields } from "./errorFields.ts"
+import { hexadecimal } from "./hexadecimal.ts"
+
+export type QlogFrame = { readonly frame_type: string; readonly [field: string]: unknown }
+
+const utf8 = new TextDecoder()
+const streamType = (unidirectional: boolean) => (unidirectional ? "unidirectional" : "bidirectional")
+const length = (start: number, end: number) => ({ length: end - start })
+
+/** Turns the frames of a packet into what qlog calls them; contents stay out of the log. qlog-quic-events §8.13 */
+export class QlogFrames implements FrameSink {
+  private ackDelayExponent = 3
+  private frames: Array<QlogFrame> = []
+  private readonly decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+
+  /** The frames in `bytes[start, end)`, up to the first that is malformed; `ackDelayExponent` is their sender's. */
+  decode(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    level: Level,
+    ackDelayExponent: number
+  ): ReadonlyArray<QlogFrame> {
+    this.frames = []
+    this.ackDelayExponent = ackDelayExponent
+    this.decoder.decode(bytes, start, end, level, this)
+    return this.frames
+  }
+
+  private add(frame_type: string, fields?: Readonly<Record<string, unknown>>): undefined {
+    this.frames.push({ frame_type, ...fields })
+  }
+
+  onPing() {
+    return this.add("ping")
+  }
+
+  onAck(ack: AckFrame) {
+    const acked_ranges: Array<ReadonlyArray<number>> = []
+    for (let i = ack.rangeCount - 1; i >= 0; i--) {
+      const from = ack.smallest[i]
+      const to = ack.largestOf[i]
+      acked_ranges.push(from === to ? [from] : [from, to])
+    }
+    const ecn = ack.hasEcn && { ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce }
+    return this.add("ack", {
+      ack_delay: (ack.delayRaw * 2 ** this.ackDelayExponent) / 1000,
+      acked_ranges,
+      ...ecn
+    })
+  }
+
+  onResetStream(stream_id: number, error_code: number, final_size: number) {
+    return this.add("reset_stream", { stream_id, error: "unknown", error_code, final_size })
+  }
+
+  onResetStreamAt(stream_id: number, error_code: number, final_size: number, reliable_size: number) {
+    return this.add("reset_stream_at", { stream_id, error: "unknown", error_code, final_size, reliable_size })
+  }
+
+  onStopSending(stream_id: number, error_code: number) {
+    return this.add("stop_sending", { stream_id, error: "unknown", error_code })
+  }
+
+  onCrypto(offset: number, _bytes: Uint8Array, start: number, end: number) {
+    return this.add("crypto", { offset, raw: { payload_length: end - start } })
+  }
+
+  onNewToken(_bytes: Uint8Array, start: number, end: number) {
+    return this.add("new_token", { token: { type: "resumption", raw: length(start, end) } })
+  }
+
+  onStream(stream_id: number, offset: number, _bytes: Uint8Array, start: number, end: number, fin: boolean) {
+    return this.add("stream", { stream_id, offset, fin, raw: { payload_length: end - start } })
+  }
+
+  onMaxData(maximum: number) {
+    return this.add("max_data", { maximum })
+  }
+
+  onMaxStreamData(stream_id: number, maximum: number) {
+    return this.add("max_stream_data", { stream_id, maximum })
+  }
+
+  onMaxStreams(unidirectional: boolean, maximum: number) {
+    return this.add("max_streams", { stream_type: streamType(unidirectional), maximum })
+  }
+
+  onDataBlocked(limit: number) {
+    return this.add("data_blocked", { limit })
+  }
+
+  onStreamDataBlocked(stream_id: number, limit: number) {
+    return this.add("stream_data_blocked", { stream_id, limit })
+  }
+
+  onStreamsBlocked(unidirectional: boolean, limit: number) {
+    return this.add("streams_blocked", { stream_type: streamType(unidirectional), limit })
+  }
+
+  onNewConnectionId(
+    path_id: number,
+    sequence_number: number,
+    retire_prior_to: number,
+    bytes: Uint8Array,
+    cidStart: number,
+    cidEnd: number
+  ) {
+    return this.add("new_connection_id", {
+      sequence_number,
+      retire_prior_to,
+      connection_id_length: cidEnd - cidStart,
+      connection_id: hexadecimal(bytes, cidStart, cidEnd),
+      ...(path_id > 0 && { path_id })
+    })
+  }
+
+  onRetireConnectionId(path_id: number, sequence_number: number) {
+    return this.add("retire_connection_id", { sequence_number, ...(path_id > 0 && { path_id }) })
+  }
+
+  onPathChallenge(bytes: Uint8Array, start: number) {
+    return this.add("path_challenge", { data: hexadecimal(bytes, start, start + 8) })
+  }
+
+  onPathResponse(bytes: Uint8Array, start: number) {
+    return this.add("path_response", { data: hexadecimal(bytes, start, start + 8) })
+  }
+
+  onConnectionClose(
+    application: boolean,
+    code: number,
+    frameType: number,
+    bytes: Uint8Array,
+    reasonStart: number,
+    reasonEnd: number
+  ) {
+    return this.add("connection_close", {
+      error_space: application ? "application" : "transport",
+      ...errorFields("error", application, code),
+      reason: utf8.decode(bytes.subarray(reasonStart, reasonEnd)),
+      ...(!application && { trigger_frame_type: frameType })
+    })
+  }
+
+  onHandshakeDone() {
+    return this.add("handshake_done")
+  }
+
+  onDatagram(_bytes: Uint8Array, start: number, end: number) {
+    return this.add("datagram", { raw: { payload_length: end - start } })
+  }
+
+  onAckFrequency(sequence_number: number, threshold: number, maxAckDelayMicros: number, reordering: number) {
+    return this.add("unknown", {
+      frame_type_bytes: FrameType.ACK_FREQUENCY,
+      sequence_number,
+      ack_eliciting_threshold: threshold,
+      request_max_ack_delay: maxAckDelayMicros,
+      reordering_threshold: reordering
+    })
+  }
+
+  onImmediateAck() {
+    return this.add("unknown", { frame_type_bytes: FrameType.IMMEDIATE_ACK })
+  }
+}

@@ -1,0 +1,198 @@
+import type { Connection } from "../connection/Connection.ts"
+import type { Role } from "../connection/ConnectionConfig.ts"
+import type { CloseReason } from "../connection/lifecycle.ts"
+import { cipherSuites } from "../protect/CipherSuite.ts"
+import { Level } from "../wire/PacketType.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { errorFields } from "./errorFields.ts"
+import { hexadecimal, hexVersion } from "./hexadecimal.ts"
+
+const levels = [Level.Initial, Level.ZeroRtt, Level.Handshake, Level.OneRtt] as const
+const secrets = ["initial_secret", "0rtt_secret", "handshake_secret", "1rtt_secret"] as const
+
+type Tell = (name: string, data: object) => void
+
+/** What was last seen of a connection; `compare` tells what has changed since, as events. */
+export class QlogSnapshot {
+  private readonly role: Role
+  private readonly tell: Tell
+  private state: string | undefined = undefined
+  private remote: SocketAddress | undefined = undefined
+  private datagramBytes = 0
+  private readonly keys = new Set<string>()
+  private keyUpdates = 0
+  private parameters: TransportParameters | undefined = undefined
+  private metrics: Readonly<Record<string, number | undefined>> = {}
+  private isNew = true
+  private isVersionTold = false
+  private isClosed = false
+
+  constructor(role: Role, tell: Tell) {
+    this.role = role
+    this.tell = tell
+  }
+
+  /** True when the connection has moved on in its life. */
+  compare(connection: Connection): boolean {
+    if (this.isNew) this.begin(connection)
+    this.compareKeys(connection)
+    const { peerParameters, complete } = connection.handshake
+    if (peerParameters !== undefined && this.parameters === undefined) {
+      this.parameters = peerParameters
+      this.tell("parameters_set", { initiator: "remote", ...parameterFields(peerParameters) })
+    }
+    if (complete && !this.isVersionTold) this.tellNegotiated(connection)
+    this.comparePath(connection)
+    this.compareMetrics(connection)
+    return this.compareState(connection)
+  }
+
+  private begin(connection: Connection): void {
+    this.isNew = false
+    this.tell("connection_started", {
+      local: { connection_ids: [hexadecimal(connection.localInitialId)] },
+      remote: endpointFields(connection.path.remote)
+    })
+    this.tell("parameters_set", { initiator: "local", ...parameterFields(connection.localParameters) })
+  }
+
+  private tellNegotiated({ versions, handshake }: Connection): void {
+    this.isVersionTold = true
+    const ours = versions.information.available.map(hexVersion)
+    const theirs = handshake.peerParameters?.versionInformation?.available.map(hexVersion)
+    const isClient = this.role === "client"
+    this.tell("version_information", {
+      [isClient ? "client_versions" : "server_versions"]: ours,
+      ...(theirs !== undefined &&
+        theirs.length > 0 && { [isClient ? "server_versions" : "client_versions"]: theirs }),
+      chosen_version: hexVersion(versions.negotiated)
+    })
+    const { alpn, cipherSuite } = handshake.facts!
+    this.tell("alpn_information", { chosen_alpn: { string_value: alpn } })
+    this.tell("parameters_set", { tls_cipher: cipherSuites.get(cipherSuite)!.name })
+  }
+
+  private compareKeys({ keys }: Connection): void {
+    for (const level of levels)
+      for (const direction of ["read", "write"] as const) {
+        const sender = (direction === "write") === (this.role === "client") ? "client" : "server"
+        const key_type = `${sender}_${secrets[level]}`
+        const has = keys[direction][level] !== undefined
+        if (has === this.keys.has(key_type)) continue
+        if (has) {
+          this.keys.add(key_type)
+          this.tell("key_updated", { key_type, trigger: "tls" })
+        } else {
+          this.keys.delete(key_type)
+          this.tell("key_discarded", { key_type, trigger: "tls" })
+        }
+      }
+    if (keys.updates === this.keyUpdates) return
+    this.keyUpdates = keys.updates
+    for (const sender of ["client", "server"])
+      this.tell("key_updated", { key_type: `${sender}_1rtt_secret`, key_phase: keys.updates })
+  }
+
+  private comparePath({ path }: Connection): void {
+    const { remote, mtu } = path
+    if (this.remote !== remote) {
+      const tuple_id = this.remote === undefined ? "" : `${remote.host} ${remote.port}`
+      if (this.remote !== undefined)
+        this.tell("migration_state_updated", { new: "migration_started", tuple_id })
+      this.remote = remote
+      this.tell("tuple_assigned", { tuple_id, tuple_remote: endpointFields(remote) })
+    }
+    if (this.datagramBytes === mtu.current) return
+    const old = this.datagramBytes
+    this.datagramBytes = mtu.current
+    this.tell("mtu_updated", { ...(old > 0 && { old }), new: mtu.current })
+  }
+
+  private compareMetrics({ path: { recovery } }: Connection): void {
+    const { rtt } = recovery
+    const now: Readonly<Record<string, number | undefined>> = {
+      ...(rtt.hasSample && {
+        min_rtt: rtt.minMicros / 1000,
+        smoothed_rtt: rtt.smoothedMicros / 1000,
+        latest_rtt: rtt.latestMicros / 1000,
+        rtt_variance: rtt.variationMicros / 1000
+      }),
+      pto_count: recovery.ptoCount,
+      congestion_window: Math.floor(recovery.congestionWindow),
+      bytes_in_flight: recovery.bytesInFlight
+    }
+    const changed = Object.entries(now).filter(([name, value]) => value !== this.metrics[name])
+    if (changed.length === 0) return
+    this.metrics = now
+    this.tell("recovery_metrics_updated", Object.fromEntries(changed))
+  }
+
+  private compareState({ lifecycle, handshake, keys }: Connection): boolean {
+    const isUnderWay = keys.write[Level.Handshake] !== undefined
+    const states = {
+      handshaking: isUnderWay ? "handshake_started" : "attempted",
+      established: handshake.confirmed ? "handshake_confirmed" : "handshake_complete",
+      closing: "closing",
+      draining: "draining",
+      closed: "closed"
+    } as const
+    const state = states[lifecycle.state]
+    if (lifecycle.closeReason !== undefined && !this.isClosed) {
+      this.isClosed = true
+      this.tell("connection_closed", closeFields(lifecycle.closeReason))
+    }
+    if (state === this.state) return false
+    const old = this.state
+    this.state = state
+    this.tell("connection_state_updated", { ...(old !== undefined && { old }), new: state })
+    return true
+  }
+}
+
+const endpointFields = ({ host, port, family }: SocketAddress) =>
+  family === 4 ? { ip_v4: host, port_v4: port } : { ip_v6: host, port_v6: port }
+
+const closeFields = ({ origin, application, code, reason }: CloseReason) => {
+  const triggers = {
+    idleTimeout: "idle_timeout",
+    handshakeTimeout: "idle_timeout",
+    statelessReset: "stateless_reset",
+    versionNegotiation: "version_mismatch",
+    local: application ? "application" : "error",
+    peer: application ? "application" : "error"
+  } as const
+  const isSaid = origin === "local" || origin === "peer"
+  return {
+    initiator: origin === "peer" || origin === "statelessReset" ? "remote" : "local",
+    ...(isSaid && errorFields(application ? "application_error" : "connection_error", application, code)),
+    ...(isSaid && { reason }),
+    trigger: triggers[origin]
+  }
+}
+
+const parameterFields = (p: TransportParameters) => {
+  const id = (name: string, bytes: Uint8Array | undefined) =>
+    bytes === undefined ? {} : { [name]: hexadecimal(bytes) }
+  return {
+    ...id("original_destination_connection_id", p.originalDestinationConnectionId),
+    ...id("initial_source_connection_id", p.initialSourceConnectionId),
+    ...id("retry_source_connection_id", p.retrySourceConnectionId),
+    ...id("stateless_reset_token", p.statelessResetToken),
+    disable_active_migration: p.disableActiveMigration,
+    max_idle_timeout: p.maxIdleTimeoutMillis,
+    max_udp_payload_size: p.maxUdpPayloadSize,
+    ack_delay_exponent: p.ackDelayExponent,
+    max_ack_delay: p.maxAckDelayMillis,
+    active_connection_id_limit: p.activeConnectionIdLimit,
+    initial_max_data: p.initialMaxData,
+    initial_max_stream_data_bidi_local: p.initialMaxStreamDataBidiLocal,
+    initial_max_stream_data_bidi_remote: p.initialMaxStreamDataBidiRemote,
+    initial_max_stream_data_uni: p.initialMaxStreamDataUni,
+    initial_max_streams_bidi: p.initialMaxStreamsBidi,
+    initial_max_streams_uni: p.initialMaxStreamsUni,
+    max_datagram_frame_size: p.maxDatagramFrameSize,
+    grease_quic_bit: p.greaseQuicBit,
+    reset_stream_at: p.resetStreamAt
+  }
+}

@@ -1,0 +1,221 @@
+import type { QlogShape } from "../capability/Qlog.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { Role } from "../connection/ConnectionConfig.ts"
+import type { ConnectionObserver, DropReason } from "../connection/ConnectionObserver.ts"
+import type { SentPacket } from "../recovery/SentPacket.ts"
+import { Level, PacketType, Space } from "../wire/PacketType.ts"
+import { hexadecimal } from "./hexadecimal.ts"
+import { QlogFrames } from "./QlogFrames.ts"
+import { QlogSnapshot } from "./QlogSnapshot.ts"
+
+const RECORD_SEPARATOR = "\u001e"
+const TAG = 16
+/** Records are handed on in pieces of about this size, and whenever the connection changes its state. */
+const CHUNK_CHARACTERS = 32_768
+
+const packetTypes: { readonly [T in PacketType]: string } = {
+  [PacketType.Initial]: "initial",
+  [PacketType.ZeroRtt]: "0RTT",
+  [PacketType.Handshake]: "handshake",
+  [PacketType.OneRtt]: "1RTT",
+  [PacketType.Retry]: "retry",
+  [PacketType.VersionNegotiation]: "version_negotiation"
+}
+
+const typesOfSpace: { readonly [S in Space]: string } = {
+  [Space.Initial]: "initial",
+  [Space.Handshake]: "handshake",
+  [Space.Application]: "1RTT"
+}
+
+/**
+ * Writes what a connection does as qlog: a header, then an event a record. draft-ietf-quic-qlog-main-schema §5,
+ * draft-ietf-quic-qlog-quic-events
+ */
+export class QlogTrace implements ConnectionObserver {
+  private readonly open: () => (records: string) => void
+  private readonly header: string
+  private readonly startMicros: number
+  private readonly frames = new QlogFrames()
+  private readonly snapshot: QlogSnapshot
+  private write: ((records: string) => void) | undefined = undefined
+  private pending = ""
+  private lastMicros: number
+  /** Scale the delays of ACK frames. RFC 9000 §19.3 */
+  private ourExponent = 3
+  private theirExponent = 3
+
+  /** `open` is called with the first thing worth telling: what is no connection of ours leaves no file. */
+  constructor(
+    role: Role,
+    originalDestination: Uint8Array,
+    nowMicros: number,
+    unixMillis: number,
+    open: QlogShape
+  ) {
+    const id = hexadecimal(originalDestination)
+    this.open = () => open(`${id}_${role}`)
+    this.startMicros = this.lastMicros = nowMicros
+    this.snapshot = new QlogSnapshot(role, (name, data) => this.event(name, data, this.lastMicros))
+    this.header = record({
+      file_schema: "urn:ietf:params:qlog:file:sequential",
+      serialization_format: "application/qlog+json-seq",
+      title: "effect-quic",
+      trace: {
+        event_schemas: ["urn:ietf:params:qlog:events:quic-13"],
+        vantage_point: { type: role },
+        common_fields: {
+          group_id: id,
+          time_format: "relative_to_epoch",
+          reference_time: {
+            clock_type: "monotonic",
+            epoch: "unknown",
+            wall_clock_time: new Date(unixMillis).toISOString()
+          }
+        }
+      }
+    })
+  }
+
+  packetSent(
+    bytes: Uint8Array,
+    start: number,
+    numberOffset: number,
+    numberLength: number,
+    payloadEnd: number,
+    level: Level,
+    packetNumber: number,
+    isMtuProbe: boolean,
+    nowMicros: number
+  ): void {
+    const packet = this.packet(
+      bytes,
+      start,
+      numberOffset,
+      numberLength,
+      payloadEnd,
+      level,
+      packetNumber,
+      this.ourExponent
+    )
+    this.event("packet_sent", { ...packet, ...(isMtuProbe && { is_mtu_probe_packet: true }) }, nowMicros)
+  }
+
+  packetReceived(
+    bytes: Uint8Array,
+    start: number,
+    numberOffset: number,
+    numberLength: number,
+    payloadEnd: number,
+    level: Level,
+    packetNumber: number,
+    nowMicros: number
+  ): void {
+    const packet = this.packet(
+      bytes,
+      start,
+      numberOffset,
+      numberLength,
+      payloadEnd,
+      level,
+      packetNumber,
+      this.theirExponent
+    )
+    this.event("packet_received", packet, nowMicros)
+  }
+
+  packetDropped(type: PacketType, length: number, trigger: DropReason, nowMicros: number): void {
+    // anybody can send us anything: a log begins with what is authentic
+    if (this.write === undefined) return
+    this.event(
+      "packet_dropped",
+      { header: { packet_type: packetTypes[type] }, raw: { length }, trigger },
+      nowMicros
+    )
+  }
+
+  packetLost(packet: SentPacket, nowMicros: number): void {
+    this.event(
+      "packet_lost",
+      {
+        header: { packet_type: typesOfSpace[packet.space], packet_number: packet.packetNumber },
+        ...(packet.isMtuProbe && { is_mtu_probe_packet: true })
+      },
+      nowMicros
+    )
+  }
+
+  stepped(connection: Connection, nowMicros: number): void {
+    if (this.write === undefined) return
+    if (nowMicros > this.lastMicros) this.lastMicros = nowMicros
+    this.ourExponent = connection.localParameters.ackDelayExponent
+    this.theirExponent = connection.handshake.peerParameters?.ackDelayExponent ?? 3
+    if (this.snapshot.compare(connection)) this.flush()
+  }
+
+  private packet(
+    bytes: Uint8Array,
+    start: number,
+    numberOffset: number,
+    numberLength: number,
+    payloadEnd: number,
+    level: Level,
+    packetNumber: number,
+    ackDelayExponent: number
+  ) {
+    const header = {
+      packet_type: packetTypes[level],
+      packet_number: packetNumber,
+      packet_number_length: numberLength,
+      ...(level === Level.OneRtt
+        ? shortFields(bytes, start, numberOffset)
+        : longFields(bytes, start, payloadEnd + TAG - numberOffset))
+    }
+    const payloadStart = numberOffset + numberLength
+    return {
+      header,
+      frames: this.frames.decode(bytes, payloadStart, payloadEnd, level, ackDelayExponent),
+      raw: { length: payloadEnd + TAG - start, payload_length: payloadEnd - payloadStart }
+    }
+  }
+
+  private event(name: string, data: object, nowMicros: number): void {
+    if (nowMicros > this.lastMicros) this.lastMicros = nowMicros
+    if (this.write === undefined) {
+      this.write = this.open()
+      this.pending = this.header
+    }
+    const time = (this.lastMicros - this.startMicros) / 1000
+    this.pending += record({ time, name: `quic:${name}`, data })
+    if (this.pending.length > CHUNK_CHARACTERS) this.flush()
+  }
+
+  private flush(): void {
+    if (this.pending === "") return
+    this.write!(this.pending)
+    this.pending = ""
+  }
+}
+
+/** RFC 7464 */
+const record = (value: object): string => `${RECORD_SEPARATOR}${JSON.stringify(value)}\n`
+
+const shortFields = (bytes: Uint8Array, start: number, numberOffset: number) => ({
+  spin_bit: (bytes[start] & 0x20) !== 0,
+  key_phase_bit: (bytes[start] & 0x04) !== 0,
+  dcid: hexadecimal(bytes, start + 1, numberOffset)
+})
+
+const longFields = (bytes: Uint8Array, start: number, length: number) => {
+  const dcidStart = start + 6
+  const dcidEnd = dcidStart + bytes[start + 5]
+  const scidEnd = dcidEnd + 1 + bytes[dcidEnd]
+  return {
+    version: hexadecimal(bytes, start + 1, start + 5),
+    dcil: bytes[start + 5],
+    dcid: hexadecimal(bytes, dcidStart, dcidEnd),
+    scil: bytes[dcidEnd],
+    scid: hexadecimal(bytes, dcidEnd + 1, scidEnd),
+    length
+  }
+}

@@ -1,0 +1,14 @@
+import { TransportErrorCode, transportErrorName } from "../wire/TransportError.ts"
+
+/** An error code as qlog names it under `field`, with the bare number where it has no name. qlog-quic-events §8.13.24 */
+export const errorFields = (
+  field: string,
+  application: boolean,
+  code: number
+): Readonly<Record<string, unknown>> => {
+  if (!application && code <= TransportErrorCode.NO_VIABLE_PATH)
+    return { [field]: transportErrorName(code).toLowerCase() }
+  if (!application && code >= 0x100 && code <= 0x1ff)
+    return { [field]: `crypto_error_0x${code.toString(16)}` }
+  return { [field]: "unknown", error_code: code }
+}

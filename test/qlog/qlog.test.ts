@@ -1,0 +1,167 @@
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { describe, expect, it } from "vitest"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeQlog from "../../layers/node/NodeQlog.ts"
+import { type ConnectionStats, Qlog } from "../../src/index.ts"
+import { QlogTrace } from "../../src/qlog/QlogTrace.ts"
+import { pair, pattern, readAll } from "../api/pair.ts"
+import { simWorld, type World } from "../api/World.ts"
+import { CorePair } from "../connection/CorePair.ts"
+import { itSim } from "../sim/itSim.ts"
+import { checkEvent, checkHeader, type QlogEvent, readRecords } from "./schema.ts"
+
+class Logs {
+  readonly files = new Map<string, string>()
+  readonly qlog = (name: string) => (records: string) => {
+    this.files.set(name, (this.files.get(name) ?? "") + records)
+  }
+
+  of(role: "client" | "server"): ReadonlyArray<QlogEvent> {
+    const [, text] = [...this.files].find(([name]) => name.endsWith(`_${role}`))!
+    const [header, ...events] = readRecords(text)
+    checkHeader(header, role)
+    for (const event of events) checkEvent(event)
+    return events
+  }
+}
+
+const count = (events: ReadonlyArray<QlogEvent>, name: string): number =>
+  events.filter((event) => event.name === `quic:${name}`).length
+
+const logged = (world: World, { qlog }: Logs): World => {
+  const layer = Layer.succeed(Qlog, qlog)
+  const place = (each: World["client"]) => ({ ...each, layer: Layer.merge(each.layer, layer) })
+  return { ...world, client: place(world.client), server: place(world.server) }
+}
+
+describe("a log", () => {
+  itSim("of a transfer over a bad network is valid, and counts what the statistics count", () =>
+    Effect.gen(function* () {
+      const logs = new Logs()
+      const world = yield* simWorld
+      world.cable!.set({ lossRate: 0.03, duplicateRate: 0.02, jitterMillis: 5 })
+      const stats: { client?: ConnectionStats; server?: ConnectionStats } = {}
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { near, far } = yield* pair(logged(world, logs), {
+            client: { transport: { versions: ["v1", "v2"] } }
+          })
+          const stream = yield* near.openUni
+          const received = yield* Effect.forkChild(Effect.flatMap(far.acceptUni, readAll))
+          yield* stream.write(pattern(400_000))
+          yield* stream.finish
+          expect(yield* Fiber.join(received)).toEqual(pattern(400_000))
+          yield* near.updateKeys
+          yield* near.close(7, "done")
+          yield* far.closed
+          yield* Effect.sleep("2 seconds")
+          stats.client = near.stats
+          stats.server = far.stats
+        })
+      )
+      for (const role of ["client", "server"] as const) {
+        const events = logs.of(role)
+        const { packetsSent, packetsReceived, packetsDropped, packetsLost } = stats[role]!
+        expect(count(events, "packet_sent")).toBe(packetsSent)
+        expect(count(events, "packet_received")).toBe(packetsReceived)
+        expect(count(events, "packet_lost")).toBe(packetsLost)
+        expect(count(events, "packet_dropped")).toBe(packetsDropped)
+        if (role === "client") expect(packetsLost).toBeGreaterThan(0)
+        for (let i = 1; i < events.length; i++)
+          expect(events[i].time).toBeGreaterThanOrEqual(events[i - 1].time)
+      }
+    })
+  )
+
+  it("tells of versions, parameters, keys, states, and the end", () => {
+    const logs = new Logs()
+    const pair = new CorePair({
+      client: { versions: ["v1", "v2"], maxDatagramBytes: 1452, ackDelayExponent: 10 },
+      observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, logs.qlog)
+    }).exchange()
+    pair.advance(2_000_000)
+    pair.client.close(42, "enough", pair.nowMicros)
+    pair.exchange().advance(10_000_000)
+    for (const role of ["client", "server"] as const) {
+      const events = logs.of(role)
+      const data = (name: string) =>
+        events.filter((event) => event.name === `quic:${name}`).map((e) => e.data)
+      expect(data("version_information")).toEqual([
+        {
+          client_versions: ["00000001", "6b3343cf"],
+          server_versions: ["6b3343cf", "00000001"],
+          chosen_version: "6b3343cf"
+        }
+      ])
+      const exponents = { local: role === "client" ? 10 : 3, remote: role === "client" ? 3 : 10 }
+      expect(data("parameters_set")).toEqual([
+        expect.objectContaining({ initiator: "local", ack_delay_exponent: exponents.local }),
+        expect.objectContaining({ initiator: "remote", ack_delay_exponent: exponents.remote }),
+        { tls_cipher: "TLS_AES_128_GCM_SHA256" }
+      ])
+      expect(data("key_updated").map(({ key_type }) => key_type)).toEqual(
+        expect.arrayContaining(["client_1rtt_secret", "server_1rtt_secret", "client_initial_secret"])
+      )
+      expect(data("key_discarded").length).toBe(4)
+      expect(data("mtu_updated").at(-1)).toEqual({ old: 1200, new: 1452 })
+      expect(data("connection_closed")).toEqual([
+        {
+          initiator: role === "client" ? "local" : "remote",
+          application_error: "unknown",
+          error_code: 42,
+          reason: "enough",
+          trigger: "application"
+        }
+      ])
+      const states = data("connection_state_updated").map((each) => each.new)
+      expect(states.slice(-3)).toEqual([
+        "handshake_confirmed",
+        role === "client" ? "closing" : "draining",
+        "closed"
+      ])
+      const sent = data("packet_sent")
+      expect(sent.some(({ is_mtu_probe_packet }) => is_mtu_probe_packet === true)).toBe(true)
+      expect(sent.at(0)!.header).toMatchObject({ packet_type: "initial", dcil: 8 })
+    }
+  })
+
+  it("is not begun for what is no connection", () => {
+    const logs = new Logs()
+    const pair = new CorePair({
+      observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, logs.qlog),
+      between: (datagram, to) => {
+        const damaged = datagram.slice()
+        damaged[500] ^= 1
+        return to === "server" ? damaged : undefined
+      }
+    }).exchange()
+    expect(pair.server).toBeUndefined()
+    expect([...logs.files.keys()].map((name) => name.split("_")[1])).toEqual(["client"])
+  })
+
+  it("is a file in the directory that QLOGDIR names", () => {
+    const directory = mkdtempSync(join(tmpdir(), "qlog-"))
+    try {
+      const qlog = NodeQlog.toDirectory(join(directory, "logs"))
+      new CorePair({
+        observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, qlog)
+      }).exchange()
+      const files = readdirSync(join(directory, "logs"))
+      expect(files.map((name) => name.replace(/^[0-9a-f]{16}_/, "")).sort()).toEqual([
+        "client.sqlog",
+        "server.sqlog"
+      ])
+      for (const name of files) {
+        const [header, ...events] = readRecords(readFileSync(join(directory, "logs", name), "utf8"))
+        checkHeader(header, name.includes("client") ? "client" : "server")
+        for (const event of events) checkEvent(event)
+      }
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+})
