@@ -9,7 +9,18 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { describe, expect } from "vitest"
 import { type QuicConnection, Version } from "../../src/index.ts"
-import { endpoints, makeEndpoint, pair, pattern, pinned, readAll, readText, reasonOf, text } from "./pair.ts"
+import {
+  endpoints,
+  makeEndpoint,
+  pair,
+  pattern,
+  pinned,
+  quietly,
+  readAll,
+  readText,
+  reasonOf,
+  text
+} from "./pair.ts"
 import type { Universe } from "./World.ts"
 
 export const lifetimeBehaviour = ({ it }: Universe): void => {
@@ -67,6 +78,51 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         const reading = yield* Effect.forkScoped(Effect.flatMap(far.acceptUni, readAll))
         yield* near.close(0, "done")
         expect(Buffer.compare(yield* Fiber.join(reading), sent)).toBe(0)
+      }))
+
+    it("give what they had received even after the peer has closed", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world)
+        const sent = pattern(100_000)
+        const stream = yield* near.openUni
+        yield* stream.write(sent)
+        yield* stream.finish
+        yield* near.close(0, "all sent")
+        expect((yield* far.closed).reason).toMatchObject({ problem: "all sent" })
+        expect(Buffer.compare(yield* readAll(yield* far.acceptUni), sent)).toBe(0)
+        expect(yield* reasonOf(far.acceptUni)).toMatchObject({ _tag: "ApplicationClosed" })
+      }))
+
+    it("close at once when a close that waits is interrupted", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world, {
+          client: { transport: { closeTimeoutMillis: 60_000 } },
+          server: { transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 } }
+        })
+        const stream = yield* near.openUni
+        yield* stream.write(new Uint8Array(50_000))
+        const closing = yield* Effect.forkScoped(near.close(4, "in a hurry"))
+        yield* Effect.sleep("50 millis")
+        expect(yield* Effect.timeoutOption(far.closed, "50 millis")).toEqual(Option.none())
+        yield* Fiber.interrupt(closing)
+        expect((yield* far.closed).reason).toMatchObject({ code: 4, problem: "in a hurry" })
+      }))
+
+    it("live on when serving their streams is interrupted, which resets those being served", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world)
+        const serving = yield* Effect.forkScoped(
+          far.serveStreams((stream) => Effect.andThen(stream.write(text("working on it")), Effect.never))
+        )
+        const stream = yield* near.openBidi
+        yield* stream.write(text("x"))
+        yield* stream.read()
+        yield* Fiber.interrupt(serving)
+        expect(yield* reasonOf(readAll(stream))).toMatchObject({ _tag: "StreamReset", code: 0 })
+        const other = yield* near.openUni
+        yield* other.write(text("still there?"))
+        yield* other.finish
+        expect(yield* readText(yield* far.acceptUni)).toBe("still there?")
       }))
 
     it("close with what was accepted delivered when their scope succeeds", (world) =>
@@ -336,6 +392,27 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         expect(yield* reasonOf(client.connect(connectOptions))).toMatchObject({ _tag: "EndpointClosed" })
       }))
 
+    it("that close end what waits for them: connect and accept", (world) =>
+      Effect.gen(function* () {
+        const { connectOptions, identity } = yield* endpoints(world)
+        const scope = yield* Scope.make()
+        const endpoint = yield* makeEndpoint(world.client, pinned(identity), {
+          server: { alpn: ["test"], identity }
+        }).pipe(Scope.provide(scope))
+        const connecting = yield* Effect.forkScoped(
+          reasonOf(
+            endpoint.connect({ ...connectOptions, port: 9, transport: { handshakeTimeoutMillis: 60_000 } })
+          )
+        )
+        const accepting = yield* Effect.forkScoped(reasonOf(endpoint.accept))
+        yield* Effect.sleep("50 millis")
+        const start = yield* Clock.currentTimeMillis
+        yield* Scope.close(scope, Exit.void)
+        expect(["ApplicationClosed", "EndpointClosed"]).toContain((yield* Fiber.join(connecting))._tag)
+        expect(yield* Fiber.join(accepting)).toMatchObject({ _tag: "EndpointClosed" })
+        expect((yield* Clock.currentTimeMillis) - start).toBeLessThan(1_000)
+      }))
+
     it("close in bounded time though the peer has vanished", (world) =>
       Effect.gen(function* () {
         const { server, connectOptions, identity } = yield* endpoints(world)
@@ -382,7 +459,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         })
         const third = yield* client.connect(connectOptions)
         expect(yield* Effect.timeoutOption(third.closed, "100 millis")).toEqual(Option.none())
-      }))
+      }).pipe(quietly))
 
     it("cannot share a port, and say so", (world) =>
       Effect.gen(function* () {

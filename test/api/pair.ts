@@ -1,6 +1,7 @@
 /** Two endpoints that know each other, and a connection between them. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
@@ -110,6 +111,9 @@ export const reasonOf = <A, R>(
       onSuccess: (value) => Effect.die(new Error(`it succeeded with ${String(value)}`))
     })
   )
+
+/** For handlers that are meant to fail: what is logged about them is of no use to whoever runs the tests. */
+export const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
 /** A block whose every byte depends on its position. */
 export const pattern = (size: number, seed = 1): Uint8Array => {

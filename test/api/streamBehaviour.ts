@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import type { QuicStream } from "../../src/index.ts"
-import { concat, endpoints, pair, pattern, readAll, readText, reasonOf, text } from "./pair.ts"
+import { concat, endpoints, pair, pattern, quietly, readAll, readText, reasonOf, text } from "./pair.ts"
 import type { Universe } from "./World.ts"
 
 const echo = (stream: QuicStream) => Stream.run(stream.readable, stream.writable)
@@ -348,6 +348,6 @@ export const streamBehaviour = ({ it }: Universe): void => {
         expect(yield* reasonOf(ask(2))).toMatchObject({ _tag: "StreamReset" })
         expect(yield* Fiber.join(good)).toBe("fine")
         expect(yield* Effect.scoped(ask(0))).toBe("fine")
-      }))
+      }).pipe(quietly))
   })
 }
