@@ -1,4 +1,5 @@
 import { effectQuic } from "./effectQuic.ts"
+import { libp2pQuic } from "./libp2pQuic.ts"
 import { matrixQuic } from "./matrixQuic.ts"
 import { nodeDgram } from "./nodeDgram.ts"
 import { nodeHttp2 } from "./nodeHttp2.ts"
@@ -10,5 +11,6 @@ export const systems = {
   "node:dgram": nodeDgram,
   "node:tls": nodeTls,
   "node:http2": nodeHttp2,
-  "@matrixai/quic": matrixQuic
+  "@matrixai/quic": matrixQuic,
+  "@chainsafe/libp2p-quic": libp2pQuic
 } as const satisfies { [name: string]: System }
