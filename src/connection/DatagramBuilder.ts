@@ -26,6 +26,8 @@ import { QuicBits } from "./QuicBits.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 const TAG = 16
+/** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
+const BESIDE_ACK = 20
 /** What the two bytes of their Length field can say. RFC 9000 §17.2 */
 const MAX_LONG_PACKET_BYTES = 16_383
 const utf8 = new TextEncoder()
@@ -208,10 +210,14 @@ export class DatagramBuilder {
     const payloadStart = w.offset
     const sent = packet.sent!
     if (wantsAck) {
-      received.fillAck(this.ack, nowMicros, parts.config.transport.ackDelayExponent)
-      if (ackSize(this.ack) <= w.remaining) {
-        writeAck(w, this.ack)
-        sent.frames.push(SentFrame.Ack, path.id, space, this.ack.largestOf[0])
+      const { ack } = this
+      received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
+      const room = w.remaining - (closing || wantsData || wantsPath ? BESIDE_ACK : 0)
+      // RFC 9000 §13.2.3: the oldest ranges go first when not all fit
+      while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
+      if (ackSize(ack) <= room) {
+        writeAck(w, ack)
+        sent.frames.push(SentFrame.Ack, path.id, space, ack.largestOf[0])
         received.onAckSent()
         if (level === Level.OneRtt) parts.keys.onAckSent()
       }
