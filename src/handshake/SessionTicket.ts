@@ -15,6 +15,8 @@ export interface SessionTicket {
   /** The pre-shared key. */
   readonly secret: Uint8Array
   readonly cipherSuite: number
+  /** client: what keys were agreed on with; the server will not ask for another, which would cost a round trip and 0-RTT. */
+  readonly group?: number
   readonly alpn: string
   readonly serverName: string | undefined
   /** Unix time at which the server made it, or at which the client got it. */
@@ -40,7 +42,7 @@ export const isExpired = (ticket: SessionTicket, nowMillis: number): boolean => 
 /** A clock set back a little does not spoil a ticket. */
 const CLOCK_STEP_MILLIS = 60_000
 
-const FORMAT = 1
+const FORMAT = 2
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -54,6 +56,7 @@ export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(FIXED_BYTES + size))
   w.u8(FORMAT)
   w.u16(ticket.cipherSuite)
+  w.u16(ticket.group ?? 0)
   w.u32(Math.floor(ticket.issuedAtMillis / 2 ** 32))
   w.u32(ticket.issuedAtMillis % 2 ** 32)
   w.u32(ticket.lifetimeSeconds)
@@ -67,7 +70,7 @@ export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
   return w.bytes
 }
 
-const FIXED_BYTES = 1 + 2 + 8 + 4 + 4 + 1 + 1
+const FIXED_BYTES = 1 + 2 + 2 + 8 + 4 + 4 + 1 + 1
 
 const peerEntries = (peer: TlsPeer | undefined): ReadonlyArray<Uint8Array> =>
   peer === undefined ? [] : peer.kind === "x509" ? peer.chain : [peer.spki]
@@ -77,6 +80,7 @@ export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefine
   const r = new ByteReader(bytes)
   if (r.u8() !== FORMAT) return undefined
   const cipherSuite = r.u16()
+  const group = r.u16()
   const issuedAtMillis = r.u32() * 2 ** 32 + r.u32()
   const lifetimeSeconds = r.u32()
   const ageAdd = r.u32()
@@ -97,6 +101,7 @@ export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefine
     identity,
     secret,
     cipherSuite,
+    ...(group !== 0 && { group }),
     alpn,
     serverName: serverName === "" ? undefined : serverName,
     issuedAtMillis,

@@ -81,9 +81,10 @@ export class TlsClient extends TlsSession {
     const { config, suite } = this
     this.clientRandom = config.random(RANDOM_BYTES)
     this.parameters = config.transportParameters(undefined)
-    const groups = config.keyShareGroups ?? [config.groups[0]]
-    this.shares = groups.map((group) => suite.keyShare(group, config.random))
     this.psk = PskOffer.of(config)
+    const known = config.groups.find((group) => group === this.psk?.ticket.group)
+    const groups = config.keyShareGroups ?? [known ?? config.groups[0]]
+    this.shares = groups.map((group) => suite.keyShare(group, config.random))
     const hello = this.sendHello()
     const { psk } = this
     if (psk?.earlyData !== true) return
@@ -356,6 +357,7 @@ export class TlsClient extends TlsSession {
         identity: ticket.identity,
         secret: this.schedule!.ticketSecret(ticket.nonce),
         cipherSuite: this.cipher!.codepoint,
+        group: this.group,
         alpn: this.choice.alpn,
         serverName,
         issuedAtMillis: resumption.nowMillis(),

@@ -271,9 +271,19 @@ describe("a session", () => {
     const shop = new Shop()
     const client = { groups: [NamedGroup.x25519, NamedGroup.secp256r1] }
     const server = { groups: [NamedGroup.secp256r1] }
-    const pair = shop.again(shop.first({ client, server }), { client, server })
+    const ticket = shop.first({ client, server })
+    const pair = shop.again({ ...ticket, group: NamedGroup.x25519 }, { client, server })
     expectResumed(pair)
     expect(messagesOf(pair).filter((name) => name === "client 1")).toHaveLength(2)
+  })
+
+  it("needs none for the group that served before", () => {
+    const shop = new Shop()
+    const client = { groups: [NamedGroup.x25519, NamedGroup.secp256r1] }
+    const server = { groups: [NamedGroup.secp256r1] }
+    const pair = shop.again(shop.first({ client, server }), { client, server })
+    expectResumed(pair)
+    expect(messagesOf(pair).filter((name) => name === "client 1")).toHaveLength(1)
   })
 
   it("with another application protocol is still resumed", () => {

@@ -243,6 +243,15 @@ describe("0-RTT data that is refused", () => {
     })
   )
 
+  itSim("is not refused for want of a key share: the client sends the one that served before", () =>
+    Effect.gen(function* () {
+      const { servers, client } = yield* scene({ groups: ["secp384r1"] })
+      yield* visit(client, to(servers[0]))
+      const connection = yield* client.connect(early(servers[0]))
+      expect(yield* connection.handshakeComplete).toMatchObject({ earlyData: "accepted" })
+    })
+  )
+
   itSim("by a HelloRetryRequest, goes out again", () =>
     Effect.gen(function* () {
       const { servers, logs, client } = yield* scene({}, { groups: ["secp384r1"] })
