@@ -167,7 +167,8 @@ export class DatagramBuilder {
     const { parts, w } = this
     if (!parts.handshake.confirmed || !mayElicit || parts.closer.pending) return start
     const size = path.mtu.probeSize(nowMicros)
-    if (size === 0 || start + size > buffer.length) return start
+    // RFC 9000 §8.1: nor does a probe exceed what may be sent to an unproven address
+    if (size === 0 || start + size > buffer.length || size > path.amplification.remaining) return start
     const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + size)
     writePing(w)
     packet.sent!.frames.push(SentFrame.Ping)

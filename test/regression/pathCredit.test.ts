@@ -1,0 +1,32 @@
+import { describe, expect, it } from "vitest"
+import { writePing } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import { Duel } from "../connection/Duel.ts"
+
+const elsewhere = { host: "192.0.2.1", port: 4434, family: 4 } as const
+
+describe("a server whose client moved", () => {
+  it("counts path MTU probes, too, against what may be sent to an unproven address", () => {
+    for (let size = 40; size <= 1_200; size += 40) {
+      const duel = new Duel({ victim: "server", transport: { maxDatagramBytes: 65_507 } })
+      duel.shakeHands()
+      const { puppet, endpoint } = duel
+      let sent = 0
+      duel.receive = (datagram) => {
+        if (duel.connection.transmit.remote.port === elsewhere.port) sent += datagram.length
+      }
+      // it acknowledges a probe, and so calls for the next
+      const acknowledgement = puppet.packet(
+        Level.OneRtt,
+        (w) => {
+          puppet.ackAll(Level.OneRtt)(w)
+          writePing(w)
+        },
+        { size }
+      )
+      endpoint.handleDatagram(acknowledgement, elsewhere, 0, duel.nowMicros)
+      duel.exchange().advance(20_000_000)
+      expect(sent, `in answer to ${size} bytes`).toBeLessThanOrEqual(3 * acknowledgement.length)
+    }
+  })
+})
