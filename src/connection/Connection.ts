@@ -143,6 +143,7 @@ export class Connection implements ConnectionParts {
       this.fail(this.handshake.start(), nowMicros)
       if (this.keys.write[Level.ZeroRtt] !== undefined)
         this.remember(config.resume!.ticket!.transportParameters)
+      config.observer?.stepped(this, nowMicros)
     }
   }
 

@@ -45,7 +45,7 @@ export class QlogTrace implements ConnectionObserver {
   private ourExponent = 3
   private theirExponent = 3
 
-  /** `open` is called with the first thing worth telling: what is no connection of ours leaves no file. */
+  /** `open` is called with the first thing worth telling: what does not become a connection of a server leaves no file. */
   constructor(
     role: Role,
     originalDestination: Uint8Array,
@@ -146,7 +146,7 @@ export class QlogTrace implements ConnectionObserver {
   }
 
   stepped(connection: Connection, nowMicros: number): void {
-    if (this.write === undefined) return
+    if (this.write === undefined && connection.config.role === "server") return
     if (nowMicros > this.lastMicros) this.lastMicros = nowMicros
     this.ourExponent = connection.localParameters.ackDelayExponent
     this.theirExponent = connection.handshake.peerParameters?.ackDelayExponent ?? 3
@@ -185,7 +185,7 @@ export class QlogTrace implements ConnectionObserver {
       this.write = this.open()
       this.pending = this.header
     }
-    const time = (this.lastMicros - this.startMicros) / 1000
+    const time = Math.round(this.lastMicros - this.startMicros) / 1000
     this.pending += record({ time, name: `quic:${name}`, data })
     if (this.pending.length > CHUNK_CHARACTERS) this.flush()
   }

@@ -123,6 +123,7 @@ describe("a log", () => {
         role === "client" ? "closing" : "draining",
         "closed"
       ])
+      if (role === "client") expect(events[0].name).toBe("quic:connection_started")
       const sent = data("packet_sent")
       expect(sent.some(({ is_mtu_probe_packet }) => is_mtu_probe_packet === true)).toBe(true)
       expect(sent.at(0)!.header).toMatchObject({ packet_type: "initial", dcil: 8 })
