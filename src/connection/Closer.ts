@@ -43,17 +43,16 @@ export class Closer {
 
   /** §10.2.2: after the peer's CONNECTION_CLOSE we send nothing but may answer with one of our own. */
   onPeerClose(reason: CloseReason, nowMicros: number): void {
-    if (this.lifecycle.state === "closing") {
-      this.lifecycle.to("draining")
-      this.pending = false
-      return
-    }
     this.drain(reason, nowMicros)
   }
 
   /** Ends without a word on the wire, then waits for stragglers: stateless reset and peer close. */
   drain(reason: CloseReason, nowMicros: number): void {
+    const wasOpen = this.lifecycle.isOpen
     if (!this.lifecycle.to("draining")) return
+    this.pending = false
+    // closed by this side before: why, and for how long it drains, was settled then
+    if (!wasOpen) return
     this.lifecycle.closeReason = reason
     this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
     this.events.push({ _tag: "closed" })
