@@ -177,7 +177,7 @@ export class Connection implements ConnectionParts {
     let deadline = this.idle.deadline(pto)
     if (lifecycle.state === "handshaking")
       deadline = Math.min(deadline, this.startedAtMicros + transport.handshakeTimeoutMillis * 1000)
-    else if (transport.keepAliveIntervalMillis > 0)
+    else if (transport.keepAliveIntervalMillis > 0 && !this.pingPending)
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
     for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
     if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
@@ -418,6 +418,8 @@ export class Connection implements ConnectionParts {
     if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined) return
     const retry = parseRetry(bytes, header)
     if (retry === undefined || !isUsableToken(retry.token)) return
+    // RFC 9000 §17.2.5.1: one that would have us send to where we sent before is discarded
+    if (sameBytes(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd)) return
     const tag = retryIntegrityTag(
       config.suite,
       this.versions.original,

@@ -1,5 +1,6 @@
 /** What once kept the endpoint's loop awake: a deadline that has passed and that nothing moves. */
 import { describe, expect, it } from "vitest"
+import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { Role } from "../connection/cheats.ts"
 import { Duel } from "../connection/Duel.ts"
@@ -28,6 +29,22 @@ for (const victim of roles)
       cutOff(duel)
       duel.wakeups = 0
       duel.advance(29_000_000)
+      expect(duel.wakeups).toBeLessThan(20)
+    })
+
+    it("while its window is full and a keep-alive waits for room", () => {
+      const duel = new Duel({
+        victim,
+        transport: { keepAliveIntervalMillis: 1_000, maxIdleTimeoutMillis: 300_000 }
+      }).shakeHands()
+      const id = duel.connection.streams.open(false)
+      cutOff(duel)
+      duel.connection.streams.write(id, new Uint8Array(90_000))
+      duel.exchange().advance(20_000_000)
+      // the peer is heard, and acknowledges nothing
+      duel.inject(duel.puppet.packet(Level.OneRtt, writePing))
+      duel.wakeups = 0
+      duel.advance(20_000_000)
       expect(duel.wakeups).toBeLessThan(20)
     })
 
