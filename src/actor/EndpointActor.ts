@@ -225,7 +225,7 @@ export class EndpointActor implements ConnectionHost {
       for (const { socket } of sockets.values()) socket.flush()
       for (const actor of serving) actor.settle()
     }
-    if (more || (this.dirty.length > 0 && !this.socket.congested)) this.ring()
+    if (more || this.dirty.some(this.canGoOn)) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }
 
@@ -265,6 +265,9 @@ export class EndpointActor implements ConnectionHost {
     // what is due now and was not sent waits for the socket, which wakes the loop
     this.deadlines.set(actor, socket.congested && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
   }
+
+  private readonly canGoOn = ({ core }: ConnectionActor): boolean =>
+    !this.socketOf(core.path.routes.current.local).congested
 
   /** The socket of that number; a closed one's place is taken by the present one. */
   private socketOf(number: number): UdpSocket {

@@ -11,7 +11,7 @@ import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import { type ConnectionConfig, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionOrigin } from "./Connection.ts"
 import { RouteSet } from "./RouteSet.ts"
 
@@ -119,7 +119,7 @@ export class ConnectionPath {
 
   /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
   get maySend(): boolean {
-    return this.peerIds.usable && this.amplification.remaining >= WORTHWHILE_BYTES
+    return this.peerIds.usable && this.amplification.remaining >= this.routes.current.leastBytes
   }
 
   /** How large the next datagram may be, at most `room` bytes. */

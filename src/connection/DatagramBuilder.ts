@@ -89,7 +89,7 @@ export class DatagramBuilder {
   build(buffer: Uint8Array, start: number, path: ConnectionPath, nowMicros: number): number {
     const { parts } = this
     const limit = path.sendLimit(buffer.length - start)
-    if (limit < WORTHWHILE_BYTES || !path.maySend) return start
+    if (limit < path.routes.current.leastBytes || !path.maySend) return start
     this.count = 0
     if (!this.keysAreFit(path, nowMicros)) {
       const wornOut = new TransportError(
@@ -129,7 +129,7 @@ export class DatagramBuilder {
       Math.max(MINIMUM_DATAGRAM_BYTES, path.mtu.current),
       route.amplification.remaining
     )
-    if (limit < WORTHWHILE_BYTES || !this.keysAreFit(path, nowMicros)) return start
+    if (limit < route.leastBytes || !this.keysAreFit(path, nowMicros)) return start
     this.count = 0
     const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + limit, route.peerId.id)
     this.writePathFrames(route, path, w, nowMicros)

@@ -21,6 +21,7 @@ export class RouteSet {
     this.peerIds = peerIds
     this.current = first
     first.isProven = true
+    first.leastBytes = WORTHWHILE_BYTES
   }
 
   find(remote: SocketAddress, local: number): Route | undefined {
@@ -128,4 +129,4 @@ export class RouteSet {
 const canProbe = (route: Route): boolean =>
   route.validator.hasFrames() &&
   route.peerId.state !== "retired" &&
-  route.amplification.remaining >= WORTHWHILE_BYTES
+  route.amplification.remaining >= route.leastBytes

@@ -15,6 +15,11 @@ export class Route {
   readonly amplification: AntiAmplification
   /** What is sent along it is addressed to this. RFC 9000 §9.5 */
   peerId: PeerConnectionId
+  /**
+   * The least room in which a datagram is begun. Only short headers leave by a route that came later, and from three
+   * times the smallest PING a challenge can be made.
+   */
+  leastBytes = 64
   /** The peer has answered over it: in the handshake, or a challenge. */
   isProven = false
   /** The connection moves to it as soon as it is proven. */

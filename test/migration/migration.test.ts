@@ -104,6 +104,30 @@ describe("a connection that migrates", () => {
   )
 })
 
+describe("on a network that loses, reorders and repeats", () => {
+  const bad = { lossRate: 0.05, reorderRate: 0.05, duplicateRate: 0.02, jitterMillis: 5 }
+
+  itSim(
+    "a transfer survives NATs that forget, migrations and rebinding, one after the other",
+    () =>
+      Effect.gen(function* () {
+        const it = yield* connected({ client: { transport: { congestion: "bbr" } } })
+        it.cable.set(bad)
+        it.other.set(bad)
+        const inside = it.client.localAddress
+        yield* transfer(it, MEGABYTE, [
+          [0.1, Effect.sync(() => it.cable.rebind(inside, { ...inside, port: 40_001 }))],
+          [0.2, Effect.sync(() => it.cable.rebind(inside, { ...inside, host: "192.0.2.7" }))],
+          [0.3, Effect.ignore(it.near.migrate({ host: "10.0.1.1" }))],
+          [0.5, it.near.rotateConnectionIds],
+          [0.6, it.client.rebind({ host: "10.0.0.1", port: 9000 })],
+          [0.8, Effect.ignore(it.near.migrate({ host: "10.0.1.1" }))]
+        ])
+      }),
+    { seeds: 15 }
+  )
+})
+
 describe("a server with a preferred address", () => {
   const preferring = Effect.gen(function* () {
     const network = yield* SimNetwork

@@ -46,6 +46,7 @@ describe("the datagrams of a path", () => {
       const far = yield* it.server.accept
       expect(sha256(yield* readAll(yield* far.acceptUni))).toBe(sha256(sent))
       expect((yield* again.handshakeComplete).earlyData).toBe("accepted")
+      expect(again.stats.packetsLost).toBe(0)
     })
   )
 
