@@ -135,7 +135,7 @@ export class Connection implements ConnectionParts {
     this.receiver = new PacketReceiver(this, {
       datagram: transport.maxDatagramFrameBytes > 0,
       resetStreamAt: false,
-      ackFrequency: false
+      ackFrequency: true
     })
     this.builder = new DatagramBuilder(this)
     this.keys.installInitial(origin.retrySource ?? origin.originalDestination)
@@ -512,6 +512,8 @@ export class Connection implements ConnectionParts {
     this.idle.negotiate(peer.maxIdleTimeoutMillis)
     this.datagrams.peerMaxFrameBytes = peer.maxDatagramFrameSize
     path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
+    if (peer.minAckDelayMicros !== undefined)
+      path.ackFrequency.start(peer.minAckDelayMicros, peer.maxAckDelayMillis * 1000)
     path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
     path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)

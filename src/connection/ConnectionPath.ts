@@ -5,6 +5,7 @@ import { MtuDiscovery } from "../path/MtuDiscovery.ts"
 import type { PathValidator } from "../path/PathValidator.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { Route } from "../path/Route.ts"
+import { AckFrequency, type AckRequest } from "../recovery/AckFrequency.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
 import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
@@ -34,6 +35,7 @@ export class ConnectionPath {
   readonly peerIds: PeerConnectionIds
   mtu: MtuDiscovery
   readonly ecn = new EcnValidator()
+  readonly ackFrequency = new AckFrequency()
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
   bytesSent = 0
@@ -133,7 +135,29 @@ export class ConnectionPath {
   }
 
   hasControlFrames(): boolean {
-    return this.peerIds.hasFrames() || this.localIds.hasFrames() || this.validator.hasFrames()
+    const { ackFrequency, localIds, peerIds, validator } = this
+    return peerIds.hasFrames() || localIds.hasFrames() || validator.hasFrames() || ackFrequency.isDue
+  }
+
+  /** An ACK has been dealt with. */
+  onMeasured(): void {
+    const { recovery, mtu } = this
+    // draft-ietf-quic-ack-frequency §9.1.1: slow start feeds on ACKs, and the way it ends depends on many
+    if (recovery.congestion.slowStartThreshold === Number.POSITIVE_INFINITY) return
+    const window = recovery.congestionWindow / mtu.current
+    this.ackFrequency.onMeasured(window, recovery.rtt.smoothedMicros, recovery.packetThreshold)
+  }
+
+  /** The next ACK_FREQUENCY frame; PTOs allow for the delay it asks for from now on. */
+  takeAckRequest(): AckRequest {
+    const request = this.ackFrequency.take()
+    this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
+    return request
+  }
+
+  onAckRequestAcked(sequence: number): void {
+    this.ackFrequency.onAcked(sequence)
+    this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
   }
 
   /** The largest DATAGRAM frame that fits a packet of this path and that the peer takes. RFC 9221 §3 */

@@ -3,8 +3,10 @@ import { ByteWriter } from "../wire/ByteWriter.ts"
 import {
   ackSize,
   writeAck,
+  writeAckFrequency,
   writeConnectionClose,
   writeHandshakeDone,
+  writeImmediateAck,
   writeNewToken,
   writePadding,
   writePathChallenge,
@@ -30,6 +32,8 @@ const TAG = 16
 const BESIDE_ACK = 20
 /** What the two bytes of their Length field can say. RFC 9000 §17.2 */
 const MAX_LONG_PACKET_BYTES = 16_383
+/** The most an ACK_FREQUENCY frame takes. */
+const ACK_FREQUENCY_BYTES = 2 + 4 * 8
 const utf8 = new TextEncoder()
 
 /** A packet laid out in the datagram but not sealed yet: it may still grow by padding if it stays the last. */
@@ -172,6 +176,7 @@ export class DatagramBuilder {
     const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + size)
     writePing(w)
     packet.sent!.frames.push(SentFrame.Ping)
+    if (path.ackFrequency.isSupported) writeImmediateAck(w)
     writePadding(w, w.remaining)
     packet.sent!.isMtuProbe = true
     packet.ackEliciting = packet.inFlight = true
@@ -225,8 +230,11 @@ export class DatagramBuilder {
     }
     const beforeData = w.offset
     if (closing) this.writeClose(level, w)
-    else if (wantsData) this.writeFrames(level, path, w, sent.frames, nowMicros)
-    else if (wantsPath) this.writePathFrames(path.routes.current, path, w, nowMicros)
+    else if (wantsData) {
+      // draft-ietf-quic-ack-frequency §8: a probe has waited long enough
+      if (probing && level === Level.OneRtt && path.ackFrequency.isSupported) writeImmediateAck(w)
+      this.writeFrames(level, path, w, sent.frames, nowMicros)
+    } else if (wantsPath) this.writePathFrames(path.routes.current, path, w, nowMicros)
     packet.ackEliciting = !closing && w.offset > beforeData
     if (w.offset === payloadStart) return start
     // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet
@@ -359,6 +367,11 @@ export class DatagramBuilder {
       writeNewToken(w, newToken)
       frames.push(SentFrame.NewToken)
       parts.newTokenPending = false
+    }
+    if (path.ackFrequency.isDue && w.remaining >= ACK_FREQUENCY_BYTES) {
+      const { sequence, threshold, maxAckDelayMicros, reordering } = path.takeAckRequest()
+      writeAckFrequency(w, sequence, threshold, maxAckDelayMicros, reordering)
+      frames.push(SentFrame.AckFrequency, sequence)
     }
     this.writePathFrames(path.routes.current, path, w, nowMicros)
     if (path.peerIds.hasFrames()) path.peerIds.writeFrames(w, frames)

@@ -6,11 +6,14 @@ import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import { keepToken } from "./keptToken.ts"
+import { minAckDelayMicros } from "./parameters.ts"
 import { settleSentFrames } from "./sentFrameOwners.ts"
 
 type Result = TransportError | undefined
 
 const utf8 = new TextDecoder()
+/** RFC 9000 §18.2: max_ack_delay is less. Microseconds. */
+const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 
 /**
  * What each received frame means, one method a frame: it finds the manager the frame is for and hands it over.
@@ -73,6 +76,7 @@ export class FrameReceiver implements FrameSink {
     this.settleAcked(path, path.recovery.acked)
     this.settleAcked(path, path.recovery.lateAcked)
     this.settleLost(path, path.recovery.lost)
+    if (space === Space.Application) path.onMeasured()
     return undefined
   }
 
@@ -231,7 +235,17 @@ export class FrameReceiver implements FrameSink {
   }
 
   onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): Result {
-    // draft-ietf-quic-ack-frequency §4: only the newest counts
+    // draft-ietf-quic-ack-frequency §4: a delay below min_ack_delay, or none that max_ack_delay may be, is invalid
+    if (
+      maxAckDelayMicros < minAckDelayMicros(this.parts.config.transport) ||
+      maxAckDelayMicros >= MAX_ACK_DELAY_LIMIT
+    )
+      return new TransportError(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "ACK_FREQUENCY asks for a delay that is not allowed",
+        0xaf
+      )
+    // §4: only the newest counts
     if (sequence <= this.ackFrequencySequence) return undefined
     this.ackFrequencySequence = sequence
     this.path.received[Space.Application].setAckFrequency(threshold, maxAckDelayMicros, reordering)

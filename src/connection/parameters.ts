@@ -21,6 +21,13 @@ export const localStreamLimits = (transport: TransportSettings): LocalStreamLimi
   sendBufferBytes: transport.sendBufferBytes
 })
 
+/** Timers of the systems we run on tick in milliseconds. */
+const TIMER_MICROS = 1_000
+
+/** The least delay of ACKs that the peer may ask for, and that it may ask. draft-ietf-quic-ack-frequency §3 */
+export const minAckDelayMicros = ({ maxAckDelayMillis }: TransportSettings): number =>
+  Math.min(TIMER_MICROS, maxAckDelayMillis * 1000)
+
 /** What we declare in the handshake. RFC 9000 §18.2 */
 export const localParameters = (
   config: ConnectionConfig,
@@ -41,6 +48,7 @@ export const localParameters = (
     initialMaxStreamsUni: limits.initialMaxStreamsUni,
     ackDelayExponent: transport.ackDelayExponent,
     maxAckDelayMillis: transport.maxAckDelayMillis,
+    minAckDelayMicros: minAckDelayMicros(transport),
     disableActiveMigration: transport.disableActiveMigration,
     activeConnectionIdLimit: transport.activeConnectionIdLimit,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,

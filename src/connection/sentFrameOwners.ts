@@ -54,8 +54,11 @@ export const settleSentFrames = (
         if (acked) parts.newToken = undefined
         parts.newTokenPending = parts.newToken !== undefined
         break
-      case SentFrame.Ping:
       case SentFrame.AckFrequency:
+        if (acked) path.onAckRequestAcked(a)
+        else path.ackFrequency.onLost(a)
+        break
+      case SentFrame.Ping:
         break
       default:
         if (acked) parts.streams.onAcked(kind, a, b, c)

@@ -289,6 +289,11 @@ export class PathRecovery {
     this.timer.isAmplificationLimited = limited
   }
 
+  /** How many later packets must have arrived before one counts as lost. RFC 9002 §6.1.1 */
+  get packetThreshold(): number {
+    return this.tolerance.packetThreshold
+  }
+
   /** The peer's max_ack_delay; with ACK_FREQUENCY, the largest value in force or in flight. */
   setPeerMaxAckDelay(micros: number): void {
     this.timer.maxAckDelayMicros = micros

@@ -3,9 +3,11 @@ import type { TransportOptions } from "../../src/QuicOptions.ts"
 import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
 import {
+  writeAckFrequency,
   writeCrypto,
   writeDatagram,
   writeHandshakeDone,
+  writeImmediateAck,
   writeMaxStreamData,
   writeMaxStreams,
   writeNewConnectionId,
@@ -317,7 +319,28 @@ const keys: ReadonlyArray<Cheat> = [
   }
 ]
 
-export const cheats: ReadonlyArray<Cheat> = [...frames, ...streams, ...connectionIds, ...keys]
+const ackFrequency: ReadonlyArray<Cheat> = [
+  {
+    name: "a request to acknowledge sooner than min_ack_delay",
+    act: one((w) => writeAckFrequency(w, 0, 1, 999, 1)),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.ACK_FREQUENCY
+  },
+  {
+    name: "a request to acknowledge later than any max_ack_delay",
+    act: one((w) => writeAckFrequency(w, 0, 1, 2 ** 14 * 1000, 1)),
+    code: Code.PROTOCOL_VIOLATION,
+    frameType: FrameType.ACK_FREQUENCY
+  }
+]
+
+export const cheats: ReadonlyArray<Cheat> = [
+  ...frames,
+  ...streams,
+  ...connectionIds,
+  ...ackFrequency,
+  ...keys
+]
 
 /** Harmless things that look alike, to show that the tests above do not fail for want of a valid packet. */
 export const honestActs: ReadonlyArray<Omit<Cheat, "code">> = [
@@ -326,6 +349,10 @@ export const honestActs: ReadonlyArray<Omit<Cheat, "code">> = [
   {
     name: "a connection ID, and a request to retire the first",
     act: one(all(newConnectionId(1, 0), newConnectionId(2, 1)))
+  },
+  {
+    name: "a request for rare ACKs, and one for an ACK now",
+    act: one(all((w) => writeAckFrequency(w, 0, 10, 25_000, 3), writeImmediateAck))
   },
   {
     name: "a key update",

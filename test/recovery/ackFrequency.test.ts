@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest"
+import { AckFrequency } from "../../src/recovery/AckFrequency.ts"
+
+const started = (minMicros = 1_000): AckFrequency => {
+  const ackFrequency = new AckFrequency()
+  ackFrequency.start(minMicros, 25_000)
+  return ackFrequency
+}
+
+const asked = (ackFrequency: AckFrequency) => ({ ...ackFrequency.take() })
+
+describe("how often the peer is asked to acknowledge", () => {
+  it("is left to a peer that takes no such requests", () => {
+    const ackFrequency = new AckFrequency()
+    ackFrequency.onMeasured(10_000, 20_000, 3)
+    expect(ackFrequency.isSupported).toBe(false)
+    expect(ackFrequency.isDue).toBe(false)
+  })
+
+  it("is left to the peer while the window is small", () => {
+    const ackFrequency = started()
+    ackFrequency.onMeasured(63, 20_000, 3)
+    expect(ackFrequency.isDue).toBe(false)
+  })
+
+  it("falls with the window: 16 ACKs for each, but one for 16 packets", () => {
+    const rows = [64, 100, 160, 256, 10_000].map((window) => {
+      const ackFrequency = started()
+      ackFrequency.onMeasured(window, 20_000, 3)
+      return asked(ackFrequency)
+    })
+    expect(rows).toEqual(
+      [3, 5, 9, 15, 15].map((threshold) => ({
+        sequence: 0,
+        threshold,
+        maxAckDelayMicros: 5_000,
+        reordering: 3
+      }))
+    )
+  })
+
+  it("never asks for a delay outside what the peer allows", () => {
+    for (const [rtt, delay] of [
+      [100, 1_000],
+      [40_000, 10_000],
+      [600_000, 25_000]
+    ]) {
+      const ackFrequency = started()
+      ackFrequency.onMeasured(1_000, rtt, 3)
+      expect(asked(ackFrequency).maxAckDelayMicros).toBe(delay)
+    }
+  })
+
+  it("changes when the window has doubled or halved, under a higher number", () => {
+    const ackFrequency = started()
+    ackFrequency.onMeasured(64, 20_000, 3)
+    ackFrequency.onAcked(asked(ackFrequency).sequence)
+    ackFrequency.onMeasured(127, 20_000, 3)
+    expect(ackFrequency.isDue).toBe(false)
+    ackFrequency.onMeasured(128, 20_000, 3)
+    expect(asked(ackFrequency)).toMatchObject({ sequence: 1, threshold: 7 })
+    ackFrequency.onAcked(1)
+    ackFrequency.onMeasured(80, 20_000, 3)
+    expect(ackFrequency.isDue).toBe(false)
+    ackFrequency.onMeasured(10, 20_000, 3)
+    expect(asked(ackFrequency)).toMatchObject({ sequence: 2, threshold: 1 })
+  })
+
+  it("changes when loss detection grants more reordering, once anything was asked", () => {
+    const ackFrequency = started()
+    ackFrequency.onMeasured(10, 20_000, 5)
+    expect(ackFrequency.isDue).toBe(false)
+    ackFrequency.onMeasured(64, 20_000, 3)
+    ackFrequency.onAcked(asked(ackFrequency).sequence)
+    ackFrequency.onMeasured(64, 20_000, 5)
+    expect(asked(ackFrequency)).toMatchObject({ sequence: 1, reordering: 5 })
+  })
+
+  it("is asked one request at a time, and again when it was lost", () => {
+    const ackFrequency = started()
+    ackFrequency.onMeasured(64, 20_000, 3)
+    const first = asked(ackFrequency)
+    ackFrequency.onMeasured(1_000, 20_000, 3)
+    expect(ackFrequency.isDue).toBe(false)
+    ackFrequency.onLost(first.sequence)
+    expect(asked(ackFrequency)).toEqual({ ...first, sequence: 1 })
+    // the first one arrives after all
+    ackFrequency.onAcked(0)
+    ackFrequency.onMeasured(1_000, 20_000, 3)
+    expect(ackFrequency.isDue).toBe(false)
+    ackFrequency.onAcked(1)
+    ackFrequency.onLost(0)
+    expect(ackFrequency.isDue).toBe(false)
+  })
+
+  it("leaves the larger of two delays in force until the smaller is acknowledged", () => {
+    const ackFrequency = started()
+    expect(ackFrequency.maxAckDelayMicros).toBe(25_000)
+    ackFrequency.onMeasured(64, 20_000, 3)
+    const { sequence } = asked(ackFrequency)
+    expect(ackFrequency.maxAckDelayMicros).toBe(25_000)
+    ackFrequency.onAcked(sequence)
+    expect(ackFrequency.maxAckDelayMicros).toBe(5_000)
+  })
+})
