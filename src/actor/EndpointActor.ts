@@ -7,6 +7,7 @@
  * list of connections to be served. A turn is synchronous: an interrupt falls between turns, so no connection is
  * ever seen half-driven.
  */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -221,25 +222,57 @@ export class EndpointActor implements ConnectionHost {
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
-      for (const actor of serving) this.serve(actor)
+      for (const actor of serving) this.contain(actor.core, () => this.serve(actor))
       for (const { socket } of sockets.values()) socket.flush()
-      for (const actor of serving) actor.settle()
+      for (const actor of serving) this.contain(actor.core, () => actor.settle())
     }
     if (more || this.dirty.some(this.canGoOn)) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }
 
   private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {
-    const connection = this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local)
+    const connection = this.handled(bytes, from, local, ecn)
     if (connection !== undefined) this.markDirty(this.actors.get(connection) ?? this.adopt(connection))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
   }
 
+  private handled(
+    bytes: Uint8Array,
+    from: SocketAddress,
+    local: number,
+    ecn: EcnCodepoint
+  ): Connection | undefined {
+    try {
+      return this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local)
+    } catch (defect) {
+      this.onDefect(this.core.handling, defect)
+      return this.core.handling
+    }
+  }
+
+  /** A defect, of ours or of what the application has plugged in, ends the connection it shows in and no other. */
+  private contain(core: Connection, work: () => void): void {
+    try {
+      work()
+    } catch (defect) {
+      this.onDefect(core, defect)
+    }
+  }
+
+  private onDefect(core: Connection | undefined, defect: unknown): void {
+    const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
+    this.fork(Effect.logError(what, Cause.die(defect)))
+    core?.abandon("a defect, which is in the log")
+    const actor = core && this.actors.get(core)
+    if (actor !== undefined) this.markDirty(actor)
+  }
+
   private fireDeadlines(): void {
     const { deadlines, nowMicros } = this
     for (let actor = deadlines.popDue(nowMicros); actor !== undefined; actor = deadlines.popDue(nowMicros)) {
-      actor.core.handleTimeout(nowMicros)
+      const { core } = actor
+      this.contain(core, () => core.handleTimeout(nowMicros))
       this.markDirty(actor)
     }
   }

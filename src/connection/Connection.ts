@@ -210,6 +210,12 @@ export class Connection implements ConnectionParts {
     this.closer.closeWithError(new TransportError(TransportErrorCode.INTERNAL_ERROR, reason), nowMicros)
   }
 
+  /** Ends the connection without a word: after a defect it is in no state to say anything. */
+  abandon(reason: string): void {
+    const code = TransportErrorCode.INTERNAL_ERROR
+    this.closer.discard({ origin: "local", application: false, code, frameType: 0, reason })
+  }
+
   /** Sends a PING with the next datagram. */
   ping(): void {
     this.pingPending = true

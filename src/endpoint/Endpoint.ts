@@ -87,6 +87,8 @@ export class Endpoint {
   private readonly byRemote = new Map<string, Set<Connection>>()
   /** The address under which a connection is in `byRemote`. */
   private readonly homes = new Map<Connection, SocketAddress>()
+  /** The connection that the last datagram was for, when there was one before it came. */
+  handling: Connection | undefined = undefined
   /** The socket that the datagram being handled came to. */
   private arrivalSocket = 0
   private readonly header = new PacketHeader()
@@ -152,10 +154,12 @@ export class Endpoint {
     local = 0
   ): Connection | undefined {
     this.arrivalSocket = local
+    this.handling = undefined
     const { header, config } = this
     if (!parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)) return undefined
     const connection = this.byId.get(bytes, header.dcidStart, header.dcidEnd)
     if (connection === undefined) return this.onStranger(bytes, from, ecn, nowMicros)
+    this.handling = connection
     connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
     this.routeIds(connection)
     return connection
