@@ -11,6 +11,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
+import { acquire, type Waiting } from "./actor/acquire.ts"
 import type { ConnectionActor, LocalPlace } from "./actor/ConnectionActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import { DatagramRefused, InvalidOption, type QuicError, quicError } from "./QuicError.ts"
@@ -145,22 +146,22 @@ export class QuicConnection {
    * `write` or `finish`. When its scope ends well the stream is finished, otherwise reset and stopped with code 0.
    */
   get openBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.open(false))
+    return this.scoped((waiting) => this.open(false, waiting))
   }
 
   /** Opens a stream only this side writes. */
   get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.open(true))
+    return this.scoped((waiting) => this.open(true, waiting))
   }
 
   /** The next stream the peer has opened that goes both ways; interrupted, it takes none. */
   get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.accept(this.actor.openedBidirectional))
+    return this.scoped((waiting) => this.accept(this.actor.openedBidirectional, waiting))
   }
 
   /** The next stream the peer has opened that only it writes. */
   get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.accept(this.actor.openedUnidirectional))
+    return this.scoped((waiting) => this.accept(this.actor.openedUnidirectional, waiting))
   }
 
   /**
@@ -188,7 +189,12 @@ export class QuicConnection {
       const handlers = yield* FiberSet.make<void>()
       const acceptAll = (opened: Array<number>) =>
         Effect.forever(
-          Effect.flatMap(this.accept(opened), (stream) => FiberSet.run(handlers, supervise(stream))),
+          // no interrupt between taking a stream and answering for it
+          Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(this.accept(opened, restore), (stream) =>
+              FiberSet.run(handlers, supervise(stream))
+            )
+          ),
           { disableYield: true }
         )
       yield* Effect.raceFirst(
@@ -319,34 +325,32 @@ export class QuicConnection {
     })
   }
 
-  private open(unidirectional: boolean): Effect.Effect<QuicStream, QuicError> {
+  private open(unidirectional: boolean, waiting: Waiting): Effect.Effect<QuicStream, QuicError> {
     const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
       const { actor } = this
       if (actor.failure !== undefined) return actor.failure
       const id = actor.core.streams.open(unidirectional)
       if (id >= 0) return Effect.succeed(new QuicStream(actor, actor.waiters(id)))
       actor.touch() // STREAMS_BLOCKED
-      return Effect.flatMap(actor.changed.park, () => attempt)
+      return Effect.flatMap(waiting(actor.changed.park), () => attempt)
     })
     return attempt
   }
 
-  private accept(opened: Array<number>): Effect.Effect<QuicStream, QuicError> {
+  private accept(opened: Array<number>, waiting: Waiting): Effect.Effect<QuicStream, QuicError> {
     const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
       const { actor } = this
       const id = opened.shift()
       if (id !== undefined) return Effect.succeed(new QuicStream(actor, actor.waiters(id)))
-      return actor.failure ?? Effect.flatMap(actor.changed.park, () => attempt)
+      return actor.failure ?? Effect.flatMap(waiting(actor.changed.park), () => attempt)
     })
     return attempt
   }
 
   private scoped(
-    acquire: Effect.Effect<QuicStream, QuicError>
+    take: (waiting: Waiting) => Effect.Effect<QuicStream, QuicError>
   ): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return Effect.acquireRelease(acquire, (stream, exit) => this.endStream(stream, exit), {
-      interruptible: true
-    })
+    return acquire(take, (stream, exit) => this.endStream(stream, exit))
   }
 
   /** What leaving its scope means for a stream. */

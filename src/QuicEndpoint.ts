@@ -24,6 +24,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
+import { acquire, type Waiting } from "./actor/acquire.ts"
 import type { ConnectionActor, LocalPlace, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
@@ -350,37 +351,39 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       onTicket: (next) => store.putTicket(server, next),
       onAddressToken: (token) => store.putAddressToken(server, token)
     }
-    return yield* Effect.acquireRelease(
+    const handshake = (waiting: Waiting): Effect.Effect<QuicConnection, QuicError> =>
       Effect.suspend(() => {
         if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
         const connection = actor.connect(remote, tls, checkedTransport, memory, notes)
         const established: Effect.Effect<ConnectionActor, QuicError> = Effect.suspend(() =>
           connection.isEstablished || (earlyData && connection.isUsable)
             ? Effect.succeed(connection)
-            : (connection.failure ?? Effect.flatMap(connection.ready.park, () => established))
+            : (connection.failure ?? Effect.flatMap(waiting(connection.ready.park), () => established))
         )
         return Effect.map(
           Effect.onInterrupt(established, () => Effect.sync(() => connection.close(0, "interrupted"))),
           (ready) => new QuicConnection(ready)
         )
-      }),
-      endConnection,
-      { interruptible: true }
-    )
+      })
+    return yield* acquire(handshake, endConnection)
   })
 
-  const next: Effect.Effect<QuicConnection, QuicError> = Effect.suspend(() => {
-    const connection = actor.incoming.shift()
-    if (connection !== undefined) return Effect.succeed(new QuicConnection(connection))
-    return actor.isClosed
-      ? Effect.fail(quicError(new EndpointClosed()))
-      : Effect.flatMap(actor.incomingChanged.park, () => next)
-  })
+  const next = (waiting: Waiting): Effect.Effect<QuicConnection, QuicError> =>
+    Effect.suspend(() => {
+      const connection = actor.incoming.shift()
+      if (connection !== undefined) return Effect.succeed(new QuicConnection(connection))
+      return actor.isClosed
+        ? Effect.fail(quicError(new EndpointClosed()))
+        : Effect.flatMap(waiting(actor.incomingChanged.park), () => next(waiting))
+    })
 
   const serve: QuicEndpointShape["serve"] = (handler) =>
     Effect.forever(
-      Effect.flatMap(next, (connection) =>
-        Effect.forkChild(superviseConnection(connection, handler(connection)))
+      // no interrupt between taking a connection and answering for it, which the handler's fiber does once it has begun
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(next(restore), (connection) =>
+          Effect.forkChild(superviseConnection(connection, handler(connection)), { startImmediately: true })
+        )
       ),
       { disableYield: true }
     ) as ReturnType<QuicEndpointShape["serve"]> as never
@@ -391,7 +394,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     },
     rebind,
     connect,
-    accept: Effect.acquireRelease(next, endConnection, { interruptible: true }),
+    accept: acquire(next, endConnection),
     serve,
     serveStreams: (handler) =>
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never,

@@ -43,11 +43,9 @@ export class QuicStream {
   read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
     return Effect.suspend(() => {
       const { actor, id } = this
-      const bytes = actor.core.streams.read(id, max)
-      if (bytes !== undefined) {
-        actor.touch()
-        return Effect.succeed(bytes)
-      }
+      // taken in the very step that hands them over, so that no interrupt falls between the two
+      if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.take(max))
+      actor.core.streams.read(id, max) // the end, if there is one, is seen now
       const state = this.waiters.ended?.receive ?? actor.core.streams.receiveOutcome(id)
       switch (state._tag) {
         case "finished":
@@ -64,6 +62,13 @@ export class QuicStream {
           return actor.failure ?? Effect.flatMap(this.waiters.readable.park, () => this.read(max))
       }
     })
+  }
+
+  /** Nothing when somebody else was faster. */
+  private take(max: number): Uint8Array {
+    const bytes = this.actor.core.streams.read(this.id, max)
+    this.actor.touch()
+    return bytes ?? new Uint8Array(0)
   }
 
   /**
