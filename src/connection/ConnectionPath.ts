@@ -116,7 +116,7 @@ export class ConnectionPath {
     }
     // RFC 9000 §13.4.2: a new path is tested anew
     if (this.hasEcn) this.ecn.start(nowMicros, this.recovery.ptoMicros())
-    this.recovery.setAmplificationLimited(current.amplification.isBlocked)
+    this.onCreditChanged()
   }
 
   /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
@@ -169,14 +169,19 @@ export class ConnectionPath {
     this.bytesReceived += size
     this.datagramsReceived++
     this.arrival.onDatagramReceived(size)
-    if (this.arrival === this.routes.current) this.recovery.setAmplificationLimited(false)
+    if (this.arrival === this.routes.current) this.onCreditChanged()
   }
 
   onDatagramSent(size: number, route: Route): void {
     this.bytesSent += size
     this.datagramsSent++
     route.onDatagramSent(size)
-    if (route === this.routes.current) this.recovery.setAmplificationLimited(route.amplification.isBlocked)
+    if (route === this.routes.current) this.onCreditChanged()
+  }
+
+  /** RFC 9002 §6.2.2.1: no PTO while nothing can be sent, and what is too little for a packet is nothing. */
+  private onCreditChanged(): void {
+    this.recovery.setAmplificationLimited(this.amplification.remaining < this.routes.current.leastBytes)
   }
 
   onPacketAcked(packet: SentPacket): void {

@@ -30,3 +30,24 @@ describe("a server whose client moved", () => {
     }
   })
 })
+
+describe("a server whose client falls silent in the handshake", () => {
+  it("arms no PTO when what it may still send is too little for a packet", () => {
+    for (let extra = 0; extra <= 30; extra += 5) {
+      const duel = new Duel({
+        victim: "server",
+        transport: { handshakeTimeoutMillis: 300_000, maxIdleTimeoutMillis: 300_000 }
+      })
+      duel.receive = (datagram) => duel.sent.push(datagram.length)
+      duel.exchange()
+      const noise = duel.puppet.packet(Level.Initial, writePing, { size: 1_200 + extra })
+      noise[noise.length - 1] ^= 1
+      duel.inject(noise).advance(200_000_000)
+      const { amplification, recovery } = duel.connection.path
+      expect(amplification.remaining).toBeLessThan(96)
+      expect(recovery.deadlineMicros(), `${amplification.remaining} bytes left`).toBe(
+        Number.POSITIVE_INFINITY
+      )
+    }
+  })
+})
