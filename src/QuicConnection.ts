@@ -61,6 +61,8 @@ export interface ConnectionStats {
   readonly ecn: "testing" | "unknown" | "capable" | "failed"
 }
 
+/** What the header of a 0-RTT packet takes more than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
+const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
 /** Codes with which a scope that ends badly resets its streams. */
 const CANCELLED = 0
 
@@ -214,7 +216,8 @@ export class QuicConnection {
   /** The largest datagram that can be sent now, bytes; 0 when the peer takes none. RFC 9221 §3 */
   get maxDatagramBytes(): number {
     const { core } = this.actor
-    return core.datagrams.maxPayload(core.path.datagramFrameLimit(core.datagrams.peerMaxFrameBytes))
+    const limit = core.path.datagramFrameLimit(core.datagrams.peerMaxFrameBytes)
+    return core.datagrams.maxPayload(core.handshake.complete ? limit : limit - LONG_HEADER_BYTES)
   }
 
   /** Sends `bytes` once, unreliably; when the queue is full the oldest that waits is dropped. Fails when it is too large. */
