@@ -143,7 +143,8 @@ export class ConnectionActor implements Timed {
         if (routes.current.local === local) return Effect.void
         if (routes.all.every((route) => route.local !== local))
           return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
-        return Effect.flatMap(this.changed.park, () => arrival(local))
+        // not `changed`: a route can also be given up for a newer one, of which there is no news
+        return Effect.flatMap(this.delivered.park, () => arrival(local))
       })
     return Effect.flatMap(host.openSocket(where), attempt)
   }
