@@ -14,7 +14,7 @@ import type { NamedGroup } from "./capability/CryptoSuite.ts"
 import { acquire, type Waiting } from "./actor/acquire.ts"
 import type { ConnectionActor, LocalPlace } from "./actor/ConnectionActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
-import { DatagramRefused, InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
 import { isUnidirectional } from "./stream/StreamId.ts"
 import type { Version } from "./wire/PacketType.ts"
@@ -285,21 +285,17 @@ export class QuicConnection {
    * and a `reason` for people. Idempotent. Interrupted while it delivers, it closes at once.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
-    return Effect.suspend(() => {
-      if (!Number.isSafeInteger(code) || code < 0)
-        return Effect.fail(
-          quicError(new InvalidOption({ field: "code", problem: "an integer from 0 to 2^53-1" }))
-        )
-      return Effect.ensuring(
+    return withErrorCode(code, () =>
+      Effect.ensuring(
         this.flushed,
         Effect.sync(() => this.actor.close(code, reason))
       )
-    })
+    )
   }
 
   /** Closes at once; what is not delivered yet is lost. */
-  closeNow(code = 0, reason = ""): Effect.Effect<void> {
-    return Effect.sync(() => this.actor.close(code, reason))
+  closeNow(code = 0, reason = ""): Effect.Effect<void, QuicError> {
+    return withErrorCode(code, () => Effect.sync(() => this.actor.close(code, reason)))
   }
 
   /** Waits until the peer has everything that was written, or the time for that is over, or the connection is. */
@@ -360,7 +356,7 @@ export class QuicConnection {
   private endStream(stream: QuicStream, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const receives = stream.id % 2 !== (this.role === "client" ? 0 : 1) || !isUnidirectional(stream.id)
     const stop = receives ? stream.stop(CANCELLED) : Effect.void
-    return Effect.andThen(Exit.isSuccess(exit) ? stream.finish : stream.reset(CANCELLED), stop)
+    return Effect.orDie(Effect.andThen(Exit.isSuccess(exit) ? stream.finish : stream.reset(CANCELLED), stop))
   }
 }
 

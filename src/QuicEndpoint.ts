@@ -423,8 +423,8 @@ const endConnection = (
   if (Exit.isSuccess(exit)) return Effect.ignore(connection.close())
   if (Cause.hasDies(exit.cause)) return connection.crash("a handler died")
   return Cause.hasInterruptsOnly(exit.cause)
-    ? connection.closeNow(0, "interrupted")
-    : connection.closeNow(FAILED, "failed")
+    ? Effect.orDie(connection.closeNow(0, "interrupted"))
+    : Effect.orDie(connection.closeNow(FAILED, "failed"))
 }
 
 /** Closes every connection, after success when what was accepted is delivered, and the endpoint with them. */

@@ -7,6 +7,7 @@
  * )
  * ```
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { transportErrorName } from "./wire/TransportError.ts"
 
@@ -193,6 +194,18 @@ export class QuicError extends Schema.TaggedError<QuicError>()("QuicError", { re
     return this.reason.message
   }
 }
+
+/** Runs `use` when `code` is an application error code this package can carry: an integer from 0 to 2^53−1. */
+export const withErrorCode = <A, E>(
+  code: number,
+  use: () => Effect.Effect<A, E>
+): Effect.Effect<A, E | QuicError> =>
+  Effect.suspend(
+    (): Effect.Effect<A, E | QuicError> =>
+      Number.isSafeInteger(code) && code >= 0
+        ? use()
+        : Effect.fail(quicError(new InvalidOption({ field: "code", problem: "an integer from 0 to 2^53-1" })))
+  )
 
 /** Shorthand used throughout: `fail(new IdleTimeout())`. */
 export const quicError = (reason: QuicErrorReason): QuicError => new QuicError({ reason })

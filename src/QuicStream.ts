@@ -11,7 +11,14 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamWaiters } from "./actor/StreamWaiters.ts"
-import { type QuicError, StreamClosed, StreamReset, StreamStopped, quicError } from "./QuicError.ts"
+import {
+  type QuicError,
+  StreamClosed,
+  StreamReset,
+  StreamStopped,
+  quicError,
+  withErrorCode
+} from "./QuicError.ts"
 import { isUnidirectional } from "./stream/StreamId.ts"
 
 /** The most `readable` asks for at once, bytes. */
@@ -148,20 +155,24 @@ export class QuicStream {
   }
 
   /** Abandons the sending side with an application error `code` (RFC 9000 §19.4). What is not delivered yet is dropped. */
-  reset(code: number): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.actor.core.streams.reset(this.id, code)
-      this.actor.touch()
-    })
+  reset(code: number): Effect.Effect<void, QuicError> {
+    return withErrorCode(code, () =>
+      Effect.sync(() => {
+        this.actor.core.streams.reset(this.id, code)
+        this.actor.touch()
+      })
+    )
   }
 
   /** Tells the peer that nothing more will be read, with an application error `code` (STOP_SENDING, RFC 9000 §19.5). */
-  stop(code: number): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.actor.core.streams.stop(this.id, code)
-      this.actor.touch()
-      this.waiters.readable.wakeAll()
-    })
+  stop(code: number): Effect.Effect<void, QuicError> {
+    return withErrorCode(code, () =>
+      Effect.sync(() => {
+        this.actor.core.streams.stop(this.id, code)
+        this.actor.touch()
+        this.waiters.readable.wakeAll()
+      })
+    )
   }
 
   /** Streams of higher priority are sent first; equals take turns. Any integer, 0 to begin with. */
