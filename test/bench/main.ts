@@ -8,7 +8,7 @@ import { once } from "node:events"
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { certificate } from "./identity.ts"
-import type { Result, Side, Task } from "./system.ts"
+import type { Result, Side, System, Task } from "./system.ts"
 import { systems } from "./systems.ts"
 
 interface Row {
@@ -88,7 +88,9 @@ const ask = async <A>(child: ChildProcess, task: Task): Promise<A> => {
   return answer as A
 }
 
-const measure = async (system: string, task: Open<Task>): Promise<Result> => {
+const measure = async (system: string, given: Open<Task>): Promise<Result> => {
+  const { bulkShare = 1 }: System = systems[system as keyof typeof systems]
+  const task = given.kind === "bulk" ? { ...given, bytes: given.bytes * bulkShare } : given
   const server = worker(system, "server")
   const client = worker(system, "client")
   try {

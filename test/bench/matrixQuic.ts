@@ -103,4 +103,4 @@ const run: System["run"] = async (task) => {
   return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
 }
 
-export const matrixQuic: System = { kinds: ["bulk", "call", "handshake"], serve, run }
+export const matrixQuic: System = { kinds: ["bulk", "call", "handshake"], bulkShare: 0.1, serve, run }

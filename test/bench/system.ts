@@ -22,6 +22,8 @@ export interface System {
   serve(task: Task): Promise<number>
   /** Performs the task against `task.port`. */
   run(task: Task): Promise<Result>
+  /** Bulk transfers of a slow system are shortened to this share, so that a run ends. */
+  readonly bulkShare?: number
   /** What it can do. */
   readonly kinds: ReadonlyArray<Task["kind"]>
 }
