@@ -26,8 +26,11 @@ import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { PathSet } from "./PathSet.ts"
 import { VersionChoice } from "./VersionChoice.ts"
-import { settleSentFrames } from "./sentFrameOwners.ts"
+import { repeatInFlight } from "./repeatInFlight.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
+
+/** How often the handshake is hurried along at most: what seems lost may only be late. RFC 9002 §6.2.3 */
+const MAX_HURRIES = 3
 
 /** What the first packets of a connection determined. */
 export interface ConnectionOrigin {
@@ -100,6 +103,7 @@ export class Connection implements ConnectionParts {
   greasesBit = false
   private readonly builder: DatagramBuilder
   private readonly startedAtMicros: number
+  private hurries = 0
   readonly localParameters: TransportParameters
   private heardFromServer = false
   private parametersApplied = false
@@ -388,6 +392,15 @@ export class Connection implements ConnectionParts {
       this.migration.onNewest(arrival, nowMicros)
   }
 
+  hurryHandshake(): void {
+    if (this.handshake.confirmed || this.hurries === MAX_HURRIES) return
+    this.hurries++
+    repeatInFlight(this, this.path)
+    // whatever the client says makes the server go on, be it with more to send or with more that it may send
+    if (this.config.role === "client" && this.keys.write[Level.Initial] !== undefined)
+      this.path.probes[Space.Initial] = 1
+  }
+
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined {
     // RFC 9369 §4.1: CRYPTO frames of a server are of the negotiated version only
     if (this.config.role === "client") this.versions.settled = true
@@ -560,17 +573,10 @@ export class Connection implements ConnectionParts {
       if (kind === "probe") {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
-        this.repeatOldest(path, space)
+        repeatInFlight(this, path)
       }
     }
     if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
-  }
-
-  // RFC 9002 §6.2.4: a probe carries new data, or else what the oldest packets in flight carried
-  private repeatOldest(path: ConnectionPath, space: Space): void {
-    let packet = path.recovery.oldestOutstanding(space)
-    for (let i = 0; i < 2 && packet !== undefined; i++, packet = packet.next)
-      settleSentFrames(this, path, packet, false)
   }
 }
 

@@ -59,6 +59,8 @@ export interface ConnectionParts {
   ): boolean
   /** The newest 1-RTT packet so far, with more than probing frames in it, has been processed. RFC 9000 §9.3 */
   onNewest(path: ConnectionPath, nowMicros: number): void
+  /** The peer seems to lack what it was sent: it is sent again before the probe timeout. RFC 9002 §6.2.3 */
+  hurryHandshake(): void
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
   onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): void

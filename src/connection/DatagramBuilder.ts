@@ -209,7 +209,10 @@ export class DatagramBuilder {
     const received = path.received[space]
     const wantsAck =
       level !== Level.ZeroRtt &&
-      (wantsData || wantsPath || closing ? received.hasUnacknowledged : received.shouldAckNow(nowMicros))
+      (wantsData || wantsPath || closing
+        ? // a probe tells again what has arrived: the ACK that did may be what was lost
+          received.hasUnacknowledged || (probing && received.largest >= 0)
+        : received.shouldAckNow(nowMicros))
     if (!closing && !wantsData && !wantsPath && !wantsAck) return start
 
     const packet = this.openPacket(level, path, buffer, start, limit)

@@ -109,7 +109,15 @@ export class FrameReceiver implements FrameSink {
 
   onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): Result {
     this.cryptoLevels |= 1 << this.level
-    return this.parts.crypto.onCrypto(this.level, offset, bytes, start, end)
+    const { crypto, config } = this.parts
+    // what the client repeats has long been answered: it has not seen the answer
+    if (
+      config.role === "server" &&
+      this.level !== Level.OneRtt &&
+      crypto.hasRead(this.level, offset + end - start)
+    )
+      this.parts.hurryHandshake()
+    return crypto.onCrypto(this.level, offset, bytes, start, end)
   }
 
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {

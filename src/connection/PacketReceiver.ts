@@ -199,6 +199,8 @@ export class PacketReceiver {
       return
     }
     this.early.push({ level, bytes: bytes.slice(start, this.header.end), ecn })
+    // the server's Initial packets, which bring these keys, were lost
+    if (level === Level.Handshake) this.parts.hurryHandshake()
   }
 
   private drop(start: number, reason: DropReason, nowMicros: number): false {

@@ -94,6 +94,11 @@ export class CryptoStream {
     return this.receiving[level].read(maxReadBytes)
   }
 
+  /** Whether TLS has read everything up to `end`. */
+  hasRead(level: Level, end: number): boolean {
+    return end <= this.receiving[level].readOffset
+  }
+
   /** True when nothing is waiting to be read, not even behind a gap. RFC 9001 §4.1.3 */
   isDrained(level: Level): boolean {
     const buffer = this.receiving[level]

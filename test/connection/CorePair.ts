@@ -99,7 +99,10 @@ export class CorePair {
   advance(micros: number): this {
     const until = this.nowMicros + micros
     for (;;) {
-      const due = Math.min(this.client.timeout(this.nowMicros), this.server?.timeout(this.nowMicros) ?? until)
+      const due = Math.min(
+        this.client.timeout(this.nowMicros),
+        this.server?.timeout(this.nowMicros) ?? Number.POSITIVE_INFINITY
+      )
       if (due > until) break
       this.nowMicros = Math.max(this.nowMicros, due)
       for (const connection of [this.client, this.server])
