@@ -356,7 +356,10 @@ export class QuicConnection {
   private endStream(stream: QuicStream, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const receives = stream.id % 2 !== (this.role === "client" ? 0 : 1) || !isUnidirectional(stream.id)
     const stop = receives ? stream.stop(CANCELLED) : Effect.void
-    return Effect.orDie(Effect.andThen(Exit.isSuccess(exit) ? stream.finish : stream.reset(CANCELLED), stop))
+    // what its author has ended already, with a code of their own perhaps, or with bytes to deliver, stays as it is
+    const isReset = this.actor.core.streams.sendOutcome(stream.id)._tag === "reset"
+    const end = Exit.isSuccess(exit) || isReset ? stream.finish : stream.reset(CANCELLED)
+    return Effect.orDie(Effect.andThen(end, stop))
   }
 }
 

@@ -149,6 +149,15 @@ export class StreamClosed extends Schema.TaggedError<StreamClosed>()("StreamClos
   }
 }
 
+/** The peer knows no reset that still delivers something; the stream is as it was. */
+export class ResetRefused extends Schema.TaggedError<ResetRefused>()("ResetRefused", {
+  streamId: Schema.Number
+}) {
+  override get message(): string {
+    return `stream ${this.streamId}: the peer knows no reset that delivers the stream's beginning (RESET_STREAM_AT)`
+  }
+}
+
 /** The datagram cannot be sent: too large for the path, or the peer takes none (RFC 9221 §3). */
 export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("DatagramRefused", {
   problem: Schema.String
@@ -183,6 +192,7 @@ export const QuicErrorReason = Schema.Union([
   StreamReset,
   StreamStopped,
   StreamClosed,
+  ResetRefused,
   DatagramRefused,
   MigrationFailed
 ])

@@ -12,7 +12,9 @@ import * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamWaiters } from "./actor/StreamWaiters.ts"
 import {
+  InvalidOption,
   type QuicError,
+  ResetRefused,
   StreamClosed,
   StreamReset,
   StreamStopped,
@@ -23,6 +25,11 @@ import { isUnidirectional } from "./stream/StreamId.ts"
 
 /** The most `readable` asks for at once, bytes. */
 const READ_BYTES = 65_536
+
+export interface ResetOptions {
+  /** How many bytes from the start of the stream still reach the peer; `Infinity`: all that was written. */
+  readonly deliver?: number
+}
 
 export class QuicStream {
   /** RFC 9000 §2.1: the two low bits tell who opened it and whether it goes both ways. */
@@ -154,12 +161,23 @@ export class QuicStream {
     })
   }
 
-  /** Abandons the sending side with an application error `code` (RFC 9000 §19.4). What is not delivered yet is dropped. */
-  reset(code: number): Effect.Effect<void, QuicError> {
+  /**
+   * Abandons the sending side with an application error `code` (RFC 9000 §19.4). What is not delivered yet is dropped,
+   * but for the first `deliver` bytes of the stream: the peer reads these before it learns of the reset, and a later
+   * reset can only make them fewer (RESET_STREAM_AT, draft-ietf-quic-reliable-stream-reset).
+   *
+   * With `deliver`, fails with `ResetRefused` and changes nothing when the peer does not know such resets.
+   */
+  reset(code: number, { deliver = 0 }: ResetOptions = {}): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () =>
-      Effect.sync(() => {
-        this.actor.core.streams.reset(this.id, code)
-        this.actor.touch()
+      Effect.suspend(() => {
+        const { actor, id } = this
+        if (deliver < 0 || !(Number.isSafeInteger(deliver) || deliver === Infinity)) return invalidDeliver
+        if (deliver === 0) actor.core.streams.reset(id, code)
+        else if (!actor.core.streams.resetAt(id, code, deliver))
+          return fail(new ResetRefused({ streamId: id }))
+        actor.touch()
+        return Effect.void
       })
     )
   }
@@ -207,6 +225,10 @@ export class QuicStream {
     )
   }
 }
+
+const invalidDeliver = Effect.fail(
+  quicError(new InvalidOption({ field: "deliver", problem: "an integer from 0 to 2^53-1, or Infinity" }))
+)
 
 const fail = (
   reason: ConstructorParameters<typeof QuicError>[0]["reason"]

@@ -21,7 +21,7 @@ export {
 } from "./QuicEndpoint.ts"
 export * from "./QuicError.ts"
 export { TransportOptions } from "./QuicOptions.ts"
-export { QuicStream } from "./QuicStream.ts"
+export { QuicStream, type ResetOptions } from "./QuicStream.ts"
 export * as Resumption from "./Resumption.ts"
 export * as Trust from "./Trust.ts"
 export { Version } from "./wire/PacketType.ts"

@@ -138,7 +138,7 @@ export class Connection implements ConnectionParts {
     this.handshake = this.newHandshake(origin.originalDestination, origin.peerInitialId, origin.retrySource)
     this.receiver = new PacketReceiver(this, {
       datagram: transport.maxDatagramFrameBytes > 0,
-      resetStreamAt: false,
+      resetStreamAt: true,
       ackFrequency: true
     })
     this.builder = new DatagramBuilder(this)

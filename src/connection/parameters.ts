@@ -16,6 +16,7 @@ export const localStreamLimits = (transport: TransportSettings): LocalStreamLimi
   initialMaxStreamDataUni: transport.streamWindowBytes,
   initialMaxStreamsBidi: transport.maxBidirectionalStreams,
   initialMaxStreamsUni: transport.maxUnidirectionalStreams,
+  resetStreamAt: true,
   maxConnectionWindowBytes: Math.max(transport.connectionWindowBytes, transport.maxConnectionWindowBytes),
   maxStreamWindowBytes: Math.max(transport.streamWindowBytes, transport.maxStreamWindowBytes),
   sendBufferBytes: transport.sendBufferBytes
@@ -53,6 +54,7 @@ export const localParameters = (
     activeConnectionIdLimit: transport.activeConnectionIdLimit,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
     greaseQuicBit: true,
+    resetStreamAt: true,
     initialSourceConnectionId: origin.localInitialId,
     ...(role === "server" && {
       originalDestinationConnectionId: origin.originalDestination,

@@ -165,6 +165,22 @@ describe("the API of a client whose server", () => {
     })
   )
 
+  itSim("knows no RESET_STREAM_AT refuses such a reset, and keeps the stream", () =>
+    Effect.gen(function* () {
+      const { puppet, connection } = yield* visitPuppet({})
+      const stream = yield* connection.openUni
+      yield* stream.write(new Uint8Array(100))
+      expect(yield* reasonOf(stream.reset(1, { deliver: 50 }))).toMatchObject({
+        _tag: "ResetRefused",
+        streamId: stream.id
+      })
+      yield* stream.reset(1)
+      yield* Effect.sleep("50 millis")
+      expect(puppet.seen.named("onResetStreamAt").length).toBe(0)
+      expect(puppet.seen.named("onResetStream").length).toBe(1)
+    })
+  )
+
   itSim("lost its state says StatelessReset", () =>
     Effect.gen(function* () {
       const { puppet, connection, endpoint } = yield* visitPuppet({})

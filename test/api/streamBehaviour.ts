@@ -10,6 +10,15 @@ import type { Universe } from "./World.ts"
 
 const echo = (stream: QuicStream) => Stream.run(stream.readable, stream.writable)
 
+/** Everything there is to read before a stream fails, and what it fails with. */
+const readToReset = Effect.fnUntraced(function* (stream: QuicStream) {
+  const chunks: Array<Uint8Array> = []
+  const reason = yield* reasonOf(
+    Effect.forever(Effect.map(stream.read(), (chunk) => chunks.push(chunk ?? new Uint8Array(0))))
+  )
+  return { bytes: concat(chunks), reason }
+})
+
 export const streamBehaviour = ({ it }: Universe): void => {
   describe("streams", () => {
     it("echo what is written, to the end", (world) =>
@@ -141,6 +150,55 @@ export const streamBehaviour = ({ it }: Universe): void => {
         expect(yield* readText(stream)).toBe("still here")
         expect(yield* reasonOf(stream.write(text("y")))).toMatchObject({ _tag: "StreamClosed" })
         expect(yield* reasonOf(stream.finished)).toMatchObject({ _tag: "StreamClosed" })
+      }))
+
+    it("that are reset with bytes to deliver hand the peer these, and then the code", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world, {
+          server: { transport: { streamWindowBytes: 10_000, maxStreamWindowBytes: 10_000 } }
+        })
+        const stream = yield* near.openUni
+        const written = pattern(50_000)
+        yield* stream.write(written)
+        yield* stream.reset(9, { deliver: 30_000 })
+        expect(yield* reasonOf(stream.write(text("y")))).toMatchObject({ _tag: "StreamClosed" })
+        const peer = yield* far.acceptUni
+        const { bytes, reason } = yield* readToReset(peer)
+        expect(Buffer.compare(bytes, written.subarray(0, 30_000))).toBe(0)
+        expect(reason).toMatchObject({ _tag: "StreamReset", code: 9 })
+      }))
+
+    it("deliver all that was written before a reset, if asked to, even if their handler then fails", (world) =>
+      Effect.gen(function* () {
+        const { server, client, connectOptions } = yield* endpoints(world)
+        const written = pattern(200_000)
+        yield* Effect.forkScoped(
+          server.serveStreams((stream) =>
+            Effect.gen(function* () {
+              yield* stream.write(written)
+              yield* stream.reset(5, { deliver: Number.POSITIVE_INFINITY })
+              return yield* Effect.fail("the source broke down")
+            })
+          )
+        )
+        const connection = yield* client.connect(connectOptions)
+        const stream = yield* connection.openBidi
+        yield* stream.write(text("?"))
+        const { bytes, reason } = yield* readToReset(stream)
+        expect(Buffer.compare(bytes, written)).toBe(0)
+        expect(reason).toMatchObject({ _tag: "StreamReset", code: 5 })
+      }).pipe(quietly))
+
+    it("take no reset that delivers less than nothing, or parts of bytes", (world) =>
+      Effect.gen(function* () {
+        const { near } = yield* pair(world)
+        const stream = yield* near.openUni
+        for (const deliver of [-1, 1.5, Number.NaN])
+          expect(yield* reasonOf(stream.reset(1, { deliver }))).toMatchObject({
+            _tag: "InvalidOption",
+            field: "deliver"
+          })
+        yield* stream.write(text("still open"))
       }))
 
     it("that are stopped fail the peer's writes with the code, also one that waits", (world) =>

@@ -14,6 +14,7 @@ import {
   writeNewToken,
   writePing,
   writeResetStream,
+  writeResetStreamAt,
   writeRetireConnectionId,
   writeStopSending,
   writeStreamHeader
@@ -212,6 +213,31 @@ const streams: ReadonlyArray<Cheat> = [
     frameType: FrameType.RESET_STREAM
   },
   {
+    name: "a RESET_STREAM_AT that promises more than there is", // draft-ietf-quic-reliable-stream-reset §4
+    act: (puppet) => one((w) => writeResetStreamAt(w, ownUni(puppet), 0, 10, 11))(puppet),
+    code: Code.FRAME_ENCODING_ERROR,
+    frameType: FrameType.RESET_STREAM_AT
+  },
+  {
+    name: "a RESET_STREAM_AT whose final size is beyond the window",
+    transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 },
+    act: (puppet) => one((w) => writeResetStreamAt(w, ownUni(puppet), 0, 1_201, 5))(puppet),
+    code: Code.FLOW_CONTROL_ERROR,
+    frameType: FrameType.RESET_STREAM_AT
+  },
+  {
+    name: "two RESET_STREAM_ATs with different codes", // §5.2
+    act: (puppet) =>
+      one(
+        all(
+          (w) => writeResetStreamAt(w, ownUni(puppet), 1, 10, 5),
+          (w) => writeResetStreamAt(w, ownUni(puppet), 2, 10, 4)
+        )
+      )(puppet),
+    code: Code.STREAM_STATE_ERROR,
+    frameType: FrameType.RESET_STREAM_AT
+  },
+  {
     name: "one bidirectional stream too many", // RFC 9000 §4.6
     transport: { maxBidirectionalStreams: 3 },
     act: (puppet) => one(stream(ownBidi(puppet, 3), 0, 1))(puppet),
@@ -353,6 +379,17 @@ export const honestActs: ReadonlyArray<Omit<Cheat, "code">> = [
   {
     name: "a request for rare ACKs, and one for an ACK now",
     act: one(all((w) => writeAckFrequency(w, 0, 10, 25_000, 3), writeImmediateAck))
+  },
+  {
+    name: "a RESET_STREAM_AT, one that promises less, and one that promises more",
+    act: (puppet) =>
+      one(
+        all(
+          (w) => writeResetStreamAt(w, ownUni(puppet), 1, 10, 5),
+          (w) => writeResetStreamAt(w, ownUni(puppet), 1, 10, 0),
+          (w) => writeResetStreamAt(w, ownUni(puppet), 1, 10, 8)
+        )
+      )(puppet)
   },
   {
     name: "a key update",

@@ -169,6 +169,20 @@ describe("0-RTT data", () => {
     { seeds: 10 }
   )
 
+  itSim("can end in a reset that still delivers its beginning", () =>
+    Effect.gen(function* () {
+      const { servers, logs, client } = yield* scene()
+      yield* visit(client, to(servers[0]))
+      const connection = yield* client.connect(early(servers[0]))
+      const stream = yield* connection.openBidi
+      yield* stream.write(pattern(5_000))
+      yield* stream.reset(3, { deliver: 1_000 })
+      expect((yield* connection.handshakeComplete).earlyData).toBe("accepted")
+      yield* Effect.sleep("1 second")
+      expect(logs[0].bytes).toBe(1_000)
+    })
+  )
+
   itSim("can be followed by an end at once", () =>
     Effect.gen(function* () {
       const { servers, logs, client } = yield* scene()
