@@ -7,12 +7,12 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
 import { acquire, type Waiting } from "./actor/acquire.ts"
-import type { ConnectionActor, LocalPlace } from "./actor/ConnectionActor.ts"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import type { LocalPlace } from "./actor/PathActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
@@ -188,14 +188,20 @@ export class QuicConnection {
         Effect.ignoreCause
       )
     const serve = Effect.gen({ self: this }, function* () {
-      const handlers = yield* FiberSet.make<void>()
+      const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+      const handlers = yield* Effect.acquireRelease(
+        Effect.sync(() => actor.branch.group()),
+        (group) => group.close
+      )
       const acceptAll = (opened: Array<number>) =>
         Effect.forever(
           // no interrupt between taking a stream and answering for it
           Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(this.accept(opened, restore), (stream) =>
-              FiberSet.run(handlers, supervise(stream))
-            )
+            Effect.map(this.accept(opened, restore), (stream) => {
+              const fiber = Effect.provideContext(supervise(stream), context)
+              // `supervise` has answered for every defect
+              actor.stream(stream.id).handler = handlers.fork(fiber, () => {})
+            })
           ),
           { disableYield: true }
         )
@@ -203,10 +209,7 @@ export class QuicConnection {
         acceptAll(actor.openedBidirectional),
         acceptAll(actor.openedUnidirectional)
       ).pipe(Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error))))
-      yield* Effect.timeoutOption(
-        FiberSet.awaitEmpty(handlers),
-        actor.core.config.transport.closeTimeoutMillis
-      )
+      yield* Effect.timeoutOption(handlers.whenEmpty, actor.core.config.transport.closeTimeoutMillis)
     })
     return Effect.scoped(serve)
   }
@@ -259,7 +262,7 @@ export class QuicConnection {
    * RFC 9000 §9
    */
   migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
-    return this.actor.migrate(where)
+    return this.actor.path.migrate(where)
   }
 
   /** Changes the connection IDs in both directions, as far as the peer keeps any in store. RFC 9000 §5.1.2 */
@@ -329,7 +332,7 @@ export class QuicConnection {
       const { actor } = this
       if (actor.failure !== undefined) return actor.failure
       const id = actor.core.streams.open(unidirectional)
-      if (id >= 0) return Effect.succeed(new QuicStream(actor, actor.waiters(id)))
+      if (id >= 0) return Effect.succeed(new QuicStream(actor, actor.stream(id)))
       actor.touch() // STREAMS_BLOCKED
       return Effect.flatMap(waiting(actor.changed.park), () => attempt)
     })
@@ -340,7 +343,7 @@ export class QuicConnection {
     const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
       const { actor } = this
       const id = opened.shift()
-      if (id !== undefined) return Effect.succeed(new QuicStream(actor, actor.waiters(id)))
+      if (id !== undefined) return Effect.succeed(new QuicStream(actor, actor.stream(id)))
       return actor.failure ?? Effect.flatMap(waiting(actor.changed.park), () => attempt)
     })
     return attempt

@@ -25,8 +25,9 @@ import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
 import { acquire, type Waiting } from "./actor/acquire.ts"
-import type { ConnectionActor, LocalPlace, ServerNotes } from "./actor/ConnectionActor.ts"
+import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
+import type { LocalPlace } from "./actor/PathActor.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
@@ -200,7 +201,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const resolver = yield* Effect.serviceOption(AddressResolver)
   const clock = yield* Clock.Clock
   const nowMillis = (): number => clock.currentTimeMillisUnsafe()
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const { server: serverOptions, ...bindOptions } = options
   const bind = yield* check(BindSchema, bindOptions)
   const shared = { peerCertificateTypes: verifier.certificateTypes, keyLog: keyLog !== undefined }
@@ -228,23 +229,21 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       clock,
       verifier,
       keyLog,
-      fork,
+      runFork,
       openSocket: (actor, where) => keeper.lend(actor, where),
       acceptBacklog
     }
   )
   for (const socket of preferred.sockets) actor.addSocket(socket)
-  yield* Effect.forkScoped(actor.run)
 
   const rebind: QuicEndpointShape["rebind"] = Effect.fnUntraced(function* (where) {
     if (actor.isClosed) return yield* quicError(new EndpointClosed())
     const next = yield* keeper.open(yield* check(RebindSchema, where))
     const before = actor.rebind(next.socket)
-    yield* keeper.closeUnused(actor, before, own.scope)
+    keeper.closeUnused(actor, before, own.scope)
     own = next
   }, Effect.uninterruptible)
 
-  // runs before the loop, which does the closing, is interrupted
   yield* Effect.addFinalizer((exit) => closeAll(actor, exit))
 
   /** Sockets at the preferred addresses, which stay as long as the endpoint. */
@@ -412,6 +411,9 @@ const superviseConnection = <E, R>(connection: QuicConnection, handler: Effect.E
     Effect.ignoreCause
   )
 
+/** How long the fibers below an endpoint that has said goodbye may take to end. */
+const CLOSING_MILLIS = 1000
+
 /** Codes a scope that does not end well closes its connection with. */
 const FAILED = 1
 
@@ -434,6 +436,10 @@ const closeAll = (actor: EndpointActor, exit: Exit.Exit<unknown, unknown>): Effe
     const open = [...actor.connections].filter((connection) => connection.failure === undefined)
     const end = (connection: ConnectionActor) => endConnection(new QuicConnection(connection), exit)
     return Effect.forEach(open, end, { concurrency: "unbounded", discard: true })
-  }).pipe(Effect.ensuring(Effect.sync(() => actor.shutdown())))
+  }).pipe(
+    Effect.ensuring(Effect.sync(() => actor.shutdown())),
+    // a fiber of the application's that cannot be interrupted, in a verifier for instance, is not waited for long
+    Effect.ensuring(Effect.timeoutOption(Effect.interruptible(actor.branch.close), CLOSING_MILLIS))
+  )
 
 const familyOf = (address: NetAddress.IpAddress): 4 | 6 => (address._tag === "Ipv4Address" ? 4 : 6)

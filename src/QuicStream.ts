@@ -10,7 +10,7 @@ import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
-import type { StreamWaiters } from "./actor/StreamWaiters.ts"
+import type { StreamActor } from "./actor/StreamActor.ts"
 import {
   InvalidOption,
   type QuicError,
@@ -35,13 +35,13 @@ export class QuicStream {
   /** RFC 9000 §2.1: the two low bits tell who opened it and whether it goes both ways. */
   readonly id: number
   private readonly actor: ConnectionActor
-  private readonly waiters: StreamWaiters
+  private readonly own: StreamActor
 
   /** Made by `QuicConnection`; not for applications. */
-  constructor(actor: ConnectionActor, waiters: StreamWaiters) {
-    this.id = waiters.id
+  constructor(actor: ConnectionActor, own: StreamActor) {
+    this.id = own.id
     this.actor = actor
-    this.waiters = waiters
+    this.own = own
   }
 
   get isUnidirectional(): boolean {
@@ -60,7 +60,7 @@ export class QuicStream {
       // taken in the very step that hands them over, so that no interrupt falls between the two
       if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.take(max))
       actor.core.streams.read(id, max) // the end, if there is one, is seen now
-      const state = this.waiters.ended?.receive ?? actor.core.streams.receiveOutcome(id)
+      const state = this.own.ended?.receive ?? actor.core.streams.receiveOutcome(id)
       switch (state._tag) {
         case "finished":
           return Effect.succeed(undefined)
@@ -73,7 +73,7 @@ export class QuicStream {
         case "closed":
           return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
         case "open":
-          return actor.failure ?? Effect.flatMap(this.waiters.readable.park, () => this.read(max))
+          return actor.failure ?? Effect.flatMap(this.own.readable.park, () => this.read(max))
       }
     })
   }
@@ -94,11 +94,11 @@ export class QuicStream {
    */
   write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const { actor, id, waiters } = this
+      const { actor, id, own } = this
       const refusal = this.sendRefusal()
       if (refusal !== undefined) return refusal
       if (bytes.length > 0 && !actor.core.streams.writeWhole(id, bytes))
-        return Effect.flatMap(waiters.writable.park, () => this.write(bytes))
+        return Effect.flatMap(own.writable.park, () => this.write(bytes))
       actor.touch()
       return Effect.void
     })
@@ -118,7 +118,7 @@ export class QuicStream {
   /** Why nothing can be written any more; undefined while it can. */
   private sendRefusal(): Effect.Effect<never, QuicError> | undefined {
     const { actor, id } = this
-    const state = this.waiters.ended?.send ?? actor.core.streams.sendOutcome(id)
+    const state = this.own.ended?.send ?? actor.core.streams.sendOutcome(id)
     switch (state._tag) {
       case "open":
         return actor.failure
@@ -149,15 +149,15 @@ export class QuicStream {
   /** Waits until the peer has acknowledged everything written, FIN included. Fails as `write` does. */
   get finished(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const { actor, id, waiters } = this
-      const state = waiters.ended?.send ?? actor.core.streams.sendOutcome(id)
+      const { actor, id, own } = this
+      const state = own.ended?.send ?? actor.core.streams.sendOutcome(id)
       if (state._tag === "finished" && state.acknowledged) return Effect.void
       if (state._tag === "stopped") return fail(new StreamStopped({ streamId: id, code: state.code }))
       if (state._tag === "reset")
         return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
       if (state._tag === "none")
         return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
-      return actor.failure ?? Effect.flatMap(waiters.writable.park, () => this.finished)
+      return actor.failure ?? Effect.flatMap(own.writable.park, () => this.finished)
     })
   }
 
@@ -188,7 +188,7 @@ export class QuicStream {
       Effect.sync(() => {
         this.actor.core.streams.stop(this.id, code)
         this.actor.touch()
-        this.waiters.readable.wakeAll()
+        this.own.readable.wakeAll()
       })
     )
   }

@@ -10,7 +10,7 @@ export { Qlog } from "./capability/Qlog.ts"
 export { UdpPort } from "./capability/UdpPort.ts"
 export * as Identity from "./Identity.ts"
 export * as PeerId from "./PeerId.ts"
-export type { LocalPlace } from "./actor/ConnectionActor.ts"
+export type { LocalPlace } from "./actor/PathActor.ts"
 export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
 export {
   type ConnectOptions,

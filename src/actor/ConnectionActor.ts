@@ -1,54 +1,39 @@
 /**
  * One connection as the application meets it: the pure `Connection`, and everyone who waits for it.
  *
- * It owns the wait lists, the fiber that asks the certificate verifier, and the error every operation fails with once
- * the connection is over. It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls
- * `settle` after each burst to wake whoever has something to see.
+ * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of its stream
+ * handlers, of the question to the certificate verifier, and of what is noted for the next connection; besides, the wait
+ * lists, and the error every operation fails with once the connection is over. Interrupting the fiber closes the
+ * connection; a defect in it, or in the verifier's answer, closes it with INTERNAL_ERROR, and its siblings never notice.
+ *
+ * It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls `settle` after each burst to
+ * wake whoever has something to see.
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { Connection } from "../connection/Connection.ts"
-import type { CloseReason } from "../connection/lifecycle.ts"
 import type { Timed } from "../endpoint/DeadlineHeap.ts"
 import type { SessionTicket } from "../handshake/SessionTicket.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
-import {
-  ApplicationClosed,
-  EndpointClosed,
-  HandshakeRefused,
-  HandshakeTimeout,
-  IdleTimeout,
-  MigrationFailed,
-  type QuicError,
-  type QuicErrorReason,
-  quicError,
-  StatelessReset,
-  TransportClosed,
-  VersionMismatch
-} from "../QuicError.ts"
+import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
-import { formatAddress } from "../wire/SocketAddress.ts"
-import { StreamWaiters } from "./StreamWaiters.ts"
+import type { Branch } from "./Branch.ts"
+import { reasonOf } from "./closeReasons.ts"
+import { type LocalPlace, PathActor, type PathHost } from "./PathActor.ts"
+import { StreamActor } from "./StreamActor.ts"
 import { WaitList } from "./WaitList.ts"
-
-/** Where to bind a socket: an IP literal, `0.0.0.0` when left out, and a port, a free one when left out. */
-export interface LocalPlace {
-  readonly host?: string
-  readonly port?: number
-}
 
 /** What an actor needs of the endpoint it lives in. */
 export interface ConnectionHost {
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
-  /** Runs a fiber of this connection; it ends with the endpoint at the latest. */
-  readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /** Microseconds on the endpoint's clock. */
   readonly now: () => number
-  /** Opens another socket for routes of connections, and returns the number the core knows it by. */
-  openSocket(where: LocalPlace): Effect.Effect<number, QuicError>
+  readonly openSocket: PathHost["openSocket"]
+  /** What broke, for people; it has been dealt with. */
+  report(what: string, cause: Cause.Cause<unknown>): void
   /** The connection has something to send, or a new deadline. */
   touch(actor: ConnectionActor): void
   onEstablished(actor: ConnectionActor): void
@@ -62,7 +47,7 @@ export interface ServerNotes {
   readonly onAddressToken: (token: Uint8Array) => Effect.Effect<void>
 }
 
-export class ConnectionActor implements Timed {
+export class ConnectionActor implements Timed, PathHost {
   readonly core: Connection
   heapIndex = -1
   deadlineMicros = Number.POSITIVE_INFINITY
@@ -83,17 +68,40 @@ export class ConnectionActor implements Timed {
   readonly delivered = new WaitList()
   readonly openedBidirectional: Array<number> = []
   readonly openedUnidirectional: Array<number> = []
-  private readonly streams = new Map<number, StreamWaiters>()
+  readonly streams = new Map<number, StreamActor>()
+  readonly branch: Branch
+  readonly path: PathActor
+  readonly sinceMicros: number
   private readonly host: ConnectionHost
   private readonly notes: ServerNotes | undefined
-  private verdict: Fiber.Fiber<unknown> | undefined = undefined
+  private verdict: Branch | undefined = undefined
   /** The application may have it already. */
   private isShown = false
 
-  constructor(core: Connection, host: ConnectionHost, notes: ServerNotes | undefined) {
+  constructor(core: Connection, host: ConnectionHost, parent: Branch, notes: ServerNotes | undefined) {
     this.core = core
     this.host = host
     this.notes = notes
+    this.sinceMicros = host.now()
+    this.branch = parent.fork(this.life, this.onDefect)
+    this.path = new PathActor(this, this.branch, this.onDefect)
+  }
+
+  /** Lasts until nothing is left on the wire; interrupted, it closes the connection. */
+  private get life(): Effect.Effect<void> {
+    const drained: Effect.Effect<void> = Effect.suspend(() =>
+      this.isDrained ? Effect.void : Effect.flatMap(this.drained.park, () => drained)
+    )
+    return Effect.onInterrupt(drained, () =>
+      Effect.sync(() => {
+        if (this.failure === undefined) this.close(0, "interrupted")
+      })
+    )
+  }
+
+  private readonly onDefect = (cause: Cause.Cause<unknown>): void => {
+    this.host.report("a connection broke", cause)
+    this.crash("a defect, which is in the log")
   }
 
   get isEstablished(): boolean {
@@ -110,43 +118,19 @@ export class ConnectionActor implements Timed {
     this.host.touch(this)
   }
 
-  waiters(id: number): StreamWaiters {
-    let waiters = this.streams.get(id)
-    if (waiters === undefined) this.streams.set(id, (waiters = new StreamWaiters(id)))
-    return waiters
+  /** The actor of a stream that the application is about to use. */
+  stream(id: number): StreamActor {
+    let stream = this.streams.get(id)
+    if (stream === undefined) this.streams.set(id, (stream = new StreamActor(id, this.host.now())))
+    return stream
   }
 
-  /** Streams somebody holds or has waited for. */
-  get streamCount(): number {
-    return this.streams.size
+  now(): number {
+    return this.host.now()
   }
 
-  /** Moves to another local address, once the peer has answered over it. */
-  migrate(where: LocalPlace): Effect.Effect<void, QuicError> {
-    const { core, host } = this
-    const attempt = (local: number): Effect.Effect<void, QuicError> =>
-      Effect.suspend(() => {
-        if (this.failure !== undefined) return this.failure
-        const refusal = core.migrate(local, host.now())
-        // what only takes time is waited for
-        if (refusal === "unconfirmed" || refusal === "noConnectionId")
-          return Effect.flatMap(this.delivered.park, () => attempt(local))
-        if (refusal !== undefined)
-          return Effect.fail(quicError(new MigrationFailed({ problem: why[refusal] })))
-        this.touch()
-        return arrival(local)
-      })
-    const arrival = (local: number): Effect.Effect<void, QuicError> =>
-      Effect.suspend(() => {
-        if (this.failure !== undefined) return this.failure
-        const { routes } = core.path
-        if (routes.current.local === local) return Effect.void
-        if (routes.all.every((route) => route.local !== local))
-          return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
-        // not `changed`: a route can also be given up for a newer one, of which there is no news
-        return Effect.flatMap(this.delivered.park, () => arrival(local))
-      })
-    return Effect.flatMap(host.openSocket(where), attempt)
+  openSocket(where: LocalPlace): ReturnType<PathHost["openSocket"]> {
+    return this.host.openSocket(where)
   }
 
   /** Changes the connection IDs. */
@@ -204,13 +188,14 @@ export class ConnectionActor implements Timed {
           this.drained.wakeAll()
           break
         case "moved":
+          this.path.moved.wakeAll()
           this.changed.wakeAll()
           break
         case "newToken":
-          if (this.notes !== undefined) this.host.fork(this.notes.onAddressToken(event.token))
+          this.note(this.notes?.onAddressToken(event.token))
           break
         case "ticket":
-          if (this.notes !== undefined) this.host.fork(this.notes.onTicket(event.ticket))
+          this.note(this.notes?.onTicket(event.ticket))
           break
         case "confirmed":
           break
@@ -218,6 +203,12 @@ export class ConnectionActor implements Timed {
     }
     if (ended) this.wakeEverybody()
     if (this.failure === undefined) this.settleStreams()
+  }
+
+  /** The connection can do without what is noted, and goes on if that breaks. */
+  private note(noting: Effect.Effect<void> | undefined): void {
+    if (noting !== undefined)
+      this.branch.fork(noting, (cause) => this.host.report("the ticket store broke", cause))
   }
 
   private settleStreams(): void {
@@ -236,10 +227,10 @@ export class ConnectionActor implements Timed {
     for (let id = streams.pollStopped(); id >= 0; id = streams.pollStopped())
       this.streams.get(id)?.writable.wakeAll()
     for (let id = streams.pollClosed(); id >= 0; id = streams.pollClosed()) {
-      const waiters = this.streams.get(id)
-      if (waiters === undefined) continue
-      waiters.ended = { receive: streams.receiveOutcome(id), send: streams.sendOutcome(id) }
-      waiters.wakeAll()
+      const stream = this.streams.get(id)
+      if (stream === undefined) continue
+      stream.ended = { receive: streams.receiveOutcome(id), send: streams.sendOutcome(id) }
+      stream.wakeAll()
       this.streams.delete(id)
     }
     this.delivered.wakeAll()
@@ -254,17 +245,19 @@ export class ConnectionActor implements Timed {
         : ({ _tag: "rawPublicKey", spki: request.peer.spki } as const)
     const role = core.config.role === "client" ? "server" : "client"
     const judge = host.verifier.verify({ peer, role, serverName: core.config.tls.expectedName })
-    this.verdict = host.fork(
-      Effect.matchCause(Effect.result(judge), {
+    this.verdict = this.branch.fork(
+      Effect.map(Effect.result(judge), (result) =>
+        this.conclude(
+          Result.isSuccess(result)
+            ? { ok: true }
+            : { ok: false, alert: result.failure.alert, reason: result.failure.reason }
+        )
+      ),
+      (cause) => {
+        host.report("the certificate verifier broke", cause)
         // a verifier that dies accepts nobody
-        onFailure: () => this.conclude({ ok: false, alert: 80, reason: "the certificate verifier failed" }),
-        onSuccess: (result) =>
-          this.conclude(
-            Result.isSuccess(result)
-              ? { ok: true }
-              : { ok: false, alert: result.failure.alert, reason: result.failure.reason }
-          )
-      })
+        this.conclude({ ok: false, alert: 80, reason: "the certificate verifier failed" })
+      }
     )
   }
 
@@ -284,40 +277,8 @@ export class ConnectionActor implements Timed {
     this.ready.wakeAll()
     this.changed.wakeAll()
     this.delivered.wakeAll()
-    for (const waiters of this.streams.values()) waiters.wakeAll()
+    for (const stream of this.streams.values()) stream.wakeAll()
+    this.path.moved.wakeAll()
     this.closed.wakeAll()
   }
-}
-
-const reasonOf = (core: Connection): QuicErrorReason => {
-  const close = core.closeReason!
-  switch (close.origin) {
-    case "idleTimeout":
-      return new IdleTimeout()
-    case "handshakeTimeout":
-      return new HandshakeTimeout({ address: formatAddress(core.path.remote) })
-    case "statelessReset":
-      return new StatelessReset()
-    case "versionNegotiation":
-      return new VersionMismatch({ offered: core.offeredVersions })
-    case "local":
-    case "peer":
-      return closedBy(close.origin, close)
-  }
-}
-
-const why = {
-  disabled: "the server forbids it",
-  server: "only clients move"
-} as const
-
-const closedBy = (
-  origin: "local" | "peer",
-  { application, code, frameType, reason }: CloseReason
-): QuicErrorReason => {
-  if (application) return new ApplicationClosed({ origin, code, problem: reason })
-  // RFC 9001 §4.8
-  if (code >= 0x100 && code <= 0x1ff)
-    return new HandshakeRefused({ origin, alert: code - 0x100, problem: reason })
-  return new TransportClosed({ origin, code, frameType, problem: reason })
 }

@@ -3,9 +3,10 @@
  * for, fires the deadlines that have passed, sends what came of it in one batch, and only then wakes the fibers that
  * have something to see.
  *
- * It owns the socket, the routing (`Endpoint`), one timer armed for the earliest deadline of all connections, and the
- * list of connections to be served. A turn is synchronous: an interrupt falls between turns, so no connection is
- * ever seen half-driven.
+ * It owns the sockets, the routing (`Endpoint`), one timer armed for the earliest deadline of all connections, the
+ * list of connections to be served, and the branch of the fiber tree that all of them grow from. A turn is synchronous:
+ * an interrupt falls between turns, so no connection is ever seen half-driven. A defect that shows in a turn ends the
+ * connection it shows in; one in the loop itself ends the endpoint.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -19,7 +20,9 @@ import type { TlsSettings, TransportSettings } from "../connection/ConnectionCon
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
 import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import { ConnectionActor, type ConnectionHost, type LocalPlace, type ServerNotes } from "./ConnectionActor.ts"
+import { Branch, type RunFork } from "./Branch.ts"
+import { ConnectionActor, type ConnectionHost, type ServerNotes } from "./ConnectionActor.ts"
+import type { LocalPlace } from "./PathActor.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */
@@ -37,7 +40,7 @@ export interface EndpointSurroundings {
   readonly clock: Clock.Clock
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
-  readonly fork: ConnectionHost["fork"]
+  readonly runFork: RunFork
   readonly openSocket: (actor: EndpointActor, where: LocalPlace) => ReturnType<ConnectionHost["openSocket"]>
   /** How many established connections wait for `accept`; more are refused. */
   readonly acceptBacklog: number
@@ -54,14 +57,17 @@ export class EndpointActor implements ConnectionHost {
   socket: UdpSocket
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
-  readonly fork: ConnectionHost["fork"]
+  /** The loop's fiber, and everything that grows from it. */
+  readonly branch: Branch
   /** Established incoming connections that nobody has accepted yet. */
   readonly incoming: Array<ConnectionActor> = []
   readonly incomingChanged = new WaitList()
   isClosed = false
   private readonly acceptBacklog: number
   readonly openSocket: ConnectionHost["openSocket"]
-  private readonly core: Endpoint
+  readonly core: Endpoint
+  readonly sinceMicros: number
+  private readonly runFork: RunFork
   private readonly sockets = new Map<number, BoundSocket>()
   private socketNumber = 0
   private nextSocketNumber = 0
@@ -78,18 +84,23 @@ export class EndpointActor implements ConnectionHost {
 
   constructor(
     config: EndpointConfig,
-    { socket, clock, verifier, keyLog, fork, openSocket, acceptBacklog }: EndpointSurroundings
+    { socket, clock, verifier, keyLog, runFork, openSocket, acceptBacklog }: EndpointSurroundings
   ) {
     this.core = new Endpoint(config)
     this.socket = socket
     this.clock = clock
     this.verifier = verifier
     this.keyLog = keyLog
-    this.fork = fork
+    this.runFork = runFork
     this.acceptBacklog = acceptBacklog
     this.openSocket = (where) => openSocket(this, where)
     this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
     this.addSocket(socket)
+    this.sinceMicros = this.now()
+    this.branch = new Branch(runFork).fork(this.run, (cause) => {
+      this.report("the endpoint broke", cause)
+      this.shutdown()
+    })
   }
 
   readonly now = (): number => Number(this.clock.monotonicTimeNanosUnsafe()) / 1000
@@ -127,6 +138,15 @@ export class EndpointActor implements ConnectionHost {
     return false
   }
 
+  get socketCount(): number {
+    return this.sockets.size
+  }
+
+  /** Armed for the earliest deadline, which may have moved on meanwhile. */
+  get hasTimer(): boolean {
+    return this.timer !== undefined
+  }
+
   removeSocket(number: number): void {
     this.sockets.delete(number)
   }
@@ -136,12 +156,11 @@ export class EndpointActor implements ConnectionHost {
     tls: TlsSettings,
     transport: TransportSettings,
     memory: ClientMemory,
-    notes: ServerNotes
+    notes: ServerNotes,
+    parent = this.branch
   ): ConnectionActor {
-    const actor = this.adopt(
-      this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber),
-      notes
-    )
+    const core = this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber)
+    const actor = this.adopt(core, parent, notes)
     this.touch(actor)
     return actor
   }
@@ -176,7 +195,7 @@ export class EndpointActor implements ConnectionHost {
   }
 
   /** The loop; it ends only by interruption. */
-  readonly run: Effect.Effect<never> = Effect.forever(
+  private readonly run: Effect.Effect<never> = Effect.forever(
     Effect.flatMap(
       Effect.callback<void>((resume) => {
         if (this.isAwake) return resume(Effect.void)
@@ -232,7 +251,8 @@ export class EndpointActor implements ConnectionHost {
 
   private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {
     const connection = this.handled(bytes, from, local, ecn)
-    if (connection !== undefined) this.markDirty(this.actors.get(connection) ?? this.adopt(connection))
+    if (connection !== undefined)
+      this.markDirty(this.actors.get(connection) ?? this.adopt(connection, this.branch))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
   }
@@ -262,10 +282,14 @@ export class EndpointActor implements ConnectionHost {
 
   private onDefect(core: Connection | undefined, defect: unknown): void {
     const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
-    this.fork(Effect.logError(what, Cause.die(defect)))
+    this.report(what, Cause.die(defect))
     core?.abandon("a defect, which is in the log")
     const actor = core && this.actors.get(core)
     if (actor !== undefined) this.markDirty(actor)
+  }
+
+  report(what: string, cause: Cause.Cause<unknown>): void {
+    this.runFork(Effect.logError(what, cause))
   }
 
   private fireDeadlines(): void {
@@ -313,8 +337,8 @@ export class EndpointActor implements ConnectionHost {
     this.dirty.push(actor)
   }
 
-  private adopt(connection: Connection, notes?: ServerNotes): ConnectionActor {
-    const actor = new ConnectionActor(connection, this, notes)
+  private adopt(connection: Connection, parent: Branch, notes?: ServerNotes): ConnectionActor {
+    const actor = new ConnectionActor(connection, this, parent, notes)
     this.actors.set(connection, actor)
     return actor
   }
@@ -325,7 +349,7 @@ export class EndpointActor implements ConnectionHost {
     this.timer?.interruptUnsafe()
     this.armedForMicros = deadlineMicros
     const delay = Math.max(0, deadlineMicros - this.nowMicros)
-    this.timer = this.fork(
+    this.timer = this.runFork(
       Effect.flatMap(this.clock.sleep(Duration.micros(BigInt(Math.ceil(delay)))), () =>
         Effect.sync(() => {
           this.armedForMicros = Number.POSITIVE_INFINITY

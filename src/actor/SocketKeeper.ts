@@ -7,8 +7,8 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { UdpPortShape, UdpSocket } from "../capability/UdpPort.ts"
 import { BindFailed, type QuicError, quicError } from "../QuicError.ts"
-import type { LocalPlace } from "./ConnectionActor.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
+import type { LocalPlace } from "./PathActor.ts"
 
 /** How often it is looked whether a socket is still needed; the first time, what was on its way has arrived. */
 const LINGER_MILLIS = 1000
@@ -42,18 +42,21 @@ export class SocketKeeper {
     )
   }
 
-  /** Opens a socket for some connection to use; one that none comes to use is closed again. */
-  lend(actor: EndpointActor, where: LocalPlace): Effect.Effect<number, QuicError> {
-    return Effect.uninterruptible(
-      Effect.flatMap(this.open(where), ({ socket, scope }) => {
-        const number = actor.addSocket(socket)
-        return Effect.as(this.closeUnused(actor, number, scope), number)
-      })
-    )
+  /** Opens a socket for one path to use, for as long as the scope lasts; the number is the one the core knows it by. */
+  lend(actor: EndpointActor, where: LocalPlace): Effect.Effect<number, QuicError, Scope.Scope> {
+    const lent = Effect.map(this.open(where), ({ socket, scope }) => ({
+      number: actor.addSocket(socket),
+      scope
+    }))
+    const giveBack = Effect.fnUntraced(function* ({ number, scope }: Effect.Success<typeof lent>) {
+      actor.removeSocket(number)
+      yield* Scope.close(scope, Exit.void)
+    })
+    return Effect.map(Effect.acquireRelease(lent, giveBack), ({ number }) => number)
   }
 
-  /** Closes a socket as soon as no connection uses it; does not wait for that. */
-  closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): Effect.Effect<void> {
+  /** Closes a socket the endpoint has left as soon as no connection uses it; does not wait for that. */
+  closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): void {
     const look: Effect.Effect<void> = Effect.delay(
       Effect.suspend(() => {
         if (actor.usesSocket(number)) return look
@@ -62,6 +65,6 @@ export class SocketKeeper {
       }),
       LINGER_MILLIS
     )
-    return Effect.asVoid(Effect.forkIn(look, this.scope))
+    actor.branch.fork(look, (cause) => actor.report("a socket could not be closed", cause))
   }
 }

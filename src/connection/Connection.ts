@@ -243,6 +243,11 @@ export class Connection implements ConnectionParts {
     return this.migration.probe(local, nowMicros)
   }
 
+  /** Forgets the ways by that socket, unless it is the one in use. */
+  abandonRoute(local: number): void {
+    this.migration.abandon(local)
+  }
+
   /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
   rotateIds(nowMicros: number): void {
     const { path } = this

@@ -115,6 +115,13 @@ export class Migration {
     return this.refusal() ?? this.pursue(this.routes.current.remote, local, nowMicros)
   }
 
+  /** No way by that socket is wanted any more; the one in use stays. */
+  abandon(local: number): void {
+    const { routes } = this
+    if (this.awaited === local) this.awaited = undefined
+    for (const route of routes.all) if (route.local === local) routes.drop(route)
+  }
+
   /** The server would rather be at `remote`. RFC 9000 §9.6 */
   prefer(remote: SocketAddress, nowMicros: number): void {
     if (this.pursue(remote, this.routes.current.local, nowMicros) === undefined) this.onPreferred = true

@@ -1,0 +1,108 @@
+/**
+ * A place in the fiber tree: one fiber at most, and the branches below it.
+ *
+ * It owns the lifetimes below itself. Whoever holds a branch can grow another from it, also in the middle of the
+ * endpoint's synchronous turn. A branch whose fiber ends takes what has grown from it along; closing goes from the
+ * leaves to the root, the youngest first. A defect is told to the parent's policy, `onDefect`, and goes no further.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { WaitList } from "./WaitList.ts"
+
+/** What runs the fibers of a tree. */
+export type RunFork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+
+/** What the parent does about a fiber that died. */
+export type DefectPolicy = (cause: Cause.Cause<unknown>) => void
+
+export class Branch {
+  private readonly runFork: RunFork
+  private readonly parent: Branch | undefined
+  /** In the order they grew; most branches are leaves. */
+  private grown: Set<Branch> | undefined = undefined
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private closing = false
+  private emptied: WaitList | undefined = undefined
+
+  /** The root of a tree; the others grow from it. */
+  constructor(runFork: RunFork, parent?: Branch) {
+    this.runFork = runFork
+    this.parent = parent
+  }
+
+  /** Identifies the fiber in logs and traces; undefined for a branch that only holds others together. */
+  get fiberId(): number | undefined {
+    return this.fiber?.id
+  }
+
+  get children(): Iterable<Branch> {
+    return this.grown ?? []
+  }
+
+  /** Fibers at and below this place. */
+  get fiberCount(): number {
+    let count = this.fiber === undefined || this.fiber.pollUnsafe() !== undefined ? 0 : 1
+    for (const child of this.children) count += child.fiberCount
+    return count
+  }
+
+  /** A branch without a fiber of its own, which holds others together until it is closed. */
+  group(): Branch {
+    const branch = new Branch(this.runFork, this)
+    branch.closing = this.closing
+    if (!this.closing) (this.grown ??= new Set()).add(branch)
+    return branch
+  }
+
+  /** Starts a fiber below this one, at once. From a branch that is being closed nothing grows any more. */
+  fork<E>(effect: Effect.Effect<unknown, E>, onDefect: DefectPolicy): Branch {
+    const branch = this.group()
+    if (branch.closing) return branch
+    const fiber = this.runFork(Effect.onExit(effect, () => branch.closeChildren))
+    branch.fiber = fiber
+    fiber.addObserver((exit) => {
+      branch.detach()
+      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) onDefect(exit.cause)
+    })
+    return branch
+  }
+
+  /** Ends everything above this place first, then the fiber here, and waits for it. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    const { fiber } = this
+    return Effect.andThen(
+      this.closeChildren,
+      fiber === undefined ? Effect.sync(() => this.detach()) : Effect.asVoid(Fiber.interrupt(fiber))
+    )
+  })
+
+  /** Ends what has grown from here, the youngest first. */
+  readonly closeChildren: Effect.Effect<void> = Effect.suspend(() => {
+    this.closing = true
+    if (this.grown === undefined) return Effect.void
+    return Effect.forEach([...this.grown].reverse(), (child) => child.close, { discard: true })
+  })
+
+  /** Asks everything here to end, and does not wait. */
+  interruptUnsafe(): void {
+    this.closing = true
+    for (const child of this.children) child.interruptUnsafe()
+    this.fiber?.interruptUnsafe()
+  }
+
+  /** Waits until nothing grows from here. */
+  get whenEmpty(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.grown === undefined || this.grown.size === 0
+        ? Effect.void
+        : Effect.flatMap((this.emptied ??= new WaitList()).park, () => this.whenEmpty)
+    )
+  }
+
+  private detach(): void {
+    const { parent } = this
+    if (parent?.grown?.delete(this) === true && parent.grown.size === 0) parent.emptied?.wakeAll()
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * One path of a connection, and the ways it has been asked to take.
+ *
+ * It owns a fiber for as long as the path lives and, below it, one fiber for each local address the application has
+ * moved the path to: that fiber holds the socket, probes the way (RFC 9000 §8.2), and lets go of the socket when no
+ * route of the path uses it any more. Interrupting it abandons the way it was probing.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Connection } from "../connection/Connection.ts"
+import type { Route } from "../path/Route.ts"
+import { MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
+import type { Branch, DefectPolicy } from "./Branch.ts"
+import { WaitList } from "./WaitList.ts"
+
+/** Where to bind a socket: an IP literal, `0.0.0.0` when left out, and a port, a free one when left out. */
+export interface LocalPlace {
+  readonly host?: string
+  readonly port?: number
+}
+
+/** After a path has left a socket, what was on its way to it still arrives for this long. */
+const LINGER_MILLIS = 1000
+
+/** What a path needs of the connection it belongs to. */
+export interface PathHost {
+  readonly core: Connection
+  readonly failure: Effect.Effect<never, QuicError> | undefined
+  /** The core has been driven: what was refused for want of time may go now. */
+  readonly delivered: WaitList
+  now(): number
+  touch(): void
+  /** Opens another socket, and returns the number the core knows it by. */
+  openSocket(where: LocalPlace): Effect.Effect<number, QuicError, Scope.Scope>
+}
+
+const why = {
+  disabled: "the server forbids it",
+  server: "only clients move"
+} as const
+
+/** On its way to another local address. */
+interface Way {
+  /** The number of its socket; −1 before there is one. */
+  local: number
+  readonly arrival: Deferred.Deferred<void, QuicError>
+}
+
+export class PathActor {
+  readonly branch: Branch
+  /** The path leads elsewhere, has given up a way, or is over. */
+  readonly moved = new WaitList()
+  private readonly host: PathHost
+  private readonly onDefect: DefectPolicy
+
+  constructor(host: PathHost, parent: Branch, onDefect: DefectPolicy) {
+    this.host = host
+    this.onDefect = onDefect
+    this.branch = parent.fork(Effect.never, onDefect)
+  }
+
+  /** Moves the path to another local address, once the peer has answered over it; interrupted before, it stays. */
+  migrate(where: LocalPlace): Effect.Effect<void, QuicError> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const { host } = this
+        if (host.failure !== undefined) return host.failure
+        const way: Way = { local: -1, arrival: Deferred.makeUnsafe() }
+        const fiber = this.branch.fork(Effect.scoped(this.goBy(where, way)), (cause) => {
+          Deferred.doneUnsafe(way.arrival, Effect.die(Cause.squash(cause)))
+          this.onDefect(cause)
+        })
+        // once the core has moved there is nothing left to abandon
+        const giveUp = Effect.suspend(() => (this.current.local === way.local ? Effect.void : fiber.close))
+        return Effect.onInterrupt(restore(Deferred.await(way.arrival)), () => giveUp)
+      })
+    )
+  }
+
+  private readonly goBy = Effect.fnUntraced(
+    function* (this: PathActor, where: LocalPlace, way: Way) {
+      const local = yield* this.host.openSocket(where)
+      way.local = local
+      yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(local)))
+      yield* Effect.andThen(this.probe(local), this.arriveAt(local))
+      Deferred.doneUnsafe(way.arrival, Effect.void)
+      yield* this.whenLeft(local)
+      yield* Effect.sleep(LINGER_MILLIS)
+    },
+    (effect, _where, { arrival }) =>
+      Effect.catch(effect, (error) => Effect.asVoid(Deferred.fail(arrival, error)))
+  )
+
+  private probe(local: number): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { host } = this
+      if (host.failure !== undefined) return host.failure
+      const refusal = host.core.migrate(local, host.now())
+      // what only takes time is waited for
+      if (refusal === "unconfirmed" || refusal === "noConnectionId")
+        return Effect.flatMap(host.delivered.park, () => this.probe(local))
+      if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: why[refusal] })))
+      host.touch()
+      return Effect.void
+    })
+  }
+
+  private arriveAt(local: number): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { host } = this
+      if (host.failure !== undefined) return host.failure
+      if (this.current.local === local) return Effect.void
+      if (!this.usesSocket(local))
+        return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
+      // not `moved`: a route can also be given up for a newer one, of which there is no news
+      return Effect.flatMap(host.delivered.park, () => this.arriveAt(local))
+    })
+  }
+
+  private whenLeft(local: number): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.usesSocket(local) ? Effect.flatMap(this.moved.park, () => this.whenLeft(local)) : Effect.void
+    )
+  }
+
+  private get current(): Route {
+    return this.host.core.path.routes.current
+  }
+
+  private usesSocket(local: number): boolean {
+    return this.host.core.path.routes.all.some((route) => route.local === local)
+  }
+
+  private abandon(local: number): void {
+    this.host.core.abandonRoute(local)
+    this.host.touch()
+  }
+}

@@ -1,0 +1,43 @@
+/** How the end of a connection is told to the application. */
+import type { Connection } from "../connection/Connection.ts"
+import type { CloseReason } from "../connection/lifecycle.ts"
+import {
+  ApplicationClosed,
+  HandshakeRefused,
+  HandshakeTimeout,
+  IdleTimeout,
+  type QuicErrorReason,
+  StatelessReset,
+  TransportClosed,
+  VersionMismatch
+} from "../QuicError.ts"
+import { formatAddress } from "../wire/SocketAddress.ts"
+
+/** Why `core`, which is over, has ended. */
+export const reasonOf = (core: Connection): QuicErrorReason => {
+  const close = core.closeReason!
+  switch (close.origin) {
+    case "idleTimeout":
+      return new IdleTimeout()
+    case "handshakeTimeout":
+      return new HandshakeTimeout({ address: formatAddress(core.path.remote) })
+    case "statelessReset":
+      return new StatelessReset()
+    case "versionNegotiation":
+      return new VersionMismatch({ offered: core.offeredVersions })
+    case "local":
+    case "peer":
+      return closedBy(close.origin, close)
+  }
+}
+
+const closedBy = (
+  origin: "local" | "peer",
+  { application, code, frameType, reason }: CloseReason
+): QuicErrorReason => {
+  if (application) return new ApplicationClosed({ origin, code, problem: reason })
+  // RFC 9001 §4.8
+  if (code >= 0x100 && code <= 0x1ff)
+    return new HandshakeRefused({ origin, alert: code - 0x100, problem: reason })
+  return new TransportClosed({ origin, code, frameType, problem: reason })
+}
