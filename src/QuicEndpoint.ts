@@ -27,6 +27,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import { acquire, type Waiting } from "./actor/acquire.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
+import { lookAtTree } from "./actor/lookAtTree.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
@@ -41,6 +42,7 @@ import { UdpPort } from "./capability/UdpPort.ts"
 import type { TransportSettings } from "./connection/ConnectionConfig.ts"
 import { stillGrants } from "./connection/parameters.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
+import type { EndpointNode } from "./FiberTree.ts"
 import type { Identity } from "./Identity.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
@@ -168,6 +170,8 @@ export interface QuicEndpointShape {
    * RFC 9000 §9
    */
   readonly rebind: (where: LocalPlace) => Effect.Effect<void, QuicError>
+  /** What lives on this endpoint now; `FiberTree.print` shows it to people. */
+  readonly tree: Effect.Effect<EndpointNode>
   /** Live connections, for looking at. */
   readonly connectionCount: Effect.Effect<number>
 }
@@ -397,6 +401,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     serve,
     serveStreams: (handler) =>
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never,
+    tree: Effect.sync(() => lookAtTree(actor)),
     connectionCount: Effect.sync(() => [...actor.connections].length)
   })
 })

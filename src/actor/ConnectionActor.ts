@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Timed } from "../endpoint/DeadlineHeap.ts"
+import type { PeerNode } from "../FiberTree.ts"
 import type { SessionTicket } from "../handshake/SessionTicket.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
@@ -39,6 +40,11 @@ export interface ConnectionHost {
   onEstablished(actor: ConnectionActor): void
   /** No datagram of this connection is expected any more. */
   onDrained(actor: ConnectionActor): void
+}
+
+/** A peer, as far as the tree shows it. */
+export interface Lookable {
+  look(nowMicros: number): Omit<PeerNode, "connections">
 }
 
 /** client: where it is noted what the next connection to the same server can use. */
@@ -72,18 +78,26 @@ export class ConnectionActor implements Timed, PathHost {
   readonly branch: Branch
   readonly path: PathActor
   readonly sinceMicros: number
+  /** Whose connection it is; undefined for one that was accepted, or made for itself. */
+  readonly peer: Lookable | undefined
   private readonly host: ConnectionHost
   private readonly notes: ServerNotes | undefined
   private verdict: Branch | undefined = undefined
   /** The application may have it already. */
   private isShown = false
 
-  constructor(core: Connection, host: ConnectionHost, parent: Branch, notes: ServerNotes | undefined) {
+  constructor(
+    core: Connection,
+    host: ConnectionHost & { readonly branch: Branch },
+    notes: ServerNotes | undefined,
+    peer: (Lookable & { readonly branch: Branch }) | undefined
+  ) {
     this.core = core
     this.host = host
     this.notes = notes
+    this.peer = peer
     this.sinceMicros = host.now()
-    this.branch = parent.fork(this.life, this.onDefect)
+    this.branch = (peer ?? host).branch.fork(this.life, this.onDefect)
     this.path = new PathActor(this, this.branch, this.onDefect)
   }
 
@@ -123,6 +137,13 @@ export class ConnectionActor implements Timed, PathHost {
     let stream = this.streams.get(id)
     if (stream === undefined) this.streams.set(id, (stream = new StreamActor(id, this.host.now())))
     return stream
+  }
+
+  /** Fibers that wait for the connection or one of its streams. */
+  get waiting(): number {
+    let count = this.ready.size + this.closed.size + this.changed.size + this.delivered.size
+    for (const stream of this.streams.values()) count += stream.waiting
+    return count
   }
 
   now(): number {

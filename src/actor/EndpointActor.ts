@@ -21,7 +21,7 @@ import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
 import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { Branch, type RunFork } from "./Branch.ts"
-import { ConnectionActor, type ConnectionHost, type ServerNotes } from "./ConnectionActor.ts"
+import { ConnectionActor, type ConnectionHost, type Lookable, type ServerNotes } from "./ConnectionActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 import { WaitList } from "./WaitList.ts"
 
@@ -46,6 +46,9 @@ export interface EndpointSurroundings {
   readonly acceptBacklog: number
 }
 
+/** A peer's place in the tree. */
+export type PeerPlace = Lookable & { readonly branch: Branch }
+
 /** A socket, and the number under which the core knows it. */
 interface BoundSocket {
   readonly socket: UdpSocket
@@ -62,6 +65,8 @@ export class EndpointActor implements ConnectionHost {
   /** Established incoming connections that nobody has accepted yet. */
   readonly incoming: Array<ConnectionActor> = []
   readonly incomingChanged = new WaitList()
+  /** Those that live on this endpoint. */
+  readonly peers = new Set<PeerPlace>()
   isClosed = false
   private readonly acceptBacklog: number
   readonly openSocket: ConnectionHost["openSocket"]
@@ -138,6 +143,11 @@ export class EndpointActor implements ConnectionHost {
     return false
   }
 
+  /** Where a socket is bound; a closed one's place is taken by the present one. */
+  addressOf(number: number): SocketAddress {
+    return this.socketOf(number).localAddress
+  }
+
   get socketCount(): number {
     return this.sockets.size
   }
@@ -157,10 +167,10 @@ export class EndpointActor implements ConnectionHost {
     transport: TransportSettings,
     memory: ClientMemory,
     notes: ServerNotes,
-    parent = this.branch
+    peer?: PeerPlace
   ): ConnectionActor {
     const core = this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber)
-    const actor = this.adopt(core, parent, notes)
+    const actor = this.adopt(core, notes, peer)
     this.touch(actor)
     return actor
   }
@@ -251,8 +261,7 @@ export class EndpointActor implements ConnectionHost {
 
   private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {
     const connection = this.handled(bytes, from, local, ecn)
-    if (connection !== undefined)
-      this.markDirty(this.actors.get(connection) ?? this.adopt(connection, this.branch))
+    if (connection !== undefined) this.markDirty(this.actors.get(connection) ?? this.adopt(connection))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
   }
@@ -337,8 +346,8 @@ export class EndpointActor implements ConnectionHost {
     this.dirty.push(actor)
   }
 
-  private adopt(connection: Connection, parent: Branch, notes?: ServerNotes): ConnectionActor {
-    const actor = new ConnectionActor(connection, this, parent, notes)
+  private adopt(connection: Connection, notes?: ServerNotes, peer?: PeerPlace): ConnectionActor {
+    const actor = new ConnectionActor(connection, this, notes, peer)
     this.actors.set(connection, actor)
     return actor
   }

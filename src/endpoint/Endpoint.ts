@@ -209,6 +209,11 @@ export class Endpoint {
     else same.add(connection)
   }
 
+  /** Connection IDs that lead to a connection, those of the clients' first flights among them. */
+  get routedIds(): number {
+    return this.byId.size
+  }
+
   pollReply(): Reply | undefined {
     return this.replies.shift()
   }

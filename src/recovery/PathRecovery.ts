@@ -335,6 +335,13 @@ export class PathRecovery {
     return this.congestion.window
   }
 
+  /** Packets that ask for an ACK, over all spaces. */
+  get packetsInFlight(): number {
+    let count = 0
+    for (const { ackElicitingInFlight } of this.spaces) count += ackElicitingInFlight
+    return count
+  }
+
   get ptoCount(): number {
     return this.timer.ptoCount
   }

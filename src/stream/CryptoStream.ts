@@ -27,6 +27,20 @@ export class CryptoStream {
     this.sending[level].append(bytes)
   }
 
+  /** Written, and not acknowledged yet. */
+  get sendBufferBytes(): number {
+    let bytes = 0
+    for (const buffer of this.sending) bytes += buffer.held
+    return bytes
+  }
+
+  /** Received, and not read by TLS. */
+  get receiveBufferBytes(): number {
+    let bytes = 0
+    for (const buffer of this.receiving) bytes += buffer.allocatedBytes
+    return bytes
+  }
+
   hasFrames(level: Level): boolean {
     const buffer = this.sending[level]
     return buffer.unsent > 0 || !buffer.lost.isEmpty

@@ -43,6 +43,11 @@ export class DatagramQueue {
     return id
   }
 
+  /** Waiting to be sent or to be read. */
+  get queuedBytes(): number {
+    return this.sendBytes + this.receiveBytes
+  }
+
   get canSend(): boolean {
     return this.sendBytes < this.queueBytes
   }

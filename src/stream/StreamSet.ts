@@ -13,7 +13,7 @@ import type { LocalStreamLimits, Role, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
-import { type StreamStats, streamStats } from "./streamStats.ts"
+import { lookAtStreams, type StreamLook, type StreamStats, streamStats } from "./streamStats.ts"
 
 type Result = TransportError | undefined
 
@@ -371,6 +371,11 @@ export class StreamSet {
   /** Computed by looking at every stream. */
   stats(): StreamStats {
     return streamStats(this.directory, this.sendCredit, this.receiveCredit.window)
+  }
+
+  /** Every stream that has not ended both ways. */
+  looks(): ReadonlyArray<StreamLook> {
+    return lookAtStreams(this.directory)
   }
 
   private abandon(record: StreamRecord, code: number, byPeer: boolean, reliableSize: number): boolean {

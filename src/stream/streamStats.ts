@@ -1,5 +1,6 @@
 import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
+import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 
 /** A look at all streams of a connection at one moment. Bytes everywhere. */
 export interface StreamStats {
@@ -64,3 +65,27 @@ export const streamStats = (
     receiveWindow: window.size
   }
 }
+
+/** One stream at one moment; bytes that went through each half, and that wait in it. */
+export interface StreamLook {
+  readonly id: number
+  readonly sending: HalfLook<SendOutcome> | undefined
+  readonly receiving: HalfLook<ReceiveOutcome> | undefined
+}
+
+export interface HalfLook<Outcome> {
+  readonly outcome: Outcome
+  readonly bytes: number
+  readonly bufferedBytes: number
+}
+
+export const lookAtStreams = (directory: StreamDirectory): ReadonlyArray<StreamLook> =>
+  [...directory.records.values()].map(({ id, send, receive }) => ({
+    id,
+    sending: send && { outcome: send.outcome, bytes: send.credit.used, bufferedBytes: send.heldBytes },
+    receiving: receive && {
+      outcome: receive.outcome,
+      bytes: receive.window.received,
+      bufferedBytes: receive.readable
+    }
+  }))

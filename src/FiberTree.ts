@@ -1,0 +1,190 @@
+/**
+ * The fiber tree of an endpoint at one moment, as plain data that can be sent, compared and printed:
+ *
+ * ```
+ * endpoint 127.0.0.1:4433 · open 12 s · 1 socket
+ * ├─ peer billing · connected · 3 s
+ * │  └─ connection to 10.0.0.7:4433 · established · v1 · 3 s · sent 12 kB, received 1 MB
+ * │     ├─ path 0 · 0.0.0.0:51432 → 10.0.0.7:4433 · active · rtt 1.2 ms · cwnd 14 kB · 1452 B
+ * │     └─ stream 0 · both ways · 2 s · sent 64 B, received 1 MB
+ * └─ connection from …
+ * ```
+ *
+ * `endpoint.tree` takes it; `print` writes it for people. Times are milliseconds, sizes bytes.
+ */
+import type { Holdings } from "./connection/holdings.ts"
+import type { LifecycleState } from "./connection/lifecycle.ts"
+import { formatAddress, type SocketAddress } from "./wire/SocketAddress.ts"
+
+/** One half of a stream: how far it is. */
+export interface StreamHalf {
+  readonly state: string
+  /** Bytes that went through this half so far. */
+  readonly bytes: number
+  /** sending: accepted and not acknowledged; receiving: arrived and not read. */
+  readonly bufferedBytes: number
+}
+
+export interface StreamNode {
+  readonly id: number
+  readonly ageMillis: number
+  /** The fiber that `serveStreams` runs for it. */
+  readonly fiber: number | undefined
+  /** Fibers of the application that wait for this stream. */
+  readonly waiting: number
+  readonly sending: StreamHalf | undefined
+  readonly receiving: StreamHalf | undefined
+}
+
+/** One way of a path: a local address, and one of the peer. */
+export interface RouteNode {
+  readonly local: SocketAddress
+  readonly remote: SocketAddress
+  readonly isCurrent: boolean
+  readonly validation: "idle" | "validating" | "validated" | "timedOut"
+}
+
+export interface PathNode {
+  readonly id: number
+  readonly fiber: number | undefined
+  /** The one in use first. */
+  readonly routes: ReadonlyArray<RouteNode>
+  readonly smoothedRttMillis: number
+  readonly congestionWindowBytes: number
+  readonly bytesInFlight: number
+  readonly datagramBytes: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
+export interface ConnectionNode {
+  readonly role: "client" | "server"
+  readonly state: LifecycleState
+  readonly fiber: number | undefined
+  readonly remote: SocketAddress
+  readonly version: number
+  readonly ageMillis: number
+  /** Fibers at and below this connection's. */
+  readonly fibers: number
+  /** Fibers of the application that wait for this connection or one of its streams. */
+  readonly waiting: number
+  readonly paths: ReadonlyArray<PathNode>
+  readonly streams: ReadonlyArray<StreamNode>
+  readonly holdings: Holdings
+}
+
+export interface PeerNode {
+  readonly name: string
+  readonly state: string
+  /** Why it is in this state, when there is more to say. */
+  readonly detail: string
+  readonly fiber: number | undefined
+  readonly sinceMillis: number
+  /** Operations that wait for a connection. */
+  readonly waiting: number
+  readonly connections: ReadonlyArray<ConnectionNode>
+}
+
+export interface EndpointNode {
+  readonly local: SocketAddress
+  readonly state: "open" | "closed"
+  readonly ageMillis: number
+  readonly sockets: number
+  /** All fibers of the endpoint, the loop's among them; not those of the application. */
+  readonly fibers: number
+  /** 1 while the endpoint's one timer is armed. */
+  readonly timers: number
+  /** Connection IDs by which datagrams find connections. */
+  readonly routedIds: number
+  /** Established connections that nobody has accepted yet. */
+  readonly backlog: number
+  readonly peers: ReadonlyArray<PeerNode>
+  /** Those of no peer. */
+  readonly connections: ReadonlyArray<ConnectionNode>
+}
+
+const units = ["B", "kB", "MB", "GB", "TB"]
+
+const size = (bytes: number): string => {
+  let unit = 0
+  let value = bytes
+  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
+const age = (millis: number): string => {
+  if (millis < 1000) return `${Math.round(millis)} ms`
+  const seconds = millis / 1000
+  if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
+}
+
+const many = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
+
+/** Text, and what hangs below it. */
+interface Printed {
+  readonly text: string
+  readonly below: ReadonlyArray<Printed>
+}
+
+const fiberOf = (fiber: number | undefined): string => (fiber === undefined ? "" : ` · fiber ${fiber}`)
+const waiting = (count: number): string => (count === 0 ? "" : ` · ${count} waiting`)
+
+const half = (name: string, { state, bytes, bufferedBytes }: StreamHalf): string =>
+  `${name} ${size(bytes)}${bufferedBytes === 0 ? "" : ` (${size(bufferedBytes)} buffered)`}${state === "open" ? "" : `, ${state}`}`
+
+const printedStream = (stream: StreamNode): Printed => {
+  const { sending, receiving } = stream
+  const halves = [sending && half("sent", sending), receiving && half("received", receiving)]
+  return {
+    text: `stream ${stream.id} · ${age(stream.ageMillis)} · ${halves.filter((text) => text !== undefined).join(" · ")}${waiting(stream.waiting)}${fiberOf(stream.fiber)}`,
+    below: []
+  }
+}
+
+const printedPath = (path: PathNode): Printed => {
+  const [current, ...others] = path.routes
+  return {
+    text: `path ${path.id} · ${formatAddress(current.local)} → ${formatAddress(current.remote)} · ${current.validation === "validating" ? "validating" : "active"} · rtt ${path.smoothedRttMillis.toFixed(1)} ms · window ${size(path.congestionWindowBytes)} · in flight ${size(path.bytesInFlight)} · ${path.datagramBytes} B datagrams${fiberOf(path.fiber)}`,
+    below: others.map(({ local, remote, validation }) => ({
+      text: `route ${formatAddress(local)} → ${formatAddress(remote)} · ${validation}`,
+      below: []
+    }))
+  }
+}
+
+const version = (number: number): string =>
+  number === 1 ? "v1" : number === 0x6b3343cf ? "v2" : `0x${number.toString(16)}`
+
+const printedConnection = (connection: ConnectionNode): Printed => {
+  const { role, remote, state, paths, streams } = connection
+  const bytes = (of: "bytesSent" | "bytesReceived") => size(paths.reduce((sum, path) => sum + path[of], 0))
+  return {
+    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}`,
+    below: [...paths.map(printedPath), ...streams.map(printedStream)]
+  }
+}
+
+const printedPeer = (peer: PeerNode): Printed => ({
+  text: `peer ${peer.name} · ${peer.state}${peer.detail && ` (${peer.detail})`} · ${age(peer.sinceMillis)}${waiting(peer.waiting)}${fiberOf(peer.fiber)}`,
+  below: peer.connections.map(printedConnection)
+})
+
+const lines = ({ text, below }: Printed): Array<string> => [
+  text,
+  ...below.flatMap((child, i) => {
+    const isLast = i === below.length - 1
+    return lines(child).map(
+      (line, at) => (at === 0 ? (isLast ? "└─ " : "├─ ") : isLast ? "   " : "│  ") + line
+    )
+  })
+]
+
+/** The tree for people, one line a node. */
+export const print = (endpoint: EndpointNode): string => {
+  const { local, state, ageMillis, sockets, fibers, peers, connections } = endpoint
+  return lines({
+    text: `endpoint ${formatAddress(local)} · ${state} · ${age(ageMillis)} · ${many(sockets, "socket")}, ${many(fibers, "fiber")}${endpoint.backlog === 0 ? "" : ` · ${endpoint.backlog} to accept`}`,
+    below: [...peers.map(printedPeer), ...connections.map(printedConnection)]
+  }).join("\n")
+}

@@ -1,0 +1,100 @@
+/** Makes the picture of the fiber tree that `FiberTree` describes. Nothing here changes anything. */
+import { holdings } from "../connection/holdings.ts"
+import type { ConnectionPath } from "../connection/ConnectionPath.ts"
+import type {
+  ConnectionNode,
+  EndpointNode,
+  PathNode,
+  PeerNode,
+  StreamHalf,
+  StreamNode
+} from "../FiberTree.ts"
+import type { HalfLook, StreamLook } from "../stream/streamStats.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import type { EndpointActor } from "./EndpointActor.ts"
+
+const millis = (micros: number): number => Math.max(0, micros) / 1000
+
+const lookAtHalf = (half: HalfLook<{ readonly _tag: string }>): StreamHalf => ({
+  state: half.outcome._tag,
+  bytes: half.bytes,
+  bufferedBytes: half.bufferedBytes
+})
+
+const lookAtStream = (actor: ConnectionActor, look: StreamLook, nowMicros: number): StreamNode => {
+  const inUse = actor.streams.get(look.id)
+  return {
+    id: look.id,
+    ageMillis: inUse === undefined ? 0 : millis(nowMicros - inUse.sinceMicros),
+    fiber: inUse?.handler?.fiberId,
+    waiting: inUse?.waiting ?? 0,
+    sending: look.sending && lookAtHalf(look.sending),
+    receiving: look.receiving && lookAtHalf(look.receiving)
+  }
+}
+
+type SocketAddressOf = (socket: number) => SocketAddress
+
+const lookAtPath = (actor: ConnectionActor, path: ConnectionPath, addressOf: SocketAddressOf): PathNode => ({
+  id: path.id,
+  fiber: actor.path.branch.fiberId,
+  routes: path.routes.all.map((route) => ({
+    local: addressOf(route.local),
+    remote: route.remote,
+    isCurrent: route === path.routes.current,
+    validation: route.validator.state
+  })),
+  smoothedRttMillis: path.recovery.rtt.smoothedMicros / 1000,
+  congestionWindowBytes: path.recovery.congestionWindow,
+  bytesInFlight: path.recovery.bytesInFlight,
+  datagramBytes: path.mtu.current,
+  bytesSent: path.bytesSent,
+  bytesReceived: path.bytesReceived
+})
+
+const lookAtConnection = (
+  actor: ConnectionActor,
+  addressOf: SocketAddressOf,
+  nowMicros: number
+): ConnectionNode => {
+  const { core, branch } = actor
+  return {
+    role: core.config.role,
+    state: core.lifecycle.state,
+    fiber: branch.fiberId,
+    remote: core.path.remote,
+    version: core.versions.negotiated,
+    ageMillis: millis(nowMicros - actor.sinceMicros),
+    fibers: branch.fiberCount,
+    waiting: actor.waiting,
+    paths: [...core.paths].map((path) => lookAtPath(actor, path, addressOf)),
+    streams: core.streams.looks().map((look) => lookAtStream(actor, look, nowMicros)),
+    holdings: holdings(core)
+  }
+}
+
+export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
+  const nowMicros = endpoint.now()
+  const look = (actor: ConnectionActor) =>
+    lookAtConnection(actor, (socket) => endpoint.addressOf(socket), nowMicros)
+  const all = [...endpoint.connections]
+  const peers = [...endpoint.peers].map(
+    (peer): PeerNode => ({
+      ...peer.look(nowMicros),
+      connections: all.filter((actor) => actor.peer === peer).map(look)
+    })
+  )
+  return {
+    local: endpoint.socket.localAddress,
+    state: endpoint.isClosed ? "closed" : "open",
+    ageMillis: millis(nowMicros - endpoint.sinceMicros),
+    sockets: endpoint.socketCount,
+    fibers: endpoint.branch.fiberCount,
+    timers: endpoint.hasTimer ? 1 : 0,
+    routedIds: endpoint.core.routedIds,
+    backlog: endpoint.incoming.length,
+    peers,
+    connections: all.filter((actor) => actor.peer === undefined).map(look)
+  }
+}

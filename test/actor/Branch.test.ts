@@ -1,0 +1,78 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { Branch } from "../../src/actor/Branch.ts"
+
+const nobodyAsks = () => {}
+
+/** A fiber that notes its end in `ends`. */
+const resident = (name: string, ends: Array<string>) =>
+  Effect.onExit(Effect.never, () =>
+    Effect.sync(() => {
+      ends.push(name)
+    })
+  )
+
+describe("a branch of the fiber tree", () => {
+  it("closes from the leaves to the root, the youngest first", async () => {
+    const ends: Array<string> = []
+    const root = new Branch(Effect.runFork)
+    const connection = root.fork(resident("connection", ends), nobodyAsks)
+    const path = connection.fork(resident("path", ends), nobodyAsks)
+    path.fork(resident("route", ends), nobodyAsks)
+    connection.fork(resident("stream", ends), nobodyAsks)
+    expect(root.fiberCount).toBe(4)
+    await Effect.runPromise(root.close)
+    expect(ends).toEqual(["stream", "route", "path", "connection"])
+    expect(root.fiberCount).toBe(0)
+  })
+
+  it("takes what has grown from it along when its fiber ends", async () => {
+    const ends: Array<string> = []
+    const root = new Branch(Effect.runFork)
+    const branch = root.fork(Effect.sleep(1), nobodyAsks)
+    branch.fork(resident("leaf", ends), nobodyAsks)
+    await Effect.runPromise(root.whenEmpty)
+    expect(ends).toEqual(["leaf"])
+    expect([...root.children]).toEqual([])
+  })
+
+  it("tells its parent's policy of a defect, and its siblings nothing", async () => {
+    const ends: Array<string> = []
+    const defects: Array<unknown> = []
+    const root = new Branch(Effect.runFork)
+    root.fork(resident("sibling", ends), nobodyAsks)
+    root.fork(Effect.andThen(Effect.sleep(1), Effect.die("broken")), (cause) =>
+      defects.push(Cause.squash(cause))
+    )
+    await Effect.runPromise(Effect.sleep(20))
+    expect(defects).toEqual(["broken"])
+    expect(ends).toEqual([])
+    expect(root.fiberCount).toBe(1)
+    await Effect.runPromise(root.close)
+  })
+
+  it("tells nobody of an interrupt", async () => {
+    const defects: Array<unknown> = []
+    const root = new Branch(Effect.runFork)
+    root.fork(Effect.never, (cause) => defects.push(cause))
+    await Effect.runPromise(root.close)
+    expect(defects).toEqual([])
+  })
+
+  it("grows nothing while it is closed", async () => {
+    let begun = false
+    const root = new Branch(Effect.runFork)
+    const branch = root.fork(Effect.never, nobodyAsks)
+    await Effect.runPromise(root.close)
+    const late = branch.fork(
+      Effect.sync(() => {
+        begun = true
+      }),
+      nobodyAsks
+    )
+    expect(begun).toBe(false)
+    expect(late.fiberId).toBeUndefined()
+    expect(root.fiberCount).toBe(0)
+  })
+})
