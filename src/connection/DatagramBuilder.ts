@@ -98,7 +98,7 @@ export class DatagramBuilder {
     if (!this.keysAreFit(path, nowMicros)) {
       const wornOut = new TransportError(
         TransportErrorCode.AEAD_LIMIT_REACHED,
-        "the packet keys are worn out"
+        "the packet keys or numbers are used up"
       )
       parts.closer.closeWithError(wornOut, nowMicros)
       return start
@@ -143,12 +143,15 @@ export class DatagramBuilder {
     return this.finish(buffer, start, start + limit, path, route, nowMicros)
   }
 
-  /** Updates the 1-RTT keys when that is due; false when they may not be used any more. RFC 9001 §6.6 */
+  /**
+   * Updates the 1-RTT keys when that is due; false when they, or the packet numbers, are used up: the connection then
+   * ends without another packet. RFC 9001 §6.6 #2 #3 #4, RFC 9000 §12.3 #3
+   */
   private keysAreFit(path: ConnectionPath, nowMicros: number): boolean {
     const { keys, handshake } = this.parts
     if (keys.write[Level.OneRtt] === undefined) return true
     const next = path.recovery.nextPacketNumber(Space.Application)
-    return keys.prepareToSend(handshake.confirmed, next, nowMicros)
+    return next < Number.MAX_SAFE_INTEGER && keys.prepareToSend(handshake.confirmed, next, nowMicros)
   }
 
   /** Whether ack-eliciting frames wait that may be sent on `path` as soon as congestion control lets them. */

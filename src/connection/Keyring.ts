@@ -28,6 +28,9 @@ export class Keyring {
   private previousReadUntil = Number.POSITIVE_INFINITY
   /** The lowest packet number received in the current phase; older ones belong to the previous. */
   private phaseStartReceived = Number.POSITIVE_INFINITY
+  /** The highest packet numbers opened under the keys of the current phase, and under those of the ones before. */
+  private largestOfCurrent = -1
+  private largestOfPrevious = -1
   /** The first packet number sent in the current phase; an update waits for its acknowledgement. §6.1 */
   private phaseStartSent = -1
   private phaseAcknowledged = false
@@ -122,21 +125,24 @@ export class Keyring {
       if (this.phaseStartReceived === Number.POSITIVE_INFINITY && this.previousRead !== undefined)
         this.previousReadUntil = nowMicros + 3 * ptoMicros
       if (packetNumber < this.phaseStartReceived) this.phaseStartReceived = packetNumber
-      return undefined
+      return this.judgeOrder(packetNumber)
     }
     if (this.previousRead !== undefined && packetNumber < this.phaseStartReceived) {
       const previous = this.previousRead
-      return previous.open(
-        buffer,
-        headerStart,
-        packetNumberOffset,
-        packetNumberLength,
-        packetEnd,
-        packetNumber,
-        pathId
+      if (
+        !previous.open(
+          buffer,
+          headerStart,
+          packetNumberOffset,
+          packetNumberLength,
+          packetEnd,
+          packetNumber,
+          pathId
+        )
       )
-        ? undefined
-        : this.failed(previous)
+        return this.failed(previous)
+      this.largestOfPrevious = Math.max(this.largestOfPrevious, packetNumber)
+      return undefined
     }
     const next = this.nextRead!
     if (
@@ -151,6 +157,17 @@ export class Keyring {
       )
     this.advance(nowMicros + 3 * ptoMicros)
     this.phaseStartReceived = packetNumber
+    return this.judgeOrder(packetNumber)
+  }
+
+  /** A packet of the current phase: none of the phase before may have had a higher number. RFC 9001 §6.4 #1 #2 */
+  private judgeOrder(packetNumber: number): TransportError | undefined {
+    if (packetNumber < this.largestOfPrevious)
+      return new TransportError(
+        TransportErrorCode.KEY_UPDATE_ERROR,
+        "the peer has gone back to old keys after an update"
+      )
+    this.largestOfCurrent = Math.max(this.largestOfCurrent, packetNumber)
     return undefined
   }
 
@@ -203,6 +220,8 @@ export class Keyring {
     this.nextRead = this.nextRead!.next()
     this.write[Level.OneRtt] = this.write[Level.OneRtt]!.next()
     this.keyPhase = this.keyPhase === 0 ? 1 : 0
+    this.largestOfPrevious = Math.max(this.largestOfPrevious, this.largestOfCurrent)
+    this.largestOfCurrent = -1
     this.phaseAcknowledged = false
     this.phaseAnswered = false
     this.phaseStartSent = -1
@@ -219,7 +238,8 @@ export class Keyring {
     this.previousReadUntil = Number.POSITIVE_INFINITY
   }
 
-  private failed(keys: PacketKeys): TransportError | "dropped" {
+  /** Counts a packet that did not open under `keys`; the error is for the one too many. RFC 9001 §6.6 #5 #6 */
+  failed(keys: PacketKeys): TransportError | "dropped" {
     return ++this.failures > keys.cipher.integrityLimit
       ? new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets failed authentication")
       : "dropped"

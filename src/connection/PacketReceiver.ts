@@ -116,27 +116,26 @@ export class PacketReceiver {
       this.observeDrop(start, "duplicate", nowMicros)
       return false
     }
-    if (level === Level.OneRtt) {
-      const failure = parts.keys.openOneRtt(
-        bytes,
-        start,
-        packetNumberOffset,
-        pnLength,
-        end,
-        packetNumber,
-        path.id,
-        nowMicros,
-        path.recovery.ptoMicros()
-      )
-      if (failure !== undefined) {
-        counters.undecryptable++
-        this.observeDrop(start, "decryption_failure", nowMicros)
-        if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
-        return false
-      }
-    } else if (!keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber)) {
+    const failure =
+      level === Level.OneRtt
+        ? parts.keys.openOneRtt(
+            bytes,
+            start,
+            packetNumberOffset,
+            pnLength,
+            end,
+            packetNumber,
+            path.id,
+            nowMicros,
+            path.recovery.ptoMicros()
+          )
+        : keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber)
+          ? undefined
+          : parts.keys.failed(keys)
+    if (failure !== undefined) {
       counters.undecryptable++
       this.observeDrop(start, "decryption_failure", nowMicros)
+      if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
       return false
     }
     counters.received++

@@ -19,7 +19,7 @@ import {
   writeStopSending,
   writeStreamHeader
 } from "../../src/wire/frameWriters.ts"
-import { Level } from "../../src/wire/PacketType.ts"
+import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { ackRange, type PacketOptions, type Payload, type Puppet } from "./Puppet.ts"
 
@@ -340,6 +340,16 @@ const keys: ReadonlyArray<Cheat> = [
       const first = puppet.packet(Level.OneRtt, writePing)
       puppet.updateKeys("write")
       return [first, puppet.packet(Level.OneRtt, writePing)]
+    },
+    code: Code.KEY_UPDATE_ERROR
+  },
+  {
+    name: "newer keys below older ones", // RFC 9001 §6.4 #1 #2
+    act: (puppet) => {
+      const number = puppet.nextPacketNumber[Space.Application]
+      const old = puppet.packet(Level.OneRtt, writePing, { packetNumber: number + 1 })
+      puppet.updateKeys("both")
+      return [old, puppet.packet(Level.OneRtt, writePing, { packetNumber: number })]
     },
     code: Code.KEY_UPDATE_ERROR
   }

@@ -1,0 +1,214 @@
+/** Key updates of both sides, and how long keys and packet numbers last. RFC 9001 §6 */
+import { describe, expect, it } from "vitest"
+import { HandshakeType } from "../../src/handshake/messages.ts"
+import type { PacketKeys } from "../../src/protect/PacketKeys.ts"
+import { writeHandshakeDone, writePing } from "../../src/wire/frameWriters.ts"
+import { Level, Space } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
+import type { Role } from "./cheats.ts"
+import { Duel } from "./Duel.ts"
+
+const roles: ReadonlyArray<Role> = ["client", "server"]
+
+/** The victim asks for an update, and has something to send. */
+const update = (duel: Duel): void => {
+  duel.connection.updateKeys()
+  duel.connection.ping()
+  duel.exchange()
+}
+
+/** Lets the puppet read what it has got in the next phase. */
+const follow = ({ puppet }: Duel): void => {
+  puppet.updateKeys()
+  puppet.receive(new Uint8Array(0))
+}
+
+const received = ({ connection }: Duel): number => connection.receiver.counters.received
+
+/** A packet that opens under no key. */
+const forged = (duel: Duel, level: Level): Uint8Array => {
+  const packet = duel.puppet.packet(level, writePing, { size: 60 })
+  packet[packet.length - 1] ^= 1
+  return packet
+}
+
+const limitFailures = (keys: PacketKeys | undefined, integrityLimit: number): void => {
+  Object.assign(keys!, { cipher: { ...keys!.cipher, integrityLimit } })
+}
+
+for (const victim of roles)
+  describe(`a key update of a ${victim}`, () => {
+    it("is not followed by another before a packet of it is acknowledged, RFC 9001 §6.1 #2", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      update(duel)
+      expect(connection.keys.updates).toBe(1)
+      follow(duel)
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      // the keys of the phase before are gone by now
+      duel.advance(5 * connection.path.recovery.ptoMicros())
+      update(duel)
+      expect(connection.keys.updates).toBe(1)
+      duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
+      expect(connection.keys.updates).toBe(2)
+    })
+
+    it("leaves the old keys in use until the peer follows, RFC 9001 §6.1 #3", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      update(duel)
+      duel.advance(5_000_000)
+      const before = received(duel)
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      expect(received(duel)).toBe(before + 1)
+      expect(connection.keys.updates).toBe(1)
+    })
+  })
+
+for (const victim of roles)
+  describe(`a ${victim} whose peer updates its keys`, () => {
+    it("follows before it acknowledges that, RFC 9001 §6.2 #1 #2", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      // from here on the puppet reads nothing of the phase before
+      puppet.updateKeys()
+      const number = puppet.nextPacketNumber[Space.Application]
+      duel.inject(puppet.packet(Level.OneRtt, writePing)).advance(100_000)
+      expect(connection.keys.keyPhase).toBe(1)
+      expect(puppet.seen.named("onAck").at(-1)?.values[0]).toBe(number)
+    })
+
+    it("still reads what was sent before, RFC 9001 §6.3 #2", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet } = duel
+      const late = puppet.packet(Level.OneRtt, writePing)
+      puppet.updateKeys()
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      const before = received(duel)
+      duel.inject(late)
+      expect(received(duel)).toBe(before + 1)
+      expect(duel.connection.closeReason).toBeUndefined()
+    })
+
+    it("reads nothing more under the old keys, RFC 9001 §5.5 #1, §6.4", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet } = duel
+      const old = puppet.write[Level.OneRtt]!
+      puppet.updateKeys()
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      const before = received(duel)
+      duel.inject(puppet.packet(Level.OneRtt, writePing, { keys: old, phase: 0 }))
+      duel.inject(puppet.packet(Level.OneRtt, writePing, { keys: old }))
+      expect(received(duel)).toBe(before)
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      expect(received(duel)).toBe(before + 1)
+    })
+
+    it("in name only drops the packet, and stays in its phase, RFC 9001 §5.5 #2, §6.3 #1", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      const before = received(duel)
+      for (let i = 0; i < 20; i++) duel.inject(puppet.packet(Level.OneRtt, writePing, { phase: 1 }))
+      expect(received(duel)).toBe(before)
+      expect(connection.keys.keyPhase).toBe(0)
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      expect(received(duel)).toBe(before + 1)
+    })
+  })
+
+describe("a key update before its time", () => {
+  it("waits for the handshake to be confirmed, RFC 9001 §6.1 #1", () => {
+    const duel = new Duel({ victim: "client" }).exchange()
+    const { connection, puppet } = duel
+    duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
+    update(duel)
+    expect(connection.handshake).toMatchObject({ complete: true, confirmed: false })
+    expect(connection.keys.updates).toBe(0)
+    duel.inject(puppet.packet(Level.OneRtt, writeHandshakeDone))
+    expect(connection.keys.updates).toBe(1)
+  })
+
+  it("by a client whose handshake is not complete is not even read, RFC 9001 §5.7 #1 #2", () => {
+    const duel = new Duel({
+      victim: "server",
+      puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
+    }).exchange()
+    const { connection, puppet } = duel
+    const before = received(duel)
+    duel.inject(puppet.packet(Level.OneRtt, writePing))
+    puppet.updateKeys("write")
+    duel.inject(puppet.packet(Level.OneRtt, writePing))
+    expect(received(duel)).toBe(before)
+    expect(connection.keys.updates).toBe(0)
+    expect(connection.lifecycle.state).toBe("handshaking")
+  })
+})
+
+for (const victim of roles)
+  describe(`the keys of a ${victim}`, () => {
+    it("are updated long before they are worn out, RFC 9001 §5.3 #3, §6.6 #1 #3", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { keys } = duel.connection
+      expect(keys.write[Level.OneRtt]!.sealed).toBeGreaterThan(0)
+      keys.write[Level.OneRtt]!.sealed = 2 ** 22 + 1
+      duel.connection.ping()
+      duel.exchange()
+      expect(keys.updates).toBe(1)
+      expect(keys.write[Level.OneRtt]!.sealed).toBe(1)
+    })
+
+    it("are used no more once they are worn out, if they cannot be updated, RFC 9001 §6.6 #2 #4", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      update(duel) // and the puppet does not follow
+      connection.keys.write[Level.OneRtt]!.sealed = 2 ** 23
+      const sent = duel.sent.length
+      connection.ping()
+      duel.exchange()
+      expect(connection.closeReason).toMatchObject({ origin: "local", code: Code.AEAD_LIMIT_REACHED })
+      for (let i = 0; i < 5; i++) duel.inject(puppet.packet(Level.OneRtt, writePing))
+      duel.advance(10_000_000)
+      expect(duel.sent.length).toBe(sent)
+      expect(duel.endpoint.connections.size).toBe(0)
+      // from now on, stateless resets
+      duel.inject(puppet.packet(Level.OneRtt, writePing, { size: 100 }))
+      expect(duel.sent.length).toBe(sent + 1)
+    })
+
+    it("are given up after too many packets that do not open, RFC 9001 §6.6 #5 #6", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      limitFailures(connection.keys.read[Level.OneRtt], 3)
+      for (let i = 0; i < 3; i++) duel.inject(forged(duel, Level.OneRtt))
+      expect(connection.closeReason).toBeUndefined()
+      const before = received(duel)
+      puppet.outbox.push(forged(duel, Level.OneRtt), puppet.packet(Level.OneRtt, writePing))
+      duel.exchange()
+      expect(puppet.seen.close).toMatchObject({ application: false, code: Code.AEAD_LIMIT_REACHED })
+      expect(received(duel)).toBe(before)
+    })
+
+    it("do not outlast the packet numbers: it ends without a word, RFC 9000 §12.3 #3", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { recovery } = duel.connection.path
+      const last = recovery.begin(Space.Application)
+      last.packetNumber = Number.MAX_SAFE_INTEGER - 1
+      recovery.commit(last, 100, false, false, duel.nowMicros)
+      const sent = duel.sent.length
+      duel.connection.ping()
+      duel.exchange()
+      expect(duel.connection.lifecycle.isOpen).toBe(false)
+      duel.advance(10_000_000)
+      expect(duel.sent.length).toBe(sent)
+    })
+  })
+
+it("packets of the handshake that do not open count as well, RFC 9001 §6.6 #5", () => {
+  const duel = new Duel({
+    victim: "server",
+    puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
+  }).exchange()
+  limitFailures(duel.connection.keys.read[Level.Handshake], 3)
+  for (let i = 0; i < 4; i++) duel.inject(forged(duel, Level.Handshake))
+  expect(duel.connection.closeReason).toMatchObject({ code: Code.AEAD_LIMIT_REACHED })
+})
