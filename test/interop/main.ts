@@ -19,9 +19,10 @@ import { ngtcp2 } from "./peers/ngtcp2.ts"
 import { noq } from "./peers/noq.ts"
 import { quicGo } from "./peers/quicGo.ts"
 import { quiche } from "./peers/quiche.ts"
+import { quinn } from "./peers/quinn.ts"
 import { formatRemarks, formatTable } from "./table.ts"
 
-const peers = [quiche, quicGo, ngtcp2, noq]
+const peers = [quiche, quinn, quicGo, ngtcp2, noq]
 
 const { values } = parseArgs({
   options: { only: { type: "string" }, as: { type: "string" }, json: { type: "string" } }

@@ -1,0 +1,115 @@
+//! From the command line to what quinn and rustls want to know.
+use crate::Outcome;
+use quinn::TransportConfig;
+use rustls::server::AllowAnyAuthenticatedClient;
+use rustls::{Certificate, PrivateKey, RootCertStore};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Task {
+    pub role: String,
+    /// Where the client connects to.
+    pub port: u16,
+    pub server_name: String,
+    /// What to send.
+    pub file: Vec<u8>,
+    options: HashMap<String, String>,
+}
+
+impl Task {
+    fn option(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(String::as_str)
+    }
+}
+
+/// `client` or `server`, and `--name value` any number of times.
+pub fn read_task() -> Outcome<Task> {
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().ok_or("the first argument is client or server")?;
+    let mut options = HashMap::new();
+    while let Some(argument) = arguments.next() {
+        let name = argument.strip_prefix("--").ok_or_else(|| format!("{argument} is no option"))?;
+        options.insert(name.into(), arguments.next().ok_or_else(|| format!("{argument} has no value"))?);
+    }
+    let get = |name: &str| options.get(name).cloned().unwrap_or_default();
+    Ok(Task {
+        role,
+        port: get("port").parse().unwrap_or(0),
+        server_name: get("server-name"),
+        file: if get("send").is_empty() { Vec::new() } else { fs::read(get("send"))? },
+        options,
+    })
+}
+
+fn certificates(path: &str) -> Outcome<Vec<Certificate>> {
+    let found = rustls_pemfile::certs(&mut BufReader::new(File::open(path)?))?;
+    Ok(found.into_iter().map(Certificate).collect())
+}
+
+/// Who we are, if anybody.
+fn identity(task: &Task) -> Outcome<Option<(Vec<Certificate>, PrivateKey)>> {
+    Ok(match (task.option("cert"), task.option("key")) {
+        (Some(cert), Some(key)) => {
+            let keys = rustls_pemfile::pkcs8_private_keys(&mut BufReader::new(File::open(key)?))?;
+            let key = keys.into_iter().next().ok_or("no PKCS #8 key in the key file")?;
+            Some((certificates(cert)?, PrivateKey(key)))
+        }
+        _ => None,
+    })
+}
+
+fn authorities(path: &str) -> Outcome<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(&certificate)?;
+    }
+    Ok(roots)
+}
+
+fn transport() -> Outcome<Arc<TransportConfig>> {
+    let mut transport = TransportConfig::default();
+    transport.max_idle_timeout(Some(Duration::from_secs(10).try_into()?));
+    Ok(Arc::new(transport))
+}
+
+fn alpn(task: &Task) -> Vec<Vec<u8>> {
+    vec![task.option("alpn").unwrap_or("transfer").into()]
+}
+
+pub fn server(task: &Task) -> Outcome<quinn::ServerConfig> {
+    let (chain, key) = identity(task)?.ok_or("a server has --cert and --key")?;
+    let builder = rustls::ServerConfig::builder()
+        .with_safe_default_cipher_suites()
+        .with_safe_default_kx_groups()
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let builder = match task.option("ca") {
+        Some(path) => builder.with_client_cert_verifier(AllowAnyAuthenticatedClient::new(authorities(path)?)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut tls = builder.with_single_cert(chain, key)?;
+    tls.alpn_protocols = alpn(task);
+    tls.key_log = Arc::new(rustls::KeyLogFile::new());
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(transport()?);
+    Ok(config)
+}
+
+pub fn client(task: &Task) -> Outcome<quinn::ClientConfig> {
+    let builder = rustls::ClientConfig::builder()
+        .with_safe_default_cipher_suites()
+        .with_safe_default_kx_groups()
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(authorities(task.option("ca").ok_or("a client has --ca")?)?);
+    let mut tls = match identity(task)? {
+        Some((chain, key)) => builder.with_single_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
+    tls.alpn_protocols = alpn(task);
+    tls.key_log = Arc::new(rustls::KeyLogFile::new());
+    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+    config.transport_config(transport()?);
+    Ok(config)
+}
