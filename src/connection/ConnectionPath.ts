@@ -192,7 +192,8 @@ export class ConnectionPath {
   onPacketLost(packet: SentPacket, nowMicros: number): void {
     if (packet.isEcnMarked) this.ecn.onLost(packet.timeSentMicros)
     if (packet.isMtuProbe) this.mtu.onProbeLost(packet.size, nowMicros)
-    else if (this.mtu.onPacketLost(packet.size, nowMicros)) this.recovery.setMaxDatagramSize(this.mtu.current)
+    else if (this.mtu.onPacketLost(packet.size, packet.timeSentMicros, nowMicros))
+      this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   /** A PTO fired. */

@@ -34,6 +34,8 @@ const BESIDE_ACK = 20
 const MAX_LONG_PACKET_BYTES = 16_383
 /** The most an ACK_FREQUENCY frame takes. */
 const ACK_FREQUENCY_BYTES = 2 + 4 * 8
+/** So many datagrams of data go ahead of an MTU probe: a short request has better use of the path. */
+const DATAGRAMS_BEFORE_PROBE = 10
 const utf8 = new TextEncoder()
 
 /** A packet laid out in the datagram but not sealed yet: it may still grow by padding if it stays the last. */
@@ -78,6 +80,8 @@ export class DatagramBuilder {
     newOpenPacket()
   ]
   private count = 0
+  /** Datagrams in a row with something else to say than a probe. */
+  private sinceProbe = 0
   /** How the datagram that was built last is to be marked. RFC 9000 §13.4 */
   ecn: Ecn = Ecn.NotEct
   private readonly skipped: SkippedNumbers
@@ -104,6 +108,11 @@ export class DatagramBuilder {
       return start
     }
     const elicit = path.mayElicit(nowMicros)
+    // whoever always has data to send would never find out how large a datagram may be
+    if (this.sinceProbe >= DATAGRAMS_BEFORE_PROBE) {
+      const probed = this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
+      if (probed > start) return probed
+    }
     let end = start
     for (let level: Level = Level.Initial; level <= Level.OneRtt; level++) {
       if (parts.keys.write[level] === undefined) continue
@@ -113,6 +122,7 @@ export class DatagramBuilder {
       end = this.layOut(level as Level, path, buffer, end, most, elicit, nowMicros)
     }
     if (this.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
+    this.sinceProbe++
     return this.finish(buffer, start, start + limit, path, path.routes.current, nowMicros)
   }
 
@@ -185,6 +195,7 @@ export class DatagramBuilder {
     packet.ackEliciting = packet.inFlight = true
     packet.payloadEnd = w.offset
     this.count = 1
+    this.sinceProbe = 0
     path.mtu.onProbeSent(size, nowMicros)
     return this.finish(buffer, start, start + size, path, path.routes.current, nowMicros)
   }

@@ -48,6 +48,8 @@ export class MtuDiscovery {
   private failures = 0
   /** The least size of this search that did not arrive. */
   private refused = Number.POSITIVE_INFINITY
+  /** When anything but a probe was last found lost. */
+  private otherLossAt = -1
   /** Loss events since something as large as `smallestLost` arrived. */
   private lossEvents = 0
   private smallestLost = Number.POSITIVE_INFINITY
@@ -101,8 +103,11 @@ export class MtuDiscovery {
   onProbeLost(size: number, nowMicros: number): void {
     if (size !== this.probing) return
     this.probing = 0
-    this.failures++
-    this.refused = Math.min(this.refused, size)
+    // RFC 8899 §3, item 4: a loss beside others is more likely one of congestion, and says nothing about the size
+    if (this.otherLossAt < this.probeSentAt) {
+      this.failures++
+      this.refused = Math.min(this.refused, size)
+    }
     if (this.failures >= MAX_PROBES) this.complete(nowMicros + RAISE_TIMER_MICROS)
     else this.deadlineMicros = this.probeSentAt + PROBE_TIMER_MICROS
   }
@@ -115,13 +120,14 @@ export class MtuDiscovery {
   }
 
   /**
-   * A datagram that was no probe was lost; those found lost at the same moment count once. True when that makes the
-   * path a black hole, and `current` fell back to the base. RFC 8899 §4.3
+   * A datagram that was no probe was lost; one sent before the last loss was found belongs to the same event. True when
+   * that makes the path a black hole, and `current` fell back to the base. RFC 8899 §4.3
    */
-  onPacketLost(size: number, nowMicros: number): boolean {
+  onPacketLost(size: number, sentMicros: number, nowMicros: number): boolean {
+    this.otherLossAt = nowMicros
     if (size <= BASE_BYTES) return false
     this.smallestLost = Math.min(this.smallestLost, size)
-    if (nowMicros === this.lastLossAt) return false
+    if (sentMicros <= this.lastLossAt) return false
     this.lastLossAt = nowMicros
     this.lossEvents++
     return this.lossEvents >= BLACK_HOLE_EVENTS && this.fallBack(nowMicros)

@@ -1,16 +1,25 @@
+/** Ours, through its public API; each run of a task is a program of its own in the scope of the process. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { NodeCertificateVerifier, layerWithoutTrust } from "../../layers/node/index.ts"
-import { QuicEndpoint, type QuicConnection } from "../../src/index.ts"
+import { QuicEndpoint, type QuicConnection, type QuicStream } from "../../src/index.ts"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
+import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
 
-const transportOf = (task: Task) => {
-  const bytes = task.kind === "bulk" ? task.datagramBytes : 1452
-  return { initialDatagramBytes: bytes, maxDatagramBytes: bytes, maxBidirectionalStreams: 1000 }
-}
+/** For what is held: the limits of a test, not of a service. */
+const MANY_STREAMS = 1_000_000
+
+const transportOf = (task: Task) => ({
+  maxBidirectionalStreams: MANY_STREAMS,
+  maxIdleTimeoutMillis: 600_000,
+  ...(task.kind !== "bulk"
+    ? { initialDatagramBytes: 1452 }
+    : task.datagramBytes === "discovered"
+      ? { maxDatagramBytes: 65_507 }
+      : { initialDatagramBytes: task.datagramBytes, maxDatagramBytes: task.datagramBytes })
+})
 
 const request = new Uint8Array(CALL_BYTES).fill(1)
 
@@ -34,40 +43,41 @@ const run = async <A, E>(
   return Effect.runPromise(Effect.provide(Scope.provide(effect, scope), stack))
 }
 
+const onStream = (task: Task) =>
+  Effect.fnUntraced(function* (stream: QuicStream) {
+    let received = 0
+    for (let bytes = yield* stream.read(); bytes !== undefined; bytes = yield* stream.read())
+      received += bytes.length
+    yield* stream.write(task.kind === "bulk" ? new TextEncoder().encode(String(received)) : request)
+    yield* stream.finish
+  })
+
 const serve = Effect.fnUntraced(function* (task: Task) {
   const { identity } = yield* Effect.promise(certificate)
   const server = yield* QuicEndpoint.make({
     host: "127.0.0.1",
-    server: { alpn: ["bench"], identity, transport: transportOf(task) }
+    server: { alpn: ["bench"], identity, transport: transportOf(task), earlyData: task.kind === "firstByte" }
   })
-  yield* Effect.forkScoped(
-    server.serveStreams(
-      Effect.fnUntraced(function* (stream) {
-        let received = 0
-        for (let bytes = yield* stream.read(); bytes !== undefined; bytes = yield* stream.read())
-          received += bytes.length
-        yield* stream.write(task.kind === "call" ? request : new TextEncoder().encode(String(received)))
-        yield* stream.finish
-      })
-    )
-  )
+  yield* Effect.forkScoped(server.serveStreams(onStream(task)))
   return server.localAddress.port
 })
 
-const connect = Effect.fnUntraced(function* (task: Task) {
+const dialer = Effect.fnUntraced(function* (task: Task, earlyData: boolean) {
   const client = yield* QuicEndpoint.make({ host: "127.0.0.1" })
   return client.connect({
     host: "127.0.0.1",
     port: task.port,
     serverName: "localhost",
     alpn: ["bench"],
-    transport: transportOf(task)
+    transport: transportOf(task),
+    earlyData
   })
 })
 
 const bulk = Effect.fnUntraced(function* (connection: QuicConnection, bytes: number) {
   const chunk = new Uint8Array(65_536)
   const startedAt = performance.now()
+  const before = connection.stats.datagramsSent
   const cpu = process.cpuUsage()
   const stream = yield* connection.openBidi
   for (let sent = 0; sent < bytes; sent += chunk.length) yield* stream.write(chunk)
@@ -75,10 +85,14 @@ const bulk = Effect.fnUntraced(function* (connection: QuicConnection, bytes: num
   yield* stream.read()
   const { user, system } = process.cpuUsage(cpu)
   const elapsed = seconds(startedAt)
+  const { datagramsSent, datagramBytes } = connection.stats
+  const datagrams = datagramsSent - before
   return {
     values: {
       bitsPerSecond: (8 * bytes) / elapsed,
-      cpuMicrosPerDatagram: (user + system) / connection.stats.datagramsSent
+      cpuMicrosPerDatagram: (user + system) / datagrams,
+      datagrams,
+      datagramBytes
     }
   }
 })
@@ -91,23 +105,78 @@ const call = (connection: QuicConnection) =>
     while ((yield* stream.read()) !== undefined);
   }).pipe(Effect.scoped)
 
+/** Says one byte, and no more. */
+const holdStream = (connection: QuicConnection) =>
+  Effect.runPromise(
+    Scope.provide(
+      Effect.flatMap(connection.openBidi, (stream) => stream.write(new Uint8Array(1))),
+      scope
+    )
+  )
+
+const handshake = async (dial: Effect.Effect<QuicConnection, unknown, Scope.Scope>): Promise<void> => {
+  const each = Scope.makeUnsafe()
+  await Effect.runPromise(Scope.provide(dial, each))
+  await Effect.runPromise(Scope.close(each, Exit.void))
+}
+
+/** Milliseconds from connecting to the first byte of the answer. */
+const firstByte = (dial: Effect.Effect<QuicConnection, unknown, Scope.Scope>): Promise<number> =>
+  Effect.gen(function* () {
+    const startedAt = performance.now()
+    const connection = yield* dial
+    const stream = yield* connection.openBidi
+    yield* stream.write(request)
+    yield* stream.finish
+    yield* stream.read()
+    const millis = performance.now() - startedAt
+    // the server's answer to anything said after the handshake comes behind the ticket for the next time
+    yield* connection.handshakeComplete
+    yield* call(connection)
+    return millis
+  }).pipe(Effect.scoped, Effect.runPromise)
+
+type Dialer = Promise<Effect.Success<ReturnType<typeof dialer>>>
+let holder: Dialer | undefined
+
 export const effectQuic: System = {
-  kinds: ["bulk", "call", "handshake"],
+  kinds: ["bulk", "call", "handshake", "firstByte", "holdConnections", "holdStreams"],
   serve: (task) => run(serve(task)),
   run: async (task) => {
-    const dial = await run(connect(task))
+    // a new endpoint remembers no server, so that its first handshake is a full one
+    if (task.kind === "firstByte")
+      return timeFirstBytes(task.count, async () => firstByte(await run(dialer(task, false))))
+    if (task.kind === "holdConnections" || task.kind === "holdStreams") {
+      const dial = await (holder ??= run(dialer(task, false)))
+      if (task.kind === "holdConnections") await repeat(task.count, () => run(dial))
+      else {
+        const connection = await run(dial)
+        await repeat(task.count, () => holdStream(connection))
+      }
+      return { values: {} }
+    }
+    const dial = await run(dialer(task, false))
     if (task.kind === "handshake") {
       const startedAt = performance.now()
-      for (let i = 0; i < task.count; i++) {
-        const each = Scope.makeUnsafe()
-        await Effect.runPromise(Scope.provide(dial, each))
-        await Effect.runPromise(Scope.close(each, Exit.void))
-      }
+      for (let i = 0; i < task.count; i++) await handshake(dial)
       return { values: { perSecond: task.count / seconds(startedAt) } }
     }
     const connection = await run(dial)
     return task.kind === "bulk"
       ? run(bulk(connection, task.bytes))
       : timeCalls(task.calls, () => Effect.runPromise(call(connection)))
+  }
+}
+
+/** The same, of a client that has been there before and writes with its first packets. */
+export const effectQuicEarly: System = {
+  kinds: ["firstByte"],
+  serve: effectQuic.serve,
+  run: async (task) => {
+    const dial = await run(dialer(task, true))
+    await firstByte(dial)
+    return task.kind === "firstByte"
+      ? timeFirstBytes(task.count, () => firstByte(dial))
+      : Promise.reject(new Error(`no 0-RTT for ${task.kind}`))
   }
 }

@@ -1,7 +1,7 @@
 /** quinn behind the native binding of `@chainsafe/libp2p-quic`, without libp2p's own layers on top: the fastest QUIC npm has. */
 import { createPrivateKey, createPublicKey } from "node:crypto"
 import { createRequire } from "node:module"
-import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
+import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
 
 interface NativeStream {
   read(most: number): Promise<Uint8Array | null | undefined>
@@ -44,13 +44,13 @@ const privateKey = (): Uint8Array => {
   return Buffer.concat([Buffer.from("08011240", "hex"), seed, spki.subarray(-32)])
 }
 
-/** The package's own defaults, with room for the streams of a benchmark. */
-const config = (native: Native): object =>
+/** The package's own defaults, with room for the streams of a benchmark: it sets memory aside for each it might see. */
+const config = (native: Native, { kind }: Task): object =>
   new native.QuinnConfig({
     handshakeTimeout: 5_000,
     maxIdleTimeout: 60_000,
     keepAliveInterval: 5_000,
-    maxConcurrentStreamLimit: 1_000,
+    maxConcurrentStreamLimit: kind === "holdStreams" ? 100_000 : 1_000,
     maxStreamData: 10_000_000,
     maxConnectionData: 15_000_000,
     receiveBufferSize: 500_000,
@@ -71,7 +71,7 @@ const onConnection = async (connection: NativeConnection, task: Task): Promise<v
     const answer = async () => {
       const received = await drain(stream)
       await stream.write(
-        task.kind === "call" ? new Uint8Array(CALL_BYTES) : new TextEncoder().encode(String(received))
+        task.kind === "bulk" ? new TextEncoder().encode(String(received)) : new Uint8Array(CALL_BYTES)
       )
       await stream.finishWrite()
     }
@@ -81,7 +81,7 @@ const onConnection = async (connection: NativeConnection, task: Task): Promise<v
 
 const serve = async (task: Task): Promise<number> => {
   const native = load()
-  const server = new native.Server(config(native), "127.0.0.1", 0)
+  const server = new native.Server(config(native, task), "127.0.0.1", 0)
   const acceptAll = async () => {
     for (;;) onConnection(await server.inboundConnection(), task).catch(() => undefined)
   }
@@ -89,16 +89,44 @@ const serve = async (task: Task): Promise<number> => {
   return server.port()
 }
 
+/** Connections and streams, lest they be collected. */
+const held: Array<unknown> = []
+
+const firstByte = async (connect: () => Promise<NativeConnection>): Promise<number> => {
+  const startedAt = performance.now()
+  const connection = await connect()
+  const stream = await connection.outboundStream()
+  await stream.write(new Uint8Array(CALL_BYTES))
+  await stream.finishWrite()
+  await stream.read(CALL_BYTES)
+  const millis = performance.now() - startedAt
+  connection.abort()
+  return millis
+}
+
 const run: System["run"] = async (task) => {
   const native = load()
-  const client = new native.Client(config(native), 0)
+  const client = new native.Client(config(native, task), 0)
   const connect = () => client.outboundConnection("127.0.0.1", task.port)
   if (task.kind === "handshake") {
     const startedAt = performance.now()
     for (let i = 0; i < task.count; i++) (await connect()).abort()
     return { values: { perSecond: task.count / seconds(startedAt) } }
   }
+  if (task.kind === "holdConnections") {
+    await repeat(task.count, async () => held.push(await connect()))
+    return { values: {} }
+  }
+  if (task.kind === "firstByte") return timeFirstBytes(task.count, () => firstByte(connect))
   const connection = await connect()
+  if (task.kind === "holdStreams") {
+    await repeat(task.count, async () => {
+      const stream = await connection.outboundStream()
+      await stream.write(new Uint8Array(1))
+      held.push(stream)
+    })
+    return { values: {} }
+  }
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
       const stream = await connection.outboundStream()
@@ -115,4 +143,8 @@ const run: System["run"] = async (task) => {
   return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
 }
 
-export const libp2pQuic: System = { kinds: ["bulk", "call", "handshake"], serve, run }
+export const libp2pQuic: System = {
+  kinds: ["bulk", "call", "handshake", "firstByte", "holdConnections", "holdStreams"],
+  serve,
+  run
+}

@@ -2,7 +2,7 @@
 import { events, native, QUICClient, QUICServer } from "@matrixai/quic"
 import * as crypto from "node:crypto"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
+import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
 
 type Quic = InstanceType<typeof QUICClient>["connection"]
 type QuicStream = ReturnType<Quic["newStream"]>
@@ -10,7 +10,9 @@ type QuicStream = ReturnType<Quic["newStream"]>
 const hmac = (key: ArrayBuffer, data: ArrayBuffer): Uint8Array =>
   crypto.createHmac("sha256", new Uint8Array(key)).update(new Uint8Array(data)).digest()
 
-const datagramBytesOf = (task: Task): number => (task.kind === "bulk" ? task.datagramBytes : 1452)
+/** It does not look for a size by itself. */
+const datagramBytesOf = (task: Task): number =>
+  task.kind === "bulk" && task.datagramBytes !== "discovered" ? task.datagramBytes : 1452
 
 const sizes = (task: Task) => ({
   maxSendUdpPayloadSize: datagramBytesOf(task),
@@ -24,7 +26,7 @@ const onStream = async (stream: QuicStream, task: Task): Promise<void> => {
   for await (const bytes of stream.readable) received += bytes.length
   const writer = stream.writable.getWriter()
   await writer.write(
-    task.kind === "call" ? new Uint8Array(CALL_BYTES) : new TextEncoder().encode(String(received))
+    task.kind === "bulk" ? new TextEncoder().encode(String(received)) : new Uint8Array(CALL_BYTES)
   )
   await writer.close()
 }
@@ -78,13 +80,42 @@ const drain = async (stream: QuicStream): Promise<void> => {
   for await (const _bytes of stream.readable);
 }
 
+/** Clients and streams, lest they be collected. */
+const held: Array<unknown> = []
+
+const firstByte = async (task: Task): Promise<number> => {
+  const startedAt = performance.now()
+  const client = await connect(task)
+  const stream = client.connection.newStream()
+  const writer = stream.writable.getWriter()
+  await writer.write(new Uint8Array(CALL_BYTES))
+  await writer.close()
+  await stream.readable.getReader().read()
+  const millis = performance.now() - startedAt
+  await client.destroy({ force: true })
+  return millis
+}
+
 const run: System["run"] = async (task) => {
   if (task.kind === "handshake") {
     const startedAt = performance.now()
     for (let i = 0; i < task.count; i++) await (await connect(task)).destroy({ force: true })
     return { values: { perSecond: task.count / seconds(startedAt) } }
   }
+  if (task.kind === "firstByte") return timeFirstBytes(task.count, () => firstByte(task))
+  if (task.kind === "holdConnections") {
+    await repeat(task.count, async () => held.push(await connect(task)))
+    return { values: {} }
+  }
   const { connection } = await connect(task)
+  if (task.kind === "holdStreams") {
+    await repeat(task.count, async () => {
+      const stream = connection.newStream()
+      await stream.writable.getWriter().write(new Uint8Array(1))
+      held.push(stream)
+    })
+    return { values: {} }
+  }
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
       const stream = connection.newStream()
@@ -103,4 +134,9 @@ const run: System["run"] = async (task) => {
   return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
 }
 
-export const matrixQuic: System = { kinds: ["bulk", "call", "handshake"], bulkShare: 0.1, serve, run }
+export const matrixQuic: System = {
+  kinds: ["bulk", "call", "handshake", "firstByte", "holdConnections"],
+  share: 0.1,
+  serve,
+  run
+}

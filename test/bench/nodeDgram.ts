@@ -34,10 +34,12 @@ const serve = async (): Promise<number> => {
 }
 
 const BATCH = 64
+/** What IPv4 can carry. */
+const LARGEST = 65_507
 
 const run = async (task: Extract<Task, { kind: "bulk" }>) => {
   const socket = await bound()
-  const datagram = new Uint8Array(task.datagramBytes)
+  const datagram = new Uint8Array(task.datagramBytes === "discovered" ? LARGEST : task.datagramBytes)
   const startedAt = performance.now()
   for (let sent = 0; sent < task.bytes; ) {
     for (let i = 0; i < BATCH; i++, sent += datagram.length)

@@ -3,11 +3,11 @@ import { once } from "node:events"
 import * as http2 from "node:http2"
 import type { AddressInfo } from "node:net"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, seconds, type System, timeCalls } from "./system.ts"
+import { CALL_BYTES, repeat, seconds, type System, timeCalls } from "./system.ts"
 
 const serve = async (): Promise<number> => {
   const { certPem: cert, keyPem: key } = await certificate()
-  const server = http2.createSecureServer({ cert, key })
+  const server = http2.createSecureServer({ cert, key, settings: { maxConcurrentStreams: 1_000_000 } })
   server.on("stream", (stream: http2.ServerHttp2Stream) => {
     let received = 0
     stream.on("data", (data: Buffer) => {
@@ -44,7 +44,16 @@ const run: System["run"] = async (task) => {
     for (let i = 0; i < task.count; i++) (await connect(task.port)).destroy()
     return { values: { perSecond: task.count / seconds(startedAt) } }
   }
+  if (task.kind === "holdConnections") {
+    await repeat(task.count, () => connect(task.port))
+    return { values: {} }
+  }
   const session = await connect(task.port)
+  if (task.kind === "holdStreams") {
+    await repeat(task.count, async () => session.request({ ":method": "POST", ":path": "/" }).write("1"))
+    return { values: {} }
+  }
+  if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`no ${task.kind} over HTTP/2`)
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
       const stream = session.request({ ":method": "POST", ":path": "/" })
@@ -61,4 +70,8 @@ const run: System["run"] = async (task) => {
   return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
 }
 
-export const nodeHttp2: System = { kinds: ["bulk", "call", "handshake"], serve, run }
+export const nodeHttp2: System = {
+  kinds: ["bulk", "call", "handshake", "holdConnections", "holdStreams"],
+  serve,
+  run
+}

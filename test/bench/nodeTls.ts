@@ -3,7 +3,7 @@ import { once } from "node:events"
 import type * as net from "node:net"
 import * as tls from "node:tls"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, seconds, type System, type Task, timeCalls } from "./system.ts"
+import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls } from "./system.ts"
 
 const serve = async (task: Task): Promise<number> => {
   const { certPem: cert, keyPem: key } = await certificate()
@@ -36,6 +36,11 @@ const run: System["run"] = async (task) => {
     for (let i = 0; i < task.count; i++) (await connect(task.port)).destroy()
     return { values: { perSecond: task.count / seconds(startedAt) } }
   }
+  if (task.kind === "holdConnections") {
+    await repeat(task.count, () => connect(task.port))
+    return { values: {} }
+  }
+  if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`no ${task.kind} over TLS`)
   const socket = await connect(task.port)
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
@@ -51,4 +56,4 @@ const run: System["run"] = async (task) => {
   return { values: { bitsPerSecond: (8 * task.bytes) / seconds(startedAt) } }
 }
 
-export const nodeTls: System = { kinds: ["bulk", "call", "handshake"], serve, run }
+export const nodeTls: System = { kinds: ["bulk", "call", "handshake", "holdConnections"], serve, run }

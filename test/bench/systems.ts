@@ -1,4 +1,4 @@
-import { effectQuic } from "./effectQuic.ts"
+import { effectQuic, effectQuicEarly } from "./effectQuic.ts"
 import { libp2pQuic } from "./libp2pQuic.ts"
 import { matrixQuic } from "./matrixQuic.ts"
 import { nodeDgram } from "./nodeDgram.ts"
@@ -8,6 +8,7 @@ import type { System } from "./system.ts"
 
 export const systems = {
   "effect-quic": effectQuic,
+  "effect-quic, 0-RTT": effectQuicEarly,
   "node:dgram": nodeDgram,
   "node:tls": nodeTls,
   "node:http2": nodeHttp2,

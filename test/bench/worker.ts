@@ -1,22 +1,36 @@
 /**
  * One side of a benchmark in a process of its own: `node worker.ts SYSTEM ROLE`. The parent talks to it over IPC: the
- * server answers `{ port }`, the client takes a task and answers its figures.
+ * server answers a task with its port, the client with its figures; either says what memory it uses, and where its time
+ * went since it was told to profile.
  */
-import type { Result, Side, Task } from "./system.ts"
+import { memoryUse } from "./memory.ts"
+import { startProfile, stopProfile } from "./stages.ts"
+import type { Task } from "./system.ts"
 import { systems } from "./systems.ts"
+
+export type Question = Task | { readonly kind: "memory" | "profile" | "stages" }
 
 const [name, role] = process.argv.slice(2)
 const system = systems[name as keyof typeof systems]
 
 process.on("disconnect", () => process.exit(0))
 
-const answer = (message: Side | Result): void => void process.send!(message)
+const answer = async (question: Question): Promise<object> => {
+  switch (question.kind) {
+    case "memory":
+      return memoryUse()
+    case "profile":
+      return startProfile()
+    case "stages":
+      return stopProfile()
+    default:
+      return role === "server" ? { port: await system.serve(question) } : system.run(question)
+  }
+}
 
-process.on("message", (task: Task) => {
-  const run =
-    role === "server" ? system.serve(task).then((port) => answer({ port })) : system.run(task).then(answer)
-  run.catch((error: unknown) => {
-    console.error(`${name} ${role}:`, error)
-    process.exit(1)
-  })
+process.on("message", (question: Question) => {
+  answer(question).then(
+    (result) => process.send!(result),
+    (error: unknown) => process.send!({ error: error instanceof Error ? error.stack : String(error) })
+  )
 })

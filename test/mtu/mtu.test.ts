@@ -62,6 +62,18 @@ describe("the datagrams of a path", () => {
     })
   )
 
+  itSim("grow while a sender never pauses", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      world.cable!.set({ mtu: 9000, bitsPerSecond: 50e6 })
+      const it = yield* pair(world, both)
+      const halfWay = Effect.sync(() => it.near.stats.datagramBytes)
+      let then = 0
+      yield* transfer(it, SIZE, [[0.5, Effect.map(halfWay, (size) => void (then = size))]])
+      expect(then).toBe(8952)
+    })
+  )
+
   itSim("stay what every path must carry where a tunnel takes no more", () =>
     Effect.gen(function* () {
       const world = yield* simWorld

@@ -136,37 +136,48 @@ describe("black holes", () => {
 
   it("are paths that lose full-sized packets time and again: back to the base", () => {
     const { mtu } = found()
-    expect(mtu.onPacketLost(1452, 1)).toBe(false)
-    expect(mtu.onPacketLost(1452, 2)).toBe(false)
-    expect(mtu.onPacketLost(1452, 3)).toBe(true)
+    expect(mtu.onPacketLost(1452, 1, 1)).toBe(false)
+    expect(mtu.onPacketLost(1452, 2, 2)).toBe(false)
+    expect(mtu.onPacketLost(1452, 3, 3)).toBe(true)
     expect(mtu.current).toBe(1200)
   })
 
   it("are not seen in one burst of losses", () => {
     const { mtu } = found()
-    for (let i = 0; i < 100; i++) expect(mtu.onPacketLost(1452, 7)).toBe(false)
+    for (let i = 0; i < 100; i++) expect(mtu.onPacketLost(1452, i / 100, 7 + i)).toBe(false)
+  })
+
+  it("are not suspected of a probe that is lost beside other packets", () => {
+    const run = started(1452)
+    for (let i = 0; i < 10; i++) {
+      const at = run.now + i * SECOND
+      expect(run.mtu.probeSize(at)).toBe(1452)
+      run.mtu.onProbeSent(1452, at)
+      run.mtu.onPacketLost(1200, at + 1, at + 2)
+      run.mtu.onProbeLost(1452, at + 2)
+    }
   })
 
   it("are not seen while packets as large arrive", () => {
     const { mtu } = found()
     for (let at = 0; at < 100; at++) {
-      expect(mtu.onPacketLost(1452, at)).toBe(false)
+      expect(mtu.onPacketLost(1452, at, at)).toBe(false)
       if (at % 2 === 1) mtu.onPacketAcked(1452)
     }
   })
 
   it("are seen although smaller packets arrive", () => {
     const { mtu } = found()
-    mtu.onPacketLost(1452, 1)
+    mtu.onPacketLost(1452, 1, 1)
     mtu.onPacketAcked(1300)
-    mtu.onPacketLost(1452, 2)
+    mtu.onPacketLost(1452, 2, 2)
     mtu.onPacketAcked(1300)
-    expect(mtu.onPacketLost(1400, 3)).toBe(true)
+    expect(mtu.onPacketLost(1400, 3, 3)).toBe(true)
   })
 
   it("are not blamed on the loss of small packets", () => {
     const { mtu } = found()
-    for (let at = 0; at < 10; at++) expect(mtu.onPacketLost(1200, at)).toBe(false)
+    for (let at = 0; at < 10; at++) expect(mtu.onPacketLost(1200, at, at)).toBe(false)
   })
 
   it("are suspected when nothing is delivered at all", () => {
@@ -180,7 +191,7 @@ describe("black holes", () => {
   it("are searched again after a minute", () => {
     const run = found()
     const at = run.now
-    for (let i = 0; i < 3; i++) run.mtu.onPacketLost(1452, at + i)
+    for (let i = 0; i < 3; i++) run.mtu.onPacketLost(1452, at + i, at + i)
     expect(run.mtu.probeSize(at + 59 * SECOND)).toBe(0)
     run.run(1452, at + 120 * SECOND)
     expect(run.mtu.current).toBe(1452)

@@ -1,0 +1,125 @@
+/** What is measured, of whom, and against whom. */
+import type { OpenTask } from "./system.ts"
+
+export interface Metric {
+  /** The name of the figure in a `Result`. */
+  readonly from: string
+  readonly metric: string
+  /** For the head of a column. */
+  readonly short: string
+  readonly unit: string
+  readonly scale: number
+  /** More is better. */
+  readonly more: boolean
+}
+
+export interface Benchmark {
+  readonly title: string
+  readonly conditions: string
+  readonly task: OpenTask
+  readonly metrics: ReadonlyArray<Metric>
+  /** The system that ratios are to. */
+  readonly reference: string
+  /** Once is enough: what it measures does not depend on the hour. */
+  readonly isSteady?: boolean
+}
+
+const less = (from: string, metric: string, short: string, unit: string): Metric => ({
+  from,
+  metric,
+  short,
+  unit,
+  scale: 1,
+  more: false
+})
+
+const goodput: Metric = {
+  from: "bitsPerSecond",
+  metric: "goodput",
+  short: "",
+  unit: "Mbit/s",
+  scale: 1e-6,
+  more: true
+}
+
+const bulk = (datagramBytes: number, bytes: number): Benchmark => ({
+  title: `One stream, client to server, datagrams of ${datagramBytes} bytes`,
+  conditions: `1 stream, ${datagramBytes} B datagrams`,
+  task: { kind: "bulk", bytes, datagramBytes },
+  metrics: [goodput],
+  reference: "node:dgram"
+})
+
+const held = (what: "connections" | "streams", count: number): Benchmark => ({
+  title: `Memory for each of ${count} idle ${what}, by side`,
+  conditions: `${count} idle ${what}`,
+  task: { kind: what === "connections" ? "holdConnections" : "holdStreams", count },
+  metrics: [
+    less("client", "heap and buffers, client", "client", "kB"),
+    less("server", "heap and buffers, server", "server", "kB"),
+    less("clientResident", "resident, client", "resident", "kB"),
+    less("serverResident", "resident, server", "resident", "kB")
+  ],
+  reference: "effect-quic",
+  isSteady: true
+})
+
+export interface Extent {
+  /** Share of the usual amount of work. */
+  readonly scale: number
+  readonly connections: number
+  readonly streams: number
+}
+
+const DELAY_MILLIS = 20
+
+export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArray<Benchmark> => [
+  bulk(1452, 200_000_000 * scale),
+  bulk(1200, 200_000_000 * scale),
+  {
+    title:
+      "One stream, client to server, datagrams as large as each finds out to fit (loopback: 65507 bytes)",
+    conditions: "1 stream, discovered datagram size",
+    task: { kind: "bulk", bytes: 500_000_000 * scale, datagramBytes: "discovered" },
+    metrics: [
+      goodput,
+      { ...goodput, from: "datagramBytes", metric: "datagram size", short: "datagrams", unit: "B", scale: 1 }
+    ],
+    reference: "@chainsafe/libp2p-quic"
+  },
+  {
+    title: "A call: 64 bytes there and back, each on a stream of its own",
+    conditions: "64 B request and reply, sequential",
+    task: { kind: "call", calls: 5_000 * scale },
+    metrics: [
+      less("p50", "call latency p50", "p50", "µs"),
+      less("p99", "call latency p99", "p99", "µs"),
+      less("cpuMicros", "CPU per call, client", "client CPU", "µs")
+    ],
+    reference: "@chainsafe/libp2p-quic"
+  },
+  {
+    title: "Handshakes, one after the other, certificate verified",
+    conditions: "sequential",
+    task: { kind: "handshake", count: Math.ceil(300 * scale) },
+    metrics: [{ from: "perSecond", metric: "handshakes", short: "", unit: "1/s", scale: 1, more: true }],
+    reference: "node:tls"
+  },
+  {
+    title: `From connect to the first byte of an answer, over a relay with a round trip of ${2 * DELAY_MILLIS} ms`,
+    conditions: `loopback relay, ${DELAY_MILLIS} ms each way`,
+    task: { kind: "firstByte", count: Math.max(4, 20 * scale), delayMillis: DELAY_MILLIS },
+    metrics: [less("millis", "time to first byte", "", "ms")],
+    reference: "effect-quic",
+    isSteady: true
+  },
+  held("connections", connections),
+  held("streams", streams)
+]
+
+/** The transfer that is looked at stage by stage. */
+export const staged = ({ scale }: Extent): Extract<OpenTask, { kind: "bulk" }> => ({
+  kind: "bulk",
+  bytes: Math.max(40_000_000, 200_000_000 * scale),
+  datagramBytes: 1452
+})

@@ -1,0 +1,111 @@
+/** The parent's end of the processes that do the work. */
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import type { MemoryUse } from "./memory.ts"
+import type { Stages } from "./stages.ts"
+import type { OpenTask, Result, Side, System, Task } from "./system.ts"
+import { systems } from "./systems.ts"
+import type { Question } from "./worker.ts"
+
+// what a system logs is none of the report; what goes wrong comes as an answer
+const start = (file: string, args: ReadonlyArray<string> = []): ChildProcess =>
+  fork(new URL(file, import.meta.url), args, {
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+    execArgv: ["--expose-gc"]
+  })
+
+const ask = async <A extends object>(child: ChildProcess, question: object): Promise<A> => {
+  const answered = once(child, "message")
+  child.send(question)
+  const [answer] = await Promise.race([
+    answered,
+    once(child, "exit").then(() => Promise.reject(new Error("the worker died")))
+  ])
+  if ("error" in answer) throw new Error(answer.error)
+  return answer as A
+}
+
+/** A server and a client of one system. */
+export interface Pair {
+  /** Has the client perform the task, through a relay when it asks for delay. */
+  run(task: OpenTask): Promise<Result>
+  ask<A extends object>(side: "client" | "server", question: Exclude<Question, Task>): Promise<A>
+}
+
+/** Starts both sides for tasks such as `first`, and ends them when `use` is done. */
+export const withPair = async <A>(
+  system: string,
+  first: OpenTask,
+  use: (pair: Pair) => Promise<A>
+): Promise<A> => {
+  const sides = {
+    server: start("worker.ts", [system, "server"]),
+    client: start("worker.ts", [system, "client"])
+  }
+  const all: Array<ChildProcess> = [sides.server, sides.client]
+  try {
+    let { port } = await ask<Side>(sides.server, { ...first, port: 0 })
+    if (first.kind === "firstByte") {
+      const relay = start("relay.ts")
+      all.push(relay)
+      ;({ port } = await ask<Side>(relay, { port, delayMillis: first.delayMillis }))
+    }
+    return await use({
+      run: (task) => ask(sides.client, { ...task, port }),
+      ask: (side, question) => ask(sides[side], question)
+    })
+  } finally {
+    for (const child of all) child.kill()
+  }
+}
+
+const shortened = (task: OpenTask, share: number): OpenTask => {
+  if (task.kind === "bulk") return { ...task, bytes: task.bytes * share }
+  return task.kind === "holdConnections" ? { ...task, count: Math.ceil(task.count * share) } : task
+}
+
+/** One task, once. */
+export const measure = async (system: string, given: OpenTask): Promise<Result> => {
+  const { share = 1 }: System = systems[system as keyof typeof systems]
+  const task = shortened(given, share)
+  return withPair(system, task, (pair) =>
+    "count" in task && task.kind.startsWith("hold") ? held(pair, task) : pair.run(task)
+  )
+}
+
+/** What each held connection or stream costs either side, kilobytes; the first ones bring code and pools into being. */
+const held = async (pair: Pair, task: Extract<OpenTask, { count: number }>): Promise<Result> => {
+  const both = async () => ({
+    client: await pair.ask<MemoryUse>("client", { kind: "memory" }),
+    server: await pair.ask<MemoryUse>("server", { kind: "memory" })
+  })
+  await pair.run({ ...task, count: Math.min(200, Math.ceil(task.count / 4)) })
+  const before = await both()
+  await pair.run(task)
+  const after = await both()
+  const kilobytes = (side: "client" | "server", of: keyof MemoryUse): number =>
+    (after[side][of] - before[side][of]) / 1000 / task.count
+  return {
+    values: {
+      client: kilobytes("client", "managedBytes"),
+      server: kilobytes("server", "managedBytes"),
+      clientResident: kilobytes("client", "residentBytes"),
+      serverResident: kilobytes("server", "residentBytes")
+    }
+  }
+}
+
+/** A bulk transfer with the receiver, or the sender, under the profiler: microseconds per packet and stage. */
+export const stagesOf = async (
+  side: "client" | "server",
+  task: Extract<OpenTask, { kind: "bulk" }>
+): Promise<Stages> =>
+  withPair("effect-quic", task, async (pair) => {
+    await pair.run({ ...task, bytes: task.bytes / 4 })
+    await pair.ask(side, { kind: "profile" })
+    const { values } = await pair.run(task)
+    const stages = await pair.ask<Stages>(side, { kind: "stages" })
+    return Object.fromEntries(
+      Object.entries(stages).map(([stage, micros]) => [stage, micros / values.datagrams])
+    )
+  })
