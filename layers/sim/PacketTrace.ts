@@ -4,7 +4,11 @@ import { formatAddress } from "../../src/wire/SocketAddress.ts"
 import type { SimPacket } from "./SimPacket.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** `no socket`: nobody listens at its destination; `no route`: the host does not know the way there. */
+/**
+ * `no socket`: nobody listens at its destination; `no route`: the host or router does not know the way there;
+ * `no mapping`: the NAT knows nothing of its destination, or has no room to map its source; `filtered`: the NAT knows
+ * it, but not for this sender.
+ */
 export type PacketFate =
   | "sent"
   | "arrived"
@@ -14,6 +18,10 @@ export type PacketFate =
   | "queue full"
   | "no socket"
   | "no route"
+  | "ttl expired"
+  | "no mapping"
+  | "filtered"
+  | "host down"
 
 interface TraceEntry {
   readonly atNanos: number

@@ -15,8 +15,12 @@ import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
+import { checkAddress } from "./IpPrefix.ts"
+import { PathMtus } from "./PathMtus.ts"
+import type { Routing } from "./Routing.ts"
+import { SimConfigError } from "./simConfig.ts"
 import type { SimLink } from "./SimLink.ts"
-import type { SimNode, SimPacket } from "./SimPacket.ts"
+import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
 import { SimUdpSocket } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
 
@@ -28,22 +32,30 @@ export interface Route {
   readonly link: SimLink
 }
 
+/** What became of a datagram that a socket sent. */
+export type Transmission = "sent" | "noRoute" | "tooLarge"
+
 const firstEphemeralPort = 49_152
 
 export class SimHost implements SimNode {
   readonly name: string
   readonly addresses: Array<string>
+  readonly links: Array<SimLink> = []
+  readonly isRouter = false
+  readonly isGateway = false
   /** Whether sockets bound from now on can read and write the ECN bits. */
   ecn = true
   /** Whether sockets bound from now on forbid fragmentation. */
   dontFragment = true
   /** Sockets keep what is sent and are congested while false: the system does not take datagrams. */
   private taking = true
-  private readonly routes: Array<Route> = []
+  private routes: Array<Route> = []
   private readonly sockets: Array<SimUdpSocket> = []
   private readonly timeline: Timeline
   private readonly trace: PacketTrace
   private readonly random: SeededRandom
+  private readonly routing: Routing
+  private readonly pathMtus: PathMtus
   private nextPort = firstEphemeralPort
 
   constructor(
@@ -51,13 +63,17 @@ export class SimHost implements SimNode {
     addresses: ReadonlyArray<string>,
     timeline: Timeline,
     trace: PacketTrace,
-    random: SeededRandom
+    random: SeededRandom,
+    routing: Routing
   ) {
+    for (const address of addresses) checkAddress(`host ${name}`, address)
     this.name = name
     this.addresses = [...addresses]
     this.timeline = timeline
     this.trace = trace
     this.random = random
+    this.routing = routing
+    this.pathMtus = new PathMtus(timeline)
   }
 
   readonly udpPort: UdpPortShape = { bind: (options) => this.bind(options ?? {}) }
@@ -84,13 +100,38 @@ export class SimHost implements SimNode {
     this.routes.unshift(route)
   }
 
+  owns(address: string): boolean {
+    return this.addresses.includes(address)
+  }
+
+  /**
+   * The interface with address `from` has address `to` from now on. Sockets bound to the old one neither send nor
+   * receive any more; sockets bound to a wildcard go on from the new one.
+   */
+  changeAddress(from: string, to: string): void {
+    checkAddress(`${this.name}.changeAddress`, to)
+    const index = this.addresses.indexOf(from)
+    if (index === -1) throw new SimConfigError(`${this.name}.changeAddress`, `knows no address ${from}`)
+    if (familyOf(from) !== familyOf(to)) {
+      throw new SimConfigError(
+        `${this.name}.changeAddress`,
+        `cannot turn ${from} into ${to}, of another family`
+      )
+    }
+    this.addresses[index] = to
+    this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
+    this.routing.changed()
+  }
+
   receive(packet: SimPacket): void {
-    const { host, port } = packet.to
-    const socket = this.sockets.find(
-      (socket) =>
-        socket.localAddress.port === port && (socket.localAddress.host === host || socket.takesAnyAddress)
-    )
-    if (socket === undefined || !this.addresses.includes(host)) {
+    if (packet.icmp !== undefined) {
+      this.trace.record("arrived", packet)
+      this.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
+      this.socketAt(packet.icmp.from)?.hearTooBig(packet.icmp)
+      return
+    }
+    const socket = this.socketAt(packet.to)
+    if (socket === undefined) {
       this.trace.record("no socket", packet)
       return
     }
@@ -98,35 +139,39 @@ export class SimHost implements SimNode {
     socket.deliver(packet)
   }
 
-  /** Sends from a socket; returns false when there is no way to the destination. */
-  transmit(from: SimUdpSocket, bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): boolean {
+  private socketAt({ host, port }: SocketAddress): SimUdpSocket | undefined {
+    if (!this.addresses.includes(host)) return undefined
+    return this.sockets.find(
+      (socket) =>
+        socket.localAddress.port === port && (socket.localAddress.host === host || socket.takesAnyAddress)
+    )
+  }
+
+  /** Sends from a socket. */
+  transmit(from: SimUdpSocket, bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): Transmission {
     const bound = from.takesAnyAddress ? undefined : from.localAddress.host
-    if (this.addresses.includes(to.host)) {
-      const packet = {
-        from: from.addressFrom(bound ?? to.host),
-        to,
-        bytes,
-        ecn,
-        dontFragment: from.capabilities.dontFragment
-      }
-      this.timeline.at(this.timeline.nowNanos, () => this.receive(packet))
-      return true
-    }
-    const route = this.routeTo(to, bound)
-    const source = route?.source ?? bound ?? from.localAddress.host
-    const packet = {
-      from: from.addressFrom(source),
+    const isOwn = this.addresses.includes(to.host)
+    const route = isOwn ? undefined : this.routeTo(to, bound)
+    const packet: SimPacket = {
+      from: from.addressFrom(bound ?? (isOwn ? to.host : (route?.source ?? from.localAddress.host))),
       to,
       bytes,
       ecn,
-      dontFragment: from.capabilities.dontFragment
+      dontFragment: from.capabilities.dontFragment,
+      ttl: initialTtl,
+      origin: this.name
+    }
+    if (isOwn) {
+      this.timeline.at(this.timeline.nowNanos, () => this.receive(packet))
+      return "sent"
     }
     if (route === undefined) {
       this.trace.record("no route", packet)
-      return false
+      return "noRoute"
     }
-    route.link.carry(packet)
-    return true
+    // The system refuses what it knows cannot arrive whole. RFC 1191 §6.2
+    if (packet.dontFragment && wireSize(packet) > this.pathMtus.to(to.host)) return "tooLarge"
+    return route.link.carry(packet) ? "sent" : "tooLarge"
   }
 
   private routeTo(to: SocketAddress, source: string | undefined): Route | undefined {
@@ -136,6 +181,7 @@ export class SimHost implements SimNode {
       this.addresses.includes(route.source)
     return (
       this.routes.find((route) => route.destination === to.host && usable(route)) ??
+      this.routes.find((route) => route.link.to.owns(to.host) && usable(route)) ??
       this.routes.find((route) => route.destination === undefined && usable(route))
     )
   }

@@ -1,55 +1,24 @@
-/** One direction of a simulated cable: a queue drained at a rate, then a delay, then chance. */
-import type { PacketTrace } from "./PacketTrace.ts"
+/** One direction of a simulated cable: a queue drained at a rate, then chance, then a delay. */
+import { changed, type LinkConditions, type LinkModel } from "./linkConditions.ts"
+import { delayOf } from "./delayModel.ts"
+import { LossProcess } from "./LossModel.ts"
+import { PacketQueue, type QueuedPacket } from "./PacketQueue.ts"
+import type { PacketFate, PacketTrace } from "./PacketTrace.ts"
+import type { Partitions } from "./Partitions.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 import { type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** What a link does to packets. Rates of misfortune are probabilities per packet. */
-export interface LinkConditions {
-  /** Carries nothing while false. */
-  readonly up: boolean
-  readonly delayMillis: number
-  /** Up to this much is added to the delay, without changing the order. */
-  readonly jitterMillis: number
-  /** Infinity for no limit; counts IP and UDP headers. */
-  readonly bitsPerSecond: number
-  /** What waits for its turn at that rate; a packet that does not fit is dropped. */
-  readonly queueBytes: number
-  /** Packets that can carry the mark and find more than this waiting are marked CE. RFC 3168 §5 */
-  readonly markAboveBytes: number
-  /** The largest packet, headers included; a larger one is dropped, or carried in fragments if its sender allows. */
-  readonly mtu: number
-  readonly lossRate: number
-  readonly duplicateRate: number
-  /** One bit is flipped. */
-  readonly corruptRate: number
-  /** The packet is held for `reorderMillis` more while later ones pass. */
-  readonly reorderRate: number
-  readonly reorderMillis: number
-}
-
-export const perfectLink: LinkConditions = {
-  up: true,
-  delayMillis: 0,
-  jitterMillis: 0,
-  bitsPerSecond: Infinity,
-  queueBytes: 256 * 1024,
-  markAboveBytes: Infinity,
-  mtu: 1500,
-  lossRate: 0,
-  duplicateRate: 0,
-  corruptRate: 0,
-  reorderRate: 0,
-  reorderMillis: 10
-}
+export { type LinkConditions, type LinkModel, perfectLink } from "./linkConditions.ts"
 
 /** What became of the packets that entered a link. */
 export class LinkCounters {
   entered = 0
   delivered = 0
   lost = 0
-  /** Dropped by `dropIf`, by a rewrite, or because the link was down. */
+  /** Dropped by `dropIf`, by a rewrite, by a partition, or because the link was down. */
   refused = 0
+  /** Dropped because the queue was full or had stood for too long. */
   queueFull = 0
   tooLarge = 0
   marked = 0
@@ -58,109 +27,179 @@ export class LinkCounters {
   reordered = 0
 }
 
+/** What a link shares with the rest of its network. */
+export interface LinkSurroundings {
+  readonly timeline: Timeline
+  readonly trace: PacketTrace
+  readonly partitions: Partitions
+}
+
 const nanosPerMilli = 1_000_000
 
 export class SimLink {
   readonly name: string
+  readonly from: SimNode
+  readonly to: SimNode
   readonly counters = new LinkCounters()
-  conditions: LinkConditions
   /** A test's veto: packets for which it returns true are dropped. `index` counts the packets that entered, from 0. */
   dropIf: ((packet: SimPacket, index: number) => boolean) | undefined = undefined
-  /** What leaves the link in place of the packet; undefined drops it. For address translation. */
+  /** What leaves the link in place of the packet; undefined drops it. */
   rewrite: ((packet: SimPacket) => SimPacket | undefined) | undefined = undefined
-  private readonly to: SimNode
-  private readonly timeline: Timeline
+  private base: LinkModel
+  private current: LinkModel
+  private readonly overlays: Array<Partial<LinkConditions>> = []
+  private readonly around: LinkSurroundings
   private readonly random: SeededRandom
-  private readonly trace: PacketTrace
-  /** What waited for its turn at `backlogAtNanos`. */
-  private backlogBytes = 0
-  private backlogAtNanos = 0
+  private readonly loss = new LossProcess()
+  private readonly queue: PacketQueue
+  private isSending = false
   /** No packet in order arrives before this. */
   private lastArrivalNanos = 0
 
   constructor(
     name: string,
+    from: SimNode,
     to: SimNode,
-    conditions: LinkConditions,
-    timeline: Timeline,
+    model: LinkModel,
     random: SeededRandom,
-    trace: PacketTrace
+    around: LinkSurroundings
   ) {
     this.name = name
+    this.from = from
     this.to = to
-    this.conditions = conditions
-    this.timeline = timeline
+    this.base = model
+    this.current = model
     this.random = random
-    this.trace = trace
+    this.around = around
+    this.queue = new PacketQueue(
+      model.queue,
+      (packet) => this.drop("queueFull", "queue full", packet),
+      () => this.counters.marked++
+    )
   }
 
-  /** Changes some conditions for the packets that enter from now on. */
+  /** What it does to packets now. */
+  get conditions(): LinkModel {
+    return this.current
+  }
+
+  /** Changes some conditions for the packets that enter or leave the queue from now on. */
   set(conditions: Partial<LinkConditions>): void {
-    // What waits was drained at the old rate until now.
-    this.queuedBytes()
-    this.conditions = { ...this.conditions, ...conditions }
+    this.base = changed(this.base, conditions, this.name)
+    this.combine()
   }
 
-  /** Brings what waits for its turn up to date and returns it, in bytes. */
-  private queuedBytes(): number {
-    const elapsed = this.timeline.nowNanos - this.backlogAtNanos
-    if (elapsed > 0) {
-      this.backlogBytes = Math.max(0, this.backlogBytes - (elapsed * this.conditions.bitsPerSecond) / 8e9)
-      this.backlogAtNanos = this.timeline.nowNanos
+  /**
+   * Changes some conditions until the function returned is called. Where several such changes hold at once the latest
+   * wins, but the link is up only if all of them leave it up.
+   */
+  overlay(conditions: Partial<LinkConditions>): () => void {
+    changed(this.base, conditions, this.name)
+    const overlay = { ...conditions }
+    this.overlays.push(overlay)
+    this.combine()
+    return () => {
+      const index = this.overlays.indexOf(overlay)
+      if (index !== -1) this.overlays.splice(index, 1)
+      this.combine()
     }
-    return this.backlogBytes
   }
 
-  carry(packet: SimPacket): void {
-    const { counters, conditions } = this
+  private combine(): void {
+    let model = this.base
+    for (const overlay of this.overlays) {
+      model = changed(model, { ...overlay, up: model.up && overlay.up !== false }, this.name)
+    }
+    this.current = model
+    this.queue.use(model.queue)
+  }
+
+  /** How many bytes wait for their turn or are being sent. */
+  get queuedBytes(): number {
+    return this.queue.bytes
+  }
+
+  /** Returns false when the packet is too large and the link says so. */
+  carry(packet: SimPacket): boolean {
+    const { counters, current } = this
     const index = counters.entered++
     const size = wireSize(packet)
-    this.trace.record("sent", packet)
-    if (!conditions.up || this.dropIf?.(packet, index) === true) {
-      counters.refused++
-      this.trace.record("refused", packet)
-    } else if (size > conditions.mtu && packet.dontFragment) {
-      counters.tooLarge++
-      this.trace.record("too large", packet)
-    } else if (this.queuedBytes() + size > conditions.queueBytes) {
-      counters.queueFull++
-      this.trace.record("queue full", packet)
+    this.around.trace.record("sent", packet)
+    if (!current.up || this.isCut(packet) || this.dropIf?.(packet, index) === true) {
+      this.drop("refused", "refused", packet)
+    } else if (size > current.mtu && packet.dontFragment) {
+      this.drop("tooLarge", "too large", packet)
+      return current.tooLarge === "drop"
+    } else if (!this.queue.fits(size)) {
+      this.drop("queueFull", "queue full", packet)
     } else {
-      this.transmit(this.mark(packet), size)
+      this.queue.push(packet, size, this.around.timeline.nowNanos)
+      if (!this.isSending) this.sendNext()
     }
+    return true
   }
 
-  private mark(packet: SimPacket): SimPacket {
-    if (packet.ecn === 0 || packet.ecn === 3 || this.queuedBytes() <= this.conditions.markAboveBytes)
-      return packet
-    this.counters.marked++
-    return { ...packet, ecn: 3 }
+  private isCut(packet: SimPacket): boolean {
+    const { partitions } = this.around
+    return (
+      partitions.separates(this.from.name, this.to.name) || partitions.separates(packet.origin, this.to.name)
+    )
   }
 
-  private transmit(packet: SimPacket, size: number): void {
-    const { conditions, counters, random, timeline } = this
-    this.backlogBytes = conditions.bitsPerSecond === Infinity ? 0 : this.queuedBytes() + size
-    const sent = timeline.nowNanos + (this.backlogBytes * 8e9) / conditions.bitsPerSecond
+  private drop(
+    counter: "refused" | "tooLarge" | "queueFull" | "lost",
+    fate: PacketFate,
+    packet: SimPacket
+  ): void {
+    this.counters[counter]++
+    this.around.trace.record(fate, packet)
+  }
+
+  /** Sends what waits, one packet after the other, until the wire is busy. */
+  private sendNext(): void {
+    const { queue } = this
+    const { timeline } = this.around
+    this.isSending = true
+    for (;;) {
+      const next = queue.take(timeline.nowNanos)
+      if (next === undefined) break
+      if (this.current.bitsPerSecond !== Infinity) {
+        const nanos = (next.size * 8e9) / this.current.bitsPerSecond
+        timeline.at(timeline.nowNanos + nanos, () => {
+          this.sent(next)
+          this.sendNext()
+        })
+        return
+      }
+      this.sent(next)
+    }
+    this.isSending = false
+  }
+
+  private sent(entry: QueuedPacket): void {
+    this.queue.sent(entry)
+    this.propagate(entry.packet)
+  }
+
+  private propagate(packet: SimPacket): void {
+    const { counters, current, random } = this
+    const { timeline } = this.around
     // Every packet draws the same number of times, so that the fate of one does not depend on that of another.
-    const jitter = random.nextDoubleUnsafe() * conditions.jitterMillis
-    const lost = random.chance(conditions.lossRate)
-    const corrupted = random.chance(conditions.corruptRate)
-    const duplicated = random.chance(conditions.duplicateRate)
-    const reordered = random.chance(conditions.reorderRate)
+    const delayMillis = delayOf(current.delay, random)
+    const lost = this.loss.loses(current.loss, random)
+    const corrupted = random.chance(current.corruptRate)
+    const duplicated = random.chance(current.duplicateRate)
+    const reordered = random.chance(current.reorderRate)
     const bit = random.below(packet.bytes.length * 8)
-    if (lost) {
-      counters.lost++
-      this.trace.record("lost", packet)
-      return
-    }
+    if (lost) return this.drop("lost", "lost", packet)
     if (corrupted && packet.bytes.length > 0) {
       counters.corrupted++
       packet.bytes[bit >> 3] ^= 1 << (bit & 7)
     }
-    let arrival = Math.max(sent + (conditions.delayMillis + jitter) * nanosPerMilli, this.lastArrivalNanos)
+    let arrival = Math.max(timeline.nowNanos + delayMillis * nanosPerMilli, this.lastArrivalNanos)
     if (reordered) {
       counters.reordered++
-      arrival += conditions.reorderMillis * nanosPerMilli
+      arrival += current.reorderMillis * nanosPerMilli
     } else {
       this.lastArrivalNanos = arrival
     }
@@ -175,11 +214,7 @@ export class SimLink {
 
   private deliver(packet: SimPacket): void {
     const outgoing = this.rewrite === undefined ? packet : this.rewrite(packet)
-    if (outgoing === undefined) {
-      this.counters.refused++
-      this.trace.record("refused", packet)
-      return
-    }
+    if (outgoing === undefined) return this.drop("refused", "refused", packet)
     this.counters.delivered++
     this.to.receive(outgoing)
   }

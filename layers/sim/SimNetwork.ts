@@ -1,75 +1,52 @@
 /**
- * A network in memory: hosts joined by links, everything that moves is an event on one timeline, and all chance comes
- * from one seed.
+ * A network in memory: hosts and routers joined by links, everything that moves is an event on one timeline, and all
+ * chance comes from one seed.
  */
 import * as Context from "effect/Context"
-import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { PacketTrace } from "./PacketTrace.ts"
-import type { SeededRandom } from "./SeededRandom.ts"
 import { familyOf } from "../udp/hostLiteral.ts"
+import { checkAddress } from "./IpPrefix.ts"
+import { changed } from "./linkConditions.ts"
+import { PacketTrace } from "./PacketTrace.ts"
+import { Partitions } from "./Partitions.ts"
+import { Routing } from "./Routing.ts"
+import type { SeededRandom } from "./SeededRandom.ts"
+import { SimConfigError } from "./simConfig.ts"
+import { SimConnection } from "./SimConnection.ts"
 import { SimHost } from "./SimHost.ts"
-import { type LinkConditions, perfectLink, SimLink } from "./SimLink.ts"
+import { type LinkConditions, type LinkModel, perfectLink, SimLink } from "./SimLink.ts"
+import type { SimNode } from "./SimPacket.ts"
+import { SimRouter } from "./SimRouter.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** Two hosts joined, one link each way. */
-export class SimConnection {
-  /** From the first host named to the second. */
-  readonly forward: SimLink
-  readonly backward: SimLink
-  private readonly second: SimHost
-  private readonly secondAddress: string
-  /** Outside address by inside address, and the other way round. */
-  private readonly outside = new Map<string, SocketAddress>()
-  private readonly inside = new Map<string, SocketAddress>()
+export { SimConnection } from "./SimConnection.ts"
 
-  constructor(forward: SimLink, backward: SimLink, second: SimHost, secondAddress: string) {
-    this.forward = forward
-    this.backward = backward
-    this.second = second
-    this.secondAddress = secondAddress
-  }
-
-  /** Changes conditions both ways. */
-  set(conditions: Partial<LinkConditions>): void {
-    this.forward.set(conditions)
-    this.backward.set(conditions)
-  }
-
-  /**
-   * As if the first host were behind a NAT whose binding has just changed: from now on the second host sees what
-   * comes from `inside` as coming from `outside`, and what it sends anywhere else for `inside` is lost.
-   */
-  rebind(inside: SocketAddress, outside: SocketAddress): void {
-    const previous = this.outside.get(formatAddress(inside))
-    if (previous !== undefined) this.inside.delete(formatAddress(previous))
-    this.outside.set(formatAddress(inside), outside)
-    this.inside.set(formatAddress(outside), inside)
-    this.second.addRoute({ source: this.secondAddress, destination: outside.host, link: this.backward })
-    this.forward.rewrite = (packet) => ({
-      ...packet,
-      from: this.outside.get(formatAddress(packet.from)) ?? packet.from
-    })
-    this.backward.rewrite = (packet) => {
-      const to = this.inside.get(formatAddress(packet.to))
-      if (to !== undefined) return { ...packet, to }
-      return this.outside.has(formatAddress(packet.to)) ? undefined : packet
-    }
-  }
+/** How two nodes are joined: the conditions both ways, and which of the hosts' addresses. */
+export interface ConnectOptions extends Partial<LinkConditions> {
+  /** What faults call the connection. Default the names of the nodes with a hyphen between. */
+  readonly name?: string
+  /** What is different on the way back. */
+  readonly backward?: Partial<LinkConditions>
+  /** The address of the first node, if it is a host. Default its first. */
+  readonly from?: string
+  /** The address of the second node, if it is a host. Default its first. */
+  readonly to?: string
+  /** Between two hosts: the way to every destination without a route of its own. To a router it always is. */
+  readonly isDefaultRoute?: boolean
 }
 
-/** Which of the hosts' addresses a connection joins. Default: the first of each. */
-export interface ConnectOptions extends Partial<LinkConditions> {
-  readonly from?: string
-  readonly to?: string
-  /** The way to every destination without a route of its own, on both hosts. */
-  readonly isDefaultRoute?: boolean
+interface End {
+  readonly node: SimNode
+  readonly address: string | undefined
 }
 
 export class Network {
   readonly trace: PacketTrace
   private readonly timeline: Timeline
   private readonly random: SeededRandom
-  private readonly hosts = new Map<string, SimHost>()
+  private readonly partitions = new Partitions()
+  private readonly routing = new Routing()
+  private readonly nodes = new Map<string, SimNode>()
+  private readonly connections = new Map<string, SimConnection>()
 
   constructor(timeline: Timeline, random: SeededRandom) {
     this.timeline = timeline
@@ -79,39 +56,91 @@ export class Network {
 
   /** Adds a host with at least one IP address. */
   host(name: string, ...addresses: ReadonlyArray<string>): SimHost {
-    if (this.hosts.has(name)) throw new Error(`There is a host ${name} already.`)
-    if (addresses.length === 0) throw new Error(`The host ${name} needs an IP address.`)
-    const host = new SimHost(name, addresses, this.timeline, this.trace, this.random.fork(`host ${name}`))
-    this.hosts.set(name, host)
-    return host
+    if (addresses.length === 0) throw new SimConfigError(`host ${name}`, "needs an IP address")
+    const random = this.random.fork(`host ${name}`)
+    return this.add(new SimHost(name, addresses, this.timeline, this.trace, random, this.routing))
   }
 
-  /** Joins an address of each host; the same conditions both ways, to be changed per direction afterwards. */
-  connect(first: SimHost, second: SimHost, options: ConnectOptions = {}): SimConnection {
-    const {
-      from = first.addresses[0],
-      to = second.addresses[0],
-      isDefaultRoute = false,
-      ...changes
-    } = options
-    if (!first.addresses.includes(from)) throw new Error(`${first.name} has no address ${from}.`)
-    if (!second.addresses.includes(to)) throw new Error(`${second.name} has no address ${to}.`)
-    if (familyOf(from) !== familyOf(to)) throw new Error(`${from} and ${to} are of different families.`)
-    const conditions = { ...perfectLink, ...changes }
-    const forward = this.link(`${first.name} ${from} > ${second.name} ${to}`, second, conditions)
-    const backward = this.link(`${second.name} ${to} > ${first.name} ${from}`, first, conditions)
-    first.addRoute({ source: from, destination: to, link: forward })
-    second.addRoute({ source: to, destination: from, link: backward })
-    if (isDefaultRoute) {
-      first.addRoute({ source: from, destination: undefined, link: forward })
-      second.addRoute({ source: to, destination: undefined, link: backward })
+  /**
+   * Adds a router. It finds its way by the shape of the network, or by the routes it is given. Its addresses, if it has
+   * any, are where its ICMP messages come from.
+   */
+  router(name: string, ...addresses: ReadonlyArray<string>): SimRouter {
+    for (const address of addresses) checkAddress(`router ${name}`, address)
+    return this.add(new SimRouter(name, addresses, this.routing, this.trace))
+  }
+
+  /** Joins two nodes, each host with one of its addresses. */
+  connect(first: SimNode, second: SimNode, options: ConnectOptions = {}): SimConnection {
+    const { name, backward: back = {}, from, to, isDefaultRoute = false, ...changes } = options
+    const a = endOf(first, from)
+    const b = endOf(second, to)
+    if (a.address !== undefined && b.address !== undefined && familyOf(a.address) !== familyOf(b.address)) {
+      throw new SimConfigError(
+        "connect",
+        `cannot join ${a.address} and ${b.address}, which are of different families`
+      )
     }
-    return new SimConnection(forward, backward, second, to)
+    const unique = this.nameOf(name, `${first.name}-${second.name}`)
+    const model = changed(perfectLink, changes, unique)
+    const forward = this.link(a, b, model)
+    const backward = this.link(b, a, changed(model, back, `${unique}.backward`))
+    route(a, b, forward, isDefaultRoute)
+    route(b, a, backward, isDefaultRoute)
+    this.routing.changed()
+    const connection = new SimConnection(unique, forward, backward, b.address)
+    this.connections.set(unique, connection)
+    return connection
   }
 
-  private link(name: string, to: SimHost, conditions: LinkConditions): SimLink {
-    return new SimLink(name, to, conditions, this.timeline, this.random.fork(`link ${name}`), this.trace)
+  private nameOf(wanted: string | undefined, fallback: string): string {
+    if (wanted === undefined) {
+      let name = fallback
+      for (let i = 2; this.connections.has(name); i++) name = `${fallback} ${i}`
+      return name
+    }
+    if (this.connections.has(wanted)) throw new SimConfigError("connect.name", `${wanted} is taken`)
+    return wanted
   }
+
+  private add<Node extends SimNode>(node: Node): Node {
+    if (this.nodes.has(node.name)) throw new SimConfigError(node.name, "is the name of another node already")
+    this.nodes.set(node.name, node)
+    return node
+  }
+
+  private link(from: End, to: End, model: LinkModel): SimLink {
+    const label = `${labelOf(from)} > ${labelOf(to)}`
+    let name = label
+    for (let i = 2; from.node.links.some((link) => link.name === name); i++) name = `${label} ${i}`
+    const { partitions, timeline, trace } = this
+    const around = { partitions, timeline, trace }
+    const link = new SimLink(name, from.node, to.node, model, this.random.fork(`link ${name}`), around)
+    from.node.links.push(link)
+    return link
+  }
+}
+
+const labelOf = ({ node, address }: End): string =>
+  address === undefined ? node.name : `${node.name} ${address}`
+
+const endOf = (node: SimNode, address: string | undefined): End => {
+  if (!(node instanceof SimHost)) {
+    if (address === undefined) return { node, address }
+    throw new SimConfigError("connect", `takes an address for hosts only, and ${node.name} is none`)
+  }
+  if (address !== undefined && !node.addresses.includes(address)) {
+    throw new SimConfigError("connect", `knows no address ${address} of ${node.name}`)
+  }
+  return { node, address: address ?? node.addresses[0] }
+}
+
+/** Tells a host what its new link is good for. */
+const route = (near: End, far: End, link: SimLink, isDefault: boolean): void => {
+  if (!(near.node instanceof SimHost) || near.address === undefined) return
+  const source = near.address
+  if (far.address !== undefined) near.node.addRoute({ source, destination: far.address, link })
+  if (far.address === undefined || isDefault) near.node.addRoute({ source, destination: undefined, link })
 }
 
 /** The network of the simulation a program runs in. */

@@ -1,6 +1,16 @@
-/** A datagram under way in the simulated network. */
+/** What moves through a simulated network, and what it moves between. */
 import type { EcnCodepoint } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import type { SimLink } from "./SimLink.ts"
+
+/** A router's word that a packet was too large for the next link: Packet Too Big, or Fragmentation Needed. */
+export interface PacketTooBig {
+  /** Where the packet that was too large came from and went to, as seen where this message is. */
+  readonly from: SocketAddress
+  readonly to: SocketAddress
+  /** What would have fitted, headers included. */
+  readonly mtu: number
+}
 
 export interface SimPacket {
   readonly from: SocketAddress
@@ -10,14 +20,32 @@ export interface SimPacket {
   readonly ecn: EcnCodepoint
   /** Dropped rather than fragmented where it does not fit. */
   readonly dontFragment: boolean
+  /** How many routers it may still pass. */
+  readonly ttl: number
+  /** The node that sent it, for those who look on: no part of the packet, and no address translation changes it. */
+  readonly origin: string
+  /** An ICMP message in place of a datagram: `bytes` is empty, and the ports say nothing. */
+  readonly icmp?: PacketTooBig
 }
+
+/** What systems begin with. */
+export const initialTtl = 64
 
 /** Size on the wire: IP and UDP headers and the payload. */
 export const wireSize = (packet: SimPacket): number =>
   packet.bytes.length + (packet.to.family === 4 ? 28 : 48)
 
-/** Anything a link can lead to: a host, later routers and NATs. */
+/** Anything a link can join: a host, a router, a side of a NAT. */
 export interface SimNode {
+  /** What partitions and traces call it. */
   readonly name: string
+  /** The links that lead away from here. */
+  readonly links: Array<SimLink>
+  /** Whether packets find their way on through it, rather than end here. */
+  readonly isRouter: boolean
+  /** Whether it takes what is for addresses nobody here owns: the inside of a NAT. */
+  readonly isGateway: boolean
+  /** Whether packets to this address end here. */
+  owns(address: string): boolean
   receive(packet: SimPacket): void
 }

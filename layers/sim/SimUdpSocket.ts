@@ -12,7 +12,7 @@ import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
 import type { SimHost } from "./SimHost.ts"
-import type { SimPacket } from "./SimPacket.ts"
+import type { PacketTooBig, SimPacket } from "./SimPacket.ts"
 
 const maxDatagramSize = 65_507
 /** Datagrams kept while the host takes none. */
@@ -119,12 +119,23 @@ export class SimUdpSocket implements UdpSocket {
     this.queue.close()
   }
 
+  /** A router could not pass on what this socket had sent. */
+  hearTooBig({ to, mtu }: PacketTooBig): void {
+    this.counters.socketErrors++
+    this.counters.lastError = `message too long: the way to ${to.host} takes packets of ${mtu} bytes (EMSGSIZE)`
+  }
+
   private transmit(bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): void {
-    if (this.host.transmit(this, bytes, to, this.capabilities.ecn ? ecn : 0)) {
-      this.counters.sent++
-    } else {
-      this.counters.sendErrors++
-      this.counters.lastError = `no route from ${this.host.name} to ${to.host}`
+    switch (this.host.transmit(this, bytes, to, this.capabilities.ecn ? ecn : 0)) {
+      case "sent":
+        this.counters.sent++
+        return
+      case "tooLarge":
+        this.counters.sendTooLarge++
+        return
+      case "noRoute":
+        this.counters.sendErrors++
+        this.counters.lastError = `no route from ${this.host.name} to ${to.host}`
     }
   }
 }

@@ -1,32 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import type { ReceivedDatagram, UdpSocket } from "../../src/capability/UdpPort.ts"
+import type { UdpSocket } from "../../src/capability/UdpPort.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { type ConnectOptions, SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
+import { arrivals } from "./arrivals.ts"
 import { itSim } from "./itSim.ts"
-
-interface Arrival {
-  readonly atMillis: number
-  readonly bytes: Uint8Array
-  readonly from: ReceivedDatagram["from"]
-  readonly to: ReceivedDatagram["to"]
-  readonly ecn: number
-}
-
-/** Everything that arrives at the socket from now on, with its virtual time. */
-const arrivals = Effect.fnUntraced(function* (socket: UdpSocket) {
-  const clock = yield* Clock.Clock
-  const all: Array<Arrival> = []
-  socket.onReadable(() => {
-    socket.drain(Infinity, ({ bytes, from, to, ecn }) => {
-      all.push({ atMillis: Number(clock.monotonicTimeNanosUnsafe()) / 1e6, bytes, from, to, ecn })
-    })
-  })
-  return all
-})
 
 /** Two hosts, a socket on each, and the connection between them. */
 const pair = Effect.fnUntraced(function* (options: ConnectOptions = {}) {

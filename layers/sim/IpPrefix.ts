@@ -1,0 +1,64 @@
+/** IP addresses as bytes, and the prefixes that routes are written in. */
+import { isIPv4, isIPv6 } from "node:net"
+import { SimConfigError } from "./simConfig.ts"
+
+/** The 4 or 16 bytes of an address literal; undefined if it is none. */
+export const addressBytes = (literal: string): Uint8Array | undefined => {
+  if (isIPv4(literal)) return Uint8Array.from(literal.split("."), Number)
+  if (!isIPv6(literal) || literal.includes("%")) return undefined
+  const [head, tail] = literal.split("::")
+  const front = groupBytes(head)
+  const back = tail === undefined ? [] : groupBytes(tail)
+  const bytes = new Uint8Array(16)
+  bytes.set(front)
+  bytes.set(back, 16 - back.length)
+  return bytes
+}
+
+const groupBytes = (groups: string): Array<number> =>
+  groups
+    .split(":")
+    .filter((group) => group !== "")
+    .flatMap((group) =>
+      group.includes(".")
+        ? group.split(".").map(Number)
+        : [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]
+    )
+
+export const checkAddress = (field: string, literal: string): void => {
+  if (typeof literal === "string" && addressBytes(literal) !== undefined) return
+  throw new SimConfigError(field, `must be an IP address, and is ${JSON.stringify(literal)}`)
+}
+
+/** All addresses that begin with the same bits, such as `10.0.0.0/8`, `2001:db8::/32` or `::/0`. */
+export class IpPrefix {
+  /** How many bits are compared: the more, the more particular the route. */
+  readonly length: number
+  private readonly bytes: Uint8Array
+
+  /** A single address is a prefix of its full length. */
+  constructor(field: string, text: string) {
+    const [literal, length] = text.split("/")
+    const bytes = addressBytes(literal)
+    const bits = length === undefined ? (bytes?.length ?? 0) * 8 : Number(length)
+    if (
+      bytes === undefined ||
+      length === "" ||
+      !Number.isInteger(bits) ||
+      bits < 0 ||
+      bits > bytes.length * 8
+    ) {
+      throw new SimConfigError(field, `must be a prefix such as 10.0.0.0/8, and is ${JSON.stringify(text)}`)
+    }
+    this.bytes = bytes
+    this.length = bits
+  }
+
+  contains(address: Uint8Array): boolean {
+    if (address.length !== this.bytes.length) return false
+    const whole = this.length >> 3
+    for (let i = 0; i < whole; i++) if (address[i] !== this.bytes[i]) return false
+    const rest = this.length & 7
+    return rest === 0 || (address[whole] ^ this.bytes[whole]) >> (8 - rest) === 0
+  }
+}

@@ -1,0 +1,129 @@
+/** What waits in front of a link for its turn, and who has to go when that is too much. */
+import { Codel } from "./Codel.ts"
+import { checkFields, checkInteger, checkOneOf, checkRange } from "./simConfig.ts"
+import type { SimPacket } from "./SimPacket.ts"
+
+/** Both limits count the packet that is being sent; the default of each is none. Sizes include IP and UDP headers. */
+interface QueueLimits {
+  /** At least 1. */
+  readonly maxBytes?: number
+  /** At least 1. */
+  readonly maxPackets?: number
+}
+
+export type QueueModel =
+  | (QueueLimits & {
+      /** A packet that does not fit is dropped. */
+      readonly kind: "tailDrop"
+      /** Packets that can carry the mark and find more than this waiting are marked CE. Default none. RFC 3168 §5 */
+      readonly markAboveBytes?: number
+    })
+  | (QueueLimits & {
+      /** Packets are dropped from the head while all have waited for longer than the target. RFC 8289 */
+      readonly kind: "codel"
+      /** The standing delay allowed. Default 5, 0.001 to 10,000. */
+      readonly targetMillis?: number
+      /** How long the delay may stay above the target; about the largest round-trip time. Default 100, 0.001 to 100,000. */
+      readonly intervalMillis?: number
+      /** Packets that can carry the mark are marked CE instead of dropped. Default false. RFC 8289 §4.1 */
+      readonly ecn?: boolean
+    })
+
+export interface QueuedPacket {
+  packet: SimPacket
+  readonly size: number
+  readonly sinceNanos: number
+}
+
+/** Whether a router may set CE on it: it says it understands, and is not marked yet. RFC 3168 §5 */
+export const canBeMarked = (packet: SimPacket): boolean => packet.ecn === 1 || packet.ecn === 2
+
+export class PacketQueue {
+  /** What waits, the packet being sent included. */
+  bytes = 0
+  packets = 0
+  /** The packet being sent is not in here. */
+  private waiting: Array<QueuedPacket> = []
+  private head = 0
+  private model: QueueModel
+  private codel: Codel | undefined
+  private readonly onDrop: (packet: SimPacket) => void
+  private readonly onMark: () => void
+
+  /** `onDrop` and `onMark` hear of what happens at the head; at the tail, `offer` says so. */
+  constructor(model: QueueModel, onDrop: (packet: SimPacket) => void, onMark: () => void) {
+    this.model = model
+    this.codel = codelOf(model)
+    this.onDrop = onDrop
+    this.onMark = onMark
+  }
+
+  /** Goes on under other rules with what waits. */
+  use(model: QueueModel): void {
+    if (model === this.model) return
+    this.model = model
+    this.codel = codelOf(model)
+  }
+
+  fits(size: number): boolean {
+    const { maxBytes = Infinity, maxPackets = Infinity } = this.model
+    return this.bytes + size <= maxBytes && this.packets + 1 <= maxPackets
+  }
+
+  push(packet: SimPacket, size: number, sinceNanos: number): void {
+    const marks = this.model.kind === "tailDrop" && this.bytes > (this.model.markAboveBytes ?? Infinity)
+    const entry = { packet, size, sinceNanos }
+    if (marks && canBeMarked(packet)) this.mark(entry)
+    this.bytes += size
+    this.packets++
+    this.waiting.push(entry)
+  }
+
+  /** The next packet to send; `sent` must be called when it has left. Undefined when none waits. */
+  take(nowNanos: number): QueuedPacket | undefined {
+    return this.codel === undefined ? this.shift() : this.codel.take(this, nowNanos)
+  }
+
+  sent({ size }: QueuedPacket): void {
+    this.bytes -= size
+    this.packets--
+  }
+
+  shift(): QueuedPacket | undefined {
+    if (this.head === this.waiting.length) return undefined
+    const entry = this.waiting[this.head++]
+    if (this.head > 64 && this.head * 2 > this.waiting.length) {
+      this.waiting = this.waiting.slice(this.head)
+      this.head = 0
+    }
+    return entry
+  }
+
+  drop(entry: QueuedPacket): void {
+    this.sent(entry)
+    this.onDrop(entry.packet)
+  }
+
+  mark(entry: QueuedPacket): void {
+    entry.packet = { ...entry.packet, ecn: 3 }
+    this.onMark()
+  }
+}
+
+const codelOf = (model: QueueModel): Codel | undefined =>
+  model.kind === "codel"
+    ? new Codel((model.targetMillis ?? 5) * 1e6, (model.intervalMillis ?? 100) * 1e6, model.ecn ?? false)
+    : undefined
+
+export const checkQueue = (field: string, model: QueueModel): void => {
+  checkOneOf(`${field}.kind`, model.kind, ["tailDrop", "codel"])
+  checkRange(`${field}.maxBytes`, model.maxBytes ?? Infinity, 1, Infinity)
+  checkInteger(`${field}.maxPackets`, model.maxPackets ?? Infinity, 1, Infinity)
+  if (model.kind === "tailDrop") {
+    checkFields(field, model, ["kind", "maxBytes", "maxPackets", "markAboveBytes"])
+    return checkRange(`${field}.markAboveBytes`, model.markAboveBytes ?? Infinity, 0, Infinity)
+  }
+  checkFields(field, model, ["kind", "maxBytes", "maxPackets", "targetMillis", "intervalMillis", "ecn"])
+  checkRange(`${field}.targetMillis`, model.targetMillis ?? 5, 0.001, 10_000)
+  checkRange(`${field}.intervalMillis`, model.intervalMillis ?? 100, 0.001, 100_000)
+}

@@ -1,0 +1,130 @@
+/** A machine that passes packets on. */
+import { addressBytes, IpPrefix } from "./IpPrefix.ts"
+import type { PacketTrace } from "./PacketTrace.ts"
+import type { Routing } from "./Routing.ts"
+import type { SimLink } from "./SimLink.ts"
+import { initialTtl, type SimNode, type SimPacket } from "./SimPacket.ts"
+
+interface PrefixRoute {
+  readonly prefix: IpPrefix
+  readonly link: SimLink | undefined
+}
+
+/** What became of the packets that reached a router. */
+export class RouterCounters {
+  forwarded = 0
+  /** No way to their destination. */
+  noRoute = 0
+  /** They had passed too many routers. */
+  ttlExpired = 0
+  /** Too large for the next link; their senders were told. */
+  tooLarge = 0
+}
+
+/** The part of forwarding that routers and NATs share. */
+export class Forwarder {
+  readonly counters = new RouterCounters()
+  private readonly node: SimNode
+  private readonly addresses: ReadonlyArray<string>
+  private readonly routing: Routing
+  private readonly trace: PacketTrace
+  /** Longest prefix first. */
+  private readonly routes: Array<PrefixRoute> = []
+
+  constructor(node: SimNode, addresses: ReadonlyArray<string>, routing: Routing, trace: PacketTrace) {
+    this.node = node
+    this.addresses = addresses
+    this.routing = routing
+    this.trace = trace
+  }
+
+  addRoute(route: PrefixRoute): void {
+    const index = this.routes.findIndex(({ prefix }) => prefix.length <= route.prefix.length)
+    this.routes.splice(index === -1 ? this.routes.length : index, 0, route)
+  }
+
+  /** The routes that were given come first, then what the shape of the network says. */
+  wayTo(destination: string): SimLink | undefined {
+    if (this.routes.length > 0) {
+      const bytes = addressBytes(destination)
+      const route = bytes && this.routes.find(({ prefix }) => prefix.contains(bytes))
+      if (route !== undefined) return route.link
+    }
+    return this.routing.way(this.node, destination)
+  }
+
+  /** Passes the packet on. `back` gets what its sender is to be told, on the side it came from. */
+  forward(packet: SimPacket, back: (packet: SimPacket) => void): void {
+    if (packet.ttl <= 1) {
+      this.counters.ttlExpired++
+      this.trace.record("ttl expired", packet)
+      return
+    }
+    const link = this.wayTo(packet.to.host)
+    if (link === undefined) {
+      this.counters.noRoute++
+      this.trace.record("no route", packet)
+      return
+    }
+    const taken = link.carry({ ...packet, ttl: packet.ttl - 1 })
+    if (taken) {
+      this.counters.forwarded++
+      return
+    }
+    this.counters.tooLarge++
+    // An ICMP message is never the answer to an ICMP message. RFC 1122 §3.2.2
+    if (packet.icmp === undefined) back(this.tooBig(packet, link.conditions.mtu))
+  }
+
+  private tooBig({ from, to }: SimPacket, mtu: number): SimPacket {
+    const own = this.addresses.find((address) => address.includes(":") === (to.family === 6))
+    return {
+      from: { host: own ?? to.host, port: 0, family: to.family },
+      to: from,
+      bytes: new Uint8Array(0),
+      ecn: 0,
+      dontFragment: false,
+      ttl: initialTtl,
+      origin: this.node.name,
+      icmp: { from, to, mtu }
+    }
+  }
+}
+
+export class SimRouter implements SimNode {
+  readonly name: string
+  readonly addresses: ReadonlyArray<string>
+  readonly links: Array<SimLink> = []
+  readonly isRouter = true
+  readonly isGateway = false
+  private readonly forwarder: Forwarder
+  private readonly trace: PacketTrace
+
+  constructor(name: string, addresses: ReadonlyArray<string>, routing: Routing, trace: PacketTrace) {
+    this.name = name
+    this.addresses = addresses
+    this.trace = trace
+    this.forwarder = new Forwarder(this, addresses, routing, trace)
+  }
+
+  get counters(): RouterCounters {
+    return this.forwarder.counters
+  }
+
+  owns(address: string): boolean {
+    return this.addresses.includes(address)
+  }
+
+  /**
+   * Packets to `prefix` (`10.0.0.0/8`, `2001:db8::1`, `::/0`) take `link`, or are dropped if that is undefined. The
+   * longest prefix decides, of equal ones the latest; without any the router takes the way with the fewest links.
+   */
+  addRoute(prefix: string, link: SimLink | undefined): void {
+    this.forwarder.addRoute({ prefix: new IpPrefix(`${this.name}.addRoute`, prefix), link })
+  }
+
+  receive(packet: SimPacket): void {
+    if (this.owns(packet.to.host)) this.trace.record("no socket", packet)
+    else this.forwarder.forward(packet, (answer) => this.receive(answer))
+  }
+}

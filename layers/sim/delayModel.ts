@@ -1,0 +1,81 @@
+/** How long a link takes to carry a packet, beyond what its rate and queue add. Times are milliseconds. */
+import type { SeededRandom } from "./SeededRandom.ts"
+import { checkFields, checkOneOf, checkRange } from "./simConfig.ts"
+
+export type DelayModel =
+  | {
+      readonly kind: "fixed"
+      /** 0 to one day. */
+      readonly millis: number
+    }
+  | {
+      readonly kind: "uniform"
+      readonly millis: number
+      /** Up to this much is added. */
+      readonly jitterMillis: number
+    }
+  | {
+      /** A bell curve, cut off at zero. */
+      readonly kind: "normal"
+      readonly meanMillis: number
+      readonly deviationMillis: number
+    }
+  | {
+      /** The Pareto distribution: most packets take little more than the minimum, a few take very much longer. */
+      readonly kind: "pareto"
+      readonly minMillis: number
+      /** The smaller, the heavier the tail; the mean is `minMillis * shape / (shape - 1)`. 1 to 100; 1 has no mean. */
+      readonly shape: number
+      /** No packet takes longer. Default one minute. */
+      readonly maxMillis?: number
+    }
+
+const dayMillis = 86_400_000
+const defaultParetoMaxMillis = 60_000
+
+/** The delay of one packet. Draws twice whatever the model, so that fates stay aligned when the model is changed. */
+export const delayOf = (model: DelayModel, random: SeededRandom): number => {
+  const first = random.nextDoubleUnsafe()
+  const second = random.nextDoubleUnsafe()
+  switch (model.kind) {
+    case "fixed":
+      return model.millis
+    case "uniform":
+      return model.millis + first * model.jitterMillis
+    case "normal":
+      return Math.max(0, model.meanMillis + model.deviationMillis * standardNormal(first, second))
+    case "pareto":
+      return Math.min(
+        model.minMillis / (1 - first) ** (1 / model.shape),
+        model.maxMillis ?? defaultParetoMaxMillis
+      )
+  }
+}
+
+/** Box and Muller's transform of two even draws from [0, 1). */
+const standardNormal = (first: number, second: number): number =>
+  Math.sqrt(-2 * Math.log(1 - first)) * Math.cos(2 * Math.PI * second)
+
+export const checkDelay = (field: string, model: DelayModel): void => {
+  const check = (name: string, value: number, minimum = 0, maximum = dayMillis): void =>
+    checkRange(`${field}.${name}`, value, minimum, maximum)
+  checkOneOf(`${field}.kind`, model.kind, ["fixed", "uniform", "normal", "pareto"])
+  switch (model.kind) {
+    case "fixed":
+      checkFields(field, model, ["kind", "millis"])
+      return check("millis", model.millis)
+    case "uniform":
+      checkFields(field, model, ["kind", "millis", "jitterMillis"])
+      check("millis", model.millis)
+      return check("jitterMillis", model.jitterMillis)
+    case "normal":
+      checkFields(field, model, ["kind", "meanMillis", "deviationMillis"])
+      check("meanMillis", model.meanMillis)
+      return check("deviationMillis", model.deviationMillis)
+    case "pareto":
+      checkFields(field, model, ["kind", "minMillis", "shape", "maxMillis"])
+      check("minMillis", model.minMillis)
+      check("shape", model.shape, 1, 100)
+      if (model.maxMillis !== undefined) check("maxMillis", model.maxMillis, model.minMillis)
+  }
+}

@@ -1,0 +1,206 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { changed, type LinkConditions, perfectLink } from "../../layers/sim/linkConditions.ts"
+import { type DelayModel, delayOf } from "../../layers/sim/delayModel.ts"
+import { LossProcess, type LossModel } from "../../layers/sim/LossModel.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { pair, pattern, readAll } from "../api/pair.ts"
+import { simWorld } from "../api/World.ts"
+import { itSim } from "./itSim.ts"
+
+const draws = 20_000
+
+const delays = (model: DelayModel): Array<number> => {
+  const random = new SeededRandom(`delays ${model.kind}`)
+  return Array.from({ length: draws }, () => delayOf(model, random)).sort((a, b) => a - b)
+}
+
+const mean = (values: ReadonlyArray<number>): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+const quantile = (sorted: ReadonlyArray<number>, share: number): number =>
+  sorted[Math.floor(share * sorted.length)]
+
+describe("a delay", () => {
+  it("that is fixed never changes", () => {
+    expect(new Set(delays({ kind: "fixed", millis: 7 }))).toEqual(new Set([7]))
+  })
+
+  it("that is uniform is spread evenly between its bounds", () => {
+    const all = delays({ kind: "uniform", millis: 10, jitterMillis: 4 })
+    expect(all[0]).toBeGreaterThanOrEqual(10)
+    expect(all.at(-1)).toBeLessThan(14)
+    expect(quantile(all, 0.25)).toBeCloseTo(11, 1)
+    expect(quantile(all, 0.75)).toBeCloseTo(13, 1)
+  })
+
+  it("that is normal has its mean and its deviation, and never is negative", () => {
+    const all = delays({ kind: "normal", meanMillis: 50, deviationMillis: 5 })
+    expect(Math.abs(mean(all) - 50)).toBeLessThan(0.2)
+    // One deviation either side of the mean holds 68.3 % of a bell curve.
+    expect(Math.abs(quantile(all, 0.8413) - 55)).toBeLessThan(0.3)
+    expect(Math.abs(quantile(all, 0.1587) - 45)).toBeLessThan(0.3)
+    expect(delays({ kind: "normal", meanMillis: 1, deviationMillis: 10 })[0]).toBe(0)
+  })
+
+  it("that is heavy-tailed has its median, its mean, its tail and its end", () => {
+    const all = delays({ kind: "pareto", minMillis: 10, shape: 2, maxMillis: 500 })
+    expect(all[0]).toBeGreaterThanOrEqual(10)
+    expect(all.at(-1)).toBeLessThanOrEqual(500)
+    // Quantile q of a Pareto distribution is minimum / (1 - q) ** (1 / shape).
+    expect(Math.abs(quantile(all, 0.5) - 14.14)).toBeLessThan(0.3)
+    expect(Math.abs(quantile(all, 0.99) - 100)).toBeLessThan(10)
+    expect(Math.abs(mean(all) - 20)).toBeLessThan(1)
+  })
+})
+
+/** The lengths of the runs of lost packets, and the share lost. */
+const bursts = (model: LossModel): { readonly rate: number; readonly meanBurst: number } => {
+  const random = new SeededRandom("bursts")
+  const process = new LossProcess()
+  let lost = 0
+  let runs = 0
+  let before = false
+  for (let i = 0; i < 200_000; i++) {
+    const now = process.loses(model, random)
+    if (now) lost++
+    if (now && !before) runs++
+    before = now
+  }
+  return { rate: lost / 200_000, meanBurst: lost / runs }
+}
+
+describe("loss", () => {
+  it("that is independent comes in runs as short as chance has them", () => {
+    const { rate, meanBurst } = bursts({ kind: "independent", rate: 0.1 })
+    expect(rate).toBeCloseTo(0.1, 2)
+    expect(meanBurst).toBeCloseTo(1 / 0.9, 1)
+  })
+
+  it("that is Gilbert's and Elliott's comes in bursts, of the length and at the rate asked for", () => {
+    const { rate, meanBurst } = bursts({ kind: "gilbertElliott", toBad: 0.01, toGood: 0.2 })
+    expect(Math.abs(rate - 0.01 / 0.21)).toBeLessThan(0.004)
+    expect(Math.abs(meanBurst - 5)).toBeLessThan(0.3)
+  })
+
+  it("in the good and the bad state has a rate of its own", () => {
+    const { rate } = bursts({
+      kind: "gilbertElliott",
+      toBad: 0.1,
+      toGood: 0.1,
+      lossInBad: 0.5,
+      lossInGood: 0.1
+    })
+    expect(Math.abs(rate - 0.3)).toBeLessThan(0.01)
+  })
+})
+
+describe("what is said about a link", () => {
+  const say = (...said: ReadonlyArray<Partial<LinkConditions>>) =>
+    said.reduce((model, changes) => changed(model, changes), perfectLink)
+
+  it("in short is what it stands for", () => {
+    expect(say({ delayMillis: 5 }).delay).toEqual({ kind: "fixed", millis: 5 })
+    expect(say({ jitterMillis: 2 }, { delayMillis: 5 }).delay).toEqual({
+      kind: "uniform",
+      millis: 5,
+      jitterMillis: 2
+    })
+    expect(say({ lossRate: 0.1 }).loss).toEqual({ kind: "independent", rate: 0.1 })
+    expect(say({ queue: { kind: "codel" } }, { queueBytes: 9000 }).queue).toEqual({
+      kind: "codel",
+      maxBytes: 9000
+    })
+    expect(say({ queueBytes: 9000 }, { markAboveBytes: 3000 }).queue).toEqual({
+      kind: "tailDrop",
+      maxBytes: 9000,
+      markAboveBytes: 3000
+    })
+  })
+
+  it.each([
+    [{ lossRate: 1.5 }, "link.loss.rate must be a number from 0 to 1, and is 1.5"],
+    [{ delayMillis: -1 }, "link.delay.millis must be a number from 0 to 86400000, and is -1"],
+    [{ mtu: Number.NaN }, "link.mtu must be a number from 68 to Infinity, and is NaN"],
+    [{ bitsPerSecond: 0 }, "link.bitsPerSecond must be a number from 1 to Infinity, and is 0"],
+    [{ delay: { kind: "pareto", minMillis: 1, shape: 0.5 } }, "link.delay.shape must be"],
+    [{ queue: { kind: "codel", maxPackets: 1.5 } }, "link.queue.maxPackets must be a whole number"],
+    [{ queue: { kind: "red" } }, 'link.queue.kind must be one of tailDrop, codel, and is "red"'],
+    [{ loss: { kind: "gilbertElliott", toBad: 2, toGood: 0 } }, "link.loss.toBad must be"],
+    [{ delaymillis: 5 }, "link.delaymillis is not known here"],
+    [{ loss: { kind: "independent", rate: 0, toBad: 1 } }, "link.loss.toBad is not known here"]
+  ] as ReadonlyArray<[Partial<LinkConditions>, string]>)(
+    "that cannot be is refused: %j",
+    (changes, message) => {
+      expect(() => changed(perfectLink, changes)).toThrow(message)
+    }
+  )
+})
+
+/** An upload over a link of 10 Mbit/s and 40 ms there and back; samples what stands in its queue, in milliseconds. */
+const upload = Effect.fnUntraced(function* (conditions: Partial<LinkConditions>) {
+  const world = yield* simWorld
+  const cable = world.cable!
+  cable.set({ delayMillis: 20 })
+  cable.forward.set({ bitsPerSecond: 10e6, ...conditions })
+  const { near, far } = yield* pair(world)
+  const out = yield* near.openUni
+  yield* Effect.forkScoped(Effect.andThen(out.write(pattern(10_000_000)), out.finish))
+  const waits: Array<number> = []
+  const sample = Effect.sync(() => waits.push((cable.forward.queuedBytes * 8) / 10e3))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(sample, Effect.sleep(5))))
+  const begun = yield* Clock.currentTimeMillis
+  const received = yield* readAll(yield* far.acceptUni)
+  const millis = (yield* Clock.currentTimeMillis) - begun
+  // The first second is the start of the connection, whose burst CoDel lets pass on purpose.
+  const steady = waits.slice(200, Math.floor(millis / 5)).sort((a, b) => a - b)
+  const { queueFull, marked } = cable.forward.counters
+  return {
+    received: received.length,
+    mbps: (received.length * 8) / millis / 1000,
+    wait: quantile(steady, 0.5),
+    queueFull,
+    marked
+  }
+})
+
+describe("a queue", () => {
+  itSim("that drops its tail stands as long as it can", () =>
+    Effect.gen(function* () {
+      const { received, wait } = yield* upload({ queueBytes: 250_000 })
+      expect(received).toBe(10_000_000)
+      expect(wait).toBeGreaterThan(50)
+    })
+  )
+
+  itSim("that limits packets drops what is too many", () =>
+    Effect.gen(function* () {
+      const { received, wait, queueFull } = yield* upload({ queue: { kind: "tailDrop", maxPackets: 20 } })
+      expect(received).toBe(10_000_000)
+      expect(queueFull).toBeGreaterThan(0)
+      expect(wait).toBeLessThanOrEqual((20 * 1500 * 8) / 10e3)
+    })
+  )
+
+  itSim("under CoDel stands near its target below a QUIC upload, and the link stays busy", () =>
+    Effect.gen(function* () {
+      const { received, wait, mbps, queueFull, marked } = yield* upload({ queue: { kind: "codel" } })
+      expect(received).toBe(10_000_000)
+      expect(wait).toBeLessThan(10)
+      expect(mbps).toBeGreaterThan(7)
+      expect(queueFull).toBeGreaterThan(0)
+      expect(marked).toBe(0)
+    })
+  )
+
+  itSim("under CoDel with ECN marks packets instead of dropping them", () =>
+    Effect.gen(function* () {
+      const { wait, queueFull, marked, mbps } = yield* upload({ queue: { kind: "codel", ecn: true } })
+      expect(wait).toBeLessThan(10)
+      expect(mbps).toBeGreaterThan(7)
+      expect(marked).toBeGreaterThan(0)
+      expect(queueFull).toBe(0)
+    })
+  )
+})
