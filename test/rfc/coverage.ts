@@ -1,47 +1,76 @@
 /**
- * `node test/rfc/coverage.ts [--missing]`: every MUST and SHALL of the RFCs, and where code and tests cite its section.
- * A citation shows where to look; that the sentence is met is for the test that stands there to show.
+ * `node test/rfc/coverage.ts [--missing] [--markdown]`: every MUST and SHALL of the RFCs, the line that implements it
+ * and the test that proves it, or the reason why there is none. Exits with 1 when some requirement has neither.
+ *
+ * Code and tests cite a requirement as `RFC 9000 §8.1 #2`, the second of its section in `requirements.json`; without a
+ * number where the section has one. `--missing` prints those without citation or reason, `--markdown` makes a table.
  */
+import { accountFor, type Entry, isAccountedFor } from "./account.ts"
 import { citationsOf } from "./citations.ts"
 import { loadExceptions, loadRequirements, rfcs } from "./requirements.ts"
 
 const SHOWN = 3
 const onlyMissing = process.argv.includes("--missing")
-const exceptions = loadExceptions()
-const code = citationsOf("src", "layers")
-const tests = citationsOf("test")
+const asMarkdown = process.argv.includes("--markdown")
 
 const few = (places: ReadonlyArray<string>): string =>
   places.length === 0
     ? "missing"
     : places.slice(0, SHOWN).join(", ") + (places.length > SHOWN ? ` and ${places.length - SHOWN} more` : "")
 
-const totals = new Map(rfcs.map((rfc) => [rfc as number, { all: 0, code: 0, test: 0, excepted: 0 }]))
-let printed = ""
-for (const [rfc, section, sentence] of loadRequirements()) {
-  const total = totals.get(rfc)!
-  total.all++
-  const key = `${rfc} §${section}`
-  const exception = exceptions.find(
-    (each) => each.rfc === rfc && each.section === section && sentence.includes(each.says ?? "")
-  )
-  const inCode = code.get(key) ?? []
-  const inTests = tests.get(key) ?? []
-  if (exception !== undefined) total.excepted++
-  else {
-    if (inCode.length > 0) total.code++
-    if (inTests.length > 0) total.test++
+const asText = (shown: ReadonlyArray<Entry>): string => {
+  const lines: Array<string> = []
+  let section = ""
+  for (const entry of shown) {
+    if (entry.section !== section) lines.push(`\nRFC ${entry.section}`)
+    section = entry.section
+    lines.push(`  #${entry.number} ${entry.sentence}`)
+    if (entry.reason !== undefined) lines.push(`    not needed: ${entry.reason}`)
+    else lines.push(`    code: ${few(entry.code)}`, `    test: ${few(entry.tests)}`)
   }
-  if (onlyMissing && (exception !== undefined || inCode.length > 0)) continue
-  if (key !== printed) console.log(`\nRFC ${key}`)
-  printed = key
-  console.log(`  ${sentence}`)
-  if (exception !== undefined) console.log(`    not for us: ${exception.reason}`)
-  else console.log(`    code: ${few(inCode)}\n    test: ${few(inTests)}`)
+  return lines.join("\n")
 }
 
-console.log("\nRFC    requirements  not for us  section cited in code  in tests")
-for (const [rfc, { all, code: inCode, test, excepted }] of totals)
+const row = (...cells: ReadonlyArray<string>): string =>
+  `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll("<", "&lt;")).join(" | ")} |`
+
+const asTable = (shown: ReadonlyArray<Entry>): string =>
+  [
+    row("RFC", "requirement", "code", "test"),
+    row("---", "---", "---", "---"),
+    ...shown.map((entry) =>
+      row(
+        `${entry.section} #${entry.number}`,
+        entry.sentence,
+        entry.reason ?? few(entry.code),
+        entry.reason === undefined ? few(entry.tests) : ""
+      )
+    )
+  ].join("\n")
+
+const totals = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<string>> =>
+  rfcs.map((rfc) => {
+    const all = entries.filter((each) => each.rfc === rfc)
+    const excepted = all.filter(({ reason }) => reason !== undefined).length
+    const missing = all.filter((each) => !isAccountedFor(each)).length
+    return [rfc, all.length, all.length - excepted - missing, excepted, missing].map(String)
+  })
+
+const entries = accountFor(
+  loadRequirements(),
+  loadExceptions(),
+  citationsOf("src", "layers"),
+  citationsOf("test")
+)
+const shown = onlyMissing ? entries.filter((each) => !isAccountedFor(each)) : entries
+const headings = ["RFC", "requirements", "in code and test", "with a reason", "missing"]
+if (asMarkdown)
   console.log(
-    `${rfc}   ${String(all).padStart(12)}  ${String(excepted).padStart(10)}  ${String(inCode).padStart(21)}  ${String(test).padStart(8)}`
+    `${asTable(shown)}\n\n${[headings, headings.map(() => "---"), ...totals(entries)].map((each) => row(...each)).join("\n")}`
   )
+else {
+  const aligned = (cells: ReadonlyArray<string>) =>
+    cells.map((cell, column) => cell.padStart(headings[column].length + 2)).join("")
+  console.log(`${asText(shown)}\n\n${[headings, ...totals(entries)].map(aligned).join("\n")}`)
+}
+process.exitCode = entries.every(isAccountedFor) ? 0 : 1

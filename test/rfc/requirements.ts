@@ -6,12 +6,12 @@ export const rfcs = [9000, 9001, 9002, 9221] as const
 /** RFC, section, and the sentence. */
 export type Requirement = readonly [rfc: number, section: string, sentence: string]
 
-/** Requirements that are not for code of ours to meet, by RFC, section and a piece of the sentence. */
+/** Requirements that are not for code of ours to meet, or that no test of ours can show to be met. */
 export interface Exception {
   readonly rfc: number
   readonly section: string
-  /** Left out: all of the section. */
-  readonly says?: string
+  /** Which of the section's requirements, from 1, in the order of `requirements.json`. Left out: all of them. */
+  readonly numbers?: ReadonlyArray<number>
   readonly reason: string
 }
 
