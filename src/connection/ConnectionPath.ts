@@ -12,7 +12,7 @@ import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionOrigin } from "./Connection.ts"
 import { RouteSet } from "./RouteSet.ts"
 
@@ -122,6 +122,11 @@ export class ConnectionPath {
   /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
   get maySend(): boolean {
     return this.peerIds.usable && this.amplification.remaining >= this.routes.current.leastBytes
+  }
+
+  /** Whether there is room to pad an Initial that asks for an answer as far as it must be. RFC 9000 §14.1 #2 */
+  get mayAskInInitial(): boolean {
+    return this.amplification.remaining >= MINIMUM_DATAGRAM_BYTES
   }
 
   /** How large the next datagram may be, at most `room` bytes. */

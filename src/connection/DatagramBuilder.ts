@@ -169,7 +169,8 @@ export class DatagramBuilder {
     if (!path.maySend) return false
     const { write } = this.parts.keys
     for (let level: Level = Level.OneRtt; level >= Level.Initial; level--)
-      if (write[level] !== undefined && this.hasFrames(level as Level, path)) return true
+      if (write[level] !== undefined && this.hasFrames(level as Level, path))
+        return level !== Level.Initial || path.mayAskInInitial
     return false
   }
 
@@ -216,7 +217,7 @@ export class DatagramBuilder {
     // whoever can read 0-RTT reads Initial packets, where the close is anyway
     if (closing && level === Level.ZeroRtt) return start
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
-    const canElicit = !closing && (mayElicit || probing)
+    const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
     // a full window is no reason to leave the peer's question for this path unanswered, nor ours unasked
     const wantsPath = !closing && !wantsData && level === Level.OneRtt && path.validator.hasFrames()

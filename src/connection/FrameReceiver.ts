@@ -238,8 +238,8 @@ export class FrameReceiver implements FrameSink {
     return undefined
   }
 
-  onDatagram(bytes: Uint8Array, start: number, end: number): Result {
-    return this.parts.datagrams.onDatagram(bytes, start, end)
+  onDatagram(bytes: Uint8Array, start: number, end: number, frameBytes: number): Result {
+    return this.parts.datagrams.onDatagram(bytes, start, end, frameBytes)
   }
 
   onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): Result {

@@ -85,9 +85,9 @@ export class DatagramQueue {
     this.tell(id, "lost")
   }
 
-  onDatagram(bytes: Uint8Array, start: number, end: number): TransportError | undefined {
-    // RFC 9221 §3: the limit counts the whole frame
-    if (datagramSize(end - start) > this.localMaxFrameBytes)
+  onDatagram(bytes: Uint8Array, start: number, end: number, frameBytes: number): TransportError | undefined {
+    // RFC 9221 §3 #4: the limit counts the whole frame
+    if (frameBytes > this.localMaxFrameBytes)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "DATAGRAM larger than we allow", 0x30)
     this.receiveQueue.push(bytes.slice(start, end))
     this.receiveBytes += end - start

@@ -224,9 +224,10 @@ export class FrameDecoder {
       case F.DATAGRAM:
       case F.DATAGRAM_LEN: {
         if (!this.extensions.datagram) return notNegotiated(type)
+        const frameStart = r.offset - 1
         const length = type === F.DATAGRAM_LEN ? r.varint() : r.remaining
         const start = r.skip(length)
-        return r.failed ? undefined : sink.onDatagram(bytes, start, start + length)
+        return r.failed ? undefined : sink.onDatagram(bytes, start, start + length, r.offset - frameStart)
       }
       case F.ACK_FREQUENCY: {
         if (!this.extensions.ackFrequency) return unknown(type)

@@ -51,7 +51,8 @@ export interface FrameSink {
     reasonEnd: number
   ): FrameResult
   onHandshakeDone(): FrameResult
-  onDatagram(bytes: Uint8Array, start: number, end: number): FrameResult
+  /** `frameBytes`: with its type, and its length if it has one. */
+  onDatagram(bytes: Uint8Array, start: number, end: number, frameBytes: number): FrameResult
   onAckFrequency(
     sequence: number,
     threshold: number,

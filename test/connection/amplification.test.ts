@@ -42,6 +42,25 @@ describe("a server", () => {
     expect(sum(duel.sent)).toBeLessThanOrEqual(3 * (received + 1200))
   })
 
+  it("sends no Initial that asks for an answer while it may not send 1200 bytes, RFC 9000 §14.1 #2", () => {
+    const { duel } = silentClient()
+    const initials: Array<number> = []
+    duel.receive = (datagram) => {
+      duel.sent.push(datagram.length)
+      if ((datagram[0] & 0xb0) === 0x80) initials.push(datagram.length)
+    }
+    duel.advance(60_000_000)
+    for (const size of [60, 200, 300, 390, 400, 500]) {
+      const noise = duel.puppet.packet(Level.Initial, writePing, { size })
+      noise[size - 1] ^= 1
+      const wakeups = duel.wakeups
+      duel.inject(noise).advance(60_000_000)
+      expect(duel.wakeups - wakeups).toBeLessThan(30)
+    }
+    expect(initials.length).toBeGreaterThan(0)
+    expect(Math.min(...initials)).toBeGreaterThanOrEqual(1200)
+  })
+
   it("goes on when the client proves itself", () => {
     const { duel } = silentClient()
     duel.advance(2_000_000)

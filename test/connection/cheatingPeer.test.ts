@@ -29,7 +29,7 @@ for (const victim of roles)
 
     for (const act of honestActs)
       it(`${act.name} goes on`, () => {
-        const duel = new Duel({ victim }).shakeHands()
+        const duel = new Duel({ victim, transport: act.transport ?? {} }).shakeHands()
         duel.puppet.outbox.push(...act.act(duel.puppet))
         duel.exchange()
         const acknowledged = duel.puppet.seen.named("onAck").length

@@ -148,15 +148,21 @@ const frames: ReadonlyArray<Cheat> = [
     frameType: FrameType.HANDSHAKE_DONE
   },
   {
-    name: "a DATAGRAM that was not asked for", // RFC 9221 §3
+    name: "a DATAGRAM that was not asked for", // RFC 9221 §3 #3
     act: one((w) => writeDatagram(w, bytes(1))),
     code: Code.PROTOCOL_VIOLATION,
     frameType: FrameType.DATAGRAM_LEN
   },
   {
-    name: "a DATAGRAM larger than allowed", // RFC 9221 §3
+    name: "a DATAGRAM larger than allowed", // RFC 9221 §3 #4
     transport: { maxDatagramFrameBytes: 100 },
-    act: one((w) => writeDatagram(w, new Uint8Array(99))),
+    act: one((w) => writeDatagram(w, new Uint8Array(98))),
+    code: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "a DATAGRAM without a length, larger than allowed", // RFC 9221 §3 #4
+    transport: { maxDatagramFrameBytes: 100 },
+    act: one(bytes(FrameType.DATAGRAM, ...new Array<number>(100).fill(1))),
     code: Code.PROTOCOL_VIOLATION
   }
 ]
@@ -389,6 +395,11 @@ export const honestActs: ReadonlyArray<Omit<Cheat, "code">> = [
   {
     name: "a request for rare ACKs, and one for an ACK now",
     act: one(all((w) => writeAckFrequency(w, 0, 10, 25_000, 3), writeImmediateAck))
+  },
+  {
+    name: "a DATAGRAM without a length, as large as allowed",
+    transport: { maxDatagramFrameBytes: 100 },
+    act: one(bytes(FrameType.DATAGRAM, ...new Array<number>(99).fill(1)))
   },
   {
     name: "a RESET_STREAM_AT, one that promises less, and one that promises more",

@@ -168,6 +168,25 @@ describe("a client that meets Retry", () => {
     expect(duel.connection.closeReason).toBeUndefined()
   })
 
+  it("ignores one after an Initial of the server, RFC 9000 §17.2.5.2 #2", () => {
+    const retrying = new Duel({ victim: "client", puppet: { retry: true } })
+    retrying.drainVictim()
+    const [retry] = retrying.puppet.outbox
+    // the same seed makes the same client
+    const duel = new Duel({ victim: "client" })
+    duel.drainVictim()
+    duel.inject(duel.puppet.outbox.splice(0)[0])
+    const sent = duel.sent.length
+    duel.inject(retry)
+    expect(duel.connection.token).toBeUndefined()
+    expect(duel.sent.length).toBe(sent)
+    const control = new Duel({ victim: "client" })
+    control.drainVictim()
+    control.puppet.outbox.length = 0
+    control.inject(retry)
+    expect(control.connection.token).toBeDefined()
+  })
+
   it("ignores one whose integrity tag is wrong", () => {
     const duel = new Duel({ victim: "client", puppet: { retry: true } })
     duel.drainVictim()

@@ -90,6 +90,10 @@ describe("the token of NEW_TOKEN", () => {
     retry[0] = laterKind
     expect(tokens.judge(later, retrySource, home, T)._tag).toBe("invalid")
     expect(tokens.judge(retry, retrySource, home, T)._tag).toBe("absent")
+    // not even when the client made up a first connection ID that spells somebody else's address
+    const spelt = tokens.forRetry(new TextEncoder().encode(elsewhere.host), retrySource, home, T)
+    spelt[0] = laterKind
+    expect(tokens.judge(spelt, retrySource, elsewhere, T)._tag).toBe("absent")
   })
 
   it("is absent when there is none, or it makes no sense", () => {
