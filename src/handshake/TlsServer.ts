@@ -169,7 +169,7 @@ export class TlsServer extends TlsSession {
     this.schedule = psk?.schedule ?? new KeySchedule(suite, cipher)
     this.schedule.agree(response.secret)
     this.handshakeSecrets = this.installHandshakeKeys(cipher, false)
-    this.sendEncryptedExtensions(offer, credentials?.identity)
+    this.sendEncryptedExtensions(offer, credentials?.identity ?? this.identityFor(offer))
     if (credentials !== undefined) this.sendCredentials(offer, credentials.identity, credentials.scheme)
     this.sendFinished(cipher)
     const asked = credentials !== undefined && offer.clientCertificateType !== undefined
@@ -177,15 +177,20 @@ export class TlsServer extends TlsSession {
     return undefined
   }
 
-  private chooseCredentials(
-    offer: ClientOffer
-  ): { readonly identity: TlsIdentity; readonly scheme: SignatureScheme } | TlsFailure {
+  private identityFor(offer: ClientOffer): TlsIdentity | undefined {
     const { serverName, signatureSchemes, serverCertificateTypes } = offer
-    const identity = this.config.selectIdentity({
+    return this.config.selectIdentity({
       serverName,
       signatureSchemes,
       certificateTypes: serverCertificateTypes
     })
+  }
+
+  private chooseCredentials(
+    offer: ClientOffer
+  ): { readonly identity: TlsIdentity; readonly scheme: SignatureScheme } | TlsFailure {
+    const { serverName, signatureSchemes, serverCertificateTypes } = offer
+    const identity = this.identityFor(offer)
     if (identity === undefined)
       return failure(
         Alert.unrecognized_name,
@@ -216,10 +221,11 @@ export class TlsServer extends TlsSession {
       [Extension.alpn, writeAlpn([offer.alpn])],
       [Extension.quic_transport_parameters, this.localParameters]
     ]
-    // RFC 7250 §4.2: X.509 goes without saying, and a resumed session shows nothing
-    if (identity?.kind === "rawPublicKey")
+    // RFC 7250 §4.2: X.509 goes without saying. A session that is resumed shows no key, and yet a client that takes
+    // nothing else may insist to hear of the form (rustls does).
+    if (identity?.kind === "rawPublicKey" && offer.serverCertificateTypes.includes(identity.kind))
       extensions.push([Extension.server_certificate_type, Uint8Array.of(certificateTypeCode(identity.kind))])
-    if (identity !== undefined && offer.clientCertificateType === "rawPublicKey")
+    if (offer.clientCertificateType === "rawPublicKey")
       extensions.push([Extension.client_certificate_type, Uint8Array.of(certificateTypeCode("rawPublicKey"))])
     if (this.earlyData === "accepted") extensions.push([Extension.early_data, new Uint8Array(0)])
     this.send(Level.Handshake, writeEncryptedExtensions(extensions))

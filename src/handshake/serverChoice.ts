@@ -80,7 +80,7 @@ export const readServerChoice = (
   if (parameters === undefined)
     return failure(Alert.missing_extension, "the server sent no transport parameters")
   const serverCertificateType = typeOf(extensions, Extension.server_certificate_type)
-  // a server that resumes shows no certificate, and says nothing of its type
+  // a server that resumes shows no certificate, and need not say what its type would be
   if (!resumed && !config.peerCertificateTypes.includes(serverCertificateType))
     return failure(Alert.unsupported_certificate, "the server authenticates in a form we do not take")
   return {

@@ -304,6 +304,25 @@ describe("a session", () => {
     expect(pair.client.secret(Level.OneRtt, "write")).toBeUndefined()
   })
 
+  it("names the form of its keys to a client that takes only raw ones, as clients built on rustls demand", () => {
+    const shop = new Shop()
+    const options: PairOptions = {
+      client: { identity: identity("ed25519", "rawPublicKey"), peerCertificateTypes: ["rawPublicKey"] },
+      server: {
+        selectIdentity: () => identity("ed25519", "rawPublicKey"),
+        requestClientCertificate: "require",
+        peerCertificateTypes: ["rawPublicKey"]
+      }
+    }
+    const pair = shop.again(shop.first(options), options)
+    expectResumed(pair)
+    const extensions = new Map(
+      extensionsOf(pair.sent.find(({ bytes }) => bytes[0] === Type.encryptedExtensions)!.bytes)
+    )
+    expect(extensions.get(Extension.server_certificate_type)).toEqual(Uint8Array.of(2))
+    expect(extensions.get(Extension.client_certificate_type)).toEqual(Uint8Array.of(2))
+  })
+
   it("keeps the client's proof, judged once more before a byte is said", () => {
     const shop = new Shop()
     const raw = identity("ed25519", "rawPublicKey")
