@@ -265,6 +265,16 @@ export class QuicConnection {
     return this.actor.path.migrate(where)
   }
 
+  /** Whether it is still to be seen if the peer answers over the path in use, or over one the connection moves to. */
+  get isMigrating(): boolean {
+    return this.actor.core.path.routes.isMoving
+  }
+
+  /** Waits until `isMigrating` or `remoteAddress` may have changed. */
+  get pathChanged(): Effect.Effect<void> {
+    return this.actor.path.moved.park
+  }
+
   /** Changes the connection IDs in both directions, as far as the peer keeps any in store. RFC 9000 §5.1.2 */
   get rotateConnectionIds(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.rotateIds())

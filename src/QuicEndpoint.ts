@@ -22,13 +22,16 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
 import { acquire, type Waiting } from "./actor/acquire.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
-import { EndpointActor } from "./actor/EndpointActor.ts"
+import { EndpointActor, type PeerPlace } from "./actor/EndpointActor.ts"
 import { lookAtTree } from "./actor/lookAtTree.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
+import { PeerActor } from "./actor/PeerActor.ts"
+import type { PeerState } from "./actor/peerState.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
@@ -44,9 +47,10 @@ import { stillGrants } from "./connection/parameters.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
 import type { EndpointNode } from "./FiberTree.ts"
 import type { Identity } from "./Identity.ts"
+import { defaultSchedule, Peer, type PeerOptions, PeerSchema } from "./Peer.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
-import { EndpointClosed, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
+import { EndpointClosed, InvalidOption, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
 import { check, checkTransport, type TransportOptions } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
@@ -170,6 +174,11 @@ export interface QuicEndpointShape {
    * RFC 9000 §9
    */
   readonly rebind: (where: LocalPlace) => Effect.Effect<void, QuicError>
+  /**
+   * Stays connected with a server, by a restart policy, for as long as the scope lasts: after success what was accepted
+   * is delivered, otherwise it ends at once. Fails with `InvalidOption`, also when the endpoint has a peer of that name.
+   */
+  readonly peer: (options: PeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
   /** What lives on this endpoint now; `FiberTree.print` shows it to people. */
   readonly tree: Effect.Effect<EndpointNode>
   /** Live connections, for looking at. */
@@ -328,7 +337,8 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     }
   })
 
-  const connect: QuicEndpointShape["connect"] = Effect.fnUntraced(function* (given) {
+  /** Everything about a server that does not change from one connection to the next. */
+  const prepare = Effect.fnUntraced(function* (given: ConnectOptions) {
     const { identity, transport, ...rest } = given
     const checked = yield* check(ConnectSchema, rest)
     const checkedTransport = yield* checkTransport(transport)
@@ -343,32 +353,76 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       serverName: Result.isSuccess(NetAddress.ipFromString(expectedName)) ? undefined : expectedName,
       expectedName
     }
-    const remote = yield* resolve(checked.host, checked.port)
-    const earlyData = checked.earlyData ?? false
     // whoever we are in a resumed session is who we were in the one before
     const self = ours === undefined ? "" : Hex.encode(suite.hash("sha256", ours.chain[0]))
-    const server = [expectedName, checked.port, ...checked.alpn, self].join(" ")
-    const { ticket, addressToken } = yield* store.take(server)
-    const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
-    const notes: ServerNotes = {
-      onTicket: (next) => store.putTicket(server, next),
-      onAddressToken: (token) => store.putAddressToken(server, token)
-    }
+    const memory = [expectedName, checked.port, ...checked.alpn, self].join(" ")
+    return { ...checked, tls, transport: checkedTransport, memory, expectedName }
+  })
+
+  const dial = Effect.fnUntraced(function* (
+    server: Effect.Success<ReturnType<typeof prepare>>,
+    earlyData: boolean,
+    peer?: PeerPlace
+  ) {
+    const remote = yield* resolve(server.host, server.port)
     const handshake = (waiting: Waiting): Effect.Effect<QuicConnection, QuicError> =>
-      Effect.suspend(() => {
-        if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
-        const connection = actor.connect(remote, tls, checkedTransport, memory, notes)
+      Effect.gen(function* () {
+        if (actor.isClosed) return yield* quicError(new EndpointClosed())
+        const { ticket, addressToken } = yield* store.take(server.memory)
+        const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
+        const notes: ServerNotes = {
+          onTicket: (next) => store.putTicket(server.memory, next),
+          onAddressToken: (token) => store.putAddressToken(server.memory, token)
+        }
+        const connection = actor.connect(remote, server.tls, server.transport, memory, notes, peer)
         const established: Effect.Effect<ConnectionActor, QuicError> = Effect.suspend(() =>
           connection.isEstablished || (earlyData && connection.isUsable)
             ? Effect.succeed(connection)
             : (connection.failure ?? Effect.flatMap(waiting(connection.ready.park), () => established))
         )
-        return Effect.map(
-          Effect.onInterrupt(established, () => Effect.sync(() => connection.close(0, "interrupted"))),
-          (ready) => new QuicConnection(ready)
+        const ready = yield* Effect.onInterrupt(established, () =>
+          Effect.sync(() => connection.close(0, "interrupted"))
         )
+        return new QuicConnection(ready)
       })
     return yield* acquire(handshake, endConnection)
+  })
+
+  const connect: QuicEndpointShape["connect"] = (options) =>
+    Effect.flatMap(prepare(options), (server) => dial(server, server.earlyData ?? false))
+
+  const peer: QuicEndpointShape["peer"] = Effect.fnUntraced(function* ({
+    name,
+    restart,
+    schedule = defaultSchedule,
+    stableMillis,
+    maxWaiting,
+    ...connectOptions
+  }) {
+    const policy = { name, restart, stableMillis, maxWaiting }
+    const given = Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined))
+    const checked = yield* check(PeerSchema, given)
+    const server = yield* prepare(connectOptions)
+    const settings = {
+      ...checked,
+      name: checked.name ?? `${server.expectedName}:${server.port}`,
+      schedule,
+      dial: (place: PeerPlace) => dial(server, true, place)
+    }
+    const state = yield* SubscriptionRef.make<PeerState>({ _tag: "Idle", reason: undefined })
+    const made = Effect.suspend(() => {
+      if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
+      if ([...actor.peers].some((other) => other.name === settings.name))
+        return Effect.fail(
+          quicError(new InvalidOption({ field: "name", problem: `there is a peer ${settings.name} already` }))
+        )
+      const one = new PeerActor(settings, actor, state)
+      actor.peers.add(one)
+      return Effect.succeed(one)
+    })
+    const released = (one: PeerActor, exit: Exit.Exit<unknown, unknown>) =>
+      Exit.isSuccess(exit) ? one.close(0, "") : one.abandon
+    return new Peer(yield* Effect.acquireRelease(made, released))
   })
 
   const next = (waiting: Waiting): Effect.Effect<QuicConnection, QuicError> =>
@@ -397,6 +451,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     },
     rebind,
     connect,
+    peer,
     accept: acquire(next, endConnection),
     serve,
     serveStreams: (handler) =>
@@ -438,6 +493,7 @@ const endConnection = (
 const closeAll = (actor: EndpointActor, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.suspend(() => {
     actor.stopAccepting()
+    for (const peer of actor.peers) peer.retire()
     const open = [...actor.connections].filter((connection) => connection.failure === undefined)
     const end = (connection: ConnectionActor) => endConnection(new QuicConnection(connection), exit)
     return Effect.forEach(open, end, { concurrency: "unbounded", discard: true })

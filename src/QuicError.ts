@@ -176,6 +176,26 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
   }
 }
 
+/** The peer is closed for good; `problem` says who closed it, or what it gave up over. */
+export class PeerClosed extends Schema.TaggedError<PeerClosed>()("PeerClosed", {
+  name: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `the peer ${this.name} is closed: ${this.problem}`
+  }
+}
+
+/** As many operations as `maxWaiting` allows wait for a connection to the peer already. */
+export class PeerBusy extends Schema.TaggedError<PeerBusy>()("PeerBusy", {
+  name: Schema.String,
+  maxWaiting: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.maxWaiting} operations wait for a connection to ${this.name} already`
+  }
+}
+
 /** Every way a QUIC operation can fail. */
 export const QuicErrorReason = Schema.Union([
   InvalidOption,
@@ -194,7 +214,9 @@ export const QuicErrorReason = Schema.Union([
   StreamClosed,
   ResetRefused,
   DatagramRefused,
-  MigrationFailed
+  MigrationFailed,
+  PeerClosed,
+  PeerBusy
 ])
 export type QuicErrorReason = typeof QuicErrorReason.Type
 

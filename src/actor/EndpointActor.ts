@@ -47,7 +47,12 @@ export interface EndpointSurroundings {
 }
 
 /** A peer's place in the tree. */
-export type PeerPlace = Lookable & { readonly branch: Branch }
+export interface PeerPlace extends Lookable {
+  readonly name: string
+  readonly branch: Branch
+  /** The endpoint is being closed: makes no more connections. */
+  retire(): void
+}
 
 /** A socket, and the number under which the core knows it. */
 interface BoundSocket {

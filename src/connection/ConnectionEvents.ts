@@ -11,7 +11,7 @@ export type ConnectionEvent =
   | { readonly _tag: "established" }
   /** The handshake is confirmed. RFC 9001 §4.1.2 */
   | { readonly _tag: "confirmed" }
-  /** The connection uses another route now, or has given up one it wanted. RFC 9000 §9 */
+  /** The connection uses another route now, or tries one, has proven one, or has given up one it wanted. RFC 9000 §9 */
   | { readonly _tag: "moved" }
   /** For a later connection to the same server. RFC 9000 §8.1.3 */
   | { readonly _tag: "newToken"; readonly token: Uint8Array }

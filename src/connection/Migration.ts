@@ -135,6 +135,7 @@ export class Migration {
     routes.keep(route)
     route.isWanted = true
     route.validator.start(nowMicros, this.ptoMicros)
+    this.parts.events.push({ _tag: "moved" })
     return undefined
   }
 
@@ -176,6 +177,7 @@ export class Migration {
     const { routes, parts } = this
     route.isProven = true
     if (route.isWanted) return this.move(route, nowMicros)
+    parts.events.push({ _tag: "moved" })
     const { current, fallback } = routes
     if (fallback === undefined || parts.config.role === "client" || !current.isProven) return
     if (fallback.validator.state !== "validating") routes.drop(fallback)

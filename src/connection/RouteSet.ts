@@ -97,6 +97,11 @@ export class RouteSet {
     for (const route of this.candidates) if (route.peerId.state === "retired") this.giveOwnId(route)
   }
 
+  /** Whether it is still to be seen if the peer answers over the route in use, or over one that is wanted more. */
+  get isMoving(): boolean {
+    return !this.current.isProven || this.candidates.some((route) => route.isWanted)
+  }
+
   /** A route other than the one in use with a challenge or a response to send, and leave to send it. */
   get probing(): Route | undefined {
     if (this.fallback !== undefined && canProbe(this.fallback)) return this.fallback

@@ -1,0 +1,167 @@
+/**
+ * Somebody to stay connected with, by a restart policy.
+ *
+ * ```ts
+ * const billing = yield* endpoint.peer({ host: "billing.internal", port: 4433, alpn: ["rpc"] })
+ * const answer = yield* billing.use((connection) => call(connection, question))
+ * ```
+ *
+ * A peer lives in the scope it is made in. While it lives it makes a connection whenever the policy says so, resumes the
+ * session where the server allows that, and gives out whatever connection there is. Nothing is repeated on its own: work
+ * that fails with its connection fails, and is the application's to retry.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { PeerActor, RestartPolicy } from "./actor/PeerActor.ts"
+import type { PeerState } from "./actor/peerState.ts"
+import type { QuicConnection } from "./QuicConnection.ts"
+import type { ConnectOptions } from "./QuicEndpoint.ts"
+import { type QuicError, withErrorCode } from "./QuicError.ts"
+import type { QuicStream } from "./QuicStream.ts"
+
+export type { RestartPolicy } from "./actor/PeerActor.ts"
+export type { PeerState } from "./actor/peerState.ts"
+
+const int = (minimum: number, maximum: number, byDefault: number) =>
+  Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
+  )
+
+export const PeerSchema = Schema.Struct({
+  name: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
+  restart: Schema.Literals(["eager", "onDemand", "giveUp"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("eager" as const))
+  ),
+  stableMillis: int(0, 86_400_000, 10_000),
+  maxWaiting: int(0, 1_000_000, 1024)
+})
+
+export interface PeerOptions extends Omit<ConnectOptions, "earlyData"> {
+  /** Tells the peer from the endpoint's others, in logs and in the tree; `serverName:port` when left out. */
+  readonly name?: string
+  /**
+   * When a connection is made: `"eager"`, the default, at once and again whenever there is none; `"onDemand"` as soon as
+   * somebody waits for one; `"giveUp"` once, and never again.
+   */
+  readonly restart?: RestartPolicy
+  /**
+   * How long to wait before each further attempt, and when to stop. It is fed with the errors, so that it can stop at
+   * some (`Schedule.while`). When it is over an eager peer is closed, and one on demand idle until it is asked again.
+   * `defaultSchedule` when left out.
+   */
+  readonly schedule?: Schedule.Schedule<unknown, QuicError>
+  /** A connection that lasted this long (0 … 86 400 000, 10 000 when left out) begins the schedule anew. */
+  readonly stableMillis?: number
+  /** How many fibers may wait for a connection (0 … 1 000 000, 1024 when left out); one more fails with `PeerBusy`. */
+  readonly maxWaiting?: number
+}
+
+/** 100 ms, doubling up to 30 s, each a fifth more or less; without end. */
+export const defaultSchedule: Schedule.Schedule<unknown, QuicError> = Schedule.exponential("100 millis").pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
+  Schedule.jittered
+)
+
+export interface UseOptions {
+  /**
+   * The work may be done twice: it may leave in the first flight, as 0-RTT data that an attacker can replay, when a
+   * ticket of the server allows it. RFC 9001 §9.2
+   */
+  readonly replaySafe?: boolean
+}
+
+export class Peer {
+  private readonly actor: PeerActor
+
+  /** Made by `endpoint.peer`; not for applications. */
+  constructor(actor: PeerActor) {
+    this.actor = actor
+  }
+
+  get name(): string {
+    return this.actor.settings.name
+  }
+
+  /** What the peer is doing now. */
+  get state(): Effect.Effect<PeerState> {
+    return SubscriptionRef.get(this.actor.state)
+  }
+
+  /** The state now, and every one that follows. */
+  get changes(): Stream.Stream<PeerState> {
+    return Stream.takeUntil(SubscriptionRef.changes(this.actor.state), ({ _tag }) => _tag === "Closed")
+  }
+
+  /** The state as a reference, for whoever composes it with others. Only to be read. */
+  get ref(): SubscriptionRef.SubscriptionRef<PeerState> {
+    return this.actor.state
+  }
+
+  /**
+   * The connection there is, or the next one. Fails with `PeerClosed`; with `PeerBusy` when too many wait; on demand with
+   * what the attempts failed with. The connection is the peer's: do not close it. Interrupted, it has asked for nothing.
+   */
+  get connection(): Effect.Effect<QuicConnection, QuicError> {
+    return this.actor.connection(false)
+  }
+
+  /** Does `work` with the connection there is, or the next one. */
+  use<A, E, R>(
+    work: (connection: QuicConnection) => Effect.Effect<A, E, R>,
+    { replaySafe = false }: UseOptions = {}
+  ): Effect.Effect<A, E | QuicError, R> {
+    return Effect.flatMap(this.actor.connection(replaySafe), work)
+  }
+
+  /** Opens a stream both sides write, on the connection there is or the next one. It ends with its scope. */
+  openBidi({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.openBidi)
+  }
+
+  /** Opens a stream only this side writes. */
+  openUni({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.openUni)
+  }
+
+  /** Sends a datagram over the connection there is, or the next one. */
+  sendDatagram(bytes: Uint8Array, { replaySafe = false }: UseOptions = {}): Effect.Effect<void, QuicError> {
+    return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.sendDatagram(bytes))
+  }
+
+  /**
+   * Runs `handler` for every stream the peer opens, on this connection and all that follow. Asks for no connection
+   * itself. Fails with `PeerClosed` in the end.
+   */
+  serveStreams<E, R>(
+    handler: (stream: QuicStream) => Effect.Effect<void, E, R>
+  ): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> {
+    const serveFrom = (
+      previous: QuicConnection | undefined
+    ): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> =>
+      Effect.flatMap(this.actor.replacement(previous), (connection) =>
+        Effect.flatMap(Effect.ignore(connection.serveStreams(handler)), () => serveFrom(connection))
+      )
+    return serveFrom(undefined)
+  }
+
+  /**
+   * Makes a new connection in place of the one there is, without waiting for policy or schedule; what was accepted on the
+   * old one is delivered first. Done when it is asked for: `connection` waits for it. Fails with `PeerClosed`.
+   */
+  get restart(): Effect.Effect<void, QuicError> {
+    return this.actor.restart()
+  }
+
+  /**
+   * Delivers what was accepted, for `closeTimeoutMillis` at most, closes the connection with an application `code`
+   * (0 … 2^53−1), and makes no other. Idempotent. Interrupted, it goes on without the caller.
+   */
+  close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
+    return withErrorCode(code, () => this.actor.close(code, reason))
+  }
+}
