@@ -96,8 +96,10 @@ export class SimHost implements SimNode {
     if (taking) for (const socket of [...this.sockets]) socket.release()
   }
 
+  /** The latest route that fits is taken; of the ways to routers and NATs the one that was connected first. */
   addRoute(route: Route): void {
-    this.routes.unshift(route)
+    if (route.destination === undefined && !(route.link.to instanceof SimHost)) this.routes.push(route)
+    else this.routes.unshift(route)
   }
 
   owns(address: string): boolean {

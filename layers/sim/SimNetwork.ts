@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import { familyOf } from "../udp/hostLiteral.ts"
 import { checkAddress } from "./IpPrefix.ts"
 import { changed } from "./linkConditions.ts"
+import { type NatBehaviour, natKinds } from "./natBehaviour.ts"
 import { PacketTrace } from "./PacketTrace.ts"
 import { Partitions } from "./Partitions.ts"
 import { Routing } from "./Routing.ts"
@@ -14,6 +15,7 @@ import { SimConfigError } from "./simConfig.ts"
 import { SimConnection } from "./SimConnection.ts"
 import { SimHost } from "./SimHost.ts"
 import { type LinkConditions, type LinkModel, perfectLink, SimLink } from "./SimLink.ts"
+import { SimNat } from "./SimNat.ts"
 import type { SimNode } from "./SimPacket.ts"
 import { SimRouter } from "./SimRouter.ts"
 import type { Timeline } from "./Timeline.ts"
@@ -46,6 +48,7 @@ export class Network {
   private readonly partitions = new Partitions()
   private readonly routing = new Routing()
   private readonly nodes = new Map<string, SimNode>()
+  private readonly nats = new Map<string, SimNat>()
   private readonly connections = new Map<string, SimConnection>()
 
   constructor(timeline: Timeline, random: SeededRandom) {
@@ -68,6 +71,23 @@ export class Network {
   router(name: string, ...addresses: ReadonlyArray<string>): SimRouter {
     for (const address of addresses) checkAddress(`router ${name}`, address)
     return this.add(new SimRouter(name, addresses, this.routing, this.trace))
+  }
+
+  /**
+   * Adds a NAT with at least one outside address. Connect what it hides to `inside`, and `outside` to the rest. NATs
+   * behind NATs work. IPv6 is translated, too, and needs an IPv6 address outside.
+   */
+  nat(
+    name: string,
+    outside: string | ReadonlyArray<string>,
+    behaviour: NatBehaviour = natKinds.portRestricted
+  ): SimNat {
+    const addresses = typeof outside === "string" ? [outside] : outside
+    const random = this.random.fork(`nat ${name}`)
+    const nat = new SimNat(name, addresses, behaviour, this.timeline, random, this.routing, this.trace)
+    this.add(nat.outside)
+    this.nats.set(name, nat)
+    return nat
   }
 
   /** Joins two nodes, each host with one of its addresses. */

@@ -1,0 +1,227 @@
+/** A router that hides the addresses behind it: what leaves comes from its own, and what it does not expect stays out. */
+import { familyOf } from "../udp/hostLiteral.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { checkAddress } from "./IpPrefix.ts"
+import { checkNat, type NatBehaviour } from "./natBehaviour.ts"
+import { NatTable } from "./NatTable.ts"
+import type { PacketFate, PacketTrace } from "./PacketTrace.ts"
+import type { Routing } from "./Routing.ts"
+import type { SeededRandom } from "./SeededRandom.ts"
+import { SimConfigError } from "./simConfig.ts"
+import type { SimLink } from "./SimLink.ts"
+import type { SimNode, SimPacket } from "./SimPacket.ts"
+import { Forwarder } from "./SimRouter.ts"
+import type { Timeline } from "./Timeline.ts"
+
+/** What a NAT did with packets, ICMP messages left out. */
+export class NatCounters {
+  /** Sent on from the inside to the outside, and the other way. */
+  outbound = 0
+  inbound = 0
+  /** From the inside to the inside by an outside address. */
+  hairpinned = 0
+  /** Dropped: sent to an outside endpoint that is nobody's. */
+  unmapped = 0
+  /** Dropped: from somebody who may not answer, or over a hairpin that does not bend. */
+  filtered = 0
+  /** Dropped: no room for another mapping, or no address of their family. */
+  tableFull = 0
+}
+
+/** A mapping as it is now. */
+export interface NatMappingState {
+  readonly inside: SocketAddress
+  readonly outside: SocketAddress
+  /** Who may answer: nothing if anybody, else addresses or endpoints, the latest last. */
+  readonly permitted: ReadonlyArray<string>
+  /** How long ago it was last in use. */
+  readonly idleMillis: number
+}
+
+/** One side of a NAT, for links to lead to. */
+export class NatSide implements SimNode {
+  readonly name: string
+  readonly links: Array<SimLink> = []
+  readonly isRouter = false
+  readonly isGateway: boolean
+  readonly owns: (address: string) => boolean
+  readonly receive: (packet: SimPacket) => void
+
+  constructor(
+    name: string,
+    isGateway: boolean,
+    owns: (address: string) => boolean,
+    receive: (packet: SimPacket) => void
+  ) {
+    this.name = name
+    this.isGateway = isGateway
+    this.owns = owns
+    this.receive = receive
+  }
+}
+
+export class SimNat {
+  readonly name: string
+  readonly behaviour: NatBehaviour
+  readonly counters = new NatCounters()
+  /** Hosts and routers here reach the rest of the world through the NAT; the rest of the world does not reach them. */
+  readonly inside: NatSide
+  /** Where the NAT's own addresses are, and what they lead to. */
+  readonly outside: NatSide
+  private readonly addresses: Array<string>
+  private readonly table: NatTable
+  private readonly toInside: Forwarder
+  private readonly toOutside: Forwarder
+  /** Which outside address an inside host has: always the same one. RFC 4787 §4.1 REQ-2 */
+  private readonly pairing = new Map<string, string>()
+  private readonly routing: Routing
+  private readonly trace: PacketTrace
+  private readonly timeline: Timeline
+
+  constructor(
+    name: string,
+    addresses: ReadonlyArray<string>,
+    behaviour: NatBehaviour,
+    timeline: Timeline,
+    random: SeededRandom,
+    routing: Routing,
+    trace: PacketTrace
+  ) {
+    if (addresses.length === 0) throw new SimConfigError(`nat ${name}`, "needs an outside address")
+    for (const address of addresses) checkAddress(`nat ${name}`, address)
+    checkNat(`nat ${name}`, behaviour)
+    this.name = name
+    this.addresses = [...addresses]
+    this.behaviour = behaviour
+    this.table = new NatTable(behaviour, timeline, random)
+    this.routing = routing
+    this.trace = trace
+    this.timeline = timeline
+    const owns = (address: string): boolean => this.addresses.includes(address)
+    this.inside = new NatSide(
+      name,
+      true,
+      () => false,
+      (packet) => this.receiveInside(packet)
+    )
+    this.outside = new NatSide(name, false, owns, (packet) => this.receiveOutside(packet))
+    this.toInside = new Forwarder(this.inside, [], routing, trace)
+    this.toOutside = new Forwarder(this.outside, this.addresses, routing, trace)
+  }
+
+  /** Its addresses on the outside. */
+  get outsideAddresses(): ReadonlyArray<string> {
+    return this.addresses
+  }
+
+  /** What it remembers now, the oldest mapping first. */
+  get mappings(): ReadonlyArray<NatMappingState> {
+    return this.table.mappings.map(({ inside, outside, permitted, usedNanos }) => ({
+      inside,
+      outside,
+      permitted: [...permitted.keys()].filter((remote) => remote !== ""),
+      idleMillis: (this.timeline.nowNanos - usedNanos) / 1e6
+    }))
+  }
+
+  /**
+   * Forgets all mappings: what inside hosts send next gets other ports. With an address, that one takes the place of the
+   * first outside address of its family, as when a provider gives a line another.
+   */
+  rebind(address?: string): void {
+    if (address !== undefined) {
+      checkAddress(`nat ${this.name}.rebind`, address)
+      const index = this.addresses.findIndex((own) => familyOf(own) === familyOf(address))
+      if (index === -1)
+        throw new SimConfigError(`nat ${this.name}.rebind`, `has no address of ${address}'s family`)
+      this.addresses[index] = address
+      this.routing.changed()
+    }
+    this.pairing.clear()
+    this.table.clear()
+  }
+
+  private receiveInside(packet: SimPacket): void {
+    const { from, to, icmp } = packet
+    if (this.toInside.wayTo(to.host) !== undefined) {
+      this.passInside(packet)
+    } else if (icmp !== undefined) {
+      // About a packet that came in, so the other way round. RFC 5508 §4.2
+      const mapping = this.table.find(icmp.to, icmp.from)
+      if (mapping === undefined) return this.trace.record("no mapping", packet)
+      this.passOutside({
+        ...packet,
+        from: { ...from, host: mapping.outside.host },
+        icmp: { ...icmp, to: mapping.outside }
+      })
+    } else {
+      const host = this.outsideAddressFor(from)
+      const mapping = host === undefined ? undefined : this.table.open(from, to, host)
+      if (mapping === undefined) return this.drop("tableFull", "no mapping", packet)
+      const translated = { ...packet, from: mapping.outside }
+      if (this.outside.owns(to.host)) return this.hairpin(translated)
+      this.counters.outbound++
+      this.passOutside(translated)
+    }
+  }
+
+  private receiveOutside(packet: SimPacket): void {
+    const { to, icmp } = packet
+    if (icmp !== undefined) {
+      const mapping = this.table.findOutside(icmp.from)
+      if (mapping === undefined) return this.trace.record("no mapping", packet)
+      this.passInside({ ...packet, to: mapping.inside, icmp: { ...icmp, from: mapping.inside } })
+      return
+    }
+    if (!this.outside.owns(to.host)) return this.trace.record("no route", packet)
+    if (this.admit(packet)) this.counters.inbound++
+  }
+
+  /** The source an inside host sees is the outside one, as RFC 4787 §6 REQ-9 wants it. */
+  private hairpin(packet: SimPacket): void {
+    if (!this.behaviour.hairpinning) this.drop("filtered", "filtered", packet)
+    else if (this.admit(packet)) this.counters.hairpinned++
+  }
+
+  /** Lets a packet to an outside endpoint in, if there is one and if its sender may. */
+  private admit(packet: SimPacket): boolean {
+    const mapping = this.table.findOutside(packet.to)
+    if (mapping === undefined) {
+      this.drop("unmapped", "no mapping", packet)
+      return false
+    }
+    if (!this.table.admits(mapping, packet.from)) {
+      this.drop("filtered", "filtered", packet)
+      return false
+    }
+    this.passInside({ ...packet, to: mapping.inside })
+    return true
+  }
+
+  private passInside(packet: SimPacket): void {
+    this.toInside.forward(packet, (answer) => this.receiveInside(answer))
+  }
+
+  private passOutside(packet: SimPacket): void {
+    this.toOutside.forward(packet, (answer) => this.receiveOutside(answer))
+  }
+
+  private outsideAddressFor({ host, family }: SocketAddress): string | undefined {
+    const paired = this.pairing.get(host)
+    if (paired !== undefined) return paired
+    const pool = this.addresses.filter((address) => familyOf(address) === family)
+    if (pool.length === 0) return undefined
+    if (this.pairing.size === this.behaviour.maxMappings) {
+      const [oldest] = this.pairing.keys()
+      this.pairing.delete(oldest)
+    }
+    const address = pool[this.pairing.size % pool.length]
+    this.pairing.set(host, address)
+    return address
+  }
+
+  private drop(counter: "unmapped" | "filtered" | "tableFull", fate: PacketFate, packet: SimPacket): void {
+    this.counters[counter]++
+    this.trace.record(fate, packet)
+  }
+}

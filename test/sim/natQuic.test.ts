@@ -1,0 +1,98 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { describe, expect } from "vitest"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import { type NatBehaviour, natKinds } from "../../layers/sim/natBehaviour.ts"
+import type { SimHost } from "../../layers/sim/SimHost.ts"
+import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import { pair, type PairOptions } from "../api/pair.ts"
+import { transfer } from "../migration/transfer.ts"
+import { itSim } from "./itSim.ts"
+
+const MEGABYTE = 1_000_000
+
+const place = (host: SimHost, address: string) => ({
+  host: address,
+  layer: Layer.merge(host.layer, NodeCryptoSuite.layer)
+})
+
+/** A client behind `nats`, the outermost first, and a server; a connection between them. */
+const connected = Effect.fnUntraced(function* (nats: ReadonlyArray<NatBehaviour>, options: PairOptions = {}) {
+  const network = yield* SimNetwork
+  const core = network.router("core")
+  const serverHost = network.host("server", "198.51.100.1")
+  network.connect(serverHost, core, { delayMillis: 5, bitsPerSecond: 50e6 })
+  let behind: Parameters<typeof network.connect>[1] = core
+  const chain = nats.map((kind, i) => {
+    const nat = network.nat(`nat${i}`, i === 0 ? "203.0.113.1" : `100.64.${i}.1`, kind)
+    network.connect(nat.outside, behind, { delayMillis: 5 })
+    behind = nat.inside
+    return nat
+  })
+  const clientHost = network.host("client", "192.168.1.2")
+  network.connect(clientHost, behind, { delayMillis: 1 })
+  const world = {
+    server: place(serverHost, "198.51.100.1"),
+    client: place(clientHost, "192.168.1.2"),
+    cable: undefined,
+    clientHost
+  }
+  return { nats: chain, ...(yield* pair(world, options)) }
+})
+
+describe("a QUIC connection", () => {
+  for (const [name, kind] of Object.entries(natKinds)) {
+    itSim(`goes through a ${name} NAT, and through its rebinding to other ports and another address`, () =>
+      Effect.gen(function* () {
+        const it = yield* connected([kind])
+        const [nat] = it.nats
+        const before = it.far.remoteAddress
+        expect(before).toEqual(nat.mappings[0].outside)
+        yield* transfer(it, 2 * MEGABYTE, [
+          [0.2, Effect.sync(() => nat.rebind())],
+          [0.4, Effect.sync(() => nat.rebind())],
+          [0.7, Effect.sync(() => nat.rebind("203.0.113.99"))]
+        ])
+        expect(it.far.remoteAddress.host).toBe("203.0.113.99")
+        expect(it.far.remoteAddress).toEqual(nat.mappings[0].outside)
+      })
+    )
+  }
+
+  itSim("goes through a NAT behind a carrier's, whichever of them rebinds", () =>
+    Effect.gen(function* () {
+      const it = yield* connected([natKinds.symmetricRandom, natKinds.portRestricted])
+      const [carrier, home] = it.nats
+      yield* transfer(it, 2 * MEGABYTE, [
+        [0.3, Effect.sync(() => home.rebind())],
+        [0.6, Effect.sync(() => carrier.rebind())]
+      ])
+      expect(it.far.remoteAddress).toEqual(carrier.mappings[0].outside)
+    })
+  )
+
+  const impatient = { ...natKinds.portRestricted, mappingTimeoutMillis: 20_000 }
+  /** Whether something the server says after half a minute of silence reaches the client. */
+  const hearsTheServer = Effect.fnUntraced(function* (transport: {
+    readonly keepAliveIntervalMillis?: number
+  }) {
+    const it = yield* connected([impatient], { client: { transport } })
+    yield* Effect.sleep("30 seconds")
+    const stream = yield* it.far.openUni
+    yield* stream.write(new Uint8Array(10))
+    const arrived = yield* Effect.timeoutOption(it.near.acceptUni, "5 seconds")
+    return arrived._tag === "Some"
+  })
+
+  itSim("is cut off from its server by a NAT that forgets it", () =>
+    Effect.gen(function* () {
+      expect(yield* hearsTheServer({})).toBe(false)
+    })
+  )
+
+  itSim("is not, if it keeps itself alive", () =>
+    Effect.gen(function* () {
+      expect(yield* hearsTheServer({ keepAliveIntervalMillis: 15_000 })).toBe(true)
+    })
+  )
+})
