@@ -36,6 +36,7 @@ import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
+import { Inspector } from "./capability/Inspector.ts"
 import { KeyLog } from "./capability/KeyLog.ts"
 import { Qlog } from "./capability/Qlog.ts"
 import { ReplayGuard } from "./capability/ReplayGuard.ts"
@@ -211,6 +212,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const verifier = yield* CertificateVerifier
   const keyLog = yield* KeyLog
   const qlog = yield* Qlog
+  const inspector = yield* Inspector
   const resolver = yield* Effect.serviceOption(AddressResolver)
   const clock = yield* Clock.Clock
   const nowMillis = (): number => clock.currentTimeMillisUnsafe()
@@ -445,6 +447,9 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       { disableYield: true }
     ) as ReturnType<QuicEndpointShape["serve"]> as never
 
+  const tree = Effect.sync(() => lookAtTree(actor))
+  if (inspector !== undefined) yield* inspector.show(tree)
+
   return QuicEndpoint.of({
     get localAddress() {
       return actor.socket.localAddress
@@ -456,7 +461,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     serve,
     serveStreams: (handler) =>
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never,
-    tree: Effect.sync(() => lookAtTree(actor)),
+    tree,
     connectionCount: Effect.sync(() => [...actor.connections].length)
   })
 })

@@ -2,6 +2,7 @@
 export { CertificateRejected, CertificateVerifier } from "./capability/CertificateVerifier.ts"
 export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSuite.ts"
 export { Entropy } from "./capability/Entropy.ts"
+export { Inspector } from "./capability/Inspector.ts"
 export { KeyLog } from "./capability/KeyLog.ts"
 export { ReplayGuard } from "./capability/ReplayGuard.ts"
 export { TicketKeys } from "./capability/TicketKeys.ts"

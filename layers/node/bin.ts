@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CliHost } from "../../src/cli/CliHost.ts"
 import { main } from "../../src/cli/main.ts"
-import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "./index.ts"
+import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
 
 /** The nearest package.json above this file: it lies deeper in the built package than in the source. */
 const packageVersion = (): string => {
@@ -30,6 +30,7 @@ const ownHosts = (): ReadonlyArray<string> => {
 
 const layerHost = Layer.succeed(CliHost, {
   version: packageVersion(),
+  running: NodeInspector.running,
   self: [process.execPath, ...process.execArgv, process.argv[1]],
   sha256: () => {
     const hash = createHash("sha256")
@@ -46,6 +47,6 @@ const layerHost = Layer.succeed(CliHost, {
 })
 
 main.pipe(
-  Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeServices.layer)),
+  Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeInspector.layer, NodeServices.layer)),
   NodeRuntime.runMain()
 )

@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
+import type { EndpointNode } from "../FiberTree.ts"
 import type { Identity, IdentityError } from "../Identity.ts"
 
 /** A digest over bytes that come piece by piece. */
@@ -11,7 +12,16 @@ export interface RunningDigest {
   hex(): string
 }
 
+/** The trees of one process. */
+export interface ProcessTree {
+  readonly pid: number
+  readonly command: string
+  readonly endpoints: ReadonlyArray<EndpointNode>
+}
+
 export interface CliHostShape {
+  /** Of this user; by process number. */
+  readonly running: Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
   readonly version: string
   /** The command, and its first arguments, that starts this program once more. */
   readonly self: readonly [command: string, ...args: ReadonlyArray<string>]

@@ -12,12 +12,13 @@ import { logger } from "./report.ts"
 import { interop } from "./interop.ts"
 import { perf } from "./perf.ts"
 import { serve } from "./serve.ts"
+import { tree } from "./tree.ts"
 
 const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, serve, get, perf, keygen, interop])
+  Command.withSubcommands([demo, serve, get, perf, tree, keygen, interop])
 )
 
 /** Runs the command line that the arguments of this process are. */

@@ -1,0 +1,67 @@
+/** `effect-quic tree`: the fiber trees of the processes that are running. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Command, Flag } from "effect/cli"
+import { print } from "../FiberTree.ts"
+import { CliHost } from "./CliHost.ts"
+import { fail, printable, reported } from "./report.ts"
+
+/** A line as it is, without anything a terminal would obey. */
+const plain = (line: string): string => line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd")
+
+const everySecond = 1000
+/** Clears the terminal, and begins at its top. */
+const clear = "\u001b[2J\u001b[H"
+
+export const tree = Command.make(
+  "tree",
+  {
+    pid: Flag.Int("pid").pipe(
+      Flag.withDescription("Only the process of this number; 0, the default: all"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 }))),
+      Flag.withDefault(0)
+    ),
+    watch: Flag.Boolean("watch").pipe(
+      Flag.withDescription("Look again every second, until interrupted"),
+      Flag.withDefault(false)
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("One JSON object a process and line"),
+      Flag.withDefault(false)
+    )
+  },
+  ({ pid, watch, json }) =>
+    Effect.gen(function* () {
+      const host = yield* CliHost
+      const look = Effect.gen(function* () {
+        const all = yield* host.running
+        const wanted = all.filter((each) => pid === 0 || each.pid === pid)
+        if (wanted.length === 0 && !watch)
+          return yield* fail(
+            pid === 0
+              ? "no process shows its tree; effect-quic demo, serve, get and perf do while they run"
+              : `process ${pid} does not show its tree`
+          )
+        const text = wanted.map((each) =>
+          json
+            ? JSON.stringify(each)
+            : [
+                `process ${each.pid} · ${printable(each.command)}`,
+                ...each.endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(plain))
+              ].join("\n")
+        )
+        yield* Console.log((watch && !json ? clear : "") + text.join("\n"))
+      })
+      yield* watch ? Effect.forever(Effect.andThen(look, Effect.sleep(everySecond))) : look
+    }).pipe(reported)
+).pipe(
+  Command.withDescription(
+    "Print the fiber tree of every effect-quic process of this user: endpoints, peers, connections, paths and streams, with their states, ages and bytes. The commands of this program show theirs; a program of your own does with NodeInspector.layer."
+  ),
+  Command.withShortDescription("Print the fiber trees of running processes"),
+  Command.withExamples([
+    { command: "effect-quic demo --size 2GB & effect-quic tree", description: "A transfer from inside" },
+    { command: "effect-quic tree --watch", description: "As it goes" }
+  ])
+)
