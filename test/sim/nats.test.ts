@@ -354,12 +354,12 @@ describe("a NAT", () => {
       Effect.gen(function* () {
         const network = yield* SimNetwork
         const server = network.host("server", "2001:db8::1")
-        const laptop = network.host("laptop", "fd00::2")
         for (const [name, outside] of [
           ["six", "2001:db8::77"],
           ["four", "203.0.113.1"]
         ]) {
           const nat = network.nat(name, outside)
+          const laptop = network.host(`behind ${name}`, "fd00::2")
           network.connect(laptop, nat.inside)
           network.connect(nat.outside, server)
           const far = yield* Effect.scoped(
