@@ -18,6 +18,8 @@ export class RunQueue implements Scheduler, SchedulerDispatcher {
   readonly executionMode = "async"
   /** How many tasks have run. */
   tasksRun = 0
+  /** The first fiber that ran here. */
+  first: Fiber<unknown, unknown> | undefined = undefined
   private ready: Array<Bucket> = []
   private readonly random: SeededRandom | undefined
 
@@ -29,7 +31,13 @@ export class RunQueue implements Scheduler, SchedulerDispatcher {
     return this.ready.length === 0
   }
 
+  /** How many tasks are ready. */
+  get size(): number {
+    return this.ready.reduce((sum, { tasks }) => sum + tasks.length, 0)
+  }
+
   shouldYield(fiber: Fiber<unknown, unknown>): boolean {
+    this.first ??= fiber
     return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
   }
 

@@ -1,40 +1,15 @@
 /**
- * Runs a program in virtual time.
+ * Runs a program in virtual time, from outside Effect. A test written as an Effect takes `SimLayer.layer` instead.
  *
- * Fibers run until none is ready. Then, once no promise and no request of the real world is under way either, time
- * jumps to the next event. Nothing depends on how fast the machine is: the same seed gives the same run.
+ * The same seed gives the same run, packet by packet and byte by byte, however loaded the machine is.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Random from "effect/Random"
-import * as Scheduler from "effect/Scheduler"
-import { Entropy } from "../../src/capability/Entropy.ts"
 import * as RealWork from "./RealWork.ts"
-import { type Interleaving, RunQueue } from "./RunQueue.ts"
-import { SeededRandom } from "./SeededRandom.ts"
-import { Network, SimNetwork } from "./SimNetwork.ts"
-import { Timeline } from "./Timeline.ts"
-import { VirtualClock } from "./VirtualClock.ts"
+import { cleanupNanos, defaults, type SimOptions, type SimServices, Simulation } from "./Simulation.ts"
 
-export interface SimOptions {
-  /** Default `fifo`. */
-  readonly interleaving?: Interleaving
-  /** Unix time at which the simulation begins. Default 2027-01-01. */
-  readonly startMillis?: number
-  /** A run that lasts longer, in virtual time, has failed. Default one day. */
-  readonly maxVirtualMillis?: number
-  /** More tasks than this without time passing are an endless loop. Default 1,000,000. */
-  readonly maxTasksPerInstant?: number
-  /** How long, in real time, to wait for the real world before giving up. Default 10 s. */
-  readonly maxRealWaitMillis?: number
-}
-
-/** The services a simulated program finds besides virtual time. */
-export type SimServices = SimNetwork | Entropy
+export { type SimOptions, type SimServices, SimStalled } from "./Simulation.ts"
 
 export interface SimReport<A, E> {
   readonly exit: Exit.Exit<A, E>
@@ -45,143 +20,39 @@ export interface SimReport<A, E> {
   readonly steps: number
   /** The digest of the packet trace: equal for equal runs. */
   readonly digest: string
-}
-
-/** The simulation cannot go on. The program dies of this, after its finalizers have run. */
-export class SimStalled extends Data.TaggedError("SimStalled")<{
-  readonly reason: "deadlock" | "livelock" | "timeLimit" | "realWork"
-  readonly message: string
-}> {}
-
-const defaults = {
-  interleaving: "fifo",
-  startMillis: Date.UTC(2027, 0, 1),
-  maxVirtualMillis: 86_400_000,
-  maxTasksPerInstant: 1_000_000,
-  maxRealWaitMillis: 10_000
-} as const satisfies Required<SimOptions>
-
-/** Turns of the event loop to grant before a deadlock is declared; anything real that is under way shows by then. */
-const lastTurns = 16
-/** Virtual time that finalizers get after a stall. */
-const cleanupNanos = 60e9
-
-class Simulation {
-  readonly timeline = new Timeline()
-  readonly network: Network
-  readonly queue: RunQueue
-  readonly context: Context.Context<SimServices>
-  private readonly seed: string | number
-  private readonly options: Required<SimOptions>
-
-  constructor(seed: string | number, options: Required<SimOptions>) {
-    this.seed = seed
-    this.options = options
-    const random = new SeededRandom(seed)
-    this.network = new Network(this.timeline, random)
-    this.queue = new RunQueue(options.interleaving, random.fork("interleaving"))
-    this.context = Context.make(SimNetwork, this.network).pipe(
-      Context.add(Entropy, { randomBytes: random.fork("entropy").bytes }),
-      Context.add(Random.Random, random.fork("effect")),
-      Context.add(Clock.Clock, new VirtualClock(this.timeline, options.startMillis)),
-      Context.add(Scheduler.Scheduler, this.queue)
-    )
-  }
-
-  /** Runs until `isDone` or until it is known that it never will be, and why. */
-  async drive(isDone: () => boolean, untilNanos: number): Promise<SimStalled | undefined> {
-    for (;;) {
-      if (!this.runReady(isDone)) return this.stalled("livelock")
-      if (isDone()) return undefined
-      await RealWork.turn()
-      if (!this.queue.isEmpty || isDone()) continue
-      if (RealWork.isPending()) {
-        if (!(await this.waitForRealWork())) return this.stalled("realWork")
-      } else if (this.timeline.pending === 0) {
-        if (!(await this.lastChance(isDone))) return this.stalled("deadlock")
-      } else if (this.timeline.nextNanos > untilNanos) {
-        return this.stalled("timeLimit")
-      } else {
-        this.timeline.advance()
-      }
-    }
-  }
-
-  private runReady(isDone: () => boolean): boolean {
-    const limit = this.queue.tasksRun + this.options.maxTasksPerInstant
-    while (!this.queue.isEmpty && !isDone()) {
-      if (this.queue.tasksRun > limit) return false
-      this.queue.runRound()
-    }
-    return true
-  }
-
-  private async waitForRealWork(): Promise<boolean> {
-    const giveUpAt = performance.now() + this.options.maxRealWaitMillis
-    while (RealWork.isPending()) {
-      if (performance.now() > giveUpAt) return false
-      await RealWork.turn()
-    }
-    return true
-  }
-
-  private async lastChance(isDone: () => boolean): Promise<boolean> {
-    for (let i = 0; i < lastTurns; i++) {
-      await RealWork.turn()
-      if (!this.queue.isEmpty || isDone() || RealWork.isPending() || this.timeline.pending > 0) return true
-    }
-    return false
-  }
-
-  private stalled(reason: SimStalled["reason"]): SimStalled {
-    const at = `virtual time ${(this.timeline.nowNanos / 1e9).toFixed(6)} s, seed ${JSON.stringify(this.seed)}`
-    const why = {
-      deadlock:
-        "No fiber is ready and nothing is due, but the program has not ended: something waits for what cannot happen " +
-        "any more, such as a message that was lost, a latch nobody opens, or a real timer or socket (only virtual time passes here).",
-      livelock: `Fibers ran ${this.options.maxTasksPerInstant} tasks without time passing: something loops without sleeping.`,
-      timeLimit:
-        "The program is still busy when its virtual time is up: something repeats for ever, or maxVirtualMillis is too small.",
-      realWork: `The real world has not answered within ${this.options.maxRealWaitMillis} ms: ${RealWork.describe()}.`
-    }[reason]
-    const traffic = this.network.trace.lines()
-    const recent = traffic.length === 0 ? "No packets were sent." : `Last packets:\n${traffic.join("\n")}`
-    return new SimStalled({
-      reason,
-      message: `The simulation is stuck (${reason}) at ${at}. ${why}\n${this.queue.tasksRun} tasks and ${this.timeline.eventsRun} events have run. ${recent}`
-    })
-  }
-
-  async run<A, E>(effect: Effect.Effect<A, E, SimServices>): Promise<SimReport<A, E>> {
-    RealWork.watch()
-    try {
-      const fiber = Effect.runForkWith(this.context)(effect)
-      const isDone = (): boolean => fiber.pollUnsafe() !== undefined
-      const limit = this.options.maxVirtualMillis * 1e6
-      const stalled = await this.drive(isDone, limit)
-      if (stalled !== undefined) {
-        fiber.interruptUnsafe()
-        await this.drive(isDone, this.timeline.nowNanos + cleanupNanos)
-      }
-      return {
-        exit: stalled === undefined ? fiber.pollUnsafe()! : Exit.die(stalled),
-        seed: this.seed,
-        virtualMillis: this.timeline.nowNanos / 1e6,
-        steps: this.queue.tasksRun + this.timeline.eventsRun,
-        digest: this.network.trace.digest()
-      }
-    } finally {
-      RealWork.unwatch()
-    }
-  }
+  /** What was still to happen when the program ended: fiber tasks that were ready, sleeps and packets under way. */
+  readonly leftovers: { readonly tasks: number; readonly events: number }
 }
 
 /** Runs the program to its end in virtual time and says how it went. Never rejects. */
-export const run = <A, E>(
+export const run = async <A, E>(
   seed: string | number,
   effect: Effect.Effect<A, E, SimServices>,
   options: SimOptions = {}
-): Promise<SimReport<A, E>> => new Simulation(seed, { ...defaults, ...options }).run(effect)
+): Promise<SimReport<A, E>> => {
+  const simulation = new Simulation(seed, { ...defaults, ...options })
+  const { network, queue, timeline } = simulation
+  RealWork.watch()
+  try {
+    const fiber = Effect.runForkWith(simulation.context)(effect)
+    const isDone = (): boolean => fiber.pollUnsafe() !== undefined
+    const stalled = await simulation.drive(isDone, simulation.options.maxVirtualMillis * 1e6)
+    if (stalled !== undefined) {
+      fiber.interruptUnsafe()
+      await simulation.drive(isDone, timeline.nowNanos + cleanupNanos)
+    }
+    return {
+      exit: stalled === undefined ? fiber.pollUnsafe()! : Exit.die(stalled),
+      seed,
+      virtualMillis: timeline.nowNanos / 1e6,
+      steps: queue.tasksRun + timeline.eventsRun,
+      digest: network.trace.digest(),
+      leftovers: { tasks: queue.size, events: timeline.pending }
+    }
+  } finally {
+    RealWork.unwatch()
+  }
+}
 
 /** Runs the program to its end in virtual time; rejects with what it failed with. */
 export const runPromise = async <A, E>(

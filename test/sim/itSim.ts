@@ -1,29 +1,31 @@
-/** A test whose body is an Effect that runs in the simulator. */
+/** A test whose body is an Effect that runs in the simulator, with as many seeds as it is worth. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { it } from "vitest"
+import { replayed, replayVariables } from "../../layers/sim/replay.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
+import { commandOf } from "../../layers/sim/vitest/index.ts"
 
 export interface ItSimOptions extends SimRuntime.SimOptions {
   /** How many seeds to run it with. Default 1. */
   readonly seeds?: number
 }
 
-/** Set this to replay the seed of a failure. */
-const replay = process.env.EFFECT_QUIC_SEED
+const vitest = "npx vitest run --config test/vitest.config.ts"
 
 export const itSim = <A, E>(
   name: string,
   program: () => Effect.Effect<A, E, SimRuntime.SimServices | Scope.Scope>,
-  { seeds = 1, ...options }: ItSimOptions = {}
+  { seeds = 1, ...given }: ItSimOptions = {}
 ): void =>
   it(name, async () => {
-    const all = replay !== undefined ? [replay] : Array.from({ length: seeds }, (_, i) => `${name} #${i}`)
+    const { seed: only, options, isReplay } = replayed(`${name} #0`, given)
+    const all = isReplay ? [only] : Array.from({ length: seeds }, (_, i) => `${name} #${i}`)
     for (const seed of all) {
       try {
         await SimRuntime.runPromise(seed, Effect.scoped(Effect.suspend(program)), options)
       } catch (error) {
-        console.error(`Failed with the seed in EFFECT_QUIC_SEED='${seed}'; set that to replay it.`)
+        console.error(`To replay the failure: ${commandOf(replayVariables(seed, options), vitest)}`)
         throw error
       }
     }

@@ -1,0 +1,94 @@
+/**
+ * The simulation as a layer: an Effect it is provided to runs in virtual time, on whatever runtime it was started.
+ *
+ * ```ts
+ * it.effect("the greeting survives a lossy link", () => program.pipe(Effect.provide(SimLayer.layer({ seed: 7 }))))
+ * ```
+ *
+ * `program` finds a `Scope` of the simulation, which is closed, in virtual time, before the simulation ends. A program
+ * that fails is reported with the line that replays it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as RealWork from "./RealWork.ts"
+import { replayed, replayVariables } from "./replay.ts"
+import {
+  cleanupNanos,
+  defaults,
+  type SimOptions,
+  type SimServices,
+  Simulation,
+  type SimStalled
+} from "./Simulation.ts"
+
+export interface LayerOptions extends SimOptions {
+  /** Default 0; `EFFECT_QUIC_SEED` in the environment replaces it. */
+  readonly seed?: string | number
+  /** What is printed of a failure. Default: the environment variables that make the next run the same. */
+  readonly describeReplay?: (variables: string) => string
+}
+
+const describeByDefault = (variables: string): string =>
+  `To replay this simulation, run the same command with ${variables} before it.`
+
+/** Simulations that a layer runs are driven beside the program, from when it begins to when it has ended. */
+class Driver {
+  private readonly simulation: Simulation
+  private isOver = false
+  private stalled: SimStalled | undefined = undefined
+  private readonly ended: Promise<void>
+
+  constructor(simulation: Simulation) {
+    this.simulation = simulation
+    this.ended = this.drive()
+  }
+
+  private async drive(): Promise<void> {
+    const { options, queue, timeline } = this.simulation
+    const isOver = (): boolean => this.isOver
+    RealWork.watch()
+    try {
+      // other layers may be built before the first fiber comes here, and take the time of the real world for it
+      while (queue.first === undefined && !this.isOver) await RealWork.turn()
+      this.stalled = await this.simulation.drive(isOver, options.maxVirtualMillis * 1e6)
+      if (this.stalled === undefined) return
+      queue.first?.interruptUnsafe()
+      await this.simulation.drive(isOver, timeline.nowNanos + cleanupNanos)
+    } finally {
+      RealWork.unwatch()
+    }
+  }
+
+  /** Ends the simulation; why it could not go on, if so. */
+  async stop(): Promise<SimStalled | undefined> {
+    this.isOver = true
+    await this.ended
+    return this.stalled
+  }
+}
+
+/** A simulation for as long as the layer lives: virtual time, seeded chance and scheduling, and a `SimNetwork`. */
+export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const { seed = 0, describeReplay = describeByDefault, ...rest } = options
+      const settings = replayed(seed, { ...defaults, ...rest })
+      const simulation = new Simulation(settings.seed, settings.options)
+      const driver = new Driver(simulation)
+      const own = Scope.makeUnsafe()
+      yield* Effect.addFinalizer((exit) =>
+        Effect.gen(function* () {
+          const closed = yield* Effect.exit(Effect.provideContext(Scope.close(own, exit), simulation.context))
+          const stalled = yield* Effect.promise(() => driver.stop())
+          if (Exit.isFailure(exit) || Exit.isFailure(closed) || stalled !== undefined)
+            console.error(describeReplay(replayVariables(settings.seed, settings.options)))
+          if (stalled !== undefined) return yield* Effect.die(stalled)
+          return yield* closed
+        })
+      )
+      return Context.add(simulation.context, Scope.Scope, own)
+    })
+  )

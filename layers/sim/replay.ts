@@ -1,0 +1,35 @@
+/** What makes a run happen again: the seed and the interleaving, as environment variables. */
+import type { Interleaving } from "./RunQueue.ts"
+import type { SimOptions } from "./Simulation.ts"
+
+const seedVariable = "EFFECT_QUIC_SEED"
+const interleavingVariable = "EFFECT_QUIC_INTERLEAVING"
+
+/** The seed and the options to run with: those in the environment, if there are any, instead of the given. */
+export const replayed = <Options extends SimOptions>(
+  seed: string | number,
+  options: Options
+): { readonly seed: string | number; readonly options: Options; readonly isReplay: boolean } => {
+  const wanted = process.env[seedVariable]
+  const interleaving = process.env[interleavingVariable]
+  if (interleaving !== undefined && interleaving !== "fifo" && interleaving !== "seeded")
+    throw new Error(`${interleavingVariable} is ${interleaving}; it may be fifo or seeded.`)
+  return {
+    seed: wanted ?? seed,
+    options:
+      interleaving === undefined
+        ? options
+        : { ...options, interleaving: interleaving satisfies Interleaving },
+    isReplay: wanted !== undefined
+  }
+}
+
+/** For a POSIX shell. */
+export const replayVariables = (seed: string | number, { interleaving = "fifo" }: SimOptions): string => {
+  const variables = `${seedVariable}=${shellQuoted(String(seed))}`
+  return interleaving === "fifo" ? variables : `${variables} ${interleavingVariable}=${interleaving}`
+}
+
+/** `text` as one word of a POSIX shell. */
+export const shellQuoted = (text: string): string =>
+  /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`

@@ -1,0 +1,46 @@
+/**
+ * The simulation as a layer for tests that run in vitest, of `@effect/vitest` or not: seeded by the name of the test,
+ * and a failure prints the one command that replays it.
+ *
+ * ```ts
+ * it.effect("the greeting survives a lossy link", () => program.pipe(Effect.provide(SimVitest.layer())))
+ * ```
+ */
+import { relative } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { expect } from "vitest"
+import { shellQuoted } from "../replay.ts"
+import type { SimServices } from "../Simulation.ts"
+import * as SimLayer from "../SimLayer.ts"
+
+/** How vitest is started, up to the file. */
+const runner = "npx vitest run"
+
+/** The command that runs the present test, and no other, once more. */
+export const commandOf = (variables: string, command: string = runner): string => {
+  const { testPath, currentTestName } = expect.getState()
+  const file = testPath === undefined ? [] : [shellQuoted(relative(process.cwd(), testPath))]
+  // -t takes a pattern; older releases of vitest join the names of suites with a space there
+  const name = currentTestName?.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(" > ", " (> )?")
+  const filter = name === undefined ? [] : ["-t", shellQuoted(name)]
+  return [variables, command, ...file, ...filter].join(" ")
+}
+
+export interface LayerOptions extends Omit<SimLayer.LayerOptions, "describeReplay"> {
+  /** How vitest is started, up to the file. Default `npx vitest run`. */
+  readonly command?: string
+}
+
+/** A simulation for one test. */
+export const layer = ({ command, ...options }: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
+  Layer.unwrap(
+    Effect.sync(() =>
+      SimLayer.layer({
+        seed: expect.getState().currentTestName ?? 0,
+        describeReplay: (variables) => `To replay the failure: ${commandOf(variables, command)}`,
+        ...options
+      })
+    )
+  )

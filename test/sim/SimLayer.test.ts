@@ -1,0 +1,106 @@
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Layer, Random, Stream } from "effect"
+import { SeededRandom, SimLayer, SimNetwork } from "../../layers/sim/index.ts"
+import * as SimVitest from "../../layers/sim/vitest/index.ts"
+import { badLink, strangers } from "../api/badNetwork.ts"
+import { endpoints, readText } from "../api/pair.ts"
+import { simWorld } from "../api/World.ts"
+
+const run = promisify(execFile)
+
+/** What a user has: a service that knows nothing of simulations. */
+const greet = Effect.gen(function* () {
+  const world = yield* simWorld
+  world.cable!.set({ lossRate: 0.1 })
+  const { server, client, connectOptions } = yield* endpoints(world)
+  yield* Effect.forkScoped(server.serveStreams((stream) => Stream.run(stream.readable, stream.writable)))
+  const connection = yield* client.connect(connectOptions)
+  const stream = yield* connection.openBidi
+  yield* Stream.run(Stream.encodeText(Stream.make("hello")), stream.writable)
+  return yield* readText(stream)
+})
+
+describe("the simulation as a layer", () => {
+  it.effect("runs an effect test in virtual time, endpoints and all", () =>
+    Effect.gen(function* () {
+      const start = yield* Clock.monotonicTimeNanos
+      expect(yield* greet).toBe("hello")
+      yield* Effect.sleep("1 day")
+      expect((yield* Clock.monotonicTimeNanos) - start).toBeGreaterThan(86_400_000_000_000n)
+    }).pipe(Effect.provide(SimVitest.layer({ maxVirtualMillis: 2 * 86_400_000 })))
+  )
+
+  it.effect("gives the same packets for the same seed, and others for another", () => {
+    const digest = (seed: number) =>
+      Effect.gen(function* () {
+        // certificates come with randomness of their own; raw keys take the simulation's
+        const { connect } = yield* strangers({ ...badLink, jitterMillis: 20 })
+        yield* connect
+        return (yield* SimNetwork).trace.digest()
+      }).pipe(Effect.provide(SimLayer.layer({ seed })))
+    return Effect.gen(function* () {
+      const first = yield* digest(1)
+      expect(yield* digest(1)).toBe(first)
+      expect(yield* digest(2)).not.toBe(first)
+    })
+  })
+
+  it.effect("is seeded by the name of the test", () =>
+    Effect.gen(function* () {
+      const seed = "the simulation as a layer > is seeded by the name of the test"
+      expect(yield* Random.nextInt).toBe(new SeededRandom(seed).fork("effect").nextIntUnsafe())
+    }).pipe(Effect.provide(SimVitest.layer()))
+  )
+
+  it.effect("closes what the program leaves in its scope while time still passes", () => {
+    const seen: Array<string> = []
+    const program = Effect.gen(function* () {
+      yield* Effect.addFinalizer(() =>
+        Effect.sleep("5 seconds").pipe(Effect.andThen(Effect.sync(() => seen.push("finalizer"))))
+      )
+      seen.push("program")
+    })
+    return program.pipe(
+      Effect.provide(SimLayer.layer()),
+      Effect.andThen(Effect.sync(() => expect(seen).toEqual(["program", "finalizer"])))
+    )
+  })
+
+  it.effect("carries services made from layers below it", () => {
+    const host = Layer.unwrap(Effect.map(SimNetwork, (network) => network.host("alone", "10.0.0.1").layer))
+    return Effect.gen(function* () {
+      const { UdpPort } = yield* Effect.promise(() => import("../../src/index.ts"))
+      const socket = yield* (yield* UdpPort).bind()
+      expect(socket.localAddress.port).toBe(49_152)
+    }).pipe(Effect.provide(host), Effect.provide(SimLayer.layer()))
+  })
+})
+
+describe("a test that fails in the simulation", () => {
+  const vitest = ["vitest", "run", "--config", "test/sim/replay/vitest.config.ts"]
+  const outputOf = async (command: string, args: ReadonlyArray<string>): Promise<string> => {
+    const root = new URL("../..", import.meta.url).pathname
+    const { EFFECT_QUIC_SEED: _, ...env } = process.env
+    const outcome = await run(command, args, { cwd: root, env: { ...env, NO_COLOR: "1" } }).catch(
+      (error: { stdout: string; stderr: string }) => error
+    )
+    return outcome.stdout + outcome.stderr
+  }
+
+  it("prints the one command that replays it; what cannot end is told so, and replayed, too", async () => {
+    const first = await outputOf("npx", vitest)
+    const number = /unlucky number (-?\d+)/.exec(first)![1]
+    const [command, stuck] = [...first.matchAll(/^To replay the failure: (.*)$/gm)].map((match) => match[1])
+    expect(command).toMatch(/^EFFECT_QUIC_SEED=.* EFFECT_QUIC_INTERLEAVING=seeded npx vitest run --config/)
+    expect(first).toContain("The simulation is stuck (deadlock)")
+    expect(stuck).toContain("waits for ever")
+    const again = await outputOf("sh", ["-c", command])
+    expect(/unlucky number (-?\d+)/.exec(again)![1]).toBe(number)
+    expect(again).toContain("1 failed")
+    expect(again).not.toContain("deadlock")
+    const other = await outputOf("sh", ["-c", command.replace("EFFECT_QUIC_SEED='a", "EFFECT_QUIC_SEED='b")])
+    expect(/unlucky number (-?\d+)/.exec(other)![1]).not.toBe(number)
+  })
+})
