@@ -111,11 +111,6 @@ export class PacketReceiver {
     let truncated = 0
     for (let i = 0; i < pnLength; i++) truncated = truncated * 256 + bytes[packetNumberOffset + i]
     const packetNumber = decodePacketNumber(received.largest, truncated, pnLength)
-    if (received.isDuplicate(packetNumber)) {
-      counters.duplicates++
-      this.observeDrop(start, "duplicate", nowMicros)
-      return false
-    }
     const failure =
       level === Level.OneRtt
         ? parts.keys.openOneRtt(
@@ -136,6 +131,12 @@ export class PacketReceiver {
       counters.undecryptable++
       this.observeDrop(start, "decryption_failure", nowMicros)
       if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
+      return false
+    }
+    // RFC 9000 §12.3 #4 #5: only now, or the time taken would tell which packet numbers have been received
+    if (received.isDuplicate(packetNumber)) {
+      counters.duplicates++
+      this.observeDrop(start, "duplicate", nowMicros)
       return false
     }
     counters.received++

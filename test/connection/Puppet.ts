@@ -31,6 +31,7 @@ import {
 } from "../../src/wire/TransportParameters.ts"
 import { writeRetry } from "../../src/wire/versionPackets.ts"
 import { FrameLog } from "./FrameLog.ts"
+import { PacketAudit } from "./PacketAudit.ts"
 
 const TAG = 16
 const none = new Uint8Array(0)
@@ -98,9 +99,11 @@ export class Puppet {
   private undecryptable: Array<Uint8Array> = []
   private token: Uint8Array | undefined = undefined
   private heard = false
+  private readonly audit: PacketAudit
 
   constructor(options: PuppetOptions) {
     this.options = options
+    this.audit = new PacketAudit(options.role === "client")
     const { role, suite, random, identity } = options
     this.source = random(8)
     this.destination = random(8)
@@ -169,11 +172,14 @@ export class Puppet {
     const bytes = datagram.slice()
     const { header } = this
     let offset = 0
+    const destinations: Array<readonly [number, number]> = []
     while (parsePacketHeader(bytes, offset, bytes.length, this.source.length, header)) {
       const { end } = header
+      destinations.push([header.dcidStart, header.dcidEnd])
       if (!this.onPacket(bytes, offset)) this.undecryptable.push(bytes.slice(offset, end))
       offset = end
     }
+    this.audit.datagram(datagram, destinations)
     this.pump()
     const waiting = this.undecryptable
     this.undecryptable = []
@@ -216,7 +222,8 @@ export class Puppet {
     this.seen.packetNumber = packetNumber
     const before = this.seen.frames.length
     const payloadStart = header.packetNumberOffset + pnLength
-    this.decoder.decode(bytes, payloadStart, header.end - TAG, level, this.seen)
+    const problem = this.decoder.decode(bytes, payloadStart, header.end - TAG, level, this.seen)
+    this.audit.packet(header, bytes[start], level, space, packetNumber, problem)
     for (const frame of this.seen.frames.slice(before)) {
       if (frame.name !== "onCrypto") continue
       this.crypto.onCrypto(level, frame.values[0] as number, frame.bytes!, 0, frame.bytes!.length)

@@ -1,0 +1,54 @@
+/** What every packet of ours keeps to, whoever it is sent to: a puppet looks at each that it can read. */
+import type { Level } from "../../src/wire/PacketType.ts"
+import { PacketType } from "../../src/wire/PacketType.ts"
+import type { PacketHeader } from "../../src/wire/PacketHeader.ts"
+import type { TransportError } from "../../src/wire/TransportError.ts"
+
+const MAX_CONNECTION_ID_BYTES = 20
+
+export class PacketAudit {
+  private readonly numbers: ReadonlyArray<Set<number>> = [new Set(), new Set(), new Set()]
+  private readonly fromServer: boolean
+
+  constructor(fromServer: boolean) {
+    this.fromServer = fromServer
+  }
+
+  /** A datagram's packets, by where their destination connection IDs lie in `bytes`. RFC 9000 §12.2 #2 */
+  datagram(bytes: Uint8Array, destinations: ReadonlyArray<readonly [start: number, end: number]>): void {
+    const ids = destinations.map(([start, end]) => Buffer.from(bytes.subarray(start, end)).toString("hex"))
+    if (new Set(ids).size > 1) throw new Error(`packets to ${ids.join(" and ")} share a datagram`)
+  }
+
+  /**
+   * A packet without its protection, and what its frames decoded to. An error says that a frame was missing or in a
+   * packet that may not carry it, or that its type was too long: RFC 9000 §12.4 #1 #5, §12.5 #1 #2, §13.2.6 #3,
+   * §17.2.3 #3, §19.7 #1; RFC 9001 §8.3 #1; RFC 9221 §5, §6
+   */
+  packet(
+    header: PacketHeader,
+    firstByte: number,
+    level: Level,
+    space: number,
+    packetNumber: number,
+    problem: TransportError | undefined
+  ): void {
+    if (problem !== undefined) throw new Error(`a packet of ours is wrong: ${problem.reason}`)
+    // RFC 9000 §17.2 #6, §17.3.1 #2
+    const reserved = header.type === PacketType.OneRtt ? 0x18 : 0x0c
+    if ((firstByte & reserved) !== 0) throw new Error("reserved bits are set")
+    // RFC 9000 §17.4 #1
+    if (header.type === PacketType.OneRtt && (firstByte & 0x20) !== 0) throw new Error("the spin bit is set")
+    // RFC 9000 §17.2 #2 #4
+    for (const length of [header.dcidEnd - header.dcidStart, header.scidEnd - header.scidStart])
+      if (length > MAX_CONNECTION_ID_BYTES) throw new Error(`a connection ID of ${length} bytes`)
+    // RFC 9000 §17.2.2
+    if (this.fromServer && header.tokenEnd > header.tokenStart) throw new Error("a server sent a token")
+    // RFC 9001 §5.6 #3
+    if (this.fromServer && header.type === PacketType.ZeroRtt) throw new Error("a server sent 0-RTT")
+    // RFC 9000 §12.3 #1 #2
+    if (this.numbers[space].has(packetNumber))
+      throw new Error(`packet ${packetNumber} of level ${level} was sent twice`)
+    this.numbers[space].add(packetNumber)
+  }
+}

@@ -1,0 +1,115 @@
+/** What is acknowledged, where, and how often. RFC 9000 §13 */
+import { describe, expect, it } from "vitest"
+import { HandshakeType } from "../../src/handshake/messages.ts"
+import { writeMaxData, writeMaxStreams, writePing } from "../../src/wire/frameWriters.ts"
+import { Level, Space } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
+import type { Role } from "./cheats.ts"
+import { Duel } from "./Duel.ts"
+
+const roles: ReadonlyArray<Role> = ["client", "server"]
+
+const acks = (duel: Duel, level: Level) =>
+  duel.puppet.seen.named("onAck").filter((frame) => frame.level === level)
+
+for (const victim of roles)
+  describe(`a ${victim}`, () => {
+    it("acknowledges packets of the handshake at once, each in its own space, RFC 9000 §13.2.1 #2, §13.2.6 #1", () => {
+      const duel = new Duel({
+        victim,
+        puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
+      }).exchange()
+      const { puppet } = duel
+      // a number that no other space has
+      duel.inject(puppet.packet(Level.Handshake, writePing, { packetNumber: 50 }))
+      expect(acks(duel, Level.Handshake).at(-1)?.values[0]).toBe(50)
+      expect(acks(duel, Level.Initial).some(({ values }) => values[0] === 50)).toBe(false)
+      expect(acks(duel, Level.OneRtt).length).toBe(0)
+    })
+
+    it("acknowledges 1-RTT packets in 1-RTT, within max_ack_delay, RFC 9000 §13.2.1 #1 #2, §13.2.6 #2, §17.2.3 #3", () => {
+      const duel = new Duel({ victim, transport: { maxAckDelayMillis: 20 } }).shakeHands()
+      duel.advance(1_000_000)
+      const { puppet } = duel
+      const before = acks(duel, Level.OneRtt).length
+      const number = puppet.nextPacketNumber[Space.Application]
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      expect(acks(duel, Level.OneRtt).length).toBe(before)
+      duel.advance(20_000)
+      expect(acks(duel, Level.OneRtt).length).toBe(before + 1)
+      expect(acks(duel, Level.OneRtt).at(-1)?.values[0]).toBe(number)
+    })
+
+    it("answers an ACK with nothing, and a question once, RFC 9000 §13.2.1 #3 #4 #5", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      duel.advance(1_000_000)
+      const { puppet } = duel
+      const sent = duel.sent.length
+      // only acknowledgements, with gaps between their numbers
+      for (let i = 0; i < 20; i++) {
+        const packetNumber = puppet.nextPacketNumber[Space.Application] + 3
+        duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt), { packetNumber }))
+      }
+      duel.advance(1_000_000)
+      expect(duel.sent.length).toBe(sent)
+      for (let i = 0; i < 20; i++) {
+        duel.inject(puppet.packet(Level.OneRtt, writePing)).advance(100_000)
+        expect(duel.sent.length).toBe(sent + i + 1)
+      }
+      const last = puppet.largestReceived[Space.Application]
+      const inLast = puppet.seen.frames.filter(
+        ({ level, packetNumber }) => level === Level.OneRtt && packetNumber === last
+      )
+      expect(inLast.map(({ name }) => name)).toEqual(["onAck"])
+    })
+
+    it("does not acknowledge a packet whose frames it could not take, RFC 9000 §13.1", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet } = duel
+      const number = puppet.nextPacketNumber[Space.Application]
+      duel.inject(puppet.packet(Level.OneRtt, Uint8Array.of(0x01, 0x3f)))
+      expect(puppet.seen.close?.code).toBe(Code.FRAME_ENCODING_ERROR)
+      expect(acks(duel, Level.OneRtt).every(({ values }) => (values[0] as number) < number)).toBe(true)
+    })
+
+    it("takes outdated frames for what they are, RFC 9000 §13.3 #3, §19.11 #2", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { puppet, connection } = duel
+      const before = connection.streams.openable(false)
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writeMaxData(w, 5)))
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writeMaxStreams(w, false, 1)))
+      expect(connection.closeReason).toBeUndefined()
+      expect(connection.streams.openable(false)).toBe(before)
+      const id = connection.streams.open(false)
+      connection.streams.write(id, new Uint8Array(100))
+      duel.exchange()
+      expect(puppet.seen.named("onStream").at(-1)?.bytes?.length).toBe(100)
+    })
+  })
+
+describe("HANDSHAKE_DONE", () => {
+  const done = (duel: Duel): number => duel.puppet.seen.named("onHandshakeDone").length
+
+  it("is sent when the handshake is complete, and not before, RFC 9000 §19.20 #1, RFC 9001 §4.1.2", () => {
+    const duel = new Duel({
+      victim: "server",
+      puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
+    }).exchange()
+    duel.advance(2_000_000)
+    expect(done(duel)).toBe(0)
+    const whole = new Duel({ victim: "server" }).exchange()
+    expect(whole.connection.handshake.complete).toBe(true)
+    expect(done(whole)).toBe(1)
+  })
+
+  it("is sent again until it is acknowledged, RFC 9000 §13.3 #2", () => {
+    const duel = new Duel({ victim: "server" }).exchange()
+    const before = done(duel)
+    duel.advance(2_000_000)
+    expect(done(duel)).toBeGreaterThan(before)
+    duel.inject(duel.puppet.packet(Level.OneRtt, duel.puppet.ackAll(Level.OneRtt)))
+    const after = done(duel)
+    duel.advance(10_000_000)
+    expect(done(duel)).toBe(after)
+  })
+})
