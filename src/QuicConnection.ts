@@ -16,6 +16,7 @@ import type { LocalPlace } from "./actor/PathActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
+import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import { isUnidirectional } from "./stream/StreamId.ts"
 import type { Version } from "./wire/PacketType.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
@@ -53,6 +54,9 @@ export interface ConnectionStats {
   readonly bytesLost: number
   /** Received, but not ours, malformed, duplicate or not authentic. */
   readonly packetsDropped: number
+  /** Datagrams (RFC 9221) that newer ones took the place of, before they were sent or read. */
+  readonly sendDatagramsDropped: number
+  readonly receiveDatagramsDropped: number
   readonly probeTimeouts: number
   readonly keyUpdates: number
   /** Times that loss, or the network's ECN marks, made the sender slow down. */
@@ -134,6 +138,8 @@ export class QuicConnection {
       packetsLost: recovery.counters.packetsLost,
       bytesLost: recovery.counters.bytesLost,
       packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
+      sendDatagramsDropped: core.datagrams.sendDropped,
+      receiveDatagramsDropped: core.datagrams.receiveDropped,
       probeTimeouts: recovery.counters.probeTimeouts,
       keyUpdates: core.keys.updates,
       congestionEvents: recovery.counters.congestionEvents,
@@ -223,19 +229,48 @@ export class QuicConnection {
     return core.datagrams.maxPayload(core.handshake.complete ? limit : limit - LONG_HEADER_BYTES)
   }
 
-  /** Sends `bytes` once, unreliably; when the queue is full the oldest that waits is dropped. Fails when it is too large. */
+  /**
+   * Sends a copy of `bytes` once, unreliably; when more than `sendBufferBytes` wait, the oldest are dropped. Fails with
+   * `DatagramRefused` when it is too large.
+   */
   sendDatagram(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const { actor } = this
-      if (actor.failure !== undefined) return actor.failure
-      const limit = this.maxDatagramBytes
-      if (limit === 0) return refuse("the peer takes no datagrams")
-      if (bytes.length > limit)
-        return refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
-      actor.core.datagrams.send(bytes.slice(), false)
-      actor.touch()
+      const refusal = this.datagramRefusal(bytes)
+      if (refusal !== undefined) return refusal
+      this.actor.core.datagrams.send(bytes.slice(), false)
+      this.actor.touch()
       return Effect.void
     })
+  }
+
+  /**
+   * Sends as `sendDatagram` does, and waits for what becomes of it: `"acknowledged"` when it has reached the peer's QUIC
+   * (the application may still not read it), `"lost"` when it probably has not, `"dropped"` when it never left. Interrupted,
+   * it only asks no longer. RFC 9221 §5.2
+   */
+  deliverDatagram(bytes: Uint8Array): Effect.Effect<DatagramFate, QuicError> {
+    return Effect.suspend(() => {
+      const { actor } = this
+      return (
+        this.datagramRefusal(bytes) ??
+        Effect.callback((resume) => {
+          const id = actor.core.datagrams.send(bytes.slice(), true)
+          actor.fates.set(id, (fate) => resume(fate))
+          actor.touch()
+          return Effect.sync(() => actor.fates.delete(id))
+        })
+      )
+    })
+  }
+
+  private datagramRefusal(bytes: Uint8Array): Effect.Effect<never, QuicError> | undefined {
+    const { failure } = this.actor
+    if (failure !== undefined) return failure
+    const limit = this.maxDatagramBytes
+    if (limit === 0) return refuse("the peer takes no datagrams")
+    return bytes.length > limit
+      ? refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
+      : undefined
   }
 
   /** The next datagram that arrived; interrupted, it takes none. */

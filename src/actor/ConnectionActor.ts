@@ -19,6 +19,7 @@ import type { PeerNode } from "../FiberTree.ts"
 import type { SessionTicket } from "../handshake/SessionTicket.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
+import type { DatagramFate } from "../stream/DatagramQueue.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
 import type { Branch } from "./Branch.ts"
 import { reasonOf } from "./closeReasons.ts"
@@ -72,6 +73,8 @@ export class ConnectionActor implements Timed, PathHost {
   readonly changed = new WaitList()
   /** Something may have been acknowledged. */
   readonly delivered = new WaitList()
+  /** Who waits for what becomes of a datagram, by its id. */
+  readonly fates = new Map<number, (fate: Effect.Effect<DatagramFate, QuicError>) => void>()
   readonly openedBidirectional: Array<number> = []
   readonly openedUnidirectional: Array<number> = []
   readonly streams = new Map<number, StreamActor>()
@@ -141,7 +144,7 @@ export class ConnectionActor implements Timed, PathHost {
 
   /** Fibers that wait for the connection or one of its streams. */
   get waiting(): number {
-    let count = this.ready.size + this.closed.size + this.changed.size + this.delivered.size
+    let count = this.fates.size + this.ready.size + this.closed.size + this.changed.size + this.delivered.size
     for (const stream of this.streams.values()) count += stream.waiting
     return count
   }
@@ -254,6 +257,12 @@ export class ConnectionActor implements Timed, PathHost {
       stream.wakeAll()
       this.streams.delete(id)
     }
+    const { fates } = this.core.datagrams
+    for (let told = fates.shift(); told !== undefined; told = fates.shift()) {
+      const tell = this.fates.get(told.id)
+      this.fates.delete(told.id)
+      tell?.(Effect.succeed(told.fate))
+    }
     this.delivered.wakeAll()
     if (changed || this.core.datagrams.hasReceived) this.changed.wakeAll()
   }
@@ -299,6 +308,8 @@ export class ConnectionActor implements Timed, PathHost {
     this.changed.wakeAll()
     this.delivered.wakeAll()
     for (const stream of this.streams.values()) stream.wakeAll()
+    for (const tell of this.fates.values()) tell(this.failure!)
+    this.fates.clear()
     this.path.moved.wakeAll()
     this.closed.wakeAll()
   }

@@ -15,7 +15,8 @@ interface Waiting {
 export class DatagramQueue {
   /** The largest frame the peer takes, 0 for none. RFC 9221 §3 */
   peerMaxFrameBytes = 0
-  /** Received datagrams thrown away because nobody read them in time. */
+  /** Datagrams thrown away because newer ones came before they could leave, or were read. */
+  sendDropped = 0
   receiveDropped = 0
   /** Fates not yet told, oldest first: id, fate. Told only for datagrams sent with `track`. */
   readonly fates: Array<{ readonly id: number; readonly fate: DatagramFate }> = []
@@ -111,6 +112,7 @@ export class DatagramQueue {
   private drop(waiting: Waiting): void {
     this.sendQueue.splice(this.sendQueue.indexOf(waiting), 1)
     this.sendBytes -= waiting.bytes.length
+    this.sendDropped++
     this.tell(waiting.id, "dropped")
   }
 

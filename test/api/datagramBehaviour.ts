@@ -47,6 +47,35 @@ export const datagramBehaviour = ({ it }: Universe): void => {
         expect(yield* near.receiveDatagram).toEqual(text("pong"))
       }))
 
+    it("are told of when the peer has them, or when newer ones took their place", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world, {
+          client: { transport: { maxDatagramFrameBytes: 65_535, sendBufferBytes: 4_000 } },
+          server: datagrams
+        })
+        expect(yield* near.deliverDatagram(text("kept"))).toBe("acknowledged")
+        expect(yield* far.receiveDatagram).toEqual(text("kept"))
+        const fates = yield* Effect.all(
+          Array.from({ length: 10 }, () => near.deliverDatagram(new Uint8Array(1_000))),
+          { concurrency: "unbounded" }
+        )
+        expect(fates.slice(-4)).toEqual(Array.from({ length: 4 }, () => "acknowledged"))
+        expect(fates.filter((fate) => fate === "dropped").length).toBe(near.stats.sendDatagramsDropped)
+        expect(near.stats.sendDatagramsDropped).toBeGreaterThan(0)
+      }))
+
+    it("that are asked about fail with their connection, and with an interrupt are asked about no longer", (world) =>
+      Effect.gen(function* () {
+        const { near, far, client } = yield* pair(world, { client: datagrams, server: datagrams })
+        yield* Effect.timeoutOption(near.deliverDatagram(text("a")), 0)
+        expect((yield* client.tree).connections[0].waiting).toBe(0)
+        expect(yield* far.receiveDatagram).toEqual(text("a"))
+        const asking = yield* Effect.forkChild(near.deliverDatagram(text("b")))
+        yield* Effect.yieldNow
+        yield* near.closeNow()
+        expect(yield* reasonOf(Fiber.join(asking))).toMatchObject({ _tag: "ApplicationClosed" })
+      }))
+
     it("can be as large as the path carries, and not a byte larger", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, { client: datagrams, server: datagrams })
