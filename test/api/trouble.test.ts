@@ -206,6 +206,20 @@ describe("a connection", () => {
     })
   )
 
+  itSim("tells of a datagram that was lost", () =>
+    Effect.gen(function* () {
+      const { world, cable } = yield* stage
+      const datagrams = { transport: { maxDatagramFrameBytes: 65_535 } }
+      const { near } = yield* pair(world, { client: datagrams, server: datagrams })
+      yield* Effect.sleep("1 second")
+      cable.forward.set({ lossRate: 1 })
+      const asking = yield* Effect.forkChild(near.deliverDatagram(text("gone")))
+      yield* Effect.sleep("10 millis")
+      cable.forward.set({ lossRate: 0 })
+      expect(yield* Fiber.join(asking)).toBe("lost")
+    })
+  )
+
   itSim("sends on when the system takes no datagrams for a while", () =>
     Effect.gen(function* () {
       const { world } = yield* stage
