@@ -35,8 +35,27 @@ export type Credential =
       readonly publicHex: string
     }
 
+/** What a task asks for beyond its bytes. Whoever has a say in it sees to it; the case looks at what came of it. */
+export interface Features {
+  /** The client opens this many streams, and each carries all of the bytes; 1 when left out. */
+  readonly streams?: number
+  readonly cipherSuite?: "TLS_CHACHA20_POLY1305_SHA256"
+  /** The server sends every client away once, to prove its address. RFC 9000 §8.1.2 */
+  readonly retry?: boolean
+  /** The client does everything twice, over two connections; the second resumes the session of the first, or sends early. */
+  readonly comeBack?: "resumption" | "earlyData"
+  /** Who asks for new keys once data flows. RFC 9001 §6 */
+  readonly keyUpdate?: Role
+  /** `unknown` is one that the server does not speak: the client begins with it, and takes version 1 when told. */
+  readonly version?: "unknown" | "v2"
+  /** As many datagrams as this the client sends, before anything else, and the server sends each back. RFC 9221 */
+  readonly datagrams?: number
+  /** The client moves to another local port once data flows. RFC 9000 §9.2 */
+  readonly migrate?: boolean
+}
+
 /** What one side is to do. The client sends `send` and gets `expect` back, on one bidirectional stream. */
-export interface Task {
+export interface Task extends Features {
   readonly application: Application
   readonly self: Credential
   /** Whom to believe, and nobody else. */
@@ -51,18 +70,31 @@ export interface ClientTask extends Task {
   readonly port: number
 }
 
-/** What one side got. */
+/** What an implementation says about its connection, the latest one; it need not say all of it. */
+export interface Seen {
+  readonly version?: number
+  readonly cipherSuite?: string
+  readonly resumed?: boolean
+  /** 0-RTT data was accepted. */
+  readonly earlyData?: boolean
+  readonly keyUpdates?: number
+  /** How many datagrams arrived. */
+  readonly datagrams?: number
+}
+
+/** What one side got over all streams of all connections. */
 export interface Received {
   readonly bytes: number
-  /** Undefined when the implementation does not let anyone look. */
+  /** Of what each stream carried; undefined when the implementation does not let anyone look. */
   readonly sha256: string | undefined
   /** From the first stream to the peer's end of it; undefined when nobody measured. */
   readonly millis: number | undefined
+  readonly seen: Seen
 }
 
 export interface RunningServer {
   readonly port: number
-  /** What the first client delivered. */
+  /** What the client delivered, as soon as that is all the task says. */
   readonly received: Effect.Effect<Received, InteropFailure>
 }
 
@@ -79,6 +111,8 @@ export class InteropFailure extends Schema.TaggedError<InteropFailure>()("Intero
 /** Either side of a connection, for the duration of a scope. */
 export interface Implementation {
   readonly name: string
+  /** As a client or a server that cannot ask for new keys at a given moment it leaves that to the other. */
+  readonly startsKeyUpdates?: boolean
   readonly server: (
     task: Task
   ) => Effect.Effect<RunningServer, InteropFailure, ChildProcessSpawner | Scope.Scope>

@@ -6,8 +6,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ChildProcess from "effect/process/ChildProcess"
 import type { ChildProcessHandle, ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { InteropFailure, type Received } from "./Peer.ts"
+import { InteropFailure, type Received, type Seen, type Task } from "./Peer.ts"
 import type { ProgramEvent } from "./programs/program.ts"
+import { type StreamReceived, together } from "./Receipt.ts"
 
 /** How much of stderr is kept for a failure's report, characters. */
 const tailLength = 2_000
@@ -18,6 +19,7 @@ export class PeerProcess {
   private readonly nextLines: Pull.Pull<ReadonlyArray<string>, unknown>
   private lines: Array<string> = []
   private tail = ""
+  private seen: Seen = {}
 
   private constructor(
     handle: ChildProcessHandle,
@@ -68,6 +70,7 @@ export class PeerProcess {
         while (this.lines.length > 0) {
           const event: ProgramEvent = JSON.parse(this.lines.shift()!)
           if (event.event === name) return event as Extract<ProgramEvent, { event: Name }>
+          if (event.event === "seen") this.seen = { ...this.seen, ...event }
           if (event.event === "failed") return yield* this.failure(event.reason)
         }
         this.lines = [
@@ -88,9 +91,14 @@ export class PeerProcess {
     return Effect.map(this.next("listening"), ({ port }) => port)
   }
 
-  /** What the program received over its first stream. */
-  get received(): Effect.Effect<Received, InteropFailure> {
-    return this.next("received")
+  /** What the program received over all the streams of a task. */
+  received({ streams = 1, comeBack }: Task): Effect.Effect<Received, InteropFailure> {
+    return Effect.gen({ self: this }, function* () {
+      const expected = streams * (comeBack === undefined ? 1 : 2)
+      const received: Array<StreamReceived> = []
+      while (received.length < expected) received.push(yield* this.next("received"))
+      return { ...together(received), seen: this.seen }
+    })
   }
 
   failure(reason: string): InteropFailure {

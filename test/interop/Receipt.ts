@@ -12,11 +12,27 @@ export class Receipt {
   }
 
   /** To be read once, at the end of everything: the clock runs until then. */
-  get received(): { readonly bytes: number; readonly sha256: string; readonly millis: number } {
+  get received(): StreamReceived {
     return {
       bytes: this.bytes,
       sha256: this.hash.digest("hex"),
       millis: performance.now() - this.startedAt
     }
+  }
+}
+
+export interface StreamReceived {
+  readonly bytes: number
+  readonly sha256: string
+  readonly millis: number
+}
+
+/** What several streams carried, all the same: a digest that is not of one of them is of none. */
+export const together = (streams: ReadonlyArray<StreamReceived>): StreamReceived => {
+  const [{ sha256 }] = streams
+  return {
+    bytes: streams.reduce((sum, { bytes }) => sum + bytes, 0),
+    sha256: streams.every((stream) => stream.sha256 === sha256) ? sha256 : "not the same on every stream",
+    millis: Math.max(...streams.map(({ millis }) => millis))
   }
 }

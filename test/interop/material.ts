@@ -22,6 +22,8 @@ export const serverName = "localhost"
 
 /** 10 MB. */
 const bulkBytes = 10_000_000
+/** Enough for something to happen meanwhile. */
+const mediumBytes = 2_000_000
 const smallBytes = 1_000
 
 type Trio = {
@@ -34,7 +36,7 @@ type Trio = {
 export interface Material {
   readonly directory: string
   readonly credentials: Readonly<Record<Credential["kind"], Trio>>
-  readonly payloads: Readonly<Record<"small" | "up" | "down", Payload>>
+  readonly payloads: Readonly<Record<"small" | "medium" | "up" | "down", Payload>>
 }
 
 const days = (n: number) => new Date(Date.now() + n * 86_400_000)
@@ -136,6 +138,7 @@ export const make = Effect.gen(function* () {
     },
     payloads: {
       small: makePayload(documents, "small", smallBytes),
+      medium: makePayload(documents, "medium", mediumBytes),
       up: makePayload(documents, "up", bulkBytes),
       down: makePayload(documents, "down", bulkBytes)
     }

@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { type Case, cases } from "./cases.ts"
+import { type Case, cases } from "./cases/index.ts"
 import type { Material } from "./material.ts"
 import { type Implementation, InteropFailure, type Peer, type Role } from "./Peer.ts"
 

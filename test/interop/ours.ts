@@ -4,13 +4,23 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
+import type { QuicConnection } from "../../src/QuicConnection.ts"
 import { QuicEndpoint } from "../../src/QuicEndpoint.ts"
 import { QuicError } from "../../src/QuicError.ts"
 import * as Trust from "../../src/Trust.ts"
+import type { Midway } from "./application/Exchange.ts"
 import { http3 } from "./application/http3.ts"
 import { transfer } from "./application/transfer.ts"
 import { serverName } from "./material.ts"
-import { type ClientTask, type Implementation, InteropFailure, type Received, type Task } from "./Peer.ts"
+import {
+  type ClientTask,
+  type Implementation,
+  InteropFailure,
+  type Received,
+  type Seen,
+  type Task
+} from "./Peer.ts"
+import { type StreamReceived, together } from "./Receipt.ts"
 
 const exchanges = { transfer, http3 }
 
@@ -34,20 +44,103 @@ const irohName = (publicHex: string): string => {
   return `${bits.toString(32).padStart(52, "0")}.iroh.invalid`
 }
 
+/** Settings that both roles have. */
+const preferences = ({ cipherSuite, streams = 1, datagrams }: Task) => ({
+  ...(cipherSuite !== undefined && { cipherSuites: ["chacha20-poly1305"] as const }),
+  transport: {
+    maxBidirectionalStreams: Math.max(100, streams),
+    ...(datagrams !== undefined && { maxDatagramFrameBytes: 65_535 })
+  }
+})
+
+const look = (connection: QuicConnection, datagrams: number | undefined): Seen => {
+  const { version, cipherSuite, resumed, earlyData } = connection.facts
+  const { keyUpdates } = connection.stats
+  const counted = datagrams !== undefined && { datagrams }
+  return { version, cipherSuite, resumed, earlyData: earlyData === "accepted", keyUpdates, ...counted }
+}
+
+const datagramBytes = 1_000
+
+/** Sends datagrams until each has come back. */
+const callWithDatagrams = (connection: QuicConnection, count: number) =>
+  Effect.gen(function* () {
+    const missing = new Set(Array.from({ length: count }, (_, i) => i))
+    for (const number of missing) yield* connection.sendDatagram(new Uint8Array(datagramBytes).fill(number))
+    while (missing.size > 0) {
+      const bytes = yield* connection.receiveDatagram
+      if (bytes.length === datagramBytes) missing.delete(bytes[0])
+    }
+    return count
+  })
+
+const answerDatagrams = (connection: QuicConnection, count: number) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < count; i++) yield* connection.sendDatagram(yield* connection.receiveDatagram)
+    return count
+  })
+
+/** What happens while bytes arrive, on the side that has to see to it. */
+const midwayOf = (connection: QuicConnection, { keyUpdate, migrate }: Task): Midway => {
+  const { role } = connection
+  const update = keyUpdate === role ? connection.updateKeys : Effect.void
+  return role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update
+}
+
+/** What a connection brought. */
+type Heard = StreamReceived & { readonly seen: Seen }
+
+/** One connection, from its first stream to its last. */
+const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
+  const { begin, asClient, asServer } = exchanges[task.application]
+  const isClient = connection.role === "client"
+  const { streams = 1, datagrams = 0 } = task
+  yield* begin(connection)
+  const arrived = yield* (isClient ? callWithDatagrams : answerDatagrams)(connection, datagrams)
+  const midway = midwayOf(connection, task)
+  const one = isClient
+    ? Effect.flatMap(connection.openBidi, (stream) => asClient(stream, task, midway))
+    : Effect.flatMap(connection.acceptBidi, (stream) => asServer(stream, task, midway))
+  const receipts = yield* Effect.all(
+    Array.from({ length: streams }, () => Effect.scoped(one)),
+    { concurrency: "unbounded" }
+  )
+  yield* Effect.ignore(connection.handshakeComplete)
+  const received = together(receipts.map((receipt) => receipt.received))
+  const heard: Heard = { ...received, seen: look(connection, task.datagrams && arrived) }
+  return heard
+})
+
+/** Over one connection after the other. */
+const inAll = (connections: ReadonlyArray<Heard>): Received => ({
+  ...together(connections),
+  seen: connections.at(-1)!.seen
+})
+
 const client = Effect.fnUntraced(
   function* (task: ClientTask) {
-    const { alpn, doneCode, asClient } = exchanges[task.application]
+    const { alpn, doneCode } = exchanges[task.application]
     const endpoint = yield* QuicEndpoint.make({ host: "127.0.0.1" })
-    const connection = yield* endpoint.connect({
-      host: "127.0.0.1",
-      port: task.port,
-      alpn: [alpn],
-      serverName: task.trusted.kind === "x509" ? serverName : irohName(task.trusted.publicHex),
-      ...(task.mutual && { identity: task.self.identity })
-    })
-    const received = yield* asClient(connection, task)
-    yield* connection.close(doneCode)
-    return received
+    const { transport, ...tls } = preferences(task)
+    const versions = { unknown: ["v2", "v1"], v2: ["v2"] } as const
+    const call = (earlyData: boolean) =>
+      Effect.gen(function* () {
+        const connection = yield* endpoint.connect({
+          host: "127.0.0.1",
+          port: task.port,
+          alpn: [alpn],
+          serverName: task.trusted.kind === "x509" ? serverName : irohName(task.trusted.publicHex),
+          ...(task.mutual && { identity: task.self.identity }),
+          ...tls,
+          earlyData,
+          transport: { ...transport, ...(task.version && { versions: versions[task.version] }) }
+        })
+        const received = yield* converse(connection, task)
+        yield* connection.close(doneCode)
+        return received
+      }).pipe(Effect.scoped)
+    const first = yield* call(false)
+    return task.comeBack === undefined ? first : inAll([first, yield* call(task.comeBack === "earlyData")])
   },
   Effect.mapError(explain),
   (effect, task) => Effect.provide(effect, stackFor(task))
@@ -55,30 +148,37 @@ const client = Effect.fnUntraced(
 
 const server = Effect.fnUntraced(
   function* (task: Task) {
-    const { alpn, asServer } = exchanges[task.application]
+    const { alpn } = exchanges[task.application]
+    const { transport, ...tls } = preferences(task)
     const endpoint = yield* QuicEndpoint.make({
       host: "127.0.0.1",
       server: {
         alpn: [alpn],
         identity: task.self.identity,
-        clientCertificate: task.mutual ? "require" : "none"
+        clientCertificate: task.mutual ? "require" : "none",
+        ...(task.retry && { retry: "always" }),
+        earlyData: task.comeBack === "earlyData",
+        ...tls,
+        transport
       }
     })
-    const first = yield* Deferred.make<Received, InteropFailure>()
+    const done = yield* Deferred.make<Received, InteropFailure>()
+    const rounds = task.comeBack === undefined ? 1 : 2
+    const served: Array<Heard> = []
     const serveOne = Effect.gen(function* () {
       const connection = yield* endpoint.accept
-      yield* Deferred.succeed(first, yield* asServer(connection, task))
+      served.push(yield* converse(connection, task))
+      if (served.length === rounds) yield* Deferred.succeed(done, inAll(served))
       yield* connection.closed
-    })
-    yield* serveOne.pipe(
-      Effect.scoped,
-      Effect.catch((error) => Deferred.fail(first, explain(error))),
+    }).pipe(Effect.scoped)
+    yield* Effect.repeat(serveOne, { times: rounds - 1 }).pipe(
+      Effect.catch((error) => Deferred.fail(done, explain(error))),
       Effect.forkScoped
     )
-    return { port: endpoint.localAddress.port, received: Deferred.await(first) }
+    return { port: endpoint.localAddress.port, received: Deferred.await(done) }
   },
   Effect.mapError(explain),
   (effect, task) => Effect.provide(effect, stackFor(task))
 )
 
-export const ours: Implementation = { name: "effect-quic", client, server }
+export const ours: Implementation = { name: "effect-quic", startsKeyUpdates: true, client, server }

@@ -1,8 +1,10 @@
-/** The matrix for people: a row for each peer and role, a column for each case. */
+/** The matrix for people: a row for each case, two columns for each peer. */
 import { stripVTControlCharacters, styleText } from "node:util"
-import { cases } from "./cases.ts"
+import { cases } from "./cases/index.ts"
 import type { Row } from "./matrix.ts"
-import type { Peer } from "./Peer.ts"
+import type { Peer, Role } from "./Peer.ts"
+
+const roles = ["client", "server"] as const
 
 const cell = (row: Row | undefined): string => {
   if (row === undefined) return ""
@@ -13,50 +15,62 @@ const cell = (row: Row | undefined): string => {
 const pad = (text: string, width: number): string =>
   text + " ".repeat(width - stripVTControlCharacters(text).length)
 
+const gap = "  "
+
 export const formatTable = (rows: ReadonlyArray<Row>, peers: ReadonlyArray<Peer>): string => {
+  const took = peers.filter(({ name }) => rows.some(({ peer }) => peer === name))
   const ran = cases.filter(({ name }) => rows.some((row) => row.case === name))
-  const lines = [["peer", "we are", ...ran.map(({ title }) => title)]]
-  for (const peer of peers) {
-    for (const role of ["client", "server"] as const) {
-      const mine = rows.filter((row) => row.peer === peer.name && row.role === role)
-      if (mine.length === 0) continue
-      lines.push([
-        peer.description,
-        role,
-        ...ran.map(({ name }) => cell(mine.find((row) => row.case === name)))
-      ])
-    }
-  }
-  const widths = lines[0].map((_, column) =>
-    Math.max(...lines.map((line) => stripVTControlCharacters(line[column]).length))
+  const find = (name: string, peer: Peer, role: Role) =>
+    cell(rows.find((row) => row.case === name && row.peer === peer.name && row.role === role))
+  const lines = [
+    ["", ...took.flatMap(({ description }) => [description.split(",")[0], ""])],
+    ["we are the", ...took.flatMap(() => roles)],
+    ...ran.map(({ name, title }) => [
+      title,
+      ...took.flatMap((peer) => roles.map((role) => find(name, peer, role)))
+    ])
+  ]
+  // the peers' names stand over two columns
+  const widths = lines[1].map((_, column) =>
+    Math.max(...lines.slice(1).map((line) => stripVTControlCharacters(line[column]).length))
   )
-  const formatted = lines.map((line) =>
+  const [names, ...body] = lines
+  const heading = names
+    .map((name, column) =>
+      column % 2 === 1 ? pad(name, widths[column] + gap.length + widths[column + 1]) : ""
+    )
+    .filter((name) => name !== "")
+  const formatted = body.map((line) =>
     line
       .map((text, i) => pad(text, widths[i]))
-      .join("   ")
+      .join(gap)
       .trimEnd()
   )
-  formatted.splice(1, 0, widths.map((width) => "─".repeat(width)).join("   "))
-  return formatted.join("\n")
+  formatted.splice(1, 0, widths.map((width) => "─".repeat(width)).join(gap))
+  return [[" ".repeat(widths[0]), ...heading].join(gap).trimEnd(), ...formatted].join("\n")
+}
+
+/** What a peer cannot do: the reason once, with the cases it is the reason for. */
+const formatLimits = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
+  const limits = new Map<string, Array<string>>()
+  for (const { result, peer, role, case: name, reason } of rows) {
+    if (result !== "unsupported") continue
+    const line = `– ${peer} as ${role === "client" ? "server" : "client"}: ${reason}`
+    limits.set(line, [...(limits.get(line) ?? []), name])
+  }
+  const one = (names: ReadonlyArray<string>) =>
+    names.length === cases.length ? "everything" : names.join(", ")
+  return [...limits].map(([line, names]) => `${line} (${one(names)})`)
 }
 
 /** Everything that did not pass, with what there is to go by. */
 export const formatRemarks = (rows: ReadonlyArray<Row>): string => {
-  const parts: Array<string> = []
-  const told = new Set<string>()
-  for (const row of rows) {
-    if (row.result === "pass") continue
-    const where = `${row.peer}/${row.role}/${row.case}`
-    if (row.result === "unsupported") {
-      const line = `${row.peer}: ${row.reason}`
-      if (!told.has(line)) parts.push(`– ${line}`)
-      told.add(line)
-      continue
-    }
-    const detail = row.detail?.replace(/^/gm, "    ")
-    parts.push(
-      `${styleText("red", "FAIL")} ${where}: ${row.reason}${detail ? `\n${detail}` : ""}\n    again: node test/interop/main.ts --only ${where}`
-    )
-  }
-  return parts.join("\n")
+  const failures = rows
+    .filter(({ result }) => result === "fail")
+    .map(({ peer, role, case: name, reason, detail }) => {
+      const where = `${peer}/${role}/${name}`
+      const more = detail === undefined ? "" : `\n${detail.replace(/^/gm, "    ")}`
+      return `${styleText("red", "FAIL")} ${where}: ${reason}${more}\n    again: node test/interop/main.ts --only ${where}`
+    })
+  return [...formatLimits(rows), ...failures].join("\n")
 }

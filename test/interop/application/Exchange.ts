@@ -1,21 +1,27 @@
 /** What an application protocol does with a task, on our side of a connection. */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { QuicConnection } from "../../../src/QuicConnection.ts"
 import type { QuicError } from "../../../src/QuicError.ts"
 import type { QuicStream } from "../../../src/QuicStream.ts"
-import type * as Scope from "effect/Scope"
-import type { InteropFailure, Received, Task } from "../Peer.ts"
+import type { InteropFailure, Task } from "../Peer.ts"
+import type { Receipt } from "../Receipt.ts"
 
-type Exchanging = Effect.Effect<Received, QuicError | InteropFailure, Scope.Scope>
+export type Failure = QuicError | InteropFailure
+
+/** To be done once, when a good part has been received. */
+export type Midway = Effect.Effect<void, QuicError>
 
 export interface Exchange {
   readonly alpn: string
   /** The application error code that means all went well. */
   readonly doneCode: number
-  /** Sends `task.send` and receives until the peer ends. */
-  readonly asClient: (connection: QuicConnection, task: Task) => Exchanging
-  /** The same for the first stream of a client; ends its own side only after the client has ended its. */
-  readonly asServer: (connection: QuicConnection, task: Task) => Exchanging
+  /** What a connection begins with, on either side. */
+  readonly begin: (connection: QuicConnection) => Effect.Effect<void, QuicError, Scope.Scope>
+  /** Sends `task.send` on a new stream and receives until the peer ends. */
+  readonly asClient: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
+  /** The same for a stream of a client's; ends its own side only after the client has ended its. */
+  readonly asServer: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
 }
 
 /** Waits until the client has all of it, or has closed the connection because it has. */
@@ -24,6 +30,7 @@ export const delivered = (stream: QuicStream): Effect.Effect<void> =>
 
 /** As much as is handed to a stream at once, bytes. */
 const chunkBytes = 256 * 1024
+const midwayBytes = 500_000
 
 export const writeAll = (stream: QuicStream, bytes: Uint8Array): Effect.Effect<void, QuicError> =>
   Effect.gen(function* () {
@@ -33,12 +40,16 @@ export const writeAll = (stream: QuicStream, bytes: Uint8Array): Effect.Effect<v
 
 export const readAll = (
   stream: QuicStream,
-  take: (bytes: Uint8Array) => void
+  take: (bytes: Uint8Array) => void,
+  midway: Midway = Effect.void
 ): Effect.Effect<void, QuicError> =>
   Effect.gen(function* () {
+    let received = 0
     for (;;) {
       const bytes = yield* stream.read()
       if (bytes === undefined) return
       take(bytes)
+      if (received < midwayBytes && received + bytes.length >= midwayBytes) yield* midway
+      received += bytes.length
     }
   })

@@ -5,9 +5,9 @@ import type { QuicConnection } from "../../../src/QuicConnection.ts"
 import type { QuicError } from "../../../src/QuicError.ts"
 import type { QuicStream } from "../../../src/QuicStream.ts"
 import { serverName } from "../material.ts"
-import { InteropFailure, type Task } from "../Peer.ts"
+import { InteropFailure } from "../Peer.ts"
 import { Receipt } from "../Receipt.ts"
-import { delivered, type Exchange, readAll, writeAll } from "./Exchange.ts"
+import { delivered, type Exchange, type Midway, readAll, writeAll } from "./Exchange.ts"
 import {
   concat,
   frame,
@@ -23,7 +23,7 @@ import {
 } from "./http3Frames.ts"
 
 /** Our control stream with empty SETTINGS, which leave the peer no dynamic table; theirs are read and left at that. */
-const openControl = Effect.fnUntraced(function* (connection: QuicConnection) {
+const begin = Effect.fnUntraced(function* (connection: QuicConnection) {
   const control = yield* connection.openUni
   yield* control.write(concat(varint(StreamType.control), frame(FrameType.settings, new Uint8Array())))
   const drain: Effect.Effect<void, QuicError, Scope.Scope> = Effect.flatMap(connection.acceptUni, (stream) =>
@@ -35,7 +35,8 @@ const openControl = Effect.fnUntraced(function* (connection: QuicConnection) {
 const readMessage = Effect.fnUntraced(function* (
   stream: QuicStream,
   receipt: Receipt,
-  isGood: (headers: Uint8Array) => boolean
+  isGood: (headers: Uint8Array) => boolean,
+  midway: Midway
 ) {
   let headers: Uint8Array | undefined
   const frames = new FrameReader(
@@ -44,7 +45,7 @@ const readMessage = Effect.fnUntraced(function* (
       if (type === FrameType.headers) headers ??= payload.slice()
     }
   )
-  yield* readAll(stream, (bytes) => frames.push(bytes))
+  yield* readAll(stream, (bytes) => frames.push(bytes), midway)
   if (headers === undefined || !isGood(headers))
     return yield* new InteropFailure({
       reason: `unexpected HTTP/3 headers: ${Buffer.from(headers ?? []).toString("hex") || "none"}`
@@ -57,25 +58,21 @@ const writeMessage = Effect.fnUntraced(function* (stream: QuicStream, headers: U
   yield* writeAll(stream, body)
 })
 
-const asClient = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
-  yield* openControl(connection)
-  const stream = yield* connection.openBidi
+const asClient: Exchange["asClient"] = Effect.fnUntraced(function* (stream, task, midway) {
   const receipt = new Receipt()
   const headers = postHeaders(serverName, `/${task.expect.name}.bin`, task.send.bytes.length)
   const request = Effect.andThen(writeMessage(stream, headers, task.send.bytes), stream.finish)
-  yield* Effect.all([request, readMessage(stream, receipt, saysOk)], { concurrency: "unbounded" })
-  return receipt.received
+  yield* Effect.all([request, readMessage(stream, receipt, saysOk, midway)], { concurrency: "unbounded" })
+  return receipt
 })
 
-const asServer = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
-  yield* openControl(connection)
-  const stream = yield* connection.acceptBidi
+const asServer: Exchange["asServer"] = Effect.fnUntraced(function* (stream, task, midway) {
   const receipt = new Receipt()
   // whatever path is asked for, the answer is the task's: paths come Huffman-coded, and there is just one file to give
   const answer = writeMessage(stream, okHeaders(task.send.bytes.length), task.send.bytes)
-  yield* Effect.all([readMessage(stream, receipt, () => true), answer], { concurrency: "unbounded" })
+  yield* Effect.all([readMessage(stream, receipt, () => true, midway), answer], { concurrency: "unbounded" })
   yield* delivered(stream)
-  return receipt.received
+  return receipt
 })
 
-export const http3: Exchange = { alpn: "h3", doneCode: NO_ERROR, asClient, asServer }
+export const http3: Exchange = { alpn: "h3", doneCode: NO_ERROR, begin, asClient, asServer }

@@ -1,4 +1,5 @@
 /** HTTP/3 frames (RFC 9114 §7) and field sections without a dynamic table (RFC 9204 §4.5), as far as a POST needs them. */
+import { readVarint } from "../Wire.ts"
 
 export const FrameType = { data: 0x00, headers: 0x01, settings: 0x04 } as const
 /** RFC 9114 §6.2 */
@@ -67,18 +68,6 @@ export class FrameReader {
   get isBetweenFrames(): boolean {
     return this.type < 0 && this.pending.length === 0
   }
-}
-
-const readVarint = (
-  bytes: Uint8Array,
-  at: number
-): { readonly value: number; readonly end: number } | undefined => {
-  if (at >= bytes.length) return undefined
-  const length = 1 << (bytes[at] >> 6)
-  if (at + length > bytes.length) return undefined
-  let value = bytes[at] & 0x3f
-  for (let i = 1; i < length; i++) value = value * 256 + bytes[at + i]
-  return { value, end: at + length }
 }
 
 // — QPACK —————————————————————————————————————————————————————————————————————————————————————————————————————————

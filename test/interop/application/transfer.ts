@@ -6,25 +6,25 @@ import { delivered, type Exchange, readAll, writeAll } from "./Exchange.ts"
 export const transfer: Exchange = {
   alpn: "transfer",
   doneCode: 0,
-  asClient: Effect.fnUntraced(function* (connection, task) {
-    const stream = yield* connection.openBidi
+  begin: () => Effect.void,
+  asClient: Effect.fnUntraced(function* (stream, task, midway) {
     const receipt = new Receipt()
     yield* Effect.all(
       [
         Effect.andThen(writeAll(stream, task.send.bytes), stream.finish),
-        readAll(stream, (bytes) => receipt.add(bytes))
+        readAll(stream, (bytes) => receipt.add(bytes), midway)
       ],
       { concurrency: "unbounded" }
     )
-    return receipt.received
+    return receipt
   }),
-  asServer: Effect.fnUntraced(function* (connection, task) {
-    const stream = yield* connection.acceptBidi
+  asServer: Effect.fnUntraced(function* (stream, task, midway) {
     const receipt = new Receipt()
-    yield* Effect.all([readAll(stream, (bytes) => receipt.add(bytes)), writeAll(stream, task.send.bytes)], {
-      concurrency: "unbounded"
-    })
+    yield* Effect.all(
+      [readAll(stream, (bytes) => receipt.add(bytes), midway), writeAll(stream, task.send.bytes)],
+      { concurrency: "unbounded" }
+    )
     yield* delivered(stream)
-    return receipt.received
+    return receipt
   })
 }

@@ -54,7 +54,12 @@ const serve = Effect.fnUntraced(function* (task: Task) {
     ready,
     Effect.flatMap(program.exitCode, (code) => program.failure(`exited with code ${code}`))
   )
-  const received: Received = { bytes: task.expect.bytes.length, sha256: undefined, millis: undefined }
+  const received: Received = {
+    bytes: task.expect.bytes.length,
+    sha256: undefined,
+    millis: undefined,
+    seen: {}
+  }
   return { port, received: Effect.succeed(received) }
 })
 
@@ -78,7 +83,7 @@ const fetch = Effect.fnUntraced(function* (task: ClientTask) {
   const bytes = existsSync(file) ? readFileSync(file) : new Uint8Array()
   if (bytes.length === 0) return yield* program.failure("got no answer to its request")
   const sha256 = createHash("sha256").update(bytes).digest("hex")
-  return { bytes: bytes.length, sha256, millis: undefined }
+  return { bytes: bytes.length, sha256, millis: undefined, seen: {} }
 })
 
 const blindSpots: Record<string, string | undefined> = {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Peer } from "../Peer.ts"
-import { nodeProgram, runProgram } from "./programs.ts"
+import { nodeProgram, notYet, runProgram } from "./programs.ts"
 
 /** Ed25519 raw public keys on both sides, as iroh uses them. RFC 7250 */
 export const noq: Peer = {
@@ -9,6 +9,6 @@ export const noq: Peer = {
   application: "transfer",
   credentials: "rawPublicKey",
   prepare: Effect.void,
-  cannot: () => undefined,
+  cannot: (caseName) => notYet(caseName),
   ...runProgram(nodeProgram("noq.ts"))
 }

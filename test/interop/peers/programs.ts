@@ -1,7 +1,7 @@
 /** Peers whose program speaks the protocol of programs/program.ts. */
 import * as Effect from "effect/Effect"
 import { serverName } from "../material.ts"
-import type { ClientTask, Implementation, Role, Task } from "../Peer.ts"
+import type { ClientTask, Features, Implementation, Role, Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 
 const credentialArgs = ({ self, trusted, mutual }: Task, role: Role): ReadonlyArray<string> => {
@@ -14,6 +14,30 @@ const credentialArgs = ({ self, trusted, mutual }: Task, role: Role): ReadonlyAr
   return [...shows, ...believes, "--server-name", serverName]
 }
 
+const flag = (name: string, value: string | number | undefined): ReadonlyArray<string> =>
+  value === undefined ? [] : [name, String(value)]
+
+/** A flag for each feature that is asked for; a program need not know the ones that its `cannot` names. */
+const featureArgs = (features: Features): ReadonlyArray<string> => [
+  ...flag("--streams", features.streams),
+  ...flag("--cipher-suite", features.cipherSuite),
+  ...(features.retry ? ["--retry"] : []),
+  ...flag("--come-back", features.comeBack),
+  ...flag("--key-update", features.keyUpdate),
+  ...flag("--version", features.version),
+  ...flag("--datagrams", features.datagrams),
+  ...(features.migrate ? ["--migrate"] : [])
+]
+
+const beyond = [
+  ...["multiplexing", "chacha20", "retry", "resumption", "zerortt", "keyupdate", "versionnegotiation"],
+  ...["v2", "datagrams", "connectionmigration"]
+]
+
+/** For programs that know none of the features yet. */
+export const notYet = (caseName: string): string | undefined =>
+  beyond.includes(caseName) ? "its program does not do that yet" : undefined
+
 /** `command`, with `client` or `server` and its flags behind it. */
 export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation, "name"> => {
   const [executable, ...first] = command
@@ -23,17 +47,18 @@ export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation,
       role,
       ...more,
       ...credentialArgs(task, role),
+      ...featureArgs(task),
       "--send",
       task.send.file
     ])
   return {
     server: Effect.fnUntraced(function* (task: Task) {
       const process = yield* start(task, "server")
-      return { port: yield* process.port, received: process.received }
+      return { port: yield* process.port, received: process.received(task) }
     }),
     client: Effect.fnUntraced(function* (task: ClientTask) {
       const process = yield* start(task, "client", "--port", String(task.port))
-      const received = yield* process.received
+      const received = yield* process.received(task)
       const exitCode = yield* process.exitCode
       if (exitCode !== 0) return yield* process.failure(`exited with code ${exitCode}`)
       return received

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { InteropFailure, type Peer } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
-import { runProgram } from "./programs.ts"
+import { notYet, runProgram } from "./programs.ts"
 
 /** Where Debian puts Go sources that others build with, without modules and without the network. */
 const goPath = "/usr/share/gocode"
@@ -36,6 +36,6 @@ export const quicGo: Peer = {
   application: "transfer",
   credentials: "x509",
   prepare,
-  cannot: () => undefined,
+  cannot: (caseName) => notYet(caseName),
   ...runProgram([binary])
 }

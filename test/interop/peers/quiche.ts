@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Peer } from "../Peer.ts"
-import { nodeProgram, runProgram } from "./programs.ts"
+import { nodeProgram, notYet, runProgram } from "./programs.ts"
 
 export const quiche: Peer = {
   name: "quiche",
@@ -8,6 +8,6 @@ export const quiche: Peer = {
   application: "transfer",
   credentials: "x509",
   prepare: Effect.void,
-  cannot: () => undefined,
+  cannot: (caseName) => notYet(caseName),
   ...runProgram(nodeProgram("quiche.ts"))
 }

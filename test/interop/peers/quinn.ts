@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { InteropFailure, type Peer } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
-import { runProgram } from "./programs.ts"
+import { notYet, runProgram } from "./programs.ts"
 
 /** Where Debian puts the crates that others build with, without the network. */
 const registry = "/usr/share/cargo/registry"
@@ -34,6 +34,6 @@ export const quinn: Peer = {
   application: "transfer",
   credentials: "x509",
   prepare,
-  cannot: () => undefined,
+  cannot: (caseName) => notYet(caseName),
   ...runProgram([`${target}/release/quinn-interop`])
 }

@@ -3,12 +3,27 @@
  *
  * Every peer program speaks the same protocol over its streams. The client opens one bidirectional stream and sends its
  * file; the server sends its own file back at the same time, and ends only after it has seen the client's end. A client
- * that sees the end has therefore delivered everything.
+ * that sees the end has therefore delivered everything. It says `received` for each stream.
+ *
+ * What else a task may ask for (see `Features` in ../Peer.ts), each with a flag:
+ *
+ * - `--streams N`: the client opens N streams, each with all of the above. Closing comes after the last.
+ * - `--come-back resumption | earlyData`: the client does everything twice, over two connections to the same server. It
+ *   resumes the session of the first in the second, and with `earlyData` sends all it has as 0-RTT data.
+ * - `--key-update client | server`: that side asks for new keys once it has received half a megabyte.
+ * - `--migrate`: the client goes on from another local port once it has received half a megabyte.
+ * - `--datagrams N`: the client sends N datagrams of 1000 bytes, each filled with its number, and opens streams when all
+ *   have come back; the server sends back what comes.
+ * - `--cipher-suite NAME`, `--retry`, `--version unknown | v2`: as in `Features`.
+ *
+ * `seen` tells what the program knows of its connection, before the `received` of the last stream.
  */
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
+import type { Features, Seen } from "../Peer.ts"
+import type { StreamReceived } from "../Receipt.ts"
 
-export interface Task {
+export interface Task extends Features {
   readonly role: "client" | "server"
   /** Where the client connects to. */
   readonly port: number
@@ -23,6 +38,8 @@ export interface Task {
   readonly peer: string
   /** What to send. */
   readonly file: Uint8Array
+  readonly streams: number
+  readonly datagrams: number
 }
 
 export const readTask = (): Task => {
@@ -40,14 +57,32 @@ export const readTask = (): Task => {
       ca: text,
       secret: text,
       peer: text,
-      send: text
+      send: text,
+      streams: { type: "string", default: "1" },
+      "cipher-suite": { type: "string" },
+      retry: { type: "boolean", default: false },
+      "come-back": { type: "string" },
+      "key-update": { type: "string" },
+      version: { type: "string" },
+      datagrams: { type: "string", default: "0" },
+      migrate: { type: "boolean", default: false }
     }
   })
   const [role] = positionals
   if (role !== "client" && role !== "server") throw new Error("the first argument is client or server")
+  const { alpn, cert, key, ca, secret, peer } = values
+  const features = {
+    cipherSuite: values["cipher-suite"],
+    retry: values.retry,
+    comeBack: values["come-back"],
+    keyUpdate: values["key-update"],
+    version: values.version,
+    migrate: values.migrate
+  } as Features // our own harness wrote them
   return {
-    ...values,
-    role,
+    ...{ ...features, role, alpn, cert, key, ca, secret, peer },
+    streams: Number(values.streams),
+    datagrams: Number(values.datagrams),
     port: Number(values.port),
     serverName: values["server-name"],
     file: values.send === "" ? new Uint8Array() : readFileSync(values.send)
@@ -56,7 +91,8 @@ export const readTask = (): Task => {
 
 export type ProgramEvent =
   | { readonly event: "listening"; readonly port: number }
-  | { readonly event: "received"; readonly bytes: number; readonly sha256: string; readonly millis: number }
+  | ({ readonly event: "received" } & StreamReceived)
+  | ({ readonly event: "seen" } & Seen)
   | { readonly event: "failed"; readonly reason: string }
 
 export const emit = (event: ProgramEvent): void => {

@@ -1,0 +1,137 @@
+/**
+ * A box on the way between a client and a server: translates addresses like a NAT, loses what it is told to lose, changes
+ * its own address when asked, and remembers what anyone on the wire can see.
+ */
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
+import type { AddressInfo } from "node:net"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Wire } from "./Wire.ts"
+
+export interface MiddleboxOptions {
+  /** The share of datagrams that get lost, each way. */
+  readonly lossRate?: number
+  /** What the server sees change when half a megabyte has passed. */
+  readonly rebind?: "port" | "address"
+}
+
+/** Where clients find the box, and where it is when it calls the server. Linux has all of 127.0.0.0/8 on loopback. */
+const inside = "127.0.0.1"
+const outside = ["127.0.0.2", "127.0.0.3"] as const
+const server = "127.0.0.1"
+
+const rebindAfterBytes = 500_000
+const bufferBytes = 4 * 1024 * 1024
+
+/** One address of the client's, as the server knows it: the latest binding carries traffic, the earlier ones are dead. */
+interface Binding {
+  socket: Socket
+  /** Sent to this socket's address by the server, and by this socket to the server, bytes. */
+  down: number
+  up: number
+}
+
+/** mulberry32: the same losses every time, as far as the datagrams are the same. */
+const seededRandom = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+}
+
+export class Middlebox {
+  /** What passed, as seen from outside. */
+  readonly wire = new Wire()
+  lost = 0
+  private readonly serverPort: number
+  private readonly options: MiddleboxOptions
+  private readonly random = seededRandom(1)
+  private readonly clientSide = createSocket({ type: "udp4", recvBufferSize: bufferBytes })
+  /** By the client's port. */
+  private readonly bindings = new Map<number, Binding>()
+  private readonly all: Array<Binding> = []
+  private passedBytes = 0
+  private rebound = false
+
+  private constructor(serverPort: number, options: MiddleboxOptions) {
+    this.serverPort = serverPort
+    this.options = options
+    this.clientSide.on("message", (datagram, from) => this.fromClient(datagram, from))
+  }
+
+  /** Stands before the server at that port of loopback, as long as the scope lasts. */
+  static readonly make = (
+    serverPort: number,
+    options: MiddleboxOptions
+  ): Effect.Effect<Middlebox, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.callback<Middlebox>((resume) => {
+        const box = new Middlebox(serverPort, options)
+        box.clientSide.bind(0, inside, () => resume(Effect.succeed(box)))
+      }),
+      (box) => Effect.sync(() => box.close())
+    )
+
+  get port(): number {
+    return (this.clientSide.address() as AddressInfo).port
+  }
+
+  /** How many addresses the server was called from. */
+  get addresses(): number {
+    return this.all.length
+  }
+
+  /**
+   * Whether the server has taken the latest of several addresses for the client's: it sent more than three times what
+   * came from there, which RFC 9000 §8 and §9.3.1 allow only once that address is validated.
+   */
+  get serverFollowed(): boolean {
+    const latest = this.all.at(-1)
+    return this.all.length > 1 && latest !== undefined && latest.down > 3 * latest.up
+  }
+
+  private fromClient(datagram: Buffer, { port }: RemoteInfo): void {
+    const binding = this.bindings.get(port) ?? this.bind(port)
+    this.wire.see("client", datagram)
+    if (this.drops(datagram)) return
+    binding.up += datagram.length
+    binding.socket.send(datagram, this.serverPort, server)
+  }
+
+  private fromServer(binding: Binding, clientPort: number, datagram: Buffer): void {
+    binding.down += datagram.length
+    // nobody is behind a binding that is no more
+    if (this.bindings.get(clientPort) !== binding) return
+    this.wire.see("server", datagram)
+    if (this.drops(datagram)) return
+    this.clientSide.send(datagram, clientPort, inside)
+  }
+
+  private drops(datagram: Buffer): boolean {
+    const { lossRate = 0, rebind } = this.options
+    this.passedBytes += datagram.length
+    if (rebind !== undefined && !this.rebound && this.passedBytes > rebindAfterBytes) {
+      this.rebound = true
+      for (const port of this.bindings.keys()) this.bind(port)
+    }
+    if (lossRate === 0 || this.random() >= lossRate) return false
+    this.lost++
+    return true
+  }
+
+  private bind(clientPort: number): Binding {
+    const host = this.rebound && this.options.rebind === "address" ? outside[1] : outside[0]
+    const socket = createSocket({ type: "udp4", recvBufferSize: bufferBytes })
+    const binding = { socket, down: 0, up: 0 }
+    socket.on("message", (datagram) => this.fromServer(binding, clientPort, datagram))
+    socket.bind(0, host)
+    this.bindings.set(clientPort, binding)
+    this.all.push(binding)
+    return binding
+  }
+
+  private close(): void {
+    this.clientSide.close()
+    for (const { socket } of this.all) socket.close()
+  }
+}

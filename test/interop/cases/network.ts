@@ -1,0 +1,37 @@
+/** Networks that change and lose: a middlebox between the two, or a client that moves. */
+import * as Effect from "effect/Effect"
+import type { MiddleboxOptions } from "../Middlebox.ts"
+import { type Case, exchangeThrough, require } from "./exchange.ts"
+
+/** The client's address changes for the server, who has to find out whether it is still the same client. RFC 9000 §9 */
+const moved = (name: string, title: string, network: MiddleboxOptions, migrate: boolean): Case => ({
+  name,
+  title,
+  run: Effect.fnUntraced(function* (pairing) {
+    const { small, medium } = pairing.material.payloads
+    const { box } = yield* exchangeThrough(pairing, { up: small, down: medium, network, migrate })
+    yield* require(box.addresses > 1, "the client's address did not change")
+    yield* require(box.serverFollowed, "the server did not validate the new address")
+    return "ok"
+  })
+})
+
+const lossRate = 0.03
+
+const lossy: Case = {
+  name: "lossy",
+  title: `${lossRate * 100} % loss`,
+  run: Effect.fnUntraced(function* (pairing) {
+    const { medium } = pairing.material.payloads
+    const { box } = yield* exchangeThrough(pairing, { up: medium, down: medium, network: { lossRate } })
+    yield* require(box.lost > 0, "nothing was lost")
+    return "ok"
+  })
+}
+
+export const networkCases: ReadonlyArray<Case> = [
+  moved("rebind-port", "port rebinding", { rebind: "port" }, false),
+  moved("rebind-addr", "address rebinding", { rebind: "address" }, false),
+  moved("connectionmigration", "migration", {}, true),
+  lossy
+]
