@@ -17,7 +17,7 @@ export interface RememberedServer {
 export interface TicketStoreShape {
   /**
    * Takes out a ticket, the newest, and the address token: each serves one connection, so that an observer cannot link
-   * two by it (RFC 8446 §C.4, RFC 9000 §8.1.3). `server` is an opaque name.
+   * two by it (RFC 8446 §C.4, RFC 9000 §8.1.3 #5). `server` is an opaque name.
    */
   readonly take: (server: string) => Effect.Effect<RememberedServer>
   readonly putTicket: (server: string, ticket: SessionTicket) => Effect.Effect<void>

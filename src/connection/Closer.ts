@@ -27,7 +27,7 @@ export class Closer {
     return this.lifecycle.closeReason
   }
 
-  /** This side ends the connection. Without anything sent yet there is nobody to tell. */
+  /** This side ends the connection, and says so. RFC 9000 §10.3 #1 */
   close(reason: CloseReason, nowMicros: number): void {
     if (!this.lifecycle.to("closing")) return
     this.lifecycle.closeReason = reason
@@ -41,7 +41,7 @@ export class Closer {
     this.close({ origin: "local", application: false, code, frameType, reason }, nowMicros)
   }
 
-  /** §10.2.2: after the peer's CONNECTION_CLOSE we send nothing but may answer with one of our own. */
+  /** RFC 9000 §10.2.2 #1 #2: after the peer's CONNECTION_CLOSE we send nothing any more. */
   onPeerClose(reason: CloseReason, nowMicros: number): void {
     this.drain(reason, nowMicros)
   }
@@ -83,8 +83,8 @@ export class Closer {
   }
 
   /**
-   * What CONNECTION_CLOSE at `level` says. §10.2.3: Initial and Handshake packets can be read by others, so an
-   * application's code and reason stay out of them.
+   * What CONNECTION_CLOSE at `level` says. RFC 9000 §10.2.3 #2 #3: Initial and Handshake packets can be read by others,
+   * so an application's code and reason stay out of them.
    */
   frameAt(level: Level): { application: boolean; code: number; frameType: number; reason: string } {
     const reason = this.lifecycle.closeReason!

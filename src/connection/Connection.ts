@@ -116,7 +116,7 @@ export class Connection implements ConnectionParts {
     const { transport } = config
     this.config = config
     this.localInitialId = origin.localInitialId
-    const token = keptToken(origin.addressToken, origin.version)
+    const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1
     this.token = isUsableToken(token) ? token : undefined
     this.startedAtMicros = nowMicros
     this.versions = new VersionChoice(config.role, versionsOf(config.role, transport), origin.version)
@@ -297,7 +297,7 @@ export class Connection implements ConnectionParts {
     for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
   }
 
-  /** The endpoint recognised a stateless reset of ours. RFC 9000 §10.3.1 */
+  /** The endpoint recognised a stateless reset of ours. RFC 9000 §10.3.1 #4 */
   handleStatelessReset(nowMicros: number): void {
     this.closer.drain(silentEnd("statelessReset"), nowMicros)
     this.config.observer?.stepped(this, nowMicros)
@@ -344,7 +344,7 @@ export class Connection implements ConnectionParts {
 
   isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.paths.isLocalId(bytes, start, end)) return true
-    // RFC 9000 §7.2: until the client hears from us, it sends to the ID it made up
+    // RFC 9000 §7.2 #2: until the client hears from us, it sends to the ID it made up
     const { originalDestination, retrySource } = this.handshake.ids
     return (
       this.config.role === "server" &&
@@ -376,12 +376,12 @@ export class Connection implements ConnectionParts {
     }
     const { ids } = this.handshake
     if (this.config.role === "client" && !this.heardFromServer) {
-      // RFC 9000 §7.2: from the first Initial on, the client sends to the ID the server chose
+      // RFC 9000 §7.2 #2 #4: from the first Initial on, and not before, the client sends to the ID the server chose
       this.heardFromServer = true
       ids.peerInitialSource = bytes.slice(header.scidStart, header.scidEnd)
       path.peerIds.replaceFirst(ids.peerInitialSource)
     }
-    // RFC 9000 §7.2: a changed Source Connection ID is discarded
+    // RFC 9000 §7.2 #3 #6: a changed Source Connection ID is discarded
     if (!sameBytes(ids.peerInitialSource, bytes, header.scidStart, header.scidEnd)) return false
     if (level === Level.Initial && this.versions.learn(header.version as Version)) this.keys.switchVersion()
     if (this.config.role === "server" && level === Level.Handshake) {
@@ -415,7 +415,7 @@ export class Connection implements ConnectionParts {
   confirmHandshake(nowMicros: number): void {
     if (this.handshake.confirmed) return
     this.handshake.confirmed = true
-    this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2
+    this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2; a close is 1-RTT then, RFC 9000 §10.2.3 #1
     for (const path of this.paths) {
       path.recovery.onHandshakeConfirmed()
       path.mtu.start()
@@ -451,7 +451,7 @@ export class Connection implements ConnectionParts {
       bytes.subarray(start, header.end - 16)
     )
     if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end))) return
-    this.token = retry.token
+    this.token = retry.token // RFC 9000 §8.1.2, §8.1.3 #6: for all Initials of this connection, and no other
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
     path.peerIds.replaceFirst(handshake.ids.retrySource)
     this.keys.installInitial(handshake.ids.retrySource)
@@ -462,7 +462,7 @@ export class Connection implements ConnectionParts {
 
   onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): void {
     const { config, handshake, versions } = this
-    // RFC 9000 §6.2: ignored after any other packet, another of its kind included, and when it lists the version in use
+    // RFC 9000 §6.2 #2 #3: ignored after any other packet, another of its kind too, or if it lists the version in use
     const { originalDestination, retrySource } = handshake.ids
     if (config.role !== "client" || this.heardFromServer || retrySource !== undefined) return
     if (versions.restarted) return
@@ -470,7 +470,7 @@ export class Connection implements ConnectionParts {
     const offered = parseVersionNegotiation(bytes, header)
     if (offered === undefined || offered.includes(versions.original)) return
     if (versions.restart(offered) !== undefined) return this.startOver(nowMicros)
-    this.offeredVersions = offered
+    this.offeredVersions = offered // RFC 9000 §6.2 #1
     this.closer.discard(silentEnd("versionNegotiation"))
   }
 
@@ -549,7 +549,7 @@ export class Connection implements ConnectionParts {
     return this.streams.applyPeerLimits(peer)
   }
 
-  /** RFC 9000 §7.4.1: what the server granted last time holds for 0-RTT. */
+  /** RFC 9000 §7.4.1 #2 #3: of what the server said last time, only limits hold for 0-RTT; the rest is what it says now. */
   private remember(encoded: Uint8Array): void {
     const parameters = decodeTransportParameters(encoded, "server")
     if (parameters instanceof TransportError) return

@@ -103,7 +103,7 @@ export class ConnectionPath {
 
   /**
    * The current route has become another. What was measured on the one before says nothing about it, unless only the
-   * peer's port is different: then it is a NAT that forgot. RFC 9000 §9.4
+   * peer's port is different: then it is a NAT that forgot. RFC 9000 §9.4 #2
    */
   onMoved(before: Route, nowMicros: number): void {
     const { current } = this.routes

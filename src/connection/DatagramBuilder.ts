@@ -219,7 +219,7 @@ export class DatagramBuilder {
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
     const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
-    // a full window is no reason to leave the peer's question for this path unanswered, nor ours unasked
+    // RFC 9000 §8.2.2 #2: a full window is no reason to leave the peer's question unanswered, nor ours unasked
     const wantsPath = !closing && !wantsData && level === Level.OneRtt && path.validator.hasFrames()
     const received = path.received[space]
     const wantsAck =
@@ -461,7 +461,8 @@ export class DatagramBuilder {
     return end
   }
 
-  // RFC 9000 §14.1: every Initial of a client, every ack-eliciting Initial of a server; §8.2.1: path validation
+  // RFC 9000 §8.1 #3, §14.1: every Initial of a client, every ack-eliciting Initial of a server; path validation
+  // unless the address may not be sent that much: §8.2.1 #2, §8.2.2 #5 #6
   private mustPad(route: Route): boolean {
     for (let i = 0; i < this.count; i++) {
       const packet = this.open[i]

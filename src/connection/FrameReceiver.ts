@@ -123,6 +123,7 @@ export class FrameReceiver implements FrameSink {
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {
     if (this.parts.config.role === "server")
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // §19.7
+    // RFC 9000 §8.1.3 #2: what is kept for later comes from NEW_TOKEN alone
     const token = keepToken(this.parts.versions.negotiated, bytes.subarray(start, end))
     this.parts.events.push({ _tag: "newToken", token })
     return undefined
@@ -193,7 +194,7 @@ export class FrameReceiver implements FrameSink {
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {
     const { arrival, routes } = this.path
-    // RFC 9000 §8.2.2: the response goes where the challenge came from
+    // RFC 9000 §8.2.2 #1 #3: the response goes where the challenge came from
     arrival.validator.onChallenge(bytes.slice(start, start + 8))
     // RFC 9000 §9.3.3: what is not a probing packet tells the peer that this is the route in use
     if (arrival === routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true

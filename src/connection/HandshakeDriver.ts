@@ -34,7 +34,7 @@ export interface HandshakeIds {
 
 /**
  * Carries bytes between the TLS state machine and the CRYPTO streams, installs the keys it yields, and holds the
- * transport parameters to what the packets said. RFC 9001 §4, RFC 9000 §7
+ * transport parameters to what the packets said. RFC 9001 §4, RFC 9000 §7 #1
  */
 export class HandshakeDriver {
   readonly ids: HandshakeIds
@@ -210,7 +210,7 @@ export class HandshakeDriver {
     this.keys.switchVersion()
   }
 
-  // RFC 9000 §7.3: the IDs seen on the wire, which anyone could have forged, must be the ones TLS authenticates
+  // RFC 9000 §7.3 #1 #2 #3 #4: the IDs on the wire, which anyone could have forged, must be the ones TLS authenticates
   private checkIds(parameters: TransportParameters): TransportError | undefined {
     const { originalDestination, peerInitialSource, retrySource } = this.ids
     if (!same(parameters.initialSourceConnectionId, peerInitialSource))

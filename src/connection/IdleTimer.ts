@@ -1,5 +1,5 @@
 /**
- * When silence becomes the end. RFC 9000 §10.1
+ * When silence becomes the end. RFC 9000 §10.1 #1
  *
  * The timeout is the smaller of what both sides advertised, never below three PTOs. It restarts when a packet is
  * received, and when an ack-eliciting one is sent if none was since the last receipt.

@@ -77,7 +77,7 @@ export class Keyring {
     this[direction][level] = keys
     if (level !== Level.OneRtt) return
     if (direction === "read") this.nextRead = keys.next()
-    // RFC 9001 §5.6, §4.9.3: from here on nothing is sent in 0-RTT; no datagram then holds packets of both
+    // RFC 9001 §5.6, §4.9.3, RFC 9000 §7.4.1 #8: from here on, with new limits, nothing is sent in 0-RTT
     else this.write[Level.ZeroRtt] = undefined
   }
 

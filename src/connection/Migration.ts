@@ -38,9 +38,9 @@ export class Migration {
     if (routes.current.is(remote, local)) return routes.current
     const known = routes.find(remote, local)
     if (known !== undefined) return known
-    // RFC 9000 §9: a client MUST discard what comes from an address it does not know for the server's
+    // RFC 9000 §9 #5: a client MUST discard what comes from an address it does not know for the server's
     if (parts.config.role === "client") return routes.all.find((route) => sameAddress(route.remote, remote))
-    // RFC 9000 §9: before the handshake is confirmed, and after disable_active_migration, it is dropped or validated
+    // RFC 9000 §9 #3: before the handshake is confirmed, and after disable_active_migration, it is dropped or validated
     if (!parts.handshake.confirmed || parts.config.transport.disableActiveMigration) return undefined
     return routes.make(remote, local, false)
   }
@@ -62,13 +62,13 @@ export class Migration {
     }
     if (route === current || !this.admit(route)) return
     if (route.local === current.local || route.isProven) return this.move(route, nowMicros)
-    // RFC 9000 §9.6.2: to its preferred address a server moves once it has validated the path from there
+    // RFC 9000 §9.6.2 #2 #3: to its preferred address a server moves once it has validated the path from there
     routes.keep(route)
     route.isWanted = true
     if (route.validator.state !== "validating") route.validator.start(nowMicros, this.ptoMicros)
   }
 
-  /** A PATH_RESPONSE: it may come by any route, whichever the challenge was sent on. RFC 9000 §8.2.2 */
+  /** A PATH_RESPONSE: it may come by any route, whichever the challenge was sent on. RFC 9000 §8.2.2 #4 */
   onResponse(data: Uint8Array, nowMicros: number): void {
     const { routes } = this
     for (const route of routes.all) {
@@ -122,7 +122,7 @@ export class Migration {
     for (const route of routes.all) if (route.local === local) routes.drop(route)
   }
 
-  /** The server would rather be at `remote`. RFC 9000 §9.6 */
+  /** The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.2 #1, §9.6.3 #1 */
   prefer(remote: SocketAddress, nowMicros: number): void {
     if (this.pursue(remote, this.routes.current.local, nowMicros) === undefined) this.onPreferred = true
   }
@@ -131,7 +131,7 @@ export class Migration {
     const { routes } = this
     const route = routes.find(remote, local) ?? routes.make(remote, local, true)
     if (route === routes.current) return undefined
-    if (!routes.giveOwnId(route)) return "noConnectionId"
+    if (!routes.giveOwnId(route)) return "noConnectionId" // RFC 9000 §9.5 #1
     routes.keep(route)
     route.isWanted = true
     route.validator.start(nowMicros, this.ptoMicros)
@@ -142,14 +142,14 @@ export class Migration {
   private refusal(): MoveRefusal | undefined {
     const { handshake, config } = this.parts
     if (config.role === "server") return "server"
-    if (!handshake.confirmed) return "unconfirmed"
+    if (!handshake.confirmed) return "unconfirmed" // RFC 9000 §9 #1 #2
     return handshake.peerParameters?.disableActiveMigration === true && !this.onPreferred
       ? "disabled"
       : undefined
   }
 
   /**
-   * Whether `route` may be used: RFC 9000 §9.5, a peer that moved on its own will uses another of our IDs and gets
+   * Whether `route` may be used: RFC 9000 §9.5 #2, a peer that moved on its own will uses another of our IDs and gets
    * another of its own; the one behind a NAT that forgot knows nothing of it and keeps both.
    */
   private admit(route: Route): boolean {
@@ -162,7 +162,7 @@ export class Migration {
     const { routes, path, parts } = this
     const before = routes.current
     routes.use(route)
-    if (!route.isProven) route.validator.start(nowMicros, this.ptoMicros)
+    if (!route.isProven) route.validator.start(nowMicros, this.ptoMicros) // RFC 9000 §9 #4, §9.3 #1
     const { fallback } = routes
     if (parts.config.role === "client")
       parts.pingPending = true // what is not a probing packet makes the server follow
@@ -188,13 +188,14 @@ export class Migration {
     const { current, fallback } = routes
     if (route === current) {
       if (fallback === undefined) return
-      // RFC 9000 §9.3.2: back to the last address that was validated
+      // RFC 9000 §9.3.2 #1: back to the last address that was validated
       route.isProven = false
       routes.use(fallback)
       path.onMoved(route, nowMicros)
       parts.events.push({ _tag: "moved" })
       return
     }
+    // RFC 9000 §9.6.1: one that was only probed is given up, and this one stays
     // still the only way back while the new one has not answered
     if (route === fallback && !current.isProven) return
     routes.drop(route)

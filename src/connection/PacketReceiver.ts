@@ -105,7 +105,7 @@ export class PacketReceiver {
     }
     const { packetNumberOffset, end } = header
     const pnLength = keys.unmask(bytes, start, packetNumberOffset, end)
-    if (pnLength === 0) return this.drop(start, "invalid", nowMicros)
+    if (pnLength === 0) return this.drop(start, "invalid", nowMicros) // RFC 9000 §10.3 #3
     const space = spaceOfLevel(level)
     const received = path.received[space]
     let truncated = 0
@@ -151,6 +151,7 @@ export class PacketReceiver {
       nowMicros
     )
     const error = this.onAuthentic(bytes, start, path, level, packetNumber, pnLength, ecn, nowMicros)
+    // RFC 9000 §5.2 #1: what the frames before the bad one did is not undone, so the connection ends
     if (error !== undefined) parts.closer.closeWithError(error, nowMicros)
     return true
   }
@@ -174,6 +175,7 @@ export class PacketReceiver {
     const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]
+    // RFC 9000 §7.5 #3: whatever became of its frames
     received.onReceived(packetNumber, decoder.ackEliciting, nowMicros, ecn)
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
       parts.onNewest(path, nowMicros)
@@ -188,7 +190,7 @@ export class PacketReceiver {
 
   private isFitInitial(datagramBytes: number): boolean {
     return this.parts.config.role === "server"
-      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14.1: servers MUST discard smaller ones
+      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14.1, §8.2.1 #4: MUST discard these, and no others
       : this.header.tokenEnd === this.header.tokenStart // §17.2.2: servers send no token
   }
 

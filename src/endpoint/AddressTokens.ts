@@ -55,7 +55,7 @@ export class AddressTokens {
     return this.seal(Kind.Retry, fields, nowMillis)
   }
 
-  /** For NEW_TOKEN: good for any port of the address, as a NAT gives a client another each time. RFC 9000 §8.1.3 */
+  /** For NEW_TOKEN: good for any port of the address, as a NAT gives a client another each time. RFC 9000 §8.1.4 #3 */
   forLater({ host }: SocketAddress, nowMillis: number): Uint8Array {
     return this.seal(Kind.NewToken, [encoder.encode(host)], nowMillis)
   }
@@ -83,7 +83,7 @@ export class AddressTokens {
       : invalid
   }
 
-  /** The token has served; RFC 9000 §8.1.4: replays SHOULD be prevented. */
+  /** The token has served: it must not again. RFC 9000 §8.1.4 #5 */
   spend(token: Uint8Array, nowMillis: number): void {
     this.spent.spend(token, nowMillis)
   }
@@ -99,6 +99,7 @@ export class AddressTokens {
       w.u8(field.length)
       w.copy(field)
     }
+    // RFC 9000 §8.1.3 #3 #4, §8.1.4 #1 #2: unreadable, different each time, and nobody else can make one
     const sealed = this.keys.seal(w.bytes, nowMillis)
     const token = new Uint8Array(1 + sealed.length)
     token[0] = kind

@@ -115,7 +115,7 @@ export class Endpoint {
     memory?: ClientMemory,
     local = 0
   ): Connection {
-    // RFC 9000 §7.2: at least 8 unpredictable bytes
+    // RFC 9000 §7.2 #1: at least 8 unpredictable bytes
     const originalDestination = this.config.random(8)
     const connection = new Connection(
       this.connectionConfig(
@@ -165,7 +165,8 @@ export class Endpoint {
     return connection
   }
 
-  /** Brings the routing up to date with the IDs `connection` has issued and retired, and with the peer's address. */
+  /** Brings the routing up to date with the IDs `connection` has issued and retired (RFC 9000 §5.1.1 #2), and with the
+   * peer's address. */
   routeIds(connection: Connection): void {
     const home = this.homes.get(connection)
     if (home !== undefined && home !== connection.path.remote)
@@ -226,9 +227,10 @@ export class Endpoint {
   ): Connection | undefined {
     const { header } = this
     if (header.type === PacketType.OneRtt) return this.onUnknownShort(bytes, from, nowMicros)
+    // RFC 9000 §5.2.2 #2, §6.1: nor is Version Negotiation answered
     if (header.type !== PacketType.Initial) return undefined
     const { server } = this.config
-    // RFC 9000 §14.1: a server drops Initials in datagrams below 1200 bytes, and (§6.1) does not answer them either
+    // RFC 9000 §5.2.2 #1, §14.1: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
     if (server === undefined || !this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
     const versions = versionsOf("server", server.transport)
     const version = versions.find((known) => known === header.version)
@@ -240,7 +242,7 @@ export class Endpoint {
     const nowMillis = nowMicros / 1000
     const tokens = this.tokensOf(version, nowMillis)
     const token = bytes.slice(header.tokenStart, header.tokenEnd)
-    const verdict = tokens.judge(token, destination, from, nowMillis)
+    const verdict = tokens.judge(token, destination, from, nowMillis) // RFC 9000 §8.1.3 #7
     if (verdict._tag === "invalid") return this.refuseToken(bytes, version, from, nowMicros)
     if (verdict._tag === "absent" && this.wantsProof(server.retry))
       return this.retry(bytes, version, destination, from, nowMillis)
@@ -260,9 +262,9 @@ export class Endpoint {
         local: this.arrivalSocket,
         localInitialId: this.makeConnectionId(),
         originalDestination,
-        peerInitialId: bytes.slice(header.scidStart, header.scidEnd),
+        peerInitialId: bytes.slice(header.scidStart, header.scidEnd), // RFC 9000 §7.2 #5
         retrySource: isRetried ? destination : undefined,
-        addressValidated: verdict._tag !== "absent",
+        addressValidated: verdict._tag !== "absent", // RFC 9000 §8.1.4 #4
         addressToken: undefined
       },
       nowMicros

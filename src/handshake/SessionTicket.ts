@@ -26,7 +26,7 @@ export interface SessionTicket {
   readonly ageAdd: number
   /** 0-RTT may be tried with it. RFC 9001 §4.6.1 */
   readonly earlyData: boolean
-  /** The server's, as it sent them; which of them 0-RTT relies on is in RFC 9000 §7.4.1. */
+  /** The server's, as it sent them; all are remembered. RFC 9000 §7.4.1 #4 */
   readonly transportParameters: Uint8Array
   /** Who the other side has proven to be: the server for a client, the client, if it did, for a server. */
   readonly peer: TlsPeer | undefined

@@ -66,6 +66,7 @@ export const readServerChoice = (
     checkCertificateType(extensions, Extension.server_certificate_type, serverTypes(config)) ??
     checkCertificateType(extensions, Extension.client_certificate_type, clientTypes(config))
   if (problem !== undefined) return problem
+  // RFC 9000 §7 #2
   const protocols = extensions.get(Extension.alpn)
   // RFC 9001 §8.1
   if (protocols === undefined)

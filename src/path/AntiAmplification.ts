@@ -3,7 +3,7 @@ const FACTOR = 3
 
 /**
  * How much may be sent to an address that has not proven to be the peer's: three times what came from it.
- * RFC 9000 §8, §8.1, §9.3.1
+ * RFC 9000 §8, §8.1 #1, §9.3.1
  */
 export class AntiAmplification {
   validated: boolean
@@ -15,7 +15,7 @@ export class AntiAmplification {
     this.validated = validated
   }
 
-  /** Counts the whole datagram, whether its packets were processed or discarded. RFC 9000 §8.1 */
+  /** Counts the whole datagram, whether its packets were processed or discarded. RFC 9000 §8.1 #2 */
   onReceived(size: number): void {
     this.received += size
   }

@@ -78,7 +78,7 @@ export class LocalConnectionIds {
 
   /** Takes the peer's active_connection_id_limit, and issues up to it. RFC 9000 §18.2 */
   setPeerLimit(limit: number): void {
-    // RFC 9000 §5.1.1: never more than the peer's limit
+    // RFC 9000 §5.1.1 #3: never more than the peer's limit
     this.target = Math.min(limit, this.limit)
     this.replenish()
   }
@@ -210,7 +210,7 @@ export class LocalConnectionIds {
 
   private issueOne(id: Uint8Array): LocalConnectionId {
     const issued: LocalConnectionId = {
-      sequence: this.nextSequence++,
+      sequence: this.nextSequence++, // RFC 9000 §5.1.1 #1
       id,
       token: this.options.makeToken(id),
       delivery: "pending"

@@ -77,7 +77,7 @@ export class PathValidator {
   pollChallenge(nowMicros: number, random: RandomBytes, ptoMicros: number): Uint8Array | undefined {
     if (!this.challengeDue) return undefined
     this.challengeDue = false
-    // RFC 9000 §8.2.1: unpredictable data in every frame, and frames no more often than Initials: the PTO, doubling
+    // RFC 9000 §8.2.1 #1, §9.4 #3: unpredictable data in every frame, and frames no more often than Initials
     this.nextChallengeAt = nowMicros + ptoMicros * 2 ** this.sent
     this.sent++
     this.mustExpand = true
@@ -88,7 +88,7 @@ export class PathValidator {
     return challenge.data
   }
 
-  /** The data of a PATH_RESPONSE to put into the packet being built. RFC 9000 §8.2.2: each is sent once. */
+  /** The data of a PATH_RESPONSE to put into the packet being built. RFC 9000 §8.2.2 #7: each is sent once. */
   pollResponse(): Uint8Array | undefined {
     const data = this.responses.shift()
     if (data !== undefined) this.mustExpand = true
@@ -122,7 +122,7 @@ export class PathValidator {
     if (nowMicros >= this.expiresAt) return "late"
     this.addressValidated = true
     if (!challenge.expanded) {
-      // RFC 9000 §8.2.1: the size of the path is not proven; it takes another, expanded, challenge
+      // RFC 9000 §8.2.1 #3, §8.2.3: the size of the path is not proven; it takes another, expanded, challenge
       this.begin(nowMicros)
       return "addressValidated"
     }

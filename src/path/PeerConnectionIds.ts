@@ -154,6 +154,7 @@ export class PeerConnectionIds {
       if (error !== undefined) return error
     }
     if (this.find(sequence) === undefined && !this.retired.has(sequence)) {
+      // RFC 9000 §5.1.1 #4
       if (this.ids.length >= this.limit)
         return failure(
           TransportErrorCode.CONNECTION_ID_LIMIT_ERROR,
@@ -166,7 +167,7 @@ export class PeerConnectionIds {
   }
 
   /**
-   * Whether `bytes[offset, offset + 16)` is the token of an ID in use. RFC 9000 §10.3.1: tokens of unused and retired
+   * Whether `bytes[offset, offset + 16)` is the token of an ID in use. RFC 9000 §10.3.1 #2 #3: tokens of unused and retired
    * IDs do not count, and the time taken does not depend on which one matches.
    */
   isResetToken(bytes: Uint8Array, offset: number, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
@@ -194,11 +195,12 @@ export class PeerConnectionIds {
     this.retirements.onLost(sequence)
   }
 
-  // RFC 9000 §5.1.2: what it covers is retired before the new ID is added. That includes IDs whose frames have not
+  // RFC 9000 §5.1.2 #1: what it covers is retired before the new ID is added. That includes IDs whose frames have not
   // arrived yet, so that every number below it is settled for good (§19.15: retired once, and not again on arrival).
   private onRetirePriorTo(retirePriorTo: number): TransportError | undefined {
     const { retired, retirements, ids } = this
     const more = retired.missingBelow(retirePriorTo)
+    // RFC 9000 §5.1.2 #2: none is forgotten unless it is retired, so too many are an error
     if (more > 0 && retirements.size + more > 2 * this.limit)
       return failure(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR, "too many connection IDs to retire")
     this.largestRetirePriorTo = retirePriorTo

@@ -30,7 +30,7 @@ export class Route {
   constructor(remote: SocketAddress, local: number, addressValidated: boolean, peerId: PeerConnectionId) {
     this.remote = remote
     this.local = local
-    this.amplification = new AntiAmplification(addressValidated)
+    this.amplification = new AntiAmplification(addressValidated) // RFC 9000 §9.3 #2, §9.6.3 #2
     this.peerId = peerId
   }
 

@@ -10,7 +10,7 @@ const LENGTH_VARIATION = 16
 
 /**
  * How tokens are made from connection IDs: by a pseudorandom function keyed with a secret that outlives a restart, cut
- * to 16 bytes. RFC 9000 §10.3.2
+ * to 16 bytes. RFC 9000 §10.3.2 #1 #3 #5
  */
 export const resetTokens =
   (pseudorandom: (connectionId: Uint8Array) => Uint8Array): ((connectionId: Uint8Array) => Uint8Array) =>
@@ -26,7 +26,7 @@ export const buildStatelessReset = (
   token: Uint8Array,
   random: RandomBytes
 ): Uint8Array | undefined => {
-  // §10.3.3: always smaller than the trigger, or two endpoints without state would answer each other for ever
+  // RFC 9000 §10.3 #2, §10.3.3: always smaller than the trigger, or two without state would answer each other for ever
   const largest = triggerBytes - 1
   if (largest < MIN_RESET_BYTES) return undefined
   const noise = random(INCONSPICUOUS_TRIGGER_BYTES + LENGTH_VARIATION)
@@ -36,7 +36,7 @@ export const buildStatelessReset = (
       : INCONSPICUOUS_TRIGGER_BYTES - 1 + (noise[noise.length - 1] % LENGTH_VARIATION)
   const size = Math.min(wanted, largest)
   const reset = noise.slice(0, size)
-  reset[0] = (reset[0] & 0x3f) | 0x40 // the fixed bits of a short header
+  reset[0] = (reset[0] & 0x3f) | 0x40 // RFC 9000 §10.3 #4: the fixed bits of a short header
   reset.set(token, size - RESET_TOKEN_BYTES)
   return reset
 }

@@ -53,7 +53,7 @@ export class LossTimer {
       for (const sent of this.spaces) earliest = Math.min(earliest, this.ptoOf(sent))
       return earliest
     }
-    // RFC 9002 §6.2.2.1: the client MUST set the PTO timer until the server has validated its address.
+    // RFC 9002 §6.2.2.1, RFC 9000 §8.1 #4 #5: the client MUST set it until the server has validated its address.
     return this.peerValidatedAddress
       ? Number.POSITIVE_INFINITY
       : this.restartedMicros + this.rtt.ptoBaseMicros * this.backoff

@@ -308,7 +308,7 @@ export class PathRecovery {
 
   /**
    * The peer's address changed: window and RTT start anew, and what is in flight counts on the old path only.
-   * RFC 9000 §9.4
+   * RFC 9000 §9.4 #1
    */
   resetForMigration(
     nowMicros: number,

@@ -6,7 +6,7 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import { SendBuffer } from "./SendBuffer.ts"
 
-/** How far beyond what TLS has read a CRYPTO frame may reach. RFC 9000 §7.5 asks for at least 4096. */
+/** How far beyond what TLS has read a CRYPTO frame may reach. RFC 9000 §7.5 #1 asks for at least 4096. */
 export const cryptoReceiveBytes = 64 * 1024
 const maxReadBytes = 64 * 1024
 /** A fragment shorter than this waits for the next packet, unless it is all there is. */
@@ -92,7 +92,7 @@ export class CryptoStream {
     end: number
   ): TransportError | undefined {
     const buffer = this.receiving[level]
-    // RFC 9000 §7.5: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
+    // RFC 9000 §7.5 #2: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
     if (offset + (end - start) > buffer.readOffset + cryptoReceiveBytes)
       return new TransportError(
         TransportErrorCode.CRYPTO_BUFFER_EXCEEDED,

@@ -92,7 +92,7 @@ export class ReceiveStream {
     return true
   }
 
-  /** The next bytes, at most `max`; undefined when there are none, which tells of the end if there is one. */
+  /** The next bytes in order, at most `max`; undefined when there are none, which may be the end. RFC 9000 §2.2 #1 */
   read(max: number): Uint8Array | undefined {
     const available = Math.min(max, this.readable)
     const bytes = available > 0 ? this.buffer!.read(available) : undefined

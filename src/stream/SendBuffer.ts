@@ -10,7 +10,8 @@ const maxSlabBytes = 16 * 1024
  * What one stream has to send, from the first byte not acknowledged to the last one written.
  *
  * Offsets are the stream's. `acked ≤ sent ≤ end`: below `acked` all is acknowledged and freed, up to `sent` everything
- * was in a packet at least once. Large writes are held by reference and must not be modified by their owner.
+ * was in a packet at least once. What is sent again is what was sent before (RFC 9000 §2.2 #2): large writes are held by
+ * reference and must not be modified by their owner.
  */
 export class SendBuffer {
   acked = 0

@@ -51,7 +51,7 @@ export class SendStream {
     return isSendTerminal(this.current)
   }
 
-  /** Whether `write` and `finish` mean anything. */
+  /** Whether `write` and `finish` mean anything: nothing goes beyond the final size. RFC 9000 §4.5 #2 */
   get isWritable(): boolean {
     return this.finalSize < 0 && this.reset === undefined
   }
@@ -77,7 +77,7 @@ export class SendStream {
 
   // what there is to send
 
-  /** Something waits that needs no credit: lost data, or a bare FIN. */
+  /** Something waits that needs no credit: lost data, or a bare FIN; nothing in a terminal state. RFC 9000 §3.3 #1 */
   get hasOwed(): boolean {
     const { buffer } = this
     if (this.isHeld || this.current === SendState.resetSent || this.isTerminal) return false
@@ -222,7 +222,7 @@ export class SendStream {
   }
 
   onLost(offset: number, length: number, fin: boolean): void {
-    // RFC 9000 §3.3: no STREAM frame after RESET_STREAM; the buffer is gone then
+    // RFC 9000 §3.3 #2: no STREAM frame after RESET_STREAM; the buffer is gone then
     this.buffer?.onLost(offset, offset + length)
     if (fin && !this.finAcked) this.finLost = true
   }

@@ -93,7 +93,7 @@ export class StreamControlFrames {
     if (this.window.isDue) this.want(ConnectionControl.maxData)
   }
 
-  /** Closes `record` if both its parts have ended, and grants the peer another in its place. RFC 9000 §4.6 */
+  /** Closes `record` if both parts have ended, and grants another in its place, asked or not. RFC 9000 §4.4, §4.6 #5 */
   closeIfEnded(record: StreamRecord): void {
     if (record.isClosed || !record.hasEnded) return
     this.unwantFor(record, record.control)

@@ -48,7 +48,7 @@ export class StreamDirectory {
     return indexOf(id) < count.opened
   }
 
-  /** The next stream of ours; the caller has seen that the limit allows it. */
+  /** The next stream of ours, never used before (RFC 9000 §2.1); the caller has seen that the limit allows it. */
   openLocal(unidirectional: boolean): StreamRecord {
     const count = this.localCount(unidirectional)
     return this.create(idAt(kindOpenedBy(this.role, unidirectional), count.opened++))
@@ -82,7 +82,7 @@ export class StreamDirectory {
       // RFC 9000 §19.5, §19.8, §19.10: a locally initiated stream that has not been created is a STREAM_STATE_ERROR
       return this.wasOpened(id) ? undefined : stateError(`we have not opened stream ${id}`, frameType)
     const count = this.peerCount(unidirectional)
-    // RFC 9000 §4.6: a stream ID beyond the limit we sent is a STREAM_LIMIT_ERROR
+    // RFC 9000 §4.6 #3: a stream ID beyond the limit we sent is a STREAM_LIMIT_ERROR
     if (index >= count.granted)
       return new TransportError(
         TransportErrorCode.STREAM_LIMIT_ERROR,

@@ -59,7 +59,7 @@ export class StreamSet {
   /** The new stream's id, or -1 when the peer's limit does not allow another. */
   open(unidirectional: boolean): number {
     const count = this.directory.localCount(unidirectional)
-    if (count.available > 0) return this.directory.openLocal(unidirectional).id
+    if (count.available > 0) return this.directory.openLocal(unidirectional).id // RFC 9000 §4.6 #2
     // RFC 9000 §4.6: SHOULD send STREAMS_BLOCKED; once a limit
     if (count.blockedAt !== count.limit) {
       count.blockedAt = count.limit
@@ -218,7 +218,7 @@ export class StreamSet {
 
   onMaxStreams(unidirectional: boolean, limit: number): Result {
     const frameType = unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI
-    // RFC 9000 §4.6: more than 2^60 cannot be numbered, and MUST be treated as a FRAME_ENCODING_ERROR
+    // RFC 9000 §4.6 #1: more than 2^60 cannot be numbered, and MUST be treated as a FRAME_ENCODING_ERROR
     if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
     this.peerLimits.onMaxStreams(unidirectional, limit)
     return undefined

@@ -120,7 +120,7 @@ const flags = new Map<number, FlagKey>([
   [Id.grease_quic_bit, "greaseQuicBit"]
 ])
 
-/** Encodes what differs from the defaults, and one parameter nobody knows. RFC 9000 §18.1 */
+/** Encodes what differs from the defaults, each once (RFC 9000 §7.4 #2), and one parameter nobody knows. §18.1 */
 export const encodeTransportParameters = (
   parameters: TransportParameters,
   role: "client" | "server",
@@ -164,7 +164,7 @@ const writeBytes = (w: ByteWriter, id: number, value: Uint8Array): void => {
   w.copy(value)
 }
 
-/** RFC 9000 §7.4, §18: duplicates, wrong lengths and ranges, and server-only ones from a client are refused. */
+/** RFC 9000 §7.4 #1, §18: duplicates, wrong lengths and ranges, and server-only ones from a client are refused. */
 export const decodeTransportParameters = (
   bytes: Uint8Array,
   from: "client" | "server"

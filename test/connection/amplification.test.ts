@@ -18,6 +18,7 @@ const silentClient = (): { readonly duel: Duel; readonly received: number } => {
 }
 
 describe("a server", () => {
+  // RFC 9000 §8, §8.1 #1
   it("never sends more than three times what an unproven address sent, however long it waits", () => {
     const { duel, received } = silentClient()
     expect(sum(duel.sent)).toBeGreaterThan(0)
@@ -32,6 +33,7 @@ describe("a server", () => {
     expect(due - duel.nowMicros).toBeGreaterThan(100_000_000)
   })
 
+  // RFC 9000 §8.1 #2
   it("takes every datagram for credit, also those it cannot read", () => {
     const { duel, received } = silentClient()
     duel.advance(60_000_000)
@@ -83,6 +85,7 @@ describe("a server", () => {
 })
 
 describe("a client", () => {
+  // RFC 9000 §8.1 #3 #5
   it("keeps asking with full-sized Initials when the server's flight is lost", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
     let losing = true
@@ -98,6 +101,7 @@ describe("a client", () => {
     expect(duel.connection.lifecycle.state).toBe("established")
   })
 
+  // RFC 9000 §8.1 #4
   it("that has nothing in flight still asks, so that a blocked server can go on", () => {
     // the server's Initial arrives, its Handshake packets are lost, and it may send no more
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })

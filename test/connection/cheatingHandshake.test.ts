@@ -52,6 +52,7 @@ for (const victim of roles) {
   const mutual = { victim, requestClientCertificate: "require" } as const
 
   describe(`a ${victim} is not fooled by`, () => {
+    // RFC 9000 §7 #1
     it("a CertificateVerify with a wrong signature", () => {
       const close = closeOf({ ...mutual, puppet: { identity: forger, requestClientCertificate: "require" } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
@@ -62,6 +63,7 @@ for (const victim of roles) {
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
     })
 
+    // RFC 9000 §7 #1
     it("a Finished that does not match", () => {
       const close = closeOf({ victim, puppet: { tamper: tamperWith(HandshakeType.finished) } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
@@ -79,6 +81,7 @@ for (const victim of roles) {
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.no_application_protocol)
     })
 
+    // RFC 9000 §5.2 #1
     it("frames that Initial packets may not carry", () => {
       for (const frame of forbiddenInInitial) {
         const duel = beforeHandshake(victim)
@@ -142,6 +145,7 @@ for (const victim of roles) {
       expect(puppet.seen.close?.code).toBeGreaterThan(Code.CRYPTO_ERROR)
     })
 
+    // RFC 9000 §7.4 #1
     it("transport parameters out of range", () => {
       const wrong: ReadonlyArray<Partial<TransportParameters>> = [
         { ackDelayExponent: 21 },
@@ -163,6 +167,7 @@ for (const victim of roles) {
       expect(close.code).toBe(Code.TRANSPORT_PARAMETER_ERROR)
     })
 
+    // RFC 9000 §7.3 #1 #2 #3 #4
     it("transport parameters that name other connection IDs than the packets", () => {
       for (const change of forgedIds(victim)) {
         const close = closeOf({ victim, puppet: { parameters: change } })
@@ -174,6 +179,7 @@ for (const victim of roles) {
 }
 
 describe("a client is not fooled by", () => {
+  // RFC 9000 §7.3 #4
   it("a server that denies its Retry, invents one, or names another", () => {
     const honest = new Duel({ victim: "client", puppet: { retry: true } }).exchange()
     expect(honest.connection.lifecycle.state).toBe("established")

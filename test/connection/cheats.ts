@@ -169,7 +169,7 @@ const frames: ReadonlyArray<Cheat> = [
 
 const streams: ReadonlyArray<Cheat> = [
   {
-    name: "stream data beyond the stream's window", // RFC 9000 §4.1
+    name: "stream data beyond the stream's window", // RFC 9000 §4.1 #2
     transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 },
     act: (puppet) => one(stream(ownBidi(puppet), 1_200, 1))(puppet),
     code: Code.FLOW_CONTROL_ERROR
@@ -187,7 +187,7 @@ const streams: ReadonlyArray<Cheat> = [
     code: Code.FLOW_CONTROL_ERROR
   },
   {
-    name: "a RESET_STREAM whose final size is beyond the window", // RFC 9000 §4.5
+    name: "a RESET_STREAM whose final size is beyond the window", // RFC 9000 §4.5 #1
     transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 },
     act: (puppet) => one((w) => writeResetStream(w, ownUni(puppet), 0, 1_201))(puppet),
     code: Code.FLOW_CONTROL_ERROR,
@@ -309,7 +309,7 @@ const connectionIds: ReadonlyArray<Cheat> = [
     frameType: FrameType.RETIRE_CONNECTION_ID
   },
   {
-    name: "more connection IDs than allowed", // RFC 9000 §5.1.1
+    name: "more connection IDs than allowed", // RFC 9000 §5.1.1 #4
     transport: { activeConnectionIdLimit: 3 },
     act: one(all(newConnectionId(1, 0), newConnectionId(2, 0), newConnectionId(3, 0))),
     code: Code.CONNECTION_ID_LIMIT_ERROR,

@@ -9,6 +9,7 @@ const noReason = new Uint8Array(0)
 
 for (const victim of roles)
   describe(`a ${victim} that`, () => {
+    // RFC 9000 §10.2.3 #1
     it("closes answers stragglers ever less often, and is gone after three PTOs", () => {
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
       const { connection, puppet } = duel
@@ -29,6 +30,7 @@ for (const victim of roles)
       expect(connection.timeout(duel.nowMicros)).toBe(Number.POSITIVE_INFINITY)
     })
 
+    // RFC 9000 §10.2.2 #1 #2
     it("is closed says nothing more, and is gone after three PTOs", () => {
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
       const { connection, puppet } = duel
@@ -70,6 +72,7 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "peer", code: 2, reason: "full" })
     })
 
+    // RFC 9000 §10.2.3 #2 #3
     it("closes in mid-handshake keeps the application's words to itself", () => {
       const duel = new Duel({ victim })
       if (victim === "client") duel.drainVictim()
@@ -112,6 +115,7 @@ for (const victim of roles)
   })
 
 describe("a client whose server", () => {
+  // RFC 9000 §10.3.1 #4
   it("lost its state recognises the stateless reset, and says nothing to it", () => {
     const duel = new Duel({ victim: "client" }).shakeHands().advance(100_000)
     const sent = duel.sent.length

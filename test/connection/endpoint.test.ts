@@ -42,6 +42,7 @@ describe("an endpoint", () => {
     expect(parseVersionNegotiation(reply, header)).toContain(1)
   })
 
+  // RFC 9000 §5.2.2 #1, §6.1
   it("does not answer a small datagram of another version, nor Version Negotiation itself", () => {
     expect(repliesTo(initialOf(0x1a2a3a4a, 1199))).toEqual([])
     expect(repliesTo(initialOf(0, 1200))).toEqual([])
@@ -135,6 +136,7 @@ describe("a client that meets Version Negotiation", () => {
     return duel.inject(packet)
   }
 
+  // RFC 9000 §6.2 #1
   it("ends when it speaks none of the versions, and remembers which they were", () => {
     const { connection } = meet([0xff00001d, 0x1a2a3a4a])
     expect(connection.closeReason).toMatchObject({ origin: "versionNegotiation" })
@@ -142,11 +144,13 @@ describe("a client that meets Version Negotiation", () => {
     expect(connection.lifecycle.state).toBe("closed")
   })
 
+  // RFC 9000 §6.2 #3
   it("ignores one that lists the version it speaks, and one with a wrong connection ID", () => {
     expect(meet([1, 0x1a2a3a4a]).connection.closeReason).toBeUndefined()
     expect(meet([0x1a2a3a4a], true).connection.closeReason).toBeUndefined()
   })
 
+  // RFC 9000 §6.2 #2
   it("ignores one after the server has spoken", () => {
     const duel = new Duel({ victim: "client" }).exchange()
     const { originalDestination } = duel.connection.handshake.ids

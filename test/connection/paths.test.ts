@@ -15,6 +15,7 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
+    // RFC 9000 §8.2.1 #4, §8.2.2 #1 #5
     it("answers PATH_CHALLENGE with its data, in a datagram of 1200 bytes", () => {
       const duel = new Duel({ victim }).shakeHands()
       const data = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
@@ -50,6 +51,7 @@ for (const victim of roles)
       expect(path.validator.state).toBe("validated")
     })
 
+    // RFC 9000 §5.1.2 #1
     it("moves to another connection ID when the peer asks the first one back", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel

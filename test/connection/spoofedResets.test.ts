@@ -51,6 +51,7 @@ for (const victim of roles)
       livesOn(duel)
     })
 
+    // RFC 9000 §10.3.1 #2
     it("with the token of an ID that is not in use yet, or no longer", () => {
       const duel = duelWithTokens(victim)
       duel.inject(resetWith(token(2)))

@@ -205,6 +205,7 @@ describe("Version Negotiation", () => {
     expect(pair.client.closeReason).toMatchObject({ origin: "local", code: VERSION_NEGOTIATION_ERROR })
   })
 
+  // RFC 9000 §6.2 #2
   it("is acted on once", () => {
     const pair = new CorePair({ client: { versions: ["v2", "v1"] } })
     const forged = (versions: ReadonlyArray<number>) =>

@@ -125,6 +125,7 @@ describe("application protocols", () => {
     expect(server.one("failed")!.reason).toContain("h3, hq")
   })
 
+  // RFC 9000 §7 #2
   it("cannot be left out by either side", () => {
     const client = shake({
       meddle: onMessage("client", Type.clientHello, (message) => withoutExtension(message, Extension.alpn))

@@ -87,6 +87,7 @@ describe("a connection that migrates", () => {
     })
   )
 
+  // RFC 9000 §9 #2
   itSim("is refused on a server, and by one that forbids it", () =>
     Effect.gen(function* () {
       const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })
@@ -147,6 +148,7 @@ describe("a server with a preferred address", () => {
   })
   const options: PairOptions = { server: { preferredAddress: { ipv4: { host: "10.0.0.3", port: 444 } } } }
 
+  // RFC 9000 §9.6.3 #1
   itSim("is followed there, during a transfer", () =>
     Effect.gen(function* () {
       const { around, cable } = yield* preferring
@@ -156,6 +158,7 @@ describe("a server with a preferred address", () => {
     })
   )
 
+  // RFC 9000 §9.6.1
   itSim("that cannot be reached goes on at its first one", () =>
     Effect.gen(function* () {
       const { around, preferredCable } = yield* preferring
@@ -217,6 +220,7 @@ describe("an endpoint that is rebound", () => {
     })
   )
 
+  // RFC 9000 §9 #2
   itSim("stays with a server that forbids migration", () =>
     Effect.gen(function* () {
       const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })

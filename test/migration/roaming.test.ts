@@ -7,6 +7,7 @@ const SECOND = 1_000_000
 const B = away(1)
 
 describe("a server whose client's packets come from another address", () => {
+  // RFC 9000 §9 #4, §9.3 #1, §9.3.3
   it("follows the newest, and asks both the new address and the old", () => {
     const it = new Roamer().ping(B)
     expect(it.remote).toBe(formatAddress(B))
@@ -14,6 +15,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.at(home, "onPathChallenge").length).toBeGreaterThan(0)
   })
 
+  // RFC 9000 §8.2.2 #3
   it("does not follow a probing packet, and answers it where it came from", () => {
     const it = new Roamer().probe(B)
     expect(it.remote).toBe(formatAddress(home))
@@ -32,6 +34,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.sentTo(B)).toEqual([])
   })
 
+  // RFC 9000 §8, §9.3 #2
   it("sends no more than three times what came from there before it is validated", () => {
     const it = new Roamer()
     const stream = it.connection.streams
@@ -48,6 +51,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(sent()).toBeGreaterThan(before)
   })
 
+  // RFC 9000 §9.3.2 #1
   it("goes back to the old address when the new one does not answer", () => {
     const it = new Roamer().ping(B)
     it.advance(10 * SECOND)
@@ -63,6 +67,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.remote).toBe(formatAddress(home))
   })
 
+  // RFC 9000 §8.2.2 #4
   it("takes an answer that comes over another path", () => {
     const it = new Roamer().ping(B)
     it.answer(B, home)
@@ -99,6 +104,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.remote).toBe(formatAddress(home))
   })
 
+  // RFC 9000 §9.5 #2
   it("addresses a client that moved of its own will by an ID not used before", () => {
     const it = new Roamer().supply(3)
     it.ping(home).ping(home)
@@ -126,6 +132,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.sentTo({ ...home, port: 999 })[0].destination).toBe(before)
   })
 
+  // RFC 9000 §9.4 #2
   it("measures anew when more than the port changed, and only then", () => {
     const it = new Roamer()
     const { recovery } = it.connection.path
@@ -136,6 +143,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(recovery.congestion).not.toBe(before)
   })
 
+  // RFC 9000 §9 #3
   it("ignores what comes from elsewhere after it has declared disable_active_migration", () => {
     const it = new Roamer({ transport: { disableActiveMigration: true } })
     it.ping(B).probe(B)

@@ -28,6 +28,7 @@ describe("connection IDs we issue", () => {
     expect(ids.takeChanges()).toBeUndefined()
   })
 
+  // RFC 9000 §5.1.1 #1 #3
   it("are issued up to the peer's limit, numbered one by one", () => {
     const ids = make()
     ids.setPeerLimit(4)

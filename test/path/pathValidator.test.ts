@@ -59,6 +59,7 @@ describe("path validation", () => {
     expect(validator.onResponse(data, 2)).toBe("validated")
   })
 
+  // RFC 9000 §8.2.1 #1, §9.4 #3
   it("asks again with fresh data at doubling intervals, and takes the answer to any of them", () => {
     const random = counting()
     for (let answered = 0; answered < 5; answered++) {
@@ -150,6 +151,7 @@ describe("path validation", () => {
 })
 
 describe("validation of a path that may not carry 1200 bytes yet", () => {
+  // RFC 9000 §8.2.1 #3, §8.2.3
   it("proves the address first, then the size with another challenge", () => {
     const random = counting()
     const validator = new PathValidator()
@@ -172,6 +174,7 @@ describe("validation of a path that may not carry 1200 bytes yet", () => {
     expect(validator.sweep(4 * SECOND)).toBe(true)
   })
 
+  // RFC 9000 §8.2.1 #2, §8.2.2 #5
   it("wants every datagram with a challenge or a response expanded, and no other", () => {
     const validator = new PathValidator()
     expect(validator.takeMustExpand()).toBe(false)
@@ -188,6 +191,7 @@ describe("validation of a path that may not carry 1200 bytes yet", () => {
 })
 
 describe("answers to the peer's challenges", () => {
+  // RFC 9000 §8.2.2 #7
   it("echo each challenge once", () => {
     const validator = new PathValidator()
     validator.onChallenge(peerChallenge(1))

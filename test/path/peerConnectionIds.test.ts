@@ -82,6 +82,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.count).toBe(2)
   })
 
+  // RFC 9000 §5.1.1 #4
   it("are refused beyond the limit we declared", () => {
     const ids = filled()
     expect(offer(ids, 4)?.code).toBe(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR)
@@ -119,6 +120,7 @@ describe("connection IDs the peer issues", () => {
 })
 
 describe("connection IDs the peer takes back", () => {
+  // RFC 9000 §5.1.2 #1
   it("are retired at once, and the active one replaced", () => {
     const ids = filled()
     expect(offer(ids, 4, 3)).toBeUndefined()
@@ -192,6 +194,7 @@ describe("retirements", () => {
     expect(framesOf(ids, 9)).toHaveLength(1)
   })
 
+  // RFC 9000 §5.1.2 #2
   it("that a peer forces without acknowledging are limited", () => {
     const ids = make(4)
     let error = offer(ids, 1, 1)
@@ -256,6 +259,7 @@ describe("stateless-reset tokens", () => {
     return bytes
   }
 
+  // RFC 9000 §10.3.1 #2
   it("count for IDs in use, and not for unused or retired ones", () => {
     const ids = filled()
     const token = tokenOf(idOf(1))
@@ -275,6 +279,7 @@ describe("stateless-reset tokens", () => {
     expect(ids.isResetToken(datagram(token), 24, equal)).toBe(true)
   })
 
+  // RFC 9000 §10.3.1 #3
   it("are all compared, whichever matches", () => {
     const ids = filled()
     ids.setFirstToken(tokenOf(idOf(0)))

@@ -11,6 +11,7 @@ const random = (seed: number) => (length: number) =>
   new Uint8Array(length).map((_, i) => (i * 37 + seed) & 0xff)
 
 describe("a stateless reset", () => {
+  // RFC 9000 §10.3 #4
   it("is a datagram like a short-header packet that ends in the token", () => {
     for (let seed = 0; seed < 256; seed++) {
       const reset = buildStatelessReset(1200, token, random(seed))!
@@ -20,6 +21,7 @@ describe("a stateless reset", () => {
     }
   })
 
+  // RFC 9000 §10.3 #2, §10.3.3
   it("is smaller than what triggered it, and at least 21 bytes, or not sent", () => {
     for (let trigger = 0; trigger <= 1500; trigger++) {
       for (const seed of [0, 1, 2, 3]) {
@@ -51,6 +53,7 @@ describe("a stateless reset", () => {
     expect(heads.size).toBeGreaterThan(200)
   })
 
+  // RFC 9000 §10.3.3
   it("ends two endpoints without state answering each other", () => {
     let size = 1200
     let exchanges = 0
@@ -69,6 +72,7 @@ describe("a stateless reset", () => {
     expect(resetTokenOffset(100, 121)).toBe(105)
   })
 
+  // RFC 9000 §10.3.2 #1
   it("has a token made from the connection ID by a keyed function, cut to 16 bytes", () => {
     const tokens = resetTokens((id) => new Uint8Array(32).fill(id[0] ^ 0x5a))
     expect(tokens(new Uint8Array([1]))).toEqual(new Uint8Array(16).fill(0x5b))

@@ -217,6 +217,7 @@ describe("packets that leave without ACK or loss", () => {
     expect(recovery.deadlineMicros()).toBe(Number.POSITIVE_INFINITY)
   })
 
+  // RFC 9000 §9.4 #1
   it("counts nothing of the old path after a migration, and still recovers what it lost (RFC 9000 §9.4)", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 6)

@@ -108,6 +108,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
     expect(recovery.deadlineMicros()).toBe((400 + 600) * millis)
   })
 
+  // RFC 9000 §8.1 #5
   it("makes it probe with a Handshake packet once it can", () => {
     const recovery = handshaking(true)
     send(recovery, 0, { space: Space.Initial })

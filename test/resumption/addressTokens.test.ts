@@ -50,6 +50,7 @@ describe("the token of a Retry", () => {
     expect(tokens.judge(another, retrySource, home, T)._tag).toBe("retried")
   })
 
+  // RFC 9000 §8.1.4 #1 #2
   it("is invalid when any bit of it is changed, and when it is of another server", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
@@ -71,6 +72,7 @@ describe("the token of NEW_TOKEN", () => {
     expect(tokens.judge(token, original, otherPort, T + HOUR)._tag).toBe("known")
   })
 
+  // RFC 9000 §8.1.4 #3 #5
   it("counts for nothing from another address, after a day, or a second time", () => {
     const tokens = makeTokens()
     const token = tokens.forLater(home, T)
@@ -81,6 +83,7 @@ describe("the token of NEW_TOKEN", () => {
     expect(tokens.judge(token, original, home, T)._tag).toBe("absent")
   })
 
+  // RFC 9000 §8.1.1
   it("cannot pass for the token of a Retry, nor the other way round", () => {
     const tokens = makeTokens()
     const later = tokens.forLater(home, T)
@@ -126,6 +129,7 @@ describe("sealing keys", () => {
     expect(c.open(sealed, 10_500)).toBeUndefined()
   })
 
+  // RFC 9000 §8.1.3 #3 #4
   it("seal the same thing differently each time", () => {
     const keys = new SealingKeys(suite, new SeededRandom("keys").bytes, rotation)
     expect(keys.seal(plaintext, 1)).not.toEqual(keys.seal(plaintext, 1))

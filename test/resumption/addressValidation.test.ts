@@ -122,6 +122,7 @@ describe("a server that retries", () => {
     expect(connection.path.amplification.validated).toBe(true)
   })
 
+  // RFC 9000 §8.1.3 #7
   it("tells a client that comes back from elsewhere INVALID_TOKEN, and keeps nothing of it", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
@@ -143,6 +144,7 @@ describe("a server that retries", () => {
     expect(duo.connection.closeReason).toMatchObject({ code: TransportErrorCode.INVALID_TOKEN })
   })
 
+  // RFC 9000 §8.1.4 #5
   it("takes a token once: a replayed Initial makes no second connection", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
@@ -176,6 +178,7 @@ describe("a server that retries", () => {
 })
 
 describe("a server that does not retry", () => {
+  // RFC 9000 §8.1.4 #4
   it("treats a token it did not make as none", () => {
     for (const token of [Uint8Array.of(1, 2, 3), new Uint8Array(200).fill(0x4e)]) {
       const duo = new Duo(never, token)
@@ -207,6 +210,7 @@ describe("a client", () => {
     return Buffer.concat([packet, retryIntegrityTag(suite, Version.v1, original, packet)])
   }
 
+  // RFC 9000 §8.1.3 #1 #6
   it("follows a Retry although it has a token from before", () => {
     const duo = new Duo(never, Uint8Array.of(1, 2, 3))
     const packet = retry(duo, Uint8Array.of(4, 5, 6))

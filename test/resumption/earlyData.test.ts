@@ -104,6 +104,7 @@ describe("0-RTT data", () => {
     })
   )
 
+  // RFC 9000 §7.4.1 #4
   itSim("fills what the server granted last time, and goes on after the handshake", () =>
     Effect.gen(function* () {
       const { servers, logs, client } = yield* scene({
@@ -118,6 +119,7 @@ describe("0-RTT data", () => {
     })
   )
 
+  // RFC 9000 §7.4.1 #8
   itSim("waits when it opens more streams than were granted", () =>
     Effect.gen(function* () {
       const { servers, client } = yield* scene({ transport: { maxBidirectionalStreams: 3 } })
@@ -228,6 +230,7 @@ describe("0-RTT data that is refused", () => {
     })
   )
 
+  // RFC 9000 §7.4.1 #5 #6 #7
   itSim("because the server grants less than it did, goes out again within the new limits", () =>
     Effect.gen(function* () {
       const { servers, logs, client } = yield* scene(

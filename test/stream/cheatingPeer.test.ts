@@ -57,6 +57,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onStream(serverBidi + 4, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
   })
 
+  // RFC 9000 §4.6 #3
   it("is told STREAM_LIMIT_ERROR for a stream beyond the limit, of either direction and by any frame", () => {
     const streams = server()
     expect(streams.onStream(clientBidi + 4 * 2, 0, bytes, 0, 1, false)).toBeUndefined()
@@ -68,6 +69,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onStream(2 ** 60, 0, bytes, 0, 1, false))).toBe(Code.STREAM_LIMIT_ERROR)
   })
 
+  // RFC 9000 §4.1 #2
   it("is told FLOW_CONTROL_ERROR for more than a stream's window", () => {
     expect(server().onStream(clientBidi, 0, bytes, 0, 1000, false)).toBeUndefined()
     expect(code(server().onStream(clientBidi, 0, bytes, 0, 1001, false))).toBe(Code.FLOW_CONTROL_ERROR)
@@ -127,6 +129,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(reset().onResetStreamAt(clientBidi, 8, 100, 0))).toBe(Code.STREAM_STATE_ERROR)
   })
 
+  // RFC 9000 §4.6 #1
   it("is told FRAME_ENCODING_ERROR for a reliable size above the final one and for more than 2^60 streams", () => {
     expect(code(server().onResetStreamAt(clientBidi, 0, 10, 11))).toBe(Code.FRAME_ENCODING_ERROR)
     expect(code(server().onMaxStreams(false, 2 ** 61))).toBe(Code.FRAME_ENCODING_ERROR)

@@ -78,6 +78,7 @@ describe("the CRYPTO streams", () => {
     expect(write(crypto, Level.Initial, 19).records).toEqual([[SentFrame.Crypto, Level.Initial, 0, 16]])
   })
 
+  // RFC 9000 §7.5 #1 #2
   it("take no more than 64 KiB beyond what TLS has read", () => {
     const crypto = new CryptoStream()
     const bytes = new Uint8Array(100)

@@ -6,6 +6,7 @@ import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts
 const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? []).map((each) => each[0])
 
 describe("a receive window", () => {
+  // RFC 9000 §4.2
   it("is renewed when half of it is consumed, not before", () => {
     const window = new ReceiveWindow(1000, 1000)
     window.consumed = 499
@@ -51,6 +52,7 @@ describe("flow control", () => {
     maxConnectionWindowBytes: 3000
   })
 
+  // RFC 9000 §2.2 #3, §4.1 #1
   it("tells the peer once, for each limit, that it holds us back", () => {
     const { client } = connect(limits(), small)
     const ids = [client.streams.open(false), client.streams.open(false)]
@@ -88,6 +90,7 @@ describe("flow control", () => {
     expect(said).toEqual([[SentFrame.StreamDataBlocked, ids[1], 2000, 0]])
   })
 
+  // RFC 9000 §4.1 #3, §4.6 #4
   it("ignores limits that do not grow", () => {
     const { client } = connect(limits(), small)
     client.streams.onMaxData(10)

@@ -13,6 +13,7 @@ describe("opening streams", () => {
     expect([server.streams.open(true), server.streams.open(true)]).toEqual([3, 7])
   })
 
+  // RFC 9000 §3.2
   it("opens all lower-numbered streams of the kind first", () => {
     const { streams } = connect().server
     streams.onStream(12, 0, new Uint8Array(5), 0, 5, false)
@@ -24,6 +25,7 @@ describe("opening streams", () => {
     expect(streams.stats()).toMatchObject({ open: 5, openedByPeer: 5 })
   })
 
+  // RFC 9000 §4.6 #2
   it("is refused at the peer's limit, which we mention once, and goes on when it is raised", () => {
     const { client } = connect(limits(), limits({ initialMaxStreamsBidi: 2 }))
     const { streams } = client
@@ -44,6 +46,7 @@ describe("opening streams", () => {
     expect(client.transmit()!.frames).toEqual([[SentFrame.StreamsBlocked, 0, 3, 0]])
   })
 
+  // RFC 9000 §4.6 #5
   it("keeps as many streams open at once as it was given, however many come and go", () => {
     const pair = connect(limits(), limits({ initialMaxStreamsUni: 10 }))
     const { client, server } = pair
@@ -150,6 +153,7 @@ describe("ending streams", () => {
     expect(pair.server.streams.stats().open).toBe(1)
   })
 
+  // RFC 9000 §4.5 #1
   it("resets: the reader learns the code, unread data is gone, credit is returned", () => {
     const pair = connect()
     const { client, server } = pair
@@ -187,6 +191,7 @@ describe("ending streams", () => {
     expect(pair.client.streams.pollClosed()).toBe(2)
   })
 
+  // RFC 9000 §3.5
   it("answers STOP_SENDING with a reset of the same code, and tells the writer", () => {
     const pair = connect()
     const { client, server } = pair

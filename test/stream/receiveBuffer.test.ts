@@ -58,6 +58,7 @@ describe("the receive buffer", () => {
     expect(buffer.read(1e6)).toBeUndefined()
   })
 
+  // RFC 9000 §2.2 #1
   it("puts segments that come in any order, repeat and overlap into order exactly once", () => {
     const segment = fc.record({ offset: fc.nat(36_000), length: fc.nat(3000), read: fc.nat(3000) })
     fc.assert(

@@ -39,6 +39,7 @@ describe("the send buffer", () => {
     n: fc.nat(1_000_000)
   })
 
+  // RFC 9000 §2.2 #2
   it("gives back what was written, at any offset that is not acknowledged, until it is", () => {
     fc.assert(
       fc.property(fc.array(act, { maxLength: 300, size: "max" }), (acts) => {

@@ -212,6 +212,7 @@ describe("what was lost", () => {
     expect(client.transmit()!.frames).toEqual([[SentFrame.Stream, id, 10, -1]])
   })
 
+  // RFC 9000 §3.3 #2
   it("is nothing any more once the stream is reset", () => {
     const pair = connect()
     const { client } = pair

@@ -137,6 +137,7 @@ describe("transport parameters", () => {
     expect(decode("")).toEqual(defaultTransportParameters)
   })
 
+  // RFC 9000 §7.4 #2
   it("hold one parameter nobody knows, whatever the random bytes", () => {
     // RFC 9000 §18.1
     for (let first = 0; first < 256; first++) {
@@ -159,6 +160,7 @@ describe("transport parameters", () => {
     expect(decode(`${one}00${other}00`)).toEqual(defaultTransportParameters)
   })
 
+  // RFC 9000 §7.4.2
   it("ignore what nobody knows", () => {
     expect(decode(parameter(0x3abc, "aabbcc") + integer(Id.initial_max_data, 9))).toEqual(
       withDefaults({ initialMaxData: 9 })
@@ -224,6 +226,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
     expect(decode(integer(key, value))).toEqual(refusal(reason))
   })
 
+  // RFC 9000 §4.6 #1
   it("more than 2^60 streams", () => {
     // RFC 9000 §4.6; the nearest double above 2^60
     for (const key of [Id.initial_max_streams_bidi, Id.initial_max_streams_uni])
