@@ -1,4 +1,5 @@
 /** Ours, through its public API; each run of a task is a program of its own in the scope of the process. */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -26,21 +27,18 @@ const request = new Uint8Array(CALL_BYTES).fill(1)
 /** Runs in a scope that lives as long as the process. */
 const scope = Scope.makeUnsafe()
 
-const run = async <A, E>(
-  effect: Effect.Effect<
-    A,
-    E,
-    | Scope.Scope
-    | Layer.Success<typeof layerWithoutTrust>
-    | Layer.Success<ReturnType<typeof NodeCertificateVerifier.layerPinnedCertificates>>
-  >
-): Promise<A> => {
+const build = async () => {
   const { identity } = await certificate()
-  const stack = Layer.merge(
-    layerWithoutTrust,
-    NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
-  )
-  return Effect.runPromise(Effect.provide(Scope.provide(effect, scope), stack))
+  const trust = NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
+  return Effect.runPromise(Layer.buildWithScope(Layer.merge(layerWithoutTrust, trust), scope))
+}
+
+let services: ReturnType<typeof build> | undefined
+type Services = Awaited<ReturnType<typeof build>> extends Context.Context<infer S> ? S : never
+
+const run = async <A, E>(effect: Effect.Effect<A, E, Scope.Scope | Services>): Promise<A> => {
+  const context = await (services ??= build())
+  return Effect.runPromise(Effect.provide(Scope.provide(effect, scope), context))
 }
 
 const onStream = (task: Task) =>
