@@ -432,7 +432,7 @@ export class Connection implements ConnectionParts {
     this.crypto.discard(level)
     const space = spaceOfLevel(level)
     this.path.probes[space] = 0
-    this.path.received[space].ackDeadlineMicros = Number.POSITIVE_INFINITY
+    this.path.received[space].discard()
     this.path.recovery.discardSpace(space, nowMicros)
   }
 

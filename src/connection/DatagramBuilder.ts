@@ -65,20 +65,17 @@ const newOpenPacket = (): OpenPacket => ({
   sent: undefined
 })
 
+/** Of the datagram at hand, whosever it is: each call of `build` fills them anew. */
+const w = new ByteWriter(new Uint8Array(0))
+const ack = new AckFrame()
+const open: ReadonlyArray<OpenPacket> = [newOpenPacket(), newOpenPacket(), newOpenPacket(), newOpenPacket()]
+
 /**
  * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that padding can
  * go into whichever turns out to be the last. RFC 9000 §12.2, §14.1
  */
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
-  private readonly w = new ByteWriter(new Uint8Array(0))
-  private readonly ack = new AckFrame()
-  private readonly open: ReadonlyArray<OpenPacket> = [
-    newOpenPacket(),
-    newOpenPacket(),
-    newOpenPacket(),
-    newOpenPacket()
-  ]
   private count = 0
   /** Datagrams in a row with something else to say than a probe. */
   private sinceProbe = 0
@@ -137,7 +134,6 @@ export class DatagramBuilder {
     route: Route,
     nowMicros: number
   ): number {
-    const { w } = this
     const limit = Math.min(
       buffer.length - start,
       Math.max(MINIMUM_DATAGRAM_BYTES, path.mtu.current),
@@ -182,7 +178,7 @@ export class DatagramBuilder {
     mayElicit: boolean,
     nowMicros: number
   ): number {
-    const { parts, w } = this
+    const { parts } = this
     if (!parts.handshake.confirmed || !mayElicit || parts.closer.pending) return start
     const size = path.mtu.probeSize(nowMicros)
     // RFC 9000 §8.1: nor does a probe exceed what may be sent to an unproven address
@@ -211,7 +207,7 @@ export class DatagramBuilder {
     mayElicit: boolean,
     nowMicros: number
   ): number {
-    const { parts, w } = this
+    const { parts } = this
     const space = spaceOfLevel(level)
     const closing = parts.closer.pending
     // whoever can read 0-RTT reads Initial packets, where the close is anyway
@@ -234,7 +230,6 @@ export class DatagramBuilder {
     const payloadStart = w.offset
     const sent = packet.sent!
     if (wantsAck) {
-      const { ack } = this
       received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
       const room = w.remaining - (closing || wantsData || wantsPath ? BESIDE_ACK : 0)
       // RFC 9000 §13.2.3: the oldest ranges go first when not all fit
@@ -288,10 +283,10 @@ export class DatagramBuilder {
     limit: number,
     destination = path.peerIds.active
   ): OpenPacket {
-    const { parts, w } = this
+    const { parts } = this
     const { recovery } = path
     const space = spaceOfLevel(level)
-    const packet = this.open[this.count]
+    const packet = open[this.count]
     if (space === Space.Application && this.skipped.isDue(recovery.nextPacketNumber(space)))
       recovery.skipPacketNumber(space)
     const packetNumber = recovery.nextPacketNumber(space)
@@ -417,7 +412,7 @@ export class DatagramBuilder {
     route: Route,
     nowMicros: number
   ): number {
-    const { parts, open, count } = this
+    const { parts, count } = this
     const last = open[count - 1]
     const size = last.payloadEnd + TAG - start
     if (size < MINIMUM_DATAGRAM_BYTES && this.mustPad(route) && limit - start >= MINIMUM_DATAGRAM_BYTES) {
@@ -465,7 +460,7 @@ export class DatagramBuilder {
   // unless the address may not be sent that much: §8.2.1 #2, §8.2.2 #5 #6
   private mustPad(route: Route): boolean {
     for (let i = 0; i < this.count; i++) {
-      const packet = this.open[i]
+      const packet = open[i]
       if (packet.level === Level.Initial && (this.parts.config.role === "client" || packet.ackEliciting))
         return true
     }

@@ -12,6 +12,7 @@ import { settleSentFrames } from "./sentFrameOwners.ts"
 type Result = TransportError | undefined
 
 const utf8 = new TextDecoder()
+const none = new Uint8Array(0)
 /** RFC 9000 §18.2: max_ack_delay is less. Microseconds. */
 const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 
@@ -25,7 +26,7 @@ export class FrameReceiver implements FrameSink {
   private level: Level = Level.Initial
   private nowMicros = 0
   /** The packet's bytes, and where its destination connection ID lies in them. */
-  private bytes: Uint8Array = new Uint8Array(0)
+  private bytes: Uint8Array = none
   private destinationStart = 0
   private destinationEnd = 0
   /** Which levels got CRYPTO bytes since `takeCryptoLevels`, a bit each. */
@@ -50,6 +51,11 @@ export class FrameReceiver implements FrameSink {
     this.bytes = bytes
     this.destinationStart = dcidStart
     this.destinationEnd = dcidEnd
+  }
+
+  /** The packet is done with: its bytes are kept by nobody but those they are for. */
+  end(): void {
+    this.bytes = none
   }
 
   /** True, once, when CRYPTO bytes arrived at `level` since it was last asked. */

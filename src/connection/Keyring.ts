@@ -82,6 +82,7 @@ export class Keyring {
   }
 
   discard(level: Level): void {
+    if (level === Level.Initial) this.initial.discard()
     this.read[level] = undefined
     this.write[level] = undefined
   }

@@ -28,6 +28,9 @@ export interface PacketCounters {
   undecryptable: number
 }
 
+/** Of the packet at hand, whosever it is. */
+const header = new PacketHeader()
+
 /**
  * From a datagram to frames: splits coalesced packets, removes protection, drops duplicates, and only then lets
  * the frames of an authenticated packet have any effect. Whatever fails before that point is dropped in silence.
@@ -37,7 +40,6 @@ export class PacketReceiver {
   readonly counters: PacketCounters = { received: 0, dropped: 0, duplicates: 0, undecryptable: 0 }
   private readonly parts: ConnectionParts
   private readonly decoder: FrameDecoder
-  private readonly header = new PacketHeader()
   private early: Array<EarlyPacket> = []
 
   constructor(parts: ConnectionParts, extensions: FrameExtensions) {
@@ -48,7 +50,7 @@ export class PacketReceiver {
 
   /** Handles every packet of a datagram; true when at least one was authentic. */
   onDatagram(bytes: Uint8Array, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
-    const { header, parts } = this
+    const { parts } = this
     const idLength = parts.localInitialId.length
     let authentic = false
     let offset = 0
@@ -80,7 +82,7 @@ export class PacketReceiver {
     ecn: Ecn,
     nowMicros: number
   ): boolean {
-    const { header, parts, counters } = this
+    const { parts, counters } = this
     const type = header.type
     if (type === PacketType.VersionNegotiation) {
       parts.onVersionNegotiation(bytes, header, nowMicros)
@@ -166,13 +168,14 @@ export class PacketReceiver {
     ecn: Ecn,
     nowMicros: number
   ): TransportError | undefined {
-    const { header, parts, decoder, frames } = this
+    const { parts, decoder, frames } = this
     // RFC 9000 §17.2, §17.3.1: reserved bits are checked once protection is off
     if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
     if (!parts.onAuthenticated(level, path, bytes, header, nowMicros)) return undefined
     frames.begin(path, level, nowMicros, bytes, header.dcidStart, header.dcidEnd)
     const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
+    frames.end()
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]
     // RFC 9000 §7.5 #3: whatever became of its frames
@@ -191,7 +194,7 @@ export class PacketReceiver {
   private isFitInitial(datagramBytes: number): boolean {
     return this.parts.config.role === "server"
       ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14.1, §8.2.1 #4: MUST discard these, and no others
-      : this.header.tokenEnd === this.header.tokenStart // §17.2.2: servers send no token
+      : header.tokenEnd === header.tokenStart // §17.2.2: servers send no token
   }
 
   private keepForLater(bytes: Uint8Array, start: number, level: Level, ecn: Ecn, nowMicros: number): void {
@@ -200,7 +203,7 @@ export class PacketReceiver {
       this.drop(start, "key_unavailable", nowMicros)
       return
     }
-    this.early.push({ level, bytes: bytes.slice(start, this.header.end), ecn })
+    this.early.push({ level, bytes: bytes.slice(start, header.end), ecn })
     // the server's Initial packets, which bring these keys, were lost
     if (level === Level.Handshake) this.parts.hurryHandshake()
   }
@@ -212,7 +215,7 @@ export class PacketReceiver {
   }
 
   private observeDrop(start: number, reason: DropReason, nowMicros: number): void {
-    const { header, parts } = this
+    const { parts } = this
     parts.config.observer?.packetDropped(header.type, header.end - start, reason, nowMicros)
   }
 }

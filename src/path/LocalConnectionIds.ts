@@ -22,7 +22,7 @@ export interface LocalConnectionIdsOptions {
   /** Bytes of each ID; 0 means that the peer addresses us without one, and that none is ever issued. */
   readonly length: number
   readonly makeCid: () => Uint8Array
-  /** The stateless-reset token of an ID. RFC 9000 §10.3.2 */
+  /** The stateless-reset token of an ID, the same whenever it is asked for. RFC 9000 §10.3.2 */
   readonly makeToken: (cid: Uint8Array) => Uint8Array
   /** The source connection ID of the handshake, sequence 0; undefined on a path opened later. */
   readonly firstCid: Uint8Array | undefined
@@ -39,7 +39,6 @@ export interface ConnectionIdChanges {
 interface LocalConnectionId {
   readonly sequence: number
   readonly id: Uint8Array
-  readonly token: Uint8Array
   delivery: "pending" | "sent" | "acknowledged"
 }
 
@@ -87,7 +86,7 @@ export class LocalConnectionIds {
   issuePreferred(): { readonly id: Uint8Array; readonly token: Uint8Array } {
     const issued = this.issueOne(this.options.makeCid())
     this.deliver(issued)
-    return issued
+    return { id: issued.id, token: this.options.makeToken(issued.id) }
   }
 
   /** The sequence number of `bytes[start, end)`, -1 when it is no ID of this path. */
@@ -162,7 +161,7 @@ export class LocalConnectionIds {
       if (issued.delivery !== "pending") continue
       // RFC 9000 §19.15: Retire Prior To never exceeds the sequence number
       const retirePriorTo = Math.min(this.retirePriorTo, issued.sequence)
-      writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, issued.token)
+      writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, this.options.makeToken(issued.id))
       sent.push(SentFrame.NewConnectionId, this.options.pathId, issued.sequence)
       this.pending--
       issued.delivery = "sent"
@@ -212,7 +211,6 @@ export class LocalConnectionIds {
     const issued: LocalConnectionId = {
       sequence: this.nextSequence++, // RFC 9000 §5.1.1 #1
       id,
-      token: this.options.makeToken(id),
       delivery: "pending"
     }
     this.pending++

@@ -7,6 +7,9 @@ const NONCE = 12
 const TAG = 16
 const SAMPLE = 16
 const none = new Uint8Array(0)
+/** Of the packet at hand, whosever it is: filled and used in one call. */
+const nonce = new Uint8Array(NONCE)
+const mask = new Uint8Array(5)
 
 /** Label prefixes by version. RFC 9001 §5.1, RFC 9369 §3.3.2 */
 const prefix = (version: Version): string => (version === Version.v2 ? "quicv2" : "quic")
@@ -27,8 +30,6 @@ export class PacketKeys {
   private readonly iv: Uint8Array
   private readonly suite: CryptoSuiteShape
   private readonly version: Version
-  private readonly nonce = new Uint8Array(NONCE)
-  private readonly mask = new Uint8Array(5)
 
   private constructor(
     suite: CryptoSuiteShape,
@@ -86,8 +87,7 @@ export class PacketKeys {
   ): number {
     this.sealed++
     this.setNonce(packetNumber, pathId)
-    this.aead.seal(this.nonce, buffer, headerStart, pnOffset + pnLength, payloadEnd)
-    const { mask } = this
+    this.aead.seal(nonce, buffer, headerStart, pnOffset + pnLength, payloadEnd)
     this.header.mask(buffer, pnOffset + 4, mask)
     buffer[headerStart] ^= mask[0] & ((buffer[headerStart] & 0x80) !== 0 ? 0x0f : 0x1f)
     for (let i = 0; i < pnLength; i++) buffer[pnOffset + i] ^= mask[1 + i]
@@ -97,7 +97,6 @@ export class PacketKeys {
   /** Removes header protection; returns the packet number's length, 0 when there is no room for a sample. RFC 9001 §5.4.2 */
   unmask(buffer: Uint8Array, headerStart: number, pnOffset: number, packetEnd: number): number {
     if (pnOffset + 4 + SAMPLE > packetEnd) return 0
-    const { mask } = this
     this.header.mask(buffer, pnOffset + 4, mask)
     const first = buffer[headerStart] ^ (mask[0] & ((buffer[headerStart] & 0x80) !== 0 ? 0x0f : 0x1f))
     buffer[headerStart] = first
@@ -117,14 +116,14 @@ export class PacketKeys {
     pathId = 0
   ): boolean {
     this.setNonce(packetNumber, pathId)
-    if (this.aead.open(this.nonce, buffer, headerStart, pnOffset + pnLength, packetEnd)) return true
+    if (this.aead.open(nonce, buffer, headerStart, pnOffset + pnLength, packetEnd)) return true
     this.failed++
     return false
   }
 
   // RFC 9001 §5.3; with multipath the path ID fills the 32 bits before the packet number's 62
   private setNonce(packetNumber: number, pathId: number): void {
-    const { nonce, iv } = this
+    const { iv } = this
     const low = packetNumber >>> 0
     const high = Math.floor(packetNumber / 0x1_0000_0000)
     nonce[0] = iv[0] ^ (pathId >>> 24)

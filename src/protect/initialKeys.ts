@@ -51,6 +51,11 @@ export class InitialKeys {
     this.byVersion.clear()
   }
 
+  /** RFC 9001 §4.9.1 */
+  discard(): void {
+    this.byVersion.clear()
+  }
+
   of(version: Version): InitialKeyPair {
     const known = this.byVersion.get(version)
     if (known !== undefined) return known

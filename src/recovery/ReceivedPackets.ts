@@ -38,12 +38,14 @@ export class ReceivedPackets {
   private largestReported = -1
   private unackedAckEliciting = 0
   private wasCe = false
-  private readonly policy = { threshold: 1, maxAckDelayMicros: defaultMaxAckDelayMicros, reordering: 1 }
+  private threshold = 1
+  private maxAckDelayMicros: number
+  private reordering = 1
 
   constructor(space: Space, maxAckDelayMicros: number = defaultMaxAckDelayMicros) {
     // RFC 9000 §13.2.1: MUST acknowledge ack-eliciting Initial and Handshake packets immediately.
     this.immediate = space !== Space.Application
-    this.policy.maxAckDelayMicros = maxAckDelayMicros
+    this.maxAckDelayMicros = maxAckDelayMicros
   }
 
   /**
@@ -51,9 +53,9 @@ export class ReceivedPackets {
    * ack-eliciting packets, after `maxAckDelayMicros`, and when `reordering` packets overtook a missing one (0: never).
    */
   setAckFrequency(threshold: number, maxAckDelayMicros: number, reordering: number): void {
-    this.policy.threshold = threshold
-    this.policy.maxAckDelayMicros = maxAckDelayMicros
-    this.policy.reordering = reordering
+    this.threshold = threshold
+    this.maxAckDelayMicros = maxAckDelayMicros
+    this.reordering = reordering
   }
 
   /** IMMEDIATE_ACK. draft-ietf-quic-ack-frequency §5 */
@@ -83,7 +85,7 @@ export class ReceivedPackets {
     // RFC 9000 §13.2.1: MUST NOT answer a packet that is not ack-eliciting with one that is not, even if there are gaps.
     if (!ackEliciting) return
     this.unackedAckEliciting++
-    const { threshold, maxAckDelayMicros } = this.policy
+    const { threshold, maxAckDelayMicros } = this
     if (
       this.immediate ||
       this.unackedAckEliciting > threshold ||
@@ -149,6 +151,13 @@ export class ReceivedPackets {
     if (largestCovered >= this.reportFrom) this.reportFrom = largestCovered + 1
   }
 
+  /** The keys are gone, nothing more will come. */
+  discard(): void {
+    this.ackDeadlineMicros = Number.POSITIVE_INFINITY
+    this.smallestOf.length = 0
+    this.largestOf.length = 0
+  }
+
   private contains(packetNumber: number): boolean {
     for (let i = this.largestOf.length - 1; i >= 0; i--) {
       if (packetNumber > this.largestOf[i]) return false
@@ -205,7 +214,7 @@ export class ReceivedPackets {
 
   /** Whether an ack-eliciting packet just received tells of reordering or loss that the peer waits to hear of. */
   private isReorderingReportable(packetNumber: number): boolean {
-    const { reordering } = this.policy
+    const { reordering } = this
     if (reordering === 0) return false
     if (reordering === 1) {
       // RFC 9000 §13.2.1: below another ack-eliciting packet, or above the highest with packets missing between.

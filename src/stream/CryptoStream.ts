@@ -12,76 +12,80 @@ const maxReadBytes = 64 * 1024
 /** A fragment shorter than this waits for the next packet, unless it is all there is. */
 const worthwhileBytes = 16
 
-/** The CRYPTO streams of the encryption levels. RFC 9000 §19.6 */
+/** The CRYPTO streams of the encryption levels; of those that are done nothing is left. RFC 9000 §19.6 */
 export class CryptoStream {
-  private readonly sending: ReadonlyArray<SendBuffer>
-  private readonly receiving: Array<ReceiveBuffer>
-
-  constructor() {
-    this.sending = [new SendBuffer(), new SendBuffer(), new SendBuffer(), new SendBuffer()]
-    this.receiving = [new ReceiveBuffer(), new ReceiveBuffer(), new ReceiveBuffer(), new ReceiveBuffer()]
-  }
+  private readonly sending: Array<SendBuffer | undefined> = [undefined, undefined, undefined, undefined]
+  private readonly receiving: Array<ReceiveBuffer | undefined> = [undefined, undefined, undefined, undefined]
 
   /** Queues handshake bytes; they are not copied when large. */
   write(level: Level, bytes: Uint8Array): void {
-    this.sending[level].append(bytes)
+    ;(this.sending[level] ??= new SendBuffer()).append(bytes)
   }
 
   /** Written, and not acknowledged yet. */
   get sendBufferBytes(): number {
     let bytes = 0
-    for (const buffer of this.sending) bytes += buffer.held
+    for (const buffer of this.sending) bytes += buffer?.held ?? 0
     return bytes
   }
 
   /** Received, and not read by TLS. */
   get receiveBufferBytes(): number {
     let bytes = 0
-    for (const buffer of this.receiving) bytes += buffer.allocatedBytes
+    for (const buffer of this.receiving) bytes += buffer?.allocatedBytes ?? 0
     return bytes
   }
 
   hasFrames(level: Level): boolean {
     const buffer = this.sending[level]
-    return buffer.unsent > 0 || !buffer.lost.isEmpty
+    return buffer !== undefined && (buffer.unsent > 0 || !buffer.lost.isEmpty)
   }
 
   /** Writes as many frames as fit, what was lost first. */
   writeFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
     const buffer = this.sending[level]
+    if (buffer === undefined) return
     while (!buffer.lost.isEmpty) {
       const offset = buffer.lost.firstStart
-      const length = this.writeFrame(w, sent, level, offset, buffer.lost.firstEnd - offset)
+      const length = this.writeFrame(buffer, w, sent, level, offset, buffer.lost.firstEnd - offset)
       if (length === 0) return
       buffer.lost.remove(offset, offset + length)
     }
-    while (buffer.unsent > 0) if (this.writeFrame(w, sent, level, buffer.sent, buffer.unsent) === 0) return
+    while (buffer.unsent > 0)
+      if (this.writeFrame(buffer, w, sent, level, buffer.sent, buffer.unsent) === 0) return
   }
 
-  private writeFrame(w: ByteWriter, sent: SentFrames, level: Level, offset: number, wanted: number): number {
+  private writeFrame(
+    buffer: SendBuffer,
+    w: ByteWriter,
+    sent: SentFrames,
+    level: Level,
+    offset: number,
+    wanted: number
+  ): number {
     const room = w.remaining - 1 - varintSize(offset)
     const length = Math.min(wanted, room - varintSize(Math.max(0, Math.min(wanted, room))))
     if (length < Math.min(wanted, worthwhileBytes)) return 0
     w.u8(FrameType.CRYPTO)
     w.varint(offset)
     w.varint(length)
-    this.sending[level].copyTo(w, offset, length)
+    buffer.copyTo(w, offset, length)
     sent.push(SentFrame.Crypto, level, offset, length)
     return length
   }
 
   onAcked(level: Level, offset: number, length: number): void {
-    this.sending[level].onAcked(offset, offset + length)
+    this.sending[level]?.onAcked(offset, offset + length)
   }
 
   onLost(level: Level, offset: number, length: number): void {
-    this.sending[level].onLost(offset, offset + length)
+    this.sending[level]?.onLost(offset, offset + length)
   }
 
   /** Everything not acknowledged goes out again: for a probe. RFC 9002 §6.2.4 */
   resend(level: Level): void {
     const buffer = this.sending[level]
-    buffer.onLost(buffer.acked, buffer.sent)
+    buffer?.onLost(buffer.acked, buffer.sent)
   }
 
   onCrypto(
@@ -91,7 +95,7 @@ export class CryptoStream {
     start: number,
     end: number
   ): TransportError | undefined {
-    const buffer = this.receiving[level]
+    const buffer = (this.receiving[level] ??= new ReceiveBuffer())
     // RFC 9000 §7.5 #2: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
     if (offset + (end - start) > buffer.readOffset + cryptoReceiveBytes)
       return new TransportError(
@@ -105,29 +109,28 @@ export class CryptoStream {
 
   /** The next contiguous bytes, or undefined. */
   read(level: Level): Uint8Array | undefined {
-    return this.receiving[level].read(maxReadBytes)
+    return this.receiving[level]?.read(maxReadBytes)
   }
 
   /** Whether TLS has read everything up to `end`. */
   hasRead(level: Level, end: number): boolean {
-    return end <= this.receiving[level].readOffset
+    return end <= (this.receiving[level]?.readOffset ?? 0)
   }
 
   /** True when nothing is waiting to be read, not even behind a gap. RFC 9001 §4.1.3 */
   isDrained(level: Level): boolean {
     const buffer = this.receiving[level]
-    return buffer.readable === 0 && !buffer.hasGap
+    return buffer === undefined || (buffer.readable === 0 && !buffer.hasGap)
   }
 
   /** The level's keys are gone: so is everything it had to send or receive. RFC 9000 §13.3 */
   discard(level: Level): void {
-    const buffer = this.sending[level]
-    buffer.truncate(buffer.acked)
-    this.receiving[level] = new ReceiveBuffer()
+    this.sending[level] = undefined
+    this.receiving[level] = undefined
   }
 
   /** Written and not acknowledged. */
   unacknowledgedBytes(level: Level): number {
-    return this.sending[level].held
+    return this.sending[level]?.held ?? 0
   }
 }

@@ -46,6 +46,10 @@ export const permittedPackets: ReadonlyArray<number> = (() => {
 const permitted = (type: number): number =>
   type < permittedPackets.length ? permittedPackets[type] : type === F.ACK_FREQUENCY ? ONE_RTT : ANY
 
+/** Of the payload at hand, whosever it is. */
+const r = new ByteReader()
+const ack = new AckFrame()
+
 /**
  * Turns the payload of a packet into calls of a `FrameSink`: one switch, nothing allocated. RFC 9000 §12.4, §19
  *
@@ -58,8 +62,6 @@ export class FrameDecoder {
   ackEliciting = false
   /** Of the last `decode`: whether all its frames were probing frames. RFC 9000 §9.1 */
   probingOnly = true
-  private readonly r = new ByteReader()
-  private readonly ack = new AckFrame()
 
   constructor(extensions: FrameExtensions) {
     this.extensions = extensions
@@ -78,7 +80,7 @@ export class FrameDecoder {
     // RFC 9000 §12.4: a packet without frames is a PROTOCOL_VIOLATION
     if (start >= end)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a packet without frames")
-    const r = this.r.reset(bytes, start, end)
+    r.reset(bytes, start, end)
     const permission = 1 << packetType
     while (r.offset < end) {
       if (bytes[r.offset] === F.PADDING) {
@@ -114,7 +116,6 @@ export class FrameDecoder {
   }
 
   private frame(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
-    const { r } = this
     if (type >= F.STREAM && type <= F.STREAM + 7) return this.stream(type, bytes, sink)
     switch (type) {
       case F.PING:
@@ -245,7 +246,6 @@ export class FrameDecoder {
   }
 
   private stream(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
-    const { r } = this
     const id = r.varint()
     const offset = (type & 0x04) !== 0 ? r.varint() : 0
     const length = (type & 0x02) !== 0 ? r.varint() : r.remaining
@@ -257,7 +257,6 @@ export class FrameDecoder {
   }
 
   private ackFrame(type: number, sink: FrameSink): FrameResult {
-    const { r, ack } = this
     ack.pathId = 0
     ack.largest = r.varint()
     ack.delayRaw = r.varint()
@@ -288,7 +287,6 @@ export class FrameDecoder {
   }
 
   private newConnectionId(bytes: Uint8Array, sink: FrameSink): FrameResult {
-    const { r } = this
     const sequence = r.varint()
     const retirePriorTo = r.varint()
     const length = r.u8()
