@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { InteropFailure, type Peer } from "../Peer.ts"
+import { InteropFailure, type Peer, type Role } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
-import { notYet, runProgram } from "./programs.ts"
+import { runProgram } from "./programs.ts"
 
 /** Where Debian puts Go sources that others build with, without modules and without the network. */
 const goPath = "/usr/share/gocode"
@@ -30,12 +30,27 @@ const prepare = Effect.scoped(
   })
 )
 
+const unmoved = "it never validates a path, and answers the address that the client began with"
+
+const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
+  client: {
+    v2: "its version 2 is that of a draft, 0x709a50c4",
+    connectionmigration: "its client cannot move"
+  },
+  server: {
+    v2: "its version 2 is that of a draft, 0x709a50c4",
+    "rebind-port": unmoved,
+    "rebind-addr": unmoved,
+    connectionmigration: unmoved
+  }
+}
+
 export const quicGo: Peer = {
   name: "quic-go",
   description: "quic-go 0.29, Debian",
   application: "transfer",
   credentials: "x509",
   prepare,
-  cannot: (caseName) => notYet(caseName),
+  cannot: (caseName, role) => limits[role][caseName],
   ...runProgram([binary])
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -14,6 +15,7 @@ import (
 	"net"
 	"os"
 	"time"
+	_ "unsafe" // for linkname
 
 	"github.com/lucas-clemente/quic-go"
 )
@@ -26,7 +28,20 @@ var (
 	key        = flag.String("key", "", "our private key, PEM")
 	ca         = flag.String("ca", "", "whom we trust, PEM; a server without it asks clients for nothing")
 	send       = flag.String("send", "", "the file to send")
+
+	streams       = flag.Int("streams", 1, "how many streams the client opens")
+	cipherSuite   = flag.String("cipher-suite", "", "the only one to offer or to take")
+	retry         = flag.Bool("retry", false, "the server sends a Retry")
+	comeBack      = flag.String("come-back", "", "resumption or earlyData: the client connects twice")
+	keyUpdate     = flag.String("key-update", "", "the role that asks for new keys")
+	version       = flag.String("version", "", "unknown: the client begins with one that the server does not speak")
+	datagramCount = flag.Int("datagrams", 0, "how many datagrams the client sends, to get them back")
 )
+
+// Out of reach of the API: new keys are asked for after as many packets.
+//
+//go:linkname keyUpdateInterval github.com/lucas-clemente/quic-go/internal/handshake.KeyUpdateInterval
+var keyUpdateInterval uint64
 
 func emit(event map[string]interface{}) {
 	line, _ := json.Marshal(event)
@@ -44,37 +59,91 @@ func must(err error) {
 	}
 }
 
-func receive(stream io.Reader) error {
+func receive(stream io.Reader) (map[string]interface{}, error) {
 	started := time.Now()
 	digest := sha256.New()
 	bytes, err := io.Copy(digest, stream)
-	if err != nil {
-		return err
-	}
-	emit(map[string]interface{}{
+	return map[string]interface{}{
 		"event": "received", "bytes": bytes, "sha256": hex.EncodeToString(digest.Sum(nil)),
 		"millis": float64(time.Since(started).Microseconds()) / 1000,
-	})
+	}, err
+}
+
+// look tells what the connection is, once its handshake is complete.
+func look(connection quic.Connection, datagrams int) {
+	state := connection.ConnectionState().TLS
+	seen := map[string]interface{}{
+		"event":       "seen",
+		"cipherSuite": tls.CipherSuiteName(state.CipherSuite),
+		"resumed":     state.DidResume,
+		"earlyData":   state.Used0RTT,
+	}
+	if *datagramCount > 0 {
+		seen["datagrams"] = datagrams
+	}
+	emit(seen)
+}
+
+// all runs f as often at once, and then says what was received; the last word is that of the last stream.
+func all(count int, f func() (map[string]interface{}, error), last func()) error {
+	type result struct {
+		event map[string]interface{}
+		err   error
+	}
+	results := make(chan result, count)
+	for i := 0; i < count; i++ {
+		go func() {
+			event, err := f()
+			results <- result{event, err}
+		}()
+	}
+	for i := 1; i <= count; i++ {
+		result := <-results
+		if result.err != nil {
+			return result.err
+		}
+		if i == count {
+			last()
+		}
+		emit(result.event)
+	}
 	return nil
 }
 
-func serveConnection(connection quic.Connection, file []byte) error {
-	stream, err := connection.AcceptStream(context.Background())
-	if err != nil {
-		return err
-	}
+func serveStream(stream quic.Stream, file []byte) (map[string]interface{}, error) {
 	sent := make(chan error, 1)
 	go func() {
 		_, err := stream.Write(file)
 		sent <- err
 	}()
-	if err := receive(stream); err != nil {
-		return err
+	event, err := receive(stream)
+	if err != nil {
+		return nil, err
 	}
 	if err := <-sent; err != nil {
-		return err
+		return nil, err
 	}
-	if err := stream.Close(); err != nil {
+	return event, stream.Close()
+}
+
+func serveConnection(connection quic.Connection, file []byte) error {
+	for i := 0; i < *datagramCount; i++ {
+		message, err := connection.ReceiveMessage()
+		if err != nil {
+			return err
+		}
+		if err := connection.SendMessage(message); err != nil {
+			return err
+		}
+	}
+	err := all(*streams, func() (map[string]interface{}, error) {
+		stream, err := connection.AcceptStream(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		return serveStream(stream, file)
+	}, func() { look(connection, *datagramCount) })
+	if err != nil {
 		return err
 	}
 	<-connection.Context().Done()
@@ -82,13 +151,16 @@ func serveConnection(connection quic.Connection, file []byte) error {
 }
 
 func runServer(tlsConfig *tls.Config, config *quic.Config, file []byte) {
-	listener, err := quic.ListenAddr("127.0.0.1:0", tlsConfig, config)
+	listener, err := quic.ListenAddrEarly("127.0.0.1:0", tlsConfig, config)
 	must(err)
 	emit(map[string]interface{}{"event": "listening", "port": listener.Addr().(*net.UDPAddr).Port})
 	for {
 		connection, err := listener.Accept(context.Background())
 		must(err)
 		go func() {
+			if *comeBack != "earlyData" {
+				<-connection.HandshakeComplete().Done()
+			}
 			if err := serveConnection(connection, file); err != nil {
 				emit(map[string]interface{}{"event": "failed", "reason": err.Error()})
 			}
@@ -96,18 +168,58 @@ func runServer(tlsConfig *tls.Config, config *quic.Config, file []byte) {
 	}
 }
 
-func runClient(tlsConfig *tls.Config, config *quic.Config, file []byte) {
-	connection, err := quic.DialAddr(fmt.Sprintf("127.0.0.1:%d", *port), tlsConfig, config)
-	must(err)
-	stream, err := connection.OpenStreamSync(context.Background())
-	must(err)
-	go func() {
-		_, err := stream.Write(file)
+func callWithDatagrams(connection quic.Connection) {
+	for i := 0; i < *datagramCount; i++ {
+		must(connection.SendMessage(bytes.Repeat([]byte{byte(i)}, 1000)))
+	}
+	missing := make(map[byte]bool)
+	for i := 0; i < *datagramCount; i++ {
+		missing[byte(i)] = true
+	}
+	for len(missing) > 0 {
+		message, err := connection.ReceiveMessage()
 		must(err)
-		must(stream.Close())
-	}()
-	must(receive(stream))
+		if len(message) == 1000 {
+			delete(missing, message[0])
+		}
+	}
+}
+
+func dial(early bool, tlsConfig *tls.Config, config *quic.Config) quic.Connection {
+	address := fmt.Sprintf("127.0.0.1:%d", *port)
+	if early {
+		connection, err := quic.DialAddrEarly(address, tlsConfig, config)
+		must(err)
+		return connection
+	}
+	connection, err := quic.DialAddr(address, tlsConfig, config)
+	must(err)
+	return connection
+}
+
+func call(early bool, tlsConfig *tls.Config, config *quic.Config, file []byte) {
+	connection := dial(early, tlsConfig, config)
+	callWithDatagrams(connection)
+	must(all(*streams, func() (map[string]interface{}, error) {
+		stream, err := connection.OpenStreamSync(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		go func() {
+			_, err := stream.Write(file)
+			must(err)
+			must(stream.Close())
+		}()
+		return receive(stream)
+	}, func() { look(connection, *datagramCount) }))
 	must(connection.CloseWithError(0, ""))
+}
+
+func runClient(tlsConfig *tls.Config, config *quic.Config, file []byte) {
+	call(false, tlsConfig, config, file)
+	if *comeBack != "" {
+		call(*comeBack == "earlyData", tlsConfig, config, file)
+	}
 }
 
 func main() {
@@ -143,7 +255,25 @@ func main() {
 		must(err)
 		tlsConfig.KeyLogWriter = log
 	}
-	config := &quic.Config{HandshakeIdleTimeout: 5 * time.Second, MaxIdleTimeout: 10 * time.Second}
+	if *cipherSuite == "TLS_CHACHA20_POLY1305_SHA256" {
+		tlsConfig.CipherSuites = []uint16{tls.TLS_CHACHA20_POLY1305_SHA256}
+	}
+	if *comeBack != "" {
+		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	}
+	if *keyUpdate == role {
+		keyUpdateInterval = 100
+	}
+	config := &quic.Config{
+		HandshakeIdleTimeout:     5 * time.Second,
+		MaxIdleTimeout:           10 * time.Second,
+		RequireAddressValidation: func(net.Addr) bool { return *retry },
+		EnableDatagrams:          *datagramCount > 0,
+	}
+	if *version == "unknown" && role == "client" {
+		// its version 2 has the number of a draft, which nobody else here speaks
+		config.Versions = []quic.VersionNumber{quic.Version2, quic.Version1}
+	}
 	if role == "server" {
 		runServer(tlsConfig, config, file)
 	} else {
