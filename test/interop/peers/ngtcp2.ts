@@ -23,9 +23,9 @@ import { type StreamReceived, together } from "../Receipt.ts"
 const client = "/usr/bin/gtlsclient"
 const server = "/usr/sbin/gtlsserver"
 
-/** Unlike our own programs these do not notice when we are killed: they get a time to live, in seconds. */
+/** Unlike our own programs these do not notice when we are killed: the system tells them. */
 const start = (...command: ReadonlyArray<string>) =>
-  PeerProcess.start("timeout", ["--foreground", "60", ...command])
+  PeerProcess.start("setpriv", ["--pdeathsig", "KILL", ...command])
 
 const freePort = Effect.callback<number>((resume) => {
   const socket = createSocket("udp4")
