@@ -18,6 +18,8 @@ export class RunQueue implements Scheduler, SchedulerDispatcher {
   readonly executionMode = "async"
   /** How many tasks have run. */
   tasksRun = 0
+  /** Called before each of them. */
+  onStep: (() => void) | undefined = undefined
   /** The first fiber that ran here. */
   first: Fiber<unknown, unknown> | undefined = undefined
   private ready: Array<Bucket> = []
@@ -64,6 +66,7 @@ export class RunQueue implements Scheduler, SchedulerDispatcher {
       if (this.random !== undefined) permute(tasks, this.random)
       for (const task of tasks) {
         this.tasksRun++
+        this.onStep?.()
         task()
       }
     }

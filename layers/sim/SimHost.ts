@@ -86,6 +86,10 @@ export class SimHost implements SimNode {
     )
   }
 
+  get socketCount(): number {
+    return this.sockets.length
+  }
+
   get isTaking(): boolean {
     return this.taking
   }

@@ -57,6 +57,11 @@ export class Network {
     this.trace = new PacketTrace(timeline)
   }
 
+  /** Everything that is going to happen in virtual time: packets under way, and what sleeps. */
+  get pendingEvents(): number {
+    return this.timeline.pending
+  }
+
   /** Adds a host with at least one IP address. */
   host(name: string, ...addresses: ReadonlyArray<string>): SimHost {
     if (addresses.length === 0) throw new SimConfigError(`host ${name}`, "needs an IP address")

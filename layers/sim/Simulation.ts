@@ -26,6 +26,8 @@ export interface SimOptions {
   readonly maxTasksPerInstant?: number
   /** How long, in real time, to wait for the real world before giving up. Default 10 s. */
   readonly maxRealWaitMillis?: number
+  /** Called before each fiber task and each event of the timeline, where a test can interfere. */
+  readonly onStep?: () => void
 }
 
 /** The services a simulated program finds besides virtual time. */
@@ -43,7 +45,8 @@ export const defaults = {
   startMillis: Date.UTC(2027, 0, 1),
   maxVirtualMillis: 86_400_000,
   maxTasksPerInstant: 1_000_000,
-  maxRealWaitMillis: 10_000
+  maxRealWaitMillis: 10_000,
+  onStep: (): void => {}
 } as const satisfies Required<SimOptions>
 
 /** Turns of the event loop to grant before a deadlock is declared; anything real that is under way shows by then. */
@@ -65,6 +68,8 @@ export class Simulation {
     const random = new SeededRandom(seed)
     this.network = new Network(this.timeline, random)
     this.queue = new RunQueue(options.interleaving, random.fork("interleaving"))
+    this.queue.onStep = options.onStep
+    this.timeline.onStep = options.onStep
     this.context = Context.make(SimNetwork, this.network).pipe(
       Context.add(Entropy, { randomBytes: random.fork("entropy").bytes }),
       Context.add(Random.Random, random.fork("effect")),

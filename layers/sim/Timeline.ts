@@ -20,6 +20,8 @@ export class Timeline {
   nowNanos = 0
   /** How many events have run. */
   eventsRun = 0
+  /** Called before each of them, at its time. */
+  onStep: (() => void) | undefined = undefined
   private readonly heap: Array<TimelineEvent> = []
   private nextOrder = 0
 
@@ -61,6 +63,7 @@ export class Timeline {
       const event = this.heap[0]
       this.cancel(event)
       this.eventsRun++
+      this.onStep?.()
       event.run()
     }
     return true

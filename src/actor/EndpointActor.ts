@@ -230,8 +230,14 @@ export class EndpointActor implements ConnectionHost {
     this.isClosed = true
     this.turnNow()
     this.timer?.interruptUnsafe()
-    for (const actor of [...this.actors.values()]) actor.abandon()
+    this.timer = undefined
+    for (const actor of [...this.actors.values()]) {
+      this.onDrained(actor)
+      actor.abandon()
+    }
+    this.incoming.length = 0
     this.incomingChanged.wakeAll()
+    this.sockets.clear()
   }
 
   private ring(): void {

@@ -18,6 +18,13 @@ export interface Holdings {
   /** What may still be sent by the peer's flow control, and what the peer may send by ours. RFC 9000 §4.1 */
   readonly sendCreditBytes: number
   readonly receiveCreditBytes: number
+  /** Received, or announced by a reset, and not given back to the peer as credit: it is still to be read. */
+  readonly owedCreditBytes: number
+  /** How many more streams the peer lets this side open, and this side the peer, of both kinds. RFC 9000 §4.6 */
+  readonly openableStreams: number
+  readonly grantedStreams: number
+  /** Opened by the peer and not closed: it is not allowed others in their place yet. */
+  readonly owedStreams: number
 }
 
 export const holdings = ({ streams, crypto, datagrams, paths }: Connection): Holdings => {
@@ -42,6 +49,10 @@ export const holdings = ({ streams, crypto, datagrams, paths }: Connection): Hol
     peerConnectionIds,
     routes,
     sendCreditBytes: stats.sendCreditLimit - stats.sendCreditUsed,
-    receiveCreditBytes: stats.receiveLimit - stats.received
+    receiveCreditBytes: stats.receiveLimit - stats.received,
+    owedCreditBytes: stats.received - stats.consumed,
+    openableStreams: stats.openable,
+    grantedStreams: stats.granted,
+    owedStreams: stats.owed
   }
 }

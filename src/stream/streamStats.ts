@@ -11,6 +11,10 @@ export interface StreamStats {
   readonly receiving: ReadonlyArray<number>
   readonly openedByUs: number
   readonly openedByPeer: number
+  /** How many more we may open, and the peer, and how many of the peer's are not closed. */
+  readonly openable: number
+  readonly granted: number
+  readonly owed: number
   /** Accepted from the application, and not acknowledged yet. */
   readonly sendBuffered: number
   /** Ready for the application to read. */
@@ -48,12 +52,16 @@ export const streamStats = (
       receiveAllocated += receive.allocatedBytes
     }
   }
+  const { localBidi, localUni, peerBidi, peerUni } = directory
   return {
     open: directory.records.size,
     sending,
     receiving,
-    openedByUs: directory.localBidi.opened + directory.localUni.opened,
-    openedByPeer: directory.peerBidi.opened + directory.peerUni.opened,
+    openedByUs: localBidi.opened + localUni.opened,
+    openedByPeer: peerBidi.opened + peerUni.opened,
+    openable: localBidi.available + localUni.available,
+    granted: peerBidi.granted - peerBidi.opened + (peerUni.granted - peerUni.opened),
+    owed: peerBidi.opened - peerBidi.closed + (peerUni.opened - peerUni.closed),
     sendBuffered,
     readable,
     receiveAllocated,

@@ -1,0 +1,105 @@
+/** What the operations that are swept find: two endpoints, or a connection between them. */
+import assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type { QuicConnection, QuicEndpointShape, QuicStream } from "../../src/index.ts"
+import { endpoints, type Endpoints, type Pair, pair, type PairOptions, readText, text } from "../api/pair.ts"
+import type { World } from "../api/World.ts"
+import type { Stage } from "./sweep.ts"
+
+export const transport = { maxDatagramFrameBytes: 1_200 }
+
+const withDatagrams = (options: PairOptions): PairOptions => ({
+  ...options,
+  server: { ...options.server, transport: { ...transport, ...options.server?.transport } },
+  client: { ...options.client, transport: { ...transport, ...options.client?.transport } }
+})
+
+/** Answers every stream with what it read. */
+const echo = Effect.fnUntraced(function* (stream: QuicStream) {
+  if (stream.isUnidirectional) return void (yield* Effect.ignore(readText(stream)))
+  yield* stream.write(text(yield* readText(stream)))
+  yield* stream.finish
+})
+
+/** A stream goes both ways, and a datagram. */
+export const talk = Effect.fnUntraced(function* (near: QuicConnection, far: QuicConnection) {
+  const answering = yield* Effect.forkScoped(
+    Effect.ignore(far.serveStreams((stream) => Effect.ignore(echo(stream))))
+  )
+  const stream = yield* near.openBidi
+  yield* stream.write(text("does it still work?"))
+  yield* stream.finish
+  assert.equal(yield* Effect.timeout(readText(stream), 5_000), "does it still work?")
+  yield* near.sendDatagram(text("and datagrams?"))
+  assert.deepEqual(yield* Effect.timeout(far.receiveDatagram, 1_000), text("and datagrams?"))
+  yield* Fiber.interrupt(answering)
+})
+
+export interface Connected extends Stage, Pair {
+  readonly world: World
+}
+
+/** `near` is the client's end of a connection, `far` the server's; nobody answers streams. */
+export const connected =
+  (options: PairOptions = {}) =>
+  (world: World) =>
+    Effect.map(
+      pair(world, withDatagrams(options)),
+      (both): Connected => ({
+        ...both,
+        world,
+        endpoints: [both.client, both.server],
+        works: talk(both.near, both.far)
+      })
+    )
+
+/** A connection whose server reads and answers all streams. */
+export const answered =
+  (options: PairOptions = {}) =>
+  (world: World) =>
+    Effect.gen(function* () {
+      const stage = yield* connected(options)(world)
+      const scope = yield* Scope.make()
+      yield* Effect.forkIn(
+        Effect.ignore(stage.far.serveStreams((stream) => Effect.ignore(echo(stream)))),
+        scope
+      )
+      // `works` has an answering side of its own
+      const works = Effect.andThen(Scope.close(scope, Exit.void), stage.works)
+      return { ...stage, works } satisfies Connected
+    })
+
+export interface Apart extends Stage, Endpoints {
+  readonly world: World
+}
+
+/** Connects anew, and talks. */
+export const meet = Effect.fnUntraced(function* (
+  client: QuicEndpointShape,
+  server: QuicEndpointShape,
+  options: Endpoints["connectOptions"]
+) {
+  const [near, far] = yield* Effect.timeout(
+    Effect.all([client.connect(options), server.accept], { concurrency: "unbounded" }),
+    10_000
+  )
+  yield* talk(near, far)
+  return near
+})
+
+/** Two endpoints without a connection. */
+export const apart =
+  (options: PairOptions = {}) =>
+  (world: World) =>
+    Effect.map(
+      endpoints(world, withDatagrams(options)),
+      (both): Apart => ({
+        ...both,
+        world,
+        endpoints: [both.client, both.server],
+        works: Effect.asVoid(meet(both.client, both.server, both.connectOptions))
+      })
+    )

@@ -1,0 +1,174 @@
+/**
+ * Proof by sweep that an operation is all or nothing: run it, and interrupt it at step 0, at step 1, … until it is over
+ * before that. After each run nothing may be left, on either side, that a run in which it was never started would not
+ * have left; the peer must have seen nothing that the protocol does not allow; and the connection must still work.
+ */
+import assert from "node:assert/strict"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
+import type { QuicEndpointShape } from "../../src/index.ts"
+import { simWorld, type World } from "../api/World.ts"
+import { disagreements, type Inventory, inventory } from "./inventory.ts"
+import { Stepper } from "./Stepper.ts"
+
+/** What an operation finds. */
+export interface Stage {
+  /** The client's, and the server's. */
+  readonly endpoints: ReadonlyArray<QuicEndpointShape>
+  /** Fails unless everything still works. */
+  readonly works: Effect.Effect<void, unknown, Scope.Scope>
+}
+
+/** How an operation ended: it was not started, it was interrupted, or it succeeded. */
+export type Outcome = "never" | "interrupted" | "done"
+
+export interface Sweep<S extends Stage> {
+  readonly name: string
+  readonly stage: (world: World) => Effect.Effect<S, unknown, Scope.Scope>
+  readonly operation: (stage: S) => Effect.Effect<unknown, unknown, Scope.Scope>
+  /** What others do at the same time, also when the operation is never started. */
+  readonly meanwhile?: (stage: S) => Effect.Effect<unknown, unknown, Scope.Scope>
+  /** Asserts what this outcome means for both sides, and lets go of what may be there. */
+  readonly afterwards?: (stage: S, outcome: Outcome) => Effect.Effect<unknown, unknown, Scope.Scope>
+  /** How far steps lie apart, 1 when left out: for operations of very many. */
+  readonly stride?: number
+}
+
+/** What is left of a run. */
+interface Remains {
+  readonly endpoints: ReadonlyArray<Inventory>
+  readonly disagreements: ReadonlyArray<string>
+  /** Packets and sleepers. */
+  readonly events: number
+}
+
+interface Run {
+  readonly outcome: Outcome
+  /** The operation was not over before the step. */
+  readonly wasInterrupted: boolean
+  readonly remains: Remains
+  /** After everything was closed. */
+  readonly end: Remains & { readonly sockets: number }
+}
+
+export interface Row {
+  readonly name: string
+  readonly steps: number
+  readonly interrupted: number
+  readonly done: number
+  readonly millis: number
+}
+
+/** An endpoint that holds nothing any more. */
+const closed: Inventory = {
+  state: "closed",
+  sockets: 0,
+  fibers: 0,
+  timers: 0,
+  routedIds: 0,
+  backlog: 0,
+  peers: [],
+  connections: []
+}
+
+/** Acknowledgements, probes, closing and draining, and sockets that linger: all are over by then. */
+const QUIET_MILLIS = 6_000
+
+const remainsOf = Effect.fnUntraced(function* (endpoints: ReadonlyArray<QuicEndpointShape>) {
+  const nodes = yield* Effect.forEach(endpoints, (endpoint) => endpoint.tree)
+  const network = yield* SimNetwork
+  return {
+    endpoints: nodes.map(inventory),
+    disagreements: nodes.length < 2 ? [] : disagreements(nodes[0], nodes[1]),
+    events: network.pendingEvents
+  } satisfies Remains
+})
+
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
+  if (Exit.isSuccess(exit)) return "done"
+  if (Cause.hasInterruptsOnly(exit.cause)) return "interrupted"
+  throw Cause.squash(exit.cause)
+}
+
+const scenario = Effect.fnUntraced(function* <S extends Stage>(
+  sweep: Sweep<S>,
+  stepper: Stepper | undefined
+) {
+  const world = yield* simWorld
+  let shown: ReadonlyArray<QuicEndpointShape> = []
+  const body = Effect.gen(function* () {
+    const stage = yield* sweep.stage(world)
+    shown = stage.endpoints
+    yield* Effect.sleep(1_000)
+    const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
+    const operation = Effect.scoped(sweep.operation(stage))
+    const outcome = stepper === undefined ? "never" : outcomeOf(yield* stepper.run(operation))
+    yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
+    if (sweep.afterwards !== undefined) yield* Effect.scoped(sweep.afterwards(stage, outcome))
+    yield* Effect.sleep(QUIET_MILLIS)
+    const remains = yield* remainsOf(shown)
+    yield* Effect.scoped(stage.works)
+    return { outcome, remains }
+  })
+  const result = yield* Effect.scoped(body)
+  yield* Effect.sleep(QUIET_MILLIS)
+  const sockets = world.clientHost!.socketCount
+  const end = { ...(yield* remainsOf(shown)), sockets }
+  return { ...result, wasInterrupted: stepper?.isDelivered ?? false, end } satisfies Run
+})
+
+const run = <S extends Stage>(
+  sweep: Sweep<S>,
+  seed: string,
+  isSeeded: boolean,
+  target: number | undefined
+) => {
+  const stepper = target === undefined ? undefined : new Stepper(target)
+  return SimRuntime.runPromise(seed, scenario(sweep, stepper), {
+    interleaving: isSeeded ? "seeded" : "fifo",
+    maxVirtualMillis: 120_000,
+    ...(stepper !== undefined && { onStep: stepper.onStep })
+  })
+}
+
+/** Which seeds to sweep with, and whether they permute fibers that are ready at the same time. */
+export interface Extent {
+  readonly seeds: number
+}
+
+/** Sweeps one operation; fails with the first step after which something is wrong. */
+export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Extent): Promise<Row> => {
+  const { name, stride = 1 } = sweep
+  const startMillis = performance.now()
+  const row = { steps: 0, interrupted: 0, done: 0 }
+  for (let i = 0; i < seeds; i++) {
+    const seed = `${name} #${i}`
+    const go = (target: number | undefined) =>
+      run(sweep, seed, i > 0, target).catch((error: unknown) => {
+        const where = target === undefined ? "never started" : `interrupted at step ${target}`
+        throw new Error(`${name}, seed ${JSON.stringify(seed)}, ${where}: ${String(error)}`, { cause: error })
+      })
+    const expected = await go(undefined)
+    assert.deepStrictEqual(
+      expected.end,
+      { endpoints: expected.end.endpoints.map(() => closed), disagreements: [], events: 0, sockets: 0 },
+      `${name}: closing leaves something`
+    )
+    for (let target = 0; ; target += stride) {
+      const { outcome, wasInterrupted, remains, end } = await go(target)
+      const where = `${name}, seed ${JSON.stringify(seed)}, interrupted at step ${target} (${outcome})`
+      assert.deepStrictEqual(remains, expected.remains, where)
+      assert.deepStrictEqual(end, expected.end, `${where}, when everything was closed`)
+      if (!wasInterrupted) break
+      row.steps++
+      if (outcome === "interrupted") row.interrupted++
+      else row.done++
+    }
+  }
+  return { name, ...row, millis: Math.round(performance.now() - startMillis) }
+}
