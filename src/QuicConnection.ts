@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
-import { acquire, type Waiting } from "./actor/acquire.ts"
+import { acquire, type Source, takeFrom } from "./actor/acquire.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
@@ -154,22 +154,22 @@ export class QuicConnection {
    * `write` or `finish`. When its scope ends well the stream is finished, otherwise reset and stopped with code 0.
    */
   get openBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped((waiting) => this.open(false, waiting))
+    return this.scoped(this.openable(false))
   }
 
   /** Opens a stream only this side writes. */
   get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped((waiting) => this.open(true, waiting))
+    return this.scoped(this.openable(true))
   }
 
   /** The next stream the peer has opened that goes both ways; interrupted, it takes none. */
   get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped((waiting) => this.accept(this.actor.openedBidirectional, waiting))
+    return this.scoped(this.opened(this.actor.openedBidirectional))
   }
 
   /** The next stream the peer has opened that only it writes. */
   get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped((waiting) => this.accept(this.actor.openedUnidirectional, waiting))
+    return this.scoped(this.opened(this.actor.openedUnidirectional))
   }
 
   /**
@@ -183,7 +183,7 @@ export class QuicConnection {
   ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
     const { actor } = this
     const supervise = (stream: QuicStream) =>
-      Effect.onExit(handler(stream), (exit) => this.endStream(stream, exit)).pipe(
+      Effect.onExit(Effect.interruptible(handler(stream)), (exit) => this.endStream(stream, exit)).pipe(
         Effect.scoped,
         Effect.tapCause((cause) =>
           // on a connection that is over every handler fails, and none is to blame
@@ -199,18 +199,19 @@ export class QuicConnection {
         Effect.sync(() => actor.branch.group()),
         (group) => group.close
       )
-      const acceptAll = (opened: Array<number>) =>
-        Effect.forever(
-          // no interrupt between taking a stream and answering for it
-          Effect.uninterruptibleMask((restore) =>
-            Effect.map(this.accept(opened, restore), (stream) => {
-              const fiber = Effect.provideContext(supervise(stream), context)
-              // `supervise` has answered for every defect
-              actor.stream(stream.id).handler = handlers.fork(fiber, () => {})
-            })
-          ),
-          { disableYield: true }
-        )
+      const acceptAll = (ids: Array<number>) => {
+        const { has, take, wait } = this.opened(ids)
+        const serveOne = Effect.suspend(() => {
+          const stream = has() ? take() : undefined
+          if (stream === undefined) return wait
+          // no interrupt before the handler's fiber answers for the stream
+          const fiber = Effect.uninterruptible(Effect.provideContext(supervise(stream), context))
+          // `supervise` has answered for every defect
+          actor.stream(stream.id).handler = handlers.fork(fiber, () => {})
+          return Effect.void
+        })
+        return Effect.forever(serveOne, { disableYield: true })
+      }
       yield* Effect.raceFirst(
         acceptAll(actor.openedBidirectional),
         acceptAll(actor.openedUnidirectional)
@@ -275,11 +276,12 @@ export class QuicConnection {
 
   /** The next datagram that arrived; interrupted, it takes none. */
   get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
-    return Effect.suspend(() => {
-      const { actor } = this
-      const bytes = actor.core.datagrams.receive()
-      if (bytes !== undefined) return Effect.succeed(bytes)
-      return actor.failure ?? Effect.flatMap(actor.changed.park, () => this.receiveDatagram)
+    const { actor } = this
+    const { datagrams } = actor.core
+    return takeFrom({
+      has: () => datagrams.hasReceived,
+      take: () => datagrams.receive(),
+      wait: Effect.suspend(() => actor.failure ?? actor.changed.park)
     })
   }
 
@@ -372,32 +374,40 @@ export class QuicConnection {
     })
   }
 
-  private open(unidirectional: boolean, waiting: Waiting): Effect.Effect<QuicStream, QuicError> {
-    const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
-      const { actor } = this
-      if (actor.failure !== undefined) return actor.failure
-      const id = actor.core.streams.open(unidirectional)
-      if (id >= 0) return Effect.succeed(new QuicStream(actor, actor.stream(id)))
-      actor.touch() // STREAMS_BLOCKED
-      return Effect.flatMap(waiting(actor.changed.park), () => attempt)
-    })
-    return attempt
+  /** Streams this side opens. */
+  private openable(unidirectional: boolean): Source<QuicStream, QuicError> {
+    const { actor } = this
+    const { streams } = actor.core
+    return {
+      has: () => actor.failure === undefined && streams.canOpen(unidirectional),
+      take: () => {
+        const id = streams.open(unidirectional)
+        return id >= 0 ? new QuicStream(actor, actor.stream(id)) : undefined
+      },
+      wait: Effect.suspend(() => {
+        if (actor.failure !== undefined) return actor.failure
+        streams.open(unidirectional) // STREAMS_BLOCKED
+        actor.touch()
+        return actor.changed.park
+      })
+    }
   }
 
-  private accept(opened: Array<number>, waiting: Waiting): Effect.Effect<QuicStream, QuicError> {
-    const attempt: Effect.Effect<QuicStream, QuicError> = Effect.suspend(() => {
-      const { actor } = this
-      const id = opened.shift()
-      if (id !== undefined) return Effect.succeed(new QuicStream(actor, actor.stream(id)))
-      return actor.failure ?? Effect.flatMap(waiting(actor.changed.park), () => attempt)
-    })
-    return attempt
+  /** Streams the peer has opened. */
+  private opened(ids: Array<number>): Source<QuicStream, QuicError> {
+    const { actor } = this
+    return {
+      has: () => ids.length > 0,
+      take: () => {
+        const id = ids.shift()
+        return id === undefined ? undefined : new QuicStream(actor, actor.stream(id))
+      },
+      wait: Effect.suspend(() => actor.failure ?? actor.changed.park)
+    }
   }
 
-  private scoped(
-    take: (waiting: Waiting) => Effect.Effect<QuicStream, QuicError>
-  ): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return acquire(take, (stream, exit) => this.endStream(stream, exit))
+  private scoped(source: Source<QuicStream, QuicError>): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return acquire(source, (stream, exit) => this.endStream(stream, exit))
   }
 
   /** What leaving its scope means for a stream. */

@@ -25,7 +25,8 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
-import { acquire, type Waiting } from "./actor/acquire.ts"
+import { acquire, type Source, whenThere } from "./actor/acquire.ts"
+import { attempt } from "./actor/attempt.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor, type PeerPlace } from "./actor/EndpointActor.ts"
 import { lookAtTree } from "./actor/lookAtTree.ts"
@@ -361,34 +362,34 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     return { ...checked, tls, transport: checkedTransport, memory, expectedName }
   })
 
-  const dial = Effect.fnUntraced(function* (
+  const dial = (
     server: Effect.Success<ReturnType<typeof prepare>>,
     earlyData: boolean,
     peer?: PeerPlace
-  ) {
-    const remote = yield* resolve(server.host, server.port)
-    const handshake = (waiting: Waiting): Effect.Effect<QuicConnection, QuicError> =>
-      Effect.gen(function* () {
-        if (actor.isClosed) return yield* quicError(new EndpointClosed())
-        const { ticket, addressToken } = yield* store.take(server.memory)
-        const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
-        const notes: ServerNotes = {
-          onTicket: (next) => store.putTicket(server.memory, next),
-          onAddressToken: (token) => store.putAddressToken(server.memory, token)
-        }
-        const connection = actor.connect(remote, server.tls, server.transport, memory, notes, peer)
-        const established: Effect.Effect<ConnectionActor, QuicError> = Effect.suspend(() =>
-          connection.isEstablished || (earlyData && connection.isUsable)
-            ? Effect.succeed(connection)
-            : (connection.failure ?? Effect.flatMap(waiting(connection.ready.park), () => established))
-        )
-        const ready = yield* Effect.onInterrupt(established, () =>
-          Effect.sync(() => connection.close(0, "interrupted"))
-        )
-        return new QuicConnection(ready)
+  ): Effect.Effect<QuicConnection, QuicError, Scope.Scope> => {
+    const notes: ServerNotes = {
+      onTicket: (next) => store.putTicket(server.memory, next),
+      onAddressToken: (token) => store.putAddressToken(server.memory, token)
+    }
+    return Effect.flatMap(resolve(server.host, server.port), (remote) =>
+      attempt({
+        host: actor,
+        take: store.take(server.memory),
+        putBack: ({ ticket, addressToken }) =>
+          Effect.andThen(
+            ticket === undefined ? Effect.void : notes.onTicket(ticket),
+            addressToken === undefined ? Effect.void : notes.onAddressToken(addressToken)
+          ),
+        begin: ({ ticket, addressToken }) => {
+          const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
+          return actor.connect(remote, server.tls, server.transport, memory, notes, peer)
+        },
+        earlyData,
+        show: (begun) => new QuicConnection(begun),
+        end: endConnection
       })
-    return yield* acquire(handshake, endConnection)
-  })
+    )
+  }
 
   const connect: QuicEndpointShape["connect"] = (options) =>
     Effect.flatMap(prepare(options), (server) => dial(server, server.earlyData ?? false))
@@ -412,36 +413,45 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       dial: (place: PeerPlace) => dial(server, true, place)
     }
     const state = yield* SubscriptionRef.make<PeerState>({ _tag: "Idle", reason: undefined })
-    const made = Effect.suspend(() => {
-      if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
-      if ([...actor.peers].some((other) => other.name === settings.name))
-        return Effect.fail(
-          quicError(new InvalidOption({ field: "name", problem: `there is a peer ${settings.name} already` }))
-        )
-      const one = new PeerActor(settings, actor, state)
-      actor.peers.add(one)
-      return Effect.succeed(one)
-    })
-    const released = (one: PeerActor, exit: Exit.Exit<unknown, unknown>) =>
+    const refusal = () => {
+      if (actor.isClosed) return new EndpointClosed()
+      return [...actor.peers].some((other) => other.name === settings.name)
+        ? new InvalidOption({ field: "name", problem: `there is a peer ${settings.name} already` })
+        : undefined
+    }
+    const wait = Effect.suspend(() => Effect.fail(quicError(refusal() ?? new EndpointClosed())))
+    let one: PeerActor
+    const take = () => {
+      actor.peers.add((one = new PeerActor(settings, actor, state)))
+      return new Peer(one)
+    }
+    return acquire({ has: () => refusal() === undefined, take, wait }, (_, exit) =>
       Exit.isSuccess(exit) ? one.close(0, "") : one.abandon
-    return new Peer(yield* Effect.acquireRelease(made, released))
-  })
+    )
+  }, Effect.flatten)
 
-  const next = (waiting: Waiting): Effect.Effect<QuicConnection, QuicError> =>
-    Effect.suspend(() => {
+  const incoming: Source<QuicConnection, QuicError> = {
+    has: () => actor.incoming.length > 0,
+    take: () => {
       const connection = actor.incoming.shift()
-      if (connection !== undefined) return Effect.succeed(new QuicConnection(connection))
-      return actor.isClosed
-        ? Effect.fail(quicError(new EndpointClosed()))
-        : Effect.flatMap(waiting(actor.incomingChanged.park), () => next(waiting))
-    })
+      return connection && new QuicConnection(connection)
+    },
+    wait: Effect.suspend(() =>
+      actor.isClosed ? Effect.fail(quicError(new EndpointClosed())) : actor.incomingChanged.park
+    )
+  }
 
   const serve: QuicEndpointShape["serve"] = (handler) =>
     Effect.forever(
-      // no interrupt between taking a connection and answering for it, which the handler's fiber does once it has begun
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(next(restore), (connection) =>
-          Effect.forkChild(superviseConnection(connection, handler(connection)), { startImmediately: true })
+      Effect.flatMap(whenThere(incoming), () =>
+        // no interrupt between taking a connection and answering for it, which the handler's fiber does
+        Effect.uninterruptible(
+          Effect.suspend(() => {
+            const connection = incoming.take()
+            if (connection === undefined) return Effect.void
+            const supervised = superviseConnection(connection, handler(connection))
+            return Effect.forkChild(supervised, { startImmediately: true, uninterruptible: true })
+          })
         )
       ),
       { disableYield: true }
@@ -457,7 +467,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     rebind,
     connect,
     peer,
-    accept: acquire(next, endConnection),
+    accept: acquire(incoming, endConnection),
     serve,
     serveStreams: (handler) =>
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never,
@@ -468,7 +478,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
 
 /** Runs a connection's handler and turns the way it ends into the way the connection does. */
 const superviseConnection = <E, R>(connection: QuicConnection, handler: Effect.Effect<void, E, R>) =>
-  Effect.onExit(handler, (exit) => endConnection(connection, exit)).pipe(
+  Effect.onExit(Effect.interruptible(handler), (exit) => endConnection(connection, exit)).pipe(
     Effect.scoped,
     Effect.tapCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("connection handler failed", cause)

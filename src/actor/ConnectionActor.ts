@@ -168,6 +168,15 @@ export class ConnectionActor implements Timed, PathHost {
     this.touch()
   }
 
+  /** Closes it, if anybody has heard of it; otherwise forgets it, and returns false. */
+  giveUp(): boolean {
+    const wasHeard = this.core.path.datagramsSent > 0
+    if (wasHeard) this.core.close(0, "interrupted", this.host.now())
+    else this.core.abandon("interrupted")
+    this.touch()
+    return wasHeard
+  }
+
   /** INTERNAL_ERROR: a defect in this connection's own fibers. */
   crash(reason: string): void {
     this.core.crash(reason, this.host.now())

@@ -21,15 +21,20 @@ export class WaitList {
   /** Parks the calling fiber, and then does something that may wake it. */
   parkAnd(then: () => void): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      const wake = () => resume(Effect.void)
-      if (this.waiting === undefined) this.waiting = [wake]
-      else this.waiting.push(wake)
+      const unlisten = this.listen(() => resume(Effect.void))
       then()
-      return Effect.sync(() => {
-        const at = this.waiting?.indexOf(wake) ?? -1
-        if (at >= 0) this.waiting!.splice(at, 1)
-      })
+      return Effect.sync(unlisten)
     })
+  }
+
+  /** Calls `wake` once, unless what is returned is called before. */
+  listen(wake: () => void): () => void {
+    if (this.waiting === undefined) this.waiting = [wake]
+    else this.waiting.push(wake)
+    return () => {
+      const at = this.waiting?.indexOf(wake) ?? -1
+      if (at >= 0) this.waiting!.splice(at, 1)
+    }
   }
 
   wakeAll(): void {

@@ -1,19 +1,66 @@
+/**
+ * Taking what there may be only one of, so that an interrupt finds it taken by the caller or not taken at all.
+ *
+ * A fiber can be interrupted wherever it may yield, which is before each of its operations. `Effect.sync` hands what it
+ * returns straight to the caller, without another operation in between: so whatever takes does it in such a step, as its
+ * last. Masking interrupts would not do: one that arrives meanwhile throws the result of the masked region away.
+ */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 
-/** Lets an interrupt through while what it is given waits, and nowhere else. */
-export type Waiting = (park: Effect.Effect<void>) => Effect.Effect<void>
+/** Somewhere things are to be had. */
+export interface Source<A, E> {
+  /** Whether `take` would find something. */
+  readonly has: () => boolean
+  readonly take: () => A | undefined
+  /** Waits until it is worth looking again; fails when nothing will come any more. */
+  readonly wait: Effect.Effect<unknown, E>
+}
 
-/**
- * Takes something as soon as it is there, and says what becomes of it with the scope. An interrupt finds it waiting or
- * finds it done: nothing is taken and then lost. `acquireRelease` cannot do that, as a fiber may have to yield, and be
- * interrupted, between the step that takes and the one that registers.
- */
+/** Thrown where somebody else was faster, between looking and taking. */
+const gone = Symbol("gone")
+
+/** Waits until there is something to take. */
+export const whenThere = <A, E>(source: Source<A, E>): Effect.Effect<void, E> =>
+  Effect.suspend(() => (source.has() ? Effect.void : Effect.flatMap(source.wait, () => whenThere(source))))
+
+/** Takes something as soon as it is there; interrupted, it has taken nothing. */
+export const takeFrom = <A, E>(source: Source<A, E>): Effect.Effect<A, E> => {
+  const look: Effect.Effect<A, E> = Effect.suspend(() =>
+    source.has() ? take : Effect.flatMap(source.wait, () => look)
+  )
+  const take = Effect.catchDefect(
+    Effect.sync(() => {
+      const taken = source.take()
+      if (taken === undefined) throw gone
+      return taken
+    }),
+    (defect) => (defect === gone ? look : Effect.die(defect))
+  )
+  return look
+}
+
+/** Takes something as soon as it is there, and says what becomes of it with the scope; interrupted, it has taken nothing. */
 export const acquire = <A, E>(
-  take: (waiting: Waiting) => Effect.Effect<A, E>,
+  source: Source<A, E>,
   release: (taken: A, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 ): Effect.Effect<A, E, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.tap(take(restore), (taken) => Effect.addFinalizer((exit) => release(taken, exit)))
+  Effect.flatMap(Effect.scope, (scope) =>
+    takeFrom({
+      ...source,
+      has: () => scope.state._tag !== "Closed" && source.has(),
+      wait: Effect.suspend(() => (scope.state._tag === "Closed" ? Effect.interrupt : source.wait)),
+      take: () => {
+        const taken = source.take()
+        if (taken !== undefined) own(scope, (exit) => release(taken, exit))
+        return taken
+      }
+    })
   )
+
+/** Registers a finalizer at once. The scope is open. */
+export const own = (
+  scope: Scope.Scope,
+  finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+): void => Effect.runSync(Scope.addFinalizerExit(scope, finalizer))

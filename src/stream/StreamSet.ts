@@ -56,6 +56,11 @@ export class StreamSet {
 
   // commands: those about a stream that is not there, or past the state they are for, do nothing
 
+  /** Whether the peer's limit allows another. */
+  canOpen(unidirectional: boolean): boolean {
+    return this.directory.localCount(unidirectional).available > 0
+  }
+
   /** The new stream's id, or -1 when the peer's limit does not allow another. */
   open(unidirectional: boolean): number {
     const count = this.directory.localCount(unidirectional)

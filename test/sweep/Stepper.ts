@@ -5,9 +5,11 @@
  * Effect asks the scheduler there whether to yield, and what yields can be interrupted. While it waits, that is before
  * whatever else the simulation runs: each task of another fiber, each packet, each timer.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
 
 export class Stepper {
   /** How many steps there have been. */
@@ -32,12 +34,14 @@ export class Stepper {
   }
 
   /** Runs an operation in a fiber of its own, interrupts it at the step, and says how it ended. */
-  run<A, E, R>(operation: Effect.Effect<A, E, R>) {
+  run<A, E>(operation: Effect.Effect<A, E, Scope.Scope>, scope: Scope.Scope) {
     return Effect.gen({ self: this }, function* () {
       const queue = yield* Scheduler.Scheduler
-      this.fiber = yield* Effect.forkChild(
-        Effect.provideService(operation, Scheduler.Scheduler, this.scheduler(queue))
+      // both at once: what is around the operation has no steps of its own, between which its result could get lost
+      const context = Context.make(Scope.Scope, scope).pipe(
+        Context.add(Scheduler.Scheduler, this.scheduler(queue))
       )
+      this.fiber = yield* Effect.forkChild(Effect.provideContext(operation, context))
       return yield* Fiber.await(this.fiber as Fiber.Fiber<A, E>)
     })
   }

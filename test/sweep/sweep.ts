@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
 import type { QuicEndpointShape } from "../../src/index.ts"
@@ -95,6 +95,20 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   throw Cause.squash(exit.cause)
 }
 
+/**
+ * Runs the operation in a scope that goes on when it is interrupted: what it made has to be gone all the same, because
+ * nobody holds it.
+ */
+const operate = Effect.fnUntraced(function* (
+  operation: Effect.Effect<unknown, unknown, Scope.Scope>,
+  stepper: Stepper
+) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const outcome = outcomeOf(yield* stepper.run(operation, scope))
+  if (outcome === "done") yield* Scope.close(scope, Exit.void)
+  return outcome
+})
+
 const scenario = Effect.fnUntraced(function* <S extends Stage>(
   sweep: Sweep<S>,
   stepper: Stepper | undefined
@@ -106,8 +120,7 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     shown = stage.endpoints
     yield* Effect.sleep(1_000)
     const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
-    const operation = Effect.scoped(sweep.operation(stage))
-    const outcome = stepper === undefined ? "never" : outcomeOf(yield* stepper.run(operation))
+    const outcome = stepper === undefined ? "never" : yield* operate(sweep.operation(stage), stepper)
     yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
     if (sweep.afterwards !== undefined) yield* Effect.scoped(sweep.afterwards(stage, outcome))
     yield* Effect.sleep(QUIET_MILLIS)

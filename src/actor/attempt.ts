@@ -1,0 +1,84 @@
+/**
+ * An attempt to reach a server: takes out what is remembered of it, begins a connection, and waits until that can be used.
+ *
+ * It is one operation to whoever waits, and what it makes belongs to the endpoint's tree from the start. So an interrupt
+ * at any moment either comes too late, when the caller has the connection, or finds somebody who ends it; and a ticket
+ * that nobody has seen on the wire goes back to where it was.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { EndpointClosed, type QuicError, quicError } from "../QuicError.ts"
+import { own } from "./acquire.ts"
+import type { Branch } from "./Branch.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+
+export interface AttemptSteps<Memory, Connection> {
+  /** Where the fiber grows that takes out the memory. */
+  readonly host: { readonly branch: Branch; readonly isClosed: boolean }
+  readonly take: Effect.Effect<Memory>
+  readonly putBack: (memory: Memory) => Effect.Effect<void>
+  readonly begin: (memory: Memory) => ConnectionActor
+  /** It may be used for 0-RTT before the handshake is complete. */
+  readonly earlyData: boolean
+  /** The connection as the application gets it. */
+  readonly show: (actor: ConnectionActor) => Connection
+  /** What leaving its scope means. */
+  readonly end: (connection: Connection, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+const closed = Effect.fail(quicError(new EndpointClosed()))
+
+export const attempt = <Memory, Connection>(
+  steps: AttemptSteps<Memory, Connection>
+): Effect.Effect<Connection, QuicError, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.callback((resume) => {
+      const { host } = steps
+      let isGivenUp = false
+      let memory: Memory | undefined
+      let actor: ConnectionActor | undefined
+      let owned: Scope.Closeable | undefined
+      let unlisten: (() => void) | undefined
+
+      const look = (begun: ConnectionActor): void => {
+        if (begun.failure !== undefined) return resume(begun.failure)
+        if (!begun.isEstablished && !(steps.earlyData && begun.isUsable)) {
+          unlisten = begun.ready.listen(() => look(begun))
+          return
+        }
+        const connection = steps.show(begun)
+        owned = Scope.forkUnsafe(scope)
+        own(owned, (exit) => steps.end(connection, exit))
+        resume(Effect.succeed(connection))
+      }
+
+      const beginWith = (taken: Memory) =>
+        Effect.suspend(() => {
+          if (isGivenUp || host.isClosed) return Effect.andThen(steps.putBack(taken), resumeClosed)
+          memory = taken
+          actor = steps.begin(taken)
+          look(actor)
+          return Effect.void
+        })
+      const resumeClosed = Effect.sync(() => resume(closed))
+      const start = Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(
+          Effect.onInterrupt(restore(steps.take), () => resumeClosed),
+          beginWith
+        )
+      )
+
+      if (host.isClosed || scope.state._tag === "Closed")
+        return resume(host.isClosed ? closed : Effect.interrupt)
+      const starting = host.branch.fork(start, (cause) => resume(Effect.die(Cause.squash(cause))))
+      return Effect.suspend(() => {
+        isGivenUp = true
+        unlisten?.()
+        if (actor === undefined) return starting.close
+        if (owned !== undefined) return Scope.close(owned, Exit.interrupt())
+        return actor.giveUp() ? Effect.void : steps.putBack(memory!)
+      })
+    })
+  )
