@@ -27,4 +27,8 @@ export class PathMtus {
     }
     this.known.set(host, { mtu, untilNanos: this.timeline.nowNanos + lifetimeNanos })
   }
+
+  forget(): void {
+    this.known.clear()
+  }
 }

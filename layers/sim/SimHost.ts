@@ -3,25 +3,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Entropy } from "../../src/capability/Entropy.ts"
-import {
-  type EcnCodepoint,
-  type UdpBindOptions,
-  UdpBindError,
-  UdpPort,
-  type UdpPortShape,
-  type UdpSocket
-} from "../../src/capability/UdpPort.ts"
+import { type EcnCodepoint, UdpBindError, UdpPort, type UdpPortShape } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
+import { familyOf } from "../udp/hostLiteral.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 import { checkAddress } from "./IpPrefix.ts"
+import { HostLife } from "./HostLife.ts"
+import { HostSockets } from "./HostSockets.ts"
 import { PathMtus } from "./PathMtus.ts"
 import type { Routing } from "./Routing.ts"
 import { SimConfigError } from "./simConfig.ts"
 import type { SimLink } from "./SimLink.ts"
 import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
-import { SimUdpSocket } from "./SimUdpSocket.ts"
+import type { SimUdpSocket } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
 
 /** Packets from `source` to `destination` take `link`. */
@@ -34,8 +29,6 @@ export interface Route {
 
 /** What became of a datagram that a socket sent. */
 export type Transmission = "sent" | "noRoute" | "tooLarge"
-
-const firstEphemeralPort = 49_152
 
 export class SimHost implements SimNode {
   readonly name: string
@@ -50,13 +43,13 @@ export class SimHost implements SimNode {
   /** Sockets keep what is sent and are congested while false: the system does not take datagrams. */
   private taking = true
   private routes: Array<Route> = []
-  private readonly sockets: Array<SimUdpSocket> = []
+  private readonly sockets = new HostSockets(this)
+  private readonly life = new HostLife()
   private readonly timeline: Timeline
   private readonly trace: PacketTrace
   private readonly random: SeededRandom
   private readonly routing: Routing
   private readonly pathMtus: PathMtus
-  private nextPort = firstEphemeralPort
 
   constructor(
     name: string,
@@ -76,7 +69,16 @@ export class SimHost implements SimNode {
     this.pathMtus = new PathMtus(timeline)
   }
 
-  readonly udpPort: UdpPortShape = { bind: (options) => this.bind(options ?? {}) }
+  readonly udpPort: UdpPortShape = {
+    bind: (options = {}) =>
+      Effect.acquireRelease(
+        Effect.suspend(() => {
+          const socket = this.sockets.bind(options)
+          return socket instanceof UdpBindError ? Effect.fail(socket) : Effect.succeed(socket)
+        }),
+        (socket) => Effect.sync(() => this.sockets.close(socket))
+      )
+  }
 
   /** What a program needs to run on this host: its UDP, and entropy of its own. */
   get layer(): Layer.Layer<UdpPort | Entropy> {
@@ -87,7 +89,37 @@ export class SimHost implements SimNode {
   }
 
   get socketCount(): number {
-    return this.sockets.length
+    return this.sockets.count
+  }
+
+  /**
+   * Runs a program on this host: with its UDP and its entropy, in a scope of its own. A crash interrupts it, and it
+   * begins again when the host restarts. What its finalizers send is lost with everything else.
+   */
+  run<A, E, R>(
+    program: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, Exclude<Exclude<R, UdpPort | Entropy>, Scope.Scope>> {
+    return this.life.run(Effect.provide(program, this.layer))
+  }
+
+  /** False between a crash and the restart. */
+  get isUp(): boolean {
+    return this.life.isUp
+  }
+
+  /**
+   * The machine loses power: its sockets die without a word, it forgets all it was told about paths, programs under
+   * `run` are interrupted, and nothing can be bound. Other fibers that use its layer are left with dead sockets.
+   */
+  crash(): void {
+    this.sockets.closeAll()
+    this.pathMtus.forget()
+    // Interrupted programs run their finalizers at once, and those must find the sockets dead.
+    this.life.turn(false)
+  }
+
+  restart(): void {
+    this.life.turn(true)
   }
 
   get isTaking(): boolean {
@@ -97,7 +129,7 @@ export class SimHost implements SimNode {
   /** With false, every socket of the host is congested; with true, what they kept is sent and their owners are woken. */
   takeDatagrams(taking: boolean): void {
     this.taking = taking
-    if (taking) for (const socket of [...this.sockets]) socket.release()
+    if (taking) this.sockets.release()
   }
 
   /** The latest route that fits is taken; of the ways to routers and NATs the one that was connected first. */
@@ -130,6 +162,10 @@ export class SimHost implements SimNode {
   }
 
   receive(packet: SimPacket): void {
+    if (!this.isUp) {
+      this.trace.record("host down", packet)
+      return
+    }
     if (packet.icmp !== undefined) {
       this.trace.record("arrived", packet)
       this.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
@@ -145,12 +181,8 @@ export class SimHost implements SimNode {
     socket.deliver(packet)
   }
 
-  private socketAt({ host, port }: SocketAddress): SimUdpSocket | undefined {
-    if (!this.addresses.includes(host)) return undefined
-    return this.sockets.find(
-      (socket) =>
-        socket.localAddress.port === port && (socket.localAddress.host === host || socket.takesAnyAddress)
-    )
+  private socketAt(to: SocketAddress): SimUdpSocket | undefined {
+    return this.owns(to.host) ? this.sockets.at(to) : undefined
   }
 
   /** Sends from a socket. */
@@ -190,52 +222,5 @@ export class SimHost implements SimNode {
       this.routes.find((route) => route.link.to.owns(to.host) && usable(route)) ??
       this.routes.find((route) => route.destination === undefined && usable(route))
     )
-  }
-
-  private bind(options: UdpBindOptions): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope> {
-    return Effect.acquireRelease(
-      Effect.suspend(() => {
-        const host = options.host ?? "0.0.0.0"
-        const port = options.port || this.freePort()
-        const refusal = this.refusal(host, port)
-        if (refusal !== undefined) return Effect.fail(refusal)
-        const address: SocketAddress = { host, port, family: familyOf(host) }
-        const socket = new SimUdpSocket(this, address, options)
-        this.sockets.push(socket)
-        return Effect.succeed(socket)
-      }),
-      (socket) =>
-        Effect.sync(() => {
-          this.sockets.splice(this.sockets.indexOf(socket), 1)
-          socket.close()
-        })
-    )
-  }
-
-  private refusal(host: string, port: number): UdpBindError | undefined {
-    const fail = (reason: UdpBindError["reason"], why: string): UdpBindError =>
-      new UdpBindError({
-        reason,
-        host,
-        port,
-        message: `Cannot bind ${host} port ${port} on ${this.name}: ${why}`
-      })
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      return fail("InvalidAddress", "a port is a number between 0 and 65535")
-    }
-    if (!isWildcard(host) && !this.addresses.includes(host)) {
-      return fail("AddressNotAvailable", `the host has only ${this.addresses.join(", ")}`)
-    }
-    const rival = this.sockets.some(
-      ({ localAddress }) =>
-        localAddress.port === port &&
-        (localAddress.host === host || isWildcard(localAddress.host) || isWildcard(host))
-    )
-    return rival ? fail("AddressInUse", "another socket has this port") : undefined
-  }
-
-  private freePort(): number {
-    while (this.sockets.some(({ localAddress }) => localAddress.port === this.nextPort)) this.nextPort++
-    return this.nextPort++
   }
 }

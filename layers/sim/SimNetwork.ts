@@ -4,6 +4,8 @@
  */
 import * as Context from "effect/Context"
 import { familyOf } from "../udp/hostLiteral.ts"
+import { Faults } from "./Faults.ts"
+import { checkFault, checkSchedule, type FaultNames, type FaultSchedule } from "./FaultSchedule.ts"
 import { checkAddress } from "./IpPrefix.ts"
 import { changed } from "./linkConditions.ts"
 import { type NatBehaviour, natKinds } from "./natBehaviour.ts"
@@ -48,8 +50,16 @@ export class Network {
   private readonly partitions = new Partitions()
   private readonly routing = new Routing()
   private readonly nodes = new Map<string, SimNode>()
+  private readonly hosts = new Map<string, SimHost>()
+  private readonly crashes = new Map<SimHost, number>()
   private readonly nats = new Map<string, SimNat>()
   private readonly connections = new Map<string, SimConnection>()
+
+  private readonly names: FaultNames = {
+    has: (kind, name) =>
+      ({ node: this.nodes, link: this.connections, host: this.hosts, nat: this.nats })[kind].has(name),
+    outsideAddresses: (nat) => this.nats.get(nat)!.outsideAddresses
+  }
 
   constructor(timeline: Timeline, random: SeededRandom) {
     this.timeline = timeline
@@ -66,7 +76,9 @@ export class Network {
   host(name: string, ...addresses: ReadonlyArray<string>): SimHost {
     if (addresses.length === 0) throw new SimConfigError(`host ${name}`, "needs an IP address")
     const random = this.random.fork(`host ${name}`)
-    return this.add(new SimHost(name, addresses, this.timeline, this.trace, random, this.routing))
+    const host = this.add(new SimHost(name, addresses, this.timeline, this.trace, random, this.routing))
+    this.hosts.set(name, host)
+    return host
   }
 
   /**
@@ -116,6 +128,34 @@ export class Network {
     const connection = new SimConnection(unique, forward, backward, b.address)
     this.connections.set(unique, connection)
     return connection
+  }
+
+  /**
+   * From now on nodes (hosts, routers and NATs, by name) of different groups hear nothing of each other, over whatever
+   * way: what a host sent is dropped where it would enter a node of another group. With `oneWay`, only the second group
+   * hears nothing of the first. Returns how to heal it.
+   */
+  partition(groups: ReadonlyArray<ReadonlyArray<string>>, oneWay = false): () => void {
+    checkFault("partition", { kind: "partition", groups, oneWay }, this.names)
+    const heals = groups.flatMap((from, i) =>
+      groups.flatMap((to, j) => (i === j || (oneWay && i > j) ? [] : [this.partitions.cut(from, to)]))
+    )
+    return () => {
+      for (const heal of heals) heal()
+    }
+  }
+
+  /** Lets the faults of a schedule happen, counted from now. Refuses one that speaks of what there is not. */
+  apply(schedule: FaultSchedule): Faults {
+    checkSchedule(schedule, this.names)
+    return new Faults(schedule, {
+      timeline: this.timeline,
+      crashes: this.crashes,
+      host: (name) => this.hosts.get(name)!,
+      nat: (name) => this.nats.get(name)!,
+      connection: (name) => this.connections.get(name)!,
+      partition: (groups, oneWay) => this.partition(groups, oneWay)
+    })
   }
 
   private nameOf(wanted: string | undefined, fallback: string): string {

@@ -1,5 +1,7 @@
 /** A deterministic simulated network, and the runtime that runs programs in it. */
 export type { DelayModel } from "./delayModel.ts"
+export { Faults } from "./Faults.ts"
+export type { Fault, FaultSchedule, ScheduledFault } from "./FaultSchedule.ts"
 export { type LinkConditions, type LinkModel, type LinkShorthand, perfectLink } from "./linkConditions.ts"
 export type { LossModel } from "./LossModel.ts"
 export { type Dependence, type NatBehaviour, natKinds } from "./natBehaviour.ts"

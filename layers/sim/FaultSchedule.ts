@@ -1,0 +1,144 @@
+/**
+ * What goes wrong in a network, and when: plain data that is kept as JSON, printed, replayed and made smaller. A fault
+ * that has an end carries it with it, so that any part of a schedule is a schedule.
+ */
+import { familyOf } from "../udp/hostLiteral.ts"
+import { checkAddress } from "./IpPrefix.ts"
+import { changed, type LinkConditions, perfectLink } from "./linkConditions.ts"
+import { checkFields, checkOneOf, checkRange, SimConfigError } from "./simConfig.ts"
+
+/** Names are those of hosts, routers, NATs and connections. `forMillis` is how long it lasts; left out, for good. */
+export type Fault =
+  | {
+      /** Nodes of different groups hear nothing of each other; nodes in no group hear everybody. */
+      readonly kind: "partition"
+      readonly groups: ReadonlyArray<ReadonlyArray<string>>
+      /** Of two groups only the second hears nothing of the first. */
+      readonly oneWay?: boolean
+      readonly forMillis?: number
+    }
+  | {
+      readonly kind: "linkDown"
+      readonly link: string
+      /** Default both. */
+      readonly direction?: "forward" | "backward"
+      readonly forMillis?: number
+    }
+  | {
+      /** The link is like this instead; of overlapping faults the latest wins. */
+      readonly kind: "conditions"
+      readonly link: string
+      /** Numbers must be finite, or JSON could not keep them. */
+      readonly conditions: Partial<LinkConditions>
+      /** Default both. */
+      readonly direction?: "forward" | "backward"
+      readonly forMillis?: number
+    }
+  | {
+      /** See `SimHost.crash`; the host restarts afterwards. */
+      readonly kind: "crash"
+      readonly host: string
+      readonly forMillis?: number
+    }
+  | {
+      /** See `SimHost.changeAddress`. Nothing happens if the host does not have the address `from` by then. */
+      readonly kind: "changeAddress"
+      readonly host: string
+      readonly from: string
+      readonly to: string
+    }
+  | {
+      /** See `SimNat.rebind`. */
+      readonly kind: "rebind"
+      readonly nat: string
+      readonly address?: string
+    }
+
+export interface ScheduledFault {
+  /** After the schedule was applied; 0 to a hundred days. */
+  readonly atMillis: number
+  readonly fault: Fault
+}
+
+export type FaultSchedule = ReadonlyArray<ScheduledFault>
+
+/** What a fault may speak of. */
+export interface FaultNames {
+  has(kind: "node" | "link" | "host" | "nat", name: string): boolean
+  outsideAddresses(nat: string): ReadonlyArray<string>
+}
+
+const longestMillis = 100 * 86_400_000
+
+/** Throws `SimConfigError` for the first thing that cannot be, such as `schedule[3].fault.link`. */
+export const checkSchedule = (schedule: FaultSchedule, names: FaultNames): void => {
+  for (const [i, { atMillis, fault }] of schedule.entries()) {
+    checkRange(`schedule[${i}].atMillis`, atMillis, 0, longestMillis)
+    checkFault(`schedule[${i}].fault`, fault, names)
+  }
+}
+
+export const checkFault = (field: string, fault: Fault, names: FaultNames): void => {
+  const known = (name: "node" | "link" | "host" | "nat", at: string, value: string): void => {
+    if (!names.has(name, value))
+      throw new SimConfigError(`${field}.${at}`, `names no ${name} of the network: ${value}`)
+  }
+  checkOneOf(`${field}.kind`, fault.kind, Object.keys(fieldsOf))
+  checkFields(field, fault, ["kind", ...fieldsOf[fault.kind]])
+  if ("forMillis" in fault) checkRange(`${field}.forMillis`, fault.forMillis ?? 0, 0, longestMillis)
+  if ("direction" in fault)
+    checkOneOf(`${field}.direction`, fault.direction ?? "forward", ["forward", "backward"])
+  switch (fault.kind) {
+    case "partition": {
+      const all = fault.groups.flat()
+      for (const name of all) known("node", "groups", name)
+      if (new Set(all).size < all.length) throw new SimConfigError(`${field}.groups`, "names a node twice")
+      if (fault.groups.length < 2 || (fault.oneWay === true && fault.groups.length > 2)) {
+        throw new SimConfigError(`${field}.groups`, "must be two groups, or more if both ways are cut")
+      }
+      return
+    }
+    case "linkDown":
+      return known("link", "link", fault.link)
+    case "conditions":
+      known("link", "link", fault.link)
+      checkFinite(`${field}.conditions`, fault.conditions)
+      changed(perfectLink, fault.conditions, `${field}.conditions`)
+      return
+    case "crash":
+      return known("host", "host", fault.host)
+    case "changeAddress":
+      known("host", "host", fault.host)
+      checkAddress(`${field}.from`, fault.from)
+      checkAddress(`${field}.to`, fault.to)
+      if (familyOf(fault.from) !== familyOf(fault.to)) {
+        throw new SimConfigError(`${field}.to`, `is not of the family of ${fault.from}`)
+      }
+      return
+    case "rebind":
+      known("nat", "nat", fault.nat)
+      if (fault.address === undefined) return
+      checkAddress(`${field}.address`, fault.address)
+      if (!names.outsideAddresses(fault.nat).some((own) => familyOf(own) === familyOf(fault.address!))) {
+        throw new SimConfigError(`${field}.address`, `is of a family that ${fault.nat} has no address of`)
+      }
+  }
+}
+
+const fieldsOf: Record<Fault["kind"], ReadonlyArray<string>> = {
+  partition: ["groups", "oneWay", "forMillis"],
+  linkDown: ["link", "direction", "forMillis"],
+  conditions: ["link", "conditions", "direction", "forMillis"],
+  crash: ["host", "forMillis"],
+  changeAddress: ["host", "from", "to"],
+  rebind: ["nat", "address"]
+}
+
+const checkFinite = (field: string, value: object): void => {
+  for (const [name, part] of Object.entries(value)) {
+    if (typeof part === "object" && part !== null) checkFinite(`${field}.${name}`, part)
+    else if (part === null || (typeof part === "number" && !Number.isFinite(part))) {
+      throw new SimConfigError(`${field}.${name}`, `must be finite, and is ${part}`)
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** The sockets bound on a machine, and who gets which port. */
+import { type UdpBindOptions, UdpBindError } from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
+import type { SimHost } from "./SimHost.ts"
+import { SimUdpSocket } from "./SimUdpSocket.ts"
+
+const firstEphemeralPort = 49_152
+const lastPort = 65_535
+
+export class HostSockets {
+  private readonly host: SimHost
+  private sockets: Array<SimUdpSocket> = []
+  private nextPort = firstEphemeralPort
+
+  constructor(host: SimHost) {
+    this.host = host
+  }
+
+  get count(): number {
+    return this.sockets.length
+  }
+
+  /** Who takes what is sent to this address. */
+  at({ host, port }: SocketAddress): SimUdpSocket | undefined {
+    return this.sockets.find(
+      (socket) =>
+        socket.localAddress.port === port && (socket.localAddress.host === host || socket.takesAnyAddress)
+    )
+  }
+
+  bind(options: UdpBindOptions): SimUdpSocket | UdpBindError {
+    const host = options.host ?? "0.0.0.0"
+    const port = options.port || this.freePort()
+    const refusal = this.refusal(host, port)
+    if (refusal !== undefined) return refusal
+    const socket = new SimUdpSocket(this.host, { host, port, family: familyOf(host) }, options)
+    this.sockets.push(socket)
+    return socket
+  }
+
+  close(socket: SimUdpSocket): void {
+    this.sockets = this.sockets.filter((other) => other !== socket)
+    socket.close()
+  }
+
+  closeAll(): void {
+    for (const socket of this.sockets) socket.close()
+    this.sockets = []
+  }
+
+  /** They send what they kept while the host took none. */
+  release(): void {
+    for (const socket of [...this.sockets]) socket.release()
+  }
+
+  private refusal(host: string, port: number): UdpBindError | undefined {
+    const { addresses, isUp, name } = this.host
+    const fail = (reason: UdpBindError["reason"], why: string): UdpBindError =>
+      new UdpBindError({ reason, host, port, message: `Cannot bind ${host} port ${port} on ${name}: ${why}` })
+    if (!isUp) return fail("AddressNotAvailable", "the host is down")
+    if (!Number.isInteger(port) || port < 0 || port > lastPort) {
+      return fail("InvalidAddress", "a port is a number between 0 and 65535")
+    }
+    if (!isWildcard(host) && !addresses.includes(host)) {
+      return fail("AddressNotAvailable", `the host has only ${addresses.join(", ")}`)
+    }
+    const rival = this.sockets.some(
+      ({ localAddress }) =>
+        localAddress.port === port &&
+        (localAddress.host === host || isWildcard(localAddress.host) || isWildcard(host))
+    )
+    return rival ? fail("AddressInUse", "another socket has this port") : undefined
+  }
+
+  /** The next one in turn; when all are taken the one returned is refused. */
+  private freePort(): number {
+    for (let i = firstEphemeralPort; i < lastPort && this.isTaken(this.nextPort); i++) this.advance()
+    const port = this.nextPort
+    this.advance()
+    return port
+  }
+
+  private advance(): void {
+    this.nextPort = this.nextPort === lastPort ? firstEphemeralPort : this.nextPort + 1
+  }
+
+  private isTaken(port: number): boolean {
+    return this.sockets.some(({ localAddress }) => localAddress.port === port)
+  }
+}

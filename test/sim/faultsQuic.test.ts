@@ -1,0 +1,112 @@
+/** Whole connections and the programs around them, through faults. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import { describe, expect } from "vitest"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import { Entropy } from "../../src/capability/Entropy.ts"
+import { Identity, QuicEndpoint, type TransportOptions, Trust } from "../../src/index.ts"
+import { pair, reasonOf, text } from "../api/pair.ts"
+import { transfer } from "../migration/transfer.ts"
+import { itSim } from "./itSim.ts"
+
+const MEGABYTE = 1_000_000
+
+/** A client and an echo server that begins again after every crash, each on a host of its own, a router between. */
+const world = Effect.fnUntraced(function* (transport: TransportOptions = {}) {
+  const network = yield* SimNetwork
+  const core = network.router("core")
+  const near = network.host("client", "10.0.0.1")
+  const far = network.host("server", "10.0.0.2")
+  network.connect(near, core, { delayMillis: 5, bitsPerSecond: 20e6 })
+  network.connect(far, core, { delayMillis: 5, bitsPerSecond: 20e6 })
+  const identity = yield* Identity.generateRawKey.pipe(
+    Effect.provide(Layer.merge(far.layer, NodeCryptoSuite.layer))
+  )
+  const capabilities = Layer.merge(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
+  const starts = yield* Ref.make(0)
+  const echo = Effect.gen(function* () {
+    yield* Ref.update(starts, (count) => count + 1)
+    const server = yield* QuicEndpoint.make({ port: 4433, server: { alpn: ["echo"], identity, transport } })
+    yield* server.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
+  }).pipe(Effect.provide(capabilities))
+  const client = yield* QuicEndpoint.make().pipe(Effect.provide(Layer.merge(near.layer, capabilities)))
+  const connect = client.connect({ host: "10.0.0.2", port: 4433, alpn: ["echo"], transport })
+  return { network, near, far, echo, starts, connect }
+})
+
+describe("a connection", () => {
+  itSim("outlives a partition that is shorter than its patience, and loses nothing", () =>
+    Effect.gen(function* () {
+      const network = yield* SimNetwork
+      const core = network.router("core")
+      const client = network.host("client", "10.0.0.1")
+      const server = network.host("server", "10.0.0.2")
+      for (const host of [client, server])
+        network.connect(host, core, { delayMillis: 5, bitsPerSecond: 20e6 })
+      const it = yield* pair({
+        client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
+        server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+        cable: undefined,
+        clientHost: client
+      })
+      const cut = Effect.sync(() => {
+        network.apply([
+          { atMillis: 0, fault: { kind: "partition", groups: [["client"], ["server"]], forMillis: 10_000 } },
+          { atMillis: 20_000, fault: { kind: "linkDown", link: "client-core", forMillis: 5_000 } }
+        ])
+      })
+      yield* transfer(it, MEGABYTE, [[0.4, cut]])
+      yield* Effect.sleep("20 seconds")
+      yield* transfer(it, MEGABYTE)
+    })
+  )
+
+  const transport = { maxIdleTimeoutMillis: 10_000 }
+
+  itSim(
+    "to a server that restarts with another key runs into its idle timeout, and the next one finds it",
+    () =>
+      Effect.gen(function* () {
+        const { network, far, echo, starts, connect } = yield* world(transport)
+        yield* Effect.forkScoped(far.run(echo))
+        const connection = yield* connect
+        network.apply([{ atMillis: 0, fault: { kind: "crash", host: "server", forMillis: 500 } }])
+        yield* Effect.sleep(1000)
+        expect(yield* Ref.get(starts)).toBe(2)
+        const stream = yield* connection.openBidi
+        yield* stream.write(text("are you there?"))
+        expect((yield* reasonOf(stream.read()))._tag).toBe("IdleTimeout")
+        const again = yield* connect
+        const next = yield* again.openBidi
+        yield* next.write(text("and now?"))
+        yield* next.finish
+        expect(yield* Stream.mkString(Stream.decodeText(next.readable))).toBe("and now?")
+      })
+  )
+
+  itSim("to a server that restarts with the same key is soon reset", () =>
+    Effect.gen(function* () {
+      const { network, far, echo, connect } = yield* world(transport)
+      // Entropy that begins again with every life: the endpoint draws the same key for its reset tokens.
+      const life = Effect.suspend(() =>
+        Effect.provideService(echo, Entropy, { randomBytes: new SeededRandom("the server's disk").bytes })
+      )
+      yield* Effect.forkScoped(far.run(life))
+      const connection = yield* connect
+      // Until the server has confirmed the handshake, lost application data is not what the client repeats.
+      yield* Effect.sleep(200)
+      network.apply([{ atMillis: 0, fault: { kind: "crash", host: "server", forMillis: 500 } }])
+      yield* Effect.sleep(1000)
+      const stream = yield* connection.openBidi
+      yield* stream.write(text("are you there?"))
+      const before = yield* Clock.currentTimeMillis
+      expect((yield* reasonOf(stream.read()))._tag).toBe("StatelessReset")
+      expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(1000)
+    })
+  )
+})
