@@ -29,6 +29,8 @@ interface Binding {
   /** Sent to this socket's address by the server, and by this socket to the server, bytes. */
   down: number
   up: number
+  /** The connection IDs that the client called by. */
+  readonly ids: Set<string>
 }
 
 /** mulberry32: the same losses every time, as far as the datagrams are the same. */
@@ -90,9 +92,17 @@ export class Middlebox {
     return this.all.length > 1 && latest !== undefined && latest.down > 3 * latest.up
   }
 
+  /** Whether nobody can tell by connection IDs that whoever calls from the latest address is who called before. RFC 9000 §9.5 */
+  get unlinkable(): boolean {
+    const latest = this.all.at(-1)!
+    return this.all.every(({ ids }) => ids === latest.ids || ![...ids].some((id) => latest.ids.has(id)))
+  }
+
   private fromClient(datagram: Buffer, { port }: RemoteInfo): void {
     const binding = this.bindings.get(port) ?? this.bind(port)
     this.wire.see("client", datagram)
+    const id = this.wire.destinationOf(datagram)
+    if (id !== undefined) binding.ids.add(id)
     if (this.drops(datagram)) return
     binding.up += datagram.length
     binding.socket.send(datagram, this.serverPort, server)
@@ -122,7 +132,7 @@ export class Middlebox {
   private bind(clientPort: number): Binding {
     const host = this.rebound && this.options.rebind === "address" ? outside[1] : outside[0]
     const socket = createSocket({ type: "udp4", recvBufferSize: bufferBytes })
-    const binding = { socket, down: 0, up: 0 }
+    const binding = { socket, down: 0, up: 0, ids: new Set<string>() }
     socket.on("message", (datagram) => this.fromServer(binding, clientPort, datagram))
     socket.bind(0, host)
     this.bindings.set(clientPort, binding)

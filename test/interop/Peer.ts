@@ -111,7 +111,7 @@ export class InteropFailure extends Schema.TaggedError<InteropFailure>()("Intero
 /** Either side of a connection, for the duration of a scope. */
 export interface Implementation {
   readonly name: string
-  /** As a client or a server that cannot ask for new keys at a given moment it leaves that to the other. */
+  /** False for one that, as a client, only follows when keys change: the server asks for new ones then. */
   readonly startsKeyUpdates?: boolean
   readonly server: (
     task: Task

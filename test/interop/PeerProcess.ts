@@ -12,6 +12,8 @@ import { type StreamReceived, together } from "./Receipt.ts"
 
 /** How much of stderr is kept for a failure's report, characters. */
 const tailLength = 2_000
+/** How much of a command line, which may have a thousand arguments, is worth showing, characters. */
+const commandLength = 1_000
 
 export class PeerProcess {
   private readonly handle: ChildProcessHandle
@@ -105,7 +107,7 @@ export class PeerProcess {
     const [first] = reason.split("\n")
     return new InteropFailure({
       reason: first,
-      detail: `$ ${this.commandLine}\n${this.tail.trimEnd() || "(nothing on stderr)"}`
+      detail: `$ ${this.commandLine.slice(0, commandLength)}\n${this.tail.trimEnd() || "(nothing on stderr)"}`
     })
   }
 }

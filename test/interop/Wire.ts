@@ -19,6 +19,8 @@ export class Wire {
   readonly agreed = new Set<number>()
   /** The version of the first packet of all. */
   offered: number | undefined
+  /** How long the server's connection IDs are, bytes: as long as the first one. */
+  private serverIdBytes = 0
 
   see(from: "client" | "server", datagram: Buffer): void {
     let at = 0
@@ -30,6 +32,7 @@ export class Wire {
         this.count.versionNegotiation++
         return
       }
+      if (from === "server") this.serverIdBytes = datagram[at + 6 + datagram[at + 5]] ?? 0
       const typeBits = (datagram[at] >> 4) & 3
       const kind = kinds[version === v2 ? (typeBits + 3) & 3 : typeBits]
       this.count[kind]++
@@ -39,6 +42,11 @@ export class Wire {
       if (end === undefined) return
       at = end
     }
+  }
+
+  /** The connection ID that a client's packet with a short header goes to, in hex; undefined for any other packet. */
+  destinationOf(datagram: Buffer): string | undefined {
+    return datagram[0] < 0x80 ? datagram.toString("hex", 1, 1 + this.serverIdBytes) : undefined
   }
 }
 

@@ -181,4 +181,4 @@ const server = Effect.fnUntraced(
   (effect, task) => Effect.provide(effect, stackFor(task))
 )
 
-export const ours: Implementation = { name: "effect-quic", startsKeyUpdates: true, client, server }
+export const ours: Implementation = { name: "effect-quic", client, server }

@@ -12,6 +12,7 @@ const moved = (name: string, title: string, network: MiddleboxOptions, migrate: 
     const { box } = yield* exchangeThrough(pairing, { up: small, down: medium, network, migrate })
     yield* require(box.addresses > 1, "the client's address did not change")
     yield* require(box.serverFollowed, "the server did not validate the new address")
+    if (migrate) yield* require(box.unlinkable, "the client moved with the connection ID it had")
     return "ok"
   })
 })
