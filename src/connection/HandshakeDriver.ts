@@ -1,3 +1,4 @@
+import type { AfterHandshake } from "../handshake/AfterHandshake.ts"
 import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
 import { decodeSessionTicket, type SessionTicket } from "../handshake/SessionTicket.ts"
@@ -47,7 +48,9 @@ export class HandshakeDriver {
   confirmed = false
   /** What was sent in 0-RTT is to be sent again. */
   earlyDataRejected = false
-  private readonly tls: TlsSession
+  /** Let go of as soon as the handshake is complete. */
+  private tls: TlsSession | undefined
+  private after: AfterHandshake | undefined = undefined
   private readonly crypto: CryptoStream
   private readonly keys: Keyring
   private readonly versions: VersionChoice
@@ -119,32 +122,47 @@ export class HandshakeDriver {
   }
 
   start(): TransportError | undefined {
-    this.tls.start()
+    this.tls?.start()
     return this.pump()
   }
 
   /** Feeds TLS whatever CRYPTO bytes have become contiguous at `level`. */
   advance(level: Level): TransportError | undefined {
     for (let bytes = this.crypto.read(level); bytes !== undefined; bytes = this.crypto.read(level)) {
-      this.tls.handleCrypto(level, bytes)
-      const error = this.pump()
+      const error = this.after === undefined ? this.handshake(level, bytes) : this.afterwards(level, bytes)
       if (error !== undefined) return error
     }
     return undefined
   }
 
   handleVerdict(verdict: Parameters<TlsSession["handleVerdict"]>[0]): TransportError | undefined {
-    this.tls.handleVerdict(verdict)
+    this.tls?.handleVerdict(verdict)
     return this.pump()
   }
 
+  private handshake(level: Level, bytes: Uint8Array): TransportError | undefined {
+    this.tls?.handleCrypto(level, bytes)
+    return this.pump()
+  }
+
+  private afterwards(level: Level, bytes: Uint8Array): TransportError | undefined {
+    const failure = this.after!.handleCrypto(level, bytes, (ticket) =>
+      this.events.push({ _tag: "ticket", ticket })
+    )
+    return failure && new TransportError(failure.code, failure.reason)
+  }
+
   private pump(): TransportError | undefined {
-    for (let event = this.tls.pollEvent(); event !== undefined; event = this.tls.pollEvent()) {
+    const { tls } = this
+    if (tls === undefined) return undefined
+    for (let event = tls.pollEvent(); event !== undefined; event = tls.pollEvent()) {
       const error = this.onEvent(event)
       if (error !== undefined) return error
     }
-    for (let out = this.tls.pollOutput(); out !== undefined; out = this.tls.pollOutput())
+    for (let out = tls.pollOutput(); out !== undefined; out = tls.pollOutput())
       this.crypto.write(out.level, out.bytes)
+    this.after = tls.after
+    if (this.after !== undefined) this.tls = undefined
     return undefined
   }
 

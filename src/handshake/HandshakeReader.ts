@@ -11,10 +11,14 @@ const HEADER_BYTES = 4
 
 /** Cuts CRYPTO bytes, fragmented in any way, into handshake messages, at the one level they may come at. RFC 8446 §4 */
 export class HandshakeReader {
-  private level: Level = Level.Initial
+  private level: Level
   private buffer: Uint8Array = new Uint8Array(0)
   private start = 0
   private end = 0
+
+  constructor(level: Level = Level.Initial) {
+    this.level = level
+  }
 
   /** Copies `bytes`; the caller may use them again. */
   push(level: Level, bytes: Uint8Array): TlsFailure | undefined {

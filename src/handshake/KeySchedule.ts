@@ -13,7 +13,7 @@ export interface TrafficSecrets {
 /** The secrets of a handshake, from the first to the last, as RFC 8446 §7.1 draws them. */
 export class KeySchedule {
   exporterSecret: Uint8Array = none
-  private resumptionSecret: Uint8Array = none
+  resumptionSecret: Uint8Array = none
   private readonly suite: CryptoSuiteShape
   private readonly cipher: CipherSuite
   private readonly emptyHash: Uint8Array
@@ -71,8 +71,7 @@ export class KeySchedule {
 
   /** The PSK that goes with the ticket of this nonce. RFC 8446 §4.6.1 */
   ticketSecret(nonce: Uint8Array): Uint8Array {
-    const { suite, cipher } = this
-    return hkdfExpandLabel(suite, cipher.hash, this.resumptionSecret, "resumption", nonce, cipher.hashLength)
+    return ticketSecret(this.suite, this.cipher, this.resumptionSecret, nonce)
   }
 
   /** The verify_data of a Finished. RFC 8446 §4.4.4 */
@@ -93,3 +92,11 @@ export class KeySchedule {
     return hkdfExpandLabel(this.suite, this.cipher.hash, secret, label, transcript, this.cipher.hashLength)
   }
 }
+
+/** The PSK that goes with the ticket of this nonce. RFC 8446 §4.6.1 */
+export const ticketSecret = (
+  suite: CryptoSuiteShape,
+  cipher: CipherSuite,
+  resumptionSecret: Uint8Array,
+  nonce: Uint8Array
+): Uint8Array => hkdfExpandLabel(suite, cipher.hash, resumptionSecret, "resumption", nonce, cipher.hashLength)

@@ -3,7 +3,8 @@ import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
-import { Alert, failure, isFailure, type TlsFailure, violation } from "./alerts.ts"
+import { AfterHandshake, type TicketTerms } from "./AfterHandshake.ts"
+import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { certificateMessage, chooseScheme, peerOf, signedMessage, verifySigned } from "./certificateVerify.ts"
 import {
   Extension,
@@ -25,19 +26,13 @@ import {
   readCertificateRequest,
   readEncryptedExtensions,
   readServerHello,
+  unexpected,
   writeClientHello
 } from "./messages.ts"
 import { PskOffer } from "./PskOffer.ts"
-import { pskModes, readNewSessionTicket } from "./preSharedKey.ts"
-import { MAX_TICKET_LIFETIME_SECONDS } from "./SessionTicket.ts"
+import { pskModes } from "./preSharedKey.ts"
 import { checkServerHello, readServerChoice, type ServerChoice } from "./serverChoice.ts"
-import {
-  type EarlyDataOutcome,
-  type TlsClientConfig,
-  type TlsPeer,
-  TlsSession,
-  unexpected
-} from "./TlsSession.ts"
+import { type EarlyDataOutcome, type TlsClientConfig, type TlsPeer, TlsSession } from "./TlsSession.ts"
 
 type State =
   | "awaiting ServerHello"
@@ -46,10 +41,6 @@ type State =
   | "awaiting Certificate"
   | "awaiting CertificateVerify"
   | "awaiting Finished"
-  | "connected"
-
-/** Tickets beyond this many are passed over. */
-const MAX_TICKETS = 16
 
 /** The client's side. RFC 8446 §A.1 */
 export class TlsClient extends TlsSession {
@@ -70,7 +61,6 @@ export class TlsClient extends TlsSession {
   private peer: TlsPeer | undefined = undefined
   private peerScheme: number | undefined = undefined
   private handshakeSecrets!: TrafficSecrets
-  private tickets = 0
 
   constructor(config: TlsClientConfig) {
     super(config)
@@ -151,12 +141,6 @@ export class TlsClient extends TlsSession {
           : unexpected(type, this.state)
       case "awaiting Finished":
         return type === HandshakeType.finished ? this.onFinished(bytes) : unexpected(type, this.state)
-      case "connected":
-        if (type === HandshakeType.new_session_ticket) return this.onTicket(bytes)
-        // RFC 9001 §4.4: no authentication after the handshake; §6: KeyUpdate is forbidden
-        return type === HandshakeType.certificate_request
-          ? violation(Alert.unexpected_message, "CertificateRequest after the handshake")
-          : unexpected(type, this.state)
     }
   }
 
@@ -310,8 +294,7 @@ export class TlsClient extends TlsSession {
     const cipher = this.cipher!
     this.emitKeys(Level.OneRtt, "write", cipher, secrets.client)
     this.emitKeys(Level.OneRtt, "read", cipher, secrets.server)
-    this.state = "connected"
-    this.complete = true
+    this.after = new AfterHandshake(true, this.ticketTerms())
     this.emit({
       _tag: "complete",
       facts: {
@@ -344,31 +327,20 @@ export class TlsClient extends TlsSession {
     this.send(Level.Handshake, signedMessage(identity, scheme, "client", this.transcript.digest()))
   }
 
-  private onTicket(bytes: Uint8Array): TlsFailure | undefined {
-    const ticket = readNewSessionTicket(bytes)
-    if (isFailure(ticket)) return ticket
-    const { resumption, serverName } = this.config
-    if (resumption === undefined || this.tickets === MAX_TICKETS || ticket.lifetimeSeconds === 0)
-      return undefined
-    this.tickets++
-    this.emit({
-      _tag: "ticket",
-      ticket: {
-        identity: ticket.identity,
-        secret: this.schedule!.ticketSecret(ticket.nonce),
-        cipherSuite: this.cipher!.codepoint,
-        group: this.group,
-        alpn: this.choice.alpn,
-        serverName,
-        issuedAtMillis: resumption.nowMillis(),
-        lifetimeSeconds: Math.min(ticket.lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS),
-        ageAdd: ticket.ageAdd,
-        earlyData: ticket.earlyData,
-        transportParameters: this.choice.transportParameters,
-        peer: this.peer
-      }
-    })
-    return undefined
+  private ticketTerms(): TicketTerms | undefined {
+    const { config, suite, group, choice, peer } = this
+    if (config.resumption === undefined) return undefined
+    return {
+      suite,
+      cipher: this.cipher!,
+      resumptionSecret: this.schedule!.resumptionSecret,
+      group,
+      alpn: choice.alpn,
+      serverName: config.serverName,
+      transportParameters: choice.transportParameters,
+      peer,
+      nowMillis: config.resumption.nowMillis
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import type { NamedGroup, SignatureScheme } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
+import { AfterHandshake } from "./AfterHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { certificateMessage, chooseScheme, peerOf, signedMessage, verifySigned } from "./certificateVerify.ts"
 import { checkSecondHello, chooseGroup, type ClientOffer, readClientOffer } from "./clientOffer.ts"
@@ -15,6 +16,7 @@ import {
   readCertificate,
   readClientHello,
   retryRandom,
+  unexpected,
   writeCertificateRequest,
   writeEncryptedExtensions,
   writeServerHello
@@ -26,8 +28,7 @@ import {
   type TlsIdentity,
   type TlsPeer,
   type TlsServerConfig,
-  TlsSession,
-  unexpected
+  TlsSession
 } from "./TlsSession.ts"
 
 type State =
@@ -36,7 +37,6 @@ type State =
   | "awaiting Certificate"
   | "awaiting CertificateVerify"
   | "awaiting Finished"
-  | "connected"
 
 /** What is sent in answer to a ClientHello, decided before a byte of it is. */
 interface Answer {
@@ -86,8 +86,6 @@ export class TlsServer extends TlsSession {
           : unexpected(type, this.state)
       case "awaiting Finished":
         return type === HandshakeType.finished ? this.onFinished(bytes) : unexpected(type, this.state)
-      case "connected":
-        return unexpected(type, this.state) // RFC 9001 §6: not even KeyUpdate
     }
   }
 
@@ -286,8 +284,7 @@ export class TlsServer extends TlsSession {
     const { cipher } = this.answering
     // RFC 9001 §5.7: 1-RTT packets are not read before the handshake is complete
     this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
-    this.state = "connected"
-    this.complete = true
+    this.after = new AfterHandshake(false, undefined)
     this.emit({ _tag: "complete", facts: this.facts() })
     this.schedule!.resume(this.transcript.digest())
     this.issueTickets()

@@ -1,10 +1,10 @@
 import type { CryptoSuiteShape, NamedGroup, RandomBytes, SigningKey } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"
+import type { AfterHandshake } from "./AfterHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { HandshakeReader } from "./HandshakeReader.ts"
 import type { KeySchedule, TrafficSecrets } from "./KeySchedule.ts"
-import { HandshakeType } from "./messages.ts"
 import type { SessionTicket } from "./SessionTicket.ts"
 import { Transcript } from "./Transcript.ts"
 
@@ -156,7 +156,8 @@ export abstract class TlsSession {
   protected readonly transcript: Transcript
   protected schedule: KeySchedule | undefined = undefined
   protected clientRandom: Uint8Array = new Uint8Array(0)
-  protected complete = false
+  /** Set when the handshake is complete: from then on it does all there is to do, and the rest can go. */
+  after: AfterHandshake | undefined = undefined
   private readonly reader = new HandshakeReader()
   private waitingForVerdict = false
   private failed = false
@@ -184,6 +185,10 @@ export abstract class TlsSession {
   /** In-order CRYPTO bytes of `level`, fragmented in any way. */
   handleCrypto(level: Level, bytes: Uint8Array): void {
     if (this.failed) return
+    if (this.after !== undefined) {
+      const problem = this.after.handleCrypto(level, bytes, (ticket) => this.emit({ _tag: "ticket", ticket }))
+      return problem && this.fail(problem)
+    }
     const problem = this.reader.push(level, bytes)
     if (problem !== undefined) return this.fail(problem)
     this.drain()
@@ -208,7 +213,7 @@ export abstract class TlsSession {
 
   /** Keying material for the application, once the handshake is complete. RFC 8446 §7.5 */
   exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array | undefined {
-    return this.complete ? this.schedule?.exporter(label, context, length) : undefined
+    return this.after !== undefined ? this.schedule?.exporter(label, context, length) : undefined
   }
 
   private drain(): void {
@@ -305,12 +310,6 @@ export abstract class TlsSession {
     if (!this.keyLogged) return
     this.events.push({ _tag: "keyLog", line: `${label} ${hex(this.clientRandom)} ${hex(secret)}` })
   }
-}
-
-/** The failure for a message that the state does not allow. */
-export const unexpected = (type: number, state: string): TlsFailure => {
-  const name = Object.entries(HandshakeType).find(([, value]) => value === type)?.[0] ?? `message ${type}`
-  return failure(Alert.unexpected_message, `${name} while ${state}`)
 }
 
 const hex = (bytes: Uint8Array): string =>

@@ -18,6 +18,12 @@ export const HandshakeType = {
   message_hash: 254
 } as const
 
+/** The failure for a message that the state does not allow. */
+export const unexpected = (type: number, state: string): TlsFailure => {
+  const name = Object.entries(HandshakeType).find(([, value]) => value === type)?.[0] ?? `message ${type}`
+  return failure(Alert.unexpected_message, `${name} while ${state}`)
+}
+
 const LEGACY_VERSION = 0x0303
 export const RANDOM_BYTES = 32
 
