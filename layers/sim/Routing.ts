@@ -15,7 +15,7 @@ export class Routing {
 
   /**
    * The first link on the way from `node` to `destination`: to the nearest node that owns the address, or else to the
-   * nearest gateway, which is the inside of a NAT; a gateway itself knows no other. Among ways of the same length the one that was built first.
+   * nearest gateway, which is the inside of a NAT, or else over the only link of an end; a gateway knows none of these. Among ways of the same length the one that was built first.
    */
   way(node: SimNode, destination: string): SimLink | undefined {
     let ways = this.known.get(node)
@@ -24,13 +24,17 @@ export class Routing {
       this.known.set(node, ways)
     }
     if (ways.has(destination)) return ways.get(destination)
-    const link =
-      search(node, (other) => other.owns(destination)) ??
-      (node.isGateway ? undefined : search(node, (other) => other.isGateway))
+    const link = search(node, (other) => other.owns(destination)) ?? defaultWay(node)
     if (ways.size === maxRemembered) ways.clear()
     ways.set(destination, link)
     return link
   }
+}
+
+const defaultWay = (node: SimNode): SimLink | undefined => {
+  if (node.isGateway) return undefined
+  const gateway = search(node, (other) => other.isGateway)
+  return gateway ?? (node.isRouter || node.links.length !== 1 ? undefined : node.links[0])
 }
 
 const search = (start: SimNode, isGoal: (node: SimNode) => boolean): SimLink | undefined => {

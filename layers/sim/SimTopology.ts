@@ -1,0 +1,176 @@
+/** A whole network written down as one value, whose parts are found by name once it is built. */
+import * as Effect from "effect/Effect"
+import { type NatBehaviour, natKinds } from "./natBehaviour.ts"
+import { SeededRandom } from "./SeededRandom.ts"
+import { checkFields, checkOneOf, SimConfigError } from "./simConfig.ts"
+import type { SimConnection } from "./SimConnection.ts"
+import type { SimHost } from "./SimHost.ts"
+import type { SimNat } from "./SimNat.ts"
+import { type ConnectOptions, Network, SimNetwork } from "./SimNetwork.ts"
+import type { SimNode } from "./SimPacket.ts"
+import type { SimRouter } from "./SimRouter.ts"
+import { Timeline } from "./Timeline.ts"
+
+/** Its IP address or addresses. */
+export type HostDefinition = string | ReadonlyArray<string>
+
+export interface RouterDefinition<LinkName extends string = string> {
+  /** Where its ICMP messages come from. */
+  readonly addresses?: ReadonlyArray<string>
+  /** The link that packets to a prefix take, null to drop them; see `SimRouter.addRoute`. */
+  readonly routes?: Readonly<Record<string, LinkName | null>>
+}
+
+/** A kind of NAT, `portRestricted` when left out, and what is different about it. */
+export interface NatDefinition extends Partial<NatBehaviour> {
+  readonly kind?: keyof typeof natKinds
+  /** Its address or addresses outside. */
+  readonly outside: string | ReadonlyArray<string>
+}
+
+/** From one node to another; a NAT has two sides, `home.inside` and `home.outside`. */
+export type LinkDefinition<NodeName extends string = string> = readonly [
+  from: NodeName,
+  to: NodeName,
+  options?: Omit<ConnectOptions, "name">
+]
+
+type NodeName<HostName extends string, RouterName extends string, NatName extends string> =
+  | HostName
+  | RouterName
+  | `${NatName}.inside`
+  | `${NatName}.outside`
+
+/** Plain data, in JSON if need be. Every name is that of one node or of one link. */
+export interface TopologyDefinition<
+  HostName extends string = string,
+  RouterName extends string = string,
+  NatName extends string = string,
+  LinkName extends string = string
+> {
+  readonly hosts: Readonly<Record<HostName, HostDefinition>>
+  readonly routers?: Readonly<Record<RouterName, RouterDefinition<NoInfer<LinkName>>>>
+  readonly nats?: Readonly<Record<NatName, NatDefinition>>
+  readonly links: Readonly<Record<LinkName, LinkDefinition<NoInfer<NodeName<HostName, RouterName, NatName>>>>>
+}
+
+/** What was built. */
+export interface BuiltTopology<
+  HostName extends string,
+  RouterName extends string,
+  NatName extends string,
+  LinkName extends string
+> {
+  readonly network: Network
+  readonly hosts: Readonly<Record<HostName, SimHost>>
+  readonly routers: Readonly<Record<RouterName, SimRouter>>
+  readonly nats: Readonly<Record<NatName, SimNat>>
+  readonly links: Readonly<Record<LinkName, SimConnection>>
+}
+
+export interface SimTopology<
+  HostName extends string,
+  RouterName extends string,
+  NatName extends string,
+  LinkName extends string
+> {
+  readonly definition: TopologyDefinition<HostName, RouterName, NatName, LinkName>
+  /** Builds it in the network of the simulation. */
+  readonly build: Effect.Effect<BuiltTopology<HostName, RouterName, NatName, LinkName>, never, SimNetwork>
+}
+
+/**
+ * Checks a network that is to be built. Throws `SimConfigError`, which names the field, if it cannot be.
+ *
+ * **Example**
+ *
+ * ```ts
+ * const topology = SimTopology.make({
+ *   hosts: { laptop: "192.168.1.2", server: "198.51.100.1" },
+ *   routers: { core: {} },
+ *   nats: { home: { outside: "203.0.113.1", kind: "symmetric" } },
+ *   links: {
+ *     wifi: ["laptop", "home.inside", { delayMillis: 3, lossRate: 0.01 }],
+ *     line: ["home.outside", "core", { bitsPerSecond: 10e6, backward: { bitsPerSecond: 100e6 } }],
+ *     uplink: ["server", "core"]
+ *   }
+ * })
+ * const { hosts, nats, links } = yield* topology.build
+ * ```
+ */
+export const make = <
+  const HostName extends string,
+  const LinkName extends string,
+  const RouterName extends string = never,
+  const NatName extends string = never
+>(
+  definition: TopologyDefinition<HostName, RouterName, NatName, LinkName>
+): SimTopology<HostName, RouterName, NatName, LinkName> => {
+  build(new Network(new Timeline(), new SeededRandom("a rehearsal")), definition)
+  return { definition, build: Effect.map(SimNetwork, (network) => build(network, definition)) }
+}
+
+const build = <
+  HostName extends string,
+  RouterName extends string,
+  NatName extends string,
+  LinkName extends string
+>(
+  network: Network,
+  definition: TopologyDefinition<HostName, RouterName, NatName, LinkName>
+): BuiltTopology<HostName, RouterName, NatName, LinkName> => {
+  checkFields("topology", definition, ["hosts", "routers", "nats", "links"])
+  const routerDefinitions = definition.routers ?? ({} as Record<RouterName, RouterDefinition>)
+  const natDefinitions = definition.nats ?? ({} as Record<NatName, NatDefinition>)
+  const nodes = new Map<string, SimNode>()
+
+  const hosts = mapRecord(definition.hosts, (addresses, name) => {
+    const host = network.host(name, ...(typeof addresses === "string" ? [addresses] : addresses))
+    nodes.set(name, host)
+    return host
+  })
+  const routers = mapRecord(routerDefinitions, (router, name) => {
+    checkFields(`routers.${name}`, router, ["addresses", "routes"])
+    const built = network.router(name, ...(router.addresses ?? []))
+    nodes.set(name, built)
+    return built
+  })
+  const nats = mapRecord(natDefinitions, ({ kind = "portRestricted", outside, ...differences }, name) => {
+    checkOneOf(`nats.${name}.kind`, kind, Object.keys(natKinds))
+    const nat = network.nat(name, outside, { ...natKinds[kind], ...differences })
+    nodes.set(`${name}.inside`, nat.inside)
+    nodes.set(`${name}.outside`, nat.outside)
+    return nat
+  })
+  const nodeAt = (field: string, name: string): SimNode => {
+    const node = nodes.get(name)
+    if (node === undefined) throw new SimConfigError(field, `names no node: ${name}`)
+    return node
+  }
+  const links = mapRecord(definition.links, ([from, to, options], name) =>
+    network.connect(nodeAt(`links.${name}[0]`, from), nodeAt(`links.${name}[1]`, to), { ...options, name })
+  )
+  const linkFrom = (router: SimRouter, field: string, name: LinkName) => {
+    const { forward, backward } = links[name] ?? {}
+    const link = [forward, backward].find((each) => each?.from === router)
+    if (link === undefined) throw new SimConfigError(field, `names no link of the router: ${name}`)
+    return link
+  }
+  mapRecord(routerDefinitions, ({ routes = {} }, name) => {
+    for (const [prefix, link] of Object.entries(routes)) {
+      const way =
+        link === null ? undefined : linkFrom(routers[name], `routers.${name}.routes`, link as LinkName)
+      routers[name].addRoute(prefix, way)
+    }
+  })
+  return { network, hosts, routers, nats, links }
+}
+
+const mapRecord = <Name extends string, A, B>(
+  record: Readonly<Record<Name, A>>,
+  change: (value: A, name: Name) => B
+): Record<Name, B> => {
+  const result = {} as Record<Name, B>
+  for (const name of Object.keys(record) as Array<Name>) result[name] = change(record[name], name)
+  return result
+}
