@@ -24,6 +24,7 @@ const outputs: Record<string, RegExp> = {
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,
   migration: /^moved: true, and still connected\n$/,
+  faults: /^1\d answers in 20 s, at worst \d{4} ms apart\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
 
@@ -34,8 +35,8 @@ it.each(Object.entries(outputs))("%s says what it should, and ends", async (name
   expect(stdout).toMatch(output)
 })
 
-it("simulator says the same every time", async () => {
-  expect(await run("simulator")).toEqual(await run("simulator"))
+it.each(["simulator", "faults"])("%s says the same every time", async (name) => {
+  expect(await run(name)).toEqual(await run(name))
 })
 
 it("there is no example that is not run", () => {
