@@ -141,7 +141,7 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
    * Does not wait for the handshake when a session ticket for the server allows 0-RTT. What is written before
    * `connection.handshakeComplete` leaves in the first flight, to the server that the ticket is of; an attacker can
    * replay it to that server. If the server does not take it, streams send it again after the handshake, and datagrams
-   * are lost; `facts.earlyData` tells. Without a fitting ticket it is an ordinary `connect`. RFC 9001 §4.6
+   * are lost; `facts.earlyData` tells. Without a fitting ticket it is an ordinary `connect`. RFC 9001 §4.6, §5.6 #1
    */
   readonly earlyData?: boolean
   /** Shown to a server that asks. */

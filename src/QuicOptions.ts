@@ -65,7 +65,7 @@ export const TransportOptions = Schema.Struct({
   /** Changes the connection IDs after this many packets, and after this long; 0 is never. RFC 9000 §9.5 */
   rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
   rotateIdsAfterMillis: int(0, 86_400_000, 0),
-  /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1 */
+  /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1, §18.2 #6 */
   activeConnectionIdLimit: int(2, 32, 4),
   /** The largest DATAGRAM frame this side takes; 0 is none. RFC 9221 §3 */
   maxDatagramFrameBytes: int(0, 65_535, 0)

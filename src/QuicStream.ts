@@ -162,7 +162,7 @@ export class QuicStream {
   }
 
   /**
-   * Abandons the sending side with an application error `code` (RFC 9000 §19.4). What is not delivered yet is dropped,
+   * Abandons the sending side with an application error `code` (RFC 9000 §11.2, §19.4). What is not delivered yet is dropped,
    * but for the first `deliver` bytes of the stream: the peer reads these before it learns of the reset, and a later
    * reset can only make them fewer (RESET_STREAM_AT, draft-ietf-quic-reliable-stream-reset).
    *

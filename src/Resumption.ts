@@ -129,6 +129,7 @@ export const layerTicketKeys = ({
     })
   )
 
+/** Takes every ClientHello with 0-RTT once. RFC 9001 §9.2 #1 */
 export const makeReplayGuard = (nowMillis: number): ReplayGuardShape => {
   const spent = new SpentKeys(nowMillis)
   return {

@@ -36,6 +36,7 @@ export class Closer {
     this.events.push({ _tag: "closed" })
   }
 
+  // RFC 9000 §11.1 #1
   closeWithError(error: TransportError, nowMicros: number): void {
     const { code, frameType, reason } = error
     this.close({ origin: "local", application: false, code, frameType, reason }, nowMicros)
@@ -83,8 +84,8 @@ export class Closer {
   }
 
   /**
-   * What CONNECTION_CLOSE at `level` says. RFC 9000 §10.2.3 #2 #3: Initial and Handshake packets can be read by others,
-   * so an application's code and reason stay out of them.
+   * What CONNECTION_CLOSE at `level` says. RFC 9000 §10.2.3 #2 #3, §12.5 #1: Initial and Handshake packets can be read by
+   * others, so an application's code and reason stay out of them.
    */
   frameAt(level: Level): { application: boolean; code: number; frameType: number; reason: string } {
     const reason = this.lifecycle.closeReason!

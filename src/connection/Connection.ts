@@ -386,7 +386,7 @@ export class Connection implements ConnectionParts {
     if (level === Level.Initial && this.versions.learn(header.version as Version)) this.keys.switchVersion()
     if (this.config.role === "server" && level === Level.Handshake) {
       path.amplification.validate() // RFC 9000 §8.1
-      this.discardLevel(Level.Initial, nowMicros) // RFC 9001 §4.9.1
+      this.discardLevel(Level.Initial, nowMicros) // RFC 9001 §4.9.1 #1 #2
     }
     return true
   }
@@ -415,7 +415,7 @@ export class Connection implements ConnectionParts {
   confirmHandshake(nowMicros: number): void {
     if (this.handshake.confirmed) return
     this.handshake.confirmed = true
-    this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2; a close is 1-RTT then, RFC 9000 §10.2.3 #1
+    this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
     for (const path of this.paths) {
       path.recovery.onHandshakeConfirmed()
       path.mtu.start()
@@ -438,11 +438,11 @@ export class Connection implements ConnectionParts {
 
   onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void {
     const { config, handshake, path } = this
-    // RFC 9000 §17.2.5.2: at most one, and only before anything else from the server
+    // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before anything else from the server
     if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined) return
     const retry = parseRetry(bytes, header)
     if (retry === undefined || !isUsableToken(retry.token)) return
-    // RFC 9000 §17.2.5.1: one that would have us send to where we sent before is discarded
+    // RFC 9000 §17.2.5.1 #2: one that would have us send to where we sent before is discarded
     if (sameBytes(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd)) return
     const tag = retryIntegrityTag(
       config.suite,
@@ -450,12 +450,14 @@ export class Connection implements ConnectionParts {
       handshake.ids.originalDestination,
       bytes.subarray(start, header.end - 16)
     )
+    // RFC 9000 §17.2.5.2 #3
     if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end))) return
     this.token = retry.token // RFC 9000 §8.1.2, §8.1.3 #6: for all Initials of this connection, and no other
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
+    // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: the ID of this side stays
     path.peerIds.replaceFirst(handshake.ids.retrySource)
     this.keys.installInitial(handshake.ids.retrySource)
-    // RFC 9000 §17.2.5.3: 0-RTT goes out again, too; packet numbers are not used twice
+    // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1: the same bytes, 0-RTT too, go out again; no packet number is used twice
     for (const space of [Space.Initial, Space.Application])
       this.receiver.frames.settleLost(path, path.recovery.abandonPackets(space, nowMicros))
   }
@@ -508,8 +510,9 @@ export class Connection implements ConnectionParts {
     if (handshake.complete && this.lifecycle.state === "handshaking") {
       this.lifecycle.to("established")
       if (config.role === "server") {
+        // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
         this.handshakeDonePending = true
-        this.newToken = config.makeAddressToken(this.path.remote, this.versions.negotiated, nowMicros)
+        this.newToken = config.makeAddressToken(this.path.remote, this.versions.negotiated, nowMicros) // RFC 9000 §19.7 #1 #3
         this.newTokenPending = this.newToken !== undefined
         keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
@@ -523,7 +526,7 @@ export class Connection implements ConnectionParts {
     this.parametersApplied = true
     this.greasesBit = peer.greaseQuicBit
     const { path, remembered } = this
-    // RFC 9000 §7.4.1, RFC 9221 §3; the limits on streams are compared where they are kept
+    // RFC 9000 §7.4.1, RFC 9221 §3 #6; the limits on streams are compared where they are kept
     if (
       remembered !== undefined &&
       (peer.activeConnectionIdLimit < remembered.activeConnectionIdLimit ||
@@ -558,7 +561,7 @@ export class Connection implements ConnectionParts {
     this.streams.applyPeerLimits(parameters, true)
   }
 
-  /** RFC 9001 §4.6.2: the server has read none of it; what streams carried goes out again in 1-RTT. */
+  /** RFC 9001 §4.6.2 #2: the server has read none of it; what streams carried goes out again in 1-RTT. */
   private onEarlyDataRejected(nowMicros: number): void {
     const { path } = this
     this.remembered = undefined
@@ -593,7 +596,7 @@ const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
   reason: ""
 })
 
-// RFC 9000 §17.2.5.2: a Retry with an empty token is discarded
+// RFC 9000 §17.2.5.2 #4: a Retry with an empty token is discarded
 const isUsableToken = (token: Uint8Array | undefined): boolean =>
   token !== undefined && token.length > 0 && token.length <= MAX_TOKEN_BYTES
 

@@ -129,7 +129,7 @@ export class ConnectionPath {
     return this.amplification.remaining >= MINIMUM_DATAGRAM_BYTES
   }
 
-  /** How large the next datagram may be, at most `room` bytes. */
+  /** How large the next datagram may be, at most `room` bytes. RFC 9000 §14.1 #4 */
   sendLimit(room: number): number {
     return Math.min(room, this.mtu.current, this.amplification.remaining)
   }
@@ -165,7 +165,7 @@ export class ConnectionPath {
     this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
   }
 
-  /** The largest DATAGRAM frame that fits a packet of this path and that the peer takes. RFC 9221 §3 */
+  /** The largest DATAGRAM frame that fits a packet of this path and that the peer takes. RFC 9221 §3 #2 */
   datagramFrameLimit(peerMaxFrameBytes: number): number {
     return Math.min(peerMaxFrameBytes, this.mtu.current - PACKET_OVERHEAD)
   }

@@ -72,7 +72,7 @@ const open: ReadonlyArray<OpenPacket> = [newOpenPacket(), newOpenPacket(), newOp
 
 /**
  * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that padding can
- * go into whichever turns out to be the last. RFC 9000 §12.2, §14.1
+ * go into whichever turns out to be the last. All go to the same connection ID. RFC 9000 §12.2 #2, §14.1
  */
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
@@ -214,9 +214,11 @@ export class DatagramBuilder {
     if (closing && level === Level.ZeroRtt) return start
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
     const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
+    // RFC 9002 §7.5 #1: probes do not wait for the window
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
     // RFC 9000 §8.2.2 #2: a full window is no reason to leave the peer's question unanswered, nor ours unasked
     const wantsPath = !closing && !wantsData && level === Level.OneRtt && path.validator.hasFrames()
+    // RFC 9000 §13.2.6 #1 #2 #3, §17.2.3 #3: the ACK of a space in its own packets, of 0-RTT in 1-RTT
     const received = path.received[space]
     const wantsAck =
       level !== Level.ZeroRtt &&
@@ -248,7 +250,9 @@ export class DatagramBuilder {
       if (probing && level === Level.OneRtt && path.ackFrequency.isSupported) writeImmediateAck(w)
       this.writeFrames(level, path, w, sent.frames, nowMicros)
     } else if (wantsPath) this.writePathFrames(path.routes.current, path, w, nowMicros)
+    // RFC 9000 §13.2.1 #5: an ACK that is due gets no company that would have to be acknowledged
     packet.ackEliciting = !closing && w.offset > beforeData
+    // RFC 9000 §12.4 #1: no packet without frames
     if (w.offset === payloadStart) return start
     // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet
     if (w.offset - packet.packetNumberOffset < 4) writePadding(w, 4 - (w.offset - packet.packetNumberOffset))
@@ -299,7 +303,7 @@ export class DatagramBuilder {
     packet.sent = recovery.begin(space)
     w.reset(buffer, start, limit - TAG)
     if (level === Level.OneRtt) {
-      writeShortHeader(w, destination, false, parts.keys.keyPhase, pnLength)
+      writeShortHeader(w, destination, false, parts.keys.keyPhase, pnLength) // the spin bit is not used: RFC 9000 §17.4 #1
       packet.lengthOffset = -1
     } else {
       const token = level === Level.Initial ? parts.token : undefined
@@ -342,15 +346,17 @@ export class DatagramBuilder {
   ): void {
     const { parts } = this
     const start = w.offset
+    // RFC 9000 §12.5 #2, RFC 9221 §5, §6: in the handshake nothing but CRYPTO, ACK, PING, PADDING and the close
     if (level === Level.OneRtt) this.writeControlFrames(path, w, frames, nowMicros)
     if (level !== Level.ZeroRtt && parts.crypto.hasFrames(level)) parts.crypto.writeFrames(w, frames, level)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
+      // RFC 9221 §5.4: written only when congestion control lets data leave; §5, §6: in no other packets than these
       if (parts.datagrams.hasFrames())
         parts.datagrams.writeFrames(w, frames, path.datagramFrameLimit(parts.datagrams.peerMaxFrameBytes))
       if (parts.streams.hasFrames())
         parts.streams.writeFrames(w, frames, nowMicros, path.recovery.rtt.smoothedMicros)
     }
-    // a probe, or a PING that was asked for, with nothing else to make the peer answer
+    // RFC 9002 §6.2.4 #1 #2: a probe, or a PING that was asked for, with nothing else to make the peer answer
     if (w.offset === start && w.remaining > 0) {
       writePing(w)
       frames.push(SentFrame.Ping)
@@ -450,14 +456,14 @@ export class DatagramBuilder {
     }
     parts.closer.pending = false
     path.onDatagramSent(end - start, route)
-    // RFC 9001 §4.9.1: a client has no use for Initial keys once it sends Handshake packets
+    // RFC 9001 §4.9.1 #1 #2: a client has no use for Initial keys once it sends Handshake packets
     if (parts.config.role === "client" && last.level >= Level.Handshake)
       parts.discardLevel(Level.Initial, nowMicros)
     return end
   }
 
-  // RFC 9000 §8.1 #3, §14.1: every Initial of a client, every ack-eliciting Initial of a server; path validation
-  // unless the address may not be sent that much: §8.2.1 #2, §8.2.2 #5 #6
+  // RFC 9000 §8.1 #3, §14.1 #1 #2, RFC 9001 §9.3: every Initial of a client, every ack-eliciting Initial of a server;
+  // path validation unless the address may not be sent that much: RFC 9000 §8.2.1 #2, §8.2.2 #5 #6
   private mustPad(route: Route): boolean {
     for (let i = 0; i < this.count; i++) {
       const packet = open[i]

@@ -128,7 +128,7 @@ export class FrameReceiver implements FrameSink {
 
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {
     if (this.parts.config.role === "server")
-      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // §19.7
+      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // RFC 9000 §19.7 #4
     // RFC 9000 §8.1.3 #2: what is kept for later comes from NEW_TOKEN alone
     const token = keepToken(this.parts.versions.negotiated, bytes.subarray(start, end))
     this.parts.events.push({ _tag: "newToken", token })
@@ -200,7 +200,7 @@ export class FrameReceiver implements FrameSink {
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {
     const { arrival, routes } = this.path
-    // RFC 9000 §8.2.2 #1 #3: the response goes where the challenge came from
+    // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
     arrival.validator.onChallenge(bytes.slice(start, start + 8))
     // RFC 9000 §9.3.3: what is not a probing packet tells the peer that this is the route in use
     if (arrival === routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
@@ -231,7 +231,7 @@ export class FrameReceiver implements FrameSink {
 
   onHandshakeDone(): Result {
     const { parts } = this
-    // RFC 9000 §19.20
+    // RFC 9000 §19.20 #2
     if (parts.config.role === "server")
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "HANDSHAKE_DONE from a client", 0x1e)
     // RFC 9001 §4.1.2: a server sends it only when its handshake is complete, which ours is then too

@@ -11,7 +11,7 @@ import type {
   TlsSession
 } from "../handshake/TlsSession.ts"
 import type { CryptoStream } from "../stream/CryptoStream.ts"
-import { type Level, Version } from "../wire/PacketType.ts"
+import { Level, Version } from "../wire/PacketType.ts"
 import {
   decodeTransportParameters,
   encodeTransportParameters,
@@ -170,7 +170,9 @@ export class HandshakeDriver {
     switch (event._tag) {
       case "keys":
         this.keys.install(event.level, event.direction, event.cipherSuite, event.secret)
-        return undefined
+        if (event.direction === "write") return undefined
+        if (event.level === Level.Handshake) return this.crypto.endReceiving(Level.Initial)
+        return event.level === Level.OneRtt ? this.crypto.endReceiving(Level.Handshake) : undefined
       case "transportParameters":
         return this.onParameters(event.bytes)
       case "verifyPeer":
@@ -205,6 +207,7 @@ export class HandshakeDriver {
         this.events.push({ _tag: "established" })
         return undefined
       case "failed":
+        // RFC 9001 §4.8: every alert is fatal
         return new TransportError(event.code, event.reason)
     }
   }

@@ -13,7 +13,7 @@ type Slot = PacketKeys | undefined
  * machine of 1-RTT. RFC 9001 §4.1.4, §4.9, §6
  *
  * Three generations of 1-RTT read keys are held: the current one, the next (derived ahead, so that a forged phase
- * bit costs the same time as any packet; §9.5), and for three PTOs the previous one for packets still in flight.
+ * bit costs the same time as any packet; RFC 9001 §6.3 #1 #2, §9.5 #1), and for three PTOs the previous one for packets still in flight.
  */
 export class Keyring {
   readonly read: [Slot, Slot, Slot, Slot] = [undefined, undefined, undefined, undefined]
@@ -77,7 +77,7 @@ export class Keyring {
     this[direction][level] = keys
     if (level !== Level.OneRtt) return
     if (direction === "read") this.nextRead = keys.next()
-    // RFC 9001 §5.6, §4.9.3, RFC 9000 §7.4.1 #8: from here on, with new limits, nothing is sent in 0-RTT
+    // RFC 9001 §5.6 #5, §4.9.3, RFC 9000 §7.4.1 #8, §17.2.3 #2: from here on, with new limits, nothing is sent in 0-RTT
     else this.write[Level.ZeroRtt] = undefined
   }
 
@@ -87,7 +87,7 @@ export class Keyring {
     this.write[level] = undefined
   }
 
-  /** RFC 9001 §4.9.3: 0-RTT packets that come late may still be read for a short time. */
+  /** RFC 9001 §4.9.3 #1: 0-RTT packets that come late may still be read for a short time. */
   discardEarly(untilMicros: number): void {
     if (this.read[Level.ZeroRtt] !== undefined) this.earlyReadUntil = untilMicros
   }
@@ -122,7 +122,7 @@ export class Keyring {
         )
       )
         return this.failed(current)
-      // §6.1: the peer has followed our update; what it sent before is late from now on
+      // RFC 9001 §6.1 #3: the peer has followed our update; what it sent before is late from now on
       if (this.phaseStartReceived === Number.POSITIVE_INFINITY && this.previousRead !== undefined)
         this.previousReadUntil = nowMicros + 3 * ptoMicros
       if (packetNumber < this.phaseStartReceived) this.phaseStartReceived = packetNumber
@@ -145,6 +145,7 @@ export class Keyring {
       this.largestOfPrevious = Math.max(this.largestOfPrevious, packetNumber)
       return undefined
     }
+    // RFC 9001 §5.5 #1 #2: only keys that are newer, and nothing changes unless they fit
     const next = this.nextRead!
     if (
       !next.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId)
@@ -172,7 +173,7 @@ export class Keyring {
     return undefined
   }
 
-  /** Asks for a key update; it happens with the next packet sent once the rules of §6.1 allow one. */
+  /** Asks for a key update, of which TLS learns nothing (§6 #1): with the next packet sent once §6.1 allows one. */
   requestUpdate(): void {
     this.updateRequested = true
   }
@@ -189,8 +190,9 @@ export class Keyring {
     this.expire(nowMicros)
     const write = this.write[Level.OneRtt]!
     const limit = write.cipher.confidentialityLimit
+    // RFC 9001 §5.3 #3, §6.6 #3
     const due = this.updateRequested || write.sealed > limit / 2
-    // §6.1: only after confirmation, and after a packet of the current phase was acknowledged; §6.5: and not while
+    // RFC 9001 §6.1 #1 #2: only after confirmation, and after a packet of the current phase was acknowledged; §6.5: and not while
     // keys of the phase before are still kept
     if (due && confirmed && this.phaseAcknowledged && this.previousRead === undefined) {
       this.updateRequested = false
@@ -219,6 +221,7 @@ export class Keyring {
     this.previousReadUntil = previousReadUntil // §6.5
     this.read[Level.OneRtt] = this.nextRead
     this.nextRead = this.nextRead!.next()
+    // RFC 9001 §6.2 #1 #2: in the same step, so before anything is sent
     this.write[Level.OneRtt] = this.write[Level.OneRtt]!.next()
     this.keyPhase = this.keyPhase === 0 ? 1 : 0
     this.largestOfPrevious = Math.max(this.largestOfPrevious, this.largestOfCurrent)

@@ -8,7 +8,7 @@ import type { RouteSet } from "./RouteSet.ts"
 export type MoveRefusal =
   /** The handshake is not confirmed yet. RFC 9000 §9 */
   | "unconfirmed"
-  /** The server declared disable_active_migration. RFC 9000 §18.2 */
+  /** The server declared disable_active_migration. RFC 9000 §18.2 #2 */
   | "disabled"
   /** Only the client's side moves. RFC 9000 §9 */
   | "server"
@@ -122,7 +122,7 @@ export class Migration {
     for (const route of routes.all) if (route.local === local) routes.drop(route)
   }
 
-  /** The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.2 #1, §9.6.3 #1 */
+  /** The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.2 #1, §9.6.3 #1, §21.5.3 */
   prefer(remote: SocketAddress, nowMicros: number): void {
     if (this.pursue(remote, this.routes.current.local, nowMicros) === undefined) this.onPreferred = true
   }

@@ -48,7 +48,7 @@ export class PacketReceiver {
     this.decoder = new FrameDecoder(extensions)
   }
 
-  /** Handles every packet of a datagram; true when at least one was authentic. */
+  /** Handles every packet of a datagram; true when at least one was authentic. RFC 9000 §12.2 #1 #3 #4 */
   onDatagram(bytes: Uint8Array, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
     const { parts } = this
     const idLength = parts.localInitialId.length
@@ -169,7 +169,7 @@ export class PacketReceiver {
     nowMicros: number
   ): TransportError | undefined {
     const { parts, decoder, frames } = this
-    // RFC 9000 §17.2, §17.3.1: reserved bits are checked once protection is off
+    // RFC 9000 §17.2 #7, §17.3.1 #3: reserved bits are checked once protection is off
     if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
     if (!parts.onAuthenticated(level, path, bytes, header, nowMicros)) return undefined
@@ -178,7 +178,7 @@ export class PacketReceiver {
     frames.end()
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]
-    // RFC 9000 §7.5 #3: whatever became of its frames
+    // RFC 9000 §13.1: only now does it count as received; §7.5 #3: whatever became of its frames
     received.onReceived(packetNumber, decoder.ackEliciting, nowMicros, ecn)
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
       parts.onNewest(path, nowMicros)
@@ -193,8 +193,8 @@ export class PacketReceiver {
 
   private isFitInitial(datagramBytes: number): boolean {
     return this.parts.config.role === "server"
-      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14.1, §8.2.1 #4: MUST discard these, and no others
-      : header.tokenEnd === header.tokenStart // §17.2.2: servers send no token
+      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14 #4, §14.1 #3, §8.2.1 #4: these, and no others
+      : header.tokenEnd === header.tokenStart // RFC 9000 §17.2.2 #1: servers send no token
   }
 
   private keepForLater(bytes: Uint8Array, start: number, level: Level, ecn: Ecn, nowMicros: number): void {

@@ -74,7 +74,7 @@ export const localParameters = (
 
 /**
  * Whether what a server granted once, as it sent it, is granted today: only then may it accept 0-RTT data that relies
- * on it. RFC 9000 §7.4.1 #5 #6 #7, RFC 9221 §3
+ * on it. RFC 9000 §7.4.1 #5 #6 #7, RFC 9221 §3 #5
  */
 export const stillGrants = (remembered: Uint8Array, transport: TransportSettings): boolean => {
   const then = decodeTransportParameters(remembered, "server")

@@ -29,6 +29,7 @@ export const settleSentFrames = (
         else parts.crypto.onLost(a as Level, b, c)
         break
       case SentFrame.HandshakeDone:
+        // RFC 9000 §13.3 #2
         if (!acked) parts.handshakeDonePending = true
         break
       case SentFrame.NewConnectionId: {

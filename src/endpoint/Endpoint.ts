@@ -41,7 +41,7 @@ export interface EndpointConfig {
     originalDestination: Uint8Array,
     nowMicros: number
   ) => ConnectionObserver | undefined
-  /** Bytes of the connection IDs we issue, 4 … 20. */
+  /** Bytes of the connection IDs we issue, 4 … 20: never none. RFC 9000 §17.2 #2 #4, §18.2 #3 #4, §19.15 #2 */
   readonly connectionIdBytes: number
   /** Whether the socket reads and writes ECN marks; not, when left out. */
   readonly ecn?: boolean
@@ -230,7 +230,7 @@ export class Endpoint {
     // RFC 9000 §5.2.2 #2, §6.1: nor is Version Negotiation answered
     if (header.type !== PacketType.Initial) return undefined
     const { server } = this.config
-    // RFC 9000 §5.2.2 #1, §14.1: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
+    // RFC 9000 §5.2.2 #1, §14.1 #3: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
     if (server === undefined || !this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
     const versions = versionsOf("server", server.transport)
     const version = versions.find((known) => known === header.version)
@@ -296,7 +296,7 @@ export class Endpoint {
     return unfinished.size >= policy.handshakes
   }
 
-  /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2 */
+  /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2, §17.2.5.1 #4 */
   private retry(
     bytes: Uint8Array,
     version: Version,
@@ -317,7 +317,7 @@ export class Endpoint {
     return undefined
   }
 
-  // RFC 9000 §17.2.5.1: not what the client sent to; and, as clients send Initials to it, §7.2: at least 8 bytes
+  // RFC 9000 §17.2.5.1 #1: not what the client sent to; and, as clients send Initials to it, §7.2: at least 8 bytes
   private makeRetrySource(originalDestination: Uint8Array): Uint8Array {
     for (;;) {
       const id = this.config.random(Math.max(8, this.config.connectionIdBytes))
@@ -348,6 +348,7 @@ export class Endpoint {
   ): undefined {
     const { header } = this
     const { random } = this.config
+    // RFC 9000 §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
     const source = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
     this.reply(
@@ -358,7 +359,7 @@ export class Endpoint {
     return undefined
   }
 
-  /** A short header for no connection: the peer's stateless reset, or a reason to send one. RFC 9000 §10.3 */
+  /** A short header for no connection: the peer's stateless reset, or a reason to send one. RFC 9000 §10.3, §11 #1 */
   private onUnknownShort(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
     const offset = resetTokenOffset(0, bytes.length)
     for (const connection of this.byRemote.get(formatAddress(from)) ?? []) {

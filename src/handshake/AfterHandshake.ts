@@ -62,7 +62,7 @@ export class AfterHandshake {
   /** A whole message, header included. */
   handleMessage(type: number, bytes: Uint8Array): SessionTicket | TlsFailure | undefined {
     if (this.isClient && type === HandshakeType.new_session_ticket) return this.takeTicket(bytes)
-    // RFC 9001 §4.4 #4: no authentication after the handshake; §6: not even KeyUpdate
+    // RFC 9001 §4.4 #3: no authentication after the handshake; §6 #2: not even KeyUpdate
     return this.isClient && type === HandshakeType.certificate_request
       ? violation(Alert.unexpected_message, "CertificateRequest after the handshake")
       : unexpected(type, "connected")

@@ -23,7 +23,7 @@ export class HandshakeReader {
   /** Copies `bytes`; the caller may use them again. */
   push(level: Level, bytes: Uint8Array): TlsFailure | undefined {
     if (bytes.length === 0) return undefined
-    // RFC 9001 §4.1.3, §8.3: nothing more at a level that is done, nothing early at one to come, never in 0-RTT
+    // RFC 9001 §4.1.3 #1 #2, §8.3 #1 #2: nothing more at a level that is done, nothing early at one to come, never in 0-RTT
     if (level !== this.level)
       return violation(Alert.unexpected_message, "handshake bytes at the wrong encryption level")
     if (this.end - this.start + bytes.length > MAX_WAITING_BYTES)
@@ -49,7 +49,7 @@ export class HandshakeReader {
   /** From here on messages come at `level`. */
   moveTo(level: Level): TlsFailure | undefined {
     this.level = level
-    // RFC 9001 §4.1.3, RFC 8446 §5.1: what was sent under the old keys ends where they do
+    // RFC 9001 §4.1.3 #3, RFC 8446 §5.1: what was sent under the old keys ends where they do
     if (this.start < this.end)
       return violation(Alert.unexpected_message, "handshake bytes left over at a key change")
     this.buffer = new Uint8Array(0)

@@ -99,7 +99,7 @@ export class TlsClient extends TlsSession {
   private sendHello(): Uint8Array {
     const { config, psk } = this
     const extensions: Array<readonly [number, Uint8Array]> = [
-      [Extension.supported_versions, writeU16List([TLS13], 1)],
+      [Extension.supported_versions, writeU16List([TLS13], 1)], // RFC 9001 §4.2 #1
       [Extension.supported_groups, writeU16List(config.groups, 2)],
       [Extension.signature_algorithms, writeU16List(this.suite.signatureSchemes, 2)],
       [Extension.key_share, writeShares(this.shares)],
@@ -277,6 +277,7 @@ export class TlsClient extends TlsSession {
     this.peerScheme = verified.scheme
     this.transcript.add(bytes)
     this.state = "awaiting Finished"
+    // RFC 9001 §4.4 #1: it holds the key; whose key that is, the verifier says
     this.pauseForVerdict(this.peer!, this.config.serverName)
     return undefined
   }
@@ -289,10 +290,12 @@ export class TlsClient extends TlsSession {
     const secrets = this.deriveApplicationSecrets()
     if (this.requestedSchemes !== undefined) this.authenticate(this.requestedSchemes)
     const verifyData = this.schedule!.finished(this.handshakeSecrets.client, this.transcript.digest())
+    // RFC 9001 §8.3 #1: no EndOfEarlyData before it
     this.send(Level.Handshake, message(HandshakeType.finished, verifyData))
     this.schedule!.resume(this.transcript.digest())
     const cipher = this.cipher!
     this.emitKeys(Level.OneRtt, "write", cipher, secrets.client)
+    // RFC 9001 §5.7 #1 #3: the server is known by now, and the handshake complete
     this.emitKeys(Level.OneRtt, "read", cipher, secrets.server)
     this.after = new AfterHandshake(true, this.ticketTerms())
     this.emit({

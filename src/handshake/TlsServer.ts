@@ -203,7 +203,7 @@ export class TlsServer extends TlsSession {
   }
 
   private decideEarlyData(psk: AcceptedPsk | undefined, offer: ClientOffer): void {
-    // RFC 9001 §4.6.2: HelloRetryRequest has rejected it already
+    // RFC 9001 §4.6.2 #1: HelloRetryRequest has rejected it already
     const possible = psk !== undefined && this.retry === undefined
     const accepted = possible && acceptsEarlyData(this.config.resumption!, psk, offer)
     this.emit({ _tag: "earlyData", accepted })
@@ -282,7 +282,7 @@ export class TlsServer extends TlsSession {
     const leftover = this.readFrom(Level.OneRtt)
     if (leftover !== undefined) return leftover
     const { cipher } = this.answering
-    // RFC 9001 §5.7: 1-RTT packets are not read before the handshake is complete
+    // RFC 9001 §5.7 #1 #2: 1-RTT packets are not read before the handshake is complete
     this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
     this.after = new AfterHandshake(false, undefined)
     this.emit({ _tag: "complete", facts: this.facts() })
@@ -305,6 +305,7 @@ export class TlsServer extends TlsSession {
     }
   }
 
+  // RFC 9001 §4.4 #2 #3, §4.9 #2: tickets are all that follows the handshake, in 1-RTT
   private issueTickets(): void {
     const { resumption, random } = this.config
     const { offer, cipher } = this.answering

@@ -263,6 +263,7 @@ export abstract class TlsSession {
   ): void {
     const secret = schedule.earlySecret(hello)
     this.logKey("CLIENT_EARLY_TRAFFIC_SECRET", secret)
+    // RFC 9001 §5.6 #3 #4: a server never writes in 0-RTT, a client never reads
     this.emitKeys(Level.ZeroRtt, isClient ? "write" : "read", cipher, secret)
   }
 

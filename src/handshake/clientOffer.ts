@@ -61,14 +61,15 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
   const { extensions } = hello
   const versions = readU16List(extensions.get(Extension.supported_versions) ?? new Uint8Array(0), 1)
   if (versions?.includes(TLS13) !== true)
-    return failure(Alert.protocol_version, "the client does not offer TLS 1.3") // RFC 9001 §4.2
+    return failure(Alert.protocol_version, "the client does not offer TLS 1.3") // RFC 9001 §4.2 #2
+  // RFC 9001 §5.3 #2: what nobody here knows is passed over
   const codepoint = config.cipherSuites.find((ours) => hello.cipherSuites.includes(ours))
   const cipher = codepoint === undefined ? undefined : cipherSuites.get(codepoint)
   if (cipher === undefined) return failure(Alert.handshake_failure, "no cipher suite in common")
 
   const fields = new OfferReader(extensions)
   const protocols = fields.optional(Extension.alpn, "ALPN", readAlpn, [])
-  // RFC 9001 §8.1: QUIC has no connection without an application protocol
+  // RFC 9001 §8.1 #1 #2 #4 #5: QUIC has no connection without an application protocol
   const alpn = config.alpn.find((ours) => protocols.includes(ours))
   if (fields.problem === undefined && alpn === undefined)
     return failure(
@@ -102,7 +103,7 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
       x509Only
     ),
     clientCertificateType,
-    // RFC 9001 §8.2
+    // RFC 9001 §8.2 #1
     transportParameters: fields.required(
       Extension.quic_transport_parameters,
       "transport parameters",

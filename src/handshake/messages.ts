@@ -61,7 +61,7 @@ export const writeClientHello = (
   const w = new ByteWriter(new Uint8Array(2 + RANDOM_BYTES + 1 + 2 + 2 * cipherSuites.length + 2))
   w.u16(LEGACY_VERSION)
   w.copy(random)
-  w.u8(0) // RFC 9001 §8.4: no compatibility mode, so no session ID
+  w.u8(0) // RFC 9001 §8.4 #1: no compatibility mode, so no session ID
   w.u16(2 * cipherSuites.length)
   for (const suite of cipherSuites) w.u16(suite)
   w.u8(1)

@@ -85,7 +85,7 @@ export interface NewSessionTicket {
   readonly earlyData: boolean
 }
 
-/** RFC 9001 §4.6.1: in QUIC the one size of early data is "as much as flow control lets". */
+/** RFC 9001 §4.6.1 #1 #2: in QUIC the one size of early data is "as much as flow control lets". */
 const UNLIMITED = 0xffff_ffff
 
 export const writeNewSessionTicket = (ticket: NewSessionTicket): Uint8Array => {

@@ -23,7 +23,7 @@ export const checkServerHello = (
   if (version === undefined)
     return isDowngrade(random)
       ? failure(Alert.illegal_parameter, "someone talked the server out of TLS 1.3")
-      : failure(Alert.protocol_version, "the server does not speak TLS 1.3") // RFC 9001 §4.2
+      : failure(Alert.protocol_version, "the server does not speak TLS 1.3") // RFC 9001 §4.2 #2
   if (readU16(version) !== TLS13)
     return failure(Alert.illegal_parameter, "the server chose a version that was not offered")
   const cipher = cipherSuites.get(cipherSuite)
@@ -68,16 +68,20 @@ export const readServerChoice = (
   if (problem !== undefined) return problem
   // RFC 9000 §7 #2
   const protocols = extensions.get(Extension.alpn)
-  // RFC 9001 §8.1
+  // RFC 9001 §8.1 #2 #3
   if (protocols === undefined)
     return failure(Alert.no_application_protocol, "the server chose none of our application protocols")
   const chosen = readAlpn(protocols)
   if (chosen?.length !== 1) return failure(Alert.decode_error, "the server's ALPN is malformed")
   const alpn = config.alpn.find((ours) => ours === chosen[0])
+  // RFC 9001 §8.1 #3 #6
   if (alpn === undefined)
-    return failure(Alert.illegal_parameter, "the server chose an application protocol that was not offered")
+    return failure(
+      Alert.no_application_protocol,
+      "the server chose an application protocol that was not offered"
+    )
   const parameters = extensions.get(Extension.quic_transport_parameters)
-  // RFC 9001 §8.2
+  // RFC 9001 §8.2 #1
   if (parameters === undefined)
     return failure(Alert.missing_extension, "the server sent no transport parameters")
   const serverCertificateType = typeOf(extensions, Extension.server_certificate_type)

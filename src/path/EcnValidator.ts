@@ -94,7 +94,7 @@ export class EcnValidator {
   onAck(space: Space, newlyAcked: number, counts: EcnCounts, raisesLargest: boolean): number {
     if (this.state === "failed") return 0
     if (newlyAcked > 0) this.acknowledged = true
-    // the counts of reordered frames go backwards, which proves nothing
+    // RFC 9000 §13.4.2.1 #1: the counts of reordered frames go backwards, which proves nothing
     if (!raisesLargest) return 0
     if (!counts.hasEcn) {
       if (newlyAcked > 0) this.state = "failed"
@@ -109,6 +109,7 @@ export class EcnValidator {
       ect0 + ce >= newlyAcked &&
       counts.ect0 + counts.ce <= known.sent &&
       counts.ect1 === 0
+    // RFC 9000 §13.4.2.2 #1 #2
     if (!plausible) {
       this.state = "failed"
       return 0

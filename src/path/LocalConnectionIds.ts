@@ -121,6 +121,7 @@ export class LocalConnectionIds {
   rotate(count: number): ConnectionIdError | undefined {
     const { ids, nextSequence, target } = this
     const fresh = Math.min(count, target)
+    // RFC 9000 §19.15 #2: none where they have no bytes
     if (this.options.length === 0 || fresh < 1 || nextSequence + fresh > LIFETIME_LIMIT)
       return connectionIdError("NoConnectionIds", nextSequence)
     // RFC 9000 §5.1.2: not before the peer has retired all that the last request covered
@@ -132,7 +133,7 @@ export class LocalConnectionIds {
     return undefined
   }
 
-  /** RFC 9000 §19.16. `arrivedOn` is the destination connection ID of the packet with the frame. */
+  /** RFC 9000 §19.16 #1 #2 #3. `arrivedOn` is the destination connection ID of the packet with the frame. */
   onRetire(sequence: number, arrivedOn?: Uint8Array): TransportError | undefined {
     if (this.options.length === 0)
       return violation("RETIRE_CONNECTION_ID, but our connection IDs have no bytes")
@@ -159,7 +160,7 @@ export class LocalConnectionIds {
     for (let i = 0; i < ids.length && this.pending > 0 && w.remaining >= FRAME_BYTES; i++) {
       const issued = ids[i]
       if (issued.delivery !== "pending") continue
-      // RFC 9000 §19.15: Retire Prior To never exceeds the sequence number
+      // RFC 9000 §19.15 #5: Retire Prior To never exceeds the sequence number
       const retirePriorTo = Math.min(this.retirePriorTo, issued.sequence)
       writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, this.options.makeToken(issued.id))
       sent.push(SentFrame.NewConnectionId, this.options.pathId, issued.sequence)

@@ -5,7 +5,7 @@ const DATA_BYTES = 8
 const MAX_CHALLENGES = 8
 /** How many of the peer's challenges wait for a response; of more, the newest. */
 const MAX_RESPONSES = 8
-/** RFC 9000 §14: what a datagram has to reach for its path to be fit for QUIC. */
+/** RFC 9000 §14 #1, §14.2: what a datagram has to reach for its path to be fit for QUIC. */
 const MIN_DATAGRAM_BYTES = 1200
 
 /** How long a validation lasts at least, unless told otherwise. */

@@ -137,6 +137,7 @@ export class PeerConnectionIds {
     id: Uint8Array,
     token: Uint8Array
   ): TransportError | undefined {
+    // RFC 9000 §19.15 #3
     if (this.isZeroLength)
       return failure(
         TransportErrorCode.PROTOCOL_VIOLATION,
@@ -148,11 +149,12 @@ export class PeerConnectionIds {
       return failure(TransportErrorCode.FRAME_ENCODING_ERROR, `a connection ID of ${id.length} bytes`)
     const conflict = this.conflict(sequence, id, token)
     if (conflict !== undefined) return conflict
-    // RFC 9000 §19.15: a Retire Prior To that does not increase the largest one has no effect
+    // RFC 9000 §19.15 #7: a Retire Prior To that does not increase the largest one has no effect
     if (retirePriorTo > this.largestRetirePriorTo) {
       const error = this.onRetirePriorTo(retirePriorTo)
       if (error !== undefined) return error
     }
+    // RFC 9000 §19.15 #4: what is known already is passed over
     if (this.find(sequence) === undefined && !this.retired.has(sequence)) {
       // RFC 9000 §5.1.1 #4
       if (this.ids.length >= this.limit)
@@ -196,7 +198,7 @@ export class PeerConnectionIds {
   }
 
   // RFC 9000 §5.1.2 #1: what it covers is retired before the new ID is added. That includes IDs whose frames have not
-  // arrived yet, so that every number below it is settled for good (§19.15: retired once, and not again on arrival).
+  // arrived yet, so that every number below it is settled for good (§19.15 #8: retired once, not again on arrival).
   private onRetirePriorTo(retirePriorTo: number): TransportError | undefined {
     const { retired, retirements, ids } = this
     const more = retired.missingBelow(retirePriorTo)

@@ -16,7 +16,7 @@ export const connectionIdError = <Tag extends ConnectionIdError["_tag"]>(
   sequence: number
 ): { readonly _tag: Tag; readonly sequence: number } => ({ _tag, sequence })
 
-/** RFC 9000 §17.2 */
+/** RFC 9000 §17.2 #2 #4 */
 export const MAX_CONNECTION_ID_BYTES = 20
 /** RFC 9000 §10.3 */
 export const RESET_TOKEN_BYTES = 16

@@ -1,6 +1,6 @@
 import type { AeadAlgorithm, HashAlgorithm } from "../capability/CryptoSuite.ts"
 
-/** A TLS 1.3 cipher suite as QUIC uses it. RFC 8446 §B.4, RFC 9001 §5.3, §6.6 */
+/** A TLS 1.3 cipher suite as QUIC uses it. RFC 8446 §B.4, RFC 9001 §5.3 #1, §5.4.1, §6.6 */
 export interface CipherSuite {
   readonly codepoint: number
   /** The IANA name. */
@@ -9,7 +9,7 @@ export interface CipherSuite {
   readonly hash: HashAlgorithm
   readonly hashLength: number
   readonly keyLength: number
-  /** Packets that may be sealed with one key, and packets that may fail to open, before the keys are worn out. */
+  /** Packets that may be sealed with one key, and packets that may fail to open: RFC 9001 §6.6 #7 #8. */
   readonly confidentialityLimit: number
   readonly integrityLimit: number
 }

@@ -22,7 +22,7 @@ const prefix = (version: Version): string => (version === Version.v2 ? "quicv2" 
 export class PacketKeys {
   readonly secret: Uint8Array
   readonly cipher: CipherSuite
-  /** Packets sealed, and packets that failed to open, with this key: RFC 9001 §6.6 limits both. */
+  /** Packets sealed, and packets that failed to open, with this key: RFC 9001 §6.6 #1 #5 limits both. */
   sealed = 0
   failed = 0
   private readonly aead: AeadKey
@@ -74,7 +74,7 @@ export class PacketKeys {
 
   /**
    * Protects the packet that begins at `headerStart`, its payload in `[pnOffset + pnLength, payloadEnd)`, with 16 bytes
-   * of room behind it. Returns where it ends. RFC 9001 §5.3, §5.4.1
+   * of room behind it. Returns where it ends. One pass each, whatever the number. RFC 9001 §5.3, §5.4.1, §9.5 #2
    */
   seal(
     buffer: Uint8Array,
@@ -94,7 +94,7 @@ export class PacketKeys {
     return payloadEnd + TAG
   }
 
-  /** Removes header protection; returns the packet number's length, 0 when there is no room for a sample. RFC 9001 §5.4.2 */
+  /** Removes header protection; returns the packet number's length, 0 when there is no room for a sample. RFC 9001 §5.4.2 #1 */
   unmask(buffer: Uint8Array, headerStart: number, pnOffset: number, packetEnd: number): number {
     if (pnOffset + 4 + SAMPLE > packetEnd) return 0
     this.header.mask(buffer, pnOffset + 4, mask)

@@ -18,7 +18,7 @@ export interface InitialKeyPair {
   readonly server: PacketKeys
 }
 
-/** The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001 §5.2 */
+/** The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001 §5.2 #1 */
 export const initialKeys = (
   suite: CryptoSuiteShape,
   version: Version,

@@ -100,7 +100,7 @@ export class Cubic implements CongestionController {
   }
 
   onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
-    // RFC 9002 §7.3.2: once per round trip.
+    // RFC 9002 §7.3.1, §7.3.2 #1 #2: once per round trip; by how much is RFC 9438's to say.
     if (sentMicros <= this.recoveryStartMicros) return false
     const { epoch, undo, window } = this
     undo.window = window
@@ -117,7 +117,7 @@ export class Cubic implements CongestionController {
   }
 
   onPersistentCongestion(): void {
-    // RFC 9002 §7.6.2: the window MUST be reduced to the minimum window.
+    // RFC 9002 §7.6.2 #2: the window MUST be reduced to the minimum window.
     this.window = minimumWindow(this.maxDatagramSize)
     this.recoveryStartMicros = -1
     // RFC 9438 §4.8: the first congestion avoidance after it starts from where slow start ends.

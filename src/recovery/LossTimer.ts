@@ -43,17 +43,18 @@ export class LossTimer {
   }
 
   get deadlineMicros(): number {
-    // RFC 9002 §6.2.1: the PTO timer MUST NOT be set if a timer is set for time threshold loss detection.
+    // RFC 9002 §6.2.1 #5: the PTO timer MUST NOT be set if a timer is set for time threshold loss detection.
     const loss = this.lossSpace
     if (loss !== undefined) return loss.lossTimeMicros
-    // RFC 9002 §6.2.2.1: the server's PTO timer MUST NOT be armed if no additional data can be sent.
+    // RFC 9002 §6.2.2.1 #1: the server's PTO timer MUST NOT be armed if no additional data can be sent.
     if (this.isAmplificationLimited) return Number.POSITIVE_INFINITY
     if (this.ackElicitingInFlight > 0) {
+      // RFC 9002 §6.2.1 #2
       let earliest = Number.POSITIVE_INFINITY
       for (const sent of this.spaces) earliest = Math.min(earliest, this.ptoOf(sent))
       return earliest
     }
-    // RFC 9002 §6.2.2.1, RFC 9000 §8.1 #4 #5: the client MUST set it until the server has validated its address.
+    // RFC 9002 §6.2.2.1 #2, RFC 9000 §8.1 #4 #5: the client MUST set it until the server has validated its address.
     return this.peerValidatedAddress
       ? Number.POSITIVE_INFINITY
       : this.restartedMicros + this.rtt.ptoBaseMicros * this.backoff
@@ -61,6 +62,7 @@ export class LossTimer {
 
   /** Which space to probe now that the PTO has expired. */
   get probeSpace(): Space {
+    // RFC 9002 §6.2.2.1 #3
     if (this.ackElicitingInFlight === 0) return this.hasHandshakeKeys ? Space.Handshake : Space.Initial
     let space: Space = Space.Initial
     let earliest = Number.POSITIVE_INFINITY
@@ -84,7 +86,7 @@ export class LossTimer {
     return count
   }
 
-  // RFC 9002 §6.2.1: MUST NOT set a PTO timer for Application Data until the handshake is confirmed.
+  // RFC 9002 §6.2.1 #3: MUST NOT set a PTO timer for Application Data until the handshake is confirmed.
   private mayProbe(sent: SentPackets): boolean {
     return sent.space !== Space.Application || this.handshakeConfirmed
   }

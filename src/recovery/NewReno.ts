@@ -41,7 +41,7 @@ export class NewReno implements CongestionController {
       const packet = items[i]
       if (!packet.inFlight || packet.timeSentMicros <= this.recoveryStartMicros) continue
       if (this.window < this.slowStartThreshold) this.window += packet.size
-      // RFC 9002 §7.3.3: MUST limit the increase to one datagram for each window acknowledged.
+      // RFC 9002 §7.3.3 #1: MUST limit the increase to one datagram for each window acknowledged.
       else this.window += (this.maxDatagramSize * packet.size) / this.window
     }
   }
@@ -51,7 +51,7 @@ export class NewReno implements CongestionController {
   }
 
   onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
-    // RFC 9002 §7.3.2: once per round trip.
+    // RFC 9002 §7.3.1, §7.3.2 #1 #2: once per round trip.
     if (sentMicros <= this.recoveryStartMicros) return false
     this.previous.window = this.window
     this.previous.slowStartThreshold = this.slowStartThreshold
@@ -62,7 +62,7 @@ export class NewReno implements CongestionController {
   }
 
   onPersistentCongestion(): void {
-    // RFC 9002 §7.6.2: the window MUST be reduced to the minimum window.
+    // RFC 9002 §7.6.2 #2: the window MUST be reduced to the minimum window.
     this.window = minimumWindow(this.maxDatagramSize)
     this.recoveryStartMicros = -1
   }

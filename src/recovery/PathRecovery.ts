@@ -130,6 +130,7 @@ export class PathRecovery {
       }
       this.congestion.onPacketSent(packet, this.bytesInFlight, nowMicros)
       this.pacer.onPacketSent(size, nowMicros)
+      // RFC 9002 §7.5 #2: probes included
       this.bytesInFlight += size
       this.windowUse.onPacketSent(this.bytesInFlight, this.congestion.window, this.maxDatagramSize, nowMicros)
       this.timer.restartedMicros = nowMicros
@@ -137,7 +138,7 @@ export class PathRecovery {
     this.spaces[packet.space].commit(packet)
   }
 
-  /** Bytes that window and pacer let leave now. Less than a full datagram is reported as 0. */
+  /** RFC 9002 §7 #2: bytes that window and pacer let leave now. Less than a full datagram is reported as 0. */
   sendQuota(nowMicros: number): number {
     const window = this.congestion.window - this.bytesInFlight
     if (window < this.maxDatagramSize) return 0
@@ -229,11 +230,12 @@ export class PathRecovery {
       timeout.space = sent.space
       return timeout
     }
+    // RFC 9002 §6.2 #1: nothing is lost by this
     timeout.kind = "probe"
     timeout.space = timer.probeSpace
-    // RFC 9002 §6.2.4: one, and up to two so that a single lost probe does not cost another PTO.
+    // RFC 9002 §6.2.4 #1: one, and up to two so that a single lost probe does not cost another PTO.
     timeout.probes = timer.ackElicitingInFlight > 0 ? 2 : 1
-    // RFC 9002 §6.2.1: the backoff MUST be increased when a PTO timer expires.
+    // RFC 9002 §6.2.1 #4: the backoff MUST be increased when a PTO timer expires.
     timer.ptoCount++
     timer.restartedMicros = nowMicros
     this.counters.probeTimeouts++
@@ -254,7 +256,7 @@ export class PathRecovery {
 
   // — what the connection learns ———————————————————————————————————————————————————————————————————————————————
 
-  /** RFC 9002 §6.4: Initial or Handshake keys are gone, and the timers start anew. */
+  /** RFC 9002 §6.2.2, §6.4 #1: Initial or Handshake keys are gone, and the timers start anew. */
   discardSpace(space: Space, nowMicros: number): void {
     const sent = this.spaces[space]
     for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next) {
@@ -389,11 +391,11 @@ export class PathRecovery {
         this.newestAckedSentMicros = packet.timeSentMicros
       }
     }
-    // RFC 9002 §5.1: MUST NOT sample from an ACK that newly acknowledges no ack-eliciting packet.
+    // RFC 9002 §5.1 #1: MUST NOT sample from an ACK that newly acknowledges no ack-eliciting packet.
     if (newest === undefined || !ackEliciting || largest < sent.firstOnPath) return
     let delay = ackDelayMicros
     if (sent.space === Space.Initial) delay = 0
-    // RFC 9002 §5.3: after confirmation MUST use the lesser of the delay and the peer's max_ack_delay.
+    // RFC 9002 §5.3 #1: after confirmation MUST use the lesser of the delay and the peer's max_ack_delay.
     else if (this.timer.handshakeConfirmed) delay = Math.min(delay, this.timer.maxAckDelayMicros)
     this.rtt.onSample(nowMicros - newest.timeSentMicros, delay, nowMicros)
     this.feedback.hasRttSample = true
@@ -421,6 +423,7 @@ export class PathRecovery {
   private reactToLoss(afterMicros: number): void {
     const { feedback, counters } = this
     if (feedback.lostBytes === 0) return
+    // RFC 9000 §13.3 #4, RFC 9002 §7.4 #1
     if (this.congestion.onLost(feedback, this.rtt)) counters.congestionEvents++
     this.tolerance.onLost(feedback.lost, counters.congestionEvents)
     // RFC 9002 §7.6.1: max_ack_delay counts whatever the space.

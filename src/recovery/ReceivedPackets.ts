@@ -19,7 +19,7 @@ export const defaultMaxAckDelayMicros = 25_000
  * once the packet is sent, `onAckSent`; its acknowledgment comes back to `onAckOfAck`.
  */
 export class ReceivedPackets {
-  /** -1 before the first packet. Packet numbers are decoded against it. RFC 9000 §A.3 */
+  /** -1 before the first packet. Packet numbers are decoded against it. RFC 9000 §13.2.3 #2, §A.3 */
   largest = -1
   /** Infinity, or when the oldest unacknowledged ack-eliciting packet must be acknowledged. */
   ackDeadlineMicros: number = Number.POSITIVE_INFINITY
@@ -31,7 +31,7 @@ export class ReceivedPackets {
   private readonly largestOf: Array<number> = []
   private largestReceivedMicros = 0
   private largestAckEliciting = -1
-  /** Everything below is taken for a duplicate: its range was given up. RFC 9000 §13.2.3 */
+  /** Everything below is taken for a duplicate: its range was given up. RFC 9000 §13.2.3 #1 */
   private forgottenBelow = 0
   /** Ranges that end below it are known to be acknowledged and no longer reported. RFC 9000 §13.2.4 */
   private reportFrom = 0
@@ -43,7 +43,7 @@ export class ReceivedPackets {
   private reordering = 1
 
   constructor(space: Space, maxAckDelayMicros: number = defaultMaxAckDelayMicros) {
-    // RFC 9000 §13.2.1: MUST acknowledge ack-eliciting Initial and Handshake packets immediately.
+    // RFC 9000 §13.2.1 #2: MUST acknowledge ack-eliciting Initial and Handshake packets immediately.
     this.immediate = space !== Space.Application
     this.maxAckDelayMicros = maxAckDelayMicros
   }
@@ -63,7 +63,7 @@ export class ReceivedPackets {
     this.ackDeadlineMicros = 0
   }
 
-  /** Also true for a packet too old to be known. RFC 9000 §12.3: a duplicate MUST be discarded. */
+  /** Also true for a packet too old to be known. RFC 9000 §12.3 #4: a duplicate MUST be discarded. */
   isDuplicate(packetNumber: number): boolean {
     if (packetNumber > this.largest) return false
     return packetNumber < this.forgottenBelow || this.contains(packetNumber)
@@ -82,7 +82,7 @@ export class ReceivedPackets {
     else if (ecn === Ecn.Ce) this.ecnCounts.ce++
     const becameCe = ecn === Ecn.Ce && !this.wasCe
     this.wasCe = ecn === Ecn.Ce
-    // RFC 9000 §13.2.1: MUST NOT answer a packet that is not ack-eliciting with one that is not, even if there are gaps.
+    // RFC 9000 §13.2.1 #3 #4: MUST NOT answer a packet that is not ack-eliciting with one that is not, even if there are gaps.
     if (!ackEliciting) return
     this.unackedAckEliciting++
     const { threshold, maxAckDelayMicros } = this
@@ -95,6 +95,7 @@ export class ReceivedPackets {
     ) {
       this.ackDeadlineMicros = nowMicros
     } else {
+      // RFC 9000 §13.2.1 #1
       this.ackDeadlineMicros = Math.min(this.ackDeadlineMicros, nowMicros + maxAckDelayMicros)
     }
     if (packetNumber > this.largestAckEliciting) this.largestAckEliciting = packetNumber
@@ -119,6 +120,7 @@ export class ReceivedPackets {
     const top = this.largestOf.length - 1
     if (top < 0) return false
     ack.largest = this.largest
+    // RFC 9000 §13.2.5 #1: from when the packet was processed
     ack.delayRaw = Math.floor(Math.max(0, nowMicros - this.largestReceivedMicros) / 2 ** ackDelayExponent)
     ack.rangeCount = 0
     for (let i = top; i >= 0 && ack.rangeCount < maxRanges; i--) {
@@ -128,6 +130,7 @@ export class ReceivedPackets {
       ack.largestOf[ack.rangeCount] = this.largestOf[i]
       ack.rangeCount++
     }
+    // RFC 9000 §13.4.1 #1
     const { ect0, ect1, ce } = this.ecnCounts
     ack.hasEcn = ect0 + ect1 + ce > 0
     ack.ect0 = ect0

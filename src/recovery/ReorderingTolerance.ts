@@ -18,7 +18,7 @@ export class ReorderingTolerance {
   private congestionEvent = 0
   private lossesOfEvent = 0
 
-  /** RFC 9002 §6.1.2: MUST be at least the timer granularity. */
+  /** RFC 9002 §6.1.2 #1: MUST be at least the timer granularity. */
   lossDelayMicros(rtt: RttEstimator): number {
     return Math.max(
       this.timeThreshold * Math.max(rtt.latestMicros, rtt.smoothedMicros),

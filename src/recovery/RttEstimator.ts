@@ -33,9 +33,9 @@ export class RttEstimator {
       this.variationMicros = latestMicros / 2
       return
     }
-    // RFC 9002 §5.2: min_rtt MUST be the lesser of min_rtt and latest_rtt, acknowledgment delay not considered.
+    // RFC 9002 §5.2 #1: min_rtt MUST be the lesser of min_rtt and latest_rtt, acknowledgment delay not considered.
     if (latestMicros < this.minMicros) this.minMicros = latestMicros
-    // RFC 9002 §5.3: MUST NOT subtract the acknowledgment delay if the result is smaller than min_rtt.
+    // RFC 9002 §5.3 #2: MUST NOT subtract the acknowledgment delay if the result is smaller than min_rtt.
     const adjusted =
       latestMicros >= this.minMicros + ackDelayMicros ? latestMicros - ackDelayMicros : latestMicros
     this.variationMicros = 0.75 * this.variationMicros + 0.25 * Math.abs(this.smoothedMicros - adjusted)
@@ -56,7 +56,7 @@ export class RttEstimator {
     this.firstSampleAtMicros = Number.POSITIVE_INFINITY
   }
 
-  /** The probe timeout without backoff and without the peer's acknowledgment delay. RFC 9002 §6.2.1 */
+  /** The probe timeout without backoff and without the peer's acknowledgment delay. RFC 9002 §6.2.1 #1 */
   get ptoBaseMicros(): number {
     return this.smoothedMicros + Math.max(4 * this.variationMicros, timerGranularityMicros)
   }

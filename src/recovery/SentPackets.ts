@@ -55,6 +55,7 @@ export class SentPackets {
   /** Takes the record that `begin` gave: its packet has left. */
   commit(packet: SentPacket): void {
     this.building = undefined
+    // RFC 9000 §12.3 #1 #2, §17.2.3 #1, §17.2.5.3 #2: whatever becomes of the packet, its number has been used
     this.nextPacketNumber = packet.packetNumber + 1
     packet.state = PacketState.Outstanding
     if (packet.inFlight) {

@@ -3,7 +3,10 @@ import type { CongestionController, CongestionControllerFactory } from "./Conges
 import { Cubic } from "./Cubic.ts"
 import { NewReno } from "./NewReno.ts"
 
-/** The controllers by name, as `TransportSettings.congestion` has them. */
+/**
+ * The controllers by name, as `TransportSettings.congestion` has them. CUBIC and BBR keep to RFC 8085 §3.1 as RFC 9438
+ * and the BBR draft do: RFC 9002 §7 #1.
+ */
 export const congestionControllers = {
   bbr: (maxDatagramSize: number): CongestionController => new BbrV3(maxDatagramSize),
   cubic: (maxDatagramSize: number): CongestionController => new Cubic(maxDatagramSize),

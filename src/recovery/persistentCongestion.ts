@@ -2,7 +2,7 @@ import type { PacketBatch } from "./SentPacket.ts"
 
 /**
  * Whether two of the `lost` packets, both ack-eliciting and sent after `afterMicros`, are more than `durationMicros`
- * apart with nothing acknowledged in between. RFC 9002 §7.6.2. `lost` is in order of sending.
+ * apart with nothing acknowledged in between. RFC 9002 §7.6.2 #1. `lost` is in order of sending.
  *
  * What was acknowledged before this ACK was sent at `afterMicros` or earlier (the caller passes the later of the
  * first RTT sample and the newest acknowledged packet's departure), so only this ACK's own packets can lie between.

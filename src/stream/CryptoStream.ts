@@ -12,10 +12,19 @@ const maxReadBytes = 64 * 1024
 /** A fragment shorter than this waits for the next packet, unless it is all there is. */
 const worthwhileBytes = 16
 
+const moreThanEnough = (level: Level): TransportError =>
+  new TransportError(
+    TransportErrorCode.PROTOCOL_VIOLATION,
+    `handshake bytes of encryption level ${level} after its end`,
+    FrameType.CRYPTO
+  )
+
 /** The CRYPTO streams of the encryption levels; of those that are done nothing is left. RFC 9000 §19.6 */
 export class CryptoStream {
   private readonly sending: Array<SendBuffer | undefined> = [undefined, undefined, undefined, undefined]
   private readonly receiving: Array<ReceiveBuffer | undefined> = [undefined, undefined, undefined, undefined]
+  /** The levels at which TLS expects nothing more, a bit each. */
+  private ended = 0
 
   /** Queues handshake bytes; they are not copied when large. */
   write(level: Level, bytes: Uint8Array): void {
@@ -41,7 +50,7 @@ export class CryptoStream {
     return buffer !== undefined && (buffer.unsent > 0 || !buffer.lost.isEmpty)
   }
 
-  /** Writes as many frames as fit, what was lost first. */
+  /** Writes as many frames as fit, what was lost first; of its own level each. RFC 9001 §4 #1, §4.9 #1 */
   writeFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
     const buffer = this.sending[level]
     if (buffer === undefined) return
@@ -96,15 +105,24 @@ export class CryptoStream {
     end: number
   ): TransportError | undefined {
     const buffer = (this.receiving[level] ??= new ReceiveBuffer())
-    // RFC 9000 §7.5 #2: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
+    // RFC 9000 §7.5 #2, §19.6: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
     if (offset + (end - start) > buffer.readOffset + cryptoReceiveBytes)
       return new TransportError(
         TransportErrorCode.CRYPTO_BUFFER_EXCEEDED,
         `CRYPTO data more than ${cryptoReceiveBytes} bytes ahead of what TLS has read`,
         FrameType.CRYPTO
       )
+    // RFC 9001 §4.1.3 #1 #2
+    if ((this.ended & (1 << level)) !== 0 && offset + (end - start) > buffer.readOffset)
+      return moreThanEnough(level)
     buffer.insert(offset, bytes, start, end)
     return undefined
+  }
+
+  /** TLS has gone on to another level: nothing may be left at `level`, nor come. RFC 9001 §4.1.3 #3 */
+  endReceiving(level: Level): TransportError | undefined {
+    this.ended |= 1 << level
+    return this.isDrained(level) ? undefined : moreThanEnough(level)
   }
 
   /** The next contiguous bytes, or undefined. */

@@ -13,7 +13,7 @@ interface Waiting {
 
 /** Unreliable messages in both directions, each queue with a limit in bytes. RFC 9221 */
 export class DatagramQueue {
-  /** The largest frame the peer takes, 0 for none. RFC 9221 §3 */
+  /** The largest frame the peer takes, 0 for none until it has said so. RFC 9221 §3 #1 #2 */
   peerMaxFrameBytes = 0
   /** Datagrams thrown away because newer ones came before they could leave, or were read. */
   sendDropped = 0

@@ -14,7 +14,7 @@ export class SendCredit {
     return this.limit - this.used
   }
 
-  /** True when the limit grew; others MUST be ignored. RFC 9000 §4.1 #3 */
+  /** True when the limit grew; others MUST be ignored. RFC 9000 §4.1 #3, §13.3 #3 */
   raise(limit: number): boolean {
     if (limit <= this.limit) return false
     this.limit = limit

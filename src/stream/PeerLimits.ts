@@ -52,7 +52,7 @@ export class PeerLimits {
     return undefined
   }
 
-  // RFC 9001 §4.6.2: what the client assumed of the connection is void, and so is everything it has sent
+  // RFC 9001 §4.6.2 #2: what the client assumed of the connection is void, and so is everything it has sent
   onEarlyDataRejected(): void {
     this.remembered = undefined
     this.credit.limit = 0

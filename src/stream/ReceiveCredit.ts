@@ -28,7 +28,7 @@ export class ReceiveCredit {
       return finalSizeError(`a final size of ${finalSize} after data up to ${window.received}`, frameType)
     const more = end - window.received
     if (more <= 0) return undefined
-    // RFC 9000 §4.1 #2: more than the advertised stream or connection limit is a FLOW_CONTROL_ERROR
+    // RFC 9000 §4.1 #2, §19.9 #2, §19.10 #4: more than the advertised stream or connection limit is a FLOW_CONTROL_ERROR
     if (end > window.limit)
       return flowControlError(`data up to ${end} of ${window.limit} on a stream`, frameType)
     if (this.window.received + more > this.window.limit)

@@ -158,6 +158,7 @@ export class StreamControlFrames {
       case StreamControl.resetStream: {
         const send = record.send!
         const { code, reliableSize } = send.reset!
+        // RFC 9000 §13.3 #1: neither changes any more
         const finalSize = send.credit.used
         if (reliableSize === 0) {
           writeResetStream(w, id, code, finalSize)

@@ -12,7 +12,7 @@ export class LocalStreamCount {
     return Math.max(0, this.limit - this.opened)
   }
 
-  /** True when the limit grew; others MUST be ignored. RFC 9000 §4.6 #4 */
+  /** True when the limit grew; others MUST be ignored. RFC 9000 §4.6 #4, §13.3 #3, §19.11 #2 */
   raise(limit: number): boolean {
     const capped = Math.min(limit, Math.floor(Number.MAX_SAFE_INTEGER / 4))
     if (capped <= this.limit) return false

@@ -61,7 +61,7 @@ export class StreamDirectory {
   receiving(id: number, frameType: number): StreamRecord | TransportError | undefined {
     const record = this.records.get(id)
     if (record !== undefined && record.receive !== undefined) return record
-    // RFC 9000 §19.4, §19.8, §19.13: for a send-only stream, STREAM_STATE_ERROR
+    // RFC 9000 §19.4, §19.8 #1, §19.13: for a send-only stream, STREAM_STATE_ERROR
     if (isUnidirectional(id) && this.isLocal(id))
       return stateError(`stream ${id} is only for sending`, frameType)
     return this.find(id, frameType)
@@ -69,7 +69,7 @@ export class StreamDirectory {
 
   /** The stream whose sending part a frame is about; undefined for a closed one. Opens it if the peer may. */
   sending(id: number, frameType: number): StreamRecord | TransportError | undefined {
-    // RFC 9000 §19.5, §19.10: for a receive-only stream, STREAM_STATE_ERROR
+    // RFC 9000 §19.5 #2, §19.10 #2: for a receive-only stream, STREAM_STATE_ERROR
     if (isUnidirectional(id) && !this.isLocal(id))
       return stateError(`stream ${id} is only for receiving`, frameType)
     return this.records.get(id) ?? this.find(id, frameType)
@@ -79,10 +79,10 @@ export class StreamDirectory {
     const unidirectional = isUnidirectional(id)
     const index = indexOf(id)
     if (this.isLocal(id))
-      // RFC 9000 §19.5, §19.8, §19.10: a locally initiated stream that has not been created is a STREAM_STATE_ERROR
+      // RFC 9000 §19.5 #1, §19.8 #1, §19.10 #1: a locally initiated stream that has not been created is a STREAM_STATE_ERROR
       return this.wasOpened(id) ? undefined : stateError(`we have not opened stream ${id}`, frameType)
     const count = this.peerCount(unidirectional)
-    // RFC 9000 §4.6 #3: a stream ID beyond the limit we sent is a STREAM_LIMIT_ERROR
+    // RFC 9000 §4.6 #3, §19.11 #4: a stream ID beyond the limit we sent is a STREAM_LIMIT_ERROR
     if (index >= count.granted)
       return new TransportError(
         TransportErrorCode.STREAM_LIMIT_ERROR,

@@ -97,7 +97,7 @@ export class StreamSender {
 
   private writeFresh(record: StreamRecord, w: ByteWriter, sent: SentFrames): boolean {
     const send = record.send!
-    // RFC 9000 §2.2 #3, §4.1 #1
+    // RFC 9000 §2.2 #3, §4.1 #1, §19.9 #1, §19.10 #3
     const wanted = Math.min(send.unsentLength, send.credit.available, this.credit.available)
     if (!this.writeFrame(record, send.unsentOffset, wanted, w, sent)) return false
     this.refresh(record)

@@ -64,7 +64,7 @@ export class StreamSet {
   /** The new stream's id, or -1 when the peer's limit does not allow another. */
   open(unidirectional: boolean): number {
     const count = this.directory.localCount(unidirectional)
-    if (count.available > 0) return this.directory.openLocal(unidirectional).id // RFC 9000 §4.6 #2
+    if (count.available > 0) return this.directory.openLocal(unidirectional).id // RFC 9000 §4.6 #2, §19.11 #3
     // RFC 9000 §4.6: SHOULD send STREAMS_BLOCKED; once a limit
     if (count.blockedAt !== count.limit) {
       count.blockedAt = count.limit

@@ -32,6 +32,7 @@ export const permittedPackets: ReadonlyArray<number> = (() => {
   const table = new Array<number>(0x32).fill(ANY)
   for (let type: number = F.RESET_STREAM; type <= F.APPLICATION_CLOSE; type++) table[type] = APPLICATION
   table[F.CONNECTION_CLOSE] = ANY
+  // RFC 9001 §8.3 #2: no CRYPTO in 0-RTT
   for (const type of [F.ACK, F.ACK_ECN, F.CRYPTO]) table[type] = INITIAL | HANDSHAKE | ONE_RTT
   // RFC 9000 §12.5: what a client cannot have reason to send in 0-RTT, RETIRE_CONNECTION_ID among it, MAY be refused
   for (const type of [F.NEW_TOKEN, F.PATH_RESPONSE, F.HANDSHAKE_DONE, F.RETIRE_CONNECTION_ID])
@@ -77,7 +78,7 @@ export class FrameDecoder {
   ): FrameResult {
     this.ackEliciting = false
     this.probingOnly = true
-    // RFC 9000 §12.4: a packet without frames is a PROTOCOL_VIOLATION
+    // RFC 9000 §12.4 #2: a packet without frames is a PROTOCOL_VIOLATION
     if (start >= end)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a packet without frames")
     r.reset(bytes, start, end)
@@ -92,12 +93,13 @@ export class FrameDecoder {
       const type = r.varint()
       if (r.failed)
         return new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, "a frame type cut short")
-      // RFC 9000 §12.4: frame types use the shortest encoding
+      // RFC 9000 §12.4 #5: frame types use the shortest encoding
       if (r.offset - at !== (type < 0x40 ? 1 : type < 0x4000 ? 2 : type < 0x4000_0000 ? 4 : 8))
         return new TransportError(
           TransportErrorCode.PROTOCOL_VIOLATION,
           "frame type not in its shortest encoding"
         )
+      // RFC 9000 §12.4 #3, §17.2.4
       if ((permitted(type) & permission) === 0)
         return new TransportError(
           TransportErrorCode.PROTOCOL_VIOLATION,
@@ -171,7 +173,7 @@ export class FrameDecoder {
       case F.MAX_STREAMS_UNI: {
         const limit = r.varint()
         if (r.failed) return undefined
-        if (limit > 2 ** 60) return malformed("more than 2^60 streams", type) // RFC 9000 §19.11
+        if (limit > 2 ** 60) return malformed("more than 2^60 streams", type) // RFC 9000 §19.11 #1
         return sink.onMaxStreams(type === F.MAX_STREAMS_UNI, limit)
       }
       case F.DATA_BLOCKED: {
@@ -251,7 +253,7 @@ export class FrameDecoder {
     const length = (type & 0x02) !== 0 ? r.varint() : r.remaining
     const start = r.skip(length)
     if (r.failed) return undefined
-    // RFC 9000 §19.8: the end of a stream cannot lie beyond 2^62-1
+    // RFC 9000 §19.8 #2: the end of a stream cannot lie beyond 2^62-1
     if (offset + length >= MAX_62) return malformed("offset and length exceed 2^62-1", type)
     return sink.onStream(id, offset, bytes, start, start + length, (type & 0x01) !== 0)
   }
@@ -263,7 +265,7 @@ export class FrameDecoder {
     const more = r.varint()
     let smallest = ack.largest - r.varint()
     if (r.failed) return undefined
-    if (smallest < 0) return malformed("range below zero", type)
+    if (smallest < 0) return malformed("range below zero", type) // RFC 9000 §19.3.1 #1
     ack.largestOf[0] = ack.largest
     ack.smallest[0] = smallest
     ack.rangeCount = 1
@@ -277,6 +279,7 @@ export class FrameDecoder {
         ack.smallest[ack.rangeCount++] = smallest
       }
     }
+    // RFC 9000 §19.3
     ack.hasEcn = type === F.ACK_ECN
     if (ack.hasEcn) {
       ack.ect0 = r.varint()
@@ -293,7 +296,7 @@ export class FrameDecoder {
     const start = r.skip(length)
     const token = r.skip(16)
     if (r.failed) return undefined
-    // RFC 9000 §19.15
+    // RFC 9000 §19.15 #1 #6
     if (length < 1 || length > 20) return malformed(`a connection ID of ${length} bytes`, F.NEW_CONNECTION_ID)
     if (retirePriorTo > sequence)
       return malformed("Retire Prior To above the sequence number", F.NEW_CONNECTION_ID)
@@ -304,6 +307,7 @@ export class FrameDecoder {
 const malformed = (what: string, type: number): TransportError =>
   new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `frame 0x${type.toString(16)}: ${what}`, type)
 
+// RFC 9000 §12.4 #4
 const unknown = (type: number): TransportError =>
   new TransportError(
     TransportErrorCode.FRAME_ENCODING_ERROR,
@@ -311,6 +315,6 @@ const unknown = (type: number): TransportError =>
     type
   )
 
-// RFC 9221 §3: not FRAME_ENCODING_ERROR, as for other frames that were not negotiated
+// RFC 9221 §3 #3: not FRAME_ENCODING_ERROR, as for other frames that were not negotiated
 const notNegotiated = (type: number): TransportError =>
   new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a DATAGRAM frame we did not ask for", type)

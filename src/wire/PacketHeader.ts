@@ -64,6 +64,7 @@ export const parsePacketHeader = (
   if (r.failed) return false
   header.packetNumberOffset = r.offset
   header.end = end
+  // RFC 9000 §17.2.1 #1 #5: the rest of the first byte, and how long the IDs are, is another version's business
   if (header.version === 0) {
     header.type = PacketType.VersionNegotiation
     return true
@@ -72,7 +73,7 @@ export const parsePacketHeader = (
     header.type = PacketType.Initial
     return true
   }
-  // RFC 9000 §17.2: MUST be 1 unless both sides agreed otherwise (RFC 9287), and longer IDs MUST be dropped
+  // RFC 9000 §17.2 #1 #3 #5: MUST be 1 unless both sides agreed otherwise (RFC 9287), and longer IDs MUST be dropped
   if ((first & 0x40) === 0 && !allowGreasedBit) return false
   if (dcidLength > MAX_CID_BYTES || scidLength > MAX_CID_BYTES) return false
   header.type = (header.version === Version.v2 ? typesV2 : typesV1)[(first >> 4) & 3]
@@ -99,7 +100,9 @@ const parseShort = (
   header: PacketHeader,
   allowGreasedBit: boolean
 ): boolean => {
+  // RFC 9000 §17.3.1 #1
   if ((header.firstByte & 0x40) === 0 && !allowGreasedBit) return false
+  // RFC 9000 §17.4 #4: nobody looks at the spin bit
   header.type = PacketType.OneRtt
   header.version = 0
   header.dcidStart = start + 1
@@ -119,7 +122,7 @@ const longTypeBits = (type: PacketType, version: number): number =>
 
 /**
  * Writes a long header up to the packet number and returns where its two-byte Length field is; `seal` fills that in.
- * RFC 9000 §17.2
+ * The reserved bits are 0. RFC 9000 §17.2 #6
  */
 export const writeLongHeader = (
   w: ByteWriter,
@@ -145,7 +148,7 @@ export const writeLongHeader = (
   return lengthOffset
 }
 
-/** RFC 9000 §17.3.1 */
+/** The reserved bits are 0. RFC 9000 §17.3.1 #2 */
 export const writeShortHeader = (
   w: ByteWriter,
   dcid: Uint8Array,

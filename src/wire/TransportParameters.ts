@@ -88,7 +88,7 @@ type FlagKey = { [K in keyof Mutable]-?: Mutable[K] extends boolean ? K : never 
 
 const Id = TransportParameterId
 
-/** The parameters that are one varint: key, least and greatest value. RFC 9000 §18.2 */
+/** The parameters that are one varint: key, least and greatest value. RFC 9000 §18.2 #7 */
 const numbers = new Map<number, readonly [NumberKey, number, number]>([
   [Id.max_idle_timeout, ["maxIdleTimeoutMillis", 0, Number.POSITIVE_INFINITY]],
   [Id.max_udp_payload_size, ["maxUdpPayloadSize", 1200, Number.POSITIVE_INFINITY]],
@@ -120,7 +120,10 @@ const flags = new Map<number, FlagKey>([
   [Id.grease_quic_bit, "greaseQuicBit"]
 ])
 
-/** Encodes what differs from the defaults, each once (RFC 9000 §7.4 #2), and one parameter nobody knows. §18.1 */
+/**
+ * Encodes what differs from the defaults, each once, and one parameter nobody knows; of a client, nothing that only
+ * servers send. RFC 9000 §7.4 #2, §18.1, §18.2 #1 #8
+ */
 export const encodeTransportParameters = (
   parameters: TransportParameters,
   role: "client" | "server",
@@ -188,7 +191,7 @@ export const decodeTransportParameters = (
   // draft-ietf-quic-ack-frequency §3
   if (minAckDelayMicros !== undefined && minAckDelayMicros > maxAckDelayMillis * 1000)
     return refuse("min_ack_delay is above max_ack_delay")
-  // RFC 9000 §18.2: not from a server that chose a connection ID of no bytes
+  // RFC 9000 §18.2 #3 #5: not from a server that chose a connection ID of no bytes
   if (parameters.preferredAddress !== undefined && parameters.initialSourceConnectionId?.length === 0)
     return refuse("preferred_address without connection IDs")
   // RFC 9368 §4: from a client, a Chosen Version missing in Available Versions is a parsing failure
@@ -219,6 +222,7 @@ const decodeOne = (
   const byteString = byteStrings.get(id)
   if (byteString !== undefined) {
     const [key, least, greatest, serverOnly] = byteString
+    // RFC 9000 §18.2 #9
     if (serverOnly && from === "client") return refuse(`${key} from a client`)
     if (value.remaining < least || value.remaining > greatest)
       return refuse(`${key} has ${value.remaining} bytes`)

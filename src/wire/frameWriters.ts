@@ -202,6 +202,7 @@ export const writeDatagram = (w: ByteWriter, bytes: Uint8Array): void => {
   w.copy(bytes)
 }
 
+// RFC 9000 §12.4 #5: the only type that takes two bytes is a varint like any other
 export const writeAckFrequency = (
   w: ByteWriter,
   sequence: number,

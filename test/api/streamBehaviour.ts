@@ -133,6 +133,7 @@ export const streamBehaviour = ({ it }: Universe): void => {
         expect(yield* stream.tryWrite(new Uint8Array(4_000))).toBe(0)
       }))
 
+    // RFC 9000 §11.2
     it("that are reset fail the peer's reads with the code", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world)

@@ -18,7 +18,7 @@ const silentClient = (): { readonly duel: Duel; readonly received: number } => {
 }
 
 describe("a server", () => {
-  // RFC 9000 §8, §8.1 #1
+  // RFC 9000 §8, §8.1 #1, §14.1 #4
   it("never sends more than three times what an unproven address sent, however long it waits", () => {
     const { duel, received } = silentClient()
     expect(sum(duel.sent)).toBeGreaterThan(0)
@@ -85,7 +85,7 @@ describe("a server", () => {
 })
 
 describe("a client", () => {
-  // RFC 9000 §8.1 #3 #5
+  // RFC 9000 §8.1 #3 #5, §14.1 #1, RFC 9001 §9.3 #1
   it("keeps asking with full-sized Initials when the server's flight is lost", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
     let losing = true

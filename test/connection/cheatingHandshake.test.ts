@@ -3,6 +3,7 @@ import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Alert } from "../../src/handshake/alerts.ts"
 import { HandshakeType } from "../../src/handshake/messages.ts"
 import type { TlsIdentity } from "../../src/handshake/TlsSession.ts"
+import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
 import { writeCrypto, writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
@@ -52,7 +53,7 @@ for (const victim of roles) {
   const mutual = { victim, requestClientCertificate: "require" } as const
 
   describe(`a ${victim} is not fooled by`, () => {
-    // RFC 9000 §7 #1
+    // RFC 9000 §7 #1, RFC 9001 §4.4 #1
     it("a CertificateVerify with a wrong signature", () => {
       const close = closeOf({ ...mutual, puppet: { identity: forger, requestClientCertificate: "require" } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
@@ -69,6 +70,7 @@ for (const victim of roles) {
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
     })
 
+    // RFC 9001 §4.4 #1, §4.8
     it("a peer that its verifier refuses", () => {
       for (const alert of [Alert.certificate_expired, Alert.unknown_ca, Alert.bad_certificate]) {
         const close = closeOf({ ...mutual, verdict: { ok: false, alert, reason: "not you" } })
@@ -76,12 +78,13 @@ for (const victim of roles) {
       }
     })
 
+    // RFC 9001 §8.1 #2 #5
     it("a peer that speaks another protocol", () => {
       const close = closeOf({ victim: "server", puppet: { alpn: ["another"] } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.no_application_protocol)
     })
 
-    // RFC 9000 §5.2 #1
+    // RFC 9000 §5.2 #1, §12.4 #3
     it("frames that Initial packets may not carry", () => {
       for (const frame of forbiddenInInitial) {
         const duel = beforeHandshake(victim)
@@ -93,6 +96,7 @@ for (const victim of roles) {
       }
     })
 
+    // RFC 9000 §12.4 #3, §17.2.4
     it("frames that Handshake packets may not carry, HANDSHAKE_DONE above all", () => {
       for (const frame of forbiddenInInitial) {
         const duel = withoutFinished(victim)
@@ -105,6 +109,7 @@ for (const victim of roles) {
       }
     })
 
+    // RFC 9000 §17.2 #7
     it("reserved bits in a long header", () => {
       const duel = beforeHandshake(victim)
       duel.inject(
@@ -113,6 +118,7 @@ for (const victim of roles) {
       expect(duel.puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)
     })
 
+    // RFC 9000 §12.4 #2
     it("an Initial without frames", () => {
       const duel = beforeHandshake(victim)
       const { puppet } = duel
@@ -136,6 +142,28 @@ for (const victim of roles) {
       })
     })
 
+    it("handshake bytes behind the end of a level, RFC 9001 §4.1.3 #1 #2", () => {
+      const duel = withoutFinished(victim)
+      const past = (w: ByteWriter) => writeCrypto(w, 20_000, new Uint8Array(5), 0, 5)
+      duel.inject(duel.puppet.packet(Level.Initial, past, { size: 1200 }))
+      const isGone = duel.connection.keys.read[Level.Initial] === undefined
+      // a server that has read a Handshake packet has no keys for them any more
+      if (isGone) expect(duel.puppet.seen.close).toBeUndefined()
+      else expect(duel.puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)
+      expect(isGone).toBe(victim === "client")
+    })
+
+    it("handshake bytes that TLS has not read when it goes on, RFC 9001 §4.1.3 #3", () => {
+      const duel = new Duel({ victim })
+      const { puppet } = duel
+      if (victim === "client") duel.drainVictim()
+      puppet.outbox.unshift(
+        puppet.packet(Level.Initial, (w) => writeCrypto(w, 20_000, new Uint8Array(5), 0, 5), { size: 1200 })
+      )
+      duel.exchange()
+      expect(puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)
+    })
+
     it("a handshake message too large to be one", () => {
       const duel = victim === "client" ? beforeHandshake(victim) : new Duel({ victim })
       const { puppet } = duel
@@ -145,7 +173,7 @@ for (const victim of roles) {
       expect(puppet.seen.close?.code).toBeGreaterThan(Code.CRYPTO_ERROR)
     })
 
-    // RFC 9000 §7.4 #1
+    // RFC 9000 §7.4 #1, §18.2 #7
     it("transport parameters out of range", () => {
       const wrong: ReadonlyArray<Partial<TransportParameters>> = [
         { ackDelayExponent: 21 },
@@ -203,6 +231,7 @@ describe("a client is not fooled by", () => {
     expect(invented.code).toBe(Code.TRANSPORT_PARAMETER_ERROR)
   })
 
+  // RFC 9001 §5.7 #1 #3
   it("a HANDSHAKE_DONE in 1-RTT that comes before the handshake is complete: it waits", () => {
     const duel = withoutFinished("client")
     duel.inject(duel.puppet.packet(Level.OneRtt, Uint8Array.of(FrameType.HANDSHAKE_DONE)))
@@ -215,7 +244,7 @@ describe("a client is not fooled by", () => {
     const duel = beforeHandshake("client")
     const { puppet } = duel
     duel.inject(puppet.packet(Level.Initial, writePing, { token: Uint8Array.of(1, 2, 3), size: 1200 }))
-    // RFC 9000 §17.2.2: discarded, so it is not acknowledged
+    // RFC 9000 §17.2.2 #1: discarded, so it is not acknowledged
     expect(puppet.seen.named("onAck").every((ack) => ack.values[0] !== puppet.nextPacketNumber[0] - 1)).toBe(
       true
     )
@@ -223,6 +252,7 @@ describe("a client is not fooled by", () => {
 })
 
 describe("a server is not fooled by", () => {
+  // RFC 9000 §18.2 #9
   it("a client that declares what only servers may", () => {
     const serverOnly: ReadonlyArray<ReadonlyArray<number>> = [
       [0x00, 8, 1, 2, 3, 4, 5, 6, 7, 8],
@@ -238,6 +268,7 @@ describe("a server is not fooled by", () => {
     }
   })
 
+  // RFC 9000 §14 #4, §14.1 #3
   it("an Initial in a datagram below 1200 bytes, even of a connection it has", () => {
     const duel = beforeHandshake("server")
     const { puppet } = duel

@@ -71,23 +71,23 @@ const newConnectionId =
 
 const frames: ReadonlyArray<Cheat> = [
   {
-    name: "a packet without frames", // RFC 9000 §12.4
+    name: "a packet without frames", // RFC 9000 §12.4 #2
     act: one(bytes()),
     code: Code.PROTOCOL_VIOLATION
   },
   {
-    name: "reserved bits set in a short header", // RFC 9000 §17.3.1
+    name: "reserved bits set in a short header", // RFC 9000 §17.3.1 #3
     act: one(bytes(FrameType.PING), { firstByte: (first) => first | 0x18 }),
     code: Code.PROTOCOL_VIOLATION
   },
   {
-    name: "a frame type nobody knows", // RFC 9000 §12.4
+    name: "a frame type nobody knows", // RFC 9000 §12.4 #4
     act: one(bytes(0x3f)),
     code: Code.FRAME_ENCODING_ERROR,
     frameType: 0x3f
   },
   {
-    name: "a frame type that is not in its shortest encoding", // RFC 9000 §12.4
+    name: "a frame type that is not in its shortest encoding", // RFC 9000 §12.4 #5
     act: one(bytes(0x40, FrameType.PING)),
     code: Code.PROTOCOL_VIOLATION
   },
@@ -104,19 +104,19 @@ const frames: ReadonlyArray<Cheat> = [
     frameType: FrameType.ACK
   },
   {
-    name: "an ACK range below zero", // RFC 9000 §19.3.1
+    name: "an ACK range below zero", // RFC 9000 §19.3.1 #1
     act: one(bytes(FrameType.ACK, 2, 0, 0, 3)),
     code: Code.FRAME_ENCODING_ERROR,
     frameType: FrameType.ACK
   },
   {
-    name: "CRYPTO data beyond the buffer", // RFC 9000 §7.5
+    name: "CRYPTO data beyond the buffer", // RFC 9000 §7.5, §19.6
     act: one((w) => writeCrypto(w, 80_000, new Uint8Array(10), 0, 10)),
     code: Code.CRYPTO_BUFFER_EXCEEDED,
     frameType: FrameType.CRYPTO
   },
   {
-    name: "a TLS KeyUpdate", // RFC 9001 §6
+    name: "a TLS KeyUpdate", // RFC 9001 §6 #2
     act: one((w) => writeCrypto(w, 0, bytes(24, 0, 0, 1, 0), 0, 5)),
     code: Code.CRYPTO_ERROR + 10
   },
@@ -127,21 +127,21 @@ const frames: ReadonlyArray<Cheat> = [
     code: Code.CRYPTO_ERROR + 10
   },
   {
-    name: "NEW_TOKEN from a client", // RFC 9000 §19.7
+    name: "NEW_TOKEN from a client", // RFC 9000 §19.7 #4
     victim: "server",
     act: one((w) => writeNewToken(w, bytes(1, 2, 3))),
     code: Code.PROTOCOL_VIOLATION,
     frameType: FrameType.NEW_TOKEN
   },
   {
-    name: "an empty NEW_TOKEN", // RFC 9000 §19.7
+    name: "an empty NEW_TOKEN", // RFC 9000 §19.7 #2
     victim: "client",
     act: one(bytes(FrameType.NEW_TOKEN, 0)),
     code: Code.FRAME_ENCODING_ERROR,
     frameType: FrameType.NEW_TOKEN
   },
   {
-    name: "HANDSHAKE_DONE from a client", // RFC 9000 §19.20
+    name: "HANDSHAKE_DONE from a client", // RFC 9000 §19.20 #2
     victim: "server",
     act: one(writeHandshakeDone),
     code: Code.PROTOCOL_VIOLATION,
@@ -169,13 +169,13 @@ const frames: ReadonlyArray<Cheat> = [
 
 const streams: ReadonlyArray<Cheat> = [
   {
-    name: "stream data beyond the stream's window", // RFC 9000 §4.1 #2
+    name: "stream data beyond the stream's window", // RFC 9000 §4.1 #2, §19.10 #4
     transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 },
     act: (puppet) => one(stream(ownBidi(puppet), 1_200, 1))(puppet),
     code: Code.FLOW_CONTROL_ERROR
   },
   {
-    name: "stream data beyond the connection's window", // RFC 9000 §4.1
+    name: "stream data beyond the connection's window", // RFC 9000 §4.1, §19.9 #2
     transport: {
       connectionWindowBytes: 16_384,
       maxConnectionWindowBytes: 16_384,
@@ -244,7 +244,7 @@ const streams: ReadonlyArray<Cheat> = [
     frameType: FrameType.RESET_STREAM_AT
   },
   {
-    name: "one bidirectional stream too many", // RFC 9000 §4.6
+    name: "one bidirectional stream too many", // RFC 9000 §4.6, §19.11 #4
     transport: { maxBidirectionalStreams: 3 },
     act: (puppet) => one(stream(ownBidi(puppet, 3), 0, 1))(puppet),
     code: Code.STREAM_LIMIT_ERROR
@@ -256,7 +256,7 @@ const streams: ReadonlyArray<Cheat> = [
     code: Code.STREAM_LIMIT_ERROR
   },
   {
-    name: "MAX_STREAMS above 2^60", // RFC 9000 §19.11
+    name: "MAX_STREAMS above 2^60", // RFC 9000 §19.11 #1
     act: one((w) => {
       w.u8(FrameType.MAX_STREAMS_BIDI)
       w.u32(0xd000_0001)
@@ -266,23 +266,23 @@ const streams: ReadonlyArray<Cheat> = [
     frameType: FrameType.MAX_STREAMS_BIDI
   },
   {
-    name: "data on a stream that only the victim writes", // RFC 9000 §19.8
+    name: "data on a stream that only the victim writes", // RFC 9000 §19.8 #1
     act: (puppet) => one(stream(victimsUni(puppet), 0, 1))(puppet),
     code: Code.STREAM_STATE_ERROR
   },
   {
-    name: "data on a stream the victim has not opened", // RFC 9000 §19.8
+    name: "data on a stream the victim has not opened", // RFC 9000 §19.8 #1
     act: (puppet) => one(stream(victimsBidi(puppet), 0, 1))(puppet),
     code: Code.STREAM_STATE_ERROR
   },
   {
-    name: "credit for a stream the victim only reads", // RFC 9000 §19.10
+    name: "credit for a stream the victim only reads", // RFC 9000 §19.10 #2
     act: (puppet) => one((w) => writeMaxStreamData(w, ownUni(puppet), 1_000))(puppet),
     code: Code.STREAM_STATE_ERROR,
     frameType: FrameType.MAX_STREAM_DATA
   },
   {
-    name: "STOP_SENDING on a stream the victim only reads", // RFC 9000 §19.5
+    name: "STOP_SENDING on a stream the victim only reads", // RFC 9000 §19.5 #2
     act: (puppet) => one((w) => writeStopSending(w, ownUni(puppet), 0))(puppet),
     code: Code.STREAM_STATE_ERROR,
     frameType: FrameType.STOP_SENDING
@@ -297,13 +297,13 @@ const streams: ReadonlyArray<Cheat> = [
 
 const connectionIds: ReadonlyArray<Cheat> = [
   {
-    name: "RETIRE_CONNECTION_ID of one never issued", // RFC 9000 §19.16
+    name: "RETIRE_CONNECTION_ID of one never issued", // RFC 9000 §19.16 #1
     act: one((w) => writeRetireConnectionId(w, 1_000)),
     code: Code.PROTOCOL_VIOLATION,
     frameType: FrameType.RETIRE_CONNECTION_ID
   },
   {
-    name: "RETIRE_CONNECTION_ID of the one the packet is sent to", // RFC 9000 §19.16
+    name: "RETIRE_CONNECTION_ID of the one the packet is sent to", // RFC 9000 §19.16 #2
     act: one((w) => writeRetireConnectionId(w, 0)),
     code: Code.PROTOCOL_VIOLATION,
     frameType: FrameType.RETIRE_CONNECTION_ID
@@ -322,13 +322,13 @@ const connectionIds: ReadonlyArray<Cheat> = [
     frameType: FrameType.NEW_CONNECTION_ID
   },
   {
-    name: "a Retire Prior To above the sequence number", // RFC 9000 §19.15
+    name: "a Retire Prior To above the sequence number", // RFC 9000 §19.15 #6
     act: one(newConnectionId(1, 2)),
     code: Code.FRAME_ENCODING_ERROR,
     frameType: FrameType.NEW_CONNECTION_ID
   },
   {
-    name: "a connection ID of no bytes", // RFC 9000 §19.15
+    name: "a connection ID of no bytes", // RFC 9000 §19.15 #1
     act: one((w) => {
       w.copy(bytes(FrameType.NEW_CONNECTION_ID, 1, 0, 0))
       w.fill(1, 16)

@@ -72,7 +72,7 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "peer", code: 2, reason: "full" })
     })
 
-    // RFC 9000 §10.2.3 #2 #3
+    // RFC 9000 §10.2.3 #2 #3, §12.5 #1
     it("closes in mid-handshake keeps the application's words to itself", () => {
       const duel = new Duel({ victim })
       if (victim === "client") duel.drainVictim()

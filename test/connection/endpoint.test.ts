@@ -32,6 +32,7 @@ describe("an endpoint", () => {
     return replies
   }
 
+  // RFC 9000 §17.2.1 #3 #4
   it("answers a version it does not speak with those it does", () => {
     const [reply] = repliesTo(initialOf(0x1a2a3a4a, 1200))
     const header = new PacketHeader()
@@ -160,6 +161,7 @@ describe("a client that meets Version Negotiation", () => {
 })
 
 describe("a client that meets Retry", () => {
+  // RFC 9000 §17.2.5.2 #1
   it("follows the first and ignores those after", () => {
     const duel = new Duel({ victim: "client", puppet: { retry: true } })
     duel.drainVictim()
@@ -191,6 +193,7 @@ describe("a client that meets Retry", () => {
     expect(control.connection.token).toBeDefined()
   })
 
+  // RFC 9000 §17.2.5.2 #3
   it("ignores one whose integrity tag is wrong", () => {
     const duel = new Duel({ victim: "client", puppet: { retry: true } })
     duel.drainVictim()

@@ -56,6 +56,7 @@ const forgeries = (duel: Duel, random: SeededRandom): ReadonlyArray<Uint8Array> 
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
+    // RFC 9000 §11 #1
     it("meets forged packets with silence, and lives on", () => {
       const random = new SeededRandom("garbage")
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
@@ -94,6 +95,7 @@ for (const victim of roles)
       stillTalks(duel)
     })
 
+    // RFC 9000 §12.3 #4
     it("takes each packet once, however often it arrives", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel

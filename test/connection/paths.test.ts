@@ -15,7 +15,7 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    // RFC 9000 §8.2.1 #4, §8.2.2 #1 #5
+    // RFC 9000 §8.2.1 #4, §8.2.2 #1 #5, §19.17
     it("answers PATH_CHALLENGE with its data, in a datagram of 1200 bytes", () => {
       const duel = new Duel({ victim }).shakeHands()
       const data = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
@@ -99,6 +99,7 @@ for (const victim of roles)
       expect(puppet.seen.close).toMatchObject({ code: Code.PROTOCOL_VIOLATION, frameType: 2 })
     })
 
+    // RFC 9002 §6.2.4 #1 #2
     it("probes with what is in flight, but sends no datagram twice, nor calls it lost", () => {
       const duel = new Duel({ victim, transport: { maxDatagramFrameBytes: 1_000 } }).shakeHands()
       const { puppet, connection } = duel

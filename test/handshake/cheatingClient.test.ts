@@ -42,12 +42,14 @@ describe("a ClientHello", () => {
       withExtension(m, type, body)
   const sessionId = 4 + 2 + 32
 
+  // RFC 9001 §8.4
   it("that asks for compatibility mode is a PROTOCOL_VIOLATION", () => {
     const id = new Uint8Array(32)
     const change: Change = (m) =>
       withBody(m, bytes(m.slice(4, sessionId), Uint8Array.of(32), id, m.slice(sessionId + 1)))
     expect(failureOn(Type.clientHello, change)!.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
   })
+  // RFC 9001 §4.2 #2
   it("of an older TLS is refused", () => {
     expect(hello((m) => withoutExtension(m, Extension.supported_versions))).toBe(Alert.protocol_version)
     expect(hello(carrying(Extension.supported_versions, Uint8Array.of(2, 3, 3)))).toBe(Alert.protocol_version)
@@ -61,6 +63,7 @@ describe("a ClientHello", () => {
       })
     ).toBe(Alert.illegal_parameter)
   })
+  // RFC 9001 §8.2 #1
   it("without what QUIC and TLS 1.3 need is refused", () => {
     for (const type of [
       Extension.quic_transport_parameters,
@@ -127,6 +130,7 @@ describe("a ClientHello", () => {
     for (let length = 0; length < 60; length++)
       expect(hello((m) => withBody(m, m.subarray(4, 4 + length)))).toBeDefined()
   })
+  // RFC 9001 §5.3 #2
   it("may carry what nobody here knows", () => {
     expect(hello((m) => withExtension(m, 0xfafa, Uint8Array.of(1)))).toBeUndefined()
   })
@@ -254,6 +258,7 @@ describe("a client's Finished", () => {
     })
     expect(pair.server.alert).toBe(Alert.decrypt_error)
   })
+  // RFC 9001 §6 #2
   it("is not preceded by EndOfEarlyData or KeyUpdate", () => {
     for (const type of [Type.endOfEarlyData, Type.keyUpdate])
       expect(verdictOn(Type.finished, (m) => [messageOf(type, none), m])).toBe(Alert.unexpected_message)

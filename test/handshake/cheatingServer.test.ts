@@ -67,6 +67,7 @@ describe("a ServerHello", () => {
       Alert.illegal_parameter
     )
   })
+  // RFC 9001 §4.2 #2
   it("of an older TLS is refused, and by another alert when the server was talked out of 1.3", () => {
     const old: Change = (message) => withoutExtension(message, Extension.supported_versions)
     expect(hello(old)).toBe(Alert.protocol_version)
@@ -211,6 +212,7 @@ describe("EncryptedExtensions", () => {
     (m) =>
       withExtension(m, type, body)
 
+  // RFC 9001 §8.2 #1
   it("without transport parameters are refused", () => {
     const pair = shake({
       meddle: onMessage("server", Type.encryptedExtensions, (m) =>
@@ -224,7 +226,8 @@ describe("EncryptedExtensions", () => {
       const body = bytes(...names.map((name) => Uint8Array.of(name.length, ...Buffer.from(name))))
       return bytes(u16(body.length), body)
     }
-    expect(extensions(carrying(Extension.alpn, list("else")))).toBe(Alert.illegal_parameter)
+    // RFC 9001 §8.1 #3 #6
+    expect(extensions(carrying(Extension.alpn, list("else")))).toBe(Alert.no_application_protocol)
     expect(extensions(carrying(Extension.alpn, list("test", "test")))).toBe(Alert.decode_error)
     expect(extensions(carrying(Extension.alpn, list("\xff", "test")))).toBe(Alert.decode_error)
     expect(extensions(carrying(Extension.alpn, none))).toBe(Alert.decode_error)

@@ -92,6 +92,7 @@ describe("events come in the order that packets need them", () => {
     ])
   })
 
+  // RFC 9001 §5.7 #1 #2
   it("on the server, which reads 1-RTT only when the handshake is complete", () => {
     expect(names(shake(), "server")).toEqual([
       "transportParameters",

@@ -119,13 +119,14 @@ describe("application protocols", () => {
     expect(server.facts!.alpn).toBe("c")
   })
 
+  // RFC 9001 §8.1 #2 #4 #5
   it("must have one in common, and the failure names what the client offered", () => {
     const { server } = shake({ client: { alpn: ["h3", "hq"] }, server: { alpn: ["x"] } })
     expect(server.one("failed")).toMatchObject({ alert: Alert.no_application_protocol, code: 0x178 })
     expect(server.one("failed")!.reason).toContain("h3, hq")
   })
 
-  // RFC 9000 §7 #2
+  // RFC 9000 §7 #2, RFC 9001 §8.1 #1 #2 #3
   it("cannot be left out by either side", () => {
     const client = shake({
       meddle: onMessage("client", Type.clientHello, (message) => withoutExtension(message, Extension.alpn))
@@ -244,6 +245,7 @@ describe("client authentication", () => {
 })
 
 describe("the verdict on the peer", () => {
+  // RFC 9001 §5.7 #1 #3
   it("holds the client back: no 1-RTT keys and no Finished before it", () => {
     const pair = shake({ verdict: () => ({ ok: false, alert: Alert.unknown_ca, reason: "who is that?" }) })
     expect(pair.client.one("failed")).toEqual({

@@ -113,6 +113,7 @@ const expectFull = (pair: TlsPair) => {
 }
 
 describe("tickets", () => {
+  // RFC 9001 §4.6.1 #1
   it("come in twos after the handshake, each with a secret of its own", () => {
     const shop = new Shop()
     const { client, server } = shake({ client: shop.client(), server: shop.server() })
@@ -188,7 +189,7 @@ describe("tickets", () => {
     expect(on((m) => withExtension(m, Extension.alpn, none))!.alert).toBe(Alert.illegal_parameter)
     expect(on((m) => withExtension(m, Extension.early_data, u16(1)))!.alert).toBe(Alert.decode_error)
     expect(on((m) => withExtension(m, 0xfafa, none))).toBeUndefined()
-    // RFC 9001 §4.6.1
+    // RFC 9001 §4.6.1 #2
     expect(on((m) => withExtension(m, Extension.early_data, Uint8Array.of(0, 1, 0, 0)))!.code).toBe(
       TransportErrorCode.PROTOCOL_VIOLATION
     )
@@ -600,6 +601,7 @@ describe("0-RTT", () => {
     expectFull(pair)
   })
 
+  // RFC 9001 §4.6.2 #1
   it("is rejected by HelloRetryRequest, and not tried again", () => {
     const client = { groups: [NamedGroup.x25519, NamedGroup.secp256r1] }
     const pair = shop.again(ticket, { client, server: { groups: [NamedGroup.secp256r1] } })

@@ -97,6 +97,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.remote).toBe(formatAddress(B))
   })
 
+  // RFC 9000 §14 #1, §14.2 #1
   it("does not stay where nothing as large as 1200 bytes arrives", () => {
     const it = new Roamer().ping(B).answer(B)
     expect(it.sentTo(B).at(-1)!.size).toBeGreaterThanOrEqual(1200)

@@ -120,6 +120,7 @@ describe("ECN is given up", () => {
     expect(ecn.state).toBe("testing")
   })
 
+  // RFC 9000 §13.4.2.2 #1
   it("when fewer marks are reported than marked packets acknowledged", () => {
     const ecn = started()
     send(ecn, 5)
@@ -148,6 +149,7 @@ describe("ECN is given up", () => {
     expect(ecn.state).toBe("failed")
   })
 
+  // RFC 9000 §13.4.2.2 #2
   it("when counts shrink", () => {
     const ecn = capable()
     send(ecn, 2)
@@ -155,6 +157,7 @@ describe("ECN is given up", () => {
     expect(ecn.state).toBe("failed")
   })
 
+  // RFC 9000 §13.4.2.1
   it("but not for an ACK frame that was overtaken", () => {
     const ecn = capable()
     send(ecn, 2)

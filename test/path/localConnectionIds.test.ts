@@ -115,6 +115,7 @@ describe("connection IDs we issue", () => {
     expect(ids.hasFrames()).toBe(false)
   })
 
+  // RFC 9000 §19.16 #1
   it("refuse the retirement of what was never sent, even when it waits to be", () => {
     const ids = make()
     ids.setPeerLimit(3)
@@ -125,6 +126,7 @@ describe("connection IDs we issue", () => {
     expect(ids.onRetire(2 ** 62)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
   })
 
+  // RFC 9000 §19.16 #2
   it("refuse the retirement of the ID that the packet was sent to", () => {
     const ids = make()
     ids.setPeerLimit(3)
@@ -147,6 +149,7 @@ describe("connection IDs we issue", () => {
     expect(ids.hasFrames()).toBe(false)
   })
 
+  // RFC 9000 §19.15 #2, §19.16 #3
   it("never exist for a side that asked for zero-length ones", () => {
     const ids = make({ length: 0 })
     ids.setPeerLimit(8)
@@ -168,6 +171,7 @@ describe("connection IDs we issue", () => {
     expect(ids.sequenceOf(datagram, 1, 9)).toBe(-1)
   })
 
+  // RFC 9000 §18.2 #3 #4
   it("include that of the preferred address as number 1, delivered with the handshake", () => {
     const ids = make()
     const preferred = ids.issuePreferred()
@@ -234,6 +238,7 @@ describe("rotation of the connection IDs we issue", () => {
     expect(ids.count).toBe(5)
   })
 
+  // RFC 9000 §19.15 #5
   it("keeps Retire Prior To within the sequence number of frames sent again", () => {
     const ids = make()
     ids.setPeerLimit(4)

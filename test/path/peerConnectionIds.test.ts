@@ -59,6 +59,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.active).toEqual(idOf(0))
   })
 
+  // RFC 9000 §19.15 #4
   it("may be announced again, word for word", () => {
     const ids = filled()
     expect(offer(ids, 2)).toBeUndefined()
@@ -90,6 +91,7 @@ describe("connection IDs the peer issues", () => {
     expect(offer(filled(), 4, 1)).toBeUndefined()
   })
 
+  // RFC 9000 §19.15 #1 #6
   it("are refused with a length no ID has, or a Retire Prior To above their number", () => {
     const ids = make()
     const encoding = { code: TransportErrorCode.FRAME_ENCODING_ERROR }
@@ -100,6 +102,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.onNew(1, 0, new Uint8Array(20), new Uint8Array(16))).toBeUndefined()
   })
 
+  // RFC 9000 §19.15 #3
   it("cannot come from a peer that uses none; every path shares the empty one", () => {
     const ids = new PeerConnectionIds({ pathId: 0, limit: 4, first: new Uint8Array(0) })
     expect(ids.isZeroLength).toBe(true)
@@ -137,6 +140,7 @@ describe("connection IDs the peer takes back", () => {
     expect(spare.state).toBe("retired")
   })
 
+  // RFC 9000 §19.15 #8
   it("include those still on their way, which are retired once and not on arrival", () => {
     const ids = make()
     expect(offer(ids, 3, 3)).toBeUndefined()
@@ -147,6 +151,7 @@ describe("connection IDs the peer takes back", () => {
     expect(ids.count).toBe(1)
   })
 
+  // RFC 9000 §19.15 #7
   it("are not affected by a Retire Prior To below the largest", () => {
     const ids = filled()
     offer(ids, 4, 3)

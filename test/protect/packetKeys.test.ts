@@ -121,6 +121,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
     expect([keys.sealed, keys.failed]).toEqual([4, 1])
   })
 
+  // RFC 9001 §5.4.2 #1
   it("needs 4 bytes and a sample after the packet number's offset", () => {
     const keys = keysOf(suite, cipher)
     const buffer = new Uint8Array(64)
@@ -229,7 +230,7 @@ describe("the nonce", () => {
 })
 
 describe("the usage limits", () => {
-  it("are those of RFC 9001 §6.6 and Appendix B", () => {
+  it("are those of RFC 9001 §5.3 #1, §5.4.1, §6.6 #7 #8 and Appendix B", () => {
     const limits = [...cipherSuites.values()].map(
       ({ name, confidentialityLimit, integrityLimit }) =>
         `${name} ${Math.log2(confidentialityLimit).toFixed(0)} ${Math.log2(integrityLimit)}`

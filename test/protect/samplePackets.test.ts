@@ -45,6 +45,7 @@ describe.each(cases)("the sample packets of $rfc on $suite.name", ({ suite, vers
     expect(toHex(buffer.subarray(0, plain.length))).toBe(toHex(plain))
   }
 
+  // RFC 9001 §5.2 #1
   it.each(["client", "server"] as const)("derive the %s's Initial keys", (role) => {
     expect(toHex(initial[role].secret)).toBe(sample[role].secret)
     expect(derive(suite, initial[role].secret, `${prefix} key`, 16)).toBe(sample[role].key)

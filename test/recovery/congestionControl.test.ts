@@ -61,7 +61,8 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.congestionWindow).toBeLessThanOrEqual(24_000)
   })
 
-  it("reduces the window once per round trip, however many are lost (RFC 9002 §7.3.2)", () => {
+  // RFC 9000 §13.3 #4
+  it("reduces the window once per round trip, however many are lost (RFC 9002 §7.3.1 #1, §7.3.2 #1 #2)", () => {
     const recovery = confirmed({ congestion })
     fullRound(recovery, 0)
     const first = recovery.nextPacketNumber(app)
@@ -93,7 +94,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.congestionWindow).toBe(2 * mss)
   })
 
-  it("collapses to two datagrams in persistent congestion, and slow-starts again (RFC 9002 §7.6)", () => {
+  it("collapses to two datagrams in persistent congestion, and slow-starts again (RFC 9002 §7.6.2 #2)", () => {
     const recovery = confirmed({ congestion })
     fullRound(recovery, 0)
     fullRound(recovery, 100 * millis)
@@ -170,6 +171,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
     expect(recovery.counters.persistentCongestions).toBe(0)
   })
 
+  // RFC 9002 §7.6.2 #1
   it("counts ack-eliciting packets only", () => {
     const recovery = confirmed()
     fullRound(recovery, 0)
@@ -183,6 +185,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
 })
 
 describe("NewReno's congestion avoidance (RFC 9002 §7.3.3)", () => {
+  // RFC 9002 §7.3.3 #1
   it("grows by one datagram a window", () => {
     const recovery = confirmed({ congestion: (size) => new NewReno(size) })
     fullRound(recovery, 0)

@@ -86,6 +86,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
 })
 
 describe("loss by packet threshold (RFC 9002 §6.1.1)", () => {
+  // RFC 9002 §7.4 #1
   it("declares a packet lost when one sent three later is acknowledged", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 5)
@@ -138,6 +139,7 @@ describe("loss by time threshold (RFC 9002 §6.1.2)", () => {
     expect(recovery.deadlineMicros()).toBe(Number.POSITIVE_INFINITY)
   })
 
+  // RFC 9002 §6.1.2 #1
   it("is never shorter than the timer granularity", () => {
     const recovery = confirmed()
     send(recovery, 0)
@@ -197,7 +199,7 @@ describe("spurious loss (RFC 9002 §6.1.1)", () => {
 })
 
 describe("packets that leave without ACK or loss", () => {
-  it("discards a space and its bytes in flight (RFC 9002 §6.4)", () => {
+  it("discards a space and its bytes in flight (RFC 9002 §6.4 #1)", () => {
     const recovery = confirmed()
     send(recovery, 0, { space: Space.Initial })
     send(recovery, 0)

@@ -5,6 +5,7 @@ import { Space } from "../../src/wire/PacketType.ts"
 import { ackOf, confirmed, millis, send, sendMany } from "./support.ts"
 
 describe("the pacer (RFC 9002 §7.7)", () => {
+  // RFC 9002 §7.7 #1
   it("lets ten datagrams go at once, then one after another at its rate", () => {
     const pacer = new Pacer(1200)
     pacer.setRate(1.2, 0)
@@ -49,6 +50,7 @@ describe("sendQuota", () => {
     expect(confirmed().sendQuota(0)).toBe(12_000)
   })
 
+  // RFC 9002 §7 #2
   it("is zero with a full window, and only an ACK opens it", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 10)

@@ -20,6 +20,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.deadlineMicros()).toBe((250 + 100 + 200 + 25) * millis)
   })
 
+  // RFC 9002 §6.2.1 #2
   it("does not count the peer's delay for Initial and Handshake packets", () => {
     const recovery = handshaking(true)
     recovery.setPeerMaxAckDelay(25 * millis)
@@ -30,6 +31,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.onTimeout(999 * millis)).toMatchObject({ kind: "probe", space: Space.Initial, probes: 2 })
   })
 
+  // RFC 9002 §6.2.1 #1
   it("has variation count at least as a millisecond", () => {
     const recovery = confirmed()
     for (let i = 0; i < 200; i++) {
@@ -40,6 +42,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.deadlineMicros()).toBeCloseTo(1e6 + 500 + 1000 + 25_000, 0)
   })
 
+  // RFC 9002 §6.2.1 #3
   it("is not armed for application data before the handshake is confirmed", () => {
     const recovery = handshaking(false)
     send(recovery, 0)
@@ -48,6 +51,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.deadlineMicros()).toBe(999 * millis)
   })
 
+  // RFC 9002 §6.2 #1, §6.2.1 #4, §6.2.2 #1
   it("doubles with each expiry, across all spaces, and declares nothing lost", () => {
     const recovery = confirmed()
     send(recovery, 0, { space: Space.Initial })
@@ -61,6 +65,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.deadlineMicros()).toBe(3e6 + 999 * millis)
   })
 
+  // RFC 9002 §6.2.4 #1, §7.5 #1 #2
   it("asks for two probes, which do not heed the window and count as in flight", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 10)
@@ -82,6 +87,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.ptoCount).toBe(0)
   })
 
+  // RFC 9002 §6.2.1 #5
   it("yields to the timer of time threshold loss", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 5)
@@ -98,6 +104,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
     expect(handshaking(true).deadlineMicros()).toBe(never)
   })
 
+  // RFC 9002 §6.2.2.1 #2 #3
   it("makes a client probe with nothing in flight until the server has validated its address", () => {
     const recovery = handshaking(true)
     send(recovery, 0, { space: Space.Initial })
@@ -108,7 +115,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
     expect(recovery.deadlineMicros()).toBe((400 + 600) * millis)
   })
 
-  // RFC 9000 §8.1 #5
+  // RFC 9000 §8.1 #5, RFC 9002 §6.2.2.1 #3
   it("makes it probe with a Handshake packet once it can", () => {
     const recovery = handshaking(true)
     send(recovery, 0, { space: Space.Initial })
@@ -140,6 +147,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
     expect(recovery.deadlineMicros()).toBe(never)
   })
 
+  // RFC 9002 §6.2.2.1 #1
   it("arms no timer for a server that may send nothing, and fires at once when it is late", () => {
     const recovery = handshaking(false)
     send(recovery, 0, { space: Space.Initial })

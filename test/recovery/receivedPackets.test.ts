@@ -51,6 +51,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
     ])
   })
 
+  // RFC 9000 §13.2.3 #1
   it(`keeps ${maxReceivedRanges} ranges, and takes what lies below them for duplicates`, () => {
     const received = new ReceivedPackets(Space.Application)
     for (let i = 0; i <= maxReceivedRanges + 5; i++) receive(received, 2 * i)
@@ -62,6 +63,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
     expect(received.isDuplicate(12)).toBe(true)
   })
 
+  // RFC 9000 §13.2.3 #2
   it("writes as many ranges as there is room for, never without the highest", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 2, 4, 6)
@@ -130,6 +132,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
 })
 
 describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
+  // RFC 9000 §13.2.1 #1
   it("acknowledges every second ack-eliciting packet at once, and one alone within max_ack_delay", () => {
     const received = new ReceivedPackets(Space.Application)
     received.onReceived(0, true, 1000)
@@ -159,6 +162,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     }
   })
 
+  // RFC 9000 §13.2.1 #4
   it("never acknowledges because of packets that are not ack-eliciting, whatever the gaps", () => {
     const received = new ReceivedPackets(Space.Initial)
     for (const number of [0, 5, 3, 9]) received.onReceived(number, false, 0, Ecn.Ce)
@@ -188,6 +192,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     expect(received.shouldAckNow(0)).toBe(true)
   })
 
+  // RFC 9000 §13.2.5
   it("reports the delay since the largest packet arrived, in units of the exponent", () => {
     const received = new ReceivedPackets(Space.Application)
     received.onReceived(5, true, 1000)
@@ -198,7 +203,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     expect(ack.delayRaw).toBe(2000)
   })
 
-  it("counts ECN marks, and reports none when there are none (§13.4.1)", () => {
+  it("counts ECN marks, and reports none when there are none (RFC 9000 §13.4.1)", () => {
     const received = new ReceivedPackets(Space.Application)
     const ack = new AckFrame()
     received.onReceived(0, true, 0)

@@ -12,6 +12,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(rtt.hasSample).toBe(false)
   })
 
+  // RFC 9002 §5.2 #1
   it("is reset by its first sample", () => {
     const rtt = new RttEstimator()
     rtt.onSample(100 * millis, 50 * millis, 1)
@@ -23,6 +24,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     })
   })
 
+  // RFC 9002 §5.2 #1
   it("moves an eighth and a quarter of the way with each further sample", () => {
     const rtt = new RttEstimator()
     rtt.onSample(100 * millis, 0, 1)
@@ -32,6 +34,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(rtt.minMicros).toBe(100_000)
   })
 
+  // RFC 9002 §5.3 #2
   it("never subtracts an acknowledgment delay that would take the sample below the minimum", () => {
     const rtt = new RttEstimator()
     rtt.onSample(100 * millis, 0, 1)
@@ -47,6 +50,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(rtt.minMicros).toBe(90_000)
   })
 
+  // RFC 9002 §5.3 #1
   it("limits the delay by max_ack_delay once the handshake is confirmed", () => {
     const recovery = confirmed()
     send(recovery, 0)
@@ -75,6 +79,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(recovery.rtt.smoothedMicros).toBe(100_000)
   })
 
+  // RFC 9002 §5.1 #1
   it("takes no sample from an ACK of nothing ack-eliciting", () => {
     const recovery = confirmed()
     send(recovery, 0, { ackEliciting: false })

@@ -106,6 +106,7 @@ const tokenOf = (bytes: Uint8Array): Uint8Array => {
 }
 
 describe("a server that retries", () => {
+  // RFC 9000 §17.2.5.1 #4
   it("answers a first Initial with a Retry and keeps nothing of it", () => {
     const duo = new Duo(always)
     const answers = duo.atServer(duo.fromClient())

@@ -134,6 +134,7 @@ describe("0-RTT data", () => {
     })
   )
 
+  // RFC 9221 §3 #1
   itSim("carries datagrams", () =>
     Effect.gen(function* () {
       const world = yield* worldOfTwo
@@ -221,6 +222,7 @@ describe("0-RTT data that is refused", () => {
     return yield* connection.handshakeComplete
   })
 
+  // RFC 9001 §4.6.2 #1 #2
   itSim("because the server takes none any more, goes out again", () =>
     Effect.gen(function* () {
       const { servers, logs, client } = yield* scene({}, { earlyData: false })
@@ -323,6 +325,7 @@ describe("a first flight that is replayed", () => {
     socket.flush()
   })
 
+  // RFC 9001 §9.2 #1
   itSim("is not read again, neither by the same server nor by one that shares its keys and guard", () =>
     Effect.gen(function* () {
       const { world, servers, logs, client } = yield* scene()

@@ -25,6 +25,7 @@ describe("goodput", () => {
 })
 
 describe("crosstraffic", () => {
+  // RFC 9002 §7 #1
   for (const congestion of algorithms)
     itSim(`two connections with ${congestion} each get 40 to 60 % of what they share for 30 s`, () =>
       Effect.gen(function* () {

@@ -26,6 +26,7 @@ const serverUni = 3
 const code = (error: TransportError | undefined): number | undefined => error?.code
 
 describe("a peer that breaks the rules of streams", () => {
+  // RFC 9000 §19.4, §19.8 #1, §19.13
   it("is told STREAM_STATE_ERROR for frames of a receiver's concern on a stream only we send on", () => {
     const streams = server()
     expect(streams.open(true)).toBe(serverUni)
@@ -35,6 +36,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onStreamDataBlocked(serverUni, 0))).toBe(Code.STREAM_STATE_ERROR)
   })
 
+  // RFC 9000 §19.5 #2, §19.10 #2
   it("is told STREAM_STATE_ERROR for frames of a sender's concern on a stream only it sends on", () => {
     const streams = server()
     for (const opened of [false, true]) {
@@ -44,6 +46,7 @@ describe("a peer that breaks the rules of streams", () => {
     }
   })
 
+  // RFC 9000 §19.5 #1, §19.8 #1, §19.10 #1
   it("is told STREAM_STATE_ERROR for a stream of ours that we have not opened", () => {
     const streams = server()
     expect(code(streams.onStream(serverBidi, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
@@ -57,7 +60,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onStream(serverBidi + 4, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
   })
 
-  // RFC 9000 §4.6 #3
+  // RFC 9000 §4.6 #3, §19.11 #4
   it("is told STREAM_LIMIT_ERROR for a stream beyond the limit, of either direction and by any frame", () => {
     const streams = server()
     expect(streams.onStream(clientBidi + 4 * 2, 0, bytes, 0, 1, false)).toBeUndefined()
@@ -129,7 +132,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(reset().onResetStreamAt(clientBidi, 8, 100, 0))).toBe(Code.STREAM_STATE_ERROR)
   })
 
-  // RFC 9000 §4.6 #1
+  // RFC 9000 §4.6 #1, §19.11 #1, §19.14
   it("is told FRAME_ENCODING_ERROR for a reliable size above the final one and for more than 2^60 streams", () => {
     expect(code(server().onResetStreamAt(clientBidi, 0, 10, 11))).toBe(Code.FRAME_ENCODING_ERROR)
     expect(code(server().onMaxStreams(false, 2 ** 61))).toBe(Code.FRAME_ENCODING_ERROR)

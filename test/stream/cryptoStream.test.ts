@@ -29,6 +29,7 @@ const deliver = (bytes: Uint8Array, to: CryptoStream, level: Level) => {
 }
 
 describe("the CRYPTO streams", () => {
+  // RFC 9001 §4 #1, §4.9 #1
   it("carry each level's bytes apart, in packets of any size and order", () => {
     const from = new CryptoStream()
     const to = new CryptoStream()
@@ -46,6 +47,7 @@ describe("the CRYPTO streams", () => {
     }
   })
 
+  // RFC 9001 §4 #1, §4.9 #1
   it("send lost bytes again, and only those, until they are acknowledged", () => {
     const crypto = new CryptoStream()
     crypto.write(Level.Handshake, pattern(0, 0, 3000))

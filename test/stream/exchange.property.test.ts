@@ -300,6 +300,7 @@ const tight: LocalStreamLimits = limits({
 describe("two sets of streams over a network that loses, repeats and reorders", () => {
   const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 
+  // RFC 9000 §19.9 #1, §19.10 #3
   it("delivers every byte once and in order, closes every stream and balances all credit, within tight limits", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400, size: "max" }), (steps) => {

@@ -90,7 +90,7 @@ describe("flow control", () => {
     expect(said).toEqual([[SentFrame.StreamDataBlocked, ids[1], 2000, 0]])
   })
 
-  // RFC 9000 §4.1 #3, §4.6 #4
+  // RFC 9000 §4.1 #3, §4.6 #4, §13.3 #3
   it("ignores limits that do not grow", () => {
     const { client } = connect(limits(), small)
     client.streams.onMaxData(10)

@@ -25,7 +25,7 @@ describe("opening streams", () => {
     expect(streams.stats()).toMatchObject({ open: 5, openedByPeer: 5 })
   })
 
-  // RFC 9000 §4.6 #2
+  // RFC 9000 §4.6 #2, §19.11 #3
   it("is refused at the peer's limit, which we mention once, and goes on when it is raised", () => {
     const { client } = connect(limits(), limits({ initialMaxStreamsBidi: 2 }))
     const { streams } = client

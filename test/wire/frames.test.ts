@@ -23,6 +23,7 @@ const passThrough = (
 }
 
 describe("every frame", () => {
+  // RFC 9000 §19.3
   it.each(Object.entries(someFrame))("%s is read as it was written", (name, frame) => {
     fc.assert(
       fc.property(frame, ({ write, heard }) => {

@@ -115,7 +115,7 @@ describe("packet numbers", () => {
   })
 
   it("are encoded in more than twice the range not yet acknowledged", () => {
-    // RFC 9000 §17.1
+    // RFC 9000 §17.1 #1 #2
     const lengths = [127, 128, 32_767, 32_768, 2 ** 23 - 1, 2 ** 23].map((pn) => packetNumberLength(pn, 0))
     expect(lengths).toEqual([1, 2, 2, 3, 3, 4])
     expect([packetNumberLength(0, -1), packetNumberLength(126, -1), packetNumberLength(127, -1)]).toEqual([

@@ -103,6 +103,7 @@ describe("a long header", () => {
     expect(parse("e0000000010000" + "ffffffffffffffff" + "aa")).toBeUndefined()
   })
 
+  // RFC 9000 §17.2 #3 #5
   it("is not a packet with a connection ID above 20 bytes, in the versions we speak", () => {
     const id = (length: number) => length.toString(16).padStart(2, "0") + "aa".repeat(length)
     expect(parse(`e000000001${id(20)}${id(20)}0101`)).toBeDefined()
@@ -111,6 +112,7 @@ describe("a long header", () => {
     expect(parse(`e06b3343cf${id(21)}0001`)).toBeUndefined()
   })
 
+  // RFC 9000 §17.2.1 #5
   it("is read as far as RFC 8999 goes in a version nobody speaks", () => {
     const header = parse(`8a1a2a3a4a15${"aa".repeat(21)}ff${"bb".repeat(255)}0102`)!
     expect(isSupportedVersion(header.version)).toBe(false)
@@ -125,7 +127,7 @@ describe("a long header", () => {
   })
 
   it("needs the QUIC bit unless we said that it may be greased", () => {
-    // RFC 9000 §17.2, RFC 9287 §3
+    // RFC 9000 §17.2 #1, RFC 9287 §3
     expect(parse("a000000001000001ee")).toBeUndefined()
     expect(parse("a000000001000001ee", true)).toMatchObject({ type: PacketType.Handshake })
   })
@@ -198,6 +200,7 @@ describe("a short header", () => {
     )
   })
 
+  // RFC 9000 §17.3.1 #1
   it("is not a packet without its connection ID or the QUIC bit", () => {
     const header = new PacketHeader()
     const parse = (hex: string, greased = false) =>

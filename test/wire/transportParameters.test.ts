@@ -101,6 +101,7 @@ describe("transport parameters", () => {
     )
   })
 
+  // RFC 9000 §18.2 #1 #8
   it("of a client are too, but for those that only a server sends", () => {
     const keys = fc.record(common, { requiredKeys: [] }).map(withDefaults)
     fc.assert(
@@ -268,7 +269,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
   })
 
   it("what only a server sends, from a client", () => {
-    // RFC 9000 §18.2
+    // RFC 9000 §18.2 #9
     const preferred = `${"00".repeat(24)}01aa${"00".repeat(16)}`
     for (const [key, value, name] of [
       [Id.original_destination_connection_id, "aa", "originalDestinationConnectionId"],
@@ -299,6 +300,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
     expect(decode(offered, "server")).not.toBeInstanceOf(TransportError)
   })
 
+  // RFC 9000 §18.2 #5
   it("a preferred address that is malformed, or without a connection ID", () => {
     const addresses = "00".repeat(24)
     const end = "00".repeat(16)
@@ -312,6 +314,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
       )
   })
 
+  // RFC 9000 §18.2 #5
   it("a preferred address of a server that chose no connection ID", () => {
     const preferred = parameter(Id.preferred_address, `${"00".repeat(24)}01aa${"00".repeat(16)}`)
     const noId = parameter(Id.initial_source_connection_id, "")

@@ -25,6 +25,7 @@ const idsOf = (bytes: Uint8Array, header: PacketHeader) => [
 ]
 
 describe("a Version Negotiation packet", () => {
+  // RFC 9000 §17.2.1 #1 #2
   it("is read as it was written, whatever its arbitrary bits", () => {
     const versions = fc.array(fc.nat(0xffff_ffff), { minLength: 1, maxLength: 20 })
     fc.assert(
@@ -88,7 +89,7 @@ describe("a Retry packet", () => {
   })
 
   it("without a token, or without room for the tag, is none", () => {
-    // RFC 9000 §17.2.5.2: a zero-length token discards the packet
+    // RFC 9000 §17.2.5.2 #4: a zero-length token discards the packet
     for (const rest of [tag, tag.slice(2), "aa", ""]) {
       const bytes = fromHex(`f0000000010000${rest}`)
       expect(parseRetry(bytes, headerOf(bytes))).toBeUndefined()
