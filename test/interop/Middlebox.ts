@@ -99,6 +99,7 @@ export class Middlebox {
   }
 
   private fromClient(datagram: Buffer, { port }: RemoteInfo): void {
+    this.rebindWhenDue(port)
     const binding = this.bindings.get(port) ?? this.bind(port)
     this.wire.see("client", datagram)
     const id = this.wire.destinationOf(datagram)
@@ -117,13 +118,16 @@ export class Middlebox {
     this.clientSide.send(datagram, clientPort, inside)
   }
 
+  /** Nobody but the client can make it known that its address is another: the box changes it for what the client sends. */
+  private rebindWhenDue(clientPort: number): void {
+    if (this.options.rebind === undefined || this.rebound || this.passedBytes < rebindAfterBytes) return
+    this.rebound = true
+    this.bind(clientPort)
+  }
+
   private drops(datagram: Buffer): boolean {
-    const { lossRate = 0, rebind } = this.options
+    const { lossRate = 0 } = this.options
     this.passedBytes += datagram.length
-    if (rebind !== undefined && !this.rebound && this.passedBytes > rebindAfterBytes) {
-      this.rebound = true
-      for (const port of this.bindings.keys()) this.bind(port)
-    }
     if (lossRate === 0 || this.random() >= lossRate) return false
     this.lost++
     return true

@@ -1,8 +1,9 @@
 //! From the command line to what quinn and rustls want to know.
 use crate::Outcome;
 use quinn::TransportConfig;
+use rustls::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
 use rustls::server::AllowAnyAuthenticatedClient;
-use rustls::{Certificate, PrivateKey, RootCertStore};
+use rustls::{Certificate, PrivateKey, RootCertStore, SupportedCipherSuite};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -16,22 +17,32 @@ pub struct Task {
     pub server_name: String,
     /// What to send.
     pub file: Vec<u8>,
+    /// That the client opens on each connection.
+    pub streams: usize,
+    pub datagrams: usize,
     options: HashMap<String, String>,
 }
 
 impl Task {
-    fn option(&self, name: &str) -> Option<&str> {
+    pub fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(String::as_str)
     }
 }
 
-/// `client` or `server`, and `--name value` any number of times.
+/// Options that are there or not; the others have a value behind them.
+const SWITCHES: [&str; 2] = ["retry", "migrate"];
+
+/// `client` or `server`, and options.
 pub fn read_task() -> Outcome<Task> {
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next().ok_or("the first argument is client or server")?;
     let mut options = HashMap::new();
     while let Some(argument) = arguments.next() {
         let name = argument.strip_prefix("--").ok_or_else(|| format!("{argument} is no option"))?;
+        if SWITCHES.contains(&name) {
+            options.insert(name.into(), String::new());
+            continue;
+        }
         options.insert(name.into(), arguments.next().ok_or_else(|| format!("{argument} has no value"))?);
     }
     let get = |name: &str| options.get(name).cloned().unwrap_or_default();
@@ -39,6 +50,8 @@ pub fn read_task() -> Outcome<Task> {
         role,
         port: get("port").parse().unwrap_or(0),
         server_name: get("server-name"),
+        streams: get("streams").parse().unwrap_or(1),
+        datagrams: get("datagrams").parse().unwrap_or(0),
         file: if get("send").is_empty() { Vec::new() } else { fs::read(get("send"))? },
         options,
     })
@@ -75,6 +88,14 @@ fn transport() -> Outcome<Arc<TransportConfig>> {
     Ok(Arc::new(transport))
 }
 
+/// All that rustls has, or the one that is asked for.
+fn cipher_suites(task: &Task) -> Vec<SupportedCipherSuite> {
+    match task.option("cipher-suite") {
+        Some("TLS_CHACHA20_POLY1305_SHA256") => vec![TLS13_CHACHA20_POLY1305_SHA256],
+        _ => rustls::DEFAULT_CIPHER_SUITES.to_vec(),
+    }
+}
+
 fn alpn(task: &Task) -> Vec<Vec<u8>> {
     vec![task.option("alpn").unwrap_or("transfer").into()]
 }
@@ -82,7 +103,7 @@ fn alpn(task: &Task) -> Vec<Vec<u8>> {
 pub fn server(task: &Task) -> Outcome<quinn::ServerConfig> {
     let (chain, key) = identity(task)?.ok_or("a server has --cert and --key")?;
     let builder = rustls::ServerConfig::builder()
-        .with_safe_default_cipher_suites()
+        .with_cipher_suites(&cipher_suites(task))
         .with_safe_default_kx_groups()
         .with_protocol_versions(&[&rustls::version::TLS13])?;
     let builder = match task.option("ca") {
@@ -92,14 +113,16 @@ pub fn server(task: &Task) -> Outcome<quinn::ServerConfig> {
     let mut tls = builder.with_single_cert(chain, key)?;
     tls.alpn_protocols = alpn(task);
     tls.key_log = Arc::new(rustls::KeyLogFile::new());
+    tls.max_early_data_size = u32::MAX; // RFC 9001 §4.6.1
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.use_retry(task.option("retry").is_some());
     config.transport_config(transport()?);
     Ok(config)
 }
 
 pub fn client(task: &Task) -> Outcome<quinn::ClientConfig> {
     let builder = rustls::ClientConfig::builder()
-        .with_safe_default_cipher_suites()
+        .with_cipher_suites(&cipher_suites(task))
         .with_safe_default_kx_groups()
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(authorities(task.option("ca").ok_or("a client has --ca")?)?);
@@ -109,6 +132,7 @@ pub fn client(task: &Task) -> Outcome<quinn::ClientConfig> {
     };
     tls.alpn_protocols = alpn(task);
     tls.key_log = Arc::new(rustls::KeyLogFile::new());
+    tls.enable_early_data = task.option("come-back") == Some("earlyData");
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
     config.transport_config(transport()?);
     Ok(config)

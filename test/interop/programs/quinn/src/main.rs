@@ -1,69 +1,113 @@
 //! quinn as a program; what it does is described in ../../program.ts.
 mod config;
 mod program;
+mod transfer;
 
 use config::Task;
-use program::{emit_listening, emit_received, fail};
-use quinn::{Connection, Endpoint, RecvStream};
+use program::{emit_failed, emit_listening, fail, Seen};
+use quinn::{ClientConfig, Connecting, ConnectionError, Endpoint};
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::rc::Rc;
+use tokio::task::{spawn_local, JoinSet, LocalSet};
+use transfer::Conversation;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-async fn receive(stream: &mut RecvStream) -> Outcome<()> {
-    let started = Instant::now();
-    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut bytes = 0;
-    while let Some(chunk) = stream.read_chunk(usize::MAX, true).await? {
-        digest.update(&chunk.bytes);
-        bytes += chunk.bytes.len();
-    }
-    emit_received(bytes, digest.finish().as_ref(), started.elapsed());
-    Ok(())
-}
+/// A draft whose packet protection is that of version 1, which is all that quinn asks for.
+const DRAFT_34: u32 = 0xff00_0022;
 
-async fn serve_connection(connection: Connection, file: &[u8]) -> Outcome<()> {
-    let (mut send, mut recv) = connection.accept_bi().await?;
-    let sending = async { send.write_all(file).await.map_err(Into::into) };
-    tokio::try_join!(sending, receive(&mut recv))?;
-    // the client may close as soon as it has all of it, and before it has said so
-    let _ = send.finish().await;
-    connection.closed().await;
-    Ok(())
-}
-
-async fn run_server(task: &Task) -> Outcome<()> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoint = Endpoint::server(config::server(task)?, address)?;
-    emit_listening(endpoint.local_addr()?.port());
-    while let Some(connecting) = endpoint.accept().await {
-        match connecting.await {
-            Ok(connection) => {
-                if let Err(error) = serve_connection(connection, &task.file).await {
-                    program::emit_failed(error.as_ref());
-                }
+async fn serve(connecting: Connecting, task: &'static Task) -> Outcome<()> {
+    let conversation = Rc::new(Conversation::new(task, connecting.await?, None));
+    let with_datagrams = conversation.clone();
+    spawn_local(async move { with_datagrams.answer_datagrams().await });
+    loop {
+        match conversation.connection.accept_bi().await {
+            Ok(stream) => {
+                let conversation = conversation.clone();
+                spawn_local(async move {
+                    if let Err(error) = conversation.answer(stream).await {
+                        emit_failed(error.as_ref());
+                    }
+                });
             }
-            Err(error) => program::emit_failed(&error),
+            Err(ConnectionError::ApplicationClosed(close)) if close.error_code == 0u32.into() => {
+                return Ok(())
+            }
+            Err(error) => return Err(error.into()),
         }
     }
+}
+
+async fn run_server(task: &'static Task) -> Outcome<()> {
+    let endpoint = Endpoint::server(config::server(task)?, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    emit_listening(endpoint.local_addr()?.port());
+    while let Some(connecting) = endpoint.accept().await {
+        spawn_local(async move {
+            if let Err(error) = serve(connecting, task).await {
+                emit_failed(error.as_ref());
+            }
+        });
+    }
     Ok(())
 }
 
-async fn run_client(task: &Task) -> Outcome<()> {
-    let mut endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    endpoint.set_default_client_config(config::client(task)?);
-    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, task.port));
-    let connection = endpoint.connect(server, &task.server_name)?.await?;
-    let (mut send, mut recv) = connection.open_bi().await?;
-    let sending = async {
-        send.write_all(&task.file).await?;
-        // acknowledged or not: the server's end says that it has everything
-        let _ = send.finish().await;
-        Ok(())
+/// Begins with a version that the server does not speak: it has to say so.
+async fn begin_with_draft(task: &Task, endpoint: &Endpoint, mut config: ClientConfig) -> Outcome<()> {
+    config.version(DRAFT_34);
+    match endpoint.connect_with(config, server_of(task), &task.server_name)?.await {
+        Err(ConnectionError::VersionMismatch) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err("the server speaks a draft".into()),
+    }
+}
+
+fn server_of(task: &Task) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, task.port))
+}
+
+/// One connection from beginning to end, with `early` before its handshake is complete.
+async fn call(task: &'static Task, endpoint: &Endpoint, config: ClientConfig, early: bool) -> Outcome<()> {
+    let connecting = endpoint.connect_with(config, server_of(task), &task.server_name)?;
+    let (connection, accepted) = if early {
+        let (connection, accepted) =
+            connecting.into_0rtt().map_err(|_| "there is no session that takes early data")?;
+        (connection, Some(accepted))
+    } else {
+        (connecting.await?, None)
     };
-    tokio::try_join!(sending, receive(&mut recv))?;
-    connection.close(0u32.into(), b"");
+    let conversation = Rc::new(Conversation::new(task, connection, Some(endpoint.clone())));
+    conversation.exchange_datagrams().await?;
+    let mut streams = JoinSet::new();
+    for _ in 0..task.streams {
+        let stream = conversation.connection.open_bi().await?;
+        let conversation = conversation.clone();
+        streams.spawn_local(async move { conversation.ask(stream).await });
+    }
+    let mut receipts = Vec::new();
+    while let Some(ended) = streams.join_next().await {
+        receipts.push(ended??);
+    }
+    let early_data = match accepted {
+        Some(accepted) => Some(accepted.await),
+        None => None,
+    };
+    Seen { datagrams: task.datagrams, early_data }.emit();
+    receipts.into_iter().for_each(|receipt| receipt.emit());
+    conversation.connection.close(0u32.into(), b"");
+    Ok(())
+}
+
+async fn run_client(task: &'static Task) -> Outcome<()> {
+    let endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let config = config::client(task)?;
+    if task.option("version") == Some("unknown") {
+        begin_with_draft(task, &endpoint, config.clone()).await?;
+    }
+    call(task, &endpoint, config.clone(), false).await?;
+    if let Some(how) = task.option("come-back") {
+        call(task, &endpoint, config, how == "earlyData").await?;
+    }
     endpoint.wait_idle().await;
     Ok(())
 }
@@ -72,8 +116,12 @@ async fn run_client(task: &Task) -> Outcome<()> {
 async fn main() {
     program::end_with_parent();
     let task = config::read_task().unwrap_or_else(|error| fail(error.as_ref()));
-    let done = if task.role == "server" { run_server(&task).await } else { run_client(&task).await };
-    if let Err(error) = done {
-        fail(error.as_ref());
-    }
+    let task: &Task = Box::leak(Box::new(task));
+    let run = async {
+        let done = if task.role == "server" { run_server(task).await } else { run_client(task).await };
+        if let Err(error) = done {
+            fail(error.as_ref());
+        }
+    };
+    LocalSet::new().run_until(run).await;
 }

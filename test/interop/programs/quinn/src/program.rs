@@ -1,7 +1,8 @@
 //! A line of JSON on stdout for each event; see ../../program.ts.
+use ring::digest;
 use std::error::Error;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::Instant;
 
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
@@ -19,13 +20,46 @@ pub fn emit_listening(port: u16) {
     println!(r#"{{"event":"listening","port":{port}}}"#);
 }
 
-pub fn emit_received(bytes: usize, sha256: &[u8], took: Duration) {
-    let mut hex = String::new();
-    for byte in sha256 {
-        write!(hex, "{byte:02x}").unwrap();
+/// Counts, digests and times what arrives on one stream.
+pub struct Receipt {
+    digest: digest::Context,
+    bytes: usize,
+    started: Instant,
+}
+
+impl Receipt {
+    pub fn new() -> Self {
+        Receipt { digest: digest::Context::new(&digest::SHA256), bytes: 0, started: Instant::now() }
     }
-    let millis = took.as_secs_f64() * 1000.0;
-    println!(r#"{{"event":"received","bytes":{bytes},"sha256":"{hex}","millis":{millis}}}"#);
+
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.digest.update(bytes);
+        self.bytes += bytes.len();
+    }
+
+    pub fn emit(self) {
+        let mut sha256 = String::new();
+        for byte in self.digest.finish().as_ref() {
+            write!(sha256, "{byte:02x}").unwrap();
+        }
+        let (bytes, millis) = (self.bytes, self.started.elapsed().as_secs_f64() * 1000.0);
+        println!(r#"{{"event":"received","bytes":{bytes},"sha256":"{sha256}","millis":{millis}}}"#);
+    }
+}
+
+/// What quinn lets us know of a connection.
+pub struct Seen {
+    pub datagrams: usize,
+    /// Whether it was accepted, for a client who has tried.
+    pub early_data: Option<bool>,
+}
+
+impl Seen {
+    pub fn emit(&self) {
+        let datagrams = self.datagrams;
+        let early = self.early_data.map_or(String::new(), |accepted| format!(r#","earlyData":{accepted}"#));
+        println!(r#"{{"event":"seen","datagrams":{datagrams}{early}}}"#);
+    }
 }
 
 /// The error and what caused it: quinn's "connection lost" says little.

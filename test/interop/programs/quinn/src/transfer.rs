@@ -1,0 +1,96 @@
+//! The application: every stream carries a file both ways, and every datagram comes back.
+use crate::config::Task;
+use crate::program::{Receipt, Seen};
+use crate::Outcome;
+use bytes::Bytes;
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use std::cell::Cell;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+/// How much of the peer's has to arrive before something happens, bytes.
+const MIDWAY: usize = 500_000;
+
+/// A connection, and what is to happen to it once when data flows.
+pub struct Conversation {
+    task: &'static Task,
+    pub connection: Connection,
+    /// Of a client, who may move it.
+    endpoint: Option<Endpoint>,
+    arrived: Cell<usize>,
+}
+
+impl Conversation {
+    pub fn new(task: &'static Task, connection: Connection, endpoint: Option<Endpoint>) -> Self {
+        Conversation { task, connection, endpoint, arrived: Cell::new(0) }
+    }
+
+    fn on_arrival(&self, bytes: usize) -> Outcome<()> {
+        let before = self.arrived.replace(self.arrived.get() + bytes);
+        if before >= MIDWAY || self.arrived.get() < MIDWAY {
+            return Ok(());
+        }
+        if self.task.option("key-update") == Some(&self.task.role) {
+            self.connection.force_key_update();
+        }
+        match &self.endpoint {
+            Some(endpoint) if self.task.option("migrate").is_some() => {
+                endpoint.rebind(UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, stream: &mut RecvStream) -> Outcome<Receipt> {
+        let mut receipt = Receipt::new();
+        while let Some(chunk) = stream.read_chunk(usize::MAX, true).await? {
+            receipt.add(&chunk.bytes);
+            self.on_arrival(chunk.bytes.len())?;
+        }
+        Ok(receipt)
+    }
+
+    /// Ends its side only after the client has ended its.
+    pub async fn answer(&self, (mut send, mut recv): (SendStream, RecvStream)) -> Outcome<()> {
+        let sending = async { send.write_all(&self.task.file).await.map_err(Into::into) };
+        let (_, receipt) = tokio::try_join!(sending, self.receive(&mut recv))?;
+        receipt.emit();
+        // the client may close as soon as it has all of it, and before it has said so
+        let _ = send.finish().await;
+        Ok(())
+    }
+
+    pub async fn ask(&self, (mut send, mut recv): (SendStream, RecvStream)) -> Outcome<Receipt> {
+        let sending = async {
+            send.write_all(&self.task.file).await?;
+            // acknowledged or not: the server's end says that it has everything
+            let _ = send.finish().await;
+            Ok(())
+        };
+        let (_, receipt) = tokio::try_join!(sending, self.receive(&mut recv))?;
+        Ok(receipt)
+    }
+
+    pub async fn answer_datagrams(&self) {
+        let mut datagrams = 0;
+        while let Ok(datagram) = self.connection.read_datagram().await {
+            datagrams += 1;
+            Seen { datagrams, early_data: None }.emit();
+            let _ = self.connection.send_datagram(datagram);
+        }
+    }
+
+    /// Sends them all, and waits for all to come back.
+    pub async fn exchange_datagrams(&self) -> Outcome<()> {
+        let mut missing: Vec<Bytes> =
+            (0..self.task.datagrams).map(|number| Bytes::from(vec![number as u8; 1000])).collect();
+        for datagram in &missing {
+            self.connection.send_datagram(datagram.clone())?;
+        }
+        while !missing.is_empty() {
+            let arrived = self.connection.read_datagram().await?;
+            missing.retain(|datagram| *datagram != arrived);
+        }
+        Ok(())
+    }
+}
