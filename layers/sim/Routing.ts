@@ -14,7 +14,7 @@ export class Routing {
   }
 
   /**
-   * The first link on the way from `node` to `destination`: to the nearest node that owns the address, or else to the
+   * The first link on the way from `node` to `destination`: to the nearest link that leads to the address, or else to the
    * nearest gateway, which is the inside of a NAT, or else over the only link of an end; a gateway knows none of these. Among ways of the same length the one that was built first.
    */
   way(node: SimNode, destination: string): SimLink | undefined {
@@ -24,7 +24,7 @@ export class Routing {
       this.known.set(node, ways)
     }
     if (ways.has(destination)) return ways.get(destination)
-    const link = search(node, (other) => other.owns(destination)) ?? defaultWay(node)
+    const link = search(node, (link) => link.leadsTo(destination)) ?? defaultWay(node)
     if (ways.size === maxRemembered) ways.clear()
     ways.set(destination, link)
     return link
@@ -33,20 +33,20 @@ export class Routing {
 
 const defaultWay = (node: SimNode): SimLink | undefined => {
   if (node.isGateway) return undefined
-  const gateway = search(node, (other) => other.isGateway)
+  const gateway = search(node, (link) => link.to.isGateway)
   return gateway ?? (node.isRouter || node.links.length !== 1 ? undefined : node.links[0])
 }
 
-const search = (start: SimNode, isGoal: (node: SimNode) => boolean): SimLink | undefined => {
+const search = (start: SimNode, isLast: (link: SimLink) => boolean): SimLink | undefined => {
   const seen = new Set<SimNode>([start])
-  let edge = start.links.map((link) => ({ node: link.to, first: link }))
+  let edge = start.links.map((link) => ({ link, first: link }))
   while (edge.length > 0) {
     const next: typeof edge = []
-    for (const { node, first } of edge) {
-      if (seen.has(node)) continue
-      seen.add(node)
-      if (isGoal(node)) return first
-      if (node.isRouter) for (const link of node.links) next.push({ node: link.to, first })
+    for (const { link, first } of edge) {
+      if (isLast(link)) return first
+      if (seen.has(link.to)) continue
+      seen.add(link.to)
+      if (link.to.isRouter) for (const onward of link.to.links) next.push({ link: onward, first })
     }
     edge = next
   }

@@ -158,6 +158,9 @@ export class SimHost implements SimNode {
     }
     this.addresses[index] = to
     this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
+    for (const { to: neighbour } of this.links) {
+      for (const link of neighbour.links) if (link.to === this && link.toAddress === from) link.toAddress = to
+    }
     this.routing.changed()
   }
 
@@ -219,7 +222,7 @@ export class SimHost implements SimNode {
       this.addresses.includes(route.source)
     return (
       this.routes.find((route) => route.destination === to.host && usable(route)) ??
-      this.routes.find((route) => route.link.to.owns(to.host) && usable(route)) ??
+      this.routes.find((route) => route.link.leadsTo(to.host) && usable(route)) ??
       this.routes.find((route) => route.destination === undefined && usable(route))
     )
   }

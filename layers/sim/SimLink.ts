@@ -40,6 +40,8 @@ export class SimLink {
   readonly name: string
   readonly from: SimNode
   readonly to: SimNode
+  /** The address of the far end that this link is connected to, if that is a host. */
+  toAddress: string | undefined
   readonly counters = new LinkCounters()
   /** A test's veto: packets for which it returns true are dropped. `index` counts the packets that entered, from 0. */
   dropIf: ((packet: SimPacket, index: number) => boolean) | undefined = undefined
@@ -60,6 +62,7 @@ export class SimLink {
     name: string,
     from: SimNode,
     to: SimNode,
+    toAddress: string | undefined,
     model: LinkModel,
     random: SeededRandom,
     around: LinkSurroundings
@@ -67,6 +70,7 @@ export class SimLink {
     this.name = name
     this.from = from
     this.to = to
+    this.toAddress = toAddress
     this.base = model
     this.current = model
     this.random = random
@@ -76,6 +80,11 @@ export class SimLink {
       (packet) => this.drop("queueFull", "queue full", packet),
       () => this.counters.marked++
     )
+  }
+
+  /** Whether what is sent to this address arrives where this link ends. */
+  leadsTo(address: string): boolean {
+    return this.toAddress === undefined ? this.to.owns(address) : this.toAddress === address
   }
 
   /** What it does to packets now. */

@@ -10,11 +10,11 @@ import type { SeededRandom } from "./SeededRandom.ts"
 import { SimConfigError } from "./simConfig.ts"
 import type { SimLink } from "./SimLink.ts"
 import type { SimNode, SimPacket } from "./SimPacket.ts"
-import { Forwarder } from "./SimRouter.ts"
+import { Forwarder, RouterCounters } from "./SimRouter.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** What a NAT did with packets, ICMP messages left out. */
-export class NatCounters {
+/** What a NAT did with packets, beyond what every router does; ICMP messages left out. */
+export class NatCounters extends RouterCounters {
   /** Sent on from the inside to the outside, and the other way. */
   outbound = 0
   inbound = 0
@@ -105,8 +105,8 @@ export class SimNat {
       (packet) => this.receiveInside(packet)
     )
     this.outside = new NatSide(name, false, owns, (packet) => this.receiveOutside(packet))
-    this.toInside = new Forwarder(this.inside, [], routing, trace)
-    this.toOutside = new Forwarder(this.outside, this.addresses, routing, trace)
+    this.toInside = new Forwarder(this.inside, [], routing, trace, this.counters)
+    this.toOutside = new Forwarder(this.outside, this.addresses, routing, trace, this.counters)
   }
 
   /** Its addresses on the outside. */
@@ -173,7 +173,7 @@ export class SimNat {
       this.passInside({ ...packet, to: mapping.inside, icmp: { ...icmp, from: mapping.inside } })
       return
     }
-    if (!this.outside.owns(to.host)) return this.trace.record("no route", packet)
+    if (!this.outside.owns(to.host)) return this.drop("noRoute", "no route", packet)
     if (this.admit(packet)) this.counters.inbound++
   }
 
@@ -220,7 +220,11 @@ export class SimNat {
     return address
   }
 
-  private drop(counter: "unmapped" | "filtered" | "tableFull", fate: PacketFate, packet: SimPacket): void {
+  private drop(
+    counter: "unmapped" | "filtered" | "tableFull" | "noRoute",
+    fate: PacketFate,
+    packet: SimPacket
+  ): void {
     this.counters[counter]++
     this.trace.record(fate, packet)
   }

@@ -107,7 +107,10 @@ export class Network {
     return nat
   }
 
-  /** Joins two nodes, each host with one of its addresses. */
+  /**
+   * Joins two nodes, each host with one of its addresses: what is for another of its addresses needs a connection of
+   * its own, which may lead to the same node.
+   */
   connect(first: SimNode, second: SimNode, options: ConnectOptions = {}): SimConnection {
     const { name, backward: back = {}, from, to, isDefaultRoute = false, ...changes } = options
     const a = endOf(first, from)
@@ -180,7 +183,15 @@ export class Network {
     for (let i = 2; from.node.links.some((link) => link.name === name); i++) name = `${label} ${i}`
     const { partitions, timeline, trace } = this
     const around = { partitions, timeline, trace }
-    const link = new SimLink(name, from.node, to.node, model, this.random.fork(`link ${name}`), around)
+    const link = new SimLink(
+      name,
+      from.node,
+      to.node,
+      to.address,
+      model,
+      this.random.fork(`link ${name}`),
+      around
+    )
     from.node.links.push(link)
     return link
   }

@@ -23,7 +23,7 @@ export class RouterCounters {
 
 /** The part of forwarding that routers and NATs share. */
 export class Forwarder {
-  readonly counters = new RouterCounters()
+  readonly counters: RouterCounters
   private readonly node: SimNode
   private readonly addresses: ReadonlyArray<string>
   private readonly routing: Routing
@@ -31,7 +31,14 @@ export class Forwarder {
   /** Longest prefix first. */
   private readonly routes: Array<PrefixRoute> = []
 
-  constructor(node: SimNode, addresses: ReadonlyArray<string>, routing: Routing, trace: PacketTrace) {
+  constructor(
+    node: SimNode,
+    addresses: ReadonlyArray<string>,
+    routing: Routing,
+    trace: PacketTrace,
+    counters: RouterCounters
+  ) {
+    this.counters = counters
     this.node = node
     this.addresses = addresses
     this.routing = routing
@@ -97,6 +104,7 @@ export class SimRouter implements SimNode {
   readonly links: Array<SimLink> = []
   readonly isRouter = true
   readonly isGateway = false
+  readonly counters = new RouterCounters()
   private readonly forwarder: Forwarder
   private readonly trace: PacketTrace
 
@@ -104,11 +112,7 @@ export class SimRouter implements SimNode {
     this.name = name
     this.addresses = addresses
     this.trace = trace
-    this.forwarder = new Forwarder(this, addresses, routing, trace)
-  }
-
-  get counters(): RouterCounters {
-    return this.forwarder.counters
+    this.forwarder = new Forwarder(this, addresses, routing, trace, this.counters)
   }
 
   owns(address: string): boolean {

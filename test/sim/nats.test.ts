@@ -226,6 +226,7 @@ describe("a NAT", () => {
         yield* Effect.sleep(100)
         expect(new Set(atFar.map(({ from }) => from)).size).toBe(1)
         expect(atNear.length).toBe(inboundRefresh ? 3 : 2)
+        expect(home.counters.noRoute).toBe(0)
         expect(home.counters.unmapped).toBe(inboundRefresh ? 0 : 1)
       })
     )
@@ -248,6 +249,24 @@ describe("a NAT", () => {
       send(first, home.mappings[0].outside)
       yield* Effect.sleep(100)
       expect(atNear.length).toBe(0)
+      expect(home.counters.filtered).toBe(1)
+    })
+  )
+
+  itSim("remembers the last thousand or so who may answer through one mapping", () =>
+    Effect.gen(function* () {
+      const { server, laptop, home } = yield* world(natKinds.portRestricted)
+      const near = yield* laptop.udpPort.bind()
+      for (let port = 1; port <= 1025; port++) send(near, addressOf("198.51.100.1", port))
+      yield* Effect.sleep(100)
+      const [{ permitted, outside }] = home.mappings
+      expect([permitted.length, permitted[0], permitted.at(-1)]).toEqual([
+        1024,
+        "198.51.100.1:2",
+        "198.51.100.1:1025"
+      ])
+      send(yield* server.udpPort.bind({ host: "198.51.100.1", port: 1 }), outside)
+      yield* Effect.sleep(100)
       expect(home.counters.filtered).toBe(1)
     })
   )

@@ -2,6 +2,8 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { addressBytes, IpPrefix } from "../../layers/sim/IpPrefix.ts"
 import type { LinkConditions } from "../../layers/sim/linkConditions.ts"
+import { PathMtus } from "../../layers/sim/PathMtus.ts"
+import { Timeline } from "../../layers/sim/Timeline.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { addressOf, arrivals, send } from "./arrivals.ts"
 import { itSim } from "./itSim.ts"
@@ -103,6 +105,36 @@ describe("routers", () => {
     })
   )
 
+  itSim(
+    "bring what is for one of a host's addresses over the link of that address, however long the way",
+    () =>
+      Effect.gen(function* () {
+        const network = yield* SimNetwork
+        const tower = network.router("tower")
+        const core = network.router("core")
+        const phone = network.host("phone", "10.0.0.1", "10.1.0.1")
+        const server = network.host("server", "192.0.2.1")
+        network.connect(tower, core, { delayMillis: 20 })
+        const wifi = network.connect(phone, core, { from: "10.0.0.1", delayMillis: 1 })
+        const cellular = network.connect(phone, tower, { from: "10.1.0.1", delayMillis: 20 })
+        network.connect(server, core)
+        const far = yield* server.udpPort.bind()
+        const atPhone = yield* arrivals(yield* phone.udpPort.bind({ port: 9 }))
+        for (const host of phone.addresses) send(far, addressOf(host, 9))
+        yield* Effect.sleep(100)
+        expect(atPhone.map(({ to, atMillis }) => [to!.host, atMillis])).toEqual([
+          ["10.0.0.1", 1],
+          ["10.1.0.1", 40]
+        ])
+        phone.changeAddress("10.1.0.1", "10.1.0.2")
+        send(far, addressOf("10.1.0.2", 9))
+        send(far, addressOf("10.1.0.1", 9))
+        yield* Effect.sleep(100)
+        expect(wifi.backward.counters.entered).toBe(1)
+        expect(cellular.backward.counters.entered).toBe(2)
+      })
+  )
+
   itSim("end a packet that goes round in circles", () =>
     Effect.gen(function* () {
       const { a, routers, between } = yield* chain(2)
@@ -192,6 +224,14 @@ describe("a link in the middle with a smaller MTU", () => {
       expect(near.counters).toMatchObject({ sent: 4, sendTooLarge: 1, socketErrors: 2 })
     })
   )
+
+  it("is remembered for the thousand destinations heard of last, until the host forgets", () => {
+    const known = new PathMtus(new Timeline())
+    for (let i = 0; i < 1025; i++) known.learn(`host ${i}`, 1300)
+    expect([known.to("host 0"), known.to("host 1"), known.to("host 1024")]).toEqual([Infinity, 1300, 1300])
+    known.forget()
+    expect(known.to("host 1024")).toBe(Infinity)
+  })
 
   itSim("is refused by the sender's own system when it is the sender's own link", () =>
     Effect.gen(function* () {
