@@ -64,6 +64,8 @@ export interface PacketOptions {
   readonly destination?: Uint8Array
   readonly source?: Uint8Array
   readonly keys?: PacketKeys
+  /** Of a long header. */
+  readonly version?: Version
   readonly phase?: 0 | 1
   readonly token?: Uint8Array
   /** Pads with PADDING frames until the datagram has this many bytes. */
@@ -268,7 +270,7 @@ export class Puppet {
       lengthOffset = writeLongHeader(
         w,
         level,
-        Version.v1,
+        options.version ?? Version.v1,
         destination,
         options.source ?? this.source,
         options.token ?? this.token,

@@ -1,0 +1,144 @@
+/** Which connection IDs the packets of a handshake go to, and which of them are taken. RFC 9000 §7.2 */
+import { describe, expect, it } from "vitest"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { initialKeys } from "../../src/protect/initialKeys.ts"
+import { writeCrypto, writePing } from "../../src/wire/frameWriters.ts"
+import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
+import { Level, Version } from "../../src/wire/PacketType.ts"
+import type { Role } from "./cheats.ts"
+import { Duel } from "./Duel.ts"
+
+const roles: ReadonlyArray<Role> = ["client", "server"]
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+/** Where the packets of a datagram of the victim's go. */
+const destinations = (datagram: Uint8Array): Array<string> => {
+  const header = new PacketHeader()
+  const found: Array<string> = []
+  for (let at = 0; parsePacketHeader(datagram, at, datagram.length, 8, header); at = header.end)
+    found.push(hex(datagram.subarray(header.dcidStart, header.dcidEnd)))
+  return found
+}
+
+/** Notes where everything goes; with `silent`, the puppet hears nothing of it. */
+const watched = (duel: Duel, silent = false): Array<string> => {
+  const seen: Array<string> = []
+  const { receive } = duel
+  duel.receive = (datagram) => {
+    seen.push(...destinations(datagram))
+    if (!silent) receive.call(duel, datagram)
+  }
+  return seen
+}
+
+/** The numbers of Initial packets that the victim has acknowledged. */
+const acknowledged = ({ puppet }: Duel): ReadonlyArray<unknown> =>
+  puppet.seen
+    .named("onAck")
+    .filter(({ level }) => level === Level.Initial)
+    .map(({ values }) => values[0])
+
+describe("a client", () => {
+  // RFC 9000 §7.2 #1 #2
+  it("sends to one ID of 8 bytes or more until the server has spoken, however often it asks", () => {
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
+    const seen = watched(duel, true)
+    duel.exchange().advance(10_000_000)
+    expect(seen.length).toBeGreaterThan(4)
+    expect(new Set(seen).size).toBe(1)
+    expect(seen[0].length).toBeGreaterThanOrEqual(2 * 8)
+  })
+
+  // RFC 9000 §7.2 #4
+  it("sends to the ID of the server's first Initial, and of a Retry before it, and to no third", () => {
+    for (const retry of [false, true]) {
+      const duel = new Duel({ victim: "client", puppet: { retry } })
+      const seen = watched(duel)
+      duel.drainVictim()
+      const { puppet } = duel
+      const other = new Uint8Array(8).fill(0xee)
+      while (puppet.read[Level.Handshake] === undefined && puppet.outbox.length > 0) {
+        duel.deliver()
+        if (puppet.write[Level.Initial] !== undefined)
+          puppet.outbox.push(puppet.packet(Level.Initial, writePing, { size: 1200, source: other }))
+        duel.drainVictim()
+      }
+      duel.exchange()
+      expect(duel.connection.lifecycle.state).toBe("established")
+      const { originalDestination, retrySource } = puppet
+      const expected = [originalDestination, ...(retry ? [retrySource!] : []), puppet.source]
+      expect([...new Set(seen)]).toEqual(expected.map(hex))
+    }
+  })
+
+  // RFC 9000 §7.2 #3 #6
+  it("discards what carries another Source Connection ID than the first Initial, in Handshake packets too", () => {
+    const duel = new Duel({ victim: "client" })
+    const { puppet } = duel
+    duel.drainVictim()
+    const held = puppet.outbox.splice(0)
+    while (duel.connection.keys.read[Level.Handshake] === undefined) duel.inject(held.shift()!)
+    const before = duel.connection.receiver.counters.received
+    const source = new Uint8Array(8).fill(0xee)
+    const number = puppet.nextPacketNumber[0]
+    duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, source }))
+    // authentic, yet not taken: it would be a violation at this level
+    duel.inject(puppet.packet(Level.Handshake, Uint8Array.of(0x1e), { source }))
+    expect(duel.connection.receiver.counters.received).toBe(before + 2)
+    expect(acknowledged(duel)).not.toContain(number)
+    expect(duel.connection.closeReason).toBeUndefined()
+    for (const datagram of held) duel.inject(datagram)
+    expect(duel.connection.lifecycle.state).toBe("established")
+  })
+
+  // RFC 9000 §5.2.1
+  it("discards what is of another version than it speaks, though it opens", () => {
+    const duel = new Duel({ victim: "client", transport: { versions: ["v1"] } })
+    const { puppet } = duel
+    duel.drainVictim()
+    puppet.outbox.length = 0
+    const keys = initialKeys(suite, Version.v2, puppet.originalDestination).server
+    const number = puppet.nextPacketNumber[0]
+    duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, keys, version: Version.v2 }))
+    expect(acknowledged(duel)).toEqual([])
+    expect(duel.connection.receiver.counters).toMatchObject({ received: 0, dropped: 1 })
+    duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200 }))
+    expect(acknowledged(duel)).toEqual([number + 1])
+  })
+})
+
+describe("a server", () => {
+  // RFC 9000 §7.2 #5 #6
+  it("sends to the ID of the client's first Initial, whatever later ones say", () => {
+    const duel = new Duel({ victim: "server" })
+    const seen = watched(duel)
+    const { puppet } = duel
+    duel.deliver()
+    const number = puppet.nextPacketNumber[0]
+    puppet.outbox.push(
+      puppet.packet(Level.Initial, writePing, { size: 1200, source: new Uint8Array(8).fill(0xee) })
+    )
+    duel.shakeHands()
+    expect(new Set(seen)).toEqual(new Set([hex(puppet.source)]))
+    expect(acknowledged(duel)).not.toContain(number)
+  })
+})
+
+// RFC 9000 §7.5 #3
+for (const victim of roles)
+  it(`a ${victim} acknowledges packets whose CRYPTO data it has no use for`, () => {
+    const duel = new Duel({ victim })
+    const { puppet } = duel
+    if (victim === "client") duel.drainVictim()
+    puppet.outbox.length = 1
+    duel.deliver()
+    duel.drainVictim()
+    puppet.outbox.length = 0
+    const number = puppet.nextPacketNumber[0]
+    // read long ago, and not even the same bytes
+    duel.inject(
+      puppet.packet(Level.Initial, (w) => writeCrypto(w, 0, new Uint8Array(20), 0, 20), { size: 1200 })
+    )
+    expect(acknowledged(duel)).toContain(number)
+    expect(duel.connection.closeReason).toBeUndefined()
+  })
