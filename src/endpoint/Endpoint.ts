@@ -41,7 +41,10 @@ export interface EndpointConfig {
     originalDestination: Uint8Array,
     nowMicros: number
   ) => ConnectionObserver | undefined
-  /** Bytes of the connection IDs we issue, 4 … 20: never none. RFC 9000 §17.2 #2 #4, §18.2 #3 #4, §19.15 #2 */
+  /**
+   * Bytes of the connection IDs we issue, 4 … 20: never none, as many connections share a port. RFC 9000 §5.1 #3,
+   * §17.2 #2 #4, §18.2 #3 #4, §19.15 #2
+   */
   readonly connectionIdBytes: number
   /** Whether the socket reads and writes ECN marks; not, when left out. */
   readonly ecn?: boolean
@@ -416,6 +419,7 @@ export class Endpoint {
     }
   }
 
+  // RFC 9000 §5.1 #1 #2, §10.3.2 #2 #4: random, of one length, none of those in use
   private makeConnectionId(): Uint8Array {
     for (;;) {
       const id = this.config.random(this.config.connectionIdBytes)

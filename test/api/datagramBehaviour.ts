@@ -32,6 +32,7 @@ const wrongConnect: ReadonlyArray<readonly [Partial<ConnectOptions>, string]> = 
 
 const wrongEndpoint: ReadonlyArray<readonly [EndpointOptions, string]> = [
   [{ port: 70_000 }, "port"],
+  [{ connectionIdBytes: 0 }, "connectionIdBytes"], // RFC 9000 §5.1 #3
   [{ connectionIdBytes: 3 }, "connectionIdBytes"],
   [{ acceptBacklog: 0 }, "acceptBacklog"]
 ]

@@ -56,14 +56,15 @@ describe("a client", () => {
       const seen = watched(duel)
       duel.drainVictim()
       const { puppet } = duel
-      const other = new Uint8Array(8).fill(0xee)
-      while (puppet.read[Level.Handshake] === undefined && puppet.outbox.length > 0) {
+      if (retry) {
         duel.deliver()
-        if (puppet.write[Level.Initial] !== undefined)
-          puppet.outbox.push(puppet.packet(Level.Initial, writePing, { size: 1200, source: other }))
         duel.drainVictim()
       }
-      duel.exchange()
+      const [first, ...more] = puppet.outbox.splice(0)
+      duel.inject(first)
+      const source = new Uint8Array(8).fill(0xee)
+      duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, source }))
+      for (const datagram of more) duel.inject(datagram)
       expect(duel.connection.lifecycle.state).toBe("established")
       const { originalDestination, retrySource } = puppet
       const expected = [originalDestination, ...(retry ? [retrySource!] : []), puppet.source]

@@ -1,0 +1,122 @@
+/** The connection IDs an endpoint issues, as the peer and whoever looks on see them. RFC 9000 §5.1, §10.3.2 */
+import { describe, expect, it } from "vitest"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { resetTokens } from "../../src/path/statelessReset.ts"
+import { writePing, writeRetireConnectionId } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import type { Role } from "./cheats.ts"
+import { CorePair } from "./CorePair.ts"
+import { Duel } from "./Duel.ts"
+
+const roles: ReadonlyArray<Role> = ["client", "server"]
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+/** Every ID the victim has issued to the puppet, that of the handshake first. */
+const issuedBy = ({ connection, puppet }: Duel): ReadonlyArray<Uint8Array> => [
+  connection.localInitialId,
+  ...puppet.seen.named("onNewConnectionId").map(({ bytes }) => bytes!)
+]
+
+/** The puppet retires the ID with this number, in a packet to `destination`. */
+const retire = (duel: Duel, sequence: number, destination: Uint8Array): Duel =>
+  duel.inject(duel.puppet.packet(Level.OneRtt, (w) => writeRetireConnectionId(w, sequence), { destination }))
+
+const isHeard = (duel: Duel, destination: Uint8Array): boolean => {
+  const { counters } = duel.connection.receiver
+  const before = counters.received
+  duel.inject(duel.puppet.packet(Level.OneRtt, writePing, { destination }))
+  return counters.received > before
+}
+
+for (const victim of roles)
+  describe(`the connection IDs of a ${victim}`, () => {
+    // RFC 9000 §5.1 #1 #2, §10.3.2 #2
+    it("are as many random bytes each, and none is issued twice", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      for (let sequence = 0; sequence < 200; sequence++) {
+        duel.puppet.destination = issuedBy(duel).at(-1)!
+        retire(duel, sequence, duel.puppet.destination)
+        duel.inject(duel.puppet.packet(Level.OneRtt, duel.puppet.ackAll(Level.OneRtt)))
+      }
+      const ids = issuedBy(duel)
+      expect(ids.length).toBeGreaterThan(200)
+      expect(new Set(ids.map(hex)).size).toBe(ids.length)
+      for (let at = 0; at < 8; at++) {
+        // of 200 random bytes, about 140 differ; a counter's high bytes, or a mark of the connection, do not
+        expect(new Set(ids.map((id) => id[at])).size, `byte ${at}`).toBeGreaterThan(100)
+        expect(new Set(ids.map((id, i) => (id[at] - (ids[i - 1]?.[at] ?? 0)) & 0xff)).size).toBeGreaterThan(
+          100
+        )
+      }
+      expect(ids.every((id) => id.length === 8)).toBe(true)
+    })
+
+    // RFC 9000 §5.1.1 #2
+    it("are all listened to for as long as the connection lives, until they are retired", () => {
+      const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 0 } }).shakeHands()
+      const ids = issuedBy(duel)
+      expect(ids.length).toBe(8)
+      for (const id of ids) expect(isHeard(duel, id)).toBe(true)
+      duel.advance(60_000_000)
+      for (const id of ids) expect(isHeard(duel, id)).toBe(true)
+      retire(duel, 3, ids[0])
+      ids.forEach((id, sequence) => {
+        expect(isHeard(duel, id), `number ${sequence}`).toBe(sequence !== 3)
+      })
+    })
+  })
+
+describe("stateless reset tokens", () => {
+  const tokensOf = (seed: string) => {
+    const key = new SeededRandom(seed).bytes(32)
+    return resetTokens((id) => suite.hmac("sha256", key, id))
+  }
+
+  // RFC 9000 §10.3.2 #5
+  it("are another for each connection ID", () => {
+    const tokenOf = tokensOf("one key")
+    const tokens = new Set<string>()
+    for (let i = 0; i < 256; i++) tokens.add(hex(tokenOf(Uint8Array.of(i, 2, 3, 4))))
+    for (let length = 5; length <= 20; length++) tokens.add(hex(tokenOf(new Uint8Array(length))))
+    expect(tokens.size).toBe(256 + 16)
+  })
+
+  // RFC 9000 §10.3.2 #3 #4
+  it("are of one endpoint's key: another, or the same one started again, has other tokens and other IDs", () => {
+    const one = new Duel({ victim: "server", seed: "one" }).shakeHands()
+    const two = new Duel({ victim: "server", seed: "two" }).shakeHands()
+    const ids = [one, two].map((duel) => issuedBy(duel).map(hex))
+    expect(ids[0].filter((id) => ids[1].includes(id))).toEqual([])
+    for (const id of issuedBy(one))
+      expect(one.connection.config.makeResetToken(id)).not.toEqual(two.connection.config.makeResetToken(id))
+    // nor does one endpoint give an ID of a connection that it has reset to the next
+    const { endpoint } = one
+    const before = new Set(ids[0])
+    endpoint.forget(one.connection)
+    for (let i = 0; i < 500; i++) before.add(hex(one.connection.config.makeConnectionId()))
+    expect(before.size).toBe(ids[0].length + 500)
+  })
+})
+
+describe("a server without a connection for them", () => {
+  // RFC 9000 §5.2.2 #2
+  it("drops Handshake and 0-RTT packets, Retries, and Initials of clients while it takes none", () => {
+    const pair = new CorePair({ retry: { when: "always", handshakes: 0 }, between: () => undefined })
+    const [{ bytes: initial }] = pair.exchange().datagrams
+    const endpoint = pair.ends.server
+    const answers = (bytes: Uint8Array): boolean => {
+      pair.deliver("server", bytes)
+      return pair.server !== undefined || endpoint.pollReply() !== undefined
+    }
+    for (const type of [0xd0, 0xe0, 0xf0]) {
+      const packet = initial.slice()
+      packet[0] = type | (packet[0] & 0x0f)
+      expect(answers(packet), type.toString(16)).toBe(false)
+    }
+    endpoint.accepting = false
+    expect(answers(initial)).toBe(false)
+    endpoint.accepting = true
+    expect(answers(initial)).toBe(true)
+  })
+})
