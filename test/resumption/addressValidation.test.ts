@@ -236,4 +236,46 @@ describe("a client", () => {
     other.fromClient()
     expect(tokenOf(other.atClient([largest]).fromClient()[0])).toHaveLength(800)
   })
+
+  // RFC 9000 §8.1.2, §8.1.3 #1
+  it("repeats its token in every Initial, that of a Retry and that from before", () => {
+    for (const [token, retried] of [
+      [Uint8Array.of(4, 5, 6), true],
+      [Uint8Array.of(1, 2, 3), false]
+    ] as const) {
+      const duo = new Duo(never, Uint8Array.of(1, 2, 3))
+      if (retried) duo.atClient([retry(duo, token)])
+      const initials = duo.fromClient()
+      while (initials.length < 5) {
+        duo.nowMicros = duo.connection.timeout(duo.nowMicros)
+        duo.connection.handleTimeout(duo.nowMicros)
+        initials.push(...duo.fromClient())
+      }
+      expect(initials.map(tokenOf)).toEqual(initials.map(() => token))
+    }
+  })
+
+  // RFC 9000 §8.1.3 #2
+  it("keeps for later what comes in NEW_TOKEN, and not the token of a Retry", () => {
+    const duo = new Duo(always)
+    let toServer = duo.fromClient()
+    const retries: Array<Uint8Array> = []
+    const kept: Array<Uint8Array> = []
+    for (let round = 0; round < 10; round++) {
+      const answers = duo.atServer(toServer)
+      retries.push(...toServer.filter((bytes) => (bytes[0] & 0xf0) === 0xc0).map(tokenOf))
+      duo.atClient(answers)
+      const { connection } = duo
+      for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent()) {
+        if (event._tag === "verifyPeer") connection.handleVerdict({ ok: true }, duo.nowMicros)
+        if (event._tag === "newToken") kept.push(event.token)
+      }
+      toServer = duo.fromClient()
+    }
+    expect(duo.connection.lifecycle.state).toBe("established")
+    const [ofRetry] = retries.filter((token) => token.length > 0)
+    expect(kept).toHaveLength(1)
+    expect(Buffer.from(kept[0]).includes(ofRetry)).toBe(false)
+    expect(kept[0][4]).not.toBe(ofRetry[0])
+  })
 })
