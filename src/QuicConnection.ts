@@ -199,23 +199,21 @@ export class QuicConnection {
         Effect.sync(() => actor.branch.group()),
         (group) => group.close
       )
-      const acceptAll = (ids: Array<number>) => {
-        const { has, take, wait } = this.opened(ids)
-        const serveOne = Effect.suspend(() => {
-          const stream = has() ? take() : undefined
-          if (stream === undefined) return wait
-          // no interrupt before the handler's fiber answers for the stream
-          const fiber = Effect.uninterruptible(Effect.provideContext(supervise(stream), context))
-          // `supervise` has answered for every defect
-          actor.stream(stream.id).handler = handlers.fork(fiber, () => {})
-          return Effect.void
-        })
-        return Effect.forever(serveOne, { disableYield: true })
-      }
-      yield* Effect.raceFirst(
-        acceptAll(actor.openedBidirectional),
-        acceptAll(actor.openedUnidirectional)
-      ).pipe(Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error))))
+      const bidirectional = this.opened(actor.openedBidirectional)
+      const unidirectional = this.opened(actor.openedUnidirectional)
+      const serveOne = Effect.suspend(() => {
+        const { has, take, wait } = bidirectional.has() ? bidirectional : unidirectional
+        const stream = has() ? take() : undefined
+        if (stream === undefined) return wait
+        // no interrupt before the handler's fiber answers for the stream
+        const fiber = Effect.uninterruptible(Effect.provideContext(supervise(stream), context))
+        // `supervise` has answered for every defect
+        actor.stream(stream.id).handler = handlers.fork(fiber, () => {})
+        return Effect.void
+      })
+      yield* Effect.forever(serveOne, { disableYield: true }).pipe(
+        Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error)))
+      )
       yield* Effect.timeoutOption(handlers.whenEmpty, actor.core.config.transport.closeTimeoutMillis)
     })
     return Effect.scoped(serve)

@@ -9,6 +9,7 @@ const SAMPLE = 16
 const none = new Uint8Array(0)
 /** Of the packet at hand, whosever it is: filled and used in one call. */
 const nonce = new Uint8Array(NONCE)
+const nonceWords = new DataView(nonce.buffer)
 const mask = new Uint8Array(5)
 
 /** Label prefixes by version. RFC 9001 §5.1, RFC 9369 §3.3.2 */
@@ -27,7 +28,10 @@ export class PacketKeys {
   failed = 0
   private readonly aead: AeadKey
   private readonly header: HeaderKey
-  private readonly iv: Uint8Array
+  /** The 12 bytes of the IV, big-endian. */
+  private readonly ivHigh: number
+  private readonly ivMiddle: number
+  private readonly ivLow: number
   private readonly suite: CryptoSuiteShape
   private readonly version: Version
 
@@ -45,7 +49,11 @@ export class PacketKeys {
     this.secret = secret
     this.version = version
     this.aead = suite.aead(cipher.aead, derive("key", cipher.keyLength))
-    this.iv = derive("iv", NONCE)
+    const iv = derive("iv", NONCE)
+    const words = new DataView(iv.buffer, iv.byteOffset)
+    this.ivHigh = words.getInt32(0)
+    this.ivMiddle = words.getInt32(4)
+    this.ivLow = words.getInt32(8)
     this.header = header ?? suite.headerProtection(cipher.aead, derive("hp", cipher.keyLength))
   }
 
@@ -123,20 +131,8 @@ export class PacketKeys {
 
   // RFC 9001 §5.3; with multipath the path ID fills the 32 bits before the packet number's 62
   private setNonce(packetNumber: number, pathId: number): void {
-    const { iv } = this
-    const low = packetNumber >>> 0
-    const high = Math.floor(packetNumber / 0x1_0000_0000)
-    nonce[0] = iv[0] ^ (pathId >>> 24)
-    nonce[1] = iv[1] ^ ((pathId >>> 16) & 0xff)
-    nonce[2] = iv[2] ^ ((pathId >>> 8) & 0xff)
-    nonce[3] = iv[3] ^ (pathId & 0xff)
-    nonce[4] = iv[4] ^ (high >>> 24)
-    nonce[5] = iv[5] ^ ((high >>> 16) & 0xff)
-    nonce[6] = iv[6] ^ ((high >>> 8) & 0xff)
-    nonce[7] = iv[7] ^ (high & 0xff)
-    nonce[8] = iv[8] ^ (low >>> 24)
-    nonce[9] = iv[9] ^ ((low >>> 16) & 0xff)
-    nonce[10] = iv[10] ^ ((low >>> 8) & 0xff)
-    nonce[11] = iv[11] ^ (low & 0xff)
+    nonceWords.setInt32(0, this.ivHigh ^ pathId)
+    nonceWords.setInt32(4, this.ivMiddle ^ Math.floor(packetNumber / 0x1_0000_0000))
+    nonceWords.setInt32(8, this.ivLow ^ packetNumber)
   }
 }

@@ -81,6 +81,12 @@ export class PacketList {
     this.length++
   }
 
+  clear(): void {
+    this.first = undefined
+    this.last = undefined
+    this.length = 0
+  }
+
   remove(packet: SentPacket): void {
     if (packet.previous === undefined) this.first = packet.next
     else packet.previous.next = packet.next

@@ -167,12 +167,11 @@ export class SentPackets {
   /** Forgets everything without a trace. RFC 9002 §6.4 */
   discard(): void {
     this.isDiscarded = true
-    for (const list of [this.outstanding, this.ackOnly, this.recentlyLost]) {
-      for (let packet = list.first; packet !== undefined; packet = list.first) {
-        list.remove(packet)
-        this.recycle(packet)
-      }
-    }
+    this.outstanding.clear()
+    this.ackOnly.clear()
+    this.recentlyLost.clear()
+    // records that a handshake has filled with frames are larger than an idle connection needs
+    this.pool.length = 0
     this.ackElicitingInFlight = 0
     this.lastAckElicitingSentMicros = 0
     this.lossTimeMicros = Number.POSITIVE_INFINITY
