@@ -42,23 +42,24 @@ export class Keyring {
   private readonly suite: CryptoSuiteShape
   private readonly isClient: boolean
   private readonly versions: VersionChoice
-  private readonly initial: InitialKeys
+  /** Until they are discarded. */
+  private initial: InitialKeys | undefined = undefined
 
   constructor(suite: CryptoSuiteShape, isClient: boolean, versions: VersionChoice) {
     this.suite = suite
     this.isClient = isClient
     this.versions = versions
-    this.initial = new InitialKeys(suite)
   }
 
   /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry). */
   installInitial(clientDestinationConnectionId: Uint8Array): void {
-    this.initial.install(clientDestinationConnectionId)
+    this.initial = new InitialKeys(this.suite, clientDestinationConnectionId)
     this.switchVersion()
   }
 
   /** Initial packets are sealed in the negotiated version from here on, and opened in either. RFC 9369 §4.1 */
   switchVersion(): void {
+    if (this.initial === undefined) return
     const { client, server } = this.initial.of(this.versions.negotiated)
     this.read[Level.Initial] = this.isClient ? server : client
     this.write[Level.Initial] = this.isClient ? client : server
@@ -66,7 +67,7 @@ export class Keyring {
 
   /** What opens Initial packets of `version`; undefined once they have been discarded. */
   readInitial(version: Version): PacketKeys | undefined {
-    if (this.read[Level.Initial] === undefined) return undefined
+    if (this.initial === undefined) return undefined
     const { client, server } = this.initial.of(version)
     return this.isClient ? server : client
   }
@@ -82,7 +83,7 @@ export class Keyring {
   }
 
   discard(level: Level): void {
-    if (level === Level.Initial) this.initial.discard()
+    if (level === Level.Initial) this.initial = undefined
     this.read[level] = undefined
     this.write[level] = undefined
   }

@@ -407,10 +407,9 @@ export class Endpoint {
       random,
       ecn: this.config.ecn ?? false,
       preferred: role === "server" ? this.config.server?.preferred : undefined,
-      makeConnectionId: () => this.makeConnectionId(),
+      makeConnectionId: this.makeConnectionId,
       makeResetToken: this.makeResetToken,
-      makeAddressToken: (remote, version, nowMicros) =>
-        this.tokensOf(version, nowMicros / 1000).forLater(remote, nowMicros / 1000),
+      makeAddressToken: this.makeAddressToken,
       tls,
       transport,
       observer,
@@ -420,12 +419,15 @@ export class Endpoint {
   }
 
   // RFC 9000 §5.1 #1 #2, §10.3.2 #2 #4: random, of one length, none of those in use
-  private makeConnectionId(): Uint8Array {
+  private readonly makeConnectionId = (): Uint8Array => {
     for (;;) {
       const id = this.config.random(this.config.connectionIdBytes)
       if (this.byId.isFree(id)) return id
     }
   }
+
+  private readonly makeAddressToken: ConnectionConfig["makeAddressToken"] = (remote, version, nowMicros) =>
+    this.tokensOf(version, nowMicros / 1000).forLater(remote, nowMicros / 1000)
 }
 
 /** The version a session was of is the only one that can take it up again. RFC 9369 §5 */

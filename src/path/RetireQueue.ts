@@ -11,7 +11,7 @@ const FRAME_BYTES = 1 + 8
  */
 export class RetireQueue {
   /** Sequence number, and whether its frame is still to be sent. */
-  private readonly frames = new Map<number, boolean>()
+  private frames: Map<number, boolean> | undefined = undefined
   private unsent = 0
   private readonly pathId: number
 
@@ -21,7 +21,7 @@ export class RetireQueue {
 
   /** Sent or not. */
   get size(): number {
-    return this.frames.size
+    return this.frames?.size ?? 0
   }
 
   hasFrames(): boolean {
@@ -29,13 +29,14 @@ export class RetireQueue {
   }
 
   add(sequence: number): void {
+    this.frames ??= new Map()
     if (this.frames.has(sequence)) return
     this.frames.set(sequence, true)
     this.unsent++
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames): void {
-    if (this.unsent === 0) return
+    if (this.unsent === 0 || this.frames === undefined) return
     for (const [sequence, unsent] of this.frames) {
       if (w.remaining < FRAME_BYTES) return
       if (!unsent) continue
@@ -47,12 +48,12 @@ export class RetireQueue {
   }
 
   onAcked(sequence: number): void {
-    if (this.frames.get(sequence) === true) this.unsent-- // lost once, then acknowledged after all
-    this.frames.delete(sequence)
+    if (this.frames?.get(sequence) === true) this.unsent-- // lost once, then acknowledged after all
+    this.frames?.delete(sequence)
   }
 
   onLost(sequence: number): void {
-    if (this.frames.get(sequence) !== false) return
+    if (this.frames?.get(sequence) !== false) return
     this.frames.set(sequence, true)
     this.unsent++
   }

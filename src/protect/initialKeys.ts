@@ -40,20 +40,11 @@ export const initialKeys = (
 export class InitialKeys {
   private readonly suite: CryptoSuiteShape
   private readonly byVersion = new Map<Version, InitialKeyPair>()
-  private clientDestinationConnectionId = new Uint8Array(0)
+  private readonly clientDestinationConnectionId: Uint8Array
 
-  constructor(suite: CryptoSuiteShape) {
+  constructor(suite: CryptoSuiteShape, clientDestinationConnectionId: Uint8Array) {
     this.suite = suite
-  }
-
-  install(clientDestinationConnectionId: Uint8Array): void {
-    this.clientDestinationConnectionId = clientDestinationConnectionId.slice()
-    this.byVersion.clear()
-  }
-
-  /** RFC 9001 §4.9.1 */
-  discard(): void {
-    this.byVersion.clear()
+    this.clientDestinationConnectionId = clientDestinationConnectionId
   }
 
   of(version: Version): InitialKeyPair {
