@@ -25,7 +25,7 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
-import { acquire, type Source, whenThere } from "./actor/acquire.ts"
+import { acquire, acquireAll, type Source, whenThere } from "./actor/acquire.ts"
 import { attempt } from "./actor/attempt.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor, type PeerPlace } from "./actor/EndpointActor.ts"
@@ -198,12 +198,12 @@ export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShap
     QuicEndpointShape,
     QuicError,
     UdpPort | CryptoSuite | Entropy | CertificateVerifier | Scope.Scope
-  > => make(options)
+  > => acquireAll(make(options))
 
   static readonly layer = (
     options: EndpointOptions = {}
   ): Layer.Layer<QuicEndpoint, QuicError, UdpPort | CryptoSuite | Entropy | CertificateVerifier> =>
-    Layer.effect(QuicEndpoint, make(options))
+    Layer.effect(QuicEndpoint, QuicEndpoint.make(options))
 }
 
 const make = Effect.fnUntraced(function* (options: EndpointOptions) {

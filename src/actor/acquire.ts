@@ -5,8 +5,10 @@
  * returns straight to the caller, without another operation in between: so whatever takes does it in such a step, as its
  * last. Masking interrupts would not do: one that arrives meanwhile throws the result of the masked region away.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 
 /** Somewhere things are to be had. */
@@ -64,3 +66,27 @@ export const own = (
   scope: Scope.Scope,
   finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 ): void => Effect.runSync(Scope.addFinalizerExit(scope, finalizer))
+
+/**
+ * Acquires several things, one after the other, in a scope of their own below the caller's. Interrupted at any moment, or
+ * failed, it has given all of them back.
+ */
+export const acquireAll = <A, E, R>(
+  steps: Effect.Effect<A, E, R | Scope.Scope>
+): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.flatMap(Effect.context<R | Scope.Scope>(), (context) =>
+    // what `callback` is told on an interrupt is told until the caller has the result
+    Effect.callback((resume) => {
+      const outer = Context.get(context, Scope.Scope)
+      if (outer.state._tag === "Closed") return resume(Effect.interrupt)
+      const scope = Scope.forkUnsafe(outer)
+      // not at once: a callback that has its result already is not told of an interrupt
+      const fiber = Effect.runForkWith(Context.add(context, Scope.Scope, scope))(
+        Effect.andThen(Effect.yieldNow, steps)
+      )
+      fiber.addObserver((exit) =>
+        resume(Exit.isSuccess(exit) ? exit : Effect.andThen(Scope.close(scope, exit), exit))
+      )
+      return Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, Exit.interrupt()))
+    })
+  )

@@ -195,7 +195,9 @@ export class FrameReceiver implements FrameSink {
 
   onRetireConnectionId(pathId: number, sequence: number): Result {
     const arrivedOn = this.bytes.subarray(this.destinationStart, this.destinationEnd)
-    return this.parts.paths.byId(pathId)?.localIds.onRetire(sequence, arrivedOn)
+    const path = this.parts.paths.byId(pathId)
+    path?.routes.onRetired(sequence)
+    return path?.localIds.onRetire(sequence, arrivedOn)
   }
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {

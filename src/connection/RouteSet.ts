@@ -90,6 +90,13 @@ export class RouteSet {
     this.release(route)
   }
 
+  /** The peer has given back an ID of ours, and with it the routes on which it did no more than to ask. RFC 9000 §5.1.2 */
+  onRetired(sequence: number): void {
+    for (const route of [...this.candidates])
+      if (route.localSequence === sequence && !route.isWanted && route.validator.state !== "validating")
+        this.drop(route)
+  }
+
   /** Puts an ID in the place of those the peer has taken back. */
   refreshIds(): void {
     this.current.peerId = this.peerIds.activeId

@@ -9,7 +9,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
-import * as Scope from "effect/Scope"
 
 export class Stepper {
   /** How many steps there have been. */
@@ -34,13 +33,11 @@ export class Stepper {
   }
 
   /** Runs an operation in a fiber of its own, interrupts it at the step, and says how it ended. */
-  run<A, E>(operation: Effect.Effect<A, E, Scope.Scope>, scope: Scope.Scope) {
+  run<A, E, R>(operation: Effect.Effect<A, E, R>, services: Context.Context<R>) {
     return Effect.gen({ self: this }, function* () {
       const queue = yield* Scheduler.Scheduler
-      // both at once: what is around the operation has no steps of its own, between which its result could get lost
-      const context = Context.make(Scope.Scope, scope).pipe(
-        Context.add(Scheduler.Scheduler, this.scheduler(queue))
-      )
+      // all at once: what is around the operation has no steps of its own, between which its result could get lost
+      const context = Context.add(services, Scheduler.Scheduler, this.scheduler(queue))
       this.fiber = yield* Effect.forkChild(Effect.provideContext(operation, context))
       return yield* Fiber.await(this.fiber as Fiber.Fiber<A, E>)
     })

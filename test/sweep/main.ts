@@ -2,4 +2,4 @@
 import { streamSweeps } from "./streams.ts"
 import { sweepOver } from "./sweep.ts"
 
-for (const sweep of streamSweeps) console.log(await sweepOver(sweep, { seeds: 2 }))
+for (const sweep of streamSweeps) console.log(await sweepOver(sweep, { seeds: 1 }))

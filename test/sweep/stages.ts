@@ -18,7 +18,7 @@ const withDatagrams = (options: PairOptions): PairOptions => ({
 })
 
 /** Answers every stream with what it read. */
-const echo = Effect.fnUntraced(function* (stream: QuicStream) {
+export const echo = Effect.fnUntraced(function* (stream: QuicStream) {
   if (stream.isUnidirectional) return void (yield* Effect.ignore(readText(stream)))
   yield* stream.write(text(yield* readText(stream)))
   yield* stream.finish

@@ -4,13 +4,20 @@
  * have left; the peer must have seen nothing that the protocol does not allow; and the connection must still work.
  */
 import assert from "node:assert/strict"
+import { isDeepStrictEqual } from "node:util"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
+import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
+import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
+import type { Entropy } from "../../src/capability/Entropy.ts"
+import type { UdpPort } from "../../src/capability/UdpPort.ts"
 import type { QuicEndpointShape } from "../../src/index.ts"
 import { simWorld, type World } from "../api/World.ts"
 import { disagreements, type Inventory, inventory } from "./inventory.ts"
@@ -24,17 +31,24 @@ export interface Stage {
   readonly works: Effect.Effect<void, unknown, Scope.Scope>
 }
 
+/** What operations may ask for. */
+export type Services = Scope.Scope | UdpPort | CryptoSuite | Entropy | CertificateVerifier
+
 /** How an operation ended: it was not started, it was interrupted, or it succeeded. */
 export type Outcome = "never" | "interrupted" | "done"
 
 export interface Sweep<S extends Stage> {
   readonly name: string
   readonly stage: (world: World) => Effect.Effect<S, unknown, Scope.Scope>
-  readonly operation: (stage: S) => Effect.Effect<unknown, unknown, Scope.Scope>
+  readonly operation: (stage: S) => Effect.Effect<unknown, unknown, Services>
+  /** What the operation gets besides a scope. */
+  readonly services?: (stage: S) => Layer.Layer<Exclude<Services, Scope.Scope>>
   /** What others do at the same time, also when the operation is never started. */
   readonly meanwhile?: (stage: S) => Effect.Effect<unknown, unknown, Scope.Scope>
   /** Asserts what this outcome means for both sides, and lets go of what may be there. */
   readonly afterwards?: (stage: S, outcome: Outcome) => Effect.Effect<unknown, unknown, Scope.Scope>
+  /** Its success shows in what both sides hold from then on; otherwise all is as if it had never been started. */
+  readonly lasts?: boolean
   /** How far steps lie apart, 1 when left out: for operations of very many. */
   readonly stride?: number
 }
@@ -99,12 +113,11 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
  * Runs the operation in a scope that goes on when it is interrupted: what it made has to be gone all the same, because
  * nobody holds it.
  */
-const operate = Effect.fnUntraced(function* (
-  operation: Effect.Effect<unknown, unknown, Scope.Scope>,
-  stepper: Stepper
-) {
+const operate = Effect.fnUntraced(function* <S extends Stage>(sweep: Sweep<S>, stage: S, stepper: Stepper) {
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const outcome = outcomeOf(yield* stepper.run(operation, scope))
+  const services = yield* Layer.build(sweep.services?.(stage) ?? Layer.empty)
+  const context = Context.add(services as Context.Context<Services>, Scope.Scope, scope)
+  const outcome = outcomeOf(yield* stepper.run(sweep.operation(stage), context))
   if (outcome === "done") yield* Scope.close(scope, Exit.void)
   return outcome
 })
@@ -120,7 +133,8 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     shown = stage.endpoints
     yield* Effect.sleep(1_000)
     const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
-    const outcome = stepper === undefined ? "never" : yield* operate(sweep.operation(stage), stepper)
+
+    const outcome = stepper === undefined ? "never" : yield* operate(sweep, stage, stepper)
     yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
     if (sweep.afterwards !== undefined) yield* Effect.scoped(sweep.afterwards(stage, outcome))
     yield* Effect.sleep(QUIET_MILLIS)
@@ -166,21 +180,24 @@ export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Ext
         const where = target === undefined ? "never started" : `interrupted at step ${target}`
         throw new Error(`${name}, seed ${JSON.stringify(seed)}, ${where}: ${String(error)}`, { cause: error })
       })
-    const expected = await go(undefined)
+    const nothing = await go(undefined)
     assert.deepStrictEqual(
-      expected.end,
-      { endpoints: expected.end.endpoints.map(() => closed), disagreements: [], events: 0, sockets: 0 },
+      nothing.end,
+      { endpoints: nothing.end.endpoints.map(() => closed), disagreements: [], events: 0, sockets: 0 },
       `${name}: closing leaves something`
     )
+    const all = await go(Number.POSITIVE_INFINITY)
+    if (sweep.lasts !== true)
+      assert.deepStrictEqual(all.remains, nothing.remains, `${name}: success leaves something`)
     for (let target = 0; ; target += stride) {
       const { outcome, wasInterrupted, remains, end } = await go(target)
-      const where = `${name}, seed ${JSON.stringify(seed)}, interrupted at step ${target} (${outcome})`
-      assert.deepStrictEqual(remains, expected.remains, where)
-      assert.deepStrictEqual(end, expected.end, `${where}, when everything was closed`)
       if (!wasInterrupted) break
+      const where = `${name}, seed ${JSON.stringify(seed)}, interrupted at step ${target} (${outcome})`
+      const isAll = outcome === "done" || isDeepStrictEqual(remains, all.remains)
+      assert.deepStrictEqual(remains, isAll ? all.remains : nothing.remains, where)
+      assert.deepStrictEqual(end, nothing.end, `${where}, when everything was closed`)
       row.steps++
-      if (outcome === "interrupted") row.interrupted++
-      else row.done++
+      row[outcome === "done" ? "done" : "interrupted"]++
     }
   }
   return { name, ...row, millis: Math.round(performance.now() - startMillis) }

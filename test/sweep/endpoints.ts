@@ -1,0 +1,188 @@
+/** Sweeps of what an endpoint can do, from being made to being released. */
+import assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { QuicEndpoint, type QuicErrorReason } from "../../src/index.ts"
+import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
+import type { SessionTicket } from "../../src/handshake/SessionTicket.ts"
+import { makeEndpoint, type PairOptions, pinned, readText, text } from "../api/pair.ts"
+import { apart, type Apart, echo, meet } from "./stages.ts"
+import type { Sweep } from "./sweep.ts"
+
+interface Reached extends Apart {
+  /** How the server's connections ended. */
+  readonly ends: Array<QuicErrorReason>
+}
+
+const reached =
+  (options: PairOptions = {}) =>
+  (world: Apart["world"]) =>
+    Effect.map(apart(options)(world), (stage): Reached => ({ ...stage, ends: [] }))
+
+/** The server takes connections for a while, and notes how they end. */
+const welcome = ({ server, ends }: Reached) =>
+  Effect.timeoutOption(
+    server.serve((connection) => Effect.map(connection.closed, ({ reason }) => void ends.push(reason))),
+    1_500
+  )
+
+/** CONNECTION_CLOSE with code 0; before the application's keys, with APPLICATION_ERROR. RFC 9000 §10.2.3 */
+const isClean = (reason: QuicErrorReason): boolean =>
+  (reason._tag === "ApplicationClosed" && reason.code === 0) ||
+  (reason._tag === "TransportClosed" && reason.code === 0x0c)
+
+const connecting = (name: string, options: PairOptions = {}): Sweep<Reached> => ({
+  name,
+  stage: reached(options),
+  operation: ({ client, connectOptions }) => client.connect(connectOptions),
+  meanwhile: welcome,
+  afterwards: ({ ends }) =>
+    Effect.gen(function* () {
+      yield* Effect.sleep(2_000)
+      for (const end of ends) assert(isClean(end), `the server saw ${JSON.stringify(end)}`)
+    })
+})
+
+/** A client's memory that can be looked into. */
+class Memory implements TicketStoreShape {
+  readonly tickets: Array<SessionTicket> = []
+  token: Uint8Array | undefined = undefined
+
+  readonly take = () =>
+    Effect.sync(() => {
+      const ticket = this.tickets.pop()
+      const addressToken = this.token
+      this.token = undefined
+      return { ticket, addressToken }
+    })
+
+  readonly putTicket = (_: string, ticket: SessionTicket) => Effect.sync(() => void this.tickets.push(ticket))
+
+  readonly putAddressToken = (_: string, token: Uint8Array) =>
+    Effect.sync(() => {
+      this.token = token
+    })
+}
+
+interface Returning extends Reached {
+  readonly memory: Memory
+  readonly datagramsBefore: number
+}
+
+const again = { earlyData: true }
+
+const returning: Sweep<Returning> = {
+  name: "connect with a ticket and 0-RTT, and handshakeComplete",
+  stage: (world) =>
+    Effect.gen(function* () {
+      const memory = new Memory()
+      const stage = yield* Effect.provideService(
+        reached({ server: { earlyData: true }, client: again })(world),
+        TicketStore,
+        memory
+      )
+      yield* Effect.scoped(
+        Effect.andThen(meet(stage.client, stage.server, stage.connectOptions), Effect.sleep(500))
+      )
+      yield* Effect.sleep(3_000)
+      assert(memory.tickets.length > 0 && memory.token !== undefined)
+      const datagramsBefore = world.cable!.forward.counters.entered
+      return { ...stage, memory, datagramsBefore }
+    }),
+  operation: ({ client, connectOptions }) =>
+    Effect.flatMap(client.connect(connectOptions), (connection) => connection.handshakeComplete),
+  meanwhile: welcome,
+  afterwards: ({ ends, memory, world, datagramsBefore }, outcome) =>
+    Effect.gen(function* () {
+      yield* Effect.sleep(2_000)
+      for (const end of ends) assert(isClean(end), `the server saw ${JSON.stringify(end)}`)
+      // what was never on the wire can be used again
+      if (world.cable!.forward.counters.entered > datagramsBefore) return assert.notEqual(outcome, "never")
+      assert(memory.tickets.length > 0 && memory.token !== undefined, "the ticket is lost")
+    })
+}
+
+const accepting: Sweep<Apart> = {
+  name: "accept",
+  stage: apart(),
+  operation: ({ server }) => server.accept,
+  meanwhile: ({ client, connectOptions }) =>
+    Effect.andThen(Effect.ignore(client.connect(connectOptions)), Effect.sleep(300)),
+  afterwards: ({ server }, outcome) =>
+    Effect.gen(function* () {
+      const next = yield* Effect.timeoutOption(server.accept, 100)
+      assert.equal(next._tag, outcome === "done" ? "None" : "Some")
+    })
+}
+
+const serving: Sweep<Apart> = {
+  name: "endpoint.serveStreams, and its handlers",
+  stage: apart(),
+  operation: ({ server }) =>
+    Effect.timeoutOption(
+      server.serveStreams((stream) => Effect.andThen(Effect.sleep(10), echo(stream))),
+      250
+    ),
+  meanwhile: ({ client, connectOptions }) =>
+    Effect.gen(function* () {
+      const connection = yield* client.connect(connectOptions)
+      const stream = yield* connection.openBidi
+      yield* stream.write(text("one"))
+      yield* stream.finish
+      const answer = yield* Effect.result(Effect.timeout(readText(stream), 200))
+      if (answer._tag === "Success") assert.equal(answer.success, "one")
+    }).pipe(Effect.scoped, Effect.ignore),
+  // a client that was here and is gone
+  afterwards: ({ server }) => Effect.timeoutOption(server.accept, 100),
+  stride: 2
+}
+
+const clientPort = 6_000
+
+const making = (name: string, operation: Sweep<Apart>["operation"]): Sweep<Apart> => ({
+  name,
+  stage: (world) =>
+    Effect.map(apart()(world), (stage) => ({
+      ...stage,
+      // the port is free again
+      works: Effect.gen(function* () {
+        const client = yield* makeEndpoint(world.client, pinned(stage.identity), { port: clientPort })
+        yield* meet(client, stage.server, stage.connectOptions)
+      })
+    })),
+  services: ({ world, identity }) => Layer.merge(world.client.layer, pinned(identity)),
+  operation,
+  afterwards: ({ world }) => Effect.sync(() => assert.equal(world.clientHost!.socketCount, 1))
+})
+
+const makings = [
+  making("QuicEndpoint.make", ({ world }) =>
+    QuicEndpoint.make({ host: world.client.host, port: clientPort })
+  ),
+  making("QuicEndpoint.make with a server and its preferred address", ({ world, identity }) =>
+    QuicEndpoint.make({
+      host: world.client.host,
+      port: clientPort,
+      server: {
+        alpn: ["test"],
+        identity,
+        preferredAddress: { ipv4: { host: world.client.host, port: clientPort + 1 } }
+      }
+    })
+  ),
+  making("QuicEndpoint.layer, built and released", ({ world }) =>
+    Effect.gen(function* () {
+      const endpoint = yield* QuicEndpoint
+      return yield* endpoint.tree
+    }).pipe(Effect.provide(QuicEndpoint.layer({ host: world.client.host, port: clientPort })))
+  )
+]
+
+export const endpointSweeps: ReadonlyArray<Sweep<never>> = [
+  ...makings,
+  connecting("connect"),
+  connecting("connect, after a Retry", { server: { retry: "always" } }),
+  returning,
+  accepting,
+  serving
+] as never
