@@ -61,7 +61,8 @@ export class Faults {
     const undo = this.inflict(fault)
     if (undo === nothing) return
     const end = (): void => {
-      if (this.active.delete(end)) undo()
+      this.active.delete(end)
+      undo()
     }
     this.active.add(end)
     if ("forMillis" in fault && fault.forMillis !== undefined) this.after(fault.forMillis, end)

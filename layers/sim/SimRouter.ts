@@ -79,8 +79,8 @@ export class Forwarder {
       return
     }
     this.counters.tooLarge++
-    // An ICMP message is never the answer to an ICMP message. RFC 1122 §3.2.2
-    if (packet.icmp === undefined) back(this.tooBig(packet, link.conditions.mtu))
+    // Never about an ICMP message, which may be fragmented. RFC 1122 §3.2.2
+    back(this.tooBig(packet, link.conditions.mtu))
   }
 
   private tooBig({ from, to }: SimPacket, mtu: number): SimPacket {

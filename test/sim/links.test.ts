@@ -4,6 +4,9 @@ import { describe, expect, it } from "vitest"
 import { changed, type LinkConditions, perfectLink } from "../../layers/sim/linkConditions.ts"
 import { type DelayModel, delayOf } from "../../layers/sim/delayModel.ts"
 import { LossProcess, type LossModel } from "../../layers/sim/LossModel.ts"
+import { PacketQueue } from "../../layers/sim/PacketQueue.ts"
+import type { SimPacket } from "../../layers/sim/SimPacket.ts"
+import { addressOf } from "./arrivals.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { pair, pattern, readAll } from "../api/pair.ts"
 import { simWorld } from "../api/World.ts"
@@ -136,6 +139,45 @@ describe("what is said about a link", () => {
       expect(() => changed(perfectLink, changes)).toThrow(message)
     }
   )
+})
+
+describe("CoDel's control law", () => {
+  const packet: SimPacket = {
+    from: addressOf("10.0.0.1", 1),
+    to: addressOf("10.0.0.2", 2),
+    bytes: new Uint8Array(972),
+    ecn: 0,
+    dontFragment: true,
+    ttl: 64,
+    origin: "a"
+  }
+
+  /** A queue with 200 packets in it from the start, of which one is sent each millisecond: when are packets dropped? */
+  const dropTimes = (targetMillis: number): Array<number> => {
+    const times: Array<number> = []
+    let millis = 0
+    const model = { kind: "codel", targetMillis, intervalMillis: 100 } as const
+    const queue = new PacketQueue(
+      model,
+      () => times.push(millis),
+      () => {}
+    )
+    for (let i = 0; i < 400; i++) queue.push(packet, 1000, 0)
+    for (; millis < 350; millis++) {
+      const next = queue.take(millis * 1e6)
+      if (next !== undefined) queue.sent(next)
+    }
+    return times
+  }
+
+  it("drops at once after an interval above the target, then ever sooner: interval / sqrt(count)", () => {
+    // From 105 ms on: 105 + 100, + 100 / sqrt(2), + 100 / sqrt(3), each at the next packet sent.
+    expect(dropTimes(5)).toEqual([105, 205, 276, 334])
+  })
+
+  it("drops nothing while the wait is shorter than the target", () => {
+    expect(dropTimes(500)).toEqual([])
+  })
 })
 
 /** An upload over a link of 10 Mbit/s and 40 ms there and back; samples what stands in its queue, in milliseconds. */

@@ -189,6 +189,21 @@ describe("a NAT", () => {
     })
   )
 
+  itSim("with sequential ports goes on counting when earlier ones are free again", () =>
+    Effect.gen(function* () {
+      const kind = { ...natKinds.symmetric, firstPort: 7000, lastPort: 7002, mappingTimeoutMillis: 1000 }
+      const { server, laptop } = yield* world(kind)
+      const endpoints = yield* stun(server)
+      const socket = yield* laptop.udpPort.bind()
+      const seen: Array<string> = []
+      for (let i = 0; i < 4; i++) {
+        seen.push((yield* ask(socket, endpoints[i], i))!)
+        yield* Effect.sleep(2000)
+      }
+      expect(seen.map((address) => Number(address.split(":")[1]))).toEqual([7000, 7001, 7002, 7000])
+    })
+  )
+
   itSim("whose table is full lets nobody new out until something has timed out", () =>
     Effect.gen(function* () {
       const { server, laptop, home } = yield* world({ ...natKinds.symmetric, maxMappings: 3 })
