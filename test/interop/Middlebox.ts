@@ -11,6 +11,8 @@ import { Wire } from "./Wire.ts"
 export interface MiddleboxOptions {
   /** The share of datagrams that get lost, each way. */
   readonly lossRate?: number
+  /** Which of them. */
+  readonly seed?: number
   /** What the server sees change when half a megabyte has passed. */
   readonly rebind?: "port" | "address"
 }
@@ -47,7 +49,7 @@ export class Middlebox {
   lost = 0
   private readonly serverPort: number
   private readonly options: MiddleboxOptions
-  private readonly random = seededRandom(1)
+  private readonly random: () => number
   private readonly clientSide = createSocket({ type: "udp4", recvBufferSize: bufferBytes })
   /** By the client's port. */
   private readonly bindings = new Map<number, Binding>()
@@ -58,6 +60,7 @@ export class Middlebox {
   private constructor(serverPort: number, options: MiddleboxOptions) {
     this.serverPort = serverPort
     this.options = options
+    this.random = seededRandom(options.seed ?? 1)
     this.clientSide.on("message", (datagram, from) => this.fromClient(datagram, from))
   }
 

@@ -72,7 +72,10 @@ export class PeerProcess {
         while (this.lines.length > 0) {
           const event: ProgramEvent = JSON.parse(this.lines.shift()!)
           if (event.event === name) return event as Extract<ProgramEvent, { event: Name }>
-          if (event.event === "seen") this.seen = { ...this.seen, ...event }
+          if (event.event === "seen") {
+            const { event: _, ...seen } = event
+            this.seen = { ...this.seen, ...seen }
+          }
           if (event.event === "failed") return yield* this.failure(event.reason)
         }
         this.lines = [

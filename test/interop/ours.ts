@@ -165,16 +165,15 @@ const server = Effect.fnUntraced(
     const done = yield* Deferred.make<Received, InteropFailure>()
     const rounds = task.comeBack === undefined ? 1 : 2
     const served: Array<Heard> = []
-    const serveOne = Effect.gen(function* () {
-      const connection = yield* endpoint.accept
-      served.push(yield* converse(connection, task))
-      if (served.length === rounds) yield* Deferred.succeed(done, inAll(served))
-      yield* connection.closed
-    }).pipe(Effect.scoped)
-    yield* Effect.repeat(serveOne, { times: rounds - 1 }).pipe(
-      Effect.catch((error) => Deferred.fail(done, explain(error))),
-      Effect.forkScoped
+    // a client may come back before its goodbye arrives
+    const serve = endpoint.serve((connection) =>
+      Effect.gen(function* () {
+        served.push(yield* converse(connection, task))
+        if (served.length === rounds) yield* Deferred.succeed(done, inAll(served))
+        yield* connection.closed
+      }).pipe(Effect.catch((error) => Deferred.fail(done, explain(error))))
     )
+    yield* Effect.forkScoped(serve)
     return { port: endpoint.localAddress.port, received: Deferred.await(done) }
   },
   Effect.mapError(explain),
