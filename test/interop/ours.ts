@@ -48,6 +48,8 @@ const irohName = (publicHex: string): string => {
 const preferences = ({ cipherSuite, streams = 1, datagrams }: Task) => ({
   ...(cipherSuite !== undefined && { cipherSuites: ["chacha20-poly1305"] as const }),
   transport: {
+    // when it comes to closing, the other side has everything, and may be gone
+    closeTimeoutMillis: 200,
     maxBidirectionalStreams: Math.max(100, streams),
     ...(datagrams !== undefined && { maxDatagramFrameBytes: 65_535 })
   }

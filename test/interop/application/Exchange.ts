@@ -24,10 +24,6 @@ export interface Exchange {
   readonly asServer: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
 }
 
-/** Waits until the client has all of it, or has closed the connection because it has. */
-export const delivered = (stream: QuicStream): Effect.Effect<void> =>
-  Effect.andThen(stream.finish, Effect.ignore(stream.finished))
-
 /** As much as is handed to a stream at once, bytes. */
 const chunkBytes = 256 * 1024
 const midwayBytes = 500_000

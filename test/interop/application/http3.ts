@@ -7,7 +7,7 @@ import type { QuicStream } from "../../../src/QuicStream.ts"
 import { serverName } from "../material.ts"
 import { InteropFailure } from "../Peer.ts"
 import { Receipt } from "../Receipt.ts"
-import { delivered, type Exchange, type Midway, readAll, writeAll } from "./Exchange.ts"
+import { type Exchange, type Midway, readAll, writeAll } from "./Exchange.ts"
 import {
   concat,
   frame,
@@ -71,7 +71,7 @@ const asServer: Exchange["asServer"] = Effect.fnUntraced(function* (stream, task
   // whatever path is asked for, the answer is the task's: paths come Huffman-coded, and there is just one file to give
   const answer = writeMessage(stream, okHeaders(task.send.bytes.length), task.send.bytes)
   yield* Effect.all([readMessage(stream, receipt, () => true, midway), answer], { concurrency: "unbounded" })
-  yield* delivered(stream)
+  yield* stream.finish
   return receipt
 })
 

@@ -1,7 +1,7 @@
 /** The protocol of programs/program.ts: one bidirectional stream, the client's bytes one way and the server's the other. */
 import * as Effect from "effect/Effect"
 import { Receipt } from "../Receipt.ts"
-import { delivered, type Exchange, readAll, writeAll } from "./Exchange.ts"
+import { type Exchange, readAll, writeAll } from "./Exchange.ts"
 
 export const transfer: Exchange = {
   alpn: "transfer",
@@ -24,7 +24,7 @@ export const transfer: Exchange = {
       [readAll(stream, (bytes) => receipt.add(bytes), midway), writeAll(stream, task.send.bytes)],
       { concurrency: "unbounded" }
     )
-    yield* delivered(stream)
+    yield* stream.finish
     return receipt
   })
 }
