@@ -15,7 +15,11 @@ export class Closer {
   private readonly lifecycle: Lifecycle
   private readonly events: Array<ConnectionEvent>
   private readonly ptoMicros: () => number
+  /** Since this side has closed: datagrams and bytes that came, bytes of the close, and of its repetitions. */
   private received = 0
+  private receivedBytes = 0
+  private closeBytes = 0
+  private repeatedBytes = 0
 
   constructor(lifecycle: Lifecycle, events: Array<ConnectionEvent>, ptoMicros: () => number) {
     this.lifecycle = lifecycle
@@ -72,11 +76,23 @@ export class Closer {
     this.events.push({ _tag: "drained" })
   }
 
-  /** §10.2.1: a closing endpoint answers what still arrives, ever less often: after 1, 2, 4, 8 … datagrams. */
-  onStraggler(): void {
+  /** A datagram with CONNECTION_CLOSE has left. */
+  onSent(bytes: number): void {
+    this.pending = false
+    if (this.closeBytes > 0) this.repeatedBytes += bytes
+    this.closeBytes = bytes
+  }
+
+  /**
+   * A closing endpoint answers what still arrives, ever less often: after 1, 2, 4, 8 … datagrams. They are not read, and
+   * anyone can have sent them, so what is repeated stays within three times what came. RFC 9000 §10.2.1 #1
+   */
+  onStraggler(bytes: number): void {
     if (this.lifecycle.state !== "closing") return
     this.received++
-    if ((this.received & (this.received - 1)) === 0) this.pending = true
+    this.receivedBytes += bytes
+    if ((this.received & (this.received - 1)) !== 0) return
+    if (this.repeatedBytes + this.closeBytes <= 3 * this.receivedBytes) this.pending = true
   }
 
   onTimeout(nowMicros: number): void {

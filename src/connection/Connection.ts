@@ -17,10 +17,11 @@ import { ConnectionPath } from "./ConnectionPath.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
+import { resetTokenOffset } from "../path/statelessReset.ts"
 import { IdRotation } from "./IdRotation.ts"
 import { keptToken } from "./keptToken.ts"
 import { Keyring } from "./Keyring.ts"
-import { type CloseReason, Lifecycle } from "./lifecycle.ts"
+import { type CloseReason, Lifecycle, silentEnd } from "./lifecycle.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
@@ -267,8 +268,14 @@ export class Connection implements ConnectionParts {
     if (route === undefined) return
     path.arrival = route
     path.onDatagramReceived(bytes.length)
-    if (this.lifecycle.state === "closing") return this.closer.onStraggler()
+    if (this.lifecycle.state === "closing") {
+      // RFC 9000 §10.2.1 #2: from elsewhere it is not worth an answer
+      if (route === path.routes.current) this.closer.onStraggler(bytes.length)
+      return
+    }
     if (this.receiver.onDatagram(bytes, path, ecn, nowMicros)) migration.onAuthentic(route)
+    // RFC 9000 §10.3.1 #1: what cannot be read may be a reset that happens to begin with an ID of ours
+    else if (this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
     this.receiver.replayEarly(path, nowMicros)
     if (this.lifecycle.isOpen) migration.retry(nowMicros)
     this.config.observer?.stepped(this, nowMicros)
@@ -297,7 +304,12 @@ export class Connection implements ConnectionParts {
     for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
   }
 
-  /** The endpoint recognised a stateless reset of ours. RFC 9000 §10.3.1 #4 */
+  /** Whether a datagram ends in the token of a connection ID of the peer's that is in use. RFC 9000 §10.3.1 */
+  isStatelessReset(bytes: Uint8Array): boolean {
+    return this.path.peerIds.isResetToken(bytes, resetTokenOffset(0, bytes.length), this.config.suite.equal)
+  }
+
+  /** A stateless reset of ours was recognised. RFC 9000 §10.3.1 #4 */
   handleStatelessReset(nowMicros: number): void {
     this.closer.drain(silentEnd("statelessReset"), nowMicros)
     this.config.observer?.stepped(this, nowMicros)
@@ -587,14 +599,6 @@ export class Connection implements ConnectionParts {
     if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
   }
 }
-
-const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
-  origin,
-  application: false,
-  code: TransportErrorCode.NO_ERROR,
-  frameType: 0,
-  reason: ""
-})
 
 // RFC 9000 §17.2.5.2 #4: a Retry with an empty token is discarded
 const isUsableToken = (token: Uint8Array | undefined): boolean =>

@@ -454,7 +454,7 @@ export class DatagramBuilder {
       const space = spaceOfLevel(packet.level)
       if (path.probes[space] > 0) path.probes[space]--
     }
-    parts.closer.pending = false
+    if (parts.closer.pending) parts.closer.onSent(end - start)
     path.onDatagramSent(end - start, route)
     // RFC 9001 §4.9.1 #1 #2: a client has no use for Initial keys once it sends Handshake packets
     if (parts.config.role === "client" && last.level >= Level.Handshake)

@@ -2,6 +2,7 @@ import type { Route } from "../path/Route.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import { silentEnd } from "./lifecycle.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
 /** Why a connection does not move. */
@@ -187,7 +188,11 @@ export class Migration {
     const { routes, parts, path } = this
     const { current, fallback } = routes
     if (route === current) {
-      if (fallback === undefined) return
+      if (fallback === undefined) {
+        // RFC 9000 §9.3.2 #2: nothing is known of an address where the client was seen
+        if (parts.config.role === "server" && !route.isProven) parts.closer.discard(silentEnd("idleTimeout"))
+        return
+      }
       // RFC 9000 §9.3.2 #1: back to the last address that was validated
       route.isProven = false
       routes.use(fallback)

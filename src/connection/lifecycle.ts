@@ -66,3 +66,12 @@ export class Lifecycle {
     return true
   }
 }
+
+/** Of an end that nobody is told of. */
+export const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
+  origin,
+  application: false,
+  code: 0,
+  frameType: 0,
+  reason: ""
+})

@@ -12,7 +12,7 @@ import {
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
-import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
+import { buildStatelessReset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
@@ -159,9 +159,17 @@ export class Endpoint {
     this.arrivalSocket = local
     this.handling = undefined
     const { header, config } = this
-    if (!parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)) return undefined
-    const connection = this.byId.get(bytes, header.dcidStart, header.dcidEnd)
-    if (connection === undefined) return this.onStranger(bytes, from, ecn, nowMicros)
+    const isPacket = parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)
+    const connection = isPacket ? this.byId.get(bytes, header.dcidStart, header.dcidEnd) : undefined
+    if (connection === undefined) {
+      // RFC 9000 §10.3 #5, §10.3.1 #1: whatever it looks like; short headers are nothing else, Initials first of all
+      // what they seem
+      const isShort = isPacket && header.type === PacketType.OneRtt
+      if (isShort && this.takeReset(bytes, from, nowMicros)) return undefined
+      const accepted = isPacket ? this.onStranger(bytes, from, ecn, nowMicros) : undefined
+      if (accepted === undefined && !isShort) this.takeReset(bytes, from, nowMicros)
+      return accepted
+    }
     this.handling = connection
     connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
     this.routeIds(connection)
@@ -362,15 +370,19 @@ export class Endpoint {
     return undefined
   }
 
-  /** A short header for no connection: the peer's stateless reset, or a reason to send one. RFC 9000 §10.3, §11 #1 */
-  private onUnknownShort(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
-    const offset = resetTokenOffset(0, bytes.length)
+  /** Whether it is the stateless reset of a connection with `from`, which then is over. RFC 9000 §10.3.1 */
+  private takeReset(bytes: Uint8Array, from: SocketAddress, nowMicros: number): boolean {
     for (const connection of this.byRemote.get(formatAddress(from)) ?? []) {
-      if (!connection.path.peerIds.isResetToken(bytes, offset, this.config.suite.equal)) continue
+      if (!connection.isStatelessReset(bytes)) continue
       connection.handleStatelessReset(nowMicros)
       this.woken.push(connection)
-      return undefined
+      return true
     }
+    return false
+  }
+
+  /** A short header for no connection. RFC 9000 §10.3, §11 #1 */
+  private onUnknownShort(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
     const { header } = this
     // without the QUIC bit it may well be of another protocol, and half of what a peer greases has it
     if ((header.firstByte & 0x40) === 0) return undefined

@@ -19,7 +19,8 @@ for (const victim of roles)
       expect(puppet.seen.named("onConnectionClose").length).toBe(1)
       for (let i = 0; i < 64; i++) duel.inject(puppet.packet(Level.OneRtt, writePing))
       // after 1, 2, 4, 8, 16, 32 and 64 of them
-      expect(puppet.seen.named("onConnectionClose").length).toBe(1 + 7)
+      const closes = puppet.seen.named("onConnectionClose")
+      expect(closes.map(({ level }) => level)).toEqual(new Array(1 + 7).fill(Level.OneRtt))
       expect(connection.timeout(duel.nowMicros) - duel.nowMicros).toBeCloseTo(
         3 * connection.path.recovery.ptoMicros(),
         -3
@@ -28,6 +29,37 @@ for (const victim of roles)
       expect(connection.lifecycle.state).toBe("closed")
       expect(duel.events.map((event) => event._tag).slice(-2)).toEqual(["closed", "drained"])
       expect(connection.timeout(duel.nowMicros)).toBe(Number.POSITIVE_INFINITY)
+    })
+
+    // RFC 9000 §10.2.1 #1
+    it("closes with many words repeats no more than three times what comes", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      duel.connection.close(5, "x".repeat(900), duel.nowMicros)
+      duel.exchange()
+      const first = duel.sent.length
+      let received = 0
+      const repeated = () => duel.sent.slice(first).reduce((sum, size) => sum + size, 0)
+      for (let i = 0; i < 200; i++) {
+        const straggler = duel.puppet.packet(Level.OneRtt, writePing)
+        received += straggler.length
+        duel.inject(straggler)
+        expect(repeated()).toBeLessThanOrEqual(3 * received)
+      }
+      expect(repeated()).toBeGreaterThan(900)
+    })
+
+    // RFC 9000 §10.2.1 #2
+    it("closes does not answer what comes from another address", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      duel.connection.close(5, "done", duel.nowMicros)
+      duel.exchange()
+      const sent = duel.sent.length
+      for (let i = 0; i < 64; i++) {
+        const straggler = duel.puppet.packet(Level.OneRtt, writePing)
+        duel.endpoint.handleDatagram(straggler, { ...puppetAddress, port: 9 }, 0, duel.nowMicros)
+        duel.exchange()
+      }
+      expect(duel.sent.length).toBe(sent)
     })
 
     // RFC 9000 §10.2.2 #1 #2

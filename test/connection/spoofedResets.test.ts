@@ -72,4 +72,28 @@ for (const victim of roles)
       duel.inject(resetWith(token(1)))
       expect(duel.connection.closeReason).toMatchObject({ origin: "statelessReset" })
     })
+
+    // RFC 9000 §10.3 #5, §10.3.1 #1
+    it("and ends when it is not, whatever it looks like and whomever it is addressed to", () => {
+      // short header, without the fixed bit, Version Negotiation, an unknown version, versions 1 and 2, of each type
+      const beginnings = [[0x55], [0x15], [0xc0, 0, 0, 0, 0], [0xc0, 0x1a, 0x2a, 0x3a, 0x4a]]
+      for (let first = 0xc0; first <= 0xf0; first += 0x10) {
+        beginnings.push([first, 0, 0, 0, 1, 8], [first, 0, 0, 0, 1, 0, 0, 0, 20], [first, 0, 0, 0, 1, 255])
+        beginnings.push([first, 0x6b, 0x33, 0x43, 0xcf, 8])
+      }
+      for (const beginning of beginnings) {
+        const duel = duelWithTokens(victim)
+        const reset = resetWith(token(1), 60)
+        reset.set(beginning)
+        duel.inject(reset)
+        expect(duel.connection.closeReason?.origin, String(beginning)).toBe("statelessReset")
+      }
+      for (const size of [29, 30, 43, 100, 1200]) {
+        const duel = duelWithTokens(victim)
+        const reset = resetWith(token(1), size)
+        reset.set(duel.puppet.destination, 1)
+        duel.inject(reset)
+        expect(duel.connection.closeReason?.origin, `${size} bytes to an ID of ours`).toBe("statelessReset")
+      }
+    })
   })

@@ -59,6 +59,17 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.connection.lifecycle.state).toBe("established")
   })
 
+  // RFC 9000 §9.3.2 #2
+  it("ends without a word when the new one does not answer and no old one is known", () => {
+    const it = new Roamer().ping(B)
+    it.connection.abandonRoute(0)
+    const sent = it.sightings.length
+    it.advance(10 * SECOND)
+    expect(it.connection.lifecycle.state).toBe("closed")
+    expect(it.puppet.seen.named("onConnectionClose")).toEqual([])
+    for (const { to } of it.sightings.slice(sent)) expect(to).toBe(formatAddress(B))
+  })
+
   it("goes back at once when the client, asked at its old address, says that it is there", () => {
     const it = new Roamer().ping(B)
     it.answer(home).ping(home)
