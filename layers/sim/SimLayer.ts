@@ -15,14 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as RealWork from "./RealWork.ts"
 import { replayed, replayVariables } from "./replay.ts"
-import {
-  cleanupNanos,
-  defaults,
-  type SimOptions,
-  type SimServices,
-  Simulation,
-  type SimStalled
-} from "./Simulation.ts"
+import { defaults, type SimOptions, type SimServices, Simulation, type SimStalled } from "./Simulation.ts"
 
 export interface LayerOptions extends SimOptions {
   /** Default 0; `EFFECT_QUIC_SEED` in the environment replaces it. */
@@ -47,7 +40,7 @@ class Driver {
   }
 
   private async drive(): Promise<void> {
-    const { options, queue, timeline } = this.simulation
+    const { options, queue } = this.simulation
     const isOver = (): boolean => this.isOver
     RealWork.watch()
     try {
@@ -56,7 +49,7 @@ class Driver {
       this.stalled = await this.simulation.drive(isOver, options.maxVirtualMillis * 1e6)
       if (this.stalled === undefined) return
       queue.first?.interruptUnsafe()
-      await this.simulation.drive(isOver, timeline.nowNanos + cleanupNanos)
+      await this.simulation.cleanUp(isOver)
     } finally {
       RealWork.unwatch()
     }

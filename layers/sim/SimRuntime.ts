@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as RealWork from "./RealWork.ts"
-import { cleanupNanos, defaults, type SimOptions, type SimServices, Simulation } from "./Simulation.ts"
+import { defaults, type SimOptions, type SimServices, Simulation } from "./Simulation.ts"
 
 export { type SimOptions, type SimServices, SimStalled } from "./Simulation.ts"
 
@@ -39,7 +39,7 @@ export const run = async <A, E>(
     const stalled = await simulation.drive(isDone, simulation.options.maxVirtualMillis * 1e6)
     if (stalled !== undefined) {
       fiber.interruptUnsafe()
-      await simulation.drive(isDone, timeline.nowNanos + cleanupNanos)
+      await simulation.cleanUp(isDone)
     }
     return {
       exit: stalled === undefined ? fiber.pollUnsafe()! : Exit.die(stalled),

@@ -28,6 +28,8 @@ export interface SimOptions {
   readonly maxRealWaitMillis?: number
   /** Called before each fiber task and each event of the timeline, where a test can interfere. */
   readonly onStep?: () => void
+  /** Asked whenever every fiber is idle, before time goes on, for what is wrong with the world; it ends the run. */
+  readonly invariant?: (nowMillis: number) => string | undefined
 }
 
 /** The services a simulated program finds besides virtual time. */
@@ -35,7 +37,7 @@ export type SimServices = SimNetwork | Entropy
 
 /** The simulation cannot go on. The program dies of this, after its finalizers have run. */
 export class SimStalled extends Data.TaggedError("SimStalled")<{
-  readonly reason: "deadlock" | "livelock" | "timeLimit" | "realWork"
+  readonly reason: "deadlock" | "livelock" | "timeLimit" | "realWork" | "invariant"
   readonly message: string
 }> {}
 
@@ -46,13 +48,14 @@ export const defaults = {
   maxVirtualMillis: 86_400_000,
   maxTasksPerInstant: 1_000_000,
   maxRealWaitMillis: 10_000,
-  onStep: (): void => {}
+  onStep: (): void => {},
+  invariant: (_nowMillis: number): string | undefined => undefined
 } as const satisfies Required<SimOptions>
 
 /** Turns of the event loop to grant before a deadlock is declared; anything real that is under way shows by then. */
 const lastTurns = 16
 /** Virtual time that finalizers get after a stall. */
-export const cleanupNanos = 60e9
+const cleanupNanos = 60e9
 
 export class Simulation {
   readonly timeline = new Timeline()
@@ -61,6 +64,8 @@ export class Simulation {
   readonly context: Context.Context<SimServices>
   readonly seed: string | number
   readonly options: Required<SimOptions>
+  private problem: string | undefined = undefined
+  private isCleaningUp = false
 
   constructor(seed: string | number, options: Required<SimOptions>) {
     this.seed = seed
@@ -78,6 +83,12 @@ export class Simulation {
     )
   }
 
+  /** After a stall: lets finalizers run. */
+  async cleanUp(isDone: () => boolean): Promise<void> {
+    this.isCleaningUp = true
+    await this.drive(isDone, this.timeline.nowNanos + cleanupNanos)
+  }
+
   /** Runs until `isDone` or until it is known that it never will be, and why. */
   async drive(isDone: () => boolean, untilNanos: number): Promise<SimStalled | undefined> {
     for (;;) {
@@ -92,6 +103,9 @@ export class Simulation {
       } else if (this.timeline.nextNanos > untilNanos) {
         return this.stalled("timeLimit")
       } else {
+        // asked once: what is wrong stays wrong while the program cleans up
+        this.problem ??= this.options.invariant(this.timeline.nowNanos / 1e6)
+        if (this.problem !== undefined && !this.isCleaningUp) return this.stalled("invariant")
         this.timeline.advance()
       }
     }
@@ -132,6 +146,7 @@ export class Simulation {
       livelock: `Fibers ran ${this.options.maxTasksPerInstant} tasks without time passing: something loops without sleeping.`,
       timeLimit:
         "The program is still busy when its virtual time is up: something repeats for ever, or maxVirtualMillis is too small.",
+      invariant: `An invariant does not hold: ${this.problem}`,
       realWork: `The real world has not answered within ${this.options.maxRealWaitMillis} ms: ${RealWork.describe()}.`
     }[reason]
     const traffic = this.network.trace.lines()

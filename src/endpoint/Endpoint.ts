@@ -23,7 +23,8 @@ import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/ve
 import { AddressTokens } from "./AddressTokens.ts"
 import { ConnectionIdTable } from "./ConnectionIdTable.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
-import { writeStatelessClose } from "./statelessClose.ts"
+import { initialKeys } from "../protect/initialKeys.ts"
+import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
 
 /** When a client has to prove its address before its handshake costs anything. RFC 9000 §8.1.2 */
 export interface RetryPolicy {
@@ -347,7 +348,10 @@ export class Endpoint {
     const error = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
     const client = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    this.reply(writeStatelessClose(this.config.suite, version, client, destination, error), from, nowMicros)
+    const keys = initialKeys(this.config.suite, version, destination)
+    // a token that was damaged on the way is no reason to send its owner away: the packet is lost, and sent again
+    if (!isAuthenticInitial(keys, bytes, header)) return undefined
+    this.reply(writeStatelessClose(keys, version, client, destination, error), from, nowMicros)
     return undefined
   }
 

@@ -1,19 +1,34 @@
-import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
-import { initialKeys } from "../protect/initialKeys.ts"
+import type { InitialKeyPair } from "../protect/initialKeys.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeConnectionClose, writePadding } from "../wire/frameWriters.ts"
-import { writeLongHeader } from "../wire/PacketHeader.ts"
+import { type PacketHeader, writeLongHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 
 const TAG = 16
 
 /**
+ * Whether the Initial packet that `header` describes arrived as it was sent, or at least was written by somebody who
+ * knows its destination. Decrypts it in place. RFC 9001 §5.2
+ */
+export const isAuthenticInitial = (
+  { client }: InitialKeyPair,
+  bytes: Uint8Array,
+  { packetNumberOffset, end }: PacketHeader
+): boolean => {
+  const numberLength = client.unmask(bytes, 0, packetNumberOffset, end)
+  // the first few numbers of a connection are written in full
+  let packetNumber = 0
+  for (let i = 0; i < numberLength; i++) packetNumber = packetNumber * 256 + bytes[packetNumberOffset + i]
+  return numberLength > 0 && client.open(bytes, 0, packetNumberOffset, numberLength, end, packetNumber)
+}
+
+/**
  * A datagram that refuses a connection without making one: an Initial packet with CONNECTION_CLOSE, in answer to an
  * Initial from `clientSource` to `destination`. RFC 9000 §5.2.2, §8.1.2
  */
 export const writeStatelessClose = (
-  suite: CryptoSuiteShape,
+  { server }: InitialKeyPair,
   version: Version,
   clientSource: Uint8Array,
   destination: Uint8Array,
@@ -38,6 +53,5 @@ export const writeStatelessClose = (
   const length = w.offset + TAG - packetNumberOffset
   bytes[lengthOffset] = 0x40 | (length >> 8)
   bytes[lengthOffset + 1] = length & 0xff
-  const { server } = initialKeys(suite, version, destination)
   return bytes.subarray(0, server.seal(bytes, 0, packetNumberOffset, 1, w.offset, 0))
 }

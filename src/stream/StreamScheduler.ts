@@ -17,8 +17,8 @@ export class StreamScheduler<Owner> {
     this.size++
   }
 
-  remove(turn: Turn<Owner> | undefined): void {
-    const ring = turn?.ring
+  remove(turn: Turn<Owner>): void {
+    const { ring } = turn
     if (ring === undefined) return
     ring.remove(turn)
     this.size--

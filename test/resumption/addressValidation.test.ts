@@ -146,6 +146,20 @@ describe("a server that retries", () => {
     expect(duo.connection.closeReason).toMatchObject({ code: TransportErrorCode.INVALID_TOKEN })
   })
 
+  it("says nothing to an Initial whose token was damaged on the way, and takes it when it comes again", () => {
+    const duo = new Duo(always)
+    const [second] = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
+    const { tokenStart, tokenEnd } = headerOf(second)
+    for (let at = tokenStart; at < tokenEnd; at++) {
+      const damaged = second.slice()
+      damaged[at] ^= 1
+      // without the byte that says whose it is, it counts as none
+      expect(duo.atServer([damaged]).map(typeOf)).toEqual(at === tokenStart ? [PacketType.Retry] : [])
+    }
+    expect(duo.atServer([second]).map(typeOf)).toContain(PacketType.Initial)
+    expect(duo.server.connections.size).toBe(1)
+  })
+
   // RFC 9000 §8.1.4 #5
   it("takes a token once: a replayed Initial makes no second connection", () => {
     const duo = new Duo(always)

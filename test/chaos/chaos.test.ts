@@ -1,0 +1,144 @@
+/** The swarm itself is `npm run chaos`; here is that it is what it says, and that it would notice. */
+import { afterEach, describe, expect, it, vi } from "vitest"
+import { DatagramQueue } from "../../src/stream/DatagramQueue.ts"
+import { PathRecovery } from "../../src/recovery/PathRecovery.ts"
+import { ReceiveStream } from "../../src/stream/ReceiveStream.ts"
+import { StreamSet } from "../../src/stream/StreamSet.ts"
+import { draw } from "./draw.ts"
+import { runScenario } from "./runScenario.ts"
+import { names, type Scenario } from "./Scenario.ts"
+import { shrinkScenario } from "./shrinkScenario.ts"
+
+const copy = (scenario: Scenario): Scenario => JSON.parse(JSON.stringify(scenario)) as Scenario
+
+describe("a scenario", () => {
+  it("is the same for the same seed, and another for another", () => {
+    const scenarios = Array.from({ length: 200 }, (_, seed) => draw(seed))
+    expect(Array.from({ length: 200 }, (_, seed) => draw(seed))).toEqual(scenarios)
+    expect(new Set(scenarios.map((scenario) => JSON.stringify({ ...scenario, seed: "" }))).size).toBe(200)
+  })
+
+  it("runs the same way twice, to the byte, and so does a copy that was JSON", async () => {
+    for (const seed of [3, 14, 15]) {
+      const first = await runScenario(draw(seed))
+      expect(first.problems).toEqual([])
+      expect(await runScenario(draw(seed))).toEqual(first)
+      expect(await runScenario(copy(draw(seed)))).toEqual(first)
+    }
+  })
+
+  it("draws every fault, every way and every task", () => {
+    const scenarios = Array.from({ length: 500 }, (_, seed) => draw(seed))
+    const clients = scenarios.flatMap((scenario) => scenario.clients)
+    const visits = clients.flatMap((client) => client.visits)
+    const tasks = visits.flatMap(({ near, far }) => [...near, ...far])
+    const faults = scenarios.flatMap((scenario) => scenario.faults.map(({ fault }) => fault.kind))
+    expect([...new Set(clients.map(({ way }) => way))].sort()).toEqual(["cable", "nat", "router"])
+    expect([...new Set(faults)].sort()).toMatchInlineSnapshot(`
+      [
+        "changeAddress",
+        "conditions",
+        "linkDown",
+        "partition",
+        "rebind",
+      ]
+    `)
+    expect([...new Set(tasks.map(({ kind }) => kind))].sort()).toMatchInlineSnapshot(`
+      [
+        "calls",
+        "datagrams",
+        "download",
+        "echo",
+        "migrate",
+        "ping",
+        "resetDownload",
+        "resetUpload",
+        "rotateIds",
+        "stopDownload",
+        "stopUpload",
+        "updateKeys",
+        "upload",
+      ]
+    `)
+    expect(visits.some(({ earlyData }) => earlyData)).toBe(true)
+    expect(tasks.some(({ cancelAfterMillis }) => cancelAfterMillis !== undefined)).toBe(true)
+  })
+})
+
+describe("a core that is broken", () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  /** The problems that some of the first scenarios find, in one string. */
+  const problems = async (seeds: number): Promise<string> => {
+    const found: Array<string> = []
+    for (let seed = 0; seed < seeds; seed++) found.push(...(await runScenario(draw(seed))).problems)
+    return found.join("\n")
+  }
+
+  it("is found out when it changes a byte of a stream", async () => {
+    const read = ReceiveStream.prototype.read
+    let calls = 0
+    vi.spyOn(ReceiveStream.prototype, "read").mockImplementation(function (this: ReceiveStream, max) {
+      const bytes = read.call(this, max)
+      if (bytes !== undefined && bytes.length > 1_000 && ++calls % 3 === 0) bytes[bytes.length - 1] ^= 1
+      return bytes
+    })
+    expect(await problems(3)).toContain("are not what was sent")
+  })
+
+  it("is found out when it hands a datagram over twice", async () => {
+    const receive = DatagramQueue.prototype.receive
+    let again: Uint8Array | undefined
+    vi.spyOn(DatagramQueue.prototype, "receive").mockImplementation(function (this: DatagramQueue) {
+      const bytes = again ?? receive.call(this)
+      again = again === undefined ? bytes?.slice() : undefined
+      return bytes
+    })
+    expect(await problems(12)).toContain("arrived twice")
+  })
+
+  it("is found out when it does not send again what was lost", async () => {
+    vi.spyOn(StreamSet.prototype, "onLost").mockImplementation(() => {})
+    expect(await problems(6)).toMatch(/did not end within|ended 0 times/)
+  })
+
+  it("is found out when its books are wrong, though nobody else sees it", async () => {
+    vi.spyOn(PathRecovery.prototype, "packetsInFlight", "get").mockReturnValue(-1)
+    expect(await problems(1)).toContain("An invariant does not hold: client: -1 packets in flight")
+  })
+})
+
+describe("a scenario that fails", () => {
+  /** As if an echo of more than 100 bytes failed whenever the server's uplink is down for more than 50 ms. */
+  const fails = ({ clients, faults }: Scenario): boolean =>
+    faults.some(
+      ({ fault }) => fault.kind === "linkDown" && fault.link === names.uplink && (fault.forMillis ?? 0) > 50
+    ) &&
+    clients.some(({ visits }) =>
+      visits.some(({ near }) => near.some((task) => task.kind === "echo" && task.bytes > 100))
+    )
+
+  it("is made as small as it can be, in a few hundred runs, and the same way each time", async () => {
+    const seed = Array.from({ length: 500 }, (_, seed) => seed).find((seed) => fails(draw(seed)))!
+    let runs = 0
+    const shrink = () =>
+      shrinkScenario(draw(seed), (candidate) => {
+        runs++
+        return Promise.resolve(fails(candidate))
+      })
+    const small = await shrink()
+    expect(small.runs).toBe(runs)
+    expect(small.runs).toBeLessThanOrEqual(300)
+    expect(small.scenario.faults).toEqual([
+      { atMillis: 0, fault: expect.objectContaining({ kind: "linkDown", link: names.uplink }) }
+    ])
+    const tasks = small.scenario.clients.flatMap(({ visits }) =>
+      visits.flatMap(({ near, far }) => [...near, ...far])
+    )
+    expect(tasks).toEqual([expect.objectContaining({ kind: "echo", atMillis: 0, pauseMillis: 0 })])
+    expect(small.scenario.clients.flatMap(({ transport }) => Object.keys(transport))).toEqual([])
+    expect(await shrink()).toEqual(small)
+  })
+})

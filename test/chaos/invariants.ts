@@ -1,0 +1,101 @@
+/** What must hold of every connection whenever nobody is in the middle of something. */
+import type { Connection } from "../../src/connection/Connection.ts"
+
+/** What was true before, of what may only grow. */
+interface Memory {
+  confirmedAtMillis: number | undefined
+  received: number
+  consumed: number
+  receiveLimit: number
+  sendCreditUsed: number
+  sendCreditLimit: number
+}
+
+/** Bytes of memory for each byte of a window: pages that are barely used. */
+const slack = 4
+const page = 65_536
+
+export class Invariants {
+  private readonly memories = new Map<Connection, Memory>()
+
+  watch(connection: Connection): void {
+    const memory = {
+      confirmedAtMillis: undefined,
+      received: 0,
+      consumed: 0,
+      receiveLimit: 0,
+      sendCreditUsed: 0,
+      sendCreditLimit: 0
+    }
+    this.memories.set(connection, memory)
+  }
+
+  /** When the handshake was confirmed. */
+  confirmedAtMillis(connection: Connection): number | undefined {
+    return this.memories.get(connection)?.confirmedAtMillis
+  }
+
+  /** To be called at every instant. */
+  note(nowMillis: number): void {
+    for (const [connection, memory] of this.memories)
+      if (connection.handshake.confirmed) memory.confirmedAtMillis ??= nowMillis
+  }
+
+  /** The first thing that is wrong with any connection. */
+  check(): string | undefined {
+    for (const [connection, memory] of this.memories) {
+      if (connection.lifecycle.state === "closed") continue
+      const problem = problemOf(connection, memory)
+      if (problem !== undefined) return `${connection.config.role}: ${problem}`
+    }
+    return undefined
+  }
+}
+
+const problemOf = (connection: Connection, memory: Memory): string | undefined =>
+  pathProblem(connection) ?? idProblem(connection) ?? streamProblem(connection, memory)
+
+const pathProblem = (connection: Connection): string | undefined => {
+  for (const { recovery, mtu } of connection.paths) {
+    const { bytesInFlight, packetsInFlight, congestionWindow, rtt } = recovery
+    if (!(bytesInFlight >= 0)) return `${bytesInFlight} bytes in flight`
+    if (!(packetsInFlight >= 0)) return `${packetsInFlight} packets in flight`
+    // RFC 9002 §7.2
+    if (!(congestionWindow >= 2 * 1_200)) return `a congestion window of ${congestionWindow}`
+    if (rtt.smoothedMicros < 0 || !Number.isFinite(rtt.smoothedMicros))
+      return `a round trip of ${rtt.smoothedMicros}`
+    if (mtu.current < 1_200) return `datagrams of ${mtu.current} bytes`
+  }
+  return undefined
+}
+
+const idProblem = ({ path, config }: Connection): string | undefined => {
+  const { activeConnectionIdLimit } = config.transport
+  // RFC 9000 §5.1.1
+  if (path.peerIds.count > activeConnectionIdLimit)
+    return `${path.peerIds.count} connection IDs of the peer's; the limit is ${activeConnectionIdLimit}`
+  if (path.peerIds.spareCount > path.peerIds.count) return "more spare connection IDs than there are"
+  return undefined
+}
+
+const streamProblem = ({ streams, config }: Connection, memory: Memory): string | undefined => {
+  const stats = streams.stats()
+  const { transport } = config
+  if (stats.sendCreditUsed > stats.sendCreditLimit)
+    return `sent ${stats.sendCreditUsed} bytes of ${stats.sendCreditLimit}`
+  if (stats.received > stats.receiveLimit) return `received ${stats.received} bytes of ${stats.receiveLimit}`
+  if (stats.consumed > stats.received) return `consumed ${stats.consumed} bytes of ${stats.received}`
+  const most = Math.max(transport.connectionWindowBytes, transport.maxConnectionWindowBytes)
+  if (stats.receiveLimit - stats.consumed > most)
+    return `a window of ${stats.receiveLimit - stats.consumed} bytes; the limit is ${most}`
+  const allowed = slack * stats.receiveWindow + page * (1 + stats.open)
+  if (stats.receiveAllocated > allowed) return `${stats.receiveAllocated} bytes hold what was received`
+  if (stats.readable > stats.received - stats.consumed)
+    return `${stats.readable} bytes to read of ${stats.received - stats.consumed} received and not consumed`
+  // RFC 9000 §4.1: limits only grow; credit that was used is not given back, but for 0-RTT that was refused
+  for (const field of ["received", "consumed", "receiveLimit"] as const) {
+    if (stats[field] < memory[field]) return `${field} fell from ${memory[field]} to ${stats[field]}`
+    memory[field] = stats[field]
+  }
+  return undefined
+}

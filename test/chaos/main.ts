@@ -1,0 +1,86 @@
+/**
+ * The swarm: each seed is a network, its faults, and what applications do on it.
+ *
+ * npm run chaos -- --seeds 2000 --from 0         as many seeds from the first on, on every core
+ * npm run chaos -- --from 17 --seeds 1 --show    one seed, and what it draws
+ * npm run chaos -- … --shrink                    makes what fails small
+ * npm run chaos -- … --json FILE                 writes how it went, for machines
+ */
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { draw } from "./draw.ts"
+import { runScenario } from "./runScenario.ts"
+import { shrinkScenario } from "./shrinkScenario.ts"
+import { swarm } from "./swarm.ts"
+import type { Outcome } from "./worker.ts"
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "200" },
+    from: { type: "string", default: "0" },
+    workers: { type: "string" },
+    shrink: { type: "boolean", default: false },
+    show: { type: "boolean", default: false },
+    json: { type: "string" }
+  }
+})
+
+const whole = (name: string, value: string): number => {
+  const number = Number(value)
+  if (Number.isSafeInteger(number) && number >= 0) return number
+  console.error(`--${name} takes a whole number, and not ${value}.`)
+  process.exit(2)
+}
+
+const seeds = whole("seeds", values.seeds)
+const from = whole("from", values.from)
+const workers = values.workers === undefined ? undefined : whole("workers", values.workers)
+
+/** How a scenario fails, without the numbers that differ between one failure and the next of its kind. */
+const kindOf = (problem: string): string => problem.split("\n")[0].replaceAll(/\d+(\.\d+)?/g, "#")
+
+const shrinkAndPrint = async ({ seed, problems }: Outcome): Promise<void> => {
+  const kind = kindOf(problems[0])
+  const { scenario, runs } = await shrinkScenario(draw(seed), async (candidate) =>
+    (await runScenario(candidate)).problems.some((problem) => kindOf(problem) === kind)
+  )
+  console.log(`seed ${seed}, made small in ${runs} runs:\n${JSON.stringify(scenario, null, 2)}`)
+}
+
+if (values.show)
+  for (let seed = from; seed < from + seeds; seed++) console.log(JSON.stringify(draw(seed), null, 2))
+
+const start = performance.now()
+const failures: Array<Outcome> = []
+let virtualMillis = 0
+let excused = 0
+let done = 0
+for await (const outcome of swarm(from, seeds, workers)) {
+  done++
+  virtualMillis += outcome.virtualMillis
+  excused += outcome.excused
+  const seconds = (performance.now() - start) / 1000
+  if (outcome.problems.length > 0) {
+    failures.push(outcome)
+    console.log(`seed ${outcome.seed} failed:\n  ${outcome.problems.join("\n").replaceAll("\n", "\n  ")}`)
+    console.log(`To replay it: npm run chaos -- --from ${outcome.seed} --seeds 1`)
+  }
+  const progress = `${done} of ${seeds} seeds, ${failures.length} failed, ${seconds.toFixed(0)} s`
+  if (process.stdout.isTTY) process.stdout.write(`\r${progress} `)
+  else if (done % 500 === 0) console.log(progress)
+}
+
+const seconds = (performance.now() - start) / 1000
+if (process.stdout.isTTY) process.stdout.write("\r")
+const hours = (virtualMillis / 3_600_000).toFixed(1)
+console.log(
+  `${seeds - failures.length} of ${seeds} seeds from ${from} passed: ${hours} virtual hours in ${seconds.toFixed(0)} s`
+)
+console.log(`${excused} connections failed because their address changed in the handshake`)
+if (values.shrink) for (const failure of failures) await shrinkAndPrint(failure)
+if (values.json !== undefined)
+  writeFileSync(
+    values.json,
+    JSON.stringify({ passed: seeds - failures.length, failed: failures.length, seconds })
+  )
+process.exitCode = failures.length > 0 ? 1 : 0

@@ -1,0 +1,225 @@
+/**
+ * Runs a scenario in the simulator. First faults: nothing wrong may be seen. Then the network is whole again, and
+ * everything must come to its end and leave nothing behind.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import { SimNetwork, SimRuntime } from "../../layers/sim/index.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import { Identity, type QuicConnection, type QuicEndpointShape, type QuicError } from "../../src/index.ts"
+import { Invariants } from "./invariants.ts"
+import { Ledger } from "./Ledger.ts"
+import { type ClientPlan, names, type Scenario, type Task, type Visit } from "./Scenario.ts"
+import { serveDatagrams, serveStream } from "./serving.ts"
+import { invite, runTasks } from "./tasks.ts"
+import { buildNetwork, connectOptions, makeClient, makeServer } from "./world.ts"
+
+export interface Verdict {
+  /** Nothing when all is well. */
+  readonly problems: ReadonlyArray<string>
+  readonly digest: string
+  readonly virtualMillis: number
+  readonly steps: number
+  /** Visits that could not but fail, for reasons that the faults explain. */
+  readonly excused: number
+}
+
+/** From healing to the end of every task, and from there to the end of every connection. */
+const liveMillis = 300_000
+const drainMillis = 200_000
+/** Every this many instants the insides of every connection are looked at. */
+const everyInstants = 16
+
+export const runScenario = async (scenario: Scenario): Promise<Verdict> => {
+  const ledger = new Ledger(scenario)
+  const invariants = new Invariants()
+  let instants = 0
+  const { exit, digest, virtualMillis, steps, leftovers } = await SimRuntime.run(
+    scenario.seed,
+    Effect.scoped(program(scenario, ledger, invariants)),
+    {
+      interleaving: scenario.interleaving,
+      maxVirtualMillis: scenario.healAtMillis + liveMillis + drainMillis + 60_000,
+      invariant: (nowMillis) => {
+        invariants.note(nowMillis)
+        return ++instants % everyInstants === 0 ? invariants.check() : undefined
+      }
+    }
+  )
+  const problems = [...ledger.violations]
+  if (Exit.isFailure(exit)) problems.push(Cause.pretty(exit.cause))
+  else {
+    problems.push(...unfinished(scenario, ledger))
+    if (leftovers.tasks + leftovers.events > 0)
+      problems.push(`${leftovers.tasks} tasks and ${leftovers.events} events are left after the end`)
+  }
+  return { problems, digest, virtualMillis, steps, excused: ledger.excused.size }
+}
+
+/** Each task must have come to its end, and whoever served it must have seen that. */
+const unfinished = (scenario: Scenario, ledger: Ledger): Array<string> => {
+  const problems: Array<string> = []
+  for (const { visits } of scenario.clients)
+    for (const visit of visits) {
+      if (ledger.excused.has(visit)) continue
+      for (const task of [...visit.near, ...visit.far]) {
+        const asked = ledger.done.get(`asker ${task.tag}`) ?? 0
+        const served = ledger.done.get(`server ${task.tag}`) ?? 0
+        if (asked !== 1) problems.push(`task ${task.tag} (${task.kind}) ended ${asked} times`)
+        if (task.cancelAfterMillis === undefined && served !== expectedServed(visit, task, served))
+          problems.push(`task ${task.tag} (${task.kind}) was served ${served} times`)
+      }
+    }
+  return problems
+}
+
+const expectedServed = (visit: Visit, task: Task, served: number): number => {
+  switch (task.kind) {
+    case "calls":
+      return task.count
+    case "echo":
+    case "upload":
+    case "download":
+    case "resetDownload":
+    case "stopUpload":
+      return 1
+    // a reset may overtake what it is for, unless the side that closes has promised that something is delivered
+    case "resetUpload":
+      return task.deliver > 0 && visit.closeCode === undefined && visit.near.includes(task) ? 1 : served
+    default:
+      return served
+  }
+}
+
+const program = (
+  scenario: Scenario,
+  ledger: Ledger,
+  invariants: Invariants
+): Effect.Effect<void, unknown, SimRuntime.SimServices | Scope.Scope> =>
+  Effect.gen(function* () {
+    const network = yield* SimNetwork
+    const hosts = buildNetwork(network, scenario)
+    const identity = yield* Effect.provide(
+      Identity.generateRawKey,
+      Layer.merge(hosts.server.layer, NodeCryptoSuite.layer)
+    )
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const server = yield* makeServer(hosts.server, scenario, identity)
+        yield* Effect.forkScoped(server.serve((connection) => attend(ledger, invariants, connection)))
+        const clients = yield* Effect.forEach(hosts.clients, (host) => makeClient(host, identity))
+        const faults = network.apply(scenario.faults)
+        yield* Effect.forkScoped(
+          Effect.andThen(
+            Effect.sleep(scenario.healAtMillis),
+            Effect.sync(() => faults.heal())
+          )
+        )
+        const all = Effect.forEach(
+          scenario.clients,
+          (plan, index) => stay({ scenario, ledger, invariants, client: clients[index], index, plan }),
+          { concurrency: "unbounded", discard: true }
+        )
+        yield* within(ledger, "the tasks", scenario.healAtMillis + liveMillis, all)
+        faults.heal()
+        yield* Effect.forEach([server, ...clients], (endpoint) =>
+          within(ledger, "the last connections", drainMillis, emptied(endpoint))
+        )
+      })
+    )
+    // packets that are on their way arrive somewhere
+    yield* Effect.sleep("30 seconds")
+  })
+
+/** Liveness: what takes longer will never end. */
+const within = <E, R>(ledger: Ledger, what: string, millis: number, effect: Effect.Effect<void, E, R>) =>
+  Effect.flatMap(Effect.timeoutOption(effect, millis), (outcome) =>
+    Effect.sync(() => {
+      if (outcome._tag === "None") ledger.violate(`${what} did not end within ${millis / 1000} s`)
+    })
+  )
+
+const emptied = (endpoint: QuicEndpointShape): Effect.Effect<void> =>
+  Effect.asVoid(
+    endpoint.connectionCount.pipe(
+      Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") })
+    )
+  )
+
+interface Guest {
+  readonly scenario: Scenario
+  readonly ledger: Ledger
+  readonly invariants: Invariants
+  readonly client: QuicEndpointShape
+  readonly index: number
+  readonly plan: ClientPlan
+}
+
+/** What a client does, visit after visit. */
+const stay = (guest: Guest) =>
+  Effect.forEach(
+    guest.plan.visits,
+    (visit) => Effect.andThen(Effect.sleep(visit.afterMillis), Effect.scoped(pay(guest, visit))),
+    { discard: true }
+  )
+
+const pay = Effect.fnUntraced(function* (guest: Guest, visit: Visit) {
+  const { ledger, invariants, client, plan } = guest
+  const start = yield* nowMillis
+  let core: Connection | undefined
+  const tasks = Effect.gen(function* () {
+    const connection = yield* client.connect(connectOptions(plan, visit.earlyData))
+    core = connection["actor"].core
+    invariants.watch(core)
+    yield* Effect.forkScoped(Effect.ignore(connection.serveStreams(serveStream(ledger, connection))))
+    yield* Effect.forkScoped(serveDatagrams(ledger, connection))
+    const own = runTasks(ledger, connection, visit.near)
+    yield* Effect.all([own, invite(connection, visit.far)], { concurrency: "unbounded" })
+    if (visit.closeCode !== undefined) yield* connection.closeNow(visit.closeCode, "enough")
+  })
+  const end = yield* Effect.result(tasks)
+  if (Result.isSuccess(end)) return
+  const confirmed = (core && invariants.confirmedAtMillis(core)) ?? (yield* nowMillis)
+  // RFC 9000 §9: QUIC relies on addresses that stay as they are during the handshake
+  if (hasMoved(guest, start, confirmed)) ledger.excused.add(visit)
+  else ledger.violate(`a visit ended: ${end.failure.message}`)
+})
+
+const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+const hasMoved = ({ scenario, index }: Guest, fromMillis: number, toMillis: number): boolean =>
+  scenario.faults.some(({ atMillis, fault }) => {
+    if (atMillis < fromMillis || atMillis > toMillis) return false
+    if (fault.kind === "rebind") return fault.nat === names.nat(index)
+    return fault.kind === "changeAddress" && fault.host === names.client(index)
+  })
+
+/** What the server does for a client. */
+const attend = (ledger: Ledger, invariants: Invariants, connection: QuicConnection) =>
+  Effect.gen(function* () {
+    invariants.watch(connection["actor"].core)
+    yield* Effect.forkScoped(serveDatagrams(ledger, connection))
+    yield* connection.serveStreams(serveStream(ledger, connection)).pipe(
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          if (!isExpected(error)) ledger.violate(`the server's end: ${error.message}`)
+        })
+      )
+    )
+  })
+
+/**
+ * Clients close with codes of their own, which is APPLICATION_ERROR in a handshake that is not over (RFC 9000 §10.2.3);
+ * when that is lost, they answer what still comes with a stateless reset.
+ */
+const isExpected = ({ reason }: QuicError): boolean =>
+  reason._tag === "ApplicationClosed" ||
+  reason._tag === "StatelessReset" ||
+  (reason._tag === "TransportClosed" && reason.code === 0x0c)

@@ -1,0 +1,104 @@
+/** What either side does with the streams and datagrams of the other. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type { QuicConnection, QuicError, QuicStream } from "../../src/index.ts"
+import { pattern } from "../api/pair.ts"
+import { isOver, type Ledger } from "./Ledger.ts"
+import { type Request, readPattern, readRequest, writePattern } from "./requests.ts"
+import { runTasks } from "./tasks.ts"
+
+type StreamRequest = Exclude<Request, { readonly kind: "invite" }>
+
+const describe = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).split("\n    at ")[0]
+
+/** Serves one stream; what should not happen to it goes into the ledger. */
+export const serveStream = (ledger: Ledger, connection: QuicConnection) => (stream: QuicStream) =>
+  Effect.gen(function* () {
+    const request = yield* Effect.catch(readRequest(stream), (error) => {
+      if (!ledger.mayEndEarly(error))
+        ledger.violate(`stream ${stream.id} ended with its request: ${error.message}`)
+      return Effect.undefined
+    })
+    if (request === undefined) return
+    if (request.kind === "invite") {
+      yield* runTasks(ledger, connection, request.tasks)
+      return yield* stream.write(new Uint8Array(1))
+    }
+    yield* serveRequest(stream, request).pipe(
+      Effect.tap(() => Effect.sync(() => ledger.finish("server", request.tag))),
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          if (!mayEnd(ledger, request, error))
+            ledger.violate(
+              `task ${request.tag} (${request.kind}) was cut off where it is served: ${error.message}`
+            )
+        })
+      )
+    )
+  }).pipe(
+    Effect.catchCauseIf(
+      (cause) => !Cause.hasInterruptsOnly(cause),
+      (cause) => Effect.sync(() => ledger.violate(`serving stream ${stream.id}: ${describe(cause)}`))
+    )
+  )
+
+const mayEnd = (ledger: Ledger, request: StreamRequest, { reason }: QuicError): boolean => {
+  if (request.kind === "stopDownload") {
+    // whoever wants no more may leave
+    if (isOver(reason._tag)) return true
+    if (reason._tag === "StreamStopped" && reason.code === request.code) return true
+  }
+  if (!ledger.isCancellable(request.tag)) return false
+  if (reason._tag === "StreamReset" || reason._tag === "StreamStopped") return reason.code === 0
+  return isOver(reason._tag)
+}
+
+const serveRequest = Effect.fnUntraced(function* (stream: QuicStream, request: StreamRequest) {
+  const { kind, tag, bytes, at, code, deliver } = request
+  const wrong = (problem: string) => Effect.die(new Error(`task ${tag} (${kind}): ${problem}`))
+  switch (kind) {
+    case "echo": {
+      const read = yield* readPattern(stream, tag, bytes, Infinity, request, (chunk) => stream.write(chunk))
+      if (read !== bytes) return yield* wrong(`${read} bytes of ${bytes}, and then the end`)
+      return yield* stream.finish
+    }
+    case "upload": {
+      const read = yield* readPattern(stream, tag, bytes, Infinity, request)
+      return read === bytes ? undefined : yield* wrong(`${read} bytes of ${bytes}, and then the end`)
+    }
+    case "resetUpload": {
+      let read = 0
+      const count = (chunk: Uint8Array) => Effect.sync(() => void (read += chunk.length))
+      const reading = readPattern(stream, tag, at, Infinity, request, count)
+      const end = yield* Effect.flip(reading).pipe(Effect.catch(() => wrong("it ended without a reset")))
+      if (end.reason._tag !== "StreamReset") return yield* end
+      if (end.reason.code !== code) return yield* end
+      return read >= deliver
+        ? undefined
+        : yield* wrong(`${read} bytes before the reset, and ${deliver} promised`)
+    }
+    case "stopUpload":
+      yield* readPattern(stream, tag, bytes, at, request)
+      return yield* Effect.orDie(stream.stop(code))
+    case "download":
+    case "stopDownload":
+      yield* writePattern(stream, tag, bytes, request)
+      return yield* stream.finish
+    case "resetDownload":
+      yield* writePattern(stream, tag, at, request)
+      return yield* Effect.orDie(stream.reset(code, { deliver }))
+  }
+})
+
+/** Takes datagrams until the connection is over. */
+export const serveDatagrams = (ledger: Ledger, connection: QuicConnection): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (;;) {
+      const bytes = yield* connection.receiveDatagram
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      const [tag, number] = bytes.length < 8 ? [-1, -1] : [view.getUint32(0), view.getUint32(4)]
+      ledger.datagram(tag, number)
+      if (Buffer.compare(bytes.subarray(8), pattern(Math.max(0, bytes.length - 8), tag + number)) !== 0)
+        ledger.violate(`datagram ${tag} ${number} is not what was sent`)
+    }
+  }).pipe(Effect.ignore)

@@ -1,0 +1,106 @@
+/** Makes a failing scenario small: fewer faults, clients, visits and tasks, then a kinder network and plainer options. */
+import { fewer, RunBudget, simplerNumbers, simplest } from "../../layers/sim/shrink.ts"
+import type { ClientPlan, Scenario, Visit } from "./Scenario.ts"
+
+export interface Shrunk {
+  readonly scenario: Scenario
+  readonly runs: number
+}
+
+/** `stillFails` says whether a scenario fails as the first one did. */
+export const shrinkScenario = async (
+  failing: Scenario,
+  stillFails: (scenario: Scenario) => Promise<boolean>,
+  maxRuns = 300
+): Promise<Shrunk> => {
+  const budget = new RunBudget({ maxRuns })
+  let best = failing
+  /** Keeps a change of the best so far if it fails as well. */
+  const keep = async (candidate: Scenario): Promise<boolean> => {
+    if (!(await stillFails(candidate))) return false
+    best = candidate
+    return true
+  }
+  const change = (candidate: Scenario): Promise<boolean> => budget.try(() => keep(candidate))
+  const withClient = (index: number, plan: Partial<ClientPlan>): Scenario => ({
+    ...best,
+    clients: best.clients.with(index, { ...best.clients[index], ...plan })
+  })
+  const withVisit = (client: number, index: number, visit: Partial<Visit>): Scenario => {
+    const { visits } = best.clients[client]
+    return withClient(client, { visits: visits.with(index, { ...visits[index], ...visit }) })
+  }
+
+  await fewer(best.faults, (faults) => keep({ ...best, faults }), budget)
+  for (let client = 0; client < best.clients.length; client++) {
+    const { visits } = best.clients[client]
+    await fewer(visits, (fewerVisits) => keep(withClient(client, { visits: fewerVisits })), budget)
+    for (let visit = 0; visit < best.clients[client].visits.length; visit++) {
+      const { near, far } = best.clients[client].visits[visit]
+      await fewer(near, (tasks) => keep(withVisit(client, visit, { near: tasks })), budget)
+      await fewer(far, (tasks) => keep(withVisit(client, visit, { far: tasks })), budget)
+    }
+  }
+  await change({ ...best, interleaving: "fifo" })
+  await change({ ...best, server: { ...best.server, retry: "never" } })
+  await dropFields(best.server.transport, (transport) =>
+    change({ ...best, server: { ...best.server, transport } })
+  )
+  await dropFields(best.server.uplink, (uplink) => change({ ...best, server: { ...best.server, uplink } }))
+  for (let client = 0; client < best.clients.length; client++) {
+    await dropFields(best.clients[client].transport, (transport) => change(withClient(client, { transport })))
+    await dropFields(best.clients[client].link, (link) => change(withClient(client, { link })))
+  }
+  await simplest(best.faults, simplerFault, (faults) => keep({ ...best, faults }), budget)
+  for (let client = 0; client < best.clients.length; client++)
+    for (let visit = 0; visit < best.clients[client].visits.length; visit++) {
+      const { near, far } = best.clients[client].visits[visit]
+      await simplest(near, simplerTask, (tasks) => keep(withVisit(client, visit, { near: tasks })), budget)
+      await simplest(far, simplerTask, (tasks) => keep(withVisit(client, visit, { far: tasks })), budget)
+    }
+  return { scenario: best, runs: budget.runs }
+}
+
+/** Leaves out each field of an object that is not needed for the failure. */
+const dropFields = async <T extends object>(
+  value: T,
+  stillFails: (value: T) => Promise<boolean>
+): Promise<void> => {
+  let best = value
+  for (const name of Object.keys(value)) {
+    const { [name as keyof T]: _, ...rest } = best
+    // every field of options is optional
+    if (await stillFails(rest as T)) best = rest as T
+  }
+}
+
+type Fault = Scenario["faults"][number]
+
+const simplerFault = ({ atMillis, fault }: Fault): ReadonlyArray<Fault> => {
+  const candidates: Array<Fault> = simplerNumbers(atMillis).map((at) => ({ atMillis: at, fault }))
+  if ("forMillis" in fault && fault.forMillis !== undefined)
+    for (const forMillis of simplerNumbers(fault.forMillis, 1))
+      candidates.push({ atMillis, fault: { ...fault, forMillis } })
+  return candidates
+}
+
+type Task = Visit["near"][number]
+
+const simplerTask = (task: Task): ReadonlyArray<Task> => {
+  const candidates: Array<Task> = []
+  if (task.cancelAfterMillis !== undefined) {
+    const { cancelAfterMillis: _, ...whole } = task
+    candidates.push(whole)
+  }
+  for (const atMillis of simplerNumbers(task.atMillis)) candidates.push({ ...task, atMillis })
+  if (task.kind === "calls" || task.kind === "datagrams")
+    for (const count of simplerNumbers(task.count, 1)) candidates.push({ ...task, count })
+  if ("at" in task) {
+    if (task.pauseMillis > 0) candidates.push({ ...task, pauseMillis: 0 })
+    for (const bytes of simplerNumbers(task.bytes, 1)) {
+      const at = Math.min(task.at, bytes)
+      candidates.push({ ...task, bytes, at, deliver: Math.min(task.deliver, at) })
+    }
+  }
+  return candidates
+}
