@@ -17,7 +17,7 @@ export class HostLife {
 
   /**
    * Runs the program to its end; from the beginning again whenever the machine comes up after a crash, which interrupts
-   * it. Every life has a scope of its own.
+   * it. Every life has a scope of its own, and the next one waits until the finalizers of the last are through.
    */
   run<A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> {
     const crash = Effect.as(this.until(false), Option.none<A>())

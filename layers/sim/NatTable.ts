@@ -55,6 +55,8 @@ export class NatTable {
   /** What the last rebinding took away, and nobody gets again before the next. */
   private retired = new Set<string>()
   private nextPort: number
+  /** Nothing times out before this, as the last sweep found. */
+  private nextTimeoutNanos = 0
 
   constructor(behaviour: NatBehaviour, timeline: Timeline, random: SeededRandom) {
     this.behaviour = behaviour
@@ -114,7 +116,8 @@ export class NatTable {
   }
 
   private create(inside: SocketAddress, remote: SocketAddress, host: string): NatMapping | undefined {
-    if (this.byInside.size >= this.behaviour.maxMappings) this.sweep()
+    const isFull = this.byInside.size >= this.behaviour.maxMappings
+    if (isFull && this.timeline.nowNanos >= this.nextTimeoutNanos) this.sweep()
     if (this.byInside.size >= this.behaviour.maxMappings) return undefined
     const port = this.freePort(inside.port, host, inside.family)
     if (port === undefined) return undefined
@@ -159,7 +162,12 @@ export class NatTable {
   }
 
   private sweep(): void {
-    for (const mapping of [...this.byInside.values()]) if (!this.isAlive(mapping)) this.forget(mapping)
+    let oldest = this.timeline.nowNanos
+    for (const mapping of [...this.byInside.values()]) {
+      if (this.isAlive(mapping)) oldest = Math.min(oldest, mapping.usedNanos)
+      else this.forget(mapping)
+    }
+    this.nextTimeoutNanos = oldest + this.timeoutNanos
   }
 
   private forget(mapping: NatMapping): void {

@@ -28,7 +28,8 @@ interface TraceEntry {
   readonly fate: PacketFate
   readonly from: string
   readonly to: string
-  readonly length: number
+  readonly what: string
+  readonly where: string
 }
 
 const remembered = 32
@@ -43,16 +44,18 @@ export class PacketTrace {
     this.timeline = timeline
   }
 
-  record(fate: PacketFate, packet: SimPacket): void {
+  /** `where` is the name of a link or of a node. */
+  record(fate: PacketFate, packet: SimPacket, where: string): void {
     const atNanos = this.timeline.nowNanos
     const from = formatAddress(packet.from)
     const to = formatAddress(packet.to)
-    this.hash.update(`${atNanos} ${fate} ${from} ${to} ${packet.ecn} ${packet.bytes.length}\n`)
+    const what = packet.icmp === undefined ? `${packet.bytes.length} B` : `ICMP: at most ${packet.icmp.mtu} B`
+    this.hash.update(`${atNanos} ${fate} ${from} ${to} ${packet.ecn} ${what} ${where}\n`)
     this.hash.update(packet.bytes)
-    this.recent[this.recorded++ % remembered] = { atNanos, fate, from, to, length: packet.bytes.length }
+    this.recent[this.recorded++ % remembered] = { atNanos, fate, from, to, what, where }
   }
 
-  /** SHA-256 over time, fate, addresses, ECN and bytes of everything so far: equal digests are equal traces. */
+  /** SHA-256 over time, place, fate, addresses, ECN and bytes of everything so far: equal digests are equal traces. */
   digest(): string {
     return this.hash.copy().digest("hex")
   }
@@ -65,8 +68,8 @@ export class PacketTrace {
         ? this.recent
         : [...this.recent.slice(split), ...this.recent.slice(0, split)]
     return entries.map(
-      ({ atNanos, fate, from, to, length }) =>
-        `${(atNanos / 1e9).toFixed(6).padStart(12)} s  ${from} > ${to}  ${length} B  ${fate}`
+      ({ atNanos, fate, from, to, what, where }) =>
+        `${(atNanos / 1e9).toFixed(6).padStart(12)} s  ${from} > ${to}  ${what}  ${fate}: ${where}`
     )
   }
 }

@@ -166,21 +166,21 @@ export class SimHost implements SimNode {
 
   receive(packet: SimPacket): void {
     if (!this.isUp) {
-      this.trace.record("host down", packet)
+      this.trace.record("host down", packet, this.name)
       return
     }
     if (packet.icmp !== undefined) {
-      this.trace.record("arrived", packet)
+      this.trace.record("arrived", packet, this.name)
       this.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
       this.socketAt(packet.icmp.from)?.hearTooBig(packet.icmp)
       return
     }
     const socket = this.socketAt(packet.to)
     if (socket === undefined) {
-      this.trace.record("no socket", packet)
+      this.trace.record("no socket", packet, this.name)
       return
     }
-    this.trace.record("arrived", packet)
+    this.trace.record("arrived", packet, this.name)
     socket.deliver(packet)
   }
 
@@ -207,7 +207,7 @@ export class SimHost implements SimNode {
       return "sent"
     }
     if (route === undefined) {
-      this.trace.record("no route", packet)
+      this.trace.record("no route", packet, this.name)
       return "noRoute"
     }
     // The system refuses what it knows cannot arrive whole. RFC 1191 §6.2

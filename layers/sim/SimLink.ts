@@ -133,7 +133,7 @@ export class SimLink {
     const { counters, current } = this
     const index = counters.entered++
     const size = wireSize(packet)
-    this.around.trace.record("sent", packet)
+    this.around.trace.record("sent", packet, this.name)
     if (!current.up || this.isCut(packet) || this.dropIf?.(packet, index) === true) {
       this.drop("refused", "refused", packet)
     } else if (size > current.mtu && packet.dontFragment) {
@@ -161,7 +161,7 @@ export class SimLink {
     packet: SimPacket
   ): void {
     this.counters[counter]++
-    this.around.trace.record(fate, packet)
+    this.around.trace.record(fate, packet, this.name)
   }
 
   /** Sends what waits, one packet after the other, until the wire is busy. */

@@ -148,7 +148,7 @@ export class SimNat {
     } else if (icmp !== undefined) {
       // About a packet that came in, so the other way round. RFC 5508 §4.2
       const mapping = this.table.find(icmp.to, icmp.from)
-      if (mapping === undefined) return this.trace.record("no mapping", packet)
+      if (mapping === undefined) return this.trace.record("no mapping", packet, this.name)
       this.passOutside({
         ...packet,
         from: { ...from, host: mapping.outside.host },
@@ -169,7 +169,7 @@ export class SimNat {
     const { to, icmp } = packet
     if (icmp !== undefined) {
       const mapping = this.table.findOutside(icmp.from)
-      if (mapping === undefined) return this.trace.record("no mapping", packet)
+      if (mapping === undefined) return this.trace.record("no mapping", packet, this.name)
       this.passInside({ ...packet, to: mapping.inside, icmp: { ...icmp, from: mapping.inside } })
       return
     }
@@ -226,6 +226,6 @@ export class SimNat {
     packet: SimPacket
   ): void {
     this.counters[counter]++
-    this.trace.record(fate, packet)
+    this.trace.record(fate, packet, this.name)
   }
 }

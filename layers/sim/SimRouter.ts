@@ -64,13 +64,13 @@ export class Forwarder {
   forward(packet: SimPacket, back: (packet: SimPacket) => void): void {
     if (packet.ttl <= 1) {
       this.counters.ttlExpired++
-      this.trace.record("ttl expired", packet)
+      this.trace.record("ttl expired", packet, this.node.name)
       return
     }
     const link = this.wayTo(packet.to.host)
     if (link === undefined) {
       this.counters.noRoute++
-      this.trace.record("no route", packet)
+      this.trace.record("no route", packet, this.node.name)
       return
     }
     const taken = link.carry({ ...packet, ttl: packet.ttl - 1 })
@@ -128,7 +128,7 @@ export class SimRouter implements SimNode {
   }
 
   receive(packet: SimPacket): void {
-    if (this.owns(packet.to.host)) this.trace.record("no socket", packet)
+    if (this.owns(packet.to.host)) this.trace.record("no socket", packet, this.name)
     else this.forwarder.forward(packet, (answer) => this.receive(answer))
   }
 }

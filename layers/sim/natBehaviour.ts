@@ -20,7 +20,7 @@ export interface NatBehaviour {
   /** Ports are given from here to `lastPort`. 1 to 65,535. */
   readonly firstPort: number
   readonly lastPort: number
-  /** A full table refuses new mappings. 1 to a million. */
+  /** A full table refuses new mappings. Default 16,384; 1 to a million. */
   readonly maxMappings: number
 }
 
@@ -31,7 +31,7 @@ const common = {
   inboundRefresh: false,
   firstPort: 1024,
   lastPort: 65_535,
-  maxMappings: 65_536
+  maxMappings: 16_384
 } as const
 
 /** The kinds of NAT by their customary names, which RFC 4787 §3 calls confusing and everybody uses. */

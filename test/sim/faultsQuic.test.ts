@@ -66,6 +66,44 @@ describe("a connection", () => {
     })
   )
 
+  for (const tooLarge of ["drop", "icmp"] as const)
+    itSim(
+      `finds the largest datagram past routers (${tooLarge}), and a smaller one when the way changes`,
+      () =>
+        Effect.gen(function* () {
+          const { network, far, echo, connect } = yield* world()
+          const narrow = (mtu: number) =>
+            network.apply([
+              { atMillis: 0, fault: { kind: "conditions", link: "client-core", conditions: { tooLarge } } },
+              {
+                atMillis: 0,
+                fault: { kind: "conditions", link: "server-core", conditions: { mtu, tooLarge } }
+              }
+            ])
+          narrow(1400)
+          yield* Effect.forkScoped(far.run(echo))
+          const connection = yield* connect
+          const echoes = Effect.fnUntraced(function* (bytes: number) {
+            const stream = yield* connection.openBidi
+            yield* Effect.forkScoped(Effect.andThen(stream.write(new Uint8Array(bytes)), stream.finish))
+            return yield* Stream.runFold(
+              stream.readable,
+              () => 0,
+              (total, chunk) => total + chunk.length
+            )
+          })
+          expect(yield* echoes(MEGABYTE)).toBe(MEGABYTE)
+          for (let i = 0; i < 10; i++) {
+            yield* Effect.sleep("1 second")
+            yield* echoes(10_000)
+          }
+          expect(connection.stats.datagramBytes).toBe(1400 - 28)
+          narrow(1280)
+          expect(yield* echoes(MEGABYTE)).toBe(MEGABYTE)
+          expect(connection.stats.datagramBytes).toBeLessThanOrEqual(1280 - 28)
+        })
+    )
+
   const transport = { maxIdleTimeoutMillis: 10_000 }
 
   itSim(

@@ -219,6 +219,12 @@ describe("a NAT", () => {
       yield* Effect.sleep(10)
       expect(home.counters).toMatchObject({ outbound: 7, tableFull: 2 })
       expect(home.mappings.length).toBe(3)
+      for (const first of [10, 20, 30]) {
+        yield* Effect.sleep("1 hour")
+        for (const port of [first, first + 1, first + 2, first + 3]) to(port)
+      }
+      yield* Effect.sleep(10)
+      expect(home.counters).toMatchObject({ outbound: 16, tableFull: 5 })
     })
   )
 
