@@ -369,7 +369,11 @@ export class Connection implements ConnectionParts {
     if (level === Level.Handshake) return !this.handshake.confirmed
     // RFC 9001 §5.7: 0-RTT packets may overtake the ClientHello, which settles whether they are read
     if (level === Level.ZeroRtt)
-      return this.config.role === "server" && this.keys.write[Level.Handshake] === undefined
+      return (
+        this.config.role === "server" &&
+        !this.handshake.complete &&
+        this.keys.write[Level.Handshake] === undefined
+      )
     return level === Level.OneRtt && this.lifecycle.state === "handshaking"
   }
 

@@ -10,7 +10,7 @@ export const MAX_TICKET_LIFETIME_SECONDS = 604_800
  * own, with no `identity`, into the ticket itself. It holds a secret: whoever reads it can impersonate either side.
  */
 export interface SessionTicket {
-  /** What the server called the session: opaque to the client. */
+  /** What the server called the session: opaque to the client. RFC 9001 §9.2 #2 */
   readonly identity: Uint8Array
   /** The pre-shared key. */
   readonly secret: Uint8Array

@@ -158,6 +158,7 @@ export class FrameDecoder {
         const length = r.varint()
         const start = r.skip(length)
         if (r.failed) return undefined
+        // RFC 9000 §19.7 #2
         return length === 0 ? malformed("empty token", type) : sink.onNewToken(bytes, start, start + length)
       }
       case F.MAX_DATA: {

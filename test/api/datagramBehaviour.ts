@@ -15,6 +15,7 @@ const wrongTransport: ReadonlyArray<readonly [TransportOptions, string]> = [
   [{ handshakeTimeoutMillis: 5 }, "handshakeTimeoutMillis"],
   [{ connectionWindowBytes: 1.5 }, "connectionWindowBytes"],
   [{ initialDatagramBytes: 1_199 }, "initialDatagramBytes"],
+  [{ activeConnectionIdLimit: 1 }, "activeConnectionIdLimit"], // RFC 9000 §18.2 #6
   [{ congestion: "reno" as "newReno" }, "congestion"],
   [{ noSuchOption: 1 } as TransportOptions, "noSuchOption"]
 ]

@@ -5,6 +5,8 @@ import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { TlsSettings } from "../../src/connection/ConnectionConfig.ts"
 import { Endpoint, type EndpointConfig, type RetryPolicy } from "../../src/endpoint/Endpoint.ts"
+import type { SessionTicket } from "../../src/handshake/SessionTicket.ts"
+import type { EarlyDataRequest } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import type { TransportOptions } from "../../src/QuicOptions.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
@@ -22,6 +24,10 @@ export interface CorePairOptions {
   readonly serverGroups?: ReadonlyArray<NamedGroup>
   readonly retry?: RetryPolicy
   readonly observe?: EndpointConfig["observe"]
+  /** The session the client takes up again, with 0-RTT: the server of another pair gave it. */
+  readonly resume?: SessionTicket
+  /** Whether the server takes 0-RTT; then it issues tickets, too. */
+  readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
   /** What becomes of a datagram on its way; undefined loses it. */
   readonly between?: (datagram: Uint8Array, to: "client" | "server") => Uint8Array | undefined
 }
@@ -29,6 +35,8 @@ export interface CorePairOptions {
 export class CorePair {
   readonly client: Connection
   server: Connection | undefined = undefined
+  /** What the server has issued. */
+  readonly tickets: Array<SessionTicket> = []
   readonly datagrams: Array<{ readonly to: "client" | "server"; readonly bytes: Uint8Array }> = []
   readonly ends: { readonly client: Endpoint; readonly server: Endpoint }
   nowMicros = 1_000_000
@@ -64,14 +72,31 @@ export class CorePair {
       server: end("server", {
         tls: tls(false),
         transport: transportSettings(options.server),
-        ...(options.retry !== undefined && { retry: options.retry })
+        ...(options.retry !== undefined && { retry: options.retry }),
+        ...(options.acceptEarlyData !== undefined && {
+          tickets: {
+            nowMillis: () => this.nowMicros / 1000,
+            ticketLifetimeSeconds: 1000,
+            sealTicket: (plaintext) => plaintext.slice(),
+            openTicket: (sealed) => sealed.slice(),
+            acceptEarlyData: options.acceptEarlyData
+          }
+        })
       })
     }
     this.client = this.ends.client.connect(
       addresses.server,
       tls(true),
       transportSettings(options.client),
-      this.nowMicros
+      this.nowMicros,
+      {
+        addressToken: undefined,
+        resumption: {
+          nowMillis: () => this.nowMicros / 1000,
+          ticket: options.resume,
+          earlyData: options.resume !== undefined
+        }
+      }
     )
   }
 
@@ -124,6 +149,7 @@ export class CorePair {
       if (connection === undefined) continue
       for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent())
         if (event._tag === "verifyPeer") connection.handleVerdict({ ok: true }, this.nowMicros)
+        else if (event._tag === "ticket") this.tickets.push(event.ticket)
       for (;;) {
         const length = connection.pollTransmit(this.buffer, 0, this.nowMicros)
         if (length === 0) break

@@ -2,6 +2,7 @@
 import type { Level } from "../../src/wire/PacketType.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import type { PacketHeader } from "../../src/wire/PacketHeader.ts"
+import type { SeenFrame } from "./FrameLog.ts"
 import type { TransportError } from "../../src/wire/TransportError.ts"
 
 const MAX_CONNECTION_ID_BYTES = 20
@@ -31,7 +32,8 @@ export class PacketAudit {
     level: Level,
     space: number,
     packetNumber: number,
-    problem: TransportError | undefined
+    problem: TransportError | undefined,
+    frames: ReadonlyArray<SeenFrame>
   ): void {
     if (problem !== undefined) throw new Error(`a packet of ours is wrong: ${problem.reason}`)
     // RFC 9000 §17.2 #6, §17.3.1 #2
@@ -46,6 +48,10 @@ export class PacketAudit {
     if (this.fromServer && header.tokenEnd > header.tokenStart) throw new Error("a server sent a token")
     // RFC 9001 §5.6 #3
     if (this.fromServer && header.type === PacketType.ZeroRtt) throw new Error("a server sent 0-RTT")
+    // RFC 9000 §19.7 #3: nor HANDSHAKE_DONE
+    for (const { name } of frames)
+      if (!this.fromServer && (name === "onNewToken" || name === "onHandshakeDone"))
+        throw new Error(`a client sent what only servers may: ${name}`)
     // RFC 9000 §12.3 #1 #2
     if (this.numbers[space].has(packetNumber))
       throw new Error(`packet ${packetNumber} of level ${level} was sent twice`)

@@ -225,7 +225,15 @@ export class Puppet {
     const before = this.seen.frames.length
     const payloadStart = header.packetNumberOffset + pnLength
     const problem = this.decoder.decode(bytes, payloadStart, header.end - TAG, level, this.seen)
-    this.audit.packet(header, bytes[start], level, space, packetNumber, problem)
+    this.audit.packet(
+      header,
+      bytes[start],
+      level,
+      space,
+      packetNumber,
+      problem,
+      this.seen.frames.slice(before)
+    )
     for (const frame of this.seen.frames.slice(before)) {
       if (frame.name !== "onCrypto") continue
       this.crypto.onCrypto(level, frame.values[0] as number, frame.bytes!, 0, frame.bytes!.length)

@@ -72,6 +72,22 @@ for (const victim of roles)
       expect(acks(duel, Level.OneRtt).every(({ values }) => (values[0] as number) < number)).toBe(true)
     })
 
+    it("resets a stream again as it did first, RFC 9000 §13.3 #1", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      const id = connection.streams.open(false)
+      connection.streams.write(id, new Uint8Array(500))
+      duel.exchange()
+      connection.streams.reset(id, 7)
+      duel.exchange()
+      connection.streams.reset(id, 8)
+      connection.streams.write(id, new Uint8Array(100))
+      duel.advance(5_000_000)
+      const resets = puppet.seen.named("onResetStream").map(({ values }) => values)
+      expect(resets.length).toBeGreaterThan(1)
+      for (const reset of resets) expect(reset).toEqual([id, 7, 500])
+    })
+
     it("takes outdated frames for what they are, RFC 9000 §13.3 #3, §19.11 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet, connection } = duel

@@ -121,6 +121,12 @@ const frames: ReadonlyArray<Cheat> = [
     code: Code.CRYPTO_ERROR + 10
   },
   {
+    name: "a CertificateRequest after the handshake", // RFC 9001 §4.4 #3
+    victim: "client",
+    act: one((w) => writeCrypto(w, 0, bytes(13, 0, 0, 3, 0, 0, 0), 0, 7)),
+    code: Code.PROTOCOL_VIOLATION
+  },
+  {
     name: "a second ClientHello after the handshake",
     victim: "server",
     act: one((w) => writeCrypto(w, 0, bytes(1, 0, 0, 0), 0, 4)),

@@ -11,6 +11,17 @@ for (const victim of ["client", "server"] as const)
       expect(duel.connection.closeReason).toBeUndefined()
     })
 
+    it("takes no notice of the spin bit, RFC 9000 §17.4 #4", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      for (let i = 0; i < 6; i++) {
+        const before = duel.connection.receiver.counters.received
+        const firstByte = (honest: number) => honest | (i % 2 === 0 ? 0x20 : 0)
+        // the puppet's audit sees that what comes back has none
+        duel.inject(duel.puppet.packet(Level.OneRtt, Uint8Array.of(1), { firstByte })).advance(100_000)
+        expect(duel.connection.receiver.counters.received).toBe(before + 1)
+      }
+    })
+
     it("answers a PING with an ACK", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel

@@ -44,6 +44,26 @@ describe("an endpoint", () => {
   })
 
   // RFC 9000 §5.2.2 #1, §6.1
+  it("answers it whatever its connection IDs, and once, RFC 9000 §17.2.1 #5 #6", () => {
+    for (const [destination, source] of [
+      [0, 0],
+      [30, 255],
+      [1, 21]
+    ]) {
+      const w = new ByteWriter(new Uint8Array(2400))
+      for (let packet = 0; packet < 2; packet++) {
+        w.u8(0x80)
+        w.u32(0x1a2a3a4a)
+        w.u8(destination)
+        w.fill(1, destination)
+        w.u8(source)
+        w.fill(2, source)
+      }
+      const replies = repliesTo(w.bytes)
+      expect(replies.map((reply) => [reply[5], reply.length > 15])).toEqual([[source, true]])
+    }
+  })
+
   it("does not answer a small datagram of another version, nor Version Negotiation itself", () => {
     expect(repliesTo(initialOf(0x1a2a3a4a, 1199))).toEqual([])
     expect(repliesTo(initialOf(0, 1200))).toEqual([])

@@ -5,7 +5,9 @@ import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { type CryptoSuiteShape, NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { KeyKind } from "../identity/certificateFactory.ts"
-import { ascii, identity, shake, type TlsPair } from "./TlsPair.ts"
+import { Extension } from "../../src/handshake/extensions.ts"
+import { extensionsOf, Type } from "./surgery.ts"
+import { ascii, identity, onMessage, shake, type TlsPair } from "./TlsPair.ts"
 
 const ciphers = { "AES-128-GCM": 0x1301, "AES-256-GCM": 0x1302, "ChaCha20-Poly1305": 0x1303 }
 const groups = Object.entries(NamedGroup)
@@ -102,6 +104,19 @@ describe("events come in the order that packets need them", () => {
       "read 1-rtt",
       "complete"
     ])
+  })
+})
+
+describe("a ClientHello", () => {
+  it("offers TLS 1.3 and nothing older, RFC 9001 §4.2 #1", () => {
+    let offered: Uint8Array | undefined
+    shake({
+      meddle: onMessage("client", Type.clientHello, (message) => {
+        offered = extensionsOf(message).find(([type]) => type === Extension.supported_versions)?.[1]
+        return message
+      })
+    })
+    expect(offered).toEqual(Uint8Array.of(2, 0x03, 0x04))
   })
 })
 

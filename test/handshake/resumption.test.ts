@@ -545,6 +545,7 @@ describe("0-RTT", () => {
     expect(pair.server.secret(Level.ZeroRtt, "read")).toBeUndefined()
   }
 
+  // RFC 9001 §5.6 #3 #4, §8.3 #1
   it("has keys at once on the client, and alike on the server that accepts", () => {
     expect(ticket.earlyData).toBe(true)
     const pair = shop.again(ticket, { client: { keyLog: true }, server: { keyLog: true } })
@@ -565,6 +566,7 @@ describe("0-RTT", () => {
     expect(tags.indexOf("earlyData")).toBeLessThan(tags.indexOf("transportParameters"))
   })
 
+  // RFC 9001 §9.2 #2
   it("is put to the guard with what tells replays and changed settings", () => {
     shop.requests.length = 0
     const pair = shop.again(ticket)
@@ -627,6 +629,7 @@ describe("0-RTT", () => {
     }
   })
 
+  // RFC 9001 §5.6 #1
   it("is not tried when the ticket, the caller or the protocols do not allow it", () => {
     for (const client of [
       shop.client({ ...ticket, earlyData: false }),

@@ -115,6 +115,16 @@ describe("a server that retries", () => {
     expect(duo.server.connections.size).toBe(0)
   })
 
+  it("goes by another connection ID than the client made up, RFC 9000 §17.2.5.1 #1", () => {
+    for (let i = 0; i < 20; i++) {
+      const duo = new Duo(always)
+      const [first] = duo.fromClient()
+      const [retry] = duo.atServer([first])
+      const [from, to] = [headerOf(first), headerOf(retry)]
+      expect(retry.slice(to.scidStart, to.scidEnd)).not.toEqual(first.slice(from.dcidStart, from.dcidEnd))
+    }
+  })
+
   it("takes the client's second Initial, with more than three times its size in answer", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()

@@ -14,6 +14,7 @@ const token = "00".repeat(16)
 const top = "ffffffffffffffff" // 2^62 − 1
 
 describe("FRAME_ENCODING_ERROR answers", () => {
+  // RFC 9000 §19.7 #2, §19.8 #2, §19.11 #1, §19.14, §19.15 #1 #6
   it.each([
     ["an ACK range below packet 0", "0203000004", 0x02, "range below zero"],
     ["a gap that leads below packet 0", "02030001000300", 0x02, "range below zero"],

@@ -123,6 +123,7 @@ describe("the packets that may carry a frame", () => {
     }
   })
 
+  // RFC 9000 §12.4 #3, RFC 9001 §8.3 #2
   it("are enforced with PROTOCOL_VIOLATION, naming the frame, before a sink hears of it", () => {
     for (const [type, hex] of samples) {
       for (const [, packet] of packetTypes) {
