@@ -7,7 +7,9 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { type Benchmark, benchmarks, staged } from "./benchmarks.ts"
 import { certificate } from "./identity.ts"
-import { printStages, printTable, type Row } from "./report.ts"
+import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
+import { printFigures, printStages, printTable, type Row } from "./report.ts"
+import { simulatedSpeed } from "./simulation.ts"
 import type { Result } from "./system.ts"
 import { systems } from "./systems.ts"
 import { measure, stagesOf } from "./workers.ts"
@@ -64,6 +66,23 @@ for (const [side, verb] of [
   const title = `effect-quic: what a packet ${verb} in bulk costs, by stage (1452 bytes)`
   if (isWanted(title))
     rows.push(...printStages(title, `${side}, 1452 B datagrams`, await stagesOf(side, staged(extent))))
+}
+
+const parkedTitle = "effect-quic: streams whose handlers wait for more"
+if (isWanted(parkedTitle)) {
+  const [connections, streams] = options.quick ? [100, 100] : [1000, 100]
+  rows.push(...printFigures(parkedTitle, parkedFigures(await parkedStreams(connections, streams))))
+}
+
+const simulatedTitle = "Simulated network of ten hosts"
+if (isWanted(simulatedTitle)) {
+  await simulatedSpeed("heavy", 2) // compiles everything
+  for (const load of ["moderate", "heavy"] as const) {
+    const { virtualSeconds, realSeconds } = await simulatedSpeed(load, options.quick ? 10 : 60)
+    const metric = `${load} load, seconds a second`
+    const figure = { metric, value: virtualSeconds / realSeconds, unit: "x real time" }
+    rows.push(...printFigures(simulatedTitle, { conditions: `${load} load`, figures: [figure] }))
+  }
 }
 
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, undefined, 2)}\n`)

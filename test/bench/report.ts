@@ -68,3 +68,16 @@ export const printStages = (title: string, conditions: string, stages: Stages): 
     unit: "µs"
   }))
 }
+
+/** Figures of ours that nobody else has, a line each. */
+export interface Figures {
+  readonly conditions: string
+  readonly figures: ReadonlyArray<{ readonly metric: string; readonly value: number; readonly unit: string }>
+}
+
+export const printFigures = (title: string, { conditions, figures }: Figures): Array<Row> => {
+  console.log(`\n${title}: ${conditions}`)
+  for (const { metric, value, unit } of figures)
+    console.log(`  ${metric.padEnd(NAME + VALUE)}${digits(value).padStart(VALUE)} ${unit}`)
+  return figures.map((figure) => ({ system: "effect-quic", conditions, ...figure }))
+}
