@@ -41,7 +41,7 @@ export type Fault =
       readonly forMillis?: number
     }
   | {
-      /** See `SimHost.changeAddress`. Nothing happens if the host does not have the address `from` by then. */
+      /** See `SimHost.changeAddress`. Nothing happens if the host lacks `from` by then, or has `to`. */
       readonly kind: "changeAddress"
       readonly host: string
       readonly from: string

@@ -82,7 +82,7 @@ export class Faults {
         return this.crash(targets.host(fault.host))
       case "changeAddress": {
         const host = targets.host(fault.host)
-        if (host.addresses.includes(fault.from)) host.changeAddress(fault.from, fault.to)
+        if (host.owns(fault.from) && !host.owns(fault.to)) host.changeAddress(fault.from, fault.to)
         return nothing
       }
       case "rebind":

@@ -25,9 +25,13 @@ const groupBytes = (groups: string): Array<number> =>
         : [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]
     )
 
+/** Addresses are compared as they are written, so there is one way to write them. RFC 5952 */
 export const checkAddress = (field: string, literal: string): void => {
-  if (typeof literal === "string" && addressBytes(literal) !== undefined) return
-  throw new SimConfigError(field, `must be an IP address, and is ${JSON.stringify(literal)}`)
+  if (typeof literal !== "string" || addressBytes(literal) === undefined) {
+    throw new SimConfigError(field, `must be an IP address, and is ${JSON.stringify(literal)}`)
+  }
+  const usual = isIPv6(literal) ? new URL(`http://[${literal}]`).hostname.slice(1, -1) : literal
+  if (usual !== literal) throw new SimConfigError(field, `must be written ${usual}, and is ${literal}`)
 }
 
 /** All addresses that begin with the same bits, such as `10.0.0.0/8`, `2001:db8::/32` or `::/0`. */

@@ -156,6 +156,9 @@ export class SimHost implements SimNode {
         `cannot turn ${from} into ${to}, of another family`
       )
     }
+    if (this.addresses.includes(to)) {
+      throw new SimConfigError(`${this.name}.changeAddress`, `has the address ${to} already`)
+    }
     this.addresses[index] = to
     this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
     for (const { to: neighbour } of this.links) {
