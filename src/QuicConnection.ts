@@ -11,13 +11,13 @@ import type * as Scope from "effect/Scope"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
 import { acquire, type Source, takeFrom } from "./actor/acquire.ts"
+import type { RunFork } from "./actor/Branch.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
-import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
+import { DatagramRefused, QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
-import { isUnidirectional } from "./stream/StreamId.ts"
 import type { Version } from "./wire/PacketType.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
@@ -94,7 +94,7 @@ export class QuicConnection {
     return Effect.suspend(() => {
       const { actor } = this
       if (actor.core.handshake.complete) return Effect.succeed(this.facts)
-      return actor.failure ?? Effect.flatMap(actor.ready.park, () => this.handshakeComplete)
+      return actor.failure ?? actor.ready.parkThen(this.handshakeComplete)
     })
   }
 
@@ -182,33 +182,33 @@ export class QuicConnection {
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
     const { actor } = this
-    const supervise = (stream: QuicStream) =>
-      Effect.onExit(Effect.interruptible(handler(stream)), (exit) => this.endStream(stream, exit)).pipe(
-        Effect.scoped,
-        Effect.tapCause((cause) =>
-          // on a connection that is over every handler fails, and none is to blame
-          Cause.hasInterruptsOnly(cause) || (actor.failure !== undefined && !Cause.hasDies(cause))
-            ? Effect.void
-            : Effect.logWarning(`stream ${stream.id} failed`, cause)
-        ),
-        Effect.ignoreCause
-      )
+    // on a connection that is over every handler fails, and none is to blame; nor for what the peer does to the stream
+    const isNews = (cause: Cause.Cause<unknown>): boolean =>
+      Cause.hasDies(cause) || (actor.failure === undefined && !isEndedByPeer(Cause.squash(cause)))
     const serve = Effect.gen({ self: this }, function* () {
-      const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+      const runFork = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
       const handlers = yield* Effect.acquireRelease(
-        Effect.sync(() => actor.branch.group()),
+        Effect.sync(() => actor.branch.group(runFork as RunFork)),
         (group) => group.close
       )
+      const start = (stream: QuicStream): void => {
+        const handled = Effect.scoped(handler(stream)) as Effect.Effect<void, E>
+        actor.stream(stream.id).handler = handlers.leaf(handled, (exit) => {
+          if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+            const log = isNews(exit.cause) ? Effect.logWarning : Effect.logDebug
+            runFork(log(`stream ${stream.id} failed`, exit.cause))
+          }
+          this.endStream(stream, exit)
+        })
+      }
       const bidirectional = this.opened(actor.openedBidirectional)
       const unidirectional = this.opened(actor.openedUnidirectional)
       const serveOne = Effect.suspend(() => {
         const { has, take, wait } = bidirectional.has() ? bidirectional : unidirectional
         const stream = has() ? take() : undefined
         if (stream === undefined) return wait
-        // no interrupt before the handler's fiber answers for the stream
-        const fiber = Effect.uninterruptible(Effect.provideContext(supervise(stream), context))
-        // `supervise` has answered for every defect
-        actor.stream(stream.id).handler = handlers.fork(fiber, () => {})
+        // in the same step: no interrupt falls before there is a fiber that answers for the stream
+        start(stream)
         return Effect.void
       })
       yield* Effect.forever(serveOne, { disableYield: true }).pipe(
@@ -324,7 +324,7 @@ export class QuicConnection {
   get closed(): Effect.Effect<QuicError> {
     return Effect.suspend(() => {
       const { failure, closed } = this.actor
-      return failure === undefined ? Effect.flatMap(closed.park, () => this.closed) : Effect.flip(failure)
+      return failure === undefined ? closed.parkThen(this.closed) : Effect.flip(failure)
     })
   }
 
@@ -353,7 +353,7 @@ export class QuicConnection {
       actor.failure !== undefined ||
       (!actor.core.streams.hasUndelivered && (actor.core.hasFinished || !actor.isUsable))
         ? Effect.void
-        : Effect.flatMap(actor.delivered.park, () => wait)
+        : actor.delivered.parkThen(wait)
     )
     return Effect.asVoid(Effect.timeoutOption(wait, actor.core.config.transport.closeTimeoutMillis))
   }
@@ -405,19 +405,25 @@ export class QuicConnection {
   }
 
   private scoped(source: Source<QuicStream, QuicError>): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return acquire(source, (stream, exit) => this.endStream(stream, exit))
+    return acquire(source, (stream, exit) => Effect.sync(() => this.endStream(stream, exit)))
   }
 
   /** What leaving its scope means for a stream. */
-  private endStream(stream: QuicStream, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    const receives = stream.id % 2 !== (this.role === "client" ? 0 : 1) || !isUnidirectional(stream.id)
-    const stop = receives ? stream.stop(CANCELLED) : Effect.void
-    // what its author has ended already, with a code of their own perhaps, or with bytes to deliver, stays as it is
-    const isReset = this.actor.core.streams.sendOutcome(stream.id)._tag === "reset"
-    const end = Exit.isSuccess(exit) || isReset ? stream.finish : stream.reset(CANCELLED)
-    return Effect.orDie(Effect.andThen(end, stop))
+  private endStream({ id }: QuicStream, exit: Exit.Exit<unknown, unknown>): void {
+    const { actor } = this
+    const { streams } = actor.core
+    // what its author has reset already, with a code of their own perhaps, or with bytes to deliver, stays as it is
+    if (Exit.isSuccess(exit)) streams.finish(id)
+    else if (streams.sendOutcome(id)._tag !== "reset") streams.reset(id, CANCELLED)
+    streams.stop(id, CANCELLED)
+    actor.touch()
+    actor.streams.get(id)?.readable.wakeAll()
   }
 }
+
+/** The peer may reset and stop streams as it likes. */
+const isEndedByPeer = (error: unknown): boolean =>
+  error instanceof QuicError && (error.reason._tag === "StreamReset" || error.reason._tag === "StreamStopped")
 
 /** An end that a server's handler need not fail with. */
 const isQuietEnd = ({ reason }: QuicError): boolean =>

@@ -73,7 +73,7 @@ export class QuicStream {
         case "closed":
           return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
         case "open":
-          return actor.failure ?? Effect.flatMap(this.own.readable.park, () => this.read(max))
+          return actor.failure ?? this.own.readable.parkThen(this.read(max))
       }
     })
   }
@@ -98,7 +98,7 @@ export class QuicStream {
       const refusal = this.sendRefusal()
       if (refusal !== undefined) return refusal
       if (bytes.length > 0 && !actor.core.streams.writeWhole(id, bytes))
-        return Effect.flatMap(own.writable.park, () => this.write(bytes))
+        return own.writable.parkThen(this.write(bytes))
       actor.touch()
       return Effect.void
     })
@@ -157,7 +157,7 @@ export class QuicStream {
         return fail(new StreamClosed({ streamId: id, problem: "this side has reset it" }))
       if (state._tag === "none")
         return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
-      return actor.failure ?? Effect.flatMap(own.writable.park, () => this.finished)
+      return actor.failure ?? own.writable.parkThen(this.finished)
     })
   }
 

@@ -22,6 +22,8 @@ export class Branch {
   private readonly parent: Branch | undefined
   /** In the order they grew; most branches are leaves. */
   private grown: Set<Branch> | undefined = undefined
+  /** Fibers that nothing grows from: the handlers of streams, of which there can be very many. */
+  private leaves: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private closing = false
   private emptied: WaitList | undefined = undefined
@@ -45,12 +47,12 @@ export class Branch {
   get fiberCount(): number {
     let count = this.fiber === undefined || this.fiber.pollUnsafe() !== undefined ? 0 : 1
     for (const child of this.children) count += child.fiberCount
-    return count
+    return count + (this.leaves?.size ?? 0)
   }
 
-  /** A branch without a fiber of its own, which holds others together until it is closed. */
-  group(): Branch {
-    const branch = new Branch(this.runFork, this)
+  /** A branch without a fiber of its own, which holds others together until it is closed, and can run them elsewhere. */
+  group(runFork = this.runFork): Branch {
+    const branch = new Branch(runFork, this)
     branch.closing = this.closing
     if (!this.closing) (this.grown ??= new Set()).add(branch)
     return branch
@@ -60,34 +62,63 @@ export class Branch {
   fork<E>(effect: Effect.Effect<unknown, E>, onDefect: DefectPolicy): Branch {
     const branch = this.group()
     if (branch.closing) return branch
-    const fiber = this.runFork(Effect.onExit(effect, () => branch.closeChildren))
+    const fiber = this.runFork(effect)
     branch.fiber = fiber
     fiber.addObserver((exit) => {
       branch.detach()
+      // those that closing has not ended already
+      if (branch.grown !== undefined || branch.leaves !== undefined) branch.interruptUnsafe()
       if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) onDefect(exit.cause)
     })
     return branch
   }
 
+  /** Starts a fiber that nothing grows from; `onExit` answers for its defects too. From a closing branch none starts. */
+  leaf<E>(
+    effect: Effect.Effect<unknown, E>,
+    onExit: (exit: Exit.Exit<unknown, E>) => void
+  ): Fiber.Fiber<unknown, unknown> | undefined {
+    if (this.closing) {
+      onExit(Exit.interrupt())
+      return undefined
+    }
+    const leaves = (this.leaves ??= new Set())
+    const fiber = this.runFork(effect)
+    leaves.add(fiber)
+    fiber.addObserver((exit) => {
+      leaves.delete(fiber)
+      onExit(exit)
+      if (leaves.size === 0) this.emptied?.wakeAll()
+    })
+    return fiber
+  }
+
   /** Ends everything above this place first, then the fiber here, and waits for it. */
-  readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    const { fiber } = this
-    return Effect.andThen(
-      this.closeChildren,
-      fiber === undefined ? Effect.sync(() => this.detach()) : Effect.asVoid(Fiber.interrupt(fiber))
-    )
-  })
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { fiber } = this
+      return Effect.andThen(
+        this.closeChildren,
+        fiber === undefined ? Effect.sync(() => this.detach()) : Effect.asVoid(Fiber.interrupt(fiber))
+      )
+    })
+  }
 
   /** Ends what has grown from here, the youngest first. */
-  readonly closeChildren: Effect.Effect<void> = Effect.suspend(() => {
-    this.closing = true
-    if (this.grown === undefined) return Effect.void
-    return Effect.forEach([...this.grown].reverse(), (child) => child.close, { discard: true })
-  })
+  private get closeChildren(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.closing = true
+      const leaves = this.leaves === undefined ? Effect.void : Fiber.interruptAll([...this.leaves].reverse())
+      if (this.grown === undefined) return leaves
+      const branches = Effect.forEach([...this.grown].reverse(), (child) => child.close, { discard: true })
+      return Effect.andThen(leaves, branches)
+    })
+  }
 
   /** Asks everything here to end, and does not wait. */
   interruptUnsafe(): void {
     this.closing = true
+    for (const leaf of this.leaves ?? []) leaf.interruptUnsafe()
     for (const child of this.children) child.interruptUnsafe()
     this.fiber?.interruptUnsafe()
   }
@@ -95,9 +126,9 @@ export class Branch {
   /** Waits until nothing grows from here. */
   get whenEmpty(): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.grown === undefined || this.grown.size === 0
+      (this.grown?.size ?? 0) + (this.leaves?.size ?? 0) === 0
         ? Effect.void
-        : Effect.flatMap((this.emptied ??= new WaitList()).park, () => this.whenEmpty)
+        : (this.emptied ??= new WaitList()).parkThen(this.whenEmpty)
     )
   }
 

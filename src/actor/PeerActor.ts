@@ -119,10 +119,7 @@ export class PeerActor implements PeerPlace {
         const { name, maxWaiting } = this.settings
         if (this.available.size >= maxWaiting)
           return Effect.fail(quicError(new PeerBusy({ name, maxWaiting })))
-        return Effect.flatMap(
-          this.available.parkAnd(() => this.asked.wakeAll()),
-          () => look
-        )
+        return this.available.parkThen(look, () => this.asked.wakeAll())
       })
       return look
     })
@@ -136,7 +133,7 @@ export class PeerActor implements PeerPlace {
       const connection = this.current(false)
       return connection !== undefined && connection !== previous
         ? Effect.succeed(connection)
-        : Effect.flatMap(this.replaced.park, () => this.replacement(previous))
+        : this.replaced.parkThen(this.replacement(previous))
     })
   }
 
@@ -266,9 +263,7 @@ export class PeerActor implements PeerPlace {
   /** Waits until `condition` holds, or the peer is to be closed. */
   private until(condition: () => boolean): Effect.Effect<void> {
     return Effect.suspend(() =>
-      condition() || this.farewell !== undefined
-        ? Effect.void
-        : Effect.flatMap(this.asked.park, () => this.until(condition))
+      condition() || this.farewell !== undefined ? Effect.void : this.asked.parkThen(this.until(condition))
     )
   }
 

@@ -5,8 +5,8 @@
  * for whoever holds the stream after the core has forgotten it. Made when the application first touches the stream,
  * gone when the stream is closed. A handler that dies takes its own stream with it and nothing else.
  */
+import type * as Fiber from "effect/Fiber"
 import type { ReceiveOutcome, SendOutcome } from "../stream/StreamOutcome.ts"
-import type { Branch } from "./Branch.ts"
 import { WaitList } from "./WaitList.ts"
 
 export class StreamActor {
@@ -17,7 +17,7 @@ export class StreamActor {
   ended: { readonly receive: ReceiveOutcome; readonly send: SendOutcome } | undefined = undefined
   readonly sinceMicros: number
   /** The fiber that serves it; undefined when the application does so in fibers of its own. */
-  handler: Branch | undefined = undefined
+  handler: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(id: number, nowMicros: number) {
     this.id = id

@@ -15,14 +15,14 @@ export class WaitList {
 
   /** Parks the calling fiber; interrupting it takes it off the list. */
   get park(): Effect.Effect<void> {
-    return this.parkAnd(nothing)
+    return this.parkThen(Effect.void)
   }
 
-  /** Parks the calling fiber, and then does something that may wake it. */
-  parkAnd(then: () => void): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      const unlisten = this.listen(() => resume(Effect.void))
-      then()
+  /** Parks the calling fiber, which goes on with `next`. */
+  parkThen<A, E>(next: Effect.Effect<A, E>, onParked?: () => void): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const unlisten = this.listen(() => resume(next))
+      onParked?.()
       return Effect.sync(unlisten)
     })
   }
@@ -44,5 +44,3 @@ export class WaitList {
     for (const wake of waiting) wake()
   }
 }
-
-const nothing = (): void => {}

@@ -27,7 +27,7 @@ const lookAtStream = (actor: ConnectionActor, look: StreamLook, nowMicros: numbe
   return {
     id: look.id,
     ageMillis: inUse === undefined ? 0 : millis(nowMicros - inUse.sinceMicros),
-    fiber: inUse?.handler?.fiberId,
+    fiber: inUse?.handler?.id,
     waiting: inUse?.waiting ?? 0,
     sending: look.sending && lookAtHalf(look.sending),
     receiving: look.receiving && lookAtHalf(look.receiving)

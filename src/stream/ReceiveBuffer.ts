@@ -15,9 +15,9 @@ const maxJoinedBytes = 64 * 1024
  */
 export class ReceiveBuffer {
   /** Everything below has been read. */
-  readOffset = 0
+  readOffset: number
   /** Everything below has arrived. */
-  end = 0
+  end: number
   /** The queue: chunk i is `chunks[i][starts[i], ends[i])`; the first in use is `head`. */
   private readonly chunks: Array<Uint8Array> = []
   private readonly starts: Array<number> = []
@@ -26,6 +26,17 @@ export class ReceiveBuffer {
   private slab: Uint8Array | undefined = undefined
   private slabUsed = 0
   private pages: OutOfOrderPages | undefined = undefined
+
+  /** Everything before `start` was read long ago. */
+  constructor(start = 0) {
+    this.readOffset = start
+    this.end = start
+  }
+
+  /** Nothing is in it: another can take its place at `end`. */
+  get isEmpty(): boolean {
+    return this.readOffset === this.end && !this.hasGap
+  }
 
   /** Bytes that can be read now. */
   get readable(): number {

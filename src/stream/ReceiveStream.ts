@@ -20,7 +20,10 @@ export class ReceiveStream {
   /** What a RESET_STREAM_AT promises; Infinity when there is none. */
   private reliableSize = Number.POSITIVE_INFINITY
   private current: ReceiveState = ReceiveState.recv
+  /** There only while it holds something: most streams that are open are idle. */
   private buffer: ReceiveBuffer | undefined = undefined
+  /** The offset that the next buffer begins at. */
+  private emptiedAt = 0
 
   constructor(windowBytes: number, maxWindowBytes: number) {
     this.window = new ReceiveWindow(windowBytes, maxWindowBytes)
@@ -68,7 +71,7 @@ export class ReceiveStream {
   onStream(offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): boolean {
     let isNews = false
     if (this.isIncomplete && !this.isStopped && end > start) {
-      this.buffer ??= new ReceiveBuffer()
+      this.buffer ??= new ReceiveBuffer(this.emptiedAt)
       isNews = this.buffer.insert(offset, bytes, start, end) > 0
     }
     if (fin) this.knowSize(offset + (end - start))
@@ -96,9 +99,12 @@ export class ReceiveStream {
   read(max: number): Uint8Array | undefined {
     const available = Math.min(max, this.readable)
     const bytes = available > 0 ? this.buffer!.read(available) : undefined
+    if (this.buffer?.isEmpty === true) {
+      this.emptiedAt = this.buffer.end
+      this.buffer = undefined
+    }
     if (this.current === ReceiveState.dataRecvd && this.readable === 0) {
       this.current = nextReceiveState(this.current, ReceiveEvent.allRead)
-      this.buffer = undefined
     } else if (bytes === undefined && this.current === ReceiveState.resetRecvd) {
       this.current = nextReceiveState(this.current, ReceiveEvent.resetRead)
     }
@@ -123,7 +129,7 @@ export class ReceiveStream {
 
   private endIfComplete(): boolean {
     if (this.current !== ReceiveState.sizeKnown) return false
-    const arrived = this.buffer === undefined ? 0 : this.buffer.end
+    const arrived = this.buffer === undefined ? this.emptiedAt : this.buffer.end
     if (arrived < Math.min(this.finalSize, this.reliableSize)) return false
     this.current = nextReceiveState(this.current, ReceiveEvent.allReceived)
     return true

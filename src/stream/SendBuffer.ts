@@ -14,9 +14,9 @@ const maxSlabBytes = 16 * 1024
  * reference and must not be modified by their owner.
  */
 export class SendBuffer {
-  acked = 0
-  sent = 0
-  end = 0
+  acked: number
+  sent: number
+  end: number
   /** Sent, not acknowledged, and to be sent again. */
   readonly lost: RangeSet = new RangeSet()
   /** Acknowledged beyond `acked`. */
@@ -31,6 +31,13 @@ export class SendBuffer {
   private slabUsed = 0
   /** Whether the last chunk is the slab's and can be extended in place. */
   private slabIsLast = false
+
+  /** Everything before `start` was acknowledged long ago. */
+  constructor(start = 0) {
+    this.acked = start
+    this.sent = start
+    this.end = start
+  }
 
   /** Written and never sent. */
   get unsent(): number {

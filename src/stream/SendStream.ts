@@ -32,7 +32,10 @@ export class SendStream {
   /** The peer does not allow this stream yet: it was opened under remembered limits. */
   isHeld = false
   private current: SendState = SendState.ready
+  /** There only while it holds something: most streams that are open are idle. */
   private buffer: SendBuffer | undefined = undefined
+  /** The offset that the next write begins at. */
+  private written = 0
   /** Set by `finish`; −1 before. */
   private finalSize = -1
   private finSent = false
@@ -135,7 +138,8 @@ export class SendStream {
     const accepted = Math.min(bytes.length, Math.max(0, capacity - this.heldBytes))
     if (accepted < bytes.length) this.wantsRoom = true
     if (accepted === 0) return 0
-    this.buffer ??= new SendBuffer()
+    this.buffer ??= new SendBuffer(this.written)
+    this.written += accepted
     this.buffer.append(accepted === bytes.length ? bytes : bytes.subarray(0, accepted))
     return accepted
   }
@@ -152,7 +156,7 @@ export class SendStream {
   }
 
   finish(): void {
-    if (this.isWritable) this.finalSize = this.buffer === undefined ? 0 : this.buffer.end
+    if (this.isWritable) this.finalSize = this.written
   }
 
   /**
@@ -161,7 +165,7 @@ export class SendStream {
    */
   abandon(code: number, byPeer: boolean, reliableSize: number): boolean {
     const before = this.reset
-    const reliable = Math.min(reliableSize, this.buffer === undefined ? 0 : this.buffer.end)
+    const reliable = Math.min(reliableSize, this.written)
     if (this.isTerminal || (before !== undefined && reliable >= before.reliableSize)) return false
     this.reset =
       before === undefined
@@ -216,7 +220,11 @@ export class SendStream {
   }
 
   onAcked(offset: number, length: number, fin: boolean): void {
-    this.buffer?.onAcked(offset, offset + length)
+    const { buffer } = this
+    if (buffer !== undefined) {
+      buffer.onAcked(offset, offset + length)
+      if (buffer.held === 0) this.buffer = undefined
+    }
     if (fin) this.finAcked = true
     this.endIfAllAcked()
   }
@@ -237,7 +245,7 @@ export class SendStream {
 
   private endIfAllAcked(): void {
     const { reset, buffer } = this
-    const acked = buffer === undefined ? 0 : buffer.acked
+    const acked = buffer === undefined ? this.written : buffer.acked
     const complete =
       reset === undefined
         ? this.finAcked && acked === this.finalSize

@@ -15,7 +15,7 @@ import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
 import { ReceiveState } from "./receiveState.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
-import { TurnRing } from "./TurnRing.ts"
+import { Turn, TurnRing } from "./TurnRing.ts"
 
 /** Control frames of the connection as a whole, a bit each. */
 export const ConnectionControl = {
@@ -63,7 +63,7 @@ export class StreamControlFrames {
   wantFor(record: StreamRecord, bit: number): void {
     if (record.send?.isHeld) return
     record.control |= bit
-    this.waiting.add(record.controlTurn)
+    this.waiting.add((record.controlTurn ??= new Turn(record)))
   }
 
   unwant(bit: number): void {

@@ -1,6 +1,6 @@
 import type { ReceiveStream } from "./ReceiveStream.ts"
 import type { SendStream } from "./SendStream.ts"
-import { Turn } from "./TurnRing.ts"
+import type { Turn } from "./TurnRing.ts"
 
 /** Control frames one stream can have waiting, a bit each. */
 export const StreamControl = {
@@ -25,10 +25,10 @@ export class StreamRecord {
   isClosed = false
   /** Counted by `StreamSender.undeliveredStreams`. */
   isUndelivered = false
-  readonly controlTurn: Turn<StreamRecord> = new Turn<StreamRecord>(this)
-  /** Waits to send what needs no flow-control credit, and what does. */
-  readonly owedTurn: Turn<StreamRecord> = new Turn<StreamRecord>(this)
-  readonly freshTurn: Turn<StreamRecord> = new Turn<StreamRecord>(this)
+  /** Its places in rings, made when it first takes one: control frames, what needs no flow-control credit, what does. */
+  controlTurn: Turn<StreamRecord> | undefined = undefined
+  owedTurn: Turn<StreamRecord> | undefined = undefined
+  freshTurn: Turn<StreamRecord> | undefined = undefined
 
   constructor(id: number, send: SendStream | undefined, receive: ReceiveStream | undefined) {
     this.id = id

@@ -17,8 +17,8 @@ export class StreamScheduler<Owner> {
     this.size++
   }
 
-  remove(turn: Turn<Owner>): void {
-    const { ring } = turn
+  remove(turn: Turn<Owner> | undefined): void {
+    const ring = turn?.ring
     if (ring === undefined) return
     ring.remove(turn)
     this.size--

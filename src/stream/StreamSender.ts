@@ -5,6 +5,7 @@ import type { SendCredit } from "./FlowControl.ts"
 import { ConnectionControl, type StreamControlFrames } from "./StreamControlFrames.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamScheduler } from "./StreamScheduler.ts"
+import { Turn } from "./TurnRing.ts"
 
 /** A fragment shorter than this waits for the next packet, unless it is all there is. */
 const worthwhileBytes = 16
@@ -38,10 +39,11 @@ export class StreamSender {
   /** Puts `record` where it belongs after something about its sending part has changed. */
   refresh(record: StreamRecord): void {
     const send = record.send!
-    if (send.hasOwed) this.owed.add(record.owedTurn, send.priority)
+    if (send.hasOwed) this.owed.add((record.owedTurn ??= new Turn(record)), send.priority)
     else this.owed.remove(record.owedTurn)
     const { hasUnsent, credit } = send
-    if (hasUnsent && credit.available > 0) this.fresh.add(record.freshTurn, send.priority)
+    if (hasUnsent && credit.available > 0)
+      this.fresh.add((record.freshTurn ??= new Turn(record)), send.priority)
     else this.fresh.remove(record.freshTurn)
     // RFC 9000 §4.1: SHOULD tell the peer that it holds us back; once a limit
     if (hasUnsent && credit.available <= 0) {

@@ -35,8 +35,8 @@ export class TurnRing<Owner> {
   }
 
   /** Nothing happens if it is not in this ring. */
-  remove(turn: Turn<Owner>): void {
-    if (turn.ring !== this) return
+  remove(turn: Turn<Owner> | undefined): void {
+    if (turn?.ring !== this) return
     turn.ring = undefined
     this.size--
     if (this.size === 0) this.head = undefined

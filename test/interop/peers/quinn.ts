@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { InteropFailure, type Peer } from "../Peer.ts"
+import { InteropFailure, type Peer, type Role } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 import { runProgram } from "./programs.ts"
 
@@ -28,14 +28,14 @@ const prepare = Effect.scoped(
   })
 )
 
-const v1Only = "quinn 0.9 speaks version 1 and drafts of it"
+const v1Only = "it speaks version 1 and drafts of it"
 
-/** By its role and the case. */
-const impossible: Record<string, string | undefined> = {
-  "client/v2": v1Only,
-  "server/v2": v1Only,
-  "client/connectionmigration":
-    "quinn 0.9 changes sockets like a NAT would: it goes on under the connection ID it had"
+const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
+  client: {
+    v2: v1Only,
+    connectionmigration: "it changes sockets as a NAT would, and goes on under the connection ID it had"
+  },
+  server: { v2: v1Only }
 }
 
 export const quinn: Peer = {
@@ -44,6 +44,6 @@ export const quinn: Peer = {
   application: "transfer",
   credentials: "x509",
   prepare,
-  cannot: (caseName, role) => impossible[`${role}/${caseName}`],
+  cannot: (caseName, role) => limits[role][caseName],
   ...runProgram([`${target}/release/quinn-interop`])
 }

@@ -1,5 +1,6 @@
 /** noq, through iroh's binding, as a program: raw public keys both ways, no relay, no discovery. */
 import {
+  type Connection,
   Endpoint,
   type EndpointBuilder,
   EndpointAddr,
@@ -31,22 +32,66 @@ const send = async (stream: SendStream): Promise<void> => {
   }
 }
 
-const receive = async (stream: RecvStream, receipt: Receipt): Promise<void> => {
+const receive = async (stream: RecvStream): Promise<Receipt> => {
+  const receipt = new Receipt()
   for (;;) {
     const chunk = await stream.read(chunkBytes)
-    if (chunk.length === 0) return emit({ event: "received", ...receipt.received })
+    if (chunk.length === 0) return receipt
     receipt.add(Uint8Array.from(chunk))
   }
 }
 
-const runClient = async (endpoint: Endpoint): Promise<void> => {
+const say = ({ received }: Receipt): void => emit({ event: "received", ...received })
+
+const repeat = (times: number, one: () => Promise<void>): Promise<unknown> =>
+  Promise.all(Array.from({ length: times }, one))
+
+const datagramBytes = 1000
+
+/** Sends datagrams until each has come back. */
+const callWithDatagrams = async (connection: Connection): Promise<void> => {
+  const missing = new Set(Array.from({ length: task.datagrams }, (_, number) => number))
+  for (const number of missing) connection.sendDatagram(Array(datagramBytes).fill(number))
+  while (missing.size > 0) {
+    const datagram = await connection.readDatagram()
+    if (datagram.length === datagramBytes) missing.delete(datagram[0])
+  }
+  emit({ event: "seen", datagrams: task.datagrams })
+}
+
+const answerDatagrams = async (connection: Connection): Promise<void> => {
+  for (let datagrams = 1; datagrams <= task.datagrams; datagrams++) {
+    connection.sendDatagram(await connection.readDatagram())
+    emit({ event: "seen", datagrams })
+  }
+}
+
+const ask = async (connection: Connection): Promise<void> => {
+  const stream = await connection.openBi()
+  const request = send(stream.send).then(() => stream.send.finish())
+  const [receipt] = await Promise.all([receive(stream.recv), request])
+  say(receipt)
+}
+
+const answer = async (connection: Connection): Promise<void> => {
+  const stream = await connection.acceptBi()
+  const [receipt] = await Promise.all([receive(stream.recv), send(stream.send)])
+  say(receipt)
+  await stream.send.finish()
+}
+
+const call = async (endpoint: Endpoint): Promise<void> => {
   const server = EndpointId.fromBytes([...Buffer.from(task.peer, "hex")])
   const address = new EndpointAddr(server, undefined, [`127.0.0.1:${task.port}`])
   const connection = await endpoint.connect(address, alpn)
-  const stream = await connection.openBi()
-  const request = send(stream.send).then(() => stream.send.finish())
-  await Promise.all([request, receive(stream.recv, new Receipt())])
+  await callWithDatagrams(connection)
+  await repeat(task.streams, () => ask(connection))
   connection.close(0n, [])
+}
+
+const runClient = async (endpoint: Endpoint): Promise<void> => {
+  await call(endpoint)
+  if (task.comeBack !== undefined) await call(endpoint)
   await endpoint.close()
 }
 
@@ -56,15 +101,18 @@ const runServer = async (endpoint: Endpoint): Promise<void> => {
   for (;;) {
     const incoming = await endpoint.acceptNext()
     if (incoming === null) return
+    if (task.retry && !(await incoming.remoteAddrValidated())) {
+      await incoming.retry()
+      continue
+    }
     const connection = await (await incoming.accept()).connect()
     if (task.peer !== "" && Buffer.from(connection.remoteId().toBytes()).toString("hex") !== task.peer) {
       connection.close(1n, [])
       emit({ event: "failed", reason: `a stranger: ${connection.remoteId().toString()}` })
       continue
     }
-    const stream = await connection.acceptBi()
-    await Promise.all([send(stream.send), receive(stream.recv, new Receipt())])
-    await stream.send.finish()
+    await answerDatagrams(connection)
+    await repeat(task.streams, () => answer(connection))
     await connection.closed()
   }
 }

@@ -46,7 +46,7 @@ export class Conversation {
 
   private exchangeDatagrams(): void {
     const { connection } = this
-    const { role, datagrams = 0 } = this.task
+    const { role, datagrams } = this.task
     if (role === "client" && this.missing === undefined) {
       this.missing = new Set(Array.from({ length: datagrams }, (_, number) => number))
       for (const number of this.missing) connection.dgramSendVec(Buffer.alloc(datagramBytes, number))
@@ -61,8 +61,7 @@ export class Conversation {
 
   /** As many streams as the server allows, until it is all. */
   private open(): void {
-    const { streams = 1 } = this.task
-    while (this.transfers.size < streams && this.connection.peerStreamsLeftBidi() > 0) {
+    while (this.transfers.size < this.task.streams && this.connection.peerStreamsLeftBidi() > 0) {
       const id = this.transfers.size * 4
       this.write(id, this.transfer(id))
     }
@@ -99,7 +98,7 @@ export class Conversation {
     const { connection, task, datagrams } = this
     transfer.peerEnded = true
     this.complete++
-    const isLast = this.complete === (task.streams ?? 1)
+    const isLast = this.complete === task.streams
     if (isLast) emit({ event: "seen", resumed: connection.isResumed(), datagrams })
     emit({ event: "received", ...transfer.receipt.received })
     if (isLast && task.role === "client") connection.close(true, 0, new Uint8Array())

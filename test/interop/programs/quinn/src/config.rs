@@ -29,7 +29,7 @@ impl Task {
     }
 }
 
-/// Options that are there or not; the others have a value behind them.
+/// Options without a value behind them.
 const SWITCHES: [&str; 2] = ["retry", "migrate"];
 
 /// `client` or `server`, and options.
@@ -39,11 +39,8 @@ pub fn read_task() -> Outcome<Task> {
     let mut options = HashMap::new();
     while let Some(argument) = arguments.next() {
         let name = argument.strip_prefix("--").ok_or_else(|| format!("{argument} is no option"))?;
-        if SWITCHES.contains(&name) {
-            options.insert(name.into(), String::new());
-            continue;
-        }
-        options.insert(name.into(), arguments.next().ok_or_else(|| format!("{argument} has no value"))?);
+        let value = if SWITCHES.contains(&name) { Some(String::new()) } else { arguments.next() };
+        options.insert(name.into(), value.ok_or_else(|| format!("{argument} has no value"))?);
     }
     let get = |name: &str| options.get(name).cloned().unwrap_or_default();
     Ok(Task {

@@ -18,7 +18,7 @@ pub type Outcome<T> = Result<T, Box<dyn Error>>;
 const DRAFT_34: u32 = 0xff00_0022;
 
 async fn serve(connecting: Connecting, task: &'static Task) -> Outcome<()> {
-    let conversation = Rc::new(Conversation::new(task, connecting.await?, None));
+    let conversation = Rc::new(Conversation::new(task, connecting.await?));
     let with_datagrams = conversation.clone();
     spawn_local(async move { with_datagrams.answer_datagrams().await });
     loop {
@@ -76,7 +76,7 @@ async fn call(task: &'static Task, endpoint: &Endpoint, config: ClientConfig, ea
     } else {
         (connecting.await?, None)
     };
-    let conversation = Rc::new(Conversation::new(task, connection, Some(endpoint.clone())));
+    let conversation = Rc::new(Conversation::new(task, connection));
     conversation.exchange_datagrams().await?;
     let mut streams = JoinSet::new();
     for _ in 0..task.streams {

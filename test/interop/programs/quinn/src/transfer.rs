@@ -3,9 +3,8 @@ use crate::config::Task;
 use crate::program::{Receipt, Seen};
 use crate::Outcome;
 use bytes::Bytes;
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use quinn::{Connection, RecvStream, SendStream};
 use std::cell::Cell;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 /// How much of the peer's has to arrive before something happens, bytes.
 const MIDWAY: usize = 500_000;
@@ -14,38 +13,27 @@ const MIDWAY: usize = 500_000;
 pub struct Conversation {
     task: &'static Task,
     pub connection: Connection,
-    /// Of a client, who may move it.
-    endpoint: Option<Endpoint>,
     arrived: Cell<usize>,
 }
 
 impl Conversation {
-    pub fn new(task: &'static Task, connection: Connection, endpoint: Option<Endpoint>) -> Self {
-        Conversation { task, connection, endpoint, arrived: Cell::new(0) }
+    pub fn new(task: &'static Task, connection: Connection) -> Self {
+        Conversation { task, connection, arrived: Cell::new(0) }
     }
 
-    fn on_arrival(&self, bytes: usize) -> Outcome<()> {
+    fn on_arrival(&self, bytes: usize) {
         let before = self.arrived.replace(self.arrived.get() + bytes);
-        if before >= MIDWAY || self.arrived.get() < MIDWAY {
-            return Ok(());
-        }
-        if self.task.option("key-update") == Some(&self.task.role) {
+        let is_midway = before < MIDWAY && self.arrived.get() >= MIDWAY;
+        if is_midway && self.task.option("key-update") == Some(&self.task.role) {
             self.connection.force_key_update();
         }
-        match &self.endpoint {
-            Some(endpoint) if self.task.option("migrate").is_some() => {
-                endpoint.rebind(UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?)?;
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     async fn receive(&self, stream: &mut RecvStream) -> Outcome<Receipt> {
         let mut receipt = Receipt::new();
         while let Some(chunk) = stream.read_chunk(usize::MAX, true).await? {
             receipt.add(&chunk.bytes);
-            self.on_arrival(chunk.bytes.len())?;
+            self.on_arrival(chunk.bytes.len());
         }
         Ok(receipt)
     }
