@@ -48,6 +48,12 @@ export type Fault =
       readonly to: string
     }
   | {
+      /** See `SimHost.jumpClock`. */
+      readonly kind: "clockJump"
+      readonly host: string
+      readonly byMillis: number
+    }
+  | {
       /** See `SimNat.rebind`. */
       readonly kind: "rebind"
       readonly nat: string
@@ -115,6 +121,10 @@ export const checkFault = (field: string, fault: Fault, names: FaultNames): void
         throw new SimConfigError(`${field}.to`, `is not of the family of ${fault.from}`)
       }
       return
+    case "clockJump":
+      known("host", "host", fault.host)
+      checkRange(`${field}.byMillis`, fault.byMillis, -longestMillis, longestMillis)
+      return
     case "rebind":
       known("nat", "nat", fault.nat)
       if (fault.address === undefined) return
@@ -131,6 +141,7 @@ const fieldsOf: Record<Fault["kind"], ReadonlyArray<string>> = {
   conditions: ["link", "conditions", "direction", "forMillis"],
   crash: ["host", "forMillis"],
   changeAddress: ["host", "from", "to"],
+  clockJump: ["host", "byMillis"],
   rebind: ["nat", "address"]
 }
 

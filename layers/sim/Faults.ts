@@ -40,7 +40,7 @@ export class Faults {
 
   /**
    * Nothing more goes wrong, and what has an end has it now: partitions are healed, links are as they were, crashed
-   * hosts restart. Addresses and mappings stay.
+   * hosts restart. Addresses, mappings and clocks stay.
    */
   heal(): void {
     for (const event of this.pending) this.targets.timeline.cancel(event)
@@ -85,6 +85,9 @@ export class Faults {
         if (host.owns(fault.from) && !host.owns(fault.to)) host.changeAddress(fault.from, fault.to)
         return nothing
       }
+      case "clockJump":
+        targets.host(fault.host).jumpClock(fault.byMillis)
+        return nothing
       case "rebind":
         targets.nat(fault.nat).rebind(fault.address)
         return nothing

@@ -1,4 +1,5 @@
 /** A machine in the simulated network: addresses, routes, and the sockets bound on it. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -9,6 +10,7 @@ import { familyOf } from "../udp/hostLiteral.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 import { checkAddress } from "./IpPrefix.ts"
+import { ClockSkew, HostClock } from "./HostClock.ts"
 import { HostLife } from "./HostLife.ts"
 import { HostSockets } from "./HostSockets.ts"
 import { PathMtus } from "./PathMtus.ts"
@@ -45,6 +47,7 @@ export class SimHost implements SimNode {
   private routes: Array<Route> = []
   private readonly sockets = new HostSockets(this)
   private readonly life = new HostLife()
+  private readonly skew = new ClockSkew()
   private readonly timeline: Timeline
   private readonly trace: PacketTrace
   private readonly random: SeededRandom
@@ -80,12 +83,27 @@ export class SimHost implements SimNode {
       )
   }
 
-  /** What a program needs to run on this host: its UDP, and entropy of its own. */
+  /** What a program needs to run on this host: its UDP, entropy of its own, and its idea of what time it is. */
   get layer(): Layer.Layer<UdpPort | Entropy> {
-    return Layer.merge(
+    const clock = Effect.map(Clock.Clock, (world) => new HostClock(world, this.skew))
+    return Layer.mergeAll(
       Layer.succeed(UdpPort, this.udpPort),
-      Layer.succeed(Entropy, { randomBytes: this.random.bytes })
+      Layer.succeed(Entropy, { randomBytes: this.random.bytes }),
+      Layer.effect(Clock.Clock, clock)
     )
+  }
+
+  /**
+   * Sets the host's wall clock forward, or back when negative: what is dated by it (certificates, tickets, logs) sees
+   * that, what waits does not.
+   */
+  jumpClock(byMillis: number): void {
+    this.skew.jump(byMillis)
+  }
+
+  /** From now on the host's wall clock gains so many millionths; negative, it loses them. */
+  driftClock(ppm: number): void {
+    this.skew.drift(ppm, this.timeline.nowNanos)
   }
 
   get socketCount(): number {

@@ -37,6 +37,7 @@ describe("a scenario", () => {
     expect([...new Set(faults)].sort()).toMatchInlineSnapshot(`
       [
         "changeAddress",
+        "clockJump",
         "conditions",
         "linkDown",
         "partition",
