@@ -13,7 +13,10 @@ export interface MiddleboxOptions {
   readonly lossRate?: number
   /** Which of them. */
   readonly seed?: number
-  /** What the server sees change when half a megabyte has passed. */
+  /**
+   * What the server sees change when half a megabyte has passed. A NAT that gives the client another port still forwards
+   * what is under way to the one before; what is under way to a lost address is lost.
+   */
   readonly rebind?: "port" | "address"
 }
 
@@ -25,7 +28,7 @@ const server = "127.0.0.1"
 const rebindAfterBytes = 500_000
 const bufferBytes = 4 * 1024 * 1024
 
-/** One address of the client's, as the server knows it: the latest binding carries traffic, the earlier ones are dead. */
+/** One address of the client's, as the server knows it; the client calls from the latest. */
 interface Binding {
   socket: Socket
   /** Sent to this socket's address by the server, and by this socket to the server, bytes. */
@@ -114,8 +117,8 @@ export class Middlebox {
 
   private fromServer(binding: Binding, clientPort: number, datagram: Buffer): void {
     binding.down += datagram.length
-    // nobody is behind a binding that is no more
-    if (this.bindings.get(clientPort) !== binding) return
+    // at an address that is no more there is nobody; a port a NAT still knows for a while
+    if (this.bindings.get(clientPort) !== binding && this.options.rebind !== "port") return
     this.wire.see("server", datagram)
     if (this.drops(datagram)) return
     this.clientSide.send(datagram, clientPort, inside)

@@ -9,7 +9,7 @@ const slowToFollow =
 
 const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   client: { versionnegotiation: "@matrixai/quic lets nobody choose the version", v2: v1Only },
-  server: { v2: v1Only, "rebind-port": slowToFollow, "rebind-addr": slowToFollow }
+  server: { v2: v1Only, "rebind-addr": slowToFollow }
 }
 
 export const quiche: Peer = {
