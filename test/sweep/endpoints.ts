@@ -178,8 +178,32 @@ const makings = [
   )
 ]
 
+const program: Sweep<Apart> = {
+  name: "an endpoint, a connection and a stream, from bind to release",
+  stage: apart(),
+  services: ({ world, identity }) => Layer.merge(world.client.layer, pinned(identity)),
+  operation: ({ world, connectOptions }) =>
+    Effect.gen(function* () {
+      const client = yield* QuicEndpoint.make({ host: world.client.host })
+      const connection = yield* client.connect(connectOptions)
+      const stream = yield* connection.openUni
+      yield* stream.write(text("delivered on the way out"))
+    }).pipe(Effect.scoped),
+  meanwhile: ({ server }) =>
+    Effect.gen(function* () {
+      const connection = yield* server.accept
+      const read = yield* Effect.result(Effect.flatMap(connection.acceptUni, readText))
+      // all of it, and the end of the stream; or no end
+      if (read._tag === "Success") assert.equal(read.success, "delivered on the way out")
+      const { reason } = yield* connection.closed
+      assert(isClean(reason), `the server saw ${JSON.stringify(reason)}`)
+    }).pipe(Effect.scoped, Effect.timeoutOption(1_500)),
+  stride: 3
+}
+
 export const endpointSweeps: ReadonlyArray<Sweep<never>> = [
   ...makings,
+  program,
   connecting("connect"),
   connecting("connect, after a Retry", { server: { retry: "always" } }),
   returning,

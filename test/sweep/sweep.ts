@@ -75,7 +75,6 @@ export interface Row {
   readonly steps: number
   readonly interrupted: number
   readonly done: number
-  readonly millis: number
 }
 
 /** An endpoint that holds nothing any more. */
@@ -135,7 +134,10 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
 
     const outcome = stepper === undefined ? "never" : yield* operate(sweep, stage, stepper)
-    yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
+    const meanwhile = yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
+    // that they were refused may be in order; that they saw what must not be is not
+    if (meanwhile._tag === "Some" && Exit.isFailure(meanwhile.value) && Cause.hasDies(meanwhile.value.cause))
+      return yield* Effect.failCause(meanwhile.value.cause)
     if (sweep.afterwards !== undefined) yield* Effect.scoped(sweep.afterwards(stage, outcome))
     yield* Effect.sleep(QUIET_MILLIS)
     const remains = yield* remainsOf(shown)
@@ -171,7 +173,6 @@ export interface Extent {
 /** Sweeps one operation; fails with the first step after which something is wrong. */
 export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Extent): Promise<Row> => {
   const { name, stride = 1 } = sweep
-  const startMillis = performance.now()
   const row = { steps: 0, interrupted: 0, done: 0 }
   for (let i = 0; i < seeds; i++) {
     const seed = `${name} #${i}`
@@ -200,5 +201,5 @@ export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Ext
       row[outcome === "done" ? "done" : "interrupted"]++
     }
   }
-  return { name, ...row, millis: Math.round(performance.now() - startMillis) }
+  return { name, ...row }
 }

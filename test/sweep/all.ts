@@ -1,0 +1,13 @@
+/** All operations that are swept. */
+import { connectionSweeps } from "./connections.ts"
+import { endpointSweeps } from "./endpoints.ts"
+import { peerSweeps } from "./peers.ts"
+import { streamSweeps } from "./streams.ts"
+import type { Sweep } from "./sweep.ts"
+
+export const all: ReadonlyArray<Sweep<never>> = [
+  ...endpointSweeps,
+  ...connectionSweeps,
+  ...streamSweeps,
+  ...peerSweeps
+]
