@@ -2,45 +2,18 @@
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { QuicEndpoint, type QuicErrorReason } from "../../src/index.ts"
+import { QuicEndpoint } from "../../src/index.ts"
 import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
 import type { SessionTicket } from "../../src/handshake/SessionTicket.ts"
 import { makeEndpoint, type PairOptions, pinned, readText, text } from "../api/pair.ts"
-import { apart, type Apart, echo, meet } from "./stages.ts"
+import { apart, type Apart, echo, endedWell, isClean, meet, served, type Served } from "./stages.ts"
 import type { Sweep } from "./sweep.ts"
 
-interface Reached extends Apart {
-  /** How the server's connections ended. */
-  readonly ends: Array<QuicErrorReason>
-}
-
-const reached =
-  (options: PairOptions = {}) =>
-  (world: Apart["world"]) =>
-    Effect.map(apart(options)(world), (stage): Reached => ({ ...stage, ends: [] }))
-
-/** The server takes connections for a while, and notes how they end. */
-const welcome = ({ server, ends }: Reached) =>
-  Effect.timeoutOption(
-    server.serve((connection) => Effect.map(connection.closed, ({ reason }) => void ends.push(reason))),
-    1_500
-  )
-
-/** CONNECTION_CLOSE with code 0; before the application's keys, with APPLICATION_ERROR. RFC 9000 §10.2.3 */
-const isClean = (reason: QuicErrorReason): boolean =>
-  (reason._tag === "ApplicationClosed" && reason.code === 0) ||
-  (reason._tag === "TransportClosed" && reason.code === 0x0c)
-
-const connecting = (name: string, options: PairOptions = {}): Sweep<Reached> => ({
+const connecting = (name: string, options: PairOptions = {}): Sweep<Served> => ({
   name,
-  stage: reached(options),
+  stage: served(options),
   operation: ({ client, connectOptions }) => client.connect(connectOptions),
-  meanwhile: welcome,
-  afterwards: ({ ends }) =>
-    Effect.gen(function* () {
-      yield* Effect.sleep(2_000)
-      for (const end of ends) assert(isClean(end), `the server saw ${JSON.stringify(end)}`)
-    })
+  afterwards: endedWell
 })
 
 /** A client's memory that can be looked into. */
@@ -64,7 +37,7 @@ class Memory implements TicketStoreShape {
     })
 }
 
-interface Returning extends Reached {
+interface Returning extends Served {
   readonly memory: Memory
   readonly datagramsBefore: number
 }
@@ -77,12 +50,12 @@ const returning: Sweep<Returning> = {
     Effect.gen(function* () {
       const memory = new Memory()
       const stage = yield* Effect.provideService(
-        reached({ server: { earlyData: true }, client: again })(world),
+        served({ server: { earlyData: true }, client: again })(world),
         TicketStore,
         memory
       )
       yield* Effect.scoped(
-        Effect.andThen(meet(stage.client, stage.server, stage.connectOptions), Effect.sleep(500))
+        Effect.flatMap(stage.client.connect(stage.connectOptions), () => Effect.sleep(500))
       )
       yield* Effect.sleep(3_000)
       assert(memory.tickets.length > 0 && memory.token !== undefined)
@@ -90,12 +63,12 @@ const returning: Sweep<Returning> = {
       return { ...stage, memory, datagramsBefore }
     }),
   operation: ({ client, connectOptions }) =>
-    Effect.flatMap(client.connect(connectOptions), (connection) => connection.handshakeComplete),
-  meanwhile: welcome,
-  afterwards: ({ ends, memory, world, datagramsBefore }, outcome) =>
-    Effect.gen(function* () {
-      yield* Effect.sleep(2_000)
-      for (const end of ends) assert(isClean(end), `the server saw ${JSON.stringify(end)}`)
+    Effect.scoped(
+      Effect.flatMap(client.connect(connectOptions), (connection) => connection.handshakeComplete)
+    ),
+  afterwards: (stage, outcome) =>
+    Effect.map(endedWell(stage), () => {
+      const { memory, world, datagramsBefore } = stage
       // what was never on the wire can be used again
       if (world.cable!.forward.counters.entered > datagramsBefore) return assert.notEqual(outcome, "never")
       assert(memory.tickets.length > 0 && memory.token !== undefined, "the ticket is lost")

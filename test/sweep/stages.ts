@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import type { QuicConnection, QuicEndpointShape, QuicStream } from "../../src/index.ts"
+import type { QuicConnection, QuicEndpointShape, QuicErrorReason, QuicStream } from "../../src/index.ts"
 import { endpoints, type Endpoints, type Pair, pair, type PairOptions, readText, text } from "../api/pair.ts"
 import type { World } from "../api/World.ts"
 import type { Stage } from "./sweep.ts"
@@ -103,3 +103,52 @@ export const apart =
         works: Effect.asVoid(meet(both.client, both.server, both.connectOptions))
       })
     )
+
+export interface Served extends Apart {
+  /** How the server's connections ended. */
+  readonly ends: Array<QuicErrorReason>
+}
+
+/** Asks a server that answers with the question. */
+export const ask = <R>(open: Effect.Effect<QuicStream, unknown, R>) =>
+  Effect.gen(function* () {
+    const stream = yield* open
+    yield* stream.write(text("does it still work?"))
+    yield* stream.finish
+    assert.equal(yield* readText(stream), "does it still work?")
+  }).pipe(Effect.scoped, Effect.timeout(5_000))
+
+/** Two endpoints, whose server takes all connections and answers their streams, and never ends one itself. */
+export const served =
+  (options: PairOptions = {}) =>
+  (world: World) =>
+    Effect.gen(function* () {
+      const stage = yield* apart(options)(world)
+      const ends: Array<QuicErrorReason> = []
+      yield* Effect.forkScoped(
+        stage.server.serve((connection) =>
+          Effect.andThen(
+            Effect.ignore(connection.serveStreams((stream) => Effect.ignore(echo(stream)))),
+            Effect.map(connection.closed, ({ reason }) => void ends.push(reason))
+          )
+        )
+      )
+      const works = Effect.flatMap(stage.client.connect(stage.connectOptions), (connection) =>
+        ask(connection.openBidi)
+      )
+      return { ...stage, ends, works } satisfies Served
+    })
+
+/**
+ * CONNECTION_CLOSE with a code of the client's; before the application's keys, with APPLICATION_ERROR. RFC 9000 §10.2.3
+ */
+export const isClean = (end: QuicErrorReason): boolean =>
+  (end._tag === "ApplicationClosed" && end.origin === "peer" && [0, 7].includes(end.code)) ||
+  (end._tag === "TransportClosed" && end.origin === "peer" && end.code === 0x0c)
+
+/** No connection ended otherwise than the documentation says. */
+export const endedWell = ({ ends }: Served) =>
+  Effect.gen(function* () {
+    yield* Effect.sleep(1_000)
+    for (const end of ends) assert(isClean(end), `the server saw ${JSON.stringify(end)}`)
+  })
