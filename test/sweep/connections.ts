@@ -58,6 +58,8 @@ const commands: ReadonlyArray<Sweep<Connected>> = [
   {
     name: "migrate",
     lasts: true,
+    // there and back
+    takesMillis: 20,
     stage: connected(),
     operation: ({ near, world }) => near.migrate({ host: world.client.host })
   },

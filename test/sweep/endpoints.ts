@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { QuicEndpoint } from "../../src/index.ts"
+import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
 import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
 import type { SessionTicket } from "../../src/handshake/SessionTicket.ts"
 import { makeEndpoint, type PairOptions, pinned, readText, text } from "../api/pair.ts"
@@ -88,26 +88,39 @@ const accepting: Sweep<Apart> = {
     })
 }
 
-const serving: Sweep<Apart> = {
+interface Waiting extends Apart {
+  readonly waiting: QuicConnection
+}
+
+const serving: Sweep<Waiting> = {
   name: "endpoint.serveStreams, and its handlers",
-  stage: apart(),
+  // a client that is there already, and stays: only the server can end the connection
+  stage: (world) =>
+    Effect.gen(function* () {
+      const stage = yield* apart()(world)
+      return { ...stage, waiting: yield* stage.client.connect(stage.connectOptions) }
+    }),
   operation: ({ server }) =>
     Effect.timeoutOption(
       server.serveStreams((stream) => Effect.andThen(Effect.sleep(10), echo(stream))),
-      250
+      150
     ),
-  meanwhile: ({ client, connectOptions }) =>
+  meanwhile: ({ waiting }) =>
     Effect.gen(function* () {
-      const connection = yield* client.connect(connectOptions)
-      const stream = yield* connection.openBidi
+      const stream = yield* waiting.openBidi
       yield* stream.write(text("one"))
       yield* stream.finish
       const answer = yield* Effect.result(Effect.timeout(readText(stream), 200))
       if (answer._tag === "Success") assert.equal(answer.success, "one")
-    }).pipe(Effect.scoped, Effect.ignore),
-  // a client that was here and is gone
-  afterwards: ({ server }) => Effect.timeoutOption(server.accept, 100),
-  stride: 2
+    }).pipe(Effect.scoped),
+  afterwards: ({ server, waiting }, outcome) =>
+    Effect.gen(function* () {
+      // nobody has taken it: it is still to be had
+      const taken = yield* Effect.scoped(Effect.timeoutOption(server.accept, 100))
+      assert(outcome === "interrupted" || taken._tag === (outcome === "done" ? "None" : "Some"))
+      const { reason } = yield* Effect.timeout(waiting.closed, 1_000)
+      assert(isClean(reason), `the client saw ${JSON.stringify(reason)}`)
+    })
 }
 
 const clientPort = 6_000

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict"
 import { isDeepStrictEqual } from "node:util"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -49,6 +50,8 @@ export interface Sweep<S extends Stage> {
   readonly afterwards?: (stage: S, outcome: Outcome) => Effect.Effect<unknown, unknown, Scope.Scope>
   /** Its success shows in what both sides hold from then on; otherwise all is as if it had never been started. */
   readonly lasts?: boolean
+  /** Interrupted before it has been under way for so long, it has done nothing. */
+  readonly takesMillis?: number
   /** How far steps lie apart, 1 when left out: for operations of very many. */
   readonly stride?: number
 }
@@ -63,6 +66,8 @@ interface Remains {
 
 interface Run {
   readonly outcome: Outcome
+  /** How long the operation took. */
+  readonly lastedMillis: number
   /** The operation was not over before the step. */
   readonly wasInterrupted: boolean
   readonly remains: Remains
@@ -133,7 +138,9 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     yield* Effect.sleep(1_000)
     const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
 
+    const beforeMillis = yield* Clock.currentTimeMillis
     const outcome = stepper === undefined ? "never" : yield* operate(sweep, stage, stepper)
+    const lastedMillis = (yield* Clock.currentTimeMillis) - beforeMillis
     const meanwhile = yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
     // that they were refused may be in order; that they saw what must not be is not
     if (meanwhile._tag === "Some" && Exit.isFailure(meanwhile.value) && Cause.hasDies(meanwhile.value.cause))
@@ -142,7 +149,7 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     yield* Effect.sleep(QUIET_MILLIS)
     const remains = yield* remainsOf(shown)
     yield* Effect.scoped(stage.works)
-    return { outcome, remains }
+    return { outcome, lastedMillis, remains }
   })
   const result = yield* Effect.scoped(body)
   yield* Effect.sleep(QUIET_MILLIS)
@@ -191,10 +198,12 @@ export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Ext
     if (sweep.lasts !== true)
       assert.deepStrictEqual(all.remains, nothing.remains, `${name}: success leaves something`)
     for (let target = 0; ; target += stride) {
-      const { outcome, wasInterrupted, remains, end } = await go(target)
+      const { outcome, wasInterrupted, lastedMillis, remains, end } = await go(target)
       if (!wasInterrupted) break
       const where = `${name}, seed ${JSON.stringify(seed)}, interrupted at step ${target} (${outcome})`
-      const isAll = outcome === "done" || isDeepStrictEqual(remains, all.remains)
+      const isAll =
+        outcome === "done" ||
+        (lastedMillis >= (sweep.takesMillis ?? 0) && isDeepStrictEqual(remains, all.remains))
       assert.deepStrictEqual(remains, isAll ? all.remains : nothing.remains, where)
       assert.deepStrictEqual(end, nothing.end, `${where}, when everything was closed`)
       row.steps++
