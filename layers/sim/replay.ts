@@ -1,4 +1,5 @@
 /** What makes a run happen again: the seed and the interleaving, as environment variables. */
+import type { FaultSchedule } from "./FaultSchedule.ts"
 import type { Interleaving } from "./RunQueue.ts"
 import type { SimOptions } from "./Simulation.ts"
 
@@ -22,6 +23,20 @@ export const replayed = <Options extends SimOptions>(
         : { ...options, interleaving: interleaving satisfies Interleaving },
     isReplay: wanted !== undefined
   }
+}
+
+/** The environment variable of a schedule of faults, as JSON. */
+export const faultsVariable = "EFFECT_QUIC_FAULTS"
+
+/** The faults in the environment, if there are any; what they speak of is checked when they are applied. */
+export const replayedFaults = (): FaultSchedule | undefined => {
+  const json = process.env[faultsVariable]
+  if (json === undefined) return undefined
+  try {
+    const schedule: unknown = JSON.parse(json)
+    if (Array.isArray(schedule)) return schedule as FaultSchedule
+  } catch {}
+  throw new Error(`${faultsVariable} is not a schedule of faults as JSON: ${json}`)
 }
 
 /** For a POSIX shell. */

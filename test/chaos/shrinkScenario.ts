@@ -1,5 +1,6 @@
 /** Makes a failing scenario small: fewer faults, clients, visits and tasks, then a kinder network and plainer options. */
 import { fewer, RunBudget, simplerNumbers, simplest } from "../../layers/sim/shrink.ts"
+import { simplerFault } from "../../layers/sim/shrinkSchedule.ts"
 import type { ClientPlan, Scenario, Visit } from "./Scenario.ts"
 
 export interface Shrunk {
@@ -72,16 +73,6 @@ const dropFields = async <T extends object>(
     // every field of options is optional
     if (await stillFails(rest as T)) best = rest as T
   }
-}
-
-type Fault = Scenario["faults"][number]
-
-const simplerFault = ({ atMillis, fault }: Fault): ReadonlyArray<Fault> => {
-  const candidates: Array<Fault> = simplerNumbers(atMillis).map((at) => ({ atMillis: at, fault }))
-  if ("forMillis" in fault && fault.forMillis !== undefined)
-    for (const forMillis of simplerNumbers(fault.forMillis, 1))
-      candidates.push({ atMillis, fault: { ...fault, forMillis } })
-  return candidates
 }
 
 type Task = Visit["near"][number]

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Random, Stream } from "effect"
-import { SeededRandom, SimLayer, SimNetwork } from "../../layers/sim/index.ts"
+import { type FaultSchedule, SeededRandom, SimLayer, SimNetwork } from "../../layers/sim/index.ts"
 import * as SimVitest from "../../layers/sim/vitest/index.ts"
 import { badLink, strangers } from "../api/badNetwork.ts"
 import { endpoints, readText } from "../api/pair.ts"
@@ -92,7 +92,9 @@ describe("a test that fails in the simulation", () => {
   it("prints the one command that replays it; what cannot end is told so, and replayed, too", async () => {
     const first = await outputOf("npx", vitest)
     const number = /unlucky number (-?\d+)/.exec(first)![1]
-    const [command, stuck] = [...first.matchAll(/^To replay the failure: (.*)$/gm)].map((match) => match[1])
+    const [command, stuck, faulty] = [...first.matchAll(/^To replay the failure: (.*)$/gm)].map(
+      (match) => match[1]
+    )
     expect(command).toMatch(/^EFFECT_QUIC_SEED=.* EFFECT_QUIC_INTERLEAVING=seeded npx vitest run --config/)
     expect(first).toContain("The simulation is stuck (deadlock)")
     expect(stuck).toContain("waits for ever")
@@ -102,5 +104,15 @@ describe("a test that fails in the simulation", () => {
     expect(again).not.toContain("deadlock")
     const other = await outputOf("sh", ["-c", command.replace("EFFECT_QUIC_SEED='a", "EFFECT_QUIC_SEED='b")])
     expect(/unlucky number (-?\d+)/.exec(other)![1]).not.toBe(number)
-  })
+
+    // of six faults the two that it takes, made simple
+    expect(first).toContain("It fails in the same way with 2 of 6 faults")
+    const kept = /EFFECT_QUIC_FAULTS='(.*)' npx vitest/.exec(faulty)![1]
+    const faults = JSON.parse(kept) as FaultSchedule
+    expect(faults.map(({ fault }) => fault.kind)).toEqual(["linkDown", "linkDown"])
+    expect(faults[0].atMillis).toBe(0)
+    const small = await outputOf("sh", ["-c", faulty])
+    expect(small).toContain("It fails in the same way with 2 of 2 faults")
+    expect(small).toContain("1 failed")
+  }, 180_000)
 })

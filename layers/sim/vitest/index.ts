@@ -13,7 +13,10 @@ import type * as Scope from "effect/Scope"
 import { expect } from "vitest"
 import { shellQuoted } from "../replay.ts"
 import type { SimServices } from "../Simulation.ts"
+import type { FaultSchedule } from "../FaultSchedule.ts"
 import * as SimLayer from "../SimLayer.ts"
+import * as anywhere from "../underFaults.ts"
+import type { UnderFaultsOptions } from "../underFaults.ts"
 
 /** How vitest is started, up to the file. */
 const runner = "npx vitest run"
@@ -33,14 +36,26 @@ export interface LayerOptions extends Omit<SimLayer.LayerOptions, "describeRepla
   readonly command?: string
 }
 
+const forThisTest = <Options extends LayerOptions>({ command, ...options }: Options) => ({
+  seed: expect.getState().currentTestName ?? 0,
+  describeReplay: (variables: string) => `To replay the failure: ${commandOf(variables, command)}`,
+  ...options
+})
+
 /** A simulation for one test. */
-export const layer = ({ command, ...options }: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
-  Layer.unwrap(
-    Effect.sync(() =>
-      SimLayer.layer({
-        seed: expect.getState().currentTestName ?? 0,
-        describeReplay: (variables) => `To replay the failure: ${commandOf(variables, command)}`,
-        ...options
-      })
-    )
-  )
+export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
+  Layer.unwrap(Effect.sync(() => SimLayer.layer(forThisTest(options))))
+
+/**
+ * A test under a schedule of faults, which `program` applies to its network. When it fails, the schedule is made as
+ * small as it can be, and printed with the command that replays just that.
+ *
+ * ```ts
+ * it.effect("survives a partition", () => SimVitest.underFaults(schedule, program))
+ * ```
+ */
+export const underFaults = <A, E>(
+  schedule: FaultSchedule,
+  program: (schedule: FaultSchedule) => Effect.Effect<A, E, SimServices | Scope.Scope>,
+  options: LayerOptions & Pick<UnderFaultsOptions, "maxShrinkRuns"> = {}
+): Effect.Effect<A, E> => Effect.suspend(() => anywhere.underFaults(schedule, program, forThisTest(options)))
