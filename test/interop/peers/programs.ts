@@ -29,15 +29,6 @@ const featureArgs = (features: Features): ReadonlyArray<string> => [
   ...(features.migrate ? ["--migrate"] : [])
 ]
 
-const beyond = [
-  ...["multiplexing", "chacha20", "retry", "resumption", "zerortt", "keyupdate", "versionnegotiation"],
-  ...["v2", "datagrams", "connectionmigration"]
-]
-
-/** For programs that know none of the features yet. */
-export const notYet = (caseName: string): string | undefined =>
-  beyond.includes(caseName) ? "its program does not do that yet" : undefined
-
 /** `command`, with `client` or `server` and its flags behind it. */
 export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation, "name"> => {
   const [executable, ...first] = command
