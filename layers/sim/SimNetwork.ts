@@ -128,7 +128,7 @@ export class Network {
     route(a, b, forward, isDefaultRoute)
     route(b, a, backward, isDefaultRoute)
     this.routing.changed()
-    const connection = new SimConnection(unique, forward, backward, b.address)
+    const connection = new SimConnection(unique, forward, backward)
     this.connections.set(unique, connection)
     return connection
   }

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
+import { natKinds } from "../../layers/sim/natBehaviour.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Layer from "effect/Layer"
@@ -9,16 +10,19 @@ import { transfer } from "./transfer.ts"
 
 const MEGABYTE = 1_000_000
 
-/** A client with two addresses, a server, a 20 Mbit/s cable from each. */
-const world = Effect.gen(function* () {
+/** A client with two addresses, a server, a 20 Mbit/s cable from each; a NAT before the first one if need be. */
+const world = Effect.fnUntraced(function* (isBehindNat: boolean) {
   const network = yield* SimNetwork
   const client = network.host("client", "10.0.0.1", "10.0.1.1")
   const server = network.host("server", "10.0.0.2")
   const conditions = { delayMillis: 10, bitsPerSecond: 20e6 }
-  const cable = network.connect(client, server, conditions)
+  const nat = network.nat("nat", "192.0.2.1", { ...natKinds.portRestricted, ports: "sequential" })
+  if (isBehindNat) network.connect(client, nat.inside)
+  const cable = network.connect(isBehindNat ? nat.outside : client, server, conditions)
   const other = network.connect(client, server, { ...conditions, from: "10.0.1.1" })
   return {
     network,
+    nat,
     cable,
     other,
     clientHost: client,
@@ -27,31 +31,31 @@ const world = Effect.gen(function* () {
   }
 })
 
-const connected = Effect.fnUntraced(function* (options: PairOptions = {}) {
-  const around = yield* world
+const connected = Effect.fnUntraced(function* (options: PairOptions = {}, isBehindNat = false) {
+  const around = yield* world(isBehindNat)
   return { ...around, ...(yield* pair(around, options)) }
 })
 
 describe("a NAT that gives the client", () => {
   itSim("another port loses nothing of a transfer", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      const inside = it.client.localAddress
-      const rebind = (port: number) => Effect.sync(() => it.cable.rebind(inside, { ...inside, port }))
+      const it = yield* connected({}, true)
+      const { port } = it.far.remoteAddress
+      const rebind = Effect.sync(() => it.nat.rebind())
       yield* transfer(it, 2 * MEGABYTE, [
-        [0.2, rebind(40_001)],
-        [0.5, rebind(40_002)],
-        [0.7, rebind(40_003)]
+        [0.2, rebind],
+        [0.5, rebind],
+        [0.7, rebind]
       ])
-      expect(it.far.remoteAddress).toMatchObject({ host: "10.0.0.1", port: 40_003 })
+      expect(it.far.remoteAddress.port).toBeGreaterThan(port)
+      expect(it.nat.mappings.map(({ outside }) => outside)).toEqual([it.far.remoteAddress])
     })
   )
 
   itSim("another address loses nothing of a transfer", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      const inside = it.client.localAddress
-      const rebind = (host: string) => Effect.sync(() => it.cable.rebind(inside, { ...inside, host }))
+      const it = yield* connected({}, true)
+      const rebind = (host: string) => Effect.sync(() => it.nat.rebind(host))
       yield* transfer(it, 2 * MEGABYTE, [
         [0.2, rebind("192.0.2.7")],
         [0.6, rebind("192.0.2.8")]
@@ -112,13 +116,12 @@ describe("on a network that loses, reorders and repeats", () => {
     "a transfer survives NATs that forget, migrations and rebinding, one after the other",
     () =>
       Effect.gen(function* () {
-        const it = yield* connected({ client: { transport: { congestion: "bbr" } } })
+        const it = yield* connected({ client: { transport: { congestion: "bbr" } } }, true)
         it.cable.set(bad)
         it.other.set(bad)
-        const inside = it.client.localAddress
         yield* transfer(it, MEGABYTE, [
-          [0.1, Effect.sync(() => it.cable.rebind(inside, { ...inside, port: 40_001 }))],
-          [0.2, Effect.sync(() => it.cable.rebind(inside, { ...inside, host: "192.0.2.7" }))],
+          [0.1, Effect.sync(() => it.nat.rebind())],
+          [0.2, Effect.sync(() => it.nat.rebind("192.0.2.7"))],
           [0.3, Effect.ignore(it.near.migrate({ host: "10.0.1.1" }))],
           [0.5, it.near.rotateConnectionIds],
           [0.6, it.client.rebind({ host: "10.0.0.1", port: 9000 })],

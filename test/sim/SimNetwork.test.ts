@@ -214,37 +214,6 @@ describe("a simulated link", () => {
   )
 })
 
-describe("a simulated NAT rebinding", () => {
-  itSim("changes the source the peer sees, brings answers back, and loses what goes to the old address", () =>
-    Effect.gen(function* () {
-      const { a, b, atA, atB, connection } = yield* pair()
-      const inside = { host: "10.0.0.1", port: 1000, family: 4 } as const
-      const first = { host: "192.0.2.7", port: 40_000, family: 4 } as const
-      const second = { host: "192.0.2.7", port: 40_001, family: 4 } as const
-      const reply = (to: typeof first | typeof second | typeof inside) =>
-        b.send(new Uint8Array(4), 0, 4, to, 0)
-
-      connection.rebind(inside, first)
-      sendMany(a, b, 1)
-      yield* Effect.sleep(1)
-      expect(atB[0].from).toEqual(first)
-      reply(first)
-      reply(inside)
-      yield* Effect.sleep(1)
-      expect(atA.length).toBe(1)
-
-      connection.rebind(inside, second)
-      sendMany(a, b, 1)
-      yield* Effect.sleep(1)
-      expect(atB[1].from).toEqual(second)
-      reply(first)
-      reply(second)
-      yield* Effect.sleep(1)
-      expect(atA.length).toBe(2)
-    })
-  )
-})
-
 describe("a simulated host", () => {
   itSim(
     "refuses taken ports, foreign addresses and impossible ports, and gives the port back with the scope",
