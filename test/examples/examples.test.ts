@@ -21,6 +21,7 @@ const outputs: Record<string, RegExp> = {
     /^Bob talks to Alice: true\nAlice talks to Bob: true\nMallory: handshake refused by the peer .*not among the known ones\n$/,
   interruption:
     /^slow: None\nrace: thought for 5 ms\nnobody: no handshake with 127\.0\.0\.1:9 in time.*\nwrong: transport\.maxIdleTimeoutMillis: .*\n$/,
+  cancellation: /^(\w+: nothing is left\n){11}and all of the stream has arrived\n$/,
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,
   migration: /^moved: true, and still connected\n$/,
