@@ -31,6 +31,7 @@ export class NatCounters extends RouterCounters {
 /** A mapping as it is now. */
 export interface NatMappingState {
   readonly inside: SocketAddress
+  /** What a STUN server would call the server-reflexive address. RFC 8489 §2 */
   readonly outside: SocketAddress
   /** Who may answer: nothing if anybody, else addresses or endpoints, the latest last. */
   readonly permitted: ReadonlyArray<string>

@@ -5,7 +5,7 @@ import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { type NatBehaviour, natKinds } from "../../layers/sim/natBehaviour.ts"
 import type { SimHost } from "../../layers/sim/SimHost.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import { pair, type PairOptions } from "../api/pair.ts"
+import { pair, type PairOptions, readAll, reasonOf } from "../api/pair.ts"
 import { transfer } from "../migration/transfer.ts"
 import { itSim } from "./itSim.ts"
 
@@ -68,6 +68,32 @@ describe("a QUIC connection", () => {
         [0.6, Effect.sync(() => carrier.rebind())]
       ])
       expect(it.far.remoteAddress).toEqual(carrier.mappings[0].outside)
+    })
+  )
+
+  /** A download during which the NAT rebinds while nothing is under way between it and the client. */
+  const download = Effect.fnUntraced(function* (transport: { readonly keepAliveIntervalMillis?: number }) {
+    const it = yield* connected([natKinds.portRestricted], { client: { transport } })
+    const stream = yield* it.far.openUni
+    yield* Effect.forkScoped(Effect.andThen(stream.write(new Uint8Array(MEGABYTE)), stream.finish))
+    yield* Effect.forkScoped(
+      Effect.andThen(
+        Effect.sleep(100),
+        Effect.sync(() => it.nats[0].rebind())
+      )
+    )
+    return (yield* readAll(yield* it.near.acceptUni)).length
+  })
+
+  itSim("that only receives never hears of a rebinding, and has nothing to show its new address with", () =>
+    Effect.gen(function* () {
+      expect((yield* reasonOf(download({})))._tag).toBe("IdleTimeout")
+    })
+  )
+
+  itSim("that only receives, but keeps itself alive, goes on after a rebinding", () =>
+    Effect.gen(function* () {
+      expect(yield* download({ keepAliveIntervalMillis: 1000 })).toBe(MEGABYTE)
     })
   )
 
