@@ -11,8 +11,12 @@ export class Ledger {
   readonly done = new Map<string, number>()
   /** Visits that could not but fail. */
   readonly excused = new Set<Visit>()
-  /** Datagrams that arrived, by tag and number. */
-  private readonly datagrams = new Set<string>()
+  /** How often a visit began again because a machine crashed. */
+  repeats = 0
+  /** What is wrong unless a connection could not but fail. */
+  private readonly suspicions: Array<string> = []
+  /** Datagrams that arrived, by tag and number, for each end of a connection. */
+  private readonly datagrams = new WeakMap<object, Set<string>>()
 
   constructor(scenario: Scenario) {
     for (const { visits } of scenario.clients)
@@ -24,16 +28,27 @@ export class Ledger {
     if (this.violations.length < 20) this.violations.push(what)
   }
 
+  suspect(what: string): void {
+    this.suspicions.push(what)
+  }
+
+  /** Everything that is wrong. */
+  get problems(): ReadonlyArray<string> {
+    const isExplained = this.excused.size > 0 || this.repeats > 0
+    return isExplained ? this.violations : [...this.violations, ...this.suspicions]
+  }
+
   finish(side: "asker" | "server", tag: number): void {
     const key = `${side} ${tag}`
     this.done.set(key, (this.done.get(key) ?? 0) + 1)
   }
 
   /** A datagram may be lost, but never come twice. */
-  datagram(tag: number, number: number): void {
+  datagram(connection: object, tag: number, number: number): void {
     const key = `${tag} ${number}`
-    if (this.datagrams.has(key)) this.violate(`datagram ${key} arrived twice`)
-    this.datagrams.add(key)
+    const seen = this.datagrams.get(connection) ?? new Set()
+    if (seen.has(key)) this.violate(`datagram ${key} arrived twice`)
+    this.datagrams.set(connection, seen.add(key))
     const task = this.tasks.get(tag)
     if (task?.kind !== "datagrams" || number >= task.count) this.violate(`datagram ${key} was never sent`)
   }
@@ -42,17 +57,19 @@ export class Ledger {
     return this.tasks.get(tag)?.cancelAfterMillis !== undefined
   }
 
-  /** An end that whoever serves a stream may meet before it knows what the stream is for. */
+  /** Whether whoever serves a stream may meet this before it knows what the stream is for. */
   mayEndEarly({ reason }: QuicError): boolean {
-    if (reason._tag === "StreamReset") {
-      if (reason.code === 0) return this.hasCancels
-      return this.tasks.get(reason.code - 1_000)?.kind === "resetUpload"
-    }
     // what a task that was cancelled has left open is cut off with the connection
-    return this.hasCancels && isOver(reason._tag)
+    if (reason._tag !== "StreamReset") return this.hasCancels && isOver(reason._tag)
+    if (reason.code === 0) return this.hasCancels
+    return this.tasks.get(reason.code - 1_000)?.kind === "resetUpload"
   }
 }
 
-/** The connection is over, in a way that both sides know of. */
+/** The connection is over. */
 export const isOver = (tag: QuicError["reason"]["_tag"]): boolean =>
-  tag === "ApplicationClosed" || tag === "EndpointClosed" || tag === "IdleTimeout"
+  tag === "ApplicationClosed" ||
+  tag === "EndpointClosed" ||
+  tag === "IdleTimeout" ||
+  tag === "StatelessReset" ||
+  tag === "HandshakeTimeout"

@@ -117,6 +117,3 @@ export const addresses = {
   moved: (index: number, n: number): string => `10.1.${index}.${1 + n}`,
   nat: (index: number): string => `192.0.2.${index + 1}`
 } as const
-
-export const isDisruptive = (scenario: Scenario): boolean =>
-  scenario.faults.some(({ fault }) => fault.kind === "crash")

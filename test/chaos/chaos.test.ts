@@ -39,6 +39,7 @@ describe("a scenario", () => {
         "changeAddress",
         "clockJump",
         "conditions",
+        "crash",
         "linkDown",
         "partition",
         "rebind",

@@ -222,6 +222,7 @@ const drawFaults = (
         to: addresses.moved(client, ++moves[client])
       }
     }
+    if (choice === 7 && random.chance(0.15)) return { kind: "crash", host: names.server, forMillis }
     if (choice === 6 && random.chance(0.5)) {
       const host = random.of([names.client(client), names.server])
       return { kind: "clockJump", host, byMillis: (random.chance(0.5) ? 1 : -1) * random.size(1, 1e9) }

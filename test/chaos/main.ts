@@ -54,11 +54,13 @@ const start = performance.now()
 const failures: Array<Outcome> = []
 let virtualMillis = 0
 let excused = 0
+let repeats = 0
 let done = 0
 for await (const outcome of swarm(from, seeds, workers)) {
   done++
   virtualMillis += outcome.virtualMillis
   excused += outcome.excused
+  repeats += outcome.repeats
   const seconds = (performance.now() - start) / 1000
   if (outcome.problems.length > 0) {
     failures.push(outcome)
@@ -76,7 +78,9 @@ const hours = (virtualMillis / 3_600_000).toFixed(1)
 console.log(
   `${seeds - failures.length} of ${seeds} seeds from ${from} passed: ${hours} virtual hours in ${seconds.toFixed(0)} s`
 )
-console.log(`${excused} connections failed because their address changed in the handshake`)
+console.log(
+  `${excused} connections failed as their address changed in the handshake, ${repeats} as the server crashed`
+)
 if (values.shrink) for (const failure of failures) await shrinkAndPrint(failure)
 if (values.json !== undefined)
   writeFileSync(

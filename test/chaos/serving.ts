@@ -16,22 +16,25 @@ export const serveStream = (ledger: Ledger, connection: QuicConnection) => (stre
   Effect.gen(function* () {
     const request = yield* Effect.catch(readRequest(stream), (error) => {
       if (!ledger.mayEndEarly(error))
-        ledger.violate(`stream ${stream.id} ended with its request: ${error.message}`)
+        complain(ledger, error, `stream ${stream.id} ended with its request: ${error.message}`)
       return Effect.undefined
     })
     if (request === undefined) return
     if (request.kind === "invite") {
-      yield* runTasks(ledger, connection, request.tasks)
-      return yield* stream.write(new Uint8Array(1))
+      const answer = Effect.andThen(
+        runTasks(ledger, connection, request.tasks),
+        Effect.suspend(() => stream.write(new Uint8Array(1)))
+      )
+      return yield* Effect.catch(answer, (error) =>
+        Effect.sync(() => complain(ledger, error, `an invitation was cut off: ${error.message}`))
+      )
     }
     yield* serveRequest(stream, request).pipe(
       Effect.tap(() => Effect.sync(() => ledger.finish("server", request.tag))),
       Effect.catch((error) =>
         Effect.sync(() => {
           if (!mayEnd(ledger, request, error))
-            ledger.violate(
-              `task ${request.tag} (${request.kind}) was cut off where it is served: ${error.message}`
-            )
+            complain(ledger, error, `task ${request.tag} (${request.kind}) was cut off: ${error.message}`)
         })
       )
     )
@@ -41,6 +44,9 @@ export const serveStream = (ledger: Ledger, connection: QuicConnection) => (stre
       (cause) => Effect.sync(() => ledger.violate(`serving stream ${stream.id}: ${describe(cause)}`))
     )
   )
+
+const complain = (ledger: Ledger, { reason }: QuicError, what: string): void =>
+  isOver(reason._tag) ? ledger.suspect(what) : ledger.violate(what)
 
 const mayEnd = (ledger: Ledger, request: StreamRequest, { reason }: QuicError): boolean => {
   if (request.kind === "stopDownload") {
@@ -97,7 +103,7 @@ export const serveDatagrams = (ledger: Ledger, connection: QuicConnection): Effe
       const bytes = yield* connection.receiveDatagram
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       const [tag, number] = bytes.length < 8 ? [-1, -1] : [view.getUint32(0), view.getUint32(4)]
-      ledger.datagram(tag, number)
+      ledger.datagram(connection, tag, number)
       if (Buffer.compare(bytes.subarray(8), pattern(Math.max(0, bytes.length - 8), tag + number)) !== 0)
         ledger.violate(`datagram ${tag} ${number} is not what was sent`)
     }

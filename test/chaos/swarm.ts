@@ -43,7 +43,7 @@ export async function* swarm(
       clearTimeout(stuck)
       if (seed === undefined) return
       const problem = `its process ended (${signal ?? code}); it has ${stuckMillis / 1000} s`
-      finish({ seed, problems: [problem], millis: 0, virtualMillis: 0, excused: 0 })
+      finish({ seed, problems: [problem], virtualMillis: 0, excused: 0, repeats: 0 })
       if (next < from + seeds) start()
     })
     give()

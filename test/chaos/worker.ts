@@ -5,24 +5,16 @@ import { runScenario } from "./runScenario.ts"
 export interface Outcome {
   readonly seed: number
   readonly problems: ReadonlyArray<string>
-  readonly millis: number
   readonly virtualMillis: number
   readonly excused: number
+  readonly repeats: number
 }
 
 process.on("message", (seed: number) => {
-  const start = performance.now()
   runScenario(draw(seed)).then(
-    ({ problems, virtualMillis, excused }) =>
-      report({ seed, problems, millis: performance.now() - start, virtualMillis, excused }),
-    (error: unknown) =>
-      report({
-        seed,
-        problems: [String(error)],
-        millis: performance.now() - start,
-        virtualMillis: 0,
-        excused: 0
-      })
+    ({ problems, virtualMillis, excused, repeats }) =>
+      report({ seed, problems, virtualMillis, excused, repeats }),
+    (error: unknown) => report({ seed, problems: [String(error)], virtualMillis: 0, excused: 0, repeats: 0 })
   )
 })
 
