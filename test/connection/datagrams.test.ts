@@ -1,9 +1,10 @@
-/** DATAGRAM frames and what holds them back. RFC 9221 */
+/** DATAGRAM frames, and the window that holds them back. RFC 9221 */
 import { describe, expect, it } from "vitest"
 import { datagramSize } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
+import { ackRange } from "./Puppet.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
@@ -24,6 +25,30 @@ for (const victim of roles)
       expect(seen(duel)).toEqual([])
       duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt))).advance(50_000)
       expect(seen(duel)).toEqual([1_000])
+    })
+
+    it("never has more in flight than the window, RFC 9002 §7 #2", () => {
+      const duel = new Duel({ victim, transport: { maxDatagramBytes: 1452 } }).shakeHands()
+      const { connection, puppet } = duel
+      const { recovery } = connection.path
+      connection.streams.write(connection.streams.open(false), new Uint8Array(90_000))
+      let most = 0
+      let acknowledged = -1
+      for (let i = 0; i < 40; i++) {
+        // an odd size now and then, so that the window is not always filled by whole datagrams
+        if (i % 3 === 0) connection.datagrams.send(new Uint8Array(100 + 37 * (i % 20)), false)
+        duel.exchange().advance(1_000)
+        expect(recovery.bytesInFlight).toBeLessThanOrEqual(recovery.congestionWindow)
+        most = Math.max(most, recovery.bytesInFlight / recovery.congestionWindow)
+        // one packet after the other
+        const next = puppet.seen.frames.find(
+          ({ level, packetNumber }) => level === Level.OneRtt && packetNumber > acknowledged
+        )
+        if (next === undefined) continue
+        acknowledged = next.packetNumber
+        duel.inject(puppet.packet(Level.OneRtt, ackRange(acknowledged, acknowledged)))
+      }
+      expect(most).toBeGreaterThan(0.8)
     })
 
     it("sends none larger than the peer takes, and none to one that takes none, RFC 9221 §3 #1 #2", () => {

@@ -13,6 +13,68 @@ import { ackRange } from "./Puppet.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
+describe("a client whose server asks it to stay where it is", () => {
+  const asked = (disableActiveMigration: boolean): Duel => {
+    const duel = new Duel({
+      victim: "client",
+      puppet: { parameters: (honest) => ({ ...honest, disableActiveMigration }) }
+    }).shakeHands()
+    const id = new Uint8Array(8).fill(0xab)
+    return duel.inject(
+      duel.puppet.packet(Level.OneRtt, (w) => writeNewConnectionId(w, 1, 0, id, new Uint8Array(16).fill(9)))
+    )
+  }
+
+  it("uses no other address of its own, RFC 9000 §18.2 #2", () => {
+    const { connection, nowMicros } = asked(true)
+    expect(connection.migrate(1, nowMicros)).toBe("disabled")
+    expect(connection.rebind(1, nowMicros)).toBe("disabled")
+    expect(connection.path.routes.all.map(({ local }) => local)).toEqual([0])
+    const free = asked(false)
+    expect(free.connection.migrate(1, free.nowMicros)).toBeUndefined()
+    expect(free.connection.path.routes.all.map(({ local }) => local)).toEqual([0, 1])
+  })
+})
+
+describe("a client whose server prefers another address", () => {
+  it("sends nothing there but probes until it has answered, RFC 9000 §21.5.3", () => {
+    const preferred = { host: "192.0.2.9", port: 4434, family: 4 } as const
+    const duel = new Duel({
+      victim: "client",
+      puppet: {
+        parameters: (honest) => ({
+          ...honest,
+          preferredAddress: {
+            ipv4: preferred,
+            ipv6: undefined,
+            connectionId: new Uint8Array(8).fill(0xcd),
+            statelessResetToken: new Uint8Array(16).fill(3)
+          }
+        })
+      }
+    })
+    const { puppet } = duel
+    const there: Array<string> = []
+    duel.receive = (datagram) => {
+      const before = puppet.seen.frames.length
+      puppet.receive(datagram)
+      if (duel.connection.transmit.remote.host === preferred.host)
+        there.push(...puppet.seen.frames.slice(before).map(({ name }) => name))
+    }
+    duel.shakeHands()
+    const { streams } = duel.connection
+    streams.write(streams.open(false), new Uint8Array(3_000))
+    duel.exchange().advance(500_000)
+    expect(new Set(there)).toEqual(new Set(["onPathChallenge"]))
+    const challenge = puppet.seen.named("onPathChallenge").at(-1)!.bytes!
+    duel.inject(puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge)))
+    expect(duel.connection.path.remote).toEqual(preferred)
+    streams.write(streams.open(false), new Uint8Array(3_000))
+    duel.exchange()
+    expect(there).toContain("onStream")
+  })
+})
+
 for (const victim of roles)
   describe(`a ${victim}`, () => {
     // RFC 9000 §8.2.1 #4, §8.2.2 #1 #5, §19.17

@@ -91,7 +91,7 @@ describe("a connection that migrates", () => {
     })
   )
 
-  // RFC 9000 §9 #2, §18.2 #2
+  // RFC 9000 §9 #2
   itSim("is refused on a server, and by one that forbids it", () =>
     Effect.gen(function* () {
       const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })
@@ -151,7 +151,7 @@ describe("a server with a preferred address", () => {
   })
   const options: PairOptions = { server: { preferredAddress: { ipv4: { host: "10.0.0.3", port: 444 } } } }
 
-  // RFC 9000 §9.6.3 #1, §21.5.3
+  // RFC 9000 §9.6.3 #1
   itSim("is followed there, during a transfer", () =>
     Effect.gen(function* () {
       const { around, cable } = yield* preferring
