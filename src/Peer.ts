@@ -9,6 +9,9 @@
  * A peer lives in the scope it is made in. While it lives it makes a connection whenever the policy says so, resumes the
  * session where the server allows that, and gives out whatever connection there is. Nothing is repeated on its own: work
  * that fails with its connection fails, and is the application's to retry.
+ *
+ * Every operation begins with a checkpoint, interrupted at which it has changed nothing. One that waits for a connection and
+ * is interrupted waits no longer; a connection that the policy is making meanwhile stays the peer's.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -45,8 +48,8 @@ export interface PeerOptions extends Omit<ConnectOptions, "earlyData"> {
   /** Tells the peer from the endpoint's others, in logs and in the tree; `serverName:port` when left out. */
   readonly name?: string
   /**
-   * When a connection is made: `"eager"`, the default, at once and again whenever there is none; `"onDemand"` as soon as
-   * somebody waits for one; `"giveUp"` once, and never again.
+   * When a connection is made: `"eager"`, the default, at once and again whenever there is none; `"onDemand"` as soon
+   * as somebody waits for one; `"giveUp"` once, and never again.
    */
   readonly restart?: RestartPolicy
   /**
@@ -103,14 +106,17 @@ export class Peer {
   }
 
   /**
-   * The connection there is, or the next one. Fails with `PeerClosed`; with `PeerBusy` when too many wait; on demand with
-   * what the attempts failed with. The connection is the peer's: do not close it. Interrupted, it has asked for nothing.
+   * The connection there is, or the next one. Fails with `PeerClosed`; with `PeerBusy` when too many wait; on demand
+   * with what the attempts failed with. The connection is the peer's: do not close it. A checkpoint first, and whenever
+   * it waits; interrupted, it waits no longer.
    */
   get connection(): Effect.Effect<QuicConnection, QuicError> {
     return this.actor.connection(false)
   }
 
-  /** Does `work` with the connection there is, or the next one. */
+  /**
+   * Does `work` with the connection there is, or the next one. Interrupted, it waits no longer, or interrupts `work`.
+   */
   use<A, E, R>(
     work: (connection: QuicConnection) => Effect.Effect<A, E, R>,
     { replaySafe = false }: UseOptions = {}
@@ -118,24 +124,29 @@ export class Peer {
     return Effect.flatMap(this.actor.connection(replaySafe), work)
   }
 
-  /** Opens a stream both sides write, on the connection there is or the next one. It ends with its scope. */
+  /**
+   * Opens a stream both sides write, on the connection there is or the next one. It ends with its scope. Interrupted,
+   * it has opened none.
+   */
   openBidi({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.openBidi)
   }
 
-  /** Opens a stream only this side writes. */
+  /** Opens a stream only this side writes. Interrupted, it has opened none. */
   openUni({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.openUni)
   }
 
-  /** Sends a datagram over the connection there is, or the next one. */
+  /**
+   * Sends a datagram over the connection there is, or the next one. Interrupted, it has queued all of it or nothing.
+   */
   sendDatagram(bytes: Uint8Array, { replaySafe = false }: UseOptions = {}): Effect.Effect<void, QuicError> {
     return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.sendDatagram(bytes))
   }
 
   /**
    * Runs `handler` for every stream the peer opens, on this connection and all that follow. Asks for no connection
-   * itself. Fails with `PeerClosed` in the end.
+   * itself. Fails with `PeerClosed` in the end. Interrupted as `serveStreams` of a connection is.
    */
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
@@ -150,8 +161,9 @@ export class Peer {
   }
 
   /**
-   * Makes a new connection in place of the one there is, without waiting for policy or schedule; what was accepted on the
-   * old one is delivered first. Done when it is asked for: `connection` waits for it. Fails with `PeerClosed`.
+   * Makes a new connection in place of the one there is, without waiting for policy or schedule; what was accepted on
+   * the old one is delivered first. Done when it is asked for: `connection` waits for it. Fails with `PeerClosed`. A
+   * checkpoint, then at once.
    */
   get restart(): Effect.Effect<void, QuicError> {
     return this.actor.restart()
@@ -159,7 +171,8 @@ export class Peer {
 
   /**
    * Delivers what was accepted, for `closeTimeoutMillis` at most, closes the connection with an application `code`
-   * (0 … 2^53−1), and makes no other. Idempotent. Interrupted, it goes on without the caller.
+   * (0 … 2^53−1), and makes no other. Idempotent. A checkpoint first; interrupted later, it goes on without the
+   * caller.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () => this.actor.close(code, reason))

@@ -3,6 +3,10 @@
  *
  * A connection lives in the scope it was made in. Leaving that scope closes it: after success what was accepted is
  * still delivered (for `closeTimeoutMillis` at most), after a failure or an interrupt it ends at once.
+ *
+ * Every operation begins with a checkpoint: interrupted there it has changed nothing. After it, an operation that does
+ * not wait happens wholly and at once; one that waits says what an interrupt leaves. What is taken or opened is the
+ * caller's in the very step that takes it, so none is lost on the way.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -88,7 +92,8 @@ export class QuicConnection {
 
   /**
    * Waits for the end of the handshake, and says what it settled. There is something to wait for only with 0-RTT: what
-   * a client writes before may be replayed by others; what a server reads before may have been.
+   * a client writes before may be replayed by others; what a server reads before may have been. A checkpoint, and it
+   * only waits: interrupted, it has changed nothing.
    */
   get handshakeComplete(): Effect.Effect<ConnectionFacts, QuicError> {
     return Effect.suspend(() => {
@@ -152,22 +157,25 @@ export class QuicConnection {
   /**
    * Opens a stream both sides write, waiting while the peer's limit allows none. Nothing is sent until the first
    * `write` or `finish`. When its scope ends well the stream is finished, otherwise reset and stopped with code 0.
+   * A checkpoint first, and whenever it waits; interrupted, it has opened none.
    */
   get openBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.scoped(this.openable(false))
   }
 
-  /** Opens a stream only this side writes. */
+  /**
+   * Opens a stream only this side writes; a checkpoint first, and whenever it waits: interrupted, it has opened none.
+   */
   get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.scoped(this.openable(true))
   }
 
-  /** The next stream the peer has opened that goes both ways; interrupted, it takes none. */
+  /** The next stream the peer has opened that goes both ways. A checkpoint first; interrupted, it has taken none. */
   get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.scoped(this.opened(this.actor.openedBidirectional))
   }
 
-  /** The next stream the peer has opened that only it writes. */
+  /** The next stream the peer has opened that only it writes. A checkpoint first; interrupted, it has taken none. */
   get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.scoped(this.opened(this.actor.openedUnidirectional))
   }
@@ -177,6 +185,9 @@ export class QuicConnection {
    * succeeds when it was closed with code 0 or fell idle, once the handlers still at work are done (they have
    * `closeTimeoutMillis` for that). A handler that fails or dies resets its own stream and is logged; the others never
    * notice.
+   *
+   * A checkpoint before each stream it takes. Interrupted, it interrupts the handlers, whose streams are reset and
+   * stopped with code 0, and waits for them; streams without a handler stay to be accepted.
    */
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
@@ -230,7 +241,8 @@ export class QuicConnection {
 
   /**
    * Sends a copy of `bytes` once, unreliably; when more than `sendBufferBytes` wait, the oldest are dropped. Fails with
-   * `DatagramRefused` when it is too large.
+   * `DatagramRefused` when it is too large. A checkpoint, then at once: interrupted, it has queued all of it or
+   * nothing.
    */
   sendDatagram(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
@@ -243,9 +255,9 @@ export class QuicConnection {
   }
 
   /**
-   * Sends as `sendDatagram` does, and waits for what becomes of it: `"acknowledged"` when it has reached the peer's QUIC
-   * (the application may still not read it), `"lost"` when it probably has not, `"dropped"` when it never left. Interrupted,
-   * it only asks no longer. RFC 9221 §5.2
+   * Sends as `sendDatagram` does, and waits for what becomes of it: `"acknowledged"` when it has reached the peer's
+   * QUIC (the application may still not read it), `"lost"` when it probably has not, `"dropped"` when it never left. A
+   * checkpoint first; interrupted while it waits, it only asks no longer. RFC 9221 §5.2
    */
   deliverDatagram(bytes: Uint8Array): Effect.Effect<DatagramFate, QuicError> {
     return Effect.suspend(() => {
@@ -272,7 +284,7 @@ export class QuicConnection {
       : undefined
   }
 
-  /** The next datagram that arrived; interrupted, it takes none. */
+  /** The next datagram that arrived. A checkpoint first, and whenever it waits; interrupted, it has taken none. */
   get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
     const { actor } = this
     const { datagrams } = actor.core
@@ -285,7 +297,7 @@ export class QuicConnection {
 
   // — the connection itself —————————————————————————————————————————————————————————————————————————————————————
 
-  /** Sends a PING; the answer keeps both sides from falling idle. */
+  /** Sends a PING; the answer keeps both sides from falling idle. A checkpoint, then at once. */
   get ping(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.core.ping())
   }
@@ -295,6 +307,9 @@ export class QuicConnection {
    * connection IDs not used before, as soon as the server has answered there. Until then, and if it does not, the
    * connection stays where it is. Fails with `MigrationFailed` on a server, and with a server that forbids it.
    * RFC 9000 §9
+   *
+   * A checkpoint first, and whenever it waits: interrupted before the server has answered, it gives up the way and
+   * closes its socket; after that it has moved.
    */
   migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
     return this.actor.path.migrate(where)
@@ -305,22 +320,25 @@ export class QuicConnection {
     return this.actor.core.path.routes.isMoving
   }
 
-  /** Waits until `isMigrating` or `remoteAddress` may have changed. */
+  /** Waits until `isMigrating` or `remoteAddress` may have changed; interrupted, it has changed nothing. */
   get pathChanged(): Effect.Effect<void> {
     return this.actor.path.moved.park
   }
 
-  /** Changes the connection IDs in both directions, as far as the peer keeps any in store. RFC 9000 §5.1.2 */
+  /**
+   * Changes the connection IDs in both directions, as far as the peer keeps any in store. A checkpoint, then at once.
+   * RFC 9000 §5.1.2
+   */
   get rotateConnectionIds(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.rotateIds())
   }
 
-  /** Asks for new packet keys; they change as soon as RFC 9001 §6 allows. */
+  /** Asks for new packet keys; they change as soon as RFC 9001 §6 allows. A checkpoint, then at once. */
   get updateKeys(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.core.updateKeys())
   }
 
-  /** Waits for the end of the connection, and says what it was. */
+  /** Waits for the end of the connection, and says what it was; interrupted, it has changed nothing. */
   get closed(): Effect.Effect<QuicError> {
     return Effect.suspend(() => {
       const { failure, closed } = this.actor
@@ -330,7 +348,8 @@ export class QuicConnection {
 
   /**
    * Delivers what was accepted, for `closeTimeoutMillis` at most, then closes with an application `code` (0 … 2^53−1)
-   * and a `reason` for people. Idempotent. Interrupted while it delivers, it closes at once.
+   * and a `reason` for people. Idempotent. A checkpoint first; interrupted while it delivers, it closes at once, with
+   * the same code.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () =>
@@ -341,7 +360,7 @@ export class QuicConnection {
     )
   }
 
-  /** Closes at once; what is not delivered yet is lost. */
+  /** Closes at once; what is not delivered yet is lost. A checkpoint first. */
   closeNow(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () => Effect.sync(() => this.actor.close(code, reason)))
   }
@@ -358,7 +377,7 @@ export class QuicConnection {
     return Effect.asVoid(Effect.timeoutOption(wait, actor.core.config.transport.closeTimeoutMillis))
   }
 
-  /** Closes with INTERNAL_ERROR, as after a defect. */
+  /** Closes with INTERNAL_ERROR, as after a defect. A checkpoint, then at once. */
   crash(reason: string): Effect.Effect<void> {
     return Effect.sync(() => this.actor.crash(reason))
   }

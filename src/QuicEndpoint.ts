@@ -10,6 +10,9 @@
  *
  * The endpoint lives in the scope it is made in. Leaving that scope closes every connection and then the socket, in
  * bounded time.
+ *
+ * Every operation begins with a checkpoint, interrupted at which it has changed nothing, and is then all or nothing: what
+ * it makes is the caller's, or is gone.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -152,20 +155,27 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
 export interface QuicEndpointShape {
   readonly localAddress: SocketAddress
   /**
-   * Completes a handshake with a server whose certificate the `CertificateVerifier` accepts. Interrupted, it sends
-   * CONNECTION_CLOSE if anything was sent and leaves nothing behind.
+   * Completes a handshake with a server whose certificate the `CertificateVerifier` accepts. A checkpoint first, and
+   * whenever it waits. Interrupted before anything was sent, it gives the ticket and the token back that it has taken
+   * out of the `TicketStore`; after that it closes with code 0, and leaves nothing behind.
    */
   readonly connect: (options: ConnectOptions) => Effect.Effect<QuicConnection, QuicError, Scope.Scope>
-  /** The next client whose handshake completed; interrupted, it takes none. */
+  /**
+   * The next client whose handshake completed. A checkpoint first, and whenever it waits; interrupted, it has taken
+   * none.
+   */
   readonly accept: Effect.Effect<QuicConnection, QuicError, Scope.Scope>
   /**
    * Runs `handler` for every client, each in a fiber and a scope of its own. One that fails closes its connection with
    * code 1, one that dies with INTERNAL_ERROR; the others never notice.
+   *
+   * A checkpoint before each client it takes. Interrupted, it interrupts the handlers, which closes their connections
+   * with code 0; clients without a handler stay to be accepted.
    */
   readonly serve: <E, R>(
     handler: (connection: QuicConnection) => Effect.Effect<void, E, R>
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
-  /** `serve`, with a handler for each stream of each client. */
+  /** `serve`, with a handler for each stream of each client. Interrupted as that is. */
   readonly serveStreams: <E, R>(
     handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
@@ -174,14 +184,17 @@ export interface QuicEndpointShape {
    * used before, and fall back to the old address if the server does not answer over the new one; those it accepted,
    * and those whose server forbids it, stay on the old socket, which is closed when nobody uses it any more.
    * RFC 9000 §9
+   *
+   * A checkpoint first; what follows, the bind included, is not interrupted.
    */
   readonly rebind: (where: LocalPlace) => Effect.Effect<void, QuicError>
   /**
    * Stays connected with a server, by a restart policy, for as long as the scope lasts: after success what was accepted
-   * is delivered, otherwise it ends at once. Fails with `InvalidOption`, also when the endpoint has a peer of that name.
+   * is delivered, otherwise it ends at once. Fails with `InvalidOption`, also when the endpoint has a peer of that
+   * name. A checkpoint, then at once: interrupted, there is no peer.
    */
   readonly peer: (options: PeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
-  /** What lives on this endpoint now; `FiberTree.print` shows it to people. */
+  /** What lives on this endpoint now; `FiberTree.print` shows it to people. It changes nothing. */
   readonly tree: Effect.Effect<EndpointNode>
   /** Live connections, for looking at. */
   readonly connectionCount: Effect.Effect<number>
@@ -191,7 +204,10 @@ export interface QuicEndpointShape {
 export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShape>()(
   "effect-quic/QuicEndpoint"
 ) {
-  /** Binds a socket and starts the endpoint's loop; both end with the scope. */
+  /**
+   * Binds a socket and starts the endpoint's loop; both end with the scope. A checkpoint first; interrupted or failed,
+   * it has bound nothing.
+   */
   static readonly make = (
     options: EndpointOptions = {}
   ): Effect.Effect<

@@ -2,7 +2,8 @@
  * One stream of a connection: bytes in order, each way that its kind has. RFC 9000 §2
  *
  * Reading and writing come plain (`read`, `write`, `finish`, `reset`, `stop`) and as Effect's own: `readable` is a
- * `Stream`, `writable` a `Sink`. Every operation looks for an interrupt first and then happens wholly or not at all.
+ * `Stream`, `writable` a `Sink`. Every operation begins with a checkpoint: interrupted there, or while it waits, it has
+ * changed nothing; what follows the last wait happens wholly and at once.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -52,7 +53,7 @@ export class QuicStream {
    * The next bytes, at most `max` (1 … 2^53−1), as soon as there are any; `undefined` at the end of the stream.
    *
    * Fails with `StreamReset` when the peer abandoned the stream, `StreamClosed` when this side has stopped it.
-   * Interrupting it takes nothing from the stream.
+   * A checkpoint first, and whenever it waits; interrupted, it has taken nothing from the stream.
    */
   read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
     return Effect.suspend(() => {
@@ -89,8 +90,8 @@ export class QuicStream {
    * Hands all of `bytes` over, waiting while the send buffer is full; done when they are accepted, which is before they
    * are delivered. The bytes are not copied: leave them as they are until `finished`, or hand over a copy.
    *
-   * Fails with `StreamStopped` when the peer wants no more, `StreamClosed` after `finish` or `reset`. Interrupted while
-   * it waits, it has handed over nothing.
+   * Fails with `StreamStopped` when the peer wants no more, `StreamClosed` after `finish` or `reset`. A checkpoint
+   * first, and whenever it waits; interrupted, it has handed over nothing.
    */
   write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
@@ -104,7 +105,9 @@ export class QuicStream {
     })
   }
 
-  /** Hands over as much of `bytes` as the send buffer takes now, and says how much that was; never waits. */
+  /**
+   * Hands over as much of `bytes` as the send buffer takes now, and says how much that was. A checkpoint, then at once.
+   */
   tryWrite(bytes: Uint8Array): Effect.Effect<number, QuicError> {
     return Effect.suspend(() => {
       const refusal = this.sendRefusal()
@@ -138,7 +141,10 @@ export class QuicStream {
     }
   }
 
-  /** Says that nothing more will be written (FIN). What was written is still delivered. Idempotent. */
+  /**
+   * Says that nothing more will be written (FIN). What was written is still delivered. Idempotent. A checkpoint, then
+   * at once.
+   */
   get finish(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.actor.core.streams.finish(this.id)
@@ -146,7 +152,10 @@ export class QuicStream {
     })
   }
 
-  /** Waits until the peer has acknowledged everything written, FIN included. Fails as `write` does. */
+  /**
+   * Waits until the peer has acknowledged everything written, FIN included. Fails as `write` does. Interrupted, it has
+   * changed nothing.
+   */
   get finished(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { actor, id, own } = this
@@ -162,9 +171,10 @@ export class QuicStream {
   }
 
   /**
-   * Abandons the sending side with an application error `code` (RFC 9000 §11.2, §19.4). What is not delivered yet is dropped,
-   * but for the first `deliver` bytes of the stream: the peer reads these before it learns of the reset, and a later
-   * reset can only make them fewer (RESET_STREAM_AT, draft-ietf-quic-reliable-stream-reset).
+   * Abandons the sending side with an application error `code` (RFC 9000 §11.2, §19.4). What is not delivered yet is
+   * dropped, but for the first `deliver` bytes of the stream: the peer reads these before it learns of the reset, and a
+   * later reset can only make them fewer (RESET_STREAM_AT, draft-ietf-quic-reliable-stream-reset). A checkpoint, then
+   * at once.
    *
    * With `deliver`, fails with `ResetRefused` and changes nothing when the peer does not know such resets.
    */
@@ -182,7 +192,10 @@ export class QuicStream {
     )
   }
 
-  /** Tells the peer that nothing more will be read, with an application error `code` (STOP_SENDING, RFC 9000 §19.5). */
+  /**
+   * Tells the peer that nothing more will be read, with an application error `code` (STOP_SENDING, RFC 9000 §19.5). A
+   * checkpoint, then at once.
+   */
   stop(code: number): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () =>
       Effect.sync(() => {
@@ -193,12 +206,18 @@ export class QuicStream {
     )
   }
 
-  /** Streams of higher priority are sent first; equals take turns. Any integer, 0 to begin with. */
+  /**
+   * Streams of higher priority are sent first; equals take turns. Any integer, 0 to begin with. A checkpoint, then at
+   * once.
+   */
   setPriority(priority: number): Effect.Effect<void> {
     return Effect.sync(() => this.actor.core.streams.setPriority(this.id, priority))
   }
 
-  /** What arrives, as it arrives, to the end of the stream. */
+  /**
+   * What arrives, as it arrives, to the end of the stream. Interrupted, what its consumer had in hand is gone with it;
+   * the rest is still to be read.
+   */
   get readable(): Stream.Stream<Uint8Array, QuicError> {
     return Stream.fromPull(
       Effect.succeed(
@@ -209,7 +228,10 @@ export class QuicStream {
     )
   }
 
-  /** Writes what it is fed and finishes the stream after the last. */
+  /**
+   * Writes what it is fed and finishes the stream after the last. Interrupted, it has written a number of whole chunks,
+   * and has not finished.
+   */
   get writable(): Sink.Sink<void, Uint8Array, never, QuicError> {
     const writeAll = Effect.fnUntraced(function* (this: QuicStream, chunks: ReadonlyArray<Uint8Array>) {
       for (const chunk of chunks) yield* this.write(chunk)
