@@ -11,6 +11,8 @@ export class Ledger {
   readonly done = new Map<string, number>()
   /** Visits that could not but fail. */
   readonly excused = new Set<Visit>()
+  /** Visits that the client has left in the middle. */
+  readonly abandoned = new Set<Visit>()
   /** How often a visit began again because a machine crashed. */
   repeats = 0
   /** What is wrong unless a connection could not but fail. */
@@ -34,7 +36,7 @@ export class Ledger {
 
   /** Everything that is wrong. */
   get problems(): ReadonlyArray<string> {
-    const isExplained = this.excused.size > 0 || this.repeats > 0
+    const isExplained = this.excused.size + this.abandoned.size + this.repeats > 0
     return isExplained ? this.violations : [...this.violations, ...this.suspicions]
   }
 
@@ -61,7 +63,7 @@ export class Ledger {
   mayEndEarly({ reason }: QuicError): boolean {
     // what a task that was cancelled has left open is cut off with the connection
     if (reason._tag !== "StreamReset") return this.hasCancels && isOver(reason._tag)
-    if (reason.code === 0) return this.hasCancels
+    if (reason.code === 0) return this.hasCancels || this.abandoned.size > 0
     return this.tasks.get(reason.code - 1_000)?.kind === "resetUpload"
   }
 }

@@ -33,6 +33,8 @@ export interface ClientPlan {
 export interface Visit {
   readonly afterMillis: number
   readonly earlyData: boolean
+  /** The client thinks better of it after so long, wherever it is by then, and leaves at once. */
+  readonly abandonAfterMillis?: number
   /** What the client does, and what the server does. */
   readonly near: ReadonlyArray<Task>
   readonly far: ReadonlyArray<Task>

@@ -63,6 +63,7 @@ describe("a scenario", () => {
       ]
     `)
     expect(visits.some(({ earlyData }) => earlyData)).toBe(true)
+    expect(visits.some(({ abandonAfterMillis }) => abandonAfterMillis !== undefined)).toBe(true)
     expect(tasks.some(({ cancelAfterMillis }) => cancelAfterMillis !== undefined)).toBe(true)
   })
 })

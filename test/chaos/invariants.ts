@@ -1,5 +1,6 @@
 /** What must hold of every connection whenever nobody is in the middle of something. */
 import type { Connection } from "../../src/connection/Connection.ts"
+import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 
 /** What was true before, of what may only grow. */
 interface Memory {
@@ -7,8 +8,6 @@ interface Memory {
   received: number
   consumed: number
   receiveLimit: number
-  sendCreditUsed: number
-  sendCreditLimit: number
 }
 
 /** Bytes of memory for each byte of a window: pages that are barely used. */
@@ -23,9 +22,7 @@ export class Invariants {
       confirmedAtMillis: undefined,
       received: 0,
       consumed: 0,
-      receiveLimit: 0,
-      sendCreditUsed: 0,
-      sendCreditLimit: 0
+      receiveLimit: 0
     }
     this.memories.set(connection, memory)
   }
@@ -55,8 +52,25 @@ export class Invariants {
 const problemOf = (connection: Connection, memory: Memory): string | undefined =>
   pathProblem(connection) ?? idProblem(connection) ?? streamProblem(connection, memory)
 
+/** The books of a path, added up anew. */
+const inFlight = (recovery: PathRecovery): { readonly bytes: number; readonly packets: number } => {
+  let bytes = 0
+  let packets = 0
+  for (const { outstanding } of recovery["spaces"])
+    for (let packet = outstanding.first; packet !== undefined; packet = packet.next) {
+      if (packet.inFlight) bytes += packet.size
+      if (packet.ackEliciting) packets++
+    }
+  return { bytes, packets }
+}
+
 const pathProblem = (connection: Connection): string | undefined => {
   for (const { recovery, mtu } of connection.paths) {
+    const sum = inFlight(recovery)
+    if (sum.bytes !== recovery.bytesInFlight)
+      return `${recovery.bytesInFlight} bytes in flight, and packets that come to ${sum.bytes}`
+    if (sum.packets !== recovery.packetsInFlight)
+      return `${recovery.packetsInFlight} packets in flight, and ${sum.packets} that are`
     const { bytesInFlight, packetsInFlight, congestionWindow, rtt } = recovery
     if (!(bytesInFlight >= 0)) return `${bytesInFlight} bytes in flight`
     if (!(packetsInFlight >= 0)) return `${packetsInFlight} packets in flight`
@@ -74,6 +88,10 @@ const idProblem = ({ path, config }: Connection): string | undefined => {
   // RFC 9000 §5.1.1
   if (path.peerIds.count > activeConnectionIdLimit)
     return `${path.peerIds.count} connection IDs of the peer's; the limit is ${activeConnectionIdLimit}`
+  // as many as the peer takes, and as many again that it was asked to give back, and has not yet
+  const most = 2 * path.localIds["limit"]
+  if (path.localIds.count > most)
+    return `${path.localIds.count} connection IDs of our own; the limit is ${most}`
   if (path.peerIds.spareCount > path.peerIds.count) return "more spare connection IDs than there are"
   return undefined
 }
@@ -85,6 +103,16 @@ const streamProblem = ({ streams, config }: Connection, memory: Memory): string 
     return `sent ${stats.sendCreditUsed} bytes of ${stats.sendCreditLimit}`
   if (stats.received > stats.receiveLimit) return `received ${stats.received} bytes of ${stats.receiveLimit}`
   if (stats.consumed > stats.received) return `consumed ${stats.consumed} bytes of ${stats.received}`
+  // RFC 9000 §4.6
+  const { peerBidi, peerUni } = streams["directory"]
+  for (const [count, limit, kind] of [
+    [peerBidi, transport.maxBidirectionalStreams, "bidirectional"],
+    [peerUni, transport.maxUnidirectionalStreams, "unidirectional"]
+  ] as const) {
+    if (count.opened > count.granted) return `${count.opened} ${kind} streams of ${count.granted} granted`
+    if (count.granted - count.closed > limit)
+      return `${count.granted - count.closed} ${kind} streams; the limit is ${limit}`
+  }
   const most = Math.max(transport.connectionWindowBytes, transport.maxConnectionWindowBytes)
   if (stats.receiveLimit - stats.consumed > most)
     return `a window of ${stats.receiveLimit - stats.consumed} bytes; the limit is ${most}`

@@ -67,7 +67,7 @@ const unfinished = (scenario: Scenario, ledger: Ledger): Array<string> => {
   const problems: Array<string> = []
   for (const { visits } of scenario.clients)
     for (const visit of visits) {
-      if (ledger.excused.has(visit)) continue
+      if (ledger.excused.has(visit) || ledger.abandoned.has(visit)) continue
       for (const task of [...visit.near, ...visit.far]) {
         const asked = ledger.done.get(`asker ${task.tag}`) ?? 0
         const served = ledger.done.get(`server ${task.tag}`) ?? 0

@@ -44,7 +44,11 @@ const pay = (guest: Guest, visit: Visit): Effect.Effect<void> =>
       yield* Effect.all([own, invite(connection, visit.far)], { concurrency: "unbounded" })
       if (visit.closeCode !== undefined) yield* connection.closeNow(visit.closeCode, "enough")
     })
-    const end = yield* Effect.result(Effect.scoped(tasks))
+    const end = yield* Effect.result(
+      visit.abandonAfterMillis === undefined
+        ? Effect.scoped(tasks)
+        : abandon(Effect.scoped(tasks), visit.abandonAfterMillis, () => ledger.abandoned.add(visit))
+    )
     if (Result.isSuccess(end)) return
     const now = yield* nowMillis
     if (hasCrashed(guest, start, now) && isAfterCrash(end.failure)) {
@@ -56,6 +60,10 @@ const pay = (guest: Guest, visit: Visit): Effect.Effect<void> =>
     if (hasMoved(guest, start, confirmed)) ledger.excused.add(visit)
     else ledger.violate(`a visit ended: ${end.failure.message}`)
   })
+
+/** Interrupts what takes longer; `onAbandon` is told before. */
+const abandon = <A, E, R>(effect: Effect.Effect<A, E, R>, millis: number, onAbandon: () => void) =>
+  Effect.raceFirst(effect, Effect.andThen(Effect.sleep(millis), Effect.sync(onAbandon)))
 
 const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
