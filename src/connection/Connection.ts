@@ -105,7 +105,8 @@ export class Connection implements ConnectionParts {
   private readonly builder: DatagramBuilder
   private readonly startedAtMicros: number
   private hurries = 0
-  readonly localParameters: TransportParameters
+  /** What we declare, until the handshake is confirmed. */
+  localParameters: TransportParameters | undefined
   private heardFromServer = false
   private parametersApplied = false
   /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
@@ -159,7 +160,7 @@ export class Connection implements ConnectionParts {
   ): HandshakeDriver {
     const { config, crypto, keys, versions, events } = this
     const ids = { originalDestination, peerInitialSource, retrySource }
-    return new HandshakeDriver(config, crypto, keys, versions, events, ids, this.localParameters)
+    return new HandshakeDriver(config, crypto, keys, versions, events, ids, this.localParameters!)
   }
 
   // — getters ———————————————————————————————————————————————————————————————————————————————————————————————————
@@ -431,6 +432,7 @@ export class Connection implements ConnectionParts {
   confirmHandshake(nowMicros: number): void {
     if (this.handshake.confirmed) return
     this.handshake.confirmed = true
+    this.localParameters = undefined
     this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
     for (const path of this.paths) {
       path.recovery.onHandshakeConfirmed()

@@ -54,7 +54,9 @@ export class QlogSnapshot {
       local: { connection_ids: [hexadecimal(connection.localInitialId)] },
       remote: endpointFields(connection.path.remote)
     })
-    this.tell("parameters_set", { initiator: "local", ...parameterFields(connection.localParameters) })
+    const { localParameters } = connection
+    if (localParameters !== undefined)
+      this.tell("parameters_set", { initiator: "local", ...parameterFields(localParameters) })
   }
 
   private tellNegotiated({ versions, handshake }: Connection): void {

@@ -148,7 +148,7 @@ export class QlogTrace implements ConnectionObserver {
   stepped(connection: Connection, nowMicros: number): void {
     if (this.write === undefined && connection.config.role === "server") return
     if (nowMicros > this.lastMicros) this.lastMicros = nowMicros
-    this.ourExponent = connection.localParameters.ackDelayExponent
+    this.ourExponent = connection.config.transport.ackDelayExponent
     this.theirExponent = connection.handshake.peerParameters?.ackDelayExponent ?? 3
     if (this.snapshot.compare(connection)) this.flush()
   }

@@ -27,8 +27,8 @@ export class ReceivedPackets {
 
   private readonly immediate: boolean
   /** Ranges in ascending order: range i covers smallestOf[i] … largestOf[i]. */
-  private readonly smallestOf: Array<number> = []
-  private readonly largestOf: Array<number> = []
+  private smallestOf: Array<number> = []
+  private largestOf: Array<number> = []
   private largestReceivedMicros = 0
   private largestAckEliciting = -1
   /** Everything below is taken for a duplicate: its range was given up. RFC 9000 §13.2.3 #1 */
@@ -172,8 +172,14 @@ export class ReceivedPackets {
   private insert(packetNumber: number): void {
     const { smallestOf, largestOf } = this
     let i = largestOf.length - 1
+    if (i < 0) {
+      // one range is all there is most of the time, and an array that grows makes room for seventeen
+      this.smallestOf = [packetNumber]
+      this.largestOf = [packetNumber]
+      return
+    }
     // In order, this is the whole work.
-    if (i >= 0 && packetNumber === largestOf[i] + 1) {
+    if (packetNumber === largestOf[i] + 1) {
       largestOf[i] = packetNumber
       return
     }
