@@ -4,6 +4,7 @@ import { CryptoStream } from "../stream/CryptoStream.ts"
 import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
+import { addressScope } from "../wire/addressScope.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
@@ -26,6 +27,7 @@ import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { PathSet } from "./PathSet.ts"
+import { TokenOffer } from "./TokenOffer.ts"
 import { VersionChoice } from "./VersionChoice.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
@@ -97,8 +99,7 @@ export class Connection implements ConnectionParts {
   /** Where what `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
   token: Uint8Array | undefined
-  newToken: Uint8Array | undefined = undefined
-  newTokenPending = false
+  readonly tokenOffer = new TokenOffer()
   handshakeDonePending = false
   pingPending = false
   greasesBit = false
@@ -441,7 +442,16 @@ export class Connection implements ConnectionParts {
     this.events.push({ _tag: "confirmed" })
     const preferred = this.handshake.peerParameters?.preferredAddress
     const remote = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6
-    if (remote !== undefined) this.migration.prefer(remote, nowMicros)
+    // RFC 9000 §21.5.3: a server of the network's does not get to send us into our own
+    if (remote !== undefined && addressScope(remote) >= addressScope(this.path.remote))
+      this.migration.prefer(remote, nowMicros)
+  }
+
+  offerToken(nowMicros: number): void {
+    const { remote } = this.path
+    this.tokenOffer.issue(remote.host, () =>
+      this.config.makeAddressToken(remote, this.versions.negotiated, nowMicros)
+    )
   }
 
   discardLevel(level: Level, nowMicros: number): void {
@@ -530,8 +540,7 @@ export class Connection implements ConnectionParts {
       if (config.role === "server") {
         // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
         this.handshakeDonePending = true
-        this.newToken = config.makeAddressToken(this.path.remote, this.versions.negotiated, nowMicros) // RFC 9000 §19.7 #1 #3
-        this.newTokenPending = this.newToken !== undefined
+        this.offerToken(nowMicros)
         keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }

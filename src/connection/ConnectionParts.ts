@@ -13,6 +13,7 @@ import type { IdleTimer } from "./IdleTimer.ts"
 import type { Keyring } from "./Keyring.ts"
 import type { Migration } from "./Migration.ts"
 import type { PathSet } from "./PathSet.ts"
+import type { TokenOffer } from "./TokenOffer.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
 /**
@@ -36,14 +37,14 @@ export interface ConnectionParts {
   readonly localInitialId: Uint8Array
   /** Goes into Initial packets of a client: from Retry or NEW_TOKEN. RFC 9000 §17.2.2 */
   readonly token: Uint8Array | undefined
-  /** server: for the client's next connection; undefined once it has it. RFC 9000 §8.1.3 */
-  newToken: Uint8Array | undefined
-  newTokenPending: boolean
+  readonly tokenOffer: TokenOffer
   handshakeDonePending: boolean
   pingPending: boolean
   /** RFC 9287: the peer sent grease_quic_bit, so the QUIC bit of our packets means nothing. */
   readonly greasesBit: boolean
   confirmHandshake(nowMicros: number): void
+  /** server: the client has proven to be where it is now. */
+  offerToken(nowMicros: number): void
   discardLevel(level: Level, nowMicros: number): void
   /** Whether the keys of `level` may still come. */
   expectsKeys(level: Level): boolean

@@ -7,7 +7,6 @@ import {
   writeConnectionClose,
   writeHandshakeDone,
   writeImmediateAck,
-  writeNewToken,
   writePadding,
   writePathChallenge,
   writePathResponse,
@@ -331,7 +330,7 @@ export class DatagramBuilder {
     if (level !== Level.OneRtt && level !== Level.ZeroRtt) return false
     if (
       level === Level.OneRtt &&
-      (parts.handshakeDonePending || parts.newTokenPending || parts.pingPending || path.hasControlFrames())
+      (parts.handshakeDonePending || parts.tokenOffer.pending || parts.pingPending || path.hasControlFrames())
     )
       return true
     return parts.streams.hasFrames() || parts.datagrams.hasFrames()
@@ -381,12 +380,7 @@ export class DatagramBuilder {
       frames.push(SentFrame.HandshakeDone)
       parts.handshakeDonePending = false
     }
-    const { newToken } = parts
-    if (parts.newTokenPending && newToken !== undefined && newToken.length + 3 <= w.remaining) {
-      writeNewToken(w, newToken)
-      frames.push(SentFrame.NewToken)
-      parts.newTokenPending = false
-    }
+    parts.tokenOffer.writeFrames(w, frames)
     if (path.ackFrequency.isDue && w.remaining >= ACK_FREQUENCY_BYTES) {
       const { sequence, threshold, maxAckDelayMicros, reordering } = path.takeAckRequest()
       writeAckFrequency(w, sequence, threshold, maxAckDelayMicros, reordering)

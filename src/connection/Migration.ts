@@ -79,6 +79,7 @@ export class Migration {
       route.amplification.validate() // RFC 9000 §8.2.3
       if (route === routes.current) this.path.recovery.setAmplificationLimited(false)
       if (outcome === "validated") this.onProven(route, nowMicros)
+      if (this.parts.config.role === "server" && routes.current.isProven) this.parts.offerToken(nowMicros)
       return
     }
   }

@@ -52,8 +52,8 @@ export const settleSentFrames = (
         else if (packet.state === PacketState.Lost) parts.datagrams.onLost(a)
         break
       case SentFrame.NewToken:
-        if (acked) parts.newToken = undefined
-        parts.newTokenPending = parts.newToken !== undefined
+        if (acked) parts.tokenOffer.onAcked(a)
+        else parts.tokenOffer.onLost(a)
         break
       case SentFrame.AckFrequency:
         if (acked) path.onAckRequestAcked(a)

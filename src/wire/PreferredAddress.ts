@@ -45,7 +45,8 @@ export const decodePreferredAddress = (r: ByteReader): PreferredAddress | undefi
 const encodeIpv4 = (host: string | undefined): Uint8Array =>
   host === undefined ? new Uint8Array(4) : Uint8Array.from(host.split("."), Number)
 
-const encodeIpv6 = (host: string | undefined): Uint8Array => {
+/** The 16 bytes of an address without interface or dotted part; zeros when there is none. */
+export const encodeIpv6 = (host: string | undefined): Uint8Array => {
   const bytes = new Uint8Array(16)
   if (host === undefined) return bytes
   const [head, tail] = host.split("::")

@@ -17,6 +17,8 @@ export const away = (index: number): SocketAddress => ({ host: `198.51.100.${ind
 
 export interface Sighting {
   readonly to: string
+  /** The socket it came from. */
+  readonly local: number
   readonly size: number
   /** Where the packet was addressed, by the puppet's ID. */
   readonly destination: string
@@ -25,6 +27,8 @@ export interface Sighting {
 
 export class Roamer extends Duel {
   from = home
+  /** Which of the victim's sockets the puppet sends to. */
+  local = 0
   readonly sightings: Array<Sighting> = []
   private nextSequence = 1
 
@@ -36,7 +40,13 @@ export class Roamer extends Duel {
 
   override deliver(): void {
     for (const datagram of this.puppet.outbox.splice(0)) {
-      const addressee = this.endpoint.handleDatagram(datagram.slice(), this.from, 0, this.nowMicros)
+      const addressee = this.endpoint.handleDatagram(
+        datagram.slice(),
+        this.from,
+        0,
+        this.nowMicros,
+        this.local
+      )
       if (addressee !== undefined) this.connection = addressee
       for (let event = addressee?.pollEvent(); event !== undefined; event = addressee?.pollEvent())
         if (event._tag === "verifyPeer") addressee!.handleVerdict({ ok: true }, this.nowMicros)
@@ -50,6 +60,7 @@ export class Roamer extends Duel {
     if (this.sightings === undefined) return
     this.sightings.push({
       to: formatAddress(this.connection.transmit.remote),
+      local: this.connection.transmit.local,
       size: datagram.length,
       destination: Buffer.from(datagram.subarray(1, 9)).toString("hex"),
       frames: frames.slice(before)

@@ -1,0 +1,43 @@
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { writeNewToken } from "../wire/frameWriters.ts"
+
+/**
+ * server: what the client is given to prove its address with next time: one token for each address that it has proven
+ * to be at. RFC 9000 §8.1.3, §9.3
+ */
+export class TokenOffer {
+  /** NEW_TOKEN is to be sent. */
+  pending = false
+  /** Undefined once the client has it. */
+  private token: Uint8Array | undefined = undefined
+  private host: string | undefined = undefined
+  /** Counts the tokens: what becomes of those before is of no interest. */
+  private number = 0
+
+  /** The client is at `host`; `make` makes its token, if there is to be one. RFC 9000 §19.7 #1 #3 */
+  issue(host: string, make: () => Uint8Array | undefined): void {
+    if (host === this.host) return
+    this.host = host
+    this.token = make()
+    this.pending = this.token !== undefined
+    this.number++
+  }
+
+  writeFrames(w: ByteWriter, sent: SentFrames): void {
+    if (!this.pending || this.token === undefined || this.token.length + 3 > w.remaining) return
+    writeNewToken(w, this.token)
+    sent.push(SentFrame.NewToken, this.number)
+    this.pending = false
+  }
+
+  onAcked(number: number): void {
+    if (number !== this.number) return
+    this.token = undefined
+    this.pending = false
+  }
+
+  onLost(number: number): void {
+    if (number === this.number) this.pending = this.token !== undefined
+  }
+}

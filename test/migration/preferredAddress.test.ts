@@ -1,0 +1,156 @@
+/** A server that would rather be elsewhere: how a client goes there, and what of it a server has to watch. RFC 9000 §9.6 */
+import { describe, expect, it } from "vitest"
+import { writePathResponse } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { Duel, puppetAddress } from "../connection/Duel.ts"
+import type { SeenFrame } from "../connection/FrameLog.ts"
+import { away, home, Roamer } from "./Roamer.ts"
+
+const SECOND = 1_000_000
+const preferred: SocketAddress = { host: "198.51.100.7", port: 444, family: 4 }
+const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
+
+interface Letter {
+  readonly to: string
+  readonly destination: string
+  readonly frames: ReadonlyArray<SeenFrame>
+}
+
+/** A client whose server, a puppet, prefers `address`; and what the client sent where. */
+const invited = (
+  address: SocketAddress,
+  transport = {}
+): { readonly duel: Duel; readonly sent: Array<Letter> } => {
+  const connectionId = new Uint8Array(8).fill(0x77)
+  const statelessResetToken = new Uint8Array(16).fill(0x78)
+  const duel = new Duel({
+    victim: "client",
+    transport,
+    puppet: {
+      parameters: (honest) => ({
+        ...honest,
+        preferredAddress: { ipv4: address, ipv6: undefined, connectionId, statelessResetToken }
+      })
+    }
+  })
+  const sent: Array<Letter> = []
+  duel.receive = (datagram) => {
+    const { frames } = duel.puppet.seen
+    const before = frames.length
+    duel.puppet.receive(datagram)
+    sent.push({
+      to: formatAddress(duel.connection.transmit.remote),
+      destination: Buffer.from(datagram.subarray(1, 9)).toString("hex"),
+      frames: frames.slice(before)
+    })
+  }
+  duel.shakeHands()
+  return { duel, sent }
+}
+
+describe("a client that is asked to another address of its server's", () => {
+  const there = formatAddress(preferred)
+
+  // RFC 9000 §9.6.2 #1, §9.5 #1 #2, §9.6.3 #1
+  it("probes it with the ID it was given for it, and moves once it has answered", () => {
+    const { duel, sent } = invited(preferred)
+    const id = duel.connection.streams.open(true)
+    duel.connection.streams.write(id, new Uint8Array(5_000))
+    duel.exchange().advance(SECOND / 10)
+    const probes = sent.filter(({ to }) => to === there)
+    expect(probes.length).toBeGreaterThan(0)
+    for (const { frames } of probes) for (const { name } of frames) expect(probingFrames).toContain(name)
+    expect(new Set(probes.map(({ destination }) => destination))).toEqual(new Set(["77".repeat(8)]))
+    expect(formatAddress(duel.connection.path.remote)).toBe(formatAddress(puppetAddress))
+    const challenge = duel.puppet.seen.named("onPathChallenge").at(-1)!.bytes!
+    sent.length = 0
+    duel.inject(duel.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge)))
+    expect(formatAddress(duel.connection.path.remote)).toBe(there)
+    expect(sent.filter(({ to }) => to !== there)).toEqual([])
+    expect(sent.length).toBeGreaterThan(0)
+  })
+
+  // RFC 9000 §21.5.3
+  it("does not follow a server on the Internet into its own network, or to where nobody is", () => {
+    for (const host of [
+      "127.0.0.1",
+      "10.1.2.3",
+      "192.168.0.1",
+      "169.254.7.7",
+      "224.0.0.1",
+      "255.255.255.255"
+    ]) {
+      const { duel, sent } = invited({ host, port: 53, family: 4 })
+      duel.advance(5 * SECOND)
+      expect(new Set(sent.map(({ to }) => to)), host).toEqual(new Set([formatAddress(puppetAddress)]))
+    }
+  })
+
+  // RFC 9000 §9 #5
+  it("discards what comes from an address it has neither been given nor connected to", () => {
+    const { duel } = invited(preferred)
+    const { counters } = duel.connection.receiver
+    const ping = () => duel.puppet.packet(Level.OneRtt, Uint8Array.of(1))
+    const before = counters.received
+    duel.endpoint.handleDatagram(ping(), away(9), 0, duel.nowMicros)
+    duel.endpoint.handleDatagram(ping(), { ...puppetAddress, port: 1 }, 0, duel.nowMicros)
+    expect(counters.received).toBe(before)
+    duel.endpoint.handleDatagram(ping(), puppetAddress, 0, duel.nowMicros)
+    duel.endpoint.handleDatagram(ping(), preferred, 0, duel.nowMicros)
+    expect(counters.received).toBe(before + 2)
+  })
+})
+
+describe("a server whose client comes to its preferred address", () => {
+  const PREFERRED_SOCKET = 1
+
+  // RFC 9000 §9.6.2 #2 #3
+  it("asks the client from there, and stays where it is until the client has answered", () => {
+    const it = new Roamer().supply(3)
+    it.local = PREFERRED_SOCKET
+    it.puppet.destination = it.issued[0].slice()
+    it.ping(home, 1200)
+    const stream = it.connection.streams.open(true)
+    it.connection.streams.write(stream, new Uint8Array(3_000))
+    it.exchange()
+    const from = (socket: number) => it.sightings.filter(({ local }) => local === socket)
+    expect(from(PREFERRED_SOCKET).flatMap(({ frames }) => frames.map(({ name }) => name))).toEqual([
+      "onPathChallenge"
+    ])
+    expect(from(0).flatMap(({ frames }) => frames.map(({ name }) => name))).toContain("onStream")
+    it.sightings.length = 0
+    const challenge = it.puppet.seen.named("onPathChallenge").at(-1)!
+    it.inject(it.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge.bytes!)))
+    it.connection.streams.write(stream, new Uint8Array(100))
+    it.exchange()
+    expect(it.connection.path.routes.current.local).toBe(PREFERRED_SOCKET)
+    const names = from(PREFERRED_SOCKET).flatMap(({ frames }) => frames.map(({ name }) => name))
+    expect(names).toContain("onStream")
+  })
+
+  // RFC 9000 §9.6.2 #2
+  it("stays where it is while the client only probes, though its address is proven", () => {
+    const it = new Roamer().supply(3)
+    it.local = PREFERRED_SOCKET
+    it.puppet.destination = it.issued[0].slice()
+    it.probe(home)
+    expect(it.connection.path.routes.current.local).toBe(0)
+  })
+
+  // RFC 9000 §9.6.3 #2
+  it("is as careful of a client from an unknown address there as anywhere", () => {
+    const it = new Roamer().supply(3)
+    const stream = it.connection.streams.open(true)
+    it.connection.streams.write(stream, new Uint8Array(50_000))
+    it.exchange()
+    it.sightings.length = 0
+    it.local = PREFERRED_SOCKET
+    it.puppet.destination = it.issued[0].slice()
+    it.ping(away(5), 400).advance(2 * SECOND)
+    const there = it.sentTo(away(5))
+    expect(there.length).toBeGreaterThan(0)
+    expect(there.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(3 * 400)
+    for (const { frames } of there) for (const { name } of frames) expect(probingFrames).toContain(name)
+  })
+})
