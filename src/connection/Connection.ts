@@ -579,7 +579,10 @@ export class Connection implements ConnectionParts {
     return this.streams.applyPeerLimits(peer)
   }
 
-  /** RFC 9000 §7.4.1 #2 #3: of what the server said last time, only limits hold for 0-RTT; the rest is what it says now. */
+  /**
+   * RFC 9000 §7.4.1 #2 #3: of what the server said last time, only limits hold for 0-RTT; the rest is what it says now,
+   * or nothing: §9.6.2 #4.
+   */
   private remember(encoded: Uint8Array): void {
     const parameters = decodeTransportParameters(encoded, "server")
     if (parameters instanceof TransportError) return

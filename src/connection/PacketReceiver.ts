@@ -88,6 +88,7 @@ export class PacketReceiver {
       parts.onVersionNegotiation(bytes, header, nowMicros)
       return false
     }
+    // RFC 9000 §5.2.1
     if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version))
       return this.drop(start, "rejected", nowMicros)
     if (type === PacketType.Retry) {

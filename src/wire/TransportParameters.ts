@@ -242,7 +242,7 @@ const decodeOne = (
     if (preferred === undefined) return refuse("preferred_address is malformed")
     parameters.preferredAddress = preferred
   }
-  return undefined
+  return undefined // RFC 9000 §7.4.2: what is not known is ignored
 }
 
 // RFC 9368 §4: a length that is no multiple of four, or a zero version, is a TRANSPORT_PARAMETER_ERROR

@@ -3,7 +3,7 @@ import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
-import type { TlsSettings } from "../../src/connection/ConnectionConfig.ts"
+import type { PreferredAddresses, TlsSettings } from "../../src/connection/ConnectionConfig.ts"
 import { Endpoint, type EndpointConfig, type RetryPolicy } from "../../src/endpoint/Endpoint.ts"
 import type { SessionTicket } from "../../src/handshake/SessionTicket.ts"
 import type { EarlyDataRequest } from "../../src/handshake/TlsSession.ts"
@@ -23,6 +23,7 @@ export interface CorePairOptions {
   readonly clientGroups?: ReadonlyArray<NamedGroup>
   readonly serverGroups?: ReadonlyArray<NamedGroup>
   readonly retry?: RetryPolicy
+  readonly preferred?: PreferredAddresses
   readonly observe?: EndpointConfig["observe"]
   /** The session the client takes up again, with 0-RTT: the server of another pair gave it. */
   readonly resume?: SessionTicket
@@ -73,6 +74,7 @@ export class CorePair {
         tls: tls(false),
         transport: transportSettings(options.server),
         ...(options.retry !== undefined && { retry: options.retry }),
+        ...(options.preferred !== undefined && { preferred: options.preferred }),
         ...(options.acceptEarlyData !== undefined && {
           tickets: {
             nowMillis: () => this.nowMicros / 1000,

@@ -130,6 +130,19 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
     })
 
+    // RFC 9000 §10.1
+    it("may be silent for three PTOs, however short the idle timeout", () => {
+      const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 100, initialRttMillis: 400 } })
+      duel.receive = (datagram) => duel.sent.push(datagram.length)
+      duel.exchange()
+      const pto = duel.connection.path.recovery.ptoMicros()
+      expect(pto).toBeGreaterThanOrEqual(3 * 400_000)
+      duel.advance(3 * pto - 1)
+      expect(duel.connection.closeReason).toBeUndefined()
+      duel.advance(8 * pto)
+      expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
+    })
+
     it("keeps a connection alive asks once, and then leaves it to the PTO", () => {
       const duel = new Duel({
         victim,

@@ -156,3 +156,24 @@ for (const victim of roles)
       }
     })
   })
+
+// RFC 9000 §10.3 #3
+it("packets too small to be any are dropped, and do not count as forged", () => {
+  for (const victim of ["client", "server"] as const) {
+    const duel = new Duel({ victim }).shakeHands()
+    const { counters } = duel.connection.receiver
+    const whole = duel.puppet.packet(Level.OneRtt, new Uint8Array(100).fill(1))
+    const { received, dropped } = counters
+    const sent = duel.sent.length
+    // a byte, the connection ID, and from the packet number on 4 and 16 for the sample
+    const least = 1 + 8 + 4 + 16
+    for (let size = 1; size < least; size++) duel.inject(whole.slice(0, size))
+    expect(duel.sent.length).toBe(sent)
+    expect(counters).toMatchObject({ received, undecryptable: 0 })
+    expect(counters.dropped).toBeGreaterThan(dropped)
+    duel.inject(whole.slice(0, least))
+    expect(counters).toMatchObject({ received, undecryptable: 1 })
+    duel.inject(whole)
+    expect(counters.received).toBe(received + 1)
+  }
+})

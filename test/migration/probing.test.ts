@@ -1,0 +1,143 @@
+/** What is sent along a route that is not, or not yet, the one in use. RFC 9000 §8.2, §9, §9.5 */
+import { describe, expect, it } from "vitest"
+import {
+  writeHandshakeDone,
+  writeNewConnectionId,
+  writePathChallenge,
+  writePing
+} from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import { Duel } from "../connection/Duel.ts"
+import { Puppet } from "../connection/Puppet.ts"
+import { away, home, Roamer } from "./Roamer.ts"
+
+const SECOND = 1_000_000
+const B = away(1)
+
+/** Which socket the victim sent each datagram from, and to which ID. */
+const watched = (duel: Duel): Array<readonly [local: number, destination: string]> => {
+  const sent: Array<readonly [number, string]> = []
+  duel.receive = (datagram) => {
+    sent.push([duel.connection.transmit.local, Buffer.from(datagram.subarray(1, 9)).toString("hex")])
+    duel.puppet.receive(datagram)
+  }
+  return sent
+}
+
+const giveIds = (duel: Duel, count: number): void => {
+  for (let n = 1; n <= count; n++)
+    duel.inject(
+      duel.puppet.packet(Level.OneRtt, (w) =>
+        writeNewConnectionId(w, n, 0, new Uint8Array(8).fill(n), new Uint8Array(16).fill(n))
+      )
+    )
+}
+
+describe("a client", () => {
+  // RFC 9000 §9 #1
+  it("uses no other socket before the handshake is confirmed, neither to probe nor to move", () => {
+    const duel = new Duel({ victim: "client" })
+    const sent = watched(duel)
+    duel.exchange()
+    giveIds(duel, 3)
+    expect(duel.connection.lifecycle.state).toBe("established")
+    expect(duel.connection.migrate(1, duel.nowMicros)).toBe("unconfirmed")
+    expect(duel.connection.rebind(2, duel.nowMicros)).toBe("unconfirmed")
+    duel.connection.ping()
+    duel.exchange().advance(SECOND)
+    expect(new Set(sent.map(([local]) => local))).toEqual(new Set([0]))
+    duel.inject(duel.puppet.packet(Level.OneRtt, writeHandshakeDone))
+    expect(sent.at(-1)![0]).toBe(2)
+  })
+
+  // RFC 9000 §9.5 #1
+  it("uses no connection ID from two sockets", () => {
+    const duel = new Duel({ victim: "client", transport: { activeConnectionIdLimit: 8 } }).shakeHands()
+    giveIds(duel, 4)
+    const sent = watched(duel)
+    duel.connection.ping()
+    duel.exchange()
+    for (const local of [1, 2]) {
+      expect(duel.connection.migrate(local, duel.nowMicros)).toBeUndefined()
+      duel.exchange().advance(SECOND / 10)
+    }
+    expect(duel.connection.rebind(3, duel.nowMicros)).toBeUndefined()
+    duel.exchange()
+    const socketsOf = new Map<string, Set<number>>()
+    for (const [local, destination] of sent)
+      socketsOf.set(destination, (socketsOf.get(destination) ?? new Set()).add(local))
+    expect(new Set(sent.map(([local]) => local)).size).toBe(4)
+    for (const sockets of socketsOf.values()) expect(sockets.size).toBe(1)
+  })
+})
+
+describe("a response to a challenge", () => {
+  // RFC 9000 §8.2.2 #2
+  it("waits for nothing, not even while the congestion window is full", () => {
+    for (const victim of ["client", "server"] as const) {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      const id = connection.streams.open(true)
+      connection.streams.write(id, new Uint8Array(100_000))
+      duel.exchange()
+      expect(connection.path.mayElicit(duel.nowMicros)).toBe(false)
+      expect(connection.streams.hasFrames()).toBe(true)
+      const data = new Uint8Array(8).fill(9)
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writePathChallenge(w, data)))
+      expect(puppet.seen.named("onPathResponse").map(({ bytes }) => bytes)).toEqual([data])
+    }
+  })
+
+  // RFC 9000 §8.2.2 #6, §8.2.1 #2
+  it("is not made larger than an address that is not proven may be sent", () => {
+    for (let size = 40; size <= 1200; size += 80) {
+      const it = new Roamer().probe(B, size)
+      const sent = it.sentTo(B).reduce((sum, each) => sum + each.size, 0)
+      expect(it.at(B, "onPathResponse").length, `${size} bytes`).toBe(1)
+      expect(sent, `${size} bytes`).toBeLessThanOrEqual(3 * Math.max(size, 46))
+      expect(sent >= 1200, `${size} bytes`).toBe(3 * size >= 1200)
+    }
+  })
+})
+
+describe("a client that has moved", () => {
+  const tokens = (it: Roamer) => it.puppet.seen.named("onNewToken").map(({ bytes }) => bytes!)
+
+  /** Whether a stranger's Initial from `from` with that token proves its address. */
+  const proves = (it: Roamer, token: Uint8Array, from = B): boolean => {
+    const puppet = new Puppet({ ...it.puppet.options, role: "client" })
+    puppet.start()
+    const initial = puppet.packet(Level.Initial, writePing, { token, size: 1200 })
+    return it.endpoint.handleDatagram(initial, from, 0, it.nowMicros)!.path.amplification.validated
+  }
+
+  // RFC 9000 §8.1.3, §9.3
+  it("gets a token for its new address once that is proven, and no other for another port", () => {
+    const it = new Roamer()
+    expect(tokens(it).length).toBe(1)
+    it.ping(B, 1200)
+    it.answer(home, B)
+    expect(tokens(it).length).toBe(1)
+    it.answer(B)
+    expect(tokens(it).length).toBe(2)
+    it.ping({ ...B, port: 99 }, 1200).answer({ ...B, port: 99 })
+    expect(tokens(it).length).toBe(2)
+    const [first, second] = tokens(it)
+    expect([proves(it, first), proves(it, second), proves(it, second, home)]).toEqual([false, true, false])
+  })
+
+  it("gets it again when it is lost, and not the one for where it was", () => {
+    const it = new Roamer()
+    const before = tokens(it)
+    const { receive } = it
+    it.ping(B, 1200)
+    const lost: Array<Uint8Array> = []
+    it.receive = (datagram) => lost.push(datagram)
+    it.answer(B)
+    expect(lost.length).toBeGreaterThan(0)
+    it.receive = receive
+    it.advance(5 * SECOND)
+    expect(tokens(it).slice(before.length).length).toBeGreaterThan(0)
+    for (const token of tokens(it).slice(before.length)) expect(token).not.toEqual(before[0])
+  })
+})

@@ -1,0 +1,63 @@
+/** What a client goes by before its server has said it again. RFC 9000 §7.4.1 */
+import { describe, expect, it } from "vitest"
+import type { Connection } from "../../src/connection/Connection.ts"
+import { CorePair, type CorePairOptions } from "../connection/CorePair.ts"
+
+const preferred = { ipv4: { host: "192.0.2.9", port: 444, family: 4 }, ipv6: undefined } as const
+
+const acceptEarlyData = () => true
+
+/** The delay of the server's ACKs that a client reckons with, in microseconds. */
+const ackDelayOf = ({ path: { recovery } }: Connection): number =>
+  recovery.ptoMicros() - recovery.rtt.ptoBaseMicros
+
+/** A client of a server that said one thing, and now is as `server` says. */
+const again = (options: CorePairOptions) => {
+  const first = new CorePair({
+    acceptEarlyData,
+    preferred,
+    server: { ackDelayExponent: 9, maxAckDelayMillis: 900 }
+  })
+  first.exchange()
+  const [ticket] = first.tickets
+  expect(ticket.earlyData).toBe(true)
+  const pair = new CorePair({ acceptEarlyData, resume: ticket, ...options })
+  const { streams } = pair.client
+  const id = streams.open(false)
+  streams.write(id, new Uint8Array(500))
+  return { pair, id }
+}
+
+describe("a client with a ticket", () => {
+  // RFC 9000 §7.4.1 #2 #3 #4
+  it("takes the server's limits as they were for 0-RTT, and its delays and IDs as they are now", () => {
+    const { pair, id } = again({ server: { ackDelayExponent: 4, maxAckDelayMillis: 50 } })
+    const stranger = new CorePair({ acceptEarlyData })
+    expect(id).toBeGreaterThanOrEqual(0)
+    const { client } = pair
+    expect(client.streams.openable(false)).toBe(99)
+    expect(client.handshake.peerParameters).toBeUndefined()
+    expect(ackDelayOf(client)).toBe(ackDelayOf(stranger.client))
+    expect([client.path.peerIds.count, client.path.peerIds.spareCount]).toEqual([1, 0])
+    pair.exchange()
+    expect(client.handshake.facts?.earlyData).toBe("accepted")
+    expect(pair.server!.streams.read(id, 1_000)?.length).toBe(500)
+    expect(client.handshake.peerParameters).toMatchObject({ ackDelayExponent: 4, maxAckDelayMillis: 50 })
+    expect(ackDelayOf(client)).toBe(50_000)
+    // said by default: what was said last time does not fill the gap
+    const silent = again({}).pair.exchange()
+    expect(silent.client.handshake.facts?.earlyData).toBe("accepted")
+    expect(ackDelayOf(silent.client)).toBe(25_000)
+    expect(silent.client.handshake.peerParameters).toMatchObject({ ackDelayExponent: 3 })
+  })
+
+  // RFC 9000 §7.4.1 #2, §9.6.2 #4
+  it("does not go where the server preferred to be in the connection before", () => {
+    const { pair } = again({})
+    const { client } = pair
+    pair.exchange().advance(1_000_000)
+    expect(client.handshake.confirmed).toBe(true)
+    expect(client.handshake.peerParameters?.preferredAddress).toBeUndefined()
+    expect(client.path.routes.all.map(({ remote }) => remote.host)).toEqual(["192.0.2.1"])
+  })
+})
