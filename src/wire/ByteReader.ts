@@ -60,8 +60,8 @@ export class ByteReader {
   }
 
   /**
-   * A variable-length integer (RFC 9000 §16). Exact below 2^53; above it the nearest double, so a comparison
-   * with any limit we can hold still comes out right.
+   * A variable-length integer (RFC 9000 §16). Exact below 2^53; above it the next double that is not less, so that what
+   * exceeds a limit we can hold, be it by one, still does.
    */
   varint(): number {
     if (this.offset >= this.end) return this.fail()
@@ -81,7 +81,7 @@ export class ByteReader {
         (bytes[offset + 6] << 8) |
         bytes[offset + 7]) >>>
       0
-    return high * 0x1_0000_0000 + low
+    return high < 0x20_0000 ? high * 0x1_0000_0000 + low : roundedUp(high, low)
   }
 
   /** Moves over `length` bytes and returns where they start; a length past the end fails. */
@@ -100,4 +100,10 @@ export class ByteReader {
     const start = this.skip(length)
     return this.bytes.subarray(start, this.failed ? start : start + length)
   }
+}
+
+/** The least double that is not below `high * 2^32 + low`, which is 2^53 or more. */
+const roundedUp = (high: number, low: number): number => {
+  const step = 2 ** (11 - Math.clz32(high))
+  return high * 0x1_0000_0000 + Math.ceil(low / step) * step
 }

@@ -24,9 +24,9 @@ describe("FRAME_ENCODING_ERROR answers", () => {
     ["a STREAM frame beyond 2^62-1", `0e00${top}0101`, 0x0e, "exceed 2^62-1"],
     ["a STREAM frame without a length beyond 2^62-1", `0c00${top}01`, 0x0c, "exceed 2^62-1"],
     ["an empty NEW_TOKEN", "0700", 0x07, "empty token"],
-    ["MAX_STREAMS above 2^60", "12d000000000000400", 0x12, "more than 2^60 streams"],
+    ["MAX_STREAMS above 2^60", "12d000000000000001", 0x12, "more than 2^60 streams"],
     ["MAX_STREAMS above 2^60, unidirectional", `13${top}`, 0x13, "more than 2^60 streams"],
-    ["STREAMS_BLOCKED above 2^60", "16d000000000000400", 0x16, "more than 2^60 streams"],
+    ["STREAMS_BLOCKED above 2^60", "16d000000000000001", 0x16, "more than 2^60 streams"],
     ["STREAMS_BLOCKED above 2^60, unidirectional", `17${top}`, 0x17, "more than 2^60 streams"],
     ["a new connection ID of no bytes", `18000000${token}`, 0x18, "a connection ID of 0 bytes"],
     [

@@ -12,7 +12,7 @@ const varint = fc.oneof(
 
 describe("variable-length integers", () => {
   it.each([
-    ["c2197c5eff14e88c", Number(151_288_809_941_952_652n)],
+    ["c2197c5eff14e88c", Number(151_288_809_941_952_672n)], // it is …652, which no number is
     ["9d7f3e7d", 494_878_333],
     ["7bbd", 15_293],
     ["25", 37],
@@ -39,8 +39,21 @@ describe("variable-length integers", () => {
     expect(sizes).toEqual([1, 1, 2, 2, 4, 4, 8, 8])
   })
 
-  it("gives the nearest number above 2^53, never a small one", () => {
-    expect(new ByteReader(fromHex("ffffffffffffffff")).varint()).toBe(2 ** 62)
+  it("gives the next number at or above what no number holds, never a smaller one", () => {
+    for (const [hex, value] of [
+      ["c01fffffffffffff", 2 ** 53 - 1],
+      ["c020000000000000", 2 ** 53],
+      ["c020000000000001", 2 ** 53 + 2],
+      ["c020000000000002", 2 ** 53 + 2],
+      ["d000000000000000", 2 ** 60],
+      ["d000000000000001", 2 ** 60 + 256],
+      ["d000000000000100", 2 ** 60 + 256],
+      ["d000000000000101", 2 ** 60 + 512],
+      ["d0000000ffffff01", 2 ** 60 + 2 ** 32],
+      ["fffffffffffffe00", 2 ** 62 - 512],
+      ["ffffffffffffffff", 2 ** 62]
+    ] as const)
+      expect(new ByteReader(fromHex(hex)).varint(), hex).toBe(value)
   })
 
   it("fails instead of throwing when cut at any byte", () => {
