@@ -4,12 +4,16 @@
  * npm run chaos -- --seeds 2000 --from 0         as many seeds from the first on, on every core
  * npm run chaos -- --from 17 --seeds 1 --show    one seed, and what it draws
  * npm run chaos -- … --shrink                    makes what fails small
+ * npm run chaos -- --scenario FILE               a scenario, such as --shrink writes
  * npm run chaos -- … --json FILE                 writes how it went, for machines
  */
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { draw } from "./draw.ts"
 import { runScenario } from "./runScenario.ts"
+import type { Scenario } from "./Scenario.ts"
 import { shrinkScenario } from "./shrinkScenario.ts"
 import { swarm } from "./swarm.ts"
 import type { Outcome } from "./worker.ts"
@@ -21,6 +25,7 @@ const { values } = parseArgs({
     workers: { type: "string" },
     shrink: { type: "boolean", default: false },
     show: { type: "boolean", default: false },
+    scenario: { type: "string" },
     json: { type: "string" }
   }
 })
@@ -44,7 +49,17 @@ const shrinkAndPrint = async ({ seed, problems }: Outcome): Promise<void> => {
   const { scenario, runs } = await shrinkScenario(draw(seed), async (candidate) =>
     (await runScenario(candidate)).problems.some((problem) => kindOf(problem) === kind)
   )
-  console.log(`seed ${seed}, made small in ${runs} runs:\n${JSON.stringify(scenario, null, 2)}`)
+  const json = JSON.stringify(scenario, null, 2)
+  const file = join(tmpdir(), `chaos-${seed}.json`)
+  writeFileSync(file, json)
+  console.log(`seed ${seed}, made small in ${runs} runs:\n${json}`)
+  console.log(`To replay what is left: npm run chaos -- --scenario ${file}`)
+}
+
+if (values.scenario !== undefined) {
+  const { problems } = await runScenario(JSON.parse(readFileSync(values.scenario, "utf8")) as Scenario)
+  console.log(problems.length === 0 ? "It passed." : problems.join("\n"))
+  process.exit(problems.length === 0 ? 0 : 1)
 }
 
 if (values.show)
