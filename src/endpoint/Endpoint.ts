@@ -227,6 +227,11 @@ export class Endpoint {
     return this.byId.size
   }
 
+  /** Addresses that lead to a connection, for its stateless resets. */
+  get routedAddresses(): number {
+    return this.byRemote.size
+  }
+
   pollReply(): Reply | undefined {
     return this.replies.shift()
   }

@@ -22,13 +22,14 @@ const connectionInventory = (node: ConnectionNode) => {
 }
 
 export const inventory = (node: EndpointNode) => {
-  const { state, sockets, fibers, timers, routedIds, backlog } = node
+  const { state, sockets, fibers, timers, routedIds, routedAddresses, backlog } = node
   return {
     state,
     sockets,
     fibers,
     timers,
     routedIds,
+    routedAddresses,
     backlog,
     peers: node.peers.map((peer) => ({
       state: peer.state,

@@ -1,8 +1,9 @@
 /** Sweeps of what a peer can do. */
 import * as Effect from "effect/Effect"
+import type { QuicConnection } from "../../src/index.ts"
 import type { Peer, RestartPolicy } from "../../src/Peer.ts"
 import { text } from "../api/pair.ts"
-import { type Apart, ask, endedWell, type Served, served } from "./stages.ts"
+import { apart, type Apart, ask, echo, endedWell, type Served, served } from "./stages.ts"
 import type { Sweep } from "./sweep.ts"
 
 interface Peered extends Served {
@@ -45,6 +46,31 @@ const using = (
   lasts
 })
 
+interface Asked extends Apart {
+  readonly peer: Peer
+  readonly far: QuicConnection
+}
+
+const answer = (peer: Peer) =>
+  peer.serveStreams((stream) => Effect.andThen(Effect.sleep(10), Effect.ignore(echo(stream))))
+
+/** The server asks, and the peer's handlers answer. */
+const serving: Sweep<Asked> = {
+  name: "peer.serveStreams, and its handlers",
+  stage: (world) =>
+    Effect.gen(function* () {
+      const stage = yield* apart()(world)
+      const peer = yield* stage.client.peer(stage.connectOptions)
+      const far = yield* stage.server.accept
+      const works = Effect.andThen(Effect.forkScoped(answer(peer)), ask(far.openBidi))
+      return { ...stage, peer, far, works }
+    }),
+  operation: ({ peer }) => Effect.timeoutOption(answer(peer), 100),
+  meanwhile: ({ far }) => Effect.ignore(ask(far.openBidi)),
+  // who was not served is served now
+  afterwards: ({ peer }) => Effect.timeoutOption(answer(peer), 300)
+}
+
 const closing: Sweep<Peered> = {
   ...using("close", "eager", (peer) => peer.close(7), true),
   stage: (world) =>
@@ -65,5 +91,6 @@ export const peerSweeps: ReadonlyArray<Sweep<never>> = [
   // nobody reads it there
   using("sendDatagram", "eager", (peer) => peer.sendDatagram(text("hello")), true),
   using("restart", "eager", (peer) => Effect.andThen(peer.restart, Effect.sleep(100))),
+  serving,
   closing
 ] as never
