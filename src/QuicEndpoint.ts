@@ -22,6 +22,7 @@ import { Hex } from "effect/encoding"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -127,6 +128,12 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
   readonly host?: string
   /** 0, or left out: a free one. */
   readonly port?: number
+  /**
+   * At least 32 unpredictable bytes, kept by the application: with them an endpoint that was restarted can tell the peers
+   * of its former connections that these are gone (stateless reset), which otherwise find out by their idle timeout. For
+   * one endpoint at a time: another one alive could be made to reset what is not its own. RFC 9000 §10.3.2, §21.11
+   */
+  readonly resetSecret?: Redacted.Redacted<Uint8Array>
   /** Set to take connections; without it the endpoint is a client. */
   readonly server?: ServerOptions
 }
@@ -234,7 +241,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const clock = yield* Clock.Clock
   const nowMillis = (): number => clock.currentTimeMillisUnsafe()
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const { server: serverOptions, ...bindOptions } = options
+  const { server: serverOptions, resetSecret, ...bindOptions } = options
   const bind = yield* check(BindSchema, bindOptions)
   const shared = { peerCertificateTypes: verifier.certificateTypes, keyLog: keyLog !== undefined }
 
@@ -250,6 +257,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       suite,
       random: randomBytes,
       connectionIdBytes,
+      resetKey: resetSecret && (yield* resetKeyFrom(resetSecret)),
       ecn: own.socket.capabilities.ecn,
       ...(qlog !== undefined && {
         observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, nowMillis(), qlog)
@@ -277,6 +285,15 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   }, Effect.uninterruptible)
 
   yield* Effect.addFinalizer((exit) => closeAll(actor, exit))
+
+  function* resetKeyFrom(secret: Redacted.Redacted<Uint8Array>) {
+    const bytes = Redacted.value(secret)
+    if (!(bytes instanceof Uint8Array) || bytes.length < 32)
+      return yield* quicError(
+        new InvalidOption({ field: "resetSecret", problem: "at least 32 unpredictable bytes" })
+      )
+    return suite.hmac("sha256", bytes, new TextEncoder().encode("stateless reset"))
+  }
 
   /** Sockets at the preferred addresses, which stay as long as the endpoint. */
   function* openPreferred(wanted: ServerOptions["preferredAddress"]) {

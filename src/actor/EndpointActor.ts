@@ -31,6 +31,8 @@ const RECEIVE_BURST = 256
 const SEND_BURST = 64
 /** After this, what waits for a congested socket is looked at again even if the socket has not called. */
 const CONGESTED_MICROS = 10_000
+/** What the peer of a connection with a defect gets to read. */
+const BROKEN = "a defect, which is in the log"
 /** Rounds of wake-ups and what they write, before the loop yields. */
 const ROUNDS = 4
 
@@ -300,12 +302,19 @@ export class EndpointActor implements ConnectionHost {
     }
   }
 
+  /** The peer is told INTERNAL_ERROR when the connection is still able to say that. */
   private onDefect(core: Connection | undefined, defect: unknown): void {
     const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
     this.report(what, Cause.die(defect))
-    core?.abandon("a defect, which is in the log")
     const actor = core && this.actors.get(core)
-    if (actor !== undefined) this.markDirty(actor)
+    if (core === undefined || actor === undefined) return core?.abandon(BROKEN)
+    try {
+      if (core.lifecycle.isOpen) core.crash(BROKEN, this.nowMicros)
+      else core.abandon(BROKEN)
+    } catch {
+      core.abandon(BROKEN)
+    }
+    this.markDirty(actor)
   }
 
   report(what: string, cause: Cause.Cause<unknown>): void {

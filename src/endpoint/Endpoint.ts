@@ -47,6 +47,8 @@ export interface EndpointConfig {
    * §17.2 #2 #4, §18.2 #3 #4, §19.15 #2
    */
   readonly connectionIdBytes: number
+  /** Stateless-reset tokens are made from it; left out, from a random one. RFC 9000 §10.3.2 */
+  readonly resetKey?: Uint8Array | undefined
   /** Whether the socket reads and writes ECN marks; not, when left out. */
   readonly ecn?: boolean
   /** Set to take connections. */
@@ -106,7 +108,7 @@ export class Endpoint {
 
   constructor(config: EndpointConfig) {
     this.config = config
-    const key = config.random(32)
+    const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
   }
 
