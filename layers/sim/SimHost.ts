@@ -42,6 +42,8 @@ export class SimHost implements SimNode {
   ecn = true
   /** Whether sockets bound from now on forbid fragmentation. */
   dontFragment = true
+  /** What packets to the host's own addresses go through; see `Network.loopback`. Undefined: they are there at once. */
+  loopback: SimLink | undefined = undefined
   /** Sockets keep what is sent and are congested while false: the system does not take datagrams. */
   private taking = true
   private routes: Array<Route> = []
@@ -223,6 +225,7 @@ export class SimHost implements SimNode {
       ttl: initialTtl,
       origin: this.name
     }
+    if (isOwn && this.loopback !== undefined) return this.loopback.carry(packet) ? "sent" : "tooLarge"
     if (isOwn) {
       this.timeline.at(this.timeline.nowNanos, () => this.receive(packet))
       return "sent"

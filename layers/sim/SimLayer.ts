@@ -13,9 +13,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import type { UdpPort } from "../../src/capability/UdpPort.ts"
+import type { LinkConditions } from "./linkConditions.ts"
 import * as RealWork from "./RealWork.ts"
 import { replayed, replayVariables } from "./replay.ts"
 import { defaults, type SimOptions, type SimServices, Simulation, type SimStalled } from "./Simulation.ts"
+import { SimNetwork } from "./SimNetwork.ts"
 
 export interface LayerOptions extends SimOptions {
   /** Default 0; `EFFECT_QUIC_SEED` in the environment replaces it. */
@@ -85,3 +88,27 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
       return Context.add(simulation.context, Scope.Scope, own)
     })
   )
+
+/**
+ * A simulation of one machine, with a UDP whose datagrams to `127.0.0.1` go through a network that is as bad as `link`
+ * says: what a program that talks to itself over the loopback address needs in place of the live layer.
+ */
+export const layerLocalhost = (
+  link: Partial<LinkConditions> = {},
+  options: LayerOptions = {}
+): Layer.Layer<SimServices | UdpPort | Scope.Scope> => localhostOn(layer(options), link)
+
+/** `layerLocalhost` in a simulation that there is. */
+export const localhostOn = (
+  simulation: Layer.Layer<SimServices | Scope.Scope>,
+  link: Partial<LinkConditions>
+): Layer.Layer<SimServices | UdpPort | Scope.Scope> => {
+  const machine = Layer.unwrap(
+    Effect.map(SimNetwork, (network) => {
+      const host = network.host("localhost", "127.0.0.1")
+      network.loopback(host, { name: "loopback", ...link })
+      return host.layer
+    })
+  )
+  return Layer.provideMerge(machine, simulation)
+}

@@ -161,6 +161,26 @@ export class Network {
     })
   }
 
+  /**
+   * What a host sends to itself goes through a link from now on, as if there were a network in between. Faults call it
+   * by `name`, by default the host's name and `loopback`.
+   */
+  loopback(
+    host: SimHost,
+    { name, ...changes }: Partial<LinkConditions> & { readonly name?: string } = {}
+  ): SimConnection {
+    const unique = this.nameOf(name, `${host.name} loopback`)
+    const random = this.random.fork(`link ${unique}`)
+    const { partitions, timeline, trace } = this
+    const around = { partitions, timeline, trace }
+    const model = changed(perfectLink, changes, unique)
+    const link = new SimLink(unique, host, host, undefined, model, random, around)
+    host.loopback = link
+    const connection = new SimConnection(unique, link, link)
+    this.connections.set(unique, connection)
+    return connection
+  }
+
   private nameOf(wanted: string | undefined, fallback: string): string {
     if (wanted === undefined) {
       let name = fallback

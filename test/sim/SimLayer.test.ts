@@ -3,9 +3,12 @@ import { promisify } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Random, Stream } from "effect"
 import { type FaultSchedule, SeededRandom, SimLayer, SimNetwork } from "../../layers/sim/index.ts"
+import { NodeCryptoSuite, NodeEntropy, NodeIdentity, NodeUdpPort } from "../../layers/node/index.ts"
 import * as SimVitest from "../../layers/sim/vitest/index.ts"
 import { badLink, strangers } from "../api/badNetwork.ts"
-import { endpoints, readText } from "../api/pair.ts"
+import { endpoints, pinned, readText } from "../api/pair.ts"
+import { QuicEndpoint } from "../../src/index.ts"
+import * as TestClock from "effect/testing/TestClock"
 import { simWorld } from "../api/World.ts"
 
 const run = promisify(execFile)
@@ -66,6 +69,35 @@ describe("the simulation as a layer", () => {
       Effect.provide(SimLayer.layer()),
       Effect.andThen(Effect.sync(() => expect(seen).toEqual(["program", "finalizer"])))
     )
+  })
+
+  it.effect("takes the place of the live UDP for a program that talks to itself", () => {
+    const live = Layer.mergeAll(NodeUdpPort.layer, NodeEntropy.layer, NodeCryptoSuite.layer)
+    const lossy = { delayMillis: 100, lossRate: 0.1 }
+    const simulated = Layer.merge(SimVitest.layerLocalhost(lossy), NodeCryptoSuite.layer)
+    /** As anybody would write it for the live layer. */
+    const program = Effect.gen(function* () {
+      const identity = yield* NodeIdentity.developmentCertificate()
+      return yield* Effect.gen(function* () {
+        const server = yield* QuicEndpoint.make({ host: "127.0.0.1", server: { alpn: ["echo"], identity } })
+        yield* Effect.forkScoped(
+          server.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
+        )
+        const client = yield* QuicEndpoint.make()
+        const { port } = server.localAddress
+        const connection = yield* client.connect({ host: "127.0.0.1", port, alpn: ["echo"] })
+        const stream = yield* connection.openBidi
+        yield* Stream.run(Stream.encodeText(Stream.make("hello, QUIC")), stream.writable)
+        return [yield* readText(stream), connection.stats.minRttMillis] as const
+      }).pipe(Effect.provide(pinned(identity)))
+    })
+    return Effect.gen(function* () {
+      const [here, fast] = yield* Effect.scoped(program).pipe(Effect.provide(live), TestClock.withLive)
+      const [there, slow] = yield* program.pipe(Effect.provide(simulated))
+      expect([here, there]).toEqual(["hello, QUIC", "hello, QUIC"])
+      expect(fast).toBeLessThan(slow)
+      expect(slow).toBeGreaterThanOrEqual(200)
+    })
   })
 
   it.effect("carries services made from layers below it", () => {

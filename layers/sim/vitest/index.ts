@@ -13,6 +13,8 @@ import type * as Scope from "effect/Scope"
 import { expect } from "vitest"
 import { shellQuoted } from "../replay.ts"
 import type { SimServices } from "../Simulation.ts"
+import type { UdpPort } from "../../../src/capability/UdpPort.ts"
+import type { LinkConditions } from "../linkConditions.ts"
 import type { FaultSchedule } from "../FaultSchedule.ts"
 import * as SimLayer from "../SimLayer.ts"
 import * as anywhere from "../underFaults.ts"
@@ -45,6 +47,20 @@ const forThisTest = <Options extends LayerOptions>({ command, ...options }: Opti
 /** A simulation for one test. */
 export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
   Layer.unwrap(Effect.sync(() => SimLayer.layer(forThisTest(options))))
+
+/**
+ * A simulation of one machine, for a test of a program that talks to itself over `127.0.0.1`: what it provides takes the
+ * place of the live UDP, and its datagrams go through a network that is as bad as `link` says.
+ *
+ * ```ts
+ * const simulated = Layer.mergeAll(SimVitest.layerLocalhost({ delayMillis: 20, lossRate: 0.05 }), NodeCryptoSuite.layer)
+ * it.effect("greets over a lossy link", () => program.pipe(Effect.provide(simulated)))
+ * ```
+ */
+export const layerLocalhost = (
+  link: Partial<LinkConditions> = {},
+  options: LayerOptions = {}
+): Layer.Layer<SimServices | UdpPort | Scope.Scope> => SimLayer.localhostOn(layer(options), link)
 
 /**
  * A test under a schedule of faults, which `program` applies to its network. When it fails, the schedule is made as
