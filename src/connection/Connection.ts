@@ -480,7 +480,7 @@ export class Connection implements ConnectionParts {
     )
     // RFC 9000 §17.2.5.2 #3
     if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end))) return
-    this.token = retry.token // RFC 9000 §8.1.2, §8.1.3 #6: for all Initials of this connection, and no other
+    this.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection, and no other
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
     // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: the ID of this side stays
     path.peerIds.replaceFirst(handshake.ids.retrySource)

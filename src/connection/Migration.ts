@@ -168,7 +168,7 @@ export class Migration {
     const { fallback } = routes
     if (parts.config.role === "client")
       parts.pingPending = true // what is not a probing packet makes the server follow
-    // RFC 9000 §9.3.3: the previous route is asked too: an attacker who forwards packets faster does not win
+    // RFC 9000 §9.3.3 #1: the previous route is asked too: an attacker who forwards packets faster does not win
     else if (fallback !== undefined && fallback.validator.state !== "validating")
       fallback.validator.start(nowMicros, this.ptoMicros)
     path.onMoved(before, nowMicros)
@@ -201,7 +201,7 @@ export class Migration {
       parts.events.push({ _tag: "moved" })
       return
     }
-    // RFC 9000 §9.6.1: one that was only probed is given up, and this one stays
+    // RFC 9000 §9.6.1 #1: one that was only probed is given up, and this one stays
     // still the only way back while the new one has not answered
     if (route === fallback && !current.isProven) return
     routes.drop(route)

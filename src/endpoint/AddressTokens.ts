@@ -11,7 +11,7 @@ const RETRY_LIFETIME_MILLIS = 15_000
 const NEW_TOKEN_LIFETIME_MILLIS = 24 * 3_600_000
 const ROTATION = { periodMillis: NEW_TOKEN_LIFETIME_MILLIS / 4, keptPeriods: 4 }
 
-/** In the clear before the sealed part: a server must know what a token is that it cannot open. RFC 9000 §8.1.1 */
+/** In the clear before the sealed part: a server must know what a token is that it cannot open. RFC 9000 §8.1.1 #1 */
 const Kind = { Retry: 0x52, NewToken: 0x4e } as const
 
 /** What the token of an Initial packet says. */

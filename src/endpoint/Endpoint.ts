@@ -246,7 +246,7 @@ export class Endpoint {
   ): Connection | undefined {
     const { header } = this
     if (header.type === PacketType.OneRtt) return this.onUnknownShort(bytes, from, nowMicros)
-    // RFC 9000 §5.2.2 #2, §6.1: nor is Version Negotiation answered
+    // RFC 9000 §5.2.2 #2, §6.1 #1: nor is Version Negotiation answered
     if (header.type !== PacketType.Initial) return undefined
     const { server } = this.config
     // RFC 9000 §5.2.2 #1, §14.1 #3: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well

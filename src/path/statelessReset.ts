@@ -26,7 +26,7 @@ export const buildStatelessReset = (
   token: Uint8Array,
   random: RandomBytes
 ): Uint8Array | undefined => {
-  // RFC 9000 §10.3 #2, §10.3.3: always smaller than the trigger, or two without state would answer each other for ever
+  // RFC 9000 §10.3 #2, §10.3.3 #1: always smaller than the trigger, or two without state would answer each other for ever
   const largest = triggerBytes - 1
   if (largest < MIN_RESET_BYTES) return undefined
   const noise = random(INCONSPICUOUS_TRIGGER_BYTES + LENGTH_VARIATION)

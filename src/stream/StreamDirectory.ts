@@ -48,7 +48,7 @@ export class StreamDirectory {
     return indexOf(id) < count.opened
   }
 
-  /** The next stream of ours, never used before (RFC 9000 §2.1); the caller has seen that the limit allows it. */
+  /** The next stream of ours, never used before (RFC 9000 §2.1 #1); the caller has seen that the limit allows it. */
   openLocal(unidirectional: boolean): StreamRecord {
     const count = this.localCount(unidirectional)
     return this.create(idAt(kindOpenedBy(this.role, unidirectional), count.opened++))
@@ -93,7 +93,7 @@ export class StreamDirectory {
     return this.openPeer(id, index, count)
   }
 
-  // RFC 9000 §3.2: all streams of the same type with lower-numbered IDs MUST be created first
+  // RFC 9000 §3.2 #1: all streams of the same type with lower-numbered IDs MUST be created first
   private openPeer(id: number, index: number, count: PeerStreamCount): StreamRecord {
     const kind = kindOf(id)
     let record: StreamRecord | undefined

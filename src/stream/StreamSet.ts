@@ -201,7 +201,7 @@ export class StreamSet {
   onStopSending(id: number, errorCode: number): Result {
     const record = this.directory.sending(id, FrameType.STOP_SENDING)
     if (record === undefined || record instanceof TransportError) return record
-    // RFC 9000 §3.5: MUST send a RESET_STREAM; SHOULD copy the error code
+    // RFC 9000 §3.5 #1: MUST send a RESET_STREAM; SHOULD copy the error code
     if (this.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
       this.news.stopped.push(record)
       this.news.writable.push(record)
@@ -230,7 +230,7 @@ export class StreamSet {
   }
 
   onDataBlocked(_limit: number): Result {
-    // RFC 9000 §4.2: credit never waits for this frame
+    // RFC 9000 §4.2 #1: credit never waits for this frame
     return undefined
   }
 

@@ -18,7 +18,7 @@ const silentClient = (): { readonly duel: Duel; readonly received: number } => {
 }
 
 describe("a server", () => {
-  // RFC 9000 §8, §8.1 #1, §14.1 #4
+  // RFC 9000 §8 #1, §8.1 #1, §14.1 #4
   it("never sends more than three times what an unproven address sent, however long it waits", () => {
     const { duel, received } = silentClient()
     expect(sum(duel.sent)).toBeGreaterThan(0)

@@ -130,7 +130,7 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
     })
 
-    // RFC 9000 §10.1
+    // RFC 9000 §10.1 #1
     it("may be silent for three PTOs, however short the idle timeout", () => {
       const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 100, initialRttMillis: 400 } })
       duel.receive = (datagram) => duel.sent.push(datagram.length)

@@ -43,7 +43,7 @@ describe("an endpoint", () => {
     expect(parseVersionNegotiation(reply, header)).toContain(1)
   })
 
-  // RFC 9000 §5.2.2 #1, §6.1
+  // RFC 9000 §5.2.2 #1, §6.1 #1
   it("answers it whatever its connection IDs, and once, RFC 9000 §17.2.1 #5 #6", () => {
     for (const [destination, source] of [
       [0, 0],

@@ -92,7 +92,7 @@ describe("a client", () => {
     expect(duel.connection.lifecycle.state).toBe("established")
   })
 
-  // RFC 9000 §5.2.1
+  // RFC 9000 §5.2.1 #1
   it("discards what is of another version than it speaks, though it opens", () => {
     const duel = new Duel({ victim: "client", transport: { versions: ["v1"] } })
     const { puppet } = duel

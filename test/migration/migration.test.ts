@@ -161,7 +161,7 @@ describe("a server with a preferred address", () => {
     })
   )
 
-  // RFC 9000 §9.6.1
+  // RFC 9000 §9.6.1 #1
   itSim("that cannot be reached goes on at its first one", () =>
     Effect.gen(function* () {
       const { around, preferredCable } = yield* preferring

@@ -7,7 +7,7 @@ const SECOND = 1_000_000
 const B = away(1)
 
 describe("a server whose client's packets come from another address", () => {
-  // RFC 9000 §9 #4, §9.3 #1, §9.3.3
+  // RFC 9000 §9 #4, §9.3 #1, §9.3.3 #1
   it("follows the newest, and asks both the new address and the old", () => {
     const it = new Roamer().ping(B)
     expect(it.remote).toBe(formatAddress(B))
@@ -34,7 +34,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.sentTo(B)).toEqual([])
   })
 
-  // RFC 9000 §8, §9.3 #2
+  // RFC 9000 §8 #1, §9.3 #2
   it("sends no more than three times what came from there before it is validated", () => {
     const it = new Roamer()
     const stream = it.connection.streams

@@ -151,7 +151,7 @@ describe("path validation", () => {
 })
 
 describe("validation of a path that may not carry 1200 bytes yet", () => {
-  // RFC 9000 §8.2.1 #3, §8.2.3
+  // RFC 9000 §8.2.1 #3, §8.2.3 #1
   it("proves the address first, then the size with another challenge", () => {
     const random = counting()
     const validator = new PathValidator()

@@ -21,7 +21,7 @@ describe("a stateless reset", () => {
     }
   })
 
-  // RFC 9000 §10.3 #2, §10.3.3
+  // RFC 9000 §10.3 #2, §10.3.3 #1
   it("is smaller than what triggered it, and at least 21 bytes, or not sent", () => {
     for (let trigger = 0; trigger <= 1500; trigger++) {
       for (const seed of [0, 1, 2, 3]) {
@@ -53,7 +53,7 @@ describe("a stateless reset", () => {
     expect(heads.size).toBeGreaterThan(200)
   })
 
-  // RFC 9000 §10.3.3
+  // RFC 9000 §10.3.3 #1
   it("ends two endpoints without state answering each other", () => {
     let size = 1200
     let exchanges = 0

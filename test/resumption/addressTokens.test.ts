@@ -83,7 +83,7 @@ describe("the token of NEW_TOKEN", () => {
     expect(tokens.judge(token, original, home, T)._tag).toBe("absent")
   })
 
-  // RFC 9000 §8.1.1
+  // RFC 9000 §8.1.1 #1
   it("cannot pass for the token of a Retry, nor the other way round", () => {
     const tokens = makeTokens()
     const later = tokens.forLater(home, T)

@@ -261,7 +261,7 @@ describe("a client", () => {
     expect(tokenOf(other.atClient([largest]).fromClient()[0])).toHaveLength(800)
   })
 
-  // RFC 9000 §8.1.2, §8.1.3 #1
+  // RFC 9000 §8.1.2 #1, §8.1.3 #1
   it("repeats its token in every Initial, that of a Retry and that from before", () => {
     for (const [token, retried] of [
       [Uint8Array.of(4, 5, 6), true],

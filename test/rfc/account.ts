@@ -58,6 +58,8 @@ export const accountFor = (
       citations
         .filter((each) => each.section === section)
         .filter(({ numbers }) => numbers.includes(number) || (isAlone && numbers.length === 0))
+        // whoever names the number means it; a bare section may be there for another sentence
+        .sort((one, other) => other.numbers.length - one.numbers.length)
         .map(({ place }) => place)
     const exception = exceptions.find(
       (each) => each.rfc === rfc && each.section === bare && (each.numbers?.includes(number) ?? true)

@@ -4,7 +4,7 @@ import { SentFrame } from "../../src/recovery/SentFrames.ts"
 import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts"
 
 describe("after the end of a stream", () => {
-  // RFC 9000 §2.1
+  // RFC 9000 §2.1 #1
   it("its number is not given to another, whoever opened it and however it ended", () => {
     const pair = connect()
     const { client, server } = pair
@@ -93,7 +93,7 @@ describe("after the end of a stream", () => {
 describe("after the end of one direction of a stream", () => {
   const small = { initialMaxStreamDataBidiLocal: 1_000, initialMaxStreamDataBidiRemote: 1_000 }
 
-  // RFC 9000 §4.4
+  // RFC 9000 §4.4 #1
   it("flow control goes on in the other: credit is kept to, and given as it is consumed", () => {
     for (const end of ["finish", "reset", "stop"] as const) {
       const pair = connect(limits({ ...small, maxStreamWindowBytes: 1_000 }))

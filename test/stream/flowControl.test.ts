@@ -6,7 +6,7 @@ import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts
 const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? []).map((each) => each[0])
 
 describe("a receive window", () => {
-  // RFC 9000 §4.2
+  // RFC 9000 §4.2 #1
   it("is renewed when half of it is consumed, not before", () => {
     const window = new ReceiveWindow(1000, 1000)
     window.consumed = 499

@@ -13,7 +13,7 @@ describe("opening streams", () => {
     expect([server.streams.open(true), server.streams.open(true)]).toEqual([3, 7])
   })
 
-  // RFC 9000 §3.2
+  // RFC 9000 §3.2 #1
   it("opens all lower-numbered streams of the kind first", () => {
     const { streams } = connect().server
     streams.onStream(12, 0, new Uint8Array(5), 0, 5, false)
@@ -191,7 +191,7 @@ describe("ending streams", () => {
     expect(pair.client.streams.pollClosed()).toBe(2)
   })
 
-  // RFC 9000 §3.5
+  // RFC 9000 §3.5 #1
   it("answers STOP_SENDING with a reset of the same code, and tells the writer", () => {
     const pair = connect()
     const { client, server } = pair

@@ -161,7 +161,7 @@ describe("transport parameters", () => {
     expect(decode(`${one}00${other}00`)).toEqual(defaultTransportParameters)
   })
 
-  // RFC 9000 §7.4.2
+  // RFC 9000 §7.4.2 #1
   it("ignore what nobody knows", () => {
     expect(decode(parameter(0x3abc, "aabbcc") + integer(Id.initial_max_data, 9))).toEqual(
       withDefaults({ initialMaxData: 9 })
