@@ -10,7 +10,7 @@ import {
   type SendStream
 } from "@number0/iroh"
 import { Receipt } from "../Receipt.ts"
-import { emit, fail, readTask } from "./program.ts"
+import { emit, fail, leave, readTask } from "./program.ts"
 
 const task = readTask()
 const chunkBytes = 64 * 1024
@@ -127,7 +127,4 @@ const withoutStack = ({ message }: Error): string =>
     .replace(/\s+/g, " ")
     .trim()
 
-await run.then(
-  () => process.exit(0),
-  (error) => fail(withoutStack(error))
-)
+await run.then(leave, (error) => fail(withoutStack(error)))

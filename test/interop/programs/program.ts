@@ -99,6 +99,11 @@ export const emit = (event: ProgramEvent): void => {
   process.stdout.write(`${JSON.stringify(event)}\n`)
 }
 
+/** All is done: exits once everything emitted has left, which `process.exit` does not wait for when the pipe is full. */
+export const leave = (): void => {
+  process.stdout.write("", () => process.exit(0))
+}
+
 export const fail = (error: unknown): never => {
   emit({ event: "failed", reason: error instanceof Error ? error.message : String(error) })
   process.exit(1)

@@ -110,7 +110,8 @@ export class Driver {
     this.ended = true
     clearTimeout(this.timer)
     const error: ConnectionError | null = this.connection.localError() ?? this.connection.peerError()
-    const clean = error === null ? this.conversation.began : error.isApp && error.errorCode === 0
+    const quiet = error === null && !this.connection.isTimedOut()
+    const clean = quiet ? this.conversation.began : error?.isApp === true && error.errorCode === 0
     if (!clean) {
       const text = error && `${Buffer.from(error.reason).toString()} (error ${error.errorCode})`
       emit({ event: "failed", reason: text ?? (this.connection.isTimedOut() ? "timed out" : "closed early") })

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import quiche from "@matrixai/quic/native/quiche.js"
 import type { Header, Host } from "@matrixai/quic/native/types.js"
-import { emit, fail, readTask } from "../program.ts"
+import { emit, fail, leave, readTask } from "../program.ts"
 import { makeConfig } from "./config.ts"
 import { connectionIdBytes, Driver, type Surroundings } from "./Driver.ts"
 
@@ -74,7 +74,7 @@ const runClient = async (): Promise<void> => {
   const session = await call(undefined)
   if (task.comeBack !== undefined) await call(session ?? fail("there is no session to come back to"))
   await everythingSent()
-  process.exit(0)
+  leave()
 }
 
 /** A token is the client's address and the connection ID it called first. */
