@@ -1,4 +1,4 @@
 import { peerSweeps } from "./peers.ts"
 import { itSweeps } from "./itSweeps.ts"
 
-itSweeps(peerSweeps)
+itSweeps(peerSweeps, 2)

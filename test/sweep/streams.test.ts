@@ -1,4 +1,4 @@
 import { streamSweeps } from "./streams.ts"
 import { itSweeps } from "./itSweeps.ts"
 
-itSweeps(streamSweeps)
+itSweeps(streamSweeps, 2)
