@@ -114,6 +114,9 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   throw Cause.squash(exit.cause)
 }
 
+const finalizers = ({ state }: Scope.Scope): number =>
+  state._tag === "Open" ? (state.finalizers?.size ?? (state.finalizer === undefined ? 0 : 1)) : 0
+
 /**
  * Runs the operation in a scope that goes on when it is interrupted: what it made has to be gone all the same, because
  * nobody holds it.
@@ -124,6 +127,7 @@ const operate = Effect.fnUntraced(function* <S extends Stage>(sweep: Sweep<S>, s
   const context = Context.add(services as Context.Context<Services>, Scope.Scope, scope)
   const outcome = outcomeOf(yield* stepper.run(sweep.operation(stage), context))
   if (outcome === "done") yield* Scope.close(scope, Exit.void)
+  else assert.equal(finalizers(scope), 0, "its scope has something to release")
   return outcome
 })
 
