@@ -5,17 +5,8 @@
  */
 import * as crypto from "node:crypto"
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
+import { type DecapsulationKey, ENCAPSULATION_KEY_LENGTH } from "../../keys/keyAgreement.ts"
 import { concat } from "../../keys/keyEncodings.ts"
-
-export const SEED_LENGTH = 64
-export const ENCAPSULATION_KEY_LENGTH = 1184
-export const CIPHERTEXT_LENGTH = 1088
-
-export interface DecapsulationKey {
-  readonly encapsulationKey: Uint8Array
-  /** `ciphertext` is CIPHERTEXT_LENGTH long; a wrong one gives a secret nobody else has. */
-  decapsulate(ciphertext: Uint8Array): Uint8Array
-}
 
 const nobleKey = (seed: Uint8Array): DecapsulationKey => {
   const { publicKey, secretKey } = ml_kem768.keygen(seed)

@@ -1,26 +1,8 @@
 /** Key agreement on OpenSSL, every private key made from the randomness that is given. RFC 8446 §4.2.8 */
 import * as crypto from "node:crypto"
-import {
-  type CryptoSuiteShape,
-  type KeyShare,
-  NamedGroup,
-  type RandomBytes
-} from "../../../src/capability/CryptoSuite.ts"
-import { concat } from "../../keys/keyEncodings.ts"
-import {
-  CIPHERTEXT_LENGTH,
-  decapsulationKey,
-  ENCAPSULATION_KEY_LENGTH,
-  encapsulate,
-  SEED_LENGTH
-} from "./mlKem768.ts"
-
-export const groups: ReadonlyArray<NamedGroup> = [
-  NamedGroup.x25519MlKem768,
-  NamedGroup.x25519,
-  NamedGroup.secp256r1,
-  NamedGroup.secp384r1
-]
+import { type KeyShare, NamedGroup, type RandomBytes } from "../../../src/capability/CryptoSuite.ts"
+import { keyAgreement } from "../../keys/keyAgreement.ts"
+import { decapsulationKey, encapsulate } from "./mlKem768.ts"
 
 // RFC 8410: what stands before the 32 bytes of an X25519 key
 const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")
@@ -83,48 +65,9 @@ export const setScalar = (ecdh: crypto.ECDH, size: number, random: RandomBytes):
   }
 }
 
-/** draft-ietf-tls-ecdhe-mlkem §3: ML-KEM first, then X25519, in shares and in the secret. */
-const hybridShare = (random: RandomBytes): KeyShare => {
-  const kem = decapsulationKey(random(SEED_LENGTH))
-  const classic = x25519Share(random)
-  return {
-    group: NamedGroup.x25519MlKem768,
-    publicKey: concat(kem.encapsulationKey, classic.publicKey),
-    agree: (peerShare) => {
-      if (peerShare.length !== CIPHERTEXT_LENGTH + 32) return undefined
-      const classicSecret = classic.agree(peerShare.subarray(CIPHERTEXT_LENGTH))
-      if (classicSecret === undefined) return undefined
-      return concat(kem.decapsulate(peerShare.subarray(0, CIPHERTEXT_LENGTH)), classicSecret)
-    }
-  }
-}
-
-const hybridRespond = (
-  clientShare: Uint8Array,
-  random: RandomBytes
-): ReturnType<CryptoSuiteShape["respond"]> => {
-  if (clientShare.length !== ENCAPSULATION_KEY_LENGTH + 32) return undefined
-  const classic = x25519Share(random)
-  const classicSecret = classic.agree(clientShare.subarray(ENCAPSULATION_KEY_LENGTH))
-  if (classicSecret === undefined) return undefined
-  const kem = encapsulate(clientShare.subarray(0, ENCAPSULATION_KEY_LENGTH), random(32))
-  if (kem === undefined) return undefined
-  return {
-    publicKey: concat(kem.ciphertext, classic.publicKey),
-    secret: concat(kem.sharedSecret, classicSecret)
-  }
-}
-
-export const keyShare: CryptoSuiteShape["keyShare"] = (group, random) =>
-  group === NamedGroup.x25519
-    ? x25519Share(random)
-    : group === NamedGroup.x25519MlKem768
-      ? hybridShare(random)
-      : ecdhShare(group, random)
-
-export const respond: CryptoSuiteShape["respond"] = (group, clientShare, random) => {
-  if (group === NamedGroup.x25519MlKem768) return hybridRespond(clientShare, random)
-  const share = keyShare(group, random)
-  const secret = share.agree(clientShare)
-  return secret === undefined ? undefined : { publicKey: share.publicKey, secret }
-}
+export const { groups, keyShare, respond } = keyAgreement({
+  x25519Share,
+  ecdhShare,
+  decapsulationKey,
+  encapsulate
+})
