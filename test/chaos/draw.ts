@@ -128,8 +128,8 @@ const drawVisit = (random: Draw, visit: number, index: number): Visit => ({
   afterMillis: visit === 0 ? random.below(2_000) * +(index > 0) : random.below(1_000),
   earlyData: visit > 0 && random.chance(0.7),
   ...(random.chance(0.07) && { abandonAfterMillis: random.size(1, 3_000) }),
-  near: random.times(random.size(1, 14), () => drawTask(random, true)),
-  far: random.times(random.below(5), () => drawTask(random, false)),
+  near: random.times(random.size(1, random.chance(0.1) ? 80 : 14), () => drawTask(random, true)),
+  far: random.times(random.below(random.chance(0.1) ? 40 : 5), () => drawTask(random, false)),
   closeCode: random.chance(0.2) ? random.below(100) : undefined
 })
 
