@@ -18,6 +18,9 @@ process.on("message", (seed: number) => {
   )
 })
 
+// whoever sent them has gone
+process.on("disconnect", () => process.exit())
+
 const report = (outcome: Outcome): void => {
   process.send?.(outcome)
 }
