@@ -6,7 +6,9 @@
  * npm run chaos -- … --shrink                    makes what fails small
  * npm run chaos -- --scenario FILE               a scenario, such as --shrink writes
  * npm run chaos -- … --json FILE                 writes how it went, for machines
+ * npm run -s chaos -- … --digest                 prints one line, the same for every run of the same seeds
  */
+import { createHash } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,7 +18,7 @@ import { runScenario } from "./runScenario.ts"
 import type { Scenario } from "./Scenario.ts"
 import { shrinkScenario } from "./shrinkScenario.ts"
 import { swarm } from "./swarm.ts"
-import type { Outcome } from "./worker.ts"
+import type { Outcome } from "./Outcome.ts"
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +27,7 @@ const { values } = parseArgs({
     workers: { type: "string" },
     shrink: { type: "boolean", default: false },
     show: { type: "boolean", default: false },
+    digest: { type: "boolean", default: false },
     scenario: { type: "string" },
     json: { type: "string" }
   }
@@ -64,6 +67,13 @@ if (values.scenario !== undefined) {
 
 if (values.show)
   for (let seed = from; seed < from + seeds; seed++) console.log(JSON.stringify(draw(seed), null, 2))
+
+if (values.digest) {
+  const digests: Array<string> = []
+  for await (const { seed, digest } of swarm(from, seeds, workers)) digests[seed - from] = digest
+  console.log(createHash("sha256").update(digests.join()).digest("hex"))
+  process.exit(0)
+}
 
 const start = performance.now()
 const failures: Array<Outcome> = []

@@ -1,7 +1,7 @@
 /** Runs seeds in worker processes, and says how each went, in whatever order they end. */
 import { fork } from "node:child_process"
 import { availableParallelism } from "node:os"
-import type { Outcome } from "./worker.ts"
+import { nothing, type Outcome } from "./Outcome.ts"
 
 /** What takes longer, in real time, is stuck where the simulation cannot see it. */
 const stuckMillis = 120_000
@@ -43,7 +43,7 @@ export async function* swarm(
       clearTimeout(stuck)
       if (seed === undefined) return
       const problem = `its process ended (${signal ?? code}); it has ${stuckMillis / 1000} s`
-      finish({ seed, problems: [problem], virtualMillis: 0, excused: 0, repeats: 0 })
+      finish({ ...nothing, seed, problems: [problem] })
       if (next < from + seeds) start()
     })
     give()

@@ -1,13 +1,19 @@
 /**
  * `npm run sweep`: every operation, interrupted at every step, and a table of what came of it. `-- --full` repeats that
- * with three seeds that permute the fibers that are ready at the same time; `-- WORD` sweeps what has the word in its name.
+ * with three seeds that permute the fibers that are ready at the same time; `-- WORD` sweeps what has the word in its name,
+ * and `-- --json FILE` writes the table as an array of `{ operation, steps, leaks }`.
  */
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
 import { all } from "./all.ts"
 import { sweepOver } from "./sweep.ts"
 
-const words = process.argv.slice(2)
-const isFull = words.includes("--full")
-const [only = ""] = words.filter((word) => word !== "--full")
+const { values, positionals } = parseArgs({
+  options: { full: { type: "boolean", default: false }, json: { type: "string" } },
+  allowPositionals: true
+})
+const [only = ""] = positionals
+const table: Array<{ operation: string; steps: number; leaks: number }> = []
 
 const width = Math.max(...all.map(({ name }) => name.length))
 const line = (name: string, ...cells: ReadonlyArray<string | number>) =>
@@ -18,15 +24,19 @@ let steps = 0
 let failures = 0
 for (const sweep of all.filter(({ name }) => name.includes(only))) {
   try {
-    const row = await sweepOver(sweep, { seeds: isFull ? 4 : 1 })
+    const row = await sweepOver(sweep, { seeds: values.full ? 4 : 1 })
     steps += row.steps
+    table.push({ operation: row.name, steps: row.steps, leaks: 0 })
     line(row.name, row.steps, row.interrupted, row.done, "clean")
   } catch (error) {
     failures++
+    // it ends at the first step that leaves something behind
+    table.push({ operation: sweep.name, steps: 0, leaks: 1 })
     line(sweep.name, "", "", "", "NOT CLEAN")
     console.error(error)
   }
 }
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(table, null, 2)}\n`)
 const { user, system } = process.cpuUsage()
 console.log(`${steps} steps in ${((user + system) / 1e6).toFixed(0)} s of CPU time, ${failures} failures`)
 process.exitCode = failures === 0 ? 0 : 1
