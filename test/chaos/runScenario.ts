@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork, SimRuntime } from "../../layers/sim/index.ts"
+import type { EndpointNode } from "../../src/FiberTree.ts"
 import { Identity, type QuicEndpointShape } from "../../src/index.ts"
 import { Invariants } from "./invariants.ts"
 import { Ledger } from "./Ledger.ts"
@@ -138,14 +139,26 @@ const program = (
         )
         yield* within(ledger, "the tasks", scenario.healAtMillis + liveMillis, all)
         faults.heal()
-        yield* Effect.forEach([server!, ...clients], (endpoint) =>
-          within(ledger, "the last connections", drainMillis, emptied(endpoint))
-        )
+        for (const endpoint of [server!, ...clients]) {
+          yield* within(ledger, "the last connections", drainMillis, emptied(endpoint))
+          for (const leak of leaksOf(yield* endpoint.tree)) ledger.violate(leak)
+        }
       })
     )
     // packets that are on their way arrive somewhere
     yield* Effect.sleep("30 seconds")
   })
+
+/** What an endpoint still holds for connections, of which there are none any more. */
+const leaksOf = (node: EndpointNode): Array<string> => {
+  const { routedIds, routedAddresses, backlog, sockets, fibers, peers, connections } = node
+  // its own are the socket it has now, and the fiber of its loop
+  const held = { routedIds, routedAddresses, backlog, sockets: sockets - 1, fibers: fibers - 1 }
+  const left = { ...held, peers: peers.length, connections: connections.length }
+  return Object.entries(left).flatMap(([what, count]) =>
+    count === 0 ? [] : [`${what} of an endpoint without connections: ${count} too many`]
+  )
+}
 
 /** Liveness: what takes longer will never end. */
 const within = <E, R>(ledger: Ledger, what: string, millis: number, effect: Effect.Effect<void, E, R>) =>
