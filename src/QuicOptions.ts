@@ -66,7 +66,7 @@ export const TransportOptions = Schema.Struct({
   rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
   rotateIdsAfterMillis: int(0, 86_400_000, 0),
   /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1, §18.2 #6 */
-  activeConnectionIdLimit: int(2, 32, 4),
+  activeConnectionIdLimit: int(2, 32, 8),
   /** The largest DATAGRAM frame this side takes; 0 is none. RFC 9221 §3 */
   maxDatagramFrameBytes: int(0, 65_535, 0)
 })

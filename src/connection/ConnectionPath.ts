@@ -16,6 +16,8 @@ import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfi
 import type { ConnectionOrigin } from "./Connection.ts"
 import { RouteSet } from "./RouteSet.ts"
 
+/** How many IDs the peer is kept supplied with, if it takes as many: enough for three moves before it asks for more. */
+const ISSUED_IDS = 4
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
 
@@ -66,7 +68,8 @@ export class ConnectionPath {
       length: origin.localInitialId.length,
       makeCid: config.makeConnectionId,
       makeToken: config.makeResetToken,
-      firstCid: origin.localInitialId
+      firstCid: origin.localInitialId,
+      limitOurs: ISSUED_IDS
     })
     this.peerIds = new PeerConnectionIds({
       pathId: this.id,

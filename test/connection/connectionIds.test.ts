@@ -56,7 +56,7 @@ for (const victim of roles)
     it("are all listened to for as long as the connection lives, until they are retired", () => {
       const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 0 } }).shakeHands()
       const ids = issuedBy(duel)
-      expect(ids.length).toBe(8)
+      expect(ids.length).toBe(4)
       for (const id of ids) expect(isHeard(duel, id)).toBe(true)
       duel.advance(60_000_000)
       for (const id of ids) expect(isHeard(duel, id)).toBe(true)
