@@ -7,6 +7,7 @@ export class Ledger {
   readonly tasks = new Map<number, Task>()
   /** Whether some task may be interrupted: its streams end with code 0, anywhere. */
   readonly hasCancels: boolean
+  private readonly hasCrash: boolean
   /** How often each side of a task came to its end, by tag. */
   readonly done = new Map<string, number>()
   /** Visits that could not but fail. */
@@ -23,6 +24,7 @@ export class Ledger {
   constructor(scenario: Scenario) {
     for (const { visits } of scenario.clients)
       for (const { near, far } of visits) for (const task of [...near, ...far]) this.tasks.set(task.tag, task)
+    this.hasCrash = scenario.faults.some(({ fault }) => fault.kind === "crash")
     this.hasCancels = [...this.tasks.values()].some((task) => task.cancelAfterMillis !== undefined)
   }
 
@@ -36,7 +38,7 @@ export class Ledger {
 
   /** Everything that is wrong. */
   get problems(): ReadonlyArray<string> {
-    const isExplained = this.excused.size + this.abandoned.size + this.repeats > 0
+    const isExplained = this.hasCrash || this.excused.size + this.abandoned.size > 0
     return isExplained ? this.violations : [...this.violations, ...this.suspicions]
   }
 
