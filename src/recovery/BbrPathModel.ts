@@ -62,6 +62,8 @@ export class BbrPathModel {
 
   /** §5.5.6: the filter spans this cycle and the one before. */
   advanceBandwidthFilter(): void {
+    // a cycle without one sample that counts says nothing: forgetting the one before would leave no rate to send at
+    if (this.cycleBandwidth === 0) return
     this.previousCycleBandwidth = this.cycleBandwidth
     this.cycleBandwidth = 0
   }

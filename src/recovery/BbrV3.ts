@@ -373,7 +373,8 @@ export class BbrV3 implements CongestionController {
 
   private setPacing(gain: number): void {
     const rate = gain * this.bandwidth * pacingMargin
-    if (this.model.fullPipe.wasReached || rate > this.pacing) this.pacing = rate
+    // at a rate of nothing there would never be a sample again
+    if (rate > 0 && (this.model.fullPipe.wasReached || rate > this.pacing)) this.pacing = rate
   }
 
   /** §5.6.4.6 */

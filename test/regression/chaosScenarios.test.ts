@@ -44,6 +44,136 @@ const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
         { atMillis: 0, fault: { kind: "linkDown", link: "link0", forMillis: 59 } }
       ]
     }
+  ],
+  [
+    // two cycles without a sample that counted left BBR a bandwidth of 0, and so a pacing rate of 0, for ever
+    "seed 101992: BBR goes on after cycles in which there was too little to send",
+    {
+      seed: "101992",
+      interleaving: "fifo",
+      server: {
+        uplink: {},
+        transport: {
+          congestion: "bbr",
+          connectionWindowBytes: 21090,
+          streamWindowBytes: 1228,
+          maxDatagramFrameBytes: 65535
+        },
+        retry: "never",
+        earlyData: true
+      },
+      clients: [
+        {
+          way: "cable",
+          link: { delayMillis: 5, bitsPerSecond: 1892365, lossRate: 0.07463272132720446, mtu: 1478 },
+          transport: {},
+          groups: ["x25519"],
+          visits: [
+            {
+              afterMillis: 0,
+              earlyData: false,
+              near: [],
+              far: [
+                {
+                  tag: 5,
+                  atMillis: 0,
+                  kind: "echo",
+                  bytes: 1,
+                  chunk: 20270,
+                  pauseMillis: 0,
+                  at: 1,
+                  deliver: 1,
+                  code: 1005,
+                  priority: 2
+                }
+              ],
+              closeCode: undefined
+            }
+          ]
+        },
+        { way: "cable", link: {}, transport: {}, groups: ["secp256r1"], visits: [] },
+        {
+          way: "cable",
+          link: { lossRate: 0.09969656500803352 },
+          transport: { sendBufferBytes: 14146, keepAliveIntervalMillis: 2597 },
+          groups: ["x25519"],
+          visits: [
+            {
+              afterMillis: 1010,
+              earlyData: false,
+              near: [
+                { tag: 19, atMillis: 440, kind: "datagrams", bytes: 335, count: 7, pauseMillis: 6 },
+                {
+                  tag: 20,
+                  atMillis: 0,
+                  kind: "echo",
+                  bytes: 1,
+                  chunk: 112,
+                  pauseMillis: 42,
+                  at: 1,
+                  deliver: 0,
+                  code: 1020,
+                  priority: 2
+                },
+                {
+                  tag: 21,
+                  atMillis: 0,
+                  kind: "echo",
+                  bytes: 833000,
+                  chunk: 8069,
+                  pauseMillis: 0,
+                  at: 491383,
+                  deliver: 4421,
+                  code: 1021,
+                  priority: 2
+                },
+                {
+                  tag: 22,
+                  atMillis: 1,
+                  kind: "upload",
+                  bytes: 1,
+                  chunk: 7462,
+                  pauseMillis: 5,
+                  at: 0,
+                  deliver: 0,
+                  code: 1022,
+                  priority: 2
+                }
+              ],
+              far: [
+                {
+                  tag: 25,
+                  atMillis: 0,
+                  kind: "download",
+                  bytes: 1,
+                  chunk: 3756,
+                  pauseMillis: 30,
+                  at: 1,
+                  deliver: 0,
+                  code: 1025,
+                  priority: 2
+                },
+                {
+                  tag: 26,
+                  atMillis: 30,
+                  kind: "stopUpload",
+                  bytes: 1,
+                  chunk: 55487,
+                  pauseMillis: 0,
+                  at: 1,
+                  deliver: 1,
+                  code: 1026,
+                  priority: 2
+                }
+              ],
+              closeCode: undefined
+            }
+          ]
+        }
+      ],
+      faults: [],
+      healAtMillis: 12000
+    }
   ]
 ]
 
