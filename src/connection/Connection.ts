@@ -8,7 +8,7 @@ import { addressScope } from "../wire/addressScope.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { decodeTransportParameters, type TransportParameters } from "../wire/TransportParameters.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
 import { Closer } from "./Closer.ts"
 import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
@@ -29,6 +29,7 @@ import { PacketReceiver } from "./PacketReceiver.ts"
 import { PathSet } from "./PathSet.ts"
 import { TokenOffer } from "./TokenOffer.ts"
 import { VersionChoice } from "./VersionChoice.ts"
+import { PeerParameters } from "./PeerParameters.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
 
@@ -109,9 +110,7 @@ export class Connection implements ConnectionParts {
   /** What we declare, until the handshake is confirmed. */
   localParameters: TransportParameters | undefined
   private heardFromServer = false
-  private parametersApplied = false
-  /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
-  private remembered: TransportParameters | undefined = undefined
+  private readonly peerParameters = new PeerParameters(this)
   /** What a server that does not speak our version offered instead. */
   offeredVersions: ReadonlyArray<number> = []
 
@@ -149,7 +148,7 @@ export class Connection implements ConnectionParts {
     if (config.role === "client") {
       this.fail(this.handshake.start(), nowMicros)
       if (this.keys.write[Level.ZeroRtt] !== undefined)
-        this.remember(config.resume!.ticket!.transportParameters)
+        this.peerParameters.remember(config.resume!.ticket!.transportParameters)
       config.observer?.stepped(this, nowMicros)
     }
   }
@@ -511,7 +510,7 @@ export class Connection implements ConnectionParts {
     path.recovery.abandonPackets(Space.Initial, nowMicros)
     path.peerIds.replaceFirst(destination)
     this.token = undefined // RFC 9369 §5: it is of the other version
-    if (this.remembered !== undefined) this.onEarlyDataRejected(nowMicros)
+    if (this.peerParameters.areRemembered) this.onEarlyDataRejected(nowMicros)
     this.crypto = new CryptoStream()
     const { facts } = this.handshake
     this.handshake = this.newHandshake(destination, destination, undefined)
@@ -529,10 +528,11 @@ export class Connection implements ConnectionParts {
   private afterHandshakeStep(nowMicros: number): TransportError | undefined {
     const { handshake, keys, config } = this
     if (keys.write[Level.Handshake] !== undefined) this.path.recovery.onHandshakeKeys()
-    if (this.remembered !== undefined && handshake.earlyDataRejected) this.onEarlyDataRejected(nowMicros)
+    if (this.peerParameters.areRemembered && handshake.earlyDataRejected) this.onEarlyDataRejected(nowMicros)
     // a client may trust the server's parameters only once the Finished that covers them has verified
     if (handshake.peerParameters !== undefined && (config.role === "server" || handshake.complete)) {
-      const error = this.applyPeerParameters(handshake.peerParameters)
+      this.greasesBit = handshake.peerParameters.greaseQuicBit
+      const error = this.peerParameters.apply(handshake.peerParameters)
       if (error !== undefined) return error
     }
     if (handshake.complete && this.lifecycle.state === "handshaking") {
@@ -548,59 +548,14 @@ export class Connection implements ConnectionParts {
     return undefined
   }
 
-  private applyPeerParameters(peer: TransportParameters): TransportError | undefined {
-    if (this.parametersApplied) return undefined
-    this.parametersApplied = true
-    this.greasesBit = peer.greaseQuicBit
-    const { path, remembered } = this
-    // RFC 9000 §7.4.1, RFC 9221 §3 #6; the limits on streams are compared where they are kept
-    if (
-      remembered !== undefined &&
-      (peer.activeConnectionIdLimit < remembered.activeConnectionIdLimit ||
-        peer.maxDatagramFrameSize < remembered.maxDatagramFrameSize)
-    )
-      return new TransportError(
-        TransportErrorCode.PROTOCOL_VIOLATION,
-        "0-RTT was accepted, with lower limits than were remembered"
-      )
-    this.idle.negotiate(peer.maxIdleTimeoutMillis)
-    this.datagrams.peerMaxFrameBytes = peer.maxDatagramFrameSize
-    path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
-    if (peer.minAckDelayMicros !== undefined)
-      path.ackFrequency.start(peer.minAckDelayMicros, peer.maxAckDelayMillis * 1000)
-    path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
-    if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
-    path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)
-    if (peer.preferredAddress !== undefined) {
-      const { connectionId, statelessResetToken } = peer.preferredAddress
-      const error = path.peerIds.onNew(1, 0, connectionId, statelessResetToken) // RFC 9000 §5.1.1
-      if (error !== undefined) return error
-    }
-    return this.streams.applyPeerLimits(peer)
-  }
-
-  /**
-   * RFC 9000 §7.4.1 #2 #3: of what the server said last time, only limits hold for 0-RTT; the rest is what it says now,
-   * or nothing: §9.6.2 #4.
-   */
-  private remember(encoded: Uint8Array): void {
-    const parameters = decodeTransportParameters(encoded, "server")
-    if (parameters instanceof TransportError) return
-    this.remembered = parameters
-    this.datagrams.peerMaxFrameBytes = parameters.maxDatagramFrameSize
-    this.streams.applyPeerLimits(parameters, true)
-  }
-
   /** RFC 9001 §4.6.2 #2: the server has read none of it; what streams carried goes out again in 1-RTT. */
   private onEarlyDataRejected(nowMicros: number): void {
     const { path } = this
-    this.remembered = undefined
     this.keys.discard(Level.ZeroRtt)
     // RFC 9002 §6.4: nor is it in flight any more
     const lost = path.recovery.abandonPackets(Space.Application, nowMicros)
     this.receiver.frames.settleLost(path, lost)
-    this.datagrams.peerMaxFrameBytes = 0
-    this.streams.onEarlyDataRejected()
+    this.peerParameters.forget()
   }
 
   private onPathTimeout(path: ConnectionPath, nowMicros: number): void {
