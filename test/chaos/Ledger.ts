@@ -16,6 +16,8 @@ export class Ledger {
   readonly abandoned = new Set<Visit>()
   /** How often a visit began again because a machine crashed. */
   repeats = 0
+  /** Visits that ended well, and before the server was known to have the client's last flight. */
+  hasty = 0
   /** What is wrong unless a connection could not but fail. */
   private readonly suspicions: Array<string> = []
   /** Datagrams that arrived, by tag and number, for each end of a connection. */
@@ -38,7 +40,7 @@ export class Ledger {
 
   /** Everything that is wrong. */
   get problems(): ReadonlyArray<string> {
-    const isExplained = this.hasCrash || this.excused.size + this.abandoned.size > 0
+    const isExplained = this.hasCrash || this.excused.size + this.abandoned.size + this.hasty > 0
     return isExplained ? this.violations : [...this.violations, ...this.suspicions]
   }
 

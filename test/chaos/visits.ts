@@ -49,7 +49,11 @@ const pay = (guest: Guest, visit: Visit): Effect.Effect<void> =>
         ? Effect.scoped(tasks)
         : abandon(Effect.scoped(tasks), visit.abandonAfterMillis, () => ledger.abandoned.add(visit))
     )
-    if (Result.isSuccess(end)) return
+    if (Result.isSuccess(end)) {
+      // it stays for three of its PTOs to say so again: a server that never heard of its end waits for its handshake
+      if (core?.handshake.confirmed === false) ledger.hasty++
+      return
+    }
     const now = yield* nowMillis
     if (hasCrashed(guest, start, now) && isAfterCrash(end.failure)) {
       ledger.repeats++
