@@ -266,9 +266,9 @@ export class QuicConnection {
         this.datagramRefusal(bytes) ??
         Effect.callback((resume) => {
           const id = actor.core.datagrams.send(bytes.slice(), true)
-          actor.fates.set(id, (fate) => resume(fate))
+          const forget = actor.onFate(id, (fate) => resume(fate))
           actor.touch()
-          return Effect.sync(() => actor.fates.delete(id))
+          return Effect.sync(forget)
         })
       )
     })

@@ -54,6 +54,9 @@ export interface ServerNotes {
   readonly onAddressToken: (token: Uint8Array) => Effect.Effect<void>
 }
 
+/** What became of a datagram, or of its connection. */
+export type TellFate = (fate: Effect.Effect<DatagramFate, QuicError>) => void
+
 export class ConnectionActor implements Timed, PathHost {
   readonly core: Connection
   heapIndex = -1
@@ -74,7 +77,7 @@ export class ConnectionActor implements Timed, PathHost {
   /** Something may have been acknowledged. */
   readonly delivered = new WaitList()
   /** Who waits for what becomes of a datagram, by its id. */
-  readonly fates = new Map<number, (fate: Effect.Effect<DatagramFate, QuicError>) => void>()
+  private fates: Map<number, TellFate> | undefined = undefined
   readonly openedBidirectional: Array<number> = []
   readonly openedUnidirectional: Array<number> = []
   readonly streams = new Map<number, StreamActor>()
@@ -144,7 +147,8 @@ export class ConnectionActor implements Timed, PathHost {
 
   /** Fibers that wait for the connection or one of its streams. */
   get waiting(): number {
-    let count = this.fates.size + this.ready.size + this.closed.size + this.changed.size + this.delivered.size
+    let count =
+      (this.fates?.size ?? 0) + this.ready.size + this.closed.size + this.changed.size + this.delivered.size
     for (const stream of this.streams.values()) count += stream.waiting
     return count
   }
@@ -244,6 +248,12 @@ export class ConnectionActor implements Timed, PathHost {
       this.branch.fork(noting, (cause) => this.host.report("the ticket store broke", cause))
   }
 
+  /** Tells what becomes of a datagram, unless what is returned is called before. */
+  onFate(id: number, tell: TellFate): () => void {
+    ;(this.fates ??= new Map()).set(id, tell)
+    return () => this.fates?.delete(id)
+  }
+
   private settleStreams(): void {
     const { streams } = this.core
     let changed = streams.pollOpenable(false)
@@ -268,8 +278,8 @@ export class ConnectionActor implements Timed, PathHost {
     }
     const { fates } = this.core.datagrams
     for (let told = fates.shift(); told !== undefined; told = fates.shift()) {
-      const tell = this.fates.get(told.id)
-      this.fates.delete(told.id)
+      const tell = this.fates?.get(told.id)
+      this.fates?.delete(told.id)
       tell?.(Effect.succeed(told.fate))
     }
     this.delivered.wakeAll()
@@ -317,8 +327,8 @@ export class ConnectionActor implements Timed, PathHost {
     this.changed.wakeAll()
     this.delivered.wakeAll()
     for (const stream of this.streams.values()) stream.wakeAll()
-    for (const tell of this.fates.values()) tell(this.failure!)
-    this.fates.clear()
+    for (const tell of this.fates?.values() ?? []) tell(this.failure!)
+    this.fates = undefined
     this.path.moved.wakeAll()
     this.closed.wakeAll()
   }

@@ -432,7 +432,9 @@ export class Connection implements ConnectionParts {
   confirmHandshake(nowMicros: number): void {
     if (this.handshake.confirmed) return
     this.handshake.confirmed = true
+    // of no more use, and for every connection a ticket and what we declared
     this.localParameters = undefined
+    this.config.resume = undefined
     this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
     for (const path of this.paths) {
       path.recovery.onHandshakeConfirmed()
@@ -457,6 +459,7 @@ export class Connection implements ConnectionParts {
     if (this.keys.read[level] === undefined && this.keys.write[level] === undefined) return
     this.keys.discard(level)
     this.crypto.discard(level)
+    if (level === Level.Initial) this.token = undefined
     const space = spaceOfLevel(level)
     this.path.probes[space] = 0
     this.path.received[space].discard()

@@ -107,8 +107,8 @@ export interface ConnectionConfig {
   readonly transport: TransportSettings
   /** Undefined when nobody watches. */
   readonly observer: ConnectionObserver | undefined
-  /** client: the session to take up again, and whether tickets are wanted. */
-  readonly resume: ClientResumption | undefined
+  /** client: the session to take up again, and whether tickets are wanted; gone once the handshake is confirmed. */
+  resume: ClientResumption | undefined
   /** server: undefined when it issues and takes no tickets. */
   readonly tickets: ServerResumption | undefined
 }

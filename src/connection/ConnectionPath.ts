@@ -16,8 +16,8 @@ import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfi
 import type { ConnectionOrigin } from "./Connection.ts"
 import { RouteSet } from "./RouteSet.ts"
 
-/** How many IDs the peer is kept supplied with, if it takes as many: enough for three moves before it asks for more. */
-const ISSUED_IDS = 4
+/** How many IDs the peer is kept supplied with, if it takes as many: enough for two moves before it asks for more. */
+const ISSUED_IDS = 3
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
 

@@ -1,13 +1,13 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 
-/** Random bytes fetched at a time: eight packets each. */
-const BATCH = 16
+/** Coins fetched at a time, in four random bytes. */
+const BATCH = 32
 
 /** A coin for each packet: whether its QUIC bit is cleared, so that nobody on the way comes to rely on it. RFC 9287 §3.1 */
 export class QuicBits {
   private readonly random: RandomBytes
-  private batch: Uint8Array = new Uint8Array(0)
-  private used = 0
+  private coins = 0
+  private left = 0
 
   constructor(random: RandomBytes) {
     this.random = random
@@ -15,12 +15,14 @@ export class QuicBits {
 
   /** 0x40 to clear a bit that is set, or 0. */
   take(): 0 | 0x40 {
-    if (this.used === 8 * this.batch.length) {
-      this.batch = this.random(BATCH)
-      this.used = 0
+    if (this.left === 0) {
+      const [a, b, c, d] = this.random(BATCH / 8)
+      this.coins = (a << 24) | (b << 16) | (c << 8) | d
+      this.left = BATCH
     }
-    const bit = (this.batch[this.used >> 3] >> (this.used & 7)) & 1
-    this.used++
-    return bit === 1 ? 0x40 : 0
+    const coin = this.coins & 1
+    this.coins >>>= 1
+    this.left--
+    return coin === 1 ? 0x40 : 0
   }
 }

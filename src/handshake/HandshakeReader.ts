@@ -9,10 +9,13 @@ const MAX_WAITING_BYTES = 2 * MAX_MESSAGE_BYTES
 
 const HEADER_BYTES = 4
 
+/** Nothing is ever written into it: whatever comes gets a buffer of its own. */
+const empty = new Uint8Array(0)
+
 /** Cuts CRYPTO bytes, fragmented in any way, into handshake messages, at the one level they may come at. RFC 8446 §4 */
 export class HandshakeReader {
   private level: Level
-  private buffer: Uint8Array = new Uint8Array(0)
+  private buffer: Uint8Array = empty
   private start = 0
   private end = 0
 
@@ -52,7 +55,7 @@ export class HandshakeReader {
     // RFC 9001 §4.1.3 #3, RFC 8446 §5.1: what was sent under the old keys ends where they do
     if (this.start < this.end)
       return violation(Alert.unexpected_message, "handshake bytes left over at a key change")
-    this.buffer = new Uint8Array(0)
+    this.buffer = empty
     this.start = this.end = 0
     return undefined
   }

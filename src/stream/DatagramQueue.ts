@@ -27,7 +27,8 @@ export class DatagramQueue {
   private receiveQueue: Array<Uint8Array> = []
   private receiveBytes = 0
   private nextId = 1
-  private readonly tracked = new Set<number>()
+  /** Made when the first fate is asked for. */
+  private tracked: Set<number> | undefined = undefined
 
   constructor(localMaxFrameBytes: number, queueBytes: number) {
     this.localMaxFrameBytes = localMaxFrameBytes
@@ -37,7 +38,7 @@ export class DatagramQueue {
   /** Queues `bytes`; the oldest waiting ones make room. Returns its id. The caller has checked the size. */
   send(bytes: Uint8Array, track: boolean): number {
     const id = this.nextId++
-    if (track) this.tracked.add(id)
+    if (track) (this.tracked ??= new Set()).add(id)
     this.sendQueue.push({ id, bytes })
     this.sendBytes += bytes.length
     while (this.sendBytes > this.queueBytes && this.sendQueue.length > 1) this.drop(this.sendQueue[0])
@@ -117,6 +118,6 @@ export class DatagramQueue {
   }
 
   private tell(id: number, fate: DatagramFate): void {
-    if (this.tracked.delete(id)) this.fates.push({ id, fate })
+    if (this.tracked?.delete(id) === true) this.fates.push({ id, fate })
   }
 }
