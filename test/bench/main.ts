@@ -78,7 +78,7 @@ const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {
   await simulatedSpeed("heavy", 2) // compiles everything
   for (const load of ["moderate", "heavy"] as const) {
-    const { virtualSeconds, realSeconds } = await simulatedSpeed(load, options.quick ? 10 : 60)
+    const { virtualSeconds, realSeconds } = await simulatedSpeed(load, options.quick ? 20 : 300)
     const metric = `${load} load, seconds a second`
     const figure = { metric, value: virtualSeconds / realSeconds, unit: "x real time" }
     rows.push(...printFigures(simulatedTitle, { conditions: `${load} load`, figures: [figure] }))
