@@ -23,7 +23,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { PeerActor, RestartPolicy } from "./actor/PeerActor.ts"
 import type { PeerState } from "./actor/peerState.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
-import type { ConnectOptions } from "./QuicEndpoint.ts"
+import type { ConnectOptions } from "./EndpointOptions.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
 import type { QuicStream } from "./QuicStream.ts"
 

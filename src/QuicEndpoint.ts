@@ -24,7 +24,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
@@ -51,113 +50,25 @@ import { UdpPort } from "./capability/UdpPort.ts"
 import type { TransportSettings } from "./connection/ConnectionConfig.ts"
 import { stillGrants } from "./connection/parameters.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
+import {
+  BindSchema,
+  type ConnectOptions,
+  ConnectSchema,
+  type EndpointOptions,
+  RebindSchema,
+  type ServerOptions,
+  ServerSchema
+} from "./EndpointOptions.ts"
 import type { EndpointNode } from "./FiberTree.ts"
-import type { Identity } from "./Identity.ts"
 import { defaultSchedule, Peer, type PeerOptions, PeerSchema } from "./Peer.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, InvalidOption, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
-import { check, checkTransport, type TransportOptions } from "./QuicOptions.ts"
+import { check, checkTransport } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
-import { identityFor, identitySelector, TlsPreferences, tlsPreferences } from "./TlsOptions.ts"
+import { identityFor, identitySelector, tlsPreferences } from "./TlsOptions.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
-
-const BindSchema = Schema.Struct({
-  host: Schema.optionalKey(Schema.String),
-  port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
-  connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
-  acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
-})
-
-const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
-
-const PlaceSchema = Schema.Struct({
-  host: Schema.String,
-  port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
-})
-
-const ServerSchema = Schema.Struct({
-  ...TlsPreferences,
-  /**
-   * Where clients are asked to go once they are connected: an address of this host per family, for instance the one of
-   * this machine behind an address many share. The port is the endpoint's when left out. RFC 9000 §9.6
-   */
-  preferredAddress: Schema.optionalKey(
-    Schema.Struct({ ipv4: Schema.optionalKey(PlaceSchema), ipv6: Schema.optionalKey(PlaceSchema) })
-  ),
-  clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"])),
-  /**
-   * When a client proves its address, at the cost of a round trip, before its handshake costs anything (RFC 9000
-   * §8.1.2). A client that was here before brings its proof along and is not sent away. `underLoad`, the default,
-   * begins with `retryHandshakes` unfinished handshakes.
-   */
-  retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
-  retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
-  /** How long clients may resume their sessions, 86400 when left out; 0 issues no tickets. RFC 8446 §4.6.1 */
-  ticketLifetimeSeconds: Schema.optionalKey(
-    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
-  ),
-  /**
-   * Takes 0-RTT data, and hands out such connections before their handshake is complete: `handshakeComplete` waits for
-   * that. Each first flight is taken once (see `ReplayGuard`), which no guard can promise across servers that do not
-   * share it: do nothing on early data that may not be done twice. RFC 8446 §8
-   */
-  earlyData: Schema.optionalKey(Schema.Boolean)
-})
-
-const ConnectSchema = Schema.Struct({
-  host: Schema.String.check(Schema.isMinLength(1)),
-  port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
-  serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
-  earlyData: Schema.optionalKey(Schema.Boolean),
-  ...TlsPreferences
-})
-
-/** How to take connections. */
-export interface ServerOptions extends Partial<typeof ServerSchema.Type> {
-  /** Application protocols, best first (RFC 7301). A client that offers none of them is refused. */
-  readonly alpn: ReadonlyArray<string>
-  /** What the server authenticates with: one identity, or a choice by SNI. */
-  readonly identity: Identity | ((serverName: string | undefined) => Identity | undefined)
-  readonly transport?: TransportOptions
-}
-
-export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
-  /** An IP literal to bind, `0.0.0.0` when left out. */
-  readonly host?: string
-  /** 0, or left out: a free one. */
-  readonly port?: number
-  /**
-   * At least 32 unpredictable bytes, kept by the application: with them an endpoint that was restarted can tell the peers
-   * of its former connections that these are gone (stateless reset), which otherwise find out by their idle timeout. For
-   * one endpoint at a time: another one alive could be made to reset what is not its own. RFC 9000 §10.3.2, §21.11
-   */
-  readonly resetSecret?: Redacted.Redacted<Uint8Array>
-  /** Set to take connections; without it the endpoint is a client. */
-  readonly server?: ServerOptions
-}
-
-/** Whom to reach, and how. */
-export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
-  /** A host name, or an IP literal. */
-  readonly host: string
-  readonly port: number
-  /** Application protocols, best first. */
-  readonly alpn: ReadonlyArray<string>
-  /** The name the certificate must carry, and SNI; `host` when left out. */
-  readonly serverName?: string
-  /**
-   * Does not wait for the handshake when a session ticket for the server allows 0-RTT. What is written before
-   * `connection.handshakeComplete` leaves in the first flight, to the server that the ticket is of; an attacker can
-   * replay it to that server. If the server does not take it, streams send it again after the handshake, and datagrams
-   * are lost; `facts.earlyData` tells. Without a fitting ticket it is an ordinary `connect`. RFC 9001 §4.6, §5.6 #1
-   */
-  readonly earlyData?: boolean
-  /** Shown to a server that asks. */
-  readonly identity?: Identity
-  readonly transport?: TransportOptions
-}
 
 export interface QuicEndpointShape {
   readonly localAddress: SocketAddress

@@ -15,13 +15,8 @@ export { defaultSchedule, Peer, type PeerOptions, type PeerState, type UseOption
 export * as PeerId from "./PeerId.ts"
 export type { LocalPlace } from "./actor/PathActor.ts"
 export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
-export {
-  type ConnectOptions,
-  type EndpointOptions,
-  QuicEndpoint,
-  type QuicEndpointShape,
-  type ServerOptions
-} from "./QuicEndpoint.ts"
+export type { ConnectOptions, EndpointOptions, ServerOptions } from "./EndpointOptions.ts"
+export { QuicEndpoint, type QuicEndpointShape } from "./QuicEndpoint.ts"
 export * from "./QuicError.ts"
 export { TransportOptions } from "./QuicOptions.ts"
 export { QuicStream, type ResetOptions } from "./QuicStream.ts"

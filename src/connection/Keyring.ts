@@ -179,10 +179,6 @@ export class Keyring {
     this.updateRequested = true
   }
 
-  get updatePending(): boolean {
-    return this.updateRequested
-  }
-
   /**
    * Called before a 1-RTT packet is built: performs a requested or overdue update. False when the keys are worn
    * out and no update is possible: the connection must close (§6.6).

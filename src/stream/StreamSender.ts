@@ -31,11 +31,6 @@ export class StreamSender {
     return !this.control.isEmpty || this.owed.size > 0 || (this.fresh.size > 0 && this.credit.available > 0)
   }
 
-  /** How many streams have data that may be sent as far as their own credit goes. */
-  get readyStreams(): number {
-    return this.owed.size + this.fresh.size
-  }
-
   /** Puts `record` where it belongs after something about its sending part has changed. */
   refresh(record: StreamRecord): void {
     const send = record.send!
