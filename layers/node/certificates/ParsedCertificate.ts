@@ -85,6 +85,8 @@ export class ParsedCertificate {
     if (values === undefined) return undefined
     try {
       const x509 = new X509Certificate(der)
+      // Node looks for PEM first, wherever in these bytes it stands, and would vouch for another certificate
+      if (Buffer.compare(x509.raw, der) !== 0) return undefined
       return new ParsedCertificate(der, x509, fields, extensions, values)
     } catch {
       return undefined // OpenSSL's refusal is the only thing that throws here
