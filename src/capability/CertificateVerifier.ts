@@ -5,6 +5,9 @@
  * key); it then waits for this verdict, and not one byte of application data moves before it is in. Verifiers take the
  * time from Effect's `Clock`, so certificates expire under virtual time too.
  *
+ * Before a session is resumed the verifier is asked about the peer of that session: by a client before it sends anything,
+ * by a server before it answers. A refusal then costs the ticket and 0-RTT; a full handshake follows, which asks again.
+ *
  * `layers/node/NodeCertificateVerifier.ts` fills this seam: system roots, given CAs, pinned keys, known raw public keys.
  */
 import * as Context from "effect/Context"

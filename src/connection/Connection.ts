@@ -147,8 +147,6 @@ export class Connection implements ConnectionParts {
     this.keys.installInitial(origin.retrySource ?? origin.originalDestination)
     if (config.role === "client") {
       this.fail(this.handshake.start(), nowMicros)
-      if (this.keys.write[Level.ZeroRtt] !== undefined)
-        this.peerParameters.remember(config.resume!.ticket!.transportParameters)
       config.observer?.stepped(this, nowMicros)
     }
   }
@@ -531,6 +529,9 @@ export class Connection implements ConnectionParts {
   private afterHandshakeStep(nowMicros: number): TransportError | undefined {
     const { handshake, keys, config } = this
     if (keys.write[Level.Handshake] !== undefined) this.path.recovery.onHandshakeKeys()
+    const early = keys.write[Level.ZeroRtt] === undefined ? undefined : config.resume?.ticket
+    if (early !== undefined && !this.peerParameters.areRemembered)
+      this.peerParameters.remember(early.transportParameters)
     if (this.peerParameters.areRemembered && handshake.earlyDataRejected) this.onEarlyDataRejected(nowMicros)
     // a client may trust the server's parameters only once the Finished that covers them has verified
     if (handshake.peerParameters !== undefined && (config.role === "server" || handshake.complete)) {

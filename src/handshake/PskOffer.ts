@@ -3,12 +3,12 @@ import { Extension } from "./extensions.ts"
 import { KeySchedule } from "./KeySchedule.ts"
 import { bindersSize, writeOfferedPsk } from "./preSharedKey.ts"
 import { isExpired, type SessionTicket } from "./SessionTicket.ts"
-import type { TlsClientConfig } from "./TlsSession.ts"
+import type { TlsClientConfig, TlsPeer } from "./TlsSession.ts"
 import type { Transcript } from "./Transcript.ts"
 
 /** A client's offer to take up an earlier session. RFC 8446 §4.2.11 */
 export class PskOffer {
-  readonly ticket: SessionTicket
+  readonly ticket: SessionTicket & { readonly peer: TlsPeer }
   readonly cipher: CipherSuite
   /** Begun with the PSK. */
   readonly schedule: KeySchedule
@@ -16,7 +16,7 @@ export class PskOffer {
   earlyData: boolean
   private readonly nowMillis: () => number
 
-  private constructor(config: TlsClientConfig, ticket: SessionTicket, cipher: CipherSuite) {
+  private constructor(config: TlsClientConfig, ticket: PskOffer["ticket"], cipher: CipherSuite) {
     const { resumption, suite } = config
     this.ticket = ticket
     this.cipher = cipher
@@ -29,16 +29,16 @@ export class PskOffer {
   /** Undefined without a ticket, or when its session could not go on under this configuration. */
   static of(config: TlsClientConfig): PskOffer | undefined {
     const ticket = config.resumption?.ticket
-    if (ticket === undefined) return undefined
+    const peer = ticket?.peer
+    if (ticket === undefined || peer === undefined) return undefined
     const cipher = cipherSuites.get(ticket.cipherSuite)
     const fits =
       cipher !== undefined &&
       config.cipherSuites.includes(ticket.cipherSuite) &&
       ticket.serverName === config.serverName && // RFC 8446 §4.6.1
-      ticket.peer !== undefined &&
-      config.peerCertificateTypes.includes(ticket.peer.kind) &&
+      config.peerCertificateTypes.includes(peer.kind) &&
       !isExpired(ticket, config.resumption!.nowMillis()) // RFC 8446 §4.2.11.1
-    return fits ? new PskOffer(config, ticket, cipher) : undefined
+    return fits ? new PskOffer(config, { ...ticket, peer }, cipher) : undefined
   }
 
   /** They must be the last in the ClientHello. */

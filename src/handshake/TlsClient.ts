@@ -35,6 +35,7 @@ import { checkServerHello, readServerChoice, type ServerChoice } from "./serverC
 import { type EarlyDataOutcome, type TlsClientConfig, type TlsPeer, TlsSession } from "./TlsSession.ts"
 
 type State =
+  | "awaiting the verdict on the ticket"
   | "awaiting ServerHello"
   | "awaiting EncryptedExtensions"
   | "awaiting Certificate or CertificateRequest"
@@ -68,10 +69,30 @@ export class TlsClient extends TlsSession {
   }
 
   start(): void {
+    this.psk = PskOffer.of(this.config)
+    if (this.psk === undefined) return this.offer()
+    // The ticket may be of a server that is not trusted any more, which could read what is sent in 0-RTT.
+    this.state = "awaiting the verdict on the ticket"
+    this.pauseForVerdict(this.psk.ticket.peer, this.config.serverName)
+  }
+
+  protected override onAccepted(): undefined {
+    if (this.state === "awaiting the verdict on the ticket") this.offer()
+  }
+
+  /** A server whose ticket is refused may show better credentials in a full handshake. */
+  protected override onRefused(problem: TlsFailure): TlsFailure | undefined {
+    if (this.state !== "awaiting the verdict on the ticket") return problem
+    this.psk = undefined
+    this.offer()
+    return undefined
+  }
+
+  private offer(): void {
     const { config, suite } = this
+    this.state = "awaiting ServerHello"
     this.clientRandom = config.random(RANDOM_BYTES)
     this.parameters = config.transportParameters(undefined)
-    this.psk = PskOffer.of(config)
     const known = config.groups.find((group) => group === this.psk?.ticket.group)
     const groups = config.keyShareGroups ?? [known ?? config.groups[0]]
     this.shares = groups.map((group) => suite.keyShare(group, config.random))
@@ -124,6 +145,8 @@ export class TlsClient extends TlsSession {
 
   protected onMessage(type: number, bytes: Uint8Array): TlsFailure | undefined {
     switch (this.state) {
+      case "awaiting the verdict on the ticket":
+        return unexpected(type, this.state)
       case "awaiting ServerHello":
         return type === HandshakeType.server_hello ? this.onServerHello(bytes) : unexpected(type, this.state)
       case "awaiting EncryptedExtensions":
@@ -235,10 +258,8 @@ export class TlsClient extends TlsSession {
       this.state = "awaiting Certificate or CertificateRequest"
       return undefined
     }
-    // what was good enough for the first session need not be good enough any more
     this.peer = psk!.ticket.peer
     this.state = "awaiting Finished"
-    this.pauseForVerdict(this.peer!, config.serverName)
     return undefined
   }
 

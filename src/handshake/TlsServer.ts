@@ -107,7 +107,6 @@ export class TlsServer extends TlsSession {
     this.clientRandom = hello.random
     transcript.add(bytes)
     if (chosen.share === undefined) return this.askForGroup(hello, offer, cipher, group)
-    transcript.begin(cipher.hash)
     this.answering = { offer, cipher, group, clientShare: chosen.share, psk }
     if (psk?.ticket.peer === undefined) return this.answer()
     // nothing is said, and no early data taken, before a client that authenticated once is accepted once more
@@ -118,6 +117,15 @@ export class TlsServer extends TlsSession {
 
   protected override onAccepted(): TlsFailure | undefined {
     return this.state === "awaiting Finished" ? undefined : this.answer()
+  }
+
+  /** A client whose ticket is refused may show better credentials in a full handshake. */
+  protected override onRefused(problem: TlsFailure): TlsFailure | undefined {
+    if (this.state === "awaiting Finished") return problem
+    const { offer } = this.answering
+    this.peer = undefined
+    this.answering = { ...this.answering, psk: undefined, cipher: this.retry?.cipher ?? offer.cipher }
+    return this.answer()
   }
 
   // RFC 8446 §4.1.4
@@ -151,6 +159,7 @@ export class TlsServer extends TlsSession {
     if (response === undefined) return failure(Alert.illegal_parameter, "the client's key share is invalid")
     const leftover = this.readFrom(Level.Handshake)
     if (leftover !== undefined) return leftover
+    this.transcript.begin(cipher.hash)
     if (this.earlyData !== "none") this.decideEarlyData(psk, offer)
     if (this.retry === undefined) this.emit({ _tag: "transportParameters", bytes: offer.transportParameters })
 

@@ -182,6 +182,11 @@ export abstract class TlsSession {
     return undefined
   }
 
+  /** What remains of the problem when a peer is not accepted: nothing, when it may prove itself in another way. */
+  protected onRefused(problem: TlsFailure): TlsFailure | undefined {
+    return problem
+  }
+
   /** In-order CRYPTO bytes of `level`, fragmented in any way. */
   handleCrypto(level: Level, bytes: Uint8Array): void {
     if (this.failed) return
@@ -198,7 +203,7 @@ export abstract class TlsSession {
   handleVerdict(verdict: PeerVerdict): void {
     if (this.failed || !this.waitingForVerdict) return
     this.waitingForVerdict = false
-    const problem = verdict.ok ? this.onAccepted() : failure(verdict.alert, verdict.reason)
+    const problem = verdict.ok ? this.onAccepted() : this.onRefused(failure(verdict.alert, verdict.reason))
     if (problem !== undefined) return this.fail(problem)
     this.drain()
   }

@@ -100,6 +100,8 @@ export class CorePair {
         }
       }
     )
+    // a client asks about the server of its ticket before it says anything
+    this.answer(this.client)
   }
 
   /** Lets both talk until neither has anything to say. */
@@ -149,9 +151,7 @@ export class CorePair {
         this.post(to, reply.bytes)
       const connection = this[name]
       if (connection === undefined) continue
-      for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent())
-        if (event._tag === "verifyPeer") connection.handleVerdict({ ok: true }, this.nowMicros)
-        else if (event._tag === "ticket") this.tickets.push(event.ticket)
+      this.answer(connection)
       for (;;) {
         const length = connection.pollTransmit(this.buffer, 0, this.nowMicros)
         if (length === 0) break
@@ -159,6 +159,12 @@ export class CorePair {
       }
       end.routeIds(connection)
     }
+  }
+
+  private answer(connection: Connection): void {
+    for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent())
+      if (event._tag === "verifyPeer") connection.handleVerdict({ ok: true }, this.nowMicros)
+      else if (event._tag === "ticket") this.tickets.push(event.ticket)
   }
 
   private post(to: "client" | "server", bytes: Uint8Array): void {

@@ -28,7 +28,7 @@ import {
   withExtensions,
   withoutExtension
 } from "./surgery.ts"
-import { ascii, identity, onMessage, type PairOptions, shake, type TlsPair } from "./TlsPair.ts"
+import { ascii, identity, onMessage, type PairOptions, shake, type Side, TlsPair } from "./TlsPair.ts"
 
 const none = new Uint8Array(0)
 const start = Date.UTC(2026, 0, 1)
@@ -294,15 +294,23 @@ describe("a session", () => {
     expect(pair.client.facts!.alpn).toBe("other")
   })
 
-  it("has its peer judged once more, and ends when it is not good enough any more", () => {
+  it("has its peer judged before a byte leaves, and once", () => {
     const shop = new Shop()
     const ticket = shop.first()
-    const pair = shop.again(ticket, {
-      verdict: () => ({ ok: false, alert: Alert.certificate_expired, reason: "too old now" })
+    const { client, server } = new TlsPair({ client: shop.client(ticket), server: shop.server() })
+    client.session.start()
+    expect(client.session.pollOutput()).toBeUndefined()
+    expect(client.session.pollEvent()).toMatchObject({
+      _tag: "verifyPeer",
+      peer: ticket.peer,
+      serverName: "example.org"
     })
-    expect(pair.client.one("verifyPeer")).toMatchObject({ peer: ticket.peer, serverName: "example.org" })
-    expect(pair.client.alert).toBe(Alert.certificate_expired)
-    expect(pair.client.secret(Level.OneRtt, "write")).toBeUndefined()
+    expect(client.session.pollEvent()).toBeUndefined()
+    client.session.handleVerdict({ ok: true })
+    const hello = client.session.pollOutput()!
+    expect(new Map(extensionsOf(hello.bytes)).has(Extension.pre_shared_key)).toBe(true)
+    server.session.handleCrypto(hello.level, hello.bytes)
+    expect(shop.again(ticket).client.all("verifyPeer")).toHaveLength(1)
   })
 
   it("names the form of its keys to a client that takes only raw ones, as clients built on rustls demand", () => {
@@ -335,13 +343,14 @@ describe("a session", () => {
     const pair = shop.again(ticket, options)
     expectResumed(pair)
     expect(pair.server.facts!.peer).toEqual({ kind: "rawPublicKey", spki: raw.key.spki })
-    const refused = shop.again(ticket, {
+    const barred = shop.again(ticket, {
       ...options,
       verdict: (judge) =>
         judge === "server" ? { ok: false, alert: Alert.access_denied, reason: "barred since" } : { ok: true }
     })
-    expect(refused.server.alert).toBe(Alert.access_denied)
-    expect(refused.sent.filter(({ from }) => from === "server")).toEqual([])
+    expect(barred.server.alert).toBe(Alert.access_denied)
+    expect(barred.server.all("verifyPeer")).toHaveLength(2)
+    expect(barred.server.secret(Level.OneRtt, "read")).toBeUndefined()
   })
 })
 
@@ -350,6 +359,37 @@ describe("a full handshake takes place instead", () => {
   const ticket = shop.first()
   const instead = (name: string, make: () => TlsPair) => it(name, () => expectFull(make()))
 
+  /** Refuses the first that `who` asks about. */
+  const refusingFirst = (who: Side): NonNullable<PairOptions["verdict"]> => {
+    let asked = 0
+    return (judge) =>
+      judge === who && ++asked === 1
+        ? { ok: false, alert: Alert.certificate_expired, reason: "too old now" }
+        : { ok: true }
+  }
+
+  it("when the client refuses who the ticket is of, which is not offered then", () => {
+    const pair = shop.again(ticket, { verdict: refusingFirst("client") })
+    expectFull(pair)
+    expect(pair.client.all("verifyPeer")).toHaveLength(2)
+    expect(new Map(extensionsOf(pair.sent[0].bytes)).has(Extension.pre_shared_key)).toBe(false)
+  })
+  it("when the server refuses who the ticket was given to, and the client proves to be somebody else", () => {
+    const raw = identity("ed25519", "rawPublicKey")
+    for (const cipherSuites of [[0x1301], [0x1302, 0x1301]]) {
+      const client = { identity: raw }
+      const server = { requestClientCertificate: "require", peerCertificateTypes: ["rawPublicKey"] } as const
+      const proven = shop.first({ client: { ...client, cipherSuites: [0x1301] }, server })
+      const pair = shop.again(proven, {
+        client: { ...client, cipherSuites },
+        server: { ...server, cipherSuites },
+        verdict: refusingFirst("server")
+      })
+      expectFull(pair)
+      expect(pair.server.facts!.cipherSuite).toBe(cipherSuites[0])
+      expect(pair.server.facts!.peer).toEqual({ kind: "rawPublicKey", spki: raw.key.spki })
+    }
+  })
   instead("when the server cannot open the ticket", () => new Shop().again(ticket))
   instead("when what it opens is no ticket", () =>
     shop.again(ticket, {
@@ -703,6 +743,8 @@ describe("0-RTT", () => {
       ...options,
       verdict: (judge) => (judge === "server" ? { ok: false, alert: 49, reason: "no" } : { ok: true })
     })
-    expect(refused.server.all("keys")).toEqual([])
+    expect(refused.server.secret(Level.ZeroRtt, "read")).toBeUndefined()
+    expect(refused.client.one("earlyData")).toMatchObject({ accepted: false })
+    expect(refused.server.alert).toBe(49)
   })
 })
