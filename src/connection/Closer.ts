@@ -15,16 +15,24 @@ export class Closer {
   private readonly lifecycle: Lifecycle
   private readonly events: Array<ConnectionEvent>
   private readonly ptoMicros: () => number
+  /** Nobody is owed more than one word: see `Connection.isStranger`. */
+  readonly isStranger: () => boolean
   /** Since this side has closed: datagrams and bytes that came, bytes of the close, and of its repetitions. */
   private received = 0
   private receivedBytes = 0
   private closeBytes = 0
   private repeatedBytes = 0
 
-  constructor(lifecycle: Lifecycle, events: Array<ConnectionEvent>, ptoMicros: () => number) {
+  constructor(
+    lifecycle: Lifecycle,
+    events: Array<ConnectionEvent>,
+    ptoMicros: () => number,
+    isStranger: () => boolean
+  ) {
     this.lifecycle = lifecycle
     this.events = events
     this.ptoMicros = ptoMicros
+    this.isStranger = isStranger
   }
 
   get reason(): CloseReason | undefined {
@@ -53,6 +61,7 @@ export class Closer {
 
   /** Ends without a word on the wire, then waits for stragglers: stateless reset and peer close. */
   drain(reason: CloseReason, nowMicros: number): void {
+    if (this.isStranger()) return this.discard(reason)
     const wasOpen = this.lifecycle.isOpen
     if (!this.lifecycle.to("draining")) return
     this.pending = false
@@ -74,6 +83,11 @@ export class Closer {
       this.events.push({ _tag: "closed" })
     }
     this.events.push({ _tag: "drained" })
+  }
+
+  /** CONNECTION_CLOSE has left, or cannot: to a stranger it is said once. */
+  onTold(): void {
+    if (this.lifecycle.state === "closing" && this.isStranger()) this.discard(this.lifecycle.closeReason!)
   }
 
   /** A datagram with CONNECTION_CLOSE has left. */

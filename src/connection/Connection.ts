@@ -131,7 +131,12 @@ export class Connection implements ConnectionParts {
     this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
     this.transmit = { remote: origin.remote, local: origin.local, ecn: 0 }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
-    this.closer = new Closer(this.lifecycle, this.events, () => this.path.recovery.ptoMicros())
+    this.closer = new Closer(
+      this.lifecycle,
+      this.events,
+      () => this.path.recovery.ptoMicros(),
+      () => this.isStranger
+    )
     this.localParameters = localParameters(
       config,
       origin,
@@ -190,6 +195,19 @@ export class Connection implements ConnectionParts {
       deadline = Math.min(deadline, path.mtu.deadlineMicros)
     if (this.handshake.confirmed) deadline = Math.min(deadline, this.rotation.deadlineMicros)
     return deadline
+  }
+
+  /**
+   * server: the client has neither completed the handshake nor proven its address. It is owed no closing or draining
+   * state, which would be kept for an address that may be forged. RFC 9000 §8.1, §21.2
+   */
+  get isStranger(): boolean {
+    return this.config.role === "server" && !this.handshake.complete && !this.path.amplification.validated
+  }
+
+  /** server: the ClientHello is whole and answered, which is what costs. */
+  get isAnswered(): boolean {
+    return this.keys.write[Level.Handshake] !== undefined
   }
 
   /** Nothing of the handshake is left to send: the peer can read what an application says in 1-RTT, its close code too. */
@@ -342,6 +360,7 @@ export class Connection implements ConnectionParts {
     transmit.local = path.routes.current.local
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
+    this.closer.onTold()
     if (end > start) this.config.observer?.stepped(this, nowMicros)
     else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end
@@ -527,7 +546,7 @@ export class Connection implements ConnectionParts {
   }
 
   private afterHandshakeStep(nowMicros: number): TransportError | undefined {
-    const { handshake, keys, config } = this
+    const { handshake, keys, config, path } = this
     if (keys.write[Level.Handshake] !== undefined) this.path.recovery.onHandshakeKeys()
     const early = keys.write[Level.ZeroRtt] === undefined ? undefined : config.resume?.ticket
     if (early !== undefined && !this.peerParameters.areRemembered)
@@ -541,6 +560,8 @@ export class Connection implements ConnectionParts {
     }
     if (handshake.complete && this.lifecycle.state === "handshaking") {
       this.lifecycle.to("established")
+      // not before: they are for whoever stays, and routed to by every datagram's ID
+      path.localIds.setPeerLimit(handshake.peerParameters!.activeConnectionIdLimit)
       if (config.role === "server") {
         // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
         this.handshakeDonePending = true

@@ -16,6 +16,9 @@ const none = new Uint8Array(0)
 /** RFC 9000 §18.2: max_ack_delay is less. Microseconds. */
 const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 
+/** In all, from a client whose address is not validated: a ClientHello with room to spare. RFC 9000 §7.5 */
+const STRANGERS_CRYPTO_BYTES = 16 * 1024
+
 /**
  * What each received frame means, one method a frame: it finds the manager the frame is for and hands it over.
  * The packet it arrived in is set by `begin`. The writers of the same frames are called by `PacketWriter`.
@@ -115,7 +118,7 @@ export class FrameReceiver implements FrameSink {
 
   onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): Result {
     this.cryptoLevels |= 1 << this.level
-    const { crypto, config } = this.parts
+    const { crypto, config, closer } = this.parts
     // what the client repeats has long been answered: it has not seen the answer
     if (
       config.role === "server" &&
@@ -123,7 +126,8 @@ export class FrameReceiver implements FrameSink {
       crypto.hasRead(this.level, offset + end - start)
     )
       this.parts.hurryHandshake()
-    return crypto.onCrypto(this.level, offset, bytes, start, end)
+    const most = closer.isStranger() ? STRANGERS_CRYPTO_BYTES : Number.MAX_SAFE_INTEGER
+    return crypto.onCrypto(this.level, offset, bytes, start, end, most)
   }
 
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {

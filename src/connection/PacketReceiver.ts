@@ -12,6 +12,8 @@ import { FrameReceiver } from "./FrameReceiver.ts"
 
 /** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §5.7 */
 const MAX_EARLY_PACKETS = 16
+/** Of all of them: any stranger can send some, as large as the network takes them. */
+const MAX_EARLY_BYTES = 32 * 1024
 
 interface EarlyPacket {
   readonly level: Level
@@ -41,6 +43,7 @@ export class PacketReceiver {
   private readonly parts: ConnectionParts
   private readonly decoder: FrameDecoder
   private early: Array<EarlyPacket> = []
+  private earlyBytes = 0
 
   constructor(parts: ConnectionParts, extensions: FrameExtensions) {
     this.parts = parts
@@ -72,6 +75,7 @@ export class PacketReceiver {
     this.early = this.early.filter(
       ({ level }) => keys.read[level] === undefined && this.parts.expectsKeys(level)
     )
+    this.earlyBytes = this.early.reduce((sum, packet) => sum + packet.bytes.length, 0)
     for (const packet of ready) this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
   }
 
@@ -184,6 +188,8 @@ export class PacketReceiver {
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
       parts.onNewest(path, nowMicros)
     parts.idle.onReceived(nowMicros)
+    // whoever says goodbye behind a ClientHello gets none of the answer's work
+    if (parts.closer.reason !== undefined) return undefined
     for (let cryptoLevel: Level = Level.Initial; cryptoLevel <= Level.OneRtt; cryptoLevel++)
       if (frames.takeCrypto(cryptoLevel as Level)) {
         const failure = parts.advanceHandshake(cryptoLevel as Level, nowMicros)
@@ -200,10 +206,13 @@ export class PacketReceiver {
 
   private keepForLater(bytes: Uint8Array, start: number, level: Level, ecn: Ecn, nowMicros: number): void {
     // keys that were discarded do not come back
-    if (this.early.length >= MAX_EARLY_PACKETS || !this.parts.expectsKeys(level)) {
+    const hasRoom =
+      this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + header.end - start <= MAX_EARLY_BYTES
+    if (!hasRoom || !this.parts.expectsKeys(level)) {
       this.drop(start, "key_unavailable", nowMicros)
       return
     }
+    this.earlyBytes += header.end - start
     this.early.push({ level, bytes: bytes.slice(start, header.end), ecn })
     // the server's Initial packets, which bring these keys, were lost
     if (level === Level.Handshake) this.parts.hurryHandshake()

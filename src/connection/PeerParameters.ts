@@ -43,7 +43,6 @@ export class PeerParameters {
     path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
     if (peer.minAckDelayMicros !== undefined)
       path.ackFrequency.start(peer.minAckDelayMicros, peer.maxAckDelayMillis * 1000)
-    path.localIds.setPeerLimit(peer.activeConnectionIdLimit)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
     path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)
     if (peer.preferredAddress !== undefined) {

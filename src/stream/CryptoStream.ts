@@ -97,19 +97,21 @@ export class CryptoStream {
     buffer?.onLost(buffer.acked, buffer.sent)
   }
 
+  /** `most`: where the bytes of the level have to end. */
   onCrypto(
     level: Level,
     offset: number,
     bytes: Uint8Array,
     start: number,
-    end: number
+    end: number,
+    most = Number.MAX_SAFE_INTEGER
   ): TransportError | undefined {
     const buffer = (this.receiving[level] ??= new ReceiveBuffer())
     // RFC 9000 §7.5 #2, §19.6: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
-    if (offset + (end - start) > buffer.readOffset + cryptoReceiveBytes)
+    if (offset + (end - start) > Math.min(buffer.readOffset + cryptoReceiveBytes, most))
       return new TransportError(
         TransportErrorCode.CRYPTO_BUFFER_EXCEEDED,
-        `CRYPTO data more than ${cryptoReceiveBytes} bytes ahead of what TLS has read`,
+        `CRYPTO data more than ${cryptoReceiveBytes} bytes ahead of what TLS has read, or beyond ${most}`,
         FrameType.CRYPTO
       )
     // RFC 9001 §4.1.3 #1 #2

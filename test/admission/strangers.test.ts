@@ -1,0 +1,98 @@
+/** What a server keeps for a client that has proven nothing: as little as can be, and nothing once it is over. */
+import { describe, expect, it } from "vitest"
+import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
+import { writeConnectionClose, writeCrypto } from "../../src/wire/frameWriters.ts"
+import { Level, Space } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
+import { Duel } from "../connection/Duel.ts"
+
+const noReason = new Uint8Array(0)
+
+const crypto = (duel: Duel, offset: number, bytes: Uint8Array): Duel =>
+  duel.inject(
+    duel.puppet.packet(Level.Initial, (w) => writeCrypto(w, offset, bytes, 0, bytes.length), { size: 1200 })
+  )
+
+describe("a stranger", () => {
+  it("that says goodbye is forgotten at once, without draining", () => {
+    const duel = new Duel({ victim: "server" })
+    duel.deliver()
+    const goodbye = duel.puppet.packet(Level.Initial, (w) => writeConnectionClose(w, false, 0, 0, noReason), {
+      size: 1200
+    })
+    duel.inject(goodbye)
+    expect(duel.connection.closeReason).toMatchObject({ origin: "peer" })
+    expect(duel.connection.lifecycle.state).toBe("closed")
+    expect(duel.endpoint.connections.size).toBe(0)
+    expect(duel.endpoint.routedIds).toBe(0)
+  })
+
+  it("that is refused is told once, and forgotten at once", () => {
+    const duel = new Duel({ victim: "server", puppet: { alpn: ["unknown"] } }).exchange()
+    expect(duel.puppet.seen.named("onConnectionClose")).toHaveLength(1)
+    expect(duel.endpoint.connections.size).toBe(0)
+    expect(duel.endpoint.routedIds).toBe(0)
+    const sent = duel.sent.length
+    duel.advance(10_000_000)
+    expect(duel.sent.length).toBe(sent)
+  })
+
+  it("is issued no second connection ID before its handshake is complete", () => {
+    const duel = new Duel({ victim: "server" })
+    duel.receive = (datagram) => duel.sent.push(datagram.length)
+    duel.exchange()
+    expect(duel.connection.isAnswered).toBe(true)
+    expect(duel.connection.path.localIds.count).toBe(1)
+    expect(new Duel({ victim: "server" }).shakeHands().connection.path.localIds.count).toBeGreaterThan(1)
+  })
+
+  it("gets no answer to a ClientHello behind which it leaves", () => {
+    const duel = new Duel({ victim: "server" })
+    const hello = duel.puppet.outbox.splice(0)
+    duel.inject(hello[0])
+    const { connection } = duel
+    duel.connection.handshake.advance = () => {
+      throw new Error("the ClientHello was read")
+    }
+    const rest = (w: ByteWriter) => {
+      writeCrypto(w, 8_000, new Uint8Array(10), 0, 10)
+      writeConnectionClose(w, false, 0, 0, noReason)
+    }
+    duel.inject(duel.puppet.packet(Level.Initial, rest, { size: 1200 }))
+    expect(connection.closeReason).toMatchObject({ origin: "peer" })
+  })
+
+  it("may send 16 kB of CRYPTO data and not a byte more, until its address is proven", () => {
+    for (const [beyond, code] of [
+      [0, undefined],
+      [1, Code.CRYPTO_BUFFER_EXCEEDED]
+    ] as const) {
+      const duel = new Duel({ victim: "server" })
+      const [first] = duel.puppet.outbox.splice(0)
+      duel.inject(first)
+      crypto(duel, 16 * 1024 - 10 + beyond, new Uint8Array(10))
+      expect(duel.puppet.seen.close?.code).toBe(code)
+    }
+    const proven = new Duel({ victim: "server" })
+    proven.inject(proven.puppet.outbox.splice(0)[0])
+    proven.connection.path.amplification.validate()
+    crypto(proven, 20_000, new Uint8Array(10))
+    expect(proven.puppet.seen.close).toBeUndefined()
+  })
+
+  it("has no more than 32 kB kept of what comes before its keys", () => {
+    const duel = new Duel({ victim: "server" })
+    duel.inject(duel.puppet.outbox.splice(0)[0])
+    const { connection } = duel
+    const handshake = (size: number): Uint8Array => {
+      const bytes = new Uint8Array(size).fill(1)
+      bytes.set([0xe0, 0, 0, 0, 1, 8, ...connection.localInitialId, 0])
+      bytes.set([0x80, 0, (size - 19) >> 8, (size - 19) & 0xff], 15)
+      return bytes
+    }
+    const before = connection.receiver.counters.dropped
+    for (let i = 0; i < 5; i++) duel.inject(handshake(8_000))
+    expect(connection.receiver.counters.dropped - before).toBe(1)
+    expect(connection.path.received[Space.Handshake].largest).toBe(-1)
+  })
+})
