@@ -2,8 +2,11 @@ import { Space } from "../wire/PacketType.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 import type { SentPackets } from "./SentPackets.ts"
 
-/** A connection that backs off 2^20-fold waits for days; the idle timeout ended it long before. */
-const maxBackoffExponent = 20
+/**
+ * Backing off, no probe timeout grows beyond this. Without an idle timeout a connection outlives an outage of any length,
+ * and how long it takes to notice the end of one must not depend on how long that was.
+ */
+export const maxBackoffMicros = 60_000_000
 
 /**
  * When the single loss-detection timer of a path fires, and for which space. RFC 9002 §6.2, A.8.
@@ -27,10 +30,6 @@ export class LossTimer {
     this.spaces = spaces
     this.rtt = rtt
     this.peerValidatedAddress = !isClient
-  }
-
-  get backoff(): number {
-    return 2 ** Math.min(this.ptoCount, maxBackoffExponent)
   }
 
   /** The space whose head becomes lost by time first, or undefined. */
@@ -57,7 +56,7 @@ export class LossTimer {
     // RFC 9002 §6.2.2.1 #2, RFC 9000 §8.1 #4 #5: the client MUST set it until the server has validated its address.
     return this.peerValidatedAddress
       ? Number.POSITIVE_INFINITY
-      : this.restartedMicros + this.rtt.ptoBaseMicros * this.backoff
+      : this.restartedMicros + this.backOff(this.rtt.ptoBaseMicros)
   }
 
   /** Which space to probe now that the PTO has expired. */
@@ -96,6 +95,11 @@ export class LossTimer {
     let duration = this.rtt.ptoBaseMicros
     // RFC 9002 §6.2.1: max_ack_delay counts only where the peer may delay.
     if (sent.space === Space.Application) duration += this.maxAckDelayMicros
-    return sent.lastAckElicitingSentMicros + duration * this.backoff
+    return sent.lastAckElicitingSentMicros + this.backOff(duration)
+  }
+
+  /** RFC 9002 §6.2.1 #4: doubled with each expiry. */
+  private backOff(micros: number): number {
+    return Math.min(micros * 2 ** this.ptoCount, Math.max(micros, maxBackoffMicros))
   }
 }

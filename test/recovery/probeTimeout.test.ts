@@ -78,6 +78,29 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.oldestOutstanding(Space.Application)?.packetNumber).toBe(0)
   })
 
+  it("grows to a minute and no further, however long nothing has been heard", () => {
+    const recovery = confirmed()
+    send(recovery, 0)
+    let last = 0
+    for (let i = 0; i < 2000; i++) {
+      const at = recovery.deadlineMicros()
+      expect(at - last).toBeLessThanOrEqual(60e6)
+      recovery.onTimeout(at)
+      send(recovery, at)
+      last = at
+    }
+    expect(recovery.deadlineMicros() - last).toBe(60e6)
+  })
+
+  it("is never less than it would be without backoff", () => {
+    const recovery = confirmed({ initialRttMicros: 50e6 })
+    send(recovery, 0)
+    expect(recovery.deadlineMicros()).toBe(150e6 + 25 * millis)
+    recovery.onTimeout(recovery.deadlineMicros())
+    send(recovery, 200e6)
+    expect(recovery.deadlineMicros()).toBe(350e6 + 25 * millis)
+  })
+
   it("forgets the backoff when an ACK arrives", () => {
     const recovery = confirmed()
     send(recovery, 0)
