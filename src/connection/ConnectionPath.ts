@@ -134,7 +134,16 @@ export class ConnectionPath {
 
   /** How large the next datagram may be, at most `room` bytes. RFC 9000 §14.1 #4 */
   sendLimit(room: number): number {
-    return Math.min(room, this.mtu.current, this.amplification.remaining)
+    const most = this.isSmallProbeDue ? MINIMUM_DATAGRAM_BYTES : this.mtu.current
+    return Math.min(room, most, this.amplification.remaining)
+  }
+
+  /**
+   * When one PTO has brought no answer, the last probe of each that follows is small: on a path that swallows large
+   * datagrams all others would be in vain, and that this one arrives tells them apart from loss. RFC 8899 §4.3
+   */
+  private get isSmallProbeDue(): boolean {
+    return this.probes[Space.Application] === 1 && this.recovery.ptoCount >= 2
   }
 
   /** Whether a full datagram of ack-eliciting frames may leave now. */

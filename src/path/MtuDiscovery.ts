@@ -1,5 +1,5 @@
-/** BASE_PLPMTU and MIN_PLPMTU. RFC 9000 §14.3 */
-const BASE_BYTES = 1200
+import { BASE_BYTES, BlackHoleDetector } from "./BlackHoleDetector.ts"
+
 /** Consecutive probes lost, of whatever size, that end a search. RFC 8899 §5.1.2 */
 const MAX_PROBES = 3
 /** After a lost probe the next one waits this long since it was sent, so that one outage does not eat all three. §5.1.1 */
@@ -8,8 +8,8 @@ const PROBE_TIMER_MICROS = 1_000_000
 const RAISE_TIMER_MICROS = 600_000_000
 /** How long a path that swallowed full-sized packets is left at the base size. RFC 8899 §5.3.3 */
 const COOL_OFF_MICROS = 60_000_000
-/** Loss events, or timeouts in a row, with nothing as large delivered between them, that make a black hole. §4.3 */
-const BLACK_HOLE_EVENTS = 3
+/** Timeouts in a row before a size that was only taken on trust is trusted no more. */
+const BASE_TIMEOUTS = 3
 /** A gain not worth a probe. RFC 8899 §5.3.2 */
 const MIN_GAIN_BYTES = 20
 
@@ -50,10 +50,7 @@ export class MtuDiscovery {
   private refused = Number.POSITIVE_INFINITY
   /** When anything but a probe was last found lost. */
   private otherLossAt = -1
-  /** Loss events since something as large as `smallestLost` arrived. */
-  private lossEvents = 0
-  private smallestLost = Number.POSITIVE_INFINITY
-  private lastLossAt = -1
+  private readonly blackHole = new BlackHoleDetector()
 
   constructor(options: MtuDiscoveryOptions) {
     this.max = Math.max(BASE_BYTES, options.max)
@@ -89,6 +86,7 @@ export class MtuDiscovery {
 
   /** True when `current` has grown. */
   onProbeAcked(size: number): boolean {
+    this.blackHole.onDelivered(size)
     if (size !== this.probing) return false // of before a black hole
     this.probing = 0
     this.failures = 0
@@ -114,33 +112,25 @@ export class MtuDiscovery {
 
   /** A datagram that was no probe arrived. */
   onPacketAcked(size: number): void {
-    if (size < this.smallestLost) return
-    this.lossEvents = 0
-    this.smallestLost = Number.POSITIVE_INFINITY
+    this.blackHole.onDelivered(size)
+  }
+
+  /** A datagram that was no probe was lost. True when the path is a black hole, and `current` fell back to the base. */
+  onPacketLost(size: number, sentMicros: number, nowMicros: number): boolean {
+    this.otherLossAt = nowMicros
+    return this.blackHole.onLost(size, sentMicros, nowMicros) && this.fallBack(nowMicros)
   }
 
   /**
-   * A datagram that was no probe was lost; one sent before the last loss was found belongs to the same event. True when
-   * that makes the path a black hole, and `current` fell back to the base. RFC 8899 §4.3
+   * The `consecutive`th probe timeout passed. That nothing at all is delivered says nothing about sizes, once the initial
+   * one has been seen to pass: it takes a small datagram that arrives while larger ones do not.
    */
-  onPacketLost(size: number, sentMicros: number, nowMicros: number): boolean {
-    this.otherLossAt = nowMicros
-    if (size <= BASE_BYTES) return false
-    this.smallestLost = Math.min(this.smallestLost, size)
-    if (sentMicros <= this.lastLossAt) return false
-    this.lastLossAt = nowMicros
-    this.lossEvents++
-    return this.lossEvents >= BLACK_HOLE_EVENTS && this.fallBack(nowMicros)
-  }
-
-  /** The `consecutive`th probe timeout passed: when nothing at all is delivered, nothing is ever found lost. */
   onProbeTimeout(consecutive: number, nowMicros: number): boolean {
-    return consecutive >= BLACK_HOLE_EVENTS && this.fallBack(nowMicros)
+    return this.state === "disabled" && consecutive >= BASE_TIMEOUTS && this.fallBack(nowMicros)
   }
 
   private fallBack(nowMicros: number): boolean {
-    this.lossEvents = 0
-    this.smallestLost = Number.POSITIVE_INFINITY
+    this.blackHole.clear()
     if (this.current === BASE_BYTES) return false
     this.current = BASE_BYTES
     if (this.state !== "disabled") this.complete(nowMicros + COOL_OFF_MICROS)

@@ -97,6 +97,22 @@ describe("the datagrams of a path", () => {
     })
   )
 
+  itSim(
+    "keep their size where a fifth of all is lost, small or large",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* simWorld
+        const it = yield* pair(world)
+        yield* transfer(it, 100_000)
+        yield* Effect.sleep("5 seconds")
+        world.cable!.set({ lossRate: 0.2 })
+        for (let i = 0; i < 10; i++) yield* transfer(it, 30_000)
+        expect(it.near.stats.datagramBytes).toBe(1452)
+        expect(it.far.stats.datagramBytes).toBe(1452)
+      }),
+    { seeds: 8 }
+  )
+
   itSim("are measured anew on another network", () =>
     Effect.gen(function* () {
       const world = yield* simWorld

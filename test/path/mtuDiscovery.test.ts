@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { MtuDiscovery } from "../../src/path/MtuDiscovery.ts"
+import { seeded } from "../recovery/support.ts"
 
 const SECOND = 1_000_000
 const MINUTE = 60 * SECOND
@@ -132,7 +133,14 @@ describe("path MTU discovery", () => {
 })
 
 describe("black holes", () => {
-  const found = (): Run => started(1452).run(1452, MINUTE)
+  /** A path that has carried a lot, and lost `lost` of a hundred. */
+  const found = (lost = 0): Run => {
+    const run = started(1452).run(1452, MINUTE)
+    for (let i = 0; i < 500; i++)
+      if (i % 100 < lost) run.mtu.onPacketLost(1200, 0, 0)
+      else run.mtu.onPacketAcked(1452)
+    return run
+  }
 
   it("are paths that lose full-sized packets time and again: back to the base", () => {
     const { mtu } = found()
@@ -180,12 +188,37 @@ describe("black holes", () => {
     for (let at = 0; at < 10; at++) expect(mtu.onPacketLost(1200, at, at)).toBe(false)
   })
 
-  it("are suspected when nothing is delivered at all", () => {
+  it("take more to be seen where datagrams of any size are lost", () => {
+    /** How many large ones are lost one after the other, among small ones that arrive. */
+    const eventsNeeded = ({ mtu }: Run): number => {
+      for (let at = 1; ; at++) {
+        mtu.onPacketAcked(40)
+        if (mtu.onPacketLost(1452, at, at)) return at
+      }
+    }
+    expect([0, 2, 5, 10, 20, 40, 80].map((lost) => eventsNeeded(found(lost)))).toEqual([
+      3, 4, 5, 6, 8, 13, 16
+    ])
+    expect(eventsNeeded(started(1452).run(1452, MINUTE))).toBe(5)
+  })
+
+  it("are not seen in random loss, whatever the mixture of sizes", () => {
+    const random = seeded(20)
+    for (let connection = 0; connection < 100; connection++) {
+      const { mtu } = started(1452).run(1452, MINUTE)
+      for (let at = 1; at < 500; at++) {
+        const size = random() < 0.3 ? 1452 : 40
+        if (random() < 0.2) mtu.onPacketLost(size, at, at)
+        else mtu.onPacketAcked(size)
+      }
+      expect(mtu.current).toBe(1452)
+    }
+  })
+
+  it("are not seen in silence: nothing large arrives, and nothing small", () => {
     const { mtu } = found()
-    expect(mtu.onProbeTimeout(2, 0)).toBe(false)
-    expect(mtu.onProbeTimeout(3, 0)).toBe(true)
-    expect(mtu.onProbeTimeout(4, 0)).toBe(false)
-    expect(mtu.current).toBe(1200)
+    for (let timeouts = 1; timeouts < 20; timeouts++) expect(mtu.onProbeTimeout(timeouts, 0)).toBe(false)
+    expect(mtu.current).toBe(1452)
   })
 
   it("are searched again after a minute", () => {
@@ -202,7 +235,8 @@ describe("black holes", () => {
     mtu.onProbeSent(mtu.probeSize(0), 0)
     mtu.onProbeAcked(1452)
     mtu.onProbeSent(mtu.probeSize(0), 0)
-    mtu.onProbeTimeout(3, 1)
+    for (let at = 1; at < 6; at++) mtu.onPacketLost(1452, at, at)
+    expect(mtu.current).toBe(1200)
     expect(mtu.onProbeAcked(8952)).toBe(false)
     mtu.onProbeLost(8952, 2)
     expect(mtu.current).toBe(1200)
