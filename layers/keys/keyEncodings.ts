@@ -12,7 +12,7 @@ export interface BareKey {
   readonly bytes: Uint8Array
 }
 
-const hex = (text: string): Uint8Array =>
+export const hex = (text: string): Uint8Array =>
   Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
 
 interface Encoding {
@@ -66,16 +66,41 @@ export const encodePkcs8 = (kind: KeyKind, privateKey: Uint8Array): Uint8Array =
 export const encodeSpki = (kind: KeyKind, publicKey: Uint8Array): Uint8Array =>
   concat(encodings.find((encoding) => encoding.kind === kind)!.spkiPrefix, publicKey)
 
-/** The key in a SubjectPublicKeyInfo, its point not yet looked at; undefined for other kinds and for malformed input. */
+/**
+ * The key in a SubjectPublicKeyInfo that is exactly what {@link encodeSpki} writes, so that one key has one encoding; undefined
+ * for everything else. Whether a NIST point is on its curve is for the arithmetic to find out.
+ */
 export const decodeSpki = (spki: Uint8Array): BareKey | undefined => {
-  const fields = wholeSequence(spki)
-  if (fields?.length !== 2 || fields[0].tag !== DerTag.sequence || fields[1].tag !== BIT_STRING)
-    return undefined
-  const encoding = encodingOf(spki, fields[0])
-  const { contentStart, end } = fields[1]
-  // a key is whole bytes: none of the last byte's bits are unused
-  if (encoding === undefined || end === contentStart || spki[contentStart] !== 0) return undefined
-  return { kind: encoding.kind, bytes: spki.slice(contentStart + 1, end) }
+  for (const { kind, spkiPrefix } of encodings) {
+    if (!spkiPrefix.every((byte, i) => byte === spki[i])) continue
+    const bytes = spki.slice(spkiPrefix.length)
+    if (spki.length !== spkiPrefix.length + publicLength[kind]) return undefined
+    return (kind === "ed25519" ? isStrongEdwardsPoint(bytes) : bytes[0] === uncompressed)
+      ? { kind, bytes }
+      : undefined
+  }
+  return undefined
+}
+
+const publicLength = { ed25519: 32, p256: 1 + 2 * 32, p384: 1 + 2 * 48 } as const
+
+/** SEC 1 §2.3.3; RFC 5480 §2.2 lets everything but this form be refused. */
+const uncompressed = 0x04
+
+/** Little-endian y of the points of order 1, 2, 4 and 8: under such a key one signature fits every message. */
+const weakEdwardsPoints: ReadonlySet<bigint> = new Set([
+  0n,
+  1n,
+  2n ** 255n - 20n,
+  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n,
+  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
+])
+
+/** A y in its one encoding, below the field's prime (RFC 8032 §5.1.3), and not of small order. */
+const isStrongEdwardsPoint = (bytes: Uint8Array): boolean => {
+  let y = 0n
+  for (let i = 31; i >= 0; i--) y = (y << 8n) | BigInt(i === 31 ? bytes[i] & 0x7f : bytes[i])
+  return y < 2n ** 255n - 19n && !weakEdwardsPoints.has(y)
 }
 
 /** The key in a PKCS #8 structure, its attributes and public key ignored; undefined for other kinds and malformed input. */
@@ -98,8 +123,6 @@ export const decodePkcs8 = (pkcs8: Uint8Array): BareKey | undefined => {
     return undefined
   return { kind: encoding.kind, bytes: pkcs8.slice(octets.contentStart, octets.end) }
 }
-
-const BIT_STRING = 0x03
 
 const wholeSequence = (bytes: Uint8Array): ReadonlyArray<DerElement> | undefined => {
   const outer = readElement(bytes, 0)

@@ -5,6 +5,7 @@
 
 export const DerTag = {
   integer: 0x02,
+  bitString: 0x03,
   octetString: 0x04,
   null: 0x05,
   objectIdentifier: 0x06,

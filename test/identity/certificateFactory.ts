@@ -8,6 +8,7 @@ import type {
   CertificateVerifierShape,
   PeerRole
 } from "../../src/capability/CertificateVerifier.ts"
+import { DerTag, derElement } from "../../src/internal/der.ts"
 import {
   basicConstraints,
   ExtendedKeyUsage,
@@ -52,6 +53,21 @@ export const newKey = (kind: KeyKind = "p256"): KeyObject => {
   }
 }
 
+/** The SubjectPublicKeyInfo of an RSA key, with another public exponent in it. */
+export const withExponent = (key: KeyObject, exponent: string): Uint8Array => {
+  const modulus = Buffer.from(key.export({ format: "jwk" }).n!, "base64url")
+  const numbers = derElement(
+    DerTag.sequence,
+    derElement(DerTag.integer, Uint8Array.of(0), modulus),
+    derElement(DerTag.integer, Buffer.from(exponent, "hex"))
+  )
+  return derElement(
+    DerTag.sequence,
+    Buffer.from("300d06092a864886f70d0101010500", "hex"),
+    derElement(DerTag.bitString, Uint8Array.of(0), numbers)
+  )
+}
+
 let serial = 1
 
 /** What a certificate is when a test does not say otherwise. */
@@ -60,6 +76,8 @@ export interface Wish {
   /** Self-signed without. */
   readonly by?: Issued
   readonly key?: KeyObject
+  /** Shown in place of the key's own SubjectPublicKeyInfo. */
+  readonly spki?: Uint8Array
   readonly notBefore?: number
   readonly notAfter?: number
   readonly extensions?: ReadonlyArray<Extension>
@@ -78,6 +96,7 @@ const issue = (wish: Wish, name: string, days: number, extensions: ReadonlyArray
     key,
     issuerKey: wish.by?.key ?? key,
     extensions: wish.extensions ?? extensions,
+    ...(wish.spki ? { spki: wish.spki } : {}),
     ...(wish.pss ? { pss: true } : {}),
     ...(wish.hash ? { hash: wish.hash } : {})
   })

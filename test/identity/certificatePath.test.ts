@@ -23,6 +23,7 @@ import {
   newKey,
   now,
   verdictOn,
+  withExponent,
   type KeyKind,
   type Verdict
 } from "./certificateFactory.ts"
@@ -361,6 +362,36 @@ describe("signatures and keys", () => {
         const ca = issueIntermediate({ by: root, key: newKey(kind) })
         expectRefused(yield* underRoot([issueLeaf({ by: ca }), ca]), 43, /has a key that is none of/)
       }
+    })
+  )
+
+  it.effect("are verified ten times for one peer, and no more", () =>
+    Effect.gen(function* () {
+      const right = issueRoot({ name: "Many" })
+      const one = issueLeaf({ by: right })
+      const underTheNameAfter = (others: number) =>
+        NodeCertificateVerifier.authorities([
+          ...Array.from({ length: others }, () => issueRoot({ name: "Many" }).der),
+          right.der
+        ])
+      expect(yield* verdictOn(yield* underTheNameAfter(9), [one])).toEqual(acceptance)
+      const verdict = yield* verdictOn(yield* underTheNameAfter(10), [one])
+      expectRefused(verdict, CertificateAlert.unknownCa, /too many certificates to find out/)
+    })
+  )
+
+  it.effect("by RSA keys whose exponent is even, tiny or huge are refused before any is verified", () =>
+    Effect.gen(function* () {
+      const key = newKey("rsa")
+      for (const exponent of ["01", "010000", "0200000001", `7f${"ff".repeat(255)}`]) {
+        const authority = issueIntermediate({ by: root, key, spki: withExponent(key, exponent) })
+        const chain = [issueLeaf({ by: authority }), authority]
+        expectRefused(yield* underRoot(chain), 43, /has a key that is none of/)
+        const peer = issueLeaf({ by: root, key, spki: withExponent(key, exponent) })
+        expectRefused(yield* underRoot([peer]), 43, /has a key that is none of/)
+      }
+      const usual = issueLeaf({ by: root, key, spki: withExponent(key, "010001") })
+      expect(yield* underRoot([usual])).toEqual(acceptance)
     })
   )
 

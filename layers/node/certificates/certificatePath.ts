@@ -13,8 +13,8 @@ import { judgeAuthority, objection, type Objection } from "./peerCertificate.ts"
 import { hasStrongSignature } from "./signatureAlgorithm.ts"
 import type { TrustAnchors } from "./TrustAnchors.ts"
 
-/** The most signatures verified for one peer. An honest path needs one for each certificate in it. */
-const maxSignatures = 32
+/** The most signatures verified for one peer. An honest path needs one for each certificate in it, and few have five. */
+const maxSignatures = 10
 
 /** Undefined when a path from `chain[0]` to an anchor holds; otherwise what spoke against the one that came furthest. */
 export const judgePath = (
@@ -50,6 +50,12 @@ class PathSearch {
     const leaf = this.chain[0]
     // an anchor that shows itself has been trusted as it is
     if (this.anchors.has(leaf) || this.climb(leaf)) return undefined
+    if (this.signaturesLeft < 0) {
+      return objection(
+        CertificateAlert.unknownCa,
+        `too many certificates to find out who has issued which: ${maxSignatures} signatures were checked`
+      )
+    }
     return this.best ?? objection(CertificateAlert.unknownCa, this.noIssuer(leaf))
   }
 
@@ -91,10 +97,7 @@ class PathSearch {
       this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
       return false
     }
-    if (this.signaturesLeft-- <= 0) {
-      this.note(CertificateAlert.unknownCa, "too many certificates to find out who has issued which")
-      return false
-    }
+    if (--this.signaturesLeft < 0) return false
     if (!certificate.x509.verify(issuer.x509.publicKey)) {
       this.note(
         CertificateAlert.badCertificate,

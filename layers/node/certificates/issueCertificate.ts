@@ -40,6 +40,8 @@ export interface CertificateRequest {
   readonly notAfter: Date
   /** Private or public: only the public half goes in. */
   readonly key: KeyObject
+  /** DER SubjectPublicKeyInfo, to be shown in place of that of `key`. */
+  readonly spki?: Uint8Array
   readonly issuerKey: KeyObject
   readonly extensions: ReadonlyArray<Extension>
   /** RSASSA-PSS instead of PKCS #1 v1.5, for an RSA issuer. */
@@ -57,7 +59,7 @@ export const issueCertificate = (request: CertificateRequest): Uint8Array => {
     notAfter: timeOf(request.notAfter),
     subject: commonName(request.subject),
     issuer: commonName(request.issuer),
-    subjectPublicKeyInfo: PublicKeyInfo.fromBER(spkiOf(request.key)),
+    subjectPublicKeyInfo: PublicKeyInfo.fromBER(request.spki ?? spkiOf(request.key)),
     extensions: [...request.extensions]
   })
   const scheme = schemeOf(request)

@@ -9,6 +9,7 @@ import {
   CertificateRejected,
   type PeerRole
 } from "../../../src/capability/CertificateVerifier.ts"
+import { publicKeyKind } from "../../keys/publicKey.ts"
 import { ExtensionId, KeyUsage, type ParsedCertificate } from "./ParsedCertificate.ts"
 
 /** Undefined when nothing speaks against it. */
@@ -108,32 +109,13 @@ const judgeAny = (certificate: ParsedCertificate, nowMillis: number): Objection 
       )
     }
   }
-  if (!hasAdequateKey(certificate)) {
+  if (publicKeyKind(certificate.spki) === undefined) {
     return objection(
       CertificateAlert.unsupportedCertificate,
-      `${certificate.label} has a key that is none of Ed25519, P-256, P-384, P-521 or RSA of 2048 to 8192 bits`
+      `${certificate.label} has a key that is none of Ed25519, P-256, P-384, P-521, or RSA of 2048 to 8192 bits with a small exponent, in its one encoding`
     )
   }
   return undefined
-}
-
-const curves: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp521r1"])
-
-const hasAdequateKey = (certificate: ParsedCertificate): boolean => {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.x509.publicKey
-  switch (type) {
-    case "ed25519":
-      return true
-    case "ec":
-      return curves.has(details?.namedCurve ?? "")
-    case "rsa":
-    case "rsa-pss": {
-      const bits = details?.modulusLength ?? 0
-      return bits >= 2048 && bits <= 8192
-    }
-    default:
-      return false
-  }
 }
 
 const namesHost = (leaf: ParsedCertificate, serverName: string): boolean => {

@@ -6,40 +6,29 @@ import {
   SignatureScheme,
   type SigningKey
 } from "../../../src/capability/CryptoSuite.ts"
-import { encodePkcs8 } from "../../keys/keyEncodings.ts"
+import { concat, encodePkcs8, encodeSpki, type KeyKind } from "../../keys/keyEncodings.ts"
+import { publicKeyKind, type PublicKeyKind } from "../../keys/publicKey.ts"
 import { setScalar } from "./nodeKeyAgreement.ts"
 
 interface Scheme {
-  readonly keyType: "ec" | "ed25519" | "rsa"
-  readonly curve?: string
+  readonly keyKind: PublicKeyKind
   readonly hash: HashAlgorithm | null
 }
 
 const schemes = new Map<SignatureScheme, Scheme>([
-  [SignatureScheme.ecdsa_secp256r1_sha256, { keyType: "ec", curve: "prime256v1", hash: "sha256" }],
-  [SignatureScheme.ecdsa_secp384r1_sha384, { keyType: "ec", curve: "secp384r1", hash: "sha384" }],
-  [SignatureScheme.ed25519, { keyType: "ed25519", hash: null }],
-  [SignatureScheme.rsa_pss_rsae_sha256, { keyType: "rsa", hash: "sha256" }],
-  [SignatureScheme.rsa_pss_rsae_sha384, { keyType: "rsa", hash: "sha384" }],
-  [SignatureScheme.rsa_pss_rsae_sha512, { keyType: "rsa", hash: "sha512" }]
+  [SignatureScheme.ecdsa_secp256r1_sha256, { keyKind: "p256", hash: "sha256" }],
+  [SignatureScheme.ecdsa_secp384r1_sha384, { keyKind: "p384", hash: "sha384" }],
+  [SignatureScheme.ed25519, { keyKind: "ed25519", hash: null }],
+  [SignatureScheme.rsa_pss_rsae_sha256, { keyKind: "rsa", hash: "sha256" }],
+  [SignatureScheme.rsa_pss_rsae_sha384, { keyKind: "rsa", hash: "sha384" }],
+  [SignatureScheme.rsa_pss_rsae_sha512, { keyKind: "rsa", hash: "sha512" }]
 ])
 
 export const signatureSchemes: ReadonlyArray<SignatureScheme> = [...schemes.keys()]
 
-/** RFC 9325 §4.5 asks for 2048 bits; the larger the modulus, the longer a stranger's signature keeps us busy. */
-const MIN_RSA_BITS = 2048
-const MAX_RSA_BITS = 8192
-
-const fits = (scheme: Scheme, key: crypto.KeyObject): boolean => {
-  if (key.asymmetricKeyType !== scheme.keyType) return false
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
-  if (scheme.keyType === "ec") return namedCurve === scheme.curve
-  return scheme.keyType !== "rsa" || (modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS)
-}
-
 /** What node's sign and verify take for a scheme; RSA-PSS salts are as long as the hash (RFC 8446 §4.2.3). */
 const signOptions = (scheme: Scheme, key: crypto.KeyObject) =>
-  scheme.keyType === "rsa"
+  scheme.keyKind === "rsa"
     ? {
         key,
         padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
@@ -49,15 +38,18 @@ const signOptions = (scheme: Scheme, key: crypto.KeyObject) =>
 
 export const signingKey = (pkcs8: Uint8Array): SigningKey | undefined => {
   let key: crypto.KeyObject
+  let spki: Uint8Array
   try {
     key = crypto.createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" })
+    spki = spkiOf(key)
   } catch {
     return undefined
   }
-  const usable = signatureSchemes.filter((codepoint) => fits(schemes.get(codepoint)!, key))
+  const kind = publicKeyKind(spki)
+  const usable = signatureSchemes.filter((codepoint) => schemes.get(codepoint)!.keyKind === kind)
   if (usable.length === 0) return undefined
   return {
-    spki: new Uint8Array(crypto.createPublicKey(key).export({ format: "der", type: "spki" })),
+    spki,
     schemes: usable,
     sign: (codepoint, data) => {
       const scheme = schemes.get(codepoint)!
@@ -66,14 +58,31 @@ export const signingKey = (pkcs8: Uint8Array): SigningKey | undefined => {
   }
 }
 
+/** As every suite writes it: a private key that came with a compressed point would have OpenSSL write that. */
+const spkiOf = (privateKey: crypto.KeyObject): Uint8Array => {
+  const key = crypto.createPublicKey(privateKey)
+  const kind = curves.get(key.asymmetricKeyDetails?.namedCurve)
+  if (kind !== undefined) {
+    const { x, y } = key.export({ format: "jwk" })
+    const point = [Uint8Array.of(4), Buffer.from(x!, "base64url"), Buffer.from(y!, "base64url")]
+    return encodeSpki(kind, concat(...point))
+  }
+  return new Uint8Array(key.export({ format: "der", type: "spki" }))
+}
+
+const curves = new Map<string | undefined, KeyKind>([
+  ["prime256v1", "p256"],
+  ["secp384r1", "p384"]
+])
+
 export const verify: CryptoSuiteShape["verify"] = (codepoint, spki, data, signature) => {
   const scheme = schemes.get(codepoint)
-  if (scheme === undefined) return false
+  if (scheme === undefined || publicKeyKind(spki) !== scheme.keyKind) return false
   try {
     const key = crypto.createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
-    return fits(scheme, key) && crypto.verify(scheme.hash, data, signOptions(scheme, key), signature)
+    return crypto.verify(scheme.hash, data, signOptions(scheme, key), signature)
   } catch {
-    return false // not a key, or not a signature
+    return false // not a point, or not a signature
   }
 }
 
