@@ -102,6 +102,7 @@ export class ConnectionPath {
   setPeerMaxDatagramBytes(maxBytes: number): void {
     this.peerMaxDatagramBytes = maxBytes
     this.mtu.setPeerMax(maxBytes)
+    this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   /**
