@@ -69,6 +69,7 @@ export class ConnectionPath {
       makeCid: config.makeConnectionId,
       makeToken: config.makeResetToken,
       firstCid: origin.localInitialId,
+      madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined,
       limitOurs: ISSUED_IDS
     })
     this.peerIds = new PeerConnectionIds({
@@ -223,7 +224,8 @@ export class ConnectionPath {
 
   /** The earliest moment at which something on this path is due. */
   deadline(): number {
-    let deadline = Math.min(this.recovery.deadlineMicros(), this.routes.deadlineMicros)
+    const { recovery, routes, localIds } = this
+    let deadline = Math.min(recovery.deadlineMicros(), routes.deadlineMicros, localIds.deadlineMicros)
     if (this.maySend)
       for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline
