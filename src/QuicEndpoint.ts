@@ -64,7 +64,7 @@ import { defaultSchedule, Peer, type PeerOptions, PeerSchema } from "./Peer.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, InvalidOption, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
-import { check, checkTransport } from "./QuicOptions.ts"
+import { check, checkServerTransport, checkTransport } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
 import { identityFor, identitySelector, tlsPreferences } from "./TlsOptions.ts"
@@ -222,7 +222,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   function* serverSettings(given: ServerOptions) {
     const { identity, transport, ...rest } = given
     const checked = yield* check(ServerSchema, rest, "server.")
-    const checkedTransport = yield* checkTransport(transport, "server.transport.")
+    const checkedTransport = yield* checkServerTransport(transport)
     const tickets = yield* ticketSettings(checked, checkedTransport)
     return {
       transport: checkedTransport,

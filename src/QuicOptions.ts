@@ -20,12 +20,18 @@ const MiB = 1024 * 1024
 /** How a connection behaves; every field has a default. Sizes are bytes, times milliseconds. */
 export const TransportOptions = Schema.Struct({
   /**
-   * The versions spoken. A client begins with the first and lets the server choose among all of them; a server goes on
-   * in the first that the client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368, RFC 9369
+   * The versions spoken, best first. A client tells the server its order, and lets it choose among all of them; a server
+   * goes on in the first that the client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368, RFC 9369
    */
   versions: Schema.optionalKey(
     Schema.Array(Schema.Literals(["v1", "v2"])).check(Schema.isMinLength(1), Schema.isUnique())
   ),
+  /**
+   * client: the one of `versions` to begin with, the first when left out. `versions: ["v2", "v1"], originalVersion: "v1"`
+   * begins with what every server understands, and is moved to v2, without another round trip, by one that speaks it. A
+   * session that is resumed begins with its own version. RFC 9368 §2
+   */
+  originalVersion: Schema.optionalKey(Schema.Literals(["v1", "v2"])),
   /** Silence after which the connection is given up; 0 is never. RFC 9000 §10.1 */
   maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
   /** How long a handshake may take. */
@@ -94,7 +100,35 @@ export const check = <S extends Schema.ConstraintDecoder<unknown>>(
   )
 }
 
+/** A client's. */
 export const checkTransport = (
-  options: TransportOptions | undefined,
-  prefix = "transport."
-): Effect.Effect<CheckedTransportOptions, QuicError> => check(TransportOptions, options ?? {}, prefix)
+  options: TransportOptions | undefined
+): Effect.Effect<CheckedTransportOptions, QuicError> =>
+  Effect.filterOrFail(
+    check(TransportOptions, options ?? {}, "transport."),
+    ({ originalVersion, versions = ["v1"] }) =>
+      originalVersion === undefined || versions.includes(originalVersion),
+    ({ originalVersion }) =>
+      quicError(
+        new InvalidOption({
+          field: "transport.originalVersion",
+          problem: `${originalVersion} is not among the versions that are offered`
+        })
+      )
+  )
+
+/** A server's: it takes what a client begins with. */
+export const checkServerTransport = (
+  options: TransportOptions | undefined
+): Effect.Effect<CheckedTransportOptions, QuicError> =>
+  Effect.filterOrFail(
+    check(TransportOptions, options ?? {}, "server.transport."),
+    ({ originalVersion }) => originalVersion === undefined,
+    () =>
+      quicError(
+        new InvalidOption({
+          field: "server.transport.originalVersion",
+          problem: "it is for clients to begin"
+        })
+      )
+  )

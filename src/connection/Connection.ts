@@ -36,9 +36,6 @@ import { localParameters, localStreamLimits } from "./parameters.ts"
 /** How often the handshake is hurried along at most: what seems lost may only be late. RFC 9002 §6.2.3 */
 const MAX_HURRIES = 3
 
-/** How long after the handshake a late copy of a client's first flight still finds its connection, and begins no other. */
-const FIRST_FLIGHT_MICROS = 3_000_000
-
 /** What the first packets of a connection determined. */
 export interface ConnectionOrigin {
   /** Of the client's first flight. */
@@ -444,9 +441,12 @@ export class Connection implements ConnectionParts {
   }
 
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined {
-    // RFC 9369 §4.1: CRYPTO frames of a server are of the negotiated version only
-    if (this.config.role === "client") this.versions.settled = true
-    return this.handshake.advance(level) ?? this.afterHandshakeStep(nowMicros)
+    const error = this.handshake.advance(level) ?? this.afterHandshakeStep(nowMicros)
+    // RFC 9369 §4.1: CRYPTO frames of a server are of the negotiated version only. Some have chosen none by the time of
+    // a HelloRetryRequest (ngtcp2, picoquic).
+    if (this.config.role === "client" && this.keys.write[Level.Handshake] !== undefined)
+      this.versions.settled = true
+    return error
   }
 
   confirmHandshake(nowMicros: number): void {
@@ -570,7 +570,6 @@ export class Connection implements ConnectionParts {
         this.handshakeDonePending = true
         this.offerToken(nowMicros)
         keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
-        this.path.localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }
     }
@@ -598,7 +597,6 @@ export class Connection implements ConnectionParts {
         repeatInFlight(this, path)
       }
     }
-    path.localIds.sweep(nowMicros)
     if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
   }
 }

@@ -18,10 +18,12 @@ export type CongestionAlgorithm = "cubic" | "newReno" | "bbr"
 /** Limits and timings of a connection, already checked; units are in the names. */
 export interface TransportSettings {
   /**
-   * The versions spoken, best first. A client begins with the first and lets the server choose among all; a server
-   * goes on in the best one the client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368
+   * The versions spoken, best first. A client lets the server choose among all; a server goes on in the best one the
+   * client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368
    */
   readonly versions?: ReadonlyArray<VersionName>
+  /** client: the one of `versions` its first flight is of; the best when left out. RFC 9368 §2 */
+  readonly originalVersion?: VersionName
   /** 0 means never. RFC 9000 §10.1 */
   readonly maxIdleTimeoutMillis: number
   readonly handshakeTimeoutMillis: number
@@ -66,6 +68,8 @@ export interface TlsSettings {
   readonly alpn: ReadonlyArray<string>
   readonly cipherSuites: ReadonlyArray<number>
   readonly groups: ReadonlyArray<NamedGroup>
+  /** client: those of `groups` to send key shares for at once; the best of them and X25519 when left out. */
+  readonly keyShareGroups?: ReadonlyArray<NamedGroup> | undefined
   /** What we accept from the peer, and in which forms. */
   readonly peerCertificateTypes: ReadonlyArray<CertificateKind>
   /** client: what we show when asked; server: chosen by SNI. */
@@ -115,3 +119,9 @@ export interface ConnectionConfig {
 
 export const versionsOf = (role: Role, { versions }: TransportSettings): ReadonlyArray<Version> =>
   (versions ?? (role === "client" ? (["v1"] as const) : (["v2", "v1"] as const))).map((name) => Version[name])
+
+/** The version of a client's first flight. RFC 9368 §2 */
+export const originalVersionOf = (transport: TransportSettings): Version =>
+  transport.originalVersion === undefined
+    ? versionsOf("client", transport)[0]
+    : Version[transport.originalVersion]

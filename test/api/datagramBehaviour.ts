@@ -17,6 +17,8 @@ const wrongTransport: ReadonlyArray<readonly [TransportOptions, string]> = [
   [{ initialDatagramBytes: 1_199 }, "initialDatagramBytes"],
   [{ activeConnectionIdLimit: 1 }, "activeConnectionIdLimit"], // RFC 9000 §18.2 #6
   [{ congestion: "reno" as "newReno" }, "congestion"],
+  [{ originalVersion: "v2" }, "originalVersion"], // a client speaks v1 alone unless told otherwise
+  [{ versions: ["v2"], originalVersion: "v1" }, "originalVersion"],
   [{ noSuchOption: 1 } as TransportOptions, "noSuchOption"]
 ]
 
@@ -180,6 +182,9 @@ export const datagramBehaviour = ({ it }: Universe): void => {
             make({ server: { alpn: ["x"], identity, transport: { maxAckDelayMillis: 9_999 } } })
           )
         ).toMatchObject({ _tag: "InvalidOption", field: "server.transport.maxAckDelayMillis" })
+        expect(
+          yield* reasonOf(make({ server: { alpn: ["x"], identity, transport: { originalVersion: "v1" } } }))
+        ).toMatchObject({ _tag: "InvalidOption", field: "server.transport.originalVersion" })
       }))
 
     it("of a close name their field", (world) =>

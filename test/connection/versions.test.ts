@@ -99,6 +99,54 @@ describe("versions", () => {
     expect(seen.filter((line) => line.startsWith("client Initial")).at(-1)).toBe("client Initial v2")
   })
 
+  // ngtcp2 and picoquic choose a version when they answer the second ClientHello
+  it("a HelloRetryRequest may still be of the first flight's, with the rest in the negotiated version", () => {
+    const pair = new CorePair({
+      client: { versions: ["v2", "v1"], originalVersion: "v1" },
+      clientGroups: [NamedGroup.x25519MlKem768, NamedGroup.secp256r1],
+      serverGroups: [NamedGroup.secp256r1],
+      between: (datagram) => {
+        // a ClientHello of two datagrams: the server is there before it has chosen
+        if (pair.server !== undefined && !isLate) {
+          isLate = true
+          const { versions } = pair.server
+          const choose = versions.choose.bind(versions)
+          let asked = 0
+          versions.choose = (offered) => (++asked > 1 ? choose(offered) : undefined)
+        }
+        return datagram
+      }
+    })
+    let isLate = false
+    expectVersion(pair.exchange(), v2)
+    const servers = packets(pair).filter((line) => line.startsWith("server Initial"))
+    expect(servers).toContain("server Initial v1")
+    expect(servers.at(-1)).toBe("server Initial v2")
+    expectData(pair)
+  })
+
+  it("a client may begin with one version and like another better: the server is told so", () => {
+    const begun = { versions: ["v2", "v1"], originalVersion: "v1" } as const
+    for (const [server, expected] of [
+      [undefined, v2],
+      [["v2"], v2],
+      [["v1"], v1]
+    ] as const) {
+      const pair = handshake(begun.versions, server, { client: begun })
+      expectVersion(pair, expected)
+      expect(packets(pair)[0]).toBe("client Initial v1")
+      // RFC 9368 §2.1: a server that does not know the first flight's version makes it begin again
+      const isNegotiated = server?.join() === "v2"
+      expect(pair.client.versions.restarted).toBe(isNegotiated)
+      // RFC 9368 §3: in the order of preference
+      expect(pair.server!.handshake.peerParameters?.versionInformation).toEqual({
+        chosen: isNegotiated ? v2 : v1,
+        available: [v2, v1]
+      })
+      expectData(pair)
+    }
+  })
+
   it("a Retry is of the version of the first flight, which the token belongs to", () => {
     const pair = handshake(["v1", "v2"], undefined, { retry: { when: "always", handshakes: 0 } })
     expectVersion(pair, v2)

@@ -22,6 +22,18 @@ describe("a session", () => {
     })
   )
 
+  itSim("that was moved to version 2 begins there when it is taken up, whatever others begin with", () =>
+    Effect.gen(function* () {
+      const world = yield* worldOfTwo
+      const id = yield* yield* identity
+      const server = yield* makeServer(world.first, id)
+      const client = yield* makeClient(world.client, id)
+      const options = to(server, { transport: { versions: ["v2", "v1"], originalVersion: "v1" } })
+      expect(yield* visit(client, options)).toMatchObject({ resumed: false, version: Version.v2 })
+      expect(yield* visit(client, options)).toMatchObject({ resumed: true, version: Version.v2 })
+    })
+  )
+
   itSim("of version 1 is not taken up in version 2", () =>
     Effect.gen(function* () {
       const world = yield* worldOfTwo
