@@ -3,7 +3,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Identity } from "./Identity.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
-import { TlsPreferences } from "./TlsOptions.ts"
+import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
 
 export const BindSchema = Schema.Struct({
   host: Schema.optionalKey(Schema.String),
@@ -53,7 +53,8 @@ export const ConnectSchema = Schema.Struct({
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
   serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
   earlyData: Schema.optionalKey(Schema.Boolean),
-  ...TlsPreferences
+  ...TlsPreferences,
+  keyShareGroups
 })
 
 /** How to take connections. */

@@ -21,6 +21,8 @@ const cipherSuiteCodes = {
 
 const atLeastOne = <S extends Schema.Constraint>(item: S) => Schema.Array(item).check(Schema.isMinLength(1))
 
+const groupNames = atLeastOne(Schema.Literals(["x25519MlKem768", "x25519", "secp256r1", "secp384r1"]))
+
 /** What both roles say about TLS; a list left out is everything the suite can do. Best first. */
 export const TlsPreferences = {
   /** Application protocols. RFC 7301 */
@@ -28,15 +30,21 @@ export const TlsPreferences = {
   cipherSuites: Schema.optionalKey(
     atLeastOne(Schema.Literals(["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"]))
   ),
-  groups: Schema.optionalKey(
-    atLeastOne(Schema.Literals(["x25519MlKem768", "x25519", "secp256r1", "secp384r1"]))
-  )
+  groups: Schema.optionalKey(groupNames)
 }
+
+/**
+ * client: those of `groups` to send key shares for at once, the best of them and x25519 when left out. Each costs a key pair
+ * and its bytes in the first flight, of which x25519MlKem768 takes 1216; a server that takes none of them asks for another,
+ * which costs a round trip. RFC 8446 §4.2.8
+ */
+export const keyShareGroups = Schema.optionalKey(groupNames.check(Schema.isUnique()))
 
 interface Preferences {
   readonly alpn: ReadonlyArray<string>
   readonly cipherSuites?: ReadonlyArray<keyof typeof cipherSuiteCodes>
   readonly groups?: ReadonlyArray<keyof typeof NamedGroup>
+  readonly keyShareGroups?: ReadonlyArray<keyof typeof NamedGroup>
 }
 
 const defaultCipherSuites = ["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"] as const
@@ -45,17 +53,22 @@ const invalid = (field: string, problem: string): Effect.Effect<never, QuicError
   Effect.fail(quicError(new InvalidOption({ field, problem })))
 
 export const tlsPreferences = (
-  { alpn, cipherSuites = defaultCipherSuites, groups }: Preferences,
+  { alpn, cipherSuites = defaultCipherSuites, groups, keyShareGroups }: Preferences,
   suite: CryptoSuiteShape,
   prefix: string
-): Effect.Effect<Pick<TlsSettings, "alpn" | "cipherSuites" | "groups">, QuicError> => {
+): Effect.Effect<Pick<TlsSettings, "alpn" | "cipherSuites" | "groups" | "keyShareGroups">, QuicError> => {
   const missing = groups?.find((name) => !suite.groups.includes(NamedGroup[name]))
-  return missing !== undefined
-    ? invalid(`${prefix}groups`, `the ${suite.name} CryptoSuite has no ${missing}`)
+  if (missing !== undefined)
+    return invalid(`${prefix}groups`, `the ${suite.name} CryptoSuite has no ${missing}`)
+  const offered = groups?.map((name) => NamedGroup[name]) ?? suite.groups
+  const unoffered = keyShareGroups?.find((name) => !offered.includes(NamedGroup[name]))
+  return unoffered !== undefined
+    ? invalid(`${prefix}keyShareGroups`, `${unoffered} is not among the groups that are offered`)
     : Effect.succeed({
         alpn,
         cipherSuites: cipherSuites.map((name) => cipherSuiteCodes[name]),
-        groups: groups?.map((name) => NamedGroup[name]) ?? suite.groups
+        groups: offered,
+        keyShareGroups: keyShareGroups?.map((name) => NamedGroup[name])
       })
 }
 

@@ -30,8 +30,21 @@ const defaultKernelBufferBytes = 4 * 1024 * 1024
 const slabBytes = 256 * 1024
 /** Datagrams the kernel would not take yet; beyond these, sending is dropping. */
 const maxQueuedSends = 1024
+/**
+ * So many datagrams are kept until the last of them is there, or until `flush`. A first flight is of two, and the second takes
+ * a young process a while to make: a server that has half a ClientHello for that long may ask for proof of the address.
+ */
+const togetherCount = 4
 /** 65,535 less the UDP header, and in IPv4 the IP header. */
 const maxPayload = { 4: 65_507, 6: 65_527 } as const
+
+/** A datagram in the slab that the system has not seen yet. */
+interface HeldDatagram {
+  readonly offset: number
+  readonly length: number
+  readonly port: number
+  readonly host: string
+}
 
 class NodeUdpSocket implements UdpSocket {
   readonly localAddress: SocketAddress
@@ -47,6 +60,7 @@ class NodeUdpSocket implements UdpSocket {
   private slabUsed = 0
   /** Sends whose callback has not been called: taken by the kernel in this turn, or still queued. */
   private unconfirmed = 0
+  private readonly held: Array<HeldDatagram> = []
   private closed = false
 
   constructor(socket: dgram.Socket, options: UdpBindOptions) {
@@ -95,24 +109,35 @@ class NodeUdpSocket implements UdpSocket {
     Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
     const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
     this.unconfirmed++
-    this.socket.send(this.slab, offset, length, to.port, host, this.onSent)
+    this.held.push({ offset, length, port: to.port, host })
+    if (this.held.length === togetherCount) this.release()
   }
 
   flush(): void {
+    this.release()
     if (this.unconfirmed > 0 && !this.closed) this.congested = this.socket.getSendQueueCount() > 0
   }
 
   close(): void {
     if (this.closed) return
+    this.release()
     this.closed = true
     this.congested = false
     this.queue.close()
     this.socket.close()
   }
 
+  private release(): void {
+    const { held, slab, socket } = this
+    for (const { offset, length, port, host } of held)
+      socket.send(slab, offset, length, port, host, this.onSent)
+    held.length = 0
+  }
+
   private reserve(length: number): number {
     if (this.unconfirmed === 0) this.slabUsed = 0
     if (this.slabUsed + length > this.slab.length) {
+      this.release()
       // The kernel may still refer to the full slab; it is left to the garbage collector then.
       if (this.socket.getSendQueueCount() > 0) this.slab = Buffer.allocUnsafeSlow(slabBytes)
       this.slabUsed = 0

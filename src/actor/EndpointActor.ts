@@ -253,14 +253,13 @@ export class EndpointActor implements ConnectionHost {
 
   private turnNow(): void {
     this.isAwake = false
-    const { core, sockets } = this
+    const { sockets } = this
     this.nowMicros = this.now()
     let more = false
     for (const { socket, onDatagram } of sockets.values())
       if (socket.drain(RECEIVE_BURST, onDatagram) === RECEIVE_BURST) more = true
     this.fireDeadlines()
-    for (let reply = core.pollReply(); reply !== undefined; reply = core.pollReply())
-      this.socketOf(reply.local).send(reply.bytes, 0, reply.bytes.length, reply.to, 0)
+    if (this.sendReplies()) for (const { socket } of sockets.values()) socket.flush()
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
@@ -270,6 +269,16 @@ export class EndpointActor implements ConnectionHost {
     }
     if (more || this.dirty.some(this.canGoOn)) this.ring()
     this.arm(this.deadlines.earliestMicros)
+  }
+
+  /** Sends what belongs to no connection; returns whether there was any. */
+  private sendReplies(): boolean {
+    const { core } = this
+    let reply = core.pollReply()
+    const had = reply !== undefined
+    for (; reply !== undefined; reply = core.pollReply())
+      this.socketOf(reply.local).send(reply.bytes, 0, reply.bytes.length, reply.to, 0)
+    return had
   }
 
   private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {

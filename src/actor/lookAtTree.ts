@@ -93,7 +93,7 @@ export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
     fibers: endpoint.branch.fiberCount,
     timers: endpoint.hasTimer ? 1 : 0,
     routedIds: endpoint.core.routedIds,
-    resetTokens: endpoint.core.resetTokens,
+    routedAddresses: endpoint.core.routedAddresses,
     backlog: endpoint.incoming.length,
     peers,
     connections: all.filter((actor) => actor.peer === undefined).map(look)

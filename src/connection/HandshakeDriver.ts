@@ -92,6 +92,7 @@ export class HandshakeDriver {
         ? new TlsClient({
             ...common,
             serverName: tls.serverName,
+            keyShareGroups: tls.keyShareGroups,
             identity: tls.selectIdentity(undefined),
             ...(config.resume !== undefined && { resumption: this.clientResumption(config.resume) })
           })

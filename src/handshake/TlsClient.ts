@@ -1,4 +1,4 @@
-import type { KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
+import { type KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
@@ -93,9 +93,8 @@ export class TlsClient extends TlsSession {
     this.state = "awaiting ServerHello"
     this.clientRandom = config.random(RANDOM_BYTES)
     this.parameters = config.transportParameters(undefined)
-    const known = config.groups.find((group) => group === this.psk?.ticket.group)
-    const groups = config.keyShareGroups ?? [known ?? config.groups[0]]
-    this.shares = groups.map((group) => suite.keyShare(group, config.random))
+    const remembered = config.groups.find((group) => group === this.psk?.ticket.group)
+    this.shares = shareGroups(config, remembered).map((group) => suite.keyShare(group, config.random))
     const hello = this.sendHello()
     const { psk } = this
     if (psk?.earlyData !== true) return
@@ -106,7 +105,7 @@ export class TlsClient extends TlsSession {
       _tag: "early",
       facts: {
         cipherSuite,
-        group: groups[0],
+        group: remembered ?? config.groups[0],
         alpn,
         serverName,
         signatureScheme: undefined,
@@ -366,6 +365,18 @@ export class TlsClient extends TlsSession {
       nowMillis: config.resumption.nowMillis
     }
   }
+}
+
+/**
+ * What a server will most likely want, and X25519, which all of them know: a guess that is wrong costs a round trip.
+ * RFC 8446 §4.2.8: in the order of `groups`
+ */
+const shareGroups = (
+  { groups, keyShareGroups }: TlsClientConfig,
+  remembered: NamedGroup | undefined
+): ReadonlyArray<NamedGroup> => {
+  const wanted = keyShareGroups ?? [remembered ?? groups[0], NamedGroup.x25519]
+  return groups.filter((group) => wanted.includes(group))
 }
 
 const writeShares = (shares: ReadonlyArray<KeyShare>): Uint8Array => {

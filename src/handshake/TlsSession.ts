@@ -61,8 +61,8 @@ export interface TlsClientConfig extends TlsConfig {
   readonly serverName: string | undefined
   /** Shown when the server asks. */
   readonly identity: TlsIdentity | undefined
-  /** The groups to send key shares for at once; the first of `groups` when left out. */
-  readonly keyShareGroups?: ReadonlyArray<NamedGroup>
+  /** Those of `groups` to send key shares for at once; the best of them and X25519 when left out. */
+  readonly keyShareGroups?: ReadonlyArray<NamedGroup> | undefined
   /** Without it the server's tickets are passed over. */
   readonly resumption?: ClientResumption
 }

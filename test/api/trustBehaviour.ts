@@ -331,6 +331,24 @@ export const trustBehaviour = ({ it }: Universe): void => {
         yield* proveUseful(near, far)
       }))
 
+    it("the groups of the first key shares can be said, and are among those offered", (world) =>
+      Effect.gen(function* () {
+        const groups = ["x25519MlKem768", "x25519", "secp256r1"] as const
+        const { near, client, connectOptions } = yield* pair(world, {
+          server: { groups: ["x25519", "x25519MlKem768"] },
+          client: { groups, keyShareGroups: ["x25519MlKem768"] }
+        })
+        // the server would have preferred a share of x25519
+        expect(near.facts.group).toBe(NamedGroup.x25519MlKem768)
+        for (const keyShareGroups of [["secp384r1"], [], ["x25519", "x25519"]] as const)
+          expect(
+            yield* reasonOf(client.connect({ ...connectOptions, groups, keyShareGroups }))
+          ).toMatchObject({
+            _tag: "InvalidOption",
+            field: expect.stringMatching(/^keyShareGroups/)
+          })
+      }))
+
     it("without a group in common, the client is refused", (world) =>
       Effect.gen(function* () {
         const { client, connectOptions } = yield* endpoints(world, {

@@ -20,6 +20,8 @@ const addresses = {
 export interface CorePairOptions {
   readonly client?: TransportOptions
   readonly server?: TransportOptions
+  /** What the client calls the server; `localhost` when left out. */
+  readonly serverName?: string
   readonly clientGroups?: ReadonlyArray<NamedGroup>
   readonly serverGroups?: ReadonlyArray<NamedGroup>
   readonly retry?: RetryPolicy
@@ -47,6 +49,7 @@ export class CorePair {
 
   constructor(options: CorePairOptions = {}) {
     this.options = options
+    const { serverName = "localhost" } = options
     const random = new SeededRandom("core pair")
     const identity = rawIdentity(random.fork("identity"))
     const tls = (isClient: boolean): TlsSettings => ({
@@ -56,8 +59,8 @@ export class CorePair {
       peerCertificateTypes: ["rawPublicKey"],
       selectIdentity: () => (isClient ? undefined : identity),
       requestClientCertificate: "none",
-      serverName: isClient ? "localhost" : undefined,
-      expectedName: isClient ? "localhost" : undefined,
+      serverName: isClient ? serverName : undefined,
+      expectedName: isClient ? serverName : undefined,
       keyLog: false
     })
     const end = (name: string, server: EndpointConfig["server"]) =>

@@ -35,6 +35,24 @@ describe("key exchange", () => {
     expect(sharesIn(hellos(pair)[0])).toEqual([x25519, secp256r1])
   })
 
+  it("needs no other round trip with a server that has X25519 and no ML-KEM", () => {
+    const pair = shake({ server: { groups: [x25519, secp256r1] } })
+    expect(pair.client.facts!.group).toBe(x25519)
+    expect(hellos(pair)).toHaveLength(1)
+    expect(sharesIn(hellos(pair)[0])).toEqual([x25519MlKem768, x25519])
+    expect(shake().server.facts!.group).toBe(x25519MlKem768)
+  })
+
+  it("sends the shares in the order of the groups, RFC 8446 §4.2.8", () => {
+    const shares = (groups: ReadonlyArray<NamedGroup>, keyShareGroups?: ReadonlyArray<NamedGroup>) =>
+      sharesIn(hellos(shake({ client: { groups, keyShareGroups }, server: { groups } }))[0])
+    expect(shares([x25519, x25519MlKem768])).toEqual([x25519])
+    expect(shares([secp256r1, secp384r1])).toEqual([secp256r1])
+    expect(shares([secp256r1, secp384r1, x25519])).toEqual([secp256r1, x25519])
+    expect(shares([x25519MlKem768, x25519], [x25519MlKem768])).toEqual([x25519MlKem768])
+    expect(shares([secp384r1, x25519, secp256r1], [secp256r1, secp384r1])).toEqual([secp384r1, secp256r1])
+  })
+
   for (const [asked, name] of [
     [secp256r1, "P-256"],
     [secp384r1, "P-384"],

@@ -285,6 +285,7 @@ describe("a session", () => {
     const pair = shop.again(shop.first({ client, server }), { client, server })
     expectResumed(pair)
     expect(messagesOf(pair).filter((name) => name === "client 1")).toHaveLength(1)
+    expect(pair.client.facts!.group).toBe(NamedGroup.secp256r1)
   })
 
   it("with another application protocol is still resumed", () => {

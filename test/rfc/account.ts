@@ -6,8 +6,8 @@ export interface Entry {
   readonly rfc: number
   /** `9000 §8.1` */
   readonly section: string
-  /** Its place in its section, `2` or `S2`. */
-  readonly label: string
+  /** Its place among the requirements of its section, from 1. */
+  readonly number: number
   readonly sentence: string
   /** Why it needs neither code nor test. */
   readonly reason: string | undefined
@@ -19,15 +19,14 @@ export interface Entry {
 export const isAccountedFor = ({ reason, code, tests }: Entry): boolean =>
   reason !== undefined || (code.length > 0 && tests.length > 0)
 
-/** The labels of each section's requirements. */
-const labelsOf = (requirements: ReadonlyArray<Requirement>): ReadonlyMap<string, ReadonlyArray<string>> => {
-  const labels = new Map<string, Array<string>>()
-  for (const { rfc, section, label } of requirements) {
-    const known = labels.get(`${rfc} §${section}`)
-    if (known === undefined) labels.set(`${rfc} §${section}`, [label])
-    else known.push(label)
+/** How many requirements each section has. */
+const sizesOf = (requirements: ReadonlyArray<Requirement>): ReadonlyMap<string, number> => {
+  const sizes = new Map<string, number>()
+  for (const [rfc, section] of requirements) {
+    const key = `${rfc} §${section}`
+    sizes.set(key, (sizes.get(key) ?? 0) + 1)
   }
-  return labels
+  return sizes
 }
 
 /** Citations of numbers that no requirement has. */
@@ -35,35 +34,37 @@ export const strayCitations = (
   requirements: ReadonlyArray<Requirement>,
   citations: ReadonlyArray<Citation>
 ): ReadonlyArray<Citation> => {
-  const known = labelsOf(requirements)
-  return citations.filter(({ section, labels }) =>
-    labels.some((label) => !(known.get(section)?.includes(label) ?? false))
+  const sizes = sizesOf(requirements)
+  return citations.filter(({ section, numbers }) =>
+    numbers.some((number) => number < 1 || number > (sizes.get(section) ?? 0))
   )
 }
 
-/** A citation without a number counts where its section has one MUST, and nowhere else; never for a SHOULD. */
+/** A citation without a number counts where its section has one requirement, and nowhere else. */
 export const accountFor = (
   requirements: ReadonlyArray<Requirement>,
   exceptions: ReadonlyArray<Exception>,
   code: ReadonlyArray<Citation>,
   tests: ReadonlyArray<Citation>
 ): ReadonlyArray<Entry> => {
-  const known = labelsOf(requirements)
-  return requirements.map(({ rfc, section: bare, label, sentence }) => {
+  const sizes = sizesOf(requirements)
+  const seen = new Map<string, number>()
+  return requirements.map(([rfc, bare, sentence]) => {
     const section = `${rfc} §${bare}`
-    const isOnlyMust = label === "1" && !known.get(section)?.includes("2")
+    const number = (seen.get(section) ?? 0) + 1
+    seen.set(section, number)
+    const isAlone = sizes.get(section) === 1
     const places = (citations: ReadonlyArray<Citation>) =>
       citations
         .filter((each) => each.section === section)
-        .filter(({ labels }) => labels.includes(label) || (isOnlyMust && labels.length === 0))
+        .filter(({ numbers }) => numbers.includes(number) || (isAlone && numbers.length === 0))
         // whoever names the number means it; a bare section may be there for another sentence
-        .sort((one, other) => other.labels.length - one.labels.length)
+        .sort((one, other) => other.numbers.length - one.numbers.length)
         .map(({ place }) => place)
     const exception = exceptions.find(
-      (each) =>
-        each.rfc === rfc && each.section === bare && (each.numbers?.map(String).includes(label) ?? true)
+      (each) => each.rfc === rfc && each.section === bare && (each.numbers?.includes(number) ?? true)
     )
     const reason = exception?.reason
-    return { rfc, section, label, sentence, reason, code: places(code), tests: places(tests) }
+    return { rfc, section, number, sentence, reason, code: places(code), tests: places(tests) }
   })
 }

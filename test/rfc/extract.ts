@@ -1,16 +1,12 @@
 /**
- * Makes `requirements.json` and `recommendations.json` from the RFCs' Markdown sources: `node test/rfc/extract.ts
- * DIRECTORY`, where DIRECTORY has rfc9000.md and so on. Only needed when another RFC is added.
+ * Makes `requirements.json` from the RFCs' Markdown sources: `node test/rfc/extract.ts DIRECTORY`, where DIRECTORY has
+ * rfc9000.md and so on. Only needed when another RFC is added.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { rfcs, type Sentence } from "./requirements.ts"
+import { type Requirement, rfcs } from "./requirements.ts"
 
-// a sentence that says both is in both files
-const keywords = {
-  requirements: /\b(MUST|SHALL)\b/,
-  recommendations: /\b(SHOULD|RECOMMENDED)\b/
-}
+const keyword = /\b(MUST|SHALL)\b/
 
 /** The text of each section by its number; figures, tables and marks that only matter in print are left out. */
 const sections = (source: string): ReadonlyArray<readonly [string, string]> => {
@@ -57,19 +53,15 @@ const plain = (text: string): string =>
     .replace(/\s+/g, " ")
     .trim()
 
-const sentences: Array<Sentence> = []
+const requirements: Array<Requirement> = []
 for (const rfc of rfcs) {
   const source = readFileSync(join(process.argv[2], `rfc${rfc}.md`), "utf8")
   for (const [section, text] of sections(source))
     for (const paragraph of text.split("\n\n"))
       for (const sentence of plain(paragraph).split(/(?<=[.!?])\s+(?=[A-Z"([])/))
-        sentences.push([rfc, section, sentence])
+        if (keyword.test(sentence)) requirements.push([rfc, section, sentence])
 }
 
-for (const [name, keyword] of Object.entries(keywords)) {
-  const lines = sentences
-    .filter(([, , sentence]) => keyword.test(sentence))
-    .map((each) => `  ${JSON.stringify(each)}`)
-  writeFileSync(new URL(`${name}.json`, import.meta.url), `[\n${lines.join(",\n")}\n]\n`)
-  console.log(`${lines.length} ${name}`)
-}
+const lines = requirements.map((requirement) => `  ${JSON.stringify(requirement)}`)
+writeFileSync(new URL("requirements.json", import.meta.url), `[\n${lines.join(",\n")}\n]\n`)
+console.log(`${requirements.length} requirements`)

@@ -22,15 +22,14 @@ const connectionInventory = (node: ConnectionNode) => {
 }
 
 export const inventory = (node: EndpointNode) => {
-  const { state, sockets, fibers, timers, routedIds, resetTokens, backlog } = node
+  const { state, sockets, fibers, timers, routedIds, routedAddresses, backlog } = node
   return {
     state,
     sockets,
     fibers,
     timers,
     routedIds,
-    // those of IDs in use, and which are depends on who has moved
-    resetTokens: node.connections.length + node.peers.length === 0 ? resetTokens : "some",
+    routedAddresses,
     backlog,
     peers: node.peers.map((peer) => ({
       state: peer.state,

@@ -36,6 +36,29 @@ describe("NodeUdpPort", () => {
     })
   )
 
+  live("keeps the first datagrams of a burst until it ends, so that a first flight leaves as one", () =>
+    Effect.gen(function* () {
+      const a = yield* nodeUdpPort.bind(loopback)
+      const b = yield* nodeUdpPort.bind(loopback)
+      const atB = inbox(b)
+      const send = (value: number) => a.send(new Uint8Array([value]), 0, 1, b.localAddress, 0)
+      const aTurn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      send(1)
+      yield* aTurn
+      send(2)
+      yield* aTurn
+      expect(a.counters.sent).toBe(0)
+      a.flush()
+      yield* eventually(() => atB.length === 2)
+      // a long burst does not wait for its end
+      for (let i = 3; i < 8; i++) send(i)
+      yield* eventually(() => atB.length === 6)
+      a.flush()
+      yield* eventually(() => atB.length === 7)
+      expect(atB.map(({ bytes }) => bytes[0])).toEqual([1, 2, 3, 4, 5, 6, 7])
+    })
+  )
+
   live("speaks both families on the IPv6 wildcard, and calls an IPv4 remote by its IPv4 address", () =>
     Effect.gen(function* () {
       const both = yield* nodeUdpPort.bind({ host: "::" })
@@ -45,12 +68,15 @@ describe("NodeUdpPort", () => {
       const { port } = both.localAddress
       four.send(new Uint8Array([4]), 0, 1, { host: "127.0.0.1", port, family: 4 }, 0)
       six.send(new Uint8Array([6]), 0, 1, { host: "::1", port, family: 6 }, 0)
+      four.flush()
+      six.flush()
       yield* eventually(() => atBoth.length === 2)
       const remotes = atBoth.map(({ from }) => from)
       expect(remotes).toContainEqual(four.localAddress)
       expect(remotes).toContainEqual(six.localAddress)
       expect(atBoth[0].to).toBeUndefined()
       for (const remote of remotes) both.send(new Uint8Array(1), 0, 1, remote, 0)
+      both.flush()
       yield* eventually(() => atFour.length === 1 && atSix.length === 1)
     })
   )
