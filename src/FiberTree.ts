@@ -96,8 +96,8 @@ export interface EndpointNode {
   readonly timers: number
   /** Connection IDs by which datagrams find connections. */
   readonly routedIds: number
-  /** Addresses of peers by which stateless resets find connections. RFC 9000 §10.3.1 */
-  readonly routedAddresses: number
+  /** Tokens by which stateless resets of the peers find connections. RFC 9000 §10.3.1 */
+  readonly resetTokens: number
   /** Established connections that nobody has accepted yet. */
   readonly backlog: number
   readonly peers: ReadonlyArray<PeerNode>

@@ -93,7 +93,7 @@ export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
     fibers: endpoint.branch.fiberCount,
     timers: endpoint.hasTimer ? 1 : 0,
     routedIds: endpoint.core.routedIds,
-    routedAddresses: endpoint.core.routedAddresses,
+    resetTokens: endpoint.core.resetTokens,
     backlog: endpoint.incoming.length,
     peers,
     connections: all.filter((actor) => actor.peer === undefined).map(look)

@@ -36,6 +36,9 @@ import { localParameters, localStreamLimits } from "./parameters.ts"
 /** How often the handshake is hurried along at most: what seems lost may only be late. RFC 9002 §6.2.3 */
 const MAX_HURRIES = 3
 
+/** How long after the handshake a late copy of a client's first flight still finds its connection, and begins no other. */
+const FIRST_FLIGHT_MICROS = 3_000_000
+
 /** What the first packets of a connection determined. */
 export interface ConnectionOrigin {
   /** Of the client's first flight. */
@@ -570,6 +573,7 @@ export class Connection implements ConnectionParts {
         this.handshakeDonePending = true
         this.offerToken(nowMicros)
         keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
+        this.path.localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }
     }
@@ -597,6 +601,7 @@ export class Connection implements ConnectionParts {
         repeatInFlight(this, path)
       }
     }
+    path.localIds.sweep(nowMicros)
     if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
   }
 }

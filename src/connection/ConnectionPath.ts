@@ -69,6 +69,7 @@ export class ConnectionPath {
       makeCid: config.makeConnectionId,
       makeToken: config.makeResetToken,
       firstCid: origin.localInitialId,
+      madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined,
       limitOurs: ISSUED_IDS
     })
     this.peerIds = new PeerConnectionIds({
@@ -102,6 +103,7 @@ export class ConnectionPath {
   setPeerMaxDatagramBytes(maxBytes: number): void {
     this.peerMaxDatagramBytes = maxBytes
     this.mtu.setPeerMax(maxBytes)
+    this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
   /**
@@ -222,7 +224,8 @@ export class ConnectionPath {
 
   /** The earliest moment at which something on this path is due. */
   deadline(): number {
-    let deadline = Math.min(this.recovery.deadlineMicros(), this.routes.deadlineMicros)
+    const { recovery, routes, localIds } = this
+    let deadline = Math.min(recovery.deadlineMicros(), routes.deadlineMicros, localIds.deadlineMicros)
     if (this.maySend)
       for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline

@@ -349,13 +349,13 @@ export class DatagramBuilder {
     if (level === Level.OneRtt) this.writeControlFrames(path, w, frames, nowMicros)
     if (level !== Level.ZeroRtt && parts.crypto.hasFrames(level)) parts.crypto.writeFrames(w, frames, level)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
-      // RFC 9221 §5.4: written only when congestion control lets data leave; §5, §6: in no other packets than these
+      // RFC 9221 §5.4: written only when congestion control lets data leave, and then §5 #S1: first; §5, §6: in no others
       if (parts.datagrams.hasFrames())
         parts.datagrams.writeFrames(w, frames, path.datagramFrameLimit(parts.datagrams.peerMaxFrameBytes))
       if (parts.streams.hasFrames())
         parts.streams.writeFrames(w, frames, nowMicros, path.recovery.rtt.smoothedMicros)
     }
-    // RFC 9002 §6.2.4 #1 #2: a probe, or a PING that was asked for, with nothing else to make the peer answer
+    // RFC 9002 §6.2.4 #1 #2 #S3: a probe, or a PING that was asked for, with nothing else to make the peer answer
     if (w.offset === start && w.remaining > 0) {
       writePing(w)
       frames.push(SentFrame.Ping)

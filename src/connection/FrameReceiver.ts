@@ -28,6 +28,8 @@ export class FrameReceiver implements FrameSink {
   private path!: ConnectionPath
   private level: Level = Level.Initial
   private nowMicros = 0
+  /** How long the packet has waited for its keys. */
+  private waitedMicros = 0
   /** The packet's bytes, and where its destination connection ID lies in them. */
   private bytes: Uint8Array = none
   private destinationStart = 0
@@ -44,6 +46,7 @@ export class FrameReceiver implements FrameSink {
     path: ConnectionPath,
     level: Level,
     nowMicros: number,
+    waitedMicros: number,
     bytes: Uint8Array,
     dcidStart: number,
     dcidEnd: number
@@ -51,6 +54,7 @@ export class FrameReceiver implements FrameSink {
     this.path = path
     this.level = level
     this.nowMicros = nowMicros
+    this.waitedMicros = waitedMicros
     this.bytes = bytes
     this.destinationStart = dcidStart
     this.destinationEnd = dcidEnd
@@ -74,12 +78,12 @@ export class FrameReceiver implements FrameSink {
   }
 
   onAck(ack: AckFrame): Result {
-    const { path, parts, nowMicros } = this
+    const { path, parts, nowMicros, waitedMicros } = this
     const space = spaceOfLevel(this.level)
     // RFC 9000 §19.3: the delay is scaled by the exponent the sender of the frame declared; 3 before we know it
     const exponent = space === Space.Application ? (parts.handshake.peerParameters?.ackDelayExponent ?? 3) : 3
     const raisesLargest = ack.largest > path.recovery.largestAcked(space)
-    const error = path.recovery.onAck(space, ack, ack.delayRaw * 2 ** exponent, nowMicros)
+    const error = path.recovery.onAck(space, ack, ack.delayRaw * 2 ** exponent, nowMicros, waitedMicros)
     if (error !== undefined) return error
     this.validateEcn(path, space, ack, raisesLargest)
     this.settleAcked(path, path.recovery.acked)

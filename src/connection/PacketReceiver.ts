@@ -19,6 +19,7 @@ interface EarlyPacket {
   readonly level: Level
   readonly bytes: Uint8Array
   readonly ecn: Ecn
+  readonly arrivedMicros: number
 }
 
 export interface PacketCounters {
@@ -44,6 +45,8 @@ export class PacketReceiver {
   private readonly decoder: FrameDecoder
   private early: Array<EarlyPacket> = []
   private earlyBytes = 0
+  /** How long the packet at hand has waited for its keys. */
+  private waitedMicros = 0
 
   constructor(parts: ConnectionParts, extensions: FrameExtensions) {
     this.parts = parts
@@ -76,7 +79,11 @@ export class PacketReceiver {
       ({ level }) => keys.read[level] === undefined && this.parts.expectsKeys(level)
     )
     this.earlyBytes = this.early.reduce((sum, packet) => sum + packet.bytes.length, 0)
-    for (const packet of ready) this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
+    for (const packet of ready) {
+      this.waitedMicros = nowMicros - packet.arrivedMicros
+      this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
+    }
+    this.waitedMicros = 0
   }
 
   private onPacket(
@@ -178,13 +185,15 @@ export class PacketReceiver {
     if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
     if (!parts.onAuthenticated(level, path, bytes, header, nowMicros)) return undefined
-    frames.begin(path, level, nowMicros, bytes, header.dcidStart, header.dcidEnd)
+    const { waitedMicros } = this
+    frames.begin(path, level, nowMicros, waitedMicros, bytes, header.dcidStart, header.dcidEnd)
     const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
     frames.end()
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]
     // RFC 9000 §13.1: only now does it count as received; §7.5 #3: whatever became of its frames
-    received.onReceived(packetNumber, decoder.ackEliciting, nowMicros, ecn)
+    // §13.2.5 #S1: the delay that is reported includes the wait for keys
+    received.onReceived(packetNumber, decoder.ackEliciting, nowMicros - waitedMicros, ecn)
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
       parts.onNewest(path, nowMicros)
     parts.idle.onReceived(nowMicros)
@@ -213,7 +222,7 @@ export class PacketReceiver {
       return
     }
     this.earlyBytes += header.end - start
-    this.early.push({ level, bytes: bytes.slice(start, header.end), ecn })
+    this.early.push({ level, bytes: bytes.slice(start, header.end), ecn, arrivedMicros: nowMicros })
     // the server's Initial packets, which bring these keys, were lost
     if (level === Level.Handshake) this.parts.hurryHandshake()
   }

@@ -1,6 +1,6 @@
 import { Route } from "../path/Route.ts"
 import type { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
 import { WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 
 /** Routes that are only probed, at once; of more, the newest. What anyone on the way can forge stays small. */
@@ -28,6 +28,11 @@ export class RouteSet {
     if (this.current.is(remote, local)) return this.current
     if (this.fallback?.is(remote, local) === true) return this.fallback
     return this.candidates.find((route) => route.is(remote, local))
+  }
+
+  /** Whether the peer is, or may be, at this address. */
+  leadTo(remote: SocketAddress): boolean {
+    return this.all.some((route) => sameAddress(route.remote, remote))
   }
 
   /** A route not known before. It is forgotten unless `keep` or `use` follows. */

@@ -9,7 +9,7 @@ const PACKETS = 2
 
 /**
  * What the oldest packets in flight carried goes out again, for a probe to carry when there is nothing new. In every
- * space, not only the one whose timer fired: the peer may have the keys of only one. RFC 9002 §6.2.4
+ * space, not only the one whose timer fired: the peer may have the keys of only one. RFC 9002 §6.2.4 #S1
  */
 export const repeatInFlight = (parts: ConnectionParts, path: ConnectionPath): void => {
   for (const space of spaces) {

@@ -13,16 +13,16 @@ import {
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
-import { buildStatelessReset, resetTokens } from "../path/statelessReset.ts"
+import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
-import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
 import { AddressTokens } from "./AddressTokens.ts"
-import { ConnectionIdTable } from "./ConnectionIdTable.ts"
+import { KeyedTable } from "./KeyedTable.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
 import { initialKeys } from "../protect/initialKeys.ts"
 import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
@@ -90,10 +90,9 @@ export class Endpoint {
   /** Whether Initials of strangers are taken. */
   accepting = true
   private readonly config: EndpointConfig
-  private readonly byId = new ConnectionIdTable<Connection>()
-  private readonly byRemote = new Map<string, Set<Connection>>()
-  /** The address under which a connection is in `byRemote`. */
-  private readonly homes = new Map<Connection, SocketAddress>()
+  private readonly byId: KeyedTable<Connection>
+  /** By the tokens of the peer's IDs in use: which connection a stateless reset ends. RFC 9000 §10.3.1 */
+  private readonly byResetToken: KeyedTable<Connection>
   /** The connection that the last datagram was for, when there was one before it came. */
   handling: Connection | undefined = undefined
   /** The socket that the datagram being handled came to. */
@@ -109,6 +108,8 @@ export class Endpoint {
 
   constructor(config: EndpointConfig) {
     this.config = config
+    this.byId = new KeyedTable(config.random)
+    this.byResetToken = new KeyedTable(config.random)
     const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
   }
@@ -180,49 +181,31 @@ export class Endpoint {
     return connection
   }
 
-  /** Brings the routing up to date with the IDs `connection` has issued and retired (RFC 9000 §5.1.1 #2), and with the
-   * peer's address. */
+  /** Brings the routing up to date with the IDs and reset tokens that came into use and went out of it. RFC 9000 §5.1.1 #2 */
   routeIds(connection: Connection): void {
-    const home = this.homes.get(connection)
-    if (home !== undefined && home !== connection.path.remote)
-      this.settleAt(connection, connection.path.remote)
-    for (const path of connection.paths) {
-      const changes = path.localIds.takeChanges()
-      if (changes === undefined) continue
-      for (const id of changes.added) this.byId.add(id, connection)
-      for (const id of changes.removed) this.byId.remove(id)
+    for (const { localIds, peerIds } of connection.paths) {
+      const ids = localIds.takeChanges()
+      if (ids !== undefined) {
+        for (const id of ids.added) this.byId.add(id, connection)
+        for (const id of ids.removed) this.byId.remove(id, connection)
+      }
+      const tokens = peerIds.takeTokenChanges()
+      if (tokens === undefined) continue
+      for (const token of tokens.removed) this.byResetToken.remove(token, connection)
+      // RFC 9000 §10.3.2: a token is of one ID, so of a peer that gives one to many connections only the first is reset
+      for (const token of tokens.added) this.byResetToken.add(token, connection)
     }
   }
 
   /** The connection has drained: no datagram finds it any more. */
   forget(connection: Connection): void {
     if (!this.connections.delete(connection)) return
-    for (const path of connection.paths) path.localIds.clear()
+    for (const { localIds, peerIds } of connection.paths) {
+      localIds.clear()
+      peerIds.clear()
+    }
     this.routeIds(connection)
     this.unfinished.delete(connection)
-    const { originalDestination, retrySource } = connection.handshake.ids
-    if (connection.config.role === "server") this.byId.remove(retrySource ?? originalDestination)
-    this.settleAt(connection, undefined)
-  }
-
-  /** Makes `connection` findable by the peer's address, for its stateless resets; undefined: no longer. */
-  private settleAt(connection: Connection, remote: SocketAddress | undefined): void {
-    const before = this.homes.get(connection)
-    if (before !== undefined) {
-      const key = formatAddress(before)
-      const same = this.byRemote.get(key)
-      same?.delete(connection)
-      if (same?.size === 0) this.byRemote.delete(key)
-    }
-    if (remote === undefined) {
-      this.homes.delete(connection)
-      return
-    }
-    this.homes.set(connection, remote)
-    const key = formatAddress(remote)
-    const same = this.byRemote.get(key)
-    if (same === undefined) this.byRemote.set(key, new Set([connection]))
-    else same.add(connection)
   }
 
   /** Connection IDs that lead to a connection, those of the clients' first flights among them. */
@@ -230,9 +213,9 @@ export class Endpoint {
     return this.byId.size
   }
 
-  /** Addresses that lead to a connection, for its stateless resets. */
-  get routedAddresses(): number {
-    return this.byRemote.size
+  /** Stateless-reset tokens that lead to a connection. */
+  get resetTokens(): number {
+    return this.byResetToken.size
   }
 
   pollReply(): Reply | undefined {
@@ -258,7 +241,7 @@ export class Endpoint {
     // RFC 9000 §7.2
     if (header.dcidEnd - header.dcidStart < 8) return undefined
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    if (!this.byId.isFree(destination)) return undefined
+    if (this.byId.has(destination)) return undefined
     const nowMillis = nowMicros / 1000
     const tokens = this.tokensOf(version, nowMillis)
     const token = bytes.slice(header.tokenStart, header.tokenEnd)
@@ -293,7 +276,6 @@ export class Endpoint {
     connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
     if (connection.receiver.counters.received === 0) return undefined
     if (verdict._tag !== "absent") tokens.spend(token, nowMillis)
-    this.byId.add(destination, connection)
     this.unfinished.add(connection)
     this.adopt(connection)
     return connection
@@ -341,7 +323,7 @@ export class Endpoint {
   private makeRetrySource(originalDestination: Uint8Array): Uint8Array {
     for (;;) {
       const id = this.config.random(Math.max(8, this.config.connectionIdBytes))
-      if (this.byId.isFree(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
+      if (!this.byId.has(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
     }
   }
 
@@ -384,13 +366,13 @@ export class Endpoint {
 
   /** Whether it is the stateless reset of a connection with `from`, which then is over. RFC 9000 §10.3.1 */
   private takeReset(bytes: Uint8Array, from: SocketAddress, nowMicros: number): boolean {
-    for (const connection of this.byRemote.get(formatAddress(from)) ?? []) {
-      if (!connection.isStatelessReset(bytes)) continue
-      connection.handleStatelessReset(nowMicros)
-      this.woken.push(connection)
-      return true
-    }
-    return false
+    const offset = resetTokenOffset(0, bytes.length)
+    const connection = offset < 0 ? undefined : this.byResetToken.get(bytes, offset, bytes.length)
+    if (connection === undefined || !connection.path.routes.leadTo(from)) return false
+    connection.handleStatelessReset(nowMicros)
+    this.routeIds(connection)
+    this.woken.push(connection)
+    return true
   }
 
   /** A short header for no connection. RFC 9000 §10.3, §11 #1 */
@@ -413,7 +395,6 @@ export class Endpoint {
 
   private adopt(connection: Connection): void {
     this.connections.add(connection)
-    this.settleAt(connection, connection.path.remote)
     this.routeIds(connection)
   }
 
@@ -446,7 +427,7 @@ export class Endpoint {
   private readonly makeConnectionId = (): Uint8Array => {
     for (;;) {
       const id = this.config.random(this.config.connectionIdBytes)
-      if (this.byId.isFree(id)) return id
+      if (!this.byId.has(id)) return id
     }
   }
 

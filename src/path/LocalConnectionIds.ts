@@ -26,6 +26,8 @@ export interface LocalConnectionIdsOptions {
   readonly makeToken: (cid: Uint8Array) => Uint8Array
   /** The source connection ID of the handshake, sequence 0; undefined on a path opened later. */
   readonly firstCid: Uint8Array | undefined
+  /** What a client made up, and sends to until it has `firstCid`. RFC 9000 §7.2 */
+  readonly madeUp?: Uint8Array | undefined
   /** How many the peer may hold at once, at least 2, whatever it allows. */
   readonly limitOurs?: number
 }
@@ -59,6 +61,8 @@ export class LocalConnectionIds {
   private pending = 0
   /** The one the peer was last seen to use. */
   private inUse = 0
+  private madeUp: Uint8Array | undefined
+  private madeUpUntil = Number.POSITIVE_INFINITY
   private added: Array<Uint8Array> = []
   private removed: Array<Uint8Array> = []
   private readonly options: LocalConnectionIdsOptions
@@ -68,6 +72,8 @@ export class LocalConnectionIds {
     this.options = options
     this.limit = Math.max(2, options.limitOurs ?? 8)
     if (options.firstCid !== undefined) this.deliver(this.issueOne(options.firstCid))
+    this.madeUp = options.madeUp
+    if (options.madeUp !== undefined) this.added.push(options.madeUp)
   }
 
   /** How many the peer can send to: active, or asked back and not yet retired. */
@@ -87,6 +93,20 @@ export class LocalConnectionIds {
     const issued = this.issueOne(this.options.makeCid())
     this.deliver(issued)
     return { id: issued.id, token: this.options.makeToken(issued.id) }
+  }
+
+  /** The client has an ID of ours to send to; the one it made up is routed until then, for what is still under way. */
+  keepMadeUpUntil(micros: number): void {
+    if (this.madeUp !== undefined) this.madeUpUntil = micros
+  }
+
+  /** When `sweep` has something to do. */
+  get deadlineMicros(): number {
+    return this.madeUpUntil
+  }
+
+  sweep(nowMicros: number): void {
+    if (nowMicros >= this.madeUpUntil) this.forgetMadeUp()
   }
 
   /** The sequence number of `bytes[start, end)`, -1 when it is no ID of this path. */
@@ -196,9 +216,16 @@ export class LocalConnectionIds {
   /** Forgets every ID, once the path or the connection is no more. */
   clear(): void {
     for (const { id } of this.ids) this.removed.push(id)
+    this.forgetMadeUp()
     this.ids.length = 0
     this.pending = 0
     this.target = 0
+  }
+
+  private forgetMadeUp(): void {
+    if (this.madeUp !== undefined) this.removed.push(this.madeUp)
+    this.madeUp = undefined
+    this.madeUpUntil = Number.POSITIVE_INFINITY
   }
 
   private replenish(): void {

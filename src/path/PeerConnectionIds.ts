@@ -24,6 +24,12 @@ export interface PeerConnectionId {
 
 type Entry = { -readonly [K in keyof PeerConnectionId]: PeerConnectionId[K] }
 
+/** What an endpoint must start and stop taking for a stateless reset. RFC 9000 §10.3.1 #2 */
+export interface ResetTokenChanges {
+  readonly added: ReadonlyArray<Uint8Array>
+  readonly removed: ReadonlyArray<Uint8Array>
+}
+
 export interface PeerConnectionIdsOptions {
   readonly pathId: number
   /** The active_connection_id_limit we declared, at least 2. RFC 9000 §18.2 */
@@ -45,6 +51,8 @@ export class PeerConnectionIds {
   private readonly retired = new RetiredSequences()
   private readonly retirements: RetireQueue
   private readonly limit: number
+  private tokensAdded: Array<Uint8Array> | undefined = undefined
+  private tokensRemoved: Array<Uint8Array> | undefined = undefined
 
   constructor(options: PeerConnectionIdsOptions) {
     this.retirements = new RetireQueue(options.pathId)
@@ -96,7 +104,10 @@ export class PeerConnectionIds {
 
   /** The server's stateless_reset_token parameter, which goes with the ID of the handshake. RFC 9000 §18.2 */
   setFirstToken(token: Uint8Array): void {
-    if (this.ids[0]?.sequence === 0) this.ids[0].token = token
+    const first = this.ids[0]
+    if (first?.sequence !== 0) return
+    first.token = token
+    if (first.state === "used") (this.tokensAdded ??= []).push(token)
   }
 
   /** An ID never used before, for another pair of addresses; undefined while the peer has given none. */
@@ -106,7 +117,7 @@ export class PeerConnectionIds {
     // Moving on is paced by the peer's acknowledgements, so that retirements cannot pile up
     if (this.retirements.size >= this.limit) return undefined
     const spare = this.ids.find((held) => held.state === "spare")
-    if (spare !== undefined) spare.state = "used"
+    if (spare !== undefined) this.use(spare)
     return spare
   }
 
@@ -114,7 +125,7 @@ export class PeerConnectionIds {
   activate(sequence: number): ConnectionIdError | undefined {
     const held = this.find(sequence)
     if (held === undefined) return this.missing(sequence)
-    held.state = "used"
+    this.use(held)
     this.current = held
     return undefined
   }
@@ -181,6 +192,21 @@ export class PeerConnectionIds {
     return found
   }
 
+  /** Which tokens came into use and went out of it since this was last asked; undefined when none did. */
+  takeTokenChanges(): ResetTokenChanges | undefined {
+    const { tokensAdded: added = none, tokensRemoved: removed = none } = this
+    if (added === none && removed === none) return undefined
+    this.tokensAdded = this.tokensRemoved = undefined
+    // one that came and went in between has gone
+    return { added: added.filter((token) => !removed.includes(token)), removed }
+  }
+
+  /** Forgets every ID, once the path or the connection is no more. */
+  clear(): void {
+    for (const held of this.ids) this.endUse(held)
+    this.ids.length = 0
+  }
+
   hasFrames(): boolean {
     return this.retirements.hasFrames()
   }
@@ -232,8 +258,14 @@ export class PeerConnectionIds {
   private replaceActive(): void {
     const spare = this.ids.find((held) => held.state === "spare")
     if (spare === undefined) return
-    spare.state = "used"
+    this.use(spare)
     this.current = spare
+  }
+
+  private use(held: Entry): void {
+    if (held.state === "used") return
+    held.state = "used"
+    if (held.token !== undefined) (this.tokensAdded ??= []).push(held.token)
   }
 
   private lowest(): Entry {
@@ -253,12 +285,19 @@ export class PeerConnectionIds {
     )
   }
 
-  private drop(held: Entry): void {
+  private endUse(held: Entry): void {
+    if (held.state === "used" && held.token !== undefined) (this.tokensRemoved ??= []).push(held.token)
     held.state = "retired"
+  }
+
+  private drop(held: Entry): void {
+    this.endUse(held)
     this.ids.splice(this.ids.indexOf(held), 1)
     this.retirements.add(held.sequence)
   }
 }
+
+const none: ReadonlyArray<Uint8Array> = []
 
 const entry = (
   sequence: number,

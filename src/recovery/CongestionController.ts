@@ -34,11 +34,11 @@ export interface CongestionController {
 
 export type CongestionControllerFactory = (maxDatagramSize: number) => CongestionController
 
-/** RFC 9002 §7.2 */
+/** RFC 9002 §7.2 #S1 */
 export const initialWindow = (maxDatagramSize: number): number =>
   Math.min(10 * maxDatagramSize, Math.max(14_720, 2 * maxDatagramSize))
 
-/** RFC 9002 §7.2 */
+/** RFC 9002 §7.2 #S4 */
 export const minimumWindow = (maxDatagramSize: number): number => 2 * maxDatagramSize
 
 /**
@@ -48,7 +48,7 @@ export const minimumWindow = (maxDatagramSize: number): number => 2 * maxDatagra
 export const windowPacingRate = (window: number, slowStart: boolean, rtt: RttEstimator): number =>
   ((slowStart ? 2 : 1.25) * window) / Math.max(rtt.smoothedMicros, 1)
 
-/** RFC 9002 §7.2: an untouched initial window is computed anew; a window is never less than the minimum. */
+/** RFC 9002 §7.2 #S2: an untouched initial window is computed anew; a window is never less than the minimum. */
 export const windowForDatagramSize = (window: number, before: number, after: number): number =>
   window === initialWindow(before) ? initialWindow(after) : Math.max(window, minimumWindow(after))
 

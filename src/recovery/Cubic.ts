@@ -78,6 +78,7 @@ export class Cubic implements CongestionController {
       this.slowStartThreshold = this.window
     }
     if (!feedback.isWindowLimited) {
+      // RFC 9002 §7.8 #S1: nor does the window grow
       // RFC 9438 §4.2: time in which the window was not used does not count, or the cubic runs ahead of the path.
       if (this.epoch.startMicros >= 0) this.epoch.startMicros += sinceLastMicros
       return

@@ -90,6 +90,7 @@ export class LossTimer {
     return sent.space !== Space.Application || this.handshakeConfirmed
   }
 
+  /** RFC 9002 §6.2.1 #S1: anew with each ack-eliciting packet; what is acknowledged or discarded counts no more. */
   private ptoOf(sent: SentPackets): number {
     if (sent.ackElicitingInFlight === 0 || !this.mayProbe(sent)) return Number.POSITIVE_INFINITY
     let duration = this.rtt.ptoBaseMicros

@@ -34,7 +34,7 @@ export class NewReno implements CongestionController {
   onPacketSent(): void {}
 
   onAcked(feedback: CongestionFeedback): void {
-    // RFC 9002 §7.8: the window SHOULD NOT be increased when it is underutilized.
+    // RFC 9002 §7.8 #S1: the window is not increased while it is underutilized.
     if (!feedback.isWindowLimited) return
     const { items, length } = feedback.acked
     for (let i = 0; i < length; i++) {

@@ -6,7 +6,7 @@ const quantumMicros = 1_000
 const burstDatagrams = 10
 
 /**
- * A token bucket that spreads a window over a round trip. RFC 9002 §7.7 #1. Rates are bytes per microsecond.
+ * A token bucket that spreads a window over a round trip. RFC 9002 §7.7 #1 #S1. Rates are bytes per microsecond.
  * The bucket holds ten datagrams or two milliseconds at the rate, whichever is more.
  */
 export class Pacer {

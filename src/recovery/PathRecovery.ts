@@ -12,7 +12,7 @@ import { PacketBatch, type SentPacket } from "./SentPacket.ts"
 import { SentPackets } from "./SentPackets.ts"
 import { WindowUse } from "./WindowUse.ts"
 
-/** kPersistentCongestionThreshold, RFC 9002 §7.6.1 */
+/** kPersistentCongestionThreshold, RFC 9002 §7.6.1 #S1 */
 const persistentCongestionThreshold = 3
 
 export interface PathRecoveryConfig {
@@ -123,6 +123,7 @@ export class PathRecovery {
     packet.timeSentMicros = nowMicros
     this.counters.packetsSent++
     this.counters.bytesSent += size
+    // RFC 9002 §7.7 #S3: what only acknowledges is not paced
     if (inFlight) {
       if (this.windowUse.isRestart(this.bytesInFlight, this.ptoMicros(), nowMicros)) {
         this.congestion.onIdleRestart(nowMicros)
@@ -152,7 +153,7 @@ export class PathRecovery {
     return this.pacer.nextSendMicros(nowMicros)
   }
 
-  /** To be called when the quota allows more and there is nothing to send. */
+  /** RFC 9002 §7.8 #S2: to be called when the quota, pacing included, allows more and there is nothing to send. */
   onAppLimited(): void {
     this.congestion.onAppLimited(this.bytesInFlight)
   }
@@ -172,8 +173,17 @@ export class PathRecovery {
     return this.feedback.lost
   }
 
-  /** `ackDelayMicros` as decoded from the frame. An error closes the connection; the lists are then empty. */
-  onAck(space: Space, ack: AckFrame, ackDelayMicros: number, nowMicros: number): TransportError | undefined {
+  /**
+   * `ackDelayMicros` as decoded from the frame; `waitedMicros` is how long this side has kept the packet until it had the
+   * keys. An error closes the connection; the lists are then empty.
+   */
+  onAck(
+    space: Space,
+    ack: AckFrame,
+    ackDelayMicros: number,
+    nowMicros: number,
+    waitedMicros = 0
+  ): TransportError | undefined {
     this.settle(nowMicros)
     const { acked, lost } = this.feedback
     const sent = this.spaces[space]
@@ -182,7 +192,7 @@ export class PathRecovery {
     if (acked.length === 0 && this.lateAcked.length === 0) return undefined
 
     const afterMicros = Math.max(this.newestAckedSentMicros, this.rtt.firstSampleAtMicros)
-    this.takeRttSample(sent, ack.largest, ackDelayMicros, nowMicros)
+    this.takeRttSample(sent, ack.largest, ackDelayMicros, nowMicros - waitedMicros)
     this.onLateAcked(ack.largest)
     sent.takeLost(nowMicros, this.tolerance.lossDelayMicros(this.rtt), this.tolerance.packetThreshold, lost)
     this.leaveFlight()
@@ -303,8 +313,11 @@ export class PathRecovery {
 
   setMaxDatagramSize(maxDatagramSize: number): void {
     if (maxDatagramSize === this.maxDatagramSize) return
+    const isSmaller = maxDatagramSize < this.maxDatagramSize
     this.maxDatagramSize = maxDatagramSize
-    this.congestion.setMaxDatagramSize(maxDatagramSize)
+    // RFC 9002 §7.2 #S3: smaller so that the handshake gets through: the window begins anew
+    if (isSmaller && !this.timer.handshakeConfirmed) this.congestion = this.config.congestion(maxDatagramSize)
+    else this.congestion.setMaxDatagramSize(maxDatagramSize)
     this.pacer.setMaxDatagramSize(maxDatagramSize)
   }
 
@@ -377,27 +390,32 @@ export class PathRecovery {
     this.spaces[packet.space].recycle(packet)
   }
 
-  /** RFC 9002 §5.1, §5.3 */
-  private takeRttSample(sent: SentPackets, largest: number, ackDelayMicros: number, nowMicros: number): void {
+  /** RFC 9002 §5.1, §5.3 #S3: as of when the ACK arrived. */
+  private takeRttSample(
+    sent: SentPackets,
+    largest: number,
+    ackDelayMicros: number,
+    arrivedMicros: number
+  ): void {
     const { acked } = this.feedback
     let newest: SentPacket | undefined
     let ackEliciting = false
     for (let i = 0; i < acked.length; i++) {
       const packet = acked.items[i]
       if (packet.ackEliciting) ackEliciting = true
-      if (packet.isPathProbe) continue
+      if (packet.isPathProbe) continue // RFC 9002 §6.2.2 #S2
       if (packet.packetNumber === largest) newest = packet
       if (packet.packetNumber >= sent.firstOnPath && packet.timeSentMicros > this.newestAckedSentMicros) {
         this.newestAckedSentMicros = packet.timeSentMicros
       }
     }
-    // RFC 9002 §5.1 #1: MUST NOT sample from an ACK that newly acknowledges no ack-eliciting packet.
+    // RFC 9002 §5.1 #1 #S1: no sample unless the largest is newly acknowledged, and something ack-eliciting.
     if (newest === undefined || !ackEliciting || largest < sent.firstOnPath) return
     let delay = ackDelayMicros
     if (sent.space === Space.Initial) delay = 0
-    // RFC 9002 §5.3 #1: after confirmation MUST use the lesser of the delay and the peer's max_ack_delay.
+    // RFC 9002 §5.3 #1 #S1 #S2: the lesser of the delay and the peer's max_ack_delay, but not before confirmation.
     else if (this.timer.handshakeConfirmed) delay = Math.min(delay, this.timer.maxAckDelayMicros)
-    this.rtt.onSample(nowMicros - newest.timeSentMicros, delay, nowMicros)
+    this.rtt.onSample(arrivedMicros - newest.timeSentMicros, delay, arrivedMicros)
     this.feedback.hasRttSample = true
   }
 

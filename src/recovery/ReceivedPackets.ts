@@ -95,7 +95,7 @@ export class ReceivedPackets {
     ) {
       this.ackDeadlineMicros = nowMicros
     } else {
-      // RFC 9000 §13.2.1 #1
+      // RFC 9000 §13.2.1 #1; RFC 9221 §5.2 #S1: datagrams too
       this.ackDeadlineMicros = Math.min(this.ackDeadlineMicros, nowMicros + maxAckDelayMicros)
     }
     if (packetNumber > this.largestAckEliciting) this.largestAckEliciting = packetNumber
@@ -120,7 +120,7 @@ export class ReceivedPackets {
     const top = this.largestOf.length - 1
     if (top < 0) return false
     ack.largest = this.largest
-    // RFC 9000 §13.2.5 #1: from when the packet was processed
+    // RFC 9000 §13.2.5 #1 #S2: from when the packet was processed, however long ago
     ack.delayRaw = Math.floor(Math.max(0, nowMicros - this.largestReceivedMicros) / 2 ** ackDelayExponent)
     ack.rangeCount = 0
     for (let i = top; i >= 0 && ack.rangeCount < maxRanges; i--) {

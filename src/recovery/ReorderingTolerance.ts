@@ -1,10 +1,10 @@
 import { type RttEstimator, timerGranularityMicros } from "./RttEstimator.ts"
 import type { PacketBatch, SentPacket } from "./SentPacket.ts"
 
-/** kPacketThreshold, RFC 9002 §6.1.1 */
+/** kPacketThreshold, RFC 9002 §6.1.1 #S1 #S2: it only grows. */
 const initialPacketThreshold = 3
 const maxPacketThreshold = 128
-/** kTimeThreshold, RFC 9002 §6.1.2 */
+/** kTimeThreshold, RFC 9002 §6.1.2 #S3 */
 const initialTimeThreshold = 9 / 8
 const maxTimeThreshold = 2
 

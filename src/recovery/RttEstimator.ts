@@ -1,7 +1,7 @@
-/** kGranularity, RFC 9002 §6.1.2 */
+/** kGranularity, RFC 9002 §6.1.2 #S4 */
 export const timerGranularityMicros = 1_000
 
-/** kInitialRtt, RFC 9002 §6.2.2 */
+/** kInitialRtt, RFC 9002 §6.2.2 #S1 */
 export const defaultInitialRttMicros = 333_000
 
 /** The round-trip time of one path. RFC 9002 §5. All values in microseconds. */
@@ -33,7 +33,7 @@ export class RttEstimator {
       this.variationMicros = latestMicros / 2
       return
     }
-    // RFC 9002 §5.2 #1: min_rtt MUST be the lesser of min_rtt and latest_rtt, acknowledgment delay not considered.
+    // RFC 9002 §5.2 #1 #S2: the lesser of min_rtt and latest_rtt, acknowledgment delay not considered; it only falls.
     if (latestMicros < this.minMicros) this.minMicros = latestMicros
     // RFC 9002 §5.3 #2: MUST NOT subtract the acknowledgment delay if the result is smaller than min_rtt.
     const adjusted =
@@ -42,7 +42,7 @@ export class RttEstimator {
     this.smoothedMicros = 0.875 * this.smoothedMicros + 0.125 * adjusted
   }
 
-  /** RFC 9002 §5.2: min_rtt SHOULD be set to the newest sample after persistent congestion. */
+  /** RFC 9002 §5.2 #S1: min_rtt is set to the newest sample after persistent congestion. */
   onPersistentCongestion(): void {
     if (this.hasSample) this.minMicros = this.latestMicros
   }

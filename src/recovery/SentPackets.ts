@@ -131,7 +131,7 @@ export class SentPackets {
 
   /**
    * Moves to `lost` what was sent `packetThreshold` packets or `lossDelayMicros` before a packet that was
-   * acknowledged, and sets `lossTimeMicros` for the first that may be lost later. RFC 9002 §6.1, A.10.
+   * acknowledged, and sets `lossTimeMicros` for the first that may be lost later. RFC 9002 §6.1.2 #S1 #S2, A.10.
    * Packets leave in order of number and of time, so the lost ones are always the head of the list.
    */
   takeLost(nowMicros: number, lossDelayMicros: number, packetThreshold: number, lost: PacketBatch): void {

@@ -2,7 +2,7 @@ import type { CongestionController } from "./CongestionController.ts"
 
 /**
  * Whether the application uses the window it has: a window that is not filled must not grow. RFC 9002 §7.8.
- * Judged over a round trip, because a paced sender reaches the window only at times.
+ * Judged over a round trip, because a paced sender reaches the window only at times (§7.8 #S2).
  */
 export class WindowUse {
   private roundStartMicros = 0

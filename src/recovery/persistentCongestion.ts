@@ -5,7 +5,8 @@ import type { PacketBatch } from "./SentPacket.ts"
  * apart with nothing acknowledged in between. RFC 9002 §7.6.2 #1. `lost` is in order of sending.
  *
  * What was acknowledged before this ACK was sent at `afterMicros` or earlier (the caller passes the later of the
- * first RTT sample and the newest acknowledged packet's departure), so only this ACK's own packets can lie between.
+ * first RTT sample and the newest acknowledged packet's departure, of any space: RFC 9002 §7.6.2 #S1 #S2), so only this
+ * ACK's own packets can lie between.
  */
 export const spansPersistentCongestion = (
   lost: PacketBatch,

@@ -87,6 +87,7 @@ export class DatagramQueue {
     this.tell(id, "lost")
   }
 
+  /** RFC 9221 §5 #S2: can be received at once, whatever else is missing. */
   onDatagram(bytes: Uint8Array, start: number, end: number, frameBytes: number): TransportError | undefined {
     // RFC 9221 §3 #4: the limit counts the whole frame
     if (frameBytes > this.localMaxFrameBytes)

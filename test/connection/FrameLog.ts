@@ -50,7 +50,7 @@ export class FrameLog implements FrameSink {
   }
 
   onAck(ack: AckFrame): undefined {
-    return this.note("onAck", [ack.largest, ack.smallest[ack.rangeCount - 1]])
+    return this.note("onAck", [ack.largest, ack.smallest[ack.rangeCount - 1], ack.delayRaw])
   }
 
   onResetStream(id: number, errorCode: number, finalSize: number): undefined {

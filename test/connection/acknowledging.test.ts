@@ -103,6 +103,45 @@ for (const victim of roles)
     })
   })
 
+describe("a packet that waits for its keys", () => {
+  const WAIT_MICROS = 30_000
+
+  // RFC 9000 §13.2.5 #S1 #S2
+  it("is acknowledged with the wait in the delay, larger than max_ack_delay or not", () => {
+    const duel = new Duel({ victim: "client" })
+    duel.drainVictim()
+    const { puppet } = duel
+    const [first, ...rest] = puppet.outbox.splice(0)
+    puppet.outbox.push(first, puppet.packet(Level.OneRtt, writePing))
+    duel.deliver()
+    duel.nowMicros += WAIT_MICROS
+    puppet.outbox.push(...rest)
+    duel.exchange()
+    const [{ values }] = acks(duel, Level.OneRtt)
+    expect((values[2] as number) * 2 ** 3).toBe(WAIT_MICROS)
+  })
+
+  // RFC 9002 §5.3 #S3
+  it("does not make the round trip longer that its ACK measures", () => {
+    const duel = new Duel({ victim: "server" })
+    const { puppet } = duel
+    duel.deliver()
+    duel.connection.ping()
+    duel.drainVictim()
+    puppet.receive(new Uint8Array(0)) // the puppet, too, takes up what has waited for its keys
+    expect(puppet.largestReceived[Space.Application]).toBe(0)
+    const rest = puppet.outbox.splice(0)
+    duel.nowMicros += 5_000
+    puppet.outbox.push(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
+    duel.deliver()
+    duel.nowMicros += WAIT_MICROS
+    puppet.outbox.push(...rest)
+    duel.deliver()
+    expect(duel.connection.handshake.complete).toBe(true)
+    expect(duel.connection.path.recovery.rtt.latestMicros).toBe(5_000)
+  })
+})
+
 describe("HANDSHAKE_DONE", () => {
   const done = (duel: Duel): number => duel.puppet.seen.named("onHandshakeDone").length
 

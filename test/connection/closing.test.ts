@@ -123,7 +123,7 @@ for (const victim of roles)
 
     it("has nothing to say is not due before it is", () => {
       const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 10_000 } }).shakeHands()
-      duel.advance(2_000_000)
+      duel.advance(4_000_000)
       const due = duel.connection.timeout(duel.nowMicros)
       expect(due - duel.nowMicros).toBeGreaterThan(5_000_000)
       duel.advance(20_000_000)

@@ -1,7 +1,7 @@
 /** DATAGRAM frames, and the window that holds them back. RFC 9221 */
 import { describe, expect, it } from "vitest"
-import { datagramSize } from "../../src/wire/frameWriters.ts"
-import { Level } from "../../src/wire/PacketType.ts"
+import { datagramSize, writeDatagram } from "../../src/wire/frameWriters.ts"
+import { Level, Space } from "../../src/wire/PacketType.ts"
 import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 import { ackRange } from "./Puppet.ts"
@@ -49,6 +49,37 @@ for (const victim of roles)
         duel.inject(puppet.packet(Level.OneRtt, ackRange(acknowledged, acknowledged)))
       }
       expect(most).toBeGreaterThan(0.8)
+    })
+
+    it("sends one as soon as it may, ahead of the data of streams and in a packet with it, RFC 9221 §5 #S1", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      connection.streams.write(connection.streams.open(false), new Uint8Array(5_000))
+      connection.datagrams.send(new Uint8Array(100), false)
+      duel.exchange()
+      const [datagram] = puppet.seen.named("onDatagram")
+      const inStreams = puppet.seen.named("onStream").map(({ packetNumber }) => packetNumber)
+      expect(Math.min(...inStreams)).toBe(datagram.packetNumber)
+    })
+
+    it("hands one on at once, whatever is missing before it, and acknowledges it later, RFC 9221 §5 #S2, §5.2 #S1", () => {
+      const duel = new Duel({ victim, transport: { maxDatagramFrameBytes: 1_000 } }).shakeHands()
+      duel.advance(1_000_000)
+      const { connection, puppet } = duel
+      const receive = (packetNumber: number) =>
+        duel.inject(
+          puppet.packet(Level.OneRtt, (w) => writeDatagram(w, Uint8Array.of(packetNumber)), { packetNumber })
+        )
+      const acks = () => puppet.seen.named("onAck").length
+      const next = puppet.nextPacketNumber[Space.Application]
+      const before = acks()
+      receive(next)
+      expect(connection.datagrams.receive()).toEqual(Uint8Array.of(next))
+      expect(acks()).toBe(before)
+      duel.advance(25_000)
+      expect(acks()).toBe(before + 1)
+      receive(next + 5)
+      expect(connection.datagrams.receive()).toEqual(Uint8Array.of(next + 5))
     })
 
     it("sends none larger than the peer takes, and none to one that takes none, RFC 9221 §3 #1 #2", () => {

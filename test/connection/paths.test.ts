@@ -161,7 +161,19 @@ for (const victim of roles)
       expect(puppet.seen.close).toMatchObject({ code: Code.PROTOCOL_VIOLATION, frameType: 2 })
     })
 
-    // RFC 9002 §6.2.4 #1 #2
+    // RFC 9002 §7.2 #S2 #S3
+    it("begins with a window of ten of the datagrams that the peer takes", () => {
+      const { connection } = new Duel({
+        victim,
+        transport: { initialDatagramBytes: 1_400, maxDatagramBytes: 1_400 },
+        puppet: { parameters: (honest) => ({ ...honest, maxUdpPayloadSize: 1_200 }) }
+      }).exchange()
+      expect(connection.lifecycle.state).toBe("established")
+      expect(connection.path.mtu.current).toBe(1_200)
+      expect(connection.path.recovery.congestionWindow).toBe(12_000)
+    })
+
+    // RFC 9002 §6.2.4 #1 #2, §6.2.4 #S3
     it("probes with what is in flight, but sends no datagram twice, nor calls it lost", () => {
       const duel = new Duel({ victim, transport: { maxDatagramFrameBytes: 1_000 } }).shakeHands()
       const { puppet, connection } = duel

@@ -28,6 +28,25 @@ describe("connection IDs we issue", () => {
     expect(ids.takeChanges()).toBeUndefined()
   })
 
+  // RFC 9000 §7.2
+  it("are routed beside the one a client made up, until that has had its time", () => {
+    const [madeUp, first] = [new Uint8Array(8), new Uint8Array(8).fill(1)]
+    const options = { pathId: 0, length: 8, makeCid: idMaker(), makeToken: tokenOf, firstCid: first, madeUp }
+    const ids = new LocalConnectionIds(options)
+    expect(ids.takeChanges()).toEqual({ added: [first, madeUp], removed: [] })
+    expect(ids.deadlineMicros).toBe(Number.POSITIVE_INFINITY)
+    ids.keepMadeUpUntil(5)
+    expect(ids.deadlineMicros).toBe(5)
+    ids.sweep(4)
+    expect(ids.takeChanges()).toBeUndefined()
+    ids.sweep(5)
+    expect(ids.takeChanges()).toEqual({ added: [], removed: [madeUp] })
+    expect([ids.deadlineMicros, ids.count]).toEqual([Number.POSITIVE_INFINITY, 1])
+    const ended = new LocalConnectionIds(options)
+    ended.clear()
+    expect(ended.takeChanges()?.removed).toEqual([first, madeUp])
+  })
+
   // RFC 9000 §5.1.1 #1 #3
   it("are issued up to the peer's limit, numbered one by one", () => {
     const ids = make()

@@ -300,6 +300,23 @@ describe("stateless-reset tokens", () => {
     }
   })
 
+  it("are told to the endpoint as they come into use and go out of it", () => {
+    const ids = filled()
+    const [first, second, third] = [0, 1, 2].map((sequence) => tokenOf(idOf(sequence)))
+    expect(ids.takeTokenChanges()).toBeUndefined()
+    ids.setFirstToken(first)
+    ids.next()
+    expect(ids.takeTokenChanges()).toEqual({ added: [first, second], removed: [] })
+    expect(ids.takeTokenChanges()).toBeUndefined()
+    ids.activate(1)
+    ids.retire(0)
+    ids.activate(2)
+    expect(ids.takeTokenChanges()).toEqual({ added: [third], removed: [first] })
+    ids.clear()
+    expect(ids.takeTokenChanges()).toEqual({ added: [], removed: [second, third] })
+    expect(ids.isResetToken(datagram(second), 24, equal)).toBe(false)
+  })
+
   it("are not read past the datagram", () => {
     const ids = make()
     ids.setFirstToken(new Uint8Array(16))

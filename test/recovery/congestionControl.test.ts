@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import type { CongestionController } from "../../src/recovery/CongestionController.ts"
 import { Cubic } from "../../src/recovery/Cubic.ts"
 import { NewReno } from "../../src/recovery/NewReno.ts"
-import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
+import { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 import { Space } from "../../src/wire/PacketType.ts"
 import { ackOf, confirmed, millis, send, sendMany } from "./support.ts"
 
@@ -30,16 +30,25 @@ const controllers: ReadonlyArray<readonly [string, (size: number) => CongestionC
 ]
 
 describe.each(controllers)("%s", (_, congestion, beta) => {
-  it("begins with ten datagrams, at most 14720 bytes or two datagrams (RFC 9002 §7.2)", () => {
+  it("begins with ten datagrams, at most 14720 bytes or two datagrams (RFC 9002 §7.2 #S1)", () => {
     expect(congestion(1200).window).toBe(12_000)
     expect(congestion(1500).window).toBe(14_720)
     expect(congestion(9000).window).toBe(18_000)
   })
 
-  it("computes an untouched initial window anew when the datagram size changes", () => {
+  it("computes an untouched initial window anew when the datagram size changes (RFC 9002 §7.2 #S2)", () => {
     const controller = congestion(1200)
     controller.setMaxDatagramSize(1452)
     expect(controller.window).toBe(14_520)
+  })
+
+  it("begins anew when datagrams become smaller so that the handshake gets through (RFC 9002 §7.2 #S3)", () => {
+    const recovery = new PathRecovery({ isClient: true, congestion, maxDatagramSize: 1400 })
+    for (let i = 0; i < 10; i++) send(recovery, 0, { size: 1400 })
+    recovery.onAck(app, ackOf([0, 9]), 0, 100 * millis)
+    expect(recovery.congestionWindow).toBe(28_000)
+    recovery.setMaxDatagramSize(1200)
+    expect(recovery.congestionWindow).toBe(12_000)
   })
 
   it("doubles the window each round trip in slow start (RFC 9002 §7.3.1)", () => {
@@ -50,7 +59,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.congestionWindow).toBe(48_000)
   })
 
-  it("does not grow a window that is not used (RFC 9002 §7.8)", () => {
+  it("does not grow a window that is not used (RFC 9002 §7.8 #S1)", () => {
     const recovery = confirmed({ congestion })
     fullRound(recovery, 0)
     for (let i = 0; i < 20; i++) {
@@ -83,7 +92,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.congestionWindow).toBeCloseTo(24_000 * beta, -1)
   })
 
-  it("never goes below two datagrams", () => {
+  it("never goes below two datagrams (RFC 9002 §7.2 #S4)", () => {
     const recovery = confirmed({ congestion })
     for (let i = 0; i < 20; i++) {
       const at = (i + 1) * 1000 * millis
@@ -137,12 +146,14 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
     return recovery
   }
 
+  // RFC 9002 §7.6.1 #S1
   it("needs losses more than three PTOs apart", () => {
     // 100 ms RTT, 50 ms and then 37.5 ms variation, 25 ms delay: a PTO of 275 ms when it is judged.
     expect(lostOver(825).counters.persistentCongestions).toBe(0)
     expect(lostOver(830).counters.persistentCongestions).toBe(1)
   })
 
+  // RFC 9002 §7.6.2 #S1
   it("needs an RTT sample from before the losses", () => {
     expect(lostOver(5000, () => {}).counters.persistentCongestions).toBe(0)
   })
@@ -158,6 +169,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
     expect(recovery.counters.persistentCongestions).toBe(0)
   })
 
+  // RFC 9002 §7.6.2 #S2
   it("does not reach across a packet of another space that was acknowledged", () => {
     const recovery = confirmed()
     fullRound(recovery, 0)

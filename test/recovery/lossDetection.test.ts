@@ -86,7 +86,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
 })
 
 describe("loss by packet threshold (RFC 9002 §6.1.1)", () => {
-  // RFC 9002 §7.4 #1
+  // RFC 9002 §7.4 #1, §6.1.1 #S1 #S2
   it("declares a packet lost when one sent three later is acknowledged", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 5)
@@ -126,6 +126,7 @@ describe("loss by packet threshold (RFC 9002 §6.1.1)", () => {
 })
 
 describe("loss by time threshold (RFC 9002 §6.1.2)", () => {
+  // RFC 9002 §6.1.2 #S1 #S2 #S3
   it("waits nine eighths of a round trip, then declares the packet lost", () => {
     const recovery = confirmed()
     send(recovery, 0)
@@ -139,7 +140,7 @@ describe("loss by time threshold (RFC 9002 §6.1.2)", () => {
     expect(recovery.deadlineMicros()).toBe(Number.POSITIVE_INFINITY)
   })
 
-  // RFC 9002 §6.1.2 #1
+  // RFC 9002 §6.1.2 #1, §6.1.2 #S4
   it("is never shorter than the timer granularity", () => {
     const recovery = confirmed()
     send(recovery, 0)

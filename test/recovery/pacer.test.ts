@@ -5,7 +5,7 @@ import { Space } from "../../src/wire/PacketType.ts"
 import { ackOf, confirmed, millis, send, sendMany } from "./support.ts"
 
 describe("the pacer (RFC 9002 §7.7)", () => {
-  // RFC 9002 §7.7 #1
+  // RFC 9002 §7.7 #1, §7.7 #S1
   it("lets ten datagrams go at once, then one after another at its rate", () => {
     const pacer = new Pacer(1200)
     pacer.setRate(1.2, 0)
@@ -79,6 +79,7 @@ describe("sendQuota", () => {
     expect(recovery.pacingRate).toBeCloseTo((1.25 * recovery.congestionWindow) / (100 * millis))
   })
 
+  // RFC 9002 §7.7 #S3
   it("does not count ACK-only packets", () => {
     const recovery = confirmed()
     for (let i = 0; i < 100; i++) send(recovery, 0, { ackEliciting: false })

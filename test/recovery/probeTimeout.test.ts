@@ -9,6 +9,7 @@ const handshaking = (isClient: boolean): PathRecovery =>
   new PathRecovery({ isClient, congestion: (size) => new NewReno(size), maxDatagramSize: 1200 })
 
 describe("the probe timeout (RFC 9002 §6.2)", () => {
+  // RFC 9002 §6.2.1 #S1
   it("is smoothed RTT plus four variations plus the peer's delay, from the last ack-eliciting packet", () => {
     const recovery = confirmed()
     send(recovery, 0)
@@ -51,7 +52,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.deadlineMicros()).toBe(999 * millis)
   })
 
-  // RFC 9002 §6.2 #1, §6.2.1 #4, §6.2.2 #1
+  // RFC 9002 §6.2 #1, §6.2.1 #4, §6.2.2 #1, §6.2.1 #S1
   it("doubles with each expiry, across all spaces, and declares nothing lost", () => {
     const recovery = confirmed()
     send(recovery, 0, { space: Space.Initial })

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest"
+import { NewReno } from "../../src/recovery/NewReno.ts"
+import { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 import { RttEstimator } from "../../src/recovery/RttEstimator.ts"
 import { Space } from "../../src/wire/PacketType.ts"
 import { ackOf, ackOfNumber, confirmed, millis, send } from "./support.ts"
 
 describe("round-trip time (RFC 9002 §5)", () => {
+  // RFC 9002 §6.2.2 #S1
   it("starts at the initial RTT, which makes the first PTO about a second", () => {
     const rtt = new RttEstimator()
     expect(rtt.smoothedMicros).toBe(333 * millis)
@@ -24,7 +27,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     })
   })
 
-  // RFC 9002 §5.2 #1
+  // RFC 9002 §5.2 #1, §5.2 #S2
   it("moves an eighth and a quarter of the way with each further sample", () => {
     const rtt = new RttEstimator()
     rtt.onSample(100 * millis, 0, 1)
@@ -42,6 +45,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 110_000)
   })
 
+  // RFC 9002 §5.2 #S1
   it("takes the newest sample for the minimum after persistent congestion", () => {
     const rtt = new RttEstimator()
     rtt.onSample(10 * millis, 0, 1)
@@ -60,6 +64,21 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(recovery.rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 175_000)
   })
 
+  // RFC 9002 §5.3 #S1 #S2
+  it("takes the delay as it is reported before that", () => {
+    const recovery = new PathRecovery({
+      isClient: true,
+      congestion: (size) => new NewReno(size),
+      maxDatagramSize: 1200
+    })
+    recovery.setPeerMaxAckDelay(25 * millis)
+    send(recovery, 0)
+    recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
+    send(recovery, 200 * millis)
+    recovery.onAck(Space.Application, ackOfNumber(1), 80 * millis, 400 * millis)
+    expect(recovery.rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 120_000)
+  })
+
   it("ignores the delay reported for Initial packets", () => {
     const recovery = confirmed()
     send(recovery, 0, { space: Space.Initial })
@@ -69,6 +88,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
     expect(recovery.rtt.smoothedMicros).toBe(0.875 * 100_000 + 0.125 * 200_000)
   })
 
+  // RFC 9002 §5.1 #S1
   it("takes no sample unless the largest number is newly acknowledged", () => {
     const recovery = confirmed()
     send(recovery, 0)
@@ -83,6 +103,16 @@ describe("round-trip time (RFC 9002 §5)", () => {
   it("takes no sample from an ACK of nothing ack-eliciting", () => {
     const recovery = confirmed()
     send(recovery, 0, { ackEliciting: false })
+    recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
+    expect(recovery.rtt.hasSample).toBe(false)
+  })
+
+  // RFC 9002 §6.2.2 #S2
+  it("takes no sample from a probe of another path", () => {
+    const recovery = confirmed()
+    const probe = recovery.begin(Space.Application)
+    probe.isPathProbe = true
+    recovery.commit(probe, 1200, true, false, 0)
     recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
     expect(recovery.rtt.hasSample).toBe(false)
   })

@@ -31,6 +31,7 @@ const lossBased = [
 ] as const
 
 describe.each(lossBased)("%s on a simulated link", (name, congestion) => {
+  // RFC 9002 §7.8 #S2
   it("fills it", () => {
     expect(utilizationBetween(link({ congestion }), 2 * seconds, 12 * seconds)).toBeGreaterThan(0.98)
   })

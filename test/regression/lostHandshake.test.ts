@@ -43,6 +43,7 @@ describe("a handshake takes", () => {
     expect(handshakeMillis({ client: [2], server: [] })).toBeLessThan(500)
   })
 
+  // RFC 9002 §6.2.4 #S1
   it("two probe timeouts at most when the whole flight of the server is lost", () => {
     expect(handshakeMillis({ client: [0, 1, 2], server: [] })).toBeLessThan(2_100)
   })

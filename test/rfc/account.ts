@@ -6,8 +6,8 @@ export interface Entry {
   readonly rfc: number
   /** `9000 §8.1` */
   readonly section: string
-  /** Its place among the requirements of its section, from 1. */
-  readonly number: number
+  /** Its place in its section, `2` or `S2`. */
+  readonly label: string
   readonly sentence: string
   /** Why it needs neither code nor test. */
   readonly reason: string | undefined
@@ -19,14 +19,15 @@ export interface Entry {
 export const isAccountedFor = ({ reason, code, tests }: Entry): boolean =>
   reason !== undefined || (code.length > 0 && tests.length > 0)
 
-/** How many requirements each section has. */
-const sizesOf = (requirements: ReadonlyArray<Requirement>): ReadonlyMap<string, number> => {
-  const sizes = new Map<string, number>()
-  for (const [rfc, section] of requirements) {
-    const key = `${rfc} §${section}`
-    sizes.set(key, (sizes.get(key) ?? 0) + 1)
+/** The labels of each section's requirements. */
+const labelsOf = (requirements: ReadonlyArray<Requirement>): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const labels = new Map<string, Array<string>>()
+  for (const { rfc, section, label } of requirements) {
+    const known = labels.get(`${rfc} §${section}`)
+    if (known === undefined) labels.set(`${rfc} §${section}`, [label])
+    else known.push(label)
   }
-  return sizes
+  return labels
 }
 
 /** Citations of numbers that no requirement has. */
@@ -34,37 +35,35 @@ export const strayCitations = (
   requirements: ReadonlyArray<Requirement>,
   citations: ReadonlyArray<Citation>
 ): ReadonlyArray<Citation> => {
-  const sizes = sizesOf(requirements)
-  return citations.filter(({ section, numbers }) =>
-    numbers.some((number) => number < 1 || number > (sizes.get(section) ?? 0))
+  const known = labelsOf(requirements)
+  return citations.filter(({ section, labels }) =>
+    labels.some((label) => !(known.get(section)?.includes(label) ?? false))
   )
 }
 
-/** A citation without a number counts where its section has one requirement, and nowhere else. */
+/** A citation without a number counts where its section has one MUST, and nowhere else; never for a SHOULD. */
 export const accountFor = (
   requirements: ReadonlyArray<Requirement>,
   exceptions: ReadonlyArray<Exception>,
   code: ReadonlyArray<Citation>,
   tests: ReadonlyArray<Citation>
 ): ReadonlyArray<Entry> => {
-  const sizes = sizesOf(requirements)
-  const seen = new Map<string, number>()
-  return requirements.map(([rfc, bare, sentence]) => {
+  const known = labelsOf(requirements)
+  return requirements.map(({ rfc, section: bare, label, sentence }) => {
     const section = `${rfc} §${bare}`
-    const number = (seen.get(section) ?? 0) + 1
-    seen.set(section, number)
-    const isAlone = sizes.get(section) === 1
+    const isOnlyMust = label === "1" && !known.get(section)?.includes("2")
     const places = (citations: ReadonlyArray<Citation>) =>
       citations
         .filter((each) => each.section === section)
-        .filter(({ numbers }) => numbers.includes(number) || (isAlone && numbers.length === 0))
+        .filter(({ labels }) => labels.includes(label) || (isOnlyMust && labels.length === 0))
         // whoever names the number means it; a bare section may be there for another sentence
-        .sort((one, other) => other.numbers.length - one.numbers.length)
+        .sort((one, other) => other.labels.length - one.labels.length)
         .map(({ place }) => place)
     const exception = exceptions.find(
-      (each) => each.rfc === rfc && each.section === bare && (each.numbers?.includes(number) ?? true)
+      (each) =>
+        each.rfc === rfc && each.section === bare && (each.numbers?.map(String).includes(label) ?? true)
     )
     const reason = exception?.reason
-    return { rfc, section, number, sentence, reason, code: places(code), tests: places(tests) }
+    return { rfc, section, label, sentence, reason, code: places(code), tests: places(tests) }
   })
 }

@@ -3,30 +3,30 @@ import { join, relative } from "node:path"
 
 const root = new URL("../..", import.meta.url).pathname
 
-/** `RFC 9000 §8.1 #2 #3` in a comment or a test's name. */
+/** `RFC 9000 §8.1 #2 #S3` in a comment or a test's name. */
 export interface Citation {
   /** `9000 §8.1` */
   readonly section: string
-  /** Which of the section's requirements are meant, from 1; empty where the citation does not say. */
-  readonly numbers: ReadonlyArray<number>
+  /** Which of the section's requirements are meant, `2` and `S3`; empty where the citation does not say. */
+  readonly labels: ReadonlyArray<string>
   /** `src/path/Route.ts:12`, or the line alone where there is no file. */
   readonly place: string
 }
 
-const shape = /RFC ?(\d{4})|(§)([0-9A-Z]+(?:\.[0-9]+)*)((?: #\d+)*)|draft-[a-z-]+/g
+const shape = /RFC ?(\d{4})|(§)([0-9A-Z]+(?:\.[0-9]+)*)((?: #S?\d+)*)|draft-[a-z-]+/g
 
 /** A bare `§8.2` is of the RFC the file named last. */
 export const citationsIn = (text: string, file?: string): ReadonlyArray<Citation> => {
   const found: Array<Citation> = []
   let rfc: string | undefined
   text.split("\n").forEach((line, index) => {
-    for (const [, named, , section, numbers] of line.matchAll(shape)) {
+    for (const [, named, , section, labels] of line.matchAll(shape)) {
       // a draft names no number, so what follows it belongs to no RFC
       if (section === undefined) rfc = named
       else if (rfc !== undefined)
         found.push({
           section: `${rfc} §${section}`,
-          numbers: [...numbers.matchAll(/\d+/g)].map(Number),
+          labels: [...labels.matchAll(/S?\d+/g)].map(([label]) => label),
           place: file === undefined ? String(index + 1) : `${file}:${index + 1}`
         })
     }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { accountFor, isAccountedFor, strayCitations } from "./account.ts"
 import { citationsIn, citationsOf } from "./citations.ts"
-import { loadExceptions, loadRequirements, rfcs } from "./requirements.ts"
+import { loadExceptions, loadRequirements, requirementsOf, rfcs } from "./requirements.ts"
 
 describe("the account of the RFCs' requirements", () => {
   const requirements = loadRequirements()
@@ -10,15 +10,17 @@ describe("the account of the RFCs' requirements", () => {
   const tests = citationsOf("test")
   const entries = accountFor(requirements, exceptions, code, tests)
 
-  it("has every sentence with MUST or SHALL", () => {
-    const count = (rfc: number) => requirements.filter(([of]) => of === rfc).length
-    expect(rfcs.map(count)).toEqual([297, 79, 31, 10])
+  it("has every sentence with MUST or SHALL, and every one with SHOULD or RECOMMENDED", () => {
+    const count = (rfc: number, isShould: boolean) =>
+      requirements.filter((each) => each.rfc === rfc && each.label.startsWith("S") === isShould).length
+    expect(rfcs.map((rfc) => count(rfc, false))).toEqual([297, 79, 31, 10])
+    expect(rfcs.map((rfc) => count(rfc, true))).toEqual([14, 1, 31, 5])
   })
 
   it("misses nothing", () => {
     const missing = entries
       .filter((entry) => !isAccountedFor(entry))
-      .map(({ section, number }) => `${section} #${number}`)
+      .map(({ section, label }) => `${section} #${label}`)
     expect(missing).toEqual([])
   })
 
@@ -27,12 +29,12 @@ describe("the account of the RFCs' requirements", () => {
   })
 
   it("makes exceptions only of requirements that are there, each for a reason", () => {
-    for (const { rfc, section, numbers = [1], reason } of exceptions) {
-      const size = requirements.filter(([of, at]) => of === rfc && at === section).length
-      for (const number of numbers) {
-        expect(number, `RFC ${rfc} §${section}`).toBeGreaterThan(0)
-        expect(number, `RFC ${rfc} §${section}`).toBeLessThanOrEqual(size)
-      }
+    for (const { rfc, section, numbers, reason } of exceptions) {
+      const labels = requirements
+        .filter((each) => each.rfc === rfc && each.section === section)
+        .map(({ label }) => label)
+      expect(labels, `RFC ${rfc} §${section}`).not.toEqual([])
+      expect(labels, `RFC ${rfc} §${section}`).toEqual(expect.arrayContaining((numbers ?? []).map(String)))
       expect(reason.length).toBeGreaterThan(5)
     }
   })
@@ -45,28 +47,47 @@ describe("the account of the RFCs' requirements", () => {
   })
 
   it("reads lists of sections, and bare ones as of the RFC named last", () => {
-    const text = "// RFC 9000 §8.1 #2 #10, §8.2: one\nconst a = 1 // §9.3.2\n// RFC 9001 §6; draft-ietf-x §7"
+    const text = "// RFC 9000 §8.1 #2 #S10, §8.2: one\nconst a = 1 // §9.3.2\n// RFC 9001 §6; draft-ietf-x §7"
     expect(citationsIn(text)).toEqual([
-      { section: "9000 §8.1", numbers: [2, 10], place: "1" },
-      { section: "9000 §8.2", numbers: [], place: "1" },
-      { section: "9000 §9.3.2", numbers: [], place: "2" },
-      { section: "9001 §6", numbers: [], place: "3" }
+      { section: "9000 §8.1", labels: ["2", "S10"], place: "1" },
+      { section: "9000 §8.2", labels: [], place: "1" },
+      { section: "9000 §9.3.2", labels: [], place: "2" },
+      { section: "9001 §6", labels: [], place: "3" }
     ])
   })
 
-  it("counts a citation for the requirement it numbers, and one without number where there is no other", () => {
-    const two = [
-      [9000, "1", "A MUST B"],
-      [9000, "1", "C MUST D"],
-      [9000, "2", "E MUST F"]
-    ] as const
-    const cited = citationsIn("// RFC 9000 §1 #2, §1, §2, §2 #2", "a.ts")
-    const found = accountFor(two, [{ rfc: 9000, section: "1", numbers: [1], reason: "why" }], cited, cited)
-    expect(found.map(({ code: places, reason }) => [places.length, reason])).toEqual([
-      [0, "why"],
-      [1, undefined],
-      [1, undefined]
+  it("counts a citation for the requirement it numbers, and one without number for an only MUST", () => {
+    const found = (text: string) => {
+      const cited = citationsIn(text, "a.ts")
+      const entries = accountFor(
+        sentences,
+        [{ rfc: 9000, section: "1", numbers: [1], reason: "why" }],
+        cited,
+        cited
+      )
+      return entries.map(({ section, label, code: places, reason }) => [
+        section,
+        label,
+        places.length,
+        reason
+      ])
+    }
+    const sentences = requirementsOf(
+      [
+        [9000, "2", "E MUST F"],
+        [9000, "1", "A MUST B"],
+        [9000, "1", "C MUST D"]
+      ],
+      [[9000, "2", "E SHOULD G"]]
+    )
+    expect(found("// RFC 9000 §1 #2, §1, §2")).toEqual([
+      ["9000 §1", "1", 0, "why"],
+      ["9000 §1", "2", 1, undefined],
+      ["9000 §2", "1", 1, undefined],
+      ["9000 §2", "S1", 0, undefined]
     ])
-    expect(strayCitations(two, cited)).toEqual([{ section: "9000 §2", numbers: [2], place: "a.ts:1" }])
+    expect(found("// RFC 9000 §2 #S1").map(([, , places]) => places)).toEqual([0, 0, 0, 1])
+    const stray = citationsIn("// RFC 9000 §2 #2, §1 #S1, §2 #1 #S1", "a.ts")
+    expect(strayCitations(sentences, stray).map(({ section }) => section)).toEqual(["9000 §2", "9000 §1"])
   })
 })

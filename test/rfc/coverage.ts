@@ -1,9 +1,10 @@
 /**
- * `node test/rfc/coverage.ts [--missing] [--markdown]`: every MUST and SHALL of the RFCs, the line that implements it
- * and the test that proves it, or the reason why there is none. Exits with 1 when some requirement has neither.
+ * `node test/rfc/coverage.ts [--missing] [--markdown]`: every MUST, SHALL, SHOULD and RECOMMENDED of the RFCs,
+ * the line that implements it and the test that proves it, or the reason why there is none. Exits with 1 when some
+ * requirement has neither.
  *
- * Code and tests cite a requirement as `RFC 9000 §8.1 #2`, the second of its section in `requirements.json`; without a
- * number where the section has one. `--missing` prints those without citation or reason, `--markdown` makes a table.
+ * Code and tests cite a MUST as `RFC 9000 §8.1 #2`, the second of its section in `requirements.json`, without a number
+ * where the section has one; a SHOULD as `§8.1.3 #S2`, the second of its section in `recommendations.json`. `--missing` prints those without citation or reason, `--markdown` makes a table.
  */
 import { accountFor, type Entry, isAccountedFor } from "./account.ts"
 import { citationsOf } from "./citations.ts"
@@ -24,7 +25,7 @@ const asText = (shown: ReadonlyArray<Entry>): string => {
   for (const entry of shown) {
     if (entry.section !== section) lines.push(`\nRFC ${entry.section}`)
     section = entry.section
-    lines.push(`  #${entry.number} ${entry.sentence}`)
+    lines.push(`  #${entry.label} ${entry.sentence}`)
     if (entry.reason !== undefined) lines.push(`    not needed: ${entry.reason}`)
     else lines.push(`    code: ${few(entry.code)}`, `    test: ${few(entry.tests)}`)
   }
@@ -40,7 +41,7 @@ const asTable = (shown: ReadonlyArray<Entry>): string =>
     row("---", "---", "---", "---"),
     ...shown.map((entry) =>
       row(
-        `${entry.section} #${entry.number}`,
+        `${entry.section} #${entry.label}`,
         entry.sentence,
         entry.reason ?? few(entry.code),
         entry.reason === undefined ? few(entry.tests) : ""
@@ -48,13 +49,20 @@ const asTable = (shown: ReadonlyArray<Entry>): string =>
     )
   ].join("\n")
 
+const kinds = [
+  ["MUST", (label: string) => !label.startsWith("S")],
+  ["SHOULD", (label: string) => label.startsWith("S")]
+] as const
+
 const totals = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<string>> =>
-  rfcs.map((rfc) => {
-    const all = entries.filter((each) => each.rfc === rfc)
-    const excepted = all.filter(({ reason }) => reason !== undefined).length
-    const missing = all.filter((each) => !isAccountedFor(each)).length
-    return [rfc, all.length, all.length - excepted - missing, excepted, missing].map(String)
-  })
+  rfcs.flatMap((rfc) =>
+    kinds.map(([kind, isOfKind]) => {
+      const all = entries.filter((each) => each.rfc === rfc && isOfKind(each.label))
+      const excepted = all.filter(({ reason }) => reason !== undefined).length
+      const missing = all.filter((each) => !isAccountedFor(each)).length
+      return [`${rfc} ${kind}`, all.length, all.length - excepted - missing, excepted, missing].map(String)
+    })
+  )
 
 const entries = accountFor(
   loadRequirements(),
@@ -63,14 +71,14 @@ const entries = accountFor(
   citationsOf("test")
 )
 const shown = onlyMissing ? entries.filter((each) => !isAccountedFor(each)) : entries
-const headings = ["RFC", "requirements", "in code and test", "with a reason", "missing"]
+const headings = ["RFC", "sentences", "in code and test", "with a reason", "missing"]
 if (asMarkdown)
   console.log(
     `${asTable(shown)}\n\n${[headings, headings.map(() => "---"), ...totals(entries)].map((each) => row(...each)).join("\n")}`
   )
 else {
   const aligned = (cells: ReadonlyArray<string>) =>
-    cells.map((cell, column) => cell.padStart(headings[column].length + 2)).join("")
+    cells.map((cell, column) => cell.padStart((column === 0 ? 11 : headings[column].length) + 2)).join("")
   console.log(`${asText(shown)}\n\n${[headings, ...totals(entries)].map(aligned).join("\n")}`)
 }
 process.exitCode = entries.every(isAccountedFor) ? 0 : 1

@@ -1,12 +1,16 @@
 /**
- * Makes `requirements.json` from the RFCs' Markdown sources: `node test/rfc/extract.ts DIRECTORY`, where DIRECTORY has
- * rfc9000.md and so on. Only needed when another RFC is added.
+ * Makes `requirements.json` and `recommendations.json` from the RFCs' Markdown sources: `node test/rfc/extract.ts
+ * DIRECTORY`, where DIRECTORY has rfc9000.md and so on. Only needed when another RFC is added.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Requirement, rfcs } from "./requirements.ts"
+import { rfcs, type Sentence } from "./requirements.ts"
 
-const keyword = /\b(MUST|SHALL)\b/
+// a sentence that says both is in both files
+const keywords = {
+  requirements: /\b(MUST|SHALL)\b/,
+  recommendations: /\b(SHOULD|RECOMMENDED)\b/
+}
 
 /** The text of each section by its number; figures, tables and marks that only matter in print are left out. */
 const sections = (source: string): ReadonlyArray<readonly [string, string]> => {
@@ -53,15 +57,19 @@ const plain = (text: string): string =>
     .replace(/\s+/g, " ")
     .trim()
 
-const requirements: Array<Requirement> = []
+const sentences: Array<Sentence> = []
 for (const rfc of rfcs) {
   const source = readFileSync(join(process.argv[2], `rfc${rfc}.md`), "utf8")
   for (const [section, text] of sections(source))
     for (const paragraph of text.split("\n\n"))
       for (const sentence of plain(paragraph).split(/(?<=[.!?])\s+(?=[A-Z"([])/))
-        if (keyword.test(sentence)) requirements.push([rfc, section, sentence])
+        sentences.push([rfc, section, sentence])
 }
 
-const lines = requirements.map((requirement) => `  ${JSON.stringify(requirement)}`)
-writeFileSync(new URL("requirements.json", import.meta.url), `[\n${lines.join(",\n")}\n]\n`)
-console.log(`${requirements.length} requirements`)
+for (const [name, keyword] of Object.entries(keywords)) {
+  const lines = sentences
+    .filter(([, , sentence]) => keyword.test(sentence))
+    .map((each) => `  ${JSON.stringify(each)}`)
+  writeFileSync(new URL(`${name}.json`, import.meta.url), `[\n${lines.join(",\n")}\n]\n`)
+  console.log(`${lines.length} ${name}`)
+}

@@ -22,14 +22,15 @@ const connectionInventory = (node: ConnectionNode) => {
 }
 
 export const inventory = (node: EndpointNode) => {
-  const { state, sockets, fibers, timers, routedIds, routedAddresses, backlog } = node
+  const { state, sockets, fibers, timers, routedIds, resetTokens, backlog } = node
   return {
     state,
     sockets,
     fibers,
     timers,
     routedIds,
-    routedAddresses,
+    // those of IDs in use, and which are depends on who has moved
+    resetTokens: node.connections.length + node.peers.length === 0 ? resetTokens : "some",
     backlog,
     peers: node.peers.map((peer) => ({
       state: peer.state,

@@ -89,7 +89,7 @@ const closed: Inventory = {
   fibers: 0,
   timers: 0,
   routedIds: 0,
-  routedAddresses: 0,
+  resetTokens: 0,
   backlog: 0,
   peers: [],
   connections: []
