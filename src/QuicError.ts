@@ -108,7 +108,9 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("Vers
   offered: Schema.Array(Schema.Number)
 }) {
   override get message(): string {
-    return `no QUIC version in common; the server offers ${this.offered.map((v) => `0x${v.toString(16)}`).join(", ")}`
+    const shown = this.offered.slice(0, 16).map((version) => `0x${version.toString(16)}`)
+    const more = this.offered.length > shown.length ? ", …" : ""
+    return `no QUIC version in common; the server offers ${shown.join(", ")}${more}`
   }
 }
 

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CliHost } from "../../src/cli/CliHost.ts"
 import { main } from "../../src/cli/main.ts"
+import { reported } from "../../src/cli/report.ts"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
 
 /** The nearest package.json above this file: it lies deeper in the built package than in the source. */
@@ -48,5 +49,7 @@ const layerHost = Layer.succeed(CliHost, {
 
 main.pipe(
   Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeInspector.layer, NodeServices.layer)),
+  // what the environment asks for and cannot be had is told in one line, like any other failure
+  Effect.catchTag("LogFileError", (error) => reported(Effect.fail(error))),
   NodeRuntime.runMain()
 )

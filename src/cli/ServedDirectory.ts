@@ -13,9 +13,15 @@ export interface ServedFile {
 
 export interface ServedDirectory {
   readonly root: string
-  /** A regular file below the root, open; undefined when there is none at `path`, or when `path` leads out. */
+  /**
+   * A regular file below the root, open; undefined when there is none at `path`, when `path` leads out, or when it or a
+   * directory on the way to it is hidden.
+   */
   readonly open: (path: string) => Effect.Effect<ServedFile | undefined, never, Scope.Scope>
 }
+
+/** `.env`, `.git` and the like are not for strangers; `.well-known` is (RFC 8615). */
+const isHidden = (segment: string): boolean => segment.startsWith(".") && segment !== ".well-known"
 
 /** `directory` with its symbolic links resolved, so that what lies below it can be told from what does not. */
 export const servedDirectory = Effect.fnUntraced(function* (directory: string) {
@@ -31,6 +37,7 @@ export const servedDirectory = Effect.fnUntraced(function* (directory: string) {
     // `..` and links have taken effect here: what counts is where the path ends up, not how it is written
     const real = yield* fs.realPath(paths.join(root, path))
     if (!real.startsWith(inside)) return undefined
+    if (real.slice(inside.length).split(paths.sep).some(isHidden)) return undefined
     // before it is opened: opening a FIFO would wait for a writer
     if ((yield* fs.stat(real)).type !== "File") return undefined
     const file = yield* fs.open(real, { flag: "r" })
@@ -40,7 +47,7 @@ export const servedDirectory = Effect.fnUntraced(function* (directory: string) {
   return {
     root,
     open: (path) =>
-      path.split(/[/\\]/).includes("..")
+      path.split(/[/\\]/).some(isHidden)
         ? Effect.undefined
         : Effect.orElseSucceed(openReal(path), () => undefined)
   } satisfies ServedDirectory as ServedDirectory

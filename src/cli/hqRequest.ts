@@ -23,12 +23,16 @@ export const maxRequestBytes = 8192
 
 export const encodeRequest = (path: string): Uint8Array => new TextEncoder().encode(`GET ${path}\r\n`)
 
-/** The path of a request line, percent-decoded; undefined when it is not one. */
+/**
+ * The path of a request line, percent-decoded and without its query; undefined when it is not one. Takes time linear in
+ * the length of the line: it is split, not matched with a pattern that could backtrack.
+ */
 export const parseRequest = (line: string): string | undefined => {
-  const match = /^GET (\/[^\s?#]*)\S*( HTTP\/\S+)?\r?\n?$/.exec(line)
-  if (match === null) return undefined
+  const [method, target, version, ...rest] = line.replace(/\r?\n$/, "").split(" ")
+  if (method !== "GET" || target === undefined || !target.startsWith("/") || rest.length > 0) return undefined
+  if (/\s/.test(target) || (version !== undefined && !/^HTTP\/\S+$/.test(version))) return undefined
   try {
-    const path = decodeURIComponent(match[1])
+    const path = decodeURIComponent(target.split(/[?#]/, 1)[0])
     return path.includes("\0") ? undefined : path
   } catch {
     return undefined
@@ -41,12 +45,14 @@ export const readRequestLine = Effect.fnUntraced(function* (
 ): Effect.fn.Return<string | undefined, QuicError> {
   const decoder = new TextDecoder()
   let line = ""
+  let room = maxRequestBytes
   for (;;) {
-    const bytes = yield* stream.read(maxRequestBytes)
+    const bytes = yield* stream.read(room)
     if (bytes === undefined) return line
-    line += decoder.decode(bytes, { stream: true })
-    const end = line.indexOf("\n")
-    if (end !== -1) return line.slice(0, end + 1)
-    if (line.length > maxRequestBytes) return undefined
+    room -= bytes.length
+    const end = bytes.indexOf(0x0a)
+    line += decoder.decode(end === -1 ? bytes : bytes.subarray(0, end + 1), { stream: true })
+    if (end !== -1) return line
+    if (room === 0) return undefined
   }
 })

@@ -10,7 +10,8 @@ import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credential
 import { clientFor, connectionFacts, groupName } from "./get.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { withProgress } from "./ProgressBar.ts"
-import { fail, printable, reported } from "./report.ts"
+import { printable } from "../internal/printable.ts"
+import { fail, reported } from "./report.ts"
 import { introduce, listenFlags, reachable } from "./serve.ts"
 import { formatBytes, formatMillis, formatRate, parseBytes } from "./units.ts"
 

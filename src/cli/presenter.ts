@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { CliConfig, CliOutput, GlobalFlag, type HelpDoc } from "effect/cli"
-import { printable } from "./report.ts"
+import { printable } from "../internal/printable.ts"
 
 const columns = 80
 

@@ -6,6 +6,7 @@ import * as Logger from "effect/Logger"
 import { PlatformError } from "effect/PlatformError"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
+import { printable } from "../internal/printable.ts"
 
 /** A failure with something to say. */
 export class CliFailure extends Schema.TaggedError<CliFailure>()("CliFailure", {
@@ -24,12 +25,8 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitC
 export const fail = (message: string, exitCode = 1): Effect.Effect<never, CliFailure> =>
   Effect.fail(new CliFailure({ message, exitCode }))
 
-/** Text from elsewhere on one line, without anything a terminal would obey. */
-export const printable = (text: string): string =>
-  text
-    .replaceAll(/\s+/g, " ")
-    .replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd")
-    .slice(0, 500)
+/** Messages of ours name files and addresses, and may take a few lines of a terminal. */
+const MAX_MESSAGE = 500
 
 const problems: Record<string, string> = {
   NotFound: "no such file or directory",
@@ -47,7 +44,7 @@ export const describe = (error: unknown): string => {
     const problem = problems[reason._tag] ?? reason.description ?? reason._tag
     return reason.pathOrDescriptor === undefined ? problem : `${reason.pathOrDescriptor}: ${problem}`
   }
-  return printable(error instanceof Error ? error.message : String(error))
+  return printable(error instanceof Error ? error.message : String(error), MAX_MESSAGE)
 }
 
 const describeCause = (cause: Cause.Cause<unknown>): string => {

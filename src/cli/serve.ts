@@ -9,7 +9,8 @@ import { formatAddress } from "../wire/SocketAddress.ts"
 import { identityFlags, layerNoTrust, loadIdentity } from "./credentials.ts"
 import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory, type ServeEvent } from "./hqServer.ts"
-import { printable, reported } from "./report.ts"
+import { printable } from "../internal/printable.ts"
+import { reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
 
@@ -83,7 +84,9 @@ export const serve = Command.make(
   "serve",
   {
     directory: Argument.Directory("dir", { mustExist: true }).pipe(
-      Argument.withDescription("Directory whose files are given away; nothing outside it is")
+      Argument.withDescription(
+        "Directory whose files are given away, hidden ones excepted; nothing outside it is"
+      )
     ),
     ...listenFlags,
     alpn: Flag.String("alpn").pipe(

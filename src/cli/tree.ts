@@ -5,7 +5,8 @@ import * as Schema from "effect/Schema"
 import { Command, Flag } from "effect/cli"
 import { print } from "../FiberTree.ts"
 import { CliHost } from "./CliHost.ts"
-import { fail, printable, reported } from "./report.ts"
+import { printable } from "../internal/printable.ts"
+import { fail, reported } from "./report.ts"
 
 /** A line as it is, without anything a terminal would obey. */
 const plain = (line: string): string => line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd")

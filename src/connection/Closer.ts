@@ -1,3 +1,4 @@
+import { printable } from "../internal/printable.ts"
 import { Level } from "../wire/PacketType.ts"
 import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
@@ -50,7 +51,9 @@ export class Closer {
 
   // RFC 9000 §11.1 #1
   closeWithError(error: TransportError, nowMicros: number): void {
-    const { code, frameType, reason } = error
+    const { code, frameType } = error
+    // what is wrong may be quoted from the peer, and travels back in CONNECTION_CLOSE
+    const reason = printable(error.reason)
     this.close({ origin: "local", application: false, code, frameType, reason }, nowMicros)
   }
 

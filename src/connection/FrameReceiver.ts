@@ -1,3 +1,4 @@
+import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import type { FrameSink } from "../wire/FrameSink.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
@@ -11,7 +12,6 @@ import { settleSentFrames } from "./sentFrameOwners.ts"
 
 type Result = TransportError | undefined
 
-const utf8 = new TextDecoder()
 const none = new Uint8Array(0)
 /** RFC 9000 §18.2: max_ack_delay is less. Microseconds. */
 const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
@@ -231,7 +231,7 @@ export class FrameReceiver implements FrameSink {
     reasonStart: number,
     reasonEnd: number
   ): Result {
-    const reason = utf8.decode(bytes.subarray(reasonStart, reasonEnd))
+    const reason = printableBytes(bytes, reasonStart, reasonEnd)
     this.parts.closer.onPeerClose(
       { origin: "peer", application, code: errorCode, frameType, reason },
       this.nowMicros

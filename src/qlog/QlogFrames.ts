@@ -1,3 +1,4 @@
+import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import { FrameDecoder } from "../wire/FrameDecoder.ts"
 import type { FrameSink } from "../wire/FrameSink.ts"
@@ -8,7 +9,6 @@ import { hexadecimal } from "./hexadecimal.ts"
 
 export type QlogFrame = { readonly frame_type: string; readonly [field: string]: unknown }
 
-const utf8 = new TextDecoder()
 const streamType = (unidirectional: boolean) => (unidirectional ? "unidirectional" : "bidirectional")
 const length = (start: number, end: number) => ({ length: end - start })
 
@@ -143,7 +143,7 @@ export class QlogFrames implements FrameSink {
     return this.add("connection_close", {
       error_space: application ? "application" : "transport",
       ...errorFields("error", application, code),
-      reason: utf8.decode(bytes.subarray(reasonStart, reasonEnd)),
+      reason: printableBytes(bytes, reasonStart, reasonEnd),
       ...(!application && { trigger_frame_type: frameType })
     })
   }

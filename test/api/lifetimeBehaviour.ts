@@ -42,6 +42,14 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         expect(yield* near.closed).toMatchObject({ reason: { code: 42 } })
       }))
 
+    it("show nothing of the peer's reason that a terminal or a log would obey", (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world)
+        yield* near.close(1, `\x1b[2Jroot#\n2026-01-01 forged\u202e${"a".repeat(900)}`)
+        const { reason } = yield* far.closed
+        expect(reason).toMatchObject({ problem: `\ufffd[2Jroot# 2026-01-01 forged\ufffd${"a".repeat(172)}…` })
+      }))
+
     it("fail everything that waits when the peer closes", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, {

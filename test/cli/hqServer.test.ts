@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,6 +36,12 @@ const withServer = async <A>(program: (connection: QuicConnection) => Effect.Eff
   writeFileSync(join(directory, "www", "open"), "for everybody")
   writeFileSync(join(directory, "www", "below", "open"), "below")
   writeFileSync(join(directory, "secret"), "not to be had")
+  writeFileSync(join(directory, "www", ".env"), "not to be had")
+  for (const name of [".git", ".well-known"]) {
+    mkdirSync(join(directory, "www", name))
+    writeFileSync(join(directory, "www", name, "config"), name)
+  }
+  symlinkSync(join(".git", "config"), join(directory, "www", "link"))
   writeFileSync(join(directory, "www-private", "secret"), "not to be had")
   const { fingerprint, port, server } = await startServe(join(directory, "www"))
   const connected = Effect.gen(function* () {
@@ -74,6 +80,14 @@ it("never lets a path lead out of the directory", async () => {
   )
 })
 
+it("gives away no hidden file, by whichever name, save those of .well-known", async () => {
+  const paths = ["/.env", "/%2eenv", "/.git/config", "/below/../.env", "/link", "/.well-known/config"]
+  const { result } = await withServer((connection) =>
+    Effect.forEach(paths, (path) => outcome(connection, `GET ${path}\r\n`))
+  )
+  expect(result).toEqual([404, 404, 404, 404, 404, ".well-known"])
+})
+
 it("refuses what is not a request, and goes on answering", async () => {
   const { result, server } = await withServer((connection) =>
     Effect.gen(function* () {
@@ -91,10 +105,12 @@ it("refuses what is not a request, and goes on answering", async () => {
         (request) => outcome(connection, request)
       )
       const endless = yield* outcome(connection, `GET /${"a".repeat(9000)}`)
-      return { refused, endless, still: yield* outcome(connection, "GET /open\r\n") }
+      // the limit holds for a line that comes with its end, too
+      const long = yield* outcome(connection, `GET /open?${"a".repeat(9000)}\r\n`)
+      return { refused, endless, long, still: yield* outcome(connection, "GET /open\r\n") }
     })
   )
-  expect(result).toEqual({ refused: Array(8).fill(400), endless: 400, still: "for everybody" })
+  expect(result).toEqual({ refused: Array(8).fill(400), endless: 400, long: 400, still: "for everybody" })
   // what clients send must not reach a terminal as it is
   expect(server.stdout.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u)
 })

@@ -5,7 +5,7 @@ import { parseRequest } from "../../src/cli/hqRequest.ts"
 import { parseTarget } from "../../src/cli/hqTarget.ts"
 import { wrap } from "../../src/cli/presenter.ts"
 import { drawProgress } from "../../src/cli/ProgressBar.ts"
-import { printable } from "../../src/cli/report.ts"
+import { printable } from "../../src/internal/printable.ts"
 import { formatBytes, formatMillis, formatRate, parseBytes } from "../../src/cli/units.ts"
 import { runCli } from "./runCli.ts"
 
@@ -76,6 +76,12 @@ it("reads a request line and nothing else", () => {
     "GET /\0"
   ])
     expect([line, parseRequest(line)]).toEqual([line, undefined])
+})
+
+it("reads a request line in time linear in its length", () => {
+  // a pattern that backtracks takes minutes for these
+  for (const tail of [" x", " HTTP/ x", "? HTTP/", "\r"])
+    expect(parseRequest(`GET /${"a?".repeat(1_000_000)}${tail}`)).toBeUndefined()
 })
 
 it("reads a URL with and without its scheme and port", async () => {

@@ -1,0 +1,56 @@
+/** What the environment asks for: logs that can be written, and what happens where they cannot. */
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect, it } from "vitest"
+import * as NodeKeyLog from "../../layers/node/NodeKeyLog.ts"
+import * as NodeQlog from "../../layers/node/NodeQlog.ts"
+import { runCli, scratch } from "./runCli.ts"
+
+it("tells in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async () => {
+  const directory = scratch()
+  const file = join(directory, "a file")
+  writeFileSync(file, "")
+  const environments: ReadonlyArray<readonly [Record<string, string>, string]> = [
+    [{ QLOGDIR: file }, `QLOGDIR: cannot write to ${file}: it is no directory, or a part of it is none`],
+    [
+      { QLOGDIR: join(file, "x") },
+      `QLOGDIR: cannot write to ${join(file, "x")}: it is no directory, or a part of it is none`
+    ],
+    // where Node's recursive mkdir never returns
+    [{ QLOGDIR: "/proc/nowhere" }, "QLOGDIR: cannot write to /proc/nowhere: no such file or directory"],
+    [{ SSLKEYLOGFILE: directory }, `SSLKEYLOGFILE: cannot write to ${directory}: it is a directory`]
+  ]
+  for (const [env, line] of environments) {
+    const { code, stderr, stdout } = await runCli(["demo", "--size", "10kB"], { env })
+    expect({ code, stderr, stdout }).toEqual({ code: 1, stderr: `effect-quic: ${line}\n`, stdout: "" })
+  }
+})
+
+it("keeps secrets and qlog readable for their owner alone", async () => {
+  const directory = scratch()
+  const env = { SSLKEYLOGFILE: join(directory, "keys.log"), QLOGDIR: join(directory, "new", "qlog") }
+  const { code } = await runCli(["demo", "--size", "10kB"], { env })
+  expect(code).toBe(0)
+  const logs = readdirSync(env.QLOGDIR).map((name) => join(env.QLOGDIR, name))
+  expect(logs).toHaveLength(2)
+  for (const path of [env.SSLKEYLOGFILE, ...logs]) expect(statSync(path).mode & 0o777).toBe(0o600)
+})
+
+it("lets connections go on when a log cannot be written any more, and says so once", () => {
+  const directory = scratch()
+  const problems: Array<string> = []
+  const logs = join(directory, "logs")
+  const begin = NodeQlog.toDirectory(logs, (problem) => problems.push(problem))
+  const append = begin("abcd_client")
+  append("first")
+  const path = join(logs, "abcd_client.sqlog")
+  // root may write what is read-only, but nobody may append to a directory
+  const blocked = join(directory, "keys")
+  mkdirSync(blocked)
+  chmodSync(blocked, 0o500)
+  const line = NodeKeyLog.toFile(blocked, (problem) => problems.push(problem))
+  line("CLIENT_RANDOM")
+  line("CLIENT_RANDOM")
+  expect(statSync(path).size).toBe(5)
+  expect(problems).toEqual([`cannot write to ${blocked}: it is a directory`])
+})
