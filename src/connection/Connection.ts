@@ -1,3 +1,4 @@
+import type { InitialKeys } from "../protect/initialKeys.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import { CryptoStream } from "../stream/CryptoStream.ts"
@@ -54,6 +55,8 @@ export interface ConnectionOrigin {
   readonly peerInitialId: Uint8Array
   /** server: the DCID of the Initial it accepts, when that came after a Retry. */
   readonly retrySource: Uint8Array | undefined
+  /** server: those that the client's first packet was authenticated with. */
+  readonly initialKeys?: InitialKeys
   /** server: the client's address was proven by a token. RFC 9000 §8.1 */
   readonly addressValidated: boolean
   /** client: from NEW_TOKEN of an earlier connection to the server. RFC 9000 §8.1.3 */
@@ -152,7 +155,7 @@ export class Connection implements ConnectionParts {
       ackFrequency: true
     })
     this.builder = new DatagramBuilder(this)
-    this.keys.installInitial(origin.retrySource ?? origin.originalDestination)
+    this.keys.installInitial(origin.retrySource ?? origin.originalDestination, origin.initialKeys)
     if (config.role === "client") {
       this.fail(this.handshake.start(), nowMicros)
       config.observer?.stepped(this, nowMicros)

@@ -51,9 +51,12 @@ export class Keyring {
     this.versions = versions
   }
 
-  /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry). */
-  installInitial(clientDestinationConnectionId: Uint8Array): void {
-    this.initial = new InitialKeys(this.suite, clientDestinationConnectionId)
+  /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry), unless they have been. */
+  installInitial(
+    clientDestinationConnectionId: Uint8Array,
+    derived = new InitialKeys(this.suite, clientDestinationConnectionId)
+  ): void {
+    this.initial = derived
     this.switchVersion()
   }
 
@@ -68,8 +71,8 @@ export class Keyring {
   /** What opens Initial packets of `version`; undefined once they have been discarded. */
   readInitial(version: Version): PacketKeys | undefined {
     if (this.initial === undefined) return undefined
-    const { client, server } = this.initial.of(version)
-    return this.isClient ? server : client
+    const keys = this.initial.of(version)
+    return this.isClient ? keys.server : keys.client
   }
 
   install(level: Level, direction: "read" | "write", cipherSuite: number, secret: Uint8Array): void {

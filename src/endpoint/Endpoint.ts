@@ -13,7 +13,7 @@ import {
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
-import { buildStatelessReset, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
+import { buildStatelessReset, isAnswerable, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
@@ -24,7 +24,7 @@ import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/ve
 import { AddressTokens } from "./AddressTokens.ts"
 import { KeyedTable } from "./KeyedTable.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
-import { initialKeys } from "../protect/initialKeys.ts"
+import { initialKeys, InitialKeys } from "../protect/initialKeys.ts"
 import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
 
 /** When a client has to prove its address before its handshake costs anything. RFC 9000 §8.1.2 */
@@ -249,6 +249,9 @@ export class Endpoint {
     if (verdict._tag === "invalid") return this.refuseToken(bytes, version, from, nowMicros)
     if (verdict._tag === "absent" && this.wantsProof(server.retry))
       return this.retry(bytes, version, destination, from, nowMillis)
+    // what anybody can make up is no reason to make a connection, nor to have it watched
+    const keys = new InitialKeys(this.config.suite, destination)
+    if (!isAuthenticInitial(keys.of(version), bytes, header)) return undefined
     const isRetried = verdict._tag === "retried"
     const originalDestination = isRetried ? verdict.originalDestination : destination
     const connection = new Connection(
@@ -267,14 +270,13 @@ export class Endpoint {
         originalDestination,
         peerInitialId: bytes.slice(header.scidStart, header.scidEnd), // RFC 9000 §7.2 #5
         retrySource: isRetried ? destination : undefined,
+        initialKeys: keys,
         addressValidated: verdict._tag !== "absent", // RFC 9000 §8.1.4 #4
         addressToken: undefined
       },
       nowMicros
     )
-    // what does not even authenticate as an Initial of ours leaves no state behind
     connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
-    if (connection.receiver.counters.received === 0) return undefined
     if (verdict._tag !== "absent") tokens.spend(token, nowMillis)
     this.unfinished.add(connection)
     this.adopt(connection)
@@ -315,8 +317,7 @@ export class Endpoint {
     const datagram = new Uint8Array(packet.length + tag.length)
     datagram.set(packet)
     datagram.set(tag, packet.length)
-    this.replies.push({ bytes: datagram, to, local: this.arrivalSocket })
-    return undefined
+    return this.reply(datagram, to)
   }
 
   // RFC 9000 §17.2.5.1 #1: not what the client sent to; and, as clients send Initials to it, §7.2: at least 8 bytes
@@ -334,6 +335,7 @@ export class Endpoint {
     from: SocketAddress,
     nowMicros: number
   ): undefined {
+    if (!this.replyBudget.take(nowMicros)) return undefined
     const { header } = this
     const error = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
     const client = bytes.slice(header.scidStart, header.scidEnd)
@@ -341,8 +343,7 @@ export class Endpoint {
     const keys = initialKeys(this.config.suite, version, destination)
     // a token that was damaged on the way is no reason to send its owner away: the packet is lost, and sent again
     if (!isAuthenticInitial(keys, bytes, header)) return undefined
-    this.reply(writeStatelessClose(keys, version, client, destination, error), from, nowMicros)
-    return undefined
+    return this.reply(writeStatelessClose(keys, version, client, destination, error), from)
   }
 
   private negotiateVersion(
@@ -351,17 +352,14 @@ export class Endpoint {
     from: SocketAddress,
     nowMicros: number
   ): undefined {
+    if (!this.replyBudget.take(nowMicros)) return undefined
     const { header } = this
     const { random } = this.config
     // RFC 9000 §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
     const source = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    this.reply(
-      writeVersionNegotiation(source, destination, [reservedVersion(random), ...versions], random),
-      from,
-      nowMicros
-    )
-    return undefined
+    const offered = [reservedVersion(random), ...versions]
+    return this.reply(writeVersionNegotiation(source, destination, offered, random), from)
   }
 
   /** Whether it is the stateless reset of a connection with `from`, which then is over. RFC 9000 §10.3.1 */
@@ -379,18 +377,19 @@ export class Endpoint {
   private onUnknownShort(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
     const { header } = this
     // without the QUIC bit it may well be of another protocol, and half of what a peer greases has it
-    if ((header.firstByte & 0x40) === 0) return undefined
+    if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return undefined
+    if (!this.replyBudget.take(nowMicros)) return undefined
     const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
-    const reset = buildStatelessReset(bytes.length, token, this.config.random)
-    if (reset !== undefined) this.reply(reset, from, nowMicros)
-    return undefined
+    return this.reply(buildStatelessReset(bytes.length, token, this.config.random), from)
   }
 
   /** Connections that changed without a datagram of theirs. */
   readonly woken: Array<Connection> = []
 
-  private reply(bytes: Uint8Array, to: SocketAddress, nowMicros: number): void {
-    if (this.replyBudget.take(nowMicros)) this.replies.push({ bytes, to, local: this.arrivalSocket })
+  /** Unless it is a Retry, whoever calls this has asked the budget before anything was spent on the stranger. */
+  private reply(bytes: Uint8Array, to: SocketAddress): undefined {
+    this.replies.push({ bytes, to, local: this.arrivalSocket })
+    return undefined
   }
 
   private adopt(connection: Connection): void {

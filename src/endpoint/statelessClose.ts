@@ -9,13 +9,14 @@ const TAG = 16
 
 /**
  * Whether the Initial packet that `header` describes arrived as it was sent, or at least was written by somebody who
- * knows its destination. Decrypts it in place. RFC 9001 §5.2
+ * knows its destination. It is to be known before anything is made of it. Leaves `bytes` as they are. RFC 9001 §5.2
  */
 export const isAuthenticInitial = (
   { client }: InitialKeyPair,
-  bytes: Uint8Array,
+  datagram: Uint8Array,
   { packetNumberOffset, end }: PacketHeader
 ): boolean => {
+  const bytes = datagram.slice(0, end)
   const numberLength = client.unmask(bytes, 0, packetNumberOffset, end)
   // the first few numbers of a connection are written in full
   let packetNumber = 0

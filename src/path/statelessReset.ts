@@ -18,17 +18,18 @@ export const resetTokens =
     pseudorandom(connectionId).slice(0, RESET_TOKEN_BYTES)
 
 /**
- * The answer to a packet of `triggerBytes` that belongs to no connection; undefined when the packet is too small for
- * an even smaller answer. RFC 9000 §10.3, §10.3.3
+ * Whether a packet is large enough for an even smaller answer: or two without state would answer each other for ever.
+ * RFC 9000 §10.3 #2, §10.3.3 #1
  */
+export const isAnswerable = (triggerBytes: number): boolean => triggerBytes > MIN_RESET_BYTES
+
+/** The answer to an answerable packet of `triggerBytes` that belongs to no connection. RFC 9000 §10.3 */
 export const buildStatelessReset = (
   triggerBytes: number,
   token: Uint8Array,
   random: RandomBytes
-): Uint8Array | undefined => {
-  // RFC 9000 §10.3 #2, §10.3.3 #1: always smaller than the trigger, or two without state would answer each other for ever
+): Uint8Array => {
   const largest = triggerBytes - 1
-  if (largest < MIN_RESET_BYTES) return undefined
   const noise = random(INCONSPICUOUS_TRIGGER_BYTES + LENGTH_VARIATION)
   const wanted =
     triggerBytes <= INCONSPICUOUS_TRIGGER_BYTES

@@ -18,7 +18,10 @@ export interface InitialKeyPair {
   readonly server: PacketKeys
 }
 
-/** The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001 §5.2 #1 */
+/**
+ * The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001
+ * §5.2 #1. Each is derived when it is first asked for, as a stranger's packet is judged by the client's alone.
+ */
 export const initialKeys = (
   suite: CryptoSuiteShape,
   version: Version,
@@ -33,7 +36,16 @@ export const initialKeys = (
       hkdfExpandLabel(suite, "sha256", initial, label, new Uint8Array(0), 32),
       version
     )
-  return { client: keys("client in"), server: keys("server in") }
+  let client: PacketKeys | undefined
+  let server: PacketKeys | undefined
+  return {
+    get client() {
+      return (client ??= keys("client in"))
+    },
+    get server() {
+      return (server ??= keys("server in"))
+    }
+  }
 }
 
 /** The Initial keys of one connection, in as many versions as packets come in; each is derived once. RFC 9369 §4.1 */
