@@ -20,6 +20,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { acquireAll } from "./actor/acquire.ts"
 import type { PeerActor, RestartPolicy } from "./actor/PeerActor.ts"
 import type { PeerState } from "./actor/peerState.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
@@ -129,12 +130,25 @@ export class Peer {
    * it has opened none.
    */
   openBidi({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.openBidi)
+    return this.opened(replaySafe, (connection) => connection.openBidi)
   }
 
   /** Opens a stream only this side writes. Interrupted, it has opened none. */
   openUni({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.openUni)
+    return this.opened(replaySafe, (connection) => connection.openUni)
+  }
+
+  private opened(
+    replaySafe: boolean,
+    open: (connection: QuicConnection) => Effect.Effect<QuicStream, QuicError, Scope.Scope>
+  ): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return Effect.suspend(() => {
+      const there = this.actor.current(replaySafe)
+      // who waits for a connection waits no longer than their scope lasts
+      return there === undefined
+        ? acquireAll(Effect.flatMap(this.actor.connection(replaySafe), open))
+        : open(there)
+    })
   }
 
   /**

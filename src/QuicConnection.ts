@@ -215,9 +215,8 @@ export class QuicConnection {
       const bidirectional = this.opened(actor.openedBidirectional)
       const unidirectional = this.opened(actor.openedUnidirectional)
       const serveOne = Effect.suspend(() => {
-        const { has, take, wait } = bidirectional.has() ? bidirectional : unidirectional
-        const stream = has() ? take() : undefined
-        if (stream === undefined) return wait
+        const stream = (bidirectional.has() ? bidirectional : unidirectional).take()
+        if (stream === undefined) return actor.failure ?? actor.changed.park
         // in the same step: no interrupt falls before there is a fiber that answers for the stream
         start(stream)
         return Effect.void
@@ -291,7 +290,8 @@ export class QuicConnection {
     return takeFrom({
       has: () => datagrams.hasReceived,
       take: () => datagrams.receive(),
-      wait: Effect.suspend(() => actor.failure ?? actor.changed.park)
+      refusal: () => actor.failure,
+      changed: actor.changed
     })
   }
 
@@ -401,12 +401,12 @@ export class QuicConnection {
         const id = streams.open(unidirectional)
         return id >= 0 ? new QuicStream(actor, actor.stream(id)) : undefined
       },
-      wait: Effect.suspend(() => {
-        if (actor.failure !== undefined) return actor.failure
+      refusal: () => actor.failure,
+      changed: actor.changed,
+      ask: () => {
         streams.open(unidirectional) // STREAMS_BLOCKED
         actor.touch()
-        return actor.changed.park
-      })
+      }
     }
   }
 
@@ -419,7 +419,8 @@ export class QuicConnection {
         const id = ids.shift()
         return id === undefined ? undefined : new QuicStream(actor, actor.stream(id))
       },
-      wait: Effect.suspend(() => actor.failure ?? actor.changed.park)
+      refusal: () => actor.failure,
+      changed: actor.changed
     }
   }
 

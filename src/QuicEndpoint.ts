@@ -12,7 +12,8 @@
  * bounded time.
  *
  * Every operation begins with a checkpoint, interrupted at which it has changed nothing, and is then all or nothing: what
- * it makes is the caller's, or is gone.
+ * it makes is the caller's, or is gone. One that acquires something is interrupted when somebody else closes the scope that
+ * it acquires into.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -28,7 +29,7 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
-import { acquire, acquireAll, type Source, whenThere } from "./actor/acquire.ts"
+import { acquire, acquireAll, type Source } from "./actor/acquire.ts"
 import { attempt } from "./actor/attempt.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { EndpointActor, type PeerPlace } from "./actor/EndpointActor.ts"
@@ -37,6 +38,7 @@ import type { LocalPlace } from "./actor/PathActor.ts"
 import { PeerActor } from "./actor/PeerActor.ts"
 import type { PeerState } from "./actor/peerState.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
+import { WaitList } from "./actor/WaitList.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
@@ -63,7 +65,7 @@ import type { EndpointNode } from "./FiberTree.ts"
 import { defaultSchedule, Peer, type PeerOptions, PeerSchema } from "./Peer.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
-import { EndpointClosed, InvalidOption, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
+import { EndpointClosed, invalidOption, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
 import { check, checkServerTransport, checkTransport } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
@@ -163,46 +165,45 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const preferred = yield* openPreferred(server?.preferredAddress)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
   const { connectionIdBytes = 8, acceptBacklog = 128 } = bind
-  const actor = new EndpointActor(
-    {
-      suite,
-      random: randomBytes,
-      connectionIdBytes,
-      resetKey: resetSecret && (yield* resetKeyFrom(resetSecret)),
-      ecn: own.socket.capabilities.ecn,
-      ...(qlog !== undefined && {
-        observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, nowMillis(), qlog)
-      }),
-      server: server && { ...server, preferred: preferred.addresses }
-    },
-    {
-      socket: own.socket,
-      clock,
-      verifier,
-      keyLog,
-      runFork,
-      openSocket: (actor, where) => keeper.lend(actor, where),
-      acceptBacklog
-    }
-  )
+  const resetKey = resetSecret && (yield* resetKeyFrom(resetSecret))
+  const begin = () =>
+    new EndpointActor(
+      {
+        suite,
+        random: randomBytes,
+        connectionIdBytes,
+        resetKey,
+        ecn: own.socket.capabilities.ecn,
+        ...(qlog !== undefined && {
+          observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, nowMillis(), qlog)
+        }),
+        server: server && { ...server, preferred: preferred.addresses }
+      },
+      {
+        socket: own.socket,
+        clock,
+        verifier,
+        keyLog,
+        runFork,
+        openSocket: (actor, where) => keeper.lend(actor, where),
+        acceptBacklog
+      }
+    )
+  const actor = yield* Effect.acquireRelease(Effect.sync(begin), closeAll)
   for (const socket of preferred.sockets) actor.addSocket(socket)
 
   const rebind: QuicEndpointShape["rebind"] = Effect.fnUntraced(function* (where) {
     if (actor.isClosed) return yield* quicError(new EndpointClosed())
-    const next = yield* keeper.open(yield* check(RebindSchema, where))
+    const next = yield* keeper.openFor(actor, yield* check(RebindSchema, where))
     const before = actor.rebind(next.socket)
     keeper.closeUnused(actor, before, own.scope)
     own = next
   }, Effect.uninterruptible)
 
-  yield* Effect.addFinalizer((exit) => closeAll(actor, exit))
-
   function* resetKeyFrom(secret: Redacted.Redacted<Uint8Array>) {
     const bytes = Redacted.value(secret)
     if (!(bytes instanceof Uint8Array) || bytes.length < 32)
-      return yield* quicError(
-        new InvalidOption({ field: "resetSecret", problem: "at least 32 unpredictable bytes" })
-      )
+      return yield* invalidOption("resetSecret", "at least 32 unpredictable bytes")
     return suite.hmac("sha256", bytes, new TextEncoder().encode("stateless reset"))
   }
 
@@ -336,7 +337,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   }
 
   const connect: QuicEndpointShape["connect"] = (options) =>
-    Effect.flatMap(prepare(options), (server) => dial(server, server.earlyData ?? false))
+    acquireAll(Effect.flatMap(prepare(options), (server) => dial(server, server.earlyData ?? false)))
 
   const peer: QuicEndpointShape["peer"] = Effect.fnUntraced(function* ({
     name,
@@ -358,20 +359,18 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     }
     const state = yield* SubscriptionRef.make<PeerState>({ _tag: "Idle", reason: undefined })
     const refusal = () => {
-      if (actor.isClosed) return new EndpointClosed()
+      if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
       return [...actor.peers].some((other) => other.name === settings.name)
-        ? new InvalidOption({ field: "name", problem: `there is a peer ${settings.name} already` })
+        ? invalidOption("name", `there is a peer ${settings.name} already`)
         : undefined
     }
-    const wait = Effect.suspend(() => Effect.fail(quicError(refusal() ?? new EndpointClosed())))
     let one: PeerActor
     const take = () => {
       actor.peers.add((one = new PeerActor(settings, actor, state)))
       return new Peer(one)
     }
-    return acquire({ has: () => refusal() === undefined, take, wait }, (_, exit) =>
-      Exit.isSuccess(exit) ? one.close(0, "") : one.abandon
-    )
+    const source = { has: () => refusal() === undefined, take, refusal, changed: new WaitList() }
+    return acquire(source, (_, exit) => (Exit.isSuccess(exit) ? one.close(0, "") : one.abandon))
   }, Effect.flatten)
 
   const incoming: Source<QuicConnection, QuicError> = {
@@ -380,23 +379,20 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       const connection = actor.incoming.shift()
       return connection && new QuicConnection(connection)
     },
-    wait: Effect.suspend(() =>
-      actor.isClosed ? Effect.fail(quicError(new EndpointClosed())) : actor.incomingChanged.park
-    )
+    refusal: () => (actor.isClosed ? Effect.fail(quicError(new EndpointClosed())) : undefined),
+    changed: actor.incomingChanged
   }
 
   const serve: QuicEndpointShape["serve"] = (handler) =>
     Effect.forever(
-      Effect.flatMap(whenThere(incoming), () =>
-        // no interrupt between taking a connection and answering for it, which the handler's fiber does
-        Effect.uninterruptible(
-          Effect.suspend(() => {
-            const connection = incoming.take()
-            if (connection === undefined) return Effect.void
-            const supervised = superviseConnection(connection, handler(connection))
-            return Effect.forkChild(supervised, { startImmediately: true, uninterruptible: true })
-          })
-        )
+      // no interrupt between taking a connection and answering for it, which the handler's fiber does
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          const connection = incoming.take()
+          if (connection === undefined) return restore(incoming.refusal() ?? incoming.changed.park)
+          const supervised = superviseConnection(connection, handler(connection))
+          return Effect.forkChild(supervised, { startImmediately: true, uninterruptible: true })
+        })
       ),
       { disableYield: true }
     ) as ReturnType<QuicEndpointShape["serve"]> as never

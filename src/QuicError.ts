@@ -229,6 +229,13 @@ export class QuicError extends Schema.TaggedError<QuicError>()("QuicError", { re
   }
 }
 
+/** Shorthand used throughout: `fail(new IdleTimeout())`. */
+export const quicError = (reason: QuicErrorReason): QuicError => new QuicError({ reason })
+
+/** Fails with `InvalidOption`. */
+export const invalidOption = (field: string, problem: string): Effect.Effect<never, QuicError> =>
+  Effect.fail(quicError(new InvalidOption({ field, problem })))
+
 /** Runs `use` when `code` is an application error code this package can carry: an integer from 0 to 2^53−1. */
 export const withErrorCode = <A, E>(
   code: number,
@@ -236,10 +243,5 @@ export const withErrorCode = <A, E>(
 ): Effect.Effect<A, E | QuicError> =>
   Effect.suspend(
     (): Effect.Effect<A, E | QuicError> =>
-      Number.isSafeInteger(code) && code >= 0
-        ? use()
-        : Effect.fail(quicError(new InvalidOption({ field: "code", problem: "an integer from 0 to 2^53-1" })))
+      Number.isSafeInteger(code) && code >= 0 ? use() : invalidOption("code", "an integer from 0 to 2^53-1")
   )
-
-/** Shorthand used throughout: `fail(new IdleTimeout())`. */
-export const quicError = (reason: QuicErrorReason): QuicError => new QuicError({ reason })

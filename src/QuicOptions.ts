@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { TransportSettings } from "./connection/ConnectionConfig.ts"
-import { InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+import { InvalidOption, invalidOption, type QuicError, quicError } from "./QuicError.ts"
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
@@ -95,9 +95,7 @@ export const check = <S extends Schema.ConstraintDecoder<unknown>>(
   if (Result.isSuccess(result)) return Effect.succeed(result.success)
   const [issue] = describe(result.failure.issue).issues
   const path = (issue.path ?? []).map(String).join(".")
-  return Effect.fail(
-    quicError(new InvalidOption({ field: prefix + path || "options", problem: issue.message }))
-  )
+  return invalidOption(prefix + path || "options", issue.message)
 }
 
 /** A client's. */

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import {
-  InvalidOption,
+  invalidOption,
   type QuicError,
   ResetRefused,
   StreamClosed,
@@ -248,9 +248,7 @@ export class QuicStream {
   }
 }
 
-const invalidDeliver = Effect.fail(
-  quicError(new InvalidOption({ field: "deliver", problem: "an integer from 0 to 2^53-1, or Infinity" }))
-)
+const invalidDeliver = invalidOption("deliver", "an integer from 0 to 2^53-1, or Infinity")
 
 const fail = (
   reason: ConstructorParameters<typeof QuicError>[0]["reason"]

@@ -11,7 +11,7 @@ import {
   TLS_AES_256_GCM_SHA384,
   TLS_CHACHA20_POLY1305_SHA256
 } from "./protect/CipherSuite.ts"
-import { InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+import { invalidOption, type QuicError } from "./QuicError.ts"
 
 const cipherSuiteCodes = {
   "aes-128-gcm": TLS_AES_128_GCM_SHA256,
@@ -49,9 +49,6 @@ interface Preferences {
 
 const defaultCipherSuites = ["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"] as const
 
-const invalid = (field: string, problem: string): Effect.Effect<never, QuicError> =>
-  Effect.fail(quicError(new InvalidOption({ field, problem })))
-
 export const tlsPreferences = (
   { alpn, cipherSuites = defaultCipherSuites, groups, keyShareGroups }: Preferences,
   suite: CryptoSuiteShape,
@@ -59,11 +56,11 @@ export const tlsPreferences = (
 ): Effect.Effect<Pick<TlsSettings, "alpn" | "cipherSuites" | "groups" | "keyShareGroups">, QuicError> => {
   const missing = groups?.find((name) => !suite.groups.includes(NamedGroup[name]))
   if (missing !== undefined)
-    return invalid(`${prefix}groups`, `the ${suite.name} CryptoSuite has no ${missing}`)
+    return invalidOption(`${prefix}groups`, `the ${suite.name} CryptoSuite has no ${missing}`)
   const offered = groups?.map((name) => NamedGroup[name]) ?? suite.groups
   const unoffered = keyShareGroups?.find((name) => !offered.includes(NamedGroup[name]))
   return unoffered !== undefined
-    ? invalid(`${prefix}keyShareGroups`, `${unoffered} is not among the groups that are offered`)
+    ? invalidOption(`${prefix}keyShareGroups`, `${unoffered} is not among the groups that are offered`)
     : Effect.succeed({
         alpn,
         cipherSuites: cipherSuites.map((name) => cipherSuiteCodes[name]),
@@ -80,7 +77,7 @@ export const identityFor = (
 ): Effect.Effect<TlsIdentity, QuicError> => {
   const key = suite.signingKey(Redacted.value(identity.privateKey))
   return key === undefined
-    ? invalid(field, `the ${suite.name} CryptoSuite cannot sign with this key`)
+    ? invalidOption(field, `the ${suite.name} CryptoSuite cannot sign with this key`)
     : Effect.succeed({ kind: identity.certificateType, chain: identity.chain, key })
 }
 

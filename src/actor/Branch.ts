@@ -39,6 +39,11 @@ export class Branch {
     return this.fiber?.id
   }
 
+  /** Nothing grows from here any more. */
+  get isClosing(): boolean {
+    return this.closing
+  }
+
   get children(): Iterable<Branch> {
     return this.grown ?? []
   }

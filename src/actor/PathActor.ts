@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../connection/Connection.ts"
 import type { Route } from "../path/Route.ts"
-import { MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
+import { EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
 import type { Branch, DefectPolicy } from "./Branch.ts"
 import { WaitList } from "./WaitList.ts"
 
@@ -65,10 +65,12 @@ export class PathActor {
   migrate(where: LocalPlace): Effect.Effect<void, QuicError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        const { host } = this
-        if (host.failure !== undefined) return host.failure
+        if (this.host.failure !== undefined || this.branch.isClosing) return this.over
         const way: Way = { local: -1, arrival: Deferred.makeUnsafe() }
-        const fiber = this.branch.fork(Effect.scoped(this.goBy(where, way)), (cause) => {
+        // the connection ends, or the caller has gone
+        const cutShort = Effect.sync(() => Deferred.doneUnsafe(way.arrival, this.over))
+        const going = Effect.onInterrupt(Effect.scoped(this.goBy(where, way)), () => cutShort)
+        const fiber = this.branch.fork(going, (cause) => {
           Deferred.doneUnsafe(way.arrival, Effect.die(Cause.squash(cause)))
           this.onDefect(cause)
         })
@@ -92,6 +94,11 @@ export class PathActor {
     (effect, _where, { arrival }) =>
       Effect.catch(effect, (error) => Effect.asVoid(Deferred.fail(arrival, error)))
   )
+
+  /** What an operation fails with that the end of the connection overtakes. */
+  private get over(): Effect.Effect<never, QuicError> {
+    return this.host.failure ?? Effect.fail(quicError(new EndpointClosed()))
+  }
 
   private probe(local: number): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {

@@ -6,12 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { UdpPortShape, UdpSocket } from "../capability/UdpPort.ts"
-import { BindFailed, type QuicError, quicError } from "../QuicError.ts"
+import { BindFailed, EndpointClosed, type QuicError, quicError } from "../QuicError.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
 /** How often it is looked whether a socket is still needed; the first time, what was on its way has arrived. */
 const LINGER_MILLIS = 1000
+
+const closed = Effect.fail(quicError(new EndpointClosed()))
 
 export interface KeptSocket {
   readonly socket: UdpSocket
@@ -42,9 +44,18 @@ export class SocketKeeper {
     )
   }
 
+  /** Opens a socket for an endpoint that may be closed meanwhile, which is then left without. */
+  openFor(actor: EndpointActor, where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
+    return Effect.uninterruptible(
+      Effect.flatMap(this.open(where), (kept) =>
+        actor.isClosed ? Effect.andThen(Scope.close(kept.scope, Exit.void), closed) : Effect.succeed(kept)
+      )
+    )
+  }
+
   /** Opens a socket for one path to use, for as long as the scope lasts; the number is the one the core knows it by. */
   lend(actor: EndpointActor, where: LocalPlace): Effect.Effect<number, QuicError, Scope.Scope> {
-    const lent = Effect.map(this.open(where), ({ socket, scope }) => ({
+    const lent = Effect.map(this.openFor(actor, where), ({ socket, scope }) => ({
       number: actor.addSocket(socket),
       scope
     }))

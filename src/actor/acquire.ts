@@ -4,44 +4,58 @@
  * A fiber can be interrupted wherever it may yield, which is before each of its operations. `Effect.sync` hands what it
  * returns straight to the caller, without another operation in between: so whatever takes does it in such a step, as its
  * last. Masking interrupts would not do: one that arrives meanwhile throws the result of the masked region away.
+ *
+ * The scope that is to own it may be closed by somebody else meanwhile. Nothing is acquired into a closed scope, and whoever
+ * waits for something to acquire is interrupted when the scope is closed.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { WaitList } from "./WaitList.ts"
 
 /** Somewhere things are to be had. */
 export interface Source<A, E> {
   /** Whether `take` would find something. */
   readonly has: () => boolean
   readonly take: () => A | undefined
-  /** Waits until it is worth looking again; fails when nothing will come any more. */
-  readonly wait: Effect.Effect<unknown, E>
+  /** Why nothing will come any more; undefined while something may. */
+  readonly refusal: () => Effect.Effect<never, E> | undefined
+  /** Woken when it is worth looking again. */
+  readonly changed: WaitList
+  /** Asks for something, before it is waited for. */
+  readonly ask?: () => void
 }
 
-/** Thrown where somebody else was faster, between looking and taking. */
+/** Where somebody else was faster, between looking and taking. */
 const gone = Symbol("gone")
 
-/** Waits until there is something to take. */
-export const whenThere = <A, E>(source: Source<A, E>): Effect.Effect<void, E> =>
-  Effect.suspend(() => (source.has() ? Effect.void : Effect.flatMap(source.wait, () => whenThere(source))))
-
-/** Takes something as soon as it is there; interrupted, it has taken nothing. */
-export const takeFrom = <A, E>(source: Source<A, E>): Effect.Effect<A, E> => {
-  const look: Effect.Effect<A, E> = Effect.suspend(() =>
-    source.has() ? take : Effect.flatMap(source.wait, () => look)
-  )
-  const take = Effect.catchDefect(
+/** Hands over what `take` finds, in one step; when that is `gone`, goes on with `otherwise`. */
+const handOver = <A, E>(take: () => A | typeof gone, otherwise: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.catchDefect(
     Effect.sync(() => {
-      const taken = source.take()
-      if (taken === undefined) throw gone
-      return taken
+      const taken = take()
+      if (taken === gone) throw gone
+      return taken as A
     }),
-    (defect) => (defect === gone ? look : Effect.die(defect))
+    (defect) => (defect === gone ? otherwise : Effect.die(defect))
   )
+
+/** Takes as soon as `has` holds, and goes on with `otherwise` while it does not. */
+const taking = <A, E>(
+  has: () => boolean,
+  take: () => A | undefined,
+  otherwise: (look: Effect.Effect<A, E>) => Effect.Effect<A, E>
+): Effect.Effect<A, E> => {
+  const look: Effect.Effect<A, E> = Effect.suspend(() => (has() ? takeNow : otherwise(look)))
+  const takeNow = handOver(() => take() ?? gone, look)
   return look
 }
+
+/** Takes something as soon as it is there; interrupted, it has taken nothing. */
+export const takeFrom = <A, E>({ has, take, refusal, changed }: Source<A, E>): Effect.Effect<A, E> =>
+  taking(has, take, (look) => refusal() ?? changed.parkThen(look))
 
 /** Takes something as soon as it is there, and says what becomes of it with the scope; interrupted, it has taken nothing. */
 export const acquire = <A, E>(
@@ -49,17 +63,40 @@ export const acquire = <A, E>(
   release: (taken: A, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 ): Effect.Effect<A, E, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
-    takeFrom({
-      ...source,
-      has: () => scope.state._tag !== "Closed" && source.has(),
-      wait: Effect.suspend(() => (scope.state._tag === "Closed" ? Effect.interrupt : source.wait)),
-      take: () => {
-        const taken = source.take()
+    taking(
+      () => isOpen(scope) && source.has(),
+      () => {
+        const taken = isOpen(scope) ? source.take() : undefined
         if (taken !== undefined) own(scope, (exit) => release(taken, exit))
         return taken
+      },
+      (look) => {
+        if (!isOpen(scope)) return Effect.interrupt
+        const refusal = source.refusal()
+        if (refusal !== undefined) return refusal
+        source.ask?.()
+        return parkIn(scope, source.changed, look)
       }
-    })
+    )
   )
+
+const isOpen = (scope: Scope.Scope): boolean => scope.state._tag !== "Closed"
+
+/** Parks the calling fiber, which goes on with `next`, or is interrupted when the scope is closed. */
+const parkIn = <A, E>(scope: Scope.Scope, list: WaitList, next: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.callback((resume) => {
+    const place = Scope.forkUnsafe(scope)
+    const unlisten = list.listen(() => {
+      // off the scope first: whoever is woken may close it
+      Scope.closeUnsafe(place, Exit.void)
+      resume(next)
+    })
+    own(place, () => Effect.sync(() => resume(Effect.interrupt)))
+    return Effect.sync(() => {
+      unlisten()
+      Scope.closeUnsafe(place, Exit.void)
+    })
+  })
 
 /** Registers a finalizer at once. The scope is open. */
 export const own = (
@@ -68,8 +105,8 @@ export const own = (
 ): void => Effect.runSync(Scope.addFinalizerExit(scope, finalizer))
 
 /**
- * Acquires several things, one after the other, in a scope of their own below the caller's. Interrupted at any moment, or
- * failed, it has given all of them back.
+ * Acquires by several steps, in a fiber and a scope of their own. Interrupted at any moment, failed, or when somebody
+ * closes the caller's scope before they are through, everything acquired so far is given back.
  */
 export const acquireAll = <A, E, R>(
   steps: Effect.Effect<A, E, R | Scope.Scope>
@@ -78,15 +115,22 @@ export const acquireAll = <A, E, R>(
     // what `callback` is told on an interrupt is told until the caller has the result
     Effect.callback((resume) => {
       const outer = Context.get(context, Scope.Scope)
-      if (outer.state._tag === "Closed") return resume(Effect.interrupt)
-      const scope = Scope.forkUnsafe(outer)
+      if (!isOpen(outer)) return resume(Effect.interrupt)
+      const scope = Scope.makeUnsafe()
       // not at once: a callback that has its result already is not told of an interrupt
       const fiber = Effect.runForkWith(Context.add(context, Scope.Scope, scope))(
         Effect.andThen(Effect.yieldNow, steps)
       )
+      const place = Scope.forkUnsafe(outer)
+      // the fiber first: it must not acquire into a scope that is closed
+      own(place, (exit) => Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, exit)))
       fiber.addObserver((exit) =>
-        resume(Exit.isSuccess(exit) ? exit : Effect.andThen(Scope.close(scope, exit), exit))
+        resume(
+          Exit.isSuccess(exit)
+            ? handOver(() => (isOpen(place) ? exit.value : gone), Effect.interrupt)
+            : Effect.andThen(Scope.close(place, exit), exit)
+        )
       )
-      return Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, Exit.interrupt()))
+      return Scope.close(place, Exit.interrupt())
     })
   )

@@ -1,5 +1,5 @@
 /**
- * Interrupts a fiber at its n-th step.
+ * Strikes a fiber at its n-th step: interrupts it, or does something else beside it.
  *
  * A step is a moment at which an interrupt can reach it. While the fiber runs, that is before each of its operations:
  * Effect asks the scheduler there whether to yield, and what yields can be interrupted. While it waits, that is before
@@ -10,17 +10,22 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 
+/** What happens at the step, instead of an interrupt. */
+export type Blow = () => void
+
 export class Stepper {
   /** How many steps there have been. */
   steps = 0
   private readonly target: number
+  private readonly blow: Blow | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  /** A fiber yields, and is to find the interrupt when it goes on. */
+  /** A fiber yields, and is to find the blow struck when it goes on. */
   private isYielding = false
 
-  /** `target` counts from 0; `Infinity` only counts. */
-  constructor(target: number) {
+  /** `target` counts from 0; `Infinity` only counts. An interrupt when no other blow is given. */
+  constructor(target: number, blow?: Blow) {
     this.target = target
+    this.blow = blow
   }
 
   get isDelivered(): boolean {
@@ -29,10 +34,17 @@ export class Stepper {
 
   /** For `SimOptions.onStep`. */
   readonly onStep = (): void => {
-    if (this.advance()) this.fiber!.interruptUnsafe()
+    if (this.advance()) this.strike()
   }
 
-  /** Runs an operation in a fiber of its own, interrupts it at the step, and says how it ended. */
+  private strike(): void {
+    // another fiber of the operation may have yielded, and let it come to its end
+    if (this.fiber!.pollUnsafe() !== undefined) return
+    if (this.blow === undefined) this.fiber!.interruptUnsafe()
+    else this.blow()
+  }
+
+  /** Runs an operation in a fiber of its own, strikes it at the step, and says how it ended. */
   run<A, E, R>(operation: Effect.Effect<A, E, R>, services: Context.Context<R>) {
     return Effect.gen({ self: this }, function* () {
       const queue = yield* Scheduler.Scheduler
@@ -64,11 +76,11 @@ export class Stepper {
           scheduleTask: (task, priority) => {
             if (!this.isYielding) return dispatcher.scheduleTask(task, priority)
             this.isYielding = false
-            const interruptFirst = () => {
-              this.fiber!.interruptUnsafe()
+            const strikeFirst = () => {
+              this.strike()
               task()
             }
-            dispatcher.scheduleTask(interruptFirst, priority)
+            dispatcher.scheduleTask(strikeFirst, priority)
           }
         }
       }

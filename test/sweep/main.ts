@@ -1,5 +1,6 @@
 /**
- * `npm run sweep`: every operation, interrupted at every step, and a table of what came of it. `-- --full` repeats that
+ * `npm run sweep`: every operation, interrupted at every step, and with its scope closed by another fiber there; and a table
+ * of what came of it. `-- --full` repeats that
  * with three seeds that permute the fibers that are ready at the same time; `-- WORD` sweeps what has the word in its name,
  * and `-- --json FILE` writes the table as an array of `{ operation, steps, leaks }`.
  */
@@ -19,7 +20,7 @@ const width = Math.max(...all.map(({ name }) => name.length))
 const line = (name: string, ...cells: ReadonlyArray<string | number>) =>
   console.log([name.padEnd(width), ...cells.map((cell) => String(cell).padStart(11))].join("  "))
 
-line("operation", "steps", "interrupted", "completed", "result")
+line("operation", "steps", "interrupted", "completed", "closed", "result")
 let steps = 0
 let failures = 0
 for (const sweep of all.filter(({ name }) => name.includes(only))) {
@@ -27,12 +28,12 @@ for (const sweep of all.filter(({ name }) => name.includes(only))) {
     const row = await sweepOver(sweep, { seeds: values.full ? 4 : 1 })
     steps += row.steps
     table.push({ operation: row.name, steps: row.steps, leaks: 0 })
-    line(row.name, row.steps, row.interrupted, row.done, "clean")
+    line(row.name, row.steps, row.interrupted, row.done, row.closed, "clean")
   } catch (error) {
     failures++
     // it ends at the first step that leaves something behind
     table.push({ operation: sweep.name, steps: 0, leaks: 1 })
-    line(sweep.name, "", "", "", "NOT CLEAN")
+    line(sweep.name, "", "", "", "", "NOT CLEAN")
     console.error(error)
   }
 }

@@ -88,6 +88,7 @@ export const peerSweeps: ReadonlyArray<Sweep<never>> = [
   using("connection, on demand", "onDemand", (peer) => peer.connection, true),
   using("use, on demand", "onDemand", (peer) => peer.use((connection) => connection.handshakeComplete), true),
   using("openBidi", "eager", (peer) => peer.openBidi()),
+  using("openBidi, on demand", "onDemand", (peer) => peer.openBidi(), true),
   // nobody reads it there
   using("sendDatagram", "eager", (peer) => peer.sendDatagram(text("hello")), true),
   using("restart", "eager", (peer) => Effect.andThen(peer.restart, Effect.sleep(100))),

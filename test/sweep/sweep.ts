@@ -1,6 +1,7 @@
 /**
  * Proof by sweep that an operation is all or nothing: run it, and interrupt it at step 0, at step 1, … until it is over
- * before that. After each run nothing may be left, on either side, that a run in which it was never started would not
+ * before that; and the same once more, if it acquires something, with another fiber closing the scope it acquires into.
+ * After each run nothing may be left, on either side, that a run in which it was never started would not
  * have left; the peer must have seen nothing that the protocol does not allow; and the connection must still work.
  */
 import assert from "node:assert/strict"
@@ -38,6 +39,9 @@ export type Services = Scope.Scope | UdpPort | CryptoSuite | Entropy | Certifica
 /** How an operation ended: it was not started, it was interrupted, or it succeeded. */
 export type Outcome = "never" | "interrupted" | "done"
 
+/** What happens at a step: the operation is interrupted, or somebody else closes the scope it acquires into. */
+export type Trouble = "interrupt" | "close"
+
 export interface Sweep<S extends Stage> {
   readonly name: string
   readonly stage: (world: World) => Effect.Effect<S, unknown, Scope.Scope>
@@ -66,10 +70,12 @@ interface Remains {
 
 interface Run {
   readonly outcome: Outcome
+  /** Finalizers that its success has left in the scope it was given. */
+  readonly acquired: number
   /** How long the operation took. */
   readonly lastedMillis: number
   /** The operation was not over before the step. */
-  readonly wasInterrupted: boolean
+  readonly wasStruck: boolean
   readonly remains: Remains
   /** After everything was closed. */
   readonly end: Remains & { readonly sockets: number }
@@ -80,6 +86,8 @@ export interface Row {
   readonly steps: number
   readonly interrupted: number
   readonly done: number
+  /** Steps at which its scope was closed. */
+  readonly closed: number
 }
 
 /** An endpoint that holds nothing any more. */
@@ -117,23 +125,54 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
 const finalizers = ({ state }: Scope.Scope): number =>
   state._tag === "Open" ? (state.finalizers?.size ?? (state.finalizer === undefined ? 0 : 1)) : 0
 
+/** What to do to an operation, and when. */
+interface Plan {
+  readonly target: number
+  readonly trouble: Trouble
+}
+
 /**
  * Runs the operation in a scope that goes on when it is interrupted: what it made has to be gone all the same, because
  * nobody holds it.
  */
-const operate = Effect.fnUntraced(function* <S extends Stage>(sweep: Sweep<S>, stage: S, stepper: Stepper) {
+const operate = Effect.fnUntraced(function* <S extends Stage>(
+  sweep: Sweep<S>,
+  stage: S,
+  { target, trouble }: Plan,
+  watch: (onStep: () => void) => void
+) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const services = yield* Layer.build(sweep.services?.(stage) ?? Layer.empty)
   const context = Context.add(services as Context.Context<Services>, Scope.Scope, scope)
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const clock = yield* Clock.Clock
+  let closing: Fiber.Fiber<void> | undefined
+  let closedMillis = Number.POSITIVE_INFINITY
+  const close = () => {
+    closedMillis = clock.currentTimeMillisUnsafe()
+    closing = runFork(Scope.close(scope, Exit.void))
+  }
+  const stepper = new Stepper(target, trouble === "close" ? close : undefined)
+  watch(stepper.onStep)
   const outcome = outcomeOf(yield* stepper.run(sweep.operation(stage), context))
-  if (outcome === "done") yield* Scope.close(scope, Exit.void)
-  else assert.equal(finalizers(scope), 0, "its scope has something to release")
-  return outcome
+  // out of the blow, if that was what brought the end
+  yield* Effect.yieldNow
+  const acquired = finalizers(scope)
+  if (closing !== undefined) {
+    assert.equal(outcome, "interrupted", "it acquired into a scope that is closed")
+    assert.equal(yield* Clock.currentTimeMillis, closedMillis, "it outlived its scope")
+    yield* Fiber.join(closing)
+  } else if (outcome === "done") yield* Scope.close(scope, Exit.void)
+  else assert.equal(acquired, 0, "its scope has something to release")
+  return { outcome, acquired, wasStruck: stepper.isDelivered }
 })
+
+const notStarted = { outcome: "never", acquired: 0, wasStruck: false } as const
 
 const scenario = Effect.fnUntraced(function* <S extends Stage>(
   sweep: Sweep<S>,
-  stepper: Stepper | undefined
+  plan: Plan | undefined,
+  watch: (onStep: () => void) => void
 ) {
   const world = yield* simWorld
   let shown: ReadonlyArray<QuicEndpointShape> = []
@@ -144,7 +183,8 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
 
     const beforeMillis = yield* Clock.currentTimeMillis
-    const outcome = stepper === undefined ? "never" : yield* operate(sweep, stage, stepper)
+    const operated = plan === undefined ? notStarted : yield* operate(sweep, stage, plan, watch)
+    const { outcome } = operated
     const lastedMillis = (yield* Clock.currentTimeMillis) - beforeMillis
     const meanwhile = yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
     // that they were refused may be in order; that they saw what must not be is not
@@ -154,26 +194,29 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     yield* Effect.sleep(QUIET_MILLIS)
     const remains = yield* remainsOf(shown)
     yield* Effect.scoped(stage.works)
-    return { outcome, lastedMillis, remains }
+    return { ...operated, lastedMillis, remains }
   })
   const result = yield* Effect.scoped(body)
   yield* Effect.sleep(QUIET_MILLIS)
   const sockets = world.clientHost!.socketCount
   const end = { ...(yield* remainsOf(shown)), sockets }
-  return { ...result, wasInterrupted: stepper?.isDelivered ?? false, end } satisfies Run
+  return { ...result, end } satisfies Run
 })
 
 const run = <S extends Stage>(
   sweep: Sweep<S>,
   seed: string,
   isSeeded: boolean,
-  target: number | undefined
-) => {
-  const stepper = target === undefined ? undefined : new Stepper(target)
-  return SimRuntime.runPromise(seed, scenario(sweep, stepper), {
+  plan: Plan | undefined
+): Promise<Run> => {
+  let onStep = () => {}
+  const watch = (watcher: () => void) => {
+    onStep = watcher
+  }
+  return SimRuntime.runPromise(seed, scenario(sweep, plan, watch), {
     interleaving: isSeeded ? "seeded" : "fifo",
     maxVirtualMillis: 120_000,
-    ...(stepper !== undefined && { onStep: stepper.onStep })
+    ...(plan !== undefined && { onStep: () => onStep() })
   })
 }
 
@@ -182,16 +225,23 @@ export interface Extent {
   readonly seeds: number
 }
 
+const troubles: ReadonlyArray<Trouble> = ["interrupt", "close"]
+
+const toldIn = (name: string, seed: string, plan: Plan | undefined): string => {
+  const what = `${name}, seed ${JSON.stringify(seed)}`
+  if (plan === undefined) return `${what}, never started`
+  return `${what}, ${plan.trouble === "close" ? "its scope closed" : "interrupted"} at step ${plan.target}`
+}
+
 /** Sweeps one operation; fails with the first step after which something is wrong. */
 export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Extent): Promise<Row> => {
   const { name, stride = 1 } = sweep
-  const row = { steps: 0, interrupted: 0, done: 0 }
+  const row = { steps: 0, interrupted: 0, done: 0, closed: 0 }
   for (let i = 0; i < seeds; i++) {
     const seed = `${name} #${i}`
-    const go = (target: number | undefined) =>
-      run(sweep, seed, i > 0, target).catch((error: unknown) => {
-        const where = target === undefined ? "never started" : `interrupted at step ${target}`
-        throw new Error(`${name}, seed ${JSON.stringify(seed)}, ${where}: ${String(error)}`, { cause: error })
+    const go = (plan: Plan | undefined) =>
+      run(sweep, seed, i > 0, plan).catch((error: unknown) => {
+        throw new Error(`${toldIn(name, seed, plan)}: ${String(error)}`, { cause: error })
       })
     const nothing = await go(undefined)
     assert.deepStrictEqual(
@@ -199,20 +249,24 @@ export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Ext
       { endpoints: nothing.end.endpoints.map(() => closed), disagreements: [], events: 0, sockets: 0 },
       `${name}: closing leaves something`
     )
-    const all = await go(Number.POSITIVE_INFINITY)
+    const all = await go({ target: Number.POSITIVE_INFINITY, trouble: "interrupt" })
     if (sweep.lasts !== true)
       assert.deepStrictEqual(all.remains, nothing.remains, `${name}: success leaves something`)
-    for (let target = 0; ; target += stride) {
-      const { outcome, wasInterrupted, lastedMillis, remains, end } = await go(target)
-      if (!wasInterrupted) break
-      const where = `${name}, seed ${JSON.stringify(seed)}, interrupted at step ${target} (${outcome})`
-      const isAll =
-        outcome === "done" ||
-        (lastedMillis >= (sweep.takesMillis ?? 0) && isDeepStrictEqual(remains, all.remains))
-      assert.deepStrictEqual(remains, isAll ? all.remains : nothing.remains, where)
-      assert.deepStrictEqual(end, nothing.end, `${where}, when everything was closed`)
-      row.steps++
-      row[outcome === "done" ? "done" : "interrupted"]++
+    for (const trouble of all.acquired > 0 ? troubles : troubles.slice(0, 1)) {
+      for (let target = 0; ; target += stride) {
+        const plan = { target, trouble }
+        const { outcome, wasStruck, lastedMillis, remains, end } = await go(plan)
+        if (!wasStruck) break
+        const where = `${toldIn(name, seed, plan)} (${outcome})`
+        const isAll =
+          outcome === "done" ||
+          (lastedMillis >= (sweep.takesMillis ?? 0) && isDeepStrictEqual(remains, all.remains))
+        assert.deepStrictEqual(remains, isAll ? all.remains : nothing.remains, where)
+        assert.deepStrictEqual(end, nothing.end, `${where}, when everything was closed`)
+        row.steps++
+        if (trouble === "close") row.closed++
+        else row[outcome === "done" ? "done" : "interrupted"]++
+      }
     }
   }
   return { name, ...row }
