@@ -75,6 +75,7 @@ export const makeTicketStore = ({
     take: (server) =>
       Effect.sync(() => {
         const memory = servers.get(server)
+        // RFC 9001 §4.5 #S1, RFC 9000 §8.1.3 #S3: whoever sees one twice knows the client again
         const ticket = memory?.tickets.pop()
         const addressToken = memory?.addressToken
         if (memory !== undefined) memory.addressToken = undefined

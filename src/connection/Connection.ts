@@ -124,7 +124,7 @@ export class Connection implements ConnectionParts {
     const { transport } = config
     this.config = config
     this.localInitialId = origin.localInitialId
-    const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1
+    const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
     this.token = isUsableToken(token) ? token : undefined
     this.startedAtMicros = nowMicros
     this.versions = new VersionChoice(config.role, versionsOf(config.role, transport), origin.version)
@@ -575,7 +575,7 @@ export class Connection implements ConnectionParts {
         // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
         this.handshakeDonePending = true
         this.offerToken(nowMicros)
-        keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros())
+        keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros()) // RFC 9001 §4.9.3 #S2
         this.path.localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }
@@ -586,7 +586,8 @@ export class Connection implements ConnectionParts {
   /** RFC 9001 §4.6.2 #2: the server has read none of it; what streams carried goes out again in 1-RTT. */
   private onEarlyDataRejected(nowMicros: number): void {
     const { path } = this
-    this.keys.discard(Level.ZeroRtt)
+    this.keys.discard(Level.ZeroRtt) // RFC 9001 §5.6 #S1
+    path.recovery.expectNoAcks(Space.Application)
     // RFC 9002 §6.4: nor is it in flight any more
     const lost = path.recovery.abandonPackets(Space.Application, nowMicros)
     this.receiver.frames.settleLost(path, lost)

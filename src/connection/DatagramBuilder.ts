@@ -71,7 +71,7 @@ const open: ReadonlyArray<OpenPacket> = [newOpenPacket(), newOpenPacket(), newOp
 
 /**
  * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that padding can
- * go into whichever turns out to be the last. All go to the same connection ID. RFC 9000 §12.2 #2, §14.1
+ * go into whichever turns out to be the last. All go to the same connection ID. RFC 9000 §12.2 #2, §14.1, RFC 9001 §4 #S1
  */
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
@@ -150,7 +150,7 @@ export class DatagramBuilder {
 
   /**
    * Updates the 1-RTT keys when that is due; false when they, or the packet numbers, are used up: the connection then
-   * ends without another packet. RFC 9001 §6.6 #2 #3 #4, RFC 9000 §12.3 #3
+   * ends without another packet. RFC 9001 §6.6 #2 #3 #4 #S1, RFC 9000 §12.3 #3
    */
   private keysAreFit(path: ConnectionPath, nowMicros: number): boolean {
     const { keys, handshake } = this.parts

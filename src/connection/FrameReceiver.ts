@@ -103,9 +103,10 @@ export class FrameReceiver implements FrameSink {
   }
 
   private settleAcked(path: ConnectionPath, acked: PacketBatch): void {
+    const nextUpdateFrom = this.nowMicros + 3 * path.recovery.ptoMicros()
     for (let i = 0; i < acked.length; i++) {
       const packet = acked.items[i]
-      if (packet.space === Space.Application) this.parts.keys.onAcked(packet.packetNumber)
+      if (packet.space === Space.Application) this.parts.keys.onAcked(packet.packetNumber, nextUpdateFrom)
       path.onPacketAcked(packet)
       settleSentFrames(this.parts, path, packet, true)
     }

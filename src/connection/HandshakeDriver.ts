@@ -232,7 +232,7 @@ export class HandshakeDriver {
     this.keys.switchVersion()
   }
 
-  // RFC 9000 §7.3 #1 #2 #3 #4: the IDs on the wire, which anyone could have forged, must be the ones TLS authenticates
+  // RFC 9001 §7 #S1, RFC 9000 §7.3 #1 #2 #3 #4: the IDs on the wire, which anyone could have forged, must be the ones TLS authenticates
   private checkIds(parameters: TransportParameters): TransportError | undefined {
     const { originalDestination, peerInitialSource, retrySource } = this.ids
     if (!same(parameters.initialSourceConnectionId, peerInitialSource))

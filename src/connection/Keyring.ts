@@ -13,7 +13,7 @@ type Slot = PacketKeys | undefined
  * machine of 1-RTT. RFC 9001 §4.1.4, §4.9, §6
  *
  * Three generations of 1-RTT read keys are held: the current one, the next (derived ahead, so that a forged phase
- * bit costs the same time as any packet; RFC 9001 §6.3 #1 #2, §9.5 #1), and for three PTOs the previous one for packets still in flight.
+ * bit costs the same time as any packet; RFC 9001 §6.3 #1 #2 #S1, §9.5 #1 #S1), and for three PTOs the previous one for packets still in flight.
  */
 export class Keyring {
   readonly read: [Slot, Slot, Slot, Slot] = [undefined, undefined, undefined, undefined]
@@ -33,7 +33,8 @@ export class Keyring {
   private largestOfPrevious = -1
   /** The first packet number sent in the current phase; an update waits for its acknowledgement. §6.1 */
   private phaseStartSent = -1
-  private phaseAcknowledged = false
+  /** When the next update may be: Infinity until a packet of this phase is acknowledged. §6.1, §6.5 */
+  private updateFrom = Number.POSITIVE_INFINITY
   /** We have acknowledged a packet of the current phase, so the peer may know that we are in it. §6.2 */
   private phaseAnswered = false
   private updateRequested = false
@@ -81,7 +82,7 @@ export class Keyring {
     this[direction][level] = keys
     if (level !== Level.OneRtt) return
     if (direction === "read") this.nextRead = keys.next()
-    // RFC 9001 §5.6 #5, §4.9.3, RFC 9000 §7.4.1 #8, §17.2.3 #2: from here on, with new limits, nothing is sent in 0-RTT
+    // RFC 9001 §5.6 #5, §4.9.3 #S1, RFC 9000 §7.4.1 #8, §17.2.3 #2: from here on, with new limits, nothing is sent in 0-RTT
     else this.write[Level.ZeroRtt] = undefined
   }
 
@@ -111,6 +112,7 @@ export class Keyring {
     nowMicros: number,
     ptoMicros: number
   ): TransportError | "dropped" | undefined {
+    this.expire(nowMicros)
     const phase = (buffer[headerStart] >> 2) & 1
     const current = this.read[Level.OneRtt]!
     if (phase === this.keyPhase) {
@@ -192,9 +194,9 @@ export class Keyring {
     const limit = write.cipher.confidentialityLimit
     // RFC 9001 §5.3 #3, §6.6 #3
     const due = this.updateRequested || write.sealed > limit / 2
-    // RFC 9001 §6.1 #1 #2: only after confirmation, and after a packet of the current phase was acknowledged; §6.5: and not while
-    // keys of the phase before are still kept
-    if (due && confirmed && this.phaseAcknowledged && this.previousRead === undefined) {
+    // RFC 9001 §6.1 #1 #2: only after confirmation, and after a packet of the current phase was acknowledged, §6.5 #S1: three
+    // PTOs ago unless it is the first; nor while keys of the phase before are still kept
+    if (due && confirmed && nowMicros >= this.updateFrom && this.previousRead === undefined) {
       this.updateRequested = false
       // until the peer follows, which may take many losses, it goes on with the keys it has
       this.advance(Number.POSITIVE_INFINITY)
@@ -206,9 +208,10 @@ export class Keyring {
     return write.sealed < limit
   }
 
-  /** A 1-RTT packet of ours was acknowledged. */
-  onAcked(packetNumber: number): void {
-    if (this.phaseStartSent >= 0 && packetNumber >= this.phaseStartSent) this.phaseAcknowledged = true
+  /** A 1-RTT packet of ours was acknowledged; if that completes an update, the next waits until `nextFrom`. */
+  onAcked(packetNumber: number, nextFrom: number): void {
+    if (this.phaseStartSent < 0 || packetNumber < this.phaseStartSent) return
+    if (this.updateFrom === Number.POSITIVE_INFINITY) this.updateFrom = this.updates === 0 ? 0 : nextFrom
   }
 
   /** An ACK of all 1-RTT packets received has been sent. */
@@ -218,7 +221,7 @@ export class Keyring {
 
   private advance(previousReadUntil: number): void {
     this.previousRead = this.read[Level.OneRtt]
-    this.previousReadUntil = previousReadUntil // §6.5
+    this.previousReadUntil = previousReadUntil // RFC 9001 §6.1 #S1, §6.5 #S2
     this.read[Level.OneRtt] = this.nextRead
     this.nextRead = this.nextRead!.next()
     // RFC 9001 §6.2 #1 #2: in the same step, so before anything is sent
@@ -226,12 +229,13 @@ export class Keyring {
     this.keyPhase = this.keyPhase === 0 ? 1 : 0
     this.largestOfPrevious = Math.max(this.largestOfPrevious, this.largestOfCurrent)
     this.largestOfCurrent = -1
-    this.phaseAcknowledged = false
+    this.updateFrom = Number.POSITIVE_INFINITY
     this.phaseAnswered = false
     this.phaseStartSent = -1
     this.updates++
   }
 
+  /** RFC 9001 §6.5 #S3: the keys of the phase before, and those of 0-RTT, are not kept for ever. */
   private expire(nowMicros: number): void {
     if (nowMicros >= this.earlyReadUntil) {
       this.read[Level.ZeroRtt] = undefined

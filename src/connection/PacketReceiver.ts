@@ -10,7 +10,7 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { FrameReceiver } from "./FrameReceiver.ts"
 
-/** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §5.7 */
+/** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §4.1.4 #S1, §5.7 */
 const MAX_EARLY_PACKETS = 16
 /** Of all of them: any stranger can send some, as large as the network takes them. */
 const MAX_EARLY_BYTES = 32 * 1024
@@ -54,7 +54,10 @@ export class PacketReceiver {
     this.decoder = new FrameDecoder(extensions)
   }
 
-  /** Handles every packet of a datagram; true when at least one was authentic. RFC 9000 §12.2 #1 #3 #4 */
+  /**
+   * Handles every packet of a datagram, those with keys while others wait for theirs (RFC 9001 §4.1.4 #S2); true when at
+   * least one was authentic. RFC 9000 §12.2 #1 #3 #4
+   */
   onDatagram(bytes: Uint8Array, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
     const { parts } = this
     const idLength = parts.localInitialId.length

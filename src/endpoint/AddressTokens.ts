@@ -16,11 +16,11 @@ const Kind = { Retry: 0x52, NewToken: 0x4e } as const
 
 /** What the token of an Initial packet says. */
 export type TokenVerdict =
-  /** None, or none that helps: the Initial counts as one without. RFC 9000 §8.1.3 */
+  /** None, or none that helps: the Initial counts as one without. RFC 9000 §8.1.3 #S4 */
   | { readonly _tag: "absent" }
   /** From a Retry, but not valid. RFC 9000 §8.1.2 */
   | { readonly _tag: "invalid" }
-  /** From an earlier connection: the client's address is proven. */
+  /** From an earlier connection: the client's address is proven, and it goes on. RFC 9000 §8.1.3 #S5 */
   | { readonly _tag: "known" }
   /** From a Retry: the address is proven, and this is the connection ID it all began with. */
   | { readonly _tag: "retried"; readonly originalDestination: Uint8Array }
@@ -44,7 +44,7 @@ export class AddressTokens {
     this.spent = new SpentKeys(nowMillis)
   }
 
-  /** For a Retry: the client must return it from the same address and port, to `retrySource`. RFC 9000 §8.1.2 */
+  /** For a Retry: the client must return it from the same address and port, to `retrySource`. RFC 9000 §8.1.2, §8.1.4 #S1 */
   forRetry(
     originalDestination: Uint8Array,
     retrySource: Uint8Array,
@@ -70,7 +70,7 @@ export class AddressTokens {
     const r = new ByteReader(plaintext, 1)
     const issuedMillis = r.u32() * 2 ** 32 + r.u32()
     const field = (): Uint8Array => r.take(r.u8())
-    const age = nowMillis - issuedMillis
+    const age = nowMillis - issuedMillis // RFC 9000 §8.1.3 #S1, §8.1.4 #S2
     if (age < 0 || age > (isRetry ? RETRY_LIFETIME_MILLIS : NEW_TOKEN_LIFETIME_MILLIS)) return bad
     if (this.spent.isSpent(token, issuedMillis)) return bad
     if (!isRetry) return decoder.decode(field()) === from.host ? { _tag: "known" } : absent
@@ -83,7 +83,7 @@ export class AddressTokens {
       : invalid
   }
 
-  /** The token has served: it must not again. RFC 9000 §8.1.4 #5 */
+  /** The token has served: it must not again. RFC 9000 §8.1.4 #5 #S3 */
   spend(token: Uint8Array, nowMillis: number): void {
     this.spent.spend(token, nowMillis)
   }

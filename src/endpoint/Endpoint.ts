@@ -300,7 +300,7 @@ export class Endpoint {
     return unfinished.size >= policy.handshakes
   }
 
-  /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2, §17.2.5.1 #4 */
+  /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
   private retry(
     bytes: Uint8Array,
     version: Version,
@@ -328,7 +328,7 @@ export class Endpoint {
     }
   }
 
-  // RFC 9000 §8.1.2: a client whose token is wrong would only wait for its handshake to time out
+  // RFC 9000 §8.1.2 #S1: a client whose token is wrong would only wait for its handshake to time out
   private refuseToken(
     bytes: Uint8Array,
     version: Version,

@@ -82,7 +82,7 @@ export const readClientHello = (bytes: Uint8Array): ClientHello | TlsFailure => 
   if (r.failed) return malformed("ClientHello")
   if (version !== LEGACY_VERSION)
     return failure(Alert.protocol_version, "ClientHello with another legacy version")
-  // RFC 9001 §8.4
+  // RFC 9001 §8.4 #S1
   if (sessionId.length > 0)
     return violation(Alert.illegal_parameter, "ClientHello asks for compatibility mode")
   // RFC 8446 §4.1.2

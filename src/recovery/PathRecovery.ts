@@ -287,6 +287,11 @@ export class PathRecovery {
     return this.lost
   }
 
+  /** The peer can read nothing of what was sent so far. RFC 9001 §4.6.2 */
+  expectNoAcks(space: Space): void {
+    this.spaces[space].unreadableBelow = this.spaces[space].nextPacketNumber
+  }
+
   onHandshakeKeys(): void {
     this.timer.hasHandshakeKeys = true
   }

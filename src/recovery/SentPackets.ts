@@ -32,6 +32,9 @@ export class SentPackets {
   /** Packets below it were sent before a migration and say nothing about the path. RFC 9000 §9.4 */
   firstOnPath = 0
 
+  /** Packets below it were of 0-RTT that was rejected. */
+  unreadableBelow = 0
+
   private readonly ackOnly = new PacketList()
   private readonly recentlyLost = new PacketList()
   private readonly skipped: Array<number> = []
@@ -90,6 +93,14 @@ export class SentPackets {
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
         `packet ${ack.largest} was acknowledged, and only packets below ${this.nextPacketNumber} were sent`,
+        FrameType.ACK
+      )
+    }
+    // RFC 9001 §4.6.2 #S1: who has rejected 0-RTT acknowledges none of it
+    if (ack.smallest[ack.rangeCount - 1] < this.unreadableBelow) {
+      return new TransportError(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "a 0-RTT packet was acknowledged, and 0-RTT had been rejected",
         FrameType.ACK
       )
     }

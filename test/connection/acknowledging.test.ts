@@ -14,7 +14,7 @@ const acks = (duel: Duel, level: Level) =>
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    it("acknowledges packets of the handshake at once, each in its own space, RFC 9000 §13.2.1 #2, §13.2.6 #1", () => {
+    it("acknowledges packets of the handshake at once, each in its own space, RFC 9000 §13.2.1 #2, §13.2.6 #1, RFC 9001 §4.1.4 #S2", () => {
       const duel = new Duel({
         victim,
         puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }

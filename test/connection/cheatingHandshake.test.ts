@@ -195,7 +195,7 @@ for (const victim of roles) {
       expect(close.code).toBe(Code.TRANSPORT_PARAMETER_ERROR)
     })
 
-    // RFC 9000 §7.3 #1 #2 #3 #4
+    // RFC 9000 §7.3 #1 #2 #3 #4, RFC 9001 §7 #S1
     it("transport parameters that name other connection IDs than the packets", () => {
       for (const change of forgedIds(victim)) {
         const close = closeOf({ victim, puppet: { parameters: change } })

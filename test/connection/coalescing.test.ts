@@ -61,7 +61,7 @@ for (const victim of roles)
   })
 
 describe("the packets of a connection", () => {
-  it("share datagrams while the handshake lasts, RFC 9000 §12.2 #1", () => {
+  it("share datagrams while the handshake lasts, RFC 9000 §12.2 #1, RFC 9001 §4 #S1", () => {
     const pair = new CorePair().exchange()
     expect(pair.client.handshake.confirmed).toBe(true)
     const flights = pair.datagrams.map(({ bytes }) => typesIn(bytes))

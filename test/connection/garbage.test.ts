@@ -127,6 +127,7 @@ for (const victim of roles)
       expect(duel.connection.streams.receiveOutcome(id)).toMatchObject({ _tag: "finished" })
     })
 
+    // RFC 9001 §4.1.4 #S1
     it("keeps 1-RTT packets that overtake the end of the handshake, a few of them", () => {
       const duel = new Duel({ victim })
       if (victim === "client") {

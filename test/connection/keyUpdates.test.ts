@@ -50,6 +50,14 @@ for (const victim of roles)
       update(duel)
       expect(connection.keys.updates).toBe(1)
       duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
+      expect(connection.keys.updates).toBe(1)
+      // §6.5 #S1
+      const wait = 3 * connection.path.recovery.ptoMicros()
+      duel.advance(wait - 2)
+      update(duel)
+      expect(connection.keys.updates).toBe(1)
+      duel.advance(2)
+      update(duel)
       expect(connection.keys.updates).toBe(2)
     })
 
@@ -78,7 +86,7 @@ for (const victim of roles)
       expect(puppet.seen.named("onAck").at(-1)?.values[0]).toBe(number)
     })
 
-    it("still reads what was sent before, RFC 9001 §6.3 #2", () => {
+    it("still reads what was sent before, RFC 9001 §6.1 #S1, §6.3 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel
       const late = puppet.packet(Level.OneRtt, writePing)
@@ -88,6 +96,23 @@ for (const victim of roles)
       duel.inject(late)
       expect(received(duel)).toBe(before + 1)
       expect(duel.connection.closeReason).toBeUndefined()
+    })
+
+    it("reads what was sent before for three PTOs, and no longer, RFC 9001 §6.5 #S2 #S3", () => {
+      const duel = new Duel({ victim }).shakeHands()
+      const { connection, puppet } = duel
+      const late = [puppet.packet(Level.OneRtt, writePing), puppet.packet(Level.OneRtt, writePing)]
+      puppet.updateKeys()
+      duel.inject(puppet.packet(Level.OneRtt, writePing))
+      const before = received(duel)
+      duel.nowMicros += 3 * connection.path.recovery.ptoMicros() - 1
+      duel.puppet.outbox.push(late[0])
+      duel.deliver()
+      expect(received(duel)).toBe(before + 1)
+      duel.nowMicros += 1
+      duel.puppet.outbox.push(late[1])
+      duel.deliver()
+      expect(received(duel)).toBe(before + 1)
     })
 
     it("reads nothing more under the old keys, RFC 9001 §5.5 #1, §6.4", () => {
@@ -104,7 +129,7 @@ for (const victim of roles)
       expect(received(duel)).toBe(before + 1)
     })
 
-    it("in name only drops the packet, and stays in its phase, RFC 9001 §5.5 #2, §6.3 #1", () => {
+    it("in name only drops the packet, and keeps its keys, the next ones too, RFC 9001 §5.5 #2, §6.3 #1 #S1, §9.5 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const before = received(duel)
@@ -113,6 +138,11 @@ for (const victim of roles)
       expect(connection.keys.keyPhase).toBe(0)
       duel.inject(puppet.packet(Level.OneRtt, writePing))
       expect(received(duel)).toBe(before + 1)
+      for (let phase = 1; phase <= 3; phase++) {
+        puppet.updateKeys()
+        duel.inject(puppet.packet(Level.OneRtt, writePing)).advance(1_000_000)
+        expect(received(duel)).toBe(before + 1 + phase)
+      }
     })
   })
 
@@ -157,7 +187,7 @@ for (const victim of roles)
       expect(keys.write[Level.OneRtt]!.sealed).toBe(1)
     })
 
-    it("are used no more once they are worn out, if they cannot be updated, RFC 9001 §6.6 #2 #4", () => {
+    it("are used no more once they are worn out, if they cannot be updated, RFC 9001 §6.6 #2 #4 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       update(duel) // and the puppet does not follow

@@ -80,7 +80,7 @@ describe("an Initial that does not authenticate", () => {
     expect(
       server.handleDatagram(initialOf(1, new Uint8Array(0)), puppetAddress, 0, 1_000_000)
     ).toBeUndefined()
-    // the initial secret, the client's, and its key, IV and header key. RFC 9001 §5.1, §5.2
+    // the initial secret, the client's, and its key, IV and header key. RFC 9001 §5.2
     expect(hmac).toHaveBeenCalledTimes(5)
     expect(random).not.toHaveBeenCalled()
   })

@@ -42,7 +42,7 @@ describe("a ClientHello", () => {
       withExtension(m, type, body)
   const sessionId = 4 + 2 + 32
 
-  // RFC 9001 §8.4
+  // RFC 9001 §8.4 #1 #S1
   it("that asks for compatibility mode is a PROTOCOL_VIOLATION", () => {
     const id = new Uint8Array(32)
     const change: Change = (m) =>

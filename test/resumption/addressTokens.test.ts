@@ -26,6 +26,7 @@ describe("the token of a Retry", () => {
     })
   })
 
+  // RFC 9000 §8.1.4 #S1
   it("is invalid from another address, another port, or to another connection ID", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
@@ -34,6 +35,7 @@ describe("the token of a Retry", () => {
     expect(tokens.judge(token, original, home, T)._tag).toBe("invalid")
   })
 
+  // RFC 9000 §8.1.4 #S2
   it("is invalid after fifteen seconds", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
@@ -72,7 +74,7 @@ describe("the token of NEW_TOKEN", () => {
     expect(tokens.judge(token, original, otherPort, T + HOUR)._tag).toBe("known")
   })
 
-  // RFC 9000 §8.1.4 #3 #5
+  // RFC 9000 §8.1.4 #3 #5 #S3, §8.1.3 #S1
   it("counts for nothing from another address, after a day, or a second time", () => {
     const tokens = makeTokens()
     const token = tokens.forLater(home, T)

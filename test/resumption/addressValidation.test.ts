@@ -134,7 +134,7 @@ describe("a server that retries", () => {
     expect(connection.path.amplification.validated).toBe(true)
   })
 
-  // RFC 9000 §8.1.3 #7
+  // RFC 9000 §8.1.3 #7, §8.1.2 #S1
   it("tells a client that comes back from elsewhere INVALID_TOKEN, and keeps nothing of it", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
@@ -204,7 +204,7 @@ describe("a server that retries", () => {
 })
 
 describe("a server that does not retry", () => {
-  // RFC 9000 §8.1.4 #4
+  // RFC 9000 §8.1.4 #4, §8.1.3 #S4
   it("treats a token it did not make as none", () => {
     for (const token of [Uint8Array.of(1, 2, 3), new Uint8Array(200).fill(0x4e)]) {
       const duo = new Duo(never, token)
@@ -261,7 +261,7 @@ describe("a client", () => {
     expect(tokenOf(other.atClient([largest]).fromClient()[0])).toHaveLength(800)
   })
 
-  // RFC 9000 §8.1.2 #1, §8.1.3 #1
+  // RFC 9000 §8.1.2 #1, §8.1.3 #1, §8.1.3 #S2
   it("repeats its token in every Initial, that of a Retry and that from before", () => {
     for (const [token, retried] of [
       [Uint8Array.of(4, 5, 6), true],

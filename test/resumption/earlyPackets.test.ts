@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { stillGrants } from "../../src/connection/parameters.ts"
 import type { ConnectionObserver } from "../../src/connection/ConnectionObserver.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
-import { Level, PacketType } from "../../src/wire/PacketType.ts"
+import { Level, PacketType, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { CorePair, type CorePairOptions } from "../connection/CorePair.ts"
 import { transportSettings } from "../connection/Duel.ts"
@@ -70,7 +70,7 @@ const received = (pair: CorePair): number => {
 }
 
 describe("0-RTT packets", () => {
-  it("come no more once there are 1-RTT keys, RFC 9000 §17.2.3 #2, RFC 9001 §5.6 #5", () => {
+  it("come no more once there are 1-RTT keys, RFC 9000 §17.2.3 #2, RFC 9001 §4.9.3 #S1, §5.6 #5", () => {
     const pair = resumed().exchange()
     expect(pair.client.handshake.confirmed).toBe(true)
     const types = typesTo(pair, "server")
@@ -99,15 +99,31 @@ describe("0-RTT packets", () => {
     expect(received(pair)).toBe(20_000)
   })
 
-  it("are read for a short time after the handshake, and not for ever, RFC 9001 §4.9.3", () => {
+  it("are read for three PTOs after the handshake, and no longer, RFC 9001 §4.9.3 #1 #S2", () => {
     const pair = resumed().exchange()
-    const { keys } = pair.server!
-    expect(keys.read[Level.ZeroRtt]).toBeDefined()
-    pair.advance(10_000_000)
+    const { keys, path } = pair.server!
+    const since = pair.nowMicros
+    const threePtos = 3 * path.recovery.ptoMicros()
+    while (keys.read[Level.ZeroRtt] !== undefined && pair.nowMicros < since + 10_000_000) {
+      pair.advance(1_000)
+      pair.client.ping()
+      pair.exchange()
+    }
+    expect(Math.abs(pair.nowMicros - since - threePtos)).toBeLessThanOrEqual(1_000)
+  })
+
+  it("that were rejected are sent no more, and not acknowledged, RFC 9001 §4.6.2 #S1, §5.6 #S1", () => {
+    const pair = resumed({ acceptEarlyData: () => false }).exchange()
+    expect(pair.client.handshake.facts?.earlyData).toBe("rejected")
+    const types = typesTo(pair, "server")
+    expect(types).toContain(PacketType.ZeroRtt)
+    expect(types.lastIndexOf(PacketType.ZeroRtt)).toBeLessThan(types.indexOf(PacketType.Handshake))
+    expect(received(pair)).toBe(20_000)
+    // the server forgets that it has read nothing of packet 0
+    pair.server!.path.received[Space.Application].onReceived(0, true, pair.nowMicros)
     pair.client.ping()
-    pair.exchange()
-    pair.advance(100_000)
-    expect(keys.read[Level.ZeroRtt]).toBeUndefined()
+    pair.exchange().advance(50_000)
+    expect(pair.client.closeReason).toMatchObject({ origin: "local", code: Code.PROTOCOL_VIOLATION })
   })
 })
 

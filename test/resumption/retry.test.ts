@@ -30,6 +30,7 @@ const scene = Effect.fnUntraced(function* (options: Parameters<typeof makeServer
 })
 
 describe("a server that retries always", () => {
+  // RFC 9000 §8.1.3 #S5, RFC 9001 §4.7 #S1
   itSim("costs a new client one round trip, and one that was here before none", () =>
     Effect.gen(function* () {
       const plain = yield* scene({ retry: "never" })

@@ -29,7 +29,7 @@ const withStore = (
   )
 
 describe("a ticket store", () => {
-  // RFC 9000 §8.1.3 #5
+  // RFC 9001 §4.5 #S1, RFC 9000 §8.1.3 #5 #S3
   it("gives each ticket once, the newest first, and the newest address token once", () =>
     withStore({}, (store) =>
       Effect.gen(function* () {
