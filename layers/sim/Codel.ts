@@ -3,10 +3,19 @@
  * longer than the target, packets are dropped (or marked) from the head, more and more often until the wait is short
  * again. RFC 8289 §5
  */
-import { canBeMarked, type PacketQueue, type QueuedPacket } from "./PacketQueue.ts"
+import { canBeMarked, type QueuedPacket } from "./SimPacket.ts"
 
 /** A queue of no more than this is not worth controlling: it is the packet on its way. RFC 8289 §5.3 */
 const maxPacketBytes = 1500
+
+/** The queue it controls: what waits, and what can be done to its head. */
+export interface ControlledQueue {
+  /** What waits, the packet being sent included. */
+  readonly bytes: number
+  shift(): QueuedPacket | undefined
+  mark(entry: QueuedPacket): void
+  drop(entry: QueuedPacket): void
+}
 
 export class Codel {
   private readonly targetNanos: number
@@ -27,7 +36,7 @@ export class Codel {
   }
 
   /** The next packet to send, after those that had to go. RFC 8289 §5.5 */
-  take(queue: PacketQueue, nowNanos: number): QueuedPacket | undefined {
+  take(queue: ControlledQueue, nowNanos: number): QueuedPacket | undefined {
     let entry = queue.shift()
     const isTooLate = this.isTooLate(queue, entry, nowNanos)
     if (this.isDropping) {
@@ -63,7 +72,7 @@ export class Codel {
   }
 
   /** Whether the wait has been above the target for an interval. RFC 8289 §5.4 */
-  private isTooLate(queue: PacketQueue, entry: QueuedPacket | undefined, nowNanos: number): boolean {
+  private isTooLate(queue: ControlledQueue, entry: QueuedPacket | undefined, nowNanos: number): boolean {
     const isShort =
       entry === undefined ||
       nowNanos - entry.sinceNanos < this.targetNanos ||
@@ -80,7 +89,7 @@ export class Codel {
   }
 
   /** Marks the packet and returns true, or drops it. */
-  private punish(queue: PacketQueue, entry: QueuedPacket): boolean {
+  private punish(queue: ControlledQueue, entry: QueuedPacket): boolean {
     if (this.marks && canBeMarked(entry.packet)) {
       queue.mark(entry)
       return true

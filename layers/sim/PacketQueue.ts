@@ -1,7 +1,7 @@
 /** What waits in front of a link for its turn, and who has to go when that is too much. */
-import { Codel } from "./Codel.ts"
+import { Codel, type ControlledQueue } from "./Codel.ts"
 import { checkFields, checkInteger, checkOneOf, checkRange } from "./simConfig.ts"
-import type { SimPacket } from "./SimPacket.ts"
+import { canBeMarked, type QueuedPacket, type SimPacket } from "./SimPacket.ts"
 
 /** Both limits count the packet that is being sent; the default of each is none. Sizes include IP and UDP headers. */
 interface QueueLimits {
@@ -29,16 +29,7 @@ export type QueueModel =
       readonly ecn?: boolean
     })
 
-export interface QueuedPacket {
-  packet: SimPacket
-  readonly size: number
-  readonly sinceNanos: number
-}
-
-/** Whether a router may set CE on it: it says it understands, and is not marked yet. RFC 3168 §5 */
-export const canBeMarked = (packet: SimPacket): boolean => packet.ecn === 1 || packet.ecn === 2
-
-export class PacketQueue {
+export class PacketQueue implements ControlledQueue {
   /** What waits, the packet being sent included. */
   bytes = 0
   packets = 0

@@ -1,12 +1,11 @@
 /** How routers know the way: by the shape of the network, the fewest links first. */
-import type { SimLink } from "./SimLink.ts"
-import type { SimNode } from "./SimPacket.ts"
+import type { SimEdge, SimNode } from "./SimPacket.ts"
 
 /** Ways remembered per node. */
 const maxRemembered = 4096
 
 export class Routing {
-  private known = new Map<SimNode, Map<string, SimLink | undefined>>()
+  private known = new Map<SimNode, Map<string, SimEdge | undefined>>()
 
   /** To be called when a node, a link or an address has come or gone. */
   changed(): void {
@@ -17,7 +16,7 @@ export class Routing {
    * The first link on the way from `node` to `destination`: to the nearest link that leads to the address, or else to the
    * nearest gateway, which is the inside of a NAT, or else over the only link of an end; a gateway knows none of these. Among ways of the same length the one that was built first.
    */
-  way(node: SimNode, destination: string): SimLink | undefined {
+  way(node: SimNode, destination: string): SimEdge | undefined {
     let ways = this.known.get(node)
     if (ways === undefined) {
       ways = new Map()
@@ -31,13 +30,13 @@ export class Routing {
   }
 }
 
-const defaultWay = (node: SimNode): SimLink | undefined => {
+const defaultWay = (node: SimNode): SimEdge | undefined => {
   if (node.isGateway) return undefined
   const gateway = search(node, (link) => link.to.isGateway)
   return gateway ?? (node.isRouter || node.links.length !== 1 ? undefined : node.links[0])
 }
 
-const search = (start: SimNode, isLast: (link: SimLink) => boolean): SimLink | undefined => {
+const search = (start: SimNode, isLast: (link: SimEdge) => boolean): SimEdge | undefined => {
   const seen = new Set<SimNode>([start])
   let edge = start.links.map((link) => ({ link, first: link }))
   while (edge.length > 0) {

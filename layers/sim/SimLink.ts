@@ -2,11 +2,11 @@
 import { changed, type LinkConditions, type LinkModel } from "./linkConditions.ts"
 import { delayOf } from "./delayModel.ts"
 import { LossProcess } from "./LossModel.ts"
-import { PacketQueue, type QueuedPacket } from "./PacketQueue.ts"
+import { PacketQueue } from "./PacketQueue.ts"
 import type { PacketFate, PacketTrace } from "./PacketTrace.ts"
 import type { Partitions } from "./Partitions.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
-import { type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
+import { type QueuedPacket, type SimEdge, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
 import type { Timeline } from "./Timeline.ts"
 
 export { type LinkConditions, type LinkModel, perfectLink } from "./linkConditions.ts"
@@ -36,7 +36,7 @@ export interface LinkSurroundings {
 
 const nanosPerMilli = 1_000_000
 
-export class SimLink {
+export class SimLink implements SimEdge {
   readonly name: string
   readonly from: SimNode
   readonly to: SimNode

@@ -8,8 +8,7 @@ import type { PacketFate, PacketTrace } from "./PacketTrace.ts"
 import type { Routing } from "./Routing.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 import { SimConfigError } from "./simConfig.ts"
-import type { SimLink } from "./SimLink.ts"
-import type { SimNode, SimPacket } from "./SimPacket.ts"
+import type { SimNode, SimPacket, SimEdge } from "./SimPacket.ts"
 import { Forwarder, RouterCounters } from "./SimRouter.ts"
 import type { Timeline } from "./Timeline.ts"
 
@@ -42,7 +41,7 @@ export interface NatMappingState {
 /** One side of a NAT, for links to lead to. */
 export class NatSide implements SimNode {
   readonly name: string
-  readonly links: Array<SimLink> = []
+  readonly links: Array<SimEdge> = []
   readonly isRouter = false
   readonly isGateway: boolean
   readonly owns: (address: string) => boolean

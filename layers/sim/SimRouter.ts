@@ -2,12 +2,11 @@
 import { addressBytes, IpPrefix } from "./IpPrefix.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
 import type { Routing } from "./Routing.ts"
-import type { SimLink } from "./SimLink.ts"
-import { initialTtl, type SimNode, type SimPacket } from "./SimPacket.ts"
+import { initialTtl, type SimNode, type SimPacket, type SimEdge } from "./SimPacket.ts"
 
 interface PrefixRoute {
   readonly prefix: IpPrefix
-  readonly link: SimLink | undefined
+  readonly link: SimEdge | undefined
 }
 
 /** What became of the packets that reached a router. */
@@ -51,7 +50,7 @@ export class Forwarder {
   }
 
   /** The routes that were given come first, then what the shape of the network says. */
-  wayTo(destination: string): SimLink | undefined {
+  wayTo(destination: string): SimEdge | undefined {
     if (this.routes.length > 0) {
       const bytes = addressBytes(destination)
       const route = bytes && this.routes.find(({ prefix }) => prefix.contains(bytes))
@@ -101,7 +100,7 @@ export class Forwarder {
 export class SimRouter implements SimNode {
   readonly name: string
   readonly addresses: ReadonlyArray<string>
-  readonly links: Array<SimLink> = []
+  readonly links: Array<SimEdge> = []
   readonly isRouter = true
   readonly isGateway = false
   readonly counters = new RouterCounters()
@@ -123,7 +122,7 @@ export class SimRouter implements SimNode {
    * Packets to `prefix` (`10.0.0.0/8`, `2001:db8::1`, `::/0`) take `link`, or are dropped if that is undefined. The
    * longest prefix decides, of equal ones the latest; without any the router takes the way with the fewest links.
    */
-  addRoute(prefix: string, link: SimLink | undefined): void {
+  addRoute(prefix: string, link: SimEdge | undefined): void {
     this.forwarder.addRoute({ prefix: new IpPrefix(`${this.name}.addRoute`, prefix), link })
   }
 
