@@ -67,7 +67,10 @@ export interface ServerOptions extends Partial<typeof ServerSchema.Type> {
 }
 
 export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
-  /** An IP literal to bind, `0.0.0.0` when left out. */
+  /**
+   * An IP literal to bind. Left out: `0.0.0.0` for a server; for a client `::`, which reaches both families, or `0.0.0.0`
+   * where the system has no IPv6.
+   */
   readonly host?: string
   /** 0, or left out: a free one. */
   readonly port?: number
@@ -83,7 +86,11 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
 
 /** Whom to reach, and how. */
 export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
-  /** A host name, or an IP literal. */
+  /**
+   * A host name, or an IP literal however it is written; a link-local one says on which link, as in `fe80::1%eth0` or
+   * `fe80::1%4`. Of a name's addresses the IPv4 ones come first, and those that cannot be reached are passed over. Fails
+   * with `Unreachable` at once where it is known that nothing can be sent to it.
+   */
   readonly host: string
   readonly port: number
   /** Application protocols, best first. */

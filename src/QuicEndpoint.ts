@@ -24,14 +24,13 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
-import * as NetAddress from "effect/net/NetAddress"
 import { acquire, acquireAll, type Source } from "./actor/acquire.ts"
 import { attempt } from "./actor/attempt.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
+import { destinations } from "./actor/destinations.ts"
 import { EndpointActor, type PeerPlace } from "./actor/EndpointActor.ts"
 import { lookAtTree } from "./actor/lookAtTree.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
@@ -65,11 +64,12 @@ import type { EndpointNode } from "./FiberTree.ts"
 import { defaultSchedule, Peer, type PeerOptions, PeerSchema } from "./Peer.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
-import { EndpointClosed, invalidOption, QuicError, quicError, ResolveFailed } from "./QuicError.ts"
+import { EndpointClosed, invalidOption, type QuicError, quicError } from "./QuicError.ts"
 import { check, checkServerTransport, checkTransport } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
 import { identityFor, identitySelector, tlsPreferences } from "./TlsOptions.ts"
+import { formatIp, parseIp, unmap } from "./wire/ipAddress.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
 export interface QuicEndpointShape {
@@ -160,7 +160,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
 
   const server = serverOptions && (yield* serverSettings(serverOptions))
   // made before the loop, and so closed after it
-  const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope))
+  const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope), server !== undefined)
   let own = yield* keeper.open(bind)
   const preferred = yield* openPreferred(server?.preferredAddress)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
@@ -185,7 +185,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         verifier,
         keyLog,
         runFork,
-        openSocket: (actor, where) => keeper.lend(actor, where),
+        openSocket: (actor, where, remote) => keeper.lend(actor, where, remote),
         acceptBacklog
       }
     )
@@ -261,36 +261,18 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     }
   }
 
-  const resolve = Effect.fnUntraced(function* (
-    host: string,
-    port: number
-  ): Effect.fn.Return<SocketAddress, QuicError> {
-    const literal = NetAddress.ipFromString(host)
-    if (Result.isSuccess(literal)) return { host, port, family: familyOf(literal.success) }
-    if (Option.isNone(resolver))
-      return yield* new QuicError({
-        reason: new ResolveFailed({ host, problem: "no AddressResolver is provided" })
-      })
-    const only = actor.socket.localAddress.family === 4 ? { family: "IPv4" as const } : {}
-    const [first] = yield* Effect.mapError(resolver.value.resolve(`${host}:${port}`, only), (error) => {
-      const unknown = error._tag === "DnsError" && error.reason === "NotFound"
-      return quicError(new ResolveFailed({ host, problem: unknown ? "no such host" : error.message }))
-    })
-    if (!("address" in first))
-      return yield* new QuicError({ reason: new ResolveFailed({ host, problem: "not an IP address" }) })
-    return {
-      host: NetAddress.formatNativeHost(first, new Map()),
-      port: first.port,
-      family: familyOf(first.address)
-    }
-  })
+  const resolve = (host: string, port: number) =>
+    destinations({ resolver, zoneName: udp.zoneName }, actor.socket, host, port)
 
   /** Everything about a server that does not change from one connection to the next. */
   const prepare = Effect.fnUntraced(function* (given: ConnectOptions) {
     const { identity, transport, ...rest } = given
     const checked = yield* check(ConnectSchema, rest)
     const checkedTransport = yield* checkTransport(transport)
-    const expectedName = checked.serverName ?? checked.host
+    const wanted = checked.serverName ?? checked.host
+    const literal = parseIp(wanted)
+    // certificates know nothing of zones, nor of other ways to write an address
+    const expectedName = literal === undefined ? wanted : formatIp(unmap(literal.bytes))
     const ours = identity && (yield* identityFor(identity, suite, "identity"))
     const tls = {
       ...shared,
@@ -298,7 +280,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       selectIdentity: () => ours,
       requestClientCertificate: "none" as const,
       // RFC 6066 §3: literal addresses are not permitted in SNI
-      serverName: Result.isSuccess(NetAddress.ipFromString(expectedName)) ? undefined : expectedName,
+      serverName: literal === undefined ? expectedName : undefined,
       expectedName
     }
     // whoever we are in a resumed session is who we were in the one before
@@ -316,7 +298,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       onTicket: (next) => store.putTicket(server.memory, next),
       onAddressToken: (token) => store.putAddressToken(server.memory, token)
     }
-    return Effect.flatMap(resolve(server.host, server.port), (remote) =>
+    const dialOne = (remote: SocketAddress) =>
       attempt({
         host: actor,
         take: store.take(server.memory),
@@ -333,6 +315,11 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         show: (begun) => new QuicConnection(begun),
         end: endConnection
       })
+    return Effect.flatMap(resolve(server.host, server.port), ([first, ...rest]) =>
+      rest.reduce(
+        (dialed, other) => Effect.catchReason(dialed, "QuicError", "Unreachable", () => dialOne(other)),
+        dialOne(first)
+      )
     )
   }
 
@@ -457,5 +444,3 @@ const closeAll = (actor: EndpointActor, exit: Exit.Exit<unknown, unknown>): Effe
     // a fiber of the application's that cannot be interrupted, in a verifier for instance, is not waited for long
     Effect.ensuring(Effect.timeoutOption(Effect.interruptible(actor.branch.close), CLOSING_MILLIS))
   )
-
-const familyOf = (address: NetAddress.IpAddress): 4 | 6 => (address._tag === "Ipv4Address" ? 4 : 6)

@@ -41,6 +41,16 @@ export class ResolveFailed extends Schema.TaggedError<ResolveFailed>()("ResolveF
   }
 }
 
+/** Nothing can be sent to that address, which was found out at once: by looking at it, or from the system. */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  address: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `cannot reach ${this.address}: ${this.problem}`
+  }
+}
+
 const origin = Schema.Literals(["local", "peer"])
 
 /**
@@ -87,12 +97,20 @@ export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout"
   }
 }
 
-/** The handshake did not complete in time; nobody may be listening there. */
+/**
+ * The handshake did not complete in time; nobody may be listening there. `socketError` is the last thing the system had
+ * against sending there, if it had anything.
+ */
 export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("HandshakeTimeout", {
-  address: Schema.String
+  address: Schema.String,
+  socketError: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    return `no handshake with ${this.address} in time; is a QUIC server listening there?`
+    const hint =
+      this.socketError === undefined
+        ? "is a QUIC server listening there?"
+        : `what the socket last said: ${this.socketError}`
+    return `no handshake with ${this.address} in time; ${hint}`
   }
 }
 
@@ -203,6 +221,7 @@ export const QuicErrorReason = Schema.Union([
   InvalidOption,
   BindFailed,
   ResolveFailed,
+  Unreachable,
   HandshakeRefused,
   ApplicationClosed,
   TransportClosed,

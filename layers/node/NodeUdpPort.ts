@@ -6,7 +6,6 @@
  * the kernel does not take at once stays referenced until it does.
  */
 import * as dgram from "node:dgram"
-import { isIP } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -20,11 +19,13 @@ import {
   type UdpPortShape,
   type UdpSocket
 } from "../../src/capability/UdpPort.ts"
-import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf, isWildcard, mapped } from "../udp/hostLiteral.ts"
+import { isWildcard } from "../../src/wire/destination.ts"
+import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, mapped } from "../udp/hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
+import { zoneName } from "./interfaces.ts"
 
 const defaultKernelBufferBytes = 4 * 1024 * 1024
 const slabBytes = 256 * 1024
@@ -56,6 +57,9 @@ class NodeUdpSocket implements UdpSocket {
   private readonly remotes = new RemoteAddresses()
   /** What `to` says of every datagram: known without asking the system unless bound to a wildcard. */
   private readonly boundTo: SocketAddress | undefined
+  /** The last IPv4 address that was written as an IPv6 one, and how. */
+  private mappedFrom = ""
+  private mappedTo = ""
   private slab = Buffer.allocUnsafeSlow(slabBytes)
   private slabUsed = 0
   /** Sends whose callback has not been called: taken by the kernel in this turn, or still queued. */
@@ -101,16 +105,19 @@ class NodeUdpSocket implements UdpSocket {
       return
     }
     if (to.port < 1 || to.port > 65_535 || (to.family === 6 && this.localAddress.family === 4)) {
-      this.counters.sendErrors++
-      this.counters.lastError = `no such destination for this socket: ${to.host} port ${to.port}`
+      this.counters.refused(`no such destination for this socket: ${to.host} port ${to.port}`, to, true)
       return
     }
     const offset = this.reserve(length)
     Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
-    const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
+    const host = to.family === 4 && this.localAddress.family === 6 ? this.mapped(to.host) : to.host
     this.unconfirmed++
     this.held.push({ offset, length, port: to.port, host })
     if (this.held.length === togetherCount) this.release()
+  }
+
+  onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {
+    this.counters.onRefused(listener)
   }
 
   flush(): void {
@@ -132,6 +139,14 @@ class NodeUdpSocket implements UdpSocket {
     for (const { offset, length, port, host } of held)
       socket.send(slab, offset, length, port, host, this.onSent)
     held.length = 0
+  }
+
+  private mapped(host: string): string {
+    if (this.mappedFrom !== host) {
+      this.mappedFrom = host
+      this.mappedTo = mapped(host)
+    }
+    return this.mappedTo
   }
 
   private reserve(length: number): number {
@@ -158,9 +173,16 @@ class NodeUdpSocket implements UdpSocket {
   }
 
   private countSendError(error: NodeJS.ErrnoException): void {
-    if (error.code === "EMSGSIZE") this.counters.sendTooLarge++
-    else this.counters.sendErrors++
-    this.counters.lastError = error.message
+    if (error.code === "EMSGSIZE") {
+      this.counters.sendTooLarge++
+      this.counters.lastError = error.message
+      return
+    }
+    const { address, port } = error as SendError
+    const to = address === undefined || port === undefined ? undefined : socketAddress(address, port)
+    const meaning = lastingRefusals[error.code ?? ""]
+    const problem = meaning === undefined ? error.message : `${meaning} (${error.message})`
+    this.counters.refused(problem, to, meaning !== undefined)
   }
 
   private readonly onMessage = (message: Buffer, remote: dgram.RemoteInfo): void => {
@@ -180,6 +202,20 @@ class NodeUdpSocket implements UdpSocket {
     this.counters.socketErrors++
     this.counters.lastError = error.message
   }
+}
+
+/** What node:dgram adds to the errors of sending. */
+type SendError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
+
+/** What these codes mean of a destination; after others, such as ENOBUFS, the next attempt may succeed. */
+const lastingRefusals: Record<string, string | undefined> = {
+  EACCES: "it is a broadcast address, or a firewall forbids it",
+  EPERM: "a firewall forbids it",
+  ENETUNREACH: "there is no route to its network",
+  EHOSTUNREACH: "there is no route to it",
+  EADDRNOTAVAIL: "not from the address that this socket is bound to",
+  EINVAL: "not from the address that this socket is bound to, or not at all",
+  EAFNOSUPPORT: "this system does not speak its family"
 }
 
 /** Destinations are literals already; answering at once keeps the resolver and its tick out of every send. */
@@ -219,12 +255,12 @@ const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindErro
   Effect.callback((resume) => {
     const host = options.host ?? "0.0.0.0"
     const port = options.port ?? 0
-    const family = isIP(host)
-    if (family === 0 || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    const wanted = socketAddress(host, port, zoneName)
+    if (wanted === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
       return resume(Effect.fail(bindError(host, port, "InvalidAddress", "nothing was asked of the system")))
     }
     const socket = dgram.createSocket({
-      type: family === 6 ? "udp6" : "udp4",
+      type: wanted.family === 6 ? "udp6" : "udp4",
       ipv6Only: options.ipv6Only ?? false,
       reusePort: options.reusePort ?? false,
       lookup: literalLookup
@@ -235,7 +271,7 @@ const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindErro
       resume(Effect.fail(bindError(host, port, reason, error.message)))
     }
     socket.once("error", refused)
-    socket.bind({ address: host, port, exclusive: true }, () => {
+    socket.bind({ address: wanted.host, port, exclusive: true }, () => {
       socket.off("error", refused)
       // Linux grants what it allows without complaint; where the system does complain, its default will do.
       try {
@@ -250,6 +286,6 @@ const bind = (options: UdpBindOptions = {}): Effect.Effect<UdpSocket, UdpBindErr
   // Binding a literal settles within a tick, so it is not worth interrupting: the socket always reaches its finalizer.
   Effect.acquireRelease(open(options), (socket) => Effect.sync(() => socket.close()))
 
-export const nodeUdpPort: UdpPortShape = { bind }
+export const nodeUdpPort: UdpPortShape = { bind, zoneName }
 
 export const layer: Layer.Layer<UdpPort> = Layer.succeed(UdpPort, nodeUdpPort)

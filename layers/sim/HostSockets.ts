@@ -1,7 +1,8 @@
 /** The sockets bound on a machine, and who gets which port. */
 import { type UdpBindOptions, UdpBindError } from "../../src/capability/UdpPort.ts"
-import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
+import { isWildcard } from "../../src/wire/destination.ts"
+import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf } from "../udp/hostLiteral.ts"
 import type { SimHost } from "./SimHost.ts"
 import { SimUdpSocket } from "./SimUdpSocket.ts"
 
@@ -22,17 +23,15 @@ export class HostSockets {
   }
 
   /** Who takes what is sent to this address. */
-  at({ host, port }: SocketAddress): SimUdpSocket | undefined {
-    return this.sockets.find(
-      (socket) =>
-        socket.localAddress.port === port && (socket.localAddress.host === host || socket.takesAnyAddress)
-    )
+  at(address: SocketAddress): SimUdpSocket | undefined {
+    return this.sockets.find((socket) => socket.takes(address))
   }
 
   bind(options: UdpBindOptions): SimUdpSocket | UdpBindError {
-    const host = options.host ?? "0.0.0.0"
+    const asked = options.host ?? "0.0.0.0"
     const port = options.port || this.freePort()
-    const refusal = this.refusal(host, port)
+    const host = socketAddress(asked, port)?.host ?? asked
+    const refusal = this.refusal(host, port, host === "::" && options.ipv6Only !== true)
     if (refusal !== undefined) return refusal
     const socket = new SimUdpSocket(this.host, { host, port, family: familyOf(host) }, options)
     this.sockets.push(socket)
@@ -54,7 +53,7 @@ export class HostSockets {
     for (const socket of [...this.sockets]) socket.release()
   }
 
-  private refusal(host: string, port: number): UdpBindError | undefined {
+  private refusal(host: string, port: number, takesBoth: boolean): UdpBindError | undefined {
     const { addresses, isUp, name } = this.host
     const fail = (reason: UdpBindError["reason"], why: string): UdpBindError =>
       new UdpBindError({ reason, host, port, message: `Cannot bind ${host} port ${port} on ${name}: ${why}` })
@@ -66,9 +65,11 @@ export class HostSockets {
       return fail("AddressNotAvailable", `the host has only ${addresses.join(", ")}`)
     }
     const rival = this.sockets.some(
-      ({ localAddress }) =>
-        localAddress.port === port &&
-        (localAddress.host === host || isWildcard(localAddress.host) || isWildcard(host))
+      (socket) =>
+        socket.localAddress.port === port &&
+        (socket.localAddress.host === host ||
+          (socket.takesAnyAddress && socket.speaks(familyOf(host))) ||
+          (isWildcard(host) && (takesBoth || socket.speaks(familyOf(host)))))
     )
     return rival ? fail("AddressInUse", "another socket has this port") : undefined
   }

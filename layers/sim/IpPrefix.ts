@@ -1,36 +1,20 @@
 /** IP addresses as bytes, and the prefixes that routes are written in. */
-import { isIPv4, isIPv6 } from "node:net"
+import { formatIp, parseIp } from "../../src/wire/ipAddress.ts"
 import { SimConfigError } from "./simConfig.ts"
 
 /** The 4 or 16 bytes of an address literal; undefined if it is none. */
 export const addressBytes = (literal: string): Uint8Array | undefined => {
-  if (isIPv4(literal)) return Uint8Array.from(literal.split("."), Number)
-  if (!isIPv6(literal) || literal.includes("%")) return undefined
-  const [head, tail] = literal.split("::")
-  const front = groupBytes(head)
-  const back = tail === undefined ? [] : groupBytes(tail)
-  const bytes = new Uint8Array(16)
-  bytes.set(front)
-  bytes.set(back, 16 - back.length)
-  return bytes
+  const ip = parseIp(literal)
+  return ip?.zone === undefined ? ip?.bytes : undefined
 }
-
-const groupBytes = (groups: string): Array<number> =>
-  groups
-    .split(":")
-    .filter((group) => group !== "")
-    .flatMap((group) =>
-      group.includes(".")
-        ? group.split(".").map(Number)
-        : [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]
-    )
 
 /** Addresses are compared as they are written, so there is one way to write them. RFC 5952 */
 export const checkAddress = (field: string, literal: string): void => {
-  if (typeof literal !== "string" || addressBytes(literal) === undefined) {
+  const bytes = typeof literal === "string" ? addressBytes(literal) : undefined
+  if (bytes === undefined) {
     throw new SimConfigError(field, `must be an IP address, and is ${JSON.stringify(literal)}`)
   }
-  const usual = isIPv6(literal) ? new URL(`http://[${literal}]`).hostname.slice(1, -1) : literal
+  const usual = formatIp(bytes)
   if (usual !== literal) throw new SimConfigError(field, `must be written ${usual}, and is ${literal}`)
 }
 

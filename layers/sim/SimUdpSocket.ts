@@ -7,7 +7,8 @@ import type {
   UdpSocket
 } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf, isWildcard } from "../udp/hostLiteral.ts"
+import { isWildcard } from "../../src/wire/destination.ts"
+import { familyOf } from "../udp/hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
@@ -29,6 +30,7 @@ export class SimUdpSocket implements UdpSocket {
   readonly capabilities: UdpCapabilities
   readonly counters = new UdpStatistics()
   readonly takesAnyAddress: boolean
+  readonly takesBothFamilies: boolean
   private readonly host: SimHost
   private readonly queue: ReceiveQueue
   private readonly remotes = new RemoteAddresses()
@@ -41,6 +43,7 @@ export class SimUdpSocket implements UdpSocket {
     this.localAddress = localAddress
     this.capabilities = { ecn: host.ecn, dontFragment: host.dontFragment, maxDatagramSize }
     this.takesAnyAddress = isWildcard(localAddress.host)
+    this.takesBothFamilies = localAddress.host === "::" && options.ipv6Only !== true
     this.queue = new ReceiveQueue(options.receiveQueueLength ?? defaultReceiveQueueLength)
     this.ownAddresses.set(localAddress.host, localAddress)
   }
@@ -66,14 +69,29 @@ export class SimUdpSocket implements UdpSocket {
       this.counters.sendDropped++
       return
     }
-    if (to.port < 1 || to.port > 65_535) {
-      this.counters.sendErrors++
-      this.counters.lastError = `no such port: ${to.port}`
+    if (to.port < 1 || to.port > 65_535 || !this.speaks(to.family)) {
+      this.counters.refused(`no such destination for this socket: ${to.host} port ${to.port}`, to, true)
       return
     }
     const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
     if (this.host.isTaking) this.transmit(bytes, to, ecn)
     else this.kept.push({ bytes, to, ecn })
+  }
+
+  /** Whether it sends to, and receives from, addresses of that family. */
+  speaks(family: 4 | 6): boolean {
+    return this.takesBothFamilies || family === this.localAddress.family
+  }
+
+  /** Whether what is sent to this address of its host is for this socket. */
+  takes({ family, host, port }: SocketAddress): boolean {
+    const { localAddress } = this
+    if (localAddress.port !== port) return false
+    return localAddress.host === host || (this.takesAnyAddress && this.speaks(family))
+  }
+
+  onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {
+    this.counters.onRefused(listener)
   }
 
   flush(): void {}
@@ -134,8 +152,7 @@ export class SimUdpSocket implements UdpSocket {
         this.counters.sendTooLarge++
         return
       case "noRoute":
-        this.counters.sendErrors++
-        this.counters.lastError = `no route from ${this.host.name} to ${to.host}`
+        this.counters.refused(`no route from ${this.host.name} to ${to.host}`, to, true)
     }
   }
 }

@@ -23,8 +23,9 @@ import {
   type UdpPortShape,
   type UdpSocket
 } from "../../src/capability/UdpPort.ts"
-import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf, isWildcard, mapped } from "./hostLiteral.ts"
+import { isWildcard } from "../../src/wire/destination.ts"
+import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf, mapped } from "./hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "./ReceiveQueue.ts"
 import { RemoteAddresses } from "./RemoteAddresses.ts"
 import { UdpStatistics } from "./UdpStatistics.ts"
@@ -86,11 +87,14 @@ class AdaptedSocket implements UdpSocket {
     }
     const address = this.destination(to)
     if (address === undefined) {
-      this.counters.sendErrors++
-      this.counters.lastError = `no such destination for this socket: ${to.host} port ${to.port}`
+      this.counters.refused(`no such destination for this socket: ${to.host} port ${to.port}`, to, true)
       return
     }
     this.waiting.push({ payload: Uint8Array.prototype.slice.call(buffer, start, end), address })
+  }
+
+  onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {
+    this.counters.onRefused(listener)
   }
 
   flush(): void {
@@ -162,13 +166,18 @@ class AdaptedSocket implements UdpSocket {
     }
     this.counters.sent += length - 1
     const error = Cause.squash(exit.cause)
-    const kind =
+    const reason =
       DatagramSocket.isDatagramSocketError(error) && error.reason._tag === "DatagramSocketWriteError"
-        ? error.reason.kind
-        : "Unknown"
-    if (kind === "MessageTooLarge") this.counters.sendTooLarge++
-    else this.counters.sendErrors++
-    this.counters.lastError = String(error)
+        ? error.reason
+        : undefined
+    if (reason?.kind === "MessageTooLarge") {
+      this.counters.sendTooLarge++
+      this.counters.lastError = String(error)
+      return
+    }
+    const { address, kind } = reason ?? {}
+    const to = address && socketAddress(NetAddress.formatHost(address), address.port)
+    this.counters.refused(String(error), to, kind === "Unreachable" || kind === "PermissionDenied")
   }
 }
 

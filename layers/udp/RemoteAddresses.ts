@@ -1,6 +1,6 @@
 /** Gives the same remote the same `SocketAddress` object, so that comparing addresses is comparing references. */
-import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf, unmapped } from "./hostLiteral.ts"
+import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf } from "./hostLiteral.ts"
 
 /** Addresses per generation: between this many and twice as many distinct remotes are remembered. */
 const generationSize = 1024
@@ -43,7 +43,5 @@ export class RemoteAddresses {
   }
 }
 
-const addressOf = (systemHost: string, port: number): SocketAddress => {
-  const host = unmapped(systemHost)
-  return { host, port, family: familyOf(host) }
-}
+const addressOf = (systemHost: string, port: number): SocketAddress =>
+  socketAddress(systemHost, port) ?? { host: systemHost, port, family: familyOf(systemHost) }

@@ -1,4 +1,7 @@
 import type { UdpCounters } from "../../src/capability/UdpPort.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+
+type RefusalListener = (to: SocketAddress, problem: string, isLasting: boolean) => void
 
 /** The counters of one socket, as the side that counts sees them. */
 export class UdpStatistics implements UdpCounters {
@@ -10,4 +13,16 @@ export class UdpStatistics implements UdpCounters {
   sendErrors = 0
   socketErrors = 0
   lastError: string | undefined = undefined
+  private refusalListener: RefusalListener | undefined = undefined
+
+  onRefused(listener: RefusalListener): void {
+    this.refusalListener = listener
+  }
+
+  /** The system would not send; `to` is left out where it does not say to whom. */
+  refused(problem: string, to: SocketAddress | undefined, isLasting: boolean): void {
+    this.sendErrors++
+    this.lastError = problem
+    if (to !== undefined) this.refusalListener?.(to, problem, isLasting)
+  }
 }

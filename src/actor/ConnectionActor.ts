@@ -21,8 +21,10 @@ import type { TlsEvent } from "../handshake/TlsSession.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
 import type { DatagramFate } from "../stream/DatagramQueue.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
+import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
 import { reasonOf } from "./closeReasons.ts"
+import { unreachable } from "./destinations.ts"
 import { type LocalPlace, PathActor, type PathHost } from "./PathActor.ts"
 import { StreamActor } from "./StreamActor.ts"
 import { WaitList } from "./WaitList.ts"
@@ -89,6 +91,8 @@ export class ConnectionActor implements Timed, PathHost {
   private readonly host: ConnectionHost
   private readonly notes: ServerNotes | undefined
   private verdict: Branch | undefined = undefined
+  /** The last that the system had against sending to the server, and whether that ends the attempt. */
+  private refusal: { readonly problem: string; readonly isFinal: boolean } | undefined = undefined
   /** The application may have it already. */
   private isShown = false
 
@@ -157,8 +161,8 @@ export class ConnectionActor implements Timed, PathHost {
     return this.host.now()
   }
 
-  openSocket(where: LocalPlace): ReturnType<PathHost["openSocket"]> {
-    return this.host.openSocket(where)
+  openSocket(where: LocalPlace, remote: SocketAddress): ReturnType<PathHost["openSocket"]> {
+    return this.host.openSocket(where, remote)
   }
 
   /** Changes the connection IDs. */
@@ -181,6 +185,21 @@ export class ConnectionActor implements Timed, PathHost {
     return wasHeard
   }
 
+  /** The system will not send to that address. Who has not heard anything of the server need not wait for it any longer. */
+  onSendRefused(to: SocketAddress, problem: string, isLasting: boolean): void {
+    const { core } = this
+    if (this.failure !== undefined || !sameAddress(core.path.remote, to)) return
+    const isFinal = isLasting && core.receiver.counters.received === 0
+    this.refusal = { problem, isFinal }
+    // the core may be in the middle of sending
+    if (isFinal) this.host.touch(this)
+  }
+
+  /** Nothing was ever sent: what was taken along can be used again. */
+  get isUnreachable(): boolean {
+    return this.refusal?.isFinal === true
+  }
+
   /** INTERNAL_ERROR: a defect in this connection's own fibers. */
   crash(reason: string): void {
     this.core.crash(reason, this.host.now())
@@ -200,6 +219,7 @@ export class ConnectionActor implements Timed, PathHost {
   /** Passes on what the core has to tell. Called by the loop, outside the core; those it wakes may call `touch`. */
   settle(): void {
     const { core } = this
+    if (this.isUnreachable && core.lifecycle.isOpen) core.abandon("unreachable")
     let ended = false
     for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) {
       switch (event._tag) {
@@ -216,7 +236,7 @@ export class ConnectionActor implements Timed, PathHost {
           this.host.keyLog?.(event.line)
           break
         case "closed":
-          this.fail(reasonOf(core))
+          this.fail(this.reason)
           ended = true
           break
         case "drained":
@@ -240,6 +260,12 @@ export class ConnectionActor implements Timed, PathHost {
     }
     if (ended) this.wakeEverybody()
     if (this.failure === undefined) this.settleStreams()
+  }
+
+  private get reason(): QuicErrorReason {
+    const { refusal } = this
+    if (refusal?.isFinal === true) return unreachable(this.core.path.remote, refusal.problem)
+    return reasonOf(this.core, refusal?.problem)
   }
 
   /** The connection can do without what is noted, and goes on if that breaks. */

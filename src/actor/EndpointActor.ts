@@ -19,10 +19,10 @@ import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
 import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
+import { whyUnreachable } from "../wire/destination.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { Branch, type RunFork } from "./Branch.ts"
 import { ConnectionActor, type ConnectionHost, type Lookable, type ServerNotes } from "./ConnectionActor.ts"
-import type { LocalPlace } from "./PathActor.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */
@@ -43,7 +43,10 @@ export interface EndpointSurroundings {
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
   readonly runFork: RunFork
-  readonly openSocket: (actor: EndpointActor, where: LocalPlace) => ReturnType<ConnectionHost["openSocket"]>
+  readonly openSocket: (
+    actor: EndpointActor,
+    ...where: Parameters<ConnectionHost["openSocket"]>
+  ) => ReturnType<ConnectionHost["openSocket"]>
   /** How many established connections wait for `accept`; more are refused. */
   readonly acceptBacklog: number
 }
@@ -84,6 +87,8 @@ export class EndpointActor implements ConnectionHost {
   private socketNumber = 0
   private nextSocketNumber = 0
   private readonly clock: Clock.Clock
+  /** Those that nobody has answered yet, for all that is known. */
+  private readonly dialing = new Set<ConnectionActor>()
   private readonly actors = new Map<Connection, ConnectionActor>()
   private readonly deadlines = new DeadlineHeap<ConnectionActor>()
   private dirty: Array<ConnectionActor> = []
@@ -105,7 +110,7 @@ export class EndpointActor implements ConnectionHost {
     this.keyLog = keyLog
     this.runFork = runFork
     this.acceptBacklog = acceptBacklog
-    this.openSocket = (where) => openSocket(this, where)
+    this.openSocket = (...where) => openSocket(this, ...where)
     this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
     this.addSocket(socket)
     this.sinceMicros = this.now()
@@ -127,6 +132,9 @@ export class EndpointActor implements ConnectionHost {
     const onDatagram = ({ bytes, from, ecn }: ReceivedDatagram) => this.onDatagram(bytes, from, number, ecn)
     this.sockets.set(number, { socket, onDatagram })
     socket.onReadable(() => this.ring())
+    socket.onRefused((to, problem, isLasting) => {
+      for (const actor of this.dialing) actor.onSendRefused(to, problem, isLasting)
+    })
     return number
   }
 
@@ -136,7 +144,9 @@ export class EndpointActor implements ConnectionHost {
     this.socketNumber = this.addSocket(socket)
     this.socket = socket
     for (const actor of this.actors.values()) {
-      if (actor.core.path.routes.current.local === before) actor.core.rebind(this.socketNumber, this.now())
+      const { current } = actor.core.path.routes
+      if (current.local === before && whyUnreachable(socket.localAddress, current.remote) === undefined)
+        actor.core.rebind(this.socketNumber, this.now())
       this.touch(actor)
     }
     return before
@@ -178,6 +188,7 @@ export class EndpointActor implements ConnectionHost {
   ): ConnectionActor {
     const core = this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber)
     const actor = this.adopt(core, notes, peer)
+    this.dialing.add(actor)
     this.touch(actor)
     return actor
   }
@@ -191,7 +202,7 @@ export class EndpointActor implements ConnectionHost {
   }
 
   onEstablished(actor: ConnectionActor): void {
-    if (actor.core.config.role === "client") return
+    if (actor.core.config.role === "client") return void this.dialing.delete(actor)
     if (this.incoming.length >= this.acceptBacklog) {
       actor.core.refuse("too many connections wait", this.now())
       return this.touch(actor)
@@ -203,6 +214,7 @@ export class EndpointActor implements ConnectionHost {
   onDrained(actor: ConnectionActor): void {
     this.core.forget(actor.core)
     this.actors.delete(actor.core)
+    this.dialing.delete(actor)
     this.deadlines.remove(actor)
   }
 

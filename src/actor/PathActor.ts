@@ -12,10 +12,14 @@ import type * as Scope from "effect/Scope"
 import type { Connection } from "../connection/Connection.ts"
 import type { Route } from "../path/Route.ts"
 import { EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch, DefectPolicy } from "./Branch.ts"
 import { WaitList } from "./WaitList.ts"
 
-/** Where to bind a socket: an IP literal, `0.0.0.0` when left out, and a port, a free one when left out. */
+/**
+ * Where to bind a socket: an IP literal, when left out any address of the family in question, and a port, a free one when
+ * left out.
+ */
 export interface LocalPlace {
   readonly host?: string
   readonly port?: number
@@ -32,8 +36,8 @@ export interface PathHost {
   readonly delivered: WaitList
   now(): number
   touch(): void
-  /** Opens another socket, and returns the number the core knows it by. */
-  openSocket(where: LocalPlace): Effect.Effect<number, QuicError, Scope.Scope>
+  /** Opens another socket to `remote`, and returns the number the core knows it by. */
+  openSocket(where: LocalPlace, remote: SocketAddress): Effect.Effect<number, QuicError, Scope.Scope>
 }
 
 const why = {
@@ -83,7 +87,9 @@ export class PathActor {
 
   private readonly goBy = Effect.fnUntraced(
     function* (this: PathActor, where: LocalPlace, way: Way) {
-      const local = yield* this.host.openSocket(where)
+      const { remote } = this.current
+      const anywhere = remote.family === 4 ? "0.0.0.0" : "::"
+      const local = yield* this.host.openSocket({ ...where, host: where.host ?? anywhere }, remote)
       way.local = local
       yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(local)))
       yield* Effect.andThen(this.probe(local), this.arriveAt(local))

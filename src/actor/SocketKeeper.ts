@@ -6,7 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { UdpPortShape, UdpSocket } from "../capability/UdpPort.ts"
-import { BindFailed, EndpointClosed, type QuicError, quicError } from "../QuicError.ts"
+import { BindFailed, EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
+import { whyUnreachable } from "../wire/destination.ts"
+import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
@@ -23,17 +25,19 @@ export interface KeptSocket {
 export class SocketKeeper {
   private readonly udp: UdpPortShape
   private readonly scope: Scope.Scope
+  private readonly isServer: boolean
 
   /** The sockets are closed with `scope` at the latest. */
-  constructor(udp: UdpPortShape, scope: Scope.Scope) {
+  constructor(udp: UdpPortShape, scope: Scope.Scope, isServer: boolean) {
     this.udp = udp
     this.scope = scope
+    this.isServer = isServer
   }
 
   open(where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
     return Effect.uninterruptible(
       Effect.flatMap(Scope.fork(this.scope), (scope) =>
-        Scope.provide(this.udp.bind(where), scope).pipe(
+        Scope.provide(this.bind(where), scope).pipe(
           Effect.mapError((error) =>
             quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
           ),
@@ -53,12 +57,30 @@ export class SocketKeeper {
     )
   }
 
+  /** A client that does not say where binds what reaches servers of both families, as far as the system has both. */
+  private bind({ host, port = 0 }: LocalPlace): ReturnType<UdpPortShape["bind"]> {
+    const ipv4 = this.udp.bind({ host: host ?? "0.0.0.0", port })
+    if (host !== undefined || this.isServer) return ipv4
+    return Effect.catchIf(
+      this.udp.bind({ host: "::", port }),
+      ({ reason }) => reason !== "AddressInUse" && reason !== "PermissionDenied",
+      () => ipv4
+    )
+  }
+
   /** Opens a socket for one path to use, for as long as the scope lasts; the number is the one the core knows it by. */
-  lend(actor: EndpointActor, where: LocalPlace): Effect.Effect<number, QuicError, Scope.Scope> {
-    const lent = Effect.map(this.openFor(actor, where), ({ socket, scope }) => ({
-      number: actor.addSocket(socket),
-      scope
-    }))
+  lend(
+    actor: EndpointActor,
+    where: LocalPlace,
+    remote: SocketAddress
+  ): Effect.Effect<number, QuicError, Scope.Scope> {
+    const lent = Effect.gen({ self: this }, function* () {
+      const { socket, scope } = yield* this.openFor(actor, where)
+      const why = whyUnreachable(socket.localAddress, remote)
+      if (why === undefined) return { number: actor.addSocket(socket), scope }
+      yield* Scope.close(scope, Exit.void)
+      return yield* quicError(new MigrationFailed({ problem: `${formatAddress(remote)}: ${why}` }))
+    })
     const giveBack = Effect.fnUntraced(function* ({ number, scope }: Effect.Success<typeof lent>) {
       actor.removeSocket(number)
       yield* Scope.close(scope, Exit.void)

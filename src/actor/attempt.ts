@@ -43,7 +43,10 @@ export const attempt = <Memory, Connection>(
       let unlisten: (() => void) | undefined
 
       const look = (begun: ConnectionActor): void => {
-        if (begun.failure !== undefined) return resume(begun.failure)
+        if (begun.failure !== undefined)
+          return resume(
+            begun.isUnreachable ? Effect.andThen(steps.putBack(memory!), begun.failure) : begun.failure
+          )
         if (!begun.isEstablished && !(steps.earlyData && begun.isUsable)) {
           unlisten = begun.ready.listen(() => look(begun))
           return

@@ -13,14 +13,17 @@ import {
 } from "../QuicError.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
 
-/** Why `core`, which is over, has ended. */
-export const reasonOf = (core: Connection): QuicErrorReason => {
+/** Why `core`, which is over, has ended; `socketError` is what the system had against sending. */
+export const reasonOf = (core: Connection, socketError?: string): QuicErrorReason => {
   const close = core.closeReason!
   switch (close.origin) {
     case "idleTimeout":
       return new IdleTimeout()
     case "handshakeTimeout":
-      return new HandshakeTimeout({ address: formatAddress(core.path.remote) })
+      return new HandshakeTimeout({
+        address: formatAddress(core.path.remote),
+        ...(socketError !== undefined && { socketError })
+      })
     case "statelessReset":
       return new StatelessReset()
     case "versionNegotiation":

@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { SocketAddress, ZoneName } from "../wire/SocketAddress.ts"
 
 /** The two ECN bits of the IP header: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE. RFC 3168 §5 */
 export type EcnCodepoint = 0 | 1 | 2 | 3
@@ -67,6 +67,11 @@ export interface UdpSocket {
    * Never throws; what cannot be sent is counted and forgotten, as the network would have done.
    */
   send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, ecn: EcnCodepoint): void
+  /**
+   * Sets the one listener for destinations that the system refuses to send to, however early or late it says so.
+   * `isLasting` tells a refusal that will be the same in a moment (no route, not permitted) from the system's being busy.
+   */
+  onRefused(listener: (to: SocketAddress, problem: string, isLasting: boolean) => void): void
   /** Hands everything sent so far to the system. To be called once at the end of a burst. */
   flush(): void
   /** The system is not taking datagrams as fast as they are sent; stop until the wake-up call. */
@@ -109,6 +114,8 @@ export class UdpBindError extends Schema.TaggedError<UdpBindError>("effect-quic/
 export interface UdpPortShape {
   /** Binds a socket that is closed when its scope is. */
   bind(options?: UdpBindOptions): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope>
+  /** How these sockets write the zone of a link-local address. Left out: as it is written. */
+  readonly zoneName?: ZoneName
 }
 
 /** Where datagrams come from and go to. */

@@ -28,6 +28,7 @@ const watched = (socket: UdpSocket, record: Record): UdpSocket => ({
     return socket.congested
   },
   onReadable: (wake) => socket.onReadable(wake),
+  onRefused: (listener) => socket.onRefused(listener),
   flush: () => socket.flush(),
   send: (buffer, start, end, to, ecn) => {
     record(socket.localAddress, to, buffer.subarray(start, end))
@@ -103,6 +104,7 @@ const toFile = Effect.fnUntraced(function* (file: string) {
   }
   return Layer.merge(
     Layer.succeed(UdpPort, {
+      ...udp,
       bind: (options) => Effect.map(udp.bind(options), (socket) => watched(socket, record))
     }),
     Layer.succeed(KeyLog, (line: string) => {

@@ -31,9 +31,6 @@ export const connectionFacts = (connection: QuicConnection): string => {
   ].join(", ")
 }
 
-/** A socket that can reach `host`. */
-export const clientFor = (host: string) => QuicEndpoint.make({ host: host.includes(":") ? "::" : "0.0.0.0" })
-
 const fetchFrom = Effect.fnUntraced(function* (
   endpoint: QuicEndpointShape,
   targets: ReadonlyArray<HqTarget>,
@@ -83,7 +80,7 @@ export const get = Command.make(
       yield* fs.makeDirectory(options.output, { recursive: true })
       let received = 0
       const fetched = Effect.forEach(byServer(targets), (group) =>
-        Effect.flatMap(clientFor(group[0].host), (endpoint) =>
+        Effect.flatMap(QuicEndpoint.make(), (endpoint) =>
           fetchFrom(endpoint, group, {
             alpn: options.alpn,
             directory: options.output,

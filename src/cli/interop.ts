@@ -12,11 +12,10 @@ import * as Identity from "../Identity.ts"
 import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
 import type { ConnectionFacts } from "../QuicConnection.ts"
 import type { ConnectOptions, ServerOptions } from "../EndpointOptions.ts"
-import type { QuicEndpointShape } from "../QuicEndpoint.ts"
+import { QuicEndpoint, type QuicEndpointShape } from "../QuicEndpoint.ts"
 import { Version } from "../wire/PacketType.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust } from "./credentials.ts"
-import { clientFor } from "./get.ts"
 import { byServer, download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory } from "./hqServer.ts"
@@ -123,7 +122,7 @@ const runClient = Effect.fnUntraced(function* (testCase: TestCase, requests: str
   const targets = yield* Effect.forEach(requests.split(/\s+/).filter(Boolean), parseTarget)
   if (targets.length === 0) return yield* fail("REQUESTS: no URL in it")
   const { expect = () => true, spread = byServer } = testCase
-  const endpoint = yield* clientFor(targets[0].host)
+  const endpoint = yield* QuicEndpoint.make()
   const groups = spread(targets).filter((group) => group.length > 0)
   const all = yield* Effect.forEach(groups, (group) =>
     fetchAll(endpoint, testCase, group, `${root}/downloads`)

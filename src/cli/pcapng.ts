@@ -2,6 +2,7 @@
  * Blocks of a pcapng file with UDP datagrams, and with the TLS secrets that decrypt them: one file that Wireshark and tshark
  * read as it is. draft-ietf-opsawg-pcapng
  */
+import { parseIp } from "../wire/ipAddress.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 const SECTION_HEADER = 0x0a0d0d0a
@@ -52,18 +53,8 @@ export const secrets = (line: string): Uint8Array => {
 }
 
 /** The 4 or 16 bytes of an IP literal. */
-const addressBytes = ({ family, host }: SocketAddress): Uint8Array => {
-  if (family === 4) return Uint8Array.from(host.split("."), Number)
-  const [head, tail = ""] = host.replace(/%.*$/, "").split("::")
-  const groups = (part: string): ReadonlyArray<number> =>
-    part === ""
-      ? []
-      : part.split(":").flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff])
-  const bytes = new Uint8Array(16)
-  bytes.set(groups(head))
-  bytes.set(groups(tail), 16 - groups(tail).length)
-  return bytes
-}
+const addressBytes = ({ host, family }: SocketAddress): Uint8Array =>
+  parseIp(host)?.bytes ?? new Uint8Array(family === 4 ? 4 : 16)
 
 const checksum = (view: DataView, start: number, end: number): number => {
   let sum = 0

@@ -7,7 +7,7 @@ import { QuicEndpoint } from "../QuicEndpoint.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
-import { clientFor, connectionFacts, groupName } from "./get.ts"
+import { connectionFacts, groupName } from "./get.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { printable } from "../internal/printable.ts"
@@ -147,7 +147,7 @@ const client = Command.make(
     Effect.gen(function* () {
       const address = yield* parseServer(options.server)
       const { monotonicMillis } = yield* CliHost
-      const endpoint = yield* clientFor(address.host)
+      const endpoint = yield* QuicEndpoint.make()
       const startedAt = monotonicMillis()
       const connection = yield* endpoint.connect({ ...address, alpn: [perfAlpn] })
       const handshakeMillis = monotonicMillis() - startedAt

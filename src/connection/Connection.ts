@@ -6,6 +6,7 @@ import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import { addressScope } from "../wire/addressScope.ts"
+import { onLinkOf } from "../wire/destination.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
@@ -468,7 +469,8 @@ export class Connection implements ConnectionParts {
     }
     this.events.push({ _tag: "confirmed" })
     const preferred = this.handshake.peerParameters?.preferredAddress
-    const remote = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6
+    const offered = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6
+    const remote = offered && onLinkOf(offered, this.path.remote)
     // RFC 9000 §21.5.3: a server of the network's does not get to send us into our own
     if (remote !== undefined && addressScope(remote) >= addressScope(this.path.remote))
       this.migration.prefer(remote, nowMicros)

@@ -1,6 +1,7 @@
 /** The preferred_address transport parameter. RFC 9000 §18.2 */
 import type { ByteReader } from "./ByteReader.ts"
 import { ByteWriter } from "./ByteWriter.ts"
+import { formatIp, parseIp, unmap } from "./ipAddress.ts"
 import { MAX_CID_BYTES } from "./PacketHeader.ts"
 import type { SocketAddress } from "./SocketAddress.ts"
 
@@ -14,9 +15,9 @@ export interface PreferredAddress {
 
 export const encodePreferredAddress = (preferred: PreferredAddress): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(4 + 2 + 16 + 2 + 1 + preferred.connectionId.length + 16))
-  w.copy(encodeIpv4(preferred.ipv4?.host))
+  w.copy(addressBytes(preferred.ipv4?.host, 4))
   w.u16(preferred.ipv4?.port ?? 0)
-  w.copy(encodeIpv6(preferred.ipv6?.host))
+  w.copy(addressBytes(preferred.ipv6?.host, 16))
   w.u16(preferred.ipv6?.port ?? 0)
   w.u8(preferred.connectionId.length)
   w.copy(preferred.connectionId)
@@ -35,46 +36,16 @@ export const decodePreferredAddress = (r: ByteReader): PreferredAddress | undefi
   if (r.failed || r.remaining > 0) return undefined
   if (connectionId.length < 1 || connectionId.length > MAX_CID_BYTES) return undefined
   return {
-    ipv4: port4 === 0 ? undefined : { host: v4.join("."), port: port4, family: 4 },
-    ipv6: port6 === 0 ? undefined : { host: formatIpv6(v6), port: port6, family: 6 },
+    ipv4: port4 === 0 ? undefined : { host: formatIp(v4), port: port4, family: 4 },
+    // an IPv4 address in disguise is none of the IPv6 kind
+    ipv6: port6 === 0 || unmap(v6) !== v6 ? undefined : { host: formatIp(v6), port: port6, family: 6 },
     connectionId,
     statelessResetToken
   }
 }
 
-const encodeIpv4 = (host: string | undefined): Uint8Array =>
-  host === undefined ? new Uint8Array(4) : Uint8Array.from(host.split("."), Number)
-
-/** The 16 bytes of an address without interface or dotted part; zeros when there is none. */
-export const encodeIpv6 = (host: string | undefined): Uint8Array => {
-  const bytes = new Uint8Array(16)
-  if (host === undefined) return bytes
-  const [head, tail] = host.split("::")
-  const groups = (part: string | undefined) =>
-    part ? part.split(":").map((group) => Number.parseInt(group, 16)) : []
-  const before = groups(head)
-  const after = groups(tail)
-  const write = (list: ReadonlyArray<number>, from: number) =>
-    list.forEach((group, i) => {
-      bytes[from + 2 * i] = group >> 8
-      bytes[from + 2 * i + 1] = group & 0xff
-    })
-  write(before, 0)
-  write(after, 16 - 2 * after.length)
-  return bytes
-}
-
-/** The one text of an address, as sockets report it: the first longest run of zero groups left out. RFC 5952 §4 */
-const formatIpv6 = (bytes: Uint8Array): string => {
-  const groups: Array<number> = []
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[i] << 8) | bytes[i + 1])
-  let from = 0
-  let zeros = 1 // a run of one is written out
-  for (let i = 0; i < 8; i++) {
-    let run = 0
-    while (groups[i + run] === 0) run++
-    if (run > zeros) [from, zeros] = [i, run]
-  }
-  const text = (part: ReadonlyArray<number>) => part.map((group) => group.toString(16)).join(":")
-  return zeros === 1 ? text(groups) : `${text(groups.slice(0, from))}::${text(groups.slice(from + zeros))}`
+/** Zeros when there is none, or one of the other family. */
+const addressBytes = (host: string | undefined, length: 4 | 16): Uint8Array => {
+  const bytes = host === undefined ? undefined : parseIp(host)?.bytes
+  return bytes?.length === length ? bytes : new Uint8Array(length)
 }

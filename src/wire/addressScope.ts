@@ -1,20 +1,19 @@
 /** How far addresses reach, so that a peer cannot point us at what only we can see. RFC 9000 §21.5, RFC 6890 */
-import { encodeIpv6 } from "./PreferredAddress.ts"
+import { parseIp, unmap } from "./ipAddress.ts"
 import type { SocketAddress } from "./SocketAddress.ts"
 
 /** Wider ones are greater. Nothing is at `nowhere`: unspecified, multicast, broadcast and reserved addresses. */
 export const AddressScope = { nowhere: 0, host: 1, link: 2, site: 3, global: 4 } as const
 export type AddressScope = (typeof AddressScope)[keyof typeof AddressScope]
 
-export const addressScope = ({ host, family }: SocketAddress): AddressScope => {
-  if (family === 4) return scopeOf4(host.split(".").map(Number))
-  // an IPv4 address may be written as one, behind a prefix; what follows % is the interface
-  const [address] = host.split("%")
-  const dotted = /^::(?:ffff:)?(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  return dotted === null ? scopeOf6(encodeIpv6(address)) : scopeOf4(dotted[1].split(".").map(Number))
+export const addressScope = ({ host }: SocketAddress): AddressScope => {
+  const parsed = parseIp(host)
+  if (parsed === undefined) return AddressScope.nowhere
+  const bytes = unmap(parsed.bytes)
+  return bytes.length === 4 ? scopeOf4(bytes) : scopeOf6(bytes)
 }
 
-const scopeOf4 = ([a, b]: ReadonlyArray<number>): AddressScope => {
+const scopeOf4 = ([a, b]: Uint8Array): AddressScope => {
   if (a === 0 || a >= 224) return AddressScope.nowhere
   if (a === 127) return AddressScope.host
   if (a === 169 && b === 254) return AddressScope.link
@@ -25,7 +24,6 @@ const scopeOf4 = ([a, b]: ReadonlyArray<number>): AddressScope => {
 
 const scopeOf6 = (bytes: Uint8Array): AddressScope => {
   const zeros = bytes.findIndex((byte) => byte !== 0)
-  if (zeros === 10 && bytes[10] === 0xff && bytes[11] === 0xff) return scopeOf4([...bytes.subarray(12)])
   if (zeros === -1 || bytes[0] === 0xff) return AddressScope.nowhere
   if (zeros === 15 && bytes[15] === 1) return AddressScope.host
   if (bytes[0] === 0xfe && bytes[1] >> 6 === 2) return AddressScope.link

@@ -94,6 +94,12 @@ it("reads a URL with and without its scheme and port", async () => {
   })
   expect(await read("[::1]:4433/x")).toMatchObject({ host: "::1", port: 4433, path: "/x", fileName: "x" })
   expect(await read("localhost:1/x")).toMatchObject({ host: "localhost", port: 1 })
+  expect(await read("https://[0:0::1]:1/f")).toMatchObject({ host: "::1", port: 1 })
+  expect(await read("https://[::ffff:127.0.0.1]/f")).toMatchObject({ host: "127.0.0.1" })
+  // RFC 6874 and RFC 4007
+  for (const zone of ["%25eth0", "%eth0"])
+    expect(await read(`https://[fe80::1${zone}]:1/f?a=%25`)).toMatchObject({ host: "fe80::1%eth0", port: 1 })
+  expect(await read("[fe80::1%4]:1/f")).toMatchObject({ host: "fe80::1%4", port: 1 })
 })
 
 it.each(["", "demo", "serve", "get", "perf", "perf client", "perf server", "keygen", "interop"])(

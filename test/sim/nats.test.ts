@@ -404,7 +404,7 @@ describe("a NAT", () => {
           network.connect(nat.outside, server)
           const far = yield* Effect.scoped(
             Effect.gen(function* () {
-              const atFar = yield* arrivals(yield* server.udpPort.bind({ port: 9 }))
+              const atFar = yield* arrivals(yield* server.udpPort.bind({ host: "::", port: 9 }))
               send(yield* laptop.udpPort.bind({ host: "fd00::2", port: 5000 }), addressOf("2001:db8::1", 9))
               yield* Effect.sleep(10)
               return atFar.map(({ from }) => formatAddress(from))

@@ -1,0 +1,37 @@
+/** What can be known of a destination before anything is sent to it. */
+import { formatIp, isLinkLocalIpv6, parseIp } from "./ipAddress.ts"
+import type { SocketAddress } from "./SocketAddress.ts"
+
+/** Bound to this, a socket takes what is sent to any address of the machine. */
+export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
+
+/** Why nobody can be reached at `to` by a socket bound to `local`; undefined when somebody may be. */
+export const whyUnreachable = (local: SocketAddress, to: SocketAddress): string | undefined =>
+  whyNobody(to) ?? whyOtherFamily(local, to)
+
+const whyNobody = ({ host, port }: SocketAddress): string | undefined => {
+  if (port < 1 || port > 65_535) return `there is no port ${port}` // RFC 768
+  if (isWildcard(host)) return "the unspecified address is nobody's"
+  if (host === "255.255.255.255") return "it is the broadcast address, and QUIC is between two"
+  const ip = parseIp(host)
+  if (ip === undefined) return "it is no IP address"
+  const { bytes, zone } = ip
+  const isMulticast = bytes.length === 4 ? bytes[0] >> 4 === 14 : bytes[0] === 0xff
+  if (isMulticast) return "it is a multicast address, and QUIC is between two"
+  return isLinkLocalIpv6(bytes) && zone === undefined
+    ? `it is link-local and does not say on which link, as ${host}%eth0 would`
+    : undefined
+}
+
+const whyOtherFamily = (local: SocketAddress, to: SocketAddress): string | undefined =>
+  local.family === to.family || local.host === "::"
+    ? undefined
+    : `it is an IPv${to.family} address, and the socket is bound to ${local.host}`
+
+/** `address`, told by whom `other` is the address of: a link-local one is on that link, or means nothing here. */
+export const onLinkOf = (address: SocketAddress, other: SocketAddress): SocketAddress | undefined => {
+  const ip = parseIp(address.host)
+  if (ip === undefined || !isLinkLocalIpv6(ip.bytes)) return address
+  const zone = parseIp(other.host)?.zone
+  return zone === undefined ? undefined : { ...address, host: `${formatIp(ip.bytes)}%${zone}` }
+}
