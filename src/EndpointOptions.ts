@@ -51,7 +51,7 @@ export const ServerSchema = Schema.Struct({
 export const ConnectSchema = Schema.Struct({
   host: Schema.String.check(Schema.isMinLength(1)),
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
-  serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
+  serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 254))),
   earlyData: Schema.optionalKey(Schema.Boolean),
   ...TlsPreferences,
   keyShareGroups
@@ -61,7 +61,10 @@ export const ConnectSchema = Schema.Struct({
 export interface ServerOptions extends Partial<typeof ServerSchema.Type> {
   /** Application protocols, best first (RFC 7301). A client that offers none of them is refused. */
   readonly alpn: ReadonlyArray<string>
-  /** What the server authenticates with: one identity, or a choice by SNI. */
+  /**
+   * What the server authenticates with: one identity, or a choice by SNI. A name is in A-labels and lower case, and no
+   * address; undefined when the client names no server.
+   */
   readonly identity: Identity | ((serverName: string | undefined) => Identity | undefined)
   readonly transport?: TransportOptions
 }
@@ -95,7 +98,10 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
   readonly port: number
   /** Application protocols, best first. */
   readonly alpn: ReadonlyArray<string>
-  /** The name the certificate must carry, and SNI; `host` when left out. */
+  /**
+   * The name the certificate must carry, and SNI; `host` when left out. In any script and capitals, with a final dot or
+   * without: servers and verifiers see its A-labels, in lower case. Of an address no SNI is sent. RFC 6066 §3
+   */
   readonly serverName?: string
   /**
    * Does not wait for the handshake when a session ticket for the server allows 0-RTT. What is written before

@@ -68,7 +68,7 @@ import { EndpointClosed, invalidOption, type QuicError, quicError } from "./Quic
 import { check, checkServerTransport, checkTransport } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import * as Resumption from "./Resumption.ts"
-import { identityFor, identitySelector, tlsPreferences } from "./TlsOptions.ts"
+import { identityFor, identitySelector, serverNameOf, tlsPreferences } from "./TlsOptions.ts"
 import { formatIp, parseIp, unmap } from "./wire/ipAddress.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
@@ -271,8 +271,10 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     const checkedTransport = yield* checkTransport(transport)
     const wanted = checked.serverName ?? checked.host
     const literal = parseIp(wanted)
+    const nameField = checked.serverName === undefined ? "host" : "serverName"
     // certificates know nothing of zones, nor of other ways to write an address
-    const expectedName = literal === undefined ? wanted : formatIp(unmap(literal.bytes))
+    const expectedName =
+      literal === undefined ? yield* serverNameOf(wanted, nameField) : formatIp(unmap(literal.bytes))
     const ours = identity && (yield* identityFor(identity, suite, "identity"))
     const tls = {
       ...shared,
@@ -285,7 +287,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     }
     // whoever we are in a resumed session is who we were in the one before
     const self = ours === undefined ? "" : Hex.encode(suite.hash("sha256", ours.chain[0]))
-    const memory = [expectedName, checked.port, ...checked.alpn, self].join(" ")
+    const memory = JSON.stringify([expectedName, checked.port, checked.alpn, self])
     return { ...checked, tls, transport: checkedTransport, memory, expectedName }
   })
 

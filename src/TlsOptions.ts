@@ -4,6 +4,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type CryptoSuiteShape, NamedGroup } from "./capability/CryptoSuite.ts"
 import type { TlsSettings } from "./connection/ConnectionConfig.ts"
+import { toServerName } from "./handshake/serverName.ts"
 import type { TlsIdentity } from "./handshake/TlsSession.ts"
 import type { Identity } from "./Identity.ts"
 import {
@@ -67,6 +68,14 @@ export const tlsPreferences = (
         groups: offered,
         keyShareGroups: keyShareGroups?.map((name) => NamedGroup[name])
       })
+}
+
+/** What SNI calls the server, and its certificate must. RFC 6066 §3 */
+export const serverNameOf = (host: string, field: string): Effect.Effect<string, QuicError> => {
+  const name = toServerName(host)
+  return name === undefined
+    ? invalidOption(field, `${JSON.stringify(host.slice(0, 64))} is neither a host name nor an IP address`)
+    : Effect.succeed(name)
 }
 
 /** An identity as TLS uses it: its key ready to sign. */

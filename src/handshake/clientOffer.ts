@@ -10,6 +10,7 @@ import {
   readCertificateTypes,
   readServerName,
   readU16List,
+  type ReceivedName,
   TLS13
 } from "./extensions.ts"
 import type { ClientHello } from "./messages.ts"
@@ -86,15 +87,19 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
     config.requestClientCertificate === "none"
       ? undefined
       : config.peerCertificateTypes.find((type) => clientTypes.includes(type))
+  const serverName = fields.optional<ReceivedName | undefined>(
+    Extension.server_name,
+    "server name",
+    readServerName,
+    undefined
+  )
+  // RFC 6066 §3: what is no host name in A-labels, an address for instance, was never to be sent
+  if (serverName !== undefined && serverName.name === undefined)
+    return failure(Alert.illegal_parameter, "the client names the server by what is no host name")
   const offer: ClientOffer = {
     cipher,
     alpn: alpn!,
-    serverName: fields.optional<string | undefined>(
-      Extension.server_name,
-      "server name",
-      readServerName,
-      undefined
-    ),
+    serverName: serverName?.name,
     signatureSchemes: fields.required(Extension.signature_algorithms, "signature algorithms", u16List, []),
     serverCertificateTypes: fields.optional(
       Extension.server_certificate_type,

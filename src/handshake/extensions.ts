@@ -2,6 +2,7 @@
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Alert, failure, type TlsFailure } from "./alerts.ts"
+import { MAX_NAME_LENGTH, readHostName } from "./serverName.ts"
 import type { CertificateKind } from "./TlsSession.ts"
 
 export const Extension = {
@@ -167,12 +168,19 @@ export const writeServerName = (name: string): Uint8Array => {
   return w.bytes
 }
 
-export const readServerName = (body: Uint8Array): string | undefined => {
+export interface ReceivedName {
+  /** In lower case; undefined when what came is no host name. */
+  readonly name: string | undefined
+}
+
+/** Undefined when the body is malformed. */
+export const readServerName = (body: Uint8Array): ReceivedName | undefined => {
   const r = new ByteReader(body)
   if (r.u16() !== r.remaining || r.u8() !== 0) return undefined
   const name = r.take(r.u16())
   if (r.failed || r.remaining > 0 || name.length === 0) return undefined
-  return decodeText(name)
+  const text = name.length > MAX_NAME_LENGTH ? undefined : decodeText(name)
+  return { name: text === undefined ? undefined : readHostName(text) }
 }
 
 /** RFC 7250 §3, IANA TLS Certificate Types */

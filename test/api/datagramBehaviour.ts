@@ -30,7 +30,9 @@ const wrongConnect: ReadonlyArray<readonly [Partial<ConnectOptions>, string]> = 
   [{ alpn: [""] }, "alpn"],
   [{ groups: [] }, "groups"],
   [{ cipherSuites: ["rot13" as "aes-128-gcm"] }, "cipherSuites"],
-  [{ serverName: "" }, "serverName"]
+  [{ serverName: "" }, "serverName"],
+  [{ serverName: "two words" }, "serverName"],
+  [{ serverName: "[::1]" }, "serverName"]
 ]
 
 const wrongEndpoint: ReadonlyArray<readonly [EndpointOptions, string]> = [

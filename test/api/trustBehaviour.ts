@@ -331,6 +331,36 @@ export const trustBehaviour = ({ it }: Universe): void => {
         yield* proveUseful(near, far)
       }))
 
+    it("a server's name is the same however it is typed, and none is sent of an address", (world) =>
+      Effect.gen(function* () {
+        const seen: Array<string | undefined> = []
+        const identity = yield* Effect.orDie(
+          NodeIdentity.developmentCertificate({ hosts: ["localhost", world.server.host] })
+        )
+        const { client, connectOptions } = yield* endpoints(world, {
+          clientTrust: pinned(identity),
+          server: {
+            identity: (name) => {
+              seen.push(name)
+              return identity
+            }
+          }
+        })
+        const { serverName, ...nameless } = connectOptions
+        expect(serverName).toBe("localhost")
+        for (const typed of ["localhost", "LocalHost.", "LOCALHOST"]) {
+          const connection = yield* client.connect({ ...connectOptions, serverName: typed })
+          expect(connection.facts.serverName).toBe("localhost")
+        }
+        yield* client.connect(nameless)
+        expect(seen).toEqual(["localhost", "localhost", "localhost", undefined])
+        expect(yield* reasonOf(client.connect({ ...nameless, host: "two words" }))).toMatchObject({
+          _tag: "InvalidOption",
+          field: "host",
+          problem: '"two words" is neither a host name nor an IP address'
+        })
+      }))
+
     it("the groups of the first key shares can be said, and are among those offered", (world) =>
       Effect.gen(function* () {
         const groups = ["x25519MlKem768", "x25519", "secp256r1"] as const
