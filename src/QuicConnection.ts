@@ -404,8 +404,9 @@ export class QuicConnection {
       refusal: () => actor.failure,
       changed: actor.changed,
       ask: () => {
-        streams.open(unidirectional) // STREAMS_BLOCKED
+        const leave = streams.awaitOpen(unidirectional)
         actor.touch()
+        return leave
       }
     }
   }

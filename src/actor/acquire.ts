@@ -24,8 +24,8 @@ export interface Source<A, E> {
   readonly refusal: () => Effect.Effect<never, E> | undefined
   /** Woken when it is worth looking again. */
   readonly changed: WaitList
-  /** Asks for something, before it is waited for. */
-  readonly ask?: () => void
+  /** Asks for something while it is waited for: until what is returned is called, at least once. */
+  readonly ask?: () => () => void
 }
 
 /** Where somebody else was faster, between looking and taking. */
@@ -74,8 +74,7 @@ export const acquire = <A, E>(
         if (!isOpen(scope)) return Effect.interrupt
         const refusal = source.refusal()
         if (refusal !== undefined) return refusal
-        source.ask?.()
-        return parkIn(scope, source.changed, look)
+        return parkIn(scope, source, look)
       }
     )
   )
@@ -83,17 +82,29 @@ export const acquire = <A, E>(
 const isOpen = (scope: Scope.Scope): boolean => scope.state._tag !== "Closed"
 
 /** Parks the calling fiber, which goes on with `next`, or is interrupted when the scope is closed. */
-const parkIn = <A, E>(scope: Scope.Scope, list: WaitList, next: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+const parkIn = <A, E>(
+  scope: Scope.Scope,
+  { changed, ask }: Source<A, E>,
+  next: Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
   Effect.callback((resume) => {
     const place = Scope.forkUnsafe(scope)
-    const unlisten = list.listen(() => {
+    const leave = ask?.()
+    const unlisten = changed.listen(() => {
+      leave?.()
       // off the scope first: whoever is woken may close it
       Scope.closeUnsafe(place, Exit.void)
       resume(next)
     })
-    own(place, () => Effect.sync(() => resume(Effect.interrupt)))
+    own(place, () =>
+      Effect.sync(() => {
+        leave?.()
+        resume(Effect.interrupt)
+      })
+    )
     return Effect.sync(() => {
       unlisten()
+      leave?.()
       Scope.closeUnsafe(place, Exit.void)
     })
   })

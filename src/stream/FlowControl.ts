@@ -35,6 +35,8 @@ export class ReceiveWindow {
   received = 0
   /** Read by the application, or thrown away for it. */
   consumed = 0
+  /** The limit the peer has said it is held back by; −1 for none. */
+  peerBlockedAt = -1
   size: number
   private readonly maxSize: number
   private grantedMicros = -1
@@ -45,14 +47,41 @@ export class ReceiveWindow {
     this.maxSize = Math.max(size, maxSize)
   }
 
-  /** Half the window is consumed: time to tell the peer of more. */
+  /** What could be granted beyond what the peer has been told. */
+  get ungranted(): number {
+    return Math.max(0, this.consumed + this.size - this.limit)
+  }
+
+  /** The peer has used what it was granted. */
+  get isExhausted(): boolean {
+    return this.received >= this.limit
+  }
+
+  /** The peer has said that it waits for more, and has not been told of more since. */
+  get holdsPeerBack(): boolean {
+    return this.peerBlockedAt === this.limit
+  }
+
+  /**
+   * Half the window is consumed: time to tell the peer of more. One that stands still is told of less, but not of every
+   * byte. RFC 9000 §4.2 #1: whether it says so or not
+   */
   get isDue(): boolean {
-    return this.consumed + this.size - this.limit >= this.size / 2
+    return this.isHalfConsumed || (this.isExhausted && this.ungranted >= this.size / 8)
+  }
+
+  private get isHalfConsumed(): boolean {
+    return this.ungranted >= this.size / 2
+  }
+
+  /** DATA_BLOCKED, or STREAM_DATA_BLOCKED. One about another limit has crossed our grant on the way. */
+  onPeerBlocked(limit: number): void {
+    if (limit === this.limit) this.peerBlockedAt = limit
   }
 
   /** Moves the limit to what can be granted now, and returns it. */
   grant(nowMicros: number, rttMicros: number): number {
-    if (this.isDue) {
+    if (this.isHalfConsumed) {
       const elapsed = nowMicros - this.grantedMicros
       if (this.grantedMicros >= 0 && elapsed < 2 * rttMicros) this.growTo(2 * this.size)
       this.grantedMicros = nowMicros

@@ -1,7 +1,7 @@
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { SendCredit } from "./FlowControl.ts"
 import type { StreamNews } from "./RecordQueue.ts"
-import { ConnectionControl, type StreamControlFrames } from "./StreamControlFrames.ts"
+import { type StreamControlFrames, streamsBlocked } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import { isReduced, type StreamLimits } from "./StreamLimits.ts"
 import { StreamControl } from "./StreamRecord.ts"
@@ -49,6 +49,8 @@ export class PeerLimits {
     if (this.directory.localBidi.available > 0) this.news.openable |= 1
     if (this.directory.localUni.available > 0) this.news.openable |= 2
     this.settleStreams()
+    this.noteHeld(false)
+    this.noteHeld(true)
     return undefined
   }
 
@@ -68,11 +70,16 @@ export class PeerLimits {
     const count = this.directory.localCount(unidirectional)
     const before = count.limit
     if (!count.raise(limit)) return
-    this.control.unwant(
-      unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
-    )
+    this.control.unwant(streamsBlocked(unidirectional))
     this.news.openable |= unidirectional ? 2 : 1
     if (count.opened > before) this.settleStreams()
+    this.noteHeld(unidirectional)
+  }
+
+  /** Streams that were opened under remembered limits wait for more than there is. RFC 9000 §4.6 */
+  private noteHeld(unidirectional: boolean): void {
+    const count = this.directory.localCount(unidirectional)
+    if (count.opened > count.limit) this.control.noteStreamsBlocked(unidirectional)
   }
 
   /** Streams opened under remembered limits wait until the peer allows them, and may then go. */

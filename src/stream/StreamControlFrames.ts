@@ -27,6 +27,12 @@ export const ConnectionControl = {
   streamsBlockedUni: 32
 } as const
 
+export const streamsBlocked = (unidirectional: boolean): number =>
+  unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
+
+export const maxStreams = (unidirectional: boolean): number =>
+  unidirectional ? ConnectionControl.maxStreamsUni : ConnectionControl.maxStreamsBidi
+
 /** No frame here is longer: a type and four varints. */
 const largestFrameBytes = 1 + 4 * 8
 /** The connection's window is at least this much of any stream's, so that one stream can use its own. */
@@ -38,6 +44,8 @@ const connectionWindowFactor = 1.5
  * still says something. RFC 9000 §13.3
  */
 export class StreamControlFrames {
+  /** How many streams the peer has said we hold back. */
+  heldBackStreams = 0
   private connection = 0
   private readonly waiting = new TurnRing<StreamRecord>()
   private readonly directory: StreamDirectory
@@ -84,6 +92,30 @@ export class StreamControlFrames {
     if (record.control === 0) this.waiting.remove(record.controlTurn)
   }
 
+  /** Tells the peer that it keeps streams from being opened; once a limit. RFC 9000 §4.6 */
+  noteStreamsBlocked(unidirectional: boolean): void {
+    const count = this.directory.localCount(unidirectional)
+    if (count.blockedAt === count.limit) return
+    count.blockedAt = count.limit
+    this.want(streamsBlocked(unidirectional))
+  }
+
+  /** The peer has opened streams: it may need to be allowed more. RFC 9000 §4.6 #5 */
+  noteOpened(): void {
+    if (this.directory.peerBidi.isDue) this.want(ConnectionControl.maxStreamsBidi)
+    if (this.directory.peerUni.isDue) this.want(ConnectionControl.maxStreamsUni)
+  }
+
+  /** Whether the peer waits for credit on `record`, after anything about that may have changed. */
+  noteHeldBack(record: StreamRecord): void {
+    const receive = record.receive!
+    const isHeldBack =
+      receive.state === ReceiveState.recv && !receive.isStopped && receive.window.holdsPeerBack
+    if (isHeldBack === record.isPeerHeldBack) return
+    record.isPeerHeldBack = isHeldBack
+    this.heldBackStreams += isHeldBack ? 1 : -1
+  }
+
   /** Our windows as they have become by consumption: the frames that are due. RFC 9000 §4.2 */
   noteConsumed(record: StreamRecord): void {
     const receive = record.receive!
@@ -91,6 +123,7 @@ export class StreamControlFrames {
     if (receive.state === ReceiveState.recv && !receive.isStopped && receive.window.isDue)
       this.wantFor(record, StreamControl.maxStreamData)
     if (this.window.isDue) this.want(ConnectionControl.maxData)
+    this.noteHeldBack(record)
   }
 
   /** Closes `record` if both parts have ended, and grants another in its place, asked or not. RFC 9000 §4.4, §4.6 #5 */
@@ -98,8 +131,7 @@ export class StreamControlFrames {
     if (record.isClosed || !record.hasEnded) return
     this.unwantFor(record, record.control)
     this.directory.close(record)
-    if (this.directory.peerBidi.isDue) this.want(ConnectionControl.maxStreamsBidi)
-    if (this.directory.peerUni.isDue) this.want(ConnectionControl.maxStreamsUni)
+    this.noteOpened()
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
@@ -178,6 +210,7 @@ export class StreamControlFrames {
       case StreamControl.maxStreamData: {
         const { window } = record.receive!
         const limit = window.grant(nowMicros, rttMicros)
+        this.noteHeldBack(record)
         this.window.growTo(connectionWindowFactor * window.size)
         if (this.window.isDue) this.want(ConnectionControl.maxData)
         writeMaxStreamData(w, id, limit)
@@ -199,16 +232,14 @@ export class StreamControlFrames {
         if (a === this.window.limit) this.want(ConnectionControl.maxData)
         break
       case SentFrame.MaxStreams:
-        if (b === this.directory.peerCount(a === 1).granted)
-          this.want(a === 1 ? ConnectionControl.maxStreamsUni : ConnectionControl.maxStreamsBidi)
+        if (b === this.directory.peerCount(a === 1).granted) this.want(maxStreams(a === 1))
         break
       case SentFrame.DataBlocked:
         if (a === this.credit.limit && this.credit.available <= 0) this.want(ConnectionControl.dataBlocked)
         break
       case SentFrame.StreamsBlocked: {
         const count = this.directory.localCount(a === 1)
-        if (b === count.limit && count.available === 0)
-          this.want(a === 1 ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi)
+        if (b === count.limit && count.available === 0) this.want(streamsBlocked(a === 1))
         break
       }
       default:

@@ -7,6 +7,13 @@ export class LocalStreamCount {
   limit = 0
   /** The limit STREAMS_BLOCKED was last wanted for; −1 for none. */
   blockedAt = -1
+  /** Fibers that wait until another can be opened. */
+  waiting = 0
+
+  /** Somebody waits for the peer to allow more, or streams do that were opened under remembered limits. */
+  get isBlocked(): boolean {
+    return this.opened > this.limit || (this.waiting > 0 && this.opened === this.limit)
+  }
 
   get available(): number {
     return Math.max(0, this.limit - this.opened)
@@ -27,6 +34,8 @@ export class PeerStreamCount {
   closed = 0
   /** How many the peer has been told it may open in all. */
   granted: number
+  /** The limit the peer has said it is held back by; −1 for none. */
+  peerBlockedAt = -1
   private readonly concurrent: number
 
   constructor(concurrent: number) {
@@ -43,6 +52,17 @@ export class PeerStreamCount {
   get isDue(): boolean {
     const more = this.target - this.granted
     return more > 0 && (more * 8 >= this.concurrent || this.opened === this.granted)
+  }
+
+  /** The peer has said that it waits for more, and has not been told of more since. */
+  get holdsPeerBack(): boolean {
+    return this.peerBlockedAt === this.granted
+  }
+
+  /** STREAMS_BLOCKED: true when there is more to be granted. */
+  onPeerBlocked(limit: number): boolean {
+    if (limit === this.granted) this.peerBlockedAt = limit
+    return this.target > this.granted
   }
 
   grant(): number {

@@ -144,8 +144,10 @@ export class StreamDirectory {
   /** Remembered limits are void. */
   forgetPeerLimits(): void {
     this.peer = undefined
-    this.localBidi.limit = 0
-    this.localUni.limit = 0
+    for (const count of [this.localBidi, this.localUni]) {
+      count.limit = 0
+      count.blockedAt = -1
+    }
   }
 
   /** Both parts of `record` have ended: the peer may open another in its place. */

@@ -25,6 +25,10 @@ export class StreamRecord {
   isClosed = false
   /** Counted by `StreamSender.undeliveredStreams`. */
   isUndelivered = false
+  /** Has data that its flow-control limit keeps back; counted by `StreamSender.blockedStreams`. */
+  isBlocked = false
+  /** The peer waits for us to raise its limit; counted by `StreamControlFrames.heldBackStreams`. */
+  isPeerHeldBack = false
   /** Its places in rings, made when it first takes one: control frames, what needs no flow-control credit, what does. */
   controlTurn: Turn<StreamRecord> | undefined = undefined
   owedTurn: Turn<StreamRecord> | undefined = undefined

@@ -17,6 +17,8 @@ const worthwhileBytes = 16
 export class StreamSender {
   /** How many streams wait for acknowledgement of something. */
   undeliveredStreams = 0
+  /** How many have data that their own limit keeps back. */
+  blockedStreams = 0
   private readonly owed = new StreamScheduler<StreamRecord>()
   private readonly fresh = new StreamScheduler<StreamRecord>()
   private readonly credit: SendCredit
@@ -31,6 +33,11 @@ export class StreamSender {
     return !this.control.isEmpty || this.owed.size > 0 || (this.fresh.size > 0 && this.credit.available > 0)
   }
 
+  /** The connection's limit keeps data back. RFC 9000 §4.1 */
+  get isConnectionBlocked(): boolean {
+    return this.fresh.size > 0 && this.credit.available <= 0
+  }
+
   /** Puts `record` where it belongs after something about its sending part has changed. */
   refresh(record: StreamRecord): void {
     const send = record.send!
@@ -40,8 +47,13 @@ export class StreamSender {
     if (hasUnsent && credit.available > 0)
       this.fresh.add((record.freshTurn ??= new Turn(record)), send.priority)
     else this.fresh.remove(record.freshTurn)
+    const isBlocked = hasUnsent && credit.available <= 0
+    if (isBlocked !== record.isBlocked) {
+      record.isBlocked = isBlocked
+      this.blockedStreams += isBlocked ? 1 : -1
+    }
     // RFC 9000 §4.1: SHOULD tell the peer that it holds us back; once a limit
-    if (hasUnsent && credit.available <= 0) {
+    if (isBlocked) {
       if (credit.blockedAt !== credit.limit) this.control.wantFor(record, StreamControl.streamDataBlocked)
     } else if ((record.control & StreamControl.streamDataBlocked) !== 0) {
       this.control.unwantFor(record, StreamControl.streamDataBlocked)
@@ -126,8 +138,7 @@ export class StreamSender {
   }
 
   private noteConnectionBlocked(): void {
-    const { credit } = this
-    if (this.fresh.size > 0 && credit.available <= 0 && credit.blockedAt !== credit.limit)
+    if (this.isConnectionBlocked && this.credit.blockedAt !== this.credit.limit)
       this.control.want(ConnectionControl.dataBlocked)
   }
 }

@@ -6,11 +6,12 @@ import { SendCredit } from "./FlowControl.ts"
 import { PeerLimits } from "./PeerLimits.ts"
 import { ReceiveCredit } from "./ReceiveCredit.ts"
 import { StreamNews } from "./RecordQueue.ts"
-import { ConnectionControl, StreamControlFrames } from "./StreamControlFrames.ts"
+import { maxStreams, StreamControlFrames } from "./StreamControlFrames.ts"
 import { StreamDirectory } from "./StreamDirectory.ts"
 import { maxStreamCount } from "./StreamId.ts"
 import type { LocalStreamLimits, Role, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
+import { Standstill } from "./Standstill.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
 import { lookAtStreams, type StreamLook, type StreamStats, streamStats } from "./streamStats.ts"
@@ -25,6 +26,7 @@ type Result = TransportError | undefined
  * ended both ways is told by `pollClosed` and then forgotten.
  */
 export class StreamSet {
+  readonly standstill: Standstill
   private readonly local: LocalStreamLimits
   private readonly news = new StreamNews()
   private readonly directory: StreamDirectory
@@ -41,6 +43,7 @@ export class StreamSet {
     this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
     this.control = new StreamControlFrames(this.directory, this.sendCredit, this.receiveCredit.window)
     this.sender = new StreamSender(this.sendCredit, this.control)
+    this.standstill = new Standstill(this.directory, this.receiveCredit.window, this.control, this.sender)
     this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.news)
   }
 
@@ -65,14 +68,20 @@ export class StreamSet {
   open(unidirectional: boolean): number {
     const count = this.directory.localCount(unidirectional)
     if (count.available > 0) return this.directory.openLocal(unidirectional).id // RFC 9000 §4.6 #2, §19.11 #3
-    // RFC 9000 §4.6: SHOULD send STREAMS_BLOCKED; once a limit
-    if (count.blockedAt !== count.limit) {
-      count.blockedAt = count.limit
-      this.control.want(
-        unidirectional ? ConnectionControl.streamsBlockedUni : ConnectionControl.streamsBlockedBidi
-      )
-    }
+    this.control.noteStreamsBlocked(unidirectional)
     return -1
+  }
+
+  /** Somebody waits until `canOpen`, and the peer is told so, until what is returned is called. */
+  awaitOpen(unidirectional: boolean): () => void {
+    const count = this.directory.localCount(unidirectional)
+    count.waiting++
+    if (count.available === 0) this.control.noteStreamsBlocked(unidirectional)
+    let waits = true
+    return () => {
+      if (waits) count.waiting--
+      waits = false
+    }
   }
 
   /** How many of `bytes` were accepted. They are not copied when large: leave them unmodified until acknowledged. */
@@ -147,7 +156,7 @@ export class StreamSet {
   // received frames
 
   onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Result {
-    const record = this.directory.receiving(id, FrameType.STREAM)
+    const record = this.receiving(id, FrameType.STREAM)
     if (record === undefined || record instanceof TransportError) return record
     const receive = record.receive!
     const stop = offset + (end - start)
@@ -155,7 +164,8 @@ export class StreamSet {
     if (error !== undefined) return error
     if (receive.onStream(offset, bytes, start, end, fin)) this.news.readable.push(record)
     // RFC 9000 §3.5: data after STOP_SENDING still counts, and is discarded
-    if (receive.isStopped || fin) this.afterReceive(record)
+    if (receive.isStopped || fin || receive.window.isExhausted || this.receiveCredit.window.isExhausted)
+      this.afterReceive(record)
     return undefined
   }
 
@@ -181,7 +191,7 @@ export class StreamSet {
     reliableSize: number,
     frameType: number
   ): Result {
-    const record = this.directory.receiving(id, frameType)
+    const record = this.receiving(id, frameType)
     if (record === undefined || record instanceof TransportError) return record
     const receive = record.receive!
     const error = this.receiveCredit.admit(receive, finalSize, finalSize, frameType)
@@ -199,7 +209,7 @@ export class StreamSet {
   }
 
   onStopSending(id: number, errorCode: number): Result {
-    const record = this.directory.sending(id, FrameType.STOP_SENDING)
+    const record = this.sending(id, FrameType.STOP_SENDING)
     if (record === undefined || record instanceof TransportError) return record
     // RFC 9000 §3.5 #1: MUST send a RESET_STREAM; SHOULD copy the error code
     if (this.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
@@ -215,7 +225,7 @@ export class StreamSet {
   }
 
   onMaxStreamData(id: number, limit: number): Result {
-    const record = this.directory.sending(id, FrameType.MAX_STREAM_DATA)
+    const record = this.sending(id, FrameType.MAX_STREAM_DATA)
     if (record === undefined || record instanceof TransportError) return record
     if (record.send!.credit.raise(limit)) this.sender.refresh(record)
     return undefined
@@ -229,20 +239,28 @@ export class StreamSet {
     return undefined
   }
 
-  onDataBlocked(_limit: number): Result {
-    // RFC 9000 §4.2 #1: credit never waits for this frame
+  // RFC 9000 §4.2 #1: credit never waits for these frames; but who has sent one is not left alone
+
+  onDataBlocked(limit: number): Result {
+    this.receiveCredit.window.onPeerBlocked(limit)
     return undefined
   }
 
-  onStreamDataBlocked(id: number, _limit: number): Result {
-    const record = this.directory.receiving(id, FrameType.STREAM_DATA_BLOCKED)
-    return record instanceof TransportError ? record : undefined
+  onStreamDataBlocked(id: number, limit: number): Result {
+    const record = this.receiving(id, FrameType.STREAM_DATA_BLOCKED)
+    if (record === undefined || record instanceof TransportError) return record
+    record.receive!.window.onPeerBlocked(limit)
+    this.control.noteHeldBack(record)
+    return undefined
   }
 
   onStreamsBlocked(unidirectional: boolean, limit: number): Result {
     const frameType = unidirectional ? FrameType.STREAMS_BLOCKED_UNI : FrameType.STREAMS_BLOCKED_BIDI
     // RFC 9000 §19.14
-    return limit > maxStreamCount ? tooManyStreams(limit, frameType) : undefined
+    if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
+    if (this.directory.peerCount(unidirectional).onPeerBlocked(limit))
+      this.control.want(maxStreams(unidirectional))
+    return undefined
   }
 
   // sending
@@ -381,6 +399,18 @@ export class StreamSet {
   /** Every stream that has not ended both ways. */
   looks(): ReadonlyArray<StreamLook> {
     return lookAtStreams(this.directory)
+  }
+
+  private receiving(id: number, frameType: number): StreamRecord | Result {
+    const record = this.directory.receiving(id, frameType)
+    this.control.noteOpened()
+    return record
+  }
+
+  private sending(id: number, frameType: number): StreamRecord | Result {
+    const record = this.directory.sending(id, frameType)
+    this.control.noteOpened()
+    return record
   }
 
   private abandon(record: StreamRecord, code: number, byPeer: boolean, reliableSize: number): boolean {

@@ -97,6 +97,34 @@ describe("a QUIC connection", () => {
     })
   )
 
+  for (const sender of ["near", "far"] as const)
+    for (const maxIdleTimeoutMillis of [5000, 0])
+      itSim(
+        `whose ${sender} end waits for credit outlives a rebinding, with an idle timeout of ${maxIdleTimeoutMillis}`,
+        () =>
+          Effect.gen(function* () {
+            const transport = {
+              maxIdleTimeoutMillis,
+              streamWindowBytes: 20_000,
+              maxStreamWindowBytes: 20_000
+            }
+            const it = yield* connected([natKinds.portRestricted], {
+              client: { transport },
+              server: { transport }
+            })
+            const [from, to] = sender === "near" ? [it.near, it.far] : [it.far, it.near]
+            const stream = yield* from.openUni
+            yield* Effect.forkScoped(Effect.andThen(stream.write(new Uint8Array(MEGABYTE)), stream.finish))
+            const incoming = yield* to.acceptUni
+            yield* Effect.sleep("1 second")
+            it.nats[0].rebind()
+            yield* Effect.sleep("40 seconds")
+            const bytes = yield* Effect.timeout(readAll(incoming), "30 seconds")
+            expect(bytes.length).toBe(MEGABYTE)
+            expect(it.far.remoteAddress).toEqual(it.nats[0].mappings[0].outside)
+          })
+      )
+
   const impatient = { ...natKinds.portRestricted, mappingTimeoutMillis: 20_000 }
   /** Whether something the server says after half a minute of silence reaches the client. */
   const hearsTheServer = Effect.fnUntraced(function* (transport: {

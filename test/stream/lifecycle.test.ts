@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { SentFrame } from "../../src/recovery/SentFrames.ts"
-import { connect, drain, exchange, limits, type Packet, pattern } from "./streamPair.ts"
+import { connect, drain, exchange, exchangeFrames, limits, type Packet, pattern } from "./streamPair.ts"
 
 const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? []).map((each) => each[0])
 
@@ -404,7 +404,9 @@ describe("0-RTT", () => {
     expect(client.streams.applyPeerLimits(real)).toBeUndefined()
     const { server } = connect(limits(), real)
     const pair = { client, server }
-    exchange(pair)
+    const frames = exchangeFrames(pair)
+    // RFC 9000 §4.6: SHOULD
+    expect(frames).toContainEqual([SentFrame.StreamsBlocked, 0, 2, 0])
     expect(server.streams.receiveOutcome(ids[1])).toEqual({ _tag: "reset", code: 4 })
     const parts: Array<Uint8Array> = []
     while (server.streams.receiveOutcome(ids[0])._tag === "open") {

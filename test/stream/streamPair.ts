@@ -142,10 +142,19 @@ export const connect = (client: LocalStreamLimits = limits(), server: LocalStrea
 }
 
 /** Everything arrives at once and is acknowledged, until neither side has more to say. Returns how many packets went. */
-export const exchange = ({ client, server }: Pair, mostPackets = 100_000): number => {
+export const exchange = (pair: Pair, mostPackets = 100_000): number =>
+  exchangePackets(pair, mostPackets).length
+
+/** The same; all frames that were sent. */
+export const exchangeFrames = (pair: Pair): ReadonlyArray<Packet["frames"][number]> =>
+  exchangePackets(pair).flatMap((packet) => packet.frames)
+
+const exchangePackets = ({ client, server }: Pair, mostPackets = 100_000): ReadonlyArray<Packet> => {
+  const packets: Array<Packet> = []
   for (let count = 0; count < mostPackets; count++) {
     const packet = client.transmit() ?? server.transmit()
-    if (packet === undefined) return count
+    if (packet === undefined) return packets
+    packets.push(packet)
     const to = packet.from === client ? server : client
     const error = to.receive(packet)
     if (error !== undefined) throw new Error(`${to.name}: ${error.reason}`)

@@ -1,0 +1,218 @@
+/** While flow control holds a side up, neither falls silent. RFC 9000 §4.1, §4.6 */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { describe, expect, it as test } from "vitest"
+import type { TransportOptions } from "../../src/index.ts"
+import { SentFrame } from "../../src/recovery/SentFrames.ts"
+import { pair, pattern, readAll } from "../api/pair.ts"
+import { simWorld } from "../api/World.ts"
+import { itSim } from "../sim/itSim.ts"
+import { connect, exchange, exchangeFrames, limits, pattern as bytesOf, type Pair } from "./streamPair.ts"
+
+const SIZE = 200_000
+
+const linked = (transport: TransportOptions) =>
+  Effect.flatMap(simWorld, (world) => pair(world, { client: { transport }, server: { transport } }))
+
+const narrow: { readonly [what: string]: TransportOptions } = {
+  "a stream's window": { streamWindowBytes: 20_000, maxStreamWindowBytes: 20_000 },
+  "the connection's window": { connectionWindowBytes: 20_000, maxConnectionWindowBytes: 20_000 }
+}
+
+describe("a connection with an idle timeout of 5 s lives", () => {
+  for (const [what, transport] of Object.entries(narrow))
+    for (const sender of ["near", "far"] as const)
+      itSim(`while ${what} keeps its ${sender} end from sending, and for no more packets than it takes`, () =>
+        Effect.gen(function* () {
+          const it = yield* linked({ ...transport, maxIdleTimeoutMillis: 5000 })
+          const [from, to] = sender === "near" ? [it.near, it.far] : [it.far, it.near]
+          const stream = yield* from.openUni
+          yield* Effect.forkScoped(Effect.andThen(stream.write(pattern(SIZE)), stream.finish))
+          const incoming = yield* to.acceptUni
+          yield* Effect.sleep("1 second")
+          const before = from.stats.packetsSent
+          yield* Effect.sleep("12 seconds")
+          // one each 2.5 s
+          expect(from.stats.packetsSent - before).toBeLessThan(8)
+          expect(yield* readAll(incoming)).toEqual(pattern(SIZE))
+        })
+      )
+
+  for (const open of ["openBidi", "openUni"] as const)
+    itSim(`while somebody waits in ${open}`, () =>
+      Effect.gen(function* () {
+        const it = yield* linked({
+          maxIdleTimeoutMillis: 5000,
+          maxBidirectionalStreams: 1,
+          maxUnidirectionalStreams: 1
+        })
+        const first = yield* it.near[open]
+        yield* first.finish
+        const waiting = yield* Effect.forkScoped(it.near[open])
+        yield* Effect.sleep("12 seconds")
+        const incoming = yield* open === "openBidi" ? it.far.acceptBidi : it.far.acceptUni
+        yield* readAll(incoming)
+        yield* incoming.finish
+        if (open === "openBidi") yield* readAll(first)
+        expect((yield* Fiber.join(waiting)).id).toBe(first.id + 4)
+      })
+    )
+
+  itSim("no longer than somebody waits", () =>
+    Effect.gen(function* () {
+      const it = yield* linked({ maxIdleTimeoutMillis: 5000, maxBidirectionalStreams: 0 })
+      expect(yield* Effect.timeoutOption(it.near.openBidi, "12 seconds")).toMatchObject({ _tag: "None" })
+      yield* Effect.sleep("12 seconds")
+      expect((yield* Effect.flip(it.near.openBidi)).reason._tag).toBe("IdleTimeout")
+      expect((yield* Effect.flip(it.far.openBidi)).reason._tag).toBe("IdleTimeout")
+    })
+  )
+
+  itSim("no longer than its peer does, who cannot be reached any more", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      const transport = { ...narrow["a stream's window"], maxIdleTimeoutMillis: 5000 }
+      const it = yield* pair(world, { client: { transport }, server: { transport } })
+      const stream = yield* it.near.openUni
+      yield* stream.write(pattern(SIZE))
+      yield* Effect.sleep("12 seconds")
+      world.cable!.set({ lossRate: 1 })
+      yield* Effect.sleep("12 seconds")
+      expect((yield* Effect.flip(it.near.openBidi)).reason._tag).toBe("IdleTimeout")
+      expect((yield* Effect.flip(it.far.openBidi)).reason._tag).toBe("IdleTimeout")
+    })
+  )
+})
+
+/** Reads all there is on the server, and returns how much that was. */
+const readSome = (it: Pair, id: number): number => {
+  let count = 0
+  for (
+    let bytes = it.server.streams.read(id, 8000);
+    bytes !== undefined;
+    bytes = it.server.streams.read(id, 8000)
+  )
+    count += bytes.length
+  return count
+}
+
+describe("a peer that stands still is granted what there is", () => {
+  test("although most of the connection's window lies unread in another stream", () => {
+    const it = connect(
+      limits(),
+      limits({ initialMaxData: 8000, maxConnectionWindowBytes: 8000, initialMaxStreamDataUni: 8000 })
+    )
+    const [unread, read] = [it.client.streams.open(true), it.client.streams.open(true)]
+    it.client.streams.write(unread, bytesOf(unread, 0, 5000))
+    exchange(it)
+    it.client.streams.write(read, bytesOf(read, 0, 6000))
+    exchange(it)
+    expect(readSome(it, read)).toBe(3000)
+    // less than half of the window is free, but nothing would ever free more
+    exchange(it)
+    expect(readSome(it, read)).toBe(3000)
+  })
+
+  test("although it had read that before the rest arrived", () => {
+    const it = connect(
+      limits(),
+      limits({ initialMaxData: 8000, maxConnectionWindowBytes: 8000, initialMaxStreamDataUni: 8000 })
+    )
+    const [unread, read] = [it.client.streams.open(true), it.client.streams.open(true)]
+    it.client.streams.write(read, bytesOf(read, 0, 3000))
+    exchange(it)
+    expect(readSome(it, read)).toBe(3000)
+    it.client.streams.write(unread, bytesOf(unread, 0, 5000))
+    exchange(it)
+    it.client.streams.write(read, bytesOf(read, 3000, 1000))
+    exchange(it)
+    expect(readSome(it, read)).toBe(1000)
+  })
+
+  test("a stream, in the place of one that had ended while it could still open others", () => {
+    const it = connect(limits(), limits({ initialMaxStreamsUni: 100 }))
+    const open = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const id = it.client.streams.open(true)
+        expect(id).toBeGreaterThanOrEqual(0)
+        it.client.streams.write(id, bytesOf(id, 0, 1))
+      }
+    }
+    open(50)
+    it.client.streams.finish(2)
+    exchange(it)
+    it.server.streams.read(2, 10)
+    exchange(it)
+    open(50)
+    exchange(it)
+    open(1)
+  })
+
+  test("however little, when it says that it waits", () => {
+    const it = connect(limits(), limits({ initialMaxStreamDataUni: 8000, maxStreamWindowBytes: 8000 }))
+    const id = it.client.streams.open(true)
+    it.client.streams.write(id, bytesOf(id, 0, 9000))
+    exchange(it)
+    it.server.streams.read(id, 10)
+    expect(exchange(it)).toBe(0)
+    expect(it.client.streams.standstill.isBlocked).toBe(true)
+    expect(it.server.streams.standstill.holdsPeerBack).toBe(true)
+    it.server.streams.standstill.restate()
+    const frames = exchangeFrames(it)
+    expect(frames).toContainEqual([SentFrame.MaxStreamData, id, 8010, 0])
+    expect(frames).toContainEqual([SentFrame.Stream, id, 8000, 10])
+  })
+})
+
+describe("who is at a standstill", () => {
+  const blocked = () => {
+    const it = connect(limits(), limits({ initialMaxStreamDataUni: 8000, initialMaxStreamsUni: 1 }))
+    const id = it.client.streams.open(true)
+    it.client.streams.write(id, bytesOf(id, 0, 9000))
+    exchange(it)
+    return { ...it, id }
+  }
+
+  test("says so again, each time it is asked to", () => {
+    const { client, id } = blocked()
+    for (let i = 0; i < 3; i++) {
+      client.streams.standstill.restate()
+      expect(client.transmit()?.frames).toEqual([[SentFrame.StreamDataBlocked, id, 8000, 0]])
+      expect(client.streams.hasFrames()).toBe(false)
+    }
+  })
+
+  test("is so no more once it has reset the stream, nor is its peer", () => {
+    const it = blocked()
+    it.client.streams.reset(it.id, 1)
+    exchange(it)
+    expect(it.client.streams.standstill.isBlocked).toBe(false)
+    expect(it.server.streams.standstill.holdsPeerBack).toBe(false)
+  })
+
+  test("is so no more once nobody reads the stream", () => {
+    const it = blocked()
+    it.server.streams.stop(it.id, 1)
+    exchange(it)
+    expect(it.client.streams.standstill.isBlocked).toBe(false)
+    expect(it.server.streams.standstill.holdsPeerBack).toBe(false)
+  })
+
+  test("waits for a stream as long as somebody does", () => {
+    const it = blocked()
+    readSome(it, it.id)
+    exchange(it)
+    const { standstill } = it.client.streams
+    expect(standstill.isBlocked).toBe(false)
+    const leave = [it.client.streams.awaitOpen(true), it.client.streams.awaitOpen(true)]
+    expect(exchangeFrames(it)).toEqual([[SentFrame.StreamsBlocked, 1, 1, 0]])
+    expect(it.server.streams.standstill.holdsPeerBack).toBe(true)
+    leave[0]()
+    expect(standstill.isBlocked).toBe(true)
+    leave[1]()
+    expect(standstill.isBlocked).toBe(false)
+    // the peer cannot know, and does not go on for ever on the strength of what it once heard
+    it.server.streams.standstill.restate()
+    expect(it.server.streams.standstill.holdsPeerBack).toBe(false)
+  })
+})
