@@ -191,9 +191,8 @@ export class Connection implements ConnectionParts {
     const { transport } = this.config
     const pto = path.recovery.ptoMicros()
     let deadline = this.idle.deadline(pto)
-    if (lifecycle.state === "handshaking")
-      deadline = Math.min(deadline, this.startedAtMicros + transport.handshakeTimeoutMillis * 1000)
-    else if (transport.keepAliveIntervalMillis > 0 && !this.pingPending)
+    deadline = Math.min(deadline, this.handshakeDeadline)
+    if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0 && !this.pingPending)
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
     deadline = Math.min(deadline, this.standstillAt(pto))
     for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
@@ -216,6 +215,17 @@ export class Connection implements ConnectionParts {
   /** server: the ClientHello is whole and answered, which is what costs. */
   get isAnswered(): boolean {
     return this.keys.write[Level.Handshake] !== undefined
+  }
+
+  /**
+   * A client whose server falls silent before it has confirmed the handshake does not even probe (RFC 9002 §6.2.1 #3):
+   * without an idle timeout nothing else would ever end it.
+   */
+  private get handshakeDeadline(): number {
+    const timeoutMicros = this.config.transport.handshakeTimeoutMillis * 1000
+    if (this.lifecycle.state === "handshaking") return this.startedAtMicros + timeoutMicros
+    if (this.handshake.confirmed || !this.idle.isDisabled) return Number.POSITIVE_INFINITY
+    return this.idle.lastActivity + timeoutMicros
   }
 
   /** RFC 9000 §4.1: only while nothing is in flight whose loss would be noticed, and nothing is about to be. */
@@ -329,10 +339,8 @@ export class Connection implements ConnectionParts {
     const { transport } = this.config
     const pto = path.recovery.ptoMicros()
     if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
-    if (lifecycle.state === "handshaking") {
-      if (nowMicros >= this.startedAtMicros + transport.handshakeTimeoutMillis * 1000)
-        return closer.discard(silentEnd("handshakeTimeout"))
-    } else if (transport.keepAliveIntervalMillis > 0) {
+    if (nowMicros >= this.handshakeDeadline) return closer.discard(silentEnd("handshakeTimeout"))
+    if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
     }
     if (nowMicros >= this.standstillAt(pto)) this.streams.standstill.restate()

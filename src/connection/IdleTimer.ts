@@ -9,13 +9,18 @@ const STANDSTILL_MICROS = 15_000_000
  */
 export class IdleTimer {
   private timeoutMicros: number
-  private lastActivity: number
+  lastActivity: number
   private sentSinceReceived = false
 
   /** `timeoutMillis` 0 means never. */
   constructor(timeoutMillis: number, nowMicros: number) {
     this.timeoutMicros = timeoutMillis === 0 ? Number.POSITIVE_INFINITY : timeoutMillis * 1000
     this.lastActivity = nowMicros
+  }
+
+  /** Neither side ever gives up because of silence. */
+  get isDisabled(): boolean {
+    return this.timeoutMicros === Number.POSITIVE_INFINITY
   }
 
   /** Takes the peer's max_idle_timeout into account. */

@@ -46,8 +46,11 @@ export class PeerLimits {
     this.takesResetAt = peer.resetStreamAt === true
     this.credit.raise(peer.initialMaxData)
     this.directory.applyPeerLimits(peer)
-    if (this.directory.localBidi.available > 0) this.news.openable |= 1
-    if (this.directory.localUni.available > 0) this.news.openable |= 2
+    for (const unidirectional of [false, true]) {
+      if (this.directory.localCount(unidirectional).available === 0) continue
+      this.news.openable |= unidirectional ? 2 : 1
+      this.control.unwant(streamsBlocked(unidirectional))
+    }
     this.settleStreams()
     this.noteHeld(false)
     this.noteHeld(true)

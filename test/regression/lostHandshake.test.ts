@@ -1,6 +1,9 @@
 /** Handshakes that once waited for one probe timeout after the other. */
 import { describe, expect, it } from "vitest"
+import { writePing } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
 import { CorePair, type CorePairOptions } from "../connection/CorePair.ts"
+import { Duel } from "../connection/Duel.ts"
 
 const RTT_MICROS = 20_000
 
@@ -56,5 +59,26 @@ describe("a handshake takes", () => {
             expect(handshakeMillis({ client: [a, b], server: [c, d] }), `${a} ${b} ${c} ${d}`).toBeLessThan(
               4_000
             )
+  })
+})
+
+describe("a client whose server falls silent before it has confirmed the handshake", () => {
+  it("does not wait for ever, although it has no idle timeout", () => {
+    const transport = { maxIdleTimeoutMillis: 0, handshakeTimeoutMillis: 10_000 }
+    const duel = new Duel({ victim: "client", transport }).exchange()
+    duel.inject(duel.puppet.packet(Level.Handshake, duel.puppet.ackAll(Level.Handshake)))
+    const { lifecycle } = duel.connection
+    duel.advance(9_000_000)
+    expect(lifecycle.state).toBe("established")
+    duel.inject(duel.puppet.packet(Level.OneRtt, writePing)).advance(9_000_000)
+    expect(lifecycle.state).toBe("established")
+    duel.advance(2_000_000)
+    expect(lifecycle.closeReason?.origin).toBe("handshakeTimeout")
+  })
+
+  it("waits as long as it likes for one that has", () => {
+    const transport = { maxIdleTimeoutMillis: 0, handshakeTimeoutMillis: 10_000 }
+    const duel = new Duel({ victim: "client", transport }).shakeHands()
+    expect(duel.advance(1e9).connection.lifecycle.state).toBe("established")
   })
 })
