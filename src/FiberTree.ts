@@ -64,7 +64,9 @@ export interface ConnectionNode {
   readonly remote: SocketAddress
   readonly version: number
   readonly ageMillis: number
-  /** Fibers at and below this connection's. */
+  /** The fiber that `serve` runs for it. It may still be at work when the connection is over. */
+  readonly handler: number | undefined
+  /** Fibers at and below this connection's, and those of its handlers. */
   readonly fibers: number
   /** Fibers of the application that wait for this connection or one of its streams. */
   readonly waiting: number
@@ -159,10 +161,10 @@ const version = (number: number): string =>
   number === 1 ? "v1" : number === 0x6b3343cf ? "v2" : `0x${number.toString(16)}`
 
 const printedConnection = (connection: ConnectionNode): Printed => {
-  const { role, remote, state, paths, streams } = connection
+  const { role, remote, state, paths, streams, handler } = connection
   const bytes = (of: "bytesSent" | "bytesReceived") => size(paths.reduce((sum, path) => sum + path[of], 0))
   return {
-    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}`,
+    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
     below: [...paths.map(printedPath), ...streams.map(printedStream)]
   }
 }

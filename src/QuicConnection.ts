@@ -199,8 +199,8 @@ export class QuicConnection {
     const serve = Effect.gen({ self: this }, function* () {
       const runFork = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
       const handlers = yield* Effect.acquireRelease(
-        Effect.sync(() => actor.branch.group(runFork as RunFork)),
-        (group) => group.close
+        Effect.sync(() => actor.handlers.open(runFork as RunFork)),
+        (group) => actor.handlers.close(group)
       )
       const start = (stream: QuicStream): void => {
         const handled = Effect.scoped(handler(stream)) as Effect.Effect<void, E>

@@ -29,9 +29,11 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
 import { acquire, acquireAll, type Source } from "./actor/acquire.ts"
 import { attempt } from "./actor/attempt.ts"
+import type { RunFork } from "./actor/Branch.ts"
 import type { ConnectionActor, ServerNotes } from "./actor/ConnectionActor.ts"
 import { destinations } from "./actor/destinations.ts"
 import { EndpointActor, type PeerPlace } from "./actor/EndpointActor.ts"
+import type { Handlers } from "./actor/Handlers.ts"
 import { lookAtTree } from "./actor/lookAtTree.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { PeerActor } from "./actor/PeerActor.ts"
@@ -87,7 +89,9 @@ export interface QuicEndpointShape {
   readonly accept: Effect.Effect<QuicConnection, QuicError, Scope.Scope>
   /**
    * Runs `handler` for every client, each in a fiber and a scope of its own. One that fails closes its connection with
-   * code 1, one that dies with INTERNAL_ERROR; the others never notice.
+   * code 1, one that dies with INTERNAL_ERROR; the others never notice. When its connection is over, a handler has
+   * `closeTimeoutMillis` to end as the handlers of streams do, and half a second for what follows these; then it is
+   * interrupted. Until it is done the tree shows it, and the connection.
    *
    * A checkpoint before each client it takes. Interrupted, it interrupts the handlers, which closes their connections
    * with code 0; clients without a handler stay to be accepted.
@@ -372,19 +376,30 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     changed: actor.incomingChanged
   }
 
-  const serve: QuicEndpointShape["serve"] = (handler) =>
-    Effect.forever(
-      // no interrupt between taking a connection and answering for it, which the handler's fiber does
-      Effect.uninterruptibleMask((restore) =>
-        Effect.suspend(() => {
-          const connection = incoming.take()
-          if (connection === undefined) return restore(incoming.refusal() ?? incoming.changed.park)
-          const supervised = superviseConnection(connection, handler(connection))
-          return Effect.forkChild(supervised, { startImmediately: true, uninterruptible: true })
-        })
-      ),
-      { disableYield: true }
-    ) as ReturnType<QuicEndpointShape["serve"]> as never
+  const serve: QuicEndpointShape["serve"] = <E, R>(
+    handler: (connection: QuicConnection) => Effect.Effect<void, E, R>
+  ) =>
+    Effect.gen(function* () {
+      const run = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
+      // whoever interrupts it, and when: it closes its connection first
+      const runFork: RunFork = (effect) => run(effect, { uninterruptible: true })
+      const ours = new Set<Handlers>()
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach(ours, (handlers) => handlers.end, { concurrency: "unbounded", discard: true })
+      )
+      const serveOne = Effect.suspend(() => {
+        const taken = actor.incoming.shift()
+        if (taken === undefined) return incoming.refusal() ?? incoming.changed.park
+        // in the same step: no interrupt falls before there is a fiber that answers for the connection
+        const { handlers } = taken
+        const connection = new QuicConnection(taken)
+        ours.add(handlers)
+        const supervised = superviseConnection(connection, handler(connection) as Effect.Effect<void, E>)
+        handlers.run(supervised, runFork, () => ours.delete(handlers))
+        return Effect.void
+      })
+      return yield* Effect.forever(serveOne, { disableYield: true })
+    }).pipe(Effect.scoped) as ReturnType<QuicEndpointShape["serve"]> as never
 
   const tree = Effect.sync(() => lookAtTree(actor))
   if (inspector !== undefined) yield* inspector.show(tree)

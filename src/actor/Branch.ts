@@ -78,17 +78,21 @@ export class Branch {
     return branch
   }
 
-  /** Starts a fiber that nothing grows from; `onExit` answers for its defects too. From a closing branch none starts. */
+  /**
+   * Starts a fiber that nothing grows from, here or elsewhere; `onExit` answers for its defects too. From a closing branch
+   * none starts.
+   */
   leaf<E>(
     effect: Effect.Effect<unknown, E>,
-    onExit: (exit: Exit.Exit<unknown, E>) => void
+    onExit: (exit: Exit.Exit<unknown, E>) => void,
+    runFork = this.runFork
   ): Fiber.Fiber<unknown, unknown> | undefined {
     if (this.closing) {
       onExit(Exit.interrupt())
       return undefined
     }
     const leaves = (this.leaves ??= new Set())
-    const fiber = this.runFork(effect)
+    const fiber = runFork(effect)
     leaves.add(fiber)
     fiber.addObserver((exit) => {
       leaves.delete(fiber)

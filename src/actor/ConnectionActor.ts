@@ -1,9 +1,9 @@
 /**
  * One connection as the application meets it: the pure `Connection`, and everyone who waits for it.
  *
- * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of its stream
- * handlers, of the question to the certificate verifier, and of what is noted for the next connection; besides, the wait
- * lists, and the error every operation fails with once the connection is over. Interrupting the fiber closes the
+ * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of the question to
+ * the certificate verifier, and of what is noted for the next connection; besides, its handlers, the wait lists, and the
+ * error every operation fails with once the connection is over. Interrupting the fiber closes the
  * connection; a defect in it, or in the verifier's answer, closes it with INTERNAL_ERROR, and its siblings never notice.
  *
  * It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls `settle` after each burst to
@@ -25,6 +25,7 @@ import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
 import { reasonOf } from "./closeReasons.ts"
 import { unreachable } from "./destinations.ts"
+import { Handlers } from "./Handlers.ts"
 import { type LocalPlace, PathActor, type PathHost } from "./PathActor.ts"
 import { StreamActor } from "./StreamActor.ts"
 import { WaitList } from "./WaitList.ts"
@@ -43,6 +44,8 @@ export interface ConnectionHost {
   onEstablished(actor: ConnectionActor): void
   /** No datagram of this connection is expected any more. */
   onDrained(actor: ConnectionActor): void
+  /** Handlers of this connection are at work, drained or not; or none any more. */
+  onServed(actor: ConnectionActor, isServed: boolean): void
 }
 
 /** A peer, as far as the tree shows it. */
@@ -84,6 +87,8 @@ export class ConnectionActor implements Timed, PathHost {
   readonly openedUnidirectional: Array<number> = []
   readonly streams = new Map<number, StreamActor>()
   readonly branch: Branch
+  private served: Handlers | undefined = undefined
+  private readonly parent: Branch
   readonly path: PathActor
   readonly sinceMicros: number
   /** Whose connection it is; undefined for one that was accepted, or made for itself. */
@@ -107,7 +112,8 @@ export class ConnectionActor implements Timed, PathHost {
     this.notes = notes
     this.peer = peer
     this.sinceMicros = host.now()
-    this.branch = (peer ?? host).branch.fork(this.life, this.onDefect)
+    this.parent = (peer ?? host).branch
+    this.branch = this.parent.fork(this.life, this.onDefect)
     this.path = new PathActor(this, this.branch, this.onDefect)
   }
 
@@ -126,6 +132,27 @@ export class ConnectionActor implements Timed, PathHost {
   private readonly onDefect = (cause: Cause.Cause<unknown>): void => {
     this.host.report("a connection broke", cause)
     this.crash("a defect, which is in the log")
+  }
+
+  /** Most connections have none. */
+  get handlers(): Handlers {
+    return (this.served ??= new Handlers({
+      branch: this.parent,
+      graceMillis: this.core.config.transport.closeTimeoutMillis,
+      isOver: () => this.failure !== undefined,
+      onDefect: this.onDefect,
+      onBusy: (isBusy) => this.host.onServed(this, isBusy)
+    }))
+  }
+
+  /** The fiber that `serve` runs for it. */
+  get handlerId(): number | undefined {
+    return this.served?.fiberId
+  }
+
+  /** Fibers at and below this one, and those of the handlers. */
+  get fiberCount(): number {
+    return this.branch.fiberCount + (this.served?.fiberCount ?? 0)
   }
 
   get isEstablished(): boolean {
@@ -357,5 +384,6 @@ export class ConnectionActor implements Timed, PathHost {
     this.fates = undefined
     this.path.moved.wakeAll()
     this.closed.wakeAll()
+    this.served?.onOver()
   }
 }

@@ -90,6 +90,7 @@ export class EndpointActor implements ConnectionHost {
   /** Those that nobody has answered yet, for all that is known. */
   private readonly dialing = new Set<ConnectionActor>()
   private readonly actors = new Map<Connection, ConnectionActor>()
+  private readonly served = new Set<ConnectionActor>()
   private readonly deadlines = new DeadlineHeap<ConnectionActor>()
   private dirty: Array<ConnectionActor> = []
   private readonly buffer: Uint8Array
@@ -121,6 +122,11 @@ export class EndpointActor implements ConnectionHost {
   }
 
   readonly now = (): number => Number(this.clock.monotonicTimeNanosUnsafe()) / 1000
+
+  /** Those alive, and those whose handlers are still at work. */
+  get visible(): Iterable<ConnectionActor> {
+    return new Set([...this.actors.values(), ...this.served])
+  }
 
   get connections(): Iterable<ConnectionActor> {
     return this.actors.values()
@@ -216,6 +222,11 @@ export class EndpointActor implements ConnectionHost {
     this.actors.delete(actor.core)
     this.dialing.delete(actor)
     this.deadlines.remove(actor)
+  }
+
+  onServed(actor: ConnectionActor, isServed: boolean): void {
+    if (isServed) this.served.add(actor)
+    else this.served.delete(actor)
   }
 
   /** Takes no more connections. */

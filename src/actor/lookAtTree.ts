@@ -66,7 +66,8 @@ const lookAtConnection = (
     remote: core.path.remote,
     version: core.versions.negotiated,
     ageMillis: millis(nowMicros - actor.sinceMicros),
-    fibers: branch.fiberCount,
+    handler: actor.handlerId,
+    fibers: actor.fiberCount,
     waiting: actor.waiting,
     paths: [...core.paths].map((path) => lookAtPath(actor, path, addressOf)),
     streams: core.streams.looks().map((look) => lookAtStream(actor, look, nowMicros)),
@@ -78,7 +79,7 @@ export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
   const nowMicros = endpoint.now()
   const look = (actor: ConnectionActor) =>
     lookAtConnection(actor, (socket) => endpoint.addressOf(socket), nowMicros)
-  const all = [...endpoint.connections]
+  const all = [...endpoint.visible]
   const peers = [...endpoint.peers].map(
     (peer): PeerNode => ({
       ...peer.look(nowMicros),

@@ -177,7 +177,11 @@ const within = <E, R>(ledger: Ledger, what: string, millis: number, effect: Effe
 
 const emptied = (endpoint: QuicEndpointShape): Effect.Effect<void> =>
   Effect.asVoid(
-    endpoint.connectionCount.pipe(
-      Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") })
+    // also those off the wire whose handlers are still at work
+    endpoint.tree.pipe(
+      Effect.repeat({
+        until: ({ connections }) => connections.length === 0,
+        schedule: Schedule.spaced("1 second")
+      })
     )
   )

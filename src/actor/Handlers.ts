@@ -1,0 +1,102 @@
+/**
+ * The handlers at work for one connection: that of `serve`, and those that `serveStreams` runs for its streams.
+ *
+ * They outlive the connection for a while, to end in order, and so grow beside its branch and not from it. Until the last
+ * of them is done the tree shows the connection, however long it has been off the wire.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { Branch, DefectPolicy, RunFork } from "./Branch.ts"
+
+/** How much longer than the handlers of its streams that of a connection may go on, to do what follows `serveStreams`. */
+const AFTERWARDS_MILLIS = 500
+
+/** What the handlers need of the connection they are for. */
+export interface HandledConnection {
+  /** Where they grow. */
+  readonly branch: Branch
+  /** How long they may go on when the connection is over. */
+  readonly graceMillis: number
+  readonly isOver: () => boolean
+  readonly onDefect: DefectPolicy
+  /** There are some from now on, or none any more. */
+  readonly onBusy: (isBusy: boolean) => void
+}
+
+export class Handlers {
+  private readonly host: HandledConnection
+  /** The fiber that `serve` runs. */
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** One for each `serveStreams` at work. */
+  private readonly groups = new Set<Branch>()
+  private deadline: Branch | undefined = undefined
+
+  constructor(host: HandledConnection) {
+    this.host = host
+  }
+
+  /** Identifies the fiber that `serve` runs. */
+  get fiberId(): number | undefined {
+    return this.fiber?.id
+  }
+
+  get fiberCount(): number {
+    let count = this.fiber === undefined ? 0 : 1
+    for (const group of this.groups) count += group.fiberCount
+    return count
+  }
+
+  /** Runs the handler of the connection itself, until a while after the connection is over. */
+  run(handler: Effect.Effect<void>, runFork: RunFork, onExit: () => void): void {
+    const { host } = this
+    const ended = (exit: Exit.Exit<unknown>) => {
+      this.fiber = undefined
+      this.deadline?.interruptUnsafe()
+      this.deadline = undefined
+      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) host.onDefect(exit.cause)
+      this.report()
+      onExit()
+    }
+    const fiber = host.branch.leaf(handler, ended, runFork)
+    // it may be done already
+    if (fiber === undefined || fiber.pollUnsafe() !== undefined) return
+    this.fiber = fiber
+    this.report()
+    if (host.isOver()) this.onOver()
+  }
+
+  /** Ends the handler of the connection itself. */
+  get end(): Effect.Effect<void> {
+    return Effect.suspend(() => (this.fiber === undefined ? Effect.void : Fiber.interrupt(this.fiber)))
+  }
+
+  /** Where the handlers of streams grow, until it is closed. */
+  open(runFork: RunFork): Branch {
+    const group = this.host.branch.group(runFork)
+    this.groups.add(group)
+    this.report()
+    return group
+  }
+
+  close(group: Branch): Effect.Effect<void> {
+    const forget = Effect.sync(() => {
+      this.groups.delete(group)
+      this.report()
+    })
+    return Effect.ensuring(group.close, forget)
+  }
+
+  /** The connection is over. Handlers of streams are ended by who runs them, `serveStreams`. */
+  onOver(): void {
+    const { fiber, host } = this
+    if (fiber === undefined || this.deadline !== undefined) return
+    const end = Effect.sync(() => fiber.interruptUnsafe())
+    this.deadline = host.branch.fork(Effect.delay(end, host.graceMillis + AFTERWARDS_MILLIS), host.onDefect)
+  }
+
+  private report(): void {
+    this.host.onBusy(this.fiber !== undefined || this.groups.size > 0)
+  }
+}
