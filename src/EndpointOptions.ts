@@ -32,10 +32,16 @@ export const ServerSchema = Schema.Struct({
   /**
    * When a client proves its address, at the cost of a round trip, before its handshake costs anything (RFC 9000
    * §8.1.2). A client that was here before brings its proof along and is not sent away. `underLoad`, the default,
-   * begins with `retryHandshakes` unfinished handshakes.
+   * begins with `retryHandshakes` unfinished handshakes: 1 … 1000000, 256 when left out.
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
   retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
+  /**
+   * Handshakes that may be unfinished at once, those that wait for their turn among them: 1 … 1000000, 1024 when left
+   * out. Each keeps some 20 kB. A client beyond them, and one that would wait for more than half of
+   * `transport.handshakeTimeoutMillis`, is refused at once (CONNECTION_REFUSED). RFC 9000 §21.2
+   */
+  maxHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   /** How long clients may resume their sessions, 86400 when left out; 0 issues no tickets. RFC 8446 §4.6.1 */
   ticketLifetimeSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))

@@ -234,6 +234,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       ...(tickets !== undefined && { tickets }),
       preferredAddress: checked.preferredAddress,
       retry: { when: checked.retry ?? "underLoad", handshakes: checked.retryHandshakes ?? 256 },
+      maxHandshakes: checked.maxHandshakes ?? 1024,
       tls: {
         ...shared,
         ...(yield* tlsPreferences(checked, suite, "server.")),

@@ -17,6 +17,7 @@ import type { CertificateVerifierShape } from "../capability/CertificateVerifier
 import type { EcnCodepoint, ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
+import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
 import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
 import { whyUnreachable } from "../wire/destination.ts"
@@ -29,6 +30,8 @@ import { WaitList } from "./WaitList.ts"
 const RECEIVE_BURST = 256
 /** Datagrams one connection sends before the next has its turn. */
 const SEND_BURST = 64
+/** Strangers that have their turn, which is a few milliseconds of work each, in one turn of everybody else's. */
+const STRANGERS_A_TURN = 1
 /** After this, what waits for a congested socket is looked at again even if the socket has not called. */
 const CONGESTED_MICROS = 10_000
 /** What the peer of a connection with a defect gets to read. */
@@ -92,6 +95,7 @@ export class EndpointActor implements ConnectionHost {
   private readonly actors = new Map<Connection, ConnectionActor>()
   private readonly served = new Set<ConnectionActor>()
   private readonly deadlines = new DeadlineHeap<ConnectionActor>()
+  private readonly gate = new DeadlineGate()
   private dirty: Array<ConnectionActor> = []
   private readonly buffer: Uint8Array
   private wake: (() => void) | undefined = undefined
@@ -105,6 +109,7 @@ export class EndpointActor implements ConnectionHost {
     { socket, clock, verifier, keyLog, runFork, openSocket, acceptBacklog }: EndpointSurroundings
   ) {
     this.core = new Endpoint(config)
+    this.core.holdsStrangers = true
     this.socket = socket
     this.clock = clock
     this.verifier = verifier
@@ -276,12 +281,14 @@ export class EndpointActor implements ConnectionHost {
 
   private turnNow(): void {
     this.isAwake = false
-    const { sockets } = this
+    const { core, sockets } = this
     this.nowMicros = this.now()
-    let more = false
+    let received = 0
     for (const { socket, onDatagram } of sockets.values())
-      if (socket.drain(RECEIVE_BURST, onDatagram) === RECEIVE_BURST) more = true
-    this.fireDeadlines()
+      received = Math.max(received, socket.drain(RECEIVE_BURST, onDatagram))
+    for (let i = 0; i < STRANGERS_A_TURN && core.hasWaiting; i++) this.drive(this.admitNext)
+    const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
+    this.fireDeadlines(mayFire)
     if (this.sendReplies()) for (const { socket } of sockets.values()) socket.flush()
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
@@ -290,6 +297,7 @@ export class EndpointActor implements ConnectionHost {
       for (const { socket } of sockets.values()) socket.flush()
       for (const actor of serving) this.contain(actor.core, () => actor.settle())
     }
+    const more = received === RECEIVE_BURST || core.hasWaiting || !mayFire
     if (more || this.dirty.some(this.canGoOn)) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }
@@ -305,24 +313,30 @@ export class EndpointActor implements ConnectionHost {
   }
 
   private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {
-    const connection = this.handled(bytes, from, local, ecn)
-    if (connection !== undefined) this.markDirty(this.actors.get(connection) ?? this.adopt(connection))
+    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
   }
 
-  private handled(
-    bytes: Uint8Array,
-    from: SocketAddress,
-    local: number,
-    ecn: EcnCodepoint
-  ): Connection | undefined {
+  private readonly admitNext = (): Connection | undefined => this.core.admit(this.nowMicros)
+
+  /** Whatever connection the core had `work` for is served, a new one for the first time. */
+  private drive(work: () => Connection | undefined): void {
     try {
-      return this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local)
+      const connection = work()
+      const actor = connection && this.actorOf(connection)
+      if (actor !== undefined) this.markDirty(actor)
     } catch (defect) {
-      this.onDefect(this.core.handling, defect)
-      return this.core.handling
+      const { handling } = this.core
+      if (handling !== undefined) this.actorOf(handling)
+      this.onDefect(handling, defect)
     }
+  }
+
+  /** A new one for a new connection; none for what was over with its first datagrams, and never came to be. */
+  private actorOf(connection: Connection): ConnectionActor | undefined {
+    const isNew = !this.actors.has(connection) && this.core.connections.has(connection)
+    return isNew ? this.adopt(connection) : this.actors.get(connection)
   }
 
   /** A defect, of ours or of what the application has plugged in, ends the connection it shows in and no other. */
@@ -353,11 +367,12 @@ export class EndpointActor implements ConnectionHost {
     this.runFork(Effect.logError(what, cause))
   }
 
-  private fireDeadlines(): void {
+  /** Unless they may fire, deadlines are only a reason to send: what is paced does not wait. */
+  private fireDeadlines(mayFire: boolean): void {
     const { deadlines, nowMicros } = this
     for (let actor = deadlines.popDue(nowMicros); actor !== undefined; actor = deadlines.popDue(nowMicros)) {
       const { core } = actor
-      this.contain(core, () => core.handleTimeout(nowMicros))
+      if (mayFire) this.contain(core, () => core.handleTimeout(nowMicros))
       this.markDirty(actor)
     }
   }

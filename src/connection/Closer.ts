@@ -2,7 +2,7 @@ import { printable } from "../internal/printable.ts"
 import { Level } from "../wire/PacketType.ts"
 import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { CloseReason, Lifecycle } from "./lifecycle.ts"
+import { type CloseReason, type Lifecycle, silentEnd } from "./lifecycle.ts"
 
 /**
  * The end of a connection: what CONNECTION_CLOSE says, how often it is repeated, and for how long the connection ID
@@ -18,6 +18,7 @@ export class Closer {
   private readonly ptoMicros: () => number
   /** Nobody is owed more than one word: see `Connection.isStranger`. */
   readonly isStranger: () => boolean
+  private isSaidOnce = false
   /** Since this side has closed: datagrams and bytes that came, bytes of the close, and of its repetitions. */
   private received = 0
   private receivedBytes = 0
@@ -88,9 +89,21 @@ export class Closer {
     this.events.push({ _tag: "drained" })
   }
 
+  /**
+   * The handshake took too long. The peer, for whom it may be complete, is told: once, unless we stay to answer those who
+   * have not heard it.
+   */
+  giveUp(nowMicros: number, stays: boolean): void {
+    this.isSaidOnce = !stays
+    const reason = "the handshake took too long"
+    const code = TransportErrorCode.CONNECTION_REFUSED
+    this.close({ ...silentEnd("handshakeTimeout"), code, reason }, nowMicros)
+  }
+
   /** CONNECTION_CLOSE has left, or cannot: to a stranger it is said once. */
   onTold(): void {
-    if (this.lifecycle.state === "closing" && this.isStranger()) this.discard(this.lifecycle.closeReason!)
+    if (this.lifecycle.state === "closing" && (this.isSaidOnce || this.isStranger()))
+      this.discard(this.lifecycle.closeReason!)
   }
 
   /** A datagram with CONNECTION_CLOSE has left. */

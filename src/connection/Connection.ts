@@ -339,7 +339,10 @@ export class Connection implements ConnectionParts {
     const { transport } = this.config
     const pto = path.recovery.ptoMicros()
     if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
-    if (nowMicros >= this.handshakeDeadline) return closer.discard(silentEnd("handshakeTimeout"))
+    if (nowMicros >= this.handshakeDeadline)
+      return path.datagramsSent === 0
+        ? closer.discard(silentEnd("handshakeTimeout"))
+        : closer.giveUp(nowMicros, this.config.role === "server")
     if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
     }

@@ -1,3 +1,5 @@
+import { Admission, type RetryPolicy } from "../admission/Admission.ts"
+import { type HeldDatagram, type Introduction, Stranger } from "../admission/Stranger.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { Connection } from "../connection/Connection.ts"
 import {
@@ -13,26 +15,17 @@ import {
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
-import { buildStatelessReset, isAnswerable, resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
+import { resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
-import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
 import { AddressTokens } from "./AddressTokens.ts"
 import { KeyedTable } from "./KeyedTable.ts"
-import { ReplyBudget } from "./ReplyBudget.ts"
-import { initialKeys, InitialKeys } from "../protect/initialKeys.ts"
-import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
-
-/** When a client has to prove its address before its handshake costs anything. RFC 9000 §8.1.2 */
-export interface RetryPolicy {
-  readonly when: "never" | "always" | "underLoad"
-  /** `underLoad`: from this many unfinished handshakes on. */
-  readonly handshakes: number
-}
+import { InitialKeys } from "../protect/initialKeys.ts"
+import { isAuthenticInitial } from "./statelessClose.ts"
+import { type Arrival, type Reply, StatelessReplies } from "./StatelessReplies.ts"
 
 export interface EndpointConfig {
   readonly suite: CryptoSuiteShape
@@ -61,6 +54,8 @@ export interface EndpointConfig {
         readonly preferred?: PreferredAddresses | undefined
         /** Never when left out. */
         readonly retry?: RetryPolicy
+        /** Strangers at most, see `Admission`; without a limit when left out. */
+        readonly maxHandshakes?: number
         /** No tickets are issued or taken when left out. */
         readonly tickets?: ServerResumption
       }
@@ -73,13 +68,13 @@ export interface ClientMemory {
   readonly resumption: ClientResumption
 }
 
-/** A datagram for no connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
-export interface Reply {
-  readonly bytes: Uint8Array
-  readonly to: SocketAddress
-  /** The socket to send it by: the one that what it answers came to. */
-  readonly local: number
-}
+/** Those who wait in vain are told, a few at a time: it is cheaper than their handshake, but not cheap. */
+const REFUSALS_A_TURN = 8
+
+const none = new Uint8Array(0)
+/** RFC 9000 §8.1.2 */
+const BAD_TOKEN = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
+const TOO_MANY = new TransportError(TransportErrorCode.CONNECTION_REFUSED, "too many clients at once")
 
 /**
  * Many connections on one UDP socket, both roles, without I/O: tells which connection a datagram is for, makes new
@@ -90,7 +85,7 @@ export class Endpoint {
   /** Whether Initials of strangers are taken. */
   accepting = true
   private readonly config: EndpointConfig
-  private readonly byId: KeyedTable<Connection>
+  private readonly byId: KeyedTable<Connection | Stranger<Connection>>
   /** By the tokens of the peer's IDs in use: which connection a stateless reset ends. RFC 9000 §10.3.1 */
   private readonly byResetToken: KeyedTable<Connection>
   /** The connection that the last datagram was for, when there was one before it came. */
@@ -98,20 +93,27 @@ export class Endpoint {
   /** The socket that the datagram being handled came to. */
   private arrivalSocket = 0
   private readonly header = new PacketHeader()
-  private replies: Array<Reply> = []
-  private readonly replyBudget = new ReplyBudget()
+  private readonly replies: StatelessReplies
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
   /** Made when the first stranger comes. RFC 9369 §5: a token is good for the version it was issued in */
   private readonly tokens = new Map<Version, AddressTokens>()
-  /** Incoming connections whose handshake may not be finished. */
-  private readonly unfinished = new Set<Connection>()
+  /** Set by a driver that calls `admit` itself: what costs a ClientHello's work waits for it. */
+  holdsStrangers = false
+  private readonly admission: Admission<Connection>
 
   constructor(config: EndpointConfig) {
     this.config = config
     this.byId = new KeyedTable(config.random)
     this.byResetToken = new KeyedTable(config.random)
+    this.admission = new Admission({
+      retry: config.server?.retry ?? { when: "never", handshakes: 0 },
+      maxHandshakes: config.server?.maxHandshakes ?? Number.POSITIVE_INFINITY,
+      // the other half is for the handshake itself, and for what the client has spent already
+      patienceMicros: ((config.server?.transport.handshakeTimeoutMillis ?? 0) * 1000) / 2
+    })
     const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
+    this.replies = new StatelessReplies(config.suite, config.random, this.makeResetToken)
   }
 
   /** Starts a handshake with `remote`. */
@@ -151,8 +153,8 @@ export class Endpoint {
   }
 
   /**
-   * Hands a datagram to its connection, which is returned; undefined when it is for none. A connection that was not in
-   * `connections` before is a new incoming one.
+   * Hands a datagram to its connection, which is returned; undefined when it is for none, or waits for `admit`. A
+   * connection that was not in `connections` before is a new incoming one, see there.
    */
   handleDatagram(
     bytes: Uint8Array,
@@ -165,8 +167,9 @@ export class Endpoint {
     this.handling = undefined
     const { header, config } = this
     const isPacket = parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)
-    const connection = isPacket ? this.byId.get(bytes, header.dcidStart, header.dcidEnd) : undefined
-    if (connection === undefined) {
+    const found = isPacket ? this.byId.get(bytes, header.dcidStart, header.dcidEnd) : undefined
+    if (found instanceof Stranger) return this.hold(found, bytes, from, ecn, nowMicros)
+    if (found === undefined) {
       // RFC 9000 §10.3 #5, §10.3.1 #1: whatever it looks like; short headers are nothing else, Initials first of all
       // what they seem
       const isShort = isPacket && header.type === PacketType.OneRtt
@@ -175,14 +178,48 @@ export class Endpoint {
       if (accepted === undefined && !isShort) this.takeReset(bytes, from, nowMicros)
       return accepted
     }
-    this.handling = connection
-    connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
-    this.routeIds(connection)
-    return connection
+    if (header.type === PacketType.Initial && !found.isAnswered) {
+      const stranger = this.admission.strangerOf(found)
+      if (stranger !== undefined) return this.hold(stranger, bytes, from, ecn, nowMicros)
+    }
+    this.handling = found
+    found.handleDatagram(bytes, from, local, ecn, nowMicros)
+    this.routeIds(found)
+    return found
+  }
+
+  /** Whether `admit` has anything to do. */
+  get hasWaiting(): boolean {
+    return this.admission.hasWaiting
+  }
+
+  /** Clients whose handshake is not complete, those that wait for their turn among them. */
+  get strangers(): number {
+    return this.admission.strangers
+  }
+
+  /**
+   * Gives the next stranger its turn, and sends away some of those who wait in vain. Returns its connection: a new one if
+   * it was not in `connections` before; one that is over already, and is none of the driver's business, if it is not
+   * there afterwards either.
+   */
+  admit(nowMicros: number): Connection | undefined {
+    const { admission } = this
+    for (let i = 0; i < REFUSALS_A_TURN; i++) {
+      const hopeless = admission.nextHopeless(nowMicros)
+      if (hopeless === undefined) break
+      this.dismiss(hopeless, nowMicros)
+    }
+    const stranger = admission.next(nowMicros)
+    if (stranger === undefined) return undefined
+    if (stranger.connection === undefined) return this.welcome(stranger, nowMicros)
+    this.hear(stranger, stranger.connection, stranger.takeHeld(), nowMicros)
+    return stranger.connection
   }
 
   /** Brings the routing up to date with the IDs and reset tokens that came into use and went out of it. RFC 9000 §5.1.1 #2 */
   routeIds(connection: Connection): void {
+    if (connection.handshake.complete) this.admission.end(connection)
     for (const { localIds, peerIds } of connection.paths) {
       const ids = localIds.takeChanges()
       if (ids !== undefined) {
@@ -205,7 +242,7 @@ export class Endpoint {
       peerIds.clear()
     }
     this.routeIds(connection)
-    this.unfinished.delete(connection)
+    this.admission.end(connection)
   }
 
   /** Connection IDs that lead to a connection, those of the clients' first flights among them. */
@@ -219,7 +256,7 @@ export class Endpoint {
   }
 
   pollReply(): Reply | undefined {
-    return this.replies.shift()
+    return this.replies.poll()
   }
 
   private onStranger(
@@ -229,7 +266,13 @@ export class Endpoint {
     nowMicros: number
   ): Connection | undefined {
     const { header } = this
-    if (header.type === PacketType.OneRtt) return this.onUnknownShort(bytes, from, nowMicros)
+    const arrival: Arrival = { bytes, header, from, local: this.arrivalSocket }
+    // RFC 9000 §10.3: a client may believe in a handshake that we gave up, and have nothing to say but its end
+    const isOurs = header.dcidEnd - header.dcidStart === this.config.connectionIdBytes
+    if (header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs)) {
+      this.replies.reset(arrival, nowMicros)
+      return undefined
+    }
     // RFC 9000 §5.2.2 #2, §6.1 #1: nor is Version Negotiation answered
     if (header.type !== PacketType.Initial) return undefined
     const { server } = this.config
@@ -237,23 +280,83 @@ export class Endpoint {
     if (server === undefined || !this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
     const versions = versionsOf("server", server.transport)
     const version = versions.find((known) => known === header.version)
-    if (version === undefined) return this.negotiateVersion(bytes, versions, from, nowMicros)
+    if (version === undefined) {
+      this.replies.negotiateVersion(arrival, versions, nowMicros)
+      return undefined
+    }
     // RFC 9000 §7.2
     if (header.dcidEnd - header.dcidStart < 8) return undefined
+    const introduction = this.judge(arrival, version, nowMicros)
+    if (introduction === undefined) return undefined
+    const stranger = new Stranger<Connection>(introduction, nowMicros)
+    this.byId.add(introduction.destination, stranger)
+    return this.hold(stranger, bytes, from, ecn, nowMicros)
+  }
+
+  /** Who may have a turn; the others are told to prove their address, or to leave. */
+  private judge(arrival: Arrival, version: Version, nowMicros: number): Introduction | undefined {
+    const { replies } = this
+    const { bytes, header, from, local } = arrival
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    if (this.byId.has(destination)) return undefined
+    const token = bytes.slice(header.tokenStart, header.tokenEnd)
+    const tokens = this.tokensOf(version, nowMicros / 1000)
+    const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
+    const isProven = verdict._tag !== "absent"
+    const judgement = verdict._tag === "invalid" ? "refusal" : this.admission.judge(isProven)
+    if (judgement === "refusal") {
+      replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : TOO_MANY, nowMicros)
+      return undefined
+    }
+    if (judgement === "retry") {
+      replies.retry(arrival, version, this.makeRetrySource(destination), tokens, nowMicros)
+      return undefined
+    }
+    const originalDestination = verdict._tag === "retried" ? verdict.originalDestination : destination
+    const source = bytes.slice(header.scidStart, header.scidEnd)
+    return {
+      version,
+      from,
+      local,
+      destination,
+      originalDestination,
+      source,
+      token: isProven ? token : none,
+      isProven
+    }
+  }
+
+  /** What costs a ClientHello's work waits for its turn. */
+  private hold(
+    stranger: Stranger<Connection>,
+    bytes: Uint8Array,
+    from: SocketAddress,
+    ecn: Ecn,
+    nowMicros: number
+  ): Connection | undefined {
+    if (!sameAddress(stranger.introduction.from, from) || !stranger.hold(bytes, ecn)) return undefined
+    this.admission.wait(stranger)
+    return this.holdsStrangers ? undefined : this.admit(nowMicros)
+  }
+
+  /** Makes a connection of a stranger whose turn it is. */
+  private welcome(stranger: Stranger<Connection>, nowMicros: number): Connection | undefined {
+    const { server } = this.config
+    const { introduction } = stranger
+    const { version, from, local, destination, originalDestination, token } = introduction
     const nowMillis = nowMicros / 1000
     const tokens = this.tokensOf(version, nowMillis)
-    const token = bytes.slice(header.tokenStart, header.tokenEnd)
-    const verdict = tokens.judge(token, destination, from, nowMillis) // RFC 9000 §8.1.3 #7
-    if (verdict._tag === "invalid") return this.refuseToken(bytes, version, from, nowMicros)
-    if (verdict._tag === "absent" && this.wantsProof(server.retry))
-      return this.retry(bytes, version, destination, from, nowMillis)
+    // while it waited, another may have come with the same token
+    const verdict = tokens.judge(token, destination, from, nowMillis)
+    const isForged = introduction.isProven && verdict._tag === "invalid"
+    if (server === undefined || !this.accepting || isForged) return this.dismiss(stranger, nowMicros)
+    const isProven = verdict._tag !== "absent"
+    this.byId.remove(destination, stranger)
+    const held = stranger.takeHeld()
     // what anybody can make up is no reason to make a connection, nor to have it watched
     const keys = new InitialKeys(this.config.suite, destination)
-    if (!isAuthenticInitial(keys.of(version), bytes, header)) return undefined
-    const isRetried = verdict._tag === "retried"
-    const originalDestination = isRetried ? verdict.originalDestination : destination
+    const [{ bytes }] = held
+    parsePacketHeader(bytes, 0, bytes.length, this.config.connectionIdBytes, this.header, true)
+    if (!isAuthenticInitial(keys.of(version), bytes, this.header)) return undefined
     const connection = new Connection(
       this.connectionConfig(
         "server",
@@ -265,22 +368,49 @@ export class Endpoint {
       {
         version,
         remote: from,
-        local: this.arrivalSocket,
+        local,
         localInitialId: this.makeConnectionId(),
         originalDestination,
-        peerInitialId: bytes.slice(header.scidStart, header.scidEnd), // RFC 9000 §7.2 #5
-        retrySource: isRetried ? destination : undefined,
+        peerInitialId: introduction.source, // RFC 9000 §7.2 #5
+        retrySource: originalDestination === destination ? undefined : destination,
         initialKeys: keys,
-        addressValidated: verdict._tag !== "absent", // RFC 9000 §8.1.4 #4
+        addressValidated: isProven, // RFC 9000 §8.1.4 #4
         addressToken: undefined
       },
       nowMicros
     )
-    connection.handleDatagram(bytes, from, this.arrivalSocket, ecn, nowMicros)
-    if (verdict._tag !== "absent") tokens.spend(token, nowMillis)
-    this.unfinished.add(connection)
+    if (isProven) tokens.spend(token, nowMillis)
+    this.admission.begin(stranger, connection)
     this.adopt(connection)
+    this.hear(stranger, connection, held, nowMicros)
+    if (!connection.lifecycle.isOpen) {
+      if (connection.closer.pending)
+        this.replies.send(introduction, nowMicros, () => lastWord(connection, nowMicros))
+      this.forget(connection)
+    }
     return connection
+  }
+
+  private hear(
+    { introduction: { from, local } }: Stranger<Connection>,
+    connection: Connection,
+    held: ReadonlyArray<HeldDatagram>,
+    nowMicros: number
+  ): void {
+    this.handling = connection
+    for (const { bytes, ecn } of held) connection.handleDatagram(bytes, from, local, ecn, nowMicros)
+    this.routeIds(connection)
+  }
+
+  /** Sends a stranger away that has been waiting. */
+  private dismiss(stranger: Stranger<Connection>, nowMicros: number): undefined {
+    const { version, from, local, destination } = stranger.introduction
+    const { header, config } = this
+    this.byId.remove(destination, stranger)
+    const [{ bytes }] = stranger.takeHeld()
+    parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)
+    this.replies.refuse({ bytes, header, from, local }, version, TOO_MANY, nowMicros)
+    return undefined
   }
 
   private tokensOf(version: Version, nowMillis: number): AddressTokens {
@@ -290,76 +420,12 @@ export class Endpoint {
     return tokens
   }
 
-  /** Whether a client without a token is sent away for one. */
-  private wantsProof(policy: RetryPolicy | undefined): boolean {
-    if (policy === undefined || policy.when === "never") return false
-    if (policy.when === "always") return true
-    const { unfinished } = this
-    if (unfinished.size < policy.handshakes) return false
-    for (const each of unfinished) if (each.lifecycle.state !== "handshaking") unfinished.delete(each)
-    return unfinished.size >= policy.handshakes
-  }
-
-  /** Smaller than what it answers, so it does not count against the budget of replies. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
-  private retry(
-    bytes: Uint8Array,
-    version: Version,
-    originalDestination: Uint8Array,
-    to: SocketAddress,
-    nowMillis: number
-  ): undefined {
-    const { suite, random } = this.config
-    const client = bytes.slice(this.header.scidStart, this.header.scidEnd)
-    const source = this.makeRetrySource(originalDestination)
-    const token = this.tokensOf(version, nowMillis).forRetry(originalDestination, source, to, nowMillis)
-    const packet = writeRetry(version, client, source, token, random)
-    const tag = retryIntegrityTag(suite, version, originalDestination, packet)
-    const datagram = new Uint8Array(packet.length + tag.length)
-    datagram.set(packet)
-    datagram.set(tag, packet.length)
-    return this.reply(datagram, to)
-  }
-
   // RFC 9000 §17.2.5.1 #1: not what the client sent to; and, as clients send Initials to it, §7.2: at least 8 bytes
   private makeRetrySource(originalDestination: Uint8Array): Uint8Array {
     for (;;) {
       const id = this.config.random(Math.max(8, this.config.connectionIdBytes))
       if (!this.byId.has(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
     }
-  }
-
-  // RFC 9000 §8.1.2 #S1: a client whose token is wrong would only wait for its handshake to time out
-  private refuseToken(
-    bytes: Uint8Array,
-    version: Version,
-    from: SocketAddress,
-    nowMicros: number
-  ): undefined {
-    if (!this.replyBudget.take(nowMicros)) return undefined
-    const { header } = this
-    const error = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
-    const client = bytes.slice(header.scidStart, header.scidEnd)
-    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    const keys = initialKeys(this.config.suite, version, destination)
-    // a token that was damaged on the way is no reason to send its owner away: the packet is lost, and sent again
-    if (!isAuthenticInitial(keys, bytes, header)) return undefined
-    return this.reply(writeStatelessClose(keys, version, client, destination, error), from)
-  }
-
-  private negotiateVersion(
-    bytes: Uint8Array,
-    versions: ReadonlyArray<number>,
-    from: SocketAddress,
-    nowMicros: number
-  ): undefined {
-    if (!this.replyBudget.take(nowMicros)) return undefined
-    const { header } = this
-    const { random } = this.config
-    // RFC 9000 §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
-    const source = bytes.slice(header.scidStart, header.scidEnd)
-    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-    const offered = [reservedVersion(random), ...versions]
-    return this.reply(writeVersionNegotiation(source, destination, offered, random), from)
   }
 
   /** Whether it is the stateless reset of a connection with `from`, which then is over. RFC 9000 §10.3.1 */
@@ -373,24 +439,8 @@ export class Endpoint {
     return true
   }
 
-  /** A short header for no connection. RFC 9000 §10.3, §11 #1 */
-  private onUnknownShort(bytes: Uint8Array, from: SocketAddress, nowMicros: number): undefined {
-    const { header } = this
-    // without the QUIC bit it may well be of another protocol, and half of what a peer greases has it
-    if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return undefined
-    if (!this.replyBudget.take(nowMicros)) return undefined
-    const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
-    return this.reply(buildStatelessReset(bytes.length, token, this.config.random), from)
-  }
-
   /** Connections that changed without a datagram of theirs. */
   readonly woken: Array<Connection> = []
-
-  /** Unless it is a Retry, whoever calls this has asked the budget before anything was spent on the stranger. */
-  private reply(bytes: Uint8Array, to: SocketAddress): undefined {
-    this.replies.push({ bytes, to, local: this.arrivalSocket })
-    return undefined
-  }
 
   private adopt(connection: Connection): void {
     this.connections.add(connection)
@@ -432,6 +482,12 @@ export class Endpoint {
 
   private readonly makeAddressToken: ConnectionConfig["makeAddressToken"] = (remote, version, nowMicros) =>
     this.tokensOf(version, nowMicros / 1000).forLater(remote, nowMicros / 1000)
+}
+
+/** What a connection that was over with its first flight has to say; nothing is kept of it. */
+const lastWord = (connection: Connection, nowMicros: number): Uint8Array => {
+  const buffer = new Uint8Array(MINIMUM_DATAGRAM_BYTES)
+  return buffer.subarray(0, connection.pollTransmit(buffer, 0, nowMicros))
 }
 
 /** The version a session was of is the only one that can take it up again. RFC 9369 §5 */

@@ -4,7 +4,7 @@ import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { writeConnectionClose, writeCrypto } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
-import { Duel } from "../connection/Duel.ts"
+import { Duel, puppetAddress } from "../connection/Duel.ts"
 
 const noReason = new Uint8Array(0)
 
@@ -94,5 +94,59 @@ describe("a stranger", () => {
     for (let i = 0; i < 5; i++) duel.inject(handshake(8_000))
     expect(connection.receiver.counters.dropped - before).toBe(1)
     expect(connection.path.received[Space.Handshake].largest).toBe(-1)
+  })
+})
+
+describe("a handshake that takes too long", () => {
+  const limits = { transport: { handshakeTimeoutMillis: 1_000 } }
+
+  it("ends with a word to a server, which keeps no place for it", () => {
+    const told = new Duel({ victim: "client", ...limits })
+    told.exchange = () => {
+      told.drainVictim()
+      told.puppet.outbox.length = 0
+      return told
+    }
+    told.exchange().advance(1_000_000)
+    expect(told.puppet.seen.close?.code).toBe(Code.CONNECTION_REFUSED)
+    expect(told.connection.closeReason).toMatchObject({ origin: "handshakeTimeout" })
+    expect(told.connection.lifecycle.state).toBe("closed")
+  })
+
+  it("ends with a word to a client whose address is proven, again and again for three PTOs", () => {
+    const duel = new Duel({ victim: "server", ...limits })
+    const exchange = duel.exchange.bind(duel)
+    // all that the client says to the server's flight is lost
+    duel.exchange = () => {
+      duel.drainVictim()
+      duel.puppet.outbox.length = 0
+      return duel
+    }
+    duel.deliver()
+    duel.exchange()
+    const { puppet, connection } = duel
+    connection.path.amplification.validate()
+    duel.advance(1_000_000)
+    expect(connection.closeReason).toMatchObject({ origin: "handshakeTimeout" })
+    expect(connection.lifecycle.state).toBe("closing")
+    expect(puppet.seen.close?.code).toBe(Code.CONNECTION_REFUSED)
+    const before = puppet.seen.named("onConnectionClose").length
+    duel.exchange = exchange
+    duel.inject(puppet.packet(Level.Handshake, puppet.ackAll(Level.Handshake), { size: 1200 }))
+    expect(puppet.seen.named("onConnectionClose").length).toBeGreaterThan(before)
+  })
+
+  it("that the server has forgotten is reset when the client goes on with it, RFC 9000 §10.3", () => {
+    const duel = new Duel({ victim: "server" })
+    duel.deliver()
+    duel.drainVictim()
+    const { puppet, connection, endpoint } = duel
+    duel.puppet.outbox.length = 0
+    endpoint.forget(connection)
+    const straggler = puppet.packet(Level.Handshake, puppet.ackAll(Level.Handshake))
+    expect(duel.endpoint.handleDatagram(straggler, puppetAddress, 0, duel.nowMicros)).toBeUndefined()
+    const reset = endpoint.pollReply()!.bytes
+    expect(reset.slice(-16)).toEqual(connection.config.makeResetToken(connection.localInitialId))
+    expect(reset.length).toBeLessThan(straggler.length)
   })
 })

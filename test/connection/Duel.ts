@@ -160,6 +160,7 @@ export class Duel {
       this.receive(this.buffer.slice(0, end))
     }
     this.endpoint.routeIds(connection)
+    this.settle()
     return any
   }
 

@@ -109,11 +109,20 @@ describe("a server without a connection for them", () => {
       pair.deliver("server", bytes)
       return pair.server !== undefined || endpoint.pollReply() !== undefined
     }
-    for (const type of [0xd0, 0xe0, 0xf0]) {
+    for (const type of [0xd0, 0xf0]) {
       const packet = initial.slice()
       packet[0] = type | (packet[0] & 0x0f)
       expect(answers(packet), type.toString(16)).toBe(false)
     }
+    // RFC 9000 §10.3 lets a Handshake packet have a stateless reset: its client may believe in a connection
+    const handshake = initial.slice()
+    handshake[0] = 0xe0 | (handshake[0] & 0x0f)
+    pair.deliver("server", handshake)
+    expect(pair.server).toBeUndefined()
+    const reset = endpoint.pollReply()!.bytes
+    expect(reset[0] & 0xc0).toBe(0x40)
+    expect(reset.length).toBeLessThan(handshake.length)
+    expect(endpoint.pollReply()).toBeUndefined()
     endpoint.accepting = false
     expect(answers(initial)).toBe(false)
     endpoint.accepting = true

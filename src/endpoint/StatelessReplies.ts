@@ -1,0 +1,117 @@
+import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
+import { buildStatelessReset, isAnswerable } from "../path/statelessReset.ts"
+import { initialKeys } from "../protect/initialKeys.ts"
+import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
+import type { PacketHeader } from "../wire/PacketHeader.ts"
+import type { Version } from "../wire/PacketType.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { TransportError } from "../wire/TransportError.ts"
+import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
+import type { AddressTokens } from "./AddressTokens.ts"
+import { ReplyBudget } from "./ReplyBudget.ts"
+import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
+
+/** A datagram for no connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
+export interface Reply {
+  readonly bytes: Uint8Array
+  readonly to: SocketAddress
+  /** The socket to send it by: the one that what it answers came to. */
+  readonly local: number
+}
+
+/** What came, from whom, and to which socket. */
+export interface Arrival {
+  readonly bytes: Uint8Array
+  /** Of the first packet in it. */
+  readonly header: PacketHeader
+  readonly from: SocketAddress
+  readonly local: number
+}
+
+/** Answers to datagrams of no connection. All but Retry are rationed, and that before anything is spent on them. */
+export class StatelessReplies {
+  private readonly suite: CryptoSuiteShape
+  private readonly random: RandomBytes
+  private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
+  private readonly budget = new ReplyBudget()
+  private readonly waiting: Array<Reply> = []
+
+  constructor(
+    suite: CryptoSuiteShape,
+    random: RandomBytes,
+    makeResetToken: (connectionId: Uint8Array) => Uint8Array
+  ) {
+    this.suite = suite
+    this.random = random
+    this.makeResetToken = makeResetToken
+  }
+
+  poll(): Reply | undefined {
+    return this.waiting.shift()
+  }
+
+  /** Sends what `write` makes, if there is any. */
+  send({ from, local }: Pick<Arrival, "from" | "local">, nowMicros: number, write: () => Uint8Array): void {
+    if (!this.budget.take(nowMicros)) return
+    const bytes = write()
+    if (bytes.length > 0) this.waiting.push({ bytes, to: from, local })
+  }
+
+  /** Smaller than what it answers, so it does not count against the budget. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
+  retry(
+    { bytes, header, from, local }: Arrival,
+    version: Version,
+    source: Uint8Array,
+    tokens: AddressTokens,
+    nowMicros: number
+  ): void {
+    const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
+    const client = bytes.slice(header.scidStart, header.scidEnd)
+    const token = tokens.forRetry(originalDestination, source, from, nowMicros / 1000)
+    const packet = writeRetry(version, client, source, token, this.random)
+    const tag = retryIntegrityTag(this.suite, version, originalDestination, packet)
+    const datagram = new Uint8Array(packet.length + tag.length)
+    datagram.set(packet)
+    datagram.set(tag, packet.length)
+    this.waiting.push({ bytes: datagram, to: from, local })
+  }
+
+  /**
+   * Tells a client that nothing will come of it, which would only wait for its handshake to time out. What was damaged
+   * on the way is no reason to send its owner away: the packet is lost, and sent again. RFC 9000 §5.2.2, §8.1.2 #S1
+   */
+  refuse(arrival: Arrival, version: Version, error: TransportError, nowMicros: number): void {
+    const { bytes, header } = arrival
+    this.send(arrival, nowMicros, () => {
+      const client = bytes.slice(header.scidStart, header.scidEnd)
+      const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+      const keys = initialKeys(this.suite, version, destination)
+      const isAuthentic = isAuthenticInitial(keys, bytes, header)
+      return isAuthentic ? writeStatelessClose(keys, version, client, destination, error) : nothing
+    })
+  }
+
+  negotiateVersion(arrival: Arrival, versions: ReadonlyArray<number>, nowMicros: number): void {
+    const { bytes, header } = arrival
+    this.send(arrival, nowMicros, () => {
+      // RFC 9000 §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
+      const source = bytes.slice(header.scidStart, header.scidEnd)
+      const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+      const offered = [reservedVersion(this.random), ...versions]
+      return writeVersionNegotiation(source, destination, offered, this.random)
+    })
+  }
+
+  /** For a packet of no connection. RFC 9000 §10.3, §11 #1 */
+  reset(arrival: Arrival, nowMicros: number): void {
+    const { bytes, header } = arrival
+    // without the QUIC bit it may well be of another protocol, and half of what a peer greases has it
+    if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return
+    this.send(arrival, nowMicros, () => {
+      const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
+      return buildStatelessReset(bytes.length, token, this.random)
+    })
+  }
+}
+
+const nothing = new Uint8Array(0)

@@ -1,0 +1,129 @@
+/** Who has a turn, who is asked for proof, and who is sent away. */
+import { describe, expect, it } from "vitest"
+import { Admission, type AdmissionLimits } from "../../src/admission/Admission.ts"
+import { type Introduction, Stranger } from "../../src/admission/Stranger.ts"
+import { Version } from "../../src/wire/PacketType.ts"
+
+const id = new Uint8Array(8)
+
+const introduction: Introduction = {
+  version: Version.v1,
+  from: { host: "192.0.2.7", port: 7, family: 4 },
+  local: 0,
+  destination: id,
+  originalDestination: id,
+  source: id,
+  token: new Uint8Array(0),
+  isProven: false
+}
+
+const make = (limits: Partial<AdmissionLimits> = {}) =>
+  new Admission<string>({
+    retry: { when: "underLoad", handshakes: 4 },
+    maxHandshakes: 8,
+    patienceMicros: 1_000_000,
+    ...limits
+  })
+
+/** `count` strangers who have come at `nowMicros`. */
+const line = (admission: Admission<string>, count: number, nowMicros = 0): Array<Stranger<string>> =>
+  Array.from({ length: count }, () => {
+    const stranger = new Stranger<string>(introduction, nowMicros)
+    admission.wait(stranger)
+    return stranger
+  })
+
+describe("admission", () => {
+  it("asks for proof from a number of strangers on, waiting or begun, until they are forgotten", () => {
+    const admission = make()
+    line(admission, 3)
+    expect(admission.judge(false)).toBe("turn")
+    line(admission, 1)
+    expect(admission.judge(false)).toBe("retry")
+    expect(admission.judge(true)).toBe("turn")
+    for (const name of ["a", "b", "c", "d"]) admission.begin(admission.next(0)!, name)
+    expect(admission.waiting).toBe(0)
+    expect(admission.judge(false)).toBe("retry")
+    admission.end("b")
+    expect(admission.judge(false)).toBe("turn")
+  })
+
+  it("asks always, or never, if that is the policy", () => {
+    expect(make({ retry: { when: "always", handshakes: 4 } }).judge(false)).toBe("retry")
+    const never = make({ retry: { when: "never", handshakes: 0 } })
+    line(never, 7)
+    expect(never.judge(false)).toBe("turn")
+  })
+
+  it("refuses everybody beyond its limit, proven or not", () => {
+    const admission = make({ retry: { when: "never", handshakes: 0 } })
+    line(admission, 7)
+    admission.begin(admission.next(0)!, "a")
+    expect(admission.judge(true)).toBe("turn")
+    line(admission, 1)
+    expect(admission.strangers).toBe(8)
+    expect(admission.judge(true)).toBe("refusal")
+    expect(admission.judge(false)).toBe("refusal")
+  })
+
+  it("lets those go first whose handshake has begun, then whoever came first", () => {
+    const admission = make()
+    const [first, second, third] = line(admission, 3)
+    expect(admission.next(0)).toBe(first)
+    admission.begin(first, "a")
+    admission.wait(first)
+    admission.wait(first)
+    expect([0, 1, 2, 3].map(() => admission.next(0))).toEqual([first, second, third, undefined])
+    expect(admission.hasWaiting).toBe(false)
+  })
+
+  it("forgets a stranger that ends while it waits for another turn", () => {
+    const admission = make()
+    const [first] = line(admission, 1)
+    admission.begin(admission.next(0)!, "a")
+    admission.wait(first)
+    admission.end("a")
+    expect(admission.hasWaiting).toBe(false)
+    expect(admission.strangers).toBe(0)
+  })
+
+  it("sends away those at the end of a line that moves too slowly, and takes nobody else into it", () => {
+    const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
+    const strangers = line(admission, 200)
+    expect(admission.nextHopeless(0)).toBeUndefined()
+    // 10 ms each: within a second 100 have their turn
+    for (const nowMicros of [0, 10_000]) admission.next(nowMicros)
+    const sent: Array<unknown> = []
+    for (;;) {
+      const hopeless = admission.nextHopeless(10_000)
+      if (hopeless === undefined) break
+      sent.push(hopeless)
+    }
+    expect(sent).toEqual(strangers.slice(102).reverse())
+    expect(admission.judge(true)).toBe("turn")
+    line(admission, 1)
+    expect(admission.judge(true)).toBe("refusal")
+  })
+
+  it("sends away whoever has waited too long, and nobody for a line that was held up once", () => {
+    const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
+    line(admission, 20)
+    for (const nowMicros of [0, 1_000, 2_000]) admission.next(nowMicros)
+    admission.next(900_000)
+    expect(admission.nextHopeless(900_000)).toBeUndefined()
+    expect(admission.nextHopeless(1_000_001)).toBeDefined()
+  })
+})
+
+describe("a stranger", () => {
+  it("has 16 datagrams and 24 kB kept for it until its turn, and no more", () => {
+    const many = new Stranger<string>(introduction, 0)
+    for (let i = 0; i < 16; i++) expect(many.hold(new Uint8Array(1), 0)).toBe(true)
+    expect(many.hold(new Uint8Array(1), 0)).toBe(false)
+    expect(many.takeHeld()).toHaveLength(16)
+    const large = new Stranger<string>(introduction, 0)
+    expect(large.hold(new Uint8Array(20_000), 0)).toBe(true)
+    expect(large.hold(new Uint8Array(5_000), 0)).toBe(false)
+    expect(large.hold(new Uint8Array(4_000), 0)).toBe(true)
+  })
+})

@@ -1,0 +1,123 @@
+/** Strangers by the hundred, against a server in the simulator: whole endpoints, and clients that are nobody. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { UdpPort } from "../../src/capability/UdpPort.ts"
+import type { ServerOptions } from "../../src/index.ts"
+import { writeConnectionClose } from "../../src/wire/frameWriters.ts"
+import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
+import { Level, PacketType } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
+import { pattern } from "../api/pair.ts"
+import { Puppet } from "../connection/Puppet.ts"
+import { ask, echo, identity, makeClient, makeServer, to, worldOfTwo } from "../resumption/worlds.ts"
+import { itSim } from "../sim/itSim.ts"
+
+const scene = Effect.fnUntraced(function* (options: Partial<ServerOptions>) {
+  const world = yield* worldOfTwo
+  const id = yield* yield* identity
+  const server = yield* makeServer(world.first, id, options)
+  yield* Effect.forkScoped(server.serveStreams(echo))
+  const client = yield* makeClient(world.client, id)
+  const udp = yield* Effect.provide(UdpPort, world.client.layer)
+  const socket = yield* Effect.orDie(udp.bind({ host: world.client.host }))
+  const send = (bytes: Uint8Array): void => {
+    socket.send(bytes, 0, bytes.length, server.localAddress, 0)
+    socket.flush()
+  }
+  /** What came back, by the type of its first packet. */
+  const answers = (): Array<PacketType> => {
+    const types: Array<PacketType> = []
+    const header = new PacketHeader()
+    socket.drain(10_000, ({ bytes }) => {
+      if (parsePacketHeader(bytes, 0, bytes.length, 8, header, true)) types.push(header.type)
+    })
+    return types
+  }
+  return { world, id, server, client, send, answers }
+})
+
+const random = new SeededRandom("flood")
+
+/** A client of which only the first flight is ever seen; its ClientHello fits one datagram. */
+const nobody = (options: { readonly alpn?: string } = {}): Puppet => {
+  const puppet = new Puppet({
+    role: "client",
+    suite,
+    random: random.bytes,
+    identity: undefined,
+    groups: [0x001d],
+    alpn: [options.alpn ?? "test"]
+  })
+  puppet.start()
+  return puppet
+}
+
+const goodbye = (puppet: Puppet): Uint8Array =>
+  puppet.packet(Level.Initial, (w) => writeConnectionClose(w, false, 0, 0, new Uint8Array(0)), { size: 1200 })
+
+const retries = (types: ReadonlyArray<PacketType>): number =>
+  types.filter((type) => type === PacketType.Retry).length
+
+describe("a flood of handshakes that end themselves", () => {
+  for (const [how, end] of [
+    ["with CONNECTION_CLOSE", () => [goodbye(nobody())]],
+    ["with no protocol in common", () => nobody({ alpn: "none" }).outbox]
+  ] as const)
+    itSim(`${how} is load: it is answered with Retry`, () =>
+      Effect.gen(function* () {
+        const { server, client, send, answers } = yield* scene({ retryHandshakes: 20 })
+        const connection = yield* client.connect(to(server))
+        yield* Effect.sleep("1 second") // so that the server has completed the handshake, too
+        const before = yield* server.tree
+        for (let i = 0; i < 100; i++) for (const datagram of end()) send(datagram)
+        yield* Effect.sleep("1 second")
+        expect(retries(answers())).toBe(80)
+        // nothing is kept of any of them
+        const { connections, routedIds, fibers } = yield* server.tree
+        expect(connections).toHaveLength(1)
+        expect(routedIds).toBe(before.routedIds)
+        expect(fibers).toBe(before.fibers)
+        const sent = pattern(20_000, 1)
+        expect(Buffer.compare(yield* ask(connection, sent), sent)).toBe(0)
+      })
+    )
+})
+
+describe("a server", () => {
+  itSim("takes no more strangers than it may, and tells the others at once", () =>
+    Effect.gen(function* () {
+      const { server, client, send } = yield* scene({ retry: "never", maxHandshakes: 3 })
+      const opened = yield* client.connect(to(server))
+      yield* Effect.sleep("1 second") // so that the server has completed the handshake, too
+      for (let i = 0; i < 3; i++) for (const datagram of nobody().outbox) send(datagram)
+      yield* Effect.sleep("200 millis")
+      const begun = yield* Clock.currentTimeMillis
+      const { reason } = yield* Effect.flip(client.connect(to(server)))
+      expect(reason).toMatchObject({
+        _tag: "TransportClosed",
+        origin: "peer",
+        code: TransportErrorCode.CONNECTION_REFUSED
+      })
+      expect((yield* Clock.currentTimeMillis) - begun).toBe(100)
+      // who is there already does not notice, and when the strangers are given up there is room again
+      expect((yield* ask(opened, pattern(100, 2))).length).toBe(100)
+      yield* Effect.sleep("6 seconds")
+      yield* client.connect(to(server))
+      expect((yield* server.tree).connections).toHaveLength(2)
+    })
+  )
+
+  itSim("is asked for a limit that makes sense", () =>
+    Effect.gen(function* () {
+      const world = yield* worldOfTwo
+      const id = yield* yield* identity
+      for (const maxHandshakes of [0, 1_000_001, 1.5]) {
+        const { reason } = yield* Effect.flip(makeServer(world.first, id, { maxHandshakes }))
+        expect(reason).toMatchObject({ _tag: "InvalidOption", field: "server.maxHandshakes" })
+      }
+    })
+  )
+})
