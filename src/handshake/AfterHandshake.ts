@@ -6,7 +6,7 @@ import { HandshakeReader } from "./HandshakeReader.ts"
 import { ticketSecret } from "./KeySchedule.ts"
 import { HandshakeType, unexpected } from "./messages.ts"
 import { readNewSessionTicket } from "./preSharedKey.ts"
-import { MAX_TICKET_LIFETIME_SECONDS, type SessionTicket } from "./SessionTicket.ts"
+import { MAX_IDENTITY_BYTES, MAX_TICKET_LIFETIME_SECONDS, type SessionTicket } from "./SessionTicket.ts"
 import type { TlsPeer } from "./TlsSession.ts"
 
 /** Tickets beyond this many are passed over. */
@@ -73,6 +73,7 @@ export class AfterHandshake {
     if (isFailure(ticket)) return ticket
     const { terms } = this
     if (terms === undefined || this.tickets === MAX_TICKETS || ticket.lifetimeSeconds === 0) return undefined
+    if (ticket.identity.length > MAX_IDENTITY_BYTES) return undefined
     this.tickets++
     return {
       identity: ticket.identity,

@@ -2,7 +2,7 @@ import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { Extension } from "./extensions.ts"
 import { KeySchedule } from "./KeySchedule.ts"
 import { bindersSize, writeOfferedPsk } from "./preSharedKey.ts"
-import { isExpired, type SessionTicket } from "./SessionTicket.ts"
+import { isExpired, MAX_IDENTITY_BYTES, type SessionTicket } from "./SessionTicket.ts"
 import type { TlsClientConfig, TlsPeer } from "./TlsSession.ts"
 import type { Transcript } from "./Transcript.ts"
 
@@ -34,6 +34,7 @@ export class PskOffer {
     const cipher = cipherSuites.get(ticket.cipherSuite)
     const fits =
       cipher !== undefined &&
+      ticket.identity.length <= MAX_IDENTITY_BYTES &&
       config.cipherSuites.includes(ticket.cipherSuite) &&
       ticket.serverName === config.serverName && // RFC 8446 §4.6.1
       config.peerCertificateTypes.includes(peer.kind) &&

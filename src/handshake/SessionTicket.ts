@@ -6,6 +6,12 @@ import type { TlsPeer } from "./TlsSession.ts"
 export const MAX_TICKET_LIFETIME_SECONDS = 604_800
 
 /**
+ * A client keeps no larger ones: each goes into a ClientHello, in front of 0-RTT data, and a store full of them is of the
+ * server's making.
+ */
+export const MAX_IDENTITY_BYTES = 4096
+
+/**
  * A session that can be taken up again. The client keeps one for each ticket the server sends; the server seals its
  * own, with no `identity`, into the ticket itself. It holds a secret: whoever reads it can impersonate either side.
  */

@@ -195,6 +195,27 @@ describe("tickets", () => {
     )
   })
 
+  it("above 4 kB are passed over, and a later one is kept", () => {
+    const shop = new Shop()
+    const sized = (size: number) => (m: Uint8Array) =>
+      // lifetime, age_add, a nonce of one byte, the ticket, no extensions
+      withBody(m, bytes(m.subarray(4, 14), u16(size), new Uint8Array(size).fill(7), u16(0)))
+    for (const [size, kept] of [
+      [4096, true],
+      [4097, false],
+      [60_000, false]
+    ] as const) {
+      const meddle = onMessage("server", Type.newSessionTicket, (m) => [
+        ...Array<Uint8Array>(20).fill(sized(size)(m)),
+        m
+      ])
+      const { client } = shake({ client: shop.client(), server: shop.server(), meddle })
+      expect(client.alert).toBeUndefined()
+      expect(client.all("ticket").some(({ ticket }) => ticket.identity.length === size)).toBe(kept)
+      if (!kept) expect(client.all("ticket")).toHaveLength(2)
+    }
+  })
+
   it("too large for a ClientHello are not issued", () => {
     const shop = new Shop()
     const chain = [...identity("rsa").chain, new Uint8Array(3000)]
@@ -407,6 +428,11 @@ describe("a full handshake takes place instead", () => {
   instead("when the client wants another server", () =>
     shop.again(ticket, { client: { serverName: "example.com" } })
   )
+  it("when a store hands out a ticket above 4 kB, which is not shown", () => {
+    const pair = shop.again({ ...ticket, identity: new Uint8Array(4097) })
+    expectFull(pair)
+    expect(extensionsOf(pair.sent[0].bytes).map(([type]) => type)).not.toContain(Extension.pre_shared_key)
+  })
   it("and the ticket is not even shown to another server", () => {
     const { sent } = shop.again(ticket, { client: { serverName: "example.com" } })
     expect(extensionsOf(sent[0].bytes).map(([type]) => type)).not.toContain(Extension.pre_shared_key)
