@@ -4,6 +4,9 @@ import { Alert, failure, type TlsFailure, violation } from "./alerts.ts"
 /** One handshake message may be this large: certificate chains are the largest. */
 export const MAX_MESSAGE_BYTES = 65_536
 
+/** What comes in Initial packets comes from strangers, and has no certificates in it. */
+export const MAX_HELLO_BYTES = 32_768
+
 /** What may wait while the peer is being judged: a message that is cut short, and some behind it. */
 const MAX_WAITING_BYTES = 2 * MAX_MESSAGE_BYTES
 
@@ -42,7 +45,8 @@ export class HandshakeReader {
     const { buffer, start, end } = this
     if (end - start < HEADER_BYTES) return undefined
     const length = (buffer[start + 1] << 16) | (buffer[start + 2] << 8) | buffer[start + 3]
-    if (HEADER_BYTES + length > MAX_MESSAGE_BYTES)
+    const most = this.level === Level.Initial ? MAX_HELLO_BYTES : MAX_MESSAGE_BYTES
+    if (HEADER_BYTES + length > most)
       return failure(Alert.decode_error, `a handshake message of ${length} bytes`)
     if (end - start < HEADER_BYTES + length) return undefined
     this.start = start + HEADER_BYTES + length

@@ -30,17 +30,23 @@ export interface TlsFailure {
   readonly reason: string
 }
 
+/** What the peer had to do with a reason does not make it longer than a person reads. */
+const MAX_REASON_LENGTH = 200
+
+const cut = (reason: string): string =>
+  reason.length <= MAX_REASON_LENGTH ? reason : `${reason.slice(0, MAX_REASON_LENGTH - 1)}…`
+
 export const failure = (alert: number, reason: string): TlsFailure => ({
   alert,
   code: TransportErrorCode.CRYPTO_ERROR + alert,
-  reason
+  reason: cut(reason)
 })
 
 /** Where RFC 9001 asks for PROTOCOL_VIOLATION rather than an alert. */
 export const violation = (alert: number, reason: string): TlsFailure => ({
   alert,
   code: TransportErrorCode.PROTOCOL_VIOLATION,
-  reason
+  reason: cut(reason)
 })
 
 export const isFailure = (value: object | undefined): value is TlsFailure =>

@@ -6,7 +6,6 @@ import { Alert, failure, type TlsFailure } from "./alerts.ts"
 import {
   Extension,
   type Extensions,
-  readAlpn,
   readCertificateTypes,
   readServerName,
   readU16List,
@@ -15,6 +14,7 @@ import {
 } from "./extensions.ts"
 import type { ClientHello } from "./messages.ts"
 import { readPskModes } from "./preSharedKey.ts"
+import { ProtocolNames } from "./ProtocolNames.ts"
 import type { CertificateKind, TlsServerConfig } from "./TlsSession.ts"
 
 export interface ClientOffer {
@@ -69,13 +69,18 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
   if (cipher === undefined) return failure(Alert.handshake_failure, "no cipher suite in common")
 
   const fields = new OfferReader(extensions)
-  const protocols = fields.optional(Extension.alpn, "ALPN", readAlpn, [])
+  const protocols = fields.optional<ProtocolNames | undefined>(
+    Extension.alpn,
+    "ALPN",
+    ProtocolNames.read,
+    undefined
+  )
   // RFC 9001 §8.1 #1 #2 #4 #5: QUIC has no connection without an application protocol
-  const alpn = config.alpn.find((ours) => protocols.includes(ours))
+  const alpn = config.alpn.find((ours) => protocols?.includes(ours))
   if (fields.problem === undefined && alpn === undefined)
     return failure(
       Alert.no_application_protocol,
-      `no application protocol in common: the client offers ${protocols.join(", ") || "none"}`
+      `no application protocol in common: the client offers ${protocols ?? "none"}`
     )
   const clientTypes = fields.optional(
     Extension.client_certificate_type,
@@ -145,18 +150,23 @@ export const chooseGroup = (
   ours: ReadonlyArray<NamedGroup>
 ): ChosenGroup | TlsFailure => {
   const fields = new OfferReader(extensions)
-  const supported = fields.required(Extension.supported_groups, "groups", u16List, [])
+  const supported = new Set(fields.required(Extension.supported_groups, "groups", u16List, []))
   const shares = fields.required(Extension.key_share, "key shares", readShares, [])
   if (fields.problem !== undefined) return fields.problem
+  if (shares.length > MAX_SHARES)
+    return failure(Alert.illegal_parameter, `more than ${MAX_SHARES} key shares`)
   const byGroup = new Map(shares)
   // RFC 8446 §4.2.8: one share a group, and only for groups listed
-  if (byGroup.size !== shares.length || shares.some(([group]) => !supported.includes(group)))
+  if (byGroup.size !== shares.length || shares.some(([group]) => !supported.has(group)))
     return failure(Alert.illegal_parameter, "a key share appears twice, or for a group that is not listed")
-  const common = ours.filter((group) => supported.includes(group))
+  const common = ours.filter((group) => supported.has(group))
   if (common.length === 0) return failure(Alert.handshake_failure, "no key-exchange group in common")
   const group = common.find((each) => byGroup.has(each)) ?? common[0]
   return { group, share: byGroup.get(group) }
 }
+
+/** There are not as many groups, and each is worth one share at most. RFC 8446 §4.2.8 */
+const MAX_SHARES = 32
 
 const readShares = (body: Uint8Array): ReadonlyArray<readonly [number, Uint8Array]> | undefined => {
   const r = new ByteReader(body)
@@ -167,6 +177,7 @@ const readShares = (body: Uint8Array): ReadonlyArray<readonly [number, Uint8Arra
     const share = r.take(r.u16())
     if (r.failed || share.length === 0) return undefined
     shares.push([group, share])
+    if (shares.length > MAX_SHARES) break
   }
   return shares
 }
@@ -196,7 +207,8 @@ export const checkSecondHello = (
   const after = fixed(second)
   const same =
     equalBytes(first.random, second.random) &&
-    first.cipherSuites.join() === second.cipherSuites.join() &&
+    first.cipherSuites.length === second.cipherSuites.length &&
+    first.cipherSuites.every((suite, i) => suite === second.cipherSuites[i]) &&
     before.length === after.length &&
     before.every(([type, body]) => equalBytes(body, second.extensions.get(type)))
   return same
@@ -204,5 +216,8 @@ export const checkSecondHello = (
     : failure(Alert.illegal_parameter, "the second ClientHello changes more than was asked for")
 }
 
-const equalBytes = (a: Uint8Array, b: Uint8Array | undefined): boolean =>
-  a.length === b?.length && a.every((byte, i) => byte === b[i])
+const equalBytes = (a: Uint8Array, b: Uint8Array | undefined): boolean => {
+  if (a.length !== b?.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

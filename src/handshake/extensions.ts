@@ -64,6 +64,9 @@ const checkPlace = (type: number, place: ExtensionPlace): TlsFailure | undefined
     : failure(Alert.illegal_parameter, `extension ${type} in a message it does not belong in`)
 }
 
+/** Dozens are known to IANA, and none may come twice. */
+const MAX_EXTENSIONS = 128
+
 /** Reads an extension list that fills what is left of `r`. RFC 8446 §4.2: no type twice. */
 export const readExtensions = (r: ByteReader, place: ExtensionPlace): Extensions | TlsFailure => {
   const length = r.u16()
@@ -74,6 +77,8 @@ export const readExtensions = (r: ByteReader, place: ExtensionPlace): Extensions
     const type = r.u16()
     const body = r.take(r.u16())
     if (r.failed) return failure(Alert.decode_error, "an extension is cut short")
+    if (extensions.size === MAX_EXTENSIONS)
+      return failure(Alert.decode_error, `more than ${MAX_EXTENSIONS} extensions`)
     if (extensions.has(type)) return failure(Alert.illegal_parameter, `extension ${type} appears twice`)
     const problem = checkPlace(type, place)
     if (problem !== undefined) return problem
@@ -134,19 +139,6 @@ export const writeAlpn = (protocols: ReadonlyArray<string>): Uint8Array => {
     w.copy(name)
   }
   return w.bytes
-}
-
-/** The names, undefined for one that is no text and so none of ours; undefined when the list is malformed. */
-export const readAlpn = (body: Uint8Array): ReadonlyArray<string | undefined> | undefined => {
-  const r = new ByteReader(body)
-  if (r.u16() !== r.remaining || r.remaining === 0) return undefined
-  const protocols: Array<string | undefined> = []
-  while (r.remaining > 0) {
-    const name = r.take(r.u8())
-    if (r.failed || name.length === 0) return undefined
-    protocols.push(decodeText(name))
-  }
-  return protocols
 }
 
 const decodeText = (bytes: Uint8Array): string | undefined => {

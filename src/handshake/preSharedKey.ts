@@ -47,32 +47,35 @@ export interface OfferedPsks {
 
 const malformed = (): TlsFailure => failure(Alert.decode_error, "pre_shared_key is malformed")
 
-/** Reads pre_shared_key of a ClientHello. More than `most` identities are read and not kept. */
+/** Reads pre_shared_key of a ClientHello. What comes after `most` identities is passed over, but for its form. */
 export const readOfferedPsks = (body: Uint8Array, most: number): OfferedPsks | TlsFailure => {
   const r = new ByteReader(body)
   const identitiesEnd = 2 + r.u16()
   if (r.failed || identitiesEnd > body.length || identitiesEnd === 2) return malformed()
   const identities: Array<{ readonly identity: Uint8Array; readonly obfuscatedAge: number }> = []
-  while (r.offset < identitiesEnd) {
-    const identity = r.take(r.u16())
+  let count = 0
+  for (; r.offset < identitiesEnd; count++) {
+    const length = r.u16()
+    const start = r.skip(length)
     const obfuscatedAge = r.u32()
-    if (r.failed || identity.length === 0) return malformed()
-    identities.push({ identity, obfuscatedAge })
+    if (r.failed || length === 0) return malformed()
+    if (count < most) identities.push({ identity: body.subarray(start, start + length), obfuscatedAge })
   }
   if (r.offset !== identitiesEnd) return malformed()
   const bindersBytes = r.remaining
   if (r.u16() !== r.remaining || r.failed) return malformed()
   const binders: Array<Uint8Array> = []
-  while (r.remaining > 0) {
-    const binder = r.take(r.u8())
-    if (r.failed || binder.length < 32) return malformed()
-    binders.push(binder)
+  let binderCount = 0
+  for (; r.remaining > 0; binderCount++) {
+    const length = r.u8()
+    const start = r.skip(length)
+    if (r.failed || length < 32) return malformed()
+    if (binderCount < most) binders.push(body.subarray(start, start + length))
   }
   // RFC 8446 §4.2.11: one for each, in the same order
-  if (binders.length !== identities.length)
-    return failure(Alert.illegal_parameter, "not one binder for each pre-shared key")
+  if (binderCount !== count) return failure(Alert.illegal_parameter, "not one binder for each pre-shared key")
   return {
-    psks: identities.slice(0, most).map((each, i) => ({ ...each, binder: binders[i] })),
+    psks: identities.map((each, i) => ({ ...each, binder: binders[i] })),
     bindersBytes
   }
 }

@@ -1,7 +1,8 @@
 /** What the server chose, held against what the client offered. RFC 8446 §4.1.3, §4.3.1 */
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { Alert, failure, type TlsFailure } from "./alerts.ts"
-import { certificateKind, Extension, type Extensions, readAlpn, readU16, TLS13 } from "./extensions.ts"
+import { certificateKind, Extension, type Extensions, readU16, TLS13 } from "./extensions.ts"
+import { ProtocolNames } from "./ProtocolNames.ts"
 import { RANDOM_BYTES, type ServerHello } from "./messages.ts"
 import type { PskOffer } from "./PskOffer.ts"
 import type { CertificateKind, TlsClientConfig } from "./TlsSession.ts"
@@ -71,9 +72,9 @@ export const readServerChoice = (
   // RFC 9001 §8.1 #2 #3
   if (protocols === undefined)
     return failure(Alert.no_application_protocol, "the server chose none of our application protocols")
-  const chosen = readAlpn(protocols)
-  if (chosen?.length !== 1) return failure(Alert.decode_error, "the server's ALPN is malformed")
-  const alpn = config.alpn.find((ours) => ours === chosen[0])
+  const chosen = ProtocolNames.read(protocols)
+  if (chosen?.count !== 1) return failure(Alert.decode_error, "the server's ALPN is malformed")
+  const alpn = config.alpn.find((ours) => chosen.includes(ours))
   // RFC 9001 §8.1 #3 #6
   if (alpn === undefined)
     return failure(

@@ -83,6 +83,7 @@ export const acceptPsk = (
 }
 
 const openTicket = (resumption: ServerResumption, identity: Uint8Array): SessionTicket | undefined => {
+  if (identity.length > MAX_TICKET_BYTES) return undefined // none of ours
   const plaintext = resumption.openTicket(identity)
   const ticket = plaintext === undefined ? undefined : decodeSessionTicket(plaintext)
   return ticket === undefined || isExpired(ticket, resumption.nowMillis()) ? undefined : ticket

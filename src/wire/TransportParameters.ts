@@ -167,6 +167,9 @@ const writeBytes = (w: ByteWriter, id: number, value: Uint8Array): void => {
   w.copy(value)
 }
 
+/** A few dozen are known to IANA, and none may come twice. */
+const MAX_PARAMETERS = 256
+
 /** RFC 9000 §7.4 #1, §18: duplicates, wrong lengths and ranges, and server-only ones from a client are refused. */
 export const decodeTransportParameters = (
   bytes: Uint8Array,
@@ -184,6 +187,7 @@ export const decodeTransportParameters = (
     if (id > MAX_VARINT) continue // none we know, and no longer told apart from its neighbours
     if (seen.has(id)) return refuse(`0x${id.toString(16)} appears twice`)
     seen.add(id)
+    if (seen.size > MAX_PARAMETERS) return refuse(`there are more than ${MAX_PARAMETERS}`)
     const error = decodeOne(parameters, id, value.reset(bytes, start, start + length), from)
     if (error !== undefined) return error
   }

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { Alert } from "../../src/handshake/alerts.ts"
-import { MAX_MESSAGE_BYTES } from "../../src/handshake/HandshakeReader.ts"
+import { MAX_HELLO_BYTES } from "../../src/handshake/HandshakeReader.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { bytes, messageOf, Type } from "./surgery.ts"
@@ -73,16 +73,16 @@ describe("the size of a message", () => {
     for (const to of ["client", "server"] as const) {
       const pair = new TlsPair()
       if (to === "client") pair.client.session.start()
-      pair.inject(to, Level.Initial, claim(to === "client" ? 2 : 1, MAX_MESSAGE_BYTES - 3))
+      pair.inject(to, Level.Initial, claim(to === "client" ? 2 : 1, MAX_HELLO_BYTES - 3))
       expect(pair[to].alert).toBe(Alert.decode_error)
     }
   })
 
   it("may be as large as the limit", () => {
     const pair = new TlsPair()
-    pair.inject("server", Level.Initial, claim(1, MAX_MESSAGE_BYTES - 4))
+    pair.inject("server", Level.Initial, claim(1, MAX_HELLO_BYTES - 4))
     expect(pair.server.alert).toBeUndefined()
-    pair.inject("server", Level.Initial, new Uint8Array(MAX_MESSAGE_BYTES - 4))
+    pair.inject("server", Level.Initial, new Uint8Array(MAX_HELLO_BYTES - 4))
     expect(pair.server.alert).toBe(Alert.protocol_version) // a whole, though bad, ClientHello
   })
 
@@ -104,10 +104,10 @@ describe("the size of a message", () => {
 
   it("makes no quadratic work of tiny fragments", () => {
     const pair = new TlsPair()
-    pair.inject("server", Level.Initial, claim(1, MAX_MESSAGE_BYTES - 4))
+    pair.inject("server", Level.Initial, claim(1, MAX_HELLO_BYTES - 4))
     const started = performance.now()
     const piece = Uint8Array.of(0)
-    for (let i = 0; i < MAX_MESSAGE_BYTES - 5; i++) pair.server.session.handleCrypto(Level.Initial, piece)
+    for (let i = 0; i < MAX_HELLO_BYTES - 5; i++) pair.server.session.handleCrypto(Level.Initial, piece)
     expect(performance.now() - started).toBeLessThan(1000)
     expect(pair.server.alert).toBeUndefined()
   })

@@ -1,0 +1,58 @@
+import { ByteReader } from "../wire/ByteReader.ts"
+
+/** So many are named where none of them is known. */
+const MOST_NAMED = 8
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/**
+ * A ProtocolNameList as it came. There can be thousands of names in it, and in a ClientHello they are a stranger's: they
+ * are compared as bytes, and none of them is made into text to find out that it is not ours. RFC 7301 §3.1
+ */
+export class ProtocolNames {
+  /** The names, each behind its length. */
+  private readonly list: Uint8Array
+  readonly count: number
+
+  private constructor(list: Uint8Array, count: number) {
+    this.list = list
+    this.count = count
+  }
+
+  /** Undefined when the body is malformed. */
+  static read(body: Uint8Array): ProtocolNames | undefined {
+    const r = new ByteReader(body)
+    if (r.u16() !== r.remaining || r.remaining === 0) return undefined
+    let count = 0
+    while (r.remaining > 0) {
+      const length = r.u8()
+      r.skip(length)
+      if (r.failed || length === 0) return undefined
+      count++
+    }
+    return new ProtocolNames(body.subarray(2), count)
+  }
+
+  includes(protocol: string): boolean {
+    const { list } = this
+    const name = encoder.encode(protocol)
+    for (let at = 0; at < list.length; at += 1 + list[at])
+      if (list[at] === name.length && matches(list, at + 1, name)) return true
+    return false
+  }
+
+  /** The first names, for people. */
+  toString(): string {
+    const { list, count } = this
+    const names: Array<string> = []
+    for (let at = 0; at < list.length && names.length < MOST_NAMED; at += 1 + list[at])
+      names.push(decoder.decode(list.subarray(at + 1, at + 1 + list[at])))
+    return names.join(", ") + (count > names.length ? ` and ${count - names.length} more` : "")
+  }
+}
+
+const matches = (list: Uint8Array, start: number, name: Uint8Array): boolean => {
+  for (let i = 0; i < name.length; i++) if (list[start + i] !== name[i]) return false
+  return true
+}
