@@ -19,7 +19,8 @@ import * as Base64 from "effect/encoding/Base64"
 import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import type { CertificateType } from "./capability/CertificateVerifier.ts"
 import { Entropy } from "./capability/Entropy.ts"
-import { certificateSpki, DerTag, derElement, readChildren, readElement } from "./internal/der.ts"
+import { certificateSpki } from "./internal/certificate.ts"
+import { DerTag, derElement, readChildren, readElement } from "./internal/der.ts"
 import * as PeerId from "./PeerId.ts"
 
 /** The most certificates in one chain, and the most bytes in one certificate. */

@@ -24,6 +24,7 @@ import {
   maxCertificateBytes,
   maxChainLength
 } from "../../src/Identity.ts"
+import { Malformed } from "./certificates/DerReader.ts"
 import { judgePath } from "./certificates/certificatePath.ts"
 import { ParsedCertificate } from "./certificates/ParsedCertificate.ts"
 import { judgeLeaf, objection, type Objection } from "./certificates/peerCertificate.ts"
@@ -147,19 +148,14 @@ const judge = ({ peer, role, serverName }: VerifyRequest, trusts: Trusts, nowMil
       return malformed(`${nth} has ${der.length} bytes; at most ${maxCertificateBytes} are looked at`)
     }
     const certificate = ParsedCertificate.parse(der)
-    if (certificate === undefined) return malformed(`${nth} is not a well-formed X.509 certificate`)
+    if (certificate instanceof Malformed) {
+      return malformed(`${nth} is not a well-formed X.509 certificate: ${certificate.message} cannot be read`)
+    }
     chain.push(certificate)
   }
-  try {
-    return (
-      judgeLeaf(chain[0], role, serverName, nowMillis) ?? trusts(chain, { peer, role, serverName }, nowMillis)
-    )
-  } catch (cause) {
-    // OpenSSL throws on keys and parameters it parsed only lazily; whatever a peer sends must end in a verdict
-    return malformed(
-      `the peer's certificate cannot be processed: ${cause instanceof Error ? cause.message : String(cause)}`
-    )
-  }
+  return (
+    judgeLeaf(chain[0], role, serverName, nowMillis) ?? trusts(chain, { peer, role, serverName }, nowMillis)
+  )
 }
 
 let systemAnchors: TrustAnchors | undefined
@@ -178,10 +174,11 @@ const anchorsFrom = Effect.fnUntraced(function* (inputs: ReadonlyArray<Certifica
   const anchors = new TrustAnchors()
   for (const input of inputs) {
     for (const der of typeof input === "string" ? yield* certificatesFromPem(input) : [input]) {
-      if (!anchors.add(der)) {
+      const malformed = anchors.add(der)
+      if (malformed !== undefined) {
         return yield* new IdentityError({
           kind: "Malformed",
-          message: "a certificate to be trusted is not a well-formed X.509 certificate"
+          message: `a certificate to be trusted is not a well-formed X.509 certificate: ${malformed.message} cannot be read`
         })
       }
     }

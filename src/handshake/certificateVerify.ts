@@ -1,6 +1,6 @@
 /** CertificateVerify: proof that the sender holds the private key of its certificate, in this very handshake. RFC 8446 §4.4.3 */
 import type { CryptoSuiteShape, SignatureScheme } from "../capability/CryptoSuite.ts"
-import { certificateSpki } from "../internal/der.ts"
+import { certificateSpki } from "../internal/certificate.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 
 import { readCertificateVerify, writeCertificate, writeCertificateVerify } from "./messages.ts"

@@ -1,15 +1,14 @@
-/**
- * The little DER the library reads and writes itself: where an element begins and ends, and the SubjectPublicKeyInfo of
- * a certificate. X.690 §8, §10. Judging a certificate is the verifier's affair; nothing here checks more than shape.
- */
+/** The little DER the library reads and writes itself: where an element begins and ends. X.690 §8, §10 */
 
 export const DerTag = {
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
   null: 0x05,
   objectIdentifier: 0x06,
-  sequence: 0x30
+  sequence: 0x30,
+  set: 0x31
 } as const
 
 /** `bytes[contentStart, end)` is the content of the element that starts at `start`. */
@@ -57,20 +56,6 @@ export const readChildren = (
     offset = child.end
   }
   return children
-}
-
-/** The DER SubjectPublicKeyInfo of a DER certificate, or undefined when this is no certificate. RFC 5280 §4.1 */
-export const certificateSpki = (certificate: Uint8Array): Uint8Array | undefined => {
-  const outer = readElement(certificate, 0)
-  if (outer === undefined || outer.tag !== DerTag.sequence || outer.end !== certificate.length)
-    return undefined
-  const tbs = readElement(certificate, outer.contentStart, outer.end)
-  if (tbs === undefined || tbs.tag !== DerTag.sequence) return undefined
-  const fields = readChildren(certificate, tbs)
-  if (fields === undefined || fields.length === 0) return undefined
-  // [0] version is absent in v1; then serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo
-  const spki = fields[fields[0].tag === 0xa0 ? 6 : 5]
-  return spki?.tag === DerTag.sequence ? certificate.slice(spki.start, spki.end) : undefined
 }
 
 /** One DER element. */

@@ -137,11 +137,12 @@ describe("the dates of every certificate in the path", () => {
   it.effect("are checked against Effect's clock", () =>
     Effect.gen(function* () {
       const chain = [leaf, intermediate]
-      expect(yield* underRoot(chain, { at: now + 90 * day })).toEqual(acceptance)
+      expect(yield* underRoot(chain, { at: now - day })).toEqual(acceptance)
+      expect(yield* underRoot(chain, { at: now + 90 * day - 1 })).toEqual(acceptance)
       expectRefused(
-        yield* underRoot(chain, { at: now + 90 * day + 1 }),
+        yield* underRoot(chain, { at: now + 90 * day }),
         CertificateAlert.certificateExpired,
-        /certificate for example.org expired at 2026-04-01T00:00:00.000Z; it is 2026-04-01T00:00:00.001Z now/
+        /certificate for example.org expired at 2026-04-01T00:00:00.000Z; it is 2026-04-01T00:00:00.000Z now/
       )
       expectRefused(
         yield* underRoot(chain, { at: now - day - 1 }),
@@ -255,7 +256,8 @@ describe("an authority", () => {
         by: root,
         extensions: [...caExtensions(), extendedKeyUsage("2.5.29.37.0")]
       })
-      expect(yield* underRoot([issueLeaf({ by: forAll }), forAll])).toEqual(acceptance)
+      // as OpenSSL has it
+      expectRefused(yield* underRoot([issueLeaf({ by: forAll }), forAll]), 43, /lacks serverAuth/)
     })
   )
 })

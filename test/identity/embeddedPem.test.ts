@@ -1,7 +1,8 @@
 /** A certificate that carries another one as PEM text is judged as what it is, never as what it carries. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { derElement } from "../../src/internal/der.ts"
+import { readCertificate } from "../../src/internal/certificate.ts"
+import { DerTag, derElement } from "../../src/internal/der.ts"
 import { extension } from "../../layers/node/certificates/issueCertificate.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import {
@@ -22,12 +23,15 @@ const pem = (der: Uint8Array): string =>
 const carrying = (der: Uint8Array) =>
   extension("1.3.6.1.4.1.99999.1", false, Uint8Array.from(derElement(0x04, Buffer.from(pem(der)))).buffer)
 
-/** `der` with the content of its last element, the signature, replaced by PEM text. */
+/** `attacker` with PEM text for a signature. */
 const withSignature = (attacker: Uint8Array, victim: Uint8Array): Uint8Array => {
-  const tbsLength = 4 + attacker[6] * 256 + attacker[7]
-  const algorithmLength = 2 + attacker[4 + tbsLength + 1]
-  const signed = attacker.subarray(4, 4 + tbsLength + algorithmLength)
-  return derElement(0x30, signed, derElement(0x03, Uint8Array.of(0), Buffer.from(pem(victim))))
+  const { tbs, signatureAlgorithm } = readCertificate(attacker)!
+  const signed = attacker.subarray(tbs.start, signatureAlgorithm.end)
+  return derElement(
+    DerTag.sequence,
+    signed,
+    derElement(DerTag.bitString, Uint8Array.of(0), Buffer.from(pem(victim)))
+  )
 }
 
 /** The attacker's certificates that carry `victim`, by the place where they do. */
@@ -53,6 +57,18 @@ const victim = issueLeaf({ by: intermediate })
 const clients = { role: "client", serverName: undefined } as const
 
 describe("another's certificate as PEM in", () => {
+  it.effect("an extension of a certificate that is trusted leaves it what it is", () =>
+    Effect.gen(function* () {
+      const verifier = yield* NodeCertificateVerifier.authorities([root.der])
+      const extensions = [...leafExtensions("example.net"), carrying(victim.der)]
+      const odd = issueLeaf({ by: root, extensions })
+      expect(yield* verdictOn(verifier, [odd], { serverName: "example.net" })).toEqual(acceptance)
+      expect(yield* verdictOn(verifier, [odd])).toMatchObject({
+        reason: "certificate for example.net does not name example.org"
+      })
+    })
+  )
+
   for (const [place, impostor] of impostors(victim.der, false)) {
     it.effect(`${place} of a leaf makes nobody that other`, () =>
       Effect.gen(function* () {

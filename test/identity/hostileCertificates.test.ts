@@ -6,6 +6,7 @@ import type { CertificateVerifierShape } from "../../src/capability/CertificateV
 import * as Trust from "../../src/Trust.ts"
 import { derElement } from "../../src/internal/der.ts"
 import { extension, subjectAltName } from "../../layers/node/certificates/issueCertificate.ts"
+import { Malformed } from "../../layers/node/certificates/DerReader.ts"
 import { ParsedCertificate } from "../../layers/node/certificates/ParsedCertificate.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import { caExtensions, issueIntermediate, issueLeaf, issueRoot, newKey } from "./certificateFactory.ts"
@@ -127,10 +128,10 @@ describe("hostile certificates", () => {
     const pem = Buffer.from(
       `-----BEGIN CERTIFICATE-----\n${Buffer.from(leaf.der).toString("base64")}\n-----END CERTIFICATE-----\n`
     )
-    expect(ParsedCertificate.parse(leaf.der)).toBeDefined()
-    expect(ParsedCertificate.parse(pem)).toBeUndefined()
-    expect(ParsedCertificate.parse(Uint8Array.of(...leaf.der, 0))).toBeUndefined()
-    expect(ParsedCertificate.parse(Uint8Array.of(0, ...leaf.der))).toBeUndefined()
-    expect(ParsedCertificate.parse(leaf.der.subarray(0, -1))).toBeUndefined()
+    expect(ParsedCertificate.parse(leaf.der)).toBeInstanceOf(ParsedCertificate)
+    expect(ParsedCertificate.parse(pem)).toBeInstanceOf(Malformed)
+    expect(ParsedCertificate.parse(Uint8Array.of(...leaf.der, 0))).toBeInstanceOf(Malformed)
+    expect(ParsedCertificate.parse(Uint8Array.of(0, ...leaf.der))).toBeInstanceOf(Malformed)
+    expect(ParsedCertificate.parse(leaf.der.subarray(0, -1))).toBeInstanceOf(Malformed)
   })
 })

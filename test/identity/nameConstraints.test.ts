@@ -2,15 +2,19 @@ import { describe, expect, it } from "@effect/vitest"
 import { OctetString } from "asn1js"
 import * as Effect from "effect/Effect"
 import { GeneralName, GeneralSubtree, NameConstraints } from "pkijs"
+import { addressBytes } from "../../layers/node/certificates/hostNames.ts"
+import { DerTag, derElement } from "../../src/internal/der.ts"
 import {
-  addressBytes,
   extension,
   ExtensionOid,
+  keyUsage,
   subjectAltName
 } from "../../layers/node/certificates/issueCertificate.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import {
+  acceptance,
   caExtensions,
+  digitalSignature,
   issueIntermediate,
   issueLeaf,
   issueRoot,
@@ -126,6 +130,131 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
         accepted: false
       })
     })
+  )
+
+  describe("that exclude a directory name", () => {
+    /** A subject of one attribute, with another in front of it, or beside it in the same level. */
+    const nameOf = (value: Uint8Array, ...beside: ReadonlyArray<Uint8Array>) =>
+      derElement(DerTag.sequence, derElement(DerTag.set, attributeOf(organization, value), ...beside))
+    const organization = Uint8Array.of(0x55, 0x04, 0x0a)
+    const attributeOf = (type: Uint8Array, value: Uint8Array) =>
+      derElement(DerTag.sequence, derElement(DerTag.objectIdentifier, type), value)
+    const utf8 = (value: string) => derElement(0x0c, Buffer.from(value))
+    const wide = (tag: number, size: number, value: string) =>
+      derElement(
+        tag,
+        Uint8Array.from([...value].flatMap((one) => [0, 0, 0, one.codePointAt(0)!].slice(4 - size)))
+      )
+
+    const limited = (name: Uint8Array, group = 0xa1) =>
+      extension(
+        ExtensionOid.nameConstraints,
+        true,
+        Uint8Array.from(
+          derElement(DerTag.sequence, derElement(group, derElement(DerTag.sequence, derElement(0xa4, name))))
+        ).buffer
+      )
+
+    /** Whether a CA that may not vouch for `O=Évil Corp` may vouch for somebody also known by this name. */
+    const vouchesFor = (name: Uint8Array, barred = nameOf(utf8("Évil Corp"))) =>
+      Effect.gen(function* () {
+        const verifier = yield* Effect.orDie(NodeCertificateVerifier.authorities([root.der]))
+        const ca = issueIntermediate({ by: root, extensions: [...caExtensions(), limited(barred)] })
+        const also = extension(
+          ExtensionOid.subjectAltName,
+          false,
+          Uint8Array.from(derElement(DerTag.sequence, derElement(0xa4, name))).buffer
+        )
+        const extensions = [...leafExtensions("example.org").slice(0, 3), also]
+        const leaf = issueLeaf({ by: ca, extensions })
+        const verdict = yield* verdictOn(verifier, [leaf, ca], { serverName: undefined })
+        if (!verdict.accepted) {
+          expect(verdict).toMatchObject({
+            alert: 42,
+            reason: expect.stringMatching(/its issuer is barred from vouching for its subject/)
+          })
+        }
+        return verdict.accepted
+      })
+
+    it.effect("exclude it in every type of string that it may be written in", () =>
+      Effect.gen(function* () {
+        expect(yield* vouchesFor(nameOf(utf8("Évil Corp")))).toBe(false)
+        expect(yield* vouchesFor(nameOf(wide(0x1e, 2, "Évil Corp")))).toBe(false) // BMPString
+        expect(yield* vouchesFor(nameOf(wide(0x1c, 4, "Évil Corp")))).toBe(false) // UniversalString
+        expect(yield* vouchesFor(nameOf(wide(0x14, 1, "Évil Corp")))).toBe(false) // TeletexString
+        expect(yield* vouchesFor(nameOf(wide(0x13, 1, "Evil Corp")), nameOf(utf8("evil corp")))).toBe(false)
+        expect(yield* vouchesFor(nameOf(wide(0x12, 1, "12")), nameOf(utf8("12")))).toBe(false) // NumericString
+        expect(yield* vouchesFor(nameOf(wide(0x1e, 2, "Good Corp")))).toBe(true)
+      })
+    )
+
+    it.effect("exclude it however it looks to a person", () =>
+      Effect.gen(function* () {
+        for (const name of [
+          "évil corp",
+          "E\u0301VIL  CORP",
+          " Évil\u00a0Corp",
+          "É\u200bvil Corp",
+          "Ｅ\u0301vil Corp"
+        ]) {
+          expect(yield* vouchesFor(nameOf(utf8(name))), JSON.stringify(name)).toBe(false)
+        }
+        expect(yield* vouchesFor(nameOf(utf8("Évil Corps")))).toBe(true)
+      })
+    )
+
+    it.effect("exclude a name with something beside it, and one that is no text at all", () =>
+      Effect.gen(function* () {
+        const unit = attributeOf(Uint8Array.of(0x55, 0x04, 0x0b), utf8("Unit"))
+        expect(yield* vouchesFor(nameOf(utf8("Évil Corp"), unit))).toBe(false)
+        expect(yield* vouchesFor(nameOf(derElement(DerTag.bitString, Uint8Array.of(0, 1))))).toBe(false)
+      })
+    )
+
+    it.effect("do not make a permitted name of what only looks like one", () =>
+      Effect.gen(function* () {
+        const verifier = yield* NodeCertificateVerifier.authorities([root.der])
+        const common = (value: string) =>
+          derElement(
+            DerTag.sequence,
+            derElement(DerTag.set, attributeOf(Uint8Array.of(0x55, 0x04, 0x03), utf8(value)))
+          )
+        const ca = issueIntermediate({
+          by: root,
+          extensions: [...caExtensions(), limited(common("Épicerie"), 0xa0)]
+        })
+        const accepted = (name: string) =>
+          Effect.map(verdictOn(verifier, [issueLeaf({ by: ca, name }), ca]), (verdict) => verdict.accepted)
+        expect(yield* accepted("Épicerie")).toBe(true)
+        expect(yield* accepted(" ÉPICERIE")).toBe(true)
+        expect(yield* accepted("épicerie")).toBe(false)
+        expect(yield* accepted("É\u200bpicerie")).toBe(false)
+      })
+    )
+  })
+
+  it.effect(
+    "speak about the common name of a leaf that has no other host name, and about its e-mail address",
+    () =>
+      Effect.gen(function* () {
+        const verifier = yield* NodeCertificateVerifier.authorities([root.der])
+        const limits = constraints({ permitted: ["example.org"] })
+        const ca = issueIntermediate({ by: root, extensions: [...caExtensions(), limits] })
+        const client = (name: string) =>
+          verdictOn(verifier, [issueLeaf({ by: ca, name, extensions: [keyUsage(digitalSignature)] }), ca], {
+            role: "client",
+            serverName: undefined
+          })
+        expect(yield* client("a.example.org")).toEqual(acceptance)
+        expect(yield* client("Example Client")).toEqual(acceptance)
+        expect(yield* client("a.example.com")).toMatchObject({
+          reason: expect.stringMatching(/may not vouch for a/)
+        })
+        expect(yield* client("a.example.org\0b")).toMatchObject({
+          reason: expect.stringMatching(/cannot be compared/)
+        })
+      })
   )
 
   it.effect("of a kind that is not understood bar only names of that kind", () =>

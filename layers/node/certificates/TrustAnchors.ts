@@ -1,21 +1,22 @@
 /** Certificates that are trusted for what they are: authorities, found by the name of whoever they have signed for. */
+import { Malformed } from "./DerReader.ts"
 import { ParsedCertificate } from "./ParsedCertificate.ts"
 
 export class TrustAnchors {
   private readonly bySubject = new Map<string, Array<ParsedCertificate>>()
   private readonly fingerprints = new Set<string>()
 
-  /** False when `der` is not a certificate. */
-  add(der: Uint8Array): boolean {
+  /** Says what cannot be read when `der` is not a certificate. */
+  add(der: Uint8Array): Malformed | undefined {
     const certificate = ParsedCertificate.parse(der)
-    if (certificate === undefined) return false
-    if (this.has(certificate)) return true
-    this.fingerprints.add(certificate.x509.fingerprint256)
-    const subject = certificate.x509.subject ?? ""
+    if (certificate instanceof Malformed) return certificate
+    if (this.has(certificate)) return undefined
+    this.fingerprints.add(certificate.fingerprint)
+    const subject = certificate.subject.canonical
     const same = this.bySubject.get(subject)
     if (same === undefined) this.bySubject.set(subject, [certificate])
     else same.push(certificate)
-    return true
+    return undefined
   }
 
   get size(): number {
@@ -23,12 +24,11 @@ export class TrustAnchors {
   }
 
   has(certificate: ParsedCertificate): boolean {
-    return this.fingerprints.has(certificate.x509.fingerprint256)
+    return this.fingerprints.has(certificate.fingerprint)
   }
 
   /** Anchors that may have issued this certificate; that they have is for its signature to show. */
   issuersOf(certificate: ParsedCertificate): ReadonlyArray<ParsedCertificate> {
-    const { issuer } = certificate.x509
-    return issuer ? (this.bySubject.get(issuer) ?? []) : []
+    return this.bySubject.get(certificate.issuer.canonical) ?? []
   }
 }

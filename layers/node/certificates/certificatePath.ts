@@ -3,14 +3,13 @@
  *
  * Peers send their certificates in any order and with any number of strangers among them (RFC 8446 §4.4.2), and an
  * authority may have several certificates, so every way up is tried until one holds. A certificate has issued another when
- * the names (and key identifiers, where given) match and the signature verifies; both are OpenSSL's to say. The search is
+ * the names (and key identifiers, where given) match and the signature verifies. The search is
  * bounded by the signatures it may verify. All of it is synchronous: under virtual time a verdict takes no time.
  */
 import { CertificateAlert, type PeerRole } from "../../../src/capability/CertificateVerifier.ts"
 import { nameViolation } from "./nameConstraints.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
 import { judgeAuthority, objection, type Objection } from "./peerCertificate.ts"
-import { hasStrongSignature } from "./signatureAlgorithm.ts"
 import type { TrustAnchors } from "./TrustAnchors.ts"
 
 /** The most signatures verified for one peer. An honest path needs one for each certificate in it, and few have five. */
@@ -62,7 +61,7 @@ class PathSearch {
   /** Whether some anchor stands above `certificate`, which stands on top of `path`. */
   private climb(certificate: ParsedCertificate): boolean {
     this.path.push(certificate)
-    if (!hasStrongSignature(certificate)) {
+    if (certificate.signatureAlgorithm === undefined) {
       this.note(
         CertificateAlert.badCertificate,
         `${certificate.label} is signed with an algorithm too weak to trust`
@@ -75,9 +74,8 @@ class PathSearch {
       hasIssuer = true
       if (this.vouches(anchor, certificate) && this.areNamesAllowed(anchor)) return true
     }
-    const issuerName = certificate.x509.issuer
     for (const issuer of this.chain) {
-      if (!issuerName || issuer.x509.subject !== issuerName || this.isInPath(issuer)) continue
+      if (issuer.subject.canonical !== certificate.issuer.canonical || this.isInPath(issuer)) continue
       hasIssuer = true
       if (this.vouches(issuer, certificate) && this.climb(issuer)) return true
     }
@@ -89,16 +87,15 @@ class PathSearch {
   /** Whether `issuer` is an authority fit for where it stands, and has signed `certificate`. */
   private vouches(issuer: ParsedCertificate, certificate: ParsedCertificate): boolean {
     // self-issued certificates do not count, unless they are the last: RFC 5280 §4.2.1.9
-    const intermediates = this.path.slice(1).filter((below) => !isSelfIssued(below)).length
+    const intermediates = this.path.slice(1).filter((below) => !below.isSelfIssued).length
     const unfit = judgeAuthority(issuer, this.role, intermediates, this.nowMillis)
     if (unfit !== undefined) return this.refuse(unfit)
-    // names by the rules of RFC 5280 §7.1, key identifiers, key usage
-    if (!certificate.x509.checkIssued(issuer.x509)) {
+    if (!certificate.names(issuer)) {
       this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
       return false
     }
     if (--this.signaturesLeft < 0) return false
-    if (!certificate.x509.verify(issuer.x509.publicKey)) {
+    if (!certificate.isSignedBy(issuer)) {
       this.note(
         CertificateAlert.badCertificate,
         `${certificate.label} carries a signature that its issuer has not made`
@@ -116,9 +113,9 @@ class PathSearch {
     const authorities = [...this.path.slice(1), anchor]
     for (const [i, below] of this.path.entries()) {
       // a self-issued intermediate is exempt, the leaf is not: RFC 5280 §6.1.3 (b)
-      if (i > 0 && isSelfIssued(below)) continue
+      if (i > 0 && below.isSelfIssued) continue
       for (const authority of authorities.slice(i)) {
-        const violation = nameViolation(authority, below)
+        const violation = nameViolation(authority, below, i === 0)
         if (violation !== undefined) {
           this.note(CertificateAlert.badCertificate, `${below.label} is not allowed: ${violation}`)
           return false
@@ -133,7 +130,8 @@ class PathSearch {
     return this.path.some(
       (used) =>
         used === candidate ||
-        (used.x509.subject === candidate.x509.subject && Buffer.compare(used.spki, candidate.spki) === 0)
+        (used.subject.canonical === candidate.subject.canonical &&
+          Buffer.compare(used.spki, candidate.spki) === 0)
     )
   }
 
@@ -151,13 +149,8 @@ class PathSearch {
   }
 
   private noIssuer(certificate: ParsedCertificate): string {
-    return isSelfIssued(certificate)
+    return certificate.isSelfIssued
       ? `${certificate.label} is signed by itself, and not trusted`
       : `${certificate.label} was issued by an authority that is not trusted`
   }
-}
-
-const isSelfIssued = (certificate: ParsedCertificate): boolean => {
-  const { issuerName: issuer, subjectName: subject } = certificate
-  return certificate.hex(issuer.start, issuer.end) === certificate.hex(subject.start, subject.end)
 }

@@ -20,6 +20,8 @@ import {
   Time
 } from "pkijs"
 
+import { addressBytes } from "./hostNames.ts"
+
 export const ExtensionOid = {
   keyUsage: "2.5.29.15",
   subjectAltName: "2.5.29.17",
@@ -128,19 +130,6 @@ export const subjectAltName = (hosts: ReadonlyArray<string>): Extension =>
       .toSchema()
       .toBER()
   )
-
-/** The 4 or 16 bytes of an IP literal. */
-export const addressBytes = (literal: string): Uint8Array => {
-  if (isIP(literal) === 4) return Uint8Array.from(literal.split("."), Number)
-  // the URL parser writes every IPv6 literal in one way: groups of hex digits with at most one "::"
-  const [head, tail] = new URL(`http://[${literal}]`).hostname.slice(1, -1).split("::")
-  const groups = (part: string | undefined) => (part ? part.split(":") : [])
-  const missing = 8 - groups(head).length - groups(tail).length
-  const all = [...groups(head), ...Array<string>(missing).fill("0"), ...groups(tail)]
-  return Uint8Array.from(
-    all.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff])
-  )
-}
 
 const commonName = (name: string): RelativeDistinguishedNames =>
   new RelativeDistinguishedNames({

@@ -2,90 +2,77 @@
  * Name constraints: which names a CA may vouch for. RFC 5280 §4.2.1.10, §6.1.3 (b) and (c)
  *
  * DNS names, IP addresses and directory names are understood. A constraint of another kind matters only to certificates
- * that carry a name of that kind, and those are refused rather than let through unchecked.
+ * that carry a name of that kind, and those are refused rather than let through unchecked. What might be meant by an excluded
+ * name is excluded with it.
  */
-import { readChildren, readElement, type DerElement } from "../../../src/internal/der.ts"
-import { ExtensionId, hexOf, NameTag, type ParsedCertificate } from "./ParsedCertificate.ts"
+import { AttributeId, type DistinguishedName, type RelativeName } from "./DistinguishedName.ts"
+import type { GeneralName } from "./generalNames.ts"
+import { addressText, type ParsedCertificate } from "./ParsedCertificate.ts"
 
 /** One authority constrains at most so many names times constraints: hostile lists end here, not in minutes. */
 const maxComparisons = 250_000
-const maxSubtrees = 4096
-
-interface Name {
-  readonly bytes: Uint8Array
-  readonly element: DerElement
-}
 
 /** Undefined when `authority` may vouch for every name of `subject`; otherwise the reason why not, for people. */
 export const nameViolation = (
   authority: ParsedCertificate,
-  subject: ParsedCertificate
+  subject: ParsedCertificate,
+  isLeaf: boolean
 ): string | undefined => {
-  const extension = authority.extensions.get(ExtensionId.nameConstraints)
-  if (extension === undefined) return undefined
-  const subtrees = readSubtrees(authority.der, extension.value)
-  const alternatives = subject.alternativeNames()
-  if (subtrees === undefined || alternatives === undefined) return "its name constraints cannot be read"
-  const names: Array<Name> = alternatives.map((element) => ({ bytes: subject.der, element }))
-  // the subject's own name counts as a directory name, unless empty
-  const { subjectName } = subject
-  if (subjectName.end > subjectName.contentStart) {
-    names.push({
-      bytes: subject.der,
-      element: { ...subjectName, tag: NameTag.directory, contentStart: subjectName.start }
-    })
-  }
-  if (names.length * (subtrees.permitted.length + subtrees.excluded.length) > maxComparisons) {
+  const constraints = authority.extensions.nameConstraints
+  if (constraints === undefined) return undefined
+  const names = namesOf(subject, isLeaf)
+  if (names === undefined)
+    return "its subject has names that cannot be compared with its issuer's constraints"
+  const { permitted, excluded } = constraints
+  if (names.length * (permitted.length + excluded.length) > maxComparisons) {
     return "it has more names and name constraints than are worth comparing"
   }
   for (const name of names) {
-    const sameKind = (constraint: Name) => constraint.element.tag === name.element.tag
-    const permitted = subtrees.permitted.filter(sameKind)
-    const excluded = subtrees.excluded.filter(sameKind)
-    if (permitted.length > 0 && !permitted.some((constraint) => within(name, constraint, false))) {
+    const sameKind = (constraint: GeneralName) => constraint.kind === name.kind
+    const allowing = permitted.filter(sameKind)
+    if (allowing.length > 0 && !allowing.some((constraint) => within(name, constraint, false))) {
       return `its issuer may not vouch for ${describe(name)}`
     }
-    if (excluded.some((constraint) => within(name, constraint, true))) {
+    if (excluded.some((constraint) => sameKind(constraint) && within(name, constraint, true))) {
       return `its issuer is barred from vouching for ${describe(name)}`
     }
   }
   return undefined
 }
 
-const readSubtrees = (
-  der: Uint8Array,
-  value: DerElement
-): { readonly permitted: ReadonlyArray<Name>; readonly excluded: ReadonlyArray<Name> } | undefined => {
-  const permitted: Array<Name> = []
-  const excluded: Array<Name> = []
-  const groups = readChildren(der, value, 2)
-  if (groups === undefined) return undefined
-  for (const group of groups) {
-    const list = group.tag === 0xa0 ? permitted : group.tag === 0xa1 ? excluded : undefined
-    const trees = readChildren(der, group, maxSubtrees)
-    if (list === undefined || trees === undefined) return undefined
-    for (const tree of trees) {
-      const parts = readChildren(der, tree, 3)
-      // minimum is always 0, which DER leaves out, and maximum is absent: RFC 5280 §4.2.1.10
-      if (parts === undefined || parts.length !== 1) return undefined
-      list.push({ bytes: der, element: parts[0] })
-    }
+/** All that a certificate may be known by. The subject's name counts as a directory name, and so do names within it. */
+const namesOf = (
+  { subject, extensions: { alternativeNames } }: ParsedCertificate,
+  isLeaf: boolean
+): ReadonlyArray<GeneralName> | undefined => {
+  if (subject.isEmpty) return alternativeNames
+  const names: Array<GeneralName> = [...alternativeNames, { kind: "directory", name: subject }]
+  for (const { tag, text = "" } of subject.attributes(AttributeId.emailAddress)) {
+    if (tag !== ia5String) return undefined
+    names.push({ kind: "email", text })
   }
-  return { permitted, excluded }
+  // others fall back to the common name where there is no host name, so its issuer must not vouch for it either
+  if (!isLeaf || alternativeNames.some(({ kind }) => kind === "dns")) return names
+  for (const { text = "\0" } of subject.attributes(AttributeId.commonName)) {
+    const host = text.replace(/\0+$/, "").toLowerCase()
+    if (host.includes("\0")) return undefined
+    if (/^[a-z\d_][a-z\d_-]*(\.[a-z\d_][a-z\d_-]*)+$/.test(host)) names.push({ kind: "dns", text: host })
+  }
+  return names
 }
 
+const ia5String = 0x16
+
 /** Whether `name` lies in `constraint`, of the same kind. A kind that is not understood lies outside of all permitted and inside of all excluded ones. */
-const within = (name: Name, constraint: Name, excluding: boolean): boolean => {
-  switch (name.element.tag) {
-    case NameTag.dns:
-      return dnsWithin(textOf(name), textOf(constraint), excluding)
-    case NameTag.ip:
-      return ipWithin(contentOf(name), contentOf(constraint))
-    case NameTag.directory:
-      return directoryWithin(name, constraint, excluding)
-    default:
-      return excluding
+const within = (name: GeneralName, constraint: GeneralName, excluding: boolean): boolean => {
+  if (name.kind === "dns" && constraint.kind === "dns") {
+    return dnsWithin(name.text.toLowerCase(), constraint.text.toLowerCase(), excluding)
   }
+  if (name.kind === "ip" && constraint.kind === "ip") return ipWithin(name.bytes, constraint.bytes)
+  if (name.kind === "directory" && constraint.kind === "directory") {
+    return directoryWithin(name.name, constraint.name, excluding ? mayBeLevel : isLevel)
+  }
+  return excluding
 }
 
 const dnsWithin = (name: string, constraint: string, excluding: boolean): boolean => {
@@ -105,47 +92,32 @@ const ipWithin = (address: Uint8Array, constraint: Uint8Array): boolean => {
   })
 }
 
-/** A directory name lies within another when it begins with all of its RDNs. */
-const directoryWithin = (name: Name, constraint: Name, excluding: boolean): boolean => {
-  const rdns = rdnsOf(name)
-  const prefix = rdnsOf(constraint)
-  if (rdns === undefined || prefix === undefined) return excluding
-  return prefix.length <= rdns.length && prefix.every((rdn, i) => rdn === rdns[i])
-}
+/** A directory name lies within another when it begins with all of its levels. */
+const directoryWithin = (
+  { levels }: DistinguishedName,
+  { levels: prefix }: DistinguishedName,
+  equals: (level: RelativeName, constraint: RelativeName) => boolean
+): boolean => prefix.length <= levels.length && prefix.every((level, i) => equals(levels[i], level))
 
-const rdnsOf = ({ bytes, element }: Name): ReadonlyArray<string> | undefined => {
-  const sequence = readElement(bytes, element.contentStart, element.end)
-  const rdns = sequence && readChildren(bytes, sequence)
-  return rdns?.map((rdn) =>
-    (readChildren(bytes, rdn) ?? [rdn]).map((attribute) => foldedAttribute(bytes, attribute)).join("+")
+const isLevel = (level: RelativeName, constraint: RelativeName): boolean =>
+  level.canonical === constraint.canonical
+
+/** What is added to an excluded level leaves it excluded, and what is no text may mean anything. */
+const mayBeLevel = (level: RelativeName, constraint: RelativeName): boolean =>
+  constraint.attributes.every((barred) =>
+    level.attributes.some(({ type, loose }) => type === barred.type && mayBe(loose, barred.loose))
   )
-}
 
-/** Strings compare without regard to case, encoding and runs of spaces. RFC 5280 §7.1 */
-const foldedAttribute = (bytes: Uint8Array, attribute: DerElement): string => {
-  const parts = readChildren(bytes, attribute, 2)
-  if (parts === undefined || parts.length !== 2) return hexOf(bytes, attribute.start, attribute.end)
-  const [type, value] = parts
-  const id = hexOf(bytes, type.contentStart, type.end)
-  const isText = value.tag === 0x0c || value.tag === 0x13 || value.tag === 0x16
-  if (!isText) return `${id}=#${hexOf(bytes, value.start, value.end)}`
-  const text = new TextDecoder().decode(bytes.subarray(value.contentStart, value.end))
-  return `${id}=${JSON.stringify(text.trim().replace(/\s+/g, " ").toLowerCase())}`
-}
+const mayBe = (text: string | undefined, barred: string | undefined): boolean =>
+  text === undefined || barred === undefined || text === barred
 
-const contentOf = ({ bytes, element }: Name): Uint8Array => bytes.subarray(element.contentStart, element.end)
-
-const textOf = (name: Name): string => Buffer.from(contentOf(name)).toString("latin1").toLowerCase()
-
-const describe = (name: Name): string => {
-  switch (name.element.tag) {
-    case NameTag.dns:
-      return textOf(name)
-        .replace(/[^\x20-\x7e]/g, "?")
-        .slice(0, 100)
-    case NameTag.ip:
-      return `the address ${contentOf(name).join(name.element.end - name.element.contentStart === 4 ? "." : " ")}`
-    case NameTag.directory:
+const describe = (name: GeneralName): string => {
+  switch (name.kind) {
+    case "dns":
+      return name.text.replace(/[^\x20-\x7e]/g, "?").slice(0, 100)
+    case "ip":
+      return `the address ${addressText(name.bytes)}`
+    case "directory":
       return "its subject"
     default:
       return "a name of a kind that is not understood"

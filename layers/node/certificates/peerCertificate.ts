@@ -2,15 +2,14 @@
  * What a peer's own certificate must be like, whoever vouches for it: valid now, meant for this use, naming this host, and
  * with a key worth verifying against. RFC 5280 §6.1.3, RFC 8446 §4.4.2, RFC 9525
  */
-import { isIP } from "node:net"
-import { domainToASCII } from "node:url"
 import {
   CertificateAlert,
   CertificateRejected,
   type PeerRole
 } from "../../../src/capability/CertificateVerifier.ts"
-import { publicKeyKind } from "../../keys/publicKey.ts"
-import { ExtensionId, KeyUsage, type ParsedCertificate } from "./ParsedCertificate.ts"
+import { KeyUsage } from "./certificateExtensions.ts"
+import { namesHost } from "./hostNames.ts"
+import type { ParsedCertificate } from "./ParsedCertificate.ts"
 
 /** Undefined when nothing speaks against it. */
 export type Objection = CertificateRejected | undefined
@@ -18,9 +17,10 @@ export type Objection = CertificateRejected | undefined
 export const objection = (alert: CertificateAlert, reason: string): CertificateRejected =>
   new CertificateRejected({ alert, reason })
 
-/** id-kp-serverAuth, id-kp-clientAuth, anyExtendedKeyUsage. RFC 5280 §4.2.1.12 */
+/** id-kp-serverAuth, id-kp-clientAuth. RFC 5280 §4.2.1.12 */
 const purpose = { server: "2b06010505070301", client: "2b06010505070302" } as const
-const anyPurpose = "551d2500"
+/** Netscape's bits for the same; long forgotten, and still refused by OpenSSL where they are missing. */
+const netscapePurpose = { server: 0x40, client: 0x80 } as const
 
 /** Checks the leaf itself. Its signature and its issuers are the path's affair. */
 export const judgeLeaf = (
@@ -31,20 +31,27 @@ export const judgeLeaf = (
 ): Objection => {
   const common = judgeAny(leaf, nowMillis)
   if (common !== undefined) return common
+  const { keyUsage, extendedKeyUsage, netscapeType } = leaf.extensions
   // "the digitalSignature bit MUST be set if the Key Usage extension is present": RFC 8446 §4.4.2.2
-  if (leaf.keyUsage !== undefined && (leaf.keyUsage & KeyUsage.digitalSignature) === 0) {
+  if (keyUsage !== undefined && (keyUsage & KeyUsage.digitalSignature) === 0) {
     return objection(
       CertificateAlert.unsupportedCertificate,
       `${leaf.label} is not for signing: its key usage lacks digitalSignature`
     )
   }
-  if (leaf.extendedKeyUsage !== undefined && !leaf.extendedKeyUsage.includes(purpose[role])) {
+  if (netscapeType !== undefined && (netscapeType & netscapePurpose[role]) === 0) {
+    return objection(
+      CertificateAlert.unsupportedCertificate,
+      `${leaf.label} is not for a ${role}, by its Netscape type`
+    )
+  }
+  if (extendedKeyUsage !== undefined && !extendedKeyUsage.includes(purpose[role])) {
     return objection(
       CertificateAlert.unsupportedCertificate,
       `${leaf.label} is not for a ${role}: its extended key usage lacks ${role}Auth`
     )
   }
-  if (serverName !== undefined && !namesHost(leaf, serverName)) {
+  if (serverName !== undefined && !namesHost(leaf.extensions.alternativeNames, serverName)) {
     return objection(CertificateAlert.badCertificate, `${leaf.label} does not name ${serverName}`)
   }
   return undefined
@@ -59,23 +66,24 @@ export const judgeAuthority = (
 ): Objection => {
   const common = judgeAny(authority, nowMillis)
   if (common !== undefined) return common
-  if (!authority.isCa) {
+  const { isCa, keyUsage, pathLength, extendedKeyUsage } = authority.extensions
+  if (!isCa) {
     return objection(CertificateAlert.unknownCa, `${authority.label} has issued a certificate, but is no CA`)
   }
-  if (authority.keyUsage !== undefined && (authority.keyUsage & KeyUsage.keyCertSign) === 0) {
+  if (keyUsage !== undefined && (keyUsage & KeyUsage.keyCertSign) === 0) {
     return objection(
       CertificateAlert.unknownCa,
       `${authority.label} is a CA whose key usage lacks keyCertSign`
     )
   }
-  if (intermediatesBelow > authority.pathLength) {
+  if (intermediatesBelow > pathLength) {
     return objection(
       CertificateAlert.unknownCa,
-      `${authority.label} allows ${authority.pathLength} CAs below it, and there are ${intermediatesBelow}`
+      `${authority.label} allows ${pathLength} CAs below it, and there are ${intermediatesBelow}`
     )
   }
-  const uses = authority.extendedKeyUsage
-  if (uses !== undefined && !uses.includes(purpose[role]) && !uses.includes(anyPurpose)) {
+  // anyExtendedKeyUsage is not taken for it, by OpenSSL neither: CAs of the web may not have it (BR §7.1.2.10.6)
+  if (extendedKeyUsage !== undefined && !extendedKeyUsage.includes(purpose[role])) {
     return objection(
       CertificateAlert.unsupportedCertificate,
       `${authority.label} is a CA for other uses: its extended key usage lacks ${role}Auth`
@@ -84,32 +92,34 @@ export const judgeAuthority = (
   return undefined
 }
 
-/** Critical extensions this verifier acts upon, or may pass over as long as no policy is asked for. RFC 5280 §6.1.1 (c) */
-const understood: ReadonlySet<string> = new Set(Object.values(ExtensionId))
-
 const judgeAny = (certificate: ParsedCertificate, nowMillis: number): Objection => {
-  // written so that a date which cannot be read is not a valid one
-  if (!(nowMillis >= certificate.notBeforeMillis)) {
+  const { notBeforeMillis, notAfterMillis } = certificate.validity
+  if (nowMillis < notBeforeMillis) {
     return objection(
       CertificateAlert.certificateExpired,
-      `${certificate.label} is not valid before ${dateText(certificate.notBeforeMillis)}; it is ${dateText(nowMillis)} now`
+      `${certificate.label} is not valid before ${dateText(notBeforeMillis)}; it is ${dateText(nowMillis)} now`
     )
   }
-  if (!(nowMillis <= certificate.notAfterMillis)) {
+  if (nowMillis >= notAfterMillis) {
     return objection(
       CertificateAlert.certificateExpired,
-      `${certificate.label} expired at ${dateText(certificate.notAfterMillis)}; it is ${dateText(nowMillis)} now`
+      `${certificate.label} expired at ${dateText(notAfterMillis)}; it is ${dateText(nowMillis)} now`
     )
   }
-  for (const [id, extension] of certificate.extensions) {
-    if (extension.critical && !understood.has(id)) {
-      return objection(
-        CertificateAlert.unsupportedCertificate,
-        `${certificate.label} has a critical extension that is not understood (OID bytes ${id.slice(0, 40)})`
-      )
-    }
+  const { unknownCritical, foreignKind } = certificate.extensions
+  if (unknownCritical !== undefined) {
+    return objection(
+      CertificateAlert.unsupportedCertificate,
+      `${certificate.label} has a critical extension that is not understood (OID bytes ${unknownCritical.slice(0, 40)})`
+    )
   }
-  if (publicKeyKind(certificate.spki) === undefined) {
+  if (foreignKind !== undefined) {
+    return objection(
+      CertificateAlert.unsupportedCertificate,
+      `${certificate.label} is that of ${foreignKind}, which is not for TLS`
+    )
+  }
+  if (certificate.keyKind === undefined) {
     return objection(
       CertificateAlert.unsupportedCertificate,
       `${certificate.label} has a key that is none of Ed25519, P-256, P-384, P-521, or RSA of 2048 to 8192 bits with a small exponent, in its one encoding`
@@ -118,23 +128,5 @@ const judgeAny = (certificate: ParsedCertificate, nowMillis: number): Objection 
   return undefined
 }
 
-const namesHost = (leaf: ParsedCertificate, serverName: string): boolean => {
-  const address = serverName.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "")
-  if (isIP(address) !== 0) return leaf.x509.checkIP(address) !== undefined
-  const host = domainToASCII(serverName.replace(/\.$/, ""))
-  if (host.length > 253 || !/^[\w-]+(\.[\w-]+)*$/.test(host)) return false
-  return (
-    leaf.x509.checkHost(host, {
-      subject: "never", // no fallback to the common name: RFC 9525 §2
-      wildcards: true,
-      partialWildcards: false, // a star is a whole label, the left-most one: RFC 9525 §6.3
-      multiLabelWildcards: false,
-      singleLabelSubdomains: true
-    }) !== undefined
-  )
-}
-
 const dateText = (millis: number): string =>
-  Number.isFinite(millis) && Math.abs(millis) <= 8.64e15
-    ? new Date(millis).toISOString()
-    : "an unreadable date"
+  Math.abs(millis) <= 8.64e15 ? new Date(millis).toISOString() : "an absurd date"

@@ -1,37 +1,96 @@
-/** Which signatures on certificates count: nothing older than SHA-256. RFC 8446 §4.4.2.4, RFC 9525 §8 */
-import { readChildren, type DerElement } from "../../../src/internal/der.ts"
-import { hexOf, type ParsedCertificate } from "./ParsedCertificate.ts"
+/**
+ * Which signatures on certificates count: nothing older than SHA-256, parameters as the RFCs want them. RFC 8446 §4.4.2.4,
+ * RFC 9525 §8
+ */
+import { DerTag, type DerElement } from "../../../src/internal/der.ts"
+import type { PublicKeyKind } from "../../keys/publicKey.ts"
+import { DerReader, Malformed } from "./DerReader.ts"
+
+export interface SignatureAlgorithm {
+  /** Keys that make such signatures. */
+  readonly keys: ReadonlyArray<PublicKeyKind>
+  /** Null where it is part of the scheme. */
+  readonly hash: string | null
+  /** Defined for RSASSA-PSS. */
+  readonly saltLength?: number
+}
+
+const curves: ReadonlyArray<PublicKeyKind> = ["p256", "p384", "p521"]
 
 /** OID content bytes as hex. */
-const strong: ReadonlySet<string> = new Set([
-  "2a864886f70d01010b", // sha256WithRSAEncryption, RFC 8017 App. C
-  "2a864886f70d01010c", // sha384WithRSAEncryption
-  "2a864886f70d01010d", // sha512WithRSAEncryption
-  "2a8648ce3d040302", // ecdsa-with-SHA256, RFC 5758 §3.2
-  "2a8648ce3d040303", // ecdsa-with-SHA384
-  "2a8648ce3d040304", // ecdsa-with-SHA512
-  "2b6570" // Ed25519, RFC 8410 §3
+const algorithms = new Map<string, SignatureAlgorithm>([
+  ["2a864886f70d01010b", { keys: ["rsa"], hash: "sha256" }], // sha256WithRSAEncryption, RFC 8017 App. C
+  ["2a864886f70d01010c", { keys: ["rsa"], hash: "sha384" }],
+  ["2a864886f70d01010d", { keys: ["rsa"], hash: "sha512" }],
+  ["2a8648ce3d040302", { keys: curves, hash: "sha256" }], // ecdsa-with-SHA256, RFC 5758 §3.2
+  ["2a8648ce3d040303", { keys: curves, hash: "sha384" }],
+  ["2a8648ce3d040304", { keys: curves, hash: "sha512" }],
+  ["2b6570", { keys: ["ed25519"], hash: null }] // RFC 8410 §3
 ])
 
 const rsassaPss = "2a864886f70d01010a"
-const strongHashes: ReadonlySet<string> = new Set([
-  "608648016503040201", // SHA-256, RFC 5754 §2
-  "608648016503040202", // SHA-384
-  "608648016503040203" // SHA-512
+const mgf1 = "2a864886f70d010108"
+const hashes = new Map([
+  ["608648016503040201", "sha256"], // RFC 5754 §2
+  ["608648016503040202", "sha384"],
+  ["608648016503040203", "sha512"]
 ])
 
-export const hasStrongSignature = (certificate: ParsedCertificate): boolean => {
-  const { der, signatureAlgorithm } = certificate
-  const parts = readChildren(der, signatureAlgorithm, 2)
-  if (parts === undefined || parts.length === 0) return false
-  const id = hexOf(der, parts[0].contentStart, parts[0].end)
-  return id === rsassaPss ? hasStrongPssHash(der, parts[1]) : strong.has(id)
+/** Undefined for one that does not count. */
+export const readSignatureAlgorithm = (
+  bytes: Uint8Array,
+  { contentStart, end }: DerElement
+): SignatureAlgorithm | undefined => {
+  const fields = new DerReader(bytes, "its signature algorithm", contentStart, end)
+  const id = fields.takeId()
+  const algorithm = algorithms.get(id)
+  if (algorithm !== undefined) {
+    // RSA has NULL for parameters, or none (RFC 4055 §5); the others have none (RFC 5758 §3.2, RFC 8410 §3)
+    if (algorithm.keys.includes("rsa") && !fields.isAtEnd) takeNull(fields)
+    fields.finish()
+    return algorithm
+  }
+  if (id === rsassaPss) return readPss(fields)
+  // an anchor may be signed in whatever way, as long as this can be read
+  if (fields.isNext(DerTag.null)) takeNull(fields)
+  else if (!fields.isAtEnd) fields.take(DerTag.sequence)
+  fields.finish()
+  return undefined
 }
 
-/** The hash is parameter [0]; when absent it is SHA-1. RFC 8017 App. A.2.3 */
-const hasStrongPssHash = (der: Uint8Array, parameters: DerElement | undefined): boolean => {
-  const hash = parameters && readChildren(der, parameters, 4)?.find((field) => field.tag === 0xa0)
-  const algorithm = hash && readChildren(der, hash, 1)?.[0]
-  const id = algorithm && readChildren(der, algorithm, 2)?.[0]
-  return id !== undefined && strongHashes.has(hexOf(der, id.contentStart, id.end))
+/** RFC 8017 App. A.2.3: all defaults are SHA-1's, so that all must be given, and one hash is used throughout. */
+const readPss = (outer: DerReader): SignatureAlgorithm | undefined => {
+  try {
+    const fields = outer.enter(DerTag.sequence)
+    outer.finish()
+    const hash = readHash(fields.enter(0xa0))
+    const masking = fields.enter(0xa1)
+    const mask = masking.enter(DerTag.sequence)
+    masking.finish()
+    const isMgf1 = mask.takeId() === mgf1
+    const maskHash = readHash(mask)
+    const salt = fields.enter(0xa2)
+    const saltLength = salt.takeNumber()
+    salt.finish()
+    fields.finish() // a trailer field could only say its default
+    const isSound = hash !== undefined && maskHash === hash && isMgf1 && saltLength <= 64
+    return isSound ? { keys: ["rsa", "rsaPss"], hash, saltLength } : undefined
+  } catch (cause) {
+    if (cause instanceof Malformed) return undefined
+    throw cause
+  }
+}
+
+const readHash = (within: DerReader): string | undefined => {
+  const algorithm = within.enter(DerTag.sequence)
+  within.finish()
+  const id = algorithm.takeId()
+  if (!algorithm.isAtEnd) takeNull(algorithm)
+  algorithm.finish()
+  return hashes.get(id)
+}
+
+const takeNull = (reader: DerReader): void => {
+  const { contentStart, end } = reader.take(DerTag.null)
+  if (end !== contentStart) reader.fail()
 }
