@@ -16,8 +16,9 @@ import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfi
 import type { ConnectionOrigin } from "./Connection.ts"
 import { RouteSet } from "./RouteSet.ts"
 
-/** How many IDs the peer is kept supplied with, if it takes as many: enough for two moves before it asks for more. */
-const ISSUED_IDS = 3
+/** How many IDs the peer may hold, and how many it is given beyond those it has used: enough for two moves at once. */
+const MOST_IDS = 8
+const SPARE_IDS = 2
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
 
@@ -70,7 +71,8 @@ export class ConnectionPath {
       makeToken: config.makeResetToken,
       firstCid: origin.localInitialId,
       madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined,
-      limitOurs: ISSUED_IDS
+      limitOurs: MOST_IDS,
+      spares: SPARE_IDS
     })
     this.peerIds = new PeerConnectionIds({
       pathId: this.id,

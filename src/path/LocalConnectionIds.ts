@@ -30,6 +30,8 @@ export interface LocalConnectionIdsOptions {
   readonly madeUp?: Uint8Array | undefined
   /** How many the peer may hold at once, at least 2, whatever it allows. */
   readonly limitOurs?: number
+  /** How many of them it shall hold that it has not used yet; as many as it may when left out. */
+  readonly spares?: number
 }
 
 /** What an endpoint must start and stop routing to the connection. */
@@ -42,21 +44,24 @@ interface LocalConnectionId {
   readonly sequence: number
   readonly id: Uint8Array
   delivery: "pending" | "sent" | "acknowledged"
+  /** The peer has sent to it. */
+  used: boolean
 }
 
 /**
  * The connection IDs this side issues to the peer for one path. RFC 9000 §5.1.1
  *
- * The peer is kept supplied with as many as it allows, up to our own limit. It can make us replace no ID before it
- * was sent one, so its churn is bounded by the limit in every round trip, and by `LIFETIME_LIMIT` altogether.
+ * The peer is kept supplied with some it has not used, as far as it and our own limit allow: one that keeps what it has
+ * used gets more, and when it has no other left it is asked for the oldest. It can make us replace no ID before it was sent
+ * one, so its churn is bounded by the limit in every round trip, and by `LIFETIME_LIMIT` altogether.
  */
 export class LocalConnectionIds {
   /** By sequence number, ascending. */
   private readonly ids: Array<LocalConnectionId> = []
   private nextSequence = 0
   private largestSent = -1
-  /** How many the peer shall hold, not counting those it was asked to retire. */
-  private target = 1
+  /** How many the peer may hold, not counting those it was asked to retire. */
+  private most = 1
   private retirePriorTo = 0
   private pending = 0
   /** The one the peer was last seen to use. */
@@ -71,7 +76,11 @@ export class LocalConnectionIds {
   constructor(options: LocalConnectionIdsOptions) {
     this.options = options
     this.limit = Math.max(2, options.limitOurs ?? 8)
-    if (options.firstCid !== undefined) this.deliver(this.issueOne(options.firstCid))
+    if (options.firstCid !== undefined) {
+      const first = this.issueOne(options.firstCid)
+      this.deliver(first)
+      first.used = true
+    }
     this.madeUp = options.madeUp
     if (options.madeUp !== undefined) this.added.push(options.madeUp)
   }
@@ -81,10 +90,10 @@ export class LocalConnectionIds {
     return this.ids.length
   }
 
-  /** Takes the peer's active_connection_id_limit, and issues up to it. RFC 9000 §18.2 */
+  /** Takes the peer's active_connection_id_limit, and issues what it shall have. RFC 9000 §18.2 */
   setPeerLimit(limit: number): void {
     // RFC 9000 §5.1.1 #3: never more than the peer's limit
-    this.target = Math.min(limit, this.limit)
+    this.most = Math.min(limit, this.limit)
     this.replenish()
   }
 
@@ -124,17 +133,12 @@ export class LocalConnectionIds {
 
   /** An authentic packet came in under this ID. */
   onUsed(sequence: number): void {
+    if (sequence === this.inUse) return
     this.inUse = sequence
-  }
-
-  /** Issues one ID more. At the limit the oldest is asked back for it, unless the peer is using that one. */
-  issue(): ConnectionIdError | undefined {
-    const active = this.ids.length - this.indexOf(this.retirePriorTo)
-    if (active >= this.target) {
-      const oldest = this.ids[this.ids.length - active].sequence
-      if (oldest === this.inUse) return connectionIdError("ActiveConnectionId", oldest)
-    }
-    return this.rotate(1)
+    const issued = this.find(sequence)
+    if (issued === undefined || issued.used) return
+    issued.used = true
+    this.replenish()
   }
 
   /** Asks the peer to retire its `count` oldest IDs, used or not, and issues as many new ones. */
@@ -219,7 +223,7 @@ export class LocalConnectionIds {
     this.forgetMadeUp()
     this.ids.length = 0
     this.pending = 0
-    this.target = 0
+    this.most = 0
   }
 
   private forgetMadeUp(): void {
@@ -231,15 +235,40 @@ export class LocalConnectionIds {
   private replenish(): void {
     if (this.options.length === 0) return
     let active = this.ids.length - this.indexOf(this.retirePriorTo)
-    for (; active < this.target && this.nextSequence < LIFETIME_LIMIT; active++)
+    for (const { target } = this; active < target && this.nextSequence < LIFETIME_LIMIT; active++)
       this.issueOne(this.options.makeCid())
+    if (active > 1 && this.spareCount === 0) this.askForUsed()
+  }
+
+  /** The peer holds all it may, and has used each: it moves no further unless it gives some of them back. */
+  private askForUsed(): void {
+    const { ids, inUse } = this
+    const oldest = this.indexOf(this.retirePriorTo)
+    let count = 0
+    while (oldest + count < ids.length && ids[oldest + count].sequence !== inUse) count++
+    this.rotate(Math.max(count, 1))
+  }
+
+  /** How many the peer shall hold, not counting those it was asked to retire. */
+  private get target(): number {
+    const active = this.ids.length - this.indexOf(this.retirePriorTo)
+    const wanted = active - this.spareCount + (this.options.spares ?? this.most)
+    return Math.min(this.most, wanted)
+  }
+
+  /** How many the peer has, and has not used. */
+  private get spareCount(): number {
+    let count = 0
+    for (const { used, sequence } of this.ids) if (!used && sequence >= this.retirePriorTo) count++
+    return count
   }
 
   private issueOne(id: Uint8Array): LocalConnectionId {
     const issued: LocalConnectionId = {
       sequence: this.nextSequence++, // RFC 9000 §5.1.1 #1
       id,
-      delivery: "pending"
+      delivery: "pending",
+      used: false
     }
     this.pending++
     this.ids.push(issued)

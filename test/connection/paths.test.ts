@@ -9,7 +9,7 @@ import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
-import { ackRange } from "./Puppet.ts"
+import { ackRange, type PuppetOptions } from "./Puppet.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
@@ -125,15 +125,35 @@ for (const victim of roles)
       expect(puppet.seen.named("onRetireConnectionId").map((frame) => frame.values)).toEqual([[0, 0]])
     })
 
-    it("notices which of its connection IDs the peer uses", () => {
-      const duel = new Duel({ victim }).shakeHands()
-      const { puppet, connection } = duel
-      const { localIds } = connection.path
-      expect(localIds.issue()).toMatchObject({ _tag: "ActiveConnectionId" })
-      puppet.destination = puppet.seen.named("onNewConnectionId")[0].bytes!
-      duel.inject(puppet.packet(Level.OneRtt, writePing))
-      expect(localIds.issue()).toBeUndefined()
-    })
+    // RFC 9000 §5.1.1: SHOULD
+    for (const limit of [2, 3, 5, 20])
+      it(`supplies a peer that takes ${limit} connection IDs and gives none back until it is asked to`, () => {
+        const parameters: NonNullable<PuppetOptions["parameters"]> = (honest) => ({
+          ...honest,
+          activeConnectionIdLimit: limit
+        })
+        const duel = new Duel({ victim, puppet: { parameters } }).shakeHands()
+        const { puppet, connection } = duel
+        const retired = new Set<number>()
+        let most = 0
+        for (let move = 0; move < 20; move++) {
+          const issued = puppet.seen.named("onNewConnectionId")
+          expect(issued.length).toBeGreaterThan(move)
+          puppet.destination = issued[move].bytes!
+          duel.inject(puppet.packet(Level.OneRtt, writePing))
+          const retirePriorTo = Math.max(
+            ...puppet.seen.named("onNewConnectionId").map((it) => Number(it.values[2]))
+          )
+          for (let sequence = 0; sequence < retirePriorTo; sequence++)
+            if (!retired.has(sequence)) {
+              retired.add(sequence)
+              duel.inject(puppet.packet(Level.OneRtt, Uint8Array.of(0x19, sequence)))
+            }
+          most = Math.max(most, connection.path.localIds.count)
+          expect(connection.lifecycle.isOpen).toBe(true)
+        }
+        expect(most).toBe(Math.min(limit, 8))
+      })
 
     it("replaces each connection ID the peer retires, and stops routing it", () => {
       const duel = new Duel({ victim }).shakeHands()

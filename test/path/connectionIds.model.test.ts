@@ -106,7 +106,7 @@ class Pair {
 }
 
 const step = fc.record({
-  do: fc.constantFrom("send", "send", "deliver", "deliver", "repeat", "lose", "move", "issue", "rotate"),
+  do: fc.constantFrom("send", "send", "deliver", "deliver", "repeat", "lose", "move", "use", "rotate"),
   /** Which packet, or how many IDs. */
   n: fc.integer({ min: 1, max: 20 })
 })
@@ -122,7 +122,7 @@ describe("connection IDs between two honest sides", () => {
           else if (action.do === "repeat") pair.deliver(action.n, false)
           else if (action.do === "lose") pair.lose(action.n)
           else if (action.do === "move") pair.move()
-          else if (action.do === "issue") pair.issuer.issue()
+          else if (action.do === "use") pair.issuer.onUsed(pair.user.activeSequence)
           else pair.issuer.rotate(action.n)
         }
         pair.settle()

@@ -3,7 +3,7 @@ import { LIFETIME_LIMIT, LocalConnectionIds } from "../../src/path/LocalConnecti
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { framesOf, idMaker, tokenOf } from "./frames.ts"
 
-const make = (options: { length?: number; limitOurs?: number; first?: boolean } = {}) => {
+const make = (options: { length?: number; limitOurs?: number; spares?: number; first?: boolean } = {}) => {
   const makeCid = idMaker()
   return new LocalConnectionIds({
     pathId: 0,
@@ -11,6 +11,7 @@ const make = (options: { length?: number; limitOurs?: number; first?: boolean } 
     makeCid,
     makeToken: tokenOf,
     firstCid: options.length === 0 ? new Uint8Array(0) : options.first === false ? undefined : makeCid(),
+    ...(options.spares === undefined ? {} : { spares: options.spares }),
     ...(options.limitOurs === undefined ? {} : { limitOurs: options.limitOurs })
   })
 }
@@ -215,6 +216,67 @@ describe("connection IDs we issue", () => {
   })
 })
 
+describe("the supply of connection IDs we issue", () => {
+  it("keeps two beyond those the peer has used, up to what it takes", () => {
+    const ids = make({ spares: 2 })
+    ids.setPeerLimit(5)
+    expect(sequences(ids)).toEqual([1, 2])
+    ids.onUsed(1)
+    expect(sequences(ids)).toEqual([3])
+    ids.onUsed(0)
+    ids.onUsed(1)
+    expect(sequences(ids)).toEqual([])
+    ids.onUsed(2)
+    expect(sequences(ids)).toEqual([4])
+    ids.onUsed(3)
+    expect(sequences(ids)).toEqual([])
+    expect(ids.count).toBe(5)
+  })
+
+  it("grows back to two when the peer gives back what it has used", () => {
+    const ids = make({ spares: 2 })
+    ids.setPeerLimit(8)
+    sequences(ids)
+    ids.onUsed(2)
+    expect(sequences(ids)).toEqual([3])
+    ids.onRetire(0)
+    expect(sequences(ids)).toEqual([])
+    ids.onRetire(1)
+    expect(sequences(ids)).toEqual([4])
+    expect(ids.count).toBe(3)
+  })
+
+  it("asks the used ones back, all but the one in use, when the peer has no other", () => {
+    const ids = make({ spares: 2 })
+    ids.setPeerLimit(3)
+    sequences(ids)
+    ids.onUsed(1)
+    expect(sequences(ids)).toEqual([])
+    ids.onUsed(2)
+    expect(framesOf(ids)).toMatchObject([
+      { sequence: 3, retirePriorTo: 2 },
+      { sequence: 4, retirePriorTo: 2 }
+    ])
+    ids.onUsed(1)
+    expect(sequences(ids)).toEqual([])
+  })
+
+  it("asks for the oldest even when that is in use, if there is no other way", () => {
+    const ids = make({ spares: 2 })
+    ids.setPeerLimit(2)
+    sequences(ids)
+    ids.onUsed(1)
+    expect(framesOf(ids)).toMatchObject([{ sequence: 2, retirePriorTo: 1 }])
+    ids.onUsed(2)
+    ids.onUsed(1)
+    expect(sequences(ids)).toEqual([])
+    ids.onRetire(0)
+    expect(framesOf(ids)).toMatchObject([{ sequence: 3, retirePriorTo: 2 }])
+    ids.onRetire(1)
+    expect(ids.count).toBe(2)
+  })
+})
+
 describe("rotation of the connection IDs we issue", () => {
   it("asks the oldest back for as many new ones", () => {
     const ids = make()
@@ -265,17 +327,6 @@ describe("rotation of the connection IDs we issue", () => {
     ids.onLost(1)
     ids.rotate(4)
     expect(framesOf(ids)[0]).toMatchObject({ sequence: 1, retirePriorTo: 1 })
-  })
-
-  it("issues one past the limit by asking back the oldest that is not in use", () => {
-    const ids = make()
-    ids.setPeerLimit(3)
-    sequences(ids)
-    expect(ids.issue()).toEqual({ _tag: "ActiveConnectionId", sequence: 0 })
-    expect(ids.hasFrames()).toBe(false)
-    ids.onUsed(1)
-    expect(ids.issue()).toBeUndefined()
-    expect(framesOf(ids)).toMatchObject([{ sequence: 3, retirePriorTo: 1 }])
   })
 
   it("issues no more than so many in a lifetime, and leaves the peer with those it has", () => {
