@@ -18,6 +18,7 @@ import { acquire, type Source, takeFrom } from "./actor/acquire.ts"
 import type { RunFork } from "./actor/Branch.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
+import type { Fifo } from "./internal/Fifo.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import { DatagramRefused, QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
@@ -412,7 +413,7 @@ export class QuicConnection {
   }
 
   /** Streams the peer has opened. */
-  private opened(ids: Array<number>): Source<QuicStream, QuicError> {
+  private opened(ids: Fifo<number>): Source<QuicStream, QuicError> {
     const { actor } = this
     return {
       has: () => ids.length > 0,

@@ -49,7 +49,10 @@ export const TransportOptions = Schema.Struct({
   /** Streams of each kind the peer may have open at once. RFC 9000 §4.6 */
   maxBidirectionalStreams: int(0, 1_000_000, 100),
   maxUnidirectionalStreams: int(0, 1_000_000, 100),
-  /** What a stream takes from the application ahead of the network before `write` waits. */
+  /**
+   * What a stream takes from the application ahead of the network before `write` waits. Of datagrams, as much waits to be
+   * sent, and to be received, each counted with 256 bytes more than it has; the oldest make room for new ones.
+   */
   sendBufferBytes: int(1_200, 1024 * MiB, MiB),
   /** RFC 9438, RFC 9002 §7; `bbr`, version 3, keeps its rate where packets are lost without congestion */
   congestion: Schema.Literals(["cubic", "newReno", "bbr"]).pipe(

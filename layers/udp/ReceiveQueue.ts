@@ -1,4 +1,5 @@
 /** The bounded queue between whatever receives datagrams and the endpoint that drains them. */
+import { Fifo } from "../../src/internal/Fifo.ts"
 import type { EcnCodepoint, ReceivedDatagram } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 
@@ -20,10 +21,14 @@ const noWake = (): void => {}
 
 export const defaultReceiveQueueLength = 4096
 
+/** Of a datagram, on the average: a queue full of the largest there are is shorter. */
+const roomPerDatagram = 4096
+
+/** Limited in datagrams and in bytes, as anybody can fill it, with datagrams of 64 kB, too. */
 export class ReceiveQueue {
   readonly capacity: number
-  private readonly waiting: Array<Datagram> = []
-  private head = 0
+  private readonly waiting = new Fifo<Datagram>()
+  private bytes = 0
   /** The owner has seen the queue empty since the last wake-up. */
   private armed = true
   private wakeOwner: () => void = noWake
@@ -33,7 +38,7 @@ export class ReceiveQueue {
   }
 
   get length(): number {
-    return this.waiting.length - this.head
+    return this.waiting.length
   }
 
   onReadable(wake: () => void): void {
@@ -50,8 +55,11 @@ export class ReceiveQueue {
 
   /** Returns false, having kept nothing, when the queue is full. */
   push(bytes: Uint8Array, from: SocketAddress, to: SocketAddress | undefined, ecn: EcnCodepoint): boolean {
-    if (this.waiting.length - this.head >= this.capacity) return false
-    this.waiting.push(new Datagram(bytes, from, to, ecn))
+    const { waiting, capacity } = this
+    if (waiting.length >= capacity || (this.bytes >= capacity * roomPerDatagram && waiting.length > 0))
+      return false
+    waiting.push(new Datagram(bytes, from, to, ecn))
+    this.bytes += bytes.length
     if (this.armed) {
       this.armed = false
       this.wakeOwner()
@@ -60,27 +68,23 @@ export class ReceiveQueue {
   }
 
   drain(max: number, handle: (datagram: ReceivedDatagram) => void): number {
-    const waiting = this.waiting
+    const { waiting } = this
     let taken = 0
-    while (taken < max && this.head < waiting.length) {
+    while (taken < max) {
+      const datagram = waiting.shift()
+      if (datagram === undefined) break
       taken++
-      handle(waiting[this.head++])
+      this.bytes -= datagram.bytes.length
+      handle(datagram)
     }
-    if (this.head === waiting.length) {
-      waiting.length = 0
-      this.head = 0
-      this.armed = true
-    } else if (this.head >= this.capacity) {
-      waiting.splice(0, this.head)
-      this.head = 0
-    }
+    if (waiting.length === 0) this.armed = true
     return taken
   }
 
   /** Forgets what waits and never wakes again. */
   close(): void {
-    this.waiting.length = 0
-    this.head = 0
+    this.waiting.clear()
+    this.bytes = 0
     this.wakeOwner = noWake
   }
 }

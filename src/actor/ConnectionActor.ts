@@ -16,16 +16,17 @@ import type { CertificateVerifierShape } from "../capability/CertificateVerifier
 import type { Connection } from "../connection/Connection.ts"
 import type { Timed } from "../endpoint/DeadlineHeap.ts"
 import type { PeerNode } from "../FiberTree.ts"
-import type { SessionTicket } from "../handshake/SessionTicket.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
 import type { DatagramFate } from "../stream/DatagramQueue.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
+import { Fifo } from "../internal/Fifo.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
 import { reasonOf } from "./closeReasons.ts"
 import { unreachable } from "./destinations.ts"
 import { Handlers } from "./Handlers.ts"
+import { NoteKeeper, type ServerNotes } from "./NoteKeeper.ts"
 import { type LocalPlace, PathActor, type PathHost } from "./PathActor.ts"
 import { StreamActor } from "./StreamActor.ts"
 import { WaitList } from "./WaitList.ts"
@@ -53,12 +54,6 @@ export interface Lookable {
   look(nowMicros: number): Omit<PeerNode, "connections">
 }
 
-/** client: where it is noted what the next connection to the same server can use. */
-export interface ServerNotes {
-  readonly onTicket: (ticket: SessionTicket) => Effect.Effect<void>
-  readonly onAddressToken: (token: Uint8Array) => Effect.Effect<void>
-}
-
 /** What became of a datagram, or of its connection. */
 export type TellFate = (fate: Effect.Effect<DatagramFate, QuicError>) => void
 
@@ -83,8 +78,9 @@ export class ConnectionActor implements Timed, PathHost {
   readonly delivered = new WaitList()
   /** Who waits for what becomes of a datagram, by its id. */
   private fates: Map<number, TellFate> | undefined = undefined
-  readonly openedBidirectional: Array<number> = []
-  readonly openedUnidirectional: Array<number> = []
+  /** Streams of the peer's that nobody has accepted yet; flow control limits how many it opens. RFC 9000 §4.6 */
+  readonly openedBidirectional = new Fifo<number>()
+  readonly openedUnidirectional = new Fifo<number>()
   readonly streams = new Map<number, StreamActor>()
   readonly branch: Branch
   private served: Handlers | undefined = undefined
@@ -94,7 +90,7 @@ export class ConnectionActor implements Timed, PathHost {
   /** Whose connection it is; undefined for one that was accepted, or made for itself. */
   readonly peer: Lookable | undefined
   private readonly host: ConnectionHost
-  private readonly notes: ServerNotes | undefined
+  private readonly notes: NoteKeeper | undefined
   private verdict: Branch | undefined = undefined
   /** The last that the system had against sending to the server, and whether that ends the attempt. */
   private refusal: { readonly problem: string; readonly isFinal: boolean } | undefined = undefined
@@ -109,11 +105,12 @@ export class ConnectionActor implements Timed, PathHost {
   ) {
     this.core = core
     this.host = host
-    this.notes = notes
     this.peer = peer
     this.sinceMicros = host.now()
     this.parent = (peer ?? host).branch
     this.branch = this.parent.fork(this.life, this.onDefect)
+    this.notes =
+      notes && new NoteKeeper(notes, this.branch, (cause) => host.report("the ticket store broke", cause))
     this.path = new PathActor(this, this.branch, this.onDefect)
   }
 
@@ -276,10 +273,10 @@ export class ConnectionActor implements Timed, PathHost {
           this.changed.wakeAll()
           break
         case "newToken":
-          this.note(this.notes?.onAddressToken(event.token))
+          this.notes?.addAddressToken(event.token)
           break
         case "ticket":
-          this.note(this.notes?.onTicket(event.ticket))
+          this.notes?.addTicket(event.ticket)
           break
         case "confirmed":
           break
@@ -293,12 +290,6 @@ export class ConnectionActor implements Timed, PathHost {
     const { refusal } = this
     if (refusal?.isFinal === true) return unreachable(this.core.path.remote, refusal.problem)
     return reasonOf(this.core, refusal?.problem)
-  }
-
-  /** The connection can do without what is noted, and goes on if that breaks. */
-  private note(noting: Effect.Effect<void> | undefined): void {
-    if (noting !== undefined)
-      this.branch.fork(noting, (cause) => this.host.report("the ticket store broke", cause))
   }
 
   /** Tells what becomes of a datagram, unless what is returned is called before. */

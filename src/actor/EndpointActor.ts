@@ -23,7 +23,8 @@ import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/En
 import { whyUnreachable } from "../wire/destination.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { Branch, type RunFork } from "./Branch.ts"
-import { ConnectionActor, type ConnectionHost, type Lookable, type ServerNotes } from "./ConnectionActor.ts"
+import { ConnectionActor, type ConnectionHost, type Lookable } from "./ConnectionActor.ts"
+import type { ServerNotes } from "./NoteKeeper.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */

@@ -1,16 +1,31 @@
 import * as Effect from "effect/Effect"
 
+/** A place in the list. */
+class Waiter {
+  readonly wake: () => void
+  isWaiting = true
+  previous: Waiter | undefined = undefined
+  next: Waiter | undefined = undefined
+
+  constructor(wake: () => void) {
+    this.wake = wake
+  }
+}
+
 /**
  * Fibers parked until something they wait for may have changed. Waking is collected by the endpoint's loop and done
  * at its top, never from inside the core; whoever is woken looks again, so a wake-up too many is harmless.
  *
- * There are several for each connection and stream, and on most nobody ever waits: an unused one costs one field.
+ * There are several for each connection and stream, and on most nobody ever waits: an unused one costs three fields. The
+ * application may let any number wait, so joining and leaving take the same time however many do.
  */
 export class WaitList {
-  private waiting: Array<() => void> | undefined = undefined
+  private first: Waiter | undefined = undefined
+  private last: Waiter | undefined = undefined
+  private count = 0
 
   get size(): number {
-    return this.waiting?.length ?? 0
+    return this.count
   }
 
   /** Parks the calling fiber; interrupting it takes it off the list. */
@@ -29,18 +44,34 @@ export class WaitList {
 
   /** Calls `wake` once, unless what is returned is called before. */
   listen(wake: () => void): () => void {
-    if (this.waiting === undefined) this.waiting = [wake]
-    else this.waiting.push(wake)
-    return () => {
-      const at = this.waiting?.indexOf(wake) ?? -1
-      if (at >= 0) this.waiting!.splice(at, 1)
-    }
+    const waiter = new Waiter(wake)
+    waiter.previous = this.last
+    if (this.last === undefined) this.first = waiter
+    else this.last.next = waiter
+    this.last = waiter
+    this.count++
+    return () => this.remove(waiter)
   }
 
+  /** Those who begin to wait meanwhile are not woken. */
   wakeAll(): void {
-    const { waiting } = this
-    if (waiting === undefined) return
-    this.waiting = undefined
-    for (const wake of waiting) wake()
+    const { first } = this
+    if (first === undefined) return
+    this.first = this.last = undefined
+    this.count = 0
+    for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.next)
+      waiter.isWaiting = false
+    for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.next) waiter.wake()
+  }
+
+  private remove(waiter: Waiter): void {
+    if (!waiter.isWaiting) return
+    const { previous, next } = waiter
+    waiter.isWaiting = false
+    if (previous === undefined) this.first = next
+    else previous.next = next
+    if (next === undefined) this.last = previous
+    else next.previous = previous
+    this.count--
   }
 }

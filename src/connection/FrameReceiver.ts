@@ -140,7 +140,10 @@ export class FrameReceiver implements FrameSink {
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // RFC 9000 §19.7 #4
     // RFC 9000 §8.1.3 #2: what is kept for later comes from NEW_TOKEN alone
     const token = keepToken(this.parts.versions.negotiated, bytes.subarray(start, end))
-    this.parts.events.push({ _tag: "newToken", token })
+    const { events } = this.parts
+    // of those that nobody has taken yet, the newest counts: a packet has room for hundreds
+    const at = events.findIndex(({ _tag }) => _tag === "newToken")
+    events.splice(at < 0 ? events.length : at, 1, { _tag: "newToken", token })
     return undefined
   }
 

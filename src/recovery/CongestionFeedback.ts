@@ -24,8 +24,8 @@ export class CongestionFeedback {
 
   clear(nowMicros: number): void {
     this.nowMicros = nowMicros
-    this.acked.length = 0
-    this.lost.length = 0
+    this.acked.clear()
+    this.lost.clear()
     this.ackedBytes = 0
     this.lostBytes = 0
     this.latestLostSentMicros = 0

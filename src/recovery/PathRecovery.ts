@@ -387,7 +387,7 @@ export class PathRecovery {
       const packet = feedback.lost.items[i]
       this.spaces[packet.space].rememberLost(packet)
     }
-    lateAcked.length = 0
+    lateAcked.clear()
     feedback.clear(nowMicros)
   }
 

@@ -44,6 +44,9 @@ export const SentFrame = {
 } as const
 export type SentFrame = (typeof SentFrame)[keyof typeof SentFrame]
 
+/** A packet of hundreds of tiny frames does not make its record large for ever. */
+const KEPT_VALUES = 128
+
 /** A reusable list of sent frames. */
 export class SentFrames {
   /** kind, a, b, c; kind, a, b, c; … */
@@ -62,5 +65,6 @@ export class SentFrames {
 
   clear(): void {
     this.length = 0
+    if (this.values.length > KEPT_VALUES) this.values.length = 0
   }
 }

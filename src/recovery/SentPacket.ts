@@ -56,10 +56,18 @@ export class SentPacket {
   }
 }
 
+/** A batch that many packets have been in does not hold on to more places than these. */
+const KEPT_PLACES = 64
+
 /** A reused array of packets: `items[0 … length)` are in use. */
 export class PacketBatch {
   readonly items: Array<SentPacket> = []
   length = 0
+
+  clear(): void {
+    this.length = 0
+    if (this.items.length > KEPT_PLACES) this.items.length = 0
+  }
 
   push(packet: SentPacket): void {
     this.items[this.length++] = packet

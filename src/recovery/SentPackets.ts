@@ -10,6 +10,8 @@ export const maxTrackedAckOnly = 256
 const ackOnlyReordering = 32
 /** Lost packets remembered to notice that one arrived after all. */
 export const maxRememberedLost = 64
+/** Records kept for packets to come: what a burst takes, and not all that a large window ever had in flight. */
+const maxSpareRecords = 64
 /** Skipped packet numbers remembered to catch a peer that acknowledges what it cannot have received. */
 export const maxRememberedSkips = 16
 
@@ -190,7 +192,7 @@ export class SentPackets {
 
   recycle(packet: SentPacket): void {
     packet.state = PacketState.Free
-    this.pool.push(packet)
+    if (this.pool.length < maxSpareRecords) this.pool.push(packet)
   }
 
   /** How many later packets overtook `packetNumber`; numbers that were skipped did not. RFC 9002 A.10 */

@@ -1,3 +1,4 @@
+import { Fifo } from "../internal/Fifo.ts"
 import { type SentFrames, SentFrame } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
@@ -11,7 +12,13 @@ interface Waiting {
   readonly bytes: Uint8Array
 }
 
-/** Unreliable messages in both directions, each queue with a limit in bytes. RFC 9221 */
+/** What a waiting datagram takes besides its bytes, about: even an empty one is two objects and a place in a queue. */
+export const ITEM_BYTES = 256
+
+/**
+ * Unreliable messages in both directions, each queue with a limit in bytes, where every message counts `ITEM_BYTES` more
+ * than it has: so there is a limit to the empty ones as well. RFC 9221
+ */
 export class DatagramQueue {
   /** The largest frame the peer takes, 0 for none until it has said so. RFC 9221 §3 #1 #2 */
   peerMaxFrameBytes = 0
@@ -19,12 +26,12 @@ export class DatagramQueue {
   sendDropped = 0
   receiveDropped = 0
   /** Fates not yet told, oldest first: id, fate. Told only for datagrams sent with `track`. */
-  readonly fates: Array<{ readonly id: number; readonly fate: DatagramFate }> = []
+  readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
   private readonly localMaxFrameBytes: number
   private readonly queueBytes: number
-  private sendQueue: Array<Waiting> = []
+  private readonly sendQueue = new Fifo<Waiting>()
   private sendBytes = 0
-  private receiveQueue: Array<Uint8Array> = []
+  private readonly receiveQueue = new Fifo<Uint8Array>()
   private receiveBytes = 0
   private nextId = 1
   /** Made when the first fate is asked for. */
@@ -40,18 +47,14 @@ export class DatagramQueue {
     const id = this.nextId++
     if (track) (this.tracked ??= new Set()).add(id)
     this.sendQueue.push({ id, bytes })
-    this.sendBytes += bytes.length
-    while (this.sendBytes > this.queueBytes && this.sendQueue.length > 1) this.drop(this.sendQueue[0])
+    this.sendBytes += ITEM_BYTES + bytes.length
+    while (this.sendBytes > this.queueBytes && this.sendQueue.length > 1) this.dropFirst()
     return id
   }
 
-  /** Waiting to be sent or to be read. */
+  /** Waiting to be sent or to be read, with what they cost besides. */
   get queuedBytes(): number {
     return this.sendBytes + this.receiveBytes
-  }
-
-  get canSend(): boolean {
-    return this.sendBytes < this.queueBytes
   }
 
   /** The largest payload of a frame of at most `maxFrameBytes`. */
@@ -65,16 +68,14 @@ export class DatagramQueue {
 
   /** Writes as many waiting datagrams as fit; one that can never fit `maxFrameBytes` is dropped. */
   writeFrames(w: ByteWriter, sent: SentFrames, maxFrameBytes: number): void {
-    while (this.sendQueue.length > 0) {
-      const next = this.sendQueue[0]
+    for (let next = this.sendQueue.first; next !== undefined; next = this.sendQueue.first) {
       const size = datagramSize(next.bytes.length)
-      if (size > maxFrameBytes) this.drop(next)
+      if (size > maxFrameBytes) this.dropFirst()
       else if (size > w.remaining) return
       else {
         writeDatagram(w, next.bytes)
         sent.push(SentFrame.Datagram, next.id)
-        this.sendQueue.shift()
-        this.sendBytes -= next.bytes.length
+        this.takeFirst()
       }
     }
   }
@@ -93,9 +94,9 @@ export class DatagramQueue {
     if (frameBytes > this.localMaxFrameBytes)
       return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "DATAGRAM larger than we allow", 0x30)
     this.receiveQueue.push(bytes.slice(start, end))
-    this.receiveBytes += end - start
+    this.receiveBytes += ITEM_BYTES + (end - start)
     while (this.receiveBytes > this.queueBytes && this.receiveQueue.length > 1) {
-      this.receiveBytes -= this.receiveQueue.shift()!.length
+      this.receive()
       this.receiveDropped++
     }
     return undefined
@@ -107,15 +108,20 @@ export class DatagramQueue {
 
   receive(): Uint8Array | undefined {
     const bytes = this.receiveQueue.shift()
-    if (bytes !== undefined) this.receiveBytes -= bytes.length
+    if (bytes !== undefined) this.receiveBytes -= ITEM_BYTES + bytes.length
     return bytes
   }
 
-  private drop(waiting: Waiting): void {
-    this.sendQueue.splice(this.sendQueue.indexOf(waiting), 1)
-    this.sendBytes -= waiting.bytes.length
+  private dropFirst(): void {
+    const waiting = this.takeFirst()
     this.sendDropped++
     this.tell(waiting.id, "dropped")
+  }
+
+  private takeFirst(): Waiting {
+    const waiting = this.sendQueue.shift()!
+    this.sendBytes -= ITEM_BYTES + waiting.bytes.length
+    return waiting
   }
 
   private tell(id: number, fate: DatagramFate): void {

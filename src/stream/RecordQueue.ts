@@ -1,10 +1,10 @@
+import { Fifo } from "../internal/Fifo.ts"
 import type { StreamRecord } from "./StreamRecord.ts"
 
 /** Streams with something to tell their owner, in order, each once until polled. `bit` marks membership. */
 export class RecordQueue {
   private readonly bit: number
-  private readonly records: Array<StreamRecord> = []
-  private head = 0
+  private readonly records = new Fifo<StreamRecord>()
 
   constructor(bit: number) {
     this.bit = bit
@@ -17,16 +17,7 @@ export class RecordQueue {
   }
 
   shift(): StreamRecord | undefined {
-    const { records } = this
-    while (this.head < records.length) {
-      const record = records[this.head++]
-      if (this.head === records.length) {
-        records.length = 0
-        this.head = 0
-      } else if (this.head >= 256 && this.head * 2 >= records.length) {
-        records.splice(0, this.head)
-        this.head = 0
-      }
+    for (let record = this.records.shift(); record !== undefined; record = this.records.shift()) {
       if ((record.queued & this.bit) === 0) continue
       record.queued &= ~this.bit
       return record

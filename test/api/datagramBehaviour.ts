@@ -56,7 +56,7 @@ export const datagramBehaviour = ({ it }: Universe): void => {
     it("are told of when the peer has them, or when newer ones took their place", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, {
-          client: { transport: { maxDatagramFrameBytes: 65_535, sendBufferBytes: 4_000 } },
+          client: { transport: { maxDatagramFrameBytes: 65_535, sendBufferBytes: 5_100 } },
           server: datagrams
         })
         expect(yield* near.deliverDatagram(text("kept"))).toBe("acknowledged")

@@ -1,0 +1,133 @@
+/** Queues that a peer or the application can fill: what they hold, and how much at most. */
+import { describe, expect, it } from "vitest"
+import { ReceiveQueue } from "../../layers/udp/ReceiveQueue.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { Fifo } from "../../src/internal/Fifo.ts"
+import { PacketBatch, type SentPacket } from "../../src/recovery/SentPacket.ts"
+import { SentFrames } from "../../src/recovery/SentFrames.ts"
+import { SentPackets } from "../../src/recovery/SentPackets.ts"
+import { type DatagramFate, DatagramQueue, ITEM_BYTES } from "../../src/stream/DatagramQueue.ts"
+import { AckFrame } from "../../src/wire/AckFrame.ts"
+import { ByteWriter } from "../../src/wire/ByteWriter.ts"
+import { Space } from "../../src/wire/PacketType.ts"
+
+describe("a first-in-first-out queue", () => {
+  it("is an array that one pushes to and shifts from, whatever the order", () => {
+    const random = new SeededRandom("fifo")
+    const queue = new Fifo<number>()
+    const model: Array<number> = []
+    for (let i = 0; i < 20_000; i++) {
+      // it grows and is emptied in turn
+      if (random.bytes(1)[0] < (Math.floor(i / 1_000) % 2 === 0 ? 200 : 60)) {
+        queue.push(i)
+        model.push(i)
+      } else expect(queue.shift()).toBe(model.shift())
+      expect([queue.length, queue.first]).toEqual([model.length, model[0]])
+    }
+    queue.clear()
+    expect([queue.length, queue.first, queue.shift()]).toEqual([0, undefined, undefined])
+  })
+})
+
+describe("datagrams that wait", () => {
+  const LIMIT = 64 * 1024
+  const MOST = LIMIT / ITEM_BYTES
+  const make = () => new DatagramQueue(65_535, LIMIT)
+  const counted = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff)
+  const numberOf = (bytes: Uint8Array): number => (bytes[0] << 8) | bytes[1]
+
+  it("to be read are few although they are empty, and the newest", () => {
+    const queue = make()
+    for (let i = 0; i < 10_000; i++) queue.onDatagram(new Uint8Array(0), 0, 0, 2)
+    expect(queue.queuedBytes).toBeLessThanOrEqual(LIMIT)
+    let count = 0
+    while (queue.receive() !== undefined) count++
+    expect([count, queue.receiveDropped, queue.queuedBytes]).toEqual([MOST, 10_000 - MOST, 0])
+    for (let i = 0; i < 10_000; i++) queue.onDatagram(counted(i), 0, 2, 4)
+    expect(numberOf(queue.receive()!)).toBe(10_000 - Math.floor(LIMIT / (ITEM_BYTES + 2)))
+  })
+
+  it("to be sent are, too, and each is told its fate in the order they came", () => {
+    const queue = make()
+    for (let i = 0; i < 1_000; i++) queue.send(new Uint8Array(0), true)
+    expect(queue.queuedBytes).toBeLessThanOrEqual(LIMIT)
+    expect(queue.sendDropped).toBe(1_000 - MOST)
+    const fates: Array<readonly [number, DatagramFate]> = []
+    for (let told = queue.fates.shift(); told !== undefined; told = queue.fates.shift())
+      fates.push([told.id, told.fate])
+    expect(fates).toEqual(Array.from({ length: 1_000 - MOST }, (_, i) => [i + 1, "dropped"]))
+  })
+
+  it("leave one after the other, as far as there is room for them", () => {
+    const queue = make()
+    for (let i = 0; i < 3; i++) queue.send(counted(i), false)
+    const sent = new SentFrames()
+    const bytes = new Uint8Array(9)
+    queue.writeFrames(new ByteWriter(bytes), sent, 1_200)
+    expect([...bytes]).toEqual([0x31, 2, 0, 0, 0x31, 2, 0, 1, 0])
+    expect([sent.length, queue.queuedBytes]).toEqual([8, ITEM_BYTES + 2])
+  })
+
+  it("may be as large as all together, once", () => {
+    const queue = make()
+    for (let i = 0; i < 3; i++) queue.onDatagram(new Uint8Array(LIMIT), 0, LIMIT, 65_535)
+    expect(queue.receive()).toHaveLength(LIMIT)
+    expect(queue.receive()).toBeUndefined()
+  })
+})
+
+describe("datagrams of the network that wait for the endpoint", () => {
+  const from = { host: "192.0.2.1", port: 1, family: 4 } as const
+  const push = (queue: ReceiveQueue, size: number) => queue.push(new Uint8Array(size), from, undefined, 0)
+
+  it("are limited in number", () => {
+    const queue = new ReceiveQueue(16)
+    expect(Array.from({ length: 20 }, () => push(queue, 20)).filter(Boolean)).toHaveLength(16)
+  })
+
+  it("and in bytes, so that 64 kB each are fewer, and one there may always be", () => {
+    const queue = new ReceiveQueue(160)
+    expect(Array.from({ length: 160 }, () => push(queue, 65_507)).filter(Boolean)).toHaveLength(11)
+    const sizes: Array<number> = []
+    expect(queue.drain(256, ({ bytes }) => sizes.push(bytes.length))).toBe(11)
+    expect(sizes).toEqual(new Array(11).fill(65_507))
+    expect(Array.from({ length: 160 }, () => push(queue, 1_500)).every(Boolean)).toBe(true)
+    expect(push(new ReceiveQueue(1), 65_507)).toBe(true)
+  })
+
+  it("wake the endpoint once until it has seen the queue empty", () => {
+    const queue = new ReceiveQueue(16)
+    let wakes = 0
+    queue.onReadable(() => wakes++)
+    for (let i = 0; i < 3; i++) push(queue, 20)
+    expect(wakes).toBe(1)
+    queue.drain(2, () => {})
+    push(queue, 20)
+    expect(wakes).toBe(1)
+    queue.drain(16, () => {})
+    push(queue, 20)
+    expect(wakes).toBe(2)
+  })
+})
+
+describe("records of sent packets", () => {
+  it("are kept for later in small numbers, however many packets were in flight", () => {
+    const pool: Array<SentPacket> = []
+    const sent = new SentPackets(Space.Application, pool)
+    for (let i = 0; i < 1_000; i++) {
+      const packet = sent.begin()
+      packet.ackEliciting = packet.inFlight = true
+      sent.commit(packet)
+    }
+    const ack = new AckFrame()
+    ack.largest = ack.largestOf[0] = 999
+    ack.smallest[0] = 0
+    ack.rangeCount = 1
+    const acked = new PacketBatch()
+    sent.takeAcked(ack, acked, new PacketBatch())
+    expect(acked.length).toBe(1_000)
+    for (const packet of acked.items) sent.recycle(packet)
+    acked.clear()
+    expect([pool.length, acked.items.length]).toEqual([64, 0])
+  })
+})
