@@ -33,6 +33,8 @@ const RECEIVE_BURST = 256
 const SEND_BURST = 64
 /** Strangers that have their turn, which is a few milliseconds of work each, in one turn of everybody else's. */
 const STRANGERS_A_TURN = 1
+/** Handshakes of our own that begin in one turn: a crowd of them is not to keep those begun from going on. */
+const BEGINNINGS_A_TURN = 4
 /** After this, what waits for a congested socket is looked at again even if the socket has not called. */
 const CONGESTED_MICROS = 10_000
 /** What the peer of a connection with a defect gets to read. */
@@ -97,6 +99,8 @@ export class EndpointActor implements ConnectionHost {
   private readonly served = new Set<ConnectionActor>()
   private readonly deadlines = new DeadlineHeap<ConnectionActor>()
   private readonly gate = new DeadlineGate()
+  private beginnings = 0
+  private readonly nextTurn = new WaitList()
   private dirty: Array<ConnectionActor> = []
   private readonly buffer: Uint8Array
   private wake: (() => void) | undefined = undefined
@@ -205,6 +209,13 @@ export class EndpointActor implements ConnectionHost {
     return actor
   }
 
+  /** A checkpoint for whoever is about to `connect`. */
+  readonly mayBegin: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.isClosed || this.beginnings++ < BEGINNINGS_A_TURN) return Effect.void
+    this.ring()
+    return this.nextTurn.parkThen(this.mayBegin)
+  })
+
   touch(actor: ConnectionActor): void {
     if (!actor.isDirty) {
       actor.isDirty = true
@@ -268,6 +279,7 @@ export class EndpointActor implements ConnectionHost {
     }
     this.incoming.length = 0
     this.incomingChanged.wakeAll()
+    this.nextTurn.wakeAll()
     this.sockets.clear()
   }
 
@@ -298,7 +310,9 @@ export class EndpointActor implements ConnectionHost {
       for (const { socket } of sockets.values()) socket.flush()
       for (const actor of serving) this.contain(actor.core, () => actor.settle())
     }
-    const more = received === RECEIVE_BURST || core.hasWaiting || !mayFire
+    this.beginnings = 0
+    this.nextTurn.wakeFirst(BEGINNINGS_A_TURN)
+    const more = received === RECEIVE_BURST || core.hasWaiting || !mayFire || this.nextTurn.size > 0
     if (more || this.dirty.some(this.canGoOn)) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }

@@ -53,6 +53,15 @@ export class WaitList {
     return () => this.remove(waiter)
   }
 
+  /** Wakes those who have waited longest. */
+  wakeFirst(count: number): void {
+    for (let i = 0; i < count && this.first !== undefined; i++) {
+      const waiter = this.first
+      this.remove(waiter)
+      waiter.wake()
+    }
+  }
+
   /** Those who begin to wait meanwhile are not woken. */
   wakeAll(): void {
     const { first } = this

@@ -16,7 +16,12 @@ import type { ConnectionActor } from "./ConnectionActor.ts"
 
 export interface AttemptSteps<Memory, Connection> {
   /** Where the fiber grows that takes out the memory. */
-  readonly host: { readonly branch: Branch; readonly isClosed: boolean }
+  readonly host: {
+    readonly branch: Branch
+    readonly isClosed: boolean
+    /** Waits until one more handshake can be begun. */
+    readonly mayBegin: Effect.Effect<void>
+  }
   readonly take: Effect.Effect<Memory>
   readonly putBack: (memory: Memory) => Effect.Effect<void>
   readonly begin: (memory: Memory) => ConnectionActor
@@ -68,7 +73,7 @@ export const attempt = <Memory, Connection>(
       const resumeClosed = Effect.sync(() => resume(closed))
       const start = Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
-          Effect.onInterrupt(restore(steps.take), () => resumeClosed),
+          Effect.onInterrupt(restore(Effect.andThen(host.mayBegin, steps.take)), () => resumeClosed),
           beginWith
         )
       )

@@ -56,7 +56,7 @@ export class Admission<C> {
   judge(isProven: boolean): "turn" | "retry" | "refusal" {
     if (!isProven && this.wantsProof) return "retry"
     const isFull = this.strangers >= this.limits.maxHandshakes
-    return isFull || this.isHopeless ? "refusal" : "turn"
+    return isFull || this.isHopeless(0) ? "refusal" : "turn"
   }
 
   /** Puts a stranger in line, once. */
@@ -81,7 +81,8 @@ export class Admission<C> {
     if (this.waiting === 0) return undefined
     const oldest = this.fresh[this.head]
     if (nowMicros - oldest.sinceMicros > this.limits.patienceMicros) return this.shiftFresh()
-    return this.isHopeless ? this.fresh.pop() : undefined
+    const newest = this.fresh[this.fresh.length - 1]
+    return this.isHopeless(nowMicros - newest.sinceMicros) ? this.fresh.pop() : undefined
   }
 
   /** `connection` is what has become of `stranger`. */
@@ -108,9 +109,9 @@ export class Admission<C> {
     return when === "always" || (when === "underLoad" && this.strangers >= handshakes)
   }
 
-  /** Whoever is last in line would have its turn too late. */
-  private get isHopeless(): boolean {
-    return this.waiting * this.pace.microsEach > this.limits.patienceMicros
+  /** Whoever is last in line, and has waited that long, would have its turn too late. */
+  private isHopeless(waitedMicros: number): boolean {
+    return waitedMicros + this.waiting * this.pace.microsEach > this.limits.patienceMicros
   }
 
   private shiftFresh(): Stranger<C> | undefined {

@@ -112,7 +112,7 @@ export class Connection implements ConnectionParts {
   pingPending = false
   greasesBit = false
   private readonly builder: DatagramBuilder
-  private readonly startedAtMicros: number
+  private startedAtMicros: number
   private hurries = 0
   /** What we declare, until the handshake is confirmed. */
   localParameters: TransportParameters | undefined
@@ -390,6 +390,8 @@ export class Connection implements ConnectionParts {
     transmit.local = path.routes.current.local
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
+    // what a client spends before that, on others perhaps, is not the server's
+    if (end > start && path.datagramsSent === 1) this.startedAtMicros = nowMicros
     this.closer.onTold()
     if (end > start) this.config.observer?.stepped(this, nowMicros)
     else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()

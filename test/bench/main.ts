@@ -6,6 +6,7 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { type Benchmark, benchmarks, staged } from "./benchmarks.ts"
+import { crowd, crowdFigures } from "./crowd.ts"
 import { certificate } from "./identity.ts"
 import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
@@ -73,6 +74,11 @@ if (isWanted(parkedTitle)) {
   const [connections, streams] = options.quick ? [100, 100] : [1000, 100]
   rows.push(...printFigures(parkedTitle, parkedFigures(await parkedStreams(connections, streams))))
 }
+
+const crowdTitle = "effect-quic: a crowd that comes at once"
+if (isWanted(crowdTitle))
+  for (const clients of options.quick ? [100] : [100, 400, 1600])
+    rows.push(...printFigures(crowdTitle, crowdFigures(await crowd(clients))))
 
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {

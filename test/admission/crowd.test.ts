@@ -1,0 +1,119 @@
+/** Honest clients, too many of them for the time there is: as many as can be are served, and the others are told. */
+import { describe, expect, it } from "vitest"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import { Endpoint } from "../../src/endpoint/Endpoint.ts"
+import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
+import { Duel, puppetAddress, rawIdentity, transportSettings } from "../connection/Duel.ts"
+import { Puppet } from "../connection/Puppet.ts"
+
+/** What a handshake costs the server that these clients meet. */
+const COST_MICROS = 20_000
+const CLIENTS = 300
+
+const random = new SeededRandom("crowd")
+
+const makeServer = () => {
+  const identity = rawIdentity(random)
+  const tls = {
+    alpn: ["test"],
+    cipherSuites: [TLS_AES_128_GCM_SHA256],
+    groups: suite.groups,
+    peerCertificateTypes: ["rawPublicKey"],
+    selectIdentity: () => identity,
+    requestClientCertificate: "none",
+    serverName: undefined,
+    expectedName: undefined,
+    keyLog: false
+  } as const
+  const transport = transportSettings({ handshakeTimeoutMillis: 4_000 })
+  const retry = { when: "never", handshakes: 0 } as const
+  const server = { tls, transport, retry, maxHandshakes: 1000 }
+  const endpoint = new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
+  endpoint.holdsStrangers = true
+  return endpoint
+}
+
+const makeClient = (): Puppet => {
+  const puppet = new Puppet({
+    role: "client",
+    suite,
+    random: random.bytes,
+    identity: undefined,
+    groups: [0x001d]
+  })
+  puppet.start()
+  return puppet
+}
+
+describe("a crowd", () => {
+  it("is served as fast as one client after the other, and who cannot be in time is told at once", () => {
+    const endpoint = makeServer()
+    const clients = new Map<number, Puppet>()
+    const connections = new Map<Connection, Puppet>()
+    const buffer = new Uint8Array(2000)
+    let nowMicros = 1_000_000
+    const addressOf = (port: number): SocketAddress => ({ host: "192.0.2.9", port, family: 4 })
+    /** What a client has to say reaches the server. */
+    const speak = (port: number): void => {
+      for (const bytes of clients.get(port)!.outbox.splice(0))
+        endpoint.handleDatagram(bytes, addressOf(port), 0, nowMicros)
+    }
+    const answer = (connection: Connection, client: Puppet): void => {
+      connections.set(connection, client)
+      for (;;) {
+        const end = connection.pollTransmit(buffer, 0, nowMicros)
+        if (end === 0) break
+        client.receive(buffer.slice(0, end))
+      }
+      endpoint.routeIds(connection)
+    }
+    for (let port = 1; port <= CLIENTS; port++) {
+      clients.set(port, makeClient())
+      speak(port)
+    }
+    const toldAfter: Array<number> = []
+    const servedAfter: Array<number> = []
+    while (endpoint.hasWaiting) {
+      const connection = endpoint.admit(nowMicros)
+      for (let reply = endpoint.pollReply(); reply !== undefined; reply = endpoint.pollReply()) {
+        const client = clients.get(reply.to.port)!
+        client.receive(reply.bytes)
+        expect(client.seen.close?.code).toBe(TransportErrorCode.CONNECTION_REFUSED)
+        toldAfter.push(nowMicros - 1_000_000)
+      }
+      nowMicros += COST_MICROS
+      if (connection === undefined) continue
+      const { port } = connection.path.remote
+      answer(connection, clients.get(port)!)
+      speak(port)
+      answer(connection, clients.get(port)!)
+      if (connection.lifecycle.state === "established") servedAfter.push(nowMicros - 1_000_000)
+    }
+    // half of the timeout is for waiting: 100 of them fit
+    expect(servedAfter.length).toBeGreaterThanOrEqual(98)
+    expect(servedAfter.length).toBeLessThanOrEqual(104)
+    expect(Math.max(...servedAfter)).toBeLessThanOrEqual(2_000_000 + 3 * COST_MICROS)
+    expect(servedAfter.length + toldAfter.length).toBe(CLIENTS)
+    // as soon as the budget for replies has it
+    expect(Math.max(...toldAfter)).toBeLessThan(1_000_000)
+    expect(endpoint.strangers).toBe(0)
+    expect(connections.size).toBe(servedAfter.length)
+  })
+})
+
+describe("a client among many of its own host", () => {
+  it("has its time from its first datagram on, not from when somebody else was at work", () => {
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })
+    duel.receive = (datagram) => duel.sent.push(datagram.length)
+    duel.nowMicros += 2_500_000
+    duel.exchange().advance(2_900_000)
+    expect(duel.connection.closeReason).toBeUndefined()
+    duel.advance(200_000)
+    expect(duel.connection.closeReason).toMatchObject({ origin: "handshakeTimeout" })
+    expect(duel.connection.path.remote).toEqual(puppetAddress)
+  })
+})

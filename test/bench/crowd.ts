@@ -1,0 +1,179 @@
+/**
+ * `node test/bench/crowd.ts [CLIENTS …]`: so many clients at once, against a server with default options in a process of
+ * its own. One is served when its handshake is done and its call is answered; what counts is how many are in a second,
+ * beside the same done one after the other, and that everybody else is told.
+ */
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { type QuicConnection, QuicEndpoint, type QuicEndpointShape } from "../../src/index.ts"
+import { certificate } from "./identity.ts"
+import type { Figures } from "./report.ts"
+
+const CALL_BYTES = 64
+const CLIENTS_AN_ENDPOINT = 100
+const SEQUENTIAL = 150
+/** What is not answered by then never will be: the idle timeout is longer, but nothing on loopback takes that long. */
+const HOPELESS_MILLIS = 20_000
+
+export interface Crowd {
+  readonly clients: number
+  readonly served: number
+  /** Until the last of them was. */
+  readonly seconds: number
+  readonly perSecond: number
+  readonly sequentialPerSecond: number
+  /** Told CONNECTION_REFUSED. */
+  readonly refused: number
+  /** Gave up, having heard nothing that helps. */
+  readonly timedOut: number
+  /** Told otherwise that it is over, with a connection or without. */
+  readonly told: number
+  /** With a connection, as they believe, that nothing comes back from. */
+  readonly deceived: number
+}
+
+export const crowdFigures = (crowd: Crowd): Figures => {
+  const { clients, served, perSecond, sequentialPerSecond, refused, timedOut, told, deceived } = crowd
+  return {
+    conditions: `${clients} clients at once`,
+    figures: [
+      { metric: "served", value: served, unit: "" },
+      { metric: "served per second", value: perSecond, unit: "1/s" },
+      { metric: "one after the other", value: sequentialPerSecond, unit: "1/s" },
+      { metric: "ratio to one after the other", value: perSecond / sequentialPerSecond, unit: "" },
+      { metric: "refused", value: refused, unit: "" },
+      { metric: "timed out", value: timedOut, unit: "" },
+      { metric: "told otherwise", value: told, unit: "" },
+      { metric: "left with a dead connection", value: deceived, unit: "" }
+    ]
+  }
+}
+
+const serve = Effect.gen(function* () {
+  const { identity } = yield* Effect.promise(certificate)
+  const server = yield* QuicEndpoint.make({ host: "127.0.0.1", server: { alpn: ["crowd"], identity } })
+  yield* Effect.forkScoped(
+    server.serveStreams((stream) =>
+      Effect.gen(function* () {
+        while ((yield* stream.read()) !== undefined);
+        yield* stream.write(new Uint8Array(CALL_BYTES))
+        yield* stream.finish
+      })
+    )
+  )
+  process.send!({ port: server.localAddress.port })
+  return yield* Effect.never
+})
+
+const call = (connection: QuicConnection) =>
+  Effect.gen(function* () {
+    const stream = yield* connection.openBidi
+    yield* stream.write(new Uint8Array(CALL_BYTES))
+    yield* stream.finish
+    while ((yield* stream.read()) !== undefined);
+  }).pipe(Effect.scoped)
+
+type Fate = "served" | "refused" | "timedOut" | "told" | "deceived"
+
+/** One client, which stays until `scope` is closed. */
+const visit = (endpoint: QuicEndpointShape, port: number, scope: Scope.Scope, onServed: () => void) =>
+  Effect.gen(function* () {
+    const options = { host: "127.0.0.1", port, serverName: "localhost", alpn: ["crowd"] }
+    const connection = yield* Scope.provide(endpoint.connect(options), scope)
+    const answered = yield* Effect.timeoutOption(call(connection), HOPELESS_MILLIS)
+    if (answered._tag === "None") return "deceived" as const
+    onServed()
+    return "served" as const
+  }).pipe(
+    Effect.catch(({ reason }) => {
+      if (reason._tag === "HandshakeTimeout") return Effect.succeed("timedOut" as const)
+      const isRefused = reason._tag === "TransportClosed" && reason.origin === "peer" && reason.code === 2
+      return Effect.succeed<Fate>(isRefused ? "refused" : "told")
+    })
+  )
+
+const sequentialRate = Effect.fnUntraced(function* (endpoint: QuicEndpointShape, port: number) {
+  const one = Effect.scoped(Effect.flatMap(Effect.scope, (scope) => visit(endpoint, port, scope, () => {})))
+  for (let i = 0; i < SEQUENTIAL / 3; i++) yield* one
+  const startedAt = performance.now()
+  for (let i = 0; i < SEQUENTIAL; i++) yield* one
+  return (1000 * SEQUENTIAL) / (performance.now() - startedAt)
+})
+
+const come = (port: number, clients: number) =>
+  Effect.gen(function* () {
+    const sequentialPerSecond = yield* sequentialRate(yield* QuicEndpoint.make({ host: "127.0.0.1" }), port)
+    const endpoints = yield* Effect.forEach(
+      Array.from({ length: Math.ceil(clients / CLIENTS_AN_ENDPOINT) }),
+      () => QuicEndpoint.make({ host: "127.0.0.1" })
+    )
+    const scope = yield* Scope.make()
+    const startedAt = performance.now()
+    let lastAt = startedAt
+    const all = Array.from({ length: clients }, (_, i) =>
+      visit(endpoints[i % endpoints.length], port, scope, () => {
+        lastAt = performance.now()
+      })
+    )
+    const fates = yield* Effect.all(all, { concurrency: "unbounded" })
+    const count = (fate: Fate): number => fates.filter((each) => each === fate).length
+    const seconds = (lastAt - startedAt) / 1000
+    const served = count("served")
+    const result: Crowd = {
+      clients,
+      served,
+      seconds,
+      perSecond: served / seconds,
+      sequentialPerSecond,
+      refused: count("refused"),
+      timedOut: count("timedOut"),
+      told: count("told"),
+      deceived: count("deceived")
+    }
+    yield* Scope.close(scope, Exit.interrupt())
+    process.send!(result)
+  })
+
+/** In two processes. */
+export const crowd = async (clients: number): Promise<Crowd> => {
+  const { certPem, keyPem } = await certificate()
+  const start = (...args: ReadonlyArray<string | number>) =>
+    fork(new URL(import.meta.url), [...args, clients].map(String), {
+      env: { ...process.env, BENCH_CERT: certPem, BENCH_KEY: keyPem },
+      stdio: ["ignore", "ignore", "inherit", "ipc"]
+    })
+  const server = start("server")
+  const [{ port }] = await once(server, "message")
+  const client = start("client", port)
+  try {
+    const [result] = await Promise.race([
+      once(client, "message"),
+      once(client, "exit").then(() => Promise.reject(new Error("the clients died")))
+    ])
+    return result
+  } finally {
+    client.kill()
+    server.kill()
+  }
+}
+
+const [first, ...rest] = process.argv.slice(2)
+if (process.send !== undefined && (first === "server" || first === "client")) {
+  const { identity } = await certificate()
+  const stack = Layer.merge(
+    layerWithoutTrust,
+    NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
+  )
+  const [port, clients] = rest.map(Number)
+  await Effect.runPromise(
+    Effect.scoped(Effect.provide(first === "server" ? serve : come(port, clients), stack))
+  )
+} else if (import.meta.main) {
+  const sizes = process.argv.slice(2).map(Number)
+  for (const clients of sizes.length > 0 ? sizes : [100, 400, 1600]) console.log(await crowd(clients))
+}
