@@ -37,6 +37,12 @@ const underRoot = (chain: Parameters<typeof verdictOn>[1], options?: Parameters<
     verdictOn(verifier, chain, options)
   )
 
+/** Key identifiers that say: not signed by itself. */
+const otherKey = [
+  extension("2.5.29.14", false, Uint8Array.of(0x04, 0x01, 0x02).buffer),
+  extension("2.5.29.35", false, Uint8Array.of(0x30, 0x03, 0x80, 0x01, 0x01).buffer)
+]
+
 const expectRefused = (verdict: Verdict, alert: number, reason: RegExp) => {
   expect(verdict.reason).toMatch(reason)
   expect(verdict).toMatchObject({ accepted: false, alert })
@@ -237,9 +243,26 @@ describe("an authority", () => {
       const short = issueIntermediate({ by: root, name: "Short", extensions: caExtensions(0) })
       const below = issueIntermediate({ by: short, name: "Below" })
       // Below has issued a CA under its own name: self-issued, hence not counted, but Below itself still is
-      const again = issueIntermediate({ by: below, name: "Below" })
+      const again = issueIntermediate({
+        by: below,
+        name: "Below",
+        extensions: [...caExtensions(), ...otherKey]
+      })
       const verdict = yield* underRoot([issueLeaf({ by: again }), again, below, short])
-      expect(verdict).toMatchObject({ accepted: false, alert: CertificateAlert.unknownCa })
+      expectRefused(verdict, CertificateAlert.unknownCa, /Short allows 0 CAs below it, and there are 1/)
+    })
+  )
+
+  it.effect("may have issued a certificate under its own name, which says by which key it is signed", () =>
+    Effect.gen(function* () {
+      const renewed = (extensions: ReturnType<typeof caExtensions>) =>
+        issueIntermediate({ by: intermediate, name: intermediate.name, extensions })
+      const next = renewed([...caExtensions(), ...otherKey])
+      expect(yield* underRoot([issueLeaf({ by: next }), next, intermediate])).toEqual(acceptance)
+      // without, it is taken for one that has signed itself, as OpenSSL has it: RFC 5280 §4.2.1.1
+      const silent = renewed(caExtensions())
+      const verdict = yield* underRoot([issueLeaf({ by: silent }), silent, intermediate])
+      expectRefused(verdict, CertificateAlert.unknownCa, /is signed by itself, and not trusted/)
     })
   )
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { OctetString } from "asn1js"
 import * as Effect from "effect/Effect"
 import { GeneralName, GeneralSubtree, NameConstraints } from "pkijs"
-import { addressBytes } from "../../layers/node/certificates/hostNames.ts"
+import { parseIp } from "../../src/wire/ipAddress.ts"
 import { DerTag, derElement } from "../../src/internal/der.ts"
 import {
   extension,
@@ -31,7 +31,8 @@ const subtree = (text: string) => {
     ? new GeneralName({
         type: 7,
         value: new OctetString({
-          valueHex: Uint8Array.from([...addressBytes(range[1]), ...addressBytes(range[2])]).buffer
+          valueHex: Uint8Array.from([range[1], range[2]].flatMap((address) => [...parseIp(address)!.bytes]))
+            .buffer
         })
       })
     : text.startsWith("@")

@@ -11,6 +11,8 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto"
 import { type CertificateFields, readCertificate } from "../../../src/internal/certificate.ts"
 import type { DerElement } from "../../../src/internal/der.ts"
+import { printable } from "../../../src/internal/printable.ts"
+import { formatIp } from "../../../src/wire/ipAddress.ts"
 import { publicKeyKind, type PublicKeyKind } from "../../keys/publicKey.ts"
 import { CertificateExtensions, readExtensions } from "./certificateExtensions.ts"
 import { DerReader, hexOf, Malformed } from "./DerReader.ts"
@@ -75,6 +77,11 @@ export class ParsedCertificate {
     return this.issuer.canonical === this.subject.canonical
   }
 
+  /** Whether nothing says that another key than its own has signed it, which is then not asked either. */
+  get seemsSelfSigned(): boolean {
+    return this.names(this) && (this.signatureAlgorithm?.keys.some((kind) => kind === this.keyKind) ?? true)
+  }
+
   /** Whether `issuer` is named as the one who has signed this: by name, and where they are given, by its key or number. */
   names(issuer: ParsedCertificate): boolean {
     if (this.issuer.isEmpty || this.issuer.canonical !== issuer.subject.canonical) return false
@@ -118,9 +125,8 @@ export class ParsedCertificate {
 
   private makeLabel(): string {
     const names = this.extensions.alternativeNames.slice(0, 3).map(textOf)
-    const printable = (names.length > 0 ? names.join(", ") : this.subject.text).replace(/[^\x20-\x7e]/g, "?")
-    if (printable === "") return "certificate without a name"
-    return `certificate for ${printable.length > 100 ? `${printable.slice(0, 100)}…` : printable}`
+    const text = names.length > 0 ? names.join(", ") : this.subject.text
+    return text === "" ? "certificate without a name" : `certificate for ${printable(text, 100)}`
   }
 }
 
@@ -137,18 +143,10 @@ const textOf = (name: GeneralName): string => {
     case "uri":
       return `${name.kind} ${name.text}`
     case "ip":
-      return addressText(name.bytes)
+      return formatIp(name.bytes)
     case "directory":
       return name.name.text
     default:
       return "a name of another kind"
   }
 }
-
-/** Nobody reads this but people, so zeros need not be left out. */
-export const addressText = (bytes: Uint8Array): string =>
-  bytes.length === 4
-    ? bytes.join(".")
-    : (hexOf(bytes, 0, bytes.length).match(/..../g) ?? [])
-        .map((group) => group.replace(/^0{1,3}/, ""))
-        .join(":")

@@ -61,6 +61,11 @@ class PathSearch {
   /** Whether some anchor stands above `certificate`, which stands on top of `path`. */
   private climb(certificate: ParsedCertificate): boolean {
     this.path.push(certificate)
+    if (certificate.seemsSelfSigned) {
+      this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
+      this.path.pop()
+      return false
+    }
     if (certificate.signatureAlgorithm === undefined) {
       this.note(
         CertificateAlert.badCertificate,
@@ -149,7 +154,7 @@ class PathSearch {
   }
 
   private noIssuer(certificate: ParsedCertificate): string {
-    return certificate.isSelfIssued
+    return certificate.seemsSelfSigned
       ? `${certificate.label} is signed by itself, and not trusted`
       : `${certificate.label} was issued by an authority that is not trusted`
   }

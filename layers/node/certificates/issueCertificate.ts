@@ -3,7 +3,6 @@
  * again for the same input where the signature scheme is deterministic (Ed25519).
  */
 import { createPublicKey, sign, type KeyObject } from "node:crypto"
-import { isIP } from "node:net"
 import { BitString, Integer, Null, OctetString, Utf8String } from "asn1js"
 import {
   AlgorithmIdentifier,
@@ -20,7 +19,7 @@ import {
   Time
 } from "pkijs"
 
-import { addressBytes } from "./hostNames.ts"
+import { parseIp } from "../../../src/wire/ipAddress.ts"
 
 export const ExtensionOid = {
   keyUsage: "2.5.29.15",
@@ -118,14 +117,15 @@ export const subjectAltName = (hosts: ReadonlyArray<string>): Extension =>
     ExtensionOid.subjectAltName,
     false,
     new GeneralNames({
-      names: hosts.map((host) =>
-        isIP(host) === 0
+      names: hosts.map((host) => {
+        const address = parseIp(host)
+        return address === undefined
           ? new GeneralName({ type: 2, value: host })
           : new GeneralName({
               type: 7,
-              value: new OctetString({ valueHex: toArrayBuffer(addressBytes(host)) })
+              value: new OctetString({ valueHex: toArrayBuffer(address.bytes) })
             })
-      )
+      })
     })
       .toSchema()
       .toBER()

@@ -5,9 +5,11 @@
  * that carry a name of that kind, and those are refused rather than let through unchecked. What might be meant by an excluded
  * name is excluded with it.
  */
+import { printable } from "../../../src/internal/printable.ts"
+import { formatIp } from "../../../src/wire/ipAddress.ts"
 import { AttributeId, type DistinguishedName, type RelativeName } from "./DistinguishedName.ts"
 import type { GeneralName } from "./generalNames.ts"
-import { addressText, type ParsedCertificate } from "./ParsedCertificate.ts"
+import type { ParsedCertificate } from "./ParsedCertificate.ts"
 
 /** One authority constrains at most so many names times constraints: hostile lists end here, not in minutes. */
 const maxComparisons = 250_000
@@ -114,9 +116,9 @@ const mayBe = (text: string | undefined, barred: string | undefined): boolean =>
 const describe = (name: GeneralName): string => {
   switch (name.kind) {
     case "dns":
-      return name.text.replace(/[^\x20-\x7e]/g, "?").slice(0, 100)
+      return printable(name.text, 100)
     case "ip":
-      return `the address ${addressText(name.bytes)}`
+      return `the address ${formatIp(name.bytes)}`
     case "directory":
       return "its subject"
     default:
