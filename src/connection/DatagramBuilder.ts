@@ -29,6 +29,10 @@ import { SkippedNumbers } from "./SkippedNumbers.ts"
 const TAG = 16
 /** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
 const BESIDE_ACK = 20
+/** PATH_CHALLENGE or PATH_RESPONSE. */
+const PATH_FRAME_BYTES = 1 + 8
+/** Room in which one of them fits, behind the longest short header. */
+const PROBE_BYTES = 1 + 20 + 4 + PATH_FRAME_BYTES + TAG
 /** What the two bytes of their Length field can say. RFC 9000 §17.2 */
 const MAX_LONG_PACKET_BYTES = 16_383
 /** The most an ACK_FREQUENCY frame takes. */
@@ -104,6 +108,11 @@ export class DatagramBuilder {
       return start
     }
     const elicit = path.mayElicit(nowMicros)
+    // RFC 9000 §8.2.2 #2: a full window is no reason to leave the peer's question unanswered, nor ours unasked
+    if (!elicit && path.validator.hasFrames() && !parts.closer.pending) {
+      const probed = this.buildProbe(buffer, start, path, path.routes.current, nowMicros)
+      if (probed > start) return probed
+    }
     // whoever always has data to send would never find out how large a datagram may be
     if (this.sinceProbe >= DATAGRAMS_BEFORE_PROBE) {
       const probed = this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
@@ -123,8 +132,9 @@ export class DatagramBuilder {
   }
 
   /**
-   * Writes a datagram of nothing but probing frames for a route that is not in use. It is no part of what congestion
-   * control and loss detection watch: the validator repeats what is not answered. RFC 9000 §9.1, §9.4
+   * Writes a datagram of nothing but probing frames: for a route that is not in use, or for one whose window is full. It is
+   * no part of what congestion control and loss detection watch: the validator repeats what is not answered. RFC 9000
+   * §9.1, §9.4
    */
   buildProbe(
     buffer: Uint8Array,
@@ -136,9 +146,11 @@ export class DatagramBuilder {
     const limit = Math.min(
       buffer.length - start,
       Math.max(MINIMUM_DATAGRAM_BYTES, path.mtu.current),
-      route.amplification.remaining
+      route.amplification.remaining,
+      route.validator.unboundBytes
     )
-    if (limit < route.leastBytes || !this.keysAreFit(path, nowMicros)) return start
+    if (limit < PROBE_BYTES || this.parts.keys.write[Level.OneRtt] === undefined) return start
+    if (!this.keysAreFit(path, nowMicros)) return start
     this.count = 0
     const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + limit, route.peerId.id)
     this.writePathFrames(route, path, w, nowMicros)
@@ -215,24 +227,22 @@ export class DatagramBuilder {
     const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
     // RFC 9002 §7.5 #1: probes do not wait for the window
     const wantsData = canElicit && (probing || this.hasFrames(level, path))
-    // RFC 9000 §8.2.2 #2: a full window is no reason to leave the peer's question unanswered, nor ours unasked
-    const wantsPath = !closing && !wantsData && level === Level.OneRtt && path.validator.hasFrames()
     // RFC 9000 §13.2.6 #1 #2 #3, §17.2.3 #3: the ACK of a space in its own packets, of 0-RTT in 1-RTT
     const received = path.received[space]
     const wantsAck =
       level !== Level.ZeroRtt &&
-      (wantsData || wantsPath || closing
+      (wantsData || closing
         ? // a probe tells again what has arrived: the ACK that did may be what was lost
           received.hasUnacknowledged || (probing && received.largest >= 0)
         : received.shouldAckNow(nowMicros))
-    if (!closing && !wantsData && !wantsPath && !wantsAck) return start
+    if (!closing && !wantsData && !wantsAck) return start
 
     const packet = this.openPacket(level, path, buffer, start, limit)
     const payloadStart = w.offset
     const sent = packet.sent!
     if (wantsAck) {
       received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
-      const room = w.remaining - (closing || wantsData || wantsPath ? BESIDE_ACK : 0)
+      const room = w.remaining - (closing || wantsData ? BESIDE_ACK : 0)
       // RFC 9000 §13.2.3: the oldest ranges go first when not all fit
       while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
       if (ackSize(ack) <= room) {
@@ -248,7 +258,7 @@ export class DatagramBuilder {
       // draft-ietf-quic-ack-frequency §8: a probe has waited long enough
       if (probing && level === Level.OneRtt && path.ackFrequency.isSupported) writeImmediateAck(w)
       this.writeFrames(level, path, w, sent.frames, nowMicros)
-    } else if (wantsPath) this.writePathFrames(path.routes.current, path, w, nowMicros)
+    }
     // RFC 9000 §13.2.1 #5: an ACK that is due gets no company that would have to be acknowledged
     packet.ackEliciting = !closing && w.offset > beforeData
     // RFC 9000 §12.4 #1: no packet without frames
@@ -397,10 +407,15 @@ export class DatagramBuilder {
     w: ByteWriter,
     nowMicros: number
   ): void {
-    const response = validator.pollResponse()
-    if (response !== undefined) writePathResponse(w, response)
+    if (w.remaining < PATH_FRAME_BYTES) return
     const challenge = validator.pollChallenge(nowMicros, this.parts.config.random, path.recovery.ptoMicros())
     if (challenge !== undefined) writePathChallenge(w, challenge)
+    // as many as there are, or each would take a datagram of 1200 bytes
+    while (w.remaining >= PATH_FRAME_BYTES) {
+      const response = validator.pollResponse()
+      if (response === undefined) return
+      writePathResponse(w, response)
+    }
   }
 
   /** Pads the last packet where the RFC wants it, seals all, and books them as sent. */

@@ -215,7 +215,7 @@ export class FrameReceiver implements FrameSink {
   onPathChallenge(bytes: Uint8Array, start: number): Result {
     const { arrival, routes } = this.path
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
-    arrival.validator.onChallenge(bytes.slice(start, start + 8))
+    arrival.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3: what is not a probing packet tells the peer that this is the route in use
     if (arrival === routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
     return undefined

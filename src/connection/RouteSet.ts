@@ -144,6 +144,6 @@ export class RouteSet {
 }
 
 const canProbe = (route: Route): boolean =>
-  route.validator.hasFrames() &&
+  route.validator.unboundBytes >= route.leastBytes &&
   route.peerId.state !== "retired" &&
   route.amplification.remaining >= route.leastBytes

@@ -1,5 +1,5 @@
-/** RFC 9000 §8 */
-const FACTOR = 3
+/** How many times what came from an address may be sent to it, unless there is another reason to. RFC 9000 §8 */
+export const AMPLIFICATION_FACTOR = 3
 
 /**
  * How much may be sent to an address that has not proven to be the peer's: three times what came from it.
@@ -38,7 +38,9 @@ export class AntiAmplification {
 
   /** Bytes that may be sent now; `Infinity` once validated. */
   get remaining(): number {
-    return this.validated ? Number.POSITIVE_INFINITY : Math.max(0, FACTOR * this.received - this.sent)
+    return this.validated
+      ? Number.POSITIVE_INFINITY
+      : Math.max(0, AMPLIFICATION_FACTOR * this.received - this.sent)
   }
 
   /** Not one byte may be sent until the peer sends: no timer needs to run for that. RFC 9002 §6.2.2.1 */

@@ -1,4 +1,5 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import { AMPLIFICATION_FACTOR } from "./AntiAmplification.ts"
 
 const DATA_BYTES = 8
 /** How many of our challenges are remembered; with the interval doubling, an older one is not answered any more. */
@@ -42,6 +43,9 @@ export class PathValidator {
   addressValidated = false
   private readonly challenges: Array<Challenge> = []
   private readonly responses: Array<Uint8Array> = []
+  /** Of the largest datagram that has asked since the last answer. */
+  private askedBytes = 0
+  private isAnswering = false
   private round = 0
   /** Challenges sent in this round. */
   private sent = 0
@@ -73,6 +77,16 @@ export class PathValidator {
     return this.challengeDue || this.responses.length > 0
   }
 
+  /**
+   * How large a datagram with what waits may be although congestion control does not let one leave: a question of ours as
+   * large as it has to be, as it is not asked often; an answer no larger than an unproven address would get, or whoever
+   * asks could have anybody's window flooded whose address was proven once. RFC 9000 §8.2.2 #2, §21.1.1
+   */
+  get unboundBytes(): number {
+    if (this.challengeDue) return Number.POSITIVE_INFINITY
+    return this.responses.length === 0 ? 0 : AMPLIFICATION_FACTOR * this.askedBytes
+  }
+
   /** The data of a PATH_CHALLENGE to put into the packet being built, when one is due. */
   pollChallenge(nowMicros: number, random: RandomBytes, ptoMicros: number): Uint8Array | undefined {
     if (!this.challengeDue) return undefined
@@ -91,7 +105,7 @@ export class PathValidator {
   /** The data of a PATH_RESPONSE to put into the packet being built. RFC 9000 §8.2.2 #7: each is sent once. */
   pollResponse(): Uint8Array | undefined {
     const data = this.responses.shift()
-    if (data !== undefined) this.mustExpand = true
+    if (data !== undefined) this.mustExpand = this.isAnswering = true
     return data
   }
 
@@ -106,10 +120,13 @@ export class PathValidator {
   onDatagramSent(size: number): void {
     if (this.leaving !== undefined && size >= MIN_DATAGRAM_BYTES) this.leaving.expanded = true
     this.leaving = undefined
+    if (this.isAnswering) this.askedBytes = 0
+    this.isAnswering = false
   }
 
-  /** Queues the answer to a PATH_CHALLENGE that arrived on this path. Keeps `data`. */
-  onChallenge(data: Uint8Array): void {
+  /** Queues the answer to a PATH_CHALLENGE that arrived on this path in a datagram of `bytes`. Keeps `data`. */
+  onChallenge(data: Uint8Array, bytes: number): void {
+    this.askedBytes = Math.max(this.askedBytes, bytes)
     if (this.responses.length === MAX_RESPONSES) this.responses.shift()
     this.responses.push(data)
   }

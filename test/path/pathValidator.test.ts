@@ -182,7 +182,7 @@ describe("validation of a path that may not carry 1200 bytes yet", () => {
     validator.pollChallenge(0, counting(), PTO)
     expect(validator.takeMustExpand()).toBe(true)
     expect(validator.takeMustExpand()).toBe(false)
-    validator.onChallenge(peerChallenge(1))
+    validator.onChallenge(peerChallenge(1), 1200)
     validator.pollResponse()
     expect(validator.takeMustExpand()).toBe(true)
     validator.pollResponse()
@@ -194,16 +194,33 @@ describe("answers to the peer's challenges", () => {
   // RFC 9000 §8.2.2 #7
   it("echo each challenge once", () => {
     const validator = new PathValidator()
-    validator.onChallenge(peerChallenge(1))
+    validator.onChallenge(peerChallenge(1), 1200)
     expect(validator.hasFrames()).toBe(true)
     expect(validator.pollResponse()).toEqual(peerChallenge(1))
     expect(validator.pollResponse()).toBeUndefined()
     expect(validator.hasFrames()).toBe(false)
   })
 
+  // RFC 9000 §21.1.1
+  it("may be three times as large as what asked, without leave; a question of ours as large as it has to be", () => {
+    const validator = new PathValidator()
+    expect(validator.unboundBytes).toBe(0)
+    validator.onChallenge(peerChallenge(1), 50)
+    validator.onChallenge(peerChallenge(2), 40)
+    expect(validator.unboundBytes).toBe(150)
+    validator.pollResponse()
+    validator.onDatagramSent(100)
+    // the other one had no room: it waits for leave, or until it is asked again
+    expect([validator.hasFrames(), validator.unboundBytes]).toEqual([true, 0])
+    validator.onChallenge(peerChallenge(3), 1200)
+    expect(validator.unboundBytes).toBe(3600)
+    validator.start(0, PTO)
+    expect(validator.unboundBytes).toBe(Number.POSITIVE_INFINITY)
+  })
+
   it("are bounded: under a flood only the newest are answered", () => {
     const validator = new PathValidator()
-    for (let i = 1; i <= 100; i++) validator.onChallenge(peerChallenge(i))
+    for (let i = 1; i <= 100; i++) validator.onChallenge(peerChallenge(i), 1200)
     const answered: Array<number> = []
     for (let data = validator.pollResponse(); data !== undefined; data = validator.pollResponse())
       answered.push(data[0])
