@@ -9,6 +9,7 @@ export const BindSchema = Schema.Struct({
   host: Schema.optionalKey(Schema.String),
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
   connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
+  /** Connections that wait for `accept`, 1 … 65536, 128 when left out: while there are as many, clients are refused. */
   acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
 })
 
@@ -38,7 +39,7 @@ export const ServerSchema = Schema.Struct({
   retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   /**
    * Handshakes that may be unfinished at once, those that wait for their turn among them: 1 … 1000000, 1024 when left
-   * out. Each keeps some 20 kB. A client beyond them, and one that would wait for more than half of
+   * out. Each keeps some 40 kB. A client beyond them, and one that would wait for more than half of
    * `transport.handshakeTimeoutMillis`, is refused at once (CONNECTION_REFUSED). RFC 9000 §21.2
    */
   maxHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),

@@ -102,6 +102,8 @@ export interface EndpointNode {
   readonly resetTokens: number
   /** Established connections that nobody has accepted yet. */
   readonly backlog: number
+  /** server: clients whose handshake is not complete, those without a connection yet among them. */
+  readonly strangers: number
   readonly peers: ReadonlyArray<PeerNode>
   /** Those of no peer. */
   readonly connections: ReadonlyArray<ConnectionNode>
@@ -188,7 +190,7 @@ const lines = ({ text, below }: Printed): Array<string> => [
 export const print = (endpoint: EndpointNode): string => {
   const { local, state, ageMillis, sockets, fibers, peers, connections } = endpoint
   return lines({
-    text: `endpoint ${formatAddress(local)} · ${state} · ${age(ageMillis)} · ${many(sockets, "socket")}, ${many(fibers, "fiber")}${endpoint.backlog === 0 ? "" : ` · ${endpoint.backlog} to accept`}`,
+    text: `endpoint ${formatAddress(local)} · ${state} · ${age(ageMillis)} · ${many(sockets, "socket")}, ${many(fibers, "fiber")}${endpoint.backlog === 0 ? "" : ` · ${endpoint.backlog} to accept`}${endpoint.strangers === 0 ? "" : ` · ${many(endpoint.strangers, "stranger")}`}`,
     below: [...peers.map(printedPeer), ...connections.map(printedConnection)]
   }).join("\n")
 }

@@ -23,7 +23,6 @@ interface Kept {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
   readonly ecn: EcnCodepoint
-  readonly from: SocketAddress | undefined
 }
 
 export class SimUdpSocket implements UdpSocket {
@@ -61,14 +60,7 @@ export class SimUdpSocket implements UdpSocket {
     return this.queue.drain(max, handle)
   }
 
-  send(
-    buffer: Uint8Array,
-    start: number,
-    end: number,
-    to: SocketAddress,
-    ecn: EcnCodepoint,
-    from?: SocketAddress
-  ): void {
+  send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, ecn: EcnCodepoint): void {
     if (end - start > maxDatagramSize) {
       this.counters.sendTooLarge++
       return
@@ -82,8 +74,8 @@ export class SimUdpSocket implements UdpSocket {
       return
     }
     const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
-    if (this.host.isTaking) this.transmit(bytes, to, ecn, from)
-    else this.kept.push({ bytes, to, ecn, from })
+    if (this.host.isTaking) this.transmit(bytes, to, ecn)
+    else this.kept.push({ bytes, to, ecn })
   }
 
   /** Whether it sends to, and receives from, addresses of that family. */
@@ -135,7 +127,7 @@ export class SimUdpSocket implements UdpSocket {
     if (this.kept.length === 0) return
     const kept = this.kept
     this.kept = []
-    for (const { bytes, to, ecn, from } of kept) this.transmit(bytes, to, ecn, from)
+    for (const { bytes, to, ecn } of kept) this.transmit(bytes, to, ecn)
     this.queue.wake()
   }
 
@@ -151,14 +143,8 @@ export class SimUdpSocket implements UdpSocket {
     this.counters.lastError = `message too long: the way to ${to.host} takes packets of ${mtu} bytes (EMSGSIZE)`
   }
 
-  private transmit(
-    bytes: Uint8Array,
-    to: SocketAddress,
-    ecn: EcnCodepoint,
-    from: SocketAddress | undefined
-  ): void {
-    const source = this.takesAnyAddress ? from?.host : this.localAddress.host
-    switch (this.host.transmit(this, source, bytes, to, this.capabilities.ecn ? ecn : 0)) {
+  private transmit(bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): void {
+    switch (this.host.transmit(this, bytes, to, this.capabilities.ecn ? ecn : 0)) {
       case "sent":
         this.counters.sent++
         return

@@ -84,13 +84,15 @@ export class Endpoint {
   readonly connections = new Set<Connection>()
   /** Whether Initials of strangers are taken. */
   accepting = true
+  /** Nobody takes connections at the moment: newcomers are refused before their handshake is paid for. */
+  isFull = false
   private readonly config: EndpointConfig
   private readonly byId: KeyedTable<Connection | Stranger<Connection>>
   /** By the tokens of the peer's IDs in use: which connection a stateless reset ends. RFC 9000 §10.3.1 */
   private readonly byResetToken: KeyedTable<Connection>
   /** The connection that the last datagram was for, when there was one before it came. */
   handling: Connection | undefined = undefined
-  /** Where the datagram being handled came to: an address of ours, or a socket that has but one. */
+  /** The socket that the datagram being handled came to. */
   private arrivalSocket = 0
   private readonly header = new PacketHeader()
   private readonly replies: StatelessReplies
@@ -154,16 +156,14 @@ export class Endpoint {
 
   /**
    * Hands a datagram to its connection, which is returned; undefined when it is for none, or waits for `admit`. A
-   * connection that was not in `connections` before is a new incoming one, see there. `local` is the address of ours it
-   * was sent to, `socket` the socket it came by, both as the numbers their owner has given them.
+   * connection that was not in `connections` before is a new incoming one, see there.
    */
   handleDatagram(
     bytes: Uint8Array,
     from: SocketAddress,
     ecn: Ecn,
     nowMicros: number,
-    local = 0,
-    socket = local
+    local = 0
   ): Connection | undefined {
     this.arrivalSocket = local
     this.handling = undefined
@@ -185,9 +185,7 @@ export class Endpoint {
       if (stranger !== undefined) return this.hold(stranger, bytes, from, ecn, nowMicros)
     }
     this.handling = found
-    // a client leaves its address to the system, which may change it: it knows its sockets only
-    const at = found.config.role === "client" ? socket : local
-    found.handleDatagram(bytes, from, at, ecn, nowMicros)
+    found.handleDatagram(bytes, from, local, ecn, nowMicros)
     this.routeIds(found)
     return found
   }
@@ -306,7 +304,8 @@ export class Endpoint {
     const tokens = this.tokensOf(version, nowMicros / 1000)
     const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
     const isProven = verdict._tag !== "absent"
-    const judgement = verdict._tag === "invalid" ? "refusal" : this.admission.judge(isProven)
+    const isRefused = verdict._tag === "invalid" || this.isFull
+    const judgement = isRefused ? "refusal" : this.admission.judge(isProven)
     if (judgement === "refusal") {
       replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : TOO_MANY, nowMicros)
       return undefined
@@ -352,7 +351,8 @@ export class Endpoint {
     // while it waited, another may have come with the same token
     const verdict = tokens.judge(token, destination, from, nowMillis)
     const isForged = introduction.isProven && verdict._tag === "invalid"
-    if (server === undefined || !this.accepting || isForged) return this.dismiss(stranger, nowMicros)
+    const isClosed = !this.accepting || this.isFull
+    if (server === undefined || isClosed || isForged) return this.dismiss(stranger, nowMicros)
     const isProven = verdict._tag !== "absent"
     this.byId.remove(destination, stranger)
     const held = stranger.takeHeld()

@@ -105,6 +105,20 @@ describe("a crowd", () => {
   })
 })
 
+describe("a server that takes no more clients", () => {
+  it("tells those who wait for their turn", () => {
+    const endpoint = makeServer()
+    const client = makeClient()
+    for (const bytes of client.outbox.splice(0)) endpoint.handleDatagram(bytes, puppetAddress, 0, 1_000_000)
+    expect(endpoint.strangers).toBe(1)
+    endpoint.accepting = false
+    expect(endpoint.admit(1_000_000)).toBeUndefined()
+    client.receive(endpoint.pollReply()!.bytes)
+    expect(client.seen.close?.code).toBe(TransportErrorCode.CONNECTION_REFUSED)
+    expect([endpoint.strangers, endpoint.connections.size, endpoint.routedIds]).toEqual([0, 0, 0])
+  })
+})
+
 describe("a client among many of its own host", () => {
   it("has its time from its first datagram on, not from when somebody else was at work", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })

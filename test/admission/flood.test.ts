@@ -1,11 +1,12 @@
 /** Strangers by the hundred, against a server in the simulator: whole endpoints, and clients that are nobody. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
-import type { ServerOptions } from "../../src/index.ts"
+import { QuicEndpoint, type ServerOptions, Trust } from "../../src/index.ts"
 import { writeConnectionClose } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, PacketType } from "../../src/wire/PacketType.ts"
@@ -94,6 +95,7 @@ describe("a server", () => {
       yield* Effect.sleep("1 second") // so that the server has completed the handshake, too
       for (let i = 0; i < 3; i++) for (const datagram of nobody().outbox) send(datagram)
       yield* Effect.sleep("200 millis")
+      expect((yield* server.tree).strangers).toBe(3)
       const begun = yield* Clock.currentTimeMillis
       const { reason } = yield* Effect.flip(client.connect(to(server)))
       expect(reason).toMatchObject({
@@ -106,7 +108,30 @@ describe("a server", () => {
       expect((yield* ask(opened, pattern(100, 2))).length).toBe(100)
       yield* Effect.sleep("6 seconds")
       yield* client.connect(to(server))
+      yield* Effect.sleep("1 second")
       expect((yield* server.tree).connections).toHaveLength(2)
+      expect((yield* server.tree).strangers).toBe(0)
+    })
+  )
+
+  itSim("whose connections nobody accepts refuses a client before its handshake is done", () =>
+    Effect.gen(function* () {
+      const world = yield* worldOfTwo
+      const id = yield* yield* identity
+      const trust = Layer.merge(world.first.layer, Trust.layerRawKeys([]))
+      const server = yield* QuicEndpoint.make({
+        host: world.first.host,
+        port: 4433,
+        acceptBacklog: 1,
+        server: { alpn: ["test"], identity: id }
+      }).pipe(Effect.provide(trust))
+      const client = yield* makeClient(world.client, id)
+      yield* client.connect(to(server))
+      yield* Effect.sleep("1 second")
+      const { reason } = yield* Effect.flip(client.connect(to(server)))
+      expect(reason).toMatchObject({ origin: "peer", code: TransportErrorCode.CONNECTION_REFUSED })
+      yield* server.accept
+      yield* client.connect(to(server))
     })
   )
 

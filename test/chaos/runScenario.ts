@@ -158,9 +158,9 @@ const program = (
 
 /** What an endpoint still holds for connections, of which there are none any more. */
 const leaksOf = (node: EndpointNode): Array<string> => {
-  const { routedIds, resetTokens, backlog, sockets, fibers, peers, connections } = node
+  const { routedIds, resetTokens, backlog, strangers, sockets, fibers, peers, connections } = node
   // its own are the socket it has now, and the fiber of its loop
-  const held = { routedIds, resetTokens, backlog, sockets: sockets - 1, fibers: fibers - 1 }
+  const held = { routedIds, resetTokens, backlog, strangers, sockets: sockets - 1, fibers: fibers - 1 }
   const left = { ...held, peers: peers.length, connections: connections.length }
   return Object.entries(left).flatMap(([what, count]) =>
     count === 0 ? [] : [`${what} of an endpoint without connections: ${count} too many`]

@@ -10,7 +10,7 @@ import type {
   TlsSettings,
   TransportSettings
 } from "../../src/connection/ConnectionConfig.ts"
-import { Endpoint, type EndpointConfig } from "../../src/endpoint/Endpoint.ts"
+import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { TransportOptions } from "../../src/QuicOptions.ts"
@@ -30,7 +30,6 @@ export interface DuelOptions {
   readonly peerCertificateTypes?: ReadonlyArray<CertificateKind>
   readonly requestClientCertificate?: "none" | "request" | "require"
   readonly seed?: string
-  readonly observe?: EndpointConfig["observe"]
 }
 
 export const rawIdentity = (random: SeededRandom): TlsIdentity => {
@@ -77,8 +76,7 @@ export class Duel {
       suite,
       random: random.fork("entropy").bytes,
       connectionIdBytes: 8,
-      server: isClient ? undefined : { tls, transport },
-      ...(options.observe !== undefined && { observe: options.observe })
+      server: isClient ? undefined : { tls, transport }
     })
     this.puppet = new Puppet({
       role: isClient ? "server" : "client",

@@ -22,7 +22,7 @@ const connectionInventory = (node: ConnectionNode) => {
 }
 
 export const inventory = (node: EndpointNode) => {
-  const { state, sockets, fibers, timers, routedIds, resetTokens, backlog } = node
+  const { state, sockets, fibers, timers, routedIds, resetTokens, backlog, strangers } = node
   return {
     state,
     sockets,
@@ -32,6 +32,7 @@ export const inventory = (node: EndpointNode) => {
     // those of IDs in use, and which are depends on who has moved
     resetTokens: node.connections.length + node.peers.length === 0 ? resetTokens : "some",
     backlog,
+    strangers,
     peers: node.peers.map((peer) => ({
       state: peer.state,
       waiting: peer.waiting,

@@ -99,6 +99,7 @@ const closed: Inventory = {
   routedIds: 0,
   resetTokens: 0,
   backlog: 0,
+  strangers: 0,
   peers: [],
   connections: []
 }
