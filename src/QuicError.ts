@@ -99,17 +99,20 @@ export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout"
 
 /**
  * The handshake did not complete in time; nobody may be listening there. `socketError` is the last thing the system had
- * against sending there, if it had anything.
+ * against sending there, if it had anything; `discarded` is what came and could not be taken, if anything did.
  */
 export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("HandshakeTimeout", {
   address: Schema.String,
-  socketError: Schema.optionalKey(Schema.String)
+  socketError: Schema.optionalKey(Schema.String),
+  discarded: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
     const hint =
-      this.socketError === undefined
-        ? "is a QUIC server listening there?"
-        : `what the socket last said: ${this.socketError}`
+      this.discarded !== undefined
+        ? `discarded were ${this.discarded}`
+        : this.socketError === undefined
+          ? "is a QUIC server listening there?"
+          : `what the socket last said: ${this.socketError}`
     return `no handshake with ${this.address} in time; ${hint}`
   }
 }

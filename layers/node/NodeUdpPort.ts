@@ -22,10 +22,11 @@ import {
 import { isWildcard } from "../../src/wire/destination.ts"
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
 import { familyOf, mapped } from "../udp/hostLiteral.ts"
+import * as MultihomedPort from "../udp/MultihomedPort.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
-import { zoneName } from "./interfaces.ts"
+import { interfaceAddresses, zoneName } from "./interfaces.ts"
 
 const defaultKernelBufferBytes = 4 * 1024 * 1024
 const slabBytes = 256 * 1024
@@ -57,9 +58,6 @@ class NodeUdpSocket implements UdpSocket {
   private readonly remotes = new RemoteAddresses()
   /** What `to` says of every datagram: known without asking the system unless bound to a wildcard. */
   private readonly boundTo: SocketAddress | undefined
-  /** The last IPv4 address that was written as an IPv6 one, and how. */
-  private mappedFrom = ""
-  private mappedTo = ""
   private slab = Buffer.allocUnsafeSlow(slabBytes)
   private slabUsed = 0
   /** Sends whose callback has not been called: taken by the kernel in this turn, or still queued. */
@@ -110,7 +108,7 @@ class NodeUdpSocket implements UdpSocket {
     }
     const offset = this.reserve(length)
     Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
-    const host = to.family === 4 && this.localAddress.family === 6 ? this.mapped(to.host) : to.host
+    const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
     this.unconfirmed++
     this.held.push({ offset, length, port: to.port, host })
     if (this.held.length === togetherCount) this.release()
@@ -139,14 +137,6 @@ class NodeUdpSocket implements UdpSocket {
     for (const { offset, length, port, host } of held)
       socket.send(slab, offset, length, port, host, this.onSent)
     held.length = 0
-  }
-
-  private mapped(host: string): string {
-    if (this.mappedFrom !== host) {
-      this.mappedFrom = host
-      this.mappedTo = mapped(host)
-    }
-    return this.mappedTo
   }
 
   private reserve(length: number): number {
@@ -288,4 +278,13 @@ const bind = (options: UdpBindOptions = {}): Effect.Effect<UdpSocket, UdpBindErr
 
 export const nodeUdpPort: UdpPortShape = { bind, zoneName }
 
-export const layer: Layer.Layer<UdpPort> = Layer.succeed(UdpPort, nodeUdpPort)
+/**
+ * `node:dgram` does not say what address a datagram was sent to, so a server bound to a wildcard has a socket for each of
+ * `addresses`: those of the network interfaces when left out, looked up anew as they come and go. Name others yourself
+ * that are this machine's without being an interface's (`127.0.0.2`, a prefix routed to it): what is asked there is
+ * answered from where the system likes. Where ports cannot be shared (Windows, macOS) that goes for all.
+ */
+export const make = (addresses: () => ReadonlyArray<string> = interfaceAddresses): UdpPortShape =>
+  MultihomedPort.make(nodeUdpPort, addresses)
+
+export const layer: Layer.Layer<UdpPort> = Layer.succeed(UdpPort, make())

@@ -211,9 +211,16 @@ export class SimHost implements SimNode {
     return this.owns(to.host) ? this.sockets.at(to) : undefined
   }
 
-  /** Sends from a socket. */
-  transmit(from: SimUdpSocket, bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): Transmission {
-    const bound = from.takesAnyAddress ? undefined : from.localAddress.host
+  /** Sends from a socket and, if it says so, from that address of the host's. */
+  transmit(
+    from: SimUdpSocket,
+    source: string | undefined,
+    bytes: Uint8Array,
+    to: SocketAddress,
+    ecn: EcnCodepoint
+  ): Transmission {
+    const isGone = from.takesAnyAddress && source !== undefined && !this.owns(source)
+    const bound = isGone ? undefined : source
     const isOwn = this.addresses.includes(to.host)
     const route = isOwn ? undefined : this.routeTo(to, bound)
     const packet: SimPacket = {

@@ -23,6 +23,7 @@ interface Kept {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
   readonly ecn: EcnCodepoint
+  readonly from: SocketAddress | undefined
 }
 
 export class SimUdpSocket implements UdpSocket {
@@ -60,7 +61,14 @@ export class SimUdpSocket implements UdpSocket {
     return this.queue.drain(max, handle)
   }
 
-  send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, ecn: EcnCodepoint): void {
+  send(
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    to: SocketAddress,
+    ecn: EcnCodepoint,
+    from?: SocketAddress
+  ): void {
     if (end - start > maxDatagramSize) {
       this.counters.sendTooLarge++
       return
@@ -74,8 +82,8 @@ export class SimUdpSocket implements UdpSocket {
       return
     }
     const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
-    if (this.host.isTaking) this.transmit(bytes, to, ecn)
-    else this.kept.push({ bytes, to, ecn })
+    if (this.host.isTaking) this.transmit(bytes, to, ecn, from)
+    else this.kept.push({ bytes, to, ecn, from })
   }
 
   /** Whether it sends to, and receives from, addresses of that family. */
@@ -127,7 +135,7 @@ export class SimUdpSocket implements UdpSocket {
     if (this.kept.length === 0) return
     const kept = this.kept
     this.kept = []
-    for (const { bytes, to, ecn } of kept) this.transmit(bytes, to, ecn)
+    for (const { bytes, to, ecn, from } of kept) this.transmit(bytes, to, ecn, from)
     this.queue.wake()
   }
 
@@ -143,8 +151,14 @@ export class SimUdpSocket implements UdpSocket {
     this.counters.lastError = `message too long: the way to ${to.host} takes packets of ${mtu} bytes (EMSGSIZE)`
   }
 
-  private transmit(bytes: Uint8Array, to: SocketAddress, ecn: EcnCodepoint): void {
-    switch (this.host.transmit(this, bytes, to, this.capabilities.ecn ? ecn : 0)) {
+  private transmit(
+    bytes: Uint8Array,
+    to: SocketAddress,
+    ecn: EcnCodepoint,
+    from: SocketAddress | undefined
+  ): void {
+    const source = this.takesAnyAddress ? from?.host : this.localAddress.host
+    switch (this.host.transmit(this, source, bytes, to, this.capabilities.ecn ? ecn : 0)) {
       case "sent":
         this.counters.sent++
         return

@@ -14,7 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
-import type { EcnCodepoint, ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
+import type { EcnCodepoint, UdpSocket } from "../capability/UdpPort.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
@@ -25,6 +25,7 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { Branch, type RunFork } from "./Branch.ts"
 import { ConnectionActor, type ConnectionHost, type Lookable } from "./ConnectionActor.ts"
 import type { ServerNotes } from "./NoteKeeper.ts"
+import { SocketTable } from "./SocketTable.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Datagrams taken from the socket in one turn; the rest waits until others have had theirs. */
@@ -65,15 +66,7 @@ export interface PeerPlace extends Lookable {
   retire(): void
 }
 
-/** A socket, and the number under which the core knows it. */
-interface BoundSocket {
-  readonly socket: UdpSocket
-  readonly onDatagram: (datagram: ReceivedDatagram) => void
-}
-
 export class EndpointActor implements ConnectionHost {
-  /** The one that new connections leave by. */
-  socket: UdpSocket
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
   /** The loop's fiber, and everything that grows from it. */
@@ -89,9 +82,7 @@ export class EndpointActor implements ConnectionHost {
   readonly core: Endpoint
   readonly sinceMicros: number
   private readonly runFork: RunFork
-  private readonly sockets = new Map<number, BoundSocket>()
-  private socketNumber = 0
-  private nextSocketNumber = 0
+  private readonly sockets: SocketTable
   private readonly clock: Clock.Clock
   /** Those that nobody has answered yet, for all that is known. */
   private readonly dialing = new Set<ConnectionActor>()
@@ -115,7 +106,6 @@ export class EndpointActor implements ConnectionHost {
   ) {
     this.core = new Endpoint(config)
     this.core.holdsStrangers = true
-    this.socket = socket
     this.clock = clock
     this.verifier = verifier
     this.keyLog = keyLog
@@ -123,7 +113,10 @@ export class EndpointActor implements ConnectionHost {
     this.acceptBacklog = acceptBacklog
     this.openSocket = (...where) => openSocket(this, ...where)
     this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
-    this.addSocket(socket)
+    this.sockets = new SocketTable(socket, (bytes, from, ecn, local, at) =>
+      this.onDatagram(bytes, from, ecn, local, at)
+    )
+    this.listen(socket)
     this.sinceMicros = this.now()
     this.branch = new Branch(runFork).fork(this.run, (cause) => {
       this.report("the endpoint broke", cause)
@@ -142,27 +135,35 @@ export class EndpointActor implements ConnectionHost {
     return this.actors.values()
   }
 
+  /** The one that new connections leave by. */
+  get socket(): UdpSocket {
+    return this.sockets.main.socket
+  }
+
   /** Takes a socket into the loop, and returns the number that routes know it by. */
   addSocket(socket: UdpSocket): number {
-    const number = this.nextSocketNumber++
-    const onDatagram = ({ bytes, from, ecn }: ReceivedDatagram) => this.onDatagram(bytes, from, number, ecn)
-    this.sockets.set(number, { socket, onDatagram })
+    const { number } = this.sockets.add(socket)
+    this.listen(socket)
+    return number
+  }
+
+  private listen(socket: UdpSocket): void {
     socket.onReadable(() => this.ring())
     socket.onRefused((to, problem, isLasting) => {
       for (const actor of this.dialing) actor.onSendRefused(to, problem, isLasting)
     })
-    return number
   }
 
   /** Makes `socket` the one of every connection that may leave the old one; returns the number of the old one. */
   rebind(socket: UdpSocket): number {
-    const before = this.socketNumber
-    this.socketNumber = this.addSocket(socket)
-    this.socket = socket
+    const { sockets } = this
+    const before = sockets.main.number
+    sockets.main = sockets.add(socket)
+    this.listen(socket)
     for (const actor of this.actors.values()) {
       const { current } = actor.core.path.routes
       if (current.local === before && whyUnreachable(socket.localAddress, current.remote) === undefined)
-        actor.core.rebind(this.socketNumber, this.now())
+        actor.core.rebind(sockets.main.number, this.now())
       this.touch(actor)
     }
     return before
@@ -170,19 +171,21 @@ export class EndpointActor implements ConnectionHost {
 
   /** Whether a route of any connection leaves by this socket. */
   usesSocket(number: number): boolean {
-    if (number === this.socketNumber) return true
+    const { sockets } = this
+    if (number === sockets.main.number) return true
     for (const { core } of this.actors.values())
-      if (core.path.routes.all.some(({ local }) => local === number)) return true
+      if (core.path.routes.all.some(({ local }) => sockets.at(local).socketNumber === number)) return true
     return false
   }
 
-  /** Where a socket is bound; a closed one's place is taken by the present one. */
+  /** Which address of ours has that number; a closed socket's place is taken by the present one. */
   addressOf(number: number): SocketAddress {
-    return this.socketOf(number).localAddress
+    const { from, socket } = this.sockets.at(number)
+    return from ?? socket.localAddress
   }
 
   get socketCount(): number {
-    return this.sockets.size
+    return this.sockets.count
   }
 
   /** Armed for the earliest deadline, which may have moved on meanwhile. */
@@ -191,7 +194,7 @@ export class EndpointActor implements ConnectionHost {
   }
 
   removeSocket(number: number): void {
-    this.sockets.delete(number)
+    this.sockets.remove(number)
   }
 
   connect(
@@ -202,7 +205,7 @@ export class EndpointActor implements ConnectionHost {
     notes: ServerNotes,
     peer?: PeerPlace
   ): ConnectionActor {
-    const core = this.core.connect(remote, tls, transport, this.now(), memory, this.socketNumber)
+    const core = this.core.connect(remote, tls, transport, this.now(), memory, this.sockets.main.number)
     const actor = this.adopt(core, notes, peer)
     this.dialing.add(actor)
     this.touch(actor)
@@ -297,18 +300,16 @@ export class EndpointActor implements ConnectionHost {
     const { core, sockets } = this
     this.nowMicros = this.now()
     core.isFull = this.incoming.length >= this.acceptBacklog
-    let received = 0
-    for (const { socket, onDatagram } of sockets.values())
-      received = Math.max(received, socket.drain(RECEIVE_BURST, onDatagram))
+    const received = sockets.drain(RECEIVE_BURST)
     for (let i = 0; i < STRANGERS_A_TURN && core.hasWaiting; i++) this.drive(this.admitNext)
     const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
     this.fireDeadlines(mayFire)
-    if (this.sendReplies()) for (const { socket } of sockets.values()) socket.flush()
+    if (this.sendReplies()) sockets.flush()
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
       for (const actor of serving) this.contain(actor.core, () => this.serve(actor))
-      for (const { socket } of sockets.values()) socket.flush()
+      sockets.flush()
       for (const actor of serving) this.contain(actor.core, () => actor.settle())
     }
     this.beginnings = 0
@@ -323,13 +324,21 @@ export class EndpointActor implements ConnectionHost {
     const { core } = this
     let reply = core.pollReply()
     const had = reply !== undefined
-    for (; reply !== undefined; reply = core.pollReply())
-      this.socketOf(reply.local).send(reply.bytes, 0, reply.bytes.length, reply.to, 0)
+    for (; reply !== undefined; reply = core.pollReply()) {
+      const { from, socket } = this.sockets.at(reply.local)
+      socket.send(reply.bytes, 0, reply.bytes.length, reply.to, 0, from)
+    }
     return had
   }
 
-  private onDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: EcnCodepoint): void {
-    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local))
+  private onDatagram(
+    bytes: Uint8Array,
+    from: SocketAddress,
+    ecn: EcnCodepoint,
+    local: number,
+    socket: number
+  ): void {
+    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local, socket))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
   }
@@ -400,12 +409,13 @@ export class EndpointActor implements ConnectionHost {
     const { transmit } = core
     actor.isDirty = false
     let sent = 0
-    let socket = this.socketOf(core.path.routes.current.local)
+    let { socket } = this.sockets.at(core.path.routes.current.local)
     while (!socket.congested) {
       const end = core.pollTransmit(buffer, 0, nowMicros)
       if (end === 0) break
-      socket = this.socketOf(transmit.local)
-      socket.send(buffer, 0, end, transmit.remote, transmit.ecn)
+      const place = this.sockets.at(transmit.local)
+      socket = place.socket
+      socket.send(buffer, 0, end, transmit.remote, transmit.ecn, place.from)
       if (++sent === SEND_BURST) break
     }
     if (sent === SEND_BURST || (socket.congested && !actor.isDrained)) this.markDirty(actor)
@@ -416,12 +426,7 @@ export class EndpointActor implements ConnectionHost {
   }
 
   private readonly canGoOn = ({ core }: ConnectionActor): boolean =>
-    !this.socketOf(core.path.routes.current.local).congested
-
-  /** The socket of that number; a closed one's place is taken by the present one. */
-  private socketOf(number: number): UdpSocket {
-    return this.sockets.get(number)?.socket ?? this.socket
-  }
+    !this.sockets.at(core.path.routes.current.local).socket.congested
 
   private markDirty(actor: ConnectionActor): void {
     if (actor.isDirty) return

@@ -59,7 +59,7 @@ export class SocketKeeper {
 
   /** A client that does not say where binds what reaches servers of both families, as far as the system has both. */
   private bind({ host, port = 0 }: LocalPlace): ReturnType<UdpPortShape["bind"]> {
-    const ipv4 = this.udp.bind({ host: host ?? "0.0.0.0", port })
+    const ipv4 = this.udp.bind({ host: host ?? "0.0.0.0", port, multihomed: this.isServer })
     if (host !== undefined || this.isServer) return ipv4
     return Effect.catchIf(
       this.udp.bind({ host: "::", port }),

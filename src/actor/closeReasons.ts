@@ -22,6 +22,7 @@ export const reasonOf = (core: Connection, socketError?: string): QuicErrorReaso
     case "handshakeTimeout":
       return new HandshakeTimeout({
         address: formatAddress(core.path.remote),
+        ...(core.receiver.discards.summary !== undefined && { discarded: core.receiver.discards.summary }),
         ...(socketError !== undefined && { socketError })
       })
     case "statelessReset":

@@ -65,8 +65,18 @@ export interface UdpSocket {
   /**
    * Sends `buffer[start, end)` now or at `flush`. The bytes are taken before it returns: the caller may overwrite them at once.
    * Never throws; what cannot be sent is counted and forgotten, as the network would have done.
+   *
+   * `from` is an address that a datagram was sent to (its `to`): where to answer from, if the machine still has it.
+   * Without it, and where a socket cannot, the system chooses.
    */
-  send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, ecn: EcnCodepoint): void
+  send(
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    to: SocketAddress,
+    ecn: EcnCodepoint,
+    from?: SocketAddress
+  ): void
   /**
    * Sets the one listener for destinations that the system refuses to send to, however early or late it says so.
    * `isLasting` tells a refusal that will be the same in a moment (no route, not permitted) from the system's being busy.
@@ -88,6 +98,11 @@ export interface UdpBindOptions {
   /** Asked of the system, which may grant less. Default 4 MiB. */
   readonly sendBufferBytes?: number | undefined
   readonly ipv6Only?: boolean | undefined
+  /**
+   * Bound to a wildcard, tells of each datagram which of the machine's addresses it was sent to, and sends from the one
+   * it is told to. Where the system has no better way that takes a socket for each address. Default false.
+   */
+  readonly multihomed?: boolean | undefined
   /** Several processes share the port, the system spreads remotes over them, where it can. */
   readonly reusePort?: boolean | undefined
   /** How many received datagrams wait for `drain` before more are dropped. Default 4096. */

@@ -30,9 +30,9 @@ const watched = (socket: UdpSocket, record: Record): UdpSocket => ({
   onReadable: (wake) => socket.onReadable(wake),
   onRefused: (listener) => socket.onRefused(listener),
   flush: () => socket.flush(),
-  send: (buffer, start, end, to, ecn) => {
-    record(socket.localAddress, to, buffer.subarray(start, end))
-    socket.send(buffer, start, end, to, ecn)
+  send: (buffer, start, end, to, ecn, from) => {
+    record(from ?? socket.localAddress, to, buffer.subarray(start, end))
+    socket.send(buffer, start, end, to, ecn, from)
   },
   drain: (max, handle) =>
     socket.drain(max, (received: ReceivedDatagram) => {

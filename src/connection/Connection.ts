@@ -17,6 +17,7 @@ import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import { ConnectionPath } from "./ConnectionPath.ts"
+import { CHANGED_ID } from "./Discards.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
@@ -37,6 +38,10 @@ import { localParameters, localStreamLimits } from "./parameters.ts"
 
 /** How often the handshake is hurried along at most: what seems lost may only be late. RFC 9002 §6.2.3 */
 const MAX_HURRIES = 3
+/** Probe timeouts in a row without a packet that could be taken, after which the handshake with such a peer is over. */
+const FATAL_TIMEOUTS = 2
+/** Of Retry and Version Negotiation, which only a client's first flight can be answered with, and once. */
+const LATE = "in answer to no first flight"
 
 /** How long after the handshake a late copy of a client's first flight still finds its connection, and begins no other. */
 const FIRST_FLIGHT_MICROS = 3_000_000
@@ -310,7 +315,10 @@ export class Connection implements ConnectionParts {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
     const { path, migration } = this
     const route = migration.routeOf(from, local)
-    if (route === undefined) return
+    if (route === undefined) {
+      if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")
+      return
+    }
     path.arrival = route
     path.onDatagramReceived(bytes.length)
     if (this.lifecycle.state === "closing") {
@@ -519,14 +527,16 @@ export class Connection implements ConnectionParts {
     this.path.recovery.discardSpace(space, nowMicros)
   }
 
-  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void {
+  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): string | undefined {
     const { config, handshake, path } = this
     // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before anything else from the server
-    if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined) return
+    if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined)
+      return LATE
     const retry = parseRetry(bytes, header)
-    if (retry === undefined || !isUsableToken(retry.token)) return
+    if (retry === undefined || !isUsableToken(retry.token)) return "of type Retry without a token of use"
     // RFC 9000 §17.2.5.1 #2: one that would have us send to where we sent before is discarded
-    if (sameBytes(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd)) return
+    if (sameBytes(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd))
+      return "of type Retry that leads nowhere else"
     const tag = retryIntegrityTag(
       config.suite,
       this.versions.original,
@@ -534,7 +544,8 @@ export class Connection implements ConnectionParts {
       bytes.subarray(start, header.end - 16)
     )
     // RFC 9000 §17.2.5.2 #3
-    if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end))) return
+    if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end)))
+      return "of type Retry with a wrong integrity tag"
     this.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection, and no other
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
     // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: the ID of this side stays
@@ -543,20 +554,26 @@ export class Connection implements ConnectionParts {
     // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1: the same bytes, 0-RTT too, go out again; no packet number is used twice
     for (const space of [Space.Initial, Space.Application])
       this.receiver.frames.settleLost(path, path.recovery.abandonPackets(space, nowMicros))
+    return undefined
   }
 
-  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): void {
+  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): string | undefined {
     const { config, handshake, versions } = this
     // RFC 9000 §6.2 #2 #3: ignored after any other packet, another of its kind too, or if it lists the version in use
     const { originalDestination, retrySource } = handshake.ids
-    if (config.role !== "client" || this.heardFromServer || retrySource !== undefined) return
-    if (versions.restarted) return
-    if (!sameBytes(originalDestination, bytes, header.scidStart, header.scidEnd)) return
+    if (config.role !== "client" || this.heardFromServer || retrySource !== undefined) return LATE
+    if (versions.restarted) return LATE
+    if (!sameBytes(originalDestination, bytes, header.scidStart, header.scidEnd))
+      return "of type Version Negotiation that answers no packet of ours"
     const offered = parseVersionNegotiation(bytes, header)
-    if (offered === undefined || offered.includes(versions.original)) return
-    if (versions.restart(offered) !== undefined) return this.startOver(nowMicros)
-    this.offeredVersions = offered // RFC 9000 §6.2 #1
-    this.closer.discard(silentEnd("versionNegotiation"))
+    if (offered === undefined || offered.includes(versions.original))
+      return "of type Version Negotiation without need"
+    if (versions.restart(offered) !== undefined) this.startOver(nowMicros)
+    else {
+      this.offeredVersions = offered // RFC 9000 §6.2 #1
+      this.closer.discard(silentEnd("versionNegotiation"))
+    }
+    return undefined
   }
 
   /** A new first flight, in another version: all that is left of the one before is its ID. RFC 9368 §2.1 */
@@ -621,6 +638,17 @@ export class Connection implements ConnectionParts {
     this.peerParameters.forget()
   }
 
+  /**
+   * All the peer has sent for some time is of the kind that MUST be discarded: there is no use in waiting for more. Not
+   * with the first such packet, which anyone who has seen the client's Initial can make. RFC 9000 §7.2 #3 #6
+   */
+  private endIfPeerChangedId(nowMicros: number): void {
+    const { discards } = this.receiver
+    if (!discards.has(CHANGED_ID)) return
+    const reason = `the peer changed its connection ID in the handshake: discarded were ${discards.summary}`
+    this.fail(new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason), nowMicros)
+  }
+
   private onPathTimeout(path: ConnectionPath, nowMicros: number): void {
     const { recovery } = path
     if (nowMicros >= recovery.deadlineMicros()) {
@@ -630,6 +658,8 @@ export class Connection implements ConnectionParts {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
         repeatInFlight(this, path)
+        if (this.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
+          this.endIfPeerChangedId(nowMicros)
       }
     }
     path.localIds.sweep(nowMicros)

@@ -22,7 +22,7 @@ export interface ConnectionObserver {
     isMtuProbe: boolean,
     nowMicros: number
   ): void
-  /** An authentic packet, in plain text. */
+  /** An authentic packet that is taken, in plain text. */
   packetReceived(
     bytes: Uint8Array,
     start: number,
@@ -33,7 +33,14 @@ export interface ConnectionObserver {
     packetNumber: number,
     nowMicros: number
   ): void
-  packetDropped(type: PacketType, bytes: number, reason: DropReason, nowMicros: number): void
+  /** `why` completes the sentence "discarded was a packet …". */
+  packetDropped(
+    type: PacketType,
+    bytes: number,
+    reason: DropReason,
+    why: string | undefined,
+    nowMicros: number
+  ): void
   packetLost(packet: SentPacket, nowMicros: number): void
   /** A datagram, a deadline, a verdict or a command has been dealt with. */
   stepped(connection: Connection, nowMicros: number): void

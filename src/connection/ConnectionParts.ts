@@ -63,6 +63,7 @@ export interface ConnectionParts {
   /** The peer seems to lack what it was sent: it is sent again before the probe timeout. RFC 9002 §6.2.3 */
   hurryHandshake(): void
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
-  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): void
-  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): void
+  /** These two return why the packet was discarded, if it was. */
+  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): string | undefined
+  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): string | undefined
 }

@@ -7,7 +7,9 @@ import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { DropReason } from "./ConnectionObserver.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { PacketKeys } from "../protect/PacketKeys.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
+import { CHANGED_ID, Discards } from "./Discards.ts"
 import { FrameReceiver } from "./FrameReceiver.ts"
 
 /** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §4.1.4 #S1, §5.7 */
@@ -40,6 +42,7 @@ const header = new PacketHeader()
  */
 export class PacketReceiver {
   readonly frames: FrameReceiver
+  readonly discards = new Discards()
   readonly counters: PacketCounters = { received: 0, dropped: 0, duplicates: 0, undecryptable: 0 }
   private readonly parts: ConnectionParts
   private readonly decoder: FrameDecoder
@@ -96,38 +99,49 @@ export class PacketReceiver {
     ecn: Ecn,
     nowMicros: number
   ): boolean {
-    const { parts, counters } = this
+    const { parts } = this
     const type = header.type
     if (type === PacketType.VersionNegotiation) {
-      parts.onVersionNegotiation(bytes, header, nowMicros)
-      return false
+      const refusal = parts.onVersionNegotiation(bytes, header, nowMicros)
+      return refusal !== undefined && this.drop(start, "rejected", refusal, nowMicros)
     }
     // RFC 9000 §5.2.1
     if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version))
-      return this.drop(start, "rejected", nowMicros)
+      return this.drop(start, "rejected", "of another version", nowMicros)
     if (type === PacketType.Retry) {
-      parts.onRetry(bytes, start, header, nowMicros)
-      return false
+      const refusal = parts.onRetry(bytes, start, header, nowMicros)
+      return refusal !== undefined && this.drop(start, "rejected", refusal, nowMicros)
     }
     const level = type as Level
     if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd))
-      return this.drop(start, "rejected", nowMicros)
+      return this.drop(start, "rejected", "to a Connection ID that is none of ours", nowMicros)
     if (level === Level.Initial && !this.isFitInitial(bytes.length))
-      return this.drop(start, "invalid", nowMicros)
+      return this.drop(start, "invalid", "that no peer may send as an Initial", nowMicros)
     const keys =
       level === Level.Initial ? parts.keys.readInitial(header.version as Version) : parts.keys.read[level]
     if (keys === undefined) {
       this.keepForLater(bytes, start, level, ecn, nowMicros)
       return false
     }
+    return this.onSealed(bytes, start, path, level, keys, ecn, nowMicros)
+  }
+
+  /** A packet that is for us, and there are keys for it. True when it was authentic, and could be taken. */
+  private onSealed(
+    bytes: Uint8Array,
+    start: number,
+    path: ConnectionPath,
+    level: Level,
+    keys: PacketKeys,
+    ecn: Ecn,
+    nowMicros: number
+  ): boolean {
+    const { parts, counters } = this
     const { packetNumberOffset, end } = header
     const pnLength = keys.unmask(bytes, start, packetNumberOffset, end)
-    if (pnLength === 0) return this.drop(start, "invalid", nowMicros) // RFC 9000 §10.3 #3
-    const space = spaceOfLevel(level)
-    const received = path.received[space]
-    let truncated = 0
-    for (let i = 0; i < pnLength; i++) truncated = truncated * 256 + bytes[packetNumberOffset + i]
-    const packetNumber = decodePacketNumber(received.largest, truncated, pnLength)
+    if (pnLength === 0) return this.drop(start, "invalid", "too short to be sealed", nowMicros) // RFC 9000 §10.3 #3
+    const received = path.received[spaceOfLevel(level)]
+    const packetNumber = readPacketNumber(bytes, packetNumberOffset, pnLength, received.largest)
     const failure =
       level === Level.OneRtt
         ? parts.keys.openOneRtt(
@@ -146,16 +160,25 @@ export class PacketReceiver {
           : parts.keys.failed(keys)
     if (failure !== undefined) {
       counters.undecryptable++
-      this.observeDrop(start, "decryption_failure", nowMicros)
+      this.observeDrop(start, "decryption_failure", "sealed with other keys", nowMicros)
       if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
       return false
     }
     // RFC 9000 §12.3 #4 #5: only now, or the time taken would tell which packet numbers have been received
     if (received.isDuplicate(packetNumber)) {
       counters.duplicates++
-      this.observeDrop(start, "duplicate", nowMicros)
+      this.observeDrop(start, "duplicate", undefined, nowMicros)
       return false
     }
+    // RFC 9000 §17.2 #7, §17.3.1 #3: reserved bits are checked once protection is off
+    if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0) {
+      const error = new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
+      parts.closer.closeWithError(error, nowMicros)
+      return this.drop(start, "invalid", "with reserved bits set", nowMicros)
+    }
+    if (!parts.onAuthenticated(level, path, bytes, header, nowMicros))
+      return this.drop(start, "invalid", CHANGED_ID, nowMicros)
+    this.discards.clear()
     counters.received++
     parts.config.observer?.packetReceived(
       bytes,
@@ -167,7 +190,7 @@ export class PacketReceiver {
       packetNumber,
       nowMicros
     )
-    const error = this.onAuthentic(bytes, start, path, level, packetNumber, pnLength, ecn, nowMicros)
+    const error = this.onAuthentic(bytes, path, level, packetNumber, pnLength, ecn, nowMicros)
     // RFC 9000 §5.2 #1: what the frames before the bad one did is not undone, so the connection ends
     if (error !== undefined) parts.closer.closeWithError(error, nowMicros)
     return true
@@ -175,7 +198,6 @@ export class PacketReceiver {
 
   private onAuthentic(
     bytes: Uint8Array,
-    start: number,
     path: ConnectionPath,
     level: Level,
     packetNumber: number,
@@ -184,10 +206,6 @@ export class PacketReceiver {
     nowMicros: number
   ): TransportError | undefined {
     const { parts, decoder, frames } = this
-    // RFC 9000 §17.2 #7, §17.3.1 #3: reserved bits are checked once protection is off
-    if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0)
-      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
-    if (!parts.onAuthenticated(level, path, bytes, header, nowMicros)) return undefined
     const { waitedMicros } = this
     frames.begin(path, level, nowMicros, waitedMicros, bytes, header.dcidStart, header.dcidEnd)
     const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
@@ -221,7 +239,7 @@ export class PacketReceiver {
     const hasRoom =
       this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + header.end - start <= MAX_EARLY_BYTES
     if (!hasRoom || !this.parts.expectsKeys(level)) {
-      this.drop(start, "key_unavailable", nowMicros)
+      this.drop(start, "key_unavailable", "without keys for them", nowMicros)
       return
     }
     this.earlyBytes += header.end - start
@@ -230,14 +248,21 @@ export class PacketReceiver {
     if (level === Level.Handshake) this.parts.hurryHandshake()
   }
 
-  private drop(start: number, reason: DropReason, nowMicros: number): false {
+  private drop(start: number, reason: DropReason, why: string, nowMicros: number): false {
     this.counters.dropped++
-    this.observeDrop(start, reason, nowMicros)
+    this.observeDrop(start, reason, why, nowMicros)
     return false
   }
 
-  private observeDrop(start: number, reason: DropReason, nowMicros: number): void {
+  private observeDrop(start: number, reason: DropReason, why: string | undefined, nowMicros: number): void {
     const { parts } = this
-    parts.config.observer?.packetDropped(header.type, header.end - start, reason, nowMicros)
+    if (why !== undefined && !parts.handshake.confirmed) this.discards.note(why)
+    parts.config.observer?.packetDropped(header.type, header.end - start, reason, why, nowMicros)
   }
+}
+
+const readPacketNumber = (bytes: Uint8Array, at: number, length: number, largest: number): number => {
+  let truncated = 0
+  for (let i = 0; i < length; i++) truncated = truncated * 256 + bytes[at + i]
+  return decodePacketNumber(largest, truncated, length)
 }

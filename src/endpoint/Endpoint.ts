@@ -92,7 +92,7 @@ export class Endpoint {
   private readonly byResetToken: KeyedTable<Connection>
   /** The connection that the last datagram was for, when there was one before it came. */
   handling: Connection | undefined = undefined
-  /** The socket that the datagram being handled came to. */
+  /** Where the datagram being handled came to: an address of ours, or a socket that has but one. */
   private arrivalSocket = 0
   private readonly header = new PacketHeader()
   private readonly replies: StatelessReplies
@@ -156,14 +156,16 @@ export class Endpoint {
 
   /**
    * Hands a datagram to its connection, which is returned; undefined when it is for none, or waits for `admit`. A
-   * connection that was not in `connections` before is a new incoming one, see there.
+   * connection that was not in `connections` before is a new incoming one, see there. `local` is the address of ours it
+   * was sent to, `socket` the socket it came by, both as the numbers their owner has given them.
    */
   handleDatagram(
     bytes: Uint8Array,
     from: SocketAddress,
     ecn: Ecn,
     nowMicros: number,
-    local = 0
+    local = 0,
+    socket = local
   ): Connection | undefined {
     this.arrivalSocket = local
     this.handling = undefined
@@ -185,7 +187,9 @@ export class Endpoint {
       if (stranger !== undefined) return this.hold(stranger, bytes, from, ecn, nowMicros)
     }
     this.handling = found
-    found.handleDatagram(bytes, from, local, ecn, nowMicros)
+    // a client leaves its address to the system, which may change it: it knows its sockets only
+    const at = found.config.role === "client" ? socket : local
+    found.handleDatagram(bytes, from, at, ecn, nowMicros)
     this.routeIds(found)
     return found
   }

@@ -124,12 +124,23 @@ export class QlogTrace implements ConnectionObserver {
     this.event("packet_received", packet, nowMicros)
   }
 
-  packetDropped(type: PacketType, length: number, trigger: DropReason, nowMicros: number): void {
+  packetDropped(
+    type: PacketType,
+    length: number,
+    trigger: DropReason,
+    why: string | undefined,
+    nowMicros: number
+  ): void {
     // anybody can send us anything: a log begins with what is authentic
     if (this.write === undefined) return
     this.event(
       "packet_dropped",
-      { header: { packet_type: packetTypes[type] }, raw: { length }, trigger },
+      {
+        header: { packet_type: packetTypes[type] },
+        raw: { length },
+        ...(why !== undefined && { details: { reason: why } }),
+        trigger
+      },
       nowMicros
     )
   }

@@ -28,6 +28,11 @@ export class RangeSet {
     return this.bounds[2 * index + 1]
   }
 
+  /** The index of the first range that ends at `offset` or behind it. */
+  indexAt(offset: number): number {
+    return this.firstEndingAtOrAfter(offset) / 2
+  }
+
   add(start: number, end: number): void {
     if (start >= end) return
     const { bounds } = this

@@ -106,7 +106,7 @@ export class SendBuffer {
     if (low >= high) return
     this.lost.add(low, high)
     const { ackedAbove } = this
-    for (let i = 0; i < ackedAbove.count && ackedAbove.startAt(i) < high; i++)
+    for (let i = ackedAbove.indexAt(low); i < ackedAbove.count && ackedAbove.startAt(i) < high; i++)
       this.lost.remove(ackedAbove.startAt(i), ackedAbove.endAt(i))
   }
 

@@ -10,7 +10,7 @@ import type {
   TlsSettings,
   TransportSettings
 } from "../../src/connection/ConnectionConfig.ts"
-import { Endpoint } from "../../src/endpoint/Endpoint.ts"
+import { Endpoint, type EndpointConfig } from "../../src/endpoint/Endpoint.ts"
 import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { TransportOptions } from "../../src/QuicOptions.ts"
@@ -30,6 +30,7 @@ export interface DuelOptions {
   readonly peerCertificateTypes?: ReadonlyArray<CertificateKind>
   readonly requestClientCertificate?: "none" | "request" | "require"
   readonly seed?: string
+  readonly observe?: EndpointConfig["observe"]
 }
 
 export const rawIdentity = (random: SeededRandom): TlsIdentity => {
@@ -76,7 +77,8 @@ export class Duel {
       suite,
       random: random.fork("entropy").bytes,
       connectionIdBytes: 8,
-      server: isClient ? undefined : { tls, transport }
+      server: isClient ? undefined : { tls, transport },
+      ...(options.observe !== undefined && { observe: options.observe })
     })
     this.puppet = new Puppet({
       role: isClient ? "server" : "client",

@@ -6,7 +6,9 @@ import { writeCrypto, writePing } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import type { Role } from "./cheats.ts"
-import { Duel } from "./Duel.ts"
+import { reasonOf } from "../../src/actor/closeReasons.ts"
+import type { ConnectionObserver } from "../../src/connection/ConnectionObserver.ts"
+import { Duel, puppetAddress } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
@@ -30,6 +32,15 @@ const watched = (duel: Duel, silent = false): Array<string> => {
   }
   return seen
 }
+
+/** Notes what a connection makes of the packets that come. */
+const noting = (observed: Array<string>): ConnectionObserver => ({
+  packetSent: () => {},
+  packetReceived: () => observed.push("received"),
+  packetDropped: (_type, _bytes, reason, why) => observed.push(`dropped: ${reason}, ${why}`),
+  packetLost: () => {},
+  stepped: () => {}
+})
 
 /** The numbers of Initial packets that the victim has acknowledged. */
 const acknowledged = ({ puppet }: Duel): ReadonlyArray<unknown> =>
@@ -85,11 +96,66 @@ describe("a client", () => {
     duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, source }))
     // authentic, yet not taken: it would be a violation at this level
     duel.inject(puppet.packet(Level.Handshake, Uint8Array.of(0x1e), { source }))
-    expect(duel.connection.receiver.counters.received).toBe(before + 2)
+    expect(duel.connection.receiver.counters.received).toBe(before)
     expect(acknowledged(duel)).not.toContain(number)
     expect(duel.connection.closeReason).toBeUndefined()
     for (const datagram of held) duel.inject(datagram)
     expect(duel.connection.lifecycle.state).toBe("established")
+  })
+
+  for (const from of ["the second Initial", "the first Handshake packet"])
+    it(`ends long before its time is over, and says why, when a server changes its ID from ${from} on`, () => {
+      const observed: Array<string> = []
+      const duel = new Duel({ victim: "client", observe: () => noting(observed) })
+      const { puppet, connection } = duel
+      duel.drainVictim()
+      const held = puppet.outbox.splice(0)
+      const isInitial = from === "the second Initial"
+      duel.inject(held.shift()!)
+      if (!isInitial) while (connection.keys.read[Level.Handshake] === undefined) duel.inject(held.shift()!)
+      const { received, dropped } = connection.receiver.counters
+      const source = new Uint8Array(8).fill(0xee)
+      const level = isInitial ? Level.Initial : Level.Handshake
+      observed.length = 0
+      duel.inject(puppet.packet(level, writePing, { size: 1200, source }))
+      expect(observed).toEqual(["dropped: invalid, from another Source Connection ID than its first"])
+      expect(connection.receiver.counters).toMatchObject({ received, dropped: dropped + 1 })
+      // anyone could have sent that
+      expect(connection.closeReason).toBeUndefined()
+      duel.advance(4_000_000)
+      expect(connection.closeReason).toMatchObject({ origin: "local", code: 0x0a })
+      expect(connection.closeReason?.reason).toContain("1 packet from another Source Connection ID")
+    })
+
+  it("says what it had to discard when the handshake takes too long", () => {
+    const duel = new Duel({ victim: "client" })
+    const { puppet, connection } = duel
+    duel.drainVictim()
+    puppet.outbox.length = 0
+    for (let i = 0; i < 2; i++) {
+      const packet = puppet.packet(Level.Initial, writePing, { size: 1200 })
+      packet[packet.length - 1] ^= 1
+      duel.inject(packet)
+    }
+    const stray = puppet.packet(Level.Initial, writePing, { size: 1200 })
+    duel.endpoint.handleDatagram(stray, { ...puppetAddress, host: "192.0.2.9" }, 0, duel.nowMicros)
+    duel.advance(30_000_000)
+    expect(reasonOf(connection).message).toContain(
+      "discarded were 2 packets sealed with other keys, 1 packet from another address than the peer's"
+    )
+  })
+
+  it("does not speak of what was discarded once the handshake goes on", () => {
+    const duel = new Duel({ victim: "client" })
+    const { puppet, connection } = duel
+    duel.drainVictim()
+    const held = puppet.outbox.splice(0)
+    const packet = puppet.packet(Level.Initial, writePing, { size: 1200 })
+    packet[packet.length - 1] ^= 1
+    duel.inject(packet)
+    expect(connection.receiver.discards.summary).toBe("1 packet sealed with other keys")
+    for (const datagram of held) duel.inject(datagram)
+    expect(connection.receiver.discards.summary).toBeUndefined()
   })
 
   // RFC 9000 §5.2.1 #1

@@ -10,7 +10,11 @@ import { type ConnectionStats, Qlog } from "../../src/index.ts"
 import { QlogTrace } from "../../src/qlog/QlogTrace.ts"
 import { pair, pattern, readAll } from "../api/pair.ts"
 import { simWorld, type World } from "../api/World.ts"
+import { writePing } from "../../src/wire/frameWriters.ts"
+import { Level, Version } from "../../src/wire/PacketType.ts"
+import { writeRetry } from "../../src/wire/versionPackets.ts"
 import { CorePair } from "../connection/CorePair.ts"
+import { Duel } from "../connection/Duel.ts"
 import { itSim } from "../sim/itSim.ts"
 import { checkEvent, checkHeader, type QlogEvent, readRecords } from "./schema.ts"
 
@@ -76,6 +80,30 @@ describe("a log", () => {
       }
     })
   )
+
+  it("tells why packets were dropped that could be opened, or need not be", () => {
+    const logs = new Logs()
+    const duel = new Duel({
+      victim: "client",
+      observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, logs.qlog)
+    })
+    const { puppet, connection } = duel
+    duel.drainVictim()
+    duel.inject(puppet.outbox.splice(0)[0])
+    const source = new Uint8Array(8).fill(0xee)
+    duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, source }))
+    duel.inject(
+      writeRetry(Version.v1, connection.localInitialId, source, new Uint8Array(36), (n) => new Uint8Array(n))
+    )
+    connection.close(0, "", duel.nowMicros)
+    duel.exchange()
+    const dropped = logs.of("client").filter(({ name }) => name === "quic:packet_dropped")
+    expect(dropped.map(({ data }) => [data.header?.packet_type, data.trigger, data.details])).toEqual([
+      ["initial", "invalid", { reason: "from another Source Connection ID than its first" }],
+      ["retry", "rejected", { reason: "in answer to no first flight" }]
+    ])
+    expect(count(logs.of("client"), "packet_received")).toBe(connection.receiver.counters.received)
+  })
 
   it("tells of versions, parameters, keys, states, and the end", () => {
     const logs = new Logs()

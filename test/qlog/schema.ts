@@ -59,6 +59,17 @@ const frames: Readonly<Record<string, ReadonlyArray<string>>> = {
   datagram: ["raw"],
   unknown: ["frame_type_bytes"]
 }
+const dropTriggers = [
+  "internal_error",
+  "rejected",
+  "unsupported",
+  "invalid",
+  "duplicate",
+  "connection_unknown",
+  "decryption_failure",
+  "key_unavailable",
+  "general"
+]
 /** Events with the fields they must have. */
 const events: Readonly<Record<string, ReadonlyArray<string>>> = {
   connection_started: ["local", "remote"],
@@ -84,6 +95,11 @@ export const checkEvent = (event: QlogEvent): void => {
   const [, name] = /^quic:(\w+)$/.exec(event.name)!
   expect(Object.keys(events)).toContain(name)
   for (const field of events[name]) expect(event.data, name).toHaveProperty(field)
+  if (name === "packet_dropped") {
+    expect(dropTriggers).toContain(event.data.trigger)
+    // qlog-quic-events §5.7: details is an object, ours has a text for people
+    if (event.data.details !== undefined) expect(event.data.details).toEqual({ reason: expect.any(String) })
+  }
   const { header } = event.data
   if (header !== undefined) {
     expect(packetTypes).toContain(header.packet_type)

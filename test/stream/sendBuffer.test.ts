@@ -1,5 +1,5 @@
 import fc from "fast-check"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { RangeSet } from "../../src/stream/RangeSet.ts"
 import { SendBuffer } from "../../src/stream/SendBuffer.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
@@ -113,5 +113,20 @@ describe("the send buffer", () => {
     expect(Buffer.compare(w.bytes.subarray(0, 40 * 1024), pattern(0, 60 * 1024, 40 * 1024))).toBe(0)
     buffer.onAcked(60 * 1024, 100 * 1024)
     expect(buffer.held).toBe(0)
+  })
+
+  it("asks, of what is lost, about what was acknowledged there, and not about all that ever was", () => {
+    const buffer = new SendBuffer()
+    buffer.append(new Uint8Array(4_000))
+    buffer.copyTo(new ByteWriter(new Uint8Array(4_000)), 0, 4_000)
+    // a peer that acknowledges every other packet, for as long as it likes
+    for (let at = 1; at < 4_000; at += 2) buffer.onAcked(at, at + 1)
+    const looked = vi.spyOn(RangeSet.prototype, "startAt")
+    buffer.onLost(3_990, 3_999)
+    expect(looked.mock.calls.length).toBeLessThan(20)
+    looked.mockRestore()
+    expect(Array.from({ length: buffer.lost.count }, (_, i) => buffer.lost.startAt(i))).toEqual([
+      3_990, 3_992, 3_994, 3_996, 3_998
+    ])
   })
 })

@@ -7,6 +7,7 @@ import { UdpPort } from "../../src/capability/UdpPort.ts"
 import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
+import * as MultihomedPort from "../../layers/udp/MultihomedPort.ts"
 import * as DatagramSocketPort from "../../layers/udp/DatagramSocketPort.ts"
 import { udpPortCompliance } from "./udpPort.compliance.ts"
 
@@ -15,19 +16,33 @@ const live =
   <A, E>(program: Effect.Effect<A, E, UdpPort | Scope.Scope>): Promise<A> =>
     Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(port)))
 
-udpPortCompliance({ name: "node:dgram over IPv4", host: "127.0.0.1", run: live(NodeUdpPort.layer) })
+/** Of 127.0.0.0/8 every address is the machine's, and the system lists the first. */
+const [host, otherHost] = ["127.0.0.1", "127.0.0.2"]
+const addresses = () => [host, otherHost]
+
+udpPortCompliance({
+  name: "node:dgram over IPv4",
+  host,
+  otherHost,
+  run: live(Layer.succeed(UdpPort, NodeUdpPort.make(addresses)))
+})
 
 udpPortCompliance({
   name: "an Effect DatagramSocket",
-  host: "127.0.0.1",
+  host,
+  otherHost,
   run: live(
     Layer.succeed(
       UdpPort,
-      DatagramSocketPort.make((options) =>
-        NodeDatagramSocket.make({
-          bind: { address: options.host ?? "0.0.0.0", port: options.port ?? 0 },
-          kernelReceiveBufferSize: 4 * 1024 * 1024
-        })
+      MultihomedPort.make(
+        DatagramSocketPort.make((options) =>
+          NodeDatagramSocket.make({
+            bind: { address: options.host ?? "0.0.0.0", port: options.port ?? 0 },
+            reusePort: options.reusePort ?? false,
+            kernelReceiveBufferSize: 4 * 1024 * 1024
+          })
+        ),
+        addresses
       )
     )
   )
@@ -56,11 +71,12 @@ describe("the UdpPort of a single DatagramSocket", () => {
 udpPortCompliance({
   name: "the simulator",
   host: "10.0.0.1",
+  otherHost: "10.0.0.2",
   run: (program) =>
     SimRuntime.runPromise(
       "compliance",
       Effect.flatMap(SimNetwork, (network) =>
-        Effect.scoped(program).pipe(Effect.provide(network.host("host", "10.0.0.1").layer))
+        Effect.scoped(program).pipe(Effect.provide(network.host("host", "10.0.0.1", "10.0.0.2").layer))
       )
     )
 })

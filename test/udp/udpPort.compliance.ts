@@ -11,6 +11,8 @@ type Program<A> = Effect.Effect<A, unknown, UdpPort | Scope.Scope>
 export interface PortUnderTest {
   readonly name: string
   readonly host: string
+  /** Another address of the same machine. */
+  readonly otherHost: string
   readonly run: <A>(program: Program<A>) => Promise<A>
 }
 
@@ -36,7 +38,7 @@ export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
     expect(isSo()).toBe(true)
   })
 
-export const udpPortCompliance = ({ name, host, run }: PortUnderTest): void => {
+export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest): void => {
   const bind = (receiveQueueLength?: number): Program<UdpSocket> =>
     Effect.flatMap(UdpPort, (port) => port.bind({ host, port: 0, receiveQueueLength }))
   const test = (title: string, program: () => Program<void>): void => it(title, () => run(program()))
@@ -63,6 +65,56 @@ export const udpPortCompliance = ({ name, host, run }: PortUnderTest): void => {
         b.flush()
         yield* eventually(() => atA.length === 1)
         expect(atA[0].bytes).toEqual(new Uint8Array([4]))
+      }))
+
+    test("that is bound to all addresses answers from the one it was asked at", () =>
+      Effect.gen(function* () {
+        const { bind } = yield* UdpPort
+        const everywhere = yield* bind({ host: "0.0.0.0", multihomed: true })
+        const { port } = everywhere.localAddress
+        const atEverywhere = inbox(everywhere)
+        for (const [i, asked] of [host, otherHost, host, otherHost].entries()) {
+          const client = yield* bind({ host })
+          const atClient = inbox(client)
+          client.send(new Uint8Array([i]), 0, 1, { host: asked, port, family: 4 }, 0)
+          client.flush()
+          yield* eventually(() => atEverywhere.length === i + 1)
+          const { from, to } = atEverywhere[i]
+          expect(to).toEqual({ host: asked, port, family: 4 })
+          everywhere.send(new Uint8Array([i]), 0, 1, from, 0, to)
+          everywhere.flush()
+          yield* eventually(() => atClient.length === 1)
+          expect(atClient[0].from).toEqual({ host: asked, port, family: 4 })
+        }
+        expect(everywhere.counters).toMatchObject({ received: 4, sent: 4, sendErrors: 0 })
+      }))
+
+    test("that is bound to all addresses has its port for itself, until it is closed", () =>
+      Effect.gen(function* () {
+        const udp = yield* UdpPort
+        const taken = (where: { host: string; port: number; multihomed?: boolean }) =>
+          Effect.map(Effect.flip(Effect.scoped(udp.bind(where))), ({ reason }) => reason)
+        const { port } = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { localAddress } = yield* udp.bind({ host: "0.0.0.0", multihomed: true })
+            const { port } = localAddress
+            expect(yield* taken({ host: "0.0.0.0", port, multihomed: true })).toBe("AddressInUse")
+            expect(yield* taken({ host, port })).toBe("AddressInUse")
+            return localAddress
+          })
+        )
+        for (const at of [host, otherHost]) yield* Effect.scoped(udp.bind({ host: at, port }))
+      }))
+
+    test("tells what the system would not send, and to whom", () =>
+      Effect.gen(function* () {
+        const a = yield* bind()
+        const refused: Array<unknown> = []
+        a.onRefused((to, problem, isLasting) => refused.push({ to, problem, isLasting }))
+        const to = { host: "2001:db8::1", port: 443, family: 6 } as const
+        a.send(new Uint8Array(1), 0, 1, to, 0)
+        yield* eventually(() => refused.length === 1)
+        expect(refused).toEqual([{ to, problem: a.counters.lastError, isLasting: true }])
       }))
 
     test("takes the bytes before send returns, and hands out plain Uint8Arrays that stay what they were", () =>
