@@ -5,8 +5,15 @@ import type { Identity } from "./Identity.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
 import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
 
+/** What is in a URL besides a host would be taken for a part of its name. Two colons at least are an IPv6 address. */
+const Host = Schema.String.check(
+  Schema.isPattern(/^(?![^:]*:[^:]*$)[^\s/\\[\]?#@]+$/, {
+    expected: "a host name or an IP literal, without a scheme, brackets, port or path"
+  })
+)
+
 export const BindSchema = Schema.Struct({
-  host: Schema.optionalKey(Schema.String),
+  host: Schema.optionalKey(Host),
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
   connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
   /** Connections that wait for `accept`, 1 … 65536, 128 when left out: while there are as many, clients are refused. */
@@ -16,7 +23,7 @@ export const BindSchema = Schema.Struct({
 export const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
 
 const PlaceSchema = Schema.Struct({
-  host: Schema.String,
+  host: Host,
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
 })
 
@@ -56,7 +63,7 @@ export const ServerSchema = Schema.Struct({
 })
 
 export const ConnectSchema = Schema.Struct({
-  host: Schema.String.check(Schema.isMinLength(1)),
+  host: Host,
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
   serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 254))),
   earlyData: Schema.optionalKey(Schema.Boolean),

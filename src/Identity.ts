@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Base64 from "effect/encoding/Base64"
+import { isBytes, isRecord } from "./arguments.ts"
 import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import type { CertificateType } from "./capability/CertificateVerifier.ts"
 import { Entropy } from "./capability/Entropy.ts"
@@ -82,14 +83,24 @@ export class Identity {
   }
 }
 
+/** Whether it has what an identity has, whichever copy of this package has made it. */
+export const isIdentity = (value: unknown): value is Identity =>
+  isRecord(value) &&
+  (value.certificateType === "x509" || value.certificateType === "rawPublicKey") &&
+  Array.isArray(value.chain) &&
+  value.chain.length > 0 &&
+  value.chain.every(isBytes) &&
+  Redacted.isRedacted(value.privateKey)
+
 /** An identity from PEM text: certificates leaf first, and an unencrypted private key. Both may be in one file. */
 export const fromPem: (pem: {
   readonly cert: string
   readonly key: string | Redacted.Redacted<string>
 }) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (pem) {
   const suite = yield* CryptoSuite
+  if (!isRecord(pem)) return yield* fail("Malformed", "an object with `cert` and `key`, both PEM text")
   const chain = yield* certificatesFromPem(pem.cert)
-  const pkcs8 = yield* privateKeyFromPem(typeof pem.key === "string" ? pem.key : Redacted.value(pem.key))
+  const pkcs8 = yield* privateKeyFromPem(Redacted.isRedacted(pem.key) ? Redacted.value(pem.key) : pem.key)
   return yield* fromDer({ chain, privateKey: pkcs8 }).pipe(Effect.provideService(CryptoSuite, suite))
 })
 
@@ -98,6 +109,8 @@ export const fromDer: (der: {
   readonly chain: ReadonlyArray<Uint8Array>
   readonly privateKey: Uint8Array
 }) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (der) {
+  if (!isRecord(der) || !Array.isArray(der.chain) || !der.chain.every(isBytes) || !isBytes(der.privateKey))
+    return yield* fail("Malformed", "`chain` is an array of Uint8Arrays, and `privateKey` a Uint8Array")
   const { chain, privateKey } = der
   if (chain.length === 0)
     return yield* fail("NoCertificate", "a chain needs at least the certificate of the key")
@@ -133,6 +146,8 @@ export const rawKey: (
   pkcs8: Uint8Array | Redacted.Redacted<Uint8Array>
 ) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (pkcs8) {
   const privateKey = Redacted.isRedacted(pkcs8) ? pkcs8 : Redacted.make(pkcs8, { label: "privateKey" })
+  if (!isBytes(Redacted.value(privateKey)))
+    return yield* fail("Malformed", "a raw key is a Uint8Array, PKCS #8 DER")
   const spki = yield* publicKeyOf(yield* CryptoSuite, Redacted.value(privateKey))
   return new Identity("rawPublicKey", [spki], spki, privateKey)
 })
@@ -159,6 +174,7 @@ export const privateKeyPem = (identity: Identity): Redacted.Redacted<string> =>
 /** Every certificate in PEM text, in its order. */
 export const certificatesFromPem: (text: string) => Effect.Effect<ReadonlyArray<Uint8Array>, IdentityError> =
   Effect.fnUntraced(function* (text) {
+    if (typeof text !== "string") return yield* notText("certificates")
     const certificates: Array<Uint8Array> = []
     for (const block of pemBlocks(text)) {
       if (block.label !== "CERTIFICATE" && block.label !== "X509 CERTIFICATE") continue
@@ -175,6 +191,7 @@ export const certificatesFromPem: (text: string) => Effect.Effect<ReadonlyArray<
   })
 
 const privateKeyFromPem = Effect.fnUntraced(function* (text: string) {
+  if (typeof text !== "string") return yield* notText("private key")
   for (const block of pemBlocks(text)) {
     if (!block.label.endsWith("PRIVATE KEY")) continue
     if (block.label === "ENCRYPTED PRIVATE KEY" || block.encrypted) {
@@ -204,6 +221,9 @@ const publicKeyOf = (
 
 const fail = (kind: IdentityError["kind"], message: string): Effect.Effect<never, IdentityError> =>
   Effect.fail(new IdentityError({ kind, message }))
+
+const notText = (what: string): Effect.Effect<never, IdentityError> =>
+  fail("Malformed", `the ${what} as PEM is text; of a file's bytes, what toString() returns`)
 
 interface PemBlock {
   readonly label: string

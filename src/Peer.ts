@@ -25,7 +25,9 @@ import type { PeerActor, RestartPolicy } from "./actor/PeerActor.ts"
 import type { PeerState } from "./actor/peerState.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
+import { called, refuseBytes, refuseFunction } from "./arguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
+import { check } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 
 export type { RestartPolicy } from "./actor/PeerActor.ts"
@@ -79,6 +81,13 @@ export interface UseOptions {
   readonly replaySafe?: boolean
 }
 
+const UseSchema = Schema.Struct({ replaySafe: Schema.optionalKey(Schema.Boolean) })
+
+const replaySafety = (options: UseOptions | undefined): Effect.Effect<boolean, QuicError> =>
+  options === undefined
+    ? Effect.succeed(false)
+    : Effect.map(check(UseSchema, options), ({ replaySafe = false }) => replaySafe)
+
 export class Peer {
   private readonly actor: PeerActor
 
@@ -120,29 +129,36 @@ export class Peer {
    */
   use<A, E, R>(
     work: (connection: QuicConnection) => Effect.Effect<A, E, R>,
-    { replaySafe = false }: UseOptions = {}
+    options?: UseOptions
   ): Effect.Effect<A, E | QuicError, R> {
-    return Effect.flatMap(this.actor.connection(replaySafe), work)
+    return (
+      refuseFunction(work, "work") ??
+      Effect.flatMap(this.wanted(options), (connection) => called(() => work(connection)))
+    )
   }
 
   /**
    * Opens a stream both sides write, on the connection there is or the next one. It ends with its scope. Interrupted,
    * it has opened none.
    */
-  openBidi({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.opened(replaySafe, (connection) => connection.openBidi)
+  openBidi(options?: UseOptions): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return this.opened(options, (connection) => connection.openBidi)
   }
 
   /** Opens a stream only this side writes. Interrupted, it has opened none. */
-  openUni({ replaySafe = false }: UseOptions = {}): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.opened(replaySafe, (connection) => connection.openUni)
+  openUni(options?: UseOptions): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return this.opened(options, (connection) => connection.openUni)
+  }
+
+  private wanted(options: UseOptions | undefined): Effect.Effect<QuicConnection, QuicError> {
+    return Effect.flatMap(replaySafety(options), (replaySafe) => this.actor.connection(replaySafe))
   }
 
   private opened(
-    replaySafe: boolean,
+    options: UseOptions | undefined,
     open: (connection: QuicConnection) => Effect.Effect<QuicStream, QuicError, Scope.Scope>
   ): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return Effect.suspend(() => {
+    return Effect.flatMap(replaySafety(options), (replaySafe) => {
       const there = this.actor.current(replaySafe)
       // who waits for a connection waits no longer than their scope lasts
       return there === undefined
@@ -154,8 +170,11 @@ export class Peer {
   /**
    * Sends a datagram over the connection there is, or the next one. Interrupted, it has queued all of it or nothing.
    */
-  sendDatagram(bytes: Uint8Array, { replaySafe = false }: UseOptions = {}): Effect.Effect<void, QuicError> {
-    return Effect.flatMap(this.actor.connection(replaySafe), (connection) => connection.sendDatagram(bytes))
+  sendDatagram(bytes: Uint8Array, options?: UseOptions): Effect.Effect<void, QuicError> {
+    return (
+      refuseBytes(bytes) ??
+      Effect.flatMap(this.wanted(options), (connection) => connection.sendDatagram(bytes))
+    )
   }
 
   /**
@@ -171,7 +190,7 @@ export class Peer {
       Effect.flatMap(this.actor.replacement(previous), (connection) =>
         Effect.flatMap(Effect.ignore(connection.serveStreams(handler)), () => serveFrom(connection))
       )
-    return serveFrom(undefined)
+    return refuseFunction(handler, "handler") ?? serveFrom(undefined)
   }
 
   /**
@@ -189,6 +208,6 @@ export class Peer {
    * caller.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
-    return withErrorCode(code, () => this.actor.close(code, reason))
+    return withErrorCode(code, () => this.actor.close(code, reason), reason)
   }
 }

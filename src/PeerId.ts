@@ -14,6 +14,8 @@ export const PeerId = Schema.String.check(
 ).pipe(Schema.brand("PeerId"))
 export type PeerId = typeof PeerId.Type
 
+export const isPeerId: (value: unknown) => value is PeerId = Schema.is(PeerId)
+
 /** The PeerId of the holder of this public key (DER SubjectPublicKeyInfo). */
 export const fromSpki = (spki: Uint8Array): PeerId => Hex.encode(sha256(spki)) as PeerId
 

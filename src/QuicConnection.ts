@@ -12,6 +12,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import { called, type Refusal, refuseBytes, refuseFunction } from "./arguments.ts"
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
 import { acquire, type Source, takeFrom } from "./actor/acquire.ts"
@@ -21,6 +22,8 @@ import type { LocalPlace } from "./actor/PathActor.ts"
 import type { Fifo } from "./internal/Fifo.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import { DatagramRefused, QuicError, quicError, withErrorCode } from "./QuicError.ts"
+import { RebindSchema } from "./EndpointOptions.ts"
+import { check } from "./QuicOptions.ts"
 import { QuicStream } from "./QuicStream.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import type { Version } from "./wire/PacketType.ts"
@@ -194,6 +197,8 @@ export class QuicConnection {
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
     const { actor } = this
+    const refusal = refuseFunction(handler, "handler")
+    if (refusal !== undefined) return refusal
     // on a connection that is over every handler fails, and none is to blame; nor for what the peer does to the stream
     const isNews = (cause: Cause.Cause<unknown>): boolean =>
       Cause.hasDies(cause) || (actor.failure === undefined && !isEndedByPeer(Cause.squash(cause)))
@@ -204,7 +209,7 @@ export class QuicConnection {
         (group) => actor.handlers.close(group)
       )
       const start = (stream: QuicStream): void => {
-        const handled = Effect.scoped(handler(stream)) as Effect.Effect<void, E>
+        const handled = Effect.scoped(called(() => handler(stream))) as Effect.Effect<void, E>
         actor.stream(stream.id).handler = handlers.leaf(handled, (exit) => {
           if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
             const log = isNews(exit.cause) ? Effect.logWarning : Effect.logDebug
@@ -274,8 +279,8 @@ export class QuicConnection {
     })
   }
 
-  private datagramRefusal(bytes: Uint8Array): Effect.Effect<never, QuicError> | undefined {
-    const { failure } = this.actor
+  private datagramRefusal(bytes: Uint8Array): Refusal {
+    const failure = refuseBytes(bytes) ?? this.actor.failure
     if (failure !== undefined) return failure
     const limit = this.maxDatagramBytes
     if (limit === 0) return refuse("the peer takes no datagrams")
@@ -313,7 +318,7 @@ export class QuicConnection {
    * closes its socket; after that it has moved.
    */
   migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
-    return this.actor.path.migrate(where)
+    return Effect.flatMap(check(RebindSchema, where), (place) => this.actor.path.migrate(place))
   }
 
   /** Whether it is still to be seen if the peer answers over the path in use, or over one the connection moves to. */
@@ -353,17 +358,20 @@ export class QuicConnection {
    * the same code.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
-    return withErrorCode(code, () =>
-      Effect.ensuring(
-        this.flushed,
-        Effect.sync(() => this.actor.close(code, reason))
-      )
+    return withErrorCode(
+      code,
+      () =>
+        Effect.ensuring(
+          this.flushed,
+          Effect.sync(() => this.actor.close(code, reason))
+        ),
+      reason
     )
   }
 
   /** Closes at once; what is not delivered yet is lost. A checkpoint first. */
   closeNow(code = 0, reason = ""): Effect.Effect<void, QuicError> {
-    return withErrorCode(code, () => Effect.sync(() => this.actor.close(code, reason)))
+    return withErrorCode(code, () => Effect.sync(() => this.actor.close(code, reason)), reason)
   }
 
   /** Waits until the peer has everything that was written, or the time for that is over, or the connection is. */

@@ -23,7 +23,8 @@ import { Hex } from "effect/encoding"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { AddressResolver } from "effect/net/AddressResolver"
@@ -41,6 +42,7 @@ import { PeerActor } from "./actor/PeerActor.ts"
 import type { PeerState } from "./actor/peerState.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { WaitList } from "./actor/WaitList.ts"
+import { called, checkRecord, refuseFunction, secretBytes } from "./arguments.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
@@ -148,6 +150,8 @@ export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShap
 }
 
 const make = Effect.fnUntraced(function* (options: EndpointOptions) {
+  yield* checkRecord(options, "options")
+  if (options.server !== undefined) yield* checkRecord(options.server, "server")
   const udp = yield* UdpPort
   const suite = yield* CryptoSuite
   const { randomBytes } = yield* Entropy
@@ -164,13 +168,13 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const shared = { peerCertificateTypes: verifier.certificateTypes, keyLog: keyLog !== undefined }
 
   const server = serverOptions && (yield* serverSettings(serverOptions))
+  const resetKey = resetSecret === undefined ? undefined : yield* resetKeyFrom(resetSecret)
   // made before the loop, and so closed after it
   const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope), server !== undefined)
   let own = yield* keeper.open(bind)
   const preferred = yield* openPreferred(server?.preferredAddress)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
   const { connectionIdBytes = 8, acceptBacklog = 128 } = bind
-  const resetKey = resetSecret && (yield* resetKeyFrom(resetSecret))
   const begin = () =>
     new EndpointActor(
       {
@@ -206,9 +210,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   }, Effect.uninterruptible)
 
   function* resetKeyFrom(secret: Redacted.Redacted<Uint8Array>) {
-    const bytes = Redacted.value(secret)
-    if (!(bytes instanceof Uint8Array) || bytes.length < 32)
-      return yield* invalidOption("resetSecret", "at least 32 unpredictable bytes")
+    const bytes = yield* secretBytes(secret, "resetSecret")
     return suite.hmac("sha256", bytes, new TextEncoder().encode("stateless reset"))
   }
 
@@ -272,6 +274,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
 
   /** Everything about a server that does not change from one connection to the next. */
   const prepare = Effect.fnUntraced(function* (given: ConnectOptions) {
+    yield* checkRecord(given, "options")
     const { identity, transport, ...rest } = given
     const checked = yield* check(ConnectSchema, rest)
     const checkedTransport = yield* checkTransport(transport)
@@ -281,7 +284,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     // certificates know nothing of zones, nor of other ways to write an address
     const expectedName =
       literal === undefined ? yield* serverNameOf(wanted, nameField) : formatIp(unmap(literal.bytes))
-    const ours = identity && (yield* identityFor(identity, suite, "identity"))
+    const ours = identity === undefined ? undefined : yield* identityFor(identity, suite, "identity")
     const tls = {
       ...shared,
       ...(yield* tlsPreferences(checked, suite, "")),
@@ -334,14 +337,10 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const connect: QuicEndpointShape["connect"] = (options) =>
     acquireAll(Effect.flatMap(prepare(options), (server) => dial(server, server.earlyData ?? false)))
 
-  const peer: QuicEndpointShape["peer"] = Effect.fnUntraced(function* ({
-    name,
-    restart,
-    schedule = defaultSchedule,
-    stableMillis,
-    maxWaiting,
-    ...connectOptions
-  }) {
+  const peer: QuicEndpointShape["peer"] = Effect.fnUntraced(function* (options) {
+    yield* checkRecord(options, "options")
+    const { name, restart, schedule = defaultSchedule, stableMillis, maxWaiting, ...connectOptions } = options
+    if (!Schedule.isSchedule(schedule)) return yield* invalidOption("schedule", "a Schedule")
     const policy = { name, restart, stableMillis, maxWaiting }
     const given = Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined))
     const checked = yield* check(PeerSchema, given)
@@ -374,14 +373,18 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       const connection = actor.incoming.shift()
       return connection && new QuicConnection(connection)
     },
-    refusal: () => (actor.isClosed ? Effect.fail(quicError(new EndpointClosed())) : undefined),
+    refusal: () => {
+      if (actor.isClosed) return Effect.fail(quicError(new EndpointClosed()))
+      return server === undefined ? noServer : undefined
+    },
     changed: actor.incomingChanged
   }
 
   const serve: QuicEndpointShape["serve"] = <E, R>(
     handler: (connection: QuicConnection) => Effect.Effect<void, E, R>
   ) =>
-    Effect.gen(function* () {
+    refuseFunction(handler, "handler") ??
+    (Effect.gen(function* () {
       const run = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
       // whoever interrupts it, and when: it closes its connection first
       const runFork: RunFork = (effect) => run(effect, { uninterruptible: true })
@@ -396,12 +399,15 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         const { handlers } = taken
         const connection = new QuicConnection(taken)
         ours.add(handlers)
-        const supervised = superviseConnection(connection, handler(connection) as Effect.Effect<void, E>)
+        const supervised = superviseConnection(
+          connection,
+          called(() => handler(connection)) as Effect.Effect<void, E>
+        )
         handlers.run(supervised, runFork, () => ours.delete(handlers))
         return Effect.void
       })
       return yield* Effect.forever(serveOne, { disableYield: true })
-    }).pipe(Effect.scoped) as ReturnType<QuicEndpointShape["serve"]> as never
+    }).pipe(Effect.scoped) as ReturnType<QuicEndpointShape["serve"]> as never)
 
   const tree = Effect.sync(() => lookAtTree(actor))
   if (inspector !== undefined) yield* inspector.show(tree)
@@ -416,11 +422,14 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     accept: acquire(incoming, endConnection),
     serve,
     serveStreams: (handler) =>
-      serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never,
+      refuseFunction(handler, "handler") ??
+      (serve((connection) => connection.serveStreams((stream) => handler(stream, connection))) as never),
     tree,
     connectionCount: Effect.sync(() => [...actor.connections].length)
   })
 })
+
+const noServer = invalidOption("server", "this endpoint takes no connections: it was made without `server`")
 
 /** Runs a connection's handler and turns the way it ends into the way the connection does. */
 const superviseConnection = <E, R>(connection: QuicConnection, handler: Effect.Effect<void, E, R>) =>

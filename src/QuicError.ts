@@ -258,12 +258,19 @@ export const quicError = (reason: QuicErrorReason): QuicError => new QuicError({
 export const invalidOption = (field: string, problem: string): Effect.Effect<never, QuicError> =>
   Effect.fail(quicError(new InvalidOption({ field, problem })))
 
-/** Runs `use` when `code` is an application error code this package can carry: an integer from 0 to 2^53−1. */
+const badCode = invalidOption("code", "an integer from 0 to 2^53-1")
+const badReason = invalidOption("reason", "text")
+
+/**
+ * Runs `use` when `code` is an application error code this package can carry, an integer from 0 to 2^53−1, and `reason`
+ * is text.
+ */
 export const withErrorCode = <A, E>(
   code: number,
-  use: () => Effect.Effect<A, E>
+  use: () => Effect.Effect<A, E>,
+  reason = ""
 ): Effect.Effect<A, E | QuicError> =>
-  Effect.suspend(
-    (): Effect.Effect<A, E | QuicError> =>
-      Number.isSafeInteger(code) && code >= 0 ? use() : invalidOption("code", "an integer from 0 to 2^53-1")
-  )
+  Effect.suspend((): Effect.Effect<A, E | QuicError> => {
+    if (!Number.isSafeInteger(code) || code < 0) return badCode
+    return typeof reason === "string" ? use() : badReason
+  })

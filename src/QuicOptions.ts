@@ -98,7 +98,7 @@ export const check = <S extends Schema.ConstraintDecoder<unknown>>(
   if (Result.isSuccess(result)) return Effect.succeed(result.success)
   const [issue] = describe(result.failure.issue).issues
   const path = (issue.path ?? []).map(String).join(".")
-  return invalidOption(prefix + path || "options", issue.message)
+  return invalidOption((prefix + path).replace(/\.$/, "") || "options", issue.message)
 }
 
 /** A client's. */

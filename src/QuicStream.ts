@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import { isRecord, refuseBytes } from "./arguments.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import {
@@ -58,6 +59,7 @@ export class QuicStream {
   read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
     return Effect.suspend(() => {
       const { actor, id } = this
+      if (!Number.isSafeInteger(max) || max < 1) return invalidMax
       // taken in the very step that hands them over, so that no interrupt falls between the two
       if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.take(max))
       actor.core.streams.read(id, max) // the end, if there is one, is seen now
@@ -96,7 +98,7 @@ export class QuicStream {
   write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { actor, id, own } = this
-      const refusal = this.sendRefusal()
+      const refusal = refuseBytes(bytes) ?? this.sendRefusal()
       if (refusal !== undefined) return refusal
       if (bytes.length > 0 && !actor.core.streams.writeWhole(id, bytes))
         return own.writable.parkThen(this.write(bytes))
@@ -110,7 +112,7 @@ export class QuicStream {
    */
   tryWrite(bytes: Uint8Array): Effect.Effect<number, QuicError> {
     return Effect.suspend(() => {
-      const refusal = this.sendRefusal()
+      const refusal = refuseBytes(bytes) ?? this.sendRefusal()
       if (refusal !== undefined) return refusal
       const accepted = this.actor.core.streams.write(this.id, bytes)
       this.actor.touch()
@@ -178,10 +180,13 @@ export class QuicStream {
    *
    * With `deliver`, fails with `ResetRefused` and changes nothing when the peer does not know such resets.
    */
-  reset(code: number, { deliver = 0 }: ResetOptions = {}): Effect.Effect<void, QuicError> {
+  reset(code: number, options: ResetOptions = {}): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () =>
       Effect.suspend(() => {
         const { actor, id } = this
+        const given: unknown = options
+        if (!isRecord(given)) return invalidDeliver
+        const { deliver = 0 } = options
         if (deliver < 0 || !(Number.isSafeInteger(deliver) || deliver === Infinity)) return invalidDeliver
         if (deliver === 0) actor.core.streams.reset(id, code)
         else if (!actor.core.streams.resetAt(id, code, deliver))
@@ -210,8 +215,12 @@ export class QuicStream {
    * Streams of higher priority are sent first; equals take turns. Any integer, 0 to begin with. A checkpoint, then at
    * once.
    */
-  setPriority(priority: number): Effect.Effect<void> {
-    return Effect.sync(() => this.actor.core.streams.setPriority(this.id, priority))
+  setPriority(priority: number): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      if (!Number.isSafeInteger(priority)) return invalidPriority
+      this.actor.core.streams.setPriority(this.id, priority)
+      return Effect.void
+    })
   }
 
   /**
@@ -248,7 +257,12 @@ export class QuicStream {
   }
 }
 
-const invalidDeliver = invalidOption("deliver", "an integer from 0 to 2^53-1, or Infinity")
+const invalidMax = invalidOption("max", "an integer from 1 to 2^53-1")
+const invalidPriority = invalidOption("priority", "an integer")
+const invalidDeliver = invalidOption(
+  "deliver",
+  "in an object of options, an integer from 0 to 2^53-1, or Infinity"
+)
 
 const fail = (
   reason: ConstructorParameters<typeof QuicError>[0]["reason"]

@@ -5,8 +5,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { secretBytes } from "./arguments.ts"
 import { CryptoSuite, type CryptoSuiteShape, type RandomBytes } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
 import { ReplayGuard, type ReplayGuardShape } from "./capability/ReplayGuard.ts"
@@ -15,7 +16,7 @@ import { TicketStore, type TicketStoreShape } from "./capability/TicketStore.ts"
 import { SpentKeys } from "./endpoint/SpentKeys.ts"
 import type { SessionTicket } from "./handshake/SessionTicket.ts"
 import { SealingKeys } from "./protect/SealingKeys.ts"
-import { InvalidOption, type QuicError, quicError } from "./QuicError.ts"
+import type { QuicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 
 export {
@@ -119,11 +120,7 @@ export const layerTicketKeys = ({
   Layer.effect(
     TicketKeys,
     Effect.gen(function* () {
-      const bytes = secret && Redacted.value(secret)
-      if (bytes !== undefined && bytes.length < 32)
-        return yield* Effect.fail(
-          quicError(new InvalidOption({ field: "secret", problem: "at least 32 unpredictable bytes" }))
-        )
+      const bytes = secret === undefined ? undefined : yield* secretBytes(secret, "secret")
       const rotation = yield* check(KeyOptions, options)
       const { randomBytes } = yield* Entropy
       return makeTicketKeys(yield* CryptoSuite, randomBytes, rotation, bytes)

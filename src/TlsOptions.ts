@@ -6,7 +6,7 @@ import { type CryptoSuiteShape, NamedGroup } from "./capability/CryptoSuite.ts"
 import type { TlsSettings } from "./connection/ConnectionConfig.ts"
 import { toServerName } from "./handshake/serverName.ts"
 import type { TlsIdentity } from "./handshake/TlsSession.ts"
-import type { Identity } from "./Identity.ts"
+import { type Identity, isIdentity } from "./Identity.ts"
 import {
   TLS_AES_128_GCM_SHA256,
   TLS_AES_256_GCM_SHA384,
@@ -84,6 +84,8 @@ export const identityFor = (
   suite: CryptoSuiteShape,
   field: string
 ): Effect.Effect<TlsIdentity, QuicError> => {
+  if (!isIdentity(identity))
+    return invalidOption(field, "an Identity, as the functions of Identity and NodeIdentity make one")
   const key = suite.signingKey(Redacted.value(identity.privateKey))
   return key === undefined
     ? invalidOption(field, `the ${suite.name} CryptoSuite cannot sign with this key`)
@@ -102,6 +104,7 @@ export const identitySelector = (
   return Effect.succeed((serverName) => {
     const chosen = identity(serverName)
     if (chosen === undefined) return undefined
+    if (!isIdentity(chosen)) throw new TypeError(`${field} returned neither an Identity nor undefined`)
     const known = ready.get(chosen)
     if (known !== undefined) return known
     const key = suite.signingKey(Redacted.value(chosen.privateKey))

@@ -22,7 +22,9 @@ import {
   type CertificateType,
   type CertificateVerifierShape
 } from "./capability/CertificateVerifier.ts"
+import { isBytes } from "./arguments.ts"
 import * as PeerId from "./PeerId.ts"
+import { InvalidOption, quicError } from "./QuicError.ts"
 
 /** Accepts raw public keys whose PeerId satisfies `isKnown`, asked anew for every handshake. RFC 7250 */
 export const rawKeysWhere = (
@@ -38,10 +40,25 @@ export const rawKeysWhere = (
   }
 })
 
-/** Accepts these raw public keys and no others, each given as a PeerId or as a DER SubjectPublicKeyInfo. */
+const notKey = quicError(
+  new InvalidOption({
+    field: "known",
+    problem: "a list of PeerIds (64 lowercase hex digits) and of DER SubjectPublicKeyInfos (Uint8Array)"
+  })
+)
+
+/**
+ * Accepts these raw public keys and no others, each given as a PeerId or as a DER SubjectPublicKeyInfo. Throws
+ * `InvalidOption` for what is neither, which would match nobody.
+ */
 export const rawKeys = (known: Iterable<PeerId.PeerId | Uint8Array>): CertificateVerifierShape => {
   const peerIds = new Set<string>()
-  for (const key of known) peerIds.add(typeof key === "string" ? key : PeerId.fromSpki(key))
+  // the digits of a PeerId on its own are a list as well
+  if (typeof known === "string" || !(Symbol.iterator in Object(known))) throw notKey
+  for (const key of known) {
+    if (!PeerId.isPeerId(key) && !isBytes(key)) throw notKey
+    peerIds.add(isBytes(key) ? PeerId.fromSpki(key) : key)
+  }
   return rawKeysWhere((peerId) => peerIds.has(peerId))
 }
 

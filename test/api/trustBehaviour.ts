@@ -354,10 +354,10 @@ export const trustBehaviour = ({ it }: Universe): void => {
         }
         yield* client.connect(nameless)
         expect(seen).toEqual(["localhost", "localhost", "localhost", undefined])
-        expect(yield* reasonOf(client.connect({ ...nameless, host: "two words" }))).toMatchObject({
+        expect(yield* reasonOf(client.connect({ ...nameless, host: "two..dots" }))).toMatchObject({
           _tag: "InvalidOption",
           field: "host",
-          problem: '"two words" is neither a host name nor an IP address'
+          problem: '"two..dots" is neither a host name nor an IP address'
         })
       }))
 

@@ -76,6 +76,6 @@ describe("ticket keys", () => {
     const layer = Resumption.layerTicketKeys({ secret: Redacted.make(new Uint8Array(31)) })
     const live = Layer.merge(NodeCryptoSuite.layer, NodeEntropy.layer)
     const error = await Effect.runPromise(Effect.flip(Effect.provide(TicketKeys, Layer.provide(layer, live))))
-    expect(error.message).toBe("secret: at least 32 unpredictable bytes")
+    expect(error.message).toBe("secret: at least 32 unpredictable bytes, a Redacted of a Uint8Array")
   })
 })
