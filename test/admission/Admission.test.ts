@@ -92,16 +92,18 @@ describe("admission", () => {
     const strangers = line(admission, 200)
     expect(admission.nextHopeless(0)).toBeUndefined()
     // 10 ms each: within a second 100 have their turn
-    for (const nowMicros of [0, 10_000]) admission.next(nowMicros)
+    for (let i = 0; i < 8; i++) admission.next(i * 10_000)
+    expect(admission.nextHopeless(70_000)).toBeUndefined()
+    admission.next(80_000)
     const sent: Array<unknown> = []
     for (;;) {
-      const hopeless = admission.nextHopeless(10_000)
+      const hopeless = admission.nextHopeless(80_000)
       if (hopeless === undefined) break
       sent.push(hopeless)
     }
     expect(sent).toEqual(strangers.slice(101).reverse())
     expect(admission.judge(true)).toBe("turn")
-    line(admission, 2)
+    line(admission, 9)
     expect(admission.judge(true)).toBe("refusal")
   })
 
