@@ -194,7 +194,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         verifier,
         keyLog,
         runFork,
-        openSocket: (actor, where, remote) => keeper.lend(actor, where, remote),
+        openSocket: (actor, ...where) => keeper.lend(actor, ...where),
         acceptBacklog
       }
     )

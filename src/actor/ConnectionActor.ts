@@ -27,7 +27,7 @@ import { reasonOf } from "./closeReasons.ts"
 import { unreachable } from "./destinations.ts"
 import { Handlers } from "./Handlers.ts"
 import { NoteKeeper, type ServerNotes } from "./NoteKeeper.ts"
-import { type LocalPlace, PathActor, type PathHost } from "./PathActor.ts"
+import { PathActor, type PathHost } from "./PathActor.ts"
 import { StreamActor } from "./StreamActor.ts"
 import { WaitList } from "./WaitList.ts"
 
@@ -185,8 +185,8 @@ export class ConnectionActor implements Timed, PathHost {
     return this.host.now()
   }
 
-  openSocket(where: LocalPlace, remote: SocketAddress): ReturnType<PathHost["openSocket"]> {
-    return this.host.openSocket(where, remote)
+  openSocket(...where: Parameters<PathHost["openSocket"]>): ReturnType<PathHost["openSocket"]> {
+    return this.host.openSocket(...where)
   }
 
   /** Changes the connection IDs. */

@@ -36,8 +36,15 @@ export interface PathHost {
   readonly delivered: WaitList
   now(): number
   touch(): void
-  /** Opens another socket to `remote`, and returns the number the core knows it by. */
-  openSocket(where: LocalPlace, remote: SocketAddress): Effect.Effect<number, QuicError, Scope.Scope>
+  /**
+   * Opens another socket to `remote`, and returns the number the core knows it by. `onRefused` hears why the system will
+   * send nothing there.
+   */
+  openSocket(
+    where: LocalPlace,
+    remote: SocketAddress,
+    onRefused: (problem: string) => void
+  ): Effect.Effect<number, QuicError, Scope.Scope>
 }
 
 const why = {
@@ -49,6 +56,8 @@ const why = {
 interface Way {
   /** The number of its socket; −1 before there is one. */
   local: number
+  /** Why the system will not send over it. */
+  refusal: string | undefined
   readonly arrival: Deferred.Deferred<void, QuicError>
 }
 
@@ -70,7 +79,7 @@ export class PathActor {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.host.failure !== undefined || this.branch.isClosing) return this.over
-        const way: Way = { local: -1, arrival: Deferred.makeUnsafe() }
+        const way: Way = { local: -1, refusal: undefined, arrival: Deferred.makeUnsafe() }
         // the connection ends, or the caller has gone
         const cutShort = Effect.sync(() => Deferred.doneUnsafe(way.arrival, this.over))
         const going = Effect.onInterrupt(Effect.scoped(this.goBy(where, way)), () => cutShort)
@@ -89,10 +98,14 @@ export class PathActor {
     function* (this: PathActor, where: LocalPlace, way: Way) {
       const { remote } = this.current
       const anywhere = remote.family === 4 ? "0.0.0.0" : "::"
-      const local = yield* this.host.openSocket({ ...where, host: where.host ?? anywhere }, remote)
+      const onRefused = (problem: string) => {
+        way.refusal = problem
+        this.host.touch()
+      }
+      const local = yield* this.host.openSocket({ ...where, host: where.host ?? anywhere }, remote, onRefused)
       way.local = local
       yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(local)))
-      yield* Effect.andThen(this.probe(local), this.arriveAt(local))
+      yield* Effect.andThen(this.probe(local), this.arriveAt(way))
       Deferred.doneUnsafe(way.arrival, Effect.void)
       yield* this.whenLeft(local)
       yield* Effect.sleep(LINGER_MILLIS)
@@ -120,15 +133,17 @@ export class PathActor {
     })
   }
 
-  private arriveAt(local: number): Effect.Effect<void, QuicError> {
+  private arriveAt(way: Way): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
+      const { local, refusal } = way
       if (host.failure !== undefined) return host.failure
       if (this.current.local === local) return Effect.void
+      if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: refusal })))
       if (!this.usesSocket(local))
         return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
       // not `moved`: a route can also be given up for a newer one, of which there is no news
-      return Effect.flatMap(host.delivered.park, () => this.arriveAt(local))
+      return Effect.flatMap(host.delivered.park, () => this.arriveAt(way))
     })
   }
 

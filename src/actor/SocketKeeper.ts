@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import type { UdpPortShape, UdpSocket } from "../capability/UdpPort.ts"
 import { BindFailed, EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
 import { whyUnreachable } from "../wire/destination.ts"
-import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
+import { formatAddress, sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
@@ -72,12 +72,20 @@ export class SocketKeeper {
   lend(
     actor: EndpointActor,
     where: LocalPlace,
-    remote: SocketAddress
+    remote: SocketAddress,
+    onRefused: (problem: string) => void
   ): Effect.Effect<number, QuicError, Scope.Scope> {
     const lent = Effect.gen({ self: this }, function* () {
       const { socket, scope } = yield* this.openFor(actor, where)
       const why = whyUnreachable(socket.localAddress, remote)
-      if (why === undefined) return { number: actor.addSocket(socket), scope }
+      if (why === undefined) {
+        const number = actor.addSocket(socket)
+        // nobody else has anything to send by it
+        socket.onRefused((to, problem, isLasting) => {
+          if (isLasting && sameAddress(to, remote)) onRefused(problem)
+        })
+        return { number, scope }
+      }
       yield* Scope.close(scope, Exit.void)
       return yield* quicError(new MigrationFailed({ problem: `${formatAddress(remote)}: ${why}` }))
     })
