@@ -15,8 +15,10 @@ import { MultihomedSocket } from "./MultihomedSocket.ts"
 
 /** How often addresses are looked at when nothing happens. */
 const LOOK_MILLIS = 5000
-/** And at most, whatever happens: it costs some 0.1 ms. */
-const LEAST_MILLIS = 100
+/** And at most, whatever happens: it costs some 0.05 ms. */
+const LEAST_MILLIS = 20
+/** For so long after a new address has its socket, what came there before may still be read from the socket of all. */
+const GRACE_MILLIS = 100
 /** A machine can have thousands; the others are answered for by the socket of all, as the system likes. */
 const MAX_SOCKETS = 256
 
@@ -80,6 +82,7 @@ class Homes {
   private readonly due = Latch.makeUnsafe(false)
   private isDue = false
   private lookedAt = Number.NEGATIVE_INFINITY
+  private foundAt = Number.NEGATIVE_INFINITY
 
   constructor(
     bind: Bind,
@@ -142,7 +145,10 @@ class Homes {
         },
         onSuccess: (socket) => {
           this.scopes.set(host, scope)
-          return Effect.sync(() => this.socket.add(host, socket))
+          return Effect.sync(() => {
+            this.foundAt = this.nowMillis
+            this.socket.add(host, socket)
+          })
         }
       })
     )
@@ -157,8 +163,9 @@ class Homes {
 
   /** Something came to an address that is not known: perhaps it is new, and has a socket when the sender tries again. */
   private isPremature(): boolean {
-    if (this.isDue) return true
     const now = this.nowMillis
+    // read now, a first flight would be half at one address and half at another
+    if (this.isDue || now - this.foundAt < GRACE_MILLIS) return true
     if (now - this.lookedAt < LEAST_MILLIS) return false
     this.lookedAt = now
     if (this.listed().every((host) => this.socket.has(host) || this.unbound.has(host))) return false

@@ -1,4 +1,5 @@
 /** A server that is bound to all addresses of its machine. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
@@ -62,6 +63,27 @@ describe("a server on all addresses answers from the one it was asked at", () =>
       expect(error.reason._tag).toBe("VersionMismatch")
     })
   })
+
+  live.it("also when that has only just become its own", (world) =>
+    Effect.gen(function* () {
+      const list = ["127.0.0.1"]
+      const port = NodeUdpPort.make(() => list)
+      // where time has passed since the server began, so that it may look again
+      const real = yield* Clock.Clock
+      let ahead = 0n
+      const clock: Clock.Clock = Object.assign(Object.create(real), {
+        monotonicTimeNanosUnsafe: () => real.monotonicTimeNanosUnsafe() + ahead
+      })
+      const bind: typeof port.bind = (options) =>
+        Effect.provideService(port.bind(options), Clock.Clock, clock)
+      const udp = Layer.succeed(UdpPort, { ...port, bind })
+      const server = { host: "0.0.0.0", layer: Layer.merge(world.server.layer, udp) }
+      const both = yield* endpoints({ ...world, server })
+      ahead = 1_000_000_000n
+      list.push("127.0.0.2")
+      yield* reachesAll(both, ["127.0.0.2"])
+    })
+  )
 
   itSim("in the simulator", () =>
     Effect.gen(function* () {

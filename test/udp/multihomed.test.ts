@@ -1,4 +1,5 @@
 /** A socket for all addresses of a machine whose addresses come and go. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "vitest"
@@ -10,8 +11,22 @@ import { eventually, inbox } from "./udpPort.compliance.ts"
 const live = <E>(title: string, program: () => Effect.Effect<void, E, Scope.Scope>): void =>
   it(title, () => Effect.runPromise(Effect.scoped(Effect.suspend(program))))
 
-const everywhere = (list: Array<string>, host = "0.0.0.0") =>
-  NodeUdpPort.make(() => list).bind({ host, multihomed: true })
+const everywhere = Effect.fnUntraced(function* (list: Array<string>) {
+  let ahead = 0n
+  const real = yield* Clock.Clock
+  const clock: Clock.Clock = Object.assign(Object.create(real), {
+    monotonicTimeNanosUnsafe: () => real.monotonicTimeNanosUnsafe() + ahead
+  })
+  const port = NodeUdpPort.make(() => list)
+  const socket = yield* Effect.provideService(
+    port.bind({ host: "0.0.0.0", multihomed: true }),
+    Clock.Clock,
+    clock
+  )
+  /** For a while after a new address is bound, what comes to others is dropped: that while is over. */
+  const settle = () => void (ahead += 1_000_000_000n)
+  return { settle, socket }
+})
 
 const ask = (client: UdpSocket, host: string, port: number, value = 0): void => {
   client.send(new Uint8Array([value]), 0, 1, { host, port, family: 4 }, 0)
@@ -22,16 +37,17 @@ describe("a socket for all addresses", () => {
   live("learns of an address when something is sent there, and lets whoever sent it try again", () =>
     Effect.gen(function* () {
       const list = ["127.0.0.1"]
-      const socket = yield* everywhere(list)
+      const { settle, socket } = yield* everywhere(list)
       const { port } = socket.localAddress
       const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
       const arrived = inbox(socket)
+      settle()
       // an address of the machine's that it does not list: what came there is told, but not where that was
       ask(client, "127.0.0.3", port)
       yield* eventually(() => arrived.length === 1)
       expect(arrived[0].to).toBeUndefined()
       list.push("127.0.0.3")
-      yield* Effect.sleep(150) // it does not look more often than that
+      settle()
       ask(client, "127.0.0.3", port)
       yield* eventually(() => socket.counters.receiveDropped === 1)
       for (let i = 0; arrived.length === 1; i++) {
@@ -48,7 +64,7 @@ describe("a socket for all addresses", () => {
     () =>
       Effect.gen(function* () {
         const list = ["127.0.0.1", "127.0.0.3"]
-        const socket = yield* everywhere(list)
+        const { settle, socket } = yield* everywhere(list)
         const { port } = socket.localAddress
         const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
         const [arrived, answers] = [inbox(socket), inbox(client)]
@@ -57,7 +73,7 @@ describe("a socket for all addresses", () => {
         const { from, to } = arrived[0]
         list.pop()
         list.push("127.0.0.4") // which makes it look
-        yield* Effect.sleep(150)
+        settle()
         ask(client, "127.0.0.4", port)
         yield* eventually(() => socket.counters.receiveDropped === 1)
         for (let i = 0; answers.at(-1)?.from.host !== "127.0.0.1"; i++) {
@@ -73,9 +89,10 @@ describe("a socket for all addresses", () => {
 
   live("does without an address that it cannot bind", () =>
     Effect.gen(function* () {
-      const socket = yield* everywhere(["203.0.113.99", "127.0.0.1"])
+      const { settle, socket } = yield* everywhere(["203.0.113.99", "127.0.0.1"])
       const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
       const arrived = inbox(socket)
+      settle()
       for (const host of ["127.0.0.1", "127.0.0.2"]) ask(client, host, socket.localAddress.port)
       yield* eventually(() => arrived.length === 2)
     })
@@ -84,8 +101,9 @@ describe("a socket for all addresses", () => {
   live("hands out all that came to all of them, and wakes again when more comes", () =>
     Effect.gen(function* () {
       const hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"]
-      const socket = yield* everywhere(hosts.slice(0, 3))
+      const { settle, socket } = yield* everywhere(hosts.slice(0, 3))
       const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
+      settle()
       let wakes = 0
       socket.onReadable(() => wakes++)
       const seen: Array<number> = []
