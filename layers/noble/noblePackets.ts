@@ -3,8 +3,7 @@ import { gcm, unsafe } from "@noble/ciphers/aes.js"
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js"
 import type { AeadAlgorithm, AeadKey, HeaderKey } from "../../src/capability/CryptoSuite.ts"
 import { ChaChaHeaderKey, littleEndianWord as word, writeMask } from "./ChaChaHeaderKey.ts"
-
-const TAG = 16
+import { AEAD_TAG_BYTES } from "../../src/protect/CipherSuite.ts"
 
 class NobleAeadKey implements AeadKey {
   private readonly cipher: typeof gcm | typeof chacha20poly1305
@@ -33,7 +32,7 @@ class NobleAeadKey implements AeadKey {
     payloadStart: number,
     sealedEnd: number
   ): boolean {
-    if (sealedEnd - TAG < payloadStart) return false
+    if (sealedEnd - AEAD_TAG_BYTES < payloadStart) return false
     const cipher = this.cipher(this.key, nonce, buffer.subarray(aadStart, payloadStart))
     let opened: Uint8Array
     try {

@@ -12,6 +12,7 @@ import {
   writePathResponse,
   writePing
 } from "../wire/frameWriters.ts"
+import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import { writeLongHeader, writeShortHeader } from "../wire/PacketHeader.ts"
 import { packetNumberLength } from "../wire/packetNumber.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
@@ -26,13 +27,12 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 import { QuicBits } from "./QuicBits.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
-const TAG = 16
 /** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
 const BESIDE_ACK = 20
 /** PATH_CHALLENGE or PATH_RESPONSE. */
 const PATH_FRAME_BYTES = 1 + 8
 /** Room in which one of them fits, behind the longest short header. */
-const PROBE_BYTES = 1 + 20 + 4 + PATH_FRAME_BYTES + TAG
+const PROBE_BYTES = 1 + 20 + 4 + PATH_FRAME_BYTES + AEAD_TAG_BYTES
 /** What the two bytes of their Length field can say. RFC 9000 §17.2 */
 const MAX_LONG_PACKET_BYTES = 16_383
 /** The most an ACK_FREQUENCY frame takes. */
@@ -268,7 +268,7 @@ export class DatagramBuilder {
     packet.payloadEnd = w.offset
     packet.inFlight = packet.ackEliciting
     this.count++
-    return w.offset + TAG
+    return w.offset + AEAD_TAG_BYTES
   }
 
   /**
@@ -310,7 +310,7 @@ export class DatagramBuilder {
     packet.packetNumberLength = pnLength
     packet.ackEliciting = false
     packet.sent = recovery.begin(space)
-    w.reset(buffer, start, limit - TAG)
+    w.reset(buffer, start, limit - AEAD_TAG_BYTES)
     if (level === Level.OneRtt) {
       writeShortHeader(w, destination, false, parts.keys.keyPhase, pnLength) // the spin bit is not used: RFC 9000 §17.4 #1
       packet.lengthOffset = -1
@@ -429,7 +429,7 @@ export class DatagramBuilder {
   ): number {
     const { parts, count } = this
     const last = open[count - 1]
-    const size = last.payloadEnd + TAG - start
+    const size = last.payloadEnd + AEAD_TAG_BYTES - start
     if (size < MINIMUM_DATAGRAM_BYTES && this.mustPad(route) && limit - start >= MINIMUM_DATAGRAM_BYTES) {
       const padding = MINIMUM_DATAGRAM_BYTES - size
       buffer.fill(0, last.payloadEnd, last.payloadEnd + padding)
@@ -456,7 +456,7 @@ export class DatagramBuilder {
         packet.sent!.isMtuProbe,
         nowMicros
       )
-      end = this.seal(buffer, packet)
+      end = this.seal(buffer, packet, path)
       path.recovery.commit(packet.sent!, end - packet.start, packet.ackEliciting, packet.inFlight, nowMicros)
       if (!packet.ackEliciting) continue
       parts.idle.onAckElicitingSent(nowMicros)
@@ -482,10 +482,10 @@ export class DatagramBuilder {
     return route.validator.takeMustExpand()
   }
 
-  private seal(buffer: Uint8Array, packet: OpenPacket): number {
+  private seal(buffer: Uint8Array, packet: OpenPacket, path: ConnectionPath): number {
     const keys = this.parts.keys.write[packet.level]!
     if (packet.lengthOffset >= 0) {
-      const length = packet.payloadEnd + TAG - packet.packetNumberOffset
+      const length = packet.payloadEnd + AEAD_TAG_BYTES - packet.packetNumberOffset
       buffer[packet.lengthOffset] = 0x40 | (length >> 8)
       buffer[packet.lengthOffset + 1] = length & 0xff
     }
@@ -495,7 +495,8 @@ export class DatagramBuilder {
       packet.packetNumberOffset,
       packet.packetNumberLength,
       packet.payloadEnd,
-      packet.packetNumber
+      packet.packetNumber,
+      path.id
     )
   }
 }

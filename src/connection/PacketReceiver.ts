@@ -7,6 +7,7 @@ import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { DropReason } from "./ConnectionObserver.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import type { PacketKeys } from "../protect/PacketKeys.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { CHANGED_ID, Discards } from "./Discards.ts"
@@ -155,7 +156,7 @@ export class PacketReceiver {
             nowMicros,
             path.recovery.ptoMicros()
           )
-        : keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber)
+        : keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber, path.id)
           ? undefined
           : parts.keys.failed(keys)
     if (failure !== undefined) {
@@ -185,7 +186,7 @@ export class PacketReceiver {
       start,
       packetNumberOffset,
       pnLength,
-      end - 16,
+      end - AEAD_TAG_BYTES,
       level,
       packetNumber,
       nowMicros
@@ -208,7 +209,13 @@ export class PacketReceiver {
     const { parts, decoder, frames } = this
     const { waitedMicros } = this
     frames.begin(path, level, nowMicros, waitedMicros, bytes, header.dcidStart, header.dcidEnd)
-    const error = decoder.decode(bytes, header.packetNumberOffset + pnLength, header.end - 16, level, frames)
+    const error = decoder.decode(
+      bytes,
+      header.packetNumberOffset + pnLength,
+      header.end - AEAD_TAG_BYTES,
+      level,
+      frames
+    )
     frames.end()
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]

@@ -1,11 +1,10 @@
 import type { InitialKeyPair } from "../protect/initialKeys.ts"
+import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeConnectionClose, writePadding } from "../wire/frameWriters.ts"
 import { type PacketHeader, writeLongHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
-
-const TAG = 16
 
 /**
  * Whether the Initial packet that `header` describes arrived as it was sent, or at least was written by somebody who
@@ -21,7 +20,7 @@ export const isAuthenticInitial = (
   // the first few numbers of a connection are written in full
   let packetNumber = 0
   for (let i = 0; i < numberLength; i++) packetNumber = packetNumber * 256 + bytes[packetNumberOffset + i]
-  return numberLength > 0 && client.open(bytes, 0, packetNumberOffset, numberLength, end, packetNumber)
+  return numberLength > 0 && client.open(bytes, 0, packetNumberOffset, numberLength, end, packetNumber, 0)
 }
 
 /**
@@ -36,7 +35,7 @@ export const writeStatelessClose = (
   { code, reason }: TransportError
 ): Uint8Array => {
   const bytes = new Uint8Array(256)
-  const w = new ByteWriter(bytes, 0, bytes.length - TAG)
+  const w = new ByteWriter(bytes, 0, bytes.length - AEAD_TAG_BYTES)
   const lengthOffset = writeLongHeader(
     w,
     PacketType.Initial,
@@ -51,8 +50,8 @@ export const writeStatelessClose = (
   writeConnectionClose(w, false, code, 0, new TextEncoder().encode(reason))
   // RFC 9001 §5.4.2: room for the header-protection sample
   if (w.offset - packetNumberOffset < 4) writePadding(w, 4)
-  const length = w.offset + TAG - packetNumberOffset
+  const length = w.offset + AEAD_TAG_BYTES - packetNumberOffset
   bytes[lengthOffset] = 0x40 | (length >> 8)
   bytes[lengthOffset + 1] = length & 0xff
-  return bytes.subarray(0, server.seal(bytes, 0, packetNumberOffset, 1, w.offset, 0))
+  return bytes.subarray(0, server.seal(bytes, 0, packetNumberOffset, 1, w.offset, 0, 0))
 }

@@ -14,6 +14,9 @@ export interface CipherSuite {
   readonly integrityLimit: number
 }
 
+/** What each of them appends to what it seals. RFC 9001 §5.3 */
+export const AEAD_TAG_BYTES = 16
+
 export const TLS_AES_128_GCM_SHA256 = 0x1301
 export const TLS_AES_256_GCM_SHA384 = 0x1302
 export const TLS_CHACHA20_POLY1305_SHA256 = 0x1303

@@ -1,13 +1,12 @@
 import type { AeadKey, CryptoSuiteShape, HeaderKey } from "../capability/CryptoSuite.ts"
 import { Version } from "../wire/PacketType.ts"
-import type { CipherSuite } from "./CipherSuite.ts"
+import { AEAD_TAG_BYTES, type CipherSuite } from "./CipherSuite.ts"
 import { hkdfExpandLabel } from "./hkdf.ts"
 
 const NONCE = 12
-const TAG = 16
 const SAMPLE = 16
 const none = new Uint8Array(0)
-/** Of the packet at hand, whosever it is: filled and used in one call. */
+/** Scratch shared by all keys; filled and used in one call. */
 const nonce = new Uint8Array(NONCE)
 const nonceWords = new DataView(nonce.buffer)
 const mask = new Uint8Array(5)
@@ -23,9 +22,8 @@ const prefix = (version: Version): string => (version === Version.v2 ? "quicv2" 
 export class PacketKeys {
   readonly secret: Uint8Array
   readonly cipher: CipherSuite
-  /** Packets sealed, and packets that failed to open, with this key: RFC 9001 §6.6 #1 #5 limits both. */
+  /** Packets sealed with this key, on all paths; RFC 9001 §6.6 #1 limits them. */
   sealed = 0
-  failed = 0
   private readonly aead: AeadKey
   private readonly header: HeaderKey
   /** The 12 bytes of the IV, big-endian. */
@@ -81,55 +79,55 @@ export class PacketKeys {
   }
 
   /**
-   * Protects the packet that begins at `headerStart`, its payload in `[pnOffset + pnLength, payloadEnd)`, with 16 bytes
-   * of room behind it. Returns where it ends. One pass each, whatever the number. RFC 9001 §5.3, §5.4.1, §9.5 #2
+   * Protects the packet that begins at `start`, its payload in `[packetNumberOffset + packetNumberLength, payloadEnd)`,
+   * with room for the tag behind it. Returns where it ends. RFC 9001 §5.3, §5.4.1, §9.5 #2
+   *
+   * No two packets of a key may share packet number and path ID, so neither has a default.
    */
   seal(
-    buffer: Uint8Array,
-    headerStart: number,
-    pnOffset: number,
-    pnLength: number,
+    bytes: Uint8Array,
+    start: number,
+    packetNumberOffset: number,
+    packetNumberLength: number,
     payloadEnd: number,
     packetNumber: number,
-    pathId = 0
+    pathId: number
   ): number {
     this.sealed++
     this.setNonce(packetNumber, pathId)
-    this.aead.seal(nonce, buffer, headerStart, pnOffset + pnLength, payloadEnd)
-    this.header.mask(buffer, pnOffset + 4, mask)
-    buffer[headerStart] ^= mask[0] & ((buffer[headerStart] & 0x80) !== 0 ? 0x0f : 0x1f)
-    for (let i = 0; i < pnLength; i++) buffer[pnOffset + i] ^= mask[1 + i]
-    return payloadEnd + TAG
+    this.aead.seal(nonce, bytes, start, packetNumberOffset + packetNumberLength, payloadEnd)
+    this.header.mask(bytes, packetNumberOffset + 4, mask)
+    bytes[start] ^= mask[0] & ((bytes[start] & 0x80) !== 0 ? 0x0f : 0x1f)
+    for (let i = 0; i < packetNumberLength; i++) bytes[packetNumberOffset + i] ^= mask[1 + i]
+    return payloadEnd + AEAD_TAG_BYTES
   }
 
   /** Removes header protection; returns the packet number's length, 0 when there is no room for a sample. RFC 9001 §5.4.2 #1 */
-  unmask(buffer: Uint8Array, headerStart: number, pnOffset: number, packetEnd: number): number {
-    if (pnOffset + 4 + SAMPLE > packetEnd) return 0
-    this.header.mask(buffer, pnOffset + 4, mask)
-    const first = buffer[headerStart] ^ (mask[0] & ((buffer[headerStart] & 0x80) !== 0 ? 0x0f : 0x1f))
-    buffer[headerStart] = first
-    const pnLength = (first & 3) + 1
-    for (let i = 0; i < pnLength; i++) buffer[pnOffset + i] ^= mask[1 + i]
-    return pnLength
+  unmask(bytes: Uint8Array, start: number, packetNumberOffset: number, end: number): number {
+    if (packetNumberOffset + 4 + SAMPLE > end) return 0
+    this.header.mask(bytes, packetNumberOffset + 4, mask)
+    const first = bytes[start] ^ (mask[0] & ((bytes[start] & 0x80) !== 0 ? 0x0f : 0x1f))
+    bytes[start] = first
+    const packetNumberLength = (first & 3) + 1
+    for (let i = 0; i < packetNumberLength; i++) bytes[packetNumberOffset + i] ^= mask[1 + i]
+    return packetNumberLength
   }
 
-  /** Decrypts an unmasked packet in place; false, and the payload as it was, when it is not authentic. */
+  /** Decrypts an unmasked packet in place; false, with the payload unchanged, when it is not authentic. */
   open(
-    buffer: Uint8Array,
-    headerStart: number,
-    pnOffset: number,
-    pnLength: number,
-    packetEnd: number,
+    bytes: Uint8Array,
+    start: number,
+    packetNumberOffset: number,
+    packetNumberLength: number,
+    end: number,
     packetNumber: number,
-    pathId = 0
+    pathId: number
   ): boolean {
     this.setNonce(packetNumber, pathId)
-    if (this.aead.open(nonce, buffer, headerStart, pnOffset + pnLength, packetEnd)) return true
-    this.failed++
-    return false
+    return this.aead.open(nonce, bytes, start, packetNumberOffset + packetNumberLength, end)
   }
 
-  // RFC 9001 §5.3; with multipath the path ID fills the 32 bits before the packet number's 62
+  /** RFC 9001 §5.3; draft-ietf-quic-multipath §2.4: the path ID fills the 32 bits before the packet number's 62. */
   private setNonce(packetNumber: number, pathId: number): void {
     nonceWords.setInt32(0, this.ivHigh ^ pathId)
     nonceWords.setInt32(4, this.ivMiddle ^ Math.floor(packetNumber / 0x1_0000_0000))

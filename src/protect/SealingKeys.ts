@@ -1,8 +1,8 @@
 import type { AeadKey, CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
+import { AEAD_TAG_BYTES } from "./CipherSuite.ts"
 
 const PERIOD = 4
 const NONCE = 12
-const TAG = 16
 const HEADER = PERIOD + NONCE
 
 /** How often keys change, and for how long what they sealed can be opened. */
@@ -37,7 +37,7 @@ export class SealingKeys {
   /** `plaintext` sealed, 32 bytes longer. `nowMillis` is of one clock, for shared keys Unix time. */
   seal(plaintext: Uint8Array, nowMillis: number): Uint8Array {
     const period = this.periodAt(nowMillis)
-    const sealed = new Uint8Array(HEADER + plaintext.length + TAG)
+    const sealed = new Uint8Array(HEADER + plaintext.length + AEAD_TAG_BYTES)
     new DataView(sealed.buffer).setUint32(0, period)
     const nonce = this.random(NONCE)
     sealed.set(nonce, PERIOD)
@@ -48,7 +48,7 @@ export class SealingKeys {
 
   /** What was sealed; undefined when it was not sealed by these keys, or by one that is gone. */
   open(sealed: Uint8Array, nowMillis: number): Uint8Array | undefined {
-    if (sealed.length < HEADER + TAG) return undefined
+    if (sealed.length < HEADER + AEAD_TAG_BYTES) return undefined
     const period = new DataView(sealed.buffer, sealed.byteOffset).getUint32(0)
     const now = this.periodAt(nowMillis)
     // another holder of the secret may be a period ahead of our clock
@@ -57,7 +57,7 @@ export class SealingKeys {
     const bytes = sealed.slice()
     const key = this.keyOf(period, now)
     if (!key.open(bytes.slice(PERIOD, HEADER), bytes, 0, HEADER, bytes.length)) return undefined
-    return bytes.subarray(HEADER, bytes.length - TAG)
+    return bytes.subarray(HEADER, bytes.length - AEAD_TAG_BYTES)
   }
 
   private periodAt(nowMillis: number): number {

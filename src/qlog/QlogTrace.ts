@@ -7,9 +7,9 @@ import { Level, PacketType, Space } from "../wire/PacketType.ts"
 import { hexadecimal } from "./hexadecimal.ts"
 import { QlogFrames } from "./QlogFrames.ts"
 import { QlogSnapshot } from "./QlogSnapshot.ts"
+import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 
 const RECORD_SEPARATOR = "\u001e"
-const TAG = 16
 /** Records are handed on in pieces of about this size, and whenever the connection changes its state. */
 const CHUNK_CHARACTERS = 32_768
 
@@ -180,13 +180,13 @@ export class QlogTrace implements ConnectionObserver {
       packet_number_length: numberLength,
       ...(level === Level.OneRtt
         ? shortFields(bytes, start, numberOffset)
-        : longFields(bytes, start, payloadEnd + TAG - numberOffset))
+        : longFields(bytes, start, payloadEnd + AEAD_TAG_BYTES - numberOffset))
     }
     const payloadStart = numberOffset + numberLength
     return {
       header,
       frames: this.frames.decode(bytes, payloadStart, payloadEnd, level, ackDelayExponent),
-      raw: { length: payloadEnd + TAG - start, payload_length: payloadEnd - payloadStart }
+      raw: { length: payloadEnd + AEAD_TAG_BYTES - start, payload_length: payloadEnd - payloadStart }
     }
   }
 

@@ -216,7 +216,7 @@ export class Puppet {
     for (let i = 0; i < pnLength; i++) truncated = truncated * 256 + bytes[header.packetNumberOffset + i]
     const space = spaceOfLevel(level)
     const packetNumber = decodePacketNumber(this.largestReceived[space], truncated, pnLength)
-    const opened = keys.open(bytes, start, header.packetNumberOffset, pnLength, header.end, packetNumber)
+    const opened = keys.open(bytes, start, header.packetNumberOffset, pnLength, header.end, packetNumber, 0)
     if (!opened) return false
     this.largestReceived[space] = Math.max(this.largestReceived[space], packetNumber)
     this.received[space].push(packetNumber)
@@ -297,7 +297,7 @@ export class Puppet {
       w.bytes[lengthOffset + 1] = length & 0xff
     }
     const keys = options.keys ?? this.write[level]!
-    const end = keys.seal(w.bytes, 0, numberOffset, pnLength, w.offset, packetNumber)
+    const end = keys.seal(w.bytes, 0, numberOffset, pnLength, w.offset, packetNumber, 0)
     return w.bytes.slice(0, end)
   }
 

@@ -20,7 +20,7 @@ const openInitial = (datagram: Uint8Array) => {
   const length = client.unmask(bytes, 0, header.packetNumberOffset, header.end)
   let packetNumber = 0
   for (let i = 0; i < length; i++) packetNumber = packetNumber * 256 + bytes[header.packetNumberOffset + i]
-  expect(client.open(bytes, 0, header.packetNumberOffset, length, header.end, packetNumber)).toBe(true)
+  expect(client.open(bytes, 0, header.packetNumberOffset, length, header.end, packetNumber, 0)).toBe(true)
   const seen = new FrameLog()
   const start = header.packetNumberOffset + length
   const none = { datagram: false, resetStreamAt: false, ackFrequency: false }

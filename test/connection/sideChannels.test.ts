@@ -82,7 +82,7 @@ describe("a packet to be sent", () => {
         sealed = masked = 0
         const buffer = new Uint8Array(100)
         buffer[0] = 0x40 | (length - 1)
-        expect(keys.seal(buffer, 0, 9, length, 60, number)).toBe(76)
+        expect(keys.seal(buffer, 0, 9, length, 60, number, 0)).toBe(76)
         expect([sealed, masked]).toEqual([1, 1])
       }
   })

@@ -36,12 +36,12 @@ describe.each(cases)("the sample packets of $rfc on $suite.name", ({ suite, vers
     const plain = Uint8Array.from([...hex(header), ...payload])
     const buffer = new Uint8Array(plain.length + 16)
     buffer.set(plain)
-    const end = keys.seal(buffer, 0, pnOffset, pnLength, plain.length, packetNumber)
+    const end = keys.seal(buffer, 0, pnOffset, pnLength, plain.length, packetNumber, 0)
     expect(toHex(buffer)).toBe(packet.replace(/\s/g, ""))
     expect(end).toBe(buffer.length)
     expect(keys.unmask(buffer, 0, pnOffset, end)).toBe(pnLength)
     expect(toHex(buffer.subarray(0, pnOffset + pnLength))).toBe(header)
-    expect(keys.open(buffer, 0, pnOffset, pnLength, end, packetNumber)).toBe(true)
+    expect(keys.open(buffer, 0, pnOffset, pnLength, end, packetNumber, 0)).toBe(true)
     expect(toHex(buffer.subarray(0, plain.length))).toBe(toHex(plain))
   }
 

@@ -9,9 +9,9 @@ import {
 } from "node:crypto"
 import type { AeadAlgorithm, AeadKey, HeaderKey } from "../../../src/capability/CryptoSuite.ts"
 import { ChaChaHeaderKey } from "../../noble/ChaChaHeaderKey.ts"
+import { AEAD_TAG_BYTES } from "../../../src/protect/CipherSuite.ts"
 
-const TAG = 16
-const aeadOptions = { authTagLength: TAG } as const
+const aeadOptions = { authTagLength: AEAD_TAG_BYTES } as const
 
 /** node has no AEAD key that outlives a message; opening a cipher is a quarter of what a packet costs. */
 class NodeAeadKey implements AeadKey {
@@ -47,7 +47,7 @@ class NodeAeadKey implements AeadKey {
     payloadStart: number,
     sealedEnd: number
   ): boolean {
-    const payloadEnd = sealedEnd - TAG
+    const payloadEnd = sealedEnd - AEAD_TAG_BYTES
     if (payloadEnd < payloadStart) return false
     const decipher = createDecipheriv(this.algorithm, this.key, nonce, aeadOptions)
     decipher.setAuthTag(buffer.subarray(payloadEnd, sealedEnd))
