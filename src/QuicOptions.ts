@@ -60,7 +60,7 @@ export const TransportOptions = Schema.Struct({
   ),
   /** The round-trip time assumed before one is measured. RFC 9002 §6.2.2 */
   initialRttMillis: int(1, 10_000, 333),
-  /** The datagram size used until a larger one is proven to arrive. RFC 9000 §14.1 */
+  /** The datagram size used until a larger one is proven to arrive. RFC 9000 §14.1, §14.2 #S2 */
   initialDatagramBytes: int(1_200, 65_507, 1_200),
   /** The largest datagram size path MTU discovery may settle on. RFC 9000 §14.3 */
   maxDatagramBytes: int(1_200, 65_507, 1_452),

@@ -6,7 +6,7 @@ import { type CloseReason, type Lifecycle, silentEnd } from "./lifecycle.ts"
 
 /**
  * The end of a connection: what CONNECTION_CLOSE says, how often it is repeated, and for how long the connection ID
- * is kept alive to answer stragglers. RFC 9000 §10.2
+ * is kept alive to answer stragglers. RFC 9000 §10.2 #S1
  */
 export class Closer {
   /** CONNECTION_CLOSE is to be sent (again). */
@@ -50,7 +50,7 @@ export class Closer {
     this.events.push({ _tag: "closed" })
   }
 
-  // RFC 9000 §11.1 #1
+  // RFC 9000 §11 #S1 #S2, §11.1 #1
   closeWithError(error: TransportError, nowMicros: number): void {
     const { code, frameType } = error
     // what is wrong may be quoted from the peer, and travels back in CONNECTION_CLOSE
@@ -115,7 +115,7 @@ export class Closer {
 
   /**
    * A closing endpoint answers what still arrives, ever less often: after 1, 2, 4, 8 … datagrams. They are not read, and
-   * anyone can have sent them, so what is repeated stays within three times what came. RFC 9000 §10.2.1 #1
+   * anyone can have sent them, so what is repeated stays within three times what came. RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
    */
   onStraggler(bytes: number): void {
     if (this.lifecycle.state !== "closing") return
@@ -131,7 +131,7 @@ export class Closer {
 
   /**
    * What CONNECTION_CLOSE at `level` says. RFC 9000 §10.2.3 #2 #3, §12.5 #1: Initial and Handshake packets can be read by
-   * others, so an application's code and reason stay out of them.
+   * others, so an application's code and reason stay out of them. §10.2.3 #S4
    */
   frameAt(level: Level): { application: boolean; code: number; frameType: number; reason: string } {
     const reason = this.lifecycle.closeReason!

@@ -255,7 +255,7 @@ export class Connection implements ConnectionParts {
     this.closer.close({ origin: "local", application: true, code, frameType: 0, reason }, nowMicros)
   }
 
-  /** Ends the connection with CONNECTION_REFUSED: there is no room for it. */
+  /** Ends the connection with CONNECTION_REFUSED: there is no room for it. RFC 9000 §5.2.2 #S3 */
   refuse(reason: string, nowMicros: number): void {
     this.closer.closeWithError(new TransportError(TransportErrorCode.CONNECTION_REFUSED, reason), nowMicros)
   }
@@ -326,7 +326,7 @@ export class Connection implements ConnectionParts {
       if (route === path.routes.current) this.closer.onStraggler(bytes.length)
       return
     }
-    if (this.receiver.onDatagram(bytes, path, ecn, nowMicros)) migration.onAuthentic(route)
+    if (this.receiver.onDatagram(bytes, path, ecn, nowMicros)) migration.onAuthentic(route, nowMicros)
     // RFC 9000 §10.3.1 #1: what cannot be read may be a reset that happens to begin with an ID of ours
     else if (this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
     this.receiver.replayEarly(path, nowMicros)
@@ -502,9 +502,9 @@ export class Connection implements ConnectionParts {
     }
     this.events.push({ _tag: "confirmed" })
     const preferred = this.handshake.peerParameters?.preferredAddress
-    const offered = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6
+    const offered = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6 // RFC 9000 §9.6.3 #S3
     const remote = offered && onLinkOf(offered, this.path.remote)
-    // RFC 9000 §21.5.3: a server of the network's does not get to send us into our own
+    // RFC 9000 §21.5.3, §21.5.6 #S1 #S2: a server of the network's does not get to send us into our own
     if (remote !== undefined && addressScope(remote) >= addressScope(this.path.remote))
       this.migration.prefer(remote, nowMicros)
   }
@@ -551,7 +551,7 @@ export class Connection implements ConnectionParts {
     // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: the ID of this side stays
     path.peerIds.replaceFirst(handshake.ids.retrySource)
     this.keys.installInitial(handshake.ids.retrySource)
-    // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1: the same bytes, 0-RTT too, go out again; no packet number is used twice
+    // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1 #S1: the same bytes, 0-RTT too, go out again; no packet number is used twice
     for (const space of [Space.Initial, Space.Application])
       this.receiver.frames.settleLost(path, path.recovery.abandonPackets(space, nowMicros))
     return undefined

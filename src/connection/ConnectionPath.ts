@@ -14,6 +14,7 @@ import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionOrigin } from "./Connection.ts"
+import { ackTimerMicros } from "./parameters.ts"
 import { RouteSet } from "./RouteSet.ts"
 
 /** How many IDs the peer may hold, and how many it is given beyond those it has used: enough for two moves at once. */
@@ -58,7 +59,7 @@ export class ConnectionPath {
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000
     })
-    const maxAckDelayMicros = transport.maxAckDelayMillis * 1000
+    const maxAckDelayMicros = ackTimerMicros(transport)
     this.received = [
       new ReceivedPackets(Space.Initial, maxAckDelayMicros),
       new ReceivedPackets(Space.Handshake, maxAckDelayMicros),
@@ -115,7 +116,7 @@ export class ConnectionPath {
   onMoved(before: Route, nowMicros: number): void {
     const { current } = this.routes
     if (before.local !== current.local || before.remote.host !== current.remote.host) {
-      this.mtu = this.newMtu()
+      this.mtu = this.newMtu() // RFC 9000 §14.2 #S4
       this.mtu.setPeerMax(this.peerMaxDatagramBytes)
       this.mtu.start()
       this.recovery.setMaxDatagramSize(this.mtu.current)
@@ -136,7 +137,7 @@ export class ConnectionPath {
     return this.amplification.remaining >= MINIMUM_DATAGRAM_BYTES
   }
 
-  /** How large the next datagram may be, at most `room` bytes. RFC 9000 §14.1 #4 */
+  /** How large the next datagram may be, at most `room` bytes. RFC 9000 §14.1 #4, §14.2 #S3 */
   sendLimit(room: number): number {
     const most = this.isSmallProbeDue ? MINIMUM_DATAGRAM_BYTES : this.mtu.current
     return Math.min(room, most, this.amplification.remaining)

@@ -24,9 +24,12 @@ import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 import type { Route } from "../path/Route.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
-import { QuicBits } from "./QuicBits.ts"
+import { Coins } from "./Coins.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
+const QUIC_BIT = 0x40
+/** What a packet has at least beyond the connection IDs we issue: stateless resets that look like it are as long. */
+const LEAST_BEYOND_ID = 22
 /** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
 const BESIDE_ACK = 20
 /** PATH_CHALLENGE or PATH_RESPONSE. */
@@ -85,12 +88,16 @@ export class DatagramBuilder {
   /** How the datagram that was built last is to be marked. RFC 9000 §13.4 */
   ecn: Ecn = Ecn.NotEct
   private readonly skipped: SkippedNumbers
-  private readonly quicBits: QuicBits
+  private readonly coins: Coins
+
+  /** Of a packet. */
+  private readonly leastBytes: number
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
+    this.leastBytes = LEAST_BEYOND_ID + parts.localInitialId.length
     this.skipped = new SkippedNumbers(parts.config.random)
-    this.quicBits = new QuicBits(parts.config.random)
+    this.coins = new Coins(parts.config.random)
   }
 
   /** Writes the next datagram into `buffer` from `start`; returns its end, `start` when there is nothing to send. */
@@ -253,6 +260,7 @@ export class DatagramBuilder {
       }
     }
     const beforeData = w.offset
+    // RFC 9000 §10.2.3 #S1 #S2 #S3: at every level that has keys, as the peer may have those of one only
     if (closing) this.writeClose(level, w)
     else if (wantsData) {
       // draft-ietf-quic-ack-frequency §8: a probe has waited long enough
@@ -263,8 +271,9 @@ export class DatagramBuilder {
     packet.ackEliciting = !closing && w.offset > beforeData
     // RFC 9000 §12.4 #1: no packet without frames
     if (w.offset === payloadStart) return start
-    // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet
-    if (w.offset - packet.packetNumberOffset < 4) writePadding(w, 4 - (w.offset - packet.packetNumberOffset))
+    // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet; RFC 9000 §10.3 #S2
+    const least = Math.max(packet.packetNumberOffset + 4, packet.start + this.leastBytes - AEAD_TAG_BYTES)
+    if (w.offset < least) writePadding(w, least - w.offset)
     packet.payloadEnd = w.offset
     packet.inFlight = packet.ackEliciting
     this.count++
@@ -312,7 +321,8 @@ export class DatagramBuilder {
     packet.sent = recovery.begin(space)
     w.reset(buffer, start, limit - AEAD_TAG_BYTES)
     if (level === Level.OneRtt) {
-      writeShortHeader(w, destination, false, parts.keys.keyPhase, pnLength) // the spin bit is not used: RFC 9000 §17.4 #1
+      // RFC 9000 §17.4 #1 #S1: the spin bit is not used, and says nothing
+      writeShortHeader(w, destination, this.coins.toss(), parts.keys.keyPhase, pnLength)
       packet.lengthOffset = -1
     } else {
       const token = level === Level.Initial ? parts.token : undefined
@@ -326,8 +336,8 @@ export class DatagramBuilder {
         pnLength
       )
     }
-    // RFC 9287 §3.1
-    if (parts.greasesBit) buffer[start] ^= this.quicBits.take()
+    // RFC 9287 §3.1: so that nobody on the way comes to rely on it
+    if (parts.greasesBit && this.coins.toss()) buffer[start] ^= QUIC_BIT
     packet.packetNumberOffset = w.offset
     for (let i = pnLength - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
     return packet
@@ -346,6 +356,7 @@ export class DatagramBuilder {
     return parts.streams.hasFrames() || parts.datagrams.hasFrames()
   }
 
+  /** All that fits: RFC 9000 §12.2 #S1. */
   private writeFrames(
     level: Level,
     path: ConnectionPath,
@@ -375,7 +386,7 @@ export class DatagramBuilder {
 
   private writeClose(level: Level, w: ByteWriter): void {
     const { application, code, frameType, reason } = this.parts.closer.frameAt(level)
-    writeConnectionClose(w, application, code, frameType, utf8.encode(reason))
+    writeConnectionClose(w, application, code, frameType, utf8.encode(reason)) // RFC 9000 §19.19 #S1
   }
 
   private writeControlFrames(
@@ -408,6 +419,7 @@ export class DatagramBuilder {
     nowMicros: number
   ): void {
     if (w.remaining < PATH_FRAME_BYTES) return
+    // RFC 9000 §8.2.1 #S1: one, however many are due
     const challenge = validator.pollChallenge(nowMicros, this.parts.config.random, path.recovery.ptoMicros())
     if (challenge !== undefined) writePathChallenge(w, challenge)
     // as many as there are, or each would take a datagram of 1200 bytes
@@ -471,7 +483,7 @@ export class DatagramBuilder {
     return end
   }
 
-  // RFC 9000 §8.1 #3, §14.1 #1 #2, RFC 9001 §9.3: every Initial of a client, every ack-eliciting Initial of a server;
+  // RFC 9000 §6 #S1, §8.1 #3, §14.1 #1 #2, RFC 9001 §9.3: every Initial of a client, every ack-eliciting Initial of a server;
   // path validation unless the address may not be sent that much: RFC 9000 §8.2.1 #2, §8.2.2 #5 #6
   private mustPad(route: Route): boolean {
     for (let i = 0; i < this.count; i++) {

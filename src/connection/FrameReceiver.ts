@@ -93,7 +93,7 @@ export class FrameReceiver implements FrameSink {
     return undefined
   }
 
-  /** RFC 9000 §13.4.2.1; what the network marked counts as loss. RFC 9002 §7.1 */
+  /** RFC 9000 §13.4.2.1, §19.3 #S1; what the network marked counts as loss. RFC 9002 §7.1 */
   private validateEcn(path: ConnectionPath, space: Space, ack: AckFrame, raisesLargest: boolean): void {
     if (path.ecn.state === "failed") return
     const { acked } = path.recovery
@@ -216,7 +216,7 @@ export class FrameReceiver implements FrameSink {
     const { arrival, routes } = this.path
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
     arrival.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
-    // RFC 9000 §9.3.3: what is not a probing packet tells the peer that this is the route in use
+    // RFC 9000 §9.3.3 #S1: what is not a probing packet tells the peer that this is the route in use
     if (arrival === routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
     return undefined
   }

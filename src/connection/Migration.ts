@@ -39,7 +39,7 @@ export class Migration {
     if (routes.current.is(remote, local)) return routes.current
     const known = routes.find(remote, local)
     if (known !== undefined) return known
-    // RFC 9000 §9 #5: a client MUST discard what comes from an address it does not know for the server's
+    // RFC 9000 §9 #5, §9.6 #S1: a client MUST discard what comes from an address it does not know for the server's
     if (parts.config.role === "client") return routes.all.find((route) => sameAddress(route.remote, remote))
     // RFC 9000 §9 #3: before the handshake is confirmed, and after disable_active_migration, it is dropped or validated
     if (!parts.handshake.confirmed || parts.config.transport.disableActiveMigration) return undefined
@@ -47,9 +47,13 @@ export class Migration {
   }
 
   /** An authentic packet came by `route`; one that asks for an answer makes it worth remembering. */
-  onAuthentic(route: Route): void {
-    if (route !== this.routes.current && route.validator.hasFrames() && this.admit(route))
-      this.routes.keep(route)
+  onAuthentic(route: Route, nowMicros: number): void {
+    const { routes, parts } = this
+    if (route === routes.current || !route.validator.hasFrames() || !this.admit(route)) return
+    routes.keep(route)
+    // RFC 9000 §9.6.3 #S2: a client that probes may come next
+    if (parts.config.role === "server" && !route.isProven && route.validator.state === "idle")
+      route.validator.start(nowMicros, this.ptoMicros)
   }
 
   /** The newest packet, and not a probing one, came by `route`. RFC 9000 §9.3 */
@@ -108,13 +112,16 @@ export class Migration {
     const route = routes.make(routes.current.remote, awaited, true)
     if (!routes.giveOwnId(route)) return "noConnectionId"
     this.awaited = undefined
+    this.preferFrom(awaited, nowMicros)
     this.move(route, nowMicros)
     return undefined
   }
 
   /** Probes the way from another local socket, and moves to it when it is proven. RFC 9000 §9.1 */
   probe(local: number, nowMicros: number): MoveRefusal | undefined {
-    return this.refusal() ?? this.pursue(this.routes.current.remote, local, nowMicros)
+    const refusal = this.refusal() ?? this.pursue(this.routes.current.remote, local, nowMicros)
+    if (refusal === undefined) this.preferFrom(local, nowMicros)
+    return refusal
   }
 
   /** No way by that socket is wanted any more; the one in use stays. */
@@ -124,9 +131,36 @@ export class Migration {
     for (const route of routes.all) if (route.local === local) routes.drop(route)
   }
 
-  /** The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.2 #1, §9.6.3 #1, §21.5.3 */
+  /**
+   * The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §21.5.3
+   */
   prefer(remote: SocketAddress, nowMicros: number): void {
     if (this.pursue(remote, this.routes.current.local, nowMicros) === undefined) this.onPreferred = true
+  }
+
+  /** RFC 9000 §9.6.3 #S1: where the server would rather be, and has not answered yet, is asked from the new socket as well. */
+  private preferFrom(local: number, nowMicros: number): void {
+    const { current, all } = this.routes
+    const asked = all.find(({ isWanted, remote }) => isWanted && !sameAddress(remote, current.remote))
+    if (asked !== undefined) this.pursue(asked.remote, local, nowMicros)
+  }
+
+  /**
+   * Whichever end of the path has just changed is not to change back because an older question is answered. RFC 9000
+   * §9.6.3 #1
+   */
+  private forgetWanted(before: Route): void {
+    const { routes } = this
+    const { current, all } = routes
+    const hasNewRemote = !sameAddress(before.remote, current.remote)
+    const hasNewLocal = before.local !== current.local
+    for (const route of all)
+      if (
+        route.isWanted &&
+        ((hasNewRemote && !sameAddress(route.remote, current.remote)) ||
+          (hasNewLocal && route.local !== current.local))
+      )
+        routes.drop(route)
   }
 
   private pursue(remote: SocketAddress, local: number, nowMicros: number): MoveRefusal | undefined {
@@ -166,8 +200,10 @@ export class Migration {
     routes.use(route)
     if (!route.isProven) route.validator.start(nowMicros, this.ptoMicros) // RFC 9000 §9 #4, §9.3 #1
     const { fallback } = routes
-    if (parts.config.role === "client")
+    if (parts.config.role === "client") {
+      this.forgetWanted(before)
       parts.pingPending = true // what is not a probing packet makes the server follow
+    }
     // RFC 9000 §9.3.3 #1: the previous route is asked too: an attacker who forwards packets faster does not win
     else if (fallback !== undefined && fallback.validator.state !== "validating")
       fallback.validator.start(nowMicros, this.ptoMicros)

@@ -66,12 +66,21 @@ export class PacketReceiver {
     const { parts } = this
     const idLength = parts.localInitialId.length
     let authentic = false
+    let firstStart = 0
+    let firstEnd = 0
     let offset = 0
     while (offset < bytes.length && parts.closer.reason === undefined) {
       // RFC 9287 §3: we advertise grease_quic_bit, so the bit means nothing
       if (!parsePacketHeader(bytes, offset, bytes.length, idLength, header, true)) break
-      const end = header.end
-      if (this.onPacket(bytes, offset, path, ecn, nowMicros)) authentic = true
+      const { end } = header
+      if (offset === 0) {
+        firstStart = header.dcidStart
+        firstEnd = header.dcidEnd
+      }
+      // RFC 9000 §12.2 #S2: all packets of a datagram are for one addressee
+      if (!sameId(bytes, firstStart, firstEnd, header.dcidStart, header.dcidEnd))
+        this.drop(offset, "rejected", "to another Connection ID than the one before", nowMicros)
+      else if (this.onPacket(bytes, offset, path, ecn, nowMicros)) authentic = true
       offset = end
     }
     return authentic
@@ -272,4 +281,11 @@ const readPacketNumber = (bytes: Uint8Array, at: number, length: number, largest
   let truncated = 0
   for (let i = 0; i < length; i++) truncated = truncated * 256 + bytes[at + i]
   return decodePacketNumber(largest, truncated, length)
+}
+
+/** Whether the connection IDs at two places of `bytes` are the same. */
+const sameId = (bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): boolean => {
+  if (aEnd - a !== bEnd - b) return false
+  for (let i = 0; i < aEnd - a; i++) if (bytes[a + i] !== bytes[b + i]) return false
+  return true
 }

@@ -138,7 +138,7 @@ export class RouteSet {
     const { peerId } = route
     if (peerId.state !== "used" || this.all.some((other) => other !== route && other.peerId === peerId))
       return
-    // RFC 9000 §5.1.2: an ID bound to addresses that are not used any more is given back
+    // RFC 9000 §5.1.2 #S1: an ID bound to addresses that are not used any more is given back
     this.peerIds.retire(peerId.sequence)
   }
 }

@@ -4,7 +4,7 @@ import { writeNewToken } from "../wire/frameWriters.ts"
 
 /**
  * server: what the client is given to prove its address with next time: one token for each address that it has proven
- * to be at. RFC 9000 §8.1.3, §9.3
+ * to be at. RFC 9000 §8.1.3, §9.3 #S1
  */
 export class TokenOffer {
   /** NEW_TOKEN is to be sent. */

@@ -8,7 +8,7 @@ import {
 import type { ConnectionOrigin } from "./Connection.ts"
 import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 
-/** What we grant the peer on streams, and how far the windows may grow. */
+/** What we grant the peer on streams, in 0-RTT too (RFC 9000 §7.4.1 #S1), and how far the windows may grow. */
 export const localStreamLimits = (transport: TransportSettings): LocalStreamLimits => ({
   initialMaxData: transport.connectionWindowBytes,
   initialMaxStreamDataBidiLocal: transport.streamWindowBytes,
@@ -28,6 +28,10 @@ const TIMER_MICROS = 1_000
 /** The least delay of ACKs that the peer may ask for, and that it may ask. draft-ietf-quic-ack-frequency §3 */
 export const minAckDelayMicros = ({ maxAckDelayMillis }: TransportSettings): number =>
   Math.min(TIMER_MICROS, maxAckDelayMillis * 1000)
+
+/** How long an ACK waits, so that it leaves within max_ack_delay though the timer is late. RFC 9000 §18.2 #S1 */
+export const ackTimerMicros = ({ maxAckDelayMillis }: TransportSettings): number =>
+  Math.max(0, maxAckDelayMillis * 1000 - TIMER_MICROS)
 
 /** What we declare in the handshake. RFC 9000 §18.2 */
 export const localParameters = (

@@ -33,7 +33,7 @@ const decoder = new TextDecoder()
 
 /**
  * Tokens that prove a client's address: sealed, so that only we can have made them; bound to the address; good for a
- * while and good once, as a stolen one would let us be used for amplification. RFC 9000 §8.1
+ * while and good once, as a stolen one would let us be used for amplification. RFC 9000 §8.1, §21.3 #S1
  */
 export class AddressTokens {
   private readonly keys: SealingKeys

@@ -240,7 +240,7 @@ export class Endpoint {
     }
   }
 
-  /** The connection has drained: no datagram finds it any more. */
+  /** The connection has drained: no datagram finds it any more. RFC 9000 §10.2 #S3 */
   forget(connection: Connection): void {
     if (!this.connections.delete(connection)) return
     for (const { localIds, peerIds } of connection.paths) {

@@ -94,7 +94,7 @@ export class StatelessReplies {
   negotiateVersion(arrival: Arrival, versions: ReadonlyArray<number>, nowMicros: number): void {
     const { bytes, header } = arrival
     this.send(arrival, nowMicros, () => {
-      // RFC 9000 §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
+      // RFC 9000 §5.2.2 #S1 #S2, §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
       const source = bytes.slice(header.scidStart, header.scidEnd)
       const destination = bytes.slice(header.dcidStart, header.dcidEnd)
       const offered = [reservedVersion(this.random), ...versions]

@@ -1,4 +1,4 @@
-/** Every path carries datagrams of this size: BASE_PLPMTU and MIN_PLPMTU. RFC 9000 §14.3 */
+/** Every path carries datagrams of this size: BASE_PLPMTU and MIN_PLPMTU. RFC 9000 §14.3 #S1 */
 export const BASE_BYTES = 1200
 /** Loss events, with nothing as large delivered between them, that make a black hole where little is lost. RFC 8899 §4.3 */
 const LEAST_EVENTS = 3

@@ -90,7 +90,9 @@ export class LocalConnectionIds {
     return this.ids.length
   }
 
-  /** Takes the peer's active_connection_id_limit, and issues what it shall have. RFC 9000 §18.2 */
+  /**
+   * Takes the peer's active_connection_id_limit, and issues what it shall have. RFC 9000 §18.2, §5.1.1 #S1 #S3, §9.5 #S3
+   */
   setPeerLimit(limit: number): void {
     // RFC 9000 §5.1.1 #3: never more than the peer's limit
     this.most = Math.min(limit, this.limit)
@@ -148,7 +150,7 @@ export class LocalConnectionIds {
     // RFC 9000 §19.15 #2: none where they have no bytes
     if (this.options.length === 0 || fresh < 1 || nextSequence + fresh > LIFETIME_LIMIT)
       return connectionIdError("NoConnectionIds", nextSequence)
-    // RFC 9000 §5.1.2: not before the peer has retired all that the last request covered
+    // RFC 9000 §5.1.2 #S5: not before the peer has retired all that the last request covered
     if (ids.length > 0 && ids[0].sequence < this.retirePriorTo)
       return connectionIdError("RotationPending", this.retirePriorTo)
     const surplus = ids.length + fresh - target
@@ -170,8 +172,8 @@ export class LocalConnectionIds {
       return violation(`connection ID ${sequence} was retired in a packet sent to it`)
     this.ids.splice(index, 1)
     if (retired.delivery === "pending") this.pending--
-    this.removed.push(retired.id)
-    this.replenish()
+    this.removed.push(retired.id) // RFC 9000 §5.1.2 #S2: and not before
+    this.replenish() // RFC 9000 §5.1.1 #S2
     return undefined
   }
 

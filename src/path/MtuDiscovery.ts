@@ -28,7 +28,7 @@ export interface MtuDiscoveryOptions {
 }
 
 /**
- * The largest datagram a path carries: DPLPMTUD. RFC 8899 §5, RFC 9000 §14.3
+ * The largest datagram a path carries: DPLPMTUD. RFC 8899 §5, RFC 9000 §14.2 #S1, §14.3
  *
  * A search leaps along the sizes most links have; the first loss makes it go on step by step from the last size that
  * arrived, up to the one that does not, or to `max`. One probe is in flight at a time. Ask `probeSize` whenever

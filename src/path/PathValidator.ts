@@ -59,7 +59,7 @@ export class PathValidator {
 
   /** Begins a validation, or begins it anew. `ptoMicros` is the larger of the current path's and the new one's. */
   start(nowMicros: number, ptoMicros: number, timeoutMicros = VALIDATION_TIMEOUT_MICROS): void {
-    // RFC 9000 §8.2.4: three PTOs, so that the loss of one challenge does not decide
+    // RFC 9000 §8.2.4 #S1 #S2: three PTOs, so that the loss of one challenge does not decide
     this.timeoutMicros = Math.max(timeoutMicros, 3 * ptoMicros)
     this.addressValidated = false
     this.begin(nowMicros)
@@ -91,7 +91,7 @@ export class PathValidator {
   pollChallenge(nowMicros: number, random: RandomBytes, ptoMicros: number): Uint8Array | undefined {
     if (!this.challengeDue) return undefined
     this.challengeDue = false
-    // RFC 9000 §8.2.1 #1, §9.4 #3: unpredictable data in every frame, and frames no more often than Initials
+    // RFC 9000 §8.2.1 #1 #S2, §9.4 #3 #S1: unpredictable data in every frame, and frames no more often than Initials
     this.nextChallengeAt = nowMicros + ptoMicros * 2 ** this.sent
     this.sent++
     this.mustExpand = true

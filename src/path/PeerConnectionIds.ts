@@ -114,7 +114,7 @@ export class PeerConnectionIds {
   next(): PeerConnectionId | undefined {
     // RFC 9000 §5.1.1: towards a zero-length ID every packet, on any path, has none
     if (this.isZeroLength) return this.current
-    // Moving on is paced by the peer's acknowledgements, so that retirements cannot pile up
+    // RFC 9000 §5.1.2 #S3: moving on is paced by the peer's acknowledgements, so that retirements cannot pile up
     if (this.retirements.size >= this.limit) return undefined
     const spare = this.ids.find((held) => held.state === "spare")
     if (spare !== undefined) this.use(spare)
@@ -228,7 +228,7 @@ export class PeerConnectionIds {
   private onRetirePriorTo(retirePriorTo: number): TransportError | undefined {
     const { retired, retirements, ids } = this
     const more = retired.missingBelow(retirePriorTo)
-    // RFC 9000 §5.1.2 #2: none is forgotten unless it is retired, so too many are an error
+    // RFC 9000 §5.1.2 #2 #S4: none is forgotten unless it is retired, so too many are an error
     if (more > 0 && retirements.size + more > 2 * this.limit)
       return failure(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR, "too many connection IDs to retire")
     this.largestRetirePriorTo = retirePriorTo

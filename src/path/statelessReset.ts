@@ -31,13 +31,14 @@ export const buildStatelessReset = (
 ): Uint8Array => {
   const largest = triggerBytes - 1
   const noise = random(INCONSPICUOUS_TRIGGER_BYTES + LENGTH_VARIATION)
+  // RFC 9000 §10.3 #S3
   const wanted =
     triggerBytes <= INCONSPICUOUS_TRIGGER_BYTES
       ? largest
       : INCONSPICUOUS_TRIGGER_BYTES - 1 + (noise[noise.length - 1] % LENGTH_VARIATION)
   const size = Math.min(wanted, largest)
   const reset = noise.slice(0, size)
-  reset[0] = (reset[0] & 0x3f) | 0x40 // RFC 9000 §10.3 #4: the fixed bits of a short header
+  reset[0] = (reset[0] & 0x3f) | 0x40 // RFC 9000 §10.3 #4 #S1: the fixed bits of a short header, and noise
   reset.set(token, size - RESET_TOKEN_BYTES)
   return reset
 }

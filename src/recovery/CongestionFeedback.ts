@@ -9,7 +9,7 @@ export class CongestionFeedback {
   readonly acked: PacketBatch = new PacketBatch()
   readonly lost: PacketBatch = new PacketBatch()
   ackedBytes = 0
-  /** Without path MTU probes, whose loss is no sign of congestion. RFC 9000 §14.4 */
+  /** Without path MTU probes, whose loss is no sign of congestion. RFC 9000 §14.4 #S1 */
   lostBytes = 0
   /** When the newest packet that was ever acknowledged on this path left: a round trip ends when it passes its start. */
   newestAckedSentMicros = 0

@@ -88,8 +88,8 @@ export class ReceivedPackets {
     const { threshold, maxAckDelayMicros } = this
     if (
       this.immediate ||
-      this.unackedAckEliciting > threshold ||
-      // RFC 9000 §13.2.1 acknowledges every CE mark at once; a peer that asked for fewer ACKs gets the first of a row.
+      this.unackedAckEliciting > threshold || // RFC 9000 §13.2.2 #S1
+      // RFC 9000 §13.2.1 #S4 acknowledges every CE mark at once; a peer that asked for fewer ACKs gets the first of a row.
       (ecn === Ecn.Ce && (threshold <= 1 || becameCe)) ||
       this.isReorderingReportable(packetNumber)
     ) {
@@ -101,7 +101,7 @@ export class ReceivedPackets {
     if (packetNumber > this.largestAckEliciting) this.largestAckEliciting = packetNumber
   }
 
-  /** Whether an ack-eliciting packet waits for its ACK: add one to whatever is sent. RFC 9000 §13.2.1 */
+  /** Whether an ack-eliciting packet waits for its ACK: add one to whatever is sent. RFC 9000 §13.2 #S1, §13.2.1 #S2 */
   get hasUnacknowledged(): boolean {
     return this.unackedAckEliciting > 0
   }
@@ -110,7 +110,10 @@ export class ReceivedPackets {
     return nowMicros >= this.ackDeadlineMicros
   }
 
-  /** At most `maxRanges`, the highest first; false when there is nothing to acknowledge. RFC 9000 §13.2.3 */
+  /**
+   * At most `maxRanges`, the highest first, of packets of any kind; false when there is nothing to acknowledge. RFC 9000
+   * §13.2.1 #S1, §13.2.3 #S1
+   */
   fillAck(
     ack: AckFrame,
     nowMicros: number,
@@ -124,7 +127,7 @@ export class ReceivedPackets {
     ack.delayRaw = Math.floor(Math.max(0, nowMicros - this.largestReceivedMicros) / 2 ** ackDelayExponent)
     ack.rangeCount = 0
     for (let i = top; i >= 0 && ack.rangeCount < maxRanges; i--) {
-      // The range of the largest number is always there: RFC 9000 §13.2.3.
+      // The range of the largest number is always there: RFC 9000 §13.2.3 #S3.
       if (this.largestOf[i] < this.reportFrom && i !== top) break
       ack.smallest[ack.rangeCount] = this.smallestOf[i]
       ack.largestOf[ack.rangeCount] = this.largestOf[i]
@@ -148,7 +151,7 @@ export class ReceivedPackets {
 
   /**
    * The peer has an ACK of ours whose largest number was `largestCovered`: what it covered need not be reported again.
-   * It is still remembered, to recognise duplicates. RFC 9000 §13.2.4
+   * It is still remembered, to recognise duplicates. RFC 9000 §13.2.3 #S2, §13.2.4
    */
   onAckOfAck(largestCovered: number): void {
     if (largestCovered >= this.reportFrom) this.reportFrom = largestCovered + 1
@@ -226,7 +229,7 @@ export class ReceivedPackets {
     const { reordering } = this
     if (reordering === 0) return false
     if (reordering === 1) {
-      // RFC 9000 §13.2.1: below another ack-eliciting packet, or above the highest with packets missing between.
+      // RFC 9000 §13.2.1 #S3: below another ack-eliciting packet, or above the highest with packets missing between.
       if (packetNumber < this.largestAckEliciting) return true
       return this.smallestOf[this.rangeOf(packetNumber)] > this.largestAckEliciting + 1
     }

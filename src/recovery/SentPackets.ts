@@ -90,7 +90,7 @@ export class SentPackets {
    * or, when it was declared lost before, to `lateAcked`.
    */
   takeAcked(ack: AckFrame, acked: PacketBatch, lateAcked: PacketBatch): TransportError | undefined {
-    // RFC 9000 §13.1: an acknowledgment of a packet that was not sent SHOULD be a PROTOCOL_VIOLATION.
+    // RFC 9000 §13.1 #S1: an acknowledgment of a packet that was not sent is a PROTOCOL_VIOLATION.
     if (ack.largest >= this.nextPacketNumber) {
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,

@@ -1,7 +1,7 @@
 export const pageBytes = 16 * 1024
 const minPageBytes = 64
 
-/** Part of a stream that has arrived with gaps: its bytes, and a bit for each that is there. */
+/** Part of a stream that has arrived with gaps: its bytes, and a bit for each that is there. RFC 9000 §21.7 #S1 */
 class Page {
   /** Stream offset of `bytes[0]`. */
   origin: number

@@ -19,7 +19,7 @@ export class ReceiveCredit {
   ): TransportError | undefined {
     const { window } = receive
     const known = receive.finalSize
-    // RFC 9000 §4.5 #1: a final size counts as if all had been sent; then it cannot change, and nothing lies beyond it
+    // RFC 9000 §4.5 #1 #S1: a final size counts as if all had been sent; then it cannot change, and nothing lies beyond it
     if (known >= 0 && end > known)
       return finalSizeError(`data up to ${end} of a stream of ${known} bytes`, frameType)
     if (known >= 0 && finalSize >= 0 && finalSize !== known)
@@ -28,7 +28,7 @@ export class ReceiveCredit {
       return finalSizeError(`a final size of ${finalSize} after data up to ${window.received}`, frameType)
     const more = end - window.received
     if (more <= 0) return undefined
-    // RFC 9000 §4.1 #2, §19.9 #2, §19.10 #4: more than the advertised stream or connection limit is a FLOW_CONTROL_ERROR
+    // RFC 9000 §4.1 #2, §19.9 #2, §19.10 #4, §17.2.3 #S2: more than the advertised stream or connection limit is a FLOW_CONTROL_ERROR
     if (end > window.limit)
       return flowControlError(`data up to ${end} of ${window.limit} on a stream`, frameType)
     if (this.window.received + more > this.window.limit)

@@ -111,7 +111,7 @@ export class ReceiveStream {
     return bytes
   }
 
-  /** Nobody will read it any more. Returns whether the peer should be told. RFC 9000 §3.5 */
+  /** Nobody will read it any more. Returns whether the peer should be told. RFC 9000 §3.5 #S1 #S4 */
   stop(code: number): boolean {
     if (this.isTerminal || this.isStopped) return false
     const tell = this.isIncomplete

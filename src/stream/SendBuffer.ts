@@ -99,7 +99,7 @@ export class SendBuffer {
     this.free()
   }
 
-  /** The range is to be sent again, except for what has been acknowledged meanwhile. */
+  /** The range is to be sent again, except for what has been acknowledged meanwhile. RFC 9000 §13.3 #S3 */
   onLost(start: number, end: number): void {
     const low = Math.max(start, this.acked)
     const high = Math.min(end, this.sent)

@@ -8,7 +8,7 @@ import type { StreamSender } from "./StreamSender.ts"
  * Whether flow control keeps a side from going on. Then nothing is in flight, no timer runs, and both sides would fall
  * silent until the connection is idle or a NAT on the way has forgotten it: so what holds them up is said again from time
  * to time, by the one that waits and, later, by the one that is waited for, who may be the one behind the NAT.
- * RFC 9000 §4.1, §4.6
+ * RFC 9000 §4.1 #S2, §4.6
  */
 export class Standstill {
   private readonly directory: StreamDirectory

@@ -92,7 +92,7 @@ export class StreamControlFrames {
     if (record.control === 0) this.waiting.remove(record.controlTurn)
   }
 
-  /** Tells the peer that it keeps streams from being opened; once a limit. RFC 9000 §4.6 */
+  /** Tells the peer that it keeps streams from being opened; once a limit. RFC 9000 §4.6 #S1, §19.14 #S1 */
   noteStreamsBlocked(unidirectional: boolean): void {
     const count = this.directory.localCount(unidirectional)
     if (count.blockedAt === count.limit) return
@@ -119,7 +119,7 @@ export class StreamControlFrames {
   /** Our windows as they have become by consumption: the frames that are due. RFC 9000 §4.2 */
   noteConsumed(record: StreamRecord): void {
     const receive = record.receive!
-    // RFC 9000 §3.3: MAX_STREAM_DATA only in "Recv"
+    // RFC 9000 §3.3, §13.3 #S1: MAX_STREAM_DATA only in "Recv"
     if (receive.state === ReceiveState.recv && !receive.isStopped && receive.window.isDue)
       this.wantFor(record, StreamControl.maxStreamData)
     if (this.window.isDue) this.want(ConnectionControl.maxData)

@@ -5,7 +5,7 @@ interface PriorityLevel<Owner> {
   readonly ring: TurnRing<Owner>
 }
 
-/** Who sends next: the highest priority, and within it one after the other. RFC 9000 §2.3 */
+/** Who sends next: the highest priority, and within it one after the other. RFC 9000 §2.3 #S1 */
 export class StreamScheduler<Owner> {
   size = 0
   /** Highest first; no level is empty, except the last one left. */

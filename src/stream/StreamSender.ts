@@ -11,8 +11,8 @@ import { Turn } from "./TurnRing.ts"
 const worthwhileBytes = 16
 
 /**
- * Puts the data of the streams into packets: first what needs no credit (lost data, bare FINs), then what was never
- * sent, both by priority and in turns, a packet a turn. A stream that flow control blocks is in no ring.
+ * Puts the data of the streams into packets: first what needs no credit (lost data, RFC 9000 §13.3 #S2, and bare FINs),
+ * then what was never sent, both by priority and in turns, a packet a turn. A stream that flow control blocks is in no ring.
  */
 export class StreamSender {
   /** How many streams wait for acknowledgement of something. */
@@ -33,7 +33,7 @@ export class StreamSender {
     return !this.control.isEmpty || this.owed.size > 0 || (this.fresh.size > 0 && this.credit.available > 0)
   }
 
-  /** The connection's limit keeps data back. RFC 9000 §4.1 */
+  /** The connection's limit keeps data back. RFC 9000 §4.1 #S1, §19.12 #S1 */
   get isConnectionBlocked(): boolean {
     return this.fresh.size > 0 && this.credit.available <= 0
   }
@@ -52,7 +52,7 @@ export class StreamSender {
       record.isBlocked = isBlocked
       this.blockedStreams += isBlocked ? 1 : -1
     }
-    // RFC 9000 §4.1: SHOULD tell the peer that it holds us back; once a limit
+    // RFC 9000 §4.1 #S1, §19.13 #S1: the peer is told that it holds us back, once a limit
     if (isBlocked) {
       if (credit.blockedAt !== credit.limit) this.control.wantFor(record, StreamControl.streamDataBlocked)
     } else if ((record.control & StreamControl.streamDataBlocked) !== 0) {

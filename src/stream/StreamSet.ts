@@ -211,7 +211,7 @@ export class StreamSet {
   onStopSending(id: number, errorCode: number): Result {
     const record = this.sending(id, FrameType.STOP_SENDING)
     if (record === undefined || record instanceof TransportError) return record
-    // RFC 9000 §3.5 #1: MUST send a RESET_STREAM; SHOULD copy the error code
+    // RFC 9000 §3.5 #1 #S2 #S3: RESET_STREAM with that code, at once, instead of what may yet be lost
     if (this.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
       this.news.stopped.push(record)
       this.news.writable.push(record)

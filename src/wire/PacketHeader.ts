@@ -64,7 +64,7 @@ export const parsePacketHeader = (
   if (r.failed) return false
   header.packetNumberOffset = r.offset
   header.end = end
-  // RFC 9000 §17.2.1 #1 #5: the rest of the first byte, and how long the IDs are, is another version's business
+  // RFC 9000 §17.2 #S1 #S2, §17.2.1 #1 #5: the rest of the first byte, and how long the IDs are, is another version's business
   if (header.version === 0) {
     header.type = PacketType.VersionNegotiation
     return true

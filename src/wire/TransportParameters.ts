@@ -185,7 +185,7 @@ export const decodeTransportParameters = (
     const start = r.skip(length)
     if (r.failed) return refuse("they are cut short")
     if (id > MAX_VARINT) continue // none we know, and no longer told apart from its neighbours
-    if (seen.has(id)) return refuse(`0x${id.toString(16)} appears twice`)
+    if (seen.has(id)) return refuse(`0x${id.toString(16)} appears twice`) // RFC 9000 §7.4 #S1
     seen.add(id)
     if (seen.size > MAX_PARAMETERS) return refuse(`there are more than ${MAX_PARAMETERS}`)
     const error = decodeOne(parameters, id, value.reset(bytes, start, start + length), from)

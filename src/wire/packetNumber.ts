@@ -1,4 +1,4 @@
-/** Bytes needed to send `packetNumber` while `largestAcked` (−1 for none) is the newest acknowledged. RFC 9000 §17.1 #1 #2, §A.2 */
+/** Bytes needed to send `packetNumber` while `largestAcked` (−1 for none) is the newest acknowledged. RFC 9000 §17.1 #1 #2 #S1, §A.2 */
 export const packetNumberLength = (packetNumber: number, largestAcked: number): 1 | 2 | 3 | 4 => {
   const range = 2 * (packetNumber - largestAcked)
   return range < 0x100 ? 1 : range < 0x1_0000 ? 2 : range < 0x100_0000 ? 3 : 4

@@ -19,7 +19,7 @@ export const writeVersionNegotiation = (
   random: RandomBytes
 ): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(1 + 4 + 1 + dcid.length + 1 + scid.length + 4 * versions.length))
-  // RFC 9000 §17.2.1 #2: the other bits are arbitrary; 0x40 lets it be told from other protocols on the port
+  // RFC 9000 §17.2.1 #2 #S1: the other bits are arbitrary; 0x40 lets it be told from other protocols on the port
   w.u8(0xc0 | (random(1)[0] & 0x3f))
   w.u32(0)
   w.u8(dcid.length)

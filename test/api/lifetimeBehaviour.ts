@@ -311,6 +311,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         yield* eventually(server.connectionCount, 0)
       }))
 
+    // RFC 9000 §5.2.2 #S3
     it("is refused when too many wait to be accepted", (world) =>
       Effect.gen(function* () {
         const { client, connectOptions } = yield* endpoints(world, { serverEndpoint: { acceptBacklog: 1 } })

@@ -361,6 +361,7 @@ export const streamBehaviour = ({ it }: Universe): void => {
         expect(new TextDecoder().decode(yield* peer.read())).toBe("second")
       }))
 
+    // RFC 9000 §2.3 #S1
     it("of a higher priority go first", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world)

@@ -10,6 +10,8 @@ const MAX_CONNECTION_ID_BYTES = 20
 export class PacketAudit {
   private readonly numbers: ReadonlyArray<Set<number>> = [new Set(), new Set(), new Set()]
   private readonly fromServer: boolean
+  /** The spin bits of the 1-RTT packets. */
+  readonly spins: Array<boolean> = []
 
   constructor(fromServer: boolean) {
     this.fromServer = fromServer
@@ -39,8 +41,7 @@ export class PacketAudit {
     // RFC 9000 §17.2 #6, §17.3.1 #2
     const reserved = header.type === PacketType.OneRtt ? 0x18 : 0x0c
     if ((firstByte & reserved) !== 0) throw new Error("reserved bits are set")
-    // RFC 9000 §17.4 #1
-    if (header.type === PacketType.OneRtt && (firstByte & 0x20) !== 0) throw new Error("the spin bit is set")
+    if (header.type === PacketType.OneRtt) this.spins.push((firstByte & 0x20) !== 0)
     // RFC 9000 §17.2 #2 #4
     for (const length of [header.dcidEnd - header.dcidStart, header.scidEnd - header.scidStart])
       if (length > MAX_CONNECTION_ID_BYTES) throw new Error(`a connection ID of ${length} bytes`)
@@ -52,6 +53,9 @@ export class PacketAudit {
     for (const { name } of frames)
       if (!this.fromServer && (name === "onNewToken" || name === "onHandshakeDone"))
         throw new Error(`a client sent what only servers may: ${name}`)
+    // RFC 9000 §8.2.1 #S1
+    if (frames.filter(({ name }) => name === "onPathChallenge").length > 1)
+      throw new Error("two challenges share a packet")
     // RFC 9000 §12.3 #1 #2
     if (this.numbers[space].has(packetNumber))
       throw new Error(`packet ${packetNumber} of level ${level} was sent twice`)

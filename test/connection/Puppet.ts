@@ -101,7 +101,7 @@ export class Puppet {
   private undecryptable: Array<Uint8Array> = []
   private token: Uint8Array | undefined = undefined
   private heard = false
-  private readonly audit: PacketAudit
+  readonly audit: PacketAudit
 
   constructor(options: PuppetOptions) {
     this.options = options

@@ -85,7 +85,7 @@ describe("a server", () => {
 })
 
 describe("a client", () => {
-  // RFC 9000 §8.1 #3 #5, §14.1 #1, RFC 9001 §9.3 #1
+  // RFC 9000 §8.1 #3 #5, §14.1 #1, RFC 9001 §9.3 #1, RFC 9000 §6 #S1
   it("keeps asking with full-sized Initials when the server's flight is lost", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
     let losing = true

@@ -9,7 +9,7 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 for (const victim of roles)
   describe(`a ${victim} whose peer sends`, () => {
-    // RFC 9000 §10.3 #1, §11.1 #1
+    // RFC 9000 §10.3 #1, §11 #S1 #S2, §11.1 #1
     for (const cheat of cheats.filter((cheat) => (cheat.victim ?? victim) === victim))
       it(`${cheat.name} closes with ${transportErrorName(cheat.code)}`, () => {
         const duel = new Duel({ victim, transport: cheat.transport ?? {} }).shakeHands()

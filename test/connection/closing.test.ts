@@ -9,7 +9,7 @@ const noReason = new Uint8Array(0)
 
 for (const victim of roles)
   describe(`a ${victim} that`, () => {
-    // RFC 9000 §10.2.3 #1
+    // RFC 9000 §10.2 #S1, §10.2.1 #S1, §10.2.3 #1, §11.1 #S1
     it("closes answers stragglers ever less often, and is gone after three PTOs", () => {
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
       const { connection, puppet } = duel
@@ -104,7 +104,7 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "peer", code: 2, reason: "full" })
     })
 
-    // RFC 9000 §10.2.3 #2 #3, §12.5 #1
+    // RFC 9000 §10.2.3 #2 #3 #S4, §12.5 #1
     it("closes in mid-handshake keeps the application's words to itself", () => {
       const duel = new Duel({ victim })
       if (victim === "client") duel.drainVictim()
@@ -158,6 +158,29 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
     })
   })
+
+describe("in a handshake CONNECTION_CLOSE is in packets of every level that the peer may be able to read:", () => {
+  const levelsOf = (duel: Duel) => {
+    duel.connection.close(1, "", duel.nowMicros)
+    duel.exchange()
+    return duel.puppet.seen.named("onConnectionClose").map(({ level }) => level)
+  }
+
+  it("those of a server before it has heard the client's Finished, RFC 9000 §10.2.3 #S1 #S2 #S3", () => {
+    const duel = new Duel({ victim: "server" })
+    duel.deliver()
+    duel.drainVictim()
+    duel.puppet.outbox.length = 0
+    duel.puppet.receive(new Uint8Array(0)) // takes up what has waited for its keys
+    expect(new Set(levelsOf(duel))).toEqual(new Set([Level.Initial, Level.Handshake, Level.OneRtt]))
+  })
+
+  it("those of a client before its handshake is confirmed, RFC 9000 §10.2.3 #S2", () => {
+    const duel = new Duel({ victim: "client" }).exchange()
+    expect(duel.connection.handshake).toMatchObject({ complete: true, confirmed: false })
+    expect(new Set(levelsOf(duel))).toEqual(new Set([Level.Handshake, Level.OneRtt]))
+  })
+})
 
 describe("a client whose server", () => {
   // RFC 9000 §10.3.1 #4

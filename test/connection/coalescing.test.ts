@@ -60,6 +60,23 @@ for (const victim of roles)
     })
   })
 
+for (const victim of roles)
+  it(`a ${victim} takes none for another connection ID than the datagram's first, RFC 9000 §12.2 #S2`, () => {
+    const duel = new Duel({ victim }).shakeHands()
+    const { puppet, connection } = duel
+    const other = puppet.seen.named("onNewConnectionId")[0].bytes!.slice(0, 8)
+    // the first has a length, and need not open
+    const first = puppet.packet(Level.Initial, writePing, { keys: puppet.write[Level.OneRtt]! })
+    const received = () => connection.receiver.counters.received
+    const before = received()
+    duel.inject(joined(first, puppet.packet(Level.OneRtt, writePing, { destination: other })))
+    expect(received()).toBe(before)
+    duel.inject(joined(first, puppet.packet(Level.OneRtt, writePing)))
+    expect(received()).toBe(before + 1)
+    duel.inject(puppet.packet(Level.OneRtt, writePing, { destination: other }))
+    expect(received()).toBe(before + 2)
+  })
+
 describe("the packets of a connection", () => {
   it("share datagrams while the handshake lasts, RFC 9000 §12.2 #1, RFC 9001 §4 #S1", () => {
     const pair = new CorePair().exchange()

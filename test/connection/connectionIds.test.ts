@@ -52,7 +52,7 @@ for (const victim of roles)
       expect(ids.every((id) => id.length === 8)).toBe(true)
     })
 
-    // RFC 9000 §5.1.1 #2
+    // RFC 9000 §5.1.1 #2, §5.1.2 #S2
     it("are all listened to for as long as the connection lives, until they are retired", () => {
       const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 0 } }).shakeHands()
       const ids = issuedBy(duel)
@@ -65,6 +65,17 @@ for (const victim of roles)
         expect(isHeard(duel, id), `number ${sequence}`).toBe(sequence !== 2)
       })
     })
+  })
+
+for (const victim of roles)
+  it(`no packet of a ${victim} is shorter than a stateless reset for it would have to be, RFC 9000 §10.3 #S2`, () => {
+    const duel = new Duel({ victim }).shakeHands().advance(1_000_000)
+    duel.sent.length = 0
+    duel.connection.ping()
+    duel.exchange()
+    expect(duel.sent).toEqual([22 + 8])
+    duel.inject(duel.puppet.packet(Level.OneRtt, writePing)).advance(100_000)
+    expect(Math.min(...duel.sent)).toBeGreaterThanOrEqual(22 + 8)
   })
 
 describe("stateless reset tokens", () => {

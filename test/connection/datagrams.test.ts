@@ -51,6 +51,7 @@ for (const victim of roles)
       expect(most).toBeGreaterThan(0.8)
     })
 
+    // RFC 9000 §12.2 #S1
     it("sends one as soon as it may, ahead of the data of streams and in a packet with it, RFC 9221 §5 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel

@@ -11,14 +11,19 @@ for (const victim of ["client", "server"] as const)
       expect(duel.connection.closeReason).toBeUndefined()
     })
 
-    it("takes no notice of the spin bit, RFC 9000 §17.4 #4", () => {
+    it("takes no notice of the spin bit, and sets its own at random, RFC 9000 §17.4 #1 #4 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
-      for (let i = 0; i < 6; i++) {
-        const before = duel.connection.receiver.counters.received
-        const firstByte = (honest: number) => honest | (i % 2 === 0 ? 0x20 : 0)
-        // the puppet's audit sees that what comes back has none
-        duel.inject(duel.puppet.packet(Level.OneRtt, Uint8Array.of(1), { firstByte })).advance(100_000)
-        expect(duel.connection.receiver.counters.received).toBe(before + 1)
+      for (const peerSpins of [true, false]) {
+        const firstByte = (honest: number) => honest | (peerSpins ? 0x20 : 0)
+        const { spins } = duel.puppet.audit
+        spins.length = 0
+        for (let i = 0; i < 64; i++) {
+          const before = duel.connection.receiver.counters.received
+          duel.inject(duel.puppet.packet(Level.OneRtt, Uint8Array.of(1), { firstByte })).advance(100_000)
+          expect(duel.connection.receiver.counters.received).toBe(before + 1)
+        }
+        const set = spins.filter((spin) => spin).length / spins.length
+        expect(Math.abs(set - 0.5)).toBeLessThan(0.25)
       }
     })
 

@@ -32,7 +32,7 @@ describe("an endpoint", () => {
     return replies
   }
 
-  // RFC 9000 §17.2.1 #3 #4
+  // RFC 9000 §17.2.1 #3 #4, §5.2.2 #S1 #S2
   it("answers a version it does not speak with those it does", () => {
     const [reply] = repliesTo(initialOf(0x1a2a3a4a, 1200))
     const header = new PacketHeader()
@@ -43,7 +43,7 @@ describe("an endpoint", () => {
     expect(parseVersionNegotiation(reply, header)).toContain(1)
   })
 
-  // RFC 9000 §5.2.2 #1, §6.1 #1
+  // RFC 9000 §5.2.2 #1, §6.1 #1, §17.2 #S1 #S2
   it("answers it whatever its connection IDs, and once, RFC 9000 §17.2.1 #5 #6", () => {
     for (const [destination, source] of [
       [0, 0],
@@ -117,6 +117,7 @@ describe("an endpoint", () => {
     expect(reset.slice(-16)).toEqual(duel.connection.config.makeResetToken(issued))
   })
 
+  // RFC 9000 §10.2 #S3
   it("routes nothing to a connection that is gone, whichever of its connection IDs is used", () => {
     for (const victim of ["client", "server"] as const) {
       const duel = new Duel({ victim }).shakeHands()

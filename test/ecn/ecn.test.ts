@@ -45,6 +45,7 @@ describe("ECN", () => {
     })
   )
 
+  // RFC 9000 §19.3 #S1
   itSim("lets a marking queue slow the sender down before anything is lost", () =>
     Effect.gen(function* () {
       const it = yield* connected({ markAboveBytes: 40_000 })

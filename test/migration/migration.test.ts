@@ -100,6 +100,7 @@ describe("a connection that migrates", () => {
     })
   )
 
+  // RFC 9000 §5.1.1 #S3
   itSim("moves a hundred times without running out of connection IDs", () =>
     Effect.gen(function* () {
       const it = yield* connected()

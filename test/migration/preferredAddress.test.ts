@@ -1,6 +1,6 @@
 /** A server that would rather be elsewhere: how a client goes there, and what of it a server has to watch. RFC 9000 §9.6 */
 import { describe, expect, it } from "vitest"
-import { writePathResponse } from "../../src/wire/frameWriters.ts"
+import { writeNewConnectionId, writePathResponse } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { Duel, puppetAddress } from "../connection/Duel.ts"
@@ -13,6 +13,7 @@ const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
 
 interface Letter {
   readonly to: string
+  readonly local: number
   readonly destination: string
   readonly frames: ReadonlyArray<SeenFrame>
 }
@@ -20,7 +21,8 @@ interface Letter {
 /** A client whose server, a puppet, prefers `address`; and what the client sent where. */
 const invited = (
   address: SocketAddress,
-  transport = {}
+  transport = {},
+  ipv6?: SocketAddress
 ): { readonly duel: Duel; readonly sent: Array<Letter> } => {
   const connectionId = new Uint8Array(8).fill(0x77)
   const statelessResetToken = new Uint8Array(16).fill(0x78)
@@ -30,7 +32,7 @@ const invited = (
     puppet: {
       parameters: (honest) => ({
         ...honest,
-        preferredAddress: { ipv4: address, ipv6: undefined, connectionId, statelessResetToken }
+        preferredAddress: { ipv4: address, ipv6, connectionId, statelessResetToken }
       })
     }
   })
@@ -41,6 +43,7 @@ const invited = (
     duel.puppet.receive(datagram)
     sent.push({
       to: formatAddress(duel.connection.transmit.remote),
+      local: duel.connection.transmit.local,
       destination: Buffer.from(datagram.subarray(1, 9)).toString("hex"),
       frames: frames.slice(before)
     })
@@ -52,7 +55,7 @@ const invited = (
 describe("a client that is asked to another address of its server's", () => {
   const there = formatAddress(preferred)
 
-  // RFC 9000 §9.6.2 #1, §9.5 #1 #2, §9.6.3 #1
+  // RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §9.5 #1 #2, §9.6.3 #1, §21.5.6 #S2
   it("probes it with the ID it was given for it, and moves once it has answered", () => {
     const { duel, sent } = invited(preferred)
     const id = duel.connection.streams.open(true)
@@ -71,7 +74,50 @@ describe("a client that is asked to another address of its server's", () => {
     expect(sent.length).toBeGreaterThan(0)
   })
 
-  // RFC 9000 §21.5.3
+  // RFC 9000 §9.6.3 #S1
+  it("that moves itself meanwhile asks at both addresses from where it then is, and ends at the preferred one", () => {
+    for (const order of [
+      [there, formatAddress(puppetAddress)],
+      [formatAddress(puppetAddress), there]
+    ]) {
+      const { duel, sent } = invited(preferred)
+      const { connection, puppet } = duel
+      for (let n = 2; n <= 5; n++)
+        duel.inject(
+          puppet.packet(Level.OneRtt, (w) =>
+            writeNewConnectionId(w, n, 0, new Uint8Array(8).fill(n), new Uint8Array(16).fill(n))
+          )
+        )
+      sent.length = 0
+      expect(connection.rebind(1, duel.nowMicros)).toBeUndefined()
+      duel.exchange()
+      const challengeTo = (to: string) =>
+        sent
+          .filter((letter) => letter.to === to && letter.local === 1)
+          .flatMap(({ frames }) => frames.filter(({ name }) => name === "onPathChallenge"))
+          .at(-1)!.bytes!
+      for (const to of order) {
+        const challenge = challengeTo(to)
+        const from = to === there ? preferred : puppetAddress
+        const packet = puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge))
+        duel.endpoint.handleDatagram(packet, from, 0, duel.nowMicros, 1)
+        duel.exchange()
+      }
+      expect(formatAddress(connection.path.remote)).toBe(there)
+      expect(connection.path.routes.current.local).toBe(1)
+      expect(connection.path.routes.isMoving).toBe(false)
+    }
+  })
+
+  // RFC 9000 §9.6.3 #S3
+  it("goes to the one of the family it uses", () => {
+    const other: SocketAddress = { host: "2001:db8::7", port: 444, family: 6 }
+    const { duel, sent } = invited(preferred, {}, other)
+    duel.advance(SECOND / 10)
+    expect(new Set(sent.map(({ to }) => to))).toEqual(new Set([formatAddress(puppetAddress), there]))
+  })
+
+  // RFC 9000 §21.5.3, §21.5.6 #S1
   it("does not follow a server on the Internet into its own network, or to where nobody is", () => {
     for (const host of [
       "127.0.0.1",
@@ -87,7 +133,7 @@ describe("a client that is asked to another address of its server's", () => {
     }
   })
 
-  // RFC 9000 §9 #5
+  // RFC 9000 §9 #5, §9.6 #S1
   it("discards what comes from an address it has neither been given nor connected to", () => {
     const { duel } = invited(preferred)
     const { counters } = duel.connection.receiver

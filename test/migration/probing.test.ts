@@ -4,14 +4,17 @@ import {
   writeHandshakeDone,
   writeNewConnectionId,
   writePathChallenge,
+  writePathResponse,
   writePing
 } from "../../src/wire/frameWriters.ts"
+import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { Duel } from "../connection/Duel.ts"
 import { Puppet } from "../connection/Puppet.ts"
 import { away, home, Roamer } from "./Roamer.ts"
 
 const SECOND = 1_000_000
+const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
 const B = away(1)
 
 /** Which socket the victim sent each datagram from, and to which ID. */
@@ -71,6 +74,22 @@ describe("a client", () => {
   })
 })
 
+it("a client that has moved gives back the ID of the way it came from, RFC 9000 §5.1.2 #S1", () => {
+  const duel = new Duel({ victim: "client" }).shakeHands()
+  const { connection, puppet } = duel
+  giveIds(duel, 2)
+  expect(connection.migrate(1, duel.nowMicros)).toBeUndefined()
+  duel.exchange()
+  const answer = puppet.seen.named("onPathChallenge").at(-1)!.bytes!
+  for (const payload of [(w: ByteWriter) => writePathResponse(w, answer), writePing]) {
+    expect(puppet.seen.named("onRetireConnectionId")).toEqual([])
+    duel.endpoint.handleDatagram(puppet.packet(Level.OneRtt, payload), home, 0, duel.nowMicros, 1)
+    duel.exchange()
+  }
+  expect(connection.path.routes.current.local).toBe(1)
+  expect(puppet.seen.named("onRetireConnectionId").map(({ values }) => values.at(-1))).toEqual([0])
+})
+
 describe("a response to a challenge", () => {
   // RFC 9000 §8.2.2 #2
   it("waits for nothing, not even while the congestion window is full", () => {
@@ -85,6 +104,20 @@ describe("a response to a challenge", () => {
       const data = new Uint8Array(8).fill(9)
       duel.inject(puppet.packet(Level.OneRtt, (w) => writePathChallenge(w, data)))
       expect(puppet.seen.named("onPathResponse").map(({ bytes }) => bytes)).toEqual([data])
+    }
+  })
+
+  // RFC 9000 §9.3.3 #S1
+  it("on the way in use goes along with more than probing frames", () => {
+    for (const victim of ["client", "server"] as const) {
+      const duel = new Duel({ victim }).shakeHands().advance(SECOND)
+      const { puppet } = duel
+      const before = puppet.seen.frames.length
+      const data = new Uint8Array(8).fill(9)
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writePathChallenge(w, data)))
+      const names = puppet.seen.frames.slice(before).map(({ name }) => name)
+      expect(names).toContain("onPathResponse")
+      expect(names.filter((name) => !probingFrames.includes(name)).length).toBeGreaterThan(0)
     }
   })
 
@@ -111,7 +144,7 @@ describe("a client that has moved", () => {
     return it.endpoint.handleDatagram(initial, from, 0, it.nowMicros)!.path.amplification.validated
   }
 
-  // RFC 9000 §8.1.3, §9.3
+  // RFC 9000 §8.1.3, §9.3, §9.3 #S1
   it("gets a token for its new address once that is proven, and no other for another port", () => {
     const it = new Roamer()
     expect(tokens(it).length).toBe(1)

@@ -24,6 +24,15 @@ describe("a server whose client's packets come from another address", () => {
     expect(it.sentTo(B)[0].size).toBeGreaterThanOrEqual(1200)
   })
 
+  // RFC 9000 §9.6.3 #S2
+  it("asks at the address that a probing packet came from, so that it is proven when the client comes", () => {
+    const it = new Roamer().probe(B)
+    expect(it.at(B, "onPathChallenge").length).toBe(1)
+    it.answer(B).ping(B)
+    expect(it.remote).toBe(formatAddress(B))
+    expect(it.connection.path.routes.current.isProven).toBe(true)
+  })
+
   it("does not follow a packet that is not the newest", () => {
     const it = new Roamer()
     const late = it.puppet.packet(3, Uint8Array.of(1))

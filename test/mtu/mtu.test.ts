@@ -74,6 +74,7 @@ describe("the datagrams of a path", () => {
     })
   )
 
+  // RFC 9000 §14.2 #S2 #S3, §14.3 #S1
   itSim("stay what every path must carry where a tunnel takes no more", () =>
     Effect.gen(function* () {
       const world = yield* simWorld
@@ -113,6 +114,7 @@ describe("the datagrams of a path", () => {
     { seeds: 8 }
   )
 
+  // RFC 9000 §14.2 #S4
   itSim("are measured anew on another network", () =>
     Effect.gen(function* () {
       const world = yield* simWorld

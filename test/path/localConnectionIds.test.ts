@@ -48,7 +48,7 @@ describe("connection IDs we issue", () => {
     expect(ended.takeChanges()?.removed).toEqual([first, madeUp])
   })
 
-  // RFC 9000 §5.1.1 #1 #3
+  // RFC 9000 §5.1.1 #1 #3, §5.1.1 #S1, §9.5 #S3
   it("are issued up to the peer's limit, numbered one by one", () => {
     const ids = make()
     ids.setPeerLimit(4)
@@ -110,6 +110,7 @@ describe("connection IDs we issue", () => {
     expect(ids.hasFrames()).toBe(false)
   })
 
+  // RFC 9000 §5.1.1 #S2
   it("are replaced when the peer retires one", () => {
     const ids = make()
     ids.setPeerLimit(3)
@@ -305,6 +306,7 @@ describe("rotation of the connection IDs we issue", () => {
     expect(ids.count).toBe(8)
   })
 
+  // RFC 9000 §5.1.2 #S5
   it("waits until the last one was answered", () => {
     const ids = make()
     ids.setPeerLimit(4)

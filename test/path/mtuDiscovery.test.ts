@@ -251,6 +251,7 @@ describe("black holes", () => {
 })
 
 describe("path MTU discovery on any path", () => {
+  // RFC 9000 §14.2 #S1
   it("ends within bounds, with few probes, at a size the path carries", () => {
     const scenario = fc.record({
       pathMax: fc.integer({ min: 1200, max: 65507 }),

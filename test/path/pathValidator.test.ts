@@ -59,7 +59,7 @@ describe("path validation", () => {
     expect(validator.onResponse(data, 2)).toBe("validated")
   })
 
-  // RFC 9000 §8.2.1 #1, §9.4 #3
+  // RFC 9000 §8.2.1 #1, §9.4 #3, §8.2.1 #S2, §9.4 #S1
   it("asks again with fresh data at doubling intervals, and takes the answer to any of them", () => {
     const random = counting()
     for (let answered = 0; answered < 5; answered++) {
@@ -99,6 +99,7 @@ describe("path validation", () => {
     expect(validator.onResponse(data, 5 * SECOND)).toBe("late")
   })
 
+  // RFC 9000 §8.2.4 #S1 #S2
   it("times out after three PTOs where those are longer", () => {
     const validator = new PathValidator()
     validator.start(0, 2 * SECOND)

@@ -199,7 +199,7 @@ describe("retirements", () => {
     expect(framesOf(ids, 9)).toHaveLength(1)
   })
 
-  // RFC 9000 §5.1.2 #2
+  // RFC 9000 §5.1.2 #2, §5.1.2 #S4
   it("that a peer forces without acknowledging are limited", () => {
     const ids = make(4)
     let error = offer(ids, 1, 1)
@@ -215,6 +215,7 @@ describe("retirements", () => {
     expect(ids.hasFrames()).toBe(false)
   })
 
+  // RFC 9000 §5.1.2 #S3
   it("are paced: nothing is handed out while too many are unacknowledged", () => {
     const ids = make(2)
     let sequence = 0

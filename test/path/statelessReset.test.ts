@@ -35,11 +35,13 @@ describe("a stateless reset", () => {
     }
   })
 
+  // RFC 9000 §10.3 #S3
   it("is one byte shorter than a trigger of at most 43 bytes", () => {
     for (let trigger = 22; trigger <= 43; trigger++)
       expect(buildStatelessReset(trigger, token, random(5))).toHaveLength(trigger - 1)
   })
 
+  // RFC 9000 §10.3 #S1
   it("is not given away by its size or content", () => {
     const sizes = new Set<number>()
     const heads = new Set<string>()

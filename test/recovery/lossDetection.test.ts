@@ -40,6 +40,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
     expect(seen.size).toBeLessThanOrEqual(2)
   })
 
+  // RFC 9000 §13.1 #S1
   it("refuses an ACK of a packet that was not sent", () => {
     const recovery = confirmed()
     send(recovery, 0)
@@ -233,6 +234,7 @@ describe("packets that leave without ACK or loss", () => {
     expect(recovery.bytesInFlight).toBe(0)
   })
 
+  // RFC 9000 §14.4 #S1
   it("does not blame the path for a lost MTU probe (RFC 9000 §14.4)", () => {
     const recovery = confirmed()
     const probe = recovery.begin(app)

@@ -26,6 +26,7 @@ const acknowledgedAt = (received: ReceivedPackets, numbers: ReadonlyArray<number
   })
 
 describe("what was received (RFC 9000 §13.2.3)", () => {
+  // RFC 9000 §13.2.1 #S1, §13.2.3 #S1
   it("merges numbers into ranges, the highest first", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 5, 3, 9, 4, 8, 1)
@@ -63,7 +64,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
     expect(received.isDuplicate(12)).toBe(true)
   })
 
-  // RFC 9000 §13.2.3 #2
+  // RFC 9000 §13.2.3 #2, §13.2.3 #S3
   it("writes as many ranges as there is room for, never without the highest", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 2, 4, 6)
@@ -73,6 +74,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
     ])
   })
 
+  // RFC 9000 §13.2.3 #S2
   it("stops reporting what an acknowledged ACK covered, and still knows it for duplicates (§13.2.4)", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 2, 4, 6, 8)
@@ -132,7 +134,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
 })
 
 describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
-  // RFC 9000 §13.2.1 #1
+  // RFC 9000 §13.2.1 #1, §13.2.2 #S1
   it("acknowledges every second ack-eliciting packet at once, and one alone within max_ack_delay", () => {
     const received = new ReceivedPackets(Space.Application)
     received.onReceived(0, true, 1000)
@@ -170,6 +172,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     expect(received.ackDeadlineMicros).toBe(never)
   })
 
+  // RFC 9000 §13.2.1 #S3
   it("acknowledges at once when a packet is out of order or leaves a gap", () => {
     const received = new ReceivedPackets(Space.Application)
     expect(acknowledgedAt(received, [0, 2])).toEqual([2])
@@ -186,6 +189,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     expect(received.shouldAckNow(0)).toBe(false)
   })
 
+  // RFC 9000 §13.2.1 #S4
   it("acknowledges CE marks at once", () => {
     const received = new ReceivedPackets(Space.Application)
     received.onReceived(0, true, 0, Ecn.Ce)

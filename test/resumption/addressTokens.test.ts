@@ -74,7 +74,7 @@ describe("the token of NEW_TOKEN", () => {
     expect(tokens.judge(token, original, otherPort, T + HOUR)._tag).toBe("known")
   })
 
-  // RFC 9000 §8.1.4 #3 #5 #S3, §8.1.3 #S1
+  // RFC 9000 §8.1.4 #3 #5 #S3, §8.1.3 #S1, §21.3 #S1
   it("counts for nothing from another address, after a day, or a second time", () => {
     const tokens = makeTokens()
     const token = tokens.forLater(home, T)

@@ -87,6 +87,7 @@ describe("0-RTT packets", () => {
     expect(pair.client.streams.hasUndelivered).toBe(false)
   })
 
+  // RFC 9000 §17.2.3 #S1
   it("have new numbers after a Retry, RFC 9000 §17.2.3 #1", () => {
     const { sent, observe } = watching()
     const pair = resumed({ observe, retry: { when: "always", handshakes: 0 } }).exchange()

@@ -29,7 +29,7 @@ const again = (options: CorePairOptions) => {
 }
 
 describe("a client with a ticket", () => {
-  // RFC 9000 §7.4.1 #2 #3 #4
+  // RFC 9000 §7.4.1 #2 #3 #4, §7.4.1 #S1
   it("takes the server's limits as they were for 0-RTT, and its delays and IDs as they are now", () => {
     const { pair, id } = again({ server: { ackDelayExponent: 4, maxAckDelayMillis: 50 } })
     const stranger = new CorePair({ acceptEarlyData })

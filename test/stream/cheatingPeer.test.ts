@@ -72,7 +72,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onStream(2 ** 60, 0, bytes, 0, 1, false))).toBe(Code.STREAM_LIMIT_ERROR)
   })
 
-  // RFC 9000 §4.1 #2
+  // RFC 9000 §4.1 #2, §17.2.3 #S2
   it("is told FLOW_CONTROL_ERROR for more than a stream's window", () => {
     expect(server().onStream(clientBidi, 0, bytes, 0, 1000, false)).toBeUndefined()
     expect(code(server().onStream(clientBidi, 0, bytes, 0, 1001, false))).toBe(Code.FLOW_CONTROL_ERROR)
@@ -100,6 +100,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onStream(clientBidi, 1000, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
   })
 
+  // RFC 9000 §4.5 #S1
   it("is told FINAL_SIZE_ERROR when the end of a stream moves, or lies before what was sent", () => {
     const ended = (): StreamSet => {
       const streams = server()

@@ -52,7 +52,7 @@ describe("flow control", () => {
     maxConnectionWindowBytes: 3000
   })
 
-  // RFC 9000 §2.2 #3, §4.1 #1
+  // RFC 9000 §2.2 #3, §4.1 #1, §4.1 #S1, §19.12 #S1, §19.13 #S1
   it("tells the peer once, for each limit, that it holds us back", () => {
     const { client } = connect(limits(), small)
     const ids = [client.streams.open(false), client.streams.open(false)]
@@ -145,6 +145,7 @@ describe("flow control", () => {
     expect(server.transmit()?.frames).toEqual(grants[2].frames)
   })
 
+  // RFC 9000 §13.3 #S1
   it("stops granting stream credit once the size is known or nobody reads", () => {
     for (const end of ["fin", "stop", "reset"] as const) {
       const pair = connect(limits(), small)

@@ -25,7 +25,7 @@ describe("opening streams", () => {
     expect(streams.stats()).toMatchObject({ open: 5, openedByPeer: 5 })
   })
 
-  // RFC 9000 §4.6 #2, §19.11 #3
+  // RFC 9000 §4.6 #2, §19.11 #3, §4.6 #S1, §19.14 #S1
   it("is refused at the peer's limit, which we mention once, and goes on when it is raised", () => {
     const { client } = connect(limits(), limits({ initialMaxStreamsBidi: 2 }))
     const { streams } = client
@@ -191,7 +191,7 @@ describe("ending streams", () => {
     expect(pair.client.streams.pollClosed()).toBe(2)
   })
 
-  // RFC 9000 §3.5 #1
+  // RFC 9000 §3.5 #1 #S1 #S3
   it("answers STOP_SENDING with a reset of the same code, and tells the writer", () => {
     const pair = connect()
     const { client, server } = pair
@@ -252,6 +252,28 @@ describe("ending streams", () => {
     expect(kinds(server.transmit())).toEqual([SentFrame.StopSending])
     expect(server.streams.pollClosed()).toBe(2)
     expect(server.streams.stats()).toMatchObject({ received: 150, consumed: 150 })
+  })
+
+  // RFC 9000 §3.5 #S2
+  it("answers it with a reset after the end was sent, too, and then sends nothing of it again", () => {
+    const { client } = connect()
+    const id = client.streams.open(true)
+    client.streams.write(id, pattern(id, 0, 100))
+    client.streams.finish(id)
+    const data = client.transmit()!
+    client.streams.onStopSending(id, 5)
+    expect(kinds(client.transmit())).toEqual([SentFrame.ResetStream])
+    client.lost(data)
+    expect(client.streams.hasFrames()).toBe(false)
+  })
+
+  // RFC 9000 §3.5 #S4
+  it("needs no STOP_SENDING once the peer has reset it", () => {
+    const { server } = connect()
+    server.streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, false)
+    server.streams.onResetStream(2, 7, 90)
+    server.streams.stop(2, 5)
+    expect(server.streams.hasFrames()).toBe(false)
   })
 
   it("needs no STOP_SENDING once everything has arrived", () => {

@@ -123,6 +123,7 @@ describe("memory of the receive buffer, against a peer that wants it large", () 
   const bounded = (buffer: ReceiveBuffer, used: number) =>
     expect(buffer.allocatedBytes).toBeLessThan(2 * used + pageBytes)
 
+  // RFC 9000 §21.7 #S1
   it("is bounded when every other byte comes alone", () => {
     const buffer = new ReceiveBuffer()
     // a million segments: were time quadratic, this would not end

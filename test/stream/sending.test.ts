@@ -169,6 +169,7 @@ describe("writing to a stream", () => {
 })
 
 describe("what was lost", () => {
+  // RFC 9000 §13.3 #S2 #S3
   it("goes again before what is new, without what has been acknowledged meanwhile", () => {
     const pair = connect()
     const { client } = pair

@@ -20,6 +20,7 @@ const narrow: { readonly [what: string]: TransportOptions } = {
 }
 
 describe("a connection with an idle timeout of 5 s lives", () => {
+  // RFC 9000 §4.1 #S2
   for (const [what, transport] of Object.entries(narrow))
     for (const sender of ["near", "far"] as const)
       itSim(`while ${what} keeps its ${sender} end from sending, and for no more packets than it takes`, () =>

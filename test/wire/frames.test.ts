@@ -170,6 +170,7 @@ describe("a CONNECTION_CLOSE", () => {
     }
   })
 
+  // RFC 9000 §19.19 #S1
   it("does not cut its reason within a character", () => {
     const text = new TextEncoder().encode("né€𝄞") // of 1, 2, 3 and 4 bytes
     const cuts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((room) => {

@@ -127,6 +127,7 @@ describe("packet numbers", () => {
     expect(packetNumberLength(0xace8fe, 0xabe8b3)).toBe(3)
   })
 
+  // RFC 9000 §17.1 #S1
   it("are encoded in more than twice the range not yet acknowledged", () => {
     // RFC 9000 §17.1 #1 #2
     const lengths = [127, 128, 32_767, 32_768, 2 ** 23 - 1, 2 ** 23].map((pn) => packetNumberLength(pn, 0))

@@ -208,6 +208,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
     }
   })
 
+  // RFC 9000 §7.4 #S1
   it("a parameter that appears twice, known or not", () => {
     // RFC 9000 §7.4
     expect(decode(integer(4, 1) + integer(4, 1))).toEqual(refusal("0x4 appears twice"))

@@ -31,7 +31,7 @@ describe("a Version Negotiation packet", () => {
     fc.assert(
       fc.property(connectionId, connectionId, versions, someByte, (dcid, scid, offered, random) => {
         const bytes = writeVersionNegotiation(dcid, scid, offered, () => Uint8Array.of(random))
-        expect(bytes[0] & 0xc0).toBe(0xc0) // RFC 9000 §17.2.1
+        expect(bytes[0] & 0xc0).toBe(0xc0) // RFC 9000 §17.2.1 #S1
         const header = headerOf(bytes)
         expect([header.type, header.version]).toEqual([PacketType.VersionNegotiation, 0])
         expect(idsOf(bytes, header)).toEqual([toHex(dcid), toHex(scid)])

@@ -3,8 +3,8 @@ import type { RandomBytes } from "../capability/CryptoSuite.ts"
 /** Coins fetched at a time, in four random bytes. */
 const BATCH = 32
 
-/** A coin for each packet: whether its QUIC bit is cleared, so that nobody on the way comes to rely on it. RFC 9287 §3.1 */
-export class QuicBits {
+/** Coins for the bits of a packet that mean nothing, and must not seem to. RFC 9000 §17.4, RFC 9287 §3.1 */
+export class Coins {
   private readonly random: RandomBytes
   private coins = 0
   private left = 0
@@ -13,8 +13,7 @@ export class QuicBits {
     this.random = random
   }
 
-  /** 0x40 to clear a bit that is set, or 0. */
-  take(): 0 | 0x40 {
+  toss(): boolean {
     if (this.left === 0) {
       const [a, b, c, d] = this.random(BATCH / 8)
       this.coins = (a << 24) | (b << 16) | (c << 8) | d
@@ -23,6 +22,6 @@ export class QuicBits {
     const coin = this.coins & 1
     this.coins >>>= 1
     this.left--
-    return coin === 1 ? 0x40 : 0
+    return coin === 1
   }
 }
