@@ -4,7 +4,11 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** Of one stranger, until it has its turn: a ClientHello of 16 kB, or a short one and some 0-RTT. */
 const MAX_DATAGRAMS = 16
-const MAX_BYTES = 24 * 1024
+const MIN_ROOM_BYTES = 24 * 1024
+
+/** How much of a stranger is held: two datagrams at least, whatever size this side begins with. */
+export const roomForStranger = (initialDatagramBytes: number): number =>
+  Math.max(MIN_ROOM_BYTES, 2 * initialDatagramBytes)
 
 /** What an Initial of an unknown client says in the clear, and what its token proves. */
 export interface Introduction {
@@ -39,18 +43,20 @@ export class Stranger<C> {
   connection: C | undefined = undefined
   isWaiting = false
   private held: Array<HeldDatagram> = []
-  private heldBytes = 0
+  private room: number
 
-  constructor(introduction: Introduction, sinceMicros: number) {
+  /** At most `roomBytes` of datagrams are held at a time. */
+  constructor(introduction: Introduction, sinceMicros: number, roomBytes: number) {
     this.introduction = introduction
     this.sinceMicros = sinceMicros
+    this.room = roomBytes
   }
 
   /** Keeps a datagram, which is the stranger's from now on, unless there is no room: the client sends it again. */
   hold(bytes: Uint8Array, ecn: Ecn): boolean {
-    if (this.held.length === MAX_DATAGRAMS || this.heldBytes + bytes.length > MAX_BYTES) return false
+    if (this.held.length === MAX_DATAGRAMS || bytes.length > this.room) return false
     this.held.push({ bytes, ecn })
-    this.heldBytes += bytes.length
+    this.room -= bytes.length
     return true
   }
 
@@ -58,7 +64,7 @@ export class Stranger<C> {
   takeHeld(): ReadonlyArray<HeldDatagram> {
     const { held } = this
     this.held = []
-    this.heldBytes = 0
+    for (const { bytes } of held) this.room += bytes.length
     return held
   }
 }

@@ -15,8 +15,8 @@ import { FrameReceiver } from "./FrameReceiver.ts"
 
 /** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §4.1.4 #S1, §5.7 */
 const MAX_EARLY_PACKETS = 16
-/** Of all of them: any stranger can send some, as large as the network takes them. */
-const MAX_EARLY_BYTES = 32 * 1024
+/** Of all of them together; more where this side begins with larger datagrams, so that two always fit. */
+const MIN_EARLY_BYTES = 32 * 1024
 
 interface EarlyPacket {
   readonly level: Level
@@ -252,8 +252,8 @@ export class PacketReceiver {
 
   private keepForLater(bytes: Uint8Array, start: number, level: Level, ecn: Ecn, nowMicros: number): void {
     // keys that were discarded do not come back
-    const hasRoom =
-      this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + header.end - start <= MAX_EARLY_BYTES
+    const room = Math.max(MIN_EARLY_BYTES, 2 * this.parts.config.transport.initialDatagramBytes)
+    const hasRoom = this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + header.end - start <= room
     if (!hasRoom || !this.parts.expectsKeys(level)) {
       this.drop(start, "key_unavailable", "without keys for them", nowMicros)
       return

@@ -1,5 +1,5 @@
 import { Admission, type RetryPolicy } from "../admission/Admission.ts"
-import { type HeldDatagram, type Introduction, Stranger } from "../admission/Stranger.ts"
+import { type HeldDatagram, type Introduction, roomForStranger, Stranger } from "../admission/Stranger.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { Connection } from "../connection/Connection.ts"
 import {
@@ -294,7 +294,11 @@ export class Endpoint {
     if (header.dcidEnd - header.dcidStart < 8) return undefined
     const introduction = this.judge(arrival, version, nowMicros)
     if (introduction === undefined) return undefined
-    const stranger = new Stranger<Connection>(introduction, nowMicros)
+    const stranger = new Stranger<Connection>(
+      introduction,
+      nowMicros,
+      roomForStranger(server.transport.initialDatagramBytes)
+    )
     this.byId.add(introduction.destination, stranger)
     return this.hold(stranger, bytes, from, ecn, nowMicros)
   }

@@ -1,7 +1,7 @@
 /** Who has a turn, who is asked for proof, and who is sent away. */
 import { describe, expect, it } from "vitest"
 import { Admission, type AdmissionLimits } from "../../src/admission/Admission.ts"
-import { type Introduction, Stranger } from "../../src/admission/Stranger.ts"
+import { type Introduction, roomForStranger, Stranger } from "../../src/admission/Stranger.ts"
 import { Version } from "../../src/wire/PacketType.ts"
 
 const id = new Uint8Array(8)
@@ -28,7 +28,7 @@ const make = (limits: Partial<AdmissionLimits> = {}) =>
 /** `count` strangers who have come at `nowMicros`. */
 const line = (admission: Admission<string>, count: number, nowMicros = 0): Array<Stranger<string>> =>
   Array.from({ length: count }, () => {
-    const stranger = new Stranger<string>(introduction, nowMicros)
+    const stranger = new Stranger<string>(introduction, nowMicros, roomForStranger(1200))
     admission.wait(stranger)
     return stranger
   })
@@ -119,13 +119,21 @@ describe("admission", () => {
 
 describe("a stranger", () => {
   it("has 16 datagrams and 24 kB kept for it until its turn, and no more", () => {
-    const many = new Stranger<string>(introduction, 0)
+    const many = new Stranger<string>(introduction, 0, roomForStranger(1200))
     for (let i = 0; i < 16; i++) expect(many.hold(new Uint8Array(1), 0)).toBe(true)
     expect(many.hold(new Uint8Array(1), 0)).toBe(false)
     expect(many.takeHeld()).toHaveLength(16)
-    const large = new Stranger<string>(introduction, 0)
+    const large = new Stranger<string>(introduction, 0, roomForStranger(1200))
     expect(large.hold(new Uint8Array(20_000), 0)).toBe(true)
     expect(large.hold(new Uint8Array(5_000), 0)).toBe(false)
     expect(large.hold(new Uint8Array(4_000), 0)).toBe(true)
+  })
+
+  it("has two datagrams kept for it of the size this side begins with", () => {
+    const stranger = new Stranger<string>(introduction, 0, roomForStranger(65_507))
+    for (let i = 0; i < 2; i++) expect(stranger.hold(new Uint8Array(65_507), 0)).toBe(true)
+    expect(stranger.hold(new Uint8Array(1200), 0)).toBe(false)
+    stranger.takeHeld()
+    expect(stranger.hold(new Uint8Array(65_507), 0)).toBe(true)
   })
 })

@@ -81,7 +81,7 @@ it("reads a request line and nothing else", () => {
 it("reads a request line in time linear in its length", () => {
   // a pattern that backtracks takes minutes for these
   for (const tail of [" x", " HTTP/ x", "? HTTP/", "\r"])
-    expect(parseRequest(`GET /${"a?".repeat(1_000_000)}${tail}`)).toBeUndefined()
+    expect(parseRequest(`GET /${"a?".repeat(100_000)}${tail}`)).toBeUndefined()
 })
 
 it("reads a URL with and without its scheme and port", async () => {
