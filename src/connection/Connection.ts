@@ -1,3 +1,4 @@
+import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import type { InitialKeys } from "../protect/initialKeys.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
@@ -7,7 +8,6 @@ import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import { addressScope } from "../wire/addressScope.ts"
 import { onLinkOf } from "../wire/destination.ts"
-import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
@@ -23,6 +23,7 @@ import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
 import { IdRotation } from "./IdRotation.ts"
+import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keptToken } from "./keptToken.ts"
 import { Keyring } from "./Keyring.ts"
 import { type CloseReason, Lifecycle, silentEnd } from "./lifecycle.ts"
@@ -310,26 +311,30 @@ export class Connection implements ConnectionParts {
 
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** A datagram that the endpoint found to be this connection's. Decrypts `bytes` in place and may keep parts of them. */
-  handleDatagram(bytes: Uint8Array, from: SocketAddress, local: number, ecn: Ecn, nowMicros: number): void {
+  /**
+   * A datagram for this connection: `packet` has the header of its first packet and the path it is addressed to. It came
+   * from `from` to the endpoint's socket `socket`. Decrypts the bytes in place and may keep parts of them.
+   */
+  handleDatagram(packet: IncomingPacket, from: SocketAddress, socket: number, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
-    const { path, migration } = this
-    const route = migration.routeOf(from, local)
+    const { migration } = this
+    const { path, bytes } = packet
+    const route = migration.routeOf(from, socket)
     if (route === undefined) {
       if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")
       return
     }
-    path.arrival = route
-    path.onDatagramReceived(bytes.length)
+    packet.route = route
+    path.onDatagramReceived(bytes.length, route)
     if (this.lifecycle.state === "closing") {
       // RFC 9000 §10.2.1 #2: from elsewhere it is not worth an answer
       if (route === path.routes.current) this.closer.onStraggler(bytes.length)
       return
     }
-    if (this.receiver.onDatagram(bytes, path, ecn, nowMicros)) migration.onAuthentic(route, nowMicros)
+    if (this.receiver.onDatagram(packet, nowMicros)) migration.onAuthentic(route, nowMicros)
     // RFC 9000 §10.3.1 #1: what cannot be read may be a reset that happens to begin with an ID of ours
     else if (this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
-    this.receiver.replayEarly(path, nowMicros)
+    this.receiver.replayEarly(nowMicros)
     if (this.lifecycle.isOpen) migration.retry(nowMicros)
     this.config.observer?.stepped(this, nowMicros)
   }
@@ -374,7 +379,7 @@ export class Connection implements ConnectionParts {
   handleVerdict(verdict: PeerVerdict, nowMicros: number): void {
     if (!this.lifecycle.isOpen) return
     this.fail(this.handshake.handleVerdict(verdict) ?? this.afterHandshakeStep(nowMicros), nowMicros)
-    this.receiver.replayEarly(this.path, nowMicros)
+    this.receiver.replayEarly(nowMicros)
     this.config.observer?.stepped(this, nowMicros)
   }
 
@@ -412,17 +417,6 @@ export class Connection implements ConnectionParts {
 
   // — what the parts call back ——————————————————————————————————————————————————————————————————————————————————
 
-  isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.paths.isLocalId(bytes, start, end)) return true
-    // RFC 9000 §7.2 #2: until the client hears from us, it sends to the ID it made up
-    const { originalDestination, retrySource } = this.handshake.ids
-    return (
-      this.config.role === "server" &&
-      (level === Level.Initial || level === Level.ZeroRtt) &&
-      sameBytes(retrySource ?? originalDestination, bytes, start, end)
-    )
-  }
-
   expectsKeys(level: Level): boolean {
     if (level === Level.Handshake) return !this.handshake.confirmed
     // RFC 9001 §5.7: 0-RTT packets may overtake the ClientHello, which settles whether they are read
@@ -435,17 +429,11 @@ export class Connection implements ConnectionParts {
     return level === Level.OneRtt && this.lifecycle.state === "handshaking"
   }
 
-  onAuthenticated(
-    level: Level,
-    path: ConnectionPath,
-    bytes: Uint8Array,
-    header: PacketHeader,
-    nowMicros: number
-  ): boolean {
+  onAuthenticated(packet: IncomingPacket, nowMicros: number): boolean {
+    const { bytes, header, level, path } = packet
     if (level === Level.OneRtt) {
-      const sequence = path.localIds.sequenceOf(bytes, header.dcidStart, header.dcidEnd)
-      path.localIds.onUsed(sequence)
-      path.arrival.localSequence = sequence
+      path.localIds.onUsed(packet.sequence)
+      packet.route.localSequence = packet.sequence
       return true
     }
     const { ids } = this.handshake
@@ -465,10 +453,8 @@ export class Connection implements ConnectionParts {
     return true
   }
 
-  onNewest(path: ConnectionPath, nowMicros: number): void {
-    const { arrival, routes } = path
-    if (arrival !== routes.current || routes.fallback !== undefined)
-      this.migration.onNewest(arrival, nowMicros)
+  onNewest({ path: { routes }, route }: IncomingPacket, nowMicros: number): void {
+    if (route !== routes.current || routes.fallback !== undefined) this.migration.onNewest(route, nowMicros)
   }
 
   hurryHandshake(): void {
@@ -527,7 +513,7 @@ export class Connection implements ConnectionParts {
     this.path.recovery.discardSpace(space, nowMicros)
   }
 
-  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): string | undefined {
+  onRetry({ bytes, start, header }: IncomingPacket, nowMicros: number): string | undefined {
     const { config, handshake, path } = this
     // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before anything else from the server
     if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined)
@@ -541,10 +527,10 @@ export class Connection implements ConnectionParts {
       config.suite,
       this.versions.original,
       handshake.ids.originalDestination,
-      bytes.subarray(start, header.end - 16)
+      bytes.subarray(start, header.end - AEAD_TAG_BYTES)
     )
     // RFC 9000 §17.2.5.2 #3
-    if (!config.suite.equal(tag, bytes.subarray(header.end - 16, header.end)))
+    if (!config.suite.equal(tag, bytes.subarray(header.end - AEAD_TAG_BYTES, header.end)))
       return "of type Retry with a wrong integrity tag"
     this.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection, and no other
     handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
@@ -557,7 +543,7 @@ export class Connection implements ConnectionParts {
     return undefined
   }
 
-  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): string | undefined {
+  onVersionNegotiation({ bytes, header }: IncomingPacket, nowMicros: number): string | undefined {
     const { config, handshake, versions } = this
     // RFC 9000 §6.2 #2 #3: ignored after any other packet, another of its kind too, or if it lists the version in use
     const { originalDestination, retrySource } = handshake.ids

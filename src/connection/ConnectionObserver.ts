@@ -5,34 +5,26 @@ import type { Connection } from "./Connection.ts"
 /** Why a received packet had no effect. */
 export type DropReason = "rejected" | "invalid" | "duplicate" | "decryption_failure" | "key_unavailable"
 
+/** A packet in plain text: header from `start`, frames in `[packetNumberOffset + packetNumberLength, payloadEnd)`. */
+export interface PlainPacket {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly packetNumberOffset: number
+  readonly packetNumberLength: number
+  readonly payloadEnd: number
+  readonly level: Level
+  readonly packetNumber: number
+}
+
 /**
- * Somebody who watches a connection and has no influence on it: a log. Everything that happens to packets is told when
- * it happens; the rest is to be seen in the connection after each step.
+ * Watches a connection without any influence on it: a log. What happens to packets is reported when it happens; the
+ * rest can be seen in the connection after each step. Packets are reused records: whoever wants to keep one copies it.
  */
 export interface ConnectionObserver {
-  /** A packet in plain text, about to be sealed: header from `start`, frames in `[numberOffset + numberLength, payloadEnd)`. */
-  packetSent(
-    bytes: Uint8Array,
-    start: number,
-    numberOffset: number,
-    numberLength: number,
-    payloadEnd: number,
-    level: Level,
-    packetNumber: number,
-    isMtuProbe: boolean,
-    nowMicros: number
-  ): void
-  /** An authentic packet that is taken, in plain text. */
-  packetReceived(
-    bytes: Uint8Array,
-    start: number,
-    numberOffset: number,
-    numberLength: number,
-    payloadEnd: number,
-    level: Level,
-    packetNumber: number,
-    nowMicros: number
-  ): void
+  /** About to be sealed. */
+  packetSent(packet: PlainPacket, isMtuProbe: boolean, nowMicros: number): void
+  /** Authentic, and accepted. */
+  packetReceived(packet: PlainPacket, nowMicros: number): void
   /** `why` completes the sentence "discarded was a packet …". */
   packetDropped(
     type: PacketType,

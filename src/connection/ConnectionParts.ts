@@ -1,15 +1,14 @@
 import type { CryptoStream } from "../stream/CryptoStream.ts"
 import type { DatagramQueue } from "../stream/DatagramQueue.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
-import type { PacketHeader } from "../wire/PacketHeader.ts"
 import type { Level } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { HandshakeDriver } from "./HandshakeDriver.ts"
 import type { IdleTimer } from "./IdleTimer.ts"
+import type { IncomingPacket } from "./IncomingPacket.ts"
 import type { Keyring } from "./Keyring.ts"
 import type { Migration } from "./Migration.ts"
 import type { PathSet } from "./PathSet.ts"
@@ -48,22 +47,14 @@ export interface ConnectionParts {
   discardLevel(level: Level, nowMicros: number): void
   /** Whether the keys of `level` may still come. */
   expectsKeys(level: Level): boolean
-  /** Whether a packet addressed to `bytes[start, end)` at `level` is for this connection. */
-  isAddressee(level: Level, bytes: Uint8Array, start: number, end: number): boolean
   /** An authentic packet is about to be processed; false when it must be dropped all the same. */
-  onAuthenticated(
-    level: Level,
-    path: ConnectionPath,
-    bytes: Uint8Array,
-    header: PacketHeader,
-    nowMicros: number
-  ): boolean
+  onAuthenticated(packet: IncomingPacket, nowMicros: number): boolean
   /** The newest 1-RTT packet so far, with more than probing frames in it, has been processed. RFC 9000 §9.3 */
-  onNewest(path: ConnectionPath, nowMicros: number): void
+  onNewest(packet: IncomingPacket, nowMicros: number): void
   /** The peer seems to lack what it was sent: it is sent again before the probe timeout. RFC 9002 §6.2.3 */
   hurryHandshake(): void
   advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
   /** These two return why the packet was discarded, if it was. */
-  onRetry(bytes: Uint8Array, start: number, header: PacketHeader, nowMicros: number): string | undefined
-  onVersionNegotiation(bytes: Uint8Array, header: PacketHeader, nowMicros: number): string | undefined
+  onRetry(packet: IncomingPacket, nowMicros: number): string | undefined
+  onVersionNegotiation(packet: IncomingPacket, nowMicros: number): string | undefined
 }

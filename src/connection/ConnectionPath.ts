@@ -31,8 +31,6 @@ export class ConnectionPath {
   readonly id: number
   /** Where it leads: it can move from one pair of addresses to another. */
   readonly routes: RouteSet
-  /** The route of the datagram that is being handled. */
-  arrival: Route
   readonly recovery: PathRecovery
   readonly received: readonly [ReceivedPackets, ReceivedPackets, ReceivedPackets]
   readonly localIds: LocalConnectionIds
@@ -81,8 +79,8 @@ export class ConnectionPath {
       first: origin.peerInitialId
     })
     const trusted = role === "client" || origin.addressValidated
-    this.arrival = new Route(origin.remote, origin.local, trusted, this.peerIds.activeId)
-    this.routes = new RouteSet(this.peerIds, this.arrival)
+    const first = new Route(origin.remote, origin.local, trusted, this.peerIds.activeId)
+    this.routes = new RouteSet(this.peerIds, first)
     this.newMtu = () =>
       new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
     this.mtu = this.newMtu()
@@ -187,11 +185,11 @@ export class ConnectionPath {
     return Math.min(peerMaxFrameBytes, this.mtu.current - PACKET_OVERHEAD)
   }
 
-  onDatagramReceived(size: number): void {
+  onDatagramReceived(size: number, route: Route): void {
     this.bytesReceived += size
     this.datagramsReceived++
-    this.arrival.onDatagramReceived(size)
-    if (this.arrival === this.routes.current) this.onCreditChanged()
+    route.onDatagramReceived(size)
+    if (route === this.routes.current) this.onCreditChanged()
   }
 
   onDatagramSent(size: number, route: Route): void {

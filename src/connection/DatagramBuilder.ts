@@ -43,9 +43,11 @@ const ACK_FREQUENCY_BYTES = 2 + 4 * 8
 /** So many datagrams of data go ahead of an MTU probe: a short request has better use of the path. */
 const DATAGRAMS_BEFORE_PROBE = 10
 const utf8 = new TextEncoder()
+const none = new Uint8Array(0)
 
 /** A packet laid out in the datagram but not sealed yet: it may still grow by padding if it stays the last. */
-interface OpenPacket {
+interface OutgoingPacket {
+  bytes: Uint8Array
   level: Level
   start: number
   lengthOffset: number
@@ -58,7 +60,8 @@ interface OpenPacket {
   sent: SentPacket | undefined
 }
 
-const newOpenPacket = (): OpenPacket => ({
+const newOutgoingPacket = (): OutgoingPacket => ({
+  bytes: none,
   level: Level.Initial,
   start: 0,
   lengthOffset: 0,
@@ -74,7 +77,12 @@ const newOpenPacket = (): OpenPacket => ({
 /** Of the datagram at hand, whosever it is: each call of `build` fills them anew. */
 const w = new ByteWriter(new Uint8Array(0))
 const ack = new AckFrame()
-const open: ReadonlyArray<OpenPacket> = [newOpenPacket(), newOpenPacket(), newOpenPacket(), newOpenPacket()]
+const open: ReadonlyArray<OutgoingPacket> = [
+  newOutgoingPacket(),
+  newOutgoingPacket(),
+  newOutgoingPacket(),
+  newOutgoingPacket()
+]
 
 /**
  * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that padding can
@@ -304,7 +312,7 @@ export class DatagramBuilder {
     start: number,
     limit: number,
     destination = path.peerIds.active
-  ): OpenPacket {
+  ): OutgoingPacket {
     const { parts } = this
     const { recovery } = path
     const space = spaceOfLevel(level)
@@ -313,6 +321,7 @@ export class DatagramBuilder {
       recovery.skipPacketNumber(space)
     const packetNumber = recovery.nextPacketNumber(space)
     const pnLength = packetNumberLength(packetNumber, recovery.largestAcked(space))
+    packet.bytes = buffer
     packet.level = level
     packet.start = start
     packet.packetNumber = packetNumber
@@ -457,17 +466,7 @@ export class DatagramBuilder {
         packet.sent!.isEcnMarked = true
         path.ecn.onSent(spaceOfLevel(packet.level))
       }
-      parts.config.observer?.packetSent(
-        buffer,
-        packet.start,
-        packet.packetNumberOffset,
-        packet.packetNumberLength,
-        packet.payloadEnd,
-        packet.level,
-        packet.packetNumber,
-        packet.sent!.isMtuProbe,
-        nowMicros
-      )
+      parts.config.observer?.packetSent(packet, packet.sent!.isMtuProbe, nowMicros)
       end = this.seal(buffer, packet, path)
       path.recovery.commit(packet.sent!, end - packet.start, packet.ackEliciting, packet.inFlight, nowMicros)
       if (!packet.ackEliciting) continue
@@ -494,7 +493,7 @@ export class DatagramBuilder {
     return route.validator.takeMustExpand()
   }
 
-  private seal(buffer: Uint8Array, packet: OpenPacket, path: ConnectionPath): number {
+  private seal(buffer: Uint8Array, packet: OutgoingPacket, path: ConnectionPath): number {
     const keys = this.parts.keys.write[packet.level]!
     if (packet.lengthOffset >= 0) {
       const length = packet.payloadEnd + AEAD_TAG_BYTES - packet.packetNumberOffset

@@ -6,13 +6,13 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keepToken } from "./keptToken.ts"
 import { minAckDelayMicros } from "./parameters.ts"
 import { settleSentFrames } from "./sentFrameOwners.ts"
 
 type Result = TransportError | undefined
 
-const none = new Uint8Array(0)
 /** RFC 9000 §18.2: max_ack_delay is less. Microseconds. */
 const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 
@@ -25,15 +25,11 @@ const STRANGERS_CRYPTO_BYTES = 16 * 1024
  */
 export class FrameReceiver implements FrameSink {
   private readonly parts: ConnectionParts
+  /** The packet at hand. */
+  private packet!: IncomingPacket
   private path!: ConnectionPath
   private level: Level = Level.Initial
   private nowMicros = 0
-  /** How long the packet has waited for its keys. */
-  private waitedMicros = 0
-  /** The packet's bytes, and where its destination connection ID lies in them. */
-  private bytes: Uint8Array = none
-  private destinationStart = 0
-  private destinationEnd = 0
   /** Which levels got CRYPTO bytes since `takeCryptoLevels`, a bit each. */
   private cryptoLevels = 0
   private ackFrequencySequence = -1
@@ -42,27 +38,11 @@ export class FrameReceiver implements FrameSink {
     this.parts = parts
   }
 
-  begin(
-    path: ConnectionPath,
-    level: Level,
-    nowMicros: number,
-    waitedMicros: number,
-    bytes: Uint8Array,
-    dcidStart: number,
-    dcidEnd: number
-  ): void {
-    this.path = path
-    this.level = level
+  begin(packet: IncomingPacket, nowMicros: number): void {
+    this.packet = packet
+    this.path = packet.path
+    this.level = packet.level
     this.nowMicros = nowMicros
-    this.waitedMicros = waitedMicros
-    this.bytes = bytes
-    this.destinationStart = dcidStart
-    this.destinationEnd = dcidEnd
-  }
-
-  /** The packet is done with: its bytes are kept by nobody but those they are for. */
-  end(): void {
-    this.bytes = none
   }
 
   /** True, once, when CRYPTO bytes arrived at `level` since it was last asked. */
@@ -78,7 +58,8 @@ export class FrameReceiver implements FrameSink {
   }
 
   onAck(ack: AckFrame): Result {
-    const { path, parts, nowMicros, waitedMicros } = this
+    const { path, parts, nowMicros } = this
+    const waitedMicros = nowMicros - this.packet.arrivedMicros // for its keys
     const space = spaceOfLevel(this.level)
     // RFC 9000 §19.3: the delay is scaled by the exponent the sender of the frame declared; 3 before we know it
     const exponent = space === Space.Application ? (parts.handshake.peerParameters?.ackDelayExponent ?? 3) : 3
@@ -206,18 +187,17 @@ export class FrameReceiver implements FrameSink {
   }
 
   onRetireConnectionId(pathId: number, sequence: number): Result {
-    const arrivedOn = this.bytes.subarray(this.destinationStart, this.destinationEnd)
     const path = this.parts.paths.byId(pathId)
     path?.routes.onRetired(sequence)
-    return path?.localIds.onRetire(sequence, arrivedOn)
+    return path?.localIds.onRetire(sequence, path === this.path ? this.packet.sequence : undefined)
   }
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {
-    const { arrival, routes } = this.path
+    const { route } = this.packet
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
-    arrival.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
+    route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3 #S1: what is not a probing packet tells the peer that this is the route in use
-    if (arrival === routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
+    if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
     return undefined
   }
 

@@ -4,6 +4,7 @@ import { cipherSuites } from "../protect/CipherSuite.ts"
 import { InitialKeys } from "../protect/initialKeys.ts"
 import { Level, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { IncomingPacket } from "./IncomingPacket.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
 type Slot = PacketKeys | undefined
@@ -97,73 +98,44 @@ export class Keyring {
     if (this.read[Level.ZeroRtt] !== undefined) this.earlyReadUntil = untilMicros
   }
 
+  /** Opens a packet of the handshake or of 0-RTT; undefined when it is authentic. */
+  open(keys: PacketKeys, packet: IncomingPacket): TransportError | "dropped" | undefined {
+    return openWith(keys, packet) ? undefined : this.failed(keys)
+  }
+
   /**
    * Opens a 1-RTT packet under the keys its phase bit names; undefined when it authenticates, `"dropped"` when it
    * does not, an error when the peer breaks the rules of §6.
    */
-  openOneRtt(
-    buffer: Uint8Array,
-    headerStart: number,
-    packetNumberOffset: number,
-    packetNumberLength: number,
-    packetEnd: number,
-    packetNumber: number,
-    pathId: number,
-    nowMicros: number,
-    ptoMicros: number
-  ): TransportError | "dropped" | undefined {
+  openOneRtt(packet: IncomingPacket, nowMicros: number): TransportError | "dropped" | undefined {
     this.expire(nowMicros)
-    const phase = (buffer[headerStart] >> 2) & 1
+    const { packetNumber, path } = packet
+    const phase = (packet.bytes[packet.start] >> 2) & 1
     const current = this.read[Level.OneRtt]!
     if (phase === this.keyPhase) {
-      if (
-        !current.open(
-          buffer,
-          headerStart,
-          packetNumberOffset,
-          packetNumberLength,
-          packetEnd,
-          packetNumber,
-          pathId
-        )
-      )
-        return this.failed(current)
+      if (!openWith(current, packet)) return this.failed(current)
       // RFC 9001 §6.1 #3: the peer has followed our update; what it sent before is late from now on
       if (this.phaseStartReceived === Number.POSITIVE_INFINITY && this.previousRead !== undefined)
-        this.previousReadUntil = nowMicros + 3 * ptoMicros
+        this.previousReadUntil = nowMicros + 3 * path.recovery.ptoMicros()
       if (packetNumber < this.phaseStartReceived) this.phaseStartReceived = packetNumber
       return this.judgeOrder(packetNumber)
     }
     if (this.previousRead !== undefined && packetNumber < this.phaseStartReceived) {
       const previous = this.previousRead
-      if (
-        !previous.open(
-          buffer,
-          headerStart,
-          packetNumberOffset,
-          packetNumberLength,
-          packetEnd,
-          packetNumber,
-          pathId
-        )
-      )
-        return this.failed(previous)
+      if (!openWith(previous, packet)) return this.failed(previous)
       this.largestOfPrevious = Math.max(this.largestOfPrevious, packetNumber)
       return undefined
     }
     // RFC 9001 §5.5 #1 #2: only keys that are newer, and nothing changes unless they fit
     const next = this.nextRead!
-    if (
-      !next.open(buffer, headerStart, packetNumberOffset, packetNumberLength, packetEnd, packetNumber, pathId)
-    )
-      return this.failed(next)
+    if (!openWith(next, packet)) return this.failed(next)
     // RFC 9001 §6.2: an update before the peer can know that we have followed the last one
     if (this.updates > 0 && !this.phaseAnswered)
       return new TransportError(
         TransportErrorCode.KEY_UPDATE_ERROR,
         "the peer updated keys twice without acknowledgement"
       )
-    this.advance(nowMicros + 3 * ptoMicros)
+    this.advance(nowMicros + 3 * path.recovery.ptoMicros())
     this.phaseStartReceived = packetNumber
     return this.judgeOrder(packetNumber)
   }
@@ -247,9 +219,20 @@ export class Keyring {
   }
 
   /** Counts a packet that did not open under `keys`; the error is for the one too many. RFC 9001 §6.6 #5 #6 */
-  failed(keys: PacketKeys): TransportError | "dropped" {
+  private failed(keys: PacketKeys): TransportError | "dropped" {
     return ++this.failures > keys.cipher.integrityLimit
       ? new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets failed authentication")
       : "dropped"
   }
 }
+
+const openWith = (keys: PacketKeys, packet: IncomingPacket): boolean =>
+  keys.open(
+    packet.bytes,
+    packet.start,
+    packet.packetNumberOffset,
+    packet.packetNumberLength,
+    packet.end,
+    packet.packetNumber,
+    packet.path.id
+  )

@@ -1,5 +1,5 @@
 import { type FrameExtensions, FrameDecoder } from "../wire/FrameDecoder.ts"
-import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
+import { type PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { decodePacketNumber } from "../wire/packetNumber.ts"
 import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
@@ -7,11 +7,13 @@ import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { DropReason } from "./ConnectionObserver.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
-import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import type { PacketKeys } from "../protect/PacketKeys.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { CHANGED_ID, Discards } from "./Discards.ts"
 import { FrameReceiver } from "./FrameReceiver.ts"
+import { IncomingPacket } from "./IncomingPacket.ts"
+import { MADE_UP } from "../path/LocalConnectionIds.ts"
+import type { Route } from "../path/Route.ts"
 
 /** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §4.1.4 #S1, §5.7 */
 const MAX_EARLY_PACKETS = 16
@@ -23,6 +25,9 @@ interface EarlyPacket {
   readonly bytes: Uint8Array
   readonly ecn: Ecn
   readonly arrivedMicros: number
+  readonly path: ConnectionPath
+  readonly sequence: number
+  readonly route: Route
 }
 
 export interface PacketCounters {
@@ -34,12 +39,12 @@ export interface PacketCounters {
   undecryptable: number
 }
 
-/** Of the packet at hand, whosever it is. */
-const header = new PacketHeader()
+/** Scratch shared by all connections, for packets that had to wait for their keys. */
+const replayed = new IncomingPacket()
 
 /**
  * From a datagram to frames: splits coalesced packets, removes protection, drops duplicates, and only then lets
- * the frames of an authenticated packet have any effect. Whatever fails before that point is dropped in silence.
+ * the frames of an authenticated packet have any effect. Whatever fails before that point is dropped silently.
  */
 export class PacketReceiver {
   readonly frames: FrameReceiver
@@ -49,8 +54,6 @@ export class PacketReceiver {
   private readonly decoder: FrameDecoder
   private early: Array<EarlyPacket> = []
   private earlyBytes = 0
-  /** How long the packet at hand has waited for its keys. */
-  private waitedMicros = 0
 
   constructor(parts: ConnectionParts, extensions: FrameExtensions) {
     this.parts = parts
@@ -60,34 +63,29 @@ export class PacketReceiver {
 
   /**
    * Handles every packet of a datagram, those with keys while others wait for theirs (RFC 9001 §4.1.4 #S2); true when at
-   * least one was authentic. RFC 9000 §12.2 #1 #3 #4
+   * least one was authentic. `packet` describes the datagram and the header of its first packet. RFC 9000 §12.2 #1 #3 #4
    */
-  onDatagram(bytes: Uint8Array, path: ConnectionPath, ecn: Ecn, nowMicros: number): boolean {
+  onDatagram(packet: IncomingPacket, nowMicros: number): boolean {
     const { parts } = this
+    const { bytes, header } = packet
+    const { dcidStart, dcidEnd } = header
     const idLength = parts.localInitialId.length
-    let authentic = false
-    let firstStart = 0
-    let firstEnd = 0
-    let offset = 0
-    while (offset < bytes.length && parts.closer.reason === undefined) {
+    packet.start = 0
+    let isAuthentic = this.onPacket(packet, nowMicros)
+    while (header.end < bytes.length && parts.closer.reason === undefined) {
+      packet.start = header.end
       // RFC 9287 §3: we advertise grease_quic_bit, so the bit means nothing
-      if (!parsePacketHeader(bytes, offset, bytes.length, idLength, header, true)) break
-      const { end } = header
-      if (offset === 0) {
-        firstStart = header.dcidStart
-        firstEnd = header.dcidEnd
-      }
+      if (!parsePacketHeader(bytes, packet.start, bytes.length, idLength, header, true)) break
       // RFC 9000 §12.2 #S2: all packets of a datagram are for one addressee
-      if (!sameId(bytes, firstStart, firstEnd, header.dcidStart, header.dcidEnd))
-        this.drop(offset, "rejected", "to another Connection ID than the one before", nowMicros)
-      else if (this.onPacket(bytes, offset, path, ecn, nowMicros)) authentic = true
-      offset = end
+      if (!sameSlices(bytes, dcidStart, dcidEnd, header.dcidStart, header.dcidEnd))
+        this.drop(packet, "rejected", "to another Connection ID than the one before", nowMicros)
+      else if (this.onPacket(packet, nowMicros)) isAuthentic = true
     }
-    return authentic
+    return isAuthentic
   }
 
-  /** Takes up the packets whose keys have since been installed. */
-  replayEarly(path: ConnectionPath, nowMicros: number): void {
+  /** Processes the packets whose keys have since been installed, each as one of the route it arrived on. */
+  replayEarly(nowMicros: number): void {
     if (this.early.length === 0) return
     const { keys } = this.parts
     const ready = this.early.filter((packet) => keys.read[packet.level] !== undefined)
@@ -95,144 +93,97 @@ export class PacketReceiver {
       ({ level }) => keys.read[level] === undefined && this.parts.expectsKeys(level)
     )
     this.earlyBytes = this.early.reduce((sum, packet) => sum + packet.bytes.length, 0)
-    for (const packet of ready) {
-      this.waitedMicros = nowMicros - packet.arrivedMicros
-      this.onDatagram(packet.bytes, path, packet.ecn, nowMicros)
+    const idLength = this.parts.localInitialId.length
+    for (const { bytes, ecn, arrivedMicros, path, sequence, route } of ready) {
+      Object.assign(replayed, { bytes, ecn, arrivedMicros, path, sequence, route })
+      parsePacketHeader(bytes, 0, bytes.length, idLength, replayed.header, true)
+      if (this.parts.closer.reason === undefined) this.onDatagram(replayed, nowMicros)
     }
-    this.waitedMicros = 0
+    replayed.release()
   }
 
-  private onPacket(
-    bytes: Uint8Array,
-    start: number,
-    path: ConnectionPath,
-    ecn: Ecn,
-    nowMicros: number
-  ): boolean {
+  private onPacket(packet: IncomingPacket, nowMicros: number): boolean {
     const { parts } = this
-    const type = header.type
+    const { header, bytes } = packet
+    const { type } = header
     if (type === PacketType.VersionNegotiation) {
-      const refusal = parts.onVersionNegotiation(bytes, header, nowMicros)
-      return refusal !== undefined && this.drop(start, "rejected", refusal, nowMicros)
+      const refusal = parts.onVersionNegotiation(packet, nowMicros)
+      return refusal !== undefined && this.drop(packet, "rejected", refusal, nowMicros)
     }
     // RFC 9000 §5.2.1
     if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version))
-      return this.drop(start, "rejected", "of another version", nowMicros)
+      return this.drop(packet, "rejected", "of another version", nowMicros)
     if (type === PacketType.Retry) {
-      const refusal = parts.onRetry(bytes, start, header, nowMicros)
-      return refusal !== undefined && this.drop(start, "rejected", refusal, nowMicros)
+      const refusal = parts.onRetry(packet, nowMicros)
+      return refusal !== undefined && this.drop(packet, "rejected", refusal, nowMicros)
     }
-    const level = type as Level
-    if (!parts.isAddressee(level, bytes, header.dcidStart, header.dcidEnd))
-      return this.drop(start, "rejected", "to a Connection ID that is none of ours", nowMicros)
-    if (level === Level.Initial && !this.isFitInitial(bytes.length))
-      return this.drop(start, "invalid", "that no peer may send as an Initial", nowMicros)
+    const level = (packet.level = type as Level)
+    // RFC 9000 §7.2 #2: once the client hears from us, it sends to an ID of ours
+    if (packet.sequence === MADE_UP && level !== Level.Initial && level !== Level.ZeroRtt)
+      return this.drop(packet, "rejected", "to a Connection ID that is none of ours", nowMicros)
+    if (level === Level.Initial && !this.isFitInitial(header, bytes.length))
+      return this.drop(packet, "invalid", "that no peer may send as an Initial", nowMicros)
     const keys =
       level === Level.Initial ? parts.keys.readInitial(header.version as Version) : parts.keys.read[level]
     if (keys === undefined) {
-      this.keepForLater(bytes, start, level, ecn, nowMicros)
+      this.keepForLater(packet, nowMicros)
       return false
     }
-    return this.onSealed(bytes, start, path, level, keys, ecn, nowMicros)
+    return this.onSealed(packet, keys, nowMicros)
   }
 
-  /** A packet that is for us, and there are keys for it. True when it was authentic, and could be taken. */
-  private onSealed(
-    bytes: Uint8Array,
-    start: number,
-    path: ConnectionPath,
-    level: Level,
-    keys: PacketKeys,
-    ecn: Ecn,
-    nowMicros: number
-  ): boolean {
+  /** A packet that is for us, and there are keys for it. True when it is authentic and valid. */
+  private onSealed(packet: IncomingPacket, keys: PacketKeys, nowMicros: number): boolean {
     const { parts, counters } = this
-    const { packetNumberOffset, end } = header
-    const pnLength = keys.unmask(bytes, start, packetNumberOffset, end)
-    if (pnLength === 0) return this.drop(start, "invalid", "too short to be sealed", nowMicros) // RFC 9000 §10.3 #3
+    const { bytes, start, level, path } = packet
+    const { packetNumberOffset, end } = packet.header
+    const length = (packet.packetNumberLength = keys.unmask(bytes, start, packetNumberOffset, end))
+    if (length === 0) return this.drop(packet, "invalid", "too short to be sealed", nowMicros) // RFC 9000 §10.3 #3
     const received = path.received[spaceOfLevel(level)]
-    const packetNumber = readPacketNumber(bytes, packetNumberOffset, pnLength, received.largest)
+    const packetNumber = readPacketNumber(bytes, packetNumberOffset, length, received.largest)
+    packet.packetNumber = packetNumber
     const failure =
-      level === Level.OneRtt
-        ? parts.keys.openOneRtt(
-            bytes,
-            start,
-            packetNumberOffset,
-            pnLength,
-            end,
-            packetNumber,
-            path.id,
-            nowMicros,
-            path.recovery.ptoMicros()
-          )
-        : keys.open(bytes, start, packetNumberOffset, pnLength, end, packetNumber, path.id)
-          ? undefined
-          : parts.keys.failed(keys)
+      level === Level.OneRtt ? parts.keys.openOneRtt(packet, nowMicros) : parts.keys.open(keys, packet)
     if (failure !== undefined) {
       counters.undecryptable++
-      this.observeDrop(start, "decryption_failure", "sealed with other keys", nowMicros)
+      this.observeDrop(packet, "decryption_failure", "sealed with other keys", nowMicros)
       if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
       return false
     }
     // RFC 9000 §12.3 #4 #5: only now, or the time taken would tell which packet numbers have been received
     if (received.isDuplicate(packetNumber)) {
       counters.duplicates++
-      this.observeDrop(start, "duplicate", undefined, nowMicros)
+      this.observeDrop(packet, "duplicate", undefined, nowMicros)
       return false
     }
     // RFC 9000 §17.2 #7, §17.3.1 #3: reserved bits are checked once protection is off
     if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0) {
       const error = new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
       parts.closer.closeWithError(error, nowMicros)
-      return this.drop(start, "invalid", "with reserved bits set", nowMicros)
+      return this.drop(packet, "invalid", "with reserved bits set", nowMicros)
     }
-    if (!parts.onAuthenticated(level, path, bytes, header, nowMicros))
-      return this.drop(start, "invalid", CHANGED_ID, nowMicros)
+    if (!parts.onAuthenticated(packet, nowMicros)) return this.drop(packet, "invalid", CHANGED_ID, nowMicros)
     this.discards.clear()
     counters.received++
-    parts.config.observer?.packetReceived(
-      bytes,
-      start,
-      packetNumberOffset,
-      pnLength,
-      end - AEAD_TAG_BYTES,
-      level,
-      packetNumber,
-      nowMicros
-    )
-    const error = this.onAuthentic(bytes, path, level, packetNumber, pnLength, ecn, nowMicros)
+    parts.config.observer?.packetReceived(packet, nowMicros)
+    const error = this.onAuthentic(packet, nowMicros)
     // RFC 9000 §5.2 #1: what the frames before the bad one did is not undone, so the connection ends
     if (error !== undefined) parts.closer.closeWithError(error, nowMicros)
     return true
   }
 
-  private onAuthentic(
-    bytes: Uint8Array,
-    path: ConnectionPath,
-    level: Level,
-    packetNumber: number,
-    pnLength: number,
-    ecn: Ecn,
-    nowMicros: number
-  ): TransportError | undefined {
+  private onAuthentic(packet: IncomingPacket, nowMicros: number): TransportError | undefined {
     const { parts, decoder, frames } = this
-    const { waitedMicros } = this
-    frames.begin(path, level, nowMicros, waitedMicros, bytes, header.dcidStart, header.dcidEnd)
-    const error = decoder.decode(
-      bytes,
-      header.packetNumberOffset + pnLength,
-      header.end - AEAD_TAG_BYTES,
-      level,
-      frames
-    )
-    frames.end()
+    const { path, level, packetNumber } = packet
+    frames.begin(packet, nowMicros)
+    const error = decoder.decode(packet.bytes, packet.payloadStart, packet.payloadEnd, level, frames)
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]
     // RFC 9000 §13.1: only now does it count as received; §7.5 #3: whatever became of its frames
     // §13.2.5 #S1: the delay that is reported includes the wait for keys
-    received.onReceived(packetNumber, decoder.ackEliciting, nowMicros - waitedMicros, ecn)
+    received.onReceived(packetNumber, decoder.ackEliciting, packet.arrivedMicros, packet.ecn)
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
-      parts.onNewest(path, nowMicros)
+      parts.onNewest(packet, nowMicros)
     parts.idle.onReceived(nowMicros)
     // whoever says goodbye behind a ClientHello gets none of the answer's work
     if (parts.closer.reason !== undefined) return undefined
@@ -244,48 +195,61 @@ export class PacketReceiver {
     return undefined
   }
 
-  private isFitInitial(datagramBytes: number): boolean {
+  private isFitInitial({ tokenStart, tokenEnd }: PacketHeader, datagramBytes: number): boolean {
     return this.parts.config.role === "server"
       ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14 #4, §14.1 #3, §8.2.1 #4: these, and no others
-      : header.tokenEnd === header.tokenStart // RFC 9000 §17.2.2 #1: servers send no token
+      : tokenEnd === tokenStart // RFC 9000 §17.2.2 #1: servers send no token
   }
 
-  private keepForLater(bytes: Uint8Array, start: number, level: Level, ecn: Ecn, nowMicros: number): void {
+  private keepForLater(packet: IncomingPacket, nowMicros: number): void {
+    const { level, ecn, path, sequence, route, start, end } = packet
     // keys that were discarded do not come back
     const room = Math.max(MIN_EARLY_BYTES, 2 * this.parts.config.transport.initialDatagramBytes)
-    const hasRoom = this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + header.end - start <= room
+    const hasRoom = this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + end - start <= room
     if (!hasRoom || !this.parts.expectsKeys(level)) {
-      this.drop(start, "key_unavailable", "without keys for them", nowMicros)
+      this.drop(packet, "key_unavailable", "without keys for them", nowMicros)
       return
     }
-    this.earlyBytes += header.end - start
-    this.early.push({ level, bytes: bytes.slice(start, header.end), ecn, arrivedMicros: nowMicros })
+    const bytes = packet.bytes.slice(start, end)
+    this.earlyBytes += bytes.length
+    this.early.push({ level, bytes, ecn, arrivedMicros: nowMicros, path, sequence, route })
     // the server's Initial packets, which bring these keys, were lost
     if (level === Level.Handshake) this.parts.hurryHandshake()
   }
 
-  private drop(start: number, reason: DropReason, why: string, nowMicros: number): false {
+  private drop(packet: IncomingPacket, reason: DropReason, why: string, nowMicros: number): false {
     this.counters.dropped++
-    this.observeDrop(start, reason, why, nowMicros)
+    this.observeDrop(packet, reason, why, nowMicros)
     return false
   }
 
-  private observeDrop(start: number, reason: DropReason, why: string | undefined, nowMicros: number): void {
+  private observeDrop(
+    { header, start }: IncomingPacket,
+    reason: DropReason,
+    why: string | undefined,
+    nowMicros: number
+  ): void {
     const { parts } = this
     if (why !== undefined && !parts.handshake.confirmed) this.discards.note(why)
     parts.config.observer?.packetDropped(header.type, header.end - start, reason, why, nowMicros)
   }
 }
 
+/** Whether `bytes[start, end)` and `bytes[otherStart, otherEnd)` are equal. */
+const sameSlices = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  otherStart: number,
+  otherEnd: number
+): boolean => {
+  if (end - start !== otherEnd - otherStart) return false
+  for (let i = 0; i < end - start; i++) if (bytes[start + i] !== bytes[otherStart + i]) return false
+  return true
+}
+
 const readPacketNumber = (bytes: Uint8Array, at: number, length: number, largest: number): number => {
   let truncated = 0
   for (let i = 0; i < length; i++) truncated = truncated * 256 + bytes[at + i]
   return decodePacketNumber(largest, truncated, length)
-}
-
-/** Whether the connection IDs at two places of `bytes` are the same. */
-const sameId = (bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): boolean => {
-  if (aEnd - a !== bEnd - b) return false
-  for (let i = 0; i < aEnd - a; i++) if (bytes[a + i] !== bytes[b + i]) return false
-  return true
 }

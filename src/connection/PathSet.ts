@@ -15,12 +15,6 @@ export class PathSet {
     return this.paths[id]
   }
 
-  /** True when `bytes[start, end)` is a connection ID we issued on any path. */
-  isLocalId(bytes: Uint8Array, start: number, end: number): boolean {
-    for (const path of this.paths) if (path.localIds.sequenceOf(bytes, start, end) >= 0) return true
-    return false
-  }
-
   [Symbol.iterator](): Iterator<ConnectionPath> {
     return this.paths[Symbol.iterator]()
   }

@@ -14,15 +14,16 @@ import {
 } from "../connection/ConnectionConfig.ts"
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
+import { IncomingPacket } from "../connection/IncomingPacket.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
-import { resetTokenOffset, resetTokens } from "../path/statelessReset.ts"
+import { resetTokens } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
-import { PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
+import { parsePacketHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { AddressTokens } from "./AddressTokens.ts"
-import { KeyedTable } from "./KeyedTable.ts"
+import { Addressee, Routing } from "./Routing.ts"
 import { InitialKeys } from "../protect/initialKeys.ts"
 import { isAuthenticInitial } from "./statelessClose.ts"
 import { type Arrival, type Reply, StatelessReplies } from "./StatelessReplies.ts"
@@ -87,14 +88,11 @@ export class Endpoint {
   /** Nobody takes connections at the moment: newcomers are refused before their handshake is paid for. */
   isFull = false
   private readonly config: EndpointConfig
-  private readonly byId: KeyedTable<Connection | Stranger<Connection>>
-  /** By the tokens of the peer's IDs in use: which connection a stateless reset ends. RFC 9000 §10.3.1 */
-  private readonly byResetToken: KeyedTable<Connection>
+  private readonly routing: Routing
   /** The connection that the last datagram was for, when there was one before it came. */
   handling: Connection | undefined = undefined
-  /** Where the datagram being handled came to: an address of ours, or a socket that has but one. */
-  private arrivalSocket = 0
-  private readonly header = new PacketHeader()
+  /** Scratch: the packet at hand. */
+  private readonly packet = new IncomingPacket()
   private readonly replies: StatelessReplies
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
   /** Made when the first stranger comes. RFC 9369 §5: a token is good for the version it was issued in */
@@ -105,8 +103,7 @@ export class Endpoint {
 
   constructor(config: EndpointConfig) {
     this.config = config
-    this.byId = new KeyedTable(config.random)
-    this.byResetToken = new KeyedTable(config.random)
+    this.routing = new Routing(config.random, config.connectionIdBytes)
     this.admission = new Admission({
       retry: config.server?.retry ?? { when: "never", handshakes: 0 },
       maxHandshakes: config.server?.maxHandshakes ?? Number.POSITIVE_INFINITY,
@@ -167,31 +164,56 @@ export class Endpoint {
     local = 0,
     socket = local
   ): Connection | undefined {
-    this.arrivalSocket = local
     this.handling = undefined
-    const { header, config } = this
-    const isPacket = parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)
-    const found = isPacket ? this.byId.get(bytes, header.dcidStart, header.dcidEnd) : undefined
+    const { header } = this.packet
+    const isPacket = this.parse(bytes)
+    const found = isPacket ? this.routing.find(bytes, header) : undefined
     if (found instanceof Stranger) return this.hold(found, bytes, from, ecn, nowMicros)
     if (found === undefined) {
       // RFC 9000 §10.3 #5, §10.3.1 #1: whatever it looks like; short headers are nothing else, Initials first of all
       // what they seem
       const isShort = isPacket && header.type === PacketType.OneRtt
       if (isShort && this.takeReset(bytes, from, nowMicros)) return undefined
-      const accepted = isPacket ? this.onStranger(bytes, from, ecn, nowMicros) : undefined
+      const accepted = isPacket ? this.onStranger({ bytes, header, from, local }, ecn, nowMicros) : undefined
       if (accepted === undefined && !isShort) this.takeReset(bytes, from, nowMicros)
       return accepted
     }
-    if (header.type === PacketType.Initial && !found.isAnswered) {
-      const stranger = this.admission.strangerOf(found)
+    const { connection } = found
+    if (header.type === PacketType.Initial && !connection.isAnswered) {
+      const stranger = this.admission.strangerOf(connection)
       if (stranger !== undefined) return this.hold(stranger, bytes, from, ecn, nowMicros)
     }
-    this.handling = found
+    this.handling = connection
     // a client leaves its address to the system, which may change it: it knows its sockets only
-    const at = found.config.role === "client" ? socket : local
-    found.handleDatagram(bytes, from, at, ecn, nowMicros)
-    this.routeIds(found)
-    return found
+    const at = connection.config.role === "client" ? socket : local
+    this.deliver(found, bytes, from, at, ecn, nowMicros)
+    this.routeIds(connection)
+    return connection
+  }
+
+  /** Reads the header of the first packet of a datagram into `packet`; false when it is none. */
+  private parse(bytes: Uint8Array): boolean {
+    const { packet, config } = this
+    return parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, packet.header, true)
+  }
+
+  /** Hands the datagram whose header has been parsed to the connection it is addressed to. */
+  private deliver(
+    { connection, path, sequence }: Addressee,
+    bytes: Uint8Array,
+    from: SocketAddress,
+    local: number,
+    ecn: Ecn,
+    nowMicros: number
+  ): void {
+    const { packet } = this
+    packet.bytes = bytes
+    packet.ecn = ecn
+    packet.arrivedMicros = nowMicros
+    packet.path = path
+    packet.sequence = sequence
+    connection.handleDatagram(packet, from, local, nowMicros)
+    packet.release()
   }
 
   /** Whether `admit` has anything to do. */
@@ -226,53 +248,32 @@ export class Endpoint {
   /** Brings the routing up to date with the IDs and reset tokens that came into use and went out of it. RFC 9000 §5.1.1 #2 */
   routeIds(connection: Connection): void {
     if (connection.handshake.complete) this.admission.end(connection)
-    for (const { localIds, peerIds } of connection.paths) {
-      const ids = localIds.takeChanges()
-      if (ids !== undefined) {
-        for (const id of ids.added) this.byId.add(id, connection)
-        for (const id of ids.removed) this.byId.remove(id, connection)
-      }
-      const tokens = peerIds.takeTokenChanges()
-      if (tokens === undefined) continue
-      for (const token of tokens.removed) this.byResetToken.remove(token, connection)
-      // RFC 9000 §10.3.2: a token is of one ID, so of a peer that gives one to many connections only the first is reset
-      for (const token of tokens.added) this.byResetToken.add(token, connection)
-    }
+    this.routing.update(connection)
   }
 
   /** The connection has drained: no datagram finds it any more. RFC 9000 §10.2 #S3 */
   forget(connection: Connection): void {
     if (!this.connections.delete(connection)) return
-    for (const { localIds, peerIds } of connection.paths) {
-      localIds.clear()
-      peerIds.clear()
-    }
-    this.routeIds(connection)
+    this.routing.forget(connection)
     this.admission.end(connection)
   }
 
   /** Connection IDs that lead to a connection, those of the clients' first flights among them. */
   get routedIds(): number {
-    return this.byId.size
+    return this.routing.ids
   }
 
   /** Stateless-reset tokens that lead to a connection. */
   get resetTokens(): number {
-    return this.byResetToken.size
+    return this.routing.tokens
   }
 
   pollReply(): Reply | undefined {
     return this.replies.poll()
   }
 
-  private onStranger(
-    bytes: Uint8Array,
-    from: SocketAddress,
-    ecn: Ecn,
-    nowMicros: number
-  ): Connection | undefined {
-    const { header } = this
-    const arrival: Arrival = { bytes, header, from, local: this.arrivalSocket }
+  private onStranger(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
+    const { bytes, header, from } = arrival
     // RFC 9000 §10.3: a client may believe in a handshake that we gave up, and have nothing to say but its end
     const isOurs = header.dcidEnd - header.dcidStart === this.config.connectionIdBytes
     if (header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs)) {
@@ -299,7 +300,7 @@ export class Endpoint {
       nowMicros,
       roomForStranger(server.transport.initialDatagramBytes)
     )
-    this.byId.add(introduction.destination, stranger)
+    this.routing.add(stranger)
     return this.hold(stranger, bytes, from, ecn, nowMicros)
   }
 
@@ -319,7 +320,7 @@ export class Endpoint {
       return undefined
     }
     if (judgement === "retry") {
-      replies.retry(arrival, version, this.makeRetrySource(destination), tokens, nowMicros)
+      replies.retry(arrival, version, this.routing.newRetrySource(destination), tokens, nowMicros)
       return undefined
     }
     const originalDestination = verdict._tag === "retried" ? verdict.originalDestination : destination
@@ -362,13 +363,13 @@ export class Endpoint {
     const isClosed = !this.accepting || this.isFull
     if (server === undefined || isClosed || isForged) return this.dismiss(stranger, nowMicros)
     const isProven = verdict._tag !== "absent"
-    this.byId.remove(destination, stranger)
+    this.routing.remove(stranger)
     const held = stranger.takeHeld()
     // what anybody can make up is no reason to make a connection, nor to have it watched
     const keys = new InitialKeys(this.config.suite, destination)
     const [{ bytes }] = held
-    parsePacketHeader(bytes, 0, bytes.length, this.config.connectionIdBytes, this.header, true)
-    if (!isAuthenticInitial(keys.of(version), bytes, this.header)) return undefined
+    this.parse(bytes)
+    if (!isAuthenticInitial(keys.of(version), bytes, this.packet.header)) return undefined
     const connection = new Connection(
       this.connectionConfig(
         "server",
@@ -410,17 +411,22 @@ export class Endpoint {
     nowMicros: number
   ): void {
     this.handling = connection
-    for (const { bytes, ecn } of held) connection.handleDatagram(bytes, from, local, ecn, nowMicros)
+    for (const { bytes, ecn } of held) {
+      this.parse(bytes)
+      const addressee = this.routing.find(bytes, this.packet.header)
+      if (addressee instanceof Addressee && addressee.connection === connection)
+        this.deliver(addressee, bytes, from, local, ecn, nowMicros)
+    }
     this.routeIds(connection)
   }
 
   /** Sends a stranger away that has been waiting. */
   private dismiss(stranger: Stranger<Connection>, nowMicros: number): undefined {
-    const { version, from, local, destination } = stranger.introduction
-    const { header, config } = this
-    this.byId.remove(destination, stranger)
+    const { version, from, local } = stranger.introduction
+    const { header } = this.packet
+    this.routing.remove(stranger)
     const [{ bytes }] = stranger.takeHeld()
-    parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, header, true)
+    this.parse(bytes)
     this.replies.refuse({ bytes, header, from, local }, version, TOO_MANY, nowMicros)
     return undefined
   }
@@ -432,18 +438,9 @@ export class Endpoint {
     return tokens
   }
 
-  // RFC 9000 §17.2.5.1 #1: not what the client sent to; and, as clients send Initials to it, §7.2: at least 8 bytes
-  private makeRetrySource(originalDestination: Uint8Array): Uint8Array {
-    for (;;) {
-      const id = this.config.random(Math.max(8, this.config.connectionIdBytes))
-      if (!this.byId.has(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
-    }
-  }
-
   /** Whether it is the stateless reset of a connection with `from`, which then is over. RFC 9000 §10.3.1 */
   private takeReset(bytes: Uint8Array, from: SocketAddress, nowMicros: number): boolean {
-    const offset = resetTokenOffset(0, bytes.length)
-    const connection = offset < 0 ? undefined : this.byResetToken.get(bytes, offset, bytes.length)
+    const connection = this.routing.findReset(bytes)
     if (connection === undefined || !connection.path.routes.leadTo(from)) return false
     connection.handleStatelessReset(nowMicros)
     this.routeIds(connection)
@@ -484,13 +481,7 @@ export class Endpoint {
     }
   }
 
-  // RFC 9000 §5.1 #1 #2, §10.3.2 #2 #4: random, of one length, none of those in use
-  private readonly makeConnectionId = (): Uint8Array => {
-    for (;;) {
-      const id = this.config.random(this.config.connectionIdBytes)
-      if (!this.byId.has(id)) return id
-    }
-  }
+  private readonly makeConnectionId = (): Uint8Array => this.routing.newId()
 
   private readonly makeAddressToken: ConnectionConfig["makeAddressToken"] = (remote, version, nowMicros) =>
     this.tokensOf(version, nowMicros / 1000).forLater(remote, nowMicros / 1000)

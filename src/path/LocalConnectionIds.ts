@@ -7,8 +7,7 @@ import {
   type ConnectionIdError,
   connectionIdError,
   MAX_CONNECTION_ID_BYTES,
-  RESET_TOKEN_BYTES,
-  sameBytes
+  RESET_TOKEN_BYTES
 } from "./connectionIdErrors.ts"
 
 /** Room a NEW_CONNECTION_ID frame may take at most: type, two varints, length, ID, token. RFC 9000 §19.15 */
@@ -34,9 +33,18 @@ export interface LocalConnectionIdsOptions {
   readonly spares?: number
 }
 
+/** Instead of a sequence number, for the ID a client made up for its first flight. RFC 9000 §7.2 */
+export const MADE_UP = -1
+
+/** An ID that datagrams of this path may be addressed to. */
+export interface RoutedId {
+  readonly id: Uint8Array
+  readonly sequence: number
+}
+
 /** What an endpoint must start and stop routing to the connection. */
 export interface ConnectionIdChanges {
-  readonly added: ReadonlyArray<Uint8Array>
+  readonly added: ReadonlyArray<RoutedId>
   readonly removed: ReadonlyArray<Uint8Array>
 }
 
@@ -68,7 +76,7 @@ export class LocalConnectionIds {
   private inUse = 0
   private madeUp: Uint8Array | undefined
   private madeUpUntil = Number.POSITIVE_INFINITY
-  private added: Array<Uint8Array> = []
+  private added: Array<RoutedId> = []
   private removed: Array<Uint8Array> = []
   private readonly options: LocalConnectionIdsOptions
   private readonly limit: number
@@ -82,7 +90,7 @@ export class LocalConnectionIds {
       first.used = true
     }
     this.madeUp = options.madeUp
-    if (options.madeUp !== undefined) this.added.push(options.madeUp)
+    if (options.madeUp !== undefined) this.added.push({ id: options.madeUp, sequence: MADE_UP })
   }
 
   /** How many the peer can send to: active, or asked back and not yet retired. */
@@ -120,19 +128,6 @@ export class LocalConnectionIds {
     if (nowMicros >= this.madeUpUntil) this.forgetMadeUp()
   }
 
-  /** The sequence number of `bytes[start, end)`, -1 when it is no ID of this path. */
-  sequenceOf(bytes: Uint8Array, start: number, end: number): number {
-    const { ids } = this
-    for (let i = 0; i < ids.length; i++) {
-      const { id } = ids[i]
-      if (id.length !== end - start) continue
-      let at = 0
-      while (at < id.length && id[at] === bytes[start + at]) at++
-      if (at === id.length) return ids[i].sequence
-    }
-    return -1
-  }
-
   /** An authentic packet came in under this ID. */
   onUsed(sequence: number): void {
     if (sequence === this.inUse) return
@@ -159,8 +154,8 @@ export class LocalConnectionIds {
     return undefined
   }
 
-  /** RFC 9000 §19.16 #1 #2 #3. `arrivedOn` is the destination connection ID of the packet with the frame. */
-  onRetire(sequence: number, arrivedOn?: Uint8Array): TransportError | undefined {
+  /** RFC 9000 §19.16 #1 #2 #3. `arrivedAt` is the ID of this path, if any, that the packet with the frame was sent to. */
+  onRetire(sequence: number, arrivedAt = MADE_UP): TransportError | undefined {
     if (this.options.length === 0)
       return violation("RETIRE_CONNECTION_ID, but our connection IDs have no bytes")
     if (sequence > this.largestSent)
@@ -168,7 +163,7 @@ export class LocalConnectionIds {
     const index = this.indexOf(sequence)
     const retired = this.ids[index]
     if (retired === undefined || retired.sequence !== sequence) return undefined // a repetition
-    if (arrivedOn !== undefined && sameBytes(retired.id, arrivedOn))
+    if (sequence === arrivedAt)
       return violation(`connection ID ${sequence} was retired in a packet sent to it`)
     this.ids.splice(index, 1)
     if (retired.delivery === "pending") this.pending--
@@ -274,7 +269,7 @@ export class LocalConnectionIds {
     }
     this.pending++
     this.ids.push(issued)
-    this.added.push(id)
+    this.added.push(issued)
     return issued
   }
 

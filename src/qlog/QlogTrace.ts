@@ -1,7 +1,7 @@
 import type { QlogShape } from "../capability/Qlog.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Role } from "../connection/ConnectionConfig.ts"
-import type { ConnectionObserver, DropReason } from "../connection/ConnectionObserver.ts"
+import type { ConnectionObserver, DropReason, PlainPacket } from "../connection/ConnectionObserver.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Level, PacketType, Space } from "../wire/PacketType.ts"
 import { hexadecimal } from "./hexadecimal.ts"
@@ -77,51 +77,13 @@ export class QlogTrace implements ConnectionObserver {
     })
   }
 
-  packetSent(
-    bytes: Uint8Array,
-    start: number,
-    numberOffset: number,
-    numberLength: number,
-    payloadEnd: number,
-    level: Level,
-    packetNumber: number,
-    isMtuProbe: boolean,
-    nowMicros: number
-  ): void {
-    const packet = this.packet(
-      bytes,
-      start,
-      numberOffset,
-      numberLength,
-      payloadEnd,
-      level,
-      packetNumber,
-      this.ourExponent
-    )
+  packetSent(sent: PlainPacket, isMtuProbe: boolean, nowMicros: number): void {
+    const packet = this.packet(sent, this.ourExponent)
     this.event("packet_sent", { ...packet, ...(isMtuProbe && { is_mtu_probe_packet: true }) }, nowMicros)
   }
 
-  packetReceived(
-    bytes: Uint8Array,
-    start: number,
-    numberOffset: number,
-    numberLength: number,
-    payloadEnd: number,
-    level: Level,
-    packetNumber: number,
-    nowMicros: number
-  ): void {
-    const packet = this.packet(
-      bytes,
-      start,
-      numberOffset,
-      numberLength,
-      payloadEnd,
-      level,
-      packetNumber,
-      this.theirExponent
-    )
-    this.event("packet_received", packet, nowMicros)
+  packetReceived(received: PlainPacket, nowMicros: number): void {
+    this.event("packet_received", this.packet(received, this.theirExponent), nowMicros)
   }
 
   packetDropped(
@@ -164,29 +126,22 @@ export class QlogTrace implements ConnectionObserver {
     if (this.snapshot.compare(connection)) this.flush()
   }
 
-  private packet(
-    bytes: Uint8Array,
-    start: number,
-    numberOffset: number,
-    numberLength: number,
-    payloadEnd: number,
-    level: Level,
-    packetNumber: number,
-    ackDelayExponent: number
-  ) {
+  private packet(packet: PlainPacket, ackDelayExponent: number) {
+    const { bytes, start, packetNumberOffset, packetNumberLength, payloadEnd, level } = packet
+    const payloadStart = packetNumberOffset + packetNumberLength
+    const end = payloadEnd + AEAD_TAG_BYTES
     const header = {
       packet_type: packetTypes[level],
-      packet_number: packetNumber,
-      packet_number_length: numberLength,
+      packet_number: packet.packetNumber,
+      packet_number_length: packetNumberLength,
       ...(level === Level.OneRtt
-        ? shortFields(bytes, start, numberOffset)
-        : longFields(bytes, start, payloadEnd + AEAD_TAG_BYTES - numberOffset))
+        ? shortFields(bytes, start, packetNumberOffset)
+        : longFields(bytes, start, end - packetNumberOffset))
     }
-    const payloadStart = numberOffset + numberLength
     return {
       header,
       frames: this.frames.decode(bytes, payloadStart, payloadEnd, level, ackDelayExponent),
-      raw: { length: payloadEnd + AEAD_TAG_BYTES - start, payload_length: payloadEnd - payloadStart }
+      raw: { length: end - start, payload_length: payloadEnd - payloadStart }
     }
   }
 
@@ -211,10 +166,10 @@ export class QlogTrace implements ConnectionObserver {
 /** RFC 7464 */
 const record = (value: object): string => `${RECORD_SEPARATOR}${JSON.stringify(value)}\n`
 
-const shortFields = (bytes: Uint8Array, start: number, numberOffset: number) => ({
+const shortFields = (bytes: Uint8Array, start: number, packetNumberOffset: number) => ({
   spin_bit: (bytes[start] & 0x20) !== 0,
   key_phase_bit: (bytes[start] & 0x04) !== 0,
-  dcid: hexadecimal(bytes, start + 1, numberOffset)
+  dcid: hexadecimal(bytes, start + 1, packetNumberOffset)
 })
 
 const longFields = (bytes: Uint8Array, start: number, length: number) => {

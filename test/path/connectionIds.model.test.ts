@@ -91,7 +91,7 @@ class Pair {
   private check(): void {
     const { issuer, user, routed } = this
     const changes = issuer.takeChanges()
-    for (const id of changes?.added ?? []) {
+    for (const { id } of changes?.added ?? []) {
       expect(this.everIssued.has(String(id))).toBe(false)
       this.everIssued.add(String(id))
       routed.set(String(id), id)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { LIFETIME_LIMIT, LocalConnectionIds } from "../../src/path/LocalConnectionIds.ts"
+import { LIFETIME_LIMIT, LocalConnectionIds, MADE_UP } from "../../src/path/LocalConnectionIds.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { framesOf, idMaker, tokenOf } from "./frames.ts"
 
@@ -23,7 +23,7 @@ describe("connection IDs we issue", () => {
     const ids = make()
     expect(ids.hasFrames()).toBe(false)
     expect(ids.takeChanges()).toMatchObject({
-      added: [new Uint8Array([0, 0, 0, 1, 0, 0, 0, 0])],
+      added: [{ id: new Uint8Array([0, 0, 0, 1, 0, 0, 0, 0]), sequence: 0 }],
       removed: []
     })
     expect(ids.takeChanges()).toBeUndefined()
@@ -34,7 +34,13 @@ describe("connection IDs we issue", () => {
     const [madeUp, first] = [new Uint8Array(8), new Uint8Array(8).fill(1)]
     const options = { pathId: 0, length: 8, makeCid: idMaker(), makeToken: tokenOf, firstCid: first, madeUp }
     const ids = new LocalConnectionIds(options)
-    expect(ids.takeChanges()).toEqual({ added: [first, madeUp], removed: [] })
+    expect(ids.takeChanges()).toMatchObject({
+      added: [
+        { id: first, sequence: 0 },
+        { id: madeUp, sequence: MADE_UP }
+      ],
+      removed: []
+    })
     expect(ids.deadlineMicros).toBe(Number.POSITIVE_INFINITY)
     ids.keepMadeUpUntil(5)
     expect(ids.deadlineMicros).toBe(5)
@@ -151,13 +157,12 @@ describe("connection IDs we issue", () => {
   it("refuse the retirement of the ID that the packet was sent to", () => {
     const ids = make()
     ids.setPeerLimit(3)
-    const [frame] = framesOf(ids)
-    if (frame.kind !== "new") throw new Error(frame.kind)
-    expect(ids.onRetire(1, frame.id.slice())).toMatchObject({
+    sequences(ids)
+    expect(ids.onRetire(1, 1)).toMatchObject({
       code: TransportErrorCode.PROTOCOL_VIOLATION,
       frameType: 0x19
     })
-    expect(ids.onRetire(2, frame.id)).toBeUndefined()
+    expect(ids.onRetire(2, 1)).toBeUndefined()
   })
 
   it("forget to send an ID that was retired before its frame was sent again", () => {
@@ -179,17 +184,13 @@ describe("connection IDs we issue", () => {
     expect(ids.rotate(1)).toEqual({ _tag: "NoConnectionIds", sequence: 1 })
   })
 
-  it("are found by their bytes in a datagram", () => {
+  it("are routed with their sequence numbers", () => {
     const ids = make()
+    ids.takeChanges()
     ids.setPeerLimit(3)
-    const [frame] = framesOf(ids)
-    if (frame.kind !== "new") throw new Error(frame.kind)
-    const datagram = new Uint8Array(30)
-    datagram.set(frame.id, 1)
-    expect(ids.sequenceOf(datagram, 1, 9)).toBe(1)
-    expect(ids.sequenceOf(datagram, 1, 8)).toBe(-1)
-    datagram[8] ^= 1
-    expect(ids.sequenceOf(datagram, 1, 9)).toBe(-1)
+    const frames = framesOf(ids).map((frame) => (frame.kind === "new" ? [frame.sequence, frame.id] : frame))
+    expect(ids.takeChanges()?.added.map(({ sequence, id }) => [sequence, id])).toEqual(frames)
+    expect(frames).toHaveLength(2)
   })
 
   // RFC 9000 §18.2 #3 #4

@@ -39,7 +39,7 @@ interface Sent {
 const watching = () => {
   const sent: Array<Sent> = []
   const observer: ConnectionObserver = {
-    packetSent: (_bytes, _start, _at, _length, _end, level, number) => sent.push({ level, number }),
+    packetSent: ({ level, packetNumber }) => void sent.push({ level, number: packetNumber }),
     packetReceived: () => {},
     packetDropped: () => {},
     packetLost: () => {},

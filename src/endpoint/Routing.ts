@@ -1,0 +1,119 @@
+import type { Stranger } from "../admission/Stranger.ts"
+import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { ConnectionPath } from "../connection/ConnectionPath.ts"
+import { resetTokenOffset } from "../path/statelessReset.ts"
+import type { PacketHeader } from "../wire/PacketHeader.ts"
+import { KeyedTable } from "./KeyedTable.ts"
+
+/** What a connection ID of ours leads to. */
+export class Addressee {
+  readonly connection: Connection
+  readonly path: ConnectionPath
+  /** The ID's sequence number on that path, or `MADE_UP`. */
+  readonly sequence: number
+
+  constructor(connection: Connection, path: ConnectionPath, sequence: number) {
+    this.connection = connection
+    this.path = path
+    this.sequence = sequence
+  }
+}
+
+/**
+ * Which connection a datagram is for: by the connection ID it is sent to, or the stateless-reset token it ends in.
+ * RFC 9000 §5.2, §10.3.1
+ */
+export class Routing {
+  private readonly random: RandomBytes
+  private readonly idBytes: number
+  private readonly byId: KeyedTable<Addressee | Stranger<Connection>>
+  /** By the tokens of the peer's IDs in use. */
+  private readonly byResetToken: KeyedTable<Connection>
+
+  constructor(random: RandomBytes, idBytes: number) {
+    this.random = random
+    this.idBytes = idBytes
+    this.byId = new KeyedTable(random)
+    this.byResetToken = new KeyedTable(random)
+  }
+
+  /** Connection IDs that lead to a connection or to a stranger. */
+  get ids(): number {
+    return this.byId.size
+  }
+
+  /** Stateless-reset tokens that lead to a connection. */
+  get tokens(): number {
+    return this.byResetToken.size
+  }
+
+  /** Whom the packet in `bytes` that `header` describes is sent to. */
+  find(
+    bytes: Uint8Array,
+    { dcidStart, dcidEnd }: PacketHeader
+  ): Addressee | Stranger<Connection> | undefined {
+    return this.byId.get(bytes, dcidStart, dcidEnd)
+  }
+
+  /** Whose stateless reset the datagram `bytes` would be. */
+  findReset(bytes: Uint8Array): Connection | undefined {
+    const offset = resetTokenOffset(0, bytes.length)
+    return offset < 0 ? undefined : this.byResetToken.get(bytes, offset, bytes.length)
+  }
+
+  /** Routes what is sent to the ID a stranger made up. */
+  add(stranger: Stranger<Connection>): void {
+    this.byId.add(stranger.introduction.destination, stranger)
+  }
+
+  remove(stranger: Stranger<Connection>): void {
+    this.byId.remove(stranger.introduction.destination, stranger)
+  }
+
+  /** Takes over the IDs and reset tokens that came into use and went out of it. RFC 9000 §5.1.1 #2 */
+  update(connection: Connection): void {
+    for (const path of connection.paths) {
+      const ids = path.localIds.takeChanges()
+      if (ids !== undefined) {
+        for (const { id, sequence } of ids.added) this.byId.add(id, new Addressee(connection, path, sequence))
+        for (const id of ids.removed) this.removeId(id, connection)
+      }
+      const tokens = path.peerIds.takeTokenChanges()
+      if (tokens === undefined) continue
+      for (const token of tokens.removed) this.byResetToken.remove(token, connection)
+      // RFC 9000 §10.3.2: a token is of one ID, so of a peer that gives one to many connections only the first is reset
+      for (const token of tokens.added) this.byResetToken.add(token, connection)
+    }
+  }
+
+  /** No datagram finds the connection any more. */
+  forget(connection: Connection): void {
+    for (const { localIds, peerIds } of connection.paths) {
+      localIds.clear()
+      peerIds.clear()
+    }
+    this.update(connection)
+  }
+
+  /** RFC 9000 §5.1 #1 #2, §10.3.2 #2 #4: random, of one length, none of those in use. */
+  newId(): Uint8Array {
+    for (;;) {
+      const id = this.random(this.idBytes)
+      if (!this.byId.has(id)) return id
+    }
+  }
+
+  /** RFC 9000 §17.2.5.1 #1: not what the client sent to; §7.2: at least 8 bytes, as clients send Initials to it. */
+  newRetrySource(originalDestination: Uint8Array): Uint8Array {
+    for (;;) {
+      const id = this.random(Math.max(8, this.idBytes))
+      if (!this.byId.has(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
+    }
+  }
+
+  private removeId(id: Uint8Array, connection: Connection): void {
+    const found = this.byId.get(id, 0, id.length)
+    if (found instanceof Addressee && found.connection === connection) this.byId.remove(id, found)
+  }
+}
