@@ -9,20 +9,20 @@ import type {
   StreamHalf,
   StreamNode
 } from "../FiberTree.ts"
-import type { HalfLook, StreamLook } from "../stream/streamStats.ts"
+import type { SideSnapshot, StreamSnapshot } from "../stream/streamStats.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
 
 const millis = (micros: number): number => Math.max(0, micros) / 1000
 
-const lookAtHalf = (half: HalfLook<{ readonly _tag: string }>): StreamHalf => ({
+const lookAtHalf = (half: SideSnapshot<{ readonly _tag: string }>): StreamHalf => ({
   state: half.outcome._tag,
   bytes: half.bytes,
   bufferedBytes: half.bufferedBytes
 })
 
-const lookAtStream = (actor: ConnectionActor, look: StreamLook, nowMicros: number): StreamNode => {
+const lookAtStream = (actor: ConnectionActor, look: StreamSnapshot, nowMicros: number): StreamNode => {
   const inUse = actor.streams.get(look.id)
   return {
     id: look.id,
@@ -70,7 +70,7 @@ const lookAtConnection = (
     fibers: actor.fiberCount,
     waiting: actor.waiting,
     paths: [...core.paths].map((path) => lookAtPath(actor, path, addressOf)),
-    streams: core.streams.looks().map((look) => lookAtStream(actor, look, nowMicros)),
+    streams: core.streams.snapshots().map((look) => lookAtStream(actor, look, nowMicros)),
     holdings: holdings(core)
   }
 }

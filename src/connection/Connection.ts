@@ -200,7 +200,7 @@ export class Connection implements ConnectionParts {
     deadline = Math.min(deadline, this.handshakeDeadline)
     if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0 && !this.pingPending)
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
-    deadline = Math.min(deadline, this.standstillAt(pto))
+    deadline = Math.min(deadline, this.stallDeadline(pto))
     for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
     if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
     // a probe that is due already goes out as soon as congestion control has room for one
@@ -235,13 +235,13 @@ export class Connection implements ConnectionParts {
   }
 
   /** RFC 9000 §4.1: only while nothing is in flight whose loss would be noticed, and nothing is about to be. */
-  private standstillAt(ptoMicros: number): number {
+  private stallDeadline(ptoMicros: number): number {
     const { path, streams, lifecycle } = this
-    const { isBlocked, holdsPeerBack } = streams.standstill
-    if (lifecycle.state !== "established" || (!isBlocked && !holdsPeerBack)) return Number.POSITIVE_INFINITY
+    const { isBlocked, isPeerBlocked } = streams.stall
+    if (lifecycle.state !== "established" || (!isBlocked && !isPeerBlocked)) return Number.POSITIVE_INFINITY
     if (path.recovery.packetsInFlight > 0 || streams.hasFrames() || !path.maySend)
       return Number.POSITIVE_INFINITY
-    return this.idle.standstillAt(isBlocked, ptoMicros)
+    return this.idle.stallDeadline(isBlocked, ptoMicros)
   }
 
   /** Nothing of the handshake is left to send: the peer can read what an application says in 1-RTT, its close code too. */
@@ -359,7 +359,7 @@ export class Connection implements ConnectionParts {
     if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
     }
-    if (nowMicros >= this.standstillAt(pto)) this.streams.standstill.restate()
+    if (nowMicros >= this.stallDeadline(pto)) this.streams.stall.repeatFrames()
     if (this.handshake.confirmed && nowMicros >= this.rotation.deadlineMicros) this.rotateIds(nowMicros)
     for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
   }

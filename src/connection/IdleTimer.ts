@@ -1,5 +1,5 @@
 /** NATs forget who has been silent for half a minute, or longer. RFC 9000 §10.1.2 */
-const STANDSTILL_MICROS = 15_000_000
+const STALL_MICROS = 15_000_000
 
 /**
  * When silence becomes the end. RFC 9000 §10.1 #1
@@ -47,9 +47,9 @@ export class IdleTimer {
    * When to say again what holds both sides up: in good time before either is idle. Whoever waits goes first, and whoever
    * is waited for has less to say unless that does not arrive.
    */
-  standstillAt(waits: boolean, ptoMicros: number): number {
+  stallDeadline(waits: boolean, ptoMicros: number): number {
     const timeout = Math.max(this.timeoutMicros, 3 * ptoMicros)
-    const micros = Math.min(STANDSTILL_MICROS, timeout / 2)
+    const micros = Math.min(STALL_MICROS, timeout / 2)
     return this.lastActivity + (waits ? micros : (micros * 4) / 3)
   }
 

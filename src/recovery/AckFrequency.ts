@@ -1,13 +1,13 @@
-/** The receiver's own habit: an ACK for every second packet. RFC 9000 §13.2.2 */
+/** The default without ACK_FREQUENCY: one ACK for every second packet. RFC 9000 §13.2.2 */
 const defaultPackets = 2
-/** Not fewer ACKs than one for so many packets, however fast the path. */
+/** At least one ACK per this many packets, however fast the path. */
 const maxPackets = 16
-/** ACKs per window: loss detection, HyStart++ (eight samples a round trip) and BBR live on them. */
+/** ACKs per window: loss detection, HyStart++ (eight samples per round trip) and BBR depend on them. */
 const acksPerWindow = 16
-/** The delay asked for, as a part of the round-trip time. */
+/** The requested delay as a fraction of the round-trip time. */
 const delayPerRtt = 1 / 4
 
-/** What an ACK_FREQUENCY frame says. */
+/** The fields of an ACK_FREQUENCY frame. */
 export interface AckRequest {
   sequence: number
   threshold: number
@@ -16,19 +16,19 @@ export interface AckRequest {
 }
 
 /**
- * How the peer is asked to acknowledge: less often, the more packets a round trip has. It is asked again when the
- * answer to that has doubled or halved, and when loss detection waits for more reordering than it did.
+ * Decides which ACK_FREQUENCY to request: the more packets per round trip, the fewer ACKs. Requests again when the
+ * desired value has doubled or halved, or when loss detection has become more tolerant of reordering.
  * draft-ietf-quic-ack-frequency §9
  */
 export class AckFrequency {
-  /** -1: the peer does not take such requests. */
+  /** -1 when the peer does not support ACK_FREQUENCY. */
   private minAckDelayMicros = -1
   private ownMaxAckDelayMicros = 0
   private readonly request: AckRequest = { sequence: -1, threshold: 1, maxAckDelayMicros: 0, reordering: 1 }
   private pending = false
-  /** The last request has been acknowledged, or none was made. */
-  private settled = true
-  /** The largest delay among the requests under way, and the one in force before them. */
+  /** Whether no request is awaiting acknowledgment. */
+  private isAcknowledged = true
+  /** The largest delay among the requests in flight and the one already in force. */
   private largestDelayMicros = 0
 
   /** The peer's min_ack_delay and max_ack_delay. */
@@ -39,25 +39,25 @@ export class AckFrequency {
     this.largestDelayMicros = maxAckDelayMicros
   }
 
-  /** Whether the peer takes ACK_FREQUENCY and IMMEDIATE_ACK frames. */
+  /** Whether the peer supports ACK_FREQUENCY and IMMEDIATE_ACK frames. */
   get isSupported(): boolean {
     return this.minAckDelayMicros >= 0
   }
 
-  /** Whether a frame is to be sent. */
+  /** Whether a frame should be sent. */
   get isDue(): boolean {
     return this.pending
   }
 
-  /** The max_ack_delay to reckon with: the largest in force or in flight. draft-ietf-quic-ack-frequency §8 */
+  /** The max_ack_delay to assume: the largest in force or in flight. draft-ietf-quic-ack-frequency §8 */
   get maxAckDelayMicros(): number {
     return this.largestDelayMicros
   }
 
-  /** The path has been measured anew; the window in datagrams. */
+  /** Called after each RTT sample; the window is in datagrams. */
   onMeasured(windowPackets: number, rttMicros: number, packetThreshold: number): void {
-    // one at a time: what was asked for last must have arrived before more is asked
-    if (!this.isSupported || !this.settled) return
+    // one request at a time: the last must be acknowledged before the next
+    if (!this.isSupported || !this.isAcknowledged) return
     const { request } = this
     const packets = Math.floor(Math.min(maxPackets, Math.max(defaultPackets, windowPackets / acksPerWindow)))
     const asked = request.threshold + 1
@@ -70,10 +70,10 @@ export class AckFrequency {
       Math.min(this.ownMaxAckDelayMicros, Math.floor(rttMicros * delayPerRtt))
     )
     this.pending = true
-    this.settled = false
+    this.isAcknowledged = false
   }
 
-  /** What to write now; reused. The frame counts as sent. */
+  /** The request to write now (a reused object); marks it as sent. */
   take(): AckRequest {
     const { request } = this
     this.pending = false
@@ -84,12 +84,12 @@ export class AckFrequency {
 
   onAcked(sequence: number): void {
     if (sequence !== this.request.sequence || this.pending) return
-    this.settled = true
+    this.isAcknowledged = true
     this.largestDelayMicros = this.request.maxAckDelayMicros
   }
 
-  /** Asked again, under another number, unless it has been. draft-ietf-quic-ack-frequency §4 */
+  /** Requests again under a new sequence number, unless a newer request was made. draft-ietf-quic-ack-frequency §4 */
   onLost(sequence: number): void {
-    if (sequence === this.request.sequence && !this.settled) this.pending = true
+    if (sequence === this.request.sequence && !this.isAcknowledged) this.pending = true
   }
 }

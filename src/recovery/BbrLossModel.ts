@@ -1,7 +1,7 @@
 import type { DeliveryRate } from "./DeliveryRate.ts"
 import type { SentPacket } from "./SentPacket.ts"
 
-/** The most loss a round trip may have while probing. draft-ietf-ccwg-bbr §2.7 */
+/** Maximum tolerated loss rate per round trip while probing. draft-ietf-ccwg-bbr §2.7 */
 const lossThreshold = 0.02
 const beta = 0.7
 const headroom = 0.15
@@ -9,23 +9,23 @@ const headroom = 0.15
 const startupLossRanges = 6
 
 /**
- * What losses tell BBR about a path: how much was in flight when they began (long-term), and what it delivers at
- * present (short-term, forgotten with each probe for bandwidth). draft-ietf-ccwg-bbr §5.5.10. Infinity: no limit.
+ * The limits BBR derives from losses: the inflight at which they began (long-term), and the current delivery
+ * (short-term, reset by each bandwidth probe). draft-ietf-ccwg-bbr §5.5.10. Infinity: no limit.
  */
 export class BbrLossModel {
   bandwidthShortTerm: number = Number.POSITIVE_INFINITY
   inflightShortTerm: number = Number.POSITIVE_INFINITY
   inflightLongTerm: number = Number.POSITIVE_INFINITY
-  /** The most bytes delivered within a flight in this round trip. */
+  /** The most bytes delivered by one sample in this round trip. */
   inflightLatest = 0
   isLossInRound = false
-  /** A round trip has passed since the first loss of a round, or since the last such moment. */
+  /** Whether this ACK ends a round trip counted from the first loss, or from the previous loss round. */
   isLossRoundStart = false
 
   private readonly rate: DeliveryRate
   private bandwidthLatest = 0
   private lossRoundDelivered = 0
-  /** Gaps lost in this round trip, and the packet number the last of them ended at. */
+  /** Separate runs of losses in this round trip, and the packet number where the last one ended. */
   private lossRanges = 0
   private lastLost = -1
   private readonly undo = { bandwidthShortTerm: 0, inflightShortTerm: 0, inflightLongTerm: 0 }
@@ -35,8 +35,8 @@ export class BbrLossModel {
   }
 
   /**
-   * NoteLoss, with the bytes delivered by now; returns whether it is the first loss of a round trip, whose state is
-   * then saved.
+   * NoteLoss; `delivered` is the total so far. Returns whether this is the first loss of a round trip, before which
+   * the caller saves its state.
    */
   noteLoss(delivered: number): boolean {
     const first = !this.isLossInRound
@@ -67,22 +67,22 @@ export class BbrLossModel {
     this.lastLost = packet.packetNumber
   }
 
-  /** Whether the round trip that ends with this ACK lost too much, in too many places, for Startup to go on. */
+  /** Whether the round trip ending with this ACK lost too much, in too many separate runs, to stay in Startup. */
   get isStartupLossHigh(): boolean {
     return this.isLossRoundStart && this.lossRanges >= startupLossRanges && this.isInflightTooHigh
   }
 
-  /** Whether more than 2 % was lost in the flight of the newest packet acknowledged. */
+  /** Whether more than 2 % was lost since the newest acknowledged packet was sent. */
   get isInflightTooHigh(): boolean {
     return this.rate.sampleLost > this.rate.txInFlight * lossThreshold
   }
 
-  /** The same for the flight of a packet that was lost. */
+  /** The same for a lost packet. */
   isInflightTooHighAt(packet: SentPacket): boolean {
     return this.rate.lost - packet.lostAtSend > packet.txInFlight * lossThreshold
   }
 
-  /** How much was in flight when losses crossed the threshold, `packet` being the one that crossed it. §5.5.10.2 */
+  /** The inflight at which losses crossed the threshold; `packet` is the loss that crossed it. §5.5.10.2 */
   inflightAtLoss(packet: SentPacket): number {
     const inflightBefore = packet.txInFlight - packet.size
     const lostBefore = this.rate.lost - packet.lostAtSend - packet.size
@@ -93,7 +93,7 @@ export class BbrLossModel {
     this.inflightLongTerm = Math.max(inflight, targetInflight * beta)
   }
 
-  /** The long-term limit with room left for others. */
+  /** The long-term limit less headroom for other flows. */
   inflightWithHeadroom(maxDatagramSize: number, minimum: number): number {
     const limit = this.inflightLongTerm
     if (limit === Number.POSITIVE_INFINITY) return limit
@@ -109,7 +109,7 @@ export class BbrLossModel {
     if (this.isLossRoundStart) this.lossRoundDelivered = rate.delivered
   }
 
-  /** Once a round trip: slows down to what was delivered, if something was lost and no probe was to blame. */
+  /** Once per round trip: slows to the delivered rate if there were losses not caused by a probe. */
   adaptShortTerm(isProbing: boolean, maxBandwidth: number, window: number): void {
     if (!this.isLossRoundStart) return
     if (this.isLossInRound && !isProbing) {
@@ -121,7 +121,7 @@ export class BbrLossModel {
     this.isLossInRound = false
   }
 
-  /** AdvanceLatestDeliverySignals, at the end of an ACK. */
+  /** AdvanceLatestDeliverySignals, at the end of processing an ACK. */
   advanceLatest(): void {
     if (!this.isLossRoundStart) return
     this.bandwidthLatest = this.rate.rate

@@ -8,7 +8,7 @@ const fullPipeRounds = 3
 const fullPipeGrowth = 1.25
 
 /**
- * BBR's long-term picture of a path: bandwidth, propagation delay, aggregation, and the round trips it counts by.
+ * BBR's long-term model of a path: bandwidth, propagation delay, ACK aggregation, and round-trip counting.
  * draft-ietf-ccwg-bbr §5.5. Bandwidths are bytes per microsecond.
  */
 export class BbrPathModel {
@@ -16,13 +16,13 @@ export class BbrPathModel {
   isRoundStart = false
   /** Infinity before the first sample. */
   minRttMicros: number = Number.POSITIVE_INFINITY
-  /** Whether the delay has not been seen to be as low for five seconds: time for ProbeRTT, or an idle moment. */
+  /** Whether the minimum delay has not been observed again for five seconds, so that ProbeRTT is due. */
   isProbeRttDue = false
   readonly fullPipe: FullPipe = new FullPipe()
 
   private readonly rate: DeliveryRate
   private nextRoundDelivered = 0
-  /** The most delivered in this ProbeBW cycle, and in the one before. */
+  /** Maximum bandwidth of this ProbeBW cycle and of the previous one. */
   private cycleBandwidth = 0
   private previousCycleBandwidth = 0
   private minRttAtMicros = 0
@@ -60,15 +60,15 @@ export class BbrPathModel {
     }
   }
 
-  /** §5.5.6: the filter spans this cycle and the one before. */
+  /** §5.5.6: the filter spans this cycle and the previous one. */
   advanceBandwidthFilter(): void {
-    // a cycle without one sample that counts says nothing: forgetting the one before would leave no rate to send at
+    // after a cycle without a usable sample, dropping the previous one would leave no rate to send at
     if (this.cycleBandwidth === 0) return
     this.previousCycleBandwidth = this.cycleBandwidth
     this.cycleBandwidth = 0
   }
 
-  /** How much more than `bandwidth` accounts for is acknowledged at once. §5.5.9 */
+  /** How much more is acknowledged at once than `bandwidth` accounts for. §5.5.9 */
   updateAggregation(bandwidth: number, window: number, nowMicros: number): void {
     const { aggregation } = this
     let expected = bandwidth * (nowMicros - aggregation.startMicros)
@@ -100,7 +100,7 @@ export class BbrPathModel {
     }
   }
 
-  /** The next ProbeRTT is due an interval from now. */
+  /** Schedules the next ProbeRTT one interval from now. */
   scheduleProbeRtt(nowMicros: number): void {
     this.probeRttMinAtMicros = nowMicros
   }
@@ -110,23 +110,23 @@ export class BbrPathModel {
   }
 }
 
-/** Notices that sending faster no longer delivers faster. draft-ietf-ccwg-bbr §5.3.1.2 */
+/** Detects when sending faster no longer delivers faster. draft-ietf-ccwg-bbr §5.3.1.2 */
 export class FullPipe {
   /** Since it was last reset. */
   isFull = false
-  /** Ever. */
+  /** Not cleared by `reset`. */
   wasReached = false
   private bandwidth = 0
   private rounds = 0
 
-  /** Starts looking anew, from `bandwidth`. */
+  /** Restarts the detection from `bandwidth`. */
   reset(bandwidth = 0): void {
     this.bandwidth = bandwidth
     this.rounds = 0
     this.isFull = false
   }
 
-  /** A round trip has ended whose rate was not limited by the application. */
+  /** Called at the end of each round trip that was not application-limited. */
   onRound(bandwidth: number): void {
     if (this.isFull) return
     if (bandwidth >= this.bandwidth * fullPipeGrowth) {

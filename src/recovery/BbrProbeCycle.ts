@@ -1,12 +1,12 @@
-/** What ACKs say about the latest probe for bandwidth. §2.13 */
+/** Which part of the latest bandwidth probe incoming ACKs report on. §2.13 */
 export type AckPhase = "init" | "refilling" | "probeStarting" | "probeFeedback" | "probeStopping"
 
-/** Where in the cycle of ProbeBW a sender is, and how its last probe went. draft-ietf-ccwg-bbr §2.13, §5.3.3 */
+/** Progress through the ProbeBW cycle and the result of the last probe. draft-ietf-ccwg-bbr §2.13, §5.3.3 */
 export class BbrProbeCycle {
   ackPhase: AckPhase = "init"
-  /** Whether ACKs are those of packets sent while probing. */
+  /** Whether ACKs cover packets sent while probing. */
   isSample = false
-  /** The last probe lost too much; the next one stops at the limit it found, as a precaution. */
+  /** The last probe lost too much; the next one stops at the limit it found as a precaution. */
   wasTooHigh = false
   wasPrecautionary = false
   startMicros = 0
@@ -20,11 +20,11 @@ export class BbrProbeCycle {
     this.ackedPerIncrement = Number.POSITIVE_INFINITY
     this.startMicros = nowMicros
     this.ackPhase = "probeStopping"
-    // §5.3.3.5.3: two to three seconds, so that flows do not probe in step. What was delivered until now is
-    // random enough for that, and keeps the core free of a source of randomness.
-    const scattered = scatter(delivered + nowMicros)
-    this.roundsSinceProbe = scattered < 0.5 ? 0 : 1
-    this.waitMicros = 2_000_000 + 1_000_000 * scatter(delivered * 2 + nowMicros)
+    // §5.3.3.5.3: two to three seconds, so that flows do not probe in step. A hash of the delivered bytes and the time
+    // is random enough, and keeps randomness out of the core.
+    const jitter = hashToUnit(delivered + nowMicros)
+    this.roundsSinceProbe = jitter < 0.5 ? 0 : 1
+    this.waitMicros = 2_000_000 + 1_000_000 * hashToUnit(delivered * 2 + nowMicros)
   }
 
   startRefill(): void {
@@ -34,14 +34,14 @@ export class BbrProbeCycle {
     this.ackPhase = "refilling"
   }
 
-  /** The long-term limit grows by 1, 2, 4, 8 … datagrams a round trip. */
+  /** Doubles the growth of the long-term limit: 1, 2, 4, 8 … datagrams per round trip. */
   raiseSlope(window: number, maxDatagramSize: number): void {
     const growth = 2 ** this.rounds
     this.rounds = Math.min(this.rounds + 1, 30)
     this.ackedPerIncrement = Math.max(window / growth, maxDatagramSize)
   }
 
-  /** By how many bytes the limit grows for these. */
+  /** How many bytes the limit grows by for `newlyAcked` packets. */
   growth(newlyAcked: number, maxDatagramSize: number): number {
     this.acked += newlyAcked
     if (this.acked < this.ackedPerIncrement) return 0
@@ -51,5 +51,5 @@ export class BbrProbeCycle {
   }
 }
 
-/** A number in [0, 1) that differs wildly between neighbours. */
-const scatter = (value: number): number => (Math.imul(value % 2 ** 32, 0x9e3779b1) >>> 0) / 2 ** 32
+/** Multiplicative hash of `value` to [0, 1). */
+const hashToUnit = (value: number): number => (Math.imul(value % 2 ** 32, 0x9e3779b1) >>> 0) / 2 ** 32

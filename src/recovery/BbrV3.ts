@@ -25,9 +25,9 @@ const gains: { readonly [state in BbrState]: readonly [pacing: number, window: n
   up: [1.25, 2.25],
   probeRtt: [1, 0.5]
 }
-/** BBR.PacingMarginPercent: a little below the bandwidth, so that queues shrink. §5.6.2 */
+/** BBR.PacingMarginPercent: paces slightly below the bandwidth so that queues drain. §5.6.2 */
 const pacingMargin = 0.99
-/** BBR.MinPipeCwnd, datagrams: a receiver acknowledges every second one. §5.6.4.3 */
+/** BBR.MinPipeCwnd in datagrams, given that a receiver acknowledges every second one. §5.6.4.3 */
 const minimumPipeDatagrams = 4
 const drainRounds = 3
 const probeRttMicros = 200_000
@@ -35,14 +35,14 @@ const renoRounds = 63
 const quantumMicros = 1_000
 
 /**
- * BBR version 3: paces at the bandwidth it measures and keeps about two bandwidth-delay products in flight, probing
- * for more every two to three seconds and for the propagation delay every five. draft-ietf-ccwg-bbr §5.
+ * BBR version 3: paces at the measured bandwidth and keeps about two bandwidth-delay products in flight. Probes for
+ * more bandwidth every two to three seconds and for the propagation delay every five. draft-ietf-ccwg-bbr §5.
  */
 export class BbrV3 implements CongestionController {
   readonly algorithm = "bbr"
   window: number
   state: BbrState = "startup"
-  /** Bytes per microsecond the model takes to be safe now. */
+  /** The bandwidth the model currently considers safe, in bytes per microsecond. */
   bandwidth = 0
 
   readonly rate: DeliveryRate = new DeliveryRate()
@@ -53,22 +53,22 @@ export class BbrV3 implements CongestionController {
   private priorWindow = 0
   private hasRtt = false
   private isIdleRestart = false
-  /** Packets sent up to then belong to loss recovery; -1 outside. */
+  /** Packets sent until then belong to the current recovery period; -1 when there is none. */
   private recoveryStartMicros = -1
   private undoState: "startup" | "up" | "none" = "none"
   private drainStartRound = 0
   private readonly cycle = new BbrProbeCycle()
-  /** When ProbeRTT may end, 0 before the flight is small enough; and whether a round trip has passed since. */
+  /** When ProbeRTT may end (0 until the inflight is small enough), and whether a round trip has passed since. */
   private readonly probeRtt = { doneAtMicros: 0, roundDone: false }
 
   constructor(maxDatagramSize: number) {
     this.maxDatagramSize = maxDatagramSize
     this.window = initialWindow(maxDatagramSize)
-    // §5.6.2: before the first RTT sample a millisecond is assumed.
+    // §5.6.2: assumes 1 ms before the first RTT sample.
     this.pacing = (gains.startup[0] * this.window) / 1_000
   }
 
-  /** BBR has no such threshold; what matters is whether Startup is over. */
+  /** BBR has no such threshold; finite once Startup is over. */
   get slowStartThreshold(): number {
     return this.model.fullPipe.wasReached ? this.window : Number.POSITIVE_INFINITY
   }
@@ -114,7 +114,7 @@ export class BbrV3 implements CongestionController {
 
   /** HandleLostPacket. §5.5.10.2 */
   onLost(feedback: CongestionFeedback): boolean {
-    // What the same ACK acknowledges is delivered, though `onAcked` is yet to count it.
+    // What this ACK acknowledges is delivered already, though `onAcked` counts it later.
     const began = this.noteCongestion(this.rate.delivered + feedback.ackedBytes, feedback.nowMicros)
     const { items, length } = feedback.lost
     for (let i = 0; i < length; i++) {
@@ -130,7 +130,7 @@ export class BbrV3 implements CongestionController {
     return began
   }
 
-  /** §3.6: the draft leaves the response open, but a CE mark MUST be treated as congestion: as much loss as matters. */
+  /** §3.6: the draft leaves the response open; CE marks are treated like loss above the threshold. */
   onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
     if (sentMicros <= this.recoveryStartMicros) return false
     const began = this.noteCongestion(this.rate.delivered, nowMicros)
@@ -141,7 +141,7 @@ export class BbrV3 implements CongestionController {
     return began
   }
 
-  /** OnEnterRTO, to the minimum that RFC 9002 §7.6.2 wants. §5.6.4.4 */
+  /** OnEnterRTO, with the minimum window of RFC 9002 §7.6.2. §5.6.4.4 */
   onPersistentCongestion(): void {
     this.saveWindow()
     this.losses.saveState()
@@ -162,7 +162,7 @@ export class BbrV3 implements CongestionController {
     this.undoState = "none"
   }
 
-  /** §5.4.2: BBR keeps its model over an idle time and paces by it; see `onPacketSent`. */
+  /** §5.4.2: BBR keeps its model while idle and paces by it; see `onPacketSent`. */
   onIdleRestart(): void {}
 
   onAppLimited(bytesInFlight: number): void {
@@ -269,7 +269,7 @@ export class BbrV3 implements CongestionController {
       cycle.ackPhase = "init"
       if (this.isInProbeBw) {
         if (!rate.isAppLimited) model.advanceBandwidthFilter()
-        // A probe cut short as a precaution did no harm: probe again, in earnest.
+        // The precautionary probe caused no excessive loss: probe again without the precaution.
         if (cycle.wasPrecautionary && !cycle.wasTooHigh) {
           this.startRefill()
           return true
@@ -285,7 +285,7 @@ export class BbrV3 implements CongestionController {
     return false
   }
 
-  /** HandleInflightTooHigh: reacts once to each probe. */
+  /** HandleInflightTooHigh: reacts once per probe. */
   private onInflightTooHigh(inflight: number, isAppLimited: boolean, nowMicros: number): void {
     this.cycle.wasTooHigh = true
     this.cycle.isSample = false
@@ -297,7 +297,7 @@ export class BbrV3 implements CongestionController {
 
   private isTimeToProbe(nowMicros: number): boolean {
     const { cycle } = this
-    // §5.3.3.5.2: as often as Reno would lose a packet, so that Reno and CUBIC keep their share.
+    // §5.3.3.5.2: probes as often as Reno would lose a packet, so that Reno and CUBIC flows keep their share.
     const reno = Math.min(this.targetInflight / this.maxDatagramSize, renoRounds)
     return nowMicros > cycle.startMicros + cycle.waitMicros || cycle.roundsSinceProbe >= reno
   }
@@ -320,7 +320,7 @@ export class BbrV3 implements CongestionController {
     return model.fullPipe.isFull
   }
 
-  // — ProbeRTT and idleness, §5.3.4, §5.4 ——————————————————————————————————————————————————————————————————————
+  // — ProbeRTT and idle restart, §5.3.4, §5.4 ———————————————————————————————————————————————————————————————————
 
   private checkProbeRtt(bytesInFlight: number, nowMicros: number): void {
     const { model, probeRtt } = this
@@ -332,7 +332,7 @@ export class BbrV3 implements CongestionController {
       model.startRound()
     }
     if (this.state === "probeRtt") {
-      // Samples of so small a flight say nothing about the bandwidth.
+      // Samples taken with so little in flight say nothing about the bandwidth.
       this.rate.markAppLimited(bytesInFlight)
       if (probeRtt.doneAtMicros === 0) {
         if (bytesInFlight <= this.probeRttWindow) {
@@ -373,7 +373,7 @@ export class BbrV3 implements CongestionController {
 
   private setPacing(gain: number): void {
     const rate = gain * this.bandwidth * pacingMargin
-    // at a rate of nothing there would never be a sample again
+    // at rate zero nothing would be sent, and no sample would ever raise it
     if (rate > 0 && (this.model.fullPipe.wasReached || rate > this.pacing)) this.pacing = rate
   }
 
@@ -427,7 +427,7 @@ export class BbrV3 implements CongestionController {
     return this.withBudget(bandwidth * minRttMicros)
   }
 
-  /** QuantizationBudget; the offload budget is what the pacer lets go in one tick. §5.5.8.2 */
+  /** QuantizationBudget; the offload budget is what the pacer releases in one tick. §5.5.8.2 */
   private withBudget(inflight: number): number {
     const quantum = Math.max(2 * this.maxDatagramSize, this.pacing * quantumMicros)
     const budget = Math.max(inflight, quantum, this.minimumPipe)

@@ -1,25 +1,25 @@
 import { PacketBatch } from "./SentPacket.ts"
 
 /**
- * What one ACK frame, or one loss timeout, told about a path. Reused; batches hold every packet, and a controller
- * looks only at those that are `inFlight` (others belong to the path before a migration, or carried only ACKs).
+ * What one ACK frame or one loss timeout says about a path. Reused. The batches hold every packet; controllers look
+ * only at those with `inFlight` set (the others predate a migration or carried only ACKs).
  */
 export class CongestionFeedback {
   nowMicros = 0
   readonly acked: PacketBatch = new PacketBatch()
   readonly lost: PacketBatch = new PacketBatch()
   ackedBytes = 0
-  /** Without path MTU probes, whose loss is no sign of congestion. RFC 9000 §14.4 #S1 */
+  /** Excludes path MTU probes, whose loss does not indicate congestion. RFC 9000 §14.4 #S1 */
   lostBytes = 0
-  /** When the newest packet that was ever acknowledged on this path left: a round trip ends when it passes its start. */
+  /** When the newest packet acknowledged on this path was sent. A round trip ends once this passes its start. */
   newestAckedSentMicros = 0
-  /** When the latest of the lost packets left; 0 when `lostBytes` is 0. */
+  /** When the newest lost packet was sent; 0 when `lostBytes` is 0. */
   latestLostSentMicros = 0
-  /** Without the packets above. */
+  /** Excludes the packets in `acked` and `lost`. */
   bytesInFlight = 0
-  /** Whether the window, rather than the application, held sending back in this round trip. RFC 9002 §7.8 */
+  /** Whether the window, not the application, limited sending in this round trip. RFC 9002 §7.8 */
   isWindowLimited = false
-  /** Whether this ACK gave an RTT sample: `rtt.latestMicros` is new. */
+  /** Whether this ACK yielded an RTT sample, so that `rtt.latestMicros` is new. */
   hasRttSample = false
 
   clear(nowMicros: number): void {
@@ -32,7 +32,7 @@ export class CongestionFeedback {
     this.hasRttSample = false
   }
 
-  /** Adds up the packets in `acked` and `lost`; returns the bytes in flight without them. */
+  /** Sums the packets in `acked` and `lost`; returns the bytes in flight without them. */
   tally(bytesInFlight: number): number {
     const { acked, lost } = this
     for (let i = 0; i < acked.length; i++) {

@@ -19,15 +19,15 @@ const alpha = (3 * (1 - beta)) / (1 + beta)
 
 /** One congestion-avoidance epoch: the cubic through the window of the last congestion event. RFC 9438 §4.2 */
 class Epoch {
-  /** Negative: the next ACK in congestion avoidance begins one. */
+  /** Negative when the next ACK in congestion avoidance starts a new epoch. */
   startMicros = -1
-  /** Seconds until the cubic is back at `wMax`. */
+  /** Seconds until the cubic function returns to `wMax`. */
   k = 0
   /** W_max, bytes. 0 before the first congestion event. */
   wMax = 0
   /** cwnd_prior, bytes. */
   priorWindow = 0
-  /** W_est, bytes: what Reno would have. */
+  /** W_est, bytes: the window Reno would have. */
   renoWindow = 0
 
   copy(from: Epoch): void {
@@ -49,7 +49,7 @@ export class Cubic implements CongestionController {
   private readonly epoch = new Epoch()
   private recoveryStartMicros = -1
   private lastAckedMicros = 0
-  /** The state before the latest congestion event, in case it was none. RFC 9438 §4.9 */
+  /** The state before the latest congestion event, restored if that was spurious. RFC 9438 §4.9 */
   private readonly undo = { window: 0, slowStartThreshold: 0, epoch: new Epoch() }
 
   constructor(maxDatagramSize: number) {
@@ -58,7 +58,7 @@ export class Cubic implements CongestionController {
   }
 
   pacingRate(rtt: RttEstimator): number {
-    // Conservative Slow Start grows by a quarter a round trip, which the gain of congestion avoidance allows for.
+    // Conservative Slow Start grows by a quarter per round trip, which the congestion-avoidance gain allows for.
     const doubling = this.window < this.slowStartThreshold && this.hyStart.growthDivisor === 1
     return windowPacingRate(this.window, doubling, rtt)
   }
@@ -78,14 +78,14 @@ export class Cubic implements CongestionController {
       this.slowStartThreshold = this.window
     }
     if (!feedback.isWindowLimited) {
-      // RFC 9002 §7.8 #S1: nor does the window grow
-      // RFC 9438 §4.2: time in which the window was not used does not count, or the cubic runs ahead of the path.
+      // RFC 9002 §7.8 #S1: an underused window does not grow.
+      // RFC 9438 §4.2: excludes application-limited time, or the cubic function would run ahead of the path.
       if (this.epoch.startMicros >= 0) this.epoch.startMicros += sinceLastMicros
       return
     }
     if (bytes === 0) return
     if (this.window < this.slowStartThreshold) {
-      // HyStart++ is for the first slow start only: RFC 9406 §4.3.
+      // RFC 9406 §4.3: HyStart++ applies to the first slow start only.
       const first = this.slowStartThreshold === Number.POSITIVE_INFINITY
       this.window = Math.min(
         this.window + bytes / (first ? this.hyStart.growthDivisor : 1),
@@ -101,14 +101,14 @@ export class Cubic implements CongestionController {
   }
 
   onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
-    // RFC 9002 §7.3.1, §7.3.2 #1 #2: once per round trip; by how much is RFC 9438's to say.
+    // RFC 9002 §7.3.1, §7.3.2 #1 #2: once per round trip; RFC 9438 defines by how much.
     if (sentMicros <= this.recoveryStartMicros) return false
     const { epoch, undo, window } = this
     undo.window = window
     undo.slowStartThreshold = this.slowStartThreshold
     undo.epoch.copy(epoch)
     this.recoveryStartMicros = nowMicros
-    // RFC 9438 §4.7: fast convergence leaves room for newcomers when the window had not grown back.
+    // RFC 9438 §4.7: fast convergence releases bandwidth to new flows when the window had not grown back.
     epoch.wMax = window < epoch.wMax ? (window * (1 + beta)) / 2 : window
     epoch.priorWindow = window
     epoch.startMicros = -1
@@ -121,7 +121,7 @@ export class Cubic implements CongestionController {
     // RFC 9002 §7.6.2 #2: the window MUST be reduced to the minimum window.
     this.window = minimumWindow(this.maxDatagramSize)
     this.recoveryStartMicros = -1
-    // RFC 9438 §4.8: the first congestion avoidance after it starts from where slow start ends.
+    // RFC 9438 §4.8: the next congestion avoidance starts where slow start ends.
     this.epoch.startMicros = -1
     this.epoch.wMax = 0
   }
@@ -155,20 +155,20 @@ export class Cubic implements CongestionController {
     const { epoch, maxDatagramSize } = this
     if (epoch.startMicros < 0) this.beginEpoch(nowMicros)
     const seconds = (nowMicros - epoch.startMicros) / 1e6
-    // RFC 9438 §4.3: the Reno-friendly estimate, at Reno's own slope once the old window is regained.
+    // RFC 9438 §4.3: the Reno-friendly estimate, with Reno's own slope once the prior window is regained.
     const slope = epoch.renoWindow >= epoch.priorWindow ? 1 : alpha
     epoch.renoWindow += (slope * maxDatagramSize * bytes) / this.window
     if (this.cubicWindow(seconds) < epoch.renoWindow) {
       this.window = Math.max(this.window, epoch.renoWindow)
       return
     }
-    // RFC 9438 §4.2: aim at where the cubic is a round trip from now, and at most half a window further.
+    // RFC 9438 §4.2: targets the value of the cubic function one RTT from now, capped at 1.5 windows.
     const ahead = this.cubicWindow(seconds + rtt.smoothedMicros / 1e6)
     const target = Math.max(this.window, Math.min(ahead, 1.5 * this.window))
     this.window += ((target - this.window) * bytes) / this.window
   }
 
-  /** RFC 9438 §4.2, §4.8 and §4.10: after a slow start that no congestion ended, the cubic starts at its plateau. */
+  /** RFC 9438 §4.2, §4.8, §4.10: after a slow start not ended by congestion, the cubic starts at its plateau. */
   private beginEpoch(nowMicros: number): void {
     const { epoch } = this
     epoch.startMicros = nowMicros

@@ -2,29 +2,29 @@ import type { CongestionFeedback } from "./CongestionFeedback.ts"
 import type { SentPacket } from "./SentPacket.ts"
 
 /**
- * Measures at what rate the path delivers. draft-ietf-ccwg-bbr §4.1. Each packet remembers how much had been
- * delivered when it left; its acknowledgment then tells the rate over its flight, unless the application was the limit.
+ * Estimates the delivery rate of the path. draft-ietf-ccwg-bbr §4.1. Each packet records how much had been delivered
+ * when it was sent; its acknowledgment then yields the rate since, unless the application was the limit.
  */
 export class DeliveryRate {
-  /** Bytes delivered, and bytes lost, since the start. */
+  /** Total bytes delivered, and total bytes lost. */
   delivered = 0
   lost = 0
 
-  // The sample of the latest ACK, taken from the newest packet it acknowledges.
-  /** Bytes per microsecond; 0 when the ACK gave no reliable sample. */
+  // The sample of the latest ACK, based on the newest packet it acknowledges.
+  /** Bytes per microsecond; 0 when the ACK yielded no reliable sample. */
   rate = 0
   isAppLimited = false
-  /** Bytes delivered since that packet left, and the total when it did. */
+  /** Bytes delivered since that packet was sent, and the total at that time. */
   sampleDelivered = 0
   priorDelivered = 0
-  /** Bytes lost since that packet left, and bytes in flight when it did. */
+  /** Bytes lost since that packet was sent, and bytes in flight at that time. */
   sampleLost = 0
   txInFlight = 0
   newlyAcked = 0
 
   private deliveredMicros = 0
   private firstSentMicros = 0
-  /** Samples are application-limited until this much has been delivered; 0: they are not. */
+  /** Samples are application-limited until this many bytes are delivered; 0 when they are not. */
   private appLimitedUntil = 0
 
   get isInAppLimitedPhase(): boolean {
@@ -70,7 +70,7 @@ export class DeliveryRate {
     this.sampleDelivered = this.delivered - newest.delivered
     this.sampleLost = this.lost - newest.lostAtSend
     this.txInFlight = newest.txInFlight
-    // The longer of the two, as data cannot be delivered faster than it is sent nor than it is acknowledged.
+    // The longer of the two: data is delivered no faster than it is sent, and no faster than it is acknowledged.
     const intervalMicros = Math.max(
       newest.timeSentMicros - newest.firstSentMicros,
       nowMicros - newest.deliveredMicros
@@ -79,7 +79,7 @@ export class DeliveryRate {
       this.rate = this.sampleDelivered / intervalMicros
   }
 
-  /** There was nothing to send although sending was allowed. §4.1.2.4 */
+  /** Sending was allowed but there was nothing to send. §4.1.2.4 */
   markAppLimited(bytesInFlight: number): void {
     this.appLimitedUntil = Math.max(this.delivered + bytesInFlight, 1)
   }

@@ -10,12 +10,12 @@ const cssGrowthDivisor = 4
 const cssRounds = 5
 
 /**
- * HyStart++: leaves the initial slow start when round trips get longer, before the queue overflows. RFC 9406.
- * A rise first slows growth (Conservative Slow Start); should it pass, slow start resumes, else congestion avoidance
- * begins after five rounds. All senders here pace, so the limit L on growth per ACK is infinite (§4.3).
+ * HyStart++: leaves the initial slow start when the RTT rises, before the queue overflows. RFC 9406.
+ * A rise first slows growth (Conservative Slow Start). If the RTT falls again, slow start resumes; otherwise congestion
+ * avoidance begins after five rounds. All senders here pace, so the limit L on growth per ACK is infinite (§4.3).
  */
 export class HyStart {
-  /** By how much to divide slow start's growth: 4 in Conservative Slow Start. */
+  /** Divides the growth of slow start: 4 in Conservative Slow Start, else 1. */
   growthDivisor = 1
   private roundStartMicros = 0
   private lastRoundMinRtt = Number.POSITIVE_INFINITY
@@ -35,7 +35,7 @@ export class HyStart {
     if (this.baselineMinRtt === Number.POSITIVE_INFINITY) {
       this.watchForDelay()
     } else if (this.samples >= rttSamples && this.currentRoundMinRtt < this.baselineMinRtt) {
-      // RFC 9406 §4.2: the rise was spurious, resume slow start.
+      // RFC 9406 §4.2: the rise was spurious; resume slow start.
       this.baselineMinRtt = Number.POSITIVE_INFINITY
       this.growthDivisor = 1
     } else if (roundEnded && --this.roundsLeft === 0) {

@@ -3,25 +3,25 @@ import type { RttEstimator } from "./RttEstimator.ts"
 import type { SentPackets } from "./SentPackets.ts"
 
 /**
- * Backing off, no probe timeout grows beyond this. Without an idle timeout a connection outlives an outage of any length,
- * and how long it takes to notice the end of one must not depend on how long that was.
+ * Upper limit of the backed-off PTO. Without an idle timeout a connection survives an outage of any length, and the time
+ * to notice its end must not depend on how long it lasted.
  */
 export const maxBackoffMicros = 60_000_000
 
 /**
- * When the single loss-detection timer of a path fires, and for which space. RFC 9002 §6.2, A.8.
- * `deadlineMicros` can be in the past: the timer then fires at once.
+ * The loss-detection timer of a path: when it fires, and for which space. RFC 9002 §6.2, A.8.
+ * A `deadlineMicros` in the past fires at once.
  */
 export class LossTimer {
   ptoCount = 0
   maxAckDelayMicros = 0
   handshakeConfirmed = false
   hasHandshakeKeys = false
-  /** RFC 9002 A.8: a server takes its client to have validated it; a client waits for a Handshake ACK. */
+  /** RFC 9002 A.8: always true for a server; for a client, once a Handshake packet was acknowledged. */
   peerValidatedAddress: boolean
-  /** A server that may send nothing arms no PTO. RFC 9002 §6.2.2.1 */
+  /** No PTO is armed while the server may send nothing. RFC 9002 §6.2.2.1 */
   isAmplificationLimited = false
-  /** Since when the client has waited for the server with nothing in flight; Infinity before its first packet. */
+  /** Start of the client's PTO while nothing is in flight; Infinity before its first packet. */
   restartedMicros: number = Number.POSITIVE_INFINITY
   private readonly spaces: ReadonlyArray<SentPackets>
   private readonly rtt: RttEstimator
@@ -32,7 +32,7 @@ export class LossTimer {
     this.peerValidatedAddress = !isClient
   }
 
-  /** The space whose head becomes lost by time first, or undefined. */
+  /** The space with the earliest time-threshold loss, or undefined. */
   get lossSpace(): SentPackets | undefined {
     let earliest: SentPackets | undefined
     for (const sent of this.spaces) {
@@ -59,7 +59,7 @@ export class LossTimer {
       : this.restartedMicros + this.backOff(this.rtt.ptoBaseMicros)
   }
 
-  /** Which space to probe now that the PTO has expired. */
+  /** The space to probe after a PTO expired. */
   get probeSpace(): Space {
     // RFC 9002 §6.2.2.1 #3
     if (this.ackElicitingInFlight === 0) return this.hasHandshakeKeys ? Space.Handshake : Space.Initial
@@ -76,8 +76,8 @@ export class LossTimer {
   }
 
   /**
-   * Of the spaces that may have a PTO now: a client whose 0-RTT packets alone are in flight would otherwise wait for
-   * ever, as the server cannot acknowledge them before the handshake.
+   * Counts only the spaces that may arm a PTO. Otherwise a client with nothing but 0-RTT packets in flight would arm
+   * none and wait forever, as the server cannot acknowledge those before the handshake.
    */
   get ackElicitingInFlight(): number {
     let count = 0
@@ -90,16 +90,16 @@ export class LossTimer {
     return sent.space !== Space.Application || this.handshakeConfirmed
   }
 
-  /** RFC 9002 §6.2.1 #S1: anew with each ack-eliciting packet; what is acknowledged or discarded counts no more. */
+  /** RFC 9002 §6.2.1 #S1: restarted by each ack-eliciting packet; Infinity when none is in flight. */
   private ptoOf(sent: SentPackets): number {
     if (sent.ackElicitingInFlight === 0 || !this.mayProbe(sent)) return Number.POSITIVE_INFINITY
     let duration = this.rtt.ptoBaseMicros
-    // RFC 9002 §6.2.1: max_ack_delay counts only where the peer may delay.
+    // RFC 9002 §6.2.1: max_ack_delay is included only where the peer may delay ACKs.
     if (sent.space === Space.Application) duration += this.maxAckDelayMicros
     return sent.lastAckElicitingSentMicros + this.backOff(duration)
   }
 
-  /** RFC 9002 §6.2.1 #4: doubled with each expiry. */
+  /** RFC 9002 §6.2.1 #4: doubles with each expiry. */
   private backOff(micros: number): number {
     return Math.min(micros * 2 ** this.ptoCount, Math.max(micros, maxBackoffMicros))
   }

@@ -12,13 +12,13 @@ import type { RttEstimator } from "./RttEstimator.ts"
 /** RFC 9002 §7.3.2 */
 const lossReductionFactor = 0.5
 
-/** The controller of RFC 9002 §7.3 and Appendix B. */
+/** The congestion controller of RFC 9002 §7.3 and Appendix B. */
 export class NewReno implements CongestionController {
   readonly algorithm = "newReno"
   window: number
   slowStartThreshold: number = Number.POSITIVE_INFINITY
   private maxDatagramSize: number
-  /** Packets sent up to then belong to the recovery period; -1 when there is none. */
+  /** Packets sent until then belong to the current recovery period; -1 when there is none. */
   private recoveryStartMicros = -1
   private readonly previous = { window: 0, slowStartThreshold: 0 }
 

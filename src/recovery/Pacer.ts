@@ -1,16 +1,15 @@
-/** How much of a second one burst may carry: Node's timers tick once a millisecond, and ticks are missed. */
+/** Burst size as time at the pacing rate: Node's timers tick once per millisecond, and ticks get missed. */
 const burstMicros = 2_000
-/** What sending waits to collect, so that a fast path wakes once a tick and not once a packet. */
+/** Tokens to accumulate before sending, so that a fast path wakes once per tick and not once per packet. */
 const quantumMicros = 1_000
 /** RFC 9002 §7.7: bursts SHOULD be limited to the initial congestion window, which is ten datagrams. */
 const burstDatagrams = 10
 
 /**
  * A token bucket that spreads a window over a round trip. RFC 9002 §7.7 #1 #S1. Rates are bytes per microsecond.
- * The bucket holds ten datagrams or two milliseconds at the rate, whichever is more.
+ * The bucket holds ten datagrams or two milliseconds' worth of tokens, whichever is more.
  */
 export class Pacer {
-  /** How many times a burst was cut short by it. */
   private tokens: number
   private refilledMicros = 0
   private rate = Number.POSITIVE_INFINITY
@@ -29,7 +28,7 @@ export class Pacer {
     return Math.max(burstDatagrams * this.maxDatagramSize, this.rate * burstMicros)
   }
 
-  /** The tokens already earned are kept, as they were earned at the rate before. */
+  /** Keeps the tokens already earned at the previous rate. */
   setRate(bytesPerMicro: number, nowMicros: number): void {
     this.refill(nowMicros)
     this.rate = bytesPerMicro
@@ -41,17 +40,17 @@ export class Pacer {
 
   onPacketSent(size: number, nowMicros: number): void {
     this.refill(nowMicros)
-    // Probes and ACK-elicited handshake packets are sent regardless; their debt is bounded by one bucket.
+    // Probes and handshake packets are sent regardless of tokens; the debt is at most one bucket.
     this.tokens = Math.max(this.tokens - size, -this.capacity)
   }
 
-  /** The bytes that may leave now; less than one datagram means not yet. */
+  /** Bytes that may be sent now; less than one datagram means not yet. */
   available(nowMicros: number): number {
     this.refill(nowMicros)
     return Math.max(0, this.tokens)
   }
 
-  /** When `available` is worth asking again; not later than now if it is already. */
+  /** When to ask `available` again; at most `nowMicros` if sending is allowed already. */
   nextSendMicros(nowMicros: number): number {
     this.refill(nowMicros)
     if (this.tokens >= this.maxDatagramSize) return nowMicros

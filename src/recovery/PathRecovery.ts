@@ -23,15 +23,15 @@ export interface PathRecoveryConfig {
   readonly initialRttMicros?: number
 }
 
-/** What `onTimeout` found; reused. */
+/** The result of `onTimeout`; reused. */
 export interface LossTimeout {
-  /** `loss`: `lost` holds packets. `probe`: send `probes` ack-eliciting packets in `space`, whatever `sendQuota` says. */
+  /** `loss`: `lost` holds packets. `probe`: send `probes` ack-eliciting packets in `space`, ignoring `sendQuota`. */
   kind: "none" | "loss" | "probe"
   space: Space
   probes: number
 }
 
-/** Totals of one path since its start. */
+/** Lifetime totals of one path. */
 export class PathCounters {
   packetsSent = 0
   bytesSent = 0
@@ -45,14 +45,14 @@ export class PathCounters {
 }
 
 /**
- * Loss detection, congestion control and pacing of one path, over its three packet-number spaces (a path other than
- * the first uses only the application's). RFC 9002.
+ * Loss detection, congestion control and pacing of one path, over its three packet-number spaces (paths other than
+ * the first use only the application space). RFC 9002.
  *
  * Driving it:
  * - to send: `begin(space)`, fill `packet.frames`, seal it, `commit(packet, …)`. Before data, ask `sendQuota`;
  *   when it says less than a datagram, wait for an ACK or until `nextSendMicros`. ACK-only packets and probes never ask.
- * - on an ACK frame: `onAck`; on reaching `deadlineMicros()`: `onTimeout`. Then deal with the frames of `acked`,
- *   `lateAcked` (lost before, arrived after all) and `lost`, which hold until the next such call.
+ * - on an ACK frame: `onAck`; at `deadlineMicros()`: `onTimeout`. Then process the frames of `acked`, `lateAcked`
+ *   (declared lost, then acknowledged) and `lost`, which are valid until the next such call.
  */
 export class PathRecovery {
   readonly rtt: RttEstimator
@@ -70,7 +70,7 @@ export class PathRecovery {
   private readonly windowUse = new WindowUse()
   private readonly config: PathRecoveryConfig
   private maxDatagramSize: number
-  /** When the newest acknowledged packet had left, over all spaces. */
+  /** When the newest acknowledged packet was sent, over all spaces. */
   private newestAckedSentMicros = -1
 
   constructor(config: PathRecoveryConfig) {
@@ -94,22 +94,22 @@ export class PathRecovery {
     return this.spaces[space].nextPacketNumber
   }
 
-  /** -1 before the first ACK; what `packetNumberLength` needs. */
+  /** -1 before the first ACK. `packetNumberLength` encodes relative to it. */
   largestAcked(space: Space): number {
     return this.spaces[space].largestAcked
   }
 
-  /** Leaves a number unused, to catch a peer that acknowledges unseen packets. RFC 9000 §21.4 */
+  /** Leaves a number unused, to detect a peer that acknowledges packets it has not received. RFC 9000 §21.4 */
   skipPacketNumber(space: Space): void {
     this.spaces[space].skipPacketNumber()
   }
 
-  /** The record of the next packet of a space; asked again before `commit`, the same record, cleared. */
+  /** The record of the next packet of a space; until `commit`, further calls clear and return the same record. */
   begin(space: Space): SentPacket {
     return this.spaces[space].begin()
   }
 
-  /** The packet has been written; `inFlight` is false only for packets of nothing but ACK and CONNECTION_CLOSE. */
+  /** The packet was sealed; `inFlight` is false only if it carries nothing but ACK and CONNECTION_CLOSE. */
   commit(
     packet: SentPacket,
     size: number,
@@ -123,7 +123,7 @@ export class PathRecovery {
     packet.timeSentMicros = nowMicros
     this.counters.packetsSent++
     this.counters.bytesSent += size
-    // RFC 9002 §7.7 #S3: what only acknowledges is not paced
+    // RFC 9002 §7.7 #S3: packets with only ACK frames are not paced
     if (inFlight) {
       if (this.windowUse.isRestart(this.bytesInFlight, this.ptoMicros(), nowMicros)) {
         this.congestion.onIdleRestart(nowMicros)
@@ -131,7 +131,7 @@ export class PathRecovery {
       }
       this.congestion.onPacketSent(packet, this.bytesInFlight, nowMicros)
       this.pacer.onPacketSent(size, nowMicros)
-      // RFC 9002 §7.5 #2: probes included
+      // RFC 9002 §7.5 #2: including probes
       this.bytesInFlight += size
       this.windowUse.onPacketSent(this.bytesInFlight, this.congestion.window, this.maxDatagramSize, nowMicros)
       this.timer.restartedMicros = nowMicros
@@ -139,7 +139,7 @@ export class PathRecovery {
     this.spaces[packet.space].commit(packet)
   }
 
-  /** RFC 9002 §7 #2: bytes that window and pacer let leave now. Less than a full datagram is reported as 0. */
+  /** RFC 9002 §7 #2: bytes that window and pacer allow now; 0 if less than a full datagram. */
   sendQuota(nowMicros: number): number {
     const window = this.congestion.window - this.bytesInFlight
     if (window < this.maxDatagramSize) return 0
@@ -147,18 +147,18 @@ export class PathRecovery {
     return paced < this.maxDatagramSize ? 0 : Math.min(window, paced)
   }
 
-  /** When the pacer lets data leave again: now if it does, Infinity while the window is full (an ACK will open it). */
+  /** When the pacer allows data again: now if it already does, Infinity while the window is full (an ACK opens it). */
   nextSendMicros(nowMicros: number): number {
     if (this.congestion.window - this.bytesInFlight < this.maxDatagramSize) return Number.POSITIVE_INFINITY
     return this.pacer.nextSendMicros(nowMicros)
   }
 
-  /** RFC 9002 §7.8 #S2: to be called when the quota, pacing included, allows more and there is nothing to send. */
+  /** RFC 9002 §7.8 #S2: call when the quota, including pacing, allows more but there is nothing to send. */
   onAppLimited(): void {
     this.congestion.onAppLimited(this.bytesInFlight)
   }
 
-  /** In flight, oldest first; walk by `.next`. On a PTO these are what to send again when there is nothing new. */
+  /** The oldest packet in flight; walk by `.next`. A PTO with nothing new to send retransmits these. */
   oldestOutstanding(space: Space): SentPacket | undefined {
     return this.spaces[space].outstanding.first
   }
@@ -174,8 +174,8 @@ export class PathRecovery {
   }
 
   /**
-   * `ackDelayMicros` as decoded from the frame; `waitedMicros` is how long this side has kept the packet until it had the
-   * keys. An error closes the connection; the lists are then empty.
+   * `ackDelayMicros` is as decoded from the frame; `waitedMicros` is how long this side buffered the packet until it had
+   * the keys. An error closes the connection; the lists are then empty.
    */
   onAck(
     space: Space,
@@ -184,7 +184,7 @@ export class PathRecovery {
     nowMicros: number,
     waitedMicros = 0
   ): TransportError | undefined {
-    this.settle(nowMicros)
+    this.releaseResults(nowMicros)
     const { acked, lost } = this.feedback
     const sent = this.spaces[space]
     const error = sent.takeAcked(ack, acked, this.lateAcked)
@@ -195,7 +195,7 @@ export class PathRecovery {
     this.takeRttSample(sent, ack.largest, ackDelayMicros, nowMicros - waitedMicros)
     this.onLateAcked(ack.largest)
     sent.takeLost(nowMicros, this.tolerance.lossDelayMicros(this.rtt), this.tolerance.packetThreshold, lost)
-    this.leaveFlight()
+    this.removeFromFlight()
     this.reactToLoss(afterMicros)
     if (acked.length > 0) {
       this.feedback.isWindowLimited = this.windowUse.onAcked(
@@ -220,7 +220,7 @@ export class PathRecovery {
   }
 
   onTimeout(nowMicros: number): LossTimeout {
-    this.settle(nowMicros)
+    this.releaseResults(nowMicros)
     const { timeout, timer } = this
     timeout.kind = "none"
     timeout.probes = 0
@@ -233,17 +233,17 @@ export class PathRecovery {
         this.tolerance.packetThreshold,
         this.lost
       )
-      this.leaveFlight()
+      this.removeFromFlight()
       this.reactToLoss(Math.max(this.newestAckedSentMicros, this.rtt.firstSampleAtMicros))
       this.updatePacing(nowMicros)
       timeout.kind = "loss"
       timeout.space = sent.space
       return timeout
     }
-    // RFC 9002 §6.2 #1: nothing is lost by this
+    // RFC 9002 §6.2 #1: a PTO does not declare packets lost
     timeout.kind = "probe"
     timeout.space = timer.probeSpace
-    // RFC 9002 §6.2.4 #1: one, and up to two so that a single lost probe does not cost another PTO.
+    // RFC 9002 §6.2.4 #1: one or two; two so that losing a single probe does not cost another PTO.
     timeout.probes = timer.ackElicitingInFlight > 0 ? 2 : 1
     // RFC 9002 §6.2.1 #4: the backoff MUST be increased when a PTO timer expires.
     timer.ptoCount++
@@ -253,7 +253,7 @@ export class PathRecovery {
   }
 
   /**
-   * The peer's CE count rose, and the counts were found valid; call it after the `onAck` of the same frame.
+   * The peer's CE count increased and the counts were valid; call it after `onAck` for the same frame.
    * RFC 9002 §7.1
    */
   onEcnCongestion(nowMicros: number): void {
@@ -264,9 +264,9 @@ export class PathRecovery {
     }
   }
 
-  // — what the connection learns ———————————————————————————————————————————————————————————————————————————————
+  // — connection events ————————————————————————————————————————————————————————————————————————————————————————
 
-  /** RFC 9002 §6.2.2, §6.4 #1: Initial or Handshake keys are gone, and the timers start anew. */
+  /** RFC 9002 §6.2.2, §6.4 #1: Initial or Handshake keys were discarded; the timers restart. */
   discardSpace(space: Space, nowMicros: number): void {
     const sent = this.spaces[space]
     for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next) {
@@ -277,17 +277,17 @@ export class PathRecovery {
     this.timer.restartedMicros = nowMicros
   }
 
-  /** Everything outstanding moves to `lost`, without blame: Retry, rejected 0-RTT, an abandoned path. RFC 9002 §6.3 */
+  /** Moves all outstanding to `lost` without a congestion event: Retry, rejected 0-RTT, an abandoned path. RFC 9002 §6.3 */
   abandonPackets(space: Space, nowMicros: number): PacketBatch {
-    this.settle(nowMicros)
+    this.releaseResults(nowMicros)
     this.spaces[space].takeAll(this.lost)
-    this.leaveFlight()
+    this.removeFromFlight()
     this.timer.ptoCount = 0
     this.timer.restartedMicros = nowMicros
     return this.lost
   }
 
-  /** The peer can read nothing of what was sent so far. RFC 9001 §4.6.2 */
+  /** The peer cannot decrypt anything sent so far. RFC 9001 §4.6.2 */
   expectNoAcks(space: Space): void {
     this.spaces[space].unreadableBelow = this.spaces[space].nextPacketNumber
   }
@@ -301,12 +301,12 @@ export class PathRecovery {
     this.timer.peerValidatedAddress = true
   }
 
-  /** The server may send nothing more, or again something. RFC 9002 §6.2.2.1 */
+  /** The server reached its amplification limit, or may send again. RFC 9002 §6.2.2.1 */
   setAmplificationLimited(limited: boolean): void {
     this.timer.isAmplificationLimited = limited
   }
 
-  /** How many later packets must have arrived before one counts as lost. RFC 9002 §6.1.1 */
+  /** How many later packets must be acknowledged before one is declared lost. RFC 9002 §6.1.1 */
   get packetThreshold(): number {
     return this.tolerance.packetThreshold
   }
@@ -320,21 +320,21 @@ export class PathRecovery {
     if (maxDatagramSize === this.maxDatagramSize) return
     const isSmaller = maxDatagramSize < this.maxDatagramSize
     this.maxDatagramSize = maxDatagramSize
-    // RFC 9002 §7.2 #S3: smaller so that the handshake gets through: the window begins anew
+    // RFC 9002 §7.2 #S3: the size was reduced to complete the handshake; reset to the initial window
     if (isSmaller && !this.timer.handshakeConfirmed) this.congestion = this.config.congestion(maxDatagramSize)
     else this.congestion.setMaxDatagramSize(maxDatagramSize)
     this.pacer.setMaxDatagramSize(maxDatagramSize)
   }
 
   /**
-   * The peer's address changed: window and RTT start anew, and what is in flight counts on the old path only.
+   * The peer's address changed: resets window and RTT; packets in flight count only for the old path.
    * RFC 9000 §9.4 #1
    */
   resetForMigration(
     nowMicros: number,
     initialRttMicros: number = this.config.initialRttMicros ?? defaultInitialRttMicros
   ): void {
-    this.settle(nowMicros)
+    this.releaseResults(nowMicros)
     for (const sent of this.spaces) {
       sent.firstOnPath = sent.nextPacketNumber
       for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next)
@@ -355,7 +355,7 @@ export class PathRecovery {
     return this.congestion.window
   }
 
-  /** Packets that ask for an ACK, over all spaces. */
+  /** Ack-eliciting packets in flight, over all spaces. */
   get packetsInFlight(): number {
     let count = 0
     for (const { ackElicitingInFlight } of this.spaces) count += ackElicitingInFlight
@@ -366,7 +366,7 @@ export class PathRecovery {
     return this.timer.ptoCount
   }
 
-  /** The PTO of the application space without backoff: what closing, idling and path validation wait for. */
+  /** The PTO of the application space without backoff; basis of the closing, idle and path-validation timeouts. */
   ptoMicros(): number {
     return this.rtt.ptoBaseMicros + this.timer.maxAckDelayMicros
   }
@@ -378,8 +378,8 @@ export class PathRecovery {
 
   // ————————————————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** The owner has dealt with the last results: their records are free, or watched for a late arrival. */
-  private settle(nowMicros: number): void {
+  /** Releases the packets of the previous results; lost ones are kept to detect a late acknowledgment. */
+  private releaseResults(nowMicros: number): void {
     const { feedback, lateAcked } = this
     for (let i = 0; i < feedback.acked.length; i++) this.recycle(feedback.acked.items[i])
     for (let i = 0; i < lateAcked.length; i++) this.recycle(lateAcked.items[i])
@@ -395,7 +395,7 @@ export class PathRecovery {
     this.spaces[packet.space].recycle(packet)
   }
 
-  /** RFC 9002 §5.1, §5.3 #S3: as of when the ACK arrived. */
+  /** RFC 9002 §5.1, §5.3 #S3: measured up to the arrival of the ACK. */
   private takeRttSample(
     sent: SentPackets,
     largest: number,
@@ -414,17 +414,17 @@ export class PathRecovery {
         this.newestAckedSentMicros = packet.timeSentMicros
       }
     }
-    // RFC 9002 §5.1 #1 #S1: no sample unless the largest is newly acknowledged, and something ack-eliciting.
+    // RFC 9002 §5.1 #1 #S1: samples only if the largest is newly acknowledged, along with an ack-eliciting packet.
     if (newest === undefined || !ackEliciting || largest < sent.firstOnPath) return
     let delay = ackDelayMicros
     if (sent.space === Space.Initial) delay = 0
-    // RFC 9002 §5.3 #1 #S1 #S2: the lesser of the delay and the peer's max_ack_delay, but not before confirmation.
+    // RFC 9002 §5.3 #1 #S1 #S2: capped at the peer's max_ack_delay once the handshake is confirmed.
     else if (this.timer.handshakeConfirmed) delay = Math.min(delay, this.timer.maxAckDelayMicros)
     this.rtt.onSample(arrivedMicros - newest.timeSentMicros, delay, arrivedMicros)
     this.feedback.hasRttSample = true
   }
 
-  /** Losses that were none: wait longer next time, and undo a congestion event made of nothing else. */
+  /** Spurious losses: tolerate more reordering, and undo a congestion event that consists only of them. */
   private onLateAcked(largest: number): void {
     const { lateAcked, tolerance } = this
     for (let i = 0; i < lateAcked.length; i++) {
@@ -433,8 +433,8 @@ export class PathRecovery {
     }
   }
 
-  /** Takes the acknowledged and lost packets out of the bytes in flight. */
-  private leaveFlight(): void {
+  /** Subtracts acknowledged and lost packets from the bytes in flight. */
+  private removeFromFlight(): void {
     const { feedback, counters } = this
     const { acked, lost } = feedback
     this.bytesInFlight = feedback.tally(this.bytesInFlight)
@@ -449,7 +449,7 @@ export class PathRecovery {
     // RFC 9000 §13.3 #4, RFC 9002 §7.4 #1
     if (this.congestion.onLost(feedback, this.rtt)) counters.congestionEvents++
     this.tolerance.onLost(feedback.lost, counters.congestionEvents)
-    // RFC 9002 §7.6.1: max_ack_delay counts whatever the space.
+    // RFC 9002 §7.6.1: includes max_ack_delay irrespective of the space.
     const duration = this.ptoMicros() * persistentCongestionThreshold
     if (spansPersistentCongestion(feedback.lost, feedback.acked, afterMicros, duration)) {
       counters.persistentCongestions++

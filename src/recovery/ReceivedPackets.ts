@@ -5,7 +5,7 @@ import { Space } from "../wire/PacketType.ts"
 export const Ecn = { NotEct: 0, Ect1: 1, Ect0: 2, Ce: 3 } as const
 export type Ecn = (typeof Ecn)[keyof typeof Ecn]
 
-/** Ranges remembered at once; the oldest is given up for a new one. RFC 9000 §13.2.3 */
+/** Maximum number of ranges; the oldest is dropped for a new one. RFC 9000 §13.2.3 */
 export const maxReceivedRanges = 64
 
 /** RFC 9000 §18.2 */
@@ -15,13 +15,13 @@ export const defaultMaxAckDelayMicros = 25_000
  * The packets received in one packet-number space of one path, and when to acknowledge them. RFC 9000 §13.2.
  *
  * For each packet that decrypts: drop it if `isDuplicate`, else process it and call `onReceived`. After the batch, send
- * an ACK if `shouldAckNow(now)`; add one to anything else that is sent while `hasUnacknowledged`. Writing one is `fillAck` and,
- * once the packet is sent, `onAckSent`; its acknowledgment comes back to `onAckOfAck`.
+ * an ACK if `shouldAckNow(now)`; while `hasUnacknowledged`, add one to anything else that is sent. `fillAck` fills the
+ * frame; call `onAckSent` once the packet is sent, and `onAckOfAck` once that is acknowledged.
  */
 export class ReceivedPackets {
-  /** -1 before the first packet. Packet numbers are decoded against it. RFC 9000 §13.2.3 #2, §A.3 */
+  /** -1 before the first packet. Packet numbers are decoded relative to it. RFC 9000 §13.2.3 #2, §A.3 */
   largest = -1
-  /** Infinity, or when the oldest unacknowledged ack-eliciting packet must be acknowledged. */
+  /** When the oldest unacknowledged ack-eliciting packet must be acknowledged; Infinity if there is none. */
   ackDeadlineMicros: number = Number.POSITIVE_INFINITY
   readonly ecnCounts: { ect0: number; ect1: number; ce: number } = { ect0: 0, ect1: 0, ce: 0 }
 
@@ -31,9 +31,9 @@ export class ReceivedPackets {
   private largestOf: Array<number> = []
   private largestReceivedMicros = 0
   private largestAckEliciting = -1
-  /** Everything below is taken for a duplicate: its range was given up. RFC 9000 §13.2.3 #1 */
+  /** Everything below counts as a duplicate, as its range was dropped. RFC 9000 §13.2.3 #1 */
   private forgottenBelow = 0
-  /** Ranges that end below it are known to be acknowledged and no longer reported. RFC 9000 §13.2.4 */
+  /** Ranges ending below it are no longer reported, as the peer has received an ACK for them. RFC 9000 §13.2.4 */
   private reportFrom = 0
   private largestReported = -1
   private unackedAckEliciting = 0
@@ -49,8 +49,9 @@ export class ReceivedPackets {
   }
 
   /**
-   * How the peer wants to be acknowledged (draft-ietf-quic-ack-frequency §4): at once after more than `threshold`
-   * ack-eliciting packets, after `maxAckDelayMicros`, and when `reordering` packets overtook a missing one (0: never).
+   * Applies an ACK_FREQUENCY frame (draft-ietf-quic-ack-frequency §4): acknowledge immediately after more than
+   * `threshold` ack-eliciting packets or when `reordering` packets overtook a missing one (0: never), and else after
+   * `maxAckDelayMicros`.
    */
   setAckFrequency(threshold: number, maxAckDelayMicros: number, reordering: number): void {
     this.threshold = threshold
@@ -63,13 +64,13 @@ export class ReceivedPackets {
     this.ackDeadlineMicros = 0
   }
 
-  /** Also true for a packet too old to be known. RFC 9000 §12.3 #4: a duplicate MUST be discarded. */
+  /** Also true for packets too old to be tracked. RFC 9000 §12.3 #4: a duplicate MUST be discarded. */
   isDuplicate(packetNumber: number): boolean {
     if (packetNumber > this.largest) return false
     return packetNumber < this.forgottenBelow || this.contains(packetNumber)
   }
 
-  /** A packet that is not a duplicate has been processed. */
+  /** Call after processing a packet that is not a duplicate. */
   onReceived(packetNumber: number, ackEliciting: boolean, nowMicros: number, ecn: Ecn = Ecn.NotEct): void {
     this.insert(packetNumber)
     if (packetNumber > this.largest) {
@@ -89,19 +90,19 @@ export class ReceivedPackets {
     if (
       this.immediate ||
       this.unackedAckEliciting > threshold || // RFC 9000 §13.2.2 #S1
-      // RFC 9000 §13.2.1 #S4 acknowledges every CE mark at once; a peer that asked for fewer ACKs gets the first of a row.
+      // RFC 9000 §13.2.1 #S4: acknowledges CE marks immediately, or the first of a run if the peer asked for fewer ACKs.
       (ecn === Ecn.Ce && (threshold <= 1 || becameCe)) ||
       this.isReorderingReportable(packetNumber)
     ) {
       this.ackDeadlineMicros = nowMicros
     } else {
-      // RFC 9000 §13.2.1 #1; RFC 9221 §5.2 #S1: datagrams too
+      // RFC 9000 §13.2.1 #1; RFC 9221 §5.2 #S1: applies to DATAGRAM frames too
       this.ackDeadlineMicros = Math.min(this.ackDeadlineMicros, nowMicros + maxAckDelayMicros)
     }
     if (packetNumber > this.largestAckEliciting) this.largestAckEliciting = packetNumber
   }
 
-  /** Whether an ack-eliciting packet waits for its ACK: add one to whatever is sent. RFC 9000 §13.2 #S1, §13.2.1 #S2 */
+  /** Whether an ACK should go into the next packet, whatever it carries. RFC 9000 §13.2 #S1, §13.2.1 #S2 */
   get hasUnacknowledged(): boolean {
     return this.unackedAckEliciting > 0
   }
@@ -111,8 +112,8 @@ export class ReceivedPackets {
   }
 
   /**
-   * At most `maxRanges`, the highest first, of packets of any kind; false when there is nothing to acknowledge. RFC 9000
-   * §13.2.1 #S1, §13.2.3 #S1
+   * Fills in up to `maxRanges` ranges of packets of any kind, highest first; false when there is nothing to acknowledge.
+   * RFC 9000 §13.2.1 #S1, §13.2.3 #S1
    */
   fillAck(
     ack: AckFrame,
@@ -123,11 +124,11 @@ export class ReceivedPackets {
     const top = this.largestOf.length - 1
     if (top < 0) return false
     ack.largest = this.largest
-    // RFC 9000 §13.2.5 #1 #S2: from when the packet was processed, however long ago
+    // RFC 9000 §13.2.5 #1 #S2: measured from when the packet was processed
     ack.delayRaw = Math.floor(Math.max(0, nowMicros - this.largestReceivedMicros) / 2 ** ackDelayExponent)
     ack.rangeCount = 0
     for (let i = top; i >= 0 && ack.rangeCount < maxRanges; i--) {
-      // The range of the largest number is always there: RFC 9000 §13.2.3 #S3.
+      // RFC 9000 §13.2.3 #S3: always includes the range of the largest number.
       if (this.largestOf[i] < this.reportFrom && i !== top) break
       ack.smallest[ack.rangeCount] = this.smallestOf[i]
       ack.largestOf[ack.rangeCount] = this.largestOf[i]
@@ -150,14 +151,14 @@ export class ReceivedPackets {
   }
 
   /**
-   * The peer has an ACK of ours whose largest number was `largestCovered`: what it covered need not be reported again.
-   * It is still remembered, to recognise duplicates. RFC 9000 §13.2.3 #S2, §13.2.4
+   * The peer acknowledged an ACK of ours whose largest number was `largestCovered`; what it covered is no longer
+   * reported, but still tracked to recognise duplicates. RFC 9000 §13.2.3 #S2, §13.2.4
    */
   onAckOfAck(largestCovered: number): void {
     if (largestCovered >= this.reportFrom) this.reportFrom = largestCovered + 1
   }
 
-  /** The keys are gone, nothing more will come. */
+  /** The keys were discarded; no more packets will be received. */
   discard(): void {
     this.ackDeadlineMicros = Number.POSITIVE_INFINITY
     this.smallestOf.length = 0
@@ -176,12 +177,12 @@ export class ReceivedPackets {
     const { smallestOf, largestOf } = this
     let i = largestOf.length - 1
     if (i < 0) {
-      // one range is all there is most of the time, and an array that grows makes room for seventeen
+      // usually there is only one range, and `push` on an empty array would reserve seventeen slots
       this.smallestOf = [packetNumber]
       this.largestOf = [packetNumber]
       return
     }
-    // In order, this is the whole work.
+    // Fast path: packets in order extend the last range.
     if (packetNumber === largestOf[i] + 1) {
       largestOf[i] = packetNumber
       return
@@ -224,18 +225,18 @@ export class ReceivedPackets {
     this.largestOf.pop()
   }
 
-  /** Whether an ack-eliciting packet just received tells of reordering or loss that the peer waits to hear of. */
+  /** Whether an ack-eliciting packet just received indicates reordering or loss to report immediately. */
   private isReorderingReportable(packetNumber: number): boolean {
     const { reordering } = this
     if (reordering === 0) return false
     if (reordering === 1) {
-      // RFC 9000 §13.2.1 #S3: below another ack-eliciting packet, or above the highest with packets missing between.
+      // RFC 9000 §13.2.1 #S3: below another ack-eliciting packet, or above the highest with a gap in between.
       if (packetNumber < this.largestAckEliciting) return true
       return this.smallestOf[this.rangeOf(packetNumber)] > this.largestAckEliciting + 1
     }
-    // draft-ietf-quic-ack-frequency §6.2. Either the packet had been given up for lost by the peer …
+    // draft-ietf-quic-ack-frequency §6.2: either the peer has declared the packet lost …
     if (this.largestReported >= 0 && packetNumber <= this.largestReported - reordering) return true
-    // … or enough packets have overtaken the first one missing that the peer has not heard of.
+    // … or enough packets have overtaken the first missing one not yet reported to the peer.
     const highest = Math.max(packetNumber, this.largestAckEliciting)
     const missing = this.firstMissingFrom(
       Math.max(this.forgottenBelow, this.largestReported - reordering + 1)

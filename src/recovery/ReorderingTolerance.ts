@@ -1,7 +1,7 @@
 import { type RttEstimator, timerGranularityMicros } from "./RttEstimator.ts"
 import type { PacketBatch, SentPacket } from "./SentPacket.ts"
 
-/** kPacketThreshold, RFC 9002 §6.1.1 #S1 #S2: it only grows. */
+/** kPacketThreshold, RFC 9002 §6.1.1 #S1 #S2; it only grows. */
 const initialPacketThreshold = 3
 const maxPacketThreshold = 128
 /** kTimeThreshold, RFC 9002 §6.1.2 #S3 */
@@ -9,8 +9,8 @@ const initialTimeThreshold = 9 / 8
 const maxTimeThreshold = 2
 
 /**
- * How much reordering a path is granted before a packet counts as lost. It starts at RFC 9002's thresholds and grows
- * when a loss proves spurious, as §6.1.1 allows. It also knows when every loss of a congestion event was spurious.
+ * How much reordering a path may show before a packet is declared lost. Starts at the thresholds of RFC 9002 and grows
+ * when a loss proves spurious, as §6.1.1 allows. Also detects when every loss of a congestion event was spurious.
  */
 export class ReorderingTolerance {
   packetThreshold = initialPacketThreshold
@@ -38,13 +38,13 @@ export class ReorderingTolerance {
     }
   }
 
-  /** A CE mark is never spurious: what is lost in its event cannot undo it. */
+  /** A CE mark is never spurious, so spurious losses cannot undo its congestion event. */
   onEcnCongestion(congestionEvent: number): void {
     this.congestionEvent = congestionEvent
     this.lossesOfEvent = Number.POSITIVE_INFINITY
   }
 
-  /** Returns whether the latest congestion event has no real loss left. */
+  /** Returns whether every loss of the latest congestion event has proved spurious. */
   onSpuriousLoss(packet: SentPacket, largestAcked: number): boolean {
     const overtakenBy = largestAcked - packet.packetNumber
     if (overtakenBy >= this.packetThreshold) {

@@ -11,7 +11,7 @@ export class RttEstimator {
   variationMicros: number
   /** Infinity until the first sample. */
   minMicros: number = Number.POSITIVE_INFINITY
-  /** When the first sample was taken; Infinity before. Persistent congestion needs it. */
+  /** When the first sample was taken; Infinity before. Used to establish persistent congestion. */
   firstSampleAtMicros: number = Number.POSITIVE_INFINITY
 
   constructor(initialRttMicros: number = defaultInitialRttMicros) {
@@ -23,7 +23,7 @@ export class RttEstimator {
     return this.firstSampleAtMicros !== Number.POSITIVE_INFINITY
   }
 
-  /** `ackDelayMicros` is already limited as RFC 9002 §5.3 asks for the packet-number space. */
+  /** `ackDelayMicros` is already capped as RFC 9002 §5.3 requires for the packet-number space. */
   onSample(latestMicros: number, ackDelayMicros: number, nowMicros: number): void {
     this.latestMicros = latestMicros
     if (!this.hasSample) {
@@ -33,7 +33,7 @@ export class RttEstimator {
       this.variationMicros = latestMicros / 2
       return
     }
-    // RFC 9002 §5.2 #1 #S2: the lesser of min_rtt and latest_rtt, acknowledgment delay not considered; it only falls.
+    // RFC 9002 §5.2 #1 #S2: the lesser of min_rtt and latest_rtt, ignoring the acknowledgment delay.
     if (latestMicros < this.minMicros) this.minMicros = latestMicros
     // RFC 9002 §5.3 #2: MUST NOT subtract the acknowledgment delay if the result is smaller than min_rtt.
     const adjusted =
@@ -56,7 +56,7 @@ export class RttEstimator {
     this.firstSampleAtMicros = Number.POSITIVE_INFINITY
   }
 
-  /** The probe timeout without backoff and without the peer's acknowledgment delay. RFC 9002 §6.2.1 #1 */
+  /** The PTO without backoff and without max_ack_delay. RFC 9002 §6.2.1 #1 */
   get ptoBaseMicros(): number {
     return this.smoothedMicros + Math.max(4 * this.variationMicros, timerGranularityMicros)
   }

@@ -1,11 +1,11 @@
 /**
- * What a sent packet carried, as data: four numbers a frame. When the packet is acknowledged or lost, its owner
- * looks the frames up again from these numbers; nothing holds a callback or a copy of the bytes.
+ * What a sent packet carried, as four numbers per frame. When the packet is acknowledged or lost, the owners of the
+ * frames find them again from these numbers; there are no callbacks and no copies of the bytes.
  */
 export const SentFrame = {
   /** level, offset, length */
   Crypto: 0,
-  /** streamId, offset, length with the FIN in the sign: `length` or `-1 - length` when the frame carried FIN */
+  /** streamId, offset, length: `-1 - length` when the frame carried FIN */
   Stream: 1,
   /** streamId */
   ResetStream: 2,
@@ -35,7 +35,7 @@ export const SentFrame = {
   Ack: 14,
   /** datagram id, the application's handle for its delivery status */
   Datagram: 15,
-  /** — ; a PING that exists only to elicit an acknowledgement */
+  /** —; elicits an acknowledgment */
   Ping: 16,
   /** sequence */
   AckFrequency: 18,
@@ -44,14 +44,14 @@ export const SentFrame = {
 } as const
 export type SentFrame = (typeof SentFrame)[keyof typeof SentFrame]
 
-/** A packet of hundreds of tiny frames does not make its record large for ever. */
-const KEPT_VALUES = 128
+/** Records that grew beyond this for a packet of many tiny frames shrink again. */
+const maxKeptValues = 128
 
 /** A reusable list of sent frames. */
 export class SentFrames {
   /** kind, a, b, c; kind, a, b, c; … */
   readonly values: Array<number> = []
-  /** How many numbers of `values` are in use: four times the frames. */
+  /** How many numbers of `values` are in use: four per frame. */
   length = 0
 
   push(kind: SentFrame, a = 0, b = 0, c = 0): void {
@@ -65,6 +65,6 @@ export class SentFrames {
 
   clear(): void {
     this.length = 0
-    if (this.values.length > KEPT_VALUES) this.values.length = 0
+    if (this.values.length > maxKeptValues) this.values.length = 0
   }
 }

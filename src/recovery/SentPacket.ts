@@ -1,39 +1,39 @@
 import { Space } from "../wire/PacketType.ts"
 import { SentFrames } from "./SentFrames.ts"
 
-/** What became of a sent packet. A packet is acknowledged or lost once; a lost one may still arrive late. */
+/** A packet is acknowledged or declared lost once; a lost one may still be acknowledged late. */
 export const PacketState = { Free: 0, Building: 1, Outstanding: 2, Acked: 3, Lost: 4, LateAcked: 5 } as const
 export type PacketState = (typeof PacketState)[keyof typeof PacketState]
 
 /**
- * One packet that left, or is being built. Records are reused: one handed out in a {@link PacketBatch} is valid until
- * the next `onAck`, `onTimeout` or `abandonPackets` of its path.
+ * A packet that was sent or is being built. Records are reused: those in a {@link PacketBatch} are valid until the next
+ * `onAck`, `onTimeout` or `abandonPackets` of their path.
  */
 export class SentPacket {
   packetNumber = -1
   space: Space = Space.Application
   state: PacketState = PacketState.Free
   timeSentMicros = 0
-  /** The packet's bytes in its datagram: header, payload and tag. RFC 9002 A.1.1 */
+  /** Bytes of the packet: header, payload and tag. RFC 9002 A.1.1 */
   size = 0
   ackEliciting = false
-  /** Whether it counts in the bytes in flight of the path as it is now. RFC 9002 §2 */
+  /** Whether it counts toward the bytes in flight of the current path. RFC 9002 §2 */
   inFlight = false
-  /** Set by the builder: its loss says something about its size, not about congestion. RFC 9000 §14.4 */
+  /** Set by the builder: its loss is a result about its size and no sign of congestion. RFC 9000 §14.4 */
   isMtuProbe = false
-  /** Set by the builder: it left along another route, and says nothing about this one. RFC 9000 §9.4 */
+  /** Set by the builder: it was sent on another route and says nothing about this one. RFC 9000 §9.4 */
   isPathProbe = false
-  /** Set by the builder: it left with an ECT codepoint. RFC 9000 §13.4.2 */
+  /** Set by the builder: it was sent with an ECT codepoint. RFC 9000 §13.4.2 */
   isEcnMarked = false
   readonly frames: SentFrames = new SentFrames()
 
-  /** Which congestion event its loss belongs to, to undo the event when all its losses prove spurious. */
+  /** The congestion event its loss belongs to; the event is undone when all its losses prove spurious. */
   congestionEvent = 0
   /** Neighbours in the {@link PacketList} that holds it. */
   previous: SentPacket | undefined = undefined
   next: SentPacket | undefined = undefined
 
-  // Delivery-rate sampling, as of when it was sent: draft-ietf-ccwg-bbr §4.1.2.1.
+  // Delivery-rate state when it was sent. draft-ietf-ccwg-bbr §4.1.2.1
   delivered = 0
   deliveredMicros = 0
   firstSentMicros = 0
@@ -56,17 +56,17 @@ export class SentPacket {
   }
 }
 
-/** A batch that many packets have been in does not hold on to more places than these. */
-const KEPT_PLACES = 64
+/** `clear` shrinks the array to this many slots. */
+const maxKeptSlots = 64
 
-/** A reused array of packets: `items[0 … length)` are in use. */
+/** A reused array of packets; `items[0 … length)` are in use. */
 export class PacketBatch {
   readonly items: Array<SentPacket> = []
   length = 0
 
   clear(): void {
     this.length = 0
-    if (this.items.length > KEPT_PLACES) this.items.length = 0
+    if (this.items.length > maxKeptSlots) this.items.length = 0
   }
 
   push(packet: SentPacket): void {
@@ -74,7 +74,7 @@ export class PacketBatch {
   }
 }
 
-/** Packets in the order of their numbers, linked through themselves. */
+/** An intrusive linked list of packets in order of their numbers. */
 export class PacketList {
   first: SentPacket | undefined = undefined
   last: SentPacket | undefined = undefined

@@ -4,37 +4,37 @@ import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { type PacketBatch, PacketList, PacketState, SentPacket } from "./SentPacket.ts"
 
-/** ACK-only packets remembered at once: they are never lost, so a peer that acknowledges none must not pile them up. */
+/** ACK-only packets tracked at once. They are never declared lost, so an unresponsive peer would let them accumulate. */
 export const maxTrackedAckOnly = 256
-/** How far below the largest acknowledged number an ACK-only packet is still waited for. */
+/** ACK-only packets further than this below the largest acknowledged number are dropped. */
 const ackOnlyReordering = 32
-/** Lost packets remembered to notice that one arrived after all. */
+/** Lost packets kept to detect that one was acknowledged late. */
 export const maxRememberedLost = 64
-/** Records kept for packets to come: what a burst takes, and not all that a large window ever had in flight. */
+/** Pooled records: enough for a burst, not for the largest window ever in flight. */
 const maxSpareRecords = 64
-/** Skipped packet numbers remembered to catch a peer that acknowledges what it cannot have received. */
+/** Skipped packet numbers kept to detect a peer that acknowledges packets it has not received. */
 export const maxRememberedSkips = 16
 
 /**
- * What was sent in one packet-number space of one path and is not yet settled. RFC 9002 A.1.
- * An ACK costs its ranges plus the packets it newly acknowledges plus the holes below: acknowledged packets leave the
- * lists, so ranges that repeat old news cost nothing.
+ * Packets sent in one packet-number space of one path and not yet acknowledged or lost. RFC 9002 A.1.
+ * Processing an ACK costs its ranges, the newly acknowledged packets and the holes below them: acknowledged packets
+ * are removed from the lists, so ranges reported again cost nothing.
  */
 export class SentPackets {
   readonly space: Space
-  /** In flight when sent, in the order of their numbers. Loss detection takes from its head. */
+  /** In flight when sent, in order of packet number. Loss detection removes from the head. */
   readonly outstanding: PacketList = new PacketList()
   nextPacketNumber = 0
   /** -1 before the first ACK. */
   largestAcked = -1
-  /** Infinity, or when the head of `outstanding` becomes lost by time. RFC 9002 §6.1.2 */
+  /** When the head of `outstanding` reaches the time threshold; Infinity if it has none. RFC 9002 §6.1.2 */
   lossTimeMicros: number = Number.POSITIVE_INFINITY
   lastAckElicitingSentMicros = 0
   ackElicitingInFlight = 0
   /** Packets below it were sent before a migration and say nothing about the path. RFC 9000 §9.4 */
   firstOnPath = 0
 
-  /** Packets below it were of 0-RTT that was rejected. */
+  /** Packets below it were rejected 0-RTT. */
   unreadableBelow = 0
 
   private readonly ackOnly = new PacketList()
@@ -49,7 +49,7 @@ export class SentPackets {
     this.pool = pool
   }
 
-  /** The record of the next packet; asked again before `commit`, the same one, cleared. */
+  /** The record of the next packet; until `commit`, further calls clear and return the same record. */
   begin(): SentPacket {
     const packet = this.building ?? this.pool.pop() ?? new SentPacket()
     this.building = packet
@@ -57,10 +57,10 @@ export class SentPackets {
     return packet
   }
 
-  /** Takes the record that `begin` gave: its packet has left. */
+  /** Tracks the record from `begin` as sent. */
   commit(packet: SentPacket): void {
     this.building = undefined
-    // RFC 9000 §12.3 #1 #2, §17.2.3 #1, §17.2.5.3 #2: whatever becomes of the packet, its number has been used
+    // RFC 9000 §12.3 #1 #2, §17.2.3 #1, §17.2.5.3 #2: a packet number is never reused
     this.nextPacketNumber = packet.packetNumber + 1
     packet.state = PacketState.Outstanding
     if (packet.inFlight) {
@@ -79,15 +79,15 @@ export class SentPackets {
     }
   }
 
-  /** Leaves the next packet number unused. A peer that acknowledges it lies. RFC 9000 §21.4 */
+  /** Leaves the next packet number unused; a peer that acknowledges it is misbehaving. RFC 9000 §21.4 */
   skipPacketNumber(): void {
     if (this.skipped.length === maxRememberedSkips) this.skipped.shift()
     this.skipped.push(this.nextPacketNumber++)
   }
 
   /**
-   * Moves what `ack` covers from the lists to `acked` (in flight first, then ACK-only, each in order of number)
-   * or, when it was declared lost before, to `lateAcked`.
+   * Moves the packets covered by `ack` to `acked` (in flight first, then ACK-only, each in order of packet number), or
+   * to `lateAcked` if declared lost before.
    */
   takeAcked(ack: AckFrame, acked: PacketBatch, lateAcked: PacketBatch): TransportError | undefined {
     // RFC 9000 §13.1 #S1: an acknowledgment of a packet that was not sent is a PROTOCOL_VIOLATION.
@@ -98,7 +98,7 @@ export class SentPackets {
         FrameType.ACK
       )
     }
-    // RFC 9001 §4.6.2 #S1: who has rejected 0-RTT acknowledges none of it
+    // RFC 9001 §4.6.2 #S1: a server that rejected 0-RTT must not acknowledge it
     if (ack.smallest[ack.rangeCount - 1] < this.unreadableBelow) {
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
@@ -143,9 +143,9 @@ export class SentPackets {
   }
 
   /**
-   * Moves to `lost` what was sent `packetThreshold` packets or `lossDelayMicros` before a packet that was
-   * acknowledged, and sets `lossTimeMicros` for the first that may be lost later. RFC 9002 §6.1.2 #S1 #S2, A.10.
-   * Packets leave in order of number and of time, so the lost ones are always the head of the list.
+   * Moves to `lost` packets sent `packetThreshold` packets or `lossDelayMicros` before an acknowledged one, and sets
+   * `lossTimeMicros` for the first that may be lost later. RFC 9002 §6.1.2 #S1 #S2, A.10.
+   * Packets are sent in order of number and of time, so lost ones are always at the head of the list.
    */
   takeLost(nowMicros: number, lossDelayMicros: number, packetThreshold: number, lost: PacketBatch): void {
     this.lossTimeMicros = Number.POSITIVE_INFINITY
@@ -160,7 +160,7 @@ export class SentPackets {
       this.lose(packet, lost)
       packet = next
     }
-    // ACK-only packets are not in flight and cannot be lost; those the peer passed over are merely forgotten.
+    // ACK-only packets are not in flight and cannot be lost; those the peer skipped are just dropped.
     let oldest = this.ackOnly.first
     while (oldest !== undefined && oldest.packetNumber < this.largestAcked - ackOnlyReordering) {
       this.ackOnly.remove(oldest)
@@ -169,7 +169,7 @@ export class SentPackets {
     }
   }
 
-  /** Moves everything outstanding to `lost`: the keys, or the path, are gone. */
+  /** Moves everything outstanding to `lost`: the keys were discarded or the path was abandoned. */
   takeAll(lost: PacketBatch): void {
     for (let packet = this.outstanding.first; packet !== undefined; packet = this.outstanding.first) {
       this.lose(packet, lost)
@@ -177,13 +177,13 @@ export class SentPackets {
     this.lossTimeMicros = Number.POSITIVE_INFINITY
   }
 
-  /** Forgets everything without a trace. RFC 9002 §6.4 */
+  /** Drops all packets, neither acknowledged nor lost. RFC 9002 §6.4 */
   discard(): void {
     this.isDiscarded = true
     this.outstanding.clear()
     this.ackOnly.clear()
     this.recentlyLost.clear()
-    // records that a handshake has filled with frames are larger than an idle connection needs
+    // records used for handshake frames are larger than an idle connection needs
     this.pool.length = 0
     this.ackElicitingInFlight = 0
     this.lastAckElicitingSentMicros = 0
@@ -195,7 +195,7 @@ export class SentPackets {
     if (this.pool.length < maxSpareRecords) this.pool.push(packet)
   }
 
-  /** How many later packets overtook `packetNumber`; numbers that were skipped did not. RFC 9002 A.10 */
+  /** Distance to the largest acknowledged packet, not counting skipped numbers. RFC 9002 A.10 */
   private overtakenBy(packetNumber: number): number {
     let count = this.largestAcked - packetNumber
     for (const number of this.skipped) if (number > packetNumber && number < this.largestAcked) count--
@@ -209,7 +209,7 @@ export class SentPackets {
     lost.push(packet)
   }
 
-  /** Keeps lost packets whose frames the owner has dealt with, to notice a late arrival. */
+  /** Keeps lost packets whose frames were processed, to detect a late acknowledgment. */
   rememberLost(packet: SentPacket): void {
     if (this.isDiscarded) {
       this.recycle(packet)

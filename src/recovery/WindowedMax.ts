@@ -1,6 +1,6 @@
 /**
- * The largest of the values seen in the last `length` steps of any clock, in constant space: it keeps the best three
- * in order of age, so that an old best has a successor when it leaves the window (K. Nichols' filter).
+ * The maximum over the last `length` ticks of any clock, in constant space (Kathleen Nichols' filter): keeps the best
+ * three values in order of age, so that there is a successor when the best leaves the window.
  */
 export class WindowedMax {
   private readonly values: [number, number, number] = [0, 0, 0]
@@ -24,13 +24,13 @@ export class WindowedMax {
     } else if (value >= values[2]) {
       this.put(2, value, time)
     }
-    // The best has left the window: the others move up, and the newest value becomes the last resort.
+    // The best has left the window: the others move up, and the newest value becomes the third best.
     while (time - times[0] > length) {
       this.put(0, values[1], times[1])
       this.put(1, values[2], times[2])
       this.put(2, value, time)
     }
-    // A quarter, or half, of a window has passed without a second or third best: take a fresh one.
+    // No second best for a quarter of the window, or no third for half of it: take a recent value.
     if (times[1] === times[0] && time - times[1] > length / 4) {
       this.put(1, value, time)
       this.put(2, value, time)

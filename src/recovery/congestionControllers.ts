@@ -4,8 +4,8 @@ import { Cubic } from "./Cubic.ts"
 import { NewReno } from "./NewReno.ts"
 
 /**
- * The controllers by name, as `TransportSettings.congestion` has them. CUBIC and BBR keep to RFC 8085 §3.1 as RFC 9438
- * and the BBR draft do: RFC 9002 §7 #1.
+ * The controllers by name, as in `TransportSettings.congestion`. CUBIC (RFC 9438) and BBR (its draft) conform to
+ * RFC 8085 §3.1, as RFC 9002 §7 #1 requires.
  */
 export const congestionControllers = {
   bbr: (maxDatagramSize: number): CongestionController => new BbrV3(maxDatagramSize),

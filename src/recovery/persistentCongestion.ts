@@ -1,12 +1,12 @@
 import type { PacketBatch } from "./SentPacket.ts"
 
 /**
- * Whether two of the `lost` packets, both ack-eliciting and sent after `afterMicros`, are more than `durationMicros`
- * apart with nothing acknowledged in between. RFC 9002 §7.6.2 #1. `lost` is in order of sending.
+ * Whether two `lost` packets, both ack-eliciting and sent after `afterMicros`, were sent more than `durationMicros`
+ * apart with no packet in between acknowledged. RFC 9002 §7.6.2 #1. `lost` is in order of sending.
  *
- * What was acknowledged before this ACK was sent at `afterMicros` or earlier (the caller passes the later of the
- * first RTT sample and the newest acknowledged packet's departure, of any space: RFC 9002 §7.6.2 #S1 #S2), so only this
- * ACK's own packets can lie between.
+ * `afterMicros` is the later of the first RTT sample and the time the newest acknowledged packet of any space was sent
+ * (RFC 9002 §7.6.2 #S1 #S2). All packets acknowledged before this ACK were sent by then, so only those of this ACK can
+ * lie in between.
  */
 export const spansPersistentCongestion = (
   lost: PacketBatch,
@@ -15,7 +15,7 @@ export const spansPersistentCongestion = (
   durationMicros: number
 ): boolean => {
   if (lost.length < 2) return false
-  // Almost every batch ends here: its losses are closer together than three probe timeouts.
+  // Fast path: losses are almost always closer together than three PTOs.
   if (lost.items[lost.length - 1].timeSentMicros - lost.items[0].timeSentMicros <= durationMicros)
     return false
   let startMicros = Number.POSITIVE_INFINITY

@@ -4,37 +4,37 @@ import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 
-/** What became of a datagram. RFC 9221 §5.2: acknowledged means it reached the peer's QUIC, lost that it probably did not. */
+/** RFC 9221 §5.2: `acknowledged` means that the peer's QUIC stack received it, `lost` that it probably did not. */
 export type DatagramFate = "acknowledged" | "lost" | "dropped"
 
-interface Waiting {
+interface QueuedDatagram {
   readonly id: number
   readonly bytes: Uint8Array
 }
 
-/** What a waiting datagram takes besides its bytes, about: even an empty one is two objects and a place in a queue. */
-export const ITEM_BYTES = 256
+/** Approximate overhead of a queued datagram: even an empty one is two objects and a slot in the queue. */
+export const datagramOverheadBytes = 256
 
 /**
- * Unreliable messages in both directions, each queue with a limit in bytes, where every message counts `ITEM_BYTES` more
- * than it has: so there is a limit to the empty ones as well. RFC 9221
+ * Queues of unreliable datagrams in both directions. RFC 9221. Each is limited in bytes; every datagram counts
+ * `datagramOverheadBytes` extra, so that the number of empty ones is limited too.
  */
 export class DatagramQueue {
-  /** The largest frame the peer takes, 0 for none until it has said so. RFC 9221 §3 #1 #2 */
+  /** The peer's max_datagram_frame_size; 0 until known. RFC 9221 §3 #1 #2 */
   peerMaxFrameBytes = 0
-  /** Datagrams thrown away because newer ones came before they could leave, or were read. */
+  /** Datagrams dropped from the full queue to make room for newer ones, before they were sent (or read). */
   sendDropped = 0
   receiveDropped = 0
-  /** Fates not yet told, oldest first: id, fate. Told only for datagrams sent with `track`. */
+  /** Fates not yet reported, oldest first; only of datagrams sent with `track`. */
   readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
   private readonly localMaxFrameBytes: number
   private readonly queueBytes: number
-  private readonly sendQueue = new Fifo<Waiting>()
+  private readonly sendQueue = new Fifo<QueuedDatagram>()
   private sendBytes = 0
   private readonly receiveQueue = new Fifo<Uint8Array>()
   private receiveBytes = 0
   private nextId = 1
-  /** Made when the first fate is asked for. */
+  /** Created by the first `send` with `track`. */
   private tracked: Set<number> | undefined = undefined
 
   constructor(localMaxFrameBytes: number, queueBytes: number) {
@@ -42,17 +42,17 @@ export class DatagramQueue {
     this.queueBytes = queueBytes
   }
 
-  /** Queues `bytes`; the oldest waiting ones make room. Returns its id. The caller has checked the size. */
+  /** Queues `bytes`, dropping the oldest datagrams to make room. Returns its ID. The caller has checked the size. */
   send(bytes: Uint8Array, track: boolean): number {
     const id = this.nextId++
     if (track) (this.tracked ??= new Set()).add(id)
     this.sendQueue.push({ id, bytes })
-    this.sendBytes += ITEM_BYTES + bytes.length
+    this.sendBytes += datagramOverheadBytes + bytes.length
     while (this.sendBytes > this.queueBytes && this.sendQueue.length > 1) this.dropFirst()
     return id
   }
 
-  /** Waiting to be sent or to be read, with what they cost besides. */
+  /** Memory of the datagrams queued for sending and for reading, including overhead. */
   get queuedBytes(): number {
     return this.sendBytes + this.receiveBytes
   }
@@ -66,7 +66,7 @@ export class DatagramQueue {
     return this.sendQueue.length > 0
   }
 
-  /** Writes as many waiting datagrams as fit; one that can never fit `maxFrameBytes` is dropped. */
+  /** Writes as many queued datagrams as fit; drops those larger than `maxFrameBytes`. */
   writeFrames(w: ByteWriter, sent: SentFrames, maxFrameBytes: number): void {
     for (let next = this.sendQueue.first; next !== undefined; next = this.sendQueue.first) {
       const size = datagramSize(next.bytes.length)
@@ -81,20 +81,24 @@ export class DatagramQueue {
   }
 
   onAcked(id: number): void {
-    this.tell(id, "acknowledged")
+    this.report(id, "acknowledged")
   }
 
   onLost(id: number): void {
-    this.tell(id, "lost")
+    this.report(id, "lost")
   }
 
-  /** RFC 9221 §5 #S2: can be received at once, whatever else is missing. */
+  /** RFC 9221 §5 #S2: delivered immediately, regardless of gaps elsewhere. */
   onDatagram(bytes: Uint8Array, start: number, end: number, frameBytes: number): TransportError | undefined {
-    // RFC 9221 §3 #4: the limit counts the whole frame
+    // RFC 9221 §3 #4: the limit applies to the whole frame
     if (frameBytes > this.localMaxFrameBytes)
-      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "DATAGRAM larger than we allow", 0x30)
+      return new TransportError(
+        TransportErrorCode.PROTOCOL_VIOLATION,
+        "DATAGRAM frame larger than max_datagram_frame_size",
+        0x30
+      )
     this.receiveQueue.push(bytes.slice(start, end))
-    this.receiveBytes += ITEM_BYTES + (end - start)
+    this.receiveBytes += datagramOverheadBytes + (end - start)
     while (this.receiveBytes > this.queueBytes && this.receiveQueue.length > 1) {
       this.receive()
       this.receiveDropped++
@@ -108,23 +112,23 @@ export class DatagramQueue {
 
   receive(): Uint8Array | undefined {
     const bytes = this.receiveQueue.shift()
-    if (bytes !== undefined) this.receiveBytes -= ITEM_BYTES + bytes.length
+    if (bytes !== undefined) this.receiveBytes -= datagramOverheadBytes + bytes.length
     return bytes
   }
 
   private dropFirst(): void {
-    const waiting = this.takeFirst()
+    const datagram = this.takeFirst()
     this.sendDropped++
-    this.tell(waiting.id, "dropped")
+    this.report(datagram.id, "dropped")
   }
 
-  private takeFirst(): Waiting {
-    const waiting = this.sendQueue.shift()!
-    this.sendBytes -= ITEM_BYTES + waiting.bytes.length
-    return waiting
+  private takeFirst(): QueuedDatagram {
+    const datagram = this.sendQueue.shift()!
+    this.sendBytes -= datagramOverheadBytes + datagram.bytes.length
+    return datagram
   }
 
-  private tell(id: number, fate: DatagramFate): void {
+  private report(id: number, fate: DatagramFate): void {
     if (this.tracked?.delete(id) === true) this.fates.push({ id, fate })
   }
 }

@@ -1,9 +1,9 @@
-/** Credit to send, from the peer: of one stream or of the connection. RFC 9000 §4.1 */
+/** Send credit granted by the peer, for one stream or for the connection. RFC 9000 §4.1 */
 export class SendCredit {
-  /** The sum of offsets that may be reached. */
+  /** The largest offset that may be sent; of the connection, the sum over all streams. */
   limit: number
   used = 0
-  /** The limit a BLOCKED frame was last sent for; −1 for none yet. */
+  /** The limit that the last BLOCKED frame reported; −1 for none yet. */
   blockedAt = -1
 
   constructor(limit: number) {
@@ -14,7 +14,7 @@ export class SendCredit {
     return this.limit - this.used
   }
 
-  /** True when the limit grew; others MUST be ignored. RFC 9000 §4.1 #3, §13.3 #3 */
+  /** True if the limit grew; one that does not MUST be ignored. RFC 9000 §4.1 #3, §13.3 #3 */
   raise(limit: number): boolean {
     if (limit <= this.limit) return false
     this.limit = limit
@@ -23,19 +23,19 @@ export class SendCredit {
 }
 
 /**
- * Credit to receive, given to the peer: of one stream or of the connection. RFC 9000 §4.1, §4.2
+ * Receive credit granted to the peer, for one stream or for the connection. RFC 9000 §4.1, §4.2
  *
- * The window doubles whenever half of it was consumed within two round trips of the grant before: then it, and not
- * the path, may be what holds the sender back.
+ * The window doubles whenever half of it was consumed within two round trips of the previous grant: the window, not
+ * the path, may then be what limits the sender.
  */
 export class ReceiveWindow {
-  /** The largest limit the peer has been told. */
+  /** The largest limit advertised to the peer. */
   limit: number
-  /** The largest offset received; of the connection, their sum. */
+  /** The largest offset received; of the connection, the sum over all streams. */
   received = 0
-  /** Read by the application, or thrown away for it. */
+  /** Read by the application, or discarded. */
   consumed = 0
-  /** The limit the peer has said it is held back by; −1 for none. */
+  /** The limit the peer last reported as blocking it; −1 for none. */
   peerBlockedAt = -1
   size: number
   private readonly maxSize: number
@@ -47,24 +47,24 @@ export class ReceiveWindow {
     this.maxSize = Math.max(size, maxSize)
   }
 
-  /** What could be granted beyond what the peer has been told. */
+  /** Credit available to grant beyond the advertised limit. */
   get ungranted(): number {
     return Math.max(0, this.consumed + this.size - this.limit)
   }
 
-  /** The peer has used what it was granted. */
+  /** Whether the peer has used all its credit. */
   get isExhausted(): boolean {
     return this.received >= this.limit
   }
 
-  /** The peer has said that it waits for more, and has not been told of more since. */
-  get holdsPeerBack(): boolean {
+  /** Whether the peer reported being blocked and has been granted no more since. */
+  get isPeerBlocked(): boolean {
     return this.peerBlockedAt === this.limit
   }
 
   /**
-   * Half the window is consumed: time to tell the peer of more. One that stands still is told of less, but not of every
-   * byte. RFC 9000 §4.2 #1: whether it says so or not
+   * Whether to advertise a new limit: when half the window is consumed, or earlier, though not for every byte, if the
+   * peer has no credit left. RFC 9000 §4.2 #1: does not depend on a BLOCKED frame.
    */
   get isDue(): boolean {
     return this.isHalfConsumed || (this.isExhausted && this.ungranted >= this.size / 8)
@@ -74,12 +74,12 @@ export class ReceiveWindow {
     return this.ungranted >= this.size / 2
   }
 
-  /** DATA_BLOCKED, or STREAM_DATA_BLOCKED. One about another limit has crossed our grant on the way. */
+  /** DATA_BLOCKED or STREAM_DATA_BLOCKED. One that reports an older limit has crossed our grant. */
   onPeerBlocked(limit: number): void {
     if (limit === this.limit) this.peerBlockedAt = limit
   }
 
-  /** Moves the limit to what can be granted now, and returns it. */
+  /** Raises the limit as far as possible now, and returns it. */
   grant(nowMicros: number, rttMicros: number): number {
     if (this.isHalfConsumed) {
       const elapsed = nowMicros - this.grantedMicros

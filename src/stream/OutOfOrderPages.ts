@@ -1,13 +1,13 @@
 export const pageBytes = 16 * 1024
 const minPageBytes = 64
 
-/** Part of a stream that has arrived with gaps: its bytes, and a bit for each that is there. RFC 9000 §21.7 #S1 */
+/** Part of a stream received with gaps: the bytes, and a bitmap of which are present. RFC 9000 §21.7 #S1 */
 class Page {
   /** Stream offset of `bytes[0]`. */
   origin: number
   bytes: Uint8Array
   present: Uint32Array
-  /** Where the last byte that is there ends. */
+  /** End of the last byte present. */
   top = 0
 
   constructor(origin: number, size: number) {
@@ -25,7 +25,7 @@ class Page {
     this.present = present
   }
 
-  /** Forgets the first `size` bytes, a multiple of 32. */
+  /** Drops the first `size` bytes, a multiple of 32. */
   shrink(size: number): void {
     this.origin += size
     this.bytes = this.bytes.slice(size)
@@ -35,12 +35,12 @@ class Page {
 }
 
 /**
- * Data of a stream beyond its first gap. Kept in pages with a bitmap, so that memory and time are bounded by the
- * flow-control window whatever the size, number and order of the segments: at most about twice the bytes of credit
- * the sender used up beyond the gap, and an eighth more for the bitmaps.
+ * Stream data received beyond the first gap. Kept in pages with a bitmap, so that memory and time are bounded by the
+ * flow-control window for any size, number and order of segments: at maxBytes about twice the credit the sender used
+ * beyond the gap, plus an eighth for the bitmaps.
  */
 export class OutOfOrderPages {
-  /** Where the last `run` found its bytes. */
+  /** The bytes found by the last `run`. */
   runBytes: Uint8Array = new Uint8Array(0)
   runStart = 0
   allocatedBytes = 0
@@ -50,7 +50,7 @@ export class OutOfOrderPages {
     return this.pages.size === 0
   }
 
-  /** Stores `bytes[start, end)` at `offset`; nothing below `floor` will be asked for. */
+  /** Stores `bytes[start, end)` at `offset`; nothing below `floor` is read any more. */
   add(floor: number, offset: number, bytes: Uint8Array, start: number, end: number): void {
     let at = start
     let index = Math.floor(offset / pageBytes)
@@ -70,7 +70,7 @@ export class OutOfOrderPages {
     }
   }
 
-  /** How many bytes are there from `offset` on, to the end of the page at most; see `runBytes`. */
+  /** Length of the contiguous run at `offset`, at maxBytes to the end of its page; sets `runBytes`. */
   run(offset: number): number {
     const page = this.pages.get(Math.floor(offset / pageBytes))
     if (page === undefined || offset < page.origin) return 0
@@ -81,7 +81,7 @@ export class OutOfOrderPages {
     return runLength(page.present, start, page.bytes.length)
   }
 
-  /** Everything in `[from, to)` has been taken over. */
+  /** Frees `[from, to)`, which was moved elsewhere. */
   release(from: number, to: number): void {
     const last = Math.floor(to / pageBytes)
     for (let index = Math.floor(from / pageBytes); index < last; index++) this.drop(index)
@@ -91,7 +91,7 @@ export class OutOfOrderPages {
     const { length } = page.bytes
     if (taken >= page.top) this.drop(last)
     else if (taken * 2 >= length && length > minPageBytes) {
-      // credit for what was taken is given back, so its memory must be too
+      // the credit of the freed bytes is granted again, so their memory must be freed too
       page.shrink(taken - (taken % 32))
       this.allocatedBytes -= length - page.bytes.length
     }
@@ -120,9 +120,9 @@ export class OutOfOrderPages {
   }
 }
 
-/** As large as the credit that was used to get there, up to a whole page. */
-const pageSize = (needed: number, most: number): number =>
-  Math.min(most, Math.max(minPageBytes, 2 ** Math.ceil(Math.log2(needed))))
+/** As large as the credit used to reach that offset, up to a full page. */
+const pageSize = (needed: number, maxBytes: number): number =>
+  Math.min(maxBytes, Math.max(minPageBytes, 2 ** Math.ceil(Math.log2(needed))))
 
 const copy = (source: Uint8Array, start: number, target: Uint8Array, at: number, length: number): void => {
   if (length <= 32) for (let i = 0; i < length; i++) target[at + i] = source[start + i]
@@ -143,7 +143,7 @@ const setBits = (words: Uint32Array, from: number, to: number): void => {
   words[last] |= high
 }
 
-/** How many bits are set in a row from `from` on, up to `limit`. */
+/** Number of consecutive bits set from `from`, up to `limit`. */
 const runLength = (words: Uint32Array, from: number, limit: number): number => {
   let word = from >>> 5
   let missing = ~words[word] & (-1 << (from & 31))

@@ -1,6 +1,6 @@
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { SendCredit } from "./FlowControl.ts"
-import type { StreamNews } from "./RecordQueue.ts"
+import type { StreamEvents } from "./RecordQueue.ts"
 import { type StreamControlFrames, streamsBlocked } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import { isReduced, type StreamLimits } from "./StreamLimits.ts"
@@ -8,31 +8,31 @@ import { StreamControl } from "./StreamRecord.ts"
 import type { StreamSender } from "./StreamSender.ts"
 
 /**
- * What the peer allows us, as it becomes known: remembered for 0-RTT, declared in the handshake, raised later; and
- * what becomes of streams that were opened under limits it does not honour.
+ * The peer's limits: remembered for 0-RTT, declared in the handshake, raised later. Holds streams opened under
+ * remembered limits that the peer no longer grants.
  */
 export class PeerLimits {
   /** draft-ietf-quic-reliable-stream-reset §3 */
-  takesResetAt = false
+  supportsResetAt = false
   private remembered: StreamLimits | undefined = undefined
   private readonly directory: StreamDirectory
   private readonly credit: SendCredit
   private readonly control: StreamControlFrames
   private readonly sender: StreamSender
-  private readonly news: StreamNews
+  private readonly events: StreamEvents
 
   constructor(
     directory: StreamDirectory,
     credit: SendCredit,
     control: StreamControlFrames,
     sender: StreamSender,
-    news: StreamNews
+    events: StreamEvents
   ) {
     this.directory = directory
     this.credit = credit
     this.control = control
     this.sender = sender
-    this.news = news
+    this.events = events
   }
 
   apply(peer: StreamLimits, remembered: boolean): TransportError | undefined {
@@ -41,23 +41,23 @@ export class PeerLimits {
     else if (this.remembered !== undefined && isReduced(this.remembered, peer))
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
-        "0-RTT was accepted, with lower limits than were remembered"
+        "0-RTT was accepted with lower limits than the remembered ones"
       )
-    this.takesResetAt = peer.resetStreamAt === true
+    this.supportsResetAt = peer.resetStreamAt === true
     this.credit.raise(peer.initialMaxData)
     this.directory.applyPeerLimits(peer)
     for (const unidirectional of [false, true]) {
       if (this.directory.localCount(unidirectional).available === 0) continue
-      this.news.openable |= unidirectional ? 2 : 1
-      this.control.unwant(streamsBlocked(unidirectional))
+      this.events.openable |= unidirectional ? 2 : 1
+      this.control.cancel(streamsBlocked(unidirectional))
     }
-    this.settleStreams()
-    this.noteHeld(false)
-    this.noteHeld(true)
+    this.updateHeldStreams()
+    this.reportHeldStreams(false)
+    this.reportHeldStreams(true)
     return undefined
   }
 
-  // RFC 9001 §4.6.2 #2: what the client assumed of the connection is void, and so is everything it has sent
+  // RFC 9001 §4.6.2 #2: the client discards its assumptions about the connection, and resends everything
   onEarlyDataRejected(): void {
     this.remembered = undefined
     this.credit.limit = 0
@@ -66,35 +66,35 @@ export class PeerLimits {
     this.directory.forgetPeerLimits()
     this.control.forgetBlocked()
     for (const { send } of this.directory.records.values()) send?.rewind()
-    this.settleStreams()
+    this.updateHeldStreams()
   }
 
   onMaxStreams(unidirectional: boolean, limit: number): void {
     const count = this.directory.localCount(unidirectional)
     const before = count.limit
     if (!count.raise(limit)) return
-    this.control.unwant(streamsBlocked(unidirectional))
-    this.news.openable |= unidirectional ? 2 : 1
-    if (count.opened > before) this.settleStreams()
-    this.noteHeld(unidirectional)
+    this.control.cancel(streamsBlocked(unidirectional))
+    this.events.openable |= unidirectional ? 2 : 1
+    if (count.opened > before) this.updateHeldStreams()
+    this.reportHeldStreams(unidirectional)
   }
 
-  /** Streams that were opened under remembered limits wait for more than there is. RFC 9000 §4.6 */
-  private noteHeld(unidirectional: boolean): void {
+  /** Reports streams opened under remembered limits as blocked by the peer's real limit. RFC 9000 §4.6 */
+  private reportHeldStreams(unidirectional: boolean): void {
     const count = this.directory.localCount(unidirectional)
-    if (count.opened > count.limit) this.control.noteStreamsBlocked(unidirectional)
+    if (count.opened > count.limit) this.control.queueStreamsBlocked(unidirectional)
   }
 
-  /** Streams opened under remembered limits wait until the peer allows them, and may then go. */
-  private settleStreams(): void {
+  /** Holds the streams that exceed the peer's limit, and releases those that no longer do. */
+  private updateHeldStreams(): void {
     for (const record of this.directory.records.values()) {
       const { send, receive } = record
       if (send === undefined) continue
-      if (send.reset !== undefined && !this.takesResetAt) send.abandon(send.reset.code, false, 0)
+      if (send.reset !== undefined && !this.supportsResetAt) send.abandon(send.reset.code, false, 0)
       send.isHeld = this.directory.isOverLimit(record.id)
-      if (send.isHeld) this.control.unwantFor(record, record.control)
+      if (send.isHeld) this.control.cancelFor(record, record.control)
       else if (receive?.isStopped && receive.isIncomplete)
-        this.control.wantFor(record, StreamControl.stopSending)
+        this.control.queueFor(record, StreamControl.stopSending)
       this.sender.refresh(record)
     }
   }

@@ -11,7 +11,7 @@ export class RangeSet {
     return this.bounds.length / 2
   }
 
-  /** Of the lowest range; the set is not empty. */
+  /** Start of the lowest range; the set must not be empty. */
   get firstStart(): number {
     return this.bounds[0]
   }
@@ -28,7 +28,7 @@ export class RangeSet {
     return this.bounds[2 * index + 1]
   }
 
-  /** The index of the first range that ends at `offset` or behind it. */
+  /** The index of the first range that ends at or after `offset`. */
   indexAt(offset: number): number {
     return this.firstEndingAtOrAfter(offset) / 2
   }
@@ -37,7 +37,7 @@ export class RangeSet {
     if (start >= end) return
     const { bounds } = this
     const { length } = bounds
-    // nearly always it goes to the end, or onto the last range
+    // fast path: appended after the last range, or merged with it
     if (length === 0 || start > bounds[length - 1]) {
       bounds.push(start, end)
       return
@@ -76,7 +76,7 @@ export class RangeSet {
     this.bounds.length = 0
   }
 
-  /** Index into `bounds` of the first range whose end is not before `offset`. */
+  /** Index into `bounds` of the first range that ends at or after `offset`. */
   private firstEndingAtOrAfter(offset: number): number {
     const { bounds } = this
     let low = 0

@@ -1,24 +1,24 @@
 import { OutOfOrderPages } from "./OutOfOrderPages.ts"
 
-/** Segments shorter than this, or than half of the buffer they lie in, are copied: a tiny frame pins no big datagram. */
+/** Segments shorter than this, or than half of their buffer, are copied, so that a tiny frame pins no large datagram. */
 const keepFromBytes = 512
 const minSlabBytes = 64
 const maxSlabBytes = 16 * 1024
-/** Chunks at least this long are read as they are; shorter neighbours are joined. */
+/** Chunks at least this long are returned as they are; shorter neighbours are joined. */
 const readAsIsBytes = 16 * 1024
 const maxJoinedBytes = 64 * 1024
 
 /**
- * Puts the segments of one stream in order. What is in order waits in a queue, mostly as views of the datagrams it
- * came in; what lies behind a gap waits in pages. Memory is bounded by the bytes the flow-control window lets in,
- * times a small constant: segments too small to be worth their bookkeeping are copied together.
+ * Reassembles the segments of one stream. Contiguous data is queued, mostly as views of the received datagrams; data
+ * behind a gap is kept in pages. Memory is bounded by a small multiple of the flow-control window: segments too small
+ * to be worth their bookkeeping are copied together.
  */
 export class ReceiveBuffer {
   /** Everything below has been read. */
   readOffset: number
   /** Everything below has arrived. */
   end: number
-  /** The queue: chunk i is `chunks[i][starts[i], ends[i])`; the first in use is `head`. */
+  /** The queue: chunk i is `chunks[i][starts[i], ends[i])`; `head` is the first in use. */
   private readonly chunks: Array<Uint8Array> = []
   private readonly starts: Array<number> = []
   private readonly ends: Array<number> = []
@@ -27,35 +27,35 @@ export class ReceiveBuffer {
   private slabUsed = 0
   private pages: OutOfOrderPages | undefined = undefined
 
-  /** Everything before `start` was read long ago. */
+  /** Everything before `start` has been read already. */
   constructor(start = 0) {
     this.readOffset = start
     this.end = start
   }
 
-  /** Nothing is in it: another can take its place at `end`. */
+  /** Whether nothing is buffered, so that a new buffer starting at `end` could replace this one. */
   get isEmpty(): boolean {
     return this.readOffset === this.end && !this.hasGap
   }
 
-  /** Bytes that can be read now. */
+  /** Contiguous bytes available to read. */
   get readable(): number {
     return this.end - this.readOffset
   }
 
-  /** Whether something waits behind a gap. */
+  /** Whether data is buffered behind a gap. */
   get hasGap(): boolean {
     return this.pages !== undefined && !this.pages.isEmpty
   }
 
-  /** Memory behind the queue and the pages, about. */
+  /** Approximate memory held by the queue and the pages. */
   get allocatedBytes(): number {
     let sum = this.pages?.allocatedBytes ?? 0
     for (const chunk of new Set(this.chunks)) sum += backingBytes(chunk)
     return sum
   }
 
-  /** Takes `bytes[start, end)` at `offset`; returns how many more bytes can be read than before. */
+  /** Inserts `bytes[start, end)` at `offset`; returns how many bytes became readable. */
   insert(offset: number, bytes: Uint8Array, start: number, end: number): number {
     const before = this.end
     if (offset > before) {
@@ -142,7 +142,7 @@ export class ReceiveBuffer {
     while (at < end) {
       let { slab } = this
       if (slab === undefined || this.slabUsed === slab.length) {
-        // as large as what is waiting already, so that slabs are never more than half empty
+        // as large as the data already queued, so that slabs are never more than half empty
         slab = new Uint8Array(slabSize(Math.max(end - at, this.readable)))
         this.slab = slab
         this.slabUsed = 0
@@ -157,7 +157,7 @@ export class ReceiveBuffer {
     }
   }
 
-  /** Moves what has become contiguous from the pages to the queue. */
+  /** Moves data that has become contiguous from the pages to the queue. */
   private takePages(pages: OutOfOrderPages, from: number): void {
     for (let size = pages.run(this.end); size > 0; size = pages.run(this.end))
       this.append(pages.runBytes, pages.runStart, pages.runStart + size)
@@ -165,7 +165,7 @@ export class ReceiveBuffer {
   }
 }
 
-/** Chunks this short are slabs or pages of their own; asking V8 for the buffer of a short array makes one. */
+/** Chunks this short own their buffer; `.buffer` of a short array would make V8 allocate one. */
 const backingBytes = (chunk: Uint8Array): number =>
   chunk.length < keepFromBytes ? chunk.length : chunk.buffer.byteLength
 

@@ -2,7 +2,7 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveWindow } from "./FlowControl.ts"
 import type { ReceiveStream } from "./ReceiveStream.ts"
 
-/** Holds the peer to what we allowed it to send, stream by stream and in sum, and books what is given back. RFC 9000 §4 */
+/** Enforces receive limits, per stream and for the connection, and accounts for released credit. RFC 9000 §4 */
 export class ReceiveCredit {
   readonly window: ReceiveWindow
 
@@ -10,7 +10,7 @@ export class ReceiveCredit {
     this.window = new ReceiveWindow(windowBytes, maxWindowBytes)
   }
 
-  /** A frame reaches to offset `end` of the stream, and says, unless −1, that `finalSize` is where it ends. */
+  /** Admits a frame with data up to offset `end`; `finalSize` is −1 if the frame does not carry it. */
   admit(
     receive: ReceiveStream,
     end: number,
@@ -19,21 +19,24 @@ export class ReceiveCredit {
   ): TransportError | undefined {
     const { window } = receive
     const known = receive.finalSize
-    // RFC 9000 §4.5 #1 #S1: a final size counts as if all had been sent; then it cannot change, and nothing lies beyond it
+    // RFC 9000 §4.5 #1 #S1: a final size uses credit like data, cannot change, and bounds all data
     if (known >= 0 && end > known)
-      return finalSizeError(`data up to ${end} of a stream of ${known} bytes`, frameType)
+      return finalSizeError(`data up to offset ${end} on a stream with final size ${known}`, frameType)
     if (known >= 0 && finalSize >= 0 && finalSize !== known)
-      return finalSizeError(`a final size of ${finalSize} after one of ${known}`, frameType)
+      return finalSizeError(`final size changed from ${known} to ${finalSize}`, frameType)
     if (finalSize >= 0 && finalSize < window.received)
-      return finalSizeError(`a final size of ${finalSize} after data up to ${window.received}`, frameType)
+      return finalSizeError(`final size ${finalSize} after data up to offset ${window.received}`, frameType)
     const more = end - window.received
     if (more <= 0) return undefined
     // RFC 9000 §4.1 #2, §19.9 #2, §19.10 #4, §17.2.3 #S2: more than the advertised stream or connection limit is a FLOW_CONTROL_ERROR
     if (end > window.limit)
-      return flowControlError(`data up to ${end} of ${window.limit} on a stream`, frameType)
+      return flowControlError(
+        `stream data up to offset ${end} exceeds the limit of ${window.limit}`,
+        frameType
+      )
     if (this.window.received + more > this.window.limit)
       return flowControlError(
-        `${this.window.received + more} bytes of ${this.window.limit} in all`,
+        `${this.window.received + more} bytes exceed the connection limit of ${this.window.limit}`,
         frameType
       )
     window.received = end
@@ -41,7 +44,7 @@ export class ReceiveCredit {
     return undefined
   }
 
-  /** Nothing below `offset` occupies us any more. */
+  /** Releases the credit of everything below `offset`. */
   release(receive: ReceiveStream, offset: number): void {
     const more = offset - receive.window.consumed
     if (more <= 0) return

@@ -4,26 +4,26 @@ import { isReceiveTerminal, nextReceiveState, ReceiveEvent, ReceiveState } from 
 import type { ReceiveOutcome } from "./StreamOutcome.ts"
 
 /**
- * The receiving part of one stream: what has arrived and how far it was read. RFC 9000 §3.2
+ * The receiving part of a stream. RFC 9000 §3.2
  *
- * Its callers have checked final size and flow control (see `ReceiveCredit`) before they hand anything in.
+ * Callers check final size and flow control first; see `ReceiveCredit`.
  */
 export class ReceiveStream {
-  /** `consumed` is what was read, or thrown away once nobody reads it. */
+  /** `consumed` counts bytes read, or discarded once the stream is no longer read. */
   readonly window: ReceiveWindow
   /** −1 until known. RFC 9000 §4.5 */
   finalSize = -1
-  /** Of the peer's reset; −1 for none. */
+  /** Error code of the peer's reset; −1 for none. */
   resetCode = -1
-  /** Of our STOP_SENDING; −1 for none. */
+  /** Error code of our STOP_SENDING; −1 for none. */
   stopCode = -1
-  /** What a RESET_STREAM_AT promises; Infinity when there is none. */
+  /** Reliable size of a RESET_STREAM_AT; Infinity if none was received. */
   private reliableSize = Number.POSITIVE_INFINITY
   private current: ReceiveState = ReceiveState.recv
-  /** There only while it holds something: most streams that are open are idle. */
+  /** Allocated only while it holds data, as most open streams are idle. */
   private buffer: ReceiveBuffer | undefined = undefined
-  /** The offset that the next buffer begins at. */
-  private emptiedAt = 0
+  /** The offset at which the next buffer starts. */
+  private nextOffset = 0
 
   constructor(windowBytes: number, maxWindowBytes: number) {
     this.window = new ReceiveWindow(windowBytes, maxWindowBytes)
@@ -37,7 +37,7 @@ export class ReceiveStream {
     return isReceiveTerminal(this.current)
   }
 
-  /** Whether the final size is still unknown or data is missing. RFC 9000 §3.5 */
+  /** Whether the final size is unknown or data is missing. RFC 9000 §3.5 */
   get isIncomplete(): boolean {
     return this.current === ReceiveState.recv || this.current === ReceiveState.sizeKnown
   }
@@ -46,7 +46,7 @@ export class ReceiveStream {
     return this.stopCode >= 0
   }
 
-  /** Nothing of it will be read any more: what it occupied can be given back. */
+  /** Whether its data will never be read, so that its credit can be released. */
   get isAbandoned(): boolean {
     return this.isStopped || this.isTerminal || this.current === ReceiveState.resetRecvd
   }
@@ -67,18 +67,18 @@ export class ReceiveStream {
     return this.resetCode >= 0 ? { _tag: "reset", code: this.resetCode } : { _tag: "finished" }
   }
 
-  /** A STREAM frame. Returns whether the application has something new to see. */
+  /** STREAM. Returns whether there is something new to read. */
   onStream(offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): boolean {
     let isNews = false
     if (this.isIncomplete && !this.isStopped && end > start) {
-      this.buffer ??= new ReceiveBuffer(this.emptiedAt)
+      this.buffer ??= new ReceiveBuffer(this.nextOffset)
       isNews = this.buffer.insert(offset, bytes, start, end) > 0
     }
-    if (fin) this.knowSize(offset + (end - start))
+    if (fin) this.setFinalSize(offset + (end - start))
     return this.endIfComplete() || isNews
   }
 
-  /** RESET_STREAM, or RESET_STREAM_AT with what it promises. Returns whether the application has something new to see. */
+  /** RESET_STREAM, or RESET_STREAM_AT with its reliable size. Returns whether there is something new to read. */
   onReset(code: number, finalSize: number, reliableSize: number): boolean {
     if (!this.isIncomplete) return false
     this.resetCode = code
@@ -95,12 +95,12 @@ export class ReceiveStream {
     return true
   }
 
-  /** The next bytes in order, at most `max`; undefined when there are none, which may be the end. RFC 9000 §2.2 #1 */
+  /** The next bytes in order, at most `max`; undefined if there are none now or at the end. RFC 9000 §2.2 #1 */
   read(max: number): Uint8Array | undefined {
     const available = Math.min(max, this.readable)
     const bytes = available > 0 ? this.buffer!.read(available) : undefined
     if (this.buffer?.isEmpty === true) {
-      this.emptiedAt = this.buffer.end
+      this.nextOffset = this.buffer.end
       this.buffer = undefined
     }
     if (this.current === ReceiveState.dataRecvd && this.readable === 0) {
@@ -111,7 +111,7 @@ export class ReceiveStream {
     return bytes
   }
 
-  /** Nobody will read it any more. Returns whether the peer should be told. RFC 9000 §3.5 #S1 #S4 */
+  /** The application stops reading. Returns whether to send STOP_SENDING. RFC 9000 §3.5 #S1 #S4 */
   stop(code: number): boolean {
     if (this.isTerminal || this.isStopped) return false
     const tell = this.isIncomplete
@@ -121,7 +121,7 @@ export class ReceiveStream {
     return tell
   }
 
-  private knowSize(finalSize: number): void {
+  private setFinalSize(finalSize: number): void {
     this.finalSize = finalSize
     this.current = nextReceiveState(this.current, ReceiveEvent.finReceived)
     if (this.isStopped) this.current = nextReceiveState(this.current, ReceiveEvent.stopped)
@@ -129,7 +129,7 @@ export class ReceiveStream {
 
   private endIfComplete(): boolean {
     if (this.current !== ReceiveState.sizeKnown) return false
-    const arrived = this.buffer === undefined ? this.emptiedAt : this.buffer.end
+    const arrived = this.buffer === undefined ? this.nextOffset : this.buffer.end
     if (arrived < Math.min(this.finalSize, this.reliableSize)) return false
     this.current = nextReceiveState(this.current, ReceiveEvent.allReceived)
     return true

@@ -1,7 +1,7 @@
 import { Fifo } from "../internal/Fifo.ts"
 import type { StreamRecord } from "./StreamRecord.ts"
 
-/** Streams with something to tell their owner, in order, each once until polled. `bit` marks membership. */
+/** A FIFO of streams without duplicates. `bit` marks membership in `StreamRecord.queued`. */
 export class RecordQueue {
   private readonly bit: number
   private readonly records = new Fifo<StreamRecord>()
@@ -25,19 +25,19 @@ export class RecordQueue {
     return undefined
   }
 
-  /** The next id, −1 for none. */
+  /** The next stream ID; −1 if empty. */
   shiftId(): number {
     return this.shift()?.id ?? -1
   }
 }
 
-/** What the owner of the streams has not been told yet. */
-export class StreamNews {
+/** Stream events not yet polled by the owner. */
+export class StreamEvents {
   readonly opened: RecordQueue = new RecordQueue(1)
   readonly readable: RecordQueue = new RecordQueue(2)
   readonly writable: RecordQueue = new RecordQueue(4)
   readonly stopped: RecordQueue = new RecordQueue(8)
   readonly closed: RecordQueue = new RecordQueue(16)
-  /** The peer allowed more streams: a bit for bidirectional, two for unidirectional. */
+  /** The peer raised a stream limit: bit 1 for bidirectional, bit 2 for unidirectional streams. */
   openable = 0
 }

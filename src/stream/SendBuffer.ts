@@ -1,50 +1,50 @@
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { RangeSet } from "./RangeSet.ts"
 
-/** Writes shorter than this are collected into slabs; longer ones are kept as the caller's view. */
+/** Shorter writes are copied into slabs; longer ones are kept by reference. */
 const copyBelowBytes = 1024
 const minSlabBytes = 64
 const maxSlabBytes = 16 * 1024
 
 /**
- * What one stream has to send, from the first byte not acknowledged to the last one written.
+ * The data of one stream from the first unacknowledged byte to the last one written.
  *
- * Offsets are the stream's. `acked ≤ sent ≤ end`: below `acked` all is acknowledged and freed, up to `sent` everything
- * was in a packet at least once. What is sent again is what was sent before (RFC 9000 §2.2 #2): large writes are held by
- * reference and must not be modified by their owner.
+ * Offsets are stream offsets, with `acked ≤ sent ≤ end`: everything below `acked` is acknowledged and freed, everything
+ * below `sent` was sent at least once. Retransmitted data must not change (RFC 9000 §2.2 #2): large writes are held by
+ * reference and must not be modified by the caller.
  */
 export class SendBuffer {
   acked: number
   sent: number
   end: number
-  /** Sent, not acknowledged, and to be sent again. */
+  /** Ranges to retransmit. */
   readonly lost: RangeSet = new RangeSet()
-  /** Acknowledged beyond `acked`. */
+  /** Acknowledged ranges above `acked`. */
   private readonly ackedAbove: RangeSet = new RangeSet()
-  /** Chunk i holds the bytes from `starts[i]` up to the next one's start; a slab can be longer than that. */
+  /** Chunk i holds the bytes from `starts[i]` to the next chunk's start; a slab can be longer than that. */
   private chunks: Array<Uint8Array> = []
   private starts: Array<number> = []
-  /** The first chunk not freed, and the one that holds the byte last sent. */
+  /** The first chunk not freed, and the chunk of the last byte sent. */
   private head = 0
   private cursor = 0
   private slab: Uint8Array | undefined = undefined
   private slabUsed = 0
-  /** Whether the last chunk is the slab's and can be extended in place. */
+  /** Whether the last chunk lies in the slab and can be extended in place. */
   private slabIsLast = false
 
-  /** Everything before `start` was acknowledged long ago. */
+  /** Everything before `start` has been acknowledged already. */
   constructor(start = 0) {
     this.acked = start
     this.sent = start
     this.end = start
   }
 
-  /** Written and never sent. */
+  /** Bytes written but never sent. */
   get unsent(): number {
     return this.end - this.sent
   }
 
-  /** Bytes held: written and not freed by acknowledgement. */
+  /** Bytes buffered: written and not yet freed by acknowledgment. */
   get held(): number {
     return this.end - this.acked
   }
@@ -58,7 +58,7 @@ export class SendBuffer {
     }
   }
 
-  /** Nothing from `offset` on is to be sent, or sent again. */
+  /** Drops everything from `offset` on; it is neither sent nor retransmitted. */
   truncate(offset: number): void {
     if (offset >= this.end) return
     this.lost.remove(offset, Number.POSITIVE_INFINITY)
@@ -74,7 +74,7 @@ export class SendBuffer {
     if (this.acked === this.end) this.freeAll()
   }
 
-  /** Nothing of it ever arrived: all is to be sent as if for the first time. */
+  /** Marks everything as unsent, after the peer discarded it all. */
   rewind(): void {
     this.sent = this.acked
     this.lost.clear()
@@ -82,7 +82,7 @@ export class SendBuffer {
   }
 
   onAcked(start: number, end: number): void {
-    // after a truncation, what lies beyond it no longer counts
+    // ignore what `truncate` dropped
     const high = Math.min(end, this.sent)
     if (high <= this.acked || start >= high) return
     this.lost.remove(start, high)
@@ -99,7 +99,7 @@ export class SendBuffer {
     this.free()
   }
 
-  /** The range is to be sent again, except for what has been acknowledged meanwhile. RFC 9000 §13.3 #S3 */
+  /** Marks the range for retransmission, except for parts acknowledged meanwhile. RFC 9000 §13.3 #S3 */
   onLost(start: number, end: number): void {
     const low = Math.max(start, this.acked)
     const high = Math.min(end, this.sent)
@@ -162,7 +162,7 @@ export class SendBuffer {
       this.slabIsLast = true
       return
     }
-    // as large as what is waiting already, so that slabs are never more than half empty
+    // as large as the data already buffered, so that slabs are never more than half empty
     const slab = new Uint8Array(slabSize(Math.max(bytes.length, this.held)))
     slab.set(bytes)
     this.slab = slab

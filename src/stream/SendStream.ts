@@ -3,14 +3,14 @@ import { SendBuffer } from "./SendBuffer.ts"
 import { isSendTerminal, nextSendState, SendEvent, SendState } from "./sendState.ts"
 import type { SendOutcome } from "./StreamOutcome.ts"
 
-/** How a sending part is abandoned. */
+/** How the sending part was abandoned. */
 export class SendReset {
   readonly code: number
-  /** The peer asked for it with STOP_SENDING. */
+  /** Whether the peer requested it with STOP_SENDING. */
   readonly byPeer: boolean
-  /** What is still delivered: 0 for RESET_STREAM, more for RESET_STREAM_AT. */
+  /** How many bytes are still delivered: 0 for RESET_STREAM, more for RESET_STREAM_AT. */
   readonly reliableSize: number
-  /** The frame has been asked for, and was acknowledged. */
+  /** Whether the frame was queued, and whether it was acknowledged. */
   queued = false
   acked = false
 
@@ -21,20 +21,20 @@ export class SendReset {
   }
 }
 
-/** The sending part of one stream: what it holds, how far it got, and its credit. RFC 9000 §3.1 */
+/** The sending part of a stream: its buffer, state and credit. RFC 9000 §3.1 */
 export class SendStream {
-  /** `credit.used` is how many bytes were ever sent, and with that the final size of a reset. */
+  /** `credit.used` is the number of bytes ever sent, and so the final size of a reset. */
   readonly credit: SendCredit
   priority = 0
   reset: SendReset | undefined = undefined
-  /** A `write` was cut short, and its author waits for room. */
+  /** A `write` was cut short; its caller waits for buffer space. */
   wantsRoom = false
-  /** The peer does not allow this stream yet: it was opened under remembered limits. */
+  /** Opened under remembered limits and not yet allowed by the peer. */
   isHeld = false
   private current: SendState = SendState.ready
-  /** There only while it holds something: most streams that are open are idle. */
+  /** Allocated only while it holds data, as most open streams are idle. */
   private buffer: SendBuffer | undefined = undefined
-  /** The offset that the next write begins at. */
+  /** The offset at which the next write starts. */
   private written = 0
   /** Set by `finish`; −1 before. */
   private finalSize = -1
@@ -54,12 +54,12 @@ export class SendStream {
     return isSendTerminal(this.current)
   }
 
-  /** Whether `write` and `finish` mean anything: nothing goes beyond the final size. RFC 9000 §4.5 #2 */
+  /** Whether `write` and `finish` have an effect; no data may follow the final size. RFC 9000 §4.5 #2 */
   get isWritable(): boolean {
     return this.finalSize < 0 && this.reset === undefined
   }
 
-  /** Bytes held for sending and sending again. */
+  /** Bytes buffered for sending and retransmission. */
   get heldBytes(): number {
     return this.buffer === undefined ? 0 : this.buffer.held
   }
@@ -72,22 +72,22 @@ export class SendStream {
       : { _tag: "open" }
   }
 
-  /** Something that was written, or its end, has not been acknowledged. */
+  /** Whether written data or its FIN has not been acknowledged. */
   get isUndelivered(): boolean {
     if (this.isTerminal) return false
     return this.reset !== undefined || this.finalSize >= 0 || this.heldBytes > 0
   }
 
-  // what there is to send
+  // pending data
 
-  /** Something waits that needs no credit: lost data, or a bare FIN; nothing in a terminal state. RFC 9000 §3.3 #1 */
+  /** Whether there is data that needs no credit: lost data or a bare FIN. Never in a terminal state. RFC 9000 §3.3 #1 */
   get hasOwed(): boolean {
     const { buffer } = this
     if (this.isHeld || this.current === SendState.resetSent || this.isTerminal) return false
     return (buffer !== undefined && !buffer.lost.isEmpty) || this.owesFin
   }
 
-  /** Something waits that was never sent, whether or not there is credit for it. */
+  /** Whether there is data never sent, with or without credit for it. */
   get hasUnsent(): boolean {
     return this.buffer !== undefined && this.buffer.unsent > 0 && !this.isHeld
   }
@@ -97,13 +97,13 @@ export class SendStream {
     return (!this.finSent || this.finLost) && (this.buffer === undefined || this.buffer.unsent === 0)
   }
 
-  /** RESET_STREAM can go at once; RESET_STREAM_AT once all it promises was sent, so that credit covers it. */
+  /** RESET_STREAM can be sent immediately; RESET_STREAM_AT once its reliable size was sent and is covered by credit. */
   get canSendReset(): boolean {
     const { reset } = this
     return reset !== undefined && !reset.queued && !this.isHeld && reset.reliableSize <= this.credit.used
   }
 
-  /** Where the next frame of the owed kind starts, and how long it is; 0 for a bare FIN. */
+  /** Start and length of the next frame that needs no credit; length 0 for a bare FIN. */
   get owedOffset(): number {
     return this.owedLength === 0 ? this.finalSize : this.buffer!.lost.firstStart
   }
@@ -121,7 +121,7 @@ export class SendStream {
     return this.buffer!.unsent
   }
 
-  /** Whether a frame that ends at `end` carries the FIN. */
+  /** Whether a frame ending at `end` carries the FIN. */
   endsAt(end: number): boolean {
     return end === this.finalSize && this.reset === undefined
   }
@@ -132,7 +132,7 @@ export class SendStream {
 
   // commands
 
-  /** Takes what fits into `capacity` bytes held in all; returns how much that was. */
+  /** Accepts as much as keeps the buffer within `capacity` bytes; returns how much. */
   write(bytes: Uint8Array, capacity: number): number {
     if (!this.isWritable) return 0
     const accepted = Math.min(bytes.length, Math.max(0, capacity - this.heldBytes))
@@ -144,7 +144,7 @@ export class SendStream {
     return accepted
   }
 
-  /** Takes all of `bytes` while less than `capacity` is held, otherwise nothing and false. */
+  /** Accepts all of `bytes` if less than `capacity` is buffered; otherwise nothing, and returns false. */
   writeWhole(bytes: Uint8Array, capacity: number): boolean {
     if (!this.isWritable) return false
     if (this.heldBytes >= capacity) {
@@ -160,8 +160,8 @@ export class SendStream {
   }
 
   /**
-   * Abandons what is not acknowledged, except for the first `reliableSize` bytes; false when that changes nothing.
-   * A later call can only reduce the reliable size, and the code stays. draft-ietf-quic-reliable-stream-reset §5.2
+   * Abandons unacknowledged data beyond the first `reliableSize` bytes; false if that changes nothing. Further calls
+   * can only reduce the reliable size and do not change the code. draft-ietf-quic-reliable-stream-reset §5.2
    */
   abandon(code: number, byPeer: boolean, reliableSize: number): boolean {
     const before = this.reset
@@ -180,7 +180,7 @@ export class SendStream {
     return true
   }
 
-  /** Nothing of it arrived (0-RTT was rejected): all is to be sent as if for the first time. */
+  /** Marks everything as unsent, after 0-RTT was rejected. */
   rewind(): void {
     this.buffer?.rewind()
     this.credit.limit = 0
@@ -189,13 +189,13 @@ export class SendStream {
     this.finSent = false
     this.finLost = false
     if (this.reset !== undefined) this.reset.queued = false
-    // not a transition of §3.1: for the peer the stream has never been
+    // not a transition of §3.1: for the peer the stream never existed
     if (this.current !== SendState.resetSent) this.current = SendState.ready
   }
 
-  // what became of frames
+  // sent frames and their fate
 
-  /** A STREAM frame was written; returns how many of its bytes had never been sent. */
+  /** A STREAM frame was written; returns how many of its bytes were sent for the first time. */
   onSent(offset: number, length: number, fin: boolean): number {
     const end = offset + length
     this.buffer?.lost.remove(offset, end)
@@ -230,7 +230,7 @@ export class SendStream {
   }
 
   onLost(offset: number, length: number, fin: boolean): void {
-    // RFC 9000 §3.3 #2: no STREAM frame after RESET_STREAM; the buffer is gone then
+    // RFC 9000 §3.3 #2: no STREAM frame after RESET_STREAM, which frees the buffer
     this.buffer?.onLost(offset, offset + length)
     if (fin && !this.finAcked) this.finLost = true
   }

@@ -17,7 +17,7 @@ import type { StreamDirectory } from "./StreamDirectory.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { Turn, TurnRing } from "./TurnRing.ts"
 
-/** Control frames of the connection as a whole, a bit each. */
+/** Connection-level control frames, one bit each. */
 export const ConnectionControl = {
   maxData: 1,
   maxStreamsBidi: 2,
@@ -33,19 +33,19 @@ export const streamsBlocked = (unidirectional: boolean): number =>
 export const maxStreams = (unidirectional: boolean): number =>
   unidirectional ? ConnectionControl.maxStreamsUni : ConnectionControl.maxStreamsBidi
 
-/** No frame here is longer: a type and four varints. */
+/** Upper bound for every frame here: a type and four varints. */
 const largestFrameBytes = 1 + 4 * 8
-/** The connection's window is at least this much of any stream's, so that one stream can use its own. */
+/** The connection window is at least this multiple of any stream window, so that one stream can use its own. */
 const connectionWindowFactor = 1.5
 
 /**
- * Every stream frame but STREAM: which are waiting, and what they say when they go. A frame is wanted as a bit and
- * gets its content when written, so it always tells the present; one that was lost is wanted again only while it
- * still says something. RFC 9000 §13.3
+ * Queues and writes every stream-related frame except STREAM. A queued frame is one bit; its content is determined when
+ * it is written, so it is always current. A lost frame is queued again only while it is still relevant.
+ * RFC 9000 §13.3
  */
 export class StreamControlFrames {
-  /** How many streams the peer has said we hold back. */
-  heldBackStreams = 0
+  /** How many streams the peer has reported as blocked by our limits. */
+  peerBlockedStreams = 0
   private connection = 0
   private readonly waiting = new TurnRing<StreamRecord>()
   private readonly directory: StreamDirectory
@@ -63,75 +63,75 @@ export class StreamControlFrames {
   }
 
   /** `bit` of `ConnectionControl`. */
-  want(bit: number): void {
+  queue(bit: number): void {
     this.connection |= bit
   }
 
-  /** `bit` of `StreamControl`. A stream the peer does not allow yet must not be mentioned at all. */
-  wantFor(record: StreamRecord, bit: number): void {
+  /** `bit` of `StreamControl`. No frame may mention a stream that the peer does not allow yet. */
+  queueFor(record: StreamRecord, bit: number): void {
     if (record.send?.isHeld) return
     record.control |= bit
     this.waiting.add((record.controlTurn ??= new Turn(record)))
   }
 
-  unwant(bit: number): void {
+  cancel(bit: number): void {
     this.connection &= ~bit
   }
 
-  /** The limits we were blocked by are void. */
+  /** Forgets limits reported as blocking, after rejected 0-RTT. */
   forgetBlocked(): void {
-    this.unwant(
+    this.cancel(
       ConnectionControl.dataBlocked |
         ConnectionControl.streamsBlockedBidi |
         ConnectionControl.streamsBlockedUni
     )
   }
 
-  unwantFor(record: StreamRecord, bits: number): void {
+  cancelFor(record: StreamRecord, bits: number): void {
     record.control &= ~bits
     if (record.control === 0) this.waiting.remove(record.controlTurn)
   }
 
-  /** Tells the peer that it keeps streams from being opened; once a limit. RFC 9000 §4.6 #S1, §19.14 #S1 */
-  noteStreamsBlocked(unidirectional: boolean): void {
+  /** Queues STREAMS_BLOCKED, once per limit. RFC 9000 §4.6 #S1, §19.14 #S1 */
+  queueStreamsBlocked(unidirectional: boolean): void {
     const count = this.directory.localCount(unidirectional)
     if (count.blockedAt === count.limit) return
     count.blockedAt = count.limit
-    this.want(streamsBlocked(unidirectional))
+    this.queue(streamsBlocked(unidirectional))
   }
 
-  /** The peer has opened streams: it may need to be allowed more. RFC 9000 §4.6 #5 */
-  noteOpened(): void {
-    if (this.directory.peerBidi.isDue) this.want(ConnectionControl.maxStreamsBidi)
-    if (this.directory.peerUni.isDue) this.want(ConnectionControl.maxStreamsUni)
+  /** The peer opened streams and may need a higher limit. RFC 9000 §4.6 #5 */
+  onStreamsOpened(): void {
+    if (this.directory.peerBidi.isDue) this.queue(ConnectionControl.maxStreamsBidi)
+    if (this.directory.peerUni.isDue) this.queue(ConnectionControl.maxStreamsUni)
   }
 
-  /** Whether the peer waits for credit on `record`, after anything about that may have changed. */
-  noteHeldBack(record: StreamRecord): void {
+  /** Updates whether the peer is blocked on `record`. */
+  updatePeerBlocked(record: StreamRecord): void {
     const receive = record.receive!
     const isHeldBack =
-      receive.state === ReceiveState.recv && !receive.isStopped && receive.window.holdsPeerBack
-    if (isHeldBack === record.isPeerHeldBack) return
-    record.isPeerHeldBack = isHeldBack
-    this.heldBackStreams += isHeldBack ? 1 : -1
+      receive.state === ReceiveState.recv && !receive.isStopped && receive.window.isPeerBlocked
+    if (isHeldBack === record.isPeerBlocked) return
+    record.isPeerBlocked = isHeldBack
+    this.peerBlockedStreams += isHeldBack ? 1 : -1
   }
 
-  /** Our windows as they have become by consumption: the frames that are due. RFC 9000 §4.2 */
-  noteConsumed(record: StreamRecord): void {
+  /** Queues MAX_STREAM_DATA and MAX_DATA as due after data was consumed. RFC 9000 §4.2 */
+  onConsumed(record: StreamRecord): void {
     const receive = record.receive!
     // RFC 9000 §3.3, §13.3 #S1: MAX_STREAM_DATA only in "Recv"
     if (receive.state === ReceiveState.recv && !receive.isStopped && receive.window.isDue)
-      this.wantFor(record, StreamControl.maxStreamData)
-    if (this.window.isDue) this.want(ConnectionControl.maxData)
-    this.noteHeldBack(record)
+      this.queueFor(record, StreamControl.maxStreamData)
+    if (this.window.isDue) this.queue(ConnectionControl.maxData)
+    this.updatePeerBlocked(record)
   }
 
-  /** Closes `record` if both parts have ended, and grants another in its place, asked or not. RFC 9000 §4.4, §4.6 #5 */
+  /** Closes `record` if both parts have ended, and grants another stream in its place. RFC 9000 §4.4, §4.6 #5 */
   closeIfEnded(record: StreamRecord): void {
     if (record.isClosed || !record.hasEnded) return
-    this.unwantFor(record, record.control)
+    this.cancelFor(record, record.control)
     this.directory.close(record)
-    this.noteOpened()
+    this.onStreamsOpened()
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
@@ -185,12 +185,12 @@ export class StreamControlFrames {
     rttMicros: number
   ): void {
     const { id } = record
-    this.unwantFor(record, bit)
+    this.cancelFor(record, bit)
     switch (bit) {
       case StreamControl.resetStream: {
         const send = record.send!
         const { code, reliableSize } = send.reset!
-        // RFC 9000 §13.3 #1: neither changes any more
+        // RFC 9000 §13.3 #1: code and final size never change
         const finalSize = send.credit.used
         if (reliableSize === 0) {
           writeResetStream(w, id, code, finalSize)
@@ -210,9 +210,9 @@ export class StreamControlFrames {
       case StreamControl.maxStreamData: {
         const { window } = record.receive!
         const limit = window.grant(nowMicros, rttMicros)
-        this.noteHeldBack(record)
+        this.updatePeerBlocked(record)
         this.window.growTo(connectionWindowFactor * window.size)
-        if (this.window.isDue) this.want(ConnectionControl.maxData)
+        if (this.window.isDue) this.queue(ConnectionControl.maxData)
         writeMaxStreamData(w, id, limit)
         sent.push(SentFrame.MaxStreamData, id, limit)
         break
@@ -229,17 +229,17 @@ export class StreamControlFrames {
   onConnectionFrameLost(kind: SentFrame, a: number, b: number): void {
     switch (kind) {
       case SentFrame.MaxData:
-        if (a === this.window.limit) this.want(ConnectionControl.maxData)
+        if (a === this.window.limit) this.queue(ConnectionControl.maxData)
         break
       case SentFrame.MaxStreams:
-        if (b === this.directory.peerCount(a === 1).granted) this.want(maxStreams(a === 1))
+        if (b === this.directory.peerCount(a === 1).granted) this.queue(maxStreams(a === 1))
         break
       case SentFrame.DataBlocked:
-        if (a === this.credit.limit && this.credit.available <= 0) this.want(ConnectionControl.dataBlocked)
+        if (a === this.credit.limit && this.credit.available <= 0) this.queue(ConnectionControl.dataBlocked)
         break
       case SentFrame.StreamsBlocked: {
         const count = this.directory.localCount(a === 1)
-        if (b === count.limit && count.available === 0) this.want(streamsBlocked(a === 1))
+        if (b === count.limit && count.available === 0) this.queue(streamsBlocked(a === 1))
         break
       }
       default:
@@ -253,20 +253,20 @@ export class StreamControlFrames {
       case SentFrame.ResetStreamAt: {
         const reliableSize = kind === SentFrame.ResetStream ? 0 : b
         if (send?.reset?.reliableSize === reliableSize && !send.reset.acked && !send.isTerminal)
-          this.wantFor(record, StreamControl.resetStream)
+          this.queueFor(record, StreamControl.resetStream)
         break
       }
       case SentFrame.StopSending:
         // RFC 9000 §3.5: unnecessary once all data or a reset has been received
-        if (receive?.isIncomplete) this.wantFor(record, StreamControl.stopSending)
+        if (receive?.isIncomplete) this.queueFor(record, StreamControl.stopSending)
         break
       case SentFrame.MaxStreamData:
         if (receive?.state === ReceiveState.recv && !receive.isStopped && b === receive.window.limit)
-          this.wantFor(record, StreamControl.maxStreamData)
+          this.queueFor(record, StreamControl.maxStreamData)
         break
       case SentFrame.StreamDataBlocked:
         if (send?.hasUnsent && send.credit.available <= 0 && b === send.credit.limit)
-          this.wantFor(record, StreamControl.streamDataBlocked)
+          this.queueFor(record, StreamControl.streamDataBlocked)
         break
       default:
     }

@@ -1,16 +1,16 @@
 import { maxStreamCount } from "./StreamId.ts"
 
-/** Streams of one direction that we open, counted against the peer's limit. RFC 9000 §4.6 */
+/** Streams of one direction that we opened, counted against the peer's limit. RFC 9000 §4.6 */
 export class LocalStreamCount {
   opened = 0
-  /** How many the peer allows in all; kept where ids stay exact numbers. */
+  /** The peer's cumulative limit, capped so that stream IDs stay exact numbers. */
   limit = 0
-  /** The limit STREAMS_BLOCKED was last wanted for; −1 for none. */
+  /** The limit that the last STREAMS_BLOCKED reported; −1 for none. */
   blockedAt = -1
-  /** Fibers that wait until another can be opened. */
+  /** How many callers wait to open a stream. */
   waiting = 0
 
-  /** Somebody waits for the peer to allow more, or streams do that were opened under remembered limits. */
+  /** Whether a caller, or a stream opened under remembered limits, waits for a higher limit. */
   get isBlocked(): boolean {
     return this.opened > this.limit || (this.waiting > 0 && this.opened === this.limit)
   }
@@ -19,7 +19,7 @@ export class LocalStreamCount {
     return Math.max(0, this.limit - this.opened)
   }
 
-  /** True when the limit grew; others MUST be ignored. RFC 9000 §4.6 #4, §13.3 #3, §19.11 #2 */
+  /** True if the limit grew; one that does not MUST be ignored. RFC 9000 §4.6 #4, §13.3 #3, §19.11 #2 */
   raise(limit: number): boolean {
     const capped = Math.min(limit, Math.floor(Number.MAX_SAFE_INTEGER / 4))
     if (capped <= this.limit) return false
@@ -28,13 +28,13 @@ export class LocalStreamCount {
   }
 }
 
-/** Streams of one direction that the peer opens, and how many it has been allowed. RFC 9000 §4.6 */
+/** Streams of one direction that the peer opened, and the limit granted to it. RFC 9000 §4.6 */
 export class PeerStreamCount {
   opened = 0
   closed = 0
-  /** How many the peer has been told it may open in all. */
+  /** The cumulative limit advertised to the peer. */
   granted: number
-  /** The limit the peer has said it is held back by; −1 for none. */
+  /** The limit the peer last reported as blocking it; −1 for none. */
   peerBlockedAt = -1
   private readonly concurrent: number
 
@@ -43,23 +43,23 @@ export class PeerStreamCount {
     this.granted = this.concurrent
   }
 
-  /** As many as may be open at once, beyond those that are closed. */
+  /** The limit that allows `concurrent` streams to be open at once. */
   get target(): number {
     return this.closed + this.concurrent
   }
 
-  /** Worth a frame: an eighth of all is free again, or the peer has none left. */
+  /** Whether to send MAX_STREAMS: an eighth of the limit is free again, or the peer has none left. */
   get isDue(): boolean {
     const more = this.target - this.granted
     return more > 0 && (more * 8 >= this.concurrent || this.opened === this.granted)
   }
 
-  /** The peer has said that it waits for more, and has not been told of more since. */
-  get holdsPeerBack(): boolean {
+  /** Whether the peer reported being blocked and has been granted no more since. */
+  get isPeerBlocked(): boolean {
     return this.peerBlockedAt === this.granted
   }
 
-  /** STREAMS_BLOCKED: true when there is more to be granted. */
+  /** STREAMS_BLOCKED. Returns true if more streams can be granted. */
   onPeerBlocked(limit: number): boolean {
     if (limit === this.granted) this.peerBlockedAt = limit
     return this.target > this.granted

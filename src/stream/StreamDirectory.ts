@@ -1,6 +1,6 @@
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveStream } from "./ReceiveStream.ts"
-import type { StreamNews } from "./RecordQueue.ts"
+import type { StreamEvents } from "./RecordQueue.ts"
 import { SendStream } from "./SendStream.ts"
 import { LocalStreamCount, PeerStreamCount } from "./StreamCounts.ts"
 import { idAt, indexOf, isServerInitiated, isUnidirectional, kindOf, kindOpenedBy } from "./StreamId.ts"
@@ -8,8 +8,8 @@ import type { LocalStreamLimits, Role, StreamLimits } from "./StreamLimits.ts"
 import { StreamRecord } from "./StreamRecord.ts"
 
 /**
- * Which streams there are. Streams of a kind open in order (RFC 9000 §3.2), so a count tells which ids were ever
- * opened and a map holds those that still are: a closed stream leaves nothing behind.
+ * All open streams, by ID. Streams of a kind are opened in order (RFC 9000 §3.2), so a count per kind tells which IDs
+ * were ever opened, and closed streams take no memory.
  */
 export class StreamDirectory {
   readonly records = new Map<number, StreamRecord>()
@@ -19,13 +19,13 @@ export class StreamDirectory {
   readonly peerUni: PeerStreamCount
   private readonly role: Role
   private readonly local: LocalStreamLimits
-  private readonly news: StreamNews
+  private readonly events: StreamEvents
   private peer: StreamLimits | undefined = undefined
 
-  constructor(role: Role, local: LocalStreamLimits, news: StreamNews) {
+  constructor(role: Role, local: LocalStreamLimits, events: StreamEvents) {
     this.role = role
     this.local = local
-    this.news = news
+    this.events = events
     this.peerBidi = new PeerStreamCount(local.initialMaxStreamsBidi)
     this.peerUni = new PeerStreamCount(local.initialMaxStreamsUni)
   }
@@ -48,30 +48,29 @@ export class StreamDirectory {
     return indexOf(id) < count.opened
   }
 
-  /** The next stream of ours, never used before (RFC 9000 §2.1 #1); the caller has seen that the limit allows it. */
+  /** Opens our next stream, whose ID was never used before (RFC 9000 §2.1 #1); the caller has checked the limit. */
   openLocal(unidirectional: boolean): StreamRecord {
     const count = this.localCount(unidirectional)
     return this.create(idAt(kindOpenedBy(this.role, unidirectional), count.opened++))
   }
 
   /**
-   * The stream whose receiving part a frame is about; undefined for a closed one, whose late frames mean nothing.
-   * Opens it if the peer may.
+   * The stream addressed by a frame for its receiving part; undefined for a closed one, whose late frames are ignored.
+   * Opens a peer's stream if allowed.
    */
   receiving(id: number, frameType: number): StreamRecord | TransportError | undefined {
     const record = this.records.get(id)
     if (record !== undefined && record.receive !== undefined) return record
     // RFC 9000 §19.4, §19.8 #1, §19.13: for a send-only stream, STREAM_STATE_ERROR
-    if (isUnidirectional(id) && this.isLocal(id))
-      return stateError(`stream ${id} is only for sending`, frameType)
+    if (isUnidirectional(id) && this.isLocal(id)) return stateError(`stream ${id} is send-only`, frameType)
     return this.find(id, frameType)
   }
 
-  /** The stream whose sending part a frame is about; undefined for a closed one. Opens it if the peer may. */
+  /** The stream addressed by a frame for its sending part; undefined for a closed one. Opens a peer's stream if allowed. */
   sending(id: number, frameType: number): StreamRecord | TransportError | undefined {
     // RFC 9000 §19.5 #2, §19.10 #2: for a receive-only stream, STREAM_STATE_ERROR
     if (isUnidirectional(id) && !this.isLocal(id))
-      return stateError(`stream ${id} is only for receiving`, frameType)
+      return stateError(`stream ${id} is receive-only`, frameType)
     return this.records.get(id) ?? this.find(id, frameType)
   }
 
@@ -80,13 +79,13 @@ export class StreamDirectory {
     const index = indexOf(id)
     if (this.isLocal(id))
       // RFC 9000 §19.5 #1, §19.8 #1, §19.10 #1: a locally initiated stream that has not been created is a STREAM_STATE_ERROR
-      return this.wasOpened(id) ? undefined : stateError(`we have not opened stream ${id}`, frameType)
+      return this.wasOpened(id) ? undefined : stateError(`stream ${id} was never opened`, frameType)
     const count = this.peerCount(unidirectional)
     // RFC 9000 §4.6 #3, §19.11 #4: a stream ID beyond the limit we sent is a STREAM_LIMIT_ERROR
     if (index >= count.granted)
       return new TransportError(
         TransportErrorCode.STREAM_LIMIT_ERROR,
-        `stream ${id} is number ${index + 1} of its kind, and we allow ${count.granted}`,
+        `stream ${id} is number ${index + 1} of its kind; the limit is ${count.granted}`,
         frameType
       )
     if (index < count.opened) return undefined
@@ -99,7 +98,7 @@ export class StreamDirectory {
     let record: StreamRecord | undefined
     while (count.opened <= index) {
       record = this.create(idAt(kind, count.opened++))
-      this.news.opened.push(record)
+      this.events.opened.push(record)
     }
     return record!
   }
@@ -120,7 +119,7 @@ export class StreamDirectory {
     return record
   }
 
-  /** What the peer's transport parameters let us send on `id`. RFC 9000 §18.2 */
+  /** The initial send limit of `id` in the peer's transport parameters. RFC 9000 §18.2 */
   private sendLimit(id: number): number {
     const { peer } = this
     if (peer === undefined) return 0
@@ -128,7 +127,7 @@ export class StreamDirectory {
     return this.isLocal(id) ? peer.initialMaxStreamDataBidiRemote : peer.initialMaxStreamDataBidiLocal
   }
 
-  /** The peer's transport parameters: more credit for every stream there is, and for those to come. RFC 9000 §7.4.1 */
+  /** Applies the peer's transport parameters to existing and future streams. RFC 9000 §7.4.1 */
   applyPeerLimits(peer: StreamLimits): void {
     this.peer = peer
     this.localBidi.raise(peer.initialMaxStreamsBidi)
@@ -136,12 +135,12 @@ export class StreamDirectory {
     for (const { id, send } of this.records.values()) send?.credit.raise(this.sendLimit(id))
   }
 
-  /** Opened under remembered limits that the peer does not honour any more. */
+  /** Whether it was opened under remembered limits that the peer no longer grants. */
   isOverLimit(id: number): boolean {
     return this.isLocal(id) && indexOf(id) >= this.localCount(isUnidirectional(id)).limit
   }
 
-  /** Remembered limits are void. */
+  /** Drops remembered limits, after 0-RTT was rejected. */
   forgetPeerLimits(): void {
     this.peer = undefined
     for (const count of [this.localBidi, this.localUni]) {
@@ -150,11 +149,11 @@ export class StreamDirectory {
     }
   }
 
-  /** Both parts of `record` have ended: the peer may open another in its place. */
+  /** Both parts of `record` have ended; the peer may open another in its place. */
   close(record: StreamRecord): void {
     record.isClosed = true
     if (!this.isLocal(record.id)) this.peerCount(isUnidirectional(record.id)).closed++
-    this.news.closed.push(record)
+    this.events.closed.push(record)
   }
 
   forget(record: StreamRecord): void {

@@ -1,8 +1,8 @@
 export type Role = "client" | "server"
 
 /**
- * What one side grants the other at the start: the transport parameters of RFC 9000 §18.2 with the same names, so
- * that decoded `TransportParameters` can be passed as they are. `Local` and `Remote` are seen from who declares them.
+ * Initial limits granted to the other side, with the names of the transport parameters of RFC 9000 §18.2, so that
+ * decoded `TransportParameters` can be passed as they are. `Local` and `Remote` are relative to the side declaring them.
  */
 export interface StreamLimits {
   readonly initialMaxData: number
@@ -11,17 +11,17 @@ export interface StreamLimits {
   readonly initialMaxStreamDataUni: number
   readonly initialMaxStreamsBidi: number
   readonly initialMaxStreamsUni: number
-  /** Whether it takes RESET_STREAM_AT. draft-ietf-quic-reliable-stream-reset §3 */
+  /** Whether RESET_STREAM_AT is supported. draft-ietf-quic-reliable-stream-reset §3 */
   readonly resetStreamAt?: boolean
 }
 
-/** Our own grants, and how far they may grow. */
+/** The limits we grant, and how far they may grow. */
 export interface LocalStreamLimits extends StreamLimits {
-  /** The most the receive window of the connection grows to, bytes. */
+  /** Maximum receive window of the connection, bytes. */
   readonly maxConnectionWindowBytes: number
-  /** The most the receive window of one stream grows to, bytes. */
+  /** Maximum receive window of one stream, bytes. */
   readonly maxStreamWindowBytes: number
-  /** How much unacknowledged data one stream holds before `write` takes no more, bytes. */
+  /** How much unacknowledged data one stream buffers before `write` accepts no more, bytes. */
   readonly sendBufferBytes: number
 }
 
@@ -37,7 +37,7 @@ export const defaultStreamLimits: LocalStreamLimits = {
   sendBufferBytes: 1024 * 1024
 }
 
-/** Whether `real` takes back something that a 0-RTT client was told before. RFC 9000 §7.4.1 */
+/** Whether `real` reduces a limit that a 0-RTT client remembered. RFC 9000 §7.4.1 */
 export const isReduced = (remembered: StreamLimits, real: StreamLimits): boolean =>
   real.initialMaxData < remembered.initialMaxData ||
   real.initialMaxStreamDataBidiLocal < remembered.initialMaxStreamDataBidiLocal ||

@@ -1,26 +1,26 @@
-/** How the receiving side of a stream stands, as the application sees it. */
+/** Status of the receiving side of a stream, as seen by the application. */
 export type ReceiveOutcome =
-  /** More may come, or is waiting to be read. */
+  /** Data may be readable, or may still arrive. */
   | { readonly _tag: "open" }
-  /** Everything was read, to the FIN. */
+  /** Everything was read, including the FIN. */
   | { readonly _tag: "finished" }
-  /** The peer abandoned it; `code` is the application's. */
+  /** The peer reset it; `code` is an application error code. */
   | { readonly _tag: "reset"; readonly code: number }
   /** This side stopped reading it. */
   | { readonly _tag: "stopped" }
-  /** It is unidirectional, the other way; or there is no such stream. */
+  /** The stream has no such side, or does not exist. */
   | { readonly _tag: "none" }
-  /** It ended both ways and has been forgotten. */
+  /** Both sides ended and the stream was forgotten. */
   | { readonly _tag: "closed" }
 
-/** How the sending side of a stream stands, as the application sees it. */
+/** Status of the sending side of a stream, as seen by the application. */
 export type SendOutcome =
   | { readonly _tag: "open" }
-  /** `finish` was called; `acknowledged` when the peer has everything, FIN included. */
+  /** `finish` was called; `acknowledged` once the peer has everything, including the FIN. */
   | { readonly _tag: "finished"; readonly acknowledged: boolean }
   /** This side reset it, with `code`. */
   | { readonly _tag: "reset"; readonly code: number }
-  /** The peer wants no more of it; `code` is the application's. */
+  /** The peer sent STOP_SENDING; `code` is an application error code. */
   | { readonly _tag: "stopped"; readonly code: number }
   | { readonly _tag: "none" }
   | { readonly _tag: "closed" }

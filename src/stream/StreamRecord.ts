@@ -2,7 +2,7 @@ import type { ReceiveStream } from "./ReceiveStream.ts"
 import type { SendStream } from "./SendStream.ts"
 import type { Turn } from "./TurnRing.ts"
 
-/** Control frames one stream can have waiting, a bit each. */
+/** Control frames that can be queued for a stream, one bit each. */
 export const StreamControl = {
   resetStream: 1,
   stopSending: 2,
@@ -10,12 +10,12 @@ export const StreamControl = {
   streamDataBlocked: 8
 } as const
 
-/** One open stream: its two parts, and its places in the queues of the connection. */
+/** One open stream: its two parts, and its membership in the connection's queues. */
 export class StreamRecord {
   readonly id: number
-  /** Undefined for streams that only the peer sends on. */
+  /** Undefined for receive-only streams. */
   readonly send: SendStream | undefined
-  /** Undefined for streams that only we send on. */
+  /** Undefined for send-only streams. */
   readonly receive: ReceiveStream | undefined
   /** Bits of `StreamControl`. */
   control = 0
@@ -25,11 +25,11 @@ export class StreamRecord {
   isClosed = false
   /** Counted by `StreamSender.undeliveredStreams`. */
   isUndelivered = false
-  /** Has data that its flow-control limit keeps back; counted by `StreamSender.blockedStreams`. */
+  /** Has data beyond its flow-control limit; counted by `StreamSender.blockedStreams`. */
   isBlocked = false
-  /** The peer waits for us to raise its limit; counted by `StreamControlFrames.heldBackStreams`. */
-  isPeerHeldBack = false
-  /** Its places in rings, made when it first takes one: control frames, what needs no flow-control credit, what does. */
+  /** The peer is blocked by our limit; counted by `StreamControlFrames.peerBlockedStreams`. */
+  isPeerBlocked = false
+  /** Ring entries, created on first use: control frames, data that needs no flow-control credit, data that does. */
   controlTurn: Turn<StreamRecord> | undefined = undefined
   owedTurn: Turn<StreamRecord> | undefined = undefined
   freshTurn: Turn<StreamRecord> | undefined = undefined
@@ -40,7 +40,7 @@ export class StreamRecord {
     this.receive = receive
   }
 
-  /** Both parts have ended, and a STOP_SENDING that could still spare the peer some work is out. */
+  /** Both parts have ended, and no STOP_SENDING is still queued. */
   get hasEnded(): boolean {
     return (
       (this.send === undefined || this.send.isTerminal) &&

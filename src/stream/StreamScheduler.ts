@@ -5,7 +5,7 @@ interface PriorityLevel<Owner> {
   readonly ring: TurnRing<Owner>
 }
 
-/** Who sends next: the highest priority, and within it one after the other. RFC 9000 §2.3 #S1 */
+/** Strict priorities; round robin among equals. RFC 9000 §2.3 #S1 */
 export class StreamScheduler<Owner> {
   size = 0
   /** Highest first; no level is empty, except the last one left. */
@@ -29,13 +29,13 @@ export class StreamScheduler<Owner> {
     )
   }
 
-  /** Whose turn it is. */
+  /** The entry whose turn it is. */
   get head(): Turn<Owner> | undefined {
     const { levels } = this
     return levels.length === 0 ? undefined : levels[0].ring.head
   }
 
-  /** Whoever was `head` goes behind its equals. */
+  /** Moves `head` behind the others of its priority. */
   rotate(): void {
     this.levels[0]?.ring.rotate()
   }

@@ -7,17 +7,17 @@ import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamScheduler } from "./StreamScheduler.ts"
 import { Turn } from "./TurnRing.ts"
 
-/** A fragment shorter than this waits for the next packet, unless it is all there is. */
-const worthwhileBytes = 16
+/** Shorter fragments wait for the next packet, unless nothing is left after them. */
+const minFragmentBytes = 16
 
 /**
- * Puts the data of the streams into packets: first what needs no credit (lost data, RFC 9000 §13.3 #S2, and bare FINs),
- * then what was never sent, both by priority and in turns, a packet a turn. A stream that flow control blocks is in no ring.
+ * Writes STREAM frames: first data that needs no credit (lost data, RFC 9000 §13.3 #S2, and bare FINs), then new data,
+ * each by priority and round robin, one packet per turn. A stream blocked by flow control is in no ring.
  */
 export class StreamSender {
-  /** How many streams wait for acknowledgement of something. */
+  /** How many streams have unacknowledged data. */
   undeliveredStreams = 0
-  /** How many have data that their own limit keeps back. */
+  /** How many streams have data beyond their own limit. */
   blockedStreams = 0
   private readonly owed = new StreamScheduler<StreamRecord>()
   private readonly fresh = new StreamScheduler<StreamRecord>()
@@ -33,12 +33,12 @@ export class StreamSender {
     return !this.control.isEmpty || this.owed.size > 0 || (this.fresh.size > 0 && this.credit.available > 0)
   }
 
-  /** The connection's limit keeps data back. RFC 9000 §4.1 #S1, §19.12 #S1 */
+  /** Whether the connection limit blocks data. RFC 9000 §4.1 #S1, §19.12 #S1 */
   get isConnectionBlocked(): boolean {
     return this.fresh.size > 0 && this.credit.available <= 0
   }
 
-  /** Puts `record` where it belongs after something about its sending part has changed. */
+  /** Updates the queues and counters after a change of the sending part of `record`. */
   refresh(record: StreamRecord): void {
     const send = record.send!
     if (send.hasOwed) this.owed.add((record.owedTurn ??= new Turn(record)), send.priority)
@@ -52,15 +52,15 @@ export class StreamSender {
       record.isBlocked = isBlocked
       this.blockedStreams += isBlocked ? 1 : -1
     }
-    // RFC 9000 §4.1 #S1, §19.13 #S1: the peer is told that it holds us back, once a limit
+    // RFC 9000 §4.1 #S1, §19.13 #S1: reports the blocked stream, once per limit
     if (isBlocked) {
-      if (credit.blockedAt !== credit.limit) this.control.wantFor(record, StreamControl.streamDataBlocked)
+      if (credit.blockedAt !== credit.limit) this.control.queueFor(record, StreamControl.streamDataBlocked)
     } else if ((record.control & StreamControl.streamDataBlocked) !== 0) {
-      this.control.unwantFor(record, StreamControl.streamDataBlocked)
+      this.control.cancelFor(record, StreamControl.streamDataBlocked)
     }
     if (send.canSendReset) {
       send.reset!.queued = true
-      this.control.wantFor(record, StreamControl.resetStream)
+      this.control.queueFor(record, StreamControl.resetStream)
     }
     if (send.isUndelivered !== record.isUndelivered) {
       record.isUndelivered = send.isUndelivered
@@ -77,9 +77,9 @@ export class StreamSender {
     this.refresh(record)
   }
 
-  /** The connection's credit has grown. */
+  /** The connection limit was raised. */
   onCredit(): void {
-    this.control.unwant(ConnectionControl.dataBlocked)
+    this.control.cancel(ConnectionControl.dataBlocked)
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
@@ -89,7 +89,7 @@ export class StreamSender {
     while (this.fresh.head !== undefined && this.credit.available > 0) {
       const { owner } = this.fresh.head
       const wrote = this.writeFresh(owner, w, sent)
-      // a turn lasts as long as the packet
+      // one packet per turn
       if (owner.freshTurn === this.fresh.head) {
         if (wrote) this.fresh.rotate()
         return
@@ -113,7 +113,7 @@ export class StreamSender {
     return true
   }
 
-  /** Writes one STREAM frame with as much of the `wanted` bytes as fits; false when that is not worth a frame. */
+  /** Writes one STREAM frame with as many of the `wanted` bytes as fit; false if too few to be worth a frame. */
   private writeFrame(
     record: StreamRecord,
     offset: number,
@@ -124,10 +124,10 @@ export class StreamSender {
     const { id } = record
     const send = record.send!
     const room = w.remaining - streamHeaderSize(id, offset, -1)
-    // only a frame that fills the packet can go without a length: padding may follow any other
+    // only a frame that fills the packet may omit its length, as padding may follow any other
     const fills = wanted >= room
     const length = fills ? room : Math.min(wanted, room - varintSize(wanted))
-    if (length < Math.min(wanted, worthwhileBytes)) return false
+    if (length < Math.min(wanted, minFragmentBytes)) return false
     const end = offset + length
     const fin = send.endsAt(end)
     writeStreamHeader(w, id, offset, fills ? -1 : length, fin)
@@ -139,6 +139,6 @@ export class StreamSender {
 
   private noteConnectionBlocked(): void {
     if (this.isConnectionBlocked && this.credit.blockedAt !== this.credit.limit)
-      this.control.want(ConnectionControl.dataBlocked)
+      this.control.queue(ConnectionControl.dataBlocked)
   }
 }

@@ -5,30 +5,30 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { SendCredit } from "./FlowControl.ts"
 import { PeerLimits } from "./PeerLimits.ts"
 import { ReceiveCredit } from "./ReceiveCredit.ts"
-import { StreamNews } from "./RecordQueue.ts"
+import { StreamEvents } from "./RecordQueue.ts"
 import { maxStreams, StreamControlFrames } from "./StreamControlFrames.ts"
 import { StreamDirectory } from "./StreamDirectory.ts"
 import { maxStreamCount } from "./StreamId.ts"
 import type { LocalStreamLimits, Role, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
-import { Standstill } from "./Standstill.ts"
+import { FlowControlStall } from "./FlowControlStall.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
-import { lookAtStreams, type StreamLook, type StreamStats, streamStats } from "./streamStats.ts"
+import { snapshotStreams, type StreamSnapshot, type StreamStats, streamStats } from "./streamStats.ts"
 
 type Result = TransportError | undefined
 
 /**
- * All streams of one connection, without packets or time of its own. RFC 9000 §2 – §4, §19
+ * All streams of one connection. RFC 9000 §2 – §4, §19
  *
- * Its owner hands in received frames (`on…`), the application's commands, and the fate of what was sent (`onAcked`,
- * `onLost`); it asks `hasFrames`, has frames written into packets, and drains the `poll…` lists. A stream that has
- * ended both ways is told by `pollClosed` and then forgotten.
+ * The owner passes in received frames (`on…`), application commands, and the fate of sent frames (`onAcked`,
+ * `onLost`). It asks `hasFrames`, has frames written into packets, and drains the `poll…` queues. A stream whose two
+ * sides have ended is reported by `pollClosed` and then forgotten.
  */
 export class StreamSet {
-  readonly standstill: Standstill
+  readonly stall: FlowControlStall
   private readonly local: LocalStreamLimits
-  private readonly news = new StreamNews()
+  private readonly events = new StreamEvents()
   private readonly directory: StreamDirectory
   private readonly sendCredit = new SendCredit(0)
   private readonly receiveCredit: ReceiveCredit
@@ -39,44 +39,44 @@ export class StreamSet {
 
   constructor(role: Role, local: LocalStreamLimits) {
     this.local = local
-    this.directory = new StreamDirectory(role, local, this.news)
+    this.directory = new StreamDirectory(role, local, this.events)
     this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
     this.control = new StreamControlFrames(this.directory, this.sendCredit, this.receiveCredit.window)
     this.sender = new StreamSender(this.sendCredit, this.control)
-    this.standstill = new Standstill(this.directory, this.receiveCredit.window, this.control, this.sender)
-    this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.news)
+    this.stall = new FlowControlStall(this.directory, this.receiveCredit.window, this.control, this.sender)
+    this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.events)
   }
 
-  /** `remembered`: limits of an earlier connection, for 0-RTT, until the real ones come. RFC 9000 §7.4.1 */
+  /** `remembered`: limits of an earlier connection, used for 0-RTT until the real ones arrive. RFC 9000 §7.4.1 */
   applyPeerLimits(peer: StreamLimits, remembered = false): Result {
     return this.peerLimits.apply(peer, remembered)
   }
 
-  /** The server took none of our 0-RTT data: everything is to be sent again. Call it before the real `applyPeerLimits`. */
+  /** The server rejected 0-RTT: sends everything again. Call it before `applyPeerLimits` with the real limits. */
   onEarlyDataRejected(): void {
     this.peerLimits.onEarlyDataRejected()
   }
 
-  // commands: those about a stream that is not there, or past the state they are for, do nothing
+  // commands; no-ops if the stream does not exist or is in the wrong state
 
-  /** Whether the peer's limit allows another. */
+  /** Whether the peer's limit allows another stream. */
   canOpen(unidirectional: boolean): boolean {
     return this.directory.localCount(unidirectional).available > 0
   }
 
-  /** The new stream's id, or -1 when the peer's limit does not allow another. */
+  /** The new stream's ID, or -1 if the peer's limit does not allow another. */
   open(unidirectional: boolean): number {
     const count = this.directory.localCount(unidirectional)
     if (count.available > 0) return this.directory.openLocal(unidirectional).id // RFC 9000 §4.6 #2, §19.11 #3
-    this.control.noteStreamsBlocked(unidirectional)
+    this.control.queueStreamsBlocked(unidirectional)
     return -1
   }
 
-  /** Somebody waits until `canOpen`, and the peer is told so, until what is returned is called. */
+  /** Registers a caller that waits for `canOpen`, and lets the peer know; returns the function that unregisters it. */
   awaitOpen(unidirectional: boolean): () => void {
     const count = this.directory.localCount(unidirectional)
     count.waiting++
-    if (count.available === 0) this.control.noteStreamsBlocked(unidirectional)
+    if (count.available === 0) this.control.queueStreamsBlocked(unidirectional)
     let waits = true
     return () => {
       if (waits) count.waiting--
@@ -84,7 +84,7 @@ export class StreamSet {
     }
   }
 
-  /** How many of `bytes` were accepted. They are not copied when large: leave them unmodified until acknowledged. */
+  /** Returns how many of `bytes` were accepted. Large ones are not copied: do not modify them until acknowledged. */
   write(id: number, bytes: Uint8Array): number {
     const record = this.directory.records.get(id)
     if (record?.send === undefined) return 0
@@ -94,8 +94,8 @@ export class StreamSet {
   }
 
   /**
-   * All of `bytes` or none: false while the send buffer is full. A message may overfill it, which costs no memory
-   * that its author does not hold already.
+   * Accepts all of `bytes` or none; false while the send buffer is full. One message may overfill the buffer, which
+   * costs no extra memory as the caller holds it already.
    */
   writeWhole(id: number, bytes: Uint8Array): boolean {
     const record = this.directory.records.get(id)
@@ -117,32 +117,32 @@ export class StreamSet {
   }
 
   /**
-   * Resets, but what was written is still delivered up to `reliableSize` bytes. A further call can only reduce that.
-   * False, and nothing happens, when the peer does not know how. draft-ietf-quic-reliable-stream-reset
+   * Resets the stream but still delivers the first `reliableSize` bytes. Further calls can only reduce that size.
+   * Returns false without effect if the peer does not support it. draft-ietf-quic-reliable-stream-reset
    */
   resetAt(id: number, code: number, reliableSize: number): boolean {
-    if (!this.peerLimits.takesResetAt) return false
+    if (!this.peerLimits.supportsResetAt) return false
     const record = this.directory.records.get(id)
     if (record?.send !== undefined) this.abandon(record, code, false, reliableSize)
     return true
   }
 
-  /** Nothing more will be read. RFC 9000 §3.5 */
+  /** Stops reading. RFC 9000 §3.5 */
   stop(id: number, code: number): void {
     const record = this.directory.records.get(id)
     const receive = record?.receive
     if (record === undefined || receive === undefined) return
-    if (receive.stop(code)) this.control.wantFor(record, StreamControl.stopSending)
+    if (receive.stop(code)) this.control.queueFor(record, StreamControl.stopSending)
     this.afterReceive(record)
   }
 
-  /** Streams of a higher number go first; 0 to begin with. */
+  /** Higher priorities are sent first; the default is 0. */
   setPriority(id: number, priority: number): void {
     const record = this.directory.records.get(id)
     if (record !== undefined) this.sender.setPriority(record, priority)
   }
 
-  /** The next bytes, 1 … `max`; undefined when there are none now, or when `receiveOutcome` is no longer open. */
+  /** The next bytes, at most `max`; undefined if there are none now, or `receiveOutcome` is no longer open. */
   read(id: number, max: number): Uint8Array | undefined {
     const record = this.directory.records.get(id)
     const receive = record?.receive
@@ -162,8 +162,8 @@ export class StreamSet {
     const stop = offset + (end - start)
     const error = this.receiveCredit.admit(receive, stop, fin ? stop : -1, FrameType.STREAM)
     if (error !== undefined) return error
-    if (receive.onStream(offset, bytes, start, end, fin)) this.news.readable.push(record)
-    // RFC 9000 §3.5: data after STOP_SENDING still counts, and is discarded
+    if (receive.onStream(offset, bytes, start, end, fin)) this.events.readable.push(record)
+    // RFC 9000 §3.5: data after STOP_SENDING still uses credit and is discarded
     if (receive.isStopped || fin || receive.window.isExhausted || this.receiveCredit.window.isExhausted)
       this.afterReceive(record)
     return undefined
@@ -178,7 +178,7 @@ export class StreamSet {
     if (reliableSize > finalSize)
       return new TransportError(
         TransportErrorCode.FRAME_ENCODING_ERROR,
-        `${reliableSize} reliable bytes of ${finalSize}`,
+        `reliable size ${reliableSize} exceeds final size ${finalSize}`,
         FrameType.RESET_STREAM_AT
       )
     return this.onReset(id, errorCode, finalSize, reliableSize, FrameType.RESET_STREAM_AT)
@@ -200,10 +200,10 @@ export class StreamSet {
     if (receive.resetCode >= 0 && receive.resetCode !== code)
       return new TransportError(
         TransportErrorCode.STREAM_STATE_ERROR,
-        `stream ${id} was reset with ${receive.resetCode}, and then with ${code}`,
+        `stream ${id} was reset with code ${receive.resetCode} and then with ${code}`,
         frameType
       )
-    if (receive.onReset(code, finalSize, reliableSize)) this.news.readable.push(record)
+    if (receive.onReset(code, finalSize, reliableSize)) this.events.readable.push(record)
     this.afterReceive(record)
     return undefined
   }
@@ -211,10 +211,10 @@ export class StreamSet {
   onStopSending(id: number, errorCode: number): Result {
     const record = this.sending(id, FrameType.STOP_SENDING)
     if (record === undefined || record instanceof TransportError) return record
-    // RFC 9000 §3.5 #1 #S2 #S3: RESET_STREAM with that code, at once, instead of what may yet be lost
+    // RFC 9000 §3.5 #1 #S2 #S3: replies with RESET_STREAM and that code at once, without awaiting acknowledgments
     if (this.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
-      this.news.stopped.push(record)
-      this.news.writable.push(record)
+      this.events.stopped.push(record)
+      this.events.writable.push(record)
     }
     return undefined
   }
@@ -239,7 +239,7 @@ export class StreamSet {
     return undefined
   }
 
-  // RFC 9000 §4.2 #1: credit never waits for these frames; but who has sent one is not left alone
+  // RFC 9000 §4.2 #1: credit is granted without these frames; they only mark the peer as blocked
 
   onDataBlocked(limit: number): Result {
     this.receiveCredit.window.onPeerBlocked(limit)
@@ -250,7 +250,7 @@ export class StreamSet {
     const record = this.receiving(id, FrameType.STREAM_DATA_BLOCKED)
     if (record === undefined || record instanceof TransportError) return record
     record.receive!.window.onPeerBlocked(limit)
-    this.control.noteHeldBack(record)
+    this.control.updatePeerBlocked(record)
     return undefined
   }
 
@@ -259,18 +259,18 @@ export class StreamSet {
     // RFC 9000 §19.14
     if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
     if (this.directory.peerCount(unidirectional).onPeerBlocked(limit))
-      this.control.want(maxStreams(unidirectional))
+      this.control.queue(maxStreams(unidirectional))
     return undefined
   }
 
   // sending
 
-  /** Whether `writeFrames` would write something, given room. */
+  /** Whether `writeFrames` has something to write. */
   hasFrames(): boolean {
     return this.sender.hasFrames()
   }
 
-  /** Writes what fits: control frames, then lost data, then new data. `rttMicros` 0 while there is no sample. */
+  /** Writes what fits: control frames, lost data, then new data. `rttMicros` is 0 until there is an RTT sample. */
   writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
     this.sender.writeFrames(w, sent, nowMicros, rttMicros)
   }
@@ -285,19 +285,19 @@ export class StreamSet {
     else send.onResetAcked(kind === SentFrame.ResetStream ? 0 : b)
     this.sender.refresh(record)
     if (send.isTerminal) {
-      this.control.unwantFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
-      this.news.writable.push(record)
+      this.control.cancelFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
+      this.events.writable.push(record)
       this.control.closeIfEnded(record)
     } else if (
       send.wantsRoom &&
       this.local.sendBufferBytes - send.heldBytes >= this.local.sendBufferBytes / 4
     ) {
       send.wantsRoom = false
-      this.news.writable.push(record)
+      this.events.writable.push(record)
     }
   }
 
-  /** Also for a packet that is only feared lost, when a probe is to carry its frames again. */
+  /** Also called for packets only suspected lost, so that a probe carries their frames. */
   onLost(kind: SentFrame, a: number, b: number, c: number): void {
     switch (kind) {
       case SentFrame.MaxData:
@@ -317,44 +317,43 @@ export class StreamSet {
     }
   }
 
-  // news: each id once until polled, -1 when there is none
+  // events: each ID at most once until polled; -1 if there is none
 
   /** Opened by the peer, in order. */
   pollOpened(): number {
-    return this.news.opened.shiftId()
+    return this.events.opened.shiftId()
   }
 
-  /** There are bytes, or the end, or a reset to read. */
+  /** Data, the end or a reset is readable. */
   pollReadable(): number {
-    return this.news.readable.shiftId()
+    return this.events.readable.shiftId()
   }
 
-  /** There is room after a `write` was cut short; or `sendOutcome` changed: all acknowledged, or stopped. */
+  /** Buffer space is available after a `write` was cut short, or `sendOutcome` changed (acknowledged or stopped). */
   pollWritable(): number {
-    return this.news.writable.shiftId()
+    return this.events.writable.shiftId()
   }
 
   /** The peer sent STOP_SENDING; `sendOutcome` has its code. */
   pollStopped(): number {
-    return this.news.stopped.shiftId()
+    return this.events.stopped.shiftId()
   }
 
   /**
-   * Ended both ways. Whoever still holds the stream wants its outcomes: they can be asked until the next call of this
-   * method, which forgets it.
+   * Both sides ended. The outcomes of the stream can be read until the next call, which forgets it.
    */
   pollClosed(): number {
     if (this.closing !== undefined) this.directory.forget(this.closing)
-    this.closing = this.news.closed.shift()
+    this.closing = this.events.closed.shift()
     return this.closing?.id ?? -1
   }
 
-  /** True, once, after the peer allowed more streams than before. */
+  /** True once after the peer raised its stream limit. */
   pollOpenable(unidirectional: boolean): boolean {
     const bit = unidirectional ? 2 : 1
-    const news = (this.news.openable & bit) !== 0
-    this.news.openable &= ~bit
-    return news
+    const events = (this.events.openable & bit) !== 0
+    this.events.openable &= ~bit
+    return events
   }
 
   // getters
@@ -391,43 +390,43 @@ export class StreamSet {
     return this.sender.undeliveredStreams > 0
   }
 
-  /** Computed by looking at every stream. */
+  /** Visits every stream. */
   stats(): StreamStats {
     return streamStats(this.directory, this.sendCredit, this.receiveCredit.window)
   }
 
-  /** Every stream that has not ended both ways. */
-  looks(): ReadonlyArray<StreamLook> {
-    return lookAtStreams(this.directory)
+  /** Snapshots of all open streams. */
+  snapshots(): ReadonlyArray<StreamSnapshot> {
+    return snapshotStreams(this.directory)
   }
 
   private receiving(id: number, frameType: number): StreamRecord | Result {
     const record = this.directory.receiving(id, frameType)
-    this.control.noteOpened()
+    this.control.onStreamsOpened()
     return record
   }
 
   private sending(id: number, frameType: number): StreamRecord | Result {
     const record = this.directory.sending(id, frameType)
-    this.control.noteOpened()
+    this.control.onStreamsOpened()
     return record
   }
 
   private abandon(record: StreamRecord, code: number, byPeer: boolean, reliableSize: number): boolean {
     const changed = record.send!.abandon(code, byPeer, reliableSize)
-    if (changed) this.control.unwantFor(record, StreamControl.streamDataBlocked)
+    if (changed) this.control.cancelFor(record, StreamControl.streamDataBlocked)
     this.sender.refresh(record)
     return changed
   }
 
-  /** What follows from a change of the receiving part. */
+  /** Updates queues and windows after a change of the receiving part. */
   private afterReceive(record: StreamRecord): void {
     const receive = record.receive!
     if (receive.isAbandoned) this.receiveCredit.release(receive, receive.window.received)
-    this.control.noteConsumed(record)
+    this.control.onConsumed(record)
     this.control.closeIfEnded(record)
   }
 }
 
 const tooManyStreams = (limit: number, frameType: number): TransportError =>
-  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `a limit of ${limit} streams`, frameType)
+  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `stream limit ${limit} exceeds 2^60`, frameType)

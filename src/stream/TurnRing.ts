@@ -1,4 +1,4 @@
-/** An owner's place in a ring; it can be in one at a time. */
+/** An owner's entry in a ring; it is in at most one at a time. */
 export class Turn<Owner> {
   readonly owner: Owner
   ring: TurnRing<Owner> | undefined = undefined
@@ -10,12 +10,12 @@ export class Turn<Owner> {
   }
 }
 
-/** Who takes turns, in order. Everything is O(1) and allocates nothing. */
+/** A round-robin queue. Every operation is O(1) and allocates nothing. */
 export class TurnRing<Owner> {
   head: Turn<Owner> | undefined = undefined
   size = 0
 
-  /** Goes to the end; nothing happens if it is in a ring already. */
+  /** Appends; no-op if it is in a ring already. */
   add(turn: Turn<Owner>): void {
     if (turn.ring !== undefined) return
     turn.ring = this
@@ -34,7 +34,7 @@ export class TurnRing<Owner> {
     head.previous = turn
   }
 
-  /** Nothing happens if it is not in this ring. */
+  /** No-op if it is not in this ring. */
   remove(turn: Turn<Owner> | undefined): void {
     if (turn?.ring !== this) return
     turn.ring = undefined
@@ -49,7 +49,7 @@ export class TurnRing<Owner> {
     turn.previous = turn
   }
 
-  /** The head has had its turn. */
+  /** Moves the head to the end. */
   rotate(): void {
     if (this.head !== undefined) this.head = this.head.next
   }

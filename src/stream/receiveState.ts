@@ -1,6 +1,6 @@
 /**
- * The receiving part of a stream. RFC 9000 §3.2, and draft-ietf-quic-reliable-stream-reset §5.3 for RESET_STREAM_AT,
- * which is to this machine what FIN is.
+ * States of the receiving part of a stream. RFC 9000 §3.2, and draft-ietf-quic-reliable-stream-reset §5.3 for
+ * RESET_STREAM_AT, which acts like FIN here.
  *
  * ```
  *   recv ──► sizeKnown ──► dataRecvd ──► dataRead
@@ -9,8 +9,8 @@
  *     └──────────┴──► resetRecvd ──► resetRead
  * ```
  *
- * A RESET_STREAM after all data has arrived is suppressed, as §3.2 allows: no dataRecvd → resetRecvd. Once the
- * application has stopped reading, missing data is of no use to it: sizeKnown ends at once.
+ * A RESET_STREAM after all data has arrived is ignored, as §3.2 allows: no dataRecvd → resetRecvd. Once the
+ * application has stopped reading, missing data no longer matters: sizeKnown ends immediately.
  */
 export const ReceiveState = {
   recv: 0,
@@ -25,15 +25,15 @@ export type ReceiveState = (typeof ReceiveState)[keyof typeof ReceiveState]
 export const ReceiveEvent = {
   /** STREAM with FIN, or RESET_STREAM_AT, arrived. */
   finReceived: 0,
-  /** Everything up to the final (or reliable) size is there. */
+  /** Everything up to the final (or reliable) size has arrived. */
   allReceived: 1,
   /** RESET_STREAM arrived. */
   resetReceived: 2,
-  /** The application took all data, or learned that there is no more. */
+  /** The application read all data, or the end. */
   allRead: 3,
   /** The application learned of the reset. */
   resetRead: 4,
-  /** The application wants no more of it. */
+  /** The application stopped reading. */
   stopped: 5
 } as const
 export type ReceiveEvent = (typeof ReceiveEvent)[keyof typeof ReceiveEvent]

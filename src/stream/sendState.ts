@@ -1,6 +1,6 @@
 /**
- * The sending part of a stream. RFC 9000 §3.1, and draft-ietf-quic-reliable-stream-reset §5.3 for RESET_STREAM_AT,
- * which is to this machine what FIN is.
+ * States of the sending part of a stream. RFC 9000 §3.1, and draft-ietf-quic-reliable-stream-reset §5.3 for
+ * RESET_STREAM_AT, which acts like FIN here.
  *
  * ```
  *   ready ──► send ──► dataSent ──► dataRecvd
@@ -19,15 +19,15 @@ export const SendState = {
 export type SendState = (typeof SendState)[keyof typeof SendState]
 
 export const SendEvent = {
-  /** STREAM or STREAM_DATA_BLOCKED went out. */
+  /** STREAM or STREAM_DATA_BLOCKED was sent. */
   sendStream: 0,
-  /** STREAM with FIN, or RESET_STREAM_AT, went out. */
+  /** STREAM with FIN, or RESET_STREAM_AT, was sent. */
   sendFin: 1,
-  /** RESET_STREAM is decided upon; no STREAM frame follows. */
+  /** The stream is reset; no STREAM frame follows. */
   sendReset: 2,
-  /** The FIN (or RESET_STREAM_AT) and all data it promises are acknowledged. */
+  /** The FIN (or RESET_STREAM_AT) and all data it covers were acknowledged. */
   allAcked: 3,
-  /** RESET_STREAM is acknowledged. */
+  /** RESET_STREAM was acknowledged. */
   resetAcked: 4
 } as const
 export type SendEvent = (typeof SendEvent)[keyof typeof SendEvent]

@@ -2,29 +2,29 @@ import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 
-/** A look at all streams of a connection at one moment. Bytes everywhere. */
+/** Statistics of all streams of a connection. Sizes are in bytes. */
 export interface StreamStats {
   readonly open: number
-  /** How many sending parts are in each state, by `SendState`. */
+  /** Number of sending parts per `SendState`. */
   readonly sending: ReadonlyArray<number>
-  /** How many receiving parts are in each state, by `ReceiveState`. */
+  /** Number of receiving parts per `ReceiveState`. */
   readonly receiving: ReadonlyArray<number>
   readonly openedByUs: number
   readonly openedByPeer: number
-  /** How many more we may open, and the peer, and how many of the peer's are not closed. */
+  /** How many more streams we may open; how many more the peer may; how many of the peer's are still open. */
   readonly openable: number
   readonly granted: number
   readonly owed: number
-  /** Accepted from the application, and not acknowledged yet. */
+  /** Accepted from the application but not acknowledged. */
   readonly sendBuffered: number
   /** Ready for the application to read. */
   readonly readable: number
-  /** Memory behind what was received and not read, with what waits behind gaps. */
+  /** Memory of received data not yet read, including data behind gaps. */
   readonly receiveAllocated: number
-  /** Connection flow control as sender: used of the peer's limit. */
+  /** Connection flow control as sender: credit used, and the peer's limit. */
   readonly sendCreditUsed: number
   readonly sendCreditLimit: number
-  /** Connection flow control as receiver: received, consumed by the application, and the limit the peer was told. */
+  /** Connection flow control as receiver: received, consumed by the application, and the advertised limit. */
   readonly received: number
   readonly consumed: number
   readonly receiveLimit: number
@@ -74,20 +74,20 @@ export const streamStats = (
   }
 }
 
-/** One stream at one moment; bytes that went through each half, and that wait in it. */
-export interface StreamLook {
+/** Snapshot of one stream: bytes transferred and buffered on each side. */
+export interface StreamSnapshot {
   readonly id: number
-  readonly sending: HalfLook<SendOutcome> | undefined
-  readonly receiving: HalfLook<ReceiveOutcome> | undefined
+  readonly sending: SideSnapshot<SendOutcome> | undefined
+  readonly receiving: SideSnapshot<ReceiveOutcome> | undefined
 }
 
-export interface HalfLook<Outcome> {
+export interface SideSnapshot<Outcome> {
   readonly outcome: Outcome
   readonly bytes: number
   readonly bufferedBytes: number
 }
 
-export const lookAtStreams = (directory: StreamDirectory): ReadonlyArray<StreamLook> =>
+export const snapshotStreams = (directory: StreamDirectory): ReadonlyArray<StreamSnapshot> =>
   [...directory.records.values()].map(({ id, send, receive }) => ({
     id,
     sending: send && { outcome: send.outcome, bytes: send.credit.used, bufferedBytes: send.heldBytes },

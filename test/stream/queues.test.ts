@@ -6,7 +6,7 @@ import { Fifo } from "../../src/internal/Fifo.ts"
 import { PacketBatch, type SentPacket } from "../../src/recovery/SentPacket.ts"
 import { SentFrames } from "../../src/recovery/SentFrames.ts"
 import { SentPackets } from "../../src/recovery/SentPackets.ts"
-import { type DatagramFate, DatagramQueue, ITEM_BYTES } from "../../src/stream/DatagramQueue.ts"
+import { type DatagramFate, DatagramQueue, datagramOverheadBytes } from "../../src/stream/DatagramQueue.ts"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Space } from "../../src/wire/PacketType.ts"
@@ -31,7 +31,7 @@ describe("a first-in-first-out queue", () => {
 
 describe("datagrams that wait", () => {
   const LIMIT = 64 * 1024
-  const MOST = LIMIT / ITEM_BYTES
+  const MOST = LIMIT / datagramOverheadBytes
   const make = () => new DatagramQueue(65_535, LIMIT)
   const counted = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff)
   const numberOf = (bytes: Uint8Array): number => (bytes[0] << 8) | bytes[1]
@@ -44,7 +44,7 @@ describe("datagrams that wait", () => {
     while (queue.receive() !== undefined) count++
     expect([count, queue.receiveDropped, queue.queuedBytes]).toEqual([MOST, 10_000 - MOST, 0])
     for (let i = 0; i < 10_000; i++) queue.onDatagram(counted(i), 0, 2, 4)
-    expect(numberOf(queue.receive()!)).toBe(10_000 - Math.floor(LIMIT / (ITEM_BYTES + 2)))
+    expect(numberOf(queue.receive()!)).toBe(10_000 - Math.floor(LIMIT / (datagramOverheadBytes + 2)))
   })
 
   it("to be sent are, too, and each is told its fate in the order they came", () => {
@@ -65,7 +65,7 @@ describe("datagrams that wait", () => {
     const bytes = new Uint8Array(9)
     queue.writeFrames(new ByteWriter(bytes), sent, 1_200)
     expect([...bytes]).toEqual([0x31, 2, 0, 0, 0x31, 2, 0, 1, 0])
-    expect([sent.length, queue.queuedBytes]).toEqual([8, ITEM_BYTES + 2])
+    expect([sent.length, queue.queuedBytes]).toEqual([8, datagramOverheadBytes + 2])
   })
 
   it("may be as large as all together, once", () => {

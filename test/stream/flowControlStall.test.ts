@@ -156,16 +156,16 @@ describe("a peer that stands still is granted what there is", () => {
     exchange(it)
     it.server.streams.read(id, 10)
     expect(exchange(it)).toBe(0)
-    expect(it.client.streams.standstill.isBlocked).toBe(true)
-    expect(it.server.streams.standstill.holdsPeerBack).toBe(true)
-    it.server.streams.standstill.restate()
+    expect(it.client.streams.stall.isBlocked).toBe(true)
+    expect(it.server.streams.stall.isPeerBlocked).toBe(true)
+    it.server.streams.stall.repeatFrames()
     const frames = exchangeFrames(it)
     expect(frames).toContainEqual([SentFrame.MaxStreamData, id, 8010, 0])
     expect(frames).toContainEqual([SentFrame.Stream, id, 8000, 10])
   })
 })
 
-describe("who is at a standstill", () => {
+describe("a connection blocked by flow control", () => {
   const blocked = () => {
     const it = connect(limits(), limits({ initialMaxStreamDataUni: 8000, initialMaxStreamsUni: 1 }))
     const id = it.client.streams.open(true)
@@ -177,7 +177,7 @@ describe("who is at a standstill", () => {
   test("says so again, each time it is asked to", () => {
     const { client, id } = blocked()
     for (let i = 0; i < 3; i++) {
-      client.streams.standstill.restate()
+      client.streams.stall.repeatFrames()
       expect(client.transmit()?.frames).toEqual([[SentFrame.StreamDataBlocked, id, 8000, 0]])
       expect(client.streams.hasFrames()).toBe(false)
     }
@@ -187,33 +187,33 @@ describe("who is at a standstill", () => {
     const it = blocked()
     it.client.streams.reset(it.id, 1)
     exchange(it)
-    expect(it.client.streams.standstill.isBlocked).toBe(false)
-    expect(it.server.streams.standstill.holdsPeerBack).toBe(false)
+    expect(it.client.streams.stall.isBlocked).toBe(false)
+    expect(it.server.streams.stall.isPeerBlocked).toBe(false)
   })
 
   test("is so no more once nobody reads the stream", () => {
     const it = blocked()
     it.server.streams.stop(it.id, 1)
     exchange(it)
-    expect(it.client.streams.standstill.isBlocked).toBe(false)
-    expect(it.server.streams.standstill.holdsPeerBack).toBe(false)
+    expect(it.client.streams.stall.isBlocked).toBe(false)
+    expect(it.server.streams.stall.isPeerBlocked).toBe(false)
   })
 
   test("waits for a stream as long as somebody does", () => {
     const it = blocked()
     readSome(it, it.id)
     exchange(it)
-    const { standstill } = it.client.streams
-    expect(standstill.isBlocked).toBe(false)
+    const { stall } = it.client.streams
+    expect(stall.isBlocked).toBe(false)
     const leave = [it.client.streams.awaitOpen(true), it.client.streams.awaitOpen(true)]
     expect(exchangeFrames(it)).toEqual([[SentFrame.StreamsBlocked, 1, 1, 0]])
-    expect(it.server.streams.standstill.holdsPeerBack).toBe(true)
+    expect(it.server.streams.stall.isPeerBlocked).toBe(true)
     leave[0]()
-    expect(standstill.isBlocked).toBe(true)
+    expect(stall.isBlocked).toBe(true)
     leave[1]()
-    expect(standstill.isBlocked).toBe(false)
+    expect(stall.isBlocked).toBe(false)
     // the peer cannot know, and does not go on for ever on the strength of what it once heard
-    it.server.streams.standstill.restate()
-    expect(it.server.streams.standstill.holdsPeerBack).toBe(false)
+    it.server.streams.stall.repeatFrames()
+    expect(it.server.streams.stall.isPeerBlocked).toBe(false)
   })
 })
