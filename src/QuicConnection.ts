@@ -150,7 +150,7 @@ export class QuicConnection {
       sendDatagramsDropped: core.datagrams.sendDropped,
       receiveDatagramsDropped: core.datagrams.receiveDropped,
       probeTimeouts: recovery.counters.probeTimeouts,
-      keyUpdates: core.keys.updates,
+      keyUpdates: core.keys.phases.updates,
       congestionEvents: recovery.counters.congestionEvents,
       ecn: path.ecn.state
     }

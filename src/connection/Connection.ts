@@ -16,7 +16,7 @@ import { Closer } from "./Closer.ts"
 import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
-import { ConnectionPath } from "./ConnectionPath.ts"
+import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
 import { CHANGED_ID } from "./Discards.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
@@ -135,11 +135,12 @@ export class Connection implements ConnectionParts {
     this.token = isUsableToken(token) ? token : undefined
     this.startedAtMicros = nowMicros
     this.versions = new VersionChoice(config.role, versionsOf(config.role, transport), origin.version)
-    this.keys = new Keyring(config.suite, config.role === "client", this.versions)
+    this.keys = new Keyring(config.suite, config.role, this.versions, () => this.paths.ptoMicros)
     this.crypto = new CryptoStream()
     this.streams = new StreamSet(config.role, localStreamLimits(transport))
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
-    this.paths = new PathSet(new ConnectionPath(config, origin, nowMicros))
+    this.paths = new PathSet()
+    this.paths.add(new ConnectionPath(config, firstPath(config, origin), nowMicros))
     this.migration = new Migration(this, this.path)
     this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
     this.transmit = { remote: origin.remote, local: origin.local, ecn: 0 }
@@ -147,7 +148,7 @@ export class Connection implements ConnectionParts {
     this.closer = new Closer(
       this.lifecycle,
       this.events,
-      () => this.path.recovery.ptoMicros(),
+      () => this.paths.ptoMicros,
       () => this.isStranger
     )
     this.localParameters = localParameters(
@@ -279,7 +280,7 @@ export class Connection implements ConnectionParts {
 
   /** Updates the 1-RTT keys as soon as RFC 9001 §6 allows it. */
   updateKeys(): void {
-    this.keys.requestUpdate()
+    this.keys.phases.request()
   }
 
   /**
@@ -652,6 +653,19 @@ export class Connection implements ConnectionParts {
     if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
   }
 }
+
+/** The path that the handshake makes. */
+const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSetup => ({
+  id: 0,
+  remote: origin.remote,
+  local: origin.local,
+  addressValidated: role === "client" || origin.addressValidated,
+  ids: {
+    local: origin.localInitialId,
+    peer: origin.peerInitialId,
+    madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined
+  }
+})
 
 // RFC 9000 §17.2.5.2 #4: a Retry with an empty token is discarded
 const isUsableToken = (token: Uint8Array | undefined): boolean =>

@@ -93,6 +93,8 @@ export interface ConnectionConfig {
   readonly role: Role
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
+  /** The length of the connection IDs we issue. */
+  readonly connectionIdBytes: number
   /** Makes a connection ID that the endpoint can route. */
   readonly makeConnectionId: () => Uint8Array
   /** The stateless-reset token that goes with one. RFC 9000 §10.3.2 */

@@ -13,8 +13,8 @@ import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
-import type { ConnectionOrigin } from "./Connection.ts"
 import { ackTimerMicros } from "./parameters.ts"
+import { PhaseMarks } from "./PhaseMarks.ts"
 import { RouteSet } from "./RouteSet.ts"
 
 /** How many IDs the peer may hold, and how many it is given beyond those it has used: enough for two moves at once. */
@@ -22,6 +22,24 @@ const MOST_IDS = 8
 const SPARE_IDS = 2
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
+
+/** Where a path leads at first, and by which connection IDs. */
+export interface PathSetup {
+  /** The same in both directions; 0 is the path the handshake makes. draft-ietf-quic-multipath */
+  readonly id: number
+  readonly remote: SocketAddress
+  /** Which of the endpoint's sockets leads there. */
+  readonly local: number
+  /** The peer has proven to be at `remote`, or need not. RFC 9000 §8.1 */
+  readonly addressValidated: boolean
+  /** The IDs of the handshake; left out, the path has none until both sides have issued some for it. */
+  readonly ids?: {
+    readonly local: Uint8Array
+    readonly peer: Uint8Array
+    /** server: what the client made up, and sends to until it has `local`. RFC 9000 §7.2 */
+    readonly madeUp: Uint8Array | undefined
+  }
+}
 
 /**
  * Everything that belongs to one path: its packet-number spaces, connection IDs, round-trip time, congestion window,
@@ -38,6 +56,7 @@ export class ConnectionPath {
   mtu: MtuDiscovery
   readonly ecn = new EcnValidator()
   readonly ackFrequency = new AckFrequency()
+  readonly phaseMarks = new PhaseMarks()
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
   bytesSent = 0
@@ -48,9 +67,9 @@ export class ConnectionPath {
   private readonly hasEcn: boolean
   private readonly newMtu: () => MtuDiscovery
 
-  constructor(config: ConnectionConfig, origin: ConnectionOrigin, nowMicros: number) {
+  constructor(config: ConnectionConfig, setup: PathSetup, nowMicros: number) {
     const { transport, role } = config
-    this.id = 0
+    this.id = setup.id
     this.recovery = new PathRecovery({
       isClient: role === "client",
       congestion: congestionControllers[transport.congestion],
@@ -65,21 +84,20 @@ export class ConnectionPath {
     ]
     this.localIds = new LocalConnectionIds({
       pathId: this.id,
-      length: origin.localInitialId.length,
+      length: config.connectionIdBytes,
       makeCid: config.makeConnectionId,
       makeToken: config.makeResetToken,
-      firstCid: origin.localInitialId,
-      madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined,
+      firstCid: setup.ids?.local,
+      madeUp: setup.ids?.madeUp,
       limitOurs: MOST_IDS,
       spares: SPARE_IDS
     })
     this.peerIds = new PeerConnectionIds({
       pathId: this.id,
       limit: transport.activeConnectionIdLimit,
-      first: origin.peerInitialId
+      first: setup.ids?.peer
     })
-    const trusted = role === "client" || origin.addressValidated
-    const first = new Route(origin.remote, origin.local, trusted, this.peerIds.activeId)
+    const first = new Route(setup.remote, setup.local, setup.addressValidated, this.peerIds.activeId)
     this.routes = new RouteSet(this.peerIds, first)
     this.newMtu = () =>
       new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })

@@ -183,7 +183,10 @@ export class DatagramBuilder {
     const { keys, handshake } = this.parts
     if (keys.write[Level.OneRtt] === undefined) return true
     const next = path.recovery.nextPacketNumber(Space.Application)
-    return next < Number.MAX_SAFE_INTEGER && keys.prepareToSend(handshake.confirmed, next, nowMicros)
+    return (
+      next < Number.MAX_SAFE_INTEGER &&
+      keys.prepareToSend(path.phaseMarks, next, handshake.confirmed, nowMicros)
+    )
   }
 
   /** Whether ack-eliciting frames wait that may be sent on `path` as soon as congestion control lets them. */
@@ -264,7 +267,7 @@ export class DatagramBuilder {
         writeAck(w, ack)
         sent.frames.push(SentFrame.Ack, path.id, space, ack.largestOf[0])
         received.onAckSent()
-        if (level === Level.OneRtt) parts.keys.onAckSent()
+        if (level === Level.OneRtt) parts.keys.phases.onAckSent(path.phaseMarks)
       }
     }
     const beforeData = w.offset
@@ -331,7 +334,7 @@ export class DatagramBuilder {
     w.reset(buffer, start, limit - AEAD_TAG_BYTES)
     if (level === Level.OneRtt) {
       // RFC 9000 §17.4 #1 #S1: the spin bit is not used, and says nothing
-      writeShortHeader(w, destination, this.coins.toss(), parts.keys.keyPhase, pnLength)
+      writeShortHeader(w, destination, this.coins.toss(), parts.keys.phases.bit, pnLength)
       packet.lengthOffset = -1
     } else {
       const token = level === Level.Initial ? parts.token : undefined

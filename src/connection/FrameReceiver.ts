@@ -84,10 +84,11 @@ export class FrameReceiver implements FrameSink {
   }
 
   private settleAcked(path: ConnectionPath, acked: PacketBatch): void {
-    const nextUpdateFrom = this.nowMicros + 3 * path.recovery.ptoMicros()
+    const { phases } = this.parts.keys
     for (let i = 0; i < acked.length; i++) {
       const packet = acked.items[i]
-      if (packet.space === Space.Application) this.parts.keys.onAcked(packet.packetNumber, nextUpdateFrom)
+      if (packet.space === Space.Application)
+        phases.onAcked(path.phaseMarks, packet.packetNumber, this.nowMicros)
       path.onPacketAcked(packet)
       settleSentFrames(this.parts, path, packet, true)
     }

@@ -142,8 +142,7 @@ export class PacketReceiver {
     const received = path.received[spaceOfLevel(level)]
     const packetNumber = readPacketNumber(bytes, packetNumberOffset, length, received.largest)
     packet.packetNumber = packetNumber
-    const failure =
-      level === Level.OneRtt ? parts.keys.openOneRtt(packet, nowMicros) : parts.keys.open(keys, packet)
+    const failure = parts.keys.open(keys, packet, nowMicros)
     if (failure !== undefined) {
       counters.undecryptable++
       this.observeDrop(packet, "decryption_failure", "sealed with other keys", nowMicros)

@@ -463,13 +463,14 @@ export class Endpoint {
     resume: ClientResumption | undefined,
     observer: ConnectionObserver | undefined
   ): ConnectionConfig {
-    const { suite, random } = this.config
+    const { suite, random, connectionIdBytes } = this.config
     return {
       role,
       suite,
       random,
       ecn: this.config.ecn ?? false,
       preferred: role === "server" ? this.config.server?.preferred : undefined,
+      connectionIdBytes,
       makeConnectionId: this.makeConnectionId,
       makeResetToken: this.makeResetToken,
       makeAddressToken: this.makeAddressToken,

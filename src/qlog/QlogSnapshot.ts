@@ -90,10 +90,11 @@ export class QlogSnapshot {
           this.tell("key_discarded", { key_type, trigger: "tls" })
         }
       }
-    if (keys.updates === this.keyUpdates) return
-    this.keyUpdates = keys.updates
+    const { updates } = keys.phases
+    if (updates === this.keyUpdates) return
+    this.keyUpdates = updates
     for (const sender of ["client", "server"])
-      this.tell("key_updated", { key_type: `${sender}_1rtt_secret`, key_phase: keys.updates })
+      this.tell("key_updated", { key_type: `${sender}_1rtt_secret`, key_phase: updates })
   }
 
   private comparePath({ path }: Connection): void {

@@ -153,7 +153,7 @@ export const writeShortHeader = (
   w: ByteWriter,
   dcid: Uint8Array,
   spin: boolean,
-  keyPhase: 0 | 1,
+  keyPhase: number,
   packetNumberLength: number
 ): void => {
   w.u8(0x40 | (spin ? 0x20 : 0) | (keyPhase << 2) | (packetNumberLength - 1))

@@ -165,7 +165,7 @@ describe("versions", () => {
     expectData(pair)
     pair.advance(2_000_000)
     expectData(pair)
-    expect(pair.server!.keys.updates).toBe(1)
+    expect(pair.server!.keys.phases.updates).toBe(1)
   })
 
   it("a switch survives the loss of any one datagram of the handshake", () => {

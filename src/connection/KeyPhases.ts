@@ -1,0 +1,167 @@
+import type { PacketKeys } from "../protect/PacketKeys.ts"
+import { Level } from "../wire/PacketType.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { IncomingPacket } from "./IncomingPacket.ts"
+import type { PhaseMarks } from "./PhaseMarks.ts"
+
+/** The keys of one direction, by level. */
+export type KeySlots = [
+  PacketKeys | undefined,
+  PacketKeys | undefined,
+  PacketKeys | undefined,
+  PacketKeys | undefined
+]
+
+/**
+ * The key updates of 1-RTT. RFC 9001 §6
+ *
+ * Three generations of read keys are held: the current one in its slot, the next (derived ahead, so that a forged phase
+ * bit costs the same time as any packet; RFC 9001 §6.3 #1 #2 #S1, §9.5 #1 #S1), and for three PTOs the previous one for
+ * packets still in flight. All paths share them; `PhaseMarks` is what each path knows for itself.
+ */
+export class KeyPhases {
+  /** Completed key updates, by either side: the number of the current phase. */
+  updates = 0
+  private readonly read: KeySlots
+  private readonly write: KeySlots
+  /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5 */
+  private readonly ptoMicros: () => number
+  private nextRead: PacketKeys | undefined = undefined
+  private previousRead: PacketKeys | undefined = undefined
+  private previousReadUntil = Number.POSITIVE_INFINITY
+  /** When the next update may be: Infinity until a packet of this phase is acknowledged. §6.1, §6.5 */
+  private updateFrom = Number.POSITIVE_INFINITY
+  /** We have acknowledged a packet of the current phase, so the peer may know that we are in it. §6.2 */
+  private isAnswered = false
+  private isRequested = false
+
+  constructor(read: KeySlots, write: KeySlots, ptoMicros: () => number) {
+    this.read = read
+    this.write = write
+    this.ptoMicros = ptoMicros
+  }
+
+  /** The Key Phase bit we send. */
+  get bit(): number {
+    return this.updates & 1
+  }
+
+  /** The first read keys are in their slot. */
+  begin(): void {
+    this.nextRead = this.read[Level.OneRtt]!.next()
+  }
+
+  /** Asks for a key update, of which TLS learns nothing (RFC 9001 §6 #1): with the next packet sent once §6.1 allows one. */
+  request(): void {
+    this.isRequested = true
+  }
+
+  /**
+   * Opens a packet with the keys its phase bit stands for; undefined when it is authentic, `"dropped"` when it is not, an
+   * error when the peer breaks the rules of §6.
+   */
+  open(packet: IncomingPacket, nowMicros: number): TransportError | "dropped" | undefined {
+    this.expire(nowMicros)
+    const { packetNumber } = packet
+    const marks = packet.path.phaseMarks.of(this.updates)
+    const bit = (packet.bytes[packet.start] >> 2) & 1
+    if (bit === this.bit) {
+      if (!openWith(this.read[Level.OneRtt]!, packet)) return "dropped"
+      // RFC 9001 §6.1 #3: the peer has followed our update; what it sent before is late from now on
+      if (this.previousRead !== undefined && this.previousReadUntil === Number.POSITIVE_INFINITY)
+        this.previousReadUntil = nowMicros + 3 * this.ptoMicros()
+      return accept(packetNumber, marks)
+    }
+    if (this.previousRead !== undefined && packetNumber < marks.lowestReceived) {
+      if (!openWith(this.previousRead, packet)) return "dropped"
+      marks.largestOfPrevious = Math.max(marks.largestOfPrevious, packetNumber)
+      return undefined
+    }
+    // RFC 9001 §5.5 #1 #2: only keys that are newer, and nothing changes unless they fit
+    if (!openWith(this.nextRead!, packet)) return "dropped"
+    // RFC 9001 §6.2: an update before the peer can know that we have followed the last one
+    if (this.updates > 0 && !this.isAnswered)
+      return updateError("the peer updated keys twice without acknowledgement")
+    this.advance(nowMicros + 3 * this.ptoMicros())
+    return accept(packetNumber, marks.of(this.updates))
+  }
+
+  /**
+   * Called before a packet is built: performs an update that is due. False when the keys are worn out and cannot be
+   * updated: the connection must close (§6.6).
+   */
+  prepareToSend(marks: PhaseMarks, packetNumber: number, confirmed: boolean, nowMicros: number): boolean {
+    this.expire(nowMicros)
+    const { sealed, cipher } = this.write[Level.OneRtt]!
+    // RFC 9001 §5.3 #3, §6.6 #3
+    const isDue = this.isRequested || sealed > cipher.confidentialityLimit / 2
+    // RFC 9001 §6.1 #1 #2: only after confirmation, and after a packet of the current phase was acknowledged, §6.5 #S1: three
+    // PTOs ago unless it is the first; nor while keys of the phase before are still kept
+    if (isDue && confirmed && nowMicros >= this.updateFrom && this.previousRead === undefined) {
+      this.isRequested = false
+      // until the peer follows, which may take many losses, it goes on with the keys it has
+      this.advance(Number.POSITIVE_INFINITY)
+      marks.of(this.updates).firstSent = packetNumber
+      return true
+    }
+    if (marks.of(this.updates).firstSent < 0) marks.firstSent = packetNumber
+    return sealed < cipher.confidentialityLimit
+  }
+
+  /** A packet of ours was acknowledged; if that completes an update, the next waits for three PTOs. */
+  onAcked(marks: PhaseMarks, packetNumber: number, nowMicros: number): void {
+    if (this.updateFrom !== Number.POSITIVE_INFINITY) return
+    const { firstSent } = marks.of(this.updates)
+    if (firstSent < 0 || packetNumber < firstSent) return
+    this.updateFrom = this.updates === 0 ? 0 : nowMicros + 3 * this.ptoMicros()
+  }
+
+  /** An ACK of all packets received on a path has been sent. */
+  onAckSent(marks: PhaseMarks): void {
+    if (marks.of(this.updates).lowestReceived !== Number.POSITIVE_INFINITY) this.isAnswered = true
+  }
+
+  private advance(previousReadUntil: number): void {
+    const { read, write } = this
+    this.previousRead = read[Level.OneRtt]
+    this.previousReadUntil = previousReadUntil // RFC 9001 §6.1 #S1, §6.5 #S2
+    read[Level.OneRtt] = this.nextRead
+    this.nextRead = this.nextRead!.next()
+    // RFC 9001 §6.2 #1 #2: in the same step, so before anything is sent
+    write[Level.OneRtt] = write[Level.OneRtt]!.next()
+    this.updateFrom = Number.POSITIVE_INFINITY
+    this.isAnswered = false
+    this.updates++
+  }
+
+  /** RFC 9001 §6.5 #S3: the keys of the phase before are not kept for ever. */
+  private expire(nowMicros: number): void {
+    if (nowMicros < this.previousReadUntil) return
+    this.previousRead = undefined
+    this.previousReadUntil = Number.POSITIVE_INFINITY
+  }
+}
+
+/** A packet of the current phase: none of the phases before may have had a higher number. RFC 9001 §6.4 #1 #2 */
+const accept = (packetNumber: number, marks: PhaseMarks): TransportError | undefined => {
+  if (packetNumber < marks.lowestReceived) marks.lowestReceived = packetNumber
+  if (packetNumber < marks.largestOfPrevious)
+    return updateError("the peer has gone back to old keys after an update")
+  if (packetNumber > marks.largestOfCurrent) marks.largestOfCurrent = packetNumber
+  return undefined
+}
+
+const updateError = (reason: string): TransportError =>
+  new TransportError(TransportErrorCode.KEY_UPDATE_ERROR, reason)
+
+/** Opens `packet` in place; false when it is not authentic under these keys. */
+export const openWith = (keys: PacketKeys, packet: IncomingPacket): boolean =>
+  keys.open(
+    packet.bytes,
+    packet.start,
+    packet.packetNumberOffset,
+    packet.packetNumberLength,
+    packet.end,
+    packet.packetNumber,
+    packet.path.id
+  )
