@@ -121,7 +121,7 @@ export class QuicConnection {
       peer:
         facts.peer === undefined
           ? undefined
-          : facts.peer.kind === "x509"
+          : facts.peer._tag === "x509"
             ? { _tag: "x509", chain: facts.peer.chain }
             : { _tag: "rawPublicKey", spki: facts.peer.spki }
     }

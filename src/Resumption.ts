@@ -12,18 +12,17 @@ import { CryptoSuite, type CryptoSuiteShape, type RandomBytes } from "./capabili
 import { Entropy } from "./capability/Entropy.ts"
 import { ReplayGuard, type ReplayGuardShape } from "./capability/ReplayGuard.ts"
 import { TicketKeys, type TicketKeysShape } from "./capability/TicketKeys.ts"
-import { TicketStore, type TicketStoreShape } from "./capability/TicketStore.ts"
+import { type SessionTicket, TicketStore, type TicketStoreShape } from "./capability/TicketStore.ts"
 import { SpentKeys } from "./endpoint/SpentKeys.ts"
-import type { SessionTicket } from "./handshake/SessionTicket.ts"
 import { SealingKeys } from "./protect/SealingKeys.ts"
 import type { QuicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 
 export {
   decodeSessionTicket as decodeTicket,
-  encodeSessionTicket as encodeTicket,
-  type SessionTicket
+  encodeSessionTicket as encodeTicket
 } from "./handshake/SessionTicket.ts"
+export type { SessionTicket } from "./capability/TicketStore.ts"
 
 const count = (byDefault: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum: 1, maximum })).pipe(

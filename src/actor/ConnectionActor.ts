@@ -332,10 +332,7 @@ export class ConnectionActor implements Timed, PathHost {
 
   private verify(request: Extract<TlsEvent, { _tag: "verifyPeer" }>): void {
     const { core, host } = this
-    const peer =
-      request.peer.kind === "x509"
-        ? ({ _tag: "x509", chain: request.peer.chain } as const)
-        : ({ _tag: "rawPublicKey", spki: request.peer.spki } as const)
+    const { peer } = request
     const role = core.config.role === "client" ? "server" : "client"
     const judge = host.verifier.verify({ peer, role, serverName: core.config.tls.expectedName })
     this.verdict = this.branch.fork(

@@ -7,7 +7,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { SessionTicket } from "../handshake/SessionTicket.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { Branch } from "./Branch.ts"
 

@@ -5,6 +5,7 @@
  * `@noble/ciphers`, `@noble/curves` and `@noble/hashes`. Both pass test/protect/cryptoSuite.compliance.ts.
  */
 import * as Context from "effect/Context"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
 
 /** AEADs of TLS 1.3 that QUIC uses. RFC 9001 §5.3 */
 export type AeadAlgorithm = "aes-128-gcm" | "aes-256-gcm" | "chacha20-poly1305"
@@ -87,8 +88,7 @@ export interface SigningKey {
   sign(scheme: SignatureScheme, data: Uint8Array): Uint8Array
 }
 
-/** Gives `length` fresh unpredictable bytes (seeded ones in the simulator). */
-export type RandomBytes = (length: number) => Uint8Array
+export type { RandomBytes }
 
 export interface CryptoSuiteShape {
   /** `node` or `noble`, for people. */

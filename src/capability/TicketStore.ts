@@ -7,7 +7,34 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { SessionTicket } from "../handshake/SessionTicket.ts"
+import type { PeerCertificate } from "./CertificateVerifier.ts"
+
+/**
+ * A session that can be resumed. The client keeps one for each ticket the server sends; the server seals its
+ * own, with no `identity`, into the ticket itself. It holds a secret: whoever reads it can impersonate either side.
+ */
+export interface SessionTicket {
+  /** What the server called the session: opaque to the client. RFC 9001 §9.2 #2 */
+  readonly identity: Uint8Array
+  /** The pre-shared key. */
+  readonly secret: Uint8Array
+  readonly cipherSuite: number
+  /** client: the group keys were agreed on with: a HelloRetryRequest would cost a round trip and 0-RTT. */
+  readonly group?: number
+  readonly alpn: string
+  readonly serverName: string | undefined
+  /** Unix time at which the server made it, or at which the client got it. */
+  readonly issuedAtMillis: number
+  readonly lifetimeSeconds: number
+  /** Blurs the age the client tells. RFC 8446 §4.2.11.1 */
+  readonly ageAdd: number
+  /** 0-RTT may be tried with it. RFC 9001 §4.6.1 */
+  readonly earlyData: boolean
+  /** The server's, as it sent them; all are remembered. RFC 9000 §7.4.1 #4 */
+  readonly transportParameters: Uint8Array
+  /** The authenticated peer: for a client the server, for a server the client if it showed a certificate. */
+  readonly peer: PeerCertificate | undefined
+}
 
 export interface RememberedServer {
   readonly ticket: SessionTicket | undefined

@@ -1,3 +1,4 @@
+import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
 import { Version } from "../wire/PacketType.ts"
@@ -11,7 +12,6 @@ export const MINIMUM_DATAGRAM_BYTES = 1200
 export const WORTHWHILE_BYTES = 96
 
 export type Role = "client" | "server"
-export type CertificateKind = "x509" | "rawPublicKey"
 export type VersionName = keyof typeof Version
 export type CongestionAlgorithm = "cubic" | "newReno" | "bbr"
 
@@ -71,7 +71,7 @@ export interface TlsSettings {
   /** client: those of `groups` to send key shares for at once; the best of them and X25519 when left out. */
   readonly keyShareGroups?: ReadonlyArray<NamedGroup> | undefined
   /** What we accept from the peer, and in which forms. */
-  readonly peerCertificateTypes: ReadonlyArray<CertificateKind>
+  readonly peerCertificateTypes: ReadonlyArray<CertificateType>
   /** client: what we show when asked; server: chosen by SNI. */
   readonly selectIdentity: (serverName: string | undefined) => TlsIdentity | undefined
   readonly requestClientCertificate: "none" | "request" | "require"

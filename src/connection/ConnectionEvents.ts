@@ -1,4 +1,4 @@
-import type { SessionTicket } from "../handshake/SessionTicket.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 
 /** What a connection tells its owner, in order. Stream readiness is not here: see `StreamSet`'s dirty lists. */

@@ -1,7 +1,8 @@
 import type { AfterHandshake } from "../handshake/AfterHandshake.ts"
 import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
-import { decodeSessionTicket, type SessionTicket } from "../handshake/SessionTicket.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
+import { decodeSessionTicket } from "../handshake/SessionTicket.ts"
 import type {
   ClientResumption,
   ServerResumption,

@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"
@@ -6,8 +7,8 @@ import { HandshakeReader } from "./HandshakeReader.ts"
 import { ticketSecret } from "./KeySchedule.ts"
 import { HandshakeType, unexpected } from "./messages.ts"
 import { readNewSessionTicket } from "./preSharedKey.ts"
-import { MAX_IDENTITY_BYTES, MAX_TICKET_LIFETIME_SECONDS, type SessionTicket } from "./SessionTicket.ts"
-import type { TlsPeer } from "./TlsSession.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
+import { MAX_IDENTITY_BYTES, MAX_TICKET_LIFETIME_SECONDS } from "./SessionTicket.ts"
 
 /** Tickets beyond this many are passed over. */
 const MAX_TICKETS = 16
@@ -21,7 +22,7 @@ export interface TicketTerms {
   readonly alpn: string
   readonly serverName: string | undefined
   readonly transportParameters: Uint8Array
-  readonly peer: TlsPeer | undefined
+  readonly peer: PeerCertificate | undefined
   /** Unix time. */
   readonly nowMillis: () => number
 }

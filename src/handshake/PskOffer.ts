@@ -1,14 +1,16 @@
+import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { Extension } from "./extensions.ts"
 import { KeySchedule } from "./KeySchedule.ts"
 import { bindersSize, writeOfferedPsk } from "./preSharedKey.ts"
-import { isExpired, MAX_IDENTITY_BYTES, type SessionTicket } from "./SessionTicket.ts"
-import type { TlsClientConfig, TlsPeer } from "./TlsSession.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
+import { isExpired, MAX_IDENTITY_BYTES } from "./SessionTicket.ts"
+import type { TlsClientConfig } from "./TlsSession.ts"
 import type { Transcript } from "./Transcript.ts"
 
 /** A client's offer to take up an earlier session. RFC 8446 §4.2.11 */
 export class PskOffer {
-  readonly ticket: SessionTicket & { readonly peer: TlsPeer }
+  readonly ticket: SessionTicket & { readonly peer: PeerCertificate }
   readonly cipher: CipherSuite
   /** Begun with the PSK. */
   readonly schedule: KeySchedule
@@ -37,7 +39,7 @@ export class PskOffer {
       ticket.identity.length <= MAX_IDENTITY_BYTES &&
       config.cipherSuites.includes(ticket.cipherSuite) &&
       ticket.serverName === config.serverName && // RFC 8446 §4.6.1
-      config.peerCertificateTypes.includes(peer.kind) &&
+      config.peerCertificateTypes.includes(peer._tag) &&
       !isExpired(ticket, config.resumption!.nowMillis()) // RFC 8446 §4.2.11.1
     return fits ? new PskOffer(config, { ...ticket, peer }, cipher) : undefined
   }

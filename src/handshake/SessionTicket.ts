@@ -1,6 +1,7 @@
+import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
-import type { TlsPeer } from "./TlsSession.ts"
 
 /** Seven days. RFC 8446 §4.6.1 */
 export const MAX_TICKET_LIFETIME_SECONDS = 604_800
@@ -10,33 +11,6 @@ export const MAX_TICKET_LIFETIME_SECONDS = 604_800
  * server's making.
  */
 export const MAX_IDENTITY_BYTES = 4096
-
-/**
- * A session that can be taken up again. The client keeps one for each ticket the server sends; the server seals its
- * own, with no `identity`, into the ticket itself. It holds a secret: whoever reads it can impersonate either side.
- */
-export interface SessionTicket {
-  /** What the server called the session: opaque to the client. RFC 9001 §9.2 #2 */
-  readonly identity: Uint8Array
-  /** The pre-shared key. */
-  readonly secret: Uint8Array
-  readonly cipherSuite: number
-  /** client: what keys were agreed on with; the server will not ask for another, which would cost a round trip and 0-RTT. */
-  readonly group?: number
-  readonly alpn: string
-  readonly serverName: string | undefined
-  /** Unix time at which the server made it, or at which the client got it. */
-  readonly issuedAtMillis: number
-  readonly lifetimeSeconds: number
-  /** Blurs the age the client tells. RFC 8446 §4.2.11.1 */
-  readonly ageAdd: number
-  /** 0-RTT may be tried with it. RFC 9001 §4.6.1 */
-  readonly earlyData: boolean
-  /** The server's, as it sent them; all are remembered. RFC 9000 §7.4.1 #4 */
-  readonly transportParameters: Uint8Array
-  /** Who the other side has proven to be: the server for a client, the client, if it did, for a server. */
-  readonly peer: TlsPeer | undefined
-}
 
 /** Whether a ticket is too old at `nowMillis`, or from a future that makes no sense. */
 export const isExpired = (ticket: SessionTicket, nowMillis: number): boolean => {
@@ -68,7 +42,7 @@ export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
   w.u32(ticket.lifetimeSeconds)
   w.u32(ticket.ageAdd)
   w.u8(ticket.earlyData ? 1 : 0)
-  w.u8(ticket.peer === undefined ? 0 : ticket.peer.kind === "x509" ? 1 : 2)
+  w.u8(ticket.peer === undefined ? 0 : ticket.peer._tag === "x509" ? 1 : 2)
   for (const field of fields) {
     w.u24(field.length)
     w.copy(field)
@@ -78,8 +52,8 @@ export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
 
 const FIXED_BYTES = 1 + 2 + 2 + 8 + 4 + 4 + 1 + 1
 
-const peerEntries = (peer: TlsPeer | undefined): ReadonlyArray<Uint8Array> =>
-  peer === undefined ? [] : peer.kind === "x509" ? peer.chain : [peer.spki]
+const peerEntries = (peer: PeerCertificate | undefined): ReadonlyArray<Uint8Array> =>
+  peer === undefined ? [] : peer._tag === "x509" ? peer.chain : [peer.spki]
 
 /** Undefined when the bytes are not a ticket of this format. */
 export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefined => {
@@ -119,9 +93,12 @@ export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefine
   }
 }
 
-const peerFrom = (kind: number, entries: ReadonlyArray<Uint8Array>): TlsPeer | undefined | "malformed" => {
+const peerFrom = (
+  kind: number,
+  entries: ReadonlyArray<Uint8Array>
+): PeerCertificate | undefined | "malformed" => {
   if (kind === 0 && entries.length === 0) return undefined
-  if (kind === 1 && entries.length > 0) return { kind: "x509", chain: entries }
-  if (kind === 2 && entries.length === 1) return { kind: "rawPublicKey", spki: entries[0] }
+  if (kind === 1 && entries.length > 0) return { _tag: "x509", chain: entries }
+  if (kind === 2 && entries.length === 1) return { _tag: "rawPublicKey", spki: entries[0] }
   return "malformed"
 }

@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import { type KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
@@ -32,7 +33,7 @@ import {
 import { PskOffer } from "./PskOffer.ts"
 import { pskModes } from "./preSharedKey.ts"
 import { checkServerHello, readServerChoice, type ServerChoice } from "./serverChoice.ts"
-import { type EarlyDataOutcome, type TlsClientConfig, type TlsPeer, TlsSession } from "./TlsSession.ts"
+import { type EarlyDataOutcome, type TlsClientConfig, TlsSession } from "./TlsSession.ts"
 
 type State =
   | "awaiting the verdict on the ticket"
@@ -59,7 +60,7 @@ export class TlsClient extends TlsSession {
   private choice!: ServerChoice
   /** The schemes the server takes, when it asked for a certificate. */
   private requestedSchemes: ReadonlyArray<number> | undefined = undefined
-  private peer: TlsPeer | undefined = undefined
+  private peer: PeerCertificate | undefined = undefined
   private peerScheme: number | undefined = undefined
   private handshakeSecrets!: TrafficSecrets
 

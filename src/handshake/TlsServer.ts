@@ -1,3 +1,4 @@
+import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { NamedGroup, SignatureScheme } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
@@ -26,7 +27,6 @@ import {
   type EarlyDataOutcome,
   type TlsFacts,
   type TlsIdentity,
-  type TlsPeer,
   type TlsServerConfig,
   TlsSession
 } from "./TlsSession.ts"
@@ -63,7 +63,7 @@ export class TlsServer extends TlsSession {
   private clientSecret!: Uint8Array
   private localParameters!: Uint8Array
   private earlyData: EarlyDataOutcome = "none"
-  private peer: TlsPeer | undefined = undefined
+  private peer: PeerCertificate | undefined = undefined
   private peerScheme: number | undefined = undefined
 
   constructor(config: TlsServerConfig) {

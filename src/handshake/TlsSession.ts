@@ -1,26 +1,21 @@
+import type { CertificateType, PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes, SigningKey } from "../capability/CryptoSuite.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"
 import type { AfterHandshake } from "./AfterHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { HandshakeReader } from "./HandshakeReader.ts"
 import type { KeySchedule, TrafficSecrets } from "./KeySchedule.ts"
-import type { SessionTicket } from "./SessionTicket.ts"
 import { Transcript } from "./Transcript.ts"
-
-export type CertificateKind = "x509" | "rawPublicKey"
 
 /** What one side authenticates with. */
 export interface TlsIdentity {
-  readonly kind: CertificateKind
+  readonly kind: CertificateType
   /** DER certificates, leaf first; for a raw public key, its one SubjectPublicKeyInfo. */
   readonly chain: ReadonlyArray<Uint8Array>
   readonly key: SigningKey
 }
-
-export type TlsPeer =
-  | { readonly kind: "x509"; readonly chain: ReadonlyArray<Uint8Array> }
-  | { readonly kind: "rawPublicKey"; readonly spki: Uint8Array }
 
 /** What was negotiated. */
 export interface TlsFacts {
@@ -31,7 +26,7 @@ export interface TlsFacts {
   /** The scheme the peer signed with; undefined when it did not authenticate, or did so in an earlier session. */
   readonly signatureScheme: number | undefined
   /** Who the peer is; on resumption, who it was in the session that is resumed. */
-  readonly peer: TlsPeer | undefined
+  readonly peer: PeerCertificate | undefined
   /** A session ticket stood in for certificates. */
   readonly resumed: boolean
   /** What became of 0-RTT; `"none"` when the client did not try it. */
@@ -52,7 +47,7 @@ export interface TlsConfig {
   /** Our transport parameters; the server is asked when it has the client's. */
   readonly transportParameters: (peer: Uint8Array | undefined) => Uint8Array
   /** What we take from the peer, best first. RFC 7250 */
-  readonly peerCertificateTypes: ReadonlyArray<CertificateKind>
+  readonly peerCertificateTypes: ReadonlyArray<CertificateType>
   readonly keyLog: boolean
 }
 
@@ -80,7 +75,7 @@ export interface TlsServerConfig extends TlsConfig {
   readonly selectIdentity: (hello: {
     readonly serverName: string | undefined
     readonly signatureSchemes: ReadonlyArray<number>
-    readonly certificateTypes: ReadonlyArray<CertificateKind>
+    readonly certificateTypes: ReadonlyArray<CertificateType>
   }) => TlsIdentity | undefined
   readonly requestClientCertificate: "none" | "request" | "require"
   /** Without it no tickets are issued or taken. */
@@ -132,7 +127,7 @@ export type TlsEvent =
    * The peer has proven, now or in the session that is resumed, that it holds this key; whose it is, is for
    * `handleVerdict` to say. The handshake waits.
    */
-  | { readonly _tag: "verifyPeer"; readonly peer: TlsPeer; readonly serverName: string | undefined }
+  | { readonly _tag: "verifyPeer"; readonly peer: PeerCertificate; readonly serverName: string | undefined }
   /** 0-RTT keys are there, and these facts hold if it is accepted, or because it is; comes after the keys. */
   | { readonly _tag: "early"; readonly facts: TlsFacts }
   /** What became of the client's 0-RTT; comes before the transport parameters that it decides the use of. */
@@ -249,7 +244,7 @@ export abstract class TlsSession {
     this.outputs.push({ level: Level.OneRtt, bytes: message })
   }
 
-  protected pauseForVerdict(peer: TlsPeer, serverName: string | undefined): void {
+  protected pauseForVerdict(peer: PeerCertificate, serverName: string | undefined): void {
     this.waitingForVerdict = true
     this.events.push({ _tag: "verifyPeer", peer, serverName })
   }

@@ -1,10 +1,11 @@
 /** CertificateVerify: proof that the sender holds the private key of its certificate, in this very handshake. RFC 8446 §4.4.3 */
+import type { CertificateType, PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, SignatureScheme } from "../capability/CryptoSuite.ts"
 import { certificateSpki } from "../internal/certificate.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 
 import { readCertificateVerify, writeCertificate, writeCertificateVerify } from "./messages.ts"
-import type { CertificateKind, TlsIdentity, TlsPeer } from "./TlsSession.ts"
+import type { TlsIdentity } from "./TlsSession.ts"
 
 type Side = "client" | "server"
 
@@ -35,11 +36,14 @@ export const signedMessage = (
 ): Uint8Array => writeCertificateVerify(scheme, identity.key.sign(scheme, signedContent(signer, transcript)))
 
 /** The peer as its Certificate message presents it. */
-export const peerOf = (chain: ReadonlyArray<Uint8Array>, kind: CertificateKind): TlsPeer | TlsFailure => {
-  if (kind === "x509") return { kind, chain }
+export const peerOf = (
+  chain: ReadonlyArray<Uint8Array>,
+  kind: CertificateType
+): PeerCertificate | TlsFailure => {
+  if (kind === "x509") return { _tag: kind, chain }
   // RFC 7250 §3: exactly one entry, which is the key
   return chain.length === 1
-    ? { kind, spki: chain[0] }
+    ? { _tag: kind, spki: chain[0] }
     : failure(Alert.bad_certificate, "a raw public key is one certificate entry")
 }
 
@@ -47,7 +51,7 @@ export const peerOf = (chain: ReadonlyArray<Uint8Array>, kind: CertificateKind):
 export const verifySigned = (
   suite: CryptoSuiteShape,
   message: Uint8Array,
-  peer: TlsPeer,
+  peer: PeerCertificate,
   signer: Side,
   transcript: Uint8Array
 ): { readonly scheme: number } | TlsFailure => {
@@ -60,7 +64,7 @@ export const verifySigned = (
       Alert.illegal_parameter,
       `signed with scheme 0x${verify.scheme.toString(16)}, which was not offered`
     )
-  const spki = peer.kind === "rawPublicKey" ? peer.spki : certificateSpki(peer.chain[0])
+  const spki = peer._tag === "rawPublicKey" ? peer.spki : certificateSpki(peer.chain[0])
   if (spki === undefined) return failure(Alert.bad_certificate, "the peer's certificate cannot be read")
   return suite.verify(scheme, spki, signedContent(signer, transcript), verify.signature)
     ? { scheme }

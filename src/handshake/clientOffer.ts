@@ -1,4 +1,5 @@
 /** What a ClientHello asks for, as far as it concerns the server's answer. RFC 8446 §4.1.2, §4.2 */
+import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
@@ -15,16 +16,16 @@ import {
 import type { ClientHello } from "./messages.ts"
 import { readPskModes } from "./preSharedKey.ts"
 import { ProtocolNames } from "./ProtocolNames.ts"
-import type { CertificateKind, TlsServerConfig } from "./TlsSession.ts"
+import type { TlsServerConfig } from "./TlsSession.ts"
 
 export interface ClientOffer {
   readonly cipher: CipherSuite
   readonly alpn: string
   readonly serverName: string | undefined
   readonly signatureSchemes: ReadonlyArray<number>
-  readonly serverCertificateTypes: ReadonlyArray<CertificateKind>
+  readonly serverCertificateTypes: ReadonlyArray<CertificateType>
   /** The form in which the client is to authenticate; undefined when it is not asked to. */
-  readonly clientCertificateType: CertificateKind | undefined
+  readonly clientCertificateType: CertificateType | undefined
   readonly transportParameters: Uint8Array
   /** The client takes tickets for PSKs with a key exchange. */
   readonly resumable: boolean
@@ -56,7 +57,7 @@ class OfferReader {
 }
 
 const u16List = (body: Uint8Array) => readU16List(body, 2)
-const x509Only: ReadonlyArray<CertificateKind> = ["x509"] // RFC 7250 §4.1: what leaving the extension out means
+const x509Only: ReadonlyArray<CertificateType> = ["x509"] // RFC 7250 §4.1: what leaving the extension out means
 
 export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): ClientOffer | TlsFailure => {
   const { extensions } = hello

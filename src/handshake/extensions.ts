@@ -1,9 +1,9 @@
 /** TLS extensions: codepoints, the list, and the bodies QUIC needs. RFC 8446 §4.2 */
+import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Alert, failure, type TlsFailure } from "./alerts.ts"
 import { MAX_NAME_LENGTH, readHostName } from "./serverName.ts"
-import type { CertificateKind } from "./TlsSession.ts"
 
 export const Extension = {
   server_name: 0,
@@ -176,22 +176,22 @@ export const readServerName = (body: Uint8Array): ReceivedName | undefined => {
 }
 
 /** RFC 7250 §3, IANA TLS Certificate Types */
-const kinds: ReadonlyArray<readonly [CertificateKind, number]> = [
+const kinds: ReadonlyArray<readonly [CertificateType, number]> = [
   ["x509", 0],
   ["rawPublicKey", 2]
 ]
 
-export const certificateTypeCode = (kind: CertificateKind): number =>
+export const certificateTypeCode = (kind: CertificateType): number =>
   kinds.find(([name]) => name === kind)![1]
 
-export const certificateKind = (code: number): CertificateKind | undefined =>
+export const certificateKind = (code: number): CertificateType | undefined =>
   kinds.find(([, c]) => c === code)?.[0]
 
-export const writeCertificateTypes = (types: ReadonlyArray<CertificateKind>): Uint8Array =>
+export const writeCertificateTypes = (types: ReadonlyArray<CertificateType>): Uint8Array =>
   Uint8Array.of(types.length, ...types.map(certificateTypeCode))
 
 /** Types nobody here knows are passed over; undefined when the body is malformed. */
-export const readCertificateTypes = (body: Uint8Array): ReadonlyArray<CertificateKind> | undefined => {
+export const readCertificateTypes = (body: Uint8Array): ReadonlyArray<CertificateType> | undefined => {
   if (body.length < 2 || body[0] !== body.length - 1) return undefined
   return Array.from(body.subarray(1), certificateKind).filter((kind) => kind !== undefined)
 }

@@ -1,11 +1,12 @@
 /** What the server chose, held against what the client offered. RFC 8446 §4.1.3, §4.3.1 */
+import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { Alert, failure, type TlsFailure } from "./alerts.ts"
 import { certificateKind, Extension, type Extensions, readU16, TLS13 } from "./extensions.ts"
 import { ProtocolNames } from "./ProtocolNames.ts"
 import { RANDOM_BYTES, type ServerHello } from "./messages.ts"
 import type { PskOffer } from "./PskOffer.ts"
-import type { CertificateKind, TlsClientConfig } from "./TlsSession.ts"
+import type { TlsClientConfig } from "./TlsSession.ts"
 
 /** "DOWNGRD" and a version: the end of the random of a server that could do better. RFC 8446 §4.1.3 */
 const downgrade = Uint8Array.of(0x44, 0x4f, 0x57, 0x4e, 0x47, 0x52, 0x44)
@@ -49,8 +50,8 @@ export const checkServerHello = (
 export interface ServerChoice {
   readonly alpn: string
   readonly transportParameters: Uint8Array
-  readonly serverCertificateType: CertificateKind
-  readonly clientCertificateType: CertificateKind
+  readonly serverCertificateType: CertificateType
+  readonly clientCertificateType: CertificateType
   readonly earlyData: boolean
 }
 
@@ -99,9 +100,9 @@ export const readServerChoice = (
 }
 
 /** The types our ClientHello lists; none when it leaves the extension out. */
-const serverTypes = ({ peerCertificateTypes }: TlsClientConfig): ReadonlyArray<CertificateKind> =>
+const serverTypes = ({ peerCertificateTypes }: TlsClientConfig): ReadonlyArray<CertificateType> =>
   peerCertificateTypes.includes("rawPublicKey") ? peerCertificateTypes : []
-const clientTypes = ({ identity }: TlsClientConfig): ReadonlyArray<CertificateKind> =>
+const clientTypes = ({ identity }: TlsClientConfig): ReadonlyArray<CertificateType> =>
   identity?.kind === "rawPublicKey" ? ["rawPublicKey"] : []
 
 /** An extension that is empty, and only there when ours was. */
@@ -119,7 +120,7 @@ const checkAcknowledgement = (
 const checkCertificateType = (
   extensions: Extensions,
   type: number,
-  offered: ReadonlyArray<CertificateKind>
+  offered: ReadonlyArray<CertificateType>
 ): TlsFailure | undefined => {
   const body = extensions.get(type)
   if (body === undefined) return undefined
@@ -133,5 +134,5 @@ const checkCertificateType = (
 }
 
 /** RFC 7250 §4.2: X.509 goes without saying. */
-const typeOf = (extensions: Extensions, type: number): CertificateKind =>
+const typeOf = (extensions: Extensions, type: number): CertificateType =>
   (extensions.has(type) ? certificateKind(extensions.get(type)![0]) : undefined) ?? "x509"

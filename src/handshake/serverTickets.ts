@@ -8,12 +8,12 @@ import { Extension } from "./extensions.ts"
 import { KeySchedule } from "./KeySchedule.ts"
 import type { ClientHello } from "./messages.ts"
 import { type OfferedPsk, readOfferedPsks, writeNewSessionTicket } from "./preSharedKey.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
 import {
   decodeSessionTicket,
   encodeSessionTicket,
   isExpired,
-  MAX_TICKET_LIFETIME_SECONDS,
-  type SessionTicket
+  MAX_TICKET_LIFETIME_SECONDS
 } from "./SessionTicket.ts"
 import type { ServerResumption, TlsServerConfig } from "./TlsSession.ts"
 import type { Transcript } from "./Transcript.ts"
@@ -105,7 +105,7 @@ const fits = (
     // the client must be as much authenticated as it would be by a full handshake
     (peer === undefined
       ? config.requestClientCertificate !== "require"
-      : config.requestClientCertificate !== "none" && config.peerCertificateTypes.includes(peer.kind))
+      : config.requestClientCertificate !== "none" && config.peerCertificateTypes.includes(peer._tag))
   )
 }
 

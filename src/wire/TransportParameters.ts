@@ -1,5 +1,5 @@
 /** The quic_transport_parameters extension. RFC 9000 §18 */
-import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
 import { ByteReader } from "./ByteReader.ts"
 import { ByteWriter, MAX_VARINT, varintSize } from "./ByteWriter.ts"
 import { decodePreferredAddress, encodePreferredAddress, type PreferredAddress } from "./PreferredAddress.ts"

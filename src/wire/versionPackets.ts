@@ -1,5 +1,5 @@
 /** The two packets that carry no packet number: Version Negotiation and Retry. RFC 9000 §17.2.1, §17.2.5 */
-import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
 import { ByteReader } from "./ByteReader.ts"
 import { ByteWriter } from "./ByteWriter.ts"
 import type { PacketHeader } from "./PacketHeader.ts"

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { Branch } from "../../src/actor/Branch.ts"
 import { NoteKeeper } from "../../src/actor/NoteKeeper.ts"
-import type { SessionTicket } from "../../src/handshake/SessionTicket.ts"
+import type { SessionTicket } from "../../src/capability/TicketStore.ts"
 
 const ticket = (ageAdd: number): SessionTicket => ({ ageAdd }) as SessionTicket
 

@@ -2,14 +2,11 @@
 import * as Schema from "effect/Schema"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import type { CertificateType } from "../../src/capability/CertificateVerifier.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { ConnectionEvent } from "../../src/connection/ConnectionEvents.ts"
-import type {
-  CertificateKind,
-  TlsSettings,
-  TransportSettings
-} from "../../src/connection/ConnectionConfig.ts"
+import type { TlsSettings, TransportSettings } from "../../src/connection/ConnectionConfig.ts"
 import { Endpoint, type EndpointConfig } from "../../src/endpoint/Endpoint.ts"
 import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
@@ -27,7 +24,7 @@ export interface DuelOptions {
   readonly transport?: TransportOptions
   readonly verdict?: PeerVerdict
   readonly groups?: ReadonlyArray<NamedGroup>
-  readonly peerCertificateTypes?: ReadonlyArray<CertificateKind>
+  readonly peerCertificateTypes?: ReadonlyArray<CertificateType>
   readonly requestClientCertificate?: "none" | "request" | "require"
   readonly seed?: string
   readonly observe?: EndpointConfig["observe"]

@@ -2,12 +2,13 @@
  * A peer with real keys and no scruples: it completes a handshake with TLS of its own, tells what it sees, and sends
  * whatever a test puts into its mouth. It shares wire formats and cryptography with the connection, and nothing else.
  */
+import type { CertificateType } from "../../src/capability/CertificateVerifier.ts"
 import type { PacketKeys } from "../../src/protect/PacketKeys.ts"
 import { PacketKeys as Keys } from "../../src/protect/PacketKeys.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../../src/capability/CryptoSuite.ts"
 import { TlsClient } from "../../src/handshake/TlsClient.ts"
 import { TlsServer } from "../../src/handshake/TlsServer.ts"
-import type { CertificateKind, TlsIdentity, TlsSession } from "../../src/handshake/TlsSession.ts"
+import type { TlsIdentity, TlsSession } from "../../src/handshake/TlsSession.ts"
 import { cipherSuites, TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { initialKeys } from "../../src/protect/initialKeys.ts"
 import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
@@ -44,7 +45,7 @@ export interface PuppetOptions {
   readonly alpn?: ReadonlyArray<string>
   readonly groups?: ReadonlyArray<NamedGroup>
   readonly serverName?: string
-  readonly certificateTypes?: ReadonlyArray<CertificateKind>
+  readonly certificateTypes?: ReadonlyArray<CertificateType>
   readonly requestClientCertificate?: "none" | "request" | "require"
   /** Changes what it declares. */
   readonly parameters?: (honest: TransportParameters) => TransportParameters

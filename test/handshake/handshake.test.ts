@@ -69,8 +69,8 @@ describe("both sides agree on all secrets", () => {
           }
         })
         expectSameSecrets(pair)
-        expect(pair.client.facts!.peer).toEqual({ kind: "rawPublicKey", spki: theirs.key.spki })
-        expect(pair.server.facts!.peer).toEqual({ kind: "rawPublicKey", spki: ours.key.spki })
+        expect(pair.client.facts!.peer).toEqual({ _tag: "rawPublicKey", spki: theirs.key.spki })
+        expect(pair.server.facts!.peer).toEqual({ _tag: "rawPublicKey", spki: ours.key.spki })
       })
 })
 
@@ -162,10 +162,10 @@ describe("what one side says reaches the other", () => {
     const chain = [...identity("p256").chain, ...identity("ed25519").chain]
     const { client } = shake({ server: { selectIdentity: () => ({ ...identity("p256"), chain }) } })
     expect(client.one("verifyPeer")).toMatchObject({
-      peer: { kind: "x509", chain },
+      peer: { _tag: "x509", chain },
       serverName: "example.org"
     })
-    expect(client.facts!.peer).toEqual({ kind: "x509", chain })
+    expect(client.facts!.peer).toEqual({ _tag: "x509", chain })
   })
 })
 

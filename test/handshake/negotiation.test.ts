@@ -187,7 +187,7 @@ describe("server identities", () => {
     const server = { selectIdentity: () => identity("ed25519", "rawPublicKey") }
     expect(shake({ server }).server.alert).toBe(Alert.unsupported_certificate)
     expect(
-      shake({ server, client: { peerCertificateTypes: ["x509", "rawPublicKey"] } }).client.facts!.peer!.kind
+      shake({ server, client: { peerCertificateTypes: ["x509", "rawPublicKey"] } }).client.facts!.peer!._tag
     ).toBe("rawPublicKey")
   })
 
@@ -212,7 +212,7 @@ describe("client authentication", () => {
   for (const key of ["ed25519", "p256", "p384", "rsa"] as const)
     it(`proves a certificate of ${key}`, () => {
       const { client, server } = shake({ client: { identity: identity(key) }, server: asking("require") })
-      expect(server.facts!.peer).toEqual({ kind: "x509", chain: identity(key).chain })
+      expect(server.facts!.peer).toEqual({ _tag: "x509", chain: identity(key).chain })
       expect(server.facts!.signatureScheme).toBe(identity(key).key.schemes[0])
       expect(client.facts).toBeDefined()
     })

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest"
 import { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import { Alert } from "../../src/handshake/alerts.ts"
 import { Extension } from "../../src/handshake/extensions.ts"
+import type { SessionTicket } from "../../src/capability/TicketStore.ts"
 import {
   decodeSessionTicket,
   encodeSessionTicket,
-  MAX_TICKET_LIFETIME_SECONDS,
-  type SessionTicket
+  MAX_TICKET_LIFETIME_SECONDS
 } from "../../src/handshake/SessionTicket.ts"
 import type {
   EarlyDataRequest,
@@ -129,7 +129,7 @@ describe("tickets", () => {
       issuedAtMillis: start,
       earlyData: false,
       transportParameters: ascii("server parameters"),
-      peer: { kind: "x509", chain: identity().chain }
+      peer: { _tag: "x509", chain: identity().chain }
     })
     expect(client.events.at(-1)!._tag).toBe("ticket")
     expect(server.all("ticket")).toEqual([])
@@ -233,7 +233,7 @@ describe("tickets", () => {
       ...x509,
       serverName: undefined,
       earlyData: true,
-      peer: { kind: "rawPublicKey", spki: ascii("a key") }
+      peer: { _tag: "rawPublicKey", spki: ascii("a key") }
     }
     for (const ticket of [x509, raw, { ...x509, peer: undefined }]) {
       const written = encodeSessionTicket(ticket)
@@ -285,7 +285,7 @@ describe("a session", () => {
       const pair = shop.again(ticket)
       expectResumed(pair)
       ticket = pair.client.one("ticket")!.ticket
-      expect(ticket.peer).toEqual({ kind: "x509", chain: identity().chain })
+      expect(ticket.peer).toEqual({ _tag: "x509", chain: identity().chain })
     }
   })
 
@@ -364,7 +364,7 @@ describe("a session", () => {
     const ticket = shop.first(options)
     const pair = shop.again(ticket, options)
     expectResumed(pair)
-    expect(pair.server.facts!.peer).toEqual({ kind: "rawPublicKey", spki: raw.key.spki })
+    expect(pair.server.facts!.peer).toEqual({ _tag: "rawPublicKey", spki: raw.key.spki })
     const barred = shop.again(ticket, {
       ...options,
       verdict: (judge) =>
@@ -409,7 +409,7 @@ describe("a full handshake takes place instead", () => {
       })
       expectFull(pair)
       expect(pair.server.facts!.cipherSuite).toBe(cipherSuites[0])
-      expect(pair.server.facts!.peer).toEqual({ kind: "rawPublicKey", spki: raw.key.spki })
+      expect(pair.server.facts!.peer).toEqual({ _tag: "rawPublicKey", spki: raw.key.spki })
     }
   })
   instead("when the server cannot open the ticket", () => new Shop().again(ticket))

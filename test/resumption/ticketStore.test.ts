@@ -66,7 +66,7 @@ describe("a ticket store", () => {
     ))
 
   it("holds tickets that survive being written down", () => {
-    const session = { ...ticket(7), peer: { kind: "rawPublicKey", spki: Uint8Array.of(1, 2) } as const }
+    const session = { ...ticket(7), peer: { _tag: "rawPublicKey", spki: Uint8Array.of(1, 2) } as const }
     expect(Resumption.decodeTicket(Resumption.encodeTicket(session))).toEqual(session)
   })
 })
