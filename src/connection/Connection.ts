@@ -157,11 +157,7 @@ export class Connection implements ConnectionParts {
       config.preferred && this.path.localIds.issuePreferred()
     )
     this.handshake = this.newHandshake(origin.originalDestination, origin.peerInitialId, origin.retrySource)
-    this.receiver = new PacketReceiver(this, {
-      datagram: transport.maxDatagramFrameBytes > 0,
-      resetStreamAt: true,
-      ackFrequency: true
-    })
+    this.receiver = new PacketReceiver(this)
     this.builder = new DatagramBuilder(this)
     this.keys.installInitial(origin.retrySource ?? origin.originalDestination, origin.initialKeys)
     if (config.role === "client") {

@@ -1,6 +1,7 @@
 import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import type { FrameSink } from "../wire/FrameSink.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
@@ -118,8 +119,6 @@ export class FrameReceiver implements FrameSink {
   }
 
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {
-    if (this.parts.config.role === "server")
-      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client", 0x07) // RFC 9000 §19.7 #4
     // RFC 9000 §8.1.3 #2: what is kept for later comes from NEW_TOKEN alone
     const token = keepToken(this.parts.versions.negotiated, bytes.subarray(start, end))
     const { events } = this.parts
@@ -226,15 +225,12 @@ export class FrameReceiver implements FrameSink {
 
   onHandshakeDone(): Result {
     const { parts } = this
-    // RFC 9000 §19.20 #2
-    if (parts.config.role === "server")
-      return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "HANDSHAKE_DONE from a client", 0x1e)
     // RFC 9001 §4.1.2: a server sends it only when its handshake is complete, which ours is then too
     if (!parts.handshake.complete)
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
         "HANDSHAKE_DONE before the handshake is",
-        0x1e
+        FrameType.HANDSHAKE_DONE
       )
     parts.confirmHandshake(this.nowMicros)
     return undefined
@@ -253,7 +249,7 @@ export class FrameReceiver implements FrameSink {
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
         "ACK_FREQUENCY asks for a delay that is not allowed",
-        0xaf
+        FrameType.ACK_FREQUENCY
       )
     // §4: only the newest counts
     if (sequence <= this.ackFrequencySequence) return undefined

@@ -1,4 +1,5 @@
-import { type FrameExtensions, FrameDecoder } from "../wire/FrameDecoder.ts"
+import { FrameDecoder } from "../wire/FrameDecoder.ts"
+import { FrameExtension } from "../wire/FrameType.ts"
 import { type PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { decodePacketNumber } from "../wire/packetNumber.ts"
 import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketType.ts"
@@ -55,10 +56,13 @@ export class PacketReceiver {
   private early: Array<EarlyPacket> = []
   private earlyBytes = 0
 
-  constructor(parts: ConnectionParts, extensions: FrameExtensions) {
+  constructor(parts: ConnectionParts) {
+    const { role, transport } = parts.config
     this.parts = parts
     this.frames = new FrameReceiver(parts)
-    this.decoder = new FrameDecoder(extensions)
+    // RFC 9221 §3 #3: DATAGRAM frames are refused unless they were asked for
+    const unasked = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
+    this.decoder = new FrameDecoder(role === "client" ? "server" : "client", FrameExtension.all & ~unasked)
   }
 
   /**

@@ -2,7 +2,7 @@ import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import { FrameDecoder } from "../wire/FrameDecoder.ts"
 import type { FrameSink } from "../wire/FrameSink.ts"
-import { FrameType } from "../wire/FrameType.ts"
+import { FrameExtension, FrameType as F, frameProperties } from "../wire/FrameType.ts"
 import type { Level } from "../wire/PacketType.ts"
 import { errorFields } from "./errorFields.ts"
 import { hexadecimal } from "./hexadecimal.ts"
@@ -16,7 +16,7 @@ const length = (start: number, end: number) => ({ length: end - start })
 export class QlogFrames implements FrameSink {
   private ackDelayExponent = 3
   private frames: Array<QlogFrame> = []
-  private readonly decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+  private readonly decoder = new FrameDecoder("either", FrameExtension.all)
 
   /** The frames in `bytes[start, end)`, up to the first that is malformed; `ackDelayExponent` is their sender's. */
   decode(
@@ -32,12 +32,17 @@ export class QlogFrames implements FrameSink {
     return this.frames
   }
 
-  private add(frame_type: string, fields?: Readonly<Record<string, unknown>>): undefined {
-    this.frames.push({ frame_type, ...fields })
+  private add(type: number, fields?: Readonly<Record<string, unknown>>): undefined {
+    this.frames.push({ frame_type: frameProperties(type)!.name, ...fields })
+  }
+
+  /** A frame that qlog has no name for. */
+  private addUnnamed(frame_type_bytes: number, fields?: Readonly<Record<string, unknown>>): undefined {
+    this.frames.push({ frame_type: "unknown", frame_type_bytes, ...fields })
   }
 
   onPing() {
-    return this.add("ping")
+    return this.add(F.PING)
   }
 
   onAck(ack: AckFrame) {
@@ -48,7 +53,7 @@ export class QlogFrames implements FrameSink {
       acked_ranges.push(from === to ? [from] : [from, to])
     }
     const ecn = ack.hasEcn && { ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce }
-    return this.add("ack", {
+    return this.add(F.ACK, {
       ack_delay: (ack.delayRaw * 2 ** this.ackDelayExponent) / 1000,
       acked_ranges,
       ...ecn
@@ -56,51 +61,51 @@ export class QlogFrames implements FrameSink {
   }
 
   onResetStream(stream_id: number, error_code: number, final_size: number) {
-    return this.add("reset_stream", { stream_id, error: "unknown", error_code, final_size })
+    return this.add(F.RESET_STREAM, { stream_id, error: "unknown", error_code, final_size })
   }
 
   onResetStreamAt(stream_id: number, error_code: number, final_size: number, reliable_size: number) {
-    return this.add("reset_stream_at", { stream_id, error: "unknown", error_code, final_size, reliable_size })
+    return this.add(F.RESET_STREAM_AT, { stream_id, error: "unknown", error_code, final_size, reliable_size })
   }
 
   onStopSending(stream_id: number, error_code: number) {
-    return this.add("stop_sending", { stream_id, error: "unknown", error_code })
+    return this.add(F.STOP_SENDING, { stream_id, error: "unknown", error_code })
   }
 
   onCrypto(offset: number, _bytes: Uint8Array, start: number, end: number) {
-    return this.add("crypto", { offset, raw: { payload_length: end - start } })
+    return this.add(F.CRYPTO, { offset, raw: { payload_length: end - start } })
   }
 
   onNewToken(_bytes: Uint8Array, start: number, end: number) {
-    return this.add("new_token", { token: { type: "resumption", raw: length(start, end) } })
+    return this.add(F.NEW_TOKEN, { token: { type: "resumption", raw: length(start, end) } })
   }
 
   onStream(stream_id: number, offset: number, _bytes: Uint8Array, start: number, end: number, fin: boolean) {
-    return this.add("stream", { stream_id, offset, fin, raw: { payload_length: end - start } })
+    return this.add(F.STREAM, { stream_id, offset, fin, raw: { payload_length: end - start } })
   }
 
   onMaxData(maximum: number) {
-    return this.add("max_data", { maximum })
+    return this.add(F.MAX_DATA, { maximum })
   }
 
   onMaxStreamData(stream_id: number, maximum: number) {
-    return this.add("max_stream_data", { stream_id, maximum })
+    return this.add(F.MAX_STREAM_DATA, { stream_id, maximum })
   }
 
   onMaxStreams(unidirectional: boolean, maximum: number) {
-    return this.add("max_streams", { stream_type: streamType(unidirectional), maximum })
+    return this.add(F.MAX_STREAMS_BIDI, { stream_type: streamType(unidirectional), maximum })
   }
 
   onDataBlocked(limit: number) {
-    return this.add("data_blocked", { limit })
+    return this.add(F.DATA_BLOCKED, { limit })
   }
 
   onStreamDataBlocked(stream_id: number, limit: number) {
-    return this.add("stream_data_blocked", { stream_id, limit })
+    return this.add(F.STREAM_DATA_BLOCKED, { stream_id, limit })
   }
 
   onStreamsBlocked(unidirectional: boolean, limit: number) {
-    return this.add("streams_blocked", { stream_type: streamType(unidirectional), limit })
+    return this.add(F.STREAMS_BLOCKED_BIDI, { stream_type: streamType(unidirectional), limit })
   }
 
   onNewConnectionId(
@@ -111,7 +116,7 @@ export class QlogFrames implements FrameSink {
     cidStart: number,
     cidEnd: number
   ) {
-    return this.add("new_connection_id", {
+    return this.add(F.NEW_CONNECTION_ID, {
       sequence_number,
       retire_prior_to,
       connection_id_length: cidEnd - cidStart,
@@ -121,15 +126,15 @@ export class QlogFrames implements FrameSink {
   }
 
   onRetireConnectionId(path_id: number, sequence_number: number) {
-    return this.add("retire_connection_id", { sequence_number, ...(path_id > 0 && { path_id }) })
+    return this.add(F.RETIRE_CONNECTION_ID, { sequence_number, ...(path_id > 0 && { path_id }) })
   }
 
   onPathChallenge(bytes: Uint8Array, start: number) {
-    return this.add("path_challenge", { data: hexadecimal(bytes, start, start + 8) })
+    return this.add(F.PATH_CHALLENGE, { data: hexadecimal(bytes, start, start + 8) })
   }
 
   onPathResponse(bytes: Uint8Array, start: number) {
-    return this.add("path_response", { data: hexadecimal(bytes, start, start + 8) })
+    return this.add(F.PATH_RESPONSE, { data: hexadecimal(bytes, start, start + 8) })
   }
 
   onConnectionClose(
@@ -140,7 +145,7 @@ export class QlogFrames implements FrameSink {
     reasonStart: number,
     reasonEnd: number
   ) {
-    return this.add("connection_close", {
+    return this.add(F.CONNECTION_CLOSE, {
       error_space: application ? "application" : "transport",
       ...errorFields("error", application, code),
       reason: printableBytes(bytes, reasonStart, reasonEnd),
@@ -149,16 +154,15 @@ export class QlogFrames implements FrameSink {
   }
 
   onHandshakeDone() {
-    return this.add("handshake_done")
+    return this.add(F.HANDSHAKE_DONE)
   }
 
   onDatagram(_bytes: Uint8Array, start: number, end: number) {
-    return this.add("datagram", { raw: { payload_length: end - start } })
+    return this.add(F.DATAGRAM, { raw: { payload_length: end - start } })
   }
 
   onAckFrequency(sequence_number: number, threshold: number, maxAckDelayMicros: number, reordering: number) {
-    return this.add("unknown", {
-      frame_type_bytes: FrameType.ACK_FREQUENCY,
+    return this.addUnnamed(F.ACK_FREQUENCY, {
       sequence_number,
       ack_eliciting_threshold: threshold,
       request_max_ack_delay: maxAckDelayMicros,
@@ -167,6 +171,6 @@ export class QlogFrames implements FrameSink {
   }
 
   onImmediateAck() {
-    return this.add("unknown", { frame_type_bytes: FrameType.IMMEDIATE_ACK })
+    return this.addUnnamed(F.IMMEDIATE_ACK)
   }
 }

@@ -1,53 +1,21 @@
 import { AckFrame, MAX_ACK_RANGES } from "./AckFrame.ts"
 import { ByteReader } from "./ByteReader.ts"
-import { FrameType as F } from "./FrameType.ts"
+import {
+  extensionFlags,
+  FrameExtension,
+  FrameFlag,
+  FrameType as F,
+  frameFlags,
+  frameProperties
+} from "./FrameType.ts"
 import type { FrameResult, FrameSink } from "./FrameSink.ts"
-import { PacketType } from "./PacketType.ts"
+import type { PacketType } from "./PacketType.ts"
 import { TransportError, TransportErrorCode } from "./TransportError.ts"
-
-/** Frames beyond RFC 9000 that were negotiated; switched on once the transport parameters are known. */
-export interface FrameExtensions {
-  datagram: boolean
-  resetStreamAt: boolean
-  ackFrequency: boolean
-}
 
 /** The largest varint, as near as a double comes to 2^62 − 1. */
 const MAX_62 = 2 ** 62
 
-const INITIAL = 1 << PacketType.Initial
-const ZERO_RTT = 1 << PacketType.ZeroRtt
-const HANDSHAKE = 1 << PacketType.Handshake
-const ONE_RTT = 1 << PacketType.OneRtt
-const APPLICATION = ZERO_RTT | ONE_RTT
-
-const ANY = INITIAL | ZERO_RTT | HANDSHAKE | ONE_RTT
-
-/**
- * Which packet types may carry each of the frame types 0x00 … 0x31. RFC 9000 §12.4, Table 3
- *
- * A type nobody knows is allowed anywhere, to be refused as unknown and not as misplaced.
- */
-export const permittedPackets: ReadonlyArray<number> = (() => {
-  const table = new Array<number>(0x32).fill(ANY)
-  for (let type: number = F.RESET_STREAM; type <= F.APPLICATION_CLOSE; type++) table[type] = APPLICATION
-  table[F.CONNECTION_CLOSE] = ANY
-  // RFC 9001 §8.3 #2: no CRYPTO in 0-RTT
-  for (const type of [F.ACK, F.ACK_ECN, F.CRYPTO]) table[type] = INITIAL | HANDSHAKE | ONE_RTT
-  // RFC 9000 §12.5: what a client cannot have reason to send in 0-RTT, RETIRE_CONNECTION_ID among it, MAY be refused
-  for (const type of [F.NEW_TOKEN, F.PATH_RESPONSE, F.HANDSHAKE_DONE, F.RETIRE_CONNECTION_ID])
-    table[type] = ONE_RTT
-  // draft-ietf-quic-ack-frequency §3: min_ack_delay is not remembered, so never in 0-RTT
-  table[F.IMMEDIATE_ACK] = ONE_RTT
-  for (const type of [F.RESET_STREAM_AT, F.DATAGRAM, F.DATAGRAM_LEN]) table[type] = APPLICATION
-  return table
-})()
-
-/** The same for every frame type. */
-const permitted = (type: number): number =>
-  type < permittedPackets.length ? permittedPackets[type] : type === F.ACK_FREQUENCY ? ONE_RTT : ANY
-
-/** Of the payload at hand, whosever it is. */
+/** Scratch shared by all decoders; reset by each `decode`. */
 const r = new ByteReader()
 const ack = new AckFrame()
 
@@ -58,14 +26,18 @@ const ack = new AckFrame()
  * least two.
  */
 export class FrameDecoder {
-  readonly extensions: FrameExtensions
   /** Of the last `decode`: whether the packet must be acknowledged. RFC 9000 §13.2 */
   ackEliciting = false
   /** Of the last `decode`: whether all its frames were probing frames. RFC 9000 §9.1 */
   probingOnly = true
 
-  constructor(extensions: FrameExtensions) {
-    this.extensions = extensions
+  /** The bits of `frameFlags` that mark what this peer must not send. */
+  private readonly refused: number
+
+  /** For the frames of a peer that is a client, or may be either; `extensions` is a set of `FrameExtension` bits. */
+  constructor(sender: "client" | "server" | "either", extensions: number) {
+    this.refused =
+      extensionFlags(FrameExtension.all & ~extensions) | (sender === "client" ? FrameFlag.serverOnly : 0)
   }
 
   /** Decodes `bytes[start, end)`; the first error, its own or the sink's, ends it. */
@@ -99,17 +71,17 @@ export class FrameDecoder {
           TransportErrorCode.PROTOCOL_VIOLATION,
           "frame type not in its shortest encoding"
         )
+      const flags = frameFlags(type)
       // RFC 9000 §12.4 #3, §17.2.4
-      if ((permitted(type) & permission) === 0)
+      if ((flags & permission) === 0)
         return new TransportError(
           TransportErrorCode.PROTOCOL_VIOLATION,
           `frame 0x${type.toString(16)} in a packet type that may not carry it`,
           type
         )
-      if (type !== F.ACK && type !== F.ACK_ECN && type !== F.CONNECTION_CLOSE && type !== F.APPLICATION_CLOSE)
-        this.ackEliciting = true
-      if (type !== F.PATH_CHALLENGE && type !== F.PATH_RESPONSE && type !== F.NEW_CONNECTION_ID)
-        this.probingOnly = false
+      if ((flags & this.refused) !== 0) return refusal(type)
+      if ((flags & FrameFlag.ackEliciting) !== 0) this.ackEliciting = true
+      if ((flags & FrameFlag.nonProbing) !== 0) this.probingOnly = false
       const result = this.frame(type, bytes, sink)
       if (r.failed) return malformed("truncated", type)
       if (result !== undefined) return result
@@ -132,7 +104,6 @@ export class FrameDecoder {
         return r.failed ? undefined : sink.onResetStream(id, code, finalSize)
       }
       case F.RESET_STREAM_AT: {
-        if (!this.extensions.resetStreamAt) return unknown(type)
         const id = r.varint()
         const code = r.varint()
         const finalSize = r.varint()
@@ -227,14 +198,12 @@ export class FrameDecoder {
         return sink.onHandshakeDone()
       case F.DATAGRAM:
       case F.DATAGRAM_LEN: {
-        if (!this.extensions.datagram) return notNegotiated(type)
         const frameStart = r.offset - 1
         const length = type === F.DATAGRAM_LEN ? r.varint() : r.remaining
         const start = r.skip(length)
         return r.failed ? undefined : sink.onDatagram(bytes, start, start + length, r.offset - frameStart)
       }
       case F.ACK_FREQUENCY: {
-        if (!this.extensions.ackFrequency) return unknown(type)
         const sequence = r.varint()
         const threshold = r.varint()
         const delay = r.varint()
@@ -242,7 +211,7 @@ export class FrameDecoder {
         return r.failed ? undefined : sink.onAckFrequency(sequence, threshold, delay, reordering)
       }
       case F.IMMEDIATE_ACK:
-        return this.extensions.ackFrequency ? sink.onImmediateAck() : unknown(type)
+        return sink.onImmediateAck()
       default:
         return unknown(type)
     }
@@ -316,6 +285,20 @@ const unknown = (type: number): TransportError =>
     type
   )
 
-// RFC 9221 §3 #3: not FRAME_ENCODING_ERROR, as for other frames that were not negotiated
-const notNegotiated = (type: number): TransportError =>
-  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a DATAGRAM frame we did not ask for", type)
+/** Of a type the peer must not send: it is the server's, or of an extension that was not negotiated. */
+const refusal = (type: number): TransportError => {
+  const { name, sender, extension } = frameProperties(type)!
+  if (sender === "server")
+    return new TransportError(
+      TransportErrorCode.PROTOCOL_VIOLATION,
+      `${name.toUpperCase()} from a client`,
+      type
+    )
+  if (extension !== FrameExtension.datagram) return unknown(type)
+  // RFC 9221 §3 #3: not FRAME_ENCODING_ERROR, as for other frames that were not negotiated
+  return new TransportError(
+    TransportErrorCode.PROTOCOL_VIOLATION,
+    "a DATAGRAM frame we did not ask for",
+    type
+  )
+}

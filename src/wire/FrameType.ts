@@ -1,3 +1,5 @@
+import { PacketType } from "./PacketType.ts"
+
 /** Frame types. RFC 9000 §19, RFC 9221 §4, and the extensions' drafts. */
 export const FrameType = {
   PADDING: 0x00,
@@ -31,3 +33,119 @@ export const FrameType = {
   DATAGRAM_LEN: 0x31,
   ACK_FREQUENCY: 0xaf
 } as const
+
+/** What frames beyond RFC 9000 belong to: a set of bits. */
+export const FrameExtension = { none: 0, datagram: 1, resetStreamAt: 2, ackFrequency: 4, all: 7 } as const
+
+/** What holds for every frame of a type, whatever it says. */
+export interface FrameProperties {
+  readonly type: number
+  /** As qlog spells it; the types that differ in flags only share one. */
+  readonly name: string
+  /** The packet types that may carry it: a bit `1 << PacketType` each. RFC 9000 §12.4 #3 */
+  readonly packets: number
+  /** The packet must be acknowledged. RFC 9000 §13.2 */
+  readonly ackEliciting: boolean
+  /** It does not make the peer follow to the address the packet came from. RFC 9000 §9.1 */
+  readonly probing: boolean
+  readonly sender: "both" | "server"
+  /** One bit of `FrameExtension`, or none. */
+  readonly extension: number
+}
+
+const packetLetters = {
+  I: 1 << PacketType.Initial,
+  H: 1 << PacketType.Handshake,
+  "0": 1 << PacketType.ZeroRtt,
+  "1": 1 << PacketType.OneRtt,
+  _: 0
+}
+type Letter = keyof typeof packetLetters
+
+/**
+ * `packets` and `notes` are the columns Pkts and Spec of RFC 9000 §12.4, Table 3: N for not ack-eliciting, P for
+ * probing; and here S for what only a server sends.
+ */
+const frame = (
+  type: number,
+  name: string,
+  packets: `${Letter}${Letter}${Letter}${Letter}`,
+  notes = "",
+  extension: number = FrameExtension.none
+): FrameProperties => ({
+  type,
+  name,
+  packets: [...packets].reduce((bits, letter) => bits | packetLetters[letter as Letter], 0),
+  ackEliciting: !notes.includes("N"),
+  probing: notes.includes("P"),
+  sender: notes.includes("S") ? "server" : "both",
+  extension
+})
+
+const F = FrameType
+const { datagram, resetStreamAt, ackFrequency } = FrameExtension
+
+/** Every frame type there is. */
+export const frameTable: ReadonlyArray<FrameProperties> = [
+  frame(F.PADDING, "padding", "IH01", "NP"),
+  frame(F.PING, "ping", "IH01"),
+  frame(F.ACK, "ack", "IH_1", "N"),
+  frame(F.ACK_ECN, "ack", "IH_1", "N"),
+  frame(F.RESET_STREAM, "reset_stream", "__01"),
+  frame(F.STOP_SENDING, "stop_sending", "__01"),
+  frame(F.CRYPTO, "crypto", "IH_1"), // RFC 9001 §8.3 #2: not in 0-RTT
+  frame(F.NEW_TOKEN, "new_token", "___1", "S"), // RFC 9000 §19.7 #4
+  ...Array.from({ length: 8 }, (_, flags) => frame(F.STREAM | flags, "stream", "__01")),
+  frame(F.MAX_DATA, "max_data", "__01"),
+  frame(F.MAX_STREAM_DATA, "max_stream_data", "__01"),
+  frame(F.MAX_STREAMS_BIDI, "max_streams", "__01"),
+  frame(F.MAX_STREAMS_UNI, "max_streams", "__01"),
+  frame(F.DATA_BLOCKED, "data_blocked", "__01"),
+  frame(F.STREAM_DATA_BLOCKED, "stream_data_blocked", "__01"),
+  frame(F.STREAMS_BLOCKED_BIDI, "streams_blocked", "__01"),
+  frame(F.STREAMS_BLOCKED_UNI, "streams_blocked", "__01"),
+  frame(F.NEW_CONNECTION_ID, "new_connection_id", "__01", "P"),
+  // RFC 9000 §12.5: a client has no reason to send it in 0-RTT, so a server may refuse it there
+  frame(F.RETIRE_CONNECTION_ID, "retire_connection_id", "___1"),
+  frame(F.PATH_CHALLENGE, "path_challenge", "__01", "P"),
+  frame(F.PATH_RESPONSE, "path_response", "___1", "P"),
+  frame(F.CONNECTION_CLOSE, "connection_close", "IH01", "N"),
+  frame(F.APPLICATION_CLOSE, "connection_close", "__01", "N"),
+  frame(F.HANDSHAKE_DONE, "handshake_done", "___1", "S"), // RFC 9000 §19.20 #2
+  // draft-ietf-quic-ack-frequency §3: min_ack_delay is not remembered, so never in 0-RTT
+  frame(F.IMMEDIATE_ACK, "immediate_ack", "___1", "", ackFrequency),
+  frame(F.RESET_STREAM_AT, "reset_stream_at", "__01", "", resetStreamAt),
+  frame(F.DATAGRAM, "datagram", "__01", "", datagram),
+  frame(F.DATAGRAM_LEN, "datagram", "__01", "", datagram),
+  frame(F.ACK_FREQUENCY, "ack_frequency", "___1", "", ackFrequency)
+]
+
+/** The properties of a type as one number: `packets` in bits 0 … 5, then these, then the extension. */
+export const FrameFlag = { ackEliciting: 0x40, nonProbing: 0x80, serverOnly: 0x100 } as const
+const EXTENSION_SHIFT = 9
+
+export const extensionFlags = (extensions: number): number => extensions << EXTENSION_SHIFT
+
+const flagsOf = (properties: FrameProperties): number =>
+  properties.packets |
+  (properties.ackEliciting ? FrameFlag.ackEliciting : 0) |
+  (properties.probing ? 0 : FrameFlag.nonProbing) |
+  (properties.sender === "server" ? FrameFlag.serverOnly : 0) |
+  extensionFlags(properties.extension)
+
+/** An unknown type is allowed anywhere, to be refused as unknown and not as misplaced. */
+const UNKNOWN = 0x0f | FrameFlag.ackEliciting | FrameFlag.nonProbing
+
+const oneByteTypes = new Uint16Array(0x40).fill(UNKNOWN)
+const longerTypes = new Map<number, number>()
+for (const properties of frameTable) {
+  if (properties.type < oneByteTypes.length) oneByteTypes[properties.type] = flagsOf(properties)
+  else longerTypes.set(properties.type, flagsOf(properties))
+}
+
+export const frameFlags = (type: number): number =>
+  type < oneByteTypes.length ? oneByteTypes[type] : (longerTypes.get(type) ?? UNKNOWN)
+
+/** The row of a type; undefined for one nobody knows. Not for the hot path: that is what `frameFlags` is for. */
+export const frameProperties = (type: number): FrameProperties | undefined =>
+  frameTable.find((properties) => properties.type === type)

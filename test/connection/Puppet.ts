@@ -16,6 +16,7 @@ import { CryptoStream } from "../../src/stream/CryptoStream.ts"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
 import { writeAck, writeCrypto } from "../../src/wire/frameWriters.ts"
 import {
   PacketHeader,
@@ -98,7 +99,7 @@ export class Puppet {
   private readonly cryptoSent = [0, 0, 0, 0]
   private readonly cryptoOut: Array<Array<Uint8Array>> = [[], [], [], []]
   private readonly header = new PacketHeader()
-  private readonly decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+  private readonly decoder = new FrameDecoder("either", FrameExtension.all)
   private undecryptable: Array<Uint8Array> = []
   private token: Uint8Array | undefined = undefined
   private heard = false

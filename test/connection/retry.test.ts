@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { initialKeys } from "../../src/protect/initialKeys.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import { Duel } from "./Duel.ts"
@@ -23,8 +24,9 @@ const openInitial = (datagram: Uint8Array) => {
   expect(client.open(bytes, 0, header.packetNumberOffset, length, header.end, packetNumber, 0)).toBe(true)
   const seen = new FrameLog()
   const start = header.packetNumberOffset + length
-  const none = { datagram: false, resetStreamAt: false, ackFrequency: false }
-  expect(new FrameDecoder(none).decode(bytes, start, header.end - 16, Level.Initial, seen)).toBeUndefined()
+  expect(
+    new FrameDecoder("either", FrameExtension.none).decode(bytes, start, header.end - 16, Level.Initial, seen)
+  ).toBeUndefined()
   const crypto = seen
     .named("onCrypto")
     .map(({ values, bytes }) => ({ offset: values[0] as number, data: bytes! }))

@@ -4,6 +4,7 @@ import { defaultStreamLimits } from "../../src/stream/StreamLimits.ts"
 import { StreamSet } from "../../src/stream/StreamSet.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
 import type { FrameResult, FrameSink } from "../../src/wire/FrameSink.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import type { SentFrame } from "../../src/recovery/SentFrames.ts"
@@ -84,7 +85,7 @@ export class Endpoint {
   nowMicros = 0
   rttMicros = 10_000
   packetBytes = maxPacketBytes
-  private readonly decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+  private readonly decoder = new FrameDecoder("either", FrameExtension.all)
   private readonly sink: StreamSink
 
   constructor(role: "client" | "server", limits: LocalStreamLimits) {

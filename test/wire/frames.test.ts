@@ -3,12 +3,13 @@ import { describe, expect, it } from "vitest"
 import { AckFrame, MAX_ACK_RANGES } from "../../src/wire/AckFrame.ts"
 import { ByteWriter, MAX_VARINT } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
 import * as write from "../../src/wire/frameWriters.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import { fromHex, RecordingSink, toHex } from "./recordingSink.ts"
 import { someFrame, someFrames } from "./someFrames.ts"
 
-const newDecoder = () => new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+const newDecoder = () => new FrameDecoder("either", FrameExtension.all)
 
 /** What `frames` sound like to a sink, from the middle of a buffer. */
 const passThrough = (

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import { type AckFrame, MAX_ACK_RANGES } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
 import type { FrameSink } from "../../src/wire/FrameSink.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
@@ -106,7 +107,7 @@ const boundsSink = (start: number, end: number): FrameSink & { calls: number } =
   }) as unknown as FrameSink & { calls: number }
 }
 
-const decoder = new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true })
+const decoder = new FrameDecoder("either", FrameExtension.all)
 const codes: ReadonlyArray<number> = [
   TransportErrorCode.FRAME_ENCODING_ERROR,
   TransportErrorCode.PROTOCOL_VIOLATION

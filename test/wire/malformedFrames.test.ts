@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest"
-import { FrameDecoder, type FrameExtensions } from "../../src/wire/FrameDecoder.ts"
+import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { fromHex, RecordingSink } from "./recordingSink.ts"
 
-const all: FrameExtensions = { datagram: true, resetStreamAt: true, ackFrequency: true }
-const none: FrameExtensions = { datagram: false, resetStreamAt: false, ackFrequency: false }
+const { all, none } = FrameExtension
 
-const decode = (hex: string, extensions = all, sink = new RecordingSink()) =>
-  new FrameDecoder(extensions).decode(fromHex(hex), 0, hex.length / 2, PacketType.OneRtt, sink)
+const decode = (hex: string, extensions: number = all, sink = new RecordingSink()) =>
+  new FrameDecoder("either", extensions).decode(fromHex(hex), 0, hex.length / 2, PacketType.OneRtt, sink)
 
 const token = "00".repeat(16)
 const top = "ffffffffffffffff" // 2^62 − 1

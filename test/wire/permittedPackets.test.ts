@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest"
-import { FrameDecoder, permittedPackets } from "../../src/wire/FrameDecoder.ts"
-import { FrameType } from "../../src/wire/FrameType.ts"
+import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import {
+  FrameExtension,
+  FrameType,
+  frameFlags,
+  frameProperties,
+  frameTable
+} from "../../src/wire/FrameType.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { fromHex, RecordingSink } from "./recordingSink.ts"
@@ -55,7 +61,7 @@ const samples = new Map<number, string>([
 const names = new Map<number, string>(Object.entries(FrameType).map(([name, type]) => [type, name]))
 
 const decode = (hex: string, packetType: PacketType) =>
-  new FrameDecoder({ datagram: true, resetStreamAt: true, ackFrequency: true }).decode(
+  new FrameDecoder("either", FrameExtension.all).decode(
     fromHex(hex),
     0,
     hex.length / 2,
@@ -115,12 +121,10 @@ describe("the packets that may carry a frame", () => {
     `)
   })
 
-  it("are what the table says", () => {
-    for (const [type, hex] of samples) {
-      if (type >= permittedPackets.length) continue
+  it("are what the table of frames says", () => {
+    for (const { type, packets } of frameTable)
       for (const [, packet] of packetTypes)
-        expect(decode(hex, packet) === undefined).toBe((permittedPackets[type] & (1 << packet)) !== 0)
-    }
+        expect(decode(samples.get(type)!, packet) === undefined).toBe((packets & (1 << packet)) !== 0)
   })
 
   // RFC 9000 §12.4 #3, RFC 9001 §8.3 #2
@@ -141,6 +145,76 @@ describe("the packets that may carry a frame", () => {
         expect(decode(`${type}00000000`, packet)).toMatchObject({
           code: TransportErrorCode.FRAME_ENCODING_ERROR
         })
+    }
+  })
+})
+
+describe("the table of frames", () => {
+  it("has each type once, and a sample of each is known here", () => {
+    expect(frameTable.map(({ type }) => type)).toEqual([...samples.keys()])
+    expect(new Set(Object.values(FrameType))).toEqual(
+      new Set(frameTable.map(({ type }) => type).filter((type) => type === 8 || type >> 3 !== 1))
+    )
+  })
+
+  it("says what the decoder makes of a packet: ack-eliciting, probing only", () => {
+    const decoder = new FrameDecoder("either", FrameExtension.all)
+    for (const { type, ackEliciting, probing } of frameTable) {
+      const bytes = fromHex(samples.get(type)!)
+      expect(decoder.decode(bytes, 0, bytes.length, PacketType.OneRtt, new RecordingSink())).toBeUndefined()
+      expect([type, decoder.ackEliciting, decoder.probingOnly]).toEqual([type, ackEliciting, probing])
+    }
+    // RFC 9000 §12.4, Table 3, columns N and P
+    const types = (test: (type: number) => boolean) => [...samples.keys()].filter(test)
+    expect(types((type) => !frameProperties(type)!.ackEliciting)).toEqual([0x00, 0x02, 0x03, 0x1c, 0x1d])
+    expect(types((type) => frameProperties(type)!.probing)).toEqual([0x00, 0x18, 0x1a, 0x1b])
+  })
+
+  it("says what only a server sends, and a client is refused before its frame is read", () => {
+    const fromClient = new FrameDecoder("client", FrameExtension.all)
+    const fromServer = new FrameDecoder("server", FrameExtension.all)
+    const refused = []
+    for (const { type, name } of frameTable) {
+      const bytes = fromHex(samples.get(type)!)
+      const sink = new RecordingSink()
+      const error = fromClient.decode(bytes, 0, bytes.length, PacketType.OneRtt, sink)
+      expect(
+        fromServer.decode(bytes, 0, bytes.length, PacketType.OneRtt, new RecordingSink())
+      ).toBeUndefined()
+      if (error === undefined) continue
+      refused.push(type)
+      expect(sink.frames).toEqual([])
+      expect(error).toMatchObject({
+        code: TransportErrorCode.PROTOCOL_VIOLATION,
+        reason: `${name.toUpperCase()} from a client`,
+        frameType: type
+      })
+    }
+    expect(refused).toEqual([FrameType.NEW_TOKEN, FrameType.HANDSHAKE_DONE]) // RFC 9000 §19.7 #4, §19.20 #2
+  })
+
+  it("says which extension a frame needs, and without it the frame is refused", () => {
+    const { all, none } = FrameExtension
+    for (const { type, extension } of frameTable) {
+      const bytes = fromHex(samples.get(type)!)
+      const error = (extensions: number) =>
+        new FrameDecoder("either", extensions).decode(
+          bytes,
+          0,
+          bytes.length,
+          PacketType.OneRtt,
+          new RecordingSink()
+        )
+      expect(error(extension)).toBeUndefined()
+      expect(error(all & ~extension) === undefined).toBe(extension === none)
+    }
+  })
+
+  it("is looked up by an array for types of one byte, a map for longer ones, and knows no others", () => {
+    for (const { type, packets } of frameTable) expect(frameFlags(type) & 0x0f).toBe(packets)
+    for (const type of [0x20, 0x3f, 0x40, 0x4000, 2 ** 62 - 1]) {
+      expect(frameProperties(type)).toBeUndefined()
+      expect(frameFlags(type) & 0x0f).toBe(0x0f)
     }
   })
 })
