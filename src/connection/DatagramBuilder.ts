@@ -1,5 +1,5 @@
 import { AckFrame } from "../wire/AckFrame.ts"
-import { ByteWriter } from "../wire/ByteWriter.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
 import {
   ackSize,
   writeAck,
@@ -13,23 +13,16 @@ import {
   writePing
 } from "../wire/frameWriters.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
-import { writeLongHeader, writeShortHeader } from "../wire/PacketHeader.ts"
-import { packetNumberLength } from "../wire/packetNumber.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { Ecn } from "../recovery/ReceivedPackets.ts"
+import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
-import type { SentPacket } from "../recovery/SentPacket.ts"
 import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 import type { Route } from "../path/Route.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
-import { Coins } from "./Coins.ts"
-import { SkippedNumbers } from "./SkippedNumbers.ts"
+import { PacketLayout } from "./PacketLayout.ts"
 
-const QUIC_BIT = 0x40
-/** What a packet has at least beyond the connection IDs we issue: stateless resets that look like it are as long. */
-const LEAST_BEYOND_ID = 22
 /** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
 const BESIDE_ACK = 20
 /** PATH_CHALLENGE or PATH_RESPONSE. */
@@ -43,46 +36,8 @@ const ACK_FREQUENCY_BYTES = 2 + 4 * 8
 /** So many datagrams of data go ahead of an MTU probe: a short request has better use of the path. */
 const DATAGRAMS_BEFORE_PROBE = 10
 const utf8 = new TextEncoder()
-const none = new Uint8Array(0)
 
-/** A packet laid out in the datagram but not sealed yet: it may still grow by padding if it stays the last. */
-interface OutgoingPacket {
-  bytes: Uint8Array
-  level: Level
-  start: number
-  lengthOffset: number
-  packetNumberOffset: number
-  packetNumberLength: number
-  packetNumber: number
-  payloadEnd: number
-  ackEliciting: boolean
-  inFlight: boolean
-  sent: SentPacket | undefined
-}
-
-const newOutgoingPacket = (): OutgoingPacket => ({
-  bytes: none,
-  level: Level.Initial,
-  start: 0,
-  lengthOffset: 0,
-  packetNumberOffset: 0,
-  packetNumberLength: 0,
-  packetNumber: 0,
-  payloadEnd: 0,
-  ackEliciting: false,
-  inFlight: false,
-  sent: undefined
-})
-
-/** Of the datagram at hand, whosever it is: each call of `build` fills them anew. */
-const w = new ByteWriter(new Uint8Array(0))
 const ack = new AckFrame()
-const open: ReadonlyArray<OutgoingPacket> = [
-  newOutgoingPacket(),
-  newOutgoingPacket(),
-  newOutgoingPacket(),
-  newOutgoingPacket()
-]
 
 /**
  * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that padding can
@@ -90,30 +45,25 @@ const open: ReadonlyArray<OutgoingPacket> = [
  */
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
-  private count = 0
+  private readonly layout: PacketLayout
   /** Datagrams in a row with something else to say than a probe. */
   private sinceProbe = 0
-  /** How the datagram that was built last is to be marked. RFC 9000 §13.4 */
-  ecn: Ecn = Ecn.NotEct
-  private readonly skipped: SkippedNumbers
-  private readonly coins: Coins
-
-  /** Of a packet. */
-  private readonly leastBytes: number
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
-    this.leastBytes = LEAST_BEYOND_ID + parts.localInitialId.length
-    this.skipped = new SkippedNumbers(parts.config.random)
-    this.coins = new Coins(parts.config.random)
+    this.layout = new PacketLayout(parts)
+  }
+
+  /** How the datagram that was built last is to be marked. RFC 9000 §13.4 */
+  get ecn(): Ecn {
+    return this.layout.ecn
   }
 
   /** Writes the next datagram into `buffer` from `start`; returns its end, `start` when there is nothing to send. */
   build(buffer: Uint8Array, start: number, path: ConnectionPath, nowMicros: number): number {
-    const { parts } = this
+    const { parts, layout } = this
     const limit = path.sendLimit(buffer.length - start)
     if (limit < path.routes.current.leastBytes || !path.maySend) return start
-    this.count = 0
     if (!this.keysAreFit(path, nowMicros)) {
       const wornOut = new TransportError(
         TransportErrorCode.AEAD_LIMIT_REACHED,
@@ -133,17 +83,18 @@ export class DatagramBuilder {
       const probed = this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
       if (probed > start) return probed
     }
+    layout.begin(buffer, start, path, path.routes.current)
     let end = start
     for (let level: Level = Level.Initial; level <= Level.OneRtt; level++) {
       if (parts.keys.write[level] === undefined) continue
-      if (start + limit - end < WORTHWHILE_BYTES && this.count > 0) break
+      if (start + limit - end < WORTHWHILE_BYTES && layout.count > 0) break
       const most =
         level === Level.OneRtt ? start + limit : Math.min(start + limit, end + MAX_LONG_PACKET_BYTES)
-      end = this.layOut(level as Level, path, buffer, end, most, elicit, nowMicros)
+      end = this.layOut(level as Level, path, end, most, elicit, nowMicros)
     }
-    if (this.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
+    if (layout.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
     this.sinceProbe++
-    return this.finish(buffer, start, start + limit, path, path.routes.current, nowMicros)
+    return layout.finish(start + limit, nowMicros)
   }
 
   /**
@@ -166,13 +117,13 @@ export class DatagramBuilder {
     )
     if (limit < PROBE_BYTES || this.parts.keys.write[Level.OneRtt] === undefined) return start
     if (!this.keysAreFit(path, nowMicros)) return start
-    this.count = 0
-    const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + limit, route.peerId.id)
-    this.writePathFrames(route, path, w, nowMicros)
-    packet.payloadEnd = w.offset
+    const { layout } = this
+    layout.begin(buffer, start, path, route)
+    const packet = layout.open(Level.OneRtt, start, start + limit)
+    this.writePathFrames(route, path, layout.writer, nowMicros)
     packet.sent!.isPathProbe = true
-    this.count = 1
-    return this.finish(buffer, start, start + limit, path, route, nowMicros)
+    layout.close(packet, false, false)
+    return layout.finish(start + limit, nowMicros)
   }
 
   /**
@@ -212,31 +163,31 @@ export class DatagramBuilder {
     const size = path.mtu.probeSize(nowMicros)
     // RFC 9000 §8.1: nor does a probe exceed what may be sent to an unproven address
     if (size === 0 || start + size > buffer.length || size > path.amplification.remaining) return start
-    const packet = this.openPacket(Level.OneRtt, path, buffer, start, start + size)
+    const { layout } = this
+    const w = layout.writer
+    layout.begin(buffer, start, path, path.routes.current)
+    const packet = layout.open(Level.OneRtt, start, start + size)
     writePing(w)
     packet.sent!.frames.push(SentFrame.Ping)
     if (path.ackFrequency.isSupported) writeImmediateAck(w)
     writePadding(w, w.remaining)
     packet.sent!.isMtuProbe = true
-    packet.ackEliciting = packet.inFlight = true
-    packet.payloadEnd = w.offset
-    this.count = 1
+    layout.close(packet, true, true)
     this.sinceProbe = 0
     path.mtu.onProbeSent(size, nowMicros)
-    return this.finish(buffer, start, start + size, path, path.routes.current, nowMicros)
+    return layout.finish(start + size, nowMicros)
   }
 
   /** Lays out one packet at `start`; returns where the next may begin, or `start` when it had nothing to say. */
   private layOut(
     level: Level,
     path: ConnectionPath,
-    buffer: Uint8Array,
     start: number,
     limit: number,
     mayElicit: boolean,
     nowMicros: number
   ): number {
-    const { parts } = this
+    const { parts, layout } = this
     const space = spaceOfLevel(level)
     const closing = parts.closer.pending
     // whoever can read 0-RTT reads Initial packets, where the close is anyway
@@ -255,7 +206,8 @@ export class DatagramBuilder {
         : received.shouldAckNow(nowMicros))
     if (!closing && !wantsData && !wantsAck) return start
 
-    const packet = this.openPacket(level, path, buffer, start, limit)
+    const packet = layout.open(level, start, limit)
+    const w = layout.writer
     const payloadStart = w.offset
     const sent = packet.sent!
     if (wantsAck) {
@@ -278,17 +230,11 @@ export class DatagramBuilder {
       if (probing && level === Level.OneRtt && path.ackFrequency.isSupported) writeImmediateAck(w)
       this.writeFrames(level, path, w, sent.frames, nowMicros)
     }
-    // RFC 9000 §13.2.1 #5: an ACK that is due gets no company that would have to be acknowledged
-    packet.ackEliciting = !closing && w.offset > beforeData
     // RFC 9000 §12.4 #1: no packet without frames
     if (w.offset === payloadStart) return start
-    // RFC 9001 §5.4.2: the header-protection sample must lie inside the packet; RFC 9000 §10.3 #S2
-    const least = Math.max(packet.packetNumberOffset + 4, packet.start + this.leastBytes - AEAD_TAG_BYTES)
-    if (w.offset < least) writePadding(w, least - w.offset)
-    packet.payloadEnd = w.offset
-    packet.inFlight = packet.ackEliciting
-    this.count++
-    return w.offset + AEAD_TAG_BYTES
+    // RFC 9000 §13.2.1 #5: an ACK that is due gets no company that would have to be acknowledged
+    const ackEliciting = !closing && w.offset > beforeData
+    return layout.close(packet, ackEliciting, ackEliciting)
   }
 
   /**
@@ -305,54 +251,6 @@ export class DatagramBuilder {
       probes[2] > 0 ||
       recovery.deadlineMicros() === Number.POSITIVE_INFINITY
     )
-  }
-
-  /** Writes the header of a packet that may reach up to `limit`; its frames come next. */
-  private openPacket(
-    level: Level,
-    path: ConnectionPath,
-    buffer: Uint8Array,
-    start: number,
-    limit: number,
-    destination = path.peerIds.active
-  ): OutgoingPacket {
-    const { parts } = this
-    const { recovery } = path
-    const space = spaceOfLevel(level)
-    const packet = open[this.count]
-    if (space === Space.Application && this.skipped.isDue(recovery.nextPacketNumber(space)))
-      recovery.skipPacketNumber(space)
-    const packetNumber = recovery.nextPacketNumber(space)
-    const pnLength = packetNumberLength(packetNumber, recovery.largestAcked(space))
-    packet.bytes = buffer
-    packet.level = level
-    packet.start = start
-    packet.packetNumber = packetNumber
-    packet.packetNumberLength = pnLength
-    packet.ackEliciting = false
-    packet.sent = recovery.begin(space)
-    w.reset(buffer, start, limit - AEAD_TAG_BYTES)
-    if (level === Level.OneRtt) {
-      // RFC 9000 §17.4 #1 #S1: the spin bit is not used, and says nothing
-      writeShortHeader(w, destination, this.coins.toss(), parts.keys.phases.bit, pnLength)
-      packet.lengthOffset = -1
-    } else {
-      const token = level === Level.Initial ? parts.token : undefined
-      packet.lengthOffset = writeLongHeader(
-        w,
-        level,
-        parts.versions.ofLevel(level),
-        destination,
-        parts.localInitialId,
-        token,
-        pnLength
-      )
-    }
-    // RFC 9287 §3.1: so that nobody on the way comes to rely on it
-    if (parts.greasesBit && this.coins.toss()) buffer[start] ^= QUIC_BIT
-    packet.packetNumberOffset = w.offset
-    for (let i = pnLength - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
-    return packet
   }
 
   /** Whether `level` has ack-eliciting frames waiting. */
@@ -440,77 +338,5 @@ export class DatagramBuilder {
       if (response === undefined) return
       writePathResponse(w, response)
     }
-  }
-
-  /** Pads the last packet where the RFC wants it, seals all, and books them as sent. */
-  private finish(
-    buffer: Uint8Array,
-    start: number,
-    limit: number,
-    path: ConnectionPath,
-    route: Route,
-    nowMicros: number
-  ): number {
-    const { parts, count } = this
-    const last = open[count - 1]
-    const size = last.payloadEnd + AEAD_TAG_BYTES - start
-    if (size < MINIMUM_DATAGRAM_BYTES && this.mustPad(route) && limit - start >= MINIMUM_DATAGRAM_BYTES) {
-      const padding = MINIMUM_DATAGRAM_BYTES - size
-      buffer.fill(0, last.payloadEnd, last.payloadEnd + padding)
-      last.payloadEnd += padding
-      last.inFlight = !last.sent!.isPathProbe // §2 of RFC 9002: packets with PADDING count as in flight
-    }
-    const marked = route === path.routes.current && path.ecn.marks(nowMicros)
-    this.ecn = marked ? Ecn.Ect0 : Ecn.NotEct
-    let end = start
-    for (let i = 0; i < count; i++) {
-      const packet = open[i]
-      if (marked) {
-        packet.sent!.isEcnMarked = true
-        path.ecn.onSent(spaceOfLevel(packet.level))
-      }
-      parts.config.observer?.packetSent(packet, packet.sent!.isMtuProbe, nowMicros)
-      end = this.seal(buffer, packet, path)
-      path.recovery.commit(packet.sent!, end - packet.start, packet.ackEliciting, packet.inFlight, nowMicros)
-      if (!packet.ackEliciting) continue
-      parts.idle.onAckElicitingSent(nowMicros)
-      const space = spaceOfLevel(packet.level)
-      if (path.probes[space] > 0) path.probes[space]--
-    }
-    if (parts.closer.pending) parts.closer.onSent(end - start)
-    path.onDatagramSent(end - start, route)
-    // RFC 9001 §4.9.1 #1 #2: a client has no use for Initial keys once it sends Handshake packets
-    if (parts.config.role === "client" && last.level >= Level.Handshake)
-      parts.discardLevel(Level.Initial, nowMicros)
-    return end
-  }
-
-  // RFC 9000 §6 #S1, §8.1 #3, §14.1 #1 #2, RFC 9001 §9.3: every Initial of a client, every ack-eliciting Initial of a server;
-  // path validation unless the address may not be sent that much: RFC 9000 §8.2.1 #2, §8.2.2 #5 #6
-  private mustPad(route: Route): boolean {
-    for (let i = 0; i < this.count; i++) {
-      const packet = open[i]
-      if (packet.level === Level.Initial && (this.parts.config.role === "client" || packet.ackEliciting))
-        return true
-    }
-    return route.validator.takeMustExpand()
-  }
-
-  private seal(buffer: Uint8Array, packet: OutgoingPacket, path: ConnectionPath): number {
-    const keys = this.parts.keys.write[packet.level]!
-    if (packet.lengthOffset >= 0) {
-      const length = packet.payloadEnd + AEAD_TAG_BYTES - packet.packetNumberOffset
-      buffer[packet.lengthOffset] = 0x40 | (length >> 8)
-      buffer[packet.lengthOffset + 1] = length & 0xff
-    }
-    return keys.seal(
-      buffer,
-      packet.start,
-      packet.packetNumberOffset,
-      packet.packetNumberLength,
-      packet.payloadEnd,
-      packet.packetNumber,
-      path.id
-    )
   }
 }
