@@ -12,6 +12,7 @@
  *
  * `endpoint.tree` takes it; `print` writes it for people. Times are milliseconds, sizes bytes.
  */
+import type { Role } from "./wire/Role.ts"
 import type { Holdings } from "./connection/holdings.ts"
 import type { LifecycleState } from "./connection/lifecycle.ts"
 import { formatAddress, type SocketAddress } from "./wire/SocketAddress.ts"
@@ -58,7 +59,7 @@ export interface PathNode {
 }
 
 export interface ConnectionNode {
-  readonly role: "client" | "server"
+  readonly role: Role
   readonly state: LifecycleState
   readonly fiber: number | undefined
   readonly remote: SocketAddress

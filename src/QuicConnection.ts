@@ -8,6 +8,7 @@
  * not wait happens wholly and at once; one that waits says what an interrupt leaves. What is taken or opened is the
  * caller's in the very step that takes it, so none is lost on the way.
  */
+import type { Role } from "./wire/Role.ts"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -86,7 +87,7 @@ export class QuicConnection {
     this.actor = actor
   }
 
-  get role(): "client" | "server" {
+  get role(): Role {
     return this.actor.core.config.role
   }
 

@@ -9,6 +9,7 @@
  * It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls `settle` after each burst to
  * wake whoever has something to see.
  */
+import { otherRole } from "../wire/Role.ts"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -333,7 +334,7 @@ export class ConnectionActor implements Timed, PathHost {
   private verify(request: Extract<TlsEvent, { _tag: "verifyPeer" }>): void {
     const { core, host } = this
     const { peer } = request
-    const role = core.config.role === "client" ? "server" : "client"
+    const role = otherRole(core.config.role)
     const judge = host.verifier.verify({ peer, role, serverName: core.config.tls.expectedName })
     this.verdict = this.branch.fork(
       Effect.map(Effect.result(judge), (result) =>

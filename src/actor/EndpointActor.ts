@@ -8,6 +8,7 @@
  * an interrupt falls between turns, so no connection is ever seen half-driven. A defect that shows in a turn ends the
  * connection it shows in; one in the loop itself ends the endpoint.
  */
+import type { SocketNumber } from "../path/Route.ts"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -113,8 +114,8 @@ export class EndpointActor implements ConnectionHost {
     this.acceptBacklog = acceptBacklog
     this.openSocket = (...where) => openSocket(this, ...where)
     this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
-    this.sockets = new SocketTable(socket, (bytes, from, ecn, local, at) =>
-      this.onDatagram(bytes, from, ecn, local, at)
+    this.sockets = new SocketTable(socket, (bytes, from, ecn, socket, boundSocket) =>
+      this.onDatagram(bytes, from, ecn, socket, boundSocket)
     )
     this.listen(socket)
     this.sinceMicros = this.now()
@@ -162,7 +163,7 @@ export class EndpointActor implements ConnectionHost {
     this.listen(socket)
     for (const actor of this.actors.values()) {
       const { current } = actor.core.path.routes
-      if (current.local === before && whyUnreachable(socket.localAddress, current.remote) === undefined)
+      if (current.socket === before && whyUnreachable(socket.localAddress, current.remote) === undefined)
         actor.core.rebind(sockets.main.number, this.now())
       this.touch(actor)
     }
@@ -174,7 +175,7 @@ export class EndpointActor implements ConnectionHost {
     const { sockets } = this
     if (number === sockets.main.number) return true
     for (const { core } of this.actors.values())
-      if (core.path.routes.all.some(({ local }) => sockets.at(local).socketNumber === number)) return true
+      if (core.path.routes.all.some(({ socket }) => sockets.at(socket).socketNumber === number)) return true
     return false
   }
 
@@ -325,7 +326,7 @@ export class EndpointActor implements ConnectionHost {
     let reply = core.pollReply()
     const had = reply !== undefined
     for (; reply !== undefined; reply = core.pollReply()) {
-      const { from, socket } = this.sockets.at(reply.local)
+      const { from, socket } = this.sockets.at(reply.socket)
       socket.send(reply.bytes, 0, reply.bytes.length, reply.to, 0, from)
     }
     return had
@@ -335,10 +336,10 @@ export class EndpointActor implements ConnectionHost {
     bytes: Uint8Array,
     from: SocketAddress,
     ecn: EcnCodepoint,
-    local: number,
-    socket: number
+    socket: SocketNumber,
+    boundSocket: SocketNumber
   ): void {
-    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local, socket))
+    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, socket, boundSocket))
     for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
       this.markDirty(this.actors.get(woken)!)
   }
@@ -409,11 +410,11 @@ export class EndpointActor implements ConnectionHost {
     const { transmit } = core
     actor.isDirty = false
     let sent = 0
-    let { socket } = this.sockets.at(core.path.routes.current.local)
+    let { socket } = this.sockets.at(core.path.routes.current.socket)
     while (!socket.congested) {
       const end = core.pollTransmit(buffer, 0, nowMicros)
       if (end === 0) break
-      const place = this.sockets.at(transmit.local)
+      const place = this.sockets.at(transmit.socket)
       socket = place.socket
       socket.send(buffer, 0, end, transmit.remote, transmit.ecn, place.from)
       if (++sent === SEND_BURST) break
@@ -426,7 +427,7 @@ export class EndpointActor implements ConnectionHost {
   }
 
   private readonly canGoOn = ({ core }: ConnectionActor): boolean =>
-    !this.sockets.at(core.path.routes.current.local).socket.congested
+    !this.sockets.at(core.path.routes.current.socket).socket.congested
 
   private markDirty(actor: ConnectionActor): void {
     if (actor.isDirty) return

@@ -10,7 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../connection/Connection.ts"
-import type { Route } from "../path/Route.ts"
+import type { Route, SocketNumber } from "../path/Route.ts"
 import { EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch, DefectPolicy } from "./Branch.ts"
@@ -55,7 +55,7 @@ const why = {
 /** On its way to another local address. */
 interface Way {
   /** The number of its socket; −1 before there is one. */
-  local: number
+  socket: SocketNumber
   /** Why the system will not send over it. */
   refusal: string | undefined
   readonly arrival: Deferred.Deferred<void, QuicError>
@@ -79,7 +79,7 @@ export class PathActor {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.host.failure !== undefined || this.branch.isClosing) return this.over
-        const way: Way = { local: -1, refusal: undefined, arrival: Deferred.makeUnsafe() }
+        const way: Way = { socket: -1, refusal: undefined, arrival: Deferred.makeUnsafe() }
         // the connection ends, or the caller has gone
         const cutShort = Effect.sync(() => Deferred.doneUnsafe(way.arrival, this.over))
         const going = Effect.onInterrupt(Effect.scoped(this.goBy(where, way)), () => cutShort)
@@ -88,7 +88,7 @@ export class PathActor {
           this.onDefect(cause)
         })
         // once the core has moved there is nothing left to abandon
-        const giveUp = Effect.suspend(() => (this.current.local === way.local ? Effect.void : fiber.close))
+        const giveUp = Effect.suspend(() => (this.current.socket === way.socket ? Effect.void : fiber.close))
         return Effect.onInterrupt(restore(Deferred.await(way.arrival)), () => giveUp)
       })
     )
@@ -102,12 +102,16 @@ export class PathActor {
         way.refusal = problem
         this.host.touch()
       }
-      const local = yield* this.host.openSocket({ ...where, host: where.host ?? anywhere }, remote, onRefused)
-      way.local = local
-      yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(local)))
-      yield* Effect.andThen(this.probe(local), this.arriveAt(way))
+      const socket = yield* this.host.openSocket(
+        { ...where, host: where.host ?? anywhere },
+        remote,
+        onRefused
+      )
+      way.socket = socket
+      yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(socket)))
+      yield* Effect.andThen(this.probe(socket), this.arriveAt(way))
       Deferred.doneUnsafe(way.arrival, Effect.void)
-      yield* this.whenLeft(local)
+      yield* this.whenLeft(socket)
       yield* Effect.sleep(LINGER_MILLIS)
     },
     (effect, _where, { arrival }) =>
@@ -119,14 +123,14 @@ export class PathActor {
     return this.host.failure ?? Effect.fail(quicError(new EndpointClosed()))
   }
 
-  private probe(local: number): Effect.Effect<void, QuicError> {
+  private probe(socket: SocketNumber): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
       if (host.failure !== undefined) return host.failure
-      const refusal = host.core.migrate(local, host.now())
+      const refusal = host.core.migrate(socket, host.now())
       // what only takes time is waited for
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
-        return Effect.flatMap(host.delivered.park, () => this.probe(local))
+        return Effect.flatMap(host.delivered.park, () => this.probe(socket))
       if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: why[refusal] })))
       host.touch()
       return Effect.void
@@ -136,20 +140,20 @@ export class PathActor {
   private arriveAt(way: Way): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
-      const { local, refusal } = way
+      const { socket, refusal } = way
       if (host.failure !== undefined) return host.failure
-      if (this.current.local === local) return Effect.void
+      if (this.current.socket === socket) return Effect.void
       if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: refusal })))
-      if (!this.usesSocket(local))
+      if (!this.usesSocket(socket))
         return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
       // not `moved`: a route can also be given up for a newer one, of which there is no news
       return Effect.flatMap(host.delivered.park, () => this.arriveAt(way))
     })
   }
 
-  private whenLeft(local: number): Effect.Effect<void> {
+  private whenLeft(socket: SocketNumber): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.usesSocket(local) ? Effect.flatMap(this.moved.park, () => this.whenLeft(local)) : Effect.void
+      this.usesSocket(socket) ? Effect.flatMap(this.moved.park, () => this.whenLeft(socket)) : Effect.void
     )
   }
 
@@ -157,12 +161,12 @@ export class PathActor {
     return this.host.core.path.routes.current
   }
 
-  private usesSocket(local: number): boolean {
-    return this.host.core.path.routes.all.some((route) => route.local === local)
+  private usesSocket(socket: SocketNumber): boolean {
+    return this.host.core.path.routes.all.some((route) => route.socket === socket)
   }
 
-  private abandon(local: number): void {
-    this.host.core.abandonRoute(local)
+  private abandon(socket: SocketNumber): void {
+    this.host.core.abandonRoute(socket)
     this.host.touch()
   }
 }

@@ -3,6 +3,7 @@
  * one that takes what is sent to any address of the machine has a number for itself, and another for each address
  * it was asked at: answers leave from there, since anywhere else they are a stranger's to who asked.
  */
+import type { SocketNumber } from "../path/Route.ts"
 import type { EcnCodepoint, ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
@@ -11,35 +12,35 @@ const MAX_ADDRESSES = 1024
 
 /** One of our addresses. */
 export interface Place {
-  readonly number: number
+  readonly number: SocketNumber
   readonly socket: UdpSocket
   /** The number of the socket itself. */
-  readonly socketNumber: number
+  readonly socketNumber: SocketNumber
   /** Undefined: the one the socket is bound to, or the system's choice. */
   readonly from: SocketAddress | undefined
 }
 
-/** `local` is where the datagram was sent to, `socket` the socket it came by: the same unless that takes any address. */
+/** `socket` numbers the address the datagram was sent to, `boundSocket` the socket it came by; the same unless that takes any address. */
 export type HandleArrival = (
   bytes: Uint8Array,
   from: SocketAddress,
   ecn: EcnCodepoint,
-  local: number,
-  socket: number
+  socket: SocketNumber,
+  boundSocket: SocketNumber
 ) => void
 
 /** A socket, and what it was asked at. */
 interface BoundSocket {
   readonly socket: UdpSocket
-  readonly byHost: Map<string, number>
+  readonly byHost: Map<string, SocketNumber>
   readonly onDatagram: (datagram: ReceivedDatagram) => void
 }
 
 export class SocketTable {
   /** The one that new connections leave by. */
   main: Place
-  private readonly places = new Map<number, Place>()
-  private readonly bound = new Map<number, BoundSocket>()
+  private readonly places = new Map<SocketNumber, Place>()
+  private readonly bound = new Map<SocketNumber, BoundSocket>()
   private readonly handle: HandleArrival
   private nextNumber = 0
 
@@ -51,7 +52,7 @@ export class SocketTable {
   add(socket: UdpSocket): Place {
     const place = this.newPlace(socket, undefined, undefined)
     const { number } = place
-    const byHost = new Map<string, number>()
+    const byHost = new Map<string, SocketNumber>()
     const onDatagram = ({ bytes, from, to, ecn }: ReceivedDatagram) => {
       const isOwn = to === undefined || to === socket.localAddress
       this.handle(bytes, from, ecn, isOwn ? number : this.numberOf(place, byHost, to), number)
@@ -60,7 +61,7 @@ export class SocketTable {
     return place
   }
 
-  remove(socketNumber: number): void {
+  remove(socketNumber: SocketNumber): void {
     for (const number of this.bound.get(socketNumber)?.byHost.values() ?? []) this.places.delete(number)
     this.places.delete(socketNumber)
     this.bound.delete(socketNumber)
@@ -76,7 +77,7 @@ export class SocketTable {
   }
 
   /** What has that number; a closed socket's place is taken by the present one. */
-  at(number: number): Place {
+  at(number: SocketNumber): Place {
     return this.places.get(number) ?? this.main
   }
 
@@ -92,7 +93,7 @@ export class SocketTable {
     for (const { socket } of this.bound.values()) socket.flush()
   }
 
-  private numberOf(socket: Place, byHost: Map<string, number>, to: SocketAddress): number {
+  private numberOf(socket: Place, byHost: Map<string, SocketNumber>, to: SocketAddress): SocketNumber {
     const known = byHost.get(to.host)
     if (known !== undefined) return known
     if (byHost.size >= MAX_ADDRESSES) return socket.number
@@ -101,7 +102,7 @@ export class SocketTable {
     return number
   }
 
-  private newPlace(socket: UdpSocket, of: number | undefined, from: SocketAddress | undefined): Place {
+  private newPlace(socket: UdpSocket, of: SocketNumber | undefined, from: SocketAddress | undefined): Place {
     const number = this.nextNumber++
     const place: Place = { number, socket, socketNumber: of ?? number, from }
     this.places.set(number, place)

@@ -40,7 +40,7 @@ const lookAtPath = (actor: ConnectionActor, path: ConnectionPath, addressOf: Soc
   id: path.id,
   fiber: actor.path.branch.fiberId,
   routes: path.routes.all.map((route) => ({
-    local: addressOf(route.local),
+    local: addressOf(route.socket),
     remote: route.remote,
     isCurrent: route === path.routes.current,
     validation: route.validator.state

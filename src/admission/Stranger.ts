@@ -1,3 +1,4 @@
+import type { SocketNumber } from "../path/Route.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import type { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
@@ -15,7 +16,7 @@ export interface Introduction {
   readonly version: Version
   readonly from: SocketAddress
   /** The socket it came to. */
-  readonly local: number
+  readonly socket: SocketNumber
   /** The Destination Connection ID the client sends to. */
   readonly destination: Uint8Array
   /** The one of its very first Initial, which came before a Retry if there was one. */

@@ -10,15 +10,13 @@
  *
  * `layers/node/NodeCertificateVerifier.ts` fills this seam: system roots, given CAs, pinned keys, known raw public keys.
  */
+import type { Role } from "../wire/Role.ts"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /** Certificate types that can be negotiated. RFC 7250 §3, RFC 8446 §4.4.2 */
 export type CertificateType = "x509" | "rawPublicKey"
-
-/** The side of the handshake a peer is on. */
-export type PeerRole = "client" | "server"
 
 /** What the peer authenticated with. */
 export type PeerCertificate =
@@ -36,7 +34,7 @@ export type PeerCertificate =
 export interface VerifyRequest {
   readonly peer: PeerCertificate
   /** The role of the peer that is being verified: `"server"` when we are the client. */
-  readonly role: PeerRole
+  readonly role: Role
   /**
    * The host name or IP literal we meant to reach. Undefined when there is none, as when a server verifies a client:
    * then no name is checked.

@@ -1,3 +1,4 @@
+import type { SocketNumber } from "../path/Route.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import type { InitialKeys } from "../protect/initialKeys.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
@@ -53,7 +54,7 @@ export interface ConnectionOrigin {
   readonly version: Version
   readonly remote: SocketAddress
   /** Which of the endpoint's sockets leads there. */
-  readonly local: number
+  readonly socket: SocketNumber
   /** Ours, in every long header we send. */
   readonly localInitialId: Uint8Array
   /** client: the random DCID of its first Initial; server: the one that Initial came with. */
@@ -76,7 +77,7 @@ const MAX_TOKEN_BYTES = 800
 /** Where a datagram goes: reused. */
 export interface Transmit {
   remote: SocketAddress
-  local: number
+  socket: SocketNumber
   ecn: Ecn
 }
 
@@ -143,7 +144,7 @@ export class Connection implements ConnectionParts {
     this.paths.add(new ConnectionPath(config, firstPath(config, origin), nowMicros))
     this.migration = new Migration(this, this.path)
     this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
-    this.transmit = { remote: origin.remote, local: origin.local, ecn: 0 }
+    this.transmit = { remote: origin.remote, socket: origin.socket, ecn: 0 }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(
       this.lifecycle,
@@ -280,21 +281,21 @@ export class Connection implements ConnectionParts {
   }
 
   /**
-   * The endpoint's socket `local` replaces the one in use: moves to it, as soon as the handshake is confirmed and the
+   * `socket` replaces the one in use: moves to it, as soon as the handshake is confirmed and the
    * peer has given a connection ID for it. Returns what keeps it from moving now. RFC 9000 §9.2
    */
-  rebind(local: number, nowMicros: number): MoveRefusal | undefined {
-    return this.lifecycle.isOpen ? this.migration.rebind(local, nowMicros) : undefined
+  rebind(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
+    return this.lifecycle.isOpen ? this.migration.rebind(socket, nowMicros) : undefined
   }
 
   /** Moves to another of the endpoint's sockets once the peer has answered over it. RFC 9000 §9.1 */
-  migrate(local: number, nowMicros: number): MoveRefusal | undefined {
-    return this.migration.probe(local, nowMicros)
+  migrate(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
+    return this.migration.probe(socket, nowMicros)
   }
 
   /** Forgets the ways by that socket, unless it is the one in use. */
-  abandonRoute(local: number): void {
-    this.migration.abandon(local)
+  abandonRoute(socket: SocketNumber): void {
+    this.migration.abandon(socket)
   }
 
   /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
@@ -390,14 +391,14 @@ export class Connection implements ConnectionParts {
     const probing = lifecycle.isOpen ? path.routes.probing : undefined
     if (probing !== undefined) {
       transmit.remote = probing.remote
-      transmit.local = probing.local
+      transmit.socket = probing.socket
       transmit.ecn = 0
       const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
       if (end > start) return end
     }
     if (this.rotation.isDue(path.recovery.counters.packetsSent, nowMicros)) this.rotateIds(nowMicros)
     transmit.remote = path.remote
-    transmit.local = path.routes.current.local
+    transmit.socket = path.routes.current.socket
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
     // what a client spends before that, on others perhaps, is not the server's
@@ -654,7 +655,7 @@ export class Connection implements ConnectionParts {
 const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSetup => ({
   id: 0,
   remote: origin.remote,
-  local: origin.local,
+  socket: origin.socket,
   addressValidated: role === "client" || origin.addressValidated,
   ids: {
     local: origin.localInitialId,

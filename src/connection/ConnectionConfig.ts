@@ -1,3 +1,4 @@
+import type { Role } from "../wire/Role.ts"
 import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
@@ -11,7 +12,6 @@ export const MINIMUM_DATAGRAM_BYTES = 1200
 /** Room below which no packet is started in a datagram: header, tag and a few frames. */
 export const WORTHWHILE_BYTES = 96
 
-export type Role = "client" | "server"
 export type VersionName = keyof typeof Version
 export type CongestionAlgorithm = "cubic" | "newReno" | "bbr"
 

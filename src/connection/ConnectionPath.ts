@@ -4,7 +4,7 @@ import { LocalConnectionIds } from "../path/LocalConnectionIds.ts"
 import { MtuDiscovery } from "../path/MtuDiscovery.ts"
 import type { PathValidator } from "../path/PathValidator.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
-import { Route } from "../path/Route.ts"
+import { Route, type SocketNumber } from "../path/Route.ts"
 import { AckFrequency, type AckRequest } from "../recovery/AckFrequency.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
@@ -29,7 +29,7 @@ export interface PathSetup {
   readonly id: number
   readonly remote: SocketAddress
   /** Which of the endpoint's sockets leads there. */
-  readonly local: number
+  readonly socket: SocketNumber
   /** The peer has proven to be at `remote`, or need not. RFC 9000 §8.1 */
   readonly addressValidated: boolean
   /** The IDs of the handshake; left out, the path has none until both sides have issued some for it. */
@@ -97,7 +97,7 @@ export class ConnectionPath {
       limit: transport.activeConnectionIdLimit,
       first: setup.ids?.peer
     })
-    const first = new Route(setup.remote, setup.local, setup.addressValidated, this.peerIds.activeId)
+    const first = new Route(setup.remote, setup.socket, setup.addressValidated, this.peerIds.activeId)
     this.routes = new RouteSet(this.peerIds, first)
     this.newMtu = () =>
       new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
@@ -131,7 +131,7 @@ export class ConnectionPath {
    */
   onMoved(before: Route, nowMicros: number): void {
     const { current } = this.routes
-    if (before.local !== current.local || before.remote.host !== current.remote.host) {
+    if (before.socket !== current.socket || before.remote.host !== current.remote.host) {
       this.mtu = this.newMtu() // RFC 9000 §14.2 #S4
       this.mtu.setPeerMax(this.peerMaxDatagramBytes)
       this.mtu.start()

@@ -1,3 +1,4 @@
+import { otherRole } from "../wire/Role.ts"
 import type { AfterHandshake } from "../handshake/AfterHandshake.ts"
 import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
@@ -215,7 +216,7 @@ export class HandshakeDriver {
   }
 
   private onParameters(bytes: Uint8Array): TransportError | undefined {
-    const peerRole = this.config.role === "client" ? "server" : "client"
+    const peerRole = otherRole(this.config.role)
     const parameters = decodeTransportParameters(bytes, peerRole)
     if (parameters instanceof TransportError) return parameters
     this.chooseVersion(bytes)

@@ -1,4 +1,4 @@
-import type { Route } from "../path/Route.ts"
+import type { Route, SocketNumber } from "../path/Route.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
@@ -34,16 +34,16 @@ export class Migration {
   }
 
   /** The route a datagram came by; undefined when it is to be dropped. */
-  routeOf(remote: SocketAddress, local: number): Route | undefined {
+  routeOf(remote: SocketAddress, socket: SocketNumber): Route | undefined {
     const { parts, routes } = this
-    if (routes.current.is(remote, local)) return routes.current
-    const known = routes.find(remote, local)
+    if (routes.current.is(remote, socket)) return routes.current
+    const known = routes.find(remote, socket)
     if (known !== undefined) return known
     // RFC 9000 §9 #5, §9.6 #S1: a client MUST discard what comes from an address it does not know for the server's
     if (parts.config.role === "client") return routes.all.find((route) => sameAddress(route.remote, remote))
     // RFC 9000 §9 #3: before the handshake is confirmed, and after disable_active_migration, it is dropped or validated
     if (!parts.handshake.confirmed || parts.config.transport.disableActiveMigration) return undefined
-    return routes.make(remote, local, false)
+    return routes.make(remote, socket, false)
   }
 
   /** An authentic packet came by `route`; one that asks for an answer makes it worth remembering. */
@@ -66,7 +66,7 @@ export class Migration {
       return
     }
     if (route === current || !this.admit(route)) return
-    if (route.local === current.local || route.isProven) return this.move(route, nowMicros)
+    if (route.socket === current.socket || route.isProven) return this.move(route, nowMicros)
     // RFC 9000 §9.6.2 #2 #3: to its preferred address a server moves once it has validated the path from there
     routes.keep(route)
     route.isWanted = true
@@ -96,10 +96,10 @@ export class Migration {
    * This side has another socket: moves to it at once, the old one may be useless already, and proves it meanwhile.
    * What stands in the way now may pass: it is tried again then.
    */
-  rebind(local: number, nowMicros: number): MoveRefusal | undefined {
+  rebind(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
     const refusal = this.refusal()
     if (refusal === "disabled" || refusal === "server") return refusal
-    this.awaited = local
+    this.awaited = socket
     return this.retry(nowMicros)
   }
 
@@ -118,31 +118,31 @@ export class Migration {
   }
 
   /** Probes the way from another local socket, and moves to it when it is proven. RFC 9000 §9.1 */
-  probe(local: number, nowMicros: number): MoveRefusal | undefined {
-    const refusal = this.refusal() ?? this.pursue(this.routes.current.remote, local, nowMicros)
-    if (refusal === undefined) this.preferFrom(local, nowMicros)
+  probe(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
+    const refusal = this.refusal() ?? this.pursue(this.routes.current.remote, socket, nowMicros)
+    if (refusal === undefined) this.preferFrom(socket, nowMicros)
     return refusal
   }
 
   /** No way by that socket is wanted any more; the one in use stays. */
-  abandon(local: number): void {
+  abandon(socket: SocketNumber): void {
     const { routes } = this
-    if (this.awaited === local) this.awaited = undefined
-    for (const route of routes.all) if (route.local === local) routes.drop(route)
+    if (this.awaited === socket) this.awaited = undefined
+    for (const route of routes.all) if (route.socket === socket) routes.drop(route)
   }
 
   /**
    * The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §21.5.3
    */
   prefer(remote: SocketAddress, nowMicros: number): void {
-    if (this.pursue(remote, this.routes.current.local, nowMicros) === undefined) this.onPreferred = true
+    if (this.pursue(remote, this.routes.current.socket, nowMicros) === undefined) this.onPreferred = true
   }
 
   /** RFC 9000 §9.6.3 #S1: where the server would rather be, and has not answered yet, is asked from the new socket as well. */
-  private preferFrom(local: number, nowMicros: number): void {
+  private preferFrom(socket: SocketNumber, nowMicros: number): void {
     const { current, all } = this.routes
     const asked = all.find(({ isWanted, remote }) => isWanted && !sameAddress(remote, current.remote))
-    if (asked !== undefined) this.pursue(asked.remote, local, nowMicros)
+    if (asked !== undefined) this.pursue(asked.remote, socket, nowMicros)
   }
 
   /**
@@ -153,19 +153,19 @@ export class Migration {
     const { routes } = this
     const { current, all } = routes
     const hasNewRemote = !sameAddress(before.remote, current.remote)
-    const hasNewLocal = before.local !== current.local
+    const hasNewSocket = before.socket !== current.socket
     for (const route of all)
       if (
         route.isWanted &&
         ((hasNewRemote && !sameAddress(route.remote, current.remote)) ||
-          (hasNewLocal && route.local !== current.local))
+          (hasNewSocket && route.socket !== current.socket))
       )
         routes.drop(route)
   }
 
-  private pursue(remote: SocketAddress, local: number, nowMicros: number): MoveRefusal | undefined {
+  private pursue(remote: SocketAddress, socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
     const { routes } = this
-    const route = routes.find(remote, local) ?? routes.make(remote, local, true)
+    const route = routes.find(remote, socket) ?? routes.make(remote, socket, true)
     if (route === routes.current) return undefined
     if (!routes.giveOwnId(route)) return "noConnectionId" // RFC 9000 §9.5 #1
     routes.keep(route)

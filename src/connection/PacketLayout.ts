@@ -109,7 +109,7 @@ export class PacketLayout {
     w.reset(bytes, start, limit - AEAD_TAG_BYTES)
     if (level === Level.OneRtt) {
       // RFC 9000 §17.4 #1 #S1: the spin bit is not used, and says nothing
-      writeShortHeader(w, route.peerId.id, this.coins.toss(), parts.keys.phases.bit, length)
+      writeShortHeader(w, route.destinationId.id, this.coins.toss(), parts.keys.phases.bit, length)
       packet.lengthOffset = -1
     } else {
       const { versions, localInitialId, token } = parts
@@ -117,7 +117,7 @@ export class PacketLayout {
         w,
         level,
         versions.ofLevel(level),
-        route.peerId.id,
+        route.destinationId.id,
         localInitialId,
         level === Level.Initial ? token : undefined,
         length

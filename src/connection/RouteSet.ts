@@ -1,4 +1,4 @@
-import { Route } from "../path/Route.ts"
+import { Route, type SocketNumber } from "../path/Route.ts"
 import type { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
 import { WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
@@ -24,10 +24,10 @@ export class RouteSet {
     first.leastBytes = WORTHWHILE_BYTES
   }
 
-  find(remote: SocketAddress, local: number): Route | undefined {
-    if (this.current.is(remote, local)) return this.current
-    if (this.fallback?.is(remote, local) === true) return this.fallback
-    return this.candidates.find((route) => route.is(remote, local))
+  find(remote: SocketAddress, socket: SocketNumber): Route | undefined {
+    if (this.current.is(remote, socket)) return this.current
+    if (this.fallback?.is(remote, socket) === true) return this.fallback
+    return this.candidates.find((route) => route.is(remote, socket))
   }
 
   /** Whether the peer is, or may be, at this address. */
@@ -36,17 +36,21 @@ export class RouteSet {
   }
 
   /** A route not known before. It is forgotten unless `keep` or `use` follows. */
-  make(remote: SocketAddress, local: number, addressValidated: boolean): Route {
-    return new Route(remote, local, addressValidated, this.peerIds.activeId)
+  make(remote: SocketAddress, socket: SocketNumber, addressValidated: boolean): Route {
+    return new Route(remote, socket, addressValidated, this.peerIds.activeId)
   }
 
   /** Gives the route an ID that no other uses; false while the peer has given none. */
   giveOwnId(route: Route): boolean {
-    if (route !== this.current && route.peerId !== this.current.peerId && route.peerId.state === "used")
+    if (
+      route !== this.current &&
+      route.destinationId !== this.current.destinationId &&
+      route.destinationId.state === "used"
+    )
       return true
     const own = this.peerIds.next()
     if (own === undefined) return false
-    route.peerId = own
+    route.destinationId = own
     return true
   }
 
@@ -54,12 +58,12 @@ export class RouteSet {
   renewId(): boolean {
     const { current, peerIds } = this
     if (peerIds.isZeroLength) return true
-    const before = current.peerId
+    const before = current.destinationId
     const next = peerIds.next()
     if (next === undefined) return false
-    current.peerId = next
+    current.destinationId = next
     peerIds.activate(next.sequence)
-    if (!this.all.some((route) => route.peerId === before)) peerIds.retire(before.sequence)
+    if (!this.all.some((route) => route.destinationId === before)) peerIds.retire(before.sequence)
     return true
   }
 
@@ -80,8 +84,8 @@ export class RouteSet {
     else if (fallback === route) this.fallback = undefined
     this.current = route
     route.isWanted = false
-    if (route.peerId.state !== "retired") this.peerIds.activate(route.peerId.sequence)
-    route.peerId = this.peerIds.activeId
+    if (route.destinationId.state !== "retired") this.peerIds.activate(route.destinationId.sequence)
+    route.destinationId = this.peerIds.activeId
     for (const left of [current, fallback])
       if (left !== undefined && left !== this.current && left !== this.fallback) this.release(left)
   }
@@ -104,9 +108,9 @@ export class RouteSet {
 
   /** Puts an ID in the place of those the peer has taken back. */
   refreshIds(): void {
-    this.current.peerId = this.peerIds.activeId
-    if (this.fallback?.peerId.state === "retired") this.giveOwnId(this.fallback)
-    for (const route of this.candidates) if (route.peerId.state === "retired") this.giveOwnId(route)
+    this.current.destinationId = this.peerIds.activeId
+    if (this.fallback?.destinationId.state === "retired") this.giveOwnId(this.fallback)
+    for (const route of this.candidates) if (route.destinationId.state === "retired") this.giveOwnId(route)
   }
 
   /** Whether it is still to be seen if the peer answers over the route in use, or over one that is wanted more. */
@@ -135,15 +139,18 @@ export class RouteSet {
 
   private release(route: Route): void {
     route.validator.cancel()
-    const { peerId } = route
-    if (peerId.state !== "used" || this.all.some((other) => other !== route && other.peerId === peerId))
+    const { destinationId } = route
+    if (
+      destinationId.state !== "used" ||
+      this.all.some((other) => other !== route && other.destinationId === destinationId)
+    )
       return
     // RFC 9000 §5.1.2 #S1: an ID bound to addresses that are not used any more is given back
-    this.peerIds.retire(peerId.sequence)
+    this.peerIds.retire(destinationId.sequence)
   }
 }
 
 const canProbe = (route: Route): boolean =>
   route.validator.unboundBytes >= route.leastBytes &&
-  route.peerId.state !== "retired" &&
+  route.destinationId.state !== "retired" &&
   route.amplification.remaining >= route.leastBytes

@@ -1,7 +1,7 @@
+import type { Role } from "../wire/Role.ts"
 import { PacketType, Level, Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
-import type { Role } from "./ConnectionConfig.ts"
 
 type VersionInformation = NonNullable<TransportParameters["versionInformation"]>
 

@@ -1,3 +1,5 @@
+import type { Role } from "../wire/Role.ts"
+import type { SocketNumber } from "../path/Route.ts"
 import { Admission, type RetryPolicy } from "../admission/Admission.ts"
 import { type HeldDatagram, type Introduction, roomForStranger, Stranger } from "../admission/Stranger.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
@@ -7,7 +9,6 @@ import {
   MINIMUM_DATAGRAM_BYTES,
   originalVersionOf,
   type PreferredAddresses,
-  type Role,
   type TlsSettings,
   type TransportSettings,
   versionsOf
@@ -122,7 +123,7 @@ export class Endpoint {
     transport: TransportSettings,
     nowMicros: number,
     memory?: ClientMemory,
-    local = 0
+    socket: SocketNumber = 0
   ): Connection {
     // RFC 9000 §7.2 #1: at least 8 unpredictable bytes
     const originalDestination = this.config.random(8)
@@ -137,7 +138,7 @@ export class Endpoint {
       {
         version: firstVersion(transport, memory),
         remote,
-        local,
+        socket,
         localInitialId: this.makeConnectionId(),
         originalDestination,
         peerInitialId: originalDestination,
@@ -153,16 +154,16 @@ export class Endpoint {
 
   /**
    * Hands a datagram to its connection, which is returned; undefined when it is for none, or waits for `admit`. A
-   * connection that was not in `connections` before is a new incoming one, see there. `local` is the address of ours it
-   * was sent to, `socket` the socket it came by, both as the numbers their owner has given them.
+   * connection that was not in `connections` before is a new incoming one, see there. `socket` is the number of
+   * the address it was sent to, `boundSocket` that of the socket it came by.
    */
   handleDatagram(
     bytes: Uint8Array,
     from: SocketAddress,
     ecn: Ecn,
     nowMicros: number,
-    local = 0,
-    socket = local
+    socket: SocketNumber = 0,
+    boundSocket: SocketNumber = socket
   ): Connection | undefined {
     this.handling = undefined
     const { header } = this.packet
@@ -174,7 +175,7 @@ export class Endpoint {
       // what they seem
       const isShort = isPacket && header.type === PacketType.OneRtt
       if (isShort && this.takeReset(bytes, from, nowMicros)) return undefined
-      const accepted = isPacket ? this.onStranger({ bytes, header, from, local }, ecn, nowMicros) : undefined
+      const accepted = isPacket ? this.onStranger({ bytes, header, from, socket }, ecn, nowMicros) : undefined
       if (accepted === undefined && !isShort) this.takeReset(bytes, from, nowMicros)
       return accepted
     }
@@ -185,7 +186,7 @@ export class Endpoint {
     }
     this.handling = connection
     // a client leaves its address to the system, which may change it: it knows its sockets only
-    const at = connection.config.role === "client" ? socket : local
+    const at = connection.config.role === "client" ? boundSocket : socket
     this.deliver(found, bytes, from, at, ecn, nowMicros)
     this.routeIds(connection)
     return connection
@@ -202,7 +203,7 @@ export class Endpoint {
     { connection, path, sequence }: Addressee,
     bytes: Uint8Array,
     from: SocketAddress,
-    local: number,
+    socket: SocketNumber,
     ecn: Ecn,
     nowMicros: number
   ): void {
@@ -212,7 +213,7 @@ export class Endpoint {
     packet.arrivedMicros = nowMicros
     packet.path = path
     packet.sequence = sequence
-    connection.handleDatagram(packet, from, local, nowMicros)
+    connection.handleDatagram(packet, from, socket, nowMicros)
     packet.release()
   }
 
@@ -307,7 +308,7 @@ export class Endpoint {
   /** Who may have a turn; the others are told to prove their address, or to leave. */
   private judge(arrival: Arrival, version: Version, nowMicros: number): Introduction | undefined {
     const { replies } = this
-    const { bytes, header, from, local } = arrival
+    const { bytes, header, from, socket } = arrival
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
     const token = bytes.slice(header.tokenStart, header.tokenEnd)
     const tokens = this.tokensOf(version, nowMicros / 1000)
@@ -328,7 +329,7 @@ export class Endpoint {
     return {
       version,
       from,
-      local,
+      socket,
       destination,
       originalDestination,
       source,
@@ -354,7 +355,7 @@ export class Endpoint {
   private welcome(stranger: Stranger<Connection>, nowMicros: number): Connection | undefined {
     const { server } = this.config
     const { introduction } = stranger
-    const { version, from, local, destination, originalDestination, token } = introduction
+    const { version, from, socket, destination, originalDestination, token } = introduction
     const nowMillis = nowMicros / 1000
     const tokens = this.tokensOf(version, nowMillis)
     // while it waited, another may have come with the same token
@@ -381,7 +382,7 @@ export class Endpoint {
       {
         version,
         remote: from,
-        local,
+        socket,
         localInitialId: this.makeConnectionId(),
         originalDestination,
         peerInitialId: introduction.source, // RFC 9000 §7.2 #5
@@ -405,7 +406,7 @@ export class Endpoint {
   }
 
   private hear(
-    { introduction: { from, local } }: Stranger<Connection>,
+    { introduction: { from, socket } }: Stranger<Connection>,
     connection: Connection,
     held: ReadonlyArray<HeldDatagram>,
     nowMicros: number
@@ -415,19 +416,19 @@ export class Endpoint {
       this.parse(bytes)
       const addressee = this.routing.find(bytes, this.packet.header)
       if (addressee instanceof Addressee && addressee.connection === connection)
-        this.deliver(addressee, bytes, from, local, ecn, nowMicros)
+        this.deliver(addressee, bytes, from, socket, ecn, nowMicros)
     }
     this.routeIds(connection)
   }
 
   /** Sends a stranger away that has been waiting. */
   private dismiss(stranger: Stranger<Connection>, nowMicros: number): undefined {
-    const { version, from, local } = stranger.introduction
+    const { version, from, socket } = stranger.introduction
     const { header } = this.packet
     this.routing.remove(stranger)
     const [{ bytes }] = stranger.takeHeld()
     this.parse(bytes)
-    this.replies.refuse({ bytes, header, from, local }, version, TOO_MANY, nowMicros)
+    this.replies.refuse({ bytes, header, from, socket }, version, TOO_MANY, nowMicros)
     return undefined
   }
 

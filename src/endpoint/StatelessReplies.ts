@@ -1,3 +1,4 @@
+import type { SocketNumber } from "../path/Route.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { buildStatelessReset, isAnswerable } from "../path/statelessReset.ts"
 import { initialKeys } from "../protect/initialKeys.ts"
@@ -16,7 +17,7 @@ export interface Reply {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
   /** The socket to send it by: the one that what it answers came to. */
-  readonly local: number
+  readonly socket: SocketNumber
 }
 
 /** What came, from whom, and to which socket. */
@@ -25,7 +26,7 @@ export interface Arrival {
   /** Of the first packet in it. */
   readonly header: PacketHeader
   readonly from: SocketAddress
-  readonly local: number
+  readonly socket: SocketNumber
 }
 
 /** Answers to datagrams of no connection. All but Retry are rationed, and that before anything is spent on them. */
@@ -51,15 +52,15 @@ export class StatelessReplies {
   }
 
   /** Sends what `write` makes, if there is any. */
-  send({ from, local }: Pick<Arrival, "from" | "local">, nowMicros: number, write: () => Uint8Array): void {
+  send({ from, socket }: Pick<Arrival, "from" | "socket">, nowMicros: number, write: () => Uint8Array): void {
     if (!this.budget.take(nowMicros)) return
     const bytes = write()
-    if (bytes.length > 0) this.waiting.push({ bytes, to: from, local })
+    if (bytes.length > 0) this.waiting.push({ bytes, to: from, socket })
   }
 
   /** Smaller than what it answers, so it does not count against the budget. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
   retry(
-    { bytes, header, from, local }: Arrival,
+    { bytes, header, from, socket }: Arrival,
     version: Version,
     source: Uint8Array,
     tokens: AddressTokens,
@@ -73,7 +74,7 @@ export class StatelessReplies {
     const datagram = new Uint8Array(packet.length + tag.length)
     datagram.set(packet)
     datagram.set(tag, packet.length)
-    this.waiting.push({ bytes: datagram, to: from, local })
+    this.waiting.push({ bytes: datagram, to: from, socket })
   }
 
   /**

@@ -1,4 +1,5 @@
 /** CertificateVerify: proof that the sender holds the private key of its certificate, in this very handshake. RFC 8446 §4.4.3 */
+import type { Role } from "../wire/Role.ts"
 import type { CertificateType, PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, SignatureScheme } from "../capability/CryptoSuite.ts"
 import { certificateSpki } from "../internal/certificate.ts"
@@ -7,10 +8,8 @@ import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { readCertificateVerify, writeCertificate, writeCertificateVerify } from "./messages.ts"
 import type { TlsIdentity } from "./TlsSession.ts"
 
-type Side = "client" | "server"
-
 /** 64 spaces, the context string, a zero, and the transcript hash. */
-const signedContent = (signer: Side, transcript: Uint8Array): Uint8Array => {
+const signedContent = (signer: Role, transcript: Uint8Array): Uint8Array => {
   const context = `TLS 1.3, ${signer} CertificateVerify`
   const content = new Uint8Array(64 + context.length + 1 + transcript.length).fill(0x20, 0, 64)
   for (let i = 0; i < context.length; i++) content[64 + i] = context.charCodeAt(i)
@@ -31,7 +30,7 @@ export const certificateMessage = (identity: TlsIdentity | undefined): Uint8Arra
 export const signedMessage = (
   identity: TlsIdentity,
   scheme: SignatureScheme,
-  signer: Side,
+  signer: Role,
   transcript: Uint8Array
 ): Uint8Array => writeCertificateVerify(scheme, identity.key.sign(scheme, signedContent(signer, transcript)))
 
@@ -52,7 +51,7 @@ export const verifySigned = (
   suite: CryptoSuiteShape,
   message: Uint8Array,
   peer: PeerCertificate,
-  signer: Side,
+  signer: Role,
   transcript: Uint8Array
 ): { readonly scheme: number } | TlsFailure => {
   const verify = readCertificateVerify(message)

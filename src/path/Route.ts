@@ -3,18 +3,20 @@ import { AntiAmplification } from "./AntiAmplification.ts"
 import { PathValidator } from "./PathValidator.ts"
 import type { PeerConnectionId } from "./PeerConnectionIds.ts"
 
+/** The number the endpoint gives a local socket, or one address of a socket that is bound to any; nothing more to the core. */
+export type SocketNumber = number
+
 /**
  * One way to the peer: a socket of ours and an address of the peer's. A path of single-path QUIC uses one route and can
  * move to another. RFC 9000 §9
  */
 export class Route {
   readonly remote: SocketAddress
-  /** Which of the endpoint's sockets it leaves by; means something to the endpoint only. */
-  readonly local: number
+  readonly socket: SocketNumber
   readonly validator = new PathValidator()
   readonly amplification: AntiAmplification
-  /** What is sent along it is addressed to this. RFC 9000 §9.5 */
-  peerId: PeerConnectionId
+  /** The connection ID that packets sent along it are addressed to. RFC 9000 §9.5 */
+  destinationId: PeerConnectionId
   /**
    * The least room in which a datagram is begun. Only short headers leave by a route that came later, and from three
    * times the smallest PING a challenge can be made.
@@ -27,15 +29,20 @@ export class Route {
   /** The sequence number of our ID that the peer last used on it; -1 before it did. */
   localSequence = -1
 
-  constructor(remote: SocketAddress, local: number, addressValidated: boolean, peerId: PeerConnectionId) {
+  constructor(
+    remote: SocketAddress,
+    socket: SocketNumber,
+    addressValidated: boolean,
+    destinationId: PeerConnectionId
+  ) {
     this.remote = remote
-    this.local = local
+    this.socket = socket
     this.amplification = new AntiAmplification(addressValidated) // RFC 9000 §9.3 #2, §9.6.3 #2
-    this.peerId = peerId
+    this.destinationId = destinationId
   }
 
-  is(remote: SocketAddress, local: number): boolean {
-    return this.local === local && sameAddress(this.remote, remote)
+  is(remote: SocketAddress, socket: SocketNumber): boolean {
+    return this.socket === socket && sameAddress(this.remote, remote)
   }
 
   onDatagramReceived(size: number): void {

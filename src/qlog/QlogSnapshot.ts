@@ -1,5 +1,5 @@
+import type { Role } from "../wire/Role.ts"
 import type { Connection } from "../connection/Connection.ts"
-import type { Role } from "../connection/ConnectionConfig.ts"
 import type { CloseReason } from "../connection/lifecycle.ts"
 import { cipherSuites } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"

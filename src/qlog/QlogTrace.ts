@@ -1,6 +1,6 @@
+import type { Role } from "../wire/Role.ts"
 import type { QlogShape } from "../capability/Qlog.ts"
 import type { Connection } from "../connection/Connection.ts"
-import type { Role } from "../connection/ConnectionConfig.ts"
 import type { ConnectionObserver, DropReason, PlainPacket } from "../connection/ConnectionObserver.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Level, PacketType, Space } from "../wire/PacketType.ts"

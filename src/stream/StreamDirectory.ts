@@ -1,10 +1,11 @@
+import type { Role } from "../wire/Role.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveStream } from "./ReceiveStream.ts"
 import type { StreamEvents } from "./RecordQueue.ts"
 import { SendStream } from "./SendStream.ts"
 import { LocalStreamCount, PeerStreamCount } from "./StreamCounts.ts"
 import { idAt, indexOf, isServerInitiated, isUnidirectional, kindOf, kindOpenedBy } from "./StreamId.ts"
-import type { LocalStreamLimits, Role, StreamLimits } from "./StreamLimits.ts"
+import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
 import { StreamRecord } from "./StreamRecord.ts"
 
 /**

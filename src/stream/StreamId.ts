@@ -1,4 +1,4 @@
-import type { Role } from "./StreamLimits.ts"
+import type { Role } from "../wire/Role.ts"
 
 /** Stream IDs of a kind increase by four; the two low bits are the kind. RFC 9000 §2.1 */
 export const isUnidirectional = (id: number): boolean => id % 4 >= 2

@@ -1,5 +1,3 @@
-export type Role = "client" | "server"
-
 /**
  * Initial limits granted to the other side, with the names of the transport parameters of RFC 9000 §18.2, so that
  * decoded `TransportParameters` can be passed as they are. `Local` and `Remote` are relative to the side declaring them.

@@ -1,3 +1,4 @@
+import type { Role } from "./Role.ts"
 import { AckFrame, MAX_ACK_RANGES } from "./AckFrame.ts"
 import { ByteReader } from "./ByteReader.ts"
 import {
@@ -35,7 +36,7 @@ export class FrameDecoder {
   private readonly refused: number
 
   /** For the frames of a peer that is a client, or may be either; `extensions` is a set of `FrameExtension` bits. */
-  constructor(sender: "client" | "server" | "either", extensions: number) {
+  constructor(sender: Role | "either", extensions: number) {
     this.refused =
       extensionFlags(FrameExtension.all & ~extensions) | (sender === "client" ? FrameFlag.serverOnly : 0)
   }

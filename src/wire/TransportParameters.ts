@@ -1,4 +1,5 @@
 /** The quic_transport_parameters extension. RFC 9000 §18 */
+import type { Role } from "./Role.ts"
 import type { RandomBytes } from "../internal/RandomBytes.ts"
 import { ByteReader } from "./ByteReader.ts"
 import { ByteWriter, MAX_VARINT, varintSize } from "./ByteWriter.ts"
@@ -126,7 +127,7 @@ const flags = new Map<number, FlagKey>([
  */
 export const encodeTransportParameters = (
   parameters: TransportParameters,
-  role: "client" | "server",
+  role: Role,
   random: RandomBytes
 ): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(1024))
@@ -173,7 +174,7 @@ const MAX_PARAMETERS = 256
 /** RFC 9000 §7.4 #1, §18: duplicates, wrong lengths and ranges, and server-only ones from a client are refused. */
 export const decodeTransportParameters = (
   bytes: Uint8Array,
-  from: "client" | "server"
+  from: Role
 ): TransportParameters | TransportError => {
   const parameters: Mutable = { ...defaultTransportParameters }
   const seen = new Set<number>()
@@ -212,7 +213,7 @@ const decodeOne = (
   parameters: Mutable,
   id: number,
   value: ByteReader,
-  from: "client" | "server"
+  from: Role
 ): TransportError | undefined => {
   const number = numbers.get(id)
   if (number !== undefined) {

@@ -9,7 +9,7 @@ const id = new Uint8Array(8)
 const introduction: Introduction = {
   version: Version.v1,
   from: { host: "192.0.2.7", port: 7, family: 4 },
-  local: 0,
+  socket: 0,
   destination: id,
   originalDestination: id,
   source: id,

@@ -1,4 +1,5 @@
 /** The parent's end of the processes that do the work. */
+import type { Role } from "../../src/wire/Role.ts"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import type { MemoryUse } from "./memory.ts"
@@ -29,7 +30,7 @@ const ask = async <A extends object>(child: ChildProcess, question: object): Pro
 export interface Pair {
   /** Has the client perform the task, through a relay when it asks for delay. */
   run(task: OpenTask): Promise<Result>
-  ask<A extends object>(side: "client" | "server", question: Exclude<Question, Task>): Promise<A>
+  ask<A extends object>(side: Role, question: Exclude<Question, Task>): Promise<A>
 }
 
 /** Starts both sides for tasks such as `first`, and ends them when `use` is done. */
@@ -83,7 +84,7 @@ const held = async (pair: Pair, task: Extract<OpenTask, { count: number }>): Pro
   const before = await both()
   await pair.run(task)
   const after = await both()
-  const kilobytes = (side: "client" | "server", of: keyof MemoryUse): number =>
+  const kilobytes = (side: Role, of: keyof MemoryUse): number =>
     (after[side][of] - before[side][of]) / 1000 / task.count
   return {
     values: {
@@ -96,10 +97,7 @@ const held = async (pair: Pair, task: Extract<OpenTask, { count: number }>): Pro
 }
 
 /** A bulk transfer with the receiver, or the sender, under the profiler: microseconds per packet and stage. */
-export const stagesOf = async (
-  side: "client" | "server",
-  task: Extract<OpenTask, { kind: "bulk" }>
-): Promise<Stages> =>
+export const stagesOf = async (side: Role, task: Extract<OpenTask, { kind: "bulk" }>): Promise<Stages> =>
   withPair("effect-quic", task, async (pair) => {
     await pair.run({ ...task, bytes: task.bytes / 4 })
     await pair.ask(side, { kind: "profile" })

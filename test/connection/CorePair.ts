@@ -1,4 +1,5 @@
 /** Two endpoints of ours, no actors: what passes between them can be seen, changed and dropped. */
+import type { Role } from "../../src/wire/Role.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
@@ -33,7 +34,7 @@ export interface CorePairOptions {
   /** Whether the server takes 0-RTT; then it issues tickets, too. */
   readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
   /** What becomes of a datagram on its way; undefined loses it. */
-  readonly between?: (datagram: Uint8Array, to: "client" | "server") => Uint8Array | undefined
+  readonly between?: (datagram: Uint8Array, to: Role) => Uint8Array | undefined
 }
 
 export class CorePair {
@@ -41,12 +42,12 @@ export class CorePair {
   server: Connection | undefined = undefined
   /** What the server has issued. */
   readonly tickets: Array<SessionTicket> = []
-  readonly datagrams: Array<{ readonly to: "client" | "server"; readonly bytes: Uint8Array }> = []
+  readonly datagrams: Array<{ readonly to: Role; readonly bytes: Uint8Array }> = []
   readonly ends: { readonly client: Endpoint; readonly server: Endpoint }
   nowMicros = 1_000_000
   private readonly options: CorePairOptions
   private readonly buffer = new Uint8Array(65_536)
-  private readonly inFlight: Array<{ readonly to: "client" | "server"; readonly bytes: Uint8Array }> = []
+  private readonly inFlight: Array<{ readonly to: Role; readonly bytes: Uint8Array }> = []
 
   constructor(options: CorePairOptions = {}) {
     this.options = options
@@ -122,7 +123,7 @@ export class CorePair {
   }
 
   /** Hands one side a datagram as if from the other. */
-  deliver(to: "client" | "server", bytes: Uint8Array): void {
+  deliver(to: Role, bytes: Uint8Array): void {
     const from = addresses[to === "client" ? "server" : "client"]
     const found = this.ends[to].handleDatagram(bytes.slice(), from, 0, this.nowMicros)
     if (to === "server" && found !== undefined) this.server = found
@@ -171,7 +172,7 @@ export class CorePair {
       else if (event._tag === "ticket") this.tickets.push(event.ticket)
   }
 
-  private post(to: "client" | "server", bytes: Uint8Array): void {
+  private post(to: Role, bytes: Uint8Array): void {
     this.datagrams.push({ to, bytes })
     this.inFlight.push({ to, bytes })
   }

@@ -1,4 +1,5 @@
 /** A real endpoint against a puppet, over a wire that loses nothing, in time that passes only when told to. */
+import type { Role } from "../../src/wire/Role.ts"
 import * as Schema from "effect/Schema"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
@@ -19,7 +20,7 @@ import { Puppet, type PuppetOptions } from "./Puppet.ts"
 export const puppetAddress: SocketAddress = { host: "192.0.2.1", port: 4433, family: 4 }
 
 export interface DuelOptions {
-  readonly victim: "client" | "server"
+  readonly victim: Role
   readonly puppet?: Partial<PuppetOptions>
   readonly transport?: TransportOptions
   readonly verdict?: PeerVerdict

@@ -2,6 +2,7 @@
  * A peer with real keys and no scruples: it completes a handshake with TLS of its own, tells what it sees, and sends
  * whatever a test puts into its mouth. It shares wire formats and cryptography with the connection, and nothing else.
  */
+import type { Role } from "../../src/wire/Role.ts"
 import type { CertificateType } from "../../src/capability/CertificateVerifier.ts"
 import type { PacketKeys } from "../../src/protect/PacketKeys.ts"
 import { PacketKeys as Keys } from "../../src/protect/PacketKeys.ts"
@@ -39,7 +40,7 @@ const TAG = 16
 const none = new Uint8Array(0)
 
 export interface PuppetOptions {
-  readonly role: "client" | "server"
+  readonly role: Role
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
   readonly identity: TlsIdentity | undefined

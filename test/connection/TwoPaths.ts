@@ -7,4 +7,4 @@ export const secondRemote: SocketAddress = { host: "198.51.100.1", port: 4433, f
 
 /** Path `id` of `connection`, over the endpoint's socket `id`; unknown to the connection until it is added. */
 export const pathOf = ({ config }: Connection, id: number, nowMicros = 0): ConnectionPath =>
-  new ConnectionPath(config, { id, remote: secondRemote, local: id, addressValidated: true }, nowMicros)
+  new ConnectionPath(config, { id, remote: secondRemote, socket: id, addressValidated: true }, nowMicros)

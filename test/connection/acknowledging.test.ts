@@ -1,10 +1,10 @@
 /** What is acknowledged, where, and how often. RFC 9000 §13 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { HandshakeType } from "../../src/handshake/messages.ts"
 import { writeMaxData, writeMaxStreams, writePing } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

@@ -1,10 +1,10 @@
 /** Nonsense under valid keys: whatever a peer says, the connection goes on or closes with a code of the RFC; it never breaks. */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Level } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Alert } from "../../src/handshake/alerts.ts"
@@ -9,7 +10,6 @@ import { writeCrypto, writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import type { TransportParameters } from "../../src/wire/TransportParameters.ts"
-import type { Role } from "./cheats.ts"
 import { Duel, type DuelOptions, rawIdentity } from "./Duel.ts"
 import type { PuppetOptions } from "./Puppet.ts"
 

@@ -1,8 +1,9 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { transportErrorName } from "../../src/wire/TransportError.ts"
-import { cheats, honestActs, type Role } from "./cheats.ts"
+import { cheats, honestActs } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

@@ -1,4 +1,5 @@
 /** What a peer with valid keys can do wrong once the handshake is over, and what the RFC answers to each. */
+import type { Role } from "../../src/wire/Role.ts"
 import type { TransportOptions } from "../../src/QuicOptions.ts"
 import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
@@ -22,8 +23,6 @@ import {
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { ackRange, type PacketOptions, type Payload, type Puppet } from "./Puppet.ts"
-
-export type Role = "client" | "server"
 
 export interface Cheat {
   readonly name: string

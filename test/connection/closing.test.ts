@@ -1,7 +1,7 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writeConnectionClose, writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel, puppetAddress } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

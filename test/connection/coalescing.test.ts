@@ -1,10 +1,10 @@
 /** Several packets in a datagram, and the numbers of packets. RFC 9000 §12 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { HandshakeType } from "../../src/handshake/messages.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, PacketType, Space } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { CorePair } from "./CorePair.ts"
 import { Duel } from "./Duel.ts"
 

@@ -1,11 +1,11 @@
 /** The connection IDs an endpoint issues, as the peer and whoever looks on see them. RFC 9000 §5.1, §10.3.2 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { resetTokens } from "../../src/path/statelessReset.ts"
 import { writePing, writeRetireConnectionId } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { CorePair } from "./CorePair.ts"
 import { Duel } from "./Duel.ts"
 

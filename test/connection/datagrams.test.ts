@@ -1,8 +1,8 @@
 /** DATAGRAM frames, and the window that holds them back. RFC 9221 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { datagramSize, writeDatagram } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 import { ackRange } from "./Puppet.ts"
 

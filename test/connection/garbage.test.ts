@@ -1,8 +1,8 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { writePing, writeStreamHeader } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

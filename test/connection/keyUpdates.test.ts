@@ -1,11 +1,11 @@
 /** Key updates of both sides, and how long keys and packet numbers last. RFC 9001 §6 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { HandshakeType } from "../../src/handshake/messages.ts"
 import type { PacketKeys } from "../../src/protect/PacketKeys.ts"
 import { writeHandshakeDone, writePing } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

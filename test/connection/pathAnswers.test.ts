@@ -2,11 +2,11 @@
  * Answers to PATH_CHALLENGE are 1200 bytes, and what asks for them may be 40: they must not be of use to whoever wants
  * somebody's window flooded. RFC 9000 §8.2.2, §21.1.1
  */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writePathChallenge } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { away, home, Roamer } from "../migration/Roamer.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

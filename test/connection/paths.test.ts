@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import {
   writeNewConnectionId,
@@ -7,7 +8,6 @@ import {
 } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 import { ackRange, type PuppetOptions } from "./Puppet.ts"
 
@@ -29,10 +29,10 @@ describe("a client whose server asks it to stay where it is", () => {
     const { connection, nowMicros } = asked(true)
     expect(connection.migrate(1, nowMicros)).toBe("disabled")
     expect(connection.rebind(1, nowMicros)).toBe("disabled")
-    expect(connection.path.routes.all.map(({ local }) => local)).toEqual([0])
+    expect(connection.path.routes.all.map(({ socket }) => socket)).toEqual([0])
     const free = asked(false)
     expect(free.connection.migrate(1, free.nowMicros)).toBeUndefined()
-    expect(free.connection.path.routes.all.map(({ local }) => local)).toEqual([0, 1])
+    expect(free.connection.path.routes.all.map(({ socket }) => socket)).toEqual([0, 1])
   })
 })
 

@@ -1,11 +1,11 @@
 /** What a packet costs tells nothing about it: the same steps for the authentic and the forged. RFC 9001 §9.5 */
+import type { Role } from "../../src/wire/Role.ts"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { cipherSuites, TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { PacketKeys } from "../../src/protect/PacketKeys.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

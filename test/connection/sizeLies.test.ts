@@ -1,8 +1,8 @@
 /** Peers, and paths, that lie about the size of what they take. RFC 9000 §14, §18.2 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 import { ackRange } from "./Puppet.ts"
 

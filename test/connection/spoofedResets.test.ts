@@ -1,8 +1,8 @@
 /** Stateless resets that are none: only the token of a connection ID in use ends a connection. RFC 9000 §10.3 */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writeNewConnectionId, writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
-import type { Role } from "./cheats.ts"
 import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

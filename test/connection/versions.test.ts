@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { VersionName } from "../../src/connection/ConnectionConfig.ts"
@@ -272,7 +273,7 @@ describe("Version Negotiation", () => {
 
 describe("version_information", () => {
   const against = (
-    victim: "client" | "server",
+    victim: Role,
     versionInformation: NonNullable<TransportParameters["versionInformation"]>
   ) =>
     new Duel({ victim, puppet: { parameters: (honest) => ({ ...honest, versionInformation }) } }).exchange()
@@ -331,7 +332,7 @@ describe("version_information", () => {
 })
 
 describe("the QUIC bit", () => {
-  const shortHeaders = (pair: CorePair, to: "client" | "server"): Array<number> =>
+  const shortHeaders = (pair: CorePair, to: Role): Array<number> =>
     pair.datagrams
       .filter((each) => each.to === to && (each.bytes[0] & 0x80) === 0)
       .map(({ bytes }) => bytes[0] & 0x40)

@@ -1,4 +1,5 @@
 /** A client and a server that talk to each other message by message, with somebody between them who may meddle. */
+import type { Role } from "../../src/wire/Role.ts"
 import { randomBytes } from "node:crypto"
 import { suite as nodeSuite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { CryptoSuiteShape } from "../../src/capability/CryptoSuite.ts"
@@ -16,10 +17,8 @@ import type {
 import type { Level } from "../../src/wire/PacketType.ts"
 import { issueLeaf, type KeyKind, newKey } from "../identity/certificateFactory.ts"
 
-export type Side = "client" | "server"
-
 /** Sees each handshake message on its way and says what arrives: bytes, several messages, or nothing. */
-export type Meddler = (from: Side, message: Uint8Array, level: Level) => Message | ReadonlyArray<Message>
+export type Meddler = (from: Role, message: Uint8Array, level: Level) => Message | ReadonlyArray<Message>
 type Message = Uint8Array | { readonly level: Level; readonly bytes: Uint8Array }
 
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
@@ -75,7 +74,7 @@ export interface PairOptions {
   readonly client?: Partial<TlsClientConfig>
   readonly server?: Partial<TlsServerConfig>
   readonly meddle?: Meddler
-  readonly verdict?: (judge: Side) => PeerVerdict
+  readonly verdict?: (judge: Role) => PeerVerdict
 }
 
 /** One end: its session, and everything it has said. */
@@ -114,9 +113,9 @@ export class TlsPair {
   readonly client: TlsEnd
   readonly server: TlsEnd
   /** The messages as sent, in order. */
-  readonly sent: Array<{ readonly from: Side; readonly level: Level; readonly bytes: Uint8Array }> = []
+  readonly sent: Array<{ readonly from: Role; readonly level: Level; readonly bytes: Uint8Array }> = []
   private readonly meddle: Meddler
-  private readonly verdict: (judge: Side) => PeerVerdict
+  private readonly verdict: (judge: Role) => PeerVerdict
 
   constructor({ client, server, meddle, verdict }: PairOptions = {}) {
     this.client = new TlsEnd(new TlsClient(clientConfig(client)))
@@ -142,12 +141,12 @@ export class TlsPair {
   }
 
   /** Hands bytes to one end, as if they had arrived. */
-  inject(to: Side, level: Level, bytes: Uint8Array): void {
+  inject(to: Role, level: Level, bytes: Uint8Array): void {
     this[to].session.handleCrypto(level, bytes)
     this.settle()
   }
 
-  private take(from: Side): boolean {
+  private take(from: Role): boolean {
     const { session, events } = this[from]
     let moved = false
     for (let event = session.pollEvent(); event !== undefined; event = session.pollEvent()) {
@@ -173,6 +172,6 @@ export const shake = (options: PairOptions = {}): TlsPair => new TlsPair(options
 
 /** A meddler that only touches the messages of one type from one side. */
 export const onMessage =
-  (from: Side, type: number, change: (message: Uint8Array) => ReturnType<Meddler>): Meddler =>
+  (from: Role, type: number, change: (message: Uint8Array) => ReturnType<Meddler>): Meddler =>
   (sender, message) =>
     sender === from && message[0] === type ? change(message) : message

@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { createHash, createPublicKey, verify } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
@@ -75,7 +76,7 @@ describe("both sides agree on all secrets", () => {
 })
 
 describe("events come in the order that packets need them", () => {
-  const names = (pair: TlsPair, side: "client" | "server") =>
+  const names = (pair: TlsPair, side: Role) =>
     pair[side].events.map((event) =>
       event._tag === "keys"
         ? `${event.direction} ${["initial", "0-rtt", "handshake", "1-rtt"][event.level]}`

@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { NamedGroup } from "../../src/capability/CryptoSuite.ts"
@@ -28,7 +29,7 @@ import {
   withExtensions,
   withoutExtension
 } from "./surgery.ts"
-import { ascii, identity, onMessage, type PairOptions, shake, type Side, TlsPair } from "./TlsPair.ts"
+import { ascii, identity, onMessage, type PairOptions, shake, TlsPair } from "./TlsPair.ts"
 
 const none = new Uint8Array(0)
 const start = Date.UTC(2026, 0, 1)
@@ -382,7 +383,7 @@ describe("a full handshake takes place instead", () => {
   const instead = (name: string, make: () => TlsPair) => it(name, () => expectFull(make()))
 
   /** Refuses the first that `who` asks about. */
-  const refusingFirst = (who: Side): NonNullable<PairOptions["verdict"]> => {
+  const refusingFirst = (who: Role): NonNullable<PairOptions["verdict"]> => {
     let asked = 0
     return (judge) =>
       judge === who && ++asked === 1

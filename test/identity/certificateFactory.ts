@@ -1,12 +1,12 @@
 /** Certificates of every kind, good and bad, for judging the judge. */
+import type { Role } from "../../src/wire/Role.ts"
 import { generateKeyPairSync, type KeyObject } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { Extension } from "pkijs"
 import type {
   CertificateRejected,
-  CertificateVerifierShape,
-  PeerRole
+  CertificateVerifierShape
 } from "../../src/capability/CertificateVerifier.ts"
 import { DerTag, derElement } from "../../src/internal/der.ts"
 import {
@@ -133,7 +133,7 @@ export const verdictOn = (
   verifier: CertificateVerifierShape,
   chain: ReadonlyArray<Issued | Uint8Array>,
   options: {
-    readonly role?: PeerRole
+    readonly role?: Role
     readonly serverName?: string | undefined
     readonly at?: number
   } = {}

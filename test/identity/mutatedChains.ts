@@ -2,6 +2,7 @@
  * Chains of certificates with something wrong, or odd, in one or two of them, and signed all the same: what nobody issues by
  * accident. Drawn from a seed.
  */
+import type { Role } from "../../src/wire/Role.ts"
 import { createPrivateKey, sign, type KeyObject } from "node:crypto"
 import type { Extension } from "pkijs"
 import { encodePkcs8 } from "../../layers/keys/keyEncodings.ts"
@@ -25,7 +26,7 @@ export interface MutatedChain {
   readonly root: Uint8Array
   /** Leaf first. */
   readonly shown: ReadonlyArray<Uint8Array>
-  readonly role: "client" | "server"
+  readonly role: Role
   readonly serverName: string | undefined
   readonly at: number
   /** What was done, for whoever has to find out. */

@@ -1,4 +1,5 @@
 /** What a matrix of implementations is made of: each can be the client and the server of a task. */
+import type { Role } from "../../src/wire/Role.ts"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -132,5 +133,3 @@ export interface Peer extends Implementation {
   /** What it cannot do, by case and by *its* role: the reason, or undefined when it can. */
   readonly cannot: (caseName: string, role: Role) => string | undefined
 }
-
-export type Role = "client" | "server"

@@ -1,4 +1,5 @@
 /** What passed on the wire, as far as it shows without keys: long headers and their versions. RFC 8999, RFC 9000 §17.2 */
+import type { Role } from "../../src/wire/Role.ts"
 
 const v2 = 0x6b3343cf
 
@@ -22,7 +23,7 @@ export class Wire {
   /** How long the server's connection IDs are, bytes: as long as the first one. */
   private serverIdBytes = 0
 
-  see(from: "client" | "server", datagram: Buffer): void {
+  see(from: Role, datagram: Buffer): void {
     let at = 0
     // only the packets before a short header say where they end
     while (at + 7 <= datagram.length && datagram[at] >= 0x80) {

@@ -1,10 +1,11 @@
 /** Every case with every peer, each in both roles: what passed, what did not, and why. */
+import { otherRole, type Role } from "../../src/wire/Role.ts"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { type Case, cases } from "./cases/index.ts"
 import type { Material } from "./material.ts"
-import { type Implementation, InteropFailure, type Peer, type Role } from "./Peer.ts"
+import { type Implementation, InteropFailure, type Peer } from "./Peer.ts"
 
 /** How long one case may take; the slowest peer takes a fifth of it. */
 const timeoutMillis = 20_000
@@ -41,8 +42,6 @@ export interface MatrixOptions {
   readonly requireAll: boolean
   readonly onRow: (row: Row) => void
 }
-
-const otherRole = (role: Role): Role => (role === "client" ? "server" : "client")
 
 const runCase = (
   { us, material }: MatrixOptions,

@@ -1,8 +1,9 @@
 /** The matrix for people: a row for each case, two columns for each peer. */
+import type { Role } from "../../src/wire/Role.ts"
 import { stripVTControlCharacters, styleText } from "node:util"
 import { cases } from "./cases/index.ts"
 import type { Row } from "./matrix.ts"
-import type { Peer, Role } from "./Peer.ts"
+import type { Peer } from "./Peer.ts"
 
 const roles = ["client", "server"] as const
 

@@ -1,4 +1,5 @@
 /** A duel in which the puppet, a client, sends from wherever it likes, and sees where each answer goes. */
+import type { SocketNumber } from "../../src/path/Route.ts"
 import { Duel, type DuelOptions, puppetAddress } from "../connection/Duel.ts"
 import type { SeenFrame } from "../connection/FrameLog.ts"
 import type { FrameSink } from "../../src/wire/FrameSink.ts"
@@ -18,7 +19,7 @@ export const away = (index: number): SocketAddress => ({ host: `198.51.100.${ind
 export interface Sighting {
   readonly to: string
   /** The socket it came from. */
-  readonly local: number
+  readonly socket: SocketNumber
   readonly size: number
   /** Where the packet was addressed, by the puppet's ID. */
   readonly destination: string
@@ -28,7 +29,7 @@ export interface Sighting {
 export class Roamer extends Duel {
   from = home
   /** Which of the victim's sockets the puppet sends to. */
-  local = 0
+  socket: SocketNumber = 0
   readonly sightings: Array<Sighting> = []
   private nextSequence = 1
 
@@ -45,7 +46,7 @@ export class Roamer extends Duel {
         this.from,
         0,
         this.nowMicros,
-        this.local
+        this.socket
       )
       if (addressee !== undefined) this.connection = addressee
       for (let event = addressee?.pollEvent(); event !== undefined; event = addressee?.pollEvent())
@@ -60,7 +61,7 @@ export class Roamer extends Duel {
     if (this.sightings === undefined) return
     this.sightings.push({
       to: formatAddress(this.connection.transmit.remote),
-      local: this.connection.transmit.local,
+      socket: this.connection.transmit.socket,
       size: datagram.length,
       destination: Buffer.from(datagram.subarray(1, 9)).toString("hex"),
       frames: frames.slice(before)

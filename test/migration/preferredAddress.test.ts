@@ -1,4 +1,5 @@
 /** A server that would rather be elsewhere: how a client goes there, and what of it a server has to watch. RFC 9000 §9.6 */
+import type { SocketNumber } from "../../src/path/Route.ts"
 import { describe, expect, it } from "vitest"
 import { writeNewConnectionId, writePathResponse } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
@@ -13,7 +14,7 @@ const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
 
 interface Letter {
   readonly to: string
-  readonly local: number
+  readonly socket: SocketNumber
   readonly destination: string
   readonly frames: ReadonlyArray<SeenFrame>
 }
@@ -43,7 +44,7 @@ const invited = (
     duel.puppet.receive(datagram)
     sent.push({
       to: formatAddress(duel.connection.transmit.remote),
-      local: duel.connection.transmit.local,
+      socket: duel.connection.transmit.socket,
       destination: Buffer.from(datagram.subarray(1, 9)).toString("hex"),
       frames: frames.slice(before)
     })
@@ -93,7 +94,7 @@ describe("a client that is asked to another address of its server's", () => {
       duel.exchange()
       const challengeTo = (to: string) =>
         sent
-          .filter((letter) => letter.to === to && letter.local === 1)
+          .filter((letter) => letter.to === to && letter.socket === 1)
           .flatMap(({ frames }) => frames.filter(({ name }) => name === "onPathChallenge"))
           .at(-1)!.bytes!
       for (const to of order) {
@@ -104,7 +105,7 @@ describe("a client that is asked to another address of its server's", () => {
         duel.exchange()
       }
       expect(formatAddress(connection.path.remote)).toBe(there)
-      expect(connection.path.routes.current.local).toBe(1)
+      expect(connection.path.routes.current.socket).toBe(1)
       expect(connection.path.routes.isMoving).toBe(false)
     }
   })
@@ -154,13 +155,13 @@ describe("a server whose client comes to its preferred address", () => {
   // RFC 9000 §9.6.2 #2 #3
   it("asks the client from there, and stays where it is until the client has answered", () => {
     const it = new Roamer().supply(3)
-    it.local = PREFERRED_SOCKET
+    it.socket = PREFERRED_SOCKET
     it.puppet.destination = it.issued[0].slice()
     it.ping(home, 1200)
     const stream = it.connection.streams.open(true)
     it.connection.streams.write(stream, new Uint8Array(3_000))
     it.exchange()
-    const from = (socket: number) => it.sightings.filter(({ local }) => local === socket)
+    const from = (number: SocketNumber) => it.sightings.filter(({ socket }) => socket === number)
     expect(from(PREFERRED_SOCKET).flatMap(({ frames }) => frames.map(({ name }) => name))).toEqual([
       "onPathChallenge"
     ])
@@ -170,7 +171,7 @@ describe("a server whose client comes to its preferred address", () => {
     it.inject(it.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge.bytes!)))
     it.connection.streams.write(stream, new Uint8Array(100))
     it.exchange()
-    expect(it.connection.path.routes.current.local).toBe(PREFERRED_SOCKET)
+    expect(it.connection.path.routes.current.socket).toBe(PREFERRED_SOCKET)
     const names = from(PREFERRED_SOCKET).flatMap(({ frames }) => frames.map(({ name }) => name))
     expect(names).toContain("onStream")
   })
@@ -178,10 +179,10 @@ describe("a server whose client comes to its preferred address", () => {
   // RFC 9000 §9.6.2 #2
   it("stays where it is while the client only probes, though its address is proven", () => {
     const it = new Roamer().supply(3)
-    it.local = PREFERRED_SOCKET
+    it.socket = PREFERRED_SOCKET
     it.puppet.destination = it.issued[0].slice()
     it.probe(home)
-    expect(it.connection.path.routes.current.local).toBe(0)
+    expect(it.connection.path.routes.current.socket).toBe(0)
   })
 
   // RFC 9000 §9.6.3 #2
@@ -191,7 +192,7 @@ describe("a server whose client comes to its preferred address", () => {
     it.connection.streams.write(stream, new Uint8Array(50_000))
     it.exchange()
     it.sightings.length = 0
-    it.local = PREFERRED_SOCKET
+    it.socket = PREFERRED_SOCKET
     it.puppet.destination = it.issued[0].slice()
     it.ping(away(5), 400).advance(2 * SECOND)
     const there = it.sentTo(away(5))

@@ -1,4 +1,5 @@
 /** What is sent along a route that is not, or not yet, the one in use. RFC 9000 §8.2, §9, §9.5 */
+import type { SocketNumber } from "../../src/path/Route.ts"
 import { describe, expect, it } from "vitest"
 import {
   writeHandshakeDone,
@@ -18,10 +19,10 @@ const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
 const B = away(1)
 
 /** Which socket the victim sent each datagram from, and to which ID. */
-const watched = (duel: Duel): Array<readonly [local: number, destination: string]> => {
+const watched = (duel: Duel): Array<readonly [socket: SocketNumber, destination: string]> => {
   const sent: Array<readonly [number, string]> = []
   duel.receive = (datagram) => {
-    sent.push([duel.connection.transmit.local, Buffer.from(datagram.subarray(1, 9)).toString("hex")])
+    sent.push([duel.connection.transmit.socket, Buffer.from(datagram.subarray(1, 9)).toString("hex")])
     duel.puppet.receive(datagram)
   }
   return sent
@@ -48,7 +49,7 @@ describe("a client", () => {
     expect(duel.connection.rebind(2, duel.nowMicros)).toBe("unconfirmed")
     duel.connection.ping()
     duel.exchange().advance(SECOND)
-    expect(new Set(sent.map(([local]) => local))).toEqual(new Set([0]))
+    expect(new Set(sent.map(([socket]) => socket))).toEqual(new Set([0]))
     duel.inject(duel.puppet.packet(Level.OneRtt, writeHandshakeDone))
     expect(sent.at(-1)![0]).toBe(2)
   })
@@ -60,16 +61,16 @@ describe("a client", () => {
     const sent = watched(duel)
     duel.connection.ping()
     duel.exchange()
-    for (const local of [1, 2]) {
-      expect(duel.connection.migrate(local, duel.nowMicros)).toBeUndefined()
+    for (const socket of [1, 2]) {
+      expect(duel.connection.migrate(socket, duel.nowMicros)).toBeUndefined()
       duel.exchange().advance(SECOND / 10)
     }
     expect(duel.connection.rebind(3, duel.nowMicros)).toBeUndefined()
     duel.exchange()
     const socketsOf = new Map<string, Set<number>>()
-    for (const [local, destination] of sent)
-      socketsOf.set(destination, (socketsOf.get(destination) ?? new Set()).add(local))
-    expect(new Set(sent.map(([local]) => local)).size).toBe(4)
+    for (const [socket, destination] of sent)
+      socketsOf.set(destination, (socketsOf.get(destination) ?? new Set()).add(socket))
+    expect(new Set(sent.map(([socket]) => socket)).size).toBe(4)
     for (const sockets of socketsOf.values()) expect(sockets.size).toBe(1)
   })
 })
@@ -86,7 +87,7 @@ it("a client that has moved gives back the ID of the way it came from, RFC 9000 
     duel.endpoint.handleDatagram(puppet.packet(Level.OneRtt, payload), home, 0, duel.nowMicros, 1)
     duel.exchange()
   }
-  expect(connection.path.routes.current.local).toBe(1)
+  expect(connection.path.routes.current.socket).toBe(1)
   expect(puppet.seen.named("onRetireConnectionId").map(({ values }) => values.at(-1))).toEqual([0])
 })
 

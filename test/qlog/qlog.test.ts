@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -24,7 +25,7 @@ class Logs {
     this.files.set(name, (this.files.get(name) ?? "") + records)
   }
 
-  of(role: "client" | "server"): ReadonlyArray<QlogEvent> {
+  of(role: Role): ReadonlyArray<QlogEvent> {
     const [, text] = [...this.files].find(([name]) => name.endsWith(`_${role}`))!
     const [header, ...events] = readRecords(text)
     checkHeader(header, role)

@@ -1,4 +1,5 @@
 /** The part of the qlog schemas that our logs use, checked by hand. */
+import type { Role } from "../../src/wire/Role.ts"
 import { expect } from "vitest"
 
 export interface QlogEvent {
@@ -20,7 +21,7 @@ export const readRecords = (text: string): ReadonlyArray<QlogEvent> => {
     .map((record) => JSON.parse(record))
 }
 
-export const checkHeader = (header: unknown, role: "client" | "server"): void => {
+export const checkHeader = (header: unknown, role: Role): void => {
   expect(header).toMatchObject({
     file_schema: "urn:ietf:params:qlog:file:sequential",
     serialization_format: "application/qlog+json-seq",

@@ -1,8 +1,8 @@
 /** What once kept the endpoint's loop awake: a deadline that has passed and that nothing moves. */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
-import type { Role } from "../connection/cheats.ts"
 import { Duel } from "../connection/Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]

@@ -1,4 +1,5 @@
 /** 0-RTT as packets: which numbers they have, when they end, how they are acknowledged, and what must not shrink. */
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { stillGrants } from "../../src/connection/parameters.ts"
 import type { ConnectionObserver } from "../../src/connection/ConnectionObserver.ts"
@@ -50,7 +51,7 @@ const watching = () => {
   return { sent, observe }
 }
 
-const typesTo = (pair: CorePair, to: "client" | "server"): Array<PacketType> => {
+const typesTo = (pair: CorePair, to: Role): Array<PacketType> => {
   const header = new PacketHeader()
   const types: Array<PacketType> = []
   for (const each of pair.datagrams)

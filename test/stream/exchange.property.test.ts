@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { LocalStreamLimits } from "../../src/stream/StreamLimits.ts"
@@ -76,7 +77,7 @@ class Model {
   }
 
   private account(side: Endpoint, id: number): Account {
-    const book = this.books[side.name as "client" | "server"]
+    const book = this.books[side.name as Role]
     let account = book.get(id)
     if (account === undefined) {
       account = { written: 0, read: 0, promised: Number.POSITIVE_INFINITY }
@@ -97,7 +98,7 @@ class Model {
     const side = byServer ? this.pair.server : this.pair.client
     const { streams } = side
     this.poll(side)
-    const known = [...this.books[side.name as "client" | "server"].keys()]
+    const known = [...this.books[side.name as Role].keys()]
     const id = known[a % Math.max(1, known.length)]
     switch (what) {
       case "open": {
@@ -245,7 +246,7 @@ class Model {
       let active = false
       for (const side of [client, server]) {
         this.poll(side)
-        for (const id of this.books[side.name as "client" | "server"].keys()) {
+        for (const id of this.books[side.name as Role].keys()) {
           side.streams.finish(id)
           while (this.read(side, id, 10_000)) active = true
         }
@@ -277,8 +278,8 @@ class Model {
       expect(stats.consumed).toBe(stats.received)
       expect(stats.received).toBe(peer.streams.stats().sendCreditUsed)
       expect(side.streams.hasFrames()).toBe(false)
-      for (const [id, account] of this.books[side.name as "client" | "server"]) {
-        const sender = this.books[peer.name as "client" | "server"].get(id)
+      for (const [id, account] of this.books[side.name as Role]) {
+        const sender = this.books[peer.name as Role].get(id)
         if (sender !== undefined) expect(account.read).toBeLessThanOrEqual(sender.written)
       }
     }

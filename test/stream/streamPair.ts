@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { SentFrames } from "../../src/recovery/SentFrames.ts"
 import type { LocalStreamLimits } from "../../src/stream/StreamLimits.ts"
 import { defaultStreamLimits } from "../../src/stream/StreamLimits.ts"
@@ -88,7 +89,7 @@ export class Endpoint {
   private readonly decoder = new FrameDecoder("either", FrameExtension.all)
   private readonly sink: StreamSink
 
-  constructor(role: "client" | "server", limits: LocalStreamLimits) {
+  constructor(role: Role, limits: LocalStreamLimits) {
     this.name = role
     this.streams = new StreamSet(role, limits)
     this.sink = new StreamSink(this.streams)

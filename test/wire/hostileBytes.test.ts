@@ -1,4 +1,5 @@
 /** Whatever bytes arrive: no exception, no endless loop, nothing kept beyond the bounds. */
+import type { Role } from "../../src/wire/Role.ts"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type AckFrame, MAX_ACK_RANGES } from "../../src/wire/AckFrame.ts"
@@ -191,13 +192,13 @@ describe("a packet header reader", () => {
 })
 
 describe("a transport parameter decoder", () => {
-  const decodeAnything = (bytes: Uint8Array, from: "client" | "server"): void => {
+  const decodeAnything = (bytes: Uint8Array, from: Role): void => {
     const decoded = decodeTransportParameters(bytes, from)
     if (decoded instanceof TransportError)
       expect(decoded.code).toBe(TransportErrorCode.TRANSPORT_PARAMETER_ERROR)
     else expect(Number.isSafeInteger(decoded.initialMaxData)).toBe(true)
   }
-  const role = fc.constantFrom<"client" | "server">("client", "server")
+  const role = fc.constantFrom<Role>("client", "server")
 
   it("survives noise", () => {
     fc.assert(fc.property(noise, role, decodeAnything), runs)

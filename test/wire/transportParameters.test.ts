@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { ByteReader } from "../../src/wire/ByteReader.ts"
@@ -84,8 +85,7 @@ const integer = (key: number, value: number): string => {
   return parameter(key, toHex(w.bytes, 0, varintSize(value)))
 }
 
-const decode = (hex: string, from: "client" | "server" = "server") =>
-  decodeTransportParameters(fromHex(hex), from)
+const decode = (hex: string, from: Role = "server") => decodeTransportParameters(fromHex(hex), from)
 
 const refusal = (reason: string) =>
   new TransportError(TransportErrorCode.TRANSPORT_PARAMETER_ERROR, `transport parameters: ${reason}`)

@@ -6,7 +6,8 @@
  * the names (and key identifiers, where given) match and the signature verifies. The search is
  * bounded by the signatures it may verify. All of it is synchronous: under virtual time a verdict takes no time.
  */
-import { CertificateAlert, type PeerRole } from "../../../src/capability/CertificateVerifier.ts"
+import type { Role } from "../../../src/wire/Role.ts"
+import { CertificateAlert } from "../../../src/capability/CertificateVerifier.ts"
 import { nameViolation } from "./nameConstraints.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
 import { judgeAuthority, objection, type Objection } from "./peerCertificate.ts"
@@ -19,26 +20,21 @@ const maxSignatures = 10
 export const judgePath = (
   chain: ReadonlyArray<ParsedCertificate>,
   anchors: TrustAnchors,
-  role: PeerRole,
+  role: Role,
   nowMillis: number
 ): Objection => new PathSearch(chain, anchors, role, nowMillis).run()
 
 class PathSearch {
   private readonly chain: ReadonlyArray<ParsedCertificate>
   private readonly anchors: TrustAnchors
-  private readonly role: PeerRole
+  private readonly role: Role
   private readonly nowMillis: number
   private readonly path: Array<ParsedCertificate> = []
   private signaturesLeft = maxSignatures
   private furthest = 0
   private best: Objection
 
-  constructor(
-    chain: ReadonlyArray<ParsedCertificate>,
-    anchors: TrustAnchors,
-    role: PeerRole,
-    nowMillis: number
-  ) {
+  constructor(chain: ReadonlyArray<ParsedCertificate>, anchors: TrustAnchors, role: Role, nowMillis: number) {
     this.chain = chain
     this.anchors = anchors
     this.role = role

@@ -2,11 +2,8 @@
  * What a peer's own certificate must be like, whoever vouches for it: valid now, meant for this use, naming this host, and
  * with a key worth verifying against. RFC 5280 §6.1.3, RFC 8446 §4.4.2, RFC 9525
  */
-import {
-  CertificateAlert,
-  CertificateRejected,
-  type PeerRole
-} from "../../../src/capability/CertificateVerifier.ts"
+import type { Role } from "../../../src/wire/Role.ts"
+import { CertificateAlert, CertificateRejected } from "../../../src/capability/CertificateVerifier.ts"
 import { KeyUsage } from "./certificateExtensions.ts"
 import { namesHost } from "./hostNames.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
@@ -25,7 +22,7 @@ const netscapePurpose = { server: 0x40, client: 0x80 } as const
 /** Checks the leaf itself. Its signature and its issuers are the path's affair. */
 export const judgeLeaf = (
   leaf: ParsedCertificate,
-  role: PeerRole,
+  role: Role,
   serverName: string | undefined,
   nowMillis: number
 ): Objection => {
@@ -60,7 +57,7 @@ export const judgeLeaf = (
 /** Checks a certificate that stands above others in a path that ends in a peer of `role`. */
 export const judgeAuthority = (
   authority: ParsedCertificate,
-  role: PeerRole,
+  role: Role,
   intermediatesBelow: number,
   nowMillis: number
 ): Objection => {

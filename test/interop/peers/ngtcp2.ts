@@ -1,3 +1,4 @@
+import type { Role } from "../../../src/wire/Role.ts"
 import { createHash } from "node:crypto"
 import { createSocket } from "node:dgram"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
@@ -6,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { serverName } from "../material.ts"
-import { type ClientTask, InteropFailure, type Peer, type Received, type Role, type Task } from "../Peer.ts"
+import { type ClientTask, InteropFailure, type Peer, type Received, type Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 import { type StreamReceived, together } from "../Receipt.ts"
 

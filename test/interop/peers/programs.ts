@@ -1,7 +1,8 @@
 /** Peers whose program speaks the protocol of programs/program.ts. */
+import type { Role } from "../../../src/wire/Role.ts"
 import * as Effect from "effect/Effect"
 import { serverName } from "../material.ts"
-import type { ClientTask, Features, Implementation, Role, Task } from "../Peer.ts"
+import type { ClientTask, Features, Implementation, Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 
 const credentialArgs = ({ self, trusted, mutual }: Task, role: Role): ReadonlyArray<string> => {

@@ -1,5 +1,6 @@
+import type { Role } from "../../../src/wire/Role.ts"
 import * as Effect from "effect/Effect"
-import type { Peer, Role } from "../Peer.ts"
+import type { Peer } from "../Peer.ts"
 import { nodeProgram, runProgram } from "./programs.ts"
 
 const v1Only = "it speaks version 1 only"

@@ -1,6 +1,7 @@
+import type { Role } from "../../../src/wire/Role.ts"
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { InteropFailure, type Peer, type Role } from "../Peer.ts"
+import { InteropFailure, type Peer } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 import { runProgram } from "./programs.ts"
 

@@ -18,13 +18,14 @@
  *
  * `seen` tells what the program knows of its connection, before the `received` of the last stream.
  */
+import type { Role } from "../../../src/wire/Role.ts"
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import type { Features, Seen } from "../Peer.ts"
 import type { StreamReceived } from "../Receipt.ts"
 
 export interface Task extends Features {
-  readonly role: "client" | "server"
+  readonly role: Role
   /** Where the client connects to. */
   readonly port: number
   readonly alpn: string
