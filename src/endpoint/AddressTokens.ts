@@ -5,8 +5,8 @@ import { ByteWriter } from "../wire/ByteWriter.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { SpentKeys } from "./SpentKeys.ts"
 
-/** How long a client may take to come back with the token of a Retry. */
-const RETRY_LIFETIME_MILLIS = 15_000
+/** How long the token of a Retry is valid at least: clients return it at once, on a path that may lose it often. */
+const MIN_RETRY_LIFETIME_MILLIS = 15_000
 /** How long an address that was proven in an earlier connection counts as proven. */
 const NEW_TOKEN_LIFETIME_MILLIS = 24 * 3_600_000
 const ROTATION = { periodMillis: NEW_TOKEN_LIFETIME_MILLIS / 4, keptPeriods: 4 }
@@ -38,8 +38,16 @@ const decoder = new TextDecoder()
 export class AddressTokens {
   private readonly keys: SealingKeys
   private readonly spent: SpentKeys
+  private readonly retryLifetimeMillis: number
 
-  constructor(suite: CryptoSuiteShape, random: RandomBytes, nowMillis: number) {
+  /** The token of a Retry lives as long as the handshake it belongs to, `handshakeTimeoutMillis`, but 15 s at least. */
+  constructor(
+    suite: CryptoSuiteShape,
+    random: RandomBytes,
+    nowMillis: number,
+    handshakeTimeoutMillis: number
+  ) {
+    this.retryLifetimeMillis = Math.max(MIN_RETRY_LIFETIME_MILLIS, handshakeTimeoutMillis)
     this.keys = new SealingKeys(suite, random, ROTATION)
     this.spent = new SpentKeys(nowMillis)
   }
@@ -71,7 +79,7 @@ export class AddressTokens {
     const issuedMillis = r.u32() * 2 ** 32 + r.u32()
     const field = (): Uint8Array => r.take(r.u8())
     const age = nowMillis - issuedMillis // RFC 9000 §8.1.3 #S1, §8.1.4 #S2
-    if (age < 0 || age > (isRetry ? RETRY_LIFETIME_MILLIS : NEW_TOKEN_LIFETIME_MILLIS)) return bad
+    if (age < 0 || age > (isRetry ? this.retryLifetimeMillis : NEW_TOKEN_LIFETIME_MILLIS)) return bad
     if (this.spent.isSpent(token, issuedMillis)) return bad
     if (!isRetry) return decoder.decode(field()) === from.host ? { _tag: "known" } : absent
     const originalDestination = field().slice()

@@ -433,9 +433,12 @@ export class Endpoint {
   }
 
   private tokensOf(version: Version, nowMillis: number): AddressTokens {
-    let tokens = this.tokens.get(version)
-    if (tokens === undefined)
-      this.tokens.set(version, (tokens = new AddressTokens(this.config.suite, this.config.random, nowMillis)))
+    const known = this.tokens.get(version)
+    if (known !== undefined) return known
+    const { suite, random, server } = this.config
+    const lifetime = server?.transport.handshakeTimeoutMillis ?? 0
+    const tokens = new AddressTokens(suite, random, nowMillis, lifetime)
+    this.tokens.set(version, tokens)
     return tokens
   }
 

@@ -49,6 +49,8 @@ const complain = (ledger: Ledger, { reason }: QuicError, what: string): void =>
   isOver(reason._tag) ? ledger.suspect(what) : ledger.violate(what)
 
 const mayEnd = (ledger: Ledger, request: StreamRequest, { reason }: QuicError): boolean => {
+  // a client that has reset its upload may close at once, before the reset is delivered
+  if (request.kind === "resetUpload" && isOver(reason._tag)) return true
   if (request.kind === "stopDownload") {
     // whoever wants no more may leave
     if (isOver(reason._tag)) return true

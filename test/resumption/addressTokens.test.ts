@@ -14,7 +14,7 @@ const retrySource = Uint8Array.of(9, 9, 9, 9, 9, 9, 9, 9)
 const T = 1_000_000
 const HOUR = 3_600_000
 
-const makeTokens = (): AddressTokens => new AddressTokens(suite, new SeededRandom("tokens").bytes, T)
+const makeTokens = (): AddressTokens => new AddressTokens(suite, new SeededRandom("tokens").bytes, T, 5_000)
 
 describe("the token of a Retry", () => {
   it("brings back the first connection ID, from the same address to the Retry's source", () => {
@@ -43,6 +43,13 @@ describe("the token of a Retry", () => {
     expect(tokens.judge(token, retrySource, home, T + 15_001)._tag).toBe("invalid")
   })
 
+  it("is good for as long as a patient client's handshake may take", () => {
+    const tokens = new AddressTokens(suite, new SeededRandom("tokens").bytes, T, 120_000)
+    const token = tokens.forRetry(original, retrySource, home, T)
+    expect(tokens.judge(token, retrySource, home, T + 120_000)._tag).toBe("retried")
+    expect(tokens.judge(token, retrySource, home, T + 120_001)._tag).toBe("invalid")
+  })
+
   it("is invalid once it has served", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
@@ -61,7 +68,7 @@ describe("the token of a Retry", () => {
       forged[bit >> 3] ^= 1 << (bit & 7)
       expect(tokens.judge(forged, retrySource, home, T)._tag).toBe("invalid")
     }
-    const other = new AddressTokens(suite, new SeededRandom("other").bytes, T)
+    const other = new AddressTokens(suite, new SeededRandom("other").bytes, T, 5_000)
     expect(other.judge(token, retrySource, home, T)._tag).toBe("invalid")
   })
 })
