@@ -1,5 +1,5 @@
 import { otherRole } from "../wire/Role.ts"
-import type { AfterHandshake } from "../handshake/AfterHandshake.ts"
+import type { PostHandshake } from "../handshake/PostHandshake.ts"
 import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
 import type { SessionTicket } from "../capability/TicketStore.ts"
@@ -52,7 +52,7 @@ export class HandshakeDriver {
   earlyDataRejected = false
   /** Let go of as soon as the handshake is complete. */
   private tls: TlsSession | undefined
-  private after: AfterHandshake | undefined = undefined
+  private postHandshake: PostHandshake | undefined = undefined
   private readonly crypto: CryptoStream
   private readonly keys: Keyring
   private readonly versions: VersionChoice
@@ -132,7 +132,10 @@ export class HandshakeDriver {
   /** Feeds TLS whatever CRYPTO bytes have become contiguous at `level`. */
   advance(level: Level): TransportError | undefined {
     for (let bytes = this.crypto.read(level); bytes !== undefined; bytes = this.crypto.read(level)) {
-      const error = this.after === undefined ? this.handshake(level, bytes) : this.afterwards(level, bytes)
+      const error =
+        this.postHandshake === undefined
+          ? this.handshake(level, bytes)
+          : this.postHandshakeCrypto(level, bytes)
       if (error !== undefined) return error
     }
     return undefined
@@ -148,8 +151,8 @@ export class HandshakeDriver {
     return this.pump()
   }
 
-  private afterwards(level: Level, bytes: Uint8Array): TransportError | undefined {
-    const failure = this.after!.handleCrypto(level, bytes, (ticket) =>
+  private postHandshakeCrypto(level: Level, bytes: Uint8Array): TransportError | undefined {
+    const failure = this.postHandshake!.handleCrypto(level, bytes, (ticket) =>
       this.events.push({ _tag: "ticket", ticket })
     )
     return failure && new TransportError(failure.code, failure.reason)
@@ -164,8 +167,8 @@ export class HandshakeDriver {
     }
     for (let out = tls.pollOutput(); out !== undefined; out = tls.pollOutput())
       this.crypto.write(out.level, out.bytes)
-    this.after = tls.after
-    if (this.after !== undefined) this.tls = undefined
+    this.postHandshake = tls.postHandshake
+    if (this.postHandshake !== undefined) this.tls = undefined
     return undefined
   }
 

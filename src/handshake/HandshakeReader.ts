@@ -1,21 +1,21 @@
 import { Level } from "../wire/PacketType.ts"
 import { Alert, failure, type TlsFailure, violation } from "./alerts.ts"
 
-/** One handshake message may be this large: certificate chains are the largest. */
+/** Maximum size of a handshake message; certificate chains are the largest. */
 export const MAX_MESSAGE_BYTES = 65_536
 
-/** What comes in Initial packets comes from strangers, and has no certificates in it. */
+/** Maximum in Initial packets, which come from unauthenticated peers and carry no certificates. */
 export const MAX_HELLO_BYTES = 32_768
 
-/** What may wait while the peer is being judged: a message that is cut short, and some behind it. */
-const MAX_WAITING_BYTES = 2 * MAX_MESSAGE_BYTES
+/** Maximum buffered while the peer's certificate is being verified: one incomplete message and some more. */
+const MAX_BUFFERED_BYTES = 2 * MAX_MESSAGE_BYTES
 
 const HEADER_BYTES = 4
 
-/** Nothing is ever written into it: whatever comes gets a buffer of its own. */
+/** Shared initial buffer; never written to. */
 const empty = new Uint8Array(0)
 
-/** Cuts CRYPTO bytes, fragmented in any way, into handshake messages, at the one level they may come at. RFC 8446 §4 */
+/** Splits CRYPTO bytes, in arbitrary fragments, into handshake messages; only the current level is accepted. RFC 8446 §4 */
 export class HandshakeReader {
   private level: Level
   private buffer: Uint8Array = empty
@@ -26,39 +26,39 @@ export class HandshakeReader {
     this.level = level
   }
 
-  /** Copies `bytes`; the caller may use them again. */
+  /** Copies `bytes`; the caller may reuse them. */
   push(level: Level, bytes: Uint8Array): TlsFailure | undefined {
     if (bytes.length === 0) return undefined
-    // RFC 9001 §4.1.3 #1 #2, §8.3 #1 #2: nothing more at a level that is done, nothing early at one to come, never in 0-RTT
+    // RFC 9001 §4.1.3 #1 #2, §8.3 #1 #2: no data at a finished or future level, and never in 0-RTT
     if (level !== this.level)
-      return violation(Alert.unexpected_message, "handshake bytes at the wrong encryption level")
-    if (this.end - this.start + bytes.length > MAX_WAITING_BYTES)
-      return failure(Alert.unexpected_message, "too many handshake bytes")
+      return violation(Alert.unexpected_message, "handshake data at the wrong encryption level")
+    if (this.end - this.start + bytes.length > MAX_BUFFERED_BYTES)
+      return failure(Alert.unexpected_message, "too much handshake data")
     this.makeRoom(bytes.length)
     this.buffer.set(bytes, this.end)
     this.end += bytes.length
     return undefined
   }
 
-  /** The next whole message, header included; undefined while it is incomplete. */
+  /** The next complete message, including its header; undefined while it is incomplete. */
   next(): Uint8Array | TlsFailure | undefined {
     const { buffer, start, end } = this
     if (end - start < HEADER_BYTES) return undefined
     const length = (buffer[start + 1] << 16) | (buffer[start + 2] << 8) | buffer[start + 3]
     const most = this.level === Level.Initial ? MAX_HELLO_BYTES : MAX_MESSAGE_BYTES
     if (HEADER_BYTES + length > most)
-      return failure(Alert.decode_error, `a handshake message of ${length} bytes`)
+      return failure(Alert.decode_error, `handshake message too large: ${length} bytes`)
     if (end - start < HEADER_BYTES + length) return undefined
     this.start = start + HEADER_BYTES + length
     return buffer.slice(start, this.start)
   }
 
-  /** From here on messages come at `level`. */
+  /** Messages are expected at `level` from now on. */
   moveTo(level: Level): TlsFailure | undefined {
     this.level = level
-    // RFC 9001 §4.1.3 #3, RFC 8446 §5.1: what was sent under the old keys ends where they do
+    // RFC 9001 §4.1.3 #3, RFC 8446 §5.1: no message may span a key change
     if (this.start < this.end)
-      return violation(Alert.unexpected_message, "handshake bytes left over at a key change")
+      return violation(Alert.unexpected_message, "handshake data left over at a key change")
     this.buffer = empty
     this.start = this.end = 0
     return undefined

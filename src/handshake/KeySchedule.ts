@@ -4,13 +4,13 @@ import { hkdfExpandLabel, hkdfExtract } from "../protect/hkdf.ts"
 
 const none = new Uint8Array(0)
 
-/** The base secrets of both directions at one level. */
+/** The traffic secrets of both directions at one level. */
 export interface TrafficSecrets {
   readonly client: Uint8Array
   readonly server: Uint8Array
 }
 
-/** The secrets of a handshake, from the first to the last, as RFC 8446 §7.1 draws them. */
+/** The TLS 1.3 key schedule. RFC 8446 §7.1 */
 export class KeySchedule {
   exporterSecret: Uint8Array = none
   resumptionSecret: Uint8Array = none
@@ -19,7 +19,7 @@ export class KeySchedule {
   private readonly emptyHash: Uint8Array
   private secret: Uint8Array
 
-  /** `psk` only on resumption; without one the early secret is made of zeros. */
+  /** `psk` only on resumption; without it the early secret is derived from zeros. */
   constructor(
     suite: CryptoSuiteShape,
     cipher: CipherSuite,
@@ -31,12 +31,12 @@ export class KeySchedule {
     this.secret = hkdfExtract(suite, cipher.hash, new Uint8Array(cipher.hashLength), psk)
   }
 
-  /** The binder of a resumption PSK over a ClientHello cut off before its binders. RFC 8446 §4.2.11.2 */
+  /** The binder of a resumption PSK over a ClientHello truncated before its binders. RFC 8446 §4.2.11.2 */
   binder(transcript: Uint8Array): Uint8Array {
     return this.finished(this.derive(this.secret, "res binder", this.emptyHash), transcript)
   }
 
-  /** Protects 0-RTT packets; `transcript` is the ClientHello. */
+  /** The secret of 0-RTT packets; `transcript` covers the ClientHello. */
   earlySecret(transcript: Uint8Array): Uint8Array {
     return this.derive(this.secret, "c e traffic", transcript)
   }
@@ -69,7 +69,7 @@ export class KeySchedule {
     this.resumptionSecret = this.derive(this.secret, "res master", transcript)
   }
 
-  /** The PSK that goes with the ticket of this nonce. RFC 8446 §4.6.1 */
+  /** The PSK of the ticket with this nonce. RFC 8446 §4.6.1 */
   ticketSecret(nonce: Uint8Array): Uint8Array {
     return ticketSecret(this.suite, this.cipher, this.resumptionSecret, nonce)
   }
@@ -93,7 +93,7 @@ export class KeySchedule {
   }
 }
 
-/** The PSK that goes with the ticket of this nonce. RFC 8446 §4.6.1 */
+/** The PSK of the ticket with this nonce. RFC 8446 §4.6.1 */
 export const ticketSecret = (
   suite: CryptoSuiteShape,
   cipher: CipherSuite,

@@ -1,17 +1,17 @@
 import { ByteReader } from "../wire/ByteReader.ts"
 
-/** So many are named where none of them is known. */
-const MOST_NAMED = 8
+/** How many names an error message lists. */
+const MAX_NAMES_LISTED = 8
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /**
- * A ProtocolNameList as it came. There can be thousands of names in it, and in a ClientHello they are a stranger's: they
- * are compared as bytes, and none of them is made into text to find out that it is not ours. RFC 7301 §3.1
+ * A received ProtocolNameList. RFC 7301 §3.1. An unauthenticated ClientHello can list thousands of names, so they are
+ * compared as bytes and not decoded to strings.
  */
 export class ProtocolNames {
-  /** The names, each behind its length. */
+  /** The names, each preceded by its length. */
   private readonly list: Uint8Array
   readonly count: number
 
@@ -20,7 +20,7 @@ export class ProtocolNames {
     this.count = count
   }
 
-  /** Undefined when the body is malformed. */
+  /** Undefined if the body is malformed. */
   static read(body: Uint8Array): ProtocolNames | undefined {
     const r = new ByteReader(body)
     if (r.u16() !== r.remaining || r.remaining === 0) return undefined
@@ -42,11 +42,11 @@ export class ProtocolNames {
     return false
   }
 
-  /** The first names, for people. */
+  /** The first few names, for error messages. */
   toString(): string {
     const { list, count } = this
     const names: Array<string> = []
-    for (let at = 0; at < list.length && names.length < MOST_NAMED; at += 1 + list[at])
+    for (let at = 0; at < list.length && names.length < MAX_NAMES_LISTED; at += 1 + list[at])
       names.push(decoder.decode(list.subarray(at + 1, at + 1 + list[at])))
     return names.join(", ") + (count > names.length ? ` and ${count - names.length} more` : "")
   }

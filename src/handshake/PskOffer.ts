@@ -8,13 +8,13 @@ import { isExpired, MAX_IDENTITY_BYTES } from "./SessionTicket.ts"
 import type { TlsClientConfig } from "./TlsSession.ts"
 import type { Transcript } from "./Transcript.ts"
 
-/** A client's offer to take up an earlier session. RFC 8446 §4.2.11 */
+/** A client's offer to resume a session. RFC 8446 §4.2.11 */
 export class PskOffer {
   readonly ticket: SessionTicket & { readonly peer: PeerCertificate }
   readonly cipher: CipherSuite
-  /** Begun with the PSK. */
+  /** Seeded with the PSK. */
   readonly schedule: KeySchedule
-  /** 0-RTT goes with it, until a HelloRetryRequest forbids that. */
+  /** Whether 0-RTT is offered; cleared by a HelloRetryRequest. */
   earlyData: boolean
   private readonly nowMillis: () => number
 
@@ -23,12 +23,12 @@ export class PskOffer {
     this.ticket = ticket
     this.cipher = cipher
     this.schedule = new KeySchedule(suite, cipher, ticket.secret)
-    // RFC 8446 §4.2.10: early data speaks the session's application protocol
+    // RFC 8446 §4.2.10: early data uses the session's application protocol
     this.earlyData = resumption!.earlyData && ticket.earlyData && config.alpn.includes(ticket.alpn)
     this.nowMillis = resumption!.nowMillis
   }
 
-  /** Undefined without a ticket, or when its session could not go on under this configuration. */
+  /** Undefined without a ticket, or if its session does not match the configuration. */
   static of(config: TlsClientConfig): PskOffer | undefined {
     const ticket = config.resumption?.ticket
     const peer = ticket?.peer
@@ -44,7 +44,7 @@ export class PskOffer {
     return fits ? new PskOffer(config, { ...ticket, peer }, cipher) : undefined
   }
 
-  /** They must be the last in the ClientHello. */
+  /** These must be the last extensions of the ClientHello. */
   extensions(): ReadonlyArray<readonly [number, Uint8Array]> {
     const { ticket, cipher } = this
     const age = Math.max(0, Math.floor(this.nowMillis() - ticket.issuedAtMillis))

@@ -7,26 +7,26 @@ import { ByteWriter } from "../wire/ByteWriter.ts"
 export const MAX_TICKET_LIFETIME_SECONDS = 604_800
 
 /**
- * A client keeps no larger ones: each goes into a ClientHello, in front of 0-RTT data, and a store full of them is of the
- * server's making.
+ * Clients ignore larger tickets: the ticket takes space in the ClientHello, ahead of 0-RTT data, and the server controls
+ * how much the client would store.
  */
 export const MAX_IDENTITY_BYTES = 4096
 
-/** Whether a ticket is too old at `nowMillis`, or from a future that makes no sense. */
+/** Whether a ticket is too old at `nowMillis`, or was issued implausibly far in the future. */
 export const isExpired = (ticket: SessionTicket, nowMillis: number): boolean => {
   const lifetime = Math.min(ticket.lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
   const age = nowMillis - ticket.issuedAtMillis
   return !(age >= -CLOCK_STEP_MILLIS && age < lifetime * 1000)
 }
 
-/** A clock set back a little does not spoil a ticket. */
+/** Tolerates a clock that was set back slightly. */
 const CLOCK_STEP_MILLIS = 60_000
 
 const FORMAT = 2
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** A ticket as bytes, to be sealed or stored. */
+/** Serialises a ticket for sealing or storage. */
 export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
   const alpn = encoder.encode(ticket.alpn)
   const serverName = encoder.encode(ticket.serverName ?? "")
@@ -55,7 +55,7 @@ const FIXED_BYTES = 1 + 2 + 2 + 8 + 4 + 4 + 1 + 1
 const peerEntries = (peer: PeerCertificate | undefined): ReadonlyArray<Uint8Array> =>
   peer === undefined ? [] : peer._tag === "x509" ? peer.chain : [peer.spki]
 
-/** Undefined when the bytes are not a ticket of this format. */
+/** Undefined if the bytes are not a ticket of this format. */
 export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefined => {
   const r = new ByteReader(bytes)
   if (r.u8() !== FORMAT) return undefined

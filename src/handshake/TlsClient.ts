@@ -4,7 +4,7 @@ import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
-import { AfterHandshake, type TicketTerms } from "./AfterHandshake.ts"
+import { PostHandshake, type TicketSession } from "./PostHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { certificateMessage, chooseScheme, peerOf, signedMessage, verifySigned } from "./certificateVerify.ts"
 import {
@@ -36,7 +36,7 @@ import { checkServerHello, readServerChoice, type ServerChoice } from "./serverC
 import { type EarlyDataOutcome, type TlsClientConfig, TlsSession } from "./TlsSession.ts"
 
 type State =
-  | "awaiting the verdict on the ticket"
+  | "verifying the ticket's server"
   | "awaiting ServerHello"
   | "awaiting EncryptedExtensions"
   | "awaiting Certificate or CertificateRequest"
@@ -44,7 +44,7 @@ type State =
   | "awaiting CertificateVerify"
   | "awaiting Finished"
 
-/** The client's side. RFC 8446 §A.1 */
+/** The client state machine. RFC 8446 §A.1 */
 export class TlsClient extends TlsSession {
   private readonly config: TlsClientConfig
   private state: State = "awaiting ServerHello"
@@ -52,13 +52,13 @@ export class TlsClient extends TlsSession {
   private psk: PskOffer | undefined = undefined
   private parameters!: Uint8Array
   private cookie: Uint8Array | undefined = undefined
-  /** Named by HelloRetryRequest or ServerHello. */
+  /** Selected by HelloRetryRequest or ServerHello. */
   private cipher: CipherSuite | undefined = undefined
   private group!: NamedGroup
   private resumed = false
   private earlyData: EarlyDataOutcome = "none"
   private choice!: ServerChoice
-  /** The schemes the server takes, when it asked for a certificate. */
+  /** The schemes the server accepts; set if it requested a certificate. */
   private requestedSchemes: ReadonlyArray<number> | undefined = undefined
   private peer: PeerCertificate | undefined = undefined
   private peerScheme: number | undefined = undefined
@@ -72,18 +72,18 @@ export class TlsClient extends TlsSession {
   start(): void {
     this.psk = PskOffer.of(this.config)
     if (this.psk === undefined) return this.offer()
-    // The ticket may be of a server that is not trusted any more, which could read what is sent in 0-RTT.
-    this.state = "awaiting the verdict on the ticket"
+    // The server may no longer be trusted since it issued the ticket, and could read 0-RTT data.
+    this.state = "verifying the ticket's server"
     this.pauseForVerdict(this.psk.ticket.peer, this.config.serverName)
   }
 
   protected override onAccepted(): undefined {
-    if (this.state === "awaiting the verdict on the ticket") this.offer()
+    if (this.state === "verifying the ticket's server") this.offer()
   }
 
-  /** A server whose ticket is refused may show better credentials in a full handshake. */
+  /** A server whose ticket is refused may present other credentials in a full handshake. */
   protected override onRefused(problem: TlsFailure): TlsFailure | undefined {
-    if (this.state !== "awaiting the verdict on the ticket") return problem
+    if (this.state !== "verifying the ticket's server") return problem
     this.psk = undefined
     this.offer()
     return undefined
@@ -99,7 +99,7 @@ export class TlsClient extends TlsSession {
     const hello = this.sendHello()
     const { psk } = this
     if (psk?.earlyData !== true) return
-    this.earlyData = "pending" // until EncryptedExtensions decide
+    this.earlyData = "pending" // until EncryptedExtensions
     this.installEarlyKeys(psk.schedule, psk.cipher, true, suite.hash(psk.cipher.hash, hello))
     const { cipherSuite, alpn, serverName, peer } = psk.ticket
     this.emit({
@@ -134,7 +134,7 @@ export class TlsClient extends TlsSession {
     if (config.identity?.kind === "rawPublicKey")
       extensions.push([Extension.client_certificate_type, writeCertificateTypes(["rawPublicKey"])])
     if (this.cookie !== undefined) extensions.push([Extension.cookie, this.cookie])
-    // RFC 8446 §4.2.9: without it the server issues no tickets
+    // RFC 8446 §4.2.9: otherwise the server issues no tickets
     if (config.resumption !== undefined) extensions.push([Extension.psk_key_exchange_modes, pskModes])
     if (psk !== undefined) extensions.push(...psk.extensions())
     const hello = writeClientHello(this.clientRandom, config.cipherSuites, extensions)
@@ -145,7 +145,7 @@ export class TlsClient extends TlsSession {
 
   protected onMessage(type: number, bytes: Uint8Array): TlsFailure | undefined {
     switch (this.state) {
-      case "awaiting the verdict on the ticket":
+      case "verifying the ticket's server":
         return unexpected(type, this.state)
       case "awaiting ServerHello":
         return type === HandshakeType.server_hello ? this.onServerHello(bytes) : unexpected(type, this.state)
@@ -174,7 +174,7 @@ export class TlsClient extends TlsSession {
     if (problem !== undefined) return problem
     const { extensions } = hello
     const cipher = cipherSuites.get(hello.cipherSuite)!
-    if (hello.isRetry) return this.onRetry(cipher, extensions, bytes)
+    if (hello.isRetry) return this.onHelloRetryRequest(cipher, extensions, bytes)
     const r = new ByteReader(extensions.get(Extension.key_share)!)
     const group = r.u16()
     const peerShare = r.take(r.u16())
@@ -182,7 +182,7 @@ export class TlsClient extends TlsSession {
     // RFC 8446 §4.2.8
     const share = this.shares.find((ours) => ours.group === group)
     if (share === undefined)
-      return failure(Alert.illegal_parameter, "the server's key share is of a group we sent none for")
+      return failure(Alert.illegal_parameter, "the server's key share is for a group that was not offered")
     const secret = share.agree(peerShare)
     if (secret === undefined) return failure(Alert.illegal_parameter, "the server's key share is invalid")
     const leftover = this.readFrom(Level.Handshake)
@@ -200,7 +200,11 @@ export class TlsClient extends TlsSession {
   }
 
   // RFC 8446 §4.1.4
-  private onRetry(cipher: CipherSuite, extensions: Extensions, bytes: Uint8Array): TlsFailure | undefined {
+  private onHelloRetryRequest(
+    cipher: CipherSuite,
+    extensions: Extensions,
+    bytes: Uint8Array
+  ): TlsFailure | undefined {
     if (this.cipher !== undefined) return failure(Alert.unexpected_message, "a second HelloRetryRequest")
     this.cipher = cipher
     const selected = extensions.get(Extension.key_share)
@@ -224,7 +228,7 @@ export class TlsClient extends TlsSession {
     const { psk } = this
     if (psk !== undefined) {
       if (psk.earlyData) this.rejectEarlyData()
-      // RFC 8446 §4.2.10: no early data in the second ClientHello; §4.1.4: and no PSK of another hash
+      // RFC 8446 §4.2.10: no early data in the second ClientHello; §4.1.4: no PSK with another hash
       psk.earlyData = false
       if (psk.cipher.hash !== cipher.hash) this.psk = undefined
     }
@@ -244,7 +248,7 @@ export class TlsClient extends TlsSession {
     const choice = readServerChoice(extensions, config, psk?.earlyData === true, resumed)
     if (isFailure(choice)) return choice
     const { earlyData } = choice
-    // RFC 8446 §4.2.10: accepted only together with everything it was made for
+    // RFC 8446 §4.2.10: early data requires the PSK's application protocol and cipher suite
     if (earlyData && !(resumed && psk!.ticket.alpn === choice.alpn && psk!.cipher === this.cipher))
       return failure(Alert.illegal_parameter, "the server accepts early data of another session")
     this.choice = choice
@@ -298,7 +302,7 @@ export class TlsClient extends TlsSession {
     this.peerScheme = verified.scheme
     this.transcript.add(bytes)
     this.state = "awaiting Finished"
-    // RFC 9001 §4.4 #1: it holds the key; whose key that is, the verifier says
+    // RFC 9001 §4.4 #1: the server has proved possession of the key; the verifier decides whether to trust it
     this.pauseForVerdict(this.peer!, this.config.serverName)
     return undefined
   }
@@ -311,14 +315,14 @@ export class TlsClient extends TlsSession {
     const secrets = this.deriveApplicationSecrets()
     if (this.requestedSchemes !== undefined) this.authenticate(this.requestedSchemes)
     const verifyData = this.schedule!.finished(this.handshakeSecrets.client, this.transcript.digest())
-    // RFC 9001 §8.3 #1: no EndOfEarlyData before it
+    // RFC 9001 §8.3 #1: not preceded by EndOfEarlyData
     this.send(Level.Handshake, message(HandshakeType.finished, verifyData))
     this.schedule!.resume(this.transcript.digest())
     const cipher = this.cipher!
     this.emitKeys(Level.OneRtt, "write", cipher, secrets.client)
-    // RFC 9001 §5.7 #1 #3: the server is known by now, and the handshake complete
+    // RFC 9001 §5.7 #1 #3: the server is authenticated and the handshake complete
     this.emitKeys(Level.OneRtt, "read", cipher, secrets.server)
-    this.after = new AfterHandshake(true, this.ticketTerms())
+    this.postHandshake = new PostHandshake(true, this.ticketSession())
     this.emit({
       _tag: "complete",
       facts: {
@@ -335,7 +339,7 @@ export class TlsClient extends TlsSession {
     return undefined
   }
 
-  /** Shows our identity when it is in a form the server takes, and an empty Certificate otherwise. RFC 8446 §4.4.2 */
+  /** Sends our identity if the server accepts its form, otherwise an empty Certificate. RFC 8446 §4.4.2 */
   private authenticate(schemes: ReadonlyArray<number>): void {
     const { identity } = this.config
     const scheme = identity === undefined ? undefined : chooseScheme(identity, schemes)
@@ -351,7 +355,7 @@ export class TlsClient extends TlsSession {
     this.send(Level.Handshake, signedMessage(identity, scheme, "client", this.transcript.digest()))
   }
 
-  private ticketTerms(): TicketTerms | undefined {
+  private ticketSession(): TicketSession | undefined {
     const { config, suite, group, choice, peer } = this
     if (config.resumption === undefined) return undefined
     return {
@@ -369,7 +373,7 @@ export class TlsClient extends TlsSession {
 }
 
 /**
- * What a server will most likely want, and X25519, which all of them know: a guess that is wrong costs a round trip.
+ * The group the server most likely selects, and X25519, which every server supports; a wrong guess costs a round trip.
  * RFC 8446 §4.2.8: in the order of `groups`
  */
 const shareGroups = (

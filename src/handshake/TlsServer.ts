@@ -3,7 +3,7 @@ import type { NamedGroup, SignatureScheme } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
-import { AfterHandshake } from "./AfterHandshake.ts"
+import { PostHandshake } from "./PostHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { certificateMessage, chooseScheme, peerOf, signedMessage, verifySigned } from "./certificateVerify.ts"
 import { checkSecondHello, chooseGroup, type ClientOffer, readClientOffer } from "./clientOffer.ts"
@@ -38,7 +38,7 @@ type State =
   | "awaiting CertificateVerify"
   | "awaiting Finished"
 
-/** What is sent in answer to a ClientHello, decided before a byte of it is. */
+/** All decisions about the response to a ClientHello, made before any of it is sent. */
 interface Answer {
   readonly offer: ClientOffer
   readonly cipher: CipherSuite
@@ -47,14 +47,14 @@ interface Answer {
   readonly psk: AcceptedPsk | undefined
 }
 
-/** Clients that open several connections at once, or race them, want more than one. RFC 8446 §4.6.1 */
+/** More than one, for clients that open several connections in parallel or race them. RFC 8446 §4.6.1 */
 const TICKETS_PER_HANDSHAKE = 2
 
-/** The server's side. RFC 8446 §A.2 */
+/** The server state machine. RFC 8446 §A.2 */
 export class TlsServer extends TlsSession {
   private readonly config: TlsServerConfig
   private state: State = "awaiting ClientHello"
-  /** What a HelloRetryRequest answered, and with what. */
+  /** The ClientHello answered by a HelloRetryRequest, and the selected parameters. */
   private retry:
     | { readonly hello: ClientHello; readonly cipher: CipherSuite; readonly group: NamedGroup }
     | undefined = undefined
@@ -106,10 +106,10 @@ export class TlsServer extends TlsSession {
     if (offer.wantsEarlyData) this.earlyData = "rejected"
     this.clientRandom = hello.random
     transcript.add(bytes)
-    if (chosen.share === undefined) return this.askForGroup(hello, offer, cipher, group)
+    if (chosen.share === undefined) return this.requestGroup(hello, offer, cipher, group)
     this.answering = { offer, cipher, group, clientShare: chosen.share, psk }
     if (psk?.ticket.peer === undefined) return this.answer()
-    // nothing is said, and no early data taken, before a client that authenticated once is accepted once more
+    // a client that authenticated in the original session is verified again before any response or early data
     this.peer = psk.ticket.peer
     this.pauseForVerdict(this.peer, undefined)
     return undefined
@@ -119,7 +119,7 @@ export class TlsServer extends TlsSession {
     return this.state === "awaiting Finished" ? undefined : this.answer()
   }
 
-  /** A client whose ticket is refused may show better credentials in a full handshake. */
+  /** A client whose ticket is refused may present other credentials in a full handshake. */
   protected override onRefused(problem: TlsFailure): TlsFailure | undefined {
     if (this.state === "awaiting Finished") return problem
     const { offer } = this.answering
@@ -129,7 +129,7 @@ export class TlsServer extends TlsSession {
   }
 
   // RFC 8446 §4.1.4
-  private askForGroup(
+  private requestGroup(
     hello: ClientHello,
     offer: ClientOffer,
     cipher: CipherSuite,
@@ -137,7 +137,7 @@ export class TlsServer extends TlsSession {
   ): undefined {
     this.retry = { hello, cipher, group }
     this.transcript.foldFirstHello(cipher.hash)
-    // RFC 9369 §4.1: they are needed before the first CRYPTO frame
+    // RFC 9369 §4.1: version negotiation needs them before the first CRYPTO frame
     this.emit({ _tag: "transportParameters", bytes: offer.transportParameters })
     this.send(
       Level.Initial,
@@ -201,10 +201,13 @@ export class TlsServer extends TlsSession {
     if (identity === undefined)
       return failure(
         Alert.unrecognized_name,
-        `no identity for ${serverName ?? "a client that names no server"}`
+        `no identity for ${serverName ?? "a client that sent no server name"}`
       )
     if (!serverCertificateTypes.includes(identity.kind))
-      return failure(Alert.unsupported_certificate, `the client takes no ${identity.kind} identity`)
+      return failure(
+        Alert.unsupported_certificate,
+        `the client does not accept ${identity.kind} certificates`
+      )
     const scheme = chooseScheme(identity, signatureSchemes)
     return scheme === undefined
       ? failure(Alert.handshake_failure, "no signature scheme in common")
@@ -212,7 +215,7 @@ export class TlsServer extends TlsSession {
   }
 
   private decideEarlyData(psk: AcceptedPsk | undefined, offer: ClientOffer): void {
-    // RFC 9001 §4.6.2 #1: HelloRetryRequest has rejected it already
+    // RFC 9001 §4.6.2 #1: a HelloRetryRequest rejects 0-RTT
     const possible = psk !== undefined && this.retry === undefined
     const accepted = possible && acceptsEarlyData(this.config.resumption!, psk, offer)
     this.emit({ _tag: "earlyData", accepted })
@@ -228,8 +231,8 @@ export class TlsServer extends TlsSession {
       [Extension.alpn, writeAlpn([offer.alpn])],
       [Extension.quic_transport_parameters, this.localParameters]
     ]
-    // RFC 7250 §4.2: X.509 goes without saying. A session that is resumed shows no key, and yet a client that takes
-    // nothing else may insist to hear of the form (rustls does).
+    // RFC 7250 §4.2: X.509 is implied. A resumed session presents no key, yet clients that accept only raw public keys
+    // may require the extension (rustls does).
     if (identity?.kind === "rawPublicKey" && offer.serverCertificateTypes.includes(identity.kind))
       extensions.push([Extension.server_certificate_type, Uint8Array.of(certificateTypeCode(identity.kind))])
     if (offer.clientCertificateType === "rawPublicKey")
@@ -264,7 +267,7 @@ export class TlsServer extends TlsSession {
     this.transcript.add(bytes)
     if (chain.length === 0) {
       if (this.config.requestClientCertificate === "require")
-        return failure(Alert.certificate_required, "the client shows no certificate")
+        return failure(Alert.certificate_required, "the client sent no certificate")
       this.state = "awaiting Finished"
       return undefined
     }
@@ -291,9 +294,9 @@ export class TlsServer extends TlsSession {
     const leftover = this.readFrom(Level.OneRtt)
     if (leftover !== undefined) return leftover
     const { cipher } = this.answering
-    // RFC 9001 §5.7 #1 #2: 1-RTT packets are not read before the handshake is complete
+    // RFC 9001 §5.7 #1 #2: 1-RTT packets are not processed before the handshake is complete
     this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
-    this.after = new AfterHandshake(false, undefined)
+    this.postHandshake = new PostHandshake(false, undefined)
     this.emit({ _tag: "complete", facts: this.facts() })
     this.schedule!.resume(this.transcript.digest())
     this.issueTickets()
@@ -314,7 +317,7 @@ export class TlsServer extends TlsSession {
     }
   }
 
-  // RFC 9001 §4.4 #2 #3, §4.9 #2: tickets are all that follows the handshake, in 1-RTT
+  // RFC 9001 §4.4 #2 #3, §4.9 #2: tickets are the only post-handshake messages, sent in 1-RTT
   private issueTickets(): void {
     const { resumption, random } = this.config
     const { offer, cipher } = this.answering

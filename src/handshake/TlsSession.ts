@@ -3,50 +3,50 @@ import type { CryptoSuiteShape, NamedGroup, RandomBytes, SigningKey } from "../c
 import type { SessionTicket } from "../capability/TicketStore.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"
-import type { AfterHandshake } from "./AfterHandshake.ts"
+import type { PostHandshake } from "./PostHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
 import { HandshakeReader } from "./HandshakeReader.ts"
 import type { KeySchedule, TrafficSecrets } from "./KeySchedule.ts"
 import { Transcript } from "./Transcript.ts"
 
-/** What one side authenticates with. */
+/** The credentials one side authenticates with. */
 export interface TlsIdentity {
   readonly kind: CertificateType
-  /** DER certificates, leaf first; for a raw public key, its one SubjectPublicKeyInfo. */
+  /** DER certificates, leaf first; for a raw public key, only its SubjectPublicKeyInfo. */
   readonly chain: ReadonlyArray<Uint8Array>
   readonly key: SigningKey
 }
 
-/** What was negotiated. */
+/** The negotiated parameters. */
 export interface TlsFacts {
   readonly cipherSuite: number
   readonly group: NamedGroup
   readonly alpn: string
   readonly serverName: string | undefined
-  /** The scheme the peer signed with; undefined when it did not authenticate, or did so in an earlier session. */
+  /** The peer's signature scheme; undefined if it did not authenticate, or did so in the resumed session. */
   readonly signatureScheme: number | undefined
-  /** Who the peer is; on resumption, who it was in the session that is resumed. */
+  /** The authenticated peer; on resumption, that of the resumed session. */
   readonly peer: PeerCertificate | undefined
-  /** A session ticket stood in for certificates. */
+  /** Whether a session ticket replaced certificates. */
   readonly resumed: boolean
-  /** What became of 0-RTT; `"none"` when the client did not try it. */
+  /** Outcome of 0-RTT; `"none"` if the client did not offer it. */
   readonly earlyData: EarlyDataOutcome
 }
 
-/** `"pending"` until the server has decided. */
+/** `"pending"` until the server decides. */
 export type EarlyDataOutcome = "none" | "pending" | "accepted" | "rejected"
 
 export interface TlsConfig {
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
-  /** Codepoints, best first. */
+  /** Codepoints, in order of preference. */
   readonly cipherSuites: ReadonlyArray<number>
   readonly groups: ReadonlyArray<NamedGroup>
   /** At least one. RFC 9001 §8.1 */
   readonly alpn: ReadonlyArray<string>
-  /** Our transport parameters; the server is asked when it has the client's. */
+  /** Our transport parameters; on a server, called with the client's. */
   readonly transportParameters: (peer: Uint8Array | undefined) => Uint8Array
-  /** What we take from the peer, best first. RFC 7250 */
+  /** Certificate types accepted from the peer, in order of preference. RFC 7250 */
   readonly peerCertificateTypes: ReadonlyArray<CertificateType>
   readonly keyLog: boolean
 }
@@ -54,20 +54,20 @@ export interface TlsConfig {
 export interface TlsClientConfig extends TlsConfig {
   /** SNI; undefined for an IP literal. */
   readonly serverName: string | undefined
-  /** Shown when the server asks. */
+  /** Presented if the server requests a certificate. */
   readonly identity: TlsIdentity | undefined
-  /** Those of `groups` to send key shares for at once; the best of them and X25519 when left out. */
+  /** Groups to send key shares for; by default the preferred one and X25519. */
   readonly keyShareGroups?: ReadonlyArray<NamedGroup> | undefined
-  /** Without it the server's tickets are passed over. */
+  /** Without it the server's tickets are ignored. */
   readonly resumption?: ClientResumption
 }
 
 export interface ClientResumption {
   /** Unix time. */
   readonly nowMillis: () => number
-  /** A ticket from an earlier session; not used when it does not fit the rest of the configuration. */
+  /** A ticket from an earlier session; ignored if it does not match the rest of the configuration. */
   readonly ticket: SessionTicket | undefined
-  /** Try 0-RTT when the ticket allows it. */
+  /** Offer 0-RTT if the ticket allows it. */
   readonly earlyData: boolean
 }
 
@@ -78,34 +78,34 @@ export interface TlsServerConfig extends TlsConfig {
     readonly certificateTypes: ReadonlyArray<CertificateType>
   }) => TlsIdentity | undefined
   readonly requestClientCertificate: "none" | "request" | "require"
-  /** Without it no tickets are issued or taken. */
+  /** Without it no tickets are issued or accepted. */
   readonly resumption?: ServerResumption
 }
 
 export interface ServerResumption {
   /** Unix time. */
   readonly nowMillis: () => number
-  /** How long tickets are good for, 1 … 604800. */
+  /** Lifetime of tickets, 1 … 604800. */
   readonly ticketLifetimeSeconds: number
-  /** Encrypts and authenticates a ticket's content for `openTicket`, perhaps of another process. */
+  /** Encrypts and authenticates ticket contents for `openTicket`, possibly in another process. */
   readonly sealTicket: (plaintext: Uint8Array) => Uint8Array
-  /** Undefined for anything that `sealTicket` did not make. */
+  /** Undefined for anything not created by `sealTicket`. */
   readonly openTicket: (identity: Uint8Array) => Uint8Array | undefined
-  /** Whether 0-RTT may go ahead: the guard against replays, and against settings that changed. Without it, never. */
+  /** Decides whether to accept 0-RTT: guards against replay and changed settings. Without it 0-RTT is never accepted. */
   readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
 }
 
-/** An authentic request for 0-RTT: the PSK binder has been checked. RFC 8446 §8 */
+/** A request for 0-RTT whose PSK binder has been verified. RFC 8446 §8 */
 export interface EarlyDataRequest {
-  /** The ticket as the client sent it: the key for tickets that are good once. RFC 8446 §8.1 */
+  /** The ticket as sent by the client: the key for single-use tickets. RFC 8446 §8.1 */
   readonly ticket: Uint8Array
-  /** The checked binder, different for each ClientHello: the key for recording ClientHellos. RFC 8446 §8.2 */
+  /** The verified binder, unique per ClientHello: the key for recording ClientHellos. RFC 8446 §8.2 */
   readonly binder: Uint8Array
-  /** This ClientHello cannot have been taken before: its age would not have fitted, or there was no ticket yet. */
+  /** The earliest time at which this ClientHello could have been accepted, given its ticket age. */
   readonly earliestMillis: number
   readonly alpn: string
   readonly serverName: string | undefined
-  /** Ours, as sent when the ticket was issued: 0-RTT must fit in both these and today's. RFC 9000 §7.4.1 */
+  /** Ours when the ticket was issued; 0-RTT must stay within both these and the current ones. RFC 9000 §7.4.1 */
   readonly transportParameters: Uint8Array
 }
 
@@ -121,16 +121,16 @@ export type TlsEvent =
       readonly cipherSuite: number
       readonly secret: Uint8Array
     }
-  /** The peer's; on the client authenticated only once `complete`. */
+  /** The peer's; on a client, authenticated only once `complete`. */
   | { readonly _tag: "transportParameters"; readonly bytes: Uint8Array }
   /**
-   * The peer has proven, now or in the session that is resumed, that it holds this key; whose it is, is for
-   * `handleVerdict` to say. The handshake waits.
+   * The peer has proved possession of this key, now or in the resumed session. The handshake pauses until `handleVerdict`
+   * decides whether to trust it.
    */
   | { readonly _tag: "verifyPeer"; readonly peer: PeerCertificate; readonly serverName: string | undefined }
-  /** 0-RTT keys are there, and these facts hold if it is accepted, or because it is; comes after the keys. */
+  /** 0-RTT keys were installed; these facts apply if it is accepted (client), or as it was (server). */
   | { readonly _tag: "early"; readonly facts: TlsFacts }
-  /** What became of the client's 0-RTT; comes before the transport parameters that it decides the use of. */
+  /** Outcome of the client's 0-RTT; precedes the transport parameters, as it determines how they are applied. */
   | { readonly _tag: "earlyData"; readonly accepted: boolean }
   | { readonly _tag: "complete"; readonly facts: TlsFacts }
   /** For a later connection to the same server. Client only. */
@@ -142,17 +142,16 @@ export type TlsEvent =
 /**
  * TLS 1.3 for QUIC as a pure state machine: CRYPTO bytes in, CRYPTO bytes and events out. RFC 8446, RFC 9001 §4
  *
- * A driver calls `start` and `handleCrypto`, then takes events until there are none, then outputs. After `failed`
- * nothing more comes. This half cuts out messages and pauses while the peer is being judged; what each message means
- * is in `TlsClient` and `TlsServer`.
+ * A driver calls `start` and `handleCrypto`, then polls all events, then all outputs. Nothing follows `failed`. This
+ * class splits messages and pauses while the peer is being verified; `TlsClient` and `TlsServer` process the messages.
  */
 export abstract class TlsSession {
   protected readonly suite: CryptoSuiteShape
   protected readonly transcript: Transcript
   protected schedule: KeySchedule | undefined = undefined
   protected clientRandom: Uint8Array = new Uint8Array(0)
-  /** Set when the handshake is complete: from then on it does all there is to do, and the rest can go. */
-  after: AfterHandshake | undefined = undefined
+  /** Set once the handshake is complete; it handles everything from then on, and this object can be freed. */
+  postHandshake: PostHandshake | undefined = undefined
   private readonly reader = new HandshakeReader()
   private waitingForVerdict = false
   private failed = false
@@ -166,27 +165,29 @@ export abstract class TlsSession {
     this.transcript = new Transcript(config.suite)
   }
 
-  /** Begins the handshake; on the server there is nothing to do yet. */
+  /** Starts the handshake; no-op on the server. */
   abstract start(): void
 
-  /** A whole message, header included, of a type and at a level that have been checked. */
+  /** A complete message, including its header; level and type have been checked. */
   protected abstract onMessage(type: number, message: Uint8Array): TlsFailure | undefined
 
-  /** What waited for the verdict, beside the messages to come. */
+  /** Continues what was paused for the verdict. */
   protected onAccepted(): TlsFailure | undefined {
     return undefined
   }
 
-  /** What remains of the problem when a peer is not accepted: nothing, when it may prove itself in another way. */
+  /** The failure after a peer was refused; undefined if it may authenticate another way. */
   protected onRefused(problem: TlsFailure): TlsFailure | undefined {
     return problem
   }
 
-  /** In-order CRYPTO bytes of `level`, fragmented in any way. */
+  /** In-order CRYPTO bytes of `level`, in arbitrary fragments. */
   handleCrypto(level: Level, bytes: Uint8Array): void {
     if (this.failed) return
-    if (this.after !== undefined) {
-      const problem = this.after.handleCrypto(level, bytes, (ticket) => this.emit({ _tag: "ticket", ticket }))
+    if (this.postHandshake !== undefined) {
+      const problem = this.postHandshake.handleCrypto(level, bytes, (ticket) =>
+        this.emit({ _tag: "ticket", ticket })
+      )
       return problem && this.fail(problem)
     }
     const problem = this.reader.push(level, bytes)
@@ -211,9 +212,9 @@ export abstract class TlsSession {
     return this.events.shift()
   }
 
-  /** Keying material for the application, once the handshake is complete. RFC 8446 §7.5 */
+  /** Keying material for the application; undefined before the handshake is complete. RFC 8446 §7.5 */
   exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array | undefined {
-    return this.after !== undefined ? this.schedule?.exporter(label, context, length) : undefined
+    return this.postHandshake !== undefined ? this.schedule?.exporter(label, context, length) : undefined
   }
 
   private drain(): void {
@@ -239,7 +240,7 @@ export abstract class TlsSession {
     this.outputs.push({ level, bytes: message })
   }
 
-  /** After the handshake there is no transcript. */
+  /** Unlike handshake messages, tickets are not added to the transcript. */
   protected sendTicket(message: Uint8Array): void {
     this.outputs.push({ level: Level.OneRtt, bytes: message })
   }
@@ -249,12 +250,12 @@ export abstract class TlsSession {
     this.events.push({ _tag: "verifyPeer", peer, serverName })
   }
 
-  /** From here on the peer's messages come at `level`; to be called before the keys of `level` are given out. */
+  /** The peer's messages are expected at `level` from now on; call before installing its keys. */
   protected readFrom(level: Level): TlsFailure | undefined {
     return this.reader.moveTo(level)
   }
 
-  /** 0-RTT keys, in the one direction there is. `hello` is the digest of the ClientHello alone. */
+  /** Installs the 0-RTT keys of the only direction. `hello` is the digest of the ClientHello alone. */
   protected installEarlyKeys(
     schedule: KeySchedule,
     cipher: CipherSuite,
@@ -267,7 +268,7 @@ export abstract class TlsSession {
     this.emitKeys(Level.ZeroRtt, isClient ? "write" : "read", cipher, secret)
   }
 
-  /** Both directions' Handshake keys. RFC 9001 §4.9: writing first, so that an answer can be protected. */
+  /** Installs the Handshake keys of both directions. RFC 9001 §4.9: write keys first, so that replies can be protected. */
   protected installHandshakeKeys(cipher: CipherSuite, isClient: boolean): TrafficSecrets {
     const secrets = this.schedule!.handshakeSecrets(this.transcript.digest())
     const { client, server } = secrets
@@ -278,7 +279,7 @@ export abstract class TlsSession {
     return secrets
   }
 
-  /** Derives the 1-RTT secrets over the transcript up to the server's Finished. */
+  /** Derives the 1-RTT secrets from the transcript up to the server's Finished. */
   protected deriveApplicationSecrets(): TrafficSecrets {
     const secrets = this.schedule!.applicationSecrets(this.transcript.digest())
     this.logKey("CLIENT_TRAFFIC_SECRET_0", secrets.client)
@@ -296,7 +297,7 @@ export abstract class TlsSession {
     this.events.push({ _tag: "keys", level, direction, cipherSuite: cipher.codepoint, secret })
   }
 
-  /** Compares a received Finished in constant time, and takes it into the transcript. RFC 8446 §4.4.4 */
+  /** Verifies a received Finished in constant time and adds it to the transcript. RFC 8446 §4.4.4 */
   protected acceptFinished(message: Uint8Array, baseSecret: Uint8Array): TlsFailure | undefined {
     const expected = this.schedule!.finished(baseSecret, this.transcript.digest())
     if (message.length !== 4 + expected.length)

@@ -4,7 +4,7 @@ import { HandshakeType } from "./messages.ts"
 /** The running hash over every handshake message. RFC 8446 §4.4.1 */
 export class Transcript {
   private readonly suite: CryptoSuiteShape
-  /** The messages before ServerHello: the hash is not chosen yet, and PSK binders are computed over them. */
+  /** The messages before ServerHello, kept until the hash is selected; PSK binders cover them. */
   private hellos: Array<Uint8Array> = []
   private hash: RunningHash | undefined = undefined
 
@@ -17,7 +17,7 @@ export class Transcript {
     else this.hash.update(message)
   }
 
-  /** The digest as if `bytes`, perhaps a ClientHello cut off before its binders, came next. RFC 8446 §4.2.11.2 */
+  /** The digest with `bytes` appended, such as a ClientHello truncated before its binders. RFC 8446 §4.2.11.2 */
   digestWith(algorithm: HashAlgorithm, bytes: Uint8Array): Uint8Array {
     const hash = this.suite.runningHash(algorithm)
     for (const message of this.hellos) hash.update(message)
@@ -25,7 +25,7 @@ export class Transcript {
     return hash.digest()
   }
 
-  /** HelloRetryRequest: what came before is replaced by a message that holds its hash. RFC 8446 §4.4.1 */
+  /** HelloRetryRequest: replaces the first ClientHello by a message_hash message. RFC 8446 §4.4.1 */
   foldFirstHello(algorithm: HashAlgorithm): void {
     const hash = this.suite.runningHash(algorithm)
     for (const message of this.hellos) hash.update(message)
@@ -33,7 +33,7 @@ export class Transcript {
     this.hellos = [Uint8Array.of(HandshakeType.message_hash, 0, 0, digest.length), digest]
   }
 
-  /** The cipher suite, and with it the hash, is settled. */
+  /** Starts hashing, once the cipher suite is selected. */
   begin(algorithm: HashAlgorithm): void {
     this.hash = this.suite.runningHash(algorithm)
     for (const message of this.hellos) this.hash.update(message)

@@ -22,7 +22,7 @@ export const Alert = {
   no_application_protocol: 120
 } as const
 
-/** Why the handshake cannot go on: what the peer is told, and what a person is. */
+/** Why the handshake failed: the alert for the peer, and a readable reason. */
 export interface TlsFailure {
   readonly alert: number
   /** The transport error code to close with. */
@@ -30,7 +30,7 @@ export interface TlsFailure {
   readonly reason: string
 }
 
-/** What the peer had to do with a reason does not make it longer than a person reads. */
+/** Reasons can contain input from the peer, so their length is limited. */
 const MAX_REASON_LENGTH = 200
 
 const cut = (reason: string): string =>
@@ -42,7 +42,7 @@ export const failure = (alert: number, reason: string): TlsFailure => ({
   reason: cut(reason)
 })
 
-/** Where RFC 9001 asks for PROTOCOL_VIOLATION rather than an alert. */
+/** For errors where RFC 9001 requires PROTOCOL_VIOLATION instead of an alert. */
 export const violation = (alert: number, reason: string): TlsFailure => ({
   alert,
   code: TransportErrorCode.PROTOCOL_VIOLATION,

@@ -1,4 +1,4 @@
-/** CertificateVerify: proof that the sender holds the private key of its certificate, in this very handshake. RFC 8446 §4.4.3 */
+/** CertificateVerify: proves possession of the certificate's private key in this handshake. RFC 8446 §4.4.3 */
 import type { Role } from "../wire/Role.ts"
 import type { CertificateType, PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, SignatureScheme } from "../capability/CryptoSuite.ts"
@@ -17,13 +17,13 @@ const signedContent = (signer: Role, transcript: Uint8Array): Uint8Array => {
   return content
 }
 
-/** The scheme our key signs with, of those the peer takes. */
+/** Selects a scheme that our key supports and the peer accepts. */
 export const chooseScheme = (
   identity: TlsIdentity,
   offered: ReadonlyArray<number>
 ): SignatureScheme | undefined => identity.key.schemes.find((scheme) => offered.includes(scheme))
 
-/** What `certificate` and `certificate_verify` carry for an identity. */
+/** The body of Certificate for an identity; empty chain if undefined. */
 export const certificateMessage = (identity: TlsIdentity | undefined): Uint8Array =>
   writeCertificate(identity?.chain ?? [])
 
@@ -34,19 +34,19 @@ export const signedMessage = (
   transcript: Uint8Array
 ): Uint8Array => writeCertificateVerify(scheme, identity.key.sign(scheme, signedContent(signer, transcript)))
 
-/** The peer as its Certificate message presents it. */
+/** The peer as described by its Certificate message. */
 export const peerOf = (
   chain: ReadonlyArray<Uint8Array>,
   kind: CertificateType
 ): PeerCertificate | TlsFailure => {
   if (kind === "x509") return { _tag: kind, chain }
-  // RFC 7250 §3: exactly one entry, which is the key
+  // RFC 7250 §3: exactly one entry, the key
   return chain.length === 1
     ? { _tag: kind, spki: chain[0] }
-    : failure(Alert.bad_certificate, "a raw public key is one certificate entry")
+    : failure(Alert.bad_certificate, "a raw public key must be the only certificate entry")
 }
 
-/** Checks the signature; gives the scheme it was made with. */
+/** Verifies the signature; returns its scheme. */
 export const verifySigned = (
   suite: CryptoSuiteShape,
   message: Uint8Array,
@@ -64,8 +64,8 @@ export const verifySigned = (
       `signed with scheme 0x${verify.scheme.toString(16)}, which was not offered`
     )
   const spki = peer._tag === "rawPublicKey" ? peer.spki : certificateSpki(peer.chain[0])
-  if (spki === undefined) return failure(Alert.bad_certificate, "the peer's certificate cannot be read")
+  if (spki === undefined) return failure(Alert.bad_certificate, "the peer's certificate is malformed")
   return suite.verify(scheme, spki, signedContent(signer, transcript), verify.signature)
     ? { scheme }
-    : failure(Alert.decrypt_error, "the peer's CertificateVerify signature is wrong")
+    : failure(Alert.decrypt_error, "the peer's CertificateVerify signature is invalid")
 }

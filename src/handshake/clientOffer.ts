@@ -1,4 +1,4 @@
-/** What a ClientHello asks for, as far as it concerns the server's answer. RFC 8446 §4.1.2, §4.2 */
+/** The parts of a ClientHello that determine the server's response. RFC 8446 §4.1.2, §4.2 */
 import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
@@ -24,15 +24,15 @@ export interface ClientOffer {
   readonly serverName: string | undefined
   readonly signatureSchemes: ReadonlyArray<number>
   readonly serverCertificateTypes: ReadonlyArray<CertificateType>
-  /** The form in which the client is to authenticate; undefined when it is not asked to. */
+  /** How the client must authenticate; undefined if not requested. */
   readonly clientCertificateType: CertificateType | undefined
   readonly transportParameters: Uint8Array
-  /** The client takes tickets for PSKs with a key exchange. */
+  /** Whether the client accepts tickets for PSKs with a key exchange. */
   readonly resumable: boolean
   readonly wantsEarlyData: boolean
 }
 
-/** Reads extensions one after another and keeps the first thing that is wrong with them. */
+/** Reads extensions and records the first problem. */
 class OfferReader {
   problem: TlsFailure | undefined = undefined
   private readonly extensions: Extensions
@@ -57,14 +57,14 @@ class OfferReader {
 }
 
 const u16List = (body: Uint8Array) => readU16List(body, 2)
-const x509Only: ReadonlyArray<CertificateType> = ["x509"] // RFC 7250 §4.1: what leaving the extension out means
+const x509Only: ReadonlyArray<CertificateType> = ["x509"] // RFC 7250 §4.1: the default without the extension
 
 export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): ClientOffer | TlsFailure => {
   const { extensions } = hello
   const versions = readU16List(extensions.get(Extension.supported_versions) ?? new Uint8Array(0), 1)
   if (versions?.includes(TLS13) !== true)
     return failure(Alert.protocol_version, "the client does not offer TLS 1.3") // RFC 9001 §4.2 #2
-  // RFC 9001 §5.3 #2: what nobody here knows is passed over
+  // RFC 9001 §5.3 #2: unknown cipher suites are ignored
   const codepoint = config.cipherSuites.find((ours) => hello.cipherSuites.includes(ours))
   const cipher = codepoint === undefined ? undefined : cipherSuites.get(codepoint)
   if (cipher === undefined) return failure(Alert.handshake_failure, "no cipher suite in common")
@@ -76,7 +76,7 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
     ProtocolNames.read,
     undefined
   )
-  // RFC 9001 §8.1 #1 #2 #4 #5: QUIC has no connection without an application protocol
+  // RFC 9001 §8.1 #1 #2 #4 #5: an application protocol is mandatory
   const alpn = config.alpn.find((ours) => protocols?.includes(ours))
   if (fields.problem === undefined && alpn === undefined)
     return failure(
@@ -99,9 +99,9 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
     readServerName,
     undefined
   )
-  // RFC 6066 §3: what is no host name in A-labels, an address for instance, was never to be sent
+  // RFC 6066 §3: only host names in A-labels may be sent, no addresses
   if (serverName !== undefined && serverName.name === undefined)
-    return failure(Alert.illegal_parameter, "the client names the server by what is no host name")
+    return failure(Alert.illegal_parameter, "the client's server name is not a host name")
   const offer: ClientOffer = {
     cipher,
     alpn: alpn!,
@@ -130,21 +130,21 @@ export const readClientOffer = (hello: ClientHello, config: TlsServerConfig): Cl
     )
   }
   if (fields.problem !== undefined) return fields.problem
-  // RFC 7250 §4.2: with nothing in common the server does not ask, or gives up
+  // RFC 7250 §4.2: without a common type the server does not request a certificate, or fails
   if (config.requestClientCertificate === "require" && clientCertificateType === undefined)
-    return failure(Alert.unsupported_certificate, "the client authenticates in no form we take")
+    return failure(Alert.unsupported_certificate, "no client certificate type in common")
   return offer
 }
 
 export interface ChosenGroup {
   readonly group: NamedGroup
-  /** The client's share; undefined when it must be asked for. */
+  /** The client's share; undefined if a HelloRetryRequest is needed. */
   readonly share: Uint8Array | undefined
 }
 
 /**
- * The best group both know for which the client sent a share; without one, the best group to ask for. Sparing a
- * round trip goes before our order of preference.
+ * The preferred common group with a key share or, failing that, the preferred common group to request. Saving a round
+ * trip takes precedence over our order of preference.
  */
 export const chooseGroup = (
   extensions: Extensions,
@@ -157,7 +157,7 @@ export const chooseGroup = (
   if (shares.length > MAX_SHARES)
     return failure(Alert.illegal_parameter, `more than ${MAX_SHARES} key shares`)
   const byGroup = new Map(shares)
-  // RFC 8446 §4.2.8: one share a group, and only for groups listed
+  // RFC 8446 §4.2.8: one share per group, and only for listed groups
   if (byGroup.size !== shares.length || shares.some(([group]) => !supported.has(group)))
     return failure(Alert.illegal_parameter, "a key share appears twice, or for a group that is not listed")
   const common = ours.filter((group) => supported.has(group))
@@ -166,7 +166,7 @@ export const chooseGroup = (
   return { group, share: byGroup.get(group) }
 }
 
-/** There are not as many groups, and each is worth one share at most. RFC 8446 §4.2.8 */
+/** More than there are groups, of which each may have one share. RFC 8446 §4.2.8 */
 const MAX_SHARES = 32
 
 const readShares = (body: Uint8Array): ReadonlyArray<readonly [number, Uint8Array]> | undefined => {
@@ -183,7 +183,7 @@ const readShares = (body: Uint8Array): ReadonlyArray<readonly [number, Uint8Arra
   return shares
 }
 
-/** What a second ClientHello may change. RFC 8446 §4.1.2 */
+/** Extensions that may differ in a second ClientHello. RFC 8446 §4.1.2 */
 const changeable: ReadonlySet<number> = new Set([
   Extension.key_share,
   Extension.early_data,
@@ -192,7 +192,7 @@ const changeable: ReadonlySet<number> = new Set([
   21 // padding
 ])
 
-/** Checks a ClientHello against the one before it and the HelloRetryRequest between them. RFC 8446 §4.1.2 */
+/** Checks a second ClientHello against the first and the HelloRetryRequest. RFC 8446 §4.1.2 */
 export const checkSecondHello = (
   first: ClientHello,
   second: ClientHello,
@@ -200,7 +200,10 @@ export const checkSecondHello = (
 ): TlsFailure | undefined => {
   const shares = readShares(second.extensions.get(Extension.key_share) ?? new Uint8Array(0))
   if (shares?.length !== 1 || shares[0][0] !== group)
-    return failure(Alert.illegal_parameter, "the second ClientHello has not the one share that was asked for")
+    return failure(
+      Alert.illegal_parameter,
+      "the second ClientHello does not contain exactly the requested key share"
+    )
   if (second.extensions.has(Extension.early_data))
     return failure(Alert.illegal_parameter, "early data in a second ClientHello")
   const fixed = (hello: ClientHello) => [...hello.extensions].filter(([type]) => !changeable.has(type))
@@ -214,7 +217,7 @@ export const checkSecondHello = (
     before.every(([type, body]) => equalBytes(body, second.extensions.get(type)))
   return same
     ? undefined
-    : failure(Alert.illegal_parameter, "the second ClientHello changes more than was asked for")
+    : failure(Alert.illegal_parameter, "the second ClientHello changes more than is allowed")
 }
 
 const equalBytes = (a: Uint8Array, b: Uint8Array | undefined): boolean => {

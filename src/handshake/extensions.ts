@@ -26,10 +26,10 @@ export const TLS13 = 0x0304
 
 export type Extensions = ReadonlyMap<number, Uint8Array>
 
-/** The messages that carry extensions, by the letters of RFC 8446 §4.2. */
+/** The messages that carry extensions, abbreviated as in RFC 8446 §4.2. */
 export type ExtensionPlace = "CH" | "SH" | "HRR" | "EE" | "CR" | "CT" | "NST"
 
-/** Where each extension known here may appear. RFC 8446 §4.2, RFC 7250 §3, RFC 9001 §8.2 */
+/** The messages each known extension may appear in. RFC 8446 §4.2, RFC 7250 §3, RFC 9001 §8.2 */
 const places: ReadonlyMap<number, ReadonlyArray<ExtensionPlace>> = new Map<
   number,
   ReadonlyArray<ExtensionPlace>
@@ -50,24 +50,24 @@ const places: ReadonlyMap<number, ReadonlyArray<ExtensionPlace>> = new Map<
   [Extension.quic_transport_parameters, ["CH", "EE"]]
 ])
 
-/** Messages whose extensions answer ours: one nobody here knows was never asked for. RFC 8446 §4.2 */
+/** Messages whose extensions respond to ours, so that unknown ones are errors. RFC 8446 §4.2 */
 const answers: ReadonlyArray<ExtensionPlace> = ["SH", "HRR", "EE", "CT"]
 
 const checkPlace = (type: number, place: ExtensionPlace): TlsFailure | undefined => {
   const allowed = places.get(type)
   if (allowed === undefined)
     return answers.includes(place)
-      ? failure(Alert.unsupported_extension, `extension ${type} was not asked for`)
+      ? failure(Alert.unsupported_extension, `unsolicited extension ${type}`)
       : undefined
   return allowed.includes(place)
     ? undefined
     : failure(Alert.illegal_parameter, `extension ${type} in a message it does not belong in`)
 }
 
-/** Dozens are known to IANA, and none may come twice. */
+/** Far more than IANA has registered; none may appear twice. */
 const MAX_EXTENSIONS = 128
 
-/** Reads an extension list that fills what is left of `r`. RFC 8446 §4.2: no type twice. */
+/** Reads an extension list that spans the rest of `r`. RFC 8446 §4.2: no duplicates. */
 export const readExtensions = (r: ByteReader, place: ExtensionPlace): Extensions | TlsFailure => {
   const length = r.u16()
   if (r.failed || length !== r.remaining)
@@ -76,7 +76,7 @@ export const readExtensions = (r: ByteReader, place: ExtensionPlace): Extensions
   while (r.remaining > 0) {
     const type = r.u16()
     const body = r.take(r.u16())
-    if (r.failed) return failure(Alert.decode_error, "an extension is cut short")
+    if (r.failed) return failure(Alert.decode_error, "an extension is truncated")
     if (extensions.size === MAX_EXTENSIONS)
       return failure(Alert.decode_error, `more than ${MAX_EXTENSIONS} extensions`)
     if (extensions.has(type)) return failure(Alert.illegal_parameter, `extension ${type} appears twice`)
@@ -100,7 +100,7 @@ export const writeExtensions = (extensions: ReadonlyArray<readonly [number, Uint
   return w.bytes
 }
 
-/** A vector of 16-bit values behind a length of `lengthBytes`. */
+/** A vector of 16-bit values with a length prefix of `lengthBytes`. */
 export const writeU16List = (values: ReadonlyArray<number>, lengthBytes: 1 | 2): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(lengthBytes + 2 * values.length))
   if (lengthBytes === 1) w.u8(2 * values.length)
@@ -109,7 +109,7 @@ export const writeU16List = (values: ReadonlyArray<number>, lengthBytes: 1 | 2):
   return w.bytes
 }
 
-/** The values, or undefined when the body is not exactly a non-empty list of them. */
+/** Undefined unless the body is exactly one non-empty list. */
 export const readU16List = (body: Uint8Array, lengthBytes: 1 | 2): ReadonlyArray<number> | undefined => {
   const r = new ByteReader(body)
   const length = lengthBytes === 1 ? r.u8() : r.u16()
@@ -121,7 +121,7 @@ export const readU16List = (body: Uint8Array, lengthBytes: 1 | 2): ReadonlyArray
 
 export const writeU16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 0xff)
 
-/** A body that is one 16-bit value; undefined when it is anything else. */
+/** Undefined unless the body is exactly one 16-bit value. */
 export const readU16 = (body: Uint8Array): number | undefined =>
   body.length === 2 ? (body[0] << 8) | body[1] : undefined
 
@@ -161,11 +161,11 @@ export const writeServerName = (name: string): Uint8Array => {
 }
 
 export interface ReceivedName {
-  /** In lower case; undefined when what came is no host name. */
+  /** In lower case; undefined if it is not a valid host name. */
   readonly name: string | undefined
 }
 
-/** Undefined when the body is malformed. */
+/** Undefined if the body is malformed. */
 export const readServerName = (body: Uint8Array): ReceivedName | undefined => {
   const r = new ByteReader(body)
   if (r.u16() !== r.remaining || r.u8() !== 0) return undefined
@@ -190,7 +190,7 @@ export const certificateKind = (code: number): CertificateType | undefined =>
 export const writeCertificateTypes = (types: ReadonlyArray<CertificateType>): Uint8Array =>
   Uint8Array.of(types.length, ...types.map(certificateTypeCode))
 
-/** Types nobody here knows are passed over; undefined when the body is malformed. */
+/** Ignores unknown types; undefined if the body is malformed. */
 export const readCertificateTypes = (body: Uint8Array): ReadonlyArray<CertificateType> | undefined => {
   if (body.length < 2 || body[0] !== body.length - 1) return undefined
   return Array.from(body.subarray(1), certificateKind).filter((kind) => kind !== undefined)

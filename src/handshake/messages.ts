@@ -1,4 +1,4 @@
-/** Handshake messages: built whole, read into records. RFC 8446 §4 */
+/** Encoding and decoding of handshake messages. RFC 8446 §4 */
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Alert, failure, isFailure, type TlsFailure, violation } from "./alerts.ts"
@@ -18,7 +18,7 @@ export const HandshakeType = {
   message_hash: 254
 } as const
 
-/** The failure for a message that the state does not allow. */
+/** The failure for a message not allowed in `state`. */
 export const unexpected = (type: number, state: string): TlsFailure => {
   const name = Object.entries(HandshakeType).find(([, value]) => value === type)?.[0] ?? `message ${type}`
   return failure(Alert.unexpected_message, `${name} while ${state}`)
@@ -27,13 +27,13 @@ export const unexpected = (type: number, state: string): TlsFailure => {
 const LEGACY_VERSION = 0x0303
 export const RANDOM_BYTES = 32
 
-/** SHA-256 of "HelloRetryRequest": the random that marks one. RFC 8446 §4.1.3 */
+/** SHA-256 of "HelloRetryRequest", the random that identifies one. RFC 8446 §4.1.3 */
 export const retryRandom = Uint8Array.from(
   "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c".match(/../g)!,
   (byte) => Number.parseInt(byte, 16)
 )
 
-/** Puts type and length before a body. */
+/** Prepends type and length to a body. */
 export const message = (type: number, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const size = parts.reduce((sum, part) => sum + part.length, 0)
   const w = new ByteWriter(new Uint8Array(4 + size))
@@ -84,7 +84,7 @@ export const readClientHello = (bytes: Uint8Array): ClientHello | TlsFailure => 
     return failure(Alert.protocol_version, "ClientHello with another legacy version")
   // RFC 9001 §8.4 #S1
   if (sessionId.length > 0)
-    return violation(Alert.illegal_parameter, "ClientHello asks for compatibility mode")
+    return violation(Alert.illegal_parameter, "ClientHello requests compatibility mode")
   // RFC 8446 §4.1.2
   if (compression.length !== 1 || compression[0] !== 0)
     return failure(Alert.illegal_parameter, "ClientHello offers compression")
@@ -138,7 +138,7 @@ export const writeEncryptedExtensions = (
 export const readEncryptedExtensions = (bytes: Uint8Array): Extensions | TlsFailure =>
   readExtensions(body(bytes), "EE")
 
-/** In the handshake itself the context is always empty. RFC 8446 §4.3.2 */
+/** The context is empty during the handshake. RFC 8446 §4.3.2 */
 export const writeCertificateRequest = (
   extensions: ReadonlyArray<readonly [number, Uint8Array]>
 ): Uint8Array => message(HandshakeType.certificate_request, Uint8Array.of(0), writeExtensions(extensions))
@@ -152,7 +152,7 @@ export const readCertificateRequest = (bytes: Uint8Array): Extensions | TlsFailu
   return readExtensions(r, "CR")
 }
 
-/** The most certificates a chain may have. */
+/** Maximum length of a certificate chain. */
 const MAX_CHAIN = 10
 
 export const writeCertificate = (chain: ReadonlyArray<Uint8Array>): Uint8Array => {
@@ -180,7 +180,7 @@ export const readCertificate = (bytes: Uint8Array): ReadonlyArray<Uint8Array> | 
     const entry = r.take(r.u24())
     const extensions = r.take(r.u16())
     if (r.failed || entry.length === 0) return malformed("Certificate")
-    // RFC 8446 §4.4.2: they answer ours, and we asked for none
+    // RFC 8446 §4.4.2: entry extensions respond to ours, and we send none
     if (extensions.length > 0)
       return failure(Alert.unsupported_extension, "Certificate entry with an extension")
     if (chain.length === MAX_CHAIN)

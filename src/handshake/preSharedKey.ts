@@ -1,20 +1,20 @@
-/** What resumption puts on the wire: pre_shared_key, psk_key_exchange_modes, NewSessionTicket. RFC 8446 §4.2.9, §4.2.11, §4.6.1 */
+/** Wire format of resumption: pre_shared_key, psk_key_exchange_modes, NewSessionTicket. RFC 8446 §4.2.9, §4.2.11, §4.6.1 */
 import { ByteReader } from "../wire/ByteReader.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Alert, failure, isFailure, type TlsFailure, violation } from "./alerts.ts"
 import { Extension, type Extensions, readExtensions, writeExtensions } from "./extensions.ts"
 import { HandshakeType, message } from "./messages.ts"
 
-/** The one mode offered and taken: a PSK with a key exchange, for forward secrecy. */
+/** The only mode offered and accepted: a PSK with a key exchange, for forward secrecy. */
 const PSK_DHE_KE = 1
 
 export const pskModes = Uint8Array.of(1, PSK_DHE_KE)
 
-/** Whether a client takes tickets for PSKs with a key exchange; undefined when the body is malformed. */
+/** Whether a client accepts tickets for PSKs with a key exchange; undefined if the body is malformed. */
 export const readPskModes = (body: Uint8Array): boolean | undefined =>
   body.length < 2 || body[0] !== body.length - 1 ? undefined : body.includes(PSK_DHE_KE, 1)
 
-/** A list of one identity, with a binder of zeros that `hello.set` overwrites once the rest is known. */
+/** A list of one identity with a zero binder, to be overwritten once the rest of the ClientHello is known. */
 export const writeOfferedPsk = (
   identity: Uint8Array,
   obfuscatedAge: number,
@@ -30,7 +30,7 @@ export const writeOfferedPsk = (
   return w.bytes
 }
 
-/** How many bytes at the end of a ClientHello the binders list with one binder takes. */
+/** Size of a binders list with one binder, at the end of a ClientHello. */
 export const bindersSize = (binderLength: number): number => 2 + 1 + binderLength
 
 export interface OfferedPsk {
@@ -41,14 +41,14 @@ export interface OfferedPsk {
 
 export interface OfferedPsks {
   readonly psks: ReadonlyArray<OfferedPsk>
-  /** The size of the binders list, which binders do not cover. */
+  /** The size of the binders list, which is excluded from the binder hash. */
   readonly bindersBytes: number
 }
 
 const malformed = (): TlsFailure => failure(Alert.decode_error, "pre_shared_key is malformed")
 
-/** Reads pre_shared_key of a ClientHello. What comes after `most` identities is passed over, but for its form. */
-export const readOfferedPsks = (body: Uint8Array, most: number): OfferedPsks | TlsFailure => {
+/** Reads pre_shared_key of a ClientHello. Identities after the first `maxIdentities` are only checked for their format. */
+export const readOfferedPsks = (body: Uint8Array, maxIdentities: number): OfferedPsks | TlsFailure => {
   const r = new ByteReader(body)
   const identitiesEnd = 2 + r.u16()
   if (r.failed || identitiesEnd > body.length || identitiesEnd === 2) return malformed()
@@ -59,7 +59,8 @@ export const readOfferedPsks = (body: Uint8Array, most: number): OfferedPsks | T
     const start = r.skip(length)
     const obfuscatedAge = r.u32()
     if (r.failed || length === 0) return malformed()
-    if (count < most) identities.push({ identity: body.subarray(start, start + length), obfuscatedAge })
+    if (count < maxIdentities)
+      identities.push({ identity: body.subarray(start, start + length), obfuscatedAge })
   }
   if (r.offset !== identitiesEnd) return malformed()
   const bindersBytes = r.remaining
@@ -70,10 +71,14 @@ export const readOfferedPsks = (body: Uint8Array, most: number): OfferedPsks | T
     const length = r.u8()
     const start = r.skip(length)
     if (r.failed || length < 32) return malformed()
-    if (binderCount < most) binders.push(body.subarray(start, start + length))
+    if (binderCount < maxIdentities) binders.push(body.subarray(start, start + length))
   }
   // RFC 8446 §4.2.11: one for each, in the same order
-  if (binderCount !== count) return failure(Alert.illegal_parameter, "not one binder for each pre-shared key")
+  if (binderCount !== count)
+    return failure(
+      Alert.illegal_parameter,
+      "the number of binders does not match the number of pre-shared keys"
+    )
   return {
     psks: identities.map((each, i) => ({ ...each, binder: binders[i] })),
     bindersBytes
@@ -88,7 +93,7 @@ export interface NewSessionTicket {
   readonly earlyData: boolean
 }
 
-/** RFC 9001 §4.6.1 #1 #2: in QUIC the one size of early data is "as much as flow control lets". */
+/** RFC 9001 §4.6.1 #1 #2: max_early_data_size is always 0xffffffff; flow control limits early data instead. */
 const UNLIMITED = 0xffff_ffff
 
 export const writeNewSessionTicket = (ticket: NewSessionTicket): Uint8Array => {
@@ -128,8 +133,5 @@ const readEarlyDataSize = (extensions: Extensions): { readonly allowed: boolean 
   if (r.failed || r.remaining > 0) return failure(Alert.decode_error, "early_data is malformed")
   return size === UNLIMITED
     ? { allowed: true }
-    : violation(
-        Alert.illegal_parameter,
-        `a ticket for ${size} bytes of early data, which QUIC does not count`
-      )
+    : violation(Alert.illegal_parameter, `invalid max_early_data_size ${size} in a ticket`)
 }

@@ -1,4 +1,4 @@
-/** What the server chose, held against what the client offered. RFC 8446 §4.1.3, §4.3.1 */
+/** Checks the server's selections against the client's offer. RFC 8446 §4.1.3, §4.3.1 */
 import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { Alert, failure, type TlsFailure } from "./alerts.ts"
@@ -8,13 +8,13 @@ import { RANDOM_BYTES, type ServerHello } from "./messages.ts"
 import type { PskOffer } from "./PskOffer.ts"
 import type { TlsClientConfig } from "./TlsSession.ts"
 
-/** "DOWNGRD" and a version: the end of the random of a server that could do better. RFC 8446 §4.1.3 */
+/** "DOWNGRD", followed by a version: ends the random of a server downgraded from TLS 1.3. RFC 8446 §4.1.3 */
 const downgrade = Uint8Array.of(0x44, 0x4f, 0x57, 0x4e, 0x47, 0x52, 0x44)
 
 const isDowngrade = (random: Uint8Array): boolean =>
   downgrade.every((byte, i) => random[RANDOM_BYTES - 8 + i] === byte) && random[RANDOM_BYTES - 1] <= 1
 
-/** Checks a ServerHello or HelloRetryRequest; `settled` is the cipher suite a HelloRetryRequest has named before. */
+/** Checks a ServerHello or HelloRetryRequest; `settled` is the cipher suite of an earlier HelloRetryRequest. */
 export const checkServerHello = (
   { random, cipherSuite, extensions, isRetry }: ServerHello,
   config: TlsClientConfig,
@@ -24,8 +24,8 @@ export const checkServerHello = (
   const version = extensions.get(Extension.supported_versions)
   if (version === undefined)
     return isDowngrade(random)
-      ? failure(Alert.illegal_parameter, "someone talked the server out of TLS 1.3")
-      : failure(Alert.protocol_version, "the server does not speak TLS 1.3") // RFC 9001 §4.2 #2
+      ? failure(Alert.illegal_parameter, "downgrade from TLS 1.3 detected")
+      : failure(Alert.protocol_version, "the server does not support TLS 1.3") // RFC 9001 §4.2 #2
   if (readU16(version) !== TLS13)
     return failure(Alert.illegal_parameter, "the server chose a version that was not offered")
   const cipher = cipherSuites.get(cipherSuite)
@@ -41,7 +41,7 @@ export const checkServerHello = (
   if (selected === undefined) return undefined
   if (psk === undefined)
     return failure(Alert.unsupported_extension, "the server resumes a session that was not offered")
-  // RFC 8446 §4.2.11: the one that was offered, under a cipher suite with its hash
+  // RFC 8446 §4.2.11: the offered PSK, with a cipher suite of the same hash
   return readU16(selected) === 0 && psk.cipher.hash === cipher.hash
     ? undefined
     : failure(Alert.illegal_parameter, "the server resumes a session that was not offered")
@@ -87,9 +87,9 @@ export const readServerChoice = (
   if (parameters === undefined)
     return failure(Alert.missing_extension, "the server sent no transport parameters")
   const serverCertificateType = typeOf(extensions, Extension.server_certificate_type)
-  // a server that resumes shows no certificate, and need not say what its type would be
+  // a resuming server sends no certificate, so it may omit the type
   if (!resumed && !config.peerCertificateTypes.includes(serverCertificateType))
-    return failure(Alert.unsupported_certificate, "the server authenticates in a form we do not take")
+    return failure(Alert.unsupported_certificate, "the server's certificate type is not accepted")
   return {
     alpn,
     transportParameters: parameters.slice(),
@@ -99,13 +99,13 @@ export const readServerChoice = (
   }
 }
 
-/** The types our ClientHello lists; none when it leaves the extension out. */
+/** The types listed in our ClientHello; empty if the extension is omitted. */
 const serverTypes = ({ peerCertificateTypes }: TlsClientConfig): ReadonlyArray<CertificateType> =>
   peerCertificateTypes.includes("rawPublicKey") ? peerCertificateTypes : []
 const clientTypes = ({ identity }: TlsClientConfig): ReadonlyArray<CertificateType> =>
   identity?.kind === "rawPublicKey" ? ["rawPublicKey"] : []
 
-/** An extension that is empty, and only there when ours was. */
+/** Checks an extension that must be empty, and present only if offered. */
 const checkAcknowledgement = (
   extensions: Extensions,
   type: number,
@@ -113,8 +113,8 @@ const checkAcknowledgement = (
 ): TlsFailure | undefined => {
   const body = extensions.get(type)
   if (body === undefined) return undefined
-  if (!offered) return failure(Alert.unsupported_extension, `extension ${type} was not asked for`)
-  return body.length === 0 ? undefined : failure(Alert.decode_error, `extension ${type} should be empty`)
+  if (!offered) return failure(Alert.unsupported_extension, `unsolicited extension ${type}`)
+  return body.length === 0 ? undefined : failure(Alert.decode_error, `extension ${type} must be empty`)
 }
 
 const checkCertificateType = (
@@ -125,7 +125,7 @@ const checkCertificateType = (
   const body = extensions.get(type)
   if (body === undefined) return undefined
   if (offered.length === 0)
-    return failure(Alert.unsupported_extension, "the server chose a certificate type unasked")
+    return failure(Alert.unsupported_extension, "the server sent an unsolicited certificate type")
   if (body.length !== 1) return failure(Alert.decode_error, "the certificate type is malformed")
   const kind = certificateKind(body[0])
   return kind !== undefined && offered.includes(kind)
@@ -133,6 +133,6 @@ const checkCertificateType = (
     : failure(Alert.illegal_parameter, "the server chose a certificate type that was not offered")
 }
 
-/** RFC 7250 §4.2: X.509 goes without saying. */
+/** RFC 7250 §4.2: X.509 is the default. */
 const typeOf = (extensions: Extensions, type: number): CertificateType =>
   (extensions.has(type) ? certificateKind(extensions.get(type)![0]) : undefined) ?? "x509"

@@ -1,17 +1,17 @@
 /**
- * Host names as SNI has them: A-labels in lower case, no address, no dot at the end. A client makes them of what people
- * type; a server takes nothing else, so that whoever looks a name up meets one spelling of it. RFC 6066 §3
+ * Host names as used in SNI: A-labels in lower case, no addresses, no trailing dot. RFC 6066 §3. A client converts what
+ * the user typed; a server accepts nothing else, so that names are looked up in one spelling.
  */
 
-/** RFC 1035 §2.3.4, in text and without the final dot. */
+/** RFC 1035 §2.3.4, as text without the trailing dot. */
 export const MAX_NAME_LENGTH = 253
 
-/** Letters, digits and hyphens (RFC 1123 §2.1), and the underscore that names of services have. */
+/** Letters, digits and hyphens (RFC 1123 §2.1), and the underscore of service names. */
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
-/** A name that ends so is a spelling of an IPv4 address. RFC 1123 §2.1 */
+/** A name whose last label is numeric is an IPv4 address. RFC 1123 §2.1 */
 const number = /^(?:[0-9]+|0x[0-9a-f]*)$/
 
-/** The name in lower case; undefined when it is none. */
+/** The name in lower case; undefined if it is not valid. */
 export const readHostName = (text: string): string | undefined => {
   if (text.length > MAX_NAME_LENGTH) return undefined
   const name = text.toLowerCase()
@@ -21,7 +21,7 @@ export const readHostName = (text: string): string | undefined => {
     : undefined
 }
 
-/** What SNI calls a host that people may call by other spellings: with a final dot, in capitals, in their own script. */
+/** The SNI form of a host name as typed: possibly with a trailing dot, capitals or non-ASCII characters. */
 export const toServerName = (host: string): string | undefined => {
   const name = isAscii(host) ? host : toAscii(host)
   return name === undefined ? undefined : readHostName(name.endsWith(".") ? name.slice(0, -1) : name)
@@ -32,10 +32,10 @@ const isAscii = (text: string): boolean => {
   return true
 }
 
-/** ASCII that is no part of a name, and may mean something else in a URL. */
+/** ASCII characters not allowed in a name that could have a meaning in a URL. */
 const punctuation = /[\0-,/:-@[-^`{-\x7f]/
 
-/** A-labels, by the rules of the Web. RFC 5891, UTS #46 */
+/** Converts to A-labels by the rules of the URL standard. RFC 5891, UTS #46 */
 const toAscii = (host: string): string | undefined => {
   if (host.length > MAX_NAME_LENGTH || punctuation.test(host)) return undefined
   try {

@@ -1,4 +1,4 @@
-/** The server's half of resumption: taking tickets back, deciding on 0-RTT, making new ones. RFC 8446 §4.2.11, §4.6.1, §8 */
+/** Server side of resumption: accepting tickets, deciding on 0-RTT, issuing tickets. RFC 8446 §4.2.11, §4.6.1, §8 */
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
@@ -18,29 +18,29 @@ import {
 import type { ServerResumption, TlsServerConfig } from "./TlsSession.ts"
 import type { Transcript } from "./Transcript.ts"
 
-/** How many of a client's tickets are opened before it gets a full handshake. */
-const MOST_TICKETS_TRIED = 4
+/** How many of a client's tickets are tried before falling back to a full handshake. */
+const MAX_TICKETS_TRIED = 4
 
-/** A larger ticket would not fit, with the rest of a ClientHello, into what a client sends first. */
+/** Larger tickets would not fit into a client's first flight with the rest of the ClientHello. */
 const MAX_TICKET_BYTES = 2048
 
-/** How far the client's idea of a ticket's age may be off for 0-RTT; transit time and clock drift. RFC 8446 §8.3 */
+/** Allowed difference in ticket age for 0-RTT, due to transit time and clock drift. RFC 8446 §8.3 */
 const AGE_TOLERANCE_MILLIS = 10_000
 
-/** A PSK that the server goes along with. */
+/** A PSK the server accepted. */
 export interface AcceptedPsk {
   readonly ticket: SessionTicket
   readonly cipher: CipherSuite
-  /** Its place in the client's list. */
+  /** Index in the client's list. */
   readonly index: number
-  /** Begun with the PSK. */
+  /** Seeded with the PSK. */
   readonly schedule: KeySchedule
   readonly offered: OfferedPsk
 }
 
 /**
- * Picks the first ticket that can be resumed and checks its binder; undefined for a full handshake. `settled` is the
- * cipher suite when a HelloRetryRequest has named it.
+ * Selects the first resumable ticket and verifies its binder; undefined for a full handshake. `settled` is the cipher
+ * suite selected by a HelloRetryRequest, if any.
  */
 export const acceptPsk = (
   config: TlsServerConfig,
@@ -62,7 +62,7 @@ export const acceptPsk = (
   // RFC 8446 §4.2.9
   if (!hello.extensions.has(Extension.psk_key_exchange_modes))
     return failure(Alert.missing_extension, "a pre-shared key without psk_key_exchange_modes")
-  const offered = readOfferedPsks(body, MOST_TICKETS_TRIED)
+  const offered = readOfferedPsks(body, MAX_TICKETS_TRIED)
   if (isFailure(offered)) return offered
   const { resumption } = config
   if (resumption === undefined || !offer.resumable) return undefined
@@ -74,22 +74,22 @@ export const acceptPsk = (
     const schedule = new KeySchedule(config.suite, cipher, opened.secret)
     const covered = helloBytes.subarray(0, helloBytes.length - offered.bindersBytes)
     const binder = schedule.binder(transcript.digestWith(cipher.hash, covered))
-    // RFC 8446 §4.2.11: this one binder, and no way back to a full handshake when it is wrong
+    // RFC 8446 §4.2.11: an invalid binder aborts the handshake; there is no fallback to a full one
     return config.suite.equal(binder, psk.binder)
       ? { ticket: opened, cipher, index, schedule, offered: psk }
-      : failure(Alert.decrypt_error, "the binder of the pre-shared key is wrong")
+      : failure(Alert.decrypt_error, "the binder of the pre-shared key is invalid")
   }
   return undefined
 }
 
 const openTicket = (resumption: ServerResumption, identity: Uint8Array): SessionTicket | undefined => {
-  if (identity.length > MAX_TICKET_BYTES) return undefined // none of ours
+  if (identity.length > MAX_TICKET_BYTES) return undefined // not one of ours
   const plaintext = resumption.openTicket(identity)
   const ticket = plaintext === undefined ? undefined : decodeSessionTicket(plaintext)
   return ticket === undefined || isExpired(ticket, resumption.nowMillis()) ? undefined : ticket
 }
 
-/** Whether the session can go on under what is offered and configured today. */
+/** Whether the session matches the current offer and configuration. */
 const fits = (
   ticket: SessionTicket,
   config: TlsServerConfig,
@@ -102,14 +102,14 @@ const fits = (
     config.cipherSuites.includes(cipherSuite) &&
     hello.cipherSuites.includes(cipherSuite) &&
     serverName === offer.serverName &&
-    // the client must be as much authenticated as it would be by a full handshake
+    // the client must be authenticated as a full handshake would require
     (peer === undefined
       ? config.requestClientCertificate !== "require"
       : config.requestClientCertificate !== "none" && config.peerCertificateTypes.includes(peer._tag))
   )
 }
 
-/** Whether the 0-RTT that the client asks for is taken. RFC 8446 §4.2.10, RFC 9001 §4.6.2 */
+/** Whether to accept the requested 0-RTT. RFC 8446 §4.2.10, RFC 9001 §4.6.2 */
 export const acceptsEarlyData = (
   resumption: ServerResumption,
   psk: AcceptedPsk,
@@ -117,9 +117,9 @@ export const acceptsEarlyData = (
 ): boolean => {
   const { ticket, offered } = psk
   if (!ticket.earlyData || psk.index !== 0 || ticket.alpn !== offer.alpn) return false
-  const toldAge = (offered.obfuscatedAge - ticket.ageAdd) >>> 0
+  const reportedAge = (offered.obfuscatedAge - ticket.ageAdd) >>> 0
   const age = resumption.nowMillis() - ticket.issuedAtMillis
-  if (Math.abs(toldAge - age) > AGE_TOLERANCE_MILLIS) return false
+  if (Math.abs(reportedAge - age) > AGE_TOLERANCE_MILLIS) return false
   return (
     resumption.acceptEarlyData?.({
       ticket: offered.identity.slice(),
@@ -132,7 +132,7 @@ export const acceptsEarlyData = (
   )
 }
 
-/** A NewSessionTicket message, or undefined when the session is too large for a client to carry. */
+/** A NewSessionTicket message; undefined if the session is too large for a ticket. */
 export const issueTicket = (
   resumption: ServerResumption,
   random: RandomBytes,

@@ -1,6 +1,6 @@
 import type { AeadAlgorithm, HashAlgorithm } from "../capability/CryptoSuite.ts"
 
-/** A TLS 1.3 cipher suite as QUIC uses it. RFC 8446 §B.4, RFC 9001 §5.3 #1, §5.4.1, §6.6 */
+/** A TLS 1.3 cipher suite as used by QUIC. RFC 8446 §B.4, RFC 9001 §5.3 #1, §5.4.1, §6.6 */
 export interface CipherSuite {
   readonly codepoint: number
   /** The IANA name. */
@@ -9,12 +9,12 @@ export interface CipherSuite {
   readonly hash: HashAlgorithm
   readonly hashLength: number
   readonly keyLength: number
-  /** Packets that may be sealed with one key, and packets that may fail to open: RFC 9001 §6.6 #7 #8. */
+  /** Maximum packets sealed with one key, and maximum packets that fail to open. RFC 9001 §6.6 #7 #8 */
   readonly confidentialityLimit: number
   readonly integrityLimit: number
 }
 
-/** What each of them appends to what it seals. RFC 9001 §5.3 */
+/** Tag length of every AEAD. RFC 9001 §5.3 */
 export const AEAD_TAG_BYTES = 16
 
 export const TLS_AES_128_GCM_SHA256 = 0x1301
@@ -49,7 +49,7 @@ const suites: ReadonlyArray<CipherSuite> = [
     hash: "sha256",
     hashLength: 32,
     keyLength: 32,
-    // RFC 9001 §6.6: greater than the number of packets there can be
+    // RFC 9001 §6.6: greater than the number of possible packets
     confidentialityLimit: Number.MAX_SAFE_INTEGER,
     integrityLimit: 2 ** 36
   }

@@ -17,7 +17,7 @@ const prefix = (version: Version): string => (version === Version.v2 ? "quicv2" 
 /**
  * Packet protection in one direction at one encryption level. RFC 9001 §5
  *
- * Everything happens in place: `seal` turns a written packet into a protected one, `unmask` then `open` turn it back.
+ * Works in place: `seal` protects a written packet, `unmask` and then `open` reverse it.
  */
 export class PacketKeys {
   readonly secret: Uint8Array
@@ -64,7 +64,7 @@ export class PacketKeys {
     return new PacketKeys(suite, cipher, secret, version, undefined)
   }
 
-  /** The keys after an update; the header protection key stays. RFC 9001 §6.1 */
+  /** The keys after a key update; the header protection key does not change. RFC 9001 §6.1 */
   next(): PacketKeys {
     const { suite, cipher, version } = this
     const secret = hkdfExpandLabel(
@@ -79,10 +79,10 @@ export class PacketKeys {
   }
 
   /**
-   * Protects the packet that begins at `start`, its payload in `[packetNumberOffset + packetNumberLength, payloadEnd)`,
-   * with room for the tag behind it. Returns where it ends. RFC 9001 §5.3, §5.4.1, §9.5 #2
+   * Protects the packet at `start` with payload `[packetNumberOffset + packetNumberLength, payloadEnd)`, which must have
+   * room for the tag behind it. Returns the end of the packet. RFC 9001 §5.3, §5.4.1, §9.5 #2
    *
-   * No two packets of a key may share packet number and path ID, so neither has a default.
+   * No two packets sealed with a key may have the same packet number and path ID, so neither has a default.
    */
   seal(
     bytes: Uint8Array,
@@ -102,7 +102,7 @@ export class PacketKeys {
     return payloadEnd + AEAD_TAG_BYTES
   }
 
-  /** Removes header protection; returns the packet number's length, 0 when there is no room for a sample. RFC 9001 §5.4.2 #1 */
+  /** Removes header protection; returns the packet number's length, 0 if too short for a sample. RFC 9001 §5.4.2 #1 */
   unmask(bytes: Uint8Array, start: number, packetNumberOffset: number, end: number): number {
     if (packetNumberOffset + 4 + SAMPLE > end) return 0
     this.header.mask(bytes, packetNumberOffset + 4, mask)
@@ -113,7 +113,7 @@ export class PacketKeys {
     return packetNumberLength
   }
 
-  /** Decrypts an unmasked packet in place; false, with the payload unchanged, when it is not authentic. */
+  /** Decrypts an unmasked packet in place; false, with the payload unchanged, if it does not authenticate. */
   open(
     bytes: Uint8Array,
     start: number,

@@ -5,19 +5,19 @@ const PERIOD = 4
 const NONCE = 12
 const HEADER = PERIOD + NONCE
 
-/** How often keys change, and for how long what they sealed can be opened. */
+/** How often keys change, and how long they can be used for opening. */
 export interface KeyRotation {
-  /** How long one key seals. */
+  /** How long a key is used for sealing. */
   readonly periodMillis: number
-  /** For how many more periods it opens. */
+  /** For how many further periods it can open. */
   readonly keptPeriods: number
 }
 
 /**
- * Seals what a server hands to clients and wants back unread and unchanged: address tokens and session tickets.
+ * Encrypts data that clients return to a server: address tokens and session tickets.
  *
- * The key changes with every period of time, and a key of more than `keptPeriods` ago is gone. Random keys are known
- * to this object only; keys drawn from a secret are the same wherever that secret is known, with nothing to exchange.
+ * The key changes every period and is dropped after `keptPeriods` more. Random keys are known only to this object; keys
+ * derived from a secret are the same for all who share the secret, without further exchange.
  */
 export class SealingKeys {
   private readonly suite: CryptoSuiteShape
@@ -26,7 +26,7 @@ export class SealingKeys {
   private readonly secret: Uint8Array | undefined
   private readonly keys = new Map<number, AeadKey>()
 
-  /** `secret`, at least 32 unpredictable bytes, is shared with others; without one the keys are random. */
+  /** `secret`: at least 32 unpredictable bytes, shared between servers; without it the keys are random. */
   constructor(suite: CryptoSuiteShape, random: RandomBytes, rotation: KeyRotation, secret?: Uint8Array) {
     this.suite = suite
     this.random = random
@@ -34,7 +34,7 @@ export class SealingKeys {
     this.secret = secret
   }
 
-  /** `plaintext` sealed, 32 bytes longer. `nowMillis` is of one clock, for shared keys Unix time. */
+  /** Returns sealed bytes, 32 longer than `plaintext`. `nowMillis` is Unix time for shared keys, else of any one clock. */
   seal(plaintext: Uint8Array, nowMillis: number): Uint8Array {
     const period = this.periodAt(nowMillis)
     const sealed = new Uint8Array(HEADER + plaintext.length + AEAD_TAG_BYTES)
@@ -46,12 +46,12 @@ export class SealingKeys {
     return sealed
   }
 
-  /** What was sealed; undefined when it was not sealed by these keys, or by one that is gone. */
+  /** The plaintext; undefined if not sealed by these keys, or if the key was dropped. */
   open(sealed: Uint8Array, nowMillis: number): Uint8Array | undefined {
     if (sealed.length < HEADER + AEAD_TAG_BYTES) return undefined
     const period = new DataView(sealed.buffer, sealed.byteOffset).getUint32(0)
     const now = this.periodAt(nowMillis)
-    // another holder of the secret may be a period ahead of our clock
+    // the clock of another server with the secret may be a period ahead
     const newest = this.secret === undefined ? now : now + 1
     if (period > newest || period < now - this.rotation.keptPeriods) return undefined
     const bytes = sealed.slice()

@@ -18,8 +18,7 @@ export const hkdfExpand = (
   info: Uint8Array,
   length: number
 ): Uint8Array => {
-  if (length > 255 * hashLengths[hash])
-    throw new RangeError(`HKDF-Expand: ${length} bytes are more than 255 blocks`)
+  if (length > 255 * hashLengths[hash]) throw new RangeError(`HKDF-Expand: ${length} bytes exceed 255 blocks`)
   const out = new Uint8Array(length)
   let block: Uint8Array = new Uint8Array(0)
   for (let filled = 0, counter = 1; filled < length; counter++) {

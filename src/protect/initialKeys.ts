@@ -19,8 +19,8 @@ export interface InitialKeyPair {
 }
 
 /**
- * The keys of Initial packets, which anyone who saw the client's first one can derive: they prove nothing. RFC 9001
- * §5.2 #1. Each is derived when it is first asked for, as a stranger's packet is judged by the client's alone.
+ * The keys of Initial packets. They authenticate nobody, as anyone who sees the client's first Initial can derive them.
+ * RFC 9001 §5.2 #1. Derived lazily, as a server needs only the client's key to check an unknown client's packet.
  */
 export const initialKeys = (
   suite: CryptoSuiteShape,
@@ -48,7 +48,7 @@ export const initialKeys = (
   }
 }
 
-/** The Initial keys of one connection, in as many versions as packets come in; each is derived once. RFC 9369 §4.1 */
+/** The Initial keys of one connection for each version received; each is derived once. RFC 9369 §4.1 */
 export class InitialKeys {
   private readonly suite: CryptoSuiteShape
   private readonly byVersion = new Map<Version, InitialKeyPair>()

@@ -4,13 +4,13 @@ import { Version } from "../wire/PacketType.ts"
 const hex = (text: string): Uint8Array =>
   Uint8Array.from(text.match(/../g)!, (byte) => Number.parseInt(byte, 16))
 
-/** Fixed keys: the tag tells a Retry from noise and binds it to the Initial it answers, no more. RFC 9001 §5.8, RFC 9369 §3.3.3 */
+/** Fixed keys: the tag only detects corruption and binds a Retry to its Initial. RFC 9001 §5.8, RFC 9369 §3.3.3 */
 const fixed = new Map<Version, { readonly key: Uint8Array; readonly nonce: Uint8Array }>([
   [Version.v1, { key: hex("be0c690b9f66575a1d766b54e368c84e"), nonce: hex("461599d35d632bf2239825bb") }],
   [Version.v2, { key: hex("8fb4b01b56ac48e260fbcbcead7ccc92"), nonce: hex("d86969bc2d7c6d9990efb04a") }]
 ])
 
-/** The 16-byte Retry Integrity Tag over the Retry packet without it and the DCID of the Initial it answers. */
+/** The 16-byte Retry Integrity Tag over a Retry packet and the DCID of the client's Initial. */
 export const retryIntegrityTag = (
   suite: CryptoSuiteShape,
   version: Version,

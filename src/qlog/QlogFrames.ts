@@ -12,13 +12,13 @@ export type QlogFrame = { readonly frame_type: string; readonly [field: string]:
 const streamType = (unidirectional: boolean) => (unidirectional ? "unidirectional" : "bidirectional")
 const length = (start: number, end: number) => ({ length: end - start })
 
-/** Turns the frames of a packet into what qlog calls them; contents stay out of the log. qlog-quic-events §8.13 */
+/** Converts the frames of a packet to qlog, without their contents. qlog-quic-events §8.13 */
 export class QlogFrames implements FrameSink {
   private ackDelayExponent = 3
   private frames: Array<QlogFrame> = []
   private readonly decoder = new FrameDecoder("either", FrameExtension.all)
 
-  /** The frames in `bytes[start, end)`, up to the first that is malformed; `ackDelayExponent` is their sender's. */
+  /** The frames in `bytes[start, end)`, up to the first malformed one; `ackDelayExponent` is the sender's. */
   decode(
     bytes: Uint8Array,
     start: number,

@@ -11,12 +11,12 @@ import { hexadecimal, hexVersion } from "./hexadecimal.ts"
 const levels = [Level.Initial, Level.ZeroRtt, Level.Handshake, Level.OneRtt] as const
 const secrets = ["initial_secret", "0rtt_secret", "handshake_secret", "1rtt_secret"] as const
 
-type Tell = (name: string, data: object) => void
+type EmitEvent = (name: string, data: object) => void
 
-/** What was last seen of a connection; `compare` tells what has changed since, as events. */
+/** The last observed state of a connection; `compare` emits changes since as events. */
 export class QlogSnapshot {
   private readonly role: Role
-  private readonly tell: Tell
+  private readonly emit: EmitEvent
   private state: string | undefined = undefined
   private remote: SocketAddress | undefined = undefined
   private datagramBytes = 0
@@ -28,21 +28,21 @@ export class QlogSnapshot {
   private isVersionTold = false
   private isClosed = false
 
-  constructor(role: Role, tell: Tell) {
+  constructor(role: Role, emit: EmitEvent) {
     this.role = role
-    this.tell = tell
+    this.emit = emit
   }
 
-  /** True when the connection has moved on in its life. */
+  /** Returns whether the connection state has changed. */
   compare(connection: Connection): boolean {
     if (this.isNew) this.begin(connection)
     this.compareKeys(connection)
     const { peerParameters, complete } = connection.handshake
     if (peerParameters !== undefined && this.parameters === undefined) {
       this.parameters = peerParameters
-      this.tell("parameters_set", { initiator: "remote", ...parameterFields(peerParameters) })
+      this.emit("parameters_set", { initiator: "remote", ...parameterFields(peerParameters) })
     }
-    if (complete && !this.isVersionTold) this.tellNegotiated(connection)
+    if (complete && !this.isVersionTold) this.emitNegotiated(connection)
     this.comparePath(connection)
     this.compareMetrics(connection)
     return this.compareState(connection)
@@ -50,29 +50,29 @@ export class QlogSnapshot {
 
   private begin(connection: Connection): void {
     this.isNew = false
-    this.tell("connection_started", {
+    this.emit("connection_started", {
       local: { connection_ids: [hexadecimal(connection.localInitialId)] },
       remote: endpointFields(connection.path.remote)
     })
     const { localParameters } = connection
     if (localParameters !== undefined)
-      this.tell("parameters_set", { initiator: "local", ...parameterFields(localParameters) })
+      this.emit("parameters_set", { initiator: "local", ...parameterFields(localParameters) })
   }
 
-  private tellNegotiated({ versions, handshake }: Connection): void {
+  private emitNegotiated({ versions, handshake }: Connection): void {
     this.isVersionTold = true
     const ours = versions.information.available.map(hexVersion)
     const theirs = handshake.peerParameters?.versionInformation?.available.map(hexVersion)
     const isClient = this.role === "client"
-    this.tell("version_information", {
+    this.emit("version_information", {
       [isClient ? "client_versions" : "server_versions"]: ours,
       ...(theirs !== undefined &&
         theirs.length > 0 && { [isClient ? "server_versions" : "client_versions"]: theirs }),
       chosen_version: hexVersion(versions.negotiated)
     })
     const { alpn, cipherSuite } = handshake.facts!
-    this.tell("alpn_information", { chosen_alpn: { string_value: alpn } })
-    this.tell("parameters_set", { tls_cipher: cipherSuites.get(cipherSuite)!.name })
+    this.emit("alpn_information", { chosen_alpn: { string_value: alpn } })
+    this.emit("parameters_set", { tls_cipher: cipherSuites.get(cipherSuite)!.name })
   }
 
   private compareKeys({ keys }: Connection): void {
@@ -84,17 +84,17 @@ export class QlogSnapshot {
         if (has === this.keys.has(key_type)) continue
         if (has) {
           this.keys.add(key_type)
-          this.tell("key_updated", { key_type, trigger: "tls" })
+          this.emit("key_updated", { key_type, trigger: "tls" })
         } else {
           this.keys.delete(key_type)
-          this.tell("key_discarded", { key_type, trigger: "tls" })
+          this.emit("key_discarded", { key_type, trigger: "tls" })
         }
       }
     const { updates } = keys.phases
     if (updates === this.keyUpdates) return
     this.keyUpdates = updates
     for (const sender of ["client", "server"])
-      this.tell("key_updated", { key_type: `${sender}_1rtt_secret`, key_phase: updates })
+      this.emit("key_updated", { key_type: `${sender}_1rtt_secret`, key_phase: updates })
   }
 
   private comparePath({ path }: Connection): void {
@@ -102,14 +102,14 @@ export class QlogSnapshot {
     if (this.remote !== remote) {
       const tuple_id = this.remote === undefined ? "" : `${remote.host} ${remote.port}`
       if (this.remote !== undefined)
-        this.tell("migration_state_updated", { new: "migration_started", tuple_id })
+        this.emit("migration_state_updated", { new: "migration_started", tuple_id })
       this.remote = remote
-      this.tell("tuple_assigned", { tuple_id, tuple_remote: endpointFields(remote) })
+      this.emit("tuple_assigned", { tuple_id, tuple_remote: endpointFields(remote) })
     }
     if (this.datagramBytes === mtu.current) return
     const old = this.datagramBytes
     this.datagramBytes = mtu.current
-    this.tell("mtu_updated", { ...(old > 0 && { old }), new: mtu.current })
+    this.emit("mtu_updated", { ...(old > 0 && { old }), new: mtu.current })
   }
 
   private compareMetrics({ path: { recovery } }: Connection): void {
@@ -128,7 +128,7 @@ export class QlogSnapshot {
     const changed = Object.entries(now).filter(([name, value]) => value !== this.metrics[name])
     if (changed.length === 0) return
     this.metrics = now
-    this.tell("recovery_metrics_updated", Object.fromEntries(changed))
+    this.emit("recovery_metrics_updated", Object.fromEntries(changed))
   }
 
   private compareState({ lifecycle, handshake, keys }: Connection): boolean {
@@ -143,12 +143,12 @@ export class QlogSnapshot {
     const state = states[lifecycle.state]
     if (lifecycle.closeReason !== undefined && !this.isClosed) {
       this.isClosed = true
-      this.tell("connection_closed", closeFields(lifecycle.closeReason))
+      this.emit("connection_closed", closeFields(lifecycle.closeReason))
     }
     if (state === this.state) return false
     const old = this.state
     this.state = state
-    this.tell("connection_state_updated", { ...(old !== undefined && { old }), new: state })
+    this.emit("connection_state_updated", { ...(old !== undefined && { old }), new: state })
     return true
   }
 }
@@ -165,11 +165,12 @@ const closeFields = ({ origin, application, code, reason }: CloseReason) => {
     local: application ? "application" : "error",
     peer: application ? "application" : "error"
   } as const
-  const isSaid = origin === "local" || origin === "peer"
+  const hasErrorCode = origin === "local" || origin === "peer"
   return {
     initiator: origin === "peer" || origin === "statelessReset" ? "remote" : "local",
-    ...(isSaid && errorFields(application ? "application_error" : "connection_error", application, code)),
-    ...(isSaid && { reason }),
+    ...(hasErrorCode &&
+      errorFields(application ? "application_error" : "connection_error", application, code)),
+    ...(hasErrorCode && { reason }),
     trigger: triggers[origin]
   }
 }

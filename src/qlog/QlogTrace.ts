@@ -10,7 +10,7 @@ import { QlogSnapshot } from "./QlogSnapshot.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 
 const RECORD_SEPARATOR = "\u001e"
-/** Records are handed on in pieces of about this size, and whenever the connection changes its state. */
+/** Records are flushed in chunks of about this size, and when the connection state changes. */
 const CHUNK_CHARACTERS = 32_768
 
 const packetTypes: { readonly [T in PacketType]: string } = {
@@ -29,7 +29,7 @@ const typesOfSpace: { readonly [S in Space]: string } = {
 }
 
 /**
- * Writes what a connection does as qlog: a header, then an event a record. draft-ietf-quic-qlog-main-schema §5,
+ * Writes the events of a connection as qlog: a header, then one record per event. draft-ietf-quic-qlog-main-schema §5,
  * draft-ietf-quic-qlog-quic-events
  */
 export class QlogTrace implements ConnectionObserver {
@@ -41,11 +41,11 @@ export class QlogTrace implements ConnectionObserver {
   private write: ((records: string) => void) | undefined = undefined
   private pending = ""
   private lastMicros: number
-  /** Scale the delays of ACK frames. RFC 9000 §19.3 */
+  /** ack_delay_exponent of both sides. RFC 9000 §19.3 */
   private ourExponent = 3
   private theirExponent = 3
 
-  /** `open` is called with the first thing worth telling: what does not become a connection of a server leaves no file. */
+  /** `open` is called at the first event to log, so that attempts that never become a connection leave no file. */
   constructor(
     role: Role,
     originalDestination: Uint8Array,
@@ -93,7 +93,7 @@ export class QlogTrace implements ConnectionObserver {
     why: string | undefined,
     nowMicros: number
   ): void {
-    // anybody can send us anything: a log begins with what is authentic
+    // a log starts with the first authenticated packet, as anyone can send anything
     if (this.write === undefined) return
     this.event(
       "packet_dropped",

@@ -1,6 +1,6 @@
 import { TransportErrorCode, transportErrorName } from "../wire/TransportError.ts"
 
-/** An error code as qlog names it under `field`, with the bare number where it has no name. qlog-quic-events §8.13.24 */
+/** An error code by its qlog name in `field`, or as a number if it has none. qlog-quic-events §8.13.24 */
 export const errorFields = (
   field: string,
   application: boolean,

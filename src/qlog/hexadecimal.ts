@@ -7,5 +7,5 @@ export const hexadecimal = (bytes: Uint8Array, start = 0, end = bytes.length): s
   return text
 }
 
-/** A version as qlog writes it. */
+/** A version in qlog notation. */
 export const hexVersion = (version: number): string => version.toString(16).padStart(8, "0")

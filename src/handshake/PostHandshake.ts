@@ -10,11 +10,11 @@ import { readNewSessionTicket } from "./preSharedKey.ts"
 import type { SessionTicket } from "../capability/TicketStore.ts"
 import { MAX_IDENTITY_BYTES, MAX_TICKET_LIFETIME_SECONDS } from "./SessionTicket.ts"
 
-/** Tickets beyond this many are passed over. */
+/** Further tickets are ignored. */
 const MAX_TICKETS = 16
 
-/** What a client's tickets are of. */
-export interface TicketTerms {
+/** The session that a client's tickets belong to. */
+export interface TicketSession {
   readonly suite: CryptoSuiteShape
   readonly cipher: CipherSuite
   readonly resumptionSecret: Uint8Array
@@ -23,27 +23,27 @@ export interface TicketTerms {
   readonly serverName: string | undefined
   readonly transportParameters: Uint8Array
   readonly peer: PeerCertificate | undefined
-  /** Unix time. */
+  /** Unix time, ms. */
   readonly nowMillis: () => number
 }
 
 /**
- * What is left of TLS when the handshake is complete, so that a connection need not keep the rest: on a client that
- * resumes, tickets; for the others, messages that nobody may send. RFC 8446 §4.6, RFC 9001 §4.4, §6
+ * Post-handshake TLS, so that a connection can free the handshake state. A client that resumes sessions accepts tickets;
+ * every other message is an error. RFC 8446 §4.6, RFC 9001 §4.4, §6
  */
-export class AfterHandshake {
-  private readonly terms: TicketTerms | undefined
+export class PostHandshake {
+  private readonly session: TicketSession | undefined
   private readonly reader = new HandshakeReader(Level.OneRtt)
   private tickets = 0
   private readonly isClient: boolean
 
-  /** `terms`: of a client that keeps tickets. */
-  constructor(isClient: boolean, terms: TicketTerms | undefined) {
+  /** `session` is set on a client that stores tickets. */
+  constructor(isClient: boolean, session: TicketSession | undefined) {
     this.isClient = isClient
-    this.terms = terms
+    this.session = session
   }
 
-  /** In-order CRYPTO bytes of `level`, fragmented in any way; each ticket they hold goes to `onTicket`. */
+  /** In-order CRYPTO bytes of `level`, in arbitrary fragments; passes each ticket to `onTicket`. */
   handleCrypto(
     level: Level,
     bytes: Uint8Array,
@@ -60,10 +60,10 @@ export class AfterHandshake {
     return undefined
   }
 
-  /** A whole message, header included. */
+  /** A complete message, including its header. */
   handleMessage(type: number, bytes: Uint8Array): SessionTicket | TlsFailure | undefined {
     if (this.isClient && type === HandshakeType.new_session_ticket) return this.takeTicket(bytes)
-    // RFC 9001 §4.4 #3: no authentication after the handshake; §6 #2: not even KeyUpdate
+    // RFC 9001 §4.4 #3: no post-handshake authentication; §6 #2: no KeyUpdate
     return this.isClient && type === HandshakeType.certificate_request
       ? violation(Alert.unexpected_message, "CertificateRequest after the handshake")
       : unexpected(type, "connected")
@@ -72,23 +72,24 @@ export class AfterHandshake {
   private takeTicket(bytes: Uint8Array): SessionTicket | TlsFailure | undefined {
     const ticket = readNewSessionTicket(bytes)
     if (isFailure(ticket)) return ticket
-    const { terms } = this
-    if (terms === undefined || this.tickets === MAX_TICKETS || ticket.lifetimeSeconds === 0) return undefined
+    const { session } = this
+    if (session === undefined || this.tickets === MAX_TICKETS || ticket.lifetimeSeconds === 0)
+      return undefined
     if (ticket.identity.length > MAX_IDENTITY_BYTES) return undefined
     this.tickets++
     return {
       identity: ticket.identity,
-      secret: ticketSecret(terms.suite, terms.cipher, terms.resumptionSecret, ticket.nonce),
-      cipherSuite: terms.cipher.codepoint,
-      group: terms.group,
-      alpn: terms.alpn,
-      serverName: terms.serverName,
-      issuedAtMillis: terms.nowMillis(),
+      secret: ticketSecret(session.suite, session.cipher, session.resumptionSecret, ticket.nonce),
+      cipherSuite: session.cipher.codepoint,
+      group: session.group,
+      alpn: session.alpn,
+      serverName: session.serverName,
+      issuedAtMillis: session.nowMillis(),
       lifetimeSeconds: Math.min(ticket.lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS),
       ageAdd: ticket.ageAdd,
       earlyData: ticket.earlyData,
-      transportParameters: terms.transportParameters,
-      peer: terms.peer
+      transportParameters: session.transportParameters,
+      peer: session.peer
     }
   }
 }
