@@ -39,6 +39,11 @@ export class Branch {
     return this.fiber?.id
   }
 
+  /** There is no fiber here, or it has ended. */
+  get isDone(): boolean {
+    return this.fiber === undefined || this.fiber.pollUnsafe() !== undefined
+  }
+
   /** Nothing grows from here any more. */
   get isClosing(): boolean {
     return this.closing
@@ -50,7 +55,7 @@ export class Branch {
 
   /** Fibers at and below this place. */
   get fiberCount(): number {
-    let count = this.fiber === undefined || this.fiber.pollUnsafe() !== undefined ? 0 : 1
+    let count = this.isDone ? 0 : 1
     for (const child of this.children) count += child.fiberCount
     return count + (this.leaves?.size ?? 0)
   }

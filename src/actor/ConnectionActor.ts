@@ -336,7 +336,7 @@ export class ConnectionActor implements Timed, PathHost {
     const { peer } = request
     const role = otherRole(core.config.role)
     const judge = host.verifier.verify({ peer, role, serverName: core.config.tls.expectedName })
-    this.verdict = this.branch.fork(
+    const verdict = this.branch.fork(
       Effect.map(Effect.result(judge), (result) =>
         this.conclude(
           Result.isSuccess(result)
@@ -350,6 +350,7 @@ export class ConnectionActor implements Timed, PathHost {
         this.conclude({ ok: false, alert: 80, reason: "the certificate verifier failed" })
       }
     )
+    if (!verdict.isDone) this.verdict = verdict
   }
 
   private conclude(verdict: Parameters<Connection["handleVerdict"]>[0]): void {

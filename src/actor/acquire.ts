@@ -115,6 +115,22 @@ export const own = (
   finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 ): void => Effect.runSync(Scope.addFinalizerExit(scope, finalizer))
 
+/** What several steps acquire, and the fiber that takes them. */
+class Acquisition {
+  readonly scope = Scope.makeUnsafe()
+  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    const closed = Scope.close(this.scope, exit)
+    // the fiber first: it must not acquire into a closed scope
+    return this.fiber === undefined ? closed : Effect.andThen(Fiber.interrupt(this.fiber), closed)
+  }
+}
+
+/** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `acquireAll`. */
+const ownAll = (scope: Scope.Scope, acquisition: Acquisition): void =>
+  own(scope, (exit) => acquisition.close(exit))
+
 /**
  * Acquires by several steps, in a fiber and a scope of their own. Interrupted at any moment, failed, or when somebody
  * closes the caller's scope before they are through, everything acquired so far is given back.
@@ -127,21 +143,22 @@ export const acquireAll = <A, E, R>(
     Effect.callback((resume) => {
       const outer = Context.get(context, Scope.Scope)
       if (!isOpen(outer)) return resume(Effect.interrupt)
-      const scope = Scope.makeUnsafe()
+      const acquisition = new Acquisition()
       // not at once: a callback that has its result already is not told of an interrupt
-      const fiber = Effect.runForkWith(Context.add(context, Scope.Scope, scope))(
+      const fiber = Effect.runForkWith(Context.add(context, Scope.Scope, acquisition.scope))(
         Effect.andThen(Effect.yieldNow, steps)
       )
+      acquisition.fiber = fiber
       const place = Scope.forkUnsafe(outer)
-      // the fiber first: it must not acquire into a scope that is closed
-      own(place, (exit) => Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, exit)))
-      fiber.addObserver((exit) =>
+      ownAll(place, acquisition)
+      fiber.addObserver((exit) => {
+        acquisition.fiber = undefined
         resume(
           Exit.isSuccess(exit)
             ? handOver(() => (isOpen(place) ? exit.value : gone), Effect.interrupt)
             : Effect.andThen(Scope.close(place, exit), exit)
         )
-      )
+      })
       return Scope.close(place, Exit.interrupt())
     })
   )

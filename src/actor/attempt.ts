@@ -33,6 +33,17 @@ export interface AttemptSteps<Memory, Connection> {
   readonly end: (connection: Connection, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
+/** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `attempt`. */
+const ownConnection = <Connection>(
+  scope: Scope.Scope,
+  connection: Connection,
+  end: AttemptSteps<never, Connection>["end"]
+): Scope.Closeable => {
+  const owned = Scope.forkUnsafe(scope)
+  own(owned, (exit) => end(connection, exit))
+  return owned
+}
+
 const closed = Effect.fail(quicError(new EndpointClosed()))
 
 export const attempt = <Memory, Connection>(
@@ -57,8 +68,7 @@ export const attempt = <Memory, Connection>(
           return
         }
         const connection = steps.show(begun)
-        owned = Scope.forkUnsafe(scope)
-        own(owned, (exit) => steps.end(connection, exit))
+        owned = ownConnection(scope, connection, steps.end)
         resume(Effect.succeed(connection))
       }
 

@@ -1,0 +1,33 @@
+/** What a connection that has nothing to do keeps of how it was made. */
+import * as Effect from "effect/Effect"
+import { queryObjects } from "node:v8"
+import { expect } from "vitest"
+import { endpoints } from "../api/pair.ts"
+import { simulated } from "../api/World.ts"
+
+/** Objects of the same class that are alive after a collection. */
+const countLike = (sample: object): number =>
+  queryObjects(sample.constructor as new () => unknown, { format: "count" })
+
+simulated.it("an idle connection retains the fibers that the tree shows, and none that are done", (world) =>
+  Effect.gen(function* () {
+    const { client, server, connectOptions } = yield* endpoints(world)
+    const fiber = yield* Effect.withFiber((self) => Effect.succeed(self))
+    const connectOne = Effect.all([client.connect(connectOptions), server.accept], {
+      concurrency: "unbounded"
+    })
+    const shown = Effect.map(
+      Effect.all([client.tree, server.tree]),
+      (trees) => trees[0].fibers + trees[1].fibers
+    )
+    // the first one makes what all others share
+    yield* connectOne
+    yield* Effect.sleep(5_000)
+    const before = { alive: countLike(fiber), shown: yield* shown }
+    for (let i = 0; i < 10; i++) yield* connectOne
+    yield* Effect.sleep(5_000)
+    const after = { alive: countLike(fiber), shown: yield* shown }
+    expect(after.shown - before.shown).toBe(40)
+    expect(after.alive - before.alive).toBe(40)
+  })
+)
