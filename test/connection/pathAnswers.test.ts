@@ -88,24 +88,24 @@ for (const victim of roles)
 describe("a server that is asked for the path from an address that is proven, and not in use,", () => {
   it("sends there three times what came from there at most", () => {
     const other = away(1)
-    const it = new Roamer().supply(3)
-    it.ping(other, 1200).answer(other).ping(home, 1200).answer(home)
-    const { routes } = it.connection.path
+    const roamer = new Roamer().supply(3)
+    roamer.ping(other, 1200).answer(other).ping(home, 1200).answer(home)
+    const { routes } = roamer.connection.path
     const route = routes.all.find((each) => each.remote.host === other.host)!
     expect([route === routes.current, route.amplification.remaining]).toEqual([
       false,
       Number.POSITIVE_INFINITY
     ])
-    it.sightings.length = 0
-    it.from = other
+    roamer.sightings.length = 0
+    roamer.from = other
     let asked = 0
     for (let i = 0; i < 50; i++) {
-      const datagram = challenges(it, 8)
+      const datagram = challenges(roamer, 8)
       asked += datagram.length
-      it.inject(datagram)
+      roamer.inject(datagram)
     }
-    const sent = it.sentTo(other).reduce((sum, { size }) => sum + size, 0)
-    expect(it.at(other, "onPathResponse").length).toBe(400)
+    const sent = roamer.sentTo(other).reduce((sum, { size }) => sum + size, 0)
+    expect(roamer.at(other, "onPathResponse").length).toBe(400)
     expect(sent).toBeLessThanOrEqual(3 * asked)
   })
 })

@@ -142,7 +142,7 @@ for (const victim of roles)
           puppet.destination = issued[move].bytes!
           duel.inject(puppet.packet(Level.OneRtt, writePing))
           const retirePriorTo = Math.max(
-            ...puppet.seen.named("onNewConnectionId").map((it) => Number(it.values[2]))
+            ...puppet.seen.named("onNewConnectionId").map((frame) => Number(frame.values[2]))
           )
           for (let sequence = 0; sequence < retirePriorTo; sequence++)
             if (!retired.has(sequence)) {

@@ -36,11 +36,11 @@ const connected = (
 describe("ECN", () => {
   itSim("is used on a path that carries the marks", () =>
     Effect.gen(function* () {
-      const it = yield* connected({})
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.ecn).toBe("capable")
-      expect(it.far.stats.ecn).toBe("capable")
-      const [none, , ect0] = it.codepoints
+      const ends = yield* connected({})
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.ecn).toBe("capable")
+      expect(ends.far.stats.ecn).toBe("capable")
+      const [none, , ect0] = ends.codepoints
       expect(ect0).toBeGreaterThan(50 * none)
     })
   )
@@ -48,31 +48,31 @@ describe("ECN", () => {
   // RFC 9000 §19.3 #S1
   itSim("lets a marking queue slow the sender down before anything is lost", () =>
     Effect.gen(function* () {
-      const it = yield* connected({ markAboveBytes: 40_000 })
-      yield* transfer(it, SIZE)
-      expect(it.cable.forward.counters.marked).toBeGreaterThan(0)
-      expect(it.near.stats.congestionEvents).toBeGreaterThan(0)
-      expect(it.near.stats.packetsLost).toBe(0)
-      expect(it.far.stats.packetsLost).toBe(0)
-      expect(it.near.stats.ecn).toBe("capable")
+      const ends = yield* connected({ markAboveBytes: 40_000 })
+      yield* transfer(ends, SIZE)
+      expect(ends.cable.forward.counters.marked).toBeGreaterThan(0)
+      expect(ends.near.stats.congestionEvents).toBeGreaterThan(0)
+      expect(ends.near.stats.packetsLost).toBe(0)
+      expect(ends.far.stats.packetsLost).toBe(0)
+      expect(ends.near.stats.ecn).toBe("capable")
     })
   )
 
   itSim("is given up where the network bleaches the marks", () =>
     Effect.gen(function* () {
-      const it = yield* connected({}, (packet) => ({ ...packet, ecn: 0 }))
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.ecn).toBe("failed")
-      const [none, , ect0] = it.codepoints
+      const ends = yield* connected({}, (packet) => ({ ...packet, ecn: 0 }))
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.ecn).toBe("failed")
+      const [none, , ect0] = ends.codepoints
       expect(ect0).toBeLessThan(none / 10)
     })
   )
 
   itSim("is given up where the network turns ECT(0) into ECT(1)", () =>
     Effect.gen(function* () {
-      const it = yield* connected({}, (packet) => (packet.ecn === 2 ? { ...packet, ecn: 1 } : packet))
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.ecn).toBe("failed")
+      const ends = yield* connected({}, (packet) => (packet.ecn === 2 ? { ...packet, ecn: 1 } : packet))
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.ecn).toBe("failed")
     })
   )
 
@@ -81,33 +81,33 @@ describe("ECN", () => {
       const world = yield* simWorld
       const cable = world.cable!
       for (const link of [cable.forward, cable.backward]) link.dropIf = (packet) => packet.ecn !== 0
-      const it = yield* pair(world)
-      expect(["unknown", "failed"]).toContain(it.near.stats.ecn)
+      const ends = yield* pair(world)
+      expect(["unknown", "failed"]).toContain(ends.near.stats.ecn)
       const { refused } = cable.forward.counters
-      yield* transfer(it, SIZE)
+      yield* transfer(ends, SIZE)
       expect(cable.forward.counters.refused).toBe(refused)
     })
   )
 
   itSim("does not slow down for ever where the network marks every packet", () =>
     Effect.gen(function* () {
-      const it = yield* connected({}, (packet) => (packet.ecn === 2 ? { ...packet, ecn: 3 } : packet))
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.ecn).toBe("unknown")
-      expect(it.near.stats.congestionEvents).toBeLessThan(5)
+      const ends = yield* connected({}, (packet) => (packet.ecn === 2 ? { ...packet, ecn: 3 } : packet))
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.ecn).toBe("unknown")
+      expect(ends.near.stats.congestionEvents).toBeLessThan(5)
     })
   )
 
   itSim("is tested anew after a migration, with counts that go on", () =>
     Effect.gen(function* () {
-      const it = yield* connected({})
-      const again = it.near.migrate({ host: "10.0.0.1" })
-      yield* transfer(it, SIZE, [
+      const ends = yield* connected({})
+      const again = ends.near.migrate({ host: "10.0.0.1" })
+      yield* transfer(ends, SIZE, [
         [0.3, again],
         [0.6, again]
       ])
-      expect(it.near.stats.ecn).toBe("capable")
-      expect(it.far.stats.ecn).toBe("capable")
+      expect(ends.near.stats.ecn).toBe("capable")
+      expect(ends.far.stats.ecn).toBe("capable")
     })
   )
 
@@ -115,9 +115,9 @@ describe("ECN", () => {
     Effect.gen(function* () {
       const world = yield* simWorld
       world.clientHost!.ecn = false
-      const it = yield* pair(world)
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.ecn).toBe("failed")
+      const ends = yield* pair(world)
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.ecn).toBe("failed")
     })
   )
 })

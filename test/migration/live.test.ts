@@ -9,35 +9,35 @@ const SIZE = 3_000_000
 describe("over real sockets", () => {
   live.it("a connection migrates during a transfer", (world) =>
     Effect.gen(function* () {
-      const it = yield* pair(world)
-      const before = it.far.remoteAddress.port
-      yield* transfer(it, SIZE, [
-        [0.2, it.near.migrate({ host: "127.0.0.1" })],
-        [0.6, it.near.migrate({ host: "127.0.0.1" })]
+      const ends = yield* pair(world)
+      const before = ends.far.remoteAddress.port
+      yield* transfer(ends, SIZE, [
+        [0.2, ends.near.migrate({ host: "127.0.0.1" })],
+        [0.6, ends.near.migrate({ host: "127.0.0.1" })]
       ])
-      expect(it.far.remoteAddress.port).not.toBe(before)
+      expect(ends.far.remoteAddress.port).not.toBe(before)
     })
   )
 
   live.it("an endpoint is rebound during a transfer", (world) =>
     Effect.gen(function* () {
-      const it = yield* pair(world)
+      const ends = yield* pair(world)
       const where = { host: "127.0.0.1", port: 0 }
-      yield* transfer(it, SIZE, [
-        [0.2, it.client.rebind(where)],
-        [0.6, it.client.rebind(where)]
+      yield* transfer(ends, SIZE, [
+        [0.2, ends.client.rebind(where)],
+        [0.6, ends.client.rebind(where)]
       ])
-      expect(it.far.remoteAddress.port).toBe(it.client.localAddress.port)
+      expect(ends.far.remoteAddress.port).toBe(ends.client.localAddress.port)
     })
   )
 
   live.it("a server is followed to its preferred address", (world) =>
     Effect.gen(function* () {
-      const it = yield* pair(world, {
+      const ends = yield* pair(world, {
         server: { preferredAddress: { ipv4: { host: "127.0.0.1", port: 34_567 } } }
       })
-      yield* transfer(it, SIZE)
-      expect(it.near.remoteAddress.port).toBe(34_567)
+      yield* transfer(ends, SIZE)
+      expect(ends.near.remoteAddress.port).toBe(34_567)
     })
   )
 })

@@ -39,28 +39,28 @@ const connected = Effect.fnUntraced(function* (options: PairOptions = {}, isBehi
 describe("a NAT that gives the client", () => {
   itSim("another port loses nothing of a transfer", () =>
     Effect.gen(function* () {
-      const it = yield* connected({}, true)
-      const { port } = it.far.remoteAddress
-      const rebind = Effect.sync(() => it.nat.rebind())
-      yield* transfer(it, 2 * MEGABYTE, [
+      const ends = yield* connected({}, true)
+      const { port } = ends.far.remoteAddress
+      const rebind = Effect.sync(() => ends.nat.rebind())
+      yield* transfer(ends, 2 * MEGABYTE, [
         [0.2, rebind],
         [0.5, rebind],
         [0.7, rebind]
       ])
-      expect(it.far.remoteAddress.port).toBeGreaterThan(port)
-      expect(it.nat.mappings.map(({ outside }) => outside)).toEqual([it.far.remoteAddress])
+      expect(ends.far.remoteAddress.port).toBeGreaterThan(port)
+      expect(ends.nat.mappings.map(({ outside }) => outside)).toEqual([ends.far.remoteAddress])
     })
   )
 
   itSim("another address loses nothing of a transfer", () =>
     Effect.gen(function* () {
-      const it = yield* connected({}, true)
-      const rebind = (host: string) => Effect.sync(() => it.nat.rebind(host))
-      yield* transfer(it, 2 * MEGABYTE, [
+      const ends = yield* connected({}, true)
+      const rebind = (host: string) => Effect.sync(() => ends.nat.rebind(host))
+      yield* transfer(ends, 2 * MEGABYTE, [
         [0.2, rebind("192.0.2.7")],
         [0.6, rebind("192.0.2.8")]
       ])
-      expect(it.far.remoteAddress.host).toBe("192.0.2.8")
+      expect(ends.far.remoteAddress.host).toBe("192.0.2.8")
     })
   )
 })
@@ -68,44 +68,44 @@ describe("a NAT that gives the client", () => {
 describe("a connection that migrates", () => {
   itSim("moves once the server has answered there", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      yield* transfer(it, 2 * MEGABYTE, [
-        [0.2, it.near.migrate({ host: "10.0.1.1" })],
-        [0.5, it.near.migrate({ host: "10.0.0.1", port: 7001 })],
-        [0.8, it.near.migrate()]
+      const ends = yield* connected()
+      yield* transfer(ends, 2 * MEGABYTE, [
+        [0.2, ends.near.migrate({ host: "10.0.1.1" })],
+        [0.5, ends.near.migrate({ host: "10.0.0.1", port: 7001 })],
+        [0.8, ends.near.migrate()]
       ])
-      expect(it.far.remoteAddress.port).not.toBe(7001)
-      expect(it.client.localAddress.host).toBe("10.0.0.1")
+      expect(ends.far.remoteAddress.port).not.toBe(7001)
+      expect(ends.client.localAddress.host).toBe("10.0.0.1")
     })
   )
 
   itSim("says so when the server does not answer there, and stays", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      it.other.set({ up: false })
-      expect(yield* reasonOf(it.near.migrate({ host: "10.0.1.1" }))).toMatchObject({
+      const ends = yield* connected()
+      ends.other.set({ up: false })
+      expect(yield* reasonOf(ends.near.migrate({ host: "10.0.1.1" }))).toMatchObject({
         _tag: "MigrationFailed"
       })
-      yield* transfer(it, MEGABYTE)
-      expect(it.far.remoteAddress.host).toBe("10.0.0.1")
+      yield* transfer(ends, MEGABYTE)
+      expect(ends.far.remoteAddress.host).toBe("10.0.0.1")
     })
   )
 
   // RFC 9000 §9 #2
   itSim("is refused on a server, and by one that forbids it", () =>
     Effect.gen(function* () {
-      const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })
-      expect(yield* reasonOf(it.far.migrate())).toMatchObject({ _tag: "MigrationFailed" })
-      expect(yield* reasonOf(it.near.migrate())).toMatchObject({ _tag: "MigrationFailed" })
+      const ends = yield* connected({ server: { transport: { disableActiveMigration: true } } })
+      expect(yield* reasonOf(ends.far.migrate())).toMatchObject({ _tag: "MigrationFailed" })
+      expect(yield* reasonOf(ends.near.migrate())).toMatchObject({ _tag: "MigrationFailed" })
     })
   )
 
   // RFC 9000 §5.1.1 #S3
   itSim("moves a hundred times without running out of connection IDs", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      for (let i = 0; i < 100; i++) yield* it.near.migrate({ host: i % 2 === 0 ? "10.0.1.1" : "10.0.0.1" })
-      yield* transfer(it, MEGABYTE)
+      const ends = yield* connected()
+      for (let i = 0; i < 100; i++) yield* ends.near.migrate({ host: i % 2 === 0 ? "10.0.1.1" : "10.0.0.1" })
+      yield* transfer(ends, MEGABYTE)
     })
   )
 })
@@ -117,16 +117,16 @@ describe("on a network that loses, reorders and repeats", () => {
     "a transfer survives NATs that forget, migrations and rebinding, one after the other",
     () =>
       Effect.gen(function* () {
-        const it = yield* connected({ client: { transport: { congestion: "bbr" } } }, true)
-        it.cable.set(bad)
-        it.other.set(bad)
-        yield* transfer(it, MEGABYTE, [
-          [0.1, Effect.sync(() => it.nat.rebind())],
-          [0.2, Effect.sync(() => it.nat.rebind("192.0.2.7"))],
-          [0.3, Effect.ignore(it.near.migrate({ host: "10.0.1.1" }))],
-          [0.5, it.near.rotateConnectionIds],
-          [0.6, it.client.rebind({ host: "10.0.0.1", port: 9000 })],
-          [0.8, Effect.ignore(it.near.migrate({ host: "10.0.1.1" }))]
+        const ends = yield* connected({ client: { transport: { congestion: "bbr" } } }, true)
+        ends.cable.set(bad)
+        ends.other.set(bad)
+        yield* transfer(ends, MEGABYTE, [
+          [0.1, Effect.sync(() => ends.nat.rebind())],
+          [0.2, Effect.sync(() => ends.nat.rebind("192.0.2.7"))],
+          [0.3, Effect.ignore(ends.near.migrate({ host: "10.0.1.1" }))],
+          [0.5, ends.near.rotateConnectionIds],
+          [0.6, ends.client.rebind({ host: "10.0.0.1", port: 9000 })],
+          [0.8, Effect.ignore(ends.near.migrate({ host: "10.0.1.1" }))]
         ])
       }),
     { seeds: 15 }
@@ -156,9 +156,9 @@ describe("a server with a preferred address", () => {
   itSim("is followed there, during a transfer", () =>
     Effect.gen(function* () {
       const { around, cable } = yield* preferring
-      const it = { ...(yield* pair(around, options)) }
-      yield* transfer(it, MEGABYTE, [[0.5, Effect.sync(() => cable.set({ up: false }))]])
-      expect(it.near.remoteAddress).toMatchObject({ host: "10.0.0.3", port: 444 })
+      const ends = { ...(yield* pair(around, options)) }
+      yield* transfer(ends, MEGABYTE, [[0.5, Effect.sync(() => cable.set({ up: false }))]])
+      expect(ends.near.remoteAddress).toMatchObject({ host: "10.0.0.3", port: 444 })
     })
   )
 
@@ -167,11 +167,11 @@ describe("a server with a preferred address", () => {
     Effect.gen(function* () {
       const { around, preferredCable } = yield* preferring
       preferredCable.set({ up: false })
-      const it = yield* pair(around, options)
-      yield* transfer(it, MEGABYTE)
+      const ends = yield* pair(around, options)
+      yield* transfer(ends, MEGABYTE)
       yield* Effect.sleep("10 seconds")
-      yield* transfer(it, MEGABYTE)
-      expect(it.near.remoteAddress.host).toBe("10.0.0.2")
+      yield* transfer(ends, MEGABYTE)
+      expect(ends.near.remoteAddress.host).toBe("10.0.0.2")
     })
   )
 })
@@ -180,13 +180,13 @@ describe("connection IDs", () => {
   itSim("are changed on demand and by themselves, under way", () =>
     Effect.gen(function* () {
       const transport = { rotateIdsAfterPackets: 100, rotateIdsAfterMillis: 200 }
-      const it = yield* connected({ client: { transport }, server: { transport } })
+      const ends = yield* connected({ client: { transport }, server: { transport } })
       const seen = new Set<string>()
-      it.cable.forward.dropIf = ({ bytes }) => {
+      ends.cable.forward.dropIf = ({ bytes }) => {
         if ((bytes[0] & 0x80) === 0) seen.add(Buffer.from(bytes.subarray(1, 9)).toString("hex"))
         return false
       }
-      yield* transfer(it, 2 * MEGABYTE, [[0.5, it.near.rotateConnectionIds]])
+      yield* transfer(ends, 2 * MEGABYTE, [[0.5, ends.near.rotateConnectionIds]])
       expect(seen.size).toBeGreaterThan(5)
     })
   )
@@ -195,42 +195,44 @@ describe("connection IDs", () => {
 describe("an endpoint that is rebound", () => {
   itSim("to another port goes on from there", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      yield* transfer(it, 2 * MEGABYTE, [[0.3, it.client.rebind({ host: "10.0.0.1", port: 5000 })]])
-      expect(it.client.localAddress.port).toBe(5000)
-      expect(it.far.remoteAddress.port).toBe(5000)
+      const ends = yield* connected()
+      yield* transfer(ends, 2 * MEGABYTE, [[0.3, ends.client.rebind({ host: "10.0.0.1", port: 5000 })]])
+      expect(ends.client.localAddress.port).toBe(5000)
+      expect(ends.far.remoteAddress.port).toBe(5000)
     })
   )
 
   itSim("to another network goes on from there", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      const before = it.near.stats.minRttMillis
-      it.other.set({ delayMillis: 40 })
-      const lost = Effect.sync(() => it.cable.set({ up: false }))
-      yield* transfer(it, 2 * MEGABYTE, [[0.3, Effect.andThen(lost, it.client.rebind({ host: "10.0.1.1" }))]])
+      const ends = yield* connected()
+      const before = ends.near.stats.minRttMillis
+      ends.other.set({ delayMillis: 40 })
+      const lost = Effect.sync(() => ends.cable.set({ up: false }))
+      yield* transfer(ends, 2 * MEGABYTE, [
+        [0.3, Effect.andThen(lost, ends.client.rebind({ host: "10.0.1.1" }))]
+      ])
       expect(before).toBeLessThan(30)
-      expect(it.near.stats.minRttMillis).toBeGreaterThan(75)
-      expect(it.far.remoteAddress.host).toBe("10.0.1.1")
+      expect(ends.near.stats.minRttMillis).toBeGreaterThan(75)
+      expect(ends.far.remoteAddress.host).toBe("10.0.1.1")
     })
   )
 
   itSim("returns when the server does not answer over the new network", () =>
     Effect.gen(function* () {
-      const it = yield* connected()
-      it.other.set({ up: false })
-      yield* transfer(it, 2 * MEGABYTE, [[0.3, it.client.rebind({ host: "10.0.1.1" })]])
-      expect(it.far.remoteAddress.host).toBe("10.0.0.1")
+      const ends = yield* connected()
+      ends.other.set({ up: false })
+      yield* transfer(ends, 2 * MEGABYTE, [[0.3, ends.client.rebind({ host: "10.0.1.1" })]])
+      expect(ends.far.remoteAddress.host).toBe("10.0.0.1")
     })
   )
 
   // RFC 9000 §9 #2
   itSim("stays with a server that forbids migration", () =>
     Effect.gen(function* () {
-      const it = yield* connected({ server: { transport: { disableActiveMigration: true } } })
-      const { port } = it.client.localAddress
-      yield* transfer(it, MEGABYTE, [[0.3, it.client.rebind({ host: "10.0.1.1" })]])
-      expect(it.far.remoteAddress).toMatchObject({ host: "10.0.0.1", port })
+      const ends = yield* connected({ server: { transport: { disableActiveMigration: true } } })
+      const { port } = ends.client.localAddress
+      yield* transfer(ends, MEGABYTE, [[0.3, ends.client.rebind({ host: "10.0.1.1" })]])
+      expect(ends.far.remoteAddress).toMatchObject({ host: "10.0.0.1", port })
     })
   )
 })

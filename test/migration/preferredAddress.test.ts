@@ -154,48 +154,48 @@ describe("a server whose client comes to its preferred address", () => {
 
   // RFC 9000 §9.6.2 #2 #3
   it("asks the client from there, and stays where it is until the client has answered", () => {
-    const it = new Roamer().supply(3)
-    it.socket = PREFERRED_SOCKET
-    it.puppet.destination = it.issued[0].slice()
-    it.ping(home, 1200)
-    const stream = it.connection.streams.open(true)
-    it.connection.streams.write(stream, new Uint8Array(3_000))
-    it.exchange()
-    const from = (number: SocketNumber) => it.sightings.filter(({ socket }) => socket === number)
+    const roamer = new Roamer().supply(3)
+    roamer.socket = PREFERRED_SOCKET
+    roamer.puppet.destination = roamer.issued[0].slice()
+    roamer.ping(home, 1200)
+    const stream = roamer.connection.streams.open(true)
+    roamer.connection.streams.write(stream, new Uint8Array(3_000))
+    roamer.exchange()
+    const from = (number: SocketNumber) => roamer.sightings.filter(({ socket }) => socket === number)
     expect(from(PREFERRED_SOCKET).flatMap(({ frames }) => frames.map(({ name }) => name))).toEqual([
       "onPathChallenge"
     ])
     expect(from(0).flatMap(({ frames }) => frames.map(({ name }) => name))).toContain("onStream")
-    it.sightings.length = 0
-    const challenge = it.puppet.seen.named("onPathChallenge").at(-1)!
-    it.inject(it.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge.bytes!)))
-    it.connection.streams.write(stream, new Uint8Array(100))
-    it.exchange()
-    expect(it.connection.path.routes.current.socket).toBe(PREFERRED_SOCKET)
+    roamer.sightings.length = 0
+    const challenge = roamer.puppet.seen.named("onPathChallenge").at(-1)!
+    roamer.inject(roamer.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge.bytes!)))
+    roamer.connection.streams.write(stream, new Uint8Array(100))
+    roamer.exchange()
+    expect(roamer.connection.path.routes.current.socket).toBe(PREFERRED_SOCKET)
     const names = from(PREFERRED_SOCKET).flatMap(({ frames }) => frames.map(({ name }) => name))
     expect(names).toContain("onStream")
   })
 
   // RFC 9000 §9.6.2 #2
   it("stays where it is while the client only probes, though its address is proven", () => {
-    const it = new Roamer().supply(3)
-    it.socket = PREFERRED_SOCKET
-    it.puppet.destination = it.issued[0].slice()
-    it.probe(home)
-    expect(it.connection.path.routes.current.socket).toBe(0)
+    const roamer = new Roamer().supply(3)
+    roamer.socket = PREFERRED_SOCKET
+    roamer.puppet.destination = roamer.issued[0].slice()
+    roamer.probe(home)
+    expect(roamer.connection.path.routes.current.socket).toBe(0)
   })
 
   // RFC 9000 §9.6.3 #2
   it("is as careful of a client from an unknown address there as anywhere", () => {
-    const it = new Roamer().supply(3)
-    const stream = it.connection.streams.open(true)
-    it.connection.streams.write(stream, new Uint8Array(50_000))
-    it.exchange()
-    it.sightings.length = 0
-    it.socket = PREFERRED_SOCKET
-    it.puppet.destination = it.issued[0].slice()
-    it.ping(away(5), 400).advance(2 * SECOND)
-    const there = it.sentTo(away(5))
+    const roamer = new Roamer().supply(3)
+    const stream = roamer.connection.streams.open(true)
+    roamer.connection.streams.write(stream, new Uint8Array(50_000))
+    roamer.exchange()
+    roamer.sightings.length = 0
+    roamer.socket = PREFERRED_SOCKET
+    roamer.puppet.destination = roamer.issued[0].slice()
+    roamer.ping(away(5), 400).advance(2 * SECOND)
+    const there = roamer.sentTo(away(5))
     expect(there.length).toBeGreaterThan(0)
     expect(there.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(3 * 400)
     for (const { frames } of there) for (const { name } of frames) expect(probingFrames).toContain(name)

@@ -125,9 +125,9 @@ describe("a response to a challenge", () => {
   // RFC 9000 §8.2.2 #6, §8.2.1 #2
   it("is not made larger than an address that is not proven may be sent", () => {
     for (let size = 40; size <= 1200; size += 80) {
-      const it = new Roamer().probe(B, size)
-      const sent = it.sentTo(B).reduce((sum, each) => sum + each.size, 0)
-      expect(it.at(B, "onPathResponse").length, `${size} bytes`).toBe(1)
+      const roamer = new Roamer().probe(B, size)
+      const sent = roamer.sentTo(B).reduce((sum, each) => sum + each.size, 0)
+      expect(roamer.at(B, "onPathResponse").length, `${size} bytes`).toBe(1)
       expect(sent, `${size} bytes`).toBeLessThanOrEqual(3 * Math.max(size, 46))
       expect(sent >= 1200, `${size} bytes`).toBe(3 * size >= 1200)
     }
@@ -135,43 +135,47 @@ describe("a response to a challenge", () => {
 })
 
 describe("a client that has moved", () => {
-  const tokens = (it: Roamer) => it.puppet.seen.named("onNewToken").map(({ bytes }) => bytes!)
+  const tokens = (roamer: Roamer) => roamer.puppet.seen.named("onNewToken").map(({ bytes }) => bytes!)
 
   /** Whether a stranger's Initial from `from` with that token proves its address. */
-  const proves = (it: Roamer, token: Uint8Array, from = B): boolean => {
-    const puppet = new Puppet({ ...it.puppet.options, role: "client" })
+  const proves = (roamer: Roamer, token: Uint8Array, from = B): boolean => {
+    const puppet = new Puppet({ ...roamer.puppet.options, role: "client" })
     puppet.start()
     const initial = puppet.packet(Level.Initial, writePing, { token, size: 1200 })
-    return it.endpoint.handleDatagram(initial, from, 0, it.nowMicros)!.path.amplification.validated
+    return roamer.endpoint.handleDatagram(initial, from, 0, roamer.nowMicros)!.path.amplification.validated
   }
 
   // RFC 9000 §8.1.3, §9.3, §9.3 #S1
   it("gets a token for its new address once that is proven, and no other for another port", () => {
-    const it = new Roamer()
-    expect(tokens(it).length).toBe(1)
-    it.ping(B, 1200)
-    it.answer(home, B)
-    expect(tokens(it).length).toBe(1)
-    it.answer(B)
-    expect(tokens(it).length).toBe(2)
-    it.ping({ ...B, port: 99 }, 1200).answer({ ...B, port: 99 })
-    expect(tokens(it).length).toBe(2)
-    const [first, second] = tokens(it)
-    expect([proves(it, first), proves(it, second), proves(it, second, home)]).toEqual([false, true, false])
+    const roamer = new Roamer()
+    expect(tokens(roamer).length).toBe(1)
+    roamer.ping(B, 1200)
+    roamer.answer(home, B)
+    expect(tokens(roamer).length).toBe(1)
+    roamer.answer(B)
+    expect(tokens(roamer).length).toBe(2)
+    roamer.ping({ ...B, port: 99 }, 1200).answer({ ...B, port: 99 })
+    expect(tokens(roamer).length).toBe(2)
+    const [first, second] = tokens(roamer)
+    expect([proves(roamer, first), proves(roamer, second), proves(roamer, second, home)]).toEqual([
+      false,
+      true,
+      false
+    ])
   })
 
   it("gets it again when it is lost, and not the one for where it was", () => {
-    const it = new Roamer()
-    const before = tokens(it)
-    const { receive } = it
-    it.ping(B, 1200)
+    const roamer = new Roamer()
+    const before = tokens(roamer)
+    const { receive } = roamer
+    roamer.ping(B, 1200)
     const lost: Array<Uint8Array> = []
-    it.receive = (datagram) => lost.push(datagram)
-    it.answer(B)
+    roamer.receive = (datagram) => lost.push(datagram)
+    roamer.answer(B)
     expect(lost.length).toBeGreaterThan(0)
-    it.receive = receive
-    it.advance(5 * SECOND)
-    expect(tokens(it).slice(before.length).length).toBeGreaterThan(0)
-    for (const token of tokens(it).slice(before.length)) expect(token).not.toEqual(before[0])
+    roamer.receive = receive
+    roamer.advance(5 * SECOND)
+    expect(tokens(roamer).slice(before.length).length).toBeGreaterThan(0)
+    for (const token of tokens(roamer).slice(before.length)) expect(token).not.toEqual(before[0])
   })
 })

@@ -14,36 +14,36 @@ const both = { client: largest, server: largest }
 describe("the datagrams of a path", () => {
   live.it("grow to what loopback carries", (world) =>
     Effect.gen(function* () {
-      const it = yield* pair(world, both)
-      yield* transfer(it, SIZE)
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.datagramBytes).toBeGreaterThanOrEqual(65_487)
-      expect(it.far.stats.datagramBytes).toBeGreaterThanOrEqual(65_487)
+      const ends = yield* pair(world, both)
+      yield* transfer(ends, SIZE)
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.datagramBytes).toBeGreaterThanOrEqual(65_487)
+      expect(ends.far.stats.datagramBytes).toBeGreaterThanOrEqual(65_487)
     })
   )
 
   live.it("may have that size from the start", (world) =>
     Effect.gen(function* () {
       const transport = { initialDatagramBytes: 65_507, maxDatagramBytes: 65_507 }
-      const it = yield* pair(world, { client: { transport }, server: { transport } })
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.packetsSent).toBeLessThan(1000)
+      const ends = yield* pair(world, { client: { transport }, server: { transport } })
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.packetsSent).toBeLessThan(1000)
     })
   )
 
   live.it("may be larger than a packet with a long header can be", (world) =>
     Effect.gen(function* () {
       const transport = { initialDatagramBytes: 65_507, maxDatagramBytes: 65_507 }
-      const it = yield* pair(world, { client: { transport }, server: { transport, earlyData: true } })
-      yield* transfer(it, 100_000)
-      yield* it.near.close()
-      const again = yield* it.client.connect({ ...it.connectOptions, earlyData: true })
+      const ends = yield* pair(world, { client: { transport }, server: { transport, earlyData: true } })
+      yield* transfer(ends, 100_000)
+      yield* ends.near.close()
+      const again = yield* ends.client.connect({ ...ends.connectOptions, earlyData: true })
       expect(again.facts.earlyData).toBe("pending")
       const sent = pattern(60_000)
       const early = yield* again.openUni
       yield* early.write(sent)
       yield* early.finish
-      const far = yield* it.server.accept
+      const far = yield* ends.server.accept
       expect(sha256(yield* readAll(yield* far.acceptUni))).toBe(sha256(sent))
       expect((yield* again.handshakeComplete).earlyData).toBe("accepted")
       expect(again.stats.packetsLost).toBe(0)
@@ -54,11 +54,11 @@ describe("the datagrams of a path", () => {
     Effect.gen(function* () {
       const world = yield* simWorld
       world.cable!.set({ mtu: 9000, bitsPerSecond: 50e6 })
-      const it = yield* pair(world, both)
-      yield* transfer(it, SIZE)
+      const ends = yield* pair(world, both)
+      yield* transfer(ends, SIZE)
       yield* Effect.sleep("10 seconds")
-      expect(it.near.stats.datagramBytes).toBe(8952)
-      expect(it.far.stats.datagramBytes).toBe(8952)
+      expect(ends.near.stats.datagramBytes).toBe(8952)
+      expect(ends.far.stats.datagramBytes).toBe(8952)
     })
   )
 
@@ -66,10 +66,10 @@ describe("the datagrams of a path", () => {
     Effect.gen(function* () {
       const world = yield* simWorld
       world.cable!.set({ mtu: 9000, bitsPerSecond: 50e6 })
-      const it = yield* pair(world, both)
-      const halfWay = Effect.sync(() => it.near.stats.datagramBytes)
+      const ends = yield* pair(world, both)
+      const halfWay = Effect.sync(() => ends.near.stats.datagramBytes)
       let then = 0
-      yield* transfer(it, SIZE, [[0.5, Effect.map(halfWay, (size) => void (then = size))]])
+      yield* transfer(ends, SIZE, [[0.5, Effect.map(halfWay, (size) => void (then = size))]])
       expect(then).toBe(8952)
     })
   )
@@ -79,10 +79,10 @@ describe("the datagrams of a path", () => {
     Effect.gen(function* () {
       const world = yield* simWorld
       world.cable!.set({ mtu: 1228, bitsPerSecond: 50e6 })
-      const it = yield* pair(world, both)
-      yield* transfer(it, SIZE)
-      expect(it.near.stats.datagramBytes).toBe(1200)
-      expect(it.near.stats.congestionEvents).toBeLessThan(20)
+      const ends = yield* pair(world, both)
+      yield* transfer(ends, SIZE)
+      expect(ends.near.stats.datagramBytes).toBe(1200)
+      expect(ends.near.stats.congestionEvents).toBeLessThan(20)
     })
   )
 
@@ -91,10 +91,10 @@ describe("the datagrams of a path", () => {
       const world = yield* simWorld
       const cable = world.cable!
       cable.set({ mtu: 9000, bitsPerSecond: 50e6 })
-      const it = yield* pair(world, both)
-      yield* transfer(it, SIZE, [[0.5, Effect.sync(() => cable.set({ mtu: 1280 }))]])
-      expect(it.near.stats.datagramBytes).toBeLessThanOrEqual(1252)
-      expect(it.far.stats.datagramBytes).toBeLessThanOrEqual(1252)
+      const ends = yield* pair(world, both)
+      yield* transfer(ends, SIZE, [[0.5, Effect.sync(() => cable.set({ mtu: 1280 }))]])
+      expect(ends.near.stats.datagramBytes).toBeLessThanOrEqual(1252)
+      expect(ends.far.stats.datagramBytes).toBeLessThanOrEqual(1252)
     })
   )
 
@@ -103,13 +103,13 @@ describe("the datagrams of a path", () => {
     () =>
       Effect.gen(function* () {
         const world = yield* simWorld
-        const it = yield* pair(world)
-        yield* transfer(it, 100_000)
+        const ends = yield* pair(world)
+        yield* transfer(ends, 100_000)
         yield* Effect.sleep("5 seconds")
         world.cable!.set({ lossRate: 0.2 })
-        for (let i = 0; i < 10; i++) yield* transfer(it, 30_000)
-        expect(it.near.stats.datagramBytes).toBe(1452)
-        expect(it.far.stats.datagramBytes).toBe(1452)
+        for (let i = 0; i < 10; i++) yield* transfer(ends, 30_000)
+        expect(ends.near.stats.datagramBytes).toBe(1452)
+        expect(ends.far.stats.datagramBytes).toBe(1452)
       }),
     { seeds: 8 }
   )
@@ -120,15 +120,15 @@ describe("the datagrams of a path", () => {
       const world = yield* simWorld
       const cable = world.cable!
       cable.set({ mtu: 9000, bitsPerSecond: 50e6 })
-      const it = yield* pair(world, both)
-      yield* transfer(it, SIZE)
+      const ends = yield* pair(world, both)
+      yield* transfer(ends, SIZE)
       yield* Effect.sleep("10 seconds")
-      expect(it.far.stats.datagramBytes).toBe(8952)
+      expect(ends.far.stats.datagramBytes).toBe(8952)
       cable.set({ mtu: 1500 })
-      yield* it.near.migrate({ host: "10.0.0.1" })
-      yield* transfer(it, SIZE)
+      yield* ends.near.migrate({ host: "10.0.0.1" })
+      yield* transfer(ends, SIZE)
       yield* Effect.sleep("10 seconds")
-      expect(it.near.stats.datagramBytes).toBe(1472)
+      expect(ends.near.stats.datagramBytes).toBe(1472)
     })
   )
 })

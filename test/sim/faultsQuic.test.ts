@@ -48,7 +48,7 @@ describe("a connection", () => {
       const server = network.host("server", "10.0.0.2")
       for (const host of [client, server])
         network.connect(host, core, { delayMillis: 5, bitsPerSecond: 20e6 })
-      const it = yield* pair({
+      const ends = yield* pair({
         client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
         server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
         cable: undefined,
@@ -60,9 +60,9 @@ describe("a connection", () => {
           { atMillis: 20_000, fault: { kind: "linkDown", link: "client-core", forMillis: 5_000 } }
         ])
       })
-      yield* transfer(it, MEGABYTE, [[0.4, cut]])
+      yield* transfer(ends, MEGABYTE, [[0.4, cut]])
       yield* Effect.sleep("20 seconds")
-      yield* transfer(it, MEGABYTE)
+      yield* transfer(ends, MEGABYTE)
     })
   )
 

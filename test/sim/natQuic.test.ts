@@ -44,45 +44,45 @@ describe("a QUIC connection", () => {
   for (const [name, kind] of Object.entries(natKinds)) {
     itSim(`goes through a ${name} NAT, and through its rebinding to other ports and another address`, () =>
       Effect.gen(function* () {
-        const it = yield* connected([kind])
-        const [nat] = it.nats
-        const before = it.far.remoteAddress
+        const ends = yield* connected([kind])
+        const [nat] = ends.nats
+        const before = ends.far.remoteAddress
         expect(before).toEqual(nat.mappings[0].outside)
-        yield* transfer(it, 2 * MEGABYTE, [
+        yield* transfer(ends, 2 * MEGABYTE, [
           [0.2, Effect.sync(() => nat.rebind())],
           [0.4, Effect.sync(() => nat.rebind())],
           [0.7, Effect.sync(() => nat.rebind("203.0.113.99"))]
         ])
-        expect(it.far.remoteAddress.host).toBe("203.0.113.99")
-        expect(it.far.remoteAddress).toEqual(nat.mappings[0].outside)
+        expect(ends.far.remoteAddress.host).toBe("203.0.113.99")
+        expect(ends.far.remoteAddress).toEqual(nat.mappings[0].outside)
       })
     )
   }
 
   itSim("goes through a NAT behind a carrier's, whichever of them rebinds", () =>
     Effect.gen(function* () {
-      const it = yield* connected([natKinds.symmetricRandom, natKinds.portRestricted])
-      const [carrier, home] = it.nats
-      yield* transfer(it, 2 * MEGABYTE, [
+      const ends = yield* connected([natKinds.symmetricRandom, natKinds.portRestricted])
+      const [carrier, home] = ends.nats
+      yield* transfer(ends, 2 * MEGABYTE, [
         [0.3, Effect.sync(() => home.rebind())],
         [0.6, Effect.sync(() => carrier.rebind())]
       ])
-      expect(it.far.remoteAddress).toEqual(carrier.mappings[0].outside)
+      expect(ends.far.remoteAddress).toEqual(carrier.mappings[0].outside)
     })
   )
 
   /** A download during which the NAT rebinds while nothing is under way between it and the client. */
   const download = Effect.fnUntraced(function* (transport: { readonly keepAliveIntervalMillis?: number }) {
-    const it = yield* connected([natKinds.portRestricted], { client: { transport } })
-    const stream = yield* it.far.openUni
+    const ends = yield* connected([natKinds.portRestricted], { client: { transport } })
+    const stream = yield* ends.far.openUni
     yield* Effect.forkScoped(Effect.andThen(stream.write(new Uint8Array(MEGABYTE)), stream.finish))
     yield* Effect.forkScoped(
       Effect.andThen(
         Effect.sleep(100),
-        Effect.sync(() => it.nats[0].rebind())
+        Effect.sync(() => ends.nats[0].rebind())
       )
     )
-    return (yield* readAll(yield* it.near.acceptUni)).length
+    return (yield* readAll(yield* ends.near.acceptUni)).length
   })
 
   itSim("that only receives never hears of a rebinding, and has nothing to show its new address with", () =>
@@ -108,20 +108,20 @@ describe("a QUIC connection", () => {
               streamWindowBytes: 20_000,
               maxStreamWindowBytes: 20_000
             }
-            const it = yield* connected([natKinds.portRestricted], {
+            const ends = yield* connected([natKinds.portRestricted], {
               client: { transport },
               server: { transport }
             })
-            const [from, to] = sender === "near" ? [it.near, it.far] : [it.far, it.near]
+            const [from, to] = sender === "near" ? [ends.near, ends.far] : [ends.far, ends.near]
             const stream = yield* from.openUni
             yield* Effect.forkScoped(Effect.andThen(stream.write(new Uint8Array(MEGABYTE)), stream.finish))
             const incoming = yield* to.acceptUni
             yield* Effect.sleep("1 second")
-            it.nats[0].rebind()
+            ends.nats[0].rebind()
             yield* Effect.sleep("40 seconds")
             const bytes = yield* Effect.timeout(readAll(incoming), "30 seconds")
             expect(bytes.length).toBe(MEGABYTE)
-            expect(it.far.remoteAddress).toEqual(it.nats[0].mappings[0].outside)
+            expect(ends.far.remoteAddress).toEqual(ends.nats[0].mappings[0].outside)
           })
       )
 
@@ -130,11 +130,11 @@ describe("a QUIC connection", () => {
   const hearsTheServer = Effect.fnUntraced(function* (transport: {
     readonly keepAliveIntervalMillis?: number
   }) {
-    const it = yield* connected([impatient], { client: { transport } })
+    const ends = yield* connected([impatient], { client: { transport } })
     yield* Effect.sleep("30 seconds")
-    const stream = yield* it.far.openUni
+    const stream = yield* ends.far.openUni
     yield* stream.write(new Uint8Array(10))
-    const arrived = yield* Effect.timeoutOption(it.near.acceptUni, "5 seconds")
+    const arrived = yield* Effect.timeoutOption(ends.near.acceptUni, "5 seconds")
     return arrived._tag === "Some"
   })
 

@@ -25,8 +25,8 @@ describe("a connection with an idle timeout of 5 s lives", () => {
     for (const sender of ["near", "far"] as const)
       itSim(`while ${what} keeps its ${sender} end from sending, and for no more packets than it takes`, () =>
         Effect.gen(function* () {
-          const it = yield* linked({ ...transport, maxIdleTimeoutMillis: 5000 })
-          const [from, to] = sender === "near" ? [it.near, it.far] : [it.far, it.near]
+          const ends = yield* linked({ ...transport, maxIdleTimeoutMillis: 5000 })
+          const [from, to] = sender === "near" ? [ends.near, ends.far] : [ends.far, ends.near]
           const stream = yield* from.openUni
           yield* Effect.forkScoped(Effect.andThen(stream.write(pattern(SIZE)), stream.finish))
           const incoming = yield* to.acceptUni
@@ -42,16 +42,16 @@ describe("a connection with an idle timeout of 5 s lives", () => {
   for (const open of ["openBidi", "openUni"] as const)
     itSim(`while somebody waits in ${open}`, () =>
       Effect.gen(function* () {
-        const it = yield* linked({
+        const ends = yield* linked({
           maxIdleTimeoutMillis: 5000,
           maxBidirectionalStreams: 1,
           maxUnidirectionalStreams: 1
         })
-        const first = yield* it.near[open]
+        const first = yield* ends.near[open]
         yield* first.finish
-        const waiting = yield* Effect.forkScoped(it.near[open])
+        const waiting = yield* Effect.forkScoped(ends.near[open])
         yield* Effect.sleep("12 seconds")
-        const incoming = yield* open === "openBidi" ? it.far.acceptBidi : it.far.acceptUni
+        const incoming = yield* open === "openBidi" ? ends.far.acceptBidi : ends.far.acceptUni
         yield* readAll(incoming)
         yield* incoming.finish
         if (open === "openBidi") yield* readAll(first)
@@ -61,11 +61,11 @@ describe("a connection with an idle timeout of 5 s lives", () => {
 
   itSim("no longer than somebody waits", () =>
     Effect.gen(function* () {
-      const it = yield* linked({ maxIdleTimeoutMillis: 5000, maxBidirectionalStreams: 0 })
-      expect(yield* Effect.timeoutOption(it.near.openBidi, "12 seconds")).toMatchObject({ _tag: "None" })
+      const ends = yield* linked({ maxIdleTimeoutMillis: 5000, maxBidirectionalStreams: 0 })
+      expect(yield* Effect.timeoutOption(ends.near.openBidi, "12 seconds")).toMatchObject({ _tag: "None" })
       yield* Effect.sleep("12 seconds")
-      expect((yield* Effect.flip(it.near.openBidi)).reason._tag).toBe("IdleTimeout")
-      expect((yield* Effect.flip(it.far.openBidi)).reason._tag).toBe("IdleTimeout")
+      expect((yield* Effect.flip(ends.near.openBidi)).reason._tag).toBe("IdleTimeout")
+      expect((yield* Effect.flip(ends.far.openBidi)).reason._tag).toBe("IdleTimeout")
     })
   )
 
@@ -73,25 +73,25 @@ describe("a connection with an idle timeout of 5 s lives", () => {
     Effect.gen(function* () {
       const world = yield* simWorld
       const transport = { ...narrow["a stream's window"], maxIdleTimeoutMillis: 5000 }
-      const it = yield* pair(world, { client: { transport }, server: { transport } })
-      const stream = yield* it.near.openUni
+      const ends = yield* pair(world, { client: { transport }, server: { transport } })
+      const stream = yield* ends.near.openUni
       yield* stream.write(pattern(SIZE))
       yield* Effect.sleep("12 seconds")
       world.cable!.set({ lossRate: 1 })
       yield* Effect.sleep("12 seconds")
-      expect((yield* Effect.flip(it.near.openBidi)).reason._tag).toBe("IdleTimeout")
-      expect((yield* Effect.flip(it.far.openBidi)).reason._tag).toBe("IdleTimeout")
+      expect((yield* Effect.flip(ends.near.openBidi)).reason._tag).toBe("IdleTimeout")
+      expect((yield* Effect.flip(ends.far.openBidi)).reason._tag).toBe("IdleTimeout")
     })
   )
 })
 
 /** Reads all there is on the server, and returns how much that was. */
-const readSome = (it: Pair, id: number): number => {
+const readSome = (ends: Pair, id: number): number => {
   let count = 0
   for (
-    let bytes = it.server.streams.read(id, 8000);
+    let bytes = ends.server.streams.read(id, 8000);
     bytes !== undefined;
-    bytes = it.server.streams.read(id, 8000)
+    bytes = ends.server.streams.read(id, 8000)
   )
     count += bytes.length
   return count
@@ -99,67 +99,67 @@ const readSome = (it: Pair, id: number): number => {
 
 describe("a peer that stands still is granted what there is", () => {
   test("although most of the connection's window lies unread in another stream", () => {
-    const it = connect(
+    const ends = connect(
       limits(),
       limits({ initialMaxData: 8000, maxConnectionWindowBytes: 8000, initialMaxStreamDataUni: 8000 })
     )
-    const [unread, read] = [it.client.streams.open(true), it.client.streams.open(true)]
-    it.client.streams.write(unread, bytesOf(unread, 0, 5000))
-    exchange(it)
-    it.client.streams.write(read, bytesOf(read, 0, 6000))
-    exchange(it)
-    expect(readSome(it, read)).toBe(3000)
+    const [unread, read] = [ends.client.streams.open(true), ends.client.streams.open(true)]
+    ends.client.streams.write(unread, bytesOf(unread, 0, 5000))
+    exchange(ends)
+    ends.client.streams.write(read, bytesOf(read, 0, 6000))
+    exchange(ends)
+    expect(readSome(ends, read)).toBe(3000)
     // less than half of the window is free, but nothing would ever free more
-    exchange(it)
-    expect(readSome(it, read)).toBe(3000)
+    exchange(ends)
+    expect(readSome(ends, read)).toBe(3000)
   })
 
   test("although it had read that before the rest arrived", () => {
-    const it = connect(
+    const ends = connect(
       limits(),
       limits({ initialMaxData: 8000, maxConnectionWindowBytes: 8000, initialMaxStreamDataUni: 8000 })
     )
-    const [unread, read] = [it.client.streams.open(true), it.client.streams.open(true)]
-    it.client.streams.write(read, bytesOf(read, 0, 3000))
-    exchange(it)
-    expect(readSome(it, read)).toBe(3000)
-    it.client.streams.write(unread, bytesOf(unread, 0, 5000))
-    exchange(it)
-    it.client.streams.write(read, bytesOf(read, 3000, 1000))
-    exchange(it)
-    expect(readSome(it, read)).toBe(1000)
+    const [unread, read] = [ends.client.streams.open(true), ends.client.streams.open(true)]
+    ends.client.streams.write(read, bytesOf(read, 0, 3000))
+    exchange(ends)
+    expect(readSome(ends, read)).toBe(3000)
+    ends.client.streams.write(unread, bytesOf(unread, 0, 5000))
+    exchange(ends)
+    ends.client.streams.write(read, bytesOf(read, 3000, 1000))
+    exchange(ends)
+    expect(readSome(ends, read)).toBe(1000)
   })
 
   test("a stream, in the place of one that had ended while it could still open others", () => {
-    const it = connect(limits(), limits({ initialMaxStreamsUni: 100 }))
+    const ends = connect(limits(), limits({ initialMaxStreamsUni: 100 }))
     const open = (count: number) => {
       for (let i = 0; i < count; i++) {
-        const id = it.client.streams.open(true)
+        const id = ends.client.streams.open(true)
         expect(id).toBeGreaterThanOrEqual(0)
-        it.client.streams.write(id, bytesOf(id, 0, 1))
+        ends.client.streams.write(id, bytesOf(id, 0, 1))
       }
     }
     open(50)
-    it.client.streams.finish(2)
-    exchange(it)
-    it.server.streams.read(2, 10)
-    exchange(it)
+    ends.client.streams.finish(2)
+    exchange(ends)
+    ends.server.streams.read(2, 10)
+    exchange(ends)
     open(50)
-    exchange(it)
+    exchange(ends)
     open(1)
   })
 
   test("however little, when it says that it waits", () => {
-    const it = connect(limits(), limits({ initialMaxStreamDataUni: 8000, maxStreamWindowBytes: 8000 }))
-    const id = it.client.streams.open(true)
-    it.client.streams.write(id, bytesOf(id, 0, 9000))
-    exchange(it)
-    it.server.streams.read(id, 10)
-    expect(exchange(it)).toBe(0)
-    expect(it.client.streams.stall.isBlocked).toBe(true)
-    expect(it.server.streams.stall.isPeerBlocked).toBe(true)
-    it.server.streams.stall.repeatFrames()
-    const frames = exchangeFrames(it)
+    const ends = connect(limits(), limits({ initialMaxStreamDataUni: 8000, maxStreamWindowBytes: 8000 }))
+    const id = ends.client.streams.open(true)
+    ends.client.streams.write(id, bytesOf(id, 0, 9000))
+    exchange(ends)
+    ends.server.streams.read(id, 10)
+    expect(exchange(ends)).toBe(0)
+    expect(ends.client.streams.stall.isBlocked).toBe(true)
+    expect(ends.server.streams.stall.isPeerBlocked).toBe(true)
+    ends.server.streams.stall.repeatFrames()
+    const frames = exchangeFrames(ends)
     expect(frames).toContainEqual([SentFrame.MaxStreamData, id, 8010, 0])
     expect(frames).toContainEqual([SentFrame.Stream, id, 8000, 10])
   })
@@ -167,11 +167,11 @@ describe("a peer that stands still is granted what there is", () => {
 
 describe("a connection blocked by flow control", () => {
   const blocked = () => {
-    const it = connect(limits(), limits({ initialMaxStreamDataUni: 8000, initialMaxStreamsUni: 1 }))
-    const id = it.client.streams.open(true)
-    it.client.streams.write(id, bytesOf(id, 0, 9000))
-    exchange(it)
-    return { ...it, id }
+    const ends = connect(limits(), limits({ initialMaxStreamDataUni: 8000, initialMaxStreamsUni: 1 }))
+    const id = ends.client.streams.open(true)
+    ends.client.streams.write(id, bytesOf(id, 0, 9000))
+    exchange(ends)
+    return { ...ends, id }
   }
 
   test("says so again, each time it is asked to", () => {
@@ -184,36 +184,36 @@ describe("a connection blocked by flow control", () => {
   })
 
   test("is so no more once it has reset the stream, nor is its peer", () => {
-    const it = blocked()
-    it.client.streams.reset(it.id, 1)
-    exchange(it)
-    expect(it.client.streams.stall.isBlocked).toBe(false)
-    expect(it.server.streams.stall.isPeerBlocked).toBe(false)
+    const ends = blocked()
+    ends.client.streams.reset(ends.id, 1)
+    exchange(ends)
+    expect(ends.client.streams.stall.isBlocked).toBe(false)
+    expect(ends.server.streams.stall.isPeerBlocked).toBe(false)
   })
 
   test("is so no more once nobody reads the stream", () => {
-    const it = blocked()
-    it.server.streams.stop(it.id, 1)
-    exchange(it)
-    expect(it.client.streams.stall.isBlocked).toBe(false)
-    expect(it.server.streams.stall.isPeerBlocked).toBe(false)
+    const ends = blocked()
+    ends.server.streams.stop(ends.id, 1)
+    exchange(ends)
+    expect(ends.client.streams.stall.isBlocked).toBe(false)
+    expect(ends.server.streams.stall.isPeerBlocked).toBe(false)
   })
 
   test("waits for a stream as long as somebody does", () => {
-    const it = blocked()
-    readSome(it, it.id)
-    exchange(it)
-    const { stall } = it.client.streams
+    const ends = blocked()
+    readSome(ends, ends.id)
+    exchange(ends)
+    const { stall } = ends.client.streams
     expect(stall.isBlocked).toBe(false)
-    const leave = [it.client.streams.awaitOpen(true), it.client.streams.awaitOpen(true)]
-    expect(exchangeFrames(it)).toEqual([[SentFrame.StreamsBlocked, 1, 1, 0]])
-    expect(it.server.streams.stall.isPeerBlocked).toBe(true)
+    const leave = [ends.client.streams.awaitOpen(true), ends.client.streams.awaitOpen(true)]
+    expect(exchangeFrames(ends)).toEqual([[SentFrame.StreamsBlocked, 1, 1, 0]])
+    expect(ends.server.streams.stall.isPeerBlocked).toBe(true)
     leave[0]()
     expect(stall.isBlocked).toBe(true)
     leave[1]()
     expect(stall.isBlocked).toBe(false)
     // the peer cannot know, and does not go on for ever on the strength of what it once heard
-    it.server.streams.stall.repeatFrames()
-    expect(it.server.streams.stall.isPeerBlocked).toBe(false)
+    ends.server.streams.stall.repeatFrames()
+    expect(ends.server.streams.stall.isPeerBlocked).toBe(false)
   })
 })
