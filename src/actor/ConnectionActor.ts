@@ -203,7 +203,7 @@ export class ConnectionActor implements Timed, PathHost {
 
   /** Closes it, if anybody has heard of it; otherwise forgets it, and returns false. */
   giveUp(): boolean {
-    const wasHeard = this.core.path.datagramsSent > 0
+    const wasHeard = this.core.path.traffic.datagramsSent > 0
     if (wasHeard) this.core.close(0, "interrupted", this.host.now())
     else this.core.abandon("interrupted")
     this.touch()

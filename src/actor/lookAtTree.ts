@@ -49,8 +49,8 @@ const lookAtPath = (actor: ConnectionActor, path: ConnectionPath, addressOf: Soc
   congestionWindowBytes: path.recovery.congestionWindow,
   bytesInFlight: path.recovery.bytesInFlight,
   datagramBytes: path.mtu.current,
-  bytesSent: path.bytesSent,
-  bytesReceived: path.bytesReceived
+  bytesSent: path.traffic.bytesSent,
+  bytesReceived: path.traffic.bytesReceived
 })
 
 const lookAtConnection = (

@@ -23,7 +23,6 @@ import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
-import { IdRotation } from "./IdRotation.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keptToken } from "./keptToken.ts"
 import { Keyring } from "./Keyring.ts"
@@ -110,7 +109,6 @@ export class Connection implements ConnectionParts {
   readonly lifecycle = new Lifecycle()
   readonly receiver: PacketReceiver
   readonly migration: Migration
-  private readonly rotation: IdRotation
   /** Where what `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
   token: Uint8Array | undefined
@@ -143,7 +141,6 @@ export class Connection implements ConnectionParts {
     this.paths = new PathSet()
     this.paths.add(new ConnectionPath(config, firstPath(config, origin), nowMicros))
     this.migration = new Migration(this, this.path)
-    this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
     this.transmit = { remote: origin.remote, socket: origin.socket, ecn: 0 }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(
@@ -204,7 +201,7 @@ export class Connection implements ConnectionParts {
     // a probe that is due already goes out as soon as congestion control has room for one
     if (this.handshake.confirmed && path.mtu.deadlineMicros > nowMicros)
       deadline = Math.min(deadline, path.mtu.deadlineMicros)
-    if (this.handshake.confirmed) deadline = Math.min(deadline, this.rotation.deadlineMicros)
+    if (this.handshake.confirmed) deadline = Math.min(deadline, path.rotation.deadlineMicros)
     return deadline
   }
 
@@ -300,11 +297,7 @@ export class Connection implements ConnectionParts {
 
   /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
   rotateIds(nowMicros: number): void {
-    const { path } = this
-    if (!this.handshake.confirmed) return
-    path.routes.renewId()
-    path.localIds.rotate(1)
-    this.rotation.restart(path.recovery.counters.packetsSent, nowMicros)
+    if (this.handshake.confirmed) for (const path of this.paths) path.rotateIds(nowMicros)
   }
 
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
@@ -351,15 +344,17 @@ export class Connection implements ConnectionParts {
     const pto = path.recovery.ptoMicros()
     if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
     if (nowMicros >= this.handshakeDeadline)
-      return path.datagramsSent === 0
+      return path.traffic.datagramsSent === 0
         ? closer.discard(silentEnd("handshakeTimeout"))
         : closer.giveUp(nowMicros, this.config.role === "server")
     if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
     }
     if (nowMicros >= this.stallDeadline(pto)) this.streams.stall.repeatFrames()
-    if (this.handshake.confirmed && nowMicros >= this.rotation.deadlineMicros) this.rotateIds(nowMicros)
-    for (const each of this.paths) if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
+    for (const each of this.paths) {
+      if (this.handshake.confirmed && nowMicros >= each.rotation.deadlineMicros) each.rotateIds(nowMicros)
+      if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
+    }
   }
 
   /** Whether a datagram ends in the token of a connection ID of the peer's that is in use. RFC 9000 §10.3.1 */
@@ -396,13 +391,13 @@ export class Connection implements ConnectionParts {
       const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
       if (end > start) return end
     }
-    if (this.rotation.isDue(path.recovery.counters.packetsSent, nowMicros)) this.rotateIds(nowMicros)
+    if (this.handshake.confirmed && path.isRotationDue(nowMicros)) path.rotateIds(nowMicros)
     transmit.remote = path.remote
     transmit.socket = path.routes.current.socket
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
     // what a client spends before that, on others perhaps, is not the server's
-    if (end > start && path.datagramsSent === 1) this.startedAtMicros = nowMicros
+    if (end > start && path.traffic.datagramsSent === 1) this.startedAtMicros = nowMicros
     this.closer.onTold()
     if (end > start) this.config.observer?.stepped(this, nowMicros)
     else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()

@@ -14,6 +14,7 @@ import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import { ackTimerMicros } from "./parameters.ts"
+import { IdRotation } from "./IdRotation.ts"
 import { PhaseMarks } from "./PhaseMarks.ts"
 import { RouteSet } from "./RouteSet.ts"
 
@@ -22,6 +23,14 @@ const MOST_IDS = 8
 const SPARE_IDS = 2
 /** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
+
+/** Totals of one path since its start, UDP payloads. */
+export interface PathTraffic {
+  bytesSent: number
+  bytesReceived: number
+  datagramsSent: number
+  datagramsReceived: number
+}
 
 /** Where a path leads at first, and by which connection IDs. */
 export interface PathSetup {
@@ -54,18 +63,16 @@ export class ConnectionPath {
   readonly localIds: LocalConnectionIds
   readonly peerIds: PeerConnectionIds
   mtu: MtuDiscovery
-  readonly ecn = new EcnValidator()
+  readonly ecn: EcnValidator
   readonly ackFrequency = new AckFrequency()
   readonly phaseMarks = new PhaseMarks()
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
-  bytesSent = 0
-  bytesReceived = 0
-  datagramsSent = 0
-  datagramsReceived = 0
-  private peerMaxDatagramBytes = Number.POSITIVE_INFINITY
-  private readonly hasEcn: boolean
-  private readonly newMtu: () => MtuDiscovery
+  /** When its connection IDs are due to change. */
+  readonly rotation: IdRotation
+  readonly traffic: PathTraffic = { bytesSent: 0, bytesReceived: 0, datagramsSent: 0, datagramsReceived: 0 }
+  /** Datagrams in a row with something else to say than an MTU probe. */
+  sinceMtuProbe = 0
 
   constructor(config: ConnectionConfig, setup: PathSetup, nowMicros: number) {
     const { transport, role } = config
@@ -99,11 +106,10 @@ export class ConnectionPath {
     })
     const first = new Route(setup.remote, setup.socket, setup.addressValidated, this.peerIds.activeId)
     this.routes = new RouteSet(this.peerIds, first)
-    this.newMtu = () =>
-      new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
-    this.mtu = this.newMtu()
-    this.hasEcn = config.ecn
-    if (config.ecn) this.ecn.start(nowMicros, this.recovery.ptoMicros())
+    this.mtu = new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
+    this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
+    this.ecn = new EcnValidator(config.ecn)
+    this.ecn.start(nowMicros, this.recovery.ptoMicros())
   }
 
   get remote(): SocketAddress {
@@ -120,7 +126,6 @@ export class ConnectionPath {
 
   /** RFC 9000 §18.2, max_udp_payload_size */
   setPeerMaxDatagramBytes(maxBytes: number): void {
-    this.peerMaxDatagramBytes = maxBytes
     this.mtu.setPeerMax(maxBytes)
     this.recovery.setMaxDatagramSize(this.mtu.current)
   }
@@ -132,15 +137,26 @@ export class ConnectionPath {
   onMoved(before: Route, nowMicros: number): void {
     const { current } = this.routes
     if (before.socket !== current.socket || before.remote.host !== current.remote.host) {
-      this.mtu = this.newMtu() // RFC 9000 §14.2 #S4
-      this.mtu.setPeerMax(this.peerMaxDatagramBytes)
+      this.mtu = this.mtu.renewed()
       this.mtu.start()
       this.recovery.setMaxDatagramSize(this.mtu.current)
       this.recovery.resetForMigration(nowMicros)
     }
     // RFC 9000 §13.4.2: a new path is tested anew
-    if (this.hasEcn) this.ecn.start(nowMicros, this.recovery.ptoMicros())
+    this.ecn.start(nowMicros, this.recovery.ptoMicros())
     this.onCreditChanged()
+  }
+
+  /** Whether new connection IDs are due, in both directions. RFC 9000 §5.1, §9.5 */
+  isRotationDue(nowMicros: number): boolean {
+    return this.rotation.isDue(this.recovery.counters.packetsSent, nowMicros)
+  }
+
+  /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
+  rotateIds(nowMicros: number): void {
+    this.routes.renewId()
+    this.localIds.rotate(1)
+    this.rotation.restart(this.recovery.counters.packetsSent, nowMicros)
   }
 
   /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
@@ -204,15 +220,15 @@ export class ConnectionPath {
   }
 
   onDatagramReceived(size: number, route: Route): void {
-    this.bytesReceived += size
-    this.datagramsReceived++
+    this.traffic.bytesReceived += size
+    this.traffic.datagramsReceived++
     route.onDatagramReceived(size)
     if (route === this.routes.current) this.onCreditChanged()
   }
 
   onDatagramSent(size: number, route: Route): void {
-    this.bytesSent += size
-    this.datagramsSent++
+    this.traffic.bytesSent += size
+    this.traffic.datagramsSent++
     route.onDatagramSent(size)
     if (route === this.routes.current) this.onCreditChanged()
   }

@@ -46,8 +46,6 @@ const ack = new AckFrame()
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
   private readonly layout: PacketLayout
-  /** Datagrams in a row with something else to say than a probe. */
-  private sinceProbe = 0
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
@@ -79,7 +77,7 @@ export class DatagramBuilder {
       if (probed > start) return probed
     }
     // whoever always has data to send would never find out how large a datagram may be
-    if (this.sinceProbe >= DATAGRAMS_BEFORE_PROBE) {
+    if (path.sinceMtuProbe >= DATAGRAMS_BEFORE_PROBE) {
       const probed = this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
       if (probed > start) return probed
     }
@@ -93,7 +91,7 @@ export class DatagramBuilder {
       end = this.layOut(level as Level, path, end, most, elicit, nowMicros)
     }
     if (layout.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
-    this.sinceProbe++
+    path.sinceMtuProbe++
     return layout.finish(start + limit, nowMicros)
   }
 
@@ -173,7 +171,7 @@ export class DatagramBuilder {
     writePadding(w, w.remaining)
     packet.sent!.isMtuProbe = true
     layout.close(packet, true, true)
-    this.sinceProbe = 0
+    path.sinceMtuProbe = 0
     path.mtu.onProbeSent(size, nowMicros)
     return layout.finish(start + size, nowMicros)
   }

@@ -30,6 +30,8 @@ interface SpaceCounts {
  */
 export class EcnValidator {
   state: EcnState = "failed"
+  /** The sockets can mark packets; if not, nothing is ever marked. */
+  private readonly isAvailable: boolean
   private readonly spaces: ReadonlyArray<SpaceCounts> = [
     { sent: 0, ect0: 0, ce: 0 },
     { sent: 0, ect0: 0, ce: 0 },
@@ -43,11 +45,15 @@ export class EcnValidator {
   /** At least one packet came through neither bleached nor marked CE. */
   private arrivedAsSent = false
 
+  constructor(isAvailable: boolean) {
+    this.isAvailable = isAvailable
+  }
+
   /**
-   * Tests the path; also a new one that the connection moved to, since counts go on across migrations. Not called
-   * when the socket cannot mark packets: then nothing is ever marked.
+   * Tests the path; also a new one that the connection moved to, since counts go on across migrations.
    */
   start(nowMicros: number, ptoMicros: number): void {
+    if (!this.isAvailable) return
     this.state = "testing"
     this.testStartedAt = nowMicros
     this.testEndsAt = nowMicros + 3 * ptoMicros

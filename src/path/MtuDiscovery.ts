@@ -40,6 +40,7 @@ export class MtuDiscovery {
   /** The next moment a probe becomes due. */
   deadlineMicros = Number.POSITIVE_INFINITY
   private state: "disabled" | "searching" | "complete" = "disabled"
+  private readonly base: number
   private max: number
   private due = false
   /** Size of the probe in flight, 0 when there is none. */
@@ -53,6 +54,7 @@ export class MtuDiscovery {
   private readonly blackHole = new BlackHoleDetector()
 
   constructor(options: MtuDiscoveryOptions) {
+    this.base = options.base
     this.max = Math.max(BASE_BYTES, options.max)
     this.current = Math.min(this.max, Math.max(BASE_BYTES, options.base))
   }
@@ -60,6 +62,11 @@ export class MtuDiscovery {
   /** Begins the search, once the handshake is complete. RFC 9000 §14.3.1 */
   start(): void {
     if (this.state === "disabled") this.search()
+  }
+
+  /** For another route of the same path: nothing is known of it but what the peer takes. RFC 9000 §14.2 #S4 */
+  renewed(): MtuDiscovery {
+    return new MtuDiscovery({ base: this.base, max: this.max })
   }
 
   /** The peer takes no larger datagrams than this. RFC 9000 §18.2, max_udp_payload_size */

@@ -17,7 +17,7 @@ const send = (ecn: EcnValidator, packets: number, now = 0): number => {
 }
 
 const started = (): EcnValidator => {
-  const ecn = new EcnValidator()
+  const ecn = new EcnValidator(true)
   ecn.start(0, PTO)
   return ecn
 }
@@ -32,7 +32,8 @@ const capable = (): EcnValidator => {
 
 describe("ECN on a path", () => {
   it("is never used when the socket cannot mark", () => {
-    const ecn = new EcnValidator()
+    const ecn = new EcnValidator(false)
+    ecn.start(0, PTO)
     expect(ecn.marks(0)).toBe(false)
     expect(ecn.onAck(App, 0, counts(5, 5), true)).toBe(0)
   })
