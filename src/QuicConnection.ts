@@ -80,7 +80,8 @@ const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
 const CANCELLED = 0
 
 export class QuicConnection {
-  private readonly actor: ConnectionActor
+  /** @internal */
+  readonly actor: ConnectionActor
 
   /** Made by `QuicEndpoint`; not for applications. */
   constructor(actor: ConnectionActor) {

@@ -79,7 +79,8 @@ export class LocalConnectionIds {
   private added: Array<RoutedId> = []
   private removed: Array<Uint8Array> = []
   private readonly options: LocalConnectionIdsOptions
-  private readonly limit: number
+  /** @internal */
+  readonly limit: number
 
   constructor(options: LocalConnectionIdsOptions) {
     this.options = options

@@ -62,7 +62,8 @@ export class PathRecovery {
   bytesInFlight = 0
   congestion: CongestionController
 
-  private readonly spaces: ReadonlyArray<SentPackets>
+  /** @internal */
+  readonly spaces: ReadonlyArray<SentPackets>
   private readonly timer: LossTimer
   private readonly pacer: Pacer
   private readonly feedback = new CongestionFeedback()

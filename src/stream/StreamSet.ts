@@ -30,7 +30,8 @@ export class StreamSet {
   readonly stall: FlowControlStall
   private readonly local: LocalStreamLimits
   private readonly events = new StreamEvents()
-  private readonly directory: StreamDirectory
+  /** @internal */
+  readonly directory: StreamDirectory
   private readonly sendCredit = new SendCredit(0)
   private readonly receiveCredit: ReceiveCredit
   private readonly control: StreamControlFrames

@@ -1,4 +1,5 @@
 /** What must hold of every connection whenever nobody is in the middle of something. */
+import { localIdLimit, outstandingPackets, peerStreamCounts } from "../inspect.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 
@@ -56,11 +57,10 @@ const problemOf = (connection: Connection, memory: Memory): string | undefined =
 const inFlight = (recovery: PathRecovery): { readonly bytes: number; readonly packets: number } => {
   let bytes = 0
   let packets = 0
-  for (const { outstanding } of recovery["spaces"])
-    for (let packet = outstanding.first; packet !== undefined; packet = packet.next) {
-      if (packet.inFlight) bytes += packet.size
-      if (packet.ackEliciting) packets++
-    }
+  for (const packet of outstandingPackets(recovery)) {
+    if (packet.inFlight) bytes += packet.size
+    if (packet.ackEliciting) packets++
+  }
   return { bytes, packets }
 }
 
@@ -89,7 +89,7 @@ const idProblem = ({ path, config }: Connection): string | undefined => {
   if (path.peerIds.count > activeConnectionIdLimit)
     return `${path.peerIds.count} connection IDs of the peer's; the limit is ${activeConnectionIdLimit}`
   // as many as the peer takes, and as many again that it was asked to give back, and has not yet
-  const most = 2 * path.localIds["limit"]
+  const most = 2 * localIdLimit(path.localIds)
   if (path.localIds.count > most)
     return `${path.localIds.count} connection IDs of our own; the limit is ${most}`
   if (path.peerIds.spareCount > path.peerIds.count) return "more spare connection IDs than there are"
@@ -104,10 +104,10 @@ const streamProblem = ({ streams, config }: Connection, memory: Memory): string 
   if (stats.received > stats.receiveLimit) return `received ${stats.received} bytes of ${stats.receiveLimit}`
   if (stats.consumed > stats.received) return `consumed ${stats.consumed} bytes of ${stats.received}`
   // RFC 9000 §4.6
-  const { peerBidi, peerUni } = streams["directory"]
+  const { bidirectional, unidirectional } = peerStreamCounts(streams)
   for (const [count, limit, kind] of [
-    [peerBidi, transport.maxBidirectionalStreams, "bidirectional"],
-    [peerUni, transport.maxUnidirectionalStreams, "unidirectional"]
+    [bidirectional, transport.maxBidirectionalStreams, "bidirectional"],
+    [unidirectional, transport.maxUnidirectionalStreams, "unidirectional"]
   ] as const) {
     if (count.opened > count.granted) return `${count.opened} ${kind} streams of ${count.granted} granted`
     if (count.granted - count.closed > limit)

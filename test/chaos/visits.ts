@@ -1,4 +1,5 @@
 /** What a client does, visit after visit, and what the server does for it; and which ends the faults explain. */
+import { coreOf } from "../inspect.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -36,7 +37,7 @@ const pay = (guest: Guest, visit: Visit): Effect.Effect<void> =>
     let core: Connection | undefined
     const tasks = Effect.gen(function* () {
       const connection = yield* client.connect(connectOptions(plan, visit.earlyData))
-      core = connection["actor"].core
+      core = coreOf(connection)
       invariants.watch(core)
       yield* Effect.forkScoped(Effect.ignore(connection.serveStreams(serveStream(ledger, connection))))
       yield* Effect.forkScoped(serveDatagrams(ledger, connection))
@@ -107,7 +108,7 @@ const isAfterCrash = ({ reason }: QuicError): boolean =>
 /** What the server does for a client. */
 export const attend = (ledger: Ledger, invariants: Invariants, connection: QuicConnection) =>
   Effect.gen(function* () {
-    invariants.watch(connection["actor"].core)
+    invariants.watch(coreOf(connection))
     yield* Effect.forkScoped(serveDatagrams(ledger, connection))
     yield* connection.serveStreams(serveStream(ledger, connection)).pipe(
       Effect.catch((error) =>

@@ -1,0 +1,31 @@
+/**
+ * The one way tests look inside: what the API does not show and a checker of invariants must see. Everything read here
+ * is marked `@internal` where it is declared, which keeps it out of the published types.
+ */
+import type { Connection } from "../src/connection/Connection.ts"
+import type { LocalConnectionIds } from "../src/path/LocalConnectionIds.ts"
+import type { QuicConnection } from "../src/QuicConnection.ts"
+import type { PathRecovery } from "../src/recovery/PathRecovery.ts"
+import type { SentPacket } from "../src/recovery/SentPacket.ts"
+import type { PeerStreamCount } from "../src/stream/StreamCounts.ts"
+import type { StreamSet } from "../src/stream/StreamSet.ts"
+
+/** The connection below its actor. */
+export const coreOf = (connection: QuicConnection): Connection => connection.actor.core
+
+/** What a path has sent and has not heard the fate of. */
+export function* outstandingPackets(recovery: PathRecovery): Generator<SentPacket> {
+  for (const { outstanding } of recovery.spaces)
+    for (let packet = outstanding.first; packet !== undefined; packet = packet.next) yield packet
+}
+
+/** The most unretired connection IDs this side keeps at a time. */
+export const localIdLimit = (ids: LocalConnectionIds): number => ids.limit
+
+/** How many streams of each kind the peer may open, has opened and has finished with. */
+export const peerStreamCounts = (
+  streams: StreamSet
+): { readonly bidirectional: PeerStreamCount; readonly unidirectional: PeerStreamCount } => {
+  const { peerBidi, peerUni } = streams.directory
+  return { bidirectional: peerBidi, unidirectional: peerUni }
+}
