@@ -12,103 +12,26 @@
  *
  * `endpoint.tree` takes it; `print` writes it for people. Times are milliseconds, sizes bytes.
  */
-import type { Role } from "./wire/Role.ts"
-import type { Holdings } from "./connection/holdings.ts"
-import type { LifecycleState } from "./connection/lifecycle.ts"
-import { formatAddress, type SocketAddress } from "./wire/SocketAddress.ts"
+import type {
+  ConnectionNode,
+  EndpointNode,
+  PathNode,
+  PeerNode,
+  StreamHalf,
+  StreamNode
+} from "./capability/treeNodes.ts"
+import { formatAddress } from "./wire/SocketAddress.ts"
 
-/** One half of a stream: how far it is. */
-export interface StreamHalf {
-  readonly state: string
-  /** Bytes that went through this half so far. */
-  readonly bytes: number
-  /** sending: accepted and not acknowledged; receiving: arrived and not read. */
-  readonly bufferedBytes: number
-}
-
-export interface StreamNode {
-  readonly id: number
-  readonly ageMillis: number
-  /** The fiber that `serveStreams` runs for it. */
-  readonly fiber: number | undefined
-  /** Fibers of the application that wait for this stream. */
-  readonly waiting: number
-  readonly sending: StreamHalf | undefined
-  readonly receiving: StreamHalf | undefined
-}
-
-/** One way of a path: a local address, and one of the peer. */
-export interface RouteNode {
-  readonly local: SocketAddress
-  readonly remote: SocketAddress
-  readonly isCurrent: boolean
-  readonly validation: "idle" | "validating" | "validated" | "timedOut"
-}
-
-export interface PathNode {
-  readonly id: number
-  readonly fiber: number | undefined
-  /** The one in use first. */
-  readonly routes: ReadonlyArray<RouteNode>
-  readonly smoothedRttMillis: number
-  readonly congestionWindowBytes: number
-  readonly bytesInFlight: number
-  readonly datagramBytes: number
-  readonly bytesSent: number
-  readonly bytesReceived: number
-}
-
-export interface ConnectionNode {
-  readonly role: Role
-  readonly state: LifecycleState
-  readonly fiber: number | undefined
-  readonly remote: SocketAddress
-  readonly version: number
-  readonly ageMillis: number
-  /** The fiber that `serve` runs for it. It may still be at work when the connection is over. */
-  readonly handler: number | undefined
-  /** Fibers at and below this connection's, and those of its handlers. */
-  readonly fibers: number
-  /** Fibers of the application that wait for this connection or one of its streams. */
-  readonly waiting: number
-  readonly paths: ReadonlyArray<PathNode>
-  readonly streams: ReadonlyArray<StreamNode>
-  readonly holdings: Holdings
-}
-
-export interface PeerNode {
-  readonly name: string
-  readonly state: string
-  /** Why it is in this state, when there is more to say. */
-  readonly detail: string
-  readonly fiber: number | undefined
-  readonly sinceMillis: number
-  /** Operations that wait for a connection. */
-  readonly waiting: number
-  readonly connections: ReadonlyArray<ConnectionNode>
-}
-
-export interface EndpointNode {
-  readonly local: SocketAddress
-  readonly state: "open" | "closed"
-  readonly ageMillis: number
-  readonly sockets: number
-  /** All fibers of the endpoint, the loop's among them; not those of the application. */
-  readonly fibers: number
-  /** 1 while the endpoint's one timer is armed. */
-  readonly timers: number
-  /** Connection IDs by which datagrams find connections. */
-  readonly routedIds: number
-  /** Tokens by which stateless resets of the peers find connections. RFC 9000 §10.3.1 */
-  readonly resetTokens: number
-  /** Established connections that nobody has accepted yet. */
-  readonly backlog: number
-  /** server: clients whose handshake is not complete, those without a connection yet among them. */
-  readonly strangers: number
-  readonly peers: ReadonlyArray<PeerNode>
-  /** Those of no peer. */
-  readonly connections: ReadonlyArray<ConnectionNode>
-}
+export type {
+  ConnectionNode,
+  EndpointNode,
+  Holdings,
+  PathNode,
+  PeerNode,
+  RouteNode,
+  StreamHalf,
+  StreamNode
+} from "./capability/treeNodes.ts"
 
 const units = ["B", "kB", "MB", "GB", "TB"]
 

@@ -21,8 +21,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { acquireAll } from "./actor/acquire.ts"
-import type { PeerActor, RestartPolicy } from "./actor/PeerActor.ts"
-import type { PeerState } from "./actor/peerState.ts"
+import type { PeerActor } from "./actor/PeerActor.ts"
+import type * as PeerLife from "./actor/peerState.ts"
+import type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
 import { called, refuseBytes, refuseFunction } from "./arguments.ts"
@@ -30,8 +31,10 @@ import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 
-export type { RestartPolicy } from "./actor/PeerActor.ts"
-export type { PeerState } from "./actor/peerState.ts"
+export type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
+
+/** What a peer is doing. */
+export type PeerState = PeerLife.PeerState<QuicConnection>
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
@@ -89,10 +92,10 @@ const replaySafety = (options: UseOptions | undefined): Effect.Effect<boolean, Q
     : Effect.map(check(UseSchema, options), ({ replaySafe = false }) => replaySafe)
 
 export class Peer {
-  private readonly actor: PeerActor
+  private readonly actor: PeerActor<QuicConnection>
 
   /** Made by `endpoint.peer`; not for applications. */
-  constructor(actor: PeerActor) {
+  constructor(actor: PeerActor<QuicConnection>) {
     this.actor = actor
   }
 

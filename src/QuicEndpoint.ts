@@ -39,7 +39,6 @@ import { lookAtTree } from "./actor/lookAtTree.ts"
 import type { ServerNotes } from "./actor/NoteKeeper.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { PeerActor } from "./actor/PeerActor.ts"
-import type { PeerState } from "./actor/peerState.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { WaitList } from "./actor/WaitList.ts"
 import { called, checkRecord, refuseFunction, secretBytes } from "./arguments.ts"
@@ -66,7 +65,7 @@ import {
   ServerSchema
 } from "./EndpointOptions.ts"
 import type { EndpointNode } from "./FiberTree.ts"
-import { defaultSchedule, Peer, type PeerOptions, PeerSchema } from "./Peer.ts"
+import { defaultSchedule, Peer, type PeerOptions, PeerSchema, type PeerState } from "./Peer.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, invalidOption, type QuicError, quicError } from "./QuicError.ts"
@@ -358,7 +357,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         ? invalidOption("name", `there is a peer ${settings.name} already`)
         : undefined
     }
-    let one: PeerActor
+    let one: PeerActor<QuicConnection>
     const take = () => {
       actor.peers.add((one = new PeerActor(settings, actor, state)))
       return new Peer(one)

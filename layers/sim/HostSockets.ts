@@ -3,18 +3,23 @@ import { type UdpBindOptions, UdpBindError } from "../../src/capability/UdpPort.
 import { isWildcard } from "../../src/wire/destination.ts"
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
 import { familyOf } from "../udp/hostLiteral.ts"
-import type { SimHost } from "./SimHost.ts"
-import { SimUdpSocket } from "./SimUdpSocket.ts"
+import { type SocketHost, SimUdpSocket } from "./SimUdpSocket.ts"
 
 const firstEphemeralPort = 49_152
 const lastPort = 65_535
 
+/** What binding needs of the host. */
+export interface BindingHost extends SocketHost {
+  readonly addresses: ReadonlyArray<string>
+  readonly isUp: boolean
+}
+
 export class HostSockets {
-  private readonly host: SimHost
+  private readonly host: BindingHost
   private sockets: Array<SimUdpSocket> = []
   private nextPort = firstEphemeralPort
 
-  constructor(host: SimHost) {
+  constructor(host: BindingHost) {
     this.host = host
   }
 

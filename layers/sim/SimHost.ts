@@ -6,36 +6,21 @@ import type * as Scope from "effect/Scope"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { type EcnCodepoint, UdpBindError, UdpPort, type UdpPortShape } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { familyOf } from "../udp/hostLiteral.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
-import { checkAddress } from "./IpPrefix.ts"
 import { ClockSkew, HostClock } from "./HostClock.ts"
+import { HostInterfaces, type Route } from "./HostInterfaces.ts"
 import { HostLife } from "./HostLife.ts"
 import { HostSockets } from "./HostSockets.ts"
 import { PathMtus } from "./PathMtus.ts"
 import type { Routing } from "./Routing.ts"
-import { SimConfigError } from "./simConfig.ts"
 import type { SimLink } from "./SimLink.ts"
 import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
-import type { SimUdpSocket } from "./SimUdpSocket.ts"
+import type { SimUdpSocket, SocketHost, Transmission } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** Packets from `source` to `destination` take `link`. */
-export interface Route {
-  readonly source: string
-  /** Undefined: anywhere. */
-  readonly destination: string | undefined
-  readonly link: SimLink
-}
-
-/** What became of a datagram that a socket sent. */
-export type Transmission = "sent" | "noRoute" | "tooLarge"
-
-export class SimHost implements SimNode {
+export class SimHost implements SimNode, SocketHost {
   readonly name: string
-  readonly addresses: Array<string>
-  readonly links: Array<SimLink> = []
   readonly isRouter = false
   readonly isGateway = false
   /** Whether sockets bound from now on can read and write the ECN bits. */
@@ -44,9 +29,9 @@ export class SimHost implements SimNode {
   dontFragment = true
   /** What packets to the host's own addresses go through; see `Network.loopback`. Undefined: they are there at once. */
   loopback: SimLink | undefined = undefined
-  /** Sockets keep what is sent and are congested while false: the system does not take datagrams. */
-  private taking = true
-  private routes: Array<Route> = []
+  /** See `takeDatagrams`. */
+  isTaking = true
+  private readonly interfaces: HostInterfaces
   private readonly sockets = new HostSockets(this)
   private readonly life = new HostLife()
   private readonly skew = new ClockSkew()
@@ -64,9 +49,8 @@ export class SimHost implements SimNode {
     random: SeededRandom,
     routing: Routing
   ) {
-    for (const address of addresses) checkAddress(`host ${name}`, address)
     this.name = name
-    this.addresses = [...addresses]
+    this.interfaces = new HostInterfaces(`host ${name}`, addresses)
     this.timeline = timeline
     this.trace = trace
     this.random = random
@@ -74,15 +58,25 @@ export class SimHost implements SimNode {
     this.pathMtus = new PathMtus(timeline)
   }
 
-  readonly udpPort: UdpPortShape = {
-    bind: (options = {}) =>
-      Effect.acquireRelease(
-        Effect.suspend(() => {
-          const socket = this.sockets.bind(options)
-          return socket instanceof UdpBindError ? Effect.fail(socket) : Effect.succeed(socket)
-        }),
-        (socket) => Effect.sync(() => this.sockets.close(socket))
-      )
+  get udpPort(): UdpPortShape {
+    return {
+      bind: (options = {}) =>
+        Effect.acquireRelease(
+          Effect.suspend(() => {
+            const socket = this.sockets.bind(options)
+            return socket instanceof UdpBindError ? Effect.fail(socket) : Effect.succeed(socket)
+          }),
+          (socket) => Effect.sync(() => this.sockets.close(socket))
+        )
+    }
+  }
+
+  get addresses(): Array<string> {
+    return this.interfaces.addresses
+  }
+
+  get links(): Array<SimLink> {
+    return this.interfaces.links
   }
 
   /** What a program needs to run on this host: its UDP, entropy of its own, and its idea of what time it is. */
@@ -142,24 +136,20 @@ export class SimHost implements SimNode {
     this.life.turn(true)
   }
 
-  get isTaking(): boolean {
-    return this.taking
-  }
-
   /** With false, every socket of the host is congested; with true, what they kept is sent and their owners are woken. */
   takeDatagrams(taking: boolean): void {
-    this.taking = taking
+    this.isTaking = taking
     if (taking) this.sockets.release()
   }
 
-  /** The latest route that fits is taken; of the ways to routers and NATs the one that was connected first. */
+  /** The latest route that fits is taken; of the routes to routers and NATs the one that was connected first. */
   addRoute(route: Route): void {
-    if (route.destination === undefined && !(route.link.to instanceof SimHost)) this.routes.push(route)
-    else this.routes.unshift(route)
+    const isDefault = route.destination === undefined && !(route.link.to instanceof SimHost)
+    this.interfaces.addRoute(route, isDefault)
   }
 
   owns(address: string): boolean {
-    return this.addresses.includes(address)
+    return this.interfaces.owns(address)
   }
 
   /**
@@ -167,20 +157,7 @@ export class SimHost implements SimNode {
    * receive any more; sockets bound to a wildcard go on from the new one.
    */
   changeAddress(from: string, to: string): void {
-    checkAddress(`${this.name}.changeAddress`, to)
-    const index = this.addresses.indexOf(from)
-    if (index === -1) throw new SimConfigError(`${this.name}.changeAddress`, `knows no address ${from}`)
-    if (familyOf(from) !== familyOf(to)) {
-      throw new SimConfigError(
-        `${this.name}.changeAddress`,
-        `cannot turn ${from} into ${to}, of another family`
-      )
-    }
-    if (this.addresses.includes(to)) {
-      throw new SimConfigError(`${this.name}.changeAddress`, `has the address ${to} already`)
-    }
-    this.addresses[index] = to
-    this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
+    this.interfaces.change(`${this.name}.changeAddress`, from, to)
     for (const { to: neighbour } of this.links) {
       for (const link of neighbour.links) if (link.to === this && link.toAddress === from) link.toAddress = to
     }
@@ -211,7 +188,6 @@ export class SimHost implements SimNode {
     return this.owns(to.host) ? this.sockets.at(to) : undefined
   }
 
-  /** Sends from a socket and, if it says so, from that address of the host's. */
   transmit(
     from: SimUdpSocket,
     source: string | undefined,
@@ -221,8 +197,8 @@ export class SimHost implements SimNode {
   ): Transmission {
     const isGone = from.takesAnyAddress && source !== undefined && !this.owns(source)
     const bound = isGone ? undefined : source
-    const isOwn = this.addresses.includes(to.host)
-    const route = isOwn ? undefined : this.routeTo(to, bound)
+    const isOwn = this.owns(to.host)
+    const route = isOwn ? undefined : this.interfaces.routeTo(to, bound)
     const packet: SimPacket = {
       from: from.addressFrom(bound ?? (isOwn ? to.host : (route?.source ?? from.localAddress.host))),
       to,
@@ -244,17 +220,5 @@ export class SimHost implements SimNode {
     // The system refuses what it knows cannot arrive whole. RFC 1191 §6.2
     if (packet.dontFragment && wireSize(packet) > this.pathMtus.to(to.host)) return "tooLarge"
     return route.link.carry(packet) ? "sent" : "tooLarge"
-  }
-
-  private routeTo(to: SocketAddress, source: string | undefined): Route | undefined {
-    const usable = (route: Route): boolean =>
-      (source === undefined || route.source === source) &&
-      familyOf(route.source) === to.family &&
-      this.addresses.includes(route.source)
-    return (
-      this.routes.find((route) => route.destination === to.host && usable(route)) ??
-      this.routes.find((route) => route.link.leadsTo(to.host) && usable(route)) ??
-      this.routes.find((route) => route.destination === undefined && usable(route))
-    )
   }
 }

@@ -12,12 +12,33 @@ import { familyOf } from "../udp/hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
-import type { SimHost } from "./SimHost.ts"
 import type { PacketTooBig, SimPacket } from "./SimPacket.ts"
 
 const maxDatagramSize = 65_507
-/** Datagrams kept while the host takes none. */
+/** Datagrams kept while the host accepts none. */
 const maxKept = 1024
+
+/** What became of a datagram that a socket sent. */
+export type Transmission = "sent" | "noRoute" | "tooLarge"
+
+/** What a socket needs of the host it is bound on. */
+export interface SocketHost {
+  readonly name: string
+  /** Whether sockets bound from now on can read and write the ECN bits. */
+  readonly ecn: boolean
+  /** Whether sockets bound from now on forbid fragmentation. */
+  readonly dontFragment: boolean
+  /** While false, sockets keep what is sent and are congested: the system accepts no datagrams. */
+  readonly isTaking: boolean
+  /** Sends from a socket and, if given, from that address of the host. */
+  transmit(
+    from: SimUdpSocket,
+    source: string | undefined,
+    bytes: Uint8Array,
+    to: SocketAddress,
+    ecn: EcnCodepoint
+  ): Transmission
+}
 
 interface Kept {
   readonly bytes: Uint8Array
@@ -32,14 +53,14 @@ export class SimUdpSocket implements UdpSocket {
   readonly counters = new UdpStatistics()
   readonly takesAnyAddress: boolean
   readonly takesBothFamilies: boolean
-  private readonly host: SimHost
+  private readonly host: SocketHost
   private readonly queue: ReceiveQueue
   private readonly remotes = new RemoteAddresses()
   private readonly ownAddresses = new Map<string, SocketAddress>()
   private kept: Array<Kept> = []
   private closed = false
 
-  constructor(host: SimHost, localAddress: SocketAddress, options: UdpBindOptions) {
+  constructor(host: SocketHost, localAddress: SocketAddress, options: UdpBindOptions) {
     this.host = host
     this.localAddress = localAddress
     this.capabilities = { ecn: host.ecn, dontFragment: host.dontFragment, maxDatagramSize }
@@ -130,7 +151,7 @@ export class SimUdpSocket implements UdpSocket {
     }
   }
 
-  /** The host takes datagrams again. */
+  /** The host accepts datagrams again. */
   release(): void {
     if (this.kept.length === 0) return
     const kept = this.kept

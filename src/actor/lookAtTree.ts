@@ -8,7 +8,7 @@ import type {
   PeerNode,
   StreamHalf,
   StreamNode
-} from "../FiberTree.ts"
+} from "../capability/treeNodes.ts"
 import type { SideSnapshot, StreamSnapshot } from "../stream/streamStats.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"

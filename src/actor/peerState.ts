@@ -9,16 +9,15 @@
  *      └───────► closed ◄──────────────────────┘
  * ```
  */
-import type { QuicConnection } from "../QuicConnection.ts"
 import type { QuicError } from "../QuicError.ts"
 
 /** What a peer is doing. */
-export type PeerState =
+export type PeerState<Connection> =
   /** There is no connection, and none is wanted. `reason`: how the last one ended, or why none could be made. */
   | { readonly _tag: "Idle"; readonly reason: QuicError | undefined }
   /**
-   * The `attempt`th since the last connection that lasted, counted from 1; when `retryInMillis` is more than 0 it waits
-   * that long first, because of `lastFailure`.
+   * The `attempt`th since the last connection that lasted, counted from 1. With `retryInMillis` above 0 it waits that
+   * long first, because of `lastFailure`.
    */
   | {
       readonly _tag: "Connecting"
@@ -26,13 +25,13 @@ export type PeerState =
       readonly lastFailure: QuicError | undefined
       readonly retryInMillis: number
     }
-  | { readonly _tag: "Connected"; readonly connection: QuicConnection }
+  | { readonly _tag: "Connected"; readonly connection: Connection }
   /** Connected, and finding out whether the peer answers over another path. */
-  | { readonly _tag: "Migrating"; readonly connection: QuicConnection }
-  /** For good. `reason` is undefined when this side closed it, otherwise what it gave up over. */
+  | { readonly _tag: "Migrating"; readonly connection: Connection }
+  /** For good. `reason` is undefined when this side closed it, otherwise why it gave up. */
   | { readonly _tag: "Closed"; readonly reason: QuicError | undefined }
 
-type Tag = PeerState["_tag"]
+type Tag = PeerState<unknown>["_tag"]
 
 /** Every legal transition; what is not listed is refused. */
 export const peerTransitions: { readonly [S in Tag]: ReadonlyArray<Tag> } = {
@@ -44,17 +43,34 @@ export const peerTransitions: { readonly [S in Tag]: ReadonlyArray<Tag> } = {
 }
 
 /** The state, movable only along the table. */
-export class PeerLifecycle {
-  #state: PeerState = { _tag: "Idle", reason: undefined }
+export class PeerLifecycle<Connection> {
+  #state: PeerState<Connection> = { _tag: "Idle", reason: undefined }
 
-  get state(): PeerState {
+  get state(): PeerState<Connection> {
     return this.#state
   }
 
   /** False, and no change, for an illegal transition. */
-  to(next: PeerState): boolean {
+  to(next: PeerState<Connection>): boolean {
     if (!peerTransitions[this.#state._tag].includes(next._tag)) return false
     this.#state = next
     return true
+  }
+}
+
+/** What the fiber tree shows beside the name of the state. */
+export const detailOf = (state: PeerState<unknown>): string => {
+  switch (state._tag) {
+    case "Idle":
+    case "Closed":
+      return state.reason?.message ?? ""
+    case "Connecting": {
+      const { attempt, lastFailure, retryInMillis } = state
+      const wait = retryInMillis > 0 ? `, in ${Math.round(retryInMillis)} ms` : ""
+      return `attempt ${attempt}${wait}${lastFailure === undefined ? "" : `; ${lastFailure.message}`}`
+    }
+    case "Connected":
+    case "Migrating":
+      return ""
   }
 }

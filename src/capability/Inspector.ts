@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { EndpointNode } from "../FiberTree.ts"
+import type { EndpointNode } from "./treeNodes.ts"
 
 export interface InspectorShape {
   /** Shows an endpoint for as long as the scope lasts; `tree` is asked whenever somebody looks. */

@@ -1,0 +1,60 @@
+/** The addresses of a machine, and which link a packet leaves by. */
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { familyOf } from "../udp/hostLiteral.ts"
+import { checkAddress } from "./IpPrefix.ts"
+import { SimConfigError } from "./simConfig.ts"
+import type { SimLink } from "./SimLink.ts"
+
+/** Packets from `source` to `destination` take `link`. */
+export interface Route {
+  readonly source: string
+  /** Undefined: anywhere. */
+  readonly destination: string | undefined
+  readonly link: SimLink
+}
+
+export class HostInterfaces {
+  readonly addresses: Array<string>
+  readonly links: Array<SimLink> = []
+  private routes: Array<Route> = []
+
+  /** `what` names the configuration in errors. */
+  constructor(what: string, addresses: ReadonlyArray<string>) {
+    for (const address of addresses) checkAddress(what, address)
+    this.addresses = [...addresses]
+  }
+
+  owns(address: string): boolean {
+    return this.addresses.includes(address)
+  }
+
+  /** Default routes are tried in the order they were added, others the latest first. */
+  addRoute(route: Route, isDefault: boolean): void {
+    if (isDefault) this.routes.push(route)
+    else this.routes.unshift(route)
+  }
+
+  /** Gives the interface that has address `from` the address `to`. */
+  change(what: string, from: string, to: string): void {
+    checkAddress(what, to)
+    const index = this.addresses.indexOf(from)
+    if (index === -1) throw new SimConfigError(what, `knows no address ${from}`)
+    if (familyOf(from) !== familyOf(to))
+      throw new SimConfigError(what, `cannot turn ${from} into ${to}, of another family`)
+    if (this.owns(to)) throw new SimConfigError(what, `has the address ${to} already`)
+    this.addresses[index] = to
+    this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
+  }
+
+  routeTo(to: SocketAddress, source: string | undefined): Route | undefined {
+    const usable = (route: Route): boolean =>
+      (source === undefined || route.source === source) &&
+      familyOf(route.source) === to.family &&
+      this.owns(route.source)
+    return (
+      this.routes.find((route) => route.destination === to.host && usable(route)) ??
+      this.routes.find((route) => route.link.leadsTo(to.host) && usable(route)) ??
+      this.routes.find((route) => route.destination === undefined && usable(route))
+    )
+  }
+}

@@ -1,0 +1,74 @@
+/** When a peer connects again after a connection, or an attempt to make one, has ended. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import * as Schedule from "effect/Schedule"
+import type { QuicError } from "../QuicError.ts"
+
+/** When a peer makes a connection anew: always, when somebody wants it, or never. */
+export type RestartPolicy = "eager" | "onDemand" | "giveUp"
+
+export interface ReconnectSettings {
+  readonly restart: RestartPolicy
+  /** The delay before each attempt after the first, and how many there are. Its input is what went wrong. */
+  readonly schedule: Schedule.Schedule<unknown, QuicError>
+  /** A connection that lasted this long was a success: the schedule starts over. */
+  readonly stableMillis: number
+}
+
+/** How a connection, or the attempt to make one, ended. */
+export interface Ending {
+  readonly error: QuicError
+  /** The application has asked for another. */
+  readonly restarted: boolean
+  /** Since the handshake was complete; below 0 if it never was. */
+  readonly lastedMillis: number
+}
+
+type Delays = (error: QuicError) => Effect.Effect<number | undefined>
+
+export class ReconnectPolicy {
+  /** The number of the next attempt, from 1. */
+  attempt = 1
+  private readonly settings: ReconnectSettings
+  private delays: Delays | undefined = undefined
+
+  constructor(settings: ReconnectSettings) {
+    this.settings = settings
+  }
+
+  /** Starts over with the first attempt. Comes before anything else. */
+  get reset(): Effect.Effect<void> {
+    return Effect.map(delaysOf(this.settings.schedule), (delays) => {
+      this.delays = delays
+      this.attempt = 1
+    })
+  }
+
+  /** How many milliseconds to wait before the next attempt; undefined when there is to be none. */
+  readonly delayAfter = Effect.fnUntraced(function* (this: ReconnectPolicy, ending: Ending) {
+    const { error, restarted, lastedMillis } = ending
+    const { restart, stableMillis } = this.settings
+    const wasStable = lastedMillis >= stableMillis
+    if (restarted || wasStable) yield* this.reset
+    else this.attempt++
+    if (restarted) return 0
+    const isWanted = restart === "eager" || (restart === "onDemand" && lastedMillis < 0)
+    if (!isWanted) return undefined
+    return wasStable ? 0 : yield* this.delays!(error)
+  })
+}
+
+/** A schedule from its start, step by step; undefined when it is over. */
+const delaysOf = (schedule: Schedule.Schedule<unknown, QuicError>): Effect.Effect<Delays> =>
+  Effect.map(
+    Schedule.toStep(schedule),
+    (step): Delays =>
+      (error) =>
+        Clock.currentTimeMillis.pipe(
+          Effect.flatMap((now) => step(now, error)),
+          Effect.map(([, delay]) => Duration.toMillis(delay)),
+          Pull.catchDone(() => Effect.succeed(undefined))
+        )
+  )
