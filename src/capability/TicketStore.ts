@@ -10,29 +10,29 @@ import type * as Effect from "effect/Effect"
 import type { PeerCertificate } from "./CertificateVerifier.ts"
 
 /**
- * A session that can be resumed. The client keeps one for each ticket the server sends; the server seals its
- * own, with no `identity`, into the ticket itself. It holds a secret: whoever reads it can impersonate either side.
+ * A resumable session. The client stores one per ticket; the server seals its own, without `identity`, into the ticket
+ * itself. Contains a secret: anyone who reads it can impersonate either side.
  */
 export interface SessionTicket {
-  /** What the server called the session: opaque to the client. RFC 9001 §9.2 #2 */
+  /** The ticket, opaque to the client. RFC 9001 §9.2 #2 */
   readonly identity: Uint8Array
   /** The pre-shared key. */
   readonly secret: Uint8Array
   readonly cipherSuite: number
-  /** client: the group keys were agreed on with: a HelloRetryRequest would cost a round trip and 0-RTT. */
+  /** Client only: the key-exchange group, offered again as a HelloRetryRequest would cost a round trip and 0-RTT. */
   readonly group?: number
   readonly alpn: string
   readonly serverName: string | undefined
-  /** Unix time at which the server made it, or at which the client got it. */
+  /** Unix time when the server issued or the client received it. */
   readonly issuedAtMillis: number
   readonly lifetimeSeconds: number
-  /** Blurs the age the client tells. RFC 8446 §4.2.11.1 */
+  /** Obfuscates the ticket age sent by the client. RFC 8446 §4.2.11.1 */
   readonly ageAdd: number
-  /** 0-RTT may be tried with it. RFC 9001 §4.6.1 */
+  /** Whether it allows 0-RTT. RFC 9001 §4.6.1 */
   readonly earlyData: boolean
-  /** The server's, as it sent them; all are remembered. RFC 9000 §7.4.1 #4 */
+  /** The server's, as sent; all are remembered. RFC 9000 §7.4.1 #4 */
   readonly transportParameters: Uint8Array
-  /** The authenticated peer: for a client the server, for a server the client if it showed a certificate. */
+  /** The authenticated peer; on a server, undefined if the client did not authenticate. */
   readonly peer: PeerCertificate | undefined
 }
 

@@ -1,18 +1,18 @@
-/** What the command line needs of the machine it runs on, beyond Effect's platform services and the transport's own. */
+/** Host services the command line needs beyond Effect's platform services and the transport's own. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { EndpointNode } from "../FiberTree.ts"
 import type { Identity, IdentityError } from "../Identity.ts"
 
-/** A digest over bytes that come piece by piece. */
+/** An incremental digest. */
 export interface RunningDigest {
   update(bytes: Uint8Array): void
-  /** 64 hex digits; the digest is used up by it. */
+  /** 64 hex digits; may be called only once. */
   hex(): string
 }
 
-/** The trees of one process. */
+/** The fiber trees of one process. */
 export interface ProcessTree {
   readonly pid: number
   readonly command: string
@@ -20,14 +20,14 @@ export interface ProcessTree {
 }
 
 export interface CliHostShape {
-  /** Of this user; by process number. */
+  /** All processes of this user, by PID. */
   readonly running: Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
   readonly version: string
-  /** The command, and its first arguments, that starts this program once more. */
+  /** The command and leading arguments that start this program again. */
   readonly self: readonly [command: string, ...args: ReadonlyArray<string>]
   readonly sha256: () => RunningDigest
   readonly monotonicMillis: () => number
-  /** Host names and addresses default to those of the machine itself. */
+  /** `hosts` defaults to the names and addresses of this machine. */
   readonly developmentCertificate: (hosts?: ReadonlyArray<string>) => Effect.Effect<Identity, IdentityError>
   readonly trust: {
     readonly system: Effect.Effect<CertificateVerifierShape>

@@ -1,4 +1,4 @@
-/** A line on standard error that tells how far a transfer is, while there is a terminal to draw it on. */
+/** A progress bar on standard error, shown only on a terminal. */
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
@@ -10,7 +10,7 @@ export interface Progress {
   readonly label: string
   /** Bytes so far. */
   readonly done: () => number
-  /** Bytes altogether, once that is known. */
+  /** Total bytes, once known. */
   readonly total: () => number | undefined
 }
 
@@ -46,7 +46,7 @@ export const drawProgress = (
     : `${label}  ${drawBar(fraction, Math.min(room, 40))}  ${facts}`
 }
 
-/** Runs `effect` with a bar above the prompt, and takes it away at the end. */
+/** Runs `effect` with a progress bar, which is erased at the end. */
 export const withProgress = Effect.fnUntraced(function* <A, E, R>(
   { done, label, total }: Progress,
   effect: Effect.Effect<A, E, R>

@@ -1,4 +1,4 @@
-/** A directory whose files are given away, and nothing outside it. */
+/** A directory to serve files from, and nothing outside it. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -14,16 +14,16 @@ export interface ServedFile {
 export interface ServedDirectory {
   readonly root: string
   /**
-   * A regular file below the root, open; undefined when there is none at `path`, when `path` leads out, or when it or a
-   * directory on the way to it is hidden.
+   * Opens a regular file below the root; undefined if there is none at `path`, if `path` leads outside, or if it or one of
+   * its parent directories is hidden.
    */
   readonly open: (path: string) => Effect.Effect<ServedFile | undefined, never, Scope.Scope>
 }
 
-/** `.env`, `.git` and the like are not for strangers; `.well-known` is (RFC 8615). */
+/** `.env`, `.git` and the like are not served; `.well-known` is (RFC 8615). */
 const isHidden = (segment: string): boolean => segment.startsWith(".") && segment !== ".well-known"
 
-/** `directory` with its symbolic links resolved, so that what lies below it can be told from what does not. */
+/** Resolves the symbolic links of `directory`, so that paths can be checked to lie below it. */
 export const servedDirectory = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -34,11 +34,11 @@ export const servedDirectory = Effect.fnUntraced(function* (directory: string) {
   const openReal = Effect.fnUntraced(function* (
     path: string
   ): Effect.fn.Return<ServedFile | undefined, PlatformError, Scope.Scope> {
-    // `..` and links have taken effect here: what counts is where the path ends up, not how it is written
+    // checked after resolving `..` and links
     const real = yield* fs.realPath(paths.join(root, path))
     if (!real.startsWith(inside)) return undefined
     if (real.slice(inside.length).split(paths.sep).some(isHidden)) return undefined
-    // before it is opened: opening a FIFO would wait for a writer
+    // checked before opening, as opening a FIFO would wait for a writer
     if ((yield* fs.stat(real)).type !== "File") return undefined
     const file = yield* fs.open(real, { flag: "r" })
     return { file, bytes: Number((yield* file.stat).size) }

@@ -1,4 +1,4 @@
-/** Flags that say who this side is and whom it trusts. */
+/** Flags for the local identity and for trust in peers. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -15,23 +15,23 @@ import * as Trust from "../Trust.ts"
 import { CliHost } from "./CliHost.ts"
 import { CliFailure, fail } from "./report.ts"
 
-/** Whom a client trusts; at most one of them. */
+/** How a client verifies servers; at most one of them. */
 export const trustFlags = {
   ca: Flag.File("ca").pipe(
-    Flag.withDescription("Trust the authorities in this PEM file, not the system's"),
+    Flag.withDescription("Trust the CA certificates in this PEM file instead of the system's"),
     Flag.optional
   ),
   pin: Flag.File("pin").pipe(
-    Flag.withDescription("Trust the certificates or public keys in this PEM file, no others"),
+    Flag.withDescription("Trust only the certificates or public keys in this PEM file"),
     Flag.optional
   ),
   pinSha256: Flag.String("pin-sha256").pipe(
     Flag.withMetavar("HEX"),
-    Flag.withDescription("Trust the key with this fingerprint: serve and keygen print it"),
+    Flag.withDescription("Trust the key with this fingerprint, as printed by serve and keygen"),
     Flag.optional
   ),
   insecure: Flag.Boolean("insecure-accept-any-peer").pipe(
-    Flag.withDescription("Trust anybody, which anybody in between can abuse"),
+    Flag.withDescription("Trust any peer (insecure: allows interception)"),
     Flag.withDefault(false)
   )
 }
@@ -93,29 +93,26 @@ export const layerTrust = (
   if (given > 1)
     return Layer.effect(
       CertificateVerifier,
-      fail("give one of --ca, --pin, --pin-sha256 and --insecure-accept-any-peer, not several")
+      fail("--ca, --pin, --pin-sha256 and --insecure-accept-any-peer exclude each other")
     )
   return choice.insecure
     ? Trust.layerInsecureAcceptsAnyPeer
     : Layer.effect(CertificateVerifier, verifierFor(choice))
 }
 
-/** A server that asks no client for a certificate never has to judge one. */
+/** For servers that never request client certificates. */
 export const layerNoTrust = Layer.succeed(CertificateVerifier, Trust.rawKeys([]))
 
-/** Who a server is. */
+/** The identity of a server. */
 export const identityFlags = {
-  cert: Flag.File("cert").pipe(
-    Flag.withDescription("Certificate chain (PEM), the server's own first"),
-    Flag.optional
-  ),
+  cert: Flag.File("cert").pipe(Flag.withDescription("Certificate chain (PEM), leaf first"), Flag.optional),
   key: Flag.File("key").pipe(
-    Flag.withDescription("Its private key (PEM); without --cert, a raw public key's"),
+    Flag.withDescription("Private key (PEM) of --cert or, without it, of a raw public key"),
     Flag.optional
   )
 }
 
-/** The private key in a PEM file that has nothing else to go with it. */
+/** A raw key identity from a PEM file with only a private key. */
 const rawKeyFromPem = (
   pem: string
 ): Effect.Effect<Identity.Identity, Identity.IdentityError | CliFailure, CryptoSuite> => {

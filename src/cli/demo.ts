@@ -1,4 +1,4 @@
-/** `effect-quic demo`: a file goes from one process to another over QUIC, and arrives as it was sent. */
+/** `effect-quic demo`: transfers a file between two processes over QUIC and verifies it. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -22,7 +22,7 @@ import { withProgress } from "./ProgressBar.ts"
 import { fail, reported } from "./report.ts"
 import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
 
-/** The lines of `serve --json` that matter here. */
+/** The lines of `serve --json` used here. */
 const ServerLine = Schema.fromJsonString(
   Schema.Union([
     Schema.Struct({
@@ -42,10 +42,10 @@ const ServerLine = Schema.fromJsonString(
 )
 type ServerLine = typeof ServerLine.Type
 
-/** How long the server process may take to start, and to tell how the transfer went. */
-const patienceMillis = 15_000
+/** Timeout for each report of the server process. */
+const reportTimeoutMillis = 15_000
 
-/** Starts `effect-quic serve` as a process of its own, which ends with the scope, and takes what it tells. */
+/** Starts `effect-quic serve` in a child process that ends with the scope, and reads its reports. */
 const startServer = Effect.fnUntraced(function* (directory: string) {
   const { self } = yield* CliHost
   const [command, ...args] = self
@@ -54,20 +54,20 @@ const startServer = Effect.fnUntraced(function* (directory: string) {
     [...args, "serve", directory, "--host", "127.0.0.1", "--port", "0", "--json", "--until-input-ends"],
     { extendEnv: true, stdin: { stream: "pipe", endOnDone: false }, stderr: "inherit", forceKillAfter: 2000 }
   )
-  const told = yield* Queue.unbounded<ServerLine>()
+  const reports = yield* Queue.unbounded<ServerLine>()
   yield* server.stdout.pipe(
     Stream.decodeText,
     Stream.splitLines,
     Stream.mapEffect((line) => Schema.decodeEffect(ServerLine)(line)),
-    Stream.runForEach((line) => Queue.offer(told, line)),
-    Effect.ensuring(Queue.shutdown(told)),
+    Stream.runForEach((line) => Queue.offer(reports, line)),
+    Effect.ensuring(Queue.shutdown(reports)),
     Effect.ignore,
     Effect.forkScoped
   )
   const next = <Tag extends ServerLine["event"]>(
     event: Tag
   ): Effect.Effect<Extract<ServerLine, { readonly event: Tag }>> =>
-    Effect.flatMap(Queue.take(told), (line) =>
+    Effect.flatMap(Queue.take(reports), (line) =>
       line.event === event
         ? Effect.succeed(line as Extract<ServerLine, { readonly event: Tag }>)
         : next(event)
@@ -80,8 +80,8 @@ const startServer = Effect.fnUntraced(function* (directory: string) {
           Effect.flatMap(server.exitCode, (code) => fail(`the server process ended with code ${code}`))
         ),
         Effect.timeoutOrElse({
-          duration: patienceMillis,
-          orElse: () => fail(`the server process has not been heard of for ${patienceMillis / 1000} s`)
+          duration: reportTimeoutMillis,
+          orElse: () => fail(`no response from the server process for ${reportTimeoutMillis / 1000} s`)
         })
       )
   }
@@ -89,7 +89,7 @@ const startServer = Effect.fnUntraced(function* (directory: string) {
 
 const pieceBytes = 1_048_576
 
-/** Bytes that no compression would shorten. */
+/** Incompressible bytes. */
 const randomPieces = (bytes: number): Stream.Stream<Uint8Array, never, Entropy> =>
   Stream.fromIterable(
     (function* () {
@@ -97,7 +97,7 @@ const randomPieces = (bytes: number): Stream.Stream<Uint8Array, never, Entropy> 
     })()
   ).pipe(Stream.mapEffect((size) => Effect.map(Entropy, ({ randomBytes }) => randomBytes(size))))
 
-/** Writes `pieces` to `file`; says how many bytes they were, and their digest. */
+/** Writes `pieces` to `file`; returns their size and digest. */
 const prepare = Effect.fnUntraced(function* <E, R>(pieces: Stream.Stream<Uint8Array, E, R>, file: string) {
   const fs = yield* FileSystem.FileSystem
   const { sha256 } = yield* CliHost
@@ -118,7 +118,7 @@ export const demo = Command.make(
   {
     size: Flag.String("size").pipe(
       Flag.withMetavar("BYTES"),
-      Flag.withDescription("How much to send, 100MB by default"),
+      Flag.withDescription("Amount of data to send (default: 100MB)"),
       Flag.withDefault("100MB"),
       Flag.filterMap(parseBytes, (text) => `a size such as 500MB, not "${text}"`)
     ),
@@ -153,7 +153,7 @@ export const demo = Command.make(
       const { done, facts } = yield* Effect.gen(function* () {
         const endpoint = yield* QuicEndpoint.make({ host: address.host })
         const connection = yield* endpoint.connect({ ...address, alpn: [hqAlpn] })
-        yield* Console.log(`Client   connected, and trusts that certificate and no other`)
+        yield* Console.log(`Client   connected, trusting only that certificate`)
         const target = { url: name, ...address, path: `/${name}`, fileName: name }
         const done = yield* withProgress(
           {
@@ -177,20 +177,20 @@ export const demo = Command.make(
         ].join("\n")
       )
       if (done.bytes !== original.bytes || done.sha256 !== original.sha256 || sent.sha256 !== original.sha256)
-        return yield* fail("the file that arrived is not the one that was sent")
-      yield* Console.log("The digests are equal.")
+        return yield* fail("the received file differs from the one sent")
+      yield* Console.log("The digests match.")
     }).pipe(Effect.scoped, reported)
 ).pipe(
   Command.withDescription(
-    "Send a file from one process to another on this machine, over a real UDP socket, and compare SHA-256 digests on both sides. With --pcap the client's packets can be looked at in Wireshark, decrypted; SSLKEYLOGFILE does the same for captures made elsewhere."
+    "Send a file from one process to another on this machine, over a real UDP socket, and compare SHA-256 digests on both sides. With --pcap, Wireshark shows the client's packets decrypted; SSLKEYLOGFILE does the same for other captures."
   ),
-  Command.withShortDescription("Send a file between two processes, and check it"),
+  Command.withShortDescription("Send a file between two processes and verify it"),
   Command.withExamples([
     { command: "effect-quic demo", description: "100 MB of random bytes" },
-    { command: "effect-quic demo --size 2GiB", description: "More of them" },
+    { command: "effect-quic demo --size 2GiB", description: "A larger file" },
     {
       command: "SSLKEYLOGFILE=keys.log effect-quic demo --size 1MB",
-      description: "Something to look at in Wireshark"
+      description: "With secrets for Wireshark"
     }
   ])
 )

@@ -14,13 +14,13 @@ import { withProgress } from "./ProgressBar.ts"
 import { fail, reported } from "./report.ts"
 import { formatBytes, formatCount, formatMillis, formatRate } from "./units.ts"
 
-/** Files of one server that are under way at once; the server's own limit may be lower. */
+/** Concurrent downloads per server; the server's own limit may be lower. */
 const concurrency = 64
 
 export const groupName = (group: number): string =>
   Object.entries(NamedGroup).find(([, code]) => code === group)?.[0] ?? `group ${group}`
 
-/** What a connection turned out to be, on one line. */
+/** The negotiated parameters of a connection, on one line. */
 export const connectionFacts = (connection: QuicConnection): string => {
   const { facts, stats } = connection
   return [
@@ -59,12 +59,12 @@ export const get = Command.make(
     output: Flag.Directory("output").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("DIR"),
-      Flag.withDescription("Where the files go, here by default"),
+      Flag.withDescription("Output directory (default: the current one)"),
       Flag.withDefault(".")
     ),
     ...trustFlags,
     alpn: Flag.String("alpn").pipe(
-      Flag.withDescription("Application protocol, hq-interop by default"),
+      Flag.withDescription("Application protocol (default: hq-interop)"),
       Flag.withDefault(hqAlpn)
     )
   },
@@ -74,7 +74,7 @@ export const get = Command.make(
       const targets = yield* Effect.forEach(options.urls, parseTarget)
       const names = new Set<string>()
       for (const { fileName } of targets) {
-        if (names.has(fileName)) return yield* fail(`two of the files are called ${fileName}`)
+        if (names.has(fileName)) return yield* fail(`more than one file is named ${fileName}`)
         names.add(fileName)
       }
       yield* fs.makeDirectory(options.output, { recursive: true })
@@ -99,7 +99,7 @@ export const get = Command.make(
     }).pipe(Effect.scoped, Effect.provide(layerTrust(options)), reported)
 ).pipe(
   Command.withDescription(
-    "Fetch files over QUIC (HTTP/0.9, hq-interop): all of one server's over one connection, side by side. Servers are trusted as a browser does, unless a flag says otherwise."
+    "Fetch files over QUIC (HTTP/0.9, hq-interop). Files of one server are fetched concurrently over one connection. Server certificates are verified against the system's roots unless a flag says otherwise."
   ),
   Command.withShortDescription("Fetch files"),
   Command.withExamples([

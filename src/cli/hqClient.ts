@@ -1,4 +1,4 @@
-/** Fetches files, several at a time over one connection. */
+/** Downloads files, several concurrently over one connection. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -18,7 +18,7 @@ export interface Download {
   readonly sha256: string
 }
 
-const told =
+const describeFailure =
   (target: HqTarget) =>
   (error: QuicError): QuicError | CliFailure =>
     error.reason._tag === "StreamReset"
@@ -26,8 +26,8 @@ const told =
       : error
 
 /**
- * Writes the answer to a file in `directory`. It goes by another name until it is complete, so that a file of its own name is
- * always a whole one.
+ * Writes the response to a file in `directory`. The file has a temporary name until it is complete, so that one with the
+ * final name is never partial.
  */
 export const download = Effect.fnUntraced(function* (
   connection: QuicConnection,
@@ -63,7 +63,7 @@ export const download = Effect.fnUntraced(function* (
   }).pipe(
     Effect.scoped,
     Effect.onError(() => Effect.ignore(fs.remove(partial, { force: true }))),
-    Effect.catchTag("QuicError", (error) => Effect.fail(told(target)(error)))
+    Effect.catchTag("QuicError", (error) => Effect.fail(describeFailure(target)(error)))
   )
   yield* transfer
   yield* fs.rename(partial, file)
@@ -71,7 +71,7 @@ export const download = Effect.fnUntraced(function* (
   return { target, file, bytes: total, millis, sha256: digest.hex() }
 })
 
-/** The targets by the server they are on, in the order they were given. */
+/** Groups the targets by server, in the order given. */
 export const byServer = (targets: ReadonlyArray<HqTarget>): ReadonlyArray<ReadonlyArray<HqTarget>> => [
   ...Map.groupBy(targets, ({ host, port }) => `${host} ${port}`).values()
 ]

@@ -1,6 +1,7 @@
 /**
- * HTTP/0.9 over QUIC, which the interop runner calls `hq-interop`: one request a stream, `GET /path` and CRLF; the answer is
- * the file and the end of the stream. There are no status codes, so a refusal resets the stream with one of HTTP's.
+ * HTTP/0.9 over QUIC, called `hq-interop` by the interop runner: one request per stream, `GET /path` and CRLF; the
+ * response is the file and the end of the stream. There are no status codes, so a refusal resets the stream with an
+ * HTTP status as error code.
  */
 import * as Effect from "effect/Effect"
 import type { QuicError } from "../QuicError.ts"
@@ -10,22 +11,22 @@ export const hqAlpn = "hq-interop"
 
 export const HqRefusal = { badRequest: 400, notFound: 404, failed: 500 } as const
 
-/** What a reset of an answer tells. */
+/** Describes the error code of a reset response. */
 export const refusalText = (code: number): string =>
   code === HqRefusal.notFound
-    ? "the server has no such file, or does not give it away"
+    ? "the server has no such file, or does not serve it"
     : code === HqRefusal.badRequest
       ? "the server does not understand the request"
-      : `the server gave up (code ${code})`
+      : `the server failed (code ${code})`
 
-/** Longer request lines are refused, bytes. */
+/** Maximum length of a request line, bytes. */
 export const maxRequestBytes = 8192
 
 export const encodeRequest = (path: string): Uint8Array => new TextEncoder().encode(`GET ${path}\r\n`)
 
 /**
- * The path of a request line, percent-decoded and without its query; undefined when it is not one. Takes time linear in
- * the length of the line: it is split, not matched with a pattern that could backtrack.
+ * The path of a request line, percent-decoded and without its query; undefined if malformed. Runs in linear time: the
+ * line is split, not matched with a pattern that could backtrack.
  */
 export const parseRequest = (line: string): string | undefined => {
   const [method, target, version, ...rest] = line.replace(/\r?\n$/, "").split(" ")
@@ -39,7 +40,7 @@ export const parseRequest = (line: string): string | undefined => {
   }
 }
 
-/** Reads up to the end of the line, or of the stream; undefined when that is too far off. */
+/** Reads to the end of the line or of the stream; undefined if the line is too long. */
 export const readRequestLine = Effect.fnUntraced(function* (
   stream: QuicStream
 ): Effect.fn.Return<string | undefined, QuicError> {

@@ -1,4 +1,4 @@
-/** Gives away the files of a directory, one stream a file. */
+/** Serves the files of a directory, one per stream. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -11,7 +11,7 @@ import { CliHost } from "./CliHost.ts"
 import { HqRefusal, maxRequestBytes, parseRequest, readRequestLine } from "./hqRequest.ts"
 import type { ServedDirectory } from "./ServedDirectory.ts"
 
-/** What a server has to tell. */
+/** Events reported by a server. */
 export type ServeEvent =
   | { readonly event: "listening"; readonly address: SocketAddress }
   | { readonly event: "connected"; readonly client: string; readonly cipherSuite: string }
@@ -21,10 +21,10 @@ export type ServeEvent =
       readonly path: string
       readonly bytes: number
       readonly millis: number
-      /** Whether the client was heard to have all of it before it left. */
+      /** Whether the client acknowledged all of it before disconnecting. */
       readonly acknowledged: boolean
       readonly sha256: string
-      /** Of the whole connection, so far. */
+      /** Total of the connection so far. */
       readonly packetsSent: number
       readonly packetsLost: number
     }
@@ -39,13 +39,13 @@ export type ServeEvent =
 export interface HqServer {
   readonly endpoint: EndpointOptions
   readonly directory: ServedDirectory
-  readonly tell: (event: ServeEvent) => Effect.Effect<void>
+  readonly report: (event: ServeEvent) => Effect.Effect<void>
 }
 
 const readBytes = 131_072
 
 const answer = Effect.fnUntraced(function* (
-  { directory, tell }: HqServer,
+  { directory, report }: HqServer,
   connection: QuicConnection,
   stream: QuicStream
 ) {
@@ -54,19 +54,19 @@ const answer = Effect.fnUntraced(function* (
   const line = yield* readRequestLine(stream)
   const path = line === undefined ? undefined : parseRequest(line)
   const refuse = (code: number, reason: string) =>
-    Effect.andThen(stream.reset(code), tell({ event: "refused", client, path: path ?? line, reason }))
+    Effect.andThen(stream.reset(code), report({ event: "refused", client, path: path ?? line, reason }))
   if (line === undefined)
     return yield* refuse(HqRefusal.badRequest, `no end of line within ${maxRequestBytes} bytes`)
   if (path === undefined) return yield* refuse(HqRefusal.badRequest, "not a GET request")
   const served = yield* directory.open(path)
-  if (served === undefined) return yield* refuse(HqRefusal.notFound, "not a file below the directory served")
+  if (served === undefined) return yield* refuse(HqRefusal.notFound, "not a file in the served directory")
 
   const startedAt = host.monotonicMillis()
   const digest = host.sha256()
   let sent = 0
   for (;;) {
     const read = yield* Effect.option(served.file.readAlloc(readBytes))
-    if (Option.isNone(read)) return yield* refuse(HqRefusal.failed, "the file cannot be read")
+    if (Option.isNone(read)) return yield* refuse(HqRefusal.failed, "cannot read the file")
     if (Option.isNone(read.value)) break
     const bytes = read.value.value
     sent += bytes.length
@@ -74,10 +74,10 @@ const answer = Effect.fnUntraced(function* (
     yield* stream.write(bytes)
   }
   yield* stream.finish
-  // a client may well leave as soon as it has everything: that ends this fiber, but not what there is to tell
+  // a client may disconnect as soon as it has everything, which interrupts this fiber; report the transfer regardless
   yield* Effect.onExit(stream.finished, (exit) => {
     const { packetsLost, packetsSent } = connection.stats
-    return tell({
+    return report({
       event: "sent",
       client,
       path,
@@ -91,25 +91,25 @@ const answer = Effect.fnUntraced(function* (
   })
 })
 
-/** Serves until it is interrupted. */
+/** Serves until interrupted. */
 export const serveDirectory = Effect.fnUntraced(function* (server: HqServer) {
-  const { tell } = server
+  const { report } = server
   const endpoint = yield* QuicEndpoint.make(server.endpoint)
-  yield* tell({ event: "listening", address: endpoint.localAddress })
+  yield* report({ event: "listening", address: endpoint.localAddress })
   return yield* endpoint.serve(
     Effect.fnUntraced(function* (connection: QuicConnection) {
       const client = formatAddress(connection.remoteAddress)
-      yield* tell({ event: "connected", client, cipherSuite: connection.facts.cipherSuite })
+      yield* report({ event: "connected", client, cipherSuite: connection.facts.cipherSuite })
       yield* connection
         .serveStreams((stream) =>
           Effect.catchTag(answer(server, connection, stream), "QuicError", ({ message }) =>
-            tell({ event: "refused", client, path: undefined, reason: message })
+            report({ event: "refused", client, path: undefined, reason: message })
           )
         )
         .pipe(
           Effect.matchEffect({
-            onSuccess: () => tell({ event: "disconnected", client, reason: undefined }),
-            onFailure: ({ message }) => tell({ event: "disconnected", client, reason: message })
+            onSuccess: () => report({ event: "disconnected", client, reason: undefined }),
+            onFailure: ({ message }) => report({ event: "disconnected", client, reason: message })
           })
         )
     })

@@ -1,4 +1,4 @@
-/** What a URL on the command line asks for. */
+/** Parses URLs on the command line. */
 import * as Effect from "effect/Effect"
 import { socketAddress } from "../wire/SocketAddress.ts"
 import { type CliFailure, fail } from "./report.ts"
@@ -7,9 +7,9 @@ export interface HqTarget {
   readonly url: string
   readonly host: string
   readonly port: number
-  /** As it goes on the wire, percent-encoded. */
+  /** As sent in the request, percent-encoded. */
   readonly path: string
-  /** What the file is called here. */
+  /** The local file name. */
   readonly fileName: string
 }
 
@@ -21,7 +21,7 @@ const decoded = (text: string): string => {
   }
 }
 
-/** The zone of a link-local address, which `URL` knows nothing of. RFC 6874 writes `%25` for the `%` of RFC 4007 */
+/** The zone of a link-local address, not supported by `URL`. RFC 6874 encodes the `%` of RFC 4007 as `%25` */
 const zoneOfLiteral = /(\[[^\]%]+)%(?:25)?([^\]%]+)(?=\])/
 
 /** `https://host:port/path`, or the same without the scheme. The port defaults to 443. */
@@ -37,14 +37,14 @@ export const parseTarget = (text: string): Effect.Effect<HqTarget, CliFailure> =
   }
   if (url.protocol !== "https:") return fail(`${text}: expected https://, not ${url.protocol}//`)
   const fileName = decoded(url.pathname.slice(url.pathname.lastIndexOf("/") + 1))
-  // the name is chosen by whoever wrote the URL, the directory is not
+  // the URL may choose the file name, but not the directory
   if (fileName === "" || fileName === "." || fileName === ".." || /[/\\\0]/.test(fileName))
-    return fail(`${text}: it does not end in the name of a file`)
+    return fail(`${text}: the path does not end in a file name`)
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1") + (zone === undefined ? "" : `%${zone}`)
   const port = url.port === "" ? 443 : Number(url.port)
   return Effect.succeed({
     url: text,
-    // one text for one server: its files share a connection
+    // normalised, so that files of one server share a connection
     host: socketAddress(host, port)?.host ?? host,
     port,
     path: url.pathname,

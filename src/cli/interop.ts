@@ -1,6 +1,6 @@
 /**
- * `effect-quic interop`: an endpoint of the QUIC interop runner, which says what it wants in environment variables and
- * leaves files at places agreed on. https://github.com/quic-interop/quic-interop-runner
+ * `effect-quic interop`: an endpoint of the QUIC interop runner, which passes its requests in environment variables and
+ * its files in well-known directories. https://github.com/quic-interop/quic-interop-runner
  */
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
@@ -23,25 +23,25 @@ import { type HqTarget, parseTarget } from "./hqTarget.ts"
 import { fail, reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 
-/** How the runner learns that a test case is not for us. */
+/** Exit code that tells the runner that a test case is not supported. */
 const unsupported = 127
 
 interface TestCase {
   readonly server?: Partial<ServerOptions>
   readonly client?: Partial<ConnectOptions>
-  /** How the files are spread over connections, which follow each other; all over one when left out. */
+  /** Distributes the files over consecutive connections; default: all over one. */
   readonly spread?: (targets: ReadonlyArray<HqTarget>) => ReadonlyArray<ReadonlyArray<HqTarget>>
-  /** The client changes keys early on. */
+  /** The client initiates a key update early. */
   readonly updateKeys?: boolean
-  /** What must be true of the client's last connection. */
+  /** Checks the client's last connection. */
   readonly expect?: (facts: ConnectionFacts) => boolean
 }
 
 const oneEach: TestCase["spread"] = (targets) => targets.map((target) => [target])
-/** One file first, and what there is to resume then. */
+/** One file first, the others over a resumed connection. */
 const oneThenAll: TestCase["spread"] = (targets) => [targets.slice(0, 1), targets.slice(1)]
 
-/** By what the runner calls them; several of its tests go by `transfer`. */
+/** By the runner's names; several of its tests use `transfer`. */
 const testCases: Record<string, TestCase> = {
   handshake: {},
   transfer: {},
@@ -63,13 +63,13 @@ const testCases: Record<string, TestCase> = {
   },
   keyupdate: { updateKeys: true },
   v2: {
-    // the runner wants a first flight of version 1 that ends up in version 2
+    // the runner expects a first flight in version 1 that switches to version 2
     client: { transport: { versions: ["v2", "v1"], originalVersion: "v1" } },
     expect: ({ version }) => version === Version.v2
   }
 }
 
-/** Networks that lose a third of all packets are part of the tests. */
+/** Some tests drop a third of all packets. */
 const transport = { handshakeTimeoutMillis: 60_000, maxBidirectionalStreams: 1000 }
 
 const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string, port: number) {
@@ -86,11 +86,11 @@ const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string,
       server: { alpn: [hqAlpn], identity, transport, ...testCase.server }
     },
     directory,
-    tell: (event) => Console.log(JSON.stringify(event))
+    report: (event) => Console.log(JSON.stringify(event))
   })
 })
 
-/** All of `targets`, which are on one server, over one connection. */
+/** Fetches `targets`, all of one server, over one connection. */
 const fetchAll = Effect.fnUntraced(function* (
   endpoint: QuicEndpointShape,
   { client, updateKeys }: TestCase,
@@ -120,7 +120,7 @@ const fetchAll = Effect.fnUntraced(function* (
 
 const runClient = Effect.fnUntraced(function* (testCase: TestCase, requests: string, root: string) {
   const targets = yield* Effect.forEach(requests.split(/\s+/).filter(Boolean), parseTarget)
-  if (targets.length === 0) return yield* fail("REQUESTS: no URL in it")
+  if (targets.length === 0) return yield* fail("REQUESTS: contains no URL")
   const { expect = () => true, spread = byServer } = testCase
   const endpoint = yield* QuicEndpoint.make()
   const groups = spread(targets).filter((group) => group.length > 0)
@@ -130,11 +130,11 @@ const runClient = Effect.fnUntraced(function* (testCase: TestCase, requests: str
   const { cipherSuite, earlyData, resumed, version } = all[all.length - 1]
   if (!expect(all[all.length - 1]))
     return yield* fail(
-      `not what was asked for: version 0x${version.toString(16)}, ${cipherSuite}, ${resumed ? "resumed" : "not resumed"}, early data ${earlyData}`
+      `the connection does not match the test case: version 0x${version.toString(16)}, ${cipherSuite}, ${resumed ? "resumed" : "not resumed"}, early data ${earlyData}`
     )
 }, Effect.scoped)
 
-/** The authority that issued the certificates of this run. */
+/** Trusts the CA that issued the certificates of this run. */
 const layerRunnerTrust = (root: string) =>
   Layer.effect(
     CertificateVerifier,
@@ -149,11 +149,11 @@ export const interop = Command.make(
   "interop",
   {
     root: Flag.Directory("root").pipe(
-      Flag.withDescription("Where certs, www and downloads are, / by default"),
+      Flag.withDescription("Parent directory of certs, www and downloads (default: /)"),
       Flag.withDefault("")
     ),
     port: Flag.Int("port").pipe(
-      Flag.withDescription("UDP port of the server, 443 by default"),
+      Flag.withDescription("UDP port of the server (default: 443)"),
       Flag.withDefault(443)
     )
   },
@@ -172,7 +172,7 @@ export const interop = Command.make(
     }).pipe(reported)
 ).pipe(
   Command.withDescription(
-    "Be an endpoint of the QUIC interop runner. ROLE, TESTCASE, REQUESTS, SSLKEYLOGFILE and QLOGDIR come from the environment, files from /certs and /www, and go to /downloads. Exit code 127 says that a test case is not supported."
+    "Run as an endpoint of the QUIC interop runner. Reads ROLE, TESTCASE, REQUESTS, SSLKEYLOGFILE and QLOGDIR from the environment and files from /certs and /www; writes to /downloads. Exits with 127 if a test case is not supported."
   ),
-  Command.withShortDescription("Be an endpoint of the QUIC interop runner")
+  Command.withShortDescription("Run as an endpoint of the QUIC interop runner")
 )

@@ -13,23 +13,23 @@ export const keygen = Command.make(
   "keygen",
   {
     raw: Flag.Boolean("raw").pipe(
-      Flag.withDescription("A bare Ed25519 key pair instead of a certificate (RFC 7250)"),
+      Flag.withDescription("Generate a raw Ed25519 key pair instead of a certificate (RFC 7250)"),
       Flag.withDefault(false)
     ),
     hosts: Flag.String("host").pipe(
       Flag.withMetavar("NAME"),
-      Flag.withDescription("Name or address the certificate is for; any number of them"),
+      Flag.withDescription("Name or address the certificate is valid for; repeatable"),
       Flag.atLeast(0)
     ),
     output: Flag.Directory("out").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("DIR"),
-      Flag.withDescription("Where the files go, here by default"),
+      Flag.withDescription("Output directory (default: the current one)"),
       Flag.withDefault(".")
     ),
     force: Flag.Boolean("force").pipe(
       Flag.withAlias("f"),
-      Flag.withDescription("Overwrite files that exist"),
+      Flag.withDescription("Overwrite existing files"),
       Flag.withDefault(false)
     )
   },
@@ -39,7 +39,7 @@ export const keygen = Command.make(
       const paths = yield* Path.Path
       const host = yield* CliHost
       if (options.raw && options.hosts.length > 0)
-        return yield* fail("--raw keys name no host: give either --raw or --host")
+        return yield* fail("raw keys contain no host name: use either --raw or --host")
       const identity = options.raw
         ? yield* Identity.generateRawKey
         : yield* host.developmentCertificate(options.hosts.length === 0 ? undefined : options.hosts)
@@ -50,8 +50,9 @@ export const keygen = Command.make(
       if (options.force) yield* fs.remove(privateFile, { force: true })
       else
         for (const file of [publicFile, privateFile])
-          if (yield* fs.exists(file)) return yield* fail(`${file} exists already; --force overwrites it`)
-      // created for its owner only, not narrowed afterwards
+          if (yield* fs.exists(file))
+            return yield* fail(`${file} already exists; use --force to overwrite it`)
+      // created with owner-only permissions, not restricted afterwards
       yield* fs.writeFileString(privateFile, Redacted.value(Identity.privateKeyPem(identity)), {
         flag: "wx",
         mode: 0o600
@@ -64,8 +65,8 @@ export const keygen = Command.make(
         [
           options.raw
             ? `Public key   ${publicFile}`
-            : `Certificate  ${publicFile}  (development, 14 days; trusted by nobody who does not pin it)`,
-          `Private key  ${privateFile}  (for its owner's eyes only)`,
+            : `Certificate  ${publicFile}  (development, 14 days; peers must pin it)`,
+          `Private key  ${privateFile}  (readable only by its owner)`,
           `${options.raw ? "PeerId     " : "Fingerprint"}  sha256:${identity.peerId}`,
           `Server       effect-quic ${serve}`,
           `Client       effect-quic get https://HOST:4433/FILE --pin ${publicFile}`
@@ -74,9 +75,9 @@ export const keygen = Command.make(
     }).pipe(reported)
 ).pipe(
   Command.withDescription(
-    "Make a development certificate and its private key, or a raw public key pair, as PEM files, and print the fingerprint by which others can pin it."
+    "Generate a development certificate and its private key, or a raw key pair, as PEM files, and print the fingerprint for pinning."
   ),
-  Command.withShortDescription("Make a certificate, or a raw key pair"),
+  Command.withShortDescription("Generate a certificate or a raw key pair"),
   Command.withExamples([
     { command: "effect-quic keygen", description: "server.crt and server.key for this machine" },
     {

@@ -21,7 +21,7 @@ const root = Command.make("effect-quic").pipe(
   Command.withSubcommands([demo, serve, get, perf, tree, keygen, interop])
 )
 
-/** Runs the command line that the arguments of this process are. */
+/** Runs the command line with the arguments of this process. */
 export const main = Effect.gen(function* () {
   const { version } = yield* CliHost
   const { stdoutIsTerminal } = yield* Stdio.Stdio

@@ -1,6 +1,6 @@
 /**
- * Blocks of a pcapng file with UDP datagrams, and with the TLS secrets that decrypt them: one file that Wireshark and tshark
- * read as it is. draft-ietf-opsawg-pcapng
+ * Blocks of a pcapng file with UDP datagrams and the TLS secrets to decrypt them, readable by Wireshark and tshark.
+ * draft-ietf-opsawg-pcapng
  */
 import { parseIp } from "../wire/ipAddress.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
@@ -10,10 +10,10 @@ const INTERFACE_DESCRIPTION = 1
 const ENHANCED_PACKET = 6
 const DECRYPTION_SECRETS = 10
 const TLS_KEY_LOG = 0x544c534b
-/** Packets begin with an IPv4 or IPv6 header. */
+/** Packets start with an IPv4 or IPv6 header. */
 const LINKTYPE_RAW = 101
 
-/** A block of `type` around a body that `fill` writes; everything is aligned to 4 bytes and in network order. */
+/** A block of `type` with a body written by `fill`, padded to 4 bytes and in network byte order. */
 const block = (
   type: number,
   bodyBytes: number,
@@ -29,20 +29,20 @@ const block = (
   return bytes
 }
 
-/** What every file begins with. */
+/** The blocks every file starts with. */
 export const preamble = (): ReadonlyArray<Uint8Array> => [
   block(SECTION_HEADER, 16, (body) => {
     body.setUint32(0, 0x1a2b3c4d) // byte order
     body.setUint16(4, 1) // version 1.0
-    body.setBigInt64(8, -1n) // length of the section: not said
+    body.setBigInt64(8, -1n) // section length: unspecified
   }),
   block(INTERFACE_DESCRIPTION, 8, (body) => {
     body.setUint16(0, LINKTYPE_RAW)
-    body.setUint32(4, 0) // no limit to a packet's length
+    body.setUint32(4, 0) // no limit on packet length
   })
 ]
 
-/** A line of SSLKEYLOGFILE; it is for the packets behind it. */
+/** A line of SSLKEYLOGFILE, which applies to the packets after it. */
 export const secrets = (line: string): Uint8Array => {
   const text = new TextEncoder().encode(`${line}\n`)
   return block(DECRYPTION_SECRETS, 8 + text.length, (body, bytes) => {
@@ -63,7 +63,7 @@ const checksum = (view: DataView, start: number, end: number): number => {
   return ~sum & 0xffff
 }
 
-/** A datagram as it was on the wire, but for what the system never tells: TTL and the like. */
+/** A datagram with synthesised IP and UDP headers; fields the system does not reveal, such as TTL, are made up. */
 export const datagram = (
   from: SocketAddress,
   to: SocketAddress,

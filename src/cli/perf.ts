@@ -26,7 +26,7 @@ const server = Command.make("server", listenFlags, (options) =>
     const { host, port } = endpoint.localAddress
     yield* Console.log(
       [
-        `Measuring on ${formatAddress(endpoint.localAddress)}. Ctrl-C ends it.`,
+        `Listening on ${formatAddress(endpoint.localAddress)}. Press Ctrl-C to stop.`,
         ...introduce(identity, `perf client ${reachable(host)}:${port}`)
       ].join("\n")
     )
@@ -46,7 +46,7 @@ const sizeFlag = (name: string, byDefault: string) =>
     Flag.filterMap(parseBytes, (text) => `a size such as 100MB, not "${text}"`)
   )
 
-/** A bulk transfer one way. */
+/** A bulk transfer in one direction. */
 const measureBulk = Effect.fnUntraced(function* (
   connection: QuicConnection,
   direction: "upload" | "download",
@@ -75,11 +75,11 @@ const measureBulk = Effect.fnUntraced(function* (
   }
 })
 
-/** The value below which `share` of the sorted times lie. */
+/** The percentile `share` (0 … 1) of sorted times. */
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]
 
-/** Small calls, each on a stream of its own. */
+/** Small calls, each on its own stream. */
 const measureCalls = Effect.fnUntraced(function* (
   connection: QuicConnection,
   calls: number,
@@ -122,20 +122,20 @@ const client = Command.make(
     server: Argument.String("host:port").pipe(Argument.withDescription("Where `perf server` listens")),
     ...trustFlags,
     download: sizeFlag("download", "100MB").pipe(
-      Flag.withDescription("How much to fetch, 100MB by default; 0 skips it")
+      Flag.withDescription("Amount to download (default: 100MB); 0 skips it")
     ),
     upload: sizeFlag("upload", "100MB").pipe(
-      Flag.withDescription("How much to send, 100MB by default; 0 skips it")
+      Flag.withDescription("Amount to upload (default: 100MB); 0 skips it")
     ),
     calls: Flag.Int("calls").pipe(
-      Flag.withDescription("How many small calls to make, 2000 by default; 0 skips them"),
+      Flag.withDescription("Number of small calls (default: 2000); 0 skips them"),
       Flag.withDefault(2000)
     ),
     callBytes: sizeFlag("call-bytes", "64").pipe(
-      Flag.withDescription("Bytes each way in a call, 64 by default")
+      Flag.withDescription("Bytes in each direction of a call (default: 64)")
     ),
     concurrency: Flag.Int("concurrency").pipe(
-      Flag.withDescription("How many calls are under way at once, 1 by default"),
+      Flag.withDescription("Number of concurrent calls (default: 1)"),
       Flag.withDefault(1)
     ),
     json: Flag.Boolean("json").pipe(
@@ -191,7 +191,7 @@ const client = Command.make(
     }).pipe(Effect.scoped, Effect.provide(layerTrust(options)), reported)
 ).pipe(
   Command.withDescription(
-    "Measure goodput both ways, and the latency of small calls, each on a stream of its own."
+    "Measure goodput in both directions and the latency of small calls, each on its own stream."
   ),
   Command.withShortDescription("Measure goodput and latency"),
   Command.withExamples([

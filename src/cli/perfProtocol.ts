@@ -1,6 +1,6 @@
 /**
- * The protocol of QUIC performance tests, `perf` (draft-banks-quic-performance): a client's stream begins with eight bytes,
- * the number of bytes it wants back, and what follows them is upload. The server sends that many and finishes.
+ * The QUIC performance protocol, `perf` (draft-banks-quic-performance): a client's stream starts with the number of bytes
+ * to return, as eight bytes, followed by upload data. The server sends that many bytes and finishes.
  */
 import * as Effect from "effect/Effect"
 import type { QuicConnection } from "../QuicConnection.ts"
@@ -9,10 +9,10 @@ import type { QuicStream } from "../QuicStream.ts"
 
 export const perfAlpn = "perf"
 
-/** Reset with it when a request is cut short. */
+/** Error code for a truncated request. */
 const INCOMPLETE_REQUEST = 1
 
-/** What is sent is always the same piece: it is not the source of bytes that is measured. */
+/** The same buffer is sent repeatedly, so that generating data does not affect the result. */
 const piece = new Uint8Array(65_536)
 
 const sendBytes = Effect.fnUntraced(function* (
@@ -43,7 +43,7 @@ const drain = Effect.fnUntraced(function* (
 
 const ignored = (): void => {}
 
-/** The server's side of one stream. */
+/** The server side of one stream. */
 export const answerPerf = Effect.fnUntraced(function* (
   stream: QuicStream
 ): Effect.fn.Return<void, QuicError> {
@@ -60,7 +60,7 @@ export const answerPerf = Effect.fnUntraced(function* (
   yield* sendBytes(stream, wanted, ignored)
 })
 
-/** Sends `upload` bytes, waits for `download` bytes, on a stream of its own; says how many arrived. */
+/** Opens a stream, sends `upload` bytes and receives `download` bytes; returns how many arrived. */
 export const callPerf = Effect.fnUntraced(function* (
   connection: QuicConnection,
   upload: number,

@@ -1,4 +1,4 @@
-/** How help and wrong command lines look: help fits a terminal, a mistake takes one line. */
+/** Formatting of help, wrapped to the terminal, and of usage errors, on one line. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -8,7 +8,7 @@ import { printable } from "../internal/printable.ts"
 
 const columns = 80
 
-/** Lines of at most `width` cells, broken between words. */
+/** Wraps text at word boundaries to lines of at most `width` columns. */
 export const wrap = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
@@ -21,10 +21,10 @@ export const wrap = (text: string, width: number): ReadonlyArray<string> => {
   return [...lines, line]
 }
 
-/** The flags every command has, in fewer words than they come with. */
-const globalFlagWords: Record<string, readonly [type: string, description: string]> = {
+/** Shorter descriptions for the flags every command has. */
+const globalFlagDescriptions: Record<string, readonly [type: string, description: string]> = {
   completions: ["SHELL", "Print completions for bash, zsh, fish or powershell"],
-  "log-level": ["LEVEL", "debug tells everything about an error; none is silent"]
+  "log-level": ["LEVEL", "debug shows full error details; none is silent"]
 }
 
 const tidy = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc => ({
@@ -32,7 +32,7 @@ const tidy = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc => ({
   description: wrap(doc.description, columns - 2).join("\n  "),
   ...(doc.globalFlags && {
     globalFlags: doc.globalFlags.map((flag) => {
-      const words = globalFlagWords[flag.name]
+      const words = globalFlagDescriptions[flag.name]
       return words === undefined ? flag : { ...flag, type: words[0], description: Option.some(words[1]) }
     })
   })
@@ -52,7 +52,7 @@ const presenter = (colors: boolean): CliOutput.Presenter => ({
           event.errors,
           (error) =>
             Console.error(
-              `effect-quic: ${printable(error.message)} (${event.commandPath.join(" ")} --help tells more)`
+              `effect-quic: ${printable(error.message)} (${event.commandPath.join(" ")} --help for usage)`
             ),
           { discard: true }
         )

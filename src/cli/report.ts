@@ -1,4 +1,4 @@
-/** What a person gets to read when something fails: one line, and an exit code. The whole story is for `--log-level debug`. */
+/** Error reporting: one line and an exit code. Full details with `--log-level debug`. */
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -8,13 +8,13 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { printable } from "../internal/printable.ts"
 
-/** A failure with something to say. */
+/** A failure with a message for the user. */
 export class CliFailure extends Schema.TaggedError<CliFailure>()("CliFailure", {
   message: Schema.String,
   exitCode: Schema.optionalKey(Schema.Int)
 }) {}
 
-/** A failure the person has been told about. */
+/** A failure already reported to the user. */
 export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitCode: Schema.Int }) {
   override readonly [Runtime.errorReported] = false
   override get [Runtime.errorExitCode](): number {
@@ -25,18 +25,18 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitC
 export const fail = (message: string, exitCode = 1): Effect.Effect<never, CliFailure> =>
   Effect.fail(new CliFailure({ message, exitCode }))
 
-/** Messages of ours name files and addresses, and may take a few lines of a terminal. */
+/** Messages contain file names and addresses and may take a few lines of a terminal. */
 const MAX_MESSAGE = 500
 
 const problems: Record<string, string> = {
   NotFound: "no such file or directory",
   PermissionDenied: "permission denied",
-  AlreadyExists: "it exists already",
+  AlreadyExists: "already exists",
   BadResource: "not a file",
-  Busy: "it is in use"
+  Busy: "in use"
 }
 
-/** One line for any error. */
+/** A one-line description of any error. */
 export const describe = (error: unknown): string => {
   if (error instanceof PlatformError) {
     const { reason } = error
@@ -50,11 +50,11 @@ export const describe = (error: unknown): string => {
 const describeCause = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return Cause.hasDies(cause) && !(error instanceof CliFailure)
-    ? `internal error: ${describe(error)} (--log-level debug tells more)`
+    ? `internal error: ${describe(error)} (--log-level debug for details)`
     : describe(error)
 }
 
-/** Tells the person why `effect` failed, and leaves nothing but the exit code to the runtime. */
+/** Prints why `effect` failed, and leaves only the exit code to the runtime. */
 export const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Reported, R> =>
   Effect.catchCause(effect, (cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
@@ -66,7 +66,7 @@ export const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
     )
   })
 
-/** Log lines on standard error; causes in one line unless the line is for debugging. */
+/** Logs to standard error; causes take one line except at debug levels. */
 export const logger: Logger.Logger<unknown, void> = Logger.withConsoleError(
   Logger.make(({ cause, logLevel, message }) => {
     const parts = (Array.isArray(message) ? message : [message]).map((part) =>

@@ -14,27 +14,30 @@ import { reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
 
-/** Flags of everything that listens. */
+/** Flags of commands that listen. */
 export const listenFlags = {
   host: Flag.String("host").pipe(
-    Flag.withDescription("IP address to listen on, 0.0.0.0 by default; :: is IPv6 too"),
+    Flag.withDescription("IP address to listen on (default: 0.0.0.0); :: includes IPv6"),
     Flag.withDefault("0.0.0.0")
   ),
   port: Flag.Int("port").pipe(
     Flag.withAlias("p"),
-    Flag.withDescription("UDP port to listen on, 4433 by default; 0 is a free one"),
+    Flag.withDescription("UDP port to listen on (default: 4433); 0 selects a free one"),
     Flag.withDefault(4433)
   ),
   ...identityFlags
 }
 
-/** Ends with standard input, so that a program which started this one takes it along, however it ends. */
-export const withInput = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+/** Ends when standard input closes, so that this process ends with the one that started it. */
+export const untilInputEnds = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Stdio.Stdio, ({ stdin }) => Effect.raceFirst(effect, Effect.ignore(Stream.runDrain(stdin))))
 
-export const withInputFlag = Flag.Boolean("until-input-ends").pipe(Flag.withHidden, Flag.withDefault(false))
+export const untilInputEndsFlag = Flag.Boolean("until-input-ends").pipe(
+  Flag.withHidden,
+  Flag.withDefault(false)
+)
 
-/** How to reach a server that was just started, for people. */
+/** How to connect to a server, as text. */
 export const introduce = (identity: Identity, example: string): ReadonlyArray<string> => [
   `${identity.certificateType === "x509" ? "Fingerprint" : "PeerId     "}  sha256:${identity.peerId}`,
   `Try          effect-quic ${example} --pin-sha256 ${identity.peerId}`
@@ -43,7 +46,7 @@ export const introduce = (identity: Identity, example: string): ReadonlyArray<st
 export const reachable = (host: string): string =>
   host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host
 
-const tellPeople =
+const reportAsText =
   (directory: string, identity: Identity) =>
   (event: ServeEvent): Effect.Effect<void> => {
     switch (event.event) {
@@ -51,7 +54,7 @@ const tellPeople =
         const { address } = event
         return Console.log(
           [
-            `Serving ${directory} on ${formatAddress(address)}. Ctrl-C ends it.`,
+            `Serving ${directory} on ${formatAddress(address)}. Press Ctrl-C to stop.`,
             ...introduce(identity, `get https://${reachable(address.host)}:${address.port}/FILE`)
           ].join("\n")
         )
@@ -73,7 +76,7 @@ const tellPeople =
     }
   }
 
-const tellPrograms =
+const reportAsJson =
   (identity: Identity) =>
   (event: ServeEvent): Effect.Effect<void> =>
     Console.log(
@@ -85,19 +88,19 @@ export const serve = Command.make(
   {
     directory: Argument.Directory("dir", { mustExist: true }).pipe(
       Argument.withDescription(
-        "Directory whose files are given away, hidden ones excepted; nothing outside it is"
+        "Directory to serve files from, except hidden ones; nothing outside it is served"
       )
     ),
     ...listenFlags,
     alpn: Flag.String("alpn").pipe(
-      Flag.withDescription("Application protocol, hq-interop by default"),
+      Flag.withDescription("Application protocol (default: hq-interop)"),
       Flag.withDefault(hqAlpn)
     ),
     json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Tell what happens as one JSON object a line"),
+      Flag.withDescription("Print events as JSON, one object per line"),
       Flag.withDefault(false)
     ),
-    untilInputEnds: withInputFlag
+    untilInputEnds: untilInputEndsFlag
   },
   (options) =>
     Effect.gen(function* () {
@@ -106,13 +109,13 @@ export const serve = Command.make(
       const run = serveDirectory({
         endpoint: { host: options.host, port: options.port, server: { alpn: [options.alpn], identity } },
         directory,
-        tell: options.json ? tellPrograms(identity) : tellPeople(options.directory, identity)
+        report: options.json ? reportAsJson(identity) : reportAsText(options.directory, identity)
       })
-      yield* options.untilInputEnds ? withInput(run) : run
+      yield* options.untilInputEnds ? untilInputEnds(run) : run
     }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
 ).pipe(
   Command.withDescription(
-    "Serve the files of a directory over QUIC (HTTP/0.9, hq-interop). Without --cert and --key a development certificate is made, valid for 14 days, and its fingerprint printed for clients to pin; with --key alone the server shows a raw public key (RFC 7250)."
+    "Serve the files of a directory over QUIC (HTTP/0.9, hq-interop). Without --cert and --key, generates a development certificate, valid for 14 days, and prints its fingerprint for clients to pin. With --key alone, the server presents a raw public key (RFC 7250)."
   ),
   Command.withShortDescription("Serve the files of a directory"),
   Command.withExamples([

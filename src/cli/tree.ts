@@ -1,4 +1,4 @@
-/** `effect-quic tree`: the fiber trees of the processes that are running. */
+/** `effect-quic tree`: the fiber trees of running processes. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -8,27 +8,27 @@ import { CliHost } from "./CliHost.ts"
 import { printable } from "../internal/printable.ts"
 import { fail, reported } from "./report.ts"
 
-/** A line as it is, without anything a terminal would obey. */
+/** Replaces control and format characters a terminal would interpret. */
 const plain = (line: string): string => line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd")
 
 const everySecond = 1000
-/** Clears the terminal, and begins at its top. */
+/** Clears the terminal and moves the cursor to the top. */
 const clear = "\u001b[2J\u001b[H"
 
 export const tree = Command.make(
   "tree",
   {
     pid: Flag.Int("pid").pipe(
-      Flag.withDescription("Only the process of this number; 0, the default: all"),
+      Flag.withDescription("Only the process with this PID (default: 0, all)"),
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 }))),
       Flag.withDefault(0)
     ),
     watch: Flag.Boolean("watch").pipe(
-      Flag.withDescription("Look again every second, until interrupted"),
+      Flag.withDescription("Refresh every second until interrupted"),
       Flag.withDefault(false)
     ),
     json: Flag.Boolean("json").pipe(
-      Flag.withDescription("One JSON object a process and line"),
+      Flag.withDescription("One JSON object per process and line"),
       Flag.withDefault(false)
     )
   },
@@ -41,8 +41,8 @@ export const tree = Command.make(
         if (wanted.length === 0 && !watch)
           return yield* fail(
             pid === 0
-              ? "no process shows its tree; effect-quic demo, serve, get and perf do while they run"
-              : `process ${pid} does not show its tree`
+              ? "no process exposes its tree; effect-quic demo, serve, get and perf do while they run"
+              : `process ${pid} does not expose its tree`
           )
         const text = wanted.map((each) =>
           json
@@ -58,11 +58,11 @@ export const tree = Command.make(
     }).pipe(reported)
 ).pipe(
   Command.withDescription(
-    "Print the fiber tree of every effect-quic process of this user: endpoints, peers, connections, paths and streams, with their states, ages and bytes. The commands of this program show theirs; a program of your own does with NodeInspector.layer."
+    "Print the fiber tree of every effect-quic process of this user: endpoints, peers, connections, paths and streams, with their states, ages and bytes. The commands of this program expose theirs; your own programs do with NodeInspector.layer."
   ),
   Command.withShortDescription("Print the fiber trees of running processes"),
   Command.withExamples([
-    { command: "effect-quic demo --size 2GB & effect-quic tree", description: "A transfer from inside" },
-    { command: "effect-quic tree --watch", description: "As it goes" }
+    { command: "effect-quic demo --size 2GB & effect-quic tree", description: "Inspect a transfer" },
+    { command: "effect-quic tree --watch", description: "Continuously" }
   ])
 )

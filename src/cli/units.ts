@@ -1,4 +1,4 @@
-/** Sizes, rates and times as people read and write them. */
+/** Human-readable sizes, rates and times. */
 import * as Option from "effect/Option"
 
 const steps = ["", "k", "M", "G", "T", "P"]
@@ -13,7 +13,7 @@ const scaled = (value: number, unit: string): string => {
   return `${value.toFixed(digits)} ${steps[step]}${unit}`
 }
 
-/** `104.9 MB` reads `105 MB`: three digits, powers of 1000. */
+/** Three significant digits and powers of 1000: `105 MB`. */
 export const formatBytes = (bytes: number): string => scaled(bytes, "B")
 
 export const formatRate = (bytes: number, millis: number): string =>

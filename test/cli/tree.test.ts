@@ -47,7 +47,7 @@ live.it("prints the trees of a running process, and no more once it has ended", 
     yield* Scope.close(scope, Exit.void)
     const after = yield* Effect.promise(() => tree("--pid", `${process.pid}`))
     expect(after).toMatchObject({ code: 1, stdout: "" })
-    expect(after.stderr).toBe(`effect-quic: process ${process.pid} does not show its tree\n`)
+    expect(after.stderr).toBe(`effect-quic: process ${process.pid} does not expose its tree\n`)
     expect(fs.readdirSync(directory).filter((name) => name.includes(`-${process.pid}-`))).toEqual([])
   })
 )
@@ -66,7 +66,7 @@ it("passes over what hangs, what talks nonsense, and what is dead, and tidies up
   const { code, stderr } = await tree("--pid", "4000003")
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: "effect-quic: process 4000003 does not show its tree\n"
+    stderr: "effect-quic: process 4000003 does not expose its tree\n"
   })
   expect(fs.existsSync(at("effect-quic-4000003-0.sock"))).toBe(false)
   silent.close()
