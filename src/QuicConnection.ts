@@ -8,6 +8,7 @@
  * not wait happens wholly and at once; one that waits says what an interrupt leaves. What is taken or opened is the
  * caller's in the very step that takes it, so none is lost on the way.
  */
+import { refuseExport } from "./exportArguments.ts"
 import type { Role } from "./wire/Role.ts"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -153,6 +154,43 @@ export class QuicConnection {
       congestionEvents: recovery.counters.congestionEvents,
       ecn: path.ecn.state
     }
+  }
+
+  /**
+   * Derives secret bytes that the two sides of this connection, and nobody else, can compute: equal arguments give equal
+   * bytes on both. RFC 8446 §7.5
+   *
+   * **Details**
+   *
+   * They bind another protocol to this connection: signing or comparing them proves that both speak over the same one,
+   * with nobody in between. Every label and context gives other bytes, and so does every connection, resumed or not.
+   * The bytes are computed once the handshake is complete, also after the connection has ended.
+   *
+   * - `label`: what they are for, ASCII of 1 to 249 characters; registered ones begin with `EXPORTER` (RFC 5705 §6), others
+   *   of one's own with `EXPERIMENTAL`
+   * - `context`: what they are about, any bytes, or none
+   * - `length`: how many, 1 to 8160
+   *
+   * **Errors**
+   *
+   * `InvalidOption` names the argument that is out of range; otherwise the reason why the handshake was not completed.
+   *
+   * **Interruption**
+   *
+   * Interruptible while the handshake goes on; it changes nothing.
+   */
+  exportKeyingMaterial(
+    label: string,
+    context: Uint8Array,
+    length: number
+  ): Effect.Effect<Uint8Array, QuicError> {
+    return Effect.suspend(
+      () =>
+        refuseExport(label, context, length) ??
+        Effect.map(this.handshakeComplete, () =>
+          this.actor.core.handshake.exporter!.derive(label, context, length)
+        )
+    )
   }
 
   // — streams ———————————————————————————————————————————————————————————————————————————————————————————————————

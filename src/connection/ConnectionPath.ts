@@ -78,7 +78,7 @@ export class ConnectionPath {
     const { transport, role } = config
     this.id = setup.id
     this.recovery = new PathRecovery({
-      isClient: role === "client",
+      role,
       congestion: congestionControllers[transport.congestion],
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000

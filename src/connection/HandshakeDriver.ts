@@ -1,3 +1,4 @@
+import type { Exporter } from "../handshake/Exporter.ts"
 import { otherRole } from "../wire/Role.ts"
 import type { PostHandshake } from "../handshake/PostHandshake.ts"
 import { TlsClient } from "../handshake/TlsClient.ts"
@@ -122,6 +123,11 @@ export class HandshakeDriver {
         return ticket !== undefined && sessionVersion(ticket) === this.versions.original ? opened : undefined
       }
     }
+  }
+
+  /** Undefined until `complete`. */
+  get exporter(): Exporter | undefined {
+    return this.postHandshake?.exporter
   }
 
   start(): TransportError | undefined {

@@ -81,13 +81,6 @@ export class KeySchedule {
     return suite.hmac(cipher.hash, key, transcript)
   }
 
-  /** RFC 8446 §7.5 */
-  exporter(label: string, context: Uint8Array, length: number): Uint8Array {
-    const { suite, cipher } = this
-    const secret = this.derive(this.exporterSecret, label, this.emptyHash)
-    return hkdfExpandLabel(suite, cipher.hash, secret, "exporter", suite.hash(cipher.hash, context), length)
-  }
-
   private derive(secret: Uint8Array, label: string, transcript: Uint8Array): Uint8Array {
     return hkdfExpandLabel(this.suite, this.cipher.hash, secret, label, transcript, this.cipher.hashLength)
   }

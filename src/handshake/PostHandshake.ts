@@ -1,7 +1,9 @@
 import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
+import type { Role } from "../wire/Role.ts"
 import { Level } from "../wire/PacketType.ts"
+import type { Exporter } from "./Exporter.ts"
 import { Alert, isFailure, type TlsFailure, violation } from "./alerts.ts"
 import { HandshakeReader } from "./HandshakeReader.ts"
 import { ticketSecret } from "./KeySchedule.ts"
@@ -32,14 +34,16 @@ export interface TicketSession {
  * every other message is an error. RFC 8446 §4.6, RFC 9001 §4.4, §6
  */
 export class PostHandshake {
+  readonly exporter: Exporter
   private readonly session: TicketSession | undefined
   private readonly reader = new HandshakeReader(Level.OneRtt)
   private tickets = 0
-  private readonly isClient: boolean
+  private readonly role: Role
 
   /** `session` is set on a client that stores tickets. */
-  constructor(isClient: boolean, session: TicketSession | undefined) {
-    this.isClient = isClient
+  constructor(role: Role, exporter: Exporter, session: TicketSession | undefined) {
+    this.role = role
+    this.exporter = exporter
     this.session = session
   }
 
@@ -62,9 +66,9 @@ export class PostHandshake {
 
   /** A complete message, including its header. */
   handleMessage(type: number, bytes: Uint8Array): SessionTicket | TlsFailure | undefined {
-    if (this.isClient && type === HandshakeType.new_session_ticket) return this.takeTicket(bytes)
+    if (this.role === "client" && type === HandshakeType.new_session_ticket) return this.takeTicket(bytes)
     // RFC 9001 §4.4 #3: no post-handshake authentication; §6 #2: no KeyUpdate
-    return this.isClient && type === HandshakeType.certificate_request
+    return this.role === "client" && type === HandshakeType.certificate_request
       ? violation(Alert.unexpected_message, "CertificateRequest after the handshake")
       : unexpected(type, "connected")
   }

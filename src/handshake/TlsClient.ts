@@ -100,7 +100,7 @@ export class TlsClient extends TlsSession {
     const { psk } = this
     if (psk?.earlyData !== true) return
     this.earlyData = "pending" // until EncryptedExtensions
-    this.installEarlyKeys(psk.schedule, psk.cipher, true, suite.hash(psk.cipher.hash, hello))
+    this.installEarlyKeys(psk.schedule, psk.cipher, "client", suite.hash(psk.cipher.hash, hello))
     const { cipherSuite, alpn, serverName, peer } = psk.ticket
     this.emit({
       _tag: "early",
@@ -194,7 +194,7 @@ export class TlsClient extends TlsSession {
     this.transcript.add(bytes)
     this.schedule = this.resumed ? this.psk!.schedule : new KeySchedule(this.suite, cipher)
     this.schedule.agree(secret)
-    this.handshakeSecrets = this.installHandshakeKeys(cipher, true)
+    this.handshakeSecrets = this.installHandshakeKeys(cipher, "client")
     this.state = "awaiting EncryptedExtensions"
     return undefined
   }
@@ -322,7 +322,7 @@ export class TlsClient extends TlsSession {
     this.emitKeys(Level.OneRtt, "write", cipher, secrets.client)
     // RFC 9001 §5.7 #1 #3: the server is authenticated and the handshake complete
     this.emitKeys(Level.OneRtt, "read", cipher, secrets.server)
-    this.postHandshake = new PostHandshake(true, this.ticketSession())
+    this.postHandshake = new PostHandshake("client", this.exporter(cipher), this.ticketSession())
     this.emit({
       _tag: "complete",
       facts: {

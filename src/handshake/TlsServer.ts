@@ -175,7 +175,7 @@ export class TlsServer extends TlsSession {
     this.send(Level.Initial, writeServerHello(config.random(RANDOM_BYTES), cipher.codepoint, extensions))
     this.schedule = psk?.schedule ?? new KeySchedule(suite, cipher)
     this.schedule.agree(response.secret)
-    this.handshakeSecrets = this.installHandshakeKeys(cipher, false)
+    this.handshakeSecrets = this.installHandshakeKeys(cipher, "server")
     this.sendEncryptedExtensions(offer, credentials?.identity ?? this.identityFor(offer))
     if (credentials !== undefined) this.sendCredentials(offer, credentials.identity, credentials.scheme)
     this.sendFinished(cipher)
@@ -221,7 +221,7 @@ export class TlsServer extends TlsSession {
     this.emit({ _tag: "earlyData", accepted })
     if (!accepted) return
     this.earlyData = "accepted"
-    this.installEarlyKeys(psk.schedule, psk.cipher, false, this.transcript.digest())
+    this.installEarlyKeys(psk.schedule, psk.cipher, "server", this.transcript.digest())
     this.emit({ _tag: "early", facts: this.facts() })
   }
 
@@ -296,7 +296,7 @@ export class TlsServer extends TlsSession {
     const { cipher } = this.answering
     // RFC 9001 §5.7 #1 #2: 1-RTT packets are not processed before the handshake is complete
     this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
-    this.postHandshake = new PostHandshake(false, undefined)
+    this.postHandshake = new PostHandshake("server", this.exporter(cipher), undefined)
     this.emit({ _tag: "complete", facts: this.facts() })
     this.schedule!.resume(this.transcript.digest())
     this.issueTickets()

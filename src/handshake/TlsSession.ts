@@ -1,3 +1,5 @@
+import { Exporter } from "./Exporter.ts"
+import { type Role, otherRole } from "../wire/Role.ts"
 import type { CertificateType, PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes, SigningKey } from "../capability/CryptoSuite.ts"
 import type { SessionTicket } from "../capability/TicketStore.ts"
@@ -212,11 +214,6 @@ export abstract class TlsSession {
     return this.events.shift()
   }
 
-  /** Keying material for the application; undefined before the handshake is complete. RFC 8446 §7.5 */
-  exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array | undefined {
-    return this.postHandshake !== undefined ? this.schedule?.exporter(label, context, length) : undefined
-  }
-
   private drain(): void {
     while (!this.failed && !this.waitingForVerdict) {
       const message = this.reader.next()
@@ -259,23 +256,23 @@ export abstract class TlsSession {
   protected installEarlyKeys(
     schedule: KeySchedule,
     cipher: CipherSuite,
-    isClient: boolean,
+    role: Role,
     hello: Uint8Array
   ): void {
     const secret = schedule.earlySecret(hello)
     this.logKey("CLIENT_EARLY_TRAFFIC_SECRET", secret)
     // RFC 9001 §5.6 #3 #4: a server never writes in 0-RTT, a client never reads
-    this.emitKeys(Level.ZeroRtt, isClient ? "write" : "read", cipher, secret)
+    this.emitKeys(Level.ZeroRtt, role === "client" ? "write" : "read", cipher, secret)
   }
 
   /** Installs the Handshake keys of both directions. RFC 9001 §4.9: write keys first, so that replies can be protected. */
-  protected installHandshakeKeys(cipher: CipherSuite, isClient: boolean): TrafficSecrets {
+  protected installHandshakeKeys(cipher: CipherSuite, role: Role): TrafficSecrets {
     const secrets = this.schedule!.handshakeSecrets(this.transcript.digest())
     const { client, server } = secrets
     this.logKey("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client)
     this.logKey("SERVER_HANDSHAKE_TRAFFIC_SECRET", server)
-    this.emitKeys(Level.Handshake, "write", cipher, isClient ? client : server)
-    this.emitKeys(Level.Handshake, "read", cipher, isClient ? server : client)
+    this.emitKeys(Level.Handshake, "write", cipher, secrets[role])
+    this.emitKeys(Level.Handshake, "read", cipher, secrets[otherRole(role)])
     return secrets
   }
 
@@ -286,6 +283,11 @@ export abstract class TlsSession {
     this.logKey("SERVER_TRAFFIC_SECRET_0", secrets.server)
     this.logKey("EXPORTER_SECRET", this.schedule!.exporterSecret)
     return secrets
+  }
+
+  /** Outlives the key schedule. RFC 8446 §7.5 */
+  protected exporter(cipher: CipherSuite): Exporter {
+    return new Exporter(this.suite, cipher, this.schedule!.exporterSecret)
   }
 
   protected emitKeys(

@@ -1,3 +1,4 @@
+import type { Role } from "../wire/Role.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 import type { SentPackets } from "./SentPackets.ts"
@@ -26,10 +27,10 @@ export class LossTimer {
   private readonly spaces: ReadonlyArray<SentPackets>
   private readonly rtt: RttEstimator
 
-  constructor(spaces: ReadonlyArray<SentPackets>, rtt: RttEstimator, isClient: boolean) {
+  constructor(spaces: ReadonlyArray<SentPackets>, rtt: RttEstimator, role: Role) {
     this.spaces = spaces
     this.rtt = rtt
-    this.peerValidatedAddress = !isClient
+    this.peerValidatedAddress = role === "server"
   }
 
   /** The space with the earliest time-threshold loss, or undefined. */

@@ -1,3 +1,4 @@
+import type { Role } from "../wire/Role.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
@@ -16,7 +17,7 @@ import { WindowUse } from "./WindowUse.ts"
 const persistentCongestionThreshold = 3
 
 export interface PathRecoveryConfig {
-  readonly isClient: boolean
+  readonly role: Role
   readonly congestion: CongestionControllerFactory
   readonly maxDatagramSize: number
   /** 333 ms unless the path is known. RFC 9002 §6.2.2 */
@@ -86,7 +87,7 @@ export class PathRecovery {
       new SentPackets(Space.Handshake, pool),
       new SentPackets(Space.Application, pool)
     ]
-    this.timer = new LossTimer(this.spaces, this.rtt, config.isClient)
+    this.timer = new LossTimer(this.spaces, this.rtt, config.role)
   }
 
   // — sending ——————————————————————————————————————————————————————————————————————————————————————————————————

@@ -266,6 +266,35 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         expect(near.stats.smoothedRttMillis).toBeGreaterThan(0)
       }))
 
+    it("export keying material that both sides agree on, by label, context and length", (world) =>
+      Effect.gen(function* () {
+        for (const cipherSuites of [["aes-128-gcm"], ["aes-256-gcm"]] as const) {
+          const { near, far } = yield* pair(world, { client: { cipherSuites } })
+          const derive = (end: QuicConnection, label = "EXPORTER-test", context = "a", length = 42) =>
+            Effect.map(end.exportKeyingMaterial(label, text(context), length), (bytes) =>
+              Buffer.from(bytes).toString("hex")
+            )
+          const known = yield* derive(near)
+          expect(known).toHaveLength(84)
+          expect(yield* derive(far)).toBe(known)
+          const others = [
+            yield* derive(near, "EXPORTER-else"),
+            yield* derive(near, "EXPORTER-test", "b"),
+            yield* derive(near, "EXPORTER-test", ""),
+            yield* derive(near, "EXPORTER-test", "a", 41)
+          ]
+          expect(new Set([known, ...others, known.slice(0, 82)]).size).toBe(6)
+          expect(yield* derive(far, "x".repeat(249), "a".repeat(100_000), 8160)).toBe(
+            yield* derive(near, "x".repeat(249), "a".repeat(100_000), 8160)
+          )
+          yield* near.close()
+          expect(yield* derive(near)).toBe(known)
+          // another connection, other bytes
+          const { near: again } = yield* pair(world, { client: { cipherSuites } })
+          expect(yield* derive(again)).not.toBe(known)
+        }
+      }))
+
     it("change keys in the middle of a transfer", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world)

@@ -108,6 +108,13 @@ describe("arguments out of range", () => {
       yield* expectRefused(near.close(0, any(5)), "reason")
       yield* expectRefused(near.closeNow(0, any(Buffer.from("x"))), "reason")
       yield* expectRefused(near.serveStreams(any(undefined)), "handler")
+      const context = new Uint8Array(0)
+      for (const label of ["", "x".repeat(250), "ä", "a\0", "EXPORTER\n€", undefined, 5])
+        yield* expectRefused(near.exportKeyingMaterial(any(label), context, 32), "label")
+      for (const wrong of [undefined, "text", new ArrayBuffer(4), [1]])
+        yield* expectRefused(near.exportKeyingMaterial("EXPORTER-test", any(wrong), 32), "context")
+      for (const length of [0, -1, 0.5, 8161, Number.NaN, Infinity, "32", undefined])
+        yield* expectRefused(near.exportKeyingMaterial("EXPORTER-test", context, any(length)), "length")
       expect(yield* Effect.timeoutOption(near.closed, 100)).toMatchObject({ _tag: "None" })
     }))
 

@@ -2,6 +2,7 @@ import { createHash, hkdfSync } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
 import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
+import { Exporter } from "../../src/handshake/Exporter.ts"
 import { KeySchedule } from "../../src/handshake/KeySchedule.ts"
 import { Transcript } from "../../src/handshake/Transcript.ts"
 import { cipherSuites } from "../../src/protect/CipherSuite.ts"
@@ -67,6 +68,12 @@ for (const suite of [node, noble])
       )
       schedule.applicationSecrets(transcript)
       const main = suite.hmac("sha256", label(handshake, "derived", empty), new Uint8Array(32))
+      const exporter = new Exporter(suite, aes128, schedule.exporterSecret)
+      const exported = label(label(main, "exp master", transcript), "EXPORTER-test", empty)
+      const context = new Uint8Array(createHash("sha256").update("about this").digest())
+      expect(hex(exporter.derive("EXPORTER-test", new TextEncoder().encode("about this"), 32))).toBe(
+        hex(label(exported, "exporter", context))
+      )
       const resumption = label(main, "res master", transcript)
       schedule.resume(transcript)
       expect(hex(schedule.ticketSecret(Uint8Array.of(9)))).toBe(

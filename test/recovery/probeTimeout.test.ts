@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { NewReno } from "../../src/recovery/NewReno.ts"
 import { PathRecovery } from "../../src/recovery/PathRecovery.ts"
@@ -5,8 +6,8 @@ import { Space } from "../../src/wire/PacketType.ts"
 import { ackOf, ackOfNumber, confirmed, millis, send, sendMany } from "./support.ts"
 
 const never = Number.POSITIVE_INFINITY
-const handshaking = (isClient: boolean): PathRecovery =>
-  new PathRecovery({ isClient, congestion: (size) => new NewReno(size), maxDatagramSize: 1200 })
+const handshaking = (role: Role): PathRecovery =>
+  new PathRecovery({ role, congestion: (size) => new NewReno(size), maxDatagramSize: 1200 })
 
 describe("the probe timeout (RFC 9002 §6.2)", () => {
   // RFC 9002 §6.2.1 #S1
@@ -23,7 +24,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
 
   // RFC 9002 §6.2.1 #2
   it("does not count the peer's delay for Initial and Handshake packets", () => {
-    const recovery = handshaking(true)
+    const recovery = handshaking("client")
     recovery.setPeerMaxAckDelay(25 * millis)
     send(recovery, 0, { space: Space.Initial })
     expect(recovery.deadlineMicros()).toBe(999 * millis)
@@ -45,7 +46,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
 
   // RFC 9002 §6.2.1 #3
   it("is not armed for application data before the handshake is confirmed", () => {
-    const recovery = handshaking(false)
+    const recovery = handshaking("server")
     send(recovery, 0)
     expect(recovery.deadlineMicros()).toBe(never)
     recovery.onHandshakeConfirmed()
@@ -125,12 +126,12 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
 
 describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
   it("has no timer before the first packet", () => {
-    expect(handshaking(true).deadlineMicros()).toBe(never)
+    expect(handshaking("client").deadlineMicros()).toBe(never)
   })
 
   // RFC 9002 §6.2.2.1 #2 #3
   it("makes a client probe with nothing in flight until the server has validated its address", () => {
-    const recovery = handshaking(true)
+    const recovery = handshaking("client")
     send(recovery, 0, { space: Space.Initial })
     recovery.onAck(Space.Initial, ackOfNumber(0), 0, 100 * millis)
     expect(recovery.bytesInFlight).toBe(0)
@@ -141,7 +142,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
 
   // RFC 9000 §8.1 #5, RFC 9002 §6.2.2.1 #3
   it("makes it probe with a Handshake packet once it can", () => {
-    const recovery = handshaking(true)
+    const recovery = handshaking("client")
     send(recovery, 0, { space: Space.Initial })
     recovery.onAck(Space.Initial, ackOfNumber(0), 0, 100 * millis)
     recovery.onHandshakeKeys()
@@ -150,14 +151,14 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
   })
 
   it("ends with the first Handshake ACK", () => {
-    const recovery = handshaking(true)
+    const recovery = handshaking("client")
     send(recovery, 0, { space: Space.Handshake })
     recovery.onAck(Space.Handshake, ackOfNumber(0), 0, 100 * millis)
     expect(recovery.deadlineMicros()).toBe(never)
   })
 
   it("keeps the client's backoff on ACKs of Initial packets", () => {
-    const recovery = handshaking(true)
+    const recovery = handshaking("client")
     send(recovery, 0, { space: Space.Initial })
     recovery.onTimeout(999 * millis)
     recovery.onAck(Space.Initial, ackOfNumber(0), 0, 1e6)
@@ -165,7 +166,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
   })
 
   it("does not concern a server", () => {
-    const recovery = handshaking(false)
+    const recovery = handshaking("server")
     send(recovery, 0, { space: Space.Initial })
     recovery.onAck(Space.Initial, ackOfNumber(0), 0, 100 * millis)
     expect(recovery.deadlineMicros()).toBe(never)
@@ -173,7 +174,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
 
   // RFC 9002 §6.2.2.1 #1
   it("arms no timer for a server that may send nothing, and fires at once when it is late", () => {
-    const recovery = handshaking(false)
+    const recovery = handshaking("server")
     send(recovery, 0, { space: Space.Initial })
     recovery.setAmplificationLimited(true)
     expect(recovery.deadlineMicros()).toBe(never)

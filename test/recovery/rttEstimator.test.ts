@@ -67,7 +67,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
   // RFC 9002 §5.3 #S1 #S2
   it("takes the delay as it is reported before that", () => {
     const recovery = new PathRecovery({
-      isClient: true,
+      role: "client",
       congestion: (size) => new NewReno(size),
       maxDatagramSize: 1200
     })

@@ -23,7 +23,7 @@ export const ackOfNumber = (number: number): AckFrame => ackOf([number, number])
 /** A client whose handshake is confirmed. */
 export const confirmed = (config: Partial<PathRecoveryConfig> = {}): PathRecovery => {
   const recovery = new PathRecovery({
-    isClient: true,
+    role: "client",
     congestion: (size) => new NewReno(size),
     maxDatagramSize: 1200,
     ...config

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { describe, expect } from "vitest"
 import { type KeyOptions, layerTicketKeys } from "../../src/Resumption.ts"
+import type { QuicConnection } from "../../src/index.ts"
 import { live } from "../api/World.ts"
 import { text } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
@@ -32,6 +33,33 @@ describe("a client that comes back", () => {
       const connection = yield* client.connect(to(server))
       expect(connection.facts).toMatchObject({ resumed: true, earlyData: "none", peer: first.peer })
       expect((yield* ask(connection, text("again"))).toString()).toBe("again")
+    })
+  )
+
+  itSim("agrees with the server on keying material that no earlier connection had", () =>
+    Effect.gen(function* () {
+      const { world, id, client } = yield* scene()
+      const server = yield* makeServer(world.second, id, { earlyData: true })
+      const derive = (connection: QuicConnection) =>
+        Effect.map(connection.exportKeyingMaterial("EXPORTER-test", text("context"), 32), (bytes) =>
+          Buffer.from(bytes).toString("hex")
+        )
+      const exported = new Set<string>()
+      for (const earlyData of ["none", "accepted", "accepted"] as const) {
+        const near = yield* client.connect(to(server, { earlyData: true }))
+        const stream = yield* near.openBidi
+        yield* stream.write(text("at once"))
+        // with 0-RTT both wait until the handshake is complete
+        const [ours, theirs] = yield* Effect.all([derive(near), Effect.flatMap(server.accept, derive)], {
+          concurrency: "unbounded"
+        })
+        expect(theirs).toBe(ours)
+        expect(near.facts).toMatchObject({ earlyData, resumed: earlyData === "accepted" })
+        exported.add(ours)
+        // the tickets
+        yield* Effect.sleep("1 second")
+      }
+      expect(exported.size).toBe(3)
     })
   )
 
