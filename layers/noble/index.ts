@@ -1,2 +1,2 @@
-/** Cryptography in pure JavaScript, for platforms without `node:crypto`. */
+/** Cryptography in JavaScript alone, for where there is no `node:crypto`. */
 export * as NobleCryptoSuite from "./NobleCryptoSuite.ts"

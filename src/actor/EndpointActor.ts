@@ -20,8 +20,7 @@ import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
-import { Endpoint } from "../endpoint/Endpoint.ts"
-import type { ClientMemory, EndpointConfig } from "../endpoint/EndpointConfig.ts"
+import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
 import { whyUnreachable } from "../wire/destination.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { Branch, type RunFork } from "./Branch.ts"
@@ -95,6 +94,8 @@ export class EndpointActor implements ConnectionHost {
   private beginnings = 0
   private readonly nextTurn = new WaitList()
   private dirty: Array<ConnectionActor> = []
+  /** Those with a path whose socket takes nothing at the moment. */
+  private readonly heldBack = new Set<ConnectionActor>()
   private readonly buffer: Uint8Array
   private wake: (() => void) | undefined = undefined
   private isAwake = false
@@ -107,7 +108,7 @@ export class EndpointActor implements ConnectionHost {
     { socket, clock, verifier, keyLog, runFork, openSocket, acceptBacklog }: EndpointSurroundings
   ) {
     this.core = new Endpoint(config)
-    if (this.core.incoming !== undefined) this.core.incoming.isDeferred = true
+    this.core.holdsStrangers = true
     this.clock = clock
     this.verifier = verifier
     this.keyLog = keyLog
@@ -163,20 +164,22 @@ export class EndpointActor implements ConnectionHost {
     sockets.main = sockets.add(socket)
     this.listen(socket)
     for (const actor of this.actors.values()) {
-      const { current } = actor.core.path.routes
-      if (current.socket === before && whyUnreachable(socket.localAddress, current.remote) === undefined)
-        actor.core.rebind(sockets.main.number, this.now())
+      for (const path of actor.core.paths) {
+        const leaves = path.routes.current.socket === before || path.migration.awaited === before
+        if (leaves && whyUnreachable(socket.localAddress, path.remote) === undefined)
+          actor.core.rebind(sockets.main.number, this.now(), path)
+      }
       this.touch(actor)
     }
     return before
   }
 
-  /** Whether a route of any connection leaves by this socket. */
+  /** Whether a route of any path of any connection leaves by this socket. */
   usesSocket(number: number): boolean {
     const { sockets } = this
     if (number === sockets.main.number) return true
     for (const { core } of this.actors.values())
-      if (core.path.routes.all.some(({ socket }) => sockets.at(socket).socketNumber === number)) return true
+      for (const socket of core.paths.sockets) if (sockets.at(socket).socketNumber === number) return true
     return false
   }
 
@@ -244,6 +247,7 @@ export class EndpointActor implements ConnectionHost {
     this.actors.delete(actor.core)
     this.dialing.delete(actor)
     this.deadlines.remove(actor)
+    this.heldBack.delete(actor)
   }
 
   onServed(actor: ConnectionActor, isServed: boolean): void {
@@ -253,7 +257,7 @@ export class EndpointActor implements ConnectionHost {
 
   /** Takes no more connections. */
   stopAccepting(): void {
-    if (this.core.incoming !== undefined) this.core.incoming.accepting = false
+    this.core.accepting = false
   }
 
   /** The loop; it ends only by interruption. */
@@ -301,13 +305,13 @@ export class EndpointActor implements ConnectionHost {
     this.isAwake = false
     const { core, sockets } = this
     this.nowMicros = this.now()
-    const handshakes = core.incoming
-    if (handshakes !== undefined) handshakes.isFull = this.incoming.length >= this.acceptBacklog
+    core.isFull = this.incoming.length >= this.acceptBacklog
     const received = sockets.drain(RECEIVE_BURST)
-    for (let i = 0; i < STRANGERS_A_TURN && handshakes?.hasWaiting === true; i++) this.drive(this.admitNext)
+    for (let i = 0; i < STRANGERS_A_TURN && core.hasWaiting; i++) this.drive(this.admitNext)
     const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
     this.fireDeadlines(mayFire)
     if (this.sendReplies()) sockets.flush()
+    this.resumeHeldBack()
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
@@ -317,9 +321,8 @@ export class EndpointActor implements ConnectionHost {
     }
     this.beginnings = 0
     this.nextTurn.wakeFirst(BEGINNINGS_A_TURN)
-    const hasWaiting = handshakes?.hasWaiting === true || this.nextTurn.size > 0
-    const more = received === RECEIVE_BURST || hasWaiting || !mayFire
-    if (more || this.dirty.some(this.canGoOn)) this.ring()
+    const more = received === RECEIVE_BURST || core.hasWaiting || !mayFire || this.nextTurn.size > 0
+    if (more || this.dirty.length > 0) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }
 
@@ -347,7 +350,7 @@ export class EndpointActor implements ConnectionHost {
       this.markDirty(this.actors.get(woken)!)
   }
 
-  private readonly admitNext = (): Connection | undefined => this.core.incoming?.admit(this.nowMicros)
+  private readonly admitNext = (): Connection | undefined => this.core.admit(this.nowMicros)
 
   /** Whatever connection the core had `work` for is served, a new one for the first time. */
   private drive(work: () => Connection | undefined): void {
@@ -413,24 +416,31 @@ export class EndpointActor implements ConnectionHost {
     const { transmit } = core
     actor.isDirty = false
     let sent = 0
-    let { socket } = this.sockets.at(core.path.routes.current.socket)
-    while (!socket.congested) {
-      const end = core.pollTransmit(buffer, 0, nowMicros)
+    for (; sent < SEND_BURST; sent++) {
+      const end = core.pollTransmit(buffer, 0, nowMicros, this.isCongested)
       if (end === 0) break
-      const place = this.sockets.at(transmit.socket)
-      socket = place.socket
-      socket.send(buffer, 0, end, transmit.remote, transmit.ecn, place.from)
-      if (++sent === SEND_BURST) break
+      const { socket, from } = this.sockets.at(transmit.socket)
+      socket.send(buffer, 0, end, transmit.remote, transmit.ecn, from)
     }
-    if (sent === SEND_BURST || (socket.congested && !actor.isDrained)) this.markDirty(actor)
+    const isHeldBack = core.paths.areHeldBack(this.isCongested)
+    if (sent === SEND_BURST) this.markDirty(actor)
+    else if (isHeldBack && !actor.isDrained) this.heldBack.add(actor)
     this.core.routeIds(core)
     const due = core.timeout(nowMicros)
     // what is due now and was not sent waits for the socket, which wakes the loop
-    this.deadlines.set(actor, socket.congested && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
+    this.deadlines.set(actor, isHeldBack && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
   }
 
-  private readonly canGoOn = ({ core }: ConnectionActor): boolean =>
-    !this.sockets.at(core.path.routes.current.socket).socket.congested
+  private readonly isCongested = (socket: SocketNumber): boolean => this.sockets.at(socket).socket.congested
+
+  /** Serves again those whose socket has room again. */
+  private resumeHeldBack(): void {
+    for (const actor of this.heldBack)
+      if (!actor.core.paths.areHeldBack(this.isCongested)) {
+        this.heldBack.delete(actor)
+        this.markDirty(actor)
+      }
+  }
 
   private markDirty(actor: ConnectionActor): void {
     if (actor.isDirty) return

@@ -20,7 +20,6 @@ import type { ConnectionParts } from "./ConnectionParts.ts"
 import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
 import { CHANGED_ID } from "./Discards.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
-import { FrameOwners } from "./FrameOwners.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
@@ -31,7 +30,9 @@ import { type CloseReason, Lifecycle, silentEnd } from "./lifecycle.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
+import { firstPathFirst, type PathScheduler } from "./PathScheduler.ts"
 import { PathSet } from "./PathSet.ts"
+import { TokenOffer } from "./TokenOffer.ts"
 import { VersionChoice } from "./VersionChoice.ts"
 import { PeerParameters } from "./PeerParameters.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
@@ -97,7 +98,7 @@ export class Connection implements ConnectionParts {
   readonly config: ConnectionConfig
   readonly keys: Keyring
   readonly versions: VersionChoice
-  readonly crypto: CryptoStream
+  crypto: CryptoStream
   readonly streams: StreamSet
   readonly datagrams: DatagramQueue
   handshake: HandshakeDriver
@@ -108,12 +109,13 @@ export class Connection implements ConnectionParts {
   readonly localInitialId: Uint8Array
   readonly lifecycle = new Lifecycle()
   readonly receiver: PacketReceiver
-  readonly migration: Migration
+  private readonly scheduler: PathScheduler = firstPathFirst
   /** Where what `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
   token: Uint8Array | undefined
-  /** Whoever has frames to send. */
-  readonly frames: FrameOwners
+  readonly tokenOffer = new TokenOffer()
+  handshakeDonePending = false
+  pingPending = false
   greasesBit = false
   private readonly builder: DatagramBuilder
   private startedAtMicros: number
@@ -138,9 +140,7 @@ export class Connection implements ConnectionParts {
     this.streams = new StreamSet(config.role, localStreamLimits(transport))
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
     this.paths = new PathSet()
-    this.paths.add(new ConnectionPath(config, firstPath(config, origin), nowMicros))
-    this.frames = new FrameOwners(this.crypto, this.datagrams, this.streams, this.paths, config.random)
-    this.migration = new Migration(this, this.path)
+    this.addPath(firstPath(config, origin), nowMicros)
     this.transmit = { remote: origin.remote, socket: origin.socket, ecn: 0 }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(
@@ -186,27 +186,27 @@ export class Connection implements ConnectionParts {
 
   /** The moment, in `nowMicros` time, at which `handleTimeout` is due; Infinity when nothing is. */
   timeout(nowMicros: number): number {
-    const { lifecycle, path } = this
+    const { lifecycle, paths } = this
     if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
     if (!lifecycle.isOpen) return this.closer.deadlineMicros
     const { transport } = this.config
-    const pto = path.recovery.ptoMicros()
+    const pto = paths.ptoMicros
     let deadline = this.idle.deadline(pto)
     deadline = Math.min(deadline, this.handshakeDeadline)
-    if (
-      lifecycle.state !== "handshaking" &&
-      transport.keepAliveIntervalMillis > 0 &&
-      !this.frames.ping.hasFrames()
-    )
+    if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0 && !this.pingPending)
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
-    for (const each of this.paths) deadline = Math.min(deadline, each.deadline())
-    if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
-    // a probe that is due already goes out as soon as congestion control has room for one
-    if (this.handshake.confirmed && path.mtu.deadlineMicros > nowMicros)
-      deadline = Math.min(deadline, path.mtu.deadlineMicros)
-    if (this.handshake.confirmed) deadline = Math.min(deadline, path.rotation.deadlineMicros)
+    for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
     return deadline
+  }
+
+  private pathDeadline(path: ConnectionPath, nowMicros: number): number {
+    let deadline = path.deadline()
+    if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
+    if (!this.handshake.confirmed) return deadline
+    // a probe that is due already goes out as soon as congestion control has room for one
+    if (path.mtu.deadlineMicros > nowMicros) deadline = Math.min(deadline, path.mtu.deadlineMicros)
+    return Math.min(deadline, path.rotation.deadlineMicros)
   }
 
   /**
@@ -235,11 +235,10 @@ export class Connection implements ConnectionParts {
 
   /** RFC 9000 §4.1: only while nothing is in flight whose loss would be noticed, and nothing is about to be. */
   private stallDeadline(ptoMicros: number): number {
-    const { path, streams, lifecycle } = this
+    const { paths, streams, lifecycle } = this
     const { isBlocked, isPeerBlocked } = streams.stall
     if (lifecycle.state !== "established" || (!isBlocked && !isPeerBlocked)) return Number.POSITIVE_INFINITY
-    if (path.recovery.packetsInFlight > 0 || streams.hasFrames() || !path.maySend)
-      return Number.POSITIVE_INFINITY
+    if (paths.areInFlight || streams.hasFrames() || !paths.maySend) return Number.POSITIVE_INFINITY
     return this.idle.stallDeadline(isBlocked, ptoMicros)
   }
 
@@ -273,7 +272,7 @@ export class Connection implements ConnectionParts {
 
   /** Sends a PING with the next datagram. */
   ping(): void {
-    this.frames.ping.request()
+    this.pingPending = true
   }
 
   /** Updates the 1-RTT keys as soon as RFC 9001 §6 allows it. */
@@ -281,22 +280,32 @@ export class Connection implements ConnectionParts {
     this.keys.phases.request()
   }
 
+  /** Adds a path, and what the peer has said about all of them. */
+  addPath(setup: PathSetup, nowMicros: number): ConnectionPath {
+    const path = new ConnectionPath(this.config, setup, nowMicros)
+    path.migration = new Migration(this, path)
+    this.paths.add(path)
+    if (this.peerParameters.applied !== undefined) path.onPeerParameters(this.peerParameters.applied)
+    if (this.lifecycle.state === "established" && this.handshake.confirmed) path.onHandshakeConfirmed()
+    return path
+  }
+
   /**
-   * `socket` replaces the one in use: moves to it, as soon as the handshake is confirmed and the
-   * peer has given a connection ID for it. Returns what keeps it from moving now. RFC 9000 §9.2
+   * `socket` replaces the one that `path` uses: it moves there, as soon as the handshake is confirmed and the peer has
+   * given a connection ID for it. Returns what keeps it from moving now. RFC 9000 §9.2
    */
-  rebind(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
-    return this.lifecycle.isOpen ? this.migration.rebind(socket, nowMicros) : undefined
+  rebind(socket: SocketNumber, nowMicros: number, path = this.path): MoveRefusal | undefined {
+    return this.lifecycle.isOpen ? path.migration.rebind(socket, nowMicros) : undefined
   }
 
-  /** Moves to another of the endpoint's sockets once the peer has answered over it. RFC 9000 §9.1 */
-  migrate(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
-    return this.migration.probe(socket, nowMicros)
+  /** Moves `path` to another of the endpoint's sockets once the peer has answered over it. RFC 9000 §9.1 */
+  migrate(socket: SocketNumber, nowMicros: number, path = this.path): MoveRefusal | undefined {
+    return path.migration.probe(socket, nowMicros)
   }
 
-  /** Forgets the ways by that socket, unless it is the one in use. */
-  abandonRoute(socket: SocketNumber): void {
-    this.migration.abandon(socket)
+  /** Forgets the ways of `path` by that socket, unless it is the one in use. */
+  abandonRoute(socket: SocketNumber, path = this.path): void {
+    path.migration.abandon(socket)
   }
 
   /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
@@ -312,8 +321,8 @@ export class Connection implements ConnectionParts {
    */
   handleDatagram(packet: IncomingPacket, from: SocketAddress, socket: number, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
-    const { migration } = this
     const { path, bytes } = packet
+    const { migration } = path
     const route = migration.routeOf(from, socket)
     if (route === undefined) {
       if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")
@@ -341,11 +350,11 @@ export class Connection implements ConnectionParts {
   }
 
   private onDeadline(nowMicros: number): void {
-    const { lifecycle, idle, path, closer } = this
+    const { lifecycle, idle, path, paths, closer } = this
     if (lifecycle.state === "closed") return
     if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
     const { transport } = this.config
-    const pto = path.recovery.ptoMicros()
+    const pto = paths.ptoMicros
     if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
     if (nowMicros >= this.handshakeDeadline)
       return path.traffic.datagramsSent === 0
@@ -363,7 +372,7 @@ export class Connection implements ConnectionParts {
 
   /** Whether a datagram ends in the token of a connection ID of the peer's that is in use. RFC 9000 §10.3.1 */
   isStatelessReset(bytes: Uint8Array): boolean {
-    return this.path.peerIds.isResetToken(bytes, resetTokenOffset(0, bytes.length), this.config.suite.equal)
+    return this.paths.isResetToken(bytes, resetTokenOffset(0, bytes.length), this.config.suite.equal)
   }
 
   /** A stateless reset of ours was recognised. RFC 9000 §10.3.1 #4 */
@@ -382,26 +391,52 @@ export class Connection implements ConnectionParts {
 
   // — poll* —————————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** Writes the next datagram into `buffer` from `start` and returns its end; `start` when nothing is to be sent now. */
-  pollTransmit(buffer: Uint8Array, start: number, nowMicros: number): number {
+  /**
+   * Writes the next datagram into `buffer` from `start` and returns its end; `start` when nothing is to be sent now.
+   * `isCongested` tells which of the endpoint's sockets take nothing at the moment: no path sends by them.
+   */
+  pollTransmit(
+    buffer: Uint8Array,
+    start: number,
+    nowMicros: number,
+    isCongested: (socket: SocketNumber) => boolean = never
+  ): number {
     const { lifecycle } = this
     if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
-    const { path, builder, transmit } = this
+    const order = this.scheduler.order(this.paths)
+    for (let i = 0; i < order.length; i++) {
+      const end = this.transmitOn(order[i], buffer, start, nowMicros, isCongested)
+      if (end > start || !(lifecycle.isOpen || this.closer.pending)) return end
+    }
+    return start
+  }
+
+  private transmitOn(
+    path: ConnectionPath,
+    buffer: Uint8Array,
+    start: number,
+    nowMicros: number,
+    isCongested: (socket: SocketNumber) => boolean
+  ): number {
+    const { builder, transmit, lifecycle } = this
     const probing = lifecycle.isOpen ? path.routes.probing : undefined
-    if (probing !== undefined) {
+    if (probing !== undefined && !isCongested(probing.socket)) {
       transmit.remote = probing.remote
       transmit.socket = probing.socket
       transmit.ecn = 0
       const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
       if (end > start) return end
     }
+    const { current } = path.routes
+    if (isCongested(current.socket)) return start
     if (this.handshake.confirmed && path.isRotationDue(nowMicros)) path.rotateIds(nowMicros)
-    transmit.remote = path.remote
-    transmit.socket = path.routes.current.socket
+    transmit.remote = current.remote
+    transmit.socket = current.socket
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
     // what a client spends before that, on others perhaps, is not the server's
-    if (end > start && path.traffic.datagramsSent === 1) this.startedAtMicros = nowMicros
+    if (end > start && path === this.path && path.traffic.datagramsSent === 1)
+      this.startedAtMicros = nowMicros
     this.closer.onTold()
     if (end > start) this.config.observer?.stepped(this, nowMicros)
     else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()
@@ -450,14 +485,14 @@ export class Connection implements ConnectionParts {
     return true
   }
 
-  onNewest({ path: { routes }, route }: IncomingPacket, nowMicros: number): void {
-    if (route !== routes.current || routes.fallback !== undefined) this.migration.onNewest(route, nowMicros)
+  onNewest({ path: { routes, migration }, route }: IncomingPacket, nowMicros: number): void {
+    if (route !== routes.current || routes.fallback !== undefined) migration.onNewest(route, nowMicros)
   }
 
   hurryHandshake(): void {
     if (this.handshake.confirmed || this.hurries === MAX_HURRIES) return
     this.hurries++
-    repeatInFlight(this.frames, this.path)
+    repeatInFlight(this, this.path)
     // whatever the client says makes the server go on, be it with more to send or with more that it may send
     if (this.config.role === "client" && this.keys.write[Level.Initial] !== undefined)
       this.path.probes[Space.Initial] = 1
@@ -479,22 +514,19 @@ export class Connection implements ConnectionParts {
     this.localParameters = undefined
     this.config.resume = undefined
     this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
-    for (const path of this.paths) {
-      path.recovery.onHandshakeConfirmed()
-      path.mtu.start()
-    }
+    for (const path of this.paths) path.onHandshakeConfirmed()
     this.events.push({ _tag: "confirmed" })
     const preferred = this.handshake.peerParameters?.preferredAddress
     const offered = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6 // RFC 9000 §9.6.3 #S3
     const remote = offered && onLinkOf(offered, this.path.remote)
     // RFC 9000 §21.5.3, §21.5.6 #S1 #S2: a server of the network's does not get to send us into our own
     if (remote !== undefined && addressScope(remote) >= addressScope(this.path.remote))
-      this.migration.prefer(remote, nowMicros)
+      this.path.migration.prefer(remote, nowMicros)
   }
 
   offerToken(nowMicros: number): void {
     const { remote } = this.path
-    this.frames.tokens.issue(remote.host, () =>
+    this.tokenOffer.issue(remote.host, () =>
       this.config.makeAddressToken(remote, this.versions.negotiated, nowMicros)
     )
   }
@@ -567,7 +599,7 @@ export class Connection implements ConnectionParts {
     path.peerIds.replaceFirst(destination)
     this.token = undefined // RFC 9369 §5: it is of the other version
     if (this.peerParameters.areRemembered) this.onEarlyDataRejected(nowMicros)
-    this.crypto.restart()
+    this.crypto = new CryptoStream()
     const { facts } = this.handshake
     this.handshake = this.newHandshake(destination, destination, undefined)
     if (facts !== undefined) this.handshake.facts = { ...facts, earlyData: "rejected" }
@@ -600,9 +632,9 @@ export class Connection implements ConnectionParts {
       path.localIds.setPeerLimit(handshake.peerParameters!.activeConnectionIdLimit)
       if (config.role === "server") {
         // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
-        this.frames.handshakeDone.send()
+        this.handshakeDonePending = true
         this.offerToken(nowMicros)
-        keys.discardEarly(nowMicros + 3 * this.path.recovery.ptoMicros()) // RFC 9001 §4.9.3 #S2
+        keys.discardEarly(nowMicros + 3 * this.paths.ptoMicros) // RFC 9001 §4.9.3 #S2
         this.path.localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
         this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
       }
@@ -640,15 +672,17 @@ export class Connection implements ConnectionParts {
       if (kind === "probe") {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
-        repeatInFlight(this.frames, path)
+        repeatInFlight(this, path)
         if (this.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
           this.endIfPeerChangedId(nowMicros)
       }
     }
     path.localIds.sweep(nowMicros)
-    if (nowMicros >= path.routes.deadlineMicros) this.migration.onTimeout(nowMicros)
+    if (nowMicros >= path.routes.deadlineMicros) path.migration.onTimeout(nowMicros)
   }
 }
+
+const never = (): boolean => false
 
 /** The path that the handshake makes. */
 const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSetup => ({

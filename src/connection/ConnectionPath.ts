@@ -5,16 +5,18 @@ import { MtuDiscovery } from "../path/MtuDiscovery.ts"
 import type { PathValidator } from "../path/PathValidator.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
-import { AckFrequency } from "../recovery/AckFrequency.ts"
+import { AckFrequency, type AckRequest } from "../recovery/AckFrequency.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
 import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { type ConnectionConfig, MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import { ackTimerMicros } from "./parameters.ts"
 import { IdRotation } from "./IdRotation.ts"
+import type { Migration } from "./Migration.ts"
 import { PhaseMarks } from "./PhaseMarks.ts"
 import { RouteSet } from "./RouteSet.ts"
 
@@ -58,13 +60,15 @@ export class ConnectionPath {
   readonly id: number
   /** Where it leads: it can move from one pair of addresses to another. */
   readonly routes: RouteSet
+  /** Set when the path becomes one of a connection. */
+  migration!: Migration
   readonly recovery: PathRecovery
   readonly received: readonly [ReceivedPackets, ReceivedPackets, ReceivedPackets]
   readonly localIds: LocalConnectionIds
   readonly peerIds: PeerConnectionIds
   mtu: MtuDiscovery
   readonly ecn: EcnValidator
-  readonly ackFrequency: AckFrequency
+  readonly ackFrequency = new AckFrequency()
   readonly phaseMarks = new PhaseMarks()
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
@@ -83,7 +87,6 @@ export class ConnectionPath {
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000
     })
-    this.ackFrequency = new AckFrequency(this.recovery)
     const maxAckDelayMicros = ackTimerMicros(transport)
     this.received = [
       new ReceivedPackets(Space.Initial, maxAckDelayMicros),
@@ -125,10 +128,19 @@ export class ConnectionPath {
     return this.routes.current.amplification
   }
 
-  /** RFC 9000 §18.2, max_udp_payload_size */
-  setPeerMaxDatagramBytes(maxBytes: number): void {
-    this.mtu.setPeerMax(maxBytes)
+  /** RFC 9000 §18.2: max_ack_delay, min_ack_delay and max_udp_payload_size hold for every path. */
+  onPeerParameters(peer: TransportParameters): void {
+    const maxAckDelayMicros = peer.maxAckDelayMillis * 1000
+    this.recovery.setPeerMaxAckDelay(maxAckDelayMicros)
+    if (peer.minAckDelayMicros !== undefined)
+      this.ackFrequency.start(peer.minAckDelayMicros, maxAckDelayMicros)
+    this.mtu.setPeerMax(peer.maxUdpPayloadSize)
     this.recovery.setMaxDatagramSize(this.mtu.current)
+  }
+
+  onHandshakeConfirmed(): void {
+    this.recovery.onHandshakeConfirmed()
+    this.mtu.start()
   }
 
   /**
@@ -189,6 +201,11 @@ export class ConnectionPath {
     return this.recovery.sendQuota(nowMicros) > 0
   }
 
+  hasControlFrames(): boolean {
+    const { ackFrequency, localIds, peerIds, validator } = this
+    return peerIds.hasFrames() || localIds.hasFrames() || validator.hasFrames() || ackFrequency.isDue
+  }
+
   /** An ACK has been dealt with. */
   onMeasured(): void {
     const { recovery, mtu } = this
@@ -198,9 +215,21 @@ export class ConnectionPath {
     this.ackFrequency.onMeasured(window, recovery.rtt.smoothedMicros, recovery.packetThreshold)
   }
 
-  /** The largest frame that fits a packet of this path. */
-  get maxFrameBytes(): number {
-    return this.mtu.current - PACKET_OVERHEAD
+  /** The next ACK_FREQUENCY frame; PTOs allow for the delay it asks for from now on. */
+  takeAckRequest(): AckRequest {
+    const request = this.ackFrequency.take()
+    this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
+    return request
+  }
+
+  onAckRequestAcked(sequence: number): void {
+    this.ackFrequency.onAcked(sequence)
+    this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
+  }
+
+  /** The largest DATAGRAM frame that fits a packet of this path and that the peer takes. RFC 9221 §3 #2 */
+  datagramFrameLimit(peerMaxFrameBytes: number): number {
+    return Math.min(peerMaxFrameBytes, this.mtu.current - PACKET_OVERHEAD)
   }
 
   onDatagramReceived(size: number, route: Route): void {

@@ -10,6 +10,7 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keepToken } from "./keptToken.ts"
 import { minAckDelayMicros } from "./parameters.ts"
+import { settleSentFrames } from "./sentFrameOwners.ts"
 
 type Result = TransportError | undefined
 
@@ -90,7 +91,7 @@ export class FrameReceiver implements FrameSink {
       if (packet.space === Space.Application)
         phases.onAcked(path.phaseMarks, packet.packetNumber, this.nowMicros)
       path.onPacketAcked(packet)
-      this.parts.frames.onAcked(path, packet)
+      settleSentFrames(this.parts, path, packet, true)
     }
   }
 
@@ -99,7 +100,7 @@ export class FrameReceiver implements FrameSink {
     for (let i = 0; i < lost.length; i++) {
       path.onPacketLost(lost.items[i], this.nowMicros)
       this.parts.config.observer?.packetLost(lost.items[i], this.nowMicros)
-      this.parts.frames.onLost(path, lost.items[i])
+      settleSentFrames(this.parts, path, lost.items[i], false)
     }
   }
 
@@ -196,13 +197,13 @@ export class FrameReceiver implements FrameSink {
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3 #S1: what is not a probing packet tells the peer that this is the route in use
-    if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.frames.ping.request()
+    if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
     return undefined
   }
 
   onPathResponse(bytes: Uint8Array, start: number): Result {
     const data = bytes.slice(start, start + 8)
-    this.parts.migration.onResponse(data, this.nowMicros)
+    for (const { migration } of this.parts.paths) if (migration.onResponse(data, this.nowMicros)) break
     return undefined
   }
 

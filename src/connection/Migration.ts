@@ -17,14 +17,14 @@ export type MoveRefusal =
   | "noConnectionId"
 
 /**
- * When a path changes its route: because the peer's packets come from elsewhere, because this side's socket does, or
+ * When one path changes its route: because the peer's packets come from elsewhere, because this side's socket does, or
  * because the server prefers another address. RFC 9000 §9
  */
 export class Migration {
   private readonly parts: ConnectionParts
   private readonly path: ConnectionPath
   /** The local socket to move to at once as soon as that is allowed. */
-  private awaited: number | undefined = undefined
+  awaited: SocketNumber | undefined = undefined
   /** On the server's preferred address: disable_active_migration does not bind any more. RFC 9000 §18.2 */
   private onPreferred = false
 
@@ -73,19 +73,23 @@ export class Migration {
     if (route.validator.state !== "validating") route.validator.start(nowMicros, this.ptoMicros)
   }
 
-  /** A PATH_RESPONSE: it may come by any route, whichever the challenge was sent on. RFC 9000 §8.2.2 #4 */
-  onResponse(data: Uint8Array, nowMicros: number): void {
+  /**
+   * A PATH_RESPONSE: it may come by any route, whichever the challenge was sent on. True when it answers one of this path.
+   * RFC 9000 §8.2.2 #4
+   */
+  onResponse(data: Uint8Array, nowMicros: number): boolean {
     const { routes } = this
     for (const route of routes.all) {
       const outcome = route.validator.onResponse(data, nowMicros)
       if (outcome === "rejected") continue
-      if (outcome === "late") return
+      if (outcome === "late") return true
       route.amplification.validate() // RFC 9000 §8.2.3
       if (route === routes.current) this.path.recovery.setAmplificationLimited(false)
       if (outcome === "validated") this.onProven(route, nowMicros)
       if (this.parts.config.role === "server" && routes.current.isProven) this.parts.offerToken(nowMicros)
-      return
+      return true
     }
+    return false
   }
 
   onTimeout(nowMicros: number): void {
@@ -202,7 +206,7 @@ export class Migration {
     const { fallback } = routes
     if (parts.config.role === "client") {
       this.forgetWanted(before)
-      parts.frames.ping.request() // what is not a probing packet makes the server follow
+      parts.pingPending = true // what is not a probing packet makes the server follow
     }
     // RFC 9000 §9.3.3 #1: the previous route is asked too: an attacker who forwards packets faster does not win
     else if (fallback !== undefined && fallback.validator.state !== "validating")

@@ -1,8 +1,15 @@
+import type { SocketNumber } from "../path/Route.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
 /** The paths of a connection, by ID. Path 0 is the one the handshake made. */
 export class PathSet {
   private readonly paths: Array<ConnectionPath> = []
+
+  /** In the order in which they were added. */
+  get all(): ReadonlyArray<ConnectionPath> {
+    return this.paths
+  }
 
   add(path: ConnectionPath): void {
     this.paths.push(path)
@@ -15,6 +22,49 @@ export class PathSet {
 
   byId(id: number): ConnectionPath | undefined {
     return this.paths.find((path) => path.id === id)
+  }
+
+  /** The sockets that any route of any path leaves by, or is to leave by as soon as that is allowed. */
+  get sockets(): Set<SocketNumber> {
+    const sockets = new Set<SocketNumber>()
+    for (const { routes, migration } of this.paths) {
+      for (const { socket } of routes.all) sockets.add(socket)
+      if (migration.awaited !== undefined) sockets.add(migration.awaited)
+    }
+    return sockets
+  }
+
+  /** Whether any of them has to wait for its socket. */
+  areHeldBack(isCongested: (socket: SocketNumber) => boolean): boolean {
+    for (const { routes } of this.paths) {
+      const { current, probing } = routes
+      if (isCongested(current.socket) || (probing !== undefined && isCongested(probing.socket))) return true
+    }
+    return false
+  }
+
+  /** Whether the peer is, or may be, at this address. */
+  leadTo(remote: SocketAddress): boolean {
+    return this.paths.some(({ routes }) => routes.leadTo(remote))
+  }
+
+  /**
+   * Whether `bytes[offset, offset + 16)` is the stateless-reset token of an ID in use; in a time that depends neither on
+   * which one it is, nor on the path. RFC 9000 §10.3.1
+   */
+  isResetToken(bytes: Uint8Array, offset: number, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    let found = false
+    for (const { peerIds } of this.paths) found = peerIds.isResetToken(bytes, offset, equal) || found
+    return found
+  }
+
+  /** Whether any packet that asks for an ACK is in flight. */
+  get areInFlight(): boolean {
+    return this.paths.some(({ recovery }) => recovery.packetsInFlight > 0)
+  }
+
+  get maySend(): boolean {
+    return this.paths.some((path) => path.maySend)
   }
 
   /** The largest probe timeout of all paths. draft-ietf-quic-multipath §2.5, §2.6 */

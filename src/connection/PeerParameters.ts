@@ -8,7 +8,8 @@ import type { ConnectionParts } from "./ConnectionParts.ts"
  */
 export class PeerParameters {
   private readonly parts: ConnectionParts
-  private isApplied = false
+  /** What holds for the connection; undefined before it can be trusted. */
+  applied: TransportParameters | undefined = undefined
   /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
   private remembered: TransportParameters | undefined = undefined
 
@@ -23,8 +24,8 @@ export class PeerParameters {
 
   /** Hands the parameters to everybody they concern; a second time means nothing. */
   apply(peer: TransportParameters): TransportError | undefined {
-    if (this.isApplied) return undefined
-    this.isApplied = true
+    if (this.applied !== undefined) return undefined
+    this.applied = peer
     const { remembered } = this
     const { idle, datagrams, streams, paths } = this.parts
     const path = paths.active
@@ -40,11 +41,8 @@ export class PeerParameters {
       )
     idle.negotiate(peer.maxIdleTimeoutMillis)
     datagrams.peerMaxFrameBytes = peer.maxDatagramFrameSize
-    path.recovery.setPeerMaxAckDelay(peer.maxAckDelayMillis * 1000)
-    if (peer.minAckDelayMicros !== undefined)
-      path.ackFrequency.start(peer.minAckDelayMicros, peer.maxAckDelayMillis * 1000)
+    path.onPeerParameters(peer)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
-    path.setPeerMaxDatagramBytes(peer.maxUdpPayloadSize)
     if (peer.preferredAddress !== undefined) {
       const { connectionId, statelessResetToken } = peer.preferredAddress
       const error = path.peerIds.onNew(1, 0, connectionId, statelessResetToken) // RFC 9000 §5.1.1

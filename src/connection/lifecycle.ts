@@ -1,5 +1,3 @@
-import { moves, StateMachine } from "../internal/TransitionTable.ts"
-
 /**
  * The life of a connection. RFC 9000 §10
  *
@@ -13,13 +11,13 @@ import { moves, StateMachine } from "../internal/TransitionTable.ts"
 export type LifecycleState = "handshaking" | "established" | "closing" | "draining" | "closed"
 
 /** Every legal transition; what is not listed is refused. */
-export const lifecycleTransitions = moves<LifecycleState>({
+export const lifecycleTransitions: { readonly [S in LifecycleState]: ReadonlyArray<LifecycleState> } = {
   handshaking: ["established", "closing", "draining", "closed"],
   established: ["closing", "draining", "closed"],
   closing: ["draining", "closed"],
   draining: ["closed"],
   closed: []
-})
+}
 
 /** Who ended the connection, and how. */
 export type CloseOrigin =
@@ -46,17 +44,26 @@ export interface CloseReason {
   readonly reason: string
 }
 
-export class Lifecycle extends StateMachine<LifecycleState> {
+/** The state, movable only along the table above. */
+export class Lifecycle {
+  #state: LifecycleState = "handshaking"
   /** Set once, by the transition that ended the connection. */
   closeReason: CloseReason | undefined = undefined
 
-  constructor() {
-    super(lifecycleTransitions, "handshaking")
+  get state(): LifecycleState {
+    return this.#state
   }
 
   /** Neither closing, draining nor closed. */
   get isOpen(): boolean {
-    return this.state === "handshaking" || this.state === "established"
+    return this.#state === "handshaking" || this.#state === "established"
+  }
+
+  /** Moves along the table; false, and no change, for an illegal transition. */
+  to(next: LifecycleState): boolean {
+    if (!lifecycleTransitions[this.#state].includes(next)) return false
+    this.#state = next
+    return true
   }
 }
 

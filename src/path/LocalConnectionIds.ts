@@ -1,5 +1,4 @@
-import type { FrameOwner } from "../recovery/FrameOwner.ts"
-import type { SentFrames } from "../recovery/SentFrames.ts"
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { writeNewConnectionId } from "../wire/frameWriters.ts"
@@ -64,7 +63,7 @@ interface LocalConnectionId {
  * used gets more, and when it has no other left it is asked for the oldest. It can make us replace no ID before it was sent
  * one, so its churn is bounded by the limit in every round trip, and by `LIFETIME_LIMIT` altogether.
  */
-export class LocalConnectionIds implements FrameOwner {
+export class LocalConnectionIds {
   /** By sequence number, ascending. */
   private readonly ids: Array<LocalConnectionId> = []
   private nextSequence = 0
@@ -186,22 +185,21 @@ export class LocalConnectionIds implements FrameOwner {
       // RFC 9000 §19.15 #5: Retire Prior To never exceeds the sequence number
       const retirePriorTo = Math.min(this.retirePriorTo, issued.sequence)
       writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, this.options.makeToken(issued.id))
-      sent.push(FrameType.NEW_CONNECTION_ID, this.options.pathId, issued.sequence)
+      sent.push(SentFrame.NewConnectionId, this.options.pathId, issued.sequence)
       this.pending--
       issued.delivery = "sent"
       if (issued.sequence > this.largestSent) this.largestSent = issued.sequence
     }
   }
 
-  /** A NEW_CONNECTION_ID frame is recorded as its path and sequence number. */
-  onAcked(_type: number, _pathId: number, sequence: number): void {
+  onAcked(sequence: number): void {
     const issued = this.find(sequence)
     if (issued === undefined) return
     if (issued.delivery === "pending") this.pending-- // lost once, then acknowledged after all
     issued.delivery = "acknowledged"
   }
 
-  onLost(_type: number, _pathId: number, sequence: number): void {
+  onLost(sequence: number): void {
     const issued = this.find(sequence)
     if (issued === undefined || issued.delivery !== "sent") return
     issued.delivery = "pending"

@@ -1,4 +1,3 @@
-import type { FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
@@ -45,7 +44,7 @@ export interface PeerConnectionIdsOptions {
  * At most `limit` are held, and at most `3 * limit` retirements wait for their acknowledgement; of the retired ones
  * only the ranges of their sequence numbers are kept.
  */
-export class PeerConnectionIds implements FrameOwner {
+export class PeerConnectionIds {
   private readonly ids: Array<Entry> = []
   private current: Entry
   private largestRetirePriorTo = 0
@@ -216,12 +215,11 @@ export class PeerConnectionIds implements FrameOwner {
     this.retirements.writeFrames(w, sent)
   }
 
-  /** A RETIRE_CONNECTION_ID frame is recorded as its path and sequence number. */
-  onAcked(_type: number, _pathId: number, sequence: number): void {
+  onAcked(sequence: number): void {
     this.retirements.onAcked(sequence)
   }
 
-  onLost(_type: number, _pathId: number, sequence: number): void {
+  onLost(sequence: number): void {
     this.retirements.onLost(sequence)
   }
 

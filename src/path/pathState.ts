@@ -1,5 +1,3 @@
-import { moves } from "../internal/TransitionTable.ts"
-
 /**
  * The life of a path.
  *
@@ -9,12 +7,12 @@ import { moves } from "../internal/TransitionTable.ts"
  *      └────────────┴──────────────┴────────────┴─────────────┴──► closing ──► failed
  * ```
  *
- * From everywhere but `failed` a path can also fail at once, when there is nobody left to tell.
+ * From everywhere but `failed` a path can also fail at once, when there is nobody left to say goodbye to.
  */
 export type PathState = "created" | "validating" | "validated" | "active" | "standby" | "closing" | "failed"
 
 /** Every legal transition; what is not listed is refused. No path is used unvalidated, and none comes back to life. */
-export const pathTransitions = moves<PathState>({
+export const pathTransitions: { readonly [S in PathState]: ReadonlyArray<PathState> } = {
   created: ["validating", "closing", "failed"],
   validating: ["validated", "closing", "failed"],
   validated: ["active", "standby", "closing", "failed"],
@@ -22,4 +20,36 @@ export const pathTransitions = moves<PathState>({
   standby: ["active", "closing", "failed"],
   closing: ["failed"],
   failed: []
-})
+}
+
+/** The table, one state a line, for people. */
+export const printPathTransitions = (): string =>
+  Object.entries(pathTransitions)
+    .map(([from, to]) => `${from.padEnd(10)} → ${to.length === 0 ? "∅" : to.join(", ")}`)
+    .join("\n")
+
+/** The state of one path, movable only along the table. */
+export class PathLifecycle {
+  #state: PathState = "created"
+
+  get state(): PathState {
+    return this.#state
+  }
+
+  /** It can carry data, now or when the scheduler needs it. */
+  get isUsable(): boolean {
+    return this.#state === "active" || this.#state === "standby"
+  }
+
+  /** Neither closing nor failed. */
+  get isAlive(): boolean {
+    return this.#state !== "closing" && this.#state !== "failed"
+  }
+
+  /** Moves along the table; false, and no change, for an illegal transition. */
+  to(next: PathState): boolean {
+    if (!pathTransitions[this.#state].includes(next)) return false
+    this.#state = next
+    return true
+  }
+}

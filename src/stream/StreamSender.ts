@@ -1,5 +1,4 @@
-import type { SentFrames } from "../recovery/SentFrames.ts"
-import { FrameType } from "../wire/FrameType.ts"
+import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
 import { streamHeaderSize, writeStreamHeader } from "../wire/frameWriters.ts"
 import type { SendCredit } from "./FlowControl.ts"
@@ -134,7 +133,7 @@ export class StreamSender {
     writeStreamHeader(w, id, offset, fills ? -1 : length, fin)
     if (length > 0) send.bytes.copyTo(w, offset, length)
     this.credit.used += send.onSent(offset, length, fin)
-    sent.push(FrameType.STREAM, id, offset, fin ? -1 - length : length)
+    sent.push(SentFrame.Stream, id, offset, fin ? -1 - length : length)
     return true
   }
 

@@ -1,10 +1,136 @@
-/** Paths of one connection beyond that of the handshake, made by hand as long as no extension makes any. */
+/**
+ * Paths of one connection beyond that of the handshake, made by hand as long as no extension makes any; and two endpoints
+ * of ours with two such paths between them.
+ */
 import type { Connection } from "../../src/connection/Connection.ts"
 import { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
+import { Ecn } from "../../src/recovery/ReceivedPackets.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { CorePair, type CorePairOptions } from "./CorePair.ts"
 
-export const secondRemote: SocketAddress = { host: "198.51.100.1", port: 4433, family: 4 }
+export type End = "client" | "server"
+export const ends = ["client", "server"] as const
 
-/** Path `id` of `connection`, over the endpoint's socket `id`; unknown to the connection until it is added. */
+/** By the number of the socket there, which is also that of the path. */
+const addresses = {
+  client: [
+    { host: "192.0.2.2", port: 5000, family: 4 },
+    { host: "198.51.100.2", port: 5001, family: 4 }
+  ],
+  server: [
+    { host: "192.0.2.1", port: 4433, family: 4 },
+    { host: "198.51.100.1", port: 4434, family: 4 }
+  ]
+} as const satisfies Record<End, ReadonlyArray<SocketAddress>>
+
+export const otherEnd = (end: End): End => (end === "client" ? "server" : "client")
+
+export const secondAddress = (end: End): SocketAddress => addresses[end][1]
+
+/** Path `id`, over the endpoint's socket `id`; the connection does not know it. */
 export const pathOf = ({ config }: Connection, id: number, nowMicros = 0): ConnectionPath =>
-  new ConnectionPath(config, { id, remote: secondRemote, socket: id, addressValidated: true }, nowMicros)
+  new ConnectionPath(
+    config,
+    { id, remote: addresses[otherEnd(config.role)][1], socket: id, addressValidated: true },
+    nowMicros
+  )
+
+export interface Sent {
+  readonly by: End
+  readonly socket: number
+  readonly bytes: Uint8Array
+}
+
+export class TwoPaths {
+  readonly pair: CorePair
+  readonly second: { readonly client: ConnectionPath; readonly server: ConnectionPath }
+  readonly sent: Array<Sent> = []
+  /** Sockets of either end that take nothing at the moment. */
+  readonly congested = new Set<number>()
+  /** What becomes of a datagram on its way; false loses it. */
+  arrives: (sent: Sent) => boolean = () => true
+  nowMicros: number
+  private readonly buffer = new Uint8Array(65_536)
+
+  constructor(options: CorePairOptions = {}) {
+    this.pair = new CorePair(options).exchange()
+    this.nowMicros = this.pair.nowMicros
+    const ids = { client: new Uint8Array(8).fill(0xc1), server: new Uint8Array(8).fill(0x51) }
+    const add = (end: End): ConnectionPath => {
+      const path = this.of(end).addPath(
+        {
+          id: 1,
+          remote: addresses[otherEnd(end)][1],
+          socket: 1,
+          addressValidated: true,
+          ids: { local: ids[end], peer: ids[otherEnd(end)], madeUp: undefined }
+        },
+        this.nowMicros
+      )
+      this.pair.ends[end].routeIds(this.of(end))
+      return path
+    }
+    this.second = { client: add("client"), server: add("server") }
+  }
+
+  of(end: End): Connection {
+    return end === "client" ? this.pair.client : this.pair.server!
+  }
+
+  /** Lets both talk until neither has anything to say. */
+  exchange(): this {
+    for (let round = 0; round < 1000; round++) if (!ends.some((end) => this.transmit(end))) return this
+    throw new Error("they never fall silent")
+  }
+
+  /** Lets time pass, firing deadlines on the way. */
+  advance(micros: number): this {
+    const until = this.nowMicros + micros
+    for (let i = 0; i < 10_000; i++) {
+      const due = Math.min(...ends.map((end) => this.of(end).timeout(this.nowMicros)))
+      if (due > until) {
+        this.nowMicros = until
+        return this
+      }
+      this.nowMicros = Math.max(this.nowMicros, due)
+      for (const end of ends)
+        if (this.of(end).timeout(this.nowMicros) <= this.nowMicros) this.of(end).handleTimeout(this.nowMicros)
+      this.exchange()
+    }
+    throw new Error("somebody is always due")
+  }
+
+  private transmit(by: End): boolean {
+    const connection = this.of(by)
+    const isCongested = (socket: number) => this.congested.has(socket)
+    let any = false
+    for (;;) {
+      const end = connection.pollTransmit(this.buffer, 0, this.nowMicros, isCongested)
+      if (end === 0) break
+      any = true
+      const sent: Sent = { by, socket: connection.transmit.socket, bytes: this.buffer.slice(0, end) }
+      expectAddress(connection, addresses[otherEnd(by)][sent.socket])
+      this.sent.push(sent)
+      if (this.arrives(sent)) this.deliver(sent)
+    }
+    this.pair.ends[by].routeIds(connection)
+    return any
+  }
+
+  deliver({ by, socket, bytes }: Sent): void {
+    const from = addresses[by][socket]
+    this.pair.ends[otherEnd(by)].handleDatagram(
+      bytes.slice(),
+      from,
+      Ecn.NotEct,
+      this.nowMicros,
+      socket,
+      socket
+    )
+  }
+}
+
+const expectAddress = ({ transmit }: Connection, to: SocketAddress): void => {
+  if (transmit.remote.host !== to.host || transmit.remote.port !== to.port)
+    throw new Error(`socket ${transmit.socket} sends to ${transmit.remote.host}:${transmit.remote.port}`)
+}

@@ -134,9 +134,9 @@ describe("a server without a connection for them", () => {
     expect(reset[0] & 0xc0).toBe(0x40)
     expect(reset.length).toBeLessThan(handshake.length)
     expect(endpoint.pollReply()).toBeUndefined()
-    endpoint.incoming!.accepting = false
+    endpoint.accepting = false
     expect(answers(initial)).toBe(false)
-    endpoint.incoming!.accepting = true
+    endpoint.accepting = true
     expect(answers(initial)).toBe(true)
   })
 })
