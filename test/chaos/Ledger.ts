@@ -1,26 +1,26 @@
-/** What was seen in a run: on what both sides must agree in the end, and what should not have happened. */
+/** Records what happened in a run: what both sides must agree on in the end, and what should not have happened. */
 import type { QuicError } from "../../src/index.ts"
 import type { Scenario, Task, Visit } from "./Scenario.ts"
 
 export class Ledger {
   readonly violations: Array<string> = []
   readonly tasks = new Map<number, Task>()
-  /** Whether some task may be interrupted: its streams end with code 0, anywhere. */
+  /** Whether any task may be interrupted, in which case its streams can end with code 0 at any point. */
   readonly hasCancels: boolean
   private readonly hasCrash: boolean
-  /** How often each side of a task came to its end, by tag. */
+  /** How often each side of a task completed, by tag. */
   readonly done = new Map<string, number>()
-  /** Visits that could not but fail. */
+  /** Visits whose failure the faults explain. */
   readonly excused = new Set<Visit>()
-  /** Visits that the client has left in the middle. */
+  /** Visits the client abandoned halfway. */
   readonly abandoned = new Set<Visit>()
-  /** How often a visit began again because a machine crashed. */
+  /** How often a visit was repeated because a host crashed. */
   repeats = 0
-  /** Visits that ended well, and before the server was known to have the client's last flight. */
-  hasty = 0
-  /** What is wrong unless a connection could not but fail. */
+  /** Visits that succeeded before the handshake was confirmed. */
+  unconfirmed = 0
+  /** Problems, unless a failed connection explains them. */
   private readonly suspicions: Array<string> = []
-  /** Datagrams that arrived, by tag and number, for each end of a connection. */
+  /** Datagrams received by each end of a connection, by tag and number. */
   private readonly datagrams = new WeakMap<object, Set<string>>()
 
   constructor(scenario: Scenario) {
@@ -38,18 +38,17 @@ export class Ledger {
     this.suspicions.push(what)
   }
 
-  /** Everything that is wrong. */
   get problems(): ReadonlyArray<string> {
-    const isExplained = this.hasCrash || this.excused.size + this.abandoned.size + this.hasty > 0
+    const isExplained = this.hasCrash || this.excused.size + this.abandoned.size + this.unconfirmed > 0
     return isExplained ? this.violations : [...this.violations, ...this.suspicions]
   }
 
-  finish(side: "asker" | "server", tag: number): void {
+  finish(side: "initiator" | "server", tag: number): void {
     const key = `${side} ${tag}`
     this.done.set(key, (this.done.get(key) ?? 0) + 1)
   }
 
-  /** A datagram may be lost, but never come twice. */
+  /** A datagram may be lost, but must not arrive twice. */
   datagram(connection: object, tag: number, number: number): void {
     const key = `${tag} ${number}`
     const seen = this.datagrams.get(connection) ?? new Set()
@@ -63,16 +62,15 @@ export class Ledger {
     return this.tasks.get(tag)?.cancelAfterMillis !== undefined
   }
 
-  /** Whether whoever serves a stream may meet this before it knows what the stream is for. */
+  /** Whether the serving side may see this error before it has read the stream's request. */
   mayEndEarly({ reason }: QuicError): boolean {
-    // what a task that was cancelled has left open is cut off with the connection
+    // closing the connection cuts off what a cancelled task left open
     if (reason._tag !== "StreamReset") return this.hasCancels && isOver(reason._tag)
     if (reason.code === 0) return this.hasCancels || this.abandoned.size > 0
     return this.tasks.get(reason.code - 1_000)?.kind === "resetUpload"
   }
 }
 
-/** The connection is over. */
 export const isOver = (tag: QuicError["reason"]["_tag"]): boolean =>
   tag === "ApplicationClosed" ||
   tag === "EndpointClosed" ||

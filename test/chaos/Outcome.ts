@@ -1,13 +1,13 @@
-/** How one seed went. */
+/** The result of one seed. */
 export interface Outcome {
   readonly seed: number
   readonly problems: ReadonlyArray<string>
   readonly virtualMillis: number
   readonly excused: number
   readonly repeats: number
-  /** Of the packet trace. */
+  /** Digest of the packet trace. */
   readonly digest: string
 }
 
-/** What is known of a seed that came to nothing. */
-export const nothing = { virtualMillis: 0, excused: 0, repeats: 0, digest: "" }
+/** The outcome of a seed that did not finish. */
+export const unfinished = { virtualMillis: 0, excused: 0, repeats: 0, digest: "" }

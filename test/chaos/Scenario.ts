@@ -1,15 +1,15 @@
-/** What a chaos run consists of, as plain data: a scenario is drawn from a seed, printed, replayed and made smaller. */
+/** A chaos run as plain data: drawn from a seed, printed, replayed and shrunk. */
 import type { FaultSchedule, LinkConditions, SimRuntime } from "../../layers/sim/index.ts"
 import type { TransportOptions } from "../../src/index.ts"
 
-/** The seed and nothing else decides how a scenario goes; everything else decides what it is. */
+/** The seed drives the run's randomness; the other fields describe what is run. */
 export interface Scenario {
   readonly seed: string
   readonly interleaving: NonNullable<SimRuntime.SimOptions["interleaving"]>
   readonly server: ServerPlan
   readonly clients: ReadonlyArray<ClientPlan>
   readonly faults: FaultSchedule
-  /** When every fault is over: from then on everything must come to an end. */
+  /** When all faults are over; from then on everything must finish. */
   readonly healAtMillis: number
 }
 
@@ -21,7 +21,7 @@ export interface ServerPlan {
 }
 
 export interface ClientPlan {
-  /** A cable to the server itself, or to the router in front of it, or to a NAT in front of that. */
+  /** How the client is attached: directly to the server, to the router in front of it, or behind a NAT on that router. */
   readonly way: "cable" | "router" | "nat"
   readonly link: Partial<LinkConditions>
   readonly transport: TransportOptions
@@ -29,16 +29,16 @@ export interface ClientPlan {
   readonly visits: ReadonlyArray<Visit>
 }
 
-/** One connection, and what both sides do over it. */
+/** One connection and what both sides do on it. */
 export interface Visit {
   readonly afterMillis: number
   readonly earlyData: boolean
-  /** The client thinks better of it after so long, wherever it is by then, and leaves at once. */
+  /** The client abandons the visit after this long, whatever its state. */
   readonly abandonAfterMillis?: number
-  /** What the client does, and what the server does. */
+  /** What the client does (`near`) and what the server does (`far`). */
   readonly near: ReadonlyArray<Task>
   readonly far: ReadonlyArray<Task>
-  /** A code to close with at once; undefined closes by leaving the scope. */
+  /** The code to close with immediately; undefined closes by leaving the scope. */
   readonly closeCode: number | undefined
 }
 
@@ -46,16 +46,16 @@ export type Task = StreamTask | CallsTask | DatagramsTask | CommandTask
 
 interface Timed {
   readonly atMillis: number
-  /** Gives up after so long, wherever it is by then. */
+  /** The task is interrupted after this long, whatever its state. */
   readonly cancelAfterMillis?: number
 }
 
 /**
- * - `echo`: sends, and reads the same back
- * - `upload`, `download`: one way
- * - `resetUpload`: sends `at` bytes, then resets with `code`, delivering `deliver` of them
+ * - `echo`: sends bytes and reads them back
+ * - `upload`, `download`: one direction only
+ * - `resetUpload`: sends `at` bytes, then resets with `code` and delivers `deliver` of them
  * - `stopUpload`: the peer stops reading after `at` bytes with `code`
- * - `resetDownload`, `stopDownload`: the same with the sides exchanged
+ * - `resetDownload`, `stopDownload`: the same with the roles swapped
  */
 export type StreamKind =
   | "echo"
@@ -70,7 +70,7 @@ export interface StreamTask extends Timed {
   readonly kind: StreamKind
   readonly tag: number
   readonly bytes: number
-  /** How much is written, and read, at once, and how long the writer waits in between. */
+  /** The size of each read and write, and how long the writer pauses in between. */
   readonly chunk: number
   readonly pauseMillis: number
   readonly at: number
@@ -96,13 +96,13 @@ export interface DatagramsTask extends Timed {
   readonly pauseMillis: number
 }
 
-/** Something done to the connection itself. */
+/** An operation on the connection itself. */
 export interface CommandTask extends Timed {
   readonly kind: "migrate" | "rotateIds" | "updateKeys" | "ping"
   readonly tag: number
 }
 
-/** Names of the network's parts, for faults. */
+/** Names of the network's parts, used by faults. */
 export const names = {
   server: "server",
   router: "router",
@@ -115,7 +115,7 @@ export const names = {
 export const addresses = {
   server: "10.0.0.1",
   client: (index: number): string => `10.1.${index}.1`,
-  /** Where a client is after its `n`th change of address. */
+  /** A client's address after its `n`th move. */
   moved: (index: number, n: number): string => `10.1.${index}.${1 + n}`,
   nat: (index: number): string => `192.0.2.${index + 1}`
 } as const

@@ -1,4 +1,4 @@
-/** The swarm itself is `npm run chaos`; here is that it is what it says, and that it would notice. */
+/** The swarm itself is `npm run chaos`; these tests check that it is reproducible and that it detects bugs. */
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { DatagramQueue } from "../../src/stream/DatagramQueue.ts"
 import { PathRecovery } from "../../src/recovery/PathRecovery.ts"
@@ -12,13 +12,13 @@ import { shrinkScenario } from "./shrinkScenario.ts"
 const copy = (scenario: Scenario): Scenario => JSON.parse(JSON.stringify(scenario)) as Scenario
 
 describe("a scenario", () => {
-  it("is the same for the same seed, and another for another", () => {
+  it("is the same for the same seed and differs between seeds", () => {
     const scenarios = Array.from({ length: 200 }, (_, seed) => draw(seed))
     expect(Array.from({ length: 200 }, (_, seed) => draw(seed))).toEqual(scenarios)
     expect(new Set(scenarios.map((scenario) => JSON.stringify({ ...scenario, seed: "" }))).size).toBe(200)
   })
 
-  it("runs the same way twice, to the byte, and so does a copy that was JSON", async () => {
+  it("runs identically twice, to the byte, and again after a round trip through JSON", async () => {
     for (const seed of [3, 14, 15]) {
       const first = await runScenario(draw(seed))
       expect(first.problems).toEqual([])
@@ -27,7 +27,7 @@ describe("a scenario", () => {
     }
   })
 
-  it("draws every fault, every way and every task", () => {
+  it("draws every kind of fault, attachment and task", () => {
     const scenarios = Array.from({ length: 500 }, (_, seed) => draw(seed))
     const clients = scenarios.flatMap((scenario) => scenario.clients)
     const visits = clients.flatMap((client) => client.visits)
@@ -68,19 +68,19 @@ describe("a scenario", () => {
   })
 })
 
-describe("a core that is broken", () => {
+describe("a broken core", () => {
   afterEach(() => {
     vi.restoreAllMocks()
   })
 
-  /** The problems that some of the first scenarios find, in one string. */
+  /** The problems found by the first scenarios, joined into one string. */
   const problems = async (seeds: number): Promise<string> => {
     const found: Array<string> = []
     for (let seed = 0; seed < seeds; seed++) found.push(...(await runScenario(draw(seed))).problems)
     return found.join("\n")
   }
 
-  it("is found out when it changes a byte of a stream", async () => {
+  it("is caught when it changes a byte of a stream", async () => {
     const read = ReceiveStream.prototype.read
     let calls = 0
     vi.spyOn(ReceiveStream.prototype, "read").mockImplementation(function (this: ReceiveStream, max) {
@@ -88,10 +88,10 @@ describe("a core that is broken", () => {
       if (bytes !== undefined && bytes.length > 1_000 && ++calls % 3 === 0) bytes[bytes.length - 1] ^= 1
       return bytes
     })
-    expect(await problems(3)).toContain("are not what was sent")
+    expect(await problems(3)).toContain("differ from what was sent")
   })
 
-  it("is found out when it hands a datagram over twice", async () => {
+  it("is caught when it delivers a datagram twice", async () => {
     const receive = DatagramQueue.prototype.receive
     let again: Uint8Array | undefined
     vi.spyOn(DatagramQueue.prototype, "receive").mockImplementation(function (this: DatagramQueue) {
@@ -102,19 +102,19 @@ describe("a core that is broken", () => {
     expect(await problems(12)).toContain("arrived twice")
   })
 
-  it("is found out when it does not send again what was lost", async () => {
+  it("is caught when it does not retransmit lost data", async () => {
     vi.spyOn(StreamSet.prototype, "onLost").mockImplementation(() => {})
     expect(await problems(6)).toMatch(/did not end within|ended 0 times/)
   })
 
-  it("is found out when its books are wrong, though nobody else sees it", async () => {
+  it("is caught when its accounting is wrong, even without a visible effect", async () => {
     vi.spyOn(PathRecovery.prototype, "packetsInFlight", "get").mockReturnValue(-1)
     expect(await problems(1)).toContain("An invariant does not hold: client: -1 packets in flight")
   })
 })
 
 describe("a scenario that fails", () => {
-  /** As if an echo of more than 100 bytes failed whenever the server's uplink is down for more than 50 ms. */
+  /** Fails as if echoes of more than 100 bytes broke whenever the server's uplink is down for more than 50 ms. */
   const fails = ({ clients, faults }: Scenario): boolean =>
     faults.some(
       ({ fault }) => fault.kind === "linkDown" && fault.link === names.uplink && (fault.forMillis ?? 0) > 50
@@ -123,7 +123,7 @@ describe("a scenario that fails", () => {
       visits.some(({ near }) => near.some((task) => task.kind === "echo" && task.bytes > 100))
     )
 
-  it("is made as small as it can be, in a few hundred runs, and the same way each time", async () => {
+  it("shrinks to a minimum in a few hundred runs, deterministically", async () => {
     const seed = Array.from({ length: 500 }, (_, seed) => seed).find((seed) => fails(draw(seed)))!
     let runs = 0
     const shrink = () =>

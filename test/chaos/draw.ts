@@ -1,4 +1,4 @@
-/** Draws a scenario from a seed: most are small, a few have a lot of everything. */
+/** Draws a scenario from a seed: most are small, a few are large in every dimension. */
 import type { Fault, LinkConditions, ScheduledFault } from "../../layers/sim/index.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { TransportOptions } from "../../src/index.ts"
@@ -13,7 +13,7 @@ import {
   type Visit
 } from "./Scenario.ts"
 
-/** How far a scenario may go, in tags: each task has its own, and its bytes depend on it. */
+/** Counts tags: each task has its own, and its bytes depend on it. */
 class Draw extends SeededRandom {
   private tags = 0
 
@@ -25,7 +25,7 @@ class Draw extends SeededRandom {
     return least + this.below(most - least + 1)
   }
 
-  /** Small numbers as likely as large ones. */
+  /** Log-uniform: small numbers are as likely as large ones. */
   size(least: number, most: number): number {
     return Math.floor(least * (most / least) ** this.nextDoubleUnsafe())
   }
@@ -71,10 +71,10 @@ const drawClient = (random: Draw, index: number, hasCables: boolean): ClientPlan
     link: drawLink(random),
     transport: {
       ...drawTransport(random),
-      // who hears nothing says nothing: only this finds out that a NAT has forgotten the way
+      // a client that only listens sends nothing: only keep-alives reveal that its NAT binding has expired
       keepAliveIntervalMillis: random.between(500, 3_000)
     },
-    // the first is cheap, and what most use; P-256 makes a HelloRetryRequest of it now and then
+    // x25519 is cheap and common; P-256 now and then causes a HelloRetryRequest
     groups: random.chance(0.9)
       ? ["x25519"]
       : random.of([["secp256r1"], ["x25519MlKem768", "x25519"]] as const),
@@ -101,7 +101,7 @@ const drawLink = (random: Draw): Partial<LinkConditions> => ({
 const drawTransport = (random: Draw): TransportOptions => ({
   handshakeTimeoutMillis: 120_000,
   maxIdleTimeoutMillis: 120_000,
-  // what was accepted is delivered, however bad the network is
+  // accepted data is delivered however bad the network is
   closeTimeoutMillis: 200_000,
   congestion: random.of(["cubic", "cubic", "newReno", "bbr"]),
   ...(random.chance(0.3) && { versions: random.of([["v1"], ["v1", "v2"], ["v2", "v1"]] as const) }),
@@ -228,7 +228,7 @@ const drawFaults = (
       const host = random.of([names.client(client), names.server])
       return { kind: "clockJump", host, byMillis: (random.chance(0.5) ? 1 : -1) * random.size(1, 1e9) }
     }
-    return { kind: "conditions", link, conditions: drawTrouble(random), forMillis, ...direction }
+    return { kind: "conditions", link, conditions: drawConditions(random), forMillis, ...direction }
   }
   return random
     .times(random.of([0, 1, 2, 3, 4, 6, 8]), () => random.size(1, 7_000))
@@ -236,7 +236,7 @@ const drawFaults = (
     .map((atMillis) => ({ atMillis, fault: drawFault() }))
 }
 
-const drawTrouble = (random: Draw): Partial<LinkConditions> =>
+const drawConditions = (random: Draw): Partial<LinkConditions> =>
   random.of<() => Partial<LinkConditions>>([
     () => ({ lossRate: 0.1 + random.nextDoubleUnsafe() * 0.6 }),
     () => ({ delayMillis: random.size(1, 1_000), jitterMillis: random.size(1, 200) }),

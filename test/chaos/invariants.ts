@@ -1,9 +1,9 @@
-/** What must hold of every connection whenever nobody is in the middle of something. */
+/** Invariants of every connection, checked between events. */
 import { localIdLimit, outstandingPackets, peerStreamCounts } from "../inspect.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 
-/** What was true before, of what may only grow. */
+/** Earlier values of what may only grow. */
 interface Memory {
   confirmedAtMillis: number | undefined
   received: number
@@ -11,7 +11,7 @@ interface Memory {
   receiveLimit: number
 }
 
-/** Bytes of memory for each byte of a window: pages that are barely used. */
+/** Allowed memory per byte of window, as pages may be barely used. */
 const slack = 4
 const page = 65_536
 
@@ -28,18 +28,17 @@ export class Invariants {
     this.memories.set(connection, memory)
   }
 
-  /** When the handshake was confirmed. */
   confirmedAtMillis(connection: Connection): number | undefined {
     return this.memories.get(connection)?.confirmedAtMillis
   }
 
-  /** To be called at every instant. */
+  /** Must be called at every instant. */
   note(nowMillis: number): void {
     for (const [connection, memory] of this.memories)
       if (connection.handshake.confirmed) memory.confirmedAtMillis ??= nowMillis
   }
 
-  /** The first thing that is wrong with any connection. */
+  /** The first invariant violated by any connection. */
   check(): string | undefined {
     for (const [connection, memory] of this.memories) {
       if (connection.lifecycle.state === "closed") continue
@@ -53,7 +52,7 @@ export class Invariants {
 const problemOf = (connection: Connection, memory: Memory): string | undefined =>
   pathProblem(connection) ?? idProblem(connection) ?? streamProblem(connection, memory)
 
-/** The books of a path, added up anew. */
+/** Recomputes a path's in-flight counters from its outstanding packets. */
 const inFlight = (recovery: PathRecovery): { readonly bytes: number; readonly packets: number } => {
   let bytes = 0
   let packets = 0
@@ -68,16 +67,16 @@ const pathProblem = (connection: Connection): string | undefined => {
   for (const { recovery, mtu } of connection.paths) {
     const sum = inFlight(recovery)
     if (sum.bytes !== recovery.bytesInFlight)
-      return `${recovery.bytesInFlight} bytes in flight, and packets that come to ${sum.bytes}`
+      return `${recovery.bytesInFlight} bytes in flight, but the packets add up to ${sum.bytes}`
     if (sum.packets !== recovery.packetsInFlight)
-      return `${recovery.packetsInFlight} packets in flight, and ${sum.packets} that are`
+      return `${recovery.packetsInFlight} packets in flight, but ${sum.packets} are outstanding`
     const { bytesInFlight, packetsInFlight, congestionWindow, rtt } = recovery
     if (!(bytesInFlight >= 0)) return `${bytesInFlight} bytes in flight`
     if (!(packetsInFlight >= 0)) return `${packetsInFlight} packets in flight`
     // RFC 9002 §7.2
     if (!(congestionWindow >= 2 * 1_200)) return `a congestion window of ${congestionWindow}`
     if (rtt.smoothedMicros < 0 || !Number.isFinite(rtt.smoothedMicros))
-      return `a round trip of ${rtt.smoothedMicros}`
+      return `a round-trip time of ${rtt.smoothedMicros}`
     if (mtu.current < 1_200) return `datagrams of ${mtu.current} bytes`
   }
   return undefined
@@ -87,12 +86,11 @@ const idProblem = ({ path, config }: Connection): string | undefined => {
   const { activeConnectionIdLimit } = config.transport
   // RFC 9000 §5.1.1
   if (path.peerIds.count > activeConnectionIdLimit)
-    return `${path.peerIds.count} connection IDs of the peer's; the limit is ${activeConnectionIdLimit}`
-  // as many as the peer takes, and as many again that it was asked to give back, and has not yet
+    return `${path.peerIds.count} connection IDs from the peer; the limit is ${activeConnectionIdLimit}`
+  // up to the peer's limit, and as many again whose retirement was requested but has not arrived
   const most = 2 * localIdLimit(path.localIds)
-  if (path.localIds.count > most)
-    return `${path.localIds.count} connection IDs of our own; the limit is ${most}`
-  if (path.peerIds.spareCount > path.peerIds.count) return "more spare connection IDs than there are"
+  if (path.localIds.count > most) return `${path.localIds.count} connection IDs issued; the limit is ${most}`
+  if (path.peerIds.spareCount > path.peerIds.count) return "more spare connection IDs than connection IDs"
   return undefined
 }
 
@@ -109,7 +107,8 @@ const streamProblem = ({ streams, config }: Connection, memory: Memory): string 
     [bidirectional, transport.maxBidirectionalStreams, "bidirectional"],
     [unidirectional, transport.maxUnidirectionalStreams, "unidirectional"]
   ] as const) {
-    if (count.opened > count.granted) return `${count.opened} ${kind} streams of ${count.granted} granted`
+    if (count.opened > count.granted)
+      return `${count.opened} ${kind} streams opened, ${count.granted} granted`
     if (count.granted - count.closed > limit)
       return `${count.granted - count.closed} ${kind} streams; the limit is ${limit}`
   }
@@ -117,10 +116,10 @@ const streamProblem = ({ streams, config }: Connection, memory: Memory): string 
   if (stats.receiveLimit - stats.consumed > most)
     return `a window of ${stats.receiveLimit - stats.consumed} bytes; the limit is ${most}`
   const allowed = slack * stats.receiveWindow + page * (1 + stats.open)
-  if (stats.receiveAllocated > allowed) return `${stats.receiveAllocated} bytes hold what was received`
+  if (stats.receiveAllocated > allowed) return `${stats.receiveAllocated} bytes allocated for received data`
   if (stats.readable > stats.received - stats.consumed)
-    return `${stats.readable} bytes to read of ${stats.received - stats.consumed} received and not consumed`
-  // RFC 9000 §4.1: limits only grow; credit that was used is not given back, but for 0-RTT that was refused
+    return `${stats.readable} readable bytes, but ${stats.received - stats.consumed} received and not consumed`
+  // RFC 9000 §4.1: limits only grow; used credit is not returned, except for rejected 0-RTT
   for (const field of ["received", "consumed", "receiveLimit"] as const) {
     if (stats[field] < memory[field]) return `${field} fell from ${memory[field]} to ${stats[field]}`
     memory[field] = stats[field]

@@ -1,12 +1,12 @@
 /**
- * The swarm: each seed is a network, its faults, and what applications do on it.
+ * The chaos swarm: each seed draws a network, its faults, and an application workload.
  *
- * npm run chaos -- --seeds 2000 --from 0         as many seeds from the first on, on every core
- * npm run chaos -- --from 17 --seeds 1 --show    one seed, and what it draws
- * npm run chaos -- … --shrink                    makes what fails small
- * npm run chaos -- --scenario FILE               a scenario, such as --shrink writes
- * npm run chaos -- … --json FILE                 writes how it went, for machines
- * npm run -s chaos -- … --digest                 prints one line, the same for every run of the same seeds
+ * npm run chaos -- --seeds 2000 --from 0         runs that many seeds, starting at --from, on all cores
+ * npm run chaos -- --from 17 --seeds 1 --show    runs one seed and prints its scenario
+ * npm run chaos -- … --shrink                    shrinks each failing scenario
+ * npm run chaos -- --scenario FILE               runs a scenario file, such as one written by --shrink
+ * npm run chaos -- … --json FILE                 writes the results as JSON
+ * npm run -s chaos -- … --digest                 prints one line, identical for identical runs of the same seeds
  */
 import { createHash } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
@@ -36,7 +36,7 @@ const { values } = parseArgs({
 const whole = (name: string, value: string): number => {
   const number = Number(value)
   if (Number.isSafeInteger(number) && number >= 0) return number
-  console.error(`--${name} takes a whole number, and not ${value}.`)
+  console.error(`--${name} takes a whole number, not ${value}.`)
   process.exit(2)
 }
 
@@ -44,7 +44,7 @@ const seeds = whole("seeds", values.seeds)
 const from = whole("from", values.from)
 const workers = values.workers === undefined ? undefined : whole("workers", values.workers)
 
-/** How a scenario fails, without the numbers that differ between one failure and the next of its kind. */
+/** The kind of a failure: its message without the numbers that vary between instances. */
 const kindOf = (problem: string): string => problem.split("\n")[0].replaceAll(/\d+(\.\d+)?/g, "#")
 
 const shrinkAndPrint = async ({ seed, problems }: Outcome): Promise<void> => {
@@ -55,8 +55,8 @@ const shrinkAndPrint = async ({ seed, problems }: Outcome): Promise<void> => {
   const json = JSON.stringify(scenario, null, 2)
   const file = join(tmpdir(), `chaos-${seed}.json`)
   writeFileSync(file, json)
-  console.log(`seed ${seed}, made small in ${runs} runs:\n${json}`)
-  console.log(`To replay what is left: npm run chaos -- --scenario ${file}`)
+  console.log(`seed ${seed}, shrunk in ${runs} runs:\n${json}`)
+  console.log(`To replay it: npm run chaos -- --scenario ${file}`)
 }
 
 if (values.scenario !== undefined) {
@@ -104,7 +104,7 @@ console.log(
   `${seeds - failures.length} of ${seeds} seeds from ${from} passed: ${hours} virtual hours in ${seconds.toFixed(0)} s`
 )
 console.log(
-  `${excused} connections failed as their address changed in the handshake, ${repeats} as the server crashed`
+  `${excused} connections failed because an address changed during the handshake, ${repeats} because the server crashed`
 )
 if (values.shrink) for (const failure of failures) await shrinkAndPrint(failure)
 if (values.json !== undefined)

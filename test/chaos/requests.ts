@@ -1,4 +1,4 @@
-/** How a stream begins: with what it is for. Everything after that is bytes that depend on its tag and their position. */
+/** A stream begins with a request; the bytes that follow depend only on its tag and their position. */
 import * as Effect from "effect/Effect"
 import type { QuicError, QuicStream } from "../../src/index.ts"
 import { pattern } from "../api/pair.ts"
@@ -62,7 +62,7 @@ export const writePattern = Effect.fnUntraced(function* (
   { chunk, pauseMillis }: Pace
 ) {
   const bytes = pattern(length, tag)
-  // not so slowly that it takes for ever
+  // bounds the total time
   const step = Math.max(chunk, length >> 6)
   for (let at = 0; at < length; at += step) {
     yield* stream.write(bytes.subarray(at, Math.min(length, at + step)))
@@ -71,8 +71,8 @@ export const writePattern = Effect.fnUntraced(function* (
 })
 
 /**
- * Reads bytes of the stream's pattern up to the end, or until there are `enough`; says how many there were. Dies of the
- * first that is not what was sent.
+ * Reads bytes of the stream's pattern to the end, or until there are `enough`; returns how many. Dies on the first
+ * mismatch.
  */
 export const readPattern = Effect.fnUntraced(function* (
   stream: QuicStream,
@@ -89,7 +89,7 @@ export const readPattern = Effect.fnUntraced(function* (
     if (bytes === undefined) break
     if (at + bytes.length > length || Buffer.compare(bytes, expected.subarray(at, at + bytes.length)) !== 0)
       return yield* Effect.die(
-        new Error(`task ${tag}: bytes ${at} to ${at + bytes.length} are not what was sent`)
+        new Error(`task ${tag}: bytes ${at} to ${at + bytes.length} differ from what was sent`)
       )
     at += bytes.length
     yield* onBytes(bytes)

@@ -1,6 +1,6 @@
 /**
- * Runs a scenario in the simulator. First faults: nothing wrong may be seen. Then the network is whole again, and
- * everything must come to its end and leave nothing behind.
+ * Runs a scenario in the simulator, in two phases. With faults: no violation may occur. Then the network is healed, and
+ * everything must finish and release its resources.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -16,25 +16,25 @@ import { Identity, type QuicEndpointShape } from "../../src/index.ts"
 import { Invariants } from "./invariants.ts"
 import { Ledger } from "./Ledger.ts"
 import type { Scenario, Task, Visit } from "./Scenario.ts"
-import { attend, stay } from "./visits.ts"
+import { runVisits, serveConnection } from "./visits.ts"
 import { buildNetwork, makeClient, makeServer } from "./world.ts"
 
 export interface Verdict {
-  /** Nothing when all is well. */
+  /** Empty when the run passed. */
   readonly problems: ReadonlyArray<string>
   readonly digest: string
   readonly virtualMillis: number
   readonly steps: number
-  /** Visits that could not but fail, for reasons that the faults explain. */
+  /** Visits whose failure the faults explain. */
   readonly excused: number
-  /** Visits that were made again because the server crashed. */
+  /** Visits repeated because the server crashed. */
   readonly repeats: number
 }
 
-/** From healing to the end of every task, and from there to the end of every connection. */
+/** Time limits: from healing to the end of all tasks, and from there to the end of all connections. */
 const liveMillis = 300_000
 const drainMillis = 200_000
-/** Every this many instants the insides of every connection are looked at. */
+/** Checks the invariants every this many instants. */
 const everyInstants = 16
 
 export const runScenario = async (scenario: Scenario): Promise<Verdict> => {
@@ -58,24 +58,25 @@ export const runScenario = async (scenario: Scenario): Promise<Verdict> => {
   else {
     problems.push(...unfinished(scenario, ledger))
     if (leftovers.tasks + leftovers.events > 0)
-      problems.push(`${leftovers.tasks} tasks and ${leftovers.events} events are left after the end`)
+      problems.push(`${leftovers.tasks} tasks and ${leftovers.events} events are left at the end`)
   }
   return { problems, digest, virtualMillis, steps, excused: ledger.excused.size, repeats: ledger.repeats }
 }
 
-/** Each task must have come to its end, and whoever served it must have seen that. */
+/** Each task must have completed on the side that began it and on the side that served it. */
 const unfinished = (scenario: Scenario, ledger: Ledger): Array<string> => {
   const problems: Array<string> = []
   for (const { visits } of scenario.clients)
     for (const visit of visits) {
       if (ledger.excused.has(visit) || ledger.abandoned.has(visit)) continue
       for (const task of [...visit.near, ...visit.far]) {
-        const asked = ledger.done.get(`asker ${task.tag}`) ?? 0
+        const completed = ledger.done.get(`initiator ${task.tag}`) ?? 0
         const served = ledger.done.get(`server ${task.tag}`) ?? 0
-        // what is done again after a crash may have been done before, in part or wholly
+        // a task repeated after a crash may have been completed before, in part or in whole
         const isRight = (times: number, expected: number): boolean =>
           ledger.repeats > 0 ? times >= expected : times === expected
-        if (!isRight(asked, 1)) problems.push(`task ${task.tag} (${task.kind}) ended ${asked} times`)
+        if (!isRight(completed, 1))
+          problems.push(`task ${task.tag} (${task.kind}) completed ${completed} times`)
         if (
           task.cancelAfterMillis === undefined &&
           !isRight(served, expectedServed(scenario, visit, task, served))
@@ -96,8 +97,8 @@ const expectedServed = ({ faults }: Scenario, visit: Visit, task: Task, served: 
     case "resetDownload":
     case "stopUpload":
       return 1
-    // a reset may overtake what it is for, unless the side that closes has promised that something is delivered, and
-    // whom it is for is there
+    // the reset may overtake the request, unless the closing side promised to deliver part of the stream and the peer
+    // is still there
     case "resetUpload":
       if (faults.some(({ fault }) => fault.kind === "crash")) return served
       return task.deliver > 0 && visit.closeCode === undefined && visit.near.includes(task) ? 1 : served
@@ -125,7 +126,7 @@ const program = (
         const serving = Effect.gen(function* () {
           server = yield* makeServer(hosts.server, scenario, identity)
           yield* Deferred.succeed(serverMade, undefined)
-          yield* server.serve((connection) => attend(ledger, invariants, connection))
+          yield* server.serve((connection) => serveConnection(ledger, invariants, connection))
         })
         yield* Effect.forkScoped(hosts.server.run(serving))
         yield* Deferred.await(serverMade)
@@ -139,35 +140,35 @@ const program = (
         )
         const all = Effect.forEach(
           scenario.clients,
-          (plan, index) => stay({ scenario, ledger, invariants, client: clients[index], index, plan }),
+          (plan, index) => runVisits({ scenario, ledger, invariants, client: clients[index], index, plan }),
           { concurrency: "unbounded", discard: true }
         )
         yield* within(ledger, "the tasks", scenario.healAtMillis + liveMillis, all)
         faults.heal()
         for (const endpoint of [server!, ...clients]) {
           yield* within(ledger, "the last connections", drainMillis, emptied(endpoint))
-          // a server that has crashed and is not back yet holds nothing
+          // a crashed server that has not restarted holds nothing
           const node = yield* endpoint.tree
           if (node.state === "open") for (const leak of leaksOf(node)) ledger.violate(leak)
         }
       })
     )
-    // packets that are on their way arrive somewhere
+    // lets packets in flight arrive
     yield* Effect.sleep("30 seconds")
   })
 
-/** What an endpoint still holds for connections, of which there are none any more. */
+/** Resources an endpoint still holds although it has no connections left. */
 const leaksOf = (node: EndpointNode): Array<string> => {
   const { routedIds, resetTokens, backlog, strangers, sockets, fibers, peers, connections } = node
-  // its own are the socket it has now, and the fiber of its loop
+  // it keeps its current socket and the fiber of its loop
   const held = { routedIds, resetTokens, backlog, strangers, sockets: sockets - 1, fibers: fibers - 1 }
   const left = { ...held, peers: peers.length, connections: connections.length }
   return Object.entries(left).flatMap(([what, count]) =>
-    count === 0 ? [] : [`${what} of an endpoint without connections: ${count} too many`]
+    count === 0 ? [] : [`an endpoint without connections holds ${count} ${what} too many`]
   )
 }
 
-/** Liveness: what takes longer will never end. */
+/** Liveness: whatever takes longer is considered stuck. */
 const within = <E, R>(ledger: Ledger, what: string, millis: number, effect: Effect.Effect<void, E, R>) =>
   Effect.flatMap(Effect.timeoutOption(effect, millis), (outcome) =>
     Effect.sync(() => {
@@ -177,7 +178,7 @@ const within = <E, R>(ledger: Ledger, what: string, millis: number, effect: Effe
 
 const emptied = (endpoint: QuicEndpointShape): Effect.Effect<void> =>
   Effect.asVoid(
-    // also those off the wire whose handlers are still at work
+    // includes closed connections whose handlers are still running
     endpoint.tree.pipe(
       Effect.repeat({
         until: ({ connections }) => connections.length === 0,

@@ -1,4 +1,4 @@
-/** What either side does with the streams and datagrams of the other. */
+/** How either side serves the streams and datagrams of the other. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { QuicConnection, QuicError, QuicStream } from "../../src/index.ts"
@@ -11,12 +11,12 @@ type StreamRequest = Exclude<Request, { readonly kind: "invite" }>
 
 const describe = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).split("\n    at ")[0]
 
-/** Serves one stream; what should not happen to it goes into the ledger. */
+/** Serves one stream; records unexpected errors in the ledger. */
 export const serveStream = (ledger: Ledger, connection: QuicConnection) => (stream: QuicStream) =>
   Effect.gen(function* () {
     const request = yield* Effect.catch(readRequest(stream), (error) => {
       if (!ledger.mayEndEarly(error))
-        complain(ledger, error, `stream ${stream.id} ended with its request: ${error.message}`)
+        complain(ledger, error, `stream ${stream.id} failed before its request was read: ${error.message}`)
       return Effect.undefined
     })
     if (request === undefined) return
@@ -49,10 +49,10 @@ const complain = (ledger: Ledger, { reason }: QuicError, what: string): void =>
   isOver(reason._tag) ? ledger.suspect(what) : ledger.violate(what)
 
 const mayEnd = (ledger: Ledger, request: StreamRequest, { reason }: QuicError): boolean => {
-  // a client that has reset its upload may close at once, before the reset is delivered
+  // a client that has reset its upload may close before the reset is delivered
   if (request.kind === "resetUpload" && isOver(reason._tag)) return true
   if (request.kind === "stopDownload") {
-    // whoever wants no more may leave
+    // a peer that has stopped reading may leave
     if (isOver(reason._tag)) return true
     if (reason._tag === "StreamStopped" && reason.code === request.code) return true
   }
@@ -67,23 +67,21 @@ const serveRequest = Effect.fnUntraced(function* (stream: QuicStream, request: S
   switch (kind) {
     case "echo": {
       const read = yield* readPattern(stream, tag, bytes, Infinity, request, (chunk) => stream.write(chunk))
-      if (read !== bytes) return yield* wrong(`${read} bytes of ${bytes}, and then the end`)
+      if (read !== bytes) return yield* wrong(`ended after ${read} of ${bytes} bytes`)
       return yield* stream.finish
     }
     case "upload": {
       const read = yield* readPattern(stream, tag, bytes, Infinity, request)
-      return read === bytes ? undefined : yield* wrong(`${read} bytes of ${bytes}, and then the end`)
+      return read === bytes ? undefined : yield* wrong(`ended after ${read} of ${bytes} bytes`)
     }
     case "resetUpload": {
       let read = 0
       const count = (chunk: Uint8Array) => Effect.sync(() => void (read += chunk.length))
       const reading = readPattern(stream, tag, at, Infinity, request, count)
-      const end = yield* Effect.flip(reading).pipe(Effect.catch(() => wrong("it ended without a reset")))
+      const end = yield* Effect.flip(reading).pipe(Effect.catch(() => wrong("ended without a reset")))
       if (end.reason._tag !== "StreamReset") return yield* end
       if (end.reason.code !== code) return yield* end
-      return read >= deliver
-        ? undefined
-        : yield* wrong(`${read} bytes before the reset, and ${deliver} promised`)
+      return read >= deliver ? undefined : yield* wrong(`${read} bytes before the reset, ${deliver} promised`)
     }
     case "stopUpload":
       yield* readPattern(stream, tag, bytes, at, request)
@@ -98,7 +96,7 @@ const serveRequest = Effect.fnUntraced(function* (stream: QuicStream, request: S
   }
 })
 
-/** Takes datagrams until the connection is over. */
+/** Receives datagrams until the connection ends. */
 export const serveDatagrams = (ledger: Ledger, connection: QuicConnection): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (;;) {
@@ -107,6 +105,6 @@ export const serveDatagrams = (ledger: Ledger, connection: QuicConnection): Effe
       const [tag, number] = bytes.length < 8 ? [-1, -1] : [view.getUint32(0), view.getUint32(4)]
       ledger.datagram(connection, tag, number)
       if (Buffer.compare(bytes.subarray(8), pattern(Math.max(0, bytes.length - 8), tag + number)) !== 0)
-        ledger.violate(`datagram ${tag} ${number} is not what was sent`)
+        ledger.violate(`datagram ${tag} ${number} differs from what was sent`)
     }
   }).pipe(Effect.ignore)

@@ -1,4 +1,4 @@
-/** Makes a failing scenario small: fewer faults, clients, visits and tasks, then a kinder network and plainer options. */
+/** Shrinks a failing scenario: fewer faults, clients, visits and tasks, then a kinder network and simpler options. */
 import { fewer, RunBudget, simplerNumbers, simplest } from "../../layers/sim/shrink.ts"
 import { simplerFault } from "../../layers/sim/shrinkSchedule.ts"
 import type { ClientPlan, Scenario, Visit } from "./Scenario.ts"
@@ -8,7 +8,7 @@ export interface Shrunk {
   readonly runs: number
 }
 
-/** `stillFails` says whether a scenario fails as the first one did. */
+/** `stillFails` tells whether a candidate fails in the same way as the original. */
 export const shrinkScenario = async (
   failing: Scenario,
   stillFails: (scenario: Scenario) => Promise<boolean>,
@@ -16,7 +16,7 @@ export const shrinkScenario = async (
 ): Promise<Shrunk> => {
   const budget = new RunBudget({ maxRuns })
   let best = failing
-  /** Keeps a change of the best so far if it fails as well. */
+  /** Keeps a candidate if it still fails. */
   const keep = async (candidate: Scenario): Promise<boolean> => {
     if (!(await stillFails(candidate))) return false
     best = candidate
@@ -62,7 +62,7 @@ export const shrinkScenario = async (
   return { scenario: best, runs: budget.runs }
 }
 
-/** Leaves out each field of an object that is not needed for the failure. */
+/** Drops each field that the failure does not depend on. */
 const dropFields = async <T extends object>(
   value: T,
   stillFails: (value: T) => Promise<boolean>
@@ -70,7 +70,7 @@ const dropFields = async <T extends object>(
   let best = value
   for (const name of Object.keys(value)) {
     const { [name as keyof T]: _, ...rest } = best
-    // every field of options is optional
+    // every option field is optional
     if (await stillFails(rest as T)) best = rest as T
   }
 }

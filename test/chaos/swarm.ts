@@ -1,9 +1,9 @@
-/** Runs seeds in worker processes, and says how each went, in whatever order they end. */
+/** Runs seeds in worker processes and reports each outcome in completion order. */
 import { fork } from "node:child_process"
 import { availableParallelism } from "node:os"
-import { nothing, type Outcome } from "./Outcome.ts"
+import { unfinished, type Outcome } from "./Outcome.ts"
 
-/** What takes longer, in real time, is stuck where the simulation cannot see it. */
+/** Real-time limit per seed: longer means stuck in code that does not advance virtual time. */
 const stuckMillis = 120_000
 
 const script = new URL("./worker.ts", import.meta.url)
@@ -42,8 +42,8 @@ export async function* swarm(
     child.on("exit", (code, signal) => {
       clearTimeout(stuck)
       if (seed === undefined) return
-      const problem = `its process ended (${signal ?? code}); it has ${stuckMillis / 1000} s`
-      finish({ ...nothing, seed, problems: [problem] })
+      const problem = `its process ended (${signal ?? code}); the limit is ${stuckMillis / 1000} s`
+      finish({ ...unfinished, seed, problems: [problem] })
       if (next < from + seeds) start()
     })
     give()

@@ -1,4 +1,4 @@
-/** What either side does of its own accord. */
+/** What either side does on its own initiative. */
 import * as Effect from "effect/Effect"
 import type { QuicConnection, QuicError, QuicStream } from "../../src/index.ts"
 import { pattern } from "../api/pair.ts"
@@ -6,7 +6,7 @@ import type { Ledger } from "./Ledger.ts"
 import { encodeRequest, type Pace, readPattern, type Request, writePattern } from "./requests.ts"
 import type { CallsTask, CommandTask, DatagramsTask, StreamTask, Task } from "./Scenario.ts"
 
-/** All at once, each when it is due. Fails with what ended the connection; what a task got wrong is in the ledger. */
+/** Runs all tasks concurrently, each at its time. Fails when the connection ends; task failures go to the ledger. */
 export const runTasks = (
   ledger: Ledger,
   connection: QuicConnection,
@@ -21,7 +21,7 @@ export const runTasks = (
             ? runTask(connection, task)
             : Effect.asVoid(Effect.timeoutOption(runTask(connection, task), task.cancelAfterMillis))
         ),
-        Effect.tap(() => Effect.sync(() => ledger.finish("asker", task.tag))),
+        Effect.tap(() => Effect.sync(() => ledger.finish("initiator", task.tag))),
         Effect.catch((error) =>
           isAboutStream(error)
             ? Effect.sync(() => ledger.violate(`task ${task.tag} (${task.kind}): ${error.message}`))
@@ -56,7 +56,7 @@ const runCommand = (
 ): Effect.Effect<void, QuicError> => {
   switch (kind) {
     case "migrate":
-      // it may find no way, or no ID to go with; then it stays
+      // stays where it is when there is no new path or no spare connection ID
       return Effect.catchReason(connection.migrate(), "QuicError", "MigrationFailed", () => Effect.void)
     case "rotateIds":
       return connection.rotateConnectionIds
@@ -88,21 +88,21 @@ const runStream = Effect.fnUntraced(function* (connection: QuicConnection, task:
       return yield* stream.finished
     case "resetUpload":
       yield* writePattern(stream, tag, at, task)
-      // the request is part of what is delivered; without it the peer could not tell
+      // the request is part of what must be delivered: without it the peer could not identify the task
       return yield* stream.reset(code, deliver === 0 ? {} : { deliver: request.length + deliver })
     case "stopUpload":
       return yield* writePattern(stream, tag, bytes, task).pipe(
         Effect.andThen(stream.finish),
         Effect.andThen(stream.finished),
-        // all of it may have been there before the peer wanted no more
+        // the peer may have received everything before it stopped reading
         Effect.catchReason("QuicError", "StreamStopped", (reason) =>
-          reason.code === code ? Effect.void : wrong(tag, `stopped with ${reason.code} and not ${code}`)
+          reason.code === code ? Effect.void : wrong(tag, `stopped with ${reason.code} , not ${code}`)
         )
       )
     case "download": {
       yield* stream.finish
       const read = yield* readPattern(stream, tag, bytes, Infinity, task)
-      return read === bytes ? undefined : yield* wrong(tag, `${read} bytes of ${bytes}, and then the end`)
+      return read === bytes ? undefined : yield* wrong(tag, `ended after ${read} of ${bytes} bytes`)
     }
     case "stopDownload":
       yield* stream.finish
@@ -113,7 +113,7 @@ const runStream = Effect.fnUntraced(function* (connection: QuicConnection, task:
       const count = (part: Uint8Array) => Effect.sync(() => void (read += part.length))
       yield* stream.finish
       const reading = readPattern(stream, tag, at, Infinity, task, count)
-      const end = yield* Effect.flip(reading).pipe(Effect.catch(() => wrong(tag, "it ended without a reset")))
+      const end = yield* Effect.flip(reading).pipe(Effect.catch(() => wrong(tag, "ended without a reset")))
       if (end.reason._tag !== "StreamReset" || end.reason.code !== code) return yield* end
       return read >= deliver
         ? undefined
@@ -122,12 +122,12 @@ const runStream = Effect.fnUntraced(function* (connection: QuicConnection, task:
   }
 })
 
-/** Reads while it writes: a peer that echoes takes no more than it gets rid of. */
+/** Reads and writes concurrently: an echoing peer reads no faster than its echo is read. */
 const echo = Effect.fnUntraced(function* (stream: QuicStream, tag: number, bytes: number, pace: Pace) {
   const writing = Effect.andThen(writePattern(stream, tag, bytes, pace), stream.finish)
   const reading = readPattern(stream, tag, bytes, Infinity, pace)
   const [, read] = yield* Effect.all([writing, reading], { concurrency: "unbounded" })
-  if (read !== bytes) yield* wrong(tag, `${read} bytes of ${bytes}, and then the end`)
+  if (read !== bytes) yield* wrong(tag, `ended after ${read} of ${bytes} bytes`)
 })
 
 const runCalls = (connection: QuicConnection, { tag, bytes, count, concurrency }: CallsTask) =>
@@ -157,7 +157,7 @@ const runDatagrams = Effect.fnUntraced(function* (connection: QuicConnection, ta
   }
 })
 
-/** Asks the peer to run tasks of its own, and waits until it has. */
+/** Asks the peer to run tasks, and waits until it has. */
 export const invite = (
   connection: QuicConnection,
   tasks: ReadonlyArray<Task>

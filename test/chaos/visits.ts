@@ -1,4 +1,4 @@
-/** What a client does, visit after visit, and what the server does for it; and which ends the faults explain. */
+/** What a client does, visit after visit, what the server does in return, and which failures the faults explain. */
 import { coreOf } from "../inspect.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import { serveDatagrams, serveStream } from "./serving.ts"
 import { invite, runTasks } from "./tasks.ts"
 import { connectOptions } from "./world.ts"
 
-export interface Guest {
+export interface VisitContext {
   readonly scenario: Scenario
   readonly ledger: Ledger
   readonly invariants: Invariants
@@ -22,17 +22,17 @@ export interface Guest {
   readonly plan: ClientPlan
 }
 
-export const stay = (guest: Guest): Effect.Effect<void> =>
+export const runVisits = (context: VisitContext): Effect.Effect<void> =>
   Effect.forEach(
-    guest.plan.visits,
-    (visit) => Effect.andThen(Effect.sleep(visit.afterMillis), pay(guest, visit)),
+    context.plan.visits,
+    (visit) => Effect.andThen(Effect.sleep(visit.afterMillis), runVisit(context, visit)),
     { discard: true }
   )
 
-/** One visit; after a crash it is made again. */
-const pay = (guest: Guest, visit: Visit): Effect.Effect<void> =>
+/** One visit, repeated after a crash. */
+const runVisit = (context: VisitContext, visit: Visit): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const { ledger, invariants, client, plan } = guest
+    const { ledger, invariants, client, plan } = context
     const start = yield* nowMillis
     let core: Connection | undefined
     const tasks = Effect.gen(function* () {
@@ -51,40 +51,40 @@ const pay = (guest: Guest, visit: Visit): Effect.Effect<void> =>
         : abandon(Effect.scoped(tasks), visit.abandonAfterMillis, () => ledger.abandoned.add(visit))
     )
     if (Result.isSuccess(end)) {
-      // it stays for three of its PTOs to say so again: a server that never heard of its end waits for its handshake
-      if (core?.handshake.confirmed === false) ledger.hasty++
+      // a closing client answers for only three PTOs: a server that missed its close keeps waiting for the handshake
+      if (core?.handshake.confirmed === false) ledger.unconfirmed++
       return
     }
     const now = yield* nowMillis
-    if (hasCrashed(guest, start, now) && isAfterCrash(end.failure)) {
+    if (hasCrashed(context, start, now) && isAfterCrash(end.failure)) {
       ledger.repeats++
-      return yield* pay(guest, visit)
+      return yield* runVisit(context, visit)
     }
-    if (end.failure.reason._tag === "VersionMismatch" && corrupts(guest.scenario)) {
+    if (end.failure.reason._tag === "VersionMismatch" && hasCorruption(context.scenario)) {
       ledger.repeats++
-      return yield* pay(guest, visit)
+      return yield* runVisit(context, visit)
     }
     const confirmed = (core && invariants.confirmedAtMillis(core)) ?? now
-    // RFC 9000 §9: QUIC relies on addresses that stay as they are during the handshake
-    if (hasMoved(guest, start, confirmed)) ledger.excused.add(visit)
+    // RFC 9000 §9: QUIC relies on stable addresses during the handshake
+    if (hasMoved(context, start, confirmed)) ledger.excused.add(visit)
     else ledger.violate(`a visit ended: ${end.failure.message}`)
   })
 
-/** Interrupts what takes longer; `onAbandon` is told before. */
+/** Interrupts an effect after `millis`; calls `onAbandon` first. */
 const abandon = <A, E, R>(effect: Effect.Effect<A, E, R>, millis: number, onAbandon: () => void) =>
   Effect.raceFirst(effect, Effect.andThen(Effect.sleep(millis), Effect.sync(onAbandon)))
 
 const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
-const hasMoved = ({ scenario, index }: Guest, fromMillis: number, toMillis: number): boolean =>
+const hasMoved = ({ scenario, index }: VisitContext, fromMillis: number, toMillis: number): boolean =>
   scenario.faults.some(({ atMillis, fault }) => {
     if (atMillis < fromMillis || atMillis > toMillis) return false
     if (fault.kind === "rebind") return fault.nat === names.nat(index)
     return fault.kind === "changeAddress" && fault.host === names.client(index)
   })
 
-/** Whether the server was down at any time in between. */
-const hasCrashed = ({ scenario }: Guest, fromMillis: number, toMillis: number): boolean =>
+/** Whether the server was down at any time in the interval. */
+const hasCrashed = ({ scenario }: VisitContext, fromMillis: number, toMillis: number): boolean =>
   scenario.faults.some(
     ({ atMillis, fault }) =>
       fault.kind === "crash" &&
@@ -93,20 +93,20 @@ const hasCrashed = ({ scenario }: Guest, fromMillis: number, toMillis: number): 
       atMillis + (fault.forMillis ?? 0) >= fromMillis
   )
 
-/** Version Negotiation is not protected: where UDP's checksum is left out, a flipped bit is believed. RFC 8999 §6 */
-const corrupts = ({ server, clients, faults }: Scenario): boolean =>
+/** Version Negotiation is not protected: without the UDP checksum a flipped bit goes undetected. RFC 8999 §6 */
+const hasCorruption = ({ server, clients, faults }: Scenario): boolean =>
   [server.uplink, ...clients.map(({ link }) => link)].some(({ corruptRate = 0 }) => corruptRate > 0) ||
   faults.some(({ fault }) => fault.kind === "conditions" && (fault.conditions.corruptRate ?? 0) > 0)
 
-/** The server has forgotten the connection, or how to open its tokens. */
+/** The restarted server has lost its connections and token keys. */
 const isAfterCrash = ({ reason }: QuicError): boolean =>
   reason._tag === "IdleTimeout" ||
   reason._tag === "HandshakeTimeout" ||
   reason._tag === "StatelessReset" ||
   (reason._tag === "TransportClosed" && reason.code === TransportErrorCode.INVALID_TOKEN)
 
-/** What the server does for a client. */
-export const attend = (ledger: Ledger, invariants: Invariants, connection: QuicConnection) =>
+/** Serves a client's connection. */
+export const serveConnection = (ledger: Ledger, invariants: Invariants, connection: QuicConnection) =>
   Effect.gen(function* () {
     invariants.watch(coreOf(connection))
     yield* Effect.forkScoped(serveDatagrams(ledger, connection))
@@ -121,8 +121,8 @@ export const attend = (ledger: Ledger, invariants: Invariants, connection: QuicC
   })
 
 /**
- * Clients close with codes of their own, which is APPLICATION_ERROR in a handshake that is not over (RFC 9000 §10.2.3);
- * when that is lost, they answer what still comes with a stateless reset.
+ * Clients close with application codes, which become APPLICATION_ERROR before the handshake completes (RFC 9000 §10.2.3);
+ * when that is lost, they answer later packets with a stateless reset.
  */
 const isExpected = ({ reason }: QuicError): boolean =>
   reason._tag === "ApplicationClosed" ||

@@ -1,16 +1,16 @@
 /** A process that runs the seeds it is sent, one after the other. */
 import { draw } from "./draw.ts"
-import { nothing, type Outcome } from "./Outcome.ts"
+import { unfinished, type Outcome } from "./Outcome.ts"
 import { runScenario } from "./runScenario.ts"
 
 process.on("message", (seed: number) => {
   runScenario(draw(seed)).then(
     (verdict) => report({ seed, ...verdict }),
-    (error: unknown) => report({ ...nothing, seed, problems: [String(error)] })
+    (error: unknown) => report({ ...unfinished, seed, problems: [String(error)] })
   )
 })
 
-// whoever sent them has gone
+// the parent is gone
 process.on("disconnect", () => process.exit())
 
 const report = (outcome: Outcome): void => {

@@ -15,8 +15,8 @@ export interface Hosts {
 
 export const buildNetwork = (network: Network, scenario: Scenario): Hosts => {
   const server = network.host(names.server, addresses.server)
-  const isRouted = scenario.clients.some(({ way }) => way !== "cable")
-  const router = isRouted ? network.router(names.router) : undefined
+  const hasRouter = scenario.clients.some(({ way }) => way !== "cable")
+  const router = hasRouter ? network.router(names.router) : undefined
   if (router !== undefined) network.connect(router, server, { name: names.uplink, ...scenario.server.uplink })
   const clients = scenario.clients.map((plan, index) => {
     const host = network.host(names.client(index), addresses.client(index))

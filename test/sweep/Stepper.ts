@@ -1,31 +1,31 @@
 /**
- * Strikes a fiber at its n-th step: interrupts it, or does something else beside it.
+ * Interrupts a fiber at its n-th step, or runs another action there.
  *
- * A step is a moment at which an interrupt can reach it. While the fiber runs, that is before each of its operations:
- * Effect asks the scheduler there whether to yield, and what yields can be interrupted. While it waits, that is before
- * whatever else the simulation runs: each task of another fiber, each packet, each timer.
+ * A step is a moment at which an interrupt can take effect. While the fiber runs, that is before each of its operations,
+ * where Effect asks the scheduler whether to yield: a fiber that yields can be interrupted. While it waits, that is
+ * before anything else the simulation runs: another fiber's task, a packet, a timer.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 
-/** What happens at the step, instead of an interrupt. */
-export type Blow = () => void
+/** Runs at the step instead of an interrupt. */
+export type StepAction = () => void
 
 export class Stepper {
-  /** How many steps there have been. */
+  /** Steps so far. */
   steps = 0
   private readonly target: number
-  private readonly blow: Blow | undefined
+  private readonly action: StepAction | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  /** A fiber yields, and is to find the blow struck when it goes on. */
+  /** The fiber is yielding; the action must run before it resumes. */
   private isYielding = false
 
-  /** `target` counts from 0; `Infinity` only counts. An interrupt when no other blow is given. */
-  constructor(target: number, blow?: Blow) {
+  /** `target` counts from 0; `Infinity` only counts. Without `action` the fiber is interrupted. */
+  constructor(target: number, action?: StepAction) {
     this.target = target
-    this.blow = blow
+    this.action = action
   }
 
   get isDelivered(): boolean {
@@ -34,34 +34,34 @@ export class Stepper {
 
   /** For `SimOptions.onStep`. */
   readonly onStep = (): void => {
-    if (this.advance()) this.strike()
+    if (this.advance()) this.act()
   }
 
-  private strike(): void {
-    // another fiber of the operation may have yielded, and let it come to its end
+  private act(): void {
+    // the action runs late when another fiber yielded, and the operation may have ended by then
     if (this.fiber!.pollUnsafe() !== undefined) return
-    if (this.blow === undefined) this.fiber!.interruptUnsafe()
-    else this.blow()
+    if (this.action === undefined) this.fiber!.interruptUnsafe()
+    else this.action()
   }
 
-  /** Runs an operation in a fiber of its own, strikes it at the step, and says how it ended. */
+  /** Runs an operation in its own fiber, acts at the step, and returns its exit. */
   run<A, E, R>(operation: Effect.Effect<A, E, R>, services: Context.Context<R>) {
     return Effect.gen({ self: this }, function* () {
       const queue = yield* Scheduler.Scheduler
-      // all at once: what is around the operation has no steps of its own, between which its result could get lost
+      // provided in one go: wrappers around the operation would add steps at which its result could be lost
       const context = Context.add(services, Scheduler.Scheduler, this.scheduler(queue))
       this.fiber = yield* Effect.forkChild(Effect.provideContext(operation, context))
       return yield* Fiber.await(this.fiber as Fiber.Fiber<A, E>)
     })
   }
 
-  /** True at the step. */
+  /** Counts a step; true at the target. */
   private advance(): boolean {
     if (this.isDelivered || this.fiber === undefined || this.fiber.pollUnsafe() !== undefined) return false
     return this.steps++ === this.target
   }
 
-  /** Works as `queue` does, but for the one yield. */
+  /** Like `queue`, except for the one forced yield. */
   private scheduler(queue: Scheduler.Scheduler): Scheduler.Scheduler {
     return {
       executionMode: queue.executionMode,
@@ -76,11 +76,11 @@ export class Stepper {
           scheduleTask: (task, priority) => {
             if (!this.isYielding) return dispatcher.scheduleTask(task, priority)
             this.isYielding = false
-            const strikeFirst = () => {
-              this.strike()
+            const actFirst = () => {
+              this.act()
               task()
             }
-            dispatcher.scheduleTask(strikeFirst, priority)
+            dispatcher.scheduleTask(actFirst, priority)
           }
         }
       }

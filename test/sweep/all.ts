@@ -1,4 +1,4 @@
-/** All operations that are swept. */
+/** All sweeps. */
 import { connectionSweeps } from "./connections.ts"
 import { endpointSweeps } from "./endpoints.ts"
 import { peerSweeps } from "./peers.ts"

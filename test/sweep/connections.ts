@@ -1,4 +1,4 @@
-/** Sweeps of what a connection can do besides streams. */
+/** Sweeps of a connection's operations other than streams. */
 import assert from "node:assert/strict"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -58,7 +58,7 @@ const commands: ReadonlyArray<Sweep<Connected>> = [
   {
     name: "migrate",
     lasts: true,
-    // there and back
+    // one round trip
     takesMillis: 20,
     stage: connected(),
     operation: ({ near, world }) => near.migrate({ host: world.client.host })
@@ -87,13 +87,13 @@ const serving: ReadonlyArray<Sweep<Connected>> = [
             const stream = yield* near.openBidi
             yield* stream.write(text(word))
             yield* stream.finish
-            // all of the answer, or the end of the stream
+            // either the whole answer or the end of the stream
             const answer = yield* Effect.result(Effect.timeout(readText(stream), 300))
             if (answer._tag === "Success") assert.equal(answer.success, word)
           }),
         { concurrency: "unbounded" }
       ).pipe(Effect.scoped),
-    // whoever is still waiting to be served
+    // serves the clients still waiting
     afterwards: ({ far }) =>
       Effect.timeoutOption(
         far.serveStreams((stream) => Effect.ignore(readText(stream))),
@@ -107,11 +107,11 @@ const late = text("all that was accepted".repeat(100))
 interface Closing extends Connected {
   readonly ends: Array<QuicErrorReason>
   readonly heard: Array<string>
-  /** When the operation began. */
+  /** When the operation started. */
   begunMillis: number
 }
 
-/** The server reads a stream of the client, and notes how the connection ends. */
+/** The server reads one stream of the client and records how the connection ends. */
 const closing =
   (options: PairOptions = {}) =>
   (world: Connected["world"]) =>

@@ -1,4 +1,4 @@
-/** Sweeps of what an endpoint can do, from being made to being released. */
+/** Sweeps of an endpoint's operations, from creation to release. */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,7 +16,7 @@ const connecting = (name: string, options: PairOptions = {}): Sweep<Served> => (
   afterwards: endedWell
 })
 
-/** A client's memory that can be looked into. */
+/** A client's ticket store that tests can inspect. */
 class Memory implements TicketStoreShape {
   readonly tickets: Array<SessionTicket> = []
   token: Uint8Array | undefined = undefined
@@ -69,7 +69,7 @@ const returning: Sweep<Returning> = {
   afterwards: (stage, outcome) =>
     Effect.map(endedWell(stage), () => {
       const { memory, world, datagramsBefore } = stage
-      // what was never on the wire can be used again
+      // a ticket that was never on the wire can be used again
       if (world.cable!.forward.counters.entered > datagramsBefore) return assert.notEqual(outcome, "never")
       assert(memory.tickets.length > 0 && memory.token !== undefined, "the ticket is lost")
     })
@@ -94,7 +94,7 @@ interface Waiting extends Apart {
 
 const serving: Sweep<Waiting> = {
   name: "endpoint.serveStreams, and its handlers",
-  // a client that is there already, and stays: only the server can end the connection
+  // a client that is already connected and stays: only the server can end the connection
   stage: (world) =>
     Effect.gen(function* () {
       const stage = yield* apart()(world)
@@ -115,7 +115,7 @@ const serving: Sweep<Waiting> = {
     }).pipe(Effect.scoped),
   afterwards: ({ server, waiting }, outcome) =>
     Effect.gen(function* () {
-      // nobody has taken it: it is still to be had
+      // not taken, so it must still be available
       const taken = yield* Effect.scoped(Effect.timeoutOption(server.accept, 100))
       assert(outcome === "interrupted" || taken._tag === (outcome === "done" ? "None" : "Some"))
       const { reason } = yield* Effect.timeout(waiting.closed, 1_000)
@@ -130,7 +130,7 @@ const making = (name: string, operation: Sweep<Apart>["operation"]): Sweep<Apart
   stage: (world) =>
     Effect.map(apart()(world), (stage) => ({
       ...stage,
-      // the port is free again
+      // the port must be free again
       works: Effect.gen(function* () {
         const client = yield* makeEndpoint(world.client, pinned(stage.identity), { port: clientPort })
         yield* meet(client, stage.server, stage.connectOptions)
@@ -179,7 +179,7 @@ const program: Sweep<Apart> = {
     Effect.gen(function* () {
       const connection = yield* server.accept
       const read = yield* Effect.result(Effect.flatMap(connection.acceptUni, readText))
-      // all of it, and the end of the stream; or no end
+      // either everything and the end of the stream, or no end
       if (read._tag === "Success") assert.equal(read.success, "delivered on the way out")
       const { reason } = yield* connection.closed
       assert(isClean(reason), `the server saw ${JSON.stringify(reason)}`)

@@ -1,8 +1,8 @@
-/** What two endpoints hold, as they tell it themselves, without what differs between any two runs. */
+/** What an endpoint reports it holds, without what differs between any two runs. */
 import type { ConnectionNode, EndpointNode } from "../../src/FiberTree.ts"
 
 const connectionInventory = (node: ConnectionNode) => {
-  // how much was ever sent shows in these; `disagreements` looks at them
+  // these depend on how much was ever sent; `disagreements` compares them
   const { sendCreditBytes, receiveCreditBytes, openableStreams, grantedStreams, ...held } = node.holdings
   return {
     role: node.role,
@@ -29,7 +29,7 @@ export const inventory = (node: EndpointNode) => {
     fibers,
     timers,
     routedIds,
-    // those of IDs in use, and which are depends on who has moved
+    // one per connection ID in use, so it depends on who has migrated
     resetTokens: node.connections.length + node.peers.length === 0 ? resetTokens : "some",
     backlog,
     strangers,
@@ -49,7 +49,7 @@ const connectionsOf = (node: EndpointNode): ReadonlyArray<ConnectionNode> => [
   ...node.peers.flatMap(({ connections }) => connections)
 ]
 
-/** Where the two ends of one connection do not agree on what may still be sent: credit that got lost between them. */
+/** Where the two ends of a connection disagree about what may still be sent: flow-control credit that was lost. */
 export const disagreements = (one: EndpointNode, other: EndpointNode): ReadonlyArray<string> => {
   const [near, ...more] = connectionsOf(one).map(({ holdings }) => holdings)
   const [far] = connectionsOf(other).map(({ holdings }) => holdings)
@@ -62,5 +62,5 @@ export const disagreements = (one: EndpointNode, other: EndpointNode): ReadonlyA
   ] as const
   return pairs
     .filter(([, mine, yours]) => mine !== yours)
-    .map(([what, mine, yours]) => `${what}: ${mine} may be sent, ${yours} would be taken`)
+    .map(([what, mine, yours]) => `${what}: ${mine} may be sent, ${yours} would be accepted`)
 }

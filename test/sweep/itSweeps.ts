@@ -2,8 +2,8 @@ import { describe, it } from "vitest"
 import { type Sweep, sweepOver } from "./sweep.ts"
 
 /**
- * A test for each operation: with one seed in the order in which fibers become ready, with others in an order of their
- * own. `npm run sweep -- --full` has more.
+ * One test per operation. The first seed runs ready fibers in FIFO order, the others permute them;
+ * `npm run sweep -- --full` has more seeds.
  */
 export const itSweeps = (sweeps: ReadonlyArray<Sweep<never>>, seeds = 1): void => {
   describe("an interrupt at any step leaves nothing behind:", () => {

@@ -1,8 +1,8 @@
 /**
- * `npm run sweep`: every operation, interrupted at every step, and with its scope closed by another fiber there; and a table
- * of what came of it. `-- --full` repeats that
- * with three seeds that permute the fibers that are ready at the same time; `-- WORD` sweeps what has the word in its name,
- * and `-- --json FILE` writes the table as an array of `{ operation, steps, leaks }`.
+ * `npm run sweep` sweeps every operation, interrupting it at every step and then closing its scope from another fiber
+ * there, and prints a table of the results. `-- --full` repeats that with three seeds that permute fibers ready at the
+ * same time; `-- WORD` sweeps only operations whose name contains the word; `-- --json FILE` writes the table as an array
+ * of `{ operation, steps, leaks }`.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
@@ -31,7 +31,7 @@ for (const sweep of all.filter(({ name }) => name.includes(only))) {
     line(row.name, row.steps, row.interrupted, row.done, row.closed, "clean")
   } catch (error) {
     failures++
-    // it ends at the first step that leaves something behind
+    // a sweep ends at the first step that leaks
     table.push({ operation: sweep.name, steps: 0, leaks: 1 })
     line(sweep.name, "", "", "", "", "NOT CLEAN")
     console.error(error)

@@ -1,4 +1,4 @@
-/** Sweeps of what a peer can do. */
+/** Sweeps of a peer's operations. */
 import * as Effect from "effect/Effect"
 import type { QuicConnection } from "../../src/index.ts"
 import type { Peer, RestartPolicy } from "../../src/Peer.ts"
@@ -54,7 +54,7 @@ interface Asked extends Apart {
 const answer = (peer: Peer) =>
   peer.serveStreams((stream) => Effect.andThen(Effect.sleep(10), Effect.ignore(echo(stream))))
 
-/** The server asks, and the peer's handlers answer. */
+/** The server asks, the peer's handlers answer. */
 const serving: Sweep<Asked> = {
   name: "peer.serveStreams, and its handlers",
   stage: (world) =>
@@ -67,7 +67,7 @@ const serving: Sweep<Asked> = {
     }),
   operation: ({ peer }) => Effect.timeoutOption(answer(peer), 100),
   meanwhile: ({ far }) => Effect.ignore(ask(far.openBidi)),
-  // who was not served is served now
+  // a request that was not served must be served now
   afterwards: ({ peer }) => Effect.timeoutOption(answer(peer), 300)
 }
 
@@ -89,7 +89,7 @@ export const peerSweeps: ReadonlyArray<Sweep<never>> = [
   using("use, on demand", "onDemand", (peer) => peer.use((connection) => connection.handshakeComplete), true),
   using("openBidi", "eager", (peer) => peer.openBidi()),
   using("openBidi, on demand", "onDemand", (peer) => peer.openBidi(), true),
-  // nobody reads it there
+  // nobody receives it
   using("sendDatagram", "eager", (peer) => peer.sendDatagram(text("hello")), true),
   using("restart", "eager", (peer) => Effect.andThen(peer.restart, Effect.sleep(100))),
   serving,

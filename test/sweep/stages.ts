@@ -1,4 +1,4 @@
-/** What the operations that are swept find: two endpoints, or a connection between them. */
+/** The stages on which operations are swept: two endpoints, or a connection between them. */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,14 +17,14 @@ const withDatagrams = (options: PairOptions): PairOptions => ({
   client: { ...options.client, transport: { ...transport, ...options.client?.transport } }
 })
 
-/** Answers every stream with what it read. */
+/** Answers a stream with what was read from it. */
 export const echo = Effect.fnUntraced(function* (stream: QuicStream) {
   if (stream.isUnidirectional) return void (yield* Effect.ignore(readText(stream)))
   yield* stream.write(text(yield* readText(stream)))
   yield* stream.finish
 })
 
-/** A stream goes both ways, and a datagram. */
+/** Exchanges data on a stream in both directions, and a datagram. */
 export const talk = Effect.fnUntraced(function* (near: QuicConnection, far: QuicConnection) {
   const answering = yield* Effect.forkScoped(
     Effect.ignore(far.serveStreams((stream) => Effect.ignore(echo(stream))))
@@ -42,7 +42,7 @@ export interface Connected extends Stage, Pair {
   readonly world: World
 }
 
-/** `near` is the client's end of a connection, `far` the server's; nobody answers streams. */
+/** `near` is the client's end of a connection, `far` the server's; streams are not answered. */
 export const connected =
   (options: PairOptions = {}) =>
   (world: World) =>
@@ -67,7 +67,7 @@ export const answered =
         Effect.ignore(stage.far.serveStreams((stream) => Effect.ignore(echo(stream)))),
         scope
       )
-      // `works` has an answering side of its own
+      // `works` brings its own answering side
       const works = Effect.andThen(Scope.close(scope, Exit.void), stage.works)
       return { ...stage, works } satisfies Connected
     })
@@ -76,7 +76,7 @@ export interface Apart extends Stage, Endpoints {
   readonly world: World
 }
 
-/** Connects anew, and talks. */
+/** Connects again and exchanges data. */
 export const meet = Effect.fnUntraced(function* (
   client: QuicEndpointShape,
   server: QuicEndpointShape,
@@ -109,7 +109,7 @@ export interface Served extends Apart {
   readonly ends: Array<QuicErrorReason>
 }
 
-/** Asks a server that answers with the question. */
+/** Asks a server that echoes the question. */
 export const ask = <R>(open: Effect.Effect<QuicStream, unknown, R>) =>
   Effect.gen(function* () {
     const stream = yield* open
@@ -118,7 +118,7 @@ export const ask = <R>(open: Effect.Effect<QuicStream, unknown, R>) =>
     assert.equal(yield* readText(stream), "does it still work?")
   }).pipe(Effect.scoped, Effect.timeout(5_000))
 
-/** Two endpoints, whose server takes all connections and answers their streams, and never ends one itself. */
+/** Two endpoints; the server accepts all connections, answers their streams, and never closes one. */
 export const served =
   (options: PairOptions = {}) =>
   (world: World) =>
@@ -140,13 +140,13 @@ export const served =
     })
 
 /**
- * CONNECTION_CLOSE with a code of the client's; before the application's keys, with APPLICATION_ERROR. RFC 9000 §10.2.3
+ * CONNECTION_CLOSE with a code of the client; APPLICATION_ERROR before 1-RTT keys are available. RFC 9000 §10.2.3
  */
 export const isClean = (end: QuicErrorReason): boolean =>
   (end._tag === "ApplicationClosed" && end.origin === "peer" && [0, 7].includes(end.code)) ||
   (end._tag === "TransportClosed" && end.origin === "peer" && end.code === 0x0c)
 
-/** No connection ended otherwise than the documentation says. */
+/** Checks that each connection ended as documented. */
 export const endedWell = ({ ends }: Served) =>
   Effect.gen(function* () {
     yield* Effect.sleep(1_000)

@@ -1,4 +1,4 @@
-/** Sweeps of everything a stream can do. */
+/** Sweeps of a stream's operations. */
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,14 +9,14 @@ import { answered, connected, type Connected } from "./stages.ts"
 import type { Outcome, Sweep } from "./sweep.ts"
 
 interface WithStream extends Connected {
-  /** A stream the client has opened, as each side has it; a greeting was read already. */
+  /** A stream opened by the client, seen from each side; a greeting has already been read. */
   readonly mine: QuicStream
   readonly yours: QuicStream
-  /** What the server read meanwhile. */
+  /** What the server has read so far. */
   readonly heard: Array<Uint8Array>
 }
 
-/** The server reads `size` bytes, after a while. */
+/** The server reads `size` bytes after a delay. */
 const hear =
   (size: number) =>
   ({ yours, heard }: WithStream) =>
@@ -42,7 +42,7 @@ const withStream =
       return { ...stage, mine, yours, heard: [] }
     })
 
-/** Ends the stream both ways; what the server still read of it, or why it could not. */
+/** Ends the stream in both directions; returns what the server still read, or why it could not. */
 const wrapUp = Effect.fnUntraced(function* ({ mine, yours, heard }: WithStream) {
   yield* mine.finish
   const before = new TextDecoder().decode(concat(heard))
@@ -54,7 +54,7 @@ const wrapUp = Effect.fnUntraced(function* ({ mine, yours, heard }: WithStream) 
   return read
 })
 
-/** One side does something to a stream, and the other finds all of it or nothing. */
+/** One side operates on a stream, and the peer must see all of the effect or none. */
 const all = (
   name: string,
   operation: (stage: WithStream) => Effect.Effect<unknown, unknown>,
@@ -72,13 +72,13 @@ const all = (
   ...more
 })
 
-/** The peer reads `whole` when it is done, and that or nothing when it was interrupted. */
+/** The peer reads `whole` if the operation completed, and all or nothing if it was interrupted. */
 const wholeOrNothing =
   (whole: string) =>
   (read: string | undefined, _: string, outcome: Outcome): boolean =>
     read === whole ? outcome !== "never" : read === "" && outcome !== "done"
 
-/** The peer reads to the end, or finds the stream abandoned, with the documented code. */
+/** The peer reads to the end, or sees the stream reset with the documented code. */
 const codeOrNothing =
   (code: number, before = "") =>
   (read: string | undefined, reason: string, outcome: Outcome): boolean =>
@@ -110,7 +110,7 @@ const opening: ReadonlyArray<Sweep<Connected>> = [
         yield* readText(other)
       }),
     afterwards: ({ far }, outcome) =>
-      // an empty stream, if it got that far
+      // an empty stream, if it was opened
       outcome === "done" ? Effect.flatMap(far.acceptBidi, readText) : Effect.void
   },
   ...(["acceptBidi", "acceptUni"] as const).map(
@@ -164,7 +164,7 @@ const reading: ReadonlyArray<Sweep<WithStream>> = [
         yield* mine.finish
       }),
     afterwards: (stage) =>
-      // what the consumer of a Stream had in hand is gone with it; what follows is not
+      // a chunk the consumer held when interrupted is lost with it; what follows is not
       Effect.map(wrapUp(stage), (read) => {
         assert("abc".endsWith(Result.getOrThrow(read)))
       })

@@ -1,8 +1,8 @@
 /**
- * Proof by sweep that an operation is all or nothing: run it, and interrupt it at step 0, at step 1, … until it is over
- * before that; and the same once more, if it acquires something, with another fiber closing the scope it acquires into.
- * After each run nothing may be left, on either side, that a run in which it was never started would not
- * have left; the peer must have seen nothing that the protocol does not allow; and the connection must still work.
+ * Proves by exhaustion that an operation is all or nothing: interrupts it at step 0, step 1, … until it completes first,
+ * and repeats that, for operations that acquire something, with another fiber closing the scope they acquire into. After
+ * each run neither side may hold anything that it would not hold had the operation never started; the peer must have seen
+ * nothing the protocol does not allow; and the connection must still work.
  */
 import assert from "node:assert/strict"
 import { isDeepStrictEqual } from "node:util"
@@ -25,59 +25,58 @@ import { simWorld, type World } from "../api/World.ts"
 import { disagreements, type Inventory, inventory } from "./inventory.ts"
 import { Stepper } from "./Stepper.ts"
 
-/** What an operation finds. */
+/** The setting in which an operation runs. */
 export interface Stage {
-  /** The client's, and the server's. */
+  /** The client's and the server's. */
   readonly endpoints: ReadonlyArray<QuicEndpointShape>
   /** Fails unless everything still works. */
   readonly works: Effect.Effect<void, unknown, Scope.Scope>
 }
 
-/** What operations may ask for. */
+/** What operations may require. */
 export type Services = Scope.Scope | UdpPort | CryptoSuite | Entropy | CertificateVerifier
 
 /** How an operation ended: it was not started, it was interrupted, or it succeeded. */
 export type Outcome = "never" | "interrupted" | "done"
 
-/** What happens at a step: the operation is interrupted, or somebody else closes the scope it acquires into. */
-export type Trouble = "interrupt" | "close"
+/** What happens at a step: the operation is interrupted, or another fiber closes the scope it acquires into. */
+export type Disruption = "interrupt" | "close"
 
 export interface Sweep<S extends Stage> {
   readonly name: string
   readonly stage: (world: World) => Effect.Effect<S, unknown, Scope.Scope>
   readonly operation: (stage: S) => Effect.Effect<unknown, unknown, Services>
-  /** What the operation gets besides a scope. */
+  /** What the operation requires besides a scope. */
   readonly services?: (stage: S) => Layer.Layer<Exclude<Services, Scope.Scope>>
-  /** What others do at the same time, also when the operation is never started. */
+  /** What runs concurrently, even when the operation is never started. */
   readonly meanwhile?: (stage: S) => Effect.Effect<unknown, unknown, Scope.Scope>
-  /** Asserts what this outcome means for both sides, and lets go of what may be there. */
+  /** Asserts what the outcome means for both sides, and releases what the operation left for its caller. */
   readonly afterwards?: (stage: S, outcome: Outcome) => Effect.Effect<unknown, unknown, Scope.Scope>
-  /** Its success shows in what both sides hold from then on; otherwise all is as if it had never been started. */
+  /** Success leaves both sides holding something; otherwise they must look as if it had never started. */
   readonly lasts?: boolean
-  /** Interrupted before it has been under way for so long, it has done nothing. */
+  /** Interrupted earlier than this, it must have done nothing. */
   readonly takesMillis?: number
-  /** How far steps lie apart, 1 when left out: for operations of very many. */
+  /** Distance between swept steps, 1 by default; larger for operations with very many steps. */
   readonly stride?: number
 }
 
-/** What is left of a run. */
+/** What is left after a run. */
 interface Remains {
   readonly endpoints: ReadonlyArray<Inventory>
   readonly disagreements: ReadonlyArray<string>
-  /** Packets and sleepers. */
+  /** Pending simulator events: packets and sleeping fibers. */
   readonly events: number
 }
 
 interface Run {
   readonly outcome: Outcome
-  /** Finalizers that its success has left in the scope it was given. */
+  /** Finalizers that a successful operation left in its scope. */
   readonly acquired: number
-  /** How long the operation took. */
   readonly lastedMillis: number
-  /** The operation was not over before the step. */
-  readonly wasStruck: boolean
+  /** Whether the operation was still running at the step. */
+  readonly wasReached: boolean
   readonly remains: Remains
-  /** After everything was closed. */
+  /** After everything has closed. */
   readonly end: Remains & { readonly sockets: number }
 }
 
@@ -86,11 +85,11 @@ export interface Row {
   readonly steps: number
   readonly interrupted: number
   readonly done: number
-  /** Steps at which its scope was closed. */
+  /** Steps at which the scope was closed. */
   readonly closed: number
 }
 
-/** An endpoint that holds nothing any more. */
+/** An endpoint that has released everything. */
 const closed: Inventory = {
   state: "closed",
   sockets: 0,
@@ -104,7 +103,7 @@ const closed: Inventory = {
   connections: []
 }
 
-/** Acknowledgements, probes, closing and draining, and sockets that linger: all are over by then. */
+/** By then acknowledgments, probes, closing, draining and lingering sockets are all over. */
 const QUIET_MILLIS = 6_000
 
 const remainsOf = Effect.fnUntraced(function* (endpoints: ReadonlyArray<QuicEndpointShape>) {
@@ -126,20 +125,20 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
 const finalizers = ({ state }: Scope.Scope): number =>
   state._tag === "Open" ? (state.finalizers?.size ?? (state.finalizer === undefined ? 0 : 1)) : 0
 
-/** What to do to an operation, and when. */
+/** What to do to an operation, and at which step. */
 interface Plan {
   readonly target: number
-  readonly trouble: Trouble
+  readonly disruption: Disruption
 }
 
 /**
- * Runs the operation in a scope that goes on when it is interrupted: what it made has to be gone all the same, because
- * nobody holds it.
+ * Runs the operation in a scope that outlives the interrupt: whatever it made must be gone all the same, since nobody
+ * holds it.
  */
-const operate = Effect.fnUntraced(function* <S extends Stage>(
+const runOperation = Effect.fnUntraced(function* <S extends Stage>(
   sweep: Sweep<S>,
   stage: S,
-  { target, trouble }: Plan,
+  { target, disruption }: Plan,
   watch: (onStep: () => void) => void
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -153,22 +152,22 @@ const operate = Effect.fnUntraced(function* <S extends Stage>(
     closedMillis = clock.currentTimeMillisUnsafe()
     closing = runFork(Scope.close(scope, Exit.void))
   }
-  const stepper = new Stepper(target, trouble === "close" ? close : undefined)
+  const stepper = new Stepper(target, disruption === "close" ? close : undefined)
   watch(stepper.onStep)
   const outcome = outcomeOf(yield* stepper.run(sweep.operation(stage), context))
-  // out of the blow, if that was what brought the end
+  // leave the call stack of the step's action, in case that ended the operation
   yield* Effect.yieldNow
   const acquired = finalizers(scope)
   if (closing !== undefined) {
-    assert.equal(outcome, "interrupted", "it acquired into a scope that is closed")
+    assert.equal(outcome, "interrupted", "it acquired into a closed scope")
     assert.equal(yield* Clock.currentTimeMillis, closedMillis, "it outlived its scope")
     yield* Fiber.join(closing)
   } else if (outcome === "done") yield* Scope.close(scope, Exit.void)
   else assert.equal(acquired, 0, "its scope has something to release")
-  return { outcome, acquired, wasStruck: stepper.isDelivered }
+  return { outcome, acquired, wasReached: stepper.isDelivered }
 })
 
-const notStarted = { outcome: "never", acquired: 0, wasStruck: false } as const
+const notStarted = { outcome: "never", acquired: 0, wasReached: false } as const
 
 const scenario = Effect.fnUntraced(function* <S extends Stage>(
   sweep: Sweep<S>,
@@ -184,18 +183,18 @@ const scenario = Effect.fnUntraced(function* <S extends Stage>(
     const others = yield* Effect.forkChild(Effect.scoped(sweep.meanwhile?.(stage) ?? Effect.void))
 
     const beforeMillis = yield* Clock.currentTimeMillis
-    const operated = plan === undefined ? notStarted : yield* operate(sweep, stage, plan, watch)
-    const { outcome } = operated
+    const execution = plan === undefined ? notStarted : yield* runOperation(sweep, stage, plan, watch)
+    const { outcome } = execution
     const lastedMillis = (yield* Clock.currentTimeMillis) - beforeMillis
     const meanwhile = yield* Effect.timeoutOption(Fiber.await(others), QUIET_MILLIS)
-    // that they were refused may be in order; that they saw what must not be is not
+    // they may fail, as a refusal can be in order, but must not die: that is a failed assertion
     if (meanwhile._tag === "Some" && Exit.isFailure(meanwhile.value) && Cause.hasDies(meanwhile.value.cause))
       return yield* Effect.failCause(meanwhile.value.cause)
     if (sweep.afterwards !== undefined) yield* Effect.scoped(sweep.afterwards(stage, outcome))
     yield* Effect.sleep(QUIET_MILLIS)
     const remains = yield* remainsOf(shown)
     yield* Effect.scoped(stage.works)
-    return { ...operated, lastedMillis, remains }
+    return { ...execution, lastedMillis, remains }
   })
   const result = yield* Effect.scoped(body)
   yield* Effect.sleep(QUIET_MILLIS)
@@ -226,12 +225,12 @@ export interface Extent {
   readonly seeds: number
 }
 
-const troubles: ReadonlyArray<Trouble> = ["interrupt", "close"]
+const disruptions: ReadonlyArray<Disruption> = ["interrupt", "close"]
 
-const toldIn = (name: string, seed: string, plan: Plan | undefined): string => {
+const describeRun = (name: string, seed: string, plan: Plan | undefined): string => {
   const what = `${name}, seed ${JSON.stringify(seed)}`
   if (plan === undefined) return `${what}, never started`
-  return `${what}, ${plan.trouble === "close" ? "its scope closed" : "interrupted"} at step ${plan.target}`
+  return `${what}, ${plan.disruption === "close" ? "its scope closed" : "interrupted"} at step ${plan.target}`
 }
 
 /** Sweeps one operation; fails with the first step after which something is wrong. */
@@ -242,30 +241,30 @@ export const sweepOver = async <S extends Stage>(sweep: Sweep<S>, { seeds }: Ext
     const seed = `${name} #${i}`
     const go = (plan: Plan | undefined) =>
       run(sweep, seed, i > 0, plan).catch((error: unknown) => {
-        throw new Error(`${toldIn(name, seed, plan)}: ${String(error)}`, { cause: error })
+        throw new Error(`${describeRun(name, seed, plan)}: ${String(error)}`, { cause: error })
       })
     const nothing = await go(undefined)
     assert.deepStrictEqual(
       nothing.end,
       { endpoints: nothing.end.endpoints.map(() => closed), disagreements: [], events: 0, sockets: 0 },
-      `${name}: closing leaves something`
+      `${name}: closing leaves something behind`
     )
-    const all = await go({ target: Number.POSITIVE_INFINITY, trouble: "interrupt" })
+    const all = await go({ target: Number.POSITIVE_INFINITY, disruption: "interrupt" })
     if (sweep.lasts !== true)
-      assert.deepStrictEqual(all.remains, nothing.remains, `${name}: success leaves something`)
-    for (const trouble of all.acquired > 0 ? troubles : troubles.slice(0, 1)) {
+      assert.deepStrictEqual(all.remains, nothing.remains, `${name}: success leaves something behind`)
+    for (const disruption of all.acquired > 0 ? disruptions : disruptions.slice(0, 1)) {
       for (let target = 0; ; target += stride) {
-        const plan = { target, trouble }
-        const { outcome, wasStruck, lastedMillis, remains, end } = await go(plan)
-        if (!wasStruck) break
-        const where = `${toldIn(name, seed, plan)} (${outcome})`
+        const plan = { target, disruption }
+        const { outcome, wasReached, lastedMillis, remains, end } = await go(plan)
+        if (!wasReached) break
+        const where = `${describeRun(name, seed, plan)} (${outcome})`
         const isAll =
           outcome === "done" ||
           (lastedMillis >= (sweep.takesMillis ?? 0) && isDeepStrictEqual(remains, all.remains))
         assert.deepStrictEqual(remains, isAll ? all.remains : nothing.remains, where)
-        assert.deepStrictEqual(end, nothing.end, `${where}, when everything was closed`)
+        assert.deepStrictEqual(end, nothing.end, `${where}, after everything was closed`)
         row.steps++
-        if (trouble === "close") row.closed++
+        if (disruption === "close") row.closed++
         else row[outcome === "done" ? "done" : "interrupted"]++
       }
     }
