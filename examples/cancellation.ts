@@ -1,6 +1,6 @@
 /**
- * A timeout, a race and the end of a scope around operations that would wait for ever: afterwards both endpoints hold what
- * they held before, by their own account.
+ * Interrupts operations that would wait forever with a timeout, a race and the end of a scope. Afterwards the fiber trees
+ * of both endpoints show that nothing is left.
  */
 import { isDeepStrictEqual } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
@@ -8,7 +8,7 @@ import { Console, Effect, Schedule, type Scope } from "effect"
 import { type QuicConnection, QuicEndpoint, type QuicEndpointShape } from "../src/index.ts"
 import { alpn, onLoopback } from "./loopback.ts"
 
-/** What an endpoint holds, counted in its own fiber tree. */
+/** Resources held by an endpoint, counted in its fiber tree. */
 const held = (endpoint: QuicEndpointShape) =>
   Effect.map(endpoint.tree, ({ fibers, sockets, routedIds, backlog, peers, connections }) => ({
     fibers,
@@ -46,12 +46,12 @@ const program = onLoopback((identity) =>
         concurrency: "unbounded"
       }
     )
-    // a stream whose buffers are full both ways from the start, and as many as the server allows
+    // a stream with full buffers in both directions, and as many streams as the server allows
     const stream = yield* near.openBidi
     yield* stream.write(new Uint8Array(2_000_000))
     yield* Effect.sleep(200)
 
-    // where nobody listens; a short round trip is assumed, so that the farewell is soon over
+    // nothing listens there; the short initial RTT shortens the closing period
     const nobody = { host: "127.0.0.1", port: 9, alpn, transport: { initialRttMillis: 1 } }
     const echo = (connection: QuicConnection) =>
       connection.serveStreams((incoming) => Effect.andThen(incoming.read(1), Effect.never))
@@ -73,7 +73,7 @@ const program = onLoopback((identity) =>
       const both = Effect.all([held(client), held(server)])
       const before = yield* both
       for (const interrupt of ways) yield* Effect.scoped(interrupt(operation))
-      // a connection that was given up says so for three probe timeouts: RFC 9000 §10.2
+      // a closed connection stays in the closing state for three PTOs: RFC 9000 §10.2
       yield* Effect.map(both, (after) => isDeepStrictEqual(after, before)).pipe(
         Effect.repeat({ until: (isSame) => isSame, schedule: Schedule.spaced(50) }),
         Effect.timeout(5_000)

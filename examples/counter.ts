@@ -1,6 +1,6 @@
 /**
- * A service of one's own: a counter that several hosts share. Each counts by itself and keeps telling the others what it
- * knows, so that all come to the same sum however often the network fails. It knows nothing of simulations.
+ * A user-defined service: a counter replicated on several hosts. Each host counts on its own and keeps sending its state
+ * to the others, so that all converge to the same sum despite network failures. Contains no simulation code.
  */
 import { Effect, Schedule, Stream } from "effect"
 import { type Identity, type Peer, QuicEndpoint } from "../src/index.ts"

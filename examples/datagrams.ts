@@ -1,4 +1,4 @@
-/** Datagrams, which may be lost, for readings that will soon be old; a unidirectional stream for the report that may not be. */
+/** Sends sensor readings as unreliable datagrams and the final report on a unidirectional stream. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
 import type { QuicConnection } from "../src/index.ts"
@@ -6,12 +6,12 @@ import { connect, listen, onLoopback } from "./loopback.ts"
 
 const transport = { maxDatagramFrameBytes: 1200 }
 
-/** Sends readings until it is told to stop, then reports how many those were. */
+/** Sends readings until the peer opens a stream, then reports how many it sent. */
 const sensor = Effect.fnUntraced(function* (connection: QuicConnection) {
   let readings = 0
   const measure = Effect.suspend(() => connection.sendDatagram(Uint8Array.of(readings++)))
-  const enough = Effect.asVoid(Effect.scoped(connection.acceptUni))
-  yield* Effect.raceFirst(Effect.forever(Effect.andThen(measure, Effect.sleep(1))), enough)
+  const stopped = Effect.asVoid(Effect.scoped(connection.acceptUni))
+  yield* Effect.raceFirst(Effect.forever(Effect.andThen(measure, Effect.sleep(1))), stopped)
   const report = yield* connection.openUni
   yield* Stream.run(Stream.encodeText(Stream.make(`${readings} readings sent`)), report.writable)
   yield* report.finished

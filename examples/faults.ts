@@ -1,4 +1,4 @@
-/** A phone behind a NAT counts on a server that crashes, while its network is cut, slowed and rebound. */
+/** A phone behind a NAT talks to a server that crashes, while its network is partitioned, slowed and rebound. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Effect, Layer, Schedule, Stream } from "effect"
 import { NodeCryptoSuite } from "../layers/node/index.ts"
@@ -20,7 +20,7 @@ const topology = SimTopology.make({
   }
 })
 
-/** Plain data: it can be kept beside the seed, and any part of it is a schedule, too. */
+/** Plain data: it can be stored with the seed, and any subset of it is a valid schedule. */
 const faults: FaultSchedule = [
   { atMillis: 2_500, fault: { kind: "rebind", nat: "home" } },
   { atMillis: 4_500, fault: { kind: "partition", groups: [["phone"], ["server"]], forMillis: 2_000 } },
@@ -44,7 +44,7 @@ const program = Effect.gen(function* () {
     const server = yield* QuicEndpoint.make({ port: 4433, server: { alpn: ["echo"], identity, transport } })
     yield* server.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
   })
-  // Begins again after every crash.
+  // Restarts after every crash.
   yield* Effect.forkScoped(hosts.server.run(Effect.provide(echo, shared)))
 
   const answered: Array<number> = []
@@ -64,7 +64,7 @@ const program = Effect.gen(function* () {
   network.apply(faults)
   yield* Effect.timeoutOption(hosts.phone.run(Effect.provide(ask, shared)), "20 seconds")
   const pauses = answered.map((at, i) => at - (answered[i - 1] ?? begun))
-  return `${answered.length} answers in 20 s, at worst ${Math.max(...pauses)} ms apart`
+  return `${answered.length} answers in 20 s, at most ${Math.max(...pauses)} ms apart`
 })
 
 const report = Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** The first program: a server that echoes, and a client that says hello to it. */
+/** A first program: an echo server, and a client that sends it a greeting. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "../layers/node/index.ts"

@@ -1,10 +1,10 @@
-/** A handler for every stream, in a fiber and a scope of its own: one that fails takes nobody along. */
+/** Each stream has its own handler, fiber and scope; a failing handler does not affect the others. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
 import type { QuicConnection, QuicStream } from "../src/index.ts"
 import { connect, listen, onLoopback } from "./loopback.ts"
 
-/** Answers in capitals; asked for the impossible, it fails, and the client's stream is reset. */
+/** Replies in capitals. Fails on "the impossible", which resets the client's stream. */
 const shout = Effect.fnUntraced(function* (stream: QuicStream) {
   const question = yield* Stream.mkString(Stream.decodeText(stream.readable))
   if (question === "the impossible") return yield* Effect.fail("impossible")

@@ -1,10 +1,10 @@
-/** Every wait can be interrupted, raced and timed, and leaves nothing behind. */
+/** Every operation can be interrupted, raced and timed out without leaks. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
 import type { QuicConnection, QuicStream } from "../src/index.ts"
 import { connect, listen, onLoopback } from "./loopback.ts"
 
-/** Thinks for as many milliseconds as it is told; says when it is not allowed to finish the thought. */
+/** Sleeps for the requested number of milliseconds, then replies. */
 const think = Effect.fnUntraced(function* (stream: QuicStream) {
   const millis = Number(yield* Stream.mkString(Stream.decodeText(stream.readable)))
   yield* Effect.sleep(millis)
@@ -22,18 +22,18 @@ const program = onLoopback((identity) =>
     const port = yield* listen(identity, (connection) => connection.serveStreams(think))
     const connection = yield* connect(port)
 
-    // out of patience: the stream is stopped and reset, the connection lives on
+    // timeout: the stream is stopped and reset, the connection stays open
     const slow = yield* Effect.timeoutOption(ask(connection, 60_000), 50)
     yield* Console.log(`slow: ${slow._tag}`)
 
-    // whoever answers first; the other question is withdrawn
+    // the first response wins; the other request is cancelled
     yield* Console.log(`race: ${yield* Effect.race(ask(connection, 60_000), ask(connection, 5))}`)
 
-    // nobody listens there: the handshake ends in time, with an error that says so
+    // nothing listens there: the handshake times out with a descriptive error
     const nobody = yield* Effect.flip(connect(9, { handshakeTimeoutMillis: 200 }))
     yield* Console.log(`nobody: ${nobody.message}`)
 
-    // an option out of range is named before anything is sent
+    // an invalid option is reported before anything is sent
     const wrong = yield* Effect.flip(connect(port, { maxIdleTimeoutMillis: -1 }))
     yield* Console.log(`wrong: ${wrong.message}`)
   })

@@ -1,11 +1,11 @@
-/** A server and a client of it in one process: what the other examples start from. */
+/** A server and a client in one process, used by the other examples. */
 import { Effect, Layer } from "effect"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "../layers/node/index.ts"
 import { type Identity, type QuicConnection, QuicEndpoint, type TransportOptions } from "../src/index.ts"
 
 export const alpn = ["example"]
 
-/** A server on a free port of this machine, in the scope; `serve` handles each connection. */
+/** A scoped server on a free local port; `serve` handles each connection. */
 export const listen = <E, R>(
   identity: Identity.Identity,
   serve: (connection: QuicConnection) => Effect.Effect<void, E, R>,
@@ -17,14 +17,14 @@ export const listen = <E, R>(
     return server.localAddress.port
   })
 
-/** A connection to it, in the scope. */
+/** A scoped connection to it. */
 export const connect = (port: number, transport: TransportOptions = {}) =>
   Effect.gen(function* () {
     const client = yield* QuicEndpoint.make({ host: "127.0.0.1" })
     return yield* client.connect({ host: "localhost", port, alpn, transport })
   })
 
-/** Runs `program` on the live stack, with a certificate that it trusts and no other. */
+/** Runs `program` on the live stack, trusting only the certificate it is given. */
 export const onLoopback = <A, E, R>(program: (identity: Identity.Identity) => Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const identity = yield* NodeIdentity.developmentCertificate()

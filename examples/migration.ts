@@ -1,4 +1,4 @@
-/** The client moves to another address in the middle of a conversation, and the connection goes with it. RFC 9000 §9 */
+/** The client changes its address and the connection migrates with it. RFC 9000 §9 */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
 import { QuicEndpoint } from "../src/index.ts"
@@ -15,7 +15,7 @@ const program = onLoopback((identity) =>
     const client = yield* QuicEndpoint.make({ host: "127.0.0.1" })
     const connection = yield* client.connect({ host: "localhost", port, alpn })
 
-    /** The port the server sees the client at. */
+    /** The client's port as seen by the server. */
     const whereAmI = Effect.gen(function* () {
       const stream = yield* connection.openBidi
       yield* stream.finish

@@ -1,4 +1,4 @@
-/** The shared counter of counter.ts on a network that falls apart and heals: the whole test, in the simulator. */
+/** Tests the replicated counter of counter.ts in the simulator, on a network that partitions and heals. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { NodeCryptoSuite } from "../layers/node/index.ts"

@@ -1,4 +1,4 @@
-/** A client that stays connected with a server that is restarted now and then, and says what it sees of it. */
+/** A client that stays connected to a server across restarts, and logs the state changes. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Exit, Fiber, Schedule, Scope, Stream } from "effect"
 import { FiberTree, QuicEndpoint } from "../src/index.ts"
@@ -7,7 +7,7 @@ import { alpn, onLoopback } from "./loopback.ts"
 const program = onLoopback((identity) =>
   Effect.gen(function* () {
     const all = yield* Effect.scope
-    /** Serves until the scope that comes back is closed, or the program ends. */
+    /** Serves until the returned scope is closed, or the program ends. */
     const startServer = (port: number) =>
       Effect.gen(function* () {
         const scope = yield* Scope.fork(all)

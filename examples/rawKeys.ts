@@ -1,4 +1,4 @@
-/** Two peers without certificates: each is its public key, and lets in the other one only. RFC 7250 */
+/** Two peers without certificates, identified by their public keys, that accept only each other. RFC 7250 */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Fiber } from "effect"
 import { layerWithoutTrust } from "../layers/node/index.ts"
@@ -26,7 +26,7 @@ const program = Effect.gen(function* () {
   yield* Console.log(`Alice talks to Bob: ${peerOf(yield* Fiber.join(accepted)) === bob.peerId}`)
 
   const mallory = yield* Identity.generateRawKey
-  // her handshake is complete before Alice has seen who she is
+  // her side of the handshake completes before Alice has verified her key
   const refusal = yield* client.connect({ host: "127.0.0.1", port, alpn: ["peers"], identity: mallory }).pipe(
     Effect.flatMap(({ closed }) => Effect.flatMap(closed, Effect.fail)),
     Effect.flip

@@ -1,4 +1,4 @@
-/** A client that comes back says its first words in its first packet (0-RTT), and is answered one round trip sooner. */
+/** A returning client sends data in its first flight (0-RTT) and gets the response one round trip sooner. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Stream } from "effect"
 import { QuicEndpoint } from "../src/index.ts"
@@ -13,12 +13,12 @@ const program = onLoopback((identity) =>
     yield* Effect.forkScoped(server.serveStreams((stream) => Stream.run(stream.readable, stream.writable)))
     const { port } = server.localAddress
 
-    // the endpoint remembers the servers it was at; a TicketStore of your own remembers them for longer
+    // the endpoint keeps tickets in memory; provide your own TicketStore to persist them
     const client = yield* QuicEndpoint.make({ host: "127.0.0.1" })
     const visit = Effect.gen(function* () {
       const connection = yield* client.connect({ host: "localhost", port, alpn, earlyData: true })
       const stream = yield* connection.openBidi
-      // may be replayed by whoever records it: ask for nothing in it that must not be done twice
+      // 0-RTT data can be replayed by an attacker: send only idempotent requests
       yield* Stream.run(Stream.encodeText(Stream.make("hello")), stream.writable)
       yield* Stream.runDrain(stream.readable)
       const { earlyData, resumed } = yield* connection.handshakeComplete

@@ -1,4 +1,4 @@
-/** A file over a bad mobile link, in virtual time: seconds pass in a moment, and the same seed is the same run. */
+/** Transfers a file over a lossy mobile link in virtual time; the same seed reproduces the same run. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
 import { NodeCertificateVerifier, NodeCryptoSuite, NodeIdentity } from "../layers/node/index.ts"
@@ -7,7 +7,7 @@ import { type QuicConnection, QuicEndpoint } from "../src/index.ts"
 
 const bytes = 2_000_000
 
-/** Leaving a connection's scope closes it: whoever sends much waits until it has arrived. */
+/** Leaving a connection's scope closes it, so wait until everything is acknowledged. */
 const sendFile = Effect.fnUntraced(function* (connection: QuicConnection) {
   const file = yield* connection.openUni
   yield* Stream.run(Stream.make(new Uint8Array(bytes)), file.writable)

@@ -277,7 +277,7 @@ export class QuicConnection {
   /** The largest datagram that can be sent now, bytes; 0 when the peer takes none. RFC 9221 §3 */
   get maxDatagramBytes(): number {
     const { core } = this.actor
-    const limit = core.path.datagramFrameLimit(core.datagrams.peerMaxFrameBytes)
+    const limit = Math.min(core.datagrams.peerMaxFrameBytes, core.path.maxFrameBytes)
     return core.datagrams.maxPayload(core.handshake.complete ? limit : limit - LONG_HEADER_BYTES)
   }
 

@@ -1,6 +1,6 @@
 /**
- * Key agreement of TLS 1.3 from the primitives a crypto suite has: which groups there are, and how X25519MLKEM768 is made
- * of its two halves. RFC 8446 §4.2.8, draft-ietf-tls-ecdhe-mlkem
+ * TLS 1.3 key agreement from the primitives of a crypto suite: the supported groups, and X25519MLKEM768 as the
+ * combination of its two halves. RFC 8446 §4.2.8, draft-ietf-tls-ecdhe-mlkem
  */
 import {
   type CryptoSuiteShape,
@@ -17,7 +17,7 @@ export const CIPHERTEXT_LENGTH = 1088
 
 export interface DecapsulationKey {
   readonly encapsulationKey: Uint8Array
-  /** `ciphertext` is CIPHERTEXT_LENGTH long; a wrong one gives a secret nobody else has. */
+  /** `ciphertext` is CIPHERTEXT_LENGTH long; an invalid one yields a pseudorandom secret (implicit rejection). */
   decapsulate(ciphertext: Uint8Array): Uint8Array
 }
 
@@ -27,7 +27,7 @@ export interface KeyAgreementPrimitives {
   readonly ecdhShare: (group: NamedGroup, random: RandomBytes) => KeyShare
   /** From a seed of SEED_LENGTH. */
   readonly decapsulationKey: (seed: Uint8Array) => DecapsulationKey
-  /** Undefined when the key fails the check of FIPS 203 §7.2. `randomness` is 32 bytes. */
+  /** Undefined if the key fails the check of FIPS 203 §7.2. `randomness` is 32 bytes. */
   readonly encapsulate: (
     encapsulationKey: Uint8Array,
     randomness: Uint8Array

@@ -1,12 +1,12 @@
 /**
- * The two wrappings of a key that every crypto library agrees on: PKCS #8 for private keys (RFC 5958), SubjectPublicKeyInfo
- * for public ones (RFC 5280 §4.1.2.7). Ed25519 (RFC 8410), P-256 and P-384 (RFC 5480, RFC 5915); RSA is node's affair.
+ * The key encodings all crypto libraries share: PKCS #8 for private keys (RFC 5958), SubjectPublicKeyInfo for public keys
+ * (RFC 5280 §4.1.2.7). Supports Ed25519 (RFC 8410), P-256 and P-384 (RFC 5480, RFC 5915); RSA is left to Node.
  */
 import { DerTag, type DerElement, readChildren, readElement } from "../../src/internal/der.ts"
 
 export type KeyKind = "ed25519" | "p256" | "p384"
 
-/** A key without its wrapping: a seed or scalar when private, a point in its encoding when public. */
+/** A key without its encoding: a seed or scalar if private, an encoded point if public. */
 export interface BareKey {
   readonly kind: KeyKind
   readonly bytes: Uint8Array
@@ -20,7 +20,7 @@ interface Encoding {
   /** The content of the AlgorithmIdentifier. */
   readonly algorithm: Uint8Array
   readonly privateLength: number
-  /** Everything before the key bytes, in the shortest form of either structure. */
+  /** Everything before the key bytes, in the shortest form of each structure. */
   readonly pkcs8Prefix: Uint8Array
   readonly spkiPrefix: Uint8Array
 }
@@ -49,7 +49,6 @@ const encodings: ReadonlyArray<Encoding> = [
   }
 ]
 
-/** `parts` one after the other. */
 export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
   let offset = 0
@@ -67,8 +66,8 @@ export const encodeSpki = (kind: KeyKind, publicKey: Uint8Array): Uint8Array =>
   concat(encodings.find((encoding) => encoding.kind === kind)!.spkiPrefix, publicKey)
 
 /**
- * The key in a SubjectPublicKeyInfo that is exactly what {@link encodeSpki} writes, so that one key has one encoding; undefined
- * for everything else. Whether a NIST point is on its curve is for the arithmetic to find out.
+ * The key in a SubjectPublicKeyInfo encoded exactly as {@link encodeSpki} does, so that each key has one encoding;
+ * undefined otherwise. Does not check that a NIST point is on its curve; the arithmetic does.
  */
 export const decodeSpki = (spki: Uint8Array): BareKey | undefined => {
   for (const { kind, spkiPrefix } of encodings) {
@@ -84,10 +83,10 @@ export const decodeSpki = (spki: Uint8Array): BareKey | undefined => {
 
 const publicLength = { ed25519: 32, p256: 1 + 2 * 32, p384: 1 + 2 * 48 } as const
 
-/** SEC 1 §2.3.3; RFC 5480 §2.2 lets everything but this form be refused. */
+/** SEC 1 §2.3.3; RFC 5480 §2.2 permits refusing all other forms. */
 const uncompressed = 0x04
 
-/** Little-endian y of the points of order 1, 2, 4 and 8: under such a key one signature fits every message. */
+/** Little-endian y of the points of order 1, 2, 4 and 8: with such a key one signature verifies any message. */
 const weakEdwardsPoints: ReadonlySet<bigint> = new Set([
   0n,
   1n,
@@ -96,14 +95,14 @@ const weakEdwardsPoints: ReadonlySet<bigint> = new Set([
   0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
 ])
 
-/** A y in its one encoding, below the field's prime (RFC 8032 §5.1.3), and not of small order. */
+/** A canonical y, below the field prime (RFC 8032 §5.1.3), and not of small order. */
 const isStrongEdwardsPoint = (bytes: Uint8Array): boolean => {
   let y = 0n
   for (let i = 31; i >= 0; i--) y = (y << 8n) | BigInt(i === 31 ? bytes[i] & 0x7f : bytes[i])
   return y < 2n ** 255n - 19n && !weakEdwardsPoints.has(y)
 }
 
-/** The key in a PKCS #8 structure, its attributes and public key ignored; undefined for other kinds and malformed input. */
+/** The key in a PKCS #8 structure, ignoring attributes and public key; undefined for other kinds and malformed input. */
 export const decodePkcs8 = (pkcs8: Uint8Array): BareKey | undefined => {
   const fields = wholeSequence(pkcs8)
   if (fields === undefined || fields.length < 3) return undefined
@@ -136,6 +135,6 @@ const encodingOf = (bytes: Uint8Array, { contentStart, end }: DerElement): Encod
       algorithm.every((byte, i) => byte === bytes[contentStart + i])
   )
 
-/** RFC 5915 §3: ECPrivateKey is version, the scalar, and what we derive ourselves. */
+/** RFC 5915 §3: ECPrivateKey is the version, the scalar, and optional fields we derive ourselves. */
 const scalarOf = (bytes: Uint8Array, ecPrivateKey: DerElement): DerElement | undefined =>
   ecPrivateKey.tag === DerTag.sequence ? readChildren(bytes, ecPrivateKey)?.[1] : undefined

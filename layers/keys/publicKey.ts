@@ -1,36 +1,34 @@
 /**
- * One key, one encoding: a SubjectPublicKeyInfo that is anything but what its key would be written as again is no key. RFC 5280
- * §4.1.2.7
+ * Accepts only the canonical SubjectPublicKeyInfo encoding of each public key. RFC 5280 §4.1.2.7
  *
- * A PeerId is the hash of this structure, and a pin is too, so whoever could write one key in two ways would be two peers, and
- * escape a ban. Crypto libraries are generous in different ways (compressed and hybrid points, bytes behind the end, absent
- * parameters); here, before any of them is asked, all suites agree. Where it matters for safety, the value is looked at as well:
- * an RSA exponent decides how long a stranger's signature keeps us busy, and under an Ed25519 key of small order anybody can
- * sign.
+ * PeerIds and pins are hashes of this structure, so a peer that could encode its key in two ways could pose as two peers and
+ * evade a ban. Crypto libraries are lenient in different ways (compressed and hybrid points, trailing bytes, absent
+ * parameters); checking here first makes all suites agree. Values are checked where security depends on them: an RSA
+ * exponent bounds the time to verify an untrusted signature, and with an Ed25519 key of small order anyone can sign.
  */
 import { DerTag, type DerElement, readChildren, readElement } from "../../src/internal/der.ts"
 import { decodeSpki, hex, type KeyKind } from "./keyEncodings.ts"
 
-/** P-521 and RSASSA-PSS keys sign certificates; CertificateVerify has no scheme for them here. */
+/** P-521 and RSASSA-PSS keys may sign certificates, but not CertificateVerify. */
 export type PublicKeyKind = KeyKind | "p521" | "rsa" | "rsaPss"
 
-/** RFC 9325 §4.5 asks for 2048 bits; the larger the modulus, the longer a signature takes to verify. */
+/** RFC 9325 §4.5 requires 2048 bits; the upper limit bounds the time to verify a signature. */
 const minModulusBits = 2048
 const maxModulusBits = 8192
-/** NIST SP 800-56B §6.2: odd, and above 2; the upper end is what other stacks take, and bounds the work. */
+/** NIST SP 800-56B §6.2: odd and above 2; the upper limit is that of other stacks and bounds the work. */
 const minExponent = 3
 const maxExponent = 2 ** 33 - 1
 
 const p521Prefix = hex("30819b301006072a8648ce3d020106052b810400230381860004")
 const p521Length = p521Prefix.length + 2 * 66
 
-/** The contents of the AlgorithmIdentifier. RFC 4055 §1.2, §3.1: NULL parameters for the one, none for a key not restricted */
+/** The contents of the AlgorithmIdentifier. RFC 4055 §1.2, §3.1: NULL parameters for RSA, none for an unrestricted RSASSA-PSS key */
 const rsaAlgorithms = [
   ["rsa", hex("06092a864886f70d0101010500")],
   ["rsaPss", hex("06092a864886f70d01010a")]
 ] as const
 
-/** The kind of key in a SubjectPublicKeyInfo; undefined when it is none that may sign here. */
+/** The kind of key in a SubjectPublicKeyInfo; undefined if it is not accepted. */
 export const publicKeyKind = (spki: Uint8Array): PublicKeyKind | undefined =>
   decodeSpki(spki)?.kind ?? (isP521(spki) ? "p521" : rsaKind(spki))
 
@@ -65,7 +63,7 @@ const isExponent = (bytes: Uint8Array, number: DerElement): boolean => {
   return value % 2 === 1 && value >= minExponent && value <= maxExponent
 }
 
-/** An INTEGER above zero, in the fewest bytes. X.690 §8.3.2 */
+/** A positive INTEGER in minimal encoding. X.690 §8.3.2 */
 const isPositive = (bytes: Uint8Array, { tag, contentStart, end }: DerElement): boolean => {
   if (tag !== DerTag.integer || end === contentStart || bytes[contentStart] >= 0x80) return false
   return bytes[contentStart] !== 0 || (end - contentStart > 1 && bytes[contentStart + 1] >= 0x80)

@@ -20,11 +20,11 @@ const sigma = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574)
 /**
  * One ChaCha20 block with counter and nonce from the sample. RFC 9001 §5.4.4
  *
- * In JavaScript on node too: the block costs a tenth of what node asks for opening a cipher, and ChaCha20 has no
- * tables whose use could be timed.
+ * Used on Node too: the block costs a tenth of opening a Node cipher, and ChaCha20 has no lookup tables that could leak
+ * through timing.
  *
- * noble's stream refuses the last counter, which any sender of garbage can choose; HChaCha20 is the same rounds without
- * the final addition, whose first words we add ourselves.
+ * noble's stream cipher rejects the maximum counter, which any sender can choose. HChaCha20 performs the same rounds
+ * without the final addition, so we add the first words ourselves.
  */
 export class ChaChaHeaderKey implements HeaderKey {
   private readonly key: Uint32Array

@@ -1,9 +1,9 @@
 /**
- * `CryptoSuite` in JavaScript alone, for where there is no `node:crypto`.
+ * `CryptoSuite` in pure JavaScript, for platforms without `node:crypto`.
  *
- * AES-GCM takes ten times as long as on node, ChaCha20-Poly1305 three times: prefer the latter. RSA is missing, so
- * peers must authenticate with Ed25519, P-256 or P-384. Under seeded randomness everything it makes is the same again,
- * signatures included.
+ * AES-GCM is ten times slower than on Node, ChaCha20-Poly1305 three times: prefer the latter. RSA is not supported, so
+ * peers must authenticate with Ed25519, P-256 or P-384. With seeded randomness all output is reproducible, including
+ * signatures.
  */
 import { equalBytes } from "@noble/ciphers/utils.js"
 import { hmac } from "@noble/hashes/hmac.js"

@@ -1,2 +1,2 @@
-/** Cryptography in JavaScript alone, for where there is no `node:crypto`. */
+/** Cryptography in pure JavaScript, for platforms without `node:crypto`. */
 export * as NobleCryptoSuite from "./NobleCryptoSuite.ts"

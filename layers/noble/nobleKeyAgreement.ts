@@ -5,7 +5,7 @@ import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
 import { type KeyShare, NamedGroup, type RandomBytes } from "../../src/capability/CryptoSuite.ts"
 import { keyAgreement } from "../keys/keyAgreement.ts"
 
-/** noble throws on what the other side sent wrong. */
+/** noble throws on invalid input from the peer. */
 const orUndefined = <A>(compute: () => A): A | undefined => {
   try {
     return compute()
@@ -19,7 +19,7 @@ const x25519Share = (random: RandomBytes): KeyShare => {
   return {
     group: NamedGroup.x25519,
     publicKey: x25519.getPublicKey(scalar),
-    // noble refuses bad lengths and the all-zero result (RFC 8446 §7.4.2)
+    // noble rejects wrong lengths and the all-zero result (RFC 8446 §7.4.2)
     agree: (peerShare) => orUndefined(() => x25519.getSharedSecret(scalar, peerShare))
   }
 }
@@ -28,7 +28,7 @@ const ecdhShare = (group: NamedGroup, random: RandomBytes): KeyShare => {
   const curve = group === NamedGroup.secp256r1 ? p256 : p384
   const size = curve.lengths.secretKey!
   let scalar = random(size)
-  while (!curve.utils.isValidSecretKey(scalar)) scalar = random(size) // not below the curve's order
+  while (!curve.utils.isValidSecretKey(scalar)) scalar = random(size) // rejection sampling: must be below the curve's order
   return {
     group,
     publicKey: curve.getPublicKey(scalar, false),

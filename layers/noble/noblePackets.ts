@@ -38,14 +38,14 @@ class NobleAeadKey implements AeadKey {
     try {
       opened = cipher.decrypt(buffer.subarray(payloadStart, sealedEnd))
     } catch {
-      return false // the one way noble tells that the tag is wrong
+      return false // noble throws on an invalid tag
     }
     buffer.set(opened, payloadStart)
     return true
   }
 }
 
-/** One AES block under a key expanded once. RFC 9001 §5.4.3 */
+/** One AES block with a pre-expanded key. RFC 9001 §5.4.3 */
 class AesHeaderKey implements HeaderKey {
   private readonly expandedKey: Uint32Array
 

@@ -10,8 +10,8 @@ interface Algorithm {
   verify(signature: Uint8Array, data: Uint8Array, publicKey: Uint8Array): boolean
 }
 
-// TLS signs the hash of the scheme and encodes as DER (RFC 8446 §4.2.3); p256 hashes with SHA-256, p384 with SHA-384.
-// An s above half the order is as good as one below.
+// TLS signs the scheme's hash and encodes as DER (RFC 8446 §4.2.3); p256 hashes with SHA-256, p384 with SHA-384.
+// TLS also accepts an s above half the order.
 const ecdsaOptions = { format: "der", prehash: true, lowS: false } as const
 
 const ecdsa = (curve: typeof p256): Algorithm => ({
@@ -24,7 +24,7 @@ const algorithms: { readonly [K in KeyKind]: Algorithm } = {
   ed25519: {
     publicKey: (privateKey) => ed25519.getPublicKey(privateKey),
     sign: (data, privateKey) => ed25519.sign(data, privateKey),
-    // as RFC 8032 §5.1.7 and OpenSSL have it, not the laxer rules of ZIP 215
+    // the rules of RFC 8032 §5.1.7 and OpenSSL, not the laxer ones of ZIP 215
     verify: (signature, data, publicKey) => ed25519.verify(signature, data, publicKey, { zip215: false })
   },
   p256: ecdsa(p256),
@@ -37,7 +37,7 @@ const kindOfScheme = new Map<SignatureScheme, KeyKind>([
   [SignatureScheme.ed25519, "ed25519"]
 ])
 
-/** Without RSA: noble has none. */
+/** No RSA, as noble does not implement it. */
 export const signatureSchemes: ReadonlyArray<SignatureScheme> = [...kindOfScheme.keys()]
 
 export const signingKey = (pkcs8: Uint8Array): SigningKey | undefined => {
@@ -48,7 +48,7 @@ export const signingKey = (pkcs8: Uint8Array): SigningKey | undefined => {
   try {
     spki = encodeSpki(key.kind, publicKey(key.bytes))
   } catch {
-    return undefined // a scalar that is zero or not below the curve's order
+    return undefined // the scalar is zero or not below the curve's order
   }
   return {
     spki,

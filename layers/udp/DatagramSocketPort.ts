@@ -1,8 +1,8 @@
 /**
  * `UdpPort` on any Effect `DatagramSocket`, for runtimes without a port of their own.
  *
- * One fiber pulls what arrives; what is sent collects until `flush` and goes out in one `writeAll`. Slower than a port
- * made for the runtime: every datagram and every address is made twice.
+ * One fiber reads incoming datagrams; outgoing ones are collected until `flush` and sent in one `writeAll`. Slower than a
+ * native port, as every datagram and every address is allocated twice.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -31,9 +31,9 @@ import { RemoteAddresses } from "./RemoteAddresses.ts"
 import { UdpStatistics } from "./UdpStatistics.ts"
 
 const maxDatagramSize = 65_507
-/** Datagrams waiting behind a write that has not ended: from here on the socket is congested, and at the limit it drops. */
+/** Datagrams queued behind a pending write at which the socket reports congestion, and at which it drops. */
 const congestedAt = 256
-const maxWaiting = 1024
+const maxQueued = 1024
 
 type WriteExit = Exit.Exit<void, DatagramSocket.DatagramSocketError>
 
@@ -49,7 +49,7 @@ class AdaptedSocket implements UdpSocket {
     batch: ReadonlyArray<DatagramSocket.OutgoingDatagram>
   ) => Fiber.Fiber<void, DatagramSocket.DatagramSocketError>
   private readonly destinations = new WeakMap<SocketAddress, NetAddress.InetAddress>()
-  private waiting: Array<DatagramSocket.OutgoingDatagram> = []
+  private queued: Array<DatagramSocket.OutgoingDatagram> = []
   private writing: Fiber.Fiber<void, DatagramSocket.DatagramSocketError> | undefined = undefined
   private closed = false
 
@@ -80,8 +80,8 @@ class AdaptedSocket implements UdpSocket {
       this.counters.sendTooLarge++
       return
     }
-    if (this.waiting.length === maxWaiting) this.flush()
-    if (this.closed || this.waiting.length === maxWaiting) {
+    if (this.queued.length === maxQueued) this.flush()
+    if (this.closed || this.queued.length === maxQueued) {
       this.counters.sendDropped++
       return
     }
@@ -90,7 +90,7 @@ class AdaptedSocket implements UdpSocket {
       this.counters.refused(`no such destination for this socket: ${to.host} port ${to.port}`, to, true)
       return
     }
-    this.waiting.push({ payload: Uint8Array.prototype.slice.call(buffer, start, end), address })
+    this.queued.push({ payload: Uint8Array.prototype.slice.call(buffer, start, end), address })
   }
 
   onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {
@@ -99,12 +99,12 @@ class AdaptedSocket implements UdpSocket {
 
   flush(): void {
     if (this.writing !== undefined) {
-      this.congested = this.waiting.length >= congestedAt
+      this.congested = this.queued.length >= congestedAt
       return
     }
-    const batch = this.waiting
+    const batch = this.queued
     if (batch.length === 0 || this.closed) return
-    this.waiting = []
+    this.queued = []
     const fiber = this.write(batch)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
@@ -124,17 +124,17 @@ class AdaptedSocket implements UdpSocket {
 
   receive(batch: ReadonlyArray<DatagramSocket.Datagram>): void {
     for (const { address, payload } of batch) {
-      // Nobody can answer port 0. RFC 768
+      // Port 0 cannot be replied to. RFC 768
       if (address.port === 0) continue
       const from = this.remotes.intern(NetAddress.formatHost(address), address.port)
-      // Runtimes may hand out subclasses whose `slice` is a view; the core must never meet one.
+      // Runtimes may return subclasses whose `slice` is a view, which must not reach the core.
       const bytes = new Uint8Array(payload.buffer as ArrayBuffer, payload.byteOffset, payload.length)
       if (this.queue.push(bytes, from, this.boundTo, 0)) this.counters.received++
       else this.counters.receiveDropped++
     }
   }
 
-  readingFailed(error: DatagramSocket.DatagramSocketError): void {
+  onReadError(error: DatagramSocket.DatagramSocketError): void {
     this.counters.socketErrors++
     this.counters.lastError = error.message
   }
@@ -142,7 +142,7 @@ class AdaptedSocket implements UdpSocket {
   close(): void {
     this.closed = true
     this.congested = false
-    this.waiting = []
+    this.queued = []
     this.queue.close()
     this.writing?.interruptUnsafe()
   }
@@ -158,7 +158,7 @@ class AdaptedSocket implements UdpSocket {
     return address.success
   }
 
-  /** A batch reports its first failure only, having sent the rest. */
+  /** A batch reports only its first failure; the rest was sent. */
   private count(length: number, exit: WriteExit): void {
     if (exit._tag === "Success") {
       this.counters.sent += length
@@ -206,13 +206,13 @@ const adapt = Effect.fnUntraced(function* (socket: DatagramSocket.DatagramSocket
   yield* reader.pull.pipe(
     Effect.map((batch) => adapted.receive(batch)),
     Effect.forever,
-    Effect.catch((error) => Effect.sync(() => adapted.readingFailed(error))),
+    Effect.catch((error) => Effect.sync(() => adapted.onReadError(error))),
     Effect.forkScoped({ startImmediately: true })
   )
   return adapted as UdpSocket
 })
 
-/** A port whose sockets are what `open` makes of the options. */
+/** A port whose sockets are opened by `open`. */
 export const make = (
   open: (options: UdpBindOptions) => Effect.Effect<DatagramSocket.DatagramSocket>
 ): UdpPortShape => ({
@@ -221,8 +221,8 @@ export const make = (
 })
 
 /**
- * A port with a single socket, the `DatagramSocket` of the context. It is bound where it was made to be, whatever
- * `bind` asks for, and can be bound again only after the scope of the first `bind` is closed.
+ * A port with a single socket, the `DatagramSocket` of the context. It keeps its own address regardless of the `bind`
+ * options, and can be bound again only after the scope of the previous `bind` closes.
  */
 export const layer: Layer.Layer<UdpPort, never, DatagramSocket.DatagramSocket> = Layer.effect(
   UdpPort,
@@ -233,7 +233,7 @@ export const layer: Layer.Layer<UdpPort, never, DatagramSocket.DatagramSocket> =
         reason: "AddressInUse",
         host: options.host ?? "0.0.0.0",
         port: options.port ?? 0,
-        message: "The one DatagramSocket of this UdpPort is bound already"
+        message: "The only DatagramSocket of this UdpPort is already bound"
       })
     const claim = (options: UdpBindOptions): Effect.Effect<void, UdpBindError> =>
       Effect.suspend(() => {

@@ -1,7 +1,7 @@
 /**
- * Any `UdpPort`, made to answer from the address it was asked at (`multihomed`): a socket bound to a wildcard gets one
- * beside it for each address of the machine. Addresses come and go, so they are looked at again now and then, and when
- * something arrives at an address that was not there before.
+ * Makes any `UdpPort` reply from the address a datagram was sent to (`multihomed`): beside a socket bound to a wildcard
+ * it binds one for each address of the machine. The addresses are refreshed periodically, and when a datagram arrives
+ * at an unknown one.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -13,18 +13,18 @@ import { isWildcard } from "../../src/wire/destination.ts"
 import { familyOf } from "./hostLiteral.ts"
 import { MultihomedSocket } from "./MultihomedSocket.ts"
 
-/** How often addresses are looked at when nothing happens. */
-const LOOK_MILLIS = 5000
-/** And at most, whatever happens: it costs some 0.05 ms. */
-const LEAST_MILLIS = 20
-/** For so long after a new address has its socket, what came there before may still be read from the socket of all. */
+/** Refresh interval of the addresses. */
+const REFRESH_MILLIS = 5000
+/** Minimum time between refreshes, which take about 0.05 ms each. */
+const MIN_REFRESH_MILLIS = 20
+/** How long after binding a new address its earlier datagrams may still arrive on the wildcard socket. */
 const GRACE_MILLIS = 100
-/** A machine can have thousands; the others are answered for by the socket of all, as the system likes. */
+/** A machine can have thousands of addresses; further ones use the wildcard socket and the system's source address. */
 const MAX_SOCKETS = 256
 
 type Bind = (options: UdpBindOptions) => Effect.Effect<UdpSocket, UdpBindError, Scope.Scope>
 
-/** `addresses` are those of this machine, now; the port may have sockets bound to them beside one bound to all. */
+/** `addresses` returns the current addresses of this machine. The port must allow binding them beside a wildcard. */
 export const make = (port: UdpPortShape, addresses: () => ReadonlyArray<string>): UdpPortShape => ({
   ...port,
   bind: (options = {}) =>
@@ -40,15 +40,22 @@ const bindAll = Effect.fnUntraced(function* (
 ) {
   const shared = yield* bindShared(bind, options)
   if (shared === undefined) return yield* bind(options)
-  const homes = new Homes(bind, addresses, options, shared, yield* Clock.Clock, yield* Effect.scope)
-  yield* homes.look
-  yield* Effect.forkScoped(homes.lookAgainAndAgain)
-  return homes.socket as UdpSocket
+  const sockets = new AddressSockets(
+    bind,
+    addresses,
+    options,
+    shared,
+    yield* Clock.Clock,
+    yield* Effect.scope
+  )
+  yield* sockets.refresh
+  yield* Effect.forkScoped(sockets.refreshLoop)
+  return sockets.socket as UdpSocket
 })
 
 /**
- * The socket for all addresses, one that others may be bound beside. A port is shared only once it is known to be free:
- * of two servers on it, the second would take the first one's datagrams. Undefined where ports cannot be shared.
+ * The wildcard socket, bound so that others can share its port. The port is checked to be free first, or a second server
+ * on it would take the datagrams of the first. Undefined if the system cannot share ports.
  */
 const bindShared = (
   bind: Bind,
@@ -65,11 +72,11 @@ const bindShared = (
   )
 }
 
-/** Somebody else was faster. */
+/** Another process bound the port in between. */
 const isTaken = ({ reason }: UdpBindError): boolean => reason === "AddressInUse"
 
-/** The addresses of the machine, and the socket of each. */
-class Homes {
+/** The addresses of the machine and their sockets. */
+class AddressSockets {
   readonly socket: MultihomedSocket
   private readonly bind: Bind
   private readonly addresses: () => ReadonlyArray<string>
@@ -77,49 +84,49 @@ class Homes {
   private readonly clock: Clock.Clock
   private readonly scope: Scope.Scope
   private readonly scopes = new Map<string, Scope.Closeable>()
-  /** Addresses that could not be bound, by another program's doing perhaps; tried again when looked at again. */
-  private unbound = new Set<string>()
+  /** Addresses that could not be bound, perhaps used by another program; retried at the next refresh. */
+  private unbindable = new Set<string>()
   private readonly due = Latch.makeUnsafe(false)
   private isDue = false
-  private lookedAt = Number.NEGATIVE_INFINITY
-  private foundAt = Number.NEGATIVE_INFINITY
+  private refreshedAt = Number.NEGATIVE_INFINITY
+  private boundAt = Number.NEGATIVE_INFINITY
 
   constructor(
     bind: Bind,
     addresses: () => ReadonlyArray<string>,
     options: UdpBindOptions,
-    rest: UdpSocket,
+    wildcard: UdpSocket,
     clock: Clock.Clock,
     scope: Scope.Scope
   ) {
     this.bind = bind
     this.addresses = addresses
-    this.options = { ...options, port: rest.localAddress.port, reusePort: true }
+    this.options = { ...options, port: wildcard.localAddress.port, reusePort: true }
     this.clock = clock
     this.scope = scope
-    this.socket = new MultihomedSocket(rest, () => this.isPremature())
+    this.socket = new MultihomedSocket(wildcard, () => this.isPremature())
   }
 
-  /** Binds what is new, and closes what is gone. */
-  readonly look: Effect.Effect<void> = Effect.uninterruptible(
+  /** Binds new addresses and closes removed ones. */
+  readonly refresh: Effect.Effect<void> = Effect.uninterruptible(
     Effect.suspend(() => {
       const now = new Set(this.listed())
-      this.lookedAt = this.nowMillis
-      this.unbound = new Set()
-      const gone = this.socket.hosts.filter((host) => !now.has(host))
-      const fresh = [...now].filter((host) => !this.socket.has(host))
+      this.refreshedAt = this.nowMillis
+      this.unbindable = new Set()
+      const removed = this.socket.hosts.filter((host) => !now.has(host))
+      const added = [...now].filter((host) => !this.socket.has(host))
       return Effect.andThen(
-        Effect.forEach(gone, (host) => this.leave(host), { discard: true }),
-        Effect.forEach(fresh, (host) => this.settle(host), { discard: true })
+        Effect.forEach(removed, (host) => this.unbindAddress(host), { discard: true }),
+        Effect.forEach(added, (host) => this.bindAddress(host), { discard: true })
       )
     })
   )
 
-  readonly lookAgainAndAgain: Effect.Effect<never> = Effect.forever(
+  readonly refreshLoop: Effect.Effect<never> = Effect.forever(
     Effect.gen({ self: this }, function* () {
-      yield* Effect.timeoutOption(this.due.await, LOOK_MILLIS)
+      yield* Effect.timeoutOption(this.due.await, REFRESH_MILLIS)
       this.due.closeUnsafe()
-      yield* this.look
+      yield* this.refresh
       this.isDue = false
     })
   )
@@ -136,17 +143,17 @@ class Homes {
       .slice(0, MAX_SOCKETS)
   }
 
-  private settle(host: string): Effect.Effect<void> {
+  private bindAddress(host: string): Effect.Effect<void> {
     return Effect.flatMap(Scope.fork(this.scope), (scope) =>
       Effect.matchEffect(Scope.provide(this.bind({ ...this.options, host }), scope), {
         onFailure: () => {
-          this.unbound.add(host)
+          this.unbindable.add(host)
           return Scope.close(scope, Exit.void)
         },
         onSuccess: (socket) => {
           this.scopes.set(host, scope)
           return Effect.sync(() => {
-            this.foundAt = this.nowMillis
+            this.boundAt = this.nowMillis
             this.socket.add(host, socket)
           })
         }
@@ -154,21 +161,21 @@ class Homes {
     )
   }
 
-  private leave(host: string): Effect.Effect<void> {
+  private unbindAddress(host: string): Effect.Effect<void> {
     const scope = this.scopes.get(host)
     this.scopes.delete(host)
     this.socket.remove(host)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   }
 
-  /** Something came to an address that is not known: perhaps it is new, and has a socket when the sender tries again. */
+  /** Whether a datagram arrived at an unknown address, which may be bound by the time the sender retransmits. */
   private isPremature(): boolean {
     const now = this.nowMillis
-    // read now, a first flight would be half at one address and half at another
-    if (this.isDue || now - this.foundAt < GRACE_MILLIS) return true
-    if (now - this.lookedAt < LEAST_MILLIS) return false
-    this.lookedAt = now
-    if (this.listed().every((host) => this.socket.has(host) || this.unbound.has(host))) return false
+    // otherwise a first flight could be split between two addresses
+    if (this.isDue || now - this.boundAt < GRACE_MILLIS) return true
+    if (now - this.refreshedAt < MIN_REFRESH_MILLIS) return false
+    this.refreshedAt = now
+    if (this.listed().every((host) => this.socket.has(host) || this.unbindable.has(host))) return false
     this.isDue = true
     this.due.openUnsafe()
     return true

@@ -1,6 +1,6 @@
 /**
- * A socket for each address of the machine, and one for all others, as if they were one socket: where the system does
- * not tell what address a datagram was sent to, the socket it arrives at does.
+ * Presents one socket per address of the machine, and one for all others, as a single socket. Where the system does not
+ * report the destination address of a datagram, the socket it arrives on determines it.
  */
 import type {
   EcnCodepoint,
@@ -21,26 +21,26 @@ export class MultihomedSocket implements UdpSocket {
   readonly capabilities: UdpCapabilities
   readonly counters: UdpCounters
   congested = false
-  /** Takes what is sent to addresses that none of the others has. */
-  private readonly rest: UdpSocket
+  /** Receives datagrams to addresses without their own socket. */
+  private readonly wildcard: UdpSocket
   private readonly byHost = new Map<string, UdpSocket>()
-  private readonly tally: Tally
-  /** Whether a datagram that came to none of the known addresses is to wait until another is known. */
+  private readonly total: SummedCounters
+  /** Whether to drop datagrams on the wildcard socket until their address is bound. */
   private readonly isPremature: () => boolean
   private all: ReadonlyArray<UdpSocket>
-  /** Which of them is asked first for datagrams, in turn. */
+  /** Index of the socket drained first; rotates. */
   private first = 0
   private isRung = false
   private wakeOwner = noWake
   private refused = noListener
 
-  constructor(rest: UdpSocket, isPremature: () => boolean) {
-    this.localAddress = rest.localAddress
-    this.capabilities = rest.capabilities
-    this.rest = rest
-    this.all = [rest]
+  constructor(wildcard: UdpSocket, isPremature: () => boolean) {
+    this.localAddress = wildcard.localAddress
+    this.capabilities = wildcard.capabilities
+    this.wildcard = wildcard
+    this.all = [wildcard]
     this.isPremature = isPremature
-    this.counters = this.tally = new Tally(() => this.all)
+    this.counters = this.total = new SummedCounters(() => this.all)
   }
 
   get hosts(): ReadonlyArray<string> {
@@ -51,28 +51,28 @@ export class MultihomedSocket implements UdpSocket {
     return this.byHost.has(host)
   }
 
-  /** `host` is an address of the machine from now on, and `socket` is bound to it. */
+  /** Adds `socket`, bound to the new address `host`. */
   add(host: string, socket: UdpSocket): void {
     this.byHost.set(host, socket)
-    this.all = [this.rest, ...this.byHost.values()]
+    this.all = [this.wildcard, ...this.byHost.values()]
     socket.onRefused(this.refused)
-    socket.onReadable(this.ring)
+    socket.onReadable(this.wakeOnce)
   }
 
-  /** The machine has that address no longer. */
+  /** Removes an address the machine no longer has. */
   remove(host: string): void {
     const socket = this.byHost.get(host)
     if (socket === undefined) return
-    this.tally.keep(socket.counters)
+    this.total.addClosed(socket.counters)
     this.byHost.delete(host)
-    this.all = [this.rest, ...this.byHost.values()]
+    this.all = [this.wildcard, ...this.byHost.values()]
     this.updateCongested()
   }
 
   onReadable(wake: () => void): void {
     this.wakeOwner = wake
     this.isRung = false
-    for (const socket of this.all) socket.onReadable(this.ring)
+    for (const socket of this.all) socket.onReadable(this.wakeOnce)
   }
 
   onRefused(listener: RefusalListener): void {
@@ -87,7 +87,8 @@ export class MultihomedSocket implements UdpSocket {
     let taken = 0
     for (let i = 0; i < all.length && taken < max; i++) {
       const socket = all[(this.first + i) % all.length]
-      taken += socket === this.rest ? this.drainRest(max - taken, handle) : socket.drain(max - taken, handle)
+      taken +=
+        socket === this.wildcard ? this.drainWildcard(max - taken, handle) : socket.drain(max - taken, handle)
     }
     return taken
   }
@@ -101,7 +102,7 @@ export class MultihomedSocket implements UdpSocket {
     from?: SocketAddress
   ): void {
     const socket = from === undefined ? undefined : this.byHost.get(from.host)
-    ;(socket ?? this.rest).send(buffer, start, end, to, ecn)
+    ;(socket ?? this.wildcard).send(buffer, start, end, to, ecn)
   }
 
   flush(): void {
@@ -109,10 +110,10 @@ export class MultihomedSocket implements UdpSocket {
     this.updateCongested()
   }
 
-  /** An answer to a datagram that is premature might leave from another address than it was sent to: it is dropped. */
-  private drainRest(max: number, handle: (datagram: ReceivedDatagram) => void): number {
-    return this.rest.drain(max, (datagram) => {
-      if (this.isPremature()) this.tally.premature++
+  /** Drops premature datagrams, as a reply might be sent from another address. */
+  private drainWildcard(max: number, handle: (datagram: ReceivedDatagram) => void): number {
+    return this.wildcard.drain(max, (datagram) => {
+      if (this.isPremature()) this.total.premature++
       else handle(datagram)
     })
   }
@@ -121,8 +122,8 @@ export class MultihomedSocket implements UdpSocket {
     this.congested = this.all.some((socket) => socket.congested)
   }
 
-  /** One of them calls: the owner, who has all of them drained when it is woken, need not hear of the others. */
-  private readonly ring = (): void => {
+  /** Called by any of the sockets; wakes the owner once, which then drains all. */
+  private readonly wakeOnce = (): void => {
     this.updateCongested()
     if (this.isRung) return
     this.isRung = true
@@ -142,11 +143,11 @@ const counted = [
 
 type Count = (typeof counted)[number]
 
-/** What all of them counted, those that are closed included. */
-class Tally implements UdpCounters {
+/** The sum of all sockets' counters, including closed ones. */
+class SummedCounters implements UdpCounters {
   premature = 0
   private readonly live: () => ReadonlyArray<UdpSocket>
-  private readonly past: Record<Count, number> = {
+  private readonly closed: Record<Count, number> = {
     sent: 0,
     received: 0,
     receiveDropped: 0,
@@ -160,8 +161,8 @@ class Tally implements UdpCounters {
     this.live = live
   }
 
-  keep(counters: UdpCounters): void {
-    for (const count of counted) this.past[count] += counters[count]
+  addClosed(counters: UdpCounters): void {
+    for (const count of counted) this.closed[count] += counters[count]
   }
 
   get sent(): number {
@@ -197,6 +198,6 @@ class Tally implements UdpCounters {
   }
 
   private sum(count: Count): number {
-    return this.live().reduce((sum, { counters }) => sum + counters[count], this.past[count])
+    return this.live().reduce((sum, { counters }) => sum + counters[count], this.closed[count])
   }
 }

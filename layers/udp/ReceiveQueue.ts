@@ -1,4 +1,4 @@
-/** The bounded queue between whatever receives datagrams and the endpoint that drains them. */
+/** The bounded queue between a socket and the endpoint that drains it. */
 import { Fifo } from "../../src/internal/Fifo.ts"
 import type { EcnCodepoint, ReceivedDatagram } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
@@ -21,15 +21,15 @@ const noWake = (): void => {}
 
 export const defaultReceiveQueueLength = 4096
 
-/** Of a datagram, on the average: a queue full of the largest there are is shorter. */
-const roomPerDatagram = 4096
+/** Average bytes allowed per datagram; a queue of larger ones holds fewer. */
+const averageDatagramBytes = 4096
 
-/** Limited in datagrams and in bytes, as anybody can fill it, with datagrams of 64 kB, too. */
+/** Limited in datagrams and in bytes, as anyone can fill it, even with 64 kB datagrams. */
 export class ReceiveQueue {
   readonly capacity: number
   private readonly waiting = new Fifo<Datagram>()
   private bytes = 0
-  /** The owner has seen the queue empty since the last wake-up. */
+  /** Whether the owner has drained the queue since the last wake-up. */
   private armed = true
   private wakeOwner: () => void = noWake
 
@@ -53,10 +53,10 @@ export class ReceiveQueue {
     this.wakeOwner()
   }
 
-  /** Returns false, having kept nothing, when the queue is full. */
+  /** Returns false, without queuing anything, if the queue is full. */
   push(bytes: Uint8Array, from: SocketAddress, to: SocketAddress | undefined, ecn: EcnCodepoint): boolean {
     const { waiting, capacity } = this
-    if (waiting.length >= capacity || (this.bytes >= capacity * roomPerDatagram && waiting.length > 0))
+    if (waiting.length >= capacity || (this.bytes >= capacity * averageDatagramBytes && waiting.length > 0))
       return false
     waiting.push(new Datagram(bytes, from, to, ecn))
     this.bytes += bytes.length
@@ -81,7 +81,7 @@ export class ReceiveQueue {
     return taken
   }
 
-  /** Forgets what waits and never wakes again. */
+  /** Drops the queue and disables wake-ups. */
   close(): void {
     this.waiting.clear()
     this.bytes = 0

@@ -1,15 +1,15 @@
-/** Gives the same remote the same `SocketAddress` object, so that comparing addresses is comparing references. */
+/** Interns remote addresses, so that they can be compared by reference. */
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
 import { familyOf } from "./hostLiteral.ts"
 
-/** Addresses per generation: between this many and twice as many distinct remotes are remembered. */
+/** Addresses per generation; between this many and twice as many remotes are remembered. */
 const generationSize = 1024
 
 type Generation = Map<string, Map<number, SocketAddress>>
 
 /**
- * Two generations bound the memory under a flood of forged sources: when the young one is full it becomes the old one
- * and the old one is forgotten, while a remote that is still heard from moves to the young one.
+ * Two generations bound the memory under a flood of spoofed sources: when the young generation is full it replaces the
+ * old one, which is dropped; remotes still in use move to the young generation.
  */
 export class RemoteAddresses {
   private young: Generation = new Map()
@@ -19,7 +19,7 @@ export class RemoteAddresses {
   private lastPort = 0
   private last: SocketAddress = { host: "", port: 0, family: 4 }
 
-  /** `host` as the system writes it; an IPv4-mapped IPv6 address comes out as the IPv4 address it stands for. */
+  /** `host` is as formatted by the system; an IPv4-mapped IPv6 address is converted to IPv4. */
   intern(host: string, port: number): SocketAddress {
     if (this.lastPort === port && this.lastHost === host) return this.last
     this.lastHost = host

@@ -3,7 +3,7 @@ import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 
 type RefusalListener = (to: SocketAddress, problem: string, isLasting: boolean) => void
 
-/** The counters of one socket, as the side that counts sees them. */
+/** The counters of one socket, writable by its port. */
 export class UdpStatistics implements UdpCounters {
   sent = 0
   received = 0
@@ -19,7 +19,7 @@ export class UdpStatistics implements UdpCounters {
     this.refusalListener = listener
   }
 
-  /** The system would not send; `to` is left out where it does not say to whom. */
+  /** The system refused to send; `to` is undefined if it does not report the destination. */
   refused(problem: string, to: SocketAddress | undefined, isLasting: boolean): void {
     this.sendErrors++
     this.lastError = problem

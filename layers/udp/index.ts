@@ -1,4 +1,4 @@
-/** `UdpPort` from any Effect `DatagramSocket`: for platforms that have one and no layer of their own here. */
+/** `UdpPort` on any Effect `DatagramSocket`, for platforms without their own layer here. */
 export * as DatagramSocketPort from "./DatagramSocketPort.ts"
-/** Makes a port answer from the address it was asked at. */
+/** Makes a port reply from the address a datagram was sent to. */
 export * as MultihomedPort from "./MultihomedPort.ts"

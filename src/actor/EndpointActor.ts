@@ -20,7 +20,8 @@ import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
 import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
-import { type ClientMemory, Endpoint, type EndpointConfig } from "../endpoint/Endpoint.ts"
+import { Endpoint } from "../endpoint/Endpoint.ts"
+import type { ClientMemory, EndpointConfig } from "../endpoint/EndpointConfig.ts"
 import { whyUnreachable } from "../wire/destination.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { Branch, type RunFork } from "./Branch.ts"
@@ -108,7 +109,7 @@ export class EndpointActor implements ConnectionHost {
     { socket, clock, verifier, keyLog, runFork, openSocket, acceptBacklog }: EndpointSurroundings
   ) {
     this.core = new Endpoint(config)
-    this.core.holdsStrangers = true
+    if (this.core.incoming !== undefined) this.core.incoming.isDeferred = true
     this.clock = clock
     this.verifier = verifier
     this.keyLog = keyLog
@@ -257,7 +258,7 @@ export class EndpointActor implements ConnectionHost {
 
   /** Takes no more connections. */
   stopAccepting(): void {
-    this.core.accepting = false
+    if (this.core.incoming !== undefined) this.core.incoming.accepting = false
   }
 
   /** The loop; it ends only by interruption. */
@@ -305,9 +306,10 @@ export class EndpointActor implements ConnectionHost {
     this.isAwake = false
     const { core, sockets } = this
     this.nowMicros = this.now()
-    core.isFull = this.incoming.length >= this.acceptBacklog
+    const handshakes = core.incoming
+    if (handshakes !== undefined) handshakes.isFull = this.incoming.length >= this.acceptBacklog
     const received = sockets.drain(RECEIVE_BURST)
-    for (let i = 0; i < STRANGERS_A_TURN && core.hasWaiting; i++) this.drive(this.admitNext)
+    for (let i = 0; i < STRANGERS_A_TURN && handshakes?.hasWaiting === true; i++) this.drive(this.admitNext)
     const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
     this.fireDeadlines(mayFire)
     if (this.sendReplies()) sockets.flush()
@@ -321,7 +323,8 @@ export class EndpointActor implements ConnectionHost {
     }
     this.beginnings = 0
     this.nextTurn.wakeFirst(BEGINNINGS_A_TURN)
-    const more = received === RECEIVE_BURST || core.hasWaiting || !mayFire || this.nextTurn.size > 0
+    const hasWaiting = handshakes?.hasWaiting === true || this.nextTurn.size > 0
+    const more = received === RECEIVE_BURST || hasWaiting || !mayFire
     if (more || this.dirty.length > 0) this.ring()
     this.arm(this.deadlines.earliestMicros)
   }
@@ -350,7 +353,7 @@ export class EndpointActor implements ConnectionHost {
       this.markDirty(this.actors.get(woken)!)
   }
 
-  private readonly admitNext = (): Connection | undefined => this.core.admit(this.nowMicros)
+  private readonly admitNext = (): Connection | undefined => this.core.incoming?.admit(this.nowMicros)
 
   /** Whatever connection the core had `work` for is served, a new one for the first time. */
   private drive(work: () => Connection | undefined): void {

@@ -96,7 +96,7 @@ export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
     routedIds: endpoint.core.routedIds,
     resetTokens: endpoint.core.resetTokens,
     backlog: endpoint.incoming.length,
-    strangers: endpoint.core.strangers,
+    strangers: endpoint.core.incoming?.strangers ?? 0,
     peers,
     connections: all.filter((actor) => actor.peer === undefined).map(look)
   }

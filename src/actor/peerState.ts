@@ -9,6 +9,7 @@
  *      └───────► closed ◄──────────────────────┘
  * ```
  */
+import { moves } from "../internal/TransitionTable.ts"
 import type { QuicError } from "../QuicError.ts"
 
 /** What a peer is doing. */
@@ -34,13 +35,13 @@ export type PeerState<Connection> =
 type Tag = PeerState<unknown>["_tag"]
 
 /** Every legal transition; what is not listed is refused. */
-export const peerTransitions: { readonly [S in Tag]: ReadonlyArray<Tag> } = {
+export const peerTransitions = moves<Tag>({
   Idle: ["Connecting", "Closed"],
   Connecting: ["Connecting", "Connected", "Idle", "Closed"],
   Connected: ["Migrating", "Connecting", "Idle", "Closed"],
   Migrating: ["Connected", "Connecting", "Idle", "Closed"],
   Closed: []
-}
+})
 
 /** The state, movable only along the table. */
 export class PeerLifecycle<Connection> {
@@ -52,7 +53,7 @@ export class PeerLifecycle<Connection> {
 
   /** False, and no change, for an illegal transition. */
   to(next: PeerState<Connection>): boolean {
-    if (!peerTransitions[this.#state._tag].includes(next._tag)) return false
+    if (peerTransitions[this.#state._tag][next._tag] === undefined) return false
     this.#state = next
     return true
   }

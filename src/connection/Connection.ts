@@ -20,6 +20,7 @@ import type { ConnectionParts } from "./ConnectionParts.ts"
 import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
 import { CHANGED_ID } from "./Discards.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
+import { FrameOwners } from "./FrameOwners.ts"
 import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
@@ -32,7 +33,6 @@ import { Migration, type MoveRefusal } from "./Migration.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { firstPathFirst, type PathScheduler } from "./PathScheduler.ts"
 import { PathSet } from "./PathSet.ts"
-import { TokenOffer } from "./TokenOffer.ts"
 import { VersionChoice } from "./VersionChoice.ts"
 import { PeerParameters } from "./PeerParameters.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
@@ -98,7 +98,7 @@ export class Connection implements ConnectionParts {
   readonly config: ConnectionConfig
   readonly keys: Keyring
   readonly versions: VersionChoice
-  crypto: CryptoStream
+  readonly crypto: CryptoStream
   readonly streams: StreamSet
   readonly datagrams: DatagramQueue
   handshake: HandshakeDriver
@@ -113,9 +113,8 @@ export class Connection implements ConnectionParts {
   /** Where what `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
   token: Uint8Array | undefined
-  readonly tokenOffer = new TokenOffer()
-  handshakeDonePending = false
-  pingPending = false
+  /** Whoever has frames to send. */
+  readonly frames: FrameOwners
   greasesBit = false
   private readonly builder: DatagramBuilder
   private startedAtMicros: number
@@ -141,6 +140,7 @@ export class Connection implements ConnectionParts {
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
     this.paths = new PathSet()
     this.addPath(firstPath(config, origin), nowMicros)
+    this.frames = new FrameOwners(this.crypto, this.datagrams, this.streams, this.paths, config.random)
     this.transmit = { remote: origin.remote, socket: origin.socket, ecn: 0 }
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(
@@ -193,7 +193,11 @@ export class Connection implements ConnectionParts {
     const pto = paths.ptoMicros
     let deadline = this.idle.deadline(pto)
     deadline = Math.min(deadline, this.handshakeDeadline)
-    if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0 && !this.pingPending)
+    if (
+      lifecycle.state !== "handshaking" &&
+      transport.keepAliveIntervalMillis > 0 &&
+      !this.frames.ping.hasFrames()
+    )
       deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
     for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
@@ -272,7 +276,7 @@ export class Connection implements ConnectionParts {
 
   /** Sends a PING with the next datagram. */
   ping(): void {
-    this.pingPending = true
+    this.frames.ping.request()
   }
 
   /** Updates the 1-RTT keys as soon as RFC 9001 §6 allows it. */
@@ -492,7 +496,7 @@ export class Connection implements ConnectionParts {
   hurryHandshake(): void {
     if (this.handshake.confirmed || this.hurries === MAX_HURRIES) return
     this.hurries++
-    repeatInFlight(this, this.path)
+    repeatInFlight(this.frames, this.path)
     // whatever the client says makes the server go on, be it with more to send or with more that it may send
     if (this.config.role === "client" && this.keys.write[Level.Initial] !== undefined)
       this.path.probes[Space.Initial] = 1
@@ -526,7 +530,7 @@ export class Connection implements ConnectionParts {
 
   offerToken(nowMicros: number): void {
     const { remote } = this.path
-    this.tokenOffer.issue(remote.host, () =>
+    this.frames.tokens.issue(remote.host, () =>
       this.config.makeAddressToken(remote, this.versions.negotiated, nowMicros)
     )
   }
@@ -599,7 +603,7 @@ export class Connection implements ConnectionParts {
     path.peerIds.replaceFirst(destination)
     this.token = undefined // RFC 9369 §5: it is of the other version
     if (this.peerParameters.areRemembered) this.onEarlyDataRejected(nowMicros)
-    this.crypto = new CryptoStream()
+    this.crypto.restart()
     const { facts } = this.handshake
     this.handshake = this.newHandshake(destination, destination, undefined)
     if (facts !== undefined) this.handshake.facts = { ...facts, earlyData: "rejected" }
@@ -632,7 +636,7 @@ export class Connection implements ConnectionParts {
       path.localIds.setPeerLimit(handshake.peerParameters!.activeConnectionIdLimit)
       if (config.role === "server") {
         // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
-        this.handshakeDonePending = true
+        this.frames.handshakeDone.send()
         this.offerToken(nowMicros)
         keys.discardEarly(nowMicros + 3 * this.paths.ptoMicros) // RFC 9001 §4.9.3 #S2
         this.path.localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
@@ -672,7 +676,7 @@ export class Connection implements ConnectionParts {
       if (kind === "probe") {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
-        repeatInFlight(this, path)
+        repeatInFlight(this.frames, path)
         if (this.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
           this.endIfPeerChangedId(nowMicros)
       }

@@ -6,12 +6,12 @@ import type { TransportError } from "../wire/TransportError.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { FrameOwners } from "./FrameOwners.ts"
 import type { HandshakeDriver } from "./HandshakeDriver.ts"
 import type { IdleTimer } from "./IdleTimer.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import type { Keyring } from "./Keyring.ts"
 import type { PathSet } from "./PathSet.ts"
-import type { TokenOffer } from "./TokenOffer.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
 /**
@@ -34,9 +34,7 @@ export interface ConnectionParts {
   readonly localInitialId: Uint8Array
   /** Goes into Initial packets of a client: from Retry or NEW_TOKEN. RFC 9000 §17.2.2 */
   readonly token: Uint8Array | undefined
-  readonly tokenOffer: TokenOffer
-  handshakeDonePending: boolean
-  pingPending: boolean
+  readonly frames: FrameOwners
   /** RFC 9287: the peer sent grease_quic_bit, so the QUIC bit of our packets means nothing. */
   readonly greasesBit: boolean
   confirmHandshake(nowMicros: number): void

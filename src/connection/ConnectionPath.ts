@@ -5,7 +5,7 @@ import { MtuDiscovery } from "../path/MtuDiscovery.ts"
 import type { PathValidator } from "../path/PathValidator.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
-import { AckFrequency, type AckRequest } from "../recovery/AckFrequency.ts"
+import { AckFrequency } from "../recovery/AckFrequency.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
 import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
@@ -68,7 +68,7 @@ export class ConnectionPath {
   readonly peerIds: PeerConnectionIds
   mtu: MtuDiscovery
   readonly ecn: EcnValidator
-  readonly ackFrequency = new AckFrequency()
+  readonly ackFrequency: AckFrequency
   readonly phaseMarks = new PhaseMarks()
   /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
@@ -87,6 +87,7 @@ export class ConnectionPath {
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000
     })
+    this.ackFrequency = new AckFrequency(this.recovery)
     const maxAckDelayMicros = ackTimerMicros(transport)
     this.received = [
       new ReceivedPackets(Space.Initial, maxAckDelayMicros),
@@ -201,11 +202,6 @@ export class ConnectionPath {
     return this.recovery.sendQuota(nowMicros) > 0
   }
 
-  hasControlFrames(): boolean {
-    const { ackFrequency, localIds, peerIds, validator } = this
-    return peerIds.hasFrames() || localIds.hasFrames() || validator.hasFrames() || ackFrequency.isDue
-  }
-
   /** An ACK has been dealt with. */
   onMeasured(): void {
     const { recovery, mtu } = this
@@ -215,21 +211,9 @@ export class ConnectionPath {
     this.ackFrequency.onMeasured(window, recovery.rtt.smoothedMicros, recovery.packetThreshold)
   }
 
-  /** The next ACK_FREQUENCY frame; PTOs allow for the delay it asks for from now on. */
-  takeAckRequest(): AckRequest {
-    const request = this.ackFrequency.take()
-    this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
-    return request
-  }
-
-  onAckRequestAcked(sequence: number): void {
-    this.ackFrequency.onAcked(sequence)
-    this.recovery.setPeerMaxAckDelay(this.ackFrequency.maxAckDelayMicros)
-  }
-
-  /** The largest DATAGRAM frame that fits a packet of this path and that the peer takes. RFC 9221 §3 #2 */
-  datagramFrameLimit(peerMaxFrameBytes: number): number {
-    return Math.min(peerMaxFrameBytes, this.mtu.current - PACKET_OVERHEAD)
+  /** The largest frame that fits a packet of this path. */
+  get maxFrameBytes(): number {
+    return this.mtu.current - PACKET_OVERHEAD
   }
 
   onDatagramReceived(size: number, route: Route): void {

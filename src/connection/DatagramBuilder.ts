@@ -1,23 +1,13 @@
 import { AckFrame } from "../wire/AckFrame.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
-import {
-  ackSize,
-  writeAck,
-  writeAckFrequency,
-  writeConnectionClose,
-  writeHandshakeDone,
-  writeImmediateAck,
-  writePadding,
-  writePathChallenge,
-  writePathResponse,
-  writePing
-} from "../wire/frameWriters.ts"
+import { ackSize, writeAck, writeConnectionClose, writePadding, writePing } from "../wire/frameWriters.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
 import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
+import { PATH_FRAME_BYTES } from "../path/PathValidator.ts"
 import type { Route } from "../path/Route.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
@@ -25,14 +15,10 @@ import { PacketLayout } from "./PacketLayout.ts"
 
 /** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
 const BESIDE_ACK = 20
-/** PATH_CHALLENGE or PATH_RESPONSE. */
-const PATH_FRAME_BYTES = 1 + 8
 /** Room in which one of them fits, behind the longest short header. */
 const PROBE_BYTES = 1 + 20 + 4 + PATH_FRAME_BYTES + AEAD_TAG_BYTES
 /** What the two bytes of their Length field can say. RFC 9000 §17.2 */
 const MAX_LONG_PACKET_BYTES = 16_383
-/** The most an ACK_FREQUENCY frame takes. */
-const ACK_FREQUENCY_BYTES = 2 + 4 * 8
 /** So many datagrams of data go ahead of an MTU probe: a short request has better use of the path. */
 const DATAGRAMS_BEFORE_PROBE = 10
 const utf8 = new TextEncoder()
@@ -118,7 +104,7 @@ export class DatagramBuilder {
     const { layout } = this
     layout.begin(buffer, start, path, route)
     const packet = layout.open(Level.OneRtt, start, start + limit)
-    this.writePathFrames(route, path, layout.writer, nowMicros)
+    this.parts.frames.writeProbingFrames(layout.writer, packet.sent!.frames, route, path, nowMicros)
     packet.sent!.isPathProbe = true
     layout.close(packet, false, false)
     return layout.finish(start + limit, nowMicros)
@@ -141,9 +127,9 @@ export class DatagramBuilder {
   /** Whether ack-eliciting frames wait that may be sent on `path` as soon as congestion control lets them. */
   hasData(path: ConnectionPath): boolean {
     if (!path.maySend) return false
-    const { write } = this.parts.keys
+    const { frames, keys } = this.parts
     for (let level: Level = Level.OneRtt; level >= Level.Initial; level--)
-      if (write[level] !== undefined && this.hasFrames(level as Level, path))
+      if (keys.write[level] !== undefined && frames.hasFrames(level as Level, path))
         return level !== Level.Initial || path.mayAskInInitial
     return false
   }
@@ -166,8 +152,8 @@ export class DatagramBuilder {
     layout.begin(buffer, start, path, path.routes.current)
     const packet = layout.open(Level.OneRtt, start, start + size)
     writePing(w)
-    packet.sent!.frames.push(SentFrame.Ping)
-    if (path.ackFrequency.isSupported) writeImmediateAck(w)
+    packet.sent!.frames.push(FrameType.PING)
+    path.ackFrequency.writeImmediateAck(w)
     writePadding(w, w.remaining)
     packet.sent!.isMtuProbe = true
     layout.close(packet, true, true)
@@ -193,7 +179,7 @@ export class DatagramBuilder {
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
     const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
     // RFC 9002 §7.5 #1: probes do not wait for the window
-    const wantsData = canElicit && (probing || this.hasFrames(level, path))
+    const wantsData = canElicit && (probing || parts.frames.hasFrames(level, path))
     // RFC 9000 §13.2.6 #1 #2 #3, §17.2.3 #3: the ACK of a space in its own packets, of 0-RTT in 1-RTT
     const received = path.received[space]
     const wantsAck =
@@ -215,7 +201,7 @@ export class DatagramBuilder {
       while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
       if (ackSize(ack) <= room) {
         writeAck(w, ack)
-        sent.frames.push(SentFrame.Ack, path.id, space, ack.largestOf[0])
+        sent.frames.push(FrameType.ACK, path.id, space, ack.largestOf[0])
         received.onAckSent()
         if (level === Level.OneRtt) parts.keys.phases.onAckSent(path.phaseMarks)
       }
@@ -225,8 +211,8 @@ export class DatagramBuilder {
     if (closing) this.writeClose(level, w)
     else if (wantsData) {
       // draft-ietf-quic-ack-frequency §8: a probe has waited long enough
-      if (probing && level === Level.OneRtt && path.ackFrequency.isSupported) writeImmediateAck(w)
-      this.writeFrames(level, path, w, sent.frames, nowMicros)
+      if (probing && level === Level.OneRtt) path.ackFrequency.writeImmediateAck(w)
+      parts.frames.writeFrames(w, sent.frames, level, path, nowMicros)
     }
     // RFC 9000 §12.4 #1: no packet without frames
     if (w.offset === payloadStart) return start
@@ -251,90 +237,8 @@ export class DatagramBuilder {
     )
   }
 
-  /** Whether `level` has ack-eliciting frames waiting. */
-  private hasFrames(level: Level, path: ConnectionPath): boolean {
-    const { parts } = this
-    if (level !== Level.ZeroRtt && parts.crypto.hasFrames(level)) return true
-    if (level !== Level.OneRtt && level !== Level.ZeroRtt) return false
-    if (
-      level === Level.OneRtt &&
-      (parts.handshakeDonePending || parts.tokenOffer.pending || parts.pingPending || path.hasControlFrames())
-    )
-      return true
-    return parts.streams.hasFrames() || parts.datagrams.hasFrames()
-  }
-
-  /** All that fits: RFC 9000 §12.2 #S1. */
-  private writeFrames(
-    level: Level,
-    path: ConnectionPath,
-    w: ByteWriter,
-    frames: SentFrames,
-    nowMicros: number
-  ): void {
-    const { parts } = this
-    const start = w.offset
-    // RFC 9000 §12.5 #2, RFC 9221 §5, §6: in the handshake nothing but CRYPTO, ACK, PING, PADDING and the close
-    if (level === Level.OneRtt) this.writeControlFrames(path, w, frames, nowMicros)
-    if (level !== Level.ZeroRtt && parts.crypto.hasFrames(level)) parts.crypto.writeFrames(w, frames, level)
-    if (level === Level.OneRtt || level === Level.ZeroRtt) {
-      // RFC 9221 §5.4: written only when congestion control lets data leave, and then §5 #S1: first; §5, §6: in no others
-      if (parts.datagrams.hasFrames())
-        parts.datagrams.writeFrames(w, frames, path.datagramFrameLimit(parts.datagrams.peerMaxFrameBytes))
-      if (parts.streams.hasFrames())
-        parts.streams.writeFrames(w, frames, nowMicros, path.recovery.rtt.smoothedMicros)
-    }
-    // RFC 9002 §6.2.4 #1 #2 #S3: a probe, or a PING that was asked for, with nothing else to make the peer answer
-    if (w.offset === start && w.remaining > 0) {
-      writePing(w)
-      frames.push(SentFrame.Ping)
-    }
-    if (level === Level.OneRtt) parts.pingPending = false
-  }
-
   private writeClose(level: Level, w: ByteWriter): void {
     const { application, code, frameType, reason } = this.parts.closer.frameAt(level)
     writeConnectionClose(w, application, code, frameType, utf8.encode(reason)) // RFC 9000 §19.19 #S1
-  }
-
-  private writeControlFrames(
-    path: ConnectionPath,
-    w: ByteWriter,
-    frames: SentFrames,
-    nowMicros: number
-  ): void {
-    const { parts } = this
-    if (parts.handshakeDonePending) {
-      writeHandshakeDone(w)
-      frames.push(SentFrame.HandshakeDone)
-      parts.handshakeDonePending = false
-    }
-    parts.tokenOffer.writeFrames(w, frames)
-    if (path.ackFrequency.isDue && w.remaining >= ACK_FREQUENCY_BYTES) {
-      const { sequence, threshold, maxAckDelayMicros, reordering } = path.takeAckRequest()
-      writeAckFrequency(w, sequence, threshold, maxAckDelayMicros, reordering)
-      frames.push(SentFrame.AckFrequency, sequence)
-    }
-    this.writePathFrames(path.routes.current, path, w, nowMicros)
-    if (path.peerIds.hasFrames()) path.peerIds.writeFrames(w, frames)
-    if (path.localIds.hasFrames()) path.localIds.writeFrames(w, frames)
-  }
-
-  private writePathFrames(
-    { validator }: Route,
-    path: ConnectionPath,
-    w: ByteWriter,
-    nowMicros: number
-  ): void {
-    if (w.remaining < PATH_FRAME_BYTES) return
-    // RFC 9000 §8.2.1 #S1: one, however many are due
-    const challenge = validator.pollChallenge(nowMicros, this.parts.config.random, path.recovery.ptoMicros())
-    if (challenge !== undefined) writePathChallenge(w, challenge)
-    // as many as there are, or each would take a datagram of 1200 bytes
-    while (w.remaining >= PATH_FRAME_BYTES) {
-      const response = validator.pollResponse()
-      if (response === undefined) return
-      writePathResponse(w, response)
-    }
   }
 }

@@ -10,7 +10,6 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keepToken } from "./keptToken.ts"
 import { minAckDelayMicros } from "./parameters.ts"
-import { settleSentFrames } from "./sentFrameOwners.ts"
 
 type Result = TransportError | undefined
 
@@ -91,7 +90,7 @@ export class FrameReceiver implements FrameSink {
       if (packet.space === Space.Application)
         phases.onAcked(path.phaseMarks, packet.packetNumber, this.nowMicros)
       path.onPacketAcked(packet)
-      settleSentFrames(this.parts, path, packet, true)
+      this.parts.frames.onAcked(path, packet)
     }
   }
 
@@ -100,7 +99,7 @@ export class FrameReceiver implements FrameSink {
     for (let i = 0; i < lost.length; i++) {
       path.onPacketLost(lost.items[i], this.nowMicros)
       this.parts.config.observer?.packetLost(lost.items[i], this.nowMicros)
-      settleSentFrames(this.parts, path, lost.items[i], false)
+      this.parts.frames.onLost(path, lost.items[i])
     }
   }
 
@@ -197,7 +196,7 @@ export class FrameReceiver implements FrameSink {
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3 #S1: what is not a probing packet tells the peer that this is the route in use
-    if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.pingPending = true
+    if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.frames.ping.request()
     return undefined
   }
 

@@ -206,7 +206,7 @@ export class Migration {
     const { fallback } = routes
     if (parts.config.role === "client") {
       this.forgetWanted(before)
-      parts.pingPending = true // what is not a probing packet makes the server follow
+      parts.frames.ping.request() // what is not a probing packet makes the server follow
     }
     // RFC 9000 §9.3.3 #1: the previous route is asked too: an attacker who forwards packets faster does not win
     else if (fallback !== undefined && fallback.validator.state !== "validating")

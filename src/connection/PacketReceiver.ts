@@ -2,6 +2,7 @@ import { FrameDecoder } from "../wire/FrameDecoder.ts"
 import { FrameExtension } from "../wire/FrameType.ts"
 import { type PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
 import { decodePacketNumber } from "../wire/packetNumber.ts"
+import { otherRole } from "../wire/Role.ts"
 import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
@@ -62,7 +63,7 @@ export class PacketReceiver {
     this.frames = new FrameReceiver(parts)
     // RFC 9221 §3 #3: DATAGRAM frames are refused unless they were asked for
     const unasked = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
-    this.decoder = new FrameDecoder(role === "client" ? "server" : "client", FrameExtension.all & ~unasked)
+    this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unasked)
   }
 
   /**

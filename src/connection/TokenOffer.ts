@@ -1,4 +1,6 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { FrameOwner } from "../recovery/FrameOwner.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeNewToken } from "../wire/frameWriters.ts"
 
@@ -6,9 +8,8 @@ import { writeNewToken } from "../wire/frameWriters.ts"
  * server: what the client is given to prove its address with next time: one token for each address that it has proven
  * to be at. RFC 9000 §8.1.3, §9.3 #S1
  */
-export class TokenOffer {
-  /** NEW_TOKEN is to be sent. */
-  pending = false
+export class TokenOffer implements FrameOwner {
+  private pending = false
   /** Undefined once the client has it. */
   private token: Uint8Array | undefined = undefined
   private host: string | undefined = undefined
@@ -24,20 +25,25 @@ export class TokenOffer {
     this.number++
   }
 
+  hasFrames(): boolean {
+    return this.pending
+  }
+
   writeFrames(w: ByteWriter, sent: SentFrames): void {
     if (!this.pending || this.token === undefined || this.token.length + 3 > w.remaining) return
     writeNewToken(w, this.token)
-    sent.push(SentFrame.NewToken, this.number)
+    sent.push(FrameType.NEW_TOKEN, this.number)
     this.pending = false
   }
 
-  onAcked(number: number): void {
+  /** A NEW_TOKEN frame is recorded as the number of its token. */
+  onAcked(_type: number, number: number): void {
     if (number !== this.number) return
     this.token = undefined
     this.pending = false
   }
 
-  onLost(number: number): void {
+  onLost(_type: number, number: number): void {
     if (number === this.number) this.pending = this.token !== undefined
   }
 }

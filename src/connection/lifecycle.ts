@@ -1,3 +1,5 @@
+import { moves, StateMachine } from "../internal/TransitionTable.ts"
+
 /**
  * The life of a connection. RFC 9000 §10
  *
@@ -11,13 +13,13 @@
 export type LifecycleState = "handshaking" | "established" | "closing" | "draining" | "closed"
 
 /** Every legal transition; what is not listed is refused. */
-export const lifecycleTransitions: { readonly [S in LifecycleState]: ReadonlyArray<LifecycleState> } = {
+export const lifecycleTransitions = moves<LifecycleState>({
   handshaking: ["established", "closing", "draining", "closed"],
   established: ["closing", "draining", "closed"],
   closing: ["draining", "closed"],
   draining: ["closed"],
   closed: []
-}
+})
 
 /** Who ended the connection, and how. */
 export type CloseOrigin =
@@ -44,26 +46,17 @@ export interface CloseReason {
   readonly reason: string
 }
 
-/** The state, movable only along the table above. */
-export class Lifecycle {
-  #state: LifecycleState = "handshaking"
+export class Lifecycle extends StateMachine<LifecycleState> {
   /** Set once, by the transition that ended the connection. */
   closeReason: CloseReason | undefined = undefined
 
-  get state(): LifecycleState {
-    return this.#state
+  constructor() {
+    super(lifecycleTransitions, "handshaking")
   }
 
   /** Neither closing, draining nor closed. */
   get isOpen(): boolean {
-    return this.#state === "handshaking" || this.#state === "established"
-  }
-
-  /** Moves along the table; false, and no change, for an illegal transition. */
-  to(next: LifecycleState): boolean {
-    if (!lifecycleTransitions[this.#state].includes(next)) return false
-    this.#state = next
-    return true
+    return this.state === "handshaking" || this.state === "established"
   }
 }
 

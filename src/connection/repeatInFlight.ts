@@ -1,7 +1,6 @@
 import { Space } from "../wire/PacketType.ts"
-import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
-import { settleSentFrames } from "./sentFrameOwners.ts"
+import type { FrameOwners } from "./FrameOwners.ts"
 
 const spaces = [Space.Initial, Space.Handshake, Space.Application] as const
 /** As many as a probe timeout sends. */
@@ -11,10 +10,10 @@ const PACKETS = 2
  * What the oldest packets in flight carried goes out again, for a probe to carry when there is nothing new. In every
  * space, not only the one whose timer fired: the peer may have the keys of only one. RFC 9002 §6.2.4 #S1
  */
-export const repeatInFlight = (parts: ConnectionParts, path: ConnectionPath): void => {
+export const repeatInFlight = (frames: FrameOwners, path: ConnectionPath): void => {
   for (const space of spaces) {
     let packet = path.recovery.oldestOutstanding(space)
     for (let i = 0; i < PACKETS && packet !== undefined; i++, packet = packet.next)
-      settleSentFrames(parts, path, packet, false)
+      frames.onLost(path, packet)
   }
 }

@@ -1,4 +1,5 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { FrameOwner } from "../recovery/FrameOwner.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { writeNewConnectionId } from "../wire/frameWriters.ts"
@@ -63,7 +64,7 @@ interface LocalConnectionId {
  * used gets more, and when it has no other left it is asked for the oldest. It can make us replace no ID before it was sent
  * one, so its churn is bounded by the limit in every round trip, and by `LIFETIME_LIMIT` altogether.
  */
-export class LocalConnectionIds {
+export class LocalConnectionIds implements FrameOwner {
   /** By sequence number, ascending. */
   private readonly ids: Array<LocalConnectionId> = []
   private nextSequence = 0
@@ -185,21 +186,22 @@ export class LocalConnectionIds {
       // RFC 9000 §19.15 #5: Retire Prior To never exceeds the sequence number
       const retirePriorTo = Math.min(this.retirePriorTo, issued.sequence)
       writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, this.options.makeToken(issued.id))
-      sent.push(SentFrame.NewConnectionId, this.options.pathId, issued.sequence)
+      sent.push(FrameType.NEW_CONNECTION_ID, this.options.pathId, issued.sequence)
       this.pending--
       issued.delivery = "sent"
       if (issued.sequence > this.largestSent) this.largestSent = issued.sequence
     }
   }
 
-  onAcked(sequence: number): void {
+  /** A NEW_CONNECTION_ID frame is recorded as its path and sequence number. */
+  onAcked(_type: number, _pathId: number, sequence: number): void {
     const issued = this.find(sequence)
     if (issued === undefined) return
     if (issued.delivery === "pending") this.pending-- // lost once, then acknowledged after all
     issued.delivery = "acknowledged"
   }
 
-  onLost(sequence: number): void {
+  onLost(_type: number, _pathId: number, sequence: number): void {
     const issued = this.find(sequence)
     if (issued === undefined || issued.delivery !== "sent") return
     issued.delivery = "pending"

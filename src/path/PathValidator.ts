@@ -1,7 +1,13 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { FrameContext, FrameWriter } from "../recovery/FrameOwner.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { writePathChallenge, writePathResponse } from "../wire/frameWriters.ts"
 import { AMPLIFICATION_FACTOR } from "./AntiAmplification.ts"
 
 const DATA_BYTES = 8
+/** PATH_CHALLENGE or PATH_RESPONSE. */
+export const PATH_FRAME_BYTES = 1 + DATA_BYTES
 /** How many of our challenges are remembered; with the interval doubling, an older one is not answered any more. */
 const MAX_CHALLENGES = 8
 /** How many of the peer's challenges wait for a response; of more, the newest. */
@@ -37,7 +43,7 @@ interface Challenge {
  * A response may arrive on any path, so it is offered to the validator of each. Driven by `sweep` at
  * `deadlineMicros`; the data to send comes from `pollChallenge` and `pollResponse`, at most one challenge a packet.
  */
-export class PathValidator {
+export class PathValidator implements FrameWriter {
   state: ValidationState = "idle"
   /** The amplification limit need not apply any more. */
   addressValidated = false
@@ -85,6 +91,18 @@ export class PathValidator {
   get unboundBytes(): number {
     if (this.challengeDue) return Number.POSITIVE_INFINITY
     return this.responses.length === 0 ? 0 : AMPLIFICATION_FACTOR * this.askedBytes
+  }
+
+  /** One challenge, however many are due (RFC 9000 §8.2.1 #S1), and all responses, or each would take 1200 bytes. */
+  writeFrames(w: ByteWriter, _sent: SentFrames, { nowMicros, random, ptoMicros }: FrameContext): void {
+    if (w.remaining < PATH_FRAME_BYTES) return
+    const challenge = this.pollChallenge(nowMicros, random, ptoMicros)
+    if (challenge !== undefined) writePathChallenge(w, challenge)
+    while (w.remaining >= PATH_FRAME_BYTES) {
+      const response = this.pollResponse()
+      if (response === undefined) return
+      writePathResponse(w, response)
+    }
   }
 
   /** The data of a PATH_CHALLENGE to put into the packet being built, when one is due. */

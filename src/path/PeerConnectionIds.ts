@@ -1,3 +1,4 @@
+import type { FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
@@ -44,7 +45,7 @@ export interface PeerConnectionIdsOptions {
  * At most `limit` are held, and at most `3 * limit` retirements wait for their acknowledgement; of the retired ones
  * only the ranges of their sequence numbers are kept.
  */
-export class PeerConnectionIds {
+export class PeerConnectionIds implements FrameOwner {
   private readonly ids: Array<Entry> = []
   private current: Entry
   private largestRetirePriorTo = 0
@@ -215,11 +216,12 @@ export class PeerConnectionIds {
     this.retirements.writeFrames(w, sent)
   }
 
-  onAcked(sequence: number): void {
+  /** A RETIRE_CONNECTION_ID frame is recorded as its path and sequence number. */
+  onAcked(_type: number, _pathId: number, sequence: number): void {
     this.retirements.onAcked(sequence)
   }
 
-  onLost(sequence: number): void {
+  onLost(_type: number, _pathId: number, sequence: number): void {
     this.retirements.onLost(sequence)
   }
 

@@ -1,4 +1,5 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeRetireConnectionId } from "../wire/frameWriters.ts"
 
@@ -41,7 +42,7 @@ export class RetireQueue {
       if (w.remaining < FRAME_BYTES) return
       if (!unsent) continue
       writeRetireConnectionId(w, sequence)
-      sent.push(SentFrame.RetireConnectionId, this.pathId, sequence)
+      sent.push(FrameType.RETIRE_CONNECTION_ID, this.pathId, sequence)
       this.frames.set(sequence, false)
       this.unsent--
     }

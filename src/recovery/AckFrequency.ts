@@ -1,3 +1,11 @@
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { FrameType } from "../wire/FrameType.ts"
+import { writeAckFrequency, writeImmediateAck } from "../wire/frameWriters.ts"
+import type { FrameOwner } from "./FrameOwner.ts"
+import type { SentFrames } from "./SentFrames.ts"
+
+/** The most an ACK_FREQUENCY frame takes. */
+const frameBytes = 2 + 4 * 8
 /** The default without ACK_FREQUENCY: one ACK for every second packet. RFC 9000 §13.2.2 */
 const defaultPackets = 2
 /** At least one ACK per this many packets, however fast the path. */
@@ -6,6 +14,11 @@ const maxPackets = 16
 const acksPerWindow = 16
 /** The requested delay as a fraction of the round-trip time. */
 const delayPerRtt = 1 / 4
+
+/** Is told which max_ack_delay to assume: the largest in force or in flight. draft-ietf-quic-ack-frequency §8 */
+interface AckDelayUser {
+  setPeerMaxAckDelay(micros: number): void
+}
 
 /** The fields of an ACK_FREQUENCY frame. */
 export interface AckRequest {
@@ -20,7 +33,7 @@ export interface AckRequest {
  * desired value has doubled or halved, or when loss detection has become more tolerant of reordering.
  * draft-ietf-quic-ack-frequency §9
  */
-export class AckFrequency {
+export class AckFrequency implements FrameOwner {
   /** -1 when the peer does not support ACK_FREQUENCY. */
   private minAckDelayMicros = -1
   private ownMaxAckDelayMicros = 0
@@ -30,6 +43,12 @@ export class AckFrequency {
   private isAcknowledged = true
   /** The largest delay among the requests in flight and the one already in force. */
   private largestDelayMicros = 0
+
+  private readonly recovery: AckDelayUser
+
+  constructor(recovery: AckDelayUser) {
+    this.recovery = recovery
+  }
 
   /** The peer's min_ack_delay and max_ack_delay. */
   start(minAckDelayMicros: number, maxAckDelayMicros: number): void {
@@ -44,14 +63,20 @@ export class AckFrequency {
     return this.minAckDelayMicros >= 0
   }
 
-  /** Whether a frame should be sent. */
-  get isDue(): boolean {
+  hasFrames(): boolean {
     return this.pending
   }
 
-  /** The max_ack_delay to assume: the largest in force or in flight. draft-ietf-quic-ack-frequency §8 */
-  get maxAckDelayMicros(): number {
-    return this.largestDelayMicros
+  writeFrames(w: ByteWriter, sent: SentFrames): void {
+    if (!this.pending || w.remaining < frameBytes) return
+    const { sequence, threshold, maxAckDelayMicros, reordering } = this.take()
+    writeAckFrequency(w, sequence, threshold, maxAckDelayMicros, reordering)
+    sent.push(FrameType.ACK_FREQUENCY, sequence)
+  }
+
+  /** For a packet whose acknowledgement is awaited with impatience. draft-ietf-quic-ack-frequency §5 */
+  writeImmediateAck(w: ByteWriter): void {
+    if (this.isSupported) writeImmediateAck(w)
   }
 
   /** Called after each RTT sample; the window is in datagrams. */
@@ -79,17 +104,20 @@ export class AckFrequency {
     this.pending = false
     request.sequence++
     this.largestDelayMicros = Math.max(this.largestDelayMicros, request.maxAckDelayMicros)
+    this.recovery.setPeerMaxAckDelay(this.largestDelayMicros)
     return request
   }
 
-  onAcked(sequence: number): void {
+  /** An ACK_FREQUENCY frame is recorded as its sequence number. */
+  onAcked(_type: number, sequence: number): void {
     if (sequence !== this.request.sequence || this.pending) return
     this.isAcknowledged = true
     this.largestDelayMicros = this.request.maxAckDelayMicros
+    this.recovery.setPeerMaxAckDelay(this.largestDelayMicros)
   }
 
   /** Requests again under a new sequence number, unless a newer request was made. draft-ietf-quic-ack-frequency §4 */
-  onLost(sequence: number): void {
+  onLost(_type: number, sequence: number): void {
     if (sequence === this.request.sequence && !this.isAcknowledged) this.pending = true
   }
 }

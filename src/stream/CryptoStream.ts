@@ -1,4 +1,5 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
 import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import type { Level } from "../wire/PacketType.ts"
@@ -20,7 +21,7 @@ const dataAfterEnd = (level: Level): TransportError =>
   )
 
 /** The CRYPTO streams, one per encryption level; freed when the level's keys are discarded. RFC 9000 §19.6 */
-export class CryptoStream {
+export class CryptoStream implements FrameOwner {
   private readonly sending: Array<SendBuffer | undefined> = [undefined, undefined, undefined, undefined]
   private readonly receiving: Array<ReceiveBuffer | undefined> = [undefined, undefined, undefined, undefined]
   /** Bit set of the levels at which TLS expects no more data. */
@@ -51,7 +52,7 @@ export class CryptoStream {
   }
 
   /** Writes as many frames as fit, lost data first. RFC 9001 §4 #1, §4.9 #1: each level has its own data. */
-  writeFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
+  writeFrames(w: ByteWriter, sent: SentFrames, { level }: FrameContext): void {
     const buffer = this.sending[level]
     if (buffer === undefined) return
     while (!buffer.lost.isEmpty) {
@@ -79,15 +80,16 @@ export class CryptoStream {
     w.varint(offset)
     w.varint(length)
     buffer.copyTo(w, offset, length)
-    sent.push(SentFrame.Crypto, level, offset, length)
+    sent.push(FrameType.CRYPTO, level, offset, length)
     return length
   }
 
-  onAcked(level: Level, offset: number, length: number): void {
+  /** A CRYPTO frame is recorded as its level, offset and length. */
+  onAcked(_type: number, level: number, offset: number, length: number): void {
     this.sending[level]?.onAcked(offset, offset + length)
   }
 
-  onLost(level: Level, offset: number, length: number): void {
+  onLost(_type: number, level: number, offset: number, length: number): void {
     this.sending[level]?.onLost(offset, offset + length)
   }
 
@@ -147,6 +149,13 @@ export class CryptoStream {
   discard(level: Level): void {
     this.sending[level] = undefined
     this.receiving[level] = undefined
+  }
+
+  /** Drops everything, for a handshake that begins anew. */
+  restart(): void {
+    this.sending.fill(undefined)
+    this.receiving.fill(undefined)
+    this.ended = 0
   }
 
   /** Bytes written but not acknowledged at one level. */

@@ -1,5 +1,7 @@
 import { Fifo } from "../internal/Fifo.ts"
-import { type SentFrames, SentFrame } from "../recovery/SentFrames.ts"
+import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
@@ -19,7 +21,7 @@ export const datagramOverheadBytes = 256
  * Queues of unreliable datagrams in both directions. RFC 9221. Each is limited in bytes; every datagram counts
  * `datagramOverheadBytes` extra, so that the number of empty ones is limited too.
  */
-export class DatagramQueue {
+export class DatagramQueue implements FrameOwner {
   /** The peer's max_datagram_frame_size; 0 until known. RFC 9221 §3 #1 #2 */
   peerMaxFrameBytes = 0
   /** Datagrams dropped from the full queue to make room for newer ones, before they were sent (or read). */
@@ -66,25 +68,27 @@ export class DatagramQueue {
     return this.sendQueue.length > 0
   }
 
-  /** Writes as many queued datagrams as fit; drops those larger than `maxFrameBytes`. */
-  writeFrames(w: ByteWriter, sent: SentFrames, maxFrameBytes: number): void {
+  /** Writes as many waiting datagrams as fit; one that no packet of this path, or the peer, has room for is dropped. */
+  writeFrames(w: ByteWriter, sent: SentFrames, context: FrameContext): void {
+    const maxFrameBytes = Math.min(this.peerMaxFrameBytes, context.maxFrameBytes)
     for (let next = this.sendQueue.first; next !== undefined; next = this.sendQueue.first) {
       const size = datagramSize(next.bytes.length)
       if (size > maxFrameBytes) this.dropFirst()
       else if (size > w.remaining) return
       else {
         writeDatagram(w, next.bytes)
-        sent.push(SentFrame.Datagram, next.id)
+        sent.push(FrameType.DATAGRAM_LEN, next.id)
         this.takeFirst()
       }
     }
   }
 
-  onAcked(id: number): void {
+  /** A DATAGRAM frame is recorded as its ID. */
+  onAcked(_type: number, id: number): void {
     this.report(id, "acknowledged")
   }
 
-  onLost(id: number): void {
+  onLost(_type: number, id: number): void {
     this.report(id, "lost")
   }
 

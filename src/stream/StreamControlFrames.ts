@@ -1,4 +1,5 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import {
   writeDataBlocked,
@@ -150,7 +151,7 @@ export class StreamControlFrames {
         case ConnectionControl.maxData: {
           const limit = this.window.grant(nowMicros, rttMicros)
           writeMaxData(w, limit)
-          sent.push(SentFrame.MaxData, limit)
+          sent.push(FrameType.MAX_DATA, limit)
           break
         }
         case ConnectionControl.maxStreamsBidi:
@@ -158,19 +159,19 @@ export class StreamControlFrames {
           const unidirectional = bit === ConnectionControl.maxStreamsUni
           const limit = this.directory.peerCount(unidirectional).grant()
           writeMaxStreams(w, unidirectional, limit)
-          sent.push(SentFrame.MaxStreams, unidirectional ? 1 : 0, limit)
+          sent.push(unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI, limit)
           break
         }
         case ConnectionControl.dataBlocked:
           this.credit.blockedAt = this.credit.limit
           writeDataBlocked(w, this.credit.limit)
-          sent.push(SentFrame.DataBlocked, this.credit.limit)
+          sent.push(FrameType.DATA_BLOCKED, this.credit.limit)
           break
         default: {
           const unidirectional = bit === ConnectionControl.streamsBlockedUni
           const { limit } = this.directory.localCount(unidirectional)
           writeStreamsBlocked(w, unidirectional, limit)
-          sent.push(SentFrame.StreamsBlocked, unidirectional ? 1 : 0, limit)
+          sent.push(unidirectional ? FrameType.STREAMS_BLOCKED_UNI : FrameType.STREAMS_BLOCKED_BIDI, limit)
         }
       }
     }
@@ -194,17 +195,17 @@ export class StreamControlFrames {
         const finalSize = send.credit.used
         if (reliableSize === 0) {
           writeResetStream(w, id, code, finalSize)
-          sent.push(SentFrame.ResetStream, id)
+          sent.push(FrameType.RESET_STREAM, id)
         } else {
           writeResetStreamAt(w, id, code, finalSize, reliableSize)
-          sent.push(SentFrame.ResetStreamAt, id, reliableSize)
+          sent.push(FrameType.RESET_STREAM_AT, id, reliableSize)
         }
         send.onResetSent()
         break
       }
       case StreamControl.stopSending:
         writeStopSending(w, id, record.receive!.stopCode)
-        sent.push(SentFrame.StopSending, id)
+        sent.push(FrameType.STOP_SENDING, id)
         this.closeIfEnded(record)
         break
       case StreamControl.maxStreamData: {
@@ -214,57 +215,63 @@ export class StreamControlFrames {
         this.window.growTo(connectionWindowFactor * window.size)
         if (this.window.isDue) this.queue(ConnectionControl.maxData)
         writeMaxStreamData(w, id, limit)
-        sent.push(SentFrame.MaxStreamData, id, limit)
+        sent.push(FrameType.MAX_STREAM_DATA, id, limit)
         break
       }
       default: {
         const send = record.send!
         send.onBlockedSent()
         writeStreamDataBlocked(w, id, send.credit.limit)
-        sent.push(SentFrame.StreamDataBlocked, id, send.credit.limit)
+        sent.push(FrameType.STREAM_DATA_BLOCKED, id, send.credit.limit)
       }
     }
   }
 
-  onConnectionFrameLost(kind: SentFrame, a: number, b: number): void {
-    switch (kind) {
-      case SentFrame.MaxData:
-        if (a === this.window.limit) this.queue(ConnectionControl.maxData)
+  onConnectionFrameLost(type: number, limit: number): void {
+    switch (type) {
+      case FrameType.MAX_DATA:
+        if (limit === this.window.limit) this.queue(ConnectionControl.maxData)
         break
-      case SentFrame.MaxStreams:
-        if (b === this.directory.peerCount(a === 1).granted) this.queue(maxStreams(a === 1))
+      case FrameType.MAX_STREAMS_BIDI:
+      case FrameType.MAX_STREAMS_UNI: {
+        const unidirectional = type === FrameType.MAX_STREAMS_UNI
+        if (limit === this.directory.peerCount(unidirectional).granted) this.queue(maxStreams(unidirectional))
         break
-      case SentFrame.DataBlocked:
-        if (a === this.credit.limit && this.credit.available <= 0) this.queue(ConnectionControl.dataBlocked)
+      }
+      case FrameType.DATA_BLOCKED:
+        if (limit === this.credit.limit && this.credit.available <= 0)
+          this.queue(ConnectionControl.dataBlocked)
         break
-      case SentFrame.StreamsBlocked: {
-        const count = this.directory.localCount(a === 1)
-        if (b === count.limit && count.available === 0) this.queue(streamsBlocked(a === 1))
+      case FrameType.STREAMS_BLOCKED_BIDI:
+      case FrameType.STREAMS_BLOCKED_UNI: {
+        const unidirectional = type === FrameType.STREAMS_BLOCKED_UNI
+        const count = this.directory.localCount(unidirectional)
+        if (limit === count.limit && count.available === 0) this.queue(streamsBlocked(unidirectional))
         break
       }
       default:
     }
   }
 
-  onStreamFrameLost(record: StreamRecord, kind: SentFrame, b: number): void {
+  onStreamFrameLost(record: StreamRecord, type: number, b: number): void {
     const { send, receive } = record
-    switch (kind) {
-      case SentFrame.ResetStream:
-      case SentFrame.ResetStreamAt: {
-        const reliableSize = kind === SentFrame.ResetStream ? 0 : b
+    switch (type) {
+      case FrameType.RESET_STREAM:
+      case FrameType.RESET_STREAM_AT: {
+        const reliableSize = type === FrameType.RESET_STREAM ? 0 : b
         if (send?.reset?.reliableSize === reliableSize && !send.reset.acked && !send.isTerminal)
           this.queueFor(record, StreamControl.resetStream)
         break
       }
-      case SentFrame.StopSending:
+      case FrameType.STOP_SENDING:
         // RFC 9000 §3.5: unnecessary once all data or a reset has been received
         if (receive?.isIncomplete) this.queueFor(record, StreamControl.stopSending)
         break
-      case SentFrame.MaxStreamData:
+      case FrameType.MAX_STREAM_DATA:
         if (receive?.state === ReceiveState.recv && !receive.isStopped && b === receive.window.limit)
           this.queueFor(record, StreamControl.maxStreamData)
         break
-      case SentFrame.StreamDataBlocked:
+      case FrameType.STREAM_DATA_BLOCKED:
         if (send?.hasUnsent && send.credit.available <= 0 && b === send.credit.limit)
           this.queueFor(record, StreamControl.streamDataBlocked)
         break

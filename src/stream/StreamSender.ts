@@ -1,4 +1,5 @@
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
 import { streamHeaderSize, writeStreamHeader } from "../wire/frameWriters.ts"
 import type { SendCredit } from "./FlowControl.ts"
@@ -133,7 +134,7 @@ export class StreamSender {
     writeStreamHeader(w, id, offset, fills ? -1 : length, fin)
     if (length > 0) send.bytes.copyTo(w, offset, length)
     this.credit.used += send.onSent(offset, length, fin)
-    sent.push(SentFrame.Stream, id, offset, fin ? -1 - length : length)
+    sent.push(FrameType.STREAM, id, offset, fin ? -1 - length : length)
     return true
   }
 

@@ -1,5 +1,6 @@
 import type { Role } from "../wire/Role.ts"
-import { SentFrame, type SentFrames } from "../recovery/SentFrames.ts"
+import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
 import { type ByteWriter, MAX_VARINT } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
@@ -26,7 +27,7 @@ type Result = TransportError | undefined
  * `onLost`). It asks `hasFrames`, has frames written into packets, and drains the `poll…` queues. A stream whose two
  * sides have ended is reported by `pollClosed` and then forgotten.
  */
-export class StreamSet {
+export class StreamSet implements FrameOwner {
   readonly stall: FlowControlStall
   private readonly local: LocalStreamLimits
   private readonly events = new StreamEvents()
@@ -273,18 +274,18 @@ export class StreamSet {
   }
 
   /** Writes what fits: control frames, lost data, then new data. `rttMicros` is 0 until there is an RTT sample. */
-  writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
+  writeFrames(w: ByteWriter, sent: SentFrames, { nowMicros, rttMicros }: FrameContext): void {
     this.sender.writeFrames(w, sent, nowMicros, rttMicros)
   }
 
-  onAcked(kind: SentFrame, a: number, b: number, c: number): void {
-    if (kind !== SentFrame.Stream && kind !== SentFrame.ResetStream && kind !== SentFrame.ResetStreamAt)
+  onAcked(type: number, a: number, b: number, c: number): void {
+    if (type !== FrameType.STREAM && type !== FrameType.RESET_STREAM && type !== FrameType.RESET_STREAM_AT)
       return
     const record = this.directory.records.get(a)
     const send = record?.send
     if (record === undefined || send === undefined || send.isTerminal) return
-    if (kind === SentFrame.Stream) send.onAcked(b, c < 0 ? -1 - c : c, c < 0)
-    else send.onResetAcked(kind === SentFrame.ResetStream ? 0 : b)
+    if (type === FrameType.STREAM) send.onAcked(b, c < 0 ? -1 - c : c, c < 0)
+    else send.onResetAcked(type === FrameType.RESET_STREAM ? 0 : b)
     this.sender.refresh(record)
     if (send.isTerminal) {
       this.control.cancelFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
@@ -300,19 +301,21 @@ export class StreamSet {
   }
 
   /** Also called for packets only suspected lost, so that a probe carries their frames. */
-  onLost(kind: SentFrame, a: number, b: number, c: number): void {
-    switch (kind) {
-      case SentFrame.MaxData:
-      case SentFrame.MaxStreams:
-      case SentFrame.DataBlocked:
-      case SentFrame.StreamsBlocked:
-        this.control.onConnectionFrameLost(kind, a, b)
+  onLost(type: number, a: number, b: number, c: number): void {
+    switch (type) {
+      case FrameType.MAX_DATA:
+      case FrameType.MAX_STREAMS_BIDI:
+      case FrameType.MAX_STREAMS_UNI:
+      case FrameType.DATA_BLOCKED:
+      case FrameType.STREAMS_BLOCKED_BIDI:
+      case FrameType.STREAMS_BLOCKED_UNI:
+        this.control.onConnectionFrameLost(type, a)
         return
       default:
     }
     const record = this.directory.records.get(a)
     if (record === undefined) return
-    if (kind !== SentFrame.Stream) this.control.onStreamFrameLost(record, kind, b)
+    if (type !== FrameType.STREAM) this.control.onStreamFrameLost(record, type, b)
     else if (record.send !== undefined) {
       record.send.onLost(b, c < 0 ? -1 - c : c, c < 0)
       this.sender.refresh(record)

@@ -1,3 +1,5 @@
+import { numbered, type TransitionTable } from "../internal/TransitionTable.ts"
+
 /**
  * States of the receiving part of a stream. RFC 9000 §3.2, and draft-ietf-quic-reliable-stream-reset §5.3 for
  * RESET_STREAM_AT, which acts like FIN here.
@@ -38,22 +40,22 @@ export const ReceiveEvent = {
 } as const
 export type ReceiveEvent = (typeof ReceiveEvent)[keyof typeof ReceiveEvent]
 
-const R = ReceiveState
+/** Indexed by state and event; what is missing changes nothing. */
+export const receiveTransitions: TransitionTable<keyof typeof ReceiveState, keyof typeof ReceiveEvent> = {
+  recv: { finReceived: "sizeKnown", resetReceived: "resetRecvd" },
+  sizeKnown: { allReceived: "dataRecvd", resetReceived: "resetRecvd", stopped: "dataRead" },
+  dataRecvd: { allRead: "dataRead", stopped: "dataRead" },
+  dataRead: {},
+  resetRecvd: { resetRead: "resetRead", stopped: "resetRead" },
+  resetRead: {}
+}
 
-/** `receiveTransitions[state][event]` is the next state; undefined where the event changes nothing. */
-export const receiveTransitions: ReadonlyArray<ReadonlyArray<ReceiveState | undefined>> = [
-  // finReceived, allReceived, resetReceived, allRead, resetRead, stopped
-  [R.sizeKnown, undefined, R.resetRecvd, undefined, undefined, undefined], // recv
-  [undefined, R.dataRecvd, R.resetRecvd, undefined, undefined, R.dataRead], // sizeKnown
-  [undefined, undefined, undefined, R.dataRead, undefined, R.dataRead], // dataRecvd
-  [undefined, undefined, undefined, undefined, undefined, undefined], // dataRead
-  [undefined, undefined, undefined, undefined, R.resetRead, R.resetRead], // resetRecvd
-  [undefined, undefined, undefined, undefined, undefined, undefined] // resetRead
-]
-
-export const nextReceiveState = (state: ReceiveState, event: ReceiveEvent): ReceiveState =>
-  receiveTransitions[state][event] ?? state
+export const nextReceiveState: (state: ReceiveState, event: ReceiveEvent) => ReceiveState = numbered(
+  ReceiveState,
+  ReceiveEvent,
+  receiveTransitions
+)
 
 /** RFC 9000 §3.2: nothing more is received or read. */
 export const isReceiveTerminal = (state: ReceiveState): boolean =>
-  state === R.dataRead || state === R.resetRead
+  state === ReceiveState.dataRead || state === ReceiveState.resetRead

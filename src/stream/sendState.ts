@@ -1,3 +1,5 @@
+import { numbered, type TransitionTable } from "../internal/TransitionTable.ts"
+
 /**
  * States of the sending part of a stream. RFC 9000 §3.1, and draft-ietf-quic-reliable-stream-reset §5.3 for
  * RESET_STREAM_AT, which acts like FIN here.
@@ -32,21 +34,22 @@ export const SendEvent = {
 } as const
 export type SendEvent = (typeof SendEvent)[keyof typeof SendEvent]
 
-const S = SendState
+/** Indexed by state and event; what is missing changes nothing. */
+export const sendTransitions: TransitionTable<keyof typeof SendState, keyof typeof SendEvent> = {
+  ready: { sendStream: "send", sendFin: "dataSent", sendReset: "resetSent" },
+  send: { sendFin: "dataSent", sendReset: "resetSent" },
+  dataSent: { sendReset: "resetSent", allAcked: "dataRecvd" },
+  dataRecvd: {},
+  resetSent: { resetAcked: "resetRecvd" },
+  resetRecvd: {}
+}
 
-/** `sendTransitions[state][event]` is the next state; undefined where the event changes nothing. */
-export const sendTransitions: ReadonlyArray<ReadonlyArray<SendState | undefined>> = [
-  // sendStream, sendFin, sendReset, allAcked, resetAcked
-  [S.send, S.dataSent, S.resetSent, undefined, undefined], // ready
-  [undefined, S.dataSent, S.resetSent, undefined, undefined], // send
-  [undefined, undefined, S.resetSent, S.dataRecvd, undefined], // dataSent
-  [undefined, undefined, undefined, undefined, undefined], // dataRecvd
-  [undefined, undefined, undefined, undefined, S.resetRecvd], // resetSent
-  [undefined, undefined, undefined, undefined, undefined] // resetRecvd
-]
-
-export const nextSendState = (state: SendState, event: SendEvent): SendState =>
-  sendTransitions[state][event] ?? state
+export const nextSendState: (state: SendState, event: SendEvent) => SendState = numbered(
+  SendState,
+  SendEvent,
+  sendTransitions
+)
 
 /** RFC 9000 §3.1: nothing more is sent or expected. */
-export const isSendTerminal = (state: SendState): boolean => state === S.dataRecvd || state === S.resetRecvd
+export const isSendTerminal = (state: SendState): boolean =>
+  state === SendState.dataRecvd || state === SendState.resetRecvd

@@ -33,7 +33,7 @@ const makeServer = () => {
   const retry = { when: "never", handshakes: 0 } as const
   const server = { tls, transport, retry, maxHandshakes: 1000 }
   const endpoint = new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
-  endpoint.holdsStrangers = true
+  endpoint.incoming!.isDeferred = true
   return endpoint
 }
 
@@ -77,8 +77,8 @@ describe("a crowd", () => {
     }
     const toldAfter: Array<number> = []
     const servedAfter: Array<number> = []
-    while (endpoint.hasWaiting) {
-      const connection = endpoint.admit(nowMicros)
+    while (endpoint.incoming!.hasWaiting) {
+      const connection = endpoint.incoming!.admit(nowMicros)
       for (let reply = endpoint.pollReply(); reply !== undefined; reply = endpoint.pollReply()) {
         const client = clients.get(reply.to.port)!
         client.receive(reply.bytes)
@@ -100,7 +100,7 @@ describe("a crowd", () => {
     expect(servedAfter.length + toldAfter.length).toBe(CLIENTS)
     // as soon as the budget for replies has it
     expect(Math.max(...toldAfter)).toBeLessThan(1_000_000)
-    expect(endpoint.strangers).toBe(0)
+    expect(endpoint.incoming!.strangers).toBe(0)
     expect(connections.size).toBe(servedAfter.length)
   })
 })
@@ -110,12 +110,12 @@ describe("a server that takes no more clients", () => {
     const endpoint = makeServer()
     const client = makeClient()
     for (const bytes of client.outbox.splice(0)) endpoint.handleDatagram(bytes, puppetAddress, 0, 1_000_000)
-    expect(endpoint.strangers).toBe(1)
-    endpoint.accepting = false
-    expect(endpoint.admit(1_000_000)).toBeUndefined()
+    expect(endpoint.incoming!.strangers).toBe(1)
+    endpoint.incoming!.accepting = false
+    expect(endpoint.incoming!.admit(1_000_000)).toBeUndefined()
     client.receive(endpoint.pollReply()!.bytes)
     expect(client.seen.close?.code).toBe(TransportErrorCode.CONNECTION_REFUSED)
-    expect([endpoint.strangers, endpoint.connections.size, endpoint.routedIds]).toEqual([0, 0, 0])
+    expect([endpoint.incoming!.strangers, endpoint.connections.size, endpoint.routedIds]).toEqual([0, 0, 0])
   })
 })
 

@@ -134,9 +134,9 @@ describe("a server without a connection for them", () => {
     expect(reset[0] & 0xc0).toBe(0x40)
     expect(reset.length).toBeLessThan(handshake.length)
     expect(endpoint.pollReply()).toBeUndefined()
-    endpoint.accepting = false
+    endpoint.incoming!.accepting = false
     expect(answers(initial)).toBe(false)
-    endpoint.accepting = true
+    endpoint.incoming!.accepting = true
     expect(answers(initial)).toBe(true)
   })
 })

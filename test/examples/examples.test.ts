@@ -25,7 +25,7 @@ const outputs: Record<string, RegExp> = {
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,
   migration: /^moved: true, and still connected\n$/,
-  faults: /^1\d answers in 20 s, at worst \d{4} ms apart\n$/,
+  faults: /^1\d answers in 20 s, at most \d{4} ms apart\n$/,
   peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { LocalConnectionIds } from "../../src/path/LocalConnectionIds.ts"
 import { PeerConnectionIds } from "../../src/path/PeerConnectionIds.ts"
 import { type Frame, framesOf, idMaker, tokenOf } from "./frames.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 
 const PEER_LIMIT = 5
 
@@ -40,20 +41,20 @@ class Pair {
     const frame = this.take(index)
     if (frame?.kind === "new") {
       expect(this.user.onNew(frame.sequence, frame.retirePriorTo, frame.id, frame.token)).toBeUndefined()
-      if (acknowledged) this.issuer.onAcked(frame.sequence)
-      else this.issuer.onLost(frame.sequence)
+      if (acknowledged) this.issuer.onAcked(FrameType.NEW_CONNECTION_ID, 0, frame.sequence)
+      else this.issuer.onLost(FrameType.NEW_CONNECTION_ID, 0, frame.sequence)
     } else if (frame !== undefined) {
       expect(this.issuer.onRetire(frame.sequence)).toBeUndefined()
-      if (acknowledged) this.user.onAcked(frame.sequence)
-      else this.user.onLost(frame.sequence)
+      if (acknowledged) this.user.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, frame.sequence)
+      else this.user.onLost(FrameType.RETIRE_CONNECTION_ID, 0, frame.sequence)
     }
     this.check()
   }
 
   lose(index: number): void {
     const frame = this.take(index)
-    if (frame?.kind === "new") this.issuer.onLost(frame.sequence)
-    else if (frame !== undefined) this.user.onLost(frame.sequence)
+    if (frame?.kind === "new") this.issuer.onLost(FrameType.NEW_CONNECTION_ID, 0, frame.sequence)
+    else if (frame !== undefined) this.user.onLost(FrameType.RETIRE_CONNECTION_ID, 0, frame.sequence)
   }
 
   /** Moves to a fresh ID, as a migration does. */
@@ -165,7 +166,7 @@ describe("connection IDs from a peer that sends anything", () => {
           if (command === "retire") user.retire(sequence)
           unacknowledged.push(...framesOf(user).map((sent) => sent.sequence))
           if (acked) {
-            for (const sent of unacknowledged) user.onAcked(sent)
+            for (const sent of unacknowledged) user.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, sent)
             unacknowledged = []
           }
           expect(unacknowledged.length).toBeLessThanOrEqual(3 * limit)

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { LIFETIME_LIMIT, LocalConnectionIds, MADE_UP } from "../../src/path/LocalConnectionIds.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { framesOf, idMaker, tokenOf } from "./frames.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 
 const make = (options: { length?: number; limitOurs?: number; spares?: number; first?: boolean } = {}) => {
   const makeCid = idMaker()
@@ -105,14 +106,14 @@ describe("connection IDs we issue", () => {
     const ids = make()
     ids.setPeerLimit(4)
     sequences(ids)
-    ids.onAcked(1)
-    ids.onLost(2)
-    ids.onLost(2)
-    ids.onLost(1)
+    ids.onAcked(FrameType.NEW_CONNECTION_ID, 0, 1)
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 2)
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 2)
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 1)
     expect(ids.hasFrames()).toBe(true)
     expect(sequences(ids)).toEqual([2])
-    ids.onLost(3)
-    ids.onAcked(3) // late, but it has arrived
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 3)
+    ids.onAcked(FrameType.NEW_CONNECTION_ID, 0, 3) // late, but it has arrived
     expect(ids.hasFrames()).toBe(false)
   })
 
@@ -138,7 +139,7 @@ describe("connection IDs we issue", () => {
     sequences(ids)
     expect(ids.onRetire(1)).toBeUndefined()
     expect(ids.hasFrames()).toBe(false)
-    ids.onLost(1) // and do not send it again
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 1) // and do not send it again
     expect(ids.hasFrames()).toBe(false)
   })
 
@@ -169,7 +170,7 @@ describe("connection IDs we issue", () => {
     const ids = make()
     ids.setPeerLimit(3)
     sequences(ids)
-    ids.onLost(1)
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 1)
     ids.onRetire(1)
     expect(sequences(ids)).toEqual([3])
     expect(ids.hasFrames()).toBe(false)
@@ -327,7 +328,7 @@ describe("rotation of the connection IDs we issue", () => {
     const ids = make()
     ids.setPeerLimit(4)
     sequences(ids)
-    ids.onLost(1)
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 1)
     ids.rotate(4)
     expect(framesOf(ids)[0]).toMatchObject({ sequence: 1, retirePriorTo: 1 })
   })

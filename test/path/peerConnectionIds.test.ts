@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { PeerConnectionIds } from "../../src/path/PeerConnectionIds.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { framesOf, tokenOf } from "./frames.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 
 const idOf = (sequence: number): Uint8Array => new Uint8Array([0xc0, sequence >> 8, sequence, 1, 2, 3, 4, 5])
 
@@ -180,13 +181,13 @@ describe("retirements", () => {
     ids.retire(1)
     ids.retire(2)
     expect(retirements(ids)).toEqual([1, 2])
-    ids.onAcked(1)
-    ids.onLost(1)
-    ids.onLost(2)
-    ids.onLost(2)
+    ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, 1)
+    ids.onLost(FrameType.RETIRE_CONNECTION_ID, 0, 1)
+    ids.onLost(FrameType.RETIRE_CONNECTION_ID, 0, 2)
+    ids.onLost(FrameType.RETIRE_CONNECTION_ID, 0, 2)
     expect(retirements(ids)).toEqual([2])
-    ids.onLost(2)
-    ids.onAcked(2) // late, but it has arrived
+    ids.onLost(FrameType.RETIRE_CONNECTION_ID, 0, 2)
+    ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, 2) // late, but it has arrived
     expect(ids.hasFrames()).toBe(false)
     expect(retirements(ids)).toEqual([])
   })
@@ -229,7 +230,7 @@ describe("retirements", () => {
       retirements(ids)
     }
     expect(sequence).toBe(2)
-    ids.onAcked(0)
+    ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, 0)
     expect(ids.next()?.sequence).toBe(3)
   })
 
@@ -251,7 +252,7 @@ describe("retirements", () => {
       const before = ids.activeSequence
       expect(ids.activate(spare.sequence)).toBeUndefined()
       expect(ids.retire(before)).toBeUndefined()
-      for (const retired of retirements(ids)) ids.onAcked(retired)
+      for (const retired of retirements(ids)) ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, retired)
       expect(offer(ids, sequence)).toBeUndefined()
       expect(ids.count).toBe(4)
     }

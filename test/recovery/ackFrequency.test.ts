@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest"
 import { AckFrequency } from "../../src/recovery/AckFrequency.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
+
+/** What probe timeouts allow the peer for its ACKs. */
+const recovery = {
+  maxAckDelayMicros: 25_000,
+  setPeerMaxAckDelay(micros: number) {
+    this.maxAckDelayMicros = micros
+  }
+}
 
 const started = (minMicros = 1_000): AckFrequency => {
-  const ackFrequency = new AckFrequency()
+  recovery.maxAckDelayMicros = 25_000
+  const ackFrequency = new AckFrequency(recovery)
   ackFrequency.start(minMicros, 25_000)
   return ackFrequency
 }
@@ -11,16 +21,16 @@ const asked = (ackFrequency: AckFrequency) => ({ ...ackFrequency.take() })
 
 describe("how often the peer is asked to acknowledge", () => {
   it("is left to a peer that takes no such requests", () => {
-    const ackFrequency = new AckFrequency()
+    const ackFrequency = new AckFrequency(recovery)
     ackFrequency.onMeasured(10_000, 20_000, 3)
     expect(ackFrequency.isSupported).toBe(false)
-    expect(ackFrequency.isDue).toBe(false)
+    expect(ackFrequency.hasFrames()).toBe(false)
   })
 
   it("is left to the peer while the window is small", () => {
     const ackFrequency = started()
     ackFrequency.onMeasured(63, 20_000, 3)
-    expect(ackFrequency.isDue).toBe(false)
+    expect(ackFrequency.hasFrames()).toBe(false)
   })
 
   it("falls with the window: 16 ACKs for each, but one for 16 packets", () => {
@@ -54,14 +64,14 @@ describe("how often the peer is asked to acknowledge", () => {
   it("changes when the window has doubled or halved, under a higher number", () => {
     const ackFrequency = started()
     ackFrequency.onMeasured(64, 20_000, 3)
-    ackFrequency.onAcked(asked(ackFrequency).sequence)
+    ackFrequency.onAcked(FrameType.ACK_FREQUENCY, asked(ackFrequency).sequence)
     ackFrequency.onMeasured(127, 20_000, 3)
-    expect(ackFrequency.isDue).toBe(false)
+    expect(ackFrequency.hasFrames()).toBe(false)
     ackFrequency.onMeasured(128, 20_000, 3)
     expect(asked(ackFrequency)).toMatchObject({ sequence: 1, threshold: 7 })
-    ackFrequency.onAcked(1)
+    ackFrequency.onAcked(FrameType.ACK_FREQUENCY, 1)
     ackFrequency.onMeasured(80, 20_000, 3)
-    expect(ackFrequency.isDue).toBe(false)
+    expect(ackFrequency.hasFrames()).toBe(false)
     ackFrequency.onMeasured(10, 20_000, 3)
     expect(asked(ackFrequency)).toMatchObject({ sequence: 2, threshold: 1 })
   })
@@ -69,9 +79,9 @@ describe("how often the peer is asked to acknowledge", () => {
   it("changes when loss detection grants more reordering, once anything was asked", () => {
     const ackFrequency = started()
     ackFrequency.onMeasured(10, 20_000, 5)
-    expect(ackFrequency.isDue).toBe(false)
+    expect(ackFrequency.hasFrames()).toBe(false)
     ackFrequency.onMeasured(64, 20_000, 3)
-    ackFrequency.onAcked(asked(ackFrequency).sequence)
+    ackFrequency.onAcked(FrameType.ACK_FREQUENCY, asked(ackFrequency).sequence)
     ackFrequency.onMeasured(64, 20_000, 5)
     expect(asked(ackFrequency)).toMatchObject({ sequence: 1, reordering: 5 })
   })
@@ -81,25 +91,25 @@ describe("how often the peer is asked to acknowledge", () => {
     ackFrequency.onMeasured(64, 20_000, 3)
     const first = asked(ackFrequency)
     ackFrequency.onMeasured(1_000, 20_000, 3)
-    expect(ackFrequency.isDue).toBe(false)
-    ackFrequency.onLost(first.sequence)
+    expect(ackFrequency.hasFrames()).toBe(false)
+    ackFrequency.onLost(FrameType.ACK_FREQUENCY, first.sequence)
     expect(asked(ackFrequency)).toEqual({ ...first, sequence: 1 })
     // the first one arrives after all
-    ackFrequency.onAcked(0)
+    ackFrequency.onAcked(FrameType.ACK_FREQUENCY, 0)
     ackFrequency.onMeasured(1_000, 20_000, 3)
-    expect(ackFrequency.isDue).toBe(false)
-    ackFrequency.onAcked(1)
-    ackFrequency.onLost(0)
-    expect(ackFrequency.isDue).toBe(false)
+    expect(ackFrequency.hasFrames()).toBe(false)
+    ackFrequency.onAcked(FrameType.ACK_FREQUENCY, 1)
+    ackFrequency.onLost(FrameType.ACK_FREQUENCY, 0)
+    expect(ackFrequency.hasFrames()).toBe(false)
   })
 
   it("leaves the larger of two delays in force until the smaller is acknowledged", () => {
     const ackFrequency = started()
-    expect(ackFrequency.maxAckDelayMicros).toBe(25_000)
+    expect(recovery.maxAckDelayMicros).toBe(25_000)
     ackFrequency.onMeasured(64, 20_000, 3)
     const { sequence } = asked(ackFrequency)
-    expect(ackFrequency.maxAckDelayMicros).toBe(25_000)
-    ackFrequency.onAcked(sequence)
-    expect(ackFrequency.maxAckDelayMicros).toBe(5_000)
+    expect(recovery.maxAckDelayMicros).toBe(25_000)
+    ackFrequency.onAcked(FrameType.ACK_FREQUENCY, sequence)
+    expect(recovery.maxAckDelayMicros).toBe(5_000)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { maxRememberedLost, maxRememberedSkips, maxTrackedAckOnly } from "../../src/recovery/SentPackets.ts"
-import { SentFrame } from "../../src/recovery/SentFrames.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 import { Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { ackOf, ackOfNumber, confirmed, millis, numbersOf, packetsOf, send, sendMany } from "./support.ts"
@@ -11,10 +11,10 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
   it("returns each packet once, with the frames it carried", () => {
     const recovery = confirmed()
     const packet = recovery.begin(app)
-    packet.frames.push(SentFrame.Stream, 4, 100, 50)
+    packet.frames.push(FrameType.STREAM, 4, 100, 50)
     recovery.commit(packet, 200, true, true, 0)
     expect(recovery.onAck(app, ackOfNumber(0), 0, 10)).toBeUndefined()
-    expect(packetsOf(recovery.acked)[0].frames.values.slice(0, 4)).toEqual([SentFrame.Stream, 4, 100, 50])
+    expect(packetsOf(recovery.acked)[0].frames.values.slice(0, 4)).toEqual([FrameType.STREAM, 4, 100, 50])
     recovery.onAck(app, ackOfNumber(0), 0, 20)
     expect(recovery.acked.length).toBe(0)
   })
@@ -22,7 +22,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
   it("gives the same cleared record until it is committed", () => {
     const recovery = confirmed()
     const first = recovery.begin(app)
-    first.frames.push(SentFrame.Ping)
+    first.frames.push(FrameType.PING)
     expect(recovery.begin(app)).toBe(first)
     expect(first.frames.length).toBe(0)
     expect(recovery.nextPacketNumber(app)).toBe(0)

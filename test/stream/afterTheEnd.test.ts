@@ -1,6 +1,6 @@
+import { FrameType } from "../../src/wire/FrameType.ts"
 /** What must not happen any more once a stream, or one direction of it, has come to its end. */
 import { describe, expect, it } from "vitest"
-import { SentFrame } from "../../src/recovery/SentFrames.ts"
 import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts"
 
 describe("after the end of a stream", () => {
@@ -38,7 +38,7 @@ describe("after the end of a stream", () => {
     expect(client.streams.writeWhole(id, pattern(id, 100, 50))).toBe(false)
     client.streams.finish(id)
     const packet = client.transmit()!
-    expect(packet.frames).toEqual([[SentFrame.Stream, id, 0, -101]])
+    expect(packet.frames).toEqual([[FrameType.STREAM, id, 0, -101]])
     expect(client.streams.hasFrames()).toBe(false)
     client.lost(packet)
     expect(client.transmit()!.frames).toEqual(packet.frames)
@@ -81,11 +81,11 @@ describe("after the end of a stream", () => {
     for (let packet = client.transmit(); packet !== undefined; packet = client.transmit())
       packets.push(packet)
     expect(packets.flatMap(({ frames }) => frames.map(([kind]) => kind))).toContain(
-      SentFrame.StreamDataBlocked
+      FrameType.STREAM_DATA_BLOCKED
     )
     client.streams.reset(id, 1)
     for (const packet of packets) client.lost(packet)
-    expect(client.transmit()!.frames).toEqual([[SentFrame.ResetStream, id, 0, 0]])
+    expect(client.transmit()!.frames).toEqual([[FrameType.RESET_STREAM, id, 0, 0]])
     expect(client.streams.hasFrames()).toBe(false)
   })
 })

@@ -1,17 +1,19 @@
 import { describe, expect, it } from "vitest"
-import { SentFrame, SentFrames } from "../../src/recovery/SentFrames.ts"
+import { SentFrames } from "../../src/recovery/SentFrames.ts"
 import { CryptoStream, cryptoReceiveBytes } from "../../src/stream/CryptoStream.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 import { ByteReader } from "../../src/wire/ByteReader.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { pattern } from "./streamPair.ts"
+import { frameContext } from "../recovery/frameContext.ts"
 
 /** One packet's worth of CRYPTO frames: what was recorded, and what was written. */
 const write = (crypto: CryptoStream, level: Level, room: number) => {
   const w = new ByteWriter(new Uint8Array(room))
   const sent = new SentFrames()
-  crypto.writeFrames(w, sent, level)
+  crypto.writeFrames(w, sent, frameContext({ level }))
   const records: Array<Array<number>> = []
   for (let i = 0; i < sent.length; i += 4) records.push(sent.values.slice(i, i + 4))
   return { records, bytes: w.bytes.subarray(0, w.offset) }
@@ -55,12 +57,12 @@ describe("the CRYPTO streams", () => {
     const second = write(crypto, Level.Handshake, 1000).records[0]
     write(crypto, Level.Handshake, 5000)
     expect(crypto.hasFrames(Level.Handshake)).toBe(false)
-    expect(first).toEqual([SentFrame.Crypto, Level.Handshake, 0, 996])
-    crypto.onLost(Level.Handshake, first[2], first[3])
-    crypto.onAcked(Level.Handshake, second[2], second[3])
+    expect(first).toEqual([FrameType.CRYPTO, Level.Handshake, 0, 996])
+    crypto.onLost(FrameType.CRYPTO, Level.Handshake, first[2], first[3])
+    crypto.onAcked(FrameType.CRYPTO, Level.Handshake, second[2], second[3])
     expect(write(crypto, Level.Handshake, 5000).records).toEqual([first])
-    crypto.onAcked(Level.Handshake, 0, 996)
-    crypto.onLost(Level.Handshake, 0, 996)
+    crypto.onAcked(FrameType.CRYPTO, Level.Handshake, 0, 996)
+    crypto.onLost(FrameType.CRYPTO, Level.Handshake, 0, 996)
     expect(crypto.hasFrames(Level.Handshake)).toBe(false)
     expect(crypto.unacknowledgedBytes(Level.Handshake)).toBe(3000 - second[2] - second[3])
   })
@@ -70,14 +72,14 @@ describe("the CRYPTO streams", () => {
     crypto.write(Level.Initial, pattern(0, 0, 500))
     write(crypto, Level.Initial, 5000)
     crypto.resend(Level.Initial)
-    expect(write(crypto, Level.Initial, 5000).records).toEqual([[SentFrame.Crypto, Level.Initial, 0, 500]])
+    expect(write(crypto, Level.Initial, 5000).records).toEqual([[FrameType.CRYPTO, Level.Initial, 0, 500]])
   })
 
   it("start no frame in a packet without worthwhile room", () => {
     const crypto = new CryptoStream()
     crypto.write(Level.Initial, pattern(0, 0, 500))
     for (let room = 0; room < 19; room++) expect(write(crypto, Level.Initial, room).records).toEqual([])
-    expect(write(crypto, Level.Initial, 19).records).toEqual([[SentFrame.Crypto, Level.Initial, 0, 16]])
+    expect(write(crypto, Level.Initial, 19).records).toEqual([[FrameType.CRYPTO, Level.Initial, 0, 16]])
   })
 
   // RFC 9000 §7.5 #1 #2
@@ -103,8 +105,8 @@ describe("the CRYPTO streams", () => {
     write(crypto, Level.Initial, 300)
     crypto.onCrypto(Level.Initial, 50, new Uint8Array(10), 0, 10)
     crypto.discard(Level.Initial)
-    crypto.onLost(Level.Initial, 0, 200)
-    crypto.onAcked(Level.Initial, 0, 200)
+    crypto.onLost(FrameType.CRYPTO, Level.Initial, 0, 200)
+    crypto.onAcked(FrameType.CRYPTO, Level.Initial, 0, 200)
     crypto.resend(Level.Initial)
     expect(crypto.hasFrames(Level.Initial)).toBe(false)
     expect(crypto.isDrained(Level.Initial)).toBe(true)

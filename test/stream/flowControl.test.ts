@@ -1,5 +1,5 @@
+import { FrameType } from "../../src/wire/FrameType.ts"
 import { describe, expect, it } from "vitest"
-import { SentFrame } from "../../src/recovery/SentFrames.ts"
 import { ReceiveWindow } from "../../src/stream/FlowControl.ts"
 import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts"
 
@@ -63,23 +63,23 @@ describe("flow control", () => {
       said.length = 0
       for (let packet = client.transmit(); packet !== undefined; packet = client.transmit()) {
         last = packet
-        said.push(...packet.frames.filter(([kind]) => kind !== SentFrame.Stream))
+        said.push(...packet.frames.filter(([kind]) => kind !== FrameType.STREAM))
       }
       return last!
     }
     const first = blocked()
-    expect(said).toEqual([[SentFrame.DataBlocked, 3000, 0, 0]])
+    expect(said).toEqual([[FrameType.DATA_BLOCKED, 3000, 0, 0]])
     client.streams.write(ids[0], pattern(ids[0], 10_000, 10))
     expect(client.streams.hasFrames()).toBe(false)
     // lost, it is said again while it is true
     client.lost(first)
     blocked()
-    expect(said).toEqual([[SentFrame.DataBlocked, 3000, 0, 0]])
+    expect(said).toEqual([[FrameType.DATA_BLOCKED, 3000, 0, 0]])
     // with more credit for the connection it is the streams that are held back
     client.streams.onMaxData(100_000)
     const second = blocked()
     expect(said.map(([kind, id, limit]) => [kind, id, limit]).sort((a, b) => a[1] - b[1])).toEqual(
-      ids.map((id) => [SentFrame.StreamDataBlocked, id, 2000])
+      ids.map((id) => [FrameType.STREAM_DATA_BLOCKED, id, 2000])
     )
     client.streams.write(ids[0], pattern(ids[0], 10_010, 10))
     expect(client.streams.hasFrames()).toBe(false)
@@ -87,7 +87,7 @@ describe("flow control", () => {
     client.streams.onMaxStreamData(ids[0], 50_000)
     client.lost(second)
     blocked()
-    expect(said).toEqual([[SentFrame.StreamDataBlocked, ids[1], 2000, 0]])
+    expect(said).toEqual([[FrameType.STREAM_DATA_BLOCKED, ids[1], 2000, 0]])
   })
 
   // RFC 9000 §4.1 #3, §4.6 #4, §13.3 #3
@@ -137,7 +137,7 @@ describe("flow control", () => {
       client.receive(grant)
       grants.push(grant)
     }
-    expect(kinds(grants[2])).toEqual([SentFrame.MaxData, SentFrame.MaxStreamData])
+    expect(kinds(grants[2])).toEqual([FrameType.MAX_DATA, FrameType.MAX_STREAM_DATA])
     server.lost(grants[0])
     server.lost(grants[1])
     expect(server.streams.hasFrames()).toBe(false)
@@ -154,7 +154,7 @@ describe("flow control", () => {
       if (end === "stop") streams.stop(0, 1)
       if (end === "reset") streams.onResetStream(0, 1, 1500)
       streams.read(0, 1200)
-      expect(kinds(pair.server.transmit())).not.toContain(SentFrame.MaxStreamData)
+      expect(kinds(pair.server.transmit())).not.toContain(FrameType.MAX_STREAM_DATA)
       // connection credit comes back all the same
       if (end !== "fin") expect(streams.stats().consumed).toBe(1500)
     }

@@ -1,9 +1,9 @@
+import { FrameType } from "../../src/wire/FrameType.ts"
 /** While flow control holds a side up, neither falls silent. RFC 9000 §4.1, §4.6 */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, it as test } from "vitest"
 import type { TransportOptions } from "../../src/index.ts"
-import { SentFrame } from "../../src/recovery/SentFrames.ts"
 import { pair, pattern, readAll } from "../api/pair.ts"
 import { simWorld } from "../api/World.ts"
 import { itSim } from "../sim/itSim.ts"
@@ -160,8 +160,8 @@ describe("a peer that stands still is granted what there is", () => {
     expect(ends.server.streams.stall.isPeerBlocked).toBe(true)
     ends.server.streams.stall.repeatFrames()
     const frames = exchangeFrames(ends)
-    expect(frames).toContainEqual([SentFrame.MaxStreamData, id, 8010, 0])
-    expect(frames).toContainEqual([SentFrame.Stream, id, 8000, 10])
+    expect(frames).toContainEqual([FrameType.MAX_STREAM_DATA, id, 8010, 0])
+    expect(frames).toContainEqual([FrameType.STREAM, id, 8000, 10])
   })
 })
 
@@ -178,7 +178,7 @@ describe("a connection blocked by flow control", () => {
     const { client, id } = blocked()
     for (let i = 0; i < 3; i++) {
       client.streams.stall.repeatFrames()
-      expect(client.transmit()?.frames).toEqual([[SentFrame.StreamDataBlocked, id, 8000, 0]])
+      expect(client.transmit()?.frames).toEqual([[FrameType.STREAM_DATA_BLOCKED, id, 8000, 0]])
       expect(client.streams.hasFrames()).toBe(false)
     }
   })
@@ -206,7 +206,7 @@ describe("a connection blocked by flow control", () => {
     const { stall } = ends.client.streams
     expect(stall.isBlocked).toBe(false)
     const leave = [ends.client.streams.awaitOpen(true), ends.client.streams.awaitOpen(true)]
-    expect(exchangeFrames(ends)).toEqual([[SentFrame.StreamsBlocked, 1, 1, 0]])
+    expect(exchangeFrames(ends)).toEqual([[FrameType.STREAMS_BLOCKED_UNI, 1, 0, 0]])
     expect(ends.server.streams.stall.isPeerBlocked).toBe(true)
     leave[0]()
     expect(stall.isBlocked).toBe(true)

@@ -1,5 +1,5 @@
+import { FrameType } from "../../src/wire/FrameType.ts"
 import { describe, expect, it } from "vitest"
-import { SentFrame } from "../../src/recovery/SentFrames.ts"
 import { connect, drain, exchange, exchangeFrames, limits, type Packet, pattern } from "./streamPair.ts"
 
 const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? []).map((each) => each[0])
@@ -33,7 +33,7 @@ describe("opening streams", () => {
     expect([streams.open(false), streams.open(false), streams.open(false)]).toEqual([0, 4, -1])
     expect(streams.open(false)).toBe(-1)
     const blocked = client.transmit()!
-    expect(blocked.frames).toEqual([[SentFrame.StreamsBlocked, 0, 2, 0]])
+    expect(blocked.frames).toEqual([[FrameType.STREAMS_BLOCKED_BIDI, 2, 0, 0]])
     expect(streams.open(false)).toBe(-1)
     expect(streams.hasFrames()).toBe(false)
     client.lost(blocked)
@@ -43,7 +43,7 @@ describe("opening streams", () => {
     expect([streams.pollOpenable(false), streams.pollOpenable(false)]).toEqual([true, false])
     expect([streams.openable(false), streams.open(false), streams.open(false)]).toEqual([1, 8, -1])
     client.lost(blocked)
-    expect(client.transmit()!.frames).toEqual([[SentFrame.StreamsBlocked, 0, 3, 0]])
+    expect(client.transmit()!.frames).toEqual([[FrameType.STREAMS_BLOCKED_BIDI, 3, 0, 0]])
   })
 
   // RFC 9000 §4.6 #5
@@ -92,8 +92,8 @@ describe("opening streams", () => {
       return server.transmit()!
     })
     expect(grants.map((packet) => packet.frames)).toEqual([
-      [[SentFrame.MaxStreams, 1, 3, 0]],
-      [[SentFrame.MaxStreams, 1, 4, 0]]
+      [[FrameType.MAX_STREAMS_UNI, 3, 0, 0]],
+      [[FrameType.MAX_STREAMS_UNI, 4, 0, 0]]
     ])
     server.lost(grants[0])
     expect(server.streams.hasFrames()).toBe(false)
@@ -232,11 +232,11 @@ describe("ending streams", () => {
     server.streams.stop(id, 5)
     server.streams.stop(id, 6)
     const first = server.transmit()!
-    expect(first.frames).toEqual([[SentFrame.StopSending, id, 0, 0]])
+    expect(first.frames).toEqual([[FrameType.STOP_SENDING, id, 0, 0]])
     expect(server.streams.hasFrames()).toBe(false)
     server.lost(first)
     const second = server.transmit()!
-    expect(kinds(second)).toEqual([SentFrame.StopSending])
+    expect(kinds(second)).toEqual([FrameType.STOP_SENDING])
     client.receive(second)
     server.receive(client.transmit()!)
     server.lost(second)
@@ -249,7 +249,7 @@ describe("ending streams", () => {
     server.streams.onStream(2, 100, pattern(2, 100, 50), 0, 50, true)
     server.streams.stop(2, 5)
     expect(server.streams.pollClosed()).toBe(-1)
-    expect(kinds(server.transmit())).toEqual([SentFrame.StopSending])
+    expect(kinds(server.transmit())).toEqual([FrameType.STOP_SENDING])
     expect(server.streams.pollClosed()).toBe(2)
     expect(server.streams.stats()).toMatchObject({ received: 150, consumed: 150 })
   })
@@ -262,7 +262,7 @@ describe("ending streams", () => {
     client.streams.finish(id)
     const data = client.transmit()!
     client.streams.onStopSending(id, 5)
-    expect(kinds(client.transmit())).toEqual([SentFrame.ResetStream])
+    expect(kinds(client.transmit())).toEqual([FrameType.RESET_STREAM])
     client.lost(data)
     expect(client.streams.hasFrames()).toBe(false)
   })
@@ -347,12 +347,12 @@ describe("a reset with a reliable size", () => {
     const data = [client.transmit()!, client.transmit()!]
     client.streams.resetAt(id, 8, 2000)
     const first = client.transmit()!
-    expect(first.frames[0].slice(0, 3)).toEqual([SentFrame.ResetStreamAt, id, 2000])
+    expect(first.frames[0].slice(0, 3)).toEqual([FrameType.RESET_STREAM_AT, id, 2000])
     client.streams.resetAt(id, 9, 3000)
     expect(client.streams.hasFrames()).toBe(false)
     client.streams.resetAt(id, 9, 500)
     const second = client.transmit()!
-    expect(second.frames[0].slice(0, 3)).toEqual([SentFrame.ResetStreamAt, id, 500])
+    expect(second.frames[0].slice(0, 3)).toEqual([FrameType.RESET_STREAM_AT, id, 500])
     client.acked(first)
     client.lost(first)
     expect(client.streams.hasFrames()).toBe(false)
@@ -364,7 +364,7 @@ describe("a reset with a reliable size", () => {
     expect(server.streams.readableBytes(id)).toBe(500)
     client.streams.reset(id, 10)
     const third = client.transmit()!
-    expect(kinds(third)).toEqual([SentFrame.ResetStream])
+    expect(kinds(third)).toEqual([FrameType.RESET_STREAM])
     expect(server.receive(third)).toBeUndefined()
     expect(server.streams.read(id, 9000)?.length).toBe(500)
     expect(server.streams.receiveOutcome(id)).toEqual({ _tag: "reset", code: 8 })
@@ -428,7 +428,7 @@ describe("0-RTT", () => {
     const pair = { client, server }
     const frames = exchangeFrames(pair)
     // RFC 9000 §4.6: SHOULD
-    expect(frames).toContainEqual([SentFrame.StreamsBlocked, 0, 2, 0])
+    expect(frames).toContainEqual([FrameType.STREAMS_BLOCKED_BIDI, 2, 0, 0])
     expect(server.streams.receiveOutcome(ids[1])).toEqual({ _tag: "reset", code: 4 })
     const parts: Array<Uint8Array> = []
     while (server.streams.receiveOutcome(ids[0])._tag === "open") {

@@ -10,6 +10,7 @@ import { type DatagramFate, DatagramQueue, datagramOverheadBytes } from "../../s
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Space } from "../../src/wire/PacketType.ts"
+import { frameContext } from "../recovery/frameContext.ts"
 
 describe("a first-in-first-out queue", () => {
   it("is an array that one pushes to and shifts from, whatever the order", () => {
@@ -63,7 +64,8 @@ describe("datagrams that wait", () => {
     for (let i = 0; i < 3; i++) queue.send(counted(i), false)
     const sent = new SentFrames()
     const bytes = new Uint8Array(9)
-    queue.writeFrames(new ByteWriter(bytes), sent, 1_200)
+    queue.peerMaxFrameBytes = 1_200
+    queue.writeFrames(new ByteWriter(bytes), sent, frameContext())
     expect([...bytes]).toEqual([0x31, 2, 0, 0, 0x31, 2, 0, 1, 0])
     expect([sent.length, queue.queuedBytes]).toEqual([8, datagramOverheadBytes + 2])
   })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { SentFrame, SentFrames } from "../../src/recovery/SentFrames.ts"
+import { SentFrames } from "../../src/recovery/SentFrames.ts"
 import type { LocalStreamLimits } from "../../src/stream/StreamLimits.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import {
   connect,
@@ -12,8 +13,9 @@ import {
   type Pair,
   pattern
 } from "./streamPair.ts"
+import { frameContext } from "../recovery/frameContext.ts"
 
-const framesOf = (packet: Packet | undefined, kind: SentFrame) =>
+const framesOf = (packet: Packet | undefined, kind: number) =>
   (packet?.frames ?? []).filter((each) => each[0] === kind)
 
 const open = (pair: Pair, bytes = 0): number => {
@@ -90,7 +92,7 @@ describe("writing to a stream", () => {
     for (let i = 0; i < 100; i++) pair.client.streams.write(id, word)
     word.fill(2)
     const packet = pair.client.transmit()!
-    expect(framesOf(packet, SentFrame.Stream)).toEqual([[SentFrame.Stream, id, 0, 1000]])
+    expect(framesOf(packet, FrameType.STREAM)).toEqual([[FrameType.STREAM, id, 0, 1000]])
     pair.server.receive(packet)
     expect(pair.server.streams.read(id, 5000)).toEqual(new Uint8Array(1000).fill(1))
   })
@@ -107,14 +109,14 @@ describe("writing to a stream", () => {
     const pair = connect()
     const id = open(pair, 10)
     pair.client.streams.finish(id)
-    expect(pair.client.transmit()?.frames).toEqual([[SentFrame.Stream, id, 0, -11]])
+    expect(pair.client.transmit()?.frames).toEqual([[FrameType.STREAM, id, 0, -11]])
     const other = open(pair, 10)
-    expect(pair.client.transmit()?.frames).toEqual([[SentFrame.Stream, other, 0, 10]])
+    expect(pair.client.transmit()?.frames).toEqual([[FrameType.STREAM, other, 0, 10]])
     pair.client.streams.finish(other)
-    expect(pair.client.transmit()?.frames).toEqual([[SentFrame.Stream, other, 10, -1]])
+    expect(pair.client.transmit()?.frames).toEqual([[FrameType.STREAM, other, 10, -1]])
     const empty = open(pair)
     pair.client.streams.finish(empty)
-    expect(pair.client.transmit()?.frames).toEqual([[SentFrame.Stream, empty, 0, -1]])
+    expect(pair.client.transmit()?.frames).toEqual([[FrameType.STREAM, empty, 0, -1]])
     expect(pair.client.streams.hasFrames()).toBe(false)
   })
 
@@ -127,7 +129,7 @@ describe("writing to a stream", () => {
     expect([second.bytes.length, second.bytes[0]]).toEqual([1200, 0x0c])
     const third = pair.client.transmit()!
     expect(third.bytes[0]).toBe(0x0e)
-    expect(third.frames[0]).toEqual([SentFrame.Stream, id, 1198 + 1196, 3000 - 1198 - 1196])
+    expect(third.frames[0]).toEqual([FrameType.STREAM, id, 1198 + 1196, 3000 - 1198 - 1196])
   })
 
   it("fits its frames into whatever room there is, and starts none that is not worth it", () => {
@@ -138,7 +140,7 @@ describe("writing to a stream", () => {
       streams.finish(id)
       const w = new ByteWriter(new Uint8Array(200), 100, 100 + room)
       const sent = new SentFrames()
-      streams.writeFrames(w, sent, 0, 0)
+      streams.writeFrames(w, sent, frameContext())
       expect(w.offset).toBeLessThanOrEqual(100 + room)
       expect(sent.length > 0).toBe(room >= 18)
       if (room >= 53) expect(streams.hasFrames()).toBe(false)
@@ -193,11 +195,11 @@ describe("what was lost", () => {
     const { client } = pair
     const id = open(pair, 3000)
     const packets = transmitAll(client)
-    expect(framesOf(packets[0], SentFrame.Stream)).toEqual([[SentFrame.Stream, id, 0, 1000]])
+    expect(framesOf(packets[0], FrameType.STREAM)).toEqual([[FrameType.STREAM, id, 0, 1000]])
     expect(client.streams.hasFrames()).toBe(false)
     client.lost(packets[0])
     expect(client.streams.hasFrames()).toBe(true)
-    expect(framesOf(client.transmit(), SentFrame.Stream)).toEqual([[SentFrame.Stream, id, 0, 1000]])
+    expect(framesOf(client.transmit(), FrameType.STREAM)).toEqual([[FrameType.STREAM, id, 0, 1000]])
     expect(client.streams.stats().sendCreditUsed).toBe(1000)
   })
 
@@ -210,7 +212,7 @@ describe("what was lost", () => {
     const fin = client.transmit()!
     client.acked(data)
     client.lost(fin)
-    expect(client.transmit()!.frames).toEqual([[SentFrame.Stream, id, 10, -1]])
+    expect(client.transmit()!.frames).toEqual([[FrameType.STREAM, id, 10, -1]])
   })
 
   // RFC 9000 §3.3 #2
@@ -221,7 +223,7 @@ describe("what was lost", () => {
     const packets = transmitAll(client)
     client.streams.reset(id, 9)
     const reset = client.transmit()!
-    expect(reset.frames).toEqual([[SentFrame.ResetStream, id, 0, 0]])
+    expect(reset.frames).toEqual([[FrameType.RESET_STREAM, id, 0, 0]])
     for (const packet of packets) client.lost(packet)
     expect(client.streams.hasFrames()).toBe(false)
     client.lost(reset)
@@ -242,7 +244,7 @@ describe("turns", () => {
     const [low, middle, high] = [open(pair, 3000), open(pair, 3000), open(pair, 3000)]
     pair.client.streams.setPriority(low, -5)
     pair.client.streams.setPriority(high, 5)
-    const ids = () => framesOf(pair.client.transmit(), SentFrame.Stream).map((each) => each[1])
+    const ids = () => framesOf(pair.client.transmit(), FrameType.STREAM).map((each) => each[1])
     expect(ids()).toEqual([high])
     pair.client.streams.setPriority(low, 10)
     expect([ids(), ids(), ids()]).toEqual([[low], [low], [low, high]])
@@ -263,7 +265,7 @@ describe("turns", () => {
     const [first, second] = [open(pair, 3000), open(pair, 3000)]
     const packets = transmitAll(pair.client)
     const data = packets
-      .flatMap((packet) => framesOf(packet, SentFrame.Stream))
+      .flatMap((packet) => framesOf(packet, FrameType.STREAM))
       .map((each) => [each[1], each[3]])
     expect(data).toEqual([
       [first, 500],

@@ -8,7 +8,7 @@ import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
 import { FrameExtension } from "../../src/wire/FrameType.ts"
 import type { FrameResult, FrameSink } from "../../src/wire/FrameSink.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
-import type { SentFrame } from "../../src/recovery/SentFrames.ts"
+import { frameContext } from "../recovery/frameContext.ts"
 
 export const maxPacketBytes = 1200
 
@@ -76,7 +76,7 @@ export class StreamSink implements FrameSink {
 export interface Packet {
   readonly from: Endpoint
   readonly bytes: Uint8Array
-  readonly frames: ReadonlyArray<readonly [SentFrame, number, number, number]>
+  readonly frames: ReadonlyArray<readonly [number, number, number, number]>
 }
 
 /** One side: a `StreamSet` and what turns it into packets and back. */
@@ -100,12 +100,13 @@ export class Endpoint {
     if (!this.streams.hasFrames()) return undefined
     const w = new ByteWriter(new Uint8Array(this.packetBytes))
     const sent = new SentFrames()
-    this.streams.writeFrames(w, sent, this.nowMicros, this.rttMicros)
+    const { nowMicros, rttMicros } = this
+    this.streams.writeFrames(w, sent, frameContext({ nowMicros, rttMicros }))
     if (w.offset === 0) throw new Error(`${this.name} promised frames and wrote none`)
-    const frames: Array<readonly [SentFrame, number, number, number]> = []
+    const frames: Array<readonly [number, number, number, number]> = []
     for (let i = 0; i < sent.length; i += 4) {
       const [kind, a, b, c] = sent.values.slice(i, i + 4)
-      frames.push([kind as SentFrame, a, b, c])
+      frames.push([kind, a, b, c])
     }
     return { from: this, bytes: w.bytes.slice(0, w.offset), frames }
   }

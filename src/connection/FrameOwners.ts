@@ -1,0 +1,195 @@
+import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { Route } from "../path/Route.ts"
+import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
+import { PacketState, type SentPacket } from "../recovery/SentPacket.ts"
+import type { SentFrames } from "../recovery/SentFrames.ts"
+import type { CryptoStream } from "../stream/CryptoStream.ts"
+import type { DatagramQueue } from "../stream/DatagramQueue.ts"
+import type { StreamSet } from "../stream/StreamSet.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import { FrameType } from "../wire/FrameType.ts"
+import { Level, type Space } from "../wire/PacketType.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import { HandshakeDone, Ping } from "./LooseFrames.ts"
+import type { PathSet } from "./PathSet.ts"
+import { TokenOffer } from "./TokenOffer.ts"
+
+/** Scratch shared by all connections; filled for each packet. */
+const context: FrameContext = {
+  level: Level.Initial,
+  nowMicros: 0,
+  rttMicros: 0,
+  ptoMicros: 0,
+  maxFrameBytes: 0,
+  framesStart: 0,
+  random: (length) => new Uint8Array(length)
+}
+
+/**
+ * Everyone with frames to send, in the order in which they find room in a packet (`writeFrames`):
+ *
+ * | owner              | writes into       | frames                                          |
+ * |--------------------|-------------------|-------------------------------------------------|
+ * | `handshakeDone`    | 1-RTT             | HANDSHAKE_DONE                                  |
+ * | `tokens`           | 1-RTT             | NEW_TOKEN                                       |
+ * | path.ackFrequency  | 1-RTT             | ACK_FREQUENCY                                   |
+ * | route.validator    | 1-RTT             | PATH_CHALLENGE, PATH_RESPONSE                   |
+ * | path.peerIds       | 1-RTT             | RETIRE_CONNECTION_ID                            |
+ * | path.localIds      | 1-RTT             | NEW_CONNECTION_ID                               |
+ * | `crypto`           | all but 0-RTT     | CRYPTO                                          |
+ * | `datagrams`        | 0-RTT, 1-RTT      | DATAGRAM                                        |
+ * | `streams`          | 0-RTT, 1-RTT      | STREAM and all that is about streams and credit |
+ * | `ping`             | all               | PING, when there is nothing else                |
+ *
+ * ACK and CONNECTION_CLOSE, which ask for no answer, are `DatagramBuilder`'s. Each owner is called by name rather than
+ * from an array: every call then has one target, which is faster, and here is the hot path.
+ */
+export class FrameOwners {
+  readonly handshakeDone = new HandshakeDone()
+  readonly tokens = new TokenOffer()
+  readonly ping = new Ping()
+  private readonly crypto: CryptoStream
+  private readonly datagrams: DatagramQueue
+  private readonly streams: StreamSet
+  private readonly paths: PathSet
+  private readonly random: RandomBytes
+
+  constructor(
+    crypto: CryptoStream,
+    datagrams: DatagramQueue,
+    streams: StreamSet,
+    paths: PathSet,
+    random: RandomBytes
+  ) {
+    this.crypto = crypto
+    this.datagrams = datagrams
+    this.streams = streams
+    this.paths = paths
+    this.random = random
+  }
+
+  /** Whether ack-eliciting frames wait for a packet of `level` on `path`. */
+  hasFrames(level: Level, path: ConnectionPath): boolean {
+    if (level !== Level.ZeroRtt && this.crypto.hasFrames(level)) return true
+    if (level === Level.Initial || level === Level.Handshake) return false
+    if (this.streams.hasFrames() || this.datagrams.hasFrames()) return true
+    return (
+      level === Level.OneRtt &&
+      (this.handshakeDone.hasFrames() ||
+        this.tokens.hasFrames() ||
+        path.ackFrequency.hasFrames() ||
+        path.validator.hasFrames() ||
+        path.peerIds.hasFrames() ||
+        path.localIds.hasFrames() ||
+        this.ping.hasFrames())
+    )
+  }
+
+  /** All that fits, and at least a PING. RFC 9000 §12.2 #S1 */
+  writeFrames(w: ByteWriter, sent: SentFrames, level: Level, path: ConnectionPath, nowMicros: number): void {
+    const { crypto, datagrams, streams } = this
+    this.fillContext(level, path, nowMicros, w.offset)
+    // RFC 9000 §12.5 #2, RFC 9221 §5, §6: in the handshake nothing but CRYPTO, ACK, PING, PADDING and the close
+    if (level === Level.OneRtt) this.writeControlFrames(w, sent, path)
+    if (level !== Level.ZeroRtt && crypto.hasFrames(level)) crypto.writeFrames(w, sent, context)
+    if (level === Level.OneRtt || level === Level.ZeroRtt) {
+      // RFC 9221 §5.4: written only when congestion control lets data leave, and then §5 #S1: first; §5, §6: in no others
+      if (datagrams.hasFrames()) datagrams.writeFrames(w, sent, context)
+      if (streams.hasFrames()) streams.writeFrames(w, sent, context)
+    }
+    this.ping.writeFrames(w, sent, context)
+  }
+
+  private writeControlFrames(w: ByteWriter, sent: SentFrames, path: ConnectionPath): void {
+    const { handshakeDone, tokens } = this
+    const { ackFrequency, validator, peerIds, localIds } = path
+    if (handshakeDone.hasFrames()) handshakeDone.writeFrames(w, sent)
+    if (tokens.hasFrames()) tokens.writeFrames(w, sent)
+    if (ackFrequency.hasFrames()) ackFrequency.writeFrames(w, sent)
+    if (validator.hasFrames()) validator.writeFrames(w, sent, context)
+    if (peerIds.hasFrames()) peerIds.writeFrames(w, sent)
+    if (localIds.hasFrames()) localIds.writeFrames(w, sent)
+  }
+
+  /** The frames that validate `route`, which need not be the one in use, and no others. RFC 9000 §9.1 */
+  writeProbingFrames(
+    w: ByteWriter,
+    sent: SentFrames,
+    route: Route,
+    path: ConnectionPath,
+    nowMicros: number
+  ): void {
+    this.fillContext(Level.OneRtt, path, nowMicros, w.offset)
+    route.validator.writeFrames(w, sent, context)
+  }
+
+  private fillContext(level: Level, path: ConnectionPath, nowMicros: number, framesStart: number): void {
+    context.level = level
+    context.nowMicros = nowMicros
+    context.rttMicros = path.recovery.rtt.smoothedMicros
+    context.ptoMicros = path.recovery.ptoMicros()
+    context.maxFrameBytes = path.maxFrameBytes
+    context.framesStart = framesStart
+    context.random = this.random
+  }
+
+  /** A packet sent on `path` has been acknowledged. */
+  onAcked(path: ConnectionPath, packet: SentPacket): void {
+    const { values, length } = packet.frames
+    for (let i = 0; i < length; i += 4) {
+      const type = values[i]
+      const a = values[i + 1]
+      const b = values[i + 2]
+      const c = values[i + 3]
+      if (type === FrameType.ACK) this.pathOf(a, path)?.received[b as Space].onAckOfAck(c)
+      else if (type === FrameType.STREAM) this.streams.onAcked(type, a, b, c)
+      else this.ownerOf(type, a, path)?.onAcked(type, a, b, c)
+    }
+  }
+
+  /**
+   * A packet sent on `path` has been lost, or is still outstanding while a probe is to repeat its frames: what is never
+   * sent twice is then left alone, as the packet may arrive yet. RFC 9002 §6.2.4
+   */
+  onLost(path: ConnectionPath, packet: SentPacket): void {
+    const { values, length } = packet.frames
+    for (let i = 0; i < length; i += 4) {
+      const type = values[i]
+      if (type === FrameType.DATAGRAM_LEN && packet.state !== PacketState.Lost) continue
+      const a = values[i + 1]
+      const b = values[i + 2]
+      const c = values[i + 3]
+      if (type === FrameType.STREAM) this.streams.onLost(type, a, b, c)
+      else this.ownerOf(type, a, path)?.onLost(type, a, b, c)
+    }
+  }
+
+  /** Undefined for a frame that nobody repeats, and for one of a path that is gone. */
+  private ownerOf(type: number, pathId: number, path: ConnectionPath): FrameOwner | undefined {
+    switch (type) {
+      case FrameType.HANDSHAKE_DONE:
+        return this.handshakeDone
+      case FrameType.NEW_TOKEN:
+        return this.tokens
+      case FrameType.ACK_FREQUENCY:
+        return path.ackFrequency
+      case FrameType.RETIRE_CONNECTION_ID:
+        return this.pathOf(pathId, path)?.peerIds
+      case FrameType.NEW_CONNECTION_ID:
+        return this.pathOf(pathId, path)?.localIds
+      case FrameType.CRYPTO:
+        return this.crypto
+      case FrameType.DATAGRAM_LEN:
+        return this.datagrams
+      case FrameType.ACK:
+      case FrameType.PING:
+        return undefined
+      default:
+        return this.streams
+    }
+  }
+
+  private pathOf(id: number, path: ConnectionPath): ConnectionPath | undefined {
+    return path.id === id ? path : this.paths.byId(id)
+  }
+}

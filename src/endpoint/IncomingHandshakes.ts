@@ -1,0 +1,236 @@
+import { Admission } from "../admission/Admission.ts"
+import { type HeldDatagram, type Introduction, roomForStranger, Stranger } from "../admission/Stranger.ts"
+import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
+import type { Connection, ConnectionOrigin } from "../connection/Connection.ts"
+import { MINIMUM_DATAGRAM_BYTES, versionsOf } from "../connection/ConnectionConfig.ts"
+import { InitialKeys } from "../protect/initialKeys.ts"
+import type { Ecn } from "../recovery/ReceivedPackets.ts"
+import type { PacketHeader } from "../wire/PacketHeader.ts"
+import type { Version } from "../wire/PacketType.ts"
+import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { AddressTokenIssuers } from "./AddressTokenIssuers.ts"
+import type { ServerConfig } from "./EndpointConfig.ts"
+import type { Routing } from "./Routing.ts"
+import { isAuthenticInitial } from "./statelessClose.ts"
+import type { Arrival, StatelessReplies } from "./StatelessReplies.ts"
+
+/** Refusing costs less than a handshake, but not nothing: so many hopeless clients are told in one turn. */
+const REFUSALS_A_TURN = 8
+
+const none = new Uint8Array(0)
+/** RFC 9000 §8.1.2 */
+const BAD_TOKEN = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
+const TOO_MANY = new TransportError(TransportErrorCode.CONNECTION_REFUSED, "too many clients at once")
+
+/** The endpoint, as far as incoming handshakes need it. */
+export interface HandshakeHost {
+  readonly suite: CryptoSuiteShape
+  readonly random: RandomBytes
+  readonly routing: Routing
+  readonly replies: StatelessReplies
+  /** Parses the first header of a datagram into scratch, which is returned. */
+  headerOf(bytes: Uint8Array): PacketHeader
+  makeConnectionId(): Uint8Array
+  accept(origin: ConnectionOrigin, nowMicros: number): Connection
+  /** Hands the datagrams held for a new connection over to it. */
+  replay(
+    connection: Connection,
+    held: ReadonlyArray<HeldDatagram>,
+    introduction: Introduction,
+    nowMicros: number
+  ): void
+  forget(connection: Connection): void
+}
+
+/**
+ * A server's clients from their first Initial to the end of the handshake: who is asked for a token, who waits, who is
+ * refused, and when a connection is made. RFC 9000 §5.2.2, §8.1
+ */
+export class IncomingHandshakes {
+  /** Whether Initials of new clients are accepted. */
+  accepting = true
+  /** The accept backlog is full: new clients are refused before their handshake costs anything. */
+  isFull = false
+  /** Set by a driver that calls `admit` itself; otherwise a client is admitted as soon as its datagram arrives. */
+  isDeferred = false
+  readonly tokens: AddressTokenIssuers
+  private readonly server: ServerConfig
+  private readonly host: HandshakeHost
+  private readonly admission: Admission<Connection>
+
+  constructor(server: ServerConfig, host: HandshakeHost) {
+    const { retry = { when: "never", handshakes: 0 }, maxHandshakes = Number.POSITIVE_INFINITY } = server
+    const { handshakeTimeoutMillis } = server.transport
+    this.server = server
+    this.host = host
+    this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis)
+    // half of the handshake timeout is left for the handshake itself and for what the client has already spent
+    const patienceMicros = (handshakeTimeoutMillis * 1000) / 2
+    this.admission = new Admission({ retry, maxHandshakes, patienceMicros })
+  }
+
+  /** Whether `admit` has anything to do. */
+  get hasWaiting(): boolean {
+    return this.admission.hasWaiting
+  }
+
+  /** Clients whose handshake is not complete, waiting ones included. */
+  get strangers(): number {
+    return this.admission.strangers
+  }
+
+  /** The client's handshake is complete, or the connection is gone. */
+  end(connection: Connection): void {
+    this.admission.end(connection)
+  }
+
+  /** The stranger that `connection` still is. */
+  strangerOf(connection: Connection): Stranger<Connection> | undefined {
+    return this.admission.strangerOf(connection)
+  }
+
+  /** An Initial with a connection ID that nobody knows. Returns the connection if one was made at once. */
+  onInitial(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
+    const { bytes, header, from } = arrival
+    const { host, server } = this
+    // RFC 9000 §5.2.2 #1, §14.1 #3: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
+    if (!this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
+    const versions = versionsOf("server", server.transport)
+    const version = versions.find((known) => known === header.version)
+    if (version === undefined) {
+      host.replies.negotiateVersion(arrival, versions, nowMicros)
+      return undefined
+    }
+    // RFC 9000 §7.2
+    if (header.dcidEnd - header.dcidStart < 8) return undefined
+    const introduction = this.judge(arrival, version, nowMicros)
+    if (introduction === undefined) return undefined
+    const room = roomForStranger(server.transport.initialDatagramBytes)
+    const stranger = new Stranger<Connection>(introduction, nowMicros, room)
+    host.routing.add(stranger)
+    return this.hold(stranger, bytes, from, ecn, nowMicros)
+  }
+
+  /** Holds a datagram that costs the work of a ClientHello until it is the client's turn. */
+  hold(
+    stranger: Stranger<Connection>,
+    bytes: Uint8Array,
+    from: SocketAddress,
+    ecn: Ecn,
+    nowMicros: number
+  ): Connection | undefined {
+    if (!sameAddress(stranger.introduction.from, from) || !stranger.hold(bytes, ecn)) return undefined
+    this.admission.wait(stranger)
+    return this.isDeferred ? undefined : this.admit(nowMicros)
+  }
+
+  /**
+   * Admits the next client, and refuses some of those that wait in vain. Returns its connection: new if it was not in
+   * `Endpoint.connections` before, already over if it is not there afterwards either.
+   */
+  admit(nowMicros: number): Connection | undefined {
+    const { admission, host } = this
+    for (let i = 0; i < REFUSALS_A_TURN; i++) {
+      const hopeless = admission.nextHopeless(nowMicros)
+      if (hopeless === undefined) break
+      this.refuse(hopeless, nowMicros)
+    }
+    const stranger = admission.next(nowMicros)
+    if (stranger === undefined) return undefined
+    const { connection } = stranger
+    if (connection === undefined) return this.begin(stranger, nowMicros)
+    host.replay(connection, stranger.takeHeld(), stranger.introduction, nowMicros)
+    return connection
+  }
+
+  /** What the client said, if it may wait for its turn; otherwise it is sent a Retry or refused. */
+  private judge(arrival: Arrival, version: Version, nowMicros: number): Introduction | undefined {
+    const { replies, routing } = this.host
+    const { bytes, header, from, socket } = arrival
+    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+    const token = bytes.slice(header.tokenStart, header.tokenEnd)
+    const tokens = this.tokens.of(version, nowMicros / 1000)
+    const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
+    const isProven = verdict._tag !== "absent"
+    const isRefused = verdict._tag === "invalid" || this.isFull
+    const judgement = isRefused ? "refusal" : this.admission.judge(isProven)
+    if (judgement === "refusal") {
+      replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : TOO_MANY, nowMicros)
+      return undefined
+    }
+    if (judgement === "retry") {
+      replies.retry(arrival, version, routing.newRetrySource(destination), tokens, nowMicros)
+      return undefined
+    }
+    return {
+      version,
+      from,
+      socket,
+      destination,
+      originalDestination: verdict._tag === "retried" ? verdict.originalDestination : destination,
+      source: bytes.slice(header.scidStart, header.scidEnd),
+      token: isProven ? token : none,
+      isProven
+    }
+  }
+
+  /** Makes a connection of a client whose turn it is. */
+  private begin(stranger: Stranger<Connection>, nowMicros: number): Connection | undefined {
+    const { host } = this
+    const { introduction } = stranger
+    const { version, from, socket, destination, originalDestination, token } = introduction
+    const nowMillis = nowMicros / 1000
+    const tokens = this.tokens.of(version, nowMillis)
+    // another client may have spent the same token since
+    const verdict = tokens.judge(token, destination, from, nowMillis)
+    const isForged = introduction.isProven && verdict._tag === "invalid"
+    if (!this.accepting || this.isFull || isForged) return this.refuse(stranger, nowMicros)
+    const isProven = verdict._tag !== "absent"
+    host.routing.remove(stranger)
+    const held = stranger.takeHeld()
+    // anybody can make up an Initial: no connection or observer is made before it authenticates
+    const keys = new InitialKeys(host.suite, destination)
+    if (!isAuthenticInitial(keys.of(version), held[0].bytes, host.headerOf(held[0].bytes))) return undefined
+    const origin: ConnectionOrigin = {
+      version,
+      remote: from,
+      socket,
+      localInitialId: host.makeConnectionId(),
+      originalDestination,
+      peerInitialId: introduction.source, // RFC 9000 §7.2 #5
+      retrySource: originalDestination === destination ? undefined : destination,
+      initialKeys: keys,
+      addressValidated: isProven, // RFC 9000 §8.1.4 #4
+      addressToken: undefined
+    }
+    const connection = host.accept(origin, nowMicros)
+    if (isProven) tokens.spend(token, nowMillis)
+    this.admission.begin(stranger, connection)
+    host.replay(connection, held, introduction, nowMicros)
+    if (!connection.lifecycle.isOpen) this.dismiss(connection, introduction, nowMicros)
+    return connection
+  }
+
+  /** A connection that was over with its first datagrams: its CONNECTION_CLOSE is sent once, and nothing is kept. */
+  private dismiss(connection: Connection, introduction: Introduction, nowMicros: number): void {
+    const { host } = this
+    if (connection.closer.pending) {
+      host.replies.send(introduction, nowMicros, () => {
+        const buffer = new Uint8Array(MINIMUM_DATAGRAM_BYTES)
+        return buffer.subarray(0, connection.pollTransmit(buffer, 0, nowMicros))
+      })
+    }
+    host.forget(connection)
+  }
+
+  /** Sends a waiting client away. */
+  private refuse(stranger: Stranger<Connection>, nowMicros: number): undefined {
+    const { version, from, socket } = stranger.introduction
+    const { routing, replies } = this.host
+    routing.remove(stranger)
+    const [{ bytes }] = stranger.takeHeld()
+    replies.refuse({ bytes, header: this.host.headerOf(bytes), from, socket }, version, TOO_MANY, nowMicros)
+    return undefined
+  }
+}

@@ -1,0 +1,126 @@
+import { describe, expect, it } from "vitest"
+import type { Connection } from "../../src/connection/Connection.ts"
+import { PacketState, SentPacket } from "../../src/recovery/SentPacket.ts"
+import { ByteWriter } from "../../src/wire/ByteWriter.ts"
+import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
+import { FrameExtension } from "../../src/wire/FrameType.ts"
+import { Level } from "../../src/wire/PacketType.ts"
+import { RecordingSink } from "../wire/recordingSink.ts"
+import { CorePair } from "./CorePair.ts"
+
+const now = 2_000_000
+
+/** A server after its handshake, with nothing left to say. */
+const quiet = (): Connection => {
+  const pair = new CorePair({
+    client: { maxDatagramFrameBytes: 1000 },
+    server: { maxDatagramFrameBytes: 1000 }
+  })
+  const server = pair.exchange().advance(1_000_000).server!
+  expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
+  return server
+}
+
+/** Gives every owner something to say. */
+const stir = ({ frames, path, crypto, datagrams, streams }: Connection): void => {
+  frames.ping.request()
+  streams.write(streams.open(false), new Uint8Array(3))
+  datagrams.send(new Uint8Array(2), true)
+  crypto.write(Level.OneRtt, new Uint8Array(4))
+  path.localIds.rotate(1)
+  path.routes.renewId()
+  path.validator.start(now, 100_000)
+  path.validator.onChallenge(new Uint8Array(8), 1200)
+  path.ackFrequency.onMeasured(10_000, 20_000, 3)
+  frames.tokens.issue("192.0.2.99", () => new Uint8Array([9]))
+  frames.handshakeDone.send()
+}
+
+/** What `server` writes into a packet with `room` bytes, and the record of it. */
+const write = ({ frames, path }: Connection, room = 1200, level: Level = Level.OneRtt) => {
+  const w = new ByteWriter(new Uint8Array(room))
+  const packet = new SentPacket()
+  frames.writeFrames(w, packet.frames, level, path, now)
+  const sink = new RecordingSink()
+  if (w.offset > 0) new FrameDecoder("server", FrameExtension.all).decode(w.bytes, 0, w.offset, level, sink)
+  return { names: sink.frames.map(([name]) => name), packet }
+}
+
+describe("the frames of a packet", () => {
+  it("come in the order of their owners, and PING only when there is no other", () => {
+    const server = quiet()
+    stir(server)
+    const { names } = write(server)
+    expect(names.filter((name, i) => name !== names[i - 1])).toEqual([
+      "HANDSHAKE_DONE",
+      "NEW_TOKEN",
+      "ACK_FREQUENCY",
+      "PATH_CHALLENGE",
+      "PATH_RESPONSE",
+      "RETIRE_CONNECTION_ID",
+      "NEW_CONNECTION_ID",
+      "CRYPTO",
+      "DATAGRAM",
+      "STREAM"
+    ])
+    // the PING that was asked for has been served by the others
+    expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
+    server.frames.ping.request()
+    expect(write(server).names).toEqual(["PING"])
+    expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
+  })
+
+  it("are each written as soon as there is room, and none is dropped for want of it", () => {
+    const whole = quiet()
+    stir(whole)
+    const server = quiet()
+    stir(server)
+    const names: Array<string> = []
+    for (let room = 1; server.frames.hasFrames(Level.OneRtt, server.path); room++)
+      names.push(...write(server, room).names)
+    expect(names.filter((name) => name !== "PING").sort()).toEqual([...write(whole).names].sort())
+  })
+
+  it("go into packets of the levels that may carry them", () => {
+    const server = quiet()
+    stir(server)
+    server.crypto.write(Level.Handshake, new Uint8Array(5))
+    expect(write(server, 1200, Level.Handshake).names).toEqual(["CRYPTO"])
+    expect(write(server, 1200, Level.ZeroRtt).names).toEqual(["DATAGRAM", "STREAM"])
+  })
+})
+
+describe("the owner of a frame", () => {
+  it("hears of its loss, and says again what is still worth saying", () => {
+    const server = quiet()
+    stir(server)
+    const { names, packet } = write(server)
+    packet.state = PacketState.Lost
+    server.frames.onLost(server.path, packet)
+    // RFC 9000 §13.3: a challenge has its own timer, a response and a datagram are sent once
+    const repeated = names.filter((name) => !/^PATH|^DATAGRAM/.test(name))
+    expect(write(server).names).toEqual(repeated)
+    expect(server.datagrams.fates.shift()).toMatchObject({ fate: "lost" })
+  })
+
+  it("hears of its acknowledgement, and then takes no notice of its loss, HANDSHAKE_DONE apart", () => {
+    const server = quiet()
+    stir(server)
+    const { packet } = write(server)
+    server.frames.onAcked(server.path, packet)
+    expect(server.datagrams.fates.shift()).toMatchObject({ fate: "acknowledged" })
+    packet.state = PacketState.Lost
+    server.frames.onLost(server.path, packet)
+    expect(write(server).names).toEqual(["HANDSHAKE_DONE"])
+  })
+
+  it("repeats in a probe what is outstanding, but no datagram, which may arrive yet", () => {
+    const server = quiet()
+    stir(server)
+    const { packet } = write(server)
+    packet.state = PacketState.Outstanding
+    server.frames.onLost(server.path, packet)
+    expect(server.datagrams.fates.shift()).toBeUndefined()
+    expect(write(server).names).toContain("STREAM")
+  })
+})
