@@ -1,11 +1,15 @@
-/** What an endpoint is made with, and whom it is to reach: the schemas that check it, and the types callers write. */
+/**
+ * The options of `QuicEndpoint.make` and `connect`: the schemas that check them, and the types callers write.
+ *
+ * @since 0.1.0
+ */
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Identity } from "./Identity.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
 import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
 
-/** What is in a URL besides a host would be taken for a part of its name. Two colons at least are an IPv6 address. */
+/** Other parts of a URL would be taken for part of the name. Two or more colons make an IPv6 address. */
 const Host = Schema.String.check(
   Schema.isPattern(/^(?![^:]*:[^:]*$)[^\s/\\[\]?#@]+$/, {
     expected: "a host name or an IP literal, without a scheme, brackets, port or path"
@@ -15,8 +19,9 @@ const Host = Schema.String.check(
 export const BindSchema = Schema.Struct({
   host: Schema.optionalKey(Host),
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+  /** Length of the connection IDs this endpoint issues. 4 to 20, default 8. RFC 9000 §5.1 */
   connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
-  /** Connections that wait for `accept`, 1 … 65536, 128 when left out: while there are as many, clients are refused. */
+  /** Connections queued for `accept`; while the queue is full, clients are refused. 1 to 65 536, default 128. */
   acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
 })
 
@@ -30,34 +35,42 @@ const PlaceSchema = Schema.Struct({
 export const ServerSchema = Schema.Struct({
   ...TlsPreferences,
   /**
-   * Where clients are asked to go once they are connected: an address of this host per family, for instance the one of
-   * this machine behind an address many share. The port is the endpoint's when left out. RFC 9000 §9.6
+   * Address of this host, one per family, that clients are asked to move to once connected, for instance this machine's
+   * own behind a shared one. `port` is 1 to 65 535, default the endpoint's. Default none. RFC 9000 §9.6
    */
   preferredAddress: Schema.optionalKey(
     Schema.Struct({ ipv4: Schema.optionalKey(PlaceSchema), ipv6: Schema.optionalKey(PlaceSchema) })
   ),
+  /**
+   * Whether clients are asked for a certificate: `"none"`, `"request"` accepts clients without one, `"require"` refuses
+   * them. Default `"none"`. RFC 8446 §4.3.2
+   */
   clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"])),
   /**
-   * When a client proves its address, at the cost of a round trip, before its handshake costs anything (RFC 9000
-   * §8.1.2). A client that was here before brings its proof along and is not sent away. `underLoad`, the default,
-   * begins with `retryHandshakes` unfinished handshakes: 1 … 1000000, 256 when left out.
+   * When clients must prove their address with a Retry, one more round trip, before the server spends work on their
+   * handshake. Default `"underLoad"`: while `retryHandshakes` or more handshakes are unfinished. A returning client
+   * proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
+  /** Unfinished handshakes from which `retry: "underLoad"` takes effect. 1 to 1 000 000, default 256. */
   retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   /**
-   * Handshakes that may be unfinished at once, those that wait for their turn among them: 1 … 1000000, 1024 when left
-   * out. Each keeps some 40 kB. A client beyond them, and one that would wait for more than half of
-   * `transport.handshakeTimeoutMillis`, is refused at once (CONNECTION_REFUSED). RFC 9000 §21.2
+   * Handshakes that may be unfinished at once, queued ones included. 1 to 1 000 000, default 1 024; each takes about 40 kB.
+   *
+   * A client over the limit, and one that would be queued for more than half of `transport.handshakeTimeoutMillis`, is
+   * refused at once with CONNECTION_REFUSED. RFC 9000 §21.2
    */
   maxHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
-  /** How long clients may resume their sessions, 86400 when left out; 0 issues no tickets. RFC 8446 §4.6.1 */
+  /** Seconds for which clients may resume a session. 0 to 604 800, default 86 400; 0 issues no tickets. RFC 8446 §4.6.1 */
   ticketLifetimeSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
   ),
   /**
-   * Takes 0-RTT data, and hands out such connections before their handshake is complete: `handshakeComplete` waits for
-   * that. Each first flight is taken once (see `ReplayGuard`), which no guard can promise across servers that do not
-   * share it: do nothing on early data that may not be done twice. RFC 8446 §8
+   * Accepts 0-RTT data. Default false.
+   *
+   * `accept` and `serve` then hand out such connections before the handshake is complete; `handshakeComplete` waits for it.
+   * Each first flight is accepted once (see `ReplayGuard`), which cannot be guaranteed across servers that do not share the
+   * guard: use early data only for work that may be repeated. RFC 8446 §8
    */
   earlyData: Schema.optionalKey(Schema.Boolean)
 })
@@ -71,60 +84,100 @@ export const ConnectSchema = Schema.Struct({
   keyShareGroups
 })
 
-/** How to take connections. */
+/**
+ * How an endpoint accepts connections.
+ *
+ * **Details**
+ *
+ * `cipherSuites` and `groups` are lists, best first; by default everything supported. Options that
+ * are wrong fail `QuicEndpoint.make` with `InvalidOption`, whose `field` starts with `server.`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface ServerOptions extends Partial<typeof ServerSchema.Type> {
-  /** Application protocols, best first (RFC 7301). A client that offers none of them is refused. */
+  /**
+   * Application protocols, best first: at least one, each 1 to 255 bytes. A client that offers none of them is refused.
+   * RFC 7301
+   */
   readonly alpn: ReadonlyArray<string>
   /**
-   * What the server authenticates with: one identity, or a choice by SNI. A name is in A-labels and lower case, and no
-   * address; undefined when the client names no server.
+   * What the server authenticates with: one identity, or a function that chooses one by SNI.
+   *
+   * The name is in lower case and A-labels, never an IP address, and undefined when the client sends none. A client for
+   * whose name the function returns undefined is refused. RFC 6066 §3
    */
   readonly identity: Identity | ((serverName: string | undefined) => Identity | undefined)
+  /** How accepted connections behave. Default: the defaults of `TransportOptions`. */
   readonly transport?: TransportOptions
 }
 
+/**
+ * Where an endpoint binds, and whether it accepts connections.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
   /**
-   * An IP literal to bind. Left out: `0.0.0.0` for a server; for a client `::`, which reaches both families, or `0.0.0.0`
-   * where the system has no IPv6.
+   * IP literal to bind. Default `0.0.0.0` for a server; for a client `::`, which reaches both families, or `0.0.0.0` if the
+   * system has no IPv6.
    */
   readonly host?: string
-  /** 0, or left out: a free one. */
+  /** UDP port to bind. 0 to 65 535, default 0, which picks a free one. */
   readonly port?: number
   /**
-   * At least 32 unpredictable bytes, kept by the application: with them an endpoint that was restarted can tell the peers
-   * of its former connections that these are gone (stateless reset), which otherwise find out by their idle timeout. For
-   * one endpoint at a time: another one alive could be made to reset what is not its own. RFC 9000 §10.3.2, §21.11
+   * At least 32 unpredictable bytes, stored by the application across restarts. Default random.
+   *
+   * With the same secret a restarted endpoint can reset connections of its previous run, whose peers otherwise notice only
+   * by their idle timeout. Never share it between live endpoints: one could be made to reset connections of the other.
+   * RFC 9000 §10.3.2, §21.11
    */
   readonly resetSecret?: Redacted.Redacted<Uint8Array>
-  /** Set to take connections; without it the endpoint is a client. */
+  /** Accepts connections when set. Default: the endpoint is only a client. */
   readonly server?: ServerOptions
 }
 
-/** Whom to reach, and how. */
+/**
+ * Where to connect, and how.
+ *
+ * **Details**
+ *
+ * `cipherSuites` and `groups` are lists, best first; by default everything supported.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
   /**
-   * A host name, or an IP literal however it is written; a link-local one says on which link, as in `fe80::1%eth0` or
-   * `fe80::1%4`. Of a name's addresses the IPv4 ones come first, and those that cannot be reached are passed over. Fails
-   * with `Unreachable` at once where it is known that nothing can be sent to it.
+   * Host name or IP literal; a link-local address needs its zone, as in `fe80::1%eth0` or `fe80::1%4`.
+   *
+   * IPv4 addresses of a name are tried first, unreachable ones are skipped. Fails with `ResolveFailed` if the name has no
+   * address, and at once with `Unreachable` if nothing can be sent to any.
    */
   readonly host: string
+  /** UDP port of the server, 1 to 65 535. */
   readonly port: number
-  /** Application protocols, best first. */
+  /** Application protocols to offer, best first: at least one, each 1 to 255 bytes. RFC 7301 */
   readonly alpn: ReadonlyArray<string>
   /**
-   * The name the certificate must carry, and SNI; `host` when left out. In any script and capitals, with a final dot or
-   * without: servers and verifiers see its A-labels, in lower case. Of an address no SNI is sent. RFC 6066 §3
+   * Name the server's certificate must carry, sent as SNI. 1 to 254 characters, default `host`.
+   *
+   * Unicode, upper case and a final dot are allowed: servers and verifiers see A-labels in lower case. For an IP address no
+   * SNI is sent. RFC 6066 §3
    */
   readonly serverName?: string
   /**
-   * Does not wait for the handshake when a session ticket for the server allows 0-RTT. What is written before
-   * `connection.handshakeComplete` leaves in the first flight, to the server that the ticket is of; an attacker can
-   * replay it to that server. If the server does not take it, streams send it again after the handshake, and datagrams
-   * are lost; `facts.earlyData` tells. Without a fitting ticket it is an ordinary `connect`. RFC 9001 §4.6, §5.6 #1
+   * Returns the connection without waiting for the handshake if a session ticket allows 0-RTT. Default false.
+   *
+   * Data written before `connection.handshakeComplete` is sent in the first flight to the server that issued the ticket; an
+   * attacker can replay it to that server. If the server rejects it, streams are sent again after the handshake and
+   * datagrams are lost; `facts.earlyData` says which. Without a usable ticket, `connect` waits for the handshake.
+   * RFC 9001 §4.6, §5.6 #1
    */
   readonly earlyData?: boolean
-  /** Shown to a server that asks. */
+  /** Certificate or raw key for a server that asks for one. Default none. */
   readonly identity?: Identity
+  /** How the connection behaves. Default: the defaults of `TransportOptions`. */
   readonly transport?: TransportOptions
 }

@@ -1,7 +1,7 @@
 /**
- * The options of endpoints and connections: one Schema each, with every range and default in one place.
+ * The options of connections: one schema with every range and default.
  *
- * A value outside its range fails with `QuicError` / `InvalidOption`, which names the field.
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -17,78 +17,138 @@ const int = (minimum: number, maximum: number, byDefault: number) =>
 
 const MiB = 1024 * 1024
 
-/** How a connection behaves; every field has a default. Sizes are bytes, times milliseconds. */
+/**
+ * Schema of `TransportOptions`: how a connection behaves.
+ *
+ * **Details**
+ *
+ * Every field is optional and has a default. Sizes are in bytes, durations in milliseconds, numbers are integers. A value
+ * outside its range, and a field that does not exist, fails with `InvalidOption`, whose `field` is the path of the option.
+ *
+ * **Example** (Options of a client)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { type QuicEndpointShape, type TransportOptions } from "effect-quic"
+ *
+ * const transport: TransportOptions = { keepAliveIntervalMillis: 15_000, congestion: "bbr" }
+ *
+ * const connect = (endpoint: QuicEndpointShape) =>
+ *   Effect.scoped(endpoint.connect({ host: "example.org", port: 4433, alpn: ["echo"], transport }))
+ * ```
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const TransportOptions = Schema.Struct({
   /**
-   * The versions spoken, best first. A client tells the server its order, and lets it choose among all of them; a server
-   * goes on in the first that the client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368, RFC 9369
+   * QUIC versions supported, best first. Default `["v1"]` for a client, `["v2", "v1"]` for a server.
+   *
+   * A client sends its list and lets the server choose; a server picks its first version that the client offers.
+   * RFC 9368, RFC 9369
    */
   versions: Schema.optionalKey(
     Schema.Array(Schema.Literals(["v1", "v2"])).check(Schema.isMinLength(1), Schema.isUnique())
   ),
   /**
-   * client: the one of `versions` to begin with, the first when left out. `versions: ["v2", "v1"], originalVersion: "v1"`
-   * begins with what every server understands, and is moved to v2, without another round trip, by one that speaks it. A
-   * session that is resumed begins with its own version. RFC 9368 §2
+   * Client only: which of `versions` the first packet uses. Default the first of `versions`.
+   *
+   * `versions: ["v2", "v1"], originalVersion: "v1"` starts with the version every server understands; a server that
+   * supports v2 switches to it without another round trip. A resumed session starts with its own version. RFC 9368 §2
    */
   originalVersion: Schema.optionalKey(Schema.Literals(["v1", "v2"])),
-  /** Silence after which the connection is given up; 0 is never. RFC 9000 §10.1 */
+  /**
+   * Silence after which the connection ends with `IdleTimeout`. 0 to 86 400 000, default 60 000; 0 disables the timeout.
+   *
+   * The smaller value of both sides applies. RFC 9000 §10.1
+   */
   maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
-  /** How long a handshake may take. */
+  /** How long a handshake may take before it fails with `HandshakeTimeout`. 100 to 300 000, default 5 000. */
   handshakeTimeoutMillis: int(100, 300_000, 5_000),
-  /** A PING after this much silence keeps the connection and its NAT binding alive; 0 is none. */
+  /**
+   * Sends a PING after this much silence, which keeps the connection and its NAT binding alive. 0 to 3 600 000, default 0,
+   * which sends none. RFC 9000 §10.1.2
+   */
   keepAliveIntervalMillis: int(0, 3_600_000, 0),
-  /** How long `close` may spend delivering what was accepted. */
+  /** How long `close` may take to deliver data already accepted. 0 to 300 000, default 3 000. */
   closeTimeoutMillis: int(0, 300_000, 3_000),
-  /** The connection's receive window, at first and at most (it grows when the reader keeps up). RFC 9000 §4 */
+  /** Initial receive window of the connection. 16 384 to 1 GiB, default 2 MiB. RFC 9000 §4.1 */
   connectionWindowBytes: int(16_384, 1024 * MiB, 2 * MiB),
+  /**
+   * Largest receive window of the connection; it grows while the application reads as fast as data arrives. 16 384 to
+   * 1 GiB, default 24 MiB.
+   */
   maxConnectionWindowBytes: int(16_384, 1024 * MiB, 24 * MiB),
-  /** Each stream's receive window, at first and at most. */
+  /** Initial receive window of each stream. 1 200 to 1 GiB, default 1 MiB. RFC 9000 §4.1 */
   streamWindowBytes: int(1_200, 1024 * MiB, MiB),
+  /** Largest receive window of each stream. 1 200 to 1 GiB, default 16 MiB. */
   maxStreamWindowBytes: int(1_200, 1024 * MiB, 16 * MiB),
-  /** Streams of each kind the peer may have open at once. RFC 9000 §4.6 */
+  /** Bidirectional streams the peer may have open at once. 0 to 1 000 000, default 100. RFC 9000 §4.6 */
   maxBidirectionalStreams: int(0, 1_000_000, 100),
+  /** Unidirectional streams the peer may have open at once. 0 to 1 000 000, default 100. RFC 9000 §4.6 */
   maxUnidirectionalStreams: int(0, 1_000_000, 100),
   /**
-   * What a stream takes from the application ahead of the network before `write` waits. Of datagrams, as much waits to be
-   * sent, and to be received, each counted with 256 bytes more than it has; the oldest make room for new ones.
+   * Bytes a stream buffers for sending before `write` waits. 1 200 to 1 GiB, default 1 MiB.
+   *
+   * Also bounds the datagrams queued in each direction, each counted with 256 bytes of overhead; when the queue is full the
+   * oldest datagrams are dropped.
    */
   sendBufferBytes: int(1_200, 1024 * MiB, MiB),
-  /** RFC 9438, RFC 9002 §7; `bbr`, version 3, keeps its rate where packets are lost without congestion */
+  /**
+   * Congestion controller. Default `"cubic"`.
+   *
+   * `"cubic"` is RFC 9438, `"newReno"` RFC 9002 §7; `"bbr"` (BBRv3) keeps its rate when packets are lost without
+   * congestion.
+   */
   congestion: Schema.Literals(["cubic", "newReno", "bbr"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))
   ),
-  /** The round-trip time assumed before one is measured. RFC 9002 §6.2.2 */
+  /** Round-trip time assumed until one is measured. 1 to 10 000, default 333. RFC 9002 §6.2.2 */
   initialRttMillis: int(1, 10_000, 333),
-  /** The datagram size used until a larger one is proven to arrive. RFC 9000 §14.1, §14.2 #S2 */
+  /**
+   * Size of UDP payloads until path MTU discovery finds a larger one. 1 200 to 65 507, default 1 200.
+   *
+   * RFC 9000 §14.1, §14.2 #S2
+   */
   initialDatagramBytes: int(1_200, 65_507, 1_200),
-  /** The largest datagram size path MTU discovery may settle on. RFC 9000 §14.3 */
+  /** Largest UDP payload path MTU discovery may settle on. 1 200 to 65 507, default 1 452. RFC 9000 §14.3 */
   maxDatagramBytes: int(1_200, 65_507, 1_452),
-  /** The largest datagram this side takes. */
+  /** Largest UDP payload this side accepts. 1 200 to 65 527, default 65 527. RFC 9000 §18.2 */
   maxReceiveDatagramBytes: int(1_200, 65_527, 65_527),
-  /** RFC 9000 §13.2.5, §13.2.1 */
+  /** Exponent that scales the delay in ACK frames. 0 to 20, default 3. RFC 9000 §13.2.5 */
   ackDelayExponent: int(0, 20, 3),
+  /** Longest time an acknowledgement is delayed. 0 to 1 000, default 25. RFC 9000 §13.2.1 */
   maxAckDelayMillis: int(0, 1_000, 25),
-  /** Tells the peer to stay at its address, and ignores what comes from another. RFC 9000 §9.1 */
+  /**
+   * Forbids the peer to migrate, and ignores packets it sends from another address. Default false. RFC 9000 §9.1
+   */
   disableActiveMigration: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
-  /** Changes the connection IDs after this many packets, and after this long; 0 is never. RFC 9000 §9.5 */
+  /** Changes the connection IDs after this many packets. 0 to 1 000 000 000, default 0, which is never. RFC 9000 §9.5 */
   rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
+  /** Changes the connection IDs after this long. 0 to 86 400 000, default 0, which is never. RFC 9000 §9.5 */
   rotateIdsAfterMillis: int(0, 86_400_000, 0),
-  /** Connection IDs of the peer kept in store. RFC 9000 §5.1.1, §18.2 #6 */
+  /** Connection IDs of the peer kept in reserve. 2 to 32, default 8. RFC 9000 §5.1.1, §18.2 #6 */
   activeConnectionIdLimit: int(2, 32, 8),
-  /** The largest DATAGRAM frame this side takes; 0 is none. RFC 9221 §3 */
+  /**
+   * Largest DATAGRAM frame this side accepts. 0 to 65 535, default 0, which refuses datagrams. RFC 9221 §3
+   */
   maxDatagramFrameBytes: int(0, 65_535, 0)
 })
 
-/** What a caller writes: any subset. */
+/**
+ * How a connection behaves: any subset of the fields of the `TransportOptions` schema, the rest at their defaults.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export type TransportOptions = Partial<typeof TransportOptions.Type>
 
-/** What the transport gets: everything. */
+/** The options with every default filled in. */
 export type CheckedTransportOptions = TransportSettings
 
 const describe = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Decodes options, or says which field is wrong and what it may be. */
+/** Decodes options, or fails with `InvalidOption` for the first field that is wrong. */
 export const check = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,
   options: unknown,
@@ -101,7 +161,7 @@ export const check = <S extends Schema.ConstraintDecoder<unknown>>(
   return invalidOption((prefix + path).replace(/\.$/, "") || "options", issue.message)
 }
 
-/** A client's. */
+/** Checks the options of a client. */
 export const checkTransport = (
   options: TransportOptions | undefined
 ): Effect.Effect<CheckedTransportOptions, QuicError> =>
@@ -118,7 +178,7 @@ export const checkTransport = (
       )
   )
 
-/** A server's: it takes what a client begins with. */
+/** Checks the options of a server, which cannot choose the original version. */
 export const checkServerTransport = (
   options: TransportOptions | undefined
 ): Effect.Effect<CheckedTransportOptions, QuicError> =>
@@ -129,7 +189,7 @@ export const checkServerTransport = (
       quicError(
         new InvalidOption({
           field: "server.transport.originalVersion",
-          problem: "it is for clients to begin"
+          problem: "only a client has an original version"
         })
       )
   )

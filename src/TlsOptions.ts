@@ -1,4 +1,8 @@
-/** The TLS half of the options, checked against what the `CryptoSuite` can do. */
+/**
+ * The TLS options of clients and servers, checked against what the `CryptoSuite` supports.
+ *
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -24,20 +28,27 @@ const atLeastOne = <S extends Schema.Constraint>(item: S) => Schema.Array(item).
 
 const groupNames = atLeastOne(Schema.Literals(["x25519MlKem768", "x25519", "secp256r1", "secp384r1"]))
 
-/** What both roles say about TLS; a list left out is everything the suite can do. Best first. */
+/** The TLS options of both roles. */
 export const TlsPreferences = {
-  /** Application protocols. RFC 7301 */
+  /** Application protocols, best first: at least one, each 1 to 255 bytes. RFC 7301 */
   alpn: atLeastOne(Schema.String.check(Schema.isBetweenLength(1, 255))),
+  /** Cipher suites, best first. Default `["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"]`. RFC 9001 §5.3 */
   cipherSuites: Schema.optionalKey(
     atLeastOne(Schema.Literals(["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"]))
   ),
+  /**
+   * Key exchange groups, best first. Default: all groups of the `CryptoSuite`. A group it does not support fails with
+   * `InvalidOption`. RFC 8446 §4.2.7
+   */
   groups: Schema.optionalKey(groupNames)
 }
 
 /**
- * client: those of `groups` to send key shares for at once, the best of them and x25519 when left out. Each costs a key pair
- * and its bytes in the first flight, of which x25519MlKem768 takes 1216; a server that takes none of them asks for another,
- * which costs a round trip. RFC 8446 §4.2.8
+ * Client only: the `groups` to send key shares for in the first flight. Default the best of `groups`, and x25519.
+ *
+ * Each costs a key pair and space in the first flight, 1216 bytes for x25519MlKem768. A server that supports none of them
+ * asks for another with a HelloRetryRequest, one more round trip. A group that is not in `groups` fails with
+ * `InvalidOption`. RFC 8446 §4.2.8
  */
 export const keyShareGroups = Schema.optionalKey(groupNames.check(Schema.isUnique()))
 
@@ -70,7 +81,7 @@ export const tlsPreferences = (
       })
 }
 
-/** What SNI calls the server, and its certificate must. RFC 6066 §3 */
+/** The server name for SNI and the certificate check. RFC 6066 §3 */
 export const serverNameOf = (host: string, field: string): Effect.Effect<string, QuicError> => {
   const name = toServerName(host)
   return name === undefined
@@ -78,7 +89,7 @@ export const serverNameOf = (host: string, field: string): Effect.Effect<string,
     : Effect.succeed(name)
 }
 
-/** An identity as TLS uses it: its key ready to sign. */
+/** An identity in the form TLS uses, with its key ready to sign. */
 export const identityFor = (
   identity: Identity,
   suite: CryptoSuiteShape,
@@ -92,7 +103,7 @@ export const identityFor = (
     : Effect.succeed({ kind: identity.certificateType, chain: identity.chain, key })
 }
 
-/** One identity, or a choice by SNI, whose keys are made ready once each. */
+/** One identity, or a choice by SNI; each key is imported once. */
 export const identitySelector = (
   identity: Identity | ((serverName: string | undefined) => Identity | undefined),
   suite: CryptoSuiteShape,

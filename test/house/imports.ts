@@ -34,7 +34,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission"],
   ["src/connection"],
   ["src/endpoint", "src/qlog"],
-  ["src/QuicError.ts"],
+  ["src/QuicError.ts", "src/errorReasons.ts"],
   ["src/actor"],
   ["src"],
   ["src/cli"],

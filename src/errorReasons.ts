@@ -1,0 +1,385 @@
+/** Why a QUIC operation failed: one tagged class for each case of `QuicErrorReason`. */
+import * as Schema from "effect/Schema"
+import { transportErrorName } from "./wire/TransportError.ts"
+
+/**
+ * An option or argument is outside its range.
+ *
+ * **Details**
+ *
+ * `field` is the path of the option, such as `transport.maxIdleTimeoutMillis`; `problem` says what is allowed.
+ * Options are checked before anything is bound or sent.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `${this.field}: ${this.problem}`
+  }
+}
+
+/**
+ * The UDP socket could not be bound.
+ *
+ * **Details**
+ *
+ * Fails `QuicEndpoint.make`, `rebind` and `migrate`. `problem` is the complete message, address included.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
+  address: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return this.problem
+  }
+}
+
+/**
+ * A host name has no address.
+ *
+ * **Details**
+ *
+ * Fails `connect`. Resolving names needs an `AddressResolver`, which `effect-quic/layers/node` provides.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ResolveFailed extends Schema.TaggedError<ResolveFailed>()("ResolveFailed", {
+  host: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `cannot resolve ${this.host}: ${this.problem}`
+  }
+}
+
+/**
+ * Nothing can be sent to the address.
+ *
+ * **Details**
+ *
+ * Fails `connect` at once, without waiting for a timeout: the address is not a destination this socket can reach, or
+ * the system refused to send to it.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  address: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `cannot reach ${this.address}: ${this.problem}`
+  }
+}
+
+const origin = Schema.Literals(["local", "peer"])
+
+/**
+ * The TLS handshake was refused by either side.
+ *
+ * **Details**
+ *
+ * `alert` is the TLS alert (RFC 8446 §6.2), 0 to 255; `origin` is the side that sent it. A certificate that the
+ * `CertificateVerifier` rejects ends here. RFC 9001 §4.8
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class HandshakeRefused extends Schema.TaggedError<HandshakeRefused>()("HandshakeRefused", {
+  origin,
+  alert: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `handshake refused by ${this.origin === "local" ? "this side" : "the peer"} (TLS alert ${this.alert}): ${this.problem}`
+  }
+}
+
+/**
+ * The connection was closed with an application error code.
+ *
+ * **Details**
+ *
+ * `code` is what was passed to `close`, 0 for an ordinary end; `origin` is the side that closed. CONNECTION_CLOSE of
+ * type 0x1d, RFC 9000 §19.19
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>()("ApplicationClosed", {
+  origin,
+  code: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `closed by ${this.origin === "local" ? "this side" : "the peer"} with code ${this.code}${this.problem && `: ${this.problem}`}`
+  }
+}
+
+/**
+ * The connection was closed with a transport error code.
+ *
+ * **Details**
+ *
+ * `code` is listed in RFC 9000 §20.1; `frameType` is the frame that caused the error, 0 when unknown. A server that
+ * refuses a client uses CONNECTION_REFUSED (0x02); a defect in a handler closes with INTERNAL_ERROR (0x01).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TransportClosed extends Schema.TaggedError<TransportClosed>()("TransportClosed", {
+  origin,
+  code: Schema.Number,
+  frameType: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    const by = this.origin === "local" ? "this side" : "the peer"
+    return `${transportErrorName(this.code)} by ${by}${this.problem && `: ${this.problem}`}`
+  }
+}
+
+/**
+ * The peer was silent for the idle timeout.
+ *
+ * **Details**
+ *
+ * The timeout is the smaller `maxIdleTimeoutMillis` of both sides. RFC 9000 §10.1
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout", {}) {
+  override get message(): string {
+    return "the peer has been silent for the idle timeout"
+  }
+}
+
+/**
+ * The handshake did not complete within `handshakeTimeoutMillis`.
+ *
+ * **Details**
+ *
+ * Perhaps nothing is listening at `address`. `socketError` is the last error the system reported for it, if any;
+ * `discarded` summarizes the packets that arrived but could not be used, if any.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("HandshakeTimeout", {
+  address: Schema.String,
+  socketError: Schema.optionalKey(Schema.String),
+  discarded: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const hint =
+      this.discarded !== undefined
+        ? `discarded were ${this.discarded}`
+        : this.socketError === undefined
+          ? "is a QUIC server listening there?"
+          : `what the socket last said: ${this.socketError}`
+    return `no handshake with ${this.address} in time; ${hint}`
+  }
+}
+
+/**
+ * The peer has lost the state of the connection, for instance in a restart.
+ *
+ * **Details**
+ *
+ * RFC 9000 §10.3
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class StatelessReset extends Schema.TaggedError<StatelessReset>()("StatelessReset", {}) {
+  override get message(): string {
+    return "the peer no longer knows this connection (stateless reset)"
+  }
+}
+
+/**
+ * The server supports none of the versions this client offers.
+ *
+ * **Details**
+ *
+ * `offered` lists the server's versions. RFC 9000 §6, RFC 9368
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("VersionMismatch", {
+  offered: Schema.Array(Schema.Number)
+}) {
+  override get message(): string {
+    const shown = this.offered.slice(0, 16).map((version) => `0x${version.toString(16)}`)
+    const more = this.offered.length > shown.length ? ", …" : ""
+    return `no QUIC version in common; the server offers ${shown.join(", ")}${more}`
+  }
+}
+
+/**
+ * The endpoint has been closed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class EndpointClosed extends Schema.TaggedError<EndpointClosed>()("EndpointClosed", {}) {
+  override get message(): string {
+    return "the endpoint is closed"
+  }
+}
+
+/**
+ * The peer reset its sending side of the stream.
+ *
+ * **Details**
+ *
+ * Fails `read`; `code` is the peer's application error code. RFC 9000 §19.4
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class StreamReset extends Schema.TaggedError<StreamReset>()("StreamReset", {
+  streamId: Schema.Number,
+  code: Schema.Number
+}) {
+  override get message(): string {
+    return `the peer reset stream ${this.streamId} with code ${this.code}`
+  }
+}
+
+/**
+ * The peer asked this side to stop sending on the stream.
+ *
+ * **Details**
+ *
+ * Fails `write` and `finished`; `code` is the peer's application error code. RFC 9000 §19.5
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class StreamStopped extends Schema.TaggedError<StreamStopped>()("StreamStopped", {
+  streamId: Schema.Number,
+  code: Schema.Number
+}) {
+  override get message(): string {
+    return `the peer stopped stream ${this.streamId} with code ${this.code}`
+  }
+}
+
+/**
+ * This side has already ended that half of the stream, or the stream has no such half.
+ *
+ * **Details**
+ *
+ * Reading a stream after `stop`, writing one after `finish` or `reset`, writing a stream that only the peer writes.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class StreamClosed extends Schema.TaggedError<StreamClosed>()("StreamClosed", {
+  streamId: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `stream ${this.streamId}: ${this.problem}`
+  }
+}
+
+/**
+ * The peer does not support resets that deliver the beginning of a stream.
+ *
+ * **Details**
+ *
+ * Fails `reset` with `deliver` above 0; the stream is unchanged. RESET_STREAM_AT,
+ * draft-ietf-quic-reliable-stream-reset
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ResetRefused extends Schema.TaggedError<ResetRefused>()("ResetRefused", {
+  streamId: Schema.Number
+}) {
+  override get message(): string {
+    return `stream ${this.streamId}: the peer knows no reset that delivers the stream's beginning (RESET_STREAM_AT)`
+  }
+}
+
+/**
+ * The datagram cannot be sent: too large for the path, or the peer accepts none.
+ *
+ * **Details**
+ *
+ * RFC 9221 §3
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("DatagramRefused", {
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return this.problem
+  }
+}
+
+/**
+ * The connection could not move to another local address and stays where it is.
+ *
+ * **Details**
+ *
+ * The peer did not answer over the new path, forbids migration, or this side is the server. RFC 9000 §9
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `the connection stays where it is: ${this.problem}`
+  }
+}
+
+/**
+ * The `Peer` is closed for good.
+ *
+ * **Details**
+ *
+ * `problem` says who closed it, or the failure it gave up on.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class PeerClosed extends Schema.TaggedError<PeerClosed>()("PeerClosed", {
+  name: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `the peer ${this.name} is closed: ${this.problem}`
+  }
+}
+
+/**
+ * `maxWaiting` operations already wait for a connection to the `Peer`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class PeerBusy extends Schema.TaggedError<PeerBusy>()("PeerBusy", {
+  name: Schema.String,
+  maxWaiting: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.maxWaiting} operations wait for a connection to ${this.name} already`
+  }
+}
