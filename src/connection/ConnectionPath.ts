@@ -19,6 +19,7 @@ import { IdRotation } from "./IdRotation.ts"
 import type { Migration } from "./Migration.ts"
 import { PhaseMarks } from "./PhaseMarks.ts"
 import { RouteSet } from "./RouteSet.ts"
+import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 /** How many IDs the peer may hold, and how many it is given beyond those it has used: enough for two moves at once. */
 const MOST_IDS = 8
@@ -75,6 +76,8 @@ export class ConnectionPath {
   /** When its connection IDs are due to change. */
   readonly rotation: IdRotation
   readonly traffic: PathTraffic = { bytesSent: 0, bytesReceived: 0, datagramsSent: 0, datagramsReceived: 0 }
+  /** The 1-RTT packet numbers it leaves unused. */
+  readonly skipped: SkippedNumbers
   /** Datagrams in a row with something else to say than an MTU probe. */
   sinceMtuProbe = 0
 
@@ -113,6 +116,7 @@ export class ConnectionPath {
     this.routes = new RouteSet(this.peerIds, first)
     this.mtu = new MtuDiscovery({ base: transport.initialDatagramBytes, max: transport.maxDatagramBytes })
     this.rotation = new IdRotation(transport.rotateIdsAfterPackets, transport.rotateIdsAfterMillis, nowMicros)
+    this.skipped = new SkippedNumbers(config.random)
     this.ecn = new EcnValidator(config.ecn)
     this.ecn.start(nowMicros, this.recovery.ptoMicros())
   }

@@ -11,7 +11,6 @@ import { Coins } from "./Coins.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
-import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 const QUIC_BIT = 0x40
 /** What a packet has at least beyond the connection IDs we issue: stateless resets that look like it are as long. */
@@ -69,7 +68,6 @@ export class PacketLayout {
   private path!: ConnectionPath
   private route!: Route
   private readonly parts: ConnectionParts
-  private readonly skipped: SkippedNumbers
   private readonly coins: Coins
   /** Of a packet. */
   private readonly leastBytes: number
@@ -77,7 +75,6 @@ export class PacketLayout {
   constructor(parts: ConnectionParts) {
     this.parts = parts
     this.leastBytes = LEAST_BEYOND_ID + parts.localInitialId.length
-    this.skipped = new SkippedNumbers(parts.config.random)
     this.coins = new Coins(parts.config.random)
   }
 
@@ -93,10 +90,10 @@ export class PacketLayout {
   /** Writes the header of a packet that may reach up to `limit`, its tag included. Nothing is sent until it is closed. */
   open(level: Level, start: number, limit: number): OutgoingPacket {
     const { parts, bytes, route } = this
-    const { recovery } = this.path
+    const { recovery, skipped } = this.path
     const space = spaceOfLevel(level)
     const packet = packets[this.count]
-    if (space === Space.Application && this.skipped.isDue(recovery.nextPacketNumber(space)))
+    if (space === Space.Application && skipped.isDue(recovery.nextPacketNumber(space)))
       recovery.skipPacketNumber(space)
     const packetNumber = recovery.nextPacketNumber(space)
     const length = packetNumberLength(packetNumber, recovery.largestAcked(space))

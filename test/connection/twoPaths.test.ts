@@ -1,5 +1,6 @@
 /** What holds for every path of a connection, whichever made it: here, two between two endpoints of ours. */
 import { describe, expect, it } from "vitest"
+import type { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
 import { Space } from "../../src/wire/PacketType.ts"
 import { secondAddress, TwoPaths } from "./TwoPaths.ts"
 
@@ -135,6 +136,27 @@ describe("a connection with two paths", () => {
     client.abandonRoute(2)
     client.abandonRoute(3, two.second.client)
     expect(client.paths.sockets).toEqual(new Set([0, 1]))
+  })
+
+  it("leaves numbers unused on each, however many were used on the other, RFC 9000 §21.4", () => {
+    const two = new TwoPaths()
+    const { client } = two.pair
+    // none among the first 32 of a path; what the handshake sent is of other spaces
+    const unused = ({ recovery }: ConnectionPath): number =>
+      recovery.nextPacketNumber(Space.Application) - recovery.counters.packetsSent
+    const skipped = [client.path, two.second.client].map((path, socket) => {
+      const before = unused(path)
+      two.congested.clear()
+      two.congested.add(1 - socket)
+      // at most 32 + 1023 are used between two that are not
+      for (let i = 0; i < 1100; i++) {
+        client.ping()
+        two.exchange().advance(1_000)
+      }
+      return unused(path) - before
+    })
+    expect(skipped[0]).toBeGreaterThan(0)
+    expect(skipped[1]).toBeGreaterThan(0)
   })
 
   it("updates the keys of both at once", () => {
