@@ -1,9 +1,9 @@
 /**
- * Trust in X.509 certificates on Node: system roots, given authorities, pinned certificates, pinned keys.
+ * X.509 certificate verification on Node: system roots, given CAs, pinned certificates, pinned keys.
  *
- * Every one of them also checks, on the peer's own certificate, its dates (by Effect's `Clock`), key usage, extended key
- * usage for the peer's role, key strength, and the host name or IP address where there is one. Pinning replaces the chain
- * of authorities, nothing else. Revocation is not checked. RFC 5280 §6, RFC 9525
+ * All verifiers also check the peer's certificate for validity (by Effect's `Clock`), key usage, extended key usage for
+ * the peer's role, key strength, and the host name or IP address if there is one. Pinning replaces only the chain of CAs.
+ * Revocation is not checked. RFC 5280 §6, RFC 9525
  *
  * Verdicts are synchronous. Combine verifiers with `Trust.anyOf` and `Trust.allOf`.
  */
@@ -25,36 +25,32 @@ import {
   maxChainLength
 } from "../../src/Identity.ts"
 import { Malformed } from "./certificates/DerReader.ts"
-import { judgePath } from "./certificates/certificatePath.ts"
+import { verifyPath } from "./certificates/certificatePath.ts"
 import { ParsedCertificate } from "./certificates/ParsedCertificate.ts"
-import { judgeLeaf, objection, type Objection } from "./certificates/peerCertificate.ts"
+import { checkLeaf, objection, type Objection } from "./certificates/peerCertificate.ts"
 import { TrustAnchors } from "./certificates/TrustAnchors.ts"
 
-/** One certificate as DER bytes, or any number of them as PEM text. */
+/** One certificate as DER bytes, or one or more as PEM text. */
 export type CertificateInput = string | Uint8Array
 
 /**
- * Trusts what the machine trusts: the system's store together with `NODE_EXTRA_CA_CERTS`, or the roots Node brings along
- * where the system has none.
+ * Trusts the system's certificate store and `NODE_EXTRA_CA_CERTS`, or Node's bundled roots if the system has none.
  */
 export const systemAuthorities: Effect.Effect<CertificateVerifierShape> = Effect.suspend(() => {
   systemAnchors ??= loadSystemAnchors()
   const verifier = verifierOf(trustsPathTo(systemAnchors))
   return systemAnchors.size > 0
     ? Effect.succeed(verifier)
-    : Effect.as(
-        Effect.logWarning("no system root certificates were found: no peer will be accepted"),
-        verifier
-      )
+    : Effect.as(Effect.logWarning("no system root certificates found: no peer will be accepted"), verifier)
 })
 
-/** Trusts certificates issued, at whatever remove, by these authorities; and each of them, shown as a peer's own. */
+/** Trusts certificates issued directly or indirectly by these CAs, and the given certificates themselves as a peer's own. */
 export const authorities = (
   certificates: ReadonlyArray<CertificateInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
   Effect.map(anchorsFrom(certificates), (anchors) => verifierOf(trustsPathTo(anchors)))
 
-/** Trusts exactly these certificates, self-signed or not. For development certificates, and for small closed circles. */
+/** Trusts exactly these certificates, self-signed or not. For development certificates and small closed groups. */
 export const pinnedCertificates = (
   certificates: ReadonlyArray<CertificateInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
@@ -62,12 +58,12 @@ export const pinnedCertificates = (
     verifierOf(([leaf]) =>
       pinned.has(leaf)
         ? undefined
-        : objection(CertificateAlert.certificateUnknown, `${leaf.label} is not one of those pinned`)
+        : objection(CertificateAlert.certificateUnknown, `${leaf.label} is not pinned`)
     )
   )
 
 /**
- * Trusts certificates with these public keys, whoever issued them; a renewed certificate with the same key stays trusted.
+ * Trusts certificates with these public keys, regardless of issuer; a renewed certificate with the same key stays trusted.
  * A key is a DER SubjectPublicKeyInfo, or the SHA-256 of one as 64 hex digits (`Identity.peerId`).
  */
 export const pinnedKeys = (
@@ -81,7 +77,7 @@ export const pinnedKeys = (
         ? undefined
         : objection(
             CertificateAlert.certificateUnknown,
-            `the key of ${leaf.label}, sha256:${pin}, is not one of those pinned`
+            `the key of ${leaf.label}, sha256:${pin}, is not pinned`
           )
     })
   })
@@ -106,7 +102,7 @@ export const layerPinnedKeys = (
   keys: ReadonlyArray<string | Uint8Array>
 ): Layer.Layer<CertificateVerifier, IdentityError> => Layer.effect(CertificateVerifier, pinnedKeys(keys))
 
-/** Whether a chain, leaf first, is to be trusted; the leaf itself has passed already. */
+/** Whether to trust a chain, leaf first; the leaf itself has passed its checks. */
 type Trusts = (
   chain: ReadonlyArray<ParsedCertificate>,
   request: VerifyRequest,
@@ -117,7 +113,7 @@ const verifierOf = (trusts: Trusts): CertificateVerifierShape => ({
   certificateTypes: ["x509"],
   verify: (request) =>
     Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
-      const verdict = judge(request, trusts, nowMillis)
+      const verdict = verifyPeer(request, trusts, nowMillis)
       return verdict === undefined ? Effect.void : Effect.fail(verdict)
     })
 })
@@ -125,27 +121,29 @@ const verifierOf = (trusts: Trusts): CertificateVerifierShape => ({
 const trustsPathTo =
   (anchors: TrustAnchors): Trusts =>
   (chain, { role }, nowMillis) =>
-    judgePath(chain, anchors, role, nowMillis)
+    verifyPath(chain, anchors, role, nowMillis)
 
-const judge = ({ peer, role, serverName }: VerifyRequest, trusts: Trusts, nowMillis: number): Objection => {
+const verifyPeer = (
+  { peer, role, serverName }: VerifyRequest,
+  trusts: Trusts,
+  nowMillis: number
+): Objection => {
   if (peer._tag !== "x509") {
     return objection(
       CertificateAlert.unsupportedCertificate,
-      "the peer showed a raw public key where only X.509 certificates are accepted"
+      "the peer sent a raw public key, but only X.509 certificates are accepted"
     )
   }
   const malformed = (reason: string) => objection(CertificateAlert.badCertificate, reason)
-  if (peer.chain.length === 0) return malformed("the peer showed no certificate")
+  if (peer.chain.length === 0) return malformed("the peer sent no certificate")
   if (peer.chain.length > maxChainLength) {
-    return malformed(
-      `the peer showed ${peer.chain.length} certificates; at most ${maxChainLength} are looked at`
-    )
+    return malformed(`the peer sent ${peer.chain.length} certificates; the limit is ${maxChainLength}`)
   }
   const chain: Array<ParsedCertificate> = []
   for (const [i, der] of peer.chain.entries()) {
     const nth = `certificate ${i + 1} of ${peer.chain.length} from the peer`
     if (der.length > maxCertificateBytes) {
-      return malformed(`${nth} has ${der.length} bytes; at most ${maxCertificateBytes} are looked at`)
+      return malformed(`${nth} has ${der.length} bytes; the limit is ${maxCertificateBytes}`)
     }
     const certificate = ParsedCertificate.parse(der)
     if (certificate instanceof Malformed) {
@@ -154,7 +152,7 @@ const judge = ({ peer, role, serverName }: VerifyRequest, trusts: Trusts, nowMil
     chain.push(certificate)
   }
   return (
-    judgeLeaf(chain[0], role, serverName, nowMillis) ?? trusts(chain, { peer, role, serverName }, nowMillis)
+    checkLeaf(chain[0], role, serverName, nowMillis) ?? trusts(chain, { peer, role, serverName }, nowMillis)
   )
 }
 
@@ -178,7 +176,7 @@ const anchorsFrom = Effect.fnUntraced(function* (inputs: ReadonlyArray<Certifica
       if (malformed !== undefined) {
         return yield* new IdentityError({
           kind: "Malformed",
-          message: `a certificate to be trusted is not a well-formed X.509 certificate: ${malformed.message} cannot be read`
+          message: `a trusted certificate is not a well-formed X.509 certificate: ${malformed.message} cannot be read`
         })
       }
     }
@@ -197,7 +195,7 @@ const pinFrom = (key: string | Uint8Array): Effect.Effect<string, IdentityError>
     : Effect.fail(
         new IdentityError({
           kind: "Malformed",
-          message: `a pinned key is 64 hex digits of SHA-256, not "${key}"`
+          message: `a pinned key must be a SHA-256 of 64 hex digits, not "${key}"`
         })
       )
 }

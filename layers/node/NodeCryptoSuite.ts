@@ -1,8 +1,8 @@
 /**
  * `CryptoSuite` on `node:crypto`: OpenSSL's ciphers for packets, its curves and signatures for TLS.
  *
- * Everything it returns is a Uint8Array of its own: a Buffer shares its memory and slices otherwise.
- * Under seeded randomness key shares and Ed25519 signatures are the same again; ECDSA and RSA-PSS signatures are not.
+ * Always returns a fresh Uint8Array, as a Buffer shares pooled memory and its `slice` is a view.
+ * With seeded randomness key shares and Ed25519 signatures are reproducible; ECDSA and RSA-PSS signatures are not.
  */
 import * as Layer from "effect/Layer"
 import * as crypto from "node:crypto"

@@ -1,5 +1,5 @@
 /**
- * Identities made on the spot, for development and for tests: a self-signed certificate that peers pin.
+ * Generates identities for development and tests: a self-signed certificate that peers pin.
  *
  * ```ts
  * const identity = yield* NodeIdentity.developmentCertificate()
@@ -26,25 +26,25 @@ import {
 } from "./certificates/issueCertificate.ts"
 
 export interface DevelopmentCertificateOptions {
-  /** Host names (wildcards allowed) and IP literals to be named. Default `localhost`, `127.0.0.1`, `::1`. */
+  /** Host names (wildcards allowed) and IP literals it is valid for. Default `localhost`, `127.0.0.1`, `::1`. */
   readonly hosts?: ReadonlyArray<string>
-  /** How long it is valid, 1–825. Default 14: browsers accept no longer-lived certificate by its hash. */
+  /** Days it is valid, 1–825. Default 14, the maximum for browsers to accept a certificate by its hash. */
   readonly days?: number
-  /** Default `p256`, which every TLS stack and browser takes. */
+  /** Default `p256`, supported by every TLS stack and browser. */
   readonly keyType?: "ed25519" | "p256"
 }
 
 const dayMillis = 86_400_000
-/** Clocks disagree: it is valid a little before it was made. */
+/** Valid slightly before it is issued, to tolerate clock differences. */
 const backdatedMillis = 3_600_000
 
-/** A fresh key and a certificate signed with it, for a server or a client. It is trusted by nobody who does not pin it. */
+/** A new key and a self-signed certificate, for a server or a client. Peers must pin it to trust it. */
 export const developmentCertificate: (
   options?: DevelopmentCertificateOptions
 ) => Effect.Effect<Identity, IdentityError> = Effect.fnUntraced(function* (options = {}) {
   const hosts = options.hosts ?? ["localhost", "127.0.0.1", "::1"]
   const days = options.days ?? 14
-  if (hosts.length === 0) return yield* failure("hosts: at least one host name or IP address is needed")
+  if (hosts.length === 0) return yield* failure("hosts: at least one host name or IP address is required")
   for (const host of hosts) {
     if (isIP(host) === 0 && domainToASCII(host.replace(/^\*\./, "")) === "") {
       return yield* failure(`hosts: "${host}" is neither a host name nor an IP address`)
@@ -78,7 +78,7 @@ export const developmentCertificate: (
     catch: (cause) =>
       new IdentityError({
         kind: "GenerationFailed",
-        message: `no certificate could be made: ${cause instanceof Error ? cause.message : String(cause)}`
+        message: `cannot issue a certificate: ${cause instanceof Error ? cause.message : String(cause)}`
       })
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Lets `effect-quic tree` look into this process: a Unix socket (a named pipe on Windows) in a directory only this user
- * may enter, which answers every connection with the trees of all endpoints, as JSON, and hangs up. It takes no input.
+ * Lets `effect-quic tree` inspect this process: a Unix socket (a named pipe on Windows) in a directory accessible only to
+ * this user, which sends the trees of all endpoints as JSON to every connection and closes it. Reads no input.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,20 +12,20 @@ import * as path from "node:path"
 import { Inspector, type InspectorShape } from "../../src/capability/Inspector.ts"
 import type { EndpointNode } from "../../src/FiberTree.ts"
 
-/** How long a process may take to answer. */
-const PATIENCE_MILLIS = 2000
-/** More than this is no tree that anybody reads. */
-const MAX_ANSWER_BYTES = 256 * 1024 * 1024
+/** How long a process may take to respond. */
+const TIMEOUT_MILLIS = 2000
+/** Larger responses are ignored. */
+const MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 
-/** What a process tells. */
+/** The response of a process. */
 export interface ProcessTree {
   readonly pid: number
-  /** How it was started. */
+  /** Its command line. */
   readonly command: string
   readonly endpoints: ReadonlyArray<EndpointNode>
 }
 
-/** Nobody can look into this process; it goes on without. */
+/** This process cannot be inspected; it continues without. */
 export class NotInspectable extends Schema.TaggedError<NotInspectable>()("NotInspectable", {
   message: Schema.String
 }) {}
@@ -35,16 +35,16 @@ const directory = (): string =>
     ? "\\\\.\\pipe\\"
     : path.join(process.env.XDG_RUNTIME_DIR || os.tmpdir(), `effect-quic-${os.userInfo().username}`)
 
-/** Makes the directory, or makes sure that it is nobody else's: what stands there could be a trap. */
-const ownDirectory = Effect.try({
+/** Creates the directory, or checks that it belongs to this user, as another user could have created it. */
+const privateDirectory = Effect.try({
   try: () => {
-    const place = directory()
-    if (process.platform === "win32") return place
-    fs.mkdirSync(place, { recursive: true, mode: 0o700 })
-    const { uid, mode } = fs.lstatSync(place)
-    if (uid !== process.getuid?.() || (mode & 0o077) !== 0 || !fs.lstatSync(place).isDirectory())
-      throw new Error(`${place} is open to others`)
-    return place
+    const location = directory()
+    if (process.platform === "win32") return location
+    fs.mkdirSync(location, { recursive: true, mode: 0o700 })
+    const { uid, mode } = fs.lstatSync(location)
+    if (uid !== process.getuid?.() || (mode & 0o077) !== 0 || !fs.lstatSync(location).isDirectory())
+      throw new Error(`${location} is accessible to other users`)
+    return location
   },
   catch: (error) => new NotInspectable({ message: String(error instanceof Error ? error.message : error) })
 })
@@ -54,9 +54,9 @@ let opened = 0
 const socketName = (): string => `effect-quic-${process.pid}-${opened++}.sock`
 
 const make = Effect.gen(function* () {
-  const place = path.join(yield* ownDirectory, socketName())
+  const location = path.join(yield* privateDirectory, socketName())
   const trees = new Set<Effect.Effect<EndpointNode>>()
-  const answer = Effect.map(
+  const response = Effect.map(
     Effect.suspend(() => Effect.all([...trees])),
     (endpoints): string =>
       JSON.stringify({
@@ -68,14 +68,14 @@ const make = Effect.gen(function* () {
   const server = net.createServer((socket) => {
     socket.on("error", () => socket.destroy())
     socket.resume()
-    Effect.runFork(Effect.map(answer, (text) => socket.end(text)))
+    Effect.runFork(Effect.map(response, (text) => socket.end(text)))
   })
-  // looking into a process does not keep it alive
+  // the inspector does not keep the process alive
   server.unref()
   yield* Effect.acquireRelease(
     Effect.callback<void, NotInspectable>((resume) => {
       server.once("error", (error) => resume(Effect.fail(new NotInspectable({ message: error.message }))))
-      server.listen(place, () => resume(Effect.void))
+      server.listen(location, () => resume(Effect.void))
     }),
     () => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
   )
@@ -87,52 +87,54 @@ const make = Effect.gen(function* () {
   return { show }
 })
 
-/** Shows the endpoints it is provided to; where that is not possible, it says so in the log and nothing else happens. */
+/** Exposes the endpoints it is provided to; if that is not possible, logs it at debug level. */
 export const layer: Layer.Layer<never> = Layer.effect(
   Inspector,
   Effect.catch(make, (error) =>
-    Effect.as(Effect.logDebug(`effect-quic tree cannot look into this process: ${error.message}`), undefined)
+    Effect.as(Effect.logDebug(`effect-quic tree cannot inspect this process: ${error.message}`), undefined)
   )
 )
 
-const askOne = (place: string): Effect.Effect<ProcessTree | undefined> =>
+const query = (location: string): Effect.Effect<ProcessTree | undefined> =>
   Effect.callback<ProcessTree | undefined>((resume) => {
     const chunks: Array<Buffer> = []
     let bytes = 0
-    const socket = net.connect(place)
-    const giveUp = () => {
+    const socket = net.connect(location)
+    const abort = () => {
       socket.destroy()
       resume(Effect.succeed(undefined))
     }
-    socket.setTimeout(PATIENCE_MILLIS, giveUp)
+    socket.setTimeout(TIMEOUT_MILLIS, abort)
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk)
       bytes += chunk.length
-      if (bytes > MAX_ANSWER_BYTES) giveUp()
+      if (bytes > MAX_RESPONSE_BYTES) abort()
     })
     socket.on("error", (error: NodeJS.ErrnoException) => {
-      // the process is gone, and could not tidy up
-      if (error.code === "ECONNREFUSED") fs.rmSync(place, { force: true })
-      giveUp()
+      // the process ended without removing its socket
+      if (error.code === "ECONNREFUSED") fs.rmSync(location, { force: true })
+      abort()
     })
     socket.on("end", () => {
       try {
         resume(Effect.succeed(JSON.parse(Buffer.concat(chunks).toString("utf8")) as ProcessTree))
       } catch {
-        giveUp()
+        abort()
       }
     })
     return Effect.sync(() => socket.destroy())
   })
 
-/** The trees of all other processes of this user that show theirs, by process number. */
+/** The trees of all other inspectable processes of this user, by PID. */
 export const running: Effect.Effect<ReadonlyArray<ProcessTree>, NotInspectable> = Effect.gen(function* () {
-  const place = yield* ownDirectory
+  const location = yield* privateDirectory
   const others = (name: string): boolean => {
     const pid = /^effect-quic-(\d+)-\d+\.sock$/.exec(name)?.[1]
     return pid !== undefined && Number(pid) !== process.pid
   }
-  const names = fs.readdirSync(place).filter(others)
-  const answers = yield* Effect.forEach(names, (name) => askOne(path.join(place, name)), { concurrency: 16 })
-  return answers.filter((answer) => answer !== undefined).sort((a, b) => a.pid - b.pid)
+  const names = fs.readdirSync(location).filter(others)
+  const responses = yield* Effect.forEach(names, (name) => query(path.join(location, name)), {
+    concurrency: 16
+  })
+  return responses.filter((response) => response !== undefined).sort((a, b) => a.pid - b.pid)
 })

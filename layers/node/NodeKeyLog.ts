@@ -1,4 +1,4 @@
-/** TLS secrets to the file that `SSLKEYLOGFILE` names, for Wireshark. */
+/** Logs TLS secrets to the file in `SSLKEYLOGFILE`, for Wireshark. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -7,8 +7,8 @@ import { KeyLog } from "../../src/capability/KeyLog.ts"
 import { appendTo, create, type LogFileError, writing } from "./appendOnly.ts"
 
 /**
- * Appends to `path`, which is made readable for its owner alone; each line is written at once, so that a capture can be
- * read while it runs. When writing fails, `onFailure` is told, once, and connections go on unlogged.
+ * Appends to `path`, created with owner-only permissions. Each line is written immediately, so that a running capture can
+ * be decrypted. If writing fails, `onFailure` is called once, and connections continue without logging.
  */
 export const toFile = (
   path: string,
@@ -18,7 +18,7 @@ export const toFile = (
   return (line) => append(`${line}\n`)
 }
 
-/** Logs where `SSLKEYLOGFILE` says, and nowhere when it is not set. Fails when that file cannot be written. */
+/** Logs to `SSLKEYLOGFILE`, if set. Fails if that file cannot be written. */
 export const layer: Layer.Layer<never, Config.ConfigError | LogFileError> = Layer.effect(
   KeyLog,
   Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** A log of every connection to the directory that `QLOGDIR` names, for qvis and other readers of qlog. */
+/** Writes a qlog of every connection to the directory in `QLOGDIR`, for qvis and other tools. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,8 +9,8 @@ import { Qlog, type QlogShape } from "../../src/capability/Qlog.ts"
 import { appendTo, type LogFileError, writing } from "./appendOnly.ts"
 
 /**
- * One `.sqlog` file a connection, open only while it is written to. Throws when the directory cannot be made; when writing
- * fails later, `onFailure` is told, once for each file, and the connection goes on unlogged.
+ * One `.sqlog` file per connection, open only during writes. Throws if the directory cannot be created. If writing fails
+ * later, `onFailure` is called once per file, and the connection continues without logging.
  */
 export const toDirectory = (
   directory: string,
@@ -21,7 +21,7 @@ export const toDirectory = (
   return (name) => appendTo(path.join(directory, `${name}.sqlog`), onFailure)
 }
 
-/** Not `{ recursive: true }`: where no directory can be made, in `/proc` for one, Node then tries for ever. */
+/** Not `{ recursive: true }`, with which Node loops forever where no directory can be created, such as in `/proc`. */
 const makeDirectory = (directory: string): void => {
   if (fs.existsSync(directory)) return
   const parent = path.dirname(directory)
@@ -29,7 +29,7 @@ const makeDirectory = (directory: string): void => {
   fs.mkdirSync(directory)
 }
 
-/** Logs where `QLOGDIR` says, and nowhere when it is not set. Fails when that directory cannot be written. */
+/** Logs to `QLOGDIR`, if set. Fails if that directory cannot be written. */
 export const layer: Layer.Layer<never, Config.ConfigError | LogFileError> = Layer.effect(
   Qlog,
   Effect.gen(function* () {

@@ -1,9 +1,9 @@
 /**
  * `UdpPort` on `node:dgram`.
  *
- * A datagram costs about 4 µs each way, nine tenths of it in the kernel. What is left to save is saved: addresses are literals
- * and skip the resolver, one callback serves every send, and bytes are copied once into a slab, because a datagram
- * the kernel does not take at once stays referenced until it does.
+ * A datagram costs about 4 µs in each direction, 90 % of it in the kernel. Optimisations: addresses are literals and skip
+ * the resolver, one callback is shared by all sends, and bytes are copied once into a slab, because the kernel references
+ * a datagram until it is sent.
  */
 import * as dgram from "node:dgram"
 import * as Effect from "effect/Effect"
@@ -30,18 +30,18 @@ import { interfaceAddresses, zoneName } from "./interfaces.ts"
 
 const defaultKernelBufferBytes = 4 * 1024 * 1024
 const slabBytes = 256 * 1024
-/** Datagrams the kernel would not take yet; beyond these, sending is dropping. */
+/** Maximum datagrams waiting for the kernel; further ones are dropped. */
 const maxQueuedSends = 1024
 /**
- * So many datagrams are kept until the last of them is there, or until `flush`. A first flight is of two, and the second takes
- * a young process a while to make: a server that has half a ClientHello for that long may ask for proof of the address.
+ * Datagrams are batched up to this number, or until `flush`. A first flight has two datagrams, and a process that has just
+ * started takes a while to build the second; a server holding half a ClientHello meanwhile might send a Retry.
  */
-const togetherCount = 4
-/** 65,535 less the UDP header, and in IPv4 the IP header. */
+const batchCount = 4
+/** 65,535 minus the UDP header and, for IPv4, the IP header. */
 const maxPayload = { 4: 65_507, 6: 65_527 } as const
 
-/** A datagram in the slab that the system has not seen yet. */
-interface HeldDatagram {
+/** A datagram in the slab not yet passed to the system. */
+interface BatchedDatagram {
   readonly offset: number
   readonly length: number
   readonly port: number
@@ -56,13 +56,13 @@ class NodeUdpSocket implements UdpSocket {
   private readonly socket: dgram.Socket
   private readonly queue: ReceiveQueue
   private readonly remotes = new RemoteAddresses()
-  /** What `to` says of every datagram: known without asking the system unless bound to a wildcard. */
+  /** The destination address of every received datagram; undefined if bound to a wildcard. */
   private readonly boundTo: SocketAddress | undefined
   private slab = Buffer.allocUnsafeSlow(slabBytes)
   private slabUsed = 0
-  /** Sends whose callback has not been called: taken by the kernel in this turn, or still queued. */
+  /** Sends whose callback is pending: sent by the kernel in this tick, or still queued. */
   private unconfirmed = 0
-  private readonly held: Array<HeldDatagram> = []
+  private readonly batch: Array<BatchedDatagram> = []
   private closed = false
 
   constructor(socket: dgram.Socket, options: UdpBindOptions) {
@@ -94,7 +94,7 @@ class NodeUdpSocket implements UdpSocket {
       this.counters.sendTooLarge++
       return
     }
-    // Sends of this turn are unconfirmed too, so the system is asked only when there are suspiciously many.
+    // Includes sends of this tick, so query the system's queue only when there are many.
     if (
       this.closed ||
       (this.unconfirmed >= maxQueuedSends && this.socket.getSendQueueCount() >= maxQueuedSends)
@@ -110,8 +110,8 @@ class NodeUdpSocket implements UdpSocket {
     Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
     const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
     this.unconfirmed++
-    this.held.push({ offset, length, port: to.port, host })
-    if (this.held.length === togetherCount) this.release()
+    this.batch.push({ offset, length, port: to.port, host })
+    if (this.batch.length === batchCount) this.sendBatch()
   }
 
   onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {
@@ -119,31 +119,31 @@ class NodeUdpSocket implements UdpSocket {
   }
 
   flush(): void {
-    this.release()
+    this.sendBatch()
     if (this.unconfirmed > 0 && !this.closed) this.congested = this.socket.getSendQueueCount() > 0
   }
 
   close(): void {
     if (this.closed) return
-    this.release()
+    this.sendBatch()
     this.closed = true
     this.congested = false
     this.queue.close()
     this.socket.close()
   }
 
-  private release(): void {
-    const { held, slab, socket } = this
-    for (const { offset, length, port, host } of held)
+  private sendBatch(): void {
+    const { batch, slab, socket } = this
+    for (const { offset, length, port, host } of batch)
       socket.send(slab, offset, length, port, host, this.onSent)
-    held.length = 0
+    batch.length = 0
   }
 
   private reserve(length: number): number {
     if (this.unconfirmed === 0) this.slabUsed = 0
     if (this.slabUsed + length > this.slab.length) {
-      this.release()
-      // The kernel may still refer to the full slab; it is left to the garbage collector then.
+      this.sendBatch()
+      // The kernel may still reference the full slab; leave it to the garbage collector.
       if (this.socket.getSendQueueCount() > 0) this.slab = Buffer.allocUnsafeSlow(slabBytes)
       this.slabUsed = 0
     }
@@ -170,15 +170,15 @@ class NodeUdpSocket implements UdpSocket {
     }
     const { address, port } = error as SendError
     const to = address === undefined || port === undefined ? undefined : socketAddress(address, port)
-    const meaning = lastingRefusals[error.code ?? ""]
-    const problem = meaning === undefined ? error.message : `${meaning} (${error.message})`
-    this.counters.refused(problem, to, meaning !== undefined)
+    const lasting = lastingErrors[error.code ?? ""]
+    const problem = lasting === undefined ? error.message : `${lasting} (${error.message})`
+    this.counters.refused(problem, to, lasting !== undefined)
   }
 
   private readonly onMessage = (message: Buffer, remote: dgram.RemoteInfo): void => {
-    // Nobody can answer port 0, and node:dgram throws when asked to. RFC 768
+    // Port 0 cannot be replied to, and node:dgram throws on it. RFC 768
     if (this.closed || remote.port === 0) return
-    // A Buffer's `slice` is a view where a Uint8Array's is a copy: the core must never meet one.
+    // A Buffer's `slice` is a view, unlike a Uint8Array's, so Buffers must not reach the core.
     const bytes = new Uint8Array(message.buffer as ArrayBuffer, message.byteOffset, message.length)
     if (this.queue.push(bytes, this.remotes.intern(remote.address, remote.port), this.boundTo, 0)) {
       this.counters.received++
@@ -187,28 +187,28 @@ class NodeUdpSocket implements UdpSocket {
     }
   }
 
-  /** ICMP and the like: the network's opinion about one destination, while the socket itself stays good. */
+  /** ICMP and similar errors concern one destination; the socket remains usable. */
   private readonly onSocketError = (error: Error): void => {
     this.counters.socketErrors++
     this.counters.lastError = error.message
   }
 }
 
-/** What node:dgram adds to the errors of sending. */
+/** Properties that node:dgram adds to send errors. */
 type SendError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
 
-/** What these codes mean of a destination; after others, such as ENOBUFS, the next attempt may succeed. */
-const lastingRefusals: Record<string, string | undefined> = {
-  EACCES: "it is a broadcast address, or a firewall forbids it",
-  EPERM: "a firewall forbids it",
-  ENETUNREACH: "there is no route to its network",
-  EHOSTUNREACH: "there is no route to it",
-  EADDRNOTAVAIL: "not from the address that this socket is bound to",
-  EINVAL: "not from the address that this socket is bound to, or not at all",
-  EAFNOSUPPORT: "this system does not speak its family"
+/** Errors that persist for a destination; after others, such as ENOBUFS, the next attempt may succeed. */
+const lastingErrors: Record<string, string | undefined> = {
+  EACCES: "broadcast address, or blocked by a firewall",
+  EPERM: "blocked by a firewall",
+  ENETUNREACH: "no route to its network",
+  EHOSTUNREACH: "no route to host",
+  EADDRNOTAVAIL: "not reachable from the address this socket is bound to",
+  EINVAL: "not reachable, or not from the address this socket is bound to",
+  EAFNOSUPPORT: "address family not supported by this system"
 }
 
-/** Destinations are literals already; answering at once keeps the resolver and its tick out of every send. */
+/** Destinations are literals, so resolve synchronously and avoid a tick per send. */
 const literalLookup: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
   callback(null, host, familyOf(host))
 
@@ -221,7 +221,7 @@ const reasons: Record<string, UdpBindError["reason"] | undefined> = {
 }
 
 const advice: Record<UdpBindError["reason"], string> = {
-  AddressInUse: "another socket has this port; choose another one, or 0 for any that is free",
+  AddressInUse: "the port is in use; choose another one, or 0 for any free port",
   AddressNotAvailable: "no interface of this machine has this address",
   PermissionDenied: "ports below 1024 need privileges on most systems",
   InvalidAddress: "the host must be an IPv4 or IPv6 address literal and the port between 0 and 65535",
@@ -247,7 +247,7 @@ const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindErro
     const port = options.port ?? 0
     const wanted = socketAddress(host, port, zoneName)
     if (wanted === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
-      return resume(Effect.fail(bindError(host, port, "InvalidAddress", "nothing was asked of the system")))
+      return resume(Effect.fail(bindError(host, port, "InvalidAddress", "rejected before binding")))
     }
     const socket = dgram.createSocket({
       type: wanted.family === 6 ? "udp6" : "udp4",
@@ -263,7 +263,7 @@ const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindErro
     socket.once("error", refused)
     socket.bind({ address: wanted.host, port, exclusive: true }, () => {
       socket.off("error", refused)
-      // Linux grants what it allows without complaint; where the system does complain, its default will do.
+      // Linux silently caps the size; where the system rejects it, keep the default.
       try {
         socket.setRecvBufferSize(options.receiveBufferBytes ?? defaultKernelBufferBytes)
         socket.setSendBufferSize(options.sendBufferBytes ?? defaultKernelBufferBytes)
@@ -273,16 +273,16 @@ const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindErro
   })
 
 const bind = (options: UdpBindOptions = {}): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope> =>
-  // Binding a literal settles within a tick, so it is not worth interrupting: the socket always reaches its finalizer.
+  // Binding a literal completes within a tick, so it is uninterruptible and the socket always gets its finalizer.
   Effect.acquireRelease(open(options), (socket) => Effect.sync(() => socket.close()))
 
 export const nodeUdpPort: UdpPortShape = { bind, zoneName }
 
 /**
- * `node:dgram` does not say what address a datagram was sent to, so a server bound to a wildcard has a socket for each of
- * `addresses`: those of the network interfaces when left out, looked up anew as they come and go. Name others yourself
- * that are this machine's without being an interface's (`127.0.0.2`, a prefix routed to it): what is asked there is
- * answered from where the system likes. Where ports cannot be shared (Windows, macOS) that goes for all.
+ * `node:dgram` does not report the destination address of a datagram, so a server bound to a wildcard has a socket for each
+ * of `addresses`, by default the current addresses of the network interfaces. Add addresses of this machine that belong to
+ * no interface (`127.0.0.2`, a prefix routed to it); otherwise the system selects the source address of replies. Where
+ * ports cannot be shared (Windows, macOS), it does so for all addresses.
  */
 export const make = (addresses: () => ReadonlyArray<string> = interfaceAddresses): UdpPortShape =>
   MultihomedPort.make(nodeUdpPort, addresses)

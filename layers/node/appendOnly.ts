@@ -1,9 +1,9 @@
-/** Files that are only appended to: secrets and qlog, which must never stand in the way of the connections they are about. */
+/** Append-only log files, for secrets and qlog. A failure to write must never affect connections. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 
-/** A log named by the environment cannot be written; `message` is one line: which variable, where, and why. */
+/** A log file named by the environment cannot be written. `message` is one line with the variable, path and reason. */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
   variable: Schema.String,
   path: Schema.String,
@@ -16,12 +16,12 @@ export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileErr
 
 const problems: Record<string, string> = {
   EACCES: "permission denied",
-  EISDIR: "it is a directory",
+  EISDIR: "is a directory",
   ENOENT: "no such file or directory",
-  ENOTDIR: "it is no directory, or a part of it is none",
-  EEXIST: "it exists already and is not a directory",
+  ENOTDIR: "not a directory, or part of the path is not",
+  EEXIST: "already exists and is not a directory",
   EROFS: "the file system is read-only",
-  ENOSPC: "no space is left"
+  ENOSPC: "no space left on the device"
 }
 
 const problemOf = (cause: unknown): string => {
@@ -32,10 +32,10 @@ const problemOf = (cause: unknown): string => {
   return problems[code] ?? message
 }
 
-/** Makes the file if there is none, readable for its owner alone; throws when it cannot be written. */
+/** Creates the file if it does not exist, with owner-only permissions; throws if it cannot be written. */
 export const create = (path: string): void => fs.closeSync(fs.openSync(path, "a", 0o600))
 
-/** Fails with a {@link LogFileError} when `attempt`, which touches `path`, throws. */
+/** Runs `attempt`, which accesses `path`; fails with a {@link LogFileError} if it throws. */
 export const writing = <A>(
   variable: string,
   path: string,
@@ -47,8 +47,8 @@ export const writing = <A>(
   })
 
 /**
- * Appends to `path`, a new file readable by its owner alone. The first failure, a full disk say, is told to `onFailure`,
- * and is the last attempt: what is logged goes on without its log.
+ * Appends to `path`, created with owner-only permissions. After the first failure, such as a full disk, `onFailure` is
+ * called and logging stops.
  */
 export const appendTo = (path: string, onFailure: (problem: string) => void): ((text: string) => void) => {
   let broken = false

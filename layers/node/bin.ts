@@ -12,7 +12,7 @@ import { main } from "../../src/cli/main.ts"
 import { reported } from "../../src/cli/report.ts"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
 
-/** The nearest package.json above this file: it lies deeper in the built package than in the source. */
+/** Finds the nearest package.json above this file; the depth differs between the built package and the source. */
 const packageVersion = (): string => {
   for (const up of ["../../", "../../../"]) {
     try {
@@ -22,7 +22,7 @@ const packageVersion = (): string => {
   return "unknown"
 }
 
-/** Every name and address others may reach this machine by. */
+/** Names and addresses by which this machine can be reached. */
 const ownHosts = (): ReadonlyArray<string> => {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
   const usable = addresses.filter(({ scopeid }) => !scopeid).map(({ address }) => address)
@@ -49,7 +49,7 @@ const layerHost = Layer.succeed(CliHost, {
 
 main.pipe(
   Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeInspector.layer, NodeServices.layer)),
-  // what the environment asks for and cannot be had is told in one line, like any other failure
+  // report log files that cannot be opened in one line, like any other failure
   Effect.catchTag("LogFileError", (error) => reported(Effect.fail(error))),
   NodeRuntime.runMain()
 )

@@ -1,6 +1,6 @@
 /**
- * Everything a program needs on Node: sockets from `node:dgram`, cryptography from `node:crypto`, DNS, and a verifier
- * that trusts the system's roots.
+ * The live stack on Node: sockets from `node:dgram`, cryptography from `node:crypto`, DNS, and a certificate verifier with
+ * the system's roots.
  */
 import * as NodeAddressResolver from "@effect/platform-node/NodeAddressResolver"
 import * as NodeDns from "@effect/platform-node/NodeDns"
@@ -21,7 +21,7 @@ export * as NodeKeyLog from "./NodeKeyLog.ts"
 export * as NodeQlog from "./NodeQlog.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
 
-/** All but the verifier: to be merged with the one that says whom to trust. */
+/** Everything but the certificate verifier; merge it with one. */
 export const layerWithoutTrust = Layer.mergeAll(
   NodeUdpPort.layer,
   NodeCryptoSuite.layer,
@@ -31,5 +31,5 @@ export const layerWithoutTrust = Layer.mergeAll(
   Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
 )
 
-/** The whole live stack, trusting servers whose certificates chain to the system's roots. */
+/** The complete live stack, trusting certificates that chain to the system's roots. */
 export const layer = Layer.merge(layerWithoutTrust, NodeCertificateVerifier.layer)

@@ -1,4 +1,4 @@
-/** What the system says of its network interfaces, asked anew each time: they come and go. */
+/** Network interfaces, queried on every call as they change. */
 import { networkInterfaces } from "node:os"
 import type { ZoneName } from "../../src/wire/SocketAddress.ts"
 
@@ -10,7 +10,7 @@ const links = (): ReadonlyMap<string, number> => {
   return found
 }
 
-/** Sockets name zones by interface, on Windows by its number; whoever writes an address may do either. RFC 4007 §11.2 */
+/** Sockets use the interface name as zone, on Windows its index; addresses may be written with either. RFC 4007 §11.2 */
 export const zoneName: ZoneName = (zone) => {
   const all = [...links()]
   const written = ([name, number]: readonly [string, number]): string =>
@@ -20,7 +20,7 @@ export const zoneName: ZoneName = (zone) => {
   return link === undefined ? zone : written(link)
 }
 
-/** Every address of this machine that can be bound, in the form that sockets write it. */
+/** Every bindable address of this machine, as formatted by sockets. */
 export const interfaceAddresses = (): ReadonlyArray<string> =>
   Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
     addresses.map(({ address, scopeid }) =>

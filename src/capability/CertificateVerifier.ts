@@ -58,7 +58,7 @@ export type CertificateAlert = (typeof CertificateAlert)[keyof typeof Certificat
 export class CertificateRejected extends Schema.TaggedError<CertificateRejected>()("CertificateRejected", {
   /** A TLS alert number, see {@link CertificateAlert}. */
   alert: Schema.Int,
-  /** For example `certificate for example.org does not name localhost`. */
+  /** For example `certificate for example.org is not valid for localhost`. */
   reason: Schema.String
 }) {
   override get message(): string {

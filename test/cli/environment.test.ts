@@ -11,14 +11,14 @@ it("tells in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async () 
   const file = join(directory, "a file")
   writeFileSync(file, "")
   const environments: ReadonlyArray<readonly [Record<string, string>, string]> = [
-    [{ QLOGDIR: file }, `QLOGDIR: cannot write to ${file}: it is no directory, or a part of it is none`],
+    [{ QLOGDIR: file }, `QLOGDIR: cannot write to ${file}: not a directory, or part of the path is not`],
     [
       { QLOGDIR: join(file, "x") },
-      `QLOGDIR: cannot write to ${join(file, "x")}: it is no directory, or a part of it is none`
+      `QLOGDIR: cannot write to ${join(file, "x")}: not a directory, or part of the path is not`
     ],
     // where Node's recursive mkdir never returns
     [{ QLOGDIR: "/proc/nowhere" }, "QLOGDIR: cannot write to /proc/nowhere: no such file or directory"],
-    [{ SSLKEYLOGFILE: directory }, `SSLKEYLOGFILE: cannot write to ${directory}: it is a directory`]
+    [{ SSLKEYLOGFILE: directory }, `SSLKEYLOGFILE: cannot write to ${directory}: is a directory`]
   ]
   for (const [env, line] of environments) {
     const { code, stderr, stdout } = await runCli(["demo", "--size", "10kB"], { env })
@@ -52,5 +52,5 @@ it("lets connections go on when a log cannot be written any more, and says so on
   line("CLIENT_RANDOM")
   line("CLIENT_RANDOM")
   expect(statSync(path).size).toBe(5)
-  expect(problems).toEqual([`cannot write to ${blocked}: it is a directory`])
+  expect(problems).toEqual([`cannot write to ${blocked}: is a directory`])
 })

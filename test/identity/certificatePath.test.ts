@@ -76,15 +76,19 @@ describe("a path of certificates", () => {
   it.effect("does not exist without the intermediate", () =>
     Effect.gen(function* () {
       const verdict = yield* underRoot([leaf])
-      expectRefused(verdict, CertificateAlert.unknownCa, /issued by an authority that is not trusted/)
+      expectRefused(verdict, CertificateAlert.unknownCa, /issued by an untrusted CA/)
     })
   )
 
   it.effect("does not exist for no certificate at all, nor for more than ten", () =>
     Effect.gen(function* () {
-      expectRefused(yield* underRoot([]), CertificateAlert.badCertificate, /showed no certificate/)
+      expectRefused(yield* underRoot([]), CertificateAlert.badCertificate, /sent no certificate/)
       const many = [leaf, intermediate, ...Array<typeof root>(9).fill(root)]
-      expectRefused(yield* underRoot(many), CertificateAlert.badCertificate, /11 certificates; at most 10/)
+      expectRefused(
+        yield* underRoot(many),
+        CertificateAlert.badCertificate,
+        /11 certificates; the limit is 10/
+      )
       expect(yield* underRoot(many.slice(0, 10))).toEqual(acceptance)
     })
   )
@@ -94,7 +98,7 @@ describe("a path of certificates", () => {
       const otherRoot = issueRoot({ name: "Other Root" })
       const other = issueLeaf({ by: otherRoot })
       const verdict = yield* underRoot([other, otherRoot])
-      expectRefused(verdict, CertificateAlert.unknownCa, /Other Root is signed by itself, and not trusted/)
+      expectRefused(verdict, CertificateAlert.unknownCa, /Other Root is self-signed and not trusted/)
     })
   )
 
@@ -187,12 +191,20 @@ describe("an authority", () => {
     Effect.gen(function* () {
       const forged = issueLeaf({ by: leaf, name: "forged" })
       const verdict = yield* underRoot([forged, leaf, intermediate])
-      expectRefused(verdict, CertificateAlert.unknownCa, /certificate for example.org has issued .* is no CA/)
+      expectRefused(verdict, CertificateAlert.unknownCa, /certificate for example.org issued .* is not a CA/)
       // nor one without any basicConstraints, even with the key usage of a CA
       const bare = issueLeaf({ by: root, extensions: [keyUsage(keyCertSign)], name: "Bare" })
-      expectRefused(yield* underRoot([issueLeaf({ by: bare }), bare]), CertificateAlert.unknownCa, /is no CA/)
+      expectRefused(
+        yield* underRoot([issueLeaf({ by: bare }), bare]),
+        CertificateAlert.unknownCa,
+        /is not a CA/
+      )
       const old = issueLeaf({ by: root, extensions: [], name: "Old" })
-      expectRefused(yield* underRoot([issueLeaf({ by: old }), old]), CertificateAlert.unknownCa, /is no CA/)
+      expectRefused(
+        yield* underRoot([issueLeaf({ by: old }), old]),
+        CertificateAlert.unknownCa,
+        /is not a CA/
+      )
     })
   )
 
@@ -202,7 +214,7 @@ describe("an authority", () => {
       const verifier = yield* NodeCertificateVerifier.authorities([selfSigned.der])
       expect(yield* verdictOn(verifier, [selfSigned])).toEqual(acceptance)
       const below = issueLeaf({ by: selfSigned, name: "below" })
-      expectRefused(yield* verdictOn(verifier, [below]), CertificateAlert.unknownCa, /is no CA/)
+      expectRefused(yield* verdictOn(verifier, [below]), CertificateAlert.unknownCa, /is not a CA/)
     })
   )
 
@@ -227,7 +239,7 @@ describe("an authority", () => {
       expectRefused(
         yield* underRoot([issueLeaf({ by: below }), below, short]),
         CertificateAlert.unknownCa,
-        /Short allows 0 CAs below it, and there are 1/
+        /Short allows 0 CAs below it, but there are 1/
       )
       // and the same holds for the root
       const shortRoot = issueRoot({ name: "Short Root", extensions: caExtensions(0) })
@@ -249,7 +261,7 @@ describe("an authority", () => {
         extensions: [...caExtensions(), ...otherKey]
       })
       const verdict = yield* underRoot([issueLeaf({ by: again }), again, below, short])
-      expectRefused(verdict, CertificateAlert.unknownCa, /Short allows 0 CAs below it, and there are 1/)
+      expectRefused(verdict, CertificateAlert.unknownCa, /Short allows 0 CAs below it, but there are 1/)
     })
   )
 
@@ -262,7 +274,7 @@ describe("an authority", () => {
       // without, it is taken for one that has signed itself, as OpenSSL has it: RFC 5280 §4.2.1.1
       const silent = renewed(caExtensions())
       const verdict = yield* underRoot([issueLeaf({ by: silent }), silent, intermediate])
-      expectRefused(verdict, CertificateAlert.unknownCa, /is signed by itself, and not trusted/)
+      expectRefused(verdict, CertificateAlert.unknownCa, /is self-signed and not trusted/)
     })
   )
 
@@ -320,7 +332,7 @@ describe("a peer's own certificate", () => {
         issueLeaf({ by: root, extensions: [...leafExtensions("example.org"), strange(critical)] })
       ]
       expect(yield* underRoot(chain(false))).toEqual(acceptance)
-      expectRefused(yield* underRoot(chain(true)), 43, /critical extension that is not understood/)
+      expectRefused(yield* underRoot(chain(true)), 43, /unsupported critical extension/)
       const ca = issueIntermediate({ by: root, extensions: [...caExtensions(), strange(true)] })
       expectRefused(yield* underRoot([issueLeaf({ by: ca }), ca]), 43, /critical extension/)
     })
@@ -383,9 +395,9 @@ describe("signatures and keys", () => {
     Effect.gen(function* () {
       for (const kind of ["rsa1024", "secp256k1"] as const) {
         const weak = issueLeaf({ by: root, key: newKey(kind) })
-        expectRefused(yield* underRoot([weak]), 43, /has a key that is none of/)
+        expectRefused(yield* underRoot([weak]), 43, /has an unsupported key/)
         const ca = issueIntermediate({ by: root, key: newKey(kind) })
-        expectRefused(yield* underRoot([issueLeaf({ by: ca }), ca]), 43, /has a key that is none of/)
+        expectRefused(yield* underRoot([issueLeaf({ by: ca }), ca]), 43, /has an unsupported key/)
       }
     })
   )
@@ -401,7 +413,7 @@ describe("signatures and keys", () => {
         ])
       expect(yield* verdictOn(yield* underTheNameAfter(9), [one])).toEqual(acceptance)
       const verdict = yield* verdictOn(yield* underTheNameAfter(10), [one])
-      expectRefused(verdict, CertificateAlert.unknownCa, /too many certificates to find out/)
+      expectRefused(verdict, CertificateAlert.unknownCa, /no valid certificate path found/)
     })
   )
 
@@ -411,9 +423,9 @@ describe("signatures and keys", () => {
       for (const exponent of ["01", "010000", "0200000001", `7f${"ff".repeat(255)}`]) {
         const authority = issueIntermediate({ by: root, key, spki: withExponent(key, exponent) })
         const chain = [issueLeaf({ by: authority }), authority]
-        expectRefused(yield* underRoot(chain), 43, /has a key that is none of/)
+        expectRefused(yield* underRoot(chain), 43, /has an unsupported key/)
         const peer = issueLeaf({ by: root, key, spki: withExponent(key, exponent) })
-        expectRefused(yield* underRoot([peer]), 43, /has a key that is none of/)
+        expectRefused(yield* underRoot([peer]), 43, /has an unsupported key/)
       }
       const usual = issueLeaf({ by: root, key, spki: withExponent(key, "010001") })
       expect(yield* underRoot([usual])).toEqual(acceptance)
@@ -436,7 +448,7 @@ describe("signatures and keys", () => {
       const forged = leaf.der.slice()
       forged[forged.length - 5] ^= 1
       const verdict = yield* verdictOn(verifier, [forged, intermediate])
-      expectRefused(verdict, 42, /carries a signature that its issuer has not made/)
+      expectRefused(verdict, 42, /does not match its issuer.s key/)
     })
   )
 })

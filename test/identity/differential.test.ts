@@ -44,7 +44,7 @@ const stricter: ReadonlyArray<readonly [reason: RegExp, why: string]> = [
      §4.2.1.6); of name constraints, minimum and maximum are not written (§4.2.1.10)`
   ],
   [
-    /has a key that is none of/,
+    /has an unsupported key/,
     "RSA has 2048 bits or more; every key has its one encoding, on a curve that TLS 1.3 has"
   ],
   [
@@ -52,25 +52,25 @@ const stricter: ReadonlyArray<readonly [reason: RegExp, why: string]> = [
     "RFC 8446 §4.4.2.4: nothing older than SHA-256, nor PSS with its default, SHA-1"
   ],
   [
-    /critical extension that is not understood/,
+    /unsupported critical extension/,
     "policies are not processed, and Netscape's type is not enough to go by"
   ],
-  [/is that of (a proxy|an address holder)/, "RFC 3779 and RFC 3820 have paths of their own"],
+  [/is for (a proxy|an address holder)/, "RFC 3779 and RFC 3820 have paths of their own"],
   [
-    /is no CA/,
+    /is not a CA/,
     "RFC 5280 §4.2.1.9: version 1 roots, and what has a key usage but no basic constraints, are no CAs"
   ],
   [/lacks digitalSignature/, "RFC 8446 §4.4.2.2: TLS 1.3 only signs"],
   [
-    /barred from vouching for (\*|its subject|a name of a kind)/,
+    /constraints exclude (\*|its subject|a name of an unsupported kind)/,
     "what an excluded name might mean is excluded with it"
   ],
   [
-    /may not vouch for a name of a kind/,
+    /constraints do not permit a name of an unsupported kind/,
     "e-mail addresses, URIs and others are not compared, hence not permitted"
   ],
-  [/does not name/, "RFC 9525 §2, §6.3: the common name does not count, nor does part of a label's star"],
-  [/has names that cannot be compared/, "an e-mail address in a subject is an IA5String"]
+  [/is not valid for/, "RFC 9525 §2, §6.3: the common name does not count, nor does part of a label's star"],
+  [/contains names that cannot be compared/, "an e-mail address in a subject is an IA5String"]
 ]
 
 const ourVerdict = ({ root, shown, ...options }: MutatedChain): Effect.Effect<Verdict> =>

@@ -64,7 +64,7 @@ describe("another's certificate as PEM in", () => {
       const odd = issueLeaf({ by: root, extensions })
       expect(yield* verdictOn(verifier, [odd], { serverName: "example.net" })).toEqual(acceptance)
       expect(yield* verdictOn(verifier, [odd])).toMatchObject({
-        reason: "certificate for example.net does not name example.org"
+        reason: "certificate for example.net is not valid for example.org"
       })
     })
   )

@@ -13,7 +13,7 @@ const names = (alternatives: ReadonlyArray<string>, serverName: string) =>
     const leaf = issueLeaf({ by: root, name: "common.example", extensions: leafExtensions(...alternatives) })
     const verdict = yield* verdictOn(verifier, [leaf], { serverName })
     if (!verdict.accepted)
-      expect(verdict).toMatchObject({ alert: 42, reason: expect.stringMatching(/does not name/) })
+      expect(verdict).toMatchObject({ alert: 42, reason: expect.stringMatching(/is not valid for/) })
     return verdict.accepted
   })
 
@@ -84,7 +84,7 @@ describe("a certificate's host names", () => {
       expect(yield* verdictOn(verifier, [bare])).toMatchObject({
         accepted: false,
         alert: 42,
-        reason: "certificate for CN=example.org does not name example.org"
+        reason: "certificate for CN=example.org is not valid for example.org"
       })
       expect(yield* names(["other.example"], "common.example")).toBe(false)
     })
@@ -107,7 +107,7 @@ describe("a certificate's host names", () => {
         extensions: leafExtensions("a.example", "b.example", "10.0.0.1", "d")
       })
       const { reason } = yield* verdictOn(verifier, [leaf], { serverName: "localhost" })
-      expect(reason).toBe("certificate for a.example, b.example, 10.0.0.1 does not name localhost")
+      expect(reason).toBe("certificate for a.example, b.example, 10.0.0.1 is not valid for localhost")
       const nasty = issueLeaf({ by: root, extensions: leafExtensions(`\u001b[2J${"x".repeat(200)}`) })
       const verdict = yield* verdictOn(verifier, [nasty], { serverName: "localhost" })
       expect(verdict.reason).toMatch(/^[\x20-\x7e…\ufffd]{1,160}$/)

@@ -120,7 +120,8 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
       expect(yield* verdictOn(verifier, [inside, middle])).toMatchObject({ accepted: true })
       expect(yield* verdictOn(verifier, [outside, middle], { serverName: "example.com" })).toMatchObject({
         accepted: false,
-        reason: "certificate for example.com is not allowed: its issuer may not vouch for example.com"
+        reason:
+          "certificate for example.com is not allowed: its issuer's constraints do not permit example.com"
       })
       const strayCa = issueIntermediate({
         by: limited,
@@ -172,7 +173,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
         if (!verdict.accepted) {
           expect(verdict).toMatchObject({
             alert: 42,
-            reason: expect.stringMatching(/its issuer is barred from vouching for its subject/)
+            reason: expect.stringMatching(/its issuer's constraints exclude its subject/)
           })
         }
         return verdict.accepted
@@ -250,7 +251,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
         expect(yield* client("a.example.org")).toEqual(acceptance)
         expect(yield* client("Example Client")).toEqual(acceptance)
         expect(yield* client("a.example.com")).toMatchObject({
-          reason: expect.stringMatching(/may not vouch for a/)
+          reason: expect.stringMatching(/constraints do not permit a/)
         })
         expect(yield* client("a.example.org\0b")).toMatchObject({
           reason: expect.stringMatching(/cannot be compared/)
@@ -275,7 +276,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
       const leaf = issueLeaf({ by: ca, extensions: [base, usage, uses, mail] })
       expect(yield* verdictOn(verifier, [leaf, ca], { serverName: undefined })).toMatchObject({
         accepted: false,
-        reason: expect.stringMatching(/a name of a kind that is not understood/)
+        reason: expect.stringMatching(/a name of an unsupported kind/)
       })
     })
   )
@@ -293,7 +294,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
       const leaf = issueLeaf({ by: ca, extensions: leafExtensions(...many(1500).map((name) => `${name}y`)) })
       expect(yield* verdictOn(verifier, [leaf, ca], { serverName: undefined })).toMatchObject({
         accepted: false,
-        reason: expect.stringMatching(/more names and name constraints than are worth comparing/)
+        reason: expect.stringMatching(/too many names and name constraints/)
       })
       expect(performance.now() - startedAt).toBeLessThan(5000)
     })

@@ -128,7 +128,7 @@ describe("a pinned key", () => {
         expect(yield* verdictOn(verifier, [leaf], { at: now + 91 * day })).toMatchObject({ alert: 45 })
       }
       const wrong = yield* Effect.flip(NodeCertificateVerifier.pinnedKeys(["abc"]))
-      expect(wrong.message).toBe('a pinned key is 64 hex digits of SHA-256, not "abc"')
+      expect(wrong.message).toBe('a pinned key must be a SHA-256 of 64 hex digits, not "abc"')
     })
   )
 })

@@ -96,14 +96,14 @@ describe("NodeUdpPort", () => {
       const name = yield* refusal({ host: "localhost", port: 443 })
       expect(name.reason).toBe("InvalidAddress")
       expect(name.message).toMatchInlineSnapshot(
-        `"Cannot bind a UDP socket to localhost port 443: the host must be an IPv4 or IPv6 address literal and the port between 0 and 65535 (nothing was asked of the system)"`
+        `"Cannot bind a UDP socket to localhost port 443: the host must be an IPv4 or IPv6 address literal and the port between 0 and 65535 (rejected before binding)"`
       )
       expect((yield* refusal({ port: 70_000 })).reason).toBe("InvalidAddress")
       expect((yield* refusal({ port: 1.5 })).reason).toBe("InvalidAddress")
       const taken = yield* nodeUdpPort.bind(loopback)
       const conflict = yield* refusal({ ...loopback, port: taken.localAddress.port })
       expect(conflict.message.replace(/\d{4,}/g, "PORT")).toMatchInlineSnapshot(
-        `"Cannot bind a UDP socket to 127.0.0.1 port PORT: another socket has this port; choose another one, or 0 for any that is free (bind EADDRINUSE 127.0.0.1:PORT)"`
+        `"Cannot bind a UDP socket to 127.0.0.1 port PORT: the port is in use; choose another one, or 0 for any free port (bind EADDRINUSE 127.0.0.1:PORT)"`
       )
     })
   )

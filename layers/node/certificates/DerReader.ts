@@ -1,13 +1,12 @@
 /**
- * Reads the elements inside of another, one after the other, and insists on DER: what a certificate says must be readable in one
- * way only. X.690 §8, §10, §11
+ * Reads the elements within another in order and requires strict DER, so that a certificate has only one interpretation.
+ * X.690 §8, §10, §11
  *
- * Whatever is not as expected throws {@link Malformed} with the name of the part that is read; it is caught where a certificate
- * has been read whole, or not at all.
+ * Any error throws {@link Malformed} with the name of the part being read; it is caught by `ParsedCertificate.parse`.
  */
 import { DerTag, type DerElement, readElement } from "../../../src/internal/der.ts"
 
-/** Says which part of a certificate cannot be read. */
+/** The message names the part of a certificate that is malformed. */
 export class Malformed extends Error {
   readonly _tag = "Malformed"
 }
@@ -25,12 +24,12 @@ export class DerReader {
     this.end = end
   }
 
-  /** Over what is inside of the next element, which has this tag. */
+  /** A reader for the content of the next element, which must have this tag. */
   enter(tag: number): DerReader {
     return this.inside(this.take(tag))
   }
 
-  /** Over what is inside of an element that has been taken. */
+  /** A reader for the content of an element taken before. */
   inside({ contentStart, end }: DerElement): DerReader {
     return new DerReader(this.bytes, this.what, contentStart, end)
   }
@@ -55,16 +54,16 @@ export class DerReader {
     return element
   }
 
-  /** An OBJECT IDENTIFIER, as the hex of its content. X.690 §8.19 */
+  /** An OBJECT IDENTIFIER, as hex of its content. X.690 §8.19 */
   takeId(): string {
     return this.idIn(this.take(DerTag.objectIdentifier))
   }
 
-  /** The same of an element that has been taken, under a tag of its own. */
+  /** The same for an element taken before, possibly with an implicit tag. */
   idIn({ contentStart, end }: DerElement): string {
     if (end === contentStart || this.bytes[end - 1] >= 0x80) return this.fail()
     for (let i = contentStart; i < end; i++) {
-      // no arc begins with a byte that adds nothing
+      // no arc may have leading padding bytes
       if (this.bytes[i] === 0x80 && (i === contentStart || this.bytes[i - 1] < 0x80)) return this.fail()
     }
     return hexOf(this.bytes, contentStart, end)
@@ -78,7 +77,7 @@ export class DerReader {
     return value === 0xff
   }
 
-  /** An INTEGER in the fewest bytes, of either sign. X.690 §8.3.2 */
+  /** An INTEGER of either sign, minimally encoded. X.690 §8.3.2 */
   takeInteger(tag: number = DerTag.integer): DerElement {
     const element = this.take(tag)
     const { contentStart, end } = element
@@ -100,7 +99,7 @@ export class DerReader {
     return value
   }
 
-  /** The bytes of a BIT STRING; its unused bits are zero. X.690 §11.2.1 */
+  /** The bytes of a BIT STRING; unused bits must be zero. X.690 §11.2.1 */
   takeBits(tag: number = DerTag.bitString): Uint8Array {
     const { contentStart, end } = this.take(tag)
     const unused = end > contentStart ? this.bytes[contentStart] : 8
@@ -109,7 +108,7 @@ export class DerReader {
     return this.bytes.subarray(contentStart + 1, end)
   }
 
-  /** Nothing is left. */
+  /** Fails unless everything has been read. */
   finish(): void {
     if (!this.isAtEnd) this.fail()
   }

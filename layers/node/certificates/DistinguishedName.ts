@@ -1,9 +1,9 @@
 /**
- * Names of certificates, in the one form that they are compared in. RFC 5280 §4.1.2.4, §7.1
+ * Distinguished names, in the canonical form used for comparison. RFC 5280 §4.1.2.4, §7.1
  *
- * Two strings are the same without regard to their encoding, to the case of ASCII letters and to runs of spaces, which is what
- * OpenSSL does, and less than RFC 4518 would have: whoever links a certificate to its issuer must not be more generous than
- * others. Where a name is *barred*, it must not be less so, and there {@link Attribute.loose} counts.
+ * Comparison ignores string encoding, the case of ASCII letters and runs of spaces. OpenSSL does the same; RFC 4518 ignores
+ * more, but linking a certificate to its issuer must not be more lenient than other implementations. Matching *excluded*
+ * names must not be stricter than others either, so it uses {@link Attribute.loose}.
  */
 import { DerTag, type DerElement } from "../../../src/internal/der.ts"
 import { type DerReader, hexOf } from "./DerReader.ts"
@@ -12,9 +12,9 @@ export class Attribute {
   /** OID, as the hex of its content. */
   readonly type: string
   readonly tag: number
-  /** Undefined for what is no text. */
+  /** Undefined if not text. */
   readonly text: string | undefined
-  /** The same for two attributes that are the same; what is in it is escaped, so that none can look like two. */
+  /** Equal for equal attributes. Escaped, so that one attribute cannot imitate two. */
   readonly canonical: string
   private cachedLoose: string | undefined
 
@@ -25,13 +25,13 @@ export class Attribute {
     this.canonical = canonical
   }
 
-  /** The same for two that a person might take for the same; undefined for what is no text, and may mean anything. */
+  /** Equal for attributes a person might confuse; undefined if not text, which could mean anything. */
   get loose(): string | undefined {
     return (this.cachedLoose ??= this.text && foldAll(this.text))
   }
 }
 
-/** What is one level of a name: nearly always one attribute, and in any order where there are more. */
+/** One level of a name: nearly always one attribute; the order of several does not matter. */
 export class RelativeName {
   readonly attributes: ReadonlyArray<Attribute>
   readonly canonical: string
@@ -47,7 +47,7 @@ export class RelativeName {
 
 export class DistinguishedName {
   readonly levels: ReadonlyArray<RelativeName>
-  /** The same for two names that are the same. */
+  /** Equal for equal names. */
   readonly canonical: string
 
   constructor(levels: ReadonlyArray<RelativeName>) {
@@ -59,12 +59,12 @@ export class DistinguishedName {
     return this.levels.length === 0
   }
 
-  /** Every attribute of this type. */
+  /** All attributes of this type. */
   attributes(type: string): ReadonlyArray<Attribute> {
     return this.levels.flatMap(({ attributes }) => attributes.filter((attribute) => attribute.type === type))
   }
 
-  /** For people: `C=US, O=Example, CN=example.org`. */
+  /** For display: `C=US, O=Example, CN=example.org`. */
   get text(): string {
     return this.levels
       .flatMap(({ attributes }) => attributes)
@@ -89,10 +89,10 @@ const shortNames: { readonly [type: string]: string } = {
   "0992268993f22c640101": "UID"
 }
 
-/** The most levels of a name, and attributes of a level. */
+/** Maximum levels per name and attributes per level. */
 const maxParts = 64
 
-/** The Name that is next. */
+/** Reads a Name. */
 export const readName = (reader: DerReader): DistinguishedName => {
   const levels: Array<RelativeName> = []
   const sequence = reader.enter(DerTag.sequence)
@@ -103,7 +103,7 @@ export const readName = (reader: DerReader): DistinguishedName => {
   return new DistinguishedName(levels)
 }
 
-/** The attributes that `set` is over: one at least. */
+/** Reads all attributes of `set`, at least one. */
 export const readRelativeName = (set: DerReader): RelativeName => {
   const attributes: Array<Attribute> = []
   do {
@@ -121,7 +121,7 @@ const makeAttribute = (type: string, value: DerElement, reader: DerReader): Attr
   const { tag } = value
   const decode = decoders.get(tag)
   if (decode === undefined) {
-    // x500UniqueIdentifier; no attribute of a name is of any other kind
+    // x500UniqueIdentifier; no other name attribute has another type
     if (tag !== DerTag.bitString || value.end === value.contentStart) return reader.fail()
   }
   const text = decode?.(bytes.subarray(value.contentStart, value.end))
@@ -137,7 +137,7 @@ const foldAscii = (text: string): string =>
     .replace(/^ | $/g, "")
     .replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
-/** Compatibility forms, case, spaces and what is invisible make no difference. RFC 4518 §2 */
+/** Ignores compatibility forms, case, spaces and invisible characters. RFC 4518 §2 */
 const foldAll = (text: string): string =>
   text
     .normalize("NFKC")
@@ -159,7 +159,7 @@ const utf8: Decoder = (content) => {
   }
 }
 
-/** Code points of `size` bytes each; surrogates are none. */
+/** Code points of `size` bytes each; surrogates are invalid. */
 const wide =
   (size: 2 | 4): Decoder =>
   (content) => {
@@ -174,7 +174,7 @@ const wide =
     return text
   }
 
-/** By tag. X.680 §41; TeletexString is read as Latin-1, as everybody writes it. */
+/** By tag. X.680 §41; TeletexString is decoded as Latin-1, as used in practice. */
 const decoders = new Map<number, Decoder>([
   [0x0c, utf8], // UTF8String
   [numericString, ascii],

@@ -1,12 +1,12 @@
 /**
- * One certificate has one reading: whatever is judged by, from the dates to the key, comes from the same bytes by the same strict
- * DER reader, and the outermost part of it (src/internal/certificate.ts) is where TLS takes the key for CertificateVerify from
- * too. `node:crypto` does arithmetic, on the exact bytes of the key, of what is signed, and of the signature.
+ * A certificate has only one interpretation: everything verified, from the dates to the key, is parsed from the same bytes by
+ * the same strict DER reader. TLS takes the key for CertificateVerify from the same outermost parser
+ * (src/internal/certificate.ts). `node:crypto` only gets the exact bytes of the key, the signed data and the signature.
  *
- * Two readers once shared this work, and a certificate that carried another as PEM text was taken for both. Why none of the
- * libraries: OpenSSL, as Node shows it, tries PEM first and hides half of what is needed; pkijs reads BER, and what it made of
- * the bytes had to be written again and compared, at 3 ms for each certificate, and 0.3 s for 64 kB of a stranger's NULLs.
- * What OpenSSL refuses is refused here: test/identity/differential.test.ts has it judge the same two thousand chains.
+ * With two parsers, a certificate that contained another as PEM text was once taken for both. Why not a library: OpenSSL, as
+ * exposed by Node, tries PEM first and lacks half of the fields; pkijs parses BER, so its result had to be re-encoded and
+ * compared, at 3 ms per certificate, and 0.3 s for 64 kB of NULLs from an attacker. Everything OpenSSL refuses is refused
+ * here: test/identity/differential.test.ts compares both on two thousand chains.
  */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto"
 import { type CertificateFields, readCertificate } from "../../../src/internal/certificate.ts"
@@ -29,10 +29,10 @@ export class ParsedCertificate {
   readonly subject: DistinguishedName
   readonly validity: Validity
   readonly extensions: CertificateExtensions
-  /** Exact bytes of the SubjectPublicKeyInfo, and what key it is; undefined when it is none that counts. */
+  /** Exact bytes of the SubjectPublicKeyInfo, and the kind of key; undefined if not accepted. */
   readonly spki: Uint8Array
   readonly keyKind: PublicKeyKind | undefined
-  /** Undefined when it is none that counts. */
+  /** Undefined if not accepted. */
   readonly signatureAlgorithm: SignatureAlgorithm | undefined
   private readonly fields: CertificateFields
   private cachedKey: KeyObject | undefined
@@ -55,7 +55,7 @@ export class ParsedCertificate {
     this.signatureAlgorithm = readSignatureAlgorithm(der, fields.signatureAlgorithm)
   }
 
-  /** Says what cannot be read when these bytes are not exactly one well-formed certificate. Never throws. */
+  /** Returns the malformed part if the bytes are not exactly one well-formed certificate. Never throws. */
   static parse(der: Uint8Array): ParsedCertificate | Malformed {
     const fields = readCertificate(der)
     if (fields === undefined) return new Malformed("its outline")
@@ -67,22 +67,22 @@ export class ParsedCertificate {
     }
   }
 
-  /** SHA-256 of all of it, as hex. */
+  /** SHA-256 of the certificate, as hex. */
   get fingerprint(): string {
     return (this.cachedFingerprint ??= createHash("sha256").update(this.der).digest("hex"))
   }
 
-  /** Whether it has its own subject's name for an issuer's. */
+  /** Whether issuer and subject names are equal. */
   get isSelfIssued(): boolean {
     return this.issuer.canonical === this.subject.canonical
   }
 
-  /** Whether nothing says that another key than its own has signed it, which is then not asked either. */
+  /** Whether it claims to be signed with its own key; the signature is not verified. */
   get seemsSelfSigned(): boolean {
     return this.names(this) && (this.signatureAlgorithm?.keys.some((kind) => kind === this.keyKind) ?? true)
   }
 
-  /** Whether `issuer` is named as the one who has signed this: by name, and where they are given, by its key or number. */
+  /** Whether it names `issuer` as its issuer: by name and, if present, by key identifier and serial number. */
   names(issuer: ParsedCertificate): boolean {
     if (this.issuer.isEmpty || this.issuer.canonical !== issuer.subject.canonical) return false
     const authority = this.extensions.authorityKeyId
@@ -95,7 +95,7 @@ export class ParsedCertificate {
     return above === undefined || above.name.canonical === issuer.issuer.canonical
   }
 
-  /** Whether the key of `issuer` has made the signature. */
+  /** Whether the signature verifies with the key of `issuer`. */
   isSignedBy(issuer: ParsedCertificate): boolean {
     const algorithm = this.signatureAlgorithm
     if (algorithm === undefined || !algorithm.keys.some((kind) => kind === issuer.keyKind)) return false
@@ -110,7 +110,7 @@ export class ParsedCertificate {
         this.der.subarray(signature.start, signature.end)
       )
     } catch {
-      return false // a point that is not on its curve
+      return false // the point is not on its curve
     }
   }
 
@@ -118,7 +118,7 @@ export class ParsedCertificate {
     return (this.cachedKey ??= createPublicKey({ key: Buffer.from(this.spki), format: "der", type: "spki" }))
   }
 
-  /** How this certificate is spoken of to people; what the peer chose to write in it is cut short and cleaned. */
+  /** Description for messages; text chosen by the peer is truncated and sanitised. */
   get label(): string {
     return (this.cachedLabel ??= this.makeLabel())
   }

@@ -1,4 +1,4 @@
-/** Certificates that are trusted for what they are: authorities, found by the name of whoever they have signed for. */
+/** Trust anchors, indexed by subject name. */
 import { Malformed } from "./DerReader.ts"
 import { ParsedCertificate } from "./ParsedCertificate.ts"
 
@@ -6,7 +6,7 @@ export class TrustAnchors {
   private readonly bySubject = new Map<string, Array<ParsedCertificate>>()
   private readonly fingerprints = new Set<string>()
 
-  /** Says what cannot be read when `der` is not a certificate. */
+  /** Returns the malformed part if `der` is not a certificate. */
   add(der: Uint8Array): Malformed | undefined {
     const certificate = ParsedCertificate.parse(der)
     if (certificate instanceof Malformed) return certificate
@@ -27,7 +27,7 @@ export class TrustAnchors {
     return this.fingerprints.has(certificate.fingerprint)
   }
 
-  /** Anchors that may have issued this certificate; that they have is for its signature to show. */
+  /** Anchors that may have issued this certificate, by name; its signature is not verified. */
   issuersOf(certificate: ParsedCertificate): ReadonlyArray<ParsedCertificate> {
     return this.bySubject.get(certificate.issuer.canonical) ?? []
   }

@@ -1,20 +1,20 @@
 /**
- * What the extensions of a certificate say. RFC 5280 §4.2
+ * Certificate extensions. RFC 5280 §4.2
  *
- * Those that bear on a verdict are read, and must be readable, critical or not; all others are passed over, unless critical.
- * Among those read are some that this verifier has no use for, and OpenSSL has: where they would have it refuse, so do we.
+ * Extensions relevant to verification are parsed and must be well-formed, critical or not; others are ignored unless
+ * critical. Some are parsed only because OpenSSL uses them: what makes OpenSSL refuse a certificate is refused here too.
  */
 import { DerTag, type DerElement } from "../../../src/internal/der.ts"
 import { DerReader, hexOf } from "./DerReader.ts"
 import { readRelativeName } from "./DistinguishedName.ts"
 import { type GeneralName, readGeneralName, readGeneralNames } from "./generalNames.ts"
 
-/** Key usage bits as in the first byte of the BIT STRING. RFC 5280 §4.2.1.3 */
+/** Key usage bits, in the first byte of the BIT STRING. RFC 5280 §4.2.1.3 */
 export const KeyUsage = { digitalSignature: 0x80, keyCertSign: 0x04 } as const
 
-/** Who has signed, beyond their name. RFC 5280 §4.2.1.1 */
+/** Identifies the issuer's key. RFC 5280 §4.2.1.1 */
 export interface AuthorityKeyId {
-  /** Hex; as is the serial number. */
+  /** Hex, like the serial number. */
   readonly keyId: string | undefined
   readonly issuer: ReadonlyArray<GeneralName> | undefined
   readonly serialNumber: string | undefined
@@ -26,12 +26,12 @@ export interface NameConstraints {
   readonly excluded: ReadonlyArray<GeneralName>
 }
 
-/** What a certificate without extensions says. */
+/** Initialised to the values of a certificate without extensions. */
 export class CertificateExtensions {
   isCa = false
-  /** Infinity when there is no constraint. RFC 5280 §4.2.1.9 */
+  /** Infinity if not constrained. RFC 5280 §4.2.1.9 */
   pathLength = Number.POSITIVE_INFINITY
-  /** Bits of {@link KeyUsage}; undefined when the extension is absent, as with all that follow. */
+  /** Bits of {@link KeyUsage}; like the fields below, undefined if the extension is absent. */
   keyUsage: number | undefined
   /** OIDs as hex of their content. */
   extendedKeyUsage: ReadonlyArray<string> | undefined
@@ -41,34 +41,34 @@ export class CertificateExtensions {
   authorityKeyId: AuthorityKeyId | undefined
   /** Bits of Netscape's certificate type. */
   netscapeType: number | undefined
-  /** The kinds of certificate that are none of TLS, as far as somebody says so. */
+  /** What kind of non-TLS certificate this is, if an extension says so. */
   foreignKind: string | undefined
-  /** OID of a critical extension that is not understood, as hex of its content. */
+  /** OID of an unsupported critical extension, as hex of its content. */
   unknownCritical: string | undefined
 }
 
-/** Reads one extension's value, or throws. */
-type Reading = (value: DerReader, into: CertificateExtensions) => void
+/** Parses the value of an extension, or throws. */
+type Parser = (value: DerReader, into: CertificateExtensions) => void
 
-/** The most distribution points, purposes and extensions that a certificate may have. */
+/** Maximum distribution points, purposes and extensions per certificate. */
 const maxEntries = 64
 const maxSubtrees = 4096
 
-const readBasicConstraints: Reading = (value, into) => {
+const readBasicConstraints: Parser = (value, into) => {
   const fields = value.enter(DerTag.sequence)
   if (fields.isNext(DerTag.boolean)) into.isCa = fields.takeBoolean()
   if (!fields.isAtEnd) into.pathLength = fields.takeNumber()
   fields.finish()
 }
 
-const readKeyUsage: Reading = (value, into) => {
+const readKeyUsage: Parser = (value, into) => {
   const bits = value.takeBits()
-  // one bit at least is set
+  // at least one bit must be set
   if (!bits.some((byte) => byte !== 0)) value.fail()
   into.keyUsage = bits[0]
 }
 
-const readExtendedKeyUsage: Reading = (value, into) => {
+const readExtendedKeyUsage: Parser = (value, into) => {
   const ids: Array<string> = []
   const list = value.enter(DerTag.sequence)
   do ids.push(ids.length < maxEntries ? list.takeId() : list.fail())
@@ -76,15 +76,15 @@ const readExtendedKeyUsage: Reading = (value, into) => {
   into.extendedKeyUsage = ids
 }
 
-const readAlternativeNames: Reading = (value, into) => {
+const readAlternativeNames: Parser = (value, into) => {
   into.alternativeNames = readGeneralNames(value.enter(DerTag.sequence))
 }
 
-const readSubjectKeyId: Reading = (value, into) => {
+const readSubjectKeyId: Parser = (value, into) => {
   into.subjectKeyId = contentOf(value, value.take(DerTag.octetString))
 }
 
-const readAuthorityKeyId: Reading = (value, into) => {
+const readAuthorityKeyId: Parser = (value, into) => {
   const fields = value.enter(DerTag.sequence)
   into.authorityKeyId = {
     keyId: fields.isNext(0x80) ? contentOf(fields, fields.take(0x80)) : undefined,
@@ -94,7 +94,7 @@ const readAuthorityKeyId: Reading = (value, into) => {
   fields.finish()
 }
 
-const readNameConstraints: Reading = (value, into) => {
+const readNameConstraints: Parser = (value, into) => {
   const fields = value.enter(DerTag.sequence)
   into.nameConstraints = {
     permitted: fields.isNext(0xa0) ? readSubtrees(fields.enter(0xa0)) : [],
@@ -103,7 +103,7 @@ const readNameConstraints: Reading = (value, into) => {
   fields.finish()
 }
 
-/** Minimum is always 0, which DER leaves out, and maximum is absent: RFC 5280 §4.2.1.10 */
+/** Minimum is always 0, which DER omits, and maximum is absent. RFC 5280 §4.2.1.10 */
 const readSubtrees = (list: DerReader): ReadonlyArray<GeneralName> => {
   const bases: Array<GeneralName> = []
   do {
@@ -114,8 +114,8 @@ const readSubtrees = (list: DerReader): ReadonlyArray<GeneralName> => {
   return bases
 }
 
-/** Revocation is not checked; lists that cannot be read are no less a reason to doubt the rest. RFC 5280 §4.2.1.13 */
-const readDistributionPoints: Reading = (value) => {
+/** Revocation is not checked, but malformed distribution points still make the certificate malformed. RFC 5280 §4.2.1.13 */
+const readDistributionPoints: Parser = (value) => {
   const list = value.enter(DerTag.sequence)
   do {
     const point = list.enter(DerTag.sequence)
@@ -127,59 +127,59 @@ const readDistributionPoints: Reading = (value) => {
       name.finish()
     }
     if (point.isNext(0x81)) point.takeBits(0x81)
-    // the list is found by its name or by its issuer
+    // requires a distribution point name or a CRL issuer
     if (point.isNext(0xa2)) readGeneralNames(point.enter(0xa2))
     else if (!hasName) point.fail()
     point.finish()
   } while (!list.isAtEnd)
 }
 
-const readNetscapeType: Reading = (value, into) => {
+const readNetscapeType: Parser = (value, into) => {
   into.netscapeType = value.takeBits()[0] ?? 0
 }
 
 const foreign =
-  (kind: string): Reading =>
+  (kind: string): Parser =>
   (value, into) => {
     into.foreignKind = kind
     value.takeAny()
   }
 
-const passOver: Reading = (value) => {
+const ignore: Parser = (value) => {
   value.takeAny()
 }
 
 interface Known {
   readonly what: string
-  readonly read: Reading
-  /** Whether it is acted upon as one that is critical wants to be. */
+  readonly read: Parser
+  /** Whether the extension is fully processed, as a critical one requires. */
   readonly mayBeCritical: boolean
 }
 
-const known = (what: string, read: Reading): Known => ({ what, read, mayBeCritical: true })
-const knownInPart = (what: string, read: Reading): Known => ({ what, read, mayBeCritical: false })
+const known = (what: string, read: Parser): Known => ({ what, read, mayBeCritical: true })
+const partiallyKnown = (what: string, read: Parser): Known => ({ what, read, mayBeCritical: false })
 
-/** By OID, as the hex of its content. */
+/** By OID, as hex of its content. */
 const extensionsById = new Map<string, Known>([
   ["551d13", known("its basic constraints", readBasicConstraints)],
   ["551d0f", known("its key usage", readKeyUsage)],
   ["551d25", known("its extended key usage", readExtendedKeyUsage)],
   ["551d11", known("its alternative names", readAlternativeNames)],
   ["551d1e", known("its name constraints", readNameConstraints)],
-  // as long as no policy is asked for: RFC 5280 §6.1.1 (c)
-  ["551d20", known("its policies", passOver)],
-  // not to be critical: RFC 5280 §4.2.1.1, §4.2.1.2
-  ["551d0e", knownInPart("its subject key identifier", readSubjectKeyId)],
-  ["551d23", knownInPart("its authority key identifier", readAuthorityKeyId)],
-  ["551d1f", knownInPart("its CRL distribution points", readDistributionPoints)],
-  ["6086480186f8420101", knownInPart("its Netscape type", readNetscapeType)],
-  // delegation and address resources have rules of their own: RFC 3820, RFC 3779
-  ["2b0601050507010e", knownInPart("its proxy information", foreign("a proxy"))],
-  ["2b06010505070107", knownInPart("its address blocks", foreign("an address holder"))],
-  ["2b06010505070108", knownInPart("its AS numbers", foreign("an address holder"))]
+  // ignored, as no policy is required: RFC 5280 §6.1.1 (c)
+  ["551d20", known("its policies", ignore)],
+  // must not be critical: RFC 5280 §4.2.1.1, §4.2.1.2
+  ["551d0e", partiallyKnown("its subject key identifier", readSubjectKeyId)],
+  ["551d23", partiallyKnown("its authority key identifier", readAuthorityKeyId)],
+  ["551d1f", partiallyKnown("its CRL distribution points", readDistributionPoints)],
+  ["6086480186f8420101", partiallyKnown("its Netscape type", readNetscapeType)],
+  // delegation and address resources have their own rules: RFC 3820, RFC 3779
+  ["2b0601050507010e", partiallyKnown("its proxy information", foreign("a proxy"))],
+  ["2b06010505070107", partiallyKnown("its address blocks", foreign("an address holder"))],
+  ["2b06010505070108", partiallyKnown("its AS numbers", foreign("an address holder"))]
 ])
 
-/** What the list of extensions says; throws when it cannot be read, or has one of them twice. RFC 5280 §4.2 */
+/** Parses the list of extensions; throws if it is malformed or contains duplicates. RFC 5280 §4.2 */
 export const readExtensions = (bytes: Uint8Array, list: DerElement): CertificateExtensions => {
   const extensions = new CertificateExtensions()
   const entries = new DerReader(bytes, "its extensions", list.contentStart, list.end)
@@ -189,7 +189,7 @@ export const readExtensions = (bytes: Uint8Array, list: DerElement): Certificate
     const id = entry.takeId()
     if (seen.has(id) || seen.size === maxEntries) return entries.fail()
     seen.add(id)
-    // `critical FALSE` is the default and not to be written; much is that was issued before anybody minded
+    // tolerates an explicit `critical FALSE`, which DER forbids but many older certificates contain
     const isCritical = entry.isNext(DerTag.boolean) && entry.takeBoolean()
     const { contentStart, end } = entry.take(DerTag.octetString)
     entry.finish()

@@ -1,23 +1,23 @@
 /**
  * Finds a path from a peer's certificate up to a trust anchor. RFC 5280 §6.1
  *
- * Peers send their certificates in any order and with any number of strangers among them (RFC 8446 §4.4.2), and an
- * authority may have several certificates, so every way up is tried until one holds. A certificate has issued another when
- * the names (and key identifiers, where given) match and the signature verifies. The search is
- * bounded by the signatures it may verify. All of it is synchronous: under virtual time a verdict takes no time.
+ * Peers may send certificates in any order and include unrelated ones (RFC 8446 §4.4.2), and a CA may have several
+ * certificates, so all paths are tried until one is valid. A certificate issued another if the names (and key identifiers,
+ * if present) match and the signature verifies. The number of signatures verified is limited. Verification is
+ * synchronous, so it takes no virtual time.
  */
 import type { Role } from "../../../src/wire/Role.ts"
 import { CertificateAlert } from "../../../src/capability/CertificateVerifier.ts"
 import { nameViolation } from "./nameConstraints.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
-import { judgeAuthority, objection, type Objection } from "./peerCertificate.ts"
+import { checkAuthority, objection, type Objection } from "./peerCertificate.ts"
 import type { TrustAnchors } from "./TrustAnchors.ts"
 
-/** The most signatures verified for one peer. An honest path needs one for each certificate in it, and few have five. */
+/** Maximum signatures verified per peer. A valid path needs one per certificate, and few have five. */
 const maxSignatures = 10
 
-/** Undefined when a path from `chain[0]` to an anchor holds; otherwise what spoke against the one that came furthest. */
-export const judgePath = (
+/** Undefined if a path from `chain[0]` to an anchor is valid; otherwise the objection to the longest path. */
+export const verifyPath = (
   chain: ReadonlyArray<ParsedCertificate>,
   anchors: TrustAnchors,
   role: Role,
@@ -43,27 +43,27 @@ class PathSearch {
 
   run(): Objection {
     const leaf = this.chain[0]
-    // an anchor that shows itself has been trusted as it is
-    if (this.anchors.has(leaf) || this.climb(leaf)) return undefined
+    // an anchor presented as a peer's own certificate is trusted directly
+    if (this.anchors.has(leaf) || this.findPath(leaf)) return undefined
     if (this.signaturesLeft < 0) {
       return objection(
         CertificateAlert.unknownCa,
-        `too many certificates to find out who has issued which: ${maxSignatures} signatures were checked`
+        `no valid certificate path found after checking ${maxSignatures} signatures`
       )
     }
     return this.best ?? objection(CertificateAlert.unknownCa, this.noIssuer(leaf))
   }
 
-  /** Whether some anchor stands above `certificate`, which stands on top of `path`. */
-  private climb(certificate: ParsedCertificate): boolean {
+  /** Whether a path from `certificate`, the last of `path`, leads to an anchor. */
+  private findPath(certificate: ParsedCertificate): boolean {
     this.path.push(certificate)
     if (certificate.seemsSelfSigned) {
-      this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
+      this.recordObjection(CertificateAlert.unknownCa, this.noIssuer(certificate))
       this.path.pop()
       return false
     }
     if (certificate.signatureAlgorithm === undefined) {
-      this.note(
+      this.recordObjection(
         CertificateAlert.badCertificate,
         `${certificate.label} is signed with an algorithm too weak to trust`
       )
@@ -73,33 +73,33 @@ class PathSearch {
     let hasIssuer = false
     for (const anchor of this.anchors.issuersOf(certificate)) {
       hasIssuer = true
-      if (this.vouches(anchor, certificate) && this.areNamesAllowed(anchor)) return true
+      if (this.isIssuerOf(anchor, certificate) && this.satisfiesNameConstraints(anchor)) return true
     }
     for (const issuer of this.chain) {
       if (issuer.subject.canonical !== certificate.issuer.canonical || this.isInPath(issuer)) continue
       hasIssuer = true
-      if (this.vouches(issuer, certificate) && this.climb(issuer)) return true
+      if (this.isIssuerOf(issuer, certificate) && this.findPath(issuer)) return true
     }
-    if (!hasIssuer) this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
+    if (!hasIssuer) this.recordObjection(CertificateAlert.unknownCa, this.noIssuer(certificate))
     this.path.pop()
     return false
   }
 
-  /** Whether `issuer` is an authority fit for where it stands, and has signed `certificate`. */
-  private vouches(issuer: ParsedCertificate, certificate: ParsedCertificate): boolean {
-    // self-issued certificates do not count, unless they are the last: RFC 5280 §4.2.1.9
+  /** Whether `issuer` is a CA valid at its position, and has signed `certificate`. */
+  private isIssuerOf(issuer: ParsedCertificate, certificate: ParsedCertificate): boolean {
+    // self-issued intermediates do not count toward the path length: RFC 5280 §4.2.1.9
     const intermediates = this.path.slice(1).filter((below) => !below.isSelfIssued).length
-    const unfit = judgeAuthority(issuer, this.role, intermediates, this.nowMillis)
+    const unfit = checkAuthority(issuer, this.role, intermediates, this.nowMillis)
     if (unfit !== undefined) return this.refuse(unfit)
     if (!certificate.names(issuer)) {
-      this.note(CertificateAlert.unknownCa, this.noIssuer(certificate))
+      this.recordObjection(CertificateAlert.unknownCa, this.noIssuer(certificate))
       return false
     }
     if (--this.signaturesLeft < 0) return false
     if (!certificate.isSignedBy(issuer)) {
-      this.note(
+      this.recordObjection(
         CertificateAlert.badCertificate,
-        `${certificate.label} carries a signature that its issuer has not made`
+        `the signature of ${certificate.label} does not match its issuer's key`
       )
       return false
     }
@@ -107,18 +107,18 @@ class PathSearch {
   }
 
   /**
-   * Whether all authorities, up to `anchor`, may vouch for the names below them. Comparing names is the only costly part
-   * of judging a path, so strangers, whose path leads to no anchor, never get this far.
+   * Whether the name constraints of all CAs, up to `anchor`, allow the names below them. Comparing names is the expensive
+   * part of path validation, so it is done only for paths that lead to an anchor.
    */
-  private areNamesAllowed(anchor: ParsedCertificate): boolean {
+  private satisfiesNameConstraints(anchor: ParsedCertificate): boolean {
     const authorities = [...this.path.slice(1), anchor]
     for (const [i, below] of this.path.entries()) {
-      // a self-issued intermediate is exempt, the leaf is not: RFC 5280 §6.1.3 (b)
+      // self-issued intermediates are exempt, the leaf is not: RFC 5280 §6.1.3 (b)
       if (i > 0 && below.isSelfIssued) continue
       for (const authority of authorities.slice(i)) {
         const violation = nameViolation(authority, below, i === 0)
         if (violation !== undefined) {
-          this.note(CertificateAlert.badCertificate, `${below.label} is not allowed: ${violation}`)
+          this.recordObjection(CertificateAlert.badCertificate, `${below.label} is not allowed: ${violation}`)
           return false
         }
       }
@@ -126,7 +126,7 @@ class PathSearch {
     return true
   }
 
-  /** No certificate, and no key under the same name, is used twice on the way up. */
+  /** Whether `candidate`, or another certificate of the same name and key, is already in the path. */
   private isInPath(candidate: ParsedCertificate): boolean {
     return this.path.some(
       (used) =>
@@ -136,11 +136,11 @@ class PathSearch {
     )
   }
 
-  private note(alert: CertificateAlert, reason: string): void {
+  private recordObjection(alert: CertificateAlert, reason: string): void {
     this.refuse(objection(alert, reason))
   }
 
-  /** Keeps the objection of the longest path: it tells most about what is wrong. */
+  /** Keeps the objection to the longest path, as the most informative. */
   private refuse(reason: Objection): false {
     if (this.best === undefined || this.path.length > this.furthest) {
       this.furthest = this.path.length
@@ -151,7 +151,7 @@ class PathSearch {
 
   private noIssuer(certificate: ParsedCertificate): string {
     return certificate.seemsSelfSigned
-      ? `${certificate.label} is signed by itself, and not trusted`
-      : `${certificate.label} was issued by an authority that is not trusted`
+      ? `${certificate.label} is self-signed and not trusted`
+      : `${certificate.label} was issued by an untrusted CA`
   }
 }

@@ -1,4 +1,4 @@
-/** Names that certificates have beside the one of their subject. RFC 5280 §4.2.1.6 */
+/** GeneralName, used for alternative names and name constraints. RFC 5280 §4.2.1.6 */
 import type { DerElement } from "../../../src/internal/der.ts"
 import type { DerReader } from "./DerReader.ts"
 import { type DistinguishedName, readName } from "./DistinguishedName.ts"
@@ -6,21 +6,21 @@ import { type DistinguishedName, readName } from "./DistinguishedName.ts"
 export type GeneralName =
   /** Text is ASCII. */
   | { readonly kind: "email" | "dns" | "uri"; readonly text: string }
-  /** As a name 4 or 16 bytes; as a constraint an address and a mask, 8 or 32. */
+  /** 4 or 16 bytes as a name; address and mask of 8 or 32 bytes as a constraint. */
   | { readonly kind: "ip"; readonly bytes: Uint8Array }
   | { readonly kind: "directory"; readonly name: DistinguishedName }
-  /** Known by nothing but its kind. */
+  /** Only the kind is known. */
   | { readonly kind: "other" | "registeredId" }
 
-/** A certificate with more alternative names than this is refused. */
+/** Maximum alternative names per certificate. */
 const maxNames = 4096
 
 const Tag = { other: 0xa0, email: 0x81, dns: 0x82, directory: 0xa4, uri: 0x86, ip: 0x87, registeredId: 0x88 }
 
-/** id-on-SmtpUTF8Mailbox: an e-mail address by another name. RFC 9598 */
+/** id-on-SmtpUTF8Mailbox: an internationalised e-mail address. RFC 9598 */
 const smtpUtf8Mailbox = "2b06010505070809"
 
-/** All names that `list` is over: one at least. */
+/** Reads all names of `list`, at least one. */
 export const readGeneralNames = (list: DerReader, addressLengths = [4, 16]): ReadonlyArray<GeneralName> => {
   const names: Array<GeneralName> = []
   do {
@@ -30,7 +30,7 @@ export const readGeneralNames = (list: DerReader, addressLengths = [4, 16]): Rea
   return names
 }
 
-/** x400Address and ediPartyName, which nobody has ever used, are malformed here. */
+/** x400Address and ediPartyName, which are unused in practice, count as malformed. */
 export const readGeneralName = (list: DerReader, addressLengths: ReadonlyArray<number>): GeneralName => {
   const element = list.takeAny()
   switch (element.tag) {
@@ -66,7 +66,7 @@ const readOtherName = (fields: DerReader): GeneralName => {
   value.takeAny()
   value.finish()
   fields.finish()
-  // its text is not looked at, so that e-mail constraints bar it: see nameConstraints.ts
+  // the text is ignored, so that any e-mail constraint excludes it: see nameConstraints.ts
   return type === smtpUtf8Mailbox ? { kind: "email", text: "" } : { kind: "other" }
 }
 

@@ -1,9 +1,9 @@
-/** Which hosts a certificate is for: its alternative names, never the subject's. RFC 9525 §6 */
+/** Matches host names against alternative names, never the subject. RFC 9525 §6 */
 import { toServerName } from "../../../src/handshake/serverName.ts"
 import { parseIp } from "../../../src/wire/ipAddress.ts"
 import type { GeneralName } from "./generalNames.ts"
 
-/** Whether one of the names is that of `serverName`: a host name as a user types it, or an IP literal. */
+/** Whether one of the names matches `serverName`: a host name as typed by a user, or an IP literal. */
 export const namesHost = (names: ReadonlyArray<GeneralName>, serverName: string): boolean => {
   const address = parseIp(serverName.replace(/^\[(.*)\]$/, "$1"))?.bytes
   if (address !== undefined) {
@@ -18,7 +18,7 @@ export const namesHost = (names: ReadonlyArray<GeneralName>, serverName: string)
 
 const matchesHost = (pattern: string, host: string): boolean => {
   if (pattern === host) return true
-  // a star is a whole label, the left-most one, and two labels at least stand after it: RFC 9525 §6.3
+  // a wildcard must be the whole left-most label, followed by at least two labels: RFC 9525 §6.3
   if (!/^\*(\.[a-z\d]([a-z\d-]*[a-z\d])?){2,}$/.test(pattern)) return false
   const firstDot = host.indexOf(".")
   return host.slice(firstDot) === pattern.slice(1) && /^[a-z\d-]+$/.test(host.slice(0, firstDot))

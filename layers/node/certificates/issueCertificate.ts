@@ -1,6 +1,6 @@
 /**
- * Makes certificates, for development and for tests. Built by pkijs, signed by `node:crypto`: synchronous, and the same
- * again for the same input where the signature scheme is deterministic (Ed25519).
+ * Issues certificates for development and tests. Built with pkijs, signed with `node:crypto`: synchronous, and
+ * reproducible if the signature scheme is deterministic (Ed25519).
  */
 import { createPublicKey, sign, type KeyObject } from "node:crypto"
 import { BitString, Integer, Null, OctetString, Utf8String } from "asn1js"
@@ -39,15 +39,15 @@ export interface CertificateRequest {
   readonly serialNumber: Uint8Array
   readonly notBefore: Date
   readonly notAfter: Date
-  /** Private or public: only the public half goes in. */
+  /** Private or public; only the public key is included. */
   readonly key: KeyObject
-  /** DER SubjectPublicKeyInfo, to be shown in place of that of `key`. */
+  /** DER SubjectPublicKeyInfo to include instead of that of `key`. */
   readonly spki?: Uint8Array
   readonly issuerKey: KeyObject
   readonly extensions: ReadonlyArray<Extension>
   /** RSASSA-PSS instead of PKCS #1 v1.5, for an RSA issuer. */
   readonly pss?: boolean
-  /** SHA-256 unless told, save for Ed25519, which has its own. */
+  /** Default SHA-256; ignored for Ed25519. */
   readonly hash?: "sha1" | "sha256" | "sha384"
 }
 
@@ -93,7 +93,7 @@ export const basicConstraints = (cA: boolean, pathLength?: number): Extension =>
       .toBER()
   )
 
-/** Bits as in the first byte of the BIT STRING. RFC 5280 §4.2.1.3 */
+/** `bits` is the first byte of the BIT STRING. RFC 5280 §4.2.1.3 */
 export const keyUsage = (bits: number): Extension => {
   let unused = 0
   while (unused < 7 && (bits & (1 << unused)) === 0) unused++

@@ -1,9 +1,8 @@
 /**
- * Name constraints: which names a CA may vouch for. RFC 5280 §4.2.1.10, §6.1.3 (b) and (c)
+ * Name constraints: which names a CA may issue certificates for. RFC 5280 §4.2.1.10, §6.1.3 (b) and (c)
  *
- * DNS names, IP addresses and directory names are understood. A constraint of another kind matters only to certificates
- * that carry a name of that kind, and those are refused rather than let through unchecked. What might be meant by an excluded
- * name is excluded with it.
+ * Supports DNS names, IP addresses and directory names. A constraint of another kind affects only certificates with a name
+ * of that kind, which are refused. Exclusions are interpreted broadly: whatever an excluded name might cover is excluded.
  */
 import { printable } from "../../../src/internal/printable.ts"
 import { formatIp } from "../../../src/wire/ipAddress.ts"
@@ -11,10 +10,10 @@ import { AttributeId, type DistinguishedName, type RelativeName } from "./Distin
 import type { GeneralName } from "./generalNames.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
 
-/** One authority constrains at most so many names times constraints: hostile lists end here, not in minutes. */
+/** Maximum number of names times constraints per CA, to bound the time for malicious lists. */
 const maxComparisons = 250_000
 
-/** Undefined when `authority` may vouch for every name of `subject`; otherwise the reason why not, for people. */
+/** Undefined if `authority` may issue for every name of `subject`; otherwise a readable reason. */
 export const nameViolation = (
   authority: ParsedCertificate,
   subject: ParsedCertificate,
@@ -24,25 +23,25 @@ export const nameViolation = (
   if (constraints === undefined) return undefined
   const names = namesOf(subject, isLeaf)
   if (names === undefined)
-    return "its subject has names that cannot be compared with its issuer's constraints"
+    return "its subject contains names that cannot be compared with its issuer's constraints"
   const { permitted, excluded } = constraints
   if (names.length * (permitted.length + excluded.length) > maxComparisons) {
-    return "it has more names and name constraints than are worth comparing"
+    return "it has too many names and name constraints"
   }
   for (const name of names) {
     const sameKind = (constraint: GeneralName) => constraint.kind === name.kind
     const allowing = permitted.filter(sameKind)
     if (allowing.length > 0 && !allowing.some((constraint) => within(name, constraint, false))) {
-      return `its issuer may not vouch for ${describe(name)}`
+      return `its issuer's constraints do not permit ${describe(name)}`
     }
     if (excluded.some((constraint) => sameKind(constraint) && within(name, constraint, true))) {
-      return `its issuer is barred from vouching for ${describe(name)}`
+      return `its issuer's constraints exclude ${describe(name)}`
     }
   }
   return undefined
 }
 
-/** All that a certificate may be known by. The subject's name counts as a directory name, and so do names within it. */
+/** All names of a certificate. The subject counts as a directory name, and the names within it count too. */
 const namesOf = (
   { subject, extensions: { alternativeNames } }: ParsedCertificate,
   isLeaf: boolean
@@ -53,7 +52,7 @@ const namesOf = (
     if (tag !== ia5String) return undefined
     names.push({ kind: "email", text })
   }
-  // others fall back to the common name where there is no host name, so its issuer must not vouch for it either
+  // other implementations use the common name if there is no DNS name, so it is constrained too
   if (!isLeaf || alternativeNames.some(({ kind }) => kind === "dns")) return names
   for (const { text = "\0" } of subject.attributes(AttributeId.commonName)) {
     const host = text.replace(/\0+$/, "").toLowerCase()
@@ -65,7 +64,7 @@ const namesOf = (
 
 const ia5String = 0x16
 
-/** Whether `name` lies in `constraint`, of the same kind. A kind that is not understood lies outside of all permitted and inside of all excluded ones. */
+/** Whether `name` lies in `constraint`, of the same kind. Unsupported kinds are never permitted and always excluded. */
 const within = (name: GeneralName, constraint: GeneralName, excluding: boolean): boolean => {
   if (name.kind === "dns" && constraint.kind === "dns") {
     return dnsWithin(name.text.toLowerCase(), constraint.text.toLowerCase(), excluding)
@@ -80,9 +79,9 @@ const within = (name: GeneralName, constraint: GeneralName, excluding: boolean):
 const dnsWithin = (name: string, constraint: string, excluding: boolean): boolean => {
   if (constraint === "") return true
   const suffix = constraint.startsWith(".") ? constraint : `.${constraint}`
-  // one label stands for the star: `*.example.com` is below `example.com`, never `example.com` itself
+  // a wildcard stands for one label: `*.example.com` is below `example.com`, never `example.com` itself
   if (`.${name}`.endsWith(suffix) && name.length >= constraint.length) return true
-  // what a wildcard might stand for is excluded with it
+  // a wildcard is excluded if any name it matches is
   return excluding && name.startsWith("*.") && suffix.endsWith(name.slice(1))
 }
 
@@ -94,7 +93,7 @@ const ipWithin = (address: Uint8Array, constraint: Uint8Array): boolean => {
   })
 }
 
-/** A directory name lies within another when it begins with all of its levels. */
+/** A directory name lies within another if it starts with all of its levels. */
 const directoryWithin = (
   { levels }: DistinguishedName,
   { levels: prefix }: DistinguishedName,
@@ -104,7 +103,7 @@ const directoryWithin = (
 const isLevel = (level: RelativeName, constraint: RelativeName): boolean =>
   level.canonical === constraint.canonical
 
-/** What is added to an excluded level leaves it excluded, and what is no text may mean anything. */
+/** A level with further attributes stays excluded, and non-text attributes could match anything. */
 const mayBeLevel = (level: RelativeName, constraint: RelativeName): boolean =>
   constraint.attributes.every((barred) =>
     level.attributes.some(({ type, loose }) => type === barred.type && mayBe(loose, barred.loose))
@@ -122,6 +121,6 @@ const describe = (name: GeneralName): string => {
     case "directory":
       return "its subject"
     default:
-      return "a name of a kind that is not understood"
+      return "a name of an unsupported kind"
   }
 }

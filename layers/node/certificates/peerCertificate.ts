@@ -1,6 +1,6 @@
 /**
- * What a peer's own certificate must be like, whoever vouches for it: valid now, meant for this use, naming this host, and
- * with a key worth verifying against. RFC 5280 §6.1.3, RFC 8446 §4.4.2, RFC 9525
+ * Checks of single certificates, independent of the path: valid now, for this use and this host, with a strong key.
+ * RFC 5280 §6.1.3, RFC 8446 §4.4.2, RFC 9525
  */
 import type { Role } from "../../../src/wire/Role.ts"
 import { CertificateAlert, CertificateRejected } from "../../../src/capability/CertificateVerifier.ts"
@@ -8,7 +8,7 @@ import { KeyUsage } from "./certificateExtensions.ts"
 import { namesHost } from "./hostNames.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
 
-/** Undefined when nothing speaks against it. */
+/** Undefined if there is none. */
 export type Objection = CertificateRejected | undefined
 
 export const objection = (alert: CertificateAlert, reason: string): CertificateRejected =>
@@ -16,24 +16,24 @@ export const objection = (alert: CertificateAlert, reason: string): CertificateR
 
 /** id-kp-serverAuth, id-kp-clientAuth. RFC 5280 §4.2.1.12 */
 const purpose = { server: "2b06010505070301", client: "2b06010505070302" } as const
-/** Netscape's bits for the same; long forgotten, and still refused by OpenSSL where they are missing. */
+/** The same as Netscape certificate type bits; obsolete, but OpenSSL still requires them if the extension is present. */
 const netscapePurpose = { server: 0x40, client: 0x80 } as const
 
-/** Checks the leaf itself. Its signature and its issuers are the path's affair. */
-export const judgeLeaf = (
+/** Checks the leaf itself, not its signature or issuers. */
+export const checkLeaf = (
   leaf: ParsedCertificate,
   role: Role,
   serverName: string | undefined,
   nowMillis: number
 ): Objection => {
-  const common = judgeAny(leaf, nowMillis)
+  const common = checkAny(leaf, nowMillis)
   if (common !== undefined) return common
   const { keyUsage, extendedKeyUsage, netscapeType } = leaf.extensions
   // "the digitalSignature bit MUST be set if the Key Usage extension is present": RFC 8446 §4.4.2.2
   if (keyUsage !== undefined && (keyUsage & KeyUsage.digitalSignature) === 0) {
     return objection(
       CertificateAlert.unsupportedCertificate,
-      `${leaf.label} is not for signing: its key usage lacks digitalSignature`
+      `${leaf.label} may not sign: its key usage lacks digitalSignature`
     )
   }
   if (netscapeType !== undefined && (netscapeType & netscapePurpose[role]) === 0) {
@@ -49,23 +49,23 @@ export const judgeLeaf = (
     )
   }
   if (serverName !== undefined && !namesHost(leaf.extensions.alternativeNames, serverName)) {
-    return objection(CertificateAlert.badCertificate, `${leaf.label} does not name ${serverName}`)
+    return objection(CertificateAlert.badCertificate, `${leaf.label} is not valid for ${serverName}`)
   }
   return undefined
 }
 
-/** Checks a certificate that stands above others in a path that ends in a peer of `role`. */
-export const judgeAuthority = (
+/** Checks a CA certificate in the path of a peer with `role`. */
+export const checkAuthority = (
   authority: ParsedCertificate,
   role: Role,
   intermediatesBelow: number,
   nowMillis: number
 ): Objection => {
-  const common = judgeAny(authority, nowMillis)
+  const common = checkAny(authority, nowMillis)
   if (common !== undefined) return common
   const { isCa, keyUsage, pathLength, extendedKeyUsage } = authority.extensions
   if (!isCa) {
-    return objection(CertificateAlert.unknownCa, `${authority.label} has issued a certificate, but is no CA`)
+    return objection(CertificateAlert.unknownCa, `${authority.label} issued a certificate but is not a CA`)
   }
   if (keyUsage !== undefined && (keyUsage & KeyUsage.keyCertSign) === 0) {
     return objection(
@@ -76,10 +76,10 @@ export const judgeAuthority = (
   if (intermediatesBelow > pathLength) {
     return objection(
       CertificateAlert.unknownCa,
-      `${authority.label} allows ${pathLength} CAs below it, and there are ${intermediatesBelow}`
+      `${authority.label} allows ${pathLength} CAs below it, but there are ${intermediatesBelow}`
     )
   }
-  // anyExtendedKeyUsage is not taken for it, by OpenSSL neither: CAs of the web may not have it (BR §7.1.2.10.6)
+  // anyExtendedKeyUsage is not accepted, nor is it by OpenSSL: web CAs must not have it (BR §7.1.2.10.6)
   if (extendedKeyUsage !== undefined && !extendedKeyUsage.includes(purpose[role])) {
     return objection(
       CertificateAlert.unsupportedCertificate,
@@ -89,7 +89,7 @@ export const judgeAuthority = (
   return undefined
 }
 
-const judgeAny = (certificate: ParsedCertificate, nowMillis: number): Objection => {
+const checkAny = (certificate: ParsedCertificate, nowMillis: number): Objection => {
   const { notBeforeMillis, notAfterMillis } = certificate.validity
   if (nowMillis < notBeforeMillis) {
     return objection(
@@ -107,23 +107,23 @@ const judgeAny = (certificate: ParsedCertificate, nowMillis: number): Objection 
   if (unknownCritical !== undefined) {
     return objection(
       CertificateAlert.unsupportedCertificate,
-      `${certificate.label} has a critical extension that is not understood (OID bytes ${unknownCritical.slice(0, 40)})`
+      `${certificate.label} has an unsupported critical extension (OID bytes ${unknownCritical.slice(0, 40)})`
     )
   }
   if (foreignKind !== undefined) {
     return objection(
       CertificateAlert.unsupportedCertificate,
-      `${certificate.label} is that of ${foreignKind}, which is not for TLS`
+      `${certificate.label} is for ${foreignKind}, not for TLS`
     )
   }
   if (certificate.keyKind === undefined) {
     return objection(
       CertificateAlert.unsupportedCertificate,
-      `${certificate.label} has a key that is none of Ed25519, P-256, P-384, P-521, or RSA of 2048 to 8192 bits with a small exponent, in its one encoding`
+      `${certificate.label} has an unsupported key: expected Ed25519, P-256, P-384, P-521, or RSA of 2048 to 8192 bits with a small exponent, canonically encoded`
     )
   }
   return undefined
 }
 
 const dateText = (millis: number): string =>
-  Math.abs(millis) <= 8.64e15 ? new Date(millis).toISOString() : "an absurd date"
+  Math.abs(millis) <= 8.64e15 ? new Date(millis).toISOString() : "a date out of range"

@@ -1,15 +1,15 @@
 /**
- * Which signatures on certificates count: nothing older than SHA-256, parameters as the RFCs want them. RFC 8446 §4.4.2.4,
- * RFC 9525 §8
+ * Accepted certificate signature algorithms: SHA-256 or stronger, with the parameters required by the RFCs.
+ * RFC 8446 §4.4.2.4, RFC 9525 §8
  */
 import { DerTag, type DerElement } from "../../../src/internal/der.ts"
 import type { PublicKeyKind } from "../../keys/publicKey.ts"
 import { DerReader, Malformed } from "./DerReader.ts"
 
 export interface SignatureAlgorithm {
-  /** Keys that make such signatures. */
+  /** Kinds of keys that create such signatures. */
   readonly keys: ReadonlyArray<PublicKeyKind>
-  /** Null where it is part of the scheme. */
+  /** Null if implied by the scheme. */
   readonly hash: string | null
   /** Defined for RSASSA-PSS. */
   readonly saltLength?: number
@@ -36,7 +36,7 @@ const hashes = new Map([
   ["608648016503040203", "sha512"]
 ])
 
-/** Undefined for one that does not count. */
+/** Undefined if not accepted. */
 export const readSignatureAlgorithm = (
   bytes: Uint8Array,
   { contentStart, end }: DerElement
@@ -45,20 +45,20 @@ export const readSignatureAlgorithm = (
   const id = fields.takeId()
   const algorithm = algorithms.get(id)
   if (algorithm !== undefined) {
-    // RSA has NULL for parameters, or none (RFC 4055 §5); the others have none (RFC 5758 §3.2, RFC 8410 §3)
+    // RSA has NULL or absent parameters (RFC 4055 §5), the others absent ones (RFC 5758 §3.2, RFC 8410 §3)
     if (algorithm.keys.includes("rsa") && !fields.isAtEnd) takeNull(fields)
     fields.finish()
     return algorithm
   }
   if (id === rsassaPss) return readPss(fields)
-  // an anchor may be signed in whatever way, as long as this can be read
+  // an anchor may be signed with any algorithm, as long as it is well-formed
   if (fields.isNext(DerTag.null)) takeNull(fields)
   else if (!fields.isAtEnd) fields.take(DerTag.sequence)
   fields.finish()
   return undefined
 }
 
-/** RFC 8017 App. A.2.3: all defaults are SHA-1's, so that all must be given, and one hash is used throughout. */
+/** RFC 8017 App. A.2.3: all defaults imply SHA-1, so all parameters must be present, with the same hash throughout. */
 const readPss = (outer: DerReader): SignatureAlgorithm | undefined => {
   try {
     const fields = outer.enter(DerTag.sequence)
@@ -72,7 +72,7 @@ const readPss = (outer: DerReader): SignatureAlgorithm | undefined => {
     const salt = fields.enter(0xa2)
     const saltLength = salt.takeNumber()
     salt.finish()
-    fields.finish() // a trailer field could only say its default
+    fields.finish() // the trailer field has only its default value, which DER omits
     const isSound = hash !== undefined && maskHash === hash && isMgf1 && saltLength <= 64
     return isSound ? { keys: ["rsa", "rsaPss"], hash, saltLength } : undefined
   } catch (cause) {

@@ -1,4 +1,4 @@
-/** When a certificate is valid. RFC 5280 §4.1.2.5 */
+/** Validity period of a certificate. RFC 5280 §4.1.2.5 */
 import type { DerElement } from "../../../src/internal/der.ts"
 import { DerReader } from "./DerReader.ts"
 
@@ -17,7 +17,7 @@ export const readValidity = (bytes: Uint8Array, validity: DerElement): Validity 
   return result
 }
 
-/** `YYMMDDHHMMSSZ`, from 1950 to 2049, or `YYYYMMDDHHMMSSZ`; to the second, and in no other zone. */
+/** `YYMMDDHHMMSSZ`, from 1950 to 2049, or `YYYYMMDDHHMMSSZ`; always with seconds and in UTC. */
 const readTime = (times: DerReader): number => {
   const { tag, contentStart, end } = times.takeAny()
   const text = Buffer.from(times.bytes.subarray(contentStart, end)).toString("latin1")
@@ -31,7 +31,7 @@ const readTime = (times: DerReader): number => {
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   date.setUTCHours(hour, minute, second)
-  // a day, hour, minute or second that there is not has become another
+  // Date normalises invalid days, hours, minutes and seconds, so compare
   const isReal =
     date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60
   return isReal ? date.getTime() : times.fail()

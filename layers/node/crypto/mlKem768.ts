@@ -1,7 +1,6 @@
 /**
- * ML-KEM-768 (FIPS 203) as a function of its randomness: OpenSSL's where node offers it (24.7 and later), noble's
- * elsewhere. Encapsulation is always noble's, 0.3 ms instead of 0.03: node's takes no randomness from outside, and a
- * simulated run must be the same again.
+ * ML-KEM-768 (FIPS 203) with explicit randomness: OpenSSL's on Node 24.7 and later, otherwise noble's. Encapsulation
+ * always uses noble, 0.3 ms instead of 0.03 ms, as Node's accepts no randomness and simulated runs must be reproducible.
  */
 import * as crypto from "node:crypto"
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
@@ -18,7 +17,7 @@ const nobleKey = (seed: Uint8Array): DecapsulationKey => {
 
 type Decapsulate = (key: crypto.KeyObject, ciphertext: Uint8Array) => Buffer
 
-// RFC 9935: id-alg-ml-kem-768 in PKCS #8, the private key given as its seed
+// RFC 9935: id-alg-ml-kem-768 in PKCS #8, with the private key as a seed
 const seedPrefix = Buffer.from("3054020100300b060960864801650304040204428040", "hex")
 
 const nodeKey =
@@ -35,13 +34,13 @@ const nodeKey =
 
 const available: { readonly decapsulate?: Decapsulate } = crypto
 
-/** Every implementation there is here, best first; they make the same key from the same seed. */
+/** All available implementations, best first; the same seed yields the same key. */
 export const implementations: ReadonlyArray<(seed: Uint8Array) => DecapsulationKey> =
   available.decapsulate === undefined ? [nobleKey] : [nodeKey(available.decapsulate), nobleKey]
 
 export const decapsulationKey = implementations[0]
 
-/** Undefined when the key fails the check of FIPS 203 §7.2. `randomness` is 32 bytes. */
+/** Undefined if the key fails the check of FIPS 203 §7.2. `randomness` is 32 bytes. */
 export const encapsulate = (
   encapsulationKey: Uint8Array,
   randomness: Uint8Array

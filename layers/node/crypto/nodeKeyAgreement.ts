@@ -1,10 +1,10 @@
-/** Key agreement on OpenSSL, every private key made from the randomness that is given. RFC 8446 §4.2.8 */
+/** Key agreement on OpenSSL, with private keys derived from the given randomness. RFC 8446 §4.2.8 */
 import * as crypto from "node:crypto"
 import { type KeyShare, NamedGroup, type RandomBytes } from "../../../src/capability/CryptoSuite.ts"
 import { keyAgreement } from "../../keys/keyAgreement.ts"
 import { decapsulationKey, encapsulate } from "./mlKem768.ts"
 
-// RFC 8410: what stands before the 32 bytes of an X25519 key
+// RFC 8410: DER prefixes of the 32 bytes of an X25519 key
 const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")
 const spkiPrefix = Buffer.from("302a300506032b656e032100", "hex")
 
@@ -29,7 +29,7 @@ const x25519Share = (random: RandomBytes): KeyShare => {
         const secret = new Uint8Array(crypto.diffieHellman({ privateKey, publicKey }))
         return secret.some((byte) => byte !== 0) ? secret : undefined // RFC 8446 §7.4.2
       } catch {
-        return undefined // OpenSSL refuses an all-zero result itself
+        return undefined // OpenSSL itself rejects an all-zero result
       }
     }
   }
@@ -54,7 +54,7 @@ const ecdhShare = (group: NamedGroup, random: RandomBytes): KeyShare => {
   }
 }
 
-/** Draws until the scalar is below the curve's order, which nearly always is at once. */
+/** Rejection sampling: draws until the scalar is below the curve's order, nearly always once. */
 export const setScalar = (ecdh: crypto.ECDH, size: number, random: RandomBytes): Uint8Array => {
   for (;;) {
     const scalar = random(size)

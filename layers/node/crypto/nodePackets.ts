@@ -13,14 +13,14 @@ import { AEAD_TAG_BYTES } from "../../../src/protect/CipherSuite.ts"
 
 const aeadOptions = { authTagLength: AEAD_TAG_BYTES } as const
 
-/** node has no AEAD key that outlives a message; opening a cipher is a quarter of what a packet costs. */
+/** Node has no reusable AEAD key; creating the cipher takes a quarter of the time per packet. */
 class NodeAeadKey implements AeadKey {
   private readonly algorithm: CipherGCMTypes
-  // a KeyObject is checked and copied once, bytes for every packet
+  // a KeyObject is validated and copied only once, bytes for every packet
   private readonly key: KeyObject
 
   constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
-    // node's types know the AEAD interface of GCM only; ChaCha20-Poly1305 has the same
+    // Node's types declare the AEAD interface for GCM only; ChaCha20-Poly1305 has the same
     this.algorithm = algorithm as CipherGCMTypes
     this.key = createSecretKey(key)
   }
@@ -56,14 +56,14 @@ class NodeAeadKey implements AeadKey {
     try {
       decipher.final()
     } catch {
-      return false // the one way node tells that the tag is wrong
+      return false // Node throws on an invalid tag
     }
     buffer.set(opened, payloadStart)
     return true
   }
 }
 
-/** AES-ECB kept open: one block in, one block out, no state between. RFC 9001 §5.4.3 */
+/** A long-lived AES-ECB cipher: one block in, one block out, no state in between. RFC 9001 §5.4.3 */
 class AesHeaderKey implements HeaderKey {
   private readonly cipher: Cipheriv
 

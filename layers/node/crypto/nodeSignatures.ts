@@ -26,7 +26,7 @@ const schemes = new Map<SignatureScheme, Scheme>([
 
 export const signatureSchemes: ReadonlyArray<SignatureScheme> = [...schemes.keys()]
 
-/** What node's sign and verify take for a scheme; RSA-PSS salts are as long as the hash (RFC 8446 §4.2.3). */
+/** Options of Node's sign and verify; RSA-PSS salts have the length of the hash (RFC 8446 §4.2.3). */
 const signOptions = (scheme: Scheme, key: crypto.KeyObject) =>
   scheme.keyKind === "rsa"
     ? {
@@ -58,7 +58,7 @@ export const signingKey = (pkcs8: Uint8Array): SigningKey | undefined => {
   }
 }
 
-/** As every suite writes it: a private key that came with a compressed point would have OpenSSL write that. */
+/** The canonical encoding; OpenSSL would keep a compressed point contained in the private key. */
 const spkiOf = (privateKey: crypto.KeyObject): Uint8Array => {
   const key = crypto.createPublicKey(privateKey)
   const kind = curves.get(key.asymmetricKeyDetails?.namedCurve)
