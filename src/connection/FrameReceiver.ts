@@ -4,6 +4,7 @@ import type { FrameSink } from "../wire/FrameSink.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { StreamSet } from "../stream/StreamSet.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
@@ -20,10 +21,11 @@ const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 const STRANGERS_CRYPTO_BYTES = 16 * 1024
 
 /**
- * What each received frame means, one method a frame: it finds the manager the frame is for and hands it over.
- * The packet it arrived in is set by `begin`. The writers of the same frames are called by `PacketWriter`.
+ * What each received frame means, one method per frame: it finds the manager the frame is for and hands it over. Frames
+ * about streams go to `streams` directly. `begin` sets the packet that the frames come from.
  */
 export class FrameReceiver implements FrameSink {
+  readonly streams: StreamSet
   private readonly parts: ConnectionParts
   /** The packet at hand. */
   private packet!: IncomingPacket
@@ -36,6 +38,7 @@ export class FrameReceiver implements FrameSink {
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
+    this.streams = parts.streams
   }
 
   begin(packet: IncomingPacket, nowMicros: number): void {
@@ -125,46 +128,6 @@ export class FrameReceiver implements FrameSink {
     const at = events.findIndex(({ _tag }) => _tag === "newToken")
     events.splice(at < 0 ? events.length : at, 1, { _tag: "newToken", token })
     return undefined
-  }
-
-  onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Result {
-    return this.parts.streams.onStream(id, offset, bytes, start, end, fin)
-  }
-
-  onResetStream(id: number, errorCode: number, finalSize: number): Result {
-    return this.parts.streams.onResetStream(id, errorCode, finalSize)
-  }
-
-  onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): Result {
-    return this.parts.streams.onResetStreamAt(id, errorCode, finalSize, reliableSize)
-  }
-
-  onStopSending(id: number, errorCode: number): Result {
-    return this.parts.streams.onStopSending(id, errorCode)
-  }
-
-  onMaxData(limit: number): Result {
-    return this.parts.streams.onMaxData(limit)
-  }
-
-  onMaxStreamData(id: number, limit: number): Result {
-    return this.parts.streams.onMaxStreamData(id, limit)
-  }
-
-  onMaxStreams(unidirectional: boolean, limit: number): Result {
-    return this.parts.streams.onMaxStreams(unidirectional, limit)
-  }
-
-  onDataBlocked(limit: number): Result {
-    return this.parts.streams.onDataBlocked(limit)
-  }
-
-  onStreamDataBlocked(id: number, limit: number): Result {
-    return this.parts.streams.onStreamDataBlocked(id, limit)
-  }
-
-  onStreamsBlocked(unidirectional: boolean, limit: number): Result {
-    return this.parts.streams.onStreamsBlocked(unidirectional, limit)
   }
 
   onNewConnectionId(

@@ -1,7 +1,7 @@
 import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import { FrameDecoder } from "../wire/FrameDecoder.ts"
-import type { FrameSink } from "../wire/FrameSink.ts"
+import type { FrameSink, StreamFrameSink } from "../wire/FrameSink.ts"
 import { FrameExtension, FrameType as F, frameProperties } from "../wire/FrameType.ts"
 import type { Level } from "../wire/PacketType.ts"
 import { errorFields } from "./errorFields.ts"
@@ -13,7 +13,8 @@ const streamType = (unidirectional: boolean) => (unidirectional ? "unidirectiona
 const length = (start: number, end: number) => ({ length: end - start })
 
 /** Converts the frames of a packet to qlog, without their contents. qlog-quic-events §8.13 */
-export class QlogFrames implements FrameSink {
+export class QlogFrames implements FrameSink, StreamFrameSink {
+  readonly streams = this
   private ackDelayExponent = 3
   private frames: Array<QlogFrame> = []
   private readonly decoder = new FrameDecoder("either", FrameExtension.all)

@@ -2,6 +2,7 @@ import type { Role } from "../wire/Role.ts"
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import { type ByteWriter, MAX_VARINT } from "../wire/ByteWriter.ts"
+import type { StreamFrameSink } from "../wire/FrameSink.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { SendCredit } from "./FlowControl.ts"
@@ -27,7 +28,7 @@ type Result = TransportError | undefined
  * `onLost`). It asks `hasFrames`, has frames written into packets, and drains the `poll…` queues. A stream whose two
  * sides have ended is reported by `pollClosed` and then forgotten.
  */
-export class StreamSet implements FrameOwner {
+export class StreamSet implements FrameOwner, StreamFrameSink {
   readonly stall: FlowControlStall
   private readonly local: LocalStreamLimits
   private readonly events = new StreamEvents()

@@ -102,7 +102,7 @@ export class FrameDecoder {
         const id = r.varint()
         const code = r.varint()
         const finalSize = r.varint()
-        return r.failed ? undefined : sink.onResetStream(id, code, finalSize)
+        return r.failed ? undefined : sink.streams.onResetStream(id, code, finalSize)
       }
       case F.RESET_STREAM_AT: {
         const id = r.varint()
@@ -111,12 +111,12 @@ export class FrameDecoder {
         const reliableSize = r.varint()
         if (r.failed) return undefined
         if (reliableSize > finalSize) return malformed("reliable size above the final size", type)
-        return sink.onResetStreamAt(id, code, finalSize, reliableSize)
+        return sink.streams.onResetStreamAt(id, code, finalSize, reliableSize)
       }
       case F.STOP_SENDING: {
         const id = r.varint()
         const code = r.varint()
-        return r.failed ? undefined : sink.onStopSending(id, code)
+        return r.failed ? undefined : sink.streams.onStopSending(id, code)
       }
       case F.CRYPTO: {
         const offset = r.varint()
@@ -135,35 +135,35 @@ export class FrameDecoder {
       }
       case F.MAX_DATA: {
         const limit = r.varint()
-        return r.failed ? undefined : sink.onMaxData(limit)
+        return r.failed ? undefined : sink.streams.onMaxData(limit)
       }
       case F.MAX_STREAM_DATA: {
         const id = r.varint()
         const limit = r.varint()
-        return r.failed ? undefined : sink.onMaxStreamData(id, limit)
+        return r.failed ? undefined : sink.streams.onMaxStreamData(id, limit)
       }
       case F.MAX_STREAMS_BIDI:
       case F.MAX_STREAMS_UNI: {
         const limit = r.varint()
         if (r.failed) return undefined
         if (limit > 2 ** 60) return malformed("more than 2^60 streams", type) // RFC 9000 §19.11 #1
-        return sink.onMaxStreams(type === F.MAX_STREAMS_UNI, limit)
+        return sink.streams.onMaxStreams(type === F.MAX_STREAMS_UNI, limit)
       }
       case F.DATA_BLOCKED: {
         const limit = r.varint()
-        return r.failed ? undefined : sink.onDataBlocked(limit)
+        return r.failed ? undefined : sink.streams.onDataBlocked(limit)
       }
       case F.STREAM_DATA_BLOCKED: {
         const id = r.varint()
         const limit = r.varint()
-        return r.failed ? undefined : sink.onStreamDataBlocked(id, limit)
+        return r.failed ? undefined : sink.streams.onStreamDataBlocked(id, limit)
       }
       case F.STREAMS_BLOCKED_BIDI:
       case F.STREAMS_BLOCKED_UNI: {
         const limit = r.varint()
         if (r.failed) return undefined
         if (limit > 2 ** 60) return malformed("more than 2^60 streams", type) // RFC 9000 §19.14
-        return sink.onStreamsBlocked(type === F.STREAMS_BLOCKED_UNI, limit)
+        return sink.streams.onStreamsBlocked(type === F.STREAMS_BLOCKED_UNI, limit)
       }
       case F.NEW_CONNECTION_ID:
         return this.newConnectionId(bytes, sink)
@@ -226,7 +226,7 @@ export class FrameDecoder {
     if (r.failed) return undefined
     // RFC 9000 §19.8 #2: the end of a stream cannot lie beyond 2^62-1
     if (offset + length >= MAX_62) return malformed("offset and length exceed 2^62-1", type)
-    return sink.onStream(id, offset, bytes, start, start + length, (type & 0x01) !== 0)
+    return sink.streams.onStream(id, offset, bytes, start, start + length, (type & 0x01) !== 0)
   }
 
   private ackFrame(type: number, sink: FrameSink): FrameResult {

@@ -4,18 +4,11 @@ import type { TransportError } from "./TransportError.ts"
 /** Undefined to go on decoding, an error to stop and close the connection. */
 export type FrameResult = TransportError | undefined
 
-/**
- * Receives the frames of a packet, one call a frame, in order. Byte arguments are positions in the packet's buffer,
- * valid during the call only unless the sink keeps the buffer; the `AckFrame` is reused.
- */
-export interface FrameSink {
-  onPing(): FrameResult
-  onAck(ack: AckFrame): FrameResult
+/** Receives the frames about streams and their flow control. RFC 9000 §19.4, §19.5, §19.8 – §19.14 */
+export interface StreamFrameSink {
   onResetStream(id: number, errorCode: number, finalSize: number): FrameResult
   onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): FrameResult
   onStopSending(id: number, errorCode: number): FrameResult
-  onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): FrameResult
-  onNewToken(bytes: Uint8Array, start: number, end: number): FrameResult
   onStream(
     id: number,
     offset: number,
@@ -30,6 +23,18 @@ export interface FrameSink {
   onDataBlocked(limit: number): FrameResult
   onStreamDataBlocked(id: number, limit: number): FrameResult
   onStreamsBlocked(unidirectional: boolean, limit: number): FrameResult
+}
+
+/**
+ * Receives the frames of a packet, one call a frame, in order. Byte arguments are positions in the packet's buffer,
+ * valid during the call only unless the sink keeps the buffer; the `AckFrame` is reused.
+ */
+export interface FrameSink {
+  readonly streams: StreamFrameSink
+  onPing(): FrameResult
+  onAck(ack: AckFrame): FrameResult
+  onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): FrameResult
+  onNewToken(bytes: Uint8Array, start: number, end: number): FrameResult
   onNewConnectionId(
     pathId: number,
     sequence: number,

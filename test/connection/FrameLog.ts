@@ -1,12 +1,15 @@
 /** A sink that writes down what it is told. */
 import type { AckFrame } from "../../src/wire/AckFrame.ts"
-import type { FrameSink } from "../../src/wire/FrameSink.ts"
+import type { FrameSink, StreamFrameSink } from "../../src/wire/FrameSink.ts"
 import { Level } from "../../src/wire/PacketType.ts"
+
+/** The methods of the sinks, each of which stands for a frame. */
+export type FrameMethod = Exclude<keyof FrameSink, "streams"> | keyof StreamFrameSink
 
 export interface SeenFrame {
   readonly level: Level
   readonly packetNumber: number
-  readonly name: keyof FrameSink
+  readonly name: FrameMethod
   /** The frame's numbers, in the order of the sink's method. */
   readonly values: ReadonlyArray<number | boolean>
   readonly bytes?: Uint8Array
@@ -19,12 +22,13 @@ export interface SeenClose {
   readonly reason: string
 }
 
-export class FrameLog implements FrameSink {
+export class FrameLog implements FrameSink, StreamFrameSink {
+  readonly streams = this
   readonly frames: Array<SeenFrame> = []
   level: Level = Level.Initial
   packetNumber = 0
 
-  named(name: keyof FrameSink): ReadonlyArray<SeenFrame> {
+  named(name: FrameMethod): ReadonlyArray<SeenFrame> {
     return this.frames.filter((frame) => frame.name === name)
   }
 
@@ -37,7 +41,7 @@ export class FrameLog implements FrameSink {
   }
 
   private note(
-    name: keyof FrameSink,
+    name: FrameMethod,
     values: ReadonlyArray<number | boolean> = [],
     bytes?: Uint8Array
   ): undefined {

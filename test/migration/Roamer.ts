@@ -1,8 +1,7 @@
 /** A duel in which the puppet, a client, sends from wherever it likes, and sees where each answer goes. */
 import type { SocketNumber } from "../../src/path/Route.ts"
 import { Duel, type DuelOptions, puppetAddress } from "../connection/Duel.ts"
-import type { SeenFrame } from "../connection/FrameLog.ts"
-import type { FrameSink } from "../../src/wire/FrameSink.ts"
+import type { FrameMethod, SeenFrame } from "../connection/FrameLog.ts"
 import {
   writeNewConnectionId,
   writePathChallenge,
@@ -103,7 +102,7 @@ export class Roamer extends Duel {
   }
 
   /** Frames of that name that were sent to `where`. */
-  at(where: SocketAddress, name: keyof FrameSink): ReadonlyArray<SeenFrame> {
+  at(where: SocketAddress, name: FrameMethod): ReadonlyArray<SeenFrame> {
     return this.sentTo(where).flatMap(({ frames }) => frames.filter((frame) => frame.name === name))
   }
 

@@ -14,7 +14,7 @@ export const maxPacketBytes = 1200
 
 /** Hands the frames that streams care about to a `StreamSet`; the tests send no others. */
 export class StreamSink implements FrameSink {
-  private readonly streams: StreamSet
+  readonly streams: StreamSet
   constructor(streams: StreamSet) {
     this.streams = streams
   }
@@ -34,43 +34,6 @@ export class StreamSink implements FrameSink {
   onDatagram = (): FrameResult => this.never()
   onAckFrequency = (): FrameResult => this.never()
   onImmediateAck = (): FrameResult => this.never()
-  onResetStream(id: number, code: number, finalSize: number): FrameResult {
-    return this.streams.onResetStream(id, code, finalSize)
-  }
-  onResetStreamAt(id: number, code: number, finalSize: number, reliableSize: number): FrameResult {
-    return this.streams.onResetStreamAt(id, code, finalSize, reliableSize)
-  }
-  onStopSending(id: number, code: number): FrameResult {
-    return this.streams.onStopSending(id, code)
-  }
-  onStream(
-    id: number,
-    offset: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    fin: boolean
-  ): FrameResult {
-    return this.streams.onStream(id, offset, bytes, start, end, fin)
-  }
-  onMaxData(limit: number): FrameResult {
-    return this.streams.onMaxData(limit)
-  }
-  onMaxStreamData(id: number, limit: number): FrameResult {
-    return this.streams.onMaxStreamData(id, limit)
-  }
-  onMaxStreams(unidirectional: boolean, limit: number): FrameResult {
-    return this.streams.onMaxStreams(unidirectional, limit)
-  }
-  onDataBlocked(limit: number): FrameResult {
-    return this.streams.onDataBlocked(limit)
-  }
-  onStreamDataBlocked(id: number, limit: number): FrameResult {
-    return this.streams.onStreamDataBlocked(id, limit)
-  }
-  onStreamsBlocked(unidirectional: boolean, limit: number): FrameResult {
-    return this.streams.onStreamsBlocked(unidirectional, limit)
-  }
 }
 
 export interface Packet {

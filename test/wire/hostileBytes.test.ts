@@ -98,7 +98,8 @@ const boundsSink = (start: number, end: number): FrameSink & { calls: number } =
   }
   // every other frame is numbers alone
   return new Proxy(sink, {
-    get: (target, name) => {
+    get: (target, name, proxy) => {
+      if (name === "streams") return proxy
       if (name in target) return target[name as keyof typeof target]
       return (...fields: ReadonlyArray<unknown>) => {
         target.calls++

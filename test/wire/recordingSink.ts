@@ -1,4 +1,4 @@
-import type { FrameResult, FrameSink } from "../../src/wire/FrameSink.ts"
+import type { FrameResult, FrameSink, StreamFrameSink } from "../../src/wire/FrameSink.ts"
 
 /** A call of a sink, with the bytes it pointed at written out. */
 export type Recorded = readonly [name: string, ...fields: ReadonlyArray<unknown>]
@@ -10,7 +10,8 @@ export const fromHex = (text: string): Uint8Array =>
   Uint8Array.from(text.replace(/\s/g, "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
 
 /** Keeps every frame it is given; refuses from `refuseAt` on. */
-export class RecordingSink implements FrameSink {
+export class RecordingSink implements FrameSink, StreamFrameSink {
+  readonly streams = this
   readonly frames: Array<Recorded> = []
   readonly refuseAt: number
   readonly refusal: FrameResult
@@ -33,22 +34,23 @@ export class RecordingSink implements FrameSink {
       Array.from({ length: ack.rangeCount }, (_, i) => [ack.smallest[i], ack.largestOf[i]]),
       ack.hasEcn ? [ack.ect0, ack.ect1, ack.ce] : undefined
     )
-  onResetStream: FrameSink["onResetStream"] = (...fields) => this.keep("RESET_STREAM", ...fields)
-  onResetStreamAt: FrameSink["onResetStreamAt"] = (...fields) => this.keep("RESET_STREAM_AT", ...fields)
-  onStopSending: FrameSink["onStopSending"] = (...fields) => this.keep("STOP_SENDING", ...fields)
+  onResetStream: StreamFrameSink["onResetStream"] = (...fields) => this.keep("RESET_STREAM", ...fields)
+  onResetStreamAt: StreamFrameSink["onResetStreamAt"] = (...fields) => this.keep("RESET_STREAM_AT", ...fields)
+  onStopSending: StreamFrameSink["onStopSending"] = (...fields) => this.keep("STOP_SENDING", ...fields)
   onCrypto: FrameSink["onCrypto"] = (offset, bytes, start, end) =>
     this.keep("CRYPTO", offset, toHex(bytes, start, end))
   onNewToken: FrameSink["onNewToken"] = (bytes, start, end) =>
     this.keep("NEW_TOKEN", toHex(bytes, start, end))
-  onStream: FrameSink["onStream"] = (id, offset, bytes, start, end, fin) =>
+  onStream: StreamFrameSink["onStream"] = (id, offset, bytes, start, end, fin) =>
     this.keep("STREAM", id, offset, toHex(bytes, start, end), fin)
-  onMaxData: FrameSink["onMaxData"] = (limit) => this.keep("MAX_DATA", limit)
-  onMaxStreamData: FrameSink["onMaxStreamData"] = (...fields) => this.keep("MAX_STREAM_DATA", ...fields)
-  onMaxStreams: FrameSink["onMaxStreams"] = (...fields) => this.keep("MAX_STREAMS", ...fields)
-  onDataBlocked: FrameSink["onDataBlocked"] = (limit) => this.keep("DATA_BLOCKED", limit)
-  onStreamDataBlocked: FrameSink["onStreamDataBlocked"] = (...fields) =>
+  onMaxData: StreamFrameSink["onMaxData"] = (limit) => this.keep("MAX_DATA", limit)
+  onMaxStreamData: StreamFrameSink["onMaxStreamData"] = (...fields) => this.keep("MAX_STREAM_DATA", ...fields)
+  onMaxStreams: StreamFrameSink["onMaxStreams"] = (...fields) => this.keep("MAX_STREAMS", ...fields)
+  onDataBlocked: StreamFrameSink["onDataBlocked"] = (limit) => this.keep("DATA_BLOCKED", limit)
+  onStreamDataBlocked: StreamFrameSink["onStreamDataBlocked"] = (...fields) =>
     this.keep("STREAM_DATA_BLOCKED", ...fields)
-  onStreamsBlocked: FrameSink["onStreamsBlocked"] = (...fields) => this.keep("STREAMS_BLOCKED", ...fields)
+  onStreamsBlocked: StreamFrameSink["onStreamsBlocked"] = (...fields) =>
+    this.keep("STREAMS_BLOCKED", ...fields)
   onNewConnectionId: FrameSink["onNewConnectionId"] = (
     pathId,
     sequence,
