@@ -4,6 +4,7 @@
  */
 import type { Connection } from "../src/connection/Connection.ts"
 import type { LocalConnectionIds } from "../src/path/LocalConnectionIds.ts"
+import type { PeerConnectionIds } from "../src/path/PeerConnectionIds.ts"
 import type { QuicConnection } from "../src/QuicConnection.ts"
 import type { PathRecovery } from "../src/recovery/PathRecovery.ts"
 import type { SentPacket } from "../src/recovery/SentPacket.ts"
@@ -21,6 +22,14 @@ export function* outstandingPackets(recovery: PathRecovery): Generator<SentPacke
 
 /** The most unretired connection IDs this side keeps at a time. */
 export const localIdLimit = (ids: LocalConnectionIds): number => ids.limit
+
+/** How many of the peer's connection IDs have not been used. */
+export const spareIds = ({ ids }: PeerConnectionIds): number =>
+  ids.filter(({ state }) => state === "spare").length
+
+/** How many streams of one kind this side could open now. */
+export const openableStreams = (streams: StreamSet, unidirectional: boolean): number =>
+  streams.directory.localCount(unidirectional).available
 
 /** How many streams of each kind the peer may open, has opened and has finished with. */
 export const peerStreamCounts = (

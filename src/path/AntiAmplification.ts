@@ -29,22 +29,10 @@ export class AntiAmplification {
     this.validated = true
   }
 
-  /** The peer's address changed, and nothing is known about the new one. RFC 9000 §9.3.1 */
-  reset(): void {
-    this.validated = false
-    this.received = 0
-    this.sent = 0
-  }
-
   /** Bytes that may be sent now; `Infinity` once validated. */
   get remaining(): number {
     return this.validated
       ? Number.POSITIVE_INFINITY
       : Math.max(0, AMPLIFICATION_FACTOR * this.received - this.sent)
-  }
-
-  /** Not one byte may be sent until the peer sends: no timer needs to run for that. RFC 9002 §6.2.2.1 */
-  get isBlocked(): boolean {
-    return this.remaining === 0
   }
 }

@@ -46,7 +46,8 @@ export interface PeerConnectionIdsOptions {
  * only the ranges of their sequence numbers are kept.
  */
 export class PeerConnectionIds implements FrameOwner {
-  private readonly ids: Array<Entry> = []
+  /** @internal */
+  readonly ids: Array<Entry> = []
   private current: Entry
   private largestRetirePriorTo = 0
   private readonly retired = new RetiredSequences()
@@ -62,16 +63,7 @@ export class PeerConnectionIds implements FrameOwner {
     else this.ids.push((this.current = entry(0, options.first, undefined, "used")))
   }
 
-  /** The destination connection ID of what is sent on the path; meaningful while `usable`. */
-  get active(): Uint8Array {
-    return this.current.id
-  }
-
-  get activeSequence(): number {
-    return this.current.sequence
-  }
-
-  /** The ID that `active` belongs to. */
+  /** What packets on the path are addressed to; meaningful while `usable`. */
   get activeId(): PeerConnectionId {
     return this.current
   }
@@ -84,13 +76,6 @@ export class PeerConnectionIds implements FrameOwner {
   /** How many IDs are held; the peer may give `limit` at most. */
   get count(): number {
     return this.ids.length
-  }
-
-  /** How many of them were never used. */
-  get spareCount(): number {
-    let spare = 0
-    for (const held of this.ids) if (held.state === "spare") spare++
-    return spare
   }
 
   /** The peer asked for no ID at all in what we send it. RFC 9000 §5.1 */

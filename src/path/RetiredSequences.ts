@@ -11,10 +11,6 @@ export class RetiredSequences {
   /** first, past the last; first, past the last; … ascending and never adjacent */
   private readonly ranges: Array<number> = []
 
-  get rangeCount(): number {
-    return this.ranges.length / 2
-  }
-
   has(sequence: number): boolean {
     const { ranges } = this
     for (let i = 0; i < ranges.length; i += 2) if (sequence < ranges[i + 1]) return sequence >= ranges[i]

@@ -123,7 +123,9 @@ export class QlogSnapshot {
       }),
       pto_count: recovery.ptoCount,
       congestion_window: Math.floor(recovery.congestionWindow),
-      bytes_in_flight: recovery.bytesInFlight
+      bytes_in_flight: recovery.bytesInFlight,
+      // bits per second; infinite before the first round trip is known
+      ...(Number.isFinite(recovery.pacingRate) && { pacing_rate: Math.floor(recovery.pacingRate * 8e6) })
     }
     const changed = Object.entries(now).filter(([name, value]) => value !== this.metrics[name])
     if (changed.length === 0) return

@@ -39,7 +39,6 @@ const quantumMicros = 1_000
  * more bandwidth every two to three seconds and for the propagation delay every five. draft-ietf-ccwg-bbr §5.
  */
 export class BbrV3 implements CongestionController {
-  readonly algorithm = "bbr"
   window: number
   state: BbrState = "startup"
   /** The bandwidth the model currently considers safe, in bytes per microsecond. */

@@ -7,7 +7,6 @@ import type { SentPacket } from "./SentPacket.ts"
  * {@link PathRecovery} counts the bytes in flight.
  */
 export interface CongestionController {
-  readonly algorithm: string
   readonly window: number
   /** Infinity until slow start has ended once. */
   readonly slowStartThreshold: number

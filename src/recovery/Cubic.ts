@@ -41,7 +41,6 @@ class Epoch {
 
 /** CUBIC (RFC 9438), with HyStart++ (RFC 9406) in its first slow start. Windows in bytes. */
 export class Cubic implements CongestionController {
-  readonly algorithm = "cubic"
   window: number
   slowStartThreshold: number = Number.POSITIVE_INFINITY
   private maxDatagramSize: number

@@ -14,7 +14,6 @@ const lossReductionFactor = 0.5
 
 /** The congestion controller of RFC 9002 §7.3 and Appendix B. */
 export class NewReno implements CongestionController {
-  readonly algorithm = "newReno"
   window: number
   slowStartThreshold: number = Number.POSITIVE_INFINITY
   private maxDatagramSize: number

@@ -1,5 +1,6 @@
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
+import { writeCryptoHeader } from "../wire/frameWriters.ts"
 import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import type { Level } from "../wire/PacketType.ts"
@@ -76,9 +77,7 @@ export class CryptoStream implements FrameOwner {
     const room = w.remaining - 1 - varintSize(offset)
     const length = Math.min(wanted, room - varintSize(Math.max(0, Math.min(wanted, room))))
     if (length < Math.min(wanted, minFragmentBytes)) return 0
-    w.u8(FrameType.CRYPTO)
-    w.varint(offset)
-    w.varint(length)
+    writeCryptoHeader(w, offset, length)
     buffer.copyTo(w, offset, length)
     sent.push(FrameType.CRYPTO, level, offset, length)
     return length
@@ -91,12 +90,6 @@ export class CryptoStream implements FrameOwner {
 
   onLost(_type: number, level: number, offset: number, length: number): void {
     this.sending[level]?.onLost(offset, offset + length)
-  }
-
-  /** Retransmits everything not acknowledged, as a probe. RFC 9002 §6.2.4 */
-  resend(level: Level): void {
-    const buffer = this.sending[level]
-    buffer?.onLost(buffer.acked, buffer.sent)
   }
 
   /** `maxEnd` is the largest offset accepted at this level. */
@@ -156,10 +149,5 @@ export class CryptoStream implements FrameOwner {
     this.sending.fill(undefined)
     this.receiving.fill(undefined)
     this.ended = 0
-  }
-
-  /** Bytes written but not acknowledged at one level. */
-  unacknowledgedBytes(level: Level): number {
-    return this.sending[level]?.held ?? 0
   }
 }

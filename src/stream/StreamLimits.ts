@@ -23,18 +23,6 @@ export interface LocalStreamLimits extends StreamLimits {
   readonly sendBufferBytes: number
 }
 
-export const defaultStreamLimits: LocalStreamLimits = {
-  initialMaxData: 384 * 1024,
-  initialMaxStreamDataBidiLocal: 256 * 1024,
-  initialMaxStreamDataBidiRemote: 256 * 1024,
-  initialMaxStreamDataUni: 256 * 1024,
-  initialMaxStreamsBidi: 100,
-  initialMaxStreamsUni: 100,
-  maxConnectionWindowBytes: 12 * 1024 * 1024,
-  maxStreamWindowBytes: 8 * 1024 * 1024,
-  sendBufferBytes: 1024 * 1024
-}
-
 /** Whether `real` reduces a limit that a 0-RTT client remembered. RFC 9000 §7.4.1 */
 export const isReduced = (remembered: StreamLimits, real: StreamLimits): boolean =>
   real.initialMaxData < remembered.initialMaxData ||

@@ -380,17 +380,6 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
     return this.directory.records.get(id)?.receive?.readable ?? 0
   }
 
-  /** How many bytes `write` would accept now. */
-  writableBytes(id: number): number {
-    const send = this.directory.records.get(id)?.send
-    return send?.isWritable ? Math.max(0, this.local.sendBufferBytes - send.heldBytes) : 0
-  }
-
-  /** How many streams `open` would open now. */
-  openable(unidirectional: boolean): number {
-    return this.directory.localCount(unidirectional).available
-  }
-
   /** Whether anything that was written, finished or reset has not been acknowledged. */
   get hasUndelivered(): boolean {
     return this.sender.undeliveredStreams > 0

@@ -5,10 +5,6 @@ import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 /** Statistics of all streams of a connection. Sizes are in bytes. */
 export interface StreamStats {
   readonly open: number
-  /** Number of sending parts per `SendState`. */
-  readonly sending: ReadonlyArray<number>
-  /** Number of receiving parts per `ReceiveState`. */
-  readonly receiving: ReadonlyArray<number>
   readonly openedByUs: number
   readonly openedByPeer: number
   /** How many more streams we may open; how many more the peer may; how many of the peer's are still open. */
@@ -36,18 +32,14 @@ export const streamStats = (
   credit: SendCredit,
   window: ReceiveWindow
 ): StreamStats => {
-  const sending = [0, 0, 0, 0, 0, 0]
-  const receiving = [0, 0, 0, 0, 0, 0]
   let sendBuffered = 0
   let readable = 0
   let receiveAllocated = 0
   for (const { send, receive } of directory.records.values()) {
     if (send !== undefined) {
-      sending[send.state]++
       sendBuffered += send.heldBytes
     }
     if (receive !== undefined) {
-      receiving[receive.state]++
       readable += receive.readable
       receiveAllocated += receive.allocatedBytes
     }
@@ -55,8 +47,6 @@ export const streamStats = (
   const { localBidi, localUni, peerBidi, peerUni } = directory
   return {
     open: directory.records.size,
-    sending,
-    receiving,
     openedByUs: localBidi.opened + localUni.opened,
     openedByPeer: peerBidi.opened + peerUni.opened,
     openable: localBidi.available + localUni.available,

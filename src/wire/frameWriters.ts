@@ -68,21 +68,11 @@ export const writeStopSending = (w: ByteWriter, id: number, errorCode: number): 
   w.varint(errorCode)
 }
 
-/** Bytes before the data of a CRYPTO frame of `length` bytes. */
-export const cryptoHeaderSize = (offset: number, length: number): number =>
-  1 + varintSize(offset) + varintSize(length)
-
-export const writeCrypto = (
-  w: ByteWriter,
-  offset: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number
-): void => {
+/** `length` bytes of data follow, written by the caller. */
+export const writeCryptoHeader = (w: ByteWriter, offset: number, length: number): void => {
   w.u8(FrameType.CRYPTO)
   w.varint(offset)
-  w.varint(end - start)
-  w.copy(bytes, start, end)
+  w.varint(length)
 }
 
 export const writeNewToken = (w: ByteWriter, token: Uint8Array): void => {

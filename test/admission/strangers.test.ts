@@ -1,7 +1,8 @@
 /** What a server keeps for a client that has proven nothing: as little as can be, and nothing once it is over. */
+import { writeCrypto } from "../wire/writeCrypto.ts"
 import { describe, expect, it } from "vitest"
 import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
-import { writeConnectionClose, writeCrypto } from "../../src/wire/frameWriters.ts"
+import { writeConnectionClose } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { Duel, puppetAddress } from "../connection/Duel.ts"

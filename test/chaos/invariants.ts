@@ -1,5 +1,5 @@
 /** Invariants of every connection, checked between events. */
-import { localIdLimit, outstandingPackets, peerStreamCounts } from "../inspect.ts"
+import { localIdLimit, outstandingPackets, peerStreamCounts, spareIds } from "../inspect.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 
@@ -90,7 +90,7 @@ const idProblem = ({ path, config }: Connection): string | undefined => {
   // up to the peer's limit, and as many again whose retirement was requested but has not arrived
   const most = 2 * localIdLimit(path.localIds)
   if (path.localIds.count > most) return `${path.localIds.count} connection IDs issued; the limit is ${most}`
-  if (path.peerIds.spareCount > path.peerIds.count) return "more spare connection IDs than connection IDs"
+  if (spareIds(path.peerIds) > path.peerIds.count) return "more spare connection IDs than connection IDs"
   return undefined
 }
 

@@ -2,6 +2,7 @@
  * A peer with real keys and no scruples: it completes a handshake with TLS of its own, tells what it sees, and sends
  * whatever a test puts into its mouth. It shares wire formats and cryptography with the connection, and nothing else.
  */
+import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import type { CertificateType } from "../../src/capability/CertificateVerifier.ts"
 import type { PacketKeys } from "../../src/protect/PacketKeys.ts"
@@ -18,7 +19,7 @@ import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
 import { FrameExtension } from "../../src/wire/FrameType.ts"
-import { writeAck, writeCrypto } from "../../src/wire/frameWriters.ts"
+import { writeAck } from "../../src/wire/frameWriters.ts"
 import {
   PacketHeader,
   parsePacketHeader,

@@ -35,7 +35,7 @@ const expectOrderly = (duel: Duel, what: string): void => {
     expect(closeReason.code, what).not.toBe(0x01) // INTERNAL_ERROR
     expect(closeReason.reason, what).not.toBe("")
     // one of the connection IDs it was told to use may be of a length that the puppet does not expect
-    if (duel.connection.path.peerIds.activeSequence === 0)
+    if (duel.connection.path.peerIds.activeId.sequence === 0)
       expect(duel.puppet.seen.close?.code, what).toBe(closeReason.code)
   }
 }

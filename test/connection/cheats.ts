@@ -1,11 +1,11 @@
 /** What a peer with valid keys can do wrong once the handshake is over, and what the RFC answers to each. */
+import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import type { TransportOptions } from "../../src/QuicOptions.ts"
 import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
 import {
   writeAckFrequency,
-  writeCrypto,
   writeDatagram,
   writeHandshakeDone,
   writeImmediateAck,

@@ -1,9 +1,10 @@
 /** Which connection IDs the packets of a handshake go to, and which of them are taken. RFC 9000 §7.2 */
+import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { initialKeys } from "../../src/protect/initialKeys.ts"
-import { writeCrypto, writePing } from "../../src/wire/frameWriters.ts"
+import { writePing } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import { reasonOf } from "../../src/actor/closeReasons.ts"

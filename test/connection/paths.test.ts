@@ -100,8 +100,11 @@ for (const victim of roles)
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const { path } = connection
-      path.amplification.reset()
-      path.amplification.onReceived(2_000)
+      const { amplification } = path
+      amplification.validated = false
+      amplification.onSent(amplification.remaining)
+      amplification.onReceived(2_000)
+      expect(amplification.remaining).toBe(6_000)
       path.validator.start(duel.nowMicros, path.recovery.ptoMicros())
       duel.exchange()
       const challenge = puppet.seen.named("onPathChallenge")[0].bytes!
@@ -121,7 +124,7 @@ for (const victim of roles)
       duel.inject(
         puppet.packet(Level.OneRtt, (w) => writeNewConnectionId(w, 1, 1, id, new Uint8Array(16).fill(9)))
       )
-      expect(duel.connection.path.peerIds.active).toEqual(id)
+      expect(duel.connection.path.peerIds.activeId.id).toEqual(id)
       expect(puppet.seen.named("onRetireConnectionId").map((frame) => frame.values)).toEqual([[0, 0]])
     })
 

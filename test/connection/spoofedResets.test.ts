@@ -27,7 +27,7 @@ const duelWithTokens = (victim: Role): Duel => {
     )
   announce(1, 1)
   announce(2, 1)
-  expect(duel.connection.path.peerIds.active).toEqual(token(1).slice(0, 8))
+  expect(duel.connection.path.peerIds.activeId.id).toEqual(token(1).slice(0, 8))
   return duel
 }
 

@@ -59,7 +59,7 @@ class Pair {
 
   /** Moves to a fresh ID, as a migration does. */
   move(): void {
-    const before = this.user.activeSequence
+    const before = this.user.activeId.sequence
     const spare = this.user.next()
     if (spare === undefined) return
     expect(this.user.activate(spare.sequence)).toBeUndefined()
@@ -102,7 +102,7 @@ class Pair {
     expect(issuer.count).toBeLessThanOrEqual(2 * PEER_LIMIT)
     expect(user.count).toBeLessThanOrEqual(PEER_LIMIT)
     // what the user sends with always reaches the issuer
-    if (user.usable) expect(routed.has(String(user.active))).toBe(true)
+    if (user.usable) expect(routed.has(String(user.activeId.id))).toBe(true)
   }
 }
 
@@ -123,7 +123,7 @@ describe("connection IDs between two honest sides", () => {
           else if (action.do === "repeat") pair.deliver(action.n, false)
           else if (action.do === "lose") pair.lose(action.n)
           else if (action.do === "move") pair.move()
-          else if (action.do === "use") pair.issuer.onUsed(pair.user.activeSequence)
+          else if (action.do === "use") pair.issuer.onUsed(pair.user.activeId.sequence)
           else pair.issuer.rotate(action.n)
         }
         pair.settle()

@@ -1,3 +1,4 @@
+import { spareIds } from "../inspect.ts"
 import { describe, expect, it } from "vitest"
 import { PeerConnectionIds } from "../../src/path/PeerConnectionIds.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
@@ -24,26 +25,26 @@ const equal = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => by
 describe("connection IDs the peer issues", () => {
   it("start with that of the handshake, which may still change", () => {
     const ids = make()
-    expect(ids.active).toEqual(idOf(0))
+    expect(ids.activeId.id).toEqual(idOf(0))
     ids.replaceFirst(idOf(77))
-    expect(ids.active).toEqual(idOf(77))
-    expect(ids.activeSequence).toBe(0)
+    expect(ids.activeId.id).toEqual(idOf(77))
+    expect(ids.activeId.sequence).toBe(0)
     expect(ids.usable).toBe(true)
   })
 
   it("are handed out one by one, each to a path of its own", () => {
     const ids = filled()
-    expect(ids.spareCount).toBe(3)
+    expect(spareIds(ids)).toBe(3)
     expect([ids.next(), ids.next(), ids.next()].map((spare) => spare?.sequence)).toEqual([1, 2, 3])
     expect(ids.next()).toBeUndefined()
-    expect(ids.spareCount).toBe(0)
+    expect(spareIds(ids)).toBe(0)
   })
 
   it("replace the active one, which is then given back", () => {
     const ids = filled()
     const spare = ids.next()!
     expect(ids.activate(spare.sequence)).toBeUndefined()
-    expect(ids.active).toEqual(idOf(1))
+    expect(ids.activeId.id).toEqual(idOf(1))
     expect(ids.retire(0)).toBeUndefined()
     expect(retirements(ids)).toEqual([0])
     expect(ids.count).toBe(3)
@@ -57,7 +58,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.retire(2)).toEqual({ _tag: "RetiredConnectionId", sequence: 2 })
     expect(ids.activate(9)).toEqual({ _tag: "UnknownConnectionId", sequence: 9 })
     expect(ids.retire(9)).toEqual({ _tag: "UnknownConnectionId", sequence: 9 })
-    expect(ids.active).toEqual(idOf(0))
+    expect(ids.activeId.id).toEqual(idOf(0))
   })
 
   // RFC 9000 §19.15 #4
@@ -119,7 +120,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.isZeroLength).toBe(false)
     offer(ids, 0)
     expect(ids.usable).toBe(true)
-    expect(ids.active).toEqual(idOf(0))
+    expect(ids.activeId.id).toEqual(idOf(0))
   })
 })
 
@@ -128,7 +129,7 @@ describe("connection IDs the peer takes back", () => {
   it("are retired at once, and the active one replaced", () => {
     const ids = filled()
     expect(offer(ids, 4, 3)).toBeUndefined()
-    expect(ids.active).toEqual(idOf(3))
+    expect(ids.activeId.id).toEqual(idOf(3))
     expect(ids.count).toBe(2)
     expect(retirements(ids)).toEqual([0, 1, 2])
   })
@@ -171,7 +172,7 @@ describe("connection IDs the peer takes back", () => {
     expect(ids.next()).toBeUndefined()
     expect(offer(ids, 2, 1)).toBeUndefined()
     expect(ids.usable).toBe(true)
-    expect(ids.active).toEqual(idOf(2))
+    expect(ids.activeId.id).toEqual(idOf(2))
   })
 })
 
@@ -249,7 +250,7 @@ describe("retirements", () => {
     const ids = filled(4)
     for (let sequence = 4; sequence < 5_000; sequence++) {
       const spare = ids.next()!
-      const before = ids.activeSequence
+      const before = ids.activeId.sequence
       expect(ids.activate(spare.sequence)).toBeUndefined()
       expect(ids.retire(before)).toBeUndefined()
       for (const retired of retirements(ids)) ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, retired)

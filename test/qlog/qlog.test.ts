@@ -156,6 +156,11 @@ describe("a log", () => {
       const sent = data("packet_sent")
       expect(sent.some(({ is_mtu_probe_packet }) => is_mtu_probe_packet === true)).toBe(true)
       expect(sent.at(0)!.header).toMatchObject({ packet_type: "initial", dcil: 8 })
+      // about a window each round trip, in bits per second
+      const metrics = Object.assign({}, ...data("recovery_metrics_updated"))
+      const windowRate = (8e6 * metrics.congestion_window) / Math.max(1_000 * metrics.smoothed_rtt, 1)
+      expect(metrics.pacing_rate / windowRate).toBeGreaterThan(1)
+      expect(metrics.pacing_rate / windowRate).toBeLessThan(2.1)
     }
   })
 

@@ -1,4 +1,5 @@
 /** What a client goes by before its server has said it again. RFC 9000 §7.4.1 */
+import { spareIds, openableStreams } from "../inspect.ts"
 import { describe, expect, it } from "vitest"
 import type { Connection } from "../../src/connection/Connection.ts"
 import { CorePair, type CorePairOptions } from "../connection/CorePair.ts"
@@ -35,10 +36,10 @@ describe("a client with a ticket", () => {
     const stranger = new CorePair({ acceptEarlyData })
     expect(id).toBeGreaterThanOrEqual(0)
     const { client } = pair
-    expect(client.streams.openable(false)).toBe(99)
+    expect(openableStreams(client.streams, false)).toBe(99)
     expect(client.handshake.peerParameters).toBeUndefined()
     expect(ackDelayOf(client)).toBe(ackDelayOf(stranger.client))
-    expect([client.path.peerIds.count, client.path.peerIds.spareCount]).toEqual([1, 0])
+    expect([client.path.peerIds.count, spareIds(client.path.peerIds)]).toEqual([1, 0])
     pair.exchange()
     expect(client.handshake.facts?.earlyData).toBe("accepted")
     expect(pair.server!.streams.read(id, 1_000)?.length).toBe(500)

@@ -64,15 +64,7 @@ describe("the CRYPTO streams", () => {
     crypto.onAcked(FrameType.CRYPTO, Level.Handshake, 0, 996)
     crypto.onLost(FrameType.CRYPTO, Level.Handshake, 0, 996)
     expect(crypto.hasFrames(Level.Handshake)).toBe(false)
-    expect(crypto.unacknowledgedBytes(Level.Handshake)).toBe(3000 - second[2] - second[3])
-  })
-
-  it("send everything unacknowledged again for a probe", () => {
-    const crypto = new CryptoStream()
-    crypto.write(Level.Initial, pattern(0, 0, 500))
-    write(crypto, Level.Initial, 5000)
-    crypto.resend(Level.Initial)
-    expect(write(crypto, Level.Initial, 5000).records).toEqual([[FrameType.CRYPTO, Level.Initial, 0, 500]])
+    expect(crypto.sendBufferBytes).toBe(3000 - second[2] - second[3])
   })
 
   it("start no frame in a packet without worthwhile room", () => {
@@ -107,9 +99,8 @@ describe("the CRYPTO streams", () => {
     crypto.discard(Level.Initial)
     crypto.onLost(FrameType.CRYPTO, Level.Initial, 0, 200)
     crypto.onAcked(FrameType.CRYPTO, Level.Initial, 0, 200)
-    crypto.resend(Level.Initial)
     expect(crypto.hasFrames(Level.Initial)).toBe(false)
     expect(crypto.isDrained(Level.Initial)).toBe(true)
-    expect(crypto.unacknowledgedBytes(Level.Initial)).toBe(0)
+    expect(crypto.sendBufferBytes).toBe(0)
   })
 })

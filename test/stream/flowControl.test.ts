@@ -1,4 +1,5 @@
 import { FrameType } from "../../src/wire/FrameType.ts"
+import { openableStreams } from "../inspect.ts"
 import { describe, expect, it } from "vitest"
 import { ReceiveWindow } from "../../src/stream/FlowControl.ts"
 import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts"
@@ -96,7 +97,7 @@ describe("flow control", () => {
     client.streams.onMaxData(10)
     client.streams.onMaxStreams(false, 1)
     expect(client.streams.stats().sendCreditLimit).toBe(3000)
-    expect(client.streams.openable(false)).toBe(100)
+    expect(openableStreams(client.streams, false)).toBe(100)
   })
 
   it("moves any amount through small windows, giving credit as it is read", () => {

@@ -1,4 +1,5 @@
 import { FrameType } from "../../src/wire/FrameType.ts"
+import { openableStreams } from "../inspect.ts"
 import { describe, expect, it } from "vitest"
 import { connect, drain, exchange, exchangeFrames, limits, type Packet, pattern } from "./streamPair.ts"
 
@@ -41,7 +42,7 @@ describe("opening streams", () => {
     expect(streams.pollOpenable(false)).toBe(false)
     streams.onMaxStreams(false, 3)
     expect([streams.pollOpenable(false), streams.pollOpenable(false)]).toEqual([true, false])
-    expect([streams.openable(false), streams.open(false), streams.open(false)]).toEqual([1, 8, -1])
+    expect([openableStreams(streams, false), streams.open(false), streams.open(false)]).toEqual([1, 8, -1])
     client.lost(blocked)
     expect(client.transmit()!.frames).toEqual([[FrameType.STREAMS_BLOCKED_BIDI, 3, 0, 0]])
   })
@@ -400,9 +401,9 @@ describe("0-RTT", () => {
     const { streams } = connect(limits(), remembered).client
     streams.applyPeerLimits(remembered, true)
     const id = streams.open(false)
-    expect(streams.openable(false)).toBe(2)
+    expect(openableStreams(streams, false)).toBe(2)
     expect(streams.applyPeerLimits(pair.server.streams === undefined ? remembered : limits())).toBeUndefined()
-    expect(streams.openable(false)).toBe(99)
+    expect(openableStreams(streams, false)).toBe(99)
     expect(streams.stats().sendCreditLimit).toBe(384 * 1024)
     expect(id).toBe(0)
   })

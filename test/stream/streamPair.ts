@@ -1,7 +1,6 @@
 import type { Role } from "../../src/wire/Role.ts"
 import { SentFrames } from "../../src/recovery/SentFrames.ts"
 import type { LocalStreamLimits } from "../../src/stream/StreamLimits.ts"
-import { defaultStreamLimits } from "../../src/stream/StreamLimits.ts"
 import { StreamSet } from "../../src/stream/StreamSet.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
@@ -94,8 +93,20 @@ export interface Pair {
   readonly server: Endpoint
 }
 
+const defaultLimits: LocalStreamLimits = {
+  initialMaxData: 384 * 1024,
+  initialMaxStreamDataBidiLocal: 256 * 1024,
+  initialMaxStreamDataBidiRemote: 256 * 1024,
+  initialMaxStreamDataUni: 256 * 1024,
+  initialMaxStreamsBidi: 100,
+  initialMaxStreamsUni: 100,
+  maxConnectionWindowBytes: 12 * 1024 * 1024,
+  maxStreamWindowBytes: 8 * 1024 * 1024,
+  sendBufferBytes: 1024 * 1024
+}
+
 export const limits = (overrides: Partial<LocalStreamLimits> = {}): LocalStreamLimits => ({
-  ...defaultStreamLimits,
+  ...defaultLimits,
   resetStreamAt: true,
   ...overrides
 })

@@ -1,3 +1,4 @@
+import { writeCrypto } from "./writeCrypto.ts"
 import fc from "fast-check"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { type ByteWriter, MAX_VARINT } from "../../src/wire/ByteWriter.ts"
@@ -80,7 +81,7 @@ export const someFrame: { readonly [name: string]: fc.Arbitrary<SomeFrame> } = {
   CRYPTO: fc.tuple(offset, bytes(0, 100), fc.nat(100)).map(([at, data, cut]) => {
     const start = Math.min(cut, data.length)
     return {
-      write: (w) => write.writeCrypto(w, at, data, start, data.length),
+      write: (w) => writeCrypto(w, at, data, start, data.length),
       heard: ["CRYPTO", at, toHex(data, start)]
     }
   }),
