@@ -1,15 +1,15 @@
-/** What is measured, of whom, and against whom. */
+/** The benchmarks, their metrics and the systems compared. */
 import type { OpenTask } from "./system.ts"
 
 export interface Metric {
-  /** The name of the figure in a `Result`. */
+  /** The figure's name in a `Result`. */
   readonly from: string
   readonly metric: string
-  /** For the head of a column. */
+  /** Column heading. */
   readonly short: string
   readonly unit: string
   readonly scale: number
-  /** More is better. */
+  /** Whether larger is better. */
   readonly more: boolean
 }
 
@@ -18,9 +18,9 @@ export interface Benchmark {
   readonly conditions: string
   readonly task: OpenTask
   readonly metrics: ReadonlyArray<Metric>
-  /** The system that ratios are to. */
+  /** The system that ratios refer to. */
   readonly reference: string
-  /** Once is enough: what it measures does not depend on the hour. */
+  /** Run only once: the result does not vary with load. */
   readonly isSteady?: boolean
 }
 
@@ -65,7 +65,7 @@ const held = (what: "connections" | "streams", count: number): Benchmark => ({
 })
 
 export interface Extent {
-  /** Share of the usual amount of work. */
+  /** Fraction of the usual amount of work. */
   readonly scale: number
   readonly connections: number
   readonly streams: number
@@ -78,7 +78,7 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
   bulk(1200, 200_000_000 * scale),
   {
     title:
-      "One stream, client to server, datagrams as large as each finds out to fit (loopback: 65507 bytes)",
+      "One stream, client to server, datagrams as large as path MTU discovery finds (loopback: 65507 bytes)",
     conditions: "1 stream, discovered datagram size",
     task: { kind: "bulk", bytes: 500_000_000 * scale, datagramBytes: "discovered" },
     metrics: [
@@ -88,7 +88,7 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
     reference: "@chainsafe/libp2p-quic"
   },
   {
-    title: "A call: 64 bytes there and back, each on a stream of its own",
+    title: "A call: a 64-byte round trip on a new stream",
     conditions: "64 B request and reply, sequential",
     task: { kind: "call", calls: 5_000 * scale },
     metrics: [
@@ -99,14 +99,14 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
     reference: "@chainsafe/libp2p-quic"
   },
   {
-    title: "Handshakes, one after the other, certificate verified",
+    title: "Sequential handshakes with certificate verification",
     conditions: "sequential",
     task: { kind: "handshake", count: Math.ceil(300 * scale) },
     metrics: [{ from: "perSecond", metric: "handshakes", short: "", unit: "1/s", scale: 1, more: true }],
     reference: "node:tls"
   },
   {
-    title: `From connect to the first byte of an answer, over a relay with a round trip of ${2 * DELAY_MILLIS} ms`,
+    title: `From connect to the first byte of a response, over a relay with an RTT of ${2 * DELAY_MILLIS} ms`,
     conditions: `loopback relay, ${DELAY_MILLIS} ms each way`,
     task: { kind: "firstByte", count: Math.max(4, 20 * scale), delayMillis: DELAY_MILLIS },
     metrics: [less("millis", "time to first byte", "", "ms")],
@@ -117,7 +117,7 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
   held("streams", streams)
 ]
 
-/** The transfer that is looked at stage by stage. */
+/** The transfer profiled by stage. */
 export const staged = ({ scale }: Extent): Extract<OpenTask, { kind: "bulk" }> => ({
   kind: "bulk",
   bytes: Math.max(40_000_000, 200_000_000 * scale),

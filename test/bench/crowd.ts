@@ -1,7 +1,7 @@
 /**
- * `node test/bench/crowd.ts [CLIENTS …]`: so many clients at once, against a server with default options in a process of
- * its own. One is served when its handshake is done and its call is answered; what counts is how many are in a second,
- * beside the same done one after the other, and that everybody else is told.
+ * `node test/bench/crowd.ts [CLIENTS …]`: that many clients at once against a server with default options in another
+ * process. A client is served when its handshake is complete and its call answered. Reports how many are served per
+ * second, compared to sequential clients, and whether each of the others learns that it was not.
  */
 import { fork } from "node:child_process"
 import { once } from "node:events"
@@ -17,38 +17,38 @@ import type { Figures } from "./report.ts"
 const CALL_BYTES = 64
 const CLIENTS_AN_ENDPOINT = 100
 const SEQUENTIAL = 150
-/** What is not answered by then never will be: the idle timeout is longer, but nothing on loopback takes that long. */
+/** By then an answer will never runClients: the idle timeout is longer, but nothing on loopback takes this long. */
 const HOPELESS_MILLIS = 20_000
 
 export interface Crowd {
   readonly clients: number
   readonly served: number
-  /** Until the last of them was. */
+  /** Until the last client was served. */
   readonly seconds: number
   readonly perSecond: number
   readonly sequentialPerSecond: number
-  /** Told CONNECTION_REFUSED. */
+  /** Closed with CONNECTION_REFUSED. */
   readonly refused: number
-  /** Gave up, having heard nothing that helps. */
+  /** Gave up without an answer. */
   readonly timedOut: number
-  /** Told otherwise that it is over, with a connection or without. */
-  readonly told: number
-  /** With a connection, as they believe, that nothing comes back from. */
+  /** Closed in any other way, before or after the handshake. */
+  readonly closed: number
+  /** Believe they are connected, but nothing comes back. */
   readonly deceived: number
 }
 
 export const crowdFigures = (crowd: Crowd): Figures => {
-  const { clients, served, perSecond, sequentialPerSecond, refused, timedOut, told, deceived } = crowd
+  const { clients, served, perSecond, sequentialPerSecond, refused, timedOut, closed, deceived } = crowd
   return {
     conditions: `${clients} clients at once`,
     figures: [
       { metric: "served", value: served, unit: "" },
       { metric: "served per second", value: perSecond, unit: "1/s" },
-      { metric: "one after the other", value: sequentialPerSecond, unit: "1/s" },
-      { metric: "ratio to one after the other", value: perSecond / sequentialPerSecond, unit: "" },
+      { metric: "sequential", value: sequentialPerSecond, unit: "1/s" },
+      { metric: "ratio to sequential", value: perSecond / sequentialPerSecond, unit: "" },
       { metric: "refused", value: refused, unit: "" },
       { metric: "timed out", value: timedOut, unit: "" },
-      { metric: "told otherwise", value: told, unit: "" },
+      { metric: "closed otherwise", value: closed, unit: "" },
       { metric: "left with a dead connection", value: deceived, unit: "" }
     ]
   }
@@ -78,9 +78,9 @@ const call = (connection: QuicConnection) =>
     while ((yield* stream.read()) !== undefined);
   }).pipe(Effect.scoped)
 
-type Fate = "served" | "refused" | "timedOut" | "told" | "deceived"
+type Ending = "served" | "refused" | "timedOut" | "closed" | "deceived"
 
-/** One client, which stays until `scope` is closed. */
+/** One client, connected until `scope` closes. */
 const visit = (endpoint: QuicEndpointShape, port: number, scope: Scope.Scope, onServed: () => void) =>
   Effect.gen(function* () {
     const options = { host: "127.0.0.1", port, serverName: "localhost", alpn: ["crowd"] }
@@ -93,7 +93,7 @@ const visit = (endpoint: QuicEndpointShape, port: number, scope: Scope.Scope, on
     Effect.catch(({ reason }) => {
       if (reason._tag === "HandshakeTimeout") return Effect.succeed("timedOut" as const)
       const isRefused = reason._tag === "TransportClosed" && reason.origin === "peer" && reason.code === 2
-      return Effect.succeed<Fate>(isRefused ? "refused" : "told")
+      return Effect.succeed<Ending>(isRefused ? "refused" : "closed")
     })
   )
 
@@ -105,7 +105,7 @@ const sequentialRate = Effect.fnUntraced(function* (endpoint: QuicEndpointShape,
   return (1000 * SEQUENTIAL) / (performance.now() - startedAt)
 })
 
-const come = (port: number, clients: number) =>
+const runClients = (port: number, clients: number) =>
   Effect.gen(function* () {
     const sequentialPerSecond = yield* sequentialRate(yield* QuicEndpoint.make({ host: "127.0.0.1" }), port)
     const endpoints = yield* Effect.forEach(
@@ -121,7 +121,7 @@ const come = (port: number, clients: number) =>
       })
     )
     const fates = yield* Effect.all(all, { concurrency: "unbounded" })
-    const count = (fate: Fate): number => fates.filter((each) => each === fate).length
+    const count = (fate: Ending): number => fates.filter((each) => each === fate).length
     const seconds = (lastAt - startedAt) / 1000
     const served = count("served")
     const result: Crowd = {
@@ -132,14 +132,14 @@ const come = (port: number, clients: number) =>
       sequentialPerSecond,
       refused: count("refused"),
       timedOut: count("timedOut"),
-      told: count("told"),
+      closed: count("closed"),
       deceived: count("deceived")
     }
     yield* Scope.close(scope, Exit.interrupt())
     process.send!(result)
   })
 
-/** In two processes. */
+/** Runs server and clients in two processes. */
 export const crowd = async (clients: number): Promise<Crowd> => {
   const { certPem, keyPem } = await certificate()
   const start = (...args: ReadonlyArray<string | number>) =>
@@ -171,7 +171,7 @@ if (process.send !== undefined && (first === "server" || first === "client")) {
   )
   const [port, clients] = rest.map(Number)
   await Effect.runPromise(
-    Effect.scoped(Effect.provide(first === "server" ? serve : come(port, clients), stack))
+    Effect.scoped(Effect.provide(first === "server" ? serve : runClients(port, clients), stack))
   )
 } else if (import.meta.main) {
   const sizes = process.argv.slice(2).map(Number)

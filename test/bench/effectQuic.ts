@@ -1,4 +1,4 @@
-/** Ours, through its public API; each run of a task is a program of its own in the scope of the process. */
+/** Our implementation, through its public API; each run of a task is one Effect in a process-wide scope. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,7 +9,7 @@ import { QuicEndpoint, type QuicConnection, type QuicStream } from "../../src/in
 import { certificate } from "./identity.ts"
 import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
 
-/** For what is held: the limits of a test, not of a service. */
+/** Stream limit for the hold tasks; far above a service's. */
 const MANY_STREAMS = 1_000_000
 
 const transportOf = (task: Task) => ({
@@ -24,7 +24,7 @@ const transportOf = (task: Task) => ({
 
 const request = new Uint8Array(CALL_BYTES).fill(1)
 
-/** Runs in a scope that lives as long as the process. */
+/** Lives as long as the process. */
 const scope = Scope.makeUnsafe()
 
 const build = async () => {
@@ -103,7 +103,7 @@ const call = (connection: QuicConnection) =>
     while ((yield* stream.read()) !== undefined);
   }).pipe(Effect.scoped)
 
-/** Says one byte, and no more. */
+/** Writes one byte and leaves the stream open. */
 const holdStream = (connection: QuicConnection) =>
   Effect.runPromise(
     Scope.provide(
@@ -118,7 +118,7 @@ const handshake = async (dial: Effect.Effect<QuicConnection, unknown, Scope.Scop
   await Effect.runPromise(Scope.close(each, Exit.void))
 }
 
-/** Milliseconds from connecting to the first byte of the answer. */
+/** Milliseconds from connecting to the first byte of the response. */
 const firstByte = (dial: Effect.Effect<QuicConnection, unknown, Scope.Scope>): Promise<number> =>
   Effect.gen(function* () {
     const startedAt = performance.now()
@@ -128,7 +128,7 @@ const firstByte = (dial: Effect.Effect<QuicConnection, unknown, Scope.Scope>): P
     yield* stream.finish
     yield* stream.read()
     const millis = performance.now() - startedAt
-    // the server's answer to anything said after the handshake comes behind the ticket for the next time
+    // responses sent after the handshake follow the session ticket, so reading one means the ticket has arrived
     yield* connection.handshakeComplete
     yield* call(connection)
     return millis
@@ -141,7 +141,7 @@ export const effectQuic: System = {
   kinds: ["bulk", "call", "handshake", "firstByte", "holdConnections", "holdStreams"],
   serve: (task) => run(serve(task)),
   run: async (task) => {
-    // a new endpoint remembers no server, so that its first handshake is a full one
+    // a new endpoint has no session to resume, so its first handshake is a full one
     if (task.kind === "firstByte")
       return timeFirstBytes(task.count, async () => firstByte(await run(dialer(task, false))))
     if (task.kind === "holdConnections" || task.kind === "holdStreams") {
@@ -166,7 +166,7 @@ export const effectQuic: System = {
   }
 }
 
-/** The same, of a client that has been there before and writes with its first packets. */
+/** The same for a returning client that sends 0-RTT data. */
 export const effectQuicEarly: System = {
   kinds: ["firstByte"],
   serve: effectQuic.serve,
@@ -175,6 +175,6 @@ export const effectQuicEarly: System = {
     await firstByte(dial)
     return task.kind === "firstByte"
       ? timeFirstBytes(task.count, () => firstByte(dial))
-      : Promise.reject(new Error(`no 0-RTT for ${task.kind}`))
+      : Promise.reject(new Error(`0-RTT has no ${task.kind} task`))
   }
 }

@@ -1,4 +1,4 @@
-/** One development certificate for all systems: made by the parent, handed to the workers in the environment. */
+/** One development certificate for all systems, made by the parent and passed to workers in the environment. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"

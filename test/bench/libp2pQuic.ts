@@ -1,4 +1,6 @@
-/** quinn behind the native binding of `@chainsafe/libp2p-quic`, without libp2p's own layers on top: the fastest QUIC npm has. */
+/**
+ * quinn through the native binding of `@chainsafe/libp2p-quic`, without libp2p's own layers: the fastest QUIC on npm.
+ */
 import { createPrivateKey, createPublicKey } from "node:crypto"
 import { createRequire } from "node:module"
 import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
@@ -35,7 +37,7 @@ const load = (): Native => {
   )
 }
 
-/** libp2p's protobuf of an Ed25519 key: type 1, then seed and public key. */
+/** libp2p's protobuf encoding of an Ed25519 key: type 1, then seed and public key. */
 const privateKey = (): Uint8Array => {
   const seed = new Uint8Array(32).map((_, i) => (i * 7 + process.pid) & 0xff)
   const pkcs8 = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed])
@@ -44,7 +46,7 @@ const privateKey = (): Uint8Array => {
   return Buffer.concat([Buffer.from("08011240", "hex"), seed, spki.subarray(-32)])
 }
 
-/** The package's own defaults, with room for the streams of a benchmark: it sets memory aside for each it might see. */
+/** The package's defaults, with stream limits that fit the benchmark: it preallocates memory per allowed stream. */
 const config = (native: Native, { kind }: Task): object =>
   new native.QuinnConfig({
     handshakeTimeout: 5_000,
@@ -89,7 +91,7 @@ const serve = async (task: Task): Promise<number> => {
   return server.port()
 }
 
-/** Connections and streams, lest they be collected. */
+/** Keeps connections and streams from being garbage collected. */
 const held: Array<unknown> = []
 
 const firstByte = async (connect: () => Promise<NativeConnection>): Promise<number> => {

@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]`: every system
- * side by side in one run, each side in a process of its own on loopback. Machines are noisy, so what counts is the
- * ratio beside each figure, which is the best of its repetitions, taken in turns so that a slow minute slows everybody.
+ * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]`: compares
+ * all systems in one run, each side in its own process on loopback. Machines are noisy, so what counts is the ratio
+ * beside each figure. A figure is the best of its repetitions, which alternate between systems so that noise affects
+ * all of them.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
@@ -19,9 +20,9 @@ const { values: options } = parseArgs({
   options: {
     json: { type: "string" },
     quick: { type: "boolean", default: false },
-    /** Only benchmarks with this in their title. */
+    /** Only benchmarks whose title contains this. */
     only: { type: "string", default: "" },
-    /** Only this system, for its figures alone. */
+    /** Only this system. */
     system: { type: "string" },
     connections: { type: "string" },
     streams: { type: "string" }
@@ -64,25 +65,25 @@ for (const [side, verb] of [
   ["server", "received"],
   ["client", "sent"]
 ] as const) {
-  const title = `effect-quic: what a packet ${verb} in bulk costs, by stage (1452 bytes)`
+  const title = `effect-quic: cost of a packet ${verb} in bulk, by stage (1452 bytes)`
   if (isWanted(title))
     rows.push(...printStages(title, `${side}, 1452 B datagrams`, await stagesOf(side, staged(extent))))
 }
 
-const parkedTitle = "effect-quic: streams whose handlers wait for more"
+const parkedTitle = "effect-quic: idle streams with waiting handlers"
 if (isWanted(parkedTitle)) {
   const [connections, streams] = options.quick ? [100, 100] : [1000, 100]
   rows.push(...printFigures(parkedTitle, parkedFigures(await parkedStreams(connections, streams))))
 }
 
-const crowdTitle = "effect-quic: a crowd that comes at once"
+const crowdTitle = "effect-quic: many clients at once"
 if (isWanted(crowdTitle))
   for (const clients of options.quick ? [100] : [100, 400, 1600])
     rows.push(...printFigures(crowdTitle, crowdFigures(await crowd(clients))))
 
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {
-  await simulatedSpeed("heavy", 2) // compiles everything
+  await simulatedSpeed("heavy", 2) // warms up the JIT
   for (const load of ["moderate", "heavy"] as const) {
     const { virtualSeconds, realSeconds } = await simulatedSpeed(load, options.quick ? 20 : 300)
     const metric = `${load} load, seconds a second`

@@ -1,4 +1,4 @@
-/** quiche behind `@matrixai/quic`'s own JavaScript API, as its users drive it. */
+/** quiche through the public JavaScript API of `@matrixai/quic`. */
 import { events, native, QUICClient, QUICServer } from "@matrixai/quic"
 import * as crypto from "node:crypto"
 import { certificate } from "./identity.ts"
@@ -10,7 +10,7 @@ type QuicStream = ReturnType<Quic["newStream"]>
 const hmac = (key: ArrayBuffer, data: ArrayBuffer): Uint8Array =>
   crypto.createHmac("sha256", new Uint8Array(key)).update(new Uint8Array(data)).digest()
 
-/** It does not look for a size by itself. */
+/** It has no path MTU discovery. */
 const datagramBytesOf = (task: Task): number =>
   task.kind === "bulk" && task.datagramBytes !== "discovered" ? task.datagramBytes : 1452
 
@@ -66,7 +66,7 @@ const connect = async (task: Task) => {
     },
     config: {
       verifyPeer: true,
-      // exactly the benchmark's certificate, as everybody else is told to trust
+      // accepts exactly the benchmark's certificate, like the other systems
       verifyCallback: async ([leaf]) =>
         leaf !== undefined && Buffer.from(identity.chain[0]).equals(leaf)
           ? undefined
@@ -80,7 +80,7 @@ const drain = async (stream: QuicStream): Promise<void> => {
   for await (const _bytes of stream.readable);
 }
 
-/** Clients and streams, lest they be collected. */
+/** Keeps clients and streams from being garbage collected. */
 const held: Array<unknown> = []
 
 const firstByte = async (task: Task): Promise<number> => {

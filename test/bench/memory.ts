@@ -1,15 +1,15 @@
-/** What a process holds, measured by itself once the collector has taken what nobody needs. */
+/** A process's memory use, measured from within after garbage collection. */
 
 export interface MemoryUse {
-  /** V8's heap and what it points to outside: buffers, mostly. */
+  /** V8's heap and the memory it owns outside, mostly buffers. */
   readonly managedBytes: number
-  /** Pages of the process: native memory of sockets and ciphers counts here only; the allocators' slack too. */
+  /** Resident pages, which alone include native memory of sockets and ciphers, and allocator slack. */
   readonly residentBytes: number
 }
 
-/** Needs `--expose-gc`. */
+/** Requires `--expose-gc`. */
 export const memoryUse = async (): Promise<MemoryUse> => {
-  // finalizers, which free native memory, run between collections
+  // finalizers that free native memory run between collections
   for (let i = 0; i < 4; i++) {
     globalThis.gc!()
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -1,4 +1,4 @@
-/** The ceiling: the same datagrams with no protocol at all. What is lost is lost; the figure is what arrived. */
+/** The ceiling: the same datagrams without any protocol. Losses are ignored; only what arrives counts. */
 import * as dgram from "node:dgram"
 import { once } from "node:events"
 import { seconds, type System, type Task } from "./system.ts"
@@ -22,7 +22,7 @@ const bound = async (): Promise<dgram.Socket> => {
   return socket
 }
 
-/** A datagram of one byte asks how many bytes have come. */
+/** A one-byte datagram asks how many bytes have arrived. */
 const serve = async (): Promise<number> => {
   const socket = await bound()
   let received = 0
@@ -34,7 +34,7 @@ const serve = async (): Promise<number> => {
 }
 
 const BATCH = 64
-/** What IPv4 can carry. */
+/** The largest UDP payload over IPv4. */
 const LARGEST = 65_507
 
 const run = async (task: Extract<Task, { kind: "bulk" }>) => {
@@ -44,7 +44,7 @@ const run = async (task: Extract<Task, { kind: "bulk" }>) => {
   for (let sent = 0; sent < task.bytes; ) {
     for (let i = 0; i < BATCH; i++, sent += datagram.length)
       socket.send(datagram, 0, datagram.length, task.port, "127.0.0.1")
-    // as fast as the kernel takes them, and no faster
+    // paces sending to what the kernel accepts
     await new Promise((resolve) => setImmediate(resolve))
   }
   const ask = setInterval(() => socket.send(new Uint8Array(1), task.port, "127.0.0.1"), 5)

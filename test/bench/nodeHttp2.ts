@@ -1,4 +1,4 @@
-/** HTTP/2 over TLS: streams over one TCP connection. A call is a request. */
+/** HTTP/2 over TLS: streams on one TCP connection. A call is a request. */
 import { once } from "node:events"
 import * as http2 from "node:http2"
 import type { AddressInfo } from "node:net"
@@ -53,7 +53,7 @@ const run: System["run"] = async (task) => {
     await repeat(task.count, async () => session.request({ ":method": "POST", ":path": "/" }).write("1"))
     return { values: {} }
   }
-  if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`no ${task.kind} over HTTP/2`)
+  if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`HTTP/2 has no ${task.kind} task`)
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
       const stream = session.request({ ":method": "POST", ":path": "/" })

@@ -1,4 +1,4 @@
-/** TLS over TCP: what QUIC replaces. A call is a message there and back on the one connection. */
+/** TLS over TCP, which QUIC replaces. A call is a round trip on the one connection. */
 import { once } from "node:events"
 import type * as net from "node:net"
 import * as tls from "node:tls"
@@ -40,7 +40,7 @@ const run: System["run"] = async (task) => {
     await repeat(task.count, () => connect(task.port))
     return { values: {} }
   }
-  if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`no ${task.kind} over TLS`)
+  if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`TLS has no ${task.kind} task`)
   const socket = await connect(task.port)
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {

@@ -1,6 +1,6 @@
 /**
- * `node test/bench/parkedStreams.ts [CONNECTIONS] [STREAMS]`: streams whose handlers have read what there was and wait for
- * more, what they cost the process that serves them, and how long it takes to close everything.
+ * `node test/bench/parkedStreams.ts [CONNECTIONS] [STREAMS]`: idle streams whose handlers wait for more data; what they
+ * cost the server's process, and how long closing everything takes.
  */
 import { fork } from "node:child_process"
 import { once } from "node:events"
@@ -17,9 +17,9 @@ import type { Figures } from "./report.ts"
 export interface ParkedStreams {
   readonly connections: number
   readonly streams: number
-  /** Of the server's endpoint. */
+  /** Fibers of the server's endpoint. */
   readonly fibers: number
-  /** What they added to the server's process: heap and buffers, and pages. Megabytes. */
+  /** What the streams added to the server's process, in megabytes: heap and buffers, and resident pages. */
   readonly managedMegabytes: number
   readonly residentMegabytes: number
   readonly closeSeconds: number
@@ -102,7 +102,7 @@ const dial = (port: number, connections: number, streams: number) =>
 
 const stack = Layer.merge(layerWithoutTrust, Trust.layerInsecureAcceptsAnyPeer)
 
-/** In two processes. */
+/** Runs server and clients in two processes. */
 export const parkedStreams = async (connections: number, streams: number): Promise<ParkedStreams> => {
   const file = new URL(import.meta.url)
   const start = (...args: ReadonlyArray<string | number>) =>

@@ -1,6 +1,6 @@
 /**
- * A middlebox in a process of its own: `node relay.ts`. Asked with `{ port, delayMillis }`, it answers with a UDP port
- * that leads to that one, each datagram delayed by so much either way, in order and without loss.
+ * A relay in its own process: `node relay.ts`. Asked with `{ port, delayMillis }`, it answers with a UDP port that
+ * forwards to `port`, delaying each datagram in both directions, in order and without loss.
  */
 import * as dgram from "node:dgram"
 import { once } from "node:events"
@@ -17,7 +17,7 @@ const bound = async (): Promise<dgram.Socket> => {
 
 const relay = async (port: number, delayMillis: number): Promise<number> => {
   const front = await bound()
-  /** The way on, by the client's port. */
+  /** Sockets towards the server, by the client's port. */
   const behind = new Map<number, Promise<dgram.Socket>>()
   const openFor = async (client: number): Promise<dgram.Socket> => {
     const socket = await bound()

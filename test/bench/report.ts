@@ -1,4 +1,4 @@
-/** What a run prints: a table for each benchmark, a system a line, in 100 columns. */
+/** Prints a table per benchmark, one line per system, 100 columns wide. */
 import type { Metric } from "./benchmarks.ts"
 import type { Stages } from "./stages.ts"
 import type { Result } from "./system.ts"
@@ -17,7 +17,7 @@ const RATIO = 6
 
 const digits = (value: number): string => value.toFixed(Math.abs(value) < 100 ? 1 : 0)
 
-/** The best of the repetitions, in the unit of the metric; undefined when the system does not tell. */
+/** The best of the repetitions, in the unit of the metric; undefined if the system does not report it. */
 const best = ({ from, scale, more }: Metric, results: ReadonlyArray<Result>): number | undefined => {
   const figures = results.flatMap(({ values }) => (from in values ? [values[from] * scale] : []))
   if (figures.length === 0) return undefined
@@ -33,7 +33,7 @@ export const printTable = (
 ): Array<Row> => {
   console.log(`\n${title}`)
   const heads = metrics.map(({ short, unit }) => `${short} ${unit}`.padStart(VALUE) + " ".repeat(RATIO))
-  console.log(`  ${`each with its ratio to ${reference}`.padEnd(NAME)}${heads.join("")}`.trimEnd())
+  console.log(`  ${`with the ratio to ${reference}`.padEnd(NAME)}${heads.join("")}`.trimEnd())
   const rows: Array<Row> = []
   for (const [system, list] of results) {
     const cells = metrics.map((each) => {
@@ -49,7 +49,7 @@ export const printTable = (
   return rows
 }
 
-/** Costs per packet by stage, the dearest first. */
+/** Cost per packet by stage, most expensive first. */
 export const printStages = (title: string, conditions: string, stages: Stages): Array<Row> => {
   const total = Object.values(stages).reduce((sum, micros) => sum + micros, 0)
   console.log(`\n${title}`)
@@ -69,7 +69,7 @@ export const printStages = (title: string, conditions: string, stages: Stages): 
   }))
 }
 
-/** Figures of ours that nobody else has, a line each. */
+/** Figures only we report, one per line. */
 export interface Figures {
   readonly conditions: string
   readonly figures: ReadonlyArray<{ readonly metric: string; readonly value: number; readonly unit: string }>

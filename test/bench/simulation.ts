@@ -1,7 +1,8 @@
 /**
- * `node test/bench/simulation.ts [VIRTUAL_SECONDS]`: how much faster than the real world the simulator is. Ten hosts
- * around a router, 10 ms and 20 Mbit/s apart, each of them server and client, each connected to its neighbour. Under
- * moderate load each calls it once a second (200 bytes there, 1 kB back), under heavy load five times, and once with 20 kB.
+ * `node test/bench/simulation.ts [VIRTUAL_SECONDS]`: how much faster than real time the simulator runs. Ten hosts
+ * around a router, with 10 ms and 20 Mbit/s links, each a server and a client connected to its neighbour. Under
+ * moderate load each makes one call per second (200 B request, 1 kB response), under heavy load five, plus one of 20
+ * kB.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -74,7 +75,7 @@ const network = Effect.fnUntraced(function* (load: Load, virtualSeconds: number,
   yield* Effect.all(began, { concurrency: "unbounded", discard: true })
 })
 
-/** In this process, handshakes included. */
+/** Runs in this process; includes the handshakes. */
 export const simulatedSpeed = async (load: Load, virtualSeconds: number): Promise<SimulatedSpeed> => {
   let calls = 0
   const startedAt = performance.now()
@@ -87,7 +88,7 @@ export const simulatedSpeed = async (load: Load, virtualSeconds: number): Promis
 
 if (import.meta.main) {
   const seconds = Number(process.argv[2] ?? 60)
-  await simulatedSpeed("heavy", 2) // compiles everything
+  await simulatedSpeed("heavy", 2) // warms up the JIT
   for (const load of ["moderate", "heavy"] as const) {
     const { virtualSeconds, realSeconds, calls } = await simulatedSpeed(load, seconds)
     console.log(

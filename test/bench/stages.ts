@@ -1,6 +1,6 @@
 /**
- * Where a process spends its time, by stage of a packet's way: a sampling profile of the process, in which what node
- * and V8 do themselves counts for the line of ours that asked for it.
+ * Where a process spends its time, by stage of packet processing: a sampling profile in which the time of Node and V8
+ * internals is attributed to the line of ours that called them.
  */
 import { Session } from "node:inspector/promises"
 import type { Profiler } from "node:inspector"
@@ -10,19 +10,19 @@ export interface Stages {
   readonly [stage: string]: number
 }
 
-/** The first that fits a frame's file and function names its stage. */
+/** The first entry that matches a frame's file and function names its stage. */
 const stages: ReadonlyArray<readonly [stage: string, file: RegExp, name?: RegExp]> = [
   ["header protection", /crypto\/nodePackets\.ts$/, /mask|AesHeaderKey/],
   ["AEAD", /crypto\/nodePackets\.ts$/],
   ["socket", /layers\/(node\/NodeUdpPort|udp\/)|^node:(dgram|internal\/dgram)/],
   ["frames", /src\/wire\//],
   ["streams", /src\/stream\//],
-  ["acknowledgements, loss, congestion", /src\/recovery\//],
+  ["acknowledgments, loss, congestion", /src\/recovery\//],
   ["packets", /src\/(connection|endpoint|protect|path)\//],
   ["actors", /src\/actor\//],
   ["API", /src\/\w+\.ts$/],
   ["Effect", /node_modules\/effect\//],
-  // starting a profile is a cost of profiles
+  // the profiler's own startup
   ["idle", /test\/bench\/stages\.ts$/],
   ["the benchmark itself", /test\/bench\//]
 ]

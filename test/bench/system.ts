@@ -1,18 +1,18 @@
-/** What every benchmarked system can be asked to do. Clients and servers run in processes of their own, on loopback. */
+/** The tasks that benchmarked systems run. Clients and servers run in separate processes, on loopback. */
 
 export type Task =
-  /** One stream, `bytes` from client to server; `"discovered"`: in datagrams as large as the system finds out to fit. */
+  /** One stream, `bytes` from client to server; `"discovered"`: datagrams as large as path MTU discovery finds. */
   | {
       readonly kind: "bulk"
       readonly port: number
       readonly bytes: number
       readonly datagramBytes: number | "discovered"
     }
-  /** `calls` one after the other, each 64 bytes there and back on a stream of its own; figures: microseconds. */
+  /** `calls` sequential 64-byte round trips, each on a new stream; figures in microseconds. */
   | { readonly kind: "call"; readonly port: number; readonly calls: number }
-  /** `count` connections one after the other, each closed when its handshake is done; figure: per second. */
+  /** `count` sequential connections, each closed after its handshake; figure: per second. */
   | { readonly kind: "handshake"; readonly port: number; readonly count: number }
-  /** From `connect` to the first byte of the answer to 64 bytes, `count` times, through a relay; figure: milliseconds. */
+  /** From `connect` to the first byte of the response to 64 bytes, `count` times, through a relay; in milliseconds. */
   | {
       readonly kind: "firstByte"
       readonly port: number
@@ -21,19 +21,19 @@ export type Task =
     }
   /** Opens `count` connections and holds them. */
   | { readonly kind: "holdConnections"; readonly port: number; readonly count: number }
-  /** Opens `count` streams of one connection, says a byte on each, and holds them. */
+  /** Opens `count` streams on one connection, writes a byte on each, and holds them. */
   | { readonly kind: "holdStreams"; readonly port: number; readonly count: number }
 
 export type TaskKind = Task["kind"]
 
-/** A task whose server is not there yet. */
+/** A task whose server is not running yet. */
 export type OpenTask = Task extends infer T ? (T extends Task ? Omit<T, "port"> : never) : never
 
 export interface Side {
   readonly port: number
 }
 
-/** Figures by name; CPU is of the process that measured, microseconds per datagram or call. */
+/** Figures by name; CPU is that of the measuring process, in microseconds per datagram or call. */
 export interface Result {
   readonly values: { readonly [metric: string]: number }
 }
@@ -43,9 +43,9 @@ export interface System {
   serve(task: Task): Promise<number>
   /** Performs the task against `task.port`. */
   run(task: Task): Promise<Result>
-  /** A slow system is given this share of the bytes and connections, so that a run ends. */
+  /** The fraction of bytes and connections given to a slow system, to bound its run time. */
   readonly share?: number
-  /** What it can do. */
+  /** The supported tasks. */
   readonly kinds: ReadonlyArray<TaskKind>
 }
 
@@ -60,7 +60,7 @@ export const quantiles = (samples: Array<number>): { p50: number; p99: number } 
   return { p50: at(0.5), p99: at(0.99) }
 }
 
-/** Runs `call` `count` times after a warm-up and returns how long each took, and what it cost this process. */
+/** Times `count` calls after a warm-up; returns latencies and this process's CPU use. */
 export const timeCalls = async (count: number, call: () => Promise<void>): Promise<Result> => {
   for (let i = 0; i < Math.min(200, count); i++) await call()
   const samples: Array<number> = []
@@ -74,7 +74,7 @@ export const timeCalls = async (count: number, call: () => Promise<void>): Promi
   return { values: { ...quantiles(samples), cpuMicros: (user + system) / count } }
 }
 
-/** Runs `attempt`, which resolves with the first byte, `count` times; the median in milliseconds. */
+/** Runs `attempt` (connect to first byte) `count` times; returns the median in milliseconds. */
 export const timeFirstBytes = async (count: number, attempt: () => Promise<number>): Promise<Result> => {
   await attempt()
   const samples: Array<number> = []
@@ -82,7 +82,7 @@ export const timeFirstBytes = async (count: number, attempt: () => Promise<numbe
   return { values: { millis: quantiles(samples).p50 } }
 }
 
-/** Does `open` `count` times, a few at once. */
+/** Runs `open` `count` times, a few concurrently. */
 export const repeat = async (count: number, open: () => Promise<unknown>): Promise<void> => {
   let left = count
   const lane = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 /**
- * One side of a benchmark in a process of its own: `node worker.ts SYSTEM ROLE`. The parent talks to it over IPC: the
- * server answers a task with its port, the client with its figures; either says what memory it uses, and where its time
- * went since it was told to profile.
+ * One side of a benchmark in its own process: `node worker.ts SYSTEM ROLE`. The parent talks to it over IPC: a server
+ * answers a task with its port, a client with its results; both report memory use, and CPU time by stage since
+ * profiling started.
  */
 import { memoryUse } from "./memory.ts"
 import { startProfile, stopProfile } from "./stages.ts"

@@ -1,4 +1,4 @@
-/** The parent's end of the processes that do the work. */
+/** The parent's side of the worker processes. */
 import type { Role } from "../../src/wire/Role.ts"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
@@ -8,7 +8,7 @@ import type { OpenTask, Result, Side, System, Task } from "./system.ts"
 import { systems } from "./systems.ts"
 import type { Question } from "./worker.ts"
 
-// what a system logs is none of the report; what goes wrong comes as an answer
+// a system's logs stay out of the report; errors arrive as answers
 const start = (file: string, args: ReadonlyArray<string> = []): ChildProcess =>
   fork(new URL(file, import.meta.url), args, {
     stdio: ["ignore", "ignore", "ignore", "ipc"],
@@ -28,12 +28,12 @@ const ask = async <A extends object>(child: ChildProcess, question: object): Pro
 
 /** A server and a client of one system. */
 export interface Pair {
-  /** Has the client perform the task, through a relay when it asks for delay. */
+  /** Runs the task on the client, through a relay if it asks for delay. */
   run(task: OpenTask): Promise<Result>
   ask<A extends object>(side: Role, question: Exclude<Question, Task>): Promise<A>
 }
 
-/** Starts both sides for tasks such as `first`, and ends them when `use` is done. */
+/** Starts both sides for tasks like `first`, and stops them after `use`. */
 export const withPair = async <A>(
   system: string,
   first: OpenTask,
@@ -65,7 +65,7 @@ const shortened = (task: OpenTask, share: number): OpenTask => {
   return task.kind === "holdConnections" ? { ...task, count: Math.ceil(task.count * share) } : task
 }
 
-/** One task, once. */
+/** Runs one task once. */
 export const measure = async (system: string, given: OpenTask): Promise<Result> => {
   const { share = 1 }: System = systems[system as keyof typeof systems]
   const task = shortened(given, share)
@@ -74,7 +74,7 @@ export const measure = async (system: string, given: OpenTask): Promise<Result> 
   )
 }
 
-/** What each held connection or stream costs either side, kilobytes; the first ones bring code and pools into being. */
+/** Kilobytes per held connection or stream on either side, after a first batch has loaded code and filled pools. */
 const held = async (pair: Pair, task: Extract<OpenTask, { count: number }>): Promise<Result> => {
   const both = async () => ({
     client: await pair.ask<MemoryUse>("client", { kind: "memory" }),
@@ -96,7 +96,7 @@ const held = async (pair: Pair, task: Extract<OpenTask, { count: number }>): Pro
   }
 }
 
-/** A bulk transfer with the receiver, or the sender, under the profiler: microseconds per packet and stage. */
+/** Profiles one side of a bulk transfer: microseconds per packet and stage. */
 export const stagesOf = async (side: Role, task: Extract<OpenTask, { kind: "bulk" }>): Promise<Stages> =>
   withPair("effect-quic", task, async (pair) => {
     await pair.run({ ...task, bytes: task.bytes / 4 })

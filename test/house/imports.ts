@@ -1,7 +1,7 @@
-/** Which way imports point: no circles, and never up. */
+/** Import rules: no cycles, and only downward. */
 import type { SourceFile } from "./sources.ts"
 
-/** Groups of files that import each other, directly or through others, the largest first. Tarjan's algorithm. */
+/** Import cycles (strongly connected components by Tarjan's algorithm), largest first. */
 export const circles = (files: ReadonlyArray<SourceFile>): ReadonlyArray<ReadonlyArray<string>> => {
   const importsOf = new Map(files.map(({ path, imports }) => [path, imports]))
   const index = new Map<string, number>()
@@ -27,8 +27,10 @@ export const circles = (files: ReadonlyArray<SourceFile>): ReadonlyArray<Readonl
   return found.sort((a, b) => b.length - a.length)
 }
 
-/** Rooms from the bottom up; the error everything fails with lives on a floor of its own. A file imports from its own room and from those below it. */
-const floors: ReadonlyArray<ReadonlyArray<string>> = [
+/**
+ * Folders from bottom to top. A file imports only from its own layer and those below; QuicError has a layer of its own.
+ */
+const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/internal", "src/wire"],
   ["src/capability"],
   ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission"],
@@ -41,24 +43,24 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["layers"]
 ]
 
-const roomOf = (path: string): string => path.slice(0, path.lastIndexOf("/"))
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/"))
 
-const floorOf = (path: string): number => {
-  const own = floors.findIndex((rooms) => rooms.includes(path))
+const layerOf = (path: string): number => {
+  const own = layers.findIndex((folders) => folders.includes(path))
   if (own >= 0) return own
-  const room = roomOf(path)
-  return floors.findIndex((rooms) =>
-    rooms.some((name) => (name === "layers" ? path.startsWith("layers/") : room === name))
+  const folder = folderOf(path)
+  return layers.findIndex((folders) =>
+    folders.some((name) => (name === "layers" ? path.startsWith("layers/") : folder === name))
   )
 }
 
-/** Imports from a room below to one above, each as `importer → imported`. */
+/** Imports of a higher layer, each as `importer → imported`. */
 export const upwardImports = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> =>
   files.flatMap(({ path, imports }) =>
-    imports.filter((imported) => floorOf(imported) > floorOf(path)).map((imported) => `${path} → ${imported}`)
+    imports.filter((imported) => layerOf(imported) > layerOf(path)).map((imported) => `${path} → ${imported}`)
   )
 
-/** Rooms that have no floor yet. */
-export const unknownRooms = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => [
-  ...new Set(files.filter(({ path }) => floorOf(path) < 0).map(({ path }) => roomOf(path)))
+/** Folders not assigned to a layer. */
+export const unassignedFolders = (files: ReadonlyArray<SourceFile>): ReadonlyArray<string> => [
+  ...new Set(files.filter(({ path }) => layerOf(path) < 0).map(({ path }) => folderOf(path)))
 ]

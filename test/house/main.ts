@@ -1,7 +1,7 @@
 /**
- * `npm run house`: the figures of the house. `--check` holds them to its rules, and is part of `npm run check`.
+ * `npm run house` prints code metrics. `--check` fails on rule violations, and is part of `npm run check`.
  */
-import { circles, unknownRooms, upwardImports } from "./imports.ts"
+import { circles, unassignedFolders, upwardImports } from "./imports.ts"
 import { readSources } from "./sources.ts"
 
 const files = readSources(new URL("../..", import.meta.url).pathname)
@@ -35,7 +35,7 @@ if (!process.argv.includes("--check")) {
   console.log(top(functions, ({ file, name, lines }) => `${lines} ${name} in ${file}`))
   console.log(`${classes.length} classes with methods; the most fields:`)
   console.log(top(classes, ({ file, name, fields }) => `${fields} ${name} in ${file}`))
-  console.log(`${cyclic.length} import circles; ${upward.length} imports that point up`)
+  console.log(`${cyclic.length} import circles; ${upward.length} upward imports`)
 }
 
 const violations = [
@@ -49,8 +49,8 @@ const violations = [
     .filter(({ fields }) => fields > limits.classFields)
     .map(({ file, name, fields }) => `${file}: ${name} has ${fields} fields`),
   ...cyclic.map((group) => `import circle: ${group.join(", ")}`),
-  ...upward.map((edge) => `points up: ${edge}`),
-  ...unknownRooms(files).map((room) => `${room} has no floor in test/house/imports.ts`)
+  ...upward.map((edge) => `upward import: ${edge}`),
+  ...unassignedFolders(files).map((folder) => `${folder} has no layer in test/house/imports.ts`)
 ]
 for (const violation of violations) console.log(violation)
 if (violations.length > 0) process.exitCode = 1

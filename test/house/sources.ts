@@ -1,4 +1,4 @@
-/** The product's source files, parsed: what `npm run house` measures and `npm run check` holds to the house rules. */
+/** Parses the source files that `npm run house` measures and `npm run check` checks against the house rules. */
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { parseAst } from "rolldown/parseAst"
@@ -7,7 +7,7 @@ export interface FunctionFigure {
   readonly file: string
   readonly name: string
   readonly lines: number
-  /** Nothing but one `switch`: as long as it has cases. */
+  /** The body is a single `switch`, whose length depends on its cases. */
   readonly isFlatSwitch: boolean
 }
 
@@ -15,21 +15,21 @@ export interface ClassFigure {
   readonly file: string
   readonly name: string
   readonly fields: number
-  /** Without methods: a record, which may have as many fields as it takes. */
+  /** A class without methods, which may have any number of fields. */
   readonly isRecord: boolean
 }
 
 export interface SourceFile {
-  /** From the root of the project, with `/`. */
+  /** Relative to the project root, with `/`. */
   readonly path: string
   readonly lines: number
-  /** Files of the project it imports, types included. */
+  /** Project files it imports, including type imports. */
   readonly imports: ReadonlyArray<string>
   readonly functions: ReadonlyArray<FunctionFigure>
   readonly classes: ReadonlyArray<ClassFigure>
 }
 
-/** The part of a syntax tree that is looked at. ESTree, as oxc writes it. */
+/** The part of an ESTree node that is used here, as oxc produces it. */
 interface Node {
   readonly type: string
   readonly start: number
@@ -100,8 +100,8 @@ const filesBelow = (directory: string): ReadonlyArray<string> =>
     return statSync(path).isDirectory() ? filesBelow(path) : path.endsWith(".ts") ? [path] : []
   })
 
-/** Everything below `src` and `layers`. */
+/** All files under `src` and `layers`. */
 export const readSources = (root: string): ReadonlyArray<SourceFile> =>
   ["src", "layers"]
-    .flatMap((room) => filesBelow(join(root, room)))
+    .flatMap((folder) => filesBelow(join(root, folder)))
     .map((file) => parse(root, relative(root, file)))

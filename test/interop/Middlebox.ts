@@ -1,6 +1,6 @@
 /**
- * A box on the way between a client and a server: translates addresses like a NAT, loses what it is told to lose, changes
- * its own address when asked, and remembers what anyone on the wire can see.
+ * A box between a client and a server: translates addresses like a NAT, drops datagrams, changes its own address on
+ * demand, and records what any on-path observer can see.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import type { AddressInfo } from "node:net"
@@ -9,18 +9,18 @@ import type * as Scope from "effect/Scope"
 import { Wire } from "./Wire.ts"
 
 export interface MiddleboxOptions {
-  /** The share of datagrams that get lost, each way. */
+  /** Fraction of datagrams dropped in each direction. */
   readonly lossRate?: number
-  /** Which of them. */
+  /** Selects which ones. */
   readonly seed?: number
   /**
-   * What the server sees change when half a megabyte has passed. A NAT that gives the client another port still forwards
-   * what is under way to the one before; what is under way to a lost address is lost.
+   * What the server sees change after half a megabyte. With `port`, a NAT still forwards datagrams in flight to the
+   * previous port; with `address` they are lost.
    */
   readonly rebind?: "port" | "address"
 }
 
-/** Where clients find the box, and where it is when it calls the server. Linux has all of 127.0.0.0/8 on loopback. */
+/** The box's address towards clients, and those towards the server. Linux has all of 127.0.0.0/8 on loopback. */
 const inside = "127.0.0.1"
 const outside = ["127.0.0.2", "127.0.0.3"] as const
 const server = "127.0.0.1"
@@ -28,17 +28,17 @@ const server = "127.0.0.1"
 const rebindAfterBytes = 500_000
 const bufferBytes = 4 * 1024 * 1024
 
-/** One address of the client's, as the server knows it; the client calls from the latest. */
+/** One client address as seen by the server; the client sends from the latest. */
 interface Binding {
   socket: Socket
-  /** Sent to this socket's address by the server, and by this socket to the server, bytes. */
+  /** Bytes sent to this address by the server, and from it to the server. */
   down: number
   up: number
-  /** The connection IDs that the client called by. */
+  /** Destination connection IDs the client used. */
   readonly ids: Set<string>
 }
 
-/** mulberry32: the same losses every time, as far as the datagrams are the same. */
+/** mulberry32: repeatable losses, as far as the datagrams repeat. */
 const seededRandom = (seed: number) => () => {
   seed = (seed + 0x6d2b79f5) | 0
   let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
@@ -47,7 +47,7 @@ const seededRandom = (seed: number) => () => {
 }
 
 export class Middlebox {
-  /** What passed, as seen from outside. */
+  /** What passed, as seen by an observer. */
   readonly wire = new Wire()
   lost = 0
   private readonly serverPort: number
@@ -67,7 +67,7 @@ export class Middlebox {
     this.clientSide.on("message", (datagram, from) => this.fromClient(datagram, from))
   }
 
-  /** Stands before the server at that port of loopback, as long as the scope lasts. */
+  /** Forwards to the server on that loopback port until the scope closes. */
   static readonly make = (
     serverPort: number,
     options: MiddleboxOptions
@@ -84,21 +84,21 @@ export class Middlebox {
     return (this.clientSide.address() as AddressInfo).port
   }
 
-  /** How many addresses the server was called from. */
+  /** Number of client addresses the server has seen. */
   get addresses(): number {
     return this.all.length
   }
 
   /**
-   * Whether the server has taken the latest of several addresses for the client's: it sent more than three times what
-   * came from there, which RFC 9000 §8 and §9.3.1 allow only once that address is validated.
+   * Whether the server has validated the latest of several addresses: it sent there more than three times what it
+   * received, which RFC 9000 §8 and §9.3.1 allow only after validation.
    */
   get serverFollowed(): boolean {
     const latest = this.all.at(-1)
     return this.all.length > 1 && latest !== undefined && latest.down > 3 * latest.up
   }
 
-  /** Whether nobody can tell by connection IDs that whoever calls from the latest address is who called before. RFC 9000 §9.5 */
+  /** Whether an observer cannot link the latest address to earlier ones by connection ID. RFC 9000 §9.5 */
   get unlinkable(): boolean {
     const latest = this.all.at(-1)!
     return this.all.every(({ ids }) => ids === latest.ids || ![...ids].some((id) => latest.ids.has(id)))
@@ -117,14 +117,14 @@ export class Middlebox {
 
   private fromServer(binding: Binding, clientPort: number, datagram: Buffer): void {
     binding.down += datagram.length
-    // at an address that is no more there is nobody; a port a NAT still knows for a while
+    // a lost address is unreachable; a NAT still forwards a replaced port
     if (this.bindings.get(clientPort) !== binding && this.options.rebind !== "port") return
     this.wire.see("server", datagram)
     if (this.drops(datagram)) return
     this.clientSide.send(datagram, clientPort, inside)
   }
 
-  /** Nobody but the client can make it known that its address is another: the box changes it for what the client sends. */
+  /** Only the client can reveal its new address, so the box changes it when the client sends. */
   private rebindWhenDue(clientPort: number): void {
     if (this.options.rebind === undefined || this.rebound || this.passedBytes < rebindAfterBytes) return
     this.rebound = true

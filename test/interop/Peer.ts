@@ -1,4 +1,4 @@
-/** What a matrix of implementations is made of: each can be the client and the server of a task. */
+/** The interface of an implementation in the matrix: each can be client and server of a task. */
 import type { Role } from "../../src/wire/Role.ts"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -6,10 +6,10 @@ import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Identity } from "../../src/Identity.ts"
 
-/** What an implementation speaks over its streams; see application/. */
+/** The application protocol on streams; see application/. */
 export type Application = "transfer" | "http3"
 
-/** Bytes to be sent, in memory and as a file. */
+/** Bytes to send, in memory and as a file. */
 export interface Payload {
   readonly name: string
   readonly file: string
@@ -17,12 +17,12 @@ export interface Payload {
   readonly sha256: string
 }
 
-/** Who someone is, in every form that an implementation may want. */
+/** An identity, in every form an implementation may need. */
 export type Credential =
   | {
       readonly kind: "x509"
       readonly identity: Identity
-      /** PEM files; the certificate of the authority is what others trust. */
+      /** PEM files; others trust the CA's certificate. */
       readonly certFile: string
       readonly keyFile: string
       readonly authorityFile: string
@@ -36,32 +36,32 @@ export type Credential =
       readonly publicHex: string
     }
 
-/** What a task asks for beyond its bytes. Whoever has a say in it sees to it; the case looks at what came of it. */
+/** What a task asks for beyond transferring bytes. The side concerned does it; the case checks that it happened. */
 export interface Features {
-  /** The client opens this many streams, and each carries all of the bytes; 1 when left out. */
+  /** Number of streams the client opens, each carrying all of the bytes; default 1. */
   readonly streams?: number
   readonly cipherSuite?: "TLS_CHACHA20_POLY1305_SHA256"
-  /** The server sends every client away once, to prove its address. RFC 9000 §8.1.2 */
+  /** The server sends a Retry to every client. RFC 9000 §8.1.2 */
   readonly retry?: boolean
-  /** The client does everything twice, over two connections; the second resumes the session of the first, or sends early. */
+  /** The client does everything twice; the second connection resumes the session of the first, or sends 0-RTT data. */
   readonly comeBack?: "resumption" | "earlyData"
-  /** Who asks for new keys once data flows. RFC 9001 §6 */
+  /** The side that initiates a key update once data flows. RFC 9001 §6 */
   readonly keyUpdate?: Role
-  /** `unknown` is one that the server does not speak: the client begins with it, and takes version 1 when told. */
+  /** `unknown`: the client starts with a version the server does not support and falls back to version 1. */
   readonly version?: "unknown" | "v2"
-  /** As many datagrams as this the client sends, before anything else, and the server sends each back. RFC 9221 */
+  /** Number of datagrams the client sends first; the server echoes each. RFC 9221 */
   readonly datagrams?: number
-  /** The client moves to another local port once data flows. RFC 9000 §9.2 */
+  /** The client migrates to another local port once data flows. RFC 9000 §9.2 */
   readonly migrate?: boolean
 }
 
-/** What one side is to do. The client sends `send` and gets `expect` back, on one bidirectional stream. */
+/** One side's task. The client sends `send` and receives `expect` on one bidirectional stream. */
 export interface Task extends Features {
   readonly application: Application
   readonly self: Credential
-  /** Whom to believe, and nobody else. */
+  /** The only identity to trust. */
   readonly trusted: Credential
-  /** Whether clients prove who they are, too; with raw public keys they always do. */
+  /** Whether clients authenticate too; with raw public keys they always do. */
   readonly mutual: boolean
   readonly send: Payload
   readonly expect: Payload
@@ -71,35 +71,35 @@ export interface ClientTask extends Task {
   readonly port: number
 }
 
-/** What an implementation says about its connection, the latest one; it need not say all of it. */
+/** What an implementation reports about its latest connection; every field is optional. */
 export interface Seen {
   readonly version?: number
   readonly cipherSuite?: string
   readonly resumed?: boolean
-  /** 0-RTT data was accepted. */
+  /** Whether 0-RTT data was accepted. */
   readonly earlyData?: boolean
   readonly keyUpdates?: number
-  /** How many datagrams arrived. */
+  /** Number of datagrams received. */
   readonly datagrams?: number
 }
 
-/** What one side got over all streams of all connections. */
+/** What one side received over all streams of all connections. */
 export interface Received {
   readonly bytes: number
-  /** Of what each stream carried; undefined when the implementation does not let anyone look. */
+  /** Digest of each stream's content; undefined if the implementation does not expose it. */
   readonly sha256: string | undefined
-  /** From the first stream to the peer's end of it; undefined when nobody measured. */
+  /** From the first stream to the peer's FIN; undefined if not measured. */
   readonly millis: number | undefined
   readonly seen: Seen
 }
 
 export interface RunningServer {
   readonly port: number
-  /** What the client delivered, as soon as that is all the task says. */
+  /** What the client delivered, once it is complete. */
   readonly received: Effect.Effect<Received, InteropFailure>
 }
 
-/** It did not work; `detail` is for whoever has to find out why. */
+/** A failed task; `detail` is for debugging. */
 export class InteropFailure extends Schema.TaggedError<InteropFailure>()("InteropFailure", {
   reason: Schema.String,
   detail: Schema.optionalKey(Schema.String)
@@ -109,10 +109,10 @@ export class InteropFailure extends Schema.TaggedError<InteropFailure>()("Intero
   }
 }
 
-/** Either side of a connection, for the duration of a scope. */
+/** Runs either side of a connection for the duration of a scope. */
 export interface Implementation {
   readonly name: string
-  /** False for one that, as a client, only follows when keys change: the server asks for new ones then. */
+  /** False if, as a client, it cannot initiate key updates: then the server does. */
   readonly startsKeyUpdates?: boolean
   readonly server: (
     task: Task
@@ -122,7 +122,7 @@ export interface Implementation {
   ) => Effect.Effect<Received, InteropFailure, ChildProcessSpawner | Scope.Scope>
 }
 
-/** An implementation nobody here wrote. */
+/** A third-party implementation. */
 export interface Peer extends Implementation {
   /** For example `quiche 0.18, npm @matrixai/quic`. */
   readonly description: string
@@ -130,6 +130,6 @@ export interface Peer extends Implementation {
   readonly credentials: Credential["kind"]
   /** Makes it ready to run; fails with what to install. */
   readonly prepare: Effect.Effect<void, InteropFailure, ChildProcessSpawner>
-  /** What it cannot do, by case and by *its* role: the reason, or undefined when it can. */
+  /** Why it cannot run a case in *its* role, or undefined if it can. */
   readonly cannot: (caseName: string, role: Role) => string | undefined
 }

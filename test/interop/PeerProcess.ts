@@ -1,4 +1,4 @@
-/** A peer's program while it runs: its output line by line, and what it said last when something goes wrong. */
+/** A running peer program: its events, and the end of its stderr for failure reports. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
@@ -8,11 +8,11 @@ import * as ChildProcess from "effect/process/ChildProcess"
 import type { ChildProcessHandle, ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { InteropFailure, type Received, type Seen, type Task } from "./Peer.ts"
 import type { ProgramEvent } from "./programs/program.ts"
-import { type StreamReceived, together } from "./Receipt.ts"
+import { type StreamReceived, combineStreams } from "./Receipt.ts"
 
-/** How much of stderr is kept for a failure's report, characters. */
+/** Characters of stderr kept for a failure report. */
 const tailLength = 2_000
-/** How much of a command line, which may have a thousand arguments, is worth showing, characters. */
+/** Characters shown of a command line, which may have a thousand arguments. */
 const commandLength = 1_000
 
 export class PeerProcess {
@@ -33,7 +33,7 @@ export class PeerProcess {
     this.nextLines = nextLines
   }
 
-  /** Runs for as long as the scope lasts, and is killed with it. */
+  /** Runs until the scope closes, which kills it. */
   static readonly start = Effect.fnUntraced(function* (
     command: string,
     args: ReadonlyArray<string>
@@ -58,12 +58,12 @@ export class PeerProcess {
     return process
   })
 
-  /** Waits for the program to end and gives its exit code. */
+  /** Waits for the program to exit. */
   get exitCode(): Effect.Effect<number, InteropFailure> {
     return Effect.mapError(this.handle.exitCode, (error) => this.failure(error.message))
   }
 
-  /** The next event of that kind on stdout; fails when the program reports a failure, or ends without one. */
+  /** The next event of that kind on stdout; fails if the program reports a failure or ends first. */
   private next<Name extends ProgramEvent["event"]>(
     name: Name
   ): Effect.Effect<Extract<ProgramEvent, { event: Name }>, InteropFailure> {
@@ -91,18 +91,18 @@ export class PeerProcess {
     })
   }
 
-  /** The port a server listens on, once it does. */
+  /** The server's port, once it is listening. */
   get port(): Effect.Effect<number, InteropFailure> {
     return Effect.map(this.next("listening"), ({ port }) => port)
   }
 
-  /** What the program received over all the streams of a task. */
+  /** What the program received over all streams of the task. */
   received({ streams = 1, comeBack }: Task): Effect.Effect<Received, InteropFailure> {
     return Effect.gen({ self: this }, function* () {
       const expected = streams * (comeBack === undefined ? 1 : 2)
       const received: Array<StreamReceived> = []
       while (received.length < expected) received.push(yield* this.next("received"))
-      return { ...together(received), seen: this.seen }
+      return { ...combineStreams(received), seen: this.seen }
     })
   }
 

@@ -1,4 +1,4 @@
-/** Counts, digests and times what arrives on one stream. */
+/** Counts, hashes and times what arrives on one stream. */
 import { createHash } from "node:crypto"
 
 export class Receipt {
@@ -11,7 +11,7 @@ export class Receipt {
     this.bytes += bytes.length
   }
 
-  /** To be read once, at the end of everything: the clock runs until then. */
+  /** Read once, at the end: stops the clock. */
   get received(): StreamReceived {
     return {
       bytes: this.bytes,
@@ -27,8 +27,8 @@ export interface StreamReceived {
   readonly millis: number
 }
 
-/** What several streams carried, all the same: a digest that is not of one of them is of none. */
-export const together = (streams: ReadonlyArray<StreamReceived>): StreamReceived => {
+/** Combines several streams, all with the same content; the digest is only meaningful if all agree. */
+export const combineStreams = (streams: ReadonlyArray<StreamReceived>): StreamReceived => {
   const [{ sha256 }] = streams
   return {
     bytes: streams.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -1,14 +1,14 @@
-/** What passed on the wire, as far as it shows without keys: long headers and their versions. RFC 8999, RFC 9000 §17.2 */
+/** What is visible on the wire without keys: long headers and their versions. RFC 8999, RFC 9000 §17.2 */
 import type { Role } from "../../src/wire/Role.ts"
 
 const v2 = 0x6b3343cf
 
-/** Long packet types in the order of version 1; version 2 counts from one more. RFC 9369 §3.2 */
+/** Long packet types in version 1's order; version 2 shifts them by one. RFC 9369 §3.2 */
 const kinds = ["initial", "zeroRtt", "handshake", "retry"] as const
 type Kind = (typeof kinds)[number]
 
 export class Wire {
-  /** Packets with a long header, by type. */
+  /** Number of long-header packets, by type. */
   readonly count: Record<Kind | "versionNegotiation", number> = {
     initial: 0,
     zeroRtt: 0,
@@ -16,16 +16,16 @@ export class Wire {
     retry: 0,
     versionNegotiation: 0
   }
-  /** Versions in Handshake packets: what was agreed on, and understood. */
+  /** Versions of Handshake packets: negotiated and in use. */
   readonly agreed = new Set<number>()
-  /** The version of the first packet of all. */
+  /** The version of the very first packet. */
   offered: number | undefined
-  /** How long the server's connection IDs are, bytes: as long as the first one. */
+  /** Length of the server's connection IDs, all as long as the first. */
   private serverIdBytes = 0
 
   see(from: Role, datagram: Buffer): void {
     let at = 0
-    // only the packets before a short header say where they end
+    // only long-header packets encode where they end
     while (at + 7 <= datagram.length && datagram[at] >= 0x80) {
       const version = datagram.readUInt32BE(at + 1)
       if (from === "client") this.offered ??= version
@@ -45,7 +45,7 @@ export class Wire {
     }
   }
 
-  /** The connection ID that a client's packet with a short header goes to, in hex; undefined for any other packet. */
+  /** The destination ID, in hex, of a client's short-header packet; undefined for any other packet. */
   destinationOf(datagram: Buffer): string | undefined {
     return datagram[0] < 0x80 ? datagram.toString("hex", 1, 1 + this.serverIdBytes) : undefined
   }

@@ -1,6 +1,6 @@
 /**
- * What someone on the wire sees: the demo is captured on loopback, and Wireshark's dissector, given the key log, must
- * read every packet of it.
+ * An on-path observer's view: captures the demo on loopback and checks that tshark, given the key log, decrypts and
+ * dissects every packet.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -17,7 +17,7 @@ const cli = new URL("../../layers/node/bin.ts", import.meta.url).pathname
 const text = (command: ChildProcess.Command) =>
   Effect.flatMap(command, (child) => Stream.mkString(Stream.decodeText(child.stdout)))
 
-/** Frame types of a capture: how often each appears, and how many packets could not be decrypted or dissected. */
+/** Counts frames by type, and packets that could not be decrypted or dissected. */
 const dissect = Effect.fnUntraced(function* (capture: string, keys: string, port: string) {
   const output = yield* text(
     ChildProcess.make(
@@ -73,7 +73,7 @@ export const decodesInTshark = Effect.fnUntraced(function* (requireAll: boolean)
   const sniffer = yield* ChildProcess.make("tshark", ["-i", "lo", "-f", "udp", "-w", capture], {
     stdout: "ignore"
   })
-  // it says so once it listens
+  // dumpcap announces on stderr that it is capturing
   yield* sniffer.stderr.pipe(
     Stream.decodeText,
     Stream.splitLines,
@@ -87,12 +87,12 @@ export const decodesInTshark = Effect.fnUntraced(function* (requireAll: boolean)
       stderr: "inherit"
     })
   )
-  yield* Effect.sleep(1000) // dumpcap writes what it has once a second
+  yield* Effect.sleep(1000) // dumpcap flushes once a second
   yield* Effect.ignore(sniffer.kill({ killSignal: "SIGINT" }))
   yield* Effect.ignore(sniffer.exitCode)
   const port = /UDP [\d.]+:(\d+)/.exec(demo)?.[1]
   if (port === undefined || !demo.includes("The digests are equal"))
-    return { ...row, result: "fail", reason: "the demo did not work", detail: demo } as Row
+    return { ...row, result: "fail", reason: "the demo failed", detail: demo } as Row
 
   const { frames, unreadable, packets } = yield* dissect(capture, keys, port)
   const seen = (from: number, to = from): number => {
@@ -100,14 +100,14 @@ export const decodesInTshark = Effect.fnUntraced(function* (requireAll: boolean)
     for (const [type, times] of frames) if (type >= from && type <= to) count += times
     return count
   }
-  // CRYPTO and HANDSHAKE_DONE, ACK, the file's STREAM frames, and the close
+  // CRYPTO, HANDSHAKE_DONE, ACK, the file's STREAM frames, and CONNECTION_CLOSE
   const complete =
     seen(0x06) > 0 && seen(0x1e) > 0 && seen(0x02) > 0 && seen(0x08, 0x0f) >= 600 && seen(0x1c, 0x1d) > 0
   return complete && unreadable === 0
-    ? ({ ...row, result: "pass", reason: `${packets} datagrams, every one read` } as Row)
+    ? ({ ...row, result: "pass", reason: `${packets} datagrams, all dissected` } as Row)
     : ({
         ...row,
         result: "fail",
-        reason: `${unreadable} of ${packets} datagrams not read; frames by type: ${JSON.stringify([...frames])}`
+        reason: `${unreadable} of ${packets} datagrams not dissected; frames by type: ${JSON.stringify([...frames])}`
       } as Row)
 })

@@ -1,9 +1,9 @@
 /**
- * Interoperability with implementations nobody here wrote, as a table.
+ * Interoperability with third-party implementations, as a table.
  *
  *     node test/interop/main.ts [--only PEER[/ROLE[/CASE]]] [--as PEER] [--json FILE]
  *
- * ROLE is ours. `--as quic-go` puts quic-go in our place, to tell a peer's troubles from our own. With `SSLKEYLOGFILE` set
+ * ROLE is ours. `--as quic-go` puts quic-go in our place, to tell a peer's problems from our own. With `SSLKEYLOGFILE`
  * both sides log their secrets there, for Wireshark.
  */
 import { writeFileSync } from "node:fs"
@@ -45,7 +45,7 @@ const program = Effect.gen(function* () {
   if (us === ours && matches(values.only, "tshark")) {
     const captured = yield* decodesInTshark(process.env.CI === "true")
     rows.push(captured)
-    process.stdout.write(`\nA capture of the demo in tshark: ${captured.result}, ${captured.reason}\n`)
+    process.stdout.write(`\nCapture of the demo in tshark: ${captured.result}, ${captured.reason}\n`)
   }
   if (values.json !== undefined) {
     const plain = rows.map(({ detail: _, ...row }) => row)

@@ -1,4 +1,4 @@
-/** What a run needs on disk: an authority and what it vouches for, raw keys, and bytes to send. */
+/** Files for a run: CAs and certificates, raw keys, and payloads. */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -22,14 +22,14 @@ export const serverName = "localhost"
 
 /** 10 MB. */
 const bulkBytes = 10_000_000
-/** Enough for something to happen meanwhile. */
+/** Large enough that something can happen during the transfer. */
 const mediumBytes = 2_000_000
 const smallBytes = 1_000
 
 type Trio = {
   readonly server: Credential
   readonly client: Credential
-  /** Trusted by nobody, and shows it when someone trusts the wrong one. */
+  /** Not trusted by anyone; a connection with it means a failure to verify. */
   readonly stranger: Credential
 }
 
@@ -47,7 +47,7 @@ const serialNumber = () => {
   return bytes
 }
 
-/** A certificate for `localhost`, issued by an authority of its own: some TLS stacks take no leaf for an authority. */
+/** A certificate for `localhost` with its own CA: some TLS stacks do not accept a leaf as a trust anchor. */
 const issueX509 = Effect.fnUntraced(function* (directory: string, name: string) {
   const authorityKey = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
   const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
@@ -113,13 +113,13 @@ const makePayload = (directory: string, name: string, length: number): Payload =
   return { name, file, bytes, sha256: createHash("sha256").update(bytes).digest("hex") }
 }
 
-/** Everything in one directory under the system's temporary one, which goes with the scope. */
+/** Creates everything in a temporary directory that is removed with the scope. */
 export const make = Effect.gen(function* () {
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-quic-interop-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
   )
-  // what an HTTP server may show is not what only its owner may read
+  // separate from the private keys, since an HTTP server serves all of it
   const documents = join(directory, "documents")
   mkdirSync(documents)
   return {

@@ -1,4 +1,4 @@
-/** Every case with every peer, each in both roles: what passed, what did not, and why. */
+/** Runs every case with every peer in both roles. */
 import { otherRole, type Role } from "../../src/wire/Role.ts"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import { type Case, cases } from "./cases/index.ts"
 import type { Material } from "./material.ts"
 import { type Implementation, InteropFailure, type Peer } from "./Peer.ts"
 
-/** How long one case may take; the slowest peer takes a fifth of it. */
+/** Time limit per case; the slowest peer needs a fifth of it. */
 const timeoutMillis = 20_000
 
 export interface Row {
@@ -16,9 +16,9 @@ export interface Row {
   readonly role: Role
   readonly case: string
   readonly result: "pass" | "fail" | "unsupported"
-  /** What was measured, what went wrong, or why it cannot be done. */
+  /** The measurement, the failure, or why the case is unsupported. */
   readonly reason: string
-  /** For whoever has to find out why. */
+  /** Details for debugging. */
   readonly detail?: string
 }
 
@@ -38,7 +38,7 @@ export interface MatrixOptions {
   readonly peers: ReadonlyArray<Peer>
   readonly material: Material
   readonly only: string | undefined
-  /** On CI a peer that is missing is a failure. */
+  /** Counts missing peers as failures, as CI does. */
   readonly requireAll: boolean
   readonly onRow: (row: Row) => void
 }
@@ -58,7 +58,8 @@ const runCase = (
     Effect.scoped,
     Effect.timeoutOrElse({
       duration: timeoutMillis,
-      orElse: () => Effect.fail(new InteropFailure({ reason: `not done after ${timeoutMillis / 1000} s` }))
+      orElse: () =>
+        Effect.fail(new InteropFailure({ reason: `did not finish within ${timeoutMillis / 1000} s` }))
     }),
     Effect.map((note): Row => ({ ...row, result: "pass", reason: note })),
     Effect.catchCause((cause) => {
@@ -71,7 +72,7 @@ const runCase = (
   )
 }
 
-/** One after the other: cases that run side by side would measure each other. */
+/** Runs cases sequentially: in parallel they would distort each other's measurements. */
 export const runMatrix = Effect.fnUntraced(function* (options: MatrixOptions) {
   const { peers, only, requireAll, onRow } = options
   const rows: Array<Row> = []

@@ -1,4 +1,4 @@
-/** Our side: the one place here that knows the public API. */
+/** Our side, and the only user of the public API here. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,7 +20,7 @@ import {
   type Seen,
   type Task
 } from "./Peer.ts"
-import { type StreamReceived, together } from "./Receipt.ts"
+import { type StreamReceived, combineStreams } from "./Receipt.ts"
 
 const exchanges = { transfer, http3 }
 
@@ -38,24 +38,24 @@ const explain = (error: unknown): InteropFailure =>
       ? new InteropFailure({ reason: `${error.reason._tag}: ${error.message}` })
       : new InteropFailure({ reason: String(error) })
 
-/** iroh's name for a node: its public key in base32 with the digits of RFC 4648 §7, lower case, no padding. */
+/** iroh's name for a node: its public key in base32 with the alphabet of RFC 4648 §7, lower case, no padding. */
 const irohName = (publicHex: string): string => {
-  const bits = BigInt(`0x${publicHex}`) << 4n // 256 bits are 51 digits and one bit; the last digit is padded with zeros
+  const bits = BigInt(`0x${publicHex}`) << 4n // 256 bits make 51 digits and one bit, padded with zeros
   return `${bits.toString(32).padStart(52, "0")}.iroh.invalid`
 }
 
-/** Settings that both roles have. */
+/** Settings common to both roles. */
 const preferences = ({ cipherSuite, streams = 1, datagrams }: Task) => ({
   ...(cipherSuite !== undefined && { cipherSuites: ["chacha20-poly1305"] as const }),
   transport: {
-    // when it comes to closing, the other side has everything, and may be gone
+    // by the time of closing the peer has everything and may be gone
     closeTimeoutMillis: 200,
     maxBidirectionalStreams: Math.max(100, streams),
     ...(datagrams !== undefined && { maxDatagramFrameBytes: 65_535 })
   }
 })
 
-const look = (connection: QuicConnection, datagrams: number | undefined): Seen => {
+const observe = (connection: QuicConnection, datagrams: number | undefined): Seen => {
   const { version, cipherSuite, resumed, earlyData } = connection.facts
   const { keyUpdates } = connection.stats
   const counted = datagrams !== undefined && { datagrams }
@@ -64,7 +64,7 @@ const look = (connection: QuicConnection, datagrams: number | undefined): Seen =
 
 const datagramBytes = 1_000
 
-/** Sends datagrams until each has come back. */
+/** Sends datagrams until each has been echoed. */
 const callWithDatagrams = (connection: QuicConnection, count: number) =>
   Effect.gen(function* () {
     const missing = new Set(Array.from({ length: count }, (_, i) => i))
@@ -82,17 +82,17 @@ const answerDatagrams = (connection: QuicConnection, count: number) =>
     return count
   })
 
-/** What happens while bytes arrive, on the side that has to see to it. */
+/** The key update or migration this side performs while bytes arrive. */
 const midwayOf = (connection: QuicConnection, { keyUpdate, migrate }: Task): Midway => {
   const { role } = connection
   const update = keyUpdate === role ? connection.updateKeys : Effect.void
   return role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update
 }
 
-/** What a connection brought. */
+/** What one connection received. */
 type Heard = StreamReceived & { readonly seen: Seen }
 
-/** One connection, from its first stream to its last. */
+/** Runs one connection from its first stream to its last. */
 const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
   const { begin, asClient, asServer } = exchanges[task.application]
   const isClient = connection.role === "client"
@@ -108,14 +108,14 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
     { concurrency: "unbounded" }
   )
   yield* Effect.ignore(connection.handshakeComplete)
-  const received = together(receipts.map((receipt) => receipt.received))
-  const heard: Heard = { ...received, seen: look(connection, task.datagrams && arrived) }
+  const received = combineStreams(receipts.map((receipt) => receipt.received))
+  const heard: Heard = { ...received, seen: observe(connection, task.datagrams && arrived) }
   return heard
 })
 
-/** Over one connection after the other. */
-const inAll = (connections: ReadonlyArray<Heard>): Received => ({
-  ...together(connections),
+/** Sums up consecutive connections. */
+const combine = (connections: ReadonlyArray<Heard>): Received => ({
+  ...combineStreams(connections),
   seen: connections.at(-1)!.seen
 })
 
@@ -142,7 +142,7 @@ const client = Effect.fnUntraced(
         return received
       }).pipe(Effect.scoped)
     const first = yield* call(false)
-    return task.comeBack === undefined ? first : inAll([first, yield* call(task.comeBack === "earlyData")])
+    return task.comeBack === undefined ? first : combine([first, yield* call(task.comeBack === "earlyData")])
   },
   Effect.mapError(explain),
   (effect, task) => Effect.provide(effect, stackFor(task))
@@ -167,11 +167,11 @@ const server = Effect.fnUntraced(
     const done = yield* Deferred.make<Received, InteropFailure>()
     const rounds = task.comeBack === undefined ? 1 : 2
     const served: Array<Heard> = []
-    // a client may come back before its goodbye arrives
+    // a client may reconnect before its CONNECTION_CLOSE arrives
     const serve = endpoint.serve((connection) =>
       Effect.gen(function* () {
         served.push(yield* converse(connection, task))
-        if (served.length === rounds) yield* Deferred.succeed(done, inAll(served))
+        if (served.length === rounds) yield* Deferred.succeed(done, combine(served))
         yield* connection.closed
       }).pipe(Effect.catch((error) => Deferred.fail(done, explain(error))))
     )

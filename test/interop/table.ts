@@ -1,4 +1,4 @@
-/** The matrix for people: a row for each case, two columns for each peer. */
+/** Formats the matrix: a row per case, two columns per peer. */
 import type { Role } from "../../src/wire/Role.ts"
 import { stripVTControlCharacters, styleText } from "node:util"
 import { cases } from "./cases/index.ts"
@@ -31,7 +31,7 @@ export const formatTable = (rows: ReadonlyArray<Row>, peers: ReadonlyArray<Peer>
       ...took.flatMap((peer) => roles.map((role) => find(name, peer, role)))
     ])
   ]
-  // the peers' names stand over two columns
+  // each peer name spans two columns
   const widths = lines[1].map((_, column) =>
     Math.max(...lines.slice(1).map((line) => stripVTControlCharacters(line[column]).length))
   )
@@ -51,7 +51,7 @@ export const formatTable = (rows: ReadonlyArray<Row>, peers: ReadonlyArray<Peer>
   return [[" ".repeat(widths[0]), ...heading].join(gap).trimEnd(), ...formatted].join("\n")
 }
 
-/** What a peer cannot do: the reason once, with the cases it is the reason for. */
+/** A peer's limits: each reason once, with the cases it applies to. */
 const formatLimits = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
   const limits = new Map<string, Array<string>>()
   for (const { result, peer, role, case: name, reason } of rows) {
@@ -64,14 +64,14 @@ const formatLimits = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
   return [...limits].map(([line, names]) => `${line} (${one(names)})`)
 }
 
-/** Everything that did not pass, with what there is to go by. */
+/** Everything that did not pass, with its details. */
 export const formatRemarks = (rows: ReadonlyArray<Row>): string => {
   const failures = rows
     .filter(({ result }) => result === "fail")
     .map(({ peer, role, case: name, reason, detail }) => {
       const where = `${peer}/${role}/${name}`
       const more = detail === undefined ? "" : `\n${detail.replace(/^/gm, "    ")}`
-      return `${styleText("red", "FAIL")} ${where}: ${reason}${more}\n    again: node test/interop/main.ts --only ${where}`
+      return `${styleText("red", "FAIL")} ${where}: ${reason}${more}\n    to repeat: node test/interop/main.ts --only ${where}`
     })
   return [...formatLimits(rows), ...failures].join("\n")
 }

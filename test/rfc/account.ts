@@ -1,21 +1,21 @@
 import type { Citation } from "./citations.ts"
 import type { Exception, Requirement } from "./requirements.ts"
 
-/** One requirement, and what is to be said of it. */
+/** One requirement and how it is met. */
 export interface Entry {
   readonly rfc: number
   /** `9000 §8.1` */
   readonly section: string
-  /** Its place in its section, `2` or `S2`. */
+  /** Its number within the section, `2` or `S2`. */
   readonly label: string
   readonly sentence: string
-  /** Why it needs neither code nor test. */
+  /** Why neither code nor a test is needed. */
   readonly reason: string | undefined
   readonly code: ReadonlyArray<string>
   readonly tests: ReadonlyArray<string>
 }
 
-/** Whether it has a reason, or both the line that implements it and the test that proves it. */
+/** Whether it has a reason, or both an implementing line and a test. */
 export const isAccountedFor = ({ reason, code, tests }: Entry): boolean =>
   reason !== undefined || (code.length > 0 && tests.length > 0)
 
@@ -30,7 +30,7 @@ const labelsOf = (requirements: ReadonlyArray<Requirement>): ReadonlyMap<string,
   return labels
 }
 
-/** Citations of numbers that no requirement has. */
+/** Citations of requirements that do not exist. */
 export const strayCitations = (
   requirements: ReadonlyArray<Requirement>,
   citations: ReadonlyArray<Citation>
@@ -41,7 +41,7 @@ export const strayCitations = (
   )
 }
 
-/** A citation without a number counts where its section has one MUST, and nowhere else; never for a SHOULD. */
+/** An unnumbered citation counts only if its section has exactly one MUST, and never for a SHOULD. */
 export const accountFor = (
   requirements: ReadonlyArray<Requirement>,
   exceptions: ReadonlyArray<Exception>,
@@ -56,7 +56,7 @@ export const accountFor = (
       citations
         .filter((each) => each.section === section)
         .filter(({ labels }) => labels.includes(label) || (isOnlyMust && labels.length === 0))
-        // whoever names the number means it; a bare section may be there for another sentence
+        // explicit numbers first: a bare section may refer to another sentence
         .sort((one, other) => other.labels.length - one.labels.length)
         .map(({ place }) => place)
     const exception = exceptions.find(

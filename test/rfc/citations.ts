@@ -7,21 +7,21 @@ const root = new URL("../..", import.meta.url).pathname
 export interface Citation {
   /** `9000 §8.1` */
   readonly section: string
-  /** Which of the section's requirements are meant, `2` and `S3`; empty where the citation does not say. */
+  /** The requirements cited within the section, `2` and `S3`; empty if unspecified. */
   readonly labels: ReadonlyArray<string>
-  /** `src/path/Route.ts:12`, or the line alone where there is no file. */
+  /** `src/path/Route.ts:12`, or only the line if there is no file. */
   readonly place: string
 }
 
 const shape = /RFC ?(\d{4})|(§)([0-9A-Z]+(?:\.[0-9]+)*)((?: #S?\d+)*)|draft-[a-z-]+/g
 
-/** A bare `§8.2` is of the RFC the file named last. */
+/** A bare `§8.2` refers to the RFC last named in the file. */
 export const citationsIn = (text: string, file?: string): ReadonlyArray<Citation> => {
   const found: Array<Citation> = []
   let rfc: string | undefined
   text.split("\n").forEach((line, index) => {
     for (const [, named, , section, labels] of line.matchAll(shape)) {
-      // a draft names no number, so what follows it belongs to no RFC
+      // a draft has no RFC number, so sections cited after it belong to no RFC
       if (section === undefined) rfc = named
       else if (rfc !== undefined)
         found.push({
@@ -39,7 +39,7 @@ export const citationsOf = (...folders: ReadonlyArray<string>): ReadonlyArray<Ci
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
     .map((entry) => join(entry.parentPath, entry.name))
-    // the account's own tests cite for the sake of citing
+    // the tests of this account cite only to test the parser
     .filter((file) => !file.startsWith(join(root, "test/rfc/")))
     .sort()
     .flatMap((file) => citationsIn(readFileSync(file, "utf8"), relative(root, file)))

@@ -10,14 +10,14 @@ describe("the account of the RFCs' requirements", () => {
   const tests = citationsOf("test")
   const entries = accountFor(requirements, exceptions, code, tests)
 
-  it("has every sentence with MUST or SHALL, and every one with SHOULD or RECOMMENDED", () => {
+  it("contains every sentence with MUST, SHALL, SHOULD or RECOMMENDED", () => {
     const count = (rfc: number, isShould: boolean) =>
       requirements.filter((each) => each.rfc === rfc && each.label.startsWith("S") === isShould).length
     expect(rfcs.map((rfc) => count(rfc, false))).toEqual([297, 79, 31, 10])
     expect(rfcs.map((rfc) => count(rfc, true))).toEqual([123, 22, 31, 5])
   })
 
-  it("misses nothing", () => {
+  it("has code and a test, or a reason, for every requirement", () => {
     const missing = entries
       .filter((entry) => !isAccountedFor(entry))
       .map(({ section, label }) => `${section} #${label}`)
@@ -28,7 +28,7 @@ describe("the account of the RFCs' requirements", () => {
     expect(strayCitations(requirements, [...code, ...tests])).toEqual([])
   })
 
-  it("makes exceptions only of requirements that are there, each for a reason", () => {
+  it("makes exceptions only for existing requirements, each with a reason", () => {
     for (const { rfc, section, numbers, reason } of exceptions) {
       const labels = requirements
         .filter((each) => each.rfc === rfc && each.section === section)
@@ -39,14 +39,14 @@ describe("the account of the RFCs' requirements", () => {
     }
   })
 
-  it("makes no exception of what code and test cite", () => {
+  it("makes no exception for what both code and a test cite", () => {
     const both = entries.filter(
       (each) => each.reason !== undefined && each.code.length * each.tests.length > 0
     )
     expect(both).toEqual([])
   })
 
-  it("reads lists of sections, and bare ones as of the RFC named last", () => {
+  it("parses lists of sections, and bare sections as of the RFC last named", () => {
     const text = "// RFC 9000 §8.1 #2 #S10, §8.2: one\nconst a = 1 // §9.3.2\n// RFC 9001 §6; draft-ietf-x §7"
     expect(citationsIn(text)).toEqual([
       { section: "9000 §8.1", labels: ["2", "S10"], place: "1" },
@@ -56,7 +56,7 @@ describe("the account of the RFCs' requirements", () => {
     ])
   })
 
-  it("counts a citation for the requirement it numbers, and one without number for an only MUST", () => {
+  it("counts a citation for the requirement it numbers, and an unnumbered one for a section's only MUST", () => {
     const found = (text: string) => {
       const cited = citationsIn(text, "a.ts")
       const entries = accountFor(

@@ -1,10 +1,11 @@
 /**
- * `node test/rfc/coverage.ts [--missing] [--markdown]`: every MUST, SHALL, SHOULD and RECOMMENDED of the RFCs,
- * the line that implements it and the test that proves it, or the reason why there is none. Exits with 1 when some
+ * `node test/rfc/coverage.ts [--missing] [--markdown]` lists every MUST, SHALL, SHOULD and RECOMMENDED of the RFCs with
+ * the line that implements it and the test that proves it, or the reason for having neither. Exits with 1 if a
  * requirement has neither.
  *
- * Code and tests cite a MUST as `RFC 9000 §8.1 #2`, the second of its section in `requirements.json`, without a number
- * where the section has one; a SHOULD as `§8.1.3 #S2`, the second of its section in `recommendations.json`. `--missing` prints those without citation or reason, `--markdown` makes a table.
+ * Code and tests cite a MUST as `RFC 9000 §8.1 #2`, the second of its section in `requirements.json`, or without a
+ * number if the section has only one; a SHOULD as `§8.1.3 #S2`, the second of its section in `recommendations.json`.
+ * `--missing` lists only requirements without citation or reason, `--markdown` prints a table.
  */
 import { accountFor, type Entry, isAccountedFor } from "./account.ts"
 import { citationsOf } from "./citations.ts"

@@ -1,18 +1,18 @@
 /**
- * Makes `requirements.json` and `recommendations.json` from the RFCs' Markdown sources: `node test/rfc/extract.ts
- * DIRECTORY`, where DIRECTORY has rfc9000.md and so on. Only needed when another RFC is added.
+ * Generates `requirements.json` and `recommendations.json` from the RFCs' Markdown sources: `node test/rfc/extract.ts
+ * DIRECTORY`, which contains rfc9000.md and so on. Only needed when an RFC is added.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { rfcs, type Sentence } from "./requirements.ts"
 
-// a sentence that says both is in both files
+// a sentence with both keywords is in both files
 const keywords = {
   requirements: /\b(MUST|SHALL)\b/,
   recommendations: /\b(SHOULD|RECOMMENDED)\b/
 }
 
-/** The text of each section by its number; figures, tables and marks that only matter in print are left out. */
+/** The text of each section by number, without figures, tables and layout markup. */
 const sections = (source: string): ReadonlyArray<readonly [string, string]> => {
   const found: Array<[string, string]> = []
   const counters: Array<number> = []

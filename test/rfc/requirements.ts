@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 
-/** The RFCs whose every MUST, SHALL, SHOULD and RECOMMENDED is accounted for. */
+/** The RFCs whose MUSTs, SHALLs, SHOULDs and RECOMMENDEDs are all accounted for. */
 export const rfcs = [9000, 9001, 9002, 9221] as const
 
 /** RFC, section, and the sentence. */
@@ -14,18 +14,18 @@ export interface Requirement {
   readonly sentence: string
 }
 
-/** Requirements that are not for code of ours to meet, or that no test of ours can show to be met. */
+/** Requirements that do not apply to our code, or that no test can verify. */
 export interface Exception {
   readonly rfc: number
   readonly section: string
-  /** Which of the section's requirements: 2 or "S2". Left out: all of them. */
+  /** Which of the section's requirements: 2 or "S2"; all of them if omitted. */
   readonly numbers?: ReadonlyArray<number | string>
   readonly reason: string
 }
 
 const load = (name: string): unknown => JSON.parse(readFileSync(new URL(name, import.meta.url), "utf8"))
 
-/** Numbers the sentences of each section from 1. */
+/** Numbers the sentences within each section, from 1. */
 const labelled = (sentences: ReadonlyArray<Sentence>, prefix: string): ReadonlyArray<Requirement> => {
   const seen = new Map<string, number>()
   return sentences.map(([rfc, section, sentence]) => {
@@ -35,7 +35,7 @@ const labelled = (sentences: ReadonlyArray<Sentence>, prefix: string): ReadonlyA
   })
 }
 
-/** Section by section, what must be before what should be. */
+/** By section, MUSTs before SHOULDs. */
 export const requirementsOf = (
   musts: ReadonlyArray<Sentence>,
   shoulds: ReadonlyArray<Sentence>

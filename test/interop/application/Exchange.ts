@@ -1,4 +1,4 @@
-/** What an application protocol does with a task, on our side of a connection. */
+/** How an application protocol carries out a task on our side of a connection. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { QuicConnection } from "../../../src/QuicConnection.ts"
@@ -9,22 +9,22 @@ import type { Receipt } from "../Receipt.ts"
 
 export type Failure = QuicError | InteropFailure
 
-/** To be done once, when a good part has been received. */
+/** Runs once, when a substantial part has been received. */
 export type Midway = Effect.Effect<void, QuicError>
 
 export interface Exchange {
   readonly alpn: string
-  /** The application error code that means all went well. */
+  /** The application error code for success. */
   readonly doneCode: number
-  /** What a connection begins with, on either side. */
+  /** Runs at the start of a connection, on either side. */
   readonly begin: (connection: QuicConnection) => Effect.Effect<void, QuicError, Scope.Scope>
-  /** Sends `task.send` on a new stream and receives until the peer ends. */
+  /** Sends `task.send` on a new stream and reads to the peer's FIN. */
   readonly asClient: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
-  /** The same for a stream of a client's; ends its own side only after the client has ended its. */
+  /** The same for a stream opened by the client; finishes its own side only after the client has. */
   readonly asServer: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
 }
 
-/** As much as is handed to a stream at once, bytes. */
+/** Size of each write. */
 const chunkBytes = 256 * 1024
 const midwayBytes = 500_000
 

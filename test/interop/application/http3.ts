@@ -1,4 +1,4 @@
-/** Just enough HTTP/3 (RFC 9114) for a POST and its answer: a control stream each, no push, no dynamic table. */
+/** The subset of HTTP/3 (RFC 9114) needed for a POST and its response: control streams, no push, no dynamic table. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { QuicConnection } from "../../../src/QuicConnection.ts"
@@ -22,7 +22,7 @@ import {
   varint
 } from "./http3Frames.ts"
 
-/** Our control stream with empty SETTINGS, which leave the peer no dynamic table; theirs are read and left at that. */
+/** Opens our control stream with empty SETTINGS, which forbid a dynamic table; discards the peer's such streams. */
 const begin = Effect.fnUntraced(function* (connection: QuicConnection) {
   const control = yield* connection.openUni
   yield* control.write(concat(varint(StreamType.control), frame(FrameType.settings, new Uint8Array())))
@@ -68,7 +68,7 @@ const asClient: Exchange["asClient"] = Effect.fnUntraced(function* (stream, task
 
 const asServer: Exchange["asServer"] = Effect.fnUntraced(function* (stream, task, midway) {
   const receipt = new Receipt()
-  // whatever path is asked for, the answer is the task's: paths come Huffman-coded, and there is just one file to give
+  // any path gets the same answer: paths arrive Huffman-coded, and there is only one file
   const answer = writeMessage(stream, okHeaders(task.send.bytes.length), task.send.bytes)
   yield* Effect.all([readMessage(stream, receipt, () => true, midway), answer], { concurrency: "unbounded" })
   yield* stream.finish

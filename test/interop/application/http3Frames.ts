@@ -1,4 +1,4 @@
-/** HTTP/3 frames (RFC 9114 §7) and field sections without a dynamic table (RFC 9204 §4.5), as far as a POST needs them. */
+/** HTTP/3 frames (RFC 9114 §7) and field sections without a dynamic table (RFC 9204 §4.5), enough for a POST. */
 import { readVarint } from "../Wire.ts"
 
 export const FrameType = { data: 0x00, headers: 0x01, settings: 0x04 } as const
@@ -7,7 +7,7 @@ export const StreamType = { control: 0x00, push: 0x01, qpackEncoder: 0x02, qpack
 /** RFC 9114 §8.1 */
 export const NO_ERROR = 0x100
 
-/** A header frame may be this long, bytes. */
+/** Size limit of a HEADERS or SETTINGS frame. */
 const maxHeaderBytes = 16_384
 
 export const varint = (value: number): Uint8Array => {
@@ -26,7 +26,7 @@ export const frame = (type: number, payload: Uint8Array): Uint8Array =>
 export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
   new Uint8Array(Buffer.concat(parts))
 
-/** Takes a stream apart into frames: DATA as it comes, others whole, those it does not know not at all (RFC 9114 §9). */
+/** Splits a stream into frames: DATA incrementally, other known frames whole; skips unknown ones (RFC 9114 §9). */
 export class FrameReader {
   private readonly onData: (bytes: Uint8Array) => void
   private readonly onFrame: (type: number, payload: Uint8Array) => void
@@ -72,7 +72,7 @@ export class FrameReader {
 
 // — QPACK —————————————————————————————————————————————————————————————————————————————————————————————————————————
 
-/** Entries of the static table that a request and its answer need. RFC 9204 Appendix A */
+/** Static table entries needed for a request and its response. RFC 9204 Appendix A */
 const staticTable = {
   authority: 0,
   path: 1,
@@ -97,13 +97,13 @@ const prefixed = (first: number, prefixBits: number, value: number): Uint8Array 
 /** RFC 9204 §4.5.2 */
 const indexed = (index: number): Uint8Array => prefixed(0xc0, 6, index)
 
-/** RFC 9204 §4.5.4, the value without Huffman coding */
+/** RFC 9204 §4.5.4, without Huffman coding */
 const literal = (nameIndex: number, value: string): Uint8Array => {
   const text = new TextEncoder().encode(value)
   return concat(prefixed(0x50, 4, nameIndex), prefixed(0x00, 7, text.length), text)
 }
 
-/** Required Insert Count 0 and Base 0: nothing from a dynamic table. RFC 9204 §4.5.1 */
+/** Required Insert Count 0 and Base 0: no dynamic table references. RFC 9204 §4.5.1 */
 const fieldSection = (...lines: ReadonlyArray<Uint8Array>): Uint8Array =>
   frame(FrameType.headers, concat(Uint8Array.of(0, 0), ...lines))
 

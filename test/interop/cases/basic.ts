@@ -1,4 +1,4 @@
-/** Handshakes with the right and with the wrong certificates, and bytes in bulk. */
+/** Handshakes with trusted and untrusted certificates, and bulk transfers. */
 import * as Effect from "effect/Effect"
 import { InteropFailure } from "../Peer.ts"
 import { type Case, exchange, type Note } from "./exchange.ts"
@@ -15,10 +15,10 @@ const small = (name: string, title: string, mutual: boolean): Case => ({
   }
 })
 
-/** How implementations put it: by name, as TLS alert 48 (unknown_ca, QUIC error 304), or with a mere close. */
+/** How implementations report it: in words, as TLS alert 48 (unknown_ca, QUIC error 304), or with a plain close. */
 const signsOfRefusal = /certificate|handshake refused|crypto|error 304|closed by the peer|no answer/i
 
-/** Someone proves an identity that the other side does not trust: nothing may come of it. */
+/** One side presents an untrusted identity: the connection must fail. */
 const refused = (name: string, title: string, who: "serverTakenFor" | "clientTakenFor"): Case => ({
   name,
   title,
@@ -26,7 +26,7 @@ const refused = (name: string, title: string, who: "serverTakenFor" | "clientTak
     const { small } = pairing.material.payloads
     const mutual = who === "clientTakenFor"
     const refusal = yield* exchange(pairing, { up: small, down: small, mutual, [who]: "stranger" }).pipe(
-      Effect.flatMap(() => new InteropFailure({ reason: "an identity was accepted that nobody trusts" })),
+      Effect.flatMap(() => new InteropFailure({ reason: "an untrusted identity was accepted" })),
       Effect.flip
     )
     return signsOfRefusal.test(refusal.reason) ? "ok" : yield* refusal

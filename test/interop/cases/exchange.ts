@@ -1,4 +1,4 @@
-/** What every case does: a server, a client, bytes both ways, and a look at what came of it. */
+/** Common to all cases: run a server and a client, transfer bytes in both directions, check the result. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -23,10 +23,10 @@ export interface Pairing {
   readonly material: Material
 }
 
-/** What is printed in the table for a case that passed. */
+/** The table entry of a case that passed. */
 export type Note = string
 
-/** What two implementations are asked to do together: a function of the two. */
+/** A case to run with a pairing of two implementations. */
 export interface Case {
   readonly name: string
   readonly title: string
@@ -37,18 +37,18 @@ export interface Exchange extends Features {
   readonly up: Payload
   readonly down: Payload
   readonly mutual?: boolean
-  /** For whom the client takes the server, and the server the client. */
+  /** Whose identity the client trusts, and whose the server trusts. */
   readonly serverTakenFor?: "server" | "stranger"
   readonly clientTakenFor?: "client" | "stranger"
-  /** The two talk through a middlebox. */
+  /** Run both sides through a middlebox. */
   readonly network?: MiddleboxOptions
 }
 
-/** What is known after an exchange in which every byte arrived. */
+/** The observations after an exchange in which every byte arrived. */
 export interface Evidence {
   readonly client: Seen
   readonly server: Seen
-  /** By the client's clock, where it has one. */
+  /** Measured by the client, if it has a clock. */
   readonly millis: number | undefined
 }
 
@@ -60,10 +60,10 @@ const check = (
 ): Effect.Effect<void, InteropFailure> => {
   const expected = sent.bytes.length * times
   if (received.bytes !== expected)
-    return new InteropFailure({ reason: `the ${side} got ${received.bytes} bytes of ${expected}` })
+    return new InteropFailure({ reason: `the ${side} received ${received.bytes} of ${expected} bytes` })
   if (received.sha256 !== undefined && received.sha256 !== sent.sha256)
     return new InteropFailure({
-      reason: `the ${side} got ${received.bytes} bytes, but not those that were sent`
+      reason: `the ${side} received ${received.bytes} bytes that differ from what was sent`
     })
   return Effect.void
 }
@@ -105,16 +105,16 @@ const run = Effect.fnUntraced(function* (pairing: Pairing, options: Exchange) {
   return { evidence, box }
 })
 
-/** `up` sent by the client and `down` by the server, on each of the streams and connections that were asked for. */
+/** Sends `up` from the client and `down` from the server, on each requested stream and connection. */
 export const exchange = (pairing: Pairing, options: Exchange) =>
   Effect.map(run(pairing, options), ({ evidence }) => evidence)
 
-/** The same through a middlebox, which is a witness even when it does no harm. */
+/** The same through a middlebox, which observes the wire even when it does nothing else. */
 export const exchangeThrough = (
   pairing: Pairing,
   options: Exchange & { readonly network: MiddleboxOptions }
 ) => Effect.map(run(pairing, options), ({ evidence, box }) => ({ ...evidence, box: box! }))
 
-/** The bytes arrived, but `what` has not happened. */
+/** Fails unless `holds`: the bytes arrived, but `what` went wrong. */
 export const require = (holds: boolean, what: string): Effect.Effect<void, InteropFailure> =>
   holds ? Effect.void : new InteropFailure({ reason: `every byte arrived, but ${what}` })

@@ -1,4 +1,4 @@
-/** What QUIC has beyond moving bytes. Each case is passed only when somebody saw it happen. */
+/** QUIC features beyond moving bytes. A case passes only if somebody observed the feature in use. */
 import * as Effect from "effect/Effect"
 import type { InteropFailure, Seen } from "../Peer.ts"
 import { type Case, exchange, exchangeThrough, require } from "./exchange.ts"
@@ -9,7 +9,7 @@ const datagrams = 20
 const v1 = 0x00000001
 const v2 = 0x6b3343cf
 
-/** Somebody says what `name` was, and nobody says it was something else. */
+/** At least one side reports `name`, and every report satisfies the predicate. */
 const agree = <Name extends keyof Seen>(
   { client, server }: { readonly client: Seen; readonly server: Seen },
   name: Name,
@@ -36,7 +36,7 @@ const cipher: Case = {
   run: Effect.fnUntraced(function* (pairing) {
     const { medium } = pairing.material.payloads
     const evidence = yield* exchange(pairing, { up: medium, down: medium, cipherSuite: chacha20 })
-    yield* agree(evidence, "cipherSuite", (name) => name === chacha20, "under another cipher")
+    yield* agree(evidence, "cipherSuite", (name) => name === chacha20, "another cipher suite was used")
     return "ok"
   })
 }
@@ -72,8 +72,8 @@ const earlyData: Case = {
       ...{ up: small, down: small, comeBack: "earlyData" },
       network: {}
     })
-    yield* require(evidence.box.wire.count.zeroRtt > 0, "nothing was sent early")
-    yield* agree(evidence, "earlyData", (accepted) => accepted, "the server did not take the early data")
+    yield* require(evidence.box.wire.count.zeroRtt > 0, "no 0-RTT packet was sent")
+    yield* agree(evidence, "earlyData", (accepted) => accepted, "the server rejected the early data")
     return "ok"
   })
 }
@@ -85,7 +85,7 @@ const keyUpdate: Case = {
     const { medium } = pairing.material.payloads
     const by = pairing.client.startsKeyUpdates === false ? "server" : "client"
     const evidence = yield* exchange(pairing, { up: medium, down: medium, keyUpdate: by })
-    yield* agree(evidence, "keyUpdates", (times) => times > 0, "under the first keys")
+    yield* agree(evidence, "keyUpdates", (times) => times > 0, "no key update happened")
     return "ok"
   })
 }
@@ -100,7 +100,8 @@ const versionNegotiation: Case = {
       network: {}
     })).box
     yield* require(wire.count.versionNegotiation > 0, "the server sent no Version Negotiation")
-    yield* require(wire.offered !== v1 && wire.agreed.has(v1), "not from another version to version 1")
+    yield* require(wire.offered !== v1 &&
+      wire.agreed.has(v1), "the connection did not go from another version to version 1")
     return "ok"
   })
 }
@@ -114,7 +115,7 @@ const version2: Case = {
       ...{ up: small, down: small, version: "v2" },
       network: {}
     })).box
-    yield* require(wire.agreed.has(v2) && wire.agreed.size === 1, "not in version 2")
+    yield* require(wire.agreed.has(v2) && wire.agreed.size === 1, "version 2 was not used throughout")
     return "ok"
   })
 }
@@ -125,7 +126,7 @@ const unreliable: Case = {
   run: Effect.fnUntraced(function* (pairing) {
     const { small } = pairing.material.payloads
     const evidence = yield* exchange(pairing, { up: small, down: small, datagrams })
-    yield* agree(evidence, "datagrams", (count) => count === datagrams, "not every datagram")
+    yield* agree(evidence, "datagrams", (count) => count === datagrams, "not every datagram was echoed")
     return "ok"
   })
 }

@@ -1,4 +1,4 @@
-/** All cases, in the order of the table; a new one is a new entry. */
+/** All cases, in table order. */
 import { basicCases } from "./basic.ts"
 import { featureCases } from "./features.ts"
 import type { Case } from "./exchange.ts"

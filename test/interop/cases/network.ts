@@ -1,9 +1,9 @@
-/** Networks that change and lose: a middlebox between the two, or a client that moves. */
+/** Changing and lossy networks: a middlebox in between, or a client that migrates. */
 import * as Effect from "effect/Effect"
 import type { MiddleboxOptions } from "../Middlebox.ts"
 import { type Case, exchangeThrough, require } from "./exchange.ts"
 
-/** The client's address changes for the server, who has to find out whether it is still the same client. RFC 9000 §9 */
+/** The server sees the client's address change and must validate the new one. RFC 9000 §9 */
 const moved = (name: string, title: string, network: MiddleboxOptions, migrate: boolean): Case => ({
   name,
   title,
@@ -12,7 +12,7 @@ const moved = (name: string, title: string, network: MiddleboxOptions, migrate: 
     const { box } = yield* exchangeThrough(pairing, { up: small, down: medium, network, migrate })
     yield* require(box.addresses > 1, "the client's address did not change")
     yield* require(box.serverFollowed, "the server did not validate the new address")
-    if (migrate) yield* require(box.unlinkable, "the client moved with the connection ID it had")
+    if (migrate) yield* require(box.unlinkable, "the client migrated without changing its connection ID")
     return "ok"
   })
 })

@@ -9,22 +9,22 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { serverName } from "../material.ts"
 import { type ClientTask, InteropFailure, type Peer, type Received, type Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
-import { type StreamReceived, together } from "../Receipt.ts"
+import { type StreamReceived, combineStreams } from "../Receipt.ts"
 
 /*
  * ngtcp2's example programs speak HTTP/3 and report little:
  *
- * - `gtlsclient` checks no certificate: it has no option for an authority, and ignores the system's. What it downloads
- *   is on disk to be compared; a refused stranger cannot be shown.
- * - `gtlsserver` asks for a client's certificate, and takes any.
- * - `gtlsserver` does not say what was uploaded. It holds a request to its content-length, and answers once it has
- *   all of it: the number of bytes is verified, their digest is not.
- * - neither says what came of a connection: what there is to know is known from the other side, or from the wire.
+ * - `gtlsclient` verifies no certificate: it has no option for a CA and ignores the system's. Its downloads are on disk
+ *   and can be compared; rejection of a stranger cannot be tested.
+ * - `gtlsserver` requests a client certificate and accepts any.
+ * - `gtlsserver` does not report what was uploaded. It enforces a request's content-length and answers once the body is
+ *   complete: the byte count is verified, the digest is not.
+ * - neither reports on its connection: what is known comes from the other side, or from the wire.
  */
 const client = "/usr/bin/gtlsclient"
 const server = "/usr/sbin/gtlsserver"
 
-/** Unlike our own programs these do not notice when we are killed: the system tells them. */
+/** Unlike our own programs these do not notice when we are killed, so the system kills them. */
 const start = (...command: ReadonlyArray<string>) =>
   PeerProcess.start("setpriv", ["--pdeathsig", "KILL", ...command])
 
@@ -36,13 +36,13 @@ const freePort = Effect.callback<number>((resume) => {
   })
 })
 
-/** Whether somebody on this machine listens there: the server itself does not say when it is ready. */
+/** Whether some process listens on the port: the server does not announce that it is ready. */
 const isListening = (port: number): boolean =>
   readFileSync("/proc/net/udp", "utf8").includes(
     `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")} `
   )
 
-/** In GnuTLS' words. */
+/** As a GnuTLS priority string. */
 const onlyChacha20 = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305"
 
 const cipherArgs = ({ cipherSuite }: Task): ReadonlyArray<string> =>
@@ -77,10 +77,10 @@ const serve = Effect.fnUntraced(function* (task: Task) {
   return { port, received: Effect.succeed(received) }
 })
 
-/** When in a transfer something is to happen: they know no other measure, and 2 MB take some 50 ms. */
+/** When to trigger an event: time is the only unit the programs offer, and 2 MB take some 50 ms. */
 const soon = "10ms"
 
-/** Reserved: nobody speaks it. RFC 9000 §15 */
+/** Reserved to force version negotiation. RFC 9000 §15 */
 const unknownVersion = "0x1a2a3a4a"
 
 const featureArgs = (task: ClientTask): ReadonlyArray<string> => [
@@ -90,14 +90,14 @@ const featureArgs = (task: ClientTask): ReadonlyArray<string> => [
   ...(task.version === "unknown" ? [`--version=${unknownVersion}`, "--preferred-versions=v1"] : [])
 ]
 
-/** One connection; each answer becomes a file, whose name is its path. */
+/** One connection; each response is saved to a file named after its path. */
 const fetchOnce = Effect.fnUntraced(function* (task: ClientTask, round: number, early: boolean) {
   const directory = dirname(dirname(task.send.file))
   const downloads = join(directory, `downloads-${task.port}-${round}`)
   const session = join(directory, `session-${task.port}`)
   mkdirSync(downloads)
   const names = Array.from({ length: task.streams ?? 1 }, (_, i) => `${i}.bin`)
-  // its own server finds what it knows, and each name only once
+  // its own server has one document per name, and a name can be downloaded only once
   if (names.length === 1) names[0] = `${task.expect.name}.bin`
   const program = yield* start(
     client,
@@ -132,20 +132,20 @@ const fetch = Effect.fnUntraced(function* (
   const received = yield* fetchOnce(task, 1, false)
   if (task.comeBack !== undefined)
     received.push(...(yield* fetchOnce(task, 2, task.comeBack === "earlyData")))
-  return { ...together(received), millis: undefined, seen: {} }
+  return { ...combineStreams(received), millis: undefined, seen: {} }
 })
 
-const draft = "its version 2 is that of a draft, 0x709a50c4"
+const draft = "its version 2 is a draft's, 0x709a50c4"
 const noDatagrams = "its programs send no datagrams"
 
 const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   client: {
-    stranger: "it verifies no certificate, and cannot be told to",
+    stranger: "it cannot verify certificates",
     v2: draft,
     datagrams: noDatagrams
   },
   server: {
-    intruder: "it asks for a client certificate, and takes any",
+    intruder: "it requests a client certificate but accepts any",
     v2: draft,
     datagrams: noDatagrams
   }

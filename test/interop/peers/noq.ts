@@ -3,14 +3,14 @@ import * as Effect from "effect/Effect"
 import type { Peer } from "../Peer.ts"
 import { nodeProgram, runProgram } from "./programs.ts"
 
-const v1Only = "it speaks version 1 and drafts of it"
+const v1Only = "it supports only version 1 and its drafts"
 
 const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   client: {
-    zerortt: "@number0/iroh has no call that writes before the handshake is complete",
-    versionnegotiation: "@number0/iroh lets nobody choose the version",
+    zerortt: "@number0/iroh cannot write before the handshake completes",
+    versionnegotiation: "@number0/iroh has no option for the version",
     v2: v1Only,
-    connectionmigration: "@number0/iroh binds its socket once"
+    connectionmigration: "@number0/iroh binds its socket only once"
   },
   server: { v2: v1Only }
 }
@@ -21,7 +21,7 @@ export const noq: Peer = {
   description: "noq 1.0, npm @number0/iroh",
   application: "transfer",
   credentials: "rawPublicKey",
-  // the binding has no method for it
+  // the binding does not expose key updates
   startsKeyUpdates: false,
   prepare: Effect.void,
   cannot: (caseName, role) => limits[role][caseName],

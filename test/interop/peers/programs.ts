@@ -10,15 +10,15 @@ const credentialArgs = ({ self, trusted, mutual }: Task, role: Role): ReadonlyAr
     return ["--secret", self.secretHex, "--peer", trusted.publicHex]
   if (self.kind !== "x509" || trusted.kind !== "x509")
     throw new Error("both sides of a task must use one kind of credential")
-  const shows = role === "server" || mutual ? ["--cert", self.certFile, "--key", self.keyFile] : []
-  const believes = role === "client" || mutual ? ["--ca", trusted.authorityFile] : []
-  return [...shows, ...believes, "--server-name", serverName]
+  const identity = role === "server" || mutual ? ["--cert", self.certFile, "--key", self.keyFile] : []
+  const trust = role === "client" || mutual ? ["--ca", trusted.authorityFile] : []
+  return [...identity, ...trust, "--server-name", serverName]
 }
 
 const flag = (name: string, value: string | number | undefined): ReadonlyArray<string> =>
   value === undefined ? [] : [name, String(value)]
 
-/** A flag for each feature that is asked for; a program need not know the ones that its `cannot` names. */
+/** A flag for each requested feature; a program need not support those its `cannot` names. */
 const featureArgs = (features: Features): ReadonlyArray<string> => [
   ...flag("--streams", features.streams),
   ...flag("--cipher-suite", features.cipherSuite),
@@ -30,7 +30,7 @@ const featureArgs = (features: Features): ReadonlyArray<string> => [
   ...(features.migrate ? ["--migrate"] : [])
 ]
 
-/** `command`, with `client` or `server` and its flags behind it. */
+/** Runs `command` with `client` or `server` and the flags appended. */
 export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation, "name"> => {
   const [executable, ...first] = command
   const start = (task: Task, role: Role, ...more: ReadonlyArray<string>) =>
@@ -58,7 +58,7 @@ export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation,
   }
 }
 
-/** A program of ours beside this file, run by this very node. */
+/** One of our own Node programs, run by the current executable. */
 export const nodeProgram = (file: string): ReadonlyArray<string> => [
   process.execPath,
   "--no-warnings",

@@ -5,7 +5,7 @@ import { InteropFailure, type Peer } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 import { runProgram } from "./programs.ts"
 
-/** Where Debian puts Go sources that others build with, without modules and without the network. */
+/** Where Debian installs Go sources for offline builds, without modules. */
 const goPath = "/usr/share/gocode"
 const source = new URL("../programs/quic-go/main.go", import.meta.url).pathname
 const binary = new URL("../../../.cache/interop/quic-go", import.meta.url).pathname
@@ -27,19 +27,19 @@ const prepare = Effect.scoped(
       source
     ])
     const exitCode = yield* build.exitCode
-    if (exitCode !== 0) return yield* build.failure("its program does not build")
+    if (exitCode !== 0) return yield* build.failure("its program failed to build")
   })
 )
 
-const unmoved = "it never validates a path, and answers the address that the client began with"
+const unmoved = "it never validates a path, and keeps sending to the client's original address"
 
 const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   client: {
-    v2: "its version 2 is that of a draft, 0x709a50c4",
-    connectionmigration: "its client cannot move"
+    v2: "its version 2 is a draft's, 0x709a50c4",
+    connectionmigration: "its client cannot migrate"
   },
   server: {
-    v2: "its version 2 is that of a draft, 0x709a50c4",
+    v2: "its version 2 is a draft's, 0x709a50c4",
     "rebind-port": unmoved,
     "rebind-addr": unmoved,
     connectionmigration: unmoved

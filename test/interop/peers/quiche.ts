@@ -3,14 +3,14 @@ import * as Effect from "effect/Effect"
 import type { Peer } from "../Peer.ts"
 import { nodeProgram, runProgram } from "./programs.ts"
 
-const v1Only = "it speaks version 1 only"
-/** Its loss detection looks at each path alone: what acknowledgements on the new path say about the old one is lost on it. */
-const slowToFollow =
-  "it follows, but repeats what was lost on the old path by probe timeouts alone, packet by packet"
+const v1Only = "it supports only version 1"
+/** Its loss detection is per path: ACKs received on the new path do not declare packets of the old one lost. */
+const slowMigration =
+  "it follows, but retransmits what was lost on the old path only by probe timeouts, packet by packet"
 
 const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
-  client: { versionnegotiation: "@matrixai/quic lets nobody choose the version", v2: v1Only },
-  server: { v2: v1Only, "rebind-addr": slowToFollow }
+  client: { versionnegotiation: "@matrixai/quic has no option for the version", v2: v1Only },
+  server: { v2: v1Only, "rebind-addr": slowMigration }
 }
 
 export const quiche: Peer = {
@@ -18,7 +18,7 @@ export const quiche: Peer = {
   description: "quiche 0.18, npm @matrixai/quic",
   application: "transfer",
   credentials: "x509",
-  // it follows, and has no method to begin
+  // it follows key updates but has no method to initiate one
   startsKeyUpdates: false,
   prepare: Effect.void,
   cannot: (caseName, role) => limits[role][caseName],

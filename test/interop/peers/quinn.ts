@@ -5,12 +5,12 @@ import { InteropFailure, type Peer } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 import { runProgram } from "./programs.ts"
 
-/** Where Debian puts the crates that others build with, without the network. */
+/** Where Debian installs crates for offline builds. */
 const registry = "/usr/share/cargo/registry"
 const manifest = new URL("../programs/quinn/Cargo.toml", import.meta.url).pathname
 const target = new URL("../../../.cache/interop/quinn", import.meta.url).pathname
 
-/** Half a minute on two cores when nothing is there yet, then a fraction of a second. */
+/** Half a minute on two cores for a clean build, then a fraction of a second. */
 const prepare = Effect.scoped(
   Effect.gen(function* () {
     const missing = new InteropFailure({ reason: "install with apt-get install cargo librust-quinn-dev" })
@@ -25,16 +25,16 @@ const prepare = Effect.scoped(
       () => missing
     )
     const exitCode = yield* build.exitCode
-    if (exitCode !== 0) return yield* build.failure("its program does not build")
+    if (exitCode !== 0) return yield* build.failure("its program failed to build")
   })
 )
 
-const v1Only = "it speaks version 1 and drafts of it"
+const v1Only = "it supports only version 1 and its drafts"
 
 const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   client: {
     v2: v1Only,
-    connectionmigration: "it changes sockets as a NAT would, and goes on under the connection ID it had"
+    connectionmigration: "it rebinds its socket without changing the connection ID"
   },
   server: { v2: v1Only }
 }

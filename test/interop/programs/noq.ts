@@ -1,4 +1,4 @@
-/** noq, through iroh's binding, as a program: raw public keys both ways, no relay, no discovery. */
+/** noq, through iroh's binding, as a program: raw public keys on both sides, no relay, no discovery. */
 import {
   type Connection,
   Endpoint,
@@ -41,14 +41,14 @@ const receive = async (stream: RecvStream): Promise<Receipt> => {
   }
 }
 
-const say = ({ received }: Receipt): void => emit({ event: "received", ...received })
+const report = ({ received }: Receipt): void => emit({ event: "received", ...received })
 
 const repeat = (times: number, one: () => Promise<void>): Promise<unknown> =>
   Promise.all(Array.from({ length: times }, one))
 
 const datagramBytes = 1000
 
-/** Sends datagrams until each has come back. */
+/** Sends datagrams until each has been echoed. */
 const callWithDatagrams = async (connection: Connection): Promise<void> => {
   const missing = new Set(Array.from({ length: task.datagrams }, (_, number) => number))
   for (const number of missing) connection.sendDatagram(Array(datagramBytes).fill(number))
@@ -70,13 +70,13 @@ const ask = async (connection: Connection): Promise<void> => {
   const stream = await connection.openBi()
   const request = send(stream.send).then(() => stream.send.finish())
   const [receipt] = await Promise.all([receive(stream.recv), request])
-  say(receipt)
+  report(receipt)
 }
 
 const answer = async (connection: Connection): Promise<void> => {
   const stream = await connection.acceptBi()
   const [receipt] = await Promise.all([receive(stream.recv), send(stream.send)])
-  say(receipt)
+  report(receipt)
   await stream.send.finish()
 }
 
@@ -108,7 +108,7 @@ const runServer = async (endpoint: Endpoint): Promise<void> => {
     const connection = await (await incoming.accept()).connect()
     if (task.peer !== "" && Buffer.from(connection.remoteId().toBytes()).toString("hex") !== task.peer) {
       connection.close(1n, [])
-      emit({ event: "failed", reason: `a stranger: ${connection.remoteId().toString()}` })
+      emit({ event: "failed", reason: `unexpected peer: ${connection.remoteId().toString()}` })
       continue
     }
     await answerDatagrams(connection)
@@ -119,7 +119,7 @@ const runServer = async (endpoint: Endpoint): Promise<void> => {
 
 const endpoint = await bind()
 const run = task.role === "client" ? runClient(endpoint) : runServer(endpoint)
-/** The causes are worth reading; where in the binding they came up is not. */
+/** The messages of an error and its causes; stack traces into the binding do not help. */
 const withoutStack = ({ message }: Error): string =>
   message
     .split("Stack backtrace")[0]

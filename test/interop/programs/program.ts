@@ -1,22 +1,22 @@
 /**
- * What the peers that run on Node share: a command line, a line of JSON on stdout for each event.
+ * Shared by the peer programs that run on Node: the command line, and events as lines of JSON on stdout.
  *
  * Every peer program speaks the same protocol over its streams. The client opens one bidirectional stream and sends its
- * file; the server sends its own file back at the same time, and ends only after it has seen the client's end. A client
- * that sees the end has therefore delivered everything. It says `received` for each stream.
+ * file; the server sends its own file back at the same time, and finishes only after it has seen the client's FIN. A
+ * client that sees the server's FIN has therefore delivered everything. Each side emits `received` for each stream.
  *
- * What else a task may ask for (see `Features` in ../Peer.ts), each with a flag:
+ * Further features of a task (see `Features` in ../Peer.ts), each with a flag:
  *
- * - `--streams N`: the client opens N streams, each with all of the above. Closing comes after the last.
- * - `--come-back resumption | earlyData`: the client does everything twice, over two connections to the same server. It
- *   resumes the session of the first in the second, and with `earlyData` sends all it has as 0-RTT data.
- * - `--key-update client | server`: that side asks for new keys once it has received half a megabyte.
- * - `--migrate`: the client goes on from another local port once it has received half a megabyte.
- * - `--datagrams N`: the client sends N datagrams of 1000 bytes, each filled with its number, and opens streams when all
- *   have come back; the server sends back what comes.
+ * - `--streams N`: the client opens N streams, each as above, and closes after the last.
+ * - `--come-back resumption | earlyData`: the client does everything twice, over two connections to the same server.
+ *   The second resumes the session of the first; with `earlyData` the client sends everything as 0-RTT data.
+ * - `--key-update client | server`: that side initiates a key update once it has received half a megabyte.
+ * - `--migrate`: the client migrates to another local port once it has received half a megabyte.
+ * - `--datagrams N`: the client sends N datagrams of 1000 bytes, each filled with its number, and opens streams once
+ *   all have been echoed; the server echoes every datagram.
  * - `--cipher-suite NAME`, `--retry`, `--version unknown | v2`: as in `Features`.
  *
- * `seen` tells what the program knows of its connection, before the `received` of the last stream.
+ * `seen` reports what the program knows about its connection, before the `received` of the last stream.
  */
 import type { Role } from "../../../src/wire/Role.ts"
 import { readFileSync } from "node:fs"
@@ -26,25 +26,25 @@ import type { StreamReceived } from "../Receipt.ts"
 
 export interface Task extends Features {
   readonly role: Role
-  /** Where the client connects to. */
+  /** The server's port, for a client. */
   readonly port: number
   readonly alpn: string
   readonly serverName: string
-  /** PEM files: who we are, and whom we trust; a server without `ca` asks clients for nothing. */
+  /** PEM files: our own credentials and the trusted CA; a server without `ca` requests no client certificate. */
   readonly cert: string
   readonly key: string
   readonly ca: string
-  /** For raw public keys: our private key and the peer's public one, 32 bytes in hex. */
+  /** Raw public keys: our private key and the peer's public key, 32 bytes in hex. */
   readonly secret: string
   readonly peer: string
-  /** What to send. */
+  /** The bytes to send. */
   readonly file: Uint8Array
   readonly streams: number
   readonly datagrams: number
 }
 
 export const readTask = (): Task => {
-  // the parent is gone, and with it the reason to run
+  // stdin ends when the parent dies
   process.stdin.on("end", () => process.exit(1)).resume()
   const text = { type: "string", default: "" } as const
   const { values, positionals } = parseArgs({
@@ -79,7 +79,7 @@ export const readTask = (): Task => {
     keyUpdate: values["key-update"],
     version: values.version,
     migrate: values.migrate
-  } as Features // our own harness wrote them
+  } as Features // passed by our own harness
   return {
     ...{ ...features, role, alpn, cert, key, ca, secret, peer },
     streams: Number(values.streams),
@@ -100,7 +100,7 @@ export const emit = (event: ProgramEvent): void => {
   process.stdout.write(`${JSON.stringify(event)}\n`)
 }
 
-/** All is done: exits once everything emitted has left, which `process.exit` does not wait for when the pipe is full. */
+/** Exits once all output is flushed, which `process.exit` does not wait for when the pipe is full. */
 export const leave = (): void => {
   process.stdout.write("", () => process.exit(0))
 }

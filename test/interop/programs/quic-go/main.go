@@ -1,4 +1,4 @@
-// quic-go as a program; what it does is described in ../program.ts.
+// quic-go as a program; see ../program.ts for the protocol.
 package main
 
 import (
@@ -21,24 +21,24 @@ import (
 )
 
 var (
-	port       = flag.Int("port", 0, "where the client connects to")
+	port       = flag.Int("port", 0, "the server's port, for a client")
 	alpn       = flag.String("alpn", "transfer", "application protocol")
 	serverName = flag.String("server-name", "", "the name the certificate must carry")
-	cert       = flag.String("cert", "", "who we are, PEM")
+	cert       = flag.String("cert", "", "our certificate, PEM")
 	key        = flag.String("key", "", "our private key, PEM")
-	ca         = flag.String("ca", "", "whom we trust, PEM; a server without it asks clients for nothing")
+	ca         = flag.String("ca", "", "the trusted CA, PEM; a server without it requests no client certificate")
 	send       = flag.String("send", "", "the file to send")
 
 	streams       = flag.Int("streams", 1, "how many streams the client opens")
-	cipherSuite   = flag.String("cipher-suite", "", "the only one to offer or to take")
+	cipherSuite   = flag.String("cipher-suite", "", "the only one to offer or accept")
 	retry         = flag.Bool("retry", false, "the server sends a Retry")
 	comeBack      = flag.String("come-back", "", "resumption or earlyData: the client connects twice")
-	keyUpdate     = flag.String("key-update", "", "the role that asks for new keys")
-	version       = flag.String("version", "", "unknown: the client begins with one that the server does not speak")
-	datagramCount = flag.Int("datagrams", 0, "how many datagrams the client sends, to get them back")
+	keyUpdate     = flag.String("key-update", "", "the role that initiates a key update")
+	version       = flag.String("version", "", "unknown: the client starts with one that the server does not support")
+	datagramCount = flag.Int("datagrams", 0, "how many datagrams the client sends and expects back")
 )
 
-// Out of reach of the API: new keys are asked for after as many packets.
+// Not reachable through the API: keys are updated after this many packets.
 //
 //go:linkname keyUpdateInterval github.com/lucas-clemente/quic-go/internal/handshake.KeyUpdateInterval
 var keyUpdateInterval uint64
@@ -69,8 +69,8 @@ func receive(stream io.Reader) (map[string]interface{}, error) {
 	}, err
 }
 
-// look tells what the connection is, once its handshake is complete.
-func look(connection quic.Connection, datagrams int) {
+// reportSeen reports the state of the connection once its handshake is complete.
+func reportSeen(connection quic.Connection, datagrams int) {
 	state := connection.ConnectionState().TLS
 	seen := map[string]interface{}{
 		"event":       "seen",
@@ -84,7 +84,7 @@ func look(connection quic.Connection, datagrams int) {
 	emit(seen)
 }
 
-// all runs f as often at once, and then says what was received; the last word is that of the last stream.
+// all runs f that many times concurrently, then reports what was received, the last stream last.
 func all(count int, f func() (map[string]interface{}, error), last func()) error {
 	type result struct {
 		event map[string]interface{}
@@ -142,7 +142,7 @@ func serveConnection(connection quic.Connection, file []byte) error {
 			return nil, err
 		}
 		return serveStream(stream, file)
-	}, func() { look(connection, *datagramCount) })
+	}, func() { reportSeen(connection, *datagramCount) })
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func call(early bool, tlsConfig *tls.Config, config *quic.Config, file []byte) {
 			must(stream.Close())
 		}()
 		return receive(stream)
-	}, func() { look(connection, *datagramCount) }))
+	}, func() { reportSeen(connection, *datagramCount) }))
 	must(connection.CloseWithError(0, ""))
 }
 
@@ -226,7 +226,7 @@ func main() {
 	role := os.Args[1]
 	must(flag.CommandLine.Parse(os.Args[2:]))
 	go func() {
-		// the parent is gone, and with it the reason to run
+		// stdin ends when the parent dies
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
@@ -271,7 +271,7 @@ func main() {
 		EnableDatagrams:          *datagramCount > 0,
 	}
 	if *version == "unknown" && role == "client" {
-		// its version 2 has the number of a draft, which nobody else here speaks
+		// its version 2 has a draft's number, which no other implementation here supports
 		config.Versions = []quic.VersionNumber{quic.Version2, quic.Version1}
 	}
 	if role == "server" {

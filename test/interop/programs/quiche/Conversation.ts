@@ -1,9 +1,9 @@
-/** The application of ../program.ts over one connection of quiche's. */
+/** The application of ../program.ts over one quiche connection. */
 import type { Connection } from "@matrixai/quic/native/types.js"
 import { Receipt } from "../../Receipt.ts"
 import { emit, type Task } from "../program.ts"
 
-/** One stream, both ways. */
+/** One bidirectional stream. */
 interface Transfer {
   readonly receipt: Receipt
   sent: number
@@ -11,13 +11,13 @@ interface Transfer {
   ended: boolean
 }
 
-/** How much has to arrive before something happens; see `--migrate`. */
+/** How much must arrive before a key update or migration; see `--migrate`. */
 const midwayBytes = 500_000
 const chunkBytes = 64 * 1024
 const datagramBytes = 1000
 
 export class Conversation {
-  /** Whether there was anything to say. */
+  /** Whether streams or datagrams have been sent. */
   began = false
   private readonly connection: Connection
   private readonly task: Task
@@ -27,7 +27,7 @@ export class Conversation {
   private complete = 0
   private arrivedBytes = 0
   private datagrams = 0
-  /** A client's that have not come back yet; undefined before they are sent. */
+  /** Numbers of a client's datagrams not yet echoed; undefined before they are sent. */
   private missing: Set<number> | undefined
 
   constructor(connection: Connection, task: Task, move: () => Promise<void>) {
@@ -59,7 +59,7 @@ export class Conversation {
     }
   }
 
-  /** As many streams as the server allows, until it is all. */
+  /** Opens as many streams as the server currently allows, until all are open. */
   private open(): void {
     while (this.transfers.size < this.task.streams && this.connection.peerStreamsLeftBidi() > 0) {
       const id = this.transfers.size * 4
@@ -108,7 +108,7 @@ export class Conversation {
     if (transfer.ended) return
     const { role, file } = this.task
     const mayEnd = role === "client" || transfer.peerEnded
-    // the last byte waits for the end: an end without bytes quiche 0.18 forgets at times
+    // the last byte is sent with the FIN: quiche 0.18 sometimes forgets a FIN without bytes
     const upTo = mayEnd ? file.length : file.length - 1
     for (;;) {
       const chunk = file.subarray(transfer.sent, Math.min(transfer.sent + chunkBytes, upTo))

@@ -1,18 +1,18 @@
-/** One connection of quiche's: what it says to the network, and what it hears from there. */
+/** Drives one quiche connection: feeds it datagrams and timeouts, and sends what it produces. */
 import { randomBytes } from "node:crypto"
 import type { Connection, ConnectionError, Host } from "@matrixai/quic/native/types.js"
 import { emit, fail, type Task } from "../program.ts"
 import { Conversation } from "./Conversation.ts"
 
-/** What surrounds the connections of a process. */
-export interface Surroundings {
+/** Shared by the connections of a process. */
+export interface DriverContext {
   readonly task: Task
   readonly send: (datagram: Buffer, from: Host, to: Host) => void
-  /** Another local address; undefined where there is but one. */
-  readonly another: (() => Promise<Host>) | undefined
-  /** A connection ID has come into use, or is out of use. */
+  /** Binds another local address; undefined if there is only one. */
+  readonly bindAnother: (() => Promise<Host>) | undefined
+  /** A connection ID has been added, or removed (`driver` undefined). */
   readonly onId: (id: Uint8Array, driver: Driver | undefined) => void
-  /** Nothing comes of the connection any more; it said so to the peer. */
+  /** The connection has ended; `clean` unless it failed. */
   readonly onEnd: (driver: Driver, clean: boolean) => void
 }
 
@@ -20,17 +20,17 @@ export const connectionIdBytes = 16
 
 export class Driver {
   readonly connection: Connection
-  private readonly around: Surroundings
+  private readonly context: DriverContext
   private readonly conversation: Conversation
   private readonly outgoing = Buffer.alloc(1500)
   private timer: NodeJS.Timeout | undefined
   private turnIsDue = false
   private ended = false
 
-  constructor(connection: Connection, around: Surroundings) {
+  constructor(connection: Connection, context: DriverContext) {
     this.connection = connection
-    this.around = around
-    this.conversation = new Conversation(connection, around.task, () => this.move())
+    this.context = context
+    this.conversation = new Conversation(connection, context.task, () => this.move())
     const keyLog = process.env.SSLKEYLOGFILE
     if (keyLog !== undefined) connection.setKeylog(keyLog)
   }
@@ -44,7 +44,7 @@ export class Driver {
     this.turnSoon()
   }
 
-  /** Once for all the datagrams that are there. */
+  /** Coalesces all datagrams of one event-loop turn. */
   private turnSoon(): void {
     if (this.turnIsDue) return
     this.turnIsDue = true
@@ -54,13 +54,13 @@ export class Driver {
     })
   }
 
-  /** Everything there is to do after something has happened. */
+  /** Everything to do after an event. */
   turn(): void {
     const { connection } = this
-    // a client learns from what it sends first whether it may send early data
+    // a client learns from its first flight whether it may send early data
     this.flush()
     if (connection.isEstablished() || connection.isInEarlyData()) this.conversation.turn()
-    if (connection.isEstablished()) this.tendPaths()
+    if (connection.isEstablished()) this.managePaths()
     this.flush()
     clearTimeout(this.timer)
     const timeout = connection.timeout()
@@ -73,26 +73,26 @@ export class Driver {
     if (connection.isClosed() || connection.isDraining()) this.end()
   }
 
-  /** Offers connection IDs for other paths, and goes on along one that has been validated. */
-  private tendPaths(): void {
+  /** Supplies connection IDs for other paths, and migrates to a path once it is validated. */
+  private managePaths(): void {
     const { connection } = this
     while (connection.sourceCidsLeft() > 0) {
       const id = randomBytes(connectionIdBytes)
       connection.newSourceCid(id, randomBytes(16).readBigUInt64BE(), false)
-      this.around.onId(id, this)
+      this.context.onId(id, this)
     }
     for (let id = connection.retiredScidNext(); id !== null; id = connection.retiredScidNext())
-      this.around.onId(id, undefined)
+      this.context.onId(id, undefined)
     for (let event = connection.pathEventNext(); event !== null; event = connection.pathEventNext())
-      if (event.type === "Validated" && this.around.task.role === "client")
+      if (event.type === "Validated" && this.context.task.role === "client")
         connection.migrate(event.local, event.peer)
   }
 
   private async move(): Promise<void> {
-    const { another } = this.around
+    const { bindAnother } = this.context
     const [{ peerHost }] = this.connection.pathStats()
-    if (another === undefined) return
-    this.connection.probePath(await another(), peerHost)
+    if (bindAnother === undefined) return
+    this.connection.probePath(await bindAnother(), peerHost)
     this.turn()
   }
 
@@ -101,7 +101,7 @@ export class Driver {
       const sent = this.connection.send(this.outgoing)
       if (sent === null) return
       const [length, { from, to }] = sent
-      this.around.send(Buffer.from(this.outgoing.subarray(0, length)), from, to)
+      this.context.send(Buffer.from(this.outgoing.subarray(0, length)), from, to)
     }
   }
 
@@ -116,6 +116,6 @@ export class Driver {
       const text = error && `${Buffer.from(error.reason).toString()} (error ${error.errorCode})`
       emit({ event: "failed", reason: text ?? (this.connection.isTimedOut() ? "timed out" : "closed early") })
     }
-    this.around.onEnd(this, clean)
+    this.context.onEnd(this, clean)
   }
 }

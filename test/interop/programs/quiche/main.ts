@@ -1,18 +1,18 @@
-/** quiche as a program: its sans-IO connections behind `node:dgram` sockets. What it does is described in ../program.ts. */
+/** quiche as a program: its sans-IO connections on `node:dgram` sockets. See ../program.ts for the protocol. */
 import { randomBytes } from "node:crypto"
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import quiche from "@matrixai/quic/native/quiche.js"
 import type { Header, Host } from "@matrixai/quic/native/types.js"
 import { emit, fail, leave, readTask } from "../program.ts"
 import { makeConfig } from "./config.ts"
-import { connectionIdBytes, Driver, type Surroundings } from "./Driver.ts"
+import { connectionIdBytes, Driver, type DriverContext } from "./Driver.ts"
 
 const task = readTask()
 const config = makeConfig(task)
 const host = "127.0.0.1"
 const bufferBytes = 4 * 1024 * 1024
 
-/** By local port: one for a server, another one for each move of a client. */
+/** By local port: one for a server, one more for each migration of a client. */
 const sockets = new Map<number, Socket>()
 let unsent = 0
 let whenSent: (() => void) | undefined
@@ -46,38 +46,39 @@ const bind = (receive: (datagram: Buffer, from: Host, to: Host) => void): Promis
 
 const randomId = () => randomBytes(connectionIdBytes)
 
-/** The connection of a round: a session goes in, and comes out. */
+/** Runs one connection: takes a session to resume, returns the new session. */
 const call = (session: Uint8Array | undefined): Promise<Uint8Array | undefined> =>
   new Promise((resolve) => {
     let driver: Driver | undefined
-    const another = () => bind((datagram, from, to) => driver?.receive(datagram, from, to))
-    const around: Surroundings = {
+    const bindAnother = () => bind((datagram, from, to) => driver?.receive(datagram, from, to))
+    const context: DriverContext = {
       task,
       send,
-      another,
+      bindAnother,
       onId: () => {},
       onEnd: ({ connection }, clean) => {
         if (clean) resolve(connection.session() ?? undefined)
         else process.exit(1)
       }
     }
-    void another().then((here) => {
+    void bindAnother().then((here) => {
       const there = { host, port: task.port }
       const connection = quiche.Connection.connect(task.serverName, randomId(), here, there, config)
       if (session !== undefined) connection.setSession(session)
-      driver = new Driver(connection, around)
+      driver = new Driver(connection, context)
       driver.turn()
     })
   })
 
 const runClient = async (): Promise<void> => {
   const session = await call(undefined)
-  if (task.comeBack !== undefined) await call(session ?? fail("there is no session to come back to"))
+  if (task.comeBack !== undefined)
+    await call(session ?? fail("the first connection left no session to resume"))
   await everythingSent()
   leave()
 }
 
-/** A token is the client's address and the connection ID it called first. */
+/** A token holds the client's address and the original destination connection ID. */
 const mintToken = (from: Host, id: Uint8Array) => Buffer.from(JSON.stringify([from, [...id]]))
 
 const readToken = (from: Host, token: Uint8Array): Uint8Array | undefined => {
@@ -92,15 +93,15 @@ const readToken = (from: Host, token: Uint8Array): Uint8Array | undefined => {
 const runServer = async (): Promise<void> => {
   const drivers = new Map<string, Driver>()
   const key = (id: Uint8Array) => Buffer.from(id).toString("hex")
-  const around: Surroundings = {
+  const context: DriverContext = {
     task,
     send,
-    another: undefined,
+    bindAnother: undefined,
     onId: (id, driver) => (driver ? drivers.set(key(id), driver) : drivers.delete(key(id))),
     onEnd: () => {}
   }
   const out = Buffer.alloc(quiche.MAX_DATAGRAM_SIZE)
-  /** A datagram for no connection that is known: the first of one, or something to be answered on the spot. */
+  /** Handles a datagram of an unknown connection: accepts it, or answers with Retry or Version Negotiation. */
   const accept = ({ ty, version, dcid, scid, token = new Uint8Array() }: Header, from: Host, to: Host) => {
     const answer = (length: number) => void send(Buffer.from(out.subarray(0, length)), to, from)
     if (ty === quiche.Type.Short) return undefined
@@ -111,9 +112,9 @@ const runServer = async (): Promise<void> => {
       return answer(quiche.retry(scid, dcid, randomId(), mintToken(from, dcid), version, out))
     const id = called === undefined ? randomId() : dcid
     const connection = quiche.Connection.accept(id, called, to, from, config)
-    const driver = new Driver(connection, around)
-    around.onId(dcid, driver)
-    around.onId(id, driver)
+    const driver = new Driver(connection, context)
+    context.onId(dcid, driver)
+    context.onId(id, driver)
     return driver
   }
   const { port } = await bind((datagram, from, to) => {

@@ -1,4 +1,4 @@
-//! From the command line to what quinn and rustls want to know.
+//! Translates the command line into quinn and rustls configurations.
 use crate::Outcome;
 use quinn::TransportConfig;
 use rustls::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
@@ -12,12 +12,12 @@ use std::time::Duration;
 
 pub struct Task {
     pub role: String,
-    /// Where the client connects to.
+    /// The server's port, for a client.
     pub port: u16,
     pub server_name: String,
-    /// What to send.
+    /// The bytes to send.
     pub file: Vec<u8>,
-    /// That the client opens on each connection.
+    /// Streams the client opens on each connection.
     pub streams: usize,
     pub datagrams: usize,
     options: HashMap<String, String>,
@@ -29,16 +29,16 @@ impl Task {
     }
 }
 
-/// Options without a value behind them.
+/// Options without a value.
 const SWITCHES: [&str; 2] = ["retry", "migrate"];
 
-/// `client` or `server`, and options.
+/// `client` or `server`, followed by options.
 pub fn read_task() -> Outcome<Task> {
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next().ok_or("the first argument is client or server")?;
     let mut options = HashMap::new();
     while let Some(argument) = arguments.next() {
-        let name = argument.strip_prefix("--").ok_or_else(|| format!("{argument} is no option"))?;
+        let name = argument.strip_prefix("--").ok_or_else(|| format!("{argument} is not an option"))?;
         let value = if SWITCHES.contains(&name) { Some(String::new()) } else { arguments.next() };
         options.insert(name.into(), value.ok_or_else(|| format!("{argument} has no value"))?);
     }
@@ -59,7 +59,7 @@ fn certificates(path: &str) -> Outcome<Vec<Certificate>> {
     Ok(found.into_iter().map(Certificate).collect())
 }
 
-/// Who we are, if anybody.
+/// Our certificate and key, if any.
 fn identity(task: &Task) -> Outcome<Option<(Vec<Certificate>, PrivateKey)>> {
     Ok(match (task.option("cert"), task.option("key")) {
         (Some(cert), Some(key)) => {
@@ -85,7 +85,7 @@ fn transport() -> Outcome<Arc<TransportConfig>> {
     Ok(Arc::new(transport))
 }
 
-/// All that rustls has, or the one that is asked for.
+/// All suites of rustls, or only the requested one.
 fn cipher_suites(task: &Task) -> Vec<SupportedCipherSuite> {
     match task.option("cipher-suite") {
         Some("TLS_CHACHA20_POLY1305_SHA256") => vec![TLS13_CHACHA20_POLY1305_SHA256],
@@ -98,7 +98,7 @@ fn alpn(task: &Task) -> Vec<Vec<u8>> {
 }
 
 pub fn server(task: &Task) -> Outcome<quinn::ServerConfig> {
-    let (chain, key) = identity(task)?.ok_or("a server has --cert and --key")?;
+    let (chain, key) = identity(task)?.ok_or("a server needs --cert and --key")?;
     let builder = rustls::ServerConfig::builder()
         .with_cipher_suites(&cipher_suites(task))
         .with_safe_default_kx_groups()
@@ -122,7 +122,7 @@ pub fn client(task: &Task) -> Outcome<quinn::ClientConfig> {
         .with_cipher_suites(&cipher_suites(task))
         .with_safe_default_kx_groups()
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(authorities(task.option("ca").ok_or("a client has --ca")?)?);
+        .with_root_certificates(authorities(task.option("ca").ok_or("a client needs --ca")?)?);
     let mut tls = match identity(task)? {
         Some((chain, key)) => builder.with_single_cert(chain, key)?,
         None => builder.with_no_client_auth(),

@@ -1,4 +1,4 @@
-//! quinn as a program; what it does is described in ../../program.ts.
+//! quinn as a program; see ../../program.ts for the protocol.
 mod config;
 mod program;
 mod transfer;
@@ -14,7 +14,7 @@ use transfer::Conversation;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A draft whose packet protection is that of version 1, which is all that quinn asks for.
+/// A draft with version 1's packet protection, the only requirement of quinn.
 const DRAFT_34: u32 = 0xff00_0022;
 
 async fn serve(connecting: Connecting, task: &'static Task) -> Outcome<()> {
@@ -52,13 +52,13 @@ async fn run_server(task: &'static Task) -> Outcome<()> {
     Ok(())
 }
 
-/// Begins with a version that the server does not speak: it has to say so.
+/// Starts with a version the server does not support, and requires it to reject that.
 async fn begin_with_draft(task: &Task, endpoint: &Endpoint, mut config: ClientConfig) -> Outcome<()> {
     config.version(DRAFT_34);
     match endpoint.connect_with(config, server_of(task), &task.server_name)?.await {
         Err(ConnectionError::VersionMismatch) => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(_) => Err("the server speaks a draft".into()),
+        Ok(_) => Err("the server accepted a draft version".into()),
     }
 }
 
@@ -66,12 +66,12 @@ fn server_of(task: &Task) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, task.port))
 }
 
-/// One connection from beginning to end, with `early` before its handshake is complete.
+/// Runs one connection from start to end; with `early`, data is sent before the handshake completes.
 async fn call(task: &'static Task, endpoint: &Endpoint, config: ClientConfig, early: bool) -> Outcome<()> {
     let connecting = endpoint.connect_with(config, server_of(task), &task.server_name)?;
     let (connection, accepted) = if early {
         let (connection, accepted) =
-            connecting.into_0rtt().map_err(|_| "there is no session that takes early data")?;
+            connecting.into_0rtt().map_err(|_| "no session allows early data")?;
         (connection, Some(accepted))
     } else {
         (connecting.await?, None)

@@ -1,4 +1,4 @@
-//! A line of JSON on stdout for each event; see ../../program.ts.
+//! Prints events as lines of JSON on stdout; see ../../program.ts.
 use ring::digest;
 use std::error::Error;
 use std::fmt::Write;
@@ -20,7 +20,7 @@ pub fn emit_listening(port: u16) {
     println!(r#"{{"event":"listening","port":{port}}}"#);
 }
 
-/// Counts, digests and times what arrives on one stream.
+/// Counts, hashes and times what arrives on one stream.
 pub struct Receipt {
     digest: digest::Context,
     bytes: usize,
@@ -47,10 +47,10 @@ impl Receipt {
     }
 }
 
-/// What quinn lets us know of a connection.
+/// What quinn exposes about a connection.
 pub struct Seen {
     pub datagrams: usize,
-    /// Whether it was accepted, for a client who has tried.
+    /// Whether 0-RTT was accepted, for a client that tried it.
     pub early_data: Option<bool>,
 }
 
@@ -62,7 +62,7 @@ impl Seen {
     }
 }
 
-/// The error and what caused it: quinn's "connection lost" says little.
+/// An error with its causes: quinn's "connection lost" alone says little.
 pub fn emit_failed(error: &dyn Error) {
     let mut reason = error.to_string();
     let mut cause = error.source();
@@ -78,7 +78,7 @@ pub fn fail(error: &dyn Error) -> ! {
     std::process::exit(1)
 }
 
-/// When the parent is gone, so is the reason to run.
+/// Exits when stdin ends, since the parent is gone.
 pub fn end_with_parent() {
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());

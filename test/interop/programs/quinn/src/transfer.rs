@@ -1,4 +1,4 @@
-//! The application: every stream carries a file both ways, and every datagram comes back.
+//! The application: every stream carries a file in both directions, and every datagram is echoed.
 use crate::config::Task;
 use crate::program::{Receipt, Seen};
 use crate::Outcome;
@@ -6,10 +6,10 @@ use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream};
 use std::cell::Cell;
 
-/// How much of the peer's has to arrive before something happens, bytes.
+/// How many bytes must arrive before the key update or migration.
 const MIDWAY: usize = 500_000;
 
-/// A connection, and what is to happen to it once when data flows.
+/// A connection, and what to do on it once data flows.
 pub struct Conversation {
     task: &'static Task,
     pub connection: Connection,
@@ -38,12 +38,12 @@ impl Conversation {
         Ok(receipt)
     }
 
-    /// Ends its side only after the client has ended its.
+    /// Finishes its side only after the client has finished.
     pub async fn answer(&self, (mut send, mut recv): (SendStream, RecvStream)) -> Outcome<()> {
         let sending = async { send.write_all(&self.task.file).await.map_err(Into::into) };
         let (_, receipt) = tokio::try_join!(sending, self.receive(&mut recv))?;
         receipt.emit();
-        // the client may close as soon as it has all of it, and before it has said so
+        // the client may close as soon as it has everything, before it acknowledges that
         let _ = send.finish().await;
         Ok(())
     }
@@ -51,7 +51,7 @@ impl Conversation {
     pub async fn ask(&self, (mut send, mut recv): (SendStream, RecvStream)) -> Outcome<Receipt> {
         let sending = async {
             send.write_all(&self.task.file).await?;
-            // acknowledged or not: the server's end says that it has everything
+            // acknowledged or not: the server's FIN means it has everything
             let _ = send.finish().await;
             Ok(())
         };
@@ -68,7 +68,7 @@ impl Conversation {
         }
     }
 
-    /// Sends them all, and waits for all to come back.
+    /// Sends all datagrams and waits until each has been echoed.
     pub async fn exchange_datagrams(&self) -> Outcome<()> {
         let mut missing: Vec<Bytes> =
             (0..self.task.datagrams).map(|number| Bytes::from(vec![number as u8; 1000])).collect();
