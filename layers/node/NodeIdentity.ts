@@ -8,9 +8,9 @@
  *
  * Identities from files are `Identity.fromPem`; raw keys are `Identity.generateRawKey` and `Identity.rawKey`.
  */
+import { parseIp } from "../../src/wire/ipAddress.ts"
+import { toServerName } from "../../src/handshake/serverName.ts"
 import { generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto"
-import { isIP } from "node:net"
-import { domainToASCII } from "node:url"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -45,10 +45,11 @@ export const developmentCertificate: (
   const hosts = options.hosts ?? ["localhost", "127.0.0.1", "::1"]
   const days = options.days ?? 14
   if (hosts.length === 0) return yield* failure("hosts: at least one host name or IP address is required")
+  const names: Array<string> = []
   for (const host of hosts) {
-    if (isIP(host) === 0 && domainToASCII(host.replace(/^\*\./, "")) === "") {
-      return yield* failure(`hosts: "${host}" is neither a host name nor an IP address`)
-    }
+    const name = certificateName(host)
+    if (name === undefined) return yield* failure(`hosts: "${host}" is neither a host name nor an IP address`)
+    names.push(name)
   }
   if (!(days >= 1 && days <= 825)) return yield* failure(`days: ${days} is not within 1–825`)
   const notBefore = (yield* Clock.currentTimeMillis) - backdatedMillis
@@ -69,7 +70,7 @@ export const developmentCertificate: (
           basicConstraints(false),
           keyUsage(0x80 /* digitalSignature */),
           extendedKeyUsage(ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth),
-          subjectAltName(hosts.map((host) => (isIP(host) === 0 ? toAsciiHost(host) : host)))
+          subjectAltName(names)
         ]
       })
       const pkcs8 = new Uint8Array(key.export({ type: "pkcs8", format: "der" }))
@@ -83,8 +84,13 @@ export const developmentCertificate: (
   })
 })
 
-const toAsciiHost = (host: string): string =>
-  host.startsWith("*.") ? `*.${domainToASCII(host.slice(2))}` : domainToASCII(host)
+/** What a certificate says of a host: an address as it is, a name as SNI has it; undefined when it is neither. */
+const certificateName = (host: string): string | undefined => {
+  if (parseIp(host) !== undefined) return host
+  const wildcard = host.startsWith("*.") ? "*." : ""
+  const name = toServerName(host.slice(wildcard.length))
+  return name === undefined ? undefined : `${wildcard}${name}`
+}
 
 const generateKey = (keyType: "ed25519" | "p256"): KeyObject =>
   keyType === "ed25519"
