@@ -1,14 +1,23 @@
 /**
- * What we authenticate with: a certificate chain or a raw public key (RFC 7250), and the private key that belongs to it.
+ * What this side authenticates with: a certificate chain or a raw public key (RFC 7250), and the matching private key.
  *
- * The private key is `Redacted`: an identity can be logged, inspected and turned into JSON without giving it away.
+ * The private key is `Redacted`: logging, inspecting or serializing an identity does not reveal it.
+ *
+ * **Example** (Loading an identity from files)
  *
  * ```ts
- * const identity = yield* Identity.fromPem({
- *   cert: yield* fs.readFileString("server.crt"),
- *   key: yield* fs.readFileString("server.key")
+ * import { Effect, FileSystem } from "effect"
+ * import { Identity } from "effect-quic"
+ *
+ * const identity = Effect.gen(function* () {
+ *   const fs = yield* FileSystem.FileSystem
+ *   const cert = yield* fs.readFileString("server.crt")
+ *   const key = yield* fs.readFileString("server.key")
+ *   return yield* Identity.fromPem({ cert, key })
  * })
  * ```
+ *
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
@@ -24,11 +33,28 @@ import { certificateSpki } from "./internal/certificate.ts"
 import { DerTag, derElement, readChildren, readElement } from "./internal/der.ts"
 import * as PeerId from "./PeerId.ts"
 
-/** The most certificates in one chain, and the most bytes in one certificate. */
+/**
+ * Most certificates in a chain.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const maxChainLength = 10
+
+/**
+ * Most bytes in a certificate.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const maxCertificateBytes = 65_536
 
-/** Why no identity could be made. `message` says what to do about it. */
+/**
+ * No identity could be made. `kind` is the cause, `message` says what to do about it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {
   kind: Schema.Literals([
     "NoCertificate",
@@ -43,10 +69,20 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
   message: Schema.String
 }) {}
 
-/** A credential: what is shown to the peer, and the key that proves it is ours. */
+/**
+ * A credential: what is presented to the peer, and the key that proves it.
+ *
+ * **Details**
+ *
+ * Made by `fromPem`, `fromDer`, `rawKey` and `generateRawKey`, and by `NodeIdentity.developmentCertificate`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Identity {
+  /** Whether `chain` holds certificates or a raw public key. */
   readonly certificateType: CertificateType
-  /** DER certificates, leaf first; for a raw public key the one DER SubjectPublicKeyInfo. */
+  /** DER certificates, leaf first; for a raw public key its DER SubjectPublicKeyInfo. */
   readonly chain: ReadonlyArray<Uint8Array>
   /** DER SubjectPublicKeyInfo of the key. */
   readonly spki: Uint8Array
@@ -65,15 +101,17 @@ export class Identity {
     this.privateKey = privateKey
   }
 
-  /** SHA-256 of the SubjectPublicKeyInfo as 64 hex digits: what others pin, and the PeerId of a raw key's holder. */
+  /** SHA-256 of the SubjectPublicKeyInfo as 64 hex digits: what peers pin, and the `PeerId` of a raw key's holder. */
   get peerId(): PeerId.PeerId {
     return PeerId.fromSpki(this.spki)
   }
 
+  /** Shows certificate type and `peerId`, not the key. */
   toString(): string {
     return `Identity(${this.certificateType}, sha256:${this.peerId})`
   }
 
+  /** Certificate type and `peerId`, not the key. */
   toJSON(): unknown {
     return { _id: "Identity", certificateType: this.certificateType, peerId: this.peerId }
   }
@@ -83,7 +121,12 @@ export class Identity {
   }
 }
 
-/** Whether it has what an identity has, whichever copy of this package has made it. */
+/**
+ * Whether a value is an `Identity`, from this or another copy of the package.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
 export const isIdentity = (value: unknown): value is Identity =>
   isRecord(value) &&
   (value.certificateType === "x509" || value.certificateType === "rawPublicKey") &&
@@ -92,7 +135,17 @@ export const isIdentity = (value: unknown): value is Identity =>
   value.chain.every(isBytes) &&
   Redacted.isRedacted(value.privateKey)
 
-/** An identity from PEM text: certificates leaf first, and an unencrypted private key. Both may be in one file. */
+/**
+ * Makes an identity from PEM text: certificates leaf first, and an unencrypted private key. Both may be in one file.
+ *
+ * **Details**
+ *
+ * Keys may be Ed25519, P-256, P-384 or RSA, in PKCS #8, PKCS #1 or SEC 1. Fails with `IdentityError`: `NoCertificate`,
+ * `NoPrivateKey`, `Malformed`, `EncryptedKey`, `UnsupportedKey`, `KeyMismatch` or `ChainTooLong`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const fromPem: (pem: {
   readonly cert: string
   readonly key: string | Redacted.Redacted<string>
@@ -104,7 +157,16 @@ export const fromPem: (pem: {
   return yield* fromDer({ chain, privateKey: pkcs8 }).pipe(Effect.provideService(CryptoSuite, suite))
 })
 
-/** An identity from DER certificates, leaf first, and a PKCS #8 key. */
+/**
+ * Makes an identity from DER certificates, leaf first, and a PKCS #8 key.
+ *
+ * **Details**
+ *
+ * Fails with `IdentityError`: `NoCertificate`, `Malformed`, `UnsupportedKey`, `KeyMismatch` or `ChainTooLong`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const fromDer: (der: {
   readonly chain: ReadonlyArray<Uint8Array>
   readonly privateKey: Uint8Array
@@ -141,7 +203,17 @@ export const fromDer: (der: {
   return new Identity("x509", chain, spki, Redacted.make(privateKey, { label: "privateKey" }))
 })
 
-/** An identity that is nothing but a key. PKCS #8 DER; Ed25519 where PeerIds are wanted. RFC 7250 */
+/**
+ * Makes an identity from a key alone, without certificates. RFC 7250
+ *
+ * **Details**
+ *
+ * `pkcs8` is PKCS #8 DER; peers that are addressed by `PeerId` use Ed25519. Fails with `IdentityError`: `Malformed` or
+ * `UnsupportedKey`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const rawKey: (
   pkcs8: Uint8Array | Redacted.Redacted<Uint8Array>
 ) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (pkcs8) {
@@ -152,7 +224,25 @@ export const rawKey: (
   return new Identity("rawPublicKey", [spki], spki, privateKey)
 })
 
-/** A fresh Ed25519 raw key, the same one again under the same seeded entropy. */
+/**
+ * Generates an Ed25519 raw key; the same one again under the same seeded `Entropy`.
+ *
+ * **Example** (A peer that accepts one other)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Identity, type PeerId, QuicEndpoint, Trust } from "effect-quic"
+ *
+ * const listen = (friend: PeerId.PeerId) =>
+ *   Effect.gen(function* () {
+ *     const identity = yield* Identity.generateRawKey
+ *     return yield* QuicEndpoint.make({ server: { alpn: ["chat"], identity, clientCertificate: "require" } })
+ *   }).pipe(Effect.provide(Trust.layerRawKeys([friend])))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const generateRawKey: Effect.Effect<Identity, IdentityError, CryptoSuite | Entropy> = Effect.gen(
   function* () {
     const suite = yield* CryptoSuite
@@ -161,17 +251,36 @@ export const generateRawKey: Effect.Effect<Identity, IdentityError, CryptoSuite 
   }
 )
 
-/** The certificates as PEM, leaf first; for a raw key its public key. */
+/**
+ * The certificates as PEM, leaf first; for a raw key its public key.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
 export const publicPem = (identity: Identity): string =>
   identity.chain
     .map((der) => toPem(identity.certificateType === "x509" ? "CERTIFICATE" : "PUBLIC KEY", der))
     .join("")
 
-/** The private key as PEM: to be written to a file that only its owner can read. */
+/**
+ * The private key as PEM. Write it only to a file that its owner alone can read.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
 export const privateKeyPem = (identity: Identity): Redacted.Redacted<string> =>
   Redacted.make(toPem("PRIVATE KEY", Redacted.value(identity.privateKey)), { label: "privateKey" })
 
-/** Every certificate in PEM text, in its order. */
+/**
+ * Every certificate in PEM text as DER, in order.
+ *
+ * **Details**
+ *
+ * Fails with `IdentityError`: `NoCertificate` or `Malformed`.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
 export const certificatesFromPem: (text: string) => Effect.Effect<ReadonlyArray<Uint8Array>, IdentityError> =
   Effect.fnUntraced(function* (text) {
     if (typeof text !== "string") return yield* notText("certificates")

@@ -1,6 +1,20 @@
 /**
- * What resumption keeps: for clients a memory of servers, for servers the keys of session tickets and the guard against
- * replayed 0-RTT. An endpoint makes its own of each; provide these layers to share them or to set their limits.
+ * State for resumption: a client's memory of servers, a server's session ticket keys, and its guard against replayed
+ * 0-RTT.
+ *
+ * An endpoint makes its own of each. Provide these layers to share them between endpoints or to set their limits.
+ *
+ * **Example** (Servers that resume each other's sessions)
+ *
+ * ```ts
+ * import { Layer, type Redacted } from "effect"
+ * import { Resumption } from "effect-quic"
+ *
+ * const layerShared = (secret: Redacted.Redacted<Uint8Array>) =>
+ *   Layer.merge(Resumption.layerTicketKeys({ secret }), Resumption.layerReplayGuard)
+ * ```
+ *
+ * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -30,35 +44,55 @@ const count = (byDefault: number, maximum: number) =>
   )
 
 const StoreOptions = Schema.Struct({
-  /** The servers that were heard of most recently are remembered. */
+  /** Servers remembered; the least recently used is forgotten first. 1 to 1 000 000, default 256. */
   maxServers: count(256, 1_000_000),
+  /** Tickets kept for each server; the oldest is dropped first. 1 to 64, default 4. */
   ticketsPerServer: count(4, 64)
 })
+
+/**
+ * Limits of a ticket store: `maxServers` and `ticketsPerServer`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export type StoreOptions = Partial<typeof StoreOptions.Type>
 
 const KeyOptions = Schema.Struct({
-  /** How long a key seals tickets. */
+  /** How long a key seals tickets. 1 to 604 800 000, default 21 600 000 (six hours). */
   periodMillis: count(6 * 3_600_000, 604_800_000),
-  /** For how many more periods it opens them. */
+  /** Periods after that in which the key still opens tickets. 1 to 64, default 4. */
   keptPeriods: count(4, 64)
 })
 
+/**
+ * Rotation of ticket keys.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface KeyOptions extends Partial<typeof KeyOptions.Type> {
-  /** At least 32 unpredictable bytes, the same in every process that is to resume the others' sessions. */
+  /** At least 32 unpredictable bytes shared by every process that should resume the others' sessions. Default random. */
   readonly secret?: Redacted.Redacted<Uint8Array>
 }
 
+/** What is known of one server. */
 interface Memory {
   readonly tickets: Array<SessionTicket>
   addressToken: Uint8Array | undefined
 }
 
-/** A store in memory. */
+/**
+ * A ticket store in memory. `layerTicketStore` fills in the defaults.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeTicketStore = ({
   maxServers,
   ticketsPerServer
 }: typeof StoreOptions.Type): TicketStoreShape => {
-  // in the order they were last heard of
+  // least recently used first
   const servers = new Map<string, Memory>()
   const update = (server: string, change: (memory: Memory) => void) =>
     Effect.sync(() => {
@@ -94,10 +128,25 @@ export const makeTicketStore = ({
   }
 }
 
-/** Remembers servers in memory, for all endpoints it is provided to. */
+/**
+ * Remembers servers in memory, shared by all endpoints it is provided to.
+ *
+ * **Details**
+ *
+ * Fails with `InvalidOption` if a limit is out of range.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerTicketStore = (options: StoreOptions = {}): Layer.Layer<TicketStore, QuicError> =>
   Layer.effect(TicketStore, Effect.map(check(StoreOptions, options), makeTicketStore))
 
+/**
+ * Rotating ticket keys. `layerTicketKeys` checks the options and fills in the defaults.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeTicketKeys = (
   suite: CryptoSuiteShape,
   random: RandomBytes,
@@ -111,7 +160,17 @@ export const makeTicketKeys = (
   }
 }
 
-/** Rotating keys for all endpoints it is provided to; from a `secret`, for other processes, too. */
+/**
+ * Rotating ticket keys, shared by all endpoints it is provided to and, with a `secret`, by other processes.
+ *
+ * **Details**
+ *
+ * Servers that share keys must share a `ReplayGuard` too if they accept 0-RTT. Fails with `InvalidOption` if an option
+ * is out of range.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerTicketKeys = ({
   secret,
   ...options
@@ -126,7 +185,16 @@ export const layerTicketKeys = ({
     })
   )
 
-/** Takes every ClientHello with 0-RTT once. RFC 9001 §9.2 #1 */
+/**
+ * A replay guard in memory: accepts each ClientHello with 0-RTT once. RFC 9001 §9.2 #1
+ *
+ * **Details**
+ *
+ * `nowMillis` is the current Unix time: the guard refuses 0-RTT from before it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeReplayGuard = (nowMillis: number): ReplayGuardShape => {
   const spent = new SpentKeys(nowMillis)
   return {
@@ -138,13 +206,23 @@ export const makeReplayGuard = (nowMillis: number): ReplayGuardShape => {
   }
 }
 
-/** Remembers the ClientHellos of the last while, in bounded memory: under a flood it refuses 0-RTT. RFC 8446 §8.2 */
+/**
+ * Remembers recent ClientHellos in bounded memory; under a flood it refuses 0-RTT. RFC 8446 §8.2
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerReplayGuard: Layer.Layer<ReplayGuard> = Layer.effect(
   ReplayGuard,
   Effect.map(Clock.currentTimeMillis, makeReplayGuard)
 )
 
-/** What an endpoint makes when it is given none. */
+/**
+ * What an endpoint uses when none is provided.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
 export const defaults = {
   store: (): TicketStoreShape => makeTicketStore(Schema.decodeSync(StoreOptions)({})),
   keys: (suite: CryptoSuiteShape, random: RandomBytes): TicketKeysShape =>

@@ -1,17 +1,26 @@
 /**
- * Whom to trust, where no certificate has to be read: raw public keys, and combinations of verifiers.
+ * Verifiers that need not parse certificates: raw public keys, and combinations of verifiers.
  *
- * Trust in X.509 certificates (system roots, given CAs, pinned certificates and keys) is in
- * `layers/node/NodeCertificateVerifier.ts`; all of them combine:
+ * Verifiers of X.509 certificates (system roots, given CAs, pinned certificates and keys) are in
+ * `NodeCertificateVerifier` of `effect-quic/layers/node`. All of them combine.
+ *
+ * **Example** (Accepting a company's certificates and one raw key)
  *
  * ```ts
- * const trust = Layer.effect(
- *   CertificateVerifier,
- *   Effect.map(NodeCertificateVerifier.authorities([companyCa]), (company) =>
- *     Trust.anyOf(company, Trust.rawKeys([bootstrapPeerId]))
+ * import { Effect, Layer } from "effect"
+ * import { CertificateVerifier, type PeerId, Trust } from "effect-quic"
+ * import { NodeCertificateVerifier } from "effect-quic/layers/node"
+ *
+ * const layerTrust = (companyCa: string, bootstrapPeer: PeerId.PeerId) =>
+ *   Layer.effect(
+ *     CertificateVerifier,
+ *     Effect.map(NodeCertificateVerifier.authorities([companyCa]), (company) =>
+ *       Trust.anyOf(company, Trust.rawKeys([bootstrapPeer]))
+ *     )
  *   )
- * )
  * ```
+ *
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,7 +35,12 @@ import { isBytes } from "./arguments.ts"
 import * as PeerId from "./PeerId.ts"
 import { InvalidOption, quicError } from "./QuicError.ts"
 
-/** Accepts raw public keys whose PeerId satisfies `isKnown`, asked anew for every handshake. RFC 7250 */
+/**
+ * Accepts raw public keys whose `PeerId` satisfies `isKnown`, which is called for every handshake. RFC 7250
+ *
+ * @category verifiers
+ * @since 0.1.0
+ */
 export const rawKeysWhere = (
   isKnown: (peerId: PeerId.PeerId, spki: Uint8Array) => boolean
 ): CertificateVerifierShape => ({
@@ -48,12 +62,19 @@ const notKey = quicError(
 )
 
 /**
- * Accepts these raw public keys and no others, each given as a PeerId or as a DER SubjectPublicKeyInfo. Throws
- * `InvalidOption` for what is neither, which would match nobody.
+ * Accepts these raw public keys and no others.
+ *
+ * **Details**
+ *
+ * A key is a `PeerId` or a DER SubjectPublicKeyInfo. Throws `QuicError` with `InvalidOption` for anything else, which
+ * would match no peer.
+ *
+ * @category verifiers
+ * @since 0.1.0
  */
 export const rawKeys = (known: Iterable<PeerId.PeerId | Uint8Array>): CertificateVerifierShape => {
   const peerIds = new Set<string>()
-  // the digits of a PeerId on its own are a list as well
+  // a single PeerId is iterable too, by digits
   if (typeof known === "string" || !(Symbol.iterator in Object(known))) throw notKey
   for (const key of known) {
     if (!PeerId.isPeerId(key) && !isBytes(key)) throw notKey
@@ -63,12 +84,29 @@ export const rawKeys = (known: Iterable<PeerId.PeerId | Uint8Array>): Certificat
 }
 
 /**
- * Accepts every raw public key. The peer has still proved to hold the private key, so its PeerId is beyond doubt; what
- * that PeerId may do is left to the application. For nodes that serve strangers, such as bootstrap nodes.
+ * Accepts every raw public key.
+ *
+ * **Details**
+ *
+ * The peer still proves that it holds the private key, so its `PeerId` is certain; what that `PeerId` may do is up to
+ * the application. For nodes that serve strangers, such as bootstrap nodes.
+ *
+ * @category verifiers
+ * @since 0.1.0
  */
 export const anyRawKey: CertificateVerifierShape = rawKeysWhere(() => true)
 
-/** Accepts a peer that one of the verifiers accepts. */
+/**
+ * Accepts a peer that at least one of the verifiers accepts.
+ *
+ * **Details**
+ *
+ * A peer that all reject gets the most specific rejection: one that examined the certificate rather than one that does
+ * not know it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const anyOf = (
   first: CertificateVerifierShape,
   ...others: ReadonlyArray<CertificateVerifierShape>
@@ -85,7 +123,7 @@ export const anyOf = (
           onFailure: (rejected) => rejected
         })
         if (rejected === undefined) return
-        // one that knew the peer, and found fault with it, has more to say than one that did not
+        // a verifier that knows the peer and rejects it says more than one that does not know it
         if (told === undefined || isStranger(told)) told = rejected
       }
       return yield* told === undefined ? unsupportedType(request.peer._tag) : Effect.fail(told)
@@ -93,7 +131,12 @@ export const anyOf = (
   }
 }
 
-/** Accepts a peer that every one of the verifiers accepts: a valid chain to a known CA *and* a pinned key, say. */
+/**
+ * Accepts a peer that every one of the verifiers accepts, for example a valid chain to a known CA and a pinned key.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const allOf = (
   first: CertificateVerifierShape,
   ...others: ReadonlyArray<CertificateVerifierShape>
@@ -111,16 +154,33 @@ export const allOf = (
   }
 }
 
-/** Accepts these raw public keys and no others. */
+/**
+ * Provides {@link rawKeys}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerRawKeys = (known: Iterable<PeerId.PeerId | Uint8Array>): Layer.Layer<CertificateVerifier> =>
   Layer.succeed(CertificateVerifier, rawKeys(known))
 
-/** Accepts every raw public key, see {@link anyRawKey}. */
+/**
+ * Provides {@link anyRawKey}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerAnyRawKey: Layer.Layer<CertificateVerifier> = Layer.succeed(CertificateVerifier, anyRawKey)
 
 /**
- * Accepts anybody who shows any certificate or key. Encryption without authentication: whoever is in between can read and
- * change everything. For experiments on one's own machine; says so in the log.
+ * Accepts every peer, whatever certificate or key it presents, and logs a warning.
+ *
+ * **Details**
+ *
+ * Encryption without authentication: anyone on the network path can read and change the traffic. For experiments on one
+ * machine.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerInsecureAcceptsAnyPeer: Layer.Layer<CertificateVerifier> = Layer.effect(
   CertificateVerifier,

@@ -17,11 +17,15 @@ import type { Branch, DefectPolicy } from "./Branch.ts"
 import { WaitList } from "./WaitList.ts"
 
 /**
- * Where to bind a socket: an IP literal, when left out any address of the family in question, and a port, a free one when
- * left out.
+ * Where to bind a socket.
+ *
+ * @category options
+ * @since 0.1.0
  */
 export interface LocalPlace {
+  /** IP literal. Default any address of the family in use. */
   readonly host?: string
+  /** 0 to 65 535. Default 0, which picks a free port. */
   readonly port?: number
 }
 

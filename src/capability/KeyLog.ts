@@ -1,7 +1,21 @@
-/** Where TLS secrets go when someone wants to decrypt a capture: one line a secret, in the format of SSLKEYLOGFILE. */
+/**
+ * Exports TLS secrets for decrypting a capture, in the format of SSLKEYLOGFILE.
+ *
+ * @since 0.1.0
+ */
 import * as Context from "effect/Context"
 
-/** Undefined, the default, keeps the secrets where they are. `layers/node` fills it from `SSLKEYLOGFILE`. */
+/**
+ * Receives one line for each TLS secret, without the line break. Default undefined: secrets are not exported.
+ *
+ * **Details**
+ *
+ * Whoever reads the lines can decrypt the connections. `NodeKeyLog.layer` in `effect-quic/layers/node` appends them to
+ * the file that the environment variable `SSLKEYLOGFILE` names. draft-ietf-tls-keylogfile
+ *
+ * @category references
+ * @since 0.1.0
+ */
 export const KeyLog: Context.Reference<((line: string) => void) | undefined> = Context.Reference(
   "effect-quic/capability/KeyLog",
   { defaultValue: (): ((line: string) => void) | undefined => undefined }

@@ -1,58 +1,93 @@
 /**
- * What a client remembers of servers between connections: session tickets, to resume without certificates and to send
- * in 0-RTT, and the newest address token of each, to be spared a Retry.
+ * What a client remembers of servers between connections: session tickets, which spare certificates and allow 0-RTT,
+ * and the latest address token, which spares a Retry.
  *
- * Both hold secrets and link connections to each other. `Resumption.layerTicketStore` keeps them in memory; an endpoint
- * without a store makes one of its own.
+ * Both hold secrets and could link connections to each other. `Resumption.layerTicketStore` keeps them in memory; an
+ * endpoint without a store makes its own.
+ *
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { PeerCertificate } from "./CertificateVerifier.ts"
 
 /**
- * A resumable session. The client stores one per ticket; the server seals its own, without `identity`, into the ticket
- * itself. Contains a secret: anyone who reads it can impersonate either side.
+ * A session that can be resumed.
+ *
+ * **Details**
+ *
+ * A client keeps one for each ticket the server sends; a server seals its own, without `identity`, into the ticket
+ * itself. It holds a secret: anyone who reads it can impersonate either side. RFC 8446 §4.6.1
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface SessionTicket {
-  /** The ticket, opaque to the client. RFC 9001 §9.2 #2 */
+  /** The server's name for the session, opaque to the client. RFC 9001 §9.2 #2 */
   readonly identity: Uint8Array
   /** The pre-shared key. */
   readonly secret: Uint8Array
+  /** TLS cipher suite of the session. */
   readonly cipherSuite: number
-  /** Client only: the key-exchange group, offered again as a HelloRetryRequest would cost a round trip and 0-RTT. */
+  /** Client only: the group of the key agreement. Another one could cost a HelloRetryRequest and 0-RTT. */
   readonly group?: number
+  /** Application protocol of the session. */
   readonly alpn: string
+  /** Server name of the session; undefined if none was sent. */
   readonly serverName: string | undefined
-  /** Unix time when the server issued or the client received it. */
+  /** Unix time in milliseconds: on the server when issued, on the client when received. */
   readonly issuedAtMillis: number
+  /** How long it can be used, at most 604 800. */
   readonly lifetimeSeconds: number
-  /** Obfuscates the ticket age sent by the client. RFC 8446 §4.2.11.1 */
+  /** Obfuscates the age the client reports. RFC 8446 §4.2.11.1 */
   readonly ageAdd: number
-  /** Whether it allows 0-RTT. RFC 9001 §4.6.1 */
+  /** Whether 0-RTT may be tried with it. RFC 9001 §4.6.1 */
   readonly earlyData: boolean
-  /** The server's, as sent; all are remembered. RFC 9000 §7.4.1 #4 */
+  /** The server's transport parameters as it sent them; all are remembered. RFC 9000 §7.4.1 #4 */
   readonly transportParameters: Uint8Array
-  /** The authenticated peer; on a server, undefined if the client did not authenticate. */
+  /** The authenticated peer: the server, or on a server the client if it showed a certificate. */
   readonly peer: PeerCertificate | undefined
 }
 
+/**
+ * What a store holds about one server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RememberedServer {
+  /** The newest session ticket. */
   readonly ticket: SessionTicket | undefined
+  /** The latest token from NEW_TOKEN. RFC 9000 §8.1.3 */
   readonly addressToken: Uint8Array | undefined
 }
 
+/**
+ * A client's memory of servers. `server` is an opaque key.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TicketStoreShape {
   /**
-   * Takes out a ticket, the newest, and the address token: each serves one connection, so that an observer cannot link
-   * two by it (RFC 8446 §C.4, RFC 9000 §8.1.3 #5). `server` is an opaque name.
+   * Removes and returns the newest ticket and the address token.
+   *
+   * Each is used for one connection, so that an observer cannot link two connections by it (RFC 8446 §C.4, RFC 9000
+   * §8.1.3 #5).
    */
   readonly take: (server: string) => Effect.Effect<RememberedServer>
+  /** Adds a session ticket. */
   readonly putTicket: (server: string, ticket: SessionTicket) => Effect.Effect<void>
-  /** In place of an earlier one. */
+  /** Replaces the address token. */
   readonly putAddressToken: (server: string, token: Uint8Array) => Effect.Effect<void>
 }
 
-/** A client's memory of servers. */
+/**
+ * The service that remembers servers.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class TicketStore extends Context.Service<TicketStore, TicketStoreShape>()(
   "effect-quic/capability/TicketStore"
 ) {}

@@ -1,7 +1,10 @@
 /**
- * UDP as the transport needs it: bursts in, batches out, nothing per datagram but a synchronous call.
+ * UDP as the transport needs it: bursts in, batches out, one synchronous call per datagram.
  *
- * `layers/node` fills it from `node:dgram` or from any Effect `DatagramSocket`, `layers/sim` from a simulated network.
+ * `effect-quic/layers/node` implements it with `node:dgram`, `effect-quic/layers/udp` with any Effect `DatagramSocket`,
+ * `effect-quic/layers/sim` with a simulated network.
+ *
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -9,41 +12,64 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { SocketAddress, ZoneName } from "../wire/SocketAddress.ts"
 
-/** The two ECN bits of the IP header: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE. RFC 3168 §5 */
+/**
+ * The two ECN bits of the IP header: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE. RFC 3168 §5
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type EcnCodepoint = 0 | 1 | 2 | 3
 
-/** One datagram, valid only during the call it is handed to: the record is reused, `bytes` and the addresses are not. */
+/**
+ * One datagram. The record is reused after the call it is passed to; `bytes` and the addresses are not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ReceivedDatagram {
-  /** Owned by the receiver, who may keep it and decrypt it in place. */
+  /** Owned by the receiver, which may keep them and decrypt them in place. */
   readonly bytes: Uint8Array
-  /** The same object for the same remote, as long as the socket remembers the remote (at least the last 1024). */
+  /** The sender. The same object for the same remote while the socket remembers it (at least the last 1024). */
   readonly from: SocketAddress
-  /** The local address it was sent to; undefined when the socket is bound to a wildcard and the system does not say. */
+  /** Local address it was sent to; undefined if the socket is bound to a wildcard and the system does not say. */
   readonly to: SocketAddress | undefined
+  /** ECN bits it arrived with. */
   readonly ecn: EcnCodepoint
 }
 
-/** What this socket can do beyond plain datagrams. */
+/**
+ * What a socket supports beyond plain datagrams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface UdpCapabilities {
-  /** ECN bits are read and written; otherwise `ecn` is always 0 and what is asked for is not sent. */
+  /** ECN bits are read and written; otherwise `ecn` is 0 on arrival and ignored by `send`. */
   readonly ecn: boolean
-  /** Datagrams are never fragmented, so a datagram that arrives proves its size. RFC 9000 §14 */
+  /** Datagrams are never fragmented, so that one that arrives proves its size. RFC 9000 §14 */
   readonly dontFragment: boolean
-  /** The largest payload `send` takes, in bytes. */
+  /** Largest payload `send` accepts, in bytes. */
   readonly maxDatagramSize: number
 }
 
-/** Counts since bind. Every datagram that was not delivered is in one of the drop counters. */
+/**
+ * Counts since `bind`. Every datagram not delivered is in one of the drop counters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface UdpCounters {
+  /** Datagrams handed to the system. */
   readonly sent: number
+  /** Datagrams received, dropped ones not included. */
   readonly received: number
-  /** Arrived, and thrown away because the receive queue was full. */
+  /** Received but dropped because the receive queue was full. */
   readonly receiveDropped: number
   /** Not sent: the send queue was full, or the socket was closed. */
   readonly sendDropped: number
-  /** Not sent: larger than the socket or the interface takes. */
+  /** Not sent: larger than the socket or the interface allows. */
   readonly sendTooLarge: number
-  /** Not sent: the system refused for any other reason. */
+  /** Not sent: refused by the system for any other reason. */
   readonly sendErrors: number
   /** Errors the network reported later, such as ICMP port unreachable. Never fatal. */
   readonly socketErrors: number
@@ -51,23 +77,34 @@ export interface UdpCounters {
   readonly lastError: string | undefined
 }
 
+/**
+ * A bound socket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface UdpSocket {
+  /** The address it is bound to. */
   readonly localAddress: SocketAddress
+  /** What it supports. */
   readonly capabilities: UdpCapabilities
+  /** What it has sent, received and dropped. */
   readonly counters: UdpCounters
   /**
-   * Sets the one wake-up call. It is called synchronously and must be cheap and must not throw: once when a datagram
-   * arrives after `drain` had left the queue empty, and once when `congested` turns false. At once if datagrams wait already.
+   * Sets the only wake-up callback, which must be cheap and must not throw.
+   *
+   * It is called synchronously: once when a datagram arrives after `drain` left the queue empty, once when `congested`
+   * turns false, and at once if datagrams are already queued.
    */
   onReadable(wake: () => void): void
-  /** Hands at most `max` waiting datagrams to `handle`, oldest first; returns how many. */
+  /** Passes at most `max` queued datagrams to `handle`, oldest first; returns how many. */
   drain(max: number, handle: (datagram: ReceivedDatagram) => void): number
   /**
-   * Sends `buffer[start, end)` now or at `flush`. The bytes are taken before it returns: the caller may overwrite them at once.
-   * Never throws; what cannot be sent is counted and forgotten, as the network would have done.
+   * Sends `buffer[start, end)` now or at `flush`. The bytes are taken before it returns; the caller may overwrite them.
    *
-   * `from` is an address that a datagram was sent to (its `to`): where to answer from, if the machine still has it.
-   * Without it, and where a socket cannot, the system chooses.
+   * Never throws: a datagram that cannot be sent is counted and dropped, as the network would. `from` is the address to
+   * send from, one that a datagram was sent to (its `to`); without it, and where a socket cannot choose, the system
+   * does.
    */
   send(
     buffer: Uint8Array,
@@ -78,38 +115,54 @@ export interface UdpSocket {
     from?: SocketAddress
   ): void
   /**
-   * Sets the one listener for destinations that the system refuses to send to, however early or late it says so.
-   * `isLasting` tells a refusal that will be the same in a moment (no route, not permitted) from the system's being busy.
+   * Sets the only listener for destinations the system refuses to send to, whenever it reports them.
+   *
+   * `isLasting` distinguishes a refusal that will repeat (no route, not permitted) from a busy system.
    */
   onRefused(listener: (to: SocketAddress, problem: string, isLasting: boolean) => void): void
-  /** Hands everything sent so far to the system. To be called once at the end of a burst. */
+  /** Hands everything sent so far to the system. Called once at the end of a burst. */
   flush(): void
-  /** The system is not taking datagrams as fast as they are sent; stop until the wake-up call. */
+  /** The system cannot keep up: stop sending until the wake-up callback. */
   readonly congested: boolean
 }
 
+/**
+ * Where and how to bind.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface UdpBindOptions {
-  /** An IP address literal; `::` takes both families unless `ipv6Only`. Default `0.0.0.0`. */
+  /** IP literal; `::` accepts both families unless `ipv6Only`. Default `0.0.0.0`. */
   readonly host?: string | undefined
-  /** Default 0: a free one. */
+  /** 0 to 65 535. Default 0, which picks a free port. */
   readonly port?: number | undefined
-  /** Asked of the system, which may grant less. Default 4 MiB. */
+  /** Requested size of the system's receive buffer, which may grant less. Default 4 MiB. */
   readonly receiveBufferBytes?: number | undefined
-  /** Asked of the system, which may grant less. Default 4 MiB. */
+  /** Requested size of the system's send buffer, which may grant less. Default 4 MiB. */
   readonly sendBufferBytes?: number | undefined
+  /** Binds IPv6 alone. Default false. */
   readonly ipv6Only?: boolean | undefined
   /**
-   * Bound to a wildcard, tells of each datagram which of the machine's addresses it was sent to, and sends from the one
-   * it is told to. Where the system has no better way that takes a socket for each address. Default false.
+   * Bound to a wildcard, reports the local address of each datagram and sends from the requested one. Default false.
+   *
+   * Where the system has no better way, this takes one socket for each address.
    */
   readonly multihomed?: boolean | undefined
-  /** Several processes share the port, the system spreads remotes over them, where it can. */
+  /**
+   * Lets several processes share the port where the system supports it, which spreads remotes over them. Default false.
+   */
   readonly reusePort?: boolean | undefined
-  /** How many received datagrams wait for `drain` before more are dropped. Default 4096. */
+  /** Datagrams queued for `drain` before more are dropped. Default 4096. */
   readonly receiveQueueLength?: number | undefined
 }
 
-/** Why a socket could not be bound. */
+/**
+ * A socket could not be bound; `QuicEndpoint` turns it into `BindFailed`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class UdpBindError extends Schema.TaggedError<UdpBindError>("effect-quic/capability/UdpBindError")(
   "UdpBindError",
   {
@@ -126,12 +179,27 @@ export class UdpBindError extends Schema.TaggedError<UdpBindError>("effect-quic/
   }
 ) {}
 
+/**
+ * Binds sockets.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface UdpPortShape {
-  /** Binds a socket that is closed when its scope is. */
+  /**
+   * Binds a socket, closed with its scope. Fails with `UdpBindError`.
+   *
+   * **Interruption**: leaves no socket bound.
+   */
   bind(options?: UdpBindOptions): Effect.Effect<UdpSocket, UdpBindError, Scope.Scope>
-  /** How these sockets write the zone of a link-local address. Left out: as it is written. */
+  /** How these sockets write the zone of a link-local address. Default: unchanged. */
   readonly zoneName?: ZoneName
 }
 
-/** Where datagrams come from and go to. */
+/**
+ * The service that sends and receives datagrams.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class UdpPort extends Context.Service<UdpPort, UdpPortShape>()("effect-quic/capability/UdpPort") {}

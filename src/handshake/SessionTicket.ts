@@ -26,7 +26,12 @@ const FORMAT = 2
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** Serialises a ticket for sealing or storage. */
+/**
+ * Serializes a ticket for sealing or storage.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
 export const encodeSessionTicket = (ticket: SessionTicket): Uint8Array => {
   const alpn = encoder.encode(ticket.alpn)
   const serverName = encoder.encode(ticket.serverName ?? "")
@@ -55,7 +60,12 @@ const FIXED_BYTES = 1 + 2 + 2 + 8 + 4 + 4 + 1 + 1
 const peerEntries = (peer: PeerCertificate | undefined): ReadonlyArray<Uint8Array> =>
   peer === undefined ? [] : peer._tag === "x509" ? peer.chain : [peer.spki]
 
-/** Undefined if the bytes are not a ticket of this format. */
+/**
+ * Parses a serialized ticket; undefined if the bytes are not a ticket of this format.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
 export const decodeSessionTicket = (bytes: Uint8Array): SessionTicket | undefined => {
   const r = new ByteReader(bytes)
   if (r.u8() !== FORMAT) return undefined

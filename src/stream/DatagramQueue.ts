@@ -6,7 +6,17 @@ import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 
-/** RFC 9221 §5.2: `acknowledged` means that the peer's QUIC stack received it, `lost` that it probably did not. */
+/**
+ * What became of a datagram. RFC 9221 §5.2
+ *
+ * **Details**
+ *
+ * `"acknowledged"`: the peer's QUIC stack received it, which does not mean that the application reads it. `"lost"`: it
+ * probably did not arrive. `"dropped"`: it was never sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type DatagramFate = "acknowledged" | "lost" | "dropped"
 
 interface QueuedDatagram {

@@ -20,6 +20,18 @@ export type Space = (typeof Space)[keyof typeof Space]
 export const spaceOfLevel = (level: Level): Space =>
   level === Level.Initial ? Space.Initial : level === Level.Handshake ? Space.Handshake : Space.Application
 
-/** Versions this endpoint speaks. RFC 9000 §15, RFC 9369 §3. */
+/**
+ * QUIC versions this endpoint supports. RFC 9000 §15, RFC 9369 §3
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const Version = { v1: 0x00000001, v2: 0x6b3343cf } as const
+
+/**
+ * The number of a QUIC version.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Version = (typeof Version)[keyof typeof Version]

@@ -1,12 +1,17 @@
 import { formatIp, isLinkLocalIpv6, parseIp, unmap } from "./ipAddress.ts"
 
 /**
- * A UDP address as the core sees it: `host` is an IP literal without brackets, in canonical form, so that equal
- * addresses are equal texts.
+ * A UDP address, in canonical form: equal addresses have equal fields.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export interface SocketAddress {
+  /** IP literal without brackets; a link-local address includes its zone. */
   readonly host: string
+  /** UDP port. */
   readonly port: number
+  /** IP version. */
   readonly family: 4 | 6
 }
 
@@ -38,6 +43,11 @@ export const socketAddress = (
 export const sameAddress = (a: SocketAddress, b: SocketAddress): boolean =>
   a === b || (a.port === b.port && a.host === b.host)
 
-/** `192.0.2.1:443` or `[2001:db8::1]:443`. */
+/**
+ * An address as text: `192.0.2.1:443` or `[2001:db8::1]:443`.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
 export const formatAddress = ({ host, port, family }: SocketAddress): string =>
   family === 6 ? `[${host}]:${port}` : `${host}:${port}`
