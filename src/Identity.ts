@@ -30,7 +30,7 @@ import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import type { CertificateType } from "./capability/CertificateVerifier.ts"
 import { Entropy } from "./capability/Entropy.ts"
 import { certificateSpki } from "./internal/certificate.ts"
-import { DerTag, derElement, readChildren, readElement } from "./internal/der.ts"
+import { pemBlocks, toPkcs8 } from "./internal/pem.ts"
 import * as PeerId from "./PeerId.ts"
 
 /**
@@ -333,73 +333,6 @@ const fail = (kind: IdentityError["kind"], message: string): Effect.Effect<never
 
 const notText = (what: string): Effect.Effect<never, IdentityError> =>
   fail("Malformed", `the ${what} as PEM is text; of a file's bytes, what toString() returns`)
-
-interface PemBlock {
-  readonly label: string
-  readonly body: string
-  readonly encrypted: boolean
-}
-
-/** RFC 7468; headers as in RFC 1421 are only looked at for encryption. */
-function* pemBlocks(text: string): Iterable<PemBlock> {
-  const begin = /-----BEGIN ([A-Z0-9 ]{1,64})-----/g
-  for (let found = begin.exec(text); found !== null; found = begin.exec(text)) {
-    const end = text.indexOf(`-----END ${found[1]}-----`, begin.lastIndex)
-    if (end === -1) return
-    const lines = text.slice(begin.lastIndex, end).split(/\r\n|\r|\n/)
-    begin.lastIndex = end
-    yield {
-      label: found[1],
-      body: lines
-        .filter((line) => !line.includes(":"))
-        .join("")
-        .replace(/\s/g, ""),
-      encrypted: lines.some((line) => /^Proc-Type:.*ENCRYPTED/.test(line))
-    }
-  }
-}
-
-const rsaEncryption = Uint8Array.of(
-  0x06,
-  0x09,
-  0x2a,
-  0x86,
-  0x48,
-  0x86,
-  0xf7,
-  0x0d,
-  0x01,
-  0x01,
-  0x01,
-  0x05,
-  0x00
-)
-const idEcPublicKey = Uint8Array.of(0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01)
-
-/** Older tools write the bare key of PKCS #1 or SEC 1; PKCS #8 puts its algorithm in front. RFC 5208 §5 */
-const toPkcs8 = (label: string, der: Uint8Array): Uint8Array | undefined => {
-  const outer = readElement(der, 0)
-  if (outer === undefined || outer.tag !== DerTag.sequence || outer.end !== der.length) return undefined
-  if (label === "PRIVATE KEY") return der
-  let algorithm: Uint8Array
-  if (label === "RSA PRIVATE KEY") algorithm = derElement(DerTag.sequence, rsaEncryption)
-  else if (label === "EC PRIVATE KEY") {
-    // RFC 5915 §3: the curve is in the parameters, [0]
-    const parameters = readChildren(der, outer)?.find((child) => child.tag === 0xa0)
-    if (parameters === undefined) return undefined
-    algorithm = derElement(
-      DerTag.sequence,
-      idEcPublicKey,
-      der.subarray(parameters.contentStart, parameters.end)
-    )
-  } else return undefined
-  return derElement(
-    DerTag.sequence,
-    derElement(DerTag.integer, Uint8Array.of(0)),
-    algorithm,
-    derElement(DerTag.octetString, der)
-  )
-}
 
 const toPem = (label: string, der: Uint8Array): string =>
   `-----BEGIN ${label}-----\n${Base64.encode(der).replace(/(.{64})(?=.)/g, "$1\n")}\n-----END ${label}-----\n`
