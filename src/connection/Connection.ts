@@ -1,6 +1,5 @@
 import type { SocketNumber } from "../path/Route.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
-import type { InitialKeys } from "../protect/initialKeys.ts"
 import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import { CryptoStream } from "../stream/CryptoStream.ts"
@@ -14,9 +13,10 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
 import { Closer } from "./Closer.ts"
-import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
+import { type ConnectionConfig, type ObservedConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
 import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
 import { CHANGED_ID } from "./Discards.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
@@ -48,29 +48,6 @@ const LATE = "in answer to no first flight"
 /** How long after the handshake a late copy of a client's first flight still finds its connection, and begins no other. */
 const FIRST_FLIGHT_MICROS = 3_000_000
 
-/** What the first packets of a connection determined. */
-export interface ConnectionOrigin {
-  /** Of the client's first flight. */
-  readonly version: Version
-  readonly remote: SocketAddress
-  /** Which of the endpoint's sockets leads there. */
-  readonly socket: SocketNumber
-  /** Ours, in every long header we send. */
-  readonly localInitialId: Uint8Array
-  /** client: the random DCID of its first Initial; server: the one that Initial came with. */
-  readonly originalDestination: Uint8Array
-  /** server: the client's SCID; client: the random DCID again. */
-  readonly peerInitialId: Uint8Array
-  /** server: the DCID of the Initial it accepts, when that came after a Retry. */
-  readonly retrySource: Uint8Array | undefined
-  /** server: those that the client's first packet was authenticated with. */
-  readonly initialKeys?: InitialKeys
-  /** server: the client's address was proven by a token. RFC 9000 §8.1 */
-  readonly addressValidated: boolean
-  /** client: from NEW_TOKEN of an earlier connection to the server. RFC 9000 §8.1.3 */
-  readonly addressToken: Uint8Array | undefined
-}
-
 /** A longer token would leave no room for the rest of an Initial packet. */
 const MAX_TOKEN_BYTES = 800
 
@@ -95,7 +72,7 @@ export interface Transmit {
  * empty, then reads the dirty lists of `streams`, then arms a timer for `timeout()`. None of these calls re-enters.
  */
 export class Connection implements ConnectionParts {
-  readonly config: ConnectionConfig
+  readonly config: ObservedConfig<Connection>
   readonly keys: Keyring
   readonly versions: VersionChoice
   readonly crypto: CryptoStream
@@ -126,7 +103,7 @@ export class Connection implements ConnectionParts {
   /** What a server that does not speak our version offered instead. */
   offeredVersions: ReadonlyArray<number> = []
 
-  constructor(config: ConnectionConfig, origin: ConnectionOrigin, nowMicros: number) {
+  constructor(config: ObservedConfig<Connection>, origin: ConnectionOrigin, nowMicros: number) {
     const { transport } = config
     this.config = config
     this.localInitialId = origin.localInitialId

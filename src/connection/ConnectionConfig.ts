@@ -4,7 +4,7 @@ import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/Cr
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
 import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { ConnectionObserver } from "./ConnectionObserver.ts"
+import type { ConnectionObserver, PacketObserver } from "./ConnectionObserver.ts"
 
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
 export const MINIMUM_DATAGRAM_BYTES = 1200
@@ -112,11 +112,16 @@ export interface ConnectionConfig {
   readonly tls: TlsSettings
   readonly transport: TransportSettings
   /** Undefined when nobody watches. */
-  readonly observer: ConnectionObserver | undefined
+  readonly observer: PacketObserver | undefined
   /** client: the session to take up again, and whether tickets are wanted; gone once the handshake is confirmed. */
   resume: ClientResumption | undefined
   /** server: undefined when it issues and takes no tickets. */
   readonly tickets: ServerResumption | undefined
+}
+
+/** That of the connection as a whole, which its observer may look into. */
+export interface ObservedConfig<Observed> extends ConnectionConfig {
+  readonly observer: ConnectionObserver<Observed> | undefined
 }
 
 export const versionsOf = (role: Role, { versions }: TransportSettings): ReadonlyArray<Version> =>

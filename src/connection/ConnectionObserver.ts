@@ -1,6 +1,5 @@
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import type { Level, PacketType } from "../wire/PacketType.ts"
-import type { Connection } from "./Connection.ts"
 
 /** Why a received packet had no effect. */
 export type DropReason = "rejected" | "invalid" | "duplicate" | "decryption_failure" | "key_unavailable"
@@ -16,11 +15,8 @@ export interface PlainPacket {
   readonly packetNumber: number
 }
 
-/**
- * Watches a connection without any influence on it: a log. What happens to packets is reported when it happens; the
- * rest can be seen in the connection after each step. Packets are reused records: whoever wants to keep one copies it.
- */
-export interface ConnectionObserver {
+/** Sees every packet when something happens to it. Packets are reused records: whoever wants to keep one copies it. */
+export interface PacketObserver {
   /** About to be sealed. */
   packetSent(packet: PlainPacket, isMtuProbe: boolean, nowMicros: number): void
   /** Authentic, and accepted. */
@@ -34,6 +30,10 @@ export interface ConnectionObserver {
     nowMicros: number
   ): void
   packetLost(packet: SentPacket, nowMicros: number): void
+}
+
+/** Watches a connection, `Observed`, without any influence on it: a log. All but packets is seen after each step. */
+export interface ConnectionObserver<Observed> extends PacketObserver {
   /** A datagram, a deadline, a verdict or a command has been dealt with. */
-  stepped(connection: Connection, nowMicros: number): void
+  stepped(connection: Observed, nowMicros: number): void
 }

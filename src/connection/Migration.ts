@@ -1,7 +1,11 @@
 import type { Route, SocketNumber } from "../path/Route.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
-import type { ConnectionParts } from "./ConnectionParts.ts"
-import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { PathRecovery } from "../recovery/PathRecovery.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
+import type { Closer } from "./Closer.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { Ping } from "./LooseFrames.ts"
 import { silentEnd } from "./lifecycle.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
@@ -16,19 +20,39 @@ export type MoveRefusal =
   /** The peer has not given an unused connection ID yet. RFC 9000 §9.5 */
   | "noConnectionId"
 
+/** The path that moves. */
+interface MovingPath {
+  readonly routes: RouteSet
+  readonly recovery: PathRecovery
+  onMoved(before: Route, nowMicros: number): void
+}
+
+/** What moving has to do with the rest of the connection. */
+interface MovingConnection {
+  readonly config: ConnectionConfig
+  readonly handshake: {
+    readonly confirmed: boolean
+    readonly peerParameters: TransportParameters | undefined
+  }
+  readonly closer: Closer
+  readonly events: Array<ConnectionEvent>
+  readonly frames: { readonly ping: Ping }
+  offerToken(nowMicros: number): void
+}
+
 /**
  * When one path changes its route: because the peer's packets come from elsewhere, because this side's socket does, or
  * because the server prefers another address. RFC 9000 §9
  */
 export class Migration {
-  private readonly parts: ConnectionParts
-  private readonly path: ConnectionPath
+  private readonly parts: MovingConnection
+  private readonly path: MovingPath
   /** The local socket to move to at once as soon as that is allowed. */
   awaited: SocketNumber | undefined = undefined
   /** On the server's preferred address: disable_active_migration does not bind any more. RFC 9000 §18.2 */
   private onPreferred = false
 
-  constructor(parts: ConnectionParts, path: ConnectionPath) {
+  constructor(parts: MovingConnection, path: MovingPath) {
     this.parts = parts
     this.path = path
   }

@@ -3,6 +3,7 @@ import { type HeldDatagram, type Introduction, Stranger } from "../admission/Str
 import { Connection } from "../connection/Connection.ts"
 import {
   type ConnectionConfig,
+  type ObservedConfig,
   originalVersionOf,
   type TlsSettings,
   type TransportSettings,
@@ -210,8 +211,8 @@ export class Endpoint {
     tls: TlsSettings,
     transport: TransportSettings,
     resume: ClientResumption | undefined,
-    observer: ConnectionObserver | undefined
-  ): ConnectionConfig {
+    observer: ConnectionObserver<Connection> | undefined
+  ): ObservedConfig<Connection> {
     const { suite, random, connectionIdBytes } = this.config
     return {
       role,

@@ -32,7 +32,7 @@ const typesOfSpace: { readonly [S in Space]: string } = {
  * Writes the events of a connection as qlog: a header, then one record per event. draft-ietf-quic-qlog-main-schema §5,
  * draft-ietf-quic-qlog-quic-events
  */
-export class QlogTrace implements ConnectionObserver {
+export class QlogTrace implements ConnectionObserver<Connection> {
   private readonly open: () => (records: string) => void
   private readonly header: string
   private readonly startMicros: number

@@ -8,6 +8,7 @@ import { writePing } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import { reasonOf } from "../../src/actor/closeReasons.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
 import type { ConnectionObserver } from "../../src/connection/ConnectionObserver.ts"
 import { Duel, puppetAddress } from "./Duel.ts"
 
@@ -35,7 +36,7 @@ const watched = (duel: Duel, silent = false): Array<string> => {
 }
 
 /** Notes what a connection makes of the packets that come. */
-const noting = (observed: Array<string>): ConnectionObserver => ({
+const noting = (observed: Array<string>): ConnectionObserver<Connection> => ({
   packetSent: () => {},
   packetReceived: () => observed.push("received"),
   packetDropped: (_type, _bytes, reason, why) => observed.push(`dropped: ${reason}, ${why}`),
