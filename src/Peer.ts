@@ -1,17 +1,36 @@
 /**
- * Somebody to stay connected with, by a restart policy.
+ * A server to stay connected with, by a restart policy.
+ *
+ * A peer lives in the scope it is made in. It connects when its policy says so, resumes the session if the server
+ * allows it, and hands out the current connection. It never retries work: an operation that fails with its connection
+ * fails, and retrying it is up to the application.
+ *
+ * **Example** (Calling a service)
  *
  * ```ts
- * const billing = yield* endpoint.peer({ host: "billing.internal", port: 4433, alpn: ["rpc"] })
- * const answer = yield* billing.use((connection) => call(connection, question))
+ * import { Effect, Stream } from "effect"
+ * import type { QuicEndpointShape } from "effect-quic"
+ *
+ * const ask = (endpoint: QuicEndpointShape, question: Uint8Array) =>
+ *   Effect.gen(function* () {
+ *     const billing = yield* endpoint.peer({ host: "billing.internal", port: 4433, alpn: ["rpc"] })
+ *     return yield* Effect.scoped(
+ *       Effect.gen(function* () {
+ *         const call = yield* billing.openBidi({ replaySafe: true })
+ *         yield* call.write(question)
+ *         yield* call.finish
+ *         return yield* Stream.mkString(Stream.decodeText(call.readable))
+ *       })
+ *     )
+ *   })
  * ```
  *
- * A peer lives in the scope it is made in. While it lives it makes a connection whenever the policy says so, resumes the
- * session where the server allows that, and gives out whatever connection there is. Nothing is repeated on its own: work
- * that fails with its connection fails, and is the application's to retry.
+ * **Interruption**
  *
- * Every operation begins with a checkpoint, interrupted at which it has changed nothing. One that waits for a connection and
- * is interrupted waits no longer; a connection that the policy is making meanwhile stays the peer's.
+ * An operation interrupted before it takes effect has no effect. One that is interrupted while it waits for a
+ * connection stops waiting; the connection that the policy is making stays the peer's.
+ *
+ * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,7 +52,21 @@ import type { QuicStream } from "./QuicStream.ts"
 
 export type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 
-/** What a peer is doing. */
+/**
+ * What a peer is doing.
+ *
+ * **Details**
+ *
+ * - `Idle`: no connection, and none wanted; `reason` is how the last one ended, or why none could be made
+ * - `Connecting`: attempt `attempt` since the last stable connection, counted from 1; with `retryInMillis` above 0 it waits
+ *   that long first, because of `lastFailure`
+ * - `Connected`: `connection` is usable
+ * - `Migrating`: connected, and validating another path
+ * - `Closed`: for good; `reason` is undefined if this side closed it
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type PeerState = PeerLife.PeerState<QuicConnection>
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
@@ -50,36 +83,58 @@ export const PeerSchema = Schema.Struct({
   maxWaiting: int(0, 1_000_000, 1024)
 })
 
+/**
+ * Where to connect, and when to connect again.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface PeerOptions extends Omit<ConnectOptions, "earlyData"> {
-  /** Tells the peer from the endpoint's others, in logs and in the tree; `serverName:port` when left out. */
+  /** Name in logs and in the fiber tree, unique in the endpoint. 1 to 253 characters, default `serverName:port`. */
   readonly name?: string
   /**
-   * When a connection is made: `"eager"`, the default, at once and again whenever there is none; `"onDemand"` as soon
-   * as somebody waits for one; `"giveUp"` once, and never again.
+   * When a connection is made. Default `"eager"`.
+   *
+   * `"eager"`: at once, and again whenever there is none. `"onDemand"`: when an operation waits for one. `"giveUp"`:
+   * once.
    */
   readonly restart?: RestartPolicy
   /**
-   * How long to wait before each further attempt, and when to stop. It is fed with the errors, so that it can stop at
-   * some (`Schedule.while`). When it is over an eager peer is closed, and one on demand idle until it is asked again.
-   * `defaultSchedule` when left out.
+   * Delay before each further attempt, and when to stop. Default `defaultSchedule`.
+   *
+   * Its input is the error of the last attempt, so it can stop at some errors (`Schedule.while`). When it is done, an
+   * eager peer closes and a peer on demand is idle until it is needed again.
    */
   readonly schedule?: Schedule.Schedule<unknown, QuicError>
-  /** A connection that lasted this long (0 … 86 400 000, 10 000 when left out) begins the schedule anew. */
+  /** A connection that lasted this long resets the schedule. 0 to 86 400 000, default 10 000. */
   readonly stableMillis?: number
-  /** How many fibers may wait for a connection (0 … 1 000 000, 1024 when left out); one more fails with `PeerBusy`. */
+  /** Operations that may wait for a connection; the next fails with `PeerBusy`. 0 to 1 000 000, default 1 024. */
   readonly maxWaiting?: number
 }
 
-/** 100 ms, doubling up to 30 s, each a fifth more or less; without end. */
+/**
+ * The default delays of a peer: 100 ms, doubling up to 30 s, each varied by up to a fifth, without end.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const defaultSchedule: Schedule.Schedule<unknown, QuicError> = Schedule.exponential("100 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
   Schedule.jittered
 )
 
+/**
+ * How an operation uses a connection.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface UseOptions {
   /**
-   * The work may be done twice: it may leave in the first flight, as 0-RTT data that an attacker can replay, when a
-   * ticket of the server allows it. RFC 9001 §9.2
+   * The work may be done twice. Default false.
+   *
+   * It may then be sent in the first flight as 0-RTT data, which an attacker can replay, if a session ticket allows it.
+   * RFC 9001 §9.2
    */
   readonly replaySafe?: boolean
 }
@@ -91,44 +146,57 @@ const replaySafety = (options: UseOptions | undefined): Effect.Effect<boolean, Q
     ? Effect.succeed(false)
     : Effect.map(check(UseSchema, options), ({ replaySafe = false }) => replaySafe)
 
+/**
+ * A server to stay connected with. Made by `endpoint.peer`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Peer {
   private readonly actor: PeerActor<QuicConnection>
 
-  /** Made by `endpoint.peer`; not for applications. */
+  /** Called by `endpoint.peer`; not for applications. */
   constructor(actor: PeerActor<QuicConnection>) {
     this.actor = actor
   }
 
+  /** Name of the peer, as in `PeerOptions`. */
   get name(): string {
     return this.actor.settings.name
   }
 
-  /** What the peer is doing now. */
+  /** The current state. */
   get state(): Effect.Effect<PeerState> {
     return SubscriptionRef.get(this.actor.state)
   }
 
-  /** The state now, and every one that follows. */
+  /** The current state and every one that follows; ends after `Closed`. */
   get changes(): Stream.Stream<PeerState> {
     return Stream.takeUntil(SubscriptionRef.changes(this.actor.state), ({ _tag }) => _tag === "Closed")
   }
 
-  /** The state as a reference, for whoever composes it with others. Only to be read. */
+  /** The state as a reference, to be composed with others. Read it only. */
   get ref(): SubscriptionRef.SubscriptionRef<PeerState> {
     return this.actor.state
   }
 
   /**
-   * The connection there is, or the next one. Fails with `PeerClosed`; with `PeerBusy` when too many wait; on demand
-   * with what the attempts failed with. The connection is the peer's: do not close it. A checkpoint first, and whenever
-   * it waits; interrupted, it waits no longer.
+   * The current connection, or the next one. It belongs to the peer: do not close it.
+   *
+   * Fails with `PeerClosed`, with `PeerBusy` if too many operations wait, and on demand with the errors of `connect`.
+   *
+   * **Interruption**: while waiting; it then stops waiting.
    */
   get connection(): Effect.Effect<QuicConnection, QuicError> {
     return this.actor.connection(false)
   }
 
   /**
-   * Does `work` with the connection there is, or the next one. Interrupted, it waits no longer, or interrupts `work`.
+   * Runs `work` with the current connection, or the next one.
+   *
+   * Fails as `connection` does, with `InvalidOption` for a bad argument, and with the errors of `work`.
+   *
+   * **Interruption**: stops waiting, or interrupts `work`.
    */
   use<A, E, R>(
     work: (connection: QuicConnection) => Effect.Effect<A, E, R>,
@@ -141,14 +209,22 @@ export class Peer {
   }
 
   /**
-   * Opens a stream both sides write, on the connection there is or the next one. It ends with its scope. Interrupted,
-   * it has opened none.
+   * Opens a bidirectional stream on the current connection, or the next one. It ends with its scope, as streams of
+   * `QuicConnection.openBidi` do.
+   *
+   * Fails as `connection` and `QuicConnection.openBidi` do.
+   *
+   * **Interruption**: leaves no stream open.
    */
   openBidi(options?: UseOptions): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.opened(options, (connection) => connection.openBidi)
   }
 
-  /** Opens a stream only this side writes. Interrupted, it has opened none. */
+  /**
+   * Opens a unidirectional stream on the current connection, or the next one; otherwise as `openBidi`.
+   *
+   * **Interruption**: leaves no stream open.
+   */
   openUni(options?: UseOptions): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.opened(options, (connection) => connection.openUni)
   }
@@ -163,7 +239,7 @@ export class Peer {
   ): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return Effect.flatMap(replaySafety(options), (replaySafe) => {
       const there = this.actor.current(replaySafe)
-      // who waits for a connection waits no longer than their scope lasts
+      // closing the scope ends the wait
       return there === undefined
         ? acquireAll(Effect.flatMap(this.actor.connection(replaySafe), open))
         : open(there)
@@ -171,7 +247,11 @@ export class Peer {
   }
 
   /**
-   * Sends a datagram over the connection there is, or the next one. Interrupted, it has queued all of it or nothing.
+   * Sends a datagram over the current connection, or the next one.
+   *
+   * Fails as `connection` and `QuicConnection.sendDatagram` do.
+   *
+   * **Interruption**: the datagram is queued completely or not at all.
    */
   sendDatagram(bytes: Uint8Array, options?: UseOptions): Effect.Effect<void, QuicError> {
     return (
@@ -181,8 +261,10 @@ export class Peer {
   }
 
   /**
-   * Runs `handler` for every stream the peer opens, on this connection and all that follow. Asks for no connection
-   * itself. Fails with `PeerClosed` in the end. Interrupted as `serveStreams` of a connection is.
+   * Runs `handler` for every stream the peer opens, on the current connection and all that follow. Does not request a
+   * connection. Fails with `PeerClosed` when the peer is closed.
+   *
+   * **Interruption**: as in `QuicConnection.serveStreams`.
    */
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
@@ -197,18 +279,21 @@ export class Peer {
   }
 
   /**
-   * Makes a new connection in place of the one there is, without waiting for policy or schedule; what was accepted on
-   * the old one is delivered first. Done when it is asked for: `connection` waits for it. Fails with `PeerClosed`. A
-   * checkpoint, then at once.
+   * Replaces the current connection, without waiting for policy or schedule; the old one first delivers accepted data.
+   *
+   * Returns once requested; `connection` waits for the new one. Fails with `PeerClosed`.
    */
   get restart(): Effect.Effect<void, QuicError> {
     return this.actor.restart()
   }
 
   /**
-   * Delivers what was accepted, for `closeTimeoutMillis` at most, closes the connection with an application `code`
-   * (0 … 2^53−1), and makes no other. Idempotent. A checkpoint first; interrupted later, it goes on without the
-   * caller.
+   * Delivers accepted data for at most `closeTimeoutMillis`, closes the connection and makes no other. Idempotent.
+   *
+   * `code` is an application error code, 0 to 2^53−1, default 0; `reason` is for people. Fails with `InvalidOption` if
+   * they are not.
+   *
+   * **Interruption**: closing continues without the caller.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () => this.actor.close(code, reason), reason)

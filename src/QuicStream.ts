@@ -1,9 +1,15 @@
 /**
- * One stream of a connection: bytes in order, each way that its kind has. RFC 9000 §2
+ * One stream of a connection: an ordered sequence of bytes in one or both directions. RFC 9000 §2
  *
- * Reading and writing come plain (`read`, `write`, `finish`, `reset`, `stop`) and as Effect's own: `readable` is a
- * `Stream`, `writable` a `Sink`. Every operation begins with a checkpoint: interrupted there, or while it waits, it has
- * changed nothing; what follows the last wait happens wholly and at once.
+ * Reading and writing come as plain operations (`read`, `write`, `finish`, `reset`, `stop`) and as Effect's own:
+ * `readable` is a `Stream`, `writable` a `Sink`.
+ *
+ * **Interruption**
+ *
+ * An operation interrupted before it takes effect, or while it waits, has no effect; after its last wait it completes
+ * at once.
+ *
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -25,44 +31,80 @@ import {
 } from "./QuicError.ts"
 import { isUnidirectional } from "./stream/StreamId.ts"
 
-/** The most `readable` asks for at once, bytes. */
+/** Default limit of a `read`, and chunk size of `readable`. */
 const READ_BYTES = 65_536
 
+/**
+ * How a stream is reset.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface ResetOptions {
-  /** How many bytes from the start of the stream still reach the peer; `Infinity`: all that was written. */
+  /**
+   * Bytes from the start of the stream that are still delivered. 0 to 2^53−1, or `Infinity` for all written so far.
+   * Default 0. RESET_STREAM_AT, draft-ietf-quic-reliable-stream-reset
+   */
   readonly deliver?: number
 }
 
+/**
+ * A stream of a connection. Opened and accepted by `QuicConnection`.
+ *
+ * **Example** (A request and its response)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const request = (connection: QuicConnection, body: Uint8Array) =>
+ *   Effect.scoped(
+ *     Effect.gen(function* () {
+ *       const stream = yield* connection.openBidi
+ *       yield* stream.write(body)
+ *       yield* stream.finish
+ *       return yield* stream.read()
+ *     })
+ *   )
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class QuicStream {
-  /** RFC 9000 §2.1: the two low bits tell who opened it and whether it goes both ways. */
+  /** Stream ID; its two low bits say which side opened it and whether it is unidirectional. RFC 9000 §2.1 */
   readonly id: number
   private readonly actor: ConnectionActor
   private readonly own: StreamActor
 
-  /** Made by `QuicConnection`; not for applications. */
+  /** Called by `QuicConnection`; not for applications. */
   constructor(actor: ConnectionActor, own: StreamActor) {
     this.id = own.id
     this.actor = actor
     this.own = own
   }
 
+  /** Whether only one side sends on it. */
   get isUnidirectional(): boolean {
     return isUnidirectional(this.id)
   }
 
   /**
-   * The next bytes, at most `max` (1 … 2^53−1), as soon as there are any; `undefined` at the end of the stream.
+   * The next bytes, as soon as there are any; `undefined` at the end of the stream.
    *
-   * Fails with `StreamReset` when the peer abandoned the stream, `StreamClosed` when this side has stopped it.
-   * A checkpoint first, and whenever it waits; interrupted, it has taken nothing from the stream.
+   * `max` limits how many, 1 to 2^53−1, default 65 536. Fails with `StreamReset` if the peer reset the stream,
+   * `StreamClosed` if this side has stopped it or cannot read it, `InvalidOption` for a bad `max`, and with the end of
+   * the connection.
+   *
+   * **Interruption**: while waiting; consumes nothing.
    */
   read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
     return Effect.suspend(() => {
       const { actor, id } = this
       if (!Number.isSafeInteger(max) || max < 1) return invalidMax
-      // taken in the very step that hands them over, so that no interrupt falls between the two
+      // take and hand over in one step, so that no interrupt comes between
       if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.take(max))
-      actor.core.streams.read(id, max) // the end, if there is one, is seen now
+      actor.core.streams.read(id, max) // consumes the end of the stream, if reached
       const state = this.own.ended?.receive ?? actor.core.streams.receiveOutcome(id)
       switch (state._tag) {
         case "finished":
@@ -81,7 +123,7 @@ export class QuicStream {
     })
   }
 
-  /** Nothing when somebody else was faster. */
+  /** Empty if another fiber was faster. */
   private take(max: number): Uint8Array {
     const bytes = this.actor.core.streams.read(this.id, max)
     this.actor.touch()
@@ -89,11 +131,13 @@ export class QuicStream {
   }
 
   /**
-   * Hands all of `bytes` over, waiting while the send buffer is full; done when they are accepted, which is before they
-   * are delivered. The bytes are not copied: leave them as they are until `finished`, or hand over a copy.
+   * Writes all of `bytes`, waiting while the send buffer is full. Returns when they are accepted, not when delivered.
    *
-   * Fails with `StreamStopped` when the peer wants no more, `StreamClosed` after `finish` or `reset`. A checkpoint
-   * first, and whenever it waits; interrupted, it has handed over nothing.
+   * The bytes are not copied: do not change them before `finished`, or pass a copy. Fails with `StreamStopped` if the
+   * peer asked to stop, `StreamClosed` after `finish` or `reset`, `InvalidOption` if `bytes` is no Uint8Array, and with
+   * the end of the connection.
+   *
+   * **Interruption**: while waiting; writes nothing.
    */
   write(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
@@ -107,9 +151,7 @@ export class QuicStream {
     })
   }
 
-  /**
-   * Hands over as much of `bytes` as the send buffer takes now, and says how much that was. A checkpoint, then at once.
-   */
+  /** Writes as much of `bytes` as the send buffer accepts now, and returns how much that was. Fails as `write` does. */
   tryWrite(bytes: Uint8Array): Effect.Effect<number, QuicError> {
     return Effect.suspend(() => {
       const refusal = refuseBytes(bytes) ?? this.sendRefusal()
@@ -143,10 +185,7 @@ export class QuicStream {
     }
   }
 
-  /**
-   * Says that nothing more will be written (FIN). What was written is still delivered. Idempotent. A checkpoint, then
-   * at once.
-   */
+  /** Ends the sending side (FIN). Data already written is still delivered. Idempotent. RFC 9000 §3.1 */
   get finish(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.actor.core.streams.finish(this.id)
@@ -155,8 +194,9 @@ export class QuicStream {
   }
 
   /**
-   * Waits until the peer has acknowledged everything written, FIN included. Fails as `write` does. Interrupted, it has
-   * changed nothing.
+   * Waits until the peer has acknowledged everything written, FIN included. Fails as `write` does.
+   *
+   * **Interruption**: while waiting; changes nothing.
    */
   get finished(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
@@ -173,12 +213,13 @@ export class QuicStream {
   }
 
   /**
-   * Abandons the sending side with an application error `code` (RFC 9000 §11.2, §19.4). What is not delivered yet is
-   * dropped, but for the first `deliver` bytes of the stream: the peer reads these before it learns of the reset, and a
-   * later reset can only make them fewer (RESET_STREAM_AT, draft-ietf-quic-reliable-stream-reset). A checkpoint, then
-   * at once.
+   * Abandons the sending side with an application error `code`, 0 to 2^53−1. RFC 9000 §11.2, §19.4
    *
-   * With `deliver`, fails with `ResetRefused` and changes nothing when the peer does not know such resets.
+   * Undelivered data is dropped, except the first `deliver` bytes of the stream, which the peer reads before it sees
+   * the reset; a later reset can only lower that number.
+   *
+   * Fails with `InvalidOption`, and with `ResetRefused`, changing nothing, if `deliver` is given and the peer does not
+   * support it.
    */
   reset(code: number, options: ResetOptions = {}): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () =>
@@ -198,8 +239,8 @@ export class QuicStream {
   }
 
   /**
-   * Tells the peer that nothing more will be read, with an application error `code` (STOP_SENDING, RFC 9000 §19.5). A
-   * checkpoint, then at once.
+   * Asks the peer to stop sending, with an application error `code`, 0 to 2^53−1; nothing more can be read.
+   * STOP_SENDING, RFC 9000 §19.5. Fails with `InvalidOption`.
    */
   stop(code: number): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () =>
@@ -212,8 +253,8 @@ export class QuicStream {
   }
 
   /**
-   * Streams of higher priority are sent first; equals take turns. Any integer, 0 to begin with. A checkpoint, then at
-   * once.
+   * Streams of higher priority are sent first; equal ones take turns. Any integer, default 0. Fails with
+   * `InvalidOption`.
    */
   setPriority(priority: number): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
@@ -224,8 +265,9 @@ export class QuicStream {
   }
 
   /**
-   * What arrives, as it arrives, to the end of the stream. Interrupted, what its consumer had in hand is gone with it;
-   * the rest is still to be read.
+   * The bytes that arrive, to the end of the stream. Fails as `read` does.
+   *
+   * **Interruption**: the chunk its consumer was processing is lost with the consumer; the rest can still be read.
    */
   get readable(): Stream.Stream<Uint8Array, QuicError> {
     return Stream.fromPull(
@@ -238,8 +280,9 @@ export class QuicStream {
   }
 
   /**
-   * Writes what it is fed and finishes the stream after the last. Interrupted, it has written a number of whole chunks,
-   * and has not finished.
+   * Writes the chunks it receives and finishes the stream after the last. Fails as `write` does.
+   *
+   * **Interruption**: leaves a number of whole chunks written and the stream unfinished.
    */
   get writable(): Sink.Sink<void, Uint8Array, never, QuicError> {
     const writeAll = Effect.fnUntraced(function* (this: QuicStream, chunks: ReadonlyArray<Uint8Array>) {

@@ -1,125 +1,215 @@
 /**
- * The fiber tree of an endpoint at one moment, as plain data that can be sent and compared. `endpoint.tree` takes it,
- * `FiberTree.print` writes it for people. Times are milliseconds, sizes bytes.
+ * The fiber tree of an endpoint at one moment, as plain data that can be sent and compared.
+ *
+ * `endpoint.tree` takes it, `FiberTree.print` formats it. Durations are milliseconds, sizes bytes, `fiber` is the ID of
+ * a fiber or undefined if it has none.
+ *
+ * @since 0.1.0
  */
 import type { Role } from "../wire/Role.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
-/** One half of a stream. */
+/**
+ * One direction of a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface StreamHalf {
+  /** How far it has come: `open`, `finished`, `reset`, `stopped` or `closed`. */
   readonly state: string
-  /** Bytes that went through this half so far. */
+  /** Bytes transferred so far. */
   readonly bytes: number
-  /** sending: accepted and not acknowledged; receiving: arrived and not read. */
+  /** Sending: accepted and not acknowledged. Receiving: arrived and not read. */
   readonly bufferedBytes: number
 }
 
+/**
+ * A stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface StreamNode {
+  /** Stream ID. RFC 9000 §2.1 */
   readonly id: number
+  /** Time since it was opened. */
   readonly ageMillis: number
-  /** The fiber that `serveStreams` runs for it. */
+  /** Fiber of the handler `serveStreams` runs for it. */
   readonly fiber: number | undefined
-  /** Fibers of the application that wait for this stream. */
+  /** Application fibers waiting for it. */
   readonly waiting: number
+  /** The sending direction, if it has one. */
   readonly sending: StreamHalf | undefined
+  /** The receiving direction, if it has one. */
   readonly receiving: StreamHalf | undefined
 }
 
-/** A pair of addresses a path can use. */
+/**
+ * A pair of addresses a path can use.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RouteNode {
+  /** Local address. */
   readonly local: SocketAddress
+  /** Remote address. */
   readonly remote: SocketAddress
+  /** Whether the path uses it now. */
   readonly isCurrent: boolean
+  /** Progress of path validation. RFC 9000 §8.2 */
   readonly validation: "idle" | "validating" | "validated" | "timedOut"
 }
 
+/**
+ * A path.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PathNode {
+  /** Number of the path, 0 for the first. */
   readonly id: number
+  /** Fiber of the path. */
   readonly fiber: number | undefined
-  /** The current one first. */
+  /** Its routes, the current one first. */
   readonly routes: ReadonlyArray<RouteNode>
+  /** Smoothed round-trip time. RFC 9002 §5.3 */
   readonly smoothedRttMillis: number
+  /** Congestion window. RFC 9002 §7 */
   readonly congestionWindowBytes: number
+  /** Bytes sent and neither acknowledged nor lost. */
   readonly bytesInFlight: number
+  /** Size of UDP payloads, as far as path MTU discovery has found. */
   readonly datagramBytes: number
+  /** Bytes of UDP payload sent. */
   readonly bytesSent: number
+  /** Bytes of UDP payload received. */
   readonly bytesReceived: number
 }
 
-/** What a connection holds: counts and bytes in which a leak would show. */
+/**
+ * What a connection holds: counts and bytes in which a leak would show.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Holdings {
-  /** Streams that have not ended both ways. */
+  /** Streams not yet ended in both directions. */
   readonly streams: number
-  /** Written by the application or by TLS, and not acknowledged yet. */
+  /** Written by the application or TLS, and not acknowledged. */
   readonly sendBufferBytes: number
-  /** Received and not read, including what waits behind gaps. */
+  /** Received and not read, including bytes behind gaps. */
   readonly receiveBufferBytes: number
+  /** Queued datagrams (RFC 9221), both directions. */
   readonly datagramBytes: number
   /** Ack-eliciting packets neither acknowledged nor lost. */
   readonly packetsInFlight: number
-  /** IDs the peer can reach this side by, and spare IDs of the peer. */
+  /** Connection IDs the peer can use. */
   readonly localConnectionIds: number
+  /** Connection IDs of the peer, the reserve included. */
   readonly peerConnectionIds: number
+  /** Routes of all paths. */
   readonly routes: number
-  /** What may still be sent by the peer's flow control, and what the peer may send by ours. RFC 9000 §4.1 */
+  /** Bytes the peer's flow control still allows this side. RFC 9000 §4.1 */
   readonly sendCreditBytes: number
+  /** Bytes this side's flow control still allows the peer. */
   readonly receiveCreditBytes: number
-  /** Received, or announced by a reset, and not yet given back to the peer as credit. */
+  /** Received, or announced by a reset, and not yet returned to the peer as credit. */
   readonly owedCreditBytes: number
-  /** How many more streams of both kinds the peer lets this side open, and this side the peer. RFC 9000 §4.6 */
+  /** Streams of both kinds this side may still open. RFC 9000 §4.6 */
   readonly openableStreams: number
+  /** Streams of both kinds the peer may still open. */
   readonly grantedStreams: number
-  /** Opened by the peer and not closed: it may not open others in their place yet. */
+  /** Streams the peer opened that are not closed; it may not yet open others in their place. */
   readonly owedStreams: number
 }
 
+/**
+ * A connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ConnectionNode {
+  /** This side's role. */
   readonly role: Role
+  /** State of the connection. RFC 9000 §10 */
   readonly state: "handshaking" | "established" | "closing" | "draining" | "closed"
+  /** Fiber of the connection. */
   readonly fiber: number | undefined
+  /** Address of the peer. */
   readonly remote: SocketAddress
+  /** Number of the QUIC version. */
   readonly version: number
+  /** Time since it was created. */
   readonly ageMillis: number
-  /** The fiber that `serve` runs for it; it may outlive the connection for a while. */
+  /** Fiber of the handler `serve` runs for it, which may outlive the connection briefly. */
   readonly handler: number | undefined
-  /** Fibers at and below this connection's, and those of its handlers. */
+  /** Fibers of this connection, everything below it and its handlers. */
   readonly fibers: number
-  /** Fibers of the application that wait for this connection or one of its streams. */
+  /** Application fibers waiting for this connection or one of its streams. */
   readonly waiting: number
+  /** Its paths. */
   readonly paths: ReadonlyArray<PathNode>
+  /** Its streams. */
   readonly streams: ReadonlyArray<StreamNode>
+  /** What it holds. */
   readonly holdings: Holdings
 }
 
+/**
+ * A `Peer`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PeerNode {
+  /** Name of the peer. */
   readonly name: string
+  /** Tag of its `PeerState`. */
   readonly state: string
-  /** Why it is in this state, when there is more to say. */
+  /** Why it is in this state; empty if there is nothing to add. */
   readonly detail: string
+  /** Fiber of the peer. */
   readonly fiber: number | undefined
+  /** Time in this state. */
   readonly sinceMillis: number
-  /** Operations that wait for a connection. */
+  /** Operations waiting for a connection. */
   readonly waiting: number
+  /** Its connections. */
   readonly connections: ReadonlyArray<ConnectionNode>
 }
 
+/**
+ * An endpoint.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface EndpointNode {
+  /** Address it is bound to. */
   readonly local: SocketAddress
+  /** Whether it is open. */
   readonly state: "open" | "closed"
+  /** Time since it was made. */
   readonly ageMillis: number
+  /** UDP sockets it holds. */
   readonly sockets: number
-  /** All fibers of the endpoint, including its loop; not those of the application. */
+  /** Fibers of the endpoint, its loop included; not those of the application. */
   readonly fibers: number
-  /** 1 while the endpoint's one timer is armed. */
+  /** 1 while the endpoint's only timer is armed. */
   readonly timers: number
   /** Connection IDs that route datagrams to connections. */
   readonly routedIds: number
-  /** Tokens that route the peers' stateless resets to connections. RFC 9000 §10.3.1 */
+  /** Tokens by which stateless resets of the peers are recognized. RFC 9000 §10.3.1 */
   readonly resetTokens: number
-  /** Established connections that nobody has accepted yet. */
+  /** Established connections waiting for `accept`. */
   readonly backlog: number
-  /** server: clients whose handshake is not complete, including those that have no connection yet. */
+  /** Server: clients whose handshake is not complete, including those without a connection yet. */
   readonly strangers: number
+  /** Its peers. */
   readonly peers: ReadonlyArray<PeerNode>
   /** Connections that belong to no peer. */
   readonly connections: ReadonlyArray<ConnectionNode>
