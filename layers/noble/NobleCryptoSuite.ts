@@ -16,7 +16,12 @@ import { generateSigningKey, signatureSchemes, signingKey, verify } from "./nobl
 
 const hashes = { sha256, sha384, sha512 }
 
-/** The suite itself, for code outside Effect. */
+/**
+ * The suite itself, for code outside Effect.
+ *
+ * @category implementations
+ * @since 0.1.0
+ */
 export const suite: CryptoSuiteShape = {
   name: "noble",
   groups,
@@ -37,5 +42,10 @@ export const suite: CryptoSuiteShape = {
   equal: equalBytes
 }
 
-/** `CryptoSuite` on `@noble/ciphers`, `@noble/curves`, `@noble/hashes` and `@noble/post-quantum`. */
+/**
+ * Provides `CryptoSuite` from `@noble/ciphers`, `@noble/curves`, `@noble/hashes` and `@noble/post-quantum`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<CryptoSuite> = Layer.succeed(CryptoSuite, suite)

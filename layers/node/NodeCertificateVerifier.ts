@@ -2,10 +2,22 @@
  * X.509 certificate verification on Node: system roots, given CAs, pinned certificates, pinned keys.
  *
  * All verifiers also check the peer's certificate for validity (by Effect's `Clock`), key usage, extended key usage for
- * the peer's role, key strength, and the host name or IP address if there is one. Pinning replaces only the chain of CAs.
- * Revocation is not checked. RFC 5280 §6, RFC 9525
+ * the peer's role, key strength, and the host name or IP address if there is one. Pinning replaces only the chain of
+ * CAs. Revocation is not checked. RFC 5280 §6, RFC 9525
  *
  * Verdicts are synchronous. Combine verifiers with `Trust.anyOf` and `Trust.allOf`.
+ *
+ * **Example** (Trusting a private CA)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { layerWithoutTrust, NodeCertificateVerifier } from "effect-quic/layers/node"
+ *
+ * const layerPrivate = (caPem: string) =>
+ *   Layer.merge(layerWithoutTrust, NodeCertificateVerifier.layerAuthorities([caPem]))
+ * ```
+ *
+ * @since 0.1.0
  */
 import { createHash } from "node:crypto"
 import { getCACertificates, rootCertificates } from "node:tls"
@@ -30,11 +42,23 @@ import { ParsedCertificate } from "./certificates/ParsedCertificate.ts"
 import { checkLeaf, objection, type Objection } from "./certificates/peerCertificate.ts"
 import { TrustAnchors } from "./certificates/TrustAnchors.ts"
 
-/** One certificate as DER bytes, or one or more as PEM text. */
+/**
+ * One certificate as DER bytes, or one or more as PEM text.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type CertificateInput = string | Uint8Array
 
 /**
  * Trusts the system's certificate store and `NODE_EXTRA_CA_CERTS`, or Node's bundled roots if the system has none.
+ *
+ * **Details**
+ *
+ * Logs a warning if there are no roots at all; no peer is then accepted.
+ *
+ * @category verifiers
+ * @since 0.1.0
  */
 export const systemAuthorities: Effect.Effect<CertificateVerifierShape> = Effect.suspend(() => {
   systemAnchors ??= loadSystemAnchors()
@@ -44,13 +68,31 @@ export const systemAuthorities: Effect.Effect<CertificateVerifierShape> = Effect
     : Effect.as(Effect.logWarning("no system root certificates found: no peer will be accepted"), verifier)
 })
 
-/** Trusts certificates issued directly or indirectly by these CAs, and the given certificates themselves as a peer's own. */
+/**
+ * Trusts certificates issued by these CAs, directly or through intermediates, and each of these certificates as a leaf.
+ *
+ * **Details**
+ *
+ * Fails with `IdentityError`, `Malformed` or `NoCertificate`, if a certificate cannot be read.
+ *
+ * @category verifiers
+ * @since 0.1.0
+ */
 export const authorities = (
   certificates: ReadonlyArray<CertificateInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
   Effect.map(anchorsFrom(certificates), (anchors) => verifierOf(trustsPathTo(anchors)))
 
-/** Trusts exactly these certificates, self-signed or not. For development certificates and small closed groups. */
+/**
+ * Trusts exactly these certificates, self-signed or not, for development and small closed groups.
+ *
+ * **Details**
+ *
+ * Fails with `IdentityError`, `Malformed` or `NoCertificate`, if a certificate cannot be read.
+ *
+ * @category verifiers
+ * @since 0.1.0
+ */
 export const pinnedCertificates = (
   certificates: ReadonlyArray<CertificateInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
@@ -63,8 +105,16 @@ export const pinnedCertificates = (
   )
 
 /**
- * Trusts certificates with these public keys, regardless of issuer; a renewed certificate with the same key stays trusted.
- * A key is a DER SubjectPublicKeyInfo, or the SHA-256 of one as 64 hex digits (`Identity.peerId`).
+ * Trusts certificates with these public keys, whoever issued them, so that renewing a certificate with the same key
+ * keeps it trusted.
+ *
+ * **Details**
+ *
+ * A key is a DER SubjectPublicKeyInfo, or its SHA-256 as 64 hex digits (`Identity.peerId`). Fails with `IdentityError`
+ * for anything else.
+ *
+ * @category verifiers
+ * @since 0.1.0
  */
 export const pinnedKeys = (
   keys: ReadonlyArray<string | Uint8Array>
@@ -82,22 +132,42 @@ export const pinnedKeys = (
     })
   })
 
-/** {@link systemAuthorities} */
+/**
+ * Provides {@link systemAuthorities}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<CertificateVerifier> = Layer.effect(CertificateVerifier, systemAuthorities)
 
-/** {@link authorities} */
+/**
+ * Provides {@link authorities}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerAuthorities = (
   certificates: ReadonlyArray<CertificateInput>
 ): Layer.Layer<CertificateVerifier, IdentityError> =>
   Layer.effect(CertificateVerifier, authorities(certificates))
 
-/** {@link pinnedCertificates} */
+/**
+ * Provides {@link pinnedCertificates}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerPinnedCertificates = (
   certificates: ReadonlyArray<CertificateInput>
 ): Layer.Layer<CertificateVerifier, IdentityError> =>
   Layer.effect(CertificateVerifier, pinnedCertificates(certificates))
 
-/** {@link pinnedKeys} */
+/**
+ * Provides {@link pinnedKeys}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerPinnedKeys = (
   keys: ReadonlyArray<string | Uint8Array>
 ): Layer.Layer<CertificateVerifier, IdentityError> => Layer.effect(CertificateVerifier, pinnedKeys(keys))

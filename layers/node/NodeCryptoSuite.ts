@@ -11,7 +11,12 @@ import { groups, keyShare, respond } from "./crypto/nodeKeyAgreement.ts"
 import { aead, headerProtection } from "./crypto/nodePackets.ts"
 import { generateSigningKey, signatureSchemes, signingKey, verify } from "./crypto/nodeSignatures.ts"
 
-/** The suite itself, for code outside Effect. */
+/**
+ * The suite itself, for code outside Effect.
+ *
+ * @category implementations
+ * @since 0.1.0
+ */
 export const suite: CryptoSuiteShape = {
   name: "node",
   groups,
@@ -32,5 +37,10 @@ export const suite: CryptoSuiteShape = {
   equal: (a, b) => a.length === b.length && crypto.timingSafeEqual(a, b)
 }
 
-/** `CryptoSuite` on `node:crypto`. */
+/**
+ * Provides `CryptoSuite` from `node:crypto`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<CryptoSuite> = Layer.succeed(CryptoSuite, suite)

@@ -25,6 +25,18 @@ const make = (): EntropyShape => {
   return { randomBytes }
 }
 
+/**
+ * The operating system's entropy, for code outside Effect.
+ *
+ * @category implementations
+ * @since 0.1.0
+ */
 export const nodeEntropy: EntropyShape = make()
 
+/**
+ * Provides `Entropy` from the operating system.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<Entropy> = Layer.succeed(Entropy, nodeEntropy)

@@ -1,12 +1,22 @@
 /**
  * Generates identities for development and tests: a self-signed certificate that peers pin.
  *
+ * Identities from files are made by `Identity.fromPem`, raw keys by `Identity.generateRawKey` and `Identity.rawKey`.
+ *
+ * **Example** (A server and a client that trusts it)
+ *
  * ```ts
- * const identity = yield* NodeIdentity.developmentCertificate()
- * const trust = NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
+ * import { Effect } from "effect"
+ * import { NodeCertificateVerifier, NodeIdentity } from "effect-quic/layers/node"
+ *
+ * const setUp = Effect.gen(function* () {
+ *   const identity = yield* NodeIdentity.developmentCertificate()
+ *   const trust = NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
+ *   return { identity, trust }
+ * })
  * ```
  *
- * Identities from files are `Identity.fromPem`; raw keys are `Identity.generateRawKey` and `Identity.rawKey`.
+ * @since 0.1.0
  */
 import { parseIp } from "../../src/wire/ipAddress.ts"
 import { toServerName } from "../../src/handshake/serverName.ts"
@@ -25,12 +35,18 @@ import {
   subjectAltName
 } from "./certificates/issueCertificate.ts"
 
+/**
+ * What a development certificate is valid for.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface DevelopmentCertificateOptions {
-  /** Host names (wildcards allowed) and IP literals it is valid for. Default `localhost`, `127.0.0.1`, `::1`. */
+  /** Host names (wildcards allowed) and IP literals. Default `localhost`, `127.0.0.1`, `::1`. */
   readonly hosts?: ReadonlyArray<string>
-  /** Days it is valid, 1–825. Default 14, the maximum for browsers to accept a certificate by its hash. */
+  /** Days it is valid. 1 to 825, default 14, the maximum for browsers to accept a certificate by its hash. */
   readonly days?: number
-  /** Default `p256`, supported by every TLS stack and browser. */
+  /** Type of the key. Default `p256`, supported by every TLS stack and browser. */
   readonly keyType?: "ed25519" | "p256"
 }
 
@@ -38,7 +54,16 @@ const dayMillis = 86_400_000
 /** Valid slightly before it is issued, to tolerate clock differences. */
 const backdatedMillis = 3_600_000
 
-/** A new key and a self-signed certificate, for a server or a client. Peers must pin it to trust it. */
+/**
+ * Generates a key and a self-signed certificate, for a server or a client. Peers must pin it to trust it.
+ *
+ * **Details**
+ *
+ * Fails with `IdentityError`, `GenerationFailed`, for a bad option.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const developmentCertificate: (
   options?: DevelopmentCertificateOptions
 ) => Effect.Effect<Identity, IdentityError> = Effect.fnUntraced(function* (options = {}) {

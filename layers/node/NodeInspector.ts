@@ -17,15 +17,27 @@ const TIMEOUT_MILLIS = 2000
 /** Larger responses are ignored. */
 const MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 
-/** The response of a process. */
+/**
+ * The endpoints of one process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ProcessTree {
+  /** Process ID. */
   readonly pid: number
-  /** Its command line. */
+  /** Command line. */
   readonly command: string
+  /** Fiber trees of its endpoints. */
   readonly endpoints: ReadonlyArray<EndpointNode>
 }
 
-/** This process cannot be inspected; it continues without. */
+/**
+ * This process cannot be inspected; it continues without.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NotInspectable extends Schema.TaggedError<NotInspectable>()("NotInspectable", {
   message: Schema.String
 }) {}
@@ -87,7 +99,12 @@ const make = Effect.gen(function* () {
   return { show }
 })
 
-/** Exposes the endpoints it is provided to; if that is not possible, logs it at debug level. */
+/**
+ * Exposes the endpoints it is provided to; if that is not possible, logs it at debug level.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<never> = Layer.effect(
   Inspector,
   Effect.catch(make, (error) =>
@@ -125,7 +142,16 @@ const query = (location: string): Effect.Effect<ProcessTree | undefined> =>
     return Effect.sync(() => socket.destroy())
   })
 
-/** The trees of all other inspectable processes of this user, by PID. */
+/**
+ * The trees of all other inspectable processes of this user, by PID.
+ *
+ * **Details**
+ *
+ * Fails with `NotInspectable` if the directory of the sockets is accessible to other users.
+ *
+ * @category inspecting
+ * @since 0.1.0
+ */
 export const running: Effect.Effect<ReadonlyArray<ProcessTree>, NotInspectable> = Effect.gen(function* () {
   const location = yield* privateDirectory
   const others = (name: string): boolean => {

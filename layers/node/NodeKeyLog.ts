@@ -7,8 +7,15 @@ import { KeyLog } from "../../src/capability/KeyLog.ts"
 import { appendTo, create, type LogFileError, writing } from "./appendOnly.ts"
 
 /**
- * Appends to `path`, created with owner-only permissions. Each line is written immediately, so that a running capture can
- * be decrypted. If writing fails, `onFailure` is called once, and connections continue without logging.
+ * A key log that appends to `path`, created with owner-only permissions.
+ *
+ * **Details**
+ *
+ * Each line is written immediately, so that a running capture can be decrypted. If writing fails, `onFailure` is called
+ * once, and connections continue without logging.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const toFile = (
   path: string,
@@ -18,7 +25,16 @@ export const toFile = (
   return (line) => append(`${line}\n`)
 }
 
-/** Logs to `SSLKEYLOGFILE`, if set. Fails if that file cannot be written. */
+/**
+ * Logs to the file in `SSLKEYLOGFILE`, if set.
+ *
+ * **Details**
+ *
+ * Fails with `LogFileError` if the file cannot be written.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<never, Config.ConfigError | LogFileError> = Layer.effect(
   KeyLog,
   Effect.gen(function* () {

@@ -9,8 +9,15 @@ import { Qlog, type QlogShape } from "../../src/capability/Qlog.ts"
 import { appendTo, type LogFileError, writing } from "./appendOnly.ts"
 
 /**
- * One `.sqlog` file per connection, open only during writes. Throws if the directory cannot be created. If writing fails
- * later, `onFailure` is called once per file, and the connection continues without logging.
+ * A qlog writer with one `.sqlog` file per connection, open only during writes.
+ *
+ * **Details**
+ *
+ * Throws if the directory cannot be created. If writing fails later, `onFailure` is called once per file, and the
+ * connection continues without logging.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const toDirectory = (
   directory: string,
@@ -29,7 +36,16 @@ const makeDirectory = (directory: string): void => {
   fs.mkdirSync(directory)
 }
 
-/** Logs to `QLOGDIR`, if set. Fails if that directory cannot be written. */
+/**
+ * Logs to the directory in `QLOGDIR`, if set.
+ *
+ * **Details**
+ *
+ * Fails with `LogFileError` if the directory cannot be written.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<never, Config.ConfigError | LogFileError> = Layer.effect(
   Qlog,
   Effect.gen(function* () {

@@ -32,6 +32,7 @@ const defaultKernelBufferBytes = 4 * 1024 * 1024
 const slabBytes = 256 * 1024
 /** Maximum datagrams waiting for the kernel; further ones are dropped. */
 const maxQueuedSends = 1024
+
 /**
  * Datagrams are batched up to this number, or until `flush`. A first flight has two datagrams, and a process that has just
  * started takes a while to build the second; a server holding half a ClientHello meanwhile might send a Retry.
@@ -276,15 +277,34 @@ const bind = (options: UdpBindOptions = {}): Effect.Effect<UdpSocket, UdpBindErr
   // Binding a literal completes within a tick, so it is uninterruptible and the socket always gets its finalizer.
   Effect.acquireRelease(open(options), (socket) => Effect.sync(() => socket.close()))
 
+/**
+ * A port on `node:dgram`, for code outside Effect. Ignores `multihomed`.
+ *
+ * @category implementations
+ * @since 0.1.0
+ */
 export const nodeUdpPort: UdpPortShape = { bind, zoneName }
 
 /**
- * `node:dgram` does not report the destination address of a datagram, so a server bound to a wildcard has a socket for each
- * of `addresses`, by default the current addresses of the network interfaces. Add addresses of this machine that belong to
- * no interface (`127.0.0.2`, a prefix routed to it); otherwise the system selects the source address of replies. Where
- * ports cannot be shared (Windows, macOS), it does so for all addresses.
+ * A port whose servers reply from the address a client used.
+ *
+ * **Details**
+ *
+ * `node:dgram` does not report the destination address of a datagram, so a server bound to a wildcard has a socket for
+ * each of `addresses`, by default the current addresses of the network interfaces. Add addresses of this machine that
+ * belong to no interface (`127.0.0.2`, a prefix routed to it); otherwise the system selects the source address of
+ * replies. Where ports cannot be shared (Windows, macOS), it does so for all addresses.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = (addresses: () => ReadonlyArray<string> = interfaceAddresses): UdpPortShape =>
   MultihomedPort.make(nodeUdpPort, addresses)
 
+/**
+ * Provides `UdpPort` on `node:dgram`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<UdpPort> = Layer.succeed(UdpPort, make())

@@ -1,6 +1,25 @@
 /**
- * The live stack on Node: sockets from `node:dgram`, cryptography from `node:crypto`, DNS, and a certificate verifier with
+ * The live stack for Node: sockets from `node:dgram`, cryptography from `node:crypto`, DNS, and a verifier that trusts
  * the system's roots.
+ *
+ * **Example** (A client)
+ *
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console, Effect } from "effect"
+ * import { QuicEndpoint } from "effect-quic"
+ * import { layer } from "effect-quic/layers/node"
+ *
+ * const program = Effect.gen(function* () {
+ *   const endpoint = yield* QuicEndpoint.make()
+ *   const connection = yield* endpoint.connect({ host: "example.org", port: 4433, alpn: ["hq-interop"] })
+ *   yield* Console.log(connection.facts)
+ * })
+ *
+ * NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(layer)))
+ * ```
+ *
+ * @since 0.1.0
  */
 import * as NodeAddressResolver from "@effect/platform-node/NodeAddressResolver"
 import * as NodeDns from "@effect/platform-node/NodeDns"
@@ -21,7 +40,16 @@ export * as NodeKeyLog from "./NodeKeyLog.ts"
 export * as NodeQlog from "./NodeQlog.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
 
-/** Everything but the certificate verifier; merge it with one. */
+/**
+ * Everything but the certificate verifier, which says whom to trust; merge it with one.
+ *
+ * **Details**
+ *
+ * Building it fails if `SSLKEYLOGFILE` or `QLOGDIR` is set and cannot be written.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerWithoutTrust = Layer.mergeAll(
   NodeUdpPort.layer,
   NodeCryptoSuite.layer,
@@ -31,5 +59,10 @@ export const layerWithoutTrust = Layer.mergeAll(
   Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
 )
 
-/** The complete live stack, trusting certificates that chain to the system's roots. */
+/**
+ * The complete live stack, trusting certificates that chain to the system's roots.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = Layer.merge(layerWithoutTrust, NodeCertificateVerifier.layer)

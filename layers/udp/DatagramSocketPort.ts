@@ -212,7 +212,12 @@ const adapt = Effect.fnUntraced(function* (socket: DatagramSocket.DatagramSocket
   return adapted as UdpSocket
 })
 
-/** A port whose sockets are opened by `open`. */
+/**
+ * A port whose sockets are opened by `open`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (
   open: (options: UdpBindOptions) => Effect.Effect<DatagramSocket.DatagramSocket>
 ): UdpPortShape => ({
@@ -221,8 +226,15 @@ export const make = (
 })
 
 /**
- * A port with a single socket, the `DatagramSocket` of the context. It keeps its own address regardless of the `bind`
- * options, and can be bound again only after the scope of the previous `bind` closes.
+ * Provides a port with a single socket, the `DatagramSocket` of the context.
+ *
+ * **Details**
+ *
+ * The socket keeps its own address regardless of the `bind` options, and can be bound again only after the scope of the
+ * previous `bind` closes; until then `bind` fails with `UdpBindError`.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layer: Layer.Layer<UdpPort, never, DatagramSocket.DatagramSocket> = Layer.effect(
   UdpPort,

@@ -24,7 +24,16 @@ const MAX_SOCKETS = 256
 
 type Bind = (options: UdpBindOptions) => Effect.Effect<UdpSocket, UdpBindError, Scope.Scope>
 
-/** `addresses` returns the current addresses of this machine. The port must allow binding them beside a wildcard. */
+/**
+ * A port that supports `multihomed` on top of one that does not.
+ *
+ * **Details**
+ *
+ * `addresses` returns the current addresses of this machine. The port must allow binding them beside a wildcard.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (port: UdpPortShape, addresses: () => ReadonlyArray<string>): UdpPortShape => ({
   ...port,
   bind: (options = {}) =>
