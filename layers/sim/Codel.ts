@@ -1,16 +1,16 @@
 /**
- * Controlled delay: a queue may absorb a burst, but not stand. When every packet of a whole interval has waited for
- * longer than the target, packets are dropped (or marked) from the head, more and more often until the wait is short
- * again. RFC 8289 §5
+ * CoDel (controlled delay): a queue may absorb bursts but must not persist. When every packet of a whole interval was
+ * queued for longer than the target, packets are dropped (or marked) at the head, increasingly often until the delay is
+ * below the target again. RFC 8289 §5
  */
 import { canBeMarked, type QueuedPacket } from "./SimPacket.ts"
 
-/** A queue of no more than this is not worth controlling: it is the packet on its way. RFC 8289 §5.3 */
+/** Queues up to this size are not controlled, as one packet is always being sent. RFC 8289 §5.3 */
 const maxPacketBytes = 1500
 
-/** The queue it controls: what waits, and what can be done to its head. */
+/** The queue it controls. */
 export interface ControlledQueue {
-  /** What waits, the packet being sent included. */
+  /** Queued bytes, including the packet being sent. */
   readonly bytes: number
   shift(): QueuedPacket | undefined
   mark(entry: QueuedPacket): void
@@ -22,10 +22,10 @@ export class Codel {
   private readonly intervalNanos: number
   private readonly marks: boolean
   private isDropping = false
-  /** When the wait will have been too long for an interval; 0 while it is short enough. */
+  /** When the delay will have been above the target for an interval; 0 while it is below. */
   private firstAboveNanos = 0
   private dropNextNanos = 0
-  /** Drops since dropping began, and what that was when it last began. */
+  /** Drops since dropping started, and the count when it last started. */
   private count = 0
   private lastCount = 0
 
@@ -35,33 +35,34 @@ export class Codel {
     this.marks = marks
   }
 
-  /** The next packet to send, after those that had to go. RFC 8289 §5.5 */
+  /** Drops packets as needed and returns the next one to send. RFC 8289 §5.5 */
   take(queue: ControlledQueue, nowNanos: number): QueuedPacket | undefined {
     let entry = queue.shift()
-    const isTooLate = this.isTooLate(queue, entry, nowNanos)
+    const isAboveTarget = this.isAboveTarget(queue, entry, nowNanos)
     if (this.isDropping) {
-      if (!isTooLate) this.isDropping = false
+      if (!isAboveTarget) this.isDropping = false
       while (this.isDropping && nowNanos >= this.dropNextNanos) {
         this.count++
-        if (this.punish(queue, entry!)) {
+        if (this.markOrDrop(queue, entry!)) {
           this.dropNextNanos = this.controlLaw(this.dropNextNanos)
           break
         }
         entry = queue.shift()
-        if (this.isTooLate(queue, entry, nowNanos)) this.dropNextNanos = this.controlLaw(this.dropNextNanos)
+        if (this.isAboveTarget(queue, entry, nowNanos))
+          this.dropNextNanos = this.controlLaw(this.dropNextNanos)
         else this.isDropping = false
       }
-    } else if (isTooLate) {
-      if (!this.punish(queue, entry!)) {
+    } else if (isAboveTarget) {
+      if (!this.markOrDrop(queue, entry!)) {
         entry = queue.shift()
-        this.isTooLate(queue, entry, nowNanos)
+        this.isAboveTarget(queue, entry, nowNanos)
       }
       this.begin(nowNanos)
     }
     return entry
   }
 
-  /** Dropping that begins again soon begins about where it had got to. RFC 8289 §5.5 */
+  /** Dropping that resumes soon continues at about the previous rate. RFC 8289 §5.5 */
   private begin(nowNanos: number): void {
     this.isDropping = true
     const delta = this.count - this.lastCount
@@ -71,8 +72,8 @@ export class Codel {
     this.lastCount = this.count
   }
 
-  /** Whether the wait has been above the target for an interval. RFC 8289 §5.4 */
-  private isTooLate(queue: ControlledQueue, entry: QueuedPacket | undefined, nowNanos: number): boolean {
+  /** Whether the delay has been above the target for an interval. RFC 8289 §5.4 */
+  private isAboveTarget(queue: ControlledQueue, entry: QueuedPacket | undefined, nowNanos: number): boolean {
     const isShort =
       entry === undefined ||
       nowNanos - entry.sinceNanos < this.targetNanos ||
@@ -88,8 +89,8 @@ export class Codel {
     return nowNanos >= this.firstAboveNanos
   }
 
-  /** Marks the packet and returns true, or drops it. */
-  private punish(queue: ControlledQueue, entry: QueuedPacket): boolean {
+  /** Marks the packet and returns true if it is ECN-capable; otherwise drops it. */
+  private markOrDrop(queue: ControlledQueue, entry: QueuedPacket): boolean {
     if (this.marks && canBeMarked(entry.packet)) {
       queue.mark(entry)
       return true

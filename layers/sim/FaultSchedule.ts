@@ -1,19 +1,19 @@
 /**
- * What goes wrong in a network, and when: plain data that is kept as JSON, printed, replayed and made smaller. A fault
- * that has an end carries it with it, so that any part of a schedule is a schedule.
+ * Schedules of network faults, as plain data that can be stored as JSON, printed, replayed and shrunk. A fault includes its
+ * own duration, so that any subset of a schedule is a valid schedule.
  */
 import { familyOf } from "../udp/hostLiteral.ts"
 import { checkAddress } from "./IpPrefix.ts"
 import { changed, type LinkConditions, perfectLink } from "./linkConditions.ts"
 import { checkFields, checkOneOf, checkRange, SimConfigError } from "./simConfig.ts"
 
-/** Names are those of hosts, routers, NATs and connections. `forMillis` is how long it lasts; left out, for good. */
+/** Refers to hosts, routers, NATs and connections by name. `forMillis` is the duration; default: permanent. */
 export type Fault =
   | {
-      /** Nodes of different groups hear nothing of each other; nodes in no group hear everybody. */
+      /** Nodes in different groups cannot reach each other; nodes in no group reach all. */
       readonly kind: "partition"
       readonly groups: ReadonlyArray<ReadonlyArray<string>>
-      /** Of two groups only the second hears nothing of the first. */
+      /** Only packets from the first of two groups to the second are dropped. */
       readonly oneWay?: boolean
       readonly forMillis?: number
     }
@@ -25,10 +25,10 @@ export type Fault =
       readonly forMillis?: number
     }
   | {
-      /** The link is like this instead; of overlapping faults the latest wins. */
+      /** Overrides the conditions of the link; of overlapping faults the latest wins. */
       readonly kind: "conditions"
       readonly link: string
-      /** Numbers must be finite, or JSON could not keep them. */
+      /** Numbers must be finite, to be representable in JSON. */
       readonly conditions: Partial<LinkConditions>
       /** Default both. */
       readonly direction?: "forward" | "backward"
@@ -41,7 +41,7 @@ export type Fault =
       readonly forMillis?: number
     }
   | {
-      /** See `SimHost.changeAddress`. Nothing happens if the host lacks `from` by then, or has `to`. */
+      /** See `SimHost.changeAddress`. No effect if the host no longer has `from`, or already has `to`. */
       readonly kind: "changeAddress"
       readonly host: string
       readonly from: string
@@ -61,14 +61,14 @@ export type Fault =
     }
 
 export interface ScheduledFault {
-  /** After the schedule was applied; 0 to a hundred days. */
+  /** Time after the schedule is applied; 0 to 100 days. */
   readonly atMillis: number
   readonly fault: Fault
 }
 
 export type FaultSchedule = ReadonlyArray<ScheduledFault>
 
-/** What a fault may speak of. */
+/** The names a fault may refer to. */
 export interface FaultNames {
   has(kind: "node" | "link" | "host" | "nat", name: string): boolean
   outsideAddresses(nat: string): ReadonlyArray<string>
@@ -76,7 +76,7 @@ export interface FaultNames {
 
 const longestMillis = 100 * 86_400_000
 
-/** Throws `SimConfigError` for the first thing that cannot be, such as `schedule[3].fault.link`. */
+/** Throws `SimConfigError` for the first invalid field, such as `schedule[3].fault.link`. */
 export const checkSchedule = (schedule: FaultSchedule, names: FaultNames): void => {
   for (const [i, { atMillis, fault }] of schedule.entries()) {
     checkRange(`schedule[${i}].atMillis`, atMillis, 0, longestMillis)
@@ -98,9 +98,9 @@ export const checkFault = (field: string, fault: Fault, names: FaultNames): void
     case "partition": {
       const all = fault.groups.flat()
       for (const name of all) known("node", "groups", name)
-      if (new Set(all).size < all.length) throw new SimConfigError(`${field}.groups`, "names a node twice")
+      if (new Set(all).size < all.length) throw new SimConfigError(`${field}.groups`, "contains a node twice")
       if (fault.groups.length < 2 || (fault.oneWay === true && fault.groups.length > 2)) {
-        throw new SimConfigError(`${field}.groups`, "must be two groups, or more if both ways are cut")
+        throw new SimConfigError(`${field}.groups`, "must have two groups, or more if cut in both directions")
       }
       return
     }
@@ -118,7 +118,7 @@ export const checkFault = (field: string, fault: Fault, names: FaultNames): void
       checkAddress(`${field}.from`, fault.from)
       checkAddress(`${field}.to`, fault.to)
       if (familyOf(fault.from) !== familyOf(fault.to)) {
-        throw new SimConfigError(`${field}.to`, `is not of the family of ${fault.from}`)
+        throw new SimConfigError(`${field}.to`, `is not of the same address family as ${fault.from}`)
       }
       return
     case "clockJump":
@@ -130,7 +130,10 @@ export const checkFault = (field: string, fault: Fault, names: FaultNames): void
       if (fault.address === undefined) return
       checkAddress(`${field}.address`, fault.address)
       if (!names.outsideAddresses(fault.nat).some((own) => familyOf(own) === familyOf(fault.address!))) {
-        throw new SimConfigError(`${field}.address`, `is of a family that ${fault.nat} has no address of`)
+        throw new SimConfigError(
+          `${field}.address`,
+          `is of an address family in which ${fault.nat} has no address`
+        )
       }
   }
 }

@@ -1,4 +1,4 @@
-/** Makes the faults of a schedule happen, and ends them. */
+/** Applies the faults of a schedule and ends them. */
 import type { Fault, FaultSchedule } from "./FaultSchedule.ts"
 import type { SimConnection } from "./SimConnection.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -6,25 +6,25 @@ import type { LinkConditions } from "./SimLink.ts"
 import type { SimNat } from "./SimNat.ts"
 import type { Timeline, TimelineEvent } from "./Timeline.ts"
 
-/** What faults do things to. */
+/** What faults are applied to. */
 export interface FaultTargets {
   readonly timeline: Timeline
   host(name: string): SimHost
   nat(name: string): SimNat
   connection(name: string): SimConnection
   partition(groups: ReadonlyArray<ReadonlyArray<string>>, oneWay: boolean): () => void
-  /** How many crash faults a host is under. */
+  /** Number of active crash faults per host. */
   readonly crashes: Map<SimHost, number>
 }
 
 const nothing = (): void => {}
 
-/** A schedule under way. */
+/** A running schedule. */
 export class Faults {
   private readonly targets: FaultTargets
-  /** What is still to begin or to end. */
+  /** Faults yet to begin or end. */
   private readonly pending = new Set<TimelineEvent>()
-  /** How to undo what holds now, in the order in which it began. */
+  /** Undo functions of the active faults, in order of start. */
   private readonly active = new Set<() => void>()
 
   /** The schedule must have been checked. */
@@ -33,14 +33,14 @@ export class Faults {
     for (const { atMillis, fault } of schedule) this.after(atMillis, () => this.begin(fault))
   }
 
-  /** Whether anything is still to begin or to end. */
+  /** Whether all faults have begun and ended. */
   get isOver(): boolean {
     return this.pending.size === 0
   }
 
   /**
-   * Nothing more goes wrong, and what has an end has it now: partitions are healed, links are as they were, crashed
-   * hosts restart. Addresses, mappings and clocks stay.
+   * Cancels pending faults and ends active ones: partitions heal, links are restored, crashed hosts restart. Changed
+   * addresses, mappings and clocks stay.
    */
   heal(): void {
     for (const event of this.pending) this.targets.timeline.cancel(event)
@@ -58,7 +58,7 @@ export class Faults {
   }
 
   private begin(fault: Fault): void {
-    const undo = this.inflict(fault)
+    const undo = this.applyFault(fault)
     if (undo === nothing) return
     const end = (): void => {
       this.active.delete(end)
@@ -68,8 +68,8 @@ export class Faults {
     if ("forMillis" in fault && fault.forMillis !== undefined) this.after(fault.forMillis, end)
   }
 
-  /** Does it, and returns how to undo it. */
-  private inflict(fault: Fault): () => void {
+  /** Applies the fault; returns its undo function. */
+  private applyFault(fault: Fault): () => void {
     const { targets } = this
     switch (fault.kind) {
       case "partition":
@@ -107,7 +107,7 @@ export class Faults {
     }
   }
 
-  /** A host that is under several crashes restarts after the last. */
+  /** With overlapping crashes, a host restarts after the last. */
   private crash(host: SimHost): () => void {
     const { crashes } = this.targets
     const change = (by: number): number => {

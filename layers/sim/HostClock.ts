@@ -1,6 +1,6 @@
 /**
- * The clock of one machine. Its wall time may be wrong, run fast or slow, and be set: `skew` says how. Its monotonic
- * time, and so every sleep, goes on as everywhere else, as on a real machine whose clock is corrected.
+ * The clock of one host. Its wall time can be wrong, run fast or slow, and be set, as determined by `skew`. Its monotonic
+ * time, and so every sleep, is unaffected, as on a real machine whose clock is adjusted.
  */
 import type { Clock } from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -10,25 +10,25 @@ import { checkRange } from "./simConfig.ts"
 const nanosPerMilli = 1_000_000
 const longestMillis = 100 * 365 * 86_400_000
 
-/** How far a host's wall time is off; shared by all clocks that programs of the host have. */
+/** The offset of a host's wall clock; shared by all programs of the host. */
 export class ClockSkew {
   private aheadMillis = 0
   private driftPpm = 0
-  /** When the drift was last changed, in monotonic time. */
+  /** Monotonic time of the last change of the drift. */
   private sinceNanos = 0
 
-  /** How far ahead of true time the wall clock is; negative when it is behind. */
+  /** How far the wall clock is ahead of true time; negative if behind. */
   aheadNanos(nowNanos: number): number {
     return Math.round(this.aheadMillis * nanosPerMilli + ((nowNanos - this.sinceNanos) * this.driftPpm) / 1e6)
   }
 
-  /** Sets the wall clock forward, or back when negative. At most a hundred years. */
+  /** Moves the wall clock forward, or back if negative. At most a hundred years. */
   jump(byMillis: number): void {
     checkRange("jump", byMillis, -longestMillis, longestMillis)
     this.aheadMillis += byMillis
   }
 
-  /** From `nowNanos` on the wall clock gains so many millionths; negative, it loses them. */
+  /** From `nowNanos` on, the wall clock runs fast by `ppm` millionths, or slow if negative. */
   drift(ppm: number, nowNanos: number): void {
     checkRange("drift", ppm, -500_000, 500_000)
     this.aheadMillis = this.aheadNanos(nowNanos) / nanosPerMilli
@@ -41,7 +41,7 @@ export class HostClock implements Clock {
   private readonly world: Clock
   private readonly skew: ClockSkew
 
-  /** `world` is the clock of the simulation; of another host's clock, that behind it. */
+  /** `world` is the simulation's clock; if it is a host's clock, the one it wraps is used. */
   constructor(world: Clock, skew: ClockSkew) {
     this.world = world instanceof HostClock ? world.world : world
     this.skew = skew

@@ -1,4 +1,4 @@
-/** The addresses of a machine, and which link a packet leaves by. */
+/** The addresses and routes of a host. */
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { familyOf } from "../udp/hostLiteral.ts"
 import { checkAddress } from "./IpPrefix.ts"
@@ -8,7 +8,7 @@ import type { SimLink } from "./SimLink.ts"
 /** Packets from `source` to `destination` take `link`. */
 export interface Route {
   readonly source: string
-  /** Undefined: anywhere. */
+  /** Undefined for any destination. */
   readonly destination: string | undefined
   readonly link: SimLink
 }
@@ -34,14 +34,14 @@ export class HostInterfaces {
     else this.routes.unshift(route)
   }
 
-  /** Gives the interface that has address `from` the address `to`. */
+  /** Changes the address of an interface from `from` to `to`. */
   change(what: string, from: string, to: string): void {
     checkAddress(what, to)
     const index = this.addresses.indexOf(from)
-    if (index === -1) throw new SimConfigError(what, `knows no address ${from}`)
+    if (index === -1) throw new SimConfigError(what, `has no address ${from}`)
     if (familyOf(from) !== familyOf(to))
-      throw new SimConfigError(what, `cannot turn ${from} into ${to}, of another family`)
-    if (this.owns(to)) throw new SimConfigError(what, `has the address ${to} already`)
+      throw new SimConfigError(what, `cannot change ${from} to ${to}, which is of another address family`)
+    if (this.owns(to)) throw new SimConfigError(what, `already has the address ${to}`)
     this.addresses[index] = to
     this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
   }

@@ -1,4 +1,4 @@
-/** Whether a machine runs, and the programs that start with it. */
+/** Whether a host is up, and the programs that run on it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -16,8 +16,8 @@ export class HostLife {
   }
 
   /**
-   * Runs the program to its end; from the beginning again whenever the machine comes up after a crash, which interrupts
-   * it. Every life has a scope of its own, and the next one waits until the finalizers of the last are through.
+   * Runs the program to completion. A crash interrupts it, and it starts over when the host restarts. Each run has its own
+   * scope and waits for the finalizers of the previous one.
    */
   run<A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> {
     const crash = Effect.as(this.until(false), Option.none<A>())

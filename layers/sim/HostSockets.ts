@@ -1,4 +1,4 @@
-/** The sockets bound on a machine, and who gets which port. */
+/** The sockets and ports bound on a host. */
 import { type UdpBindOptions, UdpBindError } from "../../src/capability/UdpPort.ts"
 import { isWildcard } from "../../src/wire/destination.ts"
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
@@ -27,7 +27,7 @@ export class HostSockets {
     return this.sockets.length
   }
 
-  /** Who takes what is sent to this address. */
+  /** The socket that receives datagrams to this address. */
   at(address: SocketAddress): SimUdpSocket | undefined {
     return this.sockets.find((socket) => socket.takes(address))
   }
@@ -53,7 +53,7 @@ export class HostSockets {
     this.sockets = []
   }
 
-  /** They send what they kept while the host took none. */
+  /** Sends the datagrams queued while the host accepted none. */
   release(): void {
     for (const socket of [...this.sockets]) socket.release()
   }
@@ -64,7 +64,7 @@ export class HostSockets {
       new UdpBindError({ reason, host, port, message: `Cannot bind ${host} port ${port} on ${name}: ${why}` })
     if (!isUp) return fail("AddressNotAvailable", "the host is down")
     if (!Number.isInteger(port) || port < 0 || port > lastPort) {
-      return fail("InvalidAddress", "a port is a number between 0 and 65535")
+      return fail("InvalidAddress", "the port must be an integer from 0 to 65535")
     }
     if (!isWildcard(host) && !addresses.includes(host)) {
       return fail("AddressNotAvailable", `the host has only ${addresses.join(", ")}`)
@@ -73,13 +73,13 @@ export class HostSockets {
       (socket) =>
         socket.localAddress.port === port &&
         (socket.localAddress.host === host ||
-          (socket.takesAnyAddress && socket.speaks(familyOf(host))) ||
+          (socket.acceptsAnyAddress && socket.speaks(familyOf(host))) ||
           (isWildcard(host) && (takesBoth || socket.speaks(familyOf(host)))))
     )
-    return rival ? fail("AddressInUse", "another socket has this port") : undefined
+    return rival ? fail("AddressInUse", "the port is in use") : undefined
   }
 
-  /** The next one in turn; when all are taken the one returned is refused. */
+  /** The next free port; if all are in use, returns one that is then refused. */
   private freePort(): number {
     for (let i = firstEphemeralPort; i < lastPort && this.isTaken(this.nextPort); i++) this.advance()
     const port = this.nextPort

@@ -1,26 +1,26 @@
-/** IP addresses as bytes, and the prefixes that routes are written in. */
+/** IP addresses as bytes, and prefixes for routes. */
 import { formatIp, parseIp } from "../../src/wire/ipAddress.ts"
 import { SimConfigError } from "./simConfig.ts"
 
-/** The 4 or 16 bytes of an address literal; undefined if it is none. */
+/** The 4 or 16 bytes of an address literal; undefined if invalid. */
 export const addressBytes = (literal: string): Uint8Array | undefined => {
   const ip = parseIp(literal)
   return ip?.zone === undefined ? ip?.bytes : undefined
 }
 
-/** Addresses are compared as they are written, so there is one way to write them. RFC 5952 */
+/** Addresses are compared as strings, so they must be in canonical form. RFC 5952 */
 export const checkAddress = (field: string, literal: string): void => {
   const bytes = typeof literal === "string" ? addressBytes(literal) : undefined
   if (bytes === undefined) {
-    throw new SimConfigError(field, `must be an IP address, and is ${JSON.stringify(literal)}`)
+    throw new SimConfigError(field, `must be an IP address, but is ${JSON.stringify(literal)}`)
   }
   const usual = formatIp(bytes)
-  if (usual !== literal) throw new SimConfigError(field, `must be written ${usual}, and is ${literal}`)
+  if (usual !== literal) throw new SimConfigError(field, `must be written as ${usual}, but is ${literal}`)
 }
 
-/** All addresses that begin with the same bits, such as `10.0.0.0/8`, `2001:db8::/32` or `::/0`. */
+/** An address prefix, such as `10.0.0.0/8`, `2001:db8::/32` or `::/0`. */
 export class IpPrefix {
-  /** How many bits are compared: the more, the more particular the route. */
+  /** Prefix length in bits; longer prefixes are more specific routes. */
   readonly length: number
   private readonly bytes: Uint8Array
 
@@ -36,7 +36,7 @@ export class IpPrefix {
       bits < 0 ||
       bits > bytes.length * 8
     ) {
-      throw new SimConfigError(field, `must be a prefix such as 10.0.0.0/8, and is ${JSON.stringify(text)}`)
+      throw new SimConfigError(field, `must be a prefix such as 10.0.0.0/8, but is ${JSON.stringify(text)}`)
     }
     this.bytes = bytes
     this.length = bits

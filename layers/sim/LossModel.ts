@@ -1,4 +1,4 @@
-/** Which packets chance takes. */
+/** Random packet loss. */
 import type { SeededRandom } from "./SeededRandom.ts"
 import { checkFields, checkOneOf, checkProbability } from "./simConfig.ts"
 
@@ -10,8 +10,8 @@ export type LossModel =
     }
   | {
       /**
-       * Bursts: the link is in a good or in a bad state, and each packet may move it to the other. The mean burst of the
-       * bad state is `1 / toGood` packets; the share of packets that find it bad, `toBad / (toBad + toGood)`.
+       * Bursts: the link is in a good or bad state, which may change with each packet. The mean duration of the bad state
+       * is `1 / toGood` packets; the fraction of packets in it is `toBad / (toBad + toGood)`.
        */
       readonly kind: "gilbertElliott"
       /** The probability, per packet, of going from good to bad. */
@@ -24,11 +24,11 @@ export type LossModel =
       readonly lossInGood?: number
     }
 
-/** What a link remembers from packet to packet in order to lose them in bursts. */
+/** The state of a link for losing packets in bursts. */
 export class LossProcess {
   private isBad = false
 
-  /** Whether this packet is lost. Draws twice whatever the model, so that fates stay aligned when the model is changed. */
+  /** Whether this packet is lost. Draws twice for every model, so that changing the model does not shift later draws. */
   loses(model: LossModel, random: SeededRandom): boolean {
     const fate = random.nextDoubleUnsafe()
     const transition = random.nextDoubleUnsafe()

@@ -1,19 +1,19 @@
-/** What a NAT remembers: which inside endpoint is which outside one, and who may send to it. */
+/** The mapping table of a NAT: inside to outside endpoints, and the remotes permitted to send to them. */
 import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { Dependence, NatBehaviour } from "./natBehaviour.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** Remotes that may answer, per mapping; the one longest unheard of makes room. */
+/** Maximum permitted remotes per mapping; the least recently used is dropped. */
 const maxPermitted = 1024
 
 export class NatMapping {
   readonly inside: SocketAddress
   readonly outside: SocketAddress
-  /** What the table finds it by. */
+  /** Its key in the table. */
   readonly key: string
   usedNanos: number
-  /** When each remote that may answer was last sent to. */
+  /** When each permitted remote was last sent to. */
   readonly permitted = new Map<string, number>()
 
   constructor(inside: SocketAddress, outside: SocketAddress, key: string, nowNanos: number) {
@@ -33,7 +33,7 @@ export class NatMapping {
   }
 }
 
-/** `remote`, as far as the decision depends on it. */
+/** The part of `remote` that the decision depends on. */
 const partOf = (dependence: Dependence, remote: SocketAddress): string => {
   switch (dependence) {
     case "endpointIndependent":
@@ -52,10 +52,10 @@ export class NatTable {
   private readonly random: SeededRandom
   private readonly byInside = new Map<string, NatMapping>()
   private readonly byOutside = new Map<string, NatMapping>()
-  /** What the last rebinding took away, and nobody gets again before the next. */
+  /** Outside endpoints removed by the last rebinding; not reused until the next one. */
   private retired = new Set<string>()
   private nextPort: number
-  /** Nothing times out before this, as the last sweep found. */
+  /** No mapping times out before this, as of the last sweep. */
   private nextTimeoutNanos = 0
 
   constructor(behaviour: NatBehaviour, timeline: Timeline, random: SeededRandom) {
@@ -66,12 +66,12 @@ export class NatTable {
     this.nextPort = behaviour.firstPort
   }
 
-  /** The mappings that have not timed out, oldest first. */
+  /** The mappings not timed out, oldest first. */
   get mappings(): ReadonlyArray<NatMapping> {
     return [...this.byInside.values()].filter((mapping) => this.isAlive(mapping))
   }
 
-  /** The mapping that a packet from `inside` to `remote` leaves by, if there is one. */
+  /** The existing mapping for a packet from `inside` to `remote`. */
   find(inside: SocketAddress, remote: SocketAddress): NatMapping | undefined {
     return this.alive(this.byInside.get(this.keyOf(inside, remote)))
   }
@@ -81,8 +81,8 @@ export class NatTable {
   }
 
   /**
-   * The mapping that a packet from `inside` to `remote` leaves by, made if need be with a port of `outsideHost`; lets
-   * `remote` answer. Undefined when the table is full or no port is free.
+   * The mapping for a packet from `inside` to `remote`, created on `outsideHost` if necessary; permits `remote` to reply.
+   * Undefined if the table is full or no port is free.
    */
   open(inside: SocketAddress, remote: SocketAddress, outsideHost: string): NatMapping | undefined {
     const { nowNanos } = this.timeline
@@ -93,12 +93,12 @@ export class NatTable {
     return mapping
   }
 
-  /** Whether `remote` may send to the mapping; if so, and if inbound traffic counts, the mapping is in use. */
+  /** Whether `remote` may send to the mapping. If so, refreshes it if inbound traffic does. */
   admits(mapping: NatMapping, remote: SocketAddress): boolean {
     const { nowNanos } = this.timeline
     const part = partOf(this.behaviour.filtering, remote)
     const sinceNanos = mapping.permitted.get(part)
-    // Without a filter there is no remote whose time could run out before the mapping's own.
+    // Without filtering, permissions do not expire before the mapping.
     const isOpen = this.behaviour.filtering === "endpointIndependent"
     if (!isOpen && (sinceNanos === undefined || nowNanos - sinceNanos >= this.timeoutNanos)) return false
     if (this.behaviour.inboundRefresh) {
@@ -108,7 +108,7 @@ export class NatTable {
     return true
   }
 
-  /** Forgets everything. What was given out is not given again until the next time. */
+  /** Drops all mappings; their outside endpoints are not reused until the next call. */
   clear(): void {
     this.retired = new Set(this.byOutside.keys())
     this.byInside.clear()

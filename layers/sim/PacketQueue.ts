@@ -1,9 +1,9 @@
-/** What waits in front of a link for its turn, and who has to go when that is too much. */
+/** The queue in front of a link, and its drop policy. */
 import { Codel, type ControlledQueue } from "./Codel.ts"
 import { checkFields, checkInteger, checkOneOf, checkRange } from "./simConfig.ts"
 import { canBeMarked, type QueuedPacket, type SimPacket } from "./SimPacket.ts"
 
-/** Both limits count the packet that is being sent; the default of each is none. Sizes include IP and UDP headers. */
+/** Both limits include the packet being sent and default to none. Sizes include IP and UDP headers. */
 interface QueueLimits {
   /** At least 1. */
   readonly maxBytes?: number
@@ -13,35 +13,35 @@ interface QueueLimits {
 
 export type QueueModel =
   | (QueueLimits & {
-      /** A packet that does not fit is dropped. */
+      /** Packets that do not fit are dropped. */
       readonly kind: "tailDrop"
-      /** Packets that can carry the mark and find more than this waiting are marked CE. Default none. RFC 3168 §5 */
+      /** ECN-capable packets are marked CE if more than this is queued. Default none. RFC 3168 §5 */
       readonly markAboveBytes?: number
     })
   | (QueueLimits & {
-      /** Packets are dropped from the head while all have waited for longer than the target. RFC 8289 */
+      /** Packets are dropped at the head while the queuing delay stays above the target. RFC 8289 */
       readonly kind: "codel"
-      /** The standing delay allowed. Default 5, 0.001 to 10,000. */
+      /** Maximum standing delay. Default 5, 0.001 to 10,000. */
       readonly targetMillis?: number
       /** How long the delay may stay above the target; about the largest round-trip time. Default 100, 0.001 to 100,000. */
       readonly intervalMillis?: number
-      /** Packets that can carry the mark are marked CE instead of dropped. Default false. RFC 8289 §4.1 */
+      /** ECN-capable packets are marked CE instead of dropped. Default false. RFC 8289 §4.1 */
       readonly ecn?: boolean
     })
 
 export class PacketQueue implements ControlledQueue {
-  /** What waits, the packet being sent included. */
+  /** Queued bytes, including the packet being sent. */
   bytes = 0
   packets = 0
-  /** The packet being sent is not in here. */
-  private waiting: Array<QueuedPacket> = []
+  /** Excludes the packet being sent. */
+  private queued: Array<QueuedPacket> = []
   private head = 0
   private model: QueueModel
   private codel: Codel | undefined
   private readonly onDrop: (packet: SimPacket) => void
   private readonly onMark: () => void
 
-  /** `onDrop` and `onMark` hear of what happens at the head; at the tail, `offer` says so. */
+  /** `onDrop` and `onMark` are called for packets dropped or marked at the head. */
   constructor(model: QueueModel, onDrop: (packet: SimPacket) => void, onMark: () => void) {
     this.model = model
     this.codel = codelOf(model)
@@ -49,7 +49,7 @@ export class PacketQueue implements ControlledQueue {
     this.onMark = onMark
   }
 
-  /** Goes on under other rules with what waits. */
+  /** Changes the model; queued packets stay. */
   use(model: QueueModel): void {
     if (model === this.model) return
     this.model = model
@@ -67,10 +67,10 @@ export class PacketQueue implements ControlledQueue {
     if (marks && canBeMarked(packet)) this.mark(entry)
     this.bytes += size
     this.packets++
-    this.waiting.push(entry)
+    this.queued.push(entry)
   }
 
-  /** The next packet to send; `sent` must be called when it has left. Undefined when none waits. */
+  /** The next packet to send, undefined if empty; call `sent` once it is sent. */
   take(nowNanos: number): QueuedPacket | undefined {
     return this.codel === undefined ? this.shift() : this.codel.take(this, nowNanos)
   }
@@ -81,10 +81,10 @@ export class PacketQueue implements ControlledQueue {
   }
 
   shift(): QueuedPacket | undefined {
-    if (this.head === this.waiting.length) return undefined
-    const entry = this.waiting[this.head++]
-    if (this.head > 64 && this.head * 2 > this.waiting.length) {
-      this.waiting = this.waiting.slice(this.head)
+    if (this.head === this.queued.length) return undefined
+    const entry = this.queued[this.head++]
+    if (this.head > 64 && this.head * 2 > this.queued.length) {
+      this.queued = this.queued.slice(this.head)
       this.head = 0
     }
     return entry

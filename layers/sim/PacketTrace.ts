@@ -1,13 +1,13 @@
-/** What happened to packets, as a digest that two runs can compare and as a short memory for failure reports. */
+/** A trace of packet events: a digest for comparing runs, and the latest events for failure reports. */
 import { createHash } from "node:crypto"
 import { formatAddress } from "../../src/wire/SocketAddress.ts"
 import type { SimPacket } from "./SimPacket.ts"
 import type { Timeline } from "./Timeline.ts"
 
 /**
- * `no socket`: nobody listens at its destination; `no route`: the host or router does not know the way there;
- * `no mapping`: the NAT knows nothing of its destination, or has no room to map its source; `filtered`: the NAT knows
- * it, but not for this sender.
+ * `no socket`: nothing is bound at the destination; `no route`: the host or router has no route there; `no mapping`: the
+ * NAT has no mapping for the destination, or no room to map the source; `filtered`: the NAT has a mapping but does not
+ * permit this sender.
  */
 export type PacketFate =
   | "sent"
@@ -55,7 +55,7 @@ export class PacketTrace {
     this.recent[this.recorded++ % remembered] = { atNanos, fate, from, to, what, where }
   }
 
-  /** SHA-256 over time, place, fate, addresses, ECN and bytes of everything so far: equal digests are equal traces. */
+  /** SHA-256 of time, place, fate, addresses, ECN and bytes of all events: equal digests mean equal traces. */
   digest(): string {
     return this.hash.copy().digest("hex")
   }

@@ -1,4 +1,4 @@
-/** Which nodes hear nothing of which others. */
+/** Which nodes cannot reach which others. */
 
 interface Cut {
   readonly from: ReadonlySet<string>
@@ -8,7 +8,7 @@ interface Cut {
 export class Partitions {
   private readonly cuts: Array<Cut> = []
 
-  /** From now on nothing of `from` reaches `to`. Returns how to undo that. */
+  /** Blocks all packets from `from` to `to`. Returns the function that undoes it. */
   cut(from: ReadonlyArray<string>, to: ReadonlyArray<string>): () => void {
     const cut = { from: new Set(from), to: new Set(to) }
     this.cuts.push(cut)

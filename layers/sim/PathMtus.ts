@@ -1,7 +1,7 @@
-/** What a host has been told about the packet sizes its destinations can be reached with. */
+/** Path MTUs a host has learned from ICMP. */
 import type { Timeline } from "./Timeline.ts"
 
-/** After this a larger size may be tried again. RFC 1191 §6.3 */
+/** After this time a larger size may be tried again. RFC 1191 §6.3 */
 const lifetimeNanos = 600e9
 const maxRemembered = 1024
 
@@ -13,7 +13,7 @@ export class PathMtus {
     this.timeline = timeline
   }
 
-  /** The largest packet to this host, headers included, as far as is known; Infinity if nothing is. */
+  /** The largest known packet size to this host, including headers; Infinity if unknown. */
   to(host: string): number {
     const entry = this.known.get(host)
     return entry !== undefined && this.timeline.nowNanos < entry.untilNanos ? entry.mtu : Infinity

@@ -1,9 +1,9 @@
 /**
- * Knows whether the process waits for work of the real world: a WebCrypto promise, a file, a name lookup. Virtual time
- * stands still meanwhile, so that how long it takes has no effect on a simulation.
+ * Tracks asynchronous work outside the simulation: WebCrypto promises, file access, name lookups. Virtual time does not
+ * advance meanwhile, so that its duration has no effect on a simulation.
  *
- * Node tells of each such request through async_hooks. Timers and sockets are not requests: in a simulation they do
- * not count, only virtual time passes.
+ * Node reports each such request through async_hooks. Timers and sockets are not included: only virtual time passes in a
+ * simulation.
  */
 import { createHook } from "node:async_hooks"
 
@@ -16,7 +16,7 @@ interface Job {
 const pending = new Map<number, string>()
 
 const hook = createHook({
-  // Promises would be thousands and say nothing.
+  // There are thousands of promises, without useful information.
   trackPromises: false,
   init(asyncId, type, _trigger, resource) {
     if (!isRequest.test(type)) return
@@ -26,7 +26,7 @@ const hook = createHook({
       pending.set(asyncId, type)
       return
     }
-    // The same class serves synchronous calls, which return their outcome as an array and never call back.
+    // Synchronous calls use the same class; they return their result as an array and never call back.
     job.run = function (...args) {
       const outcome = run.apply(this, args)
       if (!Array.isArray(outcome)) pending.set(asyncId, type)
@@ -40,7 +40,7 @@ const hook = createHook({
 
 let watchers = 0
 
-/** Starts watching; to be paired with `unwatch`. */
+/** Starts tracking; must be paired with `unwatch`. */
 export const watch = (): void => {
   if (watchers++ === 0) hook.enable()
 }
@@ -53,8 +53,8 @@ export const unwatch = (): void => {
 
 export const isPending = (): boolean => pending.size > 0
 
-/** What is being waited for, for people. */
+/** Describes pending work, for messages. */
 export const describe = (): string => [...new Set(pending.values())].join(", ")
 
-/** Lets the event loop go round once: promise callbacks run, finished requests are reported. */
+/** Runs the event loop once: promise callbacks run and finished requests are reported. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -1,20 +1,21 @@
-/** How routers know the way: by the shape of the network, the fewest links first. */
+/** Shortest-path routing by number of links. */
 import type { SimEdge, SimNode } from "./SimPacket.ts"
 
-/** Ways remembered per node. */
+/** Cached routes per node. */
 const maxRemembered = 4096
 
 export class Routing {
   private known = new Map<SimNode, Map<string, SimEdge | undefined>>()
 
-  /** To be called when a node, a link or an address has come or gone. */
+  /** Call after a node, link or address was added or removed. */
   changed(): void {
     this.known = new Map()
   }
 
   /**
-   * The first link on the way from `node` to `destination`: to the nearest link that leads to the address, or else to the
-   * nearest gateway, which is the inside of a NAT, or else over the only link of an end; a gateway knows none of these. Among ways of the same length the one that was built first.
+   * The first link from `node` toward `destination`: to the nearest link that leads to the address, else to the nearest
+   * gateway (the inside of a NAT), else over the only link of a leaf node. Gateways themselves use only the first rule. Of
+   * equally short routes the one built first is used.
    */
   way(node: SimNode, destination: string): SimEdge | undefined {
     let ways = this.known.get(node)
@@ -23,14 +24,14 @@ export class Routing {
       this.known.set(node, ways)
     }
     if (ways.has(destination)) return ways.get(destination)
-    const link = search(node, (link) => link.leadsTo(destination)) ?? defaultWay(node)
+    const link = search(node, (link) => link.leadsTo(destination)) ?? defaultRoute(node)
     if (ways.size === maxRemembered) ways.clear()
     ways.set(destination, link)
     return link
   }
 }
 
-const defaultWay = (node: SimNode): SimEdge | undefined => {
+const defaultRoute = (node: SimNode): SimEdge | undefined => {
   if (node.isGateway) return undefined
   const gateway = search(node, (link) => link.to.isGateway)
   return gateway ?? (node.isRouter || node.links.length !== 1 ? undefined : node.links[0])

@@ -1,6 +1,6 @@
 /**
- * Effect's scheduler, turned around: instead of asking the system for a turn, fibers wait here until the simulation
- * runs them, and it knows when there are none left.
+ * An Effect scheduler driven by the simulation: instead of using the event loop, fibers are queued here until the
+ * simulation runs them, so that it knows when none is ready.
  */
 import type { Fiber } from "effect/Fiber"
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
@@ -11,14 +11,14 @@ interface Bucket {
   readonly tasks: Array<() => void>
 }
 
-/** In which order fibers that are ready at the same time run: as they came, or permuted by the seed. */
+/** Order of fibers that are ready at the same time: first in, first out, or permuted by the seed. */
 export type Interleaving = "fifo" | "seeded"
 
 export class RunQueue implements Scheduler, SchedulerDispatcher {
   readonly executionMode = "async"
   /** How many tasks have run. */
   tasksRun = 0
-  /** Called before each of them. */
+  /** Called before each task. */
   onStep: (() => void) | undefined = undefined
   /** The first fiber that ran here. */
   first: Fiber<unknown, unknown> | undefined = undefined
@@ -58,7 +58,7 @@ export class RunQueue implements Scheduler, SchedulerDispatcher {
     while (!this.isEmpty) this.runRound()
   }
 
-  /** Runs what is ready now, lower priorities first, but not what that makes ready. */
+  /** Runs the tasks ready now, lower priorities first, but not tasks they make ready. */
   runRound(): void {
     const round = this.ready
     this.ready = []

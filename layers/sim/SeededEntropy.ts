@@ -1,4 +1,4 @@
-/** Entropy that is the same again for the same seed. For the simulator and for known-answer tests, never for the wire. */
+/** Reproducible entropy from a seed. For the simulator and known-answer tests, never for real connections. */
 import * as Layer from "effect/Layer"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { SeededRandom } from "./SeededRandom.ts"

@@ -1,4 +1,4 @@
-/** The one source of chance in a simulation: the small fast counter generator sfc32, seeded from anything printable. */
+/** The only source of randomness in a simulation: the generator sfc32, seeded with a string or number. */
 import type { Random } from "effect/Random"
 
 export class SeededRandom implements Random {
@@ -13,11 +13,11 @@ export class SeededRandom implements Random {
     this.a = hash(this.seed, 0x9e3779b9)
     this.b = hash(this.seed, 0x243f6a88)
     this.c = hash(this.seed, 0xb7e15162)
-    // Seeds that differ in one bit are told apart after a dozen rounds.
+    // A dozen rounds diffuse seeds that differ in one bit.
     for (let i = 0; i < 15; i++) this.nextUint32()
   }
 
-  /** A generator of its own for `label`, so that one part drawing more does not change what another part draws. */
+  /** An independent generator for `label`, so that draws in one part do not affect another. */
   fork(label: string): SeededRandom {
     return new SeededRandom(`${this.seed}/${label}`)
   }
@@ -48,7 +48,7 @@ export class SeededRandom implements Random {
     return Math.floor(this.nextDoubleUnsafe() * bound)
   }
 
-  /** True with this probability; draws in every case, so that fates stay aligned when a rate is changed. */
+  /** True with this probability; always draws, so that changing a rate does not shift later draws. */
   chance(probability: number): boolean {
     return this.nextDoubleUnsafe() < probability
   }
@@ -63,7 +63,7 @@ export class SeededRandom implements Random {
   }
 }
 
-/** FNV-1a with a final avalanche: seeds are few and not hostile. */
+/** FNV-1a with a final avalanche; seeds are trusted, so it need not resist collisions. */
 const hash = (text: string, basis: number): number => {
   let h = basis | 0
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)

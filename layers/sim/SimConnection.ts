@@ -1,10 +1,10 @@
-/** Two nodes joined, one link each way. */
+/** A connection between two nodes: one link in each direction. */
 import type { LinkConditions, SimLink } from "./SimLink.ts"
 
 export class SimConnection {
-  /** What faults call it. */
+  /** Its name in fault schedules. */
   readonly name: string
-  /** From the first node named to the second. */
+  /** From the first node to the second. */
   readonly forward: SimLink
   readonly backward: SimLink
 
@@ -14,7 +14,7 @@ export class SimConnection {
     this.backward = backward
   }
 
-  /** Changes conditions both ways. */
+  /** Changes the conditions of both directions. */
   set(conditions: Partial<LinkConditions>): void {
     this.forward.set(conditions)
     this.backward.set(conditions)

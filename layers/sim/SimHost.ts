@@ -1,4 +1,4 @@
-/** A machine in the simulated network: addresses, routes, and the sockets bound on it. */
+/** A host in the simulated network: addresses, routes and sockets. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,14 +23,14 @@ export class SimHost implements SimNode, SocketHost {
   readonly name: string
   readonly isRouter = false
   readonly isGateway = false
-  /** Whether sockets bound from now on can read and write the ECN bits. */
+  /** Whether sockets bound later can read and write the ECN bits. */
   ecn = true
-  /** Whether sockets bound from now on forbid fragmentation. */
+  /** Whether sockets bound later forbid fragmentation. */
   dontFragment = true
-  /** What packets to the host's own addresses go through; see `Network.loopback`. Undefined: they are there at once. */
+  /** The link for packets to the host's own addresses; see `Network.loopback`. Undefined: delivered immediately. */
   loopback: SimLink | undefined = undefined
   /** See `takeDatagrams`. */
-  isTaking = true
+  acceptsDatagrams = true
   private readonly interfaces: HostInterfaces
   private readonly sockets = new HostSockets(this)
   private readonly life = new HostLife()
@@ -79,7 +79,7 @@ export class SimHost implements SimNode, SocketHost {
     return this.interfaces.links
   }
 
-  /** What a program needs to run on this host: its UDP, entropy of its own, and its idea of what time it is. */
+  /** The services of a program on this host: its UDP, its own entropy and its clock. */
   get layer(): Layer.Layer<UdpPort | Entropy> {
     const clock = Effect.map(Clock.Clock, (world) => new HostClock(world, this.skew))
     return Layer.mergeAll(
@@ -90,14 +90,14 @@ export class SimHost implements SimNode, SocketHost {
   }
 
   /**
-   * Sets the host's wall clock forward, or back when negative: what is dated by it (certificates, tickets, logs) sees
-   * that, what waits does not.
+   * Moves the host's wall clock forward, or back if negative. Affects dates (certificates, tickets, logs) but not timers
+   * and sleeps.
    */
   jumpClock(byMillis: number): void {
     this.skew.jump(byMillis)
   }
 
-  /** From now on the host's wall clock gains so many millionths; negative, it loses them. */
+  /** From now on, the host's wall clock runs fast by `ppm` millionths, or slow if negative. */
   driftClock(ppm: number): void {
     this.skew.drift(ppm, this.timeline.nowNanos)
   }
@@ -107,8 +107,8 @@ export class SimHost implements SimNode, SocketHost {
   }
 
   /**
-   * Runs a program on this host: with its UDP and its entropy, in a scope of its own. A crash interrupts it, and it
-   * begins again when the host restarts. What its finalizers send is lost with everything else.
+   * Runs a program on this host, with its UDP and entropy, in its own scope. A crash interrupts it, and it starts over when
+   * the host restarts. Datagrams its finalizers send after a crash are lost.
    */
   run<A, E, R>(
     program: Effect.Effect<A, E, R>
@@ -122,13 +122,13 @@ export class SimHost implements SimNode, SocketHost {
   }
 
   /**
-   * The machine loses power: its sockets die without a word, it forgets all it was told about paths, programs under
-   * `run` are interrupted, and nothing can be bound. Other fibers that use its layer are left with dead sockets.
+   * Simulates a power loss: sockets are closed silently, learned path MTUs are forgotten, programs started by `run` are
+   * interrupted, and nothing can be bound. Other fibers that use its layer keep dead sockets.
    */
   crash(): void {
     this.sockets.closeAll()
     this.pathMtus.forget()
-    // Interrupted programs run their finalizers at once, and those must find the sockets dead.
+    // Interrupted programs run their finalizers immediately, so the sockets must be dead by then.
     this.life.turn(false)
   }
 
@@ -136,13 +136,13 @@ export class SimHost implements SimNode, SocketHost {
     this.life.turn(true)
   }
 
-  /** With false, every socket of the host is congested; with true, what they kept is sent and their owners are woken. */
+  /** `false` makes every socket of the host congested; `true` sends what they queued and wakes their owners. */
   takeDatagrams(taking: boolean): void {
-    this.isTaking = taking
+    this.acceptsDatagrams = taking
     if (taking) this.sockets.release()
   }
 
-  /** The latest route that fits is taken; of the routes to routers and NATs the one that was connected first. */
+  /** The latest matching route is used; among links to routers and NATs, the one connected first. */
   addRoute(route: Route): void {
     const isDefault = route.destination === undefined && !(route.link.to instanceof SimHost)
     this.interfaces.addRoute(route, isDefault)
@@ -153,8 +153,8 @@ export class SimHost implements SimNode, SocketHost {
   }
 
   /**
-   * The interface with address `from` has address `to` from now on. Sockets bound to the old one neither send nor
-   * receive any more; sockets bound to a wildcard go on from the new one.
+   * Changes an interface address from `from` to `to`. Sockets bound to the old address no longer send or receive; sockets
+   * bound to a wildcard continue with the new one.
    */
   changeAddress(from: string, to: string): void {
     this.interfaces.change(`${this.name}.changeAddress`, from, to)
@@ -172,7 +172,7 @@ export class SimHost implements SimNode, SocketHost {
     if (packet.icmp !== undefined) {
       this.trace.record("arrived", packet, this.name)
       this.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
-      this.socketAt(packet.icmp.from)?.hearTooBig(packet.icmp)
+      this.socketAt(packet.icmp.from)?.onTooBig(packet.icmp)
       return
     }
     const socket = this.socketAt(packet.to)
@@ -195,7 +195,7 @@ export class SimHost implements SimNode, SocketHost {
     to: SocketAddress,
     ecn: EcnCodepoint
   ): Transmission {
-    const isGone = from.takesAnyAddress && source !== undefined && !this.owns(source)
+    const isGone = from.acceptsAnyAddress && source !== undefined && !this.owns(source)
     const bound = isGone ? undefined : source
     const isOwn = this.owns(to.host)
     const route = isOwn ? undefined : this.interfaces.routeTo(to, bound)
@@ -217,7 +217,7 @@ export class SimHost implements SimNode, SocketHost {
       this.trace.record("no route", packet, this.name)
       return "noRoute"
     }
-    // The system refuses what it knows cannot arrive whole. RFC 1191 §6.2
+    // The system rejects datagrams larger than the known path MTU. RFC 1191 §6.2
     if (packet.dontFragment && wireSize(packet) > this.pathMtus.to(to.host)) return "tooLarge"
     return route.link.carry(packet) ? "sent" : "tooLarge"
   }

@@ -1,12 +1,12 @@
 /**
- * The simulation as a layer: an Effect it is provided to runs in virtual time, on whatever runtime it was started.
+ * The simulation as a layer: an Effect it is provided to runs in virtual time, on any runtime.
  *
  * ```ts
  * it.effect("the greeting survives a lossy link", () => program.pipe(Effect.provide(SimLayer.layer({ seed: 7 }))))
  * ```
  *
- * `program` finds a `Scope` of the simulation, which is closed, in virtual time, before the simulation ends. A program
- * that fails is reported with the line that replays it.
+ * `program` gets a `Scope`, which is closed in virtual time before the simulation ends. A failure is reported with the
+ * command line that replays it.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -23,14 +23,14 @@ import { SimNetwork } from "./SimNetwork.ts"
 export interface LayerOptions extends SimOptions {
   /** Default 0; `EFFECT_QUIC_SEED` in the environment replaces it. */
   readonly seed?: string | number
-  /** What is printed of a failure. Default: the environment variables that make the next run the same. */
+  /** What to print on failure. Default: the environment variables that replay the run. */
   readonly describeReplay?: (variables: string) => string
 }
 
 const describeByDefault = (variables: string): string =>
   `To replay this simulation, run the same command with ${variables} before it.`
 
-/** Simulations that a layer runs are driven beside the program, from when it begins to when it has ended. */
+/** Drives the simulation of a layer in the background, from the start to the end of the program. */
 class Driver {
   private readonly simulation: Simulation
   private isOver = false
@@ -47,7 +47,7 @@ class Driver {
     const isOver = (): boolean => this.isOver
     RealWork.watch()
     try {
-      // other layers may be built before the first fiber comes here, and take the time of the real world for it
+      // other layers may be built before the first fiber is scheduled here, and take real time
       while (queue.first === undefined && !this.isOver) await RealWork.turn()
       this.stalled = await this.simulation.drive(isOver, options.maxVirtualMillis * 1e6)
       if (this.stalled === undefined) return
@@ -58,7 +58,7 @@ class Driver {
     }
   }
 
-  /** Ends the simulation; why it could not go on, if so. */
+  /** Ends the simulation; returns why it stalled, if it did. */
   async stop(): Promise<SimStalled | undefined> {
     this.isOver = true
     await this.ended
@@ -66,7 +66,7 @@ class Driver {
   }
 }
 
-/** A simulation for as long as the layer lives: virtual time, seeded chance and scheduling, and a `SimNetwork`. */
+/** A simulation with the lifetime of the layer: virtual time, seeded randomness and scheduling, and a `SimNetwork`. */
 export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
   Layer.effectContext(
     Effect.gen(function* () {
@@ -90,15 +90,15 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
   )
 
 /**
- * A simulation of one machine, with a UDP whose datagrams to `127.0.0.1` go through a network that is as bad as `link`
- * says: what a program that talks to itself over the loopback address needs in place of the live layer.
+ * A simulation of one host whose datagrams to `127.0.0.1` pass through a link with the given conditions. Replaces the live
+ * layer for a program that talks to itself over the loopback address.
  */
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
   options: LayerOptions = {}
 ): Layer.Layer<SimServices | UdpPort | Scope.Scope> => localhostOn(layer(options), link)
 
-/** `layerLocalhost` in a simulation that there is. */
+/** `layerLocalhost` in an existing simulation. */
 export const localhostOn = (
   simulation: Layer.Layer<SimServices | Scope.Scope>,
   link: Partial<LinkConditions>

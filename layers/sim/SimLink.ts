@@ -1,4 +1,4 @@
-/** One direction of a simulated cable: a queue drained at a rate, then chance, then a delay. */
+/** One direction of a simulated link: a queue drained at a rate, then random loss, then a delay. */
 import { changed, type LinkConditions, type LinkModel } from "./linkConditions.ts"
 import { delayOf } from "./delayModel.ts"
 import { LossProcess } from "./LossModel.ts"
@@ -11,14 +11,14 @@ import type { Timeline } from "./Timeline.ts"
 
 export { type LinkConditions, type LinkModel, perfectLink } from "./linkConditions.ts"
 
-/** What became of the packets that entered a link. */
+/** Counters of the packets that entered a link. */
 export class LinkCounters {
   entered = 0
   delivered = 0
   lost = 0
   /** Dropped by `dropIf`, by a rewrite, by a partition, or because the link was down. */
   refused = 0
-  /** Dropped because the queue was full or had stood for too long. */
+  /** Dropped because the queue was full or CoDel's delay was exceeded. */
   queueFull = 0
   tooLarge = 0
   marked = 0
@@ -27,7 +27,7 @@ export class LinkCounters {
   reordered = 0
 }
 
-/** What a link shares with the rest of its network. */
+/** Shared parts of the network. */
 export interface LinkSurroundings {
   readonly timeline: Timeline
   readonly trace: PacketTrace
@@ -40,12 +40,12 @@ export class SimLink implements SimEdge {
   readonly name: string
   readonly from: SimNode
   readonly to: SimNode
-  /** The address of the far end that this link is connected to, if that is a host. */
+  /** The address of the far end, if that is a host. */
   toAddress: string | undefined
   readonly counters = new LinkCounters()
-  /** A test's veto: packets for which it returns true are dropped. `index` counts the packets that entered, from 0. */
+  /** For tests: drops packets for which it returns true. `index` counts the packets that entered, from 0. */
   dropIf: ((packet: SimPacket, index: number) => boolean) | undefined = undefined
-  /** What leaves the link in place of the packet; undefined drops it. */
+  /** Replaces the packet; undefined drops it. */
   rewrite: ((packet: SimPacket) => SimPacket | undefined) | undefined = undefined
   private base: LinkModel
   private current: LinkModel
@@ -55,7 +55,7 @@ export class SimLink implements SimEdge {
   private readonly loss = new LossProcess()
   private readonly queue: PacketQueue
   private isSending = false
-  /** No packet in order arrives before this. */
+  /** Earliest arrival that preserves packet order. */
   private lastArrivalNanos = 0
 
   constructor(
@@ -82,25 +82,25 @@ export class SimLink implements SimEdge {
     )
   }
 
-  /** Whether what is sent to this address arrives where this link ends. */
+  /** Whether packets to this address end at the far end of this link. */
   leadsTo(address: string): boolean {
     return this.toAddress === undefined ? this.to.owns(address) : this.toAddress === address
   }
 
-  /** What it does to packets now. */
+  /** The current conditions. */
   get conditions(): LinkModel {
     return this.current
   }
 
-  /** Changes some conditions for the packets that enter or leave the queue from now on. */
+  /** Changes some conditions for packets that enter or leave the queue from now on. */
   set(conditions: Partial<LinkConditions>): void {
     this.base = changed(this.base, conditions, this.name)
     this.combine()
   }
 
   /**
-   * Changes some conditions until the function returned is called. Where several such changes hold at once the latest
-   * wins, but the link is up only if all of them leave it up.
+   * Changes some conditions until the returned function is called. Of overlapping changes the latest wins, but the link is
+   * up only if none of them takes it down.
    */
   overlay(conditions: Partial<LinkConditions>): () => void {
     changed(this.base, conditions, this.name)
@@ -123,12 +123,12 @@ export class SimLink implements SimEdge {
     this.queue.use(model.queue)
   }
 
-  /** How many bytes wait for their turn or are being sent. */
+  /** Bytes queued or being sent. */
   get queuedBytes(): number {
     return this.queue.bytes
   }
 
-  /** Returns false when the packet is too large and the link says so. */
+  /** Returns false if the packet is too large and the link reports it. */
   carry(packet: SimPacket): boolean {
     const { counters, current } = this
     const index = counters.entered++
@@ -164,7 +164,7 @@ export class SimLink implements SimEdge {
     this.around.trace.record(fate, packet, this.name)
   }
 
-  /** Sends what waits, one packet after the other, until the wire is busy. */
+  /** Sends queued packets until the link is busy. */
   private sendNext(): void {
     const { queue } = this
     const { timeline } = this.around
@@ -193,7 +193,7 @@ export class SimLink implements SimEdge {
   private propagate(packet: SimPacket): void {
     const { counters, current, random } = this
     const { timeline } = this.around
-    // Every packet draws the same number of times, so that the fate of one does not depend on that of another.
+    // Draws the same number of times for every packet, so that their fates are independent.
     const delayMillis = delayOf(current.delay, random)
     const lost = this.loss.loses(current.loss, random)
     const corrupted = random.chance(current.corruptRate)

@@ -1,4 +1,4 @@
-/** A router that hides the addresses behind it: what leaves comes from its own, and what it does not expect stays out. */
+/** A router with network address translation and filtering. */
 import { familyOf } from "../udp/hostLiteral.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { checkAddress } from "./IpPrefix.ts"
@@ -12,33 +12,33 @@ import type { SimNode, SimPacket, SimEdge } from "./SimPacket.ts"
 import { Forwarder, RouterCounters } from "./SimRouter.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** What a NAT did with packets, beyond what every router does; ICMP messages left out. */
+/** NAT counters in addition to those of routers; ICMP messages are not counted. */
 export class NatCounters extends RouterCounters {
-  /** Sent on from the inside to the outside, and the other way. */
+  /** Forwarded from inside to outside, and from outside to inside. */
   outbound = 0
   inbound = 0
-  /** From the inside to the inside by an outside address. */
+  /** Forwarded from inside to inside through an outside address. */
   hairpinned = 0
-  /** Dropped: sent to an outside endpoint that is nobody's. */
+  /** Dropped: no mapping for the outside endpoint. */
   unmapped = 0
-  /** Dropped: from somebody who may not answer, or over a hairpin that does not bend. */
+  /** Dropped: sender not permitted, or hairpinning not supported. */
   filtered = 0
-  /** Dropped: no room for another mapping, or no address of their family. */
+  /** Dropped: table full, or no outside address of their family. */
   tableFull = 0
 }
 
-/** A mapping as it is now. */
+/** Snapshot of a mapping. */
 export interface NatMappingState {
   readonly inside: SocketAddress
-  /** What a STUN server would call the server-reflexive address. RFC 8489 §2 */
+  /** The server-reflexive address. RFC 8489 §2 */
   readonly outside: SocketAddress
-  /** Who may answer: nothing if anybody, else addresses or endpoints, the latest last. */
+  /** Permitted senders, as addresses or endpoints, latest last; empty if anyone may send. */
   readonly permitted: ReadonlyArray<string>
-  /** How long ago it was last in use. */
+  /** Time since last use. */
   readonly idleMillis: number
 }
 
-/** One side of a NAT, for links to lead to. */
+/** One side of a NAT, to connect links to. */
 export class NatSide implements SimNode {
   readonly name: string
   readonly links: Array<SimEdge> = []
@@ -64,15 +64,15 @@ export class SimNat {
   readonly name: string
   readonly behaviour: NatBehaviour
   readonly counters = new NatCounters()
-  /** Hosts and routers here reach the rest of the world through the NAT; the rest of the world does not reach them. */
+  /** Hosts and routers on this side reach others through the NAT, but cannot be reached from outside. */
   readonly inside: NatSide
-  /** Where the NAT's own addresses are, and what they lead to. */
+  /** The side with the NAT's own addresses. */
   readonly outside: NatSide
   private readonly addresses: Array<string>
   private readonly table: NatTable
   private readonly toInside: Forwarder
   private readonly toOutside: Forwarder
-  /** Which outside address an inside host has: always the same one. RFC 4787 §4.1 REQ-2 */
+  /** The outside address of each inside host; paired, so it never changes. RFC 4787 §4.1 REQ-2 */
   private readonly pairing = new Map<string, string>()
   private readonly routing: Routing
   private readonly trace: PacketTrace
@@ -114,7 +114,7 @@ export class SimNat {
     return this.addresses
   }
 
-  /** What it remembers now, the oldest mapping first. */
+  /** The current mappings, oldest first. */
   get mappings(): ReadonlyArray<NatMappingState> {
     return this.table.mappings.map(({ inside, outside, permitted, usedNanos }) => ({
       inside,
@@ -125,8 +125,8 @@ export class SimNat {
   }
 
   /**
-   * Forgets all mappings: what inside hosts send next gets other ports. With an address, that one takes the place of the
-   * first outside address of its family, as when a provider gives a line another.
+   * Drops all mappings, so that inside hosts get new ports. `address` replaces the first outside address of its family, as
+   * when an ISP assigns a new one.
    */
   rebind(address?: string): void {
     if (address !== undefined) {
@@ -146,7 +146,7 @@ export class SimNat {
     if (this.toInside.wayTo(to.host) !== undefined) {
       this.passInside(packet)
     } else if (icmp !== undefined) {
-      // About a packet that came in, so the other way round. RFC 5508 §4.2
+      // About an inbound packet, so the directions are reversed. RFC 5508 §4.2
       const mapping = this.table.find(icmp.to, icmp.from)
       if (mapping === undefined) return this.trace.record("no mapping", packet, this.name)
       this.passOutside({
@@ -177,13 +177,13 @@ export class SimNat {
     if (this.admit(packet)) this.counters.inbound++
   }
 
-  /** The source an inside host sees is the outside one, as RFC 4787 §6 REQ-9 wants it. */
+  /** The inside host sees the outside address as source, as required by RFC 4787 §6 REQ-9. */
   private hairpin(packet: SimPacket): void {
     if (!this.behaviour.hairpinning) this.drop("filtered", "filtered", packet)
     else if (this.admit(packet)) this.counters.hairpinned++
   }
 
-  /** Lets a packet to an outside endpoint in, if there is one and if its sender may. */
+  /** Forwards a packet to an outside endpoint if it is mapped and the sender is permitted. */
   private admit(packet: SimPacket): boolean {
     const mapping = this.table.findOutside(packet.to)
     if (mapping === undefined) {

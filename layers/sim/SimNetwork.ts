@@ -1,6 +1,6 @@
 /**
- * A network in memory: hosts and routers joined by links, everything that moves is an event on one timeline, and all
- * chance comes from one seed.
+ * An in-memory network of hosts and routers connected by links. All packets are events on one timeline, and all randomness
+ * derives from one seed.
  */
 import * as Context from "effect/Context"
 import { familyOf } from "../udp/hostLiteral.ts"
@@ -24,17 +24,17 @@ import type { Timeline } from "./Timeline.ts"
 
 export { SimConnection } from "./SimConnection.ts"
 
-/** How two nodes are joined: the conditions both ways, and which of the hosts' addresses. */
+/** How two nodes are connected: link conditions and host addresses. */
 export interface ConnectOptions extends Partial<LinkConditions> {
-  /** What faults call the connection. Default the names of the nodes with a hyphen between. */
+  /** The name in fault schedules. Default: the names of the nodes, joined by a hyphen. */
   readonly name?: string
-  /** What is different on the way back. */
+  /** Differing conditions of the reverse direction. */
   readonly backward?: Partial<LinkConditions>
   /** The address of the first node, if it is a host. Default its first. */
   readonly from?: string
   /** The address of the second node, if it is a host. Default its first. */
   readonly to?: string
-  /** Between two hosts: the way to every destination without a route of its own. To a router it always is. */
+  /** Between two hosts: use as the default route. Links to routers always are. */
   readonly isDefaultRoute?: boolean
 }
 
@@ -67,14 +67,14 @@ export class Network {
     this.trace = new PacketTrace(timeline)
   }
 
-  /** Everything that is going to happen in virtual time: packets under way, and what sleeps. */
+  /** Pending events in virtual time: packets in flight and sleeps. */
   get pendingEvents(): number {
     return this.timeline.pending
   }
 
   /** Adds a host with at least one IP address. */
   host(name: string, ...addresses: ReadonlyArray<string>): SimHost {
-    if (addresses.length === 0) throw new SimConfigError(`host ${name}`, "needs an IP address")
+    if (addresses.length === 0) throw new SimConfigError(`host ${name}`, "requires an IP address")
     const random = this.random.fork(`host ${name}`)
     const host = this.add(new SimHost(name, addresses, this.timeline, this.trace, random, this.routing))
     this.hosts.set(name, host)
@@ -82,8 +82,8 @@ export class Network {
   }
 
   /**
-   * Adds a router. It finds its way by the shape of the network, or by the routes it is given. Its addresses, if it has
-   * any, are where its ICMP messages come from.
+   * Adds a router. It routes by its configured routes, else by shortest path. Its addresses, if any, are the source of its
+   * ICMP messages.
    */
   router(name: string, ...addresses: ReadonlyArray<string>): SimRouter {
     for (const address of addresses) checkAddress(`router ${name}`, address)
@@ -91,8 +91,8 @@ export class Network {
   }
 
   /**
-   * Adds a NAT with at least one outside address. Connect what it hides to `inside`, and `outside` to the rest. NATs
-   * behind NATs work. IPv6 is translated, too, and needs an IPv6 address outside.
+   * Adds a NAT with at least one outside address. Connect the private network to `inside` and `outside` to the rest. NATs
+   * can be nested. IPv6 is translated too, and requires an outside IPv6 address.
    */
   nat(
     name: string,
@@ -108,8 +108,8 @@ export class Network {
   }
 
   /**
-   * Joins two nodes, each host with one of its addresses: what is for another of its addresses needs a connection of
-   * its own, which may lead to the same node.
+   * Connects two nodes, each host with one of its addresses. Other addresses of a host require their own connections, which
+   * may lead to the same node.
    */
   connect(first: SimNode, second: SimNode, options: ConnectOptions = {}): SimConnection {
     const { name, backward: back = {}, from, to, isDefaultRoute = false, ...changes } = options
@@ -118,7 +118,7 @@ export class Network {
     if (a.address !== undefined && b.address !== undefined && familyOf(a.address) !== familyOf(b.address)) {
       throw new SimConfigError(
         "connect",
-        `cannot join ${a.address} and ${b.address}, which are of different families`
+        `cannot connect ${a.address} and ${b.address}, which are of different address families`
       )
     }
     const unique = this.nameOf(name, `${first.name}-${second.name}`)
@@ -134,9 +134,9 @@ export class Network {
   }
 
   /**
-   * From now on nodes (hosts, routers and NATs, by name) of different groups hear nothing of each other, over whatever
-   * way: what a host sent is dropped where it would enter a node of another group. With `oneWay`, only the second group
-   * hears nothing of the first. Returns how to heal it.
+   * Partitions nodes (hosts, routers and NATs, by name): packets sent by a host are dropped where they would enter a node of
+   * another group. With `oneWay`, only packets from the first group to the second are dropped. Returns the function that
+   * heals it.
    */
   partition(groups: ReadonlyArray<ReadonlyArray<string>>, oneWay = false): () => void {
     checkFault("partition", { kind: "partition", groups, oneWay }, this.names)
@@ -148,7 +148,7 @@ export class Network {
     }
   }
 
-  /** Lets the faults of a schedule happen, counted from now. Refuses one that speaks of what there is not. */
+  /** Starts a fault schedule now. Throws `SimConfigError` if it refers to unknown names. */
   apply(schedule: FaultSchedule): Faults {
     checkSchedule(schedule, this.names)
     return new Faults(schedule, {
@@ -162,8 +162,8 @@ export class Network {
   }
 
   /**
-   * What a host sends to itself goes through a link from now on, as if there were a network in between. Faults call it
-   * by `name`, by default the host's name and `loopback`.
+   * Routes packets a host sends to itself through a link from now on. Its name in fault schedules is `name`, by default the
+   * host's name and `loopback`.
    */
   loopback(
     host: SimHost,
@@ -187,12 +187,12 @@ export class Network {
       for (let i = 2; this.connections.has(name); i++) name = `${fallback} ${i}`
       return name
     }
-    if (this.connections.has(wanted)) throw new SimConfigError("connect.name", `${wanted} is taken`)
+    if (this.connections.has(wanted)) throw new SimConfigError("connect.name", `${wanted} is already in use`)
     return wanted
   }
 
   private add<Node extends SimNode>(node: Node): Node {
-    if (this.nodes.has(node.name)) throw new SimConfigError(node.name, "is the name of another node already")
+    if (this.nodes.has(node.name)) throw new SimConfigError(node.name, "is already the name of another node")
     this.nodes.set(node.name, node)
     return node
   }
@@ -223,7 +223,7 @@ const labelOf = ({ node, address }: End): string =>
 const endOf = (node: SimNode, address: string | undefined): End => {
   if (!(node instanceof SimHost)) {
     if (address === undefined) return { node, address }
-    throw new SimConfigError("connect", `takes an address for hosts only, and ${node.name} is none`)
+    throw new SimConfigError("connect", `accepts an address for hosts only, and ${node.name} is not a host`)
   }
   if (address !== undefined && !node.addresses.includes(address)) {
     throw new SimConfigError("connect", `knows no address ${address} of ${node.name}`)
@@ -231,7 +231,7 @@ const endOf = (node: SimNode, address: string | undefined): End => {
   return { node, address: address ?? node.addresses[0] }
 }
 
-/** Tells a host what its new link is good for. */
+/** Adds the routes for a host's new link. */
 const route = (near: End, far: End, link: SimLink, isDefault: boolean): void => {
   if (!(near.node instanceof SimHost) || near.address === undefined) return
   const source = near.address
@@ -239,5 +239,5 @@ const route = (near: End, far: End, link: SimLink, isDefault: boolean): void => 
   if (far.address === undefined || isDefault) near.node.addRoute({ source, destination: undefined, link })
 }
 
-/** The network of the simulation a program runs in. */
+/** The network of the current simulation. */
 export class SimNetwork extends Context.Service<SimNetwork, Network>()("effect-quic/layers/sim/SimNetwork") {}

@@ -1,75 +1,75 @@
-/** What moves through a simulated network, and what it moves between. */
+/** Packets of the simulated network, and the interfaces of links and nodes. */
 import type { EcnCodepoint } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 
-/** A router's word that a packet was too large for the next link: Packet Too Big, or Fragmentation Needed. */
+/** ICMP message of a router that a packet was too large: Packet Too Big, or Fragmentation Needed. */
 export interface PacketTooBig {
-  /** Where the packet that was too large came from and went to, as seen where this message is. */
+  /** Source and destination of the oversized packet, as seen at the current position of this message. */
   readonly from: SocketAddress
   readonly to: SocketAddress
-  /** What would have fitted, headers included. */
+  /** The MTU of the next link, including headers. */
   readonly mtu: number
 }
 
 export interface SimPacket {
   readonly from: SocketAddress
   readonly to: SocketAddress
-  /** Nobody else's: the link may corrupt it, the receiver may keep it. */
+  /** Exclusively owned: links may corrupt it and receivers may keep it. */
   readonly bytes: Uint8Array
   readonly ecn: EcnCodepoint
-  /** Dropped rather than fragmented where it does not fit. */
+  /** Dropped instead of fragmented if too large. */
   readonly dontFragment: boolean
-  /** How many routers it may still pass. */
+  /** Remaining hops. */
   readonly ttl: number
-  /** The node that sent it, for those who look on: no part of the packet, and no address translation changes it. */
+  /** The sending node, for observers: not part of the packet and unaffected by address translation. */
   readonly origin: string
-  /** An ICMP message in place of a datagram: `bytes` is empty, and the ports say nothing. */
+  /** Set for an ICMP message instead of a datagram; `bytes` is empty and the ports are meaningless. */
   readonly icmp?: PacketTooBig
 }
 
-/** Whether a router may set CE on it: it says it understands, and is not marked yet. RFC 3168 §5 */
+/** Whether a router may mark it CE: it is ECN-capable and not marked yet. RFC 3168 §5 */
 export const canBeMarked = (packet: SimPacket): boolean => packet.ecn === 1 || packet.ecn === 2
 
-/** A packet waiting in front of a link; marking it replaces it. */
+/** A packet queued in front of a link; marking replaces it. */
 export interface QueuedPacket {
   packet: SimPacket
-  /** On the wire, bytes. */
+  /** Size on the wire, bytes. */
   readonly size: number
   readonly sinceNanos: number
 }
 
-/** What systems begin with. */
+/** The usual initial TTL. */
 export const initialTtl = 64
 
 /** Size on the wire: IP and UDP headers and the payload. */
 export const wireSize = (packet: SimPacket): number =>
   packet.bytes.length + (packet.to.family === 4 ? 28 : 48)
 
-/** One direction of a link, as nodes see it. */
+/** One direction of a link, as seen by nodes. */
 export interface SimEdge {
   readonly name: string
   readonly to: SimNode
-  /** The address of the far end that this link is connected to, if that is a host. */
+  /** The address of the far end, if that is a host. */
   toAddress: string | undefined
-  /** The largest packet it takes, and what becomes of a larger one. */
+  /** MTU, and how larger packets are handled. */
   readonly conditions: { readonly mtu: number; readonly tooLarge: "drop" | "icmp" }
-  /** Whether what is sent to this address arrives where this link ends. */
+  /** Whether packets to this address end at the far end of this link. */
   leadsTo(address: string): boolean
-  /** Returns false when the packet is too large and the link says so. */
+  /** Returns false if the packet is too large and the link reports it. */
   carry(packet: SimPacket): boolean
 }
 
-/** Anything a link can join: a host, a router, a side of a NAT. */
+/** Anything a link can connect: a host, a router, a side of a NAT. */
 export interface SimNode {
-  /** What partitions and traces call it. */
+  /** Its name in partitions and traces. */
   readonly name: string
-  /** The links that lead away from here. */
+  /** The outgoing links. */
   readonly links: Array<SimEdge>
-  /** Whether packets find their way on through it, rather than end here. */
+  /** Whether it forwards packets. */
   readonly isRouter: boolean
-  /** Whether it takes what is for addresses nobody here owns: the inside of a NAT. */
+  /** Whether it accepts packets to addresses unknown on its side: the inside of a NAT. */
   readonly isGateway: boolean
-  /** Whether packets to this address end here. */
+  /** Whether it owns this address. */
   owns(address: string): boolean
   receive(packet: SimPacket): void
 }

@@ -1,4 +1,4 @@
-/** A machine that passes packets on. */
+/** A router. */
 import { addressBytes, IpPrefix } from "./IpPrefix.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
 import type { Routing } from "./Routing.ts"
@@ -9,18 +9,18 @@ interface PrefixRoute {
   readonly link: SimEdge | undefined
 }
 
-/** What became of the packets that reached a router. */
+/** Packet counters of a router. */
 export class RouterCounters {
   forwarded = 0
-  /** No way to their destination. */
+  /** No route to their destination. */
   noRoute = 0
-  /** They had passed too many routers. */
+  /** Hop limit exceeded. */
   ttlExpired = 0
-  /** Too large for the next link; their senders were told. */
+  /** Too large for the next link; reported to their senders. */
   tooLarge = 0
 }
 
-/** The part of forwarding that routers and NATs share. */
+/** Forwarding, shared by routers and NATs. */
 export class Forwarder {
   readonly counters: RouterCounters
   private readonly node: SimNode
@@ -49,7 +49,7 @@ export class Forwarder {
     this.routes.splice(index === -1 ? this.routes.length : index, 0, route)
   }
 
-  /** The routes that were given come first, then what the shape of the network says. */
+  /** Configured routes take precedence over shortest paths. */
   wayTo(destination: string): SimEdge | undefined {
     if (this.routes.length > 0) {
       const bytes = addressBytes(destination)
@@ -59,7 +59,7 @@ export class Forwarder {
     return this.routing.way(this.node, destination)
   }
 
-  /** Passes the packet on. `back` gets what its sender is to be told, on the side it came from. */
+  /** Forwards the packet. ICMP messages to its sender are passed to `back`. */
   forward(packet: SimPacket, back: (packet: SimPacket) => void): void {
     if (packet.ttl <= 1) {
       this.counters.ttlExpired++
@@ -78,7 +78,7 @@ export class Forwarder {
       return
     }
     this.counters.tooLarge++
-    // Never about an ICMP message, which may be fragmented. RFC 1122 §3.2.2
+    // Never in response to an ICMP message. RFC 1122 §3.2.2
     back(this.tooBig(packet, link.conditions.mtu))
   }
 
@@ -119,8 +119,8 @@ export class SimRouter implements SimNode {
   }
 
   /**
-   * Packets to `prefix` (`10.0.0.0/8`, `2001:db8::1`, `::/0`) take `link`, or are dropped if that is undefined. The
-   * longest prefix decides, of equal ones the latest; without any the router takes the way with the fewest links.
+   * Routes packets to `prefix` (`10.0.0.0/8`, `2001:db8::1`, `::/0`) over `link`, or drops them if undefined. The longest
+   * matching prefix wins, of equal ones the latest; without a match the shortest path is used.
    */
   addRoute(prefix: string, link: SimEdge | undefined): void {
     this.forwarder.addRoute({ prefix: new IpPrefix(`${this.name}.addRoute`, prefix), link })

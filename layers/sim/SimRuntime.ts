@@ -1,7 +1,7 @@
 /**
- * Runs a program in virtual time, from outside Effect. A test written as an Effect takes `SimLayer.layer` instead.
+ * Runs a program in virtual time, from outside Effect. Tests written as Effects use `SimLayer.layer` instead.
  *
- * The same seed gives the same run, packet by packet and byte by byte, however loaded the machine is.
+ * The same seed gives the same run, byte for byte, regardless of the load of the machine.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,17 +14,17 @@ export { type SimOptions, type SimServices, SimStalled } from "./Simulation.ts"
 export interface SimReport<A, E> {
   readonly exit: Exit.Exit<A, E>
   readonly seed: string | number
-  /** How long the program took, in virtual time. */
+  /** Duration of the program in virtual time. */
   readonly virtualMillis: number
-  /** Fiber tasks and timeline events run. */
+  /** Number of fiber tasks and timeline events run. */
   readonly steps: number
-  /** The digest of the packet trace: equal for equal runs. */
+  /** Digest of the packet trace; equal for equal runs. */
   readonly digest: string
-  /** What was still to happen when the program ended: fiber tasks that were ready, sleeps and packets under way. */
+  /** Pending when the program ended: ready fiber tasks, sleeps and packets in flight. */
   readonly leftovers: { readonly tasks: number; readonly events: number }
 }
 
-/** Runs the program to its end in virtual time and says how it went. Never rejects. */
+/** Runs the program to its end in virtual time and returns a report. Never rejects. */
 export const run = async <A, E>(
   seed: string | number,
   effect: Effect.Effect<A, E, SimServices>,
@@ -54,7 +54,7 @@ export const run = async <A, E>(
   }
 }
 
-/** Runs the program to its end in virtual time; rejects with what it failed with. */
+/** Runs the program to its end in virtual time; rejects with its failure. */
 export const runPromise = async <A, E>(
   seed: string | number,
   effect: Effect.Effect<A, E, SimServices>,

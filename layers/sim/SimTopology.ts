@@ -1,4 +1,4 @@
-/** A whole network written down as one value, whose parts are found by name once it is built. */
+/** Declarative network topologies, whose parts are accessible by name once built. */
 import * as Effect from "effect/Effect"
 import { type NatBehaviour, natKinds } from "./natBehaviour.ts"
 import { SeededRandom } from "./SeededRandom.ts"
@@ -11,24 +11,24 @@ import type { SimNode } from "./SimPacket.ts"
 import type { SimRouter } from "./SimRouter.ts"
 import { Timeline } from "./Timeline.ts"
 
-/** Its IP address or addresses. */
+/** The IP address or addresses of a host. */
 export type HostDefinition = string | ReadonlyArray<string>
 
 export interface RouterDefinition<LinkName extends string = string> {
-  /** Where its ICMP messages come from. */
+  /** Source addresses of its ICMP messages. */
   readonly addresses?: ReadonlyArray<string>
-  /** The link that packets to a prefix take, null to drop them; see `SimRouter.addRoute`. */
+  /** The link for packets to each prefix, null to drop them; see `SimRouter.addRoute`. */
   readonly routes?: Readonly<Record<string, LinkName | null>>
 }
 
-/** A kind of NAT, `portRestricted` when left out, and what is different about it. */
+/** A kind of NAT, default `portRestricted`, and deviations from it. */
 export interface NatDefinition extends Partial<NatBehaviour> {
   readonly kind?: keyof typeof natKinds
-  /** Its address or addresses outside. */
+  /** The outside address or addresses. */
   readonly outside: string | ReadonlyArray<string>
 }
 
-/** From one node to another; a NAT has two sides, `home.inside` and `home.outside`. */
+/** Connects two nodes; a NAT has two sides, such as `home.inside` and `home.outside`. */
 export type LinkDefinition<NodeName extends string = string> = readonly [
   from: NodeName,
   to: NodeName,
@@ -41,7 +41,7 @@ type NodeName<HostName extends string, RouterName extends string, NatName extend
   | `${NatName}.inside`
   | `${NatName}.outside`
 
-/** Plain data, in JSON if need be. Every name is that of one node or of one link. */
+/** Plain data, representable as JSON. Names are unique among nodes and among links. */
 export interface TopologyDefinition<
   HostName extends string = string,
   RouterName extends string = string,
@@ -54,7 +54,7 @@ export interface TopologyDefinition<
   readonly links: Readonly<Record<LinkName, LinkDefinition<NoInfer<NodeName<HostName, RouterName, NatName>>>>>
 }
 
-/** What was built. */
+/** The parts of a built topology, by name. */
 export interface BuiltTopology<
   HostName extends string,
   RouterName extends string,
@@ -80,7 +80,7 @@ export interface SimTopology<
 }
 
 /**
- * Checks a network that is to be built. Throws `SimConfigError`, which names the field, if it cannot be.
+ * Checks a topology. Throws `SimConfigError`, which names the field, if it is invalid.
  *
  * **Example**
  *

@@ -15,22 +15,22 @@ import { UdpStatistics } from "../udp/UdpStatistics.ts"
 import type { PacketTooBig, SimPacket } from "./SimPacket.ts"
 
 const maxDatagramSize = 65_507
-/** Datagrams kept while the host accepts none. */
-const maxKept = 1024
+/** Datagrams queued while the host accepts none. */
+const maxQueued = 1024
 
-/** What became of a datagram that a socket sent. */
+/** The result of sending a datagram. */
 export type Transmission = "sent" | "noRoute" | "tooLarge"
 
-/** What a socket needs of the host it is bound on. */
+/** The host of a socket, as the socket sees it. */
 export interface SocketHost {
   readonly name: string
-  /** Whether sockets bound from now on can read and write the ECN bits. */
+  /** Whether sockets bound later can read and write the ECN bits. */
   readonly ecn: boolean
-  /** Whether sockets bound from now on forbid fragmentation. */
+  /** Whether sockets bound later forbid fragmentation. */
   readonly dontFragment: boolean
-  /** While false, sockets keep what is sent and are congested: the system accepts no datagrams. */
-  readonly isTaking: boolean
-  /** Sends from a socket and, if given, from that address of the host. */
+  /** While false, the system accepts no datagrams: sockets queue them and are congested. */
+  readonly acceptsDatagrams: boolean
+  /** Sends a datagram of a socket, optionally from a given address of the host. */
   transmit(
     from: SimUdpSocket,
     source: string | undefined,
@@ -40,7 +40,7 @@ export interface SocketHost {
   ): Transmission
 }
 
-interface Kept {
+interface QueuedDatagram {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
   readonly ecn: EcnCodepoint
@@ -51,27 +51,27 @@ export class SimUdpSocket implements UdpSocket {
   readonly localAddress: SocketAddress
   readonly capabilities: UdpCapabilities
   readonly counters = new UdpStatistics()
-  readonly takesAnyAddress: boolean
-  readonly takesBothFamilies: boolean
+  readonly acceptsAnyAddress: boolean
+  readonly acceptsBothFamilies: boolean
   private readonly host: SocketHost
   private readonly queue: ReceiveQueue
   private readonly remotes = new RemoteAddresses()
   private readonly ownAddresses = new Map<string, SocketAddress>()
-  private kept: Array<Kept> = []
+  private queued: Array<QueuedDatagram> = []
   private closed = false
 
   constructor(host: SocketHost, localAddress: SocketAddress, options: UdpBindOptions) {
     this.host = host
     this.localAddress = localAddress
     this.capabilities = { ecn: host.ecn, dontFragment: host.dontFragment, maxDatagramSize }
-    this.takesAnyAddress = isWildcard(localAddress.host)
-    this.takesBothFamilies = localAddress.host === "::" && options.ipv6Only !== true
+    this.acceptsAnyAddress = isWildcard(localAddress.host)
+    this.acceptsBothFamilies = localAddress.host === "::" && options.ipv6Only !== true
     this.queue = new ReceiveQueue(options.receiveQueueLength ?? defaultReceiveQueueLength)
     this.ownAddresses.set(localAddress.host, localAddress)
   }
 
   get congested(): boolean {
-    return this.kept.length > 0
+    return this.queued.length > 0
   }
 
   onReadable(wake: () => void): void {
@@ -94,7 +94,7 @@ export class SimUdpSocket implements UdpSocket {
       this.counters.sendTooLarge++
       return
     }
-    if (this.closed || this.kept.length === maxKept) {
+    if (this.closed || this.queued.length === maxQueued) {
       this.counters.sendDropped++
       return
     }
@@ -103,20 +103,20 @@ export class SimUdpSocket implements UdpSocket {
       return
     }
     const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
-    if (this.host.isTaking) this.transmit(bytes, to, ecn, from)
-    else this.kept.push({ bytes, to, ecn, from })
+    if (this.host.acceptsDatagrams) this.transmit(bytes, to, ecn, from)
+    else this.queued.push({ bytes, to, ecn, from })
   }
 
-  /** Whether it sends to, and receives from, addresses of that family. */
+  /** Whether it can send to and receive from addresses of this family. */
   speaks(family: 4 | 6): boolean {
-    return this.takesBothFamilies || family === this.localAddress.family
+    return this.acceptsBothFamilies || family === this.localAddress.family
   }
 
-  /** Whether what is sent to this address of its host is for this socket. */
+  /** Whether datagrams to this address of its host are delivered to this socket. */
   takes({ family, host, port }: SocketAddress): boolean {
     const { localAddress } = this
     if (localAddress.port !== port) return false
-    return localAddress.host === host || (this.takesAnyAddress && this.speaks(family))
+    return localAddress.host === host || (this.acceptsAnyAddress && this.speaks(family))
   }
 
   onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {
@@ -125,7 +125,7 @@ export class SimUdpSocket implements UdpSocket {
 
   flush(): void {}
 
-  /** This socket as seen from the network when it sends from `host`, always the same object. */
+  /** The interned source address of this socket when it sends from `host`. */
   addressFrom(host: string): SocketAddress {
     let address = this.ownAddresses.get(host)
     if (address === undefined) {
@@ -153,23 +153,23 @@ export class SimUdpSocket implements UdpSocket {
 
   /** The host accepts datagrams again. */
   release(): void {
-    if (this.kept.length === 0) return
-    const kept = this.kept
-    this.kept = []
-    for (const { bytes, to, ecn, from } of kept) this.transmit(bytes, to, ecn, from)
+    if (this.queued.length === 0) return
+    const queued = this.queued
+    this.queued = []
+    for (const { bytes, to, ecn, from } of queued) this.transmit(bytes, to, ecn, from)
     this.queue.wake()
   }
 
   close(): void {
     this.closed = true
-    this.kept = []
+    this.queued = []
     this.queue.close()
   }
 
-  /** A router could not pass on what this socket had sent. */
-  hearTooBig({ to, mtu }: PacketTooBig): void {
+  /** A router reported that a datagram of this socket was too large. */
+  onTooBig({ to, mtu }: PacketTooBig): void {
     this.counters.socketErrors++
-    this.counters.lastError = `message too long: the way to ${to.host} takes packets of ${mtu} bytes (EMSGSIZE)`
+    this.counters.lastError = `message too long: the path MTU to ${to.host} is ${mtu} bytes (EMSGSIZE)`
   }
 
   private transmit(
@@ -178,7 +178,7 @@ export class SimUdpSocket implements UdpSocket {
     ecn: EcnCodepoint,
     from: SocketAddress | undefined
   ): void {
-    const source = this.takesAnyAddress ? from?.host : this.localAddress.host
+    const source = this.acceptsAnyAddress ? from?.host : this.localAddress.host
     switch (this.host.transmit(this, source, bytes, to, this.capabilities.ecn ? ecn : 0)) {
       case "sent":
         this.counters.sent++

@@ -1,6 +1,6 @@
 /**
- * One simulation: fibers run until none is ready; then, once no promise and no request of the real world is under way
- * either, time jumps to the next event. Nothing depends on how fast the machine is.
+ * One simulation: fibers run until none is ready. Then, once no promise and no real-world request is pending, time jumps to
+ * the next event. Nothing depends on the speed of the machine.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -18,30 +18,30 @@ import { VirtualClock } from "./VirtualClock.ts"
 export interface SimOptions {
   /** Default `fifo`. */
   readonly interleaving?: Interleaving
-  /** Unix time at which the simulation begins. Default 2027-01-01. */
+  /** Unix time at the start of the simulation. Default 2027-01-01. */
   readonly startMillis?: number
-  /** A run that lasts longer, in virtual time, has failed. Default one day. */
+  /** Runs that take longer in virtual time fail. Default one day. */
   readonly maxVirtualMillis?: number
-  /** More tasks than this without time passing are an endless loop. Default 1,000,000. */
+  /** More tasks than this at one instant count as an endless loop. Default 1,000,000. */
   readonly maxTasksPerInstant?: number
-  /** How long, in real time, to wait for the real world before giving up. Default 10 s. */
+  /** Maximum real time to wait for real-world requests. Default 10 s. */
   readonly maxRealWaitMillis?: number
-  /** Called before each fiber task and each event of the timeline, where a test can interfere. */
+  /** Called before each fiber task and each timeline event, for tests to interfere. */
   readonly onStep?: () => void
-  /** Asked whenever every fiber is idle, before time goes on, for what is wrong with the world; it ends the run. */
+  /** Called whenever all fibers are idle, before time advances. Returning a problem ends the run. */
   readonly invariant?: (nowMillis: number) => string | undefined
 }
 
-/** The services a simulated program finds besides virtual time. */
+/** The services of a simulated program besides virtual time. */
 export type SimServices = SimNetwork | Entropy
 
-/** The simulation cannot go on. The program dies of this, after its finalizers have run. */
+/** The simulation cannot continue. The program dies with this defect after its finalizers have run. */
 export class SimStalled extends Data.TaggedError("SimStalled")<{
   readonly reason: "deadlock" | "livelock" | "timeLimit" | "realWork" | "invariant"
   readonly message: string
 }> {}
 
-/** What is not said otherwise. */
+/** Default options. */
 export const defaults = {
   interleaving: "fifo",
   startMillis: Date.UTC(2027, 0, 1),
@@ -52,9 +52,9 @@ export const defaults = {
   invariant: (_nowMillis: number): string | undefined => undefined
 } as const satisfies Required<SimOptions>
 
-/** Turns of the event loop to grant before a deadlock is declared; anything real that is under way shows by then. */
+/** Event-loop turns before declaring a deadlock; any pending real work is visible by then. */
 const lastTurns = 16
-/** Virtual time that finalizers get after a stall. */
+/** Virtual time for finalizers after a stall. */
 const cleanupNanos = 60e9
 
 export class Simulation {
@@ -89,7 +89,7 @@ export class Simulation {
     await this.drive(isDone, this.timeline.nowNanos + cleanupNanos)
   }
 
-  /** Runs until `isDone` or until it is known that it never will be, and why. */
+  /** Runs until `isDone`; returns why if it never will be. */
   async drive(isDone: () => boolean, untilNanos: number): Promise<SimStalled | undefined> {
     for (;;) {
       if (!this.runReady(isDone)) return this.stalled("livelock")
@@ -103,7 +103,7 @@ export class Simulation {
       } else if (this.timeline.nextNanos > untilNanos) {
         return this.stalled("timeLimit")
       } else {
-        // asked once: what is wrong stays wrong while the program cleans up
+        // kept, as a violation persists while the program cleans up
         this.problem ??= this.options.invariant(this.timeline.nowNanos / 1e6)
         if (this.problem !== undefined && !this.isCleaningUp) return this.stalled("invariant")
         this.timeline.advance()
@@ -141,13 +141,13 @@ export class Simulation {
     const at = `virtual time ${(this.timeline.nowNanos / 1e9).toFixed(6)} s, seed ${JSON.stringify(this.seed)}`
     const why = {
       deadlock:
-        "No fiber is ready and nothing is due, but the program has not ended: something waits for what cannot happen " +
-        "any more, such as a message that was lost, a latch nobody opens, or a real timer or socket (only virtual time passes here).",
-      livelock: `Fibers ran ${this.options.maxTasksPerInstant} tasks without time passing: something loops without sleeping.`,
+        "No fiber is ready and no event is pending, but the program has not ended: something waits for what can no longer " +
+        "happen, such as a lost message, a latch that is never opened, or a real timer or socket (only virtual time passes here).",
+      livelock: `Fibers ran ${this.options.maxTasksPerInstant} tasks without time advancing: something loops without sleeping.`,
       timeLimit:
-        "The program is still busy when its virtual time is up: something repeats for ever, or maxVirtualMillis is too small.",
-      invariant: `An invariant does not hold: ${this.problem}`,
-      realWork: `The real world has not answered within ${this.options.maxRealWaitMillis} ms: ${RealWork.describe()}.`
+        "The program was still running when its virtual time was up: something repeats forever, or maxVirtualMillis is too small.",
+      invariant: `Invariant violated: ${this.problem}`,
+      realWork: `Real-world work did not complete within ${this.options.maxRealWaitMillis} ms: ${RealWork.describe()}.`
     }[reason]
     const traffic = this.network.trace.lines()
     const recent = traffic.length === 0 ? "No packets were sent." : `Last packets:\n${traffic.join("\n")}`

@@ -1,11 +1,11 @@
-/** Virtual time and everything that is going to happen in it: one heap of events, ordered by time, then by age. */
+/** Virtual time and its pending events: a heap ordered by time, then by age. */
 
-/** Something due at a virtual time. Keep it to cancel it. */
+/** An event at a virtual time; can be cancelled. */
 export class TimelineEvent {
   readonly atNanos: number
   readonly order: number
   readonly run: () => void
-  /** Its place in the heap; -1 once it has run or was cancelled. */
+  /** Index in the heap; -1 once run or cancelled. */
   index = -1
 
   constructor(atNanos: number, order: number, run: () => void) {
@@ -25,17 +25,17 @@ export class Timeline {
   private readonly heap: Array<TimelineEvent> = []
   private nextOrder = 0
 
-  /** How many events are due some time. */
+  /** Number of pending events. */
   get pending(): number {
     return this.heap.length
   }
 
-  /** When the next event is due; Infinity when there is none. */
+  /** Time of the next event; Infinity if there is none. */
   get nextNanos(): number {
     return this.heap.length === 0 ? Infinity : this.heap[0].atNanos
   }
 
-  /** Runs `run` at `atNanos`, or next if that is past. */
+  /** Schedules `run` at `atNanos`, or next if that is in the past. */
   at(atNanos: number, run: () => void): TimelineEvent {
     const event = new TimelineEvent(Math.max(this.nowNanos, Math.ceil(atNanos)), this.nextOrder++, run)
     event.index = this.heap.length
@@ -55,7 +55,7 @@ export class Timeline {
     this.siftDown(last.index)
   }
 
-  /** Jumps to the next event and runs everything that is due at that instant. Returns false when nothing is. */
+  /** Jumps to the next event and runs everything due at that instant. Returns false if there is none. */
   advance(): boolean {
     if (this.heap.length === 0) return false
     this.nowNanos = this.heap[0].atNanos

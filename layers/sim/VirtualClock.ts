@@ -1,4 +1,4 @@
-/** Effect's clock on a timeline: nothing ever waits, every sleep is an event. */
+/** Effect's clock on a timeline: every sleep is an event. */
 import type { Clock } from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ export class VirtualClock implements Clock {
   private readonly timeline: Timeline
   private readonly startMillis: number
 
-  /** `startMillis` is the Unix time at which the timeline begins. */
+  /** `startMillis` is the Unix time at the start of the timeline. */
   constructor(timeline: Timeline, startMillis: number) {
     this.timeline = timeline
     this.startMillis = startMillis

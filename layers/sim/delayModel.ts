@@ -1,4 +1,4 @@
-/** How long a link takes to carry a packet, beyond what its rate and queue add. Times are milliseconds. */
+/** Propagation delay of a link, in addition to serialisation and queuing. Times are in milliseconds. */
 import type { SeededRandom } from "./SeededRandom.ts"
 import { checkFields, checkOneOf, checkRange } from "./simConfig.ts"
 
@@ -11,29 +11,29 @@ export type DelayModel =
   | {
       readonly kind: "uniform"
       readonly millis: number
-      /** Up to this much is added. */
+      /** Maximum added delay. */
       readonly jitterMillis: number
     }
   | {
-      /** A bell curve, cut off at zero. */
+      /** Normal distribution, truncated at zero. */
       readonly kind: "normal"
       readonly meanMillis: number
       readonly deviationMillis: number
     }
   | {
-      /** The Pareto distribution: most packets take little more than the minimum, a few take very much longer. */
+      /** Pareto distribution: most packets take little more than the minimum, a few very much longer. */
       readonly kind: "pareto"
       readonly minMillis: number
       /** The smaller, the heavier the tail; the mean is `minMillis * shape / (shape - 1)`. 1 to 100; 1 has no mean. */
       readonly shape: number
-      /** No packet takes longer. Default one minute. */
+      /** Maximum delay. Default one minute. */
       readonly maxMillis?: number
     }
 
 const dayMillis = 86_400_000
 const defaultParetoMaxMillis = 60_000
 
-/** The delay of one packet. Draws twice whatever the model, so that fates stay aligned when the model is changed. */
+/** The delay of one packet. Draws twice for every model, so that changing the model does not shift later draws. */
 export const delayOf = (model: DelayModel, random: SeededRandom): number => {
   const first = random.nextDoubleUnsafe()
   const second = random.nextDoubleUnsafe()
@@ -52,7 +52,7 @@ export const delayOf = (model: DelayModel, random: SeededRandom): number => {
   }
 }
 
-/** Box and Muller's transform of two even draws from [0, 1). */
+/** The Box–Muller transform of two uniform draws from [0, 1). */
 const standardNormal = (first: number, second: number): number =>
   Math.sqrt(-2 * Math.log(1 - first)) * Math.cos(2 * Math.PI * second)
 

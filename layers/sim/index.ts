@@ -1,4 +1,4 @@
-/** A deterministic simulated network, and the runtime that runs programs in it. */
+/** A deterministic simulated network, and a runtime for programs in it. */
 export type { DelayModel } from "./delayModel.ts"
 export { Faults } from "./Faults.ts"
 export type { Fault, FaultSchedule, ScheduledFault } from "./FaultSchedule.ts"

@@ -1,51 +1,51 @@
-/** What one can say about a link, and what it comes to. */
+/** Link conditions, and their resolution to a link model. */
 import { checkDelay, type DelayModel } from "./delayModel.ts"
 import { checkLoss, type LossModel } from "./LossModel.ts"
 import { checkQueue, type QueueModel } from "./PacketQueue.ts"
 import { checkFields, checkOneOf, checkProbability, checkRange, SimConfigError } from "./simConfig.ts"
 
-/** What a link does to packets. Plain data: it can be printed, kept as JSON and compared. */
+/** What a link does to packets. Plain data that can be printed, stored as JSON and compared. */
 export interface LinkModel {
-  /** Takes no packet while false; those it took before still arrive. */
+  /** While false, drops new packets; those already in transit still arrive. */
   readonly up: boolean
-  /** Packets keep their order whatever the delays, except those that `reorderRate` picks. */
+  /** Packets stay in order regardless of delays, except those selected by `reorderRate`. */
   readonly delay: DelayModel
-  /** Infinity for no limit; counts IP and UDP headers. At least 1. */
+  /** Infinity for no limit; includes IP and UDP headers. At least 1. */
   readonly bitsPerSecond: number
-  /** What waits for its turn at that rate. */
+  /** The queue for that rate. */
   readonly queue: QueueModel
   readonly loss: LossModel
-  /** The largest packet in bytes, headers included; a larger one is fragmented if its sender allows. At least 68. */
+  /** Maximum packet size in bytes, including headers; larger ones are fragmented if the sender allows. At least 68. */
   readonly mtu: number
   /**
-   * What becomes of a packet that is larger and must not be fragmented: `drop` says nothing, `icmp` tells the sender,
-   * whose socket counts the error and refuses what is larger from then on (EMSGSIZE). RFC 1191, RFC 8201
+   * How to handle larger packets that must not be fragmented: `drop` drops silently; `icmp` reports to the sender, whose
+   * socket counts the error and rejects larger datagrams from then on (EMSGSIZE). RFC 1191, RFC 8201
    */
   readonly tooLarge: "drop" | "icmp"
   /** The probability that a packet arrives twice. */
   readonly duplicateRate: number
   /** The probability that one bit of a packet is flipped. */
   readonly corruptRate: number
-  /** The probability that a packet is held for `reorderMillis` more while later ones pass. */
+  /** The probability that a packet is delayed by another `reorderMillis` while later ones overtake it. */
   readonly reorderRate: number
   readonly reorderMillis: number
 }
 
-/** Shorter ways to say the same. */
+/** Shorthand for common settings. */
 export interface LinkShorthand {
-  /** A fixed delay, or the fixed part of it. */
+  /** Fixed delay, or the fixed part of a jittered delay. */
   readonly delayMillis: number
-  /** Up to this much is added to the delay, evenly, without changing the order. */
+  /** Maximum jitter, uniformly distributed; does not reorder packets. */
   readonly jitterMillis: number
-  /** The probability that a packet is lost, whatever became of the others. */
+  /** The independent probability that a packet is lost. */
   readonly lossRate: number
-  /** The most that waits. */
+  /** Maximum queued bytes. */
   readonly queueBytes: number
-  /** Tail drop that marks packets when more than this waits. RFC 3168 §5 */
+  /** Uses tail drop that marks packets if more than this is queued. RFC 3168 §5 */
   readonly markAboveBytes: number
 }
 
-/** All one can say about a link. Where a shorthand and what it stands for are both given, the shorthand comes first. */
+/** All settings of a link. The full form takes precedence over the shorthand. */
 export interface LinkConditions extends LinkModel, LinkShorthand {}
 
 export const perfectLink: LinkModel = {
@@ -65,7 +65,7 @@ export const perfectLink: LinkModel = {
 const shorthands = ["delayMillis", "jitterMillis", "lossRate", "queueBytes", "markAboveBytes"]
 const fields = [...Object.keys(perfectLink), ...shorthands]
 
-/** `model` with `changes` made. Throws `SimConfigError`, which names the field, for values that cannot be. */
+/** Applies `changes` to `model`. Throws `SimConfigError`, which names the field, for invalid values. */
 export const changed = (model: LinkModel, changes: Partial<LinkConditions>, name = "link"): LinkModel => {
   checkFields(name, changes, fields)
   const { delayMillis, jitterMillis, lossRate, queueBytes, markAboveBytes, ...models } = changes

@@ -1,26 +1,26 @@
-/** How a NAT treats UDP, in the terms of RFC 4787. */
+/** NAT behaviour for UDP, in the terms of RFC 4787. */
 import { checkFields, checkInteger, checkOneOf, checkRange, SimConfigError } from "./simConfig.ts"
 
-/** What a decision depends on: the inside endpoint alone, the address it talks to, or that and the port. */
+/** What a decision depends on: only the inside endpoint, also the remote address, or also the remote port. */
 export type Dependence = "endpointIndependent" | "addressDependent" | "addressAndPortDependent"
 
 export interface NatBehaviour {
-  /** For what an inside endpoint gets another outside port. RFC 4787 §4.1 */
+  /** When an inside endpoint gets a different outside port. RFC 4787 §4.1 */
   readonly mapping: Dependence
-  /** Who may send to an outside port: anybody, addresses that were sent to, or endpoints that were. RFC 4787 §5 */
+  /** Who may send to an outside port: anyone, addresses sent to, or endpoints sent to. RFC 4787 §5 */
   readonly filtering: Dependence
-  /** The port a new mapping gets: the inside one if it is free, the next, or any. RFC 4787 §4.2 */
+  /** The port of a new mapping: the inside port if free, the next one, or a random one. RFC 4787 §4.2 */
   readonly ports: "preserving" | "sequential" | "random"
-  /** Whether inside hosts reach each other through outside addresses. RFC 4787 §6 */
+  /** Whether inside hosts can reach each other through outside addresses. RFC 4787 §6 */
   readonly hairpinning: boolean
-  /** How long a mapping lasts without traffic. Default two minutes, the least allowed by RFC 4787 §4.3; 1 to a day. */
+  /** Idle timeout of a mapping. Default two minutes, the minimum of RFC 4787 §4.3; 1 ms to one day. */
   readonly mappingTimeoutMillis: number
-  /** Whether what comes in keeps a mapping, too; what goes out always does. RFC 4787 §4.3 */
+  /** Whether inbound packets refresh a mapping; outbound ones always do. RFC 4787 §4.3 */
   readonly inboundRefresh: boolean
-  /** Ports are given from here to `lastPort`. 1 to 65,535. */
+  /** First outside port, up to `lastPort`. 1 to 65,535. */
   readonly firstPort: number
   readonly lastPort: number
-  /** A full table refuses new mappings. Default 16,384; 1 to a million. */
+  /** Maximum number of mappings. Default 16,384; 1 to a million. */
   readonly maxMappings: number
 }
 
@@ -34,22 +34,22 @@ const common = {
   maxMappings: 16_384
 } as const
 
-/** The kinds of NAT by their customary names, which RFC 4787 §3 calls confusing and everybody uses. */
+/** The kinds of NAT by their common names, which RFC 4787 §3 calls confusing. */
 export const natKinds = {
-  /** One outside port for everybody, and everybody may answer. */
+  /** One outside port for all remotes; anyone may send to it. */
   fullCone: { ...common, mapping: "endpointIndependent", filtering: "endpointIndependent" },
-  /** One outside port for everybody; the addresses that were sent to may answer. */
+  /** One outside port for all remotes; addresses sent to may reply. */
   addressRestricted: { ...common, mapping: "endpointIndependent", filtering: "addressDependent" },
-  /** One outside port for everybody; the endpoints that were sent to may answer. The default. */
+  /** One outside port for all remotes; endpoints sent to may reply. The default. */
   portRestricted: { ...common, mapping: "endpointIndependent", filtering: "addressAndPortDependent" },
-  /** Another outside port for everybody, the next one each time; only they may answer. */
+  /** A different outside port per remote endpoint, sequentially assigned; only that endpoint may reply. */
   symmetric: {
     ...common,
     mapping: "addressAndPortDependent",
     filtering: "addressAndPortDependent",
     ports: "sequential"
   },
-  /** As `symmetric`, but the ports cannot be guessed. */
+  /** Like `symmetric`, but with random ports. */
   symmetricRandom: {
     ...common,
     mapping: "addressAndPortDependent",

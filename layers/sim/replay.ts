@@ -1,4 +1,4 @@
-/** What makes a run happen again: the seed and the interleaving, as environment variables. */
+/** Environment variables that replay a run: seed, interleaving and faults. */
 import type { FaultSchedule } from "./FaultSchedule.ts"
 import type { Interleaving } from "./RunQueue.ts"
 import type { SimOptions } from "./Simulation.ts"
@@ -6,7 +6,7 @@ import type { SimOptions } from "./Simulation.ts"
 const seedVariable = "EFFECT_QUIC_SEED"
 const interleavingVariable = "EFFECT_QUIC_INTERLEAVING"
 
-/** The seed and the options to run with: those in the environment, if there are any, instead of the given. */
+/** Overrides the given seed and options with those in the environment. */
 export const replayed = <Options extends SimOptions>(
   seed: string | number,
   options: Options
@@ -14,7 +14,7 @@ export const replayed = <Options extends SimOptions>(
   const wanted = process.env[seedVariable]
   const interleaving = process.env[interleavingVariable]
   if (interleaving !== undefined && interleaving !== "fifo" && interleaving !== "seeded")
-    throw new Error(`${interleavingVariable} is ${interleaving}; it may be fifo or seeded.`)
+    throw new Error(`${interleavingVariable} is ${interleaving}; must be fifo or seeded.`)
   return {
     seed: wanted ?? seed,
     options:
@@ -25,10 +25,10 @@ export const replayed = <Options extends SimOptions>(
   }
 }
 
-/** The environment variable of a schedule of faults, as JSON. */
+/** The environment variable with a fault schedule as JSON. */
 export const faultsVariable = "EFFECT_QUIC_FAULTS"
 
-/** The faults in the environment, if there are any; what they speak of is checked when they are applied. */
+/** The fault schedule in the environment, if any; names are checked when it is applied. */
 export const replayedFaults = (): FaultSchedule | undefined => {
   const json = process.env[faultsVariable]
   if (json === undefined) return undefined
@@ -36,7 +36,7 @@ export const replayedFaults = (): FaultSchedule | undefined => {
     const schedule: unknown = JSON.parse(json)
     if (Array.isArray(schedule)) return schedule as FaultSchedule
   } catch {}
-  throw new Error(`${faultsVariable} is not a schedule of faults as JSON: ${json}`)
+  throw new Error(`${faultsVariable} is not a fault schedule in JSON: ${json}`)
 }
 
 /** For a POSIX shell. */

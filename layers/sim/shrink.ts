@@ -1,9 +1,9 @@
 /**
- * Makes what fails smaller: fewer parts first (Zeller's ddmin), then simpler ones. Deterministic if the test is, and
- * bounded: after `maxRuns` it keeps what it has.
+ * Shrinks failing inputs: first to fewer parts (Zeller's ddmin), then to simpler ones. Deterministic if the test is, and
+ * limited to `maxRuns`, after which it returns the best found.
  */
 
-/** Whether what is left still fails in the same way. */
+/** Whether the candidate still fails in the same way. */
 export type StillFails<T> = (candidate: T) => Promise<boolean>
 
 export interface ShrinkOptions {
@@ -11,7 +11,7 @@ export interface ShrinkOptions {
   readonly maxRuns?: number
 }
 
-/** Counts the runs, and says no without running when they are used up. */
+/** Counts the runs; once used up, returns false without running. */
 export class RunBudget {
   runs = 0
   private readonly maxRuns: number
@@ -27,7 +27,7 @@ export class RunBudget {
   }
 }
 
-/** A part of `items` that still fails, of which no item can be left out, as far as the budget goes. */
+/** A subset of `items` that still fails and from which no item can be removed, within the budget. */
 export const fewer = async <T>(
   items: ReadonlyArray<T>,
   stillFails: StillFails<ReadonlyArray<T>>,
@@ -54,7 +54,7 @@ export const fewer = async <T>(
   return best
 }
 
-/** `items` with each made as simple as it can be; `simpler` lists what to try instead of one, best first. */
+/** Replaces each item by a simpler one where possible; `simpler` lists candidates, best first. */
 export const simplest = async <T>(
   items: ReadonlyArray<T>,
   simpler: (item: T) => ReadonlyArray<T>,
@@ -78,7 +78,7 @@ export const simplest = async <T>(
   return best
 }
 
-/** Smaller or rounder numbers than this one, best first; none is larger, and none the same. */
+/** Smaller or rounder candidates for a number, best first; all are less than it. */
 export const simplerNumbers = (value: number, least = 0): ReadonlyArray<number> => {
   const candidates = [least, Math.floor(value / 2), Math.floor(value / 1000) * 1000]
   for (const grain of [100, 10, 1]) candidates.push(Math.floor(value / grain) * grain)

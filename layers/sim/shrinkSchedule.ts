@@ -1,14 +1,14 @@
-/** A schedule of faults made small: as few as it takes, as early, as short and as simple as they can be. */
+/** Shrinks a fault schedule to the fewest, earliest, shortest and simplest faults. */
 import type { FaultSchedule, ScheduledFault } from "./FaultSchedule.ts"
 import { fewer, RunBudget, type ShrinkOptions, simplerNumbers, simplest, type StillFails } from "./shrink.ts"
 
 export interface ShrunkSchedule {
   readonly schedule: FaultSchedule
-  /** How many runs that took. */
+  /** Number of runs it took. */
   readonly runs: number
 }
 
-/** `stillFails` must say yes to `schedule`, and the same for the same schedule each time. */
+/** `stillFails` must be true for `schedule`, and deterministic. */
 export const shrinkSchedule = async (
   schedule: FaultSchedule,
   stillFails: StillFails<FaultSchedule>,
@@ -19,7 +19,7 @@ export const shrinkSchedule = async (
   return { schedule: await simplest(few, simplerFault, stillFails, budget), runs: budget.runs }
 }
 
-/** What could be instead of a fault, simplest first. */
+/** Simpler replacements for a fault, simplest first. */
 export const simplerFault = ({ atMillis, fault }: ScheduledFault): ReadonlyArray<ScheduledFault> => {
   const candidates: Array<ScheduledFault> = simplerNumbers(atMillis).map((earlier) => ({
     atMillis: earlier,

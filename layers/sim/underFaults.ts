@@ -1,6 +1,6 @@
 /**
- * Runs a program under a schedule of faults. One that fails is run again and again with less, until what is left is
- * needed; that schedule is printed, with what replays it.
+ * Runs a program under a fault schedule. If it fails, the schedule is shrunk until every remaining fault is necessary, and
+ * printed with the command that replays it.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,11 +14,11 @@ import * as SimRuntime from "./SimRuntime.ts"
 import type { SimServices } from "./Simulation.ts"
 
 export interface UnderFaultsOptions extends LayerOptions {
-  /** How many runs it may take to make a schedule small. Default 300; 0 leaves it as it is. */
+  /** Maximum runs for shrinking a schedule. Default 300; 0 disables shrinking. */
   readonly maxShrinkRuns?: number
 }
 
-/** How a run failed, without the numbers in which one failure differs from the next of its kind. */
+/** Describes a failure without numbers, which vary between failures of the same kind. */
 const kindOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   const text = error instanceof Error ? `${error.name} ${error.message}` : String(error)
@@ -26,8 +26,8 @@ const kindOf = (cause: Cause.Cause<unknown>): string => {
 }
 
 /**
- * Runs `program`, which applies the schedule it is given to its network, in a simulation of its own. Ends as it ends;
- * when it fails, the smallest schedule found that makes it fail in the same way is printed before.
+ * Runs `program`, which applies the given schedule to its network, in its own simulation. Ends as the program does; on
+ * failure, first prints the smallest schedule found that makes it fail in the same way.
  */
 export const underFaults = <A, E>(
   schedule: FaultSchedule,

@@ -109,7 +109,7 @@ describe("a broken core", () => {
 
   it("is caught when its accounting is wrong, even without a visible effect", async () => {
     vi.spyOn(PathRecovery.prototype, "packetsInFlight", "get").mockReturnValue(-1)
-    expect(await problems(1)).toContain("An invariant does not hold: client: -1 packets in flight")
+    expect(await problems(1)).toContain("Invariant violated: client: -1 packets in flight")
   })
 })
 

@@ -150,7 +150,7 @@ it("says that a port is taken", async () => {
   const { port } = await startServe(www)
   const { code, stderr } = await runCli(["serve", www, "--host", "127.0.0.1", "--port", `${port}`])
   expect(code).toBe(1)
-  expect(stderr).toMatch(/^effect-quic: [^\n]*another socket has this port[^\n]*\n$/)
+  expect(stderr).toMatch(/^effect-quic: [^\n]*the port is in use[^\n]*\n$/)
 })
 
 it("leaves half a file to nobody when get is interrupted, and the server serves on", async () => {

@@ -179,7 +179,7 @@ describe("a program that cannot end", () => {
     const stalled = await stallOf(SimRuntime.run("my seed", program))
     expect(stalled.reason).toBe("deadlock")
     expect(stalled.message).toMatchInlineSnapshot(`
-      "The simulation is stuck (deadlock) at virtual time 3.000000 s, seed "my seed". No fiber is ready and nothing is due, but the program has not ended: something waits for what cannot happen any more, such as a message that was lost, a latch nobody opens, or a real timer or socket (only virtual time passes here).
+      "The simulation is stuck (deadlock) at virtual time 3.000000 s, seed "my seed". No fiber is ready and no event is pending, but the program has not ended: something waits for what can no longer happen, such as a lost message, a latch that is never opened, or a real timer or socket (only virtual time passes here).
       0 tasks and 1 events have run. No packets were sent."
     `)
     expect(released).toBe(true)

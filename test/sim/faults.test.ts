@@ -248,16 +248,16 @@ describe("a schedule of faults", () => {
       )
       expect(refusal({ kind: "crash", host: "a", forMillis: -1 })).toThrow("fault.forMillis must be")
       expect(refusal({ kind: "crash", hosts: "a" })).toThrow(
-        "fault.hosts is not known here; known are kind, host"
+        "fault.hosts is unknown; expected one of kind, host"
       )
       expect(refusal({ kind: "fire" })).toThrow("fault.kind must be one of partition, linkDown,")
       expect(refusal({ kind: "linkDown", link: "x" })).toThrow("fault.link names no link")
       expect(refusal({ kind: "linkDown", link: "wifi", direction: "up" })).toThrow(
         "fault.direction must be one of"
       )
-      expect(refusal({ kind: "partition", groups: [["a"]] })).toThrow("fault.groups must be two groups")
+      expect(refusal({ kind: "partition", groups: [["a"]] })).toThrow("fault.groups must have two groups")
       expect(refusal({ kind: "partition", groups: [["a"], ["a"]] })).toThrow(
-        "fault.groups names a node twice"
+        "fault.groups contains a node twice"
       )
       expect(refusal({ kind: "partition", groups: [["a"], ["x"]] })).toThrow("fault.groups names no node")
       expect(refusal({ kind: "conditions", link: "wifi", conditions: { lossRate: 2 } })).toThrow(
@@ -269,7 +269,9 @@ describe("a schedule of faults", () => {
       expect(refusal({ kind: "changeAddress", host: "a", from: "1.1.1.1", to: "::1" })).toThrow(
         "fault.to is not of"
       )
-      expect(refusal({ kind: "rebind", nat: "nat", address: "::1" })).toThrow("fault.address is of a family")
+      expect(refusal({ kind: "rebind", nat: "nat", address: "::1" })).toThrow(
+        "fault.address is of an address family"
+      )
     })
   )
 })

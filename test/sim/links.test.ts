@@ -123,16 +123,16 @@ describe("what is said about a link", () => {
   })
 
   it.each([
-    [{ lossRate: 1.5 }, "link.loss.rate must be a number from 0 to 1, and is 1.5"],
-    [{ delayMillis: -1 }, "link.delay.millis must be a number from 0 to 86400000, and is -1"],
-    [{ mtu: Number.NaN }, "link.mtu must be a number from 68 to Infinity, and is NaN"],
-    [{ bitsPerSecond: 0 }, "link.bitsPerSecond must be a number from 1 to Infinity, and is 0"],
+    [{ lossRate: 1.5 }, "link.loss.rate must be a number from 0 to 1, but is 1.5"],
+    [{ delayMillis: -1 }, "link.delay.millis must be a number from 0 to 86400000, but is -1"],
+    [{ mtu: Number.NaN }, "link.mtu must be a number from 68 to Infinity, but is NaN"],
+    [{ bitsPerSecond: 0 }, "link.bitsPerSecond must be a number from 1 to Infinity, but is 0"],
     [{ delay: { kind: "pareto", minMillis: 1, shape: 0.5 } }, "link.delay.shape must be"],
-    [{ queue: { kind: "codel", maxPackets: 1.5 } }, "link.queue.maxPackets must be a whole number"],
-    [{ queue: { kind: "red" } }, 'link.queue.kind must be one of tailDrop, codel, and is "red"'],
+    [{ queue: { kind: "codel", maxPackets: 1.5 } }, "link.queue.maxPackets must be an integer"],
+    [{ queue: { kind: "red" } }, 'link.queue.kind must be one of tailDrop, codel, but is "red"'],
     [{ loss: { kind: "gilbertElliott", toBad: 2, toGood: 0 } }, "link.loss.toBad must be"],
-    [{ delaymillis: 5 }, "link.delaymillis is not known here"],
-    [{ loss: { kind: "independent", rate: 0, toBad: 1 } }, "link.loss.toBad is not known here"]
+    [{ delaymillis: 5 }, "link.delaymillis is unknown"],
+    [{ loss: { kind: "independent", rate: 0, toBad: 1 } }, "link.loss.toBad is unknown"]
   ] as ReadonlyArray<[Partial<LinkConditions>, string]>)(
     "that cannot be is refused: %j",
     (changes, message) => {

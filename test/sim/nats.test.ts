@@ -435,11 +435,11 @@ describe("a NAT", () => {
       send(near, addressOf("198.51.100.1", 9), 100)
       yield* Effect.sleep(10)
       expect(near.counters.socketErrors).toBe(1)
-      expect(near.counters.lastError).toContain("198.51.100.1 takes packets of 1300 bytes")
+      expect(near.counters.lastError).toContain("198.51.100.1 is 1300 bytes")
       send(far, atFar[0].from, 1272)
       yield* Effect.sleep(10)
       expect(far.counters.socketErrors).toBe(1)
-      expect(far.counters.lastError).toContain("203.0.113.1 takes packets of 1290 bytes")
+      expect(far.counters.lastError).toContain("203.0.113.1 is 1290 bytes")
     })
   )
 
@@ -448,16 +448,16 @@ describe("a NAT", () => {
       const network = yield* SimNetwork
       const nat = (behaviour: Partial<NatBehaviour>) => () =>
         network.nat("n", "203.0.113.1", { ...natKinds.fullCone, ...behaviour })
-      expect(nat({ firstPort: 0 })).toThrow("nat n.firstPort must be a number from 1 to 65535, and is 0")
+      expect(nat({ firstPort: 0 })).toThrow("nat n.firstPort must be a number from 1 to 65535, but is 0")
       expect(nat({ firstPort: 2000, lastPort: 1999 })).toThrow(
         "nat n.lastPort must be a number from 2000 to 65535"
       )
       expect(nat({ maxMappings: 0 })).toThrow("nat n.maxMappings must be")
       expect(nat({ mappingTimeoutMillis: 0 })).toThrow("nat n.mappingTimeoutMillis must be")
       expect(nat({ mapping: "cone" as "endpointIndependent" })).toThrow("nat n.mapping must be one of")
-      expect(nat({ hairpin: true } as object)).toThrow("nat n.hairpin is not known here")
+      expect(nat({ hairpin: true } as object)).toThrow("nat n.hairpin is unknown")
       expect(() => network.nat("n", [])).toThrow("nat n needs an outside address")
-      expect(() => network.nat("n", "here")).toThrow('nat n must be an IP address, and is "here"')
+      expect(() => network.nat("n", "here")).toThrow('nat n must be an IP address, but is "here"')
     })
   )
 })

@@ -72,7 +72,7 @@ describe("a topology", () => {
       "host a must be an IP address"
     )
     expect(() => SimTopology.make({ hosts, routers: { a: {} }, links: {} })).toThrow(
-      "a is the name of another node"
+      "a is already the name of another node"
     )
     expect(() =>
       SimTopology.make({

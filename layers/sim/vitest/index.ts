@@ -1,6 +1,6 @@
 /**
- * The simulation as a layer for tests that run in vitest, of `@effect/vitest` or not: seeded by the name of the test,
- * and a failure prints the one command that replays it.
+ * The simulation as a layer for vitest, with or without `@effect/vitest`: seeded by the test name. On failure, prints the
+ * command that replays it.
  *
  * ```ts
  * it.effect("the greeting survives a lossy link", () => program.pipe(Effect.provide(SimVitest.layer())))
@@ -20,21 +20,21 @@ import * as SimLayer from "../SimLayer.ts"
 import * as anywhere from "../underFaults.ts"
 import type { UnderFaultsOptions } from "../underFaults.ts"
 
-/** How vitest is started, up to the file. */
+/** The command that starts vitest, up to the file. */
 const runner = "npx vitest run"
 
-/** The command that runs the present test, and no other, once more. */
+/** The command that reruns only the current test. */
 export const commandOf = (variables: string, command: string = runner): string => {
   const { testPath, currentTestName } = expect.getState()
   const file = testPath === undefined ? [] : [shellQuoted(relative(process.cwd(), testPath))]
-  // -t takes a pattern; older releases of vitest join the names of suites with a space there
+  // -t takes a pattern; older vitest releases join suite names with a space
   const name = currentTestName?.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(" > ", " (> )?")
   const filter = name === undefined ? [] : ["-t", shellQuoted(name)]
   return [variables, command, ...file, ...filter].join(" ")
 }
 
 export interface LayerOptions extends Omit<SimLayer.LayerOptions, "describeReplay"> {
-  /** How vitest is started, up to the file. Default `npx vitest run`. */
+  /** The command that starts vitest, up to the file. Default `npx vitest run`. */
   readonly command?: string
 }
 
@@ -49,8 +49,8 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
   Layer.unwrap(Effect.sync(() => SimLayer.layer(forThisTest(options))))
 
 /**
- * A simulation of one machine, for a test of a program that talks to itself over `127.0.0.1`: what it provides takes the
- * place of the live UDP, and its datagrams go through a network that is as bad as `link` says.
+ * A simulation of one host, for testing a program that talks to itself over `127.0.0.1`. Replaces the live UDP layer;
+ * datagrams pass through a link with the given conditions.
  *
  * ```ts
  * const simulated = Layer.mergeAll(SimVitest.layerLocalhost({ delayMillis: 20, lossRate: 0.05 }), NodeCryptoSuite.layer)
@@ -63,8 +63,8 @@ export const layerLocalhost = (
 ): Layer.Layer<SimServices | UdpPort | Scope.Scope> => SimLayer.localhostOn(layer(options), link)
 
 /**
- * A test under a schedule of faults, which `program` applies to its network. When it fails, the schedule is made as
- * small as it can be, and printed with the command that replays just that.
+ * A test under a fault schedule, which `program` applies to its network. On failure, the schedule is shrunk and printed
+ * with the command that replays it.
  *
  * ```ts
  * it.effect("survives a partition", () => SimVitest.underFaults(schedule, program))
