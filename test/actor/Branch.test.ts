@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { Branch } from "../../src/actor/Branch.ts"
 
-const nobodyAsks = () => {}
+const ignoreDefect = () => {}
 
-/** A fiber that notes its end in `ends`. */
+/** A fiber that records its end in `ends`. */
 const resident = (name: string, ends: Array<string>) =>
   Effect.onExit(Effect.never, () =>
     Effect.sync(() => {
@@ -14,34 +14,34 @@ const resident = (name: string, ends: Array<string>) =>
   )
 
 describe("a branch of the fiber tree", () => {
-  it("closes from the leaves to the root, the youngest first", async () => {
+  it("closes from the leaves to the root, youngest first", async () => {
     const ends: Array<string> = []
     const root = new Branch(Effect.runFork)
-    const connection = root.fork(resident("connection", ends), nobodyAsks)
-    const path = connection.fork(resident("path", ends), nobodyAsks)
-    path.fork(resident("route", ends), nobodyAsks)
-    connection.fork(resident("stream", ends), nobodyAsks)
+    const connection = root.fork(resident("connection", ends), ignoreDefect)
+    const path = connection.fork(resident("path", ends), ignoreDefect)
+    path.fork(resident("route", ends), ignoreDefect)
+    connection.fork(resident("stream", ends), ignoreDefect)
     expect(root.fiberCount).toBe(4)
     await Effect.runPromise(root.close)
     expect(ends).toEqual(["stream", "route", "path", "connection"])
     expect(root.fiberCount).toBe(0)
   })
 
-  it("takes what has grown from it along when its fiber ends", async () => {
+  it("closes its children when its fiber ends", async () => {
     const ends: Array<string> = []
     const root = new Branch(Effect.runFork)
-    const branch = root.fork(Effect.sleep(1), nobodyAsks)
-    branch.fork(resident("leaf", ends), nobodyAsks)
+    const branch = root.fork(Effect.sleep(1), ignoreDefect)
+    branch.fork(resident("leaf", ends), ignoreDefect)
     await Effect.runPromise(root.whenEmpty)
     expect(ends).toEqual(["leaf"])
     expect([...root.children]).toEqual([])
   })
 
-  it("tells its parent's policy of a defect, and its siblings nothing", async () => {
+  it("reports a defect to its parent's policy, not to its siblings", async () => {
     const ends: Array<string> = []
     const defects: Array<unknown> = []
     const root = new Branch(Effect.runFork)
-    root.fork(resident("sibling", ends), nobodyAsks)
+    root.fork(resident("sibling", ends), ignoreDefect)
     root.fork(Effect.andThen(Effect.sleep(1), Effect.die("broken")), (cause) =>
       defects.push(Cause.squash(cause))
     )
@@ -52,7 +52,7 @@ describe("a branch of the fiber tree", () => {
     await Effect.runPromise(root.close)
   })
 
-  it("tells nobody of an interrupt", async () => {
+  it("does not report an interrupt", async () => {
     const defects: Array<unknown> = []
     const root = new Branch(Effect.runFork)
     root.fork(Effect.never, (cause) => defects.push(cause))
@@ -60,16 +60,16 @@ describe("a branch of the fiber tree", () => {
     expect(defects).toEqual([])
   })
 
-  it("grows nothing while it is closed", async () => {
+  it("accepts no children while it is closed", async () => {
     let begun = false
     const root = new Branch(Effect.runFork)
-    const branch = root.fork(Effect.never, nobodyAsks)
+    const branch = root.fork(Effect.never, ignoreDefect)
     await Effect.runPromise(root.close)
     const late = branch.fork(
       Effect.sync(() => {
         begun = true
       }),
-      nobodyAsks
+      ignoreDefect
     )
     expect(begun).toBe(false)
     expect(late.fiberId).toBeUndefined()

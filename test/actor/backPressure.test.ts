@@ -1,4 +1,4 @@
-/** Sockets that take nothing for a while: what waits for them does so without a busy loop, and goes on afterwards. */
+/** Sockets that temporarily accept nothing: waiting causes no busy loop, and sending resumes afterwards. */
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { pair } from "../api/pair.ts"
@@ -24,7 +24,7 @@ describe("a connection whose socket takes nothing", () => {
       }
       const blocked = Effect.gen(function* () {
         world.clientHost!.takeDatagrams(false)
-        // whatever arrives until then is in a turn that begins with a socket that has room
+        // staggers arrivals, so each is handled in a turn that begins with a writable socket
         yield* Effect.sleep(1)
         polls = sent = 0
         yield* Effect.sleep(500)

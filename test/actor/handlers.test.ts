@@ -1,4 +1,4 @@
-/** Handlers whose connection is over: how long they may go on, and who knows of them. */
+/** Handlers of closed connections: how long they may continue, and how they are reported. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,10 +10,10 @@ import { simulated, type World } from "../api/World.ts"
 
 const { it } = simulated
 
-/** A second to close in, on the server. */
+/** The server's close timeout is one second. */
 const options: PairOptions = { server: { transport: { closeTimeoutMillis: 1_000 } } }
 
-/** A server with a handler, and when that ended after the connection was closed. */
+/** A server with a handler; reports when that ended after the connection was closed. */
 const served = Effect.fnUntraced(function* <E>(
   world: World,
   handler: (connection: QuicConnection) => Effect.Effect<void, E>
@@ -51,7 +51,7 @@ describe("the handler of a connection that is over", () => {
       const [{ handler }] = tree.connections
       expect(handler).toBeTypeOf("number")
       expect(FiberTree.print(tree)).toContain(`handler ${handler}`)
-      // the loop's, the handler's, and the one that will end it
+      // the endpoint's loop, the handler, and the one that will interrupt it
       expect(tree.fibers).toBe(3)
       yield* Effect.sleep(400)
       expect(ends).toHaveLength(1)

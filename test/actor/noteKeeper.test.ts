@@ -8,7 +8,7 @@ import type { SessionTicket } from "../../src/capability/TicketStore.ts"
 
 const ticket = (ageAdd: number): SessionTicket => ({ ageAdd }) as SessionTicket
 
-/** A store that takes its time with the first thing, and what it was asked to keep. */
+/** A store whose first operation is slow, and a record of what it was asked to store. */
 const slowStore = Effect.gen(function* () {
   const root = new Branch(Effect.runForkWith(yield* Effect.context<never>()))
   const slow = yield* Deferred.make<void>()
@@ -30,8 +30,8 @@ const slowStore = Effect.gen(function* () {
   return { keeper, root, noted, broken, goOn: Deferred.succeed(slow, undefined) }
 })
 
-describe("what a client notes for its next connection", () => {
-  it.effect("costs one fiber, however many tokens the server gives; the newest is noted", () =>
+describe("what a client stores for its next connection", () => {
+  it.effect("costs one fiber however many tokens the server issues; the newest is stored", () =>
     Effect.gen(function* () {
       const { keeper, root, noted, goOn } = yield* slowStore
       for (let i = 0; i < 200; i++) keeper.addAddressToken(Uint8Array.of(i))
@@ -45,7 +45,7 @@ describe("what a client notes for its next connection", () => {
     })
   )
 
-  it.effect("is all of the tickets, in their order", () =>
+  it.effect("includes all tickets, in order", () =>
     Effect.gen(function* () {
       const { keeper, root, noted, goOn } = yield* slowStore
       for (let i = 0; i < 5; i++) keeper.addTicket(ticket(i))
@@ -57,7 +57,7 @@ describe("what a client notes for its next connection", () => {
     })
   )
 
-  it.effect("goes on after the store broke", () =>
+  it.effect("continues after the store has failed", () =>
     Effect.gen(function* () {
       const { keeper, root, noted, broken, goOn } = yield* slowStore
       for (const number of [0, -1, 2]) keeper.addTicket(ticket(number))

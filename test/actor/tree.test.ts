@@ -1,4 +1,4 @@
-/** The tree that an endpoint shows, and that it shrinks to what it was when everything is over. */
+/** An endpoint's tree: its contents, and that it shrinks back once everything is over. */
 import * as Effect from "effect/Effect"
 import { expect } from "vitest"
 import { FiberTree } from "../../src/index.ts"
@@ -51,7 +51,7 @@ for (const universe of [live, simulated]) {
           yield* near.migrate({ host: world.client.host })
         })
       )
-      // closing and draining last three PTOs, and nothing was measured on the way it moved to
+      // closing and draining last three PTOs, and the new path has no RTT sample
       yield* Effect.sleep(5_000)
       const after = [yield* client.tree, yield* server.tree]
       for (const [i, { connections, fibers, sockets, routedIds, backlog }] of after.entries())

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { WaitList } from "../../src/actor/WaitList.ts"
 
-describe("a list of those who wait", () => {
+describe("a wait list", () => {
   const listOf = (count: number) => {
     const list = new WaitList()
     const woken: Array<number> = []
@@ -9,7 +9,7 @@ describe("a list of those who wait", () => {
     return { list, woken, leave }
   }
 
-  it("wakes each once, in the order they came, but not those who have left", () => {
+  it("wakes each waiter once, in order, but not those who have left", () => {
     const { list, woken, leave } = listOf(6)
     for (const i of [0, 3, 5]) leave[i]()
     leave[3]()
@@ -21,7 +21,7 @@ describe("a list of those who wait", () => {
     expect(list.size).toBe(0)
   })
 
-  it("does not wake those who begin to wait meanwhile", () => {
+  it("does not wake waiters added while it wakes", () => {
     const list = new WaitList()
     let wakes = 0
     const again = (): void => {
@@ -33,7 +33,7 @@ describe("a list of those who wait", () => {
     expect([wakes, list.size]).toEqual([3, 3])
   })
 
-  it("survives that one who is woken takes others off it", () => {
+  it("allows a woken waiter to remove others", () => {
     const { list, woken, leave } = listOf(2)
     list.listen(() => {
       for (const each of leave) each()

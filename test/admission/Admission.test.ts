@@ -1,4 +1,4 @@
-/** Who has a turn, who is asked for proof, and who is sent away. */
+/** Admission: whose turn it is, who must validate its address, and who is refused. */
 import { describe, expect, it } from "vitest"
 import { Admission, type AdmissionLimits } from "../../src/admission/Admission.ts"
 import { type Introduction, roomForStranger, Stranger } from "../../src/admission/Stranger.ts"
@@ -25,8 +25,8 @@ const make = (limits: Partial<AdmissionLimits> = {}) =>
     ...limits
   })
 
-/** `count` strangers who have come at `nowMicros`. */
-const line = (admission: Admission<string>, count: number, nowMicros = 0): Array<Stranger<string>> =>
+/** `count` strangers that arrived at `nowMicros`. */
+const queueOf = (admission: Admission<string>, count: number, nowMicros = 0): Array<Stranger<string>> =>
   Array.from({ length: count }, () => {
     const stranger = new Stranger<string>(introduction, nowMicros, roomForStranger(1200))
     admission.wait(stranger)
@@ -34,11 +34,11 @@ const line = (admission: Admission<string>, count: number, nowMicros = 0): Array
   })
 
 describe("admission", () => {
-  it("asks for proof from a number of strangers on, waiting or begun, until they are forgotten", () => {
+  it("requires Retry above a number of strangers, waiting or started, until they are forgotten", () => {
     const admission = make()
-    line(admission, 3)
+    queueOf(admission, 3)
     expect(admission.judge(false)).toBe("turn")
-    line(admission, 1)
+    queueOf(admission, 1)
     expect(admission.judge(false)).toBe("retry")
     expect(admission.judge(true)).toBe("turn")
     for (const name of ["a", "b", "c", "d"]) admission.begin(admission.next(0)!, name)
@@ -48,27 +48,27 @@ describe("admission", () => {
     expect(admission.judge(false)).toBe("turn")
   })
 
-  it("asks always, or never, if that is the policy", () => {
+  it("requires Retry always, or never, if that is the policy", () => {
     expect(make({ retry: { when: "always", handshakes: 4 } }).judge(false)).toBe("retry")
     const never = make({ retry: { when: "never", handshakes: 0 } })
-    line(never, 7)
+    queueOf(never, 7)
     expect(never.judge(false)).toBe("turn")
   })
 
-  it("refuses everybody beyond its limit, proven or not", () => {
+  it("refuses everybody beyond its limit, validated or not", () => {
     const admission = make({ retry: { when: "never", handshakes: 0 } })
-    line(admission, 7)
+    queueOf(admission, 7)
     admission.begin(admission.next(0)!, "a")
     expect(admission.judge(true)).toBe("turn")
-    line(admission, 1)
+    queueOf(admission, 1)
     expect(admission.strangers).toBe(8)
     expect(admission.judge(true)).toBe("refusal")
     expect(admission.judge(false)).toBe("refusal")
   })
 
-  it("lets those go first whose handshake has begun, then whoever came first", () => {
+  it("serves started handshakes first, then in order of arrival", () => {
     const admission = make()
-    const [first, second, third] = line(admission, 3)
+    const [first, second, third] = queueOf(admission, 3)
     expect(admission.next(0)).toBe(first)
     admission.begin(first, "a")
     admission.wait(first)
@@ -77,9 +77,9 @@ describe("admission", () => {
     expect(admission.hasWaiting).toBe(false)
   })
 
-  it("forgets a stranger that ends while it waits for another turn", () => {
+  it("forgets a stranger that closes while it waits for another turn", () => {
     const admission = make()
-    const [first] = line(admission, 1)
+    const [first] = queueOf(admission, 1)
     admission.begin(admission.next(0)!, "a")
     admission.wait(first)
     admission.end("a")
@@ -87,11 +87,11 @@ describe("admission", () => {
     expect(admission.strangers).toBe(0)
   })
 
-  it("sends away those at the end of a line that moves too slowly, and takes nobody else into it", () => {
+  it("refuses those at the end of a queue that moves too slowly, and any newcomers", () => {
     const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
-    const strangers = line(admission, 200)
+    const strangers = queueOf(admission, 200)
     expect(admission.nextHopeless(0)).toBeUndefined()
-    // 10 ms each: within a second 100 have their turn
+    // at 10 ms each, 100 are served within a second
     for (let i = 0; i < 8; i++) admission.next(i * 10_000)
     expect(admission.nextHopeless(70_000)).toBeUndefined()
     admission.next(80_000)
@@ -103,13 +103,13 @@ describe("admission", () => {
     }
     expect(sent).toEqual(strangers.slice(101).reverse())
     expect(admission.judge(true)).toBe("turn")
-    line(admission, 9)
+    queueOf(admission, 9)
     expect(admission.judge(true)).toBe("refusal")
   })
 
-  it("sends away whoever has waited too long, and nobody for a line that was held up once", () => {
+  it("refuses whoever has waited too long, and nobody because of a single stall", () => {
     const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
-    line(admission, 20)
+    queueOf(admission, 20)
     for (const nowMicros of [0, 1_000, 2_000]) admission.next(nowMicros)
     admission.next(500_000)
     expect(admission.nextHopeless(500_000)).toBeUndefined()
@@ -118,7 +118,7 @@ describe("admission", () => {
 })
 
 describe("a stranger", () => {
-  it("has 16 datagrams and 24 kB kept for it until its turn, and no more", () => {
+  it("has at most 16 datagrams and 24 kB buffered until its turn", () => {
     const many = new Stranger<string>(introduction, 0, roomForStranger(1200))
     for (let i = 0; i < 16; i++) expect(many.hold(new Uint8Array(1), 0)).toBe(true)
     expect(many.hold(new Uint8Array(1), 0)).toBe(false)
@@ -129,7 +129,7 @@ describe("a stranger", () => {
     expect(large.hold(new Uint8Array(4_000), 0)).toBe(true)
   })
 
-  it("has two datagrams kept for it of the size this side begins with", () => {
+  it("has room for two datagrams of the size this side starts with", () => {
     const stranger = new Stranger<string>(introduction, 0, roomForStranger(65_507))
     for (let i = 0; i < 2; i++) expect(stranger.hold(new Uint8Array(65_507), 0)).toBe(true)
     expect(stranger.hold(new Uint8Array(1200), 0)).toBe(false)

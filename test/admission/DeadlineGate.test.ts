@@ -2,17 +2,17 @@ import { describe, expect, it } from "vitest"
 import { DeadlineGate } from "../../src/endpoint/DeadlineGate.ts"
 
 describe("deadlines", () => {
-  it("fire at once when they are seen in time and nothing is left to read", () => {
+  it("fire at once when checked in time with nothing left to read", () => {
     expect(new DeadlineGate().mayFire(31, 500)).toBe(true)
     expect(new DeadlineGate().mayFire(256, Number.NEGATIVE_INFINITY)).toBe(true)
   })
 
-  it("wait for one look at the socket when they passed while nobody looked", () => {
+  it("wait for one read of the socket when they passed unchecked", () => {
     const gate = new DeadlineGate()
     expect([0, 1, 2].map(() => gate.mayFire(0, 12_000_000))).toEqual([false, true, false])
   })
 
-  it("wait while the system may have more", () => {
+  it("wait while the socket may hold more", () => {
     const gate = new DeadlineGate()
     expect([256, 32, 32, 5].map((received) => gate.mayFire(received, 12_000_000))).toEqual([
       false,
@@ -22,7 +22,7 @@ describe("deadlines", () => {
     ])
   })
 
-  it("are not kept from firing by a flood", () => {
+  it("are not delayed forever by a flood", () => {
     const gate = new DeadlineGate()
     let turns = 1
     while (!gate.mayFire(256, 1)) turns++

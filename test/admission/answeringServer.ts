@@ -1,4 +1,4 @@
-/** A server in a thread of its own, which tells its port and then waits for clients. */
+/** A server in a worker thread, which posts its port and then waits for clients. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { parentPort } from "node:worker_threads"

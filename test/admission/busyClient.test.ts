@@ -1,4 +1,4 @@
-/** A program that is busy with something else: its own waiting is nobody's failure. */
+/** A busy program: its own delays must not count against its peers. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -15,12 +15,12 @@ import { itSim } from "../sim/itSim.ts"
 
 const insecure = Layer.merge(layerWithoutTrust, Trust.layerInsecureAcceptsAnyPeer)
 
-/** Keeps the event loop from turning, as a long computation does. */
+/** Blocks the event loop, like a long computation. */
 const block = (millis: number): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 }
 
-/** A port that tells when the first datagram has been handed to the system. */
+/** A port that reports when the first datagram has been handed to the system. */
 const tellingPort = (onSent: () => void) =>
   Layer.succeed(UdpPort, {
     bind: (options) =>
@@ -34,8 +34,8 @@ const tellingPort = (onSent: () => void) =>
       })
   })
 
-describe("a client whose event loop was blocked for longer than its handshake may take", () => {
-  it("reads the answer that waits in the socket's buffer before it gives up", async () => {
+describe("a client whose event loop was blocked for longer than its handshake timeout", () => {
+  it("reads the answer in the socket's buffer before it gives up", async () => {
     const server = new Worker(new URL("answeringServer.ts", import.meta.url))
     try {
       const [port] = await once(server, "message")

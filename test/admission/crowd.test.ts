@@ -1,4 +1,4 @@
-/** Honest clients, too many of them for the time there is: as many as can be are served, and the others are told. */
+/** More honest clients than there is time for: as many as possible are served, and the others are refused. */
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -10,7 +10,7 @@ import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { Duel, puppetAddress, rawIdentity, transportSettings } from "../connection/Duel.ts"
 import { Puppet } from "../connection/Puppet.ts"
 
-/** What a handshake costs the server that these clients meet. */
+/** The server's cost of a handshake, in this simulation. */
 const COST_MICROS = 20_000
 const CLIENTS = 300
 
@@ -49,16 +49,16 @@ const makeClient = (): Puppet => {
   return puppet
 }
 
-describe("a crowd", () => {
-  it("is served as fast as one client after the other, and who cannot be in time is told at once", () => {
+describe("a crowd of clients", () => {
+  it("is served at the sequential rate, and those that would time out are refused at once", () => {
     const endpoint = makeServer()
     const clients = new Map<number, Puppet>()
     const connections = new Map<Connection, Puppet>()
     const buffer = new Uint8Array(2000)
     let nowMicros = 1_000_000
     const addressOf = (port: number): SocketAddress => ({ host: "192.0.2.9", port, family: 4 })
-    /** What a client has to say reaches the server. */
-    const speak = (port: number): void => {
+    /** Delivers a client's outbox to the server. */
+    const deliver = (port: number): void => {
       for (const bytes of clients.get(port)!.outbox.splice(0))
         endpoint.handleDatagram(bytes, addressOf(port), 0, nowMicros)
     }
@@ -73,9 +73,9 @@ describe("a crowd", () => {
     }
     for (let port = 1; port <= CLIENTS; port++) {
       clients.set(port, makeClient())
-      speak(port)
+      deliver(port)
     }
-    const toldAfter: Array<number> = []
+    const refusedAfter: Array<number> = []
     const servedAfter: Array<number> = []
     while (endpoint.incoming!.hasWaiting) {
       const connection = endpoint.incoming!.admit(nowMicros)
@@ -83,30 +83,30 @@ describe("a crowd", () => {
         const client = clients.get(reply.to.port)!
         client.receive(reply.bytes)
         expect(client.seen.close?.code).toBe(TransportErrorCode.CONNECTION_REFUSED)
-        toldAfter.push(nowMicros - 1_000_000)
+        refusedAfter.push(nowMicros - 1_000_000)
       }
       nowMicros += COST_MICROS
       if (connection === undefined) continue
       const { port } = connection.path.remote
       answer(connection, clients.get(port)!)
-      speak(port)
+      deliver(port)
       answer(connection, clients.get(port)!)
       if (connection.lifecycle.state === "established") servedAfter.push(nowMicros - 1_000_000)
     }
-    // half of the timeout is for waiting: 100 of them fit
+    // half of the timeout may be spent waiting, which is 100 handshakes
     expect(servedAfter.length).toBeGreaterThanOrEqual(98)
     expect(servedAfter.length).toBeLessThanOrEqual(104)
     expect(Math.max(...servedAfter)).toBeLessThanOrEqual(2_000_000 + 3 * COST_MICROS)
-    expect(servedAfter.length + toldAfter.length).toBe(CLIENTS)
-    // as soon as the budget for replies has it
-    expect(Math.max(...toldAfter)).toBeLessThan(1_000_000)
+    expect(servedAfter.length + refusedAfter.length).toBe(CLIENTS)
+    // as soon as the reply budget allows
+    expect(Math.max(...refusedAfter)).toBeLessThan(1_000_000)
     expect(endpoint.incoming!.strangers).toBe(0)
     expect(connections.size).toBe(servedAfter.length)
   })
 })
 
-describe("a server that takes no more clients", () => {
-  it("tells those who wait for their turn", () => {
+describe("a server that stops accepting clients", () => {
+  it("refuses those still waiting", () => {
     const endpoint = makeServer()
     const client = makeClient()
     for (const bytes of client.outbox.splice(0)) endpoint.handleDatagram(bytes, puppetAddress, 0, 1_000_000)
@@ -119,8 +119,8 @@ describe("a server that takes no more clients", () => {
   })
 })
 
-describe("a client among many of its own host", () => {
-  it("has its time from its first datagram on, not from when somebody else was at work", () => {
+describe("one of many clients on a busy host", () => {
+  it("has its full timeout from its first datagram on, not from when the host was busy with others", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })
     duel.receive = (datagram) => duel.sent.push(datagram.length)
     duel.nowMicros += 2_500_000

@@ -1,4 +1,4 @@
-/** Strangers by the hundred, against a server in the simulator: whole endpoints, and clients that are nobody. */
+/** Strangers by the hundred against a server in the simulator: real endpoints, and clients without a real address. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -42,8 +42,8 @@ const scene = Effect.fnUntraced(function* (options: Partial<ServerOptions>) {
 
 const random = new SeededRandom("flood")
 
-/** A client of which only the first flight is ever seen; its ClientHello fits one datagram. */
-const nobody = (options: { readonly alpn?: string } = {}): Puppet => {
+/** A client that only ever sends its first flight, whose ClientHello fits one datagram. */
+const strayClient = (options: { readonly alpn?: string } = {}): Puppet => {
   const puppet = new Puppet({
     role: "client",
     suite,
@@ -56,7 +56,7 @@ const nobody = (options: { readonly alpn?: string } = {}): Puppet => {
   return puppet
 }
 
-const goodbye = (puppet: Puppet): Uint8Array =>
+const closeOf = (puppet: Puppet): Uint8Array =>
   puppet.packet(Level.Initial, (w) => writeConnectionClose(w, false, 0, 0, new Uint8Array(0)), { size: 1200 })
 
 const retries = (types: ReadonlyArray<PacketType>): number =>
@@ -64,19 +64,19 @@ const retries = (types: ReadonlyArray<PacketType>): number =>
 
 describe("a flood of handshakes that end themselves", () => {
   for (const [how, end] of [
-    ["with CONNECTION_CLOSE", () => [goodbye(nobody())]],
-    ["with no protocol in common", () => nobody({ alpn: "none" }).outbox]
+    ["with CONNECTION_CLOSE", () => [closeOf(strayClient())]],
+    ["with no protocol in common", () => strayClient({ alpn: "none" }).outbox]
   ] as const)
     itSim(`${how} is load: it is answered with Retry`, () =>
       Effect.gen(function* () {
         const { server, client, send, answers } = yield* scene({ retryHandshakes: 20 })
         const connection = yield* client.connect(to(server))
-        yield* Effect.sleep("1 second") // so that the server has completed the handshake, too
+        yield* Effect.sleep("1 second") // lets the server complete the handshake, too
         const before = yield* server.tree
         for (let i = 0; i < 100; i++) for (const datagram of end()) send(datagram)
         yield* Effect.sleep("1 second")
         expect(retries(answers())).toBe(80)
-        // nothing is kept of any of them
+        // no state is left of any of them
         const { connections, routedIds, fibers } = yield* server.tree
         expect(connections).toHaveLength(1)
         expect(routedIds).toBe(before.routedIds)
@@ -92,8 +92,8 @@ describe("a server", () => {
     Effect.gen(function* () {
       const { server, client, send } = yield* scene({ retry: "never", maxHandshakes: 3 })
       const opened = yield* client.connect(to(server))
-      yield* Effect.sleep("1 second") // so that the server has completed the handshake, too
-      for (let i = 0; i < 3; i++) for (const datagram of nobody().outbox) send(datagram)
+      yield* Effect.sleep("1 second") // lets the server complete the handshake, too
+      for (let i = 0; i < 3; i++) for (const datagram of strayClient().outbox) send(datagram)
       yield* Effect.sleep("200 millis")
       expect((yield* server.tree).strangers).toBe(3)
       const begun = yield* Clock.currentTimeMillis
@@ -104,7 +104,7 @@ describe("a server", () => {
         code: TransportErrorCode.CONNECTION_REFUSED
       })
       expect((yield* Clock.currentTimeMillis) - begun).toBe(100)
-      // who is there already does not notice, and when the strangers are given up there is room again
+      // existing connections do not notice, and when the strangers time out there is room again
       expect((yield* ask(opened, pattern(100, 2))).length).toBe(100)
       yield* Effect.sleep("6 seconds")
       yield* client.connect(to(server))

@@ -1,4 +1,4 @@
-/** What a server keeps for a client that has proven nothing: as little as can be, and nothing once it is over. */
+/** What a server keeps for a client without a validated address: as little as possible, and nothing afterwards. */
 import { writeCrypto } from "../wire/writeCrypto.ts"
 import { describe, expect, it } from "vitest"
 import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
@@ -15,7 +15,7 @@ const crypto = (duel: Duel, offset: number, bytes: Uint8Array): Duel =>
   )
 
 describe("a stranger", () => {
-  it("that says goodbye is forgotten at once, without draining", () => {
+  it("that closes is forgotten at once, without draining", () => {
     const duel = new Duel({ victim: "server" })
     duel.deliver()
     const goodbye = duel.puppet.packet(Level.Initial, (w) => writeConnectionClose(w, false, 0, 0, noReason), {
@@ -28,7 +28,7 @@ describe("a stranger", () => {
     expect(duel.endpoint.routedIds).toBe(0)
   })
 
-  it("that is refused is told once, and forgotten at once", () => {
+  it("that is refused gets one CONNECTION_CLOSE, and is forgotten at once", () => {
     const duel = new Duel({ victim: "server", puppet: { alpn: ["unknown"] } }).exchange()
     expect(duel.puppet.seen.named("onConnectionClose")).toHaveLength(1)
     expect(duel.endpoint.connections.size).toBe(0)
@@ -47,7 +47,7 @@ describe("a stranger", () => {
     expect(new Duel({ victim: "server" }).shakeHands().connection.path.localIds.count).toBeGreaterThan(1)
   })
 
-  it("gets no answer to a ClientHello behind which it leaves", () => {
+  it("gets no answer to a ClientHello followed by CONNECTION_CLOSE", () => {
     const duel = new Duel({ victim: "server" })
     const hello = duel.puppet.outbox.splice(0)
     duel.inject(hello[0])
@@ -63,7 +63,7 @@ describe("a stranger", () => {
     expect(connection.closeReason).toMatchObject({ origin: "peer" })
   })
 
-  it("may send 16 kB of CRYPTO data and not a byte more, until its address is proven", () => {
+  it("may send 16 kB of CRYPTO data and not a byte more, until its address is validated", () => {
     for (const [beyond, code] of [
       [0, undefined],
       [1, Code.CRYPTO_BUFFER_EXCEEDED]
@@ -81,7 +81,7 @@ describe("a stranger", () => {
     expect(proven.puppet.seen.close).toBeUndefined()
   })
 
-  it("has no more than 32 kB kept of what comes before its keys", () => {
+  it("has at most 32 kB buffered of packets that arrive before their keys", () => {
     const duel = new Duel({ victim: "server" })
     duel.inject(duel.puppet.outbox.splice(0)[0])
     const { connection } = duel
@@ -101,7 +101,7 @@ describe("a stranger", () => {
 describe("a handshake that takes too long", () => {
   const limits = { transport: { handshakeTimeoutMillis: 1_000 } }
 
-  it("ends with a word to a server, which keeps no place for it", () => {
+  it("ends with a CONNECTION_CLOSE to the server, which keeps no state", () => {
     const told = new Duel({ victim: "client", ...limits })
     told.exchange = () => {
       told.drainVictim()
@@ -114,10 +114,10 @@ describe("a handshake that takes too long", () => {
     expect(told.connection.lifecycle.state).toBe("closed")
   })
 
-  it("ends with a word to a client whose address is proven, again and again for three PTOs", () => {
+  it("ends with a CONNECTION_CLOSE to a client with a validated address, repeated for three PTOs", () => {
     const duel = new Duel({ victim: "server", ...limits })
     const exchange = duel.exchange.bind(duel)
-    // all that the client says to the server's flight is lost
+    // everything the client answers to the server's flight is lost
     duel.exchange = () => {
       duel.drainVictim()
       duel.puppet.outbox.length = 0
@@ -137,7 +137,7 @@ describe("a handshake that takes too long", () => {
     expect(puppet.seen.named("onConnectionClose").length).toBeGreaterThan(before)
   })
 
-  it("that the server has forgotten is reset when the client goes on with it, RFC 9000 §10.3", () => {
+  it("that the server has forgotten is reset when the client continues it, RFC 9000 §10.3", () => {
     const duel = new Duel({ victim: "server" })
     duel.deliver()
     duel.drainVictim()

@@ -1,4 +1,4 @@
-/** Where a test of the public API runs: over real sockets or in the simulator, from one source. */
+/** Where a test of the public API runs: over real sockets or in the simulator, from the same source. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -13,9 +13,9 @@ import type { Entropy } from "../../src/capability/Entropy.ts"
 import type { UdpPort } from "../../src/capability/UdpPort.ts"
 import { itSim } from "../sim/itSim.ts"
 
-/** A host that endpoints can live on. */
+/** A host for endpoints. */
 export interface Place {
-  /** Its IP literal, to bind and to connect to. */
+  /** Its IP literal, to bind and connect to. */
   readonly host: string
   readonly layer: Layer.Layer<UdpPort | CryptoSuite | Entropy>
 }
@@ -23,9 +23,9 @@ export interface Place {
 export interface World {
   readonly server: Place
   readonly client: Place
-  /** What joins them, where that can be tampered with. */
+  /** The link between them, in the simulator. */
   readonly cable: SimConnection | undefined
-  /** The client's machine, where that is simulated. */
+  /** The client's host, in the simulator. */
   readonly clientHost: SimHost | undefined
 }
 

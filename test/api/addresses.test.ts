@@ -1,4 +1,4 @@
-/** Whom a client can be told to connect to, how that may be written, and what comes of it when nobody can be there. */
+/** What addresses a client can connect to, how they can be written, and errors for unreachable ones. */
 import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -22,7 +22,7 @@ const liveLayer = Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeE
 const serverOn = (world: World, host: string): Effect.Effect<Endpoints, QuicError, Scope.Scope> =>
   endpoints({ ...world, server: { ...world.server, host } })
 
-/** A client that was not told where to bind. */
+/** A client without a bound address. */
 const anyClient = (
   world: World,
   { identity }: Endpoints

@@ -2,12 +2,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { describe, expect, it } from "vitest"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
-import { badLink, strangers, transfer } from "./badNetwork.ts"
+import { badLink, linkedEndpoints, transfer } from "./badNetwork.ts"
 
 const HANDSHAKES = 50
 
 describe("a bad network", () => {
-  it("treats the same seed the same, packet for packet, and another seed otherwise", async () => {
+  it("gives the same packets for the same seed, and different ones for another", async () => {
     const [first, again, other] = [
       await transfer("replay", 500_000),
       await transfer("replay", 500_000),
@@ -19,16 +19,16 @@ describe("a bad network", () => {
   })
 
   for (let n = 0; n < HANDSHAKES; n++)
-    it(`lets a handshake through 30 % loss each way, seed ${n}`, async () => {
+    it(`completes a handshake at 30 % loss each way, seed ${n}`, async () => {
       const { exit } = await SimRuntime.run(
         `handshake ${n}`,
         Effect.gen(function* () {
-          const { server, connect } = yield* strangers(
+          const { server, connect } = yield* linkedEndpoints(
             { ...badLink, lossRate: 0.3 },
             { handshakeTimeoutMillis: 120_000, maxIdleTimeoutMillis: 120_000 }
           )
           const [near, far] = yield* Effect.all([connect, server.accept], { concurrency: "unbounded" })
-          // and the connection is of use
+          // and the connection is usable
           const stream = yield* near.openUni
           yield* stream.write(new Uint8Array(10_000))
           yield* stream.finish

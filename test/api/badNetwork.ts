@@ -1,4 +1,4 @@
-/** A network that loses, reorders, repeats and corrupts; and two endpoints with seeded raw keys on it. */
+/** A network that loses, reorders, duplicates and corrupts, and two endpoints with seeded raw keys on it. */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,8 +20,8 @@ export const badLink: Partial<LinkConditions> = {
   reorderMillis: 8
 }
 
-/** A client and a server that know each other's keys, `link` between them. */
-export const strangers = (link: Partial<LinkConditions>, transport: TransportOptions = {}) =>
+/** A client and a server that trust each other's raw keys, connected by `link`. */
+export const linkedEndpoints = (link: Partial<LinkConditions>, transport: TransportOptions = {}) =>
   Effect.gen(function* () {
     const network = yield* SimNetwork
     const near = network.host("client", "10.0.0.1")
@@ -52,7 +52,7 @@ export const strangers = (link: Partial<LinkConditions>, transport: TransportOpt
 const payload = pattern(10_000_000)
 const payloadDigest = createHash("sha256").update(payload).digest("hex")
 
-/** Sends ten megabytes, or the first `bytes` of them, over the bad link and says whether they came out as they went in. */
+/** Sends ten megabytes, or the first `bytes` of them, over the bad link; returns whether they arrived unchanged. */
 export const transfer = (
   seed: string,
   bytes = payload.length
@@ -60,7 +60,7 @@ export const transfer = (
   SimRuntime.run(
     seed,
     Effect.gen(function* () {
-      const { server, connect } = yield* strangers(badLink, { handshakeTimeoutMillis: 60_000 })
+      const { server, connect } = yield* linkedEndpoints(badLink, { handshakeTimeoutMillis: 60_000 })
       const [near, far] = yield* Effect.all([connect, server.accept], { concurrency: "unbounded" })
       const stream = yield* near.openUni
       yield* Effect.forkScoped(Effect.andThen(stream.write(payload.subarray(0, bytes)), stream.finish))

@@ -1,4 +1,4 @@
-/** The cheats of test/connection, seen from the public API: every one ends the connection with a typed error. */
+/** The cheats of test/connection through the public API: each ends the connection with a typed error. */
 import type { Role } from "../../src/wire/Role.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -32,8 +32,8 @@ const stage = Effect.gen(function* () {
   return { socket, surroundings }
 })
 
-/** Keeps a puppet talking to whoever sends to its socket; `answer` may speak in its place. */
-const enliven = Effect.fnUntraced(function* (
+/** Keeps a puppet answering whoever sends to its socket; `answer` may respond in its place. */
+const runPuppet = Effect.fnUntraced(function* (
   puppet: Puppet,
   socket: Effect.Success<typeof stage>["socket"],
   remote: { address: SocketAddress | undefined },
@@ -65,7 +65,7 @@ const puppetOf = (role: Role, options: Partial<PuppetOptions> = {}): Puppet => {
   })
 }
 
-/** A server of ours and a puppet as its client, connected. */
+/** A server of ours with a connected puppet client. */
 const servePuppet = Effect.fnUntraced(function* (transport: object) {
   const { socket, surroundings } = yield* stage
   const identity = yield* Effect.provide(Identity.generateRawKey, surroundings)
@@ -75,18 +75,18 @@ const servePuppet = Effect.fnUntraced(function* (transport: object) {
   )
   const puppet = puppetOf("client")
   puppet.start()
-  yield* enliven(puppet, socket, { address: { host: victimHost, port: 4433, family: 4 } })
+  yield* runPuppet(puppet, socket, { address: { host: victimHost, port: 4433, family: 4 } })
   const connection = yield* server.accept
   yield* Effect.sleep("50 millis")
   return { puppet, connection, endpoint: server }
 })
 
-/** A client of ours and a puppet as its server, connected. */
+/** A client of ours connected to a puppet server. */
 const visitPuppet = Effect.fnUntraced(function* (transport: object) {
   const { socket, surroundings } = yield* stage
   const client = yield* Effect.provide(QuicEndpoint.make({ host: victimHost }), surroundings)
   const puppet = puppetOf("server")
-  yield* enliven(puppet, socket, { address: undefined })
+  yield* runPuppet(puppet, socket, { address: undefined })
   const connection = yield* client.connect({
     host: puppetHost,
     port: 4433,
@@ -118,7 +118,7 @@ for (const [victim, connect] of [
               : { _tag: "TransportClosed", origin: "local", code: cheat.code }
           )
           expect(reason.message).toContain("this side")
-          // whatever waited may have got a stream first, and fails like everything from now on
+          // a pending operation may have obtained a stream first, which then fails like all later ones
           yield* Effect.sleep("20 millis")
           expect(yield* reasonOf(connection.openBidi)).toEqual(reason)
           yield* Effect.sync(() => waiting.interruptUnsafe())
@@ -137,7 +137,7 @@ describe("the API of a client whose server", () => {
       const puppet = puppetOf("server", {
         parameters: (honest) => ({ ...honest, originalDestinationConnectionId: new Uint8Array(8) })
       })
-      yield* enliven(puppet, socket, { address: undefined })
+      yield* runPuppet(puppet, socket, { address: undefined })
       const reason = yield* reasonOf(
         client.connect({ host: puppetHost, port: 4433, alpn: ["test"], serverName: "localhost" })
       )
@@ -151,7 +151,7 @@ describe("the API of a client whose server", () => {
       const { socket, surroundings } = yield* stage
       const client = yield* Effect.provide(QuicEndpoint.make({ host: victimHost }), surroundings)
       const header = new PacketHeader()
-      yield* enliven(puppetOf("server"), socket, { address: undefined }, (bytes) => {
+      yield* runPuppet(puppetOf("server"), socket, { address: undefined }, (bytes) => {
         parsePacketHeader(bytes, 0, bytes.length, 8, header)
         const theirs = bytes.slice(header.scidStart, header.scidEnd)
         const ours = bytes.slice(header.dcidStart, header.dcidEnd)

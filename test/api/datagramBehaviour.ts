@@ -1,4 +1,4 @@
-/** Unreliable datagrams, and options that are out of range. */
+/** Unreliable datagrams, and out-of-range options. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -17,7 +17,7 @@ const wrongTransport: ReadonlyArray<readonly [TransportOptions, string]> = [
   [{ initialDatagramBytes: 1_199 }, "initialDatagramBytes"],
   [{ activeConnectionIdLimit: 1 }, "activeConnectionIdLimit"], // RFC 9000 §18.2 #6
   [{ congestion: "reno" as "newReno" }, "congestion"],
-  [{ originalVersion: "v2" }, "originalVersion"], // a client speaks v1 alone unless told otherwise
+  [{ originalVersion: "v2" }, "originalVersion"], // a client supports only v1 by default
   [{ versions: ["v2"], originalVersion: "v1" }, "originalVersion"],
   [{ noSuchOption: 1 } as TransportOptions, "noSuchOption"]
 ]
@@ -109,7 +109,7 @@ export const datagramBehaviour = ({ it }: Universe): void => {
           _tag: "DatagramRefused",
           problem: "the peer takes no datagrams"
         })
-        // the other way they are welcome
+        // the other direction allows them
         yield* far.sendDatagram(text("y"))
         expect(yield* near.receiveDatagram).toEqual(text("y"))
       }))

@@ -1,4 +1,4 @@
-/** How connections and endpoints begin and end. */
+/** How connections and endpoints start and end. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -37,7 +37,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         })
         expect(yield* reasonOf(near.openBidi)).toMatchObject({ _tag: "ApplicationClosed" })
         expect(yield* reasonOf(far.acceptBidi)).toMatchObject({ _tag: "ApplicationClosed" })
-        // closing twice changes nothing
+        // closing again changes nothing
         yield* near.close(43, "again")
         expect(yield* near.closed).toMatchObject({ reason: { code: 42 } })
       }))
@@ -289,7 +289,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
           )
           yield* near.close()
           expect(yield* derive(near)).toBe(known)
-          // another connection, other bytes
+          // another connection derives other bytes
           const { near: again } = yield* pair(world, { client: { cipherSuites } })
           expect(yield* derive(again)).not.toBe(known)
         }
@@ -527,7 +527,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
   })
 }
 
-/** Waits, for ten seconds at most, until a count is what it should be. */
+/** Waits up to ten seconds for a count to reach a value. */
 const eventually = Effect.fnUntraced(function* (count: Effect.Effect<number>, wanted: number) {
   for (let i = 0; i < 200 && (yield* count) !== wanted; i++) yield* Effect.sleep("50 millis")
   expect(yield* count).toBe(wanted)

@@ -4,9 +4,9 @@ import { transfer } from "./badNetwork.ts"
 
 const SEEDS = 100
 
-/** Every `of`-th of the hundred seeds: vitest runs files in parallel. */
+/** Every `of`-th of the hundred seeds, in separate files that vitest runs in parallel. */
 export const lossyTransfers = (shard: number, of: number): void => {
-  describe(`10 MB over 5 % loss each way, reordered, repeated and corrupted (${shard + 1} of ${of})`, () => {
+  describe(`10 MB over 5 % loss each way, with reordering, duplication and corruption (${shard + 1} of ${of})`, () => {
     for (let n = shard; n < SEEDS; n += of)
       it(`arrives intact with seed ${n}`, async () => {
         const { exit } = await transfer(`lossy ${n}`)

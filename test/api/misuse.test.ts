@@ -1,4 +1,4 @@
-/** What plain JavaScript can hand over: each is refused with the field and what it may be, and nothing has happened. */
+/** Wrong values from plain JavaScript: each is rejected, naming the field and its range, without side effects. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -24,7 +24,7 @@ const any = (value: unknown): never => value as never
 
 const refused = (field: string) => ({ _tag: "InvalidOption", field })
 
-/** A refusal says enough to be acted on. */
+/** The error must say enough to be acted on. */
 const expectRefused = Effect.fnUntraced(function* (
   operation: Effect.Effect<unknown, unknown, unknown>,
   field: string

@@ -1,4 +1,4 @@
-/** A server that is bound to all addresses of its machine. */
+/** A server bound to all addresses of its host. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +11,7 @@ import { itSim } from "../sim/itSim.ts"
 import { type Endpoints, endpoints, type PairOptions } from "./pair.ts"
 import { live, type World } from "./World.ts"
 
-/** Connects to each of `hosts` in turn, which are all the server's. */
+/** Connects to each of `hosts` in turn, all of them the server's. */
 const reachesAll = Effect.fnUntraced(function* (
   { client, connectOptions, server }: Endpoints,
   hosts: ReadonlyArray<string>
@@ -68,7 +68,7 @@ describe("a server on all addresses answers from the one it was asked at", () =>
     Effect.gen(function* () {
       const list = ["127.0.0.1"]
       const port = NodeUdpPort.make(() => list)
-      // where time has passed since the server began, so that it may look again
+      // live time must pass before the server looks up its addresses again
       const real = yield* Clock.Clock
       let ahead = 0n
       const clock: Clock.Clock = Object.assign(Object.create(real), {

@@ -1,4 +1,4 @@
-/** Two endpoints that know each other, and a connection between them. */
+/** Two endpoints that trust each other, and a connection between them. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
@@ -26,9 +26,9 @@ export interface PairOptions {
   readonly server?: Partial<ServerOptions>
   readonly client?: Partial<ConnectOptions>
   readonly serverEndpoint?: EndpointOptions
-  /** Whom the client trusts; the server's certificate and no other when left out. */
+  /** Whom the client trusts; by default the server's certificate only. */
   readonly clientTrust?: Layer.Layer<CertificateVerifier>
-  /** Whom the server trusts; nobody when left out. */
+  /** Whom the server trusts; by default nobody. */
   readonly serverTrust?: Layer.Layer<CertificateVerifier>
 }
 
@@ -101,7 +101,7 @@ export const readAll = (stream: QuicStream): Effect.Effect<Uint8Array, QuicError
 export const readText = (stream: QuicStream): Effect.Effect<string, QuicError> =>
   Effect.map(readAll(stream), (bytes) => new TextDecoder().decode(bytes))
 
-/** The reason an operation failed with; dies when it succeeded. */
+/** The reason an operation failed with; dies if it succeeds. */
 export const reasonOf = <A, R>(
   operation: Effect.Effect<A, QuicError, R>
 ): Effect.Effect<QuicErrorReason, never, Exclude<R, Scope.Scope>> =>
@@ -112,10 +112,10 @@ export const reasonOf = <A, R>(
     })
   )
 
-/** For handlers that are meant to fail: what is logged about them is of no use to whoever runs the tests. */
+/** Silences logging for handlers that are meant to fail. */
 export const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
-/** A block whose every byte depends on its position. */
+/** A block in which every byte depends on its position. */
 export const pattern = (size: number, seed = 1): Uint8Array => {
   const bytes = new Uint8Array(size)
   for (let i = 0, x = seed; i < size; i++) {

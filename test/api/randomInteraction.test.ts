@@ -1,6 +1,6 @@
 /**
- * Two endpoints do to each other whatever the API lets them, on a bad network, in seeded interleavings. First faults:
- * nothing wrong may be read. Then the network heals, and everything must come to its end.
+ * Two endpoints use the API at random on a bad network, in seeded interleavings. With faults: nothing wrong may be
+ * read. Then the network heals, and everything must finish.
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -23,12 +23,12 @@ interface Ledger {
   echoed: number
 }
 
-/** What every stream carries, told apart by its ID. */
+/** The payload of each stream, derived from its ID. */
 const payloadOf = (id: number, length: number): Uint8Array => pattern(length, id + 1)
 
 const sleepUpTo = (random: SeededRandom, millis: number) => Effect.sleep(random.below(millis * 1000) / 1000)
 
-/** Opens streams, writes to them, and ends them in every way there is. */
+/** Opens streams, writes to them, and ends them in every possible way. */
 const worker = (connection: QuicConnection, random: SeededRandom, ledger: Ledger) =>
   Effect.gen(function* () {
     for (let i = 0; i < STREAMS_PER_WORKER; i++) {
@@ -67,7 +67,7 @@ const oneStream = (connection: QuicConnection, random: SeededRandom, ledger: Led
     Effect.catchReason("QuicError", "StreamReset", () => Effect.void)
   )
 
-/** Reads to the end what must be a copy of `payload`. */
+/** Reads to the end and checks that it is a copy of `payload`. */
 const expectEcho = (stream: QuicStream, payload: Uint8Array, ledger: Ledger) =>
   Effect.gen(function* () {
     const read = yield* verify(stream, payload, new SeededRandom(stream.id))
@@ -75,7 +75,7 @@ const expectEcho = (stream: QuicStream, payload: Uint8Array, ledger: Ledger) =>
     ledger.echoed++
   })
 
-/** Checks bytes as they come; returns how many there were. */
+/** Checks bytes as they arrive; returns how many there were. */
 const verify = (stream: QuicStream, payload: Uint8Array, random: SeededRandom) =>
   Effect.gen(function* () {
     let at = 0
@@ -84,13 +84,13 @@ const verify = (stream: QuicStream, payload: Uint8Array, random: SeededRandom) =
       if (chunk === undefined) return at
       if (Buffer.compare(chunk, payload.subarray(at, at + chunk.length)) !== 0)
         return yield* Effect.die(
-          new Error(`stream ${stream.id} is wrong somewhere in ${at} … ${at + chunk.length}`)
+          new Error(`stream ${stream.id} differs somewhere in bytes ${at} to ${at + chunk.length}`)
         )
       at += chunk.length
     }
   })
 
-/** Reads what the peer sends, slowly or fast, to the end or not, and sends it back. */
+/** Echoes what the peer sends, slowly or fast, completely or not. */
 const handler = (seed: string) => (stream: QuicStream) =>
   Effect.gen(function* () {
     const random = new SeededRandom(`${seed} ${stream.id}`)

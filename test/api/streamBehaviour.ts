@@ -1,4 +1,4 @@
-/** What streams promise an application. */
+/** What streams guarantee to an application. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -10,7 +10,7 @@ import type { Universe } from "./World.ts"
 
 const echo = (stream: QuicStream) => Stream.run(stream.readable, stream.writable)
 
-/** Everything there is to read before a stream fails, and what it fails with. */
+/** Everything that can be read before the stream fails, and the failure. */
 const readToReset = Effect.fnUntraced(function* (stream: QuicStream) {
   const chunks: Array<Uint8Array> = []
   const reason = yield* reasonOf(
@@ -110,7 +110,7 @@ export const streamBehaviour = ({ it }: Universe): void => {
         )
         const reader = yield* far.acceptUni
         yield* Effect.sleep("300 millis")
-        // what the receiver grants, what the sender buffers, and the one write that overfills it
+        // the receive window, the send buffer, and the one write that overfills it
         expect(accepted).toBeLessThanOrEqual(30_000 + 20_000 + 10_000)
         const before = accepted
         let read = 0
@@ -145,7 +145,7 @@ export const streamBehaviour = ({ it }: Universe): void => {
         expect(yield* reasonOf(peer.read())).toEqual(
           expect.objectContaining({ _tag: "StreamReset", streamId: stream.id, code: 77 })
         )
-        // the other direction lives on
+        // the other direction is unaffected
         yield* peer.write(text("still here"))
         yield* peer.finish
         expect(yield* readText(stream)).toBe("still here")
@@ -222,7 +222,7 @@ export const streamBehaviour = ({ it }: Universe): void => {
         })
         expect(yield* reasonOf(stream.finished)).toMatchObject({ _tag: "StreamStopped", code: 33 })
         expect(yield* reasonOf(peer.read())).toMatchObject({ _tag: "StreamClosed" })
-        // the other direction lives on
+        // the other direction is unaffected
         yield* peer.write(text("bye"))
         yield* peer.finish
         expect(yield* readText(stream)).toBe("bye")

@@ -1,4 +1,4 @@
-/** Everything the public API promises, wherever it runs. */
+/** The guarantees of the public API, independent of the universe. */
 import { describe } from "vitest"
 import { datagramBehaviour } from "./datagramBehaviour.ts"
 import { lifetimeBehaviour } from "./lifetimeBehaviour.ts"

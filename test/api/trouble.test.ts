@@ -1,4 +1,4 @@
-/** Real endpoints on a network that fails at the worst moment. */
+/** Endpoints on a network that fails at the worst moment. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -14,7 +14,7 @@ const stage = Effect.map(simWorld, (world) => ({ world, cable: world.cable! }))
 const patience = { transport: { handshakeTimeoutMillis: 60_000 } }
 const patient = { client: patience, server: patience }
 
-/** Counts what arrives in each direction, UDP payload bytes. */
+/** Counts UDP payload bytes that arrive in each direction. */
 const meter = (cable: SimConnection) => {
   const bytes = { toServer: 0, toClient: 0 }
   cable.forward.rewrite = (packet: SimPacket) => {
@@ -59,7 +59,7 @@ describe("a handshake", () => {
       const { client, server, connectOptions } = yield* endpoints(world)
       const accepting = yield* Effect.forkScoped(server.accept)
       const near = yield* client.connect(connectOptions)
-      // everything from now on: what answers the client's Finished
+      // drops everything from now on, including the answer to the client's Finished
       const from = cable.backward.counters.entered
       cable.backward.dropIf = (_, index) => index < from + 3
       yield* Fiber.join(accepting)
@@ -83,7 +83,7 @@ describe("a server", () => {
         server: { transport: { handshakeTimeoutMillis: 60_000 } }
       })
       cable.forward.dropIf = (_, index) => index >= 2
-      // for the client all is well: it has the server's flight
+      // succeeds for the client, which has the server's flight
       yield* client.connect(connectOptions)
       let most = 0
       for (let i = 0; i < 300; i++) {
@@ -159,7 +159,7 @@ describe("a connection", () => {
       let received = 0
       while (received < 100_000) received += (yield* reading.read())!.length
       yield* Effect.sleep("1 second")
-      // the client changes keys, with nothing to send but ACKs, and the server does not hear of it
+      // the client updates keys with only ACKs to send, which the server does not receive
       cable.forward.set({ up: false })
       yield* near.updateKeys
       yield* down.write(pattern(400_000))

@@ -1,4 +1,4 @@
-/** Who is let in, and with what cryptography. */
+/** Authentication, and negotiated cryptography. */
 import * as Effect from "effect/Effect"
 import * as Clock from "effect/Clock"
 import * as Layer from "effect/Layer"
@@ -40,7 +40,7 @@ const identityOf = (issued: Issued) =>
     NodeCryptoSuite.layer
   )
 
-/** A server for example.org, and a client that trusts the authority that issued its certificate. */
+/** A server for example.org, and a client that trusts its certificate's CA. */
 const issuedBy = Effect.fnUntraced(function* (world: World, leaf: (now: number) => Wish) {
   const now = yield* Clock.currentTimeMillis
   const root = issueRoot({ notBefore: now - 100 * day, notAfter: now + 100 * day })
@@ -52,7 +52,7 @@ const issuedBy = Effect.fnUntraced(function* (world: World, leaf: (now: number) 
   })
 })
 
-/** Leaves for example.org, issued by an authority that the client trusts. */
+/** Leaf certificates for example.org, issued by a trusted CA. */
 const flawedLeaves: ReadonlyArray<{
   readonly name: string
   readonly alert: number
@@ -93,8 +93,8 @@ const flawedLeaves: ReadonlyArray<{
   }
 ]
 
-/** One byte there and back. */
-const proveUseful = Effect.fnUntraced(function* (near: QuicConnection, far: QuicConnection) {
+/** Sends one byte in each direction. */
+const exchangeByte = Effect.fnUntraced(function* (near: QuicConnection, far: QuicConnection) {
   const stream = yield* near.openBidi
   yield* stream.write(text("?"))
   const peer = yield* far.acceptBidi
@@ -134,7 +134,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
           notAfter: now + day
         }))
         const near = yield* client.connect(connectOptions)
-        yield* proveUseful(near, yield* server.accept)
+        yield* exchangeByte(near, yield* server.accept)
       }))
 
     for (const { name, alert, leaf } of flawedLeaves)
@@ -203,7 +203,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
             verify: () => Effect.sleep("300 millis")
           })
         })
-        yield* proveUseful(near, far)
+        yield* exchangeByte(near, far)
       }))
   })
 
@@ -220,7 +220,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
         })
         expect(near.facts.peer).toEqual({ _tag: "rawPublicKey", spki: theirs.spki })
         expect(far.facts.peer).toEqual({ _tag: "rawPublicKey", spki: ours.spki })
-        yield* proveUseful(near, far)
+        yield* exchangeByte(near, far)
       }))
 
     it("that are not listed are refused: the server's", (world) =>
@@ -243,7 +243,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
           client: { identity: ours },
           serverTrust: Trust.layerRawKeys([])
         })
-        // the client has done its part when the server judges it
+        // the client's handshake is complete by the time the server judges its key
         const end = yield* reasonOf(
           Effect.flatMap(client.connect(connectOptions), (near) => Effect.flatMap(near.closed, Effect.fail))
         )
@@ -310,7 +310,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
           const { near, far } = yield* pair(world, { client: { cipherSuites: [option] } })
           expect(near.facts.cipherSuite).toBe(name)
           expect(far.facts.cipherSuite).toBe(name)
-          yield* proveUseful(near, far)
+          yield* exchangeByte(near, far)
         }))
 
     for (const group of ["x25519MlKem768", "x25519", "secp256r1", "secp384r1"] as const)
@@ -318,7 +318,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
         Effect.gen(function* () {
           const { near, far } = yield* pair(world, { client: { groups: [group] } })
           expect(near.facts.group).toBe(NamedGroup[group])
-          yield* proveUseful(near, far)
+          yield* exchangeByte(near, far)
         }))
 
     it("a server that takes another group than the client's favourite asks again", (world) =>
@@ -328,7 +328,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
           client: { groups: ["x25519", "secp256r1", "secp384r1"] }
         })
         expect(near.facts.group).toBe(NamedGroup.secp384r1)
-        yield* proveUseful(near, far)
+        yield* exchangeByte(near, far)
       }))
 
     it("a server's name is the same however it is typed, and none is sent of an address", (world) =>
@@ -368,7 +368,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
           server: { groups: ["x25519", "x25519MlKem768"] },
           client: { groups, keyShareGroups: ["x25519MlKem768"] }
         })
-        // the server would have preferred a share of x25519
+        // the server would have preferred an x25519 share
         expect(near.facts.group).toBe(NamedGroup.x25519MlKem768)
         for (const keyShareGroups of [["secp384r1"], [], ["x25519", "x25519"]] as const)
           expect(
@@ -418,7 +418,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
               clientTrust: Trust.layerRawKeys([theirs.peerId]),
               serverTrust: Trust.layerRawKeys([ours.peerId])
             })
-            yield* proveUseful(both.near, both.far)
+            yield* exchangeByte(both.near, both.far)
           }
         }))
   })

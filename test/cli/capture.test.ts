@@ -9,7 +9,7 @@ interface Block {
   readonly body: DataView
 }
 
-/** The blocks of a pcapng file, which must fill it. */
+/** The blocks of a pcapng file, which must cover it entirely. */
 const blocksOf = (file: Uint8Array): ReadonlyArray<Block> => {
   const view = new DataView(file.buffer, file.byteOffset, file.length)
   const blocks: Array<Block> = []
@@ -26,7 +26,7 @@ const blocksOf = (file: Uint8Array): ReadonlyArray<Block> => {
   return blocks
 }
 
-it("writes the packets of the demo and the secrets to them, each secret before the packets that need it", async () => {
+it("writes the demo's packets and secrets, each secret before the packets that need it", async () => {
   const file = join(scratch(), "demo.pcapng")
   const { code, stderr, stdout } = await runCli(["demo", "--size", "50kB", "--pcap", file])
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
@@ -50,14 +50,14 @@ it("writes the packets of the demo and the secrets to them, each secret before t
     "SERVER_TRAFFIC_SECRET_0"
   ])
     expect(text.some((line) => new RegExp(`^${label} [0-9a-f]{64} [0-9a-f]{64}\\n$`).test(line))).toBe(true)
-  // Wireshark looks for the keys when it has the whole ServerHello, once; with an ML-KEM share that takes two datagrams
+  // Wireshark looks up keys once, at the complete ServerHello, which spans two datagrams with an ML-KEM share
   const isFull = ({ body, type }: Block) =>
     type === 6 && body.getUint16(40) === port && body.getUint16(44) > 1200
   const [, hello] = blocks.flatMap((block, i) => (isFull(block) ? [i] : []))
   expect(blocks.findIndex(({ type }) => type === 10)).toBeLessThan(hello)
 })
 
-it("writes datagrams with the headers they had", () => {
+it("writes datagrams with their original headers", () => {
   const payload = Uint8Array.of(1, 2, 3)
   const four = datagram(
     { host: "192.0.2.1", port: 1000, family: 4 },

@@ -7,7 +7,7 @@ import { eventually, isAlive, runCli, scratch, startCli } from "./runCli.ts"
 const leftovers = (directory: string): ReadonlyArray<string> =>
   readdirSync(directory).filter((name) => name.startsWith("effect-quic-demo-"))
 
-it("sends a file to another process, and the digests are equal", async () => {
+it("sends a file to another process, with equal digests", async () => {
   const { code, stderr, stdout } = await runCli(["demo", "--size", "3MB"])
   expect(stderr).toBe("")
   expect(code).toBe(0)
@@ -21,7 +21,7 @@ it("sends a file to another process, and the digests are equal", async () => {
   expect(stdout).toContain("The digests match.")
 })
 
-it("sends a file it is given, an empty one too", async () => {
+it("sends a given file, even an empty one", async () => {
   const directory = scratch()
   writeFileSync(join(directory, "empty"), "")
   const { code, stdout } = await runCli(["demo", "--file", join(directory, "empty")])
@@ -37,7 +37,7 @@ it("writes the secrets that decrypt a capture where SSLKEYLOGFILE says", async (
   expect(readFileSync(file, "utf8")).toMatch(/^CLIENT_TRAFFIC_SECRET_0 [0-9a-f]{64} [0-9a-f]+$/m)
 })
 
-it("ends on Ctrl-C in the middle of a transfer, and takes its server and its files along", async () => {
+it("ends on Ctrl-C during a transfer, stopping its server and deleting its files", async () => {
   const temporary = scratch()
   const demo = startCli(["demo", "--size", "300MB"], { env: { TMPDIR: temporary } })
   const [, pid] = await demo.printed(/process (\d+)/)
@@ -62,7 +62,7 @@ it("leaves no server behind when it is killed", async () => {
   expect(await eventually(() => !isAlive(Number(pid)))).toBe(true)
 })
 
-it("says in one line which file is missing", async () => {
+it("reports a missing file in one line", async () => {
   const missing = join(tmpdir(), "no", "such", "file")
   const { code, stderr, stdout } = await runCli(["demo", "--file", missing])
   expect({ code, stderr, stdout }).toEqual({

@@ -1,4 +1,4 @@
-/** What the environment asks for: logs that can be written, and what happens where they cannot. */
+/** Logs requested by environment variables, and errors when they cannot be written. */
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "vitest"
@@ -6,7 +6,7 @@ import * as NodeKeyLog from "../../layers/node/NodeKeyLog.ts"
 import * as NodeQlog from "../../layers/node/NodeQlog.ts"
 import { runCli, scratch } from "./runCli.ts"
 
-it("tells in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async () => {
+it("reports in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async () => {
   const directory = scratch()
   const file = join(directory, "a file")
   writeFileSync(file, "")
@@ -26,7 +26,7 @@ it("tells in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async () 
   }
 })
 
-it("keeps secrets and qlog readable for their owner alone", async () => {
+it("makes secrets and qlog readable by their owner only", async () => {
   const directory = scratch()
   const env = { SSLKEYLOGFILE: join(directory, "keys.log"), QLOGDIR: join(directory, "new", "qlog") }
   const { code } = await runCli(["demo", "--size", "10kB"], { env })
@@ -36,7 +36,7 @@ it("keeps secrets and qlog readable for their owner alone", async () => {
   for (const path of [env.SSLKEYLOGFILE, ...logs]) expect(statSync(path).mode & 0o777).toBe(0o600)
 })
 
-it("lets connections go on when a log cannot be written any more, and says so once", () => {
+it("keeps connections running when a log becomes unwritable, and reports it once", () => {
   const directory = scratch()
   const problems: Array<string> = []
   const logs = join(directory, "logs")
@@ -44,7 +44,7 @@ it("lets connections go on when a log cannot be written any more, and says so on
   const append = begin("abcd_client")
   append("first")
   const path = join(logs, "abcd_client.sqlog")
-  // root may write what is read-only, but nobody may append to a directory
+  // root can write read-only files, but nobody can append to a directory
   const blocked = join(directory, "keys")
   mkdirSync(blocked)
   chmodSync(blocked, 0o500)

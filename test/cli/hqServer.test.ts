@@ -7,7 +7,7 @@ import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/in
 import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
 import { scratch, startServe } from "./runCli.ts"
 
-/** What a request got: the answer, or the code of its refusal. */
+/** The answer to a request, or the code of its reset. */
 const ask = Effect.fnUntraced(function* (connection: QuicConnection, pieces: ReadonlyArray<string>) {
   const stream = yield* connection.openBidi
   for (const piece of pieces) {
@@ -27,11 +27,11 @@ const outcome = (connection: QuicConnection, ...pieces: ReadonlyArray<string>) =
     onFailure: ({ reason }) => (reason._tag === "StreamReset" ? reason.code : reason.message)
   })
 
-/** Runs `program` with a connection to a server of one directory, beside which lies a secret. */
+/** Runs `program` with a connection to a server of one directory, next to which lies a secret. */
 const withServer = async <A>(program: (connection: QuicConnection) => Effect.Effect<A, unknown>) => {
   const directory = scratch()
   mkdirSync(join(directory, "www", "below"), { recursive: true })
-  // its name begins like that of the directory served
+  // shares a name prefix with the served directory
   mkdirSync(join(directory, "www-private"))
   writeFileSync(join(directory, "www", "open"), "for everybody")
   writeFileSync(join(directory, "www", "below", "open"), "below")
@@ -56,7 +56,7 @@ const withServer = async <A>(program: (connection: QuicConnection) => Effect.Eff
   return { result, server }
 }
 
-it("never lets a path lead out of the directory", async () => {
+it("never serves a path outside the directory", async () => {
   const paths = [
     "/../secret",
     "/below/../../secret",
@@ -80,7 +80,7 @@ it("never lets a path lead out of the directory", async () => {
   )
 })
 
-it("gives away no hidden file, by whichever name, save those of .well-known", async () => {
+it("serves no hidden file under any name, except in .well-known", async () => {
   const paths = ["/.env", "/%2eenv", "/.git/config", "/below/../.env", "/link", "/.well-known/config"]
   const { result } = await withServer((connection) =>
     Effect.forEach(paths, (path) => outcome(connection, `GET ${path}\r\n`))
@@ -88,7 +88,7 @@ it("gives away no hidden file, by whichever name, save those of .well-known", as
   expect(result).toEqual([404, 404, 404, 404, 404, ".well-known"])
 })
 
-it("refuses what is not a request, and goes on answering", async () => {
+it("rejects malformed requests and keeps serving", async () => {
   const { result, server } = await withServer((connection) =>
     Effect.gen(function* () {
       const refused = yield* Effect.forEach(
@@ -105,17 +105,17 @@ it("refuses what is not a request, and goes on answering", async () => {
         (request) => outcome(connection, request)
       )
       const endless = yield* outcome(connection, `GET /${"a".repeat(9000)}`)
-      // the limit holds for a line that comes with its end, too
+      // the limit also applies to a line that arrives together with its end
       const long = yield* outcome(connection, `GET /open?${"a".repeat(9000)}\r\n`)
       return { refused, endless, long, still: yield* outcome(connection, "GET /open\r\n") }
     })
   )
   expect(result).toEqual({ refused: Array(8).fill(400), endless: 400, long: 400, still: "for everybody" })
-  // what clients send must not reach a terminal as it is
+  // client input must not reach a terminal unescaped
   expect(server.stdout.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u)
 })
 
-it("understands a request in any pieces, with and without the end of the line", async () => {
+it("accepts a request split anywhere, with and without a line ending", async () => {
   const { result } = await withServer((connection) =>
     Effect.forEach(
       [[..."GET /below/open\r\n"], ["GET /open\n"], ["GET /open"], ["GET /open HTTP/1.1\r\nHost: x\r\n"]],

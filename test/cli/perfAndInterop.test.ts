@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { expect, it } from "vitest"
 import { runCli, scratch, startCli } from "./runCli.ts"
 
-it("measures goodput both ways and the latency of calls, for people and as JSON", async () => {
+it("measures goodput in both directions and call latency, as text and as JSON", async () => {
   const server = startCli(["perf", "server", "--host", "127.0.0.1", "--port", "0"])
   const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
   const [, fingerprint] = await server.printed(/sha256:([0-9a-f]{64})/)
@@ -23,7 +23,7 @@ it("measures goodput both ways and the latency of calls, for people and as JSON"
   expect(calls.p50Millis).toBeLessThanOrEqual(calls.p99Millis)
 })
 
-/** The directories the runner mounts, for a server and a client. */
+/** The directories the interop runner mounts for a server and a client. */
 const runnerRoot = async () => {
   const root = scratch()
   for (const name of ["certs", "www", "downloads"]) mkdirSync(join(root, name))
@@ -46,7 +46,7 @@ const testCases = [
   "keyupdate",
   "v2"
 ]
-/** Connections for two files, where it is not one. */
+/** Connections used for two files, if not one. */
 const connectionCounts: Record<string, number> = { multiconnect: 2, resumption: 2, zerortt: 2 }
 
 it.each(testCases)("passes the interop runner's %s against itself", async (testCase) => {
@@ -68,7 +68,7 @@ it.each(testCases)("passes the interop runner's %s against itself", async (testC
   if (testCase === "chacha20") expect(server.stdout).toContain("TLS_CHACHA20_POLY1305_SHA256")
 })
 
-it("tells the interop runner by exit code 127 which test cases it has not got", async () => {
+it("exits with code 127 for test cases the interop runner must skip", async () => {
   for (const ROLE of ["client", "server"]) {
     const { code } = await runCli(["interop"], { env: { ROLE, TESTCASE: "teleportation" } })
     expect(code).toBe(127)

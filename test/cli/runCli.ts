@@ -1,4 +1,4 @@
-/** Runs the command line as people do: in a process of its own. */
+/** Runs the command line as users do, in a separate process. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -8,7 +8,7 @@ import { afterEach, onTestFinished } from "vitest"
 const bin = new URL("../../layers/node/bin.ts", import.meta.url).pathname
 
 export interface Finished {
-  /** The exit code, or the name of the signal that ended it. */
+  /** The exit code, or the name of the signal that killed it. */
   readonly code: number | string
   readonly stdout: string
   readonly stderr: string
@@ -29,7 +29,7 @@ export class RunningCli {
 
   constructor(args: ReadonlyArray<string>, options: RunOptions) {
     const startedAt = performance.now()
-    // clear of what the machine has set, as NO_COLOR or another test's SSLKEYLOGFILE
+    // without the machine's environment, such as NO_COLOR or another test's SSLKEYLOGFILE
     const { PATH = "", HOME = "" } = process.env
     this.process = spawn(process.execPath, [bin, ...args], {
       cwd: options.cwd,
@@ -56,7 +56,7 @@ export class RunningCli {
     })
   }
 
-  /** Waits until standard output matches; rejects when the process ends before. */
+  /** Waits until standard output matches; rejects if the process exits first. */
   printed(pattern: RegExp): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -64,7 +64,7 @@ export class RunningCli {
         if (match === null && this.process.exitCode === null && this.process.signalCode === null) return
         this.waiting.delete(look)
         if (match !== null) resolve(match)
-        else reject(new Error(`ended without printing ${pattern}: ${this.stdout}${this.stderr}`))
+        else reject(new Error(`exited without printing ${pattern}: ${this.stdout}${this.stderr}`))
       }
       this.waiting.add(look)
       look()
@@ -78,7 +78,7 @@ export class RunningCli {
 
 const running = new Set<RunningCli>()
 
-/** Starts the command line; it ends with the test. */
+/** Starts the command line; it is killed at the end of the test. */
 export const startCli = (args: ReadonlyArray<string>, options: RunOptions = {}): RunningCli => {
   const cli = new RunningCli(args, options)
   running.add(cli)
@@ -96,7 +96,7 @@ afterEach(async () => {
 export const runCli = (args: ReadonlyArray<string>, options: RunOptions = {}): Promise<Finished> =>
   startCli(args, options).finished
 
-/** A server of `directory` on a free port of 127.0.0.1. */
+/** Serves `directory` on a free port of 127.0.0.1. */
 export const startServe = async (directory: string, ...args: ReadonlyArray<string>) => {
   const server = startCli(["serve", directory, "--host", "127.0.0.1", "--port", "0", ...args])
   const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
@@ -109,14 +109,14 @@ export const startServe = async (directory: string, ...args: ReadonlyArray<strin
   }
 }
 
-/** A directory that is gone after the test. */
+/** A directory that is deleted after the test. */
 export const scratch = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "effect-quic-test-"))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
-/** Whether a process lives; one that has ended and was not waited for does not. */
+/** Whether a process is running; zombies are not. */
 export const isAlive = (pid: number): boolean => {
   try {
     return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
@@ -125,7 +125,7 @@ export const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Waits until `condition` holds; says whether it ever did. */
+/** Waits until `condition` holds; returns whether it ever did. */
 export const eventually = async (condition: () => boolean, millis = 10_000): Promise<boolean> => {
   for (const giveUpAt = performance.now() + millis; performance.now() < giveUpAt; ) {
     if (condition()) return true

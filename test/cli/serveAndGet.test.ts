@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto"
 import { expect, it } from "vitest"
 import { eventually, isAlive, runCli, scratch, startCli, startServe } from "./runCli.ts"
 
-/** A directory to serve, with something next to it that must not get out. */
+/** A directory to serve, next to a secret that must not be served. */
 const site = () => {
   const directory = scratch()
   const www = join(directory, "www")
@@ -25,7 +25,7 @@ const site = () => {
 
 const sameFile = (a: string, b: string) => expect(readFileSync(a).equals(readFileSync(b))).toBe(true)
 
-it("fetches files over one connection, whatever their size and name", async () => {
+it("fetches files of any size and name over one connection", async () => {
   const { downloads, www } = site()
   const { fingerprint, server, url } = await startServe(www)
   const urls = ["a.bin", "b.bin", "empty", "with%20space", "deep/er/c", "link-inside"].map(url)
@@ -48,11 +48,11 @@ it("fetches files over one connection, whatever their size and name", async () =
 })
 
 it.each([
-  ["a file that is not there", "missing"],
+  ["a missing file", "missing"],
   ["a directory", "deep/er"],
-  ["a link that leads out", "link-out"],
-  ["a file below a link that leads out", "directory-out/secret"]
-])("refuses %s in one line, and leaves no file behind", async (_what, path) => {
+  ["a link out of the directory", "link-out"],
+  ["a file below a link out of the directory", "directory-out/secret"]
+])("rejects %s in one line, and leaves no file behind", async (_what, path) => {
   const { downloads, www } = site()
   const { fingerprint, server, url } = await startServe(www)
   const { code, stderr } = await runCli(["get", url(path), "--pin-sha256", fingerprint, "-o", downloads])
@@ -62,7 +62,7 @@ it.each([
   await server.printed(/refused/)
 })
 
-it("serves with a certificate that keygen made, to clients that pin it or take it as an authority", async () => {
+it("serves with a certificate from keygen, to clients that pin it or trust it as a CA", async () => {
   const { directory, downloads, www } = site()
   const keys = join(directory, "keys")
   const keygen = await runCli(["keygen", "--out", keys])
@@ -80,7 +80,7 @@ it("serves with a certificate that keygen made, to clients that pin it or take i
   }
 })
 
-it("serves under a raw public key that keygen made", async () => {
+it("serves with a raw public key from keygen", async () => {
   const { directory, downloads, www } = site()
   expect((await runCli(["keygen", "--raw", "--out", directory])).code).toBe(0)
   const { fingerprint, url } = await startServe(www, "--key", join(directory, "peer.key"))
@@ -93,7 +93,7 @@ it("serves under a raw public key that keygen made", async () => {
   }
 })
 
-it("says what is wrong with a certificate in one line", async () => {
+it("reports a certificate problem in one line", async () => {
   const { directory, downloads, www } = site()
   await runCli(["keygen", "--host", "elsewhere.test", "--out", directory])
   const certificate = join(directory, "server.crt")
@@ -106,7 +106,7 @@ it("says what is wrong with a certificate in one line", async () => {
   expect(wrongName.stderr).toMatch(/^effect-quic: [^\n]*elsewhere\.test[^\n]*localhost[^\n]*\n$/)
 })
 
-it("says within seconds that nobody listens at a port", async () => {
+it("reports within seconds that nobody listens on a port", async () => {
   const { code, millis, stderr } = await runCli([
     "get",
     "https://127.0.0.1:9/x",
@@ -120,24 +120,24 @@ it("says within seconds that nobody listens at a port", async () => {
 it.each([
   ["a host that does not exist", ["get", "https://nowhere.invalid/x"], /cannot resolve nowhere\.invalid/],
   [
-    "a file of certificates that is not there",
+    "a missing certificate file",
     ["get", "https://localhost/x", "--pin", "/no/such"],
     /\/no\/such: no such file/
   ],
-  ["a URL that is none", ["get", "https://:x:/"], /not a URL/],
-  ["a URL whose name here would lie elsewhere", ["get", "https://localhost/..%2fx"], /in a file name/],
-  ["another kind of URL", ["get", "ftp://localhost/x"], /expected https/],
+  ["a malformed URL", ["get", "https://:x:/"], /not a URL/],
+  ["a URL whose file name would leave the directory", ["get", "https://localhost/..%2fx"], /in a file name/],
+  ["another URL scheme", ["get", "ftp://localhost/x"], /expected https/],
   [
     "two kinds of trust at once",
     ["get", "https://localhost/x", "--pin", "/a", "--ca", "/b"],
     /exclude each other/
   ],
-  ["a fingerprint that is none", ["get", "https://localhost/x", "--pin-sha256", "12"], /64 hex digits/],
-  ["a directory that is not there", ["serve", "/no/such"], /does not exist/],
+  ["a malformed fingerprint", ["get", "https://localhost/x", "--pin-sha256", "12"], /64 hex digits/],
+  ["a missing directory", ["serve", "/no/such"], /does not exist/],
   ["a certificate without a key", ["serve", ".", "--cert", "/a.crt"], /--key FILE/],
-  ["a flag nobody knows", ["get", "https://localhost/x", "--bogus"], /--bogus/],
-  ["a command nobody knows", ["fetch"], /Unknown subcommand/]
-] as const)("says in one line what is wrong with %s", async (_what, args, message) => {
+  ["an unknown flag", ["get", "https://localhost/x", "--bogus"], /--bogus/],
+  ["an unknown command", ["fetch"], /Unknown subcommand/]
+] as const)("reports %s in one line", async (_what, args, message) => {
   const { code, stderr, stdout } = await runCli(args)
   expect(code).toBe(1)
   expect(stdout).toBe("")
@@ -145,7 +145,7 @@ it.each([
   expect(stderr).toMatch(/^effect-quic: [^\n]+\n$/)
 })
 
-it("says that a port is taken", async () => {
+it("reports that a port is in use", async () => {
   const { www } = site()
   const { port } = await startServe(www)
   const { code, stderr } = await runCli(["serve", www, "--host", "127.0.0.1", "--port", `${port}`])
@@ -153,7 +153,7 @@ it("says that a port is taken", async () => {
   expect(stderr).toMatch(/^effect-quic: [^\n]*the port is in use[^\n]*\n$/)
 })
 
-it("leaves half a file to nobody when get is interrupted, and the server serves on", async () => {
+it("leaves no partial file when get is interrupted, and the server keeps serving", async () => {
   const { downloads, www } = site()
   writeFileSync(join(www, "large"), Buffer.alloc(200_000_000))
   const { fingerprint, server, url } = await startServe(www)
@@ -176,7 +176,7 @@ it("leaves half a file to nobody when get is interrupted, and the server serves 
   expect((await runCli(["get", url("b.bin"), "--pin-sha256", fingerprint, "-o", downloads])).code).toBe(0)
 })
 
-it("ends a server on Ctrl-C in the middle of a transfer, and the client hears of it", async () => {
+it("ends a server on Ctrl-C during a transfer, and tells the client", async () => {
   const { downloads, www } = site()
   writeFileSync(join(www, "large"), Buffer.alloc(200_000_000))
   const { fingerprint, server, url } = await startServe(www)

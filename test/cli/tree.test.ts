@@ -52,13 +52,13 @@ live.it("prints the trees of a running process, and no more once it has ended", 
   })
 )
 
-it("passes over what hangs, what talks nonsense, and what is dead, and tidies up after the dead", async () => {
+it("skips processes that hang, send garbage or are dead, and deletes the sockets of dead ones", async () => {
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
   const at = (name: string) => path.join(directory, name)
   const silent = net.createServer(() => {}).listen(at("effect-quic-4000001-0.sock"))
   const babbling = net.createServer((socket) => socket.end("]")).listen(at("effect-quic-4000002-0.sock"))
   await Promise.all([once(silent, "listening"), once(babbling, "listening")])
-  // what a process leaves behind that is killed: a socket nobody listens on
+  // what a killed process leaves behind: a socket nobody listens on
   const dying = net.createServer().listen(at("dying"))
   await once(dying, "listening")
   fs.renameSync(at("dying"), at("effect-quic-4000003-0.sock"))

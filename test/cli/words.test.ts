@@ -31,7 +31,7 @@ it("writes sizes, rates and times with three digits", () => {
   ])
 })
 
-it("reads sizes as people write them", () => {
+it("parses sizes as people write them", () => {
   const read = (text: string) => Option.getOrUndefined(parseBytes(text))
   expect(["0", "4096", "64k", "1.5 kB", "100MB", "2gib", "1KiB", "7b"].map(read)).toEqual([
     0, 4096, 64_000, 1500, 100_000_000, 2_147_483_648, 1024, 7
@@ -41,7 +41,7 @@ it("reads sizes as people write them", () => {
   )
 })
 
-it("draws progress in the columns there are", () => {
+it("fits progress into the available columns", () => {
   const state = { label: "Receiving 100 MB", done: 50e6, total: 100e6 }
   expect(drawProgress(state, 1000, 100)).toBe(
     "Receiving 100 MB  ███████████████▌░░░░░░░░░░░░░░░   50 %  50.0 MB of 100 MB  400 Mbit/s  1.0 s left"
@@ -53,7 +53,7 @@ it("draws progress in the columns there are", () => {
   expect(drawProgress({ label: "a", done: 5, total: undefined }, 1000, 80)).toBe("a  5 B  40 bit/s")
 })
 
-it("keeps what strangers say from the terminal", () => {
+it("escapes untrusted text for the terminal", () => {
   expect(printable("a\r\nb\tc \x1b[2J\u202e!")).toBe("a b c \ufffd[2J\ufffd!")
 })
 
@@ -62,7 +62,7 @@ it("breaks lines between words", () => {
   expect(wrap("unbreakable", 3)).toEqual(["unbreakable"])
 })
 
-it("reads a request line and nothing else", () => {
+it("parses a request line and nothing else", () => {
   expect(parseRequest("GET /a%20b\r\n")).toBe("/a b")
   expect(parseRequest("GET /a?q#f")).toBe("/a")
   for (const line of [
@@ -78,13 +78,13 @@ it("reads a request line and nothing else", () => {
     expect([line, parseRequest(line)]).toEqual([line, undefined])
 })
 
-it("reads a request line in time linear in its length", () => {
-  // a pattern that backtracks takes minutes for these
+it("parses a request line in time linear in its length", () => {
+  // a backtracking pattern takes minutes for these
   for (const tail of [" x", " HTTP/ x", "? HTTP/", "\r"])
     expect(parseRequest(`GET /${"a?".repeat(100_000)}${tail}`)).toBeUndefined()
 })
 
-it("reads a URL with and without its scheme and port", async () => {
+it("parses a URL with and without scheme and port", async () => {
   const read = (text: string) => Effect.runPromise(Effect.flip(Effect.flip(parseTarget(text))))
   expect(await read("https://example.org/a/b%20c?x")).toMatchObject({
     host: "example.org",

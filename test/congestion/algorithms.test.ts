@@ -1,4 +1,4 @@
-/** What the congestion controllers make of the same networks, over whole connections. */
+/** The congestion controllers compared on the same networks, over whole connections. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
@@ -12,7 +12,7 @@ const BITS = 20e6
 
 type Algorithm = NonNullable<TransportOptions["congestion"]>
 
-/** Bits per second of an upload of `size` bytes. */
+/** Goodput of an upload of `size` bytes, in bits per second. */
 const goodput = Effect.fnUntraced(function* (
   congestion: Algorithm,
   conditions: Partial<LinkConditions>,

@@ -1,4 +1,4 @@
-/** Two endpoints of ours, no actors: what passes between them can be seen, changed and dropped. */
+/** Two of our endpoints without actors: datagrams between them can be observed, changed and dropped. */
 import type { Role } from "../../src/wire/Role.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -23,25 +23,25 @@ const addresses = {
 export interface CorePairOptions {
   readonly client?: TransportOptions
   readonly server?: TransportOptions
-  /** What the client calls the server; `localhost` when left out. */
+  /** The server name the client uses; `localhost` by default. */
   readonly serverName?: string
   readonly clientGroups?: ReadonlyArray<NamedGroup>
   readonly serverGroups?: ReadonlyArray<NamedGroup>
   readonly retry?: RetryPolicy
   readonly preferred?: PreferredAddresses
   readonly observe?: EndpointConfig["observe"]
-  /** The session the client takes up again, with 0-RTT: the server of another pair gave it. */
+  /** A session to resume with 0-RTT, issued by the server of another pair. */
   readonly resume?: SessionTicket
-  /** Whether the server takes 0-RTT; then it issues tickets, too. */
+  /** Whether the server accepts 0-RTT; then it also issues tickets. */
   readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
-  /** What becomes of a datagram on its way; undefined loses it. */
+  /** Called for each datagram in transit; returning undefined drops it. */
   readonly between?: (datagram: Uint8Array, to: Role) => Uint8Array | undefined
 }
 
 export class CorePair {
   readonly client: Connection
   server: Connection | undefined = undefined
-  /** What the server has issued. */
+  /** Tickets the server has issued. */
   readonly tickets: Array<SessionTicket> = []
   readonly datagrams: Array<{ readonly to: Role; readonly bytes: Uint8Array }> = []
   readonly ends: { readonly client: Endpoint; readonly server: Endpoint }
@@ -106,11 +106,11 @@ export class CorePair {
         }
       }
     )
-    // a client asks about the server of its ticket before it says anything
+    // a resuming client first asks whether its ticket's server is still trusted
     this.answer(this.client)
   }
 
-  /** Lets both talk until neither has anything to say. */
+  /** Exchanges datagrams until neither has anything to send. */
   exchange(): this {
     for (let round = 0; round < 200; round++) {
       this.collect()
@@ -120,17 +120,17 @@ export class CorePair {
         this.options.between === undefined ? next.bytes : this.options.between(next.bytes, next.to)
       if (bytes !== undefined) this.deliver(next.to, bytes)
     }
-    throw new Error("they never fall silent")
+    throw new Error("the exchange does not end")
   }
 
-  /** Hands one side a datagram as if from the other. */
+  /** Delivers a datagram as if from the other side. */
   deliver(to: Role, bytes: Uint8Array): void {
     const from = addresses[to === "client" ? "server" : "client"]
     const found = this.ends[to].handleDatagram(bytes.slice(), from, 0, this.nowMicros)
     if (to === "server" && found !== undefined) this.server = found
   }
 
-  /** Lets time pass. */
+  /** Advances time. */
   advance(micros: number): this {
     const until = this.nowMicros + micros
     for (;;) {

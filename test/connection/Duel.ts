@@ -1,4 +1,4 @@
-/** A real endpoint against a puppet, over a wire that loses nothing, in time that passes only when told to. */
+/** A real endpoint against a puppet, over a lossless link, in virtual time. */
 import type { Role } from "../../src/wire/Role.ts"
 import * as Schema from "effect/Schema"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -48,9 +48,9 @@ export class Duel {
   /** Sizes of the datagrams the victim has sent. */
   readonly sent: Array<number> = []
   nowMicros = 1_000_000
-  /** How often one of the victim's deadlines has passed. */
+  /** How often one of the victim's deadlines has fired. */
   wakeups = 0
-  /** The victim; a server is there only once the first Initial is. */
+  /** The victim's connection; on a server it exists only after the first Initial. */
   connection!: Connection
   private readonly options: DuelOptions
   private readonly buffer = new Uint8Array(65_536)
@@ -90,35 +90,35 @@ export class Duel {
     else this.puppet.start()
   }
 
-  /** Lets both talk until neither has anything to say. */
+  /** Exchanges datagrams until neither has anything to send. */
   exchange(): this {
     for (let round = 0; round < 100; round++) {
       const sent = this.drainVictim()
       if (this.puppet.outbox.length === 0 && !sent) return this
       this.deliver()
     }
-    throw new Error("they never fall silent")
+    throw new Error("the exchange does not end")
   }
 
-  /** A completed and confirmed handshake, everything acknowledged. */
+  /** Completes and confirms the handshake, with everything acknowledged. */
   shakeHands(): this {
     this.exchange()
     if (this.connection.lifecycle.state !== "established")
       throw new Error(
-        `no handshake: ${JSON.stringify(this.connection.closeReason ?? this.puppet.failedWith)}`
+        `the handshake failed: ${JSON.stringify(this.connection.closeReason ?? this.puppet.failedWith)}`
       )
     const { puppet } = this
     if (this.options.victim === "client") this.inject(puppet.packet(Level.OneRtt, writeHandshakeDone))
     return this.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt)))
   }
 
-  /** Hands the victim one datagram, and lets it answer. */
+  /** Delivers one datagram to the victim, and lets it answer. */
   inject(datagram: Uint8Array): this {
     this.puppet.outbox.push(datagram)
     return this.exchange()
   }
 
-  /** Lets time pass, firing the victim's deadlines on the way. */
+  /** Advances time, firing the victim's deadlines on the way. */
   advance(micros: number): this {
     const until = this.nowMicros + micros
     for (let i = 0; i < 100_000; i++) {
@@ -132,10 +132,10 @@ export class Duel {
       this.connection.handleTimeout(this.nowMicros)
       this.exchange()
     }
-    throw new Error("the victim is always due")
+    throw new Error("a deadline of the victim is always due")
   }
 
-  /** Hands over what the puppet wants delivered. */
+  /** Delivers the puppet's outbox. */
   deliver(): void {
     for (const datagram of this.puppet.outbox.splice(0)) {
       const addressee = this.endpoint.handleDatagram(datagram.slice(), puppetAddress, 0, this.nowMicros)
@@ -144,7 +144,7 @@ export class Duel {
     }
   }
 
-  /** Takes what the victim has to send; true when there was something. */
+  /** Takes what the victim has to send; returns whether there was anything. */
   drainVictim(): boolean {
     let any = false
     for (let reply = this.endpoint.pollReply(); reply !== undefined; reply = this.endpoint.pollReply()) {
@@ -165,7 +165,7 @@ export class Duel {
     return any
   }
 
-  /** Replaced by tests that want to lose or hold what the victim sends. */
+  /** Replaced by tests that drop or delay what the victim sends. */
   receive(datagram: Uint8Array): void {
     this.sent.push(datagram.length)
     this.puppet.receive(datagram)

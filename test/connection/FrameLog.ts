@@ -1,16 +1,16 @@
-/** A sink that writes down what it is told. */
+/** A frame sink that records every call. */
 import type { AckFrame } from "../../src/wire/AckFrame.ts"
 import type { FrameSink, StreamFrameSink } from "../../src/wire/FrameSink.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 
-/** The methods of the sinks, each of which stands for a frame. */
+/** The sinks' methods, one per frame type. */
 export type FrameMethod = Exclude<keyof FrameSink, "streams"> | keyof StreamFrameSink
 
 export interface SeenFrame {
   readonly level: Level
   readonly packetNumber: number
   readonly name: FrameMethod
-  /** The frame's numbers, in the order of the sink's method. */
+  /** The frame's numeric fields, in the order of the method's parameters. */
   readonly values: ReadonlyArray<number | boolean>
   readonly bytes?: Uint8Array
 }
@@ -32,7 +32,7 @@ export class FrameLog implements FrameSink, StreamFrameSink {
     return this.frames.filter((frame) => frame.name === name)
   }
 
-  /** What CONNECTION_CLOSE said, as the most protected packet that carried one put it. */
+  /** The contents of CONNECTION_CLOSE, taken from the most protected packet that carried one. */
   get close(): SeenClose | undefined {
     const last = this.named("onConnectionClose").at(-1)
     if (last === undefined) return undefined

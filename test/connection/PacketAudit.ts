@@ -1,4 +1,4 @@
-/** What every packet of ours keeps to, whoever it is sent to: a puppet looks at each that it can read. */
+/** Checks that every packet we send, to any peer, obeys the rules; a puppet audits each one it can decrypt. */
 import type { Level } from "../../src/wire/PacketType.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import type { PacketHeader } from "../../src/wire/PacketHeader.ts"
@@ -17,16 +17,16 @@ export class PacketAudit {
     this.fromServer = fromServer
   }
 
-  /** A datagram's packets, by where their destination connection IDs lie in `bytes`. RFC 9000 §12.2 #2 */
+  /** Checks a datagram, given the offsets of its packets' destination connection IDs. RFC 9000 §12.2 #2 */
   datagram(bytes: Uint8Array, destinations: ReadonlyArray<readonly [start: number, end: number]>): void {
     const ids = destinations.map(([start, end]) => Buffer.from(bytes.subarray(start, end)).toString("hex"))
     if (new Set(ids).size > 1) throw new Error(`packets to ${ids.join(" and ")} share a datagram`)
   }
 
   /**
-   * A packet without its protection, and what its frames decoded to. An error says that a frame was missing or in a
-   * packet that may not carry it, or that its type was too long: RFC 9000 §12.4 #1 #5, §12.5 #1 #2, §13.2.6 #3,
-   * §17.2.3 #3, §19.7 #1; RFC 9001 §8.3 #1; RFC 9221 §5, §6
+   * Checks a decrypted packet and its decoded frames. An error means a packet without frames, a frame in a packet type
+   * that may not carry it, or an overlong frame type: RFC 9000 §12.4 #1 #5, §12.5 #1 #2, §13.2.6 #3, §17.2.3 #3,
+   * §19.7 #1; RFC 9001 §8.3 #1; RFC 9221 §5, §6
    */
   packet(
     header: PacketHeader,
@@ -37,7 +37,7 @@ export class PacketAudit {
     problem: TransportError | undefined,
     frames: ReadonlyArray<SeenFrame>
   ): void {
-    if (problem !== undefined) throw new Error(`a packet of ours is wrong: ${problem.reason}`)
+    if (problem !== undefined) throw new Error(`we sent an invalid packet: ${problem.reason}`)
     // RFC 9000 §17.2 #6, §17.3.1 #2
     const reserved = header.type === PacketType.OneRtt ? 0x18 : 0x0c
     if ((firstByte & reserved) !== 0) throw new Error("reserved bits are set")
@@ -52,7 +52,7 @@ export class PacketAudit {
     // RFC 9000 §19.7 #3: nor HANDSHAKE_DONE
     for (const { name } of frames)
       if (!this.fromServer && (name === "onNewToken" || name === "onHandshakeDone"))
-        throw new Error(`a client sent what only servers may: ${name}`)
+        throw new Error(`a client sent a server-only frame: ${name}`)
     // RFC 9000 §8.2.1 #S1
     if (frames.filter(({ name }) => name === "onPathChallenge").length > 1)
       throw new Error("two challenges share a packet")

@@ -1,6 +1,6 @@
 /**
- * A peer with real keys and no scruples: it completes a handshake with TLS of its own, tells what it sees, and sends
- * whatever a test puts into its mouth. It shares wire formats and cryptography with the connection, and nothing else.
+ * A misbehaving peer with real keys: it completes a handshake with its own TLS, records what it receives, and sends
+ * whatever a test asks for. It shares only wire formats and cryptography with the implementation.
  */
 import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
@@ -50,29 +50,29 @@ export interface PuppetOptions {
   readonly serverName?: string
   readonly certificateTypes?: ReadonlyArray<CertificateType>
   readonly requestClientCertificate?: "none" | "request" | "require"
-  /** Changes what it declares. */
+  /** Changes the transport parameters it declares. */
   readonly parameters?: (honest: TransportParameters) => TransportParameters
-  /** Changes the encoding of what it declares. */
+  /** Changes their encoding. */
   readonly rawParameters?: (honest: Uint8Array) => Uint8Array
-  /** Changes a handshake message after it has gone into the transcript, or drops it. */
+  /** Changes or drops a handshake message after it has entered the transcript. */
   readonly tamper?: (message: Uint8Array, level: Level) => Uint8Array | undefined
-  /** server: answers the first Initial with a Retry. */
+  /** Server: answers the first Initial with a Retry. */
   readonly retry?: boolean
 }
 
 export interface PacketOptions {
   readonly packetNumber?: number
   readonly packetNumberLength?: number
-  /** Changes the first byte before it is protected. */
+  /** Changes the first byte before header protection. */
   readonly firstByte?: (honest: number) => number
   readonly destination?: Uint8Array
   readonly source?: Uint8Array
   readonly keys?: PacketKeys
-  /** Of a long header. */
+  /** Version in a long header. */
   readonly version?: Version
   readonly phase?: 0 | 1
   readonly token?: Uint8Array
-  /** Pads with PADDING frames until the datagram has this many bytes. */
+  /** Pads the datagram to this size with PADDING frames. */
   readonly size?: number
 }
 
@@ -84,12 +84,12 @@ export class Puppet {
   readonly seen = new FrameLog()
   readonly read: Array<PacketKeys | undefined> = [undefined, undefined, undefined, undefined]
   readonly write: Array<PacketKeys | undefined> = [undefined, undefined, undefined, undefined]
-  /** Datagrams it wants delivered. */
+  /** Datagrams to deliver to the victim. */
   outbox: Array<Uint8Array> = []
   complete = false
   failedWith: string | undefined = undefined
   source: Uint8Array
-  /** Where it sends: the victim's connection ID. */
+  /** The victim's connection ID to send to. */
   destination: Uint8Array
   originalDestination: Uint8Array = none
   retrySource: Uint8Array | undefined = undefined
@@ -133,7 +133,7 @@ export class Puppet {
           })
   }
 
-  /** client: sends the first Initial. */
+  /** Client: sends the first Initial. */
   start(): void {
     this.originalDestination = this.destination
     this.installInitial(this.destination)
@@ -173,7 +173,7 @@ export class Puppet {
 
   // — receiving —————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** Takes a datagram of the victim's; answers, acknowledgements included, go to the outbox. */
+  /** Processes a datagram from the victim; answers, including ACKs, go to the outbox. */
   receive(datagram: Uint8Array): void {
     const bytes = datagram.slice()
     const { header } = this
@@ -268,7 +268,7 @@ export class Puppet {
 
   // — sending ———————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** One packet, alone in its datagram. */
+  /** Builds a datagram with a single packet. */
   packet(level: Level, payload: Payload, options: PacketOptions = {}): Uint8Array {
     const space = spaceOfLevel(level)
     const w = new ByteWriter(new Uint8Array(65_536))
@@ -326,7 +326,7 @@ export class Puppet {
     return (w) => writeAck(w, ack)
   }
 
-  /** Takes the next generation of keys into use. RFC 9001 §6 */
+  /** Switches to the next key phase. RFC 9001 §6 */
   updateKeys(direction: "both" | "write" = "both"): void {
     this.write[Level.OneRtt] = this.write[Level.OneRtt]!.next()
     if (direction === "both") this.read[Level.OneRtt] = this.read[Level.OneRtt]!.next()
@@ -353,7 +353,7 @@ export class Puppet {
       for (const message of this.cryptoOut[level].splice(0)) this.sendCrypto(level, message)
   }
 
-  /** Sends handshake bytes, a thousand a packet. */
+  /** Sends handshake bytes, a thousand per packet. */
   sendCrypto(level: Level, bytes: Uint8Array): void {
     for (let start = 0; start < bytes.length; start += 1000) {
       const end = Math.min(bytes.length, start + 1000)

@@ -1,6 +1,6 @@
 /**
- * Paths of one connection beyond that of the handshake, made by hand as long as no extension makes any; and two endpoints
- * of ours with two such paths between them.
+ * Additional paths of a connection, created by hand while no extension creates any, and two of our endpoints with two
+ * paths between them.
  */
 import type { Connection } from "../../src/connection/Connection.ts"
 import { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
@@ -11,7 +11,7 @@ import { CorePair, type CorePairOptions } from "./CorePair.ts"
 export type End = "client" | "server"
 export const ends = ["client", "server"] as const
 
-/** By the number of the socket there, which is also that of the path. */
+/** Indexed by socket number, which is also the path ID. */
 const addresses = {
   client: [
     { host: "192.0.2.2", port: 5000, family: 4 },
@@ -27,7 +27,7 @@ export const otherEnd = (end: End): End => (end === "client" ? "server" : "clien
 
 export const secondAddress = (end: End): SocketAddress => addresses[end][1]
 
-/** Path `id`, over the endpoint's socket `id`; the connection does not know it. */
+/** Path `id`, on the endpoint's socket `id`; not yet added to the connection. */
 export const pathOf = ({ config }: Connection, id: number, nowMicros = 0): ConnectionPath =>
   new ConnectionPath(
     config,
@@ -45,9 +45,9 @@ export class TwoPaths {
   readonly pair: CorePair
   readonly second: { readonly client: ConnectionPath; readonly server: ConnectionPath }
   readonly sent: Array<Sent> = []
-  /** Sockets of either end that take nothing at the moment. */
+  /** Sockets at either end that currently accept nothing. */
   readonly congested = new Set<number>()
-  /** What becomes of a datagram on its way; false loses it. */
+  /** Called for each datagram in transit; returning false drops it. */
   arrives: (sent: Sent) => boolean = () => true
   nowMicros: number
   private readonly buffer = new Uint8Array(65_536)
@@ -77,13 +77,13 @@ export class TwoPaths {
     return end === "client" ? this.pair.client : this.pair.server!
   }
 
-  /** Lets both talk until neither has anything to say. */
+  /** Exchanges datagrams until neither has anything to send. */
   exchange(): this {
     for (let round = 0; round < 1000; round++) if (!ends.some((end) => this.transmit(end))) return this
-    throw new Error("they never fall silent")
+    throw new Error("the exchange does not end")
   }
 
-  /** Lets time pass, firing deadlines on the way. */
+  /** Advances time, firing deadlines on the way. */
   advance(micros: number): this {
     const until = this.nowMicros + micros
     for (let i = 0; i < 10_000; i++) {
@@ -97,7 +97,7 @@ export class TwoPaths {
         if (this.of(end).timeout(this.nowMicros) <= this.nowMicros) this.of(end).handleTimeout(this.nowMicros)
       this.exchange()
     }
-    throw new Error("somebody is always due")
+    throw new Error("a deadline is always due")
   }
 
   private transmit(by: End): boolean {

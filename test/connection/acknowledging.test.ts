@@ -1,4 +1,4 @@
-/** What is acknowledged, where, and how often. RFC 9000 §13 */
+/** What is acknowledged, at which level, and how often. RFC 9000 §13 */
 import { openableStreams } from "../inspect.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
@@ -15,13 +15,13 @@ const acks = (duel: Duel, level: Level) =>
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    it("acknowledges packets of the handshake at once, each in its own space, RFC 9000 §13.2.1 #2, §13.2.6 #1, RFC 9001 §4.1.4 #S2", () => {
+    it("acknowledges handshake packets at once, each in its own space, RFC 9000 §13.2.1 #2, §13.2.6 #1, RFC 9001 §4.1.4 #S2", () => {
       const duel = new Duel({
         victim,
         puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
       }).exchange()
       const { puppet } = duel
-      // a number that no other space has
+      // a number not used in any other space
       duel.inject(puppet.packet(Level.Handshake, writePing, { packetNumber: 50 }))
       expect(acks(duel, Level.Handshake).at(-1)?.values[0]).toBe(50)
       expect(acks(duel, Level.Initial).some(({ values }) => values[0] === 50)).toBe(false)
@@ -42,12 +42,12 @@ for (const victim of roles)
       expect(acks(duel, Level.OneRtt).at(-1)?.values[0]).toBe(number)
     })
 
-    it("answers an ACK with nothing, and a question once, RFC 9000 §13.2.1 #3 #4 #5", () => {
+    it("does not acknowledge ACKs, and an ack-eliciting packet once, RFC 9000 §13.2.1 #3 #4 #5", () => {
       const duel = new Duel({ victim }).shakeHands()
       duel.advance(1_000_000)
       const { puppet } = duel
       const sent = duel.sent.length
-      // only acknowledgements, with gaps between their numbers
+      // only ACKs, with gaps in their packet numbers
       for (let i = 0; i < 20; i++) {
         const packetNumber = puppet.nextPacketNumber[Space.Application] + 3
         duel.inject(puppet.packet(Level.OneRtt, puppet.ackAll(Level.OneRtt), { packetNumber }))
@@ -65,7 +65,7 @@ for (const victim of roles)
       expect(inLast.map(({ name }) => name)).toEqual(["onAck"])
     })
 
-    it("adds an ACK to what it sends for another reason, RFC 9000 §13.2 #S1, §13.2.1 #S2", () => {
+    it("adds an ACK to packets it sends anyway, RFC 9000 §13.2 #S1, §13.2.1 #S2", () => {
       const duel = new Duel({ victim }).shakeHands().advance(1_000_000)
       const { connection, puppet } = duel
       const number = puppet.nextPacketNumber[Space.Application]
@@ -79,7 +79,7 @@ for (const victim of roles)
       ])
     })
 
-    it("does not acknowledge a packet whose frames it could not take, RFC 9000 §13.1", () => {
+    it("does not acknowledge a packet whose frames it could not process, RFC 9000 §13.1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel
       const number = puppet.nextPacketNumber[Space.Application]
@@ -88,7 +88,7 @@ for (const victim of roles)
       expect(acks(duel, Level.OneRtt).every(({ values }) => (values[0] as number) < number)).toBe(true)
     })
 
-    it("resets a stream again as it did first, RFC 9000 §13.3 #1", () => {
+    it("retransmits a RESET_STREAM unchanged, RFC 9000 §13.3 #1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const id = connection.streams.open(false)
@@ -104,7 +104,7 @@ for (const victim of roles)
       for (const reset of resets) expect(reset).toEqual([id, 7, 500])
     })
 
-    it("takes outdated frames for what they are, RFC 9000 §13.3 #3, §19.11 #2", () => {
+    it("ignores outdated frames, RFC 9000 §13.3 #3, §19.11 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet, connection } = duel
       const before = openableStreams(connection.streams, false)
@@ -119,11 +119,11 @@ for (const victim of roles)
     })
   })
 
-describe("a packet that waits for its keys", () => {
+describe("a packet buffered until its keys arrive", () => {
   const WAIT_MICROS = 30_000
 
   // RFC 9000 §13.2.5 #S1 #S2
-  it("is acknowledged with the wait in the delay, larger than max_ack_delay or not", () => {
+  it("is acknowledged with the wait included in the ACK delay, even above max_ack_delay", () => {
     const duel = new Duel({ victim: "client" })
     duel.drainVictim()
     const { puppet } = duel
@@ -138,13 +138,13 @@ describe("a packet that waits for its keys", () => {
   })
 
   // RFC 9002 §5.3 #S3
-  it("does not make the round trip longer that its ACK measures", () => {
+  it("does not inflate the RTT that its ACK measures", () => {
     const duel = new Duel({ victim: "server" })
     const { puppet } = duel
     duel.deliver()
     duel.connection.ping()
     duel.drainVictim()
-    puppet.receive(new Uint8Array(0)) // the puppet, too, takes up what has waited for its keys
+    puppet.receive(new Uint8Array(0)) // makes the puppet process what it buffered, too
     expect(puppet.largestReceived[Space.Application]).toBe(0)
     const rest = puppet.outbox.splice(0)
     duel.nowMicros += 5_000

@@ -5,7 +5,7 @@ import { Duel } from "./Duel.ts"
 
 const sum = (sizes: ReadonlyArray<number>): number => sizes.reduce((total, size) => total + size, 0)
 
-/** A server that has the client's Initials, and a client that falls silent. */
+/** A server that has received the client's Initials, and a client that then falls silent. */
 const silentClient = (): { readonly duel: Duel; readonly received: number } => {
   const duel = new Duel({
     victim: "server",
@@ -19,14 +19,14 @@ const silentClient = (): { readonly duel: Duel; readonly received: number } => {
 
 describe("a server", () => {
   // RFC 9000 §8 #1, §8.1 #1, §14.1 #4
-  it("never sends more than three times what an unproven address sent, however long it waits", () => {
+  it("never sends an unvalidated address more than three times what it received, however long it waits", () => {
     const { duel, received } = silentClient()
     expect(sum(duel.sent)).toBeGreaterThan(0)
     duel.advance(120_000_000)
     expect(sum(duel.sent)).toBeLessThanOrEqual(3 * received)
   })
 
-  it("that may send nothing arms no timer but for giving up", () => {
+  it("arms only the handshake timeout while it may not send", () => {
     const { duel } = silentClient()
     duel.advance(60_000_000)
     const due = duel.connection.timeout(duel.nowMicros)
@@ -34,7 +34,7 @@ describe("a server", () => {
   })
 
   // RFC 9000 §8.1 #2
-  it("takes every datagram for credit, also those it cannot read", () => {
+  it("counts every datagram as credit, even undecryptable ones", () => {
     const { duel, received } = silentClient()
     duel.advance(60_000_000)
     const noise = duel.puppet.packet(Level.Initial, writePing, { size: 1200 })
@@ -44,7 +44,7 @@ describe("a server", () => {
     expect(sum(duel.sent)).toBeLessThanOrEqual(3 * (received + 1200))
   })
 
-  it("sends no Initial that asks for an answer while it may not send 1200 bytes, RFC 9000 §14.1 #2", () => {
+  it("sends no ack-eliciting Initial while it may not send 1200 bytes, RFC 9000 §14.1 #2", () => {
     const { duel } = silentClient()
     const initials: Array<number> = []
     duel.receive = (datagram) => {
@@ -63,7 +63,7 @@ describe("a server", () => {
     expect(Math.min(...initials)).toBeGreaterThanOrEqual(1200)
   })
 
-  it("goes on when the client proves itself", () => {
+  it("continues when the client's address is validated", () => {
     const { duel } = silentClient()
     duel.advance(2_000_000)
     const lost = duel.sent.length
@@ -86,7 +86,7 @@ describe("a server", () => {
 
 describe("a client", () => {
   // RFC 9000 §8.1 #3 #5, §14.1 #1, RFC 9001 §9.3 #1, RFC 9000 §6 #S1
-  it("keeps asking with full-sized Initials when the server's flight is lost", () => {
+  it("keeps probing with full-sized Initials when the server's flight is lost", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
     let losing = true
     duel.receive = (datagram) => {
@@ -102,8 +102,8 @@ describe("a client", () => {
   })
 
   // RFC 9000 §8.1 #4
-  it("that has nothing in flight still asks, so that a blocked server can go on", () => {
-    // the server's Initial arrives, its Handshake packets are lost, and it may send no more
+  it("with nothing in flight still probes, so that a blocked server can continue", () => {
+    // the server's Initial arrives, its Handshake packets are lost, and it is now at its limit
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
     duel.drainVictim()
     const [first] = duel.puppet.outbox.splice(0)

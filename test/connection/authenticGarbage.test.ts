@@ -1,4 +1,4 @@
-/** Nonsense under valid keys: whatever a peer says, the connection goes on or closes with a code of the RFC; it never breaks. */
+/** Garbage under valid keys: the connection continues or closes with an error code of the RFC; it never breaks. */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -10,7 +10,7 @@ import { Duel } from "./Duel.ts"
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const ROUNDS = 800
 
-/** Frame types and small numbers more often than noise: pure noise rarely gets past the first byte. */
+/** Favours frame types and small numbers: pure noise rarely gets past the first byte. */
 const nonsense = (random: SeededRandom): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(2_000))
   const frames = 1 + random.below(6)
@@ -34,15 +34,15 @@ const expectOrderly = (duel: Duel, what: string): void => {
   if (closeReason.origin === "local") {
     expect(closeReason.code, what).not.toBe(0x01) // INTERNAL_ERROR
     expect(closeReason.reason, what).not.toBe("")
-    // one of the connection IDs it was told to use may be of a length that the puppet does not expect
+    // the victim may have switched to an ID of a length the puppet does not expect
     if (duel.connection.path.peerIds.activeId.sequence === 0)
       expect(duel.puppet.seen.close?.code, what).toBe(closeReason.code)
   }
 }
 
 for (const victim of roles)
-  describe(`a ${victim} that is told nonsense`, () => {
-    it("in 1-RTT packets goes on or closes in order", () => {
+  describe(`a ${victim} that receives garbage`, () => {
+    it("in 1-RTT packets continues or closes cleanly", () => {
       const random = new SeededRandom(`nonsense for a ${victim}`)
       const options = { victim, groups: [NamedGroup.x25519], transport: { maxDatagramFrameBytes: 1_000 } }
       let duel = new Duel(options).shakeHands()
@@ -61,7 +61,7 @@ for (const victim of roles)
       expect(closed).toBeGreaterThan(ROUNDS / 10)
     })
 
-    it("in Initial packets goes on or closes in order", () => {
+    it("in Initial packets continues or closes cleanly", () => {
       const random = new SeededRandom(`early nonsense for a ${victim}`)
       for (let i = 0; i < ROUNDS / 10; i++) {
         const duel = new Duel({ victim, seed: `early ${i}` })
@@ -76,7 +76,7 @@ for (const victim of roles)
       }
     })
 
-    it("in its handshake messages completes it or closes in order", () => {
+    it("in handshake messages completes the handshake or closes cleanly", () => {
       const random = new SeededRandom(`mangled handshake of a ${victim}`)
       for (let i = 0; i < ROUNDS / 5; i++) {
         let toMangle = random.below(5)
@@ -93,7 +93,7 @@ for (const victim of roles)
         })
         duel.exchange()
         expectOrderly(duel, `round ${i}`)
-        // what was cut short may be waited for
+        // a truncated message leaves the victim waiting for the rest
         duel.advance(120_000_000)
         expect(duel.connection.lifecycle.state).toBe("closed")
         expect(duel.endpoint.connections.size).toBe(0)
@@ -101,7 +101,7 @@ for (const victim of roles)
     })
   })
 
-/** Flips, cuts, repeats or stretches a message. */
+/** Flips a bit of a message, or truncates, duplicates or extends it. */
 const mangle = (message: Uint8Array, random: SeededRandom): Uint8Array | undefined => {
   const copy = message.slice()
   switch (random.below(5)) {
@@ -115,7 +115,7 @@ const mangle = (message: Uint8Array, random: SeededRandom): Uint8Array | undefin
     case 3:
       return Uint8Array.of(...copy, ...random.bytes(1 + random.below(50)))
     default: {
-      // one of the many lengths inside
+      // one of the many length fields
       const at = 4 + random.below(Math.max(1, copy.length - 4))
       copy[at] = random.below(256)
       return copy

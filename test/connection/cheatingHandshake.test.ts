@@ -18,7 +18,7 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 const identity = rawIdentity(new SeededRandom("cheat"))
 
-/** An identity whose signatures are a bit off. */
+/** An identity whose signatures are off by one bit. */
 const forger: TlsIdentity = {
   ...identity,
   key: {
@@ -31,7 +31,7 @@ const forger: TlsIdentity = {
   }
 }
 
-/** Lets them talk to the end, and says how the victim closed. */
+/** Runs the handshake to the end and returns the victim's CONNECTION_CLOSE. */
 const closeOf = (options: DuelOptions) => {
   const duel = new Duel(options).exchange()
   expect(duel.connection.lifecycle.state).not.toBe("established")
@@ -53,14 +53,14 @@ const tamperWith =
 for (const victim of roles) {
   const mutual = { victim, requestClientCertificate: "require" } as const
 
-  describe(`a ${victim} is not fooled by`, () => {
+  describe(`a ${victim} rejects`, () => {
     // RFC 9000 §7 #1, RFC 9001 §4.4 #1
     it("a CertificateVerify with a wrong signature", () => {
       const close = closeOf({ ...mutual, puppet: { identity: forger, requestClientCertificate: "require" } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
     })
 
-    it("a CertificateVerify that was changed on the way into the packet", () => {
+    it("a CertificateVerify that was modified after signing", () => {
       const close = closeOf({ ...mutual, puppet: { tamper: tamperWith(HandshakeType.certificate_verify) } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.decrypt_error)
     })
@@ -72,7 +72,7 @@ for (const victim of roles) {
     })
 
     // RFC 9001 §4.4 #1, §4.8
-    it("a peer that its verifier refuses", () => {
+    it("a peer that its verifier rejects", () => {
       for (const alert of [Alert.certificate_expired, Alert.unknown_ca, Alert.bad_certificate]) {
         const close = closeOf({ ...mutual, verdict: { ok: false, alert, reason: "not you" } })
         expect(close).toMatchObject({ code: Code.CRYPTO_ERROR + alert, reason: "not you" })
@@ -80,7 +80,7 @@ for (const victim of roles) {
     })
 
     // RFC 9001 §8.1 #2 #5
-    it("a peer that speaks another protocol", () => {
+    it("a peer with another application protocol", () => {
       const close = closeOf({ victim: "server", puppet: { alpn: ["another"] } })
       expect(close.code).toBe(Code.CRYPTO_ERROR + Alert.no_application_protocol)
     })
@@ -98,7 +98,7 @@ for (const victim of roles) {
     })
 
     // RFC 9000 §12.4 #3, §17.2.4
-    it("frames that Handshake packets may not carry, HANDSHAKE_DONE above all", () => {
+    it("frames that Handshake packets may not carry, HANDSHAKE_DONE in particular", () => {
       for (const frame of forbiddenInInitial) {
         const duel = withoutFinished(victim)
         duel.inject(duel.puppet.packet(Level.Handshake, Uint8Array.from(frame)))
@@ -124,7 +124,7 @@ for (const victim of roles) {
       const duel = beforeHandshake(victim)
       const { puppet } = duel
       puppet.outbox.push(puppet.packet(Level.Initial, new Uint8Array(0)))
-      // RFC 9000 §14.1: a server would drop it for its size, so it comes with padding after it
+      // RFC 9000 §14.1: a server drops small datagrams, so padding follows the packet
       puppet.outbox[0] = padded(puppet.outbox[0])
       duel.exchange()
       expect(puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)
@@ -143,18 +143,18 @@ for (const victim of roles) {
       })
     })
 
-    it("handshake bytes behind the end of a level, RFC 9001 §4.1.3 #1 #2", () => {
+    it("handshake data beyond the end of a level, RFC 9001 §4.1.3 #1 #2", () => {
       const duel = withoutFinished(victim)
       const past = (w: ByteWriter) => writeCrypto(w, 10_000, new Uint8Array(5), 0, 5)
       duel.inject(duel.puppet.packet(Level.Initial, past, { size: 1200 }))
       const isGone = duel.connection.keys.read[Level.Initial] === undefined
-      // a server that has read a Handshake packet has no keys for them any more
+      // a server that has processed a Handshake packet has discarded the Initial keys
       if (isGone) expect(duel.puppet.seen.close).toBeUndefined()
       else expect(duel.puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)
       expect(isGone).toBe(victim === "client")
     })
 
-    it("handshake bytes that TLS has not read when it goes on, RFC 9001 §4.1.3 #3", () => {
+    it("handshake data left unread when TLS changes level, RFC 9001 §4.1.3 #3", () => {
       const duel = new Duel({ victim })
       const { puppet } = duel
       if (victim === "client") duel.drainVictim()
@@ -165,7 +165,7 @@ for (const victim of roles) {
       expect(puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)
     })
 
-    it("a handshake message too large to be one", () => {
+    it("a handshake message of impossible length", () => {
       const duel = victim === "client" ? beforeHandshake(victim) : new Duel({ victim })
       const { puppet } = duel
       const huge = Uint8Array.of(victim === "client" ? 2 : 1, 0xff, 0xff, 0xff)
@@ -188,7 +188,7 @@ for (const victim of roles) {
       }
     })
 
-    it("a transport parameter that comes twice", () => {
+    it("a duplicate transport parameter", () => {
       const close = closeOf({
         victim,
         puppet: { rawParameters: (honest) => Uint8Array.of(...honest, 0x01, 0x01, 0x05, 0x01, 0x01, 0x05) }
@@ -197,7 +197,7 @@ for (const victim of roles) {
     })
 
     // RFC 9000 §7.3 #1 #2 #3 #4, RFC 9001 §7 #S1
-    it("transport parameters that name other connection IDs than the packets", () => {
+    it("transport parameters whose connection IDs differ from the packets'", () => {
       for (const change of forgedIds(victim)) {
         const close = closeOf({ victim, puppet: { parameters: change } })
         expect(close.code).toBe(Code.TRANSPORT_PARAMETER_ERROR)
@@ -207,9 +207,9 @@ for (const victim of roles) {
   })
 }
 
-describe("a client is not fooled by", () => {
+describe("a client does not accept", () => {
   // RFC 9000 §7.3 #4
-  it("a server that denies its Retry, invents one, or names another", () => {
+  it("a server that denies, invents or misquotes a Retry", () => {
     const honest = new Duel({ victim: "client", puppet: { retry: true } }).exchange()
     expect(honest.connection.lifecycle.state).toBe("established")
     for (const forged of [undefined, new Uint8Array(8)]) {
@@ -233,7 +233,7 @@ describe("a client is not fooled by", () => {
   })
 
   // RFC 9001 §5.7 #1 #3
-  it("a HANDSHAKE_DONE in 1-RTT that comes before the handshake is complete: it waits", () => {
+  it("a HANDSHAKE_DONE in 1-RTT before the handshake is complete: it is buffered", () => {
     const duel = withoutFinished("client")
     duel.inject(duel.puppet.packet(Level.OneRtt, Uint8Array.of(FrameType.HANDSHAKE_DONE)))
     expect(duel.connection.handshake.confirmed).toBe(false)
@@ -241,7 +241,7 @@ describe("a client is not fooled by", () => {
     expect(duel.puppet.seen.close).toBeUndefined()
   })
 
-  it("an Initial of the server that carries a token", () => {
+  it("an Initial from the server that carries a token", () => {
     const duel = beforeHandshake("client")
     const { puppet } = duel
     duel.inject(puppet.packet(Level.Initial, writePing, { token: Uint8Array.of(1, 2, 3), size: 1200 }))
@@ -252,9 +252,9 @@ describe("a client is not fooled by", () => {
   })
 })
 
-describe("a server is not fooled by", () => {
+describe("a server does not accept", () => {
   // RFC 9000 §18.2 #9
-  it("a client that declares what only servers may", () => {
+  it("a client that declares server-only transport parameters", () => {
     const serverOnly: ReadonlyArray<ReadonlyArray<number>> = [
       [0x00, 8, 1, 2, 3, 4, 5, 6, 7, 8],
       [0x02, 16, ...new Array<number>(16).fill(1)],
@@ -270,7 +270,7 @@ describe("a server is not fooled by", () => {
   })
 
   // RFC 9000 §14 #4, §14.1 #3
-  it("an Initial in a datagram below 1200 bytes, even of a connection it has", () => {
+  it("an Initial in a datagram below 1200 bytes, even on an existing connection", () => {
     const duel = beforeHandshake("server")
     const { puppet } = duel
     duel.deliver()
@@ -295,7 +295,7 @@ describe("a server is not fooled by", () => {
     expect(duel.connection.closeReason).toBeUndefined()
   })
 
-  it("a client that shows no certificate where one is required", () => {
+  it("a client without a certificate where one is required", () => {
     const close = closeOf({
       victim: "server",
       requestClientCertificate: "require",
@@ -305,7 +305,7 @@ describe("a server is not fooled by", () => {
   })
 })
 
-/** One of each, whole. RFC 9000 §12.4, Table 3 */
+/** One complete frame of each type. RFC 9000 §12.4, Table 3 */
 const forbiddenInInitial: ReadonlyArray<ReadonlyArray<number>> = [
   [FrameType.RESET_STREAM, 0, 0, 0],
   [FrameType.STOP_SENDING, 0, 0],
@@ -341,7 +341,7 @@ const forgedIds = (victim: Role): ReadonlyArray<Change> => {
   ]
 }
 
-/** Handshake keys are there, and the victim waits for a Finished that does not come. */
+/** Handshake keys are available, and the victim waits for a Finished that never arrives. */
 function withoutFinished(victim: Role): Duel {
   return new Duel({
     victim,
@@ -349,7 +349,7 @@ function withoutFinished(victim: Role): Duel {
   }).exchange()
 }
 
-/** Initial keys are there, and nothing more has been said. */
+/** Initial keys are available, and no packet has been exchanged yet. */
 function beforeHandshake(victim: Role): Duel {
   const duel = new Duel({ victim })
   if (victim === "client") {
@@ -361,7 +361,7 @@ function beforeHandshake(victim: Role): Duel {
   return duel
 }
 
-/** Fills a datagram with what looks like another packet and is none. */
+/** Fills a datagram with bytes that look like another packet. */
 function padded(datagram: Uint8Array): Uint8Array {
   const whole = new Uint8Array(1200)
   whole.set(datagram)

@@ -23,14 +23,14 @@ for (const victim of roles)
         })
         expect(duel.puppet.seen.close!.reason).not.toBe("")
         expect(duel.connection.closeReason).toMatchObject({ origin: "local", code: cheat.code })
-        // it is told once, and the state goes away after three PTOs
+        // the victim sends one CONNECTION_CLOSE, and its state is gone after three PTOs
         duel.advance(10_000_000)
         expect(duel.connection.lifecycle.state).toBe("closed")
         expect(duel.endpoint.connections.size).toBe(0)
       })
 
     for (const act of honestActs)
-      it(`${act.name} goes on`, () => {
+      it(`${act.name} continues`, () => {
         const duel = new Duel({ victim, transport: act.transport ?? {} }).shakeHands()
         duel.puppet.outbox.push(...act.act(duel.puppet))
         duel.exchange()

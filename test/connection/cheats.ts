@@ -1,4 +1,4 @@
-/** What a peer with valid keys can do wrong once the handshake is over, and what the RFC answers to each. */
+/** Protocol violations by a peer with valid keys after the handshake, and the RFC's answer to each. */
 import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import type { TransportOptions } from "../../src/QuicOptions.ts"
@@ -26,13 +26,13 @@ import { ackRange, type PacketOptions, type Payload, type Puppet } from "./Puppe
 
 export interface Cheat {
   readonly name: string
-  /** Both roles when left out. */
+  /** Both roles if omitted. */
   readonly victim?: Role
   readonly transport?: TransportOptions
-  /** The datagrams to deliver, one right after the other. */
+  /** Builds the datagrams to deliver, in order. */
   readonly act: (puppet: Puppet) => ReadonlyArray<Uint8Array>
   readonly code: number
-  /** The frame the close must blame. */
+  /** The frame type the close must name. */
   readonly frameType?: number
 }
 
@@ -42,7 +42,7 @@ const one = (payload: Payload, options?: PacketOptions) => (puppet: Puppet) => [
 
 const bytes = (...values: ReadonlyArray<number>): Uint8Array => Uint8Array.from(values)
 
-/** The n-th stream of a kind that the puppet, or its victim, opens. RFC 9000 §2.1 */
+/** The n-th stream of a type opened by the puppet, or by its victim. RFC 9000 §2.1 */
 const ownBidi = ({ options }: Puppet, n = 0): number => 4 * n + (options.role === "client" ? 0 : 1)
 const ownUni = (puppet: Puppet, n = 0): number => ownBidi(puppet, n) + 2
 const victimsBidi = ({ options }: Puppet, n = 0): number => 4 * n + (options.role === "client" ? 1 : 0)
@@ -389,7 +389,7 @@ export const cheats: ReadonlyArray<Cheat> = [
   ...keys
 ]
 
-/** Harmless things that look alike, to show that the tests above do not fail for want of a valid packet. */
+/** Similar but legal actions, to show that the cheats do not fail merely for lack of a valid packet. */
 export const honestActs: ReadonlyArray<Omit<Cheat, "code">> = [
   { name: "data up to the window", act: (puppet) => one(stream(ownBidi(puppet), 0, 1_000))(puppet) },
   { name: "a limit on streams", act: one((w) => writeMaxStreams(w, false, 100)) },

@@ -10,7 +10,7 @@ const noReason = new Uint8Array(0)
 for (const victim of roles)
   describe(`a ${victim} that`, () => {
     // RFC 9000 §10.2 #S1, §10.2.1 #S1, §10.2.3 #1, §11.1 #S1
-    it("closes answers stragglers ever less often, and is gone after three PTOs", () => {
+    it("closes answers late packets ever less often, and is gone after three PTOs", () => {
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
       const { connection, puppet } = duel
       connection.close(5, "done", duel.nowMicros)
@@ -32,7 +32,7 @@ for (const victim of roles)
     })
 
     // RFC 9000 §10.2.1 #1
-    it("closes with many words repeats no more than three times what comes", () => {
+    it("closes with a long reason sends no more than three times what it receives", () => {
       const duel = new Duel({ victim }).shakeHands()
       duel.connection.close(5, "x".repeat(900), duel.nowMicros)
       duel.exchange()
@@ -49,7 +49,7 @@ for (const victim of roles)
     })
 
     // RFC 9000 §10.2.1 #2
-    it("closes does not answer what comes from another address", () => {
+    it("closes does not answer packets from another address", () => {
       const duel = new Duel({ victim }).shakeHands()
       duel.connection.close(5, "done", duel.nowMicros)
       duel.exchange()
@@ -63,7 +63,7 @@ for (const victim of roles)
     })
 
     // RFC 9000 §10.2.2 #1 #2
-    it("is closed says nothing more, and is gone after three PTOs", () => {
+    it("is closed by the peer sends nothing more, and is gone after three PTOs", () => {
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
       const { connection, puppet } = duel
       const sent = duel.sent.length
@@ -76,7 +76,7 @@ for (const victim of roles)
       expect(duel.sent.length).toBe(sent)
     })
 
-    it("closes while the peer does is gone as soon", () => {
+    it("closes simultaneously with the peer is gone as soon", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       connection.close(1, "", duel.nowMicros)
@@ -86,7 +86,7 @@ for (const victim of roles)
       expect(connection.lifecycle.state).toBe("closed")
     })
 
-    it("is closed in mid-handshake learns why", () => {
+    it("is closed during the handshake learns why", () => {
       const duel = new Duel({ victim })
       const { puppet } = duel
       if (victim === "client") duel.drainVictim()
@@ -105,7 +105,7 @@ for (const victim of roles)
     })
 
     // RFC 9000 §10.2.3 #2 #3 #S4, §12.5 #1
-    it("closes in mid-handshake keeps the application's words to itself", () => {
+    it("closes during the handshake does not reveal the application's code and reason", () => {
       const duel = new Duel({ victim })
       if (victim === "client") duel.drainVictim()
       else duel.deliver()
@@ -121,7 +121,7 @@ for (const victim of roles)
       }
     })
 
-    it("has nothing to say is not due before it is", () => {
+    it("has nothing to send has no earlier deadline", () => {
       const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 10_000 } }).shakeHands()
       duel.advance(4_000_000)
       const due = duel.connection.timeout(duel.nowMicros)
@@ -143,7 +143,7 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toMatchObject({ origin: "idleTimeout" })
     })
 
-    it("keeps a connection alive asks once, and then leaves it to the PTO", () => {
+    it("keeps a connection alive sends one PING, and then relies on the PTO", () => {
       const duel = new Duel({
         victim,
         transport: { maxIdleTimeoutMillis: 10_000, keepAliveIntervalMillis: 1_000 }
@@ -159,23 +159,23 @@ for (const victim of roles)
     })
   })
 
-describe("in a handshake CONNECTION_CLOSE is in packets of every level that the peer may be able to read:", () => {
+describe("during the handshake CONNECTION_CLOSE is sent at every level that the peer may be able to read:", () => {
   const levelsOf = (duel: Duel) => {
     duel.connection.close(1, "", duel.nowMicros)
     duel.exchange()
     return duel.puppet.seen.named("onConnectionClose").map(({ level }) => level)
   }
 
-  it("those of a server before it has heard the client's Finished, RFC 9000 §10.2.3 #S1 #S2 #S3", () => {
+  it("by a server before it has received the client's Finished, RFC 9000 §10.2.3 #S1 #S2 #S3", () => {
     const duel = new Duel({ victim: "server" })
     duel.deliver()
     duel.drainVictim()
     duel.puppet.outbox.length = 0
-    duel.puppet.receive(new Uint8Array(0)) // takes up what has waited for its keys
+    duel.puppet.receive(new Uint8Array(0)) // processes what was buffered for lack of keys
     expect(new Set(levelsOf(duel))).toEqual(new Set([Level.Initial, Level.Handshake, Level.OneRtt]))
   })
 
-  it("those of a client before its handshake is confirmed, RFC 9000 §10.2.3 #S2", () => {
+  it("by a client before its handshake is confirmed, RFC 9000 §10.2.3 #S2", () => {
     const duel = new Duel({ victim: "client" }).exchange()
     expect(duel.connection.handshake).toMatchObject({ complete: true, confirmed: false })
     expect(new Set(levelsOf(duel))).toEqual(new Set([Level.Handshake, Level.OneRtt]))
@@ -184,13 +184,13 @@ describe("in a handshake CONNECTION_CLOSE is in packets of every level that the 
 
 describe("a client whose server", () => {
   // RFC 9000 §10.3.1 #4
-  it("lost its state recognises the stateless reset, and says nothing to it", () => {
+  it("lost its state recognizes the stateless reset, and does not answer it", () => {
     const duel = new Duel({ victim: "client" }).shakeHands().advance(100_000)
     const sent = duel.sent.length
     const reset = new Uint8Array(43).fill(0x55)
     reset.fill(7, 43 - 16) // the puppet's stateless_reset_token
     duel.endpoint.handleDatagram(reset.slice(), { ...puppetAddress, port: 9 }, 0, duel.nowMicros)
-    expect(duel.connection.closeReason).toBeUndefined() // not from there
+    expect(duel.connection.closeReason).toBeUndefined() // wrong address
     for (let reply = duel.endpoint.pollReply(); reply !== undefined; reply = duel.endpoint.pollReply());
     duel.inject(reset)
     expect(duel.connection.closeReason).toMatchObject({ origin: "statelessReset" })
@@ -199,7 +199,7 @@ describe("a client whose server", () => {
     expect(duel.connection.lifecycle.state).toBe("closed")
   })
 
-  it("is silent gives up after the handshake timeout", () => {
+  it("is silent fails after the handshake timeout", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })
     duel.receive = (datagram) => duel.sent.push(datagram.length)
     duel.exchange()

@@ -1,4 +1,4 @@
-/** Several packets in a datagram, and the numbers of packets. RFC 9000 §12 */
+/** Coalesced packets, and packet numbers. RFC 9000 §12 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { HandshakeType } from "../../src/handshake/messages.ts"
@@ -12,7 +12,7 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 const joined = (...packets: ReadonlyArray<Uint8Array>): Uint8Array => Uint8Array.from(Buffer.concat(packets))
 
-/** Both have Handshake keys, and the Finished of the puppet is missing. */
+/** Both sides have Handshake keys, and the puppet's Finished is missing. */
 const midHandshake = (victim: Role): Duel =>
   new Duel({
     victim,
@@ -37,8 +37,8 @@ const typesIn = (datagram: Uint8Array): Array<PacketType> => {
 }
 
 for (const victim of roles)
-  describe(`a ${victim} that gets several packets in a datagram`, () => {
-    it("takes each as if it had come alone, RFC 9000 §12.2 #1 #3", () => {
+  describe(`a ${victim} that receives coalesced packets`, () => {
+    it("processes each as if it had arrived alone, RFC 9000 §12.2 #1 #3", () => {
       const duel = midHandshake(victim)
       const { puppet } = duel
       const first = puppet.nextPacketNumber[Space.Handshake]
@@ -50,7 +50,7 @@ for (const victim of roles)
       expect(duel.connection.path.received[Space.Handshake].isDuplicate(first)).toBe(true)
     })
 
-    it("takes those behind one that it cannot read, RFC 9000 §12.2 #4", () => {
+    it("processes those behind one that it cannot decrypt, RFC 9000 §12.2 #4", () => {
       const duel = midHandshake(victim)
       const { puppet } = duel
       const spoilt = puppet.packet(Level.Handshake, writePing, { size: 60 })
@@ -61,11 +61,11 @@ for (const victim of roles)
   })
 
 for (const victim of roles)
-  it(`a ${victim} takes none for another connection ID than the datagram's first, RFC 9000 §12.2 #S2`, () => {
+  it(`a ${victim} ignores packets with a connection ID other than the datagram's first, RFC 9000 §12.2 #S2`, () => {
     const duel = new Duel({ victim }).shakeHands()
     const { puppet, connection } = duel
     const other = puppet.seen.named("onNewConnectionId")[0].bytes!.slice(0, 8)
-    // the first has a length, and need not open
+    // the first has a length field, and need not be authentic
     const first = puppet.packet(Level.Initial, writePing, { keys: puppet.write[Level.OneRtt]! })
     const received = () => connection.receiver.counters.received
     const before = received()
@@ -85,7 +85,7 @@ describe("the packets of a connection", () => {
     expect(flights.some((types) => types.includes(PacketType.Initial) && types.length > 1)).toBe(true)
   })
 
-  it("have numbers that only rise, RFC 9000 §12.3 #1 #2", () => {
+  it("have increasing numbers, RFC 9000 §12.3 #1 #2", () => {
     for (const victim of roles) {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel

@@ -1,4 +1,4 @@
-/** The connection IDs an endpoint issues, as the peer and whoever looks on see them. RFC 9000 §5.1, §10.3.2 */
+/** The connection IDs an endpoint issues, as seen by the peer and by observers. RFC 9000 §5.1, §10.3.2 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -12,17 +12,17 @@ import { Duel } from "./Duel.ts"
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-/** Every ID the victim has issued to the puppet, that of the handshake first. */
+/** Every ID the victim has issued to the puppet, starting with the handshake's. */
 const issuedBy = ({ connection, puppet }: Duel): ReadonlyArray<Uint8Array> => [
   connection.localInitialId,
   ...puppet.seen.named("onNewConnectionId").map(({ bytes }) => bytes!)
 ]
 
-/** The puppet retires the ID with this number, in a packet to `destination`. */
+/** The puppet retires the ID with this sequence number, in a packet to `destination`. */
 const retire = (duel: Duel, sequence: number, destination: Uint8Array): Duel =>
   duel.inject(duel.puppet.packet(Level.OneRtt, (w) => writeRetireConnectionId(w, sequence), { destination }))
 
-const isHeard = (duel: Duel, destination: Uint8Array): boolean => {
+const isAnswered = (duel: Duel, destination: Uint8Array): boolean => {
   const { counters } = duel.connection.receiver
   const before = counters.received
   duel.inject(duel.puppet.packet(Level.OneRtt, writePing, { destination }))
@@ -32,7 +32,7 @@ const isHeard = (duel: Duel, destination: Uint8Array): boolean => {
 for (const victim of roles)
   describe(`the connection IDs of a ${victim}`, () => {
     // RFC 9000 §5.1 #1 #2, §10.3.2 #2
-    it("are as many random bytes each, and none is issued twice", () => {
+    it("are random bytes of equal length, and none is issued twice", () => {
       const duel = new Duel({ victim }).shakeHands()
       for (let sequence = 0; sequence < 200; sequence++) {
         duel.puppet.destination = issuedBy(duel).at(-1)!
@@ -43,7 +43,7 @@ for (const victim of roles)
       expect(ids.length).toBeGreaterThan(200)
       expect(new Set(ids.map(hex)).size).toBe(ids.length)
       for (let at = 0; at < 8; at++) {
-        // of 200 random bytes, about 140 differ; a counter's high bytes, or a mark of the connection, do not
+        // about 140 of 200 random bytes differ; a counter or a per-connection tag would not reach 100
         expect(new Set(ids.map((id) => id[at])).size, `byte ${at}`).toBeGreaterThan(100)
         expect(new Set(ids.map((id, i) => (id[at] - (ids[i - 1]?.[at] ?? 0)) & 0xff)).size).toBeGreaterThan(
           100
@@ -53,22 +53,22 @@ for (const victim of roles)
     })
 
     // RFC 9000 §5.1.1 #2, §5.1.2 #S2
-    it("are all listened to for as long as the connection lives, until they are retired", () => {
+    it("are all accepted for the lifetime of the connection, until they are retired", () => {
       const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 0 } }).shakeHands()
       const ids = issuedBy(duel)
       expect(ids.length).toBe(3)
-      for (const id of ids) expect(isHeard(duel, id)).toBe(true)
+      for (const id of ids) expect(isAnswered(duel, id)).toBe(true)
       duel.advance(60_000_000)
-      for (const id of ids) expect(isHeard(duel, id)).toBe(true)
+      for (const id of ids) expect(isAnswered(duel, id)).toBe(true)
       retire(duel, 2, ids[0])
       ids.forEach((id, sequence) => {
-        expect(isHeard(duel, id), `number ${sequence}`).toBe(sequence !== 2)
+        expect(isAnswered(duel, id), `number ${sequence}`).toBe(sequence !== 2)
       })
     })
   })
 
 for (const victim of roles)
-  it(`no packet of a ${victim} is shorter than a stateless reset for it would have to be, RFC 9000 §10.3 #S2`, () => {
+  it(`no packet of a ${victim} is too short to be answered by a stateless reset, RFC 9000 §10.3 #S2`, () => {
     const duel = new Duel({ victim }).shakeHands().advance(1_000_000)
     duel.sent.length = 0
     duel.connection.ping()
@@ -85,7 +85,7 @@ describe("stateless reset tokens", () => {
   }
 
   // RFC 9000 §10.3.2 #5
-  it("are another for each connection ID", () => {
+  it("differ for each connection ID", () => {
     const tokenOf = tokensOf("one key")
     const tokens = new Set<string>()
     for (let i = 0; i < 256; i++) tokens.add(hex(tokenOf(Uint8Array.of(i, 2, 3, 4))))
@@ -94,14 +94,14 @@ describe("stateless reset tokens", () => {
   })
 
   // RFC 9000 §10.3.2 #3 #4
-  it("are of one endpoint's key: another, or the same one started again, has other tokens and other IDs", () => {
+  it("depend on the endpoint's key: another endpoint, or the same one restarted, has other tokens and IDs", () => {
     const one = new Duel({ victim: "server", seed: "one" }).shakeHands()
     const two = new Duel({ victim: "server", seed: "two" }).shakeHands()
     const ids = [one, two].map((duel) => issuedBy(duel).map(hex))
     expect(ids[0].filter((id) => ids[1].includes(id))).toEqual([])
     for (const id of issuedBy(one))
       expect(one.connection.config.makeResetToken(id)).not.toEqual(two.connection.config.makeResetToken(id))
-    // nor does one endpoint give an ID of a connection that it has reset to the next
+    // nor does an endpoint reuse the ID of a reset connection for the next
     const { endpoint } = one
     const before = new Set(ids[0])
     endpoint.forget(one.connection)
@@ -110,9 +110,9 @@ describe("stateless reset tokens", () => {
   })
 })
 
-describe("a server without a connection for them", () => {
+describe("a server without a matching connection", () => {
   // RFC 9000 §5.2.2 #2
-  it("drops Handshake and 0-RTT packets, Retries, and Initials of clients while it takes none", () => {
+  it("drops Handshake and 0-RTT packets, Retries, and Initials while it accepts no clients", () => {
     const pair = new CorePair({ retry: { when: "always", handshakes: 0 }, between: () => undefined })
     const [{ bytes: initial }] = pair.exchange().datagrams
     const endpoint = pair.ends.server
@@ -125,7 +125,7 @@ describe("a server without a connection for them", () => {
       packet[0] = type | (packet[0] & 0x0f)
       expect(answers(packet), type.toString(16)).toBe(false)
     }
-    // RFC 9000 §10.3 lets a Handshake packet have a stateless reset: its client may believe in a connection
+    // RFC 9000 §10.3 allows a stateless reset for a Handshake packet: its client may believe in a connection
     const handshake = initial.slice()
     handshake[0] = 0xe0 | (handshake[0] & 0x0f)
     pair.deliver("server", handshake)

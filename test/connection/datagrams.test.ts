@@ -1,4 +1,4 @@
-/** DATAGRAM frames, and the window that holds them back. RFC 9221 */
+/** DATAGRAM frames and the congestion window that delays them. RFC 9221 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { datagramSize, writeDatagram } from "../../src/wire/frameWriters.ts"
@@ -13,7 +13,7 @@ const seen = (duel: Duel): ReadonlyArray<number> =>
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    it("lets datagrams wait while the window is full, RFC 9221 §5.4", () => {
+    it("queues datagrams while the window is full, RFC 9221 §5.4", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       connection.streams.write(connection.streams.open(false), new Uint8Array(90_000))
@@ -35,12 +35,12 @@ for (const victim of roles)
       let most = 0
       let acknowledged = -1
       for (let i = 0; i < 40; i++) {
-        // an odd size now and then, so that the window is not always filled by whole datagrams
+        // an odd size now and then, so that whole datagrams do not always fill the window
         if (i % 3 === 0) connection.datagrams.send(new Uint8Array(100 + 37 * (i % 20)), false)
         duel.exchange().advance(1_000)
         expect(recovery.bytesInFlight).toBeLessThanOrEqual(recovery.congestionWindow)
         most = Math.max(most, recovery.bytesInFlight / recovery.congestionWindow)
-        // one packet after the other
+        // one packet at a time
         const next = puppet.seen.frames.find(
           ({ level, packetNumber }) => level === Level.OneRtt && packetNumber > acknowledged
         )
@@ -52,7 +52,7 @@ for (const victim of roles)
     })
 
     // RFC 9000 §12.2 #S1
-    it("sends one as soon as it may, ahead of the data of streams and in a packet with it, RFC 9221 §5 #S1", () => {
+    it("sends one as soon as possible, ahead of stream data and in the same packet, RFC 9221 §5 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       connection.streams.write(connection.streams.open(false), new Uint8Array(5_000))
@@ -63,7 +63,7 @@ for (const victim of roles)
       expect(Math.min(...inStreams)).toBe(datagram.packetNumber)
     })
 
-    it("hands one on at once, whatever is missing before it, and acknowledges it later, RFC 9221 §5 #S2, §5.2 #S1", () => {
+    it("delivers one at once, despite earlier losses, and acknowledges it later, RFC 9221 §5 #S2, §5.2 #S1", () => {
       const duel = new Duel({ victim, transport: { maxDatagramFrameBytes: 1_000 } }).shakeHands()
       duel.advance(1_000_000)
       const { connection, puppet } = duel
@@ -83,7 +83,7 @@ for (const victim of roles)
       expect(connection.datagrams.receive()).toEqual(Uint8Array.of(next + 5))
     })
 
-    it("sends none larger than the peer takes, and none to one that takes none, RFC 9221 §3 #1 #2", () => {
+    it("sends none larger than the peer allows, and none to a peer without support, RFC 9221 §3 #1 #2", () => {
       for (const maxDatagramFrameSize of [0, 50, 400]) {
         const duel = new Duel({
           victim,

@@ -11,7 +11,7 @@ for (const victim of ["client", "server"] as const)
       expect(duel.connection.closeReason).toBeUndefined()
     })
 
-    it("takes no notice of the spin bit, and sets its own at random, RFC 9000 §17.4 #1 #4 #S1", () => {
+    it("ignores the spin bit, and sets its own at random, RFC 9000 §17.4 #1 #4 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       for (const peerSpins of [true, false]) {
         const firstByte = (honest: number) => honest | (peerSpins ? 0x20 : 0)

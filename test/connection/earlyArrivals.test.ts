@@ -1,4 +1,4 @@
-/** Packets that arrive before their keys, and are handled as what they were when they arrived. RFC 9001 §5.7 */
+/** Packets that arrive before their keys are handled with the metadata of their arrival. RFC 9001 §5.7 */
 import { describe, expect, it } from "vitest"
 import { Ecn } from "../../src/recovery/ReceivedPackets.ts"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
@@ -6,7 +6,7 @@ import { writePathChallenge } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { Duel, puppetAddress } from "./Duel.ts"
 
-/** A server that lacks the client's Finished, which the puppet holds back. */
+/** A server without the client's Finished, which the puppet withholds. */
 const awaitingFinished = () => {
   const duel = new Duel({ victim: "server" })
   while (!duel.puppet.complete) {
@@ -19,7 +19,7 @@ const awaitingFinished = () => {
 }
 
 describe("a 1-RTT packet that overtakes the client's Finished", () => {
-  it("is answered on the route it came by, whichever brought the keys", () => {
+  it("is answered on the route it arrived by, whichever route completed the handshake", () => {
     const { duel, finished } = awaitingFinished()
     const { connection, endpoint, puppet } = duel
     const { routes } = connection.path
@@ -36,7 +36,7 @@ describe("a 1-RTT packet that overtakes the client's Finished", () => {
     expect(routes.current.validator.pollResponse()).toBeUndefined()
   })
 
-  it("counts as received when it arrived, with the mark it had, RFC 9000 §13.2.5 #S1, §13.4.1", () => {
+  it("counts with its own arrival time and ECN mark, RFC 9000 §13.2.5 #S1, §13.4.1", () => {
     const { duel, finished } = awaitingFinished()
     const { connection, endpoint, puppet } = duel
     const packet = puppet.packet(Level.OneRtt, (w) => writePathChallenge(w, new Uint8Array(8)))

@@ -33,7 +33,7 @@ describe("an endpoint", () => {
   }
 
   // RFC 9000 §17.2.1 #3 #4, §5.2.2 #S1 #S2
-  it("answers a version it does not speak with those it does", () => {
+  it("answers an unsupported version with the supported ones", () => {
     const [reply] = repliesTo(initialOf(0x1a2a3a4a, 1200))
     const header = new PacketHeader()
     expect(parsePacketHeader(reply, 0, reply.length, 8, header)).toBe(true)
@@ -69,7 +69,7 @@ describe("an endpoint", () => {
     expect(repliesTo(initialOf(0, 1200))).toEqual([])
   })
 
-  it("takes no Initial in a datagram below 1200 bytes, and none with a short connection ID", () => {
+  it("drops Initials in datagrams below 1200 bytes, and those with a short connection ID", () => {
     const duel = new Duel({ victim: "server" })
     const { puppet } = duel
     puppet.outbox.length = 0
@@ -89,7 +89,7 @@ describe("an endpoint", () => {
     expect(duel.sent).toEqual([])
   })
 
-  it("answers packets of connections it does not know with resets that are smaller", () => {
+  it("answers packets of unknown connections with smaller stateless resets", () => {
     const duel = new Duel({ victim: "server" })
     for (const size of [22, 30, 43, 44, 60, 100, 1200, 1500]) {
       const unknown = random(size)
@@ -105,7 +105,7 @@ describe("an endpoint", () => {
     expect(repliesTo(small, duel)).toEqual([])
   })
 
-  it("gives the token it declared for the connection, so that the client knows it", () => {
+  it("resets with the token it declared for the connection, so that the client recognizes it", () => {
     const duel = new Duel({ victim: "server" }).shakeHands()
     const { puppet } = duel
     const issued = puppet.seen.named("onNewConnectionId")[0].bytes!
@@ -118,7 +118,7 @@ describe("an endpoint", () => {
   })
 
   // RFC 9000 §10.2 #S3
-  it("routes nothing to a connection that is gone, whichever of its connection IDs is used", () => {
+  it("routes nothing to a closed connection, whichever of its connection IDs is used", () => {
     for (const victim of ["client", "server"] as const) {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet, connection } = duel
@@ -134,7 +134,7 @@ describe("an endpoint", () => {
     }
   })
 
-  it("rations what it sends to strangers", () => {
+  it("limits what it sends to strangers", () => {
     const duel = new Duel({ victim: "server" })
     const unknown = random(100)
     unknown[0] = 0x41
@@ -147,7 +147,7 @@ describe("an endpoint", () => {
   })
 })
 
-describe("a client that meets Version Negotiation", () => {
+describe("a client that receives Version Negotiation", () => {
   const meet = (versions: ReadonlyArray<number>, forged = false): Duel => {
     const duel = new Duel({ victim: "client" })
     duel.drainVictim()
@@ -159,7 +159,7 @@ describe("a client that meets Version Negotiation", () => {
   }
 
   // RFC 9000 §6.2 #1
-  it("ends when it speaks none of the versions, and remembers which they were", () => {
+  it("fails if it supports none of the versions, and reports them", () => {
     const { connection } = meet([0xff00001d, 0x1a2a3a4a])
     expect(connection.closeReason).toMatchObject({ origin: "versionNegotiation" })
     expect(connection.offeredVersions).toEqual([0xff00001d, 0x1a2a3a4a])
@@ -167,13 +167,13 @@ describe("a client that meets Version Negotiation", () => {
   })
 
   // RFC 9000 §6.2 #3
-  it("ignores one that lists the version it speaks, and one with a wrong connection ID", () => {
+  it("ignores one that lists the version in use, and one with a wrong connection ID", () => {
     expect(meet([1, 0x1a2a3a4a]).connection.closeReason).toBeUndefined()
     expect(meet([0x1a2a3a4a], true).connection.closeReason).toBeUndefined()
   })
 
   // RFC 9000 §6.2 #2
-  it("ignores one after the server has spoken", () => {
+  it("ignores one after a packet from the server", () => {
     const duel = new Duel({ victim: "client" }).exchange()
     const { originalDestination } = duel.connection.handshake.ids
     duel.inject(writeVersionNegotiation(duel.puppet.destination, originalDestination, [0x1a2a3a4a], random))
@@ -181,9 +181,9 @@ describe("a client that meets Version Negotiation", () => {
   })
 })
 
-describe("a client that meets Retry", () => {
+describe("a client that receives Retry", () => {
   // RFC 9000 §17.2.5.2 #1
-  it("follows the first and ignores those after", () => {
+  it("follows the first and ignores later ones", () => {
     const duel = new Duel({ victim: "client", puppet: { retry: true } })
     duel.drainVictim()
     const [retry] = duel.puppet.outbox

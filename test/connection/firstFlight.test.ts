@@ -1,10 +1,10 @@
-/** The first flight of a client with all it offers by default: two datagrams, which are there at the same moment. */
+/** The first flight of a client with default options: two datagrams sent at once. */
 import { describe, expect, it } from "vitest"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import { CorePair, type CorePairOptions } from "./CorePair.ts"
 
-/** The datagrams that leave without anything else happening. */
+/** The datagrams sent without further input. */
 const flightOf = (options: CorePairOptions): ReadonlyArray<Uint8Array> => {
   const { client, nowMicros } = new CorePair(options)
   const buffer = new Uint8Array(2_000)
@@ -20,12 +20,9 @@ const label = "a".repeat(61)
 
 describe("a client's first flight", () => {
   for (const [name, options] of [
-    ["as it is by default", {}],
-    // RFC 1035 §2.3.4: no name is longer
-    [
-      "with the longest server name there can be",
-      { serverName: `${label}.${label}.${label}.${label}.local` }
-    ],
+    ["by default", {}],
+    // RFC 1035 §2.3.4: the longest possible name
+    ["with the longest possible server name", { serverName: `${label}.${label}.${label}.${label}.local` }],
     ["with both versions", { client: { versions: ["v2", "v1"], originalVersion: "v1" } }]
   ] as const)
     it(`is two datagrams of 1200 bytes, X25519 and X25519MLKEM768 included, ${name}`, () => {

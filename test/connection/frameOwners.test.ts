@@ -10,8 +10,8 @@ import { CorePair } from "./CorePair.ts"
 
 const now = 2_000_000
 
-/** A server after its handshake, with nothing left to say. */
-const quiet = (): Connection => {
+/** A server after its handshake, with nothing left to send. */
+const idleServer = (): Connection => {
   const pair = new CorePair({
     client: { maxDatagramFrameBytes: 1000 },
     server: { maxDatagramFrameBytes: 1000 }
@@ -21,8 +21,8 @@ const quiet = (): Connection => {
   return server
 }
 
-/** Gives every owner something to say. */
-const stir = ({ frames, path, crypto, datagrams, streams }: Connection): void => {
+/** Gives every owner something to send. */
+const queueFrames = ({ frames, path, crypto, datagrams, streams }: Connection): void => {
   frames.ping.request()
   streams.write(streams.open(false), new Uint8Array(3))
   datagrams.send(new Uint8Array(2), true)
@@ -36,7 +36,7 @@ const stir = ({ frames, path, crypto, datagrams, streams }: Connection): void =>
   frames.handshakeDone.send()
 }
 
-/** What `server` writes into a packet with `room` bytes, and the record of it. */
+/** What `server` writes into a packet with `room` bytes, and its record. */
 const write = ({ frames, path }: Connection, room = 1200, level: Level = Level.OneRtt) => {
   const w = new ByteWriter(new Uint8Array(room))
   const packet = new SentPacket()
@@ -47,9 +47,9 @@ const write = ({ frames, path }: Connection, room = 1200, level: Level = Level.O
 }
 
 describe("the frames of a packet", () => {
-  it("come in the order of their owners, and PING only when there is no other", () => {
-    const server = quiet()
-    stir(server)
+  it("are written in the order of their owners, and PING only if there is no other", () => {
+    const server = idleServer()
+    queueFrames(server)
     const { names } = write(server)
     expect(names.filter((name, i) => name !== names[i - 1])).toEqual([
       "HANDSHAKE_DONE",
@@ -63,27 +63,27 @@ describe("the frames of a packet", () => {
       "DATAGRAM",
       "STREAM"
     ])
-    // the PING that was asked for has been served by the others
+    // the other frames made the requested PING unnecessary
     expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
     server.frames.ping.request()
     expect(write(server).names).toEqual(["PING"])
     expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
   })
 
-  it("are each written as soon as there is room, and none is dropped for want of it", () => {
-    const whole = quiet()
-    stir(whole)
-    const server = quiet()
-    stir(server)
+  it("are each written as soon as there is room, and none is dropped for lack of it", () => {
+    const whole = idleServer()
+    queueFrames(whole)
+    const server = idleServer()
+    queueFrames(server)
     const names: Array<string> = []
     for (let room = 1; server.frames.hasFrames(Level.OneRtt, server.path); room++)
       names.push(...write(server, room).names)
     expect(names.filter((name) => name !== "PING").sort()).toEqual([...write(whole).names].sort())
   })
 
-  it("go into packets of the levels that may carry them", () => {
-    const server = quiet()
-    stir(server)
+  it("are only written at levels that may carry them", () => {
+    const server = idleServer()
+    queueFrames(server)
     server.crypto.write(Level.Handshake, new Uint8Array(5))
     expect(write(server, 1200, Level.Handshake).names).toEqual(["CRYPTO"])
     expect(write(server, 1200, Level.ZeroRtt).names).toEqual(["DATAGRAM", "STREAM"])
@@ -91,21 +91,21 @@ describe("the frames of a packet", () => {
 })
 
 describe("the owner of a frame", () => {
-  it("hears of its loss, and says again what is still worth saying", () => {
-    const server = quiet()
-    stir(server)
+  it("retransmits what is still relevant when it is lost", () => {
+    const server = idleServer()
+    queueFrames(server)
     const { names, packet } = write(server)
     packet.state = PacketState.Lost
     server.frames.onLost(server.path, packet)
-    // RFC 9000 §13.3: a challenge has its own timer, a response and a datagram are sent once
+    // RFC 9000 §13.3: a challenge has its own timer; a response and a datagram are sent only once
     const repeated = names.filter((name) => !/^PATH|^DATAGRAM/.test(name))
     expect(write(server).names).toEqual(repeated)
     expect(server.datagrams.fates.shift()).toMatchObject({ fate: "lost" })
   })
 
-  it("hears of its acknowledgement, and then takes no notice of its loss, HANDSHAKE_DONE apart", () => {
-    const server = quiet()
-    stir(server)
+  it("ignores a loss after an acknowledgment, except for HANDSHAKE_DONE", () => {
+    const server = idleServer()
+    queueFrames(server)
     const { packet } = write(server)
     server.frames.onAcked(server.path, packet)
     expect(server.datagrams.fates.shift()).toMatchObject({ fate: "acknowledged" })
@@ -114,9 +114,9 @@ describe("the owner of a frame", () => {
     expect(write(server).names).toEqual(["HANDSHAKE_DONE"])
   })
 
-  it("repeats in a probe what is outstanding, but no datagram, which may arrive yet", () => {
-    const server = quiet()
-    stir(server)
+  it("repeats what is outstanding in a probe, except a datagram, which may still arrive", () => {
+    const server = idleServer()
+    queueFrames(server)
     const { packet } = write(server)
     packet.state = PacketState.Outstanding
     server.frames.onLost(server.path, packet)

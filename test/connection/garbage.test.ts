@@ -7,8 +7,8 @@ import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
-/** Sent twice, since one ack-eliciting packet may be acknowledged later. */
-const stillTalks = (duel: Duel): void => {
+/** Sends two PINGs, since the ACK of a single ack-eliciting packet may be delayed. */
+const expectAlive = (duel: Duel): void => {
   const { puppet } = duel
   const acknowledged = puppet.seen.named("onAck").length
   duel.inject(puppet.packet(Level.OneRtt, writePing)).inject(puppet.packet(Level.OneRtt, writePing))
@@ -17,7 +17,7 @@ const stillTalks = (duel: Duel): void => {
   expect(puppet.seen.close).toBeUndefined()
 }
 
-/** What an attacker who sees the connection, but has no keys, may send. */
+/** What an attacker on the path, without keys, may send. */
 const forgeries = (duel: Duel, random: SeededRandom): ReadonlyArray<Uint8Array> => {
   const { puppet } = duel
   const genuine = puppet.packet(Level.OneRtt, writePing, { size: 60 })
@@ -29,7 +29,7 @@ const forgeries = (duel: Duel, random: SeededRandom): ReadonlyArray<Uint8Array> 
   }
   const flipped = Array.from({ length: 30 }, () => {
     const copy = genuine.slice()
-    // anywhere but in the connection ID: with another one it is not this connection's
+    // spares the connection ID: with another one the packet would not be for this connection
     const at = random.below(copy.length - 9)
     copy[at === 0 ? 0 : at + 8] ^= at === 0 ? 1 << random.below(6) : 1 << random.below(8)
     return copy
@@ -57,20 +57,20 @@ const forgeries = (duel: Duel, random: SeededRandom): ReadonlyArray<Uint8Array> 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
     // RFC 9000 §11 #1
-    it("meets forged packets with silence, and lives on", () => {
+    it("ignores forged packets and lives on", () => {
       const random = new SeededRandom("garbage")
       const duel = new Duel({ victim }).shakeHands().advance(100_000)
       for (const datagram of forgeries(duel, random)) {
         const sent = duel.sent.length
         duel.inject(datagram).advance(30_000)
-        // a flipped first byte may make another connection's packet of it, which is answered with a reset, not by us
+        // with a flipped first byte the endpoint may see an unknown connection and answer with a stateless reset
         expect(duel.connection.closeReason).toBeUndefined()
         expect(duel.sent.length, Buffer.from(datagram.subarray(0, 16)).toString("hex")).toBe(sent)
       }
-      stillTalks(duel)
+      expectAlive(duel)
     })
 
-    it("meets forged packets in the handshake with silence, and completes it", () => {
+    it("ignores forged packets in the handshake, and completes it", () => {
       const random = new SeededRandom("early garbage")
       const duel = new Duel({ victim })
       if (victim === "client") duel.drainVictim()
@@ -87,16 +87,16 @@ for (const victim of roles)
         duel.deliver()
         duel.drainVictim()
         expect(duel.connection.closeReason).toBeUndefined()
-        // a datagram of two packets may have one left that is good
+        // of two coalesced packets, one may still be authentic
         expect(duel.sent.length - answered).toBeLessThanOrEqual(2)
       }
       duel.puppet.outbox.unshift(...honest)
       duel.shakeHands()
-      stillTalks(duel)
+      expectAlive(duel)
     })
 
     // RFC 9000 §12.3 #4
-    it("takes each packet once, however often it arrives", () => {
+    it("processes each packet once, however often it arrives", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel
       const id = victim === "client" ? 1 : 0
@@ -108,10 +108,10 @@ for (const victim of roles)
       expect(duel.connection.receiver.counters.duplicates).toBe(9)
       expect(duel.connection.streams.read(id, 100)).toEqual(Uint8Array.of(1, 2, 3, 4, 5))
       expect(duel.connection.streams.read(id, 100)).toBeUndefined()
-      stillTalks(duel)
+      expectAlive(duel)
     })
 
-    it("takes packets in any order", () => {
+    it("accepts packets in any order", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel
       const id = victim === "client" ? 1 : 0
@@ -128,14 +128,14 @@ for (const victim of roles)
     })
 
     // RFC 9001 §4.1.4 #S1
-    it("keeps 1-RTT packets that overtake the end of the handshake, a few of them", () => {
+    it("buffers a few 1-RTT packets that overtake the end of the handshake", () => {
       const duel = new Duel({ victim })
       if (victim === "client") {
         duel.drainVictim()
         const { puppet } = duel
         const flight = puppet.outbox.splice(0)
         const early = Array.from({ length: 40 }, () => puppet.packet(Level.OneRtt, writePing))
-        // the Initial first, so that the client knows the server's ID
+        // the Initial first, so that the client learns the server's ID
         puppet.outbox.push(flight[0], ...early, ...flight.slice(1))
         duel.exchange()
         expect(duel.connection.lifecycle.state).toBe("established")

@@ -1,4 +1,4 @@
-/** Which connection IDs the packets of a handshake go to, and which of them are taken. RFC 9000 §7.2 */
+/** Which connection IDs handshake packets are sent to, and which are accepted. RFC 9000 §7.2 */
 import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
@@ -15,7 +15,7 @@ import { Duel, puppetAddress } from "./Duel.ts"
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-/** Where the packets of a datagram of the victim's go. */
+/** Destination IDs of the packets in a datagram. */
 const destinations = (datagram: Uint8Array): Array<string> => {
   const header = new PacketHeader()
   const found: Array<string> = []
@@ -24,7 +24,7 @@ const destinations = (datagram: Uint8Array): Array<string> => {
   return found
 }
 
-/** Notes where everything goes; with `silent`, the puppet hears nothing of it. */
+/** Records where everything is sent; with `silent`, the puppet receives none of it. */
 const watched = (duel: Duel, silent = false): Array<string> => {
   const seen: Array<string> = []
   const { receive } = duel
@@ -35,8 +35,8 @@ const watched = (duel: Duel, silent = false): Array<string> => {
   return seen
 }
 
-/** Notes what a connection makes of the packets that come. */
-const noting = (observed: Array<string>): ConnectionObserver<Connection> => ({
+/** Records what a connection does with incoming packets. */
+const recording = (observed: Array<string>): ConnectionObserver<Connection> => ({
   packetSent: () => {},
   packetReceived: () => observed.push("received"),
   packetDropped: (_type, _bytes, reason, why) => observed.push(`dropped: ${reason}, ${why}`),
@@ -44,7 +44,7 @@ const noting = (observed: Array<string>): ConnectionObserver<Connection> => ({
   stepped: () => {}
 })
 
-/** The numbers of Initial packets that the victim has acknowledged. */
+/** The numbers of Initial packets the victim has acknowledged. */
 const acknowledged = ({ puppet }: Duel): ReadonlyArray<unknown> =>
   puppet.seen
     .named("onAck")
@@ -53,7 +53,7 @@ const acknowledged = ({ puppet }: Duel): ReadonlyArray<unknown> =>
 
 describe("a client", () => {
   // RFC 9000 §7.2 #1 #2
-  it("sends to one ID of 8 bytes or more until the server has spoken, however often it asks", () => {
+  it("sends every Initial to one ID of 8 bytes or more until the server has answered", () => {
     const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
     const seen = watched(duel, true)
     duel.exchange().advance(10_000_000)
@@ -63,7 +63,7 @@ describe("a client", () => {
   })
 
   // RFC 9000 §7.2 #4
-  it("sends to the ID of the server's first Initial, and of a Retry before it, and to no third", () => {
+  it("sends to the ID of a Retry, then to that of the server's first Initial, and to no third", () => {
     for (const retry of [false, true]) {
       const duel = new Duel({ victim: "client", puppet: { retry } })
       const seen = watched(duel)
@@ -86,7 +86,7 @@ describe("a client", () => {
   })
 
   // RFC 9000 §7.2 #3 #6
-  it("discards what carries another Source Connection ID than the first Initial, in Handshake packets too", () => {
+  it("discards packets with a Source Connection ID other than the first Initial's, in Handshake packets too", () => {
     const duel = new Duel({ victim: "client" })
     const { puppet } = duel
     duel.drainVictim()
@@ -96,7 +96,7 @@ describe("a client", () => {
     const source = new Uint8Array(8).fill(0xee)
     const number = puppet.nextPacketNumber[0]
     duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, source }))
-    // authentic, yet not taken: it would be a violation at this level
+    // authentic but discarded: at this level the frame would be a violation
     duel.inject(puppet.packet(Level.Handshake, Uint8Array.of(0x1e), { source }))
     expect(duel.connection.receiver.counters.received).toBe(before)
     expect(acknowledged(duel)).not.toContain(number)
@@ -106,9 +106,9 @@ describe("a client", () => {
   })
 
   for (const from of ["the second Initial", "the first Handshake packet"])
-    it(`ends long before its time is over, and says why, when a server changes its ID from ${from} on`, () => {
+    it(`fails well before its timeout, with the reason, when a server changes its ID from ${from} on`, () => {
       const observed: Array<string> = []
-      const duel = new Duel({ victim: "client", observe: () => noting(observed) })
+      const duel = new Duel({ victim: "client", observe: () => recording(observed) })
       const { puppet, connection } = duel
       duel.drainVictim()
       const held = puppet.outbox.splice(0)
@@ -129,7 +129,7 @@ describe("a client", () => {
       expect(connection.closeReason?.reason).toContain("1 packet from another Source Connection ID")
     })
 
-  it("says what it had to discard when the handshake takes too long", () => {
+  it("reports what it discarded when the handshake times out", () => {
     const duel = new Duel({ victim: "client" })
     const { puppet, connection } = duel
     duel.drainVictim()
@@ -147,7 +147,7 @@ describe("a client", () => {
     )
   })
 
-  it("does not speak of what was discarded once the handshake goes on", () => {
+  it("does not report discarded packets once the handshake makes progress", () => {
     const duel = new Duel({ victim: "client" })
     const { puppet, connection } = duel
     duel.drainVictim()
@@ -161,7 +161,7 @@ describe("a client", () => {
   })
 
   // RFC 9000 §5.2.1 #1
-  it("discards what is of another version than it speaks, though it opens", () => {
+  it("discards authentic packets of a version it does not use", () => {
     const duel = new Duel({ victim: "client", transport: { versions: ["v1"] } })
     const { puppet } = duel
     duel.drainVictim()
@@ -178,7 +178,7 @@ describe("a client", () => {
 
 describe("a server", () => {
   // RFC 9000 §7.2 #5 #6
-  it("sends to the ID of the client's first Initial, whatever later ones say", () => {
+  it("sends to the ID of the client's first Initial, whatever later ones carry", () => {
     const duel = new Duel({ victim: "server" })
     const seen = watched(duel)
     const { puppet } = duel
@@ -195,7 +195,7 @@ describe("a server", () => {
 
 // RFC 9000 §7.5 #3
 for (const victim of roles)
-  it(`a ${victim} acknowledges packets whose CRYPTO data it has no use for`, () => {
+  it(`a ${victim} acknowledges packets whose CRYPTO data it ignores`, () => {
     const duel = new Duel({ victim })
     const { puppet } = duel
     if (victim === "client") duel.drainVictim()
@@ -204,7 +204,7 @@ for (const victim of roles)
     duel.drainVictim()
     puppet.outbox.length = 0
     const number = puppet.nextPacketNumber[0]
-    // read long ago, and not even the same bytes
+    // read long ago, and with different bytes
     duel.inject(
       puppet.packet(Level.Initial, (w) => writeCrypto(w, 0, new Uint8Array(20), 0, 20), { size: 1200 })
     )

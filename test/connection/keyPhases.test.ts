@@ -1,4 +1,6 @@
-/** One key phase for all paths, and what each path has seen of it. RFC 9001 §6, draft-ietf-quic-multipath §2.5 */
+/**
+ * One key phase for all paths, with separate packet number marks per path. RFC 9001 §6, draft-ietf-quic-multipath §2.5
+ */
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
@@ -24,7 +26,7 @@ const setup = () => {
   phases.begin()
   const generations = [newKeys(1)]
   for (let i = 0; i < 3; i++) generations.push(generations[i].next())
-  /** Opens packet `packetNumber` of the peer's, sent on `path` in phase `phase`. */
+  /** Opens the peer's packet `packetNumber`, sent on `path` in phase `phase`. */
   const open = (path: ConnectionPath, phase: number, packetNumber: number, nowMicros = 0) => {
     const packet = new IncomingPacket()
     const bytes = new Uint8Array(60)
@@ -39,8 +41,8 @@ const setup = () => {
   return { phases, open, first: client.path, second: pathOf(client, 1), write }
 }
 
-describe("a key update of the peer's that is seen on one path", () => {
-  it("does not make packets of another path new ones, however high their numbers are", () => {
+describe("a key update by the peer, seen on one path", () => {
+  it("does not make another path's packets belong to the new phase, however high their numbers", () => {
     const { open, phases, first, second } = setup()
     expect(open(first, 1, 10)).toBeUndefined()
     expect(phases.updates).toBe(1)
@@ -48,7 +50,7 @@ describe("a key update of the peer's that is seen on one path", () => {
     expect(phases.updates).toBe(1)
   })
 
-  it("does not make packets of another path a return to old keys, however low their numbers are", () => {
+  it("does not make another path's packets a return to old keys, however low their numbers", () => {
     const { open, first, second } = setup()
     expect(open(first, 0, 5_000)).toBeUndefined()
     expect(open(second, 1, 3)).toBeUndefined()
@@ -56,7 +58,7 @@ describe("a key update of the peer's that is seen on one path", () => {
     expect(open(second, 1, 4)).toBeUndefined()
   })
 
-  it("still makes old keys with new numbers of the same path an error, RFC 9001 §6.4", () => {
+  it("still makes old keys with new packet numbers on the same path an error, RFC 9001 §6.4", () => {
     const { open, first, second } = setup()
     expect(open(first, 1, 10)).toBeUndefined()
     expect(open(second, 0, 50)).toBeUndefined()
@@ -71,7 +73,7 @@ describe("a key update of the peer's that is seen on one path", () => {
     expect(open(second, 0, 6, 3 * PTO)).toBe("dropped")
   })
 
-  it("is answered by an ACK on either path, and by none that covers no packet of it, RFC 9001 §6.2", () => {
+  it("is confirmed by an ACK on either path that covers one of its packets, and by no other, RFC 9001 §6.2", () => {
     for (const hasAnswered of [false, true]) {
       const { open, phases, first, second } = setup()
       expect(open(first, 1, 10, 0)).toBeUndefined()
@@ -83,7 +85,7 @@ describe("a key update of the peer's that is seen on one path", () => {
   })
 })
 
-describe("a key update of ours", () => {
+describe("a key update by this side", () => {
   const updated = () => {
     const made = setup()
     const { phases, first, second, write } = made
@@ -103,7 +105,7 @@ describe("a key update of ours", () => {
     const { open, phases, first } = updated()
     phases.prepareToSend(first.phaseMarks, 1_001, true, 0)
     phases.request()
-    // the last packet of the phase before, although its number exceeds the first of the other path in this one
+    // the last packet of the previous phase, whose number exceeds the first of the other path in this phase
     phases.onAcked(first.phaseMarks, 1_000, 0)
     open(first, 1, 5, 0)
     phases.prepareToSend(first.phaseMarks, 1_002, true, 10 * PTO)

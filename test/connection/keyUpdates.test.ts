@@ -10,14 +10,14 @@ import { Duel } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
-/** The victim asks for an update, and has something to send. */
+/** The victim updates its keys and has something to send. */
 const update = (duel: Duel): void => {
   duel.connection.updateKeys()
   duel.connection.ping()
   duel.exchange()
 }
 
-/** Lets the puppet read what it has got in the next phase. */
+/** Lets the puppet read what it received in the next key phase. */
 const follow = ({ puppet }: Duel): void => {
   puppet.updateKeys()
   puppet.receive(new Uint8Array(0))
@@ -25,7 +25,7 @@ const follow = ({ puppet }: Duel): void => {
 
 const received = ({ connection }: Duel): number => connection.receiver.counters.received
 
-/** A packet that opens under no key. */
+/** A packet that no key decrypts. */
 const forged = (duel: Duel, level: Level): Uint8Array => {
   const packet = duel.puppet.packet(level, writePing, { size: 60 })
   packet[packet.length - 1] ^= 1
@@ -38,14 +38,14 @@ const limitFailures = (keys: PacketKeys | undefined, integrityLimit: number): vo
 
 for (const victim of roles)
   describe(`a key update of a ${victim}`, () => {
-    it("is not followed by another before a packet of it is acknowledged, RFC 9001 §6.1 #2", () => {
+    it("is not followed by another before one of its packets is acknowledged, RFC 9001 §6.1 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       update(duel)
       expect(connection.keys.phases.updates).toBe(1)
       follow(duel)
       duel.inject(puppet.packet(Level.OneRtt, writePing))
-      // the keys of the phase before are gone by now
+      // the previous phase's keys are gone by now
       duel.advance(5 * connection.path.recovery.ptoMicros())
       update(duel)
       expect(connection.keys.phases.updates).toBe(1)
@@ -78,7 +78,7 @@ for (const victim of roles)
     it("follows before it acknowledges that, RFC 9001 §6.2 #1 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
-      // from here on the puppet reads nothing of the phase before
+      // from here on the puppet cannot read the previous phase
       puppet.updateKeys()
       const number = puppet.nextPacketNumber[Space.Application]
       duel.inject(puppet.packet(Level.OneRtt, writePing)).advance(100_000)
@@ -86,7 +86,7 @@ for (const victim of roles)
       expect(puppet.seen.named("onAck").at(-1)?.values[0]).toBe(number)
     })
 
-    it("still reads what was sent before, RFC 9001 §6.1 #S1, §6.3 #2", () => {
+    it("still reads earlier packets, RFC 9001 §6.1 #S1, §6.3 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel
       const late = puppet.packet(Level.OneRtt, writePing)
@@ -98,7 +98,7 @@ for (const victim of roles)
       expect(duel.connection.closeReason).toBeUndefined()
     })
 
-    it("reads what was sent before for three PTOs, and no longer, RFC 9001 §6.5 #S2 #S3", () => {
+    it("reads packets of the old phase for three PTOs, and no longer, RFC 9001 §6.5 #S2 #S3", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const late = [puppet.packet(Level.OneRtt, writePing), puppet.packet(Level.OneRtt, writePing)]
@@ -129,7 +129,7 @@ for (const victim of roles)
       expect(received(duel)).toBe(before + 1)
     })
 
-    it("in name only drops the packet, and keeps its keys, the next ones too, RFC 9001 §5.5 #2, §6.3 #1 #S1, §9.5 #S1", () => {
+    it("with the wrong keys drops the packet, and keeps its current and next keys, RFC 9001 §5.5 #2, §6.3 #1 #S1, §9.5 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const before = received(duel)
@@ -146,7 +146,7 @@ for (const victim of roles)
     })
   })
 
-describe("a key update before its time", () => {
+describe("a premature key update", () => {
   it("waits for the handshake to be confirmed, RFC 9001 §6.1 #1", () => {
     const duel = new Duel({ victim: "client" }).exchange()
     const { connection, puppet } = duel
@@ -176,7 +176,7 @@ describe("a key update before its time", () => {
 
 for (const victim of roles)
   describe(`the keys of a ${victim}`, () => {
-    it("are updated long before they are worn out, RFC 9001 §5.3 #3, §6.6 #1 #3", () => {
+    it("are updated long before their limits, RFC 9001 §5.3 #3, §6.6 #1 #3", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { keys } = duel.connection
       expect(keys.write[Level.OneRtt]!.sealed).toBeGreaterThan(0)
@@ -187,10 +187,10 @@ for (const victim of roles)
       expect(keys.write[Level.OneRtt]!.sealed).toBe(1)
     })
 
-    it("are used no more once they are worn out, if they cannot be updated, RFC 9001 §6.6 #2 #4 #S1", () => {
+    it("are not used beyond their limit if they cannot be updated, RFC 9001 §6.6 #2 #4 #S1", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
-      update(duel) // and the puppet does not follow
+      update(duel) // the puppet does not follow
       connection.keys.write[Level.OneRtt]!.sealed = 2 ** 23
       const sent = duel.sent.length
       connection.ping()
@@ -200,12 +200,12 @@ for (const victim of roles)
       duel.advance(10_000_000)
       expect(duel.sent.length).toBe(sent)
       expect(duel.endpoint.connections.size).toBe(0)
-      // from now on, stateless resets
+      // from now on it answers with stateless resets
       duel.inject(puppet.packet(Level.OneRtt, writePing, { size: 100 }))
       expect(duel.sent.length).toBe(sent + 1)
     })
 
-    it("are given up after too many packets that do not open, RFC 9001 §6.6 #5 #6", () => {
+    it("are abandoned after too many packets that fail authentication, RFC 9001 §6.6 #5 #6", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       limitFailures(connection.keys.read[Level.OneRtt], 3)
@@ -218,7 +218,7 @@ for (const victim of roles)
       expect(received(duel)).toBe(before)
     })
 
-    it("do not outlast the packet numbers: it ends without a word, RFC 9000 §12.3 #3", () => {
+    it("do not outlast the packet numbers: the connection ends silently, RFC 9000 §12.3 #3", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { recovery } = duel.connection.path
       const last = recovery.begin(Space.Application)
@@ -233,7 +233,7 @@ for (const victim of roles)
     })
   })
 
-it("packets of the handshake that do not open count as well, RFC 9001 §6.6 #5", () => {
+it("handshake packets that fail authentication count as well, RFC 9001 §6.6 #5", () => {
   const duel = new Duel({
     victim: "server",
     puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }

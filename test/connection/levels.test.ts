@@ -1,4 +1,4 @@
-/** Encryption levels: what goes in which, and when their keys go. RFC 9001 §4 */
+/** Encryption levels: what is sent at which level, and when keys are discarded. RFC 9001 §4 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { HandshakeType } from "../../src/handshake/messages.ts"
@@ -14,8 +14,8 @@ const hasKeys = ({ connection: { keys } }: Duel, level: Level): boolean =>
 const seenAt = (duel: Duel, level: Level): number =>
   duel.puppet.seen.frames.filter((frame) => frame.level === level).length
 
-describe("the keys of Initial packets", () => {
-  it("a client gives up with its first Handshake packet, RFC 9001 §4.9.1 #1 #2", () => {
+describe("Initial keys", () => {
+  it("are discarded by a client with its first Handshake packet, RFC 9001 §4.9.1 #1 #2", () => {
     const duel = new Duel({ victim: "client" })
     duel.drainVictim()
     expect(hasKeys(duel, Level.Initial)).toBe(true)
@@ -27,7 +27,7 @@ describe("the keys of Initial packets", () => {
     expect(seenAt(duel, Level.Initial)).toBe(before)
   })
 
-  it("a server gives up with the first Handshake packet it reads, RFC 9001 §4.9.1 #1 #2", () => {
+  it("are discarded by a server with the first Handshake packet it processes, RFC 9001 §4.9.1 #1 #2", () => {
     const duel = new Duel({
       victim: "server",
       puppet: { tamper: (message) => (message[0] === HandshakeType.finished ? undefined : message) }
@@ -43,7 +43,7 @@ describe("the keys of Initial packets", () => {
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    it("gives up its Handshake keys when the handshake is confirmed, RFC 9001 §4.9.2", () => {
+    it("discards its Handshake keys when the handshake is confirmed, RFC 9001 §4.9.2", () => {
       const duel = new Duel({ victim }).exchange()
       expect(hasKeys(duel, Level.Handshake)).toBe(!duel.connection.handshake.confirmed)
       duel.shakeHands()
@@ -51,7 +51,7 @@ for (const victim of roles)
       expect(hasKeys(duel, Level.Handshake)).toBe(false)
     })
 
-    it("says nothing new in a lower level than it has keys for, RFC 9001 §4.9 #2", () => {
+    it("sends no new data at a lower level than it has keys for, RFC 9001 §4.9 #2", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const streams = connection.streams
@@ -74,7 +74,7 @@ for (const victim of roles)
       expect(data.every(({ level }) => level === Level.OneRtt)).toBe(true)
     })
 
-    it("sends no handshake message after the handshake, for a key update either, RFC 9001 §4.4 #2 #3, §6 #1", () => {
+    it("sends no handshake message after the handshake, not even for a key update, RFC 9001 §4.4 #2 #3, §6 #1", () => {
       const duel = new Duel({ victim, requestClientCertificate: "request" }).shakeHands()
       const { connection, puppet } = duel
       connection.updateKeys()
@@ -88,7 +88,7 @@ for (const victim of roles)
       expect(late).toEqual([])
     })
 
-    it("reads no 0-RTT packets that were not agreed on, a client none at all, RFC 9001 §5.6 #4", () => {
+    it("accepts no 0-RTT packets without agreement, and a client none at all, RFC 9001 §5.6 #4", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const before = connection.receiver.counters.received

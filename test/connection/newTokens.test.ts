@@ -1,4 +1,4 @@
-/** NEW_TOKEN frames, of which a server can send hundreds in a packet. RFC 9000 §8.1.3 */
+/** NEW_TOKEN frames, hundreds of which fit into a packet. RFC 9000 §8.1.3 */
 import { describe, expect, it } from "vitest"
 import { keptToken } from "../../src/connection/keptToken.ts"
 import { writeNewToken } from "../../src/wire/frameWriters.ts"
@@ -6,7 +6,7 @@ import { Level, Version } from "../../src/wire/PacketType.ts"
 import { Duel } from "./Duel.ts"
 
 describe("a client that gets many tokens at once", () => {
-  it("tells its owner of the newest alone", () => {
+  it("reports only the newest", () => {
     const { endpoint, puppet, connection, nowMicros } = new Duel({ victim: "client" }).shakeHands()
     for (let packet = 0; packet < 2; packet++) {
       const datagram = puppet.packet(Level.OneRtt, (w) => {

@@ -1,6 +1,6 @@
 /**
- * Answers to PATH_CHALLENGE are 1200 bytes, and what asks for them may be 40: they must not be of use to whoever wants
- * somebody's window flooded. RFC 9000 §8.2.2, §21.1.1
+ * Answers to PATH_CHALLENGE are 1200 bytes, while a challenge can be 40: they must not be usable for amplification.
+ * RFC 9000 §8.2.2, §21.1.1
  */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
@@ -20,7 +20,7 @@ const challenges = (duel: Duel, count: number, size = 0): Uint8Array =>
     { size }
   )
 
-/** With a window that is full and stays so: the puppet acknowledges nothing. */
+/** A duel with a full congestion window: the puppet acknowledges nothing. */
 const duelWithFullWindow = (victim: Role): Duel => {
   const duel = new Duel({ victim }).shakeHands()
   const { connection } = duel
@@ -32,8 +32,8 @@ const duelWithFullWindow = (victim: Role): Duel => {
 }
 
 for (const victim of roles)
-  describe(`a ${victim} that is asked for the path`, () => {
-    it("answers everything that waits in one datagram", () => {
+  describe(`a ${victim} that receives PATH_CHALLENGE`, () => {
+    it("answers all pending challenges in one datagram", () => {
       const duel = new Duel({ victim }).shakeHands()
       duel.sent.length = 0
       duel.inject(challenges(duel, 8))
@@ -43,7 +43,7 @@ for (const victim of roles)
       expect(duel.sent.filter((size) => size >= 1200)).toEqual([1200])
     })
 
-    it("sends no more than the window allows to one who acknowledges nothing, but for three times what it gets", () => {
+    it("exceeds the window for a peer that acknowledges nothing by at most three times what it receives", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const window = connection.path.recovery.congestionWindow
@@ -55,12 +55,12 @@ for (const victim of roles)
         duel.inject(datagram)
       }
       const sent = duel.sent.reduce((sum, size) => sum + size, 0)
-      // and an ACK for every other packet
+      // plus an ACK for every other packet
       expect(sent).toBeLessThan(window + 3 * asked + 250 * 60)
       expect(puppet.seen.named("onPathResponse").length).toBeGreaterThan(500)
     })
 
-    it("has no more in flight for it while the window is full, however often it is asked", () => {
+    it("does not add to the bytes in flight while the window is full, however often it is asked", () => {
       const duel = duelWithFullWindow(victim)
       const { recovery } = duel.connection.path
       const before = [recovery.packetsInFlight, recovery.bytesInFlight]
@@ -69,7 +69,7 @@ for (const victim of roles)
       expect([recovery.packetsInFlight, recovery.bytesInFlight]).toEqual(before)
     })
 
-    it("answers at once while the window is full, at 1200 bytes if that much has asked", () => {
+    it("answers at once while the window is full, with 1200 bytes if it received that much", () => {
       for (const [asked, answered] of [
         [60, 180],
         [399, 1197],
@@ -85,8 +85,8 @@ for (const victim of roles)
     })
   })
 
-describe("a server that is asked for the path from an address that is proven, and not in use,", () => {
-  it("sends there three times what came from there at most", () => {
+describe("a server challenged from a validated address that is not in use", () => {
+  it("sends there at most three times what it received from there", () => {
     const other = away(1)
     const roamer = new Roamer().supply(3)
     roamer.ping(other, 1200).answer(other).ping(home, 1200).answer(home)

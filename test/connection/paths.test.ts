@@ -13,7 +13,7 @@ import { ackRange, type PuppetOptions } from "./Puppet.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
-describe("a client whose server asks it to stay where it is", () => {
+describe("a client whose server disables active migration", () => {
   const asked = (disableActiveMigration: boolean): Duel => {
     const duel = new Duel({
       victim: "client",
@@ -36,8 +36,8 @@ describe("a client whose server asks it to stay where it is", () => {
   })
 })
 
-describe("a client whose server prefers another address", () => {
-  it("sends nothing there but probes until it has answered, RFC 9000 §21.5.3", () => {
+describe("a client whose server has a preferred address", () => {
+  it("sends only probing packets there until it has answered, RFC 9000 §21.5.3", () => {
     const preferred = { host: "192.0.2.9", port: 4434, family: 4 } as const
     const duel = new Duel({
       victim: "client",
@@ -96,7 +96,7 @@ for (const victim of roles)
       expect(duel.puppet.seen.named("onPathResponse").length).toBeLessThanOrEqual(8)
     })
 
-    it("takes a PATH_RESPONSE for proof of the address, and a wrong one for nothing", () => {
+    it("validates the address by a PATH_RESPONSE, and ignores a wrong one", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
       const { path } = connection
@@ -117,7 +117,7 @@ for (const victim of roles)
     })
 
     // RFC 9000 §5.1.2 #1
-    it("moves to another connection ID when the peer asks the first one back", () => {
+    it("switches to another connection ID when the peer retires the first", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet } = duel
       const id = new Uint8Array(8).fill(0xab)
@@ -130,7 +130,7 @@ for (const victim of roles)
 
     // RFC 9000 §5.1.1: SHOULD
     for (const limit of [2, 3, 5, 20])
-      it(`supplies a peer that takes ${limit} connection IDs and gives none back until it is asked to`, () => {
+      it(`supplies ${limit} connection IDs to a peer that retires none until asked`, () => {
         const parameters: NonNullable<PuppetOptions["parameters"]> = (honest) => ({
           ...honest,
           activeConnectionIdLimit: limit
@@ -172,10 +172,10 @@ for (const victim of roles)
       expect(duel.sent.length).toBe(sent)
     })
 
-    it("catches a peer that acknowledges what it has not received", () => {
+    it("detects a peer that acknowledges packets it has not received", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet, connection } = duel
-      // acknowledging everything up to the largest is right until a number was skipped
+      // acknowledging everything up to the largest is valid until a number is skipped
       for (let i = 0; i < 3_000 && connection.lifecycle.isOpen; i++) {
         connection.ping()
         duel.exchange()
@@ -185,7 +185,7 @@ for (const victim of roles)
     })
 
     // RFC 9002 §7.2 #S2 #S3
-    it("begins with a window of ten of the datagrams that the peer takes", () => {
+    it("starts with a window of ten datagrams of the size the peer accepts", () => {
       const { connection } = new Duel({
         victim,
         transport: { initialDatagramBytes: 1_400, maxDatagramBytes: 1_400 },
@@ -197,7 +197,7 @@ for (const victim of roles)
     })
 
     // RFC 9002 §6.2.4 #1 #2, §6.2.4 #S3
-    it("probes with what is in flight, but sends no datagram twice, nor calls it lost", () => {
+    it("probes with data in flight, but repeats no DATAGRAM frame and declares none lost", () => {
       const duel = new Duel({ victim, transport: { maxDatagramFrameBytes: 1_000 } }).shakeHands()
       const { puppet, connection } = duel
       const seen = puppet.seen.named("onDatagram").length

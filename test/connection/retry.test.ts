@@ -1,4 +1,4 @@
-/** What a client does between a Retry and the server's first Initial. RFC 9000 §17.2.5 */
+/** A client's behaviour between a Retry and the server's first Initial. RFC 9000 §17.2.5 */
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { initialKeys } from "../../src/protect/initialKeys.ts"
@@ -9,7 +9,7 @@ import { Level, Version } from "../../src/wire/PacketType.ts"
 import { Duel } from "./Duel.ts"
 import { FrameLog } from "./FrameLog.ts"
 
-/** An Initial of a client, opened. */
+/** Decrypts a client's Initial. */
 const openInitial = (datagram: Uint8Array) => {
   const bytes = datagram.slice()
   const header = new PacketHeader()
@@ -50,7 +50,7 @@ const retried = () => {
   return { duel, retry, first, second: flights.map(openInitial) }
 }
 
-/** The CRYPTO stream of a flight. */
+/** The CRYPTO data of a flight. */
 const helloOf = (flight: ReadonlyArray<ReturnType<typeof openInitial>>): Array<number> => {
   const hello: Array<number> = []
   for (const { crypto } of flight)
@@ -59,7 +59,7 @@ const helloOf = (flight: ReadonlyArray<ReturnType<typeof openInitial>>): Array<n
 }
 
 describe("a client that follows a Retry", () => {
-  it("goes to the server's new ID with its token, RFC 9000 §17.2.5.1 #3", () => {
+  it("uses the server's new ID and its token, RFC 9000 §17.2.5.1 #3", () => {
     const { retry, first, second } = retried()
     const header = new PacketHeader()
     parsePacketHeader(retry, 0, retry.length, 8, header)
@@ -75,7 +75,7 @@ describe("a client that follows a Retry", () => {
     for (const { source } of second) expect(source).toEqual(first[0].source)
   })
 
-  it("says the same ClientHello, in packets of new numbers, RFC 9000 §17.2.5.3 #1 #2", () => {
+  it("sends the same ClientHello, in packets with new numbers, RFC 9000 §17.2.5.3 #1 #2", () => {
     const { first, second } = retried()
     expect(helloOf(first).length).toBeGreaterThan(1000)
     expect(helloOf(second)).toEqual(helloOf(first))
@@ -83,7 +83,7 @@ describe("a client that follows a Retry", () => {
     expect(numbers).toEqual(numbers.map((_, i) => i))
   })
 
-  it("takes no notice of the bits of it that mean nothing, RFC 9000 §17.2.5", () => {
+  it("ignores its unused bits, RFC 9000 §17.2.5", () => {
     const seen = new Set<number>()
     for (let i = 0; i < 12; i++) {
       const duel = new Duel({ victim: "client", puppet: { retry: true }, seed: `retry ${i}` })

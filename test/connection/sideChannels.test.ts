@@ -1,4 +1,4 @@
-/** What a packet costs tells nothing about it: the same steps for the authentic and the forged. RFC 9001 §9.5 */
+/** A packet's cost reveals nothing about it: authentic and forged packets take the same steps. RFC 9001 §9.5 */
 import type { Role } from "../../src/wire/Role.ts"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** How often keys were used, and derived, to take `datagram`. */
+/** How often keys are used and derived while processing `datagram`. */
 const workOf = (duel: Duel, datagram: Uint8Array) => {
   const unmasked = vi.spyOn(PacketKeys.prototype, "unmask")
   const opened = vi.spyOn(PacketKeys.prototype, "open")
@@ -29,7 +29,7 @@ const workOf = (duel: Duel, datagram: Uint8Array) => {
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    it("opens each packet once, new or old, true or forged, RFC 9001 §6.3 #1, §9.5 #1, RFC 9000 §12.3 #5", () => {
+    it("opens each packet once, new or old, authentic or forged, RFC 9001 §6.3 #1, §9.5 #1, RFC 9000 §12.3 #5", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { puppet, connection } = duel
       const spoilt = (packet: Uint8Array): Uint8Array => {
@@ -49,7 +49,7 @@ for (const victim of roles)
     })
   })
 
-describe("a packet to be sent", () => {
+describe("an outgoing packet", () => {
   it("is sealed and masked once, whatever its number and the number's length, RFC 9001 §9.5 #2", () => {
     let sealed = 0
     let masked = 0

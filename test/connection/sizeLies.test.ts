@@ -1,4 +1,4 @@
-/** Peers, and paths, that lie about the size of what they take. RFC 9000 §14, §18.2 */
+/** Peers and paths that lie about the datagram sizes they accept. RFC 9000 §14, §18.2 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writePing } from "../../src/wire/frameWriters.ts"
@@ -8,7 +8,7 @@ import { ackRange } from "./Puppet.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
-/** What a stream of the victim's has brought to the puppet, bytes; each counts once. */
+/** Stream bytes of the victim's received by the puppet, without duplicates. */
 const delivered = (duel: Duel): number => {
   const offsets = new Map<number, number>()
   for (const { values, bytes } of duel.puppet.seen.named("onStream"))
@@ -19,7 +19,7 @@ const delivered = (duel: Duel): number => {
   return end
 }
 
-/** Lets time pass while the puppet acknowledges all it gets. */
+/** Advances time while the puppet acknowledges everything it receives. */
 const converse = (duel: Duel, seconds: number): void => {
   const { puppet } = duel
   for (let i = 0; i < seconds * 20 && duel.connection.lifecycle.isOpen; i++) {
@@ -30,10 +30,10 @@ const converse = (duel: Duel, seconds: number): void => {
 
 for (const victim of roles)
   describe(`a ${victim}`, () => {
-    it("that is told of a probe's arrival by a liar finds out, and delivers everything all the same", () => {
+    it("detects false acknowledgments of its MTU probes, and delivers everything all the same", () => {
       const duel = new Duel({ victim, transport: { maxDatagramBytes: 1452 } })
       const { puppet } = duel
-      // nothing larger than 1300 bytes gets through
+      // drops everything larger than 1300 bytes
       duel.receive = (datagram) => {
         duel.sent.push(datagram.length)
         if (datagram.length <= 1300) puppet.receive(datagram)
@@ -53,7 +53,7 @@ for (const victim of roles)
       expect(connection.closeReason).toBeUndefined()
     })
 
-    it("believes no size that it has not seen arrive, whatever the peer says it takes", () => {
+    it("uses no datagram size before a probe of it is acknowledged, whatever the peer allows", () => {
       const duel = new Duel({
         victim,
         transport: { maxDatagramBytes: 1452 },
@@ -70,12 +70,12 @@ for (const victim of roles)
       converse(duel, 20)
       expect(delivered(duel)).toBe(30_000)
       expect(Math.max(...duel.sent)).toBeLessThanOrEqual(1452)
-      // probes, and nothing but probes
+      // probes only
       expect(duel.sent.filter((size) => size > 1200).length).toBeLessThanOrEqual(3)
       expect(duel.connection.path.mtu.current).toBe(1200)
     })
 
-    it("never exceeds what the peer says it takes, though more would arrive, RFC 9000 §18.2", () => {
+    it("never exceeds the peer's max_udp_payload_size, though more would arrive, RFC 9000 §18.2", () => {
       const duel = new Duel({
         victim,
         transport: { maxDatagramBytes: 1452 },
@@ -89,7 +89,7 @@ for (const victim of roles)
       expect(Math.max(...duel.sent)).toBe(1250)
     })
 
-    it("takes a datagram larger than it said it would, or drops it, and goes on, RFC 9000 §14 #4", () => {
+    it("accepts or drops a datagram above its own limit, and continues, RFC 9000 §14 #4", () => {
       const duel = new Duel({ victim, transport: { maxReceiveDatagramBytes: 1200 } }).shakeHands()
       const { puppet, connection } = duel
       duel.inject(puppet.packet(Level.OneRtt, writePing, { size: 9_000 }))

@@ -1,4 +1,4 @@
-/** Stateless resets that are none: only the token of a connection ID in use ends a connection. RFC 9000 §10.3 */
+/** Spoofed stateless resets: only the token of a connection ID in use ends a connection. RFC 9000 §10.3 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writeNewConnectionId, writePing } from "../../src/wire/frameWriters.ts"
@@ -9,14 +9,14 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 const token = (n: number): Uint8Array => new Uint8Array(16).fill(n)
 
-/** A datagram that looks like a short header of nobody's, and ends in `ending`. */
+/** A datagram with the short header of an unknown connection, ending in `ending`. */
 const resetWith = (ending: Uint8Array, size = 43): Uint8Array => {
   const datagram = new Uint8Array(size).fill(0x55)
   datagram.set(ending, size - ending.length)
   return datagram
 }
 
-/** With two connection IDs of the puppet's, the first in use: their tokens are `token(1)` and `token(2)`. */
+/** With two connection IDs from the puppet, the first in use; their tokens are `token(1)` and `token(2)`. */
 const duelWithTokens = (victim: Role): Duel => {
   const duel = new Duel({ victim }).shakeHands()
   const announce = (sequence: number, retirePriorTo: number) =>
@@ -31,7 +31,7 @@ const duelWithTokens = (victim: Role): Duel => {
   return duel
 }
 
-const livesOn = (duel: Duel): void => {
+const expectAlive = (duel: Duel): void => {
   expect(duel.connection.closeReason).toBeUndefined()
   const before = duel.connection.receiver.counters.received
   duel.inject(duel.puppet.packet(Level.OneRtt, writePing))
@@ -40,7 +40,7 @@ const livesOn = (duel: Duel): void => {
 
 for (const victim of roles)
   describe(`a ${victim} lives on when a stateless reset is spoofed`, () => {
-    it("with a token that is a guess, or a bit off", () => {
+    it("with a guessed token, or one off by a bit", () => {
       const duel = duelWithTokens(victim)
       duel.inject(resetWith(token(0)))
       for (let bit = 0; bit < 128; bit++) {
@@ -48,34 +48,34 @@ for (const victim of roles)
         guess[bit >> 3] ^= 1 << (bit & 7)
         duel.inject(resetWith(guess))
       }
-      livesOn(duel)
+      expectAlive(duel)
     })
 
     // RFC 9000 §10.3.1 #2
-    it("with the token of an ID that is not in use yet, or no longer", () => {
+    it("with the token of an ID that is not yet, or no longer, in use", () => {
       const duel = duelWithTokens(victim)
       duel.inject(resetWith(token(2)))
-      duel.inject(resetWith(token(7))) // the server's first, which was retired
-      livesOn(duel)
+      duel.inject(resetWith(token(7))) // the server's first, since retired
+      expectAlive(duel)
     })
 
-    it("with the right token in the wrong place, or cut short", () => {
+    it("with the right token in the wrong place, or truncated", () => {
       const duel = duelWithTokens(victim)
       duel.inject(resetWith(Uint8Array.of(...token(1), 0)))
       duel.inject(resetWith(token(1).slice(1)))
       duel.inject(resetWith(token(1), 20))
-      livesOn(duel)
+      expectAlive(duel)
     })
 
-    it("and ends when it is not", () => {
+    it("and ends when it is authentic", () => {
       const duel = duelWithTokens(victim)
       duel.inject(resetWith(token(1)))
       expect(duel.connection.closeReason).toMatchObject({ origin: "statelessReset" })
     })
 
     // RFC 9000 §10.3 #5, §10.3.1 #1
-    it("and ends when it is not, whatever it looks like and whomever it is addressed to", () => {
-      // short header, without the fixed bit, Version Negotiation, an unknown version, versions 1 and 2, of each type
+    it("and ends when it is authentic, whatever its header and destination ID", () => {
+      // a short header, no fixed bit, Version Negotiation, an unknown version, and each type of versions 1 and 2
       const beginnings = [[0x55], [0x15], [0xc0, 0, 0, 0, 0], [0xc0, 0x1a, 0x2a, 0x3a, 0x4a]]
       for (let first = 0xc0; first <= 0xf0; first += 0x10) {
         beginnings.push([first, 0, 0, 0, 1, 8], [first, 0, 0, 0, 1, 0, 0, 0, 20], [first, 0, 0, 0, 1, 255])

@@ -1,4 +1,4 @@
-/** What holds for every path of a connection, whichever made it: here, two between two endpoints of ours. */
+/** Properties of every path of a connection, tested with two paths between two of our endpoints. */
 import { describe, expect, it } from "vitest"
 import type { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
 import { Space } from "../../src/wire/PacketType.ts"
@@ -21,7 +21,7 @@ const read = ({ pair }: TwoPaths, id: number): number => {
   return bytes
 }
 
-/** What both have dropped or could not open. */
+/** Packets that either side dropped or failed to decrypt. */
 const faults = ({ pair }: TwoPaths): number =>
   [pair.client, pair.server!].reduce(
     (sum, { receiver: { counters } }) => sum + counters.dropped + counters.undecryptable,
@@ -29,7 +29,7 @@ const faults = ({ pair }: TwoPaths): number =>
   )
 
 describe("a connection with two paths", () => {
-  it("sends on the second what the socket of the first does not take, and reads it there", () => {
+  it("sends on the second path while the first path's socket is blocked, and reads it there", () => {
     const two = new TwoPaths()
     two.congested.add(0)
     const id = write(two)
@@ -39,13 +39,13 @@ describe("a connection with two paths", () => {
     expect(new Set(two.sent.map(({ socket }) => socket))).toEqual(new Set([1]))
     expect(faults(two)).toBe(0)
     const { client, server } = two.second
-    // acknowledged on the path they came by
+    // acknowledged on the path they arrived on
     expect(client.recovery.largestAcked(Space.Application)).toBeGreaterThan(40)
     expect(client.recovery.packetsInFlight).toBe(0)
     expect(server.traffic.datagramsReceived).toBe(client.traffic.datagramsSent)
   })
 
-  it("opens a packet as one of the path its connection ID belongs to, and of no other", () => {
+  it("opens a packet only as one of the path its connection ID belongs to", () => {
     const two = new TwoPaths()
     const { pair } = two
     two.congested.add(0)
@@ -63,7 +63,7 @@ describe("a connection with two paths", () => {
     expect(two.second.server.received[Space.Application].largest).toBeGreaterThanOrEqual(0)
   })
 
-  it("has the loss timers of both, and sends the probes of each on its own path", () => {
+  it("runs the loss timers of both, and sends probes on their own path", () => {
     const two = new TwoPaths()
     const { client } = two.pair
     two.congested.add(0)
@@ -80,7 +80,7 @@ describe("a connection with two paths", () => {
     expect(probes.map(({ socket }) => socket)).toEqual([1, 1])
   })
 
-  it("wakes for the second path's next MTU search, and for its connection IDs, as for the first's", () => {
+  it("wakes for the second path's MTU probes and connection IDs, as for the first's", () => {
     const two = new TwoPaths({ client: { rotateIdsAfterMillis: 50_000 } })
     const { client } = two.pair
     two.exchange()
@@ -105,7 +105,7 @@ describe("a connection with two paths", () => {
     expect(client.timeout(two.nowMicros)).toBe(two.nowMicros + 3 * pto)
   })
 
-  it("is reset by the token of an ID of either path, from an address of that path", () => {
+  it("is reset by a token of either path, from an address of that path", () => {
     const two = new TwoPaths()
     const { client } = two.pair
     const token = new Uint8Array(16).fill(9)
@@ -124,31 +124,31 @@ describe("a connection with two paths", () => {
     expect(client.closeReason).toMatchObject({ origin: "statelessReset" })
   })
 
-  it("uses the sockets of all routes of both, and those it waits to move to", () => {
+  it("uses the sockets of all routes of both, and those it is validating", () => {
     const two = new TwoPaths()
     const { client } = two.pair
     expect(client.paths.sockets).toEqual(new Set([0, 1]))
     expect(client.migrate(2, two.nowMicros)).toBeUndefined()
     expect(client.rebind(3, two.nowMicros, two.second.client)).toBe("noConnectionId")
     expect(client.paths.sockets).toEqual(new Set([0, 1, 2, 3]))
-    // the first path has not moved, nor is the second asked about by the first's socket
+    // the first path has not moved, and the first path's socket does not count as used by the second
     expect(client.path.routes.current.socket).toBe(0)
     client.abandonRoute(2)
     client.abandonRoute(3, two.second.client)
     expect(client.paths.sockets).toEqual(new Set([0, 1]))
   })
 
-  it("leaves numbers unused on each, however many were used on the other, RFC 9000 §21.4", () => {
+  it("skips packet numbers on each, however many were used on the other, RFC 9000 §21.4", () => {
     const two = new TwoPaths()
     const { client } = two.pair
-    // none among the first 32 of a path; what the handshake sent is of other spaces
+    // none among the first 32 of a path; handshake packets are in other spaces
     const unused = ({ recovery }: ConnectionPath): number =>
       recovery.nextPacketNumber(Space.Application) - recovery.counters.packetsSent
     const skipped = [client.path, two.second.client].map((path, socket) => {
       const before = unused(path)
       two.congested.clear()
       two.congested.add(1 - socket)
-      // at most 32 + 1023 are used between two that are not
+      // a number is skipped at least once every 32 + 1023 packets
       for (let i = 0; i < 1100; i++) {
         client.ping()
         two.exchange().advance(1_000)

@@ -14,7 +14,7 @@ import { Duel } from "./Duel.ts"
 const { v1, v2 } = Version
 const VERSION_NEGOTIATION_ERROR = TransportErrorCode.VERSION_NEGOTIATION_ERROR
 
-/** The packets of a pair's conversation, as `client Initial v1`. */
+/** The packets a pair has exchanged, as `client Initial v1`. */
 const packets = (pair: CorePair): Array<string> => {
   const header = new PacketHeader()
   const names = Object.keys(PacketType)
@@ -56,24 +56,24 @@ const expectData = (pair: CorePair): void => {
 }
 
 describe("versions", () => {
-  it("by default a client speaks version 1, and a server takes it", () => {
+  it("by default a client uses version 1, and a server accepts it", () => {
     const pair = handshake(undefined, undefined)
     expectVersion(pair, v1)
     expect(packets(pair).filter((line) => !line.endsWith("v1"))).toEqual([])
   })
 
-  it("a client that begins with version 2 stays there", () => {
+  it("a client that starts with version 2 stays with it", () => {
     const pair = handshake(["v2"], undefined)
     expectVersion(pair, v2)
     expect(packets(pair).filter((line) => !line.endsWith("v2"))).toEqual([])
     expectData(pair)
   })
 
-  it("a client that also offers version 2 is moved there without a round trip", () => {
+  it("a client that also offers version 2 is switched to it without a round trip", () => {
     const pair = handshake(["v1", "v2"], undefined)
     expectVersion(pair, v2)
     const seen = packets(pair)
-    // RFC 9369 §4.1: only the first flight, and what answered it before it was whole, is of version 1
+    // RFC 9369 §4.1: only the first flight, and answers sent before it was complete, use version 1
     expect(seen[0]).toBe("client Initial v1")
     expect(seen.filter((line) => line.includes("Handshake") && line.endsWith("v1"))).toEqual([])
     expect(seen).toContain("server Initial v2")
@@ -81,13 +81,13 @@ describe("versions", () => {
     expectData(pair)
   })
 
-  it("the move goes the other way too", () => {
+  it("the switch also works the other way", () => {
     const pair = handshake(["v2", "v1"], ["v1", "v2"])
     expectVersion(pair, v1)
     expectData(pair)
   })
 
-  it("a HelloRetryRequest is of the negotiated version already", () => {
+  it("a HelloRetryRequest already uses the negotiated version", () => {
     const pair = handshake(["v1", "v2"], undefined, {
       clientGroups: [NamedGroup.x25519, NamedGroup.secp256r1],
       serverGroups: [NamedGroup.secp256r1]
@@ -101,13 +101,13 @@ describe("versions", () => {
   })
 
   // ngtcp2 and picoquic choose a version when they answer the second ClientHello
-  it("a HelloRetryRequest may still be of the first flight's, with the rest in the negotiated version", () => {
+  it("a HelloRetryRequest may still use the first flight's version, with the rest in the negotiated one", () => {
     const pair = new CorePair({
       client: { versions: ["v2", "v1"], originalVersion: "v1" },
       clientGroups: [NamedGroup.x25519MlKem768, NamedGroup.secp256r1],
       serverGroups: [NamedGroup.secp256r1],
       between: (datagram) => {
-        // a ClientHello of two datagrams: the server is there before it has chosen
+        // a ClientHello of two datagrams: the connection exists before the server has chosen a version
         if (pair.server !== undefined && !isLate) {
           isLate = true
           const { versions } = pair.server
@@ -126,7 +126,7 @@ describe("versions", () => {
     expectData(pair)
   })
 
-  it("a client may begin with one version and like another better: the server is told so", () => {
+  it("a client may start with one version and prefer another: the server learns that", () => {
     const begun = { versions: ["v2", "v1"], originalVersion: "v1" } as const
     for (const [server, expected] of [
       [undefined, v2],
@@ -136,10 +136,10 @@ describe("versions", () => {
       const pair = handshake(begun.versions, server, { client: begun })
       expectVersion(pair, expected)
       expect(packets(pair)[0]).toBe("client Initial v1")
-      // RFC 9368 §2.1: a server that does not know the first flight's version makes it begin again
+      // RFC 9368 §2.1: a server that does not know the first flight's version makes the client restart
       const isNegotiated = server?.join() === "v2"
       expect(pair.client.versions.restarted).toBe(isNegotiated)
-      // RFC 9368 §3: in the order of preference
+      // RFC 9368 §3: in order of preference
       expect(pair.server!.handshake.peerParameters?.versionInformation).toEqual({
         chosen: isNegotiated ? v2 : v1,
         available: [v2, v1]
@@ -148,12 +148,12 @@ describe("versions", () => {
     }
   })
 
-  it("a Retry is of the version of the first flight, which the token belongs to", () => {
+  it("a Retry uses the first flight's version, to which the token is bound", () => {
     const pair = handshake(["v1", "v2"], undefined, { retry: { when: "always", handshakes: 0 } })
     expectVersion(pair, v2)
     const seen = packets(pair)
     expect(seen).toContain("server Retry v1")
-    // RFC 9369 §4.1: nor does the client change it when it comes back with the token
+    // RFC 9369 §4.1: nor does the client change it when it returns with the token
     expect(seen[seen.lastIndexOf("server Retry v1") + 1]).toBe("client Initial v1")
     expect(seen).not.toContain("server Retry v2")
     expectVersion(handshake(["v2"], undefined, { retry: { when: "always", handshakes: 0 } }), v2)
@@ -180,7 +180,7 @@ describe("versions", () => {
     }
   })
 
-  it("Handshake packets that overtake the Initial are kept until the switch is known", () => {
+  it("Handshake packets that overtake the Initial are buffered until the switch is known", () => {
     const held: Array<Uint8Array> = []
     let overtaken = 0
     const header = new PacketHeader()
@@ -205,7 +205,7 @@ describe("versions", () => {
 })
 
 describe("Version Negotiation", () => {
-  it("a server that does not speak the client's version lists its own, and one that nobody will ever speak", () => {
+  it("a server that does not support the client's version lists its own, and a reserved one", () => {
     const pair = handshake(["v2"], ["v1"])
     const { bytes } = pair.datagrams.find(({ to }) => to === "client")!
     const header = new PacketHeader()
@@ -217,7 +217,7 @@ describe("Version Negotiation", () => {
     expect(pair.client.offeredVersions).toEqual([reserved, v1])
   })
 
-  it("the client begins again with a version both speak", () => {
+  it("the client restarts with a version both support", () => {
     const pair = handshake(["v2", "v1"], ["v1"])
     expectVersion(pair, v1)
     expect(pair.client.versions.restarted).toBe(true)
@@ -242,7 +242,7 @@ describe("Version Negotiation", () => {
     }
   })
 
-  it("a forged one that hides the version both would have used is found out in the handshake", () => {
+  it("a forged one that hides the preferred version is detected in the handshake", () => {
     const pair = new CorePair({ client: { versions: ["v2", "v1"] } })
     const { originalDestination } = pair.client.handshake.ids
     pair.deliver(
@@ -278,22 +278,22 @@ describe("version_information", () => {
   ) =>
     new Duel({ victim, puppet: { parameters: (honest) => ({ ...honest, versionInformation }) } }).exchange()
 
-  it("of a client that chooses another version than its packets have is refused", () => {
+  it("of a client that differs from its packets' version is rejected", () => {
     const { connection } = against("server", { chosen: v2, available: [v2, v1] })
     expect(connection.closeReason).toMatchObject({ code: VERSION_NEGOTIATION_ERROR })
   })
 
-  it("of a server that chooses another version than its packets have is refused", () => {
+  it("of a server that differs from its packets' version is rejected", () => {
     const { connection } = against("client", { chosen: v2, available: [v2, v1] })
     expect(connection.closeReason).toMatchObject({ code: VERSION_NEGOTIATION_ERROR })
   })
 
-  it("of a server may name versions that nobody knows", () => {
+  it("of a server may contain unknown versions", () => {
     const { connection } = against("client", { chosen: v1, available: [0x1a2a3a4a, v1] })
     expect(connection.lifecycle.state).toBe("established")
   })
 
-  it("may be missing where version 1 met no other", () => {
+  it("may be missing if only version 1 was involved", () => {
     expect(new Duel({ victim: "client" }).shakeHands().connection.versions.negotiated).toBe(v1)
     expect(new Duel({ victim: "server" }).shakeHands().connection.versions.negotiated).toBe(v1)
   })
@@ -301,7 +301,7 @@ describe("version_information", () => {
   const client = (...supported: ReadonlyArray<Version>) =>
     new VersionChoice("client", supported, supported[0])
 
-  it("may be missing after Version Negotiation only where it led to version 1", () => {
+  it("may be missing after Version Negotiation only if that led to version 1", () => {
     const toV1 = client(v2, v1)
     toV1.restart([v1])
     expect(toV1.check(undefined)).toBeUndefined()
@@ -337,21 +337,21 @@ describe("the QUIC bit", () => {
       .filter((each) => each.to === to && (each.bytes[0] & 0x80) === 0)
       .map(({ bytes }) => bytes[0] & 0x40)
 
-  it("is a coin toss in both directions once both have said that it means nothing", () => {
+  it("is random in both directions once both have declared that they ignore it", () => {
     const pair = handshake(undefined, undefined)
     for (let i = 0; i < 20; i++) expectData(pair)
     for (const to of ["client", "server"] as const)
       expect(new Set(shortHeaders(pair, to))).toEqual(new Set([0, 0x40]))
   })
 
-  it("is set until the peer's parameters are there", () => {
+  it("is set until the peer's parameters are known", () => {
     const pair = handshake(undefined, undefined)
     const initials = pair.datagrams.filter(({ to, bytes }) => to === "server" && (bytes[0] & 0xf0) === 0xc0)
     expect(initials.length).toBeGreaterThan(0)
     expect(pair.datagrams[0].bytes[0] & 0x40).toBe(0x40)
   })
 
-  it("stays set towards a peer that did not say so, and may be cleared by it all the same", () => {
+  it("stays set towards a peer that did not declare so, which may clear it all the same", () => {
     const duel = new Duel({ victim: "server" }).shakeHands()
     expect(duel.connection.greasesBit).toBe(false)
     const ping = duel.puppet.packet(Level.OneRtt, Uint8Array.of(1), { firstByte: (honest) => honest & ~0x40 })

@@ -10,7 +10,7 @@ import { itSim } from "../sim/itSim.ts"
 
 const SIZE = 3_000_000
 
-/** A slow cable with room to queue in. */
+/** A slow link with a large queue. */
 const narrow: Partial<LinkConditions> = { bitsPerSecond: 10e6, queueBytes: 300_000 }
 
 const connected = (

@@ -5,8 +5,8 @@ import { keyedHash } from "../../src/endpoint/keyedHash.ts"
 
 const { bytes: random } = new SeededRandom("keyed table")
 
-describe("the hash of what strangers choose", () => {
-  // those of hsiphash on 32-bit machines in Linux, lib/tests/siphash_kunit.c: of 0, 1, 2 … under the key 0, 1 … 7
+describe("the hash of keys that strangers choose", () => {
+  // test vectors of hsiphash on 32-bit machines in Linux, lib/tests/siphash_kunit.c: 0, 1, 2 … under key 0, 1 … 7
   it("is HalfSipHash-1-3", () => {
     const input = Uint8Array.from({ length: 12 }, (_, i) => i)
     const vectors = [
@@ -17,7 +17,7 @@ describe("the hash of what strangers choose", () => {
       expect(keyedHash(0x03020100, 0x07060504, input, 0, length) >>> 0).toBe(hash)
   })
 
-  it("depends on every byte, on the length and on the key, and on nothing around them", () => {
+  it("depends on every byte, the length and the key, and on no neighbouring bytes", () => {
     const id = random(20)
     const hash = keyedHash(1, 2, id, 3, 11)
     expect(keyedHash(1, 2, id.slice(3, 11), 0, 8)).toBe(hash)
@@ -32,7 +32,7 @@ describe("the hash of what strangers choose", () => {
 })
 
 describe("a keyed table", () => {
-  it("finds what begins alike, each under its own bytes", () => {
+  it("distinguishes keys with a common prefix", () => {
     const table = new KeyedTable<number>(random)
     const ids = Array.from({ length: 256 }, (_, last) => Uint8Array.of(1, 2, 3, 4, 5, 6, 7, last))
     for (const [i, id] of ids.entries()) expect(table.add(id, i)).toBe(true)
@@ -42,7 +42,7 @@ describe("a keyed table", () => {
     expect(table.size).toBe(256)
   })
 
-  it("keeps the first of two values for the same bytes, and removes only what it is asked for", () => {
+  it("keeps the first of two values for the same key, and removes only the given one", () => {
     const table = new KeyedTable<string>(random)
     const id = random(8)
     expect(table.add(id, "first")).toBe(true)
@@ -55,7 +55,7 @@ describe("a keyed table", () => {
     expect(table.size).toBe(0)
   })
 
-  it("tells apart what has the same hash, in whatever order it comes and goes", () => {
+  it("distinguishes keys with the same hash, in any order of insertion and removal", () => {
     const key = new DataView(new ArrayBuffer(8))
     key.setInt32(0, 77)
     key.setInt32(4, 78)
@@ -81,7 +81,7 @@ describe("a keyed table", () => {
     }
   })
 
-  it("has a key of its own", () => {
+  it("has its own hash key", () => {
     const keys: Array<number> = []
     const counting = (length: number): Uint8Array => {
       keys.push(length)

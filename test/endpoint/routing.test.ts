@@ -1,24 +1,24 @@
-/** How an endpoint finds the connection that a datagram is for, when strangers have a say in what it is found by. */
+/** How an endpoint finds a datagram's connection when strangers influence the lookup keys. */
 import { describe, expect, it, vi } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Duel, puppetAddress } from "../connection/Duel.ts"
 import { Puppet } from "../connection/Puppet.ts"
 
-describe("the connection ID that a client made up for its first flight", () => {
+describe("the connection ID that a client chose for its first flight", () => {
   const shaken = () => {
     const duel = new Duel({ victim: "server" })
     const initial = duel.puppet.outbox[0].slice()
     return { duel: duel.shakeHands(), initial }
   }
 
-  it("leads to its connection for some seconds more, so that a late copy begins no other", () => {
+  it("routes to its connection for some seconds more, so that a late copy does not start another", () => {
     const { duel, initial } = shaken()
     duel.advance(2_900_000).inject(initial.slice())
     expect(duel.endpoint.connections.size).toBe(1)
   })
 
-  it("is forgotten after the handshake, though the connection lives on", () => {
+  it("is forgotten after the handshake, while the connection lives on", () => {
     const { duel, initial } = shaken()
     const before = duel.endpoint.routedIds
     duel.advance(3_100_000).exchange()
@@ -28,7 +28,7 @@ describe("the connection ID that a client made up for its first flight", () => {
     expect(begun).not.toBe(duel.connection)
   })
 
-  it("leaves nothing behind with its connection, whether it went before or not", () => {
+  it("leaves nothing behind once its connection is gone, whether it expired before or not", () => {
     for (const seconds of [0, 8]) {
       const { duel } = shaken()
       duel.advance(seconds * 1_000_000)
@@ -37,7 +37,7 @@ describe("the connection ID that a client made up for its first flight", () => {
     }
   })
 
-  it("may begin like one that is in use", () => {
+  it("may share a prefix with one in use", () => {
     const duel = new Duel({ victim: "server" }).shakeHands()
     const { bytes: random } = new SeededRandom("namesake")
     const ours = duel.puppet.destination
@@ -58,7 +58,7 @@ describe("the connection ID that a client made up for its first flight", () => {
 describe("a stateless reset", () => {
   const token = (n: number): Uint8Array => Uint8Array.from({ length: 16 }, (_, i) => (i === 15 ? n >> 8 : n))
 
-  /** A client of `count` more connections to one server, each with a token. */
+  /** A client of `count` more connections to one server, each with a reset token. */
   const crowd = (count: number) => {
     const duel = new Duel({ victim: "client" })
     const { endpoint, connection, nowMicros } = duel
@@ -77,7 +77,7 @@ describe("a stateless reset", () => {
     return { endpoint, connections, reset }
   }
 
-  it("finds the one connection it is for, and compares no secret with what a stranger sends", () => {
+  it("finds its connection without comparing secrets with a stranger's bytes", () => {
     const { connections, reset } = crowd(1_000)
     const compared = vi.spyOn(suite, "equal")
     reset(token(5_000))
@@ -90,13 +90,13 @@ describe("a stateless reset", () => {
   })
 
   // RFC 9000 §10.3.1
-  it("is none when it comes from where its connection does not lead", () => {
+  it("is ignored if it does not come from its connection's remote address", () => {
     const { connections, reset } = crowd(2)
     reset(token(1), { ...puppetAddress, port: 4434 })
     expect(connections[1].closeReason).toBeUndefined()
   })
 
-  it("is awaited no longer than its connection lasts, nor its connection ID", () => {
+  it("is recognized no longer than its connection lives, and neither is its connection ID", () => {
     const { endpoint, connections } = crowd(3)
     expect(endpoint.resetTokens).toBe(3)
     endpoint.forget(connections[0])

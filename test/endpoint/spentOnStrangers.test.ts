@@ -1,4 +1,4 @@
-/** What an endpoint spends on a datagram before it knows that it is worth anything. */
+/** What an endpoint spends on a datagram before it is authenticated. */
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** An Initial to a connection ID nobody knows, of noise, or the beginning of one of another version. */
+/** An Initial to an unknown connection ID, filled with noise; also the start of a packet of another version. */
 const initialOf = (version: number, token: Uint8Array): Uint8Array => {
   const w = new ByteWriter(seeded.bytes(1200))
   w.u8(0xc3)
@@ -55,8 +55,8 @@ const makeServer = () => {
   return { random, server: new Endpoint({ suite, random, connectionIdBytes: 8, server }) }
 }
 
-describe("an Initial that does not authenticate", () => {
-  it("is nothing that anybody is told of, and no connection is made for it", () => {
+describe("an Initial that fails authentication", () => {
+  it("raises no event and creates no connection", () => {
     const observed: Array<string> = []
     const pair = new CorePair({
       observe: (role) => {
@@ -80,16 +80,16 @@ describe("an Initial that does not authenticate", () => {
     expect(
       server.handleDatagram(initialOf(1, new Uint8Array(0)), puppetAddress, 0, 1_000_000)
     ).toBeUndefined()
-    // the initial secret, the client's, and its key, IV and header key. RFC 9001 §5.2
+    // the initial secret, the client's secret, and its key, IV and header protection key. RFC 9001 §5.2
     expect(hmac).toHaveBeenCalledTimes(5)
     expect(random).not.toHaveBeenCalled()
   })
 })
 
-describe("once it has answered as many strangers as it may, an endpoint spends nothing on the next:", () => {
+describe("once its answer budget for strangers is used up, an endpoint spends nothing on", () => {
   const retryToken = Uint8Array.of(0x52, ...seeded.bytes(59))
   for (const [what, datagram] of [
-    ["a short header of no connection", shortHeader],
+    ["a short header with an unknown connection ID", shortHeader],
     ["an unknown version", () => initialOf(0x1a2a3a4a, new Uint8Array(0))],
     ["a bad token", () => initialOf(1, retryToken)]
   ] as const)

@@ -1,4 +1,4 @@
-/** The examples run, and say what their readers expect. */
+/** Runs the examples and checks their output. */
 import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { expect, it } from "vitest"
@@ -31,25 +31,25 @@ const outputs: Record<string, RegExp> = {
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
 
-it.each(Object.entries(outputs))("%s says what it should, and ends", async (name, output) => {
+it.each(Object.entries(outputs))("%s prints what it should, and exits", async (name, output) => {
   const { error, stderr, stdout } = await run(name)
   expect(stderr).toBe("")
   expect(error).toBe(undefined)
   expect(stdout).toMatch(output)
 })
 
-it.each(["simulator", "faults"])("%s says the same every time", async (name) => {
+it.each(["simulator", "faults"])("%s prints the same every time", async (name) => {
   expect(await run(name)).toEqual(await run(name))
 })
 
-it("there is no example that is not run", () => {
-  // parts of others
+it("every example is run", () => {
+  // imported by other examples
   const shared = ["loopback", "counter"]
   const all = readdirSync(`${root}examples`).map((file) => file.replace(/\.ts$/, ""))
   expect(all.filter((name) => !shared.includes(name)).sort()).toEqual(Object.keys(outputs).sort())
 })
 
-it("first is the program of the README, of at most 15 lines", () => {
+it("first is the README's program, of at most 15 lines", () => {
   const [program] = /^const program = [\s\S]*?^\}\)$/m.exec(readFileSync(`${root}examples/first.ts`, "utf8"))!
   expect(program.split("\n").length).toBeLessThanOrEqual(15)
   expect(readFileSync(`${root}README.md`, "utf8")).toContain(program)

@@ -1,4 +1,4 @@
-/** A duel in which the puppet, a client, sends from wherever it likes, and sees where each answer goes. */
+/** A duel in which the puppet, a client, sends from any address and sees where each answer goes. */
 import type { SocketNumber } from "../../src/path/Route.ts"
 import { Duel, type DuelOptions, puppetAddress } from "../connection/Duel.ts"
 import type { FrameMethod, SeenFrame } from "../connection/FrameLog.ts"
@@ -15,21 +15,21 @@ export const home = puppetAddress
 
 export const away = (index: number): SocketAddress => ({ host: `198.51.100.${index}`, port: 4433, family: 4 })
 
-export interface Sighting {
+export interface ReceivedDatagram {
   readonly to: string
-  /** The socket it came from. */
+  /** The victim's socket it came from. */
   readonly socket: SocketNumber
   readonly size: number
-  /** Where the packet was addressed, by the puppet's ID. */
+  /** The puppet's connection ID the packet was addressed to. */
   readonly destination: string
   readonly frames: ReadonlyArray<SeenFrame>
 }
 
 export class Roamer extends Duel {
   from = home
-  /** Which of the victim's sockets the puppet sends to. */
+  /** The victim's socket the puppet sends to. */
   socket: SocketNumber = 0
-  readonly sightings: Array<Sighting> = []
+  readonly sightings: Array<ReceivedDatagram> = []
   private nextSequence = 1
 
   constructor(options: Partial<DuelOptions> = {}) {
@@ -67,7 +67,7 @@ export class Roamer extends Duel {
     })
   }
 
-  /** Gives the victim connection IDs to send to. */
+  /** Supplies the victim with connection IDs. */
   supply(count: number): this {
     for (let i = 0; i < count; i++) {
       const sequence = this.nextSequence++
@@ -94,19 +94,19 @@ export class Roamer extends Duel {
     return this.inject(this.puppet.packet(Level.OneRtt, (w) => writePathChallenge(w, data), { size }))
   }
 
-  /** Answers the newest challenge that was sent to `where`, from there or from elsewhere. */
+  /** Answers the newest challenge sent to `where`, from there or from elsewhere. */
   answer(where: SocketAddress, from = where): this {
     const challenge = this.at(where, "onPathChallenge").at(-1)!
     this.from = from
     return this.inject(this.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, challenge.bytes!)))
   }
 
-  /** Frames of that name that were sent to `where`. */
+  /** Frames with that name that were sent to `where`. */
   at(where: SocketAddress, name: FrameMethod): ReadonlyArray<SeenFrame> {
     return this.sentTo(where).flatMap(({ frames }) => frames.filter((frame) => frame.name === name))
   }
 
-  sentTo(where: SocketAddress): ReadonlyArray<Sighting> {
+  sentTo(where: SocketAddress): ReadonlyArray<ReceivedDatagram> {
     return this.sightings.filter(({ to }) => to === formatAddress(where))
   }
 

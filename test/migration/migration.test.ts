@@ -10,7 +10,7 @@ import { transfer } from "./transfer.ts"
 
 const MEGABYTE = 1_000_000
 
-/** A client with two addresses, a server, a 20 Mbit/s cable from each; a NAT before the first one if need be. */
+/** A client with two addresses and a server, with a 20 Mbit/s link from each; optionally a NAT before the first one. */
 const world = Effect.fnUntraced(function* (isBehindNat: boolean) {
   const network = yield* SimNetwork
   const client = network.host("client", "10.0.0.1", "10.0.1.1")

@@ -1,4 +1,4 @@
-/** A server that would rather be elsewhere: how a client goes there, and what of it a server has to watch. RFC 9000 §9.6 */
+/** A server's preferred address: how a client migrates there, and what a server must check. RFC 9000 §9.6 */
 import type { SocketNumber } from "../../src/path/Route.ts"
 import { describe, expect, it } from "vitest"
 import { writeNewConnectionId, writePathResponse } from "../../src/wire/frameWriters.ts"
@@ -12,7 +12,7 @@ const SECOND = 1_000_000
 const preferred: SocketAddress = { host: "198.51.100.7", port: 444, family: 4 }
 const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
 
-interface Letter {
+interface SentDatagram {
   readonly to: string
   readonly socket: SocketNumber
   readonly destination: string
@@ -24,7 +24,7 @@ const invited = (
   address: SocketAddress,
   transport = {},
   ipv6?: SocketAddress
-): { readonly duel: Duel; readonly sent: Array<Letter> } => {
+): { readonly duel: Duel; readonly sent: Array<SentDatagram> } => {
   const connectionId = new Uint8Array(8).fill(0x77)
   const statelessResetToken = new Uint8Array(16).fill(0x78)
   const duel = new Duel({
@@ -37,7 +37,7 @@ const invited = (
       })
     }
   })
-  const sent: Array<Letter> = []
+  const sent: Array<SentDatagram> = []
   duel.receive = (datagram) => {
     const { frames } = duel.puppet.seen
     const before = frames.length
@@ -53,11 +53,11 @@ const invited = (
   return { duel, sent }
 }
 
-describe("a client that is asked to another address of its server's", () => {
+describe("a client of a server with a preferred address", () => {
   const there = formatAddress(preferred)
 
   // RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §9.5 #1 #2, §9.6.3 #1, §21.5.6 #S2
-  it("probes it with the ID it was given for it, and moves once it has answered", () => {
+  it("probes it with the ID given for it, and migrates once it has answered", () => {
     const { duel, sent } = invited(preferred)
     const id = duel.connection.streams.open(true)
     duel.connection.streams.write(id, new Uint8Array(5_000))
@@ -76,7 +76,7 @@ describe("a client that is asked to another address of its server's", () => {
   })
 
   // RFC 9000 §9.6.3 #S1
-  it("that moves itself meanwhile asks at both addresses from where it then is, and ends at the preferred one", () => {
+  it("that migrates meanwhile probes both addresses from its new one, and ends at the preferred one", () => {
     for (const order of [
       [there, formatAddress(puppetAddress)],
       [formatAddress(puppetAddress), there]
@@ -111,7 +111,7 @@ describe("a client that is asked to another address of its server's", () => {
   })
 
   // RFC 9000 §9.6.3 #S3
-  it("goes to the one of the family it uses", () => {
+  it("chooses the one of its own address family", () => {
     const other: SocketAddress = { host: "2001:db8::7", port: 444, family: 6 }
     const { duel, sent } = invited(preferred, {}, other)
     duel.advance(SECOND / 10)
@@ -119,7 +119,7 @@ describe("a client that is asked to another address of its server's", () => {
   })
 
   // RFC 9000 §21.5.3, §21.5.6 #S1
-  it("does not follow a server on the Internet into its own network, or to where nobody is", () => {
+  it("does not follow a public server to private or unusable addresses", () => {
     for (const host of [
       "127.0.0.1",
       "10.1.2.3",
@@ -135,7 +135,7 @@ describe("a client that is asked to another address of its server's", () => {
   })
 
   // RFC 9000 §9 #5, §9.6 #S1
-  it("discards what comes from an address it has neither been given nor connected to", () => {
+  it("discards packets from an address it was neither given nor connected to", () => {
     const { duel } = invited(preferred)
     const { counters } = duel.connection.receiver
     const ping = () => duel.puppet.packet(Level.OneRtt, Uint8Array.of(1))
@@ -149,11 +149,11 @@ describe("a client that is asked to another address of its server's", () => {
   })
 })
 
-describe("a server whose client comes to its preferred address", () => {
+describe("a server whose client migrates to its preferred address", () => {
   const PREFERRED_SOCKET = 1
 
   // RFC 9000 §9.6.2 #2 #3
-  it("asks the client from there, and stays where it is until the client has answered", () => {
+  it("challenges the client from there, and does not migrate until the client has answered", () => {
     const roamer = new Roamer().supply(3)
     roamer.socket = PREFERRED_SOCKET
     roamer.puppet.destination = roamer.issued[0].slice()
@@ -177,7 +177,7 @@ describe("a server whose client comes to its preferred address", () => {
   })
 
   // RFC 9000 §9.6.2 #2
-  it("stays where it is while the client only probes, though its address is proven", () => {
+  it("does not migrate while the client only probes, though its address is validated", () => {
     const roamer = new Roamer().supply(3)
     roamer.socket = PREFERRED_SOCKET
     roamer.puppet.destination = roamer.issued[0].slice()
@@ -186,7 +186,7 @@ describe("a server whose client comes to its preferred address", () => {
   })
 
   // RFC 9000 §9.6.3 #2
-  it("is as careful of a client from an unknown address there as anywhere", () => {
+  it("limits a client from an unknown address there as anywhere else", () => {
     const roamer = new Roamer().supply(3)
     const stream = roamer.connection.streams.open(true)
     roamer.connection.streams.write(stream, new Uint8Array(50_000))

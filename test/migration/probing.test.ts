@@ -1,4 +1,4 @@
-/** What is sent along a route that is not, or not yet, the one in use. RFC 9000 §8.2, §9, §9.5 */
+/** What is sent on routes that are not, or not yet, in use. RFC 9000 §8.2, §9, §9.5 */
 import type { SocketNumber } from "../../src/path/Route.ts"
 import { describe, expect, it } from "vitest"
 import {
@@ -18,7 +18,7 @@ const SECOND = 1_000_000
 const probingFrames = ["onPathChallenge", "onPathResponse", "onNewConnectionId"]
 const B = away(1)
 
-/** Which socket the victim sent each datagram from, and to which ID. */
+/** The socket and destination ID of each datagram the victim sends. */
 const watched = (duel: Duel): Array<readonly [socket: SocketNumber, destination: string]> => {
   const sent: Array<readonly [number, string]> = []
   duel.receive = (datagram) => {
@@ -39,7 +39,7 @@ const giveIds = (duel: Duel, count: number): void => {
 
 describe("a client", () => {
   // RFC 9000 §9 #1
-  it("uses no other socket before the handshake is confirmed, neither to probe nor to move", () => {
+  it("uses no other socket before the handshake is confirmed, neither to probe nor to migrate", () => {
     const duel = new Duel({ victim: "client" })
     const sent = watched(duel)
     duel.exchange()
@@ -75,7 +75,7 @@ describe("a client", () => {
   })
 })
 
-it("a client that has moved gives back the ID of the way it came from, RFC 9000 §5.1.2 #S1", () => {
+it("a client that has migrated retires the ID of its previous path, RFC 9000 §5.1.2 #S1", () => {
   const duel = new Duel({ victim: "client" }).shakeHands()
   const { connection, puppet } = duel
   giveIds(duel, 2)
@@ -93,7 +93,7 @@ it("a client that has moved gives back the ID of the way it came from, RFC 9000 
 
 describe("a response to a challenge", () => {
   // RFC 9000 §8.2.2 #2
-  it("waits for nothing, not even while the congestion window is full", () => {
+  it("is sent at once, even while the congestion window is full", () => {
     for (const victim of ["client", "server"] as const) {
       const duel = new Duel({ victim }).shakeHands()
       const { connection, puppet } = duel
@@ -109,7 +109,7 @@ describe("a response to a challenge", () => {
   })
 
   // RFC 9000 §9.3.3 #S1
-  it("on the way in use goes along with more than probing frames", () => {
+  it("on the path in use is accompanied by a non-probing frame", () => {
     for (const victim of ["client", "server"] as const) {
       const duel = new Duel({ victim }).shakeHands().advance(SECOND)
       const { puppet } = duel
@@ -123,7 +123,7 @@ describe("a response to a challenge", () => {
   })
 
   // RFC 9000 §8.2.2 #6, §8.2.1 #2
-  it("is not made larger than an address that is not proven may be sent", () => {
+  it("is not padded beyond the limit of an unvalidated address", () => {
     for (let size = 40; size <= 1200; size += 80) {
       const roamer = new Roamer().probe(B, size)
       const sent = roamer.sentTo(B).reduce((sum, each) => sum + each.size, 0)
@@ -134,10 +134,10 @@ describe("a response to a challenge", () => {
   })
 })
 
-describe("a client that has moved", () => {
+describe("a client that has migrated", () => {
   const tokens = (roamer: Roamer) => roamer.puppet.seen.named("onNewToken").map(({ bytes }) => bytes!)
 
-  /** Whether a stranger's Initial from `from` with that token proves its address. */
+  /** Whether an Initial from `from` with that token has a validated address. */
   const proves = (roamer: Roamer, token: Uint8Array, from = B): boolean => {
     const puppet = new Puppet({ ...roamer.puppet.options, role: "client" })
     puppet.start()
@@ -146,7 +146,7 @@ describe("a client that has moved", () => {
   }
 
   // RFC 9000 §8.1.3, §9.3, §9.3 #S1
-  it("gets a token for its new address once that is proven, and no other for another port", () => {
+  it("gets a token for its new address once that is validated, and none for another port", () => {
     const roamer = new Roamer()
     expect(tokens(roamer).length).toBe(1)
     roamer.ping(B, 1200)
@@ -164,7 +164,7 @@ describe("a client that has moved", () => {
     ])
   })
 
-  it("gets it again when it is lost, and not the one for where it was", () => {
+  it("gets it again when it is lost, and not the one for its old address", () => {
     const roamer = new Roamer()
     const before = tokens(roamer)
     const { receive } = roamer

@@ -8,7 +8,7 @@ const B = away(1)
 
 describe("a server whose client's packets come from another address", () => {
   // RFC 9000 §9 #4, §9.3 #1, §9.3.3 #1
-  it("follows the newest, and asks both the new address and the old", () => {
+  it("follows the newest packet, and challenges both the new and the old address", () => {
     const roamer = new Roamer().ping(B)
     expect(roamer.remote).toBe(formatAddress(B))
     expect(roamer.at(B, "onPathChallenge").length).toBeGreaterThan(0)
@@ -16,7 +16,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §8.2.2 #3
-  it("does not follow a probing packet, and answers it where it came from", () => {
+  it("does not follow a probing packet, and answers it at its source", () => {
     const roamer = new Roamer().probe(B)
     expect(roamer.remote).toBe(formatAddress(home))
     expect(roamer.at(B, "onPathResponse").length).toBe(1)
@@ -25,7 +25,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §9.6.3 #S2
-  it("asks at the address that a probing packet came from, so that it is proven when the client comes", () => {
+  it("challenges the source of a probing packet, so that it is validated when the client migrates", () => {
     const roamer = new Roamer().probe(B)
     expect(roamer.at(B, "onPathChallenge").length).toBe(1)
     roamer.answer(B).ping(B)
@@ -44,7 +44,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §8 #1, §9.3 #2
-  it("sends no more than three times what came from there before it is validated", () => {
+  it("sends no more than three times what it received from there before validation", () => {
     const roamer = new Roamer()
     const stream = roamer.connection.streams
     const id = stream.open(true)
@@ -61,7 +61,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §9.3.2 #1
-  it("goes back to the old address when the new one does not answer", () => {
+  it("reverts to the old address when the new one does not answer", () => {
     const roamer = new Roamer().ping(B)
     roamer.advance(10 * SECOND)
     expect(roamer.remote).toBe(formatAddress(home))
@@ -69,7 +69,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §9.3.2 #2
-  it("ends without a word when the new one does not answer and no old one is known", () => {
+  it("ends silently when the new one does not answer and no old one is known", () => {
     const roamer = new Roamer().ping(B)
     roamer.connection.abandonRoute(0)
     const sent = roamer.sightings.length
@@ -79,7 +79,7 @@ describe("a server whose client's packets come from another address", () => {
     for (const { to } of roamer.sightings.slice(sent)) expect(to).toBe(formatAddress(B))
   })
 
-  it("goes back at once when the client, asked at its old address, says that it is there", () => {
+  it("reverts at once when the client answers the challenge at its old address", () => {
     const roamer = new Roamer().ping(B)
     roamer.answer(home).ping(home)
     expect(roamer.remote).toBe(formatAddress(home))
@@ -88,13 +88,13 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §8.2.2 #4
-  it("takes an answer that comes over another path", () => {
+  it("accepts a response that arrives over another path", () => {
     const roamer = new Roamer().ping(B)
     roamer.answer(B, home)
     expect(roamer.connection.path.amplification.validated).toBe(true)
   })
 
-  it("takes nobody's word for it: a wrong answer proves nothing", () => {
+  it("ignores a wrong response", () => {
     const roamer = new Roamer().ping(B)
     roamer.answer(home, B)
     expect(roamer.connection.path.amplification.validated).toBe(false)
@@ -108,7 +108,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(roamer.connection.lifecycle.state).toBe("established")
   })
 
-  it("survives a client that is everywhere at once", () => {
+  it("survives a client that sends from everywhere at once", () => {
     const roamer = new Roamer({ transport: { activeConnectionIdLimit: 8 } }).supply(5)
     for (let i = 1; i <= 200; i++) roamer.ping(away(i % 50))
     expect(roamer.connection.path.routes.all.length).toBeLessThanOrEqual(MAX_CANDIDATES + 2)
@@ -118,7 +118,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §14 #1, §14.2 #1
-  it("does not stay where nothing as large as 1200 bytes arrives", () => {
+  it("does not stay on a path that cannot carry 1200 bytes", () => {
     const roamer = new Roamer().ping(B).answer(B)
     expect(roamer.sentTo(B).at(-1)!.size).toBeGreaterThanOrEqual(1200)
     roamer.advance(10 * SECOND)
@@ -126,7 +126,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §9.5 #2
-  it("addresses a client that moved of its own will by an ID not used before", () => {
+  it("uses a fresh ID for a client that migrated deliberately", () => {
     const roamer = new Roamer().supply(3)
     roamer.ping(home).ping(home)
     const before = roamer.sentTo(home)[0].destination
@@ -136,7 +136,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(roamer.remote).toBe(formatAddress(B))
   })
 
-  it("cannot follow it there while it has no such ID, and does as soon as it has", () => {
+  it("cannot follow while it has no spare ID, and does as soon as it has one", () => {
     const roamer = new Roamer()
     roamer.puppet.destination = roamer.issued[0].slice()
     roamer.ping(B)
@@ -145,7 +145,7 @@ describe("a server whose client's packets come from another address", () => {
     expect(roamer.remote).toBe(formatAddress(B))
   })
 
-  it("keeps the ID of one whose NAT forgot", () => {
+  it("keeps the ID of a client whose NAT rebound", () => {
     const roamer = new Roamer().supply(3)
     roamer.ping(home).ping(home)
     const before = roamer.sentTo(home)[0].destination
@@ -154,7 +154,7 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §9.4 #2
-  it("measures anew when more than the port changed, and only then", () => {
+  it("resets RTT and congestion state when more than the port changed, and only then", () => {
     const roamer = new Roamer()
     const { recovery } = roamer.connection.path
     const before = recovery.congestion

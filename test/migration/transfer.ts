@@ -1,4 +1,4 @@
-/** A transfer each way, both checked to the last byte, while something happens to the network. */
+/** A transfer in each direction, both verified by digest, with events on the network meanwhile. */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -22,7 +22,7 @@ const send = Effect.fnUntraced(function* (
   yield* stream.finish
 })
 
-/** Carries `size` bytes each way at once; runs each event when that share of the upload has been accepted. */
+/** Transfers `size` bytes in each direction at once; runs each event when that fraction of the upload is accepted. */
 export const transfer = <E>(
   { near, far }: Pair,
   size: number,

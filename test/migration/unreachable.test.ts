@@ -1,4 +1,4 @@
-/** A client that is told to move to where its server cannot be reached from. */
+/** A client asked to migrate to an address from which its server is unreachable. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
@@ -24,7 +24,7 @@ describe("a connection is told at once, and stays", () => {
         problem: expect.stringContaining("no route")
       })
       expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(10)
-      yield* Effect.sleep(1) // the socket is closed by a fiber of its own
+      yield* Effect.sleep(1) // a separate fiber closes the socket
       expect((yield* client.tree).sockets).toBe(1)
       expect((yield* client.tree).connections[0].paths[0].routes.length).toBe(1)
     })

@@ -7,7 +7,7 @@ import { itSim } from "../sim/itSim.ts"
 
 const SIZE = 3_000_000
 
-/** Discovery on both sides, up to what UDP carries. */
+/** Path MTU discovery on both sides, up to UDP's maximum. */
 const largest = { transport: { maxDatagramBytes: 65_507 } }
 const both = { client: largest, server: largest }
 

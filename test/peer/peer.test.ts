@@ -1,4 +1,4 @@
-/** A peer that keeps itself connected, under each restart policy. */
+/** Peers, which keep themselves connected, under each restart policy. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -11,10 +11,10 @@ import { FiberTree, type Peer, type PeerOptions, type PeerState, Trust } from ".
 import { makeEndpoint, pinned, quietly, readText, reasonOf, text } from "../api/pair.ts"
 import { live, simulated, type World } from "../api/World.ts"
 
-const often = Schedule.spaced(100)
+const every100Millis = Schedule.spaced(100)
 
-/** A server that can be stopped and started again, and an endpoint to reach it from. */
-const surroundings = Effect.fnUntraced(function* (world: World) {
+/** A server that can be stopped and restarted, and an endpoint that connects to it. */
+const setup = Effect.fnUntraced(function* (world: World) {
   const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
   const client = yield* makeEndpoint(world.client, pinned(identity))
   let port = 0
@@ -46,7 +46,7 @@ const surroundings = Effect.fnUntraced(function* (world: World) {
     port,
     alpn: ["test"],
     serverName: "localhost",
-    schedule: often
+    schedule: every100Millis
   }
   return { client, first, start, options, served: () => served }
 })
@@ -61,7 +61,7 @@ const ask = (peer: Peer, question: string, replaySafe = false) =>
     })
   )
 
-/** Waits for a state. */
+/** Waits until the peer is in a state. */
 const until = (peer: Peer, tag: PeerState["_tag"]) =>
   peer.changes.pipe(
     Stream.filter((state) => state._tag === tag),
@@ -74,7 +74,7 @@ for (const universe of [live, simulated]) {
     `${universe.name}: an eager peer connects at once, and again when the server comes back`,
     (world) =>
       Effect.gen(function* () {
-        const { client, first, start, options } = yield* surroundings(world)
+        const { client, first, start, options } = yield* setup(world)
         const peer = yield* client.peer(options)
         yield* until(peer, "Connected")
         expect(yield* ask(peer, "one")).toBe("one!")
@@ -93,7 +93,7 @@ for (const universe of [live, simulated]) {
     `${universe.name}: a peer on demand connects when it is wanted, and rests when it is not`,
     (world) =>
       Effect.gen(function* () {
-        const { client, first, start, options } = yield* surroundings(world)
+        const { client, first, start, options } = yield* setup(world)
         const peer = yield* client.peer({ ...options, restart: "onDemand" })
         yield* Effect.sleep(100)
         expect(yield* peer.state).toEqual({ _tag: "Idle", reason: undefined })
@@ -111,7 +111,7 @@ for (const universe of [live, simulated]) {
 
   universe.it(`${universe.name}: a peer that gives up is closed with its first connection`, (world) =>
     Effect.gen(function* () {
-      const { client, first, options } = yield* surroundings(world)
+      const { client, first, options } = yield* setup(world)
       const peer = yield* client.peer({ ...options, restart: "giveUp" })
       expect(yield* ask(peer, "one")).toBe("one!")
       yield* first.stop
@@ -125,7 +125,7 @@ for (const universe of [live, simulated]) {
 
 simulated.it("an eager peer whose schedule is over is closed, and says why", (world) =>
   Effect.gen(function* () {
-    const { client, first, options } = yield* surroundings(world)
+    const { client, first, options } = yield* setup(world)
     yield* first.stop
     const twice = Schedule.upTo(Schedule.spaced(100), { times: 2 })
     const peer = yield* client.peer({
@@ -152,7 +152,7 @@ simulated.it(
   "on demand, whoever waits learns what the last attempt failed with, and can ask again",
   (world) =>
     Effect.gen(function* () {
-      const { client, first, start, options } = yield* surroundings(world)
+      const { client, first, start, options } = yield* setup(world)
       yield* first.stop
       const peer = yield* client.peer({
         ...options,
@@ -169,7 +169,7 @@ simulated.it(
 
 simulated.it("no more fibers wait for a connection than the peer allows", (world) =>
   Effect.gen(function* () {
-    const { client, first, options } = yield* surroundings(world)
+    const { client, first, options } = yield* setup(world)
     yield* first.stop
     const peer = yield* client.peer({ ...options, maxWaiting: 2 })
     const waiting = yield* Effect.forkChild(peer.connection)
@@ -186,13 +186,13 @@ simulated.it("no more fibers wait for a connection than the peer allows", (world
 
 simulated.it("work that may be repeated leaves with the first packets of the next connection", (world) =>
   Effect.gen(function* () {
-    const { client, options } = yield* surroundings(world)
+    const { client, options } = yield* setup(world)
     const peer = yield* client.peer({ ...options, restart: "onDemand" })
     expect(yield* ask(peer, "one", true)).toBe("one!")
     yield* Effect.sleep(200)
     yield* peer.restart
     yield* until(peer, "Connecting")
-    // 10 ms each way: an answer within one round trip can only be one to 0-RTT data
+    // 10 ms each way: only an answer to 0-RTT data arrives within one round trip
     const answered = yield* Effect.timeoutOption(ask(peer, "two", true), 35)
     expect(answered).toMatchObject({ _tag: "Some", value: "two!" })
     const connection = yield* peer.connection
@@ -202,7 +202,7 @@ simulated.it("work that may be repeated leaves with the first packets of the nex
 
 simulated.it("work that may not be repeated waits for the end of the handshake", (world) =>
   Effect.gen(function* () {
-    const { client, options } = yield* surroundings(world)
+    const { client, options } = yield* setup(world)
     const peer = yield* client.peer(options)
     yield* ask(peer, "one")
     yield* Effect.sleep(200)
@@ -215,7 +215,7 @@ simulated.it("work that may not be repeated waits for the end of the handshake",
 
 simulated.it("a restart asked for delivers what was accepted, and waits for no schedule", (world) =>
   Effect.gen(function* () {
-    const { client, options, served } = yield* surroundings(world)
+    const { client, options, served } = yield* setup(world)
     const peer = yield* client.peer({ ...options, schedule: Schedule.spaced(60_000) })
     const before = yield* peer.connection
     const stream = yield* before.openUni
@@ -238,7 +238,7 @@ simulated.it("streams are served on every connection of the peer", (world) =>
     const server = yield* makeEndpoint(world.server, Trust.layerRawKeys([]), {
       server: { alpn: ["test"], identity }
     })
-    // greets every client, and leaves
+    // greets every client and closes
     yield* Effect.forkScoped(
       server.serve((connection) =>
         Effect.gen(function* () {
@@ -250,7 +250,13 @@ simulated.it("streams are served on every connection of the peer", (world) =>
       )
     )
     const { host, port } = server.localAddress
-    const peer = yield* client.peer({ host, port, alpn: ["test"], serverName: "localhost", schedule: often })
+    const peer = yield* client.peer({
+      host,
+      port,
+      alpn: ["test"],
+      serverName: "localhost",
+      schedule: every100Millis
+    })
     const heard: Array<string> = []
     const serving = yield* Effect.forkScoped(
       peer.serveStreams((stream) => Effect.map(readText(stream), (greeting) => heard.push(greeting)))
@@ -265,7 +271,7 @@ simulated.it("streams are served on every connection of the peer", (world) =>
 
 simulated.it("a peer shows that it is migrating, and goes on with the same connection", (world) =>
   Effect.gen(function* () {
-    const { client, options } = yield* surroundings(world)
+    const { client, options } = yield* setup(world)
     const peer = yield* client.peer(options)
     const connection = yield* peer.connection
     const states: Array<string> = []
@@ -282,7 +288,7 @@ simulated.it("a peer shows that it is migrating, and goes on with the same conne
 
 simulated.it("leaving the scope of a peer delivers what was accepted, and leaves nothing", (world) =>
   Effect.gen(function* () {
-    const { client, options, served } = yield* surroundings(world)
+    const { client, options, served } = yield* setup(world)
     const before = yield* client.tree
     yield* Effect.scoped(
       Effect.gen(function* () {
@@ -301,7 +307,7 @@ simulated.it("leaving the scope of a peer delivers what was accepted, and leaves
 
 simulated.it("the tree has peers with their connections below them", (world) =>
   Effect.gen(function* () {
-    const { client, options } = yield* surroundings(world)
+    const { client, options } = yield* setup(world)
     const peer = yield* client.peer({ ...options, name: "billing" })
     yield* peer.connection
     const tree = yield* client.tree
@@ -321,7 +327,7 @@ simulated.it("the tree has peers with their connections below them", (world) =>
 
 simulated.it("a bad option is named", (world) =>
   Effect.gen(function* () {
-    const { client, options } = yield* surroundings(world)
+    const { client, options } = yield* setup(world)
     expect(yield* reasonOf(client.peer({ ...options, maxWaiting: -1 }))).toMatchObject({
       field: "maxWaiting"
     })
@@ -334,7 +340,7 @@ simulated.it("a bad option is named", (world) =>
 
 simulated.it("an endpoint that closes takes its peers along, and they connect no more", (world) =>
   Effect.gen(function* () {
-    const { options } = yield* surroundings(world)
+    const { options } = yield* setup(world)
     const scope = yield* Scope.make()
     const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
     const client = yield* Scope.provide(makeEndpoint(world.client, pinned(identity)), scope)

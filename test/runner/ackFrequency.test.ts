@@ -1,4 +1,4 @@
-/** Fewer ACKs, and nothing the worse for it. draft-ietf-quic-ack-frequency */
+/** Fewer ACKs without worse performance. draft-ietf-quic-ack-frequency */
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { itSim } from "../sim/itSim.ts"
@@ -24,7 +24,7 @@ describe("on a path of 100 Mbit/s and 20 ms", () => {
       const { accepted, cable, connect } = yield* stage(link, both(patient))
       const near = yield* connect
       yield* get(near, 20 * MIB)
-      // the whole of the next answer, and with it what would have told of its loss
+      // drops the whole next answer, so that nothing after it reveals its loss
       const from = cable.backward.counters.entered
       cable.backward.dropIf = (_, index) => index < from + 6
       const millis = yield* timed(get(near, 5_000))

@@ -1,4 +1,4 @@
-/** The interop runner's cases about how a connection begins. */
+/** The interop runner's handshake cases. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
@@ -21,7 +21,7 @@ describe("longrtt", () => {
       const { entered: toClient } = cable.backward.counters
       expect(handshake).toBeGreaterThanOrEqual(1_500)
       expect(handshake).toBeLessThanOrEqual(1_600)
-      // one probe timeout before the first answer is RFC 9002's own; a second at most doubles it
+      // RFC 9002 allows one probe timeout before the first answer; a second would at most double it
       expect(toServer).toBeLessThanOrEqual(6)
       expect(toClient).toBeLessThanOrEqual(6)
       const transfer = yield* timed(get(near, KIB))
@@ -31,12 +31,12 @@ describe("longrtt", () => {
   )
 })
 
-/** The most the server had sent for every byte it had received, while it had not heard a Handshake packet. */
+/** The largest ratio of bytes sent to bytes received by the server before it received a Handshake packet. */
 const amplification = (cable: SimConnection) => {
   const seen = { toServer: 0, toClient: 0, most: 0, validated: false }
   cable.forward.rewrite = (packet: SimPacket) => {
     seen.toServer += packet.bytes.length
-    // long header, type Handshake: RFC 9000 §17.2.4
+    // long header of type Handshake: RFC 9000 §17.2.4
     if ((packet.bytes[0] & 0xf0) === 0xe0) seen.validated = true
     return packet
   }
@@ -49,7 +49,7 @@ const amplification = (cable: SimConnection) => {
 }
 
 describe("amplificationlimit", () => {
-  /** Ten certificates where one would do. */
+  /** Ten certificates where one would suffice. */
   const longChain = Effect.gen(function* () {
     const short = yield* NodeIdentity.developmentCertificate()
     const chain = Array.from({ length: 10 }, () => short.chain[0])

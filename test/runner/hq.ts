@@ -1,4 +1,4 @@
-/** The stage of the QUIC interop runner: a client, a server that answers `GET /BYTES` over hq-interop, a link between. */
+/** The QUIC interop runner's setup: a client, a link, and a server that answers `GET /BYTES` over hq-interop. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,10 +15,10 @@ import type { World } from "../api/World.ts"
 export const KIB = 1024
 export const MIB = 1024 * KIB
 
-/** What files begin with; longer ones repeat it. */
+/** The content of every file; longer ones repeat it. */
 const contents = pattern(4 * MIB)
 
-/** Answers with as many bytes as the request names. */
+/** Answers with the number of bytes the request names. */
 const answer = Effect.fnUntraced(function* (stream: QuicStream) {
   const path = parseRequest((yield* readRequestLine(stream)) ?? "")
   const bytes = Number(path?.slice(1))
@@ -34,19 +34,19 @@ const answer = Effect.fnUntraced(function* (stream: QuicStream) {
 export interface Stage extends Endpoints {
   readonly world: World
   readonly cable: SimConnection
-  /** The server's ends. */
+  /** The server's ends of connections. */
   readonly accepted: ReadonlyArray<QuicConnection>
   readonly connect: Effect.Effect<QuicConnection, QuicError, Scope.Scope>
 }
 
-/** What both sides are set to. */
+/** Options common to both sides. */
 export const both = (transport: TransportOptions, more: PairOptions = {}): PairOptions => ({
   ...more,
   client: { transport, ...more.client },
   server: { transport, ...more.server }
 })
 
-/** A handshake and a silence that take as long as they take. */
+/** Timeouts that never fire. */
 export const patient: TransportOptions = {
   handshakeTimeoutMillis: 300_000,
   maxIdleTimeoutMillis: 300_000,
@@ -65,7 +65,7 @@ export const simulatedWorld = (link: Partial<LinkConditions>) =>
     }
   })
 
-/** A server at work, and a client that may connect to it. */
+/** A running server, and a client that may connect to it. */
 export const served = Effect.fnUntraced(function* (world: World, options: PairOptions = {}) {
   const made = yield* endpoints(world, {
     ...options,
@@ -86,7 +86,7 @@ export const stage = Effect.fnUntraced(function* (link: Partial<LinkConditions>,
   return { ...(yield* served(world, options)), world, cable: world.cable! } satisfies Stage
 })
 
-/** Asks for that many bytes and checks every one; `onBytes` sees how many have come. */
+/** Requests that many bytes and checks each of them; `onBytes` is called with the number received so far. */
 export const get = Effect.fnUntraced(function* (
   connection: QuicConnection,
   bytes: number,
@@ -100,14 +100,14 @@ export const get = Effect.fnUntraced(function* (
     const from = received % contents.length
     const whole = from + chunk.length <= contents.length
     if (whole && Buffer.compare(chunk, contents.subarray(from, from + chunk.length)) !== 0)
-      throw new Error(`byte ${received} of ${bytes}, or one soon after it, is another`)
+      throw new Error(`data differs at or soon after byte ${received} of ${bytes}`)
     received += chunk.length
     onBytes(received)
   }
   expect(received).toBe(bytes)
 }, Effect.scoped)
 
-/** How long it took, in virtual milliseconds. */
+/** The duration in virtual milliseconds. */
 export const timed = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<number, E, R> =>
   Effect.gen(function* () {
     const from = yield* Clock.currentTimeMillis

@@ -1,4 +1,4 @@
-/** The interop runner's measurements, in virtual time: how much of a link one connection uses, and how two share it. */
+/** The interop runner's measurements, in virtual time: the goodput of one connection, and how two share a link. */
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { itSim } from "../sim/itSim.ts"
@@ -6,7 +6,7 @@ import { both, get, MIB, patient, stage, timed } from "./hq.ts"
 
 const bitsPerSecond = 10e6
 const delayMillis = 15
-/** One bandwidth-delay product waits at most: 25 full packets. */
+/** Queues at most one bandwidth-delay product: 25 full packets. */
 const bottleneck = { delayMillis, bitsPerSecond, queueBytes: (bitsPerSecond * 2 * delayMillis) / 8e3 }
 
 const algorithms = ["cubic", "newReno", "bbr"] as const

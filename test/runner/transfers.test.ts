@@ -1,4 +1,4 @@
-/** The interop runner's cases about moving files: through bad links, many at once, with new keys, from a new address. */
+/** The interop runner's transfer cases: over bad links, in parallel, with key updates, from changing addresses. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
@@ -9,7 +9,7 @@ import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { itSim } from "../sim/itSim.ts"
 import { both, get, KIB, MIB, patient, served, stage, timed } from "./hq.ts"
 
-/** What the runner calls its simple link. */
+/** The runner's "simple" link. */
 const simple = { delayMillis: 15, bitsPerSecond: 10e6, queueBytes: 37_500 }
 
 describe("blackhole", () => {
@@ -25,7 +25,7 @@ describe("blackhole", () => {
       })
       yield* Effect.forkScoped(down)
       const whole = yield* timed(get(near, 5 * MIB))
-      // 4.3 s at line rate, 5 s of nothing, and a probe timeout that has backed off to 5 s at most
+      // 4.3 s at line rate, 5 s of outage, and a probe timeout that has backed off to at most 5 s
       expect(whole).toBeGreaterThan(9_000)
       expect(whole).toBeLessThan(15_000)
     })
@@ -104,7 +104,7 @@ describe("rebind-port and rebind-addr", () => {
         const nat = network.nat("nat", "203.0.113.1")
         const client = network.host("client", "10.0.0.1")
         const server = network.host("server", "10.0.0.2")
-        // Packets that have passed the NAT when it rebinds are what the client answers from its new address.
+        // Packets already past the NAT when it rebinds make the client answer from its new address.
         network.connect(client, nat.inside, { delayMillis: 5 })
         network.connect(nat.outside, server, { ...simple, delayMillis: 10 })
         const { connect } = yield* served(
@@ -133,7 +133,7 @@ describe("rebind-port and rebind-addr", () => {
     )
 })
 
-/** Everything over IPv6. */
+/** Real sockets on IPv6. */
 const loopback = {
   host: "::1",
   layer: Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeEntropy.layer)

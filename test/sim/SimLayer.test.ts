@@ -5,7 +5,7 @@ import { Clock, Effect, Layer, Random, Stream } from "effect"
 import { type FaultSchedule, SeededRandom, SimLayer, SimNetwork } from "../../layers/sim/index.ts"
 import { NodeCryptoSuite, NodeEntropy, NodeIdentity, NodeUdpPort } from "../../layers/node/index.ts"
 import * as SimVitest from "../../layers/sim/vitest/index.ts"
-import { badLink, strangers } from "../api/badNetwork.ts"
+import { badLink, linkedEndpoints } from "../api/badNetwork.ts"
 import { endpoints, pinned, readText } from "../api/pair.ts"
 import { QuicEndpoint } from "../../src/index.ts"
 import * as TestClock from "effect/testing/TestClock"
@@ -13,7 +13,7 @@ import { simWorld } from "../api/World.ts"
 
 const run = promisify(execFile)
 
-/** What a user has: a service that knows nothing of simulations. */
+/** A user's service, unaware of the simulation. */
 const greet = Effect.gen(function* () {
   const world = yield* simWorld
   world.cable!.set({ lossRate: 0.1 })
@@ -38,8 +38,8 @@ describe("the simulation as a layer", () => {
   it.effect("gives the same packets for the same seed, and others for another", () => {
     const digest = (seed: number) =>
       Effect.gen(function* () {
-        // certificates come with randomness of their own; raw keys take the simulation's
-        const { connect } = yield* strangers({ ...badLink, jitterMillis: 20 })
+        // certificates are not seeded; raw keys are
+        const { connect } = yield* linkedEndpoints({ ...badLink, jitterMillis: 20 })
         yield* connect
         return (yield* SimNetwork).trace.digest()
       }).pipe(Effect.provide(SimLayer.layer({ seed })))
@@ -75,7 +75,7 @@ describe("the simulation as a layer", () => {
     const live = Layer.mergeAll(NodeUdpPort.layer, NodeEntropy.layer, NodeCryptoSuite.layer)
     const lossy = { delayMillis: 100, lossRate: 0.1 }
     const simulated = Layer.merge(SimVitest.layerLocalhost(lossy), NodeCryptoSuite.layer)
-    /** As anybody would write it for the live layer. */
+    /** Written exactly as for the live layer. */
     const program = Effect.gen(function* () {
       const identity = yield* NodeIdentity.developmentCertificate()
       return yield* Effect.gen(function* () {
@@ -121,7 +121,7 @@ describe("a test that fails in the simulation", () => {
     return outcome.stdout + outcome.stderr
   }
 
-  it("prints the one command that replays it; what cannot end is told so, and replayed, too", async () => {
+  it("prints the command that replays it, also for a program that is stuck", async () => {
     const first = await outputOf("npx", vitest)
     const number = /unlucky number (-?\d+)/.exec(first)![1]
     const [command, stuck, faulty] = [...first.matchAll(/^To replay the failure: (.*)$/gm)].map(
@@ -137,7 +137,7 @@ describe("a test that fails in the simulation", () => {
     const other = await outputOf("sh", ["-c", command.replace("EFFECT_QUIC_SEED='a", "EFFECT_QUIC_SEED='b")])
     expect(/unlucky number (-?\d+)/.exec(other)![1]).not.toBe(number)
 
-    // of six faults the two that it takes, made simple
+    // shrinks six faults to the two it needs, with simpler numbers
     expect(first).toContain("It fails in the same way with 2 of 6 faults")
     const kept = /EFFECT_QUIC_FAULTS='(.*)' npx vitest/.exec(faulty)![1]
     const faults = JSON.parse(kept) as FaultSchedule

@@ -9,7 +9,7 @@ import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
 import { arrivals } from "./arrivals.ts"
 import { itSim } from "./itSim.ts"
 
-/** Two hosts, a socket on each, and the connection between them. */
+/** Two connected hosts with a socket each. */
 const pair = Effect.fnUntraced(function* (options: ConnectOptions = {}) {
   const network = yield* SimNetwork
   const hostA = network.host("a", "10.0.0.1")
@@ -33,7 +33,7 @@ const sendMany = (socket: UdpSocket, to: UdpSocket, count: number, length = 1000
   socket.flush()
 }
 
-/** Within four standard deviations of what chance gives. */
+/** Within four standard deviations of the expected rate. */
 const expectRate = (hits: number, trials: number, rate: number): void => {
   const slack = 4 * Math.sqrt(trials * rate * (1 - rate))
   expect(Math.abs(hits - trials * rate)).toBeLessThan(slack)
@@ -84,7 +84,7 @@ describe("a simulated link", () => {
 
   itSim("paces packets at its rate, headers included, and drops what its queue cannot hold", () =>
     Effect.gen(function* () {
-      // 1028 bytes at 1,028,000 bytes a second: one packet a millisecond.
+      // 1028 bytes at 1,028,000 bytes per second: one packet per millisecond.
       const { a, b, atB, connection } = yield* pair({ bitsPerSecond: 8 * 1_028_000, queueBytes: 50 * 1028 })
       sendMany(a, b, 80)
       yield* Effect.sleep("1 second")
@@ -325,7 +325,7 @@ describe("a simulated host", () => {
 })
 
 describe("a simulated network", () => {
-  /** Two programs that know nothing of the simulation, playing ping-pong over a bad link. */
+  /** Two programs, unaware of the simulation, that play ping-pong over a bad link. */
   const pingPong = Effect.scoped(
     Effect.gen(function* () {
       const network = yield* SimNetwork
@@ -366,7 +366,7 @@ describe("a simulated network", () => {
     })
   )
 
-  it("gives the same trace for the same seed, byte for byte, and another for another seed", async () => {
+  it("gives the same trace for the same seed, byte for byte, and a different one for another seed", async () => {
     const first = await SimRuntime.run(7, pingPong)
     const again = await SimRuntime.run(7, pingPong)
     const other = await SimRuntime.run(8, pingPong)
@@ -380,7 +380,7 @@ describe("a simulated network", () => {
     expect(await SimRuntime.run(7, pingPong, options)).toEqual(await SimRuntime.run(7, pingPong, options))
   })
 
-  it("tells the last packets when a program is stuck", async () => {
+  it("reports the last packets when a program is stuck", async () => {
     const stuck = Effect.scoped(
       Effect.gen(function* () {
         const { a, b, connection } = yield* pair({ delayMillis: 5 })

@@ -14,7 +14,7 @@ const stallOf = async (
   report: Promise<SimRuntime.SimReport<unknown, unknown>>
 ): Promise<SimRuntime.SimStalled> => {
   const { exit } = await report
-  if (Exit.isSuccess(exit)) throw new Error("the program ended")
+  if (Exit.isSuccess(exit)) throw new Error("the program succeeded")
   const reason = exit.cause.reasons[0]
   if (reason._tag !== "Die") throw new Error(`expected a defect, found ${reason._tag}`)
   return reason.defect as SimRuntime.SimStalled
@@ -110,7 +110,7 @@ describe("the real world", () => {
     })
   )
 
-  it("is given up on when it takes too long", async () => {
+  it("is abandoned when it takes too long", async () => {
     const slow = Effect.callback<void>((resume) =>
       pbkdf2("a", "b", 1_000_000, 32, "sha512", () => resume(Effect.void))
     )
@@ -137,7 +137,7 @@ describe("determinism", () => {
     return seen
   })
 
-  it("draws the same numbers for the same seed and others for another", async () => {
+  it("draws the same numbers for the same seed and different ones for another", async () => {
     const first = await SimRuntime.runPromise(1, draws)
     expect(await SimRuntime.runPromise(1, draws)).toEqual(first)
     expect(await SimRuntime.runPromise(2, draws)).not.toEqual(first)
@@ -148,7 +148,7 @@ describe("determinism", () => {
     expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7])
   })
 
-  it("permutes ready fibers by the seed when asked to", async () => {
+  it("permutes ready fibers by the seed when asked to interleave", async () => {
     const seen = (seed: number) => SimRuntime.runPromise(seed, order, { interleaving: "seeded" })
     const first = await seen(1)
     expect(await seen(1)).toEqual(first)
@@ -158,8 +158,8 @@ describe("determinism", () => {
   })
 })
 
-describe("a program that cannot end", () => {
-  it("is a deadlock when nothing is due, is told so in words, and runs its finalizers", async () => {
+describe("a program that cannot finish", () => {
+  it("is reported as a deadlock when nothing is due, and runs its finalizers", async () => {
     let released = false
     const program = Effect.gen(function* () {
       yield* Effect.sleep("3 seconds")
@@ -185,7 +185,7 @@ describe("a program that cannot end", () => {
     expect(released).toBe(true)
   })
 
-  it("is a livelock when fibers run for ever without sleeping", async () => {
+  it("is reported as a livelock when fibers run forever without sleeping", async () => {
     const stalled = await stallOf(
       SimRuntime.run(1, Effect.forever(Effect.yieldNow), { maxTasksPerInstant: 10_000 })
     )
@@ -193,7 +193,7 @@ describe("a program that cannot end", () => {
     expect(stalled.message).toContain("10000 tasks")
   })
 
-  it("is over its time limit when something repeats for ever", async () => {
+  it("exceeds its time limit when something repeats forever", async () => {
     const stalled = await stallOf(
       SimRuntime.run(1, Effect.forever(Effect.sleep("1 minute")), { maxVirtualMillis: 3_600_000 })
     )

@@ -1,4 +1,4 @@
-/** What tests of the simulated network send, and see arriving. */
+/** Sends datagrams and records arrivals, for tests of the simulated network. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ReceivedDatagram, UdpSocket } from "../../src/capability/UdpPort.ts"
@@ -12,7 +12,7 @@ export interface Arrival {
   readonly ecn: number
 }
 
-/** Everything that arrives at the socket from now on, with its virtual time. */
+/** Records everything that arrives at the socket from now on, with its virtual time. */
 export const arrivals = Effect.fnUntraced(function* (socket: UdpSocket) {
   const clock = yield* Clock.Clock
   const all: Array<Arrival> = []

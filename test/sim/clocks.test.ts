@@ -1,4 +1,4 @@
-/** Machines whose clocks are wrong, and set right, while QUIC runs on them. */
+/** Hosts whose clocks are wrong, and corrected, while QUIC runs on them. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -32,7 +32,7 @@ const hosts = Effect.gen(function* () {
 const scene = Effect.fnUntraced(function* (options: Partial<ServerOptions> = {}) {
   const { network, near, far } = yield* hosts
   const identity = yield* NodeIdentity.developmentCertificate({ days: 825 })
-  // as if it were a year old
+  // starts at a year of uptime, so that clocks can jump backwards
   near.jumpClock(365 * day)
   far.jumpClock(365 * day)
   const server = yield* makeServer(place(far), identity, options)
@@ -111,7 +111,7 @@ describe("a clock that jumps", () => {
             yield* Effect.sleep("20 seconds")
           }
           expect(yield* Effect.timeoutOption(connection.closed, "30 seconds")).toMatchObject({ _tag: "None" })
-          // nobody is idle for a jump's sake, and everybody is after the idle timeout
+          // a clock jump makes no one idle, and the idle timeout still works
           expect((yield* connection.closed).reason._tag).toBe("IdleTimeout")
         })
       )
@@ -125,7 +125,7 @@ describe("what is dated by a clock", () => {
         const { far, client, server } = yield* scene({ retry: "always" })
         for (const byMillis of [-2 * day, 3 * day, -day, 1_000 * day]) {
           const connecting = yield* Effect.forkChild(visit(client, to(server)))
-          // the Retry has just left
+          // a Retry has just been sent
           yield* Effect.sleep(21)
           far.jumpClock(byMillis)
           yield* Fiber.join(connecting)
@@ -152,7 +152,7 @@ describe("what is dated by a clock", () => {
         expect(yield* again()).toEqual([true, "accepted"])
         near.jumpClock(2 * hour)
         expect(yield* again()).toEqual([true, "rejected"])
-        // the tickets of this visit are dated as the client's clock is now
+        // tickets of this visit carry the client's current clock
         near.jumpClock(-2 * hour)
         const [resumed, earlyData] = yield* again()
         expect(resumed === false || earlyData === "rejected" || earlyData === "none").toBe(true)

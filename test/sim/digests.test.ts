@@ -21,7 +21,7 @@ const underLoad = async <A>(run: () => Promise<A>): Promise<A> => {
   }
 }
 
-/** Fills the event loop with turns that have nothing to do with the simulation, some of them long. */
+/** Fills the event loop with unrelated turns, some of them long. */
 const amongNoise = async <A>(run: () => Promise<A>): Promise<A> => {
   let isOver = false
   const noise = (): void => {
@@ -39,7 +39,7 @@ const amongNoise = async <A>(run: () => Promise<A>): Promise<A> => {
 }
 
 describe("the digest of a run", () => {
-  it("is the same again for the same seed, and another for another", async () => {
+  it("is the same for the same seed, and differs for another", async () => {
     expect(await digestOf(seed)).toBe(await expected)
     expect(await digestOf("another seed")).not.toBe(await expected)
   })
@@ -58,11 +58,11 @@ describe("the digest of a run", () => {
     expect(await underLoad(() => digestOf(seed))).toBe(await expected)
   })
 
-  it("is the same in an event loop full of others' work", async () => {
+  it("is the same in an event loop full of unrelated work", async () => {
     expect(await amongNoise(() => digestOf(seed))).toBe(await expected)
   })
 
-  it("is the same in a process of its own, on busy cores", async () => {
+  it("is the same in a separate process, on busy cores", async () => {
     const script = new URL("./replay/digest.ts", import.meta.url).pathname
     const { stdout } = await underLoad(() => promisify(execFile)(process.execPath, [script, seed]))
     expect(stdout.trim()).toBe(await expected)

@@ -11,7 +11,7 @@ import { itSim } from "./itSim.ts"
 
 const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
-/** Three hosts around a router; `a` behind a NAT. Each has a socket, on port 1. */
+/** Three hosts around a router, `a` behind a NAT; each has a socket on port 1. */
 const world = Effect.gen(function* () {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -26,7 +26,7 @@ const world = Effect.gen(function* () {
   return { network, core, nat, a, b, c, uplink }
 })
 
-/** Every `from` sends `to` one datagram every 100 ms, in the middle of them; returns when they arrived. */
+/** `from` sends `to` one datagram per 100 ms, offset by 50 ms; returns the arrival times. */
 const listen = Effect.fnUntraced(function* (from: SimHost, to: SimHost) {
   const near = yield* from.udpPort.bind()
   const far = yield* to.udpPort.bind()
@@ -207,7 +207,7 @@ describe("a schedule of faults", () => {
     { atMillis: 900, fault: { kind: "rebind", nat: "nat", address: "203.0.113.7" } }
   ]
 
-  it("is the same after a trip through JSON, and gives the same trace for the same seed", async () => {
+  it("survives a round trip through JSON, and gives the same trace for the same seed", async () => {
     const under = (schedule: FaultSchedule) =>
       SimRuntime.run(
         "faults",
@@ -317,7 +317,7 @@ describe("a crash", () => {
           yield* note(`life ${life} begins`)
           yield* Effect.addFinalizer(() => note(`life ${life} ends`))
           const socket = yield* (yield* UdpPort).bind({ port: 1 })
-          // The last word of a life that is cut short is lost.
+          // a datagram sent by a finalizer of an interrupted run is lost
           yield* Effect.addFinalizer(() => Effect.sync(() => send(socket, addressOf("198.51.100.2", 1))))
           yield* Effect.sleep(100)
           return life

@@ -1,4 +1,4 @@
-/** Whole connections and the programs around them, through faults. */
+/** Whole connections, and the programs that use them, under faults. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,7 +16,7 @@ import { itSim } from "./itSim.ts"
 
 const MEGABYTE = 1_000_000
 
-/** A client and an echo server that begins again after every crash, each on a host of its own, a router between. */
+/** A client and an echo server that restarts after every crash, on two hosts with a router in between. */
 const world = Effect.fnUntraced(function* (transport: TransportOptions = {}) {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -130,13 +130,13 @@ describe("a connection", () => {
   itSim("to a server that restarts with the same key is soon reset", () =>
     Effect.gen(function* () {
       const { network, far, echo, connect } = yield* world(transport)
-      // Entropy that begins again with every life: the endpoint draws the same key for its reset tokens.
+      // Entropy that restarts with every run: the endpoint derives the same stateless reset key.
       const life = Effect.suspend(() =>
         Effect.provideService(echo, Entropy, { randomBytes: new SeededRandom("the server's disk").bytes })
       )
       yield* Effect.forkScoped(far.run(life))
       const connection = yield* connect
-      // Until the server has confirmed the handshake, lost application data is not what the client repeats.
+      // Until the handshake is confirmed, the client does not retransmit lost application data.
       yield* Effect.sleep(200)
       network.apply([{ atMillis: 0, fault: { kind: "crash", host: "server", forMillis: 500 } }])
       yield* Effect.sleep(1000)

@@ -1,4 +1,4 @@
-/** A test whose body is an Effect that runs in the simulator, with as many seeds as it is worth. */
+/** A test whose body is an Effect run in the simulator, with one or more seeds derived from its name. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { it } from "vitest"
@@ -7,7 +7,7 @@ import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
 import { commandOf } from "../../layers/sim/vitest/index.ts"
 
 export interface ItSimOptions extends SimRuntime.SimOptions {
-  /** How many seeds to run it with. Default 1. */
+  /** Number of seeds. Default 1. */
   readonly seeds?: number
 }
 

@@ -25,12 +25,12 @@ const mean = (values: ReadonlyArray<number>): number =>
 const quantile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.floor(share * sorted.length)]
 
-describe("a delay", () => {
-  it("that is fixed never changes", () => {
+describe("a delay model", () => {
+  it("fixed: never changes", () => {
     expect(new Set(delays({ kind: "fixed", millis: 7 }))).toEqual(new Set([7]))
   })
 
-  it("that is uniform is spread evenly between its bounds", () => {
+  it("uniform: is spread evenly between its bounds", () => {
     const all = delays({ kind: "uniform", millis: 10, jitterMillis: 4 })
     expect(all[0]).toBeGreaterThanOrEqual(10)
     expect(all.at(-1)).toBeLessThan(14)
@@ -38,16 +38,16 @@ describe("a delay", () => {
     expect(quantile(all, 0.75)).toBeCloseTo(13, 1)
   })
 
-  it("that is normal has its mean and its deviation, and never is negative", () => {
+  it("normal: has the given mean and deviation, and is never negative", () => {
     const all = delays({ kind: "normal", meanMillis: 50, deviationMillis: 5 })
     expect(Math.abs(mean(all) - 50)).toBeLessThan(0.2)
-    // One deviation either side of the mean holds 68.3 % of a bell curve.
+    // One standard deviation on either side of the mean holds 68.3 % of a normal distribution.
     expect(Math.abs(quantile(all, 0.8413) - 55)).toBeLessThan(0.3)
     expect(Math.abs(quantile(all, 0.1587) - 45)).toBeLessThan(0.3)
     expect(delays({ kind: "normal", meanMillis: 1, deviationMillis: 10 })[0]).toBe(0)
   })
 
-  it("that is heavy-tailed has its median, its mean, its tail and its end", () => {
+  it("heavy-tailed: has the expected median, mean, tail and maximum", () => {
     const all = delays({ kind: "pareto", minMillis: 10, shape: 2, maxMillis: 500 })
     expect(all[0]).toBeGreaterThanOrEqual(10)
     expect(all.at(-1)).toBeLessThanOrEqual(500)
@@ -58,7 +58,7 @@ describe("a delay", () => {
   })
 })
 
-/** The lengths of the runs of lost packets, and the share lost. */
+/** The loss rate, and the mean length of runs of lost packets. */
 const bursts = (model: LossModel): { readonly rate: number; readonly meanBurst: number } => {
   const random = new SeededRandom("bursts")
   const process = new LossProcess()
@@ -74,20 +74,20 @@ const bursts = (model: LossModel): { readonly rate: number; readonly meanBurst: 
   return { rate: lost / 200_000, meanBurst: lost / runs }
 }
 
-describe("loss", () => {
-  it("that is independent comes in runs as short as chance has them", () => {
+describe("a loss model", () => {
+  it("independent: loses in runs as short as chance makes them", () => {
     const { rate, meanBurst } = bursts({ kind: "independent", rate: 0.1 })
     expect(rate).toBeCloseTo(0.1, 2)
     expect(meanBurst).toBeCloseTo(1 / 0.9, 1)
   })
 
-  it("that is Gilbert's and Elliott's comes in bursts, of the length and at the rate asked for", () => {
+  it("Gilbert-Elliott: loses in bursts of the requested length and rate", () => {
     const { rate, meanBurst } = bursts({ kind: "gilbertElliott", toBad: 0.01, toGood: 0.2 })
     expect(Math.abs(rate - 0.01 / 0.21)).toBeLessThan(0.004)
     expect(Math.abs(meanBurst - 5)).toBeLessThan(0.3)
   })
 
-  it("in the good and the bad state has a rate of its own", () => {
+  it("Gilbert-Elliott: has separate rates in the good and the bad state", () => {
     const { rate } = bursts({
       kind: "gilbertElliott",
       toBad: 0.1,
@@ -99,11 +99,11 @@ describe("loss", () => {
   })
 })
 
-describe("what is said about a link", () => {
+describe("a link's conditions", () => {
   const say = (...said: ReadonlyArray<Partial<LinkConditions>>) =>
     said.reduce((model, changes) => changed(model, changes), perfectLink)
 
-  it("in short is what it stands for", () => {
+  it("expand shorthand to the full form", () => {
     expect(say({ delayMillis: 5 }).delay).toEqual({ kind: "fixed", millis: 5 })
     expect(say({ jitterMillis: 2 }, { delayMillis: 5 }).delay).toEqual({
       kind: "uniform",
@@ -133,12 +133,9 @@ describe("what is said about a link", () => {
     [{ loss: { kind: "gilbertElliott", toBad: 2, toGood: 0 } }, "link.loss.toBad must be"],
     [{ delaymillis: 5 }, "link.delaymillis is unknown"],
     [{ loss: { kind: "independent", rate: 0, toBad: 1 } }, "link.loss.toBad is unknown"]
-  ] as ReadonlyArray<[Partial<LinkConditions>, string]>)(
-    "that cannot be is refused: %j",
-    (changes, message) => {
-      expect(() => changed(perfectLink, changes)).toThrow(message)
-    }
-  )
+  ] as ReadonlyArray<[Partial<LinkConditions>, string]>)("reject invalid values: %j", (changes, message) => {
+    expect(() => changed(perfectLink, changes)).toThrow(message)
+  })
 })
 
 describe("CoDel's control law", () => {
@@ -152,7 +149,7 @@ describe("CoDel's control law", () => {
     origin: "a"
   }
 
-  /** A queue with 200 packets in it from the start, of which one is sent each millisecond: when are packets dropped? */
+  /** Starts with 200 queued packets and sends one per millisecond; returns when packets are dropped. */
   const dropTimes = (targetMillis: number): Array<number> => {
     const times: Array<number> = []
     let millis = 0
@@ -170,17 +167,17 @@ describe("CoDel's control law", () => {
     return times
   }
 
-  it("drops at once after an interval above the target, then ever sooner: interval / sqrt(count)", () => {
-    // From 105 ms on: 105 + 100, + 100 / sqrt(2), + 100 / sqrt(3), each at the next packet sent.
+  it("drops after one interval above the target, then ever sooner: interval / sqrt(count)", () => {
+    // Drops at 105, then 100, 100 / sqrt(2) and 100 / sqrt(3) later, each at the next packet sent.
     expect(dropTimes(5)).toEqual([105, 205, 276, 334])
   })
 
-  it("drops nothing while the wait is shorter than the target", () => {
+  it("drops nothing while the sojourn time is below the target", () => {
     expect(dropTimes(500)).toEqual([])
   })
 })
 
-/** An upload over a link of 10 Mbit/s and 40 ms there and back; samples what stands in its queue, in milliseconds. */
+/** An upload over a link of 10 Mbit/s with an RTT of 40 ms; samples the queueing delay, in milliseconds. */
 const upload = Effect.fnUntraced(function* (conditions: Partial<LinkConditions>) {
   const world = yield* simWorld
   const cable = world.cable!
@@ -195,7 +192,7 @@ const upload = Effect.fnUntraced(function* (conditions: Partial<LinkConditions>)
   const begun = yield* Clock.currentTimeMillis
   const received = yield* readAll(yield* far.acceptUni)
   const millis = (yield* Clock.currentTimeMillis) - begun
-  // The first second is the start of the connection, whose burst CoDel lets pass on purpose.
+  // Skips the first second: CoDel deliberately lets the initial burst pass.
   const steady = waits.slice(200, Math.floor(millis / 5)).sort((a, b) => a - b)
   const { queueFull, marked } = cable.forward.counters
   return {

@@ -16,7 +16,7 @@ const place = (host: SimHost, address: string) => ({
   layer: Layer.merge(host.layer, NodeCryptoSuite.layer)
 })
 
-/** A client behind `nats`, the outermost first, and a server; a connection between them. */
+/** A connection between a server and a client behind `nats`, outermost first. */
 const connected = Effect.fnUntraced(function* (nats: ReadonlyArray<NatBehaviour>, options: PairOptions = {}) {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -71,7 +71,7 @@ describe("a QUIC connection", () => {
     })
   )
 
-  /** A download during which the NAT rebinds while nothing is under way between it and the client. */
+  /** A download during which the NAT rebinds while nothing is in flight between it and the client. */
   const download = Effect.fnUntraced(function* (transport: { readonly keepAliveIntervalMillis?: number }) {
     const ends = yield* connected([natKinds.portRestricted], { client: { transport } })
     const stream = yield* ends.far.openUni
@@ -126,7 +126,7 @@ describe("a QUIC connection", () => {
       )
 
   const impatient = { ...natKinds.portRestricted, mappingTimeoutMillis: 20_000 }
-  /** Whether something the server says after half a minute of silence reaches the client. */
+  /** Whether data the server sends after half a minute of silence reaches the client. */
   const hearsTheServer = Effect.fnUntraced(function* (transport: {
     readonly keepAliveIntervalMillis?: number
   }) {

@@ -8,7 +8,7 @@ import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { addressOf, arrivals, send } from "./arrivals.ts"
 import { itSim } from "./itSim.ts"
 
-/** A home and an office behind a NAT each, and a server with two addresses, around one router. */
+/** A home and an office, each behind a NAT, and a server with two addresses, around one router. */
 const world = Effect.fnUntraced(function* (
   kind: NatBehaviour,
   officeKind: NatBehaviour = natKinds.fullCone,
@@ -31,7 +31,9 @@ const world = Effect.fnUntraced(function* (
   return { network, core, server, home, laptop, phone, wifi, office, desk }
 })
 
-/** A STUN server with two addresses and two ports, which tells who asked, from the endpoint it is asked to. RFC 3489 §8 */
+/**
+ * A STUN server on two addresses and two ports; reports the source address, from the requested endpoint. RFC 3489 §8
+ */
 const stun = Effect.fnUntraced(function* (server: SimHost) {
   const [a1, a2] = server.addresses
   const endpoints = [addressOf(a1, 3478), addressOf(a1, 3479), addressOf(a2, 3478), addressOf(a2, 3479)]
@@ -48,7 +50,7 @@ const stun = Effect.fnUntraced(function* (server: SimHost) {
   return endpoints
 })
 
-/** Asks the STUN server at `to` to answer from its endpoint number `from`; says where it saw the request come from. */
+/** Asks the STUN server at `to` to answer from its endpoint number `from`; returns the address it saw, if answered. */
 const ask = Effect.fnUntraced(function* (socket: UdpSocket, to: SocketAddress, from: number) {
   const heard = yield* arrivals(socket)
   socket.send(Uint8Array.of(from), 0, 1, to, 0)
@@ -56,7 +58,7 @@ const ask = Effect.fnUntraced(function* (socket: UdpSocket, to: SocketAddress, f
   return heard.length === 0 ? undefined : new TextDecoder().decode(heard[0].bytes)
 })
 
-/** The discovery of RFC 3489 §10.1, with its tests in an order that leaves no filter open for the next. */
+/** The discovery of RFC 3489 §10.1, with tests ordered so that none opens a filter for the next. */
 const discover = Effect.fnUntraced(function* (host: SimHost, [a1p1, , , a2p2]: ReadonlyArray<SocketAddress>) {
   const socket = yield* host.udpPort.bind()
   const first = yield* ask(socket, a1p1, 0)
@@ -111,7 +113,7 @@ describe("the STUN test matrix", () => {
     )
 })
 
-/** Both learn their outside endpoint, tell each other, send to it, and answer to wherever they hear from. */
+/** Both learn and exchange their outside endpoints, send to the peer's, and answer to wherever they receive from. */
 const punch = Effect.fnUntraced(function* (a: SimHost, b: SimHost, [meeting]: ReadonlyArray<SocketAddress>) {
   const heard = [0, 0]
   const sockets = [yield* a.udpPort.bind(), yield* b.udpPort.bind()]
@@ -139,8 +141,8 @@ describe("hole punching", () => {
   const kinds = ["fullCone", "addressRestricted", "portRestricted", "symmetric", "symmetricRandom"] as const
   for (const [i, home] of kinds.entries())
     for (const office of kinds.slice(i)) {
-      const hopeless = home === "portRestricted" || home.startsWith("symmetric")
-      const works = !(hopeless && office.startsWith("symmetric"))
+      const isHard = home === "portRestricted" || home.startsWith("symmetric")
+      const works = !(isHard && office.startsWith("symmetric"))
       itSim(`${works ? "works" : "fails"} between ${home} and ${office}`, () =>
         Effect.gen(function* () {
           const { server, laptop, desk } = yield* world(natKinds[home], natKinds[office])

@@ -12,7 +12,7 @@ describe("a prefix", () => {
   const holds = (prefix: string, address: string): boolean =>
     new IpPrefix("route", prefix).contains(addressBytes(address)!)
 
-  it("holds the addresses that begin with its bits", () => {
+  it("contains the addresses that begin with its bits", () => {
     expect(holds("10.0.0.0/8", "10.255.1.2")).toBe(true)
     expect(holds("10.0.0.0/8", "11.0.0.0")).toBe(false)
     expect(holds("192.0.2.128/25", "192.0.2.200")).toBe(true)
@@ -27,7 +27,7 @@ describe("a prefix", () => {
   })
 
   it.each(["10.0.0.0/33", "10.0.0/8", "fd00::/129", "10.0.0.0/", "example.org/8", "10.0.0.0/-1"])(
-    "cannot be %s",
+    "rejects %s",
     (prefix) => {
       expect(() => new IpPrefix("route", prefix)).toThrow("route must be a prefix such as")
     }
@@ -225,7 +225,7 @@ describe("a link in the middle with a smaller MTU", () => {
     })
   )
 
-  it("is remembered for the thousand destinations heard of last, until the host forgets", () => {
+  it("is remembered for the last thousand destinations, until the host forgets", () => {
     const known = new PathMtus(new Timeline())
     for (let i = 0; i < 1025; i++) known.learn(`host ${i}`, 1300)
     expect([known.to("host 0"), known.to("host 1"), known.to("host 1024")]).toEqual([Infinity, 1300, 1300])

@@ -4,8 +4,8 @@ import type { FaultSchedule } from "../../layers/sim/index.ts"
 import { fewer, RunBudget, simplerNumbers, simplest } from "../../layers/sim/shrink.ts"
 import { shrinkSchedule } from "../../layers/sim/shrinkSchedule.ts"
 
-describe("making a list small", () => {
-  it("keeps what is needed and nothing else, whatever that is, in its order", async () => {
+describe("shrinking a list", () => {
+  it("keeps exactly the needed items, in order", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.nat(100), { maxLength: 40 }),
@@ -20,7 +20,7 @@ describe("making a list small", () => {
     )
   })
 
-  it("takes no more runs than it may, and returns what it has by then", async () => {
+  it("stops at its run budget and returns the best so far", async () => {
     const items = Array.from({ length: 100 }, (_, i) => i)
     let runs = 0
     const stillFails = (some: ReadonlyArray<number>) => {
@@ -34,7 +34,7 @@ describe("making a list small", () => {
     expect(await fewer(items, stillFails, new RunBudget({ maxRuns: 0 }))).toEqual(items)
   })
 
-  it("makes each item as simple as it can be", async () => {
+  it("simplifies each item as far as possible", async () => {
     const stillFails = ([a, b]: ReadonlyArray<number>) => Promise.resolve(a + b >= 1_500)
     const [a, b] = await simplest([4_321, 977], simplerNumbers, stillFails)
     expect(a + b).toBeLessThan(4_321)
@@ -43,7 +43,7 @@ describe("making a list small", () => {
     for (const smaller of simplerNumbers(b)) expect(a + smaller).toBeLessThan(1_500)
   })
 
-  it("tries only numbers that are smaller", () => {
+  it("tries only smaller numbers", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), fc.nat(10), (value, least) => {
         for (const candidate of simplerNumbers(value, least)) {
@@ -55,7 +55,7 @@ describe("making a list small", () => {
   })
 })
 
-describe("making a schedule of faults small", () => {
+describe("shrinking a fault schedule", () => {
   const schedule: FaultSchedule = [
     { atMillis: 10, fault: { kind: "crash", host: "a", forMillis: 5 } },
     {
@@ -65,7 +65,7 @@ describe("making a schedule of faults small", () => {
     { atMillis: 9_000, fault: { kind: "rebind", nat: "n" } }
   ]
 
-  it("leaves the one fault, the one condition and the least of its time that it takes", async () => {
+  it("keeps the one fault, the one condition and the shortest duration that are needed", async () => {
     const stillFails = (some: FaultSchedule) =>
       Promise.resolve(
         some.some(({ atMillis, fault }) => {
@@ -83,7 +83,7 @@ describe("making a schedule of faults small", () => {
     expect(await shrinkSchedule(schedule, stillFails)).toEqual(small)
   })
 
-  it("leaves none where it fails without", async () => {
+  it("keeps no fault if the failure does not need one", async () => {
     expect(await shrinkSchedule(schedule, () => Promise.resolve(true))).toEqual({ schedule: [], runs: 1 })
   })
 })

@@ -55,7 +55,7 @@ describe("a topology", () => {
     })
   )
 
-  it("that cannot be is refused when it is made, and says where", () => {
+  it("that is invalid is rejected when it is made, naming the field", () => {
     const hosts = { a: "10.0.0.1", b: "10.0.0.2" }
     const link = (from: string, to: string) => () =>
       SimTopology.make({
@@ -89,7 +89,7 @@ describe("a topology", () => {
     ).toThrow("r.addRoute must be a prefix")
   })
 
-  it("that names what there is not is refused by the compiler already", () => {
+  it("that names unknown nodes is rejected by the compiler", () => {
     const hosts = { a: "10.0.0.1", b: "10.0.0.2" }
     const nats = { n: { outside: "192.0.2.1" } } as const
     type End = SimTopology.LinkDefinition<"a" | "b" | "n.inside" | "n.outside">

@@ -1,20 +1,22 @@
-/** The digest of a run with a bit of everything; as a program, it prints it. `node test/sim/replay/digest.ts SEED` */
+/**
+ * The digest of a run that uses a bit of everything. As a program it prints it: `node test/sim/replay/digest.ts SEED`
+ */
 import { pbkdf2 } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as SimRuntime from "../../../layers/sim/SimRuntime.ts"
-import { badLink, strangers } from "../../api/badNetwork.ts"
+import { badLink, linkedEndpoints } from "../../api/badNetwork.ts"
 import { pattern, readAll } from "../../api/pair.ts"
 
 const payload = pattern(60_000)
 
-/** Work that the real world does in a time of its own. */
+/** Work that takes unpredictable real time. */
 const realWork = Effect.callback<void>((resume) =>
   pbkdf2("a", "b", 2_000, 32, "sha512", () => resume(Effect.void))
 )
 
 export const digestOf = async (seed: string): Promise<string> => {
   const program = Effect.gen(function* () {
-    const { server, connect } = yield* strangers(badLink, { handshakeTimeoutMillis: 60_000 })
+    const { server, connect } = yield* linkedEndpoints(badLink, { handshakeTimeoutMillis: 60_000 })
     yield* Effect.forkScoped(
       server.serveStreams((stream) =>
         Effect.gen(function* () {
@@ -29,7 +31,7 @@ export const digestOf = async (seed: string): Promise<string> => {
       yield* stream.write(payload)
       yield* stream.finish
       if ((yield* readAll(stream)).length !== payload.length)
-        yield* Effect.die(new Error("bytes are missing"))
+        yield* Effect.die(new Error("the echo is incomplete"))
     }).pipe(Effect.scoped)
     yield* Effect.all([calls, calls, calls], { concurrency: "unbounded" })
   }).pipe(Effect.scoped)

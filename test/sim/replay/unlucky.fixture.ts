@@ -1,10 +1,10 @@
-/** Tests that fail, for the one that looks at what is printed then. */
+/** Failing tests, whose output another test checks. */
 import { describe, it } from "@effect/vitest"
 import { Deferred, Effect, Random } from "effect"
 import { type FaultSchedule, SimNetwork } from "../../../layers/sim/index.ts"
 import * as SimVitest from "../../../layers/sim/vitest/index.ts"
 
-/** Two of them are one too many. */
+/** The failure takes two of these. */
 const schedule: FaultSchedule = [
   {
     atMillis: 70,
@@ -20,7 +20,7 @@ const schedule: FaultSchedule = [
   }
 ]
 
-/** Sends for twenty seconds; its link may be down for eleven of them. */
+/** Sends for twenty seconds; fails when its link is down for more than eleven of them. */
 const greet = Effect.fnUntraced(function* (faults: FaultSchedule) {
   const network = yield* SimNetwork
   const cable = network.connect(network.host("near", "10.0.0.1"), network.host("far", "10.0.0.2"), {
