@@ -7,7 +7,16 @@ import { checkAddress } from "./IpPrefix.ts"
 import { changed, type LinkConditions, perfectLink } from "./linkConditions.ts"
 import { checkFields, checkOneOf, checkRange, SimConfigError } from "./simConfig.ts"
 
-/** Refers to hosts, routers, NATs and connections by name. `forMillis` is the duration; default: permanent. */
+/**
+ * Something that goes wrong. Refers to hosts, routers, NATs and connections by name.
+ *
+ * **Details**
+ *
+ * `forMillis` is the duration, 0 to 100 days; without it the fault is permanent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Fault =
   | {
       /** Nodes in different groups cannot reach each other; nodes in no group reach all. */
@@ -60,12 +69,36 @@ export type Fault =
       readonly address?: string
     }
 
+/**
+ * A fault and when it begins.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ScheduledFault {
   /** Time after the schedule is applied; 0 to 100 days. */
   readonly atMillis: number
+  /** What goes wrong. */
   readonly fault: Fault
 }
 
+/**
+ * Faults of a network, for `network.apply`. Plain data, representable as JSON.
+ *
+ * **Example** (A partition during a crash)
+ *
+ * ```ts
+ * import type { FaultSchedule } from "effect-quic/layers/sim"
+ *
+ * const schedule: FaultSchedule = [
+ *   { atMillis: 1_000, fault: { kind: "crash", host: "server", forMillis: 5_000 } },
+ *   { atMillis: 2_000, fault: { kind: "partition", groups: [["client"], ["server"]], forMillis: 1_000 } }
+ * ]
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type FaultSchedule = ReadonlyArray<ScheduledFault>
 
 /** The names a fault may refer to. */

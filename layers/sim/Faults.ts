@@ -19,7 +19,12 @@ export interface FaultTargets {
 
 const nothing = (): void => {}
 
-/** A running schedule. */
+/**
+ * A running fault schedule, returned by `network.apply`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Faults {
   private readonly targets: FaultTargets
   /** Faults yet to begin or end. */

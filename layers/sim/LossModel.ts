@@ -2,6 +2,12 @@
 import type { SeededRandom } from "./SeededRandom.ts"
 import { checkFields, checkOneOf, checkProbability } from "./simConfig.ts"
 
+/**
+ * How a link loses packets: independently of each other, or in bursts (Gilbert–Elliott).
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type LossModel =
   | {
       readonly kind: "independent"

@@ -11,6 +11,12 @@ interface QueueLimits {
   readonly maxPackets?: number
 }
 
+/**
+ * The queue in front of a link: plain tail drop, or CoDel.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type QueueModel =
   | (QueueLimits & {
       /** Packets that do not fit are dropped. */

@@ -1,6 +1,12 @@
 /** The only source of randomness in a simulation: the generator sfc32, seeded with a string or number. */
 import type { Random } from "effect/Random"
 
+/**
+ * A reproducible generator of random numbers (sfc32), also usable as Effect's `Random`. Not for cryptography.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class SeededRandom implements Random {
   private readonly seed: string
   private a: number
@@ -22,6 +28,7 @@ export class SeededRandom implements Random {
     return new SeededRandom(`${this.seed}/${label}`)
   }
 
+  /** An integer in [0, 2^32). */
   nextUint32(): number {
     const sum = (this.a + this.b + this.counter) | 0
     this.counter = (this.counter + 1) | 0
@@ -53,6 +60,7 @@ export class SeededRandom implements Random {
     return this.nextDoubleUnsafe() < probability
   }
 
+  /** `length` random bytes. */
   readonly bytes = (length: number): Uint8Array => {
     const bytes = new Uint8Array(length)
     for (let i = 0; i < length; i += 4) {

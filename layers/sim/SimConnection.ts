@@ -1,11 +1,18 @@
 /** A connection between two nodes: one link in each direction. */
 import type { LinkConditions, SimLink } from "./SimLink.ts"
 
+/**
+ * Two links that connect two nodes, one in each direction. Made by `network.connect`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class SimConnection {
   /** Its name in fault schedules. */
   readonly name: string
   /** From the first node to the second. */
   readonly forward: SimLink
+  /** From the second node to the first. */
   readonly backward: SimLink
 
   constructor(name: string, forward: SimLink, backward: SimLink) {

@@ -19,9 +19,18 @@ import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.
 import type { SimUdpSocket, SocketHost, Transmission } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
 
+/**
+ * A host in the simulated network, made by `network.host`. `layer` has the services of a program on it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class SimHost implements SimNode, SocketHost {
+  /** Name of the host. */
   readonly name: string
+  /** A host does not forward packets. */
   readonly isRouter = false
+  /** A host accepts packets only to its own addresses. */
   readonly isGateway = false
   /** Whether sockets bound later can read and write the ECN bits. */
   ecn = true
@@ -58,6 +67,7 @@ export class SimHost implements SimNode, SocketHost {
     this.pathMtus = new PathMtus(timeline)
   }
 
+  /** UDP on this host. */
   get udpPort(): UdpPortShape {
     return {
       bind: (options = {}) =>
@@ -71,10 +81,12 @@ export class SimHost implements SimNode, SocketHost {
     }
   }
 
+  /** Its addresses. */
   get addresses(): Array<string> {
     return this.interfaces.addresses
   }
 
+  /** Its outgoing links. */
   get links(): Array<SimLink> {
     return this.interfaces.links
   }
@@ -102,6 +114,7 @@ export class SimHost implements SimNode, SocketHost {
     this.skew.drift(ppm, this.timeline.nowNanos)
   }
 
+  /** Number of bound sockets. */
   get socketCount(): number {
     return this.sockets.count
   }
@@ -132,6 +145,7 @@ export class SimHost implements SimNode, SocketHost {
     this.life.turn(false)
   }
 
+  /** Ends a crash: programs started by `run` begin again. */
   restart(): void {
     this.life.turn(true)
   }
@@ -148,6 +162,7 @@ export class SimHost implements SimNode, SocketHost {
     this.interfaces.addRoute(route, isDefault)
   }
 
+  /** Whether an interface has this address. */
   owns(address: string): boolean {
     return this.interfaces.owns(address)
   }
@@ -164,6 +179,7 @@ export class SimHost implements SimNode, SocketHost {
     this.routing.changed()
   }
 
+  /** Takes a packet from a link. */
   receive(packet: SimPacket): void {
     if (!this.isUp) {
       this.trace.record("host down", packet, this.name)
@@ -188,6 +204,7 @@ export class SimHost implements SimNode, SocketHost {
     return this.owns(to.host) ? this.sockets.at(to) : undefined
   }
 
+  /** Sends a datagram of one of its sockets. */
   transmit(
     from: SimUdpSocket,
     source: string | undefined,

@@ -1,12 +1,19 @@
 /**
  * The simulation as a layer: an Effect it is provided to runs in virtual time, on any runtime.
  *
+ * The Effect gets a `Scope`, which is closed in virtual time before the simulation ends. A failure is reported with the
+ * command line that replays it.
+ *
+ * **Example** (An hour in virtual time)
+ *
  * ```ts
- * it.effect("the greeting survives a lossy link", () => program.pipe(Effect.provide(SimLayer.layer({ seed: 7 }))))
+ * import { Effect } from "effect"
+ * import { SimLayer } from "effect-quic/layers/sim"
+ *
+ * const program = Effect.sleep("1 hour").pipe(Effect.provide(SimLayer.layer({ seed: 7 })))
  * ```
  *
- * `program` gets a `Scope`, which is closed in virtual time before the simulation ends. A failure is reported with the
- * command line that replays it.
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,8 +27,14 @@ import { replayed, replayVariables } from "./replay.ts"
 import { defaults, type SimOptions, type SimServices, Simulation, type SimStalled } from "./Simulation.ts"
 import { SimNetwork } from "./SimNetwork.ts"
 
+/**
+ * Options of the simulation, and its seed.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface LayerOptions extends SimOptions {
-  /** Default 0; `EFFECT_QUIC_SEED` in the environment replaces it. */
+  /** Seed of all randomness. Default 0; the environment variable `EFFECT_QUIC_SEED` overrides it. */
   readonly seed?: string | number
   /** What to print on failure. Default: the environment variables that replay the run. */
   readonly describeReplay?: (variables: string) => string
@@ -66,7 +79,12 @@ class Driver {
   }
 }
 
-/** A simulation with the lifetime of the layer: virtual time, seeded randomness and scheduling, and a `SimNetwork`. */
+/**
+ * A simulation with the lifetime of the layer: virtual time, seeded randomness and scheduling, and a `SimNetwork`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
   Layer.effectContext(
     Effect.gen(function* () {
@@ -90,15 +108,23 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
   )
 
 /**
- * A simulation of one host whose datagrams to `127.0.0.1` pass through a link with the given conditions. Replaces the live
- * layer for a program that talks to itself over the loopback address.
+ * A simulation of one host whose datagrams to `127.0.0.1` pass through a link with the given conditions. Replaces the
+ * live layer for a program that talks to itself over the loopback address.
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
   options: LayerOptions = {}
 ): Layer.Layer<SimServices | UdpPort | Scope.Scope> => localhostOn(layer(options), link)
 
-/** `layerLocalhost` in an existing simulation. */
+/**
+ * `layerLocalhost` in an existing simulation.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const localhostOn = (
   simulation: Layer.Layer<SimServices | Scope.Scope>,
   link: Partial<LinkConditions>

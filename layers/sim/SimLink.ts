@@ -11,19 +11,32 @@ import type { Timeline } from "./Timeline.ts"
 
 export { type LinkConditions, type LinkModel, perfectLink } from "./linkConditions.ts"
 
-/** Counters of the packets that entered a link. */
+/**
+ * Counters of the packets that entered a link.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class LinkCounters {
+  /** Handed to the link. */
   entered = 0
+  /** Passed on to the far end. */
   delivered = 0
+  /** Lost at random. */
   lost = 0
   /** Dropped by `dropIf`, by a rewrite, by a partition, or because the link was down. */
   refused = 0
   /** Dropped because the queue was full or CoDel's delay was exceeded. */
   queueFull = 0
+  /** Dropped because they exceed the MTU and must not be fragmented. */
   tooLarge = 0
+  /** Marked CE. */
   marked = 0
+  /** Delivered twice. */
   duplicated = 0
+  /** Delivered with a flipped bit. */
   corrupted = 0
+  /** Held back while others pass. */
   reordered = 0
 }
 
@@ -36,12 +49,22 @@ export interface LinkSurroundings {
 
 const nanosPerMilli = 1_000_000
 
+/**
+ * One direction of a connection between two nodes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class SimLink implements SimEdge {
+  /** Name of the link in traces. */
   readonly name: string
+  /** The sending node. */
   readonly from: SimNode
+  /** The receiving node. */
   readonly to: SimNode
   /** The address of the far end, if that is a host. */
   toAddress: string | undefined
+  /** What happened to the packets. */
   readonly counters = new LinkCounters()
   /** For tests: drops packets for which it returns true. `index` counts the packets that entered, from 0. */
   dropIf: ((packet: SimPacket, index: number) => boolean) | undefined = undefined

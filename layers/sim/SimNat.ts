@@ -12,10 +12,16 @@ import type { SimNode, SimPacket, SimEdge } from "./SimPacket.ts"
 import { Forwarder, RouterCounters } from "./SimRouter.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** NAT counters in addition to those of routers; ICMP messages are not counted. */
+/**
+ * NAT counters in addition to those of routers; ICMP messages are not counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class NatCounters extends RouterCounters {
-  /** Forwarded from inside to outside, and from outside to inside. */
+  /** Forwarded from inside to outside. */
   outbound = 0
+  /** Forwarded from outside to inside. */
   inbound = 0
   /** Forwarded from inside to inside through an outside address. */
   hairpinned = 0
@@ -27,8 +33,14 @@ export class NatCounters extends RouterCounters {
   tableFull = 0
 }
 
-/** Snapshot of a mapping. */
+/**
+ * Snapshot of a mapping.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface NatMappingState {
+  /** The inside endpoint. */
   readonly inside: SocketAddress
   /** The server-reflexive address. RFC 8489 §2 */
   readonly outside: SocketAddress
@@ -38,13 +50,24 @@ export interface NatMappingState {
   readonly idleMillis: number
 }
 
-/** One side of a NAT, to connect links to. */
+/**
+ * One side of a NAT, to connect links to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class NatSide implements SimNode {
+  /** Name of the NAT. */
   readonly name: string
+  /** Its outgoing links on this side. */
   readonly links: Array<SimEdge> = []
+  /** A side does not forward packets itself; the NAT does. */
   readonly isRouter = false
+  /** True for the inside, which accepts packets to any address. */
   readonly isGateway: boolean
+  /** Whether the NAT has this address on this side. */
   readonly owns: (address: string) => boolean
+  /** Takes a packet from a link. */
   readonly receive: (packet: SimPacket) => void
 
   constructor(
@@ -60,9 +83,18 @@ export class NatSide implements SimNode {
   }
 }
 
+/**
+ * A NAT, made by `network.nat`. Connect links to its two sides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class SimNat {
+  /** Name of the NAT. */
   readonly name: string
+  /** How it maps and filters. */
   readonly behaviour: NatBehaviour
+  /** What happened to the packets. */
   readonly counters = new NatCounters()
   /** Hosts and routers on this side reach others through the NAT, but cannot be reached from outside. */
   readonly inside: NatSide

@@ -1,6 +1,23 @@
 /**
- * An in-memory network of hosts and routers connected by links. All packets are events on one timeline, and all randomness
- * derives from one seed.
+ * An in-memory network of hosts and routers connected by links. All packets are events on one timeline, and all
+ * randomness derives from one seed.
+ *
+ * **Example** (Two hosts)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { SimNetwork } from "effect-quic/layers/sim"
+ *
+ * const hosts = Effect.gen(function* () {
+ *   const network = yield* SimNetwork
+ *   const client = network.host("client", "10.0.0.1")
+ *   const server = network.host("server", "10.0.0.2")
+ *   network.connect(client, server, { delayMillis: 25, lossRate: 0.01 })
+ *   return { client, server }
+ * })
+ * ```
+ *
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import { familyOf } from "../udp/hostLiteral.ts"
@@ -24,7 +41,12 @@ import type { Timeline } from "./Timeline.ts"
 
 export { SimConnection } from "./SimConnection.ts"
 
-/** How two nodes are connected: link conditions and host addresses. */
+/**
+ * How two nodes are connected: link conditions and host addresses.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface ConnectOptions extends Partial<LinkConditions> {
   /** The name in fault schedules. Default: the names of the nodes, joined by a hyphen. */
   readonly name?: string
@@ -43,7 +65,14 @@ interface End {
   readonly address: string | undefined
 }
 
+/**
+ * The simulated network: adds nodes, connects them and applies faults. Invalid values throw `SimConfigError`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Network {
+  /** The packets so far. */
   readonly trace: PacketTrace
   private readonly timeline: Timeline
   private readonly random: SeededRandom
@@ -239,5 +268,10 @@ const route = (near: End, far: End, link: SimLink, isDefault: boolean): void => 
   if (far.address === undefined || isDefault) near.node.addRoute({ source, destination: undefined, link })
 }
 
-/** The network of the current simulation. */
+/**
+ * The service that holds the network of the current simulation.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class SimNetwork extends Context.Service<SimNetwork, Network>()("effect-quic/layers/sim/SimNetwork") {}

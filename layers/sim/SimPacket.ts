@@ -2,20 +2,35 @@
 import type { EcnCodepoint } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 
-/** ICMP message of a router that a packet was too large: Packet Too Big, or Fragmentation Needed. */
+/**
+ * ICMP message of a router that a packet was too large: Packet Too Big, or Fragmentation Needed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PacketTooBig {
-  /** Source and destination of the oversized packet, as seen at the current position of this message. */
+  /** Source of the oversized packet, as seen at the current position of this message. */
   readonly from: SocketAddress
+  /** Destination of the oversized packet, likewise. */
   readonly to: SocketAddress
   /** The MTU of the next link, including headers. */
   readonly mtu: number
 }
 
+/**
+ * A UDP datagram, or an ICMP message, in the simulated network.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SimPacket {
+  /** Source. */
   readonly from: SocketAddress
+  /** Destination. */
   readonly to: SocketAddress
   /** Exclusively owned: links may corrupt it and receivers may keep it. */
   readonly bytes: Uint8Array
+  /** ECN bits. */
   readonly ecn: EcnCodepoint
   /** Dropped instead of fragmented if too large. */
   readonly dontFragment: boolean
@@ -59,7 +74,12 @@ export interface SimEdge {
   carry(packet: SimPacket): boolean
 }
 
-/** Anything a link can connect: a host, a router, a side of a NAT. */
+/**
+ * Anything a link can connect: a host, a router, a side of a NAT.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SimNode {
   /** Its name in partitions and traces. */
   readonly name: string
@@ -71,5 +91,6 @@ export interface SimNode {
   readonly isGateway: boolean
   /** Whether it owns this address. */
   owns(address: string): boolean
+  /** Takes a packet from a link. */
   receive(packet: SimPacket): void
 }

@@ -9,8 +9,14 @@ interface PrefixRoute {
   readonly link: SimEdge | undefined
 }
 
-/** Packet counters of a router. */
+/**
+ * Packet counters of a router.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class RouterCounters {
+  /** Passed on to a link. */
   forwarded = 0
   /** No route to their destination. */
   noRoute = 0
@@ -97,12 +103,24 @@ export class Forwarder {
   }
 }
 
+/**
+ * A router, made by `network.router`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class SimRouter implements SimNode {
+  /** Name of the router. */
   readonly name: string
+  /** Source addresses of its ICMP messages. */
   readonly addresses: ReadonlyArray<string>
+  /** Its outgoing links. */
   readonly links: Array<SimEdge> = []
+  /** It forwards packets. */
   readonly isRouter = true
+  /** It accepts packets to any address in order to forward them. */
   readonly isGateway = false
+  /** What happened to the packets. */
   readonly counters = new RouterCounters()
   private readonly forwarder: Forwarder
   private readonly trace: PacketTrace
@@ -114,6 +132,7 @@ export class SimRouter implements SimNode {
     this.forwarder = new Forwarder(this, addresses, routing, trace, this.counters)
   }
 
+  /** Whether it has this address. */
   owns(address: string): boolean {
     return this.addresses.includes(address)
   }
@@ -126,6 +145,7 @@ export class SimRouter implements SimNode {
     this.forwarder.addRoute({ prefix: new IpPrefix(`${this.name}.addRoute`, prefix), link })
   }
 
+  /** Takes a packet from a link. */
   receive(packet: SimPacket): void {
     if (this.owns(packet.to.host)) this.trace.record("no socket", packet, this.name)
     else this.forwarder.forward(packet, (answer) => this.receive(answer))

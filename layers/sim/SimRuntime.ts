@@ -11,8 +11,16 @@ import { defaults, type SimOptions, type SimServices, Simulation } from "./Simul
 
 export { type SimOptions, type SimServices, SimStalled } from "./Simulation.ts"
 
+/**
+ * The result of a run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SimReport<A, E> {
+  /** How the program ended. */
   readonly exit: Exit.Exit<A, E>
+  /** The seed that repeats the run. */
   readonly seed: string | number
   /** Duration of the program in virtual time. */
   readonly virtualMillis: number
@@ -24,7 +32,21 @@ export interface SimReport<A, E> {
   readonly leftovers: { readonly tasks: number; readonly events: number }
 }
 
-/** Runs the program to its end in virtual time and returns a report. Never rejects. */
+/**
+ * Runs a program to its end in virtual time and returns a report. Never rejects.
+ *
+ * **Example** (A sleep that takes no time)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { SimRuntime } from "effect-quic/layers/sim"
+ *
+ * const { virtualMillis } = await SimRuntime.run("seed", Effect.sleep("1 hour")) // 3 600 000
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const run = async <A, E>(
   seed: string | number,
   effect: Effect.Effect<A, E, SimServices>,
@@ -54,7 +76,12 @@ export const run = async <A, E>(
   }
 }
 
-/** Runs the program to its end in virtual time; rejects with its failure. */
+/**
+ * Runs a program to its end in virtual time; rejects with its failure.
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const runPromise = async <A, E>(
   seed: string | number,
   effect: Effect.Effect<A, E, SimServices>,

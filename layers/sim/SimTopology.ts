@@ -11,9 +11,20 @@ import type { SimNode } from "./SimPacket.ts"
 import type { SimRouter } from "./SimRouter.ts"
 import { Timeline } from "./Timeline.ts"
 
-/** The IP address or addresses of a host. */
+/**
+ * The IP address or addresses of a host.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type HostDefinition = string | ReadonlyArray<string>
 
+/**
+ * A router of a topology.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RouterDefinition<LinkName extends string = string> {
   /** Source addresses of its ICMP messages. */
   readonly addresses?: ReadonlyArray<string>
@@ -21,14 +32,25 @@ export interface RouterDefinition<LinkName extends string = string> {
   readonly routes?: Readonly<Record<string, LinkName | null>>
 }
 
-/** A kind of NAT, default `portRestricted`, and deviations from it. */
+/**
+ * A kind of NAT, default `portRestricted`, and deviations from it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface NatDefinition extends Partial<NatBehaviour> {
+  /** One of `natKinds`. Default `portRestricted`. */
   readonly kind?: keyof typeof natKinds
   /** The outside address or addresses. */
   readonly outside: string | ReadonlyArray<string>
 }
 
-/** Connects two nodes; a NAT has two sides, such as `home.inside` and `home.outside`. */
+/**
+ * Connects two nodes; a NAT has two sides, such as `home.inside` and `home.outside`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type LinkDefinition<NodeName extends string = string> = readonly [
   from: NodeName,
   to: NodeName,
@@ -41,39 +63,65 @@ type NodeName<HostName extends string, RouterName extends string, NatName extend
   | `${NatName}.inside`
   | `${NatName}.outside`
 
-/** Plain data, representable as JSON. Names are unique among nodes and among links. */
+/**
+ * A network as plain data, representable as JSON. Names are unique among nodes and among links.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TopologyDefinition<
   HostName extends string = string,
   RouterName extends string = string,
   NatName extends string = string,
   LinkName extends string = string
 > {
+  /** Hosts by name. */
   readonly hosts: Readonly<Record<HostName, HostDefinition>>
+  /** Routers by name. Default none. */
   readonly routers?: Readonly<Record<RouterName, RouterDefinition<NoInfer<LinkName>>>>
+  /** NATs by name. Default none. */
   readonly nats?: Readonly<Record<NatName, NatDefinition>>
+  /** Links by name. */
   readonly links: Readonly<Record<LinkName, LinkDefinition<NoInfer<NodeName<HostName, RouterName, NatName>>>>>
 }
 
-/** The parts of a built topology, by name. */
+/**
+ * The parts of a built topology, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface BuiltTopology<
   HostName extends string,
   RouterName extends string,
   NatName extends string,
   LinkName extends string
 > {
+  /** The network it is part of. */
   readonly network: Network
+  /** Hosts by name. */
   readonly hosts: Readonly<Record<HostName, SimHost>>
+  /** Routers by name. */
   readonly routers: Readonly<Record<RouterName, SimRouter>>
+  /** NATs by name. */
   readonly nats: Readonly<Record<NatName, SimNat>>
+  /** Connections by name. */
   readonly links: Readonly<Record<LinkName, SimConnection>>
 }
 
+/**
+ * A topology that has been checked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SimTopology<
   HostName extends string,
   RouterName extends string,
   NatName extends string,
   LinkName extends string
 > {
+  /** What it was made from. */
   readonly definition: TopologyDefinition<HostName, RouterName, NatName, LinkName>
   /** Builds it in the network of the simulation. */
   readonly build: Effect.Effect<BuiltTopology<HostName, RouterName, NatName, LinkName>, never, SimNetwork>
@@ -82,9 +130,12 @@ export interface SimTopology<
 /**
  * Checks a topology. Throws `SimConfigError`, which names the field, if it is invalid.
  *
- * **Example**
+ * **Example** (A laptop behind a symmetric NAT)
  *
  * ```ts
+ * import { Effect } from "effect"
+ * import { SimTopology } from "effect-quic/layers/sim"
+ *
  * const topology = SimTopology.make({
  *   hosts: { laptop: "192.168.1.2", server: "198.51.100.1" },
  *   routers: { core: {} },
@@ -95,8 +146,17 @@ export interface SimTopology<
  *     uplink: ["server", "core"]
  *   }
  * })
- * const { hosts, nats, links } = yield* topology.build
+ *
+ * const program = Effect.gen(function* () {
+ *   const { hosts, nats, links } = yield* topology.build
+ *   links.wifi.set({ lossRate: 0.2 })
+ *   nats.home.rebind()
+ *   return hosts.laptop.addresses
+ * })
  * ```
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = <
   const HostName extends string,

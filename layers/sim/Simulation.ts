@@ -15,8 +15,14 @@ import { Network, SimNetwork } from "./SimNetwork.ts"
 import { Timeline } from "./Timeline.ts"
 import { VirtualClock } from "./VirtualClock.ts"
 
+/**
+ * How a simulation runs, and when it gives up.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface SimOptions {
-  /** Default `fifo`. */
+  /** Order in which ready fibers run. Default `fifo`. */
   readonly interleaving?: Interleaving
   /** Unix time at the start of the simulation. Default 2027-01-01. */
   readonly startMillis?: number
@@ -32,10 +38,26 @@ export interface SimOptions {
   readonly invariant?: (nowMillis: number) => string | undefined
 }
 
-/** The services of a simulated program besides virtual time. */
+/**
+ * The services of a simulated program besides virtual time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type SimServices = SimNetwork | Entropy
 
-/** The simulation cannot continue. The program dies with this defect after its finalizers have run. */
+/**
+ * The simulation cannot continue. The program dies with this defect after its finalizers have run.
+ *
+ * **Details**
+ *
+ * `deadlock`: every fiber waits and nothing is pending. `livelock`: more than `maxTasksPerInstant` tasks at one
+ * instant. `timeLimit`: more than `maxVirtualMillis`. `realWork`: a real-world request took longer than
+ * `maxRealWaitMillis`. `invariant`: `invariant` returned a problem.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class SimStalled extends Data.TaggedError("SimStalled")<{
   readonly reason: "deadlock" | "livelock" | "timeLimit" | "realWork" | "invariant"
   readonly message: string

@@ -2,6 +2,12 @@
 import type { SeededRandom } from "./SeededRandom.ts"
 import { checkFields, checkOneOf, checkRange } from "./simConfig.ts"
 
+/**
+ * How long a link delays packets: a fixed time, or a distribution to draw from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type DelayModel =
   | {
       readonly kind: "fixed"

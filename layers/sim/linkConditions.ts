@@ -4,7 +4,12 @@ import { checkLoss, type LossModel } from "./LossModel.ts"
 import { checkQueue, type QueueModel } from "./PacketQueue.ts"
 import { checkFields, checkOneOf, checkProbability, checkRange, SimConfigError } from "./simConfig.ts"
 
-/** What a link does to packets. Plain data that can be printed, stored as JSON and compared. */
+/**
+ * What a link does to packets. Plain data that can be printed, stored as JSON and compared.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LinkModel {
   /** While false, drops new packets; those already in transit still arrive. */
   readonly up: boolean
@@ -14,6 +19,7 @@ export interface LinkModel {
   readonly bitsPerSecond: number
   /** The queue for that rate. */
   readonly queue: QueueModel
+  /** Random packet loss. */
   readonly loss: LossModel
   /** Maximum packet size in bytes, including headers; larger ones are fragmented if the sender allows. At least 68. */
   readonly mtu: number
@@ -28,10 +34,16 @@ export interface LinkModel {
   readonly corruptRate: number
   /** The probability that a packet is delayed by another `reorderMillis` while later ones overtake it. */
   readonly reorderRate: number
+  /** Extra delay of a reordered packet, 0 to one day. */
   readonly reorderMillis: number
 }
 
-/** Shorthand for common settings. */
+/**
+ * Shorthand for common settings.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LinkShorthand {
   /** Fixed delay, or the fixed part of a jittered delay. */
   readonly delayMillis: number
@@ -45,9 +57,20 @@ export interface LinkShorthand {
   readonly markAboveBytes: number
 }
 
-/** All settings of a link. The full form takes precedence over the shorthand. */
+/**
+ * All settings of a link; the full form takes precedence over the shorthand. Invalid values throw `SimConfigError`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface LinkConditions extends LinkModel, LinkShorthand {}
 
+/**
+ * The default link: no delay, loss or rate limit, an MTU of 1500 bytes and a queue of 256 KiB.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const perfectLink: LinkModel = {
   up: true,
   delay: { kind: "fixed", millis: 0 },

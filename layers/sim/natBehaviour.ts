@@ -1,9 +1,20 @@
 /** NAT behaviour for UDP, in the terms of RFC 4787. */
 import { checkFields, checkInteger, checkOneOf, checkRange, SimConfigError } from "./simConfig.ts"
 
-/** What a decision depends on: only the inside endpoint, also the remote address, or also the remote port. */
+/**
+ * What a decision depends on: only the inside endpoint, also the remote address, or also the remote port.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Dependence = "endpointIndependent" | "addressDependent" | "addressAndPortDependent"
 
+/**
+ * How a NAT maps and filters UDP. RFC 4787
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface NatBehaviour {
   /** When an inside endpoint gets a different outside port. RFC 4787 §4.1 */
   readonly mapping: Dependence
@@ -19,6 +30,7 @@ export interface NatBehaviour {
   readonly inboundRefresh: boolean
   /** First outside port, up to `lastPort`. 1 to 65,535. */
   readonly firstPort: number
+  /** Last outside port, from `firstPort` to 65,535. */
   readonly lastPort: number
   /** Maximum number of mappings. Default 16,384; 1 to a million. */
   readonly maxMappings: number
@@ -34,7 +46,12 @@ const common = {
   maxMappings: 16_384
 } as const
 
-/** The kinds of NAT by their common names, which RFC 4787 §3 calls confusing. */
+/**
+ * The kinds of NAT by their common names, which RFC 4787 §3 calls confusing.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const natKinds = {
   /** One outside port for all remotes; anyone may send to it. */
   fullCone: { ...common, mapping: "endpointIndependent", filtering: "endpointIndependent" },

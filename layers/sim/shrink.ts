@@ -6,8 +6,14 @@
 /** Whether the candidate still fails in the same way. */
 export type StillFails<T> = (candidate: T) => Promise<boolean>
 
+/**
+ * Limits of shrinking.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface ShrinkOptions {
-  /** Default 300. */
+  /** Most runs to spend. Default 300. */
   readonly maxRuns?: number
 }
 

@@ -2,13 +2,30 @@
 import type { FaultSchedule, ScheduledFault } from "./FaultSchedule.ts"
 import { fewer, RunBudget, type ShrinkOptions, simplerNumbers, simplest, type StillFails } from "./shrink.ts"
 
+/**
+ * The result of shrinking.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ShrunkSchedule {
+  /** The smallest schedule found that still fails. */
   readonly schedule: FaultSchedule
   /** Number of runs it took. */
   readonly runs: number
 }
 
-/** `stillFails` must be true for `schedule`, and deterministic. */
+/**
+ * Shrinks a fault schedule that makes a program fail.
+ *
+ * **Details**
+ *
+ * `stillFails` must be deterministic, and true for `schedule`. Faults are removed as long as the rest still fails, then
+ * made earlier, shorter and simpler.
+ *
+ * @category shrinking
+ * @since 0.1.0
+ */
 export const shrinkSchedule = async (
   schedule: FaultSchedule,
   stillFails: StillFails<FaultSchedule>,

@@ -1,8 +1,14 @@
 /** Validation of simulation options: invalid values are rejected immediately, by field name. */
 
-/** An invalid option of a simulated network; `field` names it. */
+/**
+ * An invalid option of a simulated network; `field` names it. Thrown, as it is a mistake in the test.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class SimConfigError extends Error {
   override readonly name = "SimConfigError"
+  /** Path of the option, such as `link.loss.rate`. */
   readonly field: string
 
   constructor(field: string, problem: string) {

@@ -13,6 +13,12 @@ import type { LayerOptions } from "./SimLayer.ts"
 import * as SimRuntime from "./SimRuntime.ts"
 import type { SimServices } from "./Simulation.ts"
 
+/**
+ * Options of the simulation, and of shrinking.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface UnderFaultsOptions extends LayerOptions {
   /** Maximum runs for shrinking a schedule. Default 300; 0 disables shrinking. */
   readonly maxShrinkRuns?: number
@@ -28,6 +34,9 @@ const kindOf = (cause: Cause.Cause<unknown>): string => {
 /**
  * Runs `program`, which applies the given schedule to its network, in its own simulation. Ends as the program does; on
  * failure, first prints the smallest schedule found that makes it fail in the same way.
+ *
+ * @category testing
+ * @since 0.1.0
  */
 export const underFaults = <A, E>(
   schedule: FaultSchedule,

@@ -1,10 +1,18 @@
 /**
- * The simulation as a layer for vitest, with or without `@effect/vitest`: seeded by the test name. On failure, prints the
- * command that replays it.
+ * The simulation as a layer for vitest, with or without `@effect/vitest`: seeded by the test name. On failure, prints
+ * the command that replays it.
+ *
+ * **Example** (A test in virtual time)
  *
  * ```ts
- * it.effect("the greeting survives a lossy link", () => program.pipe(Effect.provide(SimVitest.layer())))
+ * import { it } from "@effect/vitest"
+ * import { Effect } from "effect"
+ * import * as SimVitest from "effect-quic/layers/sim/vitest"
+ *
+ * it.effect("an hour takes no time", () => Effect.sleep("1 hour").pipe(Effect.provide(SimVitest.layer())))
  * ```
+ *
+ * @since 0.1.0
  */
 import { relative } from "node:path"
 import * as Effect from "effect/Effect"
@@ -23,7 +31,12 @@ import type { UnderFaultsOptions } from "../underFaults.ts"
 /** The command that starts vitest, up to the file. */
 const runner = "npx vitest run"
 
-/** The command that reruns only the current test. */
+/**
+ * The command that reruns only the current test.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export const commandOf = (variables: string, command: string = runner): string => {
   const { testPath, currentTestName } = expect.getState()
   const file = testPath === undefined ? [] : [shellQuoted(relative(process.cwd(), testPath))]
@@ -33,6 +46,12 @@ export const commandOf = (variables: string, command: string = runner): string =
   return [variables, command, ...file, ...filter].join(" ")
 }
 
+/**
+ * Options of the simulation, and how the test is started.
+ *
+ * @category options
+ * @since 0.1.0
+ */
 export interface LayerOptions extends Omit<SimLayer.LayerOptions, "describeReplay"> {
   /** The command that starts vitest, up to the file. Default `npx vitest run`. */
   readonly command?: string
@@ -44,7 +63,12 @@ const forThisTest = <Options extends LayerOptions>({ command, ...options }: Opti
   ...options
 })
 
-/** A simulation for one test. */
+/**
+ * A simulation for one test.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Scope.Scope> =>
   Layer.unwrap(Effect.sync(() => SimLayer.layer(forThisTest(options))))
 
@@ -52,10 +76,19 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
  * A simulation of one host, for testing a program that talks to itself over `127.0.0.1`. Replaces the live UDP layer;
  * datagrams pass through a link with the given conditions.
  *
+ * **Example** (A lossy loopback)
+ *
  * ```ts
- * const simulated = Layer.mergeAll(SimVitest.layerLocalhost({ delayMillis: 20, lossRate: 0.05 }), NodeCryptoSuite.layer)
- * it.effect("greets over a lossy link", () => program.pipe(Effect.provide(simulated)))
+ * import { Layer } from "effect"
+ * import { NodeCryptoSuite } from "effect-quic/layers/node"
+ * import * as SimVitest from "effect-quic/layers/sim/vitest"
+ *
+ * const simulated = () =>
+ *   Layer.merge(SimVitest.layerLocalhost({ delayMillis: 20, lossRate: 0.05 }), NodeCryptoSuite.layer)
  * ```
+ *
+ * @category layers
+ * @since 0.1.0
  */
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
@@ -66,9 +99,31 @@ export const layerLocalhost = (
  * A test under a fault schedule, which `program` applies to its network. On failure, the schedule is shrunk and printed
  * with the command that replays it.
  *
+ * **Example** (A partition)
+ *
  * ```ts
- * it.effect("survives a partition", () => SimVitest.underFaults(schedule, program))
+ * import { it } from "@effect/vitest"
+ * import { Effect } from "effect"
+ * import { type FaultSchedule, SimNetwork } from "effect-quic/layers/sim"
+ * import * as SimVitest from "effect-quic/layers/sim/vitest"
+ *
+ * const partition: FaultSchedule = [
+ *   { atMillis: 100, fault: { kind: "partition", groups: [["a"], ["b"]], forMillis: 2_000 } }
+ * ]
+ *
+ * const program = (schedule: FaultSchedule) =>
+ *   Effect.gen(function* () {
+ *     const network = yield* SimNetwork
+ *     network.connect(network.host("a", "10.0.0.1"), network.host("b", "10.0.0.2"))
+ *     network.apply(schedule)
+ *     // … what must hold in spite of the partition
+ *   })
+ *
+ * it.effect("survives a partition", () => SimVitest.underFaults(partition, program))
  * ```
+ *
+ * @category testing
+ * @since 0.1.0
  */
 export const underFaults = <A, E>(
   schedule: FaultSchedule,
