@@ -28,7 +28,7 @@ export const reasonOf = (core: Connection, socketError?: string): QuicErrorReaso
     case "statelessReset":
       return new StatelessReset()
     case "versionNegotiation":
-      return new VersionMismatch({ offered: core.offeredVersions })
+      return new VersionMismatch({ offered: core.firstFlight?.offeredVersions ?? [] })
     case "local":
     case "peer":
       return closedBy(close.origin, close)

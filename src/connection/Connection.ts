@@ -1,61 +1,52 @@
-import type { SocketNumber } from "../path/Route.ts"
-import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
-import { retryIntegrityTag } from "../protect/retryIntegrity.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
-import { CryptoStream } from "../stream/CryptoStream.ts"
-import { DatagramQueue } from "../stream/DatagramQueue.ts"
-import { StreamSet } from "../stream/StreamSet.ts"
-import { Level, Space, spaceOfLevel, type Version } from "../wire/PacketType.ts"
-import { addressScope } from "../wire/addressScope.ts"
-import { onLinkOf } from "../wire/destination.ts"
+import type { SocketNumber } from "../path/Route.ts"
+import { resetTokenOffset } from "../path/statelessReset.ts"
+import type { Ecn } from "../recovery/ReceivedPackets.ts"
+import type { CryptoStream } from "../stream/CryptoStream.ts"
+import type { DatagramQueue } from "../stream/DatagramQueue.ts"
+import type { StreamSet } from "../stream/StreamSet.ts"
+import { Level } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import type { TransportParameters } from "../wire/TransportParameters.ts"
-import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
-import { Closer } from "./Closer.ts"
-import { type ConnectionConfig, type ObservedConfig, versionsOf } from "./ConnectionConfig.ts"
+import type { Closer } from "./Closer.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
-import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
-import { CHANGED_ID } from "./Discards.ts"
+import { addPath, ConnectionParts, isStranger } from "./ConnectionParts.ts"
+import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
+import { ConnectionTimers } from "./ConnectionTimers.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
-import { FrameOwners } from "./FrameOwners.ts"
-import { HandshakeDriver } from "./HandshakeDriver.ts"
-import { IdleTimer } from "./IdleTimer.ts"
-import { resetTokenOffset } from "../path/statelessReset.ts"
+import { FirstFlight } from "./FirstFlight.ts"
+import type { HandshakeDriver } from "./HandshakeDriver.ts"
+import { HandshakeProgress } from "./HandshakeProgress.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
-import { keptToken } from "./keptToken.ts"
-import { Keyring } from "./Keyring.ts"
-import { type CloseReason, Lifecycle, silentEnd } from "./lifecycle.ts"
-import type { Ecn } from "../recovery/ReceivedPackets.ts"
-import { Migration, type MoveRefusal } from "./Migration.ts"
+import type { Keyring } from "./Keyring.ts"
+import { type CloseReason, type Lifecycle, silentEnd } from "./lifecycle.ts"
+import type { MoveRefusal } from "./Migration.ts"
+import type { PacketObserver } from "./PacketObserver.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { firstPathFirst, type PathScheduler } from "./PathScheduler.ts"
-import { PathSet } from "./PathSet.ts"
-import { VersionChoice } from "./VersionChoice.ts"
-import { PeerParameters } from "./PeerParameters.ts"
-import { repeatInFlight } from "./repeatInFlight.ts"
-import { localParameters, localStreamLimits } from "./parameters.ts"
+import type { PathSet } from "./PathSet.ts"
+import type { VersionChoice } from "./VersionChoice.ts"
 
-/** How often the handshake is hurried along at most: what seems lost may only be late. RFC 9002 §6.2.3 */
-const MAX_HURRIES = 3
-/** Probe timeouts in a row without a packet that could be taken, after which the handshake with such a peer is over. */
-const FATAL_TIMEOUTS = 2
-/** Of Retry and Version Negotiation, which only a client's first flight can be answered with, and once. */
-const LATE = "in answer to no first flight"
+const never = (): boolean => false
 
-/** How long after the handshake a late copy of a client's first flight still finds its connection, and begins no other. */
-const FIRST_FLIGHT_MICROS = 3_000_000
-
-/** A longer token would leave no room for the rest of an Initial packet. */
-const MAX_TOKEN_BYTES = 800
-
-/** Where a datagram goes: reused. */
+/** Where a datagram goes: a reused record. */
 export interface Transmit {
   remote: SocketAddress
   socket: SocketNumber
   ecn: Ecn
+}
+
+/** Watches a connection without any influence on it: a log. What is not about packets is read after each step. */
+export interface ConnectionObserver extends PacketObserver {
+  /** A datagram, a deadline, a verdict or a command has been dealt with. */
+  stepped(connection: Connection, nowMicros: number): void
+}
+
+/** A configuration with someone who watches the connection. */
+export interface ObservedConfig extends ConnectionConfig {
+  readonly observer: ConnectionObserver | undefined
 }
 
 /**
@@ -71,159 +62,104 @@ export interface Transmit {
  * A driver, after any command or `handle*`, calls `pollTransmit` until it returns 0, then `pollEvent` until it is
  * empty, then reads the dirty lists of `streams`, then arms a timer for `timeout()`. None of these calls re-enters.
  */
-export class Connection implements ConnectionParts {
-  readonly config: ObservedConfig<Connection>
-  readonly keys: Keyring
-  readonly versions: VersionChoice
-  readonly crypto: CryptoStream
-  readonly streams: StreamSet
-  readonly datagrams: DatagramQueue
-  handshake: HandshakeDriver
-  readonly paths: PathSet
-  readonly idle: IdleTimer
-  readonly closer: Closer
-  readonly events: Array<ConnectionEvent> = []
-  readonly localInitialId: Uint8Array
-  readonly lifecycle = new Lifecycle()
+export class Connection {
+  readonly parts: ConnectionParts
   readonly receiver: PacketReceiver
-  private readonly scheduler: PathScheduler = firstPathFirst
-  /** Where what `pollTransmit` wrote last is to be sent. */
+  /** client only. */
+  readonly firstFlight: FirstFlight | undefined
+  /** Where the datagram that `pollTransmit` wrote last is to be sent. */
   readonly transmit: Transmit
-  token: Uint8Array | undefined
-  /** Whoever has frames to send. */
-  readonly frames: FrameOwners
-  greasesBit = false
+  private readonly observer: ConnectionObserver | undefined
+  private readonly progress: HandshakeProgress
   private readonly builder: DatagramBuilder
-  private startedAtMicros: number
-  private hurries = 0
-  /** What we declare, until the handshake is confirmed. */
-  localParameters: TransportParameters | undefined
-  private heardFromServer = false
-  private readonly peerParameters = new PeerParameters(this)
-  /** What a server that does not speak our version offered instead. */
-  offeredVersions: ReadonlyArray<number> = []
+  private readonly timers: ConnectionTimers
+  private readonly scheduler: PathScheduler = firstPathFirst
 
-  constructor(config: ObservedConfig<Connection>, origin: ConnectionOrigin, nowMicros: number) {
-    const { transport } = config
-    this.config = config
-    this.localInitialId = origin.localInitialId
-    const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
-    this.token = isUsableToken(token) ? token : undefined
-    this.startedAtMicros = nowMicros
-    this.versions = new VersionChoice(config.role, versionsOf(config.role, transport), origin.version)
-    this.keys = new Keyring(config.suite, config.role, this.versions, () => this.paths.ptoMicros)
-    this.crypto = new CryptoStream()
-    this.streams = new StreamSet(config.role, localStreamLimits(transport))
-    this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
-    this.paths = new PathSet()
-    this.addPath(firstPath(config, origin), nowMicros)
-    this.frames = new FrameOwners(this.crypto, this.datagrams, this.streams, this.paths, config.random)
+  constructor(config: ObservedConfig, origin: ConnectionOrigin, nowMicros: number) {
+    const parts = new ConnectionParts(config, origin, nowMicros)
+    this.parts = parts
+    this.observer = config.observer
     this.transmit = { remote: origin.remote, socket: origin.socket, ecn: 0 }
-    this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
-    this.closer = new Closer(
-      this.lifecycle,
-      this.events,
-      () => this.paths.ptoMicros,
-      () => this.isStranger
-    )
-    this.localParameters = localParameters(
-      config,
-      origin,
-      config.preferred && this.path.localIds.issuePreferred()
-    )
-    this.handshake = this.newHandshake(origin.originalDestination, origin.peerInitialId, origin.retrySource)
-    this.receiver = new PacketReceiver(this)
-    this.builder = new DatagramBuilder(this)
-    this.keys.installInitial(origin.retrySource ?? origin.originalDestination, origin.initialKeys)
+    this.progress = new HandshakeProgress(parts)
+    this.firstFlight = config.role === "client" ? new FirstFlight(parts, this.progress) : undefined
+    this.receiver = new PacketReceiver(parts, this.progress, this.firstFlight)
+    const builder = new DatagramBuilder(parts)
+    this.builder = builder
+    const hasData = (path: ConnectionPath) => builder.hasData(path)
+    this.timers = new ConnectionTimers(parts, this.receiver.discards, hasData, nowMicros)
     if (config.role === "client") {
-      this.fail(this.handshake.start(), nowMicros)
-      config.observer?.stepped(this, nowMicros)
+      this.progress.start(nowMicros)
+      this.observer?.stepped(this, nowMicros)
     }
-  }
-
-  private newHandshake(
-    originalDestination: Uint8Array,
-    peerInitialSource: Uint8Array,
-    retrySource: Uint8Array | undefined
-  ): HandshakeDriver {
-    const { config, crypto, keys, versions, events } = this
-    const ids = { originalDestination, peerInitialSource, retrySource }
-    return new HandshakeDriver(config, crypto, keys, versions, events, ids, this.localParameters!)
   }
 
   // — getters ———————————————————————————————————————————————————————————————————————————————————————————————————
 
+  get config(): ConnectionConfig {
+    return this.parts.config
+  }
+
+  get lifecycle(): Lifecycle {
+    return this.parts.lifecycle
+  }
+
+  get closer(): Closer {
+    return this.parts.closer
+  }
+
+  get handshake(): HandshakeDriver {
+    return this.parts.handshake
+  }
+
+  get versions(): VersionChoice {
+    return this.parts.versions
+  }
+
+  get keys(): Keyring {
+    return this.parts.keys
+  }
+
+  get crypto(): CryptoStream {
+    return this.parts.crypto
+  }
+
+  get streams(): StreamSet {
+    return this.parts.streams
+  }
+
+  get datagrams(): DatagramQueue {
+    return this.parts.datagrams
+  }
+
+  get paths(): PathSet {
+    return this.parts.paths
+  }
+
+  /** The path the handshake made, or the one data is sent on. */
   get path(): ConnectionPath {
-    return this.paths.active
+    return this.parts.paths.active
   }
 
   get closeReason(): CloseReason | undefined {
-    return this.lifecycle.closeReason
+    return this.parts.lifecycle.closeReason
   }
 
   /** The moment, in `nowMicros` time, at which `handleTimeout` is due; Infinity when nothing is. */
   timeout(nowMicros: number): number {
-    const { lifecycle, paths } = this
-    if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
-    if (!lifecycle.isOpen) return this.closer.deadlineMicros
-    const { transport } = this.config
-    const pto = paths.ptoMicros
-    let deadline = this.idle.deadline(pto)
-    deadline = Math.min(deadline, this.handshakeDeadline)
-    if (
-      lifecycle.state !== "handshaking" &&
-      transport.keepAliveIntervalMillis > 0 &&
-      !this.frames.ping.hasFrames()
-    )
-      deadline = Math.min(deadline, this.idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto))
-    deadline = Math.min(deadline, this.stallDeadline(pto))
-    for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
-    return deadline
+    return this.timers.deadline(nowMicros)
   }
 
-  private pathDeadline(path: ConnectionPath, nowMicros: number): number {
-    let deadline = path.deadline()
-    if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
-    if (!this.handshake.confirmed) return deadline
-    // a probe that is due already goes out as soon as congestion control has room for one
-    if (path.mtu.deadlineMicros > nowMicros) deadline = Math.min(deadline, path.mtu.deadlineMicros)
-    return Math.min(deadline, path.rotation.deadlineMicros)
-  }
-
-  /**
-   * server: the client has neither completed the handshake nor proven its address. It is owed no closing or draining
-   * state, which would be kept for an address that may be forged. RFC 9000 §8.1, §21.2
-   */
+  /** server: see `isStranger` in ConnectionParts. */
   get isStranger(): boolean {
-    return this.config.role === "server" && !this.handshake.complete && !this.path.amplification.validated
+    return isStranger(this.parts)
   }
 
-  /** server: the ClientHello is whole and answered, which is what costs. */
+  /** server: the ClientHello is complete and has been answered, which is the costly part. */
   get isAnswered(): boolean {
     return this.keys.write[Level.Handshake] !== undefined
   }
 
-  /**
-   * A client whose server falls silent before it has confirmed the handshake does not even probe (RFC 9002 §6.2.1 #3):
-   * without an idle timeout nothing else would ever end it.
-   */
-  private get handshakeDeadline(): number {
-    const timeoutMicros = this.config.transport.handshakeTimeoutMillis * 1000
-    if (this.lifecycle.state === "handshaking") return this.startedAtMicros + timeoutMicros
-    if (this.handshake.confirmed || !this.idle.isDisabled) return Number.POSITIVE_INFINITY
-    return this.idle.lastActivity + timeoutMicros
-  }
-
-  /** RFC 9000 §4.1: only while nothing is in flight whose loss would be noticed, and nothing is about to be. */
-  private stallDeadline(ptoMicros: number): number {
-    const { paths, streams, lifecycle } = this
-    const { isBlocked, isPeerBlocked } = streams.stall
-    if (lifecycle.state !== "established" || (!isBlocked && !isPeerBlocked)) return Number.POSITIVE_INFINITY
-    if (paths.areInFlight || streams.hasFrames() || !paths.maySend) return Number.POSITIVE_INFINITY
-    return this.idle.stallDeadline(isBlocked, ptoMicros)
-  }
-
-  /** Nothing of the handshake is left to send: the peer can read what an application says in 1-RTT, its close code too. */
+  /** Nothing of the handshake is left to send: the peer can read 1-RTT packets, an application's close code included. */
   get hasFinished(): boolean {
     return this.handshake.complete && !this.crypto.hasFrames(Level.Handshake)
   }
@@ -253,7 +189,7 @@ export class Connection implements ConnectionParts {
 
   /** Sends a PING with the next datagram. */
   ping(): void {
-    this.frames.ping.request()
+    this.parts.frames.ping.request()
   }
 
   /** Updates the 1-RTT keys as soon as RFC 9001 §6 allows it. */
@@ -263,10 +199,9 @@ export class Connection implements ConnectionParts {
 
   /** Adds a path, and what the peer has said about all of them. */
   addPath(setup: PathSetup, nowMicros: number): ConnectionPath {
-    const path = new ConnectionPath(this.config, setup, nowMicros)
-    path.migration = new Migration(this, path)
-    this.paths.add(path)
-    if (this.peerParameters.applied !== undefined) path.onPeerParameters(this.peerParameters.applied)
+    const path = addPath(this.parts, setup, nowMicros)
+    const { applied } = this.progress.peerParameters
+    if (applied !== undefined) path.onPeerParameters(applied)
     if (this.lifecycle.state === "established" && this.handshake.confirmed) path.onHandshakeConfirmed()
     return path
   }
@@ -321,34 +256,13 @@ export class Connection implements ConnectionParts {
     else if (this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
     this.receiver.replayEarly(nowMicros)
     if (this.lifecycle.isOpen) migration.retry(nowMicros)
-    this.config.observer?.stepped(this, nowMicros)
+    this.observer?.stepped(this, nowMicros)
   }
 
   /** Time has passed `timeout()`. */
   handleTimeout(nowMicros: number): void {
-    this.onDeadline(nowMicros)
-    this.config.observer?.stepped(this, nowMicros)
-  }
-
-  private onDeadline(nowMicros: number): void {
-    const { lifecycle, idle, path, paths, closer } = this
-    if (lifecycle.state === "closed") return
-    if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
-    const { transport } = this.config
-    const pto = paths.ptoMicros
-    if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
-    if (nowMicros >= this.handshakeDeadline)
-      return path.traffic.datagramsSent === 0
-        ? closer.discard(silentEnd("handshakeTimeout"))
-        : closer.giveUp(nowMicros, this.config.role === "server")
-    if (lifecycle.state !== "handshaking" && transport.keepAliveIntervalMillis > 0) {
-      if (nowMicros >= idle.keepAliveAt(transport.keepAliveIntervalMillis * 1000, pto)) this.ping()
-    }
-    if (nowMicros >= this.stallDeadline(pto)) this.streams.stall.repeatFrames()
-    for (const each of this.paths) {
-      if (this.handshake.confirmed && nowMicros >= each.rotation.deadlineMicros) each.rotateIds(nowMicros)
-      if (nowMicros >= each.deadline()) this.onPathTimeout(each, nowMicros)
-    }
+    this.timers.fire(nowMicros)
+    this.observer?.stepped(this, nowMicros)
   }
 
   /** Whether a datagram ends in the token of a connection ID of the peer's that is in use. RFC 9000 §10.3.1 */
@@ -356,18 +270,18 @@ export class Connection implements ConnectionParts {
     return this.paths.isResetToken(bytes, resetTokenOffset(0, bytes.length), this.config.suite.equal)
   }
 
-  /** A stateless reset of ours was recognised. RFC 9000 §10.3.1 #4 */
+  /** The peer has reset the connection. RFC 9000 §10.3.1 #4 */
   handleStatelessReset(nowMicros: number): void {
     this.closer.drain(silentEnd("statelessReset"), nowMicros)
-    this.config.observer?.stepped(this, nowMicros)
+    this.observer?.stepped(this, nowMicros)
   }
 
   /** The answer to a `verifyPeer` event. */
   handleVerdict(verdict: PeerVerdict, nowMicros: number): void {
     if (!this.lifecycle.isOpen) return
-    this.fail(this.handshake.handleVerdict(verdict) ?? this.afterHandshakeStep(nowMicros), nowMicros)
+    this.progress.handleVerdict(verdict, nowMicros)
     this.receiver.replayEarly(nowMicros)
-    this.config.observer?.stepped(this, nowMicros)
+    this.observer?.stepped(this, nowMicros)
   }
 
   // — poll* —————————————————————————————————————————————————————————————————————————————————————————————————————
@@ -415,275 +329,16 @@ export class Connection implements ConnectionParts {
     transmit.socket = current.socket
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
-    // what a client spends before that, on others perhaps, is not the server's
+    // the time a client takes before that, for other connections perhaps, is not the server's
     if (end > start && path === this.path && path.traffic.datagramsSent === 1)
-      this.startedAtMicros = nowMicros
+      this.timers.startedAtMicros = nowMicros
     this.closer.onTold()
-    if (end > start) this.config.observer?.stepped(this, nowMicros)
+    if (end > start) this.observer?.stepped(this, nowMicros)
     else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end
   }
 
   pollEvent(): ConnectionEvent | undefined {
-    return this.events.shift()
+    return this.parts.events.shift()
   }
-
-  // — what the parts call back ——————————————————————————————————————————————————————————————————————————————————
-
-  expectsKeys(level: Level): boolean {
-    if (level === Level.Handshake) return !this.handshake.confirmed
-    // RFC 9001 §5.7: 0-RTT packets may overtake the ClientHello, which settles whether they are read
-    if (level === Level.ZeroRtt)
-      return (
-        this.config.role === "server" &&
-        !this.handshake.complete &&
-        this.keys.write[Level.Handshake] === undefined
-      )
-    return level === Level.OneRtt && this.lifecycle.state === "handshaking"
-  }
-
-  onAuthenticated(packet: IncomingPacket, nowMicros: number): boolean {
-    const { bytes, header, level, path } = packet
-    if (level === Level.OneRtt) {
-      path.localIds.onUsed(packet.sequence)
-      packet.route.localSequence = packet.sequence
-      return true
-    }
-    const { ids } = this.handshake
-    if (this.config.role === "client" && !this.heardFromServer) {
-      // RFC 9000 §7.2 #2 #4: from the first Initial on, and not before, the client sends to the ID the server chose
-      this.heardFromServer = true
-      ids.peerInitialSource = bytes.slice(header.scidStart, header.scidEnd)
-      path.peerIds.replaceFirst(ids.peerInitialSource)
-    }
-    // RFC 9000 §7.2 #3 #6: a changed Source Connection ID is discarded
-    if (!sameBytes(ids.peerInitialSource, bytes, header.scidStart, header.scidEnd)) return false
-    if (level === Level.Initial && this.versions.learn(header.version as Version)) this.keys.switchVersion()
-    if (this.config.role === "server" && level === Level.Handshake) {
-      path.amplification.validate() // RFC 9000 §8.1
-      this.discardLevel(Level.Initial, nowMicros) // RFC 9001 §4.9.1 #1 #2
-    }
-    return true
-  }
-
-  onNewest({ path: { routes, migration }, route }: IncomingPacket, nowMicros: number): void {
-    if (route !== routes.current || routes.fallback !== undefined) migration.onNewest(route, nowMicros)
-  }
-
-  hurryHandshake(): void {
-    if (this.handshake.confirmed || this.hurries === MAX_HURRIES) return
-    this.hurries++
-    repeatInFlight(this.frames, this.path)
-    // whatever the client says makes the server go on, be it with more to send or with more that it may send
-    if (this.config.role === "client" && this.keys.write[Level.Initial] !== undefined)
-      this.path.probes[Space.Initial] = 1
-  }
-
-  advanceHandshake(level: Level, nowMicros: number): TransportError | undefined {
-    const error = this.handshake.advance(level) ?? this.afterHandshakeStep(nowMicros)
-    // RFC 9369 §4.1: CRYPTO frames of a server are of the negotiated version only. Some have chosen none by the time of
-    // a HelloRetryRequest (ngtcp2, picoquic).
-    if (this.config.role === "client" && this.keys.write[Level.Handshake] !== undefined)
-      this.versions.settled = true
-    return error
-  }
-
-  confirmHandshake(nowMicros: number): void {
-    if (this.handshake.confirmed) return
-    this.handshake.confirmed = true
-    // of no more use, and for every connection a ticket and what we declared
-    this.localParameters = undefined
-    this.config.resume = undefined
-    this.discardLevel(Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
-    for (const path of this.paths) path.onHandshakeConfirmed()
-    this.events.push({ _tag: "confirmed" })
-    const preferred = this.handshake.peerParameters?.preferredAddress
-    const offered = this.path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6 // RFC 9000 §9.6.3 #S3
-    const remote = offered && onLinkOf(offered, this.path.remote)
-    // RFC 9000 §21.5.3, §21.5.6 #S1 #S2: a server of the network's does not get to send us into our own
-    if (remote !== undefined && addressScope(remote) >= addressScope(this.path.remote))
-      this.path.migration.prefer(remote, nowMicros)
-  }
-
-  offerToken(nowMicros: number): void {
-    const { remote } = this.path
-    this.frames.tokens.issue(remote.host, () =>
-      this.config.makeAddressToken(remote, this.versions.negotiated, nowMicros)
-    )
-  }
-
-  discardLevel(level: Level, nowMicros: number): void {
-    if (this.keys.read[level] === undefined && this.keys.write[level] === undefined) return
-    this.keys.discard(level)
-    this.crypto.discard(level)
-    if (level === Level.Initial) this.token = undefined
-    const space = spaceOfLevel(level)
-    this.path.probes[space] = 0
-    this.path.received[space].discard()
-    this.path.recovery.discardSpace(space, nowMicros)
-  }
-
-  onRetry({ bytes, start, header }: IncomingPacket, nowMicros: number): string | undefined {
-    const { config, handshake, path } = this
-    // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before anything else from the server
-    if (config.role !== "client" || this.heardFromServer || handshake.ids.retrySource !== undefined)
-      return LATE
-    const retry = parseRetry(bytes, header)
-    if (retry === undefined || !isUsableToken(retry.token)) return "of type Retry without a token of use"
-    // RFC 9000 §17.2.5.1 #2: one that would have us send to where we sent before is discarded
-    if (sameBytes(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd))
-      return "of type Retry that leads nowhere else"
-    const tag = retryIntegrityTag(
-      config.suite,
-      this.versions.original,
-      handshake.ids.originalDestination,
-      bytes.subarray(start, header.end - AEAD_TAG_BYTES)
-    )
-    // RFC 9000 §17.2.5.2 #3
-    if (!config.suite.equal(tag, bytes.subarray(header.end - AEAD_TAG_BYTES, header.end)))
-      return "of type Retry with a wrong integrity tag"
-    this.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection, and no other
-    handshake.ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
-    // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: the ID of this side stays
-    path.peerIds.replaceFirst(handshake.ids.retrySource)
-    this.keys.installInitial(handshake.ids.retrySource)
-    // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1 #S1: the same bytes, 0-RTT too, go out again; no packet number is used twice
-    for (const space of [Space.Initial, Space.Application])
-      this.receiver.frames.settleLost(path, path.recovery.abandonPackets(space, nowMicros))
-    return undefined
-  }
-
-  onVersionNegotiation({ bytes, header }: IncomingPacket, nowMicros: number): string | undefined {
-    const { config, handshake, versions } = this
-    // RFC 9000 §6.2 #2 #3: ignored after any other packet, another of its kind too, or if it lists the version in use
-    const { originalDestination, retrySource } = handshake.ids
-    if (config.role !== "client" || this.heardFromServer || retrySource !== undefined) return LATE
-    if (versions.restarted) return LATE
-    if (!sameBytes(originalDestination, bytes, header.scidStart, header.scidEnd))
-      return "of type Version Negotiation that answers no packet of ours"
-    const offered = parseVersionNegotiation(bytes, header)
-    if (offered === undefined || offered.includes(versions.original))
-      return "of type Version Negotiation without need"
-    if (versions.restart(offered) !== undefined) this.startOver(nowMicros)
-    else {
-      this.offeredVersions = offered // RFC 9000 §6.2 #1
-      this.closer.discard(silentEnd("versionNegotiation"))
-    }
-    return undefined
-  }
-
-  /** A new first flight, in another version: all that is left of the one before is its ID. RFC 9368 §2.1 */
-  private startOver(nowMicros: number): void {
-    const { config, path, keys } = this
-    const destination = config.random(8)
-    path.recovery.abandonPackets(Space.Initial, nowMicros)
-    path.peerIds.replaceFirst(destination)
-    this.token = undefined // RFC 9369 §5: it is of the other version
-    if (this.peerParameters.areRemembered) this.onEarlyDataRejected(nowMicros)
-    this.crypto.restart()
-    const { facts } = this.handshake
-    this.handshake = this.newHandshake(destination, destination, undefined)
-    if (facts !== undefined) this.handshake.facts = { ...facts, earlyData: "rejected" }
-    keys.installInitial(destination)
-    this.fail(this.handshake.start(), nowMicros)
-  }
-
-  // —————————————————————————————————————————————————————————————————————————————————————————————————————————————
-
-  private fail(error: TransportError | undefined, nowMicros: number): void {
-    if (error !== undefined) this.closer.closeWithError(error, nowMicros)
-  }
-
-  private afterHandshakeStep(nowMicros: number): TransportError | undefined {
-    const { handshake, keys, config, path } = this
-    if (keys.write[Level.Handshake] !== undefined) this.path.recovery.onHandshakeKeys()
-    const early = keys.write[Level.ZeroRtt] === undefined ? undefined : config.resume?.ticket
-    if (early !== undefined && !this.peerParameters.areRemembered)
-      this.peerParameters.remember(early.transportParameters)
-    if (this.peerParameters.areRemembered && handshake.earlyDataRejected) this.onEarlyDataRejected(nowMicros)
-    // a client may trust the server's parameters only once the Finished that covers them has verified
-    if (handshake.peerParameters !== undefined && (config.role === "server" || handshake.complete)) {
-      this.greasesBit = handshake.peerParameters.greaseQuicBit
-      const error = this.peerParameters.apply(handshake.peerParameters)
-      if (error !== undefined) return error
-    }
-    if (handshake.complete && this.lifecycle.state === "handshaking") {
-      this.lifecycle.to("established")
-      // not before: they are for whoever stays, and routed to by every datagram's ID
-      path.localIds.setPeerLimit(handshake.peerParameters!.activeConnectionIdLimit)
-      if (config.role === "server") {
-        // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
-        this.frames.handshakeDone.send()
-        this.offerToken(nowMicros)
-        keys.discardEarly(nowMicros + 3 * this.paths.ptoMicros) // RFC 9001 §4.9.3 #S2
-        this.path.localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
-        this.confirmHandshake(nowMicros) // RFC 9001 §4.1.2
-      }
-    }
-    return undefined
-  }
-
-  /** RFC 9001 §4.6.2 #2: the server has read none of it; what streams carried goes out again in 1-RTT. */
-  private onEarlyDataRejected(nowMicros: number): void {
-    const { path } = this
-    this.keys.discard(Level.ZeroRtt) // RFC 9001 §5.6 #S1
-    path.recovery.expectNoAcks(Space.Application)
-    // RFC 9002 §6.4: nor is it in flight any more
-    const lost = path.recovery.abandonPackets(Space.Application, nowMicros)
-    this.receiver.frames.settleLost(path, lost)
-    this.peerParameters.forget()
-  }
-
-  /**
-   * All the peer has sent for some time is of the kind that MUST be discarded: there is no use in waiting for more. Not
-   * with the first such packet, which anyone who has seen the client's Initial can make. RFC 9000 §7.2 #3 #6
-   */
-  private endIfPeerChangedId(nowMicros: number): void {
-    const { discards } = this.receiver
-    if (!discards.has(CHANGED_ID)) return
-    const reason = `the peer changed its connection ID in the handshake: discarded were ${discards.summary}`
-    this.fail(new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason), nowMicros)
-  }
-
-  private onPathTimeout(path: ConnectionPath, nowMicros: number): void {
-    const { recovery } = path
-    if (nowMicros >= recovery.deadlineMicros()) {
-      const { kind, space, probes } = recovery.onTimeout(nowMicros)
-      if (kind === "loss") this.receiver.frames.settleLost(path, recovery.lost)
-      if (kind === "probe") {
-        path.probes[space] = probes
-        path.onProbeTimeout(nowMicros)
-        repeatInFlight(this.frames, path)
-        if (this.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
-          this.endIfPeerChangedId(nowMicros)
-      }
-    }
-    path.localIds.sweep(nowMicros)
-    if (nowMicros >= path.routes.deadlineMicros) path.migration.onTimeout(nowMicros)
-  }
-}
-
-const never = (): boolean => false
-
-/** The path that the handshake makes. */
-const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSetup => ({
-  id: 0,
-  remote: origin.remote,
-  socket: origin.socket,
-  addressValidated: role === "client" || origin.addressValidated,
-  ids: {
-    local: origin.localInitialId,
-    peer: origin.peerInitialId,
-    madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined
-  }
-})
-
-// RFC 9000 §17.2.5.2 #4: a Retry with an empty token is discarded
-const isUsableToken = (token: Uint8Array | undefined): boolean =>
-  token !== undefined && token.length > 0 && token.length <= MAX_TOKEN_BYTES
-
-const sameBytes = (id: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean => {
-  if (id.length !== end - start) return false
-  for (let i = 0; i < id.length; i++) if (id[i] !== bytes[start + i]) return false
-  return true
 }

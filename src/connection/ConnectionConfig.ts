@@ -4,7 +4,7 @@ import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/Cr
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
 import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { ConnectionObserver, PacketObserver } from "./ConnectionObserver.ts"
+import type { PacketObserver } from "./PacketObserver.ts"
 
 /** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
 export const MINIMUM_DATAGRAM_BYTES = 1200
@@ -117,11 +117,6 @@ export interface ConnectionConfig {
   resume: ClientResumption | undefined
   /** server: undefined when it issues and takes no tickets. */
   readonly tickets: ServerResumption | undefined
-}
-
-/** That of the connection as a whole, which its observer may look into. */
-export interface ObservedConfig<Observed> extends ConnectionConfig {
-  readonly observer: ConnectionObserver<Observed> | undefined
 }
 
 export const versionsOf = (role: Role, { versions }: TransportSettings): ReadonlyArray<Version> =>

@@ -1,56 +1,139 @@
-import type { CryptoStream } from "../stream/CryptoStream.ts"
-import type { DatagramQueue } from "../stream/DatagramQueue.ts"
-import type { StreamSet } from "../stream/StreamSet.ts"
-import type { Level } from "../wire/PacketType.ts"
-import type { TransportError } from "../wire/TransportError.ts"
-import type { Closer } from "./Closer.ts"
-import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import { CryptoStream } from "../stream/CryptoStream.ts"
+import { DatagramQueue } from "../stream/DatagramQueue.ts"
+import { StreamSet } from "../stream/StreamSet.ts"
+import { Level, spaceOfLevel } from "../wire/PacketType.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { Closer } from "./Closer.ts"
+import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { FrameOwners } from "./FrameOwners.ts"
-import type { HandshakeDriver } from "./HandshakeDriver.ts"
-import type { IdleTimer } from "./IdleTimer.ts"
-import type { IncomingPacket } from "./IncomingPacket.ts"
-import type { Keyring } from "./Keyring.ts"
-import type { PathSet } from "./PathSet.ts"
-import type { VersionChoice } from "./VersionChoice.ts"
+import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
+import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
+import { FrameOwners } from "./FrameOwners.ts"
+import { HandshakeDriver, type HandshakeIds } from "./HandshakeDriver.ts"
+import { IdleTimer } from "./IdleTimer.ts"
+import { Keyring } from "./Keyring.ts"
+import { keptToken } from "./keptToken.ts"
+import { Lifecycle } from "./lifecycle.ts"
+import { Migration } from "./Migration.ts"
+import { localParameters, localStreamLimits } from "./parameters.ts"
+import { PathSet } from "./PathSet.ts"
+import { VersionChoice } from "./VersionChoice.ts"
+
+/** A longer token would leave no room for the rest of an Initial packet. */
+const MAX_TOKEN_BYTES = 800
 
 /**
- * The managers of one connection, as the parts that receive and build packets see them. None of the managers knows
- * this record, nor each other.
+ * The managers of one connection, as a record: made together, then handed to those who receive and build packets. No
+ * manager knows this record or another manager.
  */
-export interface ConnectionParts {
+export class ConnectionParts {
   readonly config: ConnectionConfig
+  /** The Source Connection ID of our long headers. */
+  readonly localInitialId: Uint8Array
+  readonly lifecycle = new Lifecycle()
+  readonly events: Array<ConnectionEvent> = []
+  readonly crypto = new CryptoStream()
+  readonly paths = new PathSet()
+  readonly versions: VersionChoice
   readonly keys: Keyring
-  readonly crypto: CryptoStream
   readonly streams: StreamSet
   readonly datagrams: DatagramQueue
-  readonly handshake: HandshakeDriver
-  readonly paths: PathSet
+  /** Everyone with frames to send. */
+  readonly frames: FrameOwners
   readonly idle: IdleTimer
   readonly closer: Closer
-  readonly events: Array<ConnectionEvent>
-  readonly versions: VersionChoice
-  /** The SCID of our long headers. */
-  readonly localInitialId: Uint8Array
-  /** Goes into Initial packets of a client: from Retry or NEW_TOKEN. RFC 9000 §17.2.2 */
-  readonly token: Uint8Array | undefined
-  readonly frames: FrameOwners
-  /** RFC 9287: the peer sent grease_quic_bit, so the QUIC bit of our packets means nothing. */
-  readonly greasesBit: boolean
-  confirmHandshake(nowMicros: number): void
-  /** server: the client has proven to be where it is now. */
-  offerToken(nowMicros: number): void
-  discardLevel(level: Level, nowMicros: number): void
-  /** Whether the keys of `level` may still come. */
-  expectsKeys(level: Level): boolean
-  /** An authentic packet is about to be processed; false when it must be dropped all the same. */
-  onAuthenticated(packet: IncomingPacket, nowMicros: number): boolean
-  /** The newest 1-RTT packet so far, with more than probing frames in it, has been processed. RFC 9000 §9.3 */
-  onNewest(packet: IncomingPacket, nowMicros: number): void
-  /** The peer seems to lack what it was sent: it is sent again before the probe timeout. RFC 9002 §6.2.3 */
-  hurryHandshake(): void
-  advanceHandshake(level: Level, nowMicros: number): TransportError | undefined
-  /** These two return why the packet was discarded, if it was. */
-  onRetry(packet: IncomingPacket, nowMicros: number): string | undefined
-  onVersionNegotiation(packet: IncomingPacket, nowMicros: number): string | undefined
+  /** Replaced when a client starts over in another version. */
+  handshake: HandshakeDriver
+  /** client: goes into Initial packets; from NEW_TOKEN or Retry. RFC 9000 §17.2.2 */
+  token: Uint8Array | undefined
+  /** What we declare; undefined once the handshake is confirmed. */
+  localParameters: TransportParameters | undefined
+  /** The peer sent grease_quic_bit: the QUIC bit of our packets is random. RFC 9287 */
+  greasesBit = false
+
+  constructor(config: ConnectionConfig, origin: ConnectionOrigin, nowMicros: number) {
+    const { transport, role } = config
+    const { crypto, paths } = this
+    this.config = config
+    this.localInitialId = origin.localInitialId
+    const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
+    this.token = isUsableToken(token) ? token : undefined
+    this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
+    this.keys = new Keyring(config.suite, role, this.versions, () => paths.ptoMicros)
+    this.streams = new StreamSet(role, localStreamLimits(transport))
+    this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
+    this.frames = new FrameOwners(crypto, this.datagrams, this.streams, paths, config.random)
+    const path = addPath(this, firstPath(config, origin), nowMicros)
+    this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
+    this.closer = new Closer(
+      this.lifecycle,
+      this.events,
+      () => paths.ptoMicros,
+      () => isStranger(this)
+    )
+    this.localParameters = localParameters(config, origin, config.preferred && path.localIds.issuePreferred())
+    this.handshake = newHandshake(this, {
+      originalDestination: origin.originalDestination,
+      peerInitialSource: origin.peerInitialId,
+      retrySource: origin.retrySource
+    })
+    this.keys.installInitial(origin.retrySource ?? origin.originalDestination, origin.initialKeys)
+  }
 }
+
+/** Adds a path; what the peer has declared about paths is the caller's to apply. */
+export const addPath = (parts: ConnectionParts, setup: PathSetup, nowMicros: number): ConnectionPath => {
+  const path = new ConnectionPath(parts.config, setup, nowMicros)
+  path.migration = new Migration(parts, path, (now) => offerToken(parts, now))
+  parts.paths.add(path)
+  return path
+}
+
+export const newHandshake = (parts: ConnectionParts, ids: HandshakeIds): HandshakeDriver => {
+  const { config, crypto, keys, versions, events } = parts
+  return new HandshakeDriver(config, crypto, keys, versions, events, ids, parts.localParameters!)
+}
+
+/**
+ * server: the client has neither completed the handshake nor proven its address. It is owed no closing or draining
+ * state, which would be kept for an address that may be forged. RFC 9000 §8.1, §21.2
+ */
+export const isStranger = ({ config, handshake, paths }: ConnectionParts): boolean =>
+  config.role === "server" && !handshake.complete && !paths.active.amplification.validated
+
+/** server: issues an address token for where the client has proven to be. RFC 9000 §8.1.3 */
+export const offerToken = ({ config, frames, paths, versions }: ConnectionParts, nowMicros: number): void => {
+  const { remote } = paths.active
+  frames.tokens.issue(remote.host, () => config.makeAddressToken(remote, versions.negotiated, nowMicros))
+}
+
+/** Drops the keys of a level and everything sent or received with them. RFC 9001 §4.9 */
+export const discardLevel = (parts: ConnectionParts, level: Level, nowMicros: number): void => {
+  const { keys, crypto } = parts
+  if (keys.read[level] === undefined && keys.write[level] === undefined) return
+  keys.discard(level)
+  crypto.discard(level)
+  if (level === Level.Initial) parts.token = undefined
+  const space = spaceOfLevel(level)
+  const path = parts.paths.active
+  path.probes[space] = 0
+  path.received[space].discard()
+  path.recovery.discardSpace(space, nowMicros)
+}
+
+// RFC 9000 §17.2.5.2 #4: a Retry with an empty token is discarded
+export const isUsableToken = (token: Uint8Array | undefined): boolean =>
+  token !== undefined && token.length > 0 && token.length <= MAX_TOKEN_BYTES
+
+/** The path the handshake makes. */
+const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSetup => ({
+  id: 0,
+  remote: origin.remote,
+  socket: origin.socket,
+  addressValidated: role === "client" || origin.addressValidated,
+  ids: {
+    local: origin.localInitialId,
+    peer: origin.peerInitialId,
+    madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined
+  }
+})

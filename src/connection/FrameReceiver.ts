@@ -7,10 +7,12 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { HandshakeProgress } from "./HandshakeProgress.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keepToken } from "./keptToken.ts"
 import { minAckDelayMicros } from "./parameters.ts"
+import { settleLost } from "./settleLost.ts"
 
 type Result = TransportError | undefined
 
@@ -27,6 +29,7 @@ const STRANGERS_CRYPTO_BYTES = 16 * 1024
 export class FrameReceiver implements FrameSink {
   readonly streams: StreamSet
   private readonly parts: ConnectionParts
+  private readonly progress: HandshakeProgress
   /** The packet at hand. */
   private packet!: IncomingPacket
   private path!: ConnectionPath
@@ -36,8 +39,9 @@ export class FrameReceiver implements FrameSink {
   private cryptoLevels = 0
   private ackFrequencySequence = -1
 
-  constructor(parts: ConnectionParts) {
+  constructor(parts: ConnectionParts, progress: HandshakeProgress) {
     this.parts = parts
+    this.progress = progress
     this.streams = parts.streams
   }
 
@@ -72,7 +76,7 @@ export class FrameReceiver implements FrameSink {
     this.validateEcn(path, space, ack, raisesLargest)
     this.settleAcked(path, path.recovery.acked)
     this.settleAcked(path, path.recovery.lateAcked)
-    this.settleLost(path, path.recovery.lost)
+    settleLost(parts, path, path.recovery.lost, nowMicros)
     if (space === Space.Application) path.onMeasured()
     return undefined
   }
@@ -97,15 +101,6 @@ export class FrameReceiver implements FrameSink {
     }
   }
 
-  /** Tells the owners of the frames in lost packets. */
-  settleLost(path: ConnectionPath, lost: PacketBatch): void {
-    for (let i = 0; i < lost.length; i++) {
-      path.onPacketLost(lost.items[i], this.nowMicros)
-      this.parts.config.observer?.packetLost(lost.items[i], this.nowMicros)
-      this.parts.frames.onLost(path, lost.items[i])
-    }
-  }
-
   onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): Result {
     this.cryptoLevels |= 1 << this.level
     const { crypto, config, closer } = this.parts
@@ -115,7 +110,7 @@ export class FrameReceiver implements FrameSink {
       this.level !== Level.OneRtt &&
       crypto.hasRead(this.level, offset + end - start)
     )
-      this.parts.hurryHandshake()
+      this.progress.speedUp()
     const most = closer.isStranger() ? STRANGERS_CRYPTO_BYTES : Number.MAX_SAFE_INTEGER
     return crypto.onCrypto(this.level, offset, bytes, start, end, most)
   }
@@ -194,7 +189,7 @@ export class FrameReceiver implements FrameSink {
         "HANDSHAKE_DONE before the handshake is",
         FrameType.HANDSHAKE_DONE
       )
-    parts.confirmHandshake(this.nowMicros)
+    this.progress.confirm(this.nowMicros)
     return undefined
   }
 

@@ -21,23 +21,23 @@ export type MoveRefusal =
   | "noConnectionId"
 
 /** The path that moves. */
-interface MovingPath {
+export interface MovingPath {
   readonly routes: RouteSet
   readonly recovery: PathRecovery
+  /** The current route has become another. */
   onMoved(before: Route, nowMicros: number): void
 }
 
-/** What moving has to do with the rest of the connection. */
-interface MovingConnection {
+/** The connection, as far as moving a path concerns it. */
+export interface MovingConnection {
   readonly config: ConnectionConfig
   readonly handshake: {
     readonly confirmed: boolean
     readonly peerParameters: TransportParameters | undefined
   }
-  readonly closer: Closer
   readonly events: Array<ConnectionEvent>
+  readonly closer: Closer
   readonly frames: { readonly ping: Ping }
-  offerToken(nowMicros: number): void
 }
 
 /**
@@ -47,14 +47,17 @@ interface MovingConnection {
 export class Migration {
   private readonly parts: MovingConnection
   private readonly path: MovingPath
+  /** server: the client has proven to be where it is now. */
+  private readonly offerToken: (nowMicros: number) => void
   /** The local socket to move to at once as soon as that is allowed. */
   awaited: SocketNumber | undefined = undefined
   /** On the server's preferred address: disable_active_migration does not bind any more. RFC 9000 §18.2 */
   private onPreferred = false
 
-  constructor(parts: MovingConnection, path: MovingPath) {
+  constructor(parts: MovingConnection, path: MovingPath, offerToken: (nowMicros: number) => void) {
     this.parts = parts
     this.path = path
+    this.offerToken = offerToken
   }
 
   /** The route a datagram came by; undefined when it is to be dropped. */
@@ -110,7 +113,7 @@ export class Migration {
       route.amplification.validate() // RFC 9000 §8.2.3
       if (route === routes.current) this.path.recovery.setAmplificationLimited(false)
       if (outcome === "validated") this.onProven(route, nowMicros)
-      if (this.parts.config.role === "server" && routes.current.isProven) this.parts.offerToken(nowMicros)
+      if (this.parts.config.role === "server" && routes.current.isProven) this.offerToken(nowMicros)
       return true
     }
     return false

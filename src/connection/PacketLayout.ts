@@ -9,7 +9,7 @@ import { packetNumberLength } from "../wire/packetNumber.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { Coins } from "./Coins.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
-import type { ConnectionParts } from "./ConnectionParts.ts"
+import { type ConnectionParts, discardLevel } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
 const QUIC_BIT = 0x40
@@ -166,7 +166,7 @@ export class PacketLayout {
     path.onDatagramSent(end - start, route)
     // RFC 9001 §4.9.1 #1 #2: a client has no use for Initial keys once it sends Handshake packets
     if (parts.config.role === "client" && last.level >= Level.Handshake)
-      parts.discardLevel(Level.Initial, nowMicros)
+      discardLevel(parts, Level.Initial, nowMicros)
     return end
   }
 

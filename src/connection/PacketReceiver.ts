@@ -7,7 +7,9 @@ import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketTyp
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
-import type { DropReason } from "./ConnectionObserver.ts"
+import { type FirstFlight, LATE } from "./FirstFlight.ts"
+import type { HandshakeProgress } from "./HandshakeProgress.ts"
+import type { DropReason } from "./PacketObserver.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { PacketKeys } from "../protect/PacketKeys.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
@@ -53,14 +55,19 @@ export class PacketReceiver {
   readonly discards = new Discards()
   readonly counters: PacketCounters = { received: 0, dropped: 0, duplicates: 0, undecryptable: 0 }
   private readonly parts: ConnectionParts
+  private readonly progress: HandshakeProgress
+  /** Undefined for a server, which discards what only a client gets. */
+  private readonly firstFlight: FirstFlight | undefined
   private readonly decoder: FrameDecoder
   private early: Array<EarlyPacket> = []
   private earlyBytes = 0
 
-  constructor(parts: ConnectionParts) {
+  constructor(parts: ConnectionParts, progress: HandshakeProgress, firstFlight: FirstFlight | undefined) {
     const { role, transport } = parts.config
     this.parts = parts
-    this.frames = new FrameReceiver(parts)
+    this.progress = progress
+    this.firstFlight = firstFlight
+    this.frames = new FrameReceiver(parts, progress)
     // RFC 9221 §3 #3: DATAGRAM frames are refused unless they were asked for
     const unasked = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
     this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unasked)
@@ -95,7 +102,7 @@ export class PacketReceiver {
     const { keys } = this.parts
     const ready = this.early.filter((packet) => keys.read[packet.level] !== undefined)
     this.early = this.early.filter(
-      ({ level }) => keys.read[level] === undefined && this.parts.expectsKeys(level)
+      ({ level }) => keys.read[level] === undefined && this.progress.expectsKeys(level)
     )
     this.earlyBytes = this.early.reduce((sum, packet) => sum + packet.bytes.length, 0)
     const idLength = this.parts.localInitialId.length
@@ -108,18 +115,18 @@ export class PacketReceiver {
   }
 
   private onPacket(packet: IncomingPacket, nowMicros: number): boolean {
-    const { parts } = this
+    const { parts, firstFlight } = this
     const { header, bytes } = packet
     const { type } = header
     if (type === PacketType.VersionNegotiation) {
-      const refusal = parts.onVersionNegotiation(packet, nowMicros)
+      const refusal = firstFlight === undefined ? LATE : firstFlight.onVersionNegotiation(packet, nowMicros)
       return refusal !== undefined && this.drop(packet, "rejected", refusal, nowMicros)
     }
     // RFC 9000 §5.2.1
     if (type !== PacketType.OneRtt && !parts.versions.admits(type, header.version))
       return this.drop(packet, "rejected", "of another version", nowMicros)
     if (type === PacketType.Retry) {
-      const refusal = parts.onRetry(packet, nowMicros)
+      const refusal = firstFlight === undefined ? LATE : firstFlight.onRetry(packet, nowMicros)
       return refusal !== undefined && this.drop(packet, "rejected", refusal, nowMicros)
     }
     const level = (packet.level = type as Level)
@@ -166,7 +173,8 @@ export class PacketReceiver {
       parts.closer.closeWithError(error, nowMicros)
       return this.drop(packet, "invalid", "with reserved bits set", nowMicros)
     }
-    if (!parts.onAuthenticated(packet, nowMicros)) return this.drop(packet, "invalid", CHANGED_ID, nowMicros)
+    if (!this.progress.onAuthenticated(packet, nowMicros))
+      return this.drop(packet, "invalid", CHANGED_ID, nowMicros)
     this.discards.clear()
     counters.received++
     parts.config.observer?.packetReceived(packet, nowMicros)
@@ -187,13 +195,13 @@ export class PacketReceiver {
     // §13.2.5 #S1: the delay that is reported includes the wait for keys
     received.onReceived(packetNumber, decoder.ackEliciting, packet.arrivedMicros, packet.ecn)
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
-      parts.onNewest(packet, nowMicros)
+      onNewest(packet, nowMicros)
     parts.idle.onReceived(nowMicros)
     // whoever says goodbye behind a ClientHello gets none of the answer's work
     if (parts.closer.reason !== undefined) return undefined
     for (let cryptoLevel: Level = Level.Initial; cryptoLevel <= Level.OneRtt; cryptoLevel++)
       if (frames.takeCrypto(cryptoLevel as Level)) {
-        const failure = parts.advanceHandshake(cryptoLevel as Level, nowMicros)
+        const failure = this.progress.advance(cryptoLevel as Level, nowMicros)
         if (failure !== undefined) return failure
       }
     return undefined
@@ -210,7 +218,7 @@ export class PacketReceiver {
     // keys that were discarded do not come back
     const room = Math.max(MIN_EARLY_BYTES, 2 * this.parts.config.transport.initialDatagramBytes)
     const hasRoom = this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + end - start <= room
-    if (!hasRoom || !this.parts.expectsKeys(level)) {
+    if (!hasRoom || !this.progress.expectsKeys(level)) {
       this.drop(packet, "key_unavailable", "without keys for them", nowMicros)
       return
     }
@@ -218,7 +226,7 @@ export class PacketReceiver {
     this.earlyBytes += bytes.length
     this.early.push({ level, bytes, ecn, arrivedMicros: nowMicros, path, sequence, route })
     // the server's Initial packets, which bring these keys, were lost
-    if (level === Level.Handshake) this.parts.hurryHandshake()
+    if (level === Level.Handshake) this.progress.speedUp()
   }
 
   private drop(packet: IncomingPacket, reason: DropReason, why: string, nowMicros: number): false {
@@ -256,4 +264,9 @@ const readPacketNumber = (bytes: Uint8Array, at: number, length: number, largest
   let truncated = 0
   for (let i = 0; i < length; i++) truncated = truncated * 256 + bytes[at + i]
   return decodePacketNumber(largest, truncated, length)
+}
+
+/** The newest 1-RTT packet so far, with more than probing frames in it, has been processed. RFC 9000 §9.3 */
+const onNewest = ({ path: { routes, migration }, route }: IncomingPacket, nowMicros: number): void => {
+  if (route !== routes.current || routes.fallback !== undefined) migration.onNewest(route, nowMicros)
 }

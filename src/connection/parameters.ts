@@ -5,8 +5,8 @@ import {
   defaultTransportParameters,
   type TransportParameters
 } from "../wire/TransportParameters.ts"
-import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
+import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 
 /** What we grant the peer on streams, in 0-RTT too (RFC 9000 §7.4.1 #S1), and how far the windows may grow. */
 export const localStreamLimits = (transport: TransportSettings): LocalStreamLimits => ({

@@ -1,16 +1,14 @@
 import type { SocketNumber } from "../path/Route.ts"
 import { type HeldDatagram, type Introduction, Stranger } from "../admission/Stranger.ts"
-import { Connection } from "../connection/Connection.ts"
+import { Connection, type ConnectionObserver, type ObservedConfig } from "../connection/Connection.ts"
 import {
   type ConnectionConfig,
-  type ObservedConfig,
   originalVersionOf,
   type TlsSettings,
   type TransportSettings,
   versionsOf
 } from "../connection/ConnectionConfig.ts"
 import type { ClientResumption } from "../handshake/TlsSession.ts"
-import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
 import { IncomingPacket } from "../connection/IncomingPacket.ts"
 import { sessionVersion } from "../connection/HandshakeDriver.ts"
 import { resetTokens } from "../path/statelessReset.ts"
@@ -211,8 +209,8 @@ export class Endpoint {
     tls: TlsSettings,
     transport: TransportSettings,
     resume: ClientResumption | undefined,
-    observer: ConnectionObserver<Connection> | undefined
-  ): ObservedConfig<Connection> {
+    observer: ConnectionObserver | undefined
+  ): ObservedConfig {
     const { suite, random, connectionIdBytes } = this.config
     return {
       role,

@@ -2,8 +2,7 @@
 import type { RetryPolicy } from "../admission/Admission.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { PreferredAddresses, TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
-import type { Connection } from "../connection/Connection.ts"
-import type { ConnectionObserver } from "../connection/ConnectionObserver.ts"
+import type { ConnectionObserver } from "../connection/Connection.ts"
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
 import type { Role } from "../wire/Role.ts"
 
@@ -15,7 +14,7 @@ export interface EndpointConfig {
     role: Role,
     originalDestination: Uint8Array,
     nowMicros: number
-  ) => ConnectionObserver<Connection> | undefined
+  ) => ConnectionObserver | undefined
   /**
    * Bytes of the connection IDs we issue, 4 … 20: never none, as many connections share a port. RFC 9000 §5.1 #3,
    * §17.2 #2 #4, §18.2 #3 #4, §19.15 #2

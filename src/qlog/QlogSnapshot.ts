@@ -51,10 +51,10 @@ export class QlogSnapshot {
   private begin(connection: Connection): void {
     this.isNew = false
     this.emit("connection_started", {
-      local: { connection_ids: [hexadecimal(connection.localInitialId)] },
+      local: { connection_ids: [hexadecimal(connection.parts.localInitialId)] },
       remote: endpointFields(connection.path.remote)
     })
-    const { localParameters } = connection
+    const { localParameters } = connection.parts
     if (localParameters !== undefined)
       this.emit("parameters_set", { initiator: "local", ...parameterFields(localParameters) })
   }

@@ -1,7 +1,7 @@
 import type { Role } from "../wire/Role.ts"
 import type { QlogShape } from "../capability/Qlog.ts"
-import type { Connection } from "../connection/Connection.ts"
-import type { ConnectionObserver, DropReason, PlainPacket } from "../connection/ConnectionObserver.ts"
+import type { Connection, ConnectionObserver } from "../connection/Connection.ts"
+import type { DropReason, PlainPacket } from "../connection/PacketObserver.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Level, PacketType, Space } from "../wire/PacketType.ts"
 import { hexadecimal } from "./hexadecimal.ts"
@@ -32,7 +32,7 @@ const typesOfSpace: { readonly [S in Space]: string } = {
  * Writes the events of a connection as qlog: a header, then one record per event. draft-ietf-quic-qlog-main-schema §5,
  * draft-ietf-quic-qlog-quic-events
  */
-export class QlogTrace implements ConnectionObserver<Connection> {
+export class QlogTrace implements ConnectionObserver {
   private readonly open: () => (records: string) => void
   private readonly header: string
   private readonly startMicros: number

@@ -87,7 +87,7 @@ describe("a stranger", () => {
     const { connection } = duel
     const handshake = (size: number): Uint8Array => {
       const bytes = new Uint8Array(size).fill(1)
-      bytes.set([0xe0, 0, 0, 0, 1, 8, ...connection.localInitialId, 0])
+      bytes.set([0xe0, 0, 0, 0, 1, 8, ...connection.parts.localInitialId, 0])
       bytes.set([0x80, 0, (size - 19) >> 8, (size - 19) & 0xff], 15)
       return bytes
     }
@@ -147,7 +147,7 @@ describe("a handshake that takes too long", () => {
     const straggler = puppet.packet(Level.Handshake, puppet.ackAll(Level.Handshake))
     expect(duel.endpoint.handleDatagram(straggler, puppetAddress, 0, duel.nowMicros)).toBeUndefined()
     const reset = endpoint.pollReply()!.bytes
-    expect(reset.slice(-16)).toEqual(connection.config.makeResetToken(connection.localInitialId))
+    expect(reset.slice(-16)).toEqual(connection.config.makeResetToken(connection.parts.localInitialId))
     expect(reset.length).toBeLessThan(straggler.length)
   })
 })

@@ -14,7 +14,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
 /** Every ID the victim has issued to the puppet, starting with the handshake's. */
 const issuedBy = ({ connection, puppet }: Duel): ReadonlyArray<Uint8Array> => [
-  connection.localInitialId,
+  connection.parts.localInitialId,
   ...puppet.seen.named("onNewConnectionId").map(({ bytes }) => bytes!)
 ]
 

@@ -162,7 +162,7 @@ describe("a client that receives Version Negotiation", () => {
   it("fails if it supports none of the versions, and reports them", () => {
     const { connection } = meet([0xff00001d, 0x1a2a3a4a])
     expect(connection.closeReason).toMatchObject({ origin: "versionNegotiation" })
-    expect(connection.offeredVersions).toEqual([0xff00001d, 0x1a2a3a4a])
+    expect(connection.firstFlight!.offeredVersions).toEqual([0xff00001d, 0x1a2a3a4a])
     expect(connection.lifecycle.state).toBe("closed")
   })
 
@@ -205,13 +205,13 @@ describe("a client that receives Retry", () => {
     duel.inject(duel.puppet.outbox.splice(0)[0])
     const sent = duel.sent.length
     duel.inject(retry)
-    expect(duel.connection.token).toBeUndefined()
+    expect(duel.connection.parts.token).toBeUndefined()
     expect(duel.sent.length).toBe(sent)
     const control = new Duel({ victim: "client" })
     control.drainVictim()
     control.puppet.outbox.length = 0
     control.inject(retry)
-    expect(control.connection.token).toBeDefined()
+    expect(control.connection.parts.token).toBeDefined()
   })
 
   // RFC 9000 §17.2.5.2 #3

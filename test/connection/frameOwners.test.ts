@@ -17,12 +17,12 @@ const idleServer = (): Connection => {
     server: { maxDatagramFrameBytes: 1000 }
   })
   const server = pair.exchange().advance(1_000_000).server!
-  expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
+  expect(server.parts.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
   return server
 }
 
 /** Gives every owner something to send. */
-const queueFrames = ({ frames, path, crypto, datagrams, streams }: Connection): void => {
+const queueFrames = ({ parts: { frames }, path, crypto, datagrams, streams }: Connection): void => {
   frames.ping.request()
   streams.write(streams.open(false), new Uint8Array(3))
   datagrams.send(new Uint8Array(2), true)
@@ -37,7 +37,7 @@ const queueFrames = ({ frames, path, crypto, datagrams, streams }: Connection): 
 }
 
 /** What `server` writes into a packet with `room` bytes, and its record. */
-const write = ({ frames, path }: Connection, room = 1200, level: Level = Level.OneRtt) => {
+const write = ({ parts: { frames }, path }: Connection, room = 1200, level: Level = Level.OneRtt) => {
   const w = new ByteWriter(new Uint8Array(room))
   const packet = new SentPacket()
   frames.writeFrames(w, packet.frames, level, path, now)
@@ -64,10 +64,10 @@ describe("the frames of a packet", () => {
       "STREAM"
     ])
     // the other frames made the requested PING unnecessary
-    expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
-    server.frames.ping.request()
+    expect(server.parts.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
+    server.parts.frames.ping.request()
     expect(write(server).names).toEqual(["PING"])
-    expect(server.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
+    expect(server.parts.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
   })
 
   it("are each written as soon as there is room, and none is dropped for lack of it", () => {
@@ -76,7 +76,7 @@ describe("the frames of a packet", () => {
     const server = idleServer()
     queueFrames(server)
     const names: Array<string> = []
-    for (let room = 1; server.frames.hasFrames(Level.OneRtt, server.path); room++)
+    for (let room = 1; server.parts.frames.hasFrames(Level.OneRtt, server.path); room++)
       names.push(...write(server, room).names)
     expect(names.filter((name) => name !== "PING").sort()).toEqual([...write(whole).names].sort())
   })
@@ -96,7 +96,7 @@ describe("the owner of a frame", () => {
     queueFrames(server)
     const { names, packet } = write(server)
     packet.state = PacketState.Lost
-    server.frames.onLost(server.path, packet)
+    server.parts.frames.onLost(server.path, packet)
     // RFC 9000 §13.3: a challenge has its own timer; a response and a datagram are sent only once
     const repeated = names.filter((name) => !/^PATH|^DATAGRAM/.test(name))
     expect(write(server).names).toEqual(repeated)
@@ -107,10 +107,10 @@ describe("the owner of a frame", () => {
     const server = idleServer()
     queueFrames(server)
     const { packet } = write(server)
-    server.frames.onAcked(server.path, packet)
+    server.parts.frames.onAcked(server.path, packet)
     expect(server.datagrams.fates.shift()).toMatchObject({ fate: "acknowledged" })
     packet.state = PacketState.Lost
-    server.frames.onLost(server.path, packet)
+    server.parts.frames.onLost(server.path, packet)
     expect(write(server).names).toEqual(["HANDSHAKE_DONE"])
   })
 
@@ -119,7 +119,7 @@ describe("the owner of a frame", () => {
     queueFrames(server)
     const { packet } = write(server)
     packet.state = PacketState.Outstanding
-    server.frames.onLost(server.path, packet)
+    server.parts.frames.onLost(server.path, packet)
     expect(server.datagrams.fates.shift()).toBeUndefined()
     expect(write(server).names).toContain("STREAM")
   })

@@ -8,8 +8,7 @@ import { writePing } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import { reasonOf } from "../../src/actor/closeReasons.ts"
-import type { Connection } from "../../src/connection/Connection.ts"
-import type { ConnectionObserver } from "../../src/connection/ConnectionObserver.ts"
+import type { ConnectionObserver } from "../../src/connection/Connection.ts"
 import { Duel, puppetAddress } from "./Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
@@ -36,7 +35,7 @@ const watched = (duel: Duel, silent = false): Array<string> => {
 }
 
 /** Records what a connection does with incoming packets. */
-const recording = (observed: Array<string>): ConnectionObserver<Connection> => ({
+const recording = (observed: Array<string>): ConnectionObserver => ({
   packetSent: () => {},
   packetReceived: () => observed.push("received"),
   packetDropped: (_type, _bytes, reason, why) => observed.push(`dropped: ${reason}, ${why}`),

@@ -214,7 +214,7 @@ describe("Version Negotiation", () => {
     expect(real).toEqual([v1])
     expect((reserved & 0x0f0f0f0f) >>> 0).toBe(0x0a0a0a0a) // RFC 9000 §6.3
     expect(pair.client.closeReason?.origin).toBe("versionNegotiation")
-    expect(pair.client.offeredVersions).toEqual([reserved, v1])
+    expect(pair.client.firstFlight!.offeredVersions).toEqual([reserved, v1])
   })
 
   it("the client restarts with a version both support", () => {
@@ -235,7 +235,7 @@ describe("Version Negotiation", () => {
       const listed = wrong === "listed" ? [v1, v2] : [v1]
       pair.deliver(
         "client",
-        writeVersionNegotiation(pair.client.localInitialId, id, listed, (n) => new Uint8Array(n))
+        writeVersionNegotiation(pair.client.parts.localInitialId, id, listed, (n) => new Uint8Array(n))
       )
       expect(pair.client.versions.restarted).toBe(false)
       expectVersion(pair.exchange(), v2)
@@ -247,7 +247,12 @@ describe("Version Negotiation", () => {
     const { originalDestination } = pair.client.handshake.ids
     pair.deliver(
       "client",
-      writeVersionNegotiation(pair.client.localInitialId, originalDestination, [v1], (n) => new Uint8Array(n))
+      writeVersionNegotiation(
+        pair.client.parts.localInitialId,
+        originalDestination,
+        [v1],
+        (n) => new Uint8Array(n)
+      )
     )
     expect(pair.client.versions.original).toBe(v1)
     pair.exchange()
@@ -259,7 +264,7 @@ describe("Version Negotiation", () => {
     const pair = new CorePair({ client: { versions: ["v2", "v1"] } })
     const forged = (versions: ReadonlyArray<number>) =>
       writeVersionNegotiation(
-        pair.client.localInitialId,
+        pair.client.parts.localInitialId,
         pair.client.handshake.ids.originalDestination,
         versions,
         (n) => new Uint8Array(n)
@@ -353,7 +358,7 @@ describe("the QUIC bit", () => {
 
   it("stays set towards a peer that did not declare so, which may clear it all the same", () => {
     const duel = new Duel({ victim: "server" }).shakeHands()
-    expect(duel.connection.greasesBit).toBe(false)
+    expect(duel.connection.parts.greasesBit).toBe(false)
     const ping = duel.puppet.packet(Level.OneRtt, Uint8Array.of(1), { firstByte: (honest) => honest & ~0x40 })
     expect(ping[0] & 0x40).toBe(0)
     const before = duel.connection.receiver.counters.received

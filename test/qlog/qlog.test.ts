@@ -94,7 +94,13 @@ describe("a log", () => {
     const source = new Uint8Array(8).fill(0xee)
     duel.inject(puppet.packet(Level.Initial, writePing, { size: 1200, source }))
     duel.inject(
-      writeRetry(Version.v1, connection.localInitialId, source, new Uint8Array(36), (n) => new Uint8Array(n))
+      writeRetry(
+        Version.v1,
+        connection.parts.localInitialId,
+        source,
+        new Uint8Array(36),
+        (n) => new Uint8Array(n)
+      )
     )
     connection.close(0, "", duel.nowMicros)
     duel.exchange()

@@ -2,8 +2,7 @@
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { stillGrants } from "../../src/connection/parameters.ts"
-import type { Connection } from "../../src/connection/Connection.ts"
-import type { ConnectionObserver } from "../../src/connection/ConnectionObserver.ts"
+import type { ConnectionObserver } from "../../src/connection/Connection.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, PacketType, Space } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
@@ -40,7 +39,7 @@ interface Sent {
 /** Notes what the client sends. */
 const watching = () => {
   const sent: Array<Sent> = []
-  const observer: ConnectionObserver<Connection> = {
+  const observer: ConnectionObserver = {
     packetSent: ({ level, packetNumber }) => void sent.push({ level, number: packetNumber }),
     packetReceived: () => {},
     packetDropped: () => {},

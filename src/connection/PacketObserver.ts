@@ -15,7 +15,7 @@ export interface PlainPacket {
   readonly packetNumber: number
 }
 
-/** Sees every packet when something happens to it. Packets are reused records: whoever wants to keep one copies it. */
+/** Logs what happens to packets, without any influence. Packets are reused records: copy what you keep. */
 export interface PacketObserver {
   /** About to be sealed. */
   packetSent(packet: PlainPacket, isMtuProbe: boolean, nowMicros: number): void
@@ -30,10 +30,4 @@ export interface PacketObserver {
     nowMicros: number
   ): void
   packetLost(packet: SentPacket, nowMicros: number): void
-}
-
-/** Watches a connection, `Observed`, without any influence on it: a log. All but packets is seen after each step. */
-export interface ConnectionObserver<Observed> extends PacketObserver {
-  /** A datagram, a deadline, a verdict or a command has been dealt with. */
-  stepped(connection: Observed, nowMicros: number): void
 }

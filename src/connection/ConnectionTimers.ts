@@ -1,0 +1,129 @@
+import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { ConnectionParts } from "./ConnectionParts.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import { CHANGED_ID, type Discards } from "./Discards.ts"
+import { silentEnd } from "./lifecycle.ts"
+import { repeatInFlight } from "./repeatInFlight.ts"
+import { settleLost } from "./settleLost.ts"
+
+/** Consecutive probe timeouts, without a packet that could be accepted, that end a handshake with such a peer. */
+const FATAL_TIMEOUTS = 2
+
+/** When a connection is due, and what is done then. One deadline for all of it: the earliest. */
+export class ConnectionTimers {
+  /** When the handshake timeout began: with the first datagram sent. */
+  startedAtMicros: number
+  private readonly parts: ConnectionParts
+  private readonly discards: Discards
+  private readonly hasData: (path: ConnectionPath) => boolean
+
+  constructor(
+    parts: ConnectionParts,
+    discards: Discards,
+    hasData: (path: ConnectionPath) => boolean,
+    nowMicros: number
+  ) {
+    this.parts = parts
+    this.discards = discards
+    this.hasData = hasData
+    this.startedAtMicros = nowMicros
+  }
+
+  /** The moment at which `fire` is due; Infinity when nothing is. */
+  deadline(nowMicros: number): number {
+    const { lifecycle, paths, closer, config, frames, idle } = this.parts
+    if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
+    if (!lifecycle.isOpen) return closer.deadlineMicros
+    const { keepAliveIntervalMillis } = config.transport
+    const pto = paths.ptoMicros
+    let deadline = Math.min(idle.deadline(pto), this.handshakeDeadline)
+    if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0 && !frames.ping.hasFrames())
+      deadline = Math.min(deadline, idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto))
+    deadline = Math.min(deadline, this.stallDeadline(pto))
+    for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
+    return deadline
+  }
+
+  private pathDeadline(path: ConnectionPath, nowMicros: number): number {
+    let deadline = path.deadline()
+    if (this.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
+    if (!this.parts.handshake.confirmed) return deadline
+    // a probe that is due already goes out as soon as congestion control has room for one
+    if (path.mtu.deadlineMicros > nowMicros) deadline = Math.min(deadline, path.mtu.deadlineMicros)
+    return Math.min(deadline, path.rotation.deadlineMicros)
+  }
+
+  /**
+   * A client whose server falls silent before it has confirmed the handshake does not even probe (RFC 9002 §6.2.1 #3):
+   * without an idle timeout nothing else would ever end it.
+   */
+  private get handshakeDeadline(): number {
+    const { config, lifecycle, handshake, idle } = this.parts
+    const timeoutMicros = config.transport.handshakeTimeoutMillis * 1000
+    if (lifecycle.state === "handshaking") return this.startedAtMicros + timeoutMicros
+    if (handshake.confirmed || !idle.isDisabled) return Number.POSITIVE_INFINITY
+    return idle.lastActivity + timeoutMicros
+  }
+
+  /** RFC 9000 §4.1: only while nothing is in flight whose loss would be noticed, and nothing is about to be. */
+  private stallDeadline(ptoMicros: number): number {
+    const { paths, streams, lifecycle, idle } = this.parts
+    const { isBlocked, isPeerBlocked } = streams.stall
+    if (lifecycle.state !== "established" || (!isBlocked && !isPeerBlocked)) return Number.POSITIVE_INFINITY
+    if (paths.areInFlight || streams.hasFrames() || !paths.maySend) return Number.POSITIVE_INFINITY
+    return idle.stallDeadline(isBlocked, ptoMicros)
+  }
+
+  /** Does what is due. */
+  fire(nowMicros: number): void {
+    const { lifecycle, idle, paths, closer, config, frames, streams, handshake } = this.parts
+    if (lifecycle.state === "closed") return
+    if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
+    const { keepAliveIntervalMillis } = config.transport
+    const pto = paths.ptoMicros
+    if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
+    if (nowMicros >= this.handshakeDeadline)
+      return paths.active.traffic.datagramsSent === 0
+        ? closer.discard(silentEnd("handshakeTimeout"))
+        : closer.giveUp(nowMicros, config.role === "server")
+    if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0) {
+      if (nowMicros >= idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto)) frames.ping.request()
+    }
+    if (nowMicros >= this.stallDeadline(pto)) streams.stall.repeatFrames()
+    for (const path of paths) {
+      if (handshake.confirmed && nowMicros >= path.rotation.deadlineMicros) path.rotateIds(nowMicros)
+      if (nowMicros >= path.deadline()) this.firePath(path, nowMicros)
+    }
+  }
+
+  private firePath(path: ConnectionPath, nowMicros: number): void {
+    const { parts } = this
+    const { recovery } = path
+    if (nowMicros >= recovery.deadlineMicros()) {
+      const { kind, space, probes } = recovery.onTimeout(nowMicros)
+      if (kind === "loss") settleLost(parts, path, recovery.lost, nowMicros)
+      if (kind === "probe") {
+        path.probes[space] = probes
+        path.onProbeTimeout(nowMicros)
+        repeatInFlight(parts.frames, path)
+        if (parts.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
+          this.endIfPeerChangedId(nowMicros)
+      }
+    }
+    path.localIds.sweep(nowMicros)
+    if (nowMicros >= path.routes.deadlineMicros) path.migration.onTimeout(nowMicros)
+  }
+
+  /**
+   * Ends a handshake in which all the peer has sent for some time MUST be discarded. Not with the first such packet,
+   * which anyone who has seen the client's Initial can make. RFC 9000 §7.2 #3 #6
+   */
+  private endIfPeerChangedId(nowMicros: number): void {
+    if (!this.discards.has(CHANGED_ID)) return
+    const reason = `the peer changed its connection ID in the handshake: discarded were ${this.discards.summary}`
+    this.parts.closer.closeWithError(
+      new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason),
+      nowMicros
+    )
+  }
+}
