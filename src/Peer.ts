@@ -45,8 +45,8 @@ import type * as PeerLife from "./actor/peerState.ts"
 import type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
-import { called, refuseBytes, refuseFunction } from "./arguments.ts"
-import { type QuicError, withErrorCode } from "./QuicError.ts"
+import { called, checkRecord, refuseBytes, refuseFunction } from "./arguments.ts"
+import { invalidOption, type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 
@@ -74,7 +74,7 @@ const int = (minimum: number, maximum: number, byDefault: number) =>
     Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
   )
 
-export const PeerSchema = Schema.Struct({
+const PeerSchema = Schema.Struct({
   name: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 253))),
   restart: Schema.Literals(["eager", "onDemand", "giveUp"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("eager" as const))
@@ -122,6 +122,16 @@ export const defaultSchedule: Schedule.Schedule<unknown, QuicError> = Schedule.e
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
   Schedule.jittered
 )
+
+/** Checks the options of a peer apart from those that `connect` has too. */
+export const peerSettings = Effect.fnUntraced(function* (options: PeerOptions) {
+  yield* checkRecord(options, "options")
+  const { name, restart, schedule = defaultSchedule, stableMillis, maxWaiting, ...connectOptions } = options
+  if (!Schedule.isSchedule(schedule)) return yield* invalidOption("schedule", "a Schedule")
+  const policy = { name, restart, stableMillis, maxWaiting }
+  const given = Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined))
+  return { ...(yield* check(PeerSchema, given)), schedule, connectOptions }
+})
 
 /**
  * How an operation uses a connection.

@@ -8,77 +8,35 @@
  * not wait happens wholly and at once; one that waits says what an interrupt leaves. What is taken or opened is the
  * caller's in the very step that takes it, so none is lost on the way.
  */
-import { refuseExport } from "./exportArguments.ts"
-import type { Role } from "./wire/Role.ts"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { called, type Refusal, refuseBytes, refuseFunction } from "./arguments.ts"
-import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
-import type { NamedGroup } from "./capability/CryptoSuite.ts"
-import { acquire, type Source, takeFrom } from "./actor/acquire.ts"
-import type { RunFork } from "./actor/Branch.ts"
+import { takeFrom } from "./actor/acquire.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
-import type { Fifo } from "./internal/Fifo.ts"
-import { cipherSuites } from "./protect/CipherSuite.ts"
-import { DatagramRefused, QuicError, quicError, withErrorCode } from "./QuicError.ts"
+import { serveStreams } from "./actor/serveStreams.ts"
+import type { StreamActor } from "./actor/StreamActor.ts"
+import { acceptStream, openStream } from "./actor/streamSources.ts"
+import { called, type Refusal, refuseBytes, refuseFunction } from "./arguments.ts"
+import {
+  type ConnectionFacts,
+  type ConnectionStats,
+  connectionFacts,
+  connectionStats
+} from "./ConnectionInfo.ts"
 import { RebindSchema } from "./EndpointOptions.ts"
+import { refuseExport } from "./exportArguments.ts"
+import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import { QuicStream } from "./QuicStream.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
-import type { Version } from "./wire/PacketType.ts"
+import type { Role } from "./wire/Role.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
-/** What the handshake settled. */
-export interface ConnectionFacts {
-  readonly version: Version
-  /** For example `TLS_AES_128_GCM_SHA256`. */
-  readonly cipherSuite: string
-  readonly group: NamedGroup
-  readonly alpn: string
-  readonly serverName: string | undefined
-  /** What the peer proved to hold, now or in the session that is resumed; undefined for a client that was not asked. */
-  readonly peer: PeerCertificate | undefined
-  /** A session ticket stood in for certificates. Before the handshake is complete: if the server goes along. */
-  readonly resumed: boolean
-  /** What became of 0-RTT: `"none"` when it was not tried, `"pending"` until the server has decided. */
-  readonly earlyData: "none" | "pending" | "accepted" | "rejected"
-}
-
-/** A snapshot; sizes in bytes, times in milliseconds, counts since the start. */
-export interface ConnectionStats {
-  readonly smoothedRttMillis: number
-  readonly minRttMillis: number
-  readonly congestionWindowBytes: number
-  readonly bytesInFlight: number
-  readonly datagramBytes: number
-  readonly bytesSent: number
-  readonly bytesReceived: number
-  readonly datagramsSent: number
-  readonly datagramsReceived: number
-  readonly packetsSent: number
-  readonly packetsReceived: number
-  readonly packetsLost: number
-  readonly bytesLost: number
-  /** Received, but not ours, malformed, duplicate or not authentic. */
-  readonly packetsDropped: number
-  /** Datagrams (RFC 9221) that newer ones took the place of, before they were sent or read. */
-  readonly sendDatagramsDropped: number
-  readonly receiveDatagramsDropped: number
-  readonly probeTimeouts: number
-  readonly keyUpdates: number
-  /** Times that loss, or the network's ECN marks, made the sender slow down. */
-  readonly congestionEvents: number
-  /** Whether packets carry ECN marks: being found out, or settled. RFC 9000 §13.4.2 */
-  readonly ecn: "testing" | "unknown" | "capable" | "failed"
-}
+export type { ConnectionFacts, ConnectionStats } from "./ConnectionInfo.ts"
 
 /** What the header of a 0-RTT packet takes more than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
 const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
-/** Codes with which a scope that ends badly resets its streams. */
-const CANCELLED = 0
 
 export class QuicConnection {
   /** @internal */
@@ -106,54 +64,16 @@ export class QuicConnection {
     return Effect.suspend(() => {
       const { actor } = this
       if (actor.core.handshake.complete) return Effect.succeed(this.facts)
-      return actor.failure ?? actor.ready.parkThen(this.handshakeComplete)
+      return actor.failure ?? actor.signals.ready.parkThen(this.handshakeComplete)
     })
   }
 
   get facts(): ConnectionFacts {
-    const { core } = this.actor
-    const facts = core.handshake.facts!
-    return {
-      version: core.versions.negotiated,
-      cipherSuite: cipherSuites.get(facts.cipherSuite)!.name,
-      group: facts.group,
-      alpn: facts.alpn,
-      serverName: facts.serverName,
-      resumed: facts.resumed,
-      earlyData: facts.earlyData,
-      peer:
-        facts.peer === undefined
-          ? undefined
-          : facts.peer._tag === "x509"
-            ? { _tag: "x509", chain: facts.peer.chain }
-            : { _tag: "rawPublicKey", spki: facts.peer.spki }
-    }
+    return connectionFacts(this.actor.core)
   }
 
   get stats(): ConnectionStats {
-    const { core } = this.actor
-    const { path } = core
-    const { recovery } = path
-    const { counters } = core.receiver
-    return {
-      smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
-      minRttMillis: recovery.rtt.minMicros / 1000,
-      congestionWindowBytes: recovery.congestionWindow,
-      bytesInFlight: recovery.bytesInFlight,
-      datagramBytes: path.mtu.current,
-      ...path.traffic,
-      packetsSent: recovery.counters.packetsSent,
-      packetsReceived: counters.received,
-      packetsLost: recovery.counters.packetsLost,
-      bytesLost: recovery.counters.bytesLost,
-      packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
-      sendDatagramsDropped: core.datagrams.sendDropped,
-      receiveDatagramsDropped: core.datagrams.receiveDropped,
-      probeTimeouts: recovery.counters.probeTimeouts,
-      keyUpdates: core.keys.phases.updates,
-      congestionEvents: recovery.counters.congestionEvents,
-      ecn: path.ecn.state
-    }
+    return connectionStats(this.actor.core)
   }
 
   /**
@@ -201,24 +121,24 @@ export class QuicConnection {
    * A checkpoint first, and whenever it waits; interrupted, it has opened none.
    */
   get openBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.openable(false))
+    return openStream(this.actor, false, (stream) => this.show(stream))
   }
 
   /**
    * Opens a stream only this side writes; a checkpoint first, and whenever it waits: interrupted, it has opened none.
    */
   get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.openable(true))
+    return openStream(this.actor, true, (stream) => this.show(stream))
   }
 
   /** The next stream the peer has opened that goes both ways. A checkpoint first; interrupted, it has taken none. */
   get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.opened(this.actor.openedBidirectional))
+    return acceptStream(this.actor, false, (stream) => this.show(stream))
   }
 
   /** The next stream the peer has opened that only it writes. A checkpoint first; interrupted, it has taken none. */
   get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return this.scoped(this.opened(this.actor.openedUnidirectional))
+    return acceptStream(this.actor, true, (stream) => this.show(stream))
   }
 
   /**
@@ -233,43 +153,10 @@ export class QuicConnection {
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
-    const { actor } = this
-    const refusal = refuseFunction(handler, "handler")
-    if (refusal !== undefined) return refusal
-    // on a connection that is over every handler fails, and none is to blame; nor for what the peer does to the stream
-    const isNews = (cause: Cause.Cause<unknown>): boolean =>
-      Cause.hasDies(cause) || (actor.failure === undefined && !isEndedByPeer(Cause.squash(cause)))
-    const serve = Effect.gen({ self: this }, function* () {
-      const runFork = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
-      const handlers = yield* Effect.acquireRelease(
-        Effect.sync(() => actor.handlers.open(runFork as RunFork)),
-        (group) => actor.handlers.close(group)
-      )
-      const start = (stream: QuicStream): void => {
-        const handled = Effect.scoped(called(() => handler(stream))) as Effect.Effect<void, E>
-        actor.stream(stream.id).handler = handlers.leaf(handled, (exit) => {
-          if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-            const log = isNews(exit.cause) ? Effect.logWarning : Effect.logDebug
-            runFork(log(`stream ${stream.id} failed`, exit.cause))
-          }
-          this.endStream(stream, exit)
-        })
-      }
-      const bidirectional = this.opened(actor.openedBidirectional)
-      const unidirectional = this.opened(actor.openedUnidirectional)
-      const serveOne = Effect.suspend(() => {
-        const stream = (bidirectional.has() ? bidirectional : unidirectional).take()
-        if (stream === undefined) return actor.failure ?? actor.changed.park
-        // in the same step: no interrupt falls before there is a fiber that answers for the stream
-        start(stream)
-        return Effect.void
-      })
-      yield* Effect.forever(serveOne, { disableYield: true }).pipe(
-        Effect.catch((error: QuicError) => (isQuietEnd(error) ? Effect.void : Effect.fail(error)))
-      )
-      yield* Effect.timeoutOption(handlers.whenEmpty, actor.core.config.transport.closeTimeoutMillis)
-    })
-    return Effect.scoped(serve)
+    return (
+      refuseFunction(handler, "handler") ??
+      serveStreams(this.actor, (stream) => called(() => handler(this.show(stream))))
+    )
   }
 
   // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
@@ -334,7 +221,7 @@ export class QuicConnection {
       has: () => datagrams.hasReceived,
       take: () => datagrams.receive(),
       refusal: () => actor.failure,
-      changed: actor.changed
+      changed: actor.signals.changed
     })
   }
 
@@ -384,8 +271,8 @@ export class QuicConnection {
   /** Waits for the end of the connection, and says what it was; interrupted, it has changed nothing. */
   get closed(): Effect.Effect<QuicError> {
     return Effect.suspend(() => {
-      const { failure, closed } = this.actor
-      return failure === undefined ? closed.parkThen(this.closed) : Effect.flip(failure)
+      const { failure, signals } = this.actor
+      return failure === undefined ? signals.closed.parkThen(this.closed) : Effect.flip(failure)
     })
   }
 
@@ -395,32 +282,12 @@ export class QuicConnection {
    * the same code.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
-    return withErrorCode(
-      code,
-      () =>
-        Effect.ensuring(
-          this.flushed,
-          Effect.sync(() => this.actor.close(code, reason))
-        ),
-      reason
-    )
+    return withErrorCode(code, () => closeDelivered(this.actor, code, reason), reason)
   }
 
   /** Closes at once; what is not delivered yet is lost. A checkpoint first. */
   closeNow(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () => Effect.sync(() => this.actor.close(code, reason)), reason)
-  }
-
-  /** Waits until the peer has everything that was written, or the time for that is over, or the connection is. */
-  private get flushed(): Effect.Effect<void> {
-    const { actor } = this
-    const wait: Effect.Effect<void> = Effect.suspend(() =>
-      actor.failure !== undefined ||
-      (!actor.core.streams.hasUndelivered && (actor.core.hasFinished || !actor.isUsable))
-        ? Effect.void
-        : actor.delivered.parkThen(wait)
-    )
-    return Effect.asVoid(Effect.timeoutOption(wait, actor.core.config.transport.closeTimeoutMillis))
   }
 
   /** Closes with INTERNAL_ERROR, as after a defect. A checkpoint, then at once. */
@@ -437,67 +304,10 @@ export class QuicConnection {
     })
   }
 
-  /** Streams this side opens. */
-  private openable(unidirectional: boolean): Source<QuicStream, QuicError> {
-    const { actor } = this
-    const { streams } = actor.core
-    return {
-      has: () => actor.failure === undefined && streams.canOpen(unidirectional),
-      take: () => {
-        const id = streams.open(unidirectional)
-        return id >= 0 ? new QuicStream(actor, actor.stream(id)) : undefined
-      },
-      refusal: () => actor.failure,
-      changed: actor.changed,
-      ask: () => {
-        const leave = streams.awaitOpen(unidirectional)
-        actor.touch()
-        return leave
-      }
-    }
-  }
-
-  /** Streams the peer has opened. */
-  private opened(ids: Fifo<number>): Source<QuicStream, QuicError> {
-    const { actor } = this
-    return {
-      has: () => ids.length > 0,
-      take: () => {
-        const id = ids.shift()
-        return id === undefined ? undefined : new QuicStream(actor, actor.stream(id))
-      },
-      refusal: () => actor.failure,
-      changed: actor.changed
-    }
-  }
-
-  private scoped(source: Source<QuicStream, QuicError>): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return acquire(source, (stream, exit) => Effect.sync(() => this.endStream(stream, exit)))
-  }
-
-  /** What leaving its scope means for a stream. */
-  private endStream({ id }: QuicStream, exit: Exit.Exit<unknown, unknown>): void {
-    const { actor } = this
-    const { streams } = actor.core
-    // what its author has reset already, with a code of their own perhaps, or with bytes to deliver, stays as it is
-    if (Exit.isSuccess(exit)) streams.finish(id)
-    else if (streams.sendOutcome(id)._tag !== "reset") streams.reset(id, CANCELLED)
-    streams.stop(id, CANCELLED)
-    actor.touch()
-    actor.streams.get(id)?.readable.wakeAll()
+  private show(stream: StreamActor): QuicStream {
+    return new QuicStream(this.actor, stream)
   }
 }
-
-/** The peer may reset and stop streams as it likes. */
-const isEndedByPeer = (error: unknown): boolean =>
-  error instanceof QuicError && (error.reason._tag === "StreamReset" || error.reason._tag === "StreamStopped")
-
-/** An end that a server's handler need not fail with. */
-const isQuietEnd = ({ reason }: QuicError): boolean =>
-  reason._tag === "IdleTimeout" ||
-  reason._tag === "EndpointClosed" ||
-  (reason._tag === "ApplicationClosed" && (reason.code === 0 || reason.origin === "local")) ||
-  (reason._tag === "TransportClosed" && reason.code === 0)
 
 const refuse = (problem: string): Effect.Effect<never, QuicError> =>
   Effect.fail(quicError(new DatagramRefused({ problem })))

@@ -60,9 +60,9 @@ export class Branch {
     return count + (this.leaves?.size ?? 0)
   }
 
-  /** A branch without a fiber of its own, which holds others together until it is closed, and can run them elsewhere. */
-  group(runFork = this.runFork): Branch {
-    const branch = new Branch(runFork, this)
+  /** A branch without a fiber of its own, which holds others together until it is closed. */
+  group(): Branch {
+    const branch = new Branch(this.runFork, this)
     branch.closing = this.closing
     if (!this.closing) (this.grown ??= new Set()).add(branch)
     return branch
@@ -84,20 +84,19 @@ export class Branch {
   }
 
   /**
-   * Starts a fiber that nothing grows from, here or elsewhere; `onExit` answers for its defects too. From a closing branch
-   * none starts.
+   * Starts a fiber that nothing grows from, wherever `start` runs it; `onExit` answers for its defects too. From a branch
+   * that is being closed none starts.
    */
   leaf<E>(
-    effect: Effect.Effect<unknown, E>,
-    onExit: (exit: Exit.Exit<unknown, E>) => void,
-    runFork = this.runFork
+    start: () => Fiber.Fiber<unknown, E>,
+    onExit: (exit: Exit.Exit<unknown, E>) => void
   ): Fiber.Fiber<unknown, unknown> | undefined {
     if (this.closing) {
       onExit(Exit.interrupt())
       return undefined
     }
     const leaves = (this.leaves ??= new Set())
-    const fiber = runFork(effect)
+    const fiber = start()
     leaves.add(fiber)
     fiber.addObserver((exit) => {
       leaves.delete(fiber)

@@ -2,44 +2,43 @@
  * One connection as the application meets it: the pure `Connection`, and everyone who waits for it.
  *
  * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of the question to
- * the certificate verifier, and of what is noted for the next connection; besides, its handlers, the wait lists, and the
- * error every operation fails with once the connection is over. Interrupting the fiber closes the
- * connection; a defect in it, or in the verifier's answer, closes it with INTERNAL_ERROR, and its siblings never notice.
+ * the certificate verifier, and of what is stored for the next connection; also its handlers, its wait lists, and the
+ * error every operation fails with once the connection is over. Interrupting the fiber closes the connection; a defect
+ * in it, or in the verifier, closes it with INTERNAL_ERROR, and its siblings never notice.
  *
  * It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls `settle` after each burst to
  * wake whoever has something to see.
  */
-import { otherRole } from "../wire/Role.ts"
 import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
+import type { SessionTicket } from "../capability/TicketStore.ts"
+import type { PeerNode } from "../capability/treeNodes.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Timed } from "../endpoint/DeadlineHeap.ts"
-import type { PeerNode } from "../capability/treeNodes.ts"
-import type { TlsEvent } from "../handshake/TlsSession.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
-import type { DatagramFate } from "../stream/DatagramQueue.ts"
-import { isUnidirectional } from "../stream/StreamId.ts"
-import { Fifo } from "../internal/Fifo.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
-import { reasonOf } from "./closeReasons.ts"
-import { unreachable } from "./destinations.ts"
+import { reasonOf, type SendRefusal } from "./closeReasons.ts"
+import { ConnectionSignals } from "./ConnectionSignals.ts"
+import { DatagramFates, type OnFate } from "./DatagramFates.ts"
+import { type ConnectionListener, pumpEvents } from "./eventPump.ts"
 import { Handlers } from "./Handlers.ts"
-import { NoteKeeper, type ServerNotes } from "./NoteKeeper.ts"
 import { PathActor, type PathHost } from "./PathActor.ts"
-import { StreamActor } from "./StreamActor.ts"
-import { WaitList } from "./WaitList.ts"
+import { SessionSaver, type SessionSink } from "./SessionSaver.ts"
+import { StreamRouter } from "./StreamRouter.ts"
+import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
 
 /** What an actor needs of the endpoint it lives in. */
 export interface ConnectionHost {
+  readonly branch: Branch
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
   /** Microseconds on the endpoint's clock. */
   readonly now: () => number
   readonly openSocket: PathHost["openSocket"]
-  /** What broke, for people; it has been dealt with. */
+  /** Logs a defect that has been dealt with. */
   report(what: string, cause: Cause.Cause<unknown>): void
   /** The connection has something to send, or a new deadline. */
   touch(actor: ConnectionActor): void
@@ -50,95 +49,76 @@ export interface ConnectionHost {
   onServed(actor: ConnectionActor, isServed: boolean): void
 }
 
-/** A peer, as far as the tree shows it. */
-export interface Lookable {
-  look(nowMicros: number): Omit<PeerNode, "connections">
+/** The peer that a connection belongs to. */
+export interface ConnectionOwner {
+  readonly branch: Branch
+  /** What the tree shows of it. */
+  snapshot(nowMicros: number): Omit<PeerNode, "connections">
 }
 
-/** What became of a datagram, or of its connection. */
-export type TellFate = (fate: Effect.Effect<DatagramFate, QuicError>) => void
-
-export class ConnectionActor implements Timed, PathHost {
+export class ConnectionActor implements PathHost, ConnectionListener {
   readonly core: Connection
-  heapIndex = -1
-  deadlineMicros = Number.POSITIVE_INFINITY
-  /** On the endpoint's list of connections to serve. */
-  isDirty = false
+  /** Its place in the endpoint's loop. */
+  readonly entry = new LoopEntry(this)
   /** Set when the connection is over: what every operation then fails with. */
   failure: Effect.Effect<never, QuicError> | undefined = undefined
-  isDrained = false
-  /** Established, or over. */
-  readonly ready = new WaitList()
-  /** Over. */
-  readonly closed = new WaitList()
-  /** Nothing is left on the wire. */
-  readonly drained = new WaitList()
-  /** A stream can be opened, or accepted, or a datagram read. */
-  readonly changed = new WaitList()
-  /** Something may have been acknowledged. */
-  readonly delivered = new WaitList()
-  /** Who waits for what becomes of a datagram, by its id. */
-  private fates: Map<number, TellFate> | undefined = undefined
-  /** Streams of the peer's that nobody has accepted yet; flow control limits how many it opens. RFC 9000 §4.6 */
-  readonly openedBidirectional = new Fifo<number>()
-  readonly openedUnidirectional = new Fifo<number>()
-  readonly streams = new Map<number, StreamActor>()
+  readonly signals = new ConnectionSignals()
+  readonly streams: StreamRouter
   readonly branch: Branch
-  private served: Handlers | undefined = undefined
-  private readonly parent: Branch
   readonly path: PathActor
   readonly sinceMicros: number
-  /** Whose connection it is; undefined for one that was accepted, or made for itself. */
-  readonly peer: Lookable | undefined
+  /** Undefined for a connection that was accepted, or made for itself. */
+  readonly owner: ConnectionOwner | undefined
   private readonly host: ConnectionHost
-  private readonly notes: NoteKeeper | undefined
-  private verdict: Branch | undefined = undefined
-  /** The last that the system had against sending to the server, and whether that ends the attempt. */
-  private refusal: { readonly problem: string; readonly isFinal: boolean } | undefined = undefined
+  private readonly saver: SessionSaver | undefined
+  /** Most connections have none. */
+  private served: Handlers | undefined = undefined
+  private fates: DatagramFates | undefined = undefined
+  /** The question to the certificate verifier, until it is answered. */
+  private verification: Branch | undefined = undefined
+  /** The last that the system had against sending to the peer. */
+  private refusal: SendRefusal | undefined = undefined
   /** The application may have it already. */
   private isShown = false
 
   constructor(
     core: Connection,
-    host: ConnectionHost & { readonly branch: Branch },
-    notes: ServerNotes | undefined,
-    peer: (Lookable & { readonly branch: Branch }) | undefined
+    host: ConnectionHost,
+    sink: SessionSink | undefined,
+    owner: ConnectionOwner | undefined
   ) {
     this.core = core
     this.host = host
-    this.peer = peer
+    this.owner = owner
     this.sinceMicros = host.now()
-    this.parent = (peer ?? host).branch
-    this.branch = this.parent.fork(this.life, this.onDefect)
-    this.notes =
-      notes && new NoteKeeper(notes, this.branch, (cause) => host.report("the ticket store broke", cause))
-    this.path = new PathActor(this, this.branch, this.onDefect)
+    this.streams = new StreamRouter(core.streams, host.now)
+    const onDefect = (cause: Cause.Cause<unknown>) => this.onDefect(cause)
+    this.branch = (owner ?? host).branch.fork(this.life, onDefect)
+    this.path = new PathActor(this, this.branch, onDefect)
+    this.saver =
+      sink && new SessionSaver(sink, this.branch, (cause) => host.report("the ticket store broke", cause))
   }
 
   /** Lasts until nothing is left on the wire; interrupted, it closes the connection. */
   private get life(): Effect.Effect<void> {
-    const drained: Effect.Effect<void> = Effect.suspend(() =>
-      this.isDrained ? Effect.void : Effect.flatMap(this.drained.park, () => drained)
-    )
-    return Effect.onInterrupt(drained, () =>
+    return Effect.onInterrupt(Deferred.await(this.signals.drained), () =>
       Effect.sync(() => {
         if (this.failure === undefined) this.close(0, "interrupted")
       })
     )
   }
 
-  private readonly onDefect = (cause: Cause.Cause<unknown>): void => {
+  private onDefect(cause: Cause.Cause<unknown>): void {
     this.host.report("a connection broke", cause)
     this.crash("a defect, which is in the log")
   }
 
-  /** Most connections have none. */
   get handlers(): Handlers {
     return (this.served ??= new Handlers({
-      branch: this.parent,
+      branch: (this.owner ?? this.host).branch,
       graceMillis: this.core.config.transport.closeTimeoutMillis,
       isOver: () => this.failure !== undefined,
-      onDefect: this.onDefect,
+      onDefect: (cause) => this.onDefect(cause),
       onBusy: (isBusy) => this.host.onServed(this, isBusy)
     }))
   }
@@ -162,24 +142,9 @@ export class ConnectionActor implements Timed, PathHost {
     return this.isShown && this.failure === undefined
   }
 
-  /** Asks the loop to send what the core now has. Cheap, and harmless when there is nothing. */
-  touch(): void {
-    this.host.touch(this)
-  }
-
-  /** The actor of a stream that the application is about to use. */
-  stream(id: number): StreamActor {
-    let stream = this.streams.get(id)
-    if (stream === undefined) this.streams.set(id, (stream = new StreamActor(id, this.host.now())))
-    return stream
-  }
-
-  /** Fibers that wait for the connection or one of its streams. */
+  /** Fibers of the application that wait for the connection or one of its streams. */
   get waiting(): number {
-    let count =
-      (this.fates?.size ?? 0) + this.ready.size + this.closed.size + this.changed.size + this.delivered.size
-    for (const stream of this.streams.values()) count += stream.waiting
-    return count
+    return (this.fates?.size ?? 0) + this.signals.waiting + this.streams.waiting
   }
 
   now(): number {
@@ -188,6 +153,11 @@ export class ConnectionActor implements Timed, PathHost {
 
   openSocket(...where: Parameters<PathHost["openSocket"]>): ReturnType<PathHost["openSocket"]> {
     return this.host.openSocket(...where)
+  }
+
+  /** Asks the loop to send what the core now has. Cheap, and harmless when there is nothing. */
+  touch(): void {
+    this.host.touch(this)
   }
 
   /** Changes the connection IDs. */
@@ -201,7 +171,7 @@ export class ConnectionActor implements Timed, PathHost {
     this.touch()
   }
 
-  /** Closes it, if anybody has heard of it; otherwise forgets it, and returns false. */
+  /** Closes it if the server has heard of it; otherwise forgets it, and returns false. */
   giveUp(): boolean {
     const wasHeard = this.core.path.traffic.datagramsSent > 0
     if (wasHeard) this.core.close(0, "interrupted", this.host.now())
@@ -210,14 +180,29 @@ export class ConnectionActor implements Timed, PathHost {
     return wasHeard
   }
 
-  /** The system will not send to that address. Who has not heard anything of the server need not wait for it any longer. */
+  /** INTERNAL_ERROR: a defect in this connection's own fibers. */
+  crash(reason: string): void {
+    this.core.crash(reason, this.host.now())
+    this.touch()
+  }
+
+  /** The endpoint is closed, and waits no longer. */
+  abandon(): void {
+    this.verification?.interruptUnsafe()
+    const wasOpen = this.failure === undefined
+    if (wasOpen) this.fail(new EndpointClosed())
+    Deferred.doneUnsafe(this.signals.drained, Effect.void)
+    if (wasOpen) this.wakeEverybody()
+  }
+
+  /** The system will not send to that address. A client that has not heard from the server need not wait any longer. */
   onSendRefused(to: SocketAddress, problem: string, isLasting: boolean): void {
     const { core } = this
     if (this.failure !== undefined || !sameAddress(core.path.remote, to)) return
     const isFinal = isLasting && core.receiver.counters.received === 0
     this.refusal = { problem, isFinal }
     // the core may be in the middle of sending
-    if (isFinal) this.host.touch(this)
+    if (isFinal) this.touch()
   }
 
   /** Nothing was ever sent: what was taken along can be used again. */
@@ -225,155 +210,113 @@ export class ConnectionActor implements Timed, PathHost {
     return this.refusal?.isFinal === true
   }
 
-  /** INTERNAL_ERROR: a defect in this connection's own fibers. */
-  crash(reason: string): void {
-    this.core.crash(reason, this.host.now())
-    this.touch()
+  /** Calls `onFate` with what becomes of a datagram, unless the returned function is called before. */
+  onFate(id: number, onFate: OnFate): () => void {
+    return (this.fates ??= new DatagramFates()).listen(id, onFate)
   }
 
-  /** The endpoint is going away without waiting any longer. */
-  abandon(): void {
-    this.verdict?.interruptUnsafe()
-    const wasOpen = this.failure === undefined
-    if (wasOpen) this.fail(new EndpointClosed())
-    this.isDrained = true
-    this.drained.wakeAll()
-    if (wasOpen) this.wakeEverybody()
-  }
-
-  /** Passes on what the core has to tell. Called by the loop, outside the core; those it wakes may call `touch`. */
+  /** Passes on what the core has to say. Called by the loop, outside the core; those it wakes may call `touch`. */
   settle(): void {
     const { core } = this
     if (this.isUnreachable && core.lifecycle.isOpen) core.abandon("unreachable")
-    let ended = false
-    for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) {
-      switch (event._tag) {
-        case "verifyPeer":
-          this.verify(event.request)
-          break
-        case "early":
-        case "established":
-          if (!this.isShown) this.host.onEstablished(this)
-          this.isShown = true
-          this.ready.wakeAll()
-          break
-        case "keyLog":
-          this.host.keyLog?.(event.line)
-          break
-        case "closed":
-          this.fail(this.reason)
-          ended = true
-          break
-        case "drained":
-          this.isDrained = true
-          this.host.onDrained(this)
-          this.drained.wakeAll()
-          break
-        case "moved":
-          this.path.moved.wakeAll()
-          this.changed.wakeAll()
-          break
-        case "newToken":
-          this.notes?.addAddressToken(event.token)
-          break
-        case "ticket":
-          this.notes?.addTicket(event.ticket)
-          break
-        case "confirmed":
-          break
-      }
-    }
-    if (ended) this.wakeEverybody()
-    if (this.failure === undefined) this.settleStreams()
+    const wasOpen = this.failure === undefined
+    pumpEvents(core, this)
+    if (this.failure === undefined) this.settleData()
+    else if (wasOpen) this.wakeEverybody()
   }
 
-  private get reason(): QuicErrorReason {
-    const { refusal } = this
-    if (refusal?.isFinal === true) return unreachable(this.core.path.remote, refusal.problem)
-    return reasonOf(this.core, refusal?.problem)
+  private settleData(): void {
+    const { signals, streams } = this
+    const { datagrams } = this.core
+    const canOpenBidirectional = this.core.streams.pollOpenable(false)
+    const canOpen = this.core.streams.pollOpenable(true) || canOpenBidirectional
+    streams.settle()
+    for (let settled = datagrams.fates.shift(); settled !== undefined; settled = datagrams.fates.shift())
+      this.fates?.settle(settled.id, Effect.succeed(settled.fate))
+    signals.driven.wakeAll()
+    const hasOpened = streams.routeOpened()
+    if (canOpen || hasOpened || datagrams.hasReceived) signals.changed.wakeAll()
   }
 
-  /** Tells what becomes of a datagram, unless what is returned is called before. */
-  onFate(id: number, tell: TellFate): () => void {
-    ;(this.fates ??= new Map()).set(id, tell)
-    return () => this.fates?.delete(id)
-  }
-
-  private settleStreams(): void {
-    const { streams } = this.core
-    let changed = streams.pollOpenable(false)
-    changed = streams.pollOpenable(true) || changed
-    for (let id = streams.pollOpened(); id >= 0; id = streams.pollOpened()) {
-      if (isUnidirectional(id)) this.openedUnidirectional.push(id)
-      else this.openedBidirectional.push(id)
-      changed = true
-    }
-    for (let id = streams.pollReadable(); id >= 0; id = streams.pollReadable())
-      this.streams.get(id)?.readable.wakeAll()
-    for (let id = streams.pollWritable(); id >= 0; id = streams.pollWritable())
-      this.streams.get(id)?.writable.wakeAll()
-    for (let id = streams.pollStopped(); id >= 0; id = streams.pollStopped())
-      this.streams.get(id)?.writable.wakeAll()
-    for (let id = streams.pollClosed(); id >= 0; id = streams.pollClosed()) {
-      const stream = this.streams.get(id)
-      if (stream === undefined) continue
-      stream.ended = { receive: streams.receiveOutcome(id), send: streams.sendOutcome(id) }
-      stream.wakeAll()
-      this.streams.delete(id)
-    }
-    const { fates } = this.core.datagrams
-    for (let told = fates.shift(); told !== undefined; told = fates.shift()) {
-      const tell = this.fates?.get(told.id)
-      this.fates?.delete(told.id)
-      tell?.(Effect.succeed(told.fate))
-    }
-    this.delivered.wakeAll()
-    if (changed || this.core.datagrams.hasReceived) this.changed.wakeAll()
-  }
-
-  private verify(request: Extract<TlsEvent, { _tag: "verifyPeer" }>): void {
+  onPeerProven(request: VerifyOptions["request"]): void {
     const { core, host } = this
-    const { peer } = request
-    const role = otherRole(core.config.role)
-    const judge = host.verifier.verify({ peer, role, serverName: core.config.tls.expectedName })
-    const verdict = this.branch.fork(
-      Effect.map(Effect.result(judge), (result) =>
-        this.conclude(
-          Result.isSuccess(result)
-            ? { ok: true }
-            : { ok: false, alert: result.failure.alert, reason: result.failure.reason }
-        )
-      ),
-      (cause) => {
-        host.report("the certificate verifier broke", cause)
-        // a verifier that dies accepts nobody
-        this.conclude({ ok: false, alert: 80, reason: "the certificate verifier failed" })
-      }
-    )
-    if (!verdict.isDone) this.verdict = verdict
+    const verification = verifyPeer({
+      core,
+      verifier: host.verifier,
+      request,
+      parent: this.branch,
+      report: (what, cause) => host.report(what, cause),
+      conclude: (verdict) => this.conclude(verdict)
+    })
+    if (!verification.isDone) this.verification = verification
   }
 
-  private conclude(verdict: Parameters<Connection["handleVerdict"]>[0]): void {
-    this.verdict = undefined
+  private conclude(verdict: Verdict): void {
+    this.verification = undefined
     this.core.handleVerdict(verdict, this.host.now())
     this.touch()
   }
 
+  onUsable(): void {
+    if (!this.isShown) this.host.onEstablished(this)
+    this.isShown = true
+    this.signals.ready.wakeAll()
+  }
+
+  onKeyLog(line: string): void {
+    this.host.keyLog?.(line)
+  }
+
+  onMoved(): void {
+    this.path.moved.wakeAll()
+    this.signals.changed.wakeAll()
+  }
+
+  onAddressToken(token: Uint8Array): void {
+    this.saver?.addAddressToken(token)
+  }
+
+  onTicket(ticket: SessionTicket): void {
+    this.saver?.addTicket(ticket)
+  }
+
+  onClosed(): void {
+    this.fail(reasonOf(this.core, this.refusal))
+  }
+
+  onDrained(): void {
+    this.host.onDrained(this)
+    Deferred.doneUnsafe(this.signals.drained, Effect.void)
+  }
+
   private fail(reason: QuicErrorReason): void {
     this.failure = Effect.fail(quicError(reason))
-    this.verdict?.interruptUnsafe()
+    this.verification?.interruptUnsafe()
   }
 
   /** The connection is over: whoever waits for anything finds that out. */
   private wakeEverybody(): void {
-    this.ready.wakeAll()
-    this.changed.wakeAll()
-    this.delivered.wakeAll()
-    for (const stream of this.streams.values()) stream.wakeAll()
-    for (const tell of this.fates?.values() ?? []) tell(this.failure!)
-    this.fates = undefined
+    const { signals } = this
+    signals.ready.wakeAll()
+    signals.changed.wakeAll()
+    signals.driven.wakeAll()
+    this.streams.wakeAll()
+    this.fates?.failAll(this.failure!)
     this.path.moved.wakeAll()
-    this.closed.wakeAll()
+    signals.closed.wakeAll()
     this.served?.onOver()
+  }
+}
+
+/** What the endpoint's loop notes about a connection. */
+export class LoopEntry implements Timed {
+  readonly actor: ConnectionActor
+  heapIndex = -1
+  deadlineMicros = Number.POSITIVE_INFINITY
+  /** On the list of connections to serve. */
+  isDirty = false
+
+  constructor(actor: ConnectionActor) {
+    this.actor = actor
   }
 }

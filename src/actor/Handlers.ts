@@ -1,27 +1,27 @@
 /**
  * The handlers at work for one connection: that of `serve`, and those that `serveStreams` runs for its streams.
  *
- * They outlive the connection for a while, to end in order, and so grow beside its branch and not from it. Until the last
- * of them is done the tree shows the connection, however long it has been off the wire.
+ * They may outlive the connection for a while, to end in order, so they grow beside its branch and not from it. The tree
+ * shows the connection until the last of them is done, however long it has been off the wire.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Branch, DefectPolicy, RunFork } from "./Branch.ts"
+import type { Branch, DefectPolicy } from "./Branch.ts"
 
-/** How much longer than the handlers of its streams that of a connection may go on, to do what follows `serveStreams`. */
+/** How much longer than its streams' handlers a connection's may run, to do what follows `serveStreams`. */
 const AFTERWARDS_MILLIS = 500
 
 /** What the handlers need of the connection they are for. */
 export interface HandledConnection {
   /** Where they grow. */
   readonly branch: Branch
-  /** How long they may go on when the connection is over. */
+  /** How long they may run when the connection is over. */
   readonly graceMillis: number
   readonly isOver: () => boolean
   readonly onDefect: DefectPolicy
-  /** There are some from now on, or none any more. */
+  /** Called when the first starts, and when the last is done. */
   readonly onBusy: (isBusy: boolean) => void
 }
 
@@ -48,8 +48,8 @@ export class Handlers {
     return count
   }
 
-  /** Runs the handler of the connection itself, until a while after the connection is over. */
-  run(handler: Effect.Effect<void>, runFork: RunFork, onExit: () => void): void {
+  /** Runs the handler of the connection itself, which may outlive the connection for a while. */
+  run(start: () => Fiber.Fiber<void>, onExit: () => void): void {
     const { host } = this
     const ended = (exit: Exit.Exit<unknown>) => {
       this.fiber = undefined
@@ -59,7 +59,7 @@ export class Handlers {
       this.report()
       onExit()
     }
-    const fiber = host.branch.leaf(handler, ended, runFork)
+    const fiber = host.branch.leaf(start, ended)
     // it may be done already
     if (fiber === undefined || fiber.pollUnsafe() !== undefined) return
     this.fiber = fiber
@@ -73,8 +73,8 @@ export class Handlers {
   }
 
   /** Where the handlers of streams grow, until it is closed. */
-  open(runFork: RunFork): Branch {
-    const group = this.host.branch.group(runFork)
+  open(): Branch {
+    const group = this.host.branch.group()
     this.groups.add(group)
     this.report()
     return group

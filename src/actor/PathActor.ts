@@ -1,9 +1,9 @@
 /**
- * One path of a connection, and the ways it has been asked to take.
+ * One path of a connection, and the local addresses it is asked to move to.
  *
  * It owns a fiber for as long as the path lives and, below it, one fiber for each local address the application has
- * moved the path to: that fiber holds the socket, probes the way (RFC 9000 §8.2), and lets go of the socket when no
- * route of the path uses it any more. Interrupting it abandons the way it was probing.
+ * moved the path to: that fiber holds the socket, probes the new route (RFC 9000 §8.2), and closes the socket when no
+ * route of the path uses it any more. Interrupting it abandons the route it was probing.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -36,8 +36,8 @@ const LINGER_MILLIS = 1000
 export interface PathHost {
   readonly core: Connection
   readonly failure: Effect.Effect<never, QuicError> | undefined
-  /** The core has been driven: what was refused for want of time may go now. */
-  readonly delivered: WaitList
+  /** `driven`: the core has been driven, and what was refused only for now may be possible. */
+  readonly signals: { readonly driven: WaitList }
   now(): number
   touch(): void
   /**
@@ -51,23 +51,23 @@ export interface PathHost {
   ): Effect.Effect<number, QuicError, Scope.Scope>
 }
 
-const why = {
+const refusals = {
   disabled: "the server forbids it",
   server: "only clients move"
 } as const
 
-/** On its way to another local address. */
-interface Way {
-  /** The number of its socket; −1 before there is one. */
+/** A migration under way. */
+interface MigrationAttempt {
+  /** Its socket; −1 before there is one. */
   socket: SocketNumber
   /** Why the system will not send over it. */
   refusal: string | undefined
-  readonly arrival: Deferred.Deferred<void, QuicError>
+  readonly result: Deferred.Deferred<void, QuicError>
 }
 
 export class PathActor {
   readonly branch: Branch
-  /** The path leads elsewhere, has given up a way, or is over. */
+  /** The path uses another route, has given one up, or is over. */
   readonly moved = new WaitList()
   private readonly host: PathHost
   private readonly onDefect: DefectPolicy
@@ -83,81 +83,79 @@ export class PathActor {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.host.failure !== undefined || this.branch.isClosing) return this.over
-        const way: Way = { socket: -1, refusal: undefined, arrival: Deferred.makeUnsafe() }
-        // the connection ends, or the caller has gone
-        const cutShort = Effect.sync(() => Deferred.doneUnsafe(way.arrival, this.over))
-        const going = Effect.onInterrupt(Effect.scoped(this.goBy(where, way)), () => cutShort)
-        const fiber = this.branch.fork(going, (cause) => {
-          Deferred.doneUnsafe(way.arrival, Effect.die(Cause.squash(cause)))
+        const attempt: MigrationAttempt = { socket: -1, refusal: undefined, result: Deferred.makeUnsafe() }
+        // the connection ends, or the caller is interrupted
+        const cutShort = Effect.sync(() => Deferred.doneUnsafe(attempt.result, this.over))
+        const moving = Effect.onInterrupt(Effect.scoped(this.moveTo(where, attempt)), () => cutShort)
+        const fiber = this.branch.fork(moving, (cause) => {
+          Deferred.doneUnsafe(attempt.result, Effect.die(Cause.squash(cause)))
           this.onDefect(cause)
         })
         // once the core has moved there is nothing left to abandon
-        const giveUp = Effect.suspend(() => (this.current.socket === way.socket ? Effect.void : fiber.close))
-        return Effect.onInterrupt(restore(Deferred.await(way.arrival)), () => giveUp)
+        const giveUp = Effect.suspend(() =>
+          this.current.socket === attempt.socket ? Effect.void : fiber.close
+        )
+        return Effect.onInterrupt(restore(Deferred.await(attempt.result)), () => giveUp)
       })
     )
   }
 
-  private readonly goBy = Effect.fnUntraced(
-    function* (this: PathActor, where: LocalPlace, way: Way) {
-      const { remote } = this.current
-      const anywhere = remote.family === 4 ? "0.0.0.0" : "::"
-      const onRefused = (problem: string) => {
-        way.refusal = problem
-        this.host.touch()
-      }
-      const socket = yield* this.host.openSocket(
-        { ...where, host: where.host ?? anywhere },
-        remote,
-        onRefused
-      )
-      way.socket = socket
+  private moveTo(where: LocalPlace, attempt: MigrationAttempt): Effect.Effect<void, never, Scope.Scope> {
+    const { remote } = this.current
+    const host = where.host ?? (remote.family === 4 ? "0.0.0.0" : "::")
+    const onRefused = (problem: string) => {
+      attempt.refusal = problem
+      this.host.touch()
+    }
+    const move = Effect.gen({ self: this }, function* () {
+      const socket = yield* this.host.openSocket({ ...where, host }, remote, onRefused)
+      attempt.socket = socket
       yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(socket)))
-      yield* Effect.andThen(this.probe(socket), this.arriveAt(way))
-      Deferred.doneUnsafe(way.arrival, Effect.void)
-      yield* this.whenLeft(socket)
+      yield* Effect.andThen(this.startProbing(socket), this.awaitArrival(attempt))
+      Deferred.doneUnsafe(attempt.result, Effect.void)
+      yield* this.awaitLeft(socket)
       yield* Effect.sleep(LINGER_MILLIS)
-    },
-    (effect, _where, { arrival }) =>
-      Effect.catch(effect, (error) => Effect.asVoid(Deferred.fail(arrival, error)))
-  )
+    })
+    return Effect.catch(move, (error) => Effect.asVoid(Deferred.fail(attempt.result, error)))
+  }
 
-  /** What an operation fails with that the end of the connection overtakes. */
+  /** What an operation fails with when the connection ends first. */
   private get over(): Effect.Effect<never, QuicError> {
     return this.host.failure ?? Effect.fail(quicError(new EndpointClosed()))
   }
 
-  private probe(socket: SocketNumber): Effect.Effect<void, QuicError> {
+  private startProbing(socket: SocketNumber): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
       if (host.failure !== undefined) return host.failure
       const refusal = host.core.migrate(socket, host.now())
       // what only takes time is waited for
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
-        return Effect.flatMap(host.delivered.park, () => this.probe(socket))
-      if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: why[refusal] })))
+        return Effect.flatMap(host.signals.driven.park, () => this.startProbing(socket))
+      if (refusal !== undefined)
+        return Effect.fail(quicError(new MigrationFailed({ problem: refusals[refusal] })))
       host.touch()
       return Effect.void
     })
   }
 
-  private arriveAt(way: Way): Effect.Effect<void, QuicError> {
+  private awaitArrival(attempt: MigrationAttempt): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
-      const { socket, refusal } = way
+      const { socket, refusal } = attempt
       if (host.failure !== undefined) return host.failure
       if (this.current.socket === socket) return Effect.void
       if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: refusal })))
       if (!this.usesSocket(socket))
         return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
       // not `moved`: a route can also be given up for a newer one, of which there is no news
-      return Effect.flatMap(host.delivered.park, () => this.arriveAt(way))
+      return Effect.flatMap(host.signals.driven.park, () => this.awaitArrival(attempt))
     })
   }
 
-  private whenLeft(socket: SocketNumber): Effect.Effect<void> {
+  private awaitLeft(socket: SocketNumber): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.usesSocket(socket) ? Effect.flatMap(this.moved.park, () => this.whenLeft(socket)) : Effect.void
+      this.usesSocket(socket) ? Effect.flatMap(this.moved.park, () => this.awaitLeft(socket)) : Effect.void
     )
   }
 

@@ -71,7 +71,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     return this.settings.name
   }
 
-  look(nowMicros: number): Omit<PeerNode, "connections"> {
+  snapshot(nowMicros: number): Omit<PeerNode, "connections"> {
     const { state } = this.lifecycle
     return {
       name: this.settings.name,

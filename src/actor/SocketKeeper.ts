@@ -1,6 +1,6 @@
 /**
- * The sockets of one endpoint. Each has a scope of its own: the one that new connections use stays open, another one
- * as long as a connection uses it.
+ * Opens and closes the sockets of one endpoint. Each has a scope of its own: the main one, which new connections use,
+ * stays open, another one as long as a connection uses it.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,12 +12,12 @@ import { formatAddress, sameAddress, type SocketAddress } from "../wire/SocketAd
 import type { EndpointActor } from "./EndpointActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
-/** How often it is looked whether a socket is still needed; the first time, what was on its way has arrived. */
+/** How often a socket left behind is checked for use; by the first check, what was under way has arrived. */
 const LINGER_MILLIS = 1000
 
 const closed = Effect.fail(quicError(new EndpointClosed()))
 
-export interface KeptSocket {
+interface KeptSocket {
   readonly socket: UdpSocket
   readonly scope: Scope.Closeable
 }
@@ -26,6 +26,7 @@ export class SocketKeeper {
   private readonly udp: UdpPortShape
   private readonly scope: Scope.Scope
   private readonly isServer: boolean
+  private main: KeptSocket | undefined = undefined
 
   /** The sockets are closed with `scope` at the latest. */
   constructor(udp: UdpPortShape, scope: Scope.Scope, isServer: boolean) {
@@ -34,7 +35,34 @@ export class SocketKeeper {
     this.isServer = isServer
   }
 
-  open(where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
+  /** The socket that new connections use. */
+  openMain(where: LocalPlace): Effect.Effect<UdpSocket, QuicError> {
+    return Effect.map(this.open(where), (kept) => (this.main = kept).socket)
+  }
+
+  /** Moves the endpoint to another main socket; the old one is closed as soon as no connection uses it. */
+  rebind(actor: EndpointActor, where: LocalPlace): Effect.Effect<void, QuicError> {
+    return Effect.map(this.openFor(actor, where), (next) => {
+      const { scope } = this.main!
+      this.closeUnused(actor, actor.rebind(next.socket), scope)
+      this.main = next
+    })
+  }
+
+  /** Sockets at the addresses that clients are asked to move to, at the main port unless they say otherwise. */
+  readonly openPreferred = Effect.fnUntraced(function* (
+    this: SocketKeeper,
+    wanted: { readonly ipv4?: LocalPlace; readonly ipv6?: LocalPlace }
+  ) {
+    const { port } = this.main!.socket.localAddress
+    const ipv4 = wanted.ipv4 && (yield* this.open({ port, ...wanted.ipv4 })).socket
+    const ipv6 = wanted.ipv6 && (yield* this.open({ port, ...wanted.ipv6 })).socket
+    const sockets = [ipv4, ipv6].filter((socket) => socket !== undefined)
+    const addresses = { ipv4: ipv4?.localAddress, ipv6: ipv6?.localAddress }
+    return { sockets, addresses: sockets.length === 0 ? undefined : addresses }
+  })
+
+  private open(where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
     return Effect.uninterruptible(
       Effect.flatMap(Scope.fork(this.scope), (scope) =>
         Scope.provide(this.bind(where), scope).pipe(
@@ -48,8 +76,8 @@ export class SocketKeeper {
     )
   }
 
-  /** Opens a socket for an endpoint that may be closed meanwhile, which is then left without. */
-  openFor(actor: EndpointActor, where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
+  /** Opens a socket for an endpoint that may be closed meanwhile; then the socket is closed again. */
+  private openFor(actor: EndpointActor, where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
     return Effect.uninterruptible(
       Effect.flatMap(this.open(where), (kept) =>
         actor.isClosed ? Effect.andThen(Scope.close(kept.scope, Exit.void), closed) : Effect.succeed(kept)
@@ -57,7 +85,7 @@ export class SocketKeeper {
     )
   }
 
-  /** A client that does not say where binds what reaches servers of both families, as far as the system has both. */
+  /** A client without a `host` binds what reaches servers of both families, as far as the system has both. */
   private bind({ host, port = 0 }: LocalPlace): ReturnType<UdpPortShape["bind"]> {
     const ipv4 = this.udp.bind({ host: host ?? "0.0.0.0", port, multihomed: this.isServer })
     if (host !== undefined || this.isServer) return ipv4
@@ -68,7 +96,7 @@ export class SocketKeeper {
     )
   }
 
-  /** Opens a socket for one path to use, for as long as the scope lasts; the number is the one the core knows it by. */
+  /** Opens a socket for one path, which is closed with the scope; returns the number that routes know it by. */
   lend(
     actor: EndpointActor,
     where: LocalPlace,
@@ -80,7 +108,7 @@ export class SocketKeeper {
       const why = whyUnreachable(socket.localAddress, remote)
       if (why === undefined) {
         const number = actor.addSocket(socket)
-        // nobody else has anything to send by it
+        // nobody else sends from it
         socket.onRefused((to, problem, isLasting) => {
           if (isLasting && sameAddress(to, remote)) onRefused(problem)
         })
@@ -96,8 +124,8 @@ export class SocketKeeper {
     return Effect.map(Effect.acquireRelease(lent, giveBack), ({ number }) => number)
   }
 
-  /** Closes a socket the endpoint has left as soon as no connection uses it; does not wait for that. */
-  closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): void {
+  /** Closes a socket the endpoint has left, as soon as no connection uses it; does not wait for that. */
+  private closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): void {
     const look: Effect.Effect<void> = Effect.delay(
       Effect.suspend(() => {
         if (actor.usesSocket(number)) return look

@@ -57,18 +57,23 @@ const taking = <A, E>(
 export const takeFrom = <A, E>({ has, take, refusal, changed }: Source<A, E>): Effect.Effect<A, E> =>
   taking(has, take, (look) => refusal() ?? changed.parkThen(look))
 
-/** Takes something as soon as it is there, and says what becomes of it with the scope; interrupted, it has taken nothing. */
-export const acquire = <A, E>(
+/**
+ * Takes something as soon as it is there, and says what becomes of it with the scope; interrupted, it has taken nothing.
+ * What `show` makes of it is handed over in the same step.
+ */
+export const acquire = <A, B, E>(
   source: Source<A, E>,
-  release: (taken: A, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
-): Effect.Effect<A, E, Scope.Scope> =>
+  release: (taken: A, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>,
+  show: (taken: A) => B
+): Effect.Effect<B, E, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
     taking(
       () => isOpen(scope) && source.has(),
       () => {
         const taken = isOpen(scope) ? source.take() : undefined
-        if (taken !== undefined) own(scope, (exit) => release(taken, exit))
-        return taken
+        if (taken === undefined) return undefined
+        ownOne(scope, taken, release)
+        return show(taken)
       },
       (look) => {
         if (!isOpen(scope)) return Effect.interrupt
@@ -79,12 +84,19 @@ export const acquire = <A, E>(
     )
   )
 
+/** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `acquire`. */
+const ownOne = <A>(
+  scope: Scope.Scope,
+  taken: A,
+  release: (taken: A, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+): void => own(scope, (exit) => release(taken, exit))
+
 const isOpen = (scope: Scope.Scope): boolean => scope.state._tag !== "Closed"
 
 /** Parks the calling fiber, which goes on with `next`, or is interrupted when the scope is closed. */
 const parkIn = <A, E>(
   scope: Scope.Scope,
-  { changed, ask }: Source<A, E>,
+  { changed, ask }: Pick<Source<unknown, E>, "changed" | "ask">,
   next: Effect.Effect<A, E>
 ): Effect.Effect<A, E> =>
   Effect.callback((resume) => {

@@ -1,9 +1,9 @@
 /**
- * An attempt to reach a server: takes out what is remembered of it, begins a connection, and waits until that can be used.
+ * An attempt to reach a server: takes out what is stored about it, begins a connection, and waits until that can be used.
  *
- * It is one operation to whoever waits, and what it makes belongs to the endpoint's tree from the start. So an interrupt
- * at any moment either comes too late, when the caller has the connection, or finds somebody who ends it; and a ticket
- * that nobody has seen on the wire goes back to where it was.
+ * It is one operation to its caller, and what it makes belongs to the endpoint's tree from the start. An interrupt thus
+ * either comes too late, when the caller has the connection, or finds an owner that ends it; a ticket that nobody has seen
+ * on the wire goes back to where it was.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -13,9 +13,10 @@ import { EndpointClosed, type QuicError, quicError } from "../QuicError.ts"
 import { own } from "./acquire.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
+import { endConnection } from "./endConnection.ts"
 
 export interface AttemptSteps<Memory, Connection> {
-  /** Where the fiber grows that takes out the memory. */
+  /** Where the fiber grows that reads the store. */
   readonly host: {
     readonly branch: Branch
     readonly isClosed: boolean
@@ -29,18 +30,12 @@ export interface AttemptSteps<Memory, Connection> {
   readonly earlyData: boolean
   /** The connection as the application gets it. */
   readonly show: (actor: ConnectionActor) => Connection
-  /** What leaving its scope means. */
-  readonly end: (connection: Connection, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
 /** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `attempt`. */
-const ownConnection = <Connection>(
-  scope: Scope.Scope,
-  connection: Connection,
-  end: AttemptSteps<never, Connection>["end"]
-): Scope.Closeable => {
+const ownConnection = (scope: Scope.Scope, actor: ConnectionActor): Scope.Closeable => {
   const owned = Scope.forkUnsafe(scope)
-  own(owned, (exit) => end(connection, exit))
+  own(owned, (exit) => endConnection(actor, exit))
   return owned
 }
 
@@ -64,12 +59,11 @@ export const attempt = <Memory, Connection>(
             begun.isUnreachable ? Effect.andThen(steps.putBack(memory!), begun.failure) : begun.failure
           )
         if (!begun.isEstablished && !(steps.earlyData && begun.isUsable)) {
-          unlisten = begun.ready.listen(() => look(begun))
+          unlisten = begun.signals.ready.listen(() => look(begun))
           return
         }
-        const connection = steps.show(begun)
-        owned = ownConnection(scope, connection, steps.end)
-        resume(Effect.succeed(connection))
+        owned = ownConnection(scope, begun)
+        resume(Effect.succeed(steps.show(begun)))
       }
 
       const beginWith = (taken: Memory) =>

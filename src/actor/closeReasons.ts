@@ -12,9 +12,18 @@ import {
   VersionMismatch
 } from "../QuicError.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
+import { unreachable } from "./destinations.ts"
 
-/** Why `core`, which is over, has ended; `socketError` is what the system had against sending. */
-export const reasonOf = (core: Connection, socketError?: string): QuicErrorReason => {
+/** What the system had against sending to the peer. */
+export interface SendRefusal {
+  readonly problem: string
+  /** It ends the connection: nothing was heard from the peer, and nothing can be sent to it. */
+  readonly isFinal: boolean
+}
+
+/** Why `core`, which is over, has ended. */
+export const reasonOf = (core: Connection, refusal?: SendRefusal): QuicErrorReason => {
+  if (refusal?.isFinal === true) return unreachable(core.path.remote, refusal.problem)
   const close = core.closeReason!
   switch (close.origin) {
     case "idleTimeout":
@@ -23,7 +32,7 @@ export const reasonOf = (core: Connection, socketError?: string): QuicErrorReaso
       return new HandshakeTimeout({
         address: formatAddress(core.path.remote),
         ...(core.receiver.discards.summary !== undefined && { discarded: core.receiver.discards.summary }),
-        ...(socketError !== undefined && { socketError })
+        ...(refusal !== undefined && { socketError: refusal.problem })
       })
     case "statelessReset":
       return new StatelessReset()

@@ -1,4 +1,4 @@
-/** Makes the picture of the fiber tree that `FiberTree` describes. Nothing here changes anything. */
+/** Takes a snapshot of the fiber tree, for `FiberTree` to print. Nothing here changes anything. */
 import { holdings } from "../connection/holdings.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import type {
@@ -16,27 +16,31 @@ import type { EndpointActor } from "./EndpointActor.ts"
 
 const millis = (micros: number): number => Math.max(0, micros) / 1000
 
-const lookAtHalf = (half: SideSnapshot<{ readonly _tag: string }>): StreamHalf => ({
+const halfSnapshot = (half: SideSnapshot<{ readonly _tag: string }>): StreamHalf => ({
   state: half.outcome._tag,
   bytes: half.bytes,
   bufferedBytes: half.bufferedBytes
 })
 
-const lookAtStream = (actor: ConnectionActor, look: StreamSnapshot, nowMicros: number): StreamNode => {
-  const inUse = actor.streams.get(look.id)
+const streamSnapshot = (actor: ConnectionActor, snapshot: StreamSnapshot, nowMicros: number): StreamNode => {
+  const inUse = actor.streams.find(snapshot.id)
   return {
-    id: look.id,
+    id: snapshot.id,
     ageMillis: inUse === undefined ? 0 : millis(nowMicros - inUse.sinceMicros),
     fiber: inUse?.handler?.id,
     waiting: inUse?.waiting ?? 0,
-    sending: look.sending && lookAtHalf(look.sending),
-    receiving: look.receiving && lookAtHalf(look.receiving)
+    sending: snapshot.sending && halfSnapshot(snapshot.sending),
+    receiving: snapshot.receiving && halfSnapshot(snapshot.receiving)
   }
 }
 
 type SocketAddressOf = (socket: number) => SocketAddress
 
-const lookAtPath = (actor: ConnectionActor, path: ConnectionPath, addressOf: SocketAddressOf): PathNode => ({
+const pathSnapshot = (
+  actor: ConnectionActor,
+  path: ConnectionPath,
+  addressOf: SocketAddressOf
+): PathNode => ({
   id: path.id,
   fiber: actor.path.branch.fiberId,
   routes: path.routes.all.map((route) => ({
@@ -53,7 +57,7 @@ const lookAtPath = (actor: ConnectionActor, path: ConnectionPath, addressOf: Soc
   bytesReceived: path.traffic.bytesReceived
 })
 
-const lookAtConnection = (
+const connectionSnapshot = (
   actor: ConnectionActor,
   addressOf: SocketAddressOf,
   nowMicros: number
@@ -69,21 +73,21 @@ const lookAtConnection = (
     handler: actor.handlerId,
     fibers: actor.fiberCount,
     waiting: actor.waiting,
-    paths: [...core.paths].map((path) => lookAtPath(actor, path, addressOf)),
-    streams: core.streams.snapshots().map((look) => lookAtStream(actor, look, nowMicros)),
+    paths: [...core.paths].map((path) => pathSnapshot(actor, path, addressOf)),
+    streams: core.streams.snapshots().map((snapshot) => streamSnapshot(actor, snapshot, nowMicros)),
     holdings: holdings(core)
   }
 }
 
-export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
+export const treeSnapshot = (endpoint: EndpointActor): EndpointNode => {
   const nowMicros = endpoint.now()
-  const look = (actor: ConnectionActor) =>
-    lookAtConnection(actor, (socket) => endpoint.addressOf(socket), nowMicros)
-  const all = [...endpoint.visible]
+  const snapshot = (actor: ConnectionActor) =>
+    connectionSnapshot(actor, (socket) => endpoint.addressOf(socket), nowMicros)
+  const all = [...endpoint.connections.visible]
   const peers = [...endpoint.peers].map(
     (peer): PeerNode => ({
-      ...peer.look(nowMicros),
-      connections: all.filter((actor) => actor.peer === peer).map(look)
+      ...peer.snapshot(nowMicros),
+      connections: all.filter((actor) => actor.owner === peer).map(snapshot)
     })
   )
   return {
@@ -95,9 +99,9 @@ export const lookAtTree = (endpoint: EndpointActor): EndpointNode => {
     timers: endpoint.hasTimer ? 1 : 0,
     routedIds: endpoint.core.routedIds,
     resetTokens: endpoint.core.resetTokens,
-    backlog: endpoint.incoming.length,
+    backlog: endpoint.accepting.length,
     strangers: endpoint.core.incoming?.strangers ?? 0,
     peers,
-    connections: all.filter((actor) => actor.peer === undefined).map(look)
+    connections: all.filter((actor) => actor.owner === undefined).map(snapshot)
   }
 }

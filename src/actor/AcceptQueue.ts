@@ -1,0 +1,72 @@
+/** Established incoming connections that nobody has accepted yet. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Fifo } from "../internal/Fifo.ts"
+import { EndpointClosed, invalidOption, type QuicError, quicError } from "../QuicError.ts"
+import { acquire } from "./acquire.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import { endConnection } from "./endConnection.ts"
+import { WaitList } from "./WaitList.ts"
+
+const noServer = invalidOption("server", "this endpoint takes no connections: it was made without `server`")
+const closed = Effect.fail(quicError(new EndpointClosed()))
+
+export class AcceptQueue {
+  /** There is another, or none will come any more. */
+  readonly changed = new WaitList()
+  private readonly waiting = new Fifo<ConnectionActor>()
+  private readonly limit: number
+  private readonly isServer: boolean
+  private isClosed = false
+
+  /** Once `limit` connections wait, others are to be refused. */
+  constructor(limit: number, isServer: boolean) {
+    this.limit = limit
+    this.isServer = isServer
+  }
+
+  get length(): number {
+    return this.waiting.length
+  }
+
+  get isFull(): boolean {
+    return this.waiting.length >= this.limit
+  }
+
+  add(actor: ConnectionActor): void {
+    this.waiting.push(actor)
+    this.changed.wakeAll()
+  }
+
+  take(): ConnectionActor | undefined {
+    return this.waiting.shift()
+  }
+
+  /** Why no connection will come any more; undefined while one may. */
+  refusal(): Effect.Effect<never, QuicError> | undefined {
+    if (this.isClosed) return closed
+    return this.isServer ? undefined : noServer
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.waiting.clear()
+    this.changed.wakeAll()
+  }
+}
+
+/** Takes the next connection, which is closed with the scope. */
+export const acceptConnection = <C>(
+  queue: AcceptQueue,
+  show: (actor: ConnectionActor) => C
+): Effect.Effect<C, QuicError, Scope.Scope> =>
+  acquire(
+    {
+      has: () => queue.length > 0,
+      take: () => queue.take(),
+      refusal: () => queue.refusal(),
+      changed: queue.changed
+    },
+    endConnection,
+    show
+  )

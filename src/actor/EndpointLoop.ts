@@ -1,0 +1,271 @@
+/**
+ * The data plane of an endpoint. A turn pulls a burst of datagrams from the sockets, drives the connections they are for,
+ * fires the deadlines that have passed, sends what came of it in one batch, and only then wakes the fibers that have
+ * something to see.
+ *
+ * It owns the sockets, the deadlines of all connections with the one timer armed for the earliest, and the list of
+ * connections to be served. A turn is synchronous: an interrupt falls between turns, so no connection is ever seen
+ * half-driven. A defect that shows in a turn ends the connection it shows in, and no other.
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { EcnCodepoint, UdpSocket } from "../capability/UdpPort.ts"
+import type { Connection } from "../connection/Connection.ts"
+import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
+import { DeadlineHeap } from "../endpoint/DeadlineHeap.ts"
+import type { Endpoint } from "../endpoint/Endpoint.ts"
+import type { SocketNumber } from "../path/Route.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { AcceptQueue } from "./AcceptQueue.ts"
+import type { RunFork } from "./Branch.ts"
+import type { ConnectionActor, LoopEntry } from "./ConnectionActor.ts"
+import type { ConnectionTable } from "./ConnectionTable.ts"
+import { ConnectPacer } from "./ConnectPacer.ts"
+import { DeadlineTimer } from "./DeadlineTimer.ts"
+import { LoopSignal } from "./LoopSignal.ts"
+import { type Place, SocketTable } from "./SocketTable.ts"
+
+/** Datagrams taken from a socket in one turn; the rest waits until others have had theirs. */
+const RECEIVE_BURST = 256
+/** Datagrams one connection sends before the next has its turn. */
+const SEND_BURST = 64
+/** Strangers admitted in one turn: each is a few milliseconds of work. */
+const STRANGERS_PER_TURN = 1
+/** After this, what waits for a congested socket is looked at again even if the socket has not called. */
+const CONGESTED_MICROS = 10_000
+/** What the peer of a connection with a defect gets to read. */
+const BROKEN = "a defect, which is in the log"
+/** Rounds of wake-ups and what they write, before the loop yields. */
+const ROUNDS = 4
+
+/** What the loop needs of the endpoint it drives. */
+export interface LoopHost {
+  readonly core: Endpoint
+  readonly connections: ConnectionTable
+  readonly accepting: AcceptQueue
+  readonly now: () => number
+  /** Makes the actor of a connection that the core has begun. */
+  adopt(connection: Connection): ConnectionActor
+  report(what: string, cause: Cause.Cause<unknown>): void
+}
+
+export class EndpointLoop {
+  readonly sockets: SocketTable
+  readonly pacer = new ConnectPacer(() => this.ring())
+  private readonly host: LoopHost
+  private readonly core: Endpoint
+  private readonly connections: ConnectionTable
+  private readonly signal = new LoopSignal()
+  private readonly timer: DeadlineTimer
+  private readonly deadlines = new DeadlineHeap<LoopEntry>()
+  private readonly gate = new DeadlineGate()
+  private dirty: Array<ConnectionActor> = []
+  /** Those with a path whose socket takes nothing at the moment. */
+  private readonly heldBack = new Set<ConnectionActor>()
+  private readonly buffer: Uint8Array
+  private nowMicros = 0
+
+  constructor(host: LoopHost, socket: UdpSocket, clock: Clock.Clock, runFork: RunFork) {
+    this.host = host
+    this.core = host.core
+    this.connections = host.connections
+    this.timer = new DeadlineTimer(clock, runFork, () => this.ring())
+    this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
+    this.sockets = new SocketTable(socket, (bytes, from, ecn, local, at) =>
+      this.onDatagram(bytes, from, ecn, local, at)
+    )
+    this.listen(socket)
+  }
+
+  /** Takes turns until it is interrupted. */
+  get run(): Effect.Effect<never> {
+    const turn = Effect.sync(() => this.turn())
+    // other ready fibers go first: what they write leaves in the same turn
+    const next = Effect.andThen(Effect.yieldNow, turn)
+    return Effect.forever(
+      Effect.flatMap(this.signal.wait, () => next),
+      { disableYield: true }
+    )
+  }
+
+  addSocket(socket: UdpSocket): Place {
+    const place = this.sockets.add(socket)
+    this.listen(socket)
+    return place
+  }
+
+  private listen(socket: UdpSocket): void {
+    socket.onReadable(() => this.ring())
+    socket.onRefused((to, problem, isLasting) => this.connections.onSendRefused(to, problem, isLasting))
+  }
+
+  /** Serves the connection in the next turn. */
+  touch(actor: ConnectionActor): void {
+    this.markDirty(actor)
+    this.ring()
+  }
+
+  remove(actor: ConnectionActor): void {
+    this.deadlines.remove(actor.entry)
+    this.heldBack.delete(actor)
+  }
+
+  get hasTimer(): boolean {
+    return this.timer.isArmed
+  }
+
+  /** Sends what can be sent at once, in the last turn. */
+  stop(): void {
+    this.timer.stop()
+    this.turn()
+  }
+
+  private ring(): void {
+    this.signal.ring()
+  }
+
+  private turn(): void {
+    this.signal.clear()
+    const { core, sockets, pacer } = this
+    this.nowMicros = this.host.now()
+    const handshakes = core.incoming
+    if (handshakes !== undefined) handshakes.isFull = this.host.accepting.isFull
+    const received = sockets.drain(RECEIVE_BURST)
+    for (let i = 0; i < STRANGERS_PER_TURN && handshakes?.hasWaiting === true; i++)
+      this.drive(() => handshakes.admit(this.nowMicros))
+    const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
+    this.fireDeadlines(mayFire)
+    if (this.sendReplies()) sockets.flush()
+    this.resumeHeldBack()
+    for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
+      const serving = this.dirty
+      this.dirty = []
+      for (const actor of serving) this.contain(actor.core, () => this.serve(actor))
+      sockets.flush()
+      for (const actor of serving) this.contain(actor.core, () => actor.settle())
+    }
+    pacer.nextTurn()
+    const hasWaiting = handshakes?.hasWaiting === true || pacer.hasWaiting
+    const more = received === RECEIVE_BURST || hasWaiting || !mayFire
+    if (more || this.dirty.length > 0) this.ring()
+    this.timer.arm(this.deadlines.earliestMicros, this.nowMicros)
+  }
+
+  /** Sends what belongs to no connection; returns whether there was any. */
+  private sendReplies(): boolean {
+    const { core } = this
+    let reply = core.pollReply()
+    const had = reply !== undefined
+    for (; reply !== undefined; reply = core.pollReply()) {
+      const { from, socket } = this.sockets.at(reply.socket)
+      socket.send(reply.bytes, 0, reply.bytes.length, reply.to, 0, from)
+    }
+    return had
+  }
+
+  private onDatagram(
+    bytes: Uint8Array,
+    from: SocketAddress,
+    ecn: EcnCodepoint,
+    local: SocketNumber,
+    socket: SocketNumber
+  ): void {
+    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local, socket))
+    for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
+      this.markDirty(this.connections.get(woken)!)
+  }
+
+  /** Serves the connection, a new one perhaps, that the core had `work` for. */
+  private drive(work: () => Connection | undefined): void {
+    try {
+      const connection = work()
+      const actor = connection && this.actorOf(connection)
+      if (actor !== undefined) this.markDirty(actor)
+    } catch (defect) {
+      const { handling } = this.core
+      if (handling !== undefined) this.actorOf(handling)
+      this.onDefect(handling, defect)
+    }
+  }
+
+  /** Adopts a new connection; undefined for one that was over with its first datagrams. */
+  private actorOf(connection: Connection): ConnectionActor | undefined {
+    const known = this.connections.get(connection)
+    return known === undefined && this.core.connections.has(connection) ? this.host.adopt(connection) : known
+  }
+
+  /** A defect, of ours or of what the application has plugged in, ends the connection it shows in and no other. */
+  private contain(core: Connection, work: () => void): void {
+    try {
+      work()
+    } catch (defect) {
+      this.onDefect(core, defect)
+    }
+  }
+
+  /** The peer is told INTERNAL_ERROR if the connection can still say that. */
+  private onDefect(core: Connection | undefined, defect: unknown): void {
+    const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
+    this.host.report(what, Cause.die(defect))
+    const actor = core && this.connections.get(core)
+    if (core === undefined || actor === undefined) return core?.abandon(BROKEN)
+    try {
+      if (core.lifecycle.isOpen) core.crash(BROKEN, this.nowMicros)
+      else core.abandon(BROKEN)
+    } catch {
+      core.abandon(BROKEN)
+    }
+    this.markDirty(actor)
+  }
+
+  /** Deadlines that may not fire yet are only a reason to send: what is paced does not wait. */
+  private fireDeadlines(mayFire: boolean): void {
+    const { deadlines, nowMicros } = this
+    for (let due = deadlines.popDue(nowMicros); due !== undefined; due = deadlines.popDue(nowMicros)) {
+      const { core } = due.actor
+      if (mayFire) this.contain(core, () => core.handleTimeout(nowMicros))
+      this.markDirty(due.actor)
+    }
+  }
+
+  /** Sends what one connection has, a burst at most, and sets its next deadline. */
+  private serve(actor: ConnectionActor): void {
+    const { core, entry } = actor
+    const { buffer, nowMicros } = this
+    const { transmit } = core
+    entry.isDirty = false
+    let sent = 0
+    for (; sent < SEND_BURST; sent++) {
+      const end = core.pollTransmit(buffer, 0, nowMicros, this.isCongested)
+      if (end === 0) break
+      const { socket, from } = this.sockets.at(transmit.socket)
+      socket.send(buffer, 0, end, transmit.remote, transmit.ecn, from)
+    }
+    const isHeldBack = core.paths.areHeldBack(this.isCongested)
+    if (sent === SEND_BURST) this.markDirty(actor)
+    else if (isHeldBack && !actor.signals.isDrained) this.heldBack.add(actor)
+    this.core.routeIds(core)
+    const due = core.timeout(nowMicros)
+    // what is due now and was not sent waits for the socket, which wakes the loop
+    this.deadlines.set(entry, isHeldBack && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
+  }
+
+  private readonly isCongested = (socket: SocketNumber): boolean => this.sockets.at(socket).socket.congested
+
+  /** Serves again those whose socket has room again. */
+  private resumeHeldBack(): void {
+    for (const actor of this.heldBack)
+      if (!actor.core.paths.areHeldBack(this.isCongested)) {
+        this.heldBack.delete(actor)
+        this.markDirty(actor)
+      }
+  }
+
+  private markDirty(actor: ConnectionActor): void {
+    const { entry } = actor
+    if (entry.isDirty) return
+    entry.isDirty = true
+    this.dirty.push(actor)
+  }
+}

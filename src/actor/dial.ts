@@ -1,0 +1,69 @@
+/** From a server's name to a connection with it. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { TicketStoreShape } from "../capability/TicketStore.ts"
+import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
+import type { QuicError } from "../QuicError.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { attempt } from "./attempt.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import { destinations, type Surroundings } from "./destinations.ts"
+import type { EndpointActor, PeerPlace } from "./EndpointActor.ts"
+import type { SessionSink } from "./SessionSaver.ts"
+
+/** Everything about a server that does not change from one connection to the next. */
+export interface DialedServer {
+  readonly host: string
+  readonly port: number
+  readonly tls: TlsSettings
+  readonly transport: TransportSettings
+  /** The key of the server in the `TicketStore`. */
+  readonly memory: string
+}
+
+export interface DialSettings<Connection> extends Surroundings {
+  readonly endpoint: EndpointActor
+  readonly store: TicketStoreShape
+  /** Unix time. */
+  readonly nowMillis: () => number
+  /** The connection as the application gets it. */
+  readonly show: (actor: ConnectionActor) => Connection
+}
+
+/** Tries the addresses of the server one after the other, as long as they are unreachable. */
+export const dial = <Connection>(
+  settings: DialSettings<Connection>,
+  server: DialedServer,
+  earlyData: boolean,
+  peer?: PeerPlace
+): Effect.Effect<Connection, QuicError, Scope.Scope> => {
+  const { endpoint, store, nowMillis, show } = settings
+  const sink: SessionSink = {
+    putTicket: (ticket) => store.putTicket(server.memory, ticket),
+    putAddressToken: (token) => store.putAddressToken(server.memory, token)
+  }
+  const dialOne = (remote: SocketAddress) =>
+    attempt({
+      host: endpoint,
+      take: store.take(server.memory),
+      putBack: ({ ticket, addressToken }) =>
+        Effect.andThen(
+          ticket === undefined ? Effect.void : sink.putTicket(ticket),
+          addressToken === undefined ? Effect.void : sink.putAddressToken(addressToken)
+        ),
+      begin: ({ ticket, addressToken }) => {
+        const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
+        return endpoint.connect(remote, server.tls, server.transport, memory, sink, peer)
+      },
+      earlyData,
+      show
+    })
+  return Effect.flatMap(
+    destinations(settings, endpoint.socket, server.host, server.port),
+    ([first, ...others]) =>
+      others.reduce(
+        (dialed, other) => Effect.catchReason(dialed, "QuicError", "Unreachable", () => dialOne(other)),
+        dialOne(first)
+      )
+  )
+}

@@ -1,0 +1,39 @@
+/** How connections are closed: by request, or with the scope they live in. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+
+/** The application code with which a scope that fails closes its connection. */
+const FAILED = 1
+
+/**
+ * Delivers what was written, for `closeTimeoutMillis` at most, then closes; interrupted meanwhile, it closes at once.
+ */
+export const closeDelivered = (actor: ConnectionActor, code: number, reason: string): Effect.Effect<void> =>
+  Effect.ensuring(
+    Effect.timeoutOption(untilDelivered(actor), actor.core.config.transport.closeTimeoutMillis),
+    Effect.sync(() => actor.close(code, reason))
+  ).pipe(Effect.asVoid)
+
+/** Waits until the peer has everything that was written, or the connection is over. */
+const untilDelivered = (actor: ConnectionActor): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { core, failure, isUsable, signals } = actor
+    const isDelivered = !core.streams.hasUndelivered && (core.hasFinished || !isUsable)
+    return failure !== undefined || isDelivered ? Effect.void : signals.driven.parkThen(untilDelivered(actor))
+  })
+
+/** What leaving its scope means for a connection: delivered and closed, or closed at once. */
+export const endConnection = (
+  actor: ConnectionActor,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<void> => {
+  if (Exit.isSuccess(exit)) return closeDelivered(actor, 0, "")
+  const { cause } = exit
+  return Effect.sync(() => {
+    if (Cause.hasDies(cause)) actor.crash("a handler died")
+    else if (Cause.hasInterruptsOnly(cause)) actor.close(0, "interrupted")
+    else actor.close(FAILED, "failed")
+  })
+}

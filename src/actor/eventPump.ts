@@ -1,0 +1,54 @@
+import type { SessionTicket } from "../capability/TicketStore.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { ConnectionEvent } from "../connection/ConnectionEvents.ts"
+
+type VerifyRequest = Extract<ConnectionEvent, { readonly _tag: "verifyPeer" }>["request"]
+
+/** Hears what the core has to say, outside the core. */
+export interface ConnectionListener {
+  /** The peer has proven its key, and waits for a verdict on its certificate. */
+  onPeerProven(request: VerifyRequest): void
+  /** The connection can be used, for 0-RTT only or altogether. Can come twice. */
+  onUsable(): void
+  onKeyLog(line: string): void
+  onMoved(): void
+  onAddressToken(token: Uint8Array): void
+  onTicket(ticket: SessionTicket): void
+  onClosed(): void
+  onDrained(): void
+}
+
+/** Passes on what has happened, in order. */
+export const pumpEvents = (core: Connection, listener: ConnectionListener): void => {
+  for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) {
+    switch (event._tag) {
+      case "verifyPeer":
+        listener.onPeerProven(event.request)
+        break
+      case "early":
+      case "established":
+        listener.onUsable()
+        break
+      case "keyLog":
+        listener.onKeyLog(event.line)
+        break
+      case "moved":
+        listener.onMoved()
+        break
+      case "newToken":
+        listener.onAddressToken(event.token)
+        break
+      case "ticket":
+        listener.onTicket(event.ticket)
+        break
+      case "closed":
+        listener.onClosed()
+        break
+      case "drained":
+        listener.onDrained()
+        break
+      case "confirmed":
+        break
+    }
+  }
+}

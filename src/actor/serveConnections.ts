@@ -1,0 +1,58 @@
+/** Runs a handler for every client. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { QuicError } from "../QuicError.ts"
+import type { AcceptQueue } from "./AcceptQueue.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import { endConnection } from "./endConnection.ts"
+import type { Handlers } from "./Handlers.ts"
+
+/**
+ * Takes connections until nothing can come any more. Interrupted, it interrupts the handlers and waits for them;
+ * connections without a handler stay to be accepted.
+ */
+export const serveConnections = <E, R>(
+  queue: AcceptQueue,
+  handle: (connection: ConnectionActor) => Effect.Effect<void, E, R>
+): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> => {
+  const serve = Effect.gen(function* () {
+    const fork = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
+    const running = new Set<Handlers>()
+    yield* Effect.addFinalizer(() =>
+      Effect.forEach(running, (handlers) => handlers.end, { concurrency: "unbounded", discard: true })
+    )
+    const start = (actor: ConnectionActor): void => {
+      const { handlers } = actor
+      const supervised = supervise(actor, handle(actor))
+      running.add(handlers)
+      // whoever interrupts the handler, and when: it closes its connection first
+      handlers.run(
+        () => fork(supervised, { uninterruptible: true }),
+        () => running.delete(handlers)
+      )
+    }
+    const serveOne = Effect.suspend(() => {
+      const taken = queue.take()
+      if (taken === undefined) return queue.refusal() ?? queue.changed.park
+      // in the same step: no interrupt falls before there is a fiber that answers for the connection
+      start(taken)
+      return Effect.void
+    })
+    return yield* Effect.forever(serveOne, { disableYield: true })
+  })
+  return Effect.scoped(serve)
+}
+
+/** Runs a connection's handler and ends the connection as the handler ended. */
+const supervise = <E, R>(
+  actor: ConnectionActor,
+  handler: Effect.Effect<void, E, R>
+): Effect.Effect<void, never, Exclude<R, Scope.Scope>> =>
+  Effect.onExit(Effect.interruptible(handler), (exit) => endConnection(actor, exit)).pipe(
+    Effect.scoped,
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("connection handler failed", cause)
+    ),
+    Effect.ignoreCause
+  )

@@ -1,0 +1,73 @@
+/** Streams as the application gets them: opened by this side, or accepted; and what leaving their scope means. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import type { QuicError } from "../QuicError.ts"
+import { acquire, type Source } from "./acquire.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import type { StreamActor } from "./StreamActor.ts"
+
+/** The code with which a scope that ends badly resets and stops its streams. */
+const CANCELLED = 0
+
+/** The stream as the application gets it. */
+export type ShowStream<S> = (stream: StreamActor) => S
+
+/** Opens a stream as soon as the peer's limit allows one. */
+export const openStream = <S>(
+  actor: ConnectionActor,
+  unidirectional: boolean,
+  show: ShowStream<S>
+): Effect.Effect<S, QuicError, Scope.Scope> => {
+  const { streams } = actor.core
+  const source: Source<StreamActor, QuicError> = {
+    has: () => actor.failure === undefined && streams.canOpen(unidirectional),
+    take: () => {
+      const id = streams.open(unidirectional)
+      return id >= 0 ? actor.streams.use(id) : undefined
+    },
+    refusal: () => actor.failure,
+    changed: actor.signals.changed,
+    ask: () => {
+      const leave = streams.awaitOpen(unidirectional)
+      actor.touch()
+      return leave
+    }
+  }
+  return acquire(source, endWith(actor), show)
+}
+
+/** Takes the next stream that the peer has opened and nobody has claimed. */
+export const acceptStream = <S>(
+  actor: ConnectionActor,
+  unidirectional: boolean,
+  show: ShowStream<S>
+): Effect.Effect<S, QuicError, Scope.Scope> => {
+  const ids = actor.streams.unclaimed(unidirectional)
+  const source: Source<StreamActor, QuicError> = {
+    has: () => ids.length > 0,
+    take: () => {
+      const id = ids.shift()
+      return id === undefined ? undefined : actor.streams.use(id)
+    },
+    refusal: () => actor.failure,
+    changed: actor.signals.changed
+  }
+  return acquire(source, endWith(actor), show)
+}
+
+const endWith =
+  (actor: ConnectionActor) =>
+  ({ id }: StreamActor, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+    Effect.sync(() => endStream(actor, id, exit))
+
+/** Finishes a stream whose scope ended well; resets and stops it otherwise. */
+export const endStream = (actor: ConnectionActor, id: number, exit: Exit.Exit<unknown, unknown>): void => {
+  const { streams } = actor.core
+  // what its author has reset already, with a code of their own perhaps, or with bytes to deliver, stays as it is
+  if (Exit.isSuccess(exit)) streams.finish(id)
+  else if (streams.sendOutcome(id)._tag !== "reset") streams.reset(id, CANCELLED)
+  streams.stop(id, CANCELLED)
+  actor.touch()
+  actor.streams.find(id)?.readable.wakeAll()
+}

@@ -1,0 +1,74 @@
+/** From the options of a server to what its endpoint works with, checked and with defaults. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { CertificateVerifierShape } from "./capability/CertificateVerifier.ts"
+import type { CryptoSuiteShape } from "./capability/CryptoSuite.ts"
+import { ReplayGuard } from "./capability/ReplayGuard.ts"
+import { TicketKeys } from "./capability/TicketKeys.ts"
+import type { TransportSettings } from "./connection/ConnectionConfig.ts"
+import { stillGrants } from "./connection/parameters.ts"
+import { type ServerOptions, ServerSchema } from "./EndpointOptions.ts"
+import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
+import type { RandomBytes } from "./internal/RandomBytes.ts"
+import { check, checkServerTransport } from "./QuicOptions.ts"
+import * as Resumption from "./Resumption.ts"
+import { identitySelector, tlsPreferences } from "./TlsOptions.ts"
+
+/** What settings are made with. */
+export interface SettingsContext {
+  readonly suite: CryptoSuiteShape
+  readonly randomBytes: RandomBytes
+  /** Unix time. */
+  readonly nowMillis: () => number
+  /** The same for both roles. */
+  readonly shared: {
+    readonly peerCertificateTypes: CertificateVerifierShape["certificateTypes"]
+    readonly keyLog: boolean
+  }
+}
+
+export type ServerSettings = Effect.Success<ReturnType<typeof serverSettings>>
+
+export const serverSettings = Effect.fnUntraced(function* (given: ServerOptions, context: SettingsContext) {
+  const { suite, shared } = context
+  const { identity, transport, ...rest } = given
+  const checked = yield* check(ServerSchema, rest, "server.")
+  const checkedTransport = yield* checkServerTransport(transport)
+  const tickets = yield* ticketSettings(checked, checkedTransport, context)
+  return {
+    transport: checkedTransport,
+    ...(tickets !== undefined && { tickets }),
+    preferredAddress: checked.preferredAddress,
+    retry: { when: checked.retry ?? "underLoad", handshakes: checked.retryHandshakes ?? 256 },
+    maxHandshakes: checked.maxHandshakes ?? 1024,
+    tls: {
+      ...shared,
+      ...(yield* tlsPreferences(checked, suite, "server.")),
+      selectIdentity: yield* identitySelector(identity, suite, "server.identity"),
+      requestClientCertificate: checked.clientCertificate ?? ("none" as const),
+      serverName: undefined,
+      expectedName: undefined
+    }
+  }
+})
+
+const ticketSettings = Effect.fnUntraced(function* (
+  { ticketLifetimeSeconds = 86_400, earlyData = false }: typeof ServerSchema.Type,
+  settings: TransportSettings,
+  { suite, randomBytes, nowMillis }: SettingsContext
+) {
+  if (ticketLifetimeSeconds === 0) return undefined
+  const makeKeys = () => Resumption.defaults.keys(suite, randomBytes)
+  const keys = Option.getOrElse(yield* Effect.serviceOption(TicketKeys), makeKeys)
+  const makeGuard = () => Resumption.makeReplayGuard(nowMillis())
+  const guard = Option.getOrElse(yield* Effect.serviceOption(ReplayGuard), makeGuard)
+  const acceptEarlyData = ({ binder, earliestMillis, transportParameters }: EarlyDataRequest) =>
+    stillGrants(transportParameters, settings) && guard.admit(binder, earliestMillis, nowMillis())
+  return {
+    nowMillis,
+    ticketLifetimeSeconds,
+    sealTicket: (plaintext: Uint8Array) => keys.seal(plaintext, nowMillis()),
+    openTicket: (identity: Uint8Array) => keys.open(identity, nowMillis()),
+    ...(earlyData && { acceptEarlyData })
+  }
+})

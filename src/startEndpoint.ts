@@ -1,0 +1,92 @@
+/** Binds an endpoint's sockets, starts its loop, and closes both with the scope. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import { AddressResolver } from "effect/net/AddressResolver"
+import { closeEndpoint } from "./actor/closeEndpoint.ts"
+import { EndpointActor } from "./actor/EndpointActor.ts"
+import { SocketKeeper } from "./actor/SocketKeeper.ts"
+import { checkRecord, secretBytes } from "./arguments.ts"
+import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
+import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
+import { Entropy } from "./capability/Entropy.ts"
+import { KeyLog } from "./capability/KeyLog.ts"
+import { Qlog, type QlogShape } from "./capability/Qlog.ts"
+import { TicketStore } from "./capability/TicketStore.ts"
+import { UdpPort } from "./capability/UdpPort.ts"
+import { BindSchema, type EndpointOptions } from "./EndpointOptions.ts"
+import type { EndpointConfig } from "./endpoint/EndpointConfig.ts"
+import { QlogTrace } from "./qlog/QlogTrace.ts"
+import { check } from "./QuicOptions.ts"
+import * as Resumption from "./Resumption.ts"
+import { serverSettings, type SettingsContext } from "./serverSettings.ts"
+
+export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptions) {
+  yield* checkRecord(options, "options")
+  if (options.server !== undefined) yield* checkRecord(options.server, "server")
+  const { server: serverOptions, resetSecret, ...bindOptions } = options
+  const bind = yield* check(BindSchema, bindOptions)
+  const udp = yield* UdpPort
+  const qlog = yield* Qlog
+  const clock = yield* Clock.Clock
+  const nowMillis = (): number => clock.currentTimeMillisUnsafe()
+  const context = yield* settingsContext(nowMillis)
+  const { suite, randomBytes } = context
+  const server = serverOptions && (yield* serverSettings(serverOptions, context))
+  const resetKey = resetSecret === undefined ? undefined : yield* resetKeyFrom(resetSecret, suite)
+  // made before the loop, and so closed after it
+  const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope), server !== undefined)
+  const socket = yield* keeper.openMain(bind)
+  const preferred = yield* keeper.openPreferred(server?.preferredAddress ?? {})
+  const config: EndpointConfig = {
+    suite,
+    random: randomBytes,
+    connectionIdBytes: bind.connectionIdBytes ?? 8,
+    resetKey,
+    ecn: socket.capabilities.ecn,
+    ...(qlog !== undefined && { observe: observerOf(qlog, nowMillis) }),
+    server: server && { ...server, preferred: preferred.addresses }
+  }
+  const surroundings = {
+    socket,
+    clock,
+    verifier: yield* CertificateVerifier,
+    keyLog: yield* KeyLog,
+    runFork: Effect.runForkWith(yield* Effect.context<never>()),
+    openSocket: (actor: EndpointActor, ...where: Parameters<EndpointActor["openSocket"]>) =>
+      keeper.lend(actor, ...where),
+    acceptBacklog: bind.acceptBacklog ?? 128
+  }
+  const actor = yield* Effect.acquireRelease(
+    Effect.sync(() => new EndpointActor(config, surroundings)),
+    closeEndpoint
+  )
+  for (const each of preferred.sockets) actor.addSocket(each)
+  const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
+  const resolver = yield* Effect.serviceOption(AddressResolver)
+  const dialing = { endpoint: actor, store, resolver, zoneName: udp.zoneName, nowMillis }
+  return { actor, keeper, context, dialing }
+})
+
+const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {
+  const { certificateTypes } = yield* CertificateVerifier
+  const context: SettingsContext = {
+    suite: yield* CryptoSuite,
+    randomBytes: (yield* Entropy).randomBytes,
+    nowMillis,
+    shared: { peerCertificateTypes: certificateTypes, keyLog: (yield* KeyLog) !== undefined }
+  }
+  return context
+})
+
+const observerOf =
+  (qlog: QlogShape, nowMillis: () => number): NonNullable<EndpointConfig["observe"]> =>
+  (role, id, nowMicros) =>
+    new QlogTrace(role, id, nowMicros, nowMillis(), qlog)
+
+const resetKeyFrom = (secret: Redacted.Redacted<Uint8Array>, suite: CryptoSuiteShape) =>
+  Effect.map(secretBytes(secret, "resetSecret"), (bytes) =>
+    suite.hmac("sha256", bytes, new TextEncoder().encode("stateless reset"))
+  )
