@@ -29,6 +29,7 @@ import { isBytes, isRecord } from "./arguments.ts"
 import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import type { CertificateType } from "./capability/CertificateVerifier.ts"
 import { Entropy } from "./capability/Entropy.ts"
+import { sameBytes } from "./internal/bytes.ts"
 import { certificateSpki } from "./internal/certificate.ts"
 import { pemBlocks, toPkcs8 } from "./internal/pem.ts"
 import * as PeerId from "./PeerId.ts"
@@ -336,6 +337,3 @@ const notText = (what: string): Effect.Effect<never, IdentityError> =>
 
 const toPem = (label: string, der: Uint8Array): string =>
   `-----BEGIN ${label}-----\n${Base64.encode(der).replace(/(.{64})(?=.)/g, "$1\n")}\n-----END ${label}-----\n`
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i])

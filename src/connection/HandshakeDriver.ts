@@ -1,3 +1,4 @@
+import { sameBytes } from "../internal/bytes.ts"
 import type { Exporter } from "../handshake/Exporter.ts"
 import { otherRole } from "../wire/Role.ts"
 import type { PostHandshake } from "../handshake/PostHandshake.ts"
@@ -273,9 +274,5 @@ const mismatch = (parameter: string): TransportError =>
     `${parameter} is missing, unexpected or not the one the packets carried`
   )
 
-const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean => {
-  if (a === undefined || b === undefined) return a === b
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
-}
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : sameBytes(a, b)

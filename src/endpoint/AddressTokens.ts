@@ -1,3 +1,4 @@
+import { sameBytes } from "../internal/bytes.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { SealingKeys } from "../protect/SealingKeys.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
@@ -115,6 +116,3 @@ export class AddressTokens {
     return token
   }
 }
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i])

@@ -33,7 +33,7 @@ export class KeyedTable<V> {
 
   get(bytes: Uint8Array, start: number, end: number): V | undefined {
     let entry = this.entries.get(this.placeOf(bytes, start, end))
-    while (entry !== undefined && !sameBytes(entry.bytes, bytes, start, end)) entry = entry.next
+    while (entry !== undefined && !equal(entry.bytes, bytes, start, end)) entry = entry.next
     return entry?.value
   }
 
@@ -56,7 +56,7 @@ export class KeyedTable<V> {
     const first = this.entries.get(place)
     let before: Entry<V> | undefined
     let entry = first
-    while (entry !== undefined && !sameBytes(entry.bytes, bytes, 0, bytes.length)) {
+    while (entry !== undefined && !equal(entry.bytes, bytes, 0, bytes.length)) {
       before = entry
       entry = entry.next
     }
@@ -72,7 +72,8 @@ export class KeyedTable<V> {
   }
 }
 
-const sameBytes = (known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean => {
+/** In constant time: reset tokens are secrets. */
+const equal = (known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean => {
   if (known.length !== end - start) return false
   let difference = 0
   for (let i = 0; i < known.length; i++) difference |= known[i] ^ bytes[start + i]

@@ -1,4 +1,5 @@
 /** The parts of a ClientHello that determine the server's response. RFC 8446 §4.1.2, §4.2 */
+import { sameBytes } from "../internal/bytes.ts"
 import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
@@ -210,18 +211,15 @@ export const checkSecondHello = (
   const before = fixed(first)
   const after = fixed(second)
   const same =
-    equalBytes(first.random, second.random) &&
+    sameBytes(first.random, second.random) &&
     first.cipherSuites.length === second.cipherSuites.length &&
     first.cipherSuites.every((suite, i) => suite === second.cipherSuites[i]) &&
     before.length === after.length &&
-    before.every(([type, body]) => equalBytes(body, second.extensions.get(type)))
+    before.every(([type, body]) => {
+      const again = second.extensions.get(type)
+      return again !== undefined && sameBytes(body, again)
+    })
   return same
     ? undefined
     : failure(Alert.illegal_parameter, "the second ClientHello changes more than is allowed")
-}
-
-const equalBytes = (a: Uint8Array, b: Uint8Array | undefined): boolean => {
-  if (a.length !== b?.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
 }

@@ -1,3 +1,4 @@
+import { sameBytes } from "../internal/bytes.ts"
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 import type { FrameContext, FrameWriter } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
@@ -151,7 +152,7 @@ export class PathValidator implements FrameWriter {
 
   /** A PATH_RESPONSE that arrived on this or any other path. RFC 9000 §8.2.3 */
   onResponse(data: Uint8Array, nowMicros: number): ResponseOutcome {
-    const challenge = this.challenges.find((sent) => sameData(sent.data, data))
+    const challenge = this.challenges.find((sent) => sameBytes(sent.data, data))
     if (challenge === undefined) return "rejected"
     if (this.state !== "validating" || challenge.round !== this.round) return "late"
     if (nowMicros >= this.expiresAt) return "late"
@@ -199,9 +200,4 @@ export class PathValidator implements FrameWriter {
     this.nextChallengeAt = Number.POSITIVE_INFINITY
     this.expiresAt = Number.POSITIVE_INFINITY
   }
-}
-
-const sameData = (a: Uint8Array, b: Uint8Array): boolean => {
-  for (let i = 0; i < DATA_BYTES; i++) if (a[i] !== b[i]) return false
-  return true
 }

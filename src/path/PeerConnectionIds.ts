@@ -7,9 +7,9 @@ import {
   type ConnectionIdError,
   connectionIdError,
   MAX_CONNECTION_ID_BYTES,
-  RESET_TOKEN_BYTES,
-  sameBytes
+  RESET_TOKEN_BYTES
 } from "./connectionIdErrors.ts"
+import { sameBytes } from "../internal/bytes.ts"
 import { RetireQueue } from "./RetireQueue.ts"
 import { RetiredSequences } from "./RetiredSequences.ts"
 

@@ -20,10 +20,3 @@ export const connectionIdError = <Tag extends ConnectionIdError["_tag"]>(
 export const MAX_CONNECTION_ID_BYTES = 20
 /** RFC 9000 §10.3 */
 export const RESET_TOKEN_BYTES = 16
-
-/** Equality of what is no secret; tokens off the wire go through the suite's constant-time `equal`. */
-export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
-}
