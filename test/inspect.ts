@@ -1,6 +1,6 @@
 /**
- * The one way tests look inside: what the API does not show and a checker of invariants must see. Everything read here
- * is marked `@internal` where it is declared, which keeps it out of the published types.
+ * The only way for tests to look inside: what the API does not show and an invariant checker must see. Everything read
+ * here is marked `@internal` at its declaration, which keeps it out of the published types.
  */
 import type { Connection } from "../src/connection/Connection.ts"
 import type { LocalConnectionIds } from "../src/path/LocalConnectionIds.ts"

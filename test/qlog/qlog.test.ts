@@ -82,7 +82,7 @@ describe("a log", () => {
     })
   )
 
-  it("tells why packets were dropped that could be opened, or need not be", () => {
+  it("reports why packets were dropped that could be decrypted, or need no decryption", () => {
     const logs = new Logs()
     const duel = new Duel({
       victim: "client",
@@ -112,7 +112,7 @@ describe("a log", () => {
     expect(count(logs.of("client"), "packet_received")).toBe(connection.receiver.counters.received)
   })
 
-  it("tells of versions, parameters, keys, states, and the end", () => {
+  it("reports versions, parameters, keys, states, and the close", () => {
     const logs = new Logs()
     const pair = new CorePair({
       client: { versions: ["v1", "v2"], maxDatagramBytes: 1452, ackDelayExponent: 10 },
@@ -162,7 +162,7 @@ describe("a log", () => {
       const sent = data("packet_sent")
       expect(sent.some(({ is_mtu_probe_packet }) => is_mtu_probe_packet === true)).toBe(true)
       expect(sent.at(0)!.header).toMatchObject({ packet_type: "initial", dcil: 8 })
-      // about a window each round trip, in bits per second
+      // about one window per round trip, in bits per second
       const metrics = Object.assign({}, ...data("recovery_metrics_updated"))
       const windowRate = (8e6 * metrics.congestion_window) / Math.max(1_000 * metrics.smoothed_rtt, 1)
       expect(metrics.pacing_rate / windowRate).toBeGreaterThan(1)
@@ -170,7 +170,7 @@ describe("a log", () => {
     }
   })
 
-  it("is not begun for what is no connection", () => {
+  it("is not started for packets outside a connection", () => {
     const logs = new Logs()
     const pair = new CorePair({
       observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, logs.qlog),

@@ -35,7 +35,7 @@ export const checkHeader = (header: unknown, role: Role): void => {
 
 const hexstring = /^([0-9a-f]{2})*$/
 const packetTypes = ["initial", "handshake", "0RTT", "1RTT", "retry", "version_negotiation"]
-/** Frame types with the fields they must have. qlog-quic-events §8.13 */
+/** Frame types with their required fields. qlog-quic-events §8.13 */
 const frames: Readonly<Record<string, ReadonlyArray<string>>> = {
   ping: [],
   ack: ["ack_delay", "acked_ranges"],
@@ -71,7 +71,7 @@ const dropTriggers = [
   "key_unavailable",
   "general"
 ]
-/** Events with the fields they must have. */
+/** Events with their required fields. */
 const events: Readonly<Record<string, ReadonlyArray<string>>> = {
   connection_started: ["local", "remote"],
   connection_closed: ["trigger"],
@@ -98,7 +98,7 @@ export const checkEvent = (event: QlogEvent): void => {
   for (const field of events[name]) expect(event.data, name).toHaveProperty(field)
   if (name === "packet_dropped") {
     expect(dropTriggers).toContain(event.data.trigger)
-    // qlog-quic-events §5.7: details is an object, ours has a text for people
+    // qlog-quic-events §5.7: details is an object; ours contains a readable text
     if (event.data.details !== undefined) expect(event.data.details).toEqual({ reason: expect.any(String) })
   }
   const { header } = event.data

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { AckFrequency } from "../../src/recovery/AckFrequency.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
 
-/** What probe timeouts allow the peer for its ACKs. */
+/** The max_ack_delay that probe timeouts currently assume. */
 const recovery = {
   maxAckDelayMicros: 25_000,
   setPeerMaxAckDelay(micros: number) {
@@ -19,21 +19,21 @@ const started = (minMicros = 1_000): AckFrequency => {
 
 const asked = (ackFrequency: AckFrequency) => ({ ...ackFrequency.take() })
 
-describe("how often the peer is asked to acknowledge", () => {
-  it("is left to a peer that takes no such requests", () => {
+describe("the requested ACK frequency", () => {
+  it("is not requested from a peer without support", () => {
     const ackFrequency = new AckFrequency(recovery)
     ackFrequency.onMeasured(10_000, 20_000, 3)
     expect(ackFrequency.isSupported).toBe(false)
     expect(ackFrequency.hasFrames()).toBe(false)
   })
 
-  it("is left to the peer while the window is small", () => {
+  it("is not requested while the window is small", () => {
     const ackFrequency = started()
     ackFrequency.onMeasured(63, 20_000, 3)
     expect(ackFrequency.hasFrames()).toBe(false)
   })
 
-  it("falls with the window: 16 ACKs for each, but one for 16 packets", () => {
+  it("falls with the window: 16 ACKs per window, but one per 16 packets", () => {
     const rows = [64, 100, 160, 256, 10_000].map((window) => {
       const ackFrequency = started()
       ackFrequency.onMeasured(window, 20_000, 3)
@@ -76,7 +76,7 @@ describe("how often the peer is asked to acknowledge", () => {
     expect(asked(ackFrequency)).toMatchObject({ sequence: 2, threshold: 1 })
   })
 
-  it("changes when loss detection grants more reordering, once anything was asked", () => {
+  it("changes when loss detection tolerates more reordering, once anything was requested", () => {
     const ackFrequency = started()
     ackFrequency.onMeasured(10, 20_000, 5)
     expect(ackFrequency.hasFrames()).toBe(false)
@@ -86,7 +86,7 @@ describe("how often the peer is asked to acknowledge", () => {
     expect(asked(ackFrequency)).toMatchObject({ sequence: 1, reordering: 5 })
   })
 
-  it("is asked one request at a time, and again when it was lost", () => {
+  it("is requested one frame at a time, and again when that is lost", () => {
     const ackFrequency = started()
     ackFrequency.onMeasured(64, 20_000, 3)
     const first = asked(ackFrequency)
@@ -94,7 +94,7 @@ describe("how often the peer is asked to acknowledge", () => {
     expect(ackFrequency.hasFrames()).toBe(false)
     ackFrequency.onLost(FrameType.ACK_FREQUENCY, first.sequence)
     expect(asked(ackFrequency)).toEqual({ ...first, sequence: 1 })
-    // the first one arrives after all
+    // the first request arrives after all
     ackFrequency.onAcked(FrameType.ACK_FREQUENCY, 0)
     ackFrequency.onMeasured(1_000, 20_000, 3)
     expect(ackFrequency.hasFrames()).toBe(false)

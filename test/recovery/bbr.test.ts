@@ -11,7 +11,7 @@ import { type LinkOptions, SimulatedLink } from "./simulatedLink.ts"
 
 const seconds = 1_000_000
 
-/** 20 Mbit/s, 40 ms, a queue of three bandwidth-delay products. */
+/** 20 Mbit/s, RTT 40 ms, a queue of three bandwidth-delay products. */
 class BbrLink extends SimulatedLink {
   readonly states: Array<{ atMicros: number; state: BbrState }> = []
   readonly bbr: BbrV3
@@ -28,7 +28,7 @@ class BbrLink extends SimulatedLink {
     this.bbr = this.recovery.congestion as BbrV3
   }
 
-  /** Runs in steps of a millisecond and notes the states passed through. */
+  /** Runs in steps of a millisecond and records the states visited. */
   watch(untilMicros: number): this {
     for (let at = this.nowMicros; at < untilMicros; at += millis) {
       this.run(Math.min(at + millis, untilMicros))
@@ -63,7 +63,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     rate.onAcked(feedback, 0)
   }
 
-  it("is what was delivered during a packet's flight over the time it took", () => {
+  it("is what was delivered during a packet's flight divided by its duration", () => {
     const rate = new DeliveryRate()
     const packets = [0, 100, 200, 300].map((at, i) => sendAt(rate, i * 1000, at))
     ack(rate, 1000, packets[0], packets[1])
@@ -75,7 +75,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     expect(rate.rate).toBe(3000 / 1000)
   })
 
-  it("is never more than the rate of sending, however closely the ACKs come", () => {
+  it("never exceeds the send rate, however compressed the ACKs are", () => {
     const rate = new DeliveryRate()
     const first = sendAt(rate, 0, 0)
     ack(rate, 1000, first)
@@ -87,7 +87,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     expect(rate.rate).toBeLessThanOrEqual(4000 / 3000)
   })
 
-  it("is marked as the application's for as long as the gap is in flight", () => {
+  it("is marked application-limited for as long as the gap is in flight", () => {
     const rate = new DeliveryRate()
     const before = sendAt(rate, 0, 0)
     rate.markAppLimited(1000)
@@ -117,7 +117,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
 })
 
 describe("a windowed maximum", () => {
-  it("is at least the newest value, and never one from before the window", () => {
+  it("is at least the newest value, and never from before the window", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(100), fc.nat(4))), (steps) => {
         const filter = new WindowedMax()
@@ -159,7 +159,7 @@ describe("BBR on a simulated link (draft-ietf-ccwg-bbr Appendix A)", () => {
     expect(visited.filter((state) => state === "up").length).toBeGreaterThanOrEqual(3)
     for (let i = 2; i < visited.length; i++) {
       const before = visited[i - 1]
-      // DOWN can be over within the millisecond in which it begins, when the queue is empty.
+      // DOWN can end within the millisecond it starts in, when the queue is empty.
       if (visited[i] === "up") expect(before).toBe("refill")
       if (visited[i] === "refill") expect(["cruise", "down"]).toContain(before)
       if (before === "up") expect(["down", "cruise", "probeRtt"]).toContain(visited[i])
@@ -196,7 +196,7 @@ describe("BBR on a simulated link (draft-ietf-ccwg-bbr Appendix A)", () => {
     expect(link.bbr.model.minRttMicros).toBeLessThan(43 * millis)
   })
 
-  it("needs no probe for the delay after an idle time", () => {
+  it("needs no delay probe after an idle period", () => {
     const link = new BbrLink({ available: (now) => (now < 2 * seconds || now > 9 * seconds ? 1e9 : 0) })
     link.watch(2 * seconds)
     const before = link.visited.length
@@ -212,13 +212,13 @@ describe("BBR on a simulated link (draft-ietf-ccwg-bbr Appendix A)", () => {
     expect(link.bbr.model.maxBandwidth / linkRate).toBeGreaterThan(0.98)
   })
 
-  it("never leaves Startup while the application is the limit and nothing is lost", () => {
+  it("never leaves Startup while application-limited without losses", () => {
     const link = new BbrLink({ available: (now) => now * 0.1 }).watch(10 * seconds)
     expect(new Set(link.visited)).toEqual(new Set(["startup", "probeRtt"]))
     expect(link.bbr.model.fullPipe.wasReached).toBe(false)
   })
 
-  it("finds ten times the bandwidth within seconds", () => {
+  it("adapts to ten times the bandwidth within seconds", () => {
     const link = new BbrLink({ megabitsPerSecond: 10, queueBytes: 500_000 }).run(5 * seconds)
     link.setMegabitsPerSecond(100)
     link.run(17 * seconds)
@@ -227,11 +227,11 @@ describe("BBR on a simulated link (draft-ietf-ccwg-bbr Appendix A)", () => {
     expect(link.utilization(delivered, 17 * seconds)).toBeGreaterThan(0.9)
   })
 
-  it("comes down to a tenth of the bandwidth", () => {
+  it("adapts to a tenth of the bandwidth", () => {
     const link = new BbrLink({ megabitsPerSecond: 100, queueBytes: 200_000 }).run(5 * seconds)
     link.setMegabitsPerSecond(10)
     link.run(15 * seconds)
-    // Two cycles of probing have passed.
+    // Two probing cycles have passed.
     expect(link.bbr.model.maxBandwidth).toBeLessThan(1.25 * 1.1)
     const lost = link.droppedPackets
     link.run(25 * seconds)
@@ -246,13 +246,13 @@ describe("BBR on a simulated link (draft-ietf-ccwg-bbr Appendix A)", () => {
     expect(link.utilization()).toBeGreaterThan(0.9)
   })
 
-  it("holds its rate against random loss that brings loss-based control to its knees", () => {
+  it("keeps its rate under random loss that cripples loss-based control", () => {
     const link = new BbrLink({ loss: 0.01 }).run(30 * seconds)
     expect(link.utilization()).toBeGreaterThan(0.7)
     expect(link.recovery.counters.packetsLost).toBeLessThanOrEqual(link.droppedPackets)
   })
 
-  it("recovers from a dark link", () => {
+  it("recovers from an outage", () => {
     const link = new BbrLink({ drop: (_, now) => now > 3 * seconds && now < 6 * seconds }).run(12 * seconds)
     const delivered = link.deliveredBytes
     link.run(20 * seconds)

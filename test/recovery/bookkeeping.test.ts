@@ -28,7 +28,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       _tag: fc.constant("ack" as const),
       space: fc.constantFrom(...spaces),
-      /** Positions counted down from the newest packet: start and length of each range. */
+      /** Offsets from the newest packet: start and length of each range. */
       cuts: fc.array(fc.tuple(fc.nat(6), fc.nat(6)), { minLength: 1, maxLength: 5 }),
       delay: fc.nat(50_000)
     })
@@ -108,7 +108,7 @@ class Model {
         if (kind === "probe") expect(recovery.lost.length).toBe(0)
         const wasIdle = kind === "loss" && recovery.lost.length === 0
         this.collect()
-        // with an RTT sample of another space since, packets may have been granted more time, in each space that was due
+        // a new RTT sample in another space may have extended the time threshold of any space that was due
         if (wasIdle) {
           for (let i = 1; i < spaces.length && recovery.deadlineMicros() <= this.nowMicros; i++) {
             recovery.onTimeout(this.nowMicros)
@@ -142,7 +142,7 @@ class Model {
     this.check()
   }
 
-  /** Descending ranges of numbers that were used. */
+  /** Descending ranges of sent packet numbers. */
   private rangesOf(space: Space, cuts: ReadonlyArray<readonly [number, number]>): Array<[number, number]> {
     const ranges: Array<[number, number]> = []
     let top = this.recovery.nextPacketNumber(space) - 1
@@ -196,7 +196,7 @@ const controllers: ReadonlyArray<readonly [string, CongestionControllerFactory]>
 ]
 
 describe.each(controllers)("bookkeeping under %s", (_, congestion) => {
-  it("settles every packet once, and bytes in flight are those of what is outstanding", () => {
+  it("settles every packet once, and bytes in flight match the outstanding packets", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const model = new Model(congestion)

@@ -9,7 +9,7 @@ import { ackOf, confirmed, millis, send, sendMany } from "./support.ts"
 const app = Space.Application
 const mss = 1200
 
-/** Fills the window, then has all of it acknowledged a round trip later. */
+/** Fills the window and acknowledges all of it one round trip later. */
 const fullRound = (recovery: PathRecovery, startMicros: number, rttMicros = 100 * millis): void => {
   const first = recovery.nextPacketNumber(app)
   while (recovery.bytesInFlight + mss <= recovery.congestionWindow) send(recovery, startMicros)
@@ -36,13 +36,13 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(congestion(9000).window).toBe(18_000)
   })
 
-  it("computes an untouched initial window anew when the datagram size changes (RFC 9002 §7.2 #S2)", () => {
+  it("recomputes an unused initial window when the datagram size changes (RFC 9002 §7.2 #S2)", () => {
     const controller = congestion(1200)
     controller.setMaxDatagramSize(1452)
     expect(controller.window).toBe(14_520)
   })
 
-  it("begins anew when datagrams become smaller so that the handshake gets through (RFC 9002 §7.2 #S3)", () => {
+  it("recomputes it when datagrams become smaller so that the handshake gets through (RFC 9002 §7.2 #S3)", () => {
     const recovery = new PathRecovery({ role: "client", congestion, maxDatagramSize: 1400 })
     for (let i = 0; i < 10; i++) send(recovery, 0, { size: 1400 })
     recovery.onAck(app, ackOf([0, 9]), 0, 100 * millis)
@@ -59,7 +59,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.congestionWindow).toBe(48_000)
   })
 
-  it("does not grow a window that is not used (RFC 9002 §7.8 #S1)", () => {
+  it("does not grow an underused window (RFC 9002 §7.8 #S1)", () => {
     const recovery = confirmed({ congestion })
     fullRound(recovery, 0)
     for (let i = 0; i < 20; i++) {
@@ -83,7 +83,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.counters.congestionEvents).toBe(1)
   })
 
-  it("takes an increase of CE marks for a loss (RFC 9002 §7.1)", () => {
+  it("treats an increase of CE marks as a loss (RFC 9002 §7.1)", () => {
     const recovery = confirmed({ congestion })
     fullRound(recovery, 0)
     recovery.onEcnCongestion(100 * millis)
@@ -117,7 +117,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
     expect(recovery.rtt.minMicros).toBe(recovery.rtt.latestMicros)
   })
 
-  it("takes the restart window after idling longer than a PTO", () => {
+  it("uses the restart window after idling longer than a PTO", () => {
     const recovery = confirmed({ congestion })
     fullRound(recovery, 0)
     fullRound(recovery, 100 * millis)
@@ -148,7 +148,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
 
   // RFC 9002 §7.6.1 #S1
   it("needs losses more than three PTOs apart", () => {
-    // 100 ms RTT, 50 ms and then 37.5 ms variation, 25 ms delay: a PTO of 275 ms when it is judged.
+    // RTT 100 ms, variation 50 ms and then 37.5 ms, delay 25 ms: the PTO is 275 ms when evaluated.
     expect(lostOver(825).counters.persistentCongestions).toBe(0)
     expect(lostOver(830).counters.persistentCongestions).toBe(1)
   })
@@ -158,7 +158,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
     expect(lostOver(5000, () => {}).counters.persistentCongestions).toBe(0)
   })
 
-  it("does not reach across a packet that was acknowledged", () => {
+  it("does not span an acknowledged packet", () => {
     const recovery = confirmed()
     fullRound(recovery, 0)
     const numbers: Array<number> = []
@@ -170,7 +170,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
   })
 
   // RFC 9002 §7.6.2 #S2
-  it("does not reach across a packet of another space that was acknowledged", () => {
+  it("does not span an acknowledged packet of another space", () => {
     const recovery = confirmed()
     fullRound(recovery, 0)
     for (let i = 0; i <= 20; i++) {
@@ -198,7 +198,7 @@ describe("persistent congestion (RFC 9002 §7.6.2)", () => {
 
 describe("NewReno's congestion avoidance (RFC 9002 §7.3.3)", () => {
   // RFC 9002 §7.3.3 #1
-  it("grows by one datagram a window", () => {
+  it("grows by one datagram per window", () => {
     const recovery = confirmed({ congestion: (size) => new NewReno(size) })
     fullRound(recovery, 0)
     fullRound(recovery, 100 * millis)
@@ -254,13 +254,13 @@ describe("CUBIC's congestion avoidance (RFC 9438)", () => {
     expect(recovery.congestionWindow - before).toBeGreaterThan(0.8 * 20 * alpha * mss)
   })
 
-  it("gives up more when the window had not grown back (§4.7)", () => {
+  it("reduces W_max further when the window had not recovered (§4.7)", () => {
     const cubic = new Cubic(mss)
     cubic.onEcnCongestion(1, 2)
     const once = cubic.window
     cubic.onEcnCongestion(3, 4)
     expect(cubic.window).toBeCloseTo(once * 0.7)
-    // W_max is now (1 + β) / 2 of the window, not the window: see it in the undone state.
+    // W_max is now (1 + β) / 2 of the window rather than the window, which undoing reveals.
     cubic.onSpuriousCongestion()
     expect(cubic.window).toBeCloseTo(once)
   })

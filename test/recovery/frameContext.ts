@@ -1,7 +1,7 @@
 import type { FrameContext } from "../../src/recovery/FrameOwner.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 
-/** The context of a 1-RTT packet, as far as nothing else is said. */
+/** The context of a 1-RTT packet, unless overridden. */
 export const frameContext = (fields: Partial<FrameContext> = {}): FrameContext => ({
   level: Level.OneRtt,
   nowMicros: 0,

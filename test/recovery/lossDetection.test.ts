@@ -19,7 +19,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
     expect(recovery.acked.length).toBe(0)
   })
 
-  it("gives the same cleared record until it is committed", () => {
+  it("returns the same cleared record until it is committed", () => {
     const recovery = confirmed()
     const first = recovery.begin(app)
     first.frames.push(FrameType.PING)
@@ -70,7 +70,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
     expect(recovery.onAck(app, ackOf([2, 4]), 0, 10)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
   })
 
-  it(`keeps at most ${maxTrackedAckOnly} ACK-only packets that nobody acknowledges`, () => {
+  it(`keeps at most ${maxTrackedAckOnly} unacknowledged ACK-only packets`, () => {
     const recovery = confirmed()
     for (let i = 0; i < 10 * maxTrackedAckOnly; i++) send(recovery, i, { ackEliciting: false })
     recovery.onAck(app, ackOf([0, 10 * maxTrackedAckOnly - 1]), 0, 1e6)
@@ -78,7 +78,7 @@ describe("acknowledgment (RFC 9002 §6.1, RFC 9000 §13.1)", () => {
     expect(recovery.bytesInFlight).toBe(0)
   })
 
-  it("counts packets with nothing but padding in flight without arming a timer for them", () => {
+  it("counts padding-only packets as in flight without arming a timer for them", () => {
     const recovery = confirmed()
     send(recovery, 0, { ackEliciting: false, inFlight: true })
     expect(recovery.bytesInFlight).toBe(1200)
@@ -99,7 +99,7 @@ describe("loss by packet threshold (RFC 9002 §6.1.1)", () => {
     expect(numbersOf(recovery.lost)).toEqual([1])
   })
 
-  it("does not count a skipped number as a packet that overtook", () => {
+  it("does not count a skipped number as a later packet", () => {
     const recovery = confirmed()
     send(recovery, 0)
     recovery.skipPacketNumber(app)
@@ -108,7 +108,7 @@ describe("loss by packet threshold (RFC 9002 §6.1.1)", () => {
     expect(recovery.lost.length).toBe(0)
   })
 
-  it("never loses a packet above the largest acknowledged", () => {
+  it("never declares a packet above the largest acknowledged lost", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 10)
     recovery.onAck(app, ackOfNumber(0), 0, 100 * millis)
@@ -116,7 +116,7 @@ describe("loss by packet threshold (RFC 9002 §6.1.1)", () => {
     expect(recovery.onTimeout(90 * millis).kind).toBe("none")
   })
 
-  it("keeps the spaces apart", () => {
+  it("keeps packet number spaces separate", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 2)
     for (let i = 0; i < 5; i++) send(recovery, 0, { space: Space.Handshake })
@@ -162,7 +162,7 @@ describe("loss by time threshold (RFC 9002 §6.1.2)", () => {
 })
 
 describe("spurious loss (RFC 9002 §6.1.1)", () => {
-  it("reports a late arrival apart from the acknowledged and waits for more reordering next time", () => {
+  it("reports a late acknowledgment separately and tolerates more reordering from then on", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 20)
     recovery.onAck(app, ackOf([1, 4]), 0, 100 * millis)
@@ -190,7 +190,7 @@ describe("spurious loss (RFC 9002 §6.1.1)", () => {
     expect(recovery.congestionWindow).toBeGreaterThanOrEqual(window)
   })
 
-  it(`watches for the latest ${maxRememberedLost} lost packets only`, () => {
+  it(`remembers only the latest ${maxRememberedLost} lost packets`, () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 200)
     recovery.onAck(app, ackOfNumber(199), 0, 100 * millis)
@@ -200,7 +200,7 @@ describe("spurious loss (RFC 9002 §6.1.1)", () => {
   })
 })
 
-describe("packets that leave without ACK or loss", () => {
+describe("packets removed without ACK or loss", () => {
   it("discards a space and its bytes in flight (RFC 9002 §6.4 #1)", () => {
     const recovery = confirmed()
     send(recovery, 0, { space: Space.Initial })
@@ -211,7 +211,7 @@ describe("packets that leave without ACK or loss", () => {
     expect(recovery.acked.length).toBe(0)
   })
 
-  it("abandons packets without blaming the path (RFC 9002 §6.3)", () => {
+  it("abandons packets without a congestion event (RFC 9002 §6.3)", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 4)
     const window = recovery.congestionWindow
@@ -222,7 +222,7 @@ describe("packets that leave without ACK or loss", () => {
   })
 
   // RFC 9000 §9.4 #1
-  it("counts nothing of the old path after a migration, and still recovers what it lost (RFC 9000 §9.4)", () => {
+  it("counts nothing of the old path after a migration, but still recovers its losses (RFC 9000 §9.4)", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 6)
     recovery.resetForMigration(10 * millis)
@@ -235,7 +235,7 @@ describe("packets that leave without ACK or loss", () => {
   })
 
   // RFC 9000 §14.4 #S1
-  it("does not blame the path for a lost MTU probe (RFC 9000 §14.4)", () => {
+  it("treats a lost MTU probe as no congestion signal (RFC 9000 §14.4)", () => {
     const recovery = confirmed()
     const probe = recovery.begin(app)
     probe.isMtuProbe = true

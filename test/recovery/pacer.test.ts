@@ -6,7 +6,7 @@ import { ackOf, confirmed, millis, send, sendMany } from "./support.ts"
 
 describe("the pacer (RFC 9002 §7.7)", () => {
   // RFC 9002 §7.7 #1, §7.7 #S1
-  it("lets ten datagrams go at once, then one after another at its rate", () => {
+  it("allows ten datagrams at once, then paces the rest", () => {
     const pacer = new Pacer(1200)
     pacer.setRate(1.2, 0)
     for (let i = 0; i < 10; i++) pacer.onPacketSent(1200, 0)
@@ -17,13 +17,13 @@ describe("the pacer (RFC 9002 §7.7)", () => {
     expect(pacer.nextSendMicros(1000)).toBe(1000)
   })
 
-  it("holds no more than its burst, however long nothing is sent", () => {
+  it("accumulates no more than its burst, however long nothing is sent", () => {
     const pacer = new Pacer(1200)
     pacer.setRate(1, 0)
     expect(pacer.available(1e9)).toBe(12_000)
   })
 
-  it("lets two milliseconds' worth go at once on a fast path", () => {
+  it("allows two milliseconds' worth at once on a fast path", () => {
     const pacer = new Pacer(1200)
     pacer.setRate(125, 0)
     expect(pacer.available(1e6)).toBe(250_000)
@@ -37,7 +37,7 @@ describe("the pacer (RFC 9002 §7.7)", () => {
     expect(pacer.nextSendMicros(1e6)).toBe(1e6 + 1000)
   })
 
-  it("bounds the debt of packets that do not ask", () => {
+  it("bounds the debt of packets that bypass it", () => {
     const pacer = new Pacer(1200)
     pacer.setRate(1.2, 0)
     for (let i = 0; i < 1000; i++) pacer.onPacketSent(1200, 0)
@@ -46,7 +46,7 @@ describe("the pacer (RFC 9002 §7.7)", () => {
 })
 
 describe("sendQuota", () => {
-  it("is the initial window at first", () => {
+  it("is initially the initial window", () => {
     expect(confirmed().sendQuota(0)).toBe(12_000)
   })
 
@@ -58,21 +58,21 @@ describe("sendQuota", () => {
     expect(recovery.nextSendMicros(0)).toBe(Number.POSITIVE_INFINITY)
   })
 
-  it("never tells of less than a datagram", () => {
+  it("is never less than a datagram, unless zero", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 9)
     send(recovery, 0, { size: 100 })
     expect(recovery.sendQuota(0)).toBe(0)
   })
 
-  it("sets the pace at twice the window a round trip in slow start", () => {
+  it("paces at twice the window per round trip in slow start", () => {
     const recovery = confirmed({ congestion: (size) => new Cubic(size) })
     sendMany(recovery, 0, 10)
     recovery.onAck(Space.Application, ackOf([0, 9]), 0, 100 * millis)
     expect(recovery.pacingRate).toBeCloseTo((2 * recovery.congestionWindow) / (100 * millis))
   })
 
-  it("sets the pace at five quarters of the window a round trip in congestion avoidance", () => {
+  it("paces at 5/4 of the window per round trip in congestion avoidance", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 10)
     recovery.onAck(Space.Application, ackOf([3, 9]), 0, 100 * millis)

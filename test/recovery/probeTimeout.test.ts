@@ -11,7 +11,7 @@ const handshaking = (role: Role): PathRecovery =>
 
 describe("the probe timeout (RFC 9002 §6.2)", () => {
   // RFC 9002 §6.2.1 #S1
-  it("is smoothed RTT plus four variations plus the peer's delay, from the last ack-eliciting packet", () => {
+  it("is smoothed RTT plus four variations plus the peer's max_ack_delay, from the last ack-eliciting packet", () => {
     const recovery = confirmed()
     send(recovery, 0)
     recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)
@@ -23,7 +23,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
   })
 
   // RFC 9002 §6.2.1 #2
-  it("does not count the peer's delay for Initial and Handshake packets", () => {
+  it("excludes max_ack_delay for Initial and Handshake packets", () => {
     const recovery = handshaking("client")
     recovery.setPeerMaxAckDelay(25 * millis)
     send(recovery, 0, { space: Space.Initial })
@@ -34,7 +34,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
   })
 
   // RFC 9002 §6.2.1 #1
-  it("has variation count at least as a millisecond", () => {
+  it("counts the variation as at least a millisecond", () => {
     const recovery = confirmed()
     for (let i = 0; i < 200; i++) {
       send(recovery, i * 1000)
@@ -68,7 +68,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
   })
 
   // RFC 9002 §6.2.4 #1, §7.5 #1 #2
-  it("asks for two probes, which do not heed the window and count as in flight", () => {
+  it("requests two probes, which bypass the window but count as in flight", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 10)
     expect(recovery.sendQuota(0)).toBe(0)
@@ -80,7 +80,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.oldestOutstanding(Space.Application)?.packetNumber).toBe(0)
   })
 
-  it("grows to a minute and no further, however long nothing has been heard", () => {
+  it("grows to a minute and no further, however long nothing is received", () => {
     const recovery = confirmed()
     send(recovery, 0)
     let last = 0
@@ -103,7 +103,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
     expect(recovery.deadlineMicros()).toBe(350e6 + 25 * millis)
   })
 
-  it("forgets the backoff when an ACK arrives", () => {
+  it("resets the backoff when an ACK arrives", () => {
     const recovery = confirmed()
     send(recovery, 0)
     recovery.onTimeout(recovery.deadlineMicros())
@@ -113,7 +113,7 @@ describe("the probe timeout (RFC 9002 §6.2)", () => {
   })
 
   // RFC 9002 §6.2.1 #5
-  it("yields to the timer of time threshold loss", () => {
+  it("yields to the time-threshold loss timer", () => {
     const recovery = confirmed()
     sendMany(recovery, 0, 5)
     recovery.onAck(Space.Application, ackOfNumber(1), 0, 80 * millis)
@@ -173,7 +173,7 @@ describe("the handshake's deadlock (RFC 9002 §6.2.2.1)", () => {
   })
 
   // RFC 9002 §6.2.2.1 #1
-  it("arms no timer for a server that may send nothing, and fires at once when it is late", () => {
+  it("arms no timer for a server that may send nothing, and fires at once when overdue", () => {
     const recovery = handshaking("server")
     send(recovery, 0, { space: Space.Initial })
     recovery.setAmplificationLimited(true)

@@ -16,7 +16,7 @@ const receive = (received: ReceivedPackets, ...numbers: ReadonlyArray<number>): 
   for (const number of numbers) received.onReceived(number, true, 0)
 }
 
-/** Which of the packets makes an ACK due at once, when every ACK that is due is sent. */
+/** Which packets make an ACK due at once, if every due ACK is sent. */
 const acknowledgedAt = (received: ReceivedPackets, numbers: ReadonlyArray<number>): Array<number> =>
   numbers.filter((number) => {
     received.onReceived(number, true, 0)
@@ -25,9 +25,9 @@ const acknowledgedAt = (received: ReceivedPackets, numbers: ReadonlyArray<number
     return true
   })
 
-describe("what was received (RFC 9000 §13.2.3)", () => {
+describe("received packet numbers (RFC 9000 §13.2.3)", () => {
   // RFC 9000 §13.2.1 #S1, §13.2.3 #S1
-  it("merges numbers into ranges, the highest first", () => {
+  it("merges numbers into ranges, highest first", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 5, 3, 9, 4, 8, 1)
     expect(rangesOf(received)).toEqual([
@@ -39,7 +39,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
     expect(rangesOf(received)).toEqual([[1, 9]])
   })
 
-  it("knows duplicates", () => {
+  it("detects duplicates", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 1, 4)
     expect([0, 1, 2, 3, 4, 5].map((number) => received.isDuplicate(number))).toEqual([
@@ -53,7 +53,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
   })
 
   // RFC 9000 §13.2.3 #1
-  it(`keeps ${maxReceivedRanges} ranges, and takes what lies below them for duplicates`, () => {
+  it(`keeps ${maxReceivedRanges} ranges, and treats numbers below them as duplicates`, () => {
     const received = new ReceivedPackets(Space.Application)
     for (let i = 0; i <= maxReceivedRanges + 5; i++) receive(received, 2 * i)
     expect(rangesOf(received).length).toBe(maxReceivedRanges)
@@ -65,7 +65,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
   })
 
   // RFC 9000 §13.2.3 #2, §13.2.3 #S3
-  it("writes as many ranges as there is room for, never without the highest", () => {
+  it("writes as many ranges as fit, always including the highest", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 2, 4, 6)
     expect(rangesOf(received, 2)).toEqual([
@@ -75,7 +75,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
   })
 
   // RFC 9000 §13.2.3 #S2
-  it("stops reporting what an acknowledged ACK covered, and still knows it for duplicates (§13.2.4)", () => {
+  it("stops reporting what an acknowledged ACK covered, and still detects its duplicates (§13.2.4)", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 2, 4, 6, 8)
     received.onAckOfAck(4)
@@ -94,7 +94,7 @@ describe("what was received (RFC 9000 §13.2.3)", () => {
     expect(rangesOf(received)).toEqual([[8, 8]])
   })
 
-  it("reports a straggler below what was acknowledged", () => {
+  it("reports a late packet below what was acknowledged", () => {
     const received = new ReceivedPackets(Space.Application)
     receive(received, 0, 4, 8)
     received.onAckOfAck(8)
@@ -148,7 +148,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     expect(received.ackDeadlineMicros).toBe(never)
   })
 
-  it("counts the delay from the oldest packet that waits", () => {
+  it("counts the delay from the oldest unacknowledged packet", () => {
     const received = new ReceivedPackets(Space.Application)
     received.setAckFrequency(10, 25_000, 1)
     received.onReceived(0, true, 1000)
@@ -180,7 +180,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
     expect(acknowledgedAt(received, [3])).toEqual([])
   })
 
-  it("does not take numbers of packets that are not ack-eliciting for a gap", () => {
+  it("does not treat non-ack-eliciting packets as a gap", () => {
     const received = new ReceivedPackets(Space.Application)
     received.onReceived(0, true, 0)
     received.onAckSent()
@@ -222,7 +222,7 @@ describe("when to acknowledge (RFC 9000 §13.2.1, §13.2.2)", () => {
   })
 })
 
-describe("the peer's wishes (draft-ietf-quic-ack-frequency)", () => {
+describe("requests by the peer (draft-ietf-quic-ack-frequency)", () => {
   it("waits for more than the threshold", () => {
     const received = new ReceivedPackets(Space.Application)
     received.setAckFrequency(4, 25_000, 1)
@@ -235,7 +235,7 @@ describe("the peer's wishes (draft-ietf-quic-ack-frequency)", () => {
     expect(acknowledgedAt(received, [0, 1, 2])).toEqual([0, 1, 2])
   })
 
-  it("takes the delay asked for", () => {
+  it("uses the requested delay", () => {
     const received = new ReceivedPackets(Space.Application)
     received.setAckFrequency(10, 5_000, 1)
     received.onReceived(0, true, 1000)
@@ -254,19 +254,19 @@ describe("the peer's wishes (draft-ietf-quic-ack-frequency)", () => {
     expect(acknowledgedAt(received, [0, 1, 3, 5, 6, 7, 8, 9])).toEqual([7, 9])
   })
 
-  it("tells at once of a packet that the peer has given up", () => {
+  it("acknowledges at once a packet the peer has declared lost", () => {
     const received = new ReceivedPackets(Space.Application)
     received.setAckFrequency(1000, 25_000, 3)
     expect(acknowledgedAt(received, [0, 2, 3, 4, 5, 1])).toEqual([4, 1])
   })
 
-  it("says nothing of reordering when the threshold is 0", () => {
+  it("ignores reordering when the threshold is 0", () => {
     const received = new ReceivedPackets(Space.Application)
     received.setAckFrequency(1000, 25_000, 0)
     expect(acknowledgedAt(received, [0, 9, 3, 20, 1])).toEqual([])
   })
 
-  it("tells at once of the first CE mark in a row only", () => {
+  it("acknowledges at once only the first of consecutive CE marks", () => {
     const received = new ReceivedPackets(Space.Application)
     received.setAckFrequency(1000, 25_000, 3)
     const due = [Ecn.Ce, Ecn.Ce, Ecn.Ect0, Ecn.Ce].map((ecn, i) => {

@@ -46,7 +46,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
   })
 
   // RFC 9002 §5.2 #S1
-  it("takes the newest sample for the minimum after persistent congestion", () => {
+  it("resets the minimum to the newest sample after persistent congestion", () => {
     const rtt = new RttEstimator()
     rtt.onSample(10 * millis, 0, 1)
     rtt.onSample(90 * millis, 0, 2)
@@ -65,7 +65,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
   })
 
   // RFC 9002 §5.3 #S1 #S2
-  it("takes the delay as it is reported before that", () => {
+  it("uses the delay as reported before that", () => {
     const recovery = new PathRecovery({
       role: "client",
       congestion: (size) => new NewReno(size),
@@ -100,7 +100,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
   })
 
   // RFC 9002 §5.1 #1
-  it("takes no sample from an ACK of nothing ack-eliciting", () => {
+  it("takes no sample from an ACK without ack-eliciting packets", () => {
     const recovery = confirmed()
     send(recovery, 0, { ackEliciting: false })
     recovery.onAck(Space.Application, ackOfNumber(0), 0, 100 * millis)

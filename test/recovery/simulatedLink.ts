@@ -9,16 +9,16 @@ export interface LinkOptions {
   readonly congestion: CongestionControllerFactory
   readonly megabitsPerSecond: number
   readonly roundTripMillis: number
-  /** Bytes the bottleneck holds before it drops; the default is one bandwidth-delay product. */
+  /** Capacity of the bottleneck queue in bytes; default: one bandwidth-delay product. */
   readonly queueBytes?: number
-  /** The share of packets lost at random. */
+  /** Fraction of packets lost at random. */
   readonly loss?: number
   readonly seed?: number
-  /** Drops a packet by number and time, besides what the queue drops. */
+  /** Drops chosen packets, in addition to queue drops. */
   readonly drop?: (packetNumber: number, nowMicros: number) => boolean
-  /** How the sender's timers tick. Node's: 1 ms. */
+  /** Granularity of the sender's timers. Node's: 1 ms. */
   readonly timerMicros?: number
-  /** Bytes the application has at a time; default: always more. */
+  /** Total bytes the application has produced by a given time; default: unlimited. */
   readonly available?: (nowMicros: number) => number
 }
 
@@ -30,7 +30,7 @@ interface Event {
 
 const datagram = 1200
 
-/** One sender, a bottleneck with a tail-drop queue, a receiver that acknowledges as RFC 9000 §13.2 says. */
+/** A sender, a bottleneck with a tail-drop queue, and a receiver that acknowledges as in RFC 9000 §13.2. */
 export class SimulatedLink {
   readonly recovery: PathRecovery
   readonly received: ReceivedPackets = new ReceivedPackets(Space.Application)
@@ -39,7 +39,7 @@ export class SimulatedLink {
   deliveredBytes = 0
   droppedPackets = 0
   mostQueued = 0
-  /** When each packet left the sender. */
+  /** When each packet was sent. */
   readonly departures: Array<number> = []
   readonly windows: Array<{ atMicros: number; window: number }> = []
 
@@ -65,12 +65,12 @@ export class SimulatedLink {
     return this.bytesPerMicro * this.options.roundTripMillis * 1_000
   }
 
-  /** From now on; what is queued already keeps its time. */
+  /** Applies from now on; queued packets keep their times. */
   setMegabitsPerSecond(megabitsPerSecond: number): void {
     this.bytesPerMicro = megabitsPerSecond / 8
   }
 
-  /** Delivered bytes over what the link could have carried since `fromMicros`. */
+  /** Delivered bytes divided by the link's capacity since `fromMicros`. */
   utilization(deliveredBefore = 0, fromMicros = 0): number {
     return (this.deliveredBytes - deliveredBefore) / (this.bytesPerMicro * (this.nowMicros - fromMicros))
   }
@@ -157,7 +157,7 @@ export class SimulatedLink {
     const ack = new AckFrame()
     this.received.fillAck(ack, nowMicros, 3)
     this.received.onAckSent()
-    // The reverse path is assumed to acknowledge the ACKs themselves a round trip later.
+    // Assumes ACKs are themselves acknowledged a round trip later.
     this.received.onAckOfAck(ack.largest - 2_000)
     this.at(nowMicros + (this.options.roundTripMillis * 1_000) / 2, (now) => {
       const error = this.recovery.onAck(Space.Application, ack, ack.delayRaw * 8, now)

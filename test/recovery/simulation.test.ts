@@ -7,7 +7,7 @@ import { type LinkOptions, SimulatedLink } from "./simulatedLink.ts"
 const seconds = 1_000_000
 type Overrides = Partial<LinkOptions>
 
-/** 20 Mbit/s, 40 ms, a queue of one bandwidth-delay product, timers like Node's. */
+/** 20 Mbit/s, RTT 40 ms, a queue of one bandwidth-delay product, timers like Node's. */
 const link = (overrides: Overrides): SimulatedLink =>
   new SimulatedLink({
     congestion: congestionControllers.cubic,
@@ -17,7 +17,7 @@ const link = (overrides: Overrides): SimulatedLink =>
     ...overrides
   })
 
-/** The share of the link that is used between two moments. */
+/** Link utilization between two moments. */
 const utilizationBetween = (simulated: SimulatedLink, fromMicros: number, toMicros: number): number => {
   simulated.run(fromMicros)
   const delivered = simulated.deliveredBytes
@@ -48,7 +48,7 @@ describe.each(lossBased)("%s on a simulated link", (name, congestion) => {
     expect(utilizationBetween(simulated, 1 * seconds, 2 * seconds)).toBeGreaterThan(0.95)
   })
 
-  it("loses little once it is steady", () => {
+  it("loses little in steady state", () => {
     const simulated = link({ congestion }).run(5 * seconds)
     const { packetsLost, packetsSent } = simulated.recovery.counters
     simulated.run(30 * seconds)
@@ -57,13 +57,13 @@ describe.each(lossBased)("%s on a simulated link", (name, congestion) => {
     expect(counters.probeTimeouts).toBe(0)
   })
 
-  it("sees through light reordering and loses nothing that was not dropped", () => {
+  it("tolerates light reordering and declares nothing lost that was not dropped", () => {
     const simulated = link({ congestion }).run(20 * seconds)
     expect(simulated.recovery.counters.packetsLost).toBeLessThanOrEqual(simulated.droppedPackets)
     expect(simulated.recovery.counters.spuriousLosses).toBe(0)
   })
 
-  it("recovers the tail of a flight by a probe timeout, without blaming itself for persistent congestion", () => {
+  it("recovers the tail of a flight by a probe timeout, without declaring persistent congestion", () => {
     const total = 10 * 1200
     const simulated = link({
       congestion,
@@ -79,7 +79,7 @@ describe.each(lossBased)("%s on a simulated link", (name, congestion) => {
     expect(simulated.recovery.bytesInFlight).toBe(0)
   })
 
-  it("collapses when the link goes dark, and fills it again when it is back", () => {
+  it("collapses when the link goes down, and fills it again when it is back", () => {
     const simulated = link({ congestion, drop: (_, now) => now > 3 * seconds && now < 6 * seconds })
     simulated.run(3 * seconds)
     const window = simulated.recovery.congestionWindow
@@ -108,7 +108,7 @@ describe.each(lossBased)("%s on a simulated link", (name, congestion) => {
 })
 
 describe("HyStart++ on a simulated link (RFC 9406)", () => {
-  it("leaves slow start with a fraction of the losses that slow start ends in without it", () => {
+  it("leaves slow start with a fraction of the losses that slow start has without it", () => {
     const withHyStart = link({ queueBytes: 4 * 100_000 }).run(3 * seconds)
     const without = link({ queueBytes: 4 * 100_000, congestion: congestionControllers.newReno }).run(
       3 * seconds
@@ -142,7 +142,7 @@ describe("pacing on a simulated link", () => {
     return most
   }
 
-  it("never sends more than a burst and what the rate earns", () => {
+  it("never sends more than a burst plus what the rate allows", () => {
     const simulated = link({ timerMicros: 1 }).run(10 * seconds)
     // 20 Mbit/s is 83 packets in 40 ms; slow start paces at up to twice a window that overshoots.
     expect(mostWithin(simulated.departures.slice(0, 10), 1)).toBe(10)
@@ -150,7 +150,7 @@ describe("pacing on a simulated link", () => {
     expect(mostWithin(steady, 1 * millis)).toBeLessThanOrEqual(14)
   })
 
-  it("spreads a round trip's window instead of sending it at once", () => {
+  it("spreads the window over a round trip instead of sending it at once", () => {
     const simulated = link({ roundTripMillis: 200, megabitsPerSecond: 10, timerMicros: 1 }).run(10 * seconds)
     const steady = simulated.departures.filter((at) => at > 5 * seconds)
     const window = simulated.recovery.congestionWindow / 1200

@@ -20,7 +20,7 @@ export const ackOf = (...ranges: ReadonlyArray<readonly [number, number]>): AckF
 
 export const ackOfNumber = (number: number): AckFrame => ackOf([number, number])
 
-/** A client whose handshake is confirmed. */
+/** A client with a confirmed handshake. */
 export const confirmed = (config: Partial<PathRecoveryConfig> = {}): PathRecovery => {
   const recovery = new PathRecovery({
     role: "client",

@@ -1,6 +1,6 @@
 /**
- * An acknowledgement of many ranges, on a route that has credit for a few bytes only: it once left no room for the path
- * frames beside it, which ended the endpoint's loop, or did not fit at all, which kept the loop awake for good.
+ * An ACK with many ranges, on a route with credit for only a few bytes: it once left no room for the path frames beside
+ * it, which ended the endpoint's loop, or did not fit at all, which kept the loop busy forever.
  */
 import { describe, expect, it } from "vitest"
 import { writePathChallenge, writePing } from "../../src/wire/frameWriters.ts"
@@ -9,7 +9,7 @@ import { Duel } from "../connection/Duel.ts"
 
 const elsewhere = { host: "192.0.2.1", port: 4434, family: 4 } as const
 
-/** A client acknowledges nothing, skips numbers, moves, and sends one datagram of `size` bytes from there. */
+/** A client acknowledges nothing, skips packet numbers, migrates, and sends one datagram of `size` bytes from there. */
 const moveWithGaps = (size: number, challenge: boolean): Duel => {
   const duel = new Duel({ victim: "server" }).shakeHands()
   const { puppet, endpoint } = duel
@@ -29,9 +29,9 @@ const moveWithGaps = (size: number, challenge: boolean): Duel => {
   return duel.exchange()
 }
 
-describe("a server whose client moved, with many ranges to acknowledge", () => {
+describe("a server whose client migrated, with many ranges to acknowledge", () => {
   for (const challenge of [false, true])
-    it(`sends what fits and sleeps${challenge ? ", asked for the path, too" : ""}`, () => {
+    it(`sends what fits and sleeps${challenge ? ", even when challenged" : ""}`, () => {
       for (const size of [50, 60, 80, 100, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 150]) {
         const duel = moveWithGaps(size, challenge)
         duel.wakeups = 0

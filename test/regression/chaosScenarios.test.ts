@@ -1,9 +1,9 @@
-/** Scenarios that chaos found something with, made small. Each says which seed it was drawn from, and what was wrong. */
+/** Shrunk scenarios in which chaos found a bug. Each names its seed and what was wrong. */
 import { describe, expect, it } from "vitest"
 import { runScenario } from "../chaos/runScenario.ts"
 import type { Scenario } from "../chaos/Scenario.ts"
 
-/** One client, one visit, nothing special. */
+/** One client, one visit, default settings. */
 const plain: Scenario = {
   seed: "0",
   interleaving: "fifo",
@@ -23,8 +23,8 @@ const plain: Scenario = {
 
 const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
   [
-    // a server answered a token in which a bit had flipped with INVALID_TOKEN, without looking whether the packet was authentic
-    "seed 1024: a Retry token that is damaged on the way ends no handshake",
+    // a server answered a token with a flipped bit with INVALID_TOKEN before it had authenticated the packet
+    "seed 1024: a Retry token corrupted in transit does not end the handshake",
     {
       ...plain,
       seed: "1024",
@@ -46,8 +46,8 @@ const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
     }
   ],
   [
-    // two cycles without a sample that counted left BBR a bandwidth of 0, and so a pacing rate of 0, for ever
-    "seed 101992: BBR goes on after cycles in which there was too little to send",
+    // after two cycles without a valid sample BBR's bandwidth, and so its pacing rate, stayed 0 forever
+    "seed 101992: BBR recovers after cycles with too little to send",
     {
       seed: "101992",
       interleaving: "fifo",
@@ -177,7 +177,7 @@ const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
   ]
 ]
 
-describe("what chaos found", () => {
+describe("scenarios found by chaos", () => {
   for (const [name, scenario] of scenarios)
     it(name, async () => {
       expect((await runScenario(scenario)).problems).toEqual([])

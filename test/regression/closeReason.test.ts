@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { Duel } from "../connection/Duel.ts"
 
-it("a connection that this side has closed keeps its reason when a stateless reset comes after", () => {
+it("a connection closed by this side keeps its reason when a stateless reset follows", () => {
   const duel = new Duel({ victim: "client" }).shakeHands()
   duel.receive = () => {}
   duel.connection.close(5, "done", duel.nowMicros)

@@ -1,4 +1,4 @@
-/** What is acquired while its owner is being closed: it used to be handed to nobody, or dead. */
+/** Resources acquired while their owner is closing: they were once handed to nobody, or dead on arrival. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -13,7 +13,7 @@ import { type Place, simulated, type World } from "../api/World.ts"
 
 const { it } = simulated
 
-/** A host on which every socket after the first takes half a second to open, and cannot be stopped from opening. */
+/** A host on which every socket after the first takes half a second to open, uninterruptibly. */
 const slow = ({ host, layer }: Place): Place => {
   let opened = 0
   const slowly = Layer.effect(
@@ -28,7 +28,7 @@ const slow = ({ host, layer }: Place): Place => {
   return { host, layer: Layer.merge(layer, Layer.provide(slowly, layer)) }
 }
 
-/** A client in a scope of its own, and a connection of it. */
+/** A client in its own scope, with a connection. */
 const connectedClient = Effect.fnUntraced(function* (world: World) {
   const { identity, server, connectOptions } = yield* endpoints(world)
   const scope = yield* Scope.make()

@@ -1,4 +1,4 @@
-/** What an application plugs in may throw, and a stranger may choose when: the endpoint goes on. */
+/** Application callbacks may throw, at a time a stranger chooses: the endpoint continues. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as References from "effect/References"
@@ -22,7 +22,7 @@ simulated.it("a choice of identities that throws fails that handshake and no oth
     const { host, port } = server.localAddress
     const connect = (serverName: string) => client.connect({ host, port, alpn: ["test"], serverName })
     const settled = yield* connect("localhost")
-    // told at once, and no more than that
+    // answered at once, without details
     expect(yield* reasonOf(connect("elsewhere"))).toMatchObject({
       _tag: "TransportClosed",
       origin: "peer",

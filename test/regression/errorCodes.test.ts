@@ -4,10 +4,10 @@ import { describe, expect, it } from "vitest"
 import type { QuicError } from "../../src/index.ts"
 import { withErrorCode } from "../../src/QuicError.ts"
 
-// -1 used to leave as a malformed frame, and NaN and 2^62 as 0
+// -1 was once sent as a malformed frame, and NaN and 2^62 as 0
 describe("application error codes", () => {
   it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])(
-    "%s is refused before anything is sent",
+    "%s is rejected before anything is sent",
     (code) => {
       let used = false
       const exit = Effect.runSyncExit(
@@ -23,7 +23,7 @@ describe("application error codes", () => {
     }
   )
 
-  it.each([0, 7, Number.MAX_SAFE_INTEGER])("%s is used", (code) => {
+  it.each([0, 7, Number.MAX_SAFE_INTEGER])("%s is accepted", (code) => {
     expect(Effect.runSync(withErrorCode(code, () => Effect.succeed(code)))).toBe(code)
   })
 })

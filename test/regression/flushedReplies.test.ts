@@ -1,4 +1,4 @@
-/** A reply that belongs to no connection stayed in sockets that send at `flush`, until somebody else had something to say. */
+/** A reply outside any connection once stayed in sockets that send at `flush`, until something else was sent. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
@@ -7,7 +7,7 @@ import { pair } from "../api/pair.ts"
 import { simWorld } from "../api/World.ts"
 import { itSim } from "../sim/itSim.ts"
 
-/** Sends nothing before `flush`, which the contract of `UdpSocket` allows. */
+/** Sends nothing before `flush`, as the contract of `UdpSocket` allows. */
 const holding = (socket: UdpSocket): UdpSocket => {
   let held: Array<() => void> = []
   return new Proxy(socket, {

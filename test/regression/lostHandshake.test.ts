@@ -1,4 +1,4 @@
-/** Handshakes that once waited for one probe timeout after the other. */
+/** Handshakes that once waited for one probe timeout after another. */
 import { describe, expect, it } from "vitest"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
@@ -7,7 +7,7 @@ import { Duel } from "../connection/Duel.ts"
 
 const RTT_MICROS = 20_000
 
-/** How long both take to be established when the n-th datagrams to each side are lost, in milliseconds. */
+/** Milliseconds until both sides are established when the n-th datagrams to each side are lost. */
 const handshakeMillis = (lost: {
   readonly client: ReadonlyArray<number>
   readonly server: ReadonlyArray<number>
@@ -32,12 +32,12 @@ const handshakeMillis = (lost: {
 }
 
 describe("a handshake takes", () => {
-  it("no time of its own when nothing is lost", () => {
+  it("no extra time when nothing is lost", () => {
     expect(handshakeMillis({ client: [], server: [] })).toBe(0)
   })
 
   it("less than a probe timeout when the first half of the server's flight is lost, and the client's answer too", () => {
-    // ServerHello spans two datagrams; the ACK that tells of the gap is lost once
+    // ServerHello spans two datagrams; the ACK that reports the gap is lost once
     expect(handshakeMillis({ client: [1], server: [2] })).toBeLessThan(500)
   })
 
@@ -63,7 +63,7 @@ describe("a handshake takes", () => {
 })
 
 describe("a client whose server falls silent before it has confirmed the handshake", () => {
-  it("does not wait for ever, although it has no idle timeout", () => {
+  it("does not wait forever, although it has no idle timeout", () => {
     const transport = { maxIdleTimeoutMillis: 0, handshakeTimeoutMillis: 10_000 }
     const duel = new Duel({ victim: "client", transport }).exchange()
     duel.inject(duel.puppet.packet(Level.Handshake, duel.puppet.ackAll(Level.Handshake)))
@@ -76,7 +76,7 @@ describe("a client whose server falls silent before it has confirmed the handsha
     expect(lifecycle.closeReason?.origin).toBe("handshakeTimeout")
   })
 
-  it("waits as long as it likes for one that has", () => {
+  it("waits indefinitely for one that has confirmed it", () => {
     const transport = { maxIdleTimeoutMillis: 0, handshakeTimeoutMillis: 10_000 }
     const duel = new Duel({ victim: "client", transport }).shakeHands()
     expect(duel.advance(1e9).connection.lifecycle.state).toBe("established")

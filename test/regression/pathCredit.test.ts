@@ -5,8 +5,8 @@ import { Duel } from "../connection/Duel.ts"
 
 const elsewhere = { host: "192.0.2.1", port: 4434, family: 4 } as const
 
-describe("a server whose client moved", () => {
-  it("counts path MTU probes, too, against what may be sent to an unproven address", () => {
+describe("a server whose client migrated", () => {
+  it("counts path MTU probes against the limit of an unvalidated address", () => {
     for (let size = 40; size <= 1_200; size += 40) {
       const duel = new Duel({ victim: "server", transport: { maxDatagramBytes: 65_507 } })
       duel.shakeHands()
@@ -15,7 +15,7 @@ describe("a server whose client moved", () => {
       duel.receive = (datagram) => {
         if (duel.connection.transmit.remote.port === elsewhere.port) sent += datagram.length
       }
-      // it acknowledges a probe, and so calls for the next
+      // acknowledging a probe triggers the next
       const acknowledgement = puppet.packet(
         Level.OneRtt,
         (w) => {
@@ -31,8 +31,8 @@ describe("a server whose client moved", () => {
   })
 })
 
-describe("a server whose client falls silent in the handshake", () => {
-  it("arms no PTO when what it may still send is too little for a packet", () => {
+describe("a server whose client falls silent during the handshake", () => {
+  it("arms no PTO when its remaining credit is too small for a packet", () => {
     for (let extra = 0; extra <= 30; extra += 5) {
       const duel = new Duel({
         victim: "server",

@@ -1,4 +1,4 @@
-/** A server that was restarted has forgotten its connections, and can say so if it has kept its secret. RFC 9000 §10.3 */
+/** A restarted server has lost its connections, and can reset them if it has kept its secret. RFC 9000 §10.3 */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,7 +12,7 @@ import { simulated, type World } from "../api/World.ts"
 
 const nobody = Trust.layerRawKeys([])
 
-/** What a client learns when its server dies without a word and another takes its place, and after how long. */
+/** The client's error, and after how long, when its server dies silently and another takes its place. */
 const afterRestart = Effect.fnUntraced(function* (world: World, first: Uint8Array, second: Uint8Array) {
   const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
   const client = yield* makeEndpoint(world.client, pinned(identity))

@@ -1,4 +1,4 @@
-/** What once kept the endpoint's loop awake: a deadline that has passed and that nothing moves. */
+/** What once kept the endpoint's loop busy: an expired deadline that nothing moved. */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { writePing } from "../../src/wire/frameWriters.ts"
@@ -7,21 +7,21 @@ import { Duel } from "../connection/Duel.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 
-/** From here on nothing the victim sends arrives. */
+/** From now on nothing the victim sends arrives. */
 const cutOff = (duel: Duel): void => {
   duel.receive = (datagram) => duel.sent.push(datagram.length)
 }
 
 for (const victim of roles)
   describe(`a ${victim} sleeps`, () => {
-    it("once the keys of a level are gone, though a packet of it was never acknowledged", () => {
+    it("once the keys of a level are discarded, though one of its packets was never acknowledged", () => {
       const duel = new Duel({ victim }).shakeHands()
       duel.wakeups = 0
       duel.advance(20_000_000)
       expect(duel.wakeups).toBeLessThan(10)
     })
 
-    it("while the answer to a keep-alive is awaited", () => {
+    it("while it waits for the answer to a keep-alive", () => {
       const duel = new Duel({
         victim,
         transport: { keepAliveIntervalMillis: 1_000, maxIdleTimeoutMillis: 30_000 }
@@ -32,7 +32,7 @@ for (const victim of roles)
       expect(duel.wakeups).toBeLessThan(20)
     })
 
-    it("while its window is full and a keep-alive waits for room", () => {
+    it("while its window is full and a keep-alive is pending", () => {
       const duel = new Duel({
         victim,
         transport: { keepAliveIntervalMillis: 1_000, maxIdleTimeoutMillis: 300_000 }
@@ -41,14 +41,14 @@ for (const victim of roles)
       cutOff(duel)
       duel.connection.streams.write(id, new Uint8Array(90_000))
       duel.exchange().advance(20_000_000)
-      // the peer is heard, and acknowledges nothing
+      // the peer is alive but acknowledges nothing
       duel.inject(duel.puppet.packet(Level.OneRtt, writePing))
       duel.wakeups = 0
       duel.advance(20_000_000)
       expect(duel.wakeups).toBeLessThan(20)
     })
 
-    it("while its window is full and a larger datagram is to be tried", () => {
+    it("while its window is full and an MTU probe is pending", () => {
       const duel = new Duel({ victim, transport: { maxDatagramBytes: 1_452 } }).shakeHands()
       const id = duel.connection.streams.open(false)
       cutOff(duel)
@@ -60,7 +60,7 @@ for (const victim of roles)
       expect(duel.wakeups).toBeLessThan(60)
     })
 
-    it("while the peer's flow control stops it", () => {
+    it("while it is blocked by flow control", () => {
       const duel = new Duel({
         victim,
         puppet: { parameters: (honest) => ({ ...honest, initialMaxStreamDataBidiRemote: 1_000 }) }
@@ -76,7 +76,7 @@ for (const victim of roles)
   })
 
 describe("a server sleeps", () => {
-  it("while it may send nothing to an unproven address, though it has much to say", () => {
+  it("while it may send nothing to an unvalidated address, though it has data", () => {
     const duel = new Duel({
       victim: "server",
       transport: { handshakeTimeoutMillis: 60_000, maxIdleTimeoutMillis: 60_000 }

@@ -1,11 +1,11 @@
-/** What a connection that has nothing to do keeps of how it was made. */
+/** What an idle connection retains from its setup. */
 import * as Effect from "effect/Effect"
 import { queryObjects } from "node:v8"
 import { expect } from "vitest"
 import { endpoints } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
 
-/** Objects of the same class that are alive after a collection. */
+/** Number of live objects of the same class after garbage collection. */
 const countLike = (sample: object): number =>
   queryObjects(sample.constructor as new () => unknown, { format: "count" })
 
@@ -20,7 +20,7 @@ simulated.it("an idle connection retains the fibers that the tree shows, and non
       Effect.all([client.tree, server.tree]),
       (trees) => trees[0].fibers + trees[1].fibers
     )
-    // the first one makes what all others share
+    // the first connection creates what all share
     yield* connectOne
     yield* Effect.sleep(5_000)
     const before = { alive: countLike(fiber), shown: yield* shown }

@@ -7,7 +7,7 @@ import { writeRetry } from "../../src/wire/versionPackets.ts"
 import { Duel } from "../connection/Duel.ts"
 
 // RFC 9000 §17.2.5.1 #2
-it("a client discards a Retry from the connection ID it has sent to (RFC 9000 §17.2.5.1)", () => {
+it("a client discards a Retry whose source is the connection ID it sent to (RFC 9000 §17.2.5.1)", () => {
   const duel = new Duel({ victim: "client" })
   const sent: Array<Uint8Array> = []
   duel.receive = (datagram) => sent.push(datagram)

@@ -16,8 +16,8 @@ const HOUR = 3_600_000
 
 const makeTokens = (): AddressTokens => new AddressTokens(suite, new SeededRandom("tokens").bytes, T, 5_000)
 
-describe("the token of a Retry", () => {
-  it("brings back the first connection ID, from the same address to the Retry's source", () => {
+describe("a Retry token", () => {
+  it("yields the original connection ID, from the same address to the Retry's source ID", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
     expect(tokens.judge(token, retrySource, home, T + 100)).toEqual({
@@ -43,14 +43,14 @@ describe("the token of a Retry", () => {
     expect(tokens.judge(token, retrySource, home, T + 15_001)._tag).toBe("invalid")
   })
 
-  it("is good for as long as a patient client's handshake may take", () => {
+  it("is valid for as long as a client's handshake timeout may be", () => {
     const tokens = new AddressTokens(suite, new SeededRandom("tokens").bytes, T, 120_000)
     const token = tokens.forRetry(original, retrySource, home, T)
     expect(tokens.judge(token, retrySource, home, T + 120_000)._tag).toBe("retried")
     expect(tokens.judge(token, retrySource, home, T + 120_001)._tag).toBe("invalid")
   })
 
-  it("is invalid once it has served", () => {
+  it("is invalid once used", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
     tokens.spend(token, T)
@@ -60,7 +60,7 @@ describe("the token of a Retry", () => {
   })
 
   // RFC 9000 §8.1.4 #1 #2
-  it("is invalid when any bit of it is changed, and when it is of another server", () => {
+  it("is invalid with any bit changed, and at another server", () => {
     const tokens = makeTokens()
     const token = tokens.forRetry(original, retrySource, home, T)
     for (let bit = 8; bit < token.length * 8; bit++) {
@@ -73,8 +73,8 @@ describe("the token of a Retry", () => {
   })
 })
 
-describe("the token of NEW_TOKEN", () => {
-  it("proves the address, whatever the port", () => {
+describe("a NEW_TOKEN token", () => {
+  it("validates the address, whatever the port", () => {
     const tokens = makeTokens()
     const token = tokens.forLater(home, T)
     expect(tokens.judge(token, original, home, T + HOUR)._tag).toBe("known")
@@ -82,7 +82,7 @@ describe("the token of NEW_TOKEN", () => {
   })
 
   // RFC 9000 §8.1.4 #3 #5 #S3, §8.1.3 #S1, §21.3 #S1
-  it("counts for nothing from another address, after a day, or a second time", () => {
+  it("is ignored from another address, after a day, or a second time", () => {
     const tokens = makeTokens()
     const token = tokens.forLater(home, T)
     expect(tokens.judge(token, original, elsewhere, T)._tag).toBe("absent")
@@ -93,7 +93,7 @@ describe("the token of NEW_TOKEN", () => {
   })
 
   // RFC 9000 §8.1.1 #1
-  it("cannot pass for the token of a Retry, nor the other way round", () => {
+  it("does not pass for a Retry token, nor the other way round", () => {
     const tokens = makeTokens()
     const later = tokens.forLater(home, T)
     const retry = tokens.forRetry(original, retrySource, home, T)
@@ -102,13 +102,13 @@ describe("the token of NEW_TOKEN", () => {
     retry[0] = laterKind
     expect(tokens.judge(later, retrySource, home, T)._tag).toBe("invalid")
     expect(tokens.judge(retry, retrySource, home, T)._tag).toBe("absent")
-    // not even when the client made up a first connection ID that spells somebody else's address
+    // not even when the client chose an original connection ID that spells another address
     const spelt = tokens.forRetry(new TextEncoder().encode(elsewhere.host), retrySource, home, T)
     spelt[0] = laterKind
     expect(tokens.judge(spelt, retrySource, elsewhere, T)._tag).toBe("absent")
   })
 
-  it("is absent when there is none, or it makes no sense", () => {
+  it("counts as absent when it is empty or malformed", () => {
     const tokens = makeTokens()
     for (const bytes of [[], [0x4e], [0x4e, 1, 2, 3], [7, 7, 7], new Array<number>(300).fill(0x4e)])
       expect(tokens.judge(Uint8Array.from(bytes), original, home, T)._tag).toBe("absent")
@@ -128,41 +128,41 @@ describe("sealing keys", () => {
     expect(keys.open(sealed, 13_000)).toBeUndefined()
   })
 
-  it("drawn from one secret are one, and from two are two", () => {
+  it("are equal if derived from one secret, and differ if derived from two", () => {
     const a = new SealingKeys(suite, new SeededRandom("a").bytes, rotation, secret)
     const b = new SealingKeys(suite, new SeededRandom("b").bytes, rotation, secret)
     const c = new SealingKeys(suite, new SeededRandom("c").bytes, rotation, new Uint8Array(32))
     const sealed = a.seal(plaintext, 10_500)
     expect(b.open(sealed, 10_500)).toEqual(plaintext)
-    expect(b.open(sealed, 9_999)).toEqual(plaintext) // b's clock is late
+    expect(b.open(sealed, 9_999)).toEqual(plaintext) // b's clock is behind
     expect(c.open(sealed, 10_500)).toBeUndefined()
   })
 
   // RFC 9000 §8.1.3 #3 #4
-  it("seal the same thing differently each time", () => {
+  it("seal the same plaintext differently each time", () => {
     const keys = new SealingKeys(suite, new SeededRandom("keys").bytes, rotation)
     expect(keys.seal(plaintext, 1)).not.toEqual(keys.seal(plaintext, 1))
   })
 })
 
-describe("spent keys", () => {
+describe("used keys", () => {
   const key = (n: number): Uint8Array => Uint8Array.of(0, 0, n >>> 24, n >>> 16, n >>> 8, n)
 
-  it("are remembered, and others are not taken for them", () => {
+  it("are remembered, without false positives among newer ones", () => {
     const spent = new SpentKeys(T)
     spent.spend(key(1), T)
     expect(spent.isSpent(key(1), T)).toBe(true)
     expect(spent.isSpent(key(2), T)).toBe(false)
   })
 
-  it("that could have been used before the memory began count as spent", () => {
+  it("that could have been used before the memory began count as used", () => {
     expect(new SpentKeys(T).isSpent(key(1), T - 1)).toBe(true)
   })
 
-  it("take bounded memory: what may have been forgotten is refused instead", () => {
+  it("take bounded memory: keys that may have been forgotten are refused instead", () => {
     const spent = new SpentKeys(T)
     for (let i = 0; i < 100_000; i++) spent.spend(key(i), T + i)
-    // recent ones are still known one by one, older ones by their age
+    // recent keys are known individually, older ones only by age
     expect(spent.isSpent(key(99_999), T)).toBe(true)
     expect(spent.isSpent(key(99_999), T + 99_999)).toBe(true)
     expect(spent.isSpent(key(0), T)).toBe(true)

@@ -1,4 +1,4 @@
-/** Two cores, and a wire in between that a test can bend: what a server does with Initials and their tokens. */
+/** Two cores with a manipulable link in between: how a server handles Initials and their tokens. */
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -57,12 +57,12 @@ class Duo {
     this.connection = this.client.connect(serverAddress, tls(true), transport, this.nowMicros, memory)
   }
 
-  /** What the client sends now. */
+  /** The datagrams the client sends now. */
   fromClient(): Array<Uint8Array> {
     return this.sentBy(this.connection)
   }
 
-  /** What the server sends, through a connection or without one, in answer to `datagrams`. */
+  /** Delivers `datagrams` to the server; returns what it sends, with or without a connection. */
   atServer(datagrams: ReadonlyArray<Uint8Array>, from: SocketAddress = home): Array<Uint8Array> {
     const answers: Array<Uint8Array> = []
     for (const bytes of datagrams) {
@@ -106,9 +106,9 @@ const tokenOf = (bytes: Uint8Array): Uint8Array => {
   return bytes.slice(tokenStart, tokenEnd)
 }
 
-describe("a server that retries", () => {
+describe("a server that sends Retry", () => {
   // RFC 9000 §17.2.5.1 #4
-  it("answers a first Initial with a Retry and keeps nothing of it", () => {
+  it("answers a first Initial with a Retry and keeps no state", () => {
     const duo = new Duo(always)
     const answers = duo.atServer(duo.fromClient())
     expect(answers.map(typeOf)).toEqual([PacketType.Retry])
@@ -116,7 +116,7 @@ describe("a server that retries", () => {
     expect(duo.server.connections.size).toBe(0)
   })
 
-  it("goes by another connection ID than the client made up, RFC 9000 §17.2.5.1 #1", () => {
+  it("uses another connection ID than the client chose, RFC 9000 §17.2.5.1 #1", () => {
     for (let i = 0; i < 20; i++) {
       const duo = new Duo(always)
       const [first] = duo.fromClient()
@@ -126,7 +126,7 @@ describe("a server that retries", () => {
     }
   })
 
-  it("takes the client's second Initial, with more than three times its size in answer", () => {
+  it("accepts the client's second Initial and may answer with more than three times its size", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
     expect(second.map((bytes) => tokenOf(bytes).length > 0)).toEqual([true])
@@ -136,7 +136,7 @@ describe("a server that retries", () => {
   })
 
   // RFC 9000 §8.1.3 #7, §8.1.2 #S1
-  it("tells a client that comes back from elsewhere INVALID_TOKEN, and keeps nothing of it", () => {
+  it("answers INVALID_TOKEN to a client that returns from elsewhere, and keeps no state", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
     const refusal = duo.atServer(second, stranger)
@@ -149,7 +149,7 @@ describe("a server that retries", () => {
     })
   })
 
-  it("tells the same to one that comes too late", () => {
+  it("answers the same to one that returns too late", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
     duo.nowMicros += 16_000_000
@@ -157,14 +157,14 @@ describe("a server that retries", () => {
     expect(duo.connection.closeReason).toMatchObject({ code: TransportErrorCode.INVALID_TOKEN })
   })
 
-  it("says nothing to an Initial whose token was damaged on the way, and takes it when it comes again", () => {
+  it("ignores an Initial whose token was corrupted in transit, and accepts its retransmission", () => {
     const duo = new Duo(always)
     const [second] = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
     const { tokenStart, tokenEnd } = headerOf(second)
     for (let at = tokenStart; at < tokenEnd; at++) {
       const damaged = second.slice()
       damaged[at] ^= 1
-      // without the byte that says whose it is, it counts as none
+      // a token whose type byte is damaged counts as none
       expect(duo.atServer([damaged]).map(typeOf)).toEqual(at === tokenStart ? [PacketType.Retry] : [])
     }
     expect(duo.atServer([second]).map(typeOf)).toContain(PacketType.Initial)
@@ -172,7 +172,7 @@ describe("a server that retries", () => {
   })
 
   // RFC 9000 §8.1.4 #5
-  it("takes a token once: a replayed Initial makes no second connection", () => {
+  it("accepts a token once: a replayed Initial creates no second connection", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
     duo.atServer(second)
@@ -182,7 +182,7 @@ describe("a server that retries", () => {
     expect(duo.server.connections.size).toBe(0)
   })
 
-  it("is not made to forget a token by an Initial that does not authenticate", () => {
+  it("does not count a token as used by an Initial that fails authentication", () => {
     const duo = new Duo(always)
     const second = duo.atClient(duo.atServer(duo.fromClient())).fromClient()
     const broken = second.map((bytes) => bytes.slice())
@@ -193,7 +193,7 @@ describe("a server that retries", () => {
     expect(duo.server.connections.size).toBe(1)
   })
 
-  it("does not answer a flood of Retries' worth: each is smaller than what it answers", () => {
+  it("does not amplify: each Retry is smaller than what it answers", () => {
     const duo = new Duo(always)
     const [initial] = duo.fromClient()
     for (let i = 0; i < 1000; i++) {
@@ -204,9 +204,9 @@ describe("a server that retries", () => {
   })
 })
 
-describe("a server that does not retry", () => {
+describe("a server that sends no Retry", () => {
   // RFC 9000 §8.1.4 #4, §8.1.3 #S4
-  it("treats a token it did not make as none", () => {
+  it("treats a foreign token as absent", () => {
     for (const token of [Uint8Array.of(1, 2, 3), new Uint8Array(200).fill(0x4e)]) {
       const duo = new Duo(never, token)
       duo.atServer(duo.fromClient())
@@ -215,7 +215,7 @@ describe("a server that does not retry", () => {
     }
   })
 
-  it("refuses a token that claims to be of a Retry, and is not of one of its own", () => {
+  it("rejects a Retry token that is not its own", () => {
     const duo = new Duo(never, new Uint8Array(100).fill(0x52))
     duo.atClient(duo.atServer(duo.fromClient()))
     expect(duo.connection.closeReason).toMatchObject({ code: TransportErrorCode.INVALID_TOKEN })
@@ -244,14 +244,14 @@ describe("a client", () => {
     expect(tokenOf(duo.atClient([packet]).fromClient()[0])).toEqual(Uint8Array.of(4, 5, 6))
   })
 
-  it("follows one Retry only", () => {
+  it("follows only one Retry", () => {
     const duo = new Duo(never)
     const packet = retry(duo, Uint8Array.of(4, 5, 6))
     duo.atClient([packet]).fromClient()
     expect(duo.atClient([packet]).fromClient()).toEqual([])
   })
 
-  it("passes over a Retry, and a token from before, that would not fit its Initials", () => {
+  it("ignores a Retry, and an earlier token, that would not fit its Initials", () => {
     const duo = new Duo(never)
     const packet = retry(duo, new Uint8Array(801))
     expect(duo.atClient([packet]).fromClient()).toEqual([])
@@ -263,7 +263,7 @@ describe("a client", () => {
   })
 
   // RFC 9000 §8.1.2 #1, §8.1.3 #1, §8.1.3 #S2
-  it("repeats its token in every Initial, that of a Retry and that from before", () => {
+  it("repeats its token in every Initial, whether from a Retry or an earlier connection", () => {
     for (const [token, retried] of [
       [Uint8Array.of(4, 5, 6), true],
       [Uint8Array.of(1, 2, 3), false]
@@ -281,7 +281,7 @@ describe("a client", () => {
   })
 
   // RFC 9000 §8.1.3 #2
-  it("keeps for later what comes in NEW_TOKEN, and not the token of a Retry", () => {
+  it("stores NEW_TOKEN tokens for later, and not Retry tokens", () => {
     const duo = new Duo(always)
     let toServer = duo.fromClient()
     const retries: Array<Uint8Array> = []

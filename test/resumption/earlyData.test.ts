@@ -1,4 +1,4 @@
-/** 0-RTT through the API: when it arrives, what becomes of it when it is refused, and that nobody can repeat it. */
+/** 0-RTT through the API: when it arrives, what happens when it is rejected, and protection against replay. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +15,7 @@ import { ask, DELAY_MILLIS, echo, identity, makeClient, makeServer, to, visit, w
 const RTT = 2 * DELAY_MILLIS
 const secret = Redacted.make(new Uint8Array(32).fill(3))
 
-/** What a server has seen. */
+/** What a server has observed. */
 interface Log {
   streams: number
   bytes: number
@@ -26,8 +26,8 @@ interface Log {
 
 const newLog = (): Log => ({ streams: 0, bytes: 0, firstByteMillis: -1, arrivals: [] })
 
-/** Echoes, and takes notes. */
-const noted =
+/** Echoes, and records. */
+const recordingEcho =
   (log: Log) =>
   (stream: QuicStream, connection: QuicConnection): Effect.Effect<void, never> =>
     Effect.gen(function* () {
@@ -44,7 +44,7 @@ const noted =
     }).pipe(Effect.ignore)
 
 const serve = Effect.fnUntraced(function* (server: QuicEndpointShape, log: Log) {
-  yield* Effect.forkScoped(server.serveStreams(noted(log)))
+  yield* Effect.forkScoped(server.serveStreams(recordingEcho(log)))
 })
 
 const scene = Effect.fnUntraced(function* (
@@ -53,7 +53,7 @@ const scene = Effect.fnUntraced(function* (
 ) {
   const world = yield* worldOfTwo
   const id = yield* yield* identity
-  // built once: both servers have the same keys and the same guard
+  // built once: both servers share keys and replay guard
   const shared = yield* Layer.build(
     Layer.merge(Layer.orDie(Layer.provide(layerTicketKeys({ secret }), world.first.layer)), layerReplayGuard)
   )
@@ -160,7 +160,7 @@ describe("0-RTT data", () => {
       Effect.gen(function* () {
         const { world, servers, client } = yield* scene({ retry: "always" })
         yield* visit(client, to(servers[0]))
-        // the tokens are used up before the tickets are: this one meets a Retry
+        // address tokens run out before tickets do: this visit meets a Retry
         for (let i = 0; i < 2; i++) yield* visit(client, to(servers[0]))
         world.cable.set({ lossRate: 0.1, reorderRate: 0.2, duplicateRate: 0.1 })
         for (let i = 0; i < 10; i++) {
@@ -248,7 +248,7 @@ describe("0-RTT data that is refused", () => {
   itSim("because the ticket is unknown, goes out again after a handshake in full", () =>
     Effect.gen(function* () {
       const { world, id, servers, client } = yield* scene()
-      // of the same name and port, and yet a stranger
+      // a server of the same name and port that shares nothing
       const host = { ...world.second, host: "10.0.0.3" }
       const stranger = yield* makeServer(host, id, { earlyData: true }, undefined, 5555)
       const known = yield* makeServer(world.first, id, { earlyData: true }, undefined, 5555)
@@ -298,7 +298,7 @@ describe("0-RTT data that is refused", () => {
 })
 
 describe("a first flight that is replayed", () => {
-  /** Records what the client sends to a server until it is told to stop. */
+  /** Records what the client sends to a server until stopped. */
   const tap = (link: { rewrite: ((packet: never) => never) | undefined }) => {
     const flight: Array<Uint8Array> = []
     let isOn = true
@@ -340,7 +340,7 @@ describe("a first flight that is replayed", () => {
         })
       )
       expect(logs[0]).toMatchObject({ streams: 1, bytes: 7 })
-      // until the first connection is forgotten, its own packets are only duplicates to it
+      // a replay to a live connection is only a duplicate, so waits until that is forgotten
       yield* Effect.sleep("5 seconds")
       for (const server of servers) {
         yield* replay(world, flight, server)

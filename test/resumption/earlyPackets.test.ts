@@ -1,4 +1,4 @@
-/** 0-RTT as packets: which numbers they have, when they end, how they are acknowledged, and what must not shrink. */
+/** 0-RTT packets: their numbers, when they end, how they are acknowledged, and which limits must not shrink. */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { stillGrants } from "../../src/connection/parameters.ts"
@@ -17,7 +17,7 @@ const ticketFor = (server: NonNullable<CorePairOptions["server"]>) => {
   return first.tickets[0]
 }
 
-/** A client with something to say at once, and a server that takes it. */
+/** A client with data to send at once, and a server that accepts it. */
 const resumed = (options: CorePairOptions = {}): CorePair => {
   const server = options.server ?? datagrams
   const pair = new CorePair({
@@ -36,7 +36,7 @@ interface Sent {
   readonly number: number
 }
 
-/** Notes what the client sends. */
+/** Records what the client sends. */
 const watching = () => {
   const sent: Array<Sent> = []
   const observer: ConnectionObserver = {
@@ -71,7 +71,7 @@ const received = (pair: CorePair): number => {
 }
 
 describe("0-RTT packets", () => {
-  it("come no more once there are 1-RTT keys, RFC 9000 §17.2.3 #2, RFC 9001 §4.9.3 #S1, §5.6 #5", () => {
+  it("are not sent once there are 1-RTT keys, RFC 9000 §17.2.3 #2, RFC 9001 §4.9.3 #S1, §5.6 #5", () => {
     const pair = resumed().exchange()
     expect(pair.client.handshake.confirmed).toBe(true)
     const types = typesTo(pair, "server")
@@ -95,13 +95,13 @@ describe("0-RTT packets", () => {
     expect(typesTo(pair, "client")).toContain(PacketType.Retry)
     const numbers = sent.filter(({ level }) => level >= Level.ZeroRtt && level !== Level.Handshake)
     const early = numbers.filter(({ level }) => level === Level.ZeroRtt)
-    // what went with the first Initial went again
+    // data sent with the first Initial is sent again
     expect(early.length).toBeGreaterThan(10)
     expect(new Set(numbers.map(({ number }) => number)).size).toBe(numbers.length)
     expect(received(pair)).toBe(20_000)
   })
 
-  it("are read for three PTOs after the handshake, and no longer, RFC 9001 §4.9.3 #1 #S2", () => {
+  it("are accepted for three PTOs after the handshake, and no longer, RFC 9001 §4.9.3 #1 #S2", () => {
     const pair = resumed().exchange()
     const { keys, path } = pair.server!
     const since = pair.nowMicros
@@ -114,14 +114,14 @@ describe("0-RTT packets", () => {
     expect(Math.abs(pair.nowMicros - since - threePtos)).toBeLessThanOrEqual(1_000)
   })
 
-  it("that were rejected are sent no more, and not acknowledged, RFC 9001 §4.6.2 #S1, §5.6 #S1", () => {
+  it("that were rejected are not retransmitted, and not acknowledged, RFC 9001 §4.6.2 #S1, §5.6 #S1", () => {
     const pair = resumed({ acceptEarlyData: () => false }).exchange()
     expect(pair.client.handshake.facts?.earlyData).toBe("rejected")
     const types = typesTo(pair, "server")
     expect(types).toContain(PacketType.ZeroRtt)
     expect(types.lastIndexOf(PacketType.ZeroRtt)).toBeLessThan(types.indexOf(PacketType.Handshake))
     expect(received(pair)).toBe(20_000)
-    // the server forgets that it has read nothing of packet 0
+    // makes the server believe it has received packet 0
     pair.server!.path.received[Space.Application].onReceived(0, true, pair.nowMicros)
     pair.client.ping()
     pair.exchange().advance(50_000)
@@ -129,8 +129,8 @@ describe("0-RTT packets", () => {
   })
 })
 
-describe("the size of DATAGRAM frames that a server once took", () => {
-  it("is known for 0-RTT, RFC 9221 §3 #1", () => {
+describe("the remembered max_datagram_frame_size of a server", () => {
+  it("applies to 0-RTT, RFC 9221 §3 #1", () => {
     expect(resumed().client.datagrams.peerMaxFrameBytes).toBe(1_000)
     expect(new CorePair().client.datagrams.peerMaxFrameBytes).toBe(0)
   })
@@ -142,7 +142,7 @@ describe("the size of DATAGRAM frames that a server once took", () => {
     expect(stillGrants(transportParameters, transportSettings({ maxDatagramFrameBytes: 999 }))).toBe(false)
   })
 
-  it("and a client that is told less by one that accepted says PROTOCOL_VIOLATION, RFC 9221 §3 #6", () => {
+  it("closes with PROTOCOL_VIOLATION if a server accepts 0-RTT and lowers it, RFC 9221 §3 #6", () => {
     const honest = resumed({ server: { maxDatagramFrameBytes: 1_001 } }).exchange()
     expect(honest.client.closeReason).toBeUndefined()
     const liar = resumed({ server: { maxDatagramFrameBytes: 999 } }).exchange()

@@ -1,4 +1,4 @@
-/** What a client goes by before its server has said it again. RFC 9000 §7.4.1 */
+/** Which of the server's remembered parameters a client uses until it receives new ones. RFC 9000 §7.4.1 */
 import { spareIds, openableStreams } from "../inspect.ts"
 import { describe, expect, it } from "vitest"
 import type { Connection } from "../../src/connection/Connection.ts"
@@ -8,12 +8,12 @@ const preferred = { ipv4: { host: "192.0.2.9", port: 444, family: 4 }, ipv6: und
 
 const acceptEarlyData = () => true
 
-/** The delay of the server's ACKs that a client reckons with, in microseconds. */
+/** The max_ack_delay a client assumes for the server, in microseconds. */
 const ackDelayOf = ({ path: { recovery } }: Connection): number =>
   recovery.ptoMicros() - recovery.rtt.ptoBaseMicros
 
-/** A client of a server that said one thing, and now is as `server` says. */
-const again = (options: CorePairOptions) => {
+/** A client resumes a session with a server whose parameters are now those of `server`. */
+const resumedWith = (options: CorePairOptions) => {
   const first = new CorePair({
     acceptEarlyData,
     preferred,
@@ -31,8 +31,8 @@ const again = (options: CorePairOptions) => {
 
 describe("a client with a ticket", () => {
   // RFC 9000 §7.4.1 #2 #3 #4, §7.4.1 #S1
-  it("takes the server's limits as they were for 0-RTT, and its delays and IDs as they are now", () => {
-    const { pair, id } = again({ server: { ackDelayExponent: 4, maxAckDelayMillis: 50 } })
+  it("uses the server's remembered limits for 0-RTT, but its current delays and IDs", () => {
+    const { pair, id } = resumedWith({ server: { ackDelayExponent: 4, maxAckDelayMillis: 50 } })
     const stranger = new CorePair({ acceptEarlyData })
     expect(id).toBeGreaterThanOrEqual(0)
     const { client } = pair
@@ -45,16 +45,16 @@ describe("a client with a ticket", () => {
     expect(pair.server!.streams.read(id, 1_000)?.length).toBe(500)
     expect(client.handshake.peerParameters).toMatchObject({ ackDelayExponent: 4, maxAckDelayMillis: 50 })
     expect(ackDelayOf(client)).toBe(50_000)
-    // said by default: what was said last time does not fill the gap
-    const silent = again({}).pair.exchange()
+    // parameters the server omits now have their defaults, not their remembered values
+    const silent = resumedWith({}).pair.exchange()
     expect(silent.client.handshake.facts?.earlyData).toBe("accepted")
     expect(ackDelayOf(silent.client)).toBe(25_000)
     expect(silent.client.handshake.peerParameters).toMatchObject({ ackDelayExponent: 3 })
   })
 
   // RFC 9000 §7.4.1 #2, §9.6.2 #4
-  it("does not go where the server preferred to be in the connection before", () => {
-    const { pair } = again({})
+  it("does not migrate to the previous connection's preferred address", () => {
+    const { pair } = resumedWith({})
     const { client } = pair
     pair.exchange().advance(1_000_000)
     expect(client.handshake.confirmed).toBe(true)

@@ -1,4 +1,4 @@
-/** Sessions that are taken up again, through the API. */
+/** Session resumption through the API. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -15,7 +15,7 @@ const secret = Redacted.make(new Uint8Array(32).fill(3))
 const scene = Effect.fnUntraced(function* (keys: KeyOptions = {}) {
   const world = yield* worldOfTwo
   const id = yield* yield* identity
-  // built once, so that whoever it is provided to has the very same keys
+  // built once, so that every server it is provided to has the same keys
   const built = yield* Layer.build(Layer.orDie(Layer.provide(layerTicketKeys(keys), world.first.layer)))
   const ticketKeys = Layer.succeedContext(built)
   const server = yield* makeServer(world.first, id, {}, ticketKeys)
@@ -56,7 +56,7 @@ describe("a client that comes back", () => {
         expect(theirs).toBe(ours)
         expect(near.facts).toMatchObject({ earlyData, resumed: earlyData === "accepted" })
         exported.add(ours)
-        // the tickets
+        // lets the tickets arrive
         yield* Effect.sleep("1 second")
       }
       expect(exported.size).toBe(3)
@@ -68,7 +68,7 @@ describe("a client that comes back", () => {
       const { server, client } = yield* scene()
       yield* visit(client, to(server))
       for (let i = 0; i < 5; i++) expect((yield* visit(client, to(server))).resumed).toBe(true)
-      // two tickets a handshake, four at most in store
+      // two tickets per handshake, at most four stored
       const facts = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () =>
         Effect.map(client.connect(to(server)), (connection) => connection.facts.resumed)
       )

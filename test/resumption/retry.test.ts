@@ -1,4 +1,4 @@
-/** Addresses proven by Retry and by NEW_TOKEN, through the API. */
+/** Address validation by Retry and NEW_TOKEN, through the API. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
@@ -67,7 +67,7 @@ describe("a server that retries always", () => {
       const { server, client } = yield* scene({ retry: "always" })
       yield* visit(client, to(server))
       const one = yield* timed(client.connect(to(server)))
-      // the second connection was made before the first could bring a new token
+      // the second connection is made before the first can bring a new token
       const two = yield* timed(client.connect(to(server)))
       expect(two.millis - one.millis).toBe(RTT)
     })

@@ -30,7 +30,7 @@ const withStore = (
 
 describe("a ticket store", () => {
   // RFC 9001 §4.5 #S1, RFC 9000 §8.1.3 #5 #S3
-  it("gives each ticket once, the newest first, and the newest address token once", () =>
+  it("returns each ticket once, newest first, and the newest address token once", () =>
     withStore({}, (store) =>
       Effect.gen(function* () {
         yield* store.putTicket("a", ticket(1))
@@ -43,7 +43,7 @@ describe("a ticket store", () => {
       })
     ))
 
-  it("keeps a limited number of tickets a server, the newest", () =>
+  it("keeps a limited number of tickets per server, the newest", () =>
     withStore({ ticketsPerServer: 2 }, (store) =>
       Effect.gen(function* () {
         for (let n = 1; n <= 9; n++) yield* store.putTicket("a", ticket(n))
@@ -52,7 +52,7 @@ describe("a ticket store", () => {
       })
     ))
 
-  it("keeps a limited number of servers, those heard of last", () =>
+  it("keeps a limited number of servers, the most recently used", () =>
     withStore({ maxServers: 2 }, (store) =>
       Effect.gen(function* () {
         yield* store.putTicket("a", ticket(1))
@@ -65,14 +65,14 @@ describe("a ticket store", () => {
       })
     ))
 
-  it("holds tickets that survive being written down", () => {
+  it("stores tickets that survive serialization", () => {
     const session = { ...ticket(7), peer: { _tag: "rawPublicKey", spki: Uint8Array.of(1, 2) } as const }
     expect(Resumption.decodeTicket(Resumption.encodeTicket(session))).toEqual(session)
   })
 })
 
 describe("ticket keys", () => {
-  it("refuse a secret that is too short, and say so", async () => {
+  it("reject a secret that is too short, with a readable reason", async () => {
     const layer = Resumption.layerTicketKeys({ secret: Redacted.make(new Uint8Array(31)) })
     const live = Layer.merge(NodeCryptoSuite.layer, NodeEntropy.layer)
     const error = await Effect.runPromise(Effect.flip(Effect.provide(TicketKeys, Layer.provide(layer, live))))

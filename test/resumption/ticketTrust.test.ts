@@ -1,4 +1,4 @@
-/** Whose a ticket is may have stopped being good enough: the verifier is asked before anything is sent, or read, with it. */
+/** A ticket's peer may no longer be trusted: the verifier is asked before a ticket is used to send or read anything. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,8 +19,8 @@ import { reasonOf, text } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { ask, DELAY_MILLIS, identity, to, visit, worldOfTwo } from "./worlds.ts"
 
-/** A verifier whose mind can be changed, and that says what it was asked. */
-class Judge {
+/** A verifier with changeable answers that records its requests. */
+class RecordingVerifier {
   readonly asked: Array<VerifyRequest> = []
   verdict: (request: VerifyRequest) => Effect.Effect<void, CertificateRejected> = () => Effect.void
 
@@ -46,13 +46,13 @@ const scene = Effect.fnUntraced(function* (
   const world = yield* worldOfTwo
   const id = yield* yield* identity
   const shown = { identity: id }
-  const atServer = new Judge()
+  const atServer = new RecordingVerifier()
   const server = yield* QuicEndpoint.make({
     host: world.first.host,
     port: 4433,
     server: { alpn: ["test"], identity: () => shown.identity, earlyData: true, ...options }
   }).pipe(Effect.provide(Layer.merge(world.first.layer, atServer.layer)))
-  /** What the application got. */
+  /** What the server's application has read. */
   const read: Array<string> = []
   yield* Effect.forkScoped(
     server.serveStreams((stream) =>
@@ -67,66 +67,66 @@ const scene = Effect.fnUntraced(function* (
   )
   // shared by all clients
   const store = defaults.store()
-  const judge = new Judge()
-  const makeClient = (whom: Judge) =>
+  const verifier = new RecordingVerifier()
+  const makeClient = (whom: RecordingVerifier) =>
     QuicEndpoint.make({ host: world.client.host }).pipe(
       Effect.provide(Layer.mergeAll(world.client.layer, whom.layer, Layer.succeed(TicketStore, store)))
     )
-  const client = yield* makeClient(judge)
+  const client = yield* makeClient(verifier)
   yield* visit(client, to(server, clientIdentity && { identity: clientIdentity }))
   const flight: Array<Uint8Array> = []
   world.cable.forward.rewrite = (packet) => {
-    // what has short headers is of the visit
+    // records only long headers; packets with short ones belong to the first visit
     if (packet.bytes[0] >= 0x80) flight.push(packet.bytes.slice())
     return packet
   }
-  return { id, shown, server, read, atServer, judge, client, makeClient, flight }
+  return { id, shown, server, read, atServer, verifier, client, makeClient, flight }
 })
 
 const early = (server: QuicEndpointShape) => to(server, { earlyData: true })
 
-/** Long headers of 0-RTT packets, version 1. */
+/** Version 1 packets of type 0-RTT. */
 const earlyPackets = (flight: ReadonlyArray<Uint8Array>) =>
   flight.filter((bytes) => (bytes[0] & 0xf0) === 0xd0)
 
 describe("a client with a ticket", () => {
   itSim("asks about its server before a byte leaves, and not again", () =>
     Effect.gen(function* () {
-      const { server, judge, client, flight, id } = yield* scene()
-      judge.asked.length = 0
-      judge.verdict = () => {
+      const { server, verifier, client, flight, id } = yield* scene()
+      verifier.asked.length = 0
+      verifier.verdict = () => {
         expect(flight).toEqual([])
         return Effect.void
       }
       const connection = yield* client.connect(early(server))
       expect((yield* ask(connection, text("hello"))).toString()).toBe("hello")
       expect(yield* connection.handshakeComplete).toMatchObject({ earlyData: "accepted", resumed: true })
-      expect(judge.asked).toHaveLength(1)
-      expect(judge.asked[0]).toMatchObject({ role: "server", serverName: "localhost" })
-      expect(leafOf(judge.asked[0])).toEqual(id.chain[0])
-      // the tap sees 0-RTT packets, which the tests below miss
+      expect(verifier.asked).toHaveLength(1)
+      expect(verifier.asked[0]).toMatchObject({ role: "server", serverName: "localhost" })
+      expect(leafOf(verifier.asked[0])).toEqual(id.chain[0])
+      // the tap does see 0-RTT packets, whose absence later tests check
       expect(earlyPackets(flight).length).toBeGreaterThan(0)
     })
   )
 
   itSim("sends no 0-RTT data to a server that was banned since, and no ticket", () =>
     Effect.gen(function* () {
-      const { server, judge, client, flight } = yield* scene()
-      judge.verdict = () => banned
+      const { server, verifier, client, flight } = yield* scene()
+      verifier.verdict = () => banned
       const reason = yield* reasonOf(
         Effect.flatMap(client.connect(early(server)), (connection) => ask(connection, text("secret")))
       )
       expect(reason).toMatchObject({ _tag: "HandshakeRefused", origin: "local", alert: 44 })
       expect(earlyPackets(flight)).toEqual([])
-      // once about the ticket, once about what the server showed in the full handshake
-      expect(judge.asked).toHaveLength(3)
+      // one request about the ticket, one about the certificate in the full handshake
+      expect(verifier.asked).toHaveLength(3)
     })
   )
 
   itSim("that another endpoint has got, with another verifier, is held to its own", () =>
     Effect.gen(function* () {
       const { server, makeClient, flight } = yield* scene()
-      const strict = new Judge()
+      const strict = new RecordingVerifier()
       strict.verdict = () => banned
       const reason = yield* reasonOf(
         Effect.flatMap((yield* makeClient(strict)).connect(early(server)), (connection) =>
@@ -142,13 +142,13 @@ describe("a client with a ticket", () => {
     "goes through a full handshake when its server's certificate is too old, and the present one is not",
     () =>
       Effect.gen(function* () {
-        const { server, judge, client, flight, shown, id } = yield* scene()
+        const { server, verifier, client, flight, shown, id } = yield* scene()
         shown.identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
         const expired = new CertificateRejected({
           alert: CertificateAlert.certificateExpired,
           reason: "too old"
         })
-        judge.verdict = (request) =>
+        verifier.verdict = (request) =>
           Buffer.compare(leafOf(request), id.chain[0]) === 0 ? Effect.fail(expired) : Effect.void
         const connection = yield* client.connect(early(server))
         expect((yield* ask(connection, text("hello"))).toString()).toBe("hello")
@@ -159,8 +159,8 @@ describe("a client with a ticket", () => {
 
   itSim("says nothing, not even a probe, while its verifier takes its time", () =>
     Effect.gen(function* () {
-      const { server, judge, client, flight } = yield* scene()
-      judge.verdict = () => {
+      const { server, verifier, client, flight } = yield* scene()
+      verifier.verdict = () => {
         expect(flight).toEqual([])
         return Effect.sleep("3 seconds")
       }
@@ -175,8 +175,8 @@ describe("a client with a ticket", () => {
 
   itSim("does not wait for ever for a verifier that says nothing", () =>
     Effect.gen(function* () {
-      const { server, judge, client, flight } = yield* scene()
-      judge.verdict = () => Effect.never
+      const { server, verifier, client, flight } = yield* scene()
+      verifier.verdict = () => Effect.never
       const begun = yield* Clock.currentTimeMillis
       expect((yield* reasonOf(client.connect(early(server))))._tag).toBe("HandshakeTimeout")
       expect((yield* Clock.currentTimeMillis) - begun).toBe(5_000)
@@ -187,16 +187,16 @@ describe("a client with a ticket", () => {
 
   itSim("has it still, when interrupted while the verifier thinks", () =>
     Effect.gen(function* () {
-      const { server, judge, client, flight } = yield* scene()
+      const { server, verifier, client, flight } = yield* scene()
       for (let i = 0; i < 5; i++) {
-        judge.verdict = () => Effect.never
+        verifier.verdict = () => Effect.never
         const fiber = yield* Effect.forkChild(Effect.scoped(client.connect(early(server))))
         yield* Effect.sleep("1 second")
         yield* Fiber.interrupt(fiber)
         expect(yield* Effect.map(Fiber.await(fiber), Exit.isFailure)).toBe(true)
       }
       expect(flight).toEqual([])
-      judge.verdict = () => Effect.void
+      verifier.verdict = () => Effect.void
       const connection = yield* client.connect(early(server))
       expect(yield* connection.handshakeComplete).toMatchObject({ earlyData: "accepted", resumed: true })
     })

@@ -1,4 +1,4 @@
-/** Tickets and address tokens belong to the version they were issued in. RFC 9369 §5 */
+/** Tickets and address tokens are bound to the version they were issued in. RFC 9369 §5 */
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { Version } from "../../src/index.ts"
@@ -48,7 +48,7 @@ describe("a session", () => {
 })
 
 describe("an address token", () => {
-  it("is shown only where it came from", () => {
+  it("is only used with its issuer and version", () => {
     const token = Uint8Array.of(1, 2, 3)
     const kept = keepToken(Version.v2, token)
     expect(keptToken(kept, Version.v2)).toEqual(token)

@@ -1,4 +1,4 @@
-/** Worlds for resumption: two servers behind one name, a client that comes back, and a wire that can be listened to. */
+/** Setups for resumption: two servers with one name, a returning client, and a link that can be tapped. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -26,7 +26,7 @@ export const echo = (stream: QuicStream): Effect.Effect<void, QuicError> =>
   Stream.run(stream.readable, stream.writable)
 
 export const PORT = 4433
-/** One way, between the hosts of `worldOfTwo`. */
+/** One-way delay between the hosts of `worldOfTwo`. */
 export const DELAY_MILLIS = 50
 
 export const identity = Effect.cached(Effect.orDie(NodeIdentity.developmentCertificate()))
@@ -82,7 +82,7 @@ export const to = (server: QuicEndpointShape, options: Partial<ConnectOptions> =
   ...options
 })
 
-/** Connects, lets the server's tickets and token arrive, and leaves. */
+/** Connects, waits for the server's tickets and token, and closes. */
 export const visit = (client: QuicEndpointShape, options: ConnectOptions) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -92,7 +92,7 @@ export const visit = (client: QuicEndpointShape, options: ConnectOptions) =>
     })
   )
 
-/** How long `effect` takes, in the milliseconds of the clock it runs under. */
+/** The duration of `effect` in milliseconds, by its own clock. */
 export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const before = yield* Clock.currentTimeMillis
@@ -100,7 +100,7 @@ export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return { value, millis: (yield* Clock.currentTimeMillis) - before }
   })
 
-/** Everything written to a new stream and echoed back. */
+/** Writes to a new stream and returns what is echoed. */
 export const ask = (
   connection: { readonly openBidi: Effect.Effect<QuicStream, QuicError, Scope.Scope> },
   bytes: Uint8Array

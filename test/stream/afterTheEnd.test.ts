@@ -1,11 +1,11 @@
 import { FrameType } from "../../src/wire/FrameType.ts"
-/** What must not happen any more once a stream, or one direction of it, has come to its end. */
+/** What must no longer happen once a stream, or one direction of it, has ended. */
 import { describe, expect, it } from "vitest"
 import { connect, exchange, limits, type Packet, pattern } from "./streamPair.ts"
 
 describe("after the end of a stream", () => {
   // RFC 9000 §2.1 #1
-  it("its number is not given to another, whoever opened it and however it ended", () => {
+  it("its ID is not reused, whoever opened it and however it ended", () => {
     const pair = connect()
     const { client, server } = pair
     const used = new Set<number>()
@@ -29,7 +29,7 @@ describe("after the end of a stream", () => {
   })
 
   // RFC 9000 §4.5 #2
-  it("nothing is taken or sent beyond its final size", () => {
+  it("nothing is accepted or sent beyond its final size", () => {
     const { client } = connect()
     const id = client.streams.open(false)
     client.streams.write(id, pattern(id, 0, 100))
@@ -46,7 +46,7 @@ describe("after the end of a stream", () => {
   })
 
   // RFC 9000 §3.3 #1 #2
-  it("whose data or reset has arrived, nothing is sent: no data, no reset, and no word of being blocked", () => {
+  it("whose data or reset was acknowledged, nothing is sent: no data, no reset, no STREAM_DATA_BLOCKED", () => {
     for (const end of ["finish", "reset"] as const) {
       const pair = connect()
       const { client, server } = pair
@@ -73,7 +73,7 @@ describe("after the end of a stream", () => {
   })
 
   // RFC 9000 §3.3 #2
-  it("that was reset while flow control held it back, it does not say that it is blocked", () => {
+  it("that was reset while blocked by flow control, no STREAM_DATA_BLOCKED is sent", () => {
     const { client } = connect(limits(), limits({ initialMaxStreamDataBidiRemote: 100 }))
     const id = client.streams.open(false)
     client.streams.write(id, pattern(id, 0, 500))
@@ -94,7 +94,7 @@ describe("after the end of one direction of a stream", () => {
   const small = { initialMaxStreamDataBidiLocal: 1_000, initialMaxStreamDataBidiRemote: 1_000 }
 
   // RFC 9000 §4.4 #1
-  it("flow control goes on in the other: credit is kept to, and given as it is consumed", () => {
+  it("flow control continues in the other: credit is respected, and granted as data is consumed", () => {
     for (const end of ["finish", "reset", "stop"] as const) {
       const pair = connect(limits({ ...small, maxStreamWindowBytes: 1_000 }))
       const { client, server } = pair

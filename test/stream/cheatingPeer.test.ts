@@ -5,7 +5,7 @@ import { connect, exchange, limits } from "./streamPair.ts"
 
 const bytes = new Uint8Array(2000)
 
-/** A server that allows its client little, and the ids of the four kinds. */
+/** A server with low limits for its client. */
 const server = (): StreamSet =>
   connect(
     limits(),
@@ -25,9 +25,9 @@ const serverUni = 3
 
 const code = (error: TransportError | undefined): number | undefined => error?.code
 
-describe("a peer that breaks the rules of streams", () => {
+describe("a peer that violates stream rules", () => {
   // RFC 9000 §19.4, §19.8 #1, §19.13
-  it("is told STREAM_STATE_ERROR for frames of a receiver's concern on a stream only we send on", () => {
+  it("gets STREAM_STATE_ERROR for sender frames on a stream only we send on", () => {
     const streams = server()
     expect(streams.open(true)).toBe(serverUni)
     expect(code(streams.onStream(serverUni, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
@@ -37,7 +37,7 @@ describe("a peer that breaks the rules of streams", () => {
   })
 
   // RFC 9000 §19.5 #2, §19.10 #2
-  it("is told STREAM_STATE_ERROR for frames of a sender's concern on a stream only it sends on", () => {
+  it("gets STREAM_STATE_ERROR for receiver frames on a stream only it sends on", () => {
     const streams = server()
     for (const opened of [false, true]) {
       if (opened) streams.onStream(clientUni, 0, bytes, 0, 1, false)
@@ -47,7 +47,7 @@ describe("a peer that breaks the rules of streams", () => {
   })
 
   // RFC 9000 §19.5 #1, §19.8 #1, §19.10 #1
-  it("is told STREAM_STATE_ERROR for a stream of ours that we have not opened", () => {
+  it("gets STREAM_STATE_ERROR for a stream of ours that we have not opened", () => {
     const streams = server()
     expect(code(streams.onStream(serverBidi, 0, bytes, 0, 1, false))).toBe(Code.STREAM_STATE_ERROR)
     expect(code(streams.onResetStream(serverBidi, 0, 0))).toBe(Code.STREAM_STATE_ERROR)
@@ -61,7 +61,7 @@ describe("a peer that breaks the rules of streams", () => {
   })
 
   // RFC 9000 §4.6 #3, §19.11 #4
-  it("is told STREAM_LIMIT_ERROR for a stream beyond the limit, of either direction and by any frame", () => {
+  it("gets STREAM_LIMIT_ERROR for a stream beyond the limit, of either type and by any frame", () => {
     const streams = server()
     expect(streams.onStream(clientBidi + 4 * 2, 0, bytes, 0, 1, false)).toBeUndefined()
     expect(code(streams.onStream(clientBidi + 4 * 3, 0, bytes, 0, 1, false))).toBe(Code.STREAM_LIMIT_ERROR)
@@ -73,7 +73,7 @@ describe("a peer that breaks the rules of streams", () => {
   })
 
   // RFC 9000 §4.1 #2, §17.2.3 #S2
-  it("is told FLOW_CONTROL_ERROR for more than a stream's window", () => {
+  it("gets FLOW_CONTROL_ERROR for more than a stream's window", () => {
     expect(server().onStream(clientBidi, 0, bytes, 0, 1000, false)).toBeUndefined()
     expect(code(server().onStream(clientBidi, 0, bytes, 0, 1001, false))).toBe(Code.FLOW_CONTROL_ERROR)
     expect(code(server().onStream(clientBidi, 1000, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
@@ -82,17 +82,17 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(server().onStream(clientBidi, 2 ** 62 - 1, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
   })
 
-  it("is told FLOW_CONTROL_ERROR for more than the connection's window over all streams", () => {
+  it("gets FLOW_CONTROL_ERROR for more than the connection's window over all streams", () => {
     const streams = server()
     expect(streams.onStream(clientBidi, 0, bytes, 0, 1000, false)).toBeUndefined()
     expect(streams.onStream(clientUni, 0, bytes, 0, 500, false)).toBeUndefined()
     expect(code(streams.onStream(clientUni, 500, bytes, 0, 1, false))).toBe(Code.FLOW_CONTROL_ERROR)
     expect(code(streams.onResetStream(clientBidi + 4, 0, 1))).toBe(Code.FLOW_CONTROL_ERROR)
-    // what it has sent already costs nothing more
+    // retransmitted data costs no credit
     expect(streams.onStream(clientBidi, 0, bytes, 0, 1000, true)).toBeUndefined()
   })
 
-  it("cannot send on after we stopped reading without it counting", () => {
+  it("is still charged for what it sends after we stopped reading", () => {
     const streams = server()
     streams.onStream(clientBidi, 0, bytes, 0, 10, false)
     streams.stop(clientBidi, 1)
@@ -101,7 +101,7 @@ describe("a peer that breaks the rules of streams", () => {
   })
 
   // RFC 9000 §4.5 #S1
-  it("is told FINAL_SIZE_ERROR when the end of a stream moves, or lies before what was sent", () => {
+  it("gets FINAL_SIZE_ERROR when the end of a stream moves, or lies before data already sent", () => {
     const ended = (): StreamSet => {
       const streams = server()
       streams.onStream(clientBidi, 90, bytes, 0, 10, true)
@@ -120,7 +120,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(code(streams.onResetStream(clientBidi, 0, 99))).toBe(Code.FINAL_SIZE_ERROR)
   })
 
-  it("is told of a changed final size or error code after a reset", () => {
+  it("gets an error for a changed final size or error code after a reset", () => {
     const reset = (): StreamSet => {
       const streams = server()
       streams.onResetStream(clientBidi, 7, 100)
@@ -134,14 +134,14 @@ describe("a peer that breaks the rules of streams", () => {
   })
 
   // RFC 9000 §4.6 #1, §19.11 #1, §19.14
-  it("is told FRAME_ENCODING_ERROR for a reliable size above the final one and for more than 2^60 streams", () => {
+  it("gets FRAME_ENCODING_ERROR for a reliable size above the final one and for more than 2^60 streams", () => {
     expect(code(server().onResetStreamAt(clientBidi, 0, 10, 11))).toBe(Code.FRAME_ENCODING_ERROR)
     expect(code(server().onMaxStreams(false, 2 ** 61))).toBe(Code.FRAME_ENCODING_ERROR)
     expect(code(server().onStreamsBlocked(true, 2 ** 61))).toBe(Code.FRAME_ENCODING_ERROR)
     expect(server().onMaxStreams(false, 2 ** 60)).toBeUndefined()
   })
 
-  it("is told PROTOCOL_VIOLATION when it accepted 0-RTT with lower limits than we remembered", () => {
+  it("gets PROTOCOL_VIOLATION when it accepts 0-RTT with lower limits than we remembered", () => {
     const { streams } = connect().client
     const remembered = limits({ initialMaxStreamsUni: 101 })
     streams.applyPeerLimits(remembered, true)
@@ -158,7 +158,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(server().onStreamDataBlocked(serverUni, 0)?.frameType).toBe(0x15)
   })
 
-  it("is ignored, politely, on streams that are closed", () => {
+  it("is ignored on closed streams", () => {
     const pair = connect()
     const id = pair.client.streams.open(false)
     pair.client.streams.write(id, bytes)
@@ -182,7 +182,7 @@ describe("a peer that breaks the rules of streams", () => {
     expect(streams.onStreamDataBlocked(id, 1e6)).toBeUndefined()
     expect(streams.stats().open).toBe(0)
     expect(streams.hasFrames()).toBe(false)
-    // RFC 9000 §2.1: the direction of a stream is in its id, closed or not
+    // RFC 9000 §2.1: a stream's ID tells its type, closed or not
     expect(code(streams.onStopSending(clientUni, 0))).toBe(Code.STREAM_STATE_ERROR)
   })
 })

@@ -9,7 +9,7 @@ import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { pattern } from "./streamPair.ts"
 import { frameContext } from "../recovery/frameContext.ts"
 
-/** One packet's worth of CRYPTO frames: what was recorded, and what was written. */
+/** Writes one packet's worth of CRYPTO frames; returns the sent ranges and the bytes. */
 const write = (crypto: CryptoStream, level: Level, room: number) => {
   const w = new ByteWriter(new Uint8Array(room))
   const sent = new SentFrames()
@@ -32,7 +32,7 @@ const deliver = (bytes: Uint8Array, to: CryptoStream, level: Level) => {
 
 describe("the CRYPTO streams", () => {
   // RFC 9001 §4 #1, §4.9 #1
-  it("carry each level's bytes apart, in packets of any size and order", () => {
+  it("carry each level's bytes separately, in packets of any size and order", () => {
     const from = new CryptoStream()
     const to = new CryptoStream()
     for (const level of [Level.Initial, Level.Handshake, Level.OneRtt]) {
@@ -50,7 +50,7 @@ describe("the CRYPTO streams", () => {
   })
 
   // RFC 9001 §4 #1, §4.9 #1
-  it("send lost bytes again, and only those, until they are acknowledged", () => {
+  it("retransmit lost bytes, and only those, until they are acknowledged", () => {
     const crypto = new CryptoStream()
     crypto.write(Level.Handshake, pattern(0, 0, 3000))
     const first = write(crypto, Level.Handshake, 1000).records[0]
@@ -67,7 +67,7 @@ describe("the CRYPTO streams", () => {
     expect(crypto.sendBufferBytes).toBe(3000 - second[2] - second[3])
   })
 
-  it("start no frame in a packet without worthwhile room", () => {
+  it("start no frame in a packet with too little room", () => {
     const crypto = new CryptoStream()
     crypto.write(Level.Initial, pattern(0, 0, 500))
     for (let room = 0; room < 19; room++) expect(write(crypto, Level.Initial, room).records).toEqual([])
@@ -75,7 +75,7 @@ describe("the CRYPTO streams", () => {
   })
 
   // RFC 9000 §7.5 #1 #2
-  it("take no more than 64 KiB beyond what TLS has read", () => {
+  it("accept no more than 64 KiB beyond what TLS has read", () => {
     const crypto = new CryptoStream()
     const bytes = new Uint8Array(100)
     expect(crypto.onCrypto(Level.Initial, cryptoReceiveBytes - 100, bytes, 0, 100)).toBeUndefined()
@@ -91,7 +91,7 @@ describe("the CRYPTO streams", () => {
     expect(crypto.onCrypto(Level.Initial, cryptoReceiveBytes, bytes, 0, 100)).toBeUndefined()
   })
 
-  it("forget a level whose keys are gone", () => {
+  it("forget a level whose keys are discarded", () => {
     const crypto = new CryptoStream()
     crypto.write(Level.Initial, pattern(0, 0, 500))
     write(crypto, Level.Initial, 300)

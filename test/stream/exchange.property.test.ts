@@ -5,7 +5,7 @@ import type { LocalStreamLimits } from "../../src/stream/StreamLimits.ts"
 import { isServerInitiated, isUnidirectional } from "../../src/stream/StreamId.ts"
 import { connect, type Endpoint, limits, type Packet, type Pair, patternAt } from "./streamPair.ts"
 
-/** What happens, in order; `a`, `b` and `c` choose among what is possible then. */
+/** An action; `a`, `b` and `c` select among what is possible at that point. */
 interface Step {
   readonly what: (typeof actions)[number]
   readonly byServer: boolean
@@ -54,18 +54,18 @@ const step: fc.Arbitrary<Step> = fc.record({
   b: fc.nat(1_000_000)
 })
 
-/** What one side did to one stream, and saw of it. */
+/** What one side did to one stream, and observed of it. */
 interface Account {
   written: number
   read: number
-  /** What a reset still promises to deliver: 0 for a plain one, Infinity before any. */
+  /** What a reset still promises to deliver: 0 for a plain reset, Infinity before any. */
   promised: number
 }
 
-/** How streams ended over all runs: a model in which nothing happens proves nothing. */
+/** How streams ended over all runs: a model in which nothing happens would prove nothing. */
 const endings: Record<string, number> = { finished: 0, reset: 0, stopped: 0, none: 0 }
 
-/** Two endpoints, a network that loses, repeats and reorders, and the books. */
+/** Two endpoints, a network that loses, duplicates and reorders, and the expected state. */
 class Model {
   readonly pair: Pair
   private readonly inFlight: Array<Packet> = []
@@ -223,7 +223,7 @@ class Model {
     if (error !== undefined) throw new Error(`${this.peerOf(packet.from).name}: ${error.reason}`)
   }
 
-  /** A stream has closed: what its receiver saw must be what its sender did. */
+  /** A stream has closed: what its receiver observed must match what its sender did. */
   private settle(side: Endpoint, id: number): void {
     const account = this.account(side, id)
     const peer = this.account(this.peerOf(side), id)
@@ -235,7 +235,7 @@ class Model {
     endings[outcome._tag]++
   }
 
-  /** From now on everything arrives and everyone finishes; then nothing may be left over anywhere. */
+  /** From now on everything arrives and every stream finishes; then nothing may be left anywhere. */
   heal(): void {
     const { client, server } = this.pair
     for (const packet of this.inFlight) packet.from.lost(packet)
@@ -274,7 +274,7 @@ class Model {
     ] as const) {
       const stats = side.streams.stats()
       expect(stats).toMatchObject({ open: 0, sendBuffered: 0, readable: 0, receiveAllocated: 0 })
-      // RFC 9000 §4.4: both agree on the credit consumed, and all of it has been given back
+      // RFC 9000 §4.4: both sides agree on consumed credit, all of which has been granted again
       expect(stats.consumed).toBe(stats.received)
       expect(stats.received).toBe(peer.streams.stats().sendCreditUsed)
       expect(side.streams.hasFrames()).toBe(false)
@@ -298,7 +298,7 @@ const tight: LocalStreamLimits = limits({
   sendBufferBytes: 9000
 })
 
-describe("two sets of streams over a network that loses, repeats and reorders", () => {
+describe("two stream sets over a network that loses, duplicates and reorders", () => {
   const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 
   // RFC 9000 §19.9 #1, §19.10 #3
@@ -329,7 +329,7 @@ describe("two sets of streams over a network that loses, repeats and reorders", 
     )
   })
 
-  it("has seen streams end in every way, often", () => {
+  it("has ended streams in every way, often", () => {
     for (const count of Object.values(endings)) expect(count).toBeGreaterThan(runs / 4)
   })
 })

@@ -8,7 +8,7 @@ const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? 
 
 describe("a receive window", () => {
   // RFC 9000 §4.2 #1
-  it("is renewed when half of it is consumed, not before", () => {
+  it("is extended when half of it is consumed, not before", () => {
     const window = new ReceiveWindow(1000, 1000)
     window.consumed = 499
     expect(window.isDue).toBe(false)
@@ -27,7 +27,7 @@ describe("a receive window", () => {
       return window.size
     }
     let now = 5000
-    // of the first half nobody knows how long it took
+    // the time the first half took is not measured
     expect(consume(10)).toBe(1000)
     expect(consume(200)).toBe(1000)
     expect(consume(199)).toBe(2000)
@@ -36,7 +36,7 @@ describe("a receive window", () => {
     expect(window.limit).toBe(window.consumed + 3000)
   })
 
-  it("does not grow for a frame that is only sent again", () => {
+  it("does not grow for a retransmitted frame", () => {
     const window = new ReceiveWindow(1000, 9000)
     window.consumed = 500
     window.grant(10, 100)
@@ -54,7 +54,7 @@ describe("flow control", () => {
   })
 
   // RFC 9000 §2.2 #3, §4.1 #1, §4.1 #S1, §19.12 #S1, §19.13 #S1
-  it("tells the peer once, for each limit, that it holds us back", () => {
+  it("reports once, for each limit, that it blocks us", () => {
     const { client } = connect(limits(), small)
     const ids = [client.streams.open(false), client.streams.open(false)]
     for (const id of ids) client.streams.write(id, pattern(id, 0, 10_000))
@@ -72,11 +72,11 @@ describe("flow control", () => {
     expect(said).toEqual([[FrameType.DATA_BLOCKED, 3000, 0, 0]])
     client.streams.write(ids[0], pattern(ids[0], 10_000, 10))
     expect(client.streams.hasFrames()).toBe(false)
-    // lost, it is said again while it is true
+    // when lost, it is retransmitted while still true
     client.lost(first)
     blocked()
     expect(said).toEqual([[FrameType.DATA_BLOCKED, 3000, 0, 0]])
-    // with more credit for the connection it is the streams that are held back
+    // with more connection credit, the streams are blocked
     client.streams.onMaxData(100_000)
     const second = blocked()
     expect(said.map(([kind, id, limit]) => [kind, id, limit]).sort((a, b) => a[1] - b[1])).toEqual(
@@ -122,7 +122,7 @@ describe("flow control", () => {
     })
   })
 
-  it("sends the newest limits again when they are lost, and no older ones", () => {
+  it("retransmits only the newest limits when they are lost", () => {
     const pair = connect(limits(), small)
     const { client, server } = pair
     const id = client.streams.open(false)
@@ -147,7 +147,7 @@ describe("flow control", () => {
   })
 
   // RFC 9000 §13.3 #S1
-  it("stops granting stream credit once the size is known or nobody reads", () => {
+  it("stops granting stream credit once the final size is known or reading has stopped", () => {
     for (const end of ["fin", "stop", "reset"] as const) {
       const pair = connect(limits(), small)
       const { streams } = pair.server
@@ -156,7 +156,7 @@ describe("flow control", () => {
       if (end === "reset") streams.onResetStream(0, 1, 1500)
       streams.read(0, 1200)
       expect(kinds(pair.server.transmit())).not.toContain(FrameType.MAX_STREAM_DATA)
-      // connection credit comes back all the same
+      // connection credit is still returned
       if (end !== "fin") expect(streams.stats().consumed).toBe(1500)
     }
   })
@@ -175,7 +175,7 @@ describe("flow control", () => {
     expect(receiveWindow % 15_000).toBe(0)
   })
 
-  it("keeps its books in order when streams are abandoned half read", () => {
+  it("keeps correct accounts when streams are abandoned half read", () => {
     const pair = connect()
     const { client, server } = pair
     for (let i = 0; i < 50; i++) {

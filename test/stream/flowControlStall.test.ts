@@ -1,5 +1,5 @@
 import { FrameType } from "../../src/wire/FrameType.ts"
-/** While flow control holds a side up, neither falls silent. RFC 9000 §4.1, §4.6 */
+/** While flow control blocks a side, neither falls silent. RFC 9000 §4.1, §4.6 */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, it as test } from "vitest"
@@ -33,7 +33,7 @@ describe("a connection with an idle timeout of 5 s lives", () => {
           yield* Effect.sleep("1 second")
           const before = from.stats.packetsSent
           yield* Effect.sleep("12 seconds")
-          // one each 2.5 s
+          // one per 2.5 s
           expect(from.stats.packetsSent - before).toBeLessThan(8)
           expect(yield* readAll(incoming)).toEqual(pattern(SIZE))
         })
@@ -85,7 +85,7 @@ describe("a connection with an idle timeout of 5 s lives", () => {
   )
 })
 
-/** Reads all there is on the server, and returns how much that was. */
+/** Reads everything available on the server; returns how much that was. */
 const readSome = (ends: Pair, id: number): number => {
   let count = 0
   for (
@@ -97,8 +97,8 @@ const readSome = (ends: Pair, id: number): number => {
   return count
 }
 
-describe("a peer that stands still is granted what there is", () => {
-  test("although most of the connection's window lies unread in another stream", () => {
+describe("a stalled peer is granted whatever is available", () => {
+  test("although most of the connection's window is unread in another stream", () => {
     const ends = connect(
       limits(),
       limits({ initialMaxData: 8000, maxConnectionWindowBytes: 8000, initialMaxStreamDataUni: 8000 })
@@ -109,12 +109,12 @@ describe("a peer that stands still is granted what there is", () => {
     ends.client.streams.write(read, bytesOf(read, 0, 6000))
     exchange(ends)
     expect(readSome(ends, read)).toBe(3000)
-    // less than half of the window is free, but nothing would ever free more
+    // less than half of the window is free, but nothing else would ever free more
     exchange(ends)
     expect(readSome(ends, read)).toBe(3000)
   })
 
-  test("although it had read that before the rest arrived", () => {
+  test("although the reader consumed that before the rest arrived", () => {
     const ends = connect(
       limits(),
       limits({ initialMaxData: 8000, maxConnectionWindowBytes: 8000, initialMaxStreamDataUni: 8000 })
@@ -130,7 +130,7 @@ describe("a peer that stands still is granted what there is", () => {
     expect(readSome(ends, read)).toBe(1000)
   })
 
-  test("a stream, in the place of one that had ended while it could still open others", () => {
+  test("a stream, in place of one that ended while it could still open others", () => {
     const ends = connect(limits(), limits({ initialMaxStreamsUni: 100 }))
     const open = (count: number) => {
       for (let i = 0; i < count; i++) {
@@ -149,7 +149,7 @@ describe("a peer that stands still is granted what there is", () => {
     open(1)
   })
 
-  test("however little, when it says that it waits", () => {
+  test("however little, when it reports that it is blocked", () => {
     const ends = connect(limits(), limits({ initialMaxStreamDataUni: 8000, maxStreamWindowBytes: 8000 }))
     const id = ends.client.streams.open(true)
     ends.client.streams.write(id, bytesOf(id, 0, 9000))
@@ -174,7 +174,7 @@ describe("a connection blocked by flow control", () => {
     return { ...ends, id }
   }
 
-  test("says so again, each time it is asked to", () => {
+  test("reports it again, each time it is asked to", () => {
     const { client, id } = blocked()
     for (let i = 0; i < 3; i++) {
       client.streams.stall.repeatFrames()
@@ -183,7 +183,7 @@ describe("a connection blocked by flow control", () => {
     }
   })
 
-  test("is so no more once it has reset the stream, nor is its peer", () => {
+  test("is no longer blocked once it has reset the stream, nor is its peer", () => {
     const ends = blocked()
     ends.client.streams.reset(ends.id, 1)
     exchange(ends)
@@ -191,7 +191,7 @@ describe("a connection blocked by flow control", () => {
     expect(ends.server.streams.stall.isPeerBlocked).toBe(false)
   })
 
-  test("is so no more once nobody reads the stream", () => {
+  test("is no longer blocked once nobody reads the stream", () => {
     const ends = blocked()
     ends.server.streams.stop(ends.id, 1)
     exchange(ends)
@@ -199,7 +199,7 @@ describe("a connection blocked by flow control", () => {
     expect(ends.server.streams.stall.isPeerBlocked).toBe(false)
   })
 
-  test("waits for a stream as long as somebody does", () => {
+  test("is blocked on streams only while someone is waiting to open one", () => {
     const ends = blocked()
     readSome(ends, ends.id)
     exchange(ends)
@@ -212,7 +212,7 @@ describe("a connection blocked by flow control", () => {
     expect(stall.isBlocked).toBe(true)
     leave[1]()
     expect(stall.isBlocked).toBe(false)
-    // the peer cannot know, and does not go on for ever on the strength of what it once heard
+    // the peer cannot know, and must not act forever on an old report
     ends.server.streams.stall.repeatFrames()
     expect(ends.server.streams.stall.isPeerBlocked).toBe(false)
   })

@@ -4,7 +4,7 @@ import type { StreamSet } from "../../src/stream/StreamSet.ts"
 import { TransportError } from "../../src/wire/TransportError.ts"
 import { connect, limits, pattern } from "./streamPair.ts"
 
-/** Small numbers near the limits, and now and then one far beyond all. */
+/** Small numbers near the limits, and now and then one far beyond. */
 const number = fc.oneof(
   { weight: 20, arbitrary: fc.nat(40) },
   { weight: 10, arbitrary: fc.nat(5000) },
@@ -69,7 +69,7 @@ const command: fc.Arbitrary<Act> = fc.tuple(fc.nat(6), fc.nat(12), fc.nat(3000))
     }
 )
 
-describe("a peer that sends whatever it likes", () => {
+describe("a peer that sends arbitrary frames", () => {
   it("gets an error or nothing, never more memory than its credit, and never an exception", () => {
     const act = fc.oneof({ weight: 3, arbitrary: frame }, { weight: 2, arbitrary: command })
     fc.assert(
@@ -85,7 +85,7 @@ describe("a peer that sends whatever it likes", () => {
         )
         const { streams } = server
         for (const each of acts) {
-          // the connection would be closed; go on nevertheless, nothing may have changed
+          // the connection would be closed; continue nevertheless, as nothing may have changed
           const before = streams.stats()
           const result = each(streams)
           const after = streams.stats()

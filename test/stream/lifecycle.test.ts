@@ -6,7 +6,7 @@ import { connect, drain, exchange, exchangeFrames, limits, type Packet, pattern 
 const kinds = (packet: Packet | undefined): Array<number> => (packet?.frames ?? []).map((each) => each[0])
 
 describe("opening streams", () => {
-  it("numbers the four kinds as the RFC does", () => {
+  it("numbers the four types as the RFC does", () => {
     const { client, server } = connect()
     expect([client.streams.open(false), client.streams.open(false)]).toEqual([0, 4])
     expect([server.streams.open(false), server.streams.open(false)]).toEqual([1, 5])
@@ -15,7 +15,7 @@ describe("opening streams", () => {
   })
 
   // RFC 9000 §3.2 #1
-  it("opens all lower-numbered streams of the kind first", () => {
+  it("opens all lower-numbered streams of the type first", () => {
     const { streams } = connect().server
     streams.onStream(12, 0, new Uint8Array(5), 0, 5, false)
     expect(drain(() => streams.pollOpened())).toEqual([0, 4, 8, 12])
@@ -27,7 +27,7 @@ describe("opening streams", () => {
   })
 
   // RFC 9000 §4.6 #2, §19.11 #3, §4.6 #S1, §19.14 #S1
-  it("is refused at the peer's limit, which we mention once, and goes on when it is raised", () => {
+  it("is refused at the peer's limit, reports STREAMS_BLOCKED once, and continues when it is raised", () => {
     const { client } = connect(limits(), limits({ initialMaxStreamsBidi: 2 }))
     const { streams } = client
     expect(streams.pollOpenable(false)).toBe(true)
@@ -48,7 +48,7 @@ describe("opening streams", () => {
   })
 
   // RFC 9000 §4.6 #5
-  it("keeps as many streams open at once as it was given, however many come and go", () => {
+  it("keeps up to the granted number of streams open, however many come and go", () => {
     const pair = connect(limits(), limits({ initialMaxStreamsUni: 10 }))
     const { client, server } = pair
     let opened = 0
@@ -73,7 +73,7 @@ describe("opening streams", () => {
     expect(client.streams.stats()).toMatchObject({ open: 0, openedByUs: 1000 })
   })
 
-  it("lets a peer that has used its limit up open the next as soon as one is closed", () => {
+  it("lets a peer at its limit open the next as soon as one is closed", () => {
     const pair = connect(limits(), limits({ initialMaxStreamsUni: 50 }))
     const { client, server } = pair
     for (let i = 0; i < 50; i++) client.streams.write(client.streams.open(true), pattern(0, 0, 1))
@@ -85,7 +85,7 @@ describe("opening streams", () => {
     expect(client.streams.open(true)).toBe(2 + 4 * 50)
   })
 
-  it("allows more streams again when that was lost, with the newest number only", () => {
+  it("retransmits a lost MAX_STREAMS, with only the newest limit", () => {
     const { server } = connect(limits(), limits({ initialMaxStreamsUni: 2 }))
     const grants = [0, 1].map((i) => {
       server.streams.onStream(2 + 4 * i, 0, pattern(0, 0, 1), 0, 1, true)
@@ -102,7 +102,7 @@ describe("opening streams", () => {
     expect(server.transmit()?.frames).toEqual(grants[1].frames)
   })
 
-  it("does not answer every closed stream with a frame of its own", () => {
+  it("does not answer every closed stream with a separate frame", () => {
     const pair = connect(limits(), limits({ initialMaxStreamsUni: 80 }))
     let grants = 0
     for (let i = 0; i < 80; i++) {
@@ -120,7 +120,7 @@ describe("opening streams", () => {
 })
 
 describe("ending streams", () => {
-  it("tells the reader of the end when it has read everything, and then of the stream's closing", () => {
+  it("reports the end to the reader when it has read everything, and then that the stream is closed", () => {
     const pair = connect()
     const { client, server } = pair
     const id = client.streams.open(true)
@@ -146,7 +146,7 @@ describe("ending streams", () => {
     expect(client.streams.sendOutcome(id)).toEqual({ _tag: "finished", acknowledged: true })
   })
 
-  it("keeps a stream that nobody has read, so that its place is not given away", () => {
+  it("keeps an unread stream, so that its slot is not granted again", () => {
     const pair = connect()
     pair.client.streams.finish(pair.client.streams.open(true))
     exchange(pair)
@@ -155,7 +155,7 @@ describe("ending streams", () => {
   })
 
   // RFC 9000 §4.5 #1
-  it("resets: the reader learns the code, unread data is gone, credit is returned", () => {
+  it("resets: the reader sees the code, unread data is discarded, credit is returned", () => {
     const pair = connect()
     const { client, server } = pair
     const id = client.streams.open(false)
@@ -169,13 +169,13 @@ describe("ending streams", () => {
     expect(server.streams.receiveOutcome(id)).toEqual({ _tag: "reset", code: 77 })
     expect(server.streams.read(id, 100)).toBeUndefined()
     expect(server.streams.stats()).toMatchObject({ received: 5000, consumed: 5000 })
-    // the other direction lives on
+    // the other direction is unaffected
     server.streams.write(id, pattern(id, 0, 10))
     exchange(pair)
     expect(client.streams.read(id, 100)?.length).toBe(10)
   })
 
-  it("suppresses a reset that comes after everything has arrived", () => {
+  it("ignores a reset that arrives after everything else", () => {
     const { streams } = connect().server
     streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, true)
     expect(streams.onResetStream(2, 9, 50)).toBeUndefined()
@@ -183,7 +183,7 @@ describe("ending streams", () => {
     expect(streams.receiveOutcome(2)).toEqual({ _tag: "finished" })
   })
 
-  it("opens a stream with its reset, too", () => {
+  it("opens a stream by its reset, too", () => {
     const pair = connect()
     pair.client.streams.reset(pair.client.streams.open(true), 3)
     exchange(pair)
@@ -193,7 +193,7 @@ describe("ending streams", () => {
   })
 
   // RFC 9000 §3.5 #1 #S1 #S3
-  it("answers STOP_SENDING with a reset of the same code, and tells the writer", () => {
+  it("answers STOP_SENDING with a reset of the same code, and notifies the writer", () => {
     const pair = connect()
     const { client, server } = pair
     const id = client.streams.open(false)
@@ -224,7 +224,7 @@ describe("ending streams", () => {
     expect(pair.client.streams.hasFrames()).toBe(false)
   })
 
-  it("asks again to stop when the request is lost, until the end is known", () => {
+  it("retransmits a lost STOP_SENDING until the final size is known", () => {
     const pair = connect()
     const { client, server } = pair
     const id = client.streams.open(true)
@@ -245,7 +245,7 @@ describe("ending streams", () => {
     expect(server.streams.pollClosed()).toBe(id)
   })
 
-  it("says once that it stops when the size is known already, and closes then", () => {
+  it("sends STOP_SENDING once when the final size is already known, and then closes", () => {
     const { server } = connect()
     server.streams.onStream(2, 100, pattern(2, 100, 50), 0, 50, true)
     server.streams.stop(2, 5)
@@ -256,7 +256,7 @@ describe("ending streams", () => {
   })
 
   // RFC 9000 §3.5 #S2
-  it("answers it with a reset after the end was sent, too, and then sends nothing of it again", () => {
+  it("answers it with a reset after the FIN was sent, too, and then retransmits no data", () => {
     const { client } = connect()
     const id = client.streams.open(true)
     client.streams.write(id, pattern(id, 0, 100))
@@ -269,7 +269,7 @@ describe("ending streams", () => {
   })
 
   // RFC 9000 §3.5 #S4
-  it("needs no STOP_SENDING once the peer has reset it", () => {
+  it("sends no STOP_SENDING once the peer has reset the stream", () => {
     const { server } = connect()
     server.streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, false)
     server.streams.onResetStream(2, 7, 90)
@@ -277,7 +277,7 @@ describe("ending streams", () => {
     expect(server.streams.hasFrames()).toBe(false)
   })
 
-  it("needs no STOP_SENDING once everything has arrived", () => {
+  it("sends no STOP_SENDING once everything has arrived", () => {
     const { server } = connect()
     server.streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, true)
     server.streams.stop(2, 5)
@@ -285,7 +285,7 @@ describe("ending streams", () => {
     expect(server.streams.pollClosed()).toBe(2)
   })
 
-  it("does nothing for streams that are not there, or have no such side", () => {
+  it("does nothing for streams that do not exist or lack that direction", () => {
     const { streams } = connect().client
     const id = streams.open(true)
     for (const each of [id + 4, 1]) {
@@ -305,7 +305,7 @@ describe("ending streams", () => {
 })
 
 describe("a reset with a reliable size", () => {
-  it("delivers that much, whatever is lost, and then the code", () => {
+  it("delivers that much, despite losses, and then the code", () => {
     const pair = connect()
     const { client, server } = pair
     const id = client.streams.open(true)
@@ -326,7 +326,7 @@ describe("a reset with a reliable size", () => {
     expect([client.streams.pollClosed(), server.streams.pollClosed()]).toEqual([id, id])
   })
 
-  it("waits for credit when what it promises was never sent", () => {
+  it("waits for credit if the promised data was not sent yet", () => {
     const pair = connect(limits(), limits({ initialMaxStreamDataUni: 1000, maxStreamWindowBytes: 1000 }))
     const { client, server } = pair
     const id = client.streams.open(true)
@@ -340,7 +340,7 @@ describe("a reset with a reliable size", () => {
     expect(server.streams.receiveOutcome(id)).toEqual({ _tag: "reset", code: 8 })
   })
 
-  it("can be reduced, even to nothing, but its code stays", () => {
+  it("can be reduced, even to zero, but keeps its code", () => {
     const pair = connect()
     const { client, server } = pair
     const id = client.streams.open(true)
@@ -373,7 +373,7 @@ describe("a reset with a reliable size", () => {
     expect(client.streams.pollClosed()).toBe(id)
   })
 
-  it("gives way to a plain reset of data that has not arrived", () => {
+  it("is overridden by a plain reset of data that has not arrived", () => {
     const { streams } = connect().server
     streams.onResetStreamAt(2, 4, 1000, 600)
     expect(streams.receiveOutcome(2)).toEqual({ _tag: "open" })
@@ -381,7 +381,7 @@ describe("a reset with a reliable size", () => {
     expect(streams.receiveOutcome(2)).toEqual({ _tag: "reset", code: 4 })
   })
 
-  it("is refused when the peer does not know it", () => {
+  it("is refused when the peer does not support it", () => {
     const { streams } = connect(limits(), limits({ resetStreamAt: false })).client
     const id = streams.open(true)
     expect(streams.resetAt(id, 1, 5)).toBe(false)
@@ -396,7 +396,7 @@ describe("0-RTT", () => {
     initialMaxData: 9000
   })
 
-  it("uses remembered limits until the real ones come, which may only be larger", () => {
+  it("uses remembered limits until the real ones arrive, which may only be larger", () => {
     const pair = connect(limits(), limits())
     const { streams } = connect(limits(), remembered).client
     streams.applyPeerLimits(remembered, true)
@@ -408,7 +408,7 @@ describe("0-RTT", () => {
     expect(id).toBe(0)
   })
 
-  it("begins again from nothing when it was rejected, within the limits the server gives then", () => {
+  it("starts over when it is rejected, within the limits the server then grants", () => {
     const early = connect(limits(), remembered)
     const { client } = early
     const ids = [client.streams.open(false), client.streams.open(false), client.streams.open(false)]
@@ -439,7 +439,7 @@ describe("0-RTT", () => {
       exchange(pair)
     }
     expect(Buffer.concat(parts).equals(pattern(ids[0], 0, 3500))).toBe(true)
-    // the third stream is over the new limit, and waits its turn
+    // the third stream exceeds the new limit and waits
     expect(server.streams.stats().openedByPeer).toBe(2)
     server.streams.read(ids[1], 1)
     for (const id of [ids[0], ids[1]]) server.streams.finish(id)

@@ -13,11 +13,11 @@ const usedBytes = (): number => {
   return heapUsed + external
 }
 
-describe("a hundred thousand parked streams", () => {
+describe("a hundred thousand idle streams", () => {
   const count = 100_000
   const roomy = limits({ initialMaxStreamsBidi: count + 10 })
 
-  it("cost less than a kilobyte each, with both their sides", () => {
+  it("cost less than a kilobyte each, both directions included", () => {
     const before = usedBytes()
     const streams = new StreamSet("client", roomy)
     streams.applyPeerLimits(roomy)
@@ -26,7 +26,7 @@ describe("a hundred thousand parked streams", () => {
     expect(streams.stats().open).toBe(count)
   })
 
-  it("open with one frame, and do not slow down those in use", () => {
+  it("are opened by one frame, and do not slow down active ones", () => {
     const pair = connect(roomy, roomy)
     const { client, server } = pair
     for (let i = 0; i < count; i++) client.streams.open(false)
@@ -34,7 +34,7 @@ describe("a hundred thousand parked streams", () => {
     client.streams.write(last, pattern(last, 0, 10))
     exchange(pair)
     expect(server.streams.stats().open).toBe(count)
-    // were each look at what is to be sent a look at every stream, this would not end
+    // would not finish if every look for pending data visited every stream
     for (let i = 1; i <= 5000; i++) {
       client.streams.write(last, pattern(last, 10 * i, 10))
       exchange(pair)

@@ -1,4 +1,4 @@
-/** Queues that a peer or the application can fill: what they hold, and how much at most. */
+/** Queues that a peer or the application can fill, and their limits. */
 import { describe, expect, it } from "vitest"
 import { ReceiveQueue } from "../../layers/udp/ReceiveQueue.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -13,12 +13,12 @@ import { Space } from "../../src/wire/PacketType.ts"
 import { frameContext } from "../recovery/frameContext.ts"
 
 describe("a first-in-first-out queue", () => {
-  it("is an array that one pushes to and shifts from, whatever the order", () => {
+  it("behaves like an array with push and shift, in any sequence", () => {
     const random = new SeededRandom("fifo")
     const queue = new Fifo<number>()
     const model: Array<number> = []
     for (let i = 0; i < 20_000; i++) {
-      // it grows and is emptied in turn
+      // alternates between growing and draining
       if (random.bytes(1)[0] < (Math.floor(i / 1_000) % 2 === 0 ? 200 : 60)) {
         queue.push(i)
         model.push(i)
@@ -30,14 +30,14 @@ describe("a first-in-first-out queue", () => {
   })
 })
 
-describe("datagrams that wait", () => {
+describe("queued datagrams", () => {
   const LIMIT = 64 * 1024
   const MOST = LIMIT / datagramOverheadBytes
   const make = () => new DatagramQueue(65_535, LIMIT)
   const counted = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff)
   const numberOf = (bytes: Uint8Array): number => (bytes[0] << 8) | bytes[1]
 
-  it("to be read are few although they are empty, and the newest", () => {
+  it("for reading are limited in number even if empty, keeping the newest", () => {
     const queue = make()
     for (let i = 0; i < 10_000; i++) queue.onDatagram(new Uint8Array(0), 0, 0, 2)
     expect(queue.queuedBytes).toBeLessThanOrEqual(LIMIT)
@@ -48,7 +48,7 @@ describe("datagrams that wait", () => {
     expect(numberOf(queue.receive()!)).toBe(10_000 - Math.floor(LIMIT / (datagramOverheadBytes + 2)))
   })
 
-  it("to be sent are, too, and each is told its fate in the order they came", () => {
+  it("for sending are too, and each learns its fate in order", () => {
     const queue = make()
     for (let i = 0; i < 1_000; i++) queue.send(new Uint8Array(0), true)
     expect(queue.queuedBytes).toBeLessThanOrEqual(LIMIT)
@@ -59,7 +59,7 @@ describe("datagrams that wait", () => {
     expect(fates).toEqual(Array.from({ length: 1_000 - MOST }, (_, i) => [i + 1, "dropped"]))
   })
 
-  it("leave one after the other, as far as there is room for them", () => {
+  it("are sent in order, as far as there is room", () => {
     const queue = make()
     for (let i = 0; i < 3; i++) queue.send(counted(i), false)
     const sent = new SentFrames()
@@ -70,7 +70,7 @@ describe("datagrams that wait", () => {
     expect([sent.length, queue.queuedBytes]).toEqual([8, datagramOverheadBytes + 2])
   })
 
-  it("may be as large as all together, once", () => {
+  it("may include one as large as the whole limit", () => {
     const queue = make()
     for (let i = 0; i < 3; i++) queue.onDatagram(new Uint8Array(LIMIT), 0, LIMIT, 65_535)
     expect(queue.receive()).toHaveLength(LIMIT)
@@ -78,7 +78,7 @@ describe("datagrams that wait", () => {
   })
 })
 
-describe("datagrams of the network that wait for the endpoint", () => {
+describe("received UDP datagrams queued for the endpoint", () => {
   const from = { host: "192.0.2.1", port: 1, family: 4 } as const
   const push = (queue: ReceiveQueue, size: number) => queue.push(new Uint8Array(size), from, undefined, 0)
 
@@ -87,7 +87,7 @@ describe("datagrams of the network that wait for the endpoint", () => {
     expect(Array.from({ length: 20 }, () => push(queue, 20)).filter(Boolean)).toHaveLength(16)
   })
 
-  it("and in bytes, so that 64 kB each are fewer, and one there may always be", () => {
+  it("and in bytes, so that fewer of 64 kB fit, but always at least one", () => {
     const queue = new ReceiveQueue(160)
     expect(Array.from({ length: 160 }, () => push(queue, 65_507)).filter(Boolean)).toHaveLength(11)
     const sizes: Array<number> = []
@@ -112,8 +112,8 @@ describe("datagrams of the network that wait for the endpoint", () => {
   })
 })
 
-describe("records of sent packets", () => {
-  it("are kept for later in small numbers, however many packets were in flight", () => {
+describe("reusable records of sent packets", () => {
+  it("are pooled in small numbers, however many packets were in flight", () => {
     const pool: Array<SentPacket> = []
     const sent = new SentPackets(Space.Application, pool)
     for (let i = 0; i < 1_000; i++) {

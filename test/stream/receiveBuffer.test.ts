@@ -4,7 +4,7 @@ import { pageBytes } from "../../src/stream/OutOfOrderPages.ts"
 import { ReceiveBuffer } from "../../src/stream/ReceiveBuffer.ts"
 import { limits, connect, pattern } from "./streamPair.ts"
 
-/** A segment in a datagram of its own, some bytes in. */
+/** Inserts a segment located some bytes into its own datagram. */
 const insert = (buffer: ReceiveBuffer, offset: number, length: number, overhead = 40): number => {
   const datagram = new Uint8Array(overhead + length)
   datagram.set(pattern(0, offset, length), overhead)
@@ -25,7 +25,7 @@ const same = (actual: Uint8Array, offset: number): void => {
 }
 
 describe("the receive buffer", () => {
-  it("hands a segment in order on without copying it", () => {
+  it("passes on an in-order segment without copying it", () => {
     const buffer = new ReceiveBuffer()
     const datagram = pattern(0, 0, 1200)
     expect(buffer.insert(0, datagram, 30, 1180)).toBe(1150)
@@ -34,7 +34,7 @@ describe("the receive buffer", () => {
     expect([bytes.byteOffset, bytes.length]).toEqual([30, 1150])
   })
 
-  it("copies a segment that is small in its datagram, so that it does not pin it", () => {
+  it("copies a segment much smaller than its datagram, so as not to retain the datagram", () => {
     const buffer = new ReceiveBuffer()
     const datagram = pattern(0, 0, 65_000)
     buffer.insert(0, datagram, 0, 20)
@@ -46,7 +46,7 @@ describe("the receive buffer", () => {
     same(second, 20)
   })
 
-  it("joins short neighbours into one read and leaves long ones as they are", () => {
+  it("joins short adjacent segments into one read and leaves long ones as they are", () => {
     const buffer = new ReceiveBuffer()
     for (let i = 0; i < 10; i++) insert(buffer, i * 1150, 1150)
     expect(buffer.read(5000)!.length).toBe(5000)
@@ -59,7 +59,7 @@ describe("the receive buffer", () => {
   })
 
   // RFC 9000 §2.2 #1
-  it("puts segments that come in any order, repeat and overlap into order exactly once", () => {
+  it("reassembles reordered, duplicate and overlapping segments exactly once", () => {
     const segment = fc.record({ offset: fc.nat(36_000), length: fc.nat(3000), read: fc.nat(3000) })
     fc.assert(
       fc.property(fc.array(segment, { maxLength: 60 }), (segments) => {
@@ -89,7 +89,7 @@ describe("the receive buffer", () => {
     )
   })
 
-  it("survives bits and pages that end anywhere", () => {
+  it("handles segments that end at any bit or page boundary", () => {
     fc.assert(
       fc.property(
         fc.nat(20_000),
@@ -98,7 +98,7 @@ describe("the receive buffer", () => {
         (skip, length, step) => {
           const buffer = new ReceiveBuffer()
           insert(buffer, 0, skip)
-          // from the far end backwards, in odd steps, with the first byte last
+          // backwards from the end, in uneven steps, the first byte last
           for (let at = skip + length; at > skip + 1; ) {
             const size = Math.min(step, at - skip - 1)
             at -= size
@@ -116,17 +116,17 @@ describe("the receive buffer", () => {
   })
 })
 
-describe("memory of the receive buffer, against a peer that wants it large", () => {
+describe("memory of the receive buffer, against a hostile peer", () => {
   const window = 1024 * 1024
 
-  /** Memory behind the buffer never exceeds a small multiple of the credit used, plus a page. */
+  /** The buffer's memory never exceeds a small multiple of the credit used, plus a page. */
   const bounded = (buffer: ReceiveBuffer, used: number) =>
     expect(buffer.allocatedBytes).toBeLessThan(2 * used + pageBytes)
 
   // RFC 9000 §21.7 #S1
-  it("is bounded when every other byte comes alone", () => {
+  it("is bounded when every other byte arrives alone", () => {
     const buffer = new ReceiveBuffer()
-    // a million segments: were time quadratic, this would not end
+    // a million segments: in quadratic time this would not finish
     for (let offset = 1; offset < window; offset += 2) insert(buffer, offset, 1)
     bounded(buffer, window)
     for (let offset = 0; offset < window; offset += 2) insert(buffer, offset, 1)
@@ -137,7 +137,7 @@ describe("memory of the receive buffer, against a peer that wants it large", () 
     expect(buffer.allocatedBytes).toBe(0)
   })
 
-  it("is bounded when the bytes come one by one, in order or from the end", () => {
+  it("is bounded when bytes arrive one by one, in order or from the end", () => {
     const forward = new ReceiveBuffer()
     const backward = new ReceiveBuffer()
     for (let i = 0; i < window / 4; i++) {
@@ -150,7 +150,7 @@ describe("memory of the receive buffer, against a peer that wants it large", () 
     same(readAll(backward), 0)
   })
 
-  it("is bounded when one byte comes per page, and when the datagrams are large", () => {
+  it("is bounded when one byte arrives per page, and when the datagrams are large", () => {
     const buffer = new ReceiveBuffer()
     for (let offset = pageBytes - 1; offset < window; offset += pageBytes) insert(buffer, offset, 1, 65_000)
     bounded(buffer, window)
@@ -167,7 +167,7 @@ describe("memory of the receive buffer, against a peer that wants it large", () 
     bounded(buffer, window)
   })
 
-  it("is little for one byte behind a gap, even when much was read before", () => {
+  it("is small for one byte behind a gap, even when much was read before", () => {
     const buffer = new ReceiveBuffer()
     insert(buffer, 4095, 1)
     insert(buffer, 0, 4000)
@@ -177,7 +177,7 @@ describe("memory of the receive buffer, against a peer that wants it large", () 
     expect(buffer.allocatedBytes).toBeLessThanOrEqual(2 * 96)
   })
 
-  it("is given back when the stream is reset or no longer read", () => {
+  it("is released when the stream is reset or no longer read", () => {
     for (const end of ["reset", "stop"] as const) {
       const { streams } = connect(
         limits(),

@@ -5,8 +5,8 @@ import { SendBuffer } from "../../src/stream/SendBuffer.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { pattern } from "./streamPair.ts"
 
-describe("a set of ranges", () => {
-  it("is what a set of numbers would be", () => {
+describe("a range set", () => {
+  it("behaves like a set of numbers", () => {
     const change = fc.record({ add: fc.boolean(), start: fc.nat(60), length: fc.nat(20) })
     fc.assert(
       fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
@@ -40,7 +40,7 @@ describe("the send buffer", () => {
   })
 
   // RFC 9000 §2.2 #2
-  it("gives back what was written, at any offset that is not acknowledged, until it is", () => {
+  it("returns what was written at any unacknowledged offset", () => {
     fc.assert(
       fc.property(fc.array(act, { maxLength: 300, size: "max" }), (acts) => {
         const buffer = new SendBuffer()
@@ -56,7 +56,7 @@ describe("the send buffer", () => {
           const pick = flying[n % Math.max(1, flying.length)]
           switch (what) {
             case "append":
-              // small ones, large ones, and some of a byte or two
+              // small and large ones, and some of a byte or two
               buffer.append(pattern(0, buffer.end, n % 3 === 0 ? n % 3000 : n % 3 === 1 ? n % 200 : n % 3))
               break
             case "send": {
@@ -92,17 +92,17 @@ describe("the send buffer", () => {
                 flying[i] = [range[0], Math.min(range[1], buffer.end)]
               for (const each of settled) if (each >= buffer.end) settled.delete(each)
           }
-          while (settled.has(buffer.acked)) throw new Error(`${buffer.acked} is acknowledged and still held`)
+          while (settled.has(buffer.acked)) throw new Error(`${buffer.acked} is acknowledged but not freed`)
           expect(buffer.acked <= buffer.sent && buffer.sent <= buffer.end).toBe(true)
         }
-        // everything unacknowledged is still there
+        // all unacknowledged data is still readable
         for (let at = buffer.acked; at < buffer.end; at += 1000) copy(at, Math.min(1000, buffer.end - at))
       }),
       { numRuns: 100 }
     )
   })
 
-  it("finds its place after many chunks were freed at once", () => {
+  it("finds offsets after many chunks were freed at once", () => {
     const buffer = new SendBuffer()
     for (let i = 0; i < 100; i++) buffer.append(pattern(0, buffer.end, 1024))
     const w = new ByteWriter(new Uint8Array(200 * 1024))
@@ -115,11 +115,11 @@ describe("the send buffer", () => {
     expect(buffer.held).toBe(0)
   })
 
-  it("asks, of what is lost, about what was acknowledged there, and not about all that ever was", () => {
+  it("checks a lost range only against acknowledged ranges nearby", () => {
     const buffer = new SendBuffer()
     buffer.append(new Uint8Array(4_000))
     buffer.copyTo(new ByteWriter(new Uint8Array(4_000)), 0, 4_000)
-    // a peer that acknowledges every other packet, for as long as it likes
+    // a peer that acknowledges every other packet, indefinitely
     for (let at = 1; at < 4_000; at += 2) buffer.onAcked(at, at + 1)
     const looked = vi.spyOn(RangeSet.prototype, "startAt")
     buffer.onLost(3_990, 3_999)

@@ -37,7 +37,7 @@ const mega = 1024 * 1024
 const generous = { initialMaxData: 64 * mega, initialMaxStreamDataBidiRemote: 64 * mega }
 
 describe("writing to a stream", () => {
-  it("accepts what the send buffer holds, and tells of room when a quarter of it is free", () => {
+  it("accepts what the send buffer holds, and reports room when a quarter of it is free", () => {
     const pair = withPeer(generous, { sendBufferBytes: 8000 })
     const { client } = pair
     const id = open(pair)
@@ -57,7 +57,7 @@ describe("writing to a stream", () => {
     expect(client.streams.write(id, pattern(id, 0, 10_000))).toBe(room)
   })
 
-  it("takes a message wholly or not at all, and one at a time beyond what the buffer holds", () => {
+  it("accepts a message completely or not at all, and one at a time beyond the buffer's capacity", () => {
     const pair = withPeer(generous, { sendBufferBytes: 8000 })
     const { client, server } = pair
     const id = open(pair)
@@ -96,7 +96,7 @@ describe("writing to a stream", () => {
     expect(pair.server.streams.read(id, 5000)).toEqual(new Uint8Array(1000).fill(1))
   })
 
-  it("says nothing of a stream until there is something to say", () => {
+  it("sends nothing for a stream until there is data", () => {
     const pair = connect()
     open(pair)
     expect(pair.client.streams.hasFrames()).toBe(false)
@@ -104,7 +104,7 @@ describe("writing to a stream", () => {
     expect(pair.client.streams.hasFrames()).toBe(false)
   })
 
-  it("sends the end with the last bytes, or alone", () => {
+  it("sends the FIN with the last bytes, or alone", () => {
     const pair = connect()
     const id = open(pair, 10)
     pair.client.streams.finish(id)
@@ -119,7 +119,7 @@ describe("writing to a stream", () => {
     expect(pair.client.streams.hasFrames()).toBe(false)
   })
 
-  it("leaves out the length only in a frame that fills the packet", () => {
+  it("omits the length only in a frame that fills the packet", () => {
     const pair = connect()
     const id = open(pair, 3000)
     const first = pair.client.transmit()!
@@ -131,7 +131,7 @@ describe("writing to a stream", () => {
     expect(third.frames[0]).toEqual([FrameType.STREAM, id, 1198 + 1196, 3000 - 1198 - 1196])
   })
 
-  it("fits its frames into whatever room there is, and starts none that is not worth it", () => {
+  it("fits frames into the available room, and starts none with too little", () => {
     for (let room = 0; room < 80; room++) {
       const { streams } = connect().client
       const id = streams.open(false)
@@ -169,9 +169,9 @@ describe("writing to a stream", () => {
   })
 })
 
-describe("what was lost", () => {
+describe("lost data", () => {
   // RFC 9000 §13.3 #S2 #S3
-  it("goes again before what is new, without what has been acknowledged meanwhile", () => {
+  it("is retransmitted before new data, without what has been acknowledged meanwhile", () => {
     const pair = connect()
     const { client } = pair
     const id = open(pair, 6000)
@@ -183,13 +183,13 @@ describe("what was lost", () => {
     expect(again.frames[0].slice(1, 3)).toEqual([id, 0])
     expect(again.frames[0][3]).toBe(first.frames[0][3])
     expect(client.transmit()!.frames[0]).toEqual(third.frames[0])
-    // acknowledged after all: nothing of it goes a third time
+    // acknowledged after all: no third transmission
     client.lost(again)
     client.acked(first)
     expect(client.transmit()!.frames[0][2]).toBe(third.frames[0][2] + third.frames[0][3])
   })
 
-  it("is sent again even when no credit is left", () => {
+  it("is retransmitted even without credit", () => {
     const pair = withPeer({ initialMaxData: 1000 })
     const { client } = pair
     const id = open(pair, 3000)
@@ -202,7 +202,7 @@ describe("what was lost", () => {
     expect(client.streams.stats().sendCreditUsed).toBe(1000)
   })
 
-  it("includes the FIN alone, when its data arrived with another packet", () => {
+  it("may be a lone FIN, when its data arrived in another packet", () => {
     const pair = connect()
     const { client } = pair
     const id = open(pair, 10)
@@ -215,7 +215,7 @@ describe("what was lost", () => {
   })
 
   // RFC 9000 §3.3 #2
-  it("is nothing any more once the stream is reset", () => {
+  it("is not retransmitted once the stream is reset", () => {
     const pair = connect()
     const { client } = pair
     const id = open(pair, 3000)
@@ -230,15 +230,15 @@ describe("what was lost", () => {
   })
 })
 
-describe("turns", () => {
-  it("go round between equals, a packet each", () => {
+describe("stream scheduling", () => {
+  it("is round-robin among equals, a packet each", () => {
     const pair = connect()
     const ids = [open(pair, 5000), open(pair, 5000), open(pair, 5000)]
     const order = transmitAll(pair.client).map((packet) => packet.frames[0][1])
     expect(order.slice(0, 9)).toEqual([...ids, ...ids, ...ids])
   })
 
-  it("are taken by priority, which can change at any time", () => {
+  it("is by priority, which can change at any time", () => {
     const pair = connect()
     const [low, middle, high] = [open(pair, 3000), open(pair, 3000), open(pair, 3000)]
     pair.client.streams.setPriority(low, -5)
@@ -251,7 +251,7 @@ describe("turns", () => {
     expect(ids()).toEqual([high, middle])
   })
 
-  it("share a packet when the first has little to say", () => {
+  it("lets streams share a packet when the first has little to send", () => {
     const pair = connect()
     for (let i = 0; i < 20; i++) open(pair, 10)
     const packet = pair.client.transmit()!
@@ -259,7 +259,7 @@ describe("turns", () => {
     expect(pair.client.streams.hasFrames()).toBe(false)
   })
 
-  it("pass over a stream that its own credit holds back", () => {
+  it("skips a stream blocked by its own credit", () => {
     const pair = withPeer({ initialMaxStreamDataBidiRemote: 500 })
     const [first, second] = [open(pair, 3000), open(pair, 3000)]
     const packets = transmitAll(pair.client)

@@ -11,7 +11,7 @@ import { frameContext } from "../recovery/frameContext.ts"
 
 export const maxPacketBytes = 1200
 
-/** Hands the frames that streams care about to a `StreamSet`; the tests send no others. */
+/** Passes stream frames to a `StreamSet`; the tests send no others. */
 export class StreamSink implements FrameSink {
   readonly streams: StreamSet
   constructor(streams: StreamSet) {
@@ -41,7 +41,7 @@ export interface Packet {
   readonly frames: ReadonlyArray<readonly [number, number, number, number]>
 }
 
-/** One side: a `StreamSet` and what turns it into packets and back. */
+/** One side: a `StreamSet`, and the conversion to packets and back. */
 export class Endpoint {
   readonly name: string
   readonly streams: StreamSet
@@ -73,7 +73,7 @@ export class Endpoint {
     return { from: this, bytes: w.bytes.slice(0, w.offset), frames }
   }
 
-  /** Takes a packet; a copy of its bytes, as a datagram would be, so that duplicates share nothing. */
+  /** Receives a packet, copying its bytes like a datagram so that duplicates share no memory. */
   receive(packet: Packet): FrameResult {
     const bytes = packet.bytes.slice()
     return this.decoder.decode(bytes, 0, bytes.length, PacketType.OneRtt, this.sink)
@@ -118,11 +118,11 @@ export const connect = (client: LocalStreamLimits = limits(), server: LocalStrea
   return pair
 }
 
-/** Everything arrives at once and is acknowledged, until neither side has more to say. Returns how many packets went. */
+/** Delivers and acknowledges everything until neither side has more to send; returns the number of packets. */
 export const exchange = (pair: Pair, mostPackets = 100_000): number =>
   exchangePackets(pair, mostPackets).length
 
-/** The same; all frames that were sent. */
+/** The same; returns all frames sent. */
 export const exchangeFrames = (pair: Pair): ReadonlyArray<Packet["frames"][number]> =>
   exchangePackets(pair).flatMap((packet) => packet.frames)
 
@@ -137,7 +137,7 @@ const exchangePackets = ({ client, server }: Pair, mostPackets = 100_000): Reado
     if (error !== undefined) throw new Error(`${to.name}: ${error.reason}`)
     packet.from.acked(packet)
   }
-  throw new Error(`still talking after ${mostPackets} packets`)
+  throw new Error(`still exchanging after ${mostPackets} packets`)
 }
 
 export const drain = (poll: () => number): Array<number> => {
@@ -146,7 +146,7 @@ export const drain = (poll: () => number): Array<number> => {
   return ids
 }
 
-/** Recognisable bytes: each depends on its stream and offset. */
+/** Recognizable bytes: each depends on its stream and offset. */
 export const pattern = (id: number, offset: number, length: number): Uint8Array => {
   const bytes = new Uint8Array(length)
   for (let i = 0; i < length; i++) bytes[i] = patternAt(id, offset + i)

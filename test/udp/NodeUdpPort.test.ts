@@ -36,7 +36,7 @@ describe("NodeUdpPort", () => {
     })
   )
 
-  live("keeps the first datagrams of a burst until it ends, so that a first flight leaves as one", () =>
+  live("holds the first datagrams of a burst until it ends, so that a first flight is sent as one", () =>
     Effect.gen(function* () {
       const a = yield* nodeUdpPort.bind(loopback)
       const b = yield* nodeUdpPort.bind(loopback)
@@ -50,7 +50,7 @@ describe("NodeUdpPort", () => {
       expect(a.counters.sent).toBe(0)
       a.flush()
       yield* eventually(() => atB.length === 2)
-      // a long burst does not wait for its end
+      // a long burst is not held
       for (let i = 3; i < 8; i++) send(i)
       yield* eventually(() => atB.length === 6)
       a.flush()
@@ -59,7 +59,7 @@ describe("NodeUdpPort", () => {
     })
   )
 
-  live("speaks both families on the IPv6 wildcard, and calls an IPv4 remote by its IPv4 address", () =>
+  live("serves both families on the IPv6 wildcard, and reports an IPv4 remote by its IPv4 address", () =>
     Effect.gen(function* () {
       const both = yield* nodeUdpPort.bind({ host: "::" })
       const four = yield* nodeUdpPort.bind(loopback)
@@ -89,7 +89,7 @@ describe("NodeUdpPort", () => {
     })
   )
 
-  live("refuses host names, impossible ports and taken ports, in words", () =>
+  live("rejects host names, invalid ports and ports in use, with a readable error", () =>
     Effect.gen(function* () {
       const refusal = (options: { host?: string; port?: number }) =>
         Effect.flip(Effect.scoped(nodeUdpPort.bind(options)))
@@ -108,7 +108,7 @@ describe("NodeUdpPort", () => {
     })
   )
 
-  live("goes on after nobody answered", () =>
+  live("continues after ICMP port unreachable", () =>
     Effect.gen(function* () {
       const a = yield* nodeUdpPort.bind(loopback)
       const b = yield* nodeUdpPort.bind(loopback)
@@ -125,7 +125,7 @@ describe("NodeUdpPort", () => {
     })
   )
 
-  live("counts what the system refuses for its size", () =>
+  live("counts datagrams the system refuses for their size", () =>
     Effect.gen(function* () {
       // Fits the IPv6 socket but not the IPv4 packet it becomes.
       const a = yield* nodeUdpPort.bind({ host: "::" })
@@ -137,7 +137,7 @@ describe("NodeUdpPort", () => {
   )
 
   live(
-    "is congested while the system holds datagrams back, keeps a bounded number, and wakes when they are gone",
+    "is congested while the system queues datagrams, keeps a bounded number, and wakes when they are sent",
     () =>
       Effect.gen(function* () {
         const a = yield* nodeUdpPort.bind(loopback)
@@ -195,7 +195,7 @@ describe("NodeUdpPort", () => {
   )
 })
 
-/** Makes node:dgram queue what this socket sends, as it does while the kernel takes nothing, until released. */
+/** Makes node:dgram queue what this socket sends, as when the kernel accepts nothing, until released. */
 const stall = (socket: unknown): (() => void) => {
   const native = (socket as { readonly socket: dgram.Socket }).socket
   const held: Array<() => void> = []
@@ -212,7 +212,7 @@ const stall = (socket: unknown): (() => void) => {
 }
 
 describe("RemoteAddresses", () => {
-  it("remembers a remote that keeps talking through a flood of others, and forgets those", () => {
+  it("keeps an active remote through a flood of others, and forgets those", () => {
     const remotes = new RemoteAddresses()
     const friend = remotes.intern("192.0.2.1", 443)
     const stranger = remotes.intern("192.0.2.2", 1)
@@ -224,7 +224,7 @@ describe("RemoteAddresses", () => {
     expect(remotes.intern("192.0.2.2", 1)).toEqual(stranger)
   })
 
-  it("tells ports and hosts apart", () => {
+  it("distinguishes ports and hosts", () => {
     const remotes = new RemoteAddresses()
     const addresses = [remotes.intern("::1", 1), remotes.intern("::1", 2), remotes.intern("::2", 1)]
     expect(new Set(addresses).size).toBe(3)
@@ -233,7 +233,7 @@ describe("RemoteAddresses", () => {
 })
 
 describe("NodeEntropy", () => {
-  it("gives fresh bytes of every length, each the caller's own", () => {
+  it("returns fresh bytes of any length, owned by the caller", () => {
     const seen = new Set<string>()
     for (let i = 0; i < 2000; i++) seen.add(Buffer.from(nodeEntropy.randomBytes(16)).toString("hex"))
     expect(seen.size).toBe(2000)

@@ -16,7 +16,7 @@ const live =
   <A, E>(program: Effect.Effect<A, E, UdpPort | Scope.Scope>): Promise<A> =>
     Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(port)))
 
-/** Of 127.0.0.0/8 every address is the machine's, and the system lists the first. */
+/** All of 127.0.0.0/8 is local, though the system lists only the first address. */
 const [host, otherHost] = ["127.0.0.1", "127.0.0.2"]
 const addresses = () => [host, otherHost]
 
@@ -49,7 +49,7 @@ udpPortCompliance({
 })
 
 describe("the UdpPort of a single DatagramSocket", () => {
-  it("is bound once at a time", async () => {
+  it("can be bound only once at a time", async () => {
     const once = Effect.gen(function* () {
       const port = yield* UdpPort
       const reason = Effect.scoped(port.bind()).pipe(

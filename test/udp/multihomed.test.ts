@@ -1,4 +1,4 @@
-/** A socket for all addresses of a machine whose addresses come and go. */
+/** A socket for all addresses of a host whose addresses change. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -23,7 +23,7 @@ const everywhere = Effect.fnUntraced(function* (list: Array<string>) {
     Clock.Clock,
     clock
   )
-  /** For a while after a new address is bound, what comes to others is dropped: that while is over. */
+  /** After a new address is bound, datagrams to other addresses are dropped for a while: skips that. */
   const settle = () => void (ahead += 1_000_000_000n)
   return { settle, socket }
 })
@@ -34,7 +34,7 @@ const ask = (client: UdpSocket, host: string, port: number, value = 0): void => 
 }
 
 describe("a socket for all addresses", () => {
-  live("learns of an address when something is sent there, and lets whoever sent it try again", () =>
+  live("discovers an address when something is sent there, and relies on the sender to retry", () =>
     Effect.gen(function* () {
       const list = ["127.0.0.1"]
       const { settle, socket } = yield* everywhere(list)
@@ -42,7 +42,7 @@ describe("a socket for all addresses", () => {
       const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
       const arrived = inbox(socket)
       settle()
-      // an address of the machine's that it does not list: what came there is told, but not where that was
+      // an unlisted address of the host: the arrival is noticed, but not at which address
       ask(client, "127.0.0.3", port)
       yield* eventually(() => arrived.length === 1)
       expect(arrived[0].to).toBeUndefined()
@@ -59,35 +59,33 @@ describe("a socket for all addresses", () => {
     })
   )
 
-  live(
-    "goes on without an address that is gone, and sends what was to leave from there as the system likes",
-    () =>
-      Effect.gen(function* () {
-        const list = ["127.0.0.1", "127.0.0.3"]
-        const { settle, socket } = yield* everywhere(list)
-        const { port } = socket.localAddress
-        const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
-        const [arrived, answers] = [inbox(socket), inbox(client)]
-        ask(client, "127.0.0.3", port)
-        yield* eventually(() => arrived.length === 1)
-        const { from, to } = arrived[0]
-        list.pop()
-        list.push("127.0.0.4") // which makes it look
-        settle()
-        ask(client, "127.0.0.4", port)
-        yield* eventually(() => socket.counters.receiveDropped === 1)
-        for (let i = 0; answers.at(-1)?.from.host !== "127.0.0.1"; i++) {
-          socket.send(new Uint8Array(1), 0, 1, from, 0, to)
-          socket.flush()
-          yield* Effect.sleep(5)
-          expect(i).toBeLessThan(200)
-        }
-        expect(socket.counters.received).toBe(1)
-        expect(socket.counters.sendErrors).toBe(0)
-      })
+  live("continues without an address that is gone, and lets the system choose the source instead", () =>
+    Effect.gen(function* () {
+      const list = ["127.0.0.1", "127.0.0.3"]
+      const { settle, socket } = yield* everywhere(list)
+      const { port } = socket.localAddress
+      const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
+      const [arrived, answers] = [inbox(socket), inbox(client)]
+      ask(client, "127.0.0.3", port)
+      yield* eventually(() => arrived.length === 1)
+      const { from, to } = arrived[0]
+      list.pop()
+      list.push("127.0.0.4") // triggers a refresh
+      settle()
+      ask(client, "127.0.0.4", port)
+      yield* eventually(() => socket.counters.receiveDropped === 1)
+      for (let i = 0; answers.at(-1)?.from.host !== "127.0.0.1"; i++) {
+        socket.send(new Uint8Array(1), 0, 1, from, 0, to)
+        socket.flush()
+        yield* Effect.sleep(5)
+        expect(i).toBeLessThan(200)
+      }
+      expect(socket.counters.received).toBe(1)
+      expect(socket.counters.sendErrors).toBe(0)
+    })
   )
 
-  live("does without an address that it cannot bind", () =>
+  live("skips an address that it cannot bind", () =>
     Effect.gen(function* () {
       const { settle, socket } = yield* everywhere(["203.0.113.99", "127.0.0.1"])
       const client = yield* NodeUdpPort.nodeUdpPort.bind({ host: "127.0.0.1" })
@@ -98,7 +96,7 @@ describe("a socket for all addresses", () => {
     })
   )
 
-  live("hands out all that came to all of them, and wakes again when more comes", () =>
+  live("delivers what arrived on all of them, and wakes again when more arrives", () =>
     Effect.gen(function* () {
       const hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"]
       const { settle, socket } = yield* everywhere(hosts.slice(0, 3))
@@ -123,7 +121,7 @@ describe("a socket for all addresses", () => {
 
   const more = interfaceAddresses().filter((host) => !host.startsWith("127.") && host !== "::1")
   const each = more.filter((host) => !host.includes("%"))
-  it.skipIf(each.length === 0)("of either family answers from each of the machine's own", () =>
+  it.skipIf(each.length === 0)("of either family answers from each of the host's own addresses", () =>
     Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {

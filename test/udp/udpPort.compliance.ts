@@ -1,4 +1,4 @@
-/** What every `UdpPort` must do; each implementation runs all of it. */
+/** The compliance suite of `UdpPort`; every implementation runs all of it. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "vitest"
@@ -7,11 +7,11 @@ import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 
 type Program<A> = Effect.Effect<A, unknown, UdpPort | Scope.Scope>
 
-/** How to run a program with the port under test, which must own `host`. */
+/** How to run a program with the port under test, which can bind `host`. */
 export interface PortUnderTest {
   readonly name: string
   readonly host: string
-  /** Another address of the same machine. */
+  /** Another address of the same host. */
   readonly otherHost: string
   readonly run: <A>(program: Program<A>) => Promise<A>
 }
@@ -22,7 +22,7 @@ export interface Received {
   readonly to: SocketAddress | undefined
 }
 
-/** Everything that arrives at the socket from now on. */
+/** Records everything that arrives at the socket from now on. */
 export const inbox = (socket: UdpSocket): Array<Received> => {
   const all: Array<Received> = []
   socket.onReadable(() => {
@@ -31,11 +31,11 @@ export const inbox = (socket: UdpSocket): Array<Received> => {
   return all
 }
 
-/** Waits until something is so, for at most two seconds. */
-export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
+/** Waits up to two seconds for a condition. */
+export const eventually = (condition: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
-    for (let i = 0; i < 2000 && !isSo(); i++) yield* Effect.sleep(1)
-    expect(isSo()).toBe(true)
+    for (let i = 0; i < 2000 && !condition(); i++) yield* Effect.sleep(1)
+    expect(condition()).toBe(true)
   })
 
 export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest): void => {
@@ -44,7 +44,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
   const test = (title: string, program: () => Program<void>): void => it(title, () => run(program()))
 
   describe(`a socket of ${name}`, () => {
-    test("tells the address it is bound to", () =>
+    test("reports its bound address", () =>
       Effect.gen(function* () {
         const { localAddress } = yield* bind()
         expect(localAddress.host).toBe(host)
@@ -52,7 +52,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(localAddress.family).toBe(host.includes(":") ? 6 : 4)
       }))
 
-    test("delivers a datagram and carries the answer back", () =>
+    test("delivers a datagram and an answer", () =>
       Effect.gen(function* () {
         const a = yield* bind()
         const b = yield* bind()
@@ -67,7 +67,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(atA[0].bytes).toEqual(new Uint8Array([4]))
       }))
 
-    test("that is bound to all addresses answers from the one it was asked at", () =>
+    test("that is bound to all addresses answers from the one it received on", () =>
       Effect.gen(function* () {
         const { bind } = yield* UdpPort
         const everywhere = yield* bind({ host: "0.0.0.0", multihomed: true })
@@ -89,7 +89,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(everywhere.counters).toMatchObject({ received: 4, sent: 4, sendErrors: 0 })
       }))
 
-    test("that is bound to all addresses has its port for itself, until it is closed", () =>
+    test("that is bound to all addresses owns its port until it is closed", () =>
       Effect.gen(function* () {
         const udp = yield* UdpPort
         const taken = (where: { host: string; port: number; multihomed?: boolean }) =>
@@ -106,7 +106,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         for (const at of [host, otherHost]) yield* Effect.scoped(udp.bind({ host: at, port }))
       }))
 
-    test("tells what the system would not send, and to whom", () =>
+    test("reports send errors with their destination", () =>
       Effect.gen(function* () {
         const a = yield* bind()
         const refused: Array<unknown> = []
@@ -117,7 +117,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(refused).toEqual([{ to, problem: a.counters.lastError, isLasting: true }])
       }))
 
-    test("takes the bytes before send returns, and hands out plain Uint8Arrays that stay what they were", () =>
+    test("copies the bytes before send returns, and delivers plain Uint8Arrays that are never overwritten", () =>
       Effect.gen(function* () {
         const a = yield* bind()
         const b = yield* bind()
@@ -136,7 +136,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         }
       }))
 
-    test("gives the same object for the same remote", () =>
+    test("reports the same remote as the same object", () =>
       Effect.gen(function* () {
         const [a, b, c] = [yield* bind(), yield* bind(), yield* bind()]
         const atC = inbox(c)
@@ -159,7 +159,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(atB[0].bytes.length).toBe(0)
       }))
 
-    test("wakes its reader once, then again only after the queue was drained empty", () =>
+    test("wakes its reader once, and again only after the queue was drained", () =>
       Effect.gen(function* () {
         const [a, b] = [yield* bind(), yield* bind()]
         let wakes = 0
@@ -182,7 +182,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         yield* eventually(() => wakes === 2)
       }))
 
-    test("wakes a reader that comes late", () =>
+    test("wakes a reader that registers late", () =>
       Effect.gen(function* () {
         const [a, b] = [yield* bind(), yield* bind()]
         a.send(new Uint8Array(1), 0, 1, b.localAddress, 0)
@@ -201,7 +201,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(inbox(b).map(({ bytes }) => bytes[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
       }))
 
-    test("counts a datagram that is too large, and goes on", () =>
+    test("counts a datagram that is too large, and continues", () =>
       Effect.gen(function* () {
         const [a, b] = [yield* bind(), yield* bind()]
         const atB = inbox(b)
@@ -213,7 +213,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         yield* eventually(() => a.counters.sent === 1)
       }))
 
-    test("survives destinations that cannot be", () =>
+    test("survives invalid destinations", () =>
       Effect.gen(function* () {
         const [a, b] = [yield* bind(), yield* bind()]
         const atB = inbox(b)
@@ -231,7 +231,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(a.counters.lastError).toBeTypeOf("string")
       }))
 
-    test("is closed with its scope: it wakes nobody, sends nothing, and its port is free again", () =>
+    test("is closed with its scope: it wakes no reader, sends nothing, and frees its port", () =>
       Effect.gen(function* () {
         const a = yield* bind()
         let wakes = 0
@@ -254,7 +254,7 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         expect(wakes).toBe(0)
       }))
 
-    test("refuses a taken port and a foreign address, in words", () =>
+    test("rejects a port in use and a foreign address, with a readable error", () =>
       Effect.gen(function* () {
         const { localAddress } = yield* bind()
         const port = yield* UdpPort
