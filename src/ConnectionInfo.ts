@@ -1,51 +1,88 @@
-/** What a connection tells about itself: what was negotiated, and how it has fared. */
+/**
+ * What a connection reports about itself: what was negotiated, and its statistics.
+ *
+ * @since 0.1.0
+ */
 import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
 import type { Connection } from "./connection/Connection.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
 import type { Version } from "./wire/PacketType.ts"
 
-/** What the handshake settled. */
+/**
+ * What the handshake negotiated.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ConnectionFacts {
+  /** QUIC version. */
   readonly version: Version
-  /** For example `TLS_AES_128_GCM_SHA256`. */
+  /** Name of the TLS cipher suite, such as `TLS_AES_128_GCM_SHA256`. */
   readonly cipherSuite: string
+  /** Group of the key exchange. */
   readonly group: NamedGroup
+  /** Application protocol. RFC 7301 */
   readonly alpn: string
+  /** Server name the client sent (SNI), or undefined. */
   readonly serverName: string | undefined
-  /** What the peer proved to hold, now or in the session that is resumed; undefined for a client that was not asked. */
+  /**
+   * Certificate or raw key of the peer, proved in this session or in the one it resumes. Undefined for a client that
+   * was not asked for one.
+   */
   readonly peer: PeerCertificate | undefined
-  /** A session ticket stood in for certificates. Before the handshake is complete: if the server goes along. */
+  /** Whether a session ticket replaced the certificates; until the handshake is complete, whether one was offered. */
   readonly resumed: boolean
-  /** What became of 0-RTT: `"none"` when it was not tried, `"pending"` until the server has decided. */
+  /** What became of 0-RTT data: `"none"` if not tried, `"pending"` until the server has decided. RFC 9001 §4.6 */
   readonly earlyData: "none" | "pending" | "accepted" | "rejected"
 }
 
-/** A snapshot; sizes in bytes, times in milliseconds, counts since the start. */
+/**
+ * A snapshot of the counters of a connection. Sizes are in bytes, durations in milliseconds, counts since the start.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ConnectionStats {
+  /** Smoothed round-trip time. RFC 9002 §5.3 */
   readonly smoothedRttMillis: number
+  /** Smallest round-trip time measured. RFC 9002 §5.2 */
   readonly minRttMillis: number
+  /** Congestion window. RFC 9002 §7 */
   readonly congestionWindowBytes: number
+  /** Bytes sent and neither acknowledged nor lost. */
   readonly bytesInFlight: number
+  /** Size of UDP payloads, as far as path MTU discovery has found. RFC 9000 §14.3 */
   readonly datagramBytes: number
+  /** Bytes of UDP payload sent. */
   readonly bytesSent: number
+  /** Bytes of UDP payload received. */
   readonly bytesReceived: number
+  /** UDP datagrams sent. */
   readonly datagramsSent: number
+  /** UDP datagrams received. */
   readonly datagramsReceived: number
+  /** QUIC packets sent. */
   readonly packetsSent: number
+  /** QUIC packets received and decrypted. */
   readonly packetsReceived: number
+  /** Packets declared lost. RFC 9002 §6.1 */
   readonly packetsLost: number
+  /** Bytes of these packets. */
   readonly bytesLost: number
-  /** Received, but not ours, malformed, duplicate or not authentic. */
+  /** Packets received that were malformed, duplicate, not authentic or for another connection. */
   readonly packetsDropped: number
-  /** Datagrams (RFC 9221) that newer ones took the place of, before they were sent or read. */
+  /** Datagrams (RFC 9221) displaced by newer ones before they were sent. */
   readonly sendDatagramsDropped: number
+  /** Datagrams (RFC 9221) displaced by newer ones before they were read. */
   readonly receiveDatagramsDropped: number
+  /** Probe timeouts. RFC 9002 §6.2 */
   readonly probeTimeouts: number
+  /** Key updates. RFC 9001 §6 */
   readonly keyUpdates: number
-  /** Times that loss, or the network's ECN marks, made the sender slow down. */
+  /** Times that loss or an ECN mark reduced the sending rate. RFC 9002 §7.3.2 */
   readonly congestionEvents: number
-  /** Whether packets carry ECN marks: being found out, or settled. RFC 9000 §13.4.2 */
+  /** Whether the path supports ECN; `"testing"` and `"unknown"` while validating. RFC 9000 §13.4.2 */
   readonly ecn: "testing" | "unknown" | "capable" | "failed"
 }
 

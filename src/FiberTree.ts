@@ -10,7 +10,22 @@
  * └─ connection from …
  * ```
  *
- * `endpoint.tree` takes it; `print` writes it for people. Times are milliseconds, sizes bytes.
+ * `endpoint.tree` takes it, `print` formats it. Durations are in milliseconds, sizes in bytes.
+ *
+ * **Example** (Logging the tree every minute)
+ *
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { FiberTree, type QuicEndpointShape } from "effect-quic"
+ *
+ * const watch = (endpoint: QuicEndpointShape) =>
+ *   endpoint.tree.pipe(
+ *     Effect.flatMap((tree) => Effect.log(FiberTree.print(tree))),
+ *     Effect.repeat(Schedule.spaced("1 minute"))
+ *   )
+ * ```
+ *
+ * @since 0.1.0
  */
 import type {
   ConnectionNode,
@@ -110,7 +125,12 @@ const lines = ({ text, below }: Printed): Array<string> => [
   })
 ]
 
-/** The tree for people, one line a node. */
+/**
+ * Formats a tree for people, one line for each node.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
 export const print = (endpoint: EndpointNode): string => {
   const { local, state, ageMillis, sockets, fibers, peers, connections } = endpoint
   return lines({

@@ -1,12 +1,20 @@
 /**
- * One connection: streams to open and accept, datagrams, the facts that were negotiated, and its end.
+ * One connection: streams to open and accept, datagrams, what was negotiated, and its end.
  *
- * A connection lives in the scope it was made in. Leaving that scope closes it: after success what was accepted is
- * still delivered (for `closeTimeoutMillis` at most), after a failure or an interrupt it ends at once.
+ * A connection lives in the scope it is made in. Leaving that scope closes it: after success it first delivers accepted
+ * data, for at most `closeTimeoutMillis`; after a failure or an interrupt it closes at once.
  *
- * Every operation begins with a checkpoint: interrupted there it has changed nothing. After it, an operation that does
- * not wait happens wholly and at once; one that waits says what an interrupt leaves. What is taken or opened is the
- * caller's in the very step that takes it, so none is lost on the way.
+ * **Interruption**
+ *
+ * An operation interrupted before it takes effect, or while it waits, has no effect unless its docs say otherwise. What
+ * it opens or accepts belongs to the caller from the step that takes it, so nothing is lost on the way.
+ *
+ * **Errors**
+ *
+ * Operations on a connection that has ended fail with the reason of its end: `ApplicationClosed`, `TransportClosed`,
+ * `HandshakeRefused`, `HandshakeTimeout`, `IdleTimeout`, `StatelessReset`, `VersionMismatch` or `EndpointClosed`.
+ *
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -35,30 +43,57 @@ import type { SocketAddress } from "./wire/SocketAddress.ts"
 
 export type { ConnectionFacts, ConnectionStats } from "./ConnectionInfo.ts"
 
-/** What the header of a 0-RTT packet takes more than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
+/** How much longer the header of a 0-RTT packet is than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
 const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
 
+/**
+ * A QUIC connection, made by `connect`, `accept`, `serve` or a `Peer`.
+ *
+ * **Example** (An echo over one stream)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const echo = (connection: QuicConnection, text: string) =>
+ *   Effect.scoped(
+ *     Effect.gen(function* () {
+ *       const stream = yield* connection.openBidi
+ *       yield* Stream.run(Stream.encodeText(Stream.make(text)), stream.writable)
+ *       return yield* Stream.mkString(Stream.decodeText(stream.readable))
+ *     })
+ *   )
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class QuicConnection {
   /** @internal */
   readonly actor: ConnectionActor
 
-  /** Made by `QuicEndpoint`; not for applications. */
+  /** Called by `QuicEndpoint`; not for applications. */
   constructor(actor: ConnectionActor) {
     this.actor = actor
   }
 
+  /** Whether this side is the client or the server. */
   get role(): Role {
     return this.actor.core.config.role
   }
 
+  /** Address of the peer on the path in use. */
   get remoteAddress(): SocketAddress {
     return this.actor.core.path.remote
   }
 
   /**
-   * Waits for the end of the handshake, and says what it settled. There is something to wait for only with 0-RTT: what
-   * a client writes before may be replayed by others; what a server reads before may have been. A checkpoint, and it
-   * only waits: interrupted, it has changed nothing.
+   * Waits for the end of the handshake and returns what it negotiated.
+   *
+   * Only a connection with 0-RTT is handed out before that: data a client writes earlier may be replayed by an
+   * attacker, data a server reads earlier may have been.
+   *
+   * **Interruption**: while waiting; changes nothing.
    */
   get handshakeComplete(): Effect.Effect<ConnectionFacts, QuicError> {
     return Effect.suspend(() => {
@@ -68,36 +103,34 @@ export class QuicConnection {
     })
   }
 
+  /** What the handshake has negotiated. Final once `handshakeComplete` returns. */
   get facts(): ConnectionFacts {
     return connectionFacts(this.actor.core)
   }
 
+  /** A snapshot of the counters. */
   get stats(): ConnectionStats {
     return connectionStats(this.actor.core)
   }
 
   /**
-   * Derives secret bytes that the two sides of this connection, and nobody else, can compute: equal arguments give equal
-   * bytes on both. RFC 8446 §7.5
+   * Derives secret bytes that only the two sides of this connection can compute; equal arguments give equal bytes on
+   * both. RFC 8446 §7.5
    *
    * **Details**
    *
-   * They bind another protocol to this connection: signing or comparing them proves that both speak over the same one,
-   * with nobody in between. Every label and context gives other bytes, and so does every connection, resumed or not.
-   * The bytes are computed once the handshake is complete, also after the connection has ended.
+   * Signing or comparing them binds another protocol to this connection: it proves that both sides use the same one,
+   * with nobody in between. Other labels, contexts and connections give other bytes, resumed sessions included. They
+   * can still be derived after the connection has ended.
    *
-   * - `label`: what they are for, ASCII of 1 to 249 characters; registered ones begin with `EXPORTER` (RFC 5705 §6), others
-   *   of one's own with `EXPERIMENTAL`
+   * - `label`: their purpose, 1 to 249 ASCII characters; registered labels begin with `EXPORTER` (RFC 5705 §6), private
+   *   ones with `EXPERIMENTAL`
    * - `context`: what they are about, any bytes, or none
-   * - `length`: how many, 1 to 8160
+   * - `length`: how many bytes, 1 to 8160
    *
-   * **Errors**
+   * Fails with `InvalidOption`, which names the argument, or with the reason why the handshake failed.
    *
-   * `InvalidOption` names the argument that is out of range; otherwise the reason why the handshake was not completed.
-   *
-   * **Interruption**
-   *
-   * Interruptible while the handshake goes on; it changes nothing.
+   * **Interruption**: while the handshake is in progress; changes nothing.
    */
   exportKeyingMaterial(
     label: string,
@@ -116,39 +149,45 @@ export class QuicConnection {
   // — streams ———————————————————————————————————————————————————————————————————————————————————————————————————
 
   /**
-   * Opens a stream both sides write, waiting while the peer's limit allows none. Nothing is sent until the first
-   * `write` or `finish`. When its scope ends well the stream is finished, otherwise reset and stopped with code 0.
-   * A checkpoint first, and whenever it waits; interrupted, it has opened none.
+   * Opens a bidirectional stream, waiting while the peer's limit allows none. RFC 9000 §4.6
+   *
+   * Nothing is sent until the first `write` or `finish`. If its scope succeeds, the stream is finished; otherwise it is
+   * reset and stopped with code 0.
+   *
+   * **Interruption**: while waiting; opens no stream.
    */
   get openBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return openStream(this.actor, false, (stream) => this.show(stream))
   }
 
-  /**
-   * Opens a stream only this side writes; a checkpoint first, and whenever it waits: interrupted, it has opened none.
-   */
+  /** Opens a unidirectional stream; otherwise as `openBidi`. */
   get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return openStream(this.actor, true, (stream) => this.show(stream))
   }
 
-  /** The next stream the peer has opened that goes both ways. A checkpoint first; interrupted, it has taken none. */
+  /**
+   * The next bidirectional stream the peer has opened. It ends with its scope as one from `openBidi` does.
+   *
+   * **Interruption**: while waiting; accepts no stream.
+   */
   get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return acceptStream(this.actor, false, (stream) => this.show(stream))
   }
 
-  /** The next stream the peer has opened that only it writes. A checkpoint first; interrupted, it has taken none. */
+  /** The next unidirectional stream the peer has opened; otherwise as `acceptBidi`. */
   get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return acceptStream(this.actor, true, (stream) => this.show(stream))
   }
 
   /**
-   * Runs `handler` for every stream the peer opens, each in a fiber and a scope of its own, until the connection ends:
-   * succeeds when it was closed with code 0 or fell idle, once the handlers still at work are done (they have
-   * `closeTimeoutMillis` for that). A handler that fails or dies resets its own stream and is logged; the others never
-   * notice.
+   * Runs `handler` for every stream the peer opens, each in its own fiber and scope, until the connection ends.
    *
-   * A checkpoint before each stream it takes. Interrupted, it interrupts the handlers, whose streams are reset and
-   * stopped with code 0, and waits for them; streams without a handler stay to be accepted.
+   * Succeeds if the connection is closed with code 0 or by the idle timeout, once the handlers have finished, for which
+   * they have `closeTimeoutMillis`; fails with the reason otherwise. A handler that fails or dies resets its own stream
+   * and is logged; the others are not affected.
+   *
+   * **Interruption**: interrupts the handlers, whose streams are reset and stopped with code 0, and waits for them.
+   * Streams without a handler can still be accepted.
    */
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
@@ -161,7 +200,7 @@ export class QuicConnection {
 
   // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** The largest datagram that can be sent now, bytes; 0 when the peer takes none. RFC 9221 §3 */
+  /** Largest datagram that can be sent now, in bytes; 0 if the peer accepts none. RFC 9221 §3 */
   get maxDatagramBytes(): number {
     const { core } = this.actor
     const limit = Math.min(core.datagrams.peerMaxFrameBytes, core.path.maxFrameBytes)
@@ -169,9 +208,12 @@ export class QuicConnection {
   }
 
   /**
-   * Sends a copy of `bytes` once, unreliably; when more than `sendBufferBytes` wait, the oldest are dropped. Fails with
-   * `DatagramRefused` when it is too large. A checkpoint, then at once: interrupted, it has queued all of it or
-   * nothing.
+   * Queues a copy of `bytes` to be sent once, unreliably. While more than `sendBufferBytes` are queued, the oldest are
+   * dropped. RFC 9221
+   *
+   * Fails with `DatagramRefused` if it is larger than `maxDatagramBytes`, `InvalidOption` if `bytes` is no Uint8Array.
+   *
+   * **Interruption**: the datagram is queued completely or not at all.
    */
   sendDatagram(bytes: Uint8Array): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
@@ -184,9 +226,12 @@ export class QuicConnection {
   }
 
   /**
-   * Sends as `sendDatagram` does, and waits for what becomes of it: `"acknowledged"` when it has reached the peer's
-   * QUIC (the application may still not read it), `"lost"` when it probably has not, `"dropped"` when it never left. A
-   * checkpoint first; interrupted while it waits, it only asks no longer. RFC 9221 §5.2
+   * Sends a datagram as `sendDatagram` does, and waits for what becomes of it. RFC 9221 §5.2
+   *
+   * `"acknowledged"`: it reached the peer's QUIC stack; the application may still not read it. `"lost"`: it probably
+   * did not arrive. `"dropped"`: it was never sent.
+   *
+   * **Interruption**: while waiting; the datagram stays queued or sent.
    */
   deliverDatagram(bytes: Uint8Array): Effect.Effect<DatagramFate, QuicError> {
     return Effect.suspend(() => {
@@ -213,7 +258,11 @@ export class QuicConnection {
       : undefined
   }
 
-  /** The next datagram that arrived. A checkpoint first, and whenever it waits; interrupted, it has taken none. */
+  /**
+   * The next datagram that arrives.
+   *
+   * **Interruption**: while waiting; consumes no datagram.
+   */
   get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
     const { actor } = this
     const { datagrams } = actor.core
@@ -227,48 +276,47 @@ export class QuicConnection {
 
   // — the connection itself —————————————————————————————————————————————————————————————————————————————————————
 
-  /** Sends a PING; the answer keeps both sides from falling idle. A checkpoint, then at once. */
+  /** Sends a PING; its acknowledgement keeps both sides from timing out. RFC 9000 §10.1.2 */
   get ping(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.core.ping())
   }
 
   /**
-   * Moves to another local address, a new port of the host when nothing is said: over a socket of its own, with
-   * connection IDs not used before, as soon as the server has answered there. Until then, and if it does not, the
-   * connection stays where it is. Fails with `MigrationFailed` on a server, and with a server that forbids it.
-   * RFC 9000 §9
+   * Moves the connection to another local address, by default a new port, over a socket of its own. RFC 9000 §9
    *
-   * A checkpoint first, and whenever it waits: interrupted before the server has answered, it gives up the way and
-   * closes its socket; after that it has moved.
+   * Returns once the server has answered over the new path, with unused connection IDs. Until then, and if it does not
+   * answer, the connection stays where it is.
+   *
+   * Fails with `MigrationFailed` if the server does not answer or forbids it, and on a server; with `BindFailed` if the
+   * address cannot be bound; with `InvalidOption`.
+   *
+   * **Interruption**: while waiting; abandons the new path and closes its socket.
    */
   migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
     return Effect.flatMap(check(RebindSchema, where), (place) => this.actor.path.migrate(place))
   }
 
-  /** Whether it is still to be seen if the peer answers over the path in use, or over one the connection moves to. */
+  /** Whether a path is being validated: the one in use, or one the connection is moving to. */
   get isMigrating(): boolean {
     return this.actor.core.path.routes.isMoving
   }
 
-  /** Waits until `isMigrating` or `remoteAddress` may have changed; interrupted, it has changed nothing. */
+  /** Waits until `isMigrating` or `remoteAddress` may have changed. */
   get pathChanged(): Effect.Effect<void> {
     return this.actor.path.moved.park
   }
 
-  /**
-   * Changes the connection IDs in both directions, as far as the peer keeps any in store. A checkpoint, then at once.
-   * RFC 9000 §5.1.2
-   */
+  /** Changes the connection IDs in both directions, as far as the peer has issued spare ones. RFC 9000 §5.1.2 */
   get rotateConnectionIds(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.rotateIds())
   }
 
-  /** Asks for new packet keys; they change as soon as RFC 9001 §6 allows. A checkpoint, then at once. */
+  /** Requests new packet keys, used as soon as RFC 9001 §6 allows. */
   get updateKeys(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.core.updateKeys())
   }
 
-  /** Waits for the end of the connection, and says what it was; interrupted, it has changed nothing. */
+  /** Waits for the end of the connection and returns its reason. */
   get closed(): Effect.Effect<QuicError> {
     return Effect.suspend(() => {
       const { failure, signals } = this.actor
@@ -277,20 +325,23 @@ export class QuicConnection {
   }
 
   /**
-   * Delivers what was accepted, for `closeTimeoutMillis` at most, then closes with an application `code` (0 … 2^53−1)
-   * and a `reason` for people. Idempotent. A checkpoint first; interrupted while it delivers, it closes at once, with
-   * the same code.
+   * Delivers accepted data, for at most `closeTimeoutMillis`, then closes with an application error code. Idempotent.
+   * RFC 9000 §10.2
+   *
+   * `code` is 0 to 2^53−1, default 0; `reason` is for people. Fails with `InvalidOption` if they are not.
+   *
+   * **Interruption**: while delivering; closes at once, with the same code.
    */
   close(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () => closeDelivered(this.actor, code, reason), reason)
   }
 
-  /** Closes at once; what is not delivered yet is lost. A checkpoint first. */
+  /** Closes at once; undelivered data is lost. Otherwise as `close`. */
   closeNow(code = 0, reason = ""): Effect.Effect<void, QuicError> {
     return withErrorCode(code, () => Effect.sync(() => this.actor.close(code, reason)), reason)
   }
 
-  /** Closes with INTERNAL_ERROR, as after a defect. A checkpoint, then at once. */
+  /** Closes with INTERNAL_ERROR, as a defect does. RFC 9000 §20.1 */
   crash(reason: string): Effect.Effect<void> {
     return Effect.sync(() => this.actor.crash(reason))
   }

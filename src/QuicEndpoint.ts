@@ -1,19 +1,29 @@
 /**
  * One UDP socket that speaks QUIC, as client and as server.
  *
- * ```ts
- * const server = Effect.gen(function* () {
- *   const endpoint = yield* QuicEndpoint.make({ port: 4433, server: { alpn: ["echo"], identity } })
- *   yield* endpoint.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
- * })
- * ```
- *
  * The endpoint lives in the scope it is made in. Leaving that scope closes every connection and then the socket, in
  * bounded time.
  *
- * Every operation begins with a checkpoint, interrupted at which it has changed nothing, and is then all or nothing: what
- * it makes is the caller's, or is gone. One that acquires something is interrupted when somebody else closes the scope that
- * it acquires into.
+ * **Interruption**
+ *
+ * Every operation is all or nothing: it can be interrupted before it takes effect and while it waits, never in between.
+ * What it makes belongs to the caller or does not exist. An operation that acquires a resource is interrupted too if
+ * another fiber closes the scope it acquires into.
+ *
+ * **Example** (An echo server)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { type Identity, QuicEndpoint } from "effect-quic"
+ *
+ * const server = (identity: Identity.Identity) =>
+ *   Effect.gen(function* () {
+ *     const endpoint = yield* QuicEndpoint.make({ port: 4433, server: { alpn: ["echo"], identity } })
+ *     yield* endpoint.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
+ *   })
+ * ```
+ *
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -45,63 +55,95 @@ import type { QuicStream } from "./QuicStream.ts"
 import { startEndpoint } from "./startEndpoint.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
+/**
+ * An endpoint: connects, accepts and owns connections. Made by `QuicEndpoint.make`.
+ *
+ * **Details**
+ *
+ * Its operations fail with `EndpointClosed` once it is closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface QuicEndpointShape {
+  /** The address new connections use. */
   readonly localAddress: SocketAddress
   /**
-   * Completes a handshake with a server whose certificate the `CertificateVerifier` accepts. A checkpoint first, and
-   * whenever it waits. Interrupted before anything was sent, it gives the ticket and the token back that it has taken
-   * out of the `TicketStore`; after that it closes with code 0, and leaves nothing behind.
+   * Connects to a server whose certificate the `CertificateVerifier` accepts.
+   *
+   * The connection closes with its scope. Fails with `InvalidOption`, `ResolveFailed`, `Unreachable`,
+   * `HandshakeRefused`, `HandshakeTimeout`, `VersionMismatch`, `TransportClosed`, `ApplicationClosed`, `StatelessReset`
+   * or `EndpointClosed`.
+   *
+   * **Interruption**: while connecting. Before anything was sent, the ticket and token taken from the `TicketStore` are
+   * put back; afterwards the connection closes with code 0. Nothing is left behind.
    */
   readonly connect: (options: ConnectOptions) => Effect.Effect<QuicConnection, QuicError, Scope.Scope>
   /**
-   * The next client whose handshake completed. A checkpoint first, and whenever it waits; interrupted, it has taken
-   * none.
+   * The next client whose handshake is complete, or with 0-RTT in progress. Its connection closes with its scope.
+   *
+   * Fails with `InvalidOption` if the endpoint has no `server`, and with `EndpointClosed`.
+   *
+   * **Interruption**: while waiting; accepts no client.
    */
   readonly accept: Effect.Effect<QuicConnection, QuicError, Scope.Scope>
   /**
-   * Runs `handler` for every client, each in a fiber and a scope of its own. One that fails closes its connection with
-   * code 1, one that dies with INTERNAL_ERROR; the others never notice. When its connection is over, a handler has
-   * `closeTimeoutMillis` to end as the handlers of streams do, and half a second for what follows these; then it is
-   * interrupted. Until it is done the tree shows it, and the connection.
+   * Runs `handler` for every client, each in its own fiber and scope.
    *
-   * A checkpoint before each client it takes. Interrupted, it interrupts the handlers, which closes their connections
-   * with code 0; clients without a handler stay to be accepted.
+   * A handler that fails closes its connection with code 1, one that dies with INTERNAL_ERROR; the others are not
+   * affected. After the end of its connection a handler has `closeTimeoutMillis` for its streams and half a second
+   * more, and is then interrupted; until it is done, `tree` shows it and the connection. Fails as `accept` does.
+   *
+   * **Interruption**: interrupts the handlers, which closes their connections with code 0. Clients without a handler
+   * can still be accepted.
    */
   readonly serve: <E, R>(
     handler: (connection: QuicConnection) => Effect.Effect<void, E, R>
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
-  /** `serve`, with a handler for each stream of each client. Interrupted as that is. */
+  /** Runs `handler` for every stream of every client; otherwise as `serve`. */
   readonly serveStreams: <E, R>(
     handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
   /**
-   * Moves the endpoint to another local address. The connections it made go on from there, with connection IDs not
-   * used before, and fall back to the old address if the server does not answer over the new one; those it accepted,
-   * and those whose server forbids it, stay on the old socket, which is closed when nobody uses it any more.
-   * RFC 9000 §9
+   * Moves the endpoint to another local address. RFC 9000 §9
    *
-   * A checkpoint first; what follows, the bind included, is not interrupted.
+   * Connections it made continue there, with unused connection IDs, and fall back to the old address if the server does
+   * not answer over the new one. Connections it accepted, and those whose server forbids migration, keep the old
+   * socket, which is closed once unused. Fails with `InvalidOption`, `BindFailed` or `EndpointClosed`.
+   *
+   * **Interruption**: only before it starts.
    */
   readonly rebind: (where: LocalPlace) => Effect.Effect<void, QuicError>
   /**
-   * Stays connected with a server, by a restart policy, for as long as the scope lasts: after success what was accepted
-   * is delivered, otherwise it ends at once. Fails with `InvalidOption`, also when the endpoint has a peer of that
-   * name. A checkpoint, then at once: interrupted, there is no peer.
+   * Stays connected to a server by a restart policy for as long as the scope lasts: see `Peer`.
+   *
+   * If the scope succeeds, accepted data is delivered first; otherwise the peer closes at once. Fails with
+   * `InvalidOption`, also if the endpoint already has a peer of that name, and with `EndpointClosed`.
+   *
+   * **Interruption**: leaves no peer.
    */
   readonly peer: (options: PeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
-  /** What lives on this endpoint now; `FiberTree.print` shows it to people. It changes nothing. */
+  /** What lives on this endpoint now, as data; `FiberTree.print` formats it. */
   readonly tree: Effect.Effect<EndpointNode>
-  /** Live connections, for looking at. */
+  /** Number of live connections. */
   readonly connectionCount: Effect.Effect<number>
 }
 
-/** A UDP socket that speaks QUIC. */
+/**
+ * A UDP socket that speaks QUIC, also as a service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShape>()(
   "effect-quic/QuicEndpoint"
 ) {
   /**
-   * Binds a socket and starts the endpoint's loop; both end with the scope. A checkpoint first; interrupted or failed,
-   * it has bound nothing.
+   * Binds a socket and starts the endpoint; both end with the scope.
+   *
+   * Fails with `InvalidOption`, also if the `CryptoSuite` does not support an option, and with `BindFailed`.
+   *
+   * **Interruption**: leaves no socket bound.
    */
   static readonly make = (
     options: EndpointOptions = {}
@@ -111,6 +153,7 @@ export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShap
     UdpPort | CryptoSuite | Entropy | CertificateVerifier | Scope.Scope
   > => acquireAll(make(options))
 
+  /** Provides an endpoint made with these options; fails as `make` does. */
   static readonly layer = (
     options: EndpointOptions = {}
   ): Layer.Layer<QuicEndpoint, QuicError, UdpPort | CryptoSuite | Entropy | CertificateVerifier> =>

@@ -50,7 +50,7 @@ export { SimConnection } from "./SimConnection.ts"
 export interface ConnectOptions extends Partial<LinkConditions> {
   /** The name in fault schedules. Default: the names of the nodes, joined by a hyphen. */
   readonly name?: string
-  /** Differing conditions of the reverse direction. */
+  /** Conditions of the reverse direction that differ. Default none. */
   readonly backward?: Partial<LinkConditions>
   /** The address of the first node, if it is a host. Default its first. */
   readonly from?: string

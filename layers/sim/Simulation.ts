@@ -32,9 +32,9 @@ export interface SimOptions {
   readonly maxTasksPerInstant?: number
   /** Maximum real time to wait for real-world requests. Default 10 s. */
   readonly maxRealWaitMillis?: number
-  /** Called before each fiber task and each timeline event, for tests to interfere. */
+  /** Called before each fiber task and each timeline event, for tests to interfere. Default none. */
   readonly onStep?: () => void
-  /** Called whenever all fibers are idle, before time advances. Returning a problem ends the run. */
+  /** Called whenever all fibers are idle, before time advances. Returning a problem ends the run. Default none. */
   readonly invariant?: (nowMillis: number) => string | undefined
 }
 
