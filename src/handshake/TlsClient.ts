@@ -1,8 +1,7 @@
 import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
-import { type KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
+import type { KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
 import { ByteReader } from "../wire/ByteReader.ts"
-import { ByteWriter } from "../wire/ByteWriter.ts"
 import { Level } from "../wire/PacketType.ts"
 import { PostHandshake, type TicketSession } from "./PostHandshake.ts"
 import { Alert, failure, isFailure, type TlsFailure } from "./alerts.ts"
@@ -30,6 +29,7 @@ import {
   unexpected,
   writeClientHello
 } from "./messages.ts"
+import { shareGroups, writeShares } from "./keyShares.ts"
 import { PskOffer } from "./PskOffer.ts"
 import { pskModes } from "./preSharedKey.ts"
 import { checkServerHello, readServerChoice, type ServerChoice } from "./serverChoice.ts"
@@ -370,30 +370,6 @@ export class TlsClient extends TlsSession {
       nowMillis: config.resumption.nowMillis
     }
   }
-}
-
-/**
- * The group the server most likely selects, and X25519, which every server supports; a wrong guess costs a round trip.
- * RFC 8446 §4.2.8: in the order of `groups`
- */
-const shareGroups = (
-  { groups, keyShareGroups }: TlsClientConfig,
-  remembered: NamedGroup | undefined
-): ReadonlyArray<NamedGroup> => {
-  const wanted = keyShareGroups ?? [remembered ?? groups[0], NamedGroup.x25519]
-  return groups.filter((group) => wanted.includes(group))
-}
-
-const writeShares = (shares: ReadonlyArray<KeyShare>): Uint8Array => {
-  const size = shares.reduce((sum, share) => sum + 4 + share.publicKey.length, 0)
-  const w = new ByteWriter(new Uint8Array(2 + size))
-  w.u16(size)
-  for (const { group, publicKey } of shares) {
-    w.u16(group)
-    w.u16(publicKey.length)
-    w.copy(publicKey)
-  }
-  return w.bytes
 }
 
 /** `opaque cookie<1..2^16-1>`. RFC 8446 §4.2.2 */

@@ -15,6 +15,7 @@ import { maxStreamCount } from "./StreamId.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 import { FlowControlStall } from "./FlowControlStall.ts"
+import { SentStreamFrames } from "./SentStreamFrames.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
 import { snapshotStreams, type StreamSnapshot, type StreamStats, streamStats } from "./streamStats.ts"
@@ -39,6 +40,7 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
   private readonly control: StreamControlFrames
   private readonly sender: StreamSender
   private readonly peerLimits: PeerLimits
+  private readonly fates: SentStreamFrames
   private closing: StreamRecord | undefined = undefined
 
   constructor(role: Role, local: LocalStreamLimits) {
@@ -49,6 +51,7 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
     this.sender = new StreamSender(this.sendCredit, this.control)
     this.stall = new FlowControlStall(this.directory, this.receiveCredit.window, this.control, this.sender)
     this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.events)
+    this.fates = new SentStreamFrames(this.directory, this.control, this.sender, this.events, local)
   }
 
   /** `remembered`: limits of an earlier connection, used for 0-RTT until the real ones arrive. RFC 9000 §7.4.1 */
@@ -280,47 +283,12 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
   }
 
   onAcked(type: number, a: number, b: number, c: number): void {
-    if (type !== FrameType.STREAM && type !== FrameType.RESET_STREAM && type !== FrameType.RESET_STREAM_AT)
-      return
-    const record = this.directory.records.get(a)
-    const send = record?.send
-    if (record === undefined || send === undefined || send.isTerminal) return
-    if (type === FrameType.STREAM) send.onAcked(b, c < 0 ? -1 - c : c, c < 0)
-    else send.onResetAcked(type === FrameType.RESET_STREAM ? 0 : b)
-    this.sender.refresh(record)
-    if (send.isTerminal) {
-      this.control.cancelFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
-      this.events.writable.push(record)
-      this.control.closeIfEnded(record)
-    } else if (
-      send.wantsRoom &&
-      this.local.sendBufferBytes - send.heldBytes >= this.local.sendBufferBytes / 4
-    ) {
-      send.wantsRoom = false
-      this.events.writable.push(record)
-    }
+    this.fates.onAcked(type, a, b, c)
   }
 
   /** Also called for packets only suspected lost, so that a probe carries their frames. */
   onLost(type: number, a: number, b: number, c: number): void {
-    switch (type) {
-      case FrameType.MAX_DATA:
-      case FrameType.MAX_STREAMS_BIDI:
-      case FrameType.MAX_STREAMS_UNI:
-      case FrameType.DATA_BLOCKED:
-      case FrameType.STREAMS_BLOCKED_BIDI:
-      case FrameType.STREAMS_BLOCKED_UNI:
-        this.control.onConnectionFrameLost(type, a)
-        return
-      default:
-    }
-    const record = this.directory.records.get(a)
-    if (record === undefined) return
-    if (type !== FrameType.STREAM) this.control.onStreamFrameLost(record, type, b)
-    else if (record.send !== undefined) {
-      record.send.onLost(b, c < 0 ? -1 - c : c, c < 0)
-      this.sender.refresh(record)
-    }
+    this.fates.onLost(type, a, b, c)
   }
 
   // events: each ID at most once until polled; -1 if there is none
