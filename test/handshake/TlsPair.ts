@@ -1,4 +1,4 @@
-/** A client and a server that talk to each other message by message, with somebody between them who may meddle. */
+/** A TLS client and server that exchange messages one by one, with an optional attacker in between. */
 import type { Role } from "../../src/wire/Role.ts"
 import { randomBytes } from "node:crypto"
 import { suite as nodeSuite } from "../../layers/node/NodeCryptoSuite.ts"
@@ -17,15 +17,15 @@ import type {
 import type { Level } from "../../src/wire/PacketType.ts"
 import { issueLeaf, type KeyKind, newKey } from "../identity/certificateFactory.ts"
 
-/** Sees each handshake message on its way and says what arrives: bytes, several messages, or nothing. */
-export type Meddler = (from: Role, message: Uint8Array, level: Level) => Message | ReadonlyArray<Message>
+/** Sees each handshake message in transit and returns what arrives: bytes, several messages, or nothing. */
+export type Interceptor = (from: Role, message: Uint8Array, level: Level) => Message | ReadonlyArray<Message>
 type Message = Uint8Array | { readonly level: Level; readonly bytes: Uint8Array }
 
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
 
 const identities = new Map<string, TlsIdentity>()
 
-/** The same identity each time for the same wish; a P-256 certificate unless told otherwise. */
+/** The same identity for the same arguments; a P-256 certificate by default. */
 export const identity = (
   key: KeyKind = "p256",
   kind: TlsIdentity["kind"] = "x509",
@@ -73,11 +73,11 @@ export const serverConfig = (wish: Partial<TlsServerConfig> = {}): TlsServerConf
 export interface PairOptions {
   readonly client?: Partial<TlsClientConfig>
   readonly server?: Partial<TlsServerConfig>
-  readonly meddle?: Meddler
+  readonly meddle?: Interceptor
   readonly verdict?: (judge: Role) => PeerVerdict
 }
 
-/** One end: its session, and everything it has said. */
+/** One end: its session, and everything it has emitted. */
 export class TlsEnd {
   readonly session: TlsSession
   readonly events: Array<TlsEvent> = []
@@ -114,7 +114,7 @@ export class TlsPair {
   readonly server: TlsEnd
   /** The messages as sent, in order. */
   readonly sent: Array<{ readonly from: Role; readonly level: Level; readonly bytes: Uint8Array }> = []
-  private readonly meddle: Meddler
+  private readonly meddle: Interceptor
   private readonly verdict: (judge: Role) => PeerVerdict
 
   constructor({ client, server, meddle, verdict }: PairOptions = {}) {
@@ -124,7 +124,7 @@ export class TlsPair {
     this.verdict = verdict ?? (() => ({ ok: true }))
   }
 
-  /** Starts, and carries messages until nobody has any. */
+  /** Starts the handshake, and delivers messages until there are none left. */
   run(): this {
     this.client.session.start()
     this.server.session.start()
@@ -140,7 +140,7 @@ export class TlsPair {
     }
   }
 
-  /** Hands bytes to one end, as if they had arrived. */
+  /** Delivers bytes to one end as if they had arrived. */
   inject(to: Role, level: Level, bytes: Uint8Array): void {
     this[to].session.handleCrypto(level, bytes)
     this.settle()
@@ -170,8 +170,8 @@ export class TlsPair {
 
 export const shake = (options: PairOptions = {}): TlsPair => new TlsPair(options).run()
 
-/** A meddler that only touches the messages of one type from one side. */
+/** An interceptor for messages of one type from one side. */
 export const onMessage =
-  (from: Role, type: number, change: (message: Uint8Array) => ReturnType<Meddler>): Meddler =>
+  (from: Role, type: number, change: (message: Uint8Array) => ReturnType<Interceptor>): Interceptor =>
   (sender, message) =>
     sender === from && message[0] === type ? change(message) : message

@@ -43,7 +43,7 @@ describe("a ClientHello", () => {
   const sessionId = 4 + 2 + 32
 
   // RFC 9001 §8.4 #1 #S1
-  it("that asks for compatibility mode is a PROTOCOL_VIOLATION", () => {
+  it("that requests compatibility mode is a PROTOCOL_VIOLATION", () => {
     const id = new Uint8Array(32)
     const change: Change = (m) =>
       withBody(m, bytes(m.slice(4, sessionId), Uint8Array.of(32), id, m.slice(sessionId + 1)))
@@ -103,7 +103,7 @@ describe("a ClientHello", () => {
       Alert.illegal_parameter
     )
   })
-  it("with a share that is no point is refused", () => {
+  it("with a share that is not a valid point is refused", () => {
     const { x25519, secp256r1, x25519MlKem768 } = NamedGroup
     for (const [group, length, fill] of [
       [x25519, 32, 0],
@@ -120,10 +120,10 @@ describe("a ClientHello", () => {
       ).toBe(Alert.illegal_parameter)
     }
   })
-  it("that says one thing twice is refused", () => {
+  it("with a duplicate extension is refused", () => {
     expect(hello((m) => withExtensions(m, (all) => [...all, all[2]]))).toBe(Alert.illegal_parameter)
   })
-  it("with bytes behind its end, or cut short anywhere, is refused", () => {
+  it("with trailing bytes, or truncated anywhere, is refused", () => {
     expect(hello((m) => withBody(m, bytes(m.subarray(4), Uint8Array.of(0))))).toBe(Alert.decode_error)
     for (let cut = 1; cut < 200; cut++)
       expect(hello((m) => withBody(m, m.subarray(4, m.length - cut)))).toBe(Alert.decode_error)
@@ -131,7 +131,7 @@ describe("a ClientHello", () => {
       expect(hello((m) => withBody(m, m.subarray(4, 4 + length)))).toBeDefined()
   })
   // RFC 9001 §5.3 #2
-  it("may carry what nobody here knows", () => {
+  it("may contain unknown extensions", () => {
     expect(hello((m) => withExtension(m, 0xfafa, Uint8Array.of(1)))).toBeUndefined()
   })
   it("that differs from what the client sent breaks the handshake", () => {
@@ -152,7 +152,7 @@ describe("a second ClientHello", () => {
     let hellos = 0
     return verdictOn(Type.clientHello, (m) => (++hellos === 2 ? change(m) : m), options)
   }
-  it("must not change what it was not asked to", () => {
+  it("must not change anything it was not asked to", () => {
     expect(second((m) => flipped(m, 10))).toBe(Alert.illegal_parameter) // random
     expect(
       second((m) => withExtension(m, Extension.server_name, list(bytes(Uint8Array.of(0), list(u16(0x6161))))))
@@ -166,7 +166,7 @@ describe("a second ClientHello", () => {
   it("may be padded and carry the cookie", () => {
     expect(second((m) => withExtension(withExtension(m, 21, none), Extension.cookie, u16(1)))).toBeUndefined()
   })
-  it("must have exactly the share that was asked for", () => {
+  it("must have exactly the requested share", () => {
     const share = (group: number, length: number) => bytes(u16(group), list(new Uint8Array(length).fill(9)))
     const { x25519, secp256r1 } = NamedGroup
     for (const shares of [none, share(x25519, 32), bytes(share(secp256r1, 65), share(x25519, 32))])
@@ -198,7 +198,7 @@ describe("a client's proof", () => {
   it("with a wrong signature is refused", () => {
     expect(prove(Type.certificateVerify, (m) => flipped(m, -1))).toBe(Alert.decrypt_error)
   })
-  it("with a scheme that was not asked for, or is not the key's, is refused", () => {
+  it("with a scheme that was not offered, or does not fit the key, is refused", () => {
     const scheme = (code: number) =>
       prove(Type.certificateVerify, (m) => withBody(m, bytes(u16(code), m.subarray(6))))
     expect(scheme(0x0401)).toBe(Alert.illegal_parameter)
@@ -232,7 +232,7 @@ describe("a client's proof", () => {
     const empty = messageOf(Type.certificate, Uint8Array.of(0, 0, 0, 0))
     expect(prove(Type.certificate, () => empty)).toBe(Alert.certificate_required)
   })
-  it("that nobody asked for is refused", () => {
+  it("that was not requested is refused", () => {
     const certificate = messageOf(Type.certificate, Uint8Array.of(0, 0, 0, 0))
     expect(verdictOn(Type.finished, (m) => [certificate, m])).toBe(Alert.unexpected_message)
   })
@@ -266,7 +266,7 @@ describe("a client's Finished", () => {
 })
 
 describe("a server that has failed", () => {
-  it("has sent nothing when the ClientHello was at fault", () => {
+  it("has sent nothing if the ClientHello was invalid", () => {
     const pair = shake({ meddle: onMessage("client", Type.clientHello, (m) => withoutExtension(m, 57)) })
     expect(pair.sent.filter(({ from }) => from === "server")).toEqual([])
     expect(pair.server.all("keys")).toEqual([])

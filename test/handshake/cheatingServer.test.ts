@@ -21,7 +21,7 @@ import { identity, onMessage, shake } from "./TlsPair.ts"
 
 type Change = (message: Uint8Array) => Uint8Array | ReadonlyArray<Uint8Array>
 
-/** What the client thinks of a server whose messages of one type are changed. */
+/** The client's alert for a server whose messages of one type are modified. */
 const verdictOn = (
   type: number,
   change: Change,
@@ -49,7 +49,7 @@ describe("a ServerHello", () => {
     }
   const sessionId = 4 + 2 + 32
 
-  it("with another legacy version is refused", () => {
+  it("with a wrong legacy version is refused", () => {
     expect(hello(at(4, 3, 4))).toBe(Alert.illegal_parameter)
   })
   it("that echoes a session ID is refused", () => {
@@ -60,7 +60,7 @@ describe("a ServerHello", () => {
   it("with compression is refused", () => {
     expect(hello(at(sessionId + 3, 1))).toBe(Alert.illegal_parameter)
   })
-  it("with a cipher suite that was not offered, or that nobody knows, is refused", () => {
+  it("with a cipher suite that was not offered, or is unknown, is refused", () => {
     expect(hello(at(sessionId + 1, 0x13, 0x03), { cipherSuites: [0x1301] })).toBe(Alert.illegal_parameter)
     expect(hello(at(sessionId + 1, 0x13, 0x05))).toBe(Alert.illegal_parameter)
     expect(hello(at(sessionId + 1, 0x13, 0x05), { cipherSuites: [0x1305, 0x1301] })).toBe(
@@ -68,7 +68,7 @@ describe("a ServerHello", () => {
     )
   })
   // RFC 9001 §4.2 #2
-  it("of an older TLS is refused, and by another alert when the server was talked out of 1.3", () => {
+  it("of an older TLS is refused, with another alert if it carries the downgrade marker", () => {
     const old: Change = (message) => withoutExtension(message, Extension.supported_versions)
     expect(hello(old)).toBe(Alert.protocol_version)
     for (const last of [0, 1])
@@ -95,7 +95,7 @@ describe("a ServerHello", () => {
       })
     ).toBe(Alert.illegal_parameter)
   })
-  it("with a share that is no point, of the wrong length or of all zeros is refused", () => {
+  it("with a share that is not a point, has the wrong length or is all zeros is refused", () => {
     const { x25519, secp256r1, secp384r1, x25519MlKem768 } = NamedGroup
     for (const [group, length, fill] of [
       [x25519, 32, 0],
@@ -123,19 +123,19 @@ describe("a ServerHello", () => {
         Alert.decode_error
       )
   })
-  it("that resumes what was not offered is refused", () => {
+  it("that resumes a session that was not offered is refused", () => {
     expect(hello((message) => withExtension(message, Extension.pre_shared_key, u16(0)))).toBe(
       Alert.unsupported_extension
     )
   })
-  it("with an extension nobody asked for, one that belongs elsewhere or the same one twice is refused", () => {
+  it("with an unsolicited, misplaced or duplicate extension is refused", () => {
     expect(hello((message) => withExtension(message, 0xfafa, none))).toBe(Alert.unsupported_extension)
     expect(hello((message) => withExtension(message, Extension.alpn, none))).toBe(Alert.illegal_parameter)
     expect(hello((message) => withExtensions(message, (list) => [...list, list[0]]))).toBe(
       Alert.illegal_parameter
     )
   })
-  it("with bytes behind its end, or cut short, is refused", () => {
+  it("with trailing bytes, or truncated, is refused", () => {
     expect(hello((message) => withBody(message, bytes(message.subarray(4), Uint8Array.of(0))))).toBe(
       Alert.decode_error
     )
@@ -165,7 +165,7 @@ describe("a HelloRetryRequest", () => {
       Alert.illegal_parameter
     )
   })
-  it("that asks for nothing is refused", () => {
+  it("that requests nothing is refused", () => {
     expect(
       verdictOn(Type.serverHello, (m) => withoutExtension(retry(m, 29), Extension.key_share), { groups })
     ).toBe(Alert.illegal_parameter)
@@ -182,7 +182,7 @@ describe("a HelloRetryRequest", () => {
         )
       ).toBe(Alert.decode_error)
   })
-  it("is taken once", () => {
+  it("is accepted only once", () => {
     expect(
       verdictOn(Type.serverHello, (m) => [retry(m, NamedGroup.secp256r1), retry(m, NamedGroup.secp256r1)], {
         groups
@@ -191,7 +191,7 @@ describe("a HelloRetryRequest", () => {
   })
   it("binds the server to the cipher suite it names", () => {
     const change: Change = (message) => {
-      // a cookie is all it asks for, so that the server's share still fits
+      // requests only a cookie, so that the server's share still fits
       const asked = withExtension(
         withoutExtension(retry(message, NamedGroup.secp256r1), Extension.key_share),
         Extension.cookie,
@@ -233,7 +233,7 @@ describe("EncryptedExtensions", () => {
     expect(extensions(carrying(Extension.alpn, none))).toBe(Alert.decode_error)
     expect(extensions(carrying(Extension.alpn, list("")))).toBe(Alert.decode_error)
   })
-  it("that answer what was not asked are refused", () => {
+  it("with unsolicited extensions are refused", () => {
     for (const type of [
       Extension.client_certificate_type,
       Extension.server_certificate_type,
@@ -245,7 +245,7 @@ describe("EncryptedExtensions", () => {
       Alert.unsupported_extension
     )
   })
-  it("with what belongs in other messages are refused", () => {
+  it("with extensions of other messages are refused", () => {
     for (const type of [
       Extension.key_share,
       Extension.supported_versions,
@@ -256,7 +256,7 @@ describe("EncryptedExtensions", () => {
     ])
       expect(extensions(carrying(type))).toBe(Alert.illegal_parameter)
   })
-  it("with an acknowledged name that says something are refused", () => {
+  it("with a non-empty server_name are refused", () => {
     expect(extensions(carrying(Extension.server_name, u16(1)))).toBe(Alert.decode_error)
   })
   it("with a certificate type that was not offered are refused", () => {
@@ -276,16 +276,16 @@ describe("EncryptedExtensions", () => {
     const meddle = onMessage("server", Type.encryptedExtensions, (m) =>
       withExtension(withExtension(m, Extension.server_name, none), Extension.supported_groups, u16(0))
     )
-    // the transcripts differ, but not for what is said
+    // the transcripts differ, but the extensions themselves are accepted
     expect(shake({ meddle }).client.alert).toBe(Alert.decrypt_error)
   })
-  it("that say one thing twice, or have bytes behind their end, are refused", () => {
+  it("with duplicate extensions or trailing bytes are refused", () => {
     expect(extensions((m) => withExtensions(m, (list) => [...list, list[0]]))).toBe(Alert.illegal_parameter)
     expect(extensions((m) => withBody(m, bytes(m.subarray(4), none, Uint8Array.of(0))))).toBe(
       Alert.decode_error
     )
   })
-  it("that are changed on the way break the handshake", () => {
+  it("that are modified in transit break the handshake", () => {
     expect(extensions(carrying(Extension.quic_transport_parameters, Uint8Array.of(1)))).toBe(
       Alert.decrypt_error
     )
@@ -308,7 +308,7 @@ describe("a server's Certificate", () => {
   it("with an empty certificate is refused", () => {
     expect(certificate(() => list([none, none]))).toBe(Alert.decode_error)
   })
-  it("with an extension is refused: none was asked for", () => {
+  it("with an extension is refused: none was requested", () => {
     expect(certificate(() => list([der, bytes(u16(5), u16(0))]))).toBe(Alert.unsupported_extension)
   })
   it("with a context is refused", () => {
@@ -316,16 +316,16 @@ describe("a server's Certificate", () => {
       Alert.illegal_parameter
     )
   })
-  it("with more certificates than a chain may have is refused", () => {
+  it("with too long a chain is refused", () => {
     expect(certificate(() => list(...Array.from({ length: 11 }, () => [der, none] as const)))).toBe(
       Alert.bad_certificate
     )
   })
-  it("that cannot be read is refused", () => {
+  it("that cannot be parsed is refused", () => {
     expect(certificate(() => list([Uint8Array.of(0x30, 3, 1, 2, 3), none]))).toBe(Alert.bad_certificate)
     expect(certificate((m) => withBody(m, bytes(m.subarray(4), Uint8Array.of(0))))).toBe(Alert.decode_error)
   })
-  it("of somebody else is refused: the signature is not made with its key", () => {
+  it("of another identity is refused: the signature is not by its key", () => {
     expect(certificate(() => list([identity("ed25519").chain[0], none]))).toBe(Alert.decrypt_error)
   })
   it("of two raw keys is refused", () => {
@@ -372,11 +372,11 @@ describe("a server's CertificateVerify", () => {
     for (const scheme of [0x0201, 0x0401, 0x0809, 0xffff])
       expect(verify(withScheme(scheme))).toBe(Alert.illegal_parameter)
   })
-  it("with a scheme that is not the key's is refused", () => {
+  it("with a scheme that does not fit the key is refused", () => {
     for (const scheme of [0x0503, 0x0804, 0x0807])
       expect(verify(withScheme(scheme))).toBe(Alert.decrypt_error)
   })
-  it("with bytes behind its end is refused", () => {
+  it("with trailing bytes is refused", () => {
     expect(verify((m) => withBody(m, bytes(m.subarray(4), Uint8Array.of(0))))).toBe(Alert.decode_error)
   })
   it("of another session is refused", () => {
@@ -427,28 +427,28 @@ describe("a CertificateRequest", () => {
       Alert.illegal_parameter
     )
   })
-  it("may carry what nobody here knows", () => {
+  it("may contain unknown extensions", () => {
     expect(request((m) => withExtension(m, 0xfafa, none))).toBe(Alert.decrypt_error)
   })
-  it("comes once", () => {
+  it("may occur only once", () => {
     expect(request((m) => [m, m])).toBe(Alert.unexpected_message)
   })
 })
 
-describe("messages out of turn", () => {
+describe("messages out of order", () => {
   for (const type of [Type.clientHello, Type.endOfEarlyData, Type.keyUpdate, Type.newSessionTicket, 0, 254])
     for (const before of [Type.serverHello, Type.encryptedExtensions, Type.certificate, Type.finished])
       it(`of type ${type} before message ${before} are refused`, () => {
         expect(verdictOn(before, (m) => [messageOf(type, none), m])).toBe(Alert.unexpected_message)
       })
 
-  it("may not repeat: each comes once", () => {
+  it("must not repeat", () => {
     for (const type of [Type.encryptedExtensions, Type.certificate, Type.certificateVerify])
       expect(verdictOn(type, (m) => [m, m])).toBe(Alert.unexpected_message)
   })
 })
 
-it("extensionsOf and withExtensions leave a message as it was when nothing is changed", () => {
+it("extensionsOf and withExtensions round-trip an unmodified message", () => {
   for (const { bytes: message } of shake().sent)
     if ([1, 2, 8].includes(message[0])) {
       expect(withExtensions(message, (list) => list)).toEqual(message)

@@ -7,7 +7,7 @@ import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { bytes, messageOf, Type } from "./surgery.ts"
 import { identity, onMessage, shake, TlsPair } from "./TlsPair.ts"
 
-describe("handshake bytes", () => {
+describe("handshake data", () => {
   it("may be fragmented in any way", () => {
     fc.assert(
       fc.property(fc.infiniteStream(fc.integer({ min: 1, max: 700 })), (sizes) => {
@@ -31,7 +31,7 @@ describe("handshake bytes", () => {
     )
   })
 
-  it("may come one by one, and several messages at once", () => {
+  it("may arrive byte by byte, or several messages at once", () => {
     const oneByOne = shake({ meddle: (_from, message) => Array.from(message, (byte) => Uint8Array.of(byte)) })
     expect(oneByOne.server.facts).toBeDefined()
     const held: Array<Uint8Array> = []
@@ -45,7 +45,7 @@ describe("handshake bytes", () => {
     expect(together.client.facts).toBeDefined()
   })
 
-  it("are copied: the caller may use its buffer again", () => {
+  it("is copied: the caller may reuse its buffer", () => {
     const buffer = new Uint8Array(65_536)
     const pair = new TlsPair({
       meddle: (_from, message) => [message.subarray(0, 9), message.subarray(9)]
@@ -60,7 +60,7 @@ describe("handshake bytes", () => {
     expect(pair.client.facts).toBeDefined()
   })
 
-  it("of no length are nothing", () => {
+  it("of zero length is ignored", () => {
     const pair = shake({ meddle: (_from, message) => [new Uint8Array(0), message, new Uint8Array(0)] })
     expect(pair.client.facts).toBeDefined()
   })
@@ -69,7 +69,7 @@ describe("handshake bytes", () => {
 describe("the size of a message", () => {
   const claim = (type: number, length: number) => Uint8Array.of(type, length >> 16, length >> 8, length)
 
-  it("is refused as soon as its length is known to be too large", () => {
+  it("is rejected as soon as its length is known to be too large", () => {
     for (const to of ["client", "server"] as const) {
       const pair = new TlsPair()
       if (to === "client") pair.client.session.start()
@@ -83,15 +83,15 @@ describe("the size of a message", () => {
     pair.inject("server", Level.Initial, claim(1, MAX_HELLO_BYTES - 4))
     expect(pair.server.alert).toBeUndefined()
     pair.inject("server", Level.Initial, new Uint8Array(MAX_HELLO_BYTES - 4))
-    expect(pair.server.alert).toBe(Alert.protocol_version) // a whole, though bad, ClientHello
+    expect(pair.server.alert).toBe(Alert.protocol_version) // a complete but invalid ClientHello
   })
 
-  it("stays bounded while the verdict is awaited", () => {
+  it("stays bounded while the verifier's verdict is pending", () => {
     const pair = new TlsPair({
       client: { identity: identity() },
       server: { requestClientCertificate: "require" }
     })
-    pair.server.session.handleVerdict = () => {} // the judge takes his time
+    pair.server.session.handleVerdict = () => {} // the verdict never arrives
     pair.run()
     expect(pair.server.one("verifyPeer")).toBeDefined()
     const chunk = new Uint8Array(16_384)
@@ -102,7 +102,7 @@ describe("the size of a message", () => {
     expect(pair.server.alert).toBe(Alert.unexpected_message)
   })
 
-  it("makes no quadratic work of tiny fragments", () => {
+  it("takes linear time for tiny fragments", () => {
     const pair = new TlsPair()
     pair.inject("server", Level.Initial, claim(1, MAX_HELLO_BYTES - 4))
     const started = performance.now()
@@ -114,7 +114,7 @@ describe("the size of a message", () => {
 })
 
 describe("encryption levels", () => {
-  it("hold each message to the level it belongs to", () => {
+  it("require each message at its own level", () => {
     for (const [from, type, wrong] of [
       ["client", Type.clientHello, Level.Handshake],
       ["client", Type.clientHello, Level.ZeroRtt],
@@ -136,7 +136,7 @@ describe("encryption levels", () => {
     }
   })
 
-  it("end where their keys do: nothing is left over at a key change", () => {
+  it("end with their keys: no partial message is left at a key change", () => {
     const extra = Uint8Array.of(Type.certificate)
     for (const [from, type] of [
       ["client", Type.clientHello],
@@ -154,13 +154,13 @@ describe("encryption levels", () => {
     }
   })
 
-  it("take nothing more at a level that is done", () => {
+  it("accept nothing more at a finished level", () => {
     const pair = shake()
     pair.inject("client", Level.Handshake, Uint8Array.of(1))
     expect(pair.client.alert).toBe(Alert.unexpected_message)
   })
 
-  it("take no handshake after it is complete, but tickets on the client", () => {
+  it("accept no handshake messages after completion, except tickets on the client", () => {
     for (const to of ["client", "server"] as const)
       for (const type of [1, 2, 5, 8, 11, 13, 15, 20, 24, 25, 254]) {
         const pair = shake()
@@ -172,7 +172,7 @@ describe("encryption levels", () => {
     expect(toServer.server.alert).toBe(Alert.unexpected_message)
   })
 
-  it("say PROTOCOL_VIOLATION to authentication after the handshake", () => {
+  it("answer post-handshake authentication with PROTOCOL_VIOLATION", () => {
     const pair = shake()
     pair.inject("client", Level.OneRtt, messageOf(Type.certificateRequest, Uint8Array.of(0, 0, 0)))
     expect(pair.client.one("failed")!.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)

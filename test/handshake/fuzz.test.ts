@@ -11,7 +11,7 @@ const levels = fc.constantFrom(Level.Initial, Level.ZeroRtt, Level.Handshake, Le
 const types = fc.oneof(fc.constantFrom(...Object.values(Type)), fc.integer({ min: 0, max: 255 }))
 const blob = (maxLength: number) => fc.uint8Array({ maxLength })
 
-/** Tickets in the clear, so that fuzz reaches what is in them. */
+/** Unencrypted tickets, so that fuzzing reaches their content. */
 const resumption: ServerResumption = {
   nowMillis: () => 1_000_000,
   ticketLifetimeSeconds: 3600,
@@ -25,7 +25,7 @@ const server = { resumption, requestClientCertificate: "request" as const }
 const wanting = { ...client, resumption: { nowMillis: () => 1_000_000, ticket: undefined, earlyData: true } }
 const { ticket } = shake({ client: wanting, server }).client.one("ticket")!
 
-/** Handshakes that between them send every message there is. */
+/** Handshakes that together include every message type. */
 const scenarios: ReadonlyArray<PairOptions> = [
   { client, server },
   { client: wanting, server },
@@ -34,8 +34,8 @@ const scenarios: ReadonlyArray<PairOptions> = [
 ]
 const scenario = fc.constantFrom(...scenarios)
 
-describe("whatever arrives", () => {
-  it("nothing is thrown, at any stage of the handshake", () => {
+describe("with arbitrary input", () => {
+  it("nothing throws, at any stage of the handshake", () => {
     const chunk = fc.record({
       to: fc.constantFrom("client" as const, "server" as const),
       level: levels,
@@ -83,7 +83,7 @@ describe("whatever arrives", () => {
     return kind === "cut" || without.length < 4 ? without : messageOf(without[0], without.subarray(4))
   }
 
-  it("a handshake with a changed message is never complete on both sides", () => {
+  it("a handshake with a modified message never completes on both sides", () => {
     fc.assert(
       fc.property(scenario, fc.nat(12), mutation, (options, which, change) => {
         let carried = 0
@@ -102,7 +102,7 @@ describe("whatever arrives", () => {
     )
   })
 
-  it("nor is one with a changed extension", () => {
+  it("nor does one with a modified extension", () => {
     const extension = fc.oneof(
       fc.constantFrom(...Object.values(Extension)),
       fc.integer({ min: 0, max: 0xffff })
@@ -137,7 +137,7 @@ describe("whatever arrives", () => {
     )
   })
 
-  it("tickets with any content are read or refused", () => {
+  it("tickets with any content are accepted or rejected", () => {
     fc.assert(
       fc.property(blob(200), fc.nat(100), fc.integer({ min: 1, max: 255 }), (content, at, value) => {
         decodeSessionTicket(content)

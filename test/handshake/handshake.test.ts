@@ -51,7 +51,7 @@ describe("both sides agree on all secrets", () => {
 
   for (const [client, server] of suites)
     for (const key of keys.filter((key) => key !== "rsa"))
-      it(`with ${client.name} talking to ${server.name}, raw keys of ${key} both ways`, () => {
+      it(`with ${client.name} talking to ${server.name}, raw keys of ${key} on both sides`, () => {
         const ours = identity(key, "rawPublicKey", client)
         const theirs = identity(key, "rawPublicKey", server)
         const pair = shake({
@@ -75,7 +75,7 @@ describe("both sides agree on all secrets", () => {
       })
 })
 
-describe("events come in the order that packets need them", () => {
+describe("events are emitted in the order that packets need them", () => {
   const names = (pair: TlsPair, side: Role) =>
     pair[side].events.map((event) =>
       event._tag === "keys"
@@ -96,7 +96,7 @@ describe("events come in the order that packets need them", () => {
   })
 
   // RFC 9001 §5.7 #1 #2
-  it("on the server, which reads 1-RTT only when the handshake is complete", () => {
+  it("on the server, which reads 1-RTT only once the handshake is complete", () => {
     expect(names(shake(), "server")).toEqual([
       "transportParameters",
       "write handshake",
@@ -109,7 +109,7 @@ describe("events come in the order that packets need them", () => {
 })
 
 describe("a ClientHello", () => {
-  it("offers TLS 1.3 and nothing older, RFC 9001 §4.2 #1", () => {
+  it("offers only TLS 1.3, RFC 9001 §4.2 #1", () => {
     let offered: Uint8Array | undefined
     shake({
       meddle: onMessage("client", Type.clientHello, (message) => {
@@ -121,7 +121,7 @@ describe("a ClientHello", () => {
   })
 })
 
-describe("what one side says reaches the other", () => {
+describe("one side's message contents reach the other", () => {
   it("transport parameters, and the server sees the client's before it writes its own", () => {
     const seen: Array<Uint8Array | undefined> = []
     const { client, server } = shake({
@@ -137,7 +137,7 @@ describe("what one side says reaches the other", () => {
     expect(seen).toEqual([ascii("client parameters")])
   })
 
-  it("the server name and what the client takes, for the choice of an identity", () => {
+  it("the server name and what the client accepts, for selecting an identity", () => {
     let asked: object | undefined
     shake({
       client: { serverName: "two.example", peerCertificateTypes: ["rawPublicKey", "x509"] },
@@ -155,7 +155,7 @@ describe("what one side says reaches the other", () => {
     })
   })
 
-  it("no name when there is none", () => {
+  it("no server name if there is none", () => {
     expect(shake({ client: { serverName: undefined } }).server.facts!.serverName).toBeUndefined()
   })
 
@@ -171,7 +171,7 @@ describe("what one side says reaches the other", () => {
 })
 
 describe("CertificateVerify", () => {
-  it("signs the context and transcript of RFC 8446 §4.4.3, as another implementation sees them", () => {
+  it("signs the context and transcript of RFC 8446 §4.4.3, as another implementation verifies", () => {
     const { sent } = shake({
       client: { identity: identity("p256") },
       server: { selectIdentity: () => identity("ed25519"), requestClientCertificate: "require" }
@@ -193,7 +193,7 @@ describe("CertificateVerify", () => {
 })
 
 describe("keying material", () => {
-  it("is exported alike on both sides, and differs by label and context", () => {
+  it("is exported equally on both sides, and differs by label and context", () => {
     const { client, server } = shake()
     const export_ = (end: typeof client, label: string, context: string) =>
       Buffer.from(end.session.postHandshake!.exporter.derive(label, ascii(context), 42)).toString("hex")
@@ -210,7 +210,7 @@ describe("keying material", () => {
     expect(server.session.postHandshake).toBeUndefined()
   })
 
-  it("is written as SSLKEYLOGFILE lines that both sides agree on, when asked for", () => {
+  it("is written as SSLKEYLOGFILE lines that both sides agree on, when enabled", () => {
     const { client, server } = shake({ client: { keyLog: true }, server: { keyLog: true } })
     const lines = client.all("keyLog").map(({ line }) => line)
     expect(lines.map((line) => line.split(" ")[0])).toEqual([

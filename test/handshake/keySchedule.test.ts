@@ -19,7 +19,7 @@ const toClientFinished = unhex("209145a96ee8e2a122ff810047cc952684658d6049e86429
 
 for (const suite of [node, noble])
   describe(`the key schedule on ${suite.name}`, () => {
-    it("draws the secrets of the simple handshake of RFC 8448", () => {
+    it("derives the secrets of the simple handshake of RFC 8448", () => {
       const schedule = new KeySchedule(suite, aes128)
       schedule.agree(shared)
       const handshake = schedule.handshakeSecrets(toServerHello)
@@ -37,7 +37,7 @@ for (const suite of [node, noble])
       )
     })
 
-    it("draws what another HKDF draws", () => {
+    it("derives the same as another HKDF", () => {
       const psk = unhex("4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3")
       const transcript = new Uint8Array(32).fill(7)
       const label = (secret: Uint8Array, name: string, context: Uint8Array) => {
@@ -81,7 +81,7 @@ for (const suite of [node, noble])
       )
     })
 
-    it("hashes the messages in order, and after a retry the hash of the first hello in its place", () => {
+    it("hashes the messages in order, with the first ClientHello replaced by its hash after a retry", () => {
       const sha = (...parts: ReadonlyArray<Uint8Array>) =>
         hex(suite.hash("sha256", new Uint8Array(Buffer.concat(parts))))
       const [first, retry, second, hello] = [1, 2, 3, 4].map((n) => Uint8Array.of(n, n))

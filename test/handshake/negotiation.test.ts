@@ -20,7 +20,7 @@ const sharesIn = (hello: Uint8Array): ReadonlyArray<number> => {
 }
 
 describe("key exchange", () => {
-  it("takes the client's first group without another round trip, though the server prefers another", () => {
+  it("uses the client's first group without another round trip, though the server prefers another", () => {
     const pair = shake({ client: { groups: [x25519, secp256r1] }, server: { groups: [secp256r1, x25519] } })
     expect(pair.client.facts!.group).toBe(x25519)
     expect(hellos(pair)).toHaveLength(1)
@@ -35,7 +35,7 @@ describe("key exchange", () => {
     expect(sharesIn(hellos(pair)[0])).toEqual([x25519, secp256r1])
   })
 
-  it("needs no other round trip with a server that has X25519 and no ML-KEM", () => {
+  it("needs no extra round trip with a server that has X25519 and no ML-KEM", () => {
     const pair = shake({ server: { groups: [x25519, secp256r1] } })
     expect(pair.client.facts!.group).toBe(x25519)
     expect(hellos(pair)).toHaveLength(1)
@@ -58,7 +58,7 @@ describe("key exchange", () => {
     [secp384r1, "P-384"],
     [x25519MlKem768, "X25519MLKEM768"]
   ] as const)
-    it(`asks for ${name} with HelloRetryRequest when there is no share for it`, () => {
+    it(`requests ${name} with HelloRetryRequest if there is no share for it`, () => {
       const pair = shake({ client: { groups: [x25519, asked] }, server: { groups: [asked] } })
       expect(pair.client.facts!.group).toBe(asked)
       expect(pair.client.secret(Level.OneRtt, "write")).toBe(pair.server.secret(Level.OneRtt, "read"))
@@ -118,7 +118,7 @@ describe("cipher suites", () => {
     expect(client.facts!.cipherSuite).toBe(0x1303)
   })
 
-  it("may be offered though nobody here knows them", () => {
+  it("may be offered even if unknown here", () => {
     const { server, client } = shake({ client: { cipherSuites: [0x0a0a, 0x1305, 0x1302] } })
     expect(server.facts!.cipherSuite).toBe(0x1302)
     expect(client.facts).toBeDefined()
@@ -138,14 +138,14 @@ describe("application protocols", () => {
   })
 
   // RFC 9001 §8.1 #2 #4 #5
-  it("must have one in common, and the failure names what the client offered", () => {
+  it("must have one in common, or the error names what the client offered", () => {
     const { server } = shake({ client: { alpn: ["h3", "hq"] }, server: { alpn: ["x"] } })
     expect(server.one("failed")).toMatchObject({ alert: Alert.no_application_protocol, code: 0x178 })
     expect(server.one("failed")!.reason).toContain("h3, hq")
   })
 
   // RFC 9000 §7 #2, RFC 9001 §8.1 #1 #2 #3
-  it("cannot be left out by either side", () => {
+  it("cannot be omitted by either side", () => {
     const client = shake({
       meddle: onMessage("client", Type.clientHello, (message) => withoutExtension(message, Extension.alpn))
     })
@@ -158,7 +158,7 @@ describe("application protocols", () => {
     expect(server.client.alert).toBe(Alert.no_application_protocol)
   })
 
-  it("may have names that are not text", () => {
+  it("may have names that are not valid UTF-8", () => {
     const list = Uint8Array.of(0, 8, 2, 0xff, 0xfe, 4, ...Buffer.from("test"))
     const { server } = shake({
       meddle: onMessage("client", Type.clientHello, (message) => withExtension(message, Extension.alpn, list))
@@ -168,12 +168,12 @@ describe("application protocols", () => {
 })
 
 describe("server identities", () => {
-  it("are chosen by name, or the client is told that the name is unknown", () => {
+  it("are selected by name, or the client gets unrecognized_name", () => {
     const server = { selectIdentity: () => undefined }
     expect(shake({ server }).server.alert).toBe(Alert.unrecognized_name)
   })
 
-  it("sign with a scheme that the client takes, or not at all", () => {
+  it("sign with a scheme that the client accepts, or not at all", () => {
     const onlyRsa = bytes(u16(2), u16(0x0804))
     const { server } = shake({
       meddle: onMessage("client", Type.clientHello, (message) =>
@@ -183,7 +183,7 @@ describe("server identities", () => {
     expect(server.alert).toBe(Alert.handshake_failure)
   })
 
-  it("are raw keys only for clients that take raw keys", () => {
+  it("are raw keys only for clients that accept raw keys", () => {
     const server = { selectIdentity: () => identity("ed25519", "rawPublicKey") }
     expect(shake({ server }).server.alert).toBe(Alert.unsupported_certificate)
     expect(
@@ -191,11 +191,11 @@ describe("server identities", () => {
     ).toBe("rawPublicKey")
   })
 
-  it("are certificates only for clients that take certificates", () => {
+  it("are certificates only for clients that accept certificates", () => {
     expect(shake({ client: { peerCertificateTypes: ["rawPublicKey"] } }).server.alert).toBe(
       Alert.unsupported_certificate
     )
-    // a server that does not know the extension answers with a certificate
+    // a server without support for the extension answers with a certificate
     const { client } = shake({
       client: { peerCertificateTypes: ["rawPublicKey"] },
       meddle: onMessage("client", Type.clientHello, (message) =>
@@ -210,27 +210,27 @@ describe("client authentication", () => {
   const asking = (requestClientCertificate: "request" | "require") => ({ requestClientCertificate })
 
   for (const key of ["ed25519", "p256", "p384", "rsa"] as const)
-    it(`proves a certificate of ${key}`, () => {
+    it(`authenticates with a certificate of ${key}`, () => {
       const { client, server } = shake({ client: { identity: identity(key) }, server: asking("require") })
       expect(server.facts!.peer).toEqual({ _tag: "x509", chain: identity(key).chain })
       expect(server.facts!.signatureScheme).toBe(identity(key).key.schemes[0])
       expect(client.facts).toBeDefined()
     })
 
-  it("may be asked for and not given", () => {
+  it("may be requested and declined", () => {
     const { client, server } = shake({ server: asking("request") })
     expect(server.facts!.peer).toBeUndefined()
     expect(server.one("verifyPeer")).toBeUndefined()
     expect(client.facts).toBeDefined()
   })
 
-  it("must be given when it is required", () => {
+  it("must be provided when it is required", () => {
     const { server } = shake({ server: asking("require") })
     expect(server.one("failed")).toMatchObject({ alert: Alert.certificate_required, code: 0x174 })
     expect(server.secret(Level.OneRtt, "read")).toBeUndefined()
   })
 
-  it("is not given unasked", () => {
+  it("is not provided unrequested", () => {
     const pair = shake({ client: { identity: identity() } })
     expect(pair.sent.filter(({ from, bytes }) => from === "client" && bytes[0] === Type.certificate)).toEqual(
       []
@@ -238,7 +238,7 @@ describe("client authentication", () => {
     expect(pair.server.facts!.peer).toBeUndefined()
   })
 
-  it("is not given in a scheme or a form that the server does not take", () => {
+  it("is not provided in a scheme or form that the server does not accept", () => {
     const raw = { identity: identity("ed25519", "rawPublicKey") }
     const server = { ...asking("request"), peerCertificateTypes: ["x509"] as const }
     expect(shake({ client: raw, server }).server.facts!.peer).toBeUndefined()
@@ -255,7 +255,7 @@ describe("client authentication", () => {
     expect(shown?.bytes.length ?? 8).toBe(8)
   })
 
-  it("is not asked for when the client can give nothing that the server takes", () => {
+  it("is not requested if the client has nothing that the server accepts", () => {
     const pair = shake({ server: { ...asking("request"), peerCertificateTypes: ["rawPublicKey"] } })
     expect(pair.sent.some(({ bytes }) => bytes[0] === Type.certificateRequest)).toBe(false)
     expect(pair.server.facts).toBeDefined()
@@ -264,7 +264,7 @@ describe("client authentication", () => {
 
 describe("the verdict on the peer", () => {
   // RFC 9001 §5.7 #1 #3
-  it("holds the client back: no 1-RTT keys and no Finished before it", () => {
+  it("blocks the client: no 1-RTT keys and no Finished before it", () => {
     const pair = shake({ verdict: () => ({ ok: false, alert: Alert.unknown_ca, reason: "who is that?" }) })
     expect(pair.client.one("failed")).toEqual({
       _tag: "failed",
@@ -276,7 +276,7 @@ describe("the verdict on the peer", () => {
     expect(pair.server.facts).toBeUndefined()
   })
 
-  it("holds the server back in the same way", () => {
+  it("blocks the server in the same way", () => {
     const pair = shake({
       client: { identity: identity() },
       server: { requestClientCertificate: "require" },
@@ -287,14 +287,14 @@ describe("the verdict on the peer", () => {
     expect(pair.server.secret(Level.OneRtt, "read")).toBeUndefined()
   })
 
-  it("is asked for only once the peer has proven that it holds the key", () => {
+  it("is requested only once the peer has proven possession of its key", () => {
     const { client } = shake({
       meddle: onMessage("server", Type.certificateVerify, () => [])
     })
     expect(client.one("verifyPeer")).toBeUndefined()
   })
 
-  it("unasked for, changes nothing", () => {
+  it("changes nothing if it was not requested", () => {
     const pair = shake()
     pair.client.session.handleVerdict({ ok: false, alert: 42, reason: "late" })
     pair.settle()

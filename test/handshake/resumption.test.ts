@@ -35,8 +35,8 @@ const none = new Uint8Array(0)
 const start = Date.UTC(2026, 0, 1)
 const day = 86_400_000
 
-/** A server's tickets, sealed with a key of their own, and a clock. */
-class Shop {
+/** A server's tickets, sealed with their own key, and a clock. */
+class TicketIssuer {
   now = start
   lifetime = 2 * 86_400
   readonly requests: Array<EarlyDataRequest> = []
@@ -89,7 +89,7 @@ class Shop {
     return pair.client.one("ticket")!.ticket
   }
 
-  /** A second handshake, with the ticket of a first one. */
+  /** A second handshake, with a ticket from a first one. */
   again(ticket: SessionTicket, options: PairOptions = {}): TlsPair {
     return shake({
       ...options,
@@ -115,9 +115,9 @@ const expectFull = (pair: TlsPair) => {
 
 describe("tickets", () => {
   // RFC 9001 §4.6.1 #1
-  it("come in twos after the handshake, each with a secret of its own", () => {
-    const shop = new Shop()
-    const { client, server } = shake({ client: shop.client(), server: shop.server() })
+  it("are issued in pairs after the handshake, each with its own secret", () => {
+    const issuer = new TicketIssuer()
+    const { client, server } = shake({ client: issuer.client(), server: issuer.server() })
     const tickets = client.all("ticket").map(({ ticket }) => ticket)
     expect(tickets).toHaveLength(2)
     expect(tickets[0].secret).not.toEqual(tickets[1].secret)
@@ -126,7 +126,7 @@ describe("tickets", () => {
       alpn: "test",
       serverName: "example.org",
       cipherSuite: 0x1301,
-      lifetimeSeconds: shop.lifetime,
+      lifetimeSeconds: issuer.lifetime,
       issuedAtMillis: start,
       earlyData: false,
       transportParameters: ascii("server parameters"),
@@ -136,52 +136,52 @@ describe("tickets", () => {
     expect(server.all("ticket")).toEqual([])
   })
 
-  it("are sent only to clients that want them, and kept only by those", () => {
-    const shop = new Shop()
-    const unwanted = shake({ server: shop.server() })
+  it("are sent only to clients that want them, and stored only by those", () => {
+    const issuer = new TicketIssuer()
+    const unwanted = shake({ server: issuer.server() })
     expect(messagesOf(unwanted)).not.toContain(`server ${Type.newSessionTicket}`)
-    const none_ = shake({ client: shop.client() })
+    const none_ = shake({ client: issuer.client() })
     expect(none_.client.all("ticket")).toEqual([])
   })
 
-  it("live seven days at most, whatever the server says", () => {
-    const shop = new Shop()
-    shop.lifetime = 30 * 86_400
-    expect(shop.first().lifetimeSeconds).toBe(MAX_TICKET_LIFETIME_SECONDS)
+  it("live at most seven days, whatever the server says", () => {
+    const issuer = new TicketIssuer()
+    issuer.lifetime = 30 * 86_400
+    expect(issuer.first().lifetimeSeconds).toBe(MAX_TICKET_LIFETIME_SECONDS)
     const meddle = onMessage("server", Type.newSessionTicket, (m) => {
       const copy = m.slice()
       copy.fill(0xff, 4, 8)
       return copy
     })
-    expect(shop.first({ meddle }).lifetimeSeconds).toBe(MAX_TICKET_LIFETIME_SECONDS)
+    expect(issuer.first({ meddle }).lifetimeSeconds).toBe(MAX_TICKET_LIFETIME_SECONDS)
   })
 
   it("with a lifetime of zero are dropped", () => {
-    const shop = new Shop()
+    const issuer = new TicketIssuer()
     const meddle = onMessage("server", Type.newSessionTicket, (m) => {
       const copy = m.slice()
       copy.fill(0, 4, 8)
       return copy
     })
-    const pair = shake({ client: shop.client(), server: shop.server(), meddle })
+    const pair = shake({ client: issuer.client(), server: issuer.server(), meddle })
     expect(pair.client.all("ticket")).toEqual([])
     expect(pair.client.alert).toBeUndefined()
   })
 
-  it("are passed over beyond sixteen", () => {
-    const shop = new Shop()
+  it("are ignored beyond sixteen", () => {
+    const issuer = new TicketIssuer()
     const meddle = onMessage("server", Type.newSessionTicket, (m) => Array.from({ length: 40 }, () => m))
-    const pair = shake({ client: shop.client(), server: shop.server(), meddle })
+    const pair = shake({ client: issuer.client(), server: issuer.server(), meddle })
     expect(pair.client.all("ticket")).toHaveLength(16)
     expect(pair.client.alert).toBeUndefined()
   })
 
-  it("that are malformed end the connection", () => {
-    const shop = new Shop()
+  it("that are malformed fail the connection", () => {
+    const issuer = new TicketIssuer()
     const on = (change: (m: Uint8Array) => Uint8Array) =>
       shake({
-        client: shop.client(),
-        server: shop.server(),
+        client: issuer.client(),
+        server: issuer.server(),
         meddle: onMessage("server", Type.newSessionTicket, change)
       }).client.one("failed")
     expect(on((m) => withBody(m, bytes(m.subarray(4), Uint8Array.of(0))))!.alert).toBe(Alert.decode_error)
@@ -196,8 +196,8 @@ describe("tickets", () => {
     )
   })
 
-  it("above 4 kB are passed over, and a later one is kept", () => {
-    const shop = new Shop()
+  it("above 4 kB are ignored, and a later one is kept", () => {
+    const issuer = new TicketIssuer()
     const sized = (size: number) => (m: Uint8Array) =>
       // lifetime, age_add, a nonce of one byte, the ticket, no extensions
       withBody(m, bytes(m.subarray(4, 14), u16(size), new Uint8Array(size).fill(7), u16(0)))
@@ -210,7 +210,7 @@ describe("tickets", () => {
         ...Array<Uint8Array>(20).fill(sized(size)(m)),
         m
       ])
-      const { client } = shake({ client: shop.client(), server: shop.server(), meddle })
+      const { client } = shake({ client: issuer.client(), server: issuer.server(), meddle })
       expect(client.alert).toBeUndefined()
       expect(client.all("ticket").some(({ ticket }) => ticket.identity.length === size)).toBe(kept)
       if (!kept) expect(client.all("ticket")).toHaveLength(2)
@@ -218,18 +218,18 @@ describe("tickets", () => {
   })
 
   it("too large for a ClientHello are not issued", () => {
-    const shop = new Shop()
+    const issuer = new TicketIssuer()
     const chain = [...identity("rsa").chain, new Uint8Array(3000)]
     const pair = shake({
-      client: shop.client(undefined, { identity: { ...identity("rsa"), chain } }),
-      server: shop.server({ requestClientCertificate: "require" })
+      client: issuer.client(undefined, { identity: { ...identity("rsa"), chain } }),
+      server: issuer.server({ requestClientCertificate: "require" })
     })
     expect(pair.server.facts).toBeDefined()
     expect(pair.client.all("ticket")).toEqual([])
   })
 
-  it("survive being written down", () => {
-    const x509 = new Shop().first()
+  it("survive serialization", () => {
+    const x509 = new TicketIssuer().first()
     const raw: SessionTicket = {
       ...x509,
       serverName: undefined,
@@ -251,11 +251,11 @@ describe("a session", () => {
   for (const cipher of [0x1301, 0x1302, 0x1303])
     for (const group of [NamedGroup.x25519, NamedGroup.secp384r1, NamedGroup.x25519MlKem768])
       it(`is resumed under cipher suite 0x${cipher.toString(16)} and group ${group}, without certificates`, () => {
-        const shop = new Shop()
+        const issuer = new TicketIssuer()
         const client = { cipherSuites: [cipher], groups: [group] }
-        const ticket = shop.first({ client })
-        shop.now += 3_600_000
-        const pair = shop.again(ticket, { client })
+        const ticket = issuer.first({ client })
+        issuer.now += 3_600_000
+        const pair = issuer.again(ticket, { client })
         expectResumed(pair)
         expect(messagesOf(pair).slice(0, 5)).toEqual([
           "client 1",
@@ -271,19 +271,19 @@ describe("a session", () => {
         })
       })
 
-  it("is resumed under its cipher suite though the server would now choose another", () => {
-    const shop = new Shop()
-    const ticket = shop.first({ server: { cipherSuites: [0x1302] } })
-    const pair = shop.again(ticket)
+  it("is resumed with its cipher suite though the server would now choose another", () => {
+    const issuer = new TicketIssuer()
+    const ticket = issuer.first({ server: { cipherSuites: [0x1302] } })
+    const pair = issuer.again(ticket)
     expectResumed(pair)
     expect(pair.client.facts!.cipherSuite).toBe(0x1302)
   })
 
   it("can be resumed again and again from new tickets", () => {
-    const shop = new Shop()
-    let ticket = shop.first()
+    const issuer = new TicketIssuer()
+    let ticket = issuer.first()
     for (let i = 0; i < 3; i++) {
-      const pair = shop.again(ticket)
+      const pair = issuer.again(ticket)
       expectResumed(pair)
       ticket = pair.client.one("ticket")!.ticket
       expect(ticket.peer).toEqual({ _tag: "x509", chain: identity().chain })
@@ -291,36 +291,36 @@ describe("a session", () => {
   })
 
   it("is resumed through a HelloRetryRequest", () => {
-    const shop = new Shop()
+    const issuer = new TicketIssuer()
     const client = { groups: [NamedGroup.x25519, NamedGroup.secp256r1] }
     const server = { groups: [NamedGroup.secp256r1] }
-    const ticket = shop.first({ client, server })
-    const pair = shop.again({ ...ticket, group: NamedGroup.x25519 }, { client, server })
+    const ticket = issuer.first({ client, server })
+    const pair = issuer.again({ ...ticket, group: NamedGroup.x25519 }, { client, server })
     expectResumed(pair)
     expect(messagesOf(pair).filter((name) => name === "client 1")).toHaveLength(2)
   })
 
-  it("needs none for the group that served before", () => {
-    const shop = new Shop()
+  it("needs none for the group used before", () => {
+    const issuer = new TicketIssuer()
     const client = { groups: [NamedGroup.x25519, NamedGroup.secp256r1] }
     const server = { groups: [NamedGroup.secp256r1] }
-    const pair = shop.again(shop.first({ client, server }), { client, server })
+    const pair = issuer.again(issuer.first({ client, server }), { client, server })
     expectResumed(pair)
     expect(messagesOf(pair).filter((name) => name === "client 1")).toHaveLength(1)
     expect(pair.client.facts!.group).toBe(NamedGroup.secp256r1)
   })
 
   it("with another application protocol is still resumed", () => {
-    const shop = new Shop()
-    const pair = shop.again(shop.first(), { client: { alpn: ["other"] }, server: { alpn: ["other"] } })
+    const issuer = new TicketIssuer()
+    const pair = issuer.again(issuer.first(), { client: { alpn: ["other"] }, server: { alpn: ["other"] } })
     expectResumed(pair)
     expect(pair.client.facts!.alpn).toBe("other")
   })
 
-  it("has its peer judged before a byte leaves, and once", () => {
-    const shop = new Shop()
-    const ticket = shop.first()
-    const { client, server } = new TlsPair({ client: shop.client(ticket), server: shop.server() })
+  it("has its peer verified once, before a byte is sent", () => {
+    const issuer = new TicketIssuer()
+    const ticket = issuer.first()
+    const { client, server } = new TlsPair({ client: issuer.client(ticket), server: issuer.server() })
     client.session.start()
     expect(client.session.pollOutput()).toBeUndefined()
     expect(client.session.pollEvent()).toMatchObject({
@@ -333,11 +333,11 @@ describe("a session", () => {
     const hello = client.session.pollOutput()!
     expect(new Map(extensionsOf(hello.bytes)).has(Extension.pre_shared_key)).toBe(true)
     server.session.handleCrypto(hello.level, hello.bytes)
-    expect(shop.again(ticket).client.all("verifyPeer")).toHaveLength(1)
+    expect(issuer.again(ticket).client.all("verifyPeer")).toHaveLength(1)
   })
 
-  it("names the form of its keys to a client that takes only raw ones, as clients built on rustls demand", () => {
-    const shop = new Shop()
+  it("names its certificate type to a client that accepts only raw keys, as rustls clients require", () => {
+    const issuer = new TicketIssuer()
     const options: PairOptions = {
       client: { identity: identity("ed25519", "rawPublicKey"), peerCertificateTypes: ["rawPublicKey"] },
       server: {
@@ -346,7 +346,7 @@ describe("a session", () => {
         peerCertificateTypes: ["rawPublicKey"]
       }
     }
-    const pair = shop.again(shop.first(options), options)
+    const pair = issuer.again(issuer.first(options), options)
     expectResumed(pair)
     const extensions = new Map(
       extensionsOf(pair.sent.find(({ bytes }) => bytes[0] === Type.encryptedExtensions)!.bytes)
@@ -355,18 +355,18 @@ describe("a session", () => {
     expect(extensions.get(Extension.client_certificate_type)).toEqual(Uint8Array.of(2))
   })
 
-  it("keeps the client's proof, judged once more before a byte is said", () => {
-    const shop = new Shop()
+  it("keeps the client's authentication, verified again before a byte is sent", () => {
+    const issuer = new TicketIssuer()
     const raw = identity("ed25519", "rawPublicKey")
     const options: PairOptions = {
       client: { identity: raw },
       server: { requestClientCertificate: "require", peerCertificateTypes: ["rawPublicKey"] }
     }
-    const ticket = shop.first(options)
-    const pair = shop.again(ticket, options)
+    const ticket = issuer.first(options)
+    const pair = issuer.again(ticket, options)
     expectResumed(pair)
     expect(pair.server.facts!.peer).toEqual({ _tag: "rawPublicKey", spki: raw.key.spki })
-    const barred = shop.again(ticket, {
+    const barred = issuer.again(ticket, {
       ...options,
       verdict: (judge) =>
         judge === "server" ? { ok: false, alert: Alert.access_denied, reason: "barred since" } : { ok: true }
@@ -377,12 +377,12 @@ describe("a session", () => {
   })
 })
 
-describe("a full handshake takes place instead", () => {
-  const shop = new Shop()
-  const ticket = shop.first()
+describe("it falls back to a full handshake", () => {
+  const issuer = new TicketIssuer()
+  const ticket = issuer.first()
   const instead = (name: string, make: () => TlsPair) => it(name, () => expectFull(make()))
 
-  /** Refuses the first that `who` asks about. */
+  /** Rejects the first request from `who`. */
   const refusingFirst = (who: Role): NonNullable<PairOptions["verdict"]> => {
     let asked = 0
     return (judge) =>
@@ -391,19 +391,19 @@ describe("a full handshake takes place instead", () => {
         : { ok: true }
   }
 
-  it("when the client refuses who the ticket is of, which is not offered then", () => {
-    const pair = shop.again(ticket, { verdict: refusingFirst("client") })
+  it("when the client rejects the ticket's server, and does not offer the ticket", () => {
+    const pair = issuer.again(ticket, { verdict: refusingFirst("client") })
     expectFull(pair)
     expect(pair.client.all("verifyPeer")).toHaveLength(2)
     expect(new Map(extensionsOf(pair.sent[0].bytes)).has(Extension.pre_shared_key)).toBe(false)
   })
-  it("when the server refuses who the ticket was given to, and the client proves to be somebody else", () => {
+  it("when the server rejects the ticket's client, which then authenticates as someone else", () => {
     const raw = identity("ed25519", "rawPublicKey")
     for (const cipherSuites of [[0x1301], [0x1302, 0x1301]]) {
       const client = { identity: raw }
       const server = { requestClientCertificate: "require", peerCertificateTypes: ["rawPublicKey"] } as const
-      const proven = shop.first({ client: { ...client, cipherSuites: [0x1301] }, server })
-      const pair = shop.again(proven, {
+      const proven = issuer.first({ client: { ...client, cipherSuites: [0x1301] }, server })
+      const pair = issuer.again(proven, {
         client: { ...client, cipherSuites },
         server: { ...server, cipherSuites },
         verdict: refusingFirst("server")
@@ -413,42 +413,42 @@ describe("a full handshake takes place instead", () => {
       expect(pair.server.facts!.peer).toEqual({ _tag: "rawPublicKey", spki: raw.key.spki })
     }
   })
-  instead("when the server cannot open the ticket", () => new Shop().again(ticket))
-  instead("when what it opens is no ticket", () =>
-    shop.again(ticket, {
-      server: { resumption: { ...shop.server().resumption!, openTicket: () => Uint8Array.of(1, 2, 3) } }
+  instead("when the server cannot open the ticket", () => new TicketIssuer().again(ticket))
+  instead("when the opened content is not a ticket", () =>
+    issuer.again(ticket, {
+      server: { resumption: { ...issuer.server().resumption!, openTicket: () => Uint8Array.of(1, 2, 3) } }
     })
   )
-  instead("when the server resumes nothing", () => shake({ client: shop.client(ticket) }))
+  instead("when the server resumes nothing", () => shake({ client: issuer.client(ticket) }))
   instead("when the server no longer uses the cipher suite", () =>
-    shop.again(ticket, { server: { cipherSuites: [0x1302, 0x1303] } })
+    issuer.again(ticket, { server: { cipherSuites: [0x1302, 0x1303] } })
   )
   instead("when the client no longer uses the cipher suite", () =>
-    shop.again(ticket, { client: { cipherSuites: [0x1303] } })
+    issuer.again(ticket, { client: { cipherSuites: [0x1303] } })
   )
-  instead("when the client wants another server", () =>
-    shop.again(ticket, { client: { serverName: "example.com" } })
+  instead("when the client connects to another server", () =>
+    issuer.again(ticket, { client: { serverName: "example.com" } })
   )
-  it("when a store hands out a ticket above 4 kB, which is not shown", () => {
-    const pair = shop.again({ ...ticket, identity: new Uint8Array(4097) })
+  it("when a store returns a ticket above 4 kB, which is not offered", () => {
+    const pair = issuer.again({ ...ticket, identity: new Uint8Array(4097) })
     expectFull(pair)
     expect(extensionsOf(pair.sent[0].bytes).map(([type]) => type)).not.toContain(Extension.pre_shared_key)
   })
-  it("and the ticket is not even shown to another server", () => {
-    const { sent } = shop.again(ticket, { client: { serverName: "example.com" } })
+  it("and the ticket is not even offered to another server", () => {
+    const { sent } = issuer.again(ticket, { client: { serverName: "example.com" } })
     expect(extensionsOf(sent[0].bytes).map(([type]) => type)).not.toContain(Extension.pre_shared_key)
   })
-  instead("when the client shows the ticket to another server all the same", () =>
-    shop.again({ ...ticket, serverName: "example.com" }, { client: { serverName: "example.com" } })
+  instead("when the client offers the ticket to another server all the same", () =>
+    issuer.again({ ...ticket, serverName: "example.com" }, { client: { serverName: "example.com" } })
   )
-  instead("when the client shows the ticket but does not offer its cipher suite", () =>
-    shop.again({ ...ticket, cipherSuite: 0x1303 }, { client: { cipherSuites: [0x1303] } })
+  instead("when the client offers the ticket but not its cipher suite", () =>
+    issuer.again({ ...ticket, cipherSuite: 0x1303 }, { client: { cipherSuites: [0x1303] } })
   )
   instead("when a HelloRetryRequest has already named another cipher suite", () => {
-    const chacha = shop.first({ client: { cipherSuites: [0x1303] } })
-    const resumption = shop.server().resumption!
+    const chacha = issuer.first({ client: { cipherSuites: [0x1303] } })
+    const resumption = issuer.server().resumption!
     let shown = 0
-    const pair = shop.again(chacha, {
+    const pair = issuer.again(chacha, {
       client: { groups: [NamedGroup.x25519, NamedGroup.secp256r1] },
       server: {
         groups: [NamedGroup.secp256r1],
@@ -462,59 +462,59 @@ describe("a full handshake takes place instead", () => {
     expect(pair.client.facts!.cipherSuite).toBe(0x1301)
     return pair
   })
-  instead("when the client no longer takes the form of the server's identity", () =>
-    shop.again(ticket, {
+  instead("when the client no longer accepts the server's certificate type", () =>
+    issuer.again(ticket, {
       client: { peerCertificateTypes: ["rawPublicKey"] },
       server: { selectIdentity: () => identity("ed25519", "rawPublicKey") }
     })
   )
-  instead("when the client must now show a certificate", () =>
-    shop.again(ticket, {
+  instead("when the client must now provide a certificate", () =>
+    issuer.again(ticket, {
       client: { identity: identity() },
       server: { requestClientCertificate: "require" }
     })
   )
-  instead("when the client no longer may show a certificate", () => {
+  instead("when the client may no longer provide a certificate", () => {
     const options = {
       client: { identity: identity("ed25519") },
       server: { requestClientCertificate: "request" as const }
     }
-    const proven = shop.first(options)
-    return shop.again(proven)
+    const proven = issuer.first(options)
+    return issuer.again(proven)
   })
   instead("when the ticket is too old for the client", () => {
-    shop.now = start + 2 * day
-    const pair = shop.again(ticket)
+    issuer.now = start + 2 * day
+    const pair = issuer.again(ticket)
     expect(extensionsOf(pair.sent[0].bytes).map(([type]) => type)).not.toContain(Extension.pre_shared_key)
-    shop.now = start
+    issuer.now = start
     return pair
   })
-  instead("when the ticket is too old for the server, whose clock is the one that counts", () => {
-    const server = shop.server()
+  instead("when the ticket is too old by the server's clock, which decides", () => {
+    const server = issuer.server()
     const late = { ...server.resumption!, nowMillis: () => start + 2 * day }
-    return shop.again(ticket, { server: { resumption: late } })
+    return issuer.again(ticket, { server: { resumption: late } })
   })
   instead("when the client's clock was set back by hours", () => {
-    shop.now = start - 7_200_000
-    const pair = shop.again(ticket)
-    shop.now = start
+    issuer.now = start - 7_200_000
+    const pair = issuer.again(ticket)
+    issuer.now = start
     return pair
   })
 })
 
 describe("a pre-shared key", () => {
-  const shop = new Shop()
-  const ticket = shop.first()
+  const issuer = new TicketIssuer()
+  const ticket = issuer.first()
   const onHello = (change: (m: Uint8Array) => Uint8Array) =>
-    shop.again(ticket, { meddle: onMessage("client", Type.clientHello, change) }).server.alert
+    issuer.again(ticket, { meddle: onMessage("client", Type.clientHello, change) }).server.alert
 
-  it("with a wrong binder ends the handshake", () => {
+  it("with a wrong binder fails the handshake", () => {
     expect(onHello((m) => flipped(m, -1))).toBe(Alert.decrypt_error)
-    expect(shop.again({ ...ticket, secret: new Uint8Array(32) }).server.alert).toBe(Alert.decrypt_error)
+    expect(issuer.again({ ...ticket, secret: new Uint8Array(32) }).server.alert).toBe(Alert.decrypt_error)
   })
-  it("binds the ClientHello it came in", () => {
+  it("binds the ClientHello that contains it", () => {
     expect(onHello((m) => flipped(m, 10))).toBe(Alert.decrypt_error)
-    const stolen = extensionsOf(shop.again(ticket).sent[0].bytes).at(-1)!
+    const stolen = extensionsOf(issuer.again(ticket).sent[0].bytes).at(-1)!
     expect(onHello((m) => withExtension(m, stolen[0], stolen[1]))).toBe(Alert.decrypt_error)
   })
   it("must be the last extension", () => {
@@ -525,15 +525,15 @@ describe("a pre-shared key", () => {
       Alert.missing_extension
     )
   })
-  it("without a key exchange is not taken", () => {
-    const pair = shop.again(ticket, {
+  it("without a key exchange is not accepted", () => {
+    const pair = issuer.again(ticket, {
       meddle: onMessage("client", Type.clientHello, (m) =>
         withExtension(m, Extension.psk_key_exchange_modes, Uint8Array.of(1, 0))
       )
     })
     expect(messagesOf(pair)).toContain(`server ${Type.certificate}`)
   })
-  it("that is malformed ends the handshake", () => {
+  it("that is malformed fails the handshake", () => {
     const psk = (body: Uint8Array) => onHello((m) => withExtension(m, Extension.pre_shared_key, body))
     const list = (body: Uint8Array) => bytes(u16(body.length), body)
     const one = bytes(list(ascii("ticket")), new Uint8Array(4))
@@ -549,23 +549,23 @@ describe("a pre-shared key", () => {
     expect(psk(bytes(list(one), list(bytes(binder, binder))))).toBe(Alert.illegal_parameter)
     expect(psk(bytes(list(bytes(one, one)), list(binder)))).toBe(Alert.illegal_parameter)
   })
-  it("is looked for among the first few only", () => {
+  it("is only looked for among the first few", () => {
     let opened = 0
     const list = (body: Uint8Array) => bytes(u16(body.length), body)
     const many = bytes(
       list(bytes(...Array.from({ length: 100 }, () => bytes(list(ascii("ticket")), new Uint8Array(4))))),
       list(bytes(...Array.from({ length: 100 }, () => Uint8Array.of(32, ...new Uint8Array(32)))))
     )
-    const resumption = { ...shop.server().resumption!, openTicket: () => void opened++ as undefined }
-    shop.again(ticket, {
+    const resumption = { ...issuer.server().resumption!, openTicket: () => void opened++ as undefined }
+    issuer.again(ticket, {
       server: { resumption },
       meddle: onMessage("client", Type.clientHello, (m) => withExtension(m, Extension.pre_shared_key, many))
     })
     expect(opened).toBe(4)
   })
-  it("is refused by the client when the server chose one out of range, or under another hash", () => {
+  it("is rejected by the client if the server selected one out of range, or with another hash", () => {
     const onServerHello = (change: (m: Uint8Array) => Uint8Array) =>
-      shop.again(ticket, { meddle: onMessage("server", Type.serverHello, change) }).client.alert
+      issuer.again(ticket, { meddle: onMessage("server", Type.serverHello, change) }).client.alert
     expect(onServerHello((m) => withExtension(m, Extension.pre_shared_key, u16(1)))).toBe(
       Alert.illegal_parameter
     )
@@ -582,16 +582,16 @@ describe("a pre-shared key", () => {
   })
   it("does not go with certificates", () => {
     const certificate = shake().sent.find(({ bytes }) => bytes[0] === Type.certificate)!.bytes
-    const pair = shop.again(ticket, { meddle: onMessage("server", Type.finished, (m) => [certificate, m]) })
+    const pair = issuer.again(ticket, { meddle: onMessage("server", Type.finished, (m) => [certificate, m]) })
     expect(pair.client.alert).toBe(Alert.unexpected_message)
   })
-  it("is left out of the second ClientHello when the server's choice does not go with it", () => {
-    const retried = shop.again(ticket, {
+  it("is omitted from the second ClientHello if it does not fit the server's choice", () => {
+    const retried = issuer.again(ticket, {
       client: { groups: [NamedGroup.x25519, NamedGroup.secp256r1] },
       server: {
         groups: [NamedGroup.secp256r1],
         cipherSuites: [0x1302],
-        resumption: { ...shop.server().resumption!, openTicket: () => undefined }
+        resumption: { ...issuer.server().resumption!, openTicket: () => undefined }
       }
     })
     expectFull(retried)
@@ -601,9 +601,9 @@ describe("a pre-shared key", () => {
 })
 
 describe("0-RTT", () => {
-  const shop = new Shop()
-  shop.accept = () => true
-  const ticket = shop.first()
+  const issuer = new TicketIssuer()
+  issuer.accept = () => true
+  const ticket = issuer.first()
 
   const expectRejected = (pair: TlsPair) => {
     expect(pair.client.facts?.earlyData).toBe("rejected")
@@ -614,9 +614,9 @@ describe("0-RTT", () => {
   }
 
   // RFC 9001 §5.6 #3 #4, §8.3 #1
-  it("has keys at once on the client, and alike on the server that accepts", () => {
+  it("has keys at once on the client, and the same on a server that accepts", () => {
     expect(ticket.earlyData).toBe(true)
-    const pair = shop.again(ticket, { client: { keyLog: true }, server: { keyLog: true } })
+    const pair = issuer.again(ticket, { client: { keyLog: true }, server: { keyLog: true } })
     expectResumed(pair)
     expect(pair.client.facts!.earlyData).toBe("accepted")
     expect(pair.server.facts!.earlyData).toBe("accepted")
@@ -630,16 +630,16 @@ describe("0-RTT", () => {
   })
 
   it("is decided before the transport parameters that depend on it", () => {
-    const tags = shop.again(ticket).client.events.map(({ _tag }) => _tag)
+    const tags = issuer.again(ticket).client.events.map(({ _tag }) => _tag)
     expect(tags.indexOf("earlyData")).toBeLessThan(tags.indexOf("transportParameters"))
   })
 
   // RFC 9001 §9.2 #2
-  it("is put to the guard with what tells replays and changed settings", () => {
-    shop.requests.length = 0
-    const pair = shop.again(ticket)
+  it("is submitted to the replay guard with what identifies replays and changed settings", () => {
+    issuer.requests.length = 0
+    const pair = issuer.again(ticket)
     const hello = pair.sent[0].bytes
-    expect(shop.requests).toMatchObject([
+    expect(issuer.requests).toMatchObject([
       {
         ticket: ticket.identity,
         binder: hello.slice(-32),
@@ -651,86 +651,86 @@ describe("0-RTT", () => {
   })
 
   it("is rejected, and the session resumed all the same, when the guard says no", () => {
-    const { resumption } = shop.server()
+    const { resumption } = issuer.server()
     const server = { resumption: { ...resumption!, acceptEarlyData: () => false } }
-    const pair = shop.again(ticket, { server })
+    const pair = issuer.again(ticket, { server })
     expectRejected(pair)
     expectResumed(pair)
   })
 
-  it("is rejected when the application protocol is another", () => {
-    const pair = shop.again(ticket, { client: { alpn: ["next", "test"] }, server: { alpn: ["next"] } })
+  it("is rejected if the application protocol differs", () => {
+    const pair = issuer.again(ticket, { client: { alpn: ["next", "test"] }, server: { alpn: ["next"] } })
     expectRejected(pair)
     expectResumed(pair)
   })
 
   it("is rejected when the session is not resumed", () => {
-    const server = { resumption: { ...shop.server().resumption!, openTicket: () => undefined } }
-    const pair = shop.again(ticket, { server })
+    const server = { resumption: { ...issuer.server().resumption!, openTicket: () => undefined } }
+    const pair = issuer.again(ticket, { server })
     expectRejected(pair)
     expectFull(pair)
   })
 
   // RFC 9001 §4.6.2 #1
-  it("is rejected by HelloRetryRequest, and not tried again", () => {
+  it("is rejected by HelloRetryRequest, and not sent again", () => {
     const client = { groups: [NamedGroup.x25519, NamedGroup.secp256r1] }
-    const pair = shop.again(ticket, { client, server: { groups: [NamedGroup.secp256r1] } })
+    const pair = issuer.again(ticket, { client, server: { groups: [NamedGroup.secp256r1] } })
     expectRejected(pair)
     expectResumed(pair)
     const [, second] = pair.sent.filter(({ bytes }) => bytes[0] === Type.clientHello)
     expect(extensionsOf(second.bytes).map(([type]) => type)).not.toContain(Extension.early_data)
   })
 
-  it("is rejected when the age that the client tells is off by more than the tolerance", () => {
+  it("is rejected if the ticket age is off by more than the tolerance", () => {
     for (const [skew, outcome] of [
       [9_000, "accepted"],
       [-9_000, "accepted"],
       [11_000, "rejected"],
       [-11_000, "rejected"]
     ] as const) {
-      const client = shop.client(ticket)
+      const client = issuer.client(ticket)
       const skewed = { ...client.resumption!, nowMillis: () => start + 60_000 + skew }
-      const server = { resumption: { ...shop.server().resumption!, nowMillis: () => start + 60_000 } }
-      expect(shop.again(ticket, { client: { resumption: skewed }, server }).server.facts!.earlyData).toBe(
+      const server = { resumption: { ...issuer.server().resumption!, nowMillis: () => start + 60_000 } }
+      expect(issuer.again(ticket, { client: { resumption: skewed }, server }).server.facts!.earlyData).toBe(
         outcome
       )
     }
   })
 
   // RFC 9001 §5.6 #1
-  it("is not tried when the ticket, the caller or the protocols do not allow it", () => {
+  it("is not attempted if the ticket, the caller or the protocols do not allow it", () => {
     for (const client of [
-      shop.client({ ...ticket, earlyData: false }),
-      shop.client(ticket, { alpn: ["other"] }),
-      { resumption: { ...shop.client(ticket).resumption!, earlyData: false } }
+      issuer.client({ ...ticket, earlyData: false }),
+      issuer.client(ticket, { alpn: ["other"] }),
+      { resumption: { ...issuer.client(ticket).resumption!, earlyData: false } }
     ]) {
-      const pair = shake({ client, server: shop.server({ alpn: ["test", "other"] }) })
+      const pair = shake({ client, server: issuer.server({ alpn: ["test", "other"] }) })
       expect(pair.client.facts!.earlyData).toBe("none")
       expect(pair.client.one("earlyData")).toBeUndefined()
       expect(pair.client.secret(Level.ZeroRtt, "write")).toBeUndefined()
     }
   })
 
-  it("is not accepted by a server whose ticket did not promise it", () => {
-    const plain = new Shop()
+  it("is not accepted by a server whose ticket did not allow it", () => {
+    const plain = new TicketIssuer()
     const plainTicket = plain.first()
     plain.accept = () => true
     expectRejected(plain.again({ ...plainTicket, earlyData: true }))
   })
 
-  it("accepted unasked, or for another session, ends the handshake", () => {
+  it("fails the handshake if accepted without being offered, or for another session", () => {
     const onExtensions = (options: PairOptions, of: SessionTicket | undefined) =>
       shake({
-        client: shop.client(of, options.client),
-        server: shop.server(options.server),
+        client: issuer.client(of, options.client),
+        server: issuer.server(options.server),
         meddle: onMessage("server", Type.encryptedExtensions, (m) =>
           withExtension(m, Extension.early_data, none)
         )
       }).client.alert
     expect(onExtensions({}, undefined)).toBe(Alert.unsupported_extension)
-    // resumed under another cipher suite than the one the early data was sealed with
-    expect(shop.again({ ...ticket, cipherSuite: 0x1303 }).client.alert).toBe(Alert.illegal_parameter)
-    const forgetful = { resumption: { ...shop.server().resumption!, openTicket: () => undefined } }
+    // resumed with a cipher suite other than that of the early data
+    expect(issuer.again({ ...ticket, cipherSuite: 0x1303 }).client.alert).toBe(Alert.illegal_parameter)
+    const forgetful = { resumption: { ...issuer.server().resumption!, openTicket: () => undefined } }
     expect(onExtensions({ server: forgetful }, ticket)).toBe(Alert.illegal_parameter)
     expect(onExtensions({ client: { alpn: ["next", "test"] }, server: { alpn: ["next"] } }, ticket)).toBe(
       Alert.illegal_parameter
@@ -742,13 +742,13 @@ describe("0-RTT", () => {
     expect(onExtensions(retried, ticket)).toBe(Alert.unsupported_extension)
   })
 
-  it("in a second ClientHello ends the handshake", () => {
+  it("fails the handshake in a second ClientHello", () => {
     let hellos = 0
-    const pair = shop.again(ticket, {
+    const pair = issuer.again(ticket, {
       client: { groups: [NamedGroup.x25519, NamedGroup.secp256r1] },
       server: {
         groups: [NamedGroup.secp256r1],
-        resumption: { ...shop.server().resumption!, openTicket: () => undefined }
+        resumption: { ...issuer.server().resumption!, openTicket: () => undefined }
       },
       meddle: onMessage("client", Type.clientHello, (m) =>
         ++hellos === 1 ? m : withExtensions(m, (list) => [[Extension.early_data, none], ...list])
@@ -763,11 +763,11 @@ describe("0-RTT", () => {
       client: { identity: raw },
       server: { requestClientCertificate: "require", peerCertificateTypes: ["rawPublicKey"] }
     }
-    const proven = shop.first(options)
-    const pair = shop.again(proven, options)
+    const proven = issuer.first(options)
+    const pair = issuer.again(proven, options)
     expect(pair.server.facts!.earlyData).toBe("accepted")
     expect(pair.server.events[0]._tag).toBe("verifyPeer")
-    const refused = shop.again(proven, {
+    const refused = issuer.again(proven, {
       ...options,
       verdict: (judge) => (judge === "server" ? { ok: false, alert: 49, reason: "no" } : { ok: true })
     })

@@ -8,7 +8,7 @@ import { identity, onMessage, shake } from "./TlsPair.ts"
 const long = (length: number): string => "a.".repeat(Math.ceil(length / 2)).slice(0, length)
 
 describe("the name a client sends", () => {
-  it("is of letters, digits and hyphens, in lower case, without a final dot", () => {
+  it("consists of letters, digits and hyphens, in lower case, without a trailing dot", () => {
     for (const [typed, sent] of [
       ["example.org", "example.org"],
       ["Example.ORG", "example.org"],
@@ -28,7 +28,7 @@ describe("the name a client sends", () => {
       expect(toServerName(typed), typed).toBe(sent)
   })
 
-  it("is not made of anything else", () => {
+  it("cannot contain anything else", () => {
     for (const typed of [
       ...["", ".", "..", "example..org", ".example.org", "example.org..", "-a.example", "a-.example"],
       ...[
@@ -84,11 +84,11 @@ describe("the name a server receives", () => {
   const raw = (...name: ReadonlyArray<number>) =>
     bytes(u16(3 + name.length), Uint8Array.of(0), u16(name.length), Uint8Array.from(name))
 
-  it("is in lower case where an identity is chosen", () => {
+  it("is in lower case when an identity is selected", () => {
     expect(receive(writeServerName("WWW.Example.ORG")).asked).toEqual(["www.example.org"])
   })
 
-  it("is refused before an identity is chosen when it is no host name", () => {
+  it("is rejected before an identity is selected if it is not a host name", () => {
     for (const name of [
       ...[
         "127.0.0.1",
@@ -107,7 +107,7 @@ describe("the name a server receives", () => {
     expect(receive(raw(0x61, 0, 0x62))).toEqual({ asked: [], alert: Alert.illegal_parameter })
   })
 
-  it("is refused as malformed when it is empty, or not the one there is", () => {
+  it("is rejected as malformed if it is empty, or not the only one", () => {
     expect(receive(raw())).toEqual({ asked: [], alert: Alert.decode_error })
     const two = bytes(
       u16(8),
@@ -121,7 +121,7 @@ describe("the name a server receives", () => {
     expect(receive(two)).toEqual({ asked: [], alert: Alert.decode_error })
   })
 
-  it("is in no ClientHello to an address", () => {
+  it("is absent from a ClientHello to an IP address", () => {
     const { sent } = shake({ client: { serverName: undefined } })
     expect(new Map(extensionsOf(sent[0].bytes)).has(Extension.server_name)).toBe(false)
   })

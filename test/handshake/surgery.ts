@@ -1,4 +1,4 @@
-/** Taking handshake messages apart and putting them together again, differently. */
+/** Takes handshake messages apart and reassembles them with changes. */
 
 export const Type = {
   clientHello: 1,
@@ -13,7 +13,7 @@ export const Type = {
   keyUpdate: 24
 } as const
 
-/** Where the extension list, with its length, begins. */
+/** The offset of the extension list, including its length. */
 const extensionsStart = (message: Uint8Array): number => {
   switch (message[0]) {
     case Type.clientHello: {
@@ -51,7 +51,7 @@ export const extensionsOf = (message: Uint8Array): ExtensionList => {
   return list
 }
 
-/** The message with other extensions; all lengths are put right. */
+/** The message with other extensions and all lengths corrected. */
 export const withExtensions = (
   message: Uint8Array,
   change: (list: ExtensionList) => ExtensionList
@@ -72,13 +72,13 @@ export const withExtension = (message: Uint8Array, type: number, body: Uint8Arra
 export const withoutExtension = (message: Uint8Array, type: number): Uint8Array =>
   withExtensions(message, (list) => list.filter(([each]) => each !== type))
 
-/** A message of the same type around another body. */
+/** A message of the same type with another body. */
 export const withBody = (message: Uint8Array, body: Uint8Array): Uint8Array => messageOf(message[0], body)
 
 export const messageOf = (type: number, body: Uint8Array): Uint8Array =>
   bytes(Uint8Array.of(type, body.length >> 16, body.length >> 8, body.length), body)
 
-/** The message with one byte changed; negative offsets count from the end. */
+/** The message with one byte inverted; negative offsets count from the end. */
 export const flipped = (message: Uint8Array, at: number): Uint8Array => {
   const copy = message.slice()
   copy[at < 0 ? copy.length + at : at] ^= 1

@@ -1,4 +1,4 @@
-/** What a stranger's ClientHello may cost: each list in it has a limit, or is gone through once, without making anything of it. */
+/** Limits on the cost of a stranger's ClientHello: each list is bounded, or scanned once without allocating. */
 import { describe, expect, it, vi } from "vitest"
 import { Alert } from "../../src/handshake/alerts.ts"
 import { Extension } from "../../src/handshake/extensions.ts"
@@ -24,10 +24,10 @@ const outcome = (change: (hello: Uint8Array) => Uint8Array, server = {}) => {
   return { alert: failed?.alert, reason: failed?.reason ?? "", facts: pair.server.facts }
 }
 
-/** What the server says to a ClientHello that was changed, when it need not fit what the client did. */
+/** The server's answer to a modified ClientHello, which need not match the client's transcript. */
 const judged = (change: (hello: Uint8Array) => Uint8Array) => {
   const { alert, reason } = outcome(change)
-  // decrypt_error: it was answered, and the client's transcript is another
+  // decrypt_error: the server answered, but the client's transcript differs
   return alert === undefined || alert === Alert.decrypt_error ? "answered" : { alert, reason }
 }
 
@@ -39,7 +39,7 @@ describe("a ClientHello", () => {
   }
   const headerOf = (length: number) => Uint8Array.of(Type.clientHello, length >> 16, length >> 8, length)
 
-  it("has 32 kB at most, and is refused by its header when it claims more", () => {
+  it("has 32 kB at most, and is rejected by its header if it claims more", () => {
     const most = server()
     most.handleCrypto(Level.Initial, headerOf(MAX_HELLO_BYTES - 4))
     expect(most.pollEvent()).toBeUndefined()
@@ -85,7 +85,7 @@ describe("a ClientHello", () => {
     expect(judged(extensions(129))).toEqual({ alert: Alert.decode_error, reason: "more than 128 extensions" })
   })
 
-  it("may name thousands of application protocols, none of which is made into text", () => {
+  it("may list thousands of application protocols, none of which is decoded to a string", () => {
     const others = many(9_000, () => Uint8Array.of(1, 0xff))
     const ours = bytes(Uint8Array.of(4), new TextEncoder().encode("test"))
     const decode = vi.spyOn(TextDecoder.prototype, "decode")
@@ -99,7 +99,7 @@ describe("a ClientHello", () => {
     expect(reason).toMatch(/and 8992 more$/)
   })
 
-  it("gets a reason of 200 characters at most", () => {
+  it("gets an error reason of 200 characters at most", () => {
     const names = many(8, () => bytes(Uint8Array.of(255), new Uint8Array(255).fill(65)))
     const { reason } = outcome((hello) => withExtension(hello, Extension.alpn, list(...names)))
     expect(reason).toHaveLength(200)
@@ -122,22 +122,22 @@ describe("a ClientHello", () => {
   })
 })
 
-describe("names of application protocols", () => {
+describe("application protocol names", () => {
   const read = (...names: ReadonlyArray<string>) =>
     ProtocolNames.read(list(...names.map((name) => bytes(Uint8Array.of(name.length), Buffer.from(name)))))!
 
-  it("are compared whole", () => {
+  it("are compared as a whole", () => {
     const names = read("h3", "h3-29", "a", "hq-interop")
     expect(names.count).toBe(4)
     for (const name of ["h3", "h3-29", "a", "hq-interop"]) expect(names.includes(name)).toBe(true)
     for (const name of ["h", "h3-", "3", "h3-299", "", "hq-interop\0"])
       expect(names.includes(name)).toBe(false)
-    // not across the end of one and the beginning of the next
+    // not across the boundary of two names
     expect(read("ab", "cd").includes("b\u0002c")).toBe(false)
     expect(ProtocolNames.read(list(Uint8Array.of(2, 0xc3, 0xbc)))!.includes("ü")).toBe(true)
   })
 
-  it("are malformed when they do not fill their list, or one of them is empty", () => {
+  it("are malformed if they do not fill their list, or one of them is empty", () => {
     for (const body of [
       [],
       [0, 0],
@@ -152,7 +152,7 @@ describe("names of application protocols", () => {
 })
 
 describe("transport parameters", () => {
-  it("may be 256 and no more", () => {
+  it("may be 256 at most", () => {
     const unknown = (count: number) =>
       decodeTransportParameters(
         bytes(...many(count, (i) => bytes(Uint8Array.of(0x80, 0x7f), u16(i), Uint8Array.of(0)))),

@@ -1,4 +1,4 @@
-/** Certificates of every kind, good and bad, for judging the judge. */
+/** Issues certificates of every kind, valid and invalid, to test the verifier. */
 import type { Role } from "../../src/wire/Role.ts"
 import { generateKeyPairSync, type KeyObject } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -53,7 +53,7 @@ export const newKey = (kind: KeyKind = "p256"): KeyObject => {
   }
 }
 
-/** The SubjectPublicKeyInfo of an RSA key, with another public exponent in it. */
+/** The SubjectPublicKeyInfo of an RSA key with its public exponent replaced. */
 export const withExponent = (key: KeyObject, exponent: string): Uint8Array => {
   const modulus = Buffer.from(key.export({ format: "jwk" }).n!, "base64url")
   const numbers = derElement(
@@ -70,13 +70,13 @@ export const withExponent = (key: KeyObject, exponent: string): Uint8Array => {
 
 let serial = 1
 
-/** What a certificate is when a test does not say otherwise. */
+/** A certificate's properties that differ from the default. */
 export interface Wish {
   readonly name?: string
-  /** Self-signed without. */
+  /** The issuer; self-signed if omitted. */
   readonly by?: Issued
   readonly key?: KeyObject
-  /** Shown in place of the key's own SubjectPublicKeyInfo. */
+  /** Replaces the key's own SubjectPublicKeyInfo. */
   readonly spki?: Uint8Array
   readonly notBefore?: number
   readonly notAfter?: number
@@ -119,7 +119,7 @@ export const issueRoot = (wish: Wish = {}): Issued => issue(wish, "Test Root", 3
 
 export const issueIntermediate = (wish: Wish): Issued => issue(wish, "Test Intermediate", 365, caExtensions())
 
-/** Names `example.org` unless told otherwise. */
+/** A leaf for `example.org` by default. */
 export const issueLeaf = (wish: Wish): Issued => issue(wish, "a leaf", 90, leafExtensions("example.org"))
 
 export interface Verdict {
@@ -128,7 +128,7 @@ export interface Verdict {
   readonly reason: string
 }
 
-/** The verdict on these certificates at the clock's time, which is set to {@link now} unless told. */
+/** The verdict on a chain at the clock's time, which is set to {@link now} by default. */
 export const verdictOn = (
   verifier: CertificateVerifierShape,
   chain: ReadonlyArray<Issued | Uint8Array>,

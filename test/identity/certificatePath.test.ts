@@ -37,7 +37,7 @@ const underRoot = (chain: Parameters<typeof verdictOn>[1], options?: Parameters<
     verdictOn(verifier, chain, options)
   )
 
-/** Key identifiers that say: not signed by itself. */
+/** Key identifiers that make a certificate not self-signed. */
 const otherKey = [
   extension("2.5.29.14", false, Uint8Array.of(0x04, 0x01, 0x02).buffer),
   extension("2.5.29.35", false, Uint8Array.of(0x30, 0x03, 0x80, 0x01, 0x01).buffer)
@@ -55,7 +55,7 @@ describe("a path of certificates", () => {
     })
   )
 
-  it.effect("may include the root itself, strangers, and come in any order after the leaf", () =>
+  it.effect("may include the root itself, unrelated certificates, and any order after the leaf", () =>
     Effect.gen(function* () {
       const stranger = issueRoot({ name: "Stranger" })
       const second = issueIntermediate({ by: intermediate, name: "Second" })
@@ -66,7 +66,7 @@ describe("a path of certificates", () => {
     })
   )
 
-  it.effect("begins with the peer's own certificate, wherever the others are", () =>
+  it.effect("starts with the peer's own certificate, wherever the others are", () =>
     Effect.gen(function* () {
       const verdict = yield* underRoot([intermediate, leaf])
       expectRefused(verdict, CertificateAlert.unsupportedCertificate, /lacks digitalSignature/)
@@ -93,7 +93,7 @@ describe("a path of certificates", () => {
     })
   )
 
-  it.effect("must end in a trusted authority", () =>
+  it.effect("must end in a trusted CA", () =>
     Effect.gen(function* () {
       const otherRoot = issueRoot({ name: "Other Root" })
       const other = issueLeaf({ by: otherRoot })
@@ -113,7 +113,7 @@ describe("a path of certificates", () => {
     })
   )
 
-  it.effect("tries every certificate an authority has: an expired or cross-signed one does not stop it", () =>
+  it.effect("tries every certificate of a CA: an expired or cross-signed one does not stop it", () =>
     Effect.gen(function* () {
       const expired = issueIntermediate({
         by: root,
@@ -130,7 +130,7 @@ describe("a path of certificates", () => {
     })
   )
 
-  it.effect("ends when authorities have signed one another in circles", () =>
+  it.effect("terminates when CAs have cross-signed in a cycle", () =>
     Effect.gen(function* () {
       const keys = Array.from({ length: 9 }, () => newKey("ed25519"))
       const member = (i: number) => ({ der: new Uint8Array(), name: "Circle", key: keys[i] })
@@ -162,7 +162,7 @@ describe("the dates of every certificate in the path", () => {
     })
   )
 
-  it.effect("count for the intermediate and for the root", () =>
+  it.effect("apply to the intermediate and the root, too", () =>
     Effect.gen(function* () {
       const longLived = { notAfter: now + 9000 * day }
       const chain = [issueLeaf({ by: intermediate, ...longLived }), intermediate]
@@ -175,7 +175,7 @@ describe("the dates of every certificate in the path", () => {
     })
   )
 
-  it.effect("may lie beyond 2049, when their encoding changes", () =>
+  it.effect("may be after 2049, when their encoding changes", () =>
     Effect.gen(function* () {
       const eternal = issueRoot({ name: "Eternal", notAfter: Date.UTC(9999, 11, 31, 23, 59, 59) })
       const verifier = yield* NodeCertificateVerifier.authorities([eternal.der])
@@ -186,13 +186,13 @@ describe("the dates of every certificate in the path", () => {
   )
 })
 
-describe("an authority", () => {
-  it.effect("is a CA: a leaf vouches for nobody", () =>
+describe("a CA", () => {
+  it.effect("must be marked as a CA: a leaf cannot issue certificates", () =>
     Effect.gen(function* () {
       const forged = issueLeaf({ by: leaf, name: "forged" })
       const verdict = yield* underRoot([forged, leaf, intermediate])
       expectRefused(verdict, CertificateAlert.unknownCa, /certificate for example.org issued .* is not a CA/)
-      // nor one without any basicConstraints, even with the key usage of a CA
+      // nor can one without basicConstraints, even with a CA's key usage
       const bare = issueLeaf({ by: root, extensions: [keyUsage(keyCertSign)], name: "Bare" })
       expectRefused(
         yield* underRoot([issueLeaf({ by: bare }), bare]),
@@ -208,7 +208,7 @@ describe("an authority", () => {
     })
   )
 
-  it.effect("is a CA even when it was given as trusted", () =>
+  it.effect("must be marked as a CA even if it is explicitly trusted", () =>
     Effect.gen(function* () {
       const selfSigned = issueLeaf({ name: "lone" })
       const verifier = yield* NodeCertificateVerifier.authorities([selfSigned.der])
@@ -218,7 +218,7 @@ describe("an authority", () => {
     })
   )
 
-  it.effect("may sign certificates, if it has a key usage at all", () =>
+  it.effect("must have keyCertSign, if it has a key usage at all", () =>
     Effect.gen(function* () {
       const silent = issueIntermediate({ by: root, extensions: [basicConstraints(true)] })
       expect(yield* underRoot([issueLeaf({ by: silent }), silent])).toEqual(acceptance)
@@ -231,7 +231,7 @@ describe("an authority", () => {
     })
   )
 
-  it.effect("allows no longer path below it than it says", () =>
+  it.effect("limits the path below it", () =>
     Effect.gen(function* () {
       const short = issueIntermediate({ by: root, name: "Short", extensions: caExtensions(0) })
       expect(yield* underRoot([issueLeaf({ by: short }), short])).toEqual(acceptance)
@@ -241,7 +241,7 @@ describe("an authority", () => {
         CertificateAlert.unknownCa,
         /Short allows 0 CAs below it, but there are 1/
       )
-      // and the same holds for the root
+      // the same holds for the root
       const shortRoot = issueRoot({ name: "Short Root", extensions: caExtensions(0) })
       const verifier = yield* NodeCertificateVerifier.authorities([shortRoot.der])
       expect(yield* verdictOn(verifier, [issueLeaf({ by: shortRoot })])).toEqual(acceptance)
@@ -250,11 +250,11 @@ describe("an authority", () => {
     })
   )
 
-  it.effect("does not escape its path length by lending its name to a CA below it", () =>
+  it.effect("cannot bypass its path length by a self-issued CA", () =>
     Effect.gen(function* () {
       const short = issueIntermediate({ by: root, name: "Short", extensions: caExtensions(0) })
       const below = issueIntermediate({ by: short, name: "Below" })
-      // Below has issued a CA under its own name: self-issued, hence not counted, but Below itself still is
+      // Below has issued a self-issued CA, which does not count, but Below itself still does
       const again = issueIntermediate({
         by: below,
         name: "Below",
@@ -265,20 +265,20 @@ describe("an authority", () => {
     })
   )
 
-  it.effect("may have issued a certificate under its own name, which says by which key it is signed", () =>
+  it.effect("may have issued a self-issued certificate, if that names its signing key", () =>
     Effect.gen(function* () {
       const renewed = (extensions: ReturnType<typeof caExtensions>) =>
         issueIntermediate({ by: intermediate, name: intermediate.name, extensions })
       const next = renewed([...caExtensions(), ...otherKey])
       expect(yield* underRoot([issueLeaf({ by: next }), next, intermediate])).toEqual(acceptance)
-      // without, it is taken for one that has signed itself, as OpenSSL has it: RFC 5280 §4.2.1.1
+      // otherwise it counts as self-signed, as in OpenSSL: RFC 5280 §4.2.1.1
       const silent = renewed(caExtensions())
       const verdict = yield* underRoot([issueLeaf({ by: silent }), silent, intermediate])
       expectRefused(verdict, CertificateAlert.unknownCa, /is self-signed and not trusted/)
     })
   )
 
-  it.effect("is for the peer's role, if it says what it is for", () =>
+  it.effect("must allow the peer's role, if it has an extended key usage", () =>
     Effect.gen(function* () {
       const clientsOnly = issueIntermediate({
         by: root,
@@ -291,14 +291,14 @@ describe("an authority", () => {
         by: root,
         extensions: [...caExtensions(), extendedKeyUsage("2.5.29.37.0")]
       })
-      // as OpenSSL has it
+      // as in OpenSSL
       expectRefused(yield* underRoot([issueLeaf({ by: forAll }), forAll]), 43, /lacks serverAuth/)
     })
   )
 })
 
 describe("a peer's own certificate", () => {
-  it.effect("is for the role the peer plays", () =>
+  it.effect("must allow the peer's role", () =>
     Effect.gen(function* () {
       const [base, , , names] = leafExtensions("example.org")
       const only = (use: string) => [
@@ -314,7 +314,7 @@ describe("a peer's own certificate", () => {
     })
   )
 
-  it.effect("is for signing, if it says what it is for", () =>
+  it.effect("must allow signing, if it has a key usage", () =>
     Effect.gen(function* () {
       const [base, , uses, names] = leafExtensions("example.org")
       const keyEncipherment = issueLeaf({ by: root, extensions: [base, keyUsage(0x20), uses, names] })
@@ -324,7 +324,7 @@ describe("a peer's own certificate", () => {
     })
   )
 
-  it.effect("has no critical extension that nobody here understands", () =>
+  it.effect("must have no unknown critical extension", () =>
     Effect.gen(function* () {
       const strange = (critical: boolean) =>
         extension("1.2.3.4", critical, Uint8Array.of(0x04, 0x01, 0x00).buffer)
@@ -338,7 +338,7 @@ describe("a peer's own certificate", () => {
     })
   )
 
-  it.effect("has each extension once", () =>
+  it.effect("must have each extension only once", () =>
     Effect.gen(function* () {
       const twice = issueLeaf({
         by: root,
@@ -366,7 +366,7 @@ describe("signatures and keys", () => {
     })
   )
 
-  it.effect("by RSA-PSS verify, and with SHA-384 too", () =>
+  it.effect("by RSA-PSS verify, also with SHA-384", () =>
     Effect.gen(function* () {
       const authority = issueRoot({ key: newKey("rsa"), name: "PSS Root", pss: true })
       const verifier = yield* NodeCertificateVerifier.authorities([authority.der])
@@ -378,7 +378,7 @@ describe("signatures and keys", () => {
     })
   )
 
-  it.effect("made with SHA-1 do not count", () =>
+  it.effect("with SHA-1 are rejected", () =>
     Effect.gen(function* () {
       const rsaRoot = issueRoot({ key: newKey("rsa"), name: "RSA Root" })
       const verifier = yield* NodeCertificateVerifier.authorities([rsaRoot.der, root.der])
@@ -391,7 +391,7 @@ describe("signatures and keys", () => {
     })
   )
 
-  it.effect("by keys too short or of a strange kind are refused", () =>
+  it.effect("by keys too short or of an unsupported kind are rejected", () =>
     Effect.gen(function* () {
       for (const kind of ["rsa1024", "secp256k1"] as const) {
         const weak = issueLeaf({ by: root, key: newKey(kind) })
@@ -402,7 +402,7 @@ describe("signatures and keys", () => {
     })
   )
 
-  it.effect("are verified ten times for one peer, and no more", () =>
+  it.effect("are verified at most ten times per peer", () =>
     Effect.gen(function* () {
       const right = issueRoot({ name: "Many" })
       const one = issueLeaf({ by: right })
@@ -417,7 +417,7 @@ describe("signatures and keys", () => {
     })
   )
 
-  it.effect("by RSA keys whose exponent is even, tiny or huge are refused before any is verified", () =>
+  it.effect("by RSA keys whose exponent is even, tiny or huge are rejected before any is verified", () =>
     Effect.gen(function* () {
       const key = newKey("rsa")
       for (const exponent of ["01", "010000", "0200000001", `7f${"ff".repeat(255)}`]) {

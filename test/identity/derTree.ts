@@ -1,12 +1,12 @@
-/** DER as a tree that can be bent: any node may get another tag, other children, or a length that DER does not allow. */
+/** DER as a mutable tree: any node may get another tag, other children, or a length encoding that DER forbids. */
 import { derElement, readChildren, readElement } from "../../src/internal/der.ts"
 
 export interface DerNode {
   tag: number
-  /** Of a constructed node, and of an OCTET STRING that holds DER. */
+  /** The children of a constructed node, or of an OCTET STRING that contains DER. */
   children: Array<DerNode> | undefined
   content: Uint8Array
-  /** A length in more bytes than it needs, or none at all; verbatim, the content is all of the element as it is. */
+  /** `long` has more length bytes than needed, `indefinite` has none; `verbatim` content is the whole element as is. */
   length: "shortest" | "long" | "indefinite" | "verbatim"
 }
 
@@ -60,7 +60,7 @@ export const parentNode = (tag: number, ...children: ReadonlyArray<DerNode>): De
   length: "shortest"
 })
 
-/** The node and all below it. */
+/** The node and everything below it. */
 export const descendants = (node: DerNode): Array<DerNode> => [
   node,
   ...(node.children ?? []).flatMap(descendants)

@@ -1,6 +1,6 @@
 /**
- * Two thousand chains that nobody issues by accident, judged by us and by `openssl verify`. What it refuses, we refuse; what we
- * refuse beyond that is written down here, with the reason.
+ * Two thousand unusual chains judged by us and by `openssl verify`. What OpenSSL rejects, we reject; where we are
+ * stricter, the reason is listed here.
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import { opensslVerdict } from "./openssl.ts"
 
 const chains = 2000
 
-/** What part of a certificate we say cannot be read. */
+/** The reason for a part of a certificate that cannot be parsed. */
 const unreadable = (part: string) =>
   new RegExp(`not a well-formed X.509 certificate: its ${part} cannot be read`)
 
@@ -80,8 +80,8 @@ const ourVerdict = ({ root, shown, ...options }: MutatedChain): Effect.Effect<Ve
   )
 
 /**
- * Whether OpenSSL finds a path through some of those shown. It follows one path, and does not come back when that fails; a
- * stranger among those shown that it cannot read has it give up.
+ * Whether OpenSSL finds a path through some of the given certificates. It follows one path without backtracking, and
+ * fails on an unrelated certificate that it cannot parse.
  */
 const acceptsSome = async (chain: MutatedChain): Promise<string> => {
   const [leaf, ...others] = chain.shown
@@ -97,16 +97,16 @@ const acceptsSome = async (chain: MutatedChain): Promise<string> => {
 interface Comparison {
   readonly label: string
   readonly accepted: boolean
-  /** OpenSSL's reason, where we have accepted. */
+  /** OpenSSL's reason, if only we accepted. */
   readonly missed: string
-  /** Ours, where OpenSSL has accepted. */
+  /** Our reason, if only OpenSSL accepted. */
   readonly beyond: string
 }
 
 const compare = (chain: MutatedChain, seed: number, ours: Verdict): Effect.Effect<Comparison> =>
   Effect.promise(async () => {
     const { accepted, reason } = ours
-    const label = `chain ${seed}: ${chain.deeds.join(", ")}`
+    const label = `chain ${seed}: ${chain.applied.join(", ")}`
     if (accepted) return { label, accepted, missed: await acceptsSome(chain), beyond: "" }
     const openssl = await opensslVerdict(chain, chain.shown)
     return { label, accepted, missed: "", beyond: openssl.accepted ? reason : "" }
@@ -114,11 +114,11 @@ const compare = (chain: MutatedChain, seed: number, ours: Verdict): Effect.Effec
 
 describe("two thousand mutated chains", () => {
   it.effect(
-    "are refused by us where OpenSSL refuses them, and beyond that for reasons that are written down",
+    "are rejected by us if OpenSSL rejects them, and otherwise only for listed reasons",
     () =>
       Effect.gen(function* () {
         const mutated = Array.from({ length: chains }, (_, seed) => mutatedChain(seed))
-        // one after the other: they share a clock, and each sets it
+        // sequentially: they share a clock, and each sets it
         const verdicts = yield* Effect.forEach(mutated, ourVerdict)
         const comparisons = yield* Effect.forEach(
           mutated,
@@ -130,14 +130,14 @@ describe("two thousand mutated chains", () => {
           ({ beyond }) => beyond !== "" && !stricter.some(([reason]) => reason.test(beyond))
         )
         expect({ missed, unexplained }).toEqual({ missed: [], unexplained: [] })
-        // they are worth comparing: many pass both, and many pass OpenSSL alone
+        // the comparison is meaningful: many chains pass both, and many pass only OpenSSL
         expect(comparisons.filter(({ accepted }) => accepted).length).toBeGreaterThan(chains / 10)
         expect(comparisons.filter(({ beyond }) => beyond !== "").length).toBeGreaterThan(chains / 50)
       }),
     300_000
   )
 
-  it("have the one key that TLS checks CertificateVerify with, wherever they can be read", () => {
+  it("have the key that TLS checks CertificateVerify with, if they can be parsed", () => {
     let read = 0
     for (let seed = 0; seed < chains; seed++) {
       for (const der of mutatedChain(seed).shown) {

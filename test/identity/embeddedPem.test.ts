@@ -1,4 +1,4 @@
-/** A certificate that carries another one as PEM text is judged as what it is, never as what it carries. */
+/** A certificate that contains another one as PEM text is judged as itself, never as what it contains. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readCertificate } from "../../src/internal/certificate.ts"
@@ -23,7 +23,7 @@ const pem = (der: Uint8Array): string =>
 const carrying = (der: Uint8Array) =>
   extension("1.3.6.1.4.1.99999.1", false, Uint8Array.from(derElement(0x04, Buffer.from(pem(der)))).buffer)
 
-/** `attacker` with PEM text for a signature. */
+/** `attacker` with PEM text as its signature. */
 const withSignature = (attacker: Uint8Array, victim: Uint8Array): Uint8Array => {
   const { tbs, signatureAlgorithm } = readCertificate(attacker)!
   const signed = attacker.subarray(tbs.start, signatureAlgorithm.end)
@@ -34,7 +34,7 @@ const withSignature = (attacker: Uint8Array, victim: Uint8Array): Uint8Array => 
   )
 }
 
-/** The attacker's certificates that carry `victim`, by the place where they do. */
+/** The attacker's certificates that contain `victim`, by location. */
 const impostors = (victim: Uint8Array, isCa: boolean): ReadonlyArray<readonly [string, Issued]> => {
   const key = newKey("ed25519")
   const extensions = isCa ? caExtensions() : leafExtensions("example.org")
@@ -56,8 +56,8 @@ const intermediate = issueIntermediate({ by: root })
 const victim = issueLeaf({ by: intermediate })
 const clients = { role: "client", serverName: undefined } as const
 
-describe("another's certificate as PEM in", () => {
-  it.effect("an extension of a certificate that is trusted leaves it what it is", () =>
+describe("another certificate as PEM in", () => {
+  it.effect("an extension of a trusted certificate does not change it", () =>
     Effect.gen(function* () {
       const verifier = yield* NodeCertificateVerifier.authorities([root.der])
       const extensions = [...leafExtensions("example.net"), carrying(victim.der)]
@@ -70,7 +70,7 @@ describe("another's certificate as PEM in", () => {
   )
 
   for (const [place, impostor] of impostors(victim.der, false)) {
-    it.effect(`${place} of a leaf makes nobody that other`, () =>
+    it.effect(`${place} of a leaf does not impersonate the other`, () =>
       Effect.gen(function* () {
         const authorities = yield* NodeCertificateVerifier.authorities([root.der])
         expect(yield* verdictOn(authorities, [victim, intermediate])).toEqual(acceptance)
@@ -88,7 +88,7 @@ describe("another's certificate as PEM in", () => {
   }
 
   for (const [place, impostor] of impostors(root.der, false)) {
-    it.effect(`${place} of a leaf does not make it the trusted authority itself`, () =>
+    it.effect(`${place} of a leaf does not make it the trusted CA`, () =>
       Effect.gen(function* () {
         const verifier = yield* NodeCertificateVerifier.authorities([root.der])
         expect(yield* verdictOn(verifier, [impostor], clients)).toMatchObject({ accepted: false })
@@ -97,7 +97,7 @@ describe("another's certificate as PEM in", () => {
   }
 
   for (const [place, impostor] of impostors(intermediate.der, true)) {
-    it.effect(`${place} of an intermediate makes it no authority`, () =>
+    it.effect(`${place} of an intermediate does not make it a CA`, () =>
       Effect.gen(function* () {
         const verifier = yield* NodeCertificateVerifier.authorities([root.der])
         const leaf = issueLeaf({ by: impostor })
@@ -107,7 +107,7 @@ describe("another's certificate as PEM in", () => {
   }
 
   for (const [place, impostor] of impostors(root.der, true)) {
-    it.effect(`${place} of a root, trusted or shown, does not bring that other in`, () =>
+    it.effect(`${place} of a root, trusted or shown, does not add the other`, () =>
       Effect.gen(function* () {
         const shown = yield* NodeCertificateVerifier.authorities([root.der])
         const leaf = issueLeaf({ by: impostor })

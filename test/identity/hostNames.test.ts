@@ -6,7 +6,7 @@ import { acceptance, issueLeaf, issueRoot, leafExtensions, verdictOn } from "./c
 
 const root = issueRoot()
 
-/** Whether a certificate with these alternative names is good for the server name. */
+/** Whether a certificate with these alternative names is valid for the server name. */
 const names = (alternatives: ReadonlyArray<string>, serverName: string) =>
   Effect.gen(function* () {
     const verifier = yield* Effect.orDie(NodeCertificateVerifier.authorities([root.der]))
@@ -28,7 +28,7 @@ const table = (rows: ReadonlyArray<readonly [ReadonlyArray<string>, string, bool
   )
 
 describe("a certificate's host names", () => {
-  it.effect("are compared whole, and without regard to case or a final dot", () =>
+  it.effect("are compared as a whole, ignoring case and a trailing dot", () =>
     table([
       [["example.org"], "example.org", true],
       [["example.org"], "EXAMPLE.org", true],
@@ -68,7 +68,7 @@ describe("a certificate's host names", () => {
     ])
   )
 
-  it.effect("do not match names that are none", () =>
+  it.effect("do not match invalid names", () =>
     table([
       [["example.org"], "", false],
       [["example.org"], ".example.org", false],
@@ -77,7 +77,7 @@ describe("a certificate's host names", () => {
     ])
   )
 
-  it.effect("count; the common name does not", () =>
+  it.effect("are used; the common name is not", () =>
     Effect.gen(function* () {
       const verifier = yield* NodeCertificateVerifier.authorities([root.der])
       const bare = issueLeaf({ by: root, name: "example.org", extensions: [basicConstraints(false)] })
@@ -90,7 +90,7 @@ describe("a certificate's host names", () => {
     })
   )
 
-  it.effect("matter only where there is a name to reach: a client has none", () =>
+  it.effect("are only checked if there is a server name: a client has none", () =>
     Effect.gen(function* () {
       const verifier = yield* NodeCertificateVerifier.authorities([root.der])
       const leaf = issueLeaf({ by: root })
@@ -99,7 +99,7 @@ describe("a certificate's host names", () => {
     })
   )
 
-  it.effect("are told in the reason, cleaned and cut short", () =>
+  it.effect("are listed in the reason, sanitized and truncated", () =>
     Effect.gen(function* () {
       const verifier = yield* NodeCertificateVerifier.authorities([root.der])
       const leaf = issueLeaf({

@@ -19,7 +19,7 @@ const x509 = Effect.runSync(NodeCertificateVerifier.authorities([root.der]))
 const pinned = Effect.runSync(NodeCertificateVerifier.pinnedKeys(["00".repeat(32)]))
 const everyVerifier = [x509, pinned, Trust.anyOf(x509, pinned, Trust.rawKeys([]))]
 
-/** Every verdict is an orderly one, and takes less than a second. */
+/** Every verdict is well-formed, and takes less than a second. */
 const answersOrderly = (
   chain: ReadonlyArray<Uint8Array>,
   verifiers: ReadonlyArray<CertificateVerifierShape> = everyVerifier
@@ -38,7 +38,7 @@ const answersOrderly = (
 
 const certificates = [leaf.der, intermediate.der, root.der]
 
-/** A real certificate with bytes changed, cut out or put in. */
+/** A real certificate with bytes changed, removed or inserted. */
 const mutated = fc
   .tuple(
     fc.constantFrom(...certificates),
@@ -53,7 +53,7 @@ const mutated = fc
   })
 
 describe("hostile certificates", () => {
-  it("that are random bytes are refused in good order", () => {
+  it("of random bytes are rejected cleanly", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 2000 }), { maxLength: 12 }), (chain) =>
         answersOrderly(chain)
@@ -62,12 +62,12 @@ describe("hostile certificates", () => {
     )
   })
 
-  it("that are damaged real ones are refused in good order", () => {
+  it("that are damaged real ones are rejected cleanly", () => {
     fc.assert(
       fc.property(mutated, fc.nat(2), (damaged, position) => {
         const chain = certificates.slice()
         chain[position] = damaged
-        // a damaged stranger next to a good path may pass, a damaged leaf or intermediate may not
+        // a damaged extra certificate next to a good path may pass, a damaged leaf or intermediate must not
         const untouched = certificates.some((der) => Buffer.compare(der, damaged) === 0)
         return answersOrderly(chain) || position === 2 || untouched
       }),
@@ -75,7 +75,7 @@ describe("hostile certificates", () => {
     )
   })
 
-  it("with random content in the extensions, truly signed, are judged in good order", () => {
+  it("with random extension content and valid signatures are judged cleanly", () => {
     const ids = ["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.32", "2.5.29.35", "2.5.29.37"]
     const content = fc.oneof(
       fc.uint8Array({ minLength: 1, maxLength: 40 }),
@@ -103,7 +103,7 @@ describe("hostile certificates", () => {
     )
   })
 
-  it("that are large and deep are refused promptly", () => {
+  it("that are large and deeply nested are rejected promptly", () => {
     const bombs = [
       new Uint8Array(65_536).fill(0x30),
       Uint8Array.from({ length: 65_536 }, (_, i) => (i % 2 ? 0x80 : 0x30)),
@@ -124,7 +124,7 @@ describe("hostile certificates", () => {
     expect(answersOrderly(Array<Uint8Array>(10).fill(manyNames.der))).toBe(true)
   })
 
-  it("are not read as PEM, nor with anything in front or behind", () => {
+  it("are not parsed as PEM, nor with leading or trailing bytes", () => {
     const pem = Buffer.from(
       `-----BEGIN CERTIFICATE-----\n${Buffer.from(leaf.der).toString("base64")}\n-----END CERTIFICATE-----\n`
     )

@@ -28,7 +28,7 @@ const root = issueRoot()
 const intermediate = issueIntermediate({ by: root })
 
 it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
-  it.effect("has the chain in its order and the key in PKCS #8, of every kind in use", () =>
+  it.effect("has the chain in order and the key in PKCS #8, of every kind in use", () =>
     Effect.gen(function* () {
       for (const kind of ["ed25519", "p256", "p384", "rsa"] satisfies ReadonlyArray<KeyKind>) {
         const leaf = issueLeaf({ by: intermediate, key: newKey(kind) })
@@ -44,7 +44,7 @@ it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
     })
   )
 
-  it.effect("takes the older key formats of SEC 1 and PKCS #1", () =>
+  it.effect("accepts the older key formats of SEC 1 and PKCS #1", () =>
     Effect.gen(function* () {
       for (const [kind, type] of [
         ["p256", "sec1"],
@@ -63,7 +63,7 @@ it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
     })
   )
 
-  it.effect("may be all in one file, among other things, with any line ends", () =>
+  it.effect("may be all in one file, among other text, with any line endings", () =>
     Effect.gen(function* () {
       const leaf = issueLeaf({ by: root })
       const parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -75,7 +75,7 @@ it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
     })
   )
 
-  it.effect("fails with an error that says what to do", () =>
+  it.effect("fails with an actionable error", () =>
     Effect.gen(function* () {
       const leaf = issueLeaf({ by: intermediate })
       const cert = certificatePem(leaf.der, intermediate.der)
@@ -132,7 +132,7 @@ it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
     })
   )
 
-  it.effect("is written as PEM and read again", () =>
+  it.effect("survives a round trip through PEM", () =>
     Effect.gen(function* () {
       const leaf = issueLeaf({ by: root })
       const identity = yield* Identity.fromDer({ chain: [leaf.der, root.der], privateKey: pkcs8(leaf.key) })
@@ -143,7 +143,7 @@ it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
 })
 
 it.layer(NodeCryptoSuite.layer)("a raw key", (it) => {
-  it.effect("is an identity by its public key alone, and names a peer", () =>
+  it.effect("is an identity by its public key alone, and determines the PeerId", () =>
     Effect.gen(function* () {
       const key = newKey("ed25519")
       const identity = yield* Identity.rawKey(pkcs8(key))
@@ -156,7 +156,7 @@ it.layer(NodeCryptoSuite.layer)("a raw key", (it) => {
     })
   )
 
-  it.effect("that is none is refused", () =>
+  it.effect("that is malformed is rejected", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Identity.rawKey(Uint8Array.of(0x30, 0x00)))
       expect(error).toMatchObject({ _tag: "IdentityError", kind: "UnsupportedKey" })
@@ -178,7 +178,7 @@ it.layer(NodeCryptoSuite.layer)("a raw key", (it) => {
 })
 
 describe("a PeerId", () => {
-  it("is 64 lowercase hex digits, the first 16 of them for people", () => {
+  it("is 64 lowercase hex digits, of which the first 16 are displayed", () => {
     const peerId = PeerId.fromSpki(spkiOf(newKey("ed25519")))
     expect(Schema.is(PeerId.PeerId)(peerId)).toBe(true)
     expect(Schema.is(PeerId.PeerId)(peerId.toUpperCase())).toBe(false)
@@ -215,7 +215,7 @@ describe("a private key", () => {
 })
 
 describe("a development certificate", () => {
-  it.effect("lasts for its days from a little before now, by Effect's clock, be it 1970", () =>
+  it.effect("is valid for its days from slightly before now, by Effect's clock, even in 1970", () =>
     Effect.gen(function* () {
       for (const at of [0, now]) {
         yield* TestClock.setTime(at)
@@ -227,7 +227,7 @@ describe("a development certificate", () => {
     })
   )
 
-  it.effect("names the hosts it is asked to, and no two are the same", () =>
+  it.effect("names the requested hosts, and no two are the same", () =>
     Effect.gen(function* () {
       const make = NodeIdentity.developmentCertificate({
         hosts: ["*.test", "bücher.example", "10.0.0.7", "2001:db8::1"],
@@ -246,12 +246,12 @@ describe("a development certificate", () => {
     })
   )
 
-  it.effect("cannot be had for no hosts, bad hosts or absurd durations", () =>
+  it.effect("is not issued for no hosts, invalid hosts or absurd durations", () =>
     Effect.gen(function* () {
       const cases = [
         [{ hosts: [] }, /hosts: at least one/],
         [{ hosts: ["exa mple"] }, /hosts: "exa mple" is neither/],
-        // what the URL standard reads as 1.2.0.3 is no name, and no address as we write them
+        // the URL standard reads this as 1.2.0.3; here it is neither a name nor an address
         [{ hosts: ["localhost", "1.2.3"] }, /hosts: "1.2.3" is neither/],
         [{ days: 0 }, /days: 0 is not within 1–825/],
         [{ days: 10_000 }, /days: 10000/],
@@ -264,7 +264,7 @@ describe("a development certificate", () => {
     })
   )
 
-  it.live("is good enough for OpenSSL, with either key", () =>
+  it.live("is accepted by OpenSSL, with either key", () =>
     Effect.gen(function* () {
       for (const keyType of ["p256", "ed25519"] as const) {
         const identity = yield* NodeIdentity.developmentCertificate({ keyType })

@@ -1,6 +1,6 @@
 /**
- * Chains of certificates with something wrong, or odd, in one or two of them, and signed all the same: what nobody issues by
- * accident. Drawn from a seed.
+ * Validly signed certificate chains with something wrong or odd in one or two of them, unlike anything issued in
+ * practice. Drawn from a seed.
  */
 import type { Role } from "../../src/wire/Role.ts"
 import { createPrivateKey, sign, type KeyObject } from "node:crypto"
@@ -29,8 +29,8 @@ export interface MutatedChain {
   readonly role: Role
   readonly serverName: string | undefined
   readonly at: number
-  /** What was done, for whoever has to find out. */
-  readonly deeds: ReadonlyArray<string>
+  /** The mutations applied, for debugging. */
+  readonly applied: ReadonlyArray<string>
 }
 
 const privateKey = (kind: "ed25519" | "p256", seed: number): KeyObject =>
@@ -49,7 +49,9 @@ interface Base {
 }
 
 const dnsConstraint = "2.5.29.30"
-/** Permits example.org and the subjects under `O=Good`, excludes secret.example.org, 10/8, the mail of evil.org and `CN=Evil`. */
+/**
+ * Permits example.org and subjects under `O=Good`; excludes secret.example.org, 10/8, mail of evil.org and `CN=Evil`.
+ */
 const constrained = (): Extension => {
   const subtree = (tag: number, content: Uint8Array) => parentNode(0x30, leafNode(tag, content))
   const nameOf = (...attributes: ReadonlyArray<DerNode>) =>
@@ -113,7 +115,7 @@ const makeBases = (): ReadonlyArray<Base> => {
   ]
 }
 
-/** `tbs` with the algorithm it names, signed with the key its issuer really has. */
+/** `tbs` with the algorithm it names, signed with its issuer's real key. */
 const signed = (tbs: DerNode, by: KeyObject, dice: Dice, former: DerNode): Uint8Array => {
   const body = encodeTree(tbs)
   const algorithm = dice.chance(97) ? copyTree(tbs.children?.[2] ?? former) : copyTree(former)
@@ -128,7 +130,7 @@ const signed = (tbs: DerNode, by: KeyObject, dice: Dice, former: DerNode): Uint8
 
 const asIs = (bytes: Uint8Array): DerNode => ({ ...leafNode(bytes[0], bytes), length: "verbatim" })
 
-/** What is no DER any more is not taken apart again. */
+/** Content that is no longer DER is not parsed further. */
 const partsOf = (bytes: Uint8Array): ReadonlyArray<DerNode> => {
   try {
     return parseTree(bytes).children ?? []
@@ -147,7 +149,7 @@ export const mutatedChain = (seed: number): MutatedChain => {
   const done: Array<string> = []
   const ders = certificates.map(({ der }) => der)
   for (let count = dice.chance(80) ? 1 : 2; count > 0; count--) {
-    // the leaf more often than those above
+    // mutates the leaf more often than the certificates above it
     const victim = Math.max(dice.below(certificates.length), dice.below(certificates.length))
     const name = dice.one(Object.keys(mutations))
     const [tbs, algorithm] = partsOf(ders[victim])
@@ -164,11 +166,11 @@ export const mutatedChain = (seed: number): MutatedChain => {
     role,
     serverName: role === "server" ? dice.one(["example.org", "www.example.org", "192.0.2.1"]) : undefined,
     at: dice.chance(90) ? now : dice.one([now - day, now + 90 * day - 1000, now + 90 * day]),
-    deeds: done
+    applied: done
   }
 }
 
-/** Now and then the chain itself is odd: certificates twice, in another order, missing, or with one of somebody else's. */
+/** Occasionally makes the chain itself odd: duplicate, reordered, missing or unrelated certificates. */
 const rearranged = (
   shown: Array<Uint8Array>,
   dice: Dice,

@@ -1,10 +1,10 @@
-/** What may be done to a certificate before it is signed. */
+/** Mutations of a certificate before it is signed. */
 import type { Issued } from "./certificateFactory.ts"
 import { seeded } from "../protect/bytes.ts"
 import { copyTree, type DerNode, descendants, leafNode, parentNode, parseTree } from "./derTree.ts"
 import { oddities, oddKeys, signatureAlgorithms, tags, times } from "./oddParts.ts"
 
-/** Draws numbers and choices. */
+/** Draws random numbers and choices. */
 export class Dice {
   private readonly random
 
@@ -36,7 +36,7 @@ export const hex = (value: string): Uint8Array => Uint8Array.from(Buffer.from(va
 export const attribute = (id: string, tag: number, value: Uint8Array): DerNode =>
   parentNode(0x30, leafNode(0x06, hex(id)), leafNode(tag, value))
 
-/** Everything that may be done to the tree of what is signed. */
+/** Changes the tree of the to-be-signed certificate. */
 type Mutation = (tbs: DerNode, dice: Dice, others: ReadonlyArray<Issued>) => void
 
 const anyNode = (tbs: DerNode, dice: Dice): DerNode => dice.one(descendants(tbs).slice(1))
@@ -55,7 +55,7 @@ const extensionNode = (id: string, critical: boolean, value: Uint8Array): DerNod
     leafNode(0x04, value)
   )
 
-/** The attribute's text in another string type. */
+/** Re-encodes the attribute's text as another string type. */
 const restring = (value: DerNode, tag: number): void => {
   const characters = [...Buffer.from(value.content).toString("utf8")]
   const size = tag === 0x1e ? 2 : tag === 0x1c ? 4 : 1
@@ -158,7 +158,7 @@ export const mutations: { readonly [name: string]: Mutation } = {
   "take the issuer's name": (tbs, dice) => {
     const [issuer, subject] = [tbs.children?.[3], subjectOf(tbs)]
     if (issuer !== undefined && subject !== undefined) Object.assign(subject, copyTree(issuer))
-    // and perhaps nothing that tells their keys apart
+    // and sometimes also drops the key identifiers that tell them apart
     if (dice.chance(50)) extensionsOf(tbs)?.children?.pop()
   },
   "change a time": (tbs, dice) => {

@@ -24,7 +24,7 @@ import {
 
 const root = issueRoot()
 
-/** `10.0.0.0/255.0.0.0` is an address range, `@x` an e-mail host, everything else a DNS name. */
+/** `10.0.0.0/255.0.0.0` is an address range, `@x` an e-mail host, anything else a DNS name. */
 const subtree = (text: string) => {
   const range = /^([0-9a-f.:]+)\/([0-9a-f.:]+)$/.exec(text)
   const base = range
@@ -53,7 +53,7 @@ const constraints = (limits: { permitted?: ReadonlyArray<string>; excluded?: Rea
       .toBER()
   )
 
-/** Whether a CA so constrained may vouch for these names. */
+/** Whether a CA with these constraints may issue for these names. */
 const allows = (limits: Parameters<typeof constraints>[0], hosts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const verifier = yield* Effect.orDie(NodeCertificateVerifier.authorities([root.der]))
@@ -68,7 +68,7 @@ const allows = (limits: Parameters<typeof constraints>[0], hosts: ReadonlyArray<
     return verdict.accepted
   })
 
-describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
+describe("name constraints of a CA (RFC 5280 §4.2.1.10)", () => {
   it.effect("permit host names at and below a domain", () =>
     Effect.gen(function* () {
       const limits = { permitted: ["example.org"] }
@@ -94,7 +94,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
     })
   )
 
-  it.effect("speak about address ranges", () =>
+  it.effect("cover address ranges", () =>
     Effect.gen(function* () {
       const limits = { permitted: ["10.0.0.0/255.0.0.0"] }
       expect(yield* allows(limits, ["10.1.2.3"])).toBe(true)
@@ -107,7 +107,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
     })
   )
 
-  it.effect("hold for every certificate below, from the root too", () =>
+  it.effect("apply to every certificate below, also from the root", () =>
     Effect.gen(function* () {
       const limited = issueRoot({
         name: "Limited Root",
@@ -135,7 +135,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
   )
 
   describe("that exclude a directory name", () => {
-    /** A subject of one attribute, with another in front of it, or beside it in the same level. */
+    /** A subject with one attribute, optionally with another in front of it or in the same RDN. */
     const nameOf = (value: Uint8Array, ...beside: ReadonlyArray<Uint8Array>) =>
       derElement(DerTag.sequence, derElement(DerTag.set, attributeOf(organization, value), ...beside))
     const organization = Uint8Array.of(0x55, 0x04, 0x0a)
@@ -157,7 +157,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
         ).buffer
       )
 
-    /** Whether a CA that may not vouch for `O=Évil Corp` may vouch for somebody also known by this name. */
+    /** Whether a CA that must not issue for `O=Évil Corp` may issue for a certificate that also has this name. */
     const vouchesFor = (name: Uint8Array, barred = nameOf(utf8("Évil Corp"))) =>
       Effect.gen(function* () {
         const verifier = yield* Effect.orDie(NodeCertificateVerifier.authorities([root.der]))
@@ -179,7 +179,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
         return verdict.accepted
       })
 
-    it.effect("exclude it in every type of string that it may be written in", () =>
+    it.effect("exclude it in every string type", () =>
       Effect.gen(function* () {
         expect(yield* vouchesFor(nameOf(utf8("Évil Corp")))).toBe(false)
         expect(yield* vouchesFor(nameOf(wide(0x1e, 2, "Évil Corp")))).toBe(false) // BMPString
@@ -191,7 +191,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
       })
     )
 
-    it.effect("exclude it however it looks to a person", () =>
+    it.effect("exclude its look-alikes", () =>
       Effect.gen(function* () {
         for (const name of [
           "évil corp",
@@ -206,7 +206,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
       })
     )
 
-    it.effect("exclude a name with something beside it, and one that is no text at all", () =>
+    it.effect("exclude it in a multi-valued RDN, and a name that is not text", () =>
       Effect.gen(function* () {
         const unit = attributeOf(Uint8Array.of(0x55, 0x04, 0x0b), utf8("Unit"))
         expect(yield* vouchesFor(nameOf(utf8("Évil Corp"), unit))).toBe(false)
@@ -214,7 +214,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
       })
     )
 
-    it.effect("do not make a permitted name of what only looks like one", () =>
+    it.effect("do not permit a mere look-alike of a permitted name", () =>
       Effect.gen(function* () {
         const verifier = yield* NodeCertificateVerifier.authorities([root.der])
         const common = (value: string) =>
@@ -236,30 +236,28 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
     )
   })
 
-  it.effect(
-    "speak about the common name of a leaf that has no other host name, and about its e-mail address",
-    () =>
-      Effect.gen(function* () {
-        const verifier = yield* NodeCertificateVerifier.authorities([root.der])
-        const limits = constraints({ permitted: ["example.org"] })
-        const ca = issueIntermediate({ by: root, extensions: [...caExtensions(), limits] })
-        const client = (name: string) =>
-          verdictOn(verifier, [issueLeaf({ by: ca, name, extensions: [keyUsage(digitalSignature)] }), ca], {
-            role: "client",
-            serverName: undefined
-          })
-        expect(yield* client("a.example.org")).toEqual(acceptance)
-        expect(yield* client("Example Client")).toEqual(acceptance)
-        expect(yield* client("a.example.com")).toMatchObject({
-          reason: expect.stringMatching(/constraints do not permit a/)
+  it.effect("cover the common name of a leaf without other host names, and its e-mail address", () =>
+    Effect.gen(function* () {
+      const verifier = yield* NodeCertificateVerifier.authorities([root.der])
+      const limits = constraints({ permitted: ["example.org"] })
+      const ca = issueIntermediate({ by: root, extensions: [...caExtensions(), limits] })
+      const client = (name: string) =>
+        verdictOn(verifier, [issueLeaf({ by: ca, name, extensions: [keyUsage(digitalSignature)] }), ca], {
+          role: "client",
+          serverName: undefined
         })
-        expect(yield* client("a.example.org\0b")).toMatchObject({
-          reason: expect.stringMatching(/cannot be compared/)
-        })
+      expect(yield* client("a.example.org")).toEqual(acceptance)
+      expect(yield* client("Example Client")).toEqual(acceptance)
+      expect(yield* client("a.example.com")).toMatchObject({
+        reason: expect.stringMatching(/constraints do not permit a/)
       })
+      expect(yield* client("a.example.org\0b")).toMatchObject({
+        reason: expect.stringMatching(/cannot be compared/)
+      })
+    })
   )
 
-  it.effect("of a kind that is not understood bar only names of that kind", () =>
+  it.effect("of an unsupported type exclude only names of that type", () =>
     Effect.gen(function* () {
       expect(yield* allows({ permitted: ["@example.org"] }, ["example.org"])).toBe(true)
       const verifier = yield* NodeCertificateVerifier.authorities([root.der])
@@ -281,7 +279,7 @@ describe("name constraints of an authority (RFC 5280 §4.2.1.10)", () => {
     })
   )
 
-  it.effect("in absurd numbers are refused, not compared", () =>
+  it.effect("in absurd numbers are rejected without comparing", () =>
     Effect.gen(function* () {
       const many = (count: number) => Array.from({ length: count }, (_, i) => `${i}.x`)
       const startedAt = performance.now()

@@ -1,16 +1,16 @@
-/** Parts of certificates that are wrong, or odd, or seldom looked at: for whoever wants to put one where another was. */
+/** Invalid, odd or rarely used parts of certificates, to replace valid ones. */
 import { generateKeyPairSync } from "node:crypto"
 import { spkiOf } from "../../layers/node/certificates/issueCertificate.ts"
 import { newKey, withExponent } from "./certificateFactory.ts"
 import { encodeTree, parseTree } from "./derTree.ts"
 
-/** Of what a certificate is made of. */
+/** DER tags used in certificates. */
 export const tags = [
   0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0c, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18, 0x1a, 0x1c, 0x1e, 0x30, 0x31,
   0x80, 0x81, 0x82, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4
 ]
 
-/** Extensions that somebody somewhere reads. */
+/** Extensions that some implementation reads. */
 export const oddities: ReadonlyArray<readonly [id: string, value: string]> = [
   ["551d0e", "0400"],
   ["551d0e", "0402aa01"],
@@ -122,7 +122,7 @@ export const signatureAlgorithms = [
 
 let cachedKeys: ReadonlyArray<Uint8Array> | undefined
 
-/** Of kinds that are good for signatures, of kinds that are not, and written in ways that are not. */
+/** Keys of acceptable kinds, of unacceptable kinds, and in unacceptable encodings. */
 export const oddKeys = (): ReadonlyArray<Uint8Array> => {
   if (cachedKeys !== undefined) return cachedKeys
   const rsa = newKey("rsa")

@@ -12,13 +12,13 @@ const pem = (der: Uint8Array): string =>
 
 export interface OpenSslVerdict {
   readonly accepted: boolean
-  /** What it printed. */
+  /** OpenSSL's output. */
   readonly text: string
 }
 
 /**
- * Judges the way ours does: any certificate that is trusted may be the end of a path, for TLS, at the time given.
- * `shown` replaces what was shown, so that others can be left out.
+ * Judges like our verifier: any trusted certificate may end the path, for TLS, at the given time. `shown` replaces the
+ * certificates shown, so that some can be left out.
  */
 export const opensslVerdict = async (
   { root, role, serverName, at }: MutatedChain,
@@ -49,7 +49,7 @@ export const opensslVerdict = async (
 const run = (args: ReadonlyArray<string>): Promise<OpenSslVerdict> =>
   new Promise((resolve, reject) => {
     execFile("openssl", [...args], (error, stdout, stderr) => {
-      // it could not be run at all
+      // OpenSSL could not be run at all
       if (error !== null && typeof error.code !== "number") reject(error)
       else resolve({ accepted: error === null, text: stdout + stderr })
     })

@@ -1,7 +1,7 @@
 /**
- * A second opinion: whatever path we accept, pkijs accepts as well. The reverse does not hold, which is why its engine is
- * not the judge: it passes over path lengths, the leaf's key usage, extended key usage, and the strength of keys and hashes,
- * knows no Ed25519, and does not return from authorities that have signed one another in circles.
+ * A second opinion: pkijs accepts every path we accept. The reverse does not hold, which is why its engine is not the
+ * reference: it ignores path lengths, the leaf's key usage, extended key usage, and the strength of keys and hashes,
+ * does not support Ed25519, and does not terminate on CAs that have cross-signed in a cycle.
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
@@ -25,7 +25,7 @@ import {
 const key = newKey()
 const keys = [key, newKey(), newKey("p384")]
 
-/** A path of one to four authorities, each with up to one fault. */
+/** A path of one to four CAs, each with at most one fault. */
 const authority = fc.record({
   key: fc.constantFrom(...keys),
   fault: fc.constantFrom(
@@ -67,7 +67,7 @@ const build = (authorities: ReadonlyArray<Authority>): ReadonlyArray<Issued> => 
 const secondOpinion = async (root: Issued, chain: ReadonlyArray<Issued>): Promise<boolean> => {
   const engine = new CertificateChainValidationEngine({
     trustedCerts: [Certificate.fromBER(root.der)],
-    // its engine wants the leaf last
+    // its engine expects the leaf last
     certs: chain.toReversed().map(({ der }) => Certificate.fromBER(der)),
     checkDate: new Date(now)
   })

@@ -36,8 +36,8 @@ const rawVerdict = (verifier: CertificateVerifierShape, spki: Uint8Array) =>
 const root = issueRoot()
 const leaf = issueLeaf({ by: root })
 
-describe("given authorities", () => {
-  it.effect("come as DER, as PEM, and many in one PEM text", () =>
+describe("explicit CAs", () => {
+  it.effect("may be DER, PEM, or many in one PEM text", () =>
     Effect.gen(function* () {
       const other = issueRoot({ name: "Other Root" })
       const inputs = [
@@ -53,7 +53,7 @@ describe("given authorities", () => {
     })
   )
 
-  it.effect("that are none are a readable error", () =>
+  it.effect("that are malformed cause a readable error", () =>
     Effect.gen(function* () {
       const garbage = yield* Effect.flip(NodeCertificateVerifier.authorities([Uint8Array.of(1, 2, 3)]))
       expect(garbage).toMatchObject({ _tag: "IdentityError", kind: "Malformed" })
@@ -66,7 +66,7 @@ describe("given authorities", () => {
     })
   )
 
-  it.effect("of the system do not include a private one", () =>
+  it.effect("of the system do not include a private CA", () =>
     Effect.gen(function* () {
       const verifier = yield* CertificateVerifier
       expect(verifier.certificateTypes).toEqual(["x509"])
@@ -77,7 +77,7 @@ describe("given authorities", () => {
 })
 
 describe("a pinned certificate", () => {
-  it.effect("is trusted though nobody vouches for it, as long as it is valid and names the host", () =>
+  it.effect("is trusted without a CA, as long as it is valid and names the host", () =>
     Effect.gen(function* () {
       for (const keyType of ["p256", "ed25519"] as const) {
         yield* TestClock.setTime(now)
@@ -99,13 +99,13 @@ describe("a pinned certificate", () => {
     })
   )
 
-  it.effect("is trusted exactly, not its like: not another of the same name, key or issuer", () =>
+  it.effect("is matched exactly: no other of the same name, key or issuer is trusted", () =>
     Effect.gen(function* () {
       const verifier = yield* NodeCertificateVerifier.pinnedCertificates([leaf.der])
       expect(yield* verdictOn(verifier, [leaf])).toEqual(acceptance)
       for (const other of [issueLeaf({ by: root }), issueLeaf({ by: root, key: leaf.key }), issueLeaf({})]) {
         expect(yield* verdictOn(verifier, [other])).toMatchObject({ accepted: false, alert: 46 })
-        // nor does it help to show the pinned one along with it
+        // nor does it help to add the pinned one
         expect(yield* verdictOn(verifier, [other, leaf])).toMatchObject({ accepted: false, alert: 46 })
       }
     })
@@ -113,7 +113,7 @@ describe("a pinned certificate", () => {
 })
 
 describe("a pinned key", () => {
-  it.effect("is given as a SubjectPublicKeyInfo or as its SHA-256", () =>
+  it.effect("may be a SubjectPublicKeyInfo or its SHA-256", () =>
     Effect.gen(function* () {
       const spki = spkiOf(leaf.key)
       const hex = createHash("sha256").update(spki).digest("hex")
@@ -153,7 +153,7 @@ describe("raw public keys (RFC 7250)", () => {
     })
   )
 
-  it.effect("are trusted by a rule that may change its mind", () =>
+  it.effect("are trusted by a function whose answer may change", () =>
     Effect.gen(function* () {
       const members = new Set<PeerId.PeerId>()
       const verifier = Trust.rawKeysWhere((peerId) => members.has(peerId))
@@ -164,7 +164,7 @@ describe("raw public keys (RFC 7250)", () => {
     })
   )
 
-  it.effect("are refused where certificates are wanted, and the other way round", () =>
+  it.effect("are rejected where certificates are expected, and the other way round", () =>
     Effect.gen(function* () {
       for (const verifier of [
         yield* NodeCertificateVerifier.authorities([root.der]),
@@ -178,10 +178,10 @@ describe("raw public keys (RFC 7250)", () => {
   )
 })
 
-describe("verifiers combined", () => {
+describe("combined verifiers", () => {
   const spki = spkiOf(newKey("ed25519"))
 
-  it.effect("by anyOf accept what one of them accepts, and offer the types of all", () =>
+  it.effect("by anyOf accept what one of them accepts, and offer the certificate types of all", () =>
     Effect.gen(function* () {
       const other = issueLeaf({})
       const verifier = Trust.anyOf(
@@ -198,7 +198,7 @@ describe("verifiers combined", () => {
     })
   )
 
-  it.effect("by anyOf tell what is wrong with a peer rather than that another did not know it", () =>
+  it.effect("by anyOf report what is wrong with a peer rather than that another does not know it", () =>
     Effect.gen(function* () {
       const tampered = leaf.der.slice()
       tampered[tampered.length - 5] ^= 1
@@ -210,7 +210,7 @@ describe("verifiers combined", () => {
     })
   )
 
-  it.effect("by allOf accept only what every one of them accepts", () =>
+  it.effect("by allOf accept only what all of them accept", () =>
     Effect.gen(function* () {
       const verifier = Trust.allOf(
         yield* NodeCertificateVerifier.authorities([root.der]),
@@ -226,8 +226,8 @@ describe("verifiers combined", () => {
   )
 })
 
-describe("trusting anybody", () => {
-  it.effect("has to be asked for by name, and is logged as a warning", () => {
+describe("trusting anyone", () => {
+  it.effect("must be requested by name, and is logged as a warning", () => {
     const lines: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => lines.push(`${logLevel} ${message}`))
     return Effect.gen(function* () {
@@ -239,7 +239,7 @@ describe("trusting anybody", () => {
   })
 })
 
-describe("a refusal", () => {
+describe("a rejection", () => {
   it("reads as its reason", () => {
     const refused = new CertificateRejected({ alert: 48, reason: "who is that?" })
     expect(String(refused)).toContain("who is that?")
@@ -247,8 +247,8 @@ describe("a refusal", () => {
   })
 })
 
-describe("authorities that issued each other's certificates", () => {
-  it.effect("are each trusted only as far as they were given", () =>
+describe("CAs that issued each other's certificates", () => {
+  it.effect("are each trusted only if explicitly given", () =>
     Effect.gen(function* () {
       const a = issueRoot({ name: "A" })
       const b = issueRoot({ name: "B" })

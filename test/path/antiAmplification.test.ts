@@ -14,14 +14,14 @@ describe("the anti-amplification limit", () => {
     expect(limit.remaining).toBe(0)
   })
 
-  it("is gone once the address is validated", () => {
+  it("is lifted once the address is validated", () => {
     const limit = new AntiAmplification()
     limit.validate()
     expect(limit.remaining).toBe(Number.POSITIVE_INFINITY)
     expect(new AntiAmplification(true).remaining).toBe(Number.POSITIVE_INFINITY)
   })
 
-  it("is never exceeded by a sender that asks first", () => {
+  it("is never exceeded by a sender that checks first", () => {
     fc.assert(
       fc.property(fc.array(fc.record({ received: fc.nat(1500), wanted: fc.nat(9000) })), (steps) => {
         const limit = new AntiAmplification()

@@ -7,7 +7,7 @@ import { FrameType } from "../../src/wire/FrameType.ts"
 
 const PEER_LIMIT = 5
 
-/** The two registries of one direction, and between them a network that loses, delays and repeats packets. */
+/** Both registries of one direction, and a network in between that loses, delays and duplicates packets. */
 class Pair {
   readonly issuer: LocalConnectionIds
   readonly user: PeerConnectionIds
@@ -36,7 +36,7 @@ class Pair {
     this.towardsIssuer.push(...framesOf(this.user, 20))
   }
 
-  /** Delivers the frame at `index` of what is under way, with or without its acknowledgement getting back. */
+  /** Delivers the frame at `index` of those in flight, and its acknowledgment if `acknowledged`. */
   deliver(index: number, acknowledged: boolean): void {
     const frame = this.take(index)
     if (frame?.kind === "new") {
@@ -57,19 +57,19 @@ class Pair {
     else if (frame !== undefined) this.user.onLost(FrameType.RETIRE_CONNECTION_ID, 0, frame.sequence)
   }
 
-  /** Moves to a fresh ID, as a migration does. */
+  /** Switches to a fresh ID, like a migration. */
   move(): void {
     const before = this.user.activeId.sequence
     const spare = this.user.next()
     if (spare === undefined) return
     expect(this.user.activate(spare.sequence)).toBeUndefined()
-    // the ID before may be gone already, if the issuer asked for it
+    // the previous ID may already be retired at the issuer's request
     const error = this.user.retire(before)
     expect(error === undefined || error._tag === "RetiredConnectionId").toBe(true)
     this.check()
   }
 
-  /** A network that works again. */
+  /** Lets everything arrive. */
   settle(): void {
     for (let round = 0; round < 50; round++) {
       this.send()
@@ -101,19 +101,19 @@ class Pair {
     expect(routed.size).toBe(issuer.count)
     expect(issuer.count).toBeLessThanOrEqual(2 * PEER_LIMIT)
     expect(user.count).toBeLessThanOrEqual(PEER_LIMIT)
-    // what the user sends with always reaches the issuer
+    // the ID in use always reaches the issuer
     if (user.usable) expect(routed.has(String(user.activeId.id))).toBe(true)
   }
 }
 
 const step = fc.record({
   do: fc.constantFrom("send", "send", "deliver", "deliver", "repeat", "lose", "move", "use", "rotate"),
-  /** Which packet, or how many IDs. */
+  /** Selects a packet, or a number of IDs. */
   n: fc.integer({ min: 1, max: 20 })
 })
 
 describe("connection IDs between two honest sides", () => {
-  it("never break a rule or a limit, whatever the network does, and are complete again once it works", () => {
+  it("never violate a rule or limit, whatever the network does, and recover fully once it works", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
         const pair = new Pair()

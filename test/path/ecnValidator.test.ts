@@ -9,7 +9,7 @@ const App = Space.Application
 const counts = (ect0: number, ce = 0, ect1 = 0): EcnCounts => ({ hasEcn: true, ect0, ect1, ce })
 const none: EcnCounts = { hasEcn: false, ect0: 0, ect1: 0, ce: 0 }
 
-/** Sends up to `packets` marked packets, as long as the validator wants them marked. */
+/** Sends up to `packets` packets while the validator wants them marked. */
 const send = (ecn: EcnValidator, packets: number, now = 0): number => {
   let sent = 0
   for (; sent < packets && ecn.marks(now); sent++) ecn.onSent(App)
@@ -38,7 +38,7 @@ describe("ECN on a path", () => {
     expect(ecn.onAck(App, 0, counts(5, 5), true)).toBe(0)
   })
 
-  it("is tried no longer once a probe timeout passes and nothing marked has arrived", () => {
+  it("is abandoned after a probe timeout without a marked packet acknowledged", () => {
     const ecn = started()
     send(ecn, 2)
     ecn.onProbeTimeout()
@@ -80,21 +80,21 @@ describe("ECN on a path", () => {
     expect(ecn.onAck(App, 2, counts(13, 2), true)).toBe(0)
   })
 
-  it("may count more than one frame acknowledges: others were lost", () => {
+  it("may report more marks than one ACK frame acknowledges: earlier ACKs were lost", () => {
     const ecn = capable()
     send(ecn, 10)
     expect(ecn.onAck(App, 1, counts(15, 5), true)).toBe(5)
     expect(ecn.state).toBe("capable")
   })
 
-  it("counts each packet-number space for itself", () => {
+  it("counts each packet number space separately", () => {
     const ecn = started()
     ecn.onSent(Space.Initial)
     ecn.onSent(Space.Handshake)
     ecn.onAck(Space.Initial, 1, counts(1), true)
     ecn.onAck(Space.Handshake, 1, counts(1), true)
     expect(ecn.state).toBe("testing")
-    ecn.onAck(App, 0, counts(1), true) // nothing was sent there
+    ecn.onAck(App, 0, counts(1), true) // nothing was sent in that space
     expect(ecn.state).toBe("failed")
   })
 
@@ -107,7 +107,7 @@ describe("ECN on a path", () => {
   })
 })
 
-describe("ECN is given up", () => {
+describe("ECN is disabled", () => {
   it("when marked packets are acknowledged without counts", () => {
     const ecn = started()
     send(ecn, 1)
@@ -143,7 +143,7 @@ describe("ECN is given up", () => {
     expect(ecn.state).toBe("failed")
   })
 
-  it("when ECT(1) is reported, which nobody sent", () => {
+  it("when ECT(1) is reported, which was never sent", () => {
     const ecn = started()
     send(ecn, 5)
     ecn.onAck(App, 1, counts(1, 0, 1), true)
@@ -159,7 +159,7 @@ describe("ECN is given up", () => {
   })
 
   // RFC 9000 §13.4.2.1
-  it("but not for an ACK frame that was overtaken", () => {
+  it("but not for a reordered ACK frame", () => {
     const ecn = capable()
     send(ecn, 2)
     expect(ecn.onAck(App, 1, counts(3), false)).toBe(0)
@@ -193,7 +193,7 @@ describe("ECN is given up", () => {
     expect(ecn.state).toBe("unknown")
   })
 
-  it("for good, until the path is tested again", () => {
+  it("permanently, until the path is tested again", () => {
     const ecn = started()
     send(ecn, 1)
     ecn.onAck(App, 1, none, true)
@@ -207,7 +207,7 @@ describe("ECN is given up", () => {
 const SECOND = 1_000_000
 
 describe("ECN after a migration", () => {
-  it("is tested anew, with counts that go on, and losses of before left out", () => {
+  it("is tested again, with continuing counts and without earlier losses", () => {
     const ecn = capable()
     send(ecn, 5)
     ecn.start(SECOND, PTO)
@@ -219,7 +219,7 @@ describe("ECN after a migration", () => {
   })
 })
 
-describe("ECN with an honest peer over a path that marks and loses", () => {
+describe("ECN with an honest peer over a path that marks and drops", () => {
   it("never fails unless everything is lost", () => {
     const packet = fc.constantFrom("arrives", "marked", "lost")
     const report = fc.record({ packets: fc.array(packet, { maxLength: 6 }), overtaken: fc.boolean() })
@@ -241,7 +241,7 @@ describe("ECN with an honest peer over a path that marks and loses", () => {
             if (fate === "arrives") ect0++
             else if (fate === "marked") ce++
           }
-          if (overtaken) continue // this ACK frame is lost; the next tells as much
+          if (overtaken) continue // this ACK frame is lost; the next one repeats it
           congestion += ecn.onAck(App, unseen, counts(ect0, ce), true)
           unseen = 0
         }

@@ -21,7 +21,7 @@ interface Writes {
   writeFrames(w: ByteWriter, sent: SentFrames): void
 }
 
-/** What `manager` writes into a packet with `room` bytes for frames. */
+/** The frames `manager` writes into a packet with `room` bytes. */
 export const framesOf = (manager: Writes, room = 1200): Array<Frame> => {
   const w = new ByteWriter(new Uint8Array(room))
   const sent = new SentFrames()
@@ -44,7 +44,7 @@ export const framesOf = (manager: Writes, room = 1200): Array<Frame> => {
   return frames
 }
 
-/** A maker of distinct 8-byte IDs, and the token of each. */
+/** Creates distinct 8-byte IDs. */
 export const idMaker = (): (() => Uint8Array) => {
   let made = 0
   return () => {

@@ -19,8 +19,8 @@ const make = (options: { length?: number; limitOurs?: number; spares?: number; f
 
 const sequences = (ids: LocalConnectionIds): Array<number> => framesOf(ids).map((frame) => frame.sequence)
 
-describe("connection IDs we issue", () => {
-  it("start with that of the handshake, which needs no frame", () => {
+describe("connection IDs issued by this side", () => {
+  it("start with the handshake's, which needs no frame", () => {
     const ids = make()
     expect(ids.hasFrames()).toBe(false)
     expect(ids.takeChanges()).toMatchObject({
@@ -31,7 +31,7 @@ describe("connection IDs we issue", () => {
   })
 
   // RFC 9000 §7.2
-  it("are routed beside the one a client made up, until that has had its time", () => {
+  it("are routed along with the one the client chose, until that expires", () => {
     const [madeUp, first] = [new Uint8Array(8), new Uint8Array(8).fill(1)]
     const options = { pathId: 0, length: 8, makeCid: idMaker(), makeToken: tokenOf, firstCid: first, madeUp }
     const ids = new LocalConnectionIds(options)
@@ -64,7 +64,7 @@ describe("connection IDs we issue", () => {
     expect(ids.takeChanges()?.added).toHaveLength(4)
   })
 
-  it("are issued up to our own limit when the peer allows more, and that is 8", () => {
+  it("are issued up to our own limit of 8 when the peer allows more", () => {
     const ids = make()
     ids.setPeerLimit(1000)
     expect(sequences(ids)).toEqual([1, 2, 3, 4, 5, 6, 7])
@@ -76,7 +76,7 @@ describe("connection IDs we issue", () => {
     expect(ids.count).toBe(2)
   })
 
-  it("begin with sequence 0 in a frame on a path opened later", () => {
+  it("start with sequence 0 in a frame on a path opened later", () => {
     const ids = make({ first: false })
     ids.setPeerLimit(2)
     expect(sequences(ids)).toEqual([0, 1])
@@ -92,7 +92,7 @@ describe("connection IDs we issue", () => {
     }
   })
 
-  it("are split over packets that have no room for all", () => {
+  it("are split over several packets if needed", () => {
     const ids = make()
     ids.setPeerLimit(8)
     const first = framesOf(ids, 120)
@@ -102,7 +102,7 @@ describe("connection IDs we issue", () => {
     expect([...first, ...framesOf(ids)].map((frame) => frame.sequence)).toEqual([1, 2, 3, 4, 5, 6, 7])
   })
 
-  it("are sent again when lost, and not when acknowledged", () => {
+  it("are retransmitted when lost, and not once acknowledged", () => {
     const ids = make()
     ids.setPeerLimit(4)
     sequences(ids)
@@ -113,7 +113,7 @@ describe("connection IDs we issue", () => {
     expect(ids.hasFrames()).toBe(true)
     expect(sequences(ids)).toEqual([2])
     ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 3)
-    ids.onAcked(FrameType.NEW_CONNECTION_ID, 0, 3) // late, but it has arrived
+    ids.onAcked(FrameType.NEW_CONNECTION_ID, 0, 3) // acknowledged late
     expect(ids.hasFrames()).toBe(false)
   })
 
@@ -131,7 +131,7 @@ describe("connection IDs we issue", () => {
     expect(ids.count).toBe(3)
   })
 
-  it("take a repeated retirement for what it is", () => {
+  it("ignore a repeated retirement", () => {
     const ids = make()
     ids.setPeerLimit(3)
     sequences(ids)
@@ -139,12 +139,12 @@ describe("connection IDs we issue", () => {
     sequences(ids)
     expect(ids.onRetire(1)).toBeUndefined()
     expect(ids.hasFrames()).toBe(false)
-    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 1) // and do not send it again
+    ids.onLost(FrameType.NEW_CONNECTION_ID, 0, 1) // is not retransmitted
     expect(ids.hasFrames()).toBe(false)
   })
 
   // RFC 9000 §19.16 #1
-  it("refuse the retirement of what was never sent, even when it waits to be", () => {
+  it("refuse the retirement of an ID that was never sent, even if it is queued", () => {
     const ids = make()
     ids.setPeerLimit(3)
     expect(ids.onRetire(1)?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
@@ -166,7 +166,7 @@ describe("connection IDs we issue", () => {
     expect(ids.onRetire(2, 1)).toBeUndefined()
   })
 
-  it("forget to send an ID that was retired before its frame was sent again", () => {
+  it("do not retransmit an ID that has been retired", () => {
     const ids = make()
     ids.setPeerLimit(3)
     sequences(ids)
@@ -177,7 +177,7 @@ describe("connection IDs we issue", () => {
   })
 
   // RFC 9000 §19.15 #2, §19.16 #3
-  it("never exist for a side that asked for zero-length ones", () => {
+  it("are never issued by a side that uses zero-length ones", () => {
     const ids = make({ length: 0 })
     ids.setPeerLimit(8)
     expect(ids.hasFrames()).toBe(false)
@@ -195,7 +195,7 @@ describe("connection IDs we issue", () => {
   })
 
   // RFC 9000 §18.2 #3 #4
-  it("include that of the preferred address as number 1, delivered with the handshake", () => {
+  it("include the preferred address's as number 1, delivered in the handshake", () => {
     const ids = make()
     const preferred = ids.issuePreferred()
     expect(preferred.token).toEqual(tokenOf(preferred.id))
@@ -205,7 +205,7 @@ describe("connection IDs we issue", () => {
     expect(sequences(ids)).toEqual([2, 3])
   })
 
-  it("all stop being routed when the path is no more", () => {
+  it("all stop being routed when the path is closed", () => {
     const ids = make()
     ids.setPeerLimit(3)
     ids.takeChanges()
@@ -219,8 +219,8 @@ describe("connection IDs we issue", () => {
   })
 })
 
-describe("the supply of connection IDs we issue", () => {
-  it("keeps two beyond those the peer has used, up to what it takes", () => {
+describe("the supply of connection IDs", () => {
+  it("keeps two spare ones beyond those the peer has used, up to its limit", () => {
     const ids = make({ spares: 2 })
     ids.setPeerLimit(5)
     expect(sequences(ids)).toEqual([1, 2])
@@ -236,7 +236,7 @@ describe("the supply of connection IDs we issue", () => {
     expect(ids.count).toBe(5)
   })
 
-  it("grows back to two when the peer gives back what it has used", () => {
+  it("grows back to two when the peer retires what it has used", () => {
     const ids = make({ spares: 2 })
     ids.setPeerLimit(8)
     sequences(ids)
@@ -249,7 +249,7 @@ describe("the supply of connection IDs we issue", () => {
     expect(ids.count).toBe(3)
   })
 
-  it("asks the used ones back, all but the one in use, when the peer has no other", () => {
+  it("requests retirement of used ones, except the one in use, when the peer has no other", () => {
     const ids = make({ spares: 2 })
     ids.setPeerLimit(3)
     sequences(ids)
@@ -264,7 +264,7 @@ describe("the supply of connection IDs we issue", () => {
     expect(sequences(ids)).toEqual([])
   })
 
-  it("asks for the oldest even when that is in use, if there is no other way", () => {
+  it("requests retirement of the oldest even when that is in use, if there is no other way", () => {
     const ids = make({ spares: 2 })
     ids.setPeerLimit(2)
     sequences(ids)
@@ -280,8 +280,8 @@ describe("the supply of connection IDs we issue", () => {
   })
 })
 
-describe("rotation of the connection IDs we issue", () => {
-  it("asks the oldest back for as many new ones", () => {
+describe("connection ID rotation", () => {
+  it("retires the oldest and issues as many new ones", () => {
     const ids = make()
     ids.setPeerLimit(4)
     sequences(ids)
@@ -309,7 +309,7 @@ describe("rotation of the connection IDs we issue", () => {
   })
 
   // RFC 9000 §5.1.2 #S5
-  it("waits until the last one was answered", () => {
+  it("waits until the previous one was answered", () => {
     const ids = make()
     ids.setPeerLimit(4)
     sequences(ids)
@@ -324,7 +324,7 @@ describe("rotation of the connection IDs we issue", () => {
   })
 
   // RFC 9000 §19.15 #5
-  it("keeps Retire Prior To within the sequence number of frames sent again", () => {
+  it("keeps Retire Prior To within the sequence number of retransmitted frames", () => {
     const ids = make()
     ids.setPeerLimit(4)
     sequences(ids)
@@ -333,7 +333,7 @@ describe("rotation of the connection IDs we issue", () => {
     expect(framesOf(ids)[0]).toMatchObject({ sequence: 1, retirePriorTo: 1 })
   })
 
-  it("issues no more than so many in a lifetime, and leaves the peer with those it has", () => {
+  it("issues a bounded number in a lifetime, and leaves the peer with those it has", () => {
     const ids = make()
     ids.setPeerLimit(2)
     let retired = 0

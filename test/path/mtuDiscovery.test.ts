@@ -7,7 +7,7 @@ const SECOND = 1_000_000
 const MINUTE = 60 * SECOND
 const NEVER = Number.POSITIVE_INFINITY
 
-/** A path that carries datagrams up to `pathMax`, and loses each probe for which `loses` says so. */
+/** A path that carries datagrams up to `pathMax`, and drops each probe for which `loses` returns true. */
 class Run {
   now = 0
   readonly probes: Array<number> = []
@@ -33,7 +33,7 @@ class Run {
       if (size <= pathMax && !loses(this.probes.length)) mtu.onProbeAcked(size)
       else mtu.onProbeLost(size, this.now)
     }
-    throw new Error("it never ends")
+    throw new Error("probing does not end")
   }
 }
 
@@ -51,14 +51,14 @@ describe("path MTU discovery", () => {
     expect(mtu.deadlineMicros).toBe(NEVER)
   })
 
-  it("finds Ethernet with one probe when that is all it may search for", () => {
+  it("finds Ethernet's MTU with one probe when that is the limit", () => {
     const { probes, mtu } = started(1452).run(1452, MINUTE)
     expect(probes).toEqual([1452])
     expect(mtu.current).toBe(1452)
     expect(mtu.deadlineMicros).toBe(NEVER)
   })
 
-  it("finds loopback in leaps", () => {
+  it("finds loopback's MTU in large steps", () => {
     const { probes, mtu } = started(65507).run(65507, MINUTE)
     expect(probes).toEqual(
       [1452, 8952, 65487, 65507].filter((size) => size !== 65487 || probes.includes(size))
@@ -66,7 +66,7 @@ describe("path MTU discovery", () => {
     expect(mtu.current).toBe(65507)
   })
 
-  it("walks up to a tunnel's size after a leap that failed", () => {
+  it("approaches a tunnel's MTU in small steps after a large step failed", () => {
     const { probes, mtu } = started(1452).run(1330, MINUTE)
     expect(probes).toEqual([1452, 1232, 1252, 1280, 1320, 1372, 1372, 1372])
     expect(mtu.current).toBe(1320)
@@ -89,17 +89,17 @@ describe("path MTU discovery", () => {
     expect(started(65507).run(65507, MINUTE, (probe) => probe % 3 === 0).mtu.current).toBe(65507)
   })
 
-  it("has one probe in flight, and waits a second after a loss", () => {
+  it("has at most one probe in flight, and waits a second after a loss", () => {
     const { mtu } = started(1452)
     expect(mtu.probeSize(0)).toBe(1452)
-    expect(mtu.probeSize(0)).toBe(1452) // asked again, as there was no room for it
+    expect(mtu.probeSize(0)).toBe(1452) // requested again, as there was no room for it
     mtu.onProbeSent(1452, 0)
     expect(mtu.probeSize(0)).toBe(0)
     mtu.onProbeLost(1452, 100_000)
     expect(mtu.probeSize(100_000)).toBe(0)
     expect(mtu.deadlineMicros).toBe(SECOND)
     expect(mtu.probeSize(SECOND)).toBe(1232)
-    expect(mtu.deadlineMicros).toBe(NEVER) // due, and asking for no wake-up
+    expect(mtu.deadlineMicros).toBe(NEVER) // due already, so no timer
   })
 
   it("searches again after ten minutes", () => {
@@ -111,7 +111,7 @@ describe("path MTU discovery", () => {
     expect(run.now).toBeGreaterThan(found + 599 * SECOND)
   })
 
-  it("never exceeds what the peer takes, nor goes below 1200", () => {
+  it("never exceeds the peer's limit, nor goes below 1200", () => {
     const run = started(65507)
     run.mtu.setPeerMax(1300)
     expect(run.run(65507, MINUTE).mtu.current).toBe(1300)
@@ -122,7 +122,7 @@ describe("path MTU discovery", () => {
     expect(new MtuDiscovery({ base: 100, max: 100 }).current).toBe(1200)
   })
 
-  it("takes a larger base on trust", () => {
+  it("trusts a configured larger base", () => {
     expect(started(1452, 1350).mtu.current).toBe(1350)
     expect(new MtuDiscovery({ base: 9000, max: 1452 }).current).toBe(1452)
   })
@@ -133,7 +133,7 @@ describe("path MTU discovery", () => {
 })
 
 describe("black holes", () => {
-  /** A path that has carried a lot, and lost `lost` of a hundred. */
+  /** A path that has carried a lot, and lost `lost` out of a hundred. */
   const found = (lost = 0): Run => {
     const run = started(1452).run(1452, MINUTE)
     for (let i = 0; i < 500; i++)
@@ -142,7 +142,7 @@ describe("black holes", () => {
     return run
   }
 
-  it("are paths that lose full-sized packets time and again: back to the base", () => {
+  it("are paths that repeatedly lose full-sized packets: back to the base", () => {
     const { mtu } = found()
     expect(mtu.onPacketLost(1452, 1, 1)).toBe(false)
     expect(mtu.onPacketLost(1452, 2, 2)).toBe(false)
@@ -150,12 +150,12 @@ describe("black holes", () => {
     expect(mtu.current).toBe(1200)
   })
 
-  it("are not seen in one burst of losses", () => {
+  it("are not inferred from one burst of losses", () => {
     const { mtu } = found()
     for (let i = 0; i < 100; i++) expect(mtu.onPacketLost(1452, i / 100, 7 + i)).toBe(false)
   })
 
-  it("are not suspected of a probe that is lost beside other packets", () => {
+  it("are not inferred from a probe that is lost along with other packets", () => {
     const run = started(1452)
     for (let i = 0; i < 10; i++) {
       const at = run.now + i * SECOND
@@ -166,7 +166,7 @@ describe("black holes", () => {
     }
   })
 
-  it("are not seen while packets as large arrive", () => {
+  it("are not inferred while packets of that size arrive", () => {
     const { mtu } = found()
     for (let at = 0; at < 100; at++) {
       expect(mtu.onPacketLost(1452, at, at)).toBe(false)
@@ -174,7 +174,7 @@ describe("black holes", () => {
     }
   })
 
-  it("are seen although smaller packets arrive", () => {
+  it("are inferred although smaller packets arrive", () => {
     const { mtu } = found()
     mtu.onPacketLost(1452, 1, 1)
     mtu.onPacketAcked(1300)
@@ -183,13 +183,13 @@ describe("black holes", () => {
     expect(mtu.onPacketLost(1400, 3, 3)).toBe(true)
   })
 
-  it("are not blamed on the loss of small packets", () => {
+  it("are not inferred from the loss of small packets", () => {
     const { mtu } = found()
     for (let at = 0; at < 10; at++) expect(mtu.onPacketLost(1200, at, at)).toBe(false)
   })
 
-  it("take more to be seen where datagrams of any size are lost", () => {
-    /** How many large ones are lost one after the other, among small ones that arrive. */
+  it("take more evidence where datagrams of any size are lost", () => {
+    /** How many consecutive losses of large datagrams it takes, among small ones that arrive. */
     const eventsNeeded = ({ mtu }: Run): number => {
       for (let at = 1; ; at++) {
         mtu.onPacketAcked(40)
@@ -202,7 +202,7 @@ describe("black holes", () => {
     expect(eventsNeeded(started(1452).run(1452, MINUTE))).toBe(5)
   })
 
-  it("are not seen in random loss, whatever the mixture of sizes", () => {
+  it("are not inferred from random loss, whatever the mix of sizes", () => {
     const random = seeded(20)
     for (let connection = 0; connection < 100; connection++) {
       const { mtu } = started(1452).run(1452, MINUTE)
@@ -215,13 +215,13 @@ describe("black holes", () => {
     }
   })
 
-  it("are not seen in silence: nothing large arrives, and nothing small", () => {
+  it("are not inferred from an outage: nothing arrives, large or small", () => {
     const { mtu } = found()
     for (let timeouts = 1; timeouts < 20; timeouts++) expect(mtu.onProbeTimeout(timeouts, 0)).toBe(false)
     expect(mtu.current).toBe(1452)
   })
 
-  it("are searched again after a minute", () => {
+  it("are followed by a new search after a minute", () => {
     const run = found()
     const at = run.now
     for (let i = 0; i < 3; i++) run.mtu.onPacketLost(1452, at + i, at + i)
@@ -230,7 +230,7 @@ describe("black holes", () => {
     expect(run.mtu.current).toBe(1452)
   })
 
-  it("make a probe in flight void", () => {
+  it("invalidate a probe in flight", () => {
     const { mtu } = started(65507)
     mtu.onProbeSent(mtu.probeSize(0), 0)
     mtu.onProbeAcked(1452)
@@ -242,7 +242,7 @@ describe("black holes", () => {
     expect(mtu.current).toBe(1200)
   })
 
-  it("found before the handshake is complete do not begin a search", () => {
+  it("found before the handshake is complete do not start a search", () => {
     const mtu = new MtuDiscovery({ base: 1400, max: 1452 })
     expect(mtu.onProbeTimeout(3, 0)).toBe(true)
     expect(mtu.current).toBe(1200)
@@ -264,7 +264,7 @@ describe("path MTU discovery on any path", () => {
         expect(mtu.current).toBeGreaterThanOrEqual(1200)
         expect(mtu.current).toBeLessThanOrEqual(Math.min(pathMax, max))
         expect(probes.length).toBeLessThan(30)
-        // with no losses but those for size, the result is the largest step that passes
+        // without losses other than by size, the result is the largest step that passes
         if (losses.length === 0 && pathMax >= max) expect(mtu.current).toBe(max)
         if (losses.length === 0 && max > 1500 && pathMax >= 1472)
           expect(mtu.current).toBeGreaterThanOrEqual(1472)

@@ -5,7 +5,7 @@ import { PathValidator } from "../../src/path/PathValidator.ts"
 const PTO = 100_000
 const SECOND = 1_000_000
 
-/** Different bytes each time, and the same in every test. */
+/** Different bytes for each call, reproducibly. */
 const counting = (): ((length: number) => Uint8Array) => {
   let drawn = 0
   return (length) => new Uint8Array(length).fill(++drawn)
@@ -13,7 +13,7 @@ const counting = (): ((length: number) => Uint8Array) => {
 
 const peerChallenge = (n: number): Uint8Array => new Uint8Array(8).fill(n)
 
-/** Sends what is due in a datagram of `size`; the challenge's data. */
+/** Sends a due challenge in a datagram of `size`; returns its data. */
 const sendChallenge = (
   validator: PathValidator,
   now: number,
@@ -47,7 +47,7 @@ describe("path validation", () => {
     expect(validator.hasFrames()).toBe(false)
   })
 
-  it("rejects an answer to no challenge, and goes on", () => {
+  it("rejects a response to no challenge, and continues", () => {
     const validator = new PathValidator()
     expect(validator.onResponse(peerChallenge(1), 0)).toBe("rejected")
     validator.start(0, PTO)
@@ -60,7 +60,7 @@ describe("path validation", () => {
   })
 
   // RFC 9000 §8.2.1 #1, §9.4 #3, §8.2.1 #S2, §9.4 #S1
-  it("asks again with fresh data at doubling intervals, and takes the answer to any of them", () => {
+  it("retries with fresh data at doubling intervals, and accepts the response to any of them", () => {
     const random = counting()
     for (let answered = 0; answered < 5; answered++) {
       const validator = new PathValidator()
@@ -84,7 +84,7 @@ describe("path validation", () => {
     sendChallenge(validator, 0, counting())
     validator.sweep(PTO)
     expect(validator.hasFrames()).toBe(true)
-    expect(validator.deadlineMicros).toBe(3 * SECOND) // only the end is left to wait for
+    expect(validator.deadlineMicros).toBe(3 * SECOND) // only the timeout is left
   })
 
   it("times out after three seconds", () => {
@@ -107,7 +107,7 @@ describe("path validation", () => {
     expect(validator.sweep(6 * SECOND)).toBe(true)
   })
 
-  it("takes no answer after the timeout, even before it was swept", () => {
+  it("accepts no response after the timeout, even before that is handled", () => {
     const validator = new PathValidator()
     validator.start(0, PTO)
     const data = sendChallenge(validator, 0, counting())!
@@ -115,7 +115,7 @@ describe("path validation", () => {
     expect(validator.state).toBe("validating")
   })
 
-  it("recognises answers to an earlier validation, which validate nothing", () => {
+  it("recognizes responses to an earlier validation, which validate nothing", () => {
     const random = counting()
     const validator = new PathValidator()
     validator.start(0, PTO)
@@ -127,7 +127,7 @@ describe("path validation", () => {
     expect(validator.onResponse(second, SECOND)).toBe("late")
   })
 
-  it("can be given up", () => {
+  it("can be abandoned", () => {
     const validator = new PathValidator()
     validator.cancel()
     validator.start(0, PTO)
@@ -137,7 +137,7 @@ describe("path validation", () => {
     expect(validator.sweep(10 * SECOND)).toBe(false)
   })
 
-  it("remembers a bounded number of challenges, the newest", () => {
+  it("remembers a bounded number of challenges, the newest ones", () => {
     const random = counting()
     const validator = new PathValidator()
     validator.start(0, 1)
@@ -153,7 +153,7 @@ describe("path validation", () => {
 
 describe("validation of a path that may not carry 1200 bytes yet", () => {
   // RFC 9000 §8.2.1 #3, §8.2.3 #1
-  it("proves the address first, then the size with another challenge", () => {
+  it("validates the address first, then the size with another challenge", () => {
     const random = counting()
     const validator = new PathValidator()
     validator.start(0, PTO)
@@ -176,7 +176,7 @@ describe("validation of a path that may not carry 1200 bytes yet", () => {
   })
 
   // RFC 9000 §8.2.1 #2, §8.2.2 #5
-  it("wants every datagram with a challenge or a response expanded, and no other", () => {
+  it("requires every datagram with a challenge or a response to be expanded, and no other", () => {
     const validator = new PathValidator()
     expect(validator.takeMustExpand()).toBe(false)
     validator.start(0, PTO)
@@ -191,7 +191,7 @@ describe("validation of a path that may not carry 1200 bytes yet", () => {
   })
 })
 
-describe("answers to the peer's challenges", () => {
+describe("responses to the peer's challenges", () => {
   // RFC 9000 §8.2.2 #7
   it("echo each challenge once", () => {
     const validator = new PathValidator()
@@ -203,7 +203,7 @@ describe("answers to the peer's challenges", () => {
   })
 
   // RFC 9000 §21.1.1
-  it("may be three times as large as what asked, without leave; a question of ours as large as it has to be", () => {
+  it("may be three times as large as the challenge without congestion credit; our own challenges have full size", () => {
     const validator = new PathValidator()
     expect(validator.unboundBytes).toBe(0)
     validator.onChallenge(peerChallenge(1), 50)
@@ -211,7 +211,7 @@ describe("answers to the peer's challenges", () => {
     expect(validator.unboundBytes).toBe(150)
     validator.pollResponse()
     validator.onDatagramSent(100)
-    // the other one had no room: it waits for leave, or until it is asked again
+    // the other response had no room: it waits for credit, or for another challenge
     expect([validator.hasFrames(), validator.unboundBytes]).toEqual([true, 0])
     validator.onChallenge(peerChallenge(3), 1200)
     expect(validator.unboundBytes).toBe(3600)

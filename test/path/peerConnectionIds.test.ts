@@ -22,8 +22,8 @@ const retirements = (ids: PeerConnectionIds): Array<number> => framesOf(ids).map
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i])
 
-describe("connection IDs the peer issues", () => {
-  it("start with that of the handshake, which may still change", () => {
+describe("connection IDs issued by the peer", () => {
+  it("start with the handshake's, which may still change", () => {
     const ids = make()
     expect(ids.activeId.id).toEqual(idOf(0))
     ids.replaceFirst(idOf(77))
@@ -32,7 +32,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.usable).toBe(true)
   })
 
-  it("are handed out one by one, each to a path of its own", () => {
+  it("are assigned one by one, each to a separate path", () => {
     const ids = filled()
     expect(spareIds(ids)).toBe(3)
     expect([ids.next(), ids.next(), ids.next()].map((spare) => spare?.sequence)).toEqual([1, 2, 3])
@@ -40,7 +40,7 @@ describe("connection IDs the peer issues", () => {
     expect(spareIds(ids)).toBe(0)
   })
 
-  it("replace the active one, which is then given back", () => {
+  it("replace the active one, which is then retired", () => {
     const ids = filled()
     const spare = ids.next()!
     expect(ids.activate(spare.sequence)).toBeUndefined()
@@ -62,7 +62,7 @@ describe("connection IDs the peer issues", () => {
   })
 
   // RFC 9000 §19.15 #4
-  it("may be announced again, word for word", () => {
+  it("may be issued again, unchanged", () => {
     const ids = filled()
     expect(offer(ids, 2)).toBeUndefined()
     expect(ids.count).toBe(4)
@@ -72,7 +72,7 @@ describe("connection IDs the peer issues", () => {
     expect(retirements(ids)).toEqual([2])
   })
 
-  it("are refused when they contradict what was said before", () => {
+  it("are refused when they contradict an earlier frame", () => {
     const violation = { code: TransportErrorCode.PROTOCOL_VIOLATION, frameType: 0x18 }
     const ids = make(8)
     offer(ids, 1)
@@ -94,7 +94,7 @@ describe("connection IDs the peer issues", () => {
   })
 
   // RFC 9000 §19.15 #1 #6
-  it("are refused with a length no ID has, or a Retire Prior To above their number", () => {
+  it("are refused with an invalid length, or a Retire Prior To above their sequence number", () => {
     const ids = make()
     const encoding = { code: TransportErrorCode.FRAME_ENCODING_ERROR }
     expect(ids.onNew(1, 0, new Uint8Array(0), new Uint8Array(16))).toMatchObject(encoding)
@@ -114,7 +114,7 @@ describe("connection IDs the peer issues", () => {
     expect(ids.hasFrames()).toBe(false)
   })
 
-  it("come with the first on a path opened later, which then is the active one", () => {
+  it("start with sequence 0 on a path opened later, which becomes the active one", () => {
     const ids = new PeerConnectionIds({ pathId: 3, limit: 4, first: undefined })
     expect(ids.usable).toBe(false)
     expect(ids.isZeroLength).toBe(false)
@@ -124,7 +124,7 @@ describe("connection IDs the peer issues", () => {
   })
 })
 
-describe("connection IDs the peer takes back", () => {
+describe("connection IDs retired by the peer", () => {
   // RFC 9000 §5.1.2 #1
   it("are retired at once, and the active one replaced", () => {
     const ids = filled()
@@ -134,7 +134,7 @@ describe("connection IDs the peer takes back", () => {
     expect(retirements(ids)).toEqual([0, 1, 2])
   })
 
-  it("tell whoever still sends with one", () => {
+  it("are reported to whoever still sends with one", () => {
     const ids = filled()
     const spare = ids.next()!
     expect(spare.state).toBe("used")
@@ -143,7 +143,7 @@ describe("connection IDs the peer takes back", () => {
   })
 
   // RFC 9000 §19.15 #8
-  it("include those still on their way, which are retired once and not on arrival", () => {
+  it("include those not yet received, which are retired once and not again on arrival", () => {
     const ids = make()
     expect(offer(ids, 3, 3)).toBeUndefined()
     expect(retirements(ids)).toEqual([0, 1, 2])
@@ -163,10 +163,10 @@ describe("connection IDs the peer takes back", () => {
     expect(ids.count).toBe(3)
   })
 
-  it("leave nothing to send with until the peer gives another, if it takes back all", () => {
+  it("leave nothing to send with until the peer issues another, if it retires all", () => {
     const ids = filled(2)
     ids.retire(1)
-    // the peer's retransmission of a frame whose ID is gone, now with a larger Retire Prior To
+    // the peer retransmits the frame of a retired ID, now with a larger Retire Prior To
     expect(offer(ids, 1, 1)).toBeUndefined()
     expect(ids.usable).toBe(false)
     expect(ids.next()).toBeUndefined()
@@ -177,7 +177,7 @@ describe("connection IDs the peer takes back", () => {
 })
 
 describe("retirements", () => {
-  it("are sent again when lost, until acknowledged", () => {
+  it("are retransmitted when lost, until acknowledged", () => {
     const ids = filled()
     ids.retire(1)
     ids.retire(2)
@@ -188,7 +188,7 @@ describe("retirements", () => {
     ids.onLost(FrameType.RETIRE_CONNECTION_ID, 0, 2)
     expect(retirements(ids)).toEqual([2])
     ids.onLost(FrameType.RETIRE_CONNECTION_ID, 0, 2)
-    ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, 2) // late, but it has arrived
+    ids.onAcked(FrameType.RETIRE_CONNECTION_ID, 0, 2) // acknowledged late
     expect(ids.hasFrames()).toBe(false)
     expect(retirements(ids)).toEqual([])
   })
@@ -202,7 +202,7 @@ describe("retirements", () => {
   })
 
   // RFC 9000 §5.1.2 #2, §5.1.2 #S4
-  it("that a peer forces without acknowledging are limited", () => {
+  it("forced by a peer that does not acknowledge are limited", () => {
     const ids = make(4)
     let error = offer(ids, 1, 1)
     let sequence = 1
@@ -211,14 +211,14 @@ describe("retirements", () => {
     expect(sequence).toBe(2 * 4 + 1)
   })
 
-  it("that a peer forces all at once are limited, whatever the number it names", () => {
+  it("forced by a peer all at once are limited, whatever its Retire Prior To", () => {
     const ids = make(4)
     expect(offer(ids, 2 ** 40 + 9, 2 ** 40)?.code).toBe(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR)
     expect(ids.hasFrames()).toBe(false)
   })
 
   // RFC 9000 §5.1.2 #S3
-  it("are paced: nothing is handed out while too many are unacknowledged", () => {
+  it("are paced: no ID is assigned while too many retirements are unacknowledged", () => {
     const ids = make(2)
     let sequence = 0
     for (; sequence < 20; ) {
@@ -235,7 +235,7 @@ describe("retirements", () => {
     expect(ids.next()?.sequence).toBe(3)
   })
 
-  it("by command are limited too", () => {
+  it("on request are limited too", () => {
     const ids = make(2)
     let sequence = 1
     for (; sequence < 20; sequence++) {
@@ -246,7 +246,7 @@ describe("retirements", () => {
     expect(sequence - 1).toBe(3 * 2)
   })
 
-  it("go on for ever within bounded memory when the peer acknowledges", () => {
+  it("continue forever in bounded memory when the peer acknowledges", () => {
     const ids = filled(4)
     for (let sequence = 4; sequence < 5_000; sequence++) {
       const spare = ids.next()!
@@ -260,7 +260,7 @@ describe("retirements", () => {
   })
 })
 
-describe("stateless-reset tokens", () => {
+describe("stateless reset tokens", () => {
   const datagram = (token: Uint8Array): Uint8Array => {
     const bytes = new Uint8Array(40).fill(7)
     bytes.set(token, 24)
@@ -268,7 +268,7 @@ describe("stateless-reset tokens", () => {
   }
 
   // RFC 9000 §10.3.1 #2
-  it("count for IDs in use, and not for unused or retired ones", () => {
+  it("match for IDs in use, and not for unused or retired ones", () => {
     const ids = filled()
     const token = tokenOf(idOf(1))
     expect(ids.isResetToken(datagram(token), 24, equal)).toBe(false)
@@ -303,7 +303,7 @@ describe("stateless-reset tokens", () => {
     }
   })
 
-  it("are told to the endpoint as they come into use and go out of it", () => {
+  it("are reported to the endpoint when they come into use and when they are retired", () => {
     const ids = filled()
     const [first, second, third] = [0, 1, 2].map((sequence) => tokenOf(idOf(sequence)))
     expect(ids.takeTokenChanges()).toBeUndefined()

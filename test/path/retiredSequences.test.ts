@@ -2,8 +2,8 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { RetiredSequences } from "../../src/path/RetiredSequences.ts"
 
-describe("the memory of retired sequence numbers", () => {
-  it("answers as a set would, while it has few gaps", () => {
+describe("the set of retired sequence numbers", () => {
+  it("behaves like a set while it has few gaps", () => {
     const operation = fc.oneof(fc.record({ add: fc.nat(40) }), fc.record({ below: fc.nat(40) }))
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 40 }), (operations) => {
@@ -31,10 +31,10 @@ describe("the memory of retired sequence numbers", () => {
     )
   })
 
-  it("is bounded: with too many gaps the lowest are taken for retired", () => {
+  it("is bounded: with too many gaps the lowest count as retired", () => {
     const retired = new RetiredSequences()
     for (let i = 0; i < 10_000; i++) retired.add(2 * i)
-    // the highest 32 are kept apart; what lies between the others counts as retired
+    // the highest 32 ranges are kept; gaps below them count as retired
     expect(retired.missingBelow(2 * 9_999 + 1)).toBe(31)
     expect(retired.has(1)).toBe(true)
     expect(retired.has(2 * 9_999 - 1)).toBe(false)
@@ -42,7 +42,7 @@ describe("the memory of retired sequence numbers", () => {
     expect(retired.nextMissing(0)).toBeGreaterThan(19_000)
   })
 
-  it("counts what is missing below a number however large, without counting up to it", () => {
+  it("counts what is missing below any number, without iterating up to it", () => {
     const retired = new RetiredSequences()
     retired.add(7)
     expect(retired.missingBelow(2 ** 52)).toBe(2 ** 52 - 1)

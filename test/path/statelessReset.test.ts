@@ -13,7 +13,7 @@ const random = (seed: number) => (length: number) =>
 
 describe("a stateless reset", () => {
   // RFC 9000 §10.3 #4
-  it("is a datagram like a short-header packet that ends in the token", () => {
+  it("looks like a short-header packet that ends in the token", () => {
     for (let seed = 0; seed < 256; seed++) {
       const reset = buildStatelessReset(1200, token, random(seed))
       expect(reset[0] & 0xc0).toBe(0x40)
@@ -42,7 +42,7 @@ describe("a stateless reset", () => {
   })
 
   // RFC 9000 §10.3 #S1
-  it("is not given away by its size or content", () => {
+  it("is not recognizable by its size or content", () => {
     const sizes = new Set<number>()
     const heads = new Set<string>()
     for (let seed = 0; seed < 256; seed++) {
@@ -56,7 +56,7 @@ describe("a stateless reset", () => {
   })
 
   // RFC 9000 §10.3.3 #1
-  it("ends two endpoints without state answering each other", () => {
+  it("does not let two endpoints without state answer each other forever", () => {
     let size = 1200
     let exchanges = 0
     for (;;) {
@@ -74,7 +74,7 @@ describe("a stateless reset", () => {
   })
 
   // RFC 9000 §10.3.2 #1
-  it("has a token made from the connection ID by a keyed function, cut to 16 bytes", () => {
+  it("has a token derived from the connection ID by a keyed function, truncated to 16 bytes", () => {
     const tokens = resetTokens((id) => new Uint8Array(32).fill(id[0] ^ 0x5a))
     expect(tokens(new Uint8Array([1]))).toEqual(new Uint8Array(16).fill(0x5b))
     expect(tokens(new Uint8Array([2]))).not.toEqual(tokens(new Uint8Array([1])))

@@ -5,7 +5,7 @@ export const hex = (text: string): Uint8Array =>
 
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-/** Bytes that are the same again for the same seed (mulberry32). */
+/** Reproducible pseudo-random bytes (mulberry32). */
 export const seeded = (seed: number): RandomBytes => {
   let state = seed >>> 0
   return (length) =>
@@ -17,7 +17,7 @@ export const seeded = (seed: number): RandomBytes => {
     })
 }
 
-/** `bytes` with one bit of the byte at `at` the other way round. */
+/** `bytes` with one bit flipped in the byte at `at`. */
 export const flipped = (bytes: Uint8Array, at: number, bit = 0): Uint8Array => {
   const copy = Uint8Array.from(bytes)
   copy[at] ^= 1 << bit

@@ -1,4 +1,4 @@
-/** What every `CryptoSuite` must do, and do as another one does it. */
+/** The compliance suite of `CryptoSuite`, which also compares two implementations. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
@@ -43,7 +43,7 @@ const ownKeys = [
   { kind: "p384", pkcs8: hex(keys.p384), scheme: SignatureScheme.ecdsa_secp384r1_sha384 }
 ]
 
-/** Runs the suite; `other` is an implementation to be compared with. */
+/** Runs the suite; `other` is the implementation to compare with. */
 export const compliance = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
   packetProtection(suite, other)
   hashing(suite, other)
@@ -66,7 +66,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
     const key = seeded(keyLength)(keyLength)
     const nonce = seeded(12)(12)
 
-    it("seals and opens in place as the other suite does", () => {
+    it("seals and opens in place like the other suite", () => {
       const property = fc.property(
         fc.uint8Array({ maxLength: 1600 }),
         fc.uint8Array({ maxLength: 60 }),
@@ -93,7 +93,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
       fc.assert(property, { numRuns: 50 })
     })
 
-    it("seals two messages alike with one key object: nothing is left over from the first", () => {
+    it("seals equal messages equally with one key object: no state is left over", () => {
       const aead = suite.aead(algorithm, key)
       const first = new Uint8Array(64)
       const second = new Uint8Array(64)
@@ -102,7 +102,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
       expect(toHex(second)).toBe(toHex(first))
     })
 
-    it("refuses any changed bit of associated data, ciphertext, tag or nonce, and leaves the buffer alone", () => {
+    it("rejects any changed bit of associated data, ciphertext, tag or nonce, leaving the buffer untouched", () => {
       const aead = suite.aead(algorithm, key)
       const sealed = seeded(3)(70)
       aead.seal(nonce, sealed, 2, 14, 54)
@@ -118,7 +118,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
       expect(aead.open(nonce, sealed, 2, 14, 70)).toBe(true)
     })
 
-    it("refuses what has no room for a tag", () => {
+    it("rejects input shorter than a tag", () => {
       const aead = suite.aead(algorithm, key)
       const buffer = new Uint8Array(40)
       for (let end = 20; end < 36; end++) expect(aead.open(nonce, buffer, 0, 20, end)).toBe(false)
@@ -126,7 +126,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
       expect(aead.open(nonce, buffer, 0, 20, 36)).toBe(false)
     })
 
-    it("masks headers as the other suite does, whatever the sample", () => {
+    it("masks headers like the other suite, whatever the sample", () => {
       const ours = suite.headerProtection(algorithm, key)
       const theirs = other.headerProtection(algorithm, key)
       const maskOf = (headerKey: typeof ours, buffer: Uint8Array, offset: number): string => {
@@ -140,7 +140,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
           expect(maskOf(ours, buffer, offset)).toBe(maskOf(theirs, buffer, offset))
         })
       )
-      const ones = new Uint8Array(16).fill(0xff) // the last counter there is, for ChaCha20
+      const ones = new Uint8Array(16).fill(0xff) // the largest counter, for ChaCha20
       expect(maskOf(ours, ones, 0)).toBe(maskOf(theirs, ones, 0))
     })
   })
@@ -148,7 +148,7 @@ const packetProtection = (suite: CryptoSuiteShape, other: CryptoSuiteShape): voi
 
 const hashing = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
   describe.each(hashes)("%s", (algorithm) => {
-    it("hashes and authenticates as the other suite does", () => {
+    it("hashes and authenticates like the other suite", () => {
       fc.assert(
         fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 200 }), (data, key) => {
           expect(toHex(suite.hash(algorithm, data))).toBe(toHex(other.hash(algorithm, data)))
@@ -158,7 +158,7 @@ const hashing = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
       )
     })
 
-    it("runs on after its digest was read", () => {
+    it("can be continued after its digest was read", () => {
       const data = seeded(5)(500)
       const running = suite.runningHash(algorithm)
       expect(toHex(running.digest())).toBe(toHex(suite.hash(algorithm, new Uint8Array(0))))
@@ -202,7 +202,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
       }
     })
 
-    it("takes all its randomness from the argument", () => {
+    it("takes all randomness from the argument", () => {
       const share = suite.keyShare(group, seeded(1))
       expect(toHex(share.publicKey)).toBe(toHex(other.keyShare(group, seeded(1)).publicKey))
       expect(toHex(share.publicKey)).not.toBe(toHex(suite.keyShare(group, seeded(2)).publicKey))
@@ -212,7 +212,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
       expect(toHex(answer.secret)).toBe(toHex(again.secret))
     })
 
-    it("gives undefined for shares of the wrong length", () => {
+    it("returns undefined for shares of the wrong length", () => {
       const share = suite.keyShare(group, seeded(1))
       const answer = suite.respond(group, share.publicKey, seeded(2))!
       for (const length of [0, 1, 31, 33, 64, 66, 1088, 1184, 4096]) {
@@ -224,7 +224,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
       expect(share.agree(Uint8Array.from([...answer.publicKey, 0]))).toBeUndefined()
     })
 
-    it("never throws, and never shares a secret over a share that was changed", () => {
+    it("never throws, and never agrees on a secret over a modified share", () => {
       const share = suite.keyShare(group, seeded(1))
       const answer = suite.respond(group, share.publicKey, seeded(2))!
       for (const at of [0, 1, 31, 32, 64, server - 33, server - 2].filter((at) => at >= 0 && at < server)) {
@@ -261,7 +261,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"
   ]
 
-  it.each(smallOrder)("refuses the x25519 point %s, whose secret is all zero", (point) => {
+  it.each(smallOrder)("rejects the x25519 point %s, whose secret is all zero", (point) => {
     expect(suite.keyShare(NamedGroup.x25519, seeded(1)).agree(hex(point))).toBeUndefined()
     expect(suite.respond(NamedGroup.x25519, hex(point), seeded(1))).toBeUndefined()
     const hybrid = suite.keyShare(NamedGroup.x25519MlKem768, seeded(1))
@@ -274,7 +274,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
     expect(suite.respond(NamedGroup.x25519MlKem768, badHello, seeded(2))).toBeUndefined()
   })
 
-  it("refuses an ML-KEM key with a coefficient that is not below q, as FIPS 203 §7.2 says", () => {
+  it("rejects an ML-KEM key with a coefficient not below q, as in FIPS 203 §7.2", () => {
     const hello = Uint8Array.from(suite.keyShare(NamedGroup.x25519MlKem768, seeded(1)).publicKey)
     hello[0] = 0x01 // 3329 in the low 12 bits
     hello[1] = (hello[1] & 0xf0) | 0x0d
@@ -284,7 +284,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
   })
 
   it.each([NamedGroup.secp256r1, NamedGroup.secp384r1])(
-    "refuses points not on the curve of group %i",
+    "rejects points not on the curve of group %i",
     (group) => {
       const share = suite.keyShare(group, seeded(1))
       const peer = suite.keyShare(group, seeded(2)).publicKey
@@ -353,7 +353,7 @@ const signatures = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
       expect(suite.verify(0x0000 as SignatureScheme, spki, data, signature)).toBe(false)
     })
 
-    it("is parsed whole or not at all", () => {
+    it("is parsed completely or not at all", () => {
       for (let at = 0; at < pkcs8.length; at++)
         expect(suite.signingKey(pkcs8.subarray(0, at))).toBeUndefined()
       for (let at = 0; at < pkcs8.length; at++) {
@@ -363,7 +363,7 @@ const signatures = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
     })
   })
 
-  it("knows the public key and signature of RFC 8032 §7.1 test 1", () => {
+  it("reproduces the public key and signature of RFC 8032 §7.1 test 1", () => {
     const key = suite.signingKey(hex(keys.ed25519))!
     expect(toHex(key.spki)).toBe(
       "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
@@ -373,7 +373,7 @@ const signatures = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
     )
   })
 
-  it("knows the P-384 public key of RFC 6979 §A.2.6", () => {
+  it("reproduces the P-384 public key of RFC 6979 §A.2.6", () => {
     expect(toHex(suite.signingKey(hex(keys.p384))!.spki)).toContain(
       "ec3a4e415b4e19a4568618029f427fa5da9a8bc4ae92e02e06aae5286b300c64def8f0ea9055866064a254515480bc13"
     )
@@ -389,7 +389,7 @@ const signatures = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void => {
     expect(suite.verify(SignatureScheme.ecdsa_secp256r1_sha256, spki, sample, signature)).toBe(true)
   })
 
-  it("wants ECDSA signatures in DER", () => {
+  it("requires ECDSA signatures in DER", () => {
     const key = suite.signingKey(hex(keys.p256))!
     const signature = key.sign(SignatureScheme.ecdsa_secp256r1_sha256, hex("00"))
     expect([signature[0], signature[1], signature[2]]).toEqual([0x30, signature.length - 2, 0x02])

@@ -28,7 +28,7 @@ describe("the node suite", () => {
     SignatureScheme.rsa_pss_rsae_sha512
   ]
 
-  it("signs with RSA-PSS, salts as long as the hash", () => {
+  it("signs with RSA-PSS, with salts as long as the hash", () => {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
     const key = node.signingKey(der(privateKey, "pkcs8"))!
     expect(key.schemes).toEqual(rsaSchemes)
@@ -40,7 +40,7 @@ describe("the node suite", () => {
         if (another !== scheme) expect(node.verify(another, key.spki, hex("0102"), signature)).toBe(false)
       }
     }
-    // RFC 8446 §4.2.3: the salt is as long as the hash; and PKCS #1 v1.5 signs no handshake
+    // RFC 8446 §4.2.3: the salt is as long as the hash, and PKCS #1 v1.5 is not used in handshakes
     const salted = (saltLength: number) =>
       sign("sha256", hex("0102"), { key: privateKey, padding: 6, saltLength })
     expect(node.verify(rsaSchemes[0], key.spki, hex("0102"), salted(32))).toBe(true)
@@ -82,14 +82,14 @@ describe("the noble suite", () => {
     expect(await Effect.runPromise(Effect.provide(CryptoSuite, NobleCryptoSuite.layer))).toBe(noble)
   })
 
-  it("signs the same bytes the same way again", () => {
+  it("signs deterministically", () => {
     for (const kind of ["ed25519", "p256"] as const) {
       const key = noble.signingKey(noble.generateSigningKey(kind, seeded(1)))!
       expect(toHex(key.sign(key.schemes[0], hex("00")))).toBe(toHex(key.sign(key.schemes[0], hex("00"))))
     }
   })
 
-  it("reads the keys that node writes, public key included", () => {
+  it("reads keys written by node, public key included", () => {
     for (const namedCurve of ["P-256", "P-384"]) {
       const { privateKey } = generateKeyPairSync("ec", { namedCurve })
       const pkcs8 = new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" }))
@@ -101,7 +101,7 @@ describe("the noble suite", () => {
     expect(noble.signingKey(pkcs8)).toBeDefined()
   })
 
-  it("leaves RSA out of its schemes, and refuses its keys", () => {
+  it("leaves RSA out of its schemes, and rejects RSA keys", () => {
     expect(noble.signatureSchemes).toEqual(
       node.signatureSchemes.filter((scheme) => scheme >> 8 !== 8 || scheme === 0x0807)
     )
@@ -117,12 +117,12 @@ describe.each(implementations.map((make, i) => ({ i, make })))(
   ({ make }) => {
     const key = make(seeded(1)(64))
 
-    it("makes the key its seed determines", () => {
+    it("derives the key from its seed", () => {
       expect(toHex(key.encapsulationKey)).toBe(toHex(implementations[0](seeded(1)(64)).encapsulationKey))
       expect(toHex(key.encapsulationKey)).not.toBe(toHex(make(seeded(2)(64)).encapsulationKey))
     })
 
-    it("decapsulates what was encapsulated, and makes up a secret for a ciphertext that was changed", () => {
+    it("decapsulates what was encapsulated, and returns an unrelated secret for a modified ciphertext", () => {
       const { ciphertext, sharedSecret } = encapsulate(key.encapsulationKey, seeded(3)(32))!
       expect(ciphertext.length).toBe(CIPHERTEXT_LENGTH)
       expect(toHex(key.decapsulate(ciphertext))).toBe(toHex(sharedSecret))

@@ -35,7 +35,7 @@ const rfc5869 = [
 ]
 
 describe.each([node, noble])("HKDF on $name", (suite) => {
-  it.each(rfc5869)("extracts $pseudorandomKey and expands it, as RFC 5869 Appendix A has it", (vector) => {
+  it.each(rfc5869)("extracts $pseudorandomKey and expands it, as in RFC 5869 Appendix A", (vector) => {
     const pseudorandomKey = hkdfExtract(suite, "sha256", vector.salt, vector.inputKeyingMaterial)
     expect(toHex(pseudorandomKey)).toBe(vector.pseudorandomKey)
     const output = hkdfExpand(suite, "sha256", pseudorandomKey, vector.info, vector.output.length / 2)
@@ -55,7 +55,7 @@ describe.each([node, noble])("HKDF on $name", (suite) => {
     )
   })
 
-  it("refuses lengths that its one-byte counters cannot hold", () => {
+  it("rejects lengths that its one-byte counters cannot represent", () => {
     const secret = new Uint8Array(32)
     const none = new Uint8Array(0)
     expect(hkdfExpand(suite, "sha256", secret, none, 255 * 32).length).toBe(8160)

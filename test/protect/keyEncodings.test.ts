@@ -36,7 +36,7 @@ describe.each(kinds)("the encodings of a key of kind $kind", ({ kind, length, ge
   const privateKey = seeded(1)(length)
   const pkcs8 = encodePkcs8(kind, privateKey)
 
-  it("are read back and are what OpenSSL reads", () => {
+  it("survive a round trip and are accepted by OpenSSL", () => {
     expect(decodePkcs8(pkcs8)).toEqual({ kind, bytes: privateKey })
     const spki = createPublicKey(
       createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" })
@@ -53,7 +53,7 @@ describe.each(kinds)("the encodings of a key of kind $kind", ({ kind, length, ge
     expect(toHex(written)).toContain(toHex(key.bytes))
   })
 
-  it("allow nothing behind them", () => {
+  it("allow no trailing bytes", () => {
     expect(decodePkcs8(Uint8Array.from([...pkcs8, 0]))).toBeUndefined()
     const point = kind === "ed25519" ? seeded(2)(32) : concat(Uint8Array.of(4), seeded(2)(2 * length))
     const spki = encodeSpki(kind, point)
@@ -79,7 +79,7 @@ describe.each(kinds)("the encodings of a key of kind $kind", ({ kind, length, ge
     return kind === "ed25519" ? key : derElement(DerTag.sequence, hex("020101"), key)
   }
 
-  it("hold a private key of the one right length, and nothing after it", () => {
+  it("contain a private key of the correct length, and nothing after it", () => {
     expect(decodePkcs8(wrap(inner(privateKey)))).toEqual({ kind, bytes: privateKey })
     for (const wrong of [0, length - 1, length + 1])
       expect(decodePkcs8(wrap(inner(new Uint8Array(wrong))))).toBeUndefined()
@@ -93,7 +93,7 @@ const p256Algorithm = "301306072a8648ce3d020106082a8648ce3d030107"
 describe("a SubjectPublicKeyInfo", () => {
   const bits = (unused: number) => derElement(0x03, Uint8Array.of(unused), new Uint8Array(65).fill(4))
 
-  it("is of a curve that is named, in a whole number of bytes", () => {
+  it("has a named curve, and a whole number of bytes", () => {
     expect(decodeSpki(derElement(DerTag.sequence, hex(p256Algorithm), bits(0)))?.kind).toBe("p256")
     expect(decodeSpki(derElement(DerTag.sequence, hex(p256Algorithm), bits(1)))).toBeUndefined()
     expect(decodeSpki(derElement(DerTag.sequence, hex("300906072a8648ce3d0201"), bits(0)))).toBeUndefined()

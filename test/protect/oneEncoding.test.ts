@@ -1,4 +1,4 @@
-/** One key has one SubjectPublicKeyInfo, hence one PeerId: every other way to write it is no key, to either suite. */
+/** A key has exactly one SubjectPublicKeyInfo, hence one PeerId: both suites reject every other encoding. */
 import { ed25519 } from "@noble/curves/ed25519.js"
 import { p256, p384 } from "@noble/curves/nist.js"
 import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto"
@@ -32,7 +32,7 @@ const curves = [
   }
 ] as const
 
-/** An element whose length takes a byte more than it need. */
+/** An element whose length field is one byte longer than necessary. */
 const longLength = (element: Uint8Array): Uint8Array =>
   concat(element.subarray(0, 1), Uint8Array.of(0x81), element.subarray(1))
 
@@ -47,7 +47,7 @@ describe.each(curves)("a key of kind $kind", ({ kind, curve, length, scheme, oid
   const hybrid = concat(Uint8Array.of(6 | (point.at(-1)! & 1)), point.subarray(1))
   const algorithm = sequence(ecPublicKey, oid)
 
-  it("is known by its one encoding", () => {
+  it("is accepted in its one encoding", () => {
     expect(toHex(sequence(algorithm, bits(point)))).toBe(toHex(key.spki))
     expect(publicKeyKind(key.spki)).toBe(kind)
     for (const suite of suites) expect(suite.verify(scheme, key.spki, data, signature)).toBe(true)
@@ -56,21 +56,21 @@ describe.each(curves)("a key of kind $kind", ({ kind, curve, length, scheme, oid
   const others: ReadonlyArray<readonly [string, Uint8Array]> = [
     ["with a compressed point", sequence(algorithm, bits(curve.getPublicKey(secret, true)))],
     ["with a hybrid point", sequence(algorithm, bits(hybrid))],
-    ["with bytes behind the end", concat(key.spki, Uint8Array.of(0))],
-    ["with bytes behind the point", sequence(algorithm, bits(concat(point, Uint8Array.of(0))))],
+    ["with trailing bytes", concat(key.spki, Uint8Array.of(0))],
+    ["with bytes after the point", sequence(algorithm, bits(concat(point, Uint8Array.of(0))))],
     ["with a third field", sequence(algorithm, bits(point), hex("0500"))],
-    ["with a third part of its algorithm", sequence(sequence(ecPublicKey, oid, hex("0500")), bits(point))],
+    ["with a third field in its algorithm", sequence(sequence(ecPublicKey, oid, hex("0500")), bits(point))],
     ["without its curve", sequence(sequence(ecPublicKey), bits(point))],
-    ["with a longer length", longLength(key.spki)],
+    ["with an overlong length", longLength(key.spki)],
     ["with an indefinite length", concat(hex("3080"), key.spki.subarray(2), hex("0000"))],
-    ["with bits left over", sequence(algorithm, bits(point, 1))]
+    ["with unused bits", sequence(algorithm, bits(point, 1))]
   ]
-  it.each(others)("is no key %s", (_, spki) => {
+  it.each(others)("is rejected %s", (_, spki) => {
     expect(publicKeyKind(spki)).toBeUndefined()
     for (const suite of suites) expect(suite.verify(scheme, spki, data, signature)).toBe(false)
   })
 
-  it("is written in that encoding whatever its private key came with", () => {
+  it("is written in that encoding whatever its private key file contained", () => {
     const privateKey = (publicPoint: Uint8Array) =>
       sequence(hex("020101"), derElement(0x04, secret), derElement(0xa1, bits(publicPoint)))
     const pkcs8 = sequence(
@@ -89,16 +89,16 @@ describe("an Ed25519 key", () => {
 
   it.each([
     ["with NULL parameters", sequence(sequence(hex("06032b6570"), hex("0500")), bits(point))],
-    ["with bytes behind the end", concat(key.spki, Uint8Array.of(0))],
-    ["with bytes behind the point", sequence(sequence(hex("06032b6570")), bits(concat(point, hex("00"))))],
-    ["with a longer length", longLength(key.spki)]
-  ])("is no key %s", (_, spki) => {
+    ["with trailing bytes", concat(key.spki, Uint8Array.of(0))],
+    ["with bytes after the point", sequence(sequence(hex("06032b6570")), bits(concat(point, hex("00"))))],
+    ["with an overlong length", longLength(key.spki)]
+  ])("is rejected %s", (_, spki) => {
     expect(publicKeyKind(spki)).toBeUndefined()
     for (const suite of suites)
       expect(suite.verify(SignatureScheme.ed25519, spki, data, signature)).toBe(false)
   })
 
-  it("is below the prime, and not of small order, where a signature of zeros fits every message", () => {
+  it("must be below the prime, and not of small order, for which a zero signature fits every message", () => {
     const prime = 2n ** 255n - 19n
     const littleEndian = (y: bigint, sign: number) =>
       Uint8Array.from({ length: 32 }, (_, i) => Number((y >> BigInt(8 * i)) & 0xffn) | (i === 31 ? sign : 0))
@@ -131,7 +131,7 @@ describe("an RSA key", () => {
   const rsa = (n: Uint8Array, e: Uint8Array, algorithm = hex("300d06092a864886f70d0101010500")) =>
     sequence(algorithm, bits(sequence(integer(n), integer(e))))
 
-  it("is known by its one encoding, with an exponent that is odd, and from 3 to 2³³ − 1", () => {
+  it("is accepted in its one encoding, with an odd exponent from 3 to 2³³ − 1", () => {
     expect(toHex(rsa(modulus, hex("010001")))).toBe(toHex(spki))
     expect(node.verify(scheme, spki, data, signature)).toBe(true)
     for (const e of ["03", "11", "010001", "00ffffffff", "01ffffffff"]) {
@@ -153,7 +153,7 @@ describe("an RSA key", () => {
     }
   })
 
-  it("is no key in any other", () => {
+  it("is rejected in any other", () => {
     const e = hex("010001")
     const others = [
       rsa(modulus, hex("00010001")),
@@ -174,7 +174,7 @@ describe("an RSA key", () => {
     }
   })
 
-  it("has a modulus that is odd, and of 2048 to 8192 bits", () => {
+  it("must have an odd modulus of 2048 to 8192 bits", () => {
     const ofBits = (count: number) => {
       const bytes = new Uint8Array(Math.ceil(count / 8)).fill(0xff)
       bytes[0] = 0xff >> (bytes.length * 8 - count)
@@ -190,7 +190,7 @@ describe("an RSA key", () => {
     expect(publicKeyKind(rsa(even, e))).toBeUndefined()
   })
 
-  it("of our own with an exponent out of bounds is refused, rather than shown to peers who refuse it", () => {
+  it("of our own with an exponent out of bounds is rejected, as peers would reject it", () => {
     const odd = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent: 3 }).privateKey
     const pkcs8 = new Uint8Array(odd.export({ format: "der", type: "pkcs8" }))
     expect(node.signingKey(pkcs8)?.schemes.length).toBe(3)
@@ -199,7 +199,7 @@ describe("an RSA key", () => {
     try {
       createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" })
     } catch {
-      return // OpenSSL has refused it first
+      return // OpenSSL rejected it first
     }
     expect(node.signingKey(pkcs8)).toBeUndefined()
   })

@@ -21,7 +21,7 @@ const PN_LENGTH = 2
 const PN_OFFSET = START + 1 + CID
 const PAYLOAD = 40
 
-/** A 1-RTT packet, sealed, that begins at START with something before and after it. */
+/** A sealed 1-RTT packet that starts at START, with other bytes before and after it. */
 const sealedPacket = (keys: PacketKeys, packetNumber: number, pathId = 0) => {
   const buffer = seeded(99)(PN_OFFSET + PN_LENGTH + PAYLOAD + 16 + 5)
   buffer[START] = 0x40 | (PN_LENGTH - 1)
@@ -50,7 +50,7 @@ const openPacket = (
 }
 
 describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ suite, cipher }) => {
-  it("gives back what was sealed and touches nothing around the packet", () => {
+  it("opens what was sealed and touches nothing around the packet", () => {
     const keys = keysOf(suite, cipher)
     const { buffer, plain, end } = sealedPacket(keys, 7)
     expect(end).toBe(buffer.length - 5)
@@ -70,7 +70,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
     }
   })
 
-  it("refuses a packet with any one bit changed, its payload left as it was", () => {
+  it("rejects a packet with any one bit changed, leaving its payload untouched", () => {
     const keys = keysOf(suite, cipher)
     const { buffer, end } = sealedPacket(keys, 1000)
     for (let at = START; at < end; at++) {
@@ -83,7 +83,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
     expect(openPacket(keys, buffer, end, 1000)).toBe(true)
   })
 
-  it("refuses another packet number, another path, another key, and a packet cut short", () => {
+  it("rejects another packet number, path or key, and a truncated packet", () => {
     const keys = keysOf(suite, cipher)
     const { buffer, end } = sealedPacket(keys, 2 ** 40 + 5, 3)
     const attempt = (by: PacketKeys, packetNumber: number, pathId: number, packetEnd: number): boolean =>
@@ -99,7 +99,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
     expect(attempt(keys, 2 ** 40 + 5, 3, end)).toBe(true)
   })
 
-  it("seals equal packets with equal numbers on two paths differently, and opens each on its own path only", () => {
+  it("seals equal packets with equal numbers on two paths differently, and opens each only on its own path", () => {
     const keys = keysOf(suite, cipher)
     const sealed = [0, 1, 2 ** 32 - 1].map((pathId) => ({ pathId, ...sealedPacket(keys, 7, pathId) }))
     const plain = toHex(sealed[0].plain)
@@ -115,7 +115,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
     const receiver = keysOf(suite, cipher)
     const { buffer, end } = sealedPacket(sender.next(), 50)
     expect(openPacket(receiver, Uint8Array.from(buffer), end, 50)).toBe(false)
-    // RFC 9001 §6.3: the old keys unmask, the Key Phase tells which keys open
+    // RFC 9001 §6.3: the old keys unmask, and the Key Phase selects the keys to open with
     expect(receiver.unmask(buffer, START, PN_OFFSET, end)).toBe(PN_LENGTH)
     const updated = receiver.next()
     expect(updated.open(buffer, START, PN_OFFSET, PN_LENGTH, end, 50, 0)).toBe(true)
@@ -139,7 +139,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
     expect(keys.unmask(new Uint8Array(64), 0, 60, 64)).toBe(0)
   })
 
-  it("opens nothing among random bytes and never throws", () => {
+  it("opens no random bytes and never throws", () => {
     const keys = keysOf(suite, cipher)
     fc.assert(
       fc.property(
@@ -197,7 +197,7 @@ describe.each(cases)("packet protection with $cipher.name on $suite.name", ({ su
 })
 
 describe("the nonce", () => {
-  /** What the AEAD is given when the IV is `iv`: an HMAC that answers with it makes it so. */
+  /** The nonce for the given IV, which a faked HMAC makes the derivation return. */
   const nonceFor = (iv: Uint8Array, packetNumber: number, pathId: number): string => {
     let seen = ""
     const recording: CryptoSuiteShape = {
@@ -218,15 +218,15 @@ describe("the nonce", () => {
     return seen
   }
 
-  it("is the IV with path ID and packet number, as the multipath draft has it", () => {
+  it("is the IV with path ID and packet number, as in the multipath draft", () => {
     expect(nonceFor(hex("6b26114b9cba2b63a9e8dd4f"), 54_321, 3)).toBe("6b2611489cba2b63a9e8097e")
   })
 
-  it("is the IV with the packet number alone on path 0", () => {
+  it("is the IV with only the packet number on path 0", () => {
     expect(nonceFor(hex("e0459b3474bdd0e44a41c144"), 654_360_564, 0)).toBe("e0459b3474bdd0e46d417eb0")
   })
 
-  it("holds every packet number below 2^53 and every 32-bit path ID", () => {
+  it("covers every packet number below 2^53 and every 32-bit path ID", () => {
     const zero = new Uint8Array(12)
     fc.assert(
       fc.property(fc.maxSafeNat(), fc.nat(2 ** 32 - 1), (packetNumber, pathId) => {

@@ -2,7 +2,7 @@
 
 export const clientConnectionId = "8394c8f03e515708"
 
-/** What the Initials carry, apart from PADDING, is the same in both versions. */
+/** The Initials' contents without PADDING, the same in both versions. */
 export const clientCrypto = `
   060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e86804fe3a47f06a2b69484c000004130113
   02010000c000000010000e00000b6578616d706c652e636f6dff01000100000a00080006001d00170018001000070005

@@ -38,7 +38,7 @@ const expected: Record<keyof typeof AddressScope, ReadonlyArray<string>> = {
 }
 
 describe("an address", () => {
-  it("reaches as far as its block is said to", () => {
+  it("has the scope of its block", () => {
     for (const [scope, hosts] of Object.entries(expected))
       for (const host of hosts)
         expect(addressScope({ host, port: 1, family: host.includes(":") ? 6 : 4 }), host).toBe(

@@ -11,7 +11,7 @@ import { someFrame, someFrames } from "./someFrames.ts"
 
 const newDecoder = () => new FrameDecoder("either", FrameExtension.all)
 
-/** What `frames` sound like to a sink, from the middle of a buffer. */
+/** The sink calls for `frames` decoded from the middle of a buffer. */
 const passThrough = (
   writers: ReadonlyArray<(w: ByteWriter) => void>,
   decoder = newDecoder()
@@ -25,17 +25,17 @@ const passThrough = (
 
 describe("every frame", () => {
   // RFC 9000 §19.3
-  it.each(Object.entries(someFrame))("%s is read as it was written", (name, frame) => {
+  it.each(Object.entries(someFrame))("%s survives a round trip", (name, frame) => {
     fc.assert(
       fc.property(frame, ({ write, heard }) => {
-        const { frames } = passThrough([(w) => w.u8(1), write]) // after a PING, so that padding may be empty
+        const { frames } = passThrough([(w) => w.u8(1), write]) // follows a PING, so that padding may be empty
         expect(frames).toEqual(name === "PADDING" ? [["PING"]] : [["PING"], heard])
       })
     )
   })
 
-  it("is heard in the order of the packet", () => {
-    const decoder = newDecoder() // one decoder for all: nothing of a packet may linger
+  it("is delivered in packet order", () => {
+    const decoder = newDecoder() // one decoder for all runs, to catch leftover state
     fc.assert(
       fc.property(someFrames, (frames) => {
         const heard = frames.map((frame) => frame.heard).filter(([name]) => name !== "PADDING")
@@ -45,7 +45,7 @@ describe("every frame", () => {
     )
   })
 
-  it("costs as many bytes as its size function says", () => {
+  it("takes as many bytes as its size function says", () => {
     const size = (writeIt: (w: ByteWriter) => void): number => {
       const w = new ByteWriter(new Uint8Array(20_000))
       writeIt(w)
@@ -76,7 +76,7 @@ describe("ACK frames", () => {
     return ack
   }
 
-  it.each([1, 2, 64, 256])("with %i ranges have the size announced", (count) => {
+  it.each([1, 2, 64, 256])("with %i ranges have the announced size", (count) => {
     for (const hasEcn of [false, true]) {
       const ack = Object.assign(ackOf(count), { hasEcn, ect0: 5, ect1: 16_384, ce: 2 ** 40, delayRaw: 70 })
       const w = new ByteWriter(new Uint8Array(4000))
@@ -85,7 +85,7 @@ describe("ACK frames", () => {
     }
   })
 
-  it("keep 256 ranges, and check the rest without keeping it", () => {
+  it("keep 256 ranges, and check the rest without keeping them", () => {
     const many = ackOf(1000)
     const sink = new RecordingSink()
     const w = new ByteWriter(new Uint8Array(4000))
@@ -124,7 +124,7 @@ describe("a decoder", () => {
     for (const packet of eliciting) expect([packet, decoded(packet).ackEliciting]).toEqual([packet, true])
   })
 
-  it("calls a packet probing when it holds nothing but the frames of RFC 9000 §9.1", () => {
+  it("calls a packet probing when it contains only the probing frames of RFC 9000 §9.1", () => {
     const challenge = `1a${"00".repeat(8)}`
     const newId = `18010001aa${"00".repeat(16)}`
     for (const packet of ["00", challenge, `1b${"00".repeat(8)}`, newId, `${challenge}${newId}0000`])
@@ -133,7 +133,7 @@ describe("a decoder", () => {
       expect([packet, decoded(packet).probingOnly]).toEqual([packet, false])
   })
 
-  it("forgets both from packet to packet", () => {
+  it("resets both for each packet", () => {
     const decoder = newDecoder()
     decoder.decode(fromHex("01"), 0, 1, PacketType.OneRtt, new RecordingSink())
     decoder.decode(fromHex("00"), 0, 1, PacketType.OneRtt, new RecordingSink())
@@ -158,7 +158,7 @@ describe("a decoder", () => {
 })
 
 describe("a CONNECTION_CLOSE", () => {
-  it("cuts its reason to the room there is", () => {
+  it("truncates its reason to the available room", () => {
     for (let room = 8; room < 200; room++) {
       const w = new ByteWriter(new Uint8Array(room))
       write.writeConnectionClose(w, false, 0x0a, 0x1c, new Uint8Array(150).fill(0x61))
@@ -170,8 +170,8 @@ describe("a CONNECTION_CLOSE", () => {
   })
 
   // RFC 9000 §19.19 #S1
-  it("does not cut its reason within a character", () => {
-    const text = new TextEncoder().encode("né€𝄞") // of 1, 2, 3 and 4 bytes
+  it("does not truncate its reason within a character", () => {
+    const text = new TextEncoder().encode("né€𝄞") // 1, 2, 3 and 4 bytes each
     const cuts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((room) => {
       const w = new ByteWriter(new Uint8Array(4 + room)) // type, error code and a two-byte length
       write.writeConnectionClose(w, true, 0, 0, text)

@@ -1,4 +1,4 @@
-/** Whatever bytes arrive: no exception, no endless loop, nothing kept beyond the bounds. */
+/** Arbitrary bytes cause no exception, no endless loop, and bounded memory use. */
 import type { Role } from "../../src/wire/Role.ts"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
@@ -28,7 +28,7 @@ const packetType = fc.constantFrom(
 )
 const noise = fc.uint8Array({ maxLength: 1500, size: "max" })
 
-/** Bytes with a few of them changed, and perhaps cut. */
+/** Bytes with a few of them changed, and possibly truncated. */
 const mutated = (valid: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
   fc
     .tuple(
@@ -48,7 +48,7 @@ const payload = someFrames.map((frames) => {
   return w.bytes.slice(0, w.offset)
 })
 
-/** Checks that every position a decoder hands out lies in the packet. */
+/** Checks that every offset a decoder reports lies within the packet. */
 const boundsSink = (start: number, end: number): FrameSink & { calls: number } => {
   const inside = (from: number, to: number): void => {
     if (!(start <= from && from <= to && to <= end))
@@ -63,8 +63,9 @@ const boundsSink = (start: number, end: number): FrameSink & { calls: number } =
       sink.calls++
       if (ack.rangeCount < 1 || ack.rangeCount > MAX_ACK_RANGES) throw new Error(`${ack.rangeCount} ranges`)
       for (let i = 0; i < ack.rangeCount; i++) {
-        if (ack.smallest[i] > ack.largestOf[i] || ack.smallest[i] < 0) throw new Error("a range upside down")
-        if (i > 0 && ack.largestOf[i] > ack.smallest[i - 1] - 2) throw new Error("ranges that touch")
+        if (ack.smallest[i] > ack.largestOf[i] || ack.smallest[i] < 0)
+          throw new Error("a range with reversed ends")
+        if (i > 0 && ack.largestOf[i] > ack.smallest[i - 1] - 2) throw new Error("adjacent ranges")
       }
       return undefined
     },
@@ -96,7 +97,7 @@ const boundsSink = (start: number, end: number): FrameSink & { calls: number } =
       to: number
     ) => inside(from, to)
   }
-  // every other frame is numbers alone
+  // all other frames contain only numbers
   return new Proxy(sink, {
     get: (target, name, proxy) => {
       if (name === "streams") return proxy
@@ -132,8 +133,8 @@ describe("a frame decoder", () => {
     fc.assert(fc.property(mutated(payload), packetType, decodeAnything), runs)
   })
 
-  it("takes time linear in the packet, whatever the packet claims", () => {
-    // the most ranges an ACK can promise, and as many as fit
+  it("takes time linear in the packet, whatever its length fields claim", () => {
+    // the largest range count an ACK can claim, and as many ranges as fit
     const claims = fromHex(`02bfffffff00${"ffffffffffffffff"}00${"0000".repeat(30_000)}`)
     const sink = new RecordingSink()
     const error = decoder.decode(claims, 0, claims.length, PacketType.OneRtt, sink)
@@ -141,7 +142,7 @@ describe("a frame decoder", () => {
     expect(sink.frames).toEqual([])
   })
 
-  it("keeps no more ACK ranges than it may, however many come", () => {
+  it("keeps a bounded number of ACK ranges, however many arrive", () => {
     const kept: Array<AckFrame> = []
     const sink = Object.assign(new RecordingSink(), {
       onAck: (ack: AckFrame) => {
@@ -161,7 +162,7 @@ describe("a packet header reader", () => {
   const inBounds = (bytes: Uint8Array, localCidLength: number): void => {
     const header = new PacketHeader()
     let offset = 0
-    // as a receiver walks a datagram: every packet ends behind where it began
+    // walks a datagram like a receiver: every packet must end after its start
     while (parsePacketHeader(bytes, offset, bytes.length, localCidLength, header)) {
       const { dcidStart, dcidEnd, scidStart, scidEnd, tokenStart, tokenEnd, packetNumberOffset, end } = header
       const order = [offset, dcidStart, dcidEnd, scidStart, scidEnd, packetNumberOffset, end, bytes.length]

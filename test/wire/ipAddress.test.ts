@@ -8,7 +8,7 @@ const canonical = (host: string) => socketAddress(host, 1)?.host
 const at = (host: string, port = 443): SocketAddress => socketAddress(host, port)!
 
 describe("the canonical form of an address", () => {
-  it("is one, however the address is written", () => {
+  it("is unique, however the address is written", () => {
     for (const [form, ...written] of [
       ["::1", "::1", "0:0:0:0:0:0:0:1", "0000::0001", "0::1", "::0:1", "::0.0.0.1", "::1%lo"],
       ["127.0.0.1", "127.0.0.1", "::ffff:127.0.0.1", "::FFFF:7f00:1", "0:0:0:0:0:ffff:127.0.0.1"],
@@ -22,12 +22,12 @@ describe("the canonical form of an address", () => {
       for (const text of written) expect(canonical(text), text).toBe(form)
   })
 
-  it("belongs to the family that it is an address of", () => {
+  it("has the family of the address", () => {
     expect(at("::ffff:192.0.2.1").family).toBe(4)
     expect(at("::192.0.2.1").family).toBe(6)
   })
 
-  it("has the zone as sockets write it, and none where it means nothing", () => {
+  it("has the zone as sockets write it, and none where it is meaningless", () => {
     const zoneName = (zone: string | undefined) => (zone === "4" || zone === undefined ? "eth0" : zone)
     expect(socketAddress("fe80::1%4", 1, zoneName)?.host).toBe("fe80::1%eth0")
     expect(socketAddress("fe80::1", 1, zoneName)?.host).toBe("fe80::1%eth0")
@@ -35,7 +35,7 @@ describe("the canonical form of an address", () => {
     expect(socketAddress("fd00::1%4", 1, zoneName)?.host).toBe("fd00::1")
   })
 
-  it("is what Node calls an address, and nothing else is", () => {
+  it("exists for exactly what Node accepts as an address", () => {
     const pieces = [
       "0",
       "1",
@@ -74,7 +74,7 @@ describe("the canonical form of an address", () => {
 describe("a destination", () => {
   const anywhere = at("::", 1)
 
-  it("is known to be impossible from looking at it", () => {
+  it("is recognized as impossible", () => {
     for (const host of [
       "0.0.0.0",
       "::",
@@ -91,14 +91,14 @@ describe("a destination", () => {
       expect(whyUnreachable(anywhere, at(host)), host).toBeUndefined()
   })
 
-  it("is of a family that the socket speaks", () => {
+  it("must be of a family the socket supports", () => {
     expect(whyUnreachable(at("0.0.0.0", 1), at("2001:db8::1"))).toContain("bound to 0.0.0.0")
     expect(whyUnreachable(at("192.0.2.2", 1), at("2001:db8::1"))).toContain("IPv6")
     expect(whyUnreachable(at("2001:db8::2", 1), at("192.0.2.1"))).toContain("IPv4")
     expect(whyUnreachable(at("0.0.0.0", 1), at("::ffff:192.0.2.1"))).toBeUndefined()
   })
 
-  it("that a neighbour on a link names is on that link, and nowhere for others", () => {
+  it("named by a link-local peer is on that link, and unusable for others", () => {
     expect(onLinkOf(at("fe80::7"), at("fe80::1%eth0"))?.host).toBe("fe80::7%eth0")
     expect(onLinkOf(at("fe80::7"), at("2001:db8::1"))).toBeUndefined()
     expect(onLinkOf(at("2001:db8::7"), at("fe80::1%eth0"))?.host).toBe("2001:db8::7")

@@ -13,13 +13,13 @@ const decode = (hex: string, extensions: number = all, sink = new RecordingSink(
 const token = "00".repeat(16)
 const top = "ffffffffffffffff" // 2^62 − 1
 
-describe("FRAME_ENCODING_ERROR answers", () => {
+describe("FRAME_ENCODING_ERROR is reported for", () => {
   // RFC 9000 §19.7 #2, §19.8 #2, §19.11 #1, §19.14, §19.15 #1 #6
   it.each([
     ["an ACK range below packet 0", "0203000004", 0x02, "range below zero"],
-    ["a gap that leads below packet 0", "02030001000300", 0x02, "range below zero"],
+    ["a gap reaching below packet 0", "02030001000300", 0x02, "range below zero"],
     ["a second ACK range below packet 0", "02050001010202", 0x02, "range below zero"],
-    ["a range beyond those kept below packet 0", ackWithRanges(300), 0x02, "range below zero"],
+    ["a range below packet 0 beyond those kept", ackWithRanges(300), 0x02, "range below zero"],
     ["a CRYPTO frame beyond 2^62-1", `06${top}0101`, 0x06, "exceed 2^62-1"],
     ["a STREAM frame beyond 2^62-1", `0e00${top}0101`, 0x0e, "exceed 2^62-1"],
     ["a STREAM frame without a length beyond 2^62-1", `0c00${top}01`, 0x0c, "exceed 2^62-1"],
@@ -28,7 +28,7 @@ describe("FRAME_ENCODING_ERROR answers", () => {
     ["MAX_STREAMS above 2^60, unidirectional", `13${top}`, 0x13, "more than 2^60 streams"],
     ["STREAMS_BLOCKED above 2^60", "16d000000000000001", 0x16, "more than 2^60 streams"],
     ["STREAMS_BLOCKED above 2^60, unidirectional", `17${top}`, 0x17, "more than 2^60 streams"],
-    ["a new connection ID of no bytes", `18000000${token}`, 0x18, "a connection ID of 0 bytes"],
+    ["an empty new connection ID", `18000000${token}`, 0x18, "a connection ID of 0 bytes"],
     [
       "a new connection ID of 21 bytes",
       `18000015${"aa".repeat(21)}${token}`,
@@ -70,7 +70,7 @@ describe("FRAME_ENCODING_ERROR answers", () => {
     ["CONNECTION_CLOSE of the application", "1d400a02aabb"],
     ["DATAGRAM", "3102aabb"],
     ["ACK_FREQUENCY", "40af4001400240034004"]
-  ])("%s cut at any byte", (_, hex) => {
+  ])("%s truncated at any byte", (_, hex) => {
     expect(decode(hex)).toBeUndefined()
     const typeBytes = hex.startsWith("40af") ? 4 : 2
     for (let cut = typeBytes; cut < hex.length; cut += 2) {
@@ -97,7 +97,7 @@ describe("FRAME_ENCODING_ERROR answers", () => {
   })
 })
 
-describe("PROTOCOL_VIOLATION answers", () => {
+describe("PROTOCOL_VIOLATION is reported for", () => {
   it("a packet without frames", () => {
     expect(decode("")).toMatchObject({
       code: TransportErrorCode.PROTOCOL_VIOLATION,
@@ -106,7 +106,7 @@ describe("PROTOCOL_VIOLATION answers", () => {
   })
 
   it.each(["4001", "80000001", "c000000000000001", "4000", "800000af", "c0000000000000af"])(
-    "a frame type encoded longer than need be: %s",
+    "an overlong frame type: %s",
     (hex) => {
       expect(decode(`${hex}00000000`)).toMatchObject({
         code: TransportErrorCode.PROTOCOL_VIOLATION,
@@ -123,13 +123,13 @@ describe("PROTOCOL_VIOLATION answers", () => {
 })
 
 describe("a decoder", () => {
-  it("stops at the first bad frame, after the good ones before it", () => {
+  it("stops at the first malformed frame, after delivering the frames before it", () => {
     const sink = new RecordingSink()
     expect(decode("010107000101", all, sink)).toMatchObject({ frameType: 0x07 })
     expect(sink.frames).toEqual([["PING"], ["PING"]])
   })
 
-  it("stops where its sink refuses, with the sink's error", () => {
+  it("stops when its sink returns an error, with that error", () => {
     const refusal = new TransportError(TransportErrorCode.FLOW_CONTROL_ERROR, "enough", 0x01)
     const sink = new RecordingSink(1, refusal)
     expect(decode("01010101", all, sink)).toBe(refusal)
@@ -144,7 +144,7 @@ describe("a decoder", () => {
   })
 })
 
-/** An ACK of single packets, every second one, whose last range falls below 0. */
+/** An ACK of every second packet, whose last range falls below 0. */
 function ackWithRanges(count: number): string {
   const varint = (value: number) => (0x4000 | value).toString(16)
   return `02${varint(2 * (count - 2))}00${varint(count - 1)}00${"0000".repeat(count - 1)}`

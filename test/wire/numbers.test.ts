@@ -12,18 +12,18 @@ const varint = fc.oneof(
 
 describe("variable-length integers", () => {
   it.each([
-    ["c2197c5eff14e88c", Number(151_288_809_941_952_672n)], // it is …652, which no number is
+    ["c2197c5eff14e88c", Number(151_288_809_941_952_672n)], // exactly …652, which is not a double
     ["9d7f3e7d", 494_878_333],
     ["7bbd", 15_293],
     ["25", 37],
-    ["4025", 37] // longer than need be, and allowed
-  ])("reads %s of RFC 9000 §A.1", (encoded, value) => {
+    ["4025", 37] // overlong, but allowed
+  ])("decode %s of RFC 9000 §A.1", (encoded, value) => {
     const r = new ByteReader(fromHex(encoded))
     expect(r.varint()).toBe(value)
     expect([r.remaining, r.failed]).toEqual([0, false])
   })
 
-  it("reads back what was written, in the size announced", () => {
+  it("survive a round trip in the announced size", () => {
     fc.assert(
       fc.property(varint, (value) => {
         const w = new ByteWriter(new Uint8Array(8))
@@ -34,12 +34,12 @@ describe("variable-length integers", () => {
     )
   })
 
-  it("uses the shortest form", () => {
+  it("use the shortest form", () => {
     const sizes = [0, 63, 64, 16383, 16384, 2 ** 30 - 1, 2 ** 30, MAX_VARINT].map(varintSize)
     expect(sizes).toEqual([1, 1, 2, 2, 4, 4, 8, 8])
   })
 
-  it("gives the next number at or above what no number holds, never a smaller one", () => {
+  it("round up what a double cannot represent, never down", () => {
     for (const [hex, value] of [
       ["c01fffffffffffff", 2 ** 53 - 1],
       ["c020000000000000", 2 ** 53],
@@ -56,7 +56,7 @@ describe("variable-length integers", () => {
       expect(new ByteReader(fromHex(hex)).varint(), hex).toBe(value)
   })
 
-  it("fails instead of throwing when cut at any byte", () => {
+  it("fail without throwing when truncated at any byte", () => {
     for (const encoded of ["c2197c5eff14e88c", "9d7f3e7d", "7bbd", "25"]) {
       const bytes = fromHex(encoded)
       for (let length = 0; length < bytes.length; length++) {
@@ -68,7 +68,7 @@ describe("variable-length integers", () => {
 })
 
 describe("ByteReader", () => {
-  it("stays failed, and at its end, after one field too many", () => {
+  it("stays failed, and at its end, after reading past it", () => {
     const r = new ByteReader(fromHex("010203"))
     expect(r.u32()).toBe(0)
     expect([r.u8(), r.u16(), r.u24(), r.varint(), r.take(1).length, r.failed]).toEqual([0, 0, 0, 0, 0, true])
@@ -106,7 +106,7 @@ describe("ByteWriter", () => {
     expect(toHex(w.bytes)).toBe("0001000000000000")
   })
 
-  it("copies whole arrays, short parts and long parts alike", () => {
+  it("copies whole arrays, and short and long parts", () => {
     const source = Uint8Array.from({ length: 100 }, (_, i) => i)
     for (const [start, end] of [
       [0, 100],
@@ -141,7 +141,7 @@ describe("packet numbers", () => {
     expect(decodePacketNumber(0xa82f30ea, 0x9b32, 2)).toBe(0xa82f9b32)
   })
 
-  it("decode to what was sent while the receiver has what was acknowledged, up to 2^53", () => {
+  it("decode to what was sent if the receiver has what was acknowledged, up to 2^53", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: -1, max: 2 ** 53 - 2 ** 33 }),

@@ -33,7 +33,7 @@ const longPacket: fc.Arbitrary<LongPacket> = fc.record({
   payload: fc.uint8Array({ maxLength: 100 })
 })
 
-/** Writes a packet as the datagram builder does, its Length filled in last. */
+/** Writes a packet as the datagram builder does, filling in Length last. */
 const writePacket = (w: ByteWriter, packet: LongPacket): void => {
   const { type, version, dcid, scid, token, pnLength, payload } = packet
   const lengthOffset = writeLongHeader(w, type, version, dcid, scid, token, pnLength)
@@ -45,12 +45,12 @@ const writePacket = (w: ByteWriter, packet: LongPacket): void => {
 const field = (bytes: Uint8Array, start: number, end: number) => toHex(bytes, start, end)
 
 describe("a long header", () => {
-  it("is read as it was written, in either version, among coalesced packets", () => {
+  it("survives a round trip, in either version, among coalesced packets", () => {
     fc.assert(
       fc.property(fc.array(longPacket, { minLength: 1, maxLength: 5 }), (packets) => {
         const w = new ByteWriter(new Uint8Array(2000))
         for (const packet of packets) writePacket(w, packet)
-        const header = new PacketHeader() // one for all, as in a receiver
+        const header = new PacketHeader() // reused, as in a receiver
         let offset = 0
         for (const packet of packets) {
           expect(parsePacketHeader(w.bytes, offset, w.offset, 8, header)).toBe(true)
@@ -88,14 +88,14 @@ describe("a long header", () => {
     return parsePacketHeader(bytes, 0, bytes.length, 8, header, greased) ? header : undefined
   }
 
-  it("is not a packet when cut at any byte", () => {
+  it("is not a packet when truncated at any byte", () => {
     const whole = "c3000000010211220233440355667705aabbccddee"
     expect(parse(whole)).toMatchObject({ end: 21, tokenStart: 12, tokenEnd: 15 })
     for (let cut = 0; cut < whole.length; cut += 2)
       expect([cut, parse(whole.slice(0, cut))]).toEqual([cut, undefined])
   })
 
-  it("is not a packet when a length in it leads past the datagram", () => {
+  it("is not a packet when a length field exceeds the datagram", () => {
     expect(parse("e000000001ff0000")).toBeUndefined() // DCID
     expect(parse("e00000000100ff00")).toBeUndefined() // SCID
     expect(parse("c0000000010000" + "ffffffffffffffff" + "00")).toBeUndefined() // token
@@ -104,7 +104,7 @@ describe("a long header", () => {
   })
 
   // RFC 9000 §17.2 #3 #5
-  it("is not a packet with a connection ID above 20 bytes, in the versions we speak", () => {
+  it("is not a packet with a connection ID above 20 bytes, in supported versions", () => {
     const id = (length: number) => length.toString(16).padStart(2, "0") + "aa".repeat(length)
     expect(parse(`e000000001${id(20)}${id(20)}0101`)).toBeDefined()
     expect(parse(`e000000001${id(21)}0001`)).toBeUndefined()
@@ -113,7 +113,7 @@ describe("a long header", () => {
   })
 
   // RFC 9000 §17.2.1 #5
-  it("is read as far as RFC 8999 goes in a version nobody speaks", () => {
+  it("is parsed as far as RFC 8999 goes in an unknown version", () => {
     const header = parse(`8a1a2a3a4a15${"aa".repeat(21)}ff${"bb".repeat(255)}0102`)!
     expect(isSupportedVersion(header.version)).toBe(false)
     expect(header).toMatchObject({
@@ -126,13 +126,13 @@ describe("a long header", () => {
     expect(header.end).toBe(285)
   })
 
-  it("needs the QUIC bit unless we said that it may be greased", () => {
+  it("requires the QUIC bit unless greasing was negotiated", () => {
     // RFC 9000 §17.2 #1, RFC 9287 §3
     expect(parse("a000000001000001ee")).toBeUndefined()
     expect(parse("a000000001000001ee", true)).toMatchObject({ type: PacketType.Handshake })
   })
 
-  it("speaks of no version but 1 and 2", () => {
+  it("supports only versions 1 and 2", () => {
     expect([1, 0x6b3343cf, 0, 2, 0xff00001d, 0x1a2a3a4a].map(isSupportedVersion)).toEqual([
       true,
       true,
@@ -145,7 +145,7 @@ describe("a long header", () => {
 })
 
 describe("a short header", () => {
-  it("is read as it was written, to the end of the datagram", () => {
+  it("survives a round trip, to the end of the datagram", () => {
     fc.assert(
       fc.property(
         connectionId,
@@ -180,7 +180,7 @@ describe("a short header", () => {
     )
   })
 
-  it("keeps nothing of the long header before it", () => {
+  it("keeps nothing of the long header parsed before it", () => {
     const header = new PacketHeader()
     const long = fromHex("c3000000010211220233440355667705aabbccddee")
     parsePacketHeader(long, 0, long.length, 8, header)

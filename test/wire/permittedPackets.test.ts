@@ -18,7 +18,7 @@ const packetTypes = [
   ["1", PacketType.OneRtt]
 ] as const
 
-/** One good frame of each type, by type. */
+/** One valid frame of each type. */
 const samples = new Map<number, string>([
   [FrameType.PADDING, "00"],
   [FrameType.PING, "01"],
@@ -78,7 +78,7 @@ describe("the packets that may carry a frame", () => {
       const name = names.get(type) ?? names.get(FrameType.STREAM)
       return `0x${type.toString(16).padStart(2, "0")} ${packets.join("")} ${name}`
     })
-    // Table 3 lets RETIRE_CONNECTION_ID into 0-RTT, but §12.5 lets a server refuse it there
+    // Table 3 allows RETIRE_CONNECTION_ID in 0-RTT, but §12.5 lets a server reject it there
     expect(`\n${table.join("\n")}\n`).toMatchInlineSnapshot(`
       "
       0x00 IH01 PADDING
@@ -121,14 +121,14 @@ describe("the packets that may carry a frame", () => {
     `)
   })
 
-  it("are what the table of frames says", () => {
+  it("are those of the frame table", () => {
     for (const { type, packets } of frameTable)
       for (const [, packet] of packetTypes)
         expect(decode(samples.get(type)!, packet) === undefined).toBe((packets & (1 << packet)) !== 0)
   })
 
   // RFC 9000 §12.4 #3, RFC 9001 §8.3 #2
-  it("are enforced with PROTOCOL_VIOLATION, naming the frame, before a sink hears of it", () => {
+  it("are enforced with PROTOCOL_VIOLATION, naming the frame, before a sink receives it", () => {
     for (const [type, hex] of samples) {
       for (const [, packet] of packetTypes) {
         const error = decode(hex, packet)
@@ -139,7 +139,7 @@ describe("the packets that may carry a frame", () => {
     }
   })
 
-  it("do not matter for a type nobody knows: it is unknown everywhere", () => {
+  it("do not matter for an unknown type, which is unknown everywhere", () => {
     for (const type of ["20", "2f", "32", "3f", "40ff", "80010000", "ff00000000000000"]) {
       for (const [, packet] of packetTypes)
         expect(decode(`${type}00000000`, packet)).toMatchObject({
@@ -149,15 +149,15 @@ describe("the packets that may carry a frame", () => {
   })
 })
 
-describe("the table of frames", () => {
-  it("has each type once, and a sample of each is known here", () => {
+describe("the frame table", () => {
+  it("has each type once, and each has a sample here", () => {
     expect(frameTable.map(({ type }) => type)).toEqual([...samples.keys()])
     expect(new Set(Object.values(FrameType))).toEqual(
       new Set(frameTable.map(({ type }) => type).filter((type) => type === 8 || type >> 3 !== 1))
     )
   })
 
-  it("says what the decoder makes of a packet: ack-eliciting, probing only", () => {
+  it("determines whether a packet is ack-eliciting or probing", () => {
     const decoder = new FrameDecoder("either", FrameExtension.all)
     for (const { type, ackEliciting, probing } of frameTable) {
       const bytes = fromHex(samples.get(type)!)
@@ -170,7 +170,7 @@ describe("the table of frames", () => {
     expect(types((type) => frameProperties(type)!.probing)).toEqual([0x00, 0x18, 0x1a, 0x1b])
   })
 
-  it("says what only a server sends, and a client is refused before its frame is read", () => {
+  it("determines what only a server sends, and rejects it from a client before reading the frame", () => {
     const fromClient = new FrameDecoder("client", FrameExtension.all)
     const fromServer = new FrameDecoder("server", FrameExtension.all)
     const refused = []
@@ -193,7 +193,7 @@ describe("the table of frames", () => {
     expect(refused).toEqual([FrameType.NEW_TOKEN, FrameType.HANDSHAKE_DONE]) // RFC 9000 §19.7 #4, §19.20 #2
   })
 
-  it("says which extension a frame needs, and without it the frame is refused", () => {
+  it("determines which extension a frame needs, without which it is rejected", () => {
     const { all, none } = FrameExtension
     for (const { type, extension } of frameTable) {
       const bytes = fromHex(samples.get(type)!)
@@ -210,7 +210,7 @@ describe("the table of frames", () => {
     }
   })
 
-  it("is looked up by an array for types of one byte, a map for longer ones, and knows no others", () => {
+  it("is looked up by an array for one-byte types and a map for longer ones, and contains no others", () => {
     for (const { type, packets } of frameTable) expect(frameFlags(type) & 0x0f).toBe(packets)
     for (const type of [0x20, 0x3f, 0x40, 0x4000, 2 ** 62 - 1]) {
       expect(frameProperties(type)).toBeUndefined()

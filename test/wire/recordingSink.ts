@@ -1,6 +1,6 @@
 import type { FrameResult, FrameSink, StreamFrameSink } from "../../src/wire/FrameSink.ts"
 
-/** A call of a sink, with the bytes it pointed at written out. */
+/** A call of a sink, with the bytes it referred to in hex. */
 export type Recorded = readonly [name: string, ...fields: ReadonlyArray<unknown>]
 
 export const toHex = (bytes: Uint8Array, start = 0, end = bytes.length): string =>
@@ -9,7 +9,7 @@ export const toHex = (bytes: Uint8Array, start = 0, end = bytes.length): string 
 export const fromHex = (text: string): Uint8Array =>
   Uint8Array.from(text.replace(/\s/g, "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
 
-/** Keeps every frame it is given; refuses from `refuseAt` on. */
+/** Records every frame; returns an error from `refuseAt` on. */
 export class RecordingSink implements FrameSink, StreamFrameSink {
   readonly streams = this
   readonly frames: Array<Recorded> = []

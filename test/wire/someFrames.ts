@@ -5,11 +5,11 @@ import { type ByteWriter, MAX_VARINT } from "../../src/wire/ByteWriter.ts"
 import * as write from "../../src/wire/frameWriters.ts"
 import { type Recorded, toHex } from "./recordingSink.ts"
 
-/** A frame to write, and what a sink is to hear of it. */
+/** A frame to write, and the call a sink should receive. */
 export interface SomeFrame {
   readonly write: (w: ByteWriter) => void
   readonly heard: Recorded
-  /** Whether its data runs to the end of the packet, so that it must be the last. */
+  /** Whether its data extends to the end of the packet, so that it must be the last. */
   readonly last?: boolean
 }
 
@@ -24,7 +24,7 @@ const offset = fc.oneof(fc.constant(0), varint)
 const streams = fc.nat({ max: 2 ** 53 - 1 })
 const bytes = (minLength: number, maxLength: number) => fc.uint8Array({ minLength, maxLength })
 
-/** Ranges from the highest down, each at least one number apart, as an ACK must have them. RFC 9000 §19.3.1 */
+/** Descending ranges, each at least one number apart, as an ACK requires. RFC 9000 §19.3.1 */
 const ackFrame: fc.Arbitrary<AckFrame> = fc
   .record({
     spans: fc.array(fc.tuple(fc.nat(1000), fc.nat(1000)), { minLength: 1, maxLength: 256 }),
@@ -58,7 +58,7 @@ const heardOfAck = (ack: AckFrame): Recorded => [
   ack.hasEcn ? [ack.ect0, ack.ect1, ack.ce] : undefined
 ]
 
-/** Every frame writer, by the name a sink gives the frame. */
+/** Every frame writer, by the frame's name. */
 export const someFrame: { readonly [name: string]: fc.Arbitrary<SomeFrame> } = {
   PADDING: fc.nat(20).map((size) => ({ write: (w) => write.writePadding(w, size), heard: ["PADDING"] })),
   PING: fc.constant({ write: write.writePing, heard: ["PING"] }),
@@ -160,7 +160,7 @@ export const someFrame: { readonly [name: string]: fc.Arbitrary<SomeFrame> } = {
   IMMEDIATE_ACK: fc.constant({ write: write.writeImmediateAck, heard: ["IMMEDIATE_ACK"] })
 }
 
-/** Frames as a packet could carry them: one that runs to the end only at the end. */
+/** Frames as a packet could carry them, with at most one that extends to the end, at the end. */
 export const someFrames: fc.Arbitrary<ReadonlyArray<SomeFrame>> = fc
   .array(fc.oneof(...Object.values(someFrame)), { minLength: 1, maxLength: 12 })
   .map((frames) => [...frames.filter(({ last }) => !last), ...frames.filter(({ last }) => last).slice(0, 1)])

@@ -34,10 +34,10 @@ const preferredAddress = fc
     })
   )
 
-/** As WHATWG URLs write an address, which is RFC 5952; those with an IPv4 tail come out in hex. */
+/** The canonical form of RFC 5952, as produced by WHATWG URLs, which write IPv4 tails in hex. */
 const canonical = (host: string): string => new URL(`http://[${host}]/`).hostname.slice(1, -1)
 
-/** What either role may send. */
+/** Parameters either role may send. */
 const common = {
   initialSourceConnectionId: id(1),
   maxIdleTimeoutMillis: limit,
@@ -71,7 +71,7 @@ const withDefaults = (parameters: Partial<TransportParameters>): TransportParame
   ...parameters
 })
 
-/** One parameter, its value in hex. */
+/** One parameter, with its value in hex. */
 const parameter = (key: number, value: string): string => {
   const w = new ByteWriter(new Uint8Array(16))
   w.varint(key)
@@ -91,7 +91,7 @@ const refusal = (reason: string) =>
   new TransportError(TransportErrorCode.TRANSPORT_PARAMETER_ERROR, `transport parameters: ${reason}`)
 
 describe("transport parameters", () => {
-  it("of a server are read as they were written", () => {
+  it("of a server survive a round trip", () => {
     const server = fc.record({ ...common, ...serverOnly }, { requiredKeys: [] }).map(withDefaults)
     fc.assert(
       fc.property(server, (parameters) => {
@@ -102,7 +102,7 @@ describe("transport parameters", () => {
   })
 
   // RFC 9000 §18.2 #1 #8
-  it("of a client are too, but for those that only a server sends", () => {
+  it("of a client do too, except those only a server sends", () => {
     const keys = fc.record(common, { requiredKeys: [] }).map(withDefaults)
     fc.assert(
       fc.property(keys, fc.record(serverOnly, { requiredKeys: [] }), (parameters, more) => {
@@ -113,7 +113,7 @@ describe("transport parameters", () => {
   })
 
   it.each(["::", "::1", "2001:db8::1", "1:0:0:2::3", "1::", "1:0:2:3:4:5:6:7"])(
-    "name the IPv6 address %s as a socket would",
+    "report the IPv6 address %s in canonical form",
     (host) => {
       const parameters = withDefaults({
         preferredAddress: {
@@ -139,7 +139,7 @@ describe("transport parameters", () => {
   })
 
   // RFC 9000 §7.4 #2
-  it("hold one parameter nobody knows, whatever the random bytes", () => {
+  it("include one reserved parameter, whatever the random bytes", () => {
     // RFC 9000 §18.1
     for (let first = 0; first < 256; first++) {
       const bytes = encodeTransportParameters(defaultTransportParameters, "client", () =>
@@ -150,31 +150,31 @@ describe("transport parameters", () => {
     }
   })
 
-  it("tell multipath without another path yet from no multipath", () => {
+  it("distinguish multipath with a maximum path ID of 0 from no multipath", () => {
     expect(decode(integer(Id.initial_max_path_id, 0))).toEqual(withDefaults({ initialMaxPathId: 0 }))
     expect(decode("")).not.toHaveProperty("initialMaxPathId")
   })
 
-  it("take two neighbours that one number stands for as the two they are", () => {
-    // reserved identifiers reach 2^62 (RFC 9000 §18.1), where doubles are 512 apart
+  it("distinguish two adjacent IDs that round to the same double", () => {
+    // reserved IDs reach 2^62 (RFC 9000 §18.1), where doubles are 512 apart
     const [one, other] = ["ffffffffffffff00", "ffffffffffffff01"]
     expect(decode(`${one}00${other}00`)).toEqual(defaultTransportParameters)
   })
 
   // RFC 9000 §7.4.2 #1
-  it("ignore what nobody knows", () => {
+  it("ignore unknown parameters", () => {
     expect(decode(parameter(0x3abc, "aabbcc") + integer(Id.initial_max_data, 9))).toEqual(
       withDefaults({ initialMaxData: 9 })
     )
   })
 
-  it("keep limits that no number holds as the greatest one that does", () => {
+  it("saturate limits beyond the safe integers", () => {
     expect(decode(parameter(Id.initial_max_data, "ffffffffffffffff"))).toEqual(
       withDefaults({ initialMaxData: MAX_VARINT })
     )
   })
 
-  it("copy what they keep, so that the buffer may be used again", () => {
+  it("copy what they keep, so that the buffer may be reused", () => {
     const bytes = fromHex(parameter(Id.initial_source_connection_id, "aabb"))
     const parameters = decodeTransportParameters(bytes, "client") as TransportParameters
     bytes.fill(0)
@@ -198,8 +198,8 @@ describe("transport parameters", () => {
   })
 })
 
-describe("TRANSPORT_PARAMETER_ERROR answers", () => {
-  it("parameters cut at any byte that is not between two of them", () => {
+describe("TRANSPORT_PARAMETER_ERROR is reported for", () => {
+  it("parameters truncated at any byte that is not a boundary", () => {
     const first = integer(Id.initial_max_data, 70_000)
     const whole = first + parameter(Id.stateless_reset_token, "00".repeat(16))
     for (let cut = 2; cut < whole.length; cut += 2) {
@@ -236,7 +236,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
       })
   })
 
-  it("an integer that is cut, empty or followed by more", () => {
+  it("an integer that is truncated, empty or has trailing bytes", () => {
     for (const value of ["", "40", "0000", "c0000000"])
       expect(decode(parameter(Id.initial_max_data, value))).toEqual(
         refusal("initialMaxData is not one integer")
@@ -268,7 +268,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
     expect(decode(parameter(Id.reset_stream_at, "00"))).toEqual(refusal("resetStreamAt has a value"))
   })
 
-  it("what only a server sends, from a client", () => {
+  it("a server-only parameter from a client", () => {
     // RFC 9000 §18.2 #9
     const preferred = `${"00".repeat(24)}01aa${"00".repeat(16)}`
     for (const [key, value, name] of [
@@ -315,7 +315,7 @@ describe("TRANSPORT_PARAMETER_ERROR answers", () => {
   })
 
   // RFC 9000 §18.2 #5
-  it("a preferred address of a server that chose no connection ID", () => {
+  it("a preferred address from a server with an empty connection ID", () => {
     const preferred = parameter(Id.preferred_address, `${"00".repeat(24)}01aa${"00".repeat(16)}`)
     const noId = parameter(Id.initial_source_connection_id, "")
     expect(decode(preferred + noId)).toEqual(refusal("preferred_address without connection IDs"))

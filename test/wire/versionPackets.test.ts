@@ -26,7 +26,7 @@ const idsOf = (bytes: Uint8Array, header: PacketHeader) => [
 
 describe("a Version Negotiation packet", () => {
   // RFC 9000 §17.2.1 #1 #2
-  it("is read as it was written, whatever its arbitrary bits", () => {
+  it("survives a round trip, whatever its unused bits", () => {
     const versions = fc.array(fc.nat(0xffff_ffff), { minLength: 1, maxLength: 20 })
     fc.assert(
       fc.property(connectionId, connectionId, versions, someByte, (dcid, scid, offered, random) => {
@@ -40,14 +40,14 @@ describe("a Version Negotiation packet", () => {
     )
   })
 
-  it("may have connection IDs longer than ours, and no QUIC bit", () => {
+  it("may have connection IDs above 20 bytes, and no QUIC bit", () => {
     // RFC 8999 §6: neither is an invariant
     const id = (byte: string) => `ff${byte.repeat(255)}`
     const bytes = fromHex(`8000000000${id("aa")}${id("bb")}00000001`)
     expect(parseVersionNegotiation(bytes, headerOf(bytes))).toEqual([1])
   })
 
-  it("without a version, or with part of one, is none", () => {
+  it("without a version, or with a partial one, is rejected", () => {
     for (const rest of ["", "00", "000000", "0000000100", "6b3343cf000000"]) {
       const bytes = fromHex(`80000000000000${rest}`)
       expect(parseVersionNegotiation(bytes, headerOf(bytes))).toBeUndefined()
@@ -58,7 +58,7 @@ describe("a Version Negotiation packet", () => {
 describe("a Retry packet", () => {
   const tag = "00112233445566778899aabbccddeeff"
 
-  it("is read as it was written, with its tag behind it, in either version", () => {
+  it("survives a round trip, followed by its tag, in either version", () => {
     const version = fc.constantFrom(Version.v1, Version.v2)
     const token = fc.uint8Array({ minLength: 1, maxLength: 200 })
     fc.assert(
@@ -81,14 +81,14 @@ describe("a Retry packet", () => {
     )
   })
 
-  it("gives a token that outlives the datagram's buffer", () => {
+  it("yields a token that outlives the datagram's buffer", () => {
     const bytes = fromHex(`f0000000010000abcd${tag}`)
     const { token } = parseRetry(bytes, headerOf(bytes))!
     bytes.fill(0)
     expect(toHex(token)).toBe("abcd")
   })
 
-  it("without a token, or without room for the tag, is none", () => {
+  it("without a token, or without room for the tag, is rejected", () => {
     // RFC 9000 §17.2.5.2 #4: a zero-length token discards the packet
     for (const rest of [tag, tag.slice(2), "aa", ""]) {
       const bytes = fromHex(`f0000000010000${rest}`)
@@ -96,7 +96,7 @@ describe("a Retry packet", () => {
     }
   })
 
-  it("takes all of its datagram", () => {
+  it("extends to the end of its datagram", () => {
     const bytes = fromHex(`f0000000010000abcd${tag}`)
     expect(headerOf(bytes).end).toBe(bytes.length)
   })
