@@ -4,10 +4,9 @@ import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
-import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
-import { Duel, puppetAddress, rawIdentity, transportSettings } from "../connection/Duel.ts"
+import { Duel, puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 import { Puppet } from "../connection/Puppet.ts"
 
 /** The server's cost of a handshake, in this simulation. */
@@ -17,18 +16,7 @@ const CLIENTS = 300
 const random = new SeededRandom("crowd")
 
 const makeServer = () => {
-  const identity = rawIdentity(random)
-  const tls = {
-    alpn: ["test"],
-    cipherSuites: [TLS_AES_128_GCM_SHA256],
-    groups: suite.groups,
-    peerCertificateTypes: ["rawPublicKey"],
-    selectIdentity: () => identity,
-    requestClientCertificate: "none",
-    serverName: undefined,
-    expectedName: undefined,
-    keyLog: false
-  } as const
+  const tls = tlsSettings(rawIdentity(random))
   const transport = transportSettings({ handshakeTimeoutMillis: 4_000 })
   const retry = { when: "never", handshakes: 0 } as const
   const server = { tls, transport, retry, maxHandshakes: 1000 }

@@ -7,7 +7,16 @@ import * as Scope from "effect/Scope"
 import { NodeCertificateVerifier, layerWithoutTrust } from "../../layers/node/index.ts"
 import { QuicEndpoint, type QuicConnection, type QuicStream } from "../../src/index.ts"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
+import {
+  CALL_BYTES,
+  openAndHold,
+  seconds,
+  type System,
+  type Task,
+  timeCalls,
+  timeFirstBytes,
+  timeHandshakes
+} from "./system.ts"
 
 /** Stream limit for the hold tasks; far above a service's. */
 const MANY_STREAMS = 1_000_000
@@ -146,19 +155,12 @@ export const effectQuic: System = {
       return timeFirstBytes(task.count, async () => firstByte(await run(dialer(task, false))))
     if (task.kind === "holdConnections" || task.kind === "holdStreams") {
       const dial = await (holder ??= run(dialer(task, false)))
-      if (task.kind === "holdConnections") await repeat(task.count, () => run(dial))
-      else {
-        const connection = await run(dial)
-        await repeat(task.count, () => holdStream(connection))
-      }
-      return { values: {} }
+      if (task.kind === "holdConnections") return openAndHold(task.count, () => run(dial))
+      const connection = await run(dial)
+      return openAndHold(task.count, () => holdStream(connection))
     }
     const dial = await run(dialer(task, false))
-    if (task.kind === "handshake") {
-      const startedAt = performance.now()
-      for (let i = 0; i < task.count; i++) await handshake(dial)
-      return { values: { perSecond: task.count / seconds(startedAt) } }
-    }
+    if (task.kind === "handshake") return timeHandshakes(task.count, () => handshake(dial))
     const connection = await run(dial)
     return task.kind === "bulk"
       ? run(bulk(connection, task.bytes))

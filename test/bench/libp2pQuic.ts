@@ -3,7 +3,16 @@
  */
 import { createPrivateKey, createPublicKey } from "node:crypto"
 import { createRequire } from "node:module"
-import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
+import {
+  CALL_BYTES,
+  openAndHold,
+  seconds,
+  type System,
+  type Task,
+  timeCalls,
+  timeFirstBytes,
+  timeHandshakes
+} from "./system.ts"
 
 interface NativeStream {
   read(most: number): Promise<Uint8Array | null | undefined>
@@ -110,25 +119,16 @@ const run: System["run"] = async (task) => {
   const native = load()
   const client = new native.Client(config(native, task), 0)
   const connect = () => client.outboundConnection("127.0.0.1", task.port)
-  if (task.kind === "handshake") {
-    const startedAt = performance.now()
-    for (let i = 0; i < task.count; i++) (await connect()).abort()
-    return { values: { perSecond: task.count / seconds(startedAt) } }
-  }
-  if (task.kind === "holdConnections") {
-    await repeat(task.count, async () => held.push(await connect()))
-    return { values: {} }
-  }
+  if (task.kind === "handshake") return timeHandshakes(task.count, async () => (await connect()).abort())
+  if (task.kind === "holdConnections") return openAndHold(task.count, async () => held.push(await connect()))
   if (task.kind === "firstByte") return timeFirstBytes(task.count, () => firstByte(connect))
   const connection = await connect()
-  if (task.kind === "holdStreams") {
-    await repeat(task.count, async () => {
+  if (task.kind === "holdStreams")
+    return openAndHold(task.count, async () => {
       const stream = await connection.outboundStream()
       await stream.write(new Uint8Array(1))
       held.push(stream)
     })
-    return { values: {} }
-  }
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
       const stream = await connection.outboundStream()

@@ -2,7 +2,16 @@
 import { events, native, QUICClient, QUICServer } from "@matrixai/quic"
 import * as crypto from "node:crypto"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls, timeFirstBytes } from "./system.ts"
+import {
+  CALL_BYTES,
+  openAndHold,
+  seconds,
+  type System,
+  type Task,
+  timeCalls,
+  timeFirstBytes,
+  timeHandshakes
+} from "./system.ts"
 
 type Quic = InstanceType<typeof QUICClient>["connection"]
 type QuicStream = ReturnType<Quic["newStream"]>
@@ -97,25 +106,18 @@ const firstByte = async (task: Task): Promise<number> => {
 }
 
 const run: System["run"] = async (task) => {
-  if (task.kind === "handshake") {
-    const startedAt = performance.now()
-    for (let i = 0; i < task.count; i++) await (await connect(task)).destroy({ force: true })
-    return { values: { perSecond: task.count / seconds(startedAt) } }
-  }
+  if (task.kind === "handshake")
+    return timeHandshakes(task.count, async () => (await connect(task)).destroy({ force: true }))
   if (task.kind === "firstByte") return timeFirstBytes(task.count, () => firstByte(task))
-  if (task.kind === "holdConnections") {
-    await repeat(task.count, async () => held.push(await connect(task)))
-    return { values: {} }
-  }
+  if (task.kind === "holdConnections")
+    return openAndHold(task.count, async () => held.push(await connect(task)))
   const { connection } = await connect(task)
-  if (task.kind === "holdStreams") {
-    await repeat(task.count, async () => {
+  if (task.kind === "holdStreams")
+    return openAndHold(task.count, async () => {
       const stream = connection.newStream()
       await stream.writable.getWriter().write(new Uint8Array(1))
       held.push(stream)
     })
-    return { values: {} }
-  }
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {
       const stream = connection.newStream()

@@ -3,7 +3,7 @@ import { once } from "node:events"
 import * as http2 from "node:http2"
 import type { AddressInfo } from "node:net"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, repeat, seconds, type System, timeCalls } from "./system.ts"
+import { CALL_BYTES, openAndHold, seconds, type System, timeCalls, timeHandshakes } from "./system.ts"
 
 const serve = async (): Promise<number> => {
   const { certPem: cert, keyPem: key } = await certificate()
@@ -39,20 +39,14 @@ const ended = async (stream: http2.ClientHttp2Stream): Promise<void> => {
 }
 
 const run: System["run"] = async (task) => {
-  if (task.kind === "handshake") {
-    const startedAt = performance.now()
-    for (let i = 0; i < task.count; i++) (await connect(task.port)).destroy()
-    return { values: { perSecond: task.count / seconds(startedAt) } }
-  }
-  if (task.kind === "holdConnections") {
-    await repeat(task.count, () => connect(task.port))
-    return { values: {} }
-  }
+  if (task.kind === "handshake")
+    return timeHandshakes(task.count, async () => (await connect(task.port)).destroy())
+  if (task.kind === "holdConnections") return openAndHold(task.count, () => connect(task.port))
   const session = await connect(task.port)
-  if (task.kind === "holdStreams") {
-    await repeat(task.count, async () => session.request({ ":method": "POST", ":path": "/" }).write("1"))
-    return { values: {} }
-  }
+  if (task.kind === "holdStreams")
+    return openAndHold(task.count, async () =>
+      session.request({ ":method": "POST", ":path": "/" }).write("1")
+    )
   if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`HTTP/2 has no ${task.kind} task`)
   if (task.kind === "call")
     return timeCalls(task.calls, async () => {

@@ -3,7 +3,15 @@ import { once } from "node:events"
 import type * as net from "node:net"
 import * as tls from "node:tls"
 import { certificate } from "./identity.ts"
-import { CALL_BYTES, repeat, seconds, type System, type Task, timeCalls } from "./system.ts"
+import {
+  CALL_BYTES,
+  openAndHold,
+  seconds,
+  type System,
+  type Task,
+  timeCalls,
+  timeHandshakes
+} from "./system.ts"
 
 const serve = async (task: Task): Promise<number> => {
   const { certPem: cert, keyPem: key } = await certificate()
@@ -31,15 +39,9 @@ const connect = async (port: number): Promise<tls.TLSSocket> => {
 }
 
 const run: System["run"] = async (task) => {
-  if (task.kind === "handshake") {
-    const startedAt = performance.now()
-    for (let i = 0; i < task.count; i++) (await connect(task.port)).destroy()
-    return { values: { perSecond: task.count / seconds(startedAt) } }
-  }
-  if (task.kind === "holdConnections") {
-    await repeat(task.count, () => connect(task.port))
-    return { values: {} }
-  }
+  if (task.kind === "handshake")
+    return timeHandshakes(task.count, async () => (await connect(task.port)).destroy())
+  if (task.kind === "holdConnections") return openAndHold(task.count, () => connect(task.port))
   if (task.kind !== "call" && task.kind !== "bulk") throw new Error(`TLS has no ${task.kind} task`)
   const socket = await connect(task.port)
   if (task.kind === "call")

@@ -82,11 +82,19 @@ export const timeFirstBytes = async (count: number, attempt: () => Promise<numbe
   return { values: { millis: quantiles(samples).p50 } }
 }
 
-/** Runs `open` `count` times, a few concurrently. */
-export const repeat = async (count: number, open: () => Promise<unknown>): Promise<void> => {
+/** Times `count` sequential handshakes; returns how many complete per second. */
+export const timeHandshakes = async (count: number, handshake: () => Promise<unknown>): Promise<Result> => {
+  const startedAt = performance.now()
+  for (let i = 0; i < count; i++) await handshake()
+  return { values: { perSecond: count / seconds(startedAt) } }
+}
+
+/** Runs `open` `count` times, a few concurrently; what it opens is measured while it is held. */
+export const openAndHold = async (count: number, open: () => Promise<unknown>): Promise<Result> => {
   let left = count
   const lane = async (): Promise<void> => {
     while (left-- > 0) await open()
   }
   await Promise.all(Array.from({ length: Math.min(count, 16) }, lane))
+  return { values: {} }
 }

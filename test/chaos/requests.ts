@@ -2,19 +2,10 @@
 import * as Effect from "effect/Effect"
 import type { QuicError, QuicStream } from "../../src/index.ts"
 import { pattern } from "../api/pair.ts"
-import type { StreamKind, Task } from "./Scenario.ts"
+import type { StreamTask, Task } from "./Scenario.ts"
 
 export type Request =
-  | {
-      readonly kind: StreamKind
-      readonly tag: number
-      readonly bytes: number
-      readonly chunk: number
-      readonly pauseMillis: number
-      readonly at: number
-      readonly deliver: number
-      readonly code: number
-    }
+  | Pick<StreamTask, "kind" | "tag" | "bytes" | "chunk" | "pauseMillis" | "at" | "deliver" | "code">
   | { readonly kind: "invite"; readonly tasks: ReadonlyArray<Task> }
 
 const longestRequest = 65_536

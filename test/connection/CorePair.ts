@@ -4,16 +4,15 @@ import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
-import type { PreferredAddresses, TlsSettings } from "../../src/connection/ConnectionConfig.ts"
+import type { PreferredAddresses } from "../../src/connection/ConnectionConfig.ts"
 import type { RetryPolicy } from "../../src/admission/Admission.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import type { EndpointConfig } from "../../src/endpoint/EndpointConfig.ts"
 import type { SessionTicket } from "../../src/capability/TicketStore.ts"
 import type { EarlyDataRequest } from "../../src/handshake/TlsSession.ts"
-import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import type { TransportOptions } from "../../src/QuicOptions.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { rawIdentity, transportSettings } from "./Duel.ts"
+import { rawIdentity, tlsSettings, transportSettings } from "./Duel.ts"
 
 const addresses = {
   client: { host: "192.0.2.2", port: 5000, family: 4 },
@@ -55,17 +54,15 @@ export class CorePair {
     const { serverName = "localhost" } = options
     const random = new SeededRandom("core pair")
     const identity = rawIdentity(random.fork("identity"))
-    const tls = (isClient: boolean): TlsSettings => ({
-      alpn: ["test"],
-      cipherSuites: [TLS_AES_128_GCM_SHA256],
-      groups: (isClient ? options.clientGroups : options.serverGroups) ?? suite.groups,
-      peerCertificateTypes: ["rawPublicKey"],
-      selectIdentity: () => (isClient ? undefined : identity),
-      requestClientCertificate: "none",
-      serverName: isClient ? serverName : undefined,
-      expectedName: isClient ? serverName : undefined,
-      keyLog: false
-    })
+    const tls = {
+      client: tlsSettings(identity, {
+        groups: options.clientGroups ?? suite.groups,
+        selectIdentity: () => undefined,
+        serverName,
+        expectedName: serverName
+      }),
+      server: tlsSettings(identity, { groups: options.serverGroups ?? suite.groups })
+    }
     const end = (name: string, server: EndpointConfig["server"]) =>
       new Endpoint({
         suite,
@@ -77,7 +74,7 @@ export class CorePair {
     this.ends = {
       client: end("client", undefined),
       server: end("server", {
-        tls: tls(false),
+        tls: tls.server,
         transport: transportSettings(options.server),
         ...(options.retry !== undefined && { retry: options.retry }),
         ...(options.preferred !== undefined && { preferred: options.preferred }),
@@ -94,7 +91,7 @@ export class CorePair {
     }
     this.client = this.ends.client.connect(
       addresses.server,
-      tls(true),
+      tls.client,
       transportSettings(options.client),
       this.nowMicros,
       {

@@ -39,6 +39,20 @@ export const rawIdentity = (random: SeededRandom): TlsIdentity => {
 
 const settings = Schema.decodeUnknownSync(TransportOptions)
 
+/** A server's TLS settings with a raw public key, unless changed. */
+export const tlsSettings = (identity: TlsIdentity, changes: Partial<TlsSettings> = {}): TlsSettings => ({
+  alpn: ["test"],
+  cipherSuites: [TLS_AES_128_GCM_SHA256],
+  groups: suite.groups,
+  peerCertificateTypes: ["rawPublicKey"],
+  selectIdentity: () => identity,
+  requestClientCertificate: "none",
+  serverName: undefined,
+  expectedName: undefined,
+  keyLog: false,
+  ...changes
+})
+
 export const transportSettings = (options: TransportOptions = {}): TransportSettings => settings(options)
 
 export class Duel {
@@ -60,17 +74,14 @@ export class Duel {
     const random = new SeededRandom(options.seed ?? "duel")
     const identity = rawIdentity(random.fork("victim"))
     const isClient = options.victim === "client"
-    const tls: TlsSettings = {
-      alpn: ["test"],
-      cipherSuites: [TLS_AES_128_GCM_SHA256],
+    const name = isClient ? "localhost" : undefined
+    const tls = tlsSettings(identity, {
       groups: options.groups ?? suite.groups,
       peerCertificateTypes: options.peerCertificateTypes ?? ["rawPublicKey", "x509"],
-      selectIdentity: () => identity,
       requestClientCertificate: options.requestClientCertificate ?? "none",
-      serverName: isClient ? "localhost" : undefined,
-      expectedName: isClient ? "localhost" : undefined,
-      keyLog: false
-    }
+      serverName: name,
+      expectedName: name
+    })
     const transport = transportSettings({ maxDatagramBytes: 1200, ...options.transport })
     this.endpoint = new Endpoint({
       suite,

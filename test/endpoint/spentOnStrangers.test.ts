@@ -4,9 +4,8 @@ import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
-import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { CorePair } from "../connection/CorePair.ts"
-import { puppetAddress, rawIdentity, transportSettings } from "../connection/Duel.ts"
+import { puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 
 const seeded = new SeededRandom("strangers")
 
@@ -39,18 +38,7 @@ const shortHeader = (): Uint8Array => {
 
 const makeServer = () => {
   const random = vi.fn(seeded.bytes)
-  const identity = rawIdentity(seeded)
-  const tls = {
-    alpn: ["test"],
-    cipherSuites: [TLS_AES_128_GCM_SHA256],
-    groups: suite.groups,
-    peerCertificateTypes: ["rawPublicKey"],
-    selectIdentity: () => identity,
-    requestClientCertificate: "none",
-    serverName: undefined,
-    expectedName: undefined,
-    keyLog: false
-  } as const
+  const tls = tlsSettings(rawIdentity(seeded))
   const server = { tls, transport: transportSettings() }
   return { random, server: new Endpoint({ suite, random, connectionIdBytes: 8, server }) }
 }

@@ -3,18 +3,17 @@ import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
-import type { TlsSettings } from "../../src/connection/ConnectionConfig.ts"
 import { keepToken } from "../../src/connection/keptToken.ts"
 import type { RetryPolicy } from "../../src/admission/Admission.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
-import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
+import { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { PacketType, Version } from "../../src/wire/PacketType.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { writeRetry } from "../../src/wire/versionPackets.ts"
-import { rawIdentity, transportSettings } from "../connection/Duel.ts"
+import { rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 
 const serverAddress: SocketAddress = { host: "192.0.2.1", port: 4433, family: 4 }
 const home: SocketAddress = { host: "198.51.100.1", port: 1000, family: 4 }
@@ -30,23 +29,17 @@ class Duo {
   constructor(retry: RetryPolicy, addressToken?: Uint8Array) {
     const random = new SeededRandom("duo")
     const identity = rawIdentity(random.fork("identity"))
-    const tls = (isClient: boolean): TlsSettings => ({
-      alpn: ["test"],
-      cipherSuites: [TLS_AES_128_GCM_SHA256],
-      groups: suite.groups.filter((group) => group === 0x001d),
-      peerCertificateTypes: ["rawPublicKey"],
-      selectIdentity: () => identity,
-      requestClientCertificate: "none",
-      serverName: isClient ? "localhost" : undefined,
-      expectedName: isClient ? "localhost" : undefined,
-      keyLog: false
-    })
+    const groups = suite.groups.filter((group) => group === NamedGroup.x25519)
+    const tls = {
+      client: tlsSettings(identity, { groups, serverName: "localhost", expectedName: "localhost" }),
+      server: tlsSettings(identity, { groups })
+    }
     const transport = transportSettings({ maxDatagramBytes: 1200 })
     const common = { suite, connectionIdBytes: 8 }
     this.server = new Endpoint({
       ...common,
       random: random.fork("server").bytes,
-      server: { tls: tls(false), transport, retry }
+      server: { tls: tls.server, transport, retry }
     })
     this.client = new Endpoint({ ...common, random: random.fork("client").bytes, server: undefined })
     const kept = addressToken && keepToken(Version.v1, addressToken)
@@ -54,7 +47,7 @@ class Duo {
       addressToken: kept,
       resumption: { nowMillis: () => 0, ticket: undefined, earlyData: false }
     }
-    this.connection = this.client.connect(serverAddress, tls(true), transport, this.nowMicros, memory)
+    this.connection = this.client.connect(serverAddress, tls.client, transport, this.nowMicros, memory)
   }
 
   /** The datagrams the client sends now. */
