@@ -21,7 +21,7 @@ export const BindSchema = Schema.Struct({
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
   /** Length of the connection IDs this endpoint issues. 4 to 20, default 8. RFC 9000 §5.1 */
   connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
-  /** Connections queued for `accept`; while the queue is full, clients are refused. 1 to 65 536, default 128. */
+  /** Connections queued for `accept`; while the queue is full, clients are refused. 1 to 65,536, default 128. */
   acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
 })
 
@@ -36,7 +36,7 @@ export const ServerSchema = Schema.Struct({
   ...TlsPreferences,
   /**
    * Address of this host, one per family, that clients are asked to move to once connected, for instance this machine's
-   * own behind a shared one. `port` is 1 to 65 535, default the endpoint's. Default none. RFC 9000 §9.6
+   * own behind a shared one. `port` is 1 to 65,535, default the endpoint's. Default none. RFC 9000 §9.6
    */
   preferredAddress: Schema.optionalKey(
     Schema.Struct({ ipv4: Schema.optionalKey(PlaceSchema), ipv6: Schema.optionalKey(PlaceSchema) })
@@ -52,16 +52,16 @@ export const ServerSchema = Schema.Struct({
    * proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
-  /** Unfinished handshakes from which `retry: "underLoad"` takes effect. 1 to 1 000 000, default 256. */
+  /** Unfinished handshakes from which `retry: "underLoad"` takes effect. 1 to 1,000,000, default 256. */
   retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   /**
-   * Handshakes that may be unfinished at once, queued ones included. 1 to 1 000 000, default 1 024; each takes about 40 kB.
+   * Handshakes that may be unfinished at once, queued ones included. 1 to 1,000,000, default 1,024; each takes about 40 kB.
    *
    * A client over the limit, and one that would be queued for more than half of `transport.handshakeTimeoutMillis`, is
    * refused at once with CONNECTION_REFUSED. RFC 9000 §21.2
    */
   maxHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
-  /** Seconds for which clients may resume a session. 0 to 604 800, default 86 400; 0 issues no tickets. RFC 8446 §4.6.1 */
+  /** Seconds for which clients may resume a session. 0 to 604,800, default 86,400; 0 issues no tickets. RFC 8446 §4.6.1 */
   ticketLifetimeSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
   ),
@@ -124,7 +124,7 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
    * system has no IPv6.
    */
   readonly host?: string
-  /** UDP port to bind. 0 to 65 535, default 0, which picks a free one. */
+  /** UDP port to bind. 0 to 65,535, default 0, which picks a free one. */
   readonly port?: number
   /**
    * At least 32 unpredictable bytes, stored by the application across restarts. Default random.
@@ -156,7 +156,7 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
    * address, and at once with `Unreachable` if nothing can be sent to any.
    */
   readonly host: string
-  /** UDP port of the server, 1 to 65 535. */
+  /** UDP port of the server, 1 to 65,535. */
   readonly port: number
   /** Application protocols to offer, best first: at least one, each 1 to 255 bytes. RFC 7301 */
   readonly alpn: ReadonlyArray<string>

@@ -173,10 +173,10 @@ export const fromDer: (der: {
   readonly privateKey: Uint8Array
 }) => Effect.Effect<Identity, IdentityError, CryptoSuite> = Effect.fnUntraced(function* (der) {
   if (!isRecord(der) || !Array.isArray(der.chain) || !der.chain.every(isBytes) || !isBytes(der.privateKey))
-    return yield* fail("Malformed", "`chain` is an array of Uint8Arrays, and `privateKey` a Uint8Array")
+    return yield* fail("Malformed", "`chain` must be an array of Uint8Arrays, and `privateKey` a Uint8Array")
   const { chain, privateKey } = der
   if (chain.length === 0)
-    return yield* fail("NoCertificate", "a chain needs at least the certificate of the key")
+    return yield* fail("NoCertificate", "the chain must contain at least the certificate of the key")
   if (chain.length > maxChainLength) {
     return yield* fail("ChainTooLong", `${chain.length} certificates; peers accept at most ${maxChainLength}`)
   }
@@ -325,7 +325,7 @@ const publicKeyOf = (
 ): Effect.Effect<Uint8Array, IdentityError> => {
   const key = suite.signingKey(pkcs8)
   return key === undefined
-    ? fail("UnsupportedKey", "the private key is none of Ed25519, P-256, P-384 or RSA in PKCS #8")
+    ? fail("UnsupportedKey", "the private key must be Ed25519, P-256, P-384 or RSA in PKCS #8")
     : Effect.succeed(key.spki)
 }
 
@@ -333,7 +333,7 @@ const fail = (kind: IdentityError["kind"], message: string): Effect.Effect<never
   Effect.fail(new IdentityError({ kind, message }))
 
 const notText = (what: string): Effect.Effect<never, IdentityError> =>
-  fail("Malformed", `the ${what} as PEM is text; of a file's bytes, what toString() returns`)
+  fail("Malformed", `the ${what} must be PEM text; convert the bytes of a file with toString()`)
 
 const toPem = (label: string, der: Uint8Array): string =>
   `-----BEGIN ${label}-----\n${Base64.encode(der).replace(/(.{64})(?=.)/g, "$1\n")}\n-----END ${label}-----\n`

@@ -106,9 +106,9 @@ export interface PeerOptions extends Omit<ConnectOptions, "earlyData"> {
    * eager peer closes and a peer on demand is idle until it is needed again.
    */
   readonly schedule?: Schedule.Schedule<unknown, QuicError>
-  /** A connection that lasted this long resets the schedule. 0 to 86 400 000, default 10 000. */
+  /** A connection that lasted this long resets the schedule. 0 to 86,400,000, default 10,000. */
   readonly stableMillis?: number
-  /** Operations that may wait for a connection; the next fails with `PeerBusy`. 0 to 1 000 000, default 1 024. */
+  /** Operations that may wait for a connection; the next fails with `PeerBusy`. 0 to 1,000,000, default 1,024. */
   readonly maxWaiting?: number
 }
 

@@ -252,7 +252,7 @@ export class QuicConnection {
     const failure = refuseBytes(bytes) ?? this.actor.failure
     if (failure !== undefined) return failure
     const limit = this.maxDatagramBytes
-    if (limit === 0) return refuse("the peer takes no datagrams")
+    if (limit === 0) return refuse("the peer accepts no datagrams")
     return bytes.length > limit
       ? refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
       : undefined

@@ -58,37 +58,37 @@ export const TransportOptions = Schema.Struct({
    */
   originalVersion: Schema.optionalKey(Schema.Literals(["v1", "v2"])),
   /**
-   * Silence after which the connection ends with `IdleTimeout`. 0 to 86 400 000, default 60 000; 0 disables the timeout.
+   * Silence after which the connection ends with `IdleTimeout`. 0 to 86,400,000, default 60,000; 0 disables the timeout.
    *
    * The smaller value of both sides applies. RFC 9000 §10.1
    */
   maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
-  /** How long a handshake may take before it fails with `HandshakeTimeout`. 100 to 300 000, default 5 000. */
+  /** How long a handshake may take before it fails with `HandshakeTimeout`. 100 to 300,000, default 5,000. */
   handshakeTimeoutMillis: int(100, 300_000, 5_000),
   /**
-   * Sends a PING after this much silence, which keeps the connection and its NAT binding alive. 0 to 3 600 000, default 0,
+   * Sends a PING after this much silence, which keeps the connection and its NAT binding alive. 0 to 3,600,000, default 0,
    * which sends none. RFC 9000 §10.1.2
    */
   keepAliveIntervalMillis: int(0, 3_600_000, 0),
-  /** How long `close` may take to deliver data already accepted. 0 to 300 000, default 3 000. */
+  /** How long `close` may take to deliver data already accepted. 0 to 300,000, default 3,000. */
   closeTimeoutMillis: int(0, 300_000, 3_000),
-  /** Initial receive window of the connection. 16 384 to 1 GiB, default 2 MiB. RFC 9000 §4.1 */
+  /** Initial receive window of the connection. 16,384 to 1 GiB, default 2 MiB. RFC 9000 §4.1 */
   connectionWindowBytes: int(16_384, 1024 * MiB, 2 * MiB),
   /**
-   * Largest receive window of the connection; it grows while the application reads as fast as data arrives. 16 384 to
+   * Largest receive window of the connection; it grows while the application reads as fast as data arrives. 16,384 to
    * 1 GiB, default 24 MiB.
    */
   maxConnectionWindowBytes: int(16_384, 1024 * MiB, 24 * MiB),
-  /** Initial receive window of each stream. 1 200 to 1 GiB, default 1 MiB. RFC 9000 §4.1 */
+  /** Initial receive window of each stream. 1,200 to 1 GiB, default 1 MiB. RFC 9000 §4.1 */
   streamWindowBytes: int(1_200, 1024 * MiB, MiB),
-  /** Largest receive window of each stream. 1 200 to 1 GiB, default 16 MiB. */
+  /** Largest receive window of each stream. 1,200 to 1 GiB, default 16 MiB. */
   maxStreamWindowBytes: int(1_200, 1024 * MiB, 16 * MiB),
-  /** Bidirectional streams the peer may have open at once. 0 to 1 000 000, default 100. RFC 9000 §4.6 */
+  /** Bidirectional streams the peer may have open at once. 0 to 1,000,000, default 100. RFC 9000 §4.6 */
   maxBidirectionalStreams: int(0, 1_000_000, 100),
-  /** Unidirectional streams the peer may have open at once. 0 to 1 000 000, default 100. RFC 9000 §4.6 */
+  /** Unidirectional streams the peer may have open at once. 0 to 1,000,000, default 100. RFC 9000 §4.6 */
   maxUnidirectionalStreams: int(0, 1_000_000, 100),
   /**
-   * Bytes a stream buffers for sending before `write` waits. 1 200 to 1 GiB, default 1 MiB.
+   * Bytes a stream buffers for sending before `write` waits. 1,200 to 1 GiB, default 1 MiB.
    *
    * Also bounds the datagrams queued in each direction, each counted with 256 bytes of overhead; when the queue is full the
    * oldest datagrams are dropped.
@@ -103,34 +103,34 @@ export const TransportOptions = Schema.Struct({
   congestion: Schema.Literals(["cubic", "newReno", "bbr"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))
   ),
-  /** Round-trip time assumed until one is measured. 1 to 10 000, default 333. RFC 9002 §6.2.2 */
+  /** Round-trip time assumed until one is measured. 1 to 10,000, default 333. RFC 9002 §6.2.2 */
   initialRttMillis: int(1, 10_000, 333),
   /**
-   * Size of UDP payloads until path MTU discovery finds a larger one. 1 200 to 65 507, default 1 200.
+   * Size of UDP payloads until path MTU discovery finds a larger one. 1,200 to 65,507, default 1,200.
    *
    * RFC 9000 §14.1, §14.2 #S2
    */
   initialDatagramBytes: int(1_200, 65_507, 1_200),
-  /** Largest UDP payload path MTU discovery may settle on. 1 200 to 65 507, default 1 452. RFC 9000 §14.3 */
+  /** Largest UDP payload path MTU discovery may settle on. 1,200 to 65,507, default 1,452. RFC 9000 §14.3 */
   maxDatagramBytes: int(1_200, 65_507, 1_452),
-  /** Largest UDP payload this side accepts. 1 200 to 65 527, default 65 527. RFC 9000 §18.2 */
+  /** Largest UDP payload this side accepts. 1,200 to 65,527, default 65,527. RFC 9000 §18.2 */
   maxReceiveDatagramBytes: int(1_200, 65_527, 65_527),
   /** Exponent that scales the delay in ACK frames. 0 to 20, default 3. RFC 9000 §13.2.5 */
   ackDelayExponent: int(0, 20, 3),
-  /** Longest time an acknowledgement is delayed. 0 to 1 000, default 25. RFC 9000 §13.2.1 */
+  /** Longest time an acknowledgement is delayed. 0 to 1,000, default 25. RFC 9000 §13.2.1 */
   maxAckDelayMillis: int(0, 1_000, 25),
   /**
    * Forbids the peer to migrate, and ignores packets it sends from another address. Default false. RFC 9000 §9.1
    */
   disableActiveMigration: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
-  /** Changes the connection IDs after this many packets. 0 to 1 000 000 000, default 0, which is never. RFC 9000 §9.5 */
+  /** Changes the connection IDs after this many packets. 0 to 1,000,000,000, default 0, which is never. RFC 9000 §9.5 */
   rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
-  /** Changes the connection IDs after this long. 0 to 86 400 000, default 0, which is never. RFC 9000 §9.5 */
+  /** Changes the connection IDs after this long. 0 to 86,400,000, default 0, which is never. RFC 9000 §9.5 */
   rotateIdsAfterMillis: int(0, 86_400_000, 0),
   /** Connection IDs of the peer kept in reserve. 2 to 32, default 8. RFC 9000 §5.1.1, §18.2 #6 */
   activeConnectionIdLimit: int(2, 32, 8),
   /**
-   * Largest DATAGRAM frame this side accepts. 0 to 65 535, default 0, which refuses datagrams. RFC 9221 §3
+   * Largest DATAGRAM frame this side accepts. 0 to 65,535, default 0, which refuses datagrams. RFC 9221 §3
    */
   maxDatagramFrameBytes: int(0, 65_535, 0)
 })
@@ -173,7 +173,7 @@ export const checkTransport = (
       quicError(
         new InvalidOption({
           field: "transport.originalVersion",
-          problem: `${originalVersion} is not among the versions that are offered`
+          problem: `${originalVersion} is not one of the offered versions`
         })
       )
   )

@@ -92,7 +92,7 @@ export class QuicStream {
   /**
    * The next bytes, as soon as there are any; `undefined` at the end of the stream.
    *
-   * `max` limits how many, 1 to 2^53−1, default 65 536. Fails with `StreamReset` if the peer reset the stream,
+   * `max` limits how many, 1 to 2^53−1, default 65,536. Fails with `StreamReset` if the peer reset the stream,
    * `StreamClosed` if this side has stopped it or cannot read it, `InvalidOption` for a bad `max`, and with the end of
    * the connection.
    *

@@ -44,7 +44,7 @@ const count = (byDefault: number, maximum: number) =>
   )
 
 const StoreOptions = Schema.Struct({
-  /** Servers remembered; the least recently used is forgotten first. 1 to 1 000 000, default 256. */
+  /** Servers remembered; the least recently used is forgotten first. 1 to 1,000,000, default 256. */
   maxServers: count(256, 1_000_000),
   /** Tickets kept for each server; the oldest is dropped first. 1 to 64, default 4. */
   ticketsPerServer: count(4, 64)
@@ -59,7 +59,7 @@ const StoreOptions = Schema.Struct({
 export type StoreOptions = Partial<typeof StoreOptions.Type>
 
 const KeyOptions = Schema.Struct({
-  /** How long a key seals tickets. 1 to 604 800 000, default 21 600 000 (six hours). */
+  /** How long a key seals tickets. 1 to 604,800,000, default 21,600,000 (six hours). */
   periodMillis: count(6 * 3_600_000, 604_800_000),
   /** Periods after that in which the key still opens tickets. 1 to 64, default 4. */
   keptPeriods: count(4, 64)

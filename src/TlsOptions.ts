@@ -68,11 +68,11 @@ export const tlsPreferences = (
 ): Effect.Effect<Pick<TlsSettings, "alpn" | "cipherSuites" | "groups" | "keyShareGroups">, QuicError> => {
   const missing = groups?.find((name) => !suite.groups.includes(NamedGroup[name]))
   if (missing !== undefined)
-    return invalidOption(`${prefix}groups`, `the ${suite.name} CryptoSuite has no ${missing}`)
+    return invalidOption(`${prefix}groups`, `the ${suite.name} CryptoSuite does not support ${missing}`)
   const offered = groups?.map((name) => NamedGroup[name]) ?? suite.groups
   const unoffered = keyShareGroups?.find((name) => !offered.includes(NamedGroup[name]))
   return unoffered !== undefined
-    ? invalidOption(`${prefix}keyShareGroups`, `${unoffered} is not among the groups that are offered`)
+    ? invalidOption(`${prefix}keyShareGroups`, `${unoffered} is not one of the offered groups`)
     : Effect.succeed({
         alpn,
         cipherSuites: cipherSuites.map((name) => cipherSuiteCodes[name]),
@@ -96,7 +96,7 @@ export const identityFor = (
   field: string
 ): Effect.Effect<TlsIdentity, QuicError> => {
   if (!isIdentity(identity))
-    return invalidOption(field, "an Identity, as the functions of Identity and NodeIdentity make one")
+    return invalidOption(field, "an Identity, made by a function of Identity or NodeIdentity")
   const key = suite.signingKey(Redacted.value(identity.privateKey))
   return key === undefined
     ? invalidOption(field, `the ${suite.name} CryptoSuite cannot sign with this key`)

@@ -1,4 +1,4 @@
-/** From the options of `connect` to what is dialed, checked and with defaults. */
+/** Checks the options of `connect` and fills in the defaults. */
 import * as Effect from "effect/Effect"
 import { Hex } from "effect/encoding"
 import { checkRecord } from "./arguments.ts"

@@ -182,10 +182,10 @@ export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("Ha
   override get message(): string {
     const hint =
       this.discarded !== undefined
-        ? `discarded were ${this.discarded}`
+        ? `discarded packets: ${this.discarded}`
         : this.socketError === undefined
           ? "is a QUIC server listening there?"
-          : `what the socket last said: ${this.socketError}`
+          : `last socket error: ${this.socketError}`
     return `no handshake with ${this.address} in time; ${hint}`
   }
 }
@@ -310,7 +310,7 @@ export class ResetRefused extends Schema.TaggedError<ResetRefused>()("ResetRefus
   streamId: Schema.Number
 }) {
   override get message(): string {
-    return `stream ${this.streamId}: the peer knows no reset that delivers the stream's beginning (RESET_STREAM_AT)`
+    return `stream ${this.streamId}: the peer does not support resets that deliver the beginning of a stream (RESET_STREAM_AT)`
   }
 }
 
@@ -380,6 +380,6 @@ export class PeerBusy extends Schema.TaggedError<PeerBusy>()("PeerBusy", {
   maxWaiting: Schema.Number
 }) {
   override get message(): string {
-    return `${this.maxWaiting} operations wait for a connection to ${this.name} already`
+    return `${this.maxWaiting} operations already wait for a connection to ${this.name}`
   }
 }

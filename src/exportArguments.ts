@@ -1,4 +1,4 @@
-/** What `QuicConnection.exportKeyingMaterial` may be asked for. */
+/** Checks the arguments of `QuicConnection.exportKeyingMaterial`. */
 import { isBytes, type Refusal } from "./arguments.ts"
 import { MAX_EXPORTED_BYTES, MAX_EXPORTER_LABEL_BYTES } from "./handshake/Exporter.ts"
 import { invalidOption } from "./QuicError.ts"
@@ -13,7 +13,7 @@ const badLabel = invalidOption(
 const badContext = invalidOption("context", "a Uint8Array, which may be empty")
 const badLength = invalidOption("length", `an integer from 1 to ${MAX_EXPORTED_BYTES}`)
 
-/** Why these arguments are refused; undefined when they are not. */
+/** Fails with why the arguments are rejected; undefined if they are not. */
 export const refuseExport = (label: unknown, context: unknown, length: unknown): Refusal => {
   if (typeof label !== "string" || !labels.test(label)) return badLabel
   if (!isBytes(context)) return badContext

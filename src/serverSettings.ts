@@ -1,4 +1,4 @@
-/** From the options of a server to what its endpoint works with, checked and with defaults. */
+/** Checks the options of a server and fills in the defaults. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { CertificateVerifierShape } from "./capability/CertificateVerifier.ts"
@@ -14,7 +14,7 @@ import { check, checkServerTransport } from "./QuicOptions.ts"
 import * as Resumption from "./Resumption.ts"
 import { identitySelector, tlsPreferences } from "./TlsOptions.ts"
 
-/** What settings are made with. */
+/** What the settings are built from. */
 export interface SettingsContext {
   readonly suite: CryptoSuiteShape
   readonly randomBytes: RandomBytes

@@ -1,4 +1,4 @@
-/** Binds an endpoint's sockets, starts its loop, and closes both with the scope. */
+/** Binds the sockets of an endpoint and starts its loop; closes both with the scope. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -36,7 +36,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   const { suite, randomBytes } = context
   const server = serverOptions && (yield* serverSettings(serverOptions, context))
   const resetKey = resetSecret === undefined ? undefined : yield* resetKeyFrom(resetSecret, suite)
-  // made before the loop, and so closed after it
+  // created before the loop, so that it is closed after it
   const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope), server !== undefined)
   const socket = yield* keeper.openMain(bind)
   const preferred = yield* keeper.openPreferred(server?.preferredAddress ?? {})

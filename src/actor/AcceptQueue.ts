@@ -8,7 +8,7 @@ import type { ConnectionActor } from "./ConnectionActor.ts"
 import { endConnection } from "./endConnection.ts"
 import { WaitList } from "./WaitList.ts"
 
-const noServer = invalidOption("server", "this endpoint takes no connections: it was made without `server`")
+const noServer = invalidOption("server", "this endpoint accepts no connections: it was made without `server`")
 const closed = Effect.fail(quicError(new EndpointClosed()))
 
 export class AcceptQueue {

@@ -25,7 +25,7 @@ import { WaitList } from "./WaitList.ts"
 export interface LocalPlace {
   /** IP literal. Default any address of the family in use. */
   readonly host?: string
-  /** 0 to 65 535. Default 0, which picks a free port. */
+  /** 0 to 65,535. Default 0, which picks a free port. */
   readonly port?: number
 }
 
@@ -53,7 +53,7 @@ export interface PathHost {
 
 const refusals = {
   disabled: "the server forbids it",
-  server: "only clients move"
+  server: "only clients migrate"
 } as const
 
 /** A migration under way. */

@@ -23,7 +23,7 @@ export const acquirePeer = <C extends PeerConnection, P>(
   const refusal = () => {
     if (endpoint.isClosed) return Effect.fail(quicError(new EndpointClosed()))
     return [...endpoint.peers].some((other) => other.name === name)
-      ? invalidOption("name", `there is a peer ${name} already`)
+      ? invalidOption("name", `there is already a peer ${name}`)
       : undefined
   }
   return Effect.flatMap(SubscriptionRef.make<PeerState<C>>({ _tag: "Idle", reason: undefined }), (state) =>

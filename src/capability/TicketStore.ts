@@ -37,7 +37,7 @@ export interface SessionTicket {
   readonly serverName: string | undefined
   /** Unix time in milliseconds: on the server when issued, on the client when received. */
   readonly issuedAtMillis: number
-  /** How long it can be used, at most 604 800. */
+  /** How long it can be used, at most 604,800. */
   readonly lifetimeSeconds: number
   /** Obfuscates the age the client reports. RFC 8446 §4.2.11.1 */
   readonly ageAdd: number

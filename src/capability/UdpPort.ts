@@ -135,7 +135,7 @@ export interface UdpSocket {
 export interface UdpBindOptions {
   /** IP literal; `::` accepts both families unless `ipv6Only`. Default `0.0.0.0`. */
   readonly host?: string | undefined
-  /** 0 to 65 535. Default 0, which picks a free port. */
+  /** 0 to 65,535. Default 0, which picks a free port. */
   readonly port?: number | undefined
   /** Requested size of the system's receive buffer, which may grant less. Default 4 MiB. */
   readonly receiveBufferBytes?: number | undefined

@@ -120,7 +120,7 @@ export class ConnectionTimers {
    */
   private endIfPeerChangedId(nowMicros: number): void {
     if (!this.discards.has(CHANGED_ID)) return
-    const reason = `the peer changed its connection ID in the handshake: discarded were ${this.discards.summary}`
+    const reason = `the peer changed its connection ID in the handshake; discarded packets: ${this.discards.summary}`
     this.parts.closer.closeWithError(
       new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason),
       nowMicros

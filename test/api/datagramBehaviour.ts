@@ -107,7 +107,7 @@ export const datagramBehaviour = ({ it }: Universe): void => {
         expect(near.maxDatagramBytes).toBe(0)
         expect(yield* reasonOf(near.sendDatagram(text("x")))).toMatchObject({
           _tag: "DatagramRefused",
-          problem: "the peer takes no datagrams"
+          problem: "the peer accepts no datagrams"
         })
         // the other direction allows them
         yield* far.sendDatagram(text("y"))

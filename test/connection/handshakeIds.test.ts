@@ -142,7 +142,7 @@ describe("a client", () => {
     duel.endpoint.handleDatagram(stray, { ...puppetAddress, host: "192.0.2.9" }, 0, duel.nowMicros)
     duel.advance(30_000_000)
     expect(reasonOf(connection).message).toContain(
-      "discarded were 2 packets sealed with other keys, 1 packet from another address than the peer's"
+      "discarded packets: 2 packets sealed with other keys, 1 packet from another address than the peer's"
     )
   })
 

@@ -5,12 +5,12 @@ import { expect, it } from "vitest"
 import { TransportOptions } from "../../src/QuicOptions.ts"
 import { publicNames } from "./publicNames.ts"
 
-const number = "(\\d+(?: \\d{3})*(?: [MG]iB)?)"
+const number = "(\\d+(?:,\\d{3})*(?: [MG]iB)?)"
 const range = new RegExp(`${number} to ${number}, default ${number}`)
 
 const toNumber = (text: string): number => {
-  const [, digits, unit] = /^([\d ]+?)(?: ([MG]iB))?$/.exec(text)!
-  return Number(digits.replaceAll(" ", "")) * (unit === "MiB" ? 2 ** 20 : unit === "GiB" ? 2 ** 30 : 1)
+  const [, digits, unit] = /^([\d,]+)(?: ([MG]iB))?$/.exec(text)!
+  return Number(digits.replaceAll(",", "")) * (unit === "MiB" ? 2 ** 20 : unit === "GiB" ? 2 ** 30 : 1)
 }
 
 const decode = (options: unknown) => Schema.decodeUnknownResult(TransportOptions)(options)

@@ -107,7 +107,7 @@ it.layer(NodeCryptoSuite.layer)("an identity from PEM", (it) => {
           kind: "KeyMismatch",
           message: /belongs to certificate 2, which must come first/
         },
-        { pem: { cert, key: keyPem(strange) }, kind: "UnsupportedKey", message: /none of Ed25519, P-256/ },
+        { pem: { cert, key: keyPem(strange) }, kind: "UnsupportedKey", message: /must be Ed25519, P-256/ },
         {
           pem: { cert, key: key.replace(/\n\w{2}/, "\n!!") },
           kind: "Malformed",
