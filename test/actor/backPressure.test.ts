@@ -7,7 +7,7 @@ import { coreOf } from "../inspect.ts"
 import { transfer } from "../migration/transfer.ts"
 import { itSim } from "../sim/itSim.ts"
 
-describe("a connection whose socket takes nothing", () => {
+describe("a connection whose socket accepts nothing", () => {
   itSim("asks now and then, and sends on once the socket takes datagrams again", () =>
     Effect.gen(function* () {
       const world = yield* simWorld

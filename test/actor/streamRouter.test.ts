@@ -6,7 +6,7 @@ import type { StreamSet } from "../../src/stream/StreamSet.ts"
 import { pair, text } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
 
-/** A router, the streams its peer opens, and what a claim for those has taken. */
+/** A router, the streams its peer opens, and those taken by a claim. */
 const routed = () => {
   const opened: Array<number> = []
   const core = { pollOpened: () => opened.shift() ?? -1 } as unknown as StreamSet
@@ -34,7 +34,7 @@ const routed = () => {
 const any = () => true
 
 describe("a stream that the peer opens", () => {
-  it("waits to be accepted while nobody claims it", () => {
+  it("waits to be accepted while it is not claimed", () => {
     const { router, open, waiting } = routed()
     expect(open(0, 2, 4)).toBe(true)
     expect(open()).toBe(false)
@@ -53,7 +53,7 @@ describe("a stream that the peer opens", () => {
     expect(waiting()).toEqual([0, 0])
   })
 
-  it("goes to a later claim when it has waited, and is offered to none twice", () => {
+  it("goes to a later claim if it is still waiting, and is offered to each claim once", () => {
     const { open, claim, waiting } = routed()
     const picky = claim(() => false)
     open(0, 2, 4)

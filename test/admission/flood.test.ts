@@ -62,7 +62,7 @@ const closeOf = (puppet: Puppet): Uint8Array =>
 const retries = (types: ReadonlyArray<PacketType>): number =>
   types.filter((type) => type === PacketType.Retry).length
 
-describe("a flood of handshakes that end themselves", () => {
+describe("a flood of handshakes that clients abort", () => {
   for (const [how, end] of [
     ["with CONNECTION_CLOSE", () => [closeOf(strayClient())]],
     ["with no protocol in common", () => strayClient({ alpn: "none" }).outbox]

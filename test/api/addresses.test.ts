@@ -132,7 +132,7 @@ describe("a client is told at once", () => {
   )
 })
 
-describe("a client that waited for the whole handshake timeout", () => {
+describe("a client whose handshake timed out", () => {
   const busy = (socket: UdpSocket): UdpSocket => {
     let tell: Parameters<UdpSocket["onRefused"]>[0] = () => {}
     return Object.assign(Object.create(socket) as UdpSocket, {

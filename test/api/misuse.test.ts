@@ -36,7 +36,7 @@ const expectRefused = Effect.fnUntraced(function* (
 
 const notBytes = ["hello", new ArrayBuffer(5), new DataView(new ArrayBuffer(5)), [1, 2], 5, null, undefined]
 
-describe("bytes that are none", () => {
+describe("values that are not bytes", () => {
   it("are not written", (world) =>
     Effect.gen(function* () {
       const { near, far } = yield* pair(world)

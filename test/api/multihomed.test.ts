@@ -43,7 +43,7 @@ const anywhere = (world: World): World => ({
   server: { host: "0.0.0.0", layer: Layer.merge(world.server.layer, named) }
 })
 
-describe("a server on all addresses answers from the one it was asked at", () => {
+describe("a server on all addresses answers from the one it received on", () => {
   live.it("over real sockets", (world) =>
     Effect.flatMap(endpoints(anywhere(world)), (both) => reachesAll(both, hosts))
   )

@@ -105,7 +105,7 @@ const handler = (seed: string) => (stream: QuicStream) =>
     if (!stream.isUnidirectional) yield* stream.write(payload.slice(0, length))
   }).pipe(Effect.catchReason("QuicError", "StreamReset", () => Effect.void))
 
-describe("two endpoints that do whatever they may", () => {
+describe("two endpoints that use the API at random", () => {
   itSim(
     "read nothing wrong, and come to an end",
     () =>

@@ -1,4 +1,4 @@
-/** The state machines, printed: a change of a table shows here, in words. */
+/** Prints the state machines' tables, so that a change to one shows in this file. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { peerTransitions } from "../../src/actor/peerState.ts"
@@ -106,17 +106,20 @@ describe("every machine", () => {
     return reached
   }
 
-  it.each(machines)("%s: comes to every state, can end from each, and never leaves the end", (...machine) => {
-    const [, table, initial, ends] = machine
-    expect([...reach(table, initial)].sort()).toEqual(Object.keys(table).sort())
-    for (const state of Object.keys(table)) {
-      expect(ends.some((end) => reach(table, state).has(end))).toBe(true)
-      expect(Object.keys(table[state]).length === 0).toBe(ends.includes(state))
+  it.each(machines)(
+    "%s: reaches every state, can end from each, and never leaves a final state",
+    (...machine) => {
+      const [, table, initial, ends] = machine
+      expect([...reach(table, initial)].sort()).toEqual(Object.keys(table).sort())
+      for (const state of Object.keys(table)) {
+        expect(ends.some((end) => reach(table, state).has(end))).toBe(true)
+        expect(Object.keys(table[state]).length === 0).toBe(ends.includes(state))
+      }
     }
-  })
+  )
 
   it.each(machines.slice(0, 2))(
-    "%s: refuses what its table does not list, and stays where it was",
+    "%s: rejects transitions its table does not list, and keeps its state",
     (...of) => {
       const [, table, initial] = of
       const states = fc.array(fc.constantFrom(...Object.keys(table)))
@@ -134,7 +137,7 @@ describe("every machine", () => {
     }
   )
 
-  it("of streams looks up in numbers what its table says in names", () => {
+  it("of streams looks up by number what its table lists by name", () => {
     for (const [states, events, table, next] of [
       [SendState, SendEvent, sendTransitions as AnyTable, nextSendState as (s: number, e: number) => number],
       [ReceiveState, ReceiveEvent, receiveTransitions as AnyTable, nextReceiveState as typeof nextSendState]

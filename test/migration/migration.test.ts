@@ -110,7 +110,7 @@ describe("a connection that migrates", () => {
   )
 })
 
-describe("on a network that loses, reorders and repeats", () => {
+describe("on a network that loses, reorders and duplicates", () => {
   const bad = { lossRate: 0.05, reorderRate: 0.05, duplicateRate: 0.02, jitterMillis: 5 }
 
   itSim(

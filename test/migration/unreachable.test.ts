@@ -10,7 +10,7 @@ import { itSim } from "../sim/itSim.ts"
 const refusal = (near: QuicConnection, host: string) =>
   Effect.map(Effect.flip(near.migrate({ host })), ({ reason }) => reason)
 
-describe("a connection is told at once, and stays", () => {
+describe("a migration fails at once, and the connection stays", () => {
   itSim("when there is no route from the new address", () =>
     Effect.gen(function* () {
       const world = yield* simWorld

@@ -1,6 +1,6 @@
 /**
- * A probe of another route is no part of what congestion control watches. One that could not be padded, for want of
- * credit, was in flight if the packet built before it had been: on a route it never took.
+ * A probe on another route is not subject to congestion control. One that could not be padded, for lack of credit, was
+ * once counted as in flight if the previously built packet was: on a route it never took.
  */
 import { expect, it } from "vitest"
 import { Duel, puppetAddress } from "../connection/Duel.ts"

@@ -1,6 +1,6 @@
 /**
- * A client that was rebound twice before its handshake was confirmed moved to the first of the two new sockets, which its
- * endpoint had already left: what leaves a socket is also what only waits to move to it.
+ * A client that was rebound twice before its handshake was confirmed once migrated to the first of the two new sockets,
+ * which its endpoint had already left: leaving a socket must also cancel a pending migration to it.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

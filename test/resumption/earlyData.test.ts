@@ -203,7 +203,7 @@ describe("0-RTT data", () => {
   )
 })
 
-describe("0-RTT data that is refused", () => {
+describe("rejected 0-RTT data", () => {
   /** 40 kB to a server that refuses; not one byte may be missing, and none seen before the handshake was complete. */
   const resent = Effect.fnUntraced(function* (
     client: QuicEndpointShape,
@@ -297,7 +297,7 @@ describe("0-RTT data that is refused", () => {
   )
 })
 
-describe("a first flight that is replayed", () => {
+describe("a replayed first flight", () => {
   /** Records what the client sends to a server until stopped. */
   const tap = (link: { rewrite: ((packet: never) => never) | undefined }) => {
     const flight: Array<Uint8Array> = []

@@ -24,7 +24,7 @@ const scene = Effect.fnUntraced(function* (keys: KeyOptions = {}) {
   return { world, id, ticketKeys, server, client }
 })
 
-describe("a client that comes back", () => {
+describe("a returning client", () => {
   itSim("resumes its session, and knows whom it talks to", () =>
     Effect.gen(function* () {
       const { server, client } = yield* scene()
@@ -114,7 +114,7 @@ describe("a client that comes back", () => {
   )
 })
 
-describe("two servers of one name", () => {
+describe("two servers with the same name", () => {
   itSim("that share ticket keys resume each other's sessions", () =>
     Effect.gen(function* () {
       const { world, id, ticketKeys, server, client } = yield* scene()

@@ -29,7 +29,7 @@ const scene = Effect.fnUntraced(function* (options: Parameters<typeof makeServer
   return { world, id, server, client }
 })
 
-describe("a server that retries always", () => {
+describe("a server that always sends Retry", () => {
   // RFC 9000 §8.1.3 #S5, RFC 9001 §4.7 #S1
   itSim("costs a new client one round trip, and one that was here before none", () =>
     Effect.gen(function* () {

@@ -117,7 +117,7 @@ describe("a clock that jumps", () => {
       )
 })
 
-describe("what is dated by a clock", () => {
+describe("state dated by a clock", () => {
   itSim(
     "a Retry's token, and that for the next visit, are good however the server's clock jumps meanwhile",
     () =>
