@@ -1,6 +1,9 @@
 import { BbrLossModel } from "./BbrLossModel.ts"
 import { BbrPathModel } from "./BbrPathModel.ts"
+import { BbrPipe } from "./BbrPipe.ts"
 import { BbrProbeCycle } from "./BbrProbeCycle.ts"
+import { type BbrState, gains, isInProbeBw } from "./BbrStates.ts"
+import { nextWindow, probeRttWindow } from "./bbrWindow.ts"
 import {
   type CongestionController,
   initialWindow,
@@ -12,27 +15,11 @@ import { DeliveryRate } from "./DeliveryRate.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 import type { SentPacket } from "./SentPacket.ts"
 
-/** draft-ietf-ccwg-bbr §5.1 */
-export type BbrState = "startup" | "drain" | "down" | "cruise" | "refill" | "up" | "probeRtt"
-
-/** Pacing and window gain of each state. §5.6.1 */
-const gains: { readonly [state in BbrState]: readonly [pacing: number, window: number] } = {
-  startup: [2.77, 2],
-  drain: [0.5, 2],
-  down: [0.9, 2],
-  cruise: [1, 2],
-  refill: [1, 2],
-  up: [1.25, 2.25],
-  probeRtt: [1, 0.5]
-}
 /** BBR.PacingMarginPercent: paces slightly below the bandwidth so that queues drain. §5.6.2 */
 const pacingMargin = 0.99
-/** BBR.MinPipeCwnd in datagrams, given that a receiver acknowledges every second one. §5.6.4.3 */
-const minimumPipeDatagrams = 4
 const drainRounds = 3
 const probeRttMicros = 200_000
 const renoRounds = 63
-const quantumMicros = 1_000
 
 /**
  * BBR version 3: paces at the measured bandwidth and keeps about two bandwidth-delay products in flight. Probes for
@@ -47,7 +34,7 @@ export class BbrV3 implements CongestionController {
   readonly rate: DeliveryRate = new DeliveryRate()
   readonly model: BbrPathModel = new BbrPathModel(this.rate)
   readonly losses: BbrLossModel = new BbrLossModel(this.rate)
-  private maxDatagramSize: number
+  readonly pipe: BbrPipe
   private pacing: number
   private priorWindow = 0
   private hasRtt = false
@@ -61,7 +48,7 @@ export class BbrV3 implements CongestionController {
   private readonly probeRtt = { doneAtMicros: 0, roundDone: false }
 
   constructor(maxDatagramSize: number) {
-    this.maxDatagramSize = maxDatagramSize
+    this.pipe = new BbrPipe(this.model, maxDatagramSize)
     this.window = initialWindow(maxDatagramSize)
     // §5.6.2: assumes 1 ms before the first RTT sample.
     this.pacing = (gains.startup[0] * this.window) / 1_000
@@ -88,7 +75,8 @@ export class BbrV3 implements CongestionController {
     rate.onAcked(feedback, rtt.minMicros)
     if (!this.hasRtt && feedback.hasRttSample) {
       this.hasRtt = true
-      this.pacing = (gains.startup[0] * initialWindow(this.maxDatagramSize)) / Math.max(rtt.latestMicros, 1)
+      this.pacing =
+        (gains.startup[0] * initialWindow(this.pipe.maxDatagramSize)) / Math.max(rtt.latestMicros, 1)
     }
     if (this.recoveryStartMicros >= 0 && feedback.newestAckedSentMicros > this.recoveryStartMicros) {
       this.recoveryStartMicros = -1
@@ -108,7 +96,7 @@ export class BbrV3 implements CongestionController {
     losses.advanceLatest()
     this.bandwidth = Math.min(model.maxBandwidth, losses.bandwidthShortTerm)
     this.setPacing(gains[this.state][0])
-    this.setWindow()
+    this.window = nextWindow(this)
   }
 
   /** HandleLostPacket. §5.5.10.2 */
@@ -144,7 +132,7 @@ export class BbrV3 implements CongestionController {
   onPersistentCongestion(): void {
     this.saveWindow()
     this.losses.saveState()
-    this.window = minimumWindow(this.maxDatagramSize)
+    this.window = minimumWindow(this.pipe.maxDatagramSize)
   }
 
   /** HandleSpuriousLossDetection. §5.5.11.2 */
@@ -169,8 +157,8 @@ export class BbrV3 implements CongestionController {
   }
 
   setMaxDatagramSize(maxDatagramSize: number): void {
-    this.window = windowForDatagramSize(this.window, this.maxDatagramSize, maxDatagramSize)
-    this.maxDatagramSize = maxDatagramSize
+    this.window = windowForDatagramSize(this.window, this.pipe.maxDatagramSize, maxDatagramSize)
+    this.pipe.maxDatagramSize = maxDatagramSize
   }
 
   // — Startup and Drain, §5.3.1, §5.3.2 ————————————————————————————————————————————————————————————————————————
@@ -187,7 +175,7 @@ export class BbrV3 implements CongestionController {
     this.undoState = "startup"
     this.model.fullPipe.isFull = true
     this.model.fullPipe.wasReached = true
-    this.losses.inflightLongTerm = Math.max(this.bdp(1), this.losses.inflightLatest)
+    this.losses.inflightLongTerm = Math.max(this.pipe.bdp(this.bandwidth, 1), this.losses.inflightLatest)
     this.enterDrain()
   }
 
@@ -203,11 +191,6 @@ export class BbrV3 implements CongestionController {
   }
 
   // — ProbeBW, §5.3.3 ——————————————————————————————————————————————————————————————————————————————————————————
-
-  private get isInProbeBw(): boolean {
-    const { state } = this
-    return state === "down" || state === "cruise" || state === "refill" || state === "up"
-  }
 
   private get isProbing(): boolean {
     return this.state === "startup" || this.state === "refill" || this.state === "up"
@@ -233,7 +216,7 @@ export class BbrV3 implements CongestionController {
     this.model.startRound()
     this.model.fullPipe.reset(this.rate.rate)
     this.state = "up"
-    this.cycle.raiseSlope(this.window, this.maxDatagramSize)
+    this.cycle.raiseSlope(this.window, this.pipe.maxDatagramSize)
   }
 
   /** UpdateProbeBWCyclePhase. §5.3.3.6 */
@@ -266,7 +249,7 @@ export class BbrV3 implements CongestionController {
     if (cycle.ackPhase === "probeStopping" && model.isRoundStart) {
       cycle.isSample = false
       cycle.ackPhase = "init"
-      if (this.isInProbeBw) {
+      if (isInProbeBw(this.state)) {
         if (!rate.isAppLimited) model.advanceBandwidthFilter()
         // The precautionary probe caused no excessive loss: probe again without the precaution.
         if (cycle.wasPrecautionary && !cycle.wasTooHigh) {
@@ -278,8 +261,8 @@ export class BbrV3 implements CongestionController {
     if (losses.isInflightTooHigh || losses.inflightLongTerm === Number.POSITIVE_INFINITY) return false
     if (rate.txInFlight > losses.inflightLongTerm) losses.inflightLongTerm = rate.txInFlight
     if (this.state === "up" && isWindowLimited && this.window >= losses.inflightLongTerm) {
-      losses.inflightLongTerm += cycle.growth(rate.newlyAcked, this.maxDatagramSize)
-      if (model.isRoundStart) cycle.raiseSlope(this.window, this.maxDatagramSize)
+      losses.inflightLongTerm += cycle.growth(rate.newlyAcked, this.pipe.maxDatagramSize)
+      if (model.isRoundStart) cycle.raiseSlope(this.window, this.pipe.maxDatagramSize)
     }
     return false
   }
@@ -297,12 +280,12 @@ export class BbrV3 implements CongestionController {
   private isTimeToProbe(nowMicros: number): boolean {
     const { cycle } = this
     // §5.3.3.5.2: probes as often as Reno would lose a packet, so that Reno and CUBIC flows keep their share.
-    const reno = Math.min(this.targetInflight / this.maxDatagramSize, renoRounds)
+    const reno = Math.min(this.targetInflight / this.pipe.maxDatagramSize, renoRounds)
     return nowMicros > cycle.startMicros + cycle.waitMicros || cycle.roundsSinceProbe >= reno
   }
 
   private isTimeToCruise(bytesInFlight: number): boolean {
-    const limit = this.losses.inflightWithHeadroom(this.maxDatagramSize, this.minimumPipe)
+    const limit = this.losses.inflightWithHeadroom(this.pipe.maxDatagramSize, this.pipe.minimum)
     return bytesInFlight <= limit && bytesInFlight <= this.inflight(this.model.maxBandwidth)
   }
 
@@ -334,7 +317,7 @@ export class BbrV3 implements CongestionController {
       // Samples taken with so little in flight say nothing about the bandwidth.
       this.rate.markAppLimited(bytesInFlight)
       if (probeRtt.doneAtMicros === 0) {
-        if (bytesInFlight <= this.probeRttWindow) {
+        if (bytesInFlight <= probeRttWindow(this)) {
           probeRtt.doneAtMicros = nowMicros + probeRttMicros
           probeRtt.roundDone = false
           model.startRound()
@@ -364,7 +347,7 @@ export class BbrV3 implements CongestionController {
   private restartFromIdle(nowMicros: number): void {
     this.isIdleRestart = true
     this.model.restartAggregation(nowMicros)
-    if (this.isInProbeBw) this.setPacing(1)
+    if (isInProbeBw(this.state)) this.setPacing(1)
     else if (this.state === "probeRtt") this.checkProbeRttDone(nowMicros)
   }
 
@@ -376,61 +359,15 @@ export class BbrV3 implements CongestionController {
     if (rate > 0 && (this.model.fullPipe.wasReached || rate > this.pacing)) this.pacing = rate
   }
 
-  /** §5.6.4.6 */
-  private setWindow(): void {
-    const { rate, model } = this
-    const maxInflight = this.withBudget(this.bdp(gains[this.state][1]) + model.extraAcked)
-    if (model.fullPipe.wasReached) {
-      this.window = Math.min(this.window + rate.newlyAcked, maxInflight)
-    } else if (this.window < maxInflight || rate.delivered < initialWindow(this.maxDatagramSize)) {
-      this.window += rate.newlyAcked
-    }
-    this.window = Math.max(this.window, this.minimumPipe)
-    if (this.state === "probeRtt") this.window = Math.min(this.window, this.probeRttWindow)
-    this.boundWindow()
-  }
-
-  /** §5.6.4.7 */
-  private boundWindow(): void {
-    const { losses, state } = this
-    let cap = Number.POSITIVE_INFINITY
-    if (state === "cruise" || state === "probeRtt") {
-      cap = losses.inflightWithHeadroom(this.maxDatagramSize, this.minimumPipe)
-    } else if (this.isInProbeBw) {
-      cap = losses.inflightLongTerm
-    }
-    this.window = Math.min(this.window, Math.max(Math.min(cap, losses.inflightShortTerm), this.minimumPipe))
-  }
-
-  private get minimumPipe(): number {
-    return minimumPipeDatagrams * this.maxDatagramSize
-  }
-
-  private get probeRttWindow(): number {
-    return Math.max(this.bdp(gains.probeRtt[1]), this.minimumPipe)
-  }
-
   private get targetInflight(): number {
-    return Math.min(this.bdp(1), this.window)
+    return Math.min(this.pipe.bdp(this.bandwidth, 1), this.window)
   }
 
-  private bdp(gain: number): number {
-    const { minRttMicros } = this.model
-    if (minRttMicros === Number.POSITIVE_INFINITY) return initialWindow(this.maxDatagramSize)
-    return gain * this.bandwidth * minRttMicros
-  }
-
+  /** What `bandwidth` needs in flight, with room for bursts. */
   private inflight(bandwidth: number): number {
-    const { minRttMicros } = this.model
-    if (minRttMicros === Number.POSITIVE_INFINITY) return initialWindow(this.maxDatagramSize)
-    return this.withBudget(bandwidth * minRttMicros)
-  }
-
-  /** QuantizationBudget; the offload budget is what the pacer releases in one tick. §5.5.8.2 */
-  private withBudget(inflight: number): number {
-    const quantum = Math.max(2 * this.maxDatagramSize, this.pacing * quantumMicros)
-    const budget = Math.max(inflight, quantum, this.minimumPipe)
-    return this.state === "up" ? budget + 2 * this.maxDatagramSize : budget
+    const { pipe } = this
+    const bdp = pipe.bdp(bandwidth, 1)
+    return pipe.isKnown ? pipe.withBudget(bdp, this.pacing, this.state === "up") : bdp
   }
 
   private noteCongestion(delivered: number, nowMicros: number): boolean {

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { type BbrState, BbrV3 } from "../../src/recovery/BbrV3.ts"
+import type { BbrState } from "../../src/recovery/BbrStates.ts"
+import { BbrV3 } from "../../src/recovery/BbrV3.ts"
 import { DeliveryRate } from "../../src/recovery/DeliveryRate.ts"
 import { CongestionFeedback } from "../../src/recovery/CongestionFeedback.ts"
 import { SentPacket } from "../../src/recovery/SentPacket.ts"
