@@ -14,11 +14,11 @@ import type { QuicError } from "../QuicError.ts"
 
 /** What a peer is doing. */
 export type PeerState<Connection> =
-  /** There is no connection, and none is wanted. `reason`: how the last one ended, or why none could be made. */
+  /** No connection, and none wanted. `reason` is how the last one ended, or why none could be made. */
   | { readonly _tag: "Idle"; readonly reason: QuicError | undefined }
   /**
-   * The `attempt`th since the last connection that lasted, counted from 1. With `retryInMillis` above 0 it waits that
-   * long first, because of `lastFailure`.
+   * Attempt `attempt` since the last stable connection, counted from 1. With `retryInMillis` above 0 it waits that long
+   * first, because of `lastFailure`.
    */
   | {
       readonly _tag: "Connecting"
@@ -27,14 +27,14 @@ export type PeerState<Connection> =
       readonly retryInMillis: number
     }
   | { readonly _tag: "Connected"; readonly connection: Connection }
-  /** Connected, and finding out whether the peer answers over another path. */
+  /** Connected, and validating another path. */
   | { readonly _tag: "Migrating"; readonly connection: Connection }
-  /** For good. `reason` is undefined when this side closed it, otherwise why it gave up. */
+  /** Closed for good. `reason` is undefined if this side closed it, otherwise why it gave up. */
   | { readonly _tag: "Closed"; readonly reason: QuicError | undefined }
 
 type Tag = PeerState<unknown>["_tag"]
 
-/** Every legal transition; what is not listed is refused. */
+/** Every legal transition; others are refused. */
 export const peerTransitions = moves<Tag>({
   Idle: ["Connecting", "Closed"],
   Connecting: ["Connecting", "Connected", "Idle", "Closed"],
@@ -43,7 +43,7 @@ export const peerTransitions = moves<Tag>({
   Closed: []
 })
 
-/** The state, movable only along the table. */
+/** The state, which changes only by a legal transition. */
 export class PeerLifecycle<Connection> {
   #state: PeerState<Connection> = { _tag: "Idle", reason: undefined }
 
@@ -51,7 +51,7 @@ export class PeerLifecycle<Connection> {
     return this.#state
   }
 
-  /** False, and no change, for an illegal transition. */
+  /** Returns false and changes nothing for an illegal transition. */
   to(next: PeerState<Connection>): boolean {
     if (peerTransitions[this.#state._tag][next._tag] === undefined) return false
     this.#state = next
