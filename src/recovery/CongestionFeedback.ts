@@ -1,4 +1,4 @@
-import { PacketBatch } from "./SentPacket.ts"
+import { PacketBatch, type SentPacket } from "./SentPacket.ts"
 
 /**
  * What one ACK frame or one loss timeout says about a path. Reused. The batches hold every packet; controllers look
@@ -11,8 +11,11 @@ export class CongestionFeedback {
   ackedBytes = 0
   /** Excludes path MTU probes, whose loss does not indicate congestion. RFC 9000 §14.4 #S1 */
   lostBytes = 0
-  /** When the newest packet acknowledged on this path was sent. A round trip ends once this passes its start. */
-  newestAckedSentMicros = 0
+  /**
+   * When the newest packet acknowledged on this path was sent, over all spaces and ACKs; -1 before the first. A round trip
+   * ends once this passes its start.
+   */
+  newestAckedSentMicros = -1
   /** When the newest lost packet was sent; 0 when `lostBytes` is 0. */
   latestLostSentMicros = 0
   /** Excludes the packets in `acked` and `lost`. */
@@ -30,6 +33,27 @@ export class CongestionFeedback {
     this.lostBytes = 0
     this.latestLostSentMicros = 0
     this.hasRttSample = false
+  }
+
+  /**
+   * Updates `newestAckedSentMicros`; returns the packet whose round trip this ACK measures, if it measures one. Packets
+   * numbered below `firstOnPath` were sent before a migration.
+   */
+  findRttSample(largest: number, firstOnPath: number): SentPacket | undefined {
+    const { acked } = this
+    let newest: SentPacket | undefined
+    let ackEliciting = false
+    for (let i = 0; i < acked.length; i++) {
+      const packet = acked.items[i]
+      if (packet.ackEliciting) ackEliciting = true
+      if (packet.isPathProbe) continue // RFC 9002 §6.2.2 #S2
+      if (packet.packetNumber === largest) newest = packet
+      if (packet.packetNumber >= firstOnPath && packet.timeSentMicros > this.newestAckedSentMicros) {
+        this.newestAckedSentMicros = packet.timeSentMicros
+      }
+    }
+    // RFC 9002 §5.1 #1 #S1: only if the largest is newly acknowledged, along with an ack-eliciting packet
+    return ackEliciting && largest >= firstOnPath ? newest : undefined
   }
 
   /** Sums the packets in `acked` and `lost`; returns the bytes in flight without them. */

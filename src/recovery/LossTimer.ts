@@ -9,6 +9,14 @@ import type { SentPackets } from "./SentPackets.ts"
  */
 export const maxBackoffMicros = 60_000_000
 
+/** The result of `onTimeout`; reused. */
+export interface LossTimeout {
+  /** `loss`: `lost` holds packets. `probe`: send `probes` ack-eliciting packets in `space`, ignoring `sendQuota`. */
+  kind: "none" | "loss" | "probe"
+  space: Space
+  probes: number
+}
+
 /**
  * The loss-detection timer of a path: when it fires, and for which space. RFC 9002 §6.2, A.8.
  * A `deadlineMicros` in the past fires at once.
@@ -60,8 +68,24 @@ export class LossTimer {
       : this.restartedMicros + this.backOff(this.rtt.ptoBaseMicros)
   }
 
-  /** The space to probe after a PTO expired. */
-  get probeSpace(): Space {
+  /** Ends the backoff. */
+  restart(nowMicros: number): void {
+    this.ptoCount = 0
+    this.restartedMicros = nowMicros
+  }
+
+  /** A PTO expired: says what to send, and waits twice as long for an answer. */
+  startProbe(timeout: LossTimeout, nowMicros: number): void {
+    timeout.kind = "probe"
+    timeout.space = this.probeSpace
+    // RFC 9002 §6.2.4 #1: one or two; two so that losing a single probe does not cost another PTO.
+    timeout.probes = this.ackElicitingInFlight > 0 ? 2 : 1
+    // RFC 9002 §6.2.1 #4: the backoff MUST be increased when a PTO timer expires.
+    this.ptoCount++
+    this.restartedMicros = nowMicros
+  }
+
+  private get probeSpace(): Space {
     // RFC 9002 §6.2.2.1 #3
     if (this.ackElicitingInFlight === 0) return this.hasHandshakeKeys ? Space.Handshake : Space.Initial
     let space: Space = Space.Initial
@@ -80,7 +104,7 @@ export class LossTimer {
    * Counts only the spaces that may arm a PTO. Otherwise a client with nothing but 0-RTT packets in flight would arm
    * none and wait forever, as the server cannot acknowledge those before the handshake.
    */
-  get ackElicitingInFlight(): number {
+  private get ackElicitingInFlight(): number {
     let count = 0
     for (const sent of this.spaces) if (this.mayProbe(sent)) count += sent.ackElicitingInFlight
     return count

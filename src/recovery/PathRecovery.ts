@@ -1,20 +1,17 @@
+import { PathCounters } from "./PathCounters.ts"
 import type { Role } from "../wire/Role.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
 import { CongestionFeedback } from "./CongestionFeedback.ts"
-import { LossTimer } from "./LossTimer.ts"
-import { Pacer } from "./Pacer.ts"
-import { spansPersistentCongestion } from "./persistentCongestion.ts"
+import { LossTimer, type LossTimeout } from "./LossTimer.ts"
+import { isPersistentCongestion } from "./persistentCongestion.ts"
 import { ReorderingTolerance } from "./ReorderingTolerance.ts"
 import { defaultInitialRttMicros, RttEstimator } from "./RttEstimator.ts"
+import { SendAllowance } from "./SendAllowance.ts"
 import { PacketBatch, type SentPacket } from "./SentPacket.ts"
 import { SentPackets } from "./SentPackets.ts"
-import { WindowUse } from "./WindowUse.ts"
-
-/** kPersistentCongestionThreshold, RFC 9002 §7.6.1 #S1 */
-const persistentCongestionThreshold = 3
 
 export interface PathRecoveryConfig {
   readonly role: Role
@@ -22,27 +19,6 @@ export interface PathRecoveryConfig {
   readonly maxDatagramSize: number
   /** 333 ms unless the path is known. RFC 9002 §6.2.2 */
   readonly initialRttMicros?: number
-}
-
-/** The result of `onTimeout`; reused. */
-export interface LossTimeout {
-  /** `loss`: `lost` holds packets. `probe`: send `probes` ack-eliciting packets in `space`, ignoring `sendQuota`. */
-  kind: "none" | "loss" | "probe"
-  space: Space
-  probes: number
-}
-
-/** Lifetime totals of one path. */
-export class PathCounters {
-  packetsSent = 0
-  bytesSent = 0
-  packetsAcked = 0
-  packetsLost = 0
-  bytesLost = 0
-  spuriousLosses = 0
-  congestionEvents = 0
-  persistentCongestions = 0
-  probeTimeouts = 0
 }
 
 /**
@@ -60,27 +36,20 @@ export class PathRecovery {
   readonly counters: PathCounters = new PathCounters()
   readonly timeout: LossTimeout = { kind: "none", space: Space.Initial, probes: 0 }
   readonly lateAcked: PacketBatch = new PacketBatch()
-  bytesInFlight = 0
-  congestion: CongestionController
-
   /** @internal */
   readonly spaces: ReadonlyArray<SentPackets>
   private readonly timer: LossTimer
-  private readonly pacer: Pacer
+  private readonly allowance: SendAllowance
   private readonly feedback = new CongestionFeedback()
   private readonly tolerance = new ReorderingTolerance()
-  private readonly windowUse = new WindowUse()
   private readonly config: PathRecoveryConfig
   private maxDatagramSize: number
-  /** When the newest acknowledged packet was sent, over all spaces. */
-  private newestAckedSentMicros = -1
 
   constructor(config: PathRecoveryConfig) {
     this.config = config
     this.maxDatagramSize = config.maxDatagramSize
-    this.congestion = config.congestion(config.maxDatagramSize)
     this.rtt = new RttEstimator(config.initialRttMicros)
-    this.pacer = new Pacer(config.maxDatagramSize)
+    this.allowance = new SendAllowance(config.congestion, config.maxDatagramSize, this.rtt)
     const pool: Array<SentPacket> = []
     this.spaces = [
       new SentPackets(Space.Initial, pool),
@@ -127,15 +96,7 @@ export class PathRecovery {
     this.counters.bytesSent += size
     // RFC 9002 §7.7 #S3: packets with only ACK frames are not paced
     if (inFlight) {
-      if (this.windowUse.isRestart(this.bytesInFlight, this.ptoMicros(), nowMicros)) {
-        this.congestion.onIdleRestart(nowMicros)
-        this.updatePacing(nowMicros)
-      }
-      this.congestion.onPacketSent(packet, this.bytesInFlight, nowMicros)
-      this.pacer.onPacketSent(size, nowMicros)
-      // RFC 9002 §7.5 #2: including probes
-      this.bytesInFlight += size
-      this.windowUse.onPacketSent(this.bytesInFlight, this.congestion.window, this.maxDatagramSize, nowMicros)
+      this.allowance.onPacketSent(packet, this.ptoMicros(), nowMicros)
       this.timer.restartedMicros = nowMicros
     }
     this.spaces[packet.space].commit(packet)
@@ -143,16 +104,12 @@ export class PathRecovery {
 
   /** RFC 9002 §7 #2: bytes that window and pacer allow now; 0 if less than a full datagram. */
   sendQuota(nowMicros: number): number {
-    const window = this.congestion.window - this.bytesInFlight
-    if (window < this.maxDatagramSize) return 0
-    const paced = this.pacer.available(nowMicros)
-    return paced < this.maxDatagramSize ? 0 : Math.min(window, paced)
+    return this.allowance.quota(nowMicros)
   }
 
   /** When the pacer allows data again: now if it already does, Infinity while the window is full (an ACK opens it). */
   nextSendMicros(nowMicros: number): number {
-    if (this.congestion.window - this.bytesInFlight < this.maxDatagramSize) return Number.POSITIVE_INFINITY
-    return this.pacer.nextSendMicros(nowMicros)
+    return this.allowance.nextSendMicros(nowMicros)
   }
 
   /** RFC 9002 §7.8 #S2: call when the quota, including pacing, allows more but there is nothing to send. */
@@ -187,32 +144,28 @@ export class PathRecovery {
     waitedMicros = 0
   ): TransportError | undefined {
     this.releaseResults(nowMicros)
-    const { acked, lost } = this.feedback
+    const { acked } = this.feedback
     const sent = this.spaces[space]
     const error = sent.takeAcked(ack, acked, this.lateAcked)
     if (error !== undefined) return error
     if (acked.length === 0 && this.lateAcked.length === 0) return undefined
 
-    const afterMicros = Math.max(this.newestAckedSentMicros, this.rtt.firstSampleAtMicros)
+    const afterMicros = this.congestionBoundMicros
     this.takeRttSample(sent, ack.largest, ackDelayMicros, nowMicros - waitedMicros)
     this.onLateAcked(ack.largest)
-    sent.takeLost(nowMicros, this.tolerance.lossDelayMicros(this.rtt), this.tolerance.packetThreshold, lost)
-    this.removeFromFlight()
-    this.reactToLoss(afterMicros)
+    this.detectLoss(sent, afterMicros, nowMicros)
     if (acked.length > 0) {
-      this.feedback.isWindowLimited = this.windowUse.onAcked(
-        this.newestAckedSentMicros,
-        this.congestion,
+      this.feedback.isWindowLimited = this.allowance.isWindowLimited(
+        this.feedback.newestAckedSentMicros,
         nowMicros
       )
-      this.feedback.newestAckedSentMicros = this.newestAckedSentMicros
       if (this.feedback.ackedBytes > 0) this.congestion.onAcked(this.feedback, this.rtt)
     }
     // RFC 9002 §6.2.1: the client does not reset the backoff on ACKs in Initial packets.
     if (space === Space.Handshake) this.timer.peerValidatedAddress = true
     if (this.timer.peerValidatedAddress) this.timer.ptoCount = 0
     this.timer.restartedMicros = nowMicros
-    this.updatePacing(nowMicros)
+    this.allowance.updatePacing(nowMicros)
     return undefined
   }
 
@@ -229,27 +182,14 @@ export class PathRecovery {
     if (nowMicros < timer.deadlineMicros) return timeout
     const sent = timer.lossSpace
     if (sent !== undefined) {
-      sent.takeLost(
-        nowMicros,
-        this.tolerance.lossDelayMicros(this.rtt),
-        this.tolerance.packetThreshold,
-        this.lost
-      )
-      this.removeFromFlight()
-      this.reactToLoss(Math.max(this.newestAckedSentMicros, this.rtt.firstSampleAtMicros))
-      this.updatePacing(nowMicros)
+      this.detectLoss(sent, this.congestionBoundMicros, nowMicros)
+      this.allowance.updatePacing(nowMicros)
       timeout.kind = "loss"
       timeout.space = sent.space
       return timeout
     }
     // RFC 9002 §6.2 #1: a PTO does not declare packets lost
-    timeout.kind = "probe"
-    timeout.space = timer.probeSpace
-    // RFC 9002 §6.2.4 #1: one or two; two so that losing a single probe does not cost another PTO.
-    timeout.probes = timer.ackElicitingInFlight > 0 ? 2 : 1
-    // RFC 9002 §6.2.1 #4: the backoff MUST be increased when a PTO timer expires.
-    timer.ptoCount++
-    timer.restartedMicros = nowMicros
+    timer.startProbe(timeout, nowMicros)
     this.counters.probeTimeouts++
     return timeout
   }
@@ -259,10 +199,10 @@ export class PathRecovery {
    * RFC 9002 §7.1
    */
   onEcnCongestion(nowMicros: number): void {
-    if (this.congestion.onEcnCongestion(this.newestAckedSentMicros, nowMicros)) {
+    if (this.congestion.onEcnCongestion(this.feedback.newestAckedSentMicros, nowMicros)) {
       this.counters.congestionEvents++
       this.tolerance.onEcnCongestion(this.counters.congestionEvents)
-      this.updatePacing(nowMicros)
+      this.allowance.updatePacing(nowMicros)
     }
   }
 
@@ -272,11 +212,10 @@ export class PathRecovery {
   discardSpace(space: Space, nowMicros: number): void {
     const sent = this.spaces[space]
     for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next) {
-      if (packet.inFlight) this.bytesInFlight -= packet.size
+      if (packet.inFlight) this.allowance.bytesInFlight -= packet.size
     }
     sent.discard()
-    this.timer.ptoCount = 0
-    this.timer.restartedMicros = nowMicros
+    this.timer.restart(nowMicros)
   }
 
   /** Moves all outstanding to `lost` without a congestion event: Retry, rejected 0-RTT, an abandoned path. RFC 9002 §6.3 */
@@ -284,8 +223,7 @@ export class PathRecovery {
     this.releaseResults(nowMicros)
     this.spaces[space].takeAll(this.lost)
     this.removeFromFlight()
-    this.timer.ptoCount = 0
-    this.timer.restartedMicros = nowMicros
+    this.timer.restart(nowMicros)
     return this.lost
   }
 
@@ -323,9 +261,7 @@ export class PathRecovery {
     const isSmaller = maxDatagramSize < this.maxDatagramSize
     this.maxDatagramSize = maxDatagramSize
     // RFC 9002 §7.2 #S3: the size was reduced to complete the handshake; reset to the initial window
-    if (isSmaller && !this.timer.handshakeConfirmed) this.congestion = this.config.congestion(maxDatagramSize)
-    else this.congestion.setMaxDatagramSize(maxDatagramSize)
-    this.pacer.setMaxDatagramSize(maxDatagramSize)
+    this.allowance.setMaxDatagramSize(maxDatagramSize, isSmaller && !this.timer.handshakeConfirmed)
   }
 
   /**
@@ -342,16 +278,21 @@ export class PathRecovery {
       for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next)
         packet.inFlight = false
     }
-    this.bytesInFlight = 0
-    this.newestAckedSentMicros = nowMicros
+    this.feedback.newestAckedSentMicros = nowMicros
     this.rtt.reset(initialRttMicros)
-    this.congestion = this.config.congestion(this.maxDatagramSize)
     this.timer.ptoCount = 0
-    this.windowUse.reset()
-    this.updatePacing(nowMicros)
+    this.allowance.reset(nowMicros)
   }
 
   // — getters ——————————————————————————————————————————————————————————————————————————————————————————————————
+
+  get congestion(): CongestionController {
+    return this.allowance.congestion
+  }
+
+  get bytesInFlight(): number {
+    return this.allowance.bytesInFlight
+  }
 
   get congestionWindow(): number {
     return this.congestion.window
@@ -375,26 +316,25 @@ export class PathRecovery {
 
   /** Bytes per microsecond. */
   get pacingRate(): number {
-    return this.pacer.bytesPerMicro
+    return this.allowance.pacingRate
   }
 
   // ————————————————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** Releases the packets of the previous results; lost ones are kept to detect a late acknowledgment. */
-  private releaseResults(nowMicros: number): void {
-    const { feedback, lateAcked } = this
-    for (let i = 0; i < feedback.acked.length; i++) this.recycle(feedback.acked.items[i])
-    for (let i = 0; i < lateAcked.length; i++) this.recycle(lateAcked.items[i])
-    for (let i = 0; i < feedback.lost.length; i++) {
-      const packet = feedback.lost.items[i]
-      this.spaces[packet.space].rememberLost(packet)
-    }
-    lateAcked.clear()
-    feedback.clear(nowMicros)
+  /** Losses of packets sent later than this may be persistent congestion. */
+  private get congestionBoundMicros(): number {
+    return Math.max(this.feedback.newestAckedSentMicros, this.rtt.firstSampleAtMicros)
   }
 
-  private recycle(packet: SentPacket): void {
-    this.spaces[packet.space].recycle(packet)
+  /** Releases the packets of the previous results; lost ones are kept to detect a late acknowledgment. */
+  private releaseResults(nowMicros: number): void {
+    const { feedback, lateAcked, spaces } = this
+    const { acked, lost } = feedback
+    for (let i = 0; i < acked.length; i++) spaces[acked.items[i].space].recycle(acked.items[i])
+    for (let i = 0; i < lateAcked.length; i++) spaces[lateAcked.items[i].space].recycle(lateAcked.items[i])
+    for (let i = 0; i < lost.length; i++) spaces[lost.items[i].space].rememberLost(lost.items[i])
+    lateAcked.clear()
+    feedback.clear(nowMicros)
   }
 
   /** RFC 9002 §5.1, §5.3 #S3: measured up to the arrival of the ACK. */
@@ -404,20 +344,8 @@ export class PathRecovery {
     ackDelayMicros: number,
     arrivedMicros: number
   ): void {
-    const { acked } = this.feedback
-    let newest: SentPacket | undefined
-    let ackEliciting = false
-    for (let i = 0; i < acked.length; i++) {
-      const packet = acked.items[i]
-      if (packet.ackEliciting) ackEliciting = true
-      if (packet.isPathProbe) continue // RFC 9002 §6.2.2 #S2
-      if (packet.packetNumber === largest) newest = packet
-      if (packet.packetNumber >= sent.firstOnPath && packet.timeSentMicros > this.newestAckedSentMicros) {
-        this.newestAckedSentMicros = packet.timeSentMicros
-      }
-    }
-    // RFC 9002 §5.1 #1 #S1: samples only if the largest is newly acknowledged, along with an ack-eliciting packet.
-    if (newest === undefined || !ackEliciting || largest < sent.firstOnPath) return
+    const newest = this.feedback.findRttSample(largest, sent.firstOnPath)
+    if (newest === undefined) return
     let delay = ackDelayMicros
     if (sent.space === Space.Initial) delay = 0
     // RFC 9002 §5.3 #1 #S1 #S2: capped at the peer's max_ack_delay once the handshake is confirmed.
@@ -435,11 +363,19 @@ export class PathRecovery {
     }
   }
 
+  /** RFC 9002 §6.1. `afterMicros`: `congestionBoundMicros` before this ACK. */
+  private detectLoss(sent: SentPackets, afterMicros: number, nowMicros: number): void {
+    const { tolerance } = this
+    sent.takeLost(nowMicros, tolerance.lossDelayMicros(this.rtt), tolerance.packetThreshold, this.lost)
+    this.removeFromFlight()
+    this.reactToLoss(afterMicros)
+  }
+
   /** Subtracts acknowledged and lost packets from the bytes in flight. */
   private removeFromFlight(): void {
     const { feedback, counters } = this
     const { acked, lost } = feedback
-    this.bytesInFlight = feedback.tally(this.bytesInFlight)
+    this.allowance.bytesInFlight = feedback.tally(this.bytesInFlight)
     counters.packetsAcked += acked.length
     counters.packetsLost += lost.length
     for (let i = 0; i < lost.length; i++) counters.bytesLost += lost.items[i].size
@@ -452,15 +388,10 @@ export class PathRecovery {
     if (this.congestion.onLost(feedback, this.rtt)) counters.congestionEvents++
     this.tolerance.onLost(feedback.lost, counters.congestionEvents)
     // RFC 9002 §7.6.1: includes max_ack_delay irrespective of the space.
-    const duration = this.ptoMicros() * persistentCongestionThreshold
-    if (spansPersistentCongestion(feedback.lost, feedback.acked, afterMicros, duration)) {
+    if (isPersistentCongestion(feedback.lost, feedback.acked, afterMicros, this.ptoMicros())) {
       counters.persistentCongestions++
       this.congestion.onPersistentCongestion()
       this.rtt.onPersistentCongestion()
     }
-  }
-
-  private updatePacing(nowMicros: number): void {
-    this.pacer.setRate(this.congestion.pacingRate(this.rtt), nowMicros)
   }
 }

@@ -40,20 +40,21 @@ export class SentPacket {
   isAppLimited = false
   txInFlight = 0
   lostAtSend = 0
+}
 
-  reset(space: Space, packetNumber: number): void {
-    this.space = space
-    this.packetNumber = packetNumber
-    this.state = PacketState.Building
-    this.size = 0
-    this.ackEliciting = false
-    this.inFlight = false
-    this.isMtuProbe = false
-    this.isPathProbe = false
-    this.isEcnMarked = false
-    this.congestionEvent = 0
-    this.frames.clear()
-  }
+/** Makes a record that of a packet to be built. */
+export const beginPacket = (packet: SentPacket, space: Space, packetNumber: number): void => {
+  packet.space = space
+  packet.packetNumber = packetNumber
+  packet.state = PacketState.Building
+  packet.size = 0
+  packet.ackEliciting = false
+  packet.inFlight = false
+  packet.isMtuProbe = false
+  packet.isPathProbe = false
+  packet.isEcnMarked = false
+  packet.congestionEvent = 0
+  packet.frames.clear()
 }
 
 /** `clear` shrinks the array to this many slots. */

@@ -2,7 +2,7 @@ import type { AckFrame } from "../wire/AckFrame.ts"
 import type { Space } from "../wire/PacketType.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { type PacketBatch, PacketList, PacketState, SentPacket } from "./SentPacket.ts"
+import { type PacketBatch, PacketList, PacketState, SentPacket, beginPacket } from "./SentPacket.ts"
 
 /** ACK-only packets tracked at once. They are never declared lost, so an unresponsive peer would let them accumulate. */
 export const maxTrackedAckOnly = 256
@@ -53,7 +53,7 @@ export class SentPackets {
   begin(): SentPacket {
     const packet = this.building ?? this.pool.pop() ?? new SentPacket()
     this.building = packet
-    packet.reset(this.space, this.nextPacketNumber)
+    beginPacket(packet, this.space, this.nextPacketNumber)
     return packet
   }
 
