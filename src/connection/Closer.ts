@@ -5,21 +5,21 @@ import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import { type CloseReason, type Lifecycle, silentEnd } from "./lifecycle.ts"
 
 /**
- * The end of a connection: what CONNECTION_CLOSE says, how often it is repeated, and for how long the connection ID
- * is kept alive to answer stragglers. RFC 9000 §10.2 #S1
+ * Closes a connection: the content of CONNECTION_CLOSE, how often it is repeated, and how long the closing and
+ * draining states last. RFC 9000 §10.2 #S1
  */
 export class Closer {
-  /** CONNECTION_CLOSE is to be sent (again). */
+  /** A CONNECTION_CLOSE has to be sent (again). */
   pending = false
-  /** When closing or draining ends. */
+  /** When the closing or draining state ends. */
   deadlineMicros = Number.POSITIVE_INFINITY
   private readonly lifecycle: Lifecycle
   private readonly events: Array<ConnectionEvent>
   private readonly ptoMicros: () => number
-  /** Nobody is owed more than one word: see `Connection.isStranger`. */
+  /** An unvalidated client gets a single CONNECTION_CLOSE: see `Connection.isStranger`. */
   readonly isStranger: () => boolean
   private isSaidOnce = false
-  /** Since this side has closed: datagrams and bytes that came, bytes of the close, and of its repetitions. */
+  /** Counted from the local close: datagrams and bytes received, the size of the close, bytes of its repetitions. */
   private received = 0
   private receivedBytes = 0
   private closeBytes = 0
@@ -41,7 +41,7 @@ export class Closer {
     return this.lifecycle.closeReason
   }
 
-  /** This side ends the connection, and says so. RFC 9000 §10.3 #1 */
+  /** Closes the connection locally with a CONNECTION_CLOSE. RFC 9000 §10.3 #1 */
   close(reason: CloseReason, nowMicros: number): void {
     if (!this.lifecycle.to("closing")) return
     this.lifecycle.closeReason = reason
@@ -53,30 +53,30 @@ export class Closer {
   // RFC 9000 §11 #S1 #S2, §11.1 #1
   closeWithError(error: TransportError, nowMicros: number): void {
     const { code, frameType } = error
-    // what is wrong may be quoted from the peer, and travels back in CONNECTION_CLOSE
+    // the reason may quote the peer and goes back in CONNECTION_CLOSE
     const reason = printable(error.reason)
     this.close({ origin: "local", application: false, code, frameType, reason }, nowMicros)
   }
 
-  /** RFC 9000 §10.2.2 #1 #2: after the peer's CONNECTION_CLOSE we send nothing any more. */
+  /** RFC 9000 §10.2.2 #1 #2: nothing is sent after the peer's CONNECTION_CLOSE. */
   onPeerClose(reason: CloseReason, nowMicros: number): void {
     this.drain(reason, nowMicros)
   }
 
-  /** Ends without a word on the wire, then waits for stragglers: stateless reset and peer close. */
+  /** Enters the draining state without sending anything: on a stateless reset or the peer's close. */
   drain(reason: CloseReason, nowMicros: number): void {
     if (this.isStranger()) return this.discard(reason)
     const wasOpen = this.lifecycle.isOpen
     if (!this.lifecycle.to("draining")) return
     this.pending = false
-    // closed by this side before: why, and for how long it drains, was settled then
+    // already closed locally: the reason and the deadline are set
     if (!wasOpen) return
     this.lifecycle.closeReason = reason
     this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
     this.events.push({ _tag: "closed" })
   }
 
-  /** Ends at once: idle and handshake timeouts, version negotiation. §10.1 */
+  /** Closes at once and silently: idle and handshake timeouts, version negotiation. §10.1 */
   discard(reason: CloseReason): void {
     const wasOpen = this.lifecycle.isOpen
     if (!this.lifecycle.to("closed")) return
@@ -90,8 +90,8 @@ export class Closer {
   }
 
   /**
-   * The handshake took too long. The peer, for whom it may be complete, is told: once, unless we stay to answer those who
-   * have not heard it.
+   * The handshake timed out. It may be complete for the peer, so a CONNECTION_CLOSE is sent: once, unless `stays` keeps
+   * the closing state to answer later packets.
    */
   giveUp(nowMicros: number, stays: boolean): void {
     this.isSaidOnce = !stays
@@ -100,13 +100,13 @@ export class Closer {
     this.close({ ...silentEnd("handshakeTimeout"), code, reason }, nowMicros)
   }
 
-  /** CONNECTION_CLOSE has left, or cannot: to a stranger it is said once. */
+  /** CONNECTION_CLOSE was sent, or cannot be: an unvalidated client gets it only once. */
   onTold(): void {
     if (this.lifecycle.state === "closing" && (this.isSaidOnce || this.isStranger()))
       this.discard(this.lifecycle.closeReason!)
   }
 
-  /** A datagram with CONNECTION_CLOSE has left. */
+  /** A datagram with CONNECTION_CLOSE was sent. */
   onSent(bytes: number): void {
     this.pending = false
     if (this.closeBytes > 0) this.repeatedBytes += bytes
@@ -114,8 +114,8 @@ export class Closer {
   }
 
   /**
-   * A closing endpoint answers what still arrives, ever less often: after 1, 2, 4, 8 … datagrams. They are not read, and
-   * anyone can have sent them, so what is repeated stays within three times what came. RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
+   * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams. They are not authenticated, so the
+   * repetitions stay within three times the bytes received. RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
    */
   onStraggler(bytes: number): void {
     if (this.lifecycle.state !== "closing") return
@@ -130,8 +130,8 @@ export class Closer {
   }
 
   /**
-   * What CONNECTION_CLOSE at `level` says. RFC 9000 §10.2.3 #2 #3, §12.5 #1: Initial and Handshake packets can be read by
-   * others, so an application's code and reason stay out of them. §10.2.3 #S4
+   * The CONNECTION_CLOSE fields for `level`. RFC 9000 §10.2.3 #2 #3, §12.5 #1: others can read Initial and Handshake
+   * packets, so they never carry the application's code and reason. §10.2.3 #S4
    */
   frameAt(level: Level): { application: boolean; code: number; frameType: number; reason: string } {
     const reason = this.lifecycle.closeReason!

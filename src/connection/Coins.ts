@@ -1,9 +1,11 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 
-/** Coins fetched at a time, in four random bytes. */
+/** Random bits fetched at a time: four bytes' worth. */
 const BATCH = 32
 
-/** Coins for the bits of a packet that mean nothing, and must not seem to. RFC 9000 §17.4, RFC 9287 §3.1 */
+/**
+ * Random values for header bits without meaning, so that nobody comes to rely on them. RFC 9000 §17.4, RFC 9287 §3.1
+ */
 export class Coins {
   private readonly random: RandomBytes
   private coins = 0

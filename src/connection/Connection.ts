@@ -31,20 +31,20 @@ import type { VersionChoice } from "./VersionChoice.ts"
 
 const never = (): boolean => false
 
-/** Where a datagram goes: a reused record. */
+/** Where to send a datagram: a reused record. */
 export interface Transmit {
   remote: SocketAddress
   socket: SocketNumber
   ecn: Ecn
 }
 
-/** Watches a connection without any influence on it: a log. What is not about packets is read after each step. */
+/** Observes a connection without influencing it, for logs. State other than packets is read after each step. */
 export interface ConnectionObserver extends PacketObserver {
-  /** A datagram, a deadline, a verdict or a command has been dealt with. */
+  /** A datagram, a timeout, a verdict or a command has been processed. */
   stepped(connection: Connection, nowMicros: number): void
 }
 
-/** A configuration with someone who watches the connection. */
+/** A configuration with an observer. */
 export interface ObservedConfig extends ConnectionConfig {
   readonly observer: ConnectionObserver | undefined
 }
@@ -52,22 +52,22 @@ export interface ObservedConfig extends ConnectionConfig {
 /**
  * One QUIC connection, without I/O: bytes and time go in, bytes and deadlines come out.
  *
- * Four kinds of methods and no others:
- * - **commands** change what the connection wants: `close`, `ping`, `updateKeys`, and everything on `streams` and
+ * There are four kinds of methods:
+ * - **commands** change what the connection does: `close`, `ping`, `updateKeys`, and everything on `streams` and
  *   `datagrams`;
- * - **`handle*`** tell it what happened: `handleDatagram`, `handleTimeout`, `handleVerdict`;
- * - **`poll*`** take what it has to give: `pollTransmit`, `pollEvent`;
- * - **getters** look and change nothing.
+ * - **`handle*`** deliver input: `handleDatagram`, `handleTimeout`, `handleVerdict`;
+ * - **`poll*`** take output: `pollTransmit`, `pollEvent`;
+ * - **getters** have no side effects.
  *
- * A driver, after any command or `handle*`, calls `pollTransmit` until it returns 0, then `pollEvent` until it is
- * empty, then reads the dirty lists of `streams`, then arms a timer for `timeout()`. None of these calls re-enters.
+ * After any command or `handle*`, a driver calls `pollTransmit` until it returns 0, then `pollEvent` until it is
+ * empty, then reads the dirty lists of `streams`, then arms a timer for `timeout()`. None of these calls is reentrant.
  */
 export class Connection {
   readonly parts: ConnectionParts
   readonly receiver: PacketReceiver
   /** client only. */
   readonly firstFlight: FirstFlight | undefined
-  /** Where the datagram that `pollTransmit` wrote last is to be sent. */
+  /** Where to send the datagram that `pollTransmit` wrote last. */
   readonly transmit: Transmit
   private readonly observer: ConnectionObserver | undefined
   private readonly progress: HandshakeProgress
@@ -135,7 +135,7 @@ export class Connection {
     return this.parts.paths
   }
 
-  /** The path the handshake made, or the one data is sent on. */
+  /** The active path: the one that data is sent on. */
   get path(): ConnectionPath {
     return this.parts.paths.active
   }
@@ -144,7 +144,7 @@ export class Connection {
     return this.parts.lifecycle.closeReason
   }
 
-  /** The moment, in `nowMicros` time, at which `handleTimeout` is due; Infinity when nothing is. */
+  /** When `handleTimeout` is due, in `nowMicros` time; Infinity for never. */
   timeout(nowMicros: number): number {
     return this.timers.deadline(nowMicros)
   }
@@ -154,12 +154,12 @@ export class Connection {
     return isStranger(this.parts)
   }
 
-  /** server: the ClientHello is complete and has been answered, which is the costly part. */
+  /** server: the ClientHello is complete and has been answered, which is the expensive part. */
   get isAnswered(): boolean {
     return this.keys.write[Level.Handshake] !== undefined
   }
 
-  /** Nothing of the handshake is left to send: the peer can read 1-RTT packets, an application's close code included. */
+  /** The whole handshake has been sent: the peer can read 1-RTT packets, and so an application's close code. */
   get hasFinished(): boolean {
     return this.handshake.complete && !this.crypto.hasFrames(Level.Handshake)
   }
@@ -171,17 +171,17 @@ export class Connection {
     this.closer.close({ origin: "local", application: true, code, frameType: 0, reason }, nowMicros)
   }
 
-  /** Ends the connection with CONNECTION_REFUSED: there is no room for it. RFC 9000 §5.2.2 #S3 */
+  /** Refuses the connection with CONNECTION_REFUSED. RFC 9000 §5.2.2 #S3 */
   refuse(reason: string, nowMicros: number): void {
     this.closer.closeWithError(new TransportError(TransportErrorCode.CONNECTION_REFUSED, reason), nowMicros)
   }
 
-  /** Ends the connection with INTERNAL_ERROR: something on this side is broken. */
+  /** Closes the connection with INTERNAL_ERROR. */
   crash(reason: string, nowMicros: number): void {
     this.closer.closeWithError(new TransportError(TransportErrorCode.INTERNAL_ERROR, reason), nowMicros)
   }
 
-  /** Ends the connection without a word: after a defect it is in no state to say anything. */
+  /** Closes the connection silently: after a defect its state cannot be trusted to send anything. */
   abandon(reason: string): void {
     const code = TransportErrorCode.INTERNAL_ERROR
     this.closer.discard({ origin: "local", application: false, code, frameType: 0, reason })
@@ -197,7 +197,7 @@ export class Connection {
     this.keys.phases.request()
   }
 
-  /** Adds a path, and what the peer has said about all of them. */
+  /** Adds a path and applies the peer's transport parameters to it. */
   addPath(setup: PathSetup, nowMicros: number): ConnectionPath {
     const path = addPath(this.parts, setup, nowMicros)
     const { applied } = this.progress.peerParameters
@@ -207,24 +207,24 @@ export class Connection {
   }
 
   /**
-   * `socket` replaces the one that `path` uses: it moves there, as soon as the handshake is confirmed and the peer has
-   * given a connection ID for it. Returns what keeps it from moving now. RFC 9000 §9.2
+   * Moves `path` to another local socket as soon as the handshake is confirmed and the peer has provided a connection
+   * ID. Returns what prevents the move now, if anything. RFC 9000 §9.2
    */
   rebind(socket: SocketNumber, nowMicros: number, path = this.path): MoveRefusal | undefined {
     return this.lifecycle.isOpen ? path.migration.rebind(socket, nowMicros) : undefined
   }
 
-  /** Moves `path` to another of the endpoint's sockets once the peer has answered over it. RFC 9000 §9.1 */
+  /** Moves `path` to another local socket once the new route is validated. RFC 9000 §9.1 */
   migrate(socket: SocketNumber, nowMicros: number, path = this.path): MoveRefusal | undefined {
     return path.migration.probe(socket, nowMicros)
   }
 
-  /** Forgets the ways of `path` by that socket, unless it is the one in use. */
+  /** Drops the routes of `path` that use `socket`, except the current one. */
   abandonRoute(socket: SocketNumber, path = this.path): void {
     path.migration.abandon(socket)
   }
 
-  /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
+  /** Changes the connection IDs of both directions, as far as the peer has provided spare ones. RFC 9000 §5.1.2 */
   rotateIds(nowMicros: number): void {
     if (this.handshake.confirmed) for (const path of this.paths) path.rotateIds(nowMicros)
   }
@@ -232,8 +232,8 @@ export class Connection {
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————
 
   /**
-   * A datagram for this connection: `packet` has the header of its first packet and the path it is addressed to. It came
-   * from `from` to the endpoint's socket `socket`. Decrypts the bytes in place and may keep parts of them.
+   * Processes a datagram for this connection; `packet` holds the header of its first packet and the path its
+   * destination connection ID belongs to. Decrypts the bytes in place and may keep parts of them.
    */
   handleDatagram(packet: IncomingPacket, from: SocketAddress, socket: number, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
@@ -247,25 +247,27 @@ export class Connection {
     packet.route = route
     path.onDatagramReceived(bytes.length, route)
     if (this.lifecycle.state === "closing") {
-      // RFC 9000 §10.2.1 #2: from elsewhere it is not worth an answer
+      // RFC 9000 §10.2.1 #2: datagrams from another address get no answer
       if (route === path.routes.current) this.closer.onStraggler(bytes.length)
       return
     }
     if (this.receiver.onDatagram(packet, nowMicros)) migration.onAuthentic(route, nowMicros)
-    // RFC 9000 §10.3.1 #1: what cannot be read may be a reset that happens to begin with an ID of ours
+    // RFC 9000 §10.3.1 #1: an undecryptable packet may be a reset that happens to begin with one of our IDs
     else if (this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
     this.receiver.replayEarly(nowMicros)
     if (this.lifecycle.isOpen) migration.retry(nowMicros)
     this.observer?.stepped(this, nowMicros)
   }
 
-  /** Time has passed `timeout()`. */
+  /** `timeout()` has expired. */
   handleTimeout(nowMicros: number): void {
     this.timers.fire(nowMicros)
     this.observer?.stepped(this, nowMicros)
   }
 
-  /** Whether a datagram ends in the token of a connection ID of the peer's that is in use. RFC 9000 §10.3.1 */
+  /**
+   * Whether a datagram ends in the stateless reset token of one of the peer's active connection IDs. RFC 9000 §10.3.1
+   */
   isStatelessReset(bytes: Uint8Array): boolean {
     return this.paths.isResetToken(bytes, resetTokenOffset(0, bytes.length), this.config.suite.equal)
   }
@@ -287,8 +289,8 @@ export class Connection {
   // — poll* —————————————————————————————————————————————————————————————————————————————————————————————————————
 
   /**
-   * Writes the next datagram into `buffer` from `start` and returns its end; `start` when nothing is to be sent now.
-   * `isCongested` tells which of the endpoint's sockets take nothing at the moment: no path sends by them.
+   * Writes the next datagram into `buffer` from `start` and returns its end; `start` when there is nothing to send.
+   * `isCongested` tells which local sockets are blocked: no path sends on them.
    */
   pollTransmit(
     buffer: Uint8Array,
@@ -329,7 +331,7 @@ export class Connection {
     transmit.socket = current.socket
     const end = builder.build(buffer, start, path, nowMicros)
     transmit.ecn = builder.ecn
-    // the time a client takes before that, for other connections perhaps, is not the server's
+    // the client may have spent time before that on other connections, which does not count against the server
     if (end > start && path === this.path && path.traffic.datagramsSent === 1)
       this.timers.startedAtMicros = nowMicros
     this.closer.onTold()

@@ -6,73 +6,73 @@ import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 
-/** The size a path must carry to be fit for QUIC. RFC 9000 §14 */
+/** The datagram size every QUIC path must support. RFC 9000 §14 */
 export const MINIMUM_DATAGRAM_BYTES = 1200
 
-/** Room below which no packet is started in a datagram: header, tag and a few frames. */
+/** No packet is started in less room than this: header, tag and a few frames. */
 export const WORTHWHILE_BYTES = 96
 
 export type VersionName = keyof typeof Version
 export type CongestionAlgorithm = "cubic" | "newReno" | "bbr"
 
-/** Limits and timings of a connection, already checked; units are in the names. */
+/** Validated limits and timings of a connection; units are in the names. */
 export interface TransportSettings {
   /**
-   * The versions spoken, best first. A client lets the server choose among all; a server goes on in the best one the
-   * client offers. Left out: v1 for a client, v2 and v1 for a server. RFC 9368
+   * The versions supported, best first. A client offers them all; a server picks the best one that the client offers.
+   * Default: v1 for a client, v2 and v1 for a server. RFC 9368
    */
   readonly versions?: ReadonlyArray<VersionName>
-  /** client: the one of `versions` its first flight is of; the best when left out. RFC 9368 §2 */
+  /** client: the version of its first flight; default: the best of `versions`. RFC 9368 §2 */
   readonly originalVersion?: VersionName
   /** 0 means never. RFC 9000 §10.1 */
   readonly maxIdleTimeoutMillis: number
   readonly handshakeTimeoutMillis: number
-  /** How long a close waits for what was accepted to be delivered. */
+  /** How long a close waits for accepted data to be delivered. */
   readonly closeTimeoutMillis: number
-  /** A PING after this much silence; 0 means none. */
+  /** A PING is sent after this much silence; 0 disables it. */
   readonly keepAliveIntervalMillis: number
-  /** Receive window of the connection at the start, and the most it grows to. */
+  /** Initial and maximum receive window of the connection. */
   readonly connectionWindowBytes: number
   readonly maxConnectionWindowBytes: number
-  /** Receive window of each stream at the start, and the most it grows to. */
+  /** Initial and maximum receive window of each stream. */
   readonly streamWindowBytes: number
   readonly maxStreamWindowBytes: number
   /** How many streams of each kind the peer may have open at once. */
   readonly maxBidirectionalStreams: number
   readonly maxUnidirectionalStreams: number
-  /** How much a stream accepts before `write` waits. */
+  /** How much a stream buffers before `write` waits. */
   readonly sendBufferBytes: number
   readonly congestion: CongestionAlgorithm
   readonly initialRttMillis: number
-  /** The size every datagram has until a larger one is proven, 1200 … 65527. RFC 9000 §14 */
+  /** The datagram size used until a larger one is validated, 1200 … 65527. RFC 9000 §14 */
   readonly initialDatagramBytes: number
-  /** The largest datagram path MTU discovery tries; equal to the initial size, it never probes. */
+  /** The largest datagram path MTU discovery tries; equal to the initial size, discovery is off. */
   readonly maxDatagramBytes: number
-  /** The largest UDP payload we take. RFC 9000 §18.2 */
+  /** The largest UDP payload we accept. RFC 9000 §18.2 */
   readonly maxReceiveDatagramBytes: number
   readonly ackDelayExponent: number
   readonly maxAckDelayMillis: number
-  /** The peer is told to stay where it is, and not followed when it does not. RFC 9000 §18.2 */
+  /** Asks the peer not to migrate, and ignores it if it does. RFC 9000 §18.2 */
   readonly disableActiveMigration: boolean
-  /** New connection IDs after this many packets and this long; 0 is never. RFC 9000 §9.5 */
+  /** New connection IDs after this many packets and this long; 0 for never. RFC 9000 §9.5 */
   readonly rotateIdsAfterPackets: number
   readonly rotateIdsAfterMillis: number
-  /** Connection IDs kept for the peer to use. RFC 9000 §5.1.1 */
+  /** How many of the peer's connection IDs we store. RFC 9000 §5.1.1 */
   readonly activeConnectionIdLimit: number
-  /** The largest DATAGRAM frame we take; 0 means none. RFC 9221 §3 */
+  /** The largest DATAGRAM frame we accept; 0 for none. RFC 9221 §3 */
   readonly maxDatagramFrameBytes: number
 }
 
-/** The TLS half of a connection's configuration. */
+/** The TLS part of a connection's configuration. */
 export interface TlsSettings {
   readonly alpn: ReadonlyArray<string>
   readonly cipherSuites: ReadonlyArray<number>
   readonly groups: ReadonlyArray<NamedGroup>
-  /** client: those of `groups` to send key shares for at once; the best of them and X25519 when left out. */
+  /** client: the groups to send key shares for; default: the best one and X25519. */
   readonly keyShareGroups?: ReadonlyArray<NamedGroup> | undefined
-  /** What we accept from the peer, and in which forms. */
+  /** The certificate types we accept from the peer. */
   readonly peerCertificateTypes: ReadonlyArray<CertificateType>
-  /** client: what we show when asked; server: chosen by SNI. */
+  /** client: the identity presented on request; server: chosen by SNI. */
   readonly selectIdentity: (serverName: string | undefined) => TlsIdentity | undefined
   readonly requestClientCertificate: "none" | "request" | "require"
   /** client only; undefined for an IP literal. RFC 6066 §3 */
@@ -82,40 +82,39 @@ export interface TlsSettings {
   readonly keyLog: boolean
 }
 
-/** Where a server would rather be talked to, by address family. RFC 9000 §9.6 */
+/** The addresses a server prefers, by address family. RFC 9000 §9.6 */
 export interface PreferredAddresses {
   readonly ipv4: SocketAddress | undefined
   readonly ipv6: SocketAddress | undefined
 }
 
-/** Everything a connection is given; none of it changes afterwards. */
+/** The configuration of a connection; immutable but for `resume`. */
 export interface ConnectionConfig {
   readonly role: Role
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
-  /** The length of the connection IDs we issue. */
+  /** The length of our connection IDs. */
   readonly connectionIdBytes: number
   /** Makes a connection ID that the endpoint can route. */
   readonly makeConnectionId: () => Uint8Array
-  /** The stateless-reset token that goes with one. RFC 9000 §10.3.2 */
+  /** The stateless reset token for a connection ID. RFC 9000 §10.3.2 */
   readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
-  /** server: what a client at `remote` may prove its address with next time. RFC 9000 §8.1.3 */
+  /** server: makes the token with which a client at `remote` validates its address next time. RFC 9000 §8.1.3 */
   readonly makeAddressToken: (
     remote: SocketAddress,
     version: Version,
     nowMicros: number
   ) => Uint8Array | undefined
-  /** The sockets read and write ECN marks. RFC 9000 §13.4 */
+  /** Whether the sockets read and write ECN marks. RFC 9000 §13.4 */
   readonly ecn: boolean
-  /** server: what it declares as preferred_address. */
+  /** server: the preferred_address it declares. */
   readonly preferred: PreferredAddresses | undefined
   readonly tls: TlsSettings
   readonly transport: TransportSettings
-  /** Undefined when nobody watches. */
   readonly observer: PacketObserver | undefined
-  /** client: the session to take up again, and whether tickets are wanted; gone once the handshake is confirmed. */
+  /** client: the session to resume, and whether tickets are wanted; cleared once the handshake is confirmed. */
   resume: ClientResumption | undefined
-  /** server: undefined when it issues and takes no tickets. */
+  /** server: undefined when it neither issues nor accepts tickets. */
   readonly tickets: ServerResumption | undefined
 }
 

@@ -1,17 +1,17 @@
 import type { SessionTicket } from "../capability/TicketStore.ts"
 import type { TlsEvent } from "../handshake/TlsSession.ts"
 
-/** What a connection tells its owner, in order. Stream readiness is not here: see `StreamSet`'s dirty lists. */
+/** Events for the connection's owner, in order. Stream readiness is not among them: see `StreamSet`'s dirty lists. */
 export type ConnectionEvent =
-  /** The peer proved who it is; answer with `handleVerdict`. The handshake waits. */
+  /** The peer has proven its identity; the handshake waits for `handleVerdict`. */
   | { readonly _tag: "verifyPeer"; readonly request: Extract<TlsEvent, { _tag: "verifyPeer" }> }
-  /** Before the handshake is complete, 0-RTT data can be sent (client) or read (server). RFC 9001 §4.6 */
+  /** 0-RTT data can be sent (client) or read (server). RFC 9001 §4.6 */
   | { readonly _tag: "early" }
   /** Streams can be opened and accepted; the peer is authenticated. */
   | { readonly _tag: "established" }
   /** The handshake is confirmed. RFC 9001 §4.1.2 */
   | { readonly _tag: "confirmed" }
-  /** The connection uses another route now, or tries one, has proven one, or has given up one it wanted. RFC 9000 §9 */
+  /** The current route changed, or the validation of one began, succeeded or failed. RFC 9000 §9 */
   | { readonly _tag: "moved" }
   /** For a later connection to the same server. RFC 9000 §8.1.3 */
   | { readonly _tag: "newToken"; readonly token: Uint8Array }
@@ -19,7 +19,7 @@ export type ConnectionEvent =
   | { readonly _tag: "ticket"; readonly ticket: SessionTicket }
   /** A line for SSLKEYLOGFILE. */
   | { readonly _tag: "keyLog"; readonly line: string }
-  /** The connection has begun to end; `closeReason` says why. Nothing more will be read or written. */
+  /** The connection is closing; `closeReason` says why. Nothing more will be read or written. */
   | { readonly _tag: "closed" }
-  /** Nothing is left to send or to wait for: the endpoint may forget the connection. */
+  /** There is nothing left to send or wait for: the endpoint may drop the connection. */
   | { readonly _tag: "drained" }

@@ -23,8 +23,8 @@ import { VersionChoice } from "./VersionChoice.ts"
 const MAX_TOKEN_BYTES = 800
 
 /**
- * The managers of one connection, as a record: made together, then handed to those who receive and build packets. No
- * manager knows this record or another manager.
+ * The managers of one connection in one record, for the code that receives and builds packets. No manager knows this
+ * record or another manager.
  */
 export class ConnectionParts {
   readonly config: ConnectionConfig
@@ -38,15 +38,15 @@ export class ConnectionParts {
   readonly keys: Keyring
   readonly streams: StreamSet
   readonly datagrams: DatagramQueue
-  /** Everyone with frames to send. */
+  /** Everything with frames to send. */
   readonly frames: FrameOwners
   readonly idle: IdleTimer
   readonly closer: Closer
-  /** Replaced when a client starts over in another version. */
+  /** Replaced when a client restarts in another version. */
   handshake: HandshakeDriver
-  /** client: goes into Initial packets; from NEW_TOKEN or Retry. RFC 9000 §17.2.2 */
+  /** client: the token for its Initial packets, from NEW_TOKEN or Retry. RFC 9000 §17.2.2 */
   token: Uint8Array | undefined
-  /** What we declare; undefined once the handshake is confirmed. */
+  /** What we declare; dropped once the handshake is confirmed. */
   localParameters: TransportParameters | undefined
   /** The peer sent grease_quic_bit: the QUIC bit of our packets is random. RFC 9287 */
   greasesBit = false
@@ -81,7 +81,7 @@ export class ConnectionParts {
   }
 }
 
-/** Adds a path; what the peer has declared about paths is the caller's to apply. */
+/** Adds a path; the caller applies the peer's transport parameters to it. */
 export const addPath = (parts: ConnectionParts, setup: PathSetup, nowMicros: number): ConnectionPath => {
   const path = new ConnectionPath(parts.config, setup, nowMicros)
   path.migration = new Migration(parts, path, (now) => offerToken(parts, now))
@@ -95,13 +95,13 @@ export const newHandshake = (parts: ConnectionParts, ids: HandshakeIds): Handsha
 }
 
 /**
- * server: the client has neither completed the handshake nor proven its address. It is owed no closing or draining
- * state, which would be kept for an address that may be forged. RFC 9000 §8.1, §21.2
+ * server: the client has neither completed the handshake nor validated its address. It gets no closing or draining
+ * state, since the address may be forged. RFC 9000 §8.1, §21.2
  */
 export const isStranger = ({ config, handshake, paths }: ConnectionParts): boolean =>
   config.role === "server" && !handshake.complete && !paths.active.amplification.validated
 
-/** server: issues an address token for where the client has proven to be. RFC 9000 §8.1.3 */
+/** server: issues a token for the address the client has validated. RFC 9000 §8.1.3 */
 export const offerToken = ({ config, frames, paths, versions }: ConnectionParts, nowMicros: number): void => {
   const { remote } = paths.active
   frames.tokens.issue(remote.host, () => config.makeAddressToken(remote, versions.negotiated, nowMicros))
@@ -125,7 +125,7 @@ export const discardLevel = (parts: ConnectionParts, level: Level, nowMicros: nu
 export const isUsableToken = (token: Uint8Array | undefined): boolean =>
   token !== undefined && token.length > 0 && token.length <= MAX_TOKEN_BYTES
 
-/** The path the handshake makes. */
+/** The path created by the handshake. */
 const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSetup => ({
   id: 0,
   remote: origin.remote,

@@ -21,13 +21,13 @@ import { PhaseMarks } from "./PhaseMarks.ts"
 import { RouteSet } from "./RouteSet.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
-/** How many IDs the peer may hold, and how many it is given beyond those it has used: enough for two moves at once. */
+/** How many IDs the peer may store, and how many unused ones it gets: enough for two migrations at once. */
 const MOST_IDS = 8
 const SPARE_IDS = 2
-/** Bytes of a packet around a DATAGRAM frame: short header with the longest ID and number, and the tag. */
+/** Overhead of a packet with a DATAGRAM frame: short header with the longest ID and packet number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
 
-/** Totals of one path since its start, UDP payloads. */
+/** Totals of one path in UDP payloads. */
 export interface PathTraffic {
   bytesSent: number
   bytesReceived: number
@@ -35,20 +35,20 @@ export interface PathTraffic {
   datagramsReceived: number
 }
 
-/** Where a path leads at first, and by which connection IDs. */
+/** The initial route and connection IDs of a path. */
 export interface PathSetup {
-  /** The same in both directions; 0 is the path the handshake makes. draft-ietf-quic-multipath */
+  /** The same in both directions; 0 is the path created by the handshake. draft-ietf-quic-multipath */
   readonly id: number
   readonly remote: SocketAddress
-  /** Which of the endpoint's sockets leads there. */
+  /** The local socket it uses. */
   readonly socket: SocketNumber
-  /** The peer has proven to be at `remote`, or need not. RFC 9000 §8.1 */
+  /** The peer's address is validated, or need not be. RFC 9000 §8.1 */
   readonly addressValidated: boolean
-  /** The IDs of the handshake; left out, the path has none until both sides have issued some for it. */
+  /** The IDs from the handshake; without them the path has none until both sides have issued some for it. */
   readonly ids?: {
     readonly local: Uint8Array
     readonly peer: Uint8Array
-    /** server: what the client made up, and sends to until it has `local`. RFC 9000 §7.2 */
+    /** server: the client's random DCID, which it uses until it knows `local`. RFC 9000 §7.2 */
     readonly madeUp: Uint8Array | undefined
   }
 }
@@ -59,9 +59,9 @@ export interface PathSetup {
  */
 export class ConnectionPath {
   readonly id: number
-  /** Where it leads: it can move from one pair of addresses to another. */
+  /** Its pairs of addresses: it can migrate from one to another. */
   readonly routes: RouteSet
-  /** Set when the path becomes one of a connection. */
+  /** Set when the path is added to a connection. */
   migration!: Migration
   readonly recovery: PathRecovery
   readonly received: readonly [ReceivedPackets, ReceivedPackets, ReceivedPackets]
@@ -71,14 +71,14 @@ export class ConnectionPath {
   readonly ecn: EcnValidator
   readonly ackFrequency: AckFrequency
   readonly phaseMarks = new PhaseMarks()
-  /** Ack-eliciting packets a PTO has called for, by space; they do not wait for the congestion window. */
+  /** Probe packets due per space; they do not wait for the congestion window. */
   readonly probes: [number, number, number] = [0, 0, 0]
   /** When its connection IDs are due to change. */
   readonly rotation: IdRotation
   readonly traffic: PathTraffic = { bytesSent: 0, bytesReceived: 0, datagramsSent: 0, datagramsReceived: 0 }
-  /** The 1-RTT packet numbers it leaves unused. */
+  /** The 1-RTT packet numbers left unused. */
   readonly skipped: SkippedNumbers
-  /** Datagrams in a row with something else to say than an MTU probe. */
+  /** Consecutive datagrams of data since the last MTU probe. */
   sinceMtuProbe = 0
 
   constructor(config: ConnectionConfig, setup: PathSetup, nowMicros: number) {
@@ -149,8 +149,8 @@ export class ConnectionPath {
   }
 
   /**
-   * The current route has become another. What was measured on the one before says nothing about it, unless only the
-   * peer's port is different: then it is a NAT that forgot. RFC 9000 §9.4 #2
+   * The current route was replaced. Measurements of the old one no longer apply, unless only the peer's port changed,
+   * which is a NAT rebinding. RFC 9000 §9.4 #2
    */
   onMoved(before: Route, nowMicros: number): void {
     const { current } = this.routes
@@ -160,7 +160,7 @@ export class ConnectionPath {
       this.recovery.setMaxDatagramSize(this.mtu.current)
       this.recovery.resetForMigration(nowMicros)
     }
-    // RFC 9000 §13.4.2: a new path is tested anew
+    // RFC 9000 §13.4.2: ECN is validated again on a new path
     this.ecn.start(nowMicros, this.recovery.ptoMicros())
     this.onCreditChanged()
   }
@@ -170,52 +170,52 @@ export class ConnectionPath {
     return this.rotation.isDue(this.recovery.counters.packetsSent, nowMicros)
   }
 
-  /** Changes the connection IDs of both directions, as far as the peer has given any. RFC 9000 §5.1.2 */
+  /** Changes the connection IDs of both directions, as far as the peer has provided spare ones. RFC 9000 §5.1.2 */
   rotateIds(nowMicros: number): void {
     this.routes.renewId()
     this.localIds.rotate(1)
     this.rotation.restart(this.recovery.counters.packetsSent, nowMicros)
   }
 
-  /** False while the peer has given no ID to send to, or may not be sent more before it has proven its address. */
+  /** False without a connection ID to send to, and at the anti-amplification limit. */
   get maySend(): boolean {
     return this.peerIds.usable && this.amplification.remaining >= this.routes.current.leastBytes
   }
 
-  /** Whether there is room to pad an Initial that asks for an answer as far as it must be. RFC 9000 §14.1 #2 */
+  /** Whether an ack-eliciting Initial can be padded as required. RFC 9000 §14.1 #2 */
   get mayAskInInitial(): boolean {
     return this.amplification.remaining >= MINIMUM_DATAGRAM_BYTES
   }
 
-  /** How large the next datagram may be, at most `room` bytes. RFC 9000 §14.1 #4, §14.2 #S3 */
+  /** The size limit of the next datagram, at most `room`. RFC 9000 §14.1 #4, §14.2 #S3 */
   sendLimit(room: number): number {
     const most = this.isSmallProbeDue ? MINIMUM_DATAGRAM_BYTES : this.mtu.current
     return Math.min(room, most, this.amplification.remaining)
   }
 
   /**
-   * When one PTO has brought no answer, the last probe of each that follows is small: on a path that swallows large
-   * datagrams all others would be in vain, and that this one arrives tells them apart from loss. RFC 8899 §4.3
+   * From the second consecutive PTO on, the last probe is small: it gets through on a path that drops large datagrams,
+   * and its arrival tells that apart from loss. RFC 8899 §4.3
    */
   private get isSmallProbeDue(): boolean {
     return this.probes[Space.Application] === 1 && this.recovery.ptoCount >= 2
   }
 
-  /** Whether a full datagram of ack-eliciting frames may leave now. */
+  /** Whether congestion control allows a full datagram of ack-eliciting frames now. */
   mayElicit(nowMicros: number): boolean {
     return this.recovery.sendQuota(nowMicros) > 0
   }
 
-  /** An ACK has been dealt with. */
+  /** An ACK has been processed. */
   onMeasured(): void {
     const { recovery, mtu } = this
-    // draft-ietf-quic-ack-frequency §9.1.1: slow start feeds on ACKs, and the way it ends depends on many
+    // draft-ietf-quic-ack-frequency §9.1.1: slow start depends on frequent ACKs
     if (recovery.congestion.slowStartThreshold === Number.POSITIVE_INFINITY) return
     const window = recovery.congestionWindow / mtu.current
     this.ackFrequency.onMeasured(window, recovery.rtt.smoothedMicros, recovery.packetThreshold)
   }
 
-  /** The largest frame that fits a packet of this path. */
+  /** The largest frame that fits into a packet on this path. */
   get maxFrameBytes(): number {
     return this.mtu.current - PACKET_OVERHEAD
   }
@@ -234,7 +234,7 @@ export class ConnectionPath {
     if (route === this.routes.current) this.onCreditChanged()
   }
 
-  /** RFC 9002 §6.2.2.1: no PTO while nothing can be sent, and what is too little for a packet is nothing. */
+  /** RFC 9002 §6.2.2.1: no PTO while the anti-amplification limit allows no packet. */
   private onCreditChanged(): void {
     this.recovery.setAmplificationLimited(this.amplification.remaining < this.routes.current.leastBytes)
   }
@@ -251,14 +251,14 @@ export class ConnectionPath {
       this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
-  /** A PTO fired. */
+  /** The PTO expired. */
   onProbeTimeout(nowMicros: number): void {
     this.ecn.onProbeTimeout()
     if (this.mtu.onProbeTimeout(this.recovery.ptoCount, nowMicros))
       this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
-  /** The earliest moment at which something on this path is due. */
+  /** The earliest deadline of this path. */
   deadline(): number {
     const { recovery, routes, localIds } = this
     let deadline = Math.min(recovery.deadlineMicros(), routes.deadlineMicros, localIds.deadlineMicros)

@@ -6,12 +6,12 @@ import { silentEnd } from "./lifecycle.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
 import { settleLost } from "./settleLost.ts"
 
-/** Consecutive probe timeouts, without a packet that could be accepted, that end a handshake with such a peer. */
+/** A handshake with such a peer ends after this many consecutive PTOs without an acceptable packet. */
 const FATAL_TIMEOUTS = 2
 
-/** When a connection is due, and what is done then. One deadline for all of it: the earliest. */
+/** The deadlines of a connection and what happens at each. There is one timer: the earliest. */
 export class ConnectionTimers {
-  /** When the handshake timeout began: with the first datagram sent. */
+  /** When the handshake timeout started: with the first datagram sent. */
   startedAtMicros: number
   private readonly parts: ConnectionParts
   private readonly discards: Discards
@@ -29,7 +29,7 @@ export class ConnectionTimers {
     this.startedAtMicros = nowMicros
   }
 
-  /** The moment at which `fire` is due; Infinity when nothing is. */
+  /** When `fire` is due; Infinity for never. */
   deadline(nowMicros: number): number {
     const { lifecycle, paths, closer, config, frames, idle } = this.parts
     if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
@@ -48,14 +48,14 @@ export class ConnectionTimers {
     let deadline = path.deadline()
     if (this.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
     if (!this.parts.handshake.confirmed) return deadline
-    // a probe that is due already goes out as soon as congestion control has room for one
+    // an overdue probe is sent as soon as congestion control has room for one
     if (path.mtu.deadlineMicros > nowMicros) deadline = Math.min(deadline, path.mtu.deadlineMicros)
     return Math.min(deadline, path.rotation.deadlineMicros)
   }
 
   /**
-   * A client whose server falls silent before it has confirmed the handshake does not even probe (RFC 9002 §6.2.1 #3):
-   * without an idle timeout nothing else would ever end it.
+   * Before the handshake is confirmed, a client whose server falls silent may have no PTO (RFC 9002 §6.2.1 #3): without
+   * an idle timeout, only this ends it.
    */
   private get handshakeDeadline(): number {
     const { config, lifecycle, handshake, idle } = this.parts
@@ -65,7 +65,7 @@ export class ConnectionTimers {
     return idle.lastActivity + timeoutMicros
   }
 
-  /** RFC 9000 §4.1: only while nothing is in flight whose loss would be noticed, and nothing is about to be. */
+  /** RFC 9000 §4.1: applies only while nothing is in flight or about to be sent. */
   private stallDeadline(ptoMicros: number): number {
     const { paths, streams, lifecycle, idle } = this.parts
     const { isBlocked, isPeerBlocked } = streams.stall
@@ -74,7 +74,7 @@ export class ConnectionTimers {
     return idle.stallDeadline(isBlocked, ptoMicros)
   }
 
-  /** Does what is due. */
+  /** Runs what is due. */
   fire(nowMicros: number): void {
     const { lifecycle, idle, paths, closer, config, frames, streams, handshake } = this.parts
     if (lifecycle.state === "closed") return
@@ -115,8 +115,8 @@ export class ConnectionTimers {
   }
 
   /**
-   * Ends a handshake in which all the peer has sent for some time MUST be discarded. Not with the first such packet,
-   * which anyone who has seen the client's Initial can make. RFC 9000 §7.2 #3 #6
+   * Ends a handshake in which everything the peer sends MUST be discarded. The first such packet is not enough: anyone
+   * who has seen the client's Initial can forge it. RFC 9000 §7.2 #3 #6
    */
   private endIfPeerChangedId(nowMicros: number): void {
     if (!this.discards.has(CHANGED_ID)) return

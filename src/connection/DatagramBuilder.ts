@@ -13,21 +13,21 @@ import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import { PacketLayout } from "./PacketLayout.ts"
 
-/** What must find room beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
+/** Kept free beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
 const BESIDE_ACK = 20
-/** Room in which one of them fits, behind the longest short header. */
+/** Room for one path frame behind the longest short header. */
 const PROBE_BYTES = 1 + 20 + 4 + PATH_FRAME_BYTES + AEAD_TAG_BYTES
-/** What the two bytes of their Length field can say. RFC 9000 §17.2 */
+/** The largest value of a two-byte Length field. RFC 9000 §17.2 */
 const MAX_LONG_PACKET_BYTES = 16_383
-/** So many datagrams of data go ahead of an MTU probe: a short request has better use of the path. */
+/** Datagrams of data sent before an MTU probe, so that a short request does not compete with one. */
 const DATAGRAMS_BEFORE_PROBE = 10
 const utf8 = new TextEncoder()
 
 const ack = new AckFrame()
 
 /**
- * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that padding can
- * go into whichever turns out to be the last. All go to the same connection ID. RFC 9000 §12.2 #2, §14.1, RFC 9001 §4 #S1
+ * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that the padding
+ * can go into the last one. All have the same destination ID. RFC 9000 §12.2 #2, §14.1, RFC 9001 §4 #S1
  */
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
@@ -38,7 +38,7 @@ export class DatagramBuilder {
     this.layout = new PacketLayout(parts)
   }
 
-  /** How the datagram that was built last is to be marked. RFC 9000 §13.4 */
+  /** The ECN mark of the datagram built last. RFC 9000 §13.4 */
   get ecn(): Ecn {
     return this.layout.ecn
   }
@@ -57,12 +57,12 @@ export class DatagramBuilder {
       return start
     }
     const elicit = path.mayElicit(nowMicros)
-    // RFC 9000 §8.2.2 #2: a full window is no reason to leave the peer's question unanswered, nor ours unasked
+    // RFC 9000 §8.2.2 #2: path challenges and responses do not wait for the congestion window
     if (!elicit && path.validator.hasFrames() && !parts.closer.pending) {
       const probed = this.buildProbe(buffer, start, path, path.routes.current, nowMicros)
       if (probed > start) return probed
     }
-    // whoever always has data to send would never find out how large a datagram may be
+    // otherwise a connection that always has data to send would never probe the MTU
     if (path.sinceMtuProbe >= DATAGRAMS_BEFORE_PROBE) {
       const probed = this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
       if (probed > start) return probed
@@ -82,9 +82,9 @@ export class DatagramBuilder {
   }
 
   /**
-   * Writes a datagram of nothing but probing frames: for a route that is not in use, or for one whose window is full. It is
-   * no part of what congestion control and loss detection watch: the validator repeats what is not answered. RFC 9000
-   * §9.1, §9.4
+   * Writes a datagram with nothing but probing frames, for a route that is not current or whose window is full.
+   * Congestion control and loss detection do not track it: the validator repeats what is not answered.
+   * RFC 9000 §9.1, §9.4
    */
   buildProbe(
     buffer: Uint8Array,
@@ -111,7 +111,7 @@ export class DatagramBuilder {
   }
 
   /**
-   * Updates the 1-RTT keys when that is due; false when they, or the packet numbers, are used up: the connection then
+   * Updates the 1-RTT keys when due; false when the keys or the packet numbers are exhausted: the connection then
    * ends without another packet. RFC 9001 §6.6 #2 #3 #4 #S1, RFC 9000 §12.3 #3
    */
   private keysAreFit(path: ConnectionPath, nowMicros: number): boolean {
@@ -124,7 +124,7 @@ export class DatagramBuilder {
     )
   }
 
-  /** Whether ack-eliciting frames wait that may be sent on `path` as soon as congestion control lets them. */
+  /** Whether ack-eliciting frames for `path` are waiting for congestion control only. */
   hasData(path: ConnectionPath): boolean {
     if (!path.maySend) return false
     const { frames, keys } = this.parts
@@ -134,7 +134,7 @@ export class DatagramBuilder {
     return false
   }
 
-  /** A PING in a datagram larger than any before, to see whether it arrives. RFC 9000 §14.4 */
+  /** A PING in a datagram larger than any validated so far. RFC 9000 §14.4 */
   private buildMtuProbe(
     buffer: Uint8Array,
     start: number,
@@ -145,7 +145,7 @@ export class DatagramBuilder {
     const { parts } = this
     if (!parts.handshake.confirmed || !mayElicit || parts.closer.pending) return start
     const size = path.mtu.probeSize(nowMicros)
-    // RFC 9000 §8.1: nor does a probe exceed what may be sent to an unproven address
+    // RFC 9000 §8.1: the anti-amplification limit holds for probes too
     if (size === 0 || start + size > buffer.length || size > path.amplification.remaining) return start
     const { layout } = this
     const w = layout.writer
@@ -162,7 +162,7 @@ export class DatagramBuilder {
     return layout.finish(start + size, nowMicros)
   }
 
-  /** Lays out one packet at `start`; returns where the next may begin, or `start` when it had nothing to say. */
+  /** Lays out one packet at `start`; returns where the next may begin, or `start` when there was nothing to write. */
   private layOut(
     level: Level,
     path: ConnectionPath,
@@ -174,7 +174,7 @@ export class DatagramBuilder {
     const { parts, layout } = this
     const space = spaceOfLevel(level)
     const closing = parts.closer.pending
-    // whoever can read 0-RTT reads Initial packets, where the close is anyway
+    // whoever can read 0-RTT can read Initial packets, which carry the close already
     if (closing && level === Level.ZeroRtt) return start
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
     const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
@@ -185,7 +185,7 @@ export class DatagramBuilder {
     const wantsAck =
       level !== Level.ZeroRtt &&
       (wantsData || closing
-        ? // a probe tells again what has arrived: the ACK that did may be what was lost
+        ? // a probe repeats the ACK: the last one may have been lost
           received.hasUnacknowledged || (probing && received.largest >= 0)
         : received.shouldAckNow(nowMicros))
     if (!closing && !wantsData && !wantsAck) return start
@@ -197,7 +197,7 @@ export class DatagramBuilder {
     if (wantsAck) {
       received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
       const room = w.remaining - (closing || wantsData ? BESIDE_ACK : 0)
-      // RFC 9000 §13.2.3: the oldest ranges go first when not all fit
+      // RFC 9000 §13.2.3: the oldest ranges are omitted when not all fit
       while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
       if (ackSize(ack) <= room) {
         writeAck(w, ack)
@@ -207,24 +207,24 @@ export class DatagramBuilder {
       }
     }
     const beforeData = w.offset
-    // RFC 9000 §10.2.3 #S1 #S2 #S3: at every level that has keys, as the peer may have those of one only
+    // RFC 9000 §10.2.3 #S1 #S2 #S3: at every level with keys, since the peer may have those of only one
     if (closing) this.writeClose(level, w)
     else if (wantsData) {
-      // draft-ietf-quic-ack-frequency §8: a probe has waited long enough
+      // draft-ietf-quic-ack-frequency §8: a probe asks for an immediate ACK
       if (probing && level === Level.OneRtt) path.ackFrequency.writeImmediateAck(w)
       parts.frames.writeFrames(w, sent.frames, level, path, nowMicros)
     }
     // RFC 9000 §12.4 #1: no packet without frames
     if (w.offset === payloadStart) return start
-    // RFC 9000 §13.2.1 #5: an ACK that is due gets no company that would have to be acknowledged
+    // RFC 9000 §13.2.1 #5: a packet with only an ACK stays non-ack-eliciting
     const ackEliciting = !closing && w.offset > beforeData
     return layout.close(packet, ackEliciting, ackEliciting)
   }
 
   /**
-   * Whether CRYPTO may leave although the window is full: of 0-RTT, 0.5-RTT or 1-RTT data, perhaps, that cannot be
-   * acknowledged before the handshake has got further. It does with a probe of any space, which takes along what others
-   * have to send (RFC 9002 §6.2.4), and when no timer runs that could bring one.
+   * Whether CRYPTO may exceed the congestion window. The data in flight may be 0-RTT, 0.5-RTT or 1-RTT packets that
+   * cannot be acknowledged before the handshake proceeds. Allowed in a probe of any space, which carries the frames of
+   * the others too (RFC 9002 §6.2.4), and when no timer runs that could send one.
    */
   private mustUnblock(level: Level, { probes, recovery }: ConnectionPath): boolean {
     if (level !== Level.Initial && level !== Level.Handshake) return false

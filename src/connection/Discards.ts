@@ -1,12 +1,12 @@
-/** RFC 9000 §7.2: MUST be discarded, which a handshake with a peer that goes on like that does not survive. */
+/** RFC 9000 §7.2: MUST be discarded; a handshake with a peer that keeps sending such packets is ended. */
 export const CHANGED_ID = "from another Source Connection ID than its first"
 
 /**
- * Why packets of the peer's were discarded in the handshake: what there is to say when nothing comes of it. The reasons
- * are constants of ours, so that what is kept does not grow with what anybody sends.
+ * Why packets of the peer were discarded during the handshake, for the error when it fails. The reasons are constants,
+ * so a peer cannot make the map grow.
  */
 export class Discards {
-  /** Since the last packet that was not. */
+  /** Since the last accepted packet. */
   private counts: Map<string, number> | undefined = undefined
 
   note(why: string): void {
@@ -14,7 +14,7 @@ export class Discards {
     this.counts.set(why, (this.counts.get(why) ?? 0) + 1)
   }
 
-  /** A packet was taken, so that those before have done no harm. */
+  /** A packet was accepted: earlier discards did no harm. */
   clear(): void {
     this.counts = undefined
   }
@@ -23,7 +23,7 @@ export class Discards {
     return this.counts?.has(why) === true
   }
 
-  /** For people; undefined when there is nothing to say. */
+  /** Human-readable; undefined when nothing was discarded. */
   get summary(): string | undefined {
     if (this.counts === undefined) return undefined
     return [...this.counts]

@@ -9,17 +9,17 @@ import type { IncomingPacket } from "./IncomingPacket.ts"
 import { silentEnd } from "./lifecycle.ts"
 import { settleLost } from "./settleLost.ts"
 
-/** Retry and Version Negotiation answer a client's first flight only, and once. */
+/** Retry and Version Negotiation are accepted once, and only as the first answer. */
 export const LATE = "in answer to no first flight"
 
 /**
- * What a client's first flight can be answered with instead of a handshake: Retry, which has it sent again with a token,
- * or Version Negotiation, which has it begin again in another version. RFC 9000 §6.2, §17.2.5
+ * Handles answers to a client's first flight that are not a handshake: Retry, after which it is resent with a token,
+ * and Version Negotiation, after which it restarts in another version. RFC 9000 §6.2, §17.2.5
  *
- * The handlers return why the packet was discarded, if it was.
+ * The handlers return why the packet was discarded, or undefined.
  */
 export class FirstFlight {
-  /** What a server that speaks none of our versions offered. */
+  /** The versions offered by a server that supports none of ours. */
   offeredVersions: ReadonlyArray<number> = []
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
@@ -32,21 +32,21 @@ export class FirstFlight {
   onRetry({ bytes, start, header }: IncomingPacket, nowMicros: number): string | undefined {
     const { parts } = this
     const { ids } = parts.handshake
-    // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before anything else from the server
+    // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before any other packet from the server
     if (!this.isUnanswered) return LATE
     const retry = parseRetry(bytes, header)
     if (retry === undefined || !isUsableToken(retry.token)) return "of type Retry without a token of use"
-    // RFC 9000 §17.2.5.1 #2: one that would have us send to where we sent before is discarded
+    // RFC 9000 §17.2.5.1 #2: a Retry that keeps the same destination ID is discarded
     if (sameRange(ids.originalDestination, bytes, header.scidStart, header.scidEnd))
       return "of type Retry that leads nowhere else"
     if (!this.isAuthenticRetry(bytes, start, header.end)) return "of type Retry with a wrong integrity tag"
-    parts.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection, and no other
+    parts.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection only
     ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
-    // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: the ID of this side stays
+    // RFC 9000 §17.2.5.1 #3; §17.2.5.2 #5: our source ID stays the same
     const path = parts.paths.active
     path.peerIds.replaceFirst(ids.retrySource)
     parts.keys.installInitial(ids.retrySource)
-    // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1 #S1: the same bytes, 0-RTT too, go out again; no packet number is used twice
+    // RFC 9000 §17.2.5.3 #1 #2, §17.2.3 #1 #S1: the same bytes, 0-RTT too, are resent under new packet numbers
     for (const space of [Space.Initial, Space.Application])
       settleLost(parts, path, path.recovery.abandonPackets(space, nowMicros), nowMicros)
     return undefined
@@ -54,7 +54,7 @@ export class FirstFlight {
 
   onVersionNegotiation({ bytes, header }: IncomingPacket, nowMicros: number): string | undefined {
     const { handshake, versions, closer } = this.parts
-    // RFC 9000 §6.2 #2 #3: ignored after any other packet, another of its kind too, or if it lists the version in use
+    // RFC 9000 §6.2 #2 #3: ignored after any other packet, and when it lists the version in use
     if (!this.isUnanswered || versions.restarted) return LATE
     if (!sameRange(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd))
       return "of type Version Negotiation that answers no packet of ours"
@@ -82,14 +82,14 @@ export class FirstFlight {
     return config.suite.equal(tag, bytes.subarray(end - AEAD_TAG_BYTES, end))
   }
 
-  /** Begins a new handshake in another version; of the one before only our connection ID stays. RFC 9368 §2.1 */
+  /** Restarts the handshake in another version, keeping only our connection ID. RFC 9368 §2.1 */
   private startOver(nowMicros: number): void {
     const { parts, progress } = this
     const path = parts.paths.active
     const destination = parts.config.random(8)
     path.recovery.abandonPackets(Space.Initial, nowMicros)
     path.peerIds.replaceFirst(destination)
-    parts.token = undefined // RFC 9369 §5: it is of the other version
+    parts.token = undefined // RFC 9369 §5: it belongs to the other version
     if (progress.peerParameters.areRemembered) progress.onEarlyDataRejected(nowMicros)
     parts.crypto.restart()
     const { facts } = parts.handshake

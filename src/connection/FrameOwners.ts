@@ -26,7 +26,7 @@ const context: FrameContext = {
 }
 
 /**
- * Everyone with frames to send, in the order in which they find room in a packet (`writeFrames`):
+ * Everything with frames to send, in the order in which packets are filled (`writeFrames`):
  *
  * | owner              | writes into       | frames                                          |
  * |--------------------|-------------------|-------------------------------------------------|
@@ -38,11 +38,11 @@ const context: FrameContext = {
  * | path.localIds      | 1-RTT             | NEW_CONNECTION_ID                               |
  * | `crypto`           | all but 0-RTT     | CRYPTO                                          |
  * | `datagrams`        | 0-RTT, 1-RTT      | DATAGRAM                                        |
- * | `streams`          | 0-RTT, 1-RTT      | STREAM and all that is about streams and credit |
+ * | `streams`          | 0-RTT, 1-RTT      | STREAM and all stream and flow control frames   |
  * | `ping`             | all               | PING, when there is nothing else                |
  *
- * ACK and CONNECTION_CLOSE, which ask for no answer, are `DatagramBuilder`'s. Each owner is called by name rather than
- * from an array: every call then has one target, which is faster, and here is the hot path.
+ * `DatagramBuilder` writes ACK and CONNECTION_CLOSE, which are not ack-eliciting. Each owner is called by name rather
+ * than from an array, which keeps these hot calls monomorphic.
  */
 export class FrameOwners {
   readonly handshakeDone = new HandshakeDone()
@@ -68,7 +68,7 @@ export class FrameOwners {
     this.random = random
   }
 
-  /** Whether ack-eliciting frames wait for a packet of `level` on `path`. */
+  /** Whether ack-eliciting frames are pending for a packet of `level` on `path`. */
   hasFrames(level: Level, path: ConnectionPath): boolean {
     if (level !== Level.ZeroRtt && this.crypto.hasFrames(level)) return true
     if (level === Level.Initial || level === Level.Handshake) return false
@@ -85,15 +85,15 @@ export class FrameOwners {
     )
   }
 
-  /** All that fits, and at least a PING. RFC 9000 §12.2 #S1 */
+  /** Writes all frames that fit, or else a PING. RFC 9000 §12.2 #S1 */
   writeFrames(w: ByteWriter, sent: SentFrames, level: Level, path: ConnectionPath, nowMicros: number): void {
     const { crypto, datagrams, streams } = this
     this.fillContext(level, path, nowMicros, w.offset)
-    // RFC 9000 §12.5 #2, RFC 9221 §5, §6: in the handshake nothing but CRYPTO, ACK, PING, PADDING and the close
+    // RFC 9000 §12.5 #2, RFC 9221 §5, §6: only CRYPTO, ACK, PING, PADDING and CONNECTION_CLOSE in the handshake
     if (level === Level.OneRtt) this.writeControlFrames(w, sent, path)
     if (level !== Level.ZeroRtt && crypto.hasFrames(level)) crypto.writeFrames(w, sent, context)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
-      // RFC 9221 §5.4: written only when congestion control lets data leave, and then §5 #S1: first; §5, §6: in no others
+      // RFC 9221 §5.4: subject to congestion control; §5 #S1: first; §5, §6: 0-RTT and 1-RTT only
       if (datagrams.hasFrames()) datagrams.writeFrames(w, sent, context)
       if (streams.hasFrames()) streams.writeFrames(w, sent, context)
     }
@@ -111,7 +111,7 @@ export class FrameOwners {
     if (localIds.hasFrames()) localIds.writeFrames(w, sent)
   }
 
-  /** The frames that validate `route`, which need not be the one in use, and no others. RFC 9000 §9.1 */
+  /** Only the frames that validate `route`, which need not be the current one. RFC 9000 §9.1 */
   writeProbingFrames(
     w: ByteWriter,
     sent: SentFrames,
@@ -148,8 +148,8 @@ export class FrameOwners {
   }
 
   /**
-   * A packet sent on `path` has been lost, or is still outstanding while a probe is to repeat its frames: what is never
-   * sent twice is then left alone, as the packet may arrive yet. RFC 9002 §6.2.4
+   * A packet sent on `path` was lost, or is still outstanding while a probe repeats its frames: frames that must never
+   * be sent twice are left alone, as the packet may still arrive. RFC 9002 §6.2.4
    */
   onLost(path: ConnectionPath, packet: SentPacket): void {
     const { values, length } = packet.frames
@@ -164,7 +164,7 @@ export class FrameOwners {
     }
   }
 
-  /** Undefined for a frame that nobody repeats, and for one of a path that is gone. */
+  /** Undefined for a frame that is never retransmitted, and for one whose path is gone. */
   private ownerOf(type: number, pathId: number, path: ConnectionPath): FrameOwner | undefined {
     switch (type) {
       case FrameType.HANDSHAKE_DONE:

@@ -16,26 +16,26 @@ import { settleLost } from "./settleLost.ts"
 
 type Result = TransportError | undefined
 
-/** RFC 9000 §18.2: max_ack_delay is less. Microseconds. */
+/** RFC 9000 §18.2: max_ack_delay must be lower. Microseconds. */
 const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 
-/** In all, from a client whose address is not validated: a ClientHello with room to spare. RFC 9000 §7.5 */
+/** CRYPTO limit for a client whose address is not validated: ample for a ClientHello. RFC 9000 §7.5 */
 const STRANGERS_CRYPTO_BYTES = 16 * 1024
 
 /**
- * What each received frame means, one method per frame: it finds the manager the frame is for and hands it over. Frames
- * about streams go to `streams` directly. `begin` sets the packet that the frames come from.
+ * Dispatches each received frame to its manager, one method per frame. Stream frames go to `streams` directly. `begin`
+ * sets the packet that the frames come from.
  */
 export class FrameReceiver implements FrameSink {
   readonly streams: StreamSet
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
-  /** The packet at hand. */
+  /** The packet being processed. */
   private packet!: IncomingPacket
   private path!: ConnectionPath
   private level: Level = Level.Initial
   private nowMicros = 0
-  /** Which levels got CRYPTO bytes since `takeCryptoLevels`, a bit each. */
+  /** Bit mask of the levels that received CRYPTO bytes since `takeCrypto`. */
   private cryptoLevels = 0
   private ackFrequencySequence = -1
 
@@ -52,7 +52,7 @@ export class FrameReceiver implements FrameSink {
     this.nowMicros = nowMicros
   }
 
-  /** True, once, when CRYPTO bytes arrived at `level` since it was last asked. */
+  /** Whether CRYPTO bytes arrived at `level` since the last call. */
   takeCrypto(level: Level): boolean {
     const bit = 1 << level
     const seen = (this.cryptoLevels & bit) !== 0
@@ -68,7 +68,7 @@ export class FrameReceiver implements FrameSink {
     const { path, parts, nowMicros } = this
     const waitedMicros = nowMicros - this.packet.arrivedMicros // for its keys
     const space = spaceOfLevel(this.level)
-    // RFC 9000 §19.3: the delay is scaled by the exponent the sender of the frame declared; 3 before we know it
+    // RFC 9000 §19.3: scaled by the exponent the sender declared; 3 until it is known
     const exponent = space === Space.Application ? (parts.handshake.peerParameters?.ackDelayExponent ?? 3) : 3
     const raisesLargest = ack.largest > path.recovery.largestAcked(space)
     const error = path.recovery.onAck(space, ack, ack.delayRaw * 2 ** exponent, nowMicros, waitedMicros)
@@ -81,7 +81,7 @@ export class FrameReceiver implements FrameSink {
     return undefined
   }
 
-  /** RFC 9000 §13.4.2.1, §19.3 #S1; what the network marked counts as loss. RFC 9002 §7.1 */
+  /** RFC 9000 §13.4.2.1, §19.3 #S1; a CE mark counts as congestion. RFC 9002 §7.1 */
   private validateEcn(path: ConnectionPath, space: Space, ack: AckFrame, raisesLargest: boolean): void {
     if (path.ecn.state === "failed") return
     const { acked } = path.recovery
@@ -104,7 +104,7 @@ export class FrameReceiver implements FrameSink {
   onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): Result {
     this.cryptoLevels |= 1 << this.level
     const { crypto, config, closer } = this.parts
-    // what the client repeats has long been answered: it has not seen the answer
+    // the client repeats what was already answered: our answer was lost or is late
     if (
       config.role === "server" &&
       this.level !== Level.OneRtt &&
@@ -116,10 +116,10 @@ export class FrameReceiver implements FrameSink {
   }
 
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {
-    // RFC 9000 §8.1.3 #2: what is kept for later comes from NEW_TOKEN alone
+    // RFC 9000 §8.1.3 #2: only tokens from NEW_TOKEN are kept for later connections
     const token = keepToken(this.parts.versions.negotiated, bytes.subarray(start, end))
     const { events } = this.parts
-    // of those that nobody has taken yet, the newest counts: a packet has room for hundreds
+    // only the newest pending token is kept: a packet has room for hundreds
     const at = events.findIndex(({ _tag }) => _tag === "newToken")
     events.splice(at < 0 ? events.length : at, 1, { _tag: "newToken", token })
     return undefined
@@ -151,9 +151,9 @@ export class FrameReceiver implements FrameSink {
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {
     const { route } = this.packet
-    // RFC 9000 §8.2.2 #1 #3, §19.17: the response goes where the challenge came from
+    // RFC 9000 §8.2.2 #1 #3, §19.17: the response takes the route of the challenge
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
-    // RFC 9000 §9.3.3 #S1: what is not a probing packet tells the peer that this is the route in use
+    // RFC 9000 §9.3.3 #S1: a non-probing packet tells the peer that this is the current route
     if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.frames.ping.request()
     return undefined
   }
@@ -182,7 +182,7 @@ export class FrameReceiver implements FrameSink {
 
   onHandshakeDone(): Result {
     const { parts } = this
-    // RFC 9001 §4.1.2: a server sends it only when its handshake is complete, which ours is then too
+    // RFC 9001 §4.1.2: a server sends it only after completing the handshake, so ours is complete as well
     if (!parts.handshake.complete)
       return new TransportError(
         TransportErrorCode.PROTOCOL_VIOLATION,
@@ -198,7 +198,7 @@ export class FrameReceiver implements FrameSink {
   }
 
   onAckFrequency(sequence: number, threshold: number, maxAckDelayMicros: number, reordering: number): Result {
-    // draft-ietf-quic-ack-frequency §4: a delay below min_ack_delay, or none that max_ack_delay may be, is invalid
+    // draft-ietf-quic-ack-frequency §4: the delay must be within min_ack_delay and the max_ack_delay limit
     if (
       maxAckDelayMicros < minAckDelayMicros(this.parts.config.transport) ||
       maxAckDelayMicros >= MAX_ACK_DELAY_LIMIT

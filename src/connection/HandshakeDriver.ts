@@ -27,7 +27,7 @@ import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { Keyring } from "./Keyring.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
-/** The connection IDs the transport parameters must authenticate. RFC 9000 §7.3 */
+/** The connection IDs authenticated by the transport parameters. RFC 9000 §7.3 */
 export interface HandshakeIds {
   /** server: the DCID of the client's very first Initial; client: the one it chose. */
   originalDestination: Uint8Array
@@ -38,21 +38,21 @@ export interface HandshakeIds {
 }
 
 /**
- * Carries bytes between the TLS state machine and the CRYPTO streams, installs the keys it yields, and holds the
- * transport parameters to what the packets said. RFC 9001 §4, RFC 9000 §7 #1
+ * Moves bytes between the TLS state machine and the CRYPTO streams, installs the keys TLS derives, and checks the
+ * transport parameters against the packets. RFC 9001 §4, RFC 9000 §7 #1
  */
 export class HandshakeDriver {
   readonly ids: HandshakeIds
-  /** What the peer declared; trusted on the client only once `complete`. */
+  /** The peer's transport parameters; a client trusts them only once `complete`. */
   peerParameters: TransportParameters | undefined = undefined
-  /** What was negotiated; before `complete`, with 0-RTT, what will have been if that is accepted. */
+  /** What was negotiated; before `complete`, with 0-RTT, what applies if 0-RTT is accepted. */
   facts: TlsFacts | undefined = undefined
   complete = false
   /** RFC 9001 §4.1.2 */
   confirmed = false
-  /** What was sent in 0-RTT is to be sent again. */
+  /** Everything sent in 0-RTT has to be resent. */
   earlyDataRejected = false
-  /** Let go of as soon as the handshake is complete. */
+  /** Released when the handshake completes. */
   private tls: TlsSession | undefined
   private postHandshake: PostHandshake | undefined = undefined
   private readonly crypto: CryptoStream
@@ -108,7 +108,7 @@ export class HandshakeDriver {
           })
   }
 
-  // RFC 9369 §5: a ticket takes up sessions of the version it was issued in, and no others
+  // RFC 9369 §5: a ticket only resumes sessions of the version it was issued in
   private clientResumption(given: ClientResumption): ClientResumption {
     const { ticket } = given
     const fits = ticket !== undefined && sessionVersion(ticket) === this.versions.original
@@ -136,7 +136,7 @@ export class HandshakeDriver {
     return this.pump()
   }
 
-  /** Feeds TLS whatever CRYPTO bytes have become contiguous at `level`. */
+  /** Feeds TLS the contiguous CRYPTO bytes of `level`. */
   advance(level: Level): TransportError | undefined {
     for (let bytes = this.crypto.read(level); bytes !== undefined; bytes = this.crypto.read(level)) {
       const error =
@@ -207,7 +207,7 @@ export class HandshakeDriver {
           this.facts = { ...this.facts, earlyData: event.accepted ? "accepted" : "rejected" }
         return undefined
       case "complete":
-        // what was written for one application protocol must not be read as another. RFC 9001 §4.6.2
+        // data written for one application protocol must not be read as another. RFC 9001 §4.6.2
         if (this.facts?.earlyData === "rejected") {
           if (this.facts.alpn !== event.facts.alpn)
             return new TransportError(
@@ -244,7 +244,8 @@ export class HandshakeDriver {
     this.keys.switchVersion()
   }
 
-  // RFC 9001 §7 #S1, RFC 9000 §7.3 #1 #2 #3 #4: the IDs on the wire, which anyone could have forged, must be the ones TLS authenticates
+  // RFC 9001 §7 #S1, RFC 9000 §7.3 #1 #2 #3 #4: the IDs in the packets, which can be forged, must match those TLS
+  // authenticates
   private checkIds(parameters: TransportParameters): TransportError | undefined {
     const { originalDestination, peerInitialSource, retrySource } = this.ids
     if (!same(parameters.initialSourceConnectionId, peerInitialSource))
@@ -257,7 +258,7 @@ export class HandshakeDriver {
   }
 }
 
-/** The version of the session a ticket is of: as its server declared it. */
+/** The version of a ticket's session, as its server declared it. */
 export const sessionVersion = ({ transportParameters }: SessionTicket): number => {
   const parameters = decodeTransportParameters(transportParameters, "server")
   return parameters instanceof TransportError

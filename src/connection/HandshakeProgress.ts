@@ -11,16 +11,16 @@ import { PeerParameters } from "./PeerParameters.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
 import { settleLost } from "./settleLost.ts"
 
-/** How often the handshake is sped up at most: what seems lost may only be late. RFC 9002 §6.2.3 */
+/** At most this many early retransmissions: what seems lost may only be late. RFC 9002 §6.2.3 */
 const MAX_SPEEDUPS = 3
 
-/** For so long after the handshake a late copy of a client's first flight still finds its connection. */
+/** How long after the handshake a late copy of a client's first flight still finds its connection. */
 const FIRST_FLIGHT_MICROS = 3_000_000
 
-/** What each step of the handshake means for the rest of the connection, up to its confirmation. RFC 9001 §4 */
+/** Applies each step of the handshake to the rest of the connection, up to its confirmation. RFC 9001 §4 */
 export class HandshakeProgress {
   readonly peerParameters: PeerParameters
-  /** client: a packet of the server has authenticated. */
+  /** client: an authentic packet from the server was received. */
   heardFromServer = false
   private readonly parts: ConnectionParts
   private speedups = 0
@@ -30,17 +30,17 @@ export class HandshakeProgress {
     this.peerParameters = new PeerParameters(parts)
   }
 
-  /** Sends the first flight again, of a new handshake. */
+  /** Sends the first flight of a new handshake. */
   start(nowMicros: number): void {
     this.fail(this.parts.handshake.start(), nowMicros)
   }
 
-  /** CRYPTO bytes of `level` have arrived. */
+  /** CRYPTO bytes have arrived at `level`. */
   advance(level: Level, nowMicros: number): TransportError | undefined {
     const { parts } = this
     const error = parts.handshake.advance(level) ?? this.afterStep(nowMicros)
-    // RFC 9369 §4.1: CRYPTO frames of a server are of the negotiated version only. Some have chosen none by the time of
-    // a HelloRetryRequest (ngtcp2, picoquic).
+    // RFC 9369 §4.1: a server sends CRYPTO frames in the negotiated version only. Some have not chosen it at the time
+    // of a HelloRetryRequest (ngtcp2, picoquic).
     if (parts.config.role === "client" && parts.keys.write[Level.Handshake] !== undefined)
       parts.versions.settled = true
     return error
@@ -50,17 +50,17 @@ export class HandshakeProgress {
     this.fail(this.parts.handshake.handleVerdict(verdict) ?? this.afterStep(nowMicros), nowMicros)
   }
 
-  /** Whether the keys of `level` may still come. */
+  /** Whether keys of `level` may still be installed. */
   expectsKeys(level: Level): boolean {
     const { handshake, config, keys, lifecycle } = this.parts
     if (level === Level.Handshake) return !handshake.confirmed
-    // RFC 9001 §5.7: 0-RTT packets may overtake the ClientHello, which settles whether they are read
+    // RFC 9001 §5.7: 0-RTT packets may overtake the ClientHello, which decides whether they are accepted
     if (level === Level.ZeroRtt)
       return config.role === "server" && !handshake.complete && keys.write[Level.Handshake] === undefined
     return level === Level.OneRtt && lifecycle.state === "handshaking"
   }
 
-  /** An authentic packet is about to be processed; false when it must be discarded all the same. */
+  /** An authentic packet is about to be processed; false when it must still be discarded. */
   onAuthenticated(packet: IncomingPacket, nowMicros: number): boolean {
     const { parts } = this
     const { bytes, header, level, path } = packet
@@ -71,7 +71,7 @@ export class HandshakeProgress {
     }
     const { ids } = parts.handshake
     if (parts.config.role === "client" && !this.heardFromServer) {
-      // RFC 9000 §7.2 #2 #4: from the first Initial on, and not before, the client sends to the ID the server chose
+      // RFC 9000 §7.2 #2 #4: from its first Initial on, the client sends to the ID the server chose
       this.heardFromServer = true
       ids.peerInitialSource = bytes.slice(header.scidStart, header.scidEnd)
       path.peerIds.replaceFirst(ids.peerInitialSource)
@@ -86,13 +86,13 @@ export class HandshakeProgress {
     return true
   }
 
-  /** The peer seems to lack what it was sent: repeats it before the probe timeout. RFC 9002 §6.2.3 */
+  /** The peer seems to lack CRYPTO data: retransmits it before the PTO. RFC 9002 §6.2.3 */
   speedUp(): void {
     const { handshake, frames, paths, config, keys } = this.parts
     if (handshake.confirmed || this.speedups === MAX_SPEEDUPS) return
     this.speedups++
     repeatInFlight(frames, paths.active)
-    // any packet of the client lets the server go on: with more to send, or with more it may send
+    // any packet from the client lets the server continue: with more data, or with a higher anti-amplification limit
     if (config.role === "client" && keys.write[Level.Initial] !== undefined)
       paths.active.probes[Space.Initial] = 1
   }
@@ -103,7 +103,7 @@ export class HandshakeProgress {
     const { handshake, paths } = parts
     if (handshake.confirmed) return
     handshake.confirmed = true
-    // frees a ticket and the declared parameters, which every connection would otherwise keep
+    // frees a ticket and our parameters, which no connection needs any longer
     parts.localParameters = undefined
     parts.config.resume = undefined
     discardLevel(parts, Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
@@ -116,18 +116,18 @@ export class HandshakeProgress {
     const preferred = this.parts.handshake.peerParameters?.preferredAddress
     const offered = path.remote.family === 4 ? preferred?.ipv4 : preferred?.ipv6 // RFC 9000 §9.6.3 #S3
     const remote = offered && onLinkOf(offered, path.remote)
-    // RFC 9000 §21.5.3, §21.5.6 #S1 #S2: a public server must not direct us into our own network
+    // RFC 9000 §21.5.3, §21.5.6 #S1 #S2: a public server must not redirect us into our own network
     if (remote !== undefined && addressScope(remote) >= addressScope(path.remote))
       path.migration.prefer(remote, nowMicros)
   }
 
-  /** RFC 9001 §4.6.2 #2: the server has read none of it; what streams carried goes out again in 1-RTT. */
+  /** RFC 9001 §4.6.2 #2: the server read none of it; stream data is resent in 1-RTT. */
   onEarlyDataRejected(nowMicros: number): void {
     const { parts } = this
     const path = parts.paths.active
     parts.keys.discard(Level.ZeroRtt) // RFC 9001 §5.6 #S1
     path.recovery.expectNoAcks(Space.Application)
-    // RFC 9002 §6.4: nor is it in flight any more
+    // RFC 9002 §6.4: it no longer counts as in flight
     settleLost(parts, path, path.recovery.abandonPackets(Space.Application, nowMicros), nowMicros)
     this.peerParameters.forget()
   }
@@ -154,7 +154,7 @@ export class HandshakeProgress {
     const { parts } = this
     const { localIds, recovery } = parts.paths.active
     parts.lifecycle.to("established")
-    // not earlier: spare IDs are for clients that stay, and take a place in the endpoint's table
+    // not earlier: spare IDs are for clients that stay, and take up entries in the endpoint's table
     localIds.setPeerLimit(parts.handshake.peerParameters!.activeConnectionIdLimit)
     if (parts.config.role === "client") return
     parts.frames.handshakeDone.send() // RFC 9000 §19.20 #1, RFC 9001 §4.1.2

@@ -1,15 +1,15 @@
 /**
- * When the connection IDs have been seen often or long enough by those on the way, and new ones are due.
+ * Decides when connection IDs have been in use so long that new ones are due, to limit linkability.
  * RFC 9000 §5.1, §9.5
  */
 export class IdRotation {
-  /** Infinity when time alone calls for none. */
+  /** Infinity without a time limit. */
   deadlineMicros: number
   private readonly afterPackets: number
   private readonly afterMicros: number
   private packetsThen = 0
 
-  /** 0 is never, for both. */
+  /** 0 disables the respective limit. */
   constructor(afterPackets: number, afterMillis: number, nowMicros: number) {
     this.afterPackets = afterPackets === 0 ? Number.POSITIVE_INFINITY : afterPackets
     this.afterMicros = afterMillis === 0 ? Number.POSITIVE_INFINITY : afterMillis * 1000
@@ -20,7 +20,7 @@ export class IdRotation {
     return packetsSent - this.packetsThen >= this.afterPackets || nowMicros >= this.deadlineMicros
   }
 
-  /** They have been changed, or cannot be for now. */
+  /** The IDs were changed, or cannot be changed now. */
   restart(packetsSent: number, nowMicros: number): void {
     this.packetsThen = packetsSent
     this.deadlineMicros = nowMicros + this.afterMicros

@@ -1,11 +1,11 @@
-/** NATs forget who has been silent for half a minute, or longer. RFC 9000 §10.1.2 */
+/** NATs drop mappings after 30 seconds of silence or more. RFC 9000 §10.1.2 */
 const STALL_MICROS = 15_000_000
 
 /**
- * When silence becomes the end. RFC 9000 §10.1 #1
+ * Closes a silent connection. RFC 9000 §10.1 #1
  *
- * The timeout is the smaller of what both sides advertised, never below three PTOs. It restarts when a packet is
- * received, and when an ack-eliciting one is sent if none was since the last receipt.
+ * The timeout is the smaller of the two advertised, but at least three PTOs. It restarts when a packet is
+ * received, and when an ack-eliciting one is sent for the first time since the last receipt.
  */
 export class IdleTimer {
   private timeoutMicros: number
@@ -18,7 +18,7 @@ export class IdleTimer {
     this.lastActivity = nowMicros
   }
 
-  /** Neither side ever gives up because of silence. */
+  /** Neither side has an idle timeout. */
   get isDisabled(): boolean {
     return this.timeoutMicros === Number.POSITIVE_INFINITY
   }
@@ -44,8 +44,8 @@ export class IdleTimer {
   }
 
   /**
-   * When to say again what holds both sides up: in good time before either is idle. Whoever waits goes first, and whoever
-   * is waited for has less to say unless that does not arrive.
+   * When to repeat a BLOCKED frame or a credit update while both sides are stalled: well before either idles out. The
+   * blocked side goes first, so that the other rarely has to.
    */
   stallDeadline(waits: boolean, ptoMicros: number): number {
     const timeout = Math.max(this.timeoutMicros, 3 * ptoMicros)
@@ -54,8 +54,8 @@ export class IdleTimer {
   }
 
   /**
-   * When to send a PING so that the connection stays: `intervalMicros` after the last activity, before it is idle.
-   * Never while an answer is awaited: the PTO sees to that.
+   * When to send a keep-alive PING: `intervalMicros` after the last activity, before the idle timeout. Never while an
+   * ACK is outstanding: the PTO covers that.
    */
   keepAliveAt(intervalMicros: number, ptoMicros: number): number {
     if (this.sentSinceReceived) return Number.POSITIVE_INFINITY

@@ -8,15 +8,15 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 const none = new Uint8Array(0)
 
 /**
- * A packet on its way in, and the datagram it is part of. One record is reused for all of them: `Endpoint` fills in the
- * datagram, the header of its first packet and whom that is addressed to; `Connection` the route; `PacketReceiver` the
- * rest, as it removes the protection of one packet after the other.
+ * An incoming packet and its datagram. One record is reused for all: `Endpoint` fills in the datagram, the header of
+ * its first packet and the path it is addressed to; `Connection` the route; `PacketReceiver` the rest, as it unprotects
+ * the coalesced packets.
  */
 export class IncomingPacket {
   // — the datagram
   bytes: Uint8Array = none
   ecn: Ecn = Ecn.NotEct
-  /** Earlier than now for packets that had to wait for their keys. */
+  /** Earlier than now for packets that waited for their keys. */
   arrivedMicros = 0
   /** The path that the destination connection ID belongs to, and the ID's sequence number there, or `MADE_UP`. */
   path!: ConnectionPath
@@ -46,7 +46,7 @@ export class IncomingPacket {
     return this.header.end
   }
 
-  /** Lets go of the datagram: nobody keeps it but those its contents are for. */
+  /** Drops the reference to the datagram, so that this record does not keep it alive. */
   release(): void {
     this.bytes = none
   }

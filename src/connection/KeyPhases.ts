@@ -13,14 +13,14 @@ export type KeySlots = [
 ]
 
 /**
- * The key updates of 1-RTT. RFC 9001 §6
+ * Key updates of 1-RTT. RFC 9001 §6
  *
- * Three generations of read keys are held: the current one in its slot, the next (derived ahead, so that a forged phase
- * bit costs the same time as any packet; RFC 9001 §6.3 #1 #2 #S1, §9.5 #1 #S1), and for three PTOs the previous one for
- * packets still in flight. All paths share them; `PhaseMarks` is what each path knows for itself.
+ * Three generations of read keys are kept: the current one in its slot, the next (derived in advance, so that a forged
+ * phase bit costs the same time as any packet; RFC 9001 §6.3 #1 #2 #S1, §9.5 #1 #S1), and the previous one for three
+ * PTOs, for packets still in flight. All paths share them; `PhaseMarks` holds the state of each path.
  */
 export class KeyPhases {
-  /** Completed key updates, by either side: the number of the current phase. */
+  /** Completed key updates by either side: the number of the current phase. */
   updates = 0
   private readonly read: KeySlots
   private readonly write: KeySlots
@@ -29,9 +29,9 @@ export class KeyPhases {
   private nextRead: PacketKeys | undefined = undefined
   private previousRead: PacketKeys | undefined = undefined
   private previousReadUntil = Number.POSITIVE_INFINITY
-  /** When the next update may be: Infinity until a packet of this phase is acknowledged. §6.1, §6.5 */
+  /** When the next update is allowed: Infinity until a packet of this phase is acknowledged. §6.1, §6.5 */
   private updateFrom = Number.POSITIVE_INFINITY
-  /** We have acknowledged a packet of the current phase, so the peer may know that we are in it. §6.2 */
+  /** We have acknowledged a packet of the current phase, so the peer may know that we have updated. §6.2 */
   private isAnswered = false
   private isRequested = false
 
@@ -46,19 +46,22 @@ export class KeyPhases {
     return this.updates & 1
   }
 
-  /** The first read keys are in their slot. */
+  /** The first read keys are installed. */
   begin(): void {
     this.nextRead = this.read[Level.OneRtt]!.next()
   }
 
-  /** Asks for a key update, of which TLS learns nothing (RFC 9001 §6 #1): with the next packet sent once §6.1 allows one. */
+  /**
+   * Requests a key update, which does not involve TLS (RFC 9001 §6 #1): done by the next packet for which §6.1 allows
+   * it.
+   */
   request(): void {
     this.isRequested = true
   }
 
   /**
-   * Opens a packet with the keys its phase bit stands for; undefined when it is authentic, `"dropped"` when it is not, an
-   * error when the peer breaks the rules of §6.
+   * Opens a packet with the keys for its phase bit; undefined when it is authentic, `"dropped"` when it is not, an
+   * error when the peer violates §6.
    */
   open(packet: IncomingPacket, nowMicros: number): TransportError | "dropped" | undefined {
     this.expire(nowMicros)
@@ -67,7 +70,7 @@ export class KeyPhases {
     const bit = (packet.bytes[packet.start] >> 2) & 1
     if (bit === this.bit) {
       if (!openWith(this.read[Level.OneRtt]!, packet)) return "dropped"
-      // RFC 9001 §6.1 #3: the peer has followed our update; what it sent before is late from now on
+      // RFC 9001 §6.1 #3: the peer has followed our update; packets it sent before are late from now on
       if (this.previousRead !== undefined && this.previousReadUntil === Number.POSITIVE_INFINITY)
         this.previousReadUntil = nowMicros + 3 * this.ptoMicros()
       return accept(packetNumber, marks)
@@ -77,9 +80,9 @@ export class KeyPhases {
       marks.largestOfPrevious = Math.max(marks.largestOfPrevious, packetNumber)
       return undefined
     }
-    // RFC 9001 §5.5 #1 #2: only keys that are newer, and nothing changes unless they fit
+    // RFC 9001 §5.5 #1 #2: only newer keys are tried, and nothing changes unless the packet is authentic
     if (!openWith(this.nextRead!, packet)) return "dropped"
-    // RFC 9001 §6.2: an update before the peer can know that we have followed the last one
+    // RFC 9001 §6.2: the peer updated before it could know that we had followed its last update
     if (this.updates > 0 && !this.isAnswered)
       return updateError("the peer updated keys twice without acknowledgement")
     this.advance(nowMicros + 3 * this.ptoMicros())
@@ -87,7 +90,7 @@ export class KeyPhases {
   }
 
   /**
-   * Called before a packet is built: performs an update that is due. False when the keys are worn out and cannot be
+   * Called before a packet is built: performs an update that is due. False when the keys are exhausted and cannot be
    * updated: the connection must close (§6.6).
    */
   prepareToSend(marks: PhaseMarks, packetNumber: number, confirmed: boolean, nowMicros: number): boolean {
@@ -95,11 +98,11 @@ export class KeyPhases {
     const { sealed, cipher } = this.write[Level.OneRtt]!
     // RFC 9001 §5.3 #3, §6.6 #3
     const isDue = this.isRequested || sealed > cipher.confidentialityLimit / 2
-    // RFC 9001 §6.1 #1 #2: only after confirmation, and after a packet of the current phase was acknowledged, §6.5 #S1: three
-    // PTOs ago unless it is the first; nor while keys of the phase before are still kept
+    // RFC 9001 §6.1 #1 #2: only after confirmation, and once a packet of the current phase was acknowledged, §6.5 #S1:
+    // three PTOs ago unless it is the first; and not while the previous read keys are kept
     if (isDue && confirmed && nowMicros >= this.updateFrom && this.previousRead === undefined) {
       this.isRequested = false
-      // until the peer follows, which may take many losses, it goes on with the keys it has
+      // until the peer follows, which may take many losses, it keeps using its current keys
       this.advance(Number.POSITIVE_INFINITY)
       marks.of(this.updates).firstSent = packetNumber
       return true
@@ -108,7 +111,7 @@ export class KeyPhases {
     return sealed < cipher.confidentialityLimit
   }
 
-  /** A packet of ours was acknowledged; if that completes an update, the next waits for three PTOs. */
+  /** A packet of ours was acknowledged; if that completes an update, the next has to wait three PTOs. */
   onAcked(marks: PhaseMarks, packetNumber: number, nowMicros: number): void {
     if (this.updateFrom !== Number.POSITIVE_INFINITY) return
     const { firstSent } = marks.of(this.updates)
@@ -134,7 +137,7 @@ export class KeyPhases {
     this.updates++
   }
 
-  /** RFC 9001 §6.5 #S3: the keys of the phase before are not kept for ever. */
+  /** RFC 9001 §6.5 #S3: drops the previous read keys when their time is up. */
   private expire(nowMicros: number): void {
     if (nowMicros < this.previousReadUntil) return
     this.previousRead = undefined
@@ -142,7 +145,7 @@ export class KeyPhases {
   }
 }
 
-/** A packet of the current phase: none of the phases before may have had a higher number. RFC 9001 §6.4 #1 #2 */
+/** Accepts a packet of the current phase unless an earlier phase had a higher number. RFC 9001 §6.4 #1 #2 */
 const accept = (packetNumber: number, marks: PhaseMarks): TransportError | undefined => {
   if (packetNumber < marks.lowestReceived) marks.lowestReceived = packetNumber
   if (packetNumber < marks.largestOfPrevious)

@@ -11,15 +11,15 @@ import type { PhaseMarks } from "./PhaseMarks.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
 /**
- * Every packet-protection key of one connection: which levels can be read and written now. RFC 9001 §4.1.4, §4.9
+ * The packet protection keys of one connection, by level and direction. RFC 9001 §4.1.4, §4.9
  */
 export class Keyring {
   readonly read: KeySlots = [undefined, undefined, undefined, undefined]
   readonly write: KeySlots = [undefined, undefined, undefined, undefined]
-  /** The updates of the 1-RTT keys. */
+  /** Updates of the 1-RTT keys. */
   readonly phases: KeyPhases
   private earlyReadUntil = Number.POSITIVE_INFINITY
-  /** Packets that failed to open, under whichever key. §6.6 */
+  /** Packets that failed authentication, under any key. §6.6 */
   private failures = 0
   private readonly suite: CryptoSuiteShape
   private readonly role: Role
@@ -35,7 +35,7 @@ export class Keyring {
     this.phases = new KeyPhases(this.read, this.write, ptoMicros)
   }
 
-  /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry), unless they have been. */
+  /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry), unless given. */
   installInitial(
     clientDestinationConnectionId: Uint8Array,
     derived = new InitialKeys(this.suite, clientDestinationConnectionId)
@@ -44,7 +44,7 @@ export class Keyring {
     this.switchVersion()
   }
 
-  /** Initial packets are sealed in the negotiated version from here on, and opened in either. RFC 9369 §4.1 */
+  /** From here on Initial packets are sealed in the negotiated version, and opened in both. RFC 9369 §4.1 */
   switchVersion(): void {
     if (this.initial === undefined) return
     const { client, server } = this.initial.of(this.versions.negotiated)
@@ -52,7 +52,7 @@ export class Keyring {
     this.write[Level.Initial] = this.role === "client" ? client : server
   }
 
-  /** What opens Initial packets of `version`; undefined once they have been discarded. */
+  /** The keys that open Initial packets of `version`; undefined once discarded. */
   readInitial(version: Version): PacketKeys | undefined {
     if (this.initial === undefined) return undefined
     const keys = this.initial.of(version)
@@ -65,7 +65,8 @@ export class Keyring {
     this[direction][level] = keys
     if (level !== Level.OneRtt) return
     if (direction === "read") this.phases.begin()
-    // RFC 9001 §5.6 #5, §4.9.3 #S1, RFC 9000 §7.4.1 #8, §17.2.3 #2: from here on, with new limits, nothing is sent in 0-RTT
+    // RFC 9001 §5.6 #5, §4.9.3 #S1, RFC 9000 §7.4.1 #8, §17.2.3 #2: 1-RTT keys replace 0-RTT for sending, under the new
+    // limits
     else this.write[Level.ZeroRtt] = undefined
   }
 
@@ -75,12 +76,12 @@ export class Keyring {
     this.write[level] = undefined
   }
 
-  /** RFC 9001 §4.9.3 #1: 0-RTT packets that come late may still be read for a short time. */
+  /** RFC 9001 §4.9.3 #1: late 0-RTT packets may still be read for a short time. */
   discardEarly(untilMicros: number): void {
     if (this.read[Level.ZeroRtt] !== undefined) this.earlyReadUntil = untilMicros
   }
 
-  /** Opens a packet of any level; undefined when it is authentic. The error ends the connection. */
+  /** Opens a packet of any level; undefined when it is authentic. An error closes the connection. */
   open(keys: PacketKeys, packet: IncomingPacket, nowMicros: number): TransportError | "dropped" | undefined {
     if (packet.level !== Level.OneRtt) return openWith(keys, packet) ? undefined : this.onFailure(keys)
     this.expire(nowMicros)
@@ -88,20 +89,20 @@ export class Keyring {
     return outcome === "dropped" ? this.onFailure(keys) : outcome
   }
 
-  /** Called before a 1-RTT packet is built; false when the keys are worn out: the connection must close. §6.6 */
+  /** Called before a 1-RTT packet is built; false when the keys are exhausted: the connection must close. §6.6 */
   prepareToSend(marks: PhaseMarks, packetNumber: number, confirmed: boolean, nowMicros: number): boolean {
     this.expire(nowMicros)
     return this.phases.prepareToSend(marks, packetNumber, confirmed, nowMicros)
   }
 
-  /** RFC 9001 §6.5 #S3: the keys of 0-RTT are not kept for ever. */
+  /** RFC 9001 §6.5 #S3: drops the 0-RTT keys when their time is up. */
   private expire(nowMicros: number): void {
     if (nowMicros < this.earlyReadUntil) return
     this.read[Level.ZeroRtt] = undefined
     this.earlyReadUntil = Number.POSITIVE_INFINITY
   }
 
-  /** Counts a packet that did not open; the error is for the one too many. RFC 9001 §6.6 #5 #6 */
+  /** Counts a failed packet; returns an error at the AEAD integrity limit. RFC 9001 §6.6 #5 #6 */
   private onFailure({ cipher }: PacketKeys): TransportError | "dropped" {
     return ++this.failures > cipher.integrityLimit
       ? new TransportError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets failed authentication")

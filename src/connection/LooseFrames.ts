@@ -5,7 +5,7 @@ import { FrameType } from "../wire/FrameType.ts"
 import { writeHandshakeDone, writePing } from "../wire/frameWriters.ts"
 import { Level } from "../wire/PacketType.ts"
 
-/** server: tells the client, until it has heard, that the handshake is confirmed. RFC 9000 §13.3 #2, §19.20 */
+/** server: repeats HANDSHAKE_DONE until it is acknowledged. RFC 9000 §13.3 #2, §19.20 */
 export class HandshakeDone implements FrameOwner {
   private pending = false
 
@@ -31,7 +31,7 @@ export class HandshakeDone implements FrameOwner {
   }
 }
 
-/** PING: asked for, or in a probe that has nothing else to make the peer answer. One that is lost has no successor. */
+/** PING: requested, or in a probe without other ack-eliciting frames. Never retransmitted. */
 export class Ping implements FrameWriter {
   private pending = false
 
@@ -43,7 +43,7 @@ export class Ping implements FrameWriter {
     return this.pending
   }
 
-  /** Called last: any other frame serves as well. RFC 9002 §6.2.4 #1 #2 #S3 */
+  /** Called last: any other ack-eliciting frame does as well. RFC 9002 §6.2.4 #1 #2 #S3 */
   writeFrames(w: ByteWriter, sent: SentFrames, { level, framesStart }: FrameContext): void {
     if (level === Level.OneRtt) this.pending = false
     if (w.offset > framesStart || w.remaining === 0) return

@@ -9,26 +9,26 @@ import type { Ping } from "./LooseFrames.ts"
 import { silentEnd } from "./lifecycle.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
-/** Why a connection does not move. */
+/** Why a connection cannot migrate. */
 export type MoveRefusal =
   /** The handshake is not confirmed yet. RFC 9000 §9 */
   | "unconfirmed"
   /** The server declared disable_active_migration. RFC 9000 §18.2 #2 */
   | "disabled"
-  /** Only the client's side moves. RFC 9000 §9 */
+  /** Only clients migrate. RFC 9000 §9 */
   | "server"
-  /** The peer has not given an unused connection ID yet. RFC 9000 §9.5 */
+  /** The peer has not provided an unused connection ID yet. RFC 9000 §9.5 */
   | "noConnectionId"
 
-/** The path that moves. */
+/** The path that migrates. */
 export interface MovingPath {
   readonly routes: RouteSet
   readonly recovery: PathRecovery
-  /** The current route has become another. */
+  /** The current route was replaced. */
   onMoved(before: Route, nowMicros: number): void
 }
 
-/** The connection, as far as moving a path concerns it. */
+/** What the migration of a path needs of its connection. */
 export interface MovingConnection {
   readonly config: ConnectionConfig
   readonly handshake: {
@@ -41,17 +41,17 @@ export interface MovingConnection {
 }
 
 /**
- * When one path changes its route: because the peer's packets come from elsewhere, because this side's socket does, or
- * because the server prefers another address. RFC 9000 §9
+ * Changes the route of one path: because the peer's address changed, because our socket did, or because the server
+ * prefers another address. RFC 9000 §9
  */
 export class Migration {
   private readonly parts: MovingConnection
   private readonly path: MovingPath
-  /** server: the client has proven to be where it is now. */
+  /** server: the client's current address is validated. */
   private readonly offerToken: (nowMicros: number) => void
-  /** The local socket to move to at once as soon as that is allowed. */
+  /** The local socket to move to as soon as that is allowed. */
   awaited: SocketNumber | undefined = undefined
-  /** On the server's preferred address: disable_active_migration does not bind any more. RFC 9000 §18.2 */
+  /** On the server's preferred address: disable_active_migration no longer applies. RFC 9000 §18.2 */
   private onPreferred = false
 
   constructor(parts: MovingConnection, path: MovingPath, offerToken: (nowMicros: number) => void) {
@@ -60,48 +60,48 @@ export class Migration {
     this.offerToken = offerToken
   }
 
-  /** The route a datagram came by; undefined when it is to be dropped. */
+  /** The route a datagram arrived on; undefined when it has to be dropped. */
   routeOf(remote: SocketAddress, socket: SocketNumber): Route | undefined {
     const { parts, routes } = this
     if (routes.current.is(remote, socket)) return routes.current
     const known = routes.find(remote, socket)
     if (known !== undefined) return known
-    // RFC 9000 §9 #5, §9.6 #S1: a client MUST discard what comes from an address it does not know for the server's
+    // RFC 9000 §9 #5, §9.6 #S1: a client MUST discard packets from an unknown server address
     if (parts.config.role === "client") return routes.all.find((route) => sameAddress(route.remote, remote))
-    // RFC 9000 §9 #3: before the handshake is confirmed, and after disable_active_migration, it is dropped or validated
+    // RFC 9000 §9 #3: dropped or validated before the handshake is confirmed and with disable_active_migration
     if (!parts.handshake.confirmed || parts.config.transport.disableActiveMigration) return undefined
     return routes.make(remote, socket, false)
   }
 
-  /** An authentic packet came by `route`; one that asks for an answer makes it worth remembering. */
+  /** An authentic packet arrived on `route`; it is only remembered if the packet was ack-eliciting. */
   onAuthentic(route: Route, nowMicros: number): void {
     const { routes, parts } = this
     if (route === routes.current || !route.validator.hasFrames() || !this.admit(route)) return
     routes.keep(route)
-    // RFC 9000 §9.6.3 #S2: a client that probes may come next
+    // RFC 9000 §9.6.3 #S2: a client that probes may migrate next
     if (parts.config.role === "server" && !route.isProven && route.validator.state === "idle")
       route.validator.start(nowMicros, this.ptoMicros)
   }
 
-  /** The newest packet, and not a probing one, came by `route`. RFC 9000 §9.3 */
+  /** The newest packet, a non-probing one, arrived on `route`. RFC 9000 §9.3 */
   onNewest(route: Route, nowMicros: number): void {
     const { routes, parts } = this
     const { current, fallback } = routes
     if (parts.config.role === "client") {
-      // the server has followed: nothing will come by the old route any more
+      // the server has followed: nothing will arrive on the old route any more
       if (route === current && fallback !== undefined && current.isProven) routes.drop(fallback)
       return
     }
     if (route === current || !this.admit(route)) return
     if (route.socket === current.socket || route.isProven) return this.move(route, nowMicros)
-    // RFC 9000 §9.6.2 #2 #3: to its preferred address a server moves once it has validated the path from there
+    // RFC 9000 §9.6.2 #2 #3: a server uses its preferred address once the path from it is validated
     routes.keep(route)
     route.isWanted = true
     if (route.validator.state !== "validating") route.validator.start(nowMicros, this.ptoMicros)
   }
 
   /**
-   * A PATH_RESPONSE: it may come by any route, whichever the challenge was sent on. True when it answers one of this path.
+   * A PATH_RESPONSE, which may arrive on any route. True when it answers a challenge of this path.
    * RFC 9000 §8.2.2 #4
    */
   onResponse(data: Uint8Array, nowMicros: number): boolean {
@@ -124,8 +124,8 @@ export class Migration {
   }
 
   /**
-   * This side has another socket: moves to it at once, the old one may be useless already, and proves it meanwhile.
-   * What stands in the way now may pass: it is tried again then.
+   * Our socket was replaced: moves to the new one at once, since the old one may be dead, and validates it meanwhile. A
+   * temporary refusal is retried later.
    */
   rebind(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
     const refusal = this.refusal()
@@ -134,7 +134,7 @@ export class Migration {
     return this.retry(nowMicros)
   }
 
-  /** Tries again what could not be done before. */
+  /** Retries a move that was refused. */
   retry(nowMicros: number): MoveRefusal | undefined {
     const { routes, awaited } = this
     if (awaited === undefined) return undefined
@@ -148,14 +148,14 @@ export class Migration {
     return undefined
   }
 
-  /** Probes the way from another local socket, and moves to it when it is proven. RFC 9000 §9.1 */
+  /** Probes the route from another local socket, and moves to it once validated. RFC 9000 §9.1 */
   probe(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
     const refusal = this.refusal() ?? this.pursue(this.routes.current.remote, socket, nowMicros)
     if (refusal === undefined) this.preferFrom(socket, nowMicros)
     return refusal
   }
 
-  /** No way by that socket is wanted any more; the one in use stays. */
+  /** Drops the routes of `socket`, except the current one. */
   abandon(socket: SocketNumber): void {
     const { routes } = this
     if (this.awaited === socket) this.awaited = undefined
@@ -163,13 +163,16 @@ export class Migration {
   }
 
   /**
-   * The server would rather be at `remote`: moves there once it has answered. RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §21.5.3
+   * The server prefers `remote`: moves there once validated. RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §21.5.3
    */
   prefer(remote: SocketAddress, nowMicros: number): void {
     if (this.pursue(remote, this.routes.current.socket, nowMicros) === undefined) this.onPreferred = true
   }
 
-  /** RFC 9000 §9.6.3 #S1: where the server would rather be, and has not answered yet, is asked from the new socket as well. */
+  /**
+   * RFC 9000 §9.6.3 #S1: after a migration, a preferred address still being validated is probed from the new socket
+   * too.
+   */
   private preferFrom(socket: SocketNumber, nowMicros: number): void {
     const { current, all } = this.routes
     const asked = all.find(({ isWanted, remote }) => isWanted && !sameAddress(remote, current.remote))
@@ -177,7 +180,7 @@ export class Migration {
   }
 
   /**
-   * Whichever end of the path has just changed is not to change back because an older question is answered. RFC 9000
+   * A late response to an earlier challenge must not undo the latest change of either end of the path. RFC 9000
    * §9.6.3 #1
    */
   private forgetWanted(before: Route): void {
@@ -216,8 +219,8 @@ export class Migration {
   }
 
   /**
-   * Whether `route` may be used: RFC 9000 §9.5 #2, a peer that moved on its own will uses another of our IDs and gets
-   * another of its own; the one behind a NAT that forgot knows nothing of it and keeps both.
+   * Whether `route` may be used: RFC 9000 §9.5 #2, a peer that migrated uses a new ID of ours and needs a new ID of its
+   * own; one behind a rebinding NAT does not know that its address changed and keeps both.
    */
   private admit(route: Route): boolean {
     const { routes } = this
@@ -233,9 +236,9 @@ export class Migration {
     const { fallback } = routes
     if (parts.config.role === "client") {
       this.forgetWanted(before)
-      parts.frames.ping.request() // what is not a probing packet makes the server follow
+      parts.frames.ping.request() // a non-probing packet makes the server follow
     }
-    // RFC 9000 §9.3.3 #1: the previous route is asked too: an attacker who forwards packets faster does not win
+    // RFC 9000 §9.3.3 #1: the previous route is probed too, against off-path attackers who forward packets faster
     else if (fallback !== undefined && fallback.validator.state !== "validating")
       fallback.validator.start(nowMicros, this.ptoMicros)
     path.onMoved(before, nowMicros)
@@ -257,25 +260,25 @@ export class Migration {
     const { current, fallback } = routes
     if (route === current) {
       if (fallback === undefined) {
-        // RFC 9000 §9.3.2 #2: nothing is known of an address where the client was seen
+        // RFC 9000 §9.3.2 #2: no validated address of the client is left
         if (parts.config.role === "server" && !route.isProven) parts.closer.discard(silentEnd("idleTimeout"))
         return
       }
-      // RFC 9000 §9.3.2 #1: back to the last address that was validated
+      // RFC 9000 §9.3.2 #1: back to the last validated address
       route.isProven = false
       routes.use(fallback)
       path.onMoved(route, nowMicros)
       parts.events.push({ _tag: "moved" })
       return
     }
-    // RFC 9000 §9.6.1 #1: one that was only probed is given up, and this one stays
-    // still the only way back while the new one has not answered
+    // RFC 9000 §9.6.1 #1: a route that was only probed is dropped and the current one stays;
+    // but the fallback is the only way back while the current route is not validated
     if (route === fallback && !current.isProven) return
     routes.drop(route)
     if (route.isWanted) parts.events.push({ _tag: "moved" })
   }
 
-  /** RFC 9000 §8.2.4: of the route in use and a new one, whichever is larger. */
+  /** RFC 9000 §8.2.4: the larger PTO of the current route and a new one. */
   private get ptoMicros(): number {
     return Math.max(this.path.recovery.ptoMicros(), 3 * 1000 * this.parts.config.transport.initialRttMillis)
   }

@@ -13,16 +13,16 @@ import { type ConnectionParts, discardLevel } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
 const QUIC_BIT = 0x40
-/** What a packet has at least beyond the connection IDs we issue: stateless resets that look like it are as long. */
+/** The least size of a packet beyond its connection ID: a stateless reset must be indistinguishable from it. */
 const LEAST_BEYOND_ID = 22
 const none = new Uint8Array(0)
 
-/** A packet that is laid out in the datagram and not sealed yet: it may still grow by padding if it stays the last. */
+/** A packet laid out in the datagram but not sealed yet: padding may still be added to the last one. */
 export interface OutgoingPacket {
   bytes: Uint8Array
   level: Level
   start: number
-  /** Of the two bytes of a long header's Length field; -1 in a short header. */
+  /** Offset of a long header's two-byte Length field; -1 in a short header. */
   lengthOffset: number
   packetNumberOffset: number
   packetNumberLength: number
@@ -52,16 +52,16 @@ const w = new ByteWriter(none)
 const packets: ReadonlyArray<OutgoingPacket> = [newPacket(), newPacket(), newPacket(), newPacket()]
 
 /**
- * The packets of one datagram: headers first, then, once all are filled, padding where the RFC wants it, protection, and
- * the records of what was sent. All go to the same connection ID. RFC 9000 §12.2 #2, §14.1
+ * Lays out the packets of one datagram: headers first, then, once all are filled, padding as the RFC requires, packet
+ * protection, and the records of what was sent. All have the same destination ID. RFC 9000 §12.2 #2, §14.1
  *
  * `begin`, then `open` and `close` for each packet, its frames written in between with `writer`; then `finish`.
  */
 export class PacketLayout {
   readonly writer = w
-  /** Packets that were closed since `begin`. */
+  /** Packets closed since `begin`. */
   count = 0
-  /** How the datagram that was finished last is to be marked. RFC 9000 §13.4 */
+  /** The ECN mark of the datagram finished last. RFC 9000 §13.4 */
   ecn: Ecn = Ecn.NotEct
   private bytes: Uint8Array = none
   private start = 0
@@ -69,7 +69,7 @@ export class PacketLayout {
   private route!: Route
   private readonly parts: ConnectionParts
   private readonly coins: Coins
-  /** Of a packet. */
+  /** The least size of a packet. */
   private readonly leastBytes: number
 
   constructor(parts: ConnectionParts) {
@@ -78,7 +78,7 @@ export class PacketLayout {
     this.coins = new Coins(parts.config.random)
   }
 
-  /** The next datagram begins at `start`, and leaves on `route` of `path`. */
+  /** Begins a datagram at `start` that will be sent on `route` of `path`. */
   begin(bytes: Uint8Array, start: number, path: ConnectionPath, route: Route): void {
     this.bytes = bytes
     this.start = start
@@ -87,7 +87,7 @@ export class PacketLayout {
     this.count = 0
   }
 
-  /** Writes the header of a packet that may reach up to `limit`, its tag included. Nothing is sent until it is closed. */
+  /** Writes the header of a packet that may reach `limit`, tag included. It is not sent unless it is closed. */
   open(level: Level, start: number, limit: number): OutgoingPacket {
     const { parts, bytes, route } = this
     const { recovery, skipped } = this.path
@@ -105,7 +105,7 @@ export class PacketLayout {
     packet.sent = recovery.begin(space)
     w.reset(bytes, start, limit - AEAD_TAG_BYTES)
     if (level === Level.OneRtt) {
-      // RFC 9000 §17.4 #1 #S1: the spin bit is not used, and says nothing
+      // RFC 9000 §17.4 #1 #S1: the spin bit is not used and set at random
       writeShortHeader(w, route.destinationId.id, this.coins.toss(), parts.keys.phases.bit, length)
       packet.lengthOffset = -1
     } else {
@@ -120,7 +120,7 @@ export class PacketLayout {
         length
       )
     }
-    // RFC 9287 §3.1: so that nobody on the way comes to rely on it
+    // RFC 9287 §3.1: keeps middleboxes from relying on it
     if (parts.greasesBit && this.coins.toss()) bytes[start] ^= QUIC_BIT
     packet.packetNumberOffset = w.offset
     for (let i = length - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
@@ -139,7 +139,7 @@ export class PacketLayout {
     return w.offset + AEAD_TAG_BYTES
   }
 
-  /** Pads the last packet where the RFC wants it, seals all, and records them as sent. Returns the datagram's end. */
+  /** Adds required padding, seals all packets, and records them as sent. Returns the datagram's end. */
   finish(limit: number, nowMicros: number): number {
     const { parts, count, path, route, start } = this
     const last = packets[count - 1]
@@ -180,8 +180,8 @@ export class PacketLayout {
     last.inFlight = !last.sent!.isPathProbe // RFC 9002 §2: packets with PADDING count as in flight
   }
 
-  // RFC 9000 §6 #S1, §8.1 #3, §14.1 #1 #2, RFC 9001 §9.3: every Initial of a client, every ack-eliciting Initial of a server;
-  // path validation unless the address may not be sent that much: RFC 9000 §8.2.1 #2, §8.2.2 #5 #6
+  // RFC 9000 §6 #S1, §8.1 #3, §14.1 #1 #2, RFC 9001 §9.3: every Initial of a client, every ack-eliciting Initial of a
+  // server; path validation, within the anti-amplification limit: RFC 9000 §8.2.1 #2, §8.2.2 #5 #6
   private mustPad(): boolean {
     for (let i = 0; i < this.count; i++) {
       const { level, ackEliciting } = packets[i]

@@ -4,7 +4,9 @@ import type { Level, PacketType } from "../wire/PacketType.ts"
 /** Why a received packet had no effect. */
 export type DropReason = "rejected" | "invalid" | "duplicate" | "decryption_failure" | "key_unavailable"
 
-/** A packet in plain text: header from `start`, frames in `[packetNumberOffset + packetNumberLength, payloadEnd)`. */
+/**
+ * A packet without protection: header from `start`, frames in `[packetNumberOffset + packetNumberLength, payloadEnd)`.
+ */
 export interface PlainPacket {
   readonly bytes: Uint8Array
   readonly start: number
@@ -15,11 +17,11 @@ export interface PlainPacket {
   readonly packetNumber: number
 }
 
-/** Logs what happens to packets, without any influence. Packets are reused records: copy what you keep. */
+/** Observes packets, for logs. Packets are reused records: copy what you keep. */
 export interface PacketObserver {
   /** About to be sealed. */
   packetSent(packet: PlainPacket, isMtuProbe: boolean, nowMicros: number): void
-  /** Authentic, and accepted. */
+  /** Authentic and accepted. */
   packetReceived(packet: PlainPacket, nowMicros: number): void
   /** `why` completes the sentence "discarded was a packet …". */
   packetDropped(

@@ -19,9 +19,9 @@ import { IncomingPacket } from "./IncomingPacket.ts"
 import { MADE_UP } from "../path/LocalConnectionIds.ts"
 import type { Route } from "../path/Route.ts"
 
-/** Datagrams that came before their keys, kept until the keys are there. RFC 9001 §4.1.4 #S1, §5.7 */
+/** Datagrams buffered until their keys are available. RFC 9001 §4.1.4 #S1, §5.7 */
 const MAX_EARLY_PACKETS = 16
-/** Of all of them together; more where this side begins with larger datagrams, so that two always fit. */
+/** Limit of all buffered bytes; raised where we send larger datagrams first, so that two always fit. */
 const MIN_EARLY_BYTES = 32 * 1024
 
 interface EarlyPacket {
@@ -43,12 +43,12 @@ export interface PacketCounters {
   undecryptable: number
 }
 
-/** Scratch shared by all connections, for packets that had to wait for their keys. */
+/** Scratch shared by all connections, for packets that waited for their keys. */
 const replayed = new IncomingPacket()
 
 /**
- * From a datagram to frames: splits coalesced packets, removes protection, drops duplicates, and only then lets
- * the frames of an authenticated packet have any effect. Whatever fails before that point is dropped silently.
+ * From datagrams to frames: splits coalesced packets, removes protection, drops duplicates, and only then processes
+ * the frames. Anything that fails earlier is dropped silently.
  */
 export class PacketReceiver {
   readonly frames: FrameReceiver
@@ -56,7 +56,7 @@ export class PacketReceiver {
   readonly counters: PacketCounters = { received: 0, dropped: 0, duplicates: 0, undecryptable: 0 }
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
-  /** Undefined for a server, which discards what only a client gets. */
+  /** Undefined for a server, which discards Retry and Version Negotiation. */
   private readonly firstFlight: FirstFlight | undefined
   private readonly decoder: FrameDecoder
   private early: Array<EarlyPacket> = []
@@ -68,14 +68,14 @@ export class PacketReceiver {
     this.progress = progress
     this.firstFlight = firstFlight
     this.frames = new FrameReceiver(parts, progress)
-    // RFC 9221 §3 #3: DATAGRAM frames are refused unless they were asked for
+    // RFC 9221 §3 #3: DATAGRAM frames are an error unless we advertised support
     const unasked = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
     this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unasked)
   }
 
   /**
-   * Handles every packet of a datagram, those with keys while others wait for theirs (RFC 9001 §4.1.4 #S2); true when at
-   * least one was authentic. `packet` describes the datagram and the header of its first packet. RFC 9000 §12.2 #1 #3 #4
+   * Processes the packets of a datagram, those with keys while others wait for theirs (RFC 9001 §4.1.4 #S2); true when
+   * at least one was authentic. `packet` holds the datagram and its first header. RFC 9000 §12.2 #1 #3 #4
    */
   onDatagram(packet: IncomingPacket, nowMicros: number): boolean {
     const { parts } = this
@@ -88,7 +88,7 @@ export class PacketReceiver {
       packet.start = header.end
       // RFC 9287 §3: we advertise grease_quic_bit, so the bit means nothing
       if (!parsePacketHeader(bytes, packet.start, bytes.length, idLength, header, true)) break
-      // RFC 9000 §12.2 #S2: all packets of a datagram are for one addressee
+      // RFC 9000 §12.2 #S2: coalesced packets share a destination ID
       if (!sameSlices(bytes, dcidStart, dcidEnd, header.dcidStart, header.dcidEnd))
         this.drop(packet, "rejected", "to another Connection ID than the one before", nowMicros)
       else if (this.onPacket(packet, nowMicros)) isAuthentic = true
@@ -96,7 +96,7 @@ export class PacketReceiver {
     return isAuthentic
   }
 
-  /** Processes the packets whose keys have since been installed, each as one of the route it arrived on. */
+  /** Processes the buffered packets, each on the route it arrived on, as far as their keys are available now. */
   replayEarly(nowMicros: number): void {
     if (this.early.length === 0) return
     const { keys } = this.parts
@@ -130,7 +130,7 @@ export class PacketReceiver {
       return refusal !== undefined && this.drop(packet, "rejected", refusal, nowMicros)
     }
     const level = (packet.level = type as Level)
-    // RFC 9000 §7.2 #2: once the client hears from us, it sends to an ID of ours
+    // RFC 9000 §7.2 #2: a client that has heard from us uses our connection ID
     if (packet.sequence === MADE_UP && level !== Level.Initial && level !== Level.ZeroRtt)
       return this.drop(packet, "rejected", "to a Connection ID that is none of ours", nowMicros)
     if (level === Level.Initial && !this.isFitInitial(header, bytes.length))
@@ -144,7 +144,7 @@ export class PacketReceiver {
     return this.onSealed(packet, keys, nowMicros)
   }
 
-  /** A packet that is for us, and there are keys for it. True when it is authentic and valid. */
+  /** Processes a packet for which there are keys. True when it is authentic and valid. */
   private onSealed(packet: IncomingPacket, keys: PacketKeys, nowMicros: number): boolean {
     const { parts, counters } = this
     const { bytes, start, level, path } = packet
@@ -161,13 +161,13 @@ export class PacketReceiver {
       if (failure instanceof TransportError) parts.closer.closeWithError(failure, nowMicros)
       return false
     }
-    // RFC 9000 §12.3 #4 #5: only now, or the time taken would tell which packet numbers have been received
+    // RFC 9000 §12.3 #4 #5: after decryption, or timing would reveal which packet numbers were received
     if (received.isDuplicate(packetNumber)) {
       counters.duplicates++
       this.observeDrop(packet, "duplicate", undefined, nowMicros)
       return false
     }
-    // RFC 9000 §17.2 #7, §17.3.1 #3: reserved bits are checked once protection is off
+    // RFC 9000 §17.2 #7, §17.3.1 #3: reserved bits are checked after header protection is removed
     if ((bytes[start] & (level === Level.OneRtt ? 0x18 : 0x0c)) !== 0) {
       const error = new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved header bits are set")
       parts.closer.closeWithError(error, nowMicros)
@@ -179,7 +179,7 @@ export class PacketReceiver {
     counters.received++
     parts.config.observer?.packetReceived(packet, nowMicros)
     const error = this.onAuthentic(packet, nowMicros)
-    // RFC 9000 §5.2 #1: what the frames before the bad one did is not undone, so the connection ends
+    // RFC 9000 §5.2 #1: the effects of earlier frames cannot be undone, so the connection closes
     if (error !== undefined) parts.closer.closeWithError(error, nowMicros)
     return true
   }
@@ -191,13 +191,13 @@ export class PacketReceiver {
     const error = decoder.decode(packet.bytes, packet.payloadStart, packet.payloadEnd, level, frames)
     if (error !== undefined) return error
     const received = path.received[spaceOfLevel(level)]
-    // RFC 9000 §13.1: only now does it count as received; §7.5 #3: whatever became of its frames
-    // §13.2.5 #S1: the delay that is reported includes the wait for keys
+    // RFC 9000 §13.1: only now does it count as received; §7.5 #3: even if its frames were discarded
+    // §13.2.5 #S1: the reported delay includes the wait for keys
     received.onReceived(packetNumber, decoder.ackEliciting, packet.arrivedMicros, packet.ecn)
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
       onNewest(packet, nowMicros)
     parts.idle.onReceived(nowMicros)
-    // whoever says goodbye behind a ClientHello gets none of the answer's work
+    // a ClientHello followed by a close is not worth the cost of an answer
     if (parts.closer.reason !== undefined) return undefined
     for (let cryptoLevel: Level = Level.Initial; cryptoLevel <= Level.OneRtt; cryptoLevel++)
       if (frames.takeCrypto(cryptoLevel as Level)) {
@@ -209,13 +209,13 @@ export class PacketReceiver {
 
   private isFitInitial({ tokenStart, tokenEnd }: PacketHeader, datagramBytes: number): boolean {
     return this.parts.config.role === "server"
-      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14 #4, §14.1 #3, §8.2.1 #4: these, and no others
+      ? datagramBytes >= MINIMUM_DATAGRAM_BYTES // RFC 9000 §14 #4, §14.1 #3, §8.2.1 #4: only these packets
       : tokenEnd === tokenStart // RFC 9000 §17.2.2 #1: servers send no token
   }
 
   private keepForLater(packet: IncomingPacket, nowMicros: number): void {
     const { level, ecn, path, sequence, route, start, end } = packet
-    // keys that were discarded do not come back
+    // discarded keys never come back
     const room = Math.max(MIN_EARLY_BYTES, 2 * this.parts.config.transport.initialDatagramBytes)
     const hasRoom = this.early.length < MAX_EARLY_PACKETS && this.earlyBytes + end - start <= room
     if (!hasRoom || !this.progress.expectsKeys(level)) {
@@ -225,7 +225,7 @@ export class PacketReceiver {
     const bytes = packet.bytes.slice(start, end)
     this.earlyBytes += bytes.length
     this.early.push({ level, bytes, ecn, arrivedMicros: nowMicros, path, sequence, route })
-    // the server's Initial packets, which bring these keys, were lost
+    // the server's Initial packets, from which these keys derive, were lost
     if (level === Level.Handshake) this.progress.speedUp()
   }
 
@@ -266,7 +266,7 @@ const readPacketNumber = (bytes: Uint8Array, at: number, length: number, largest
   return decodePacketNumber(largest, truncated, length)
 }
 
-/** The newest 1-RTT packet so far, with more than probing frames in it, has been processed. RFC 9000 §9.3 */
+/** The newest 1-RTT packet so far, a non-probing one, was processed. RFC 9000 §9.3 */
 const onNewest = ({ path: { routes, migration }, route }: IncomingPacket, nowMicros: number): void => {
   if (route !== routes.current || routes.fallback !== undefined) migration.onNewest(route, nowMicros)
 }

@@ -2,11 +2,11 @@ import type { SocketNumber } from "../path/Route.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
-/** The paths of a connection, by ID. Path 0 is the one the handshake made. */
+/** The paths of a connection by ID. Path 0 was created by the handshake. */
 export class PathSet {
   private readonly paths: Array<ConnectionPath> = []
 
-  /** In the order in which they were added. */
+  /** In order of creation. */
   get all(): ReadonlyArray<ConnectionPath> {
     return this.paths
   }
@@ -24,7 +24,7 @@ export class PathSet {
     return this.paths.find((path) => path.id === id)
   }
 
-  /** The sockets that any route of any path leaves by, or is to leave by as soon as that is allowed. */
+  /** The sockets used by any route of any path, or to be used as soon as that is allowed. */
   get sockets(): Set<SocketNumber> {
     const sockets = new Set<SocketNumber>()
     for (const { routes, migration } of this.paths) {
@@ -34,7 +34,7 @@ export class PathSet {
     return sockets
   }
 
-  /** Whether any of them has to wait for its socket. */
+  /** Whether any path waits for a blocked socket. */
   areHeldBack(isCongested: (socket: SocketNumber) => boolean): boolean {
     for (const { routes } of this.paths) {
       const { current, probing } = routes
@@ -43,14 +43,14 @@ export class PathSet {
     return false
   }
 
-  /** Whether the peer is, or may be, at this address. */
+  /** Whether any route leads to this address of the peer. */
   leadTo(remote: SocketAddress): boolean {
     return this.paths.some(({ routes }) => routes.leadTo(remote))
   }
 
   /**
-   * Whether `bytes[offset, offset + 16)` is the stateless-reset token of an ID in use; in a time that depends neither on
-   * which one it is, nor on the path. RFC 9000 §10.3.1
+   * Whether `bytes[offset, offset + 16)` is the stateless reset token of an active ID, in a time that depends neither
+   * on the ID nor on the path. RFC 9000 §10.3.1
    */
   isResetToken(bytes: Uint8Array, offset: number, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
     let found = false
@@ -58,7 +58,7 @@ export class PathSet {
     return found
   }
 
-  /** Whether any packet that asks for an ACK is in flight. */
+  /** Whether any ack-eliciting packet is in flight. */
   get areInFlight(): boolean {
     return this.paths.some(({ recovery }) => recovery.packetsInFlight > 0)
   }
@@ -67,7 +67,7 @@ export class PathSet {
     return this.paths.some((path) => path.maySend)
   }
 
-  /** The largest probe timeout of all paths. draft-ietf-quic-multipath §2.5, §2.6 */
+  /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5, §2.6 */
   get ptoMicros(): number {
     let largest = 0
     for (const { recovery } of this.paths) largest = Math.max(largest, recovery.ptoMicros())

@@ -3,33 +3,33 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 
 /**
- * What the peer's transport parameters mean for the managers of a connection: once, when they can be trusted; and before,
- * for a client's 0-RTT data, what the server said in an earlier connection. RFC 9000 §7.4
+ * Applies the peer's transport parameters to the managers of a connection: once, when they can be trusted; and earlier,
+ * for a client's 0-RTT data, those remembered from the last connection. RFC 9000 §7.4
  */
 export class PeerParameters {
   private readonly parts: ConnectionParts
-  /** What holds for the connection; undefined before it can be trusted. */
+  /** The applied parameters; undefined before they can be trusted. */
   applied: TransportParameters | undefined = undefined
-  /** client: the limits 0-RTT data keeps to, until it is rejected. RFC 9000 §7.4.1 */
+  /** client: the remembered limits of 0-RTT data, until it is rejected. RFC 9000 §7.4.1 */
   private remembered: TransportParameters | undefined = undefined
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
   }
 
-  /** 0-RTT data goes by limits of an earlier connection, or did and was not rejected. */
+  /** Remembered limits applied to 0-RTT data, and it was not rejected. */
   get areRemembered(): boolean {
     return this.remembered !== undefined
   }
 
-  /** Hands the parameters to everybody they concern; a second time means nothing. */
+  /** Applies the parameters to every manager they concern; later calls do nothing. */
   apply(peer: TransportParameters): TransportError | undefined {
     if (this.applied !== undefined) return undefined
     this.applied = peer
     const { remembered } = this
     const { idle, datagrams, streams, paths } = this.parts
     const path = paths.active
-    // RFC 9000 §7.4.1, RFC 9221 §3 #6; the limits on streams are compared where they are kept
+    // RFC 9000 §7.4.1, RFC 9221 §3 #6; stream limits are compared in `StreamSet`
     if (
       remembered !== undefined &&
       (peer.activeConnectionIdLimit < remembered.activeConnectionIdLimit ||
@@ -52,8 +52,8 @@ export class PeerParameters {
   }
 
   /**
-   * RFC 9000 §7.4.1 #2 #3: of what the server said last time, only limits hold for 0-RTT; the rest is what it says now,
-   * or nothing: §9.6.2 #4.
+   * RFC 9000 §7.4.1 #2 #3: only the limits of the last connection apply to 0-RTT; everything else has to come from the
+   * server's current parameters: §9.6.2 #4.
    */
   remember(encoded: Uint8Array): void {
     const parameters = decodeTransportParameters(encoded, "server")
@@ -63,7 +63,7 @@ export class PeerParameters {
     this.parts.streams.applyPeerLimits(parameters, true)
   }
 
-  /** 0-RTT was rejected: nothing the server said last time holds any more. */
+  /** 0-RTT was rejected: the remembered limits no longer apply. */
   forget(): void {
     this.remembered = undefined
     this.parts.datagrams.peerMaxFrameBytes = 0

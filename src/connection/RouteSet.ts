@@ -3,16 +3,16 @@ import type { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
 import { WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 
-/** Routes that are only probed, at once; of more, the newest. What anyone on the way can forge stays small. */
+/** The limit of routes being probed; the oldest is dropped. Bounds what forged source addresses can allocate. */
 export const MAX_CANDIDATES = 4
 
 /**
- * The routes of one path: the one in use, the one to fall back to, and those that are merely probed. Keeps the rule that
- * no connection ID is used on two of them, as far as the peer's supply of IDs goes. RFC 9000 §9.5
+ * The routes of one path: the current one, the fallback, and those being probed. No two share a connection ID, as far
+ * as the peer's supply of IDs allows. RFC 9000 §9.5
  */
 export class RouteSet {
   current: Route
-  /** The last validated one before `current`, until `current` has proven itself. RFC 9000 §9.3.2 */
+  /** The last validated route before `current`, until `current` is validated. RFC 9000 §9.3.2 */
   fallback: Route | undefined = undefined
   private readonly peerIds: PeerConnectionIds
   private readonly candidates: Array<Route> = []
@@ -30,17 +30,17 @@ export class RouteSet {
     return this.candidates.find((route) => route.is(remote, socket))
   }
 
-  /** Whether the peer is, or may be, at this address. */
+  /** Whether any route leads to this address of the peer. */
   leadTo(remote: SocketAddress): boolean {
     return this.all.some((route) => sameAddress(route.remote, remote))
   }
 
-  /** A route not known before. It is forgotten unless `keep` or `use` follows. */
+  /** A new route. It is dropped unless `keep` or `use` follows. */
   make(remote: SocketAddress, socket: SocketNumber, addressValidated: boolean): Route {
     return new Route(remote, socket, addressValidated, this.peerIds.activeId)
   }
 
-  /** Gives the route an ID that no other uses; false while the peer has given none. */
+  /** Assigns the route an ID that no other uses; false when the peer has provided none. */
   giveOwnId(route: Route): boolean {
     if (
       route !== this.current &&
@@ -54,7 +54,7 @@ export class RouteSet {
     return true
   }
 
-  /** Addresses the peer by another ID from now on; false while it has given none. RFC 9000 §5.1.2 */
+  /** Switches to another of the peer's IDs; false when it has provided none. RFC 9000 §5.1.2 */
   renewId(): boolean {
     const { current, peerIds } = this
     if (peerIds.isZeroLength) return true
@@ -67,14 +67,14 @@ export class RouteSet {
     return true
   }
 
-  /** Remembers a route, as one that is probed. */
+  /** Keeps a route that is being probed. */
   keep(route: Route): void {
     if (route === this.current || route === this.fallback || this.candidates.includes(route)) return
     if (this.candidates.length === MAX_CANDIDATES) this.drop(this.candidates[0])
     this.candidates.push(route)
   }
 
-  /** Moves to `route`; what was used so far is kept to fall back to if it was proven. RFC 9000 §9.3.2 */
+  /** Makes `route` the current one; a validated predecessor becomes the fallback. RFC 9000 §9.3.2 */
   use(route: Route): void {
     const { current, fallback } = this
     if (route === current) return
@@ -90,7 +90,7 @@ export class RouteSet {
       if (left !== undefined && left !== this.current && left !== this.fallback) this.release(left)
   }
 
-  /** Forgets a route other than the one in use, and gives its ID back. */
+  /** Drops a route other than the current one, and retires its ID. */
   drop(route: Route): void {
     if (route === this.current) return
     if (route === this.fallback) this.fallback = undefined
@@ -99,26 +99,26 @@ export class RouteSet {
     this.release(route)
   }
 
-  /** The peer has given back an ID of ours, and with it the routes on which it did no more than to ask. RFC 9000 §5.1.2 */
+  /** The peer has retired an ID of ours, and with it the routes on which it only probed. RFC 9000 §5.1.2 */
   onRetired(sequence: number): void {
     for (const route of [...this.candidates])
       if (route.localSequence === sequence && !route.isWanted && route.validator.state !== "validating")
         this.drop(route)
   }
 
-  /** Puts an ID in the place of those the peer has taken back. */
+  /** Replaces the IDs the peer has retired. */
   refreshIds(): void {
     this.current.destinationId = this.peerIds.activeId
     if (this.fallback?.destinationId.state === "retired") this.giveOwnId(this.fallback)
     for (const route of this.candidates) if (route.destinationId.state === "retired") this.giveOwnId(route)
   }
 
-  /** Whether it is still to be seen if the peer answers over the route in use, or over one that is wanted more. */
+  /** Whether the current route, or one preferred to it, is still being validated. */
   get isMoving(): boolean {
     return !this.current.isProven || this.candidates.some((route) => route.isWanted)
   }
 
-  /** A route other than the one in use with a challenge or a response to send, and leave to send it. */
+  /** A route other than the current one with a challenge or response that may be sent. */
   get probing(): Route | undefined {
     if (this.fallback !== undefined && canProbe(this.fallback)) return this.fallback
     return this.candidates.length === 0 ? undefined : this.candidates.find(canProbe)
@@ -131,7 +131,7 @@ export class RouteSet {
     return deadline
   }
 
-  /** All, the one in use first. */
+  /** All routes, the current one first. */
   get all(): ReadonlyArray<Route> {
     const { current, fallback, candidates } = this
     return fallback === undefined ? [current, ...candidates] : [current, fallback, ...candidates]
@@ -145,7 +145,7 @@ export class RouteSet {
       this.all.some((other) => other !== route && other.destinationId === destinationId)
     )
       return
-    // RFC 9000 §5.1.2 #S1: an ID bound to addresses that are not used any more is given back
+    // RFC 9000 §5.1.2 #S1: the IDs of unused addresses are retired
     this.peerIds.retire(destinationId.sequence)
   }
 }

@@ -1,12 +1,12 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 
-/** How many packet numbers are used between two that are not. */
+/** The least distance between skipped packet numbers. */
 const LEAST = 32
 const SPREAD = 1024
 
 /**
- * Which packet numbers are left unused, unpredictably: a peer that acknowledges packets it has not received, to make
- * us send faster, sooner or later acknowledges one of these. RFC 9000 §21.4
+ * Skips unpredictable packet numbers: a peer that acknowledges packets it has not received, to make us send faster,
+ * eventually acknowledges one of these. RFC 9000 §21.4
  */
 export class SkippedNumbers {
   private readonly random: RandomBytes
@@ -17,7 +17,7 @@ export class SkippedNumbers {
     this.next = this.distance()
   }
 
-  /** Whether `packetNumber`, about to be used, is to be skipped. */
+  /** Whether `packetNumber`, the next in line, has to be skipped. */
   isDue(packetNumber: number): boolean {
     if (packetNumber < this.next) return false
     this.next = packetNumber + this.distance()

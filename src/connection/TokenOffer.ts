@@ -5,18 +5,18 @@ import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeNewToken } from "../wire/frameWriters.ts"
 
 /**
- * server: what the client is given to prove its address with next time: one token for each address that it has proven
- * to be at. RFC 9000 §8.1.3, §9.3 #S1
+ * server: offers the client one token for each of its validated addresses, for its next connection.
+ * RFC 9000 §8.1.3, §9.3 #S1
  */
 export class TokenOffer implements FrameOwner {
   private pending = false
-  /** Undefined once the client has it. */
+  /** Undefined once acknowledged. */
   private token: Uint8Array | undefined = undefined
   private host: string | undefined = undefined
-  /** Counts the tokens: what becomes of those before is of no interest. */
+  /** Numbers the tokens, so that the fate of earlier ones is ignored. */
   private number = 0
 
-  /** The client is at `host`; `make` makes its token, if there is to be one. RFC 9000 §19.7 #1 #3 */
+  /** The client's address `host` is validated; `make` makes its token, if it gets one. RFC 9000 §19.7 #1 #3 */
   issue(host: string, make: () => Uint8Array | undefined): void {
     if (host === this.host) return
     this.host = host

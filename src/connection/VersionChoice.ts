@@ -6,20 +6,20 @@ import type { TransportParameters } from "../wire/TransportParameters.ts"
 type VersionInformation = NonNullable<TransportParameters["versionInformation"]>
 
 /**
- * Which version a connection speaks, and how that came about. RFC 9368, RFC 9369 §4
+ * Negotiates the version of a connection. RFC 9368, RFC 9369 §4
  *
- * The client's first flight is in the original version. The server, once it has the client's parameters, may go on in
- * another that the client offered; the client learns of it from the first header that differs. What both say in
- * `version_information` must fit what the headers said, so that nobody in between can push them to another version.
+ * The client's first flight uses the original version. The server may switch to another one the client offered; the
+ * client learns of it from the first header that differs. The `version_information` of both sides must match the
+ * headers, which rules out a downgrade by an attacker.
  */
 export class VersionChoice {
-  /** Of the client's first flight; after a Version Negotiation packet, of the flight that followed it. */
+  /** The version of the client's first flight; after Version Negotiation, of the second. */
   original: Version
-  /** Of everything but 0-RTT, which stays with the original. */
+  /** The version of everything but 0-RTT, which stays with the original. */
   negotiated: Version
   /** `negotiated` is final. */
   settled = false
-  /** client: a Version Negotiation packet made it start again. */
+  /** client: restarted by a Version Negotiation packet. */
   restarted = false
   /** Best first. */
   private readonly supported: ReadonlyArray<Version>
@@ -31,12 +31,12 @@ export class VersionChoice {
     this.original = this.negotiated = original
   }
 
-  /** What our parameters say. RFC 9368 §3 */
+  /** Our version_information. RFC 9368 §3 */
   get information(): VersionInformation {
     return { chosen: this.role === "client" ? this.original : this.negotiated, available: this.supported }
   }
 
-  /** What goes into the long headers of `level`. RFC 9369 §4.1: 0-RTT never switches */
+  /** The version in long headers of `level`. RFC 9369 §4.1: 0-RTT never switches */
   ofLevel(level: Level): Version {
     return level === Level.ZeroRtt ? this.original : this.negotiated
   }
@@ -49,12 +49,12 @@ export class VersionChoice {
     return version === this.negotiated || this.mayBecome(version)
   }
 
-  /** client: whether the server may have gone on in `version`, as far as we know. */
+  /** client: whether the server may have switched to `version`, as far as we know. */
   private mayBecome(version: number): version is Version {
     return this.role === "client" && !this.settled && this.supported.includes(version as Version)
   }
 
-  /** server: goes on in the version we like best of those the client offers. RFC 9368 §2.3 */
+  /** server: switches to its most preferred version among those the client offers. RFC 9368 §2.3 */
   choose(offered: VersionInformation | undefined): void {
     if (this.settled) return
     this.settled = true
@@ -62,7 +62,7 @@ export class VersionChoice {
     if (best !== undefined) this.negotiated = best
   }
 
-  /** client: an authentic packet of `version` has come; true when that is the news of a switch. */
+  /** client: an authentic packet of `version` was received; true when it reveals a switch. */
   learn(version: Version): boolean {
     if (this.role === "server" || version === this.original || version === this.negotiated) return false
     this.negotiated = version
@@ -70,7 +70,7 @@ export class VersionChoice {
     return true
   }
 
-  /** client: the version to start again with, of those a Version Negotiation packet lists; undefined: none. */
+  /** client: the version to restart with after a Version Negotiation packet; undefined for none. */
   restart(listed: ReadonlyArray<number>): Version | undefined {
     const version = this.pick(listed)
     if (version === undefined) return undefined
@@ -79,7 +79,7 @@ export class VersionChoice {
     return version
   }
 
-  /** Holds the peer's `version_information` to what happened. RFC 9368 §4 */
+  /** Checks the peer's `version_information` against what happened. RFC 9368 §4 */
   check(theirs: VersionInformation | undefined): TransportError | undefined {
     return this.role === "server" ? this.checkClient(theirs) : this.checkServer(theirs)
   }
@@ -93,14 +93,14 @@ export class VersionChoice {
   private checkServer(theirs: VersionInformation | undefined): TransportError | undefined {
     const switched = this.negotiated !== this.original
     if (theirs === undefined) {
-      // RFC 9368 §8: a server of version 1 alone need not know of all this, and is taken to offer just that
+      // RFC 9368 §8: a server that only supports version 1 may omit it, and is taken to offer just that
       if (!switched && (!this.restarted || this.pick([Version.v1]) === this.original)) return undefined
       return refuse("the server does not confirm the version it switched to")
     }
-    // our supported versions are the ones we offered
+    // we offered exactly our supported versions
     if (theirs.chosen !== this.negotiated)
       return refuse("the server's packets are not of the version it has chosen")
-    // had the list in the Version Negotiation packet been genuine, it would have led here as well
+    // a genuine Version Negotiation packet would have led to the same choice
     if (this.restarted && this.pick(theirs.available.concat(this.negotiated)) !== this.original)
       return refuse("the server speaks a version that its Version Negotiation packet left out")
     if (this.restarted && theirs.available.length === 0)

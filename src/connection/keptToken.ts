@@ -1,6 +1,6 @@
 /**
- * A token of NEW_TOKEN as a client keeps it, with the version of the connection it came in: it must not begin one of
- * another version. RFC 9369 §5
+ * A NEW_TOKEN token as a client stores it, with the version of its connection: it must not be used in another version.
+ * RFC 9369 §5
  */
 import type { Version } from "../wire/PacketType.ts"
 
@@ -13,7 +13,7 @@ export const keepToken = (version: Version, token: Uint8Array): Uint8Array => {
   return kept
 }
 
-/** The token, for a connection that begins with `version`; undefined when it is of no use there. */
+/** The token for a connection that starts with `version`; undefined when it belongs to another. */
 export const keptToken = (kept: Uint8Array | undefined, version: Version): Uint8Array | undefined => {
   if (kept === undefined || kept.length <= VERSION_BYTES) return undefined
   const issuedIn = new DataView(kept.buffer, kept.byteOffset).getUint32(0)

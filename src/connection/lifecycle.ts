@@ -1,7 +1,7 @@
 import { moves, StateMachine } from "../internal/TransitionTable.ts"
 
 /**
- * The life of a connection. RFC 9000 §10
+ * The states of a connection. RFC 9000 §10
  *
  * ```
  *   handshaking ──► established ──► closing ──► draining ──► closed
@@ -12,7 +12,7 @@ import { moves, StateMachine } from "../internal/TransitionTable.ts"
  */
 export type LifecycleState = "handshaking" | "established" | "closing" | "draining" | "closed"
 
-/** Every legal transition; what is not listed is refused. */
+/** Every legal transition; anything else is refused. */
 export const lifecycleTransitions = moves<LifecycleState>({
   handshaking: ["established", "closing", "draining", "closed"],
   established: ["closing", "draining", "closed"],
@@ -27,16 +27,16 @@ export type CloseOrigin =
   | "local"
   /** the peer sent CONNECTION_CLOSE */
   | "peer"
-  /** nothing was heard for the idle timeout. RFC 9000 §10.1 */
+  /** nothing was received within the idle timeout. RFC 9000 §10.1 */
   | "idleTimeout"
-  /** the handshake did not finish in time */
+  /** the handshake did not complete in time */
   | "handshakeTimeout"
-  /** the peer lost its state and said so. RFC 9000 §10.3 */
+  /** the peer lost its state and sent a stateless reset. RFC 9000 §10.3 */
   | "statelessReset"
   /** no version in common. RFC 9000 §6.2 */
   | "versionNegotiation"
 
-/** Why a connection is no more. */
+/** Why a connection ended. */
 export interface CloseReason {
   readonly origin: CloseOrigin
   /** true for the application's own codes (0x1d), false for transport codes (0x1c). */
@@ -47,7 +47,7 @@ export interface CloseReason {
 }
 
 export class Lifecycle extends StateMachine<LifecycleState> {
-  /** Set once, by the transition that ended the connection. */
+  /** Set once, by the transition that closed the connection. */
   closeReason: CloseReason | undefined = undefined
 
   constructor() {
@@ -60,7 +60,7 @@ export class Lifecycle extends StateMachine<LifecycleState> {
   }
 }
 
-/** Of an end that nobody is told of. */
+/** The reason of a close without CONNECTION_CLOSE. */
 export const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
   origin,
   application: false,

@@ -8,7 +8,7 @@ import {
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
 import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 
-/** What we grant the peer on streams, in 0-RTT too (RFC 9000 §7.4.1 #S1), and how far the windows may grow. */
+/** The stream limits we grant, in 0-RTT too (RFC 9000 §7.4.1 #S1), and how far the windows may grow. */
 export const localStreamLimits = (transport: TransportSettings): LocalStreamLimits => ({
   initialMaxData: transport.connectionWindowBytes,
   initialMaxStreamDataBidiLocal: transport.streamWindowBytes,
@@ -22,18 +22,18 @@ export const localStreamLimits = (transport: TransportSettings): LocalStreamLimi
   sendBufferBytes: transport.sendBufferBytes
 })
 
-/** Timers of the systems we run on tick in milliseconds. */
+/** Timers have millisecond resolution. */
 const TIMER_MICROS = 1_000
 
-/** The least delay of ACKs that the peer may ask for, and that it may ask. draft-ietf-quic-ack-frequency §3 */
+/** min_ack_delay: the shortest ACK delay the peer may request. draft-ietf-quic-ack-frequency §3 */
 export const minAckDelayMicros = ({ maxAckDelayMillis }: TransportSettings): number =>
   Math.min(TIMER_MICROS, maxAckDelayMillis * 1000)
 
-/** How long an ACK waits, so that it leaves within max_ack_delay though the timer is late. RFC 9000 §18.2 #S1 */
+/** How long an ACK waits: max_ack_delay less the expected timer lateness. RFC 9000 §18.2 #S1 */
 export const ackTimerMicros = ({ maxAckDelayMillis }: TransportSettings): number =>
   Math.max(0, maxAckDelayMillis * 1000 - TIMER_MICROS)
 
-/** What we declare in the handshake. RFC 9000 §18.2 */
+/** Our transport parameters. RFC 9000 §18.2 */
 export const localParameters = (
   config: ConnectionConfig,
   origin: ConnectionOrigin,
@@ -77,8 +77,8 @@ export const localParameters = (
 }
 
 /**
- * Whether what a server granted once, as it sent it, is granted today: only then may it accept 0-RTT data that relies
- * on it. RFC 9000 §7.4.1 #5 #6 #7, RFC 9221 §3 #5
+ * Whether the limits a server granted earlier still hold: only then may it accept 0-RTT data that relies on them.
+ * RFC 9000 §7.4.1 #5 #6 #7, RFC 9221 §3 #5
  */
 export const stillGrants = (remembered: Uint8Array, transport: TransportSettings): boolean => {
   const then = decodeTransportParameters(remembered, "server")

@@ -7,7 +7,7 @@ const spaces = [Space.Initial, Space.Handshake, Space.Application] as const
 const PACKETS = 2
 
 /**
- * What the oldest packets in flight carried goes out again, for a probe to carry when there is nothing new. In every
+ * Schedules the frames of the oldest packets in flight for retransmission, for probes without new data. Covers every
  * space, not only the one whose timer fired: the peer may have the keys of only one. RFC 9002 §6.2.4 #S1
  */
 export const repeatInFlight = (frames: FrameOwners, path: ConnectionPath): void => {

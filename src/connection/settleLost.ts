@@ -2,7 +2,7 @@ import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
-/** Tells a path and the owners of the frames about packets declared lost. RFC 9002 §6 */
+/** Reports packets declared lost to the path and to the owners of their frames. RFC 9002 §6 */
 export const settleLost = (
   parts: ConnectionParts,
   path: ConnectionPath,
