@@ -16,10 +16,16 @@ const count = () => {
   return [of("pass"), of("fail")]
 }
 
+const unsupported = () => {
+  const rows = JSON.parse(readFileSync(file, "utf8"))
+  return rows.length > 0 && rows.every(({ result }) => result === "unsupported")
+}
+
 let line = [0, 1]
 try {
   const [passed, failed] = count()
-  if (passed + failed > 0) line = [passed, failed]
+  // a kernel without namespaces has nothing to count, and says so in every row
+  if (passed + failed > 0 || (kind === "netns" && unsupported())) line = [passed, failed]
 } catch (error) {
   console.error(`${kind}: no results (${error.message})`)
 }

@@ -36,6 +36,14 @@ export type Credential =
       readonly publicHex: string
     }
 
+/** Where the two are, when that is not loopback. */
+export interface Place {
+  /** What a command begins with to be run there, such as `ip netns exec NAME`. */
+  readonly launcher: ReadonlyArray<string>
+  /** The server's address. */
+  readonly host: string
+}
+
 /** What a task asks for beyond transferring bytes. The side concerned does it; the case checks that it happened. */
 export interface Features {
   /** Number of streams the client opens, each carrying all of the bytes; default 1. */
@@ -65,6 +73,7 @@ export interface Task extends Features {
   readonly mutual: boolean
   readonly send: Payload
   readonly expect: Payload
+  readonly place?: Place
 }
 
 export interface ClientTask extends Task {

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import * as ChildProcess from "effect/process/ChildProcess"
 import type { ChildProcessHandle, ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { InteropFailure, type Received, type Seen, type Task } from "./Peer.ts"
-import type { ProgramEvent } from "./programs/program.ts"
+import type { ProgramEvent, Progress } from "./programs/program.ts"
 import { type StreamReceived, combineStreams } from "./Receipt.ts"
 
 /** Characters of stderr kept for a failure report. */
@@ -22,6 +22,7 @@ export class PeerProcess {
   private lines: Array<string> = []
   private tail = ""
   private seen: Seen = {}
+  private onProgress: ((progress: Progress) => void) | undefined
 
   private constructor(
     handle: ChildProcessHandle,
@@ -40,7 +41,11 @@ export class PeerProcess {
   ): Effect.fn.Return<PeerProcess, InteropFailure, ChildProcessSpawner | Scope.Scope> {
     const commandLine = [command, ...args].join(" ")
     const handle = yield* Effect.mapError(
-      ChildProcess.make(command, args, { extendEnv: true, killSignal: "SIGKILL" }),
+      ChildProcess.make(command, args, {
+        extendEnv: true,
+        killSignal: "SIGKILL",
+        stdin: { stream: "pipe", endOnDone: false }
+      }),
       (error) => new InteropFailure({ reason: `cannot run ${command}: ${error.message}` })
     )
     const lines = yield* Stream.toPull(handle.stdout.pipe(Stream.decodeText(), Stream.splitLines))
@@ -57,6 +62,21 @@ export class PeerProcess {
     )
     return process
   })
+
+  get pid(): number {
+    return this.handle.pid
+  }
+
+  /** Writes one line to the program's stdin. */
+  tell(line: string): Effect.Effect<void, InteropFailure> {
+    const bytes = Stream.encodeText(Stream.make(`${line}\n`))
+    return Effect.mapError(Stream.run(bytes, this.handle.stdin), ({ message }) => this.failure(message))
+  }
+
+  /** Reports the progress that the program prints while one of its other events is awaited. */
+  watch(onProgress: (progress: Progress) => void): void {
+    this.onProgress = onProgress
+  }
 
   /** Waits for the program to exit. */
   get exitCode(): Effect.Effect<number, InteropFailure> {
@@ -76,6 +96,7 @@ export class PeerProcess {
             const { event: _, ...seen } = event
             this.seen = { ...this.seen, ...seen }
           }
+          if (event.event === "progress") this.onProgress?.(event)
           if (event.event === "failed") return yield* this.failure(event.reason)
         }
         this.lines = [

@@ -35,6 +35,8 @@ type Trio = {
 
 export interface Material {
   readonly directory: string
+  /** The payloads' directory. */
+  readonly documents: string
   readonly credentials: Readonly<Record<Credential["kind"], Trio>>
   readonly payloads: Readonly<Record<"small" | "medium" | "up" | "down", Payload>>
 }
@@ -106,7 +108,8 @@ const generateRawKey = Effect.fnUntraced(function* () {
   } satisfies Credential
 })
 
-const makePayload = (directory: string, name: string, length: number): Payload => {
+/** Random bytes, in a file of that name. */
+export const makePayload = (directory: string, name: string, length: number): Payload => {
   const bytes = new Uint8Array(randomBytes(length))
   const file = join(directory, `${name}.bin`)
   writeFileSync(file, bytes)
@@ -124,6 +127,7 @@ export const make = Effect.gen(function* () {
   mkdirSync(documents)
   return {
     directory,
+    documents,
     credentials: {
       x509: {
         server: yield* issueX509(directory, "server"),

@@ -5,10 +5,10 @@ import * as Layer from "effect/Layer"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
-import { QuicEndpoint } from "../../src/QuicEndpoint.ts"
+import { QuicEndpoint, type QuicEndpointShape } from "../../src/QuicEndpoint.ts"
 import { QuicError } from "../../src/QuicError.ts"
 import * as Trust from "../../src/Trust.ts"
-import type { Midway } from "./application/Exchange.ts"
+import type { Beside } from "./application/Exchange.ts"
 import { http3 } from "./application/http3.ts"
 import { transfer } from "./application/transfer.ts"
 import { serverName } from "./material.ts"
@@ -22,6 +22,7 @@ import {
 } from "./Peer.ts"
 import { type StreamReceived, combineStreams } from "./Receipt.ts"
 
+const loopback = "127.0.0.1"
 const exchanges = { transfer, http3 }
 
 const trustIn = ({ trusted }: Task): Layer.Layer<CertificateVerifier> =>
@@ -82,31 +83,55 @@ const answerDatagrams = (connection: QuicConnection, count: number) =>
     return count
   })
 
-/** The key update or migration this side performs while bytes arrive. */
-const midwayOf = (connection: QuicConnection, { keyUpdate, migrate }: Task): Midway => {
+/** Whoever runs a task of ours in its own process may watch it, and do something to its connection meanwhile. */
+export interface Companion {
+  readonly onBytes?: (bytes: number) => void
+  /** Runs beside the streams, and is interrupted when they end. */
+  readonly meanwhile?: (
+    connection: QuicConnection,
+    endpoint: QuicEndpointShape
+  ) => Effect.Effect<void, QuicError>
+}
+
+type Accompanied<T extends Task> = T & { readonly companion?: Companion }
+
+/** The key update or migration this side performs while bytes arrive, and who is told of the bytes. */
+const besideOf = (
+  connection: QuicConnection,
+  { keyUpdate, migrate, companion }: Accompanied<Task>
+): Beside => {
   const { role } = connection
   const update = keyUpdate === role ? connection.updateKeys : Effect.void
-  return role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update
+  return {
+    midway: role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update,
+    ...(companion?.onBytes && { onBytes: companion.onBytes })
+  }
 }
 
 /** What one connection received. */
 type Heard = StreamReceived & { readonly seen: Seen }
 
 /** Runs one connection from its first stream to its last. */
-const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: Task) {
+const converse = Effect.fnUntraced(function* (
+  endpoint: QuicEndpointShape,
+  connection: QuicConnection,
+  task: Accompanied<Task>
+) {
   const { begin, asClient, asServer } = exchanges[task.application]
   const isClient = connection.role === "client"
   const { streams = 1, datagrams = 0 } = task
   yield* begin(connection)
   const arrived = yield* (isClient ? callWithDatagrams : answerDatagrams)(connection, datagrams)
-  const midway = midwayOf(connection, task)
+  const beside = besideOf(connection, task)
   const one = isClient
-    ? Effect.flatMap(connection.openBidi, (stream) => asClient(stream, task, midway))
-    : Effect.flatMap(connection.acceptBidi, (stream) => asServer(stream, task, midway))
-  const receipts = yield* Effect.all(
+    ? Effect.flatMap(connection.openBidi, (stream) => asClient(stream, task, beside))
+    : Effect.flatMap(connection.acceptBidi, (stream) => asServer(stream, task, beside))
+  const all = Effect.all(
     Array.from({ length: streams }, () => Effect.scoped(one)),
     { concurrency: "unbounded" }
   )
+  const meanwhile = task.companion?.meanwhile?.(connection, endpoint) ?? Effect.void
+  const receipts = yield* Effect.raceFirst(all, Effect.andThen(meanwhile, Effect.never))
   yield* Effect.ignore(connection.handshakeComplete)
   const received = combineStreams(receipts.map((receipt) => receipt.received))
   const heard: Heard = { ...received, seen: observe(connection, task.datagrams && arrived) }
@@ -120,15 +145,16 @@ const combine = (connections: ReadonlyArray<Heard>): Received => ({
 })
 
 const client = Effect.fnUntraced(
-  function* (task: ClientTask) {
+  function* (task: Accompanied<ClientTask>) {
     const { alpn, doneCode } = exchanges[task.application]
-    const endpoint = yield* QuicEndpoint.make({ host: "127.0.0.1" })
+    const host = task.place?.host ?? loopback
+    const endpoint = yield* QuicEndpoint.make(task.place === undefined ? { host } : {})
     const { transport, ...tls } = preferences(task)
     const versions = { unknown: ["v2", "v1"], v2: ["v2"] } as const
     const call = (earlyData: boolean) =>
       Effect.gen(function* () {
         const connection = yield* endpoint.connect({
-          host: "127.0.0.1",
+          host,
           port: task.port,
           alpn: [alpn],
           serverName: task.trusted.kind === "x509" ? serverName : irohName(task.trusted.publicHex),
@@ -137,7 +163,7 @@ const client = Effect.fnUntraced(
           earlyData,
           transport: { ...transport, ...(task.version && { versions: versions[task.version] }) }
         })
-        const received = yield* converse(connection, task)
+        const received = yield* converse(endpoint, connection, task)
         yield* connection.close(doneCode)
         return received
       }).pipe(Effect.scoped)
@@ -149,11 +175,11 @@ const client = Effect.fnUntraced(
 )
 
 const server = Effect.fnUntraced(
-  function* (task: Task) {
+  function* (task: Accompanied<Task>) {
     const { alpn } = exchanges[task.application]
     const { transport, ...tls } = preferences(task)
     const endpoint = yield* QuicEndpoint.make({
-      host: "127.0.0.1",
+      host: task.place?.host ?? loopback,
       server: {
         alpn: [alpn],
         identity: task.self.identity,
@@ -170,7 +196,7 @@ const server = Effect.fnUntraced(
     // a client may reconnect before its CONNECTION_CLOSE arrives
     const serve = endpoint.serve((connection) =>
       Effect.gen(function* () {
-        served.push(yield* converse(connection, task))
+        served.push(yield* converse(endpoint, connection, task))
         if (served.length === rounds) yield* Deferred.succeed(done, combine(served))
         yield* connection.closed
       }).pipe(Effect.catch((error) => Deferred.fail(done, explain(error))))

@@ -9,8 +9,13 @@ import type { Receipt } from "../Receipt.ts"
 
 export type Failure = QuicError | InteropFailure
 
-/** Runs once, when a substantial part has been received. */
-export type Midway = Effect.Effect<void, QuicError>
+/** What goes on beside an exchange. */
+export interface Beside {
+  /** Runs once, when a substantial part has been received. */
+  readonly midway: Effect.Effect<void, QuicError>
+  /** Called with the size of what has been read, or accepted by a stream. */
+  readonly onBytes?: (bytes: number) => void
+}
 
 export interface Exchange {
   readonly alpn: string
@@ -19,25 +24,32 @@ export interface Exchange {
   /** Runs at the start of a connection, on either side. */
   readonly begin: (connection: QuicConnection) => Effect.Effect<void, QuicError, Scope.Scope>
   /** Sends `task.send` on a new stream and reads to the peer's FIN. */
-  readonly asClient: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
+  readonly asClient: (stream: QuicStream, task: Task, beside: Beside) => Effect.Effect<Receipt, Failure>
   /** The same for a stream opened by the client; finishes its own side only after the client has. */
-  readonly asServer: (stream: QuicStream, task: Task, midway: Midway) => Effect.Effect<Receipt, Failure>
+  readonly asServer: (stream: QuicStream, task: Task, beside: Beside) => Effect.Effect<Receipt, Failure>
 }
 
 /** Size of each write. */
 const chunkBytes = 256 * 1024
 const midwayBytes = 500_000
 
-export const writeAll = (stream: QuicStream, bytes: Uint8Array): Effect.Effect<void, QuicError> =>
+export const writeAll = (
+  stream: QuicStream,
+  bytes: Uint8Array,
+  { onBytes }: Beside
+): Effect.Effect<void, QuicError> =>
   Effect.gen(function* () {
-    for (let at = 0; at < bytes.length; at += chunkBytes)
-      yield* stream.write(bytes.subarray(at, at + chunkBytes))
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      const chunk = bytes.subarray(at, at + chunkBytes)
+      yield* stream.write(chunk)
+      onBytes?.(chunk.length)
+    }
   })
 
 export const readAll = (
   stream: QuicStream,
   take: (bytes: Uint8Array) => void,
-  midway: Midway = Effect.void
+  { midway, onBytes }: Beside = { midway: Effect.void }
 ): Effect.Effect<void, QuicError> =>
   Effect.gen(function* () {
     let received = 0
@@ -45,6 +57,7 @@ export const readAll = (
       const bytes = yield* stream.read()
       if (bytes === undefined) return
       take(bytes)
+      onBytes?.(bytes.length)
       if (received < midwayBytes && received + bytes.length >= midwayBytes) yield* midway
       received += bytes.length
     }

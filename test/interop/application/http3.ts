@@ -7,7 +7,7 @@ import type { QuicStream } from "../../../src/QuicStream.ts"
 import { serverName } from "../material.ts"
 import { InteropFailure } from "../Peer.ts"
 import { Receipt } from "../Receipt.ts"
-import { type Exchange, type Midway, readAll, writeAll } from "./Exchange.ts"
+import { type Exchange, type Beside, readAll, writeAll } from "./Exchange.ts"
 import {
   concat,
   frame,
@@ -36,7 +36,7 @@ const readMessage = Effect.fnUntraced(function* (
   stream: QuicStream,
   receipt: Receipt,
   isGood: (headers: Uint8Array) => boolean,
-  midway: Midway
+  beside: Beside
 ) {
   let headers: Uint8Array | undefined
   const frames = new FrameReader(
@@ -45,7 +45,7 @@ const readMessage = Effect.fnUntraced(function* (
       if (type === FrameType.headers) headers ??= payload.slice()
     }
   )
-  yield* readAll(stream, (bytes) => frames.push(bytes), midway)
+  yield* readAll(stream, (bytes) => frames.push(bytes), beside)
   if (headers === undefined || !isGood(headers))
     return yield* new InteropFailure({
       reason: `unexpected HTTP/3 headers: ${Buffer.from(headers ?? []).toString("hex") || "none"}`
@@ -53,24 +53,29 @@ const readMessage = Effect.fnUntraced(function* (
   if (!frames.isBetweenFrames) return yield* new InteropFailure({ reason: "the stream ended within a frame" })
 })
 
-const writeMessage = Effect.fnUntraced(function* (stream: QuicStream, headers: Uint8Array, body: Uint8Array) {
+const writeMessage = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  headers: Uint8Array,
+  body: Uint8Array,
+  beside: Beside
+) {
   yield* stream.write(concat(headers, frameHeader(FrameType.data, body.length)))
-  yield* writeAll(stream, body)
+  yield* writeAll(stream, body, beside)
 })
 
-const asClient: Exchange["asClient"] = Effect.fnUntraced(function* (stream, task, midway) {
+const asClient: Exchange["asClient"] = Effect.fnUntraced(function* (stream, task, beside) {
   const receipt = new Receipt()
   const headers = postHeaders(serverName, `/${task.expect.name}.bin`, task.send.bytes.length)
-  const request = Effect.andThen(writeMessage(stream, headers, task.send.bytes), stream.finish)
-  yield* Effect.all([request, readMessage(stream, receipt, saysOk, midway)], { concurrency: "unbounded" })
+  const request = Effect.andThen(writeMessage(stream, headers, task.send.bytes, beside), stream.finish)
+  yield* Effect.all([request, readMessage(stream, receipt, saysOk, beside)], { concurrency: "unbounded" })
   return receipt
 })
 
-const asServer: Exchange["asServer"] = Effect.fnUntraced(function* (stream, task, midway) {
+const asServer: Exchange["asServer"] = Effect.fnUntraced(function* (stream, task, beside) {
   const receipt = new Receipt()
   // any path gets the same answer: paths arrive Huffman-coded, and there is only one file
-  const answer = writeMessage(stream, okHeaders(task.send.bytes.length), task.send.bytes)
-  yield* Effect.all([readMessage(stream, receipt, () => true, midway), answer], { concurrency: "unbounded" })
+  const answer = writeMessage(stream, okHeaders(task.send.bytes.length), task.send.bytes, beside)
+  yield* Effect.all([readMessage(stream, receipt, () => true, beside), answer], { concurrency: "unbounded" })
   yield* stream.finish
   return receipt
 })

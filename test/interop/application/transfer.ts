@@ -7,21 +7,21 @@ export const transfer: Exchange = {
   alpn: "transfer",
   doneCode: 0,
   begin: () => Effect.void,
-  asClient: Effect.fnUntraced(function* (stream, task, midway) {
+  asClient: Effect.fnUntraced(function* (stream, task, beside) {
     const receipt = new Receipt()
     yield* Effect.all(
       [
-        Effect.andThen(writeAll(stream, task.send.bytes), stream.finish),
-        readAll(stream, (bytes) => receipt.add(bytes), midway)
+        Effect.andThen(writeAll(stream, task.send.bytes, beside), stream.finish),
+        readAll(stream, (bytes) => receipt.add(bytes), beside)
       ],
       { concurrency: "unbounded" }
     )
     return receipt
   }),
-  asServer: Effect.fnUntraced(function* (stream, task, midway) {
+  asServer: Effect.fnUntraced(function* (stream, task, beside) {
     const receipt = new Receipt()
     yield* Effect.all(
-      [readAll(stream, (bytes) => receipt.add(bytes), midway), writeAll(stream, task.send.bytes)],
+      [readAll(stream, (bytes) => receipt.add(bytes), beside), writeAll(stream, task.send.bytes, beside)],
       { concurrency: "unbounded" }
     )
     yield* stream.finish

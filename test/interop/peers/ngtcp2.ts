@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { serverName } from "../material.ts"
-import { type ClientTask, InteropFailure, type Peer, type Received, type Task } from "../Peer.ts"
+import { type ClientTask, InteropFailure, type Peer, type Place, type Received, type Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 import { type StreamReceived, combineStreams } from "../Receipt.ts"
 
@@ -25,8 +25,10 @@ const client = "/usr/bin/gtlsclient"
 const server = "/usr/sbin/gtlsserver"
 
 /** Unlike our own programs these do not notice when we are killed, so the system kills them. */
-const start = (...command: ReadonlyArray<string>) =>
-  PeerProcess.start("setpriv", ["--pdeathsig", "KILL", ...command])
+const start = (place: Place, ...command: ReadonlyArray<string>) =>
+  PeerProcess.start("setpriv", ["--pdeathsig", "KILL", ...place.launcher, ...command])
+
+const loopback: Place = { launcher: [], host: "127.0.0.1" }
 
 const freePort = Effect.callback<number>((resume) => {
   const socket = createSocket("udp4")
@@ -37,10 +39,14 @@ const freePort = Effect.callback<number>((resume) => {
 })
 
 /** Whether some process listens on the port: the server does not announce that it is ready. */
-const isListening = (port: number): boolean =>
-  readFileSync("/proc/net/udp", "utf8").includes(
-    `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")} `
+const isListening = (pid: number, host: string, port: number): boolean => {
+  const hex = (bytes: ReadonlyArray<number>) => Buffer.from(bytes).toString("hex").toUpperCase()
+  const address = hex(host.split(".").map(Number).reverse())
+  const table = `/proc/${pid}/net/udp`
+  return (
+    existsSync(table) && readFileSync(table, "utf8").includes(`${address}:${hex([port >> 8, port & 255])} `)
   )
+}
 
 /** As a GnuTLS priority string. */
 const onlyChacha20 = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305"
@@ -51,17 +57,19 @@ const cipherArgs = ({ cipherSuite }: Task): ReadonlyArray<string> =>
 const serve = Effect.fnUntraced(function* (task: Task) {
   if (task.self.kind !== "x509") return yield* new InteropFailure({ reason: "X.509 only" })
   const port = yield* freePort
+  const { place = loopback } = task
   const documents = dirname(task.send.file)
   const program = yield* start(
+    place,
     server,
     "-q",
     ...(task.mutual ? ["--verify-client"] : []),
     ...(task.retry ? ["--validate-addr"] : []),
     ...cipherArgs(task),
-    ...["-d", documents, "127.0.0.1", String(port), task.self.keyFile, task.self.certFile]
+    ...["-d", documents, place.host, String(port), task.self.keyFile, task.self.certFile]
   )
   const ready: Effect.Effect<void, InteropFailure> = Effect.suspend(() =>
-    isListening(port) ? Effect.void : Effect.delay(ready, 10)
+    isListening(program.pid, place.host, port) ? Effect.void : Effect.delay(ready, 10)
   )
   yield* Effect.raceFirst(
     ready,
@@ -99,7 +107,9 @@ const fetchOnce = Effect.fnUntraced(function* (task: ClientTask, round: number, 
   const names = Array.from({ length: task.streams ?? 1 }, (_, i) => `${i}.bin`)
   // its own server has one document per name, and a name can be downloaded only once
   if (names.length === 1) names[0] = `${task.expect.name}.bin`
+  const { place = loopback } = task
   const program = yield* start(
+    place,
     client,
     "-q",
     ...(task.mutual && task.self.kind === "x509"
@@ -110,7 +120,7 @@ const fetchOnce = Effect.fnUntraced(function* (task: ClientTask, round: number, 
     ...featureArgs(task),
     "--exit-on-all-streams-close",
     ...["--timeout=10s", "-m", "POST", "-d", task.send.file, `--download=${downloads}`],
-    ...["--sni", serverName, "127.0.0.1", String(task.port)],
+    ...["--sni", serverName, place.host, String(task.port)],
     ...names.map((name) => `https://${serverName}:${task.port}/${name}`)
   )
   const exitCode = yield* program.exitCode

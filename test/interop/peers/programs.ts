@@ -30,19 +30,27 @@ const featureArgs = (features: Features): ReadonlyArray<string> => [
   ...(features.migrate ? ["--migrate"] : [])
 ]
 
-/** Runs `command` with `client` or `server` and the flags appended. */
-export const runProgram = (command: ReadonlyArray<string>): Omit<Implementation, "name"> => {
-  const [executable, ...first] = command
-  const start = (task: Task, role: Role, ...more: ReadonlyArray<string>) =>
-    PeerProcess.start(executable, [
+/** Runs `command` with `client` or `server` and the flags appended; `onStart` is given each process. */
+export const runProgram = (
+  command: ReadonlyArray<string>,
+  onStart: (process: PeerProcess, role: Role) => void = () => {}
+): Omit<Implementation, "name"> => {
+  const start = (task: Task, role: Role, ...more: ReadonlyArray<string>) => {
+    const [executable, ...first] = [...(task.place?.launcher ?? []), ...command]
+    const args = [
       ...first,
       role,
+      ...flag("--host", task.place?.host),
       ...more,
       ...credentialArgs(task, role),
       ...featureArgs(task),
       "--send",
       task.send.file
-    ])
+    ]
+    return Effect.tap(PeerProcess.start(executable, args), (process) =>
+      Effect.sync(() => onStart(process, role))
+    )
+  }
   return {
     server: Effect.fnUntraced(function* (task: Task) {
       const process = yield* start(task, "server")

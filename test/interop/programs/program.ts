@@ -28,6 +28,8 @@ export interface Task extends Features {
   readonly role: Role
   /** The server's port, for a client. */
   readonly port: number
+  /** The server's address. */
+  readonly host: string
   readonly alpn: string
   readonly serverName: string
   /** PEM files: our own credentials and the trusted CA; a server without `ca` requests no client certificate. */
@@ -51,6 +53,7 @@ export const readTask = (): Task => {
     allowPositionals: true,
     options: {
       port: text,
+      host: { type: "string", default: "127.0.0.1" },
       alpn: { type: "string", default: "transfer" },
       "server-name": text,
       cert: text,
@@ -71,7 +74,7 @@ export const readTask = (): Task => {
   })
   const [role] = positionals
   if (role !== "client" && role !== "server") throw new Error("the first argument is client or server")
-  const { alpn, cert, key, ca, secret, peer } = values
+  const { host, alpn, cert, key, ca, secret, peer } = values
   const features = {
     cipherSuite: values["cipher-suite"],
     retry: values.retry,
@@ -81,7 +84,7 @@ export const readTask = (): Task => {
     migrate: values.migrate
   } as Features // passed by our own harness
   return {
-    ...{ ...features, role, alpn, cert, key, ca, secret, peer },
+    ...{ ...features, role, host, alpn, cert, key, ca, secret, peer },
     streams: Number(values.streams),
     datagrams: Number(values.datagrams),
     port: Number(values.port),
@@ -90,10 +93,18 @@ export const readTask = (): Task => {
   }
 }
 
+/** How far a transfer has come. */
+export interface Progress {
+  readonly bytes: number
+  /** The longest time without a byte so far. */
+  readonly stallMillis: number
+}
+
 export type ProgramEvent =
   | { readonly event: "listening"; readonly port: number }
   | ({ readonly event: "received" } & StreamReceived)
   | ({ readonly event: "seen" } & Seen)
+  | ({ readonly event: "progress" } & Progress)
   | { readonly event: "failed"; readonly reason: string }
 
 export const emit = (event: ProgramEvent): void => {

@@ -21,6 +21,7 @@ import (
 )
 
 var (
+	host       = flag.String("host", "127.0.0.1", "the server's address")
 	port       = flag.Int("port", 0, "the server's port, for a client")
 	alpn       = flag.String("alpn", "transfer", "application protocol")
 	serverName = flag.String("server-name", "", "the name the certificate must carry")
@@ -151,7 +152,7 @@ func serveConnection(connection quic.Connection, file []byte) error {
 }
 
 func runServer(tlsConfig *tls.Config, config *quic.Config, file []byte) {
-	listener, err := quic.ListenAddrEarly("127.0.0.1:0", tlsConfig, config)
+	listener, err := quic.ListenAddrEarly(*host+":0", tlsConfig, config)
 	must(err)
 	emit(map[string]interface{}{"event": "listening", "port": listener.Addr().(*net.UDPAddr).Port})
 	for {
@@ -186,7 +187,7 @@ func callWithDatagrams(connection quic.Connection) {
 }
 
 func dial(early bool, tlsConfig *tls.Config, config *quic.Config) quic.Connection {
-	address := fmt.Sprintf("127.0.0.1:%d", *port)
+	address := fmt.Sprintf("%s:%d", *host, *port)
 	if early {
 		connection, err := quic.DialAddrEarly(address, tlsConfig, config)
 		must(err)

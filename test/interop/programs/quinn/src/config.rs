@@ -7,6 +7,7 @@ use rustls::{Certificate, PrivateKey, RootCertStore, SupportedCipherSuite};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufReader;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub struct Task {
     pub role: String,
     /// The server's port, for a client.
     pub port: u16,
+    /// The server's address.
+    pub host: Ipv4Addr,
     pub server_name: String,
     /// The bytes to send.
     pub file: Vec<u8>,
@@ -45,6 +48,7 @@ pub fn read_task() -> Outcome<Task> {
     let get = |name: &str| options.get(name).cloned().unwrap_or_default();
     Ok(Task {
         role,
+        host: get("host").parse().unwrap_or(Ipv4Addr::LOCALHOST),
         port: get("port").parse().unwrap_or(0),
         server_name: get("server-name"),
         streams: get("streams").parse().unwrap_or(1),

@@ -40,7 +40,7 @@ async fn serve(connecting: Connecting, task: &'static Task) -> Outcome<()> {
 }
 
 async fn run_server(task: &'static Task) -> Outcome<()> {
-    let endpoint = Endpoint::server(config::server(task)?, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let endpoint = Endpoint::server(config::server(task)?, SocketAddr::from((task.host, 0)))?;
     emit_listening(endpoint.local_addr()?.port());
     while let Some(connecting) = endpoint.accept().await {
         spawn_local(async move {
@@ -63,7 +63,7 @@ async fn begin_with_draft(task: &Task, endpoint: &Endpoint, mut config: ClientCo
 }
 
 fn server_of(task: &Task) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, task.port))
+    SocketAddr::from((task.host, task.port))
 }
 
 /// Runs one connection from start to end; with `early`, data is sent before the handshake completes.
@@ -99,7 +99,7 @@ async fn call(task: &'static Task, endpoint: &Endpoint, config: ClientConfig, ea
 }
 
 async fn run_client(task: &'static Task) -> Outcome<()> {
-    let endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
     let config = config::client(task)?;
     if task.option("version") == Some("unknown") {
         begin_with_draft(task, &endpoint, config.clone()).await?;

@@ -1,0 +1,93 @@
+/** What happens to the network while 100 MB pass, and how it shows that it did. */
+import * as Effect from "effect/Effect"
+import type { Seen } from "../interop/Peer.ts"
+import type { Network } from "./Network.ts"
+
+/** 100 MB, and the name of the file that they are in. */
+export const bulkBytes = 100_000_000
+export const bulkName = "bulk"
+
+export interface Change {
+  /** When the transfer has come this far, bytes. */
+  readonly at: number
+  readonly apply: (network: Network) => void
+  /** The client loses the address it had. Ours is told, as long as it does not notice by itself. */
+  readonly isMove: boolean
+}
+
+/** What there is to look at when all has arrived. */
+export interface Aftermath {
+  readonly network: Network
+  /** What our side says of its connection. */
+  readonly seen: Seen
+  /** Where the NAT had the client. */
+  readonly ports: ReadonlySet<string>
+}
+
+export type ScenarioName = "addresses" | "rebindings" | "key updates" | "interface down" | "smaller MTU"
+
+export interface Scenario {
+  readonly name: ScenarioName
+  /** The client is behind a NAT. */
+  readonly nat: boolean
+  readonly changes: ReadonlyArray<Change>
+  /** Whether the server hears of it by what the client sends next: one that only waits may have nothing to send. */
+  readonly needsSender: boolean
+  /** How often our side asks for new keys. */
+  readonly keyUpdateMillis?: number
+  /** What has happened, in a few words; fails with what has not. */
+  readonly evidence: (aftermath: Aftermath) => Effect.Effect<string, string>
+}
+
+/** As many times, at equal distances. */
+const spread = (count: number, isMove: boolean, apply: Change["apply"]): ReadonlyArray<Change> =>
+  Array.from({ length: count }, (_, i) => ({ at: ((i + 1) * bulkBytes) / (count + 1), apply, isMove }))
+
+const holds = (condition: boolean, evidence: string, otherwise: string): Effect.Effect<string, string> =>
+  condition ? Effect.succeed(evidence) : Effect.fail(otherwise)
+
+const addresses: Scenario = {
+  name: "addresses",
+  needsSender: true,
+  nat: false,
+  changes: spread(3, true, (network) => network.changeAddress()),
+  evidence: () => Effect.succeed("three other addresses of the client's")
+}
+
+const rebindings: Scenario = {
+  name: "rebindings",
+  needsSender: true,
+  nat: true,
+  changes: spread(5, false, (network) => network.forgetBindings()),
+  evidence: ({ ports }) =>
+    holds(ports.size === 6, "six ports of a NAT", `the NAT gave the client ${ports.size} ports, not six`)
+}
+
+const keyUpdates: Scenario = {
+  name: "key updates",
+  needsSender: false,
+  nat: false,
+  changes: [],
+  keyUpdateMillis: 1_000,
+  evidence: ({ seen: { keyUpdates = 0 } }) =>
+    holds(keyUpdates > 1, `${keyUpdates} key updates`, `there were ${keyUpdates} key updates`)
+}
+
+const interfaceDown: Scenario = {
+  name: "interface down",
+  needsSender: true,
+  nat: false,
+  changes: spread(1, true, (network) => network.takeDown()),
+  evidence: () => Effect.succeed("an interface down, another left")
+}
+
+const mtu: Scenario = {
+  name: "smaller MTU",
+  needsSender: false,
+  nat: false,
+  changes: spread(1, false, (network) => network.shrinkMtu(1_280)),
+  evidence: ({ network }) =>
+    holds(network.swallowed > 0, `${network.swallowed} packets too large`, "no packet was too large")
+}
+
+export const scenarios: ReadonlyArray<Scenario> = [addresses, rebindings, keyUpdates, interfaceDown, mtu]
