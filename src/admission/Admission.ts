@@ -1,35 +1,36 @@
 import { ServicePace } from "./ServicePace.ts"
 import type { Stranger } from "./Stranger.ts"
 
-/** When a client has to prove its address before its handshake costs anything. RFC 9000 §8.1.2 */
+/** When a client has to validate its address before its handshake costs anything. RFC 9000 §8.1.2 */
 export interface RetryPolicy {
   readonly when: "never" | "always" | "underLoad"
-  /** `underLoad`: from this many strangers on. */
+  /** `underLoad`: from this many incomplete handshakes on. */
   readonly handshakes: number
 }
 
 export interface AdmissionLimits {
   readonly retry: RetryPolicy
-  /** Strangers at most, those that wait for their turn among them. */
+  /** Limit of incomplete handshakes, including waiting clients. */
   readonly maxHandshakes: number
-  /** Who cannot have its turn within this time is refused instead. */
+  /** Clients that would wait longer than this are refused. */
   readonly patienceMicros: number
 }
 
 /**
- * Decides about strangers: clients whose handshake is not complete, and who may be anybody. RFC 9000 §21.2
+ * Admission control for strangers: clients whose handshake is incomplete, possibly with forged addresses. RFC 9000
+ * §21.2
  *
- * One counts from its first Initial until it has completed the handshake or is forgotten. What costs little is done
- * when a datagram comes; a ClientHello waits for its turn, so that a crowd can keep neither the connections that are
- * there nor its own handshakes from going on. Those begun go first; of the others, whoever came first, and whoever
- * would have its turn too late is not kept waiting for that.
+ * A client counts from its first Initial until its handshake is complete or given up. Cheap work is done when a
+ * datagram arrives; a ClientHello is queued, so that a flood blocks neither established connections nor its own
+ * handshakes. Handshakes in progress go first, then new clients in order of arrival; one that would wait too long is
+ * refused at once.
  */
 export class Admission<C> {
   private readonly limits: AdmissionLimits
   private readonly unfinished = new Map<C, Stranger<C>>()
-  /** With a connection, and more of their ClientHello. */
+  /** Clients with a connection and more of their ClientHello. */
   private readonly begun: Array<Stranger<C>> = []
-  /** Without; those before `head` have had their turn. */
+  /** Clients without a connection; those before `head` have been served. */
   private readonly fresh: Array<Stranger<C>> = []
   private head = 0
   private readonly pace = new ServicePace()
@@ -38,12 +39,12 @@ export class Admission<C> {
     this.limits = limits
   }
 
-  /** Everybody who has not completed the handshake. */
+  /** Clients with an incomplete handshake. */
   get strangers(): number {
     return this.unfinished.size + this.waiting
   }
 
-  /** Those of them that nothing has been made of. */
+  /** Those without a connection. */
   get waiting(): number {
     return this.fresh.length - this.head
   }
@@ -52,14 +53,14 @@ export class Admission<C> {
     return this.begun.length > 0 || this.waiting > 0
   }
 
-  /** What a newcomer gets. */
+  /** The decision about a new client. */
   judge(isProven: boolean): "turn" | "retry" | "refusal" {
     if (!isProven && this.wantsProof) return "retry"
     const isFull = this.strangers >= this.limits.maxHandshakes
     return isFull || this.isHopeless(0) ? "refusal" : "turn"
   }
 
-  /** Puts a stranger in line, once. */
+  /** Queues a stranger, once. */
   wait(stranger: Stranger<C>): void {
     if (stranger.isWaiting) return
     stranger.isWaiting = true
@@ -67,7 +68,7 @@ export class Admission<C> {
     else this.begun.push(stranger)
   }
 
-  /** Whose turn it is. */
+  /** The next stranger to serve. */
   next(nowMicros: number): Stranger<C> | undefined {
     const stranger = this.begun.shift() ?? this.shiftFresh()
     if (stranger === undefined) return undefined
@@ -76,7 +77,7 @@ export class Admission<C> {
     return stranger
   }
 
-  /** One who waits in vain: it has for too long, or would. */
+  /** The next stranger that has waited, or would wait, too long. */
   nextHopeless(nowMicros: number): Stranger<C> | undefined {
     if (this.waiting === 0) return undefined
     const oldest = this.fresh[this.head]
@@ -85,18 +86,18 @@ export class Admission<C> {
     return this.isHopeless(nowMicros - newest.sinceMicros) ? this.fresh.pop() : undefined
   }
 
-  /** `connection` is what has become of `stranger`. */
+  /** `connection` was created for `stranger`. */
   begin(stranger: Stranger<C>, connection: C): void {
     stranger.connection = connection
     this.unfinished.set(connection, stranger)
   }
 
-  /** The stranger that `connection` still is. */
+  /** The stranger of a connection whose handshake is incomplete. */
   strangerOf(connection: C): Stranger<C> | undefined {
     return this.unfinished.get(connection)
   }
 
-  /** Has completed the handshake, or is forgotten. */
+  /** The handshake is complete, or the connection is dropped. */
   end(connection: C): void {
     const stranger = this.unfinished.get(connection)
     if (stranger === undefined) return
@@ -109,7 +110,7 @@ export class Admission<C> {
     return when === "always" || (when === "underLoad" && this.strangers >= handshakes)
   }
 
-  /** Whoever is last in line, and has waited that long, would have its turn too late. */
+  /** Whether the last in the queue, having waited this long, would be served too late. */
   private isHopeless(waitedMicros: number): boolean {
     return waitedMicros + this.waiting * this.pace.microsEach > this.limits.patienceMicros
   }

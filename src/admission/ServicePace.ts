@@ -1,22 +1,22 @@
-/** One that took longer was held up by something else. */
+/** Longer samples are discarded: something else held them up. */
 const MAX_SAMPLE_MICROS = 50_000
-/** Fewer say nothing yet: the first few are slow in a process that has just started. */
+/** Fewer samples say nothing: the first few are slow in a new process. */
 const LEAST_SAMPLES = 8
-/** So many, more or less, are averaged. */
+/** The averaging window, in samples. */
 const SAMPLES = 32
 
-/** How long a client that waits keeps those behind it waiting, with everything else that goes on meanwhile. */
+/** Estimates the service time per waiting client, including everything else that runs meanwhile. */
 export class ServicePace {
   private average = 0
   private samples = 0
   private lastMicros = Number.NaN
 
-  /** 0 until enough have had to wait. */
+  /** 0 until there are enough samples. */
   get microsEach(): number {
     return this.samples < LEAST_SAMPLES ? 0 : this.average
   }
 
-  /** One has its turn; `othersWait`: so the time until the next turn is what one takes. */
+  /** A client is served; `othersWait`: the time until the next turn is then one service time. */
   onTurn(nowMicros: number, othersWait: boolean): void {
     const sample = Math.min(MAX_SAMPLE_MICROS, nowMicros - this.lastMicros)
     if (!Number.isNaN(sample)) {

@@ -3,27 +3,27 @@ import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import type { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
-/** Of one stranger, until it has its turn: a ClientHello of 16 kB, or a short one and some 0-RTT. */
+/** Datagrams held per stranger: a ClientHello of 16 kB, or a short one and some 0-RTT. */
 const MAX_DATAGRAMS = 16
 const MIN_ROOM_BYTES = 24 * 1024
 
-/** How much of a stranger is held: two datagrams at least, whatever size this side begins with. */
+/** The byte limit per stranger: at least two datagrams of our initial size. */
 export const roomForStranger = (initialDatagramBytes: number): number =>
   Math.max(MIN_ROOM_BYTES, 2 * initialDatagramBytes)
 
-/** What an Initial of an unknown client says in the clear, and what its token proves. */
+/** The unprotected fields of an Initial from an unknown client, and what its token proves. */
 export interface Introduction {
   readonly version: Version
   readonly from: SocketAddress
-  /** The socket it came to. */
+  /** The socket that received it. */
   readonly socket: SocketNumber
-  /** The Destination Connection ID the client sends to. */
+  /** The DCID of the packet. */
   readonly destination: Uint8Array
-  /** The one of its very first Initial, which came before a Retry if there was one. */
+  /** The DCID of the client's first Initial, before a Retry if there was one. */
   readonly originalDestination: Uint8Array
-  /** The Source Connection ID of the client. */
+  /** The client's SCID. */
   readonly source: Uint8Array
-  /** Empty when it has none. */
+  /** Empty for none. */
   readonly token: Uint8Array
   readonly isProven: boolean
 }
@@ -34,26 +34,26 @@ export interface HeldDatagram {
 }
 
 /**
- * A client from its first Initial to the end of its handshake. Whatever of it costs the work of a ClientHello is held
- * here until it has its turn.
+ * A client from its first Initial to the end of its handshake. Datagrams that may carry a ClientHello are held here
+ * until its turn.
  */
 export class Stranger<C> {
   readonly introduction: Introduction
   readonly sinceMicros: number
-  /** What has been made of it; undefined until its first turn. */
+  /** Undefined until its first turn. */
   connection: C | undefined = undefined
   isWaiting = false
   private held: Array<HeldDatagram> = []
   private room: number
 
-  /** At most `roomBytes` of datagrams are held at a time. */
+  /** Holds at most `roomBytes` of datagrams. */
   constructor(introduction: Introduction, sinceMicros: number, roomBytes: number) {
     this.introduction = introduction
     this.sinceMicros = sinceMicros
     this.room = roomBytes
   }
 
-  /** Keeps a datagram, which is the stranger's from now on, unless there is no room: the client sends it again. */
+  /** Keeps a datagram, taking ownership, unless there is no room: the client will retransmit it. */
   hold(bytes: Uint8Array, ecn: Ecn): boolean {
     if (this.held.length === MAX_DATAGRAMS || bytes.length > this.room) return false
     this.held.push({ bytes, ecn })
@@ -61,7 +61,7 @@ export class Stranger<C> {
     return true
   }
 
-  /** Its datagrams, oldest first, which are held no longer. */
+  /** Removes and returns the held datagrams, oldest first. */
   takeHeld(): ReadonlyArray<HeldDatagram> {
     const { held } = this
     this.held = []

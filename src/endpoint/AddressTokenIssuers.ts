@@ -2,7 +2,9 @@ import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts
 import type { Version } from "../wire/PacketType.ts"
 import { AddressTokens } from "./AddressTokens.ts"
 
-/** The address tokens of one server, by QUIC version: a token is valid for the version it was issued in. RFC 9369 §5 */
+/**
+ * The address tokens of one server, by QUIC version: a token is only valid in the version it was issued in. RFC 9369 §5
+ */
 export class AddressTokenIssuers {
   private readonly suite: CryptoSuiteShape
   private readonly random: RandomBytes
@@ -15,7 +17,7 @@ export class AddressTokenIssuers {
     this.handshakeTimeoutMillis = handshakeTimeoutMillis
   }
 
-  /** Keys are made when the first client of that version arrives. */
+  /** Keys are created when the first client of that version arrives. */
   of(version: Version, nowMillis: number): AddressTokens {
     const known = this.byVersion.get(version)
     if (known !== undefined) return known

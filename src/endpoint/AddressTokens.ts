@@ -6,24 +6,24 @@ import { ByteWriter } from "../wire/ByteWriter.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { SpentKeys } from "./SpentKeys.ts"
 
-/** How long the token of a Retry is valid at least: clients return it at once, on a path that may lose it often. */
+/** The least lifetime of a Retry token: clients return it at once, but the path may be lossy. */
 const MIN_RETRY_LIFETIME_MILLIS = 15_000
-/** How long an address that was proven in an earlier connection counts as proven. */
+/** How long a NEW_TOKEN token is valid. */
 const NEW_TOKEN_LIFETIME_MILLIS = 24 * 3_600_000
 const ROTATION = { periodMillis: NEW_TOKEN_LIFETIME_MILLIS / 4, keptPeriods: 4 }
 
-/** In the clear before the sealed part: a server must know what a token is that it cannot open. RFC 9000 §8.1.1 #1 */
+/** Unencrypted prefix: a server must recognise the kind of a token it cannot open. RFC 9000 §8.1.1 #1 */
 const Kind = { Retry: 0x52, NewToken: 0x4e } as const
 
-/** What the token of an Initial packet says. */
+/** The result of checking the token of an Initial packet. */
 export type TokenVerdict =
-  /** None, or none that helps: the Initial counts as one without. RFC 9000 §8.1.3 #S4 */
+  /** None, or an unusable one: the Initial is treated as one without a token. RFC 9000 §8.1.3 #S4 */
   | { readonly _tag: "absent" }
-  /** From a Retry, but not valid. RFC 9000 §8.1.2 */
+  /** A Retry token that is not valid. RFC 9000 §8.1.2 */
   | { readonly _tag: "invalid" }
-  /** From an earlier connection: the client's address is proven, and it goes on. RFC 9000 §8.1.3 #S5 */
+  /** From an earlier connection: the client's address is validated. RFC 9000 §8.1.3 #S5 */
   | { readonly _tag: "known" }
-  /** From a Retry: the address is proven, and this is the connection ID it all began with. */
+  /** From a Retry: the address is validated, and this is the DCID of the client's first Initial. */
   | { readonly _tag: "retried"; readonly originalDestination: Uint8Array }
 
 const absent: TokenVerdict = { _tag: "absent" }
@@ -33,15 +33,15 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /**
- * Tokens that prove a client's address: sealed, so that only we can have made them; bound to the address; good for a
- * while and good once, as a stolen one would let us be used for amplification. RFC 9000 §8.1, §21.3 #S1
+ * Tokens that validate a client's address: sealed, so that only we can issue them; bound to the address; valid for a
+ * limited time and only once, as a stolen one would let us be used for amplification. RFC 9000 §8.1, §21.3 #S1
  */
 export class AddressTokens {
   private readonly keys: SealingKeys
   private readonly spent: SpentKeys
   private readonly retryLifetimeMillis: number
 
-  /** The token of a Retry lives as long as the handshake it belongs to, `handshakeTimeoutMillis`, but 15 s at least. */
+  /** A Retry token is valid for `handshakeTimeoutMillis`, but at least 15 s. */
   constructor(
     suite: CryptoSuiteShape,
     random: RandomBytes,
@@ -53,7 +53,7 @@ export class AddressTokens {
     this.spent = new SpentKeys(nowMillis)
   }
 
-  /** For a Retry: the client must return it from the same address and port, to `retrySource`. RFC 9000 §8.1.2, §8.1.4 #S1 */
+  /** For a Retry: must be returned from the same address and port, to `retrySource`. RFC 9000 §8.1.2, §8.1.4 #S1 */
   forRetry(
     originalDestination: Uint8Array,
     retrySource: Uint8Array,
@@ -64,12 +64,14 @@ export class AddressTokens {
     return this.seal(Kind.Retry, fields, nowMillis)
   }
 
-  /** For NEW_TOKEN: good for any port of the address, as a NAT gives a client another each time. RFC 9000 §8.1.4 #3 */
+  /** For NEW_TOKEN: valid for any port, since a NAT maps a client to another each time. RFC 9000 §8.1.4 #3 */
   forLater({ host }: SocketAddress, nowMillis: number): Uint8Array {
     return this.seal(Kind.NewToken, [encoder.encode(host)], nowMillis)
   }
 
-  /** Judges the token of an Initial from `from` to `destination`; whoever goes along with it then calls `spend`. */
+  /**
+   * Checks the token of an Initial from `from` to `destination`; the caller calls `spend` when it accepts the client.
+   */
   judge(token: Uint8Array, destination: Uint8Array, from: SocketAddress, nowMillis: number): TokenVerdict {
     if (token[0] !== Kind.Retry && token[0] !== Kind.NewToken) return absent
     const isRetry = token[0] === Kind.Retry
@@ -86,13 +88,13 @@ export class AddressTokens {
     const originalDestination = field().slice()
     const retrySource = field()
     const address = decoder.decode(field())
-    // RFC 9000 §17.2.5.2: the Source Connection ID of the Retry is where the client sends its next Initial
+    // RFC 9000 §17.2.5.2: the client's next Initial is addressed to the Source Connection ID of the Retry
     return address === `${from.host} ${from.port}` && sameBytes(retrySource, destination)
       ? { _tag: "retried", originalDestination }
       : invalid
   }
 
-  /** The token has served: it must not again. RFC 9000 §8.1.4 #5 #S3 */
+  /** Marks the token as used. RFC 9000 §8.1.4 #5 #S3 */
   spend(token: Uint8Array, nowMillis: number): void {
     this.spent.spend(token, nowMillis)
   }
@@ -100,7 +102,7 @@ export class AddressTokens {
   private seal(kind: number, fields: ReadonlyArray<Uint8Array>, nowMillis: number): Uint8Array {
     const size = fields.reduce((sum, field) => sum + 1 + field.length, 0)
     const w = new ByteWriter(new Uint8Array(1 + 8 + size))
-    // once more inside the seal, where nobody can change it
+    // repeated inside the seal, where it cannot be changed
     w.u8(kind)
     w.u32(Math.floor(nowMillis / 2 ** 32))
     w.u32(Math.floor(nowMillis) >>> 0)
@@ -108,7 +110,7 @@ export class AddressTokens {
       w.u8(field.length)
       w.copy(field)
     }
-    // RFC 9000 §8.1.3 #3 #4, §8.1.4 #1 #2: unreadable, different each time, and nobody else can make one
+    // RFC 9000 §8.1.3 #3 #4, §8.1.4 #1 #2: unreadable, different each time, and unforgeable
     const sealed = this.keys.seal(w.bytes, nowMillis)
     const token = new Uint8Array(1 + sealed.length)
     token[0] = kind

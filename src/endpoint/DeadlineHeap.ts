@@ -1,20 +1,20 @@
-/** What a heap orders: its owner writes `deadlineMicros` only through the heap. */
+/** An item of the heap; only the heap may write `deadlineMicros`. */
 export interface Timed {
-  /** Where the heap holds it; −1 when it does not. */
+  /** Its index in the heap; −1 when it is not in it. */
   heapIndex: number
   deadlineMicros: number
 }
 
-/** The connections of an endpoint by their next deadline: a binary heap in which each knows its place. */
+/** The connections of an endpoint by deadline: a binary heap whose items know their index. */
 export class DeadlineHeap<T extends Timed> {
   private readonly items: Array<T> = []
 
-  /** Infinity when nothing has a deadline. */
+  /** Infinity when it is empty. */
   get earliestMicros(): number {
     return this.items.length === 0 ? Number.POSITIVE_INFINITY : this.items[0].deadlineMicros
   }
 
-  /** Sets the deadline of `item`; Infinity takes it out. */
+  /** Sets the deadline of `item`; Infinity removes it. */
   set(item: T, deadlineMicros: number): void {
     if (item.heapIndex >= 0 && item.deadlineMicros === deadlineMicros) return
     item.deadlineMicros = deadlineMicros
@@ -27,7 +27,7 @@ export class DeadlineHeap<T extends Timed> {
     this.down(item.heapIndex)
   }
 
-  /** Takes out an item that is due, the earliest first. */
+  /** Removes an item that is due, the earliest first. */
   popDue(nowMicros: number): T | undefined {
     const first = this.items[0]
     if (first === undefined || first.deadlineMicros > nowMicros) return undefined

@@ -22,8 +22,8 @@ import { Addressee, Routing } from "./Routing.ts"
 import { type Arrival, type Reply, StatelessReplies } from "./StatelessReplies.ts"
 
 /**
- * Many connections on one UDP socket, both roles, without I/O: tells which connection a datagram is for, makes new
- * ones, and answers what belongs to none. RFC 9000 §5.2
+ * Many connections on one set of UDP sockets, in both roles, without I/O: routes datagrams to connections, creates new
+ * ones, and answers datagrams that belong to none. RFC 9000 §5.2
  */
 export class Endpoint {
   readonly connections = new Set<Connection>()
@@ -35,7 +35,7 @@ export class Endpoint {
   handling: Connection | undefined = undefined
   private readonly config: EndpointConfig
   private readonly routing: Routing
-  /** Scratch: the packet at hand. */
+  /** Scratch: the packet being processed. */
   private readonly packet = new IncomingPacket()
   private readonly replies: StatelessReplies
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
@@ -86,9 +86,9 @@ export class Endpoint {
   }
 
   /**
-   * Hands a datagram to its connection, which is returned; undefined when it is for none, or waits for `admit`. A
-   * connection that was not in `connections` before is a new incoming one, see there. `socket` is the number of
-   * the address it was sent to, `boundSocket` that of the socket it came by.
+   * Delivers a datagram to its connection, which is returned; undefined when it belongs to none or waits for `admit`. A
+   * connection that was not in `connections` before is a new incoming one. `socket` is the number of the local address
+   * it was sent to, `boundSocket` that of the socket that received it.
    */
   handleDatagram(
     bytes: Uint8Array,
@@ -104,8 +104,8 @@ export class Endpoint {
     const found = isPacket ? this.routing.find(bytes, header) : undefined
     if (found instanceof Stranger) return this.incoming?.hold(found, bytes, from, ecn, nowMicros)
     if (found === undefined) {
-      // RFC 9000 §10.3 #5, §10.3.1 #1: whatever it looks like; short headers are nothing else, Initials first of all
-      // what they seem
+      // RFC 9000 §10.3 #5, §10.3.1 #1: any packet may be a reset; a short header without a connection can be nothing
+      // else, but an Initial is tried as an Initial first
       const isShort = isPacket && header.type === PacketType.OneRtt
       if (isShort && this.takeReset(bytes, from, nowMicros)) return undefined
       const accepted = isPacket ? this.onStranger({ bytes, header, from, socket }, ecn, nowMicros) : undefined
@@ -118,20 +118,20 @@ export class Endpoint {
       if (stranger !== undefined) return this.incoming?.hold(stranger, bytes, from, ecn, nowMicros)
     }
     this.handling = connection
-    // a client leaves its address to the system, which may change it: it knows its sockets only
+    // the system chooses a client's local address and may change it: the client only distinguishes sockets
     const at = connection.config.role === "client" ? boundSocket : socket
     this.deliver(found, bytes, from, at, ecn, nowMicros)
     this.routeIds(connection)
     return connection
   }
 
-  /** Reads the header of the first packet of a datagram into `packet`; false when it is none. */
+  /** Parses the header of a datagram's first packet into `packet`; false when it is malformed. */
   private parse(bytes: Uint8Array): boolean {
     const { packet, config } = this
     return parsePacketHeader(bytes, 0, bytes.length, config.connectionIdBytes, packet.header, true)
   }
 
-  /** Hands the datagram whose header has been parsed to the connection it is addressed to. */
+  /** Delivers the datagram whose header has been parsed to the connection it is addressed to. */
   private deliver(
     { connection, path, sequence }: Addressee,
     bytes: Uint8Array,
@@ -150,25 +150,25 @@ export class Endpoint {
     packet.release()
   }
 
-  /** Brings the routing up to date with the IDs and reset tokens that came into use and went out of it. RFC 9000 §5.1.1 #2 */
+  /** Updates the routing with IDs and reset tokens added and removed. RFC 9000 §5.1.1 #2 */
   routeIds(connection: Connection): void {
     if (connection.handshake.complete) this.incoming?.end(connection)
     this.routing.update(connection)
   }
 
-  /** The connection has drained: no datagram finds it any more. RFC 9000 §10.2 #S3 */
+  /** The connection has drained: removes it from the routing. RFC 9000 §10.2 #S3 */
   forget(connection: Connection): void {
     if (!this.connections.delete(connection)) return
     this.routing.forget(connection)
     this.incoming?.end(connection)
   }
 
-  /** Connection IDs that lead to a connection, those of the clients' first flights among them. */
+  /** Connection IDs routed to a connection, including the random DCIDs of first flights. */
   get routedIds(): number {
     return this.routing.ids
   }
 
-  /** Stateless-reset tokens that lead to a connection. */
+  /** Stateless reset tokens routed to a connection. */
   get resetTokens(): number {
     return this.routing.tokens
   }
@@ -179,7 +179,7 @@ export class Endpoint {
 
   private onStranger(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
     const { header } = arrival
-    // RFC 9000 §10.3: a client may believe in a handshake that we gave up, and have nothing to say but its end
+    // RFC 9000 §10.3: a client may think a handshake complete that we gave up, and send nothing but a close
     const isOurs = header.dcidEnd - header.dcidStart === this.config.connectionIdBytes
     if (header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs)) {
       this.replies.reset(arrival, nowMicros)
@@ -189,7 +189,7 @@ export class Endpoint {
     return header.type === PacketType.Initial ? this.incoming?.onInitial(arrival, ecn, nowMicros) : undefined
   }
 
-  /** Whether it is the stateless reset of a connection with `from`, which then is over. RFC 9000 §10.3.1 */
+  /** Whether it is a stateless reset of a connection with `from`, which is then closed. RFC 9000 §10.3.1 */
   private takeReset(bytes: Uint8Array, from: SocketAddress, nowMicros: number): boolean {
     const connection = this.routing.findReset(bytes)
     if (connection === undefined || !connection.paths.leadTo(from)) return false
@@ -277,7 +277,7 @@ export class Endpoint {
   }
 }
 
-/** The version a session was of is the only one that can take it up again. RFC 9369 §5 */
+/** A session can only be resumed in its own version. RFC 9369 §5 */
 const firstVersion = (transport: TransportSettings, memory: ClientMemory | undefined): Version => {
   const versions = versionsOf("client", transport)
   const ticket = memory?.resumption.ticket

@@ -16,7 +16,7 @@ import type { Routing } from "./Routing.ts"
 import { isAuthenticInitial } from "./statelessClose.ts"
 import type { Arrival, StatelessReplies } from "./StatelessReplies.ts"
 
-/** Refusing costs less than a handshake, but not nothing: so many hopeless clients are told in one turn. */
+/** Refusals per turn: each costs less than a handshake, but something. */
 const REFUSALS_A_TURN = 8
 
 const none = new Uint8Array(0)
@@ -24,7 +24,7 @@ const none = new Uint8Array(0)
 const BAD_TOKEN = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
 const TOO_MANY = new TransportError(TransportErrorCode.CONNECTION_REFUSED, "too many clients at once")
 
-/** The endpoint, as far as incoming handshakes need it. */
+/** What incoming handshakes need of the endpoint. */
 export interface HandshakeHost {
   readonly suite: CryptoSuiteShape
   readonly random: RandomBytes
@@ -34,7 +34,7 @@ export interface HandshakeHost {
   headerOf(bytes: Uint8Array): PacketHeader
   makeConnectionId(): Uint8Array
   accept(origin: ConnectionOrigin, nowMicros: number): Connection
-  /** Hands the datagrams held for a new connection over to it. */
+  /** Delivers the datagrams held for a new connection to it. */
   replay(
     connection: Connection,
     held: ReadonlyArray<HeldDatagram>,
@@ -45,15 +45,15 @@ export interface HandshakeHost {
 }
 
 /**
- * A server's clients from their first Initial to the end of the handshake: who is asked for a token, who waits, who is
- * refused, and when a connection is made. RFC 9000 §5.2.2, §8.1
+ * Clients from their first Initial to the end of the handshake: decides who gets a Retry, who waits, who is refused,
+ * and when a connection is created. RFC 9000 §5.2.2, §8.1
  */
 export class IncomingHandshakes {
   /** Whether Initials of new clients are accepted. */
   accepting = true
   /** The accept backlog is full: new clients are refused before their handshake costs anything. */
   isFull = false
-  /** Set by a driver that calls `admit` itself; otherwise a client is admitted as soon as its datagram arrives. */
+  /** Set by a driver that calls `admit` itself; otherwise clients are admitted when their datagram arrives. */
   isDeferred = false
   readonly tokens: AddressTokenIssuers
   private readonly server: ServerConfig
@@ -66,32 +66,32 @@ export class IncomingHandshakes {
     this.server = server
     this.host = host
     this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis)
-    // half of the handshake timeout is left for the handshake itself and for what the client has already spent
+    // half of the handshake timeout is left for the handshake itself and the time the client has already spent
     const patienceMicros = (handshakeTimeoutMillis * 1000) / 2
     this.admission = new Admission({ retry, maxHandshakes, patienceMicros })
   }
 
-  /** Whether `admit` has anything to do. */
+  /** Whether `admit` has work to do. */
   get hasWaiting(): boolean {
     return this.admission.hasWaiting
   }
 
-  /** Clients whose handshake is not complete, waiting ones included. */
+  /** Clients whose handshake is incomplete, including waiting ones. */
   get strangers(): number {
     return this.admission.strangers
   }
 
-  /** The client's handshake is complete, or the connection is gone. */
+  /** The client's handshake is complete, or its connection is gone. */
   end(connection: Connection): void {
     this.admission.end(connection)
   }
 
-  /** The stranger that `connection` still is. */
+  /** The stranger of a connection whose handshake is incomplete. */
   strangerOf(connection: Connection): Stranger<Connection> | undefined {
     return this.admission.strangerOf(connection)
   }
 
-  /** An Initial with a connection ID that nobody knows. Returns the connection if one was made at once. */
+  /** An Initial with an unknown destination ID. Returns the connection if one was created at once. */
   onInitial(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
     const { bytes, header, from } = arrival
     const { host, server } = this
@@ -113,7 +113,7 @@ export class IncomingHandshakes {
     return this.hold(stranger, bytes, from, ecn, nowMicros)
   }
 
-  /** Holds a datagram that costs the work of a ClientHello until it is the client's turn. */
+  /** Queues a datagram that may carry a ClientHello until it is the client's turn. */
   hold(
     stranger: Stranger<Connection>,
     bytes: Uint8Array,
@@ -127,8 +127,8 @@ export class IncomingHandshakes {
   }
 
   /**
-   * Admits the next client, and refuses some of those that wait in vain. Returns its connection: new if it was not in
-   * `Endpoint.connections` before, already over if it is not there afterwards either.
+   * Admits the next client, and refuses some of those that waited too long. Returns the client's connection: a new one
+   * if it was not in `Endpoint.connections` before; already closed if it is not there afterwards either.
    */
   admit(nowMicros: number): Connection | undefined {
     const { admission, host } = this
@@ -145,7 +145,7 @@ export class IncomingHandshakes {
     return connection
   }
 
-  /** What the client said, if it may wait for its turn; otherwise it is sent a Retry or refused. */
+  /** The client's introduction if it may wait for its turn; otherwise sends it a Retry or refuses it. */
   private judge(arrival: Arrival, version: Version, nowMicros: number): Introduction | undefined {
     const { replies, routing } = this.host
     const { bytes, header, from, socket } = arrival
@@ -176,21 +176,21 @@ export class IncomingHandshakes {
     }
   }
 
-  /** Makes a connection of a client whose turn it is. */
+  /** Creates the connection of a client whose turn it is. */
   private begin(stranger: Stranger<Connection>, nowMicros: number): Connection | undefined {
     const { host } = this
     const { introduction } = stranger
     const { version, from, socket, destination, originalDestination, token } = introduction
     const nowMillis = nowMicros / 1000
     const tokens = this.tokens.of(version, nowMillis)
-    // another client may have spent the same token since
+    // another client may have used the same token since
     const verdict = tokens.judge(token, destination, from, nowMillis)
     const isForged = introduction.isProven && verdict._tag === "invalid"
     if (!this.accepting || this.isFull || isForged) return this.refuse(stranger, nowMicros)
     const isProven = verdict._tag !== "absent"
     host.routing.remove(stranger)
     const held = stranger.takeHeld()
-    // anybody can make up an Initial: no connection or observer is made before it authenticates
+    // Initials are easily forged: no connection or observer is created before it authenticates
     const keys = new InitialKeys(host.suite, destination)
     if (!isAuthenticInitial(keys.of(version), held[0].bytes, host.headerOf(held[0].bytes))) return undefined
     const origin: ConnectionOrigin = {
@@ -213,7 +213,7 @@ export class IncomingHandshakes {
     return connection
   }
 
-  /** A connection that was over with its first datagrams: its CONNECTION_CLOSE is sent once, and nothing is kept. */
+  /** A connection closed by its first datagrams: its CONNECTION_CLOSE is sent once, and no state is kept. */
   private dismiss(connection: Connection, introduction: Introduction, nowMicros: number): void {
     const { host } = this
     if (connection.closer.pending) {
@@ -225,7 +225,7 @@ export class IncomingHandshakes {
     host.forget(connection)
   }
 
-  /** Sends a waiting client away. */
+  /** Refuses a waiting client. */
   private refuse(stranger: Stranger<Connection>, nowMicros: number): undefined {
     const { version, from, socket } = stranger.introduction
     const { routing, replies } = this.host

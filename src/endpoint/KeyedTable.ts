@@ -4,15 +4,15 @@ import { keyedHash } from "./keyedHash.ts"
 interface Entry<V> {
   readonly bytes: Uint8Array
   readonly value: V
-  /** Another with the same hash. */
+  /** The next entry with the same hash. */
   next: Entry<V> | undefined
 }
 
 /**
- * A map from short byte strings that others choose: connection IDs, stateless-reset tokens.
+ * A hash map for short byte strings chosen by others: connection IDs and stateless reset tokens.
  *
- * It is asked about every datagram, so it builds no strings, and its key is its own, so nobody can choose bytes that
- * crowd one place of it. Bytes are compared in a time that does not depend on where they differ.
+ * It is queried for every datagram, so it builds no strings. Its hash is keyed, so nobody can choose bytes that
+ * collide. Bytes are compared in constant time.
  */
 export class KeyedTable<V> {
   private readonly entries = new Map<number, Entry<V>>()
@@ -41,7 +41,7 @@ export class KeyedTable<V> {
     return this.get(bytes, 0, bytes.length) !== undefined
   }
 
-  /** Keeps `bytes`. False, and nothing is changed, when they are there already. */
+  /** Adds `bytes`; false, and nothing changes, when they are present. */
   add(bytes: Uint8Array, value: V): boolean {
     if (this.has(bytes)) return false
     const place = this.placeOf(bytes, 0, bytes.length)
@@ -50,7 +50,7 @@ export class KeyedTable<V> {
     return true
   }
 
-  /** Nothing happens when `bytes` lead to another value. */
+  /** Does nothing when `bytes` map to another value. */
   remove(bytes: Uint8Array, value: V): void {
     const place = this.placeOf(bytes, 0, bytes.length)
     const first = this.entries.get(place)

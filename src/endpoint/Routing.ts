@@ -6,7 +6,7 @@ import { resetTokenOffset } from "../path/statelessReset.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
 import { KeyedTable } from "./KeyedTable.ts"
 
-/** What a connection ID of ours leads to. */
+/** The target of one of our connection IDs. */
 export class Addressee {
   readonly connection: Connection
   readonly path: ConnectionPath
@@ -21,14 +21,14 @@ export class Addressee {
 }
 
 /**
- * Which connection a datagram is for: by the connection ID it is sent to, or the stateless-reset token it ends in.
+ * Finds the connection of a datagram: by its destination ID, or by the stateless reset token at its end.
  * RFC 9000 §5.2, §10.3.1
  */
 export class Routing {
   private readonly random: RandomBytes
   private readonly idBytes: number
   private readonly byId: KeyedTable<Addressee | Stranger<Connection>>
-  /** By the tokens of the peer's IDs in use. */
+  /** By the tokens of the peers' active IDs. */
   private readonly byResetToken: KeyedTable<Connection>
 
   constructor(random: RandomBytes, idBytes: number) {
@@ -38,17 +38,17 @@ export class Routing {
     this.byResetToken = new KeyedTable(random)
   }
 
-  /** Connection IDs that lead to a connection or to a stranger. */
+  /** Connection IDs routed to a connection or a stranger. */
   get ids(): number {
     return this.byId.size
   }
 
-  /** Stateless-reset tokens that lead to a connection. */
+  /** Stateless reset tokens routed to a connection. */
   get tokens(): number {
     return this.byResetToken.size
   }
 
-  /** Whom the packet in `bytes` that `header` describes is sent to. */
+  /** The target of the packet in `bytes` that `header` describes. */
   find(
     bytes: Uint8Array,
     { dcidStart, dcidEnd }: PacketHeader
@@ -56,13 +56,13 @@ export class Routing {
     return this.byId.get(bytes, dcidStart, dcidEnd)
   }
 
-  /** Whose stateless reset the datagram `bytes` would be. */
+  /** The connection that the datagram `bytes` would reset. */
   findReset(bytes: Uint8Array): Connection | undefined {
     const offset = resetTokenOffset(0, bytes.length)
     return offset < 0 ? undefined : this.byResetToken.get(bytes, offset, bytes.length)
   }
 
-  /** Routes what is sent to the ID a stranger made up. */
+  /** Routes the random DCID of a stranger. */
   add(stranger: Stranger<Connection>): void {
     this.byId.add(stranger.introduction.destination, stranger)
   }
@@ -71,7 +71,7 @@ export class Routing {
     this.byId.remove(stranger.introduction.destination, stranger)
   }
 
-  /** Takes over the IDs and reset tokens that came into use and went out of it. RFC 9000 §5.1.1 #2 */
+  /** Applies the IDs and reset tokens added and removed. RFC 9000 §5.1.1 #2 */
   update(connection: Connection): void {
     for (const path of connection.paths) {
       const ids = path.localIds.takeChanges()
@@ -82,12 +82,13 @@ export class Routing {
       const tokens = path.peerIds.takeTokenChanges()
       if (tokens === undefined) continue
       for (const token of tokens.removed) this.byResetToken.remove(token, connection)
-      // RFC 9000 §10.3.2: a token is of one ID, so of a peer that gives one to many connections only the first is reset
+      // RFC 9000 §10.3.2: a token belongs to one ID, so if a peer reuses one for many connections, only the first is
+      // reset
       for (const token of tokens.added) this.byResetToken.add(token, connection)
     }
   }
 
-  /** No datagram finds the connection any more. */
+  /** Removes the connection from the routing. */
   forget(connection: Connection): void {
     for (const { localIds, peerIds } of connection.paths) {
       localIds.clear()

@@ -1,16 +1,16 @@
-/** Entries of a generation; two are kept. */
+/** Entries per generation; two are kept. */
 const GENERATION = 16_384
-/** Bytes of a key that make it one: unpredictable ones, six of which a number holds. */
+/** Significant bytes of a key: unpredictable ones, six of which fit a number. */
 const KEY_BYTES = 6
 
 /**
- * What may be used once, and has been. Memory is bounded: of two generations the older is forgotten when the younger
- * is full, and with it everything that may have been used before the younger began is refused from then on.
+ * Keys that may be used only once. Memory is bounded: when the younger of two generations is full, the older is
+ * dropped, and everything that could have been used before the younger began is refused from then on.
  */
 export class SpentKeys {
   private current = new Set<number>()
   private previous = new Set<number>()
-  /** What could have been used up to this moment may have been forgotten. */
+  /** Keys that could have been used before this moment may have been dropped. */
   private forgottenUntilMillis: number
   private currentFromMillis: number
 
@@ -20,8 +20,8 @@ export class SpentKeys {
   }
 
   /**
-   * Whether `key`, unpredictable bytes of which the last six count, is as good as used: it has been, or could have
-   * been at a time that is not remembered any more. `earliestUseMillis` is when it can have been used first.
+   * Whether `key` (unpredictable bytes, of which the last six are significant) must be treated as used: it was used, or
+   * could have been at a time no longer remembered. `earliestUseMillis` is the earliest time of its first use.
    */
   isSpent(key: Uint8Array, earliestUseMillis: number): boolean {
     if (earliestUseMillis <= this.forgottenUntilMillis) return true

@@ -12,24 +12,24 @@ import type { AddressTokens } from "./AddressTokens.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
 import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
 
-/** A datagram for no connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
+/** A datagram without a connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
 export interface Reply {
   readonly bytes: Uint8Array
   readonly to: SocketAddress
-  /** The socket to send it by: the one that what it answers came to. */
+  /** The socket to send on: the one that received the datagram it answers. */
   readonly socket: SocketNumber
 }
 
-/** What came, from whom, and to which socket. */
+/** A received datagram, its sender and its socket. */
 export interface Arrival {
   readonly bytes: Uint8Array
-  /** Of the first packet in it. */
+  /** Of its first packet. */
   readonly header: PacketHeader
   readonly from: SocketAddress
   readonly socket: SocketNumber
 }
 
-/** Answers to datagrams of no connection. All but Retry are rationed, and that before anything is spent on them. */
+/** Answers datagrams without a connection. All but Retry are rate-limited before any work is spent on them. */
 export class StatelessReplies {
   private readonly suite: CryptoSuiteShape
   private readonly random: RandomBytes
@@ -51,14 +51,16 @@ export class StatelessReplies {
     return this.waiting.shift()
   }
 
-  /** Sends what `write` makes, if there is any. */
+  /** Sends the result of `write`, if within the budget. */
   send({ from, socket }: Pick<Arrival, "from" | "socket">, nowMicros: number, write: () => Uint8Array): void {
     if (!this.budget.take(nowMicros)) return
     const bytes = write()
     if (bytes.length > 0) this.waiting.push({ bytes, to: from, socket })
   }
 
-  /** Smaller than what it answers, so it does not count against the budget. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
+  /**
+   * Smaller than the datagram it answers, so it is not rate-limited. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1
+   */
   retry(
     { bytes, header, from, socket }: Arrival,
     version: Version,
@@ -78,8 +80,8 @@ export class StatelessReplies {
   }
 
   /**
-   * Tells a client that nothing will come of it, which would only wait for its handshake to time out. What was damaged
-   * on the way is no reason to send its owner away: the packet is lost, and sent again. RFC 9000 §5.2.2, §8.1.2 #S1
+   * Refuses a client, which would otherwise wait for its handshake timeout. A packet damaged in transit is dropped
+   * instead, as the client sends it again. RFC 9000 §5.2.2, §8.1.2 #S1
    */
   refuse(arrival: Arrival, version: Version, error: TransportError, nowMicros: number): void {
     const { bytes, header } = arrival
@@ -95,7 +97,7 @@ export class StatelessReplies {
   negotiateVersion(arrival: Arrival, versions: ReadonlyArray<number>, nowMicros: number): void {
     const { bytes, header } = arrival
     this.send(arrival, nowMicros, () => {
-      // RFC 9000 §5.2.2 #S1 #S2, §17.2.1 #3 #4 #6: the client's IDs, the other way round; and one answer to a datagram
+      // RFC 9000 §5.2.2 #S1 #S2, §17.2.1 #3 #4 #6: the client's IDs swapped; and one answer per datagram
       const source = bytes.slice(header.scidStart, header.scidEnd)
       const destination = bytes.slice(header.dcidStart, header.dcidEnd)
       const offered = [reservedVersion(this.random), ...versions]
@@ -103,10 +105,10 @@ export class StatelessReplies {
     })
   }
 
-  /** For a packet of no connection. RFC 9000 §10.3, §11 #1 */
+  /** Answers a packet without a connection. RFC 9000 §10.3, §11 #1 */
   reset(arrival: Arrival, nowMicros: number): void {
     const { bytes, header } = arrival
-    // without the QUIC bit it may well be of another protocol, and half of what a peer greases has it
+    // without the QUIC bit it may be another protocol, and half of the packets of a greasing peer have it
     if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return
     this.send(arrival, nowMicros, () => {
       const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))

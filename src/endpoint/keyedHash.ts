@@ -1,10 +1,9 @@
 /**
- * HalfSipHash-1-3 of `bytes[start, end)` as a signed 32-bit number: where the bytes stand in a hash table, under a key
- * of two 32-bit halves.
+ * HalfSipHash-1-3 of `bytes[start, end)` as a signed 32-bit number, for hash tables; the key is two 32-bit halves.
  *
- * A table keyed by a stranger's bytes needs a hash that strangers cannot predict, or they pick bytes that all go to one
- * place. SipHash was made for that, this variant of it for 32-bit arithmetic, and one and three rounds are what tables
- * need. It authenticates nothing: whoever finds an entry compares all of its bytes.
+ * A table keyed by bytes from strangers needs an unpredictable hash, or they choose bytes that collide. SipHash was
+ * made for that; this variant uses 32-bit arithmetic and the one and three rounds that hash tables use. It does not
+ * authenticate: lookups compare all bytes.
  * Aumasson & Bernstein, "SipHash: a fast short-input PRF", §7
  */
 export const keyedHash = (
@@ -19,7 +18,7 @@ export const keyedHash = (
   let v2 = 0x6c796765 ^ keyLow
   let v3 = 0x74656462 ^ keyHigh
   const length = end - start
-  // whole words, the last bytes with the length above them, and the end
+  // whole words, then the last bytes with the length on top, then the finalisation
   const words = (length >> 2) + 1
   for (let i = 0, at = start; i < words + 3; i++) {
     let word = 0

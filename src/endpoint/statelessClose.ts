@@ -7,8 +7,8 @@ import { PacketType, type Version } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 
 /**
- * Whether the Initial packet that `header` describes arrived as it was sent, or at least was written by somebody who
- * knows its destination. It is to be known before anything is made of it. Leaves `bytes` as they are. RFC 9001 §5.2
+ * Whether the Initial packet that `header` describes is authentic: undamaged, and written by somebody who knows its
+ * destination ID. To be checked before any state is created for it. Leaves `bytes` unchanged. RFC 9001 §5.2
  */
 export const isAuthenticInitial = (
   { client }: InitialKeyPair,
@@ -17,15 +17,15 @@ export const isAuthenticInitial = (
 ): boolean => {
   const bytes = datagram.slice(0, end)
   const numberLength = client.unmask(bytes, 0, packetNumberOffset, end)
-  // the first few numbers of a connection are written in full
+  // the first few packet numbers of a connection are not truncated
   let packetNumber = 0
   for (let i = 0; i < numberLength; i++) packetNumber = packetNumber * 256 + bytes[packetNumberOffset + i]
   return numberLength > 0 && client.open(bytes, 0, packetNumberOffset, numberLength, end, packetNumber, 0)
 }
 
 /**
- * A datagram that refuses a connection without making one: an Initial packet with CONNECTION_CLOSE, in answer to an
- * Initial from `clientSource` to `destination`. RFC 9000 §5.2.2, §8.1.2
+ * Refuses a connection without creating one: an Initial packet with CONNECTION_CLOSE, in answer to an Initial from
+ * `clientSource` to `destination`. RFC 9000 §5.2.2, §8.1.2
  */
 export const writeStatelessClose = (
   { server }: InitialKeyPair,

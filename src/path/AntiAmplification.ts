@@ -1,8 +1,8 @@
-/** How many times what came from an address may be sent to it, unless there is another reason to. RFC 9000 §8 */
+/** An address that is not validated may be sent this many times the bytes received from it. RFC 9000 §8 */
 export const AMPLIFICATION_FACTOR = 3
 
 /**
- * How much may be sent to an address that has not proven to be the peer's: three times what came from it.
+ * The anti-amplification limit of an address that is not validated: three times the bytes received from it.
  * RFC 9000 §8, §8.1 #1, §9.3.1
  */
 export class AntiAmplification {
@@ -15,7 +15,7 @@ export class AntiAmplification {
     this.validated = validated
   }
 
-  /** Counts the whole datagram, whether its packets were processed or discarded. RFC 9000 §8.1 #2 */
+  /** Counts the whole datagram, even if its packets were discarded. RFC 9000 §8.1 #2 */
   onReceived(size: number): void {
     this.received += size
   }
@@ -24,7 +24,7 @@ export class AntiAmplification {
     this.sent += size
   }
 
-  /** The peer has shown that it receives at this address. */
+  /** The address is validated. */
   validate(): void {
     this.validated = true
   }

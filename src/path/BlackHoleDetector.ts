@@ -1,29 +1,32 @@
 /** Every path carries datagrams of this size: BASE_PLPMTU and MIN_PLPMTU. RFC 9000 §14.3 #S1 */
 export const BASE_BYTES = 1200
-/** Loss events, with nothing as large delivered between them, that make a black hole where little is lost. RFC 8899 §4.3 */
+/**
+ * The least loss events, without an equally large datagram delivered in between, that indicate a black hole. RFC 8899
+ * §4.3
+ */
 const LEAST_EVENTS = 3
 const MOST_EVENTS = 16
-/** How improbable it must be that as many large datagrams were lost by chance. */
+/** The highest probability of chance losses at which a black hole is reported. */
 const CHANCE = 1e-6
-/** What a path that nothing is known about is taken to lose: one datagram of so many. */
+/** The loss rate assumed of an unknown path: one datagram in this many. */
 const PRIOR_DATAGRAMS = 16
-/** So many datagrams back the rate of loss is remembered; older ones count half, a quarter … */
+/** Half-life of the loss rate, in datagrams. */
 const MEMORY_DATAGRAMS = 256
 
 /**
- * Whether a path that carried large datagrams has begun to swallow them. RFC 8899 §4.3
+ * Detects that a path which carried large datagrams now drops them. RFC 8899 §4.3
  *
- * A datagram is found lost when a later one is acknowledged, so each loss event is one size that did not pass while
- * another did. A path that loses datagrams of any size shows the same now and then: the more it loses, the more events
- * in a row it takes.
+ * A datagram is declared lost when a later one is acknowledged, so each loss event is one size that was dropped while
+ * another was delivered. Ordinary loss looks the same now and then: the higher the loss rate, the more consecutive
+ * events are required.
  */
 export class BlackHoleDetector {
-  /** Loss events since something as large as `smallestLost` arrived. */
+  /** Loss events since a datagram as large as `smallestLost` was delivered. */
   private events = 0
   private smallestLost = Number.POSITIVE_INFINITY
   private lastLossAt = -1
   private delivered = 0
-  /** Lost, and no black hole: they were small, or others as large arrived later. */
+  /** Ordinary losses: small datagrams, or others as large were delivered later. */
   private lost = 0
   private unexplained = 0
 
@@ -38,7 +41,7 @@ export class BlackHoleDetector {
     this.lost /= 2
   }
 
-  /** True when it is a black hole. A datagram sent before the last loss was found belongs to the same event. */
+  /** True for a black hole. A datagram sent before the last loss was detected belongs to the same event. */
   onLost(size: number, sentMicros: number, nowMicros: number): boolean {
     if (size <= BASE_BYTES) {
       this.lost++

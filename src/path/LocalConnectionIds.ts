@@ -11,39 +11,39 @@ import {
   RESET_TOKEN_BYTES
 } from "./connectionIdErrors.ts"
 
-/** Room a NEW_CONNECTION_ID frame may take at most: type, two varints, length, ID, token. RFC 9000 §19.15 */
+/** The largest NEW_CONNECTION_ID frame: type, two varints, length, ID, token. RFC 9000 §19.15 */
 const FRAME_BYTES = 1 + 8 + 8 + 1 + MAX_CONNECTION_ID_BYTES + RESET_TOKEN_BYTES
 
-/** How many IDs one path issues in its whole life; a peer that burns through them keeps the last ones. RFC 9000 §5.1.1 */
+/** IDs issued on one path in its lifetime; a peer that uses them all keeps the last ones. RFC 9000 §5.1.1 */
 export const LIFETIME_LIMIT = 0x1_0000
 
 export interface LocalConnectionIdsOptions {
   readonly pathId: number
-  /** Bytes of each ID; 0 means that the peer addresses us without one, and that none is ever issued. */
+  /** Length of each ID; 0 means zero-length IDs, and none is ever issued. */
   readonly length: number
   readonly makeCid: () => Uint8Array
-  /** The stateless-reset token of an ID, the same whenever it is asked for. RFC 9000 §10.3.2 */
+  /** The stateless reset token of an ID, deterministic. RFC 9000 §10.3.2 */
   readonly makeToken: (cid: Uint8Array) => Uint8Array
   /** The source connection ID of the handshake, sequence 0; undefined on a path opened later. */
   readonly firstCid: Uint8Array | undefined
-  /** What a client made up, and sends to until it has `firstCid`. RFC 9000 §7.2 */
+  /** A client's random DCID, which it uses until it knows `firstCid`. RFC 9000 §7.2 */
   readonly madeUp?: Uint8Array | undefined
-  /** How many the peer may hold at once, at least 2, whatever it allows. */
+  /** Upper limit of the IDs the peer may have at once, at least 2. */
   readonly limitOurs?: number
-  /** How many of them it shall hold that it has not used yet; as many as it may when left out. */
+  /** Unused IDs the peer is kept supplied with; default: as many as allowed. */
   readonly spares?: number
 }
 
-/** Instead of a sequence number, for the ID a client made up for its first flight. RFC 9000 §7.2 */
+/** In place of a sequence number: the random DCID of a client's first flight. RFC 9000 §7.2 */
 export const MADE_UP = -1
 
-/** An ID that datagrams of this path may be addressed to. */
+/** An ID that packets on this path may be addressed to. */
 export interface RoutedId {
   readonly id: Uint8Array
   readonly sequence: number
 }
 
-/** What an endpoint must start and stop routing to the connection. */
+/** IDs that the endpoint must start or stop routing to the connection. */
 export interface ConnectionIdChanges {
   readonly added: ReadonlyArray<RoutedId>
   readonly removed: ReadonlyArray<Uint8Array>
@@ -53,27 +53,27 @@ interface LocalConnectionId {
   readonly sequence: number
   readonly id: Uint8Array
   delivery: "pending" | "sent" | "acknowledged"
-  /** The peer has sent to it. */
+  /** The peer has sent a packet to it. */
   used: boolean
 }
 
 /**
- * The connection IDs this side issues to the peer for one path. RFC 9000 §5.1.1
+ * The connection IDs we issue to the peer for one path. RFC 9000 §5.1.1
  *
- * The peer is kept supplied with some it has not used, as far as it and our own limit allow: one that keeps what it has
- * used gets more, and when it has no other left it is asked for the oldest. It can make us replace no ID before it was sent
- * one, so its churn is bounded by the limit in every round trip, and by `LIFETIME_LIMIT` altogether.
+ * The peer is kept supplied with unused IDs, as far as its limit and ours allow: one that keeps used IDs gets more, and
+ * when it has no unused one left, it is asked to retire the oldest. It can retire an ID only after receiving it, so its
+ * churn is bounded by the limit per round trip, and by `LIFETIME_LIMIT` in total.
  */
 export class LocalConnectionIds implements FrameOwner {
   /** By sequence number, ascending. */
   private readonly ids: Array<LocalConnectionId> = []
   private nextSequence = 0
   private largestSent = -1
-  /** How many the peer may hold, not counting those it was asked to retire. */
+  /** How many the peer may have, not counting those it was asked to retire. */
   private most = 1
   private retirePriorTo = 0
   private pending = 0
-  /** The one the peer was last seen to use. */
+  /** The one the peer used last. */
   private inUse = 0
   private madeUp: Uint8Array | undefined
   private madeUpUntil = Number.POSITIVE_INFINITY
@@ -95,13 +95,13 @@ export class LocalConnectionIds implements FrameOwner {
     if (options.madeUp !== undefined) this.added.push({ id: options.madeUp, sequence: MADE_UP })
   }
 
-  /** How many the peer can send to: active, or asked back and not yet retired. */
+  /** IDs the peer can send to: active, or asked to be retired and not retired yet. */
   get count(): number {
     return this.ids.length
   }
 
   /**
-   * Takes the peer's active_connection_id_limit, and issues what it shall have. RFC 9000 §18.2, §5.1.1 #S1 #S3, §9.5 #S3
+   * Applies the peer's active_connection_id_limit and issues IDs accordingly. RFC 9000 §18.2, §5.1.1 #S1 #S3, §9.5 #S3
    */
   setPeerLimit(limit: number): void {
     // RFC 9000 §5.1.1 #3: never more than the peer's limit
@@ -116,12 +116,12 @@ export class LocalConnectionIds implements FrameOwner {
     return { id: issued.id, token: this.options.makeToken(issued.id) }
   }
 
-  /** The client has an ID of ours to send to; the one it made up is routed until then, for what is still under way. */
+  /** The client knows our connection ID; its random DCID is still routed until then, for packets in flight. */
   keepMadeUpUntil(micros: number): void {
     if (this.madeUp !== undefined) this.madeUpUntil = micros
   }
 
-  /** When `sweep` has something to do. */
+  /** When `sweep` is due. */
   get deadlineMicros(): number {
     return this.madeUpUntil
   }
@@ -130,7 +130,7 @@ export class LocalConnectionIds implements FrameOwner {
     if (nowMicros >= this.madeUpUntil) this.forgetMadeUp()
   }
 
-  /** An authentic packet came in under this ID. */
+  /** An authentic packet arrived with this destination ID. */
   onUsed(sequence: number): void {
     if (sequence === this.inUse) return
     this.inUse = sequence
@@ -144,10 +144,10 @@ export class LocalConnectionIds implements FrameOwner {
   rotate(count: number): ConnectionIdError | undefined {
     const { ids, nextSequence, target } = this
     const fresh = Math.min(count, target)
-    // RFC 9000 §19.15 #2: none where they have no bytes
+    // RFC 9000 §19.15 #2: none with zero-length IDs
     if (this.options.length === 0 || fresh < 1 || nextSequence + fresh > LIFETIME_LIMIT)
       return connectionIdError("NoConnectionIds", nextSequence)
-    // RFC 9000 §5.1.2 #S5: not before the peer has retired all that the last request covered
+    // RFC 9000 §5.1.2 #S5: not before the peer has retired everything the last request covered
     if (ids.length > 0 && ids[0].sequence < this.retirePriorTo)
       return connectionIdError("RotationPending", this.retirePriorTo)
     const surplus = ids.length + fresh - target
@@ -156,7 +156,7 @@ export class LocalConnectionIds implements FrameOwner {
     return undefined
   }
 
-  /** RFC 9000 §19.16 #1 #2 #3. `arrivedAt` is the ID of this path, if any, that the packet with the frame was sent to. */
+  /** RFC 9000 §19.16 #1 #2 #3. `arrivedAt` is the ID of this path, if any, that the packet was sent to. */
   onRetire(sequence: number, arrivedAt = MADE_UP): TransportError | undefined {
     if (this.options.length === 0)
       return violation("RETIRE_CONNECTION_ID, but our connection IDs have no bytes")
@@ -164,12 +164,12 @@ export class LocalConnectionIds implements FrameOwner {
       return violation(`connection ID ${sequence} was retired, but never issued`)
     const index = this.indexOf(sequence)
     const retired = this.ids[index]
-    if (retired === undefined || retired.sequence !== sequence) return undefined // a repetition
+    if (retired === undefined || retired.sequence !== sequence) return undefined // a retransmission
     if (sequence === arrivedAt)
       return violation(`connection ID ${sequence} was retired in a packet sent to it`)
     this.ids.splice(index, 1)
     if (retired.delivery === "pending") this.pending--
-    this.removed.push(retired.id) // RFC 9000 §5.1.2 #S2: and not before
+    this.removed.push(retired.id) // RFC 9000 §5.1.2 #S2: only now
     this.replenish() // RFC 9000 §5.1.1 #S2
     return undefined
   }
@@ -193,11 +193,11 @@ export class LocalConnectionIds implements FrameOwner {
     }
   }
 
-  /** A NEW_CONNECTION_ID frame is recorded as its path and sequence number. */
+  /** A NEW_CONNECTION_ID frame is recorded with its path and sequence number. */
   onAcked(_type: number, _pathId: number, sequence: number): void {
     const issued = this.find(sequence)
     if (issued === undefined) return
-    if (issued.delivery === "pending") this.pending-- // lost once, then acknowledged after all
+    if (issued.delivery === "pending") this.pending-- // declared lost, then acknowledged
     issued.delivery = "acknowledged"
   }
 
@@ -208,7 +208,7 @@ export class LocalConnectionIds implements FrameOwner {
     this.pending++
   }
 
-  /** What changed for the routing of datagrams since this was last asked; undefined when nothing did. */
+  /** The routing changes since the last call; undefined for none. */
   takeChanges(): ConnectionIdChanges | undefined {
     const { added, removed } = this
     if (added.length === 0 && removed.length === 0) return undefined
@@ -217,7 +217,7 @@ export class LocalConnectionIds implements FrameOwner {
     return { added, removed }
   }
 
-  /** Forgets every ID, once the path or the connection is no more. */
+  /** Drops every ID when the path or connection ends. */
   clear(): void {
     for (const { id } of this.ids) this.removed.push(id)
     this.forgetMadeUp()
@@ -240,7 +240,7 @@ export class LocalConnectionIds implements FrameOwner {
     if (active > 1 && this.spareCount === 0) this.askForUsed()
   }
 
-  /** The peer holds all it may, and has used each: it moves no further unless it gives some of them back. */
+  /** The peer has used all the IDs it may have: it needs new ones to migrate, so it is asked to retire some. */
   private askForUsed(): void {
     const { ids, inUse } = this
     const oldest = this.indexOf(this.retirePriorTo)
@@ -249,14 +249,14 @@ export class LocalConnectionIds implements FrameOwner {
     this.rotate(Math.max(count, 1))
   }
 
-  /** How many the peer shall hold, not counting those it was asked to retire. */
+  /** The number of IDs the peer is to have, not counting those it was asked to retire. */
   private get target(): number {
     const active = this.ids.length - this.indexOf(this.retirePriorTo)
     const wanted = active - this.spareCount + (this.options.spares ?? this.most)
     return Math.min(this.most, wanted)
   }
 
-  /** How many the peer has, and has not used. */
+  /** Unused IDs the peer has. */
   private get spareCount(): number {
     let count = 0
     for (const { used, sequence } of this.ids) if (!used && sequence >= this.retirePriorTo) count++
@@ -276,7 +276,7 @@ export class LocalConnectionIds implements FrameOwner {
     return issued
   }
 
-  /** The handshake itself brings the ID to the peer; there is no frame to send. */
+  /** For IDs delivered by the handshake itself, without a frame. */
   private deliver(issued: LocalConnectionId): void {
     issued.delivery = "acknowledged"
     this.pending--

@@ -1,43 +1,43 @@
 import { BASE_BYTES, BlackHoleDetector } from "./BlackHoleDetector.ts"
 
-/** Consecutive probes lost, of whatever size, that end a search. RFC 8899 §5.1.2 */
+/** Consecutive lost probes, of any size, that end a search. RFC 8899 §5.1.2 */
 const MAX_PROBES = 3
-/** After a lost probe the next one waits this long since it was sent, so that one outage does not eat all three. §5.1.1 */
+/** Least time between a lost probe and the next, so that one outage does not lose all three. §5.1.1 */
 const PROBE_TIMER_MICROS = 1_000_000
-/** How long the result of a search is used before the next. RFC 8899 §5.1.1 */
+/** How long the result of a search is kept before the next. RFC 8899 §5.1.1 */
 const RAISE_TIMER_MICROS = 600_000_000
-/** How long a path that swallowed full-sized packets is left at the base size. RFC 8899 §5.3.3 */
+/** How long the base size is used after a black hole. RFC 8899 §5.3.3 */
 const COOL_OFF_MICROS = 60_000_000
-/** Timeouts in a row before a size that was only taken on trust is trusted no more. */
+/** Consecutive PTOs after which an initial size that was never confirmed is given up. */
 const BASE_TIMEOUTS = 3
-/** A gain not worth a probe. RFC 8899 §5.3.2 */
+/** A smaller gain is not worth a probe. RFC 8899 §5.3.2 */
 const MIN_GAIN_BYTES = 20
 
-/** UDP payloads at which links and tunnels are known to end, for IPv4 and IPv6: 1280, 1420, 1492, 1500, 9000 … */
+/** UDP payload sizes for common MTUs of links and tunnels, for IPv4 and IPv6: 1280, 1420, 1492, 1500, 9000 … */
 const STEPS = [
   1232, 1252, 1280, 1320, 1372, 1392, 1412, 1432, 1452, 1472, 2048, 4052, 8952, 16336, 32720, 65487, 65507
 ]
-/** The ones to try first: Ethernet, jumbo frames, loopback. */
+/** Sizes to try first: Ethernet, jumbo frames, loopback. */
 const LEAPS = [1452, 8952, 65487]
 
 export interface MtuDiscoveryOptions {
-  /** What every datagram may have from the start, at least 1200. */
+  /** The initial datagram size, at least 1200. */
   readonly base: number
-  /** The most to search for: the least of what is configured, the interface carries, and the peer takes. */
+  /** The upper end of the search: the least of the configured limit, the interface MTU, and the peer's limit. */
   readonly max: number
 }
 
 /**
- * The largest datagram a path carries: DPLPMTUD. RFC 8899 §5, RFC 9000 §14.2 #S1, §14.3
+ * Finds the largest datagram a path carries: DPLPMTUD. RFC 8899 §5, RFC 9000 §14.2 #S1, §14.3
  *
- * A search leaps along the sizes most links have; the first loss makes it go on step by step from the last size that
- * arrived, up to the one that does not, or to `max`. One probe is in flight at a time. Ask `probeSize` whenever
+ * A search leaps along the most common sizes; after the first loss it continues in small steps from the last size that
+ * was delivered, up to the one that was lost, or to `max`. One probe is in flight at a time. Call `probeSize` whenever
  * something may be sent, and at `deadlineMicros`.
  */
 export class MtuDiscovery {
-  /** The largest datagram that may be sent, other than a probe. */
+  /** The largest datagram that may be sent, except for probes. */
   current: number
-  /** The next moment a probe becomes due. */
+  /** When the next probe is due. */
   deadlineMicros = Number.POSITIVE_INFINITY
   private state: "disabled" | "searching" | "complete" = "disabled"
   private readonly base: number
@@ -47,9 +47,9 @@ export class MtuDiscovery {
   private probing = 0
   private probeSentAt = 0
   private failures = 0
-  /** The least size of this search that did not arrive. */
+  /** The smallest size lost in this search. */
   private refused = Number.POSITIVE_INFINITY
-  /** When anything but a probe was last found lost. */
+  /** When anything but a probe was last declared lost. */
   private otherLossAt = -1
   private readonly blackHole = new BlackHoleDetector()
 
@@ -59,17 +59,17 @@ export class MtuDiscovery {
     this.current = Math.min(this.max, Math.max(BASE_BYTES, options.base))
   }
 
-  /** Begins the search, once the handshake is complete. RFC 9000 §14.3.1 */
+  /** Starts the search once the handshake is complete. RFC 9000 §14.3.1 */
   start(): void {
     if (this.state === "disabled") this.search()
   }
 
-  /** For another route of the same path: nothing is known of it but what the peer takes. RFC 9000 §14.2 #S4 */
+  /** For another route of the same path: only the peer's limit is kept. RFC 9000 §14.2 #S4 */
   renewed(): MtuDiscovery {
     return new MtuDiscovery({ base: this.base, max: this.max })
   }
 
-  /** The peer takes no larger datagrams than this. RFC 9000 §18.2, max_udp_payload_size */
+  /** Applies the peer's max_udp_payload_size. RFC 9000 §18.2 */
   setPeerMax(maxBytes: number): void {
     this.max = Math.max(BASE_BYTES, Math.min(this.max, maxBytes))
     this.current = Math.min(this.current, this.max)
@@ -94,7 +94,7 @@ export class MtuDiscovery {
   /** True when `current` has grown. */
   onProbeAcked(size: number): boolean {
     this.blackHole.onDelivered(size)
-    if (size !== this.probing) return false // of before a black hole
+    if (size !== this.probing) return false // sent before a black hole was detected
     this.probing = 0
     this.failures = 0
     this.current = Math.min(size, this.max)
@@ -104,11 +104,11 @@ export class MtuDiscovery {
     return true
   }
 
-  /** The probe was lost, or the socket would not take it. No sign of congestion. RFC 9000 §14.4 */
+  /** The probe was lost, or rejected by the socket. Not a sign of congestion. RFC 9000 §14.4 */
   onProbeLost(size: number, nowMicros: number): void {
     if (size !== this.probing) return
     this.probing = 0
-    // RFC 8899 §3, item 4: a loss beside others is more likely one of congestion, and says nothing about the size
+    // RFC 8899 §3, item 4: together with other losses, this one is probably congestion and not its size
     if (this.otherLossAt < this.probeSentAt) {
       this.failures++
       this.refused = Math.min(this.refused, size)
@@ -117,20 +117,20 @@ export class MtuDiscovery {
     else this.deadlineMicros = this.probeSentAt + PROBE_TIMER_MICROS
   }
 
-  /** A datagram that was no probe arrived. */
+  /** A datagram other than a probe was delivered. */
   onPacketAcked(size: number): void {
     this.blackHole.onDelivered(size)
   }
 
-  /** A datagram that was no probe was lost. True when the path is a black hole, and `current` fell back to the base. */
+  /** A datagram other than a probe was lost. True for a black hole, which resets `current` to the base. */
   onPacketLost(size: number, sentMicros: number, nowMicros: number): boolean {
     this.otherLossAt = nowMicros
     return this.blackHole.onLost(size, sentMicros, nowMicros) && this.fallBack(nowMicros)
   }
 
   /**
-   * The `consecutive`th probe timeout passed. That nothing at all is delivered says nothing about sizes, once the initial
-   * one has been seen to pass: it takes a small datagram that arrives while larger ones do not.
+   * The PTO expired for the `consecutive`th time. Once the initial size is confirmed, total loss says nothing about
+   * sizes: a black hole needs a small datagram that is delivered while larger ones are lost.
    */
   onProbeTimeout(consecutive: number, nowMicros: number): boolean {
     return this.state === "disabled" && consecutive >= BASE_TIMEOUTS && this.fallBack(nowMicros)

@@ -9,25 +9,25 @@ import { AMPLIFICATION_FACTOR } from "./AntiAmplification.ts"
 const DATA_BYTES = 8
 /** PATH_CHALLENGE or PATH_RESPONSE. */
 export const PATH_FRAME_BYTES = 1 + DATA_BYTES
-/** How many of our challenges are remembered; with the interval doubling, an older one is not answered any more. */
+/** Challenges remembered; with the interval doubling, older ones will not be answered any more. */
 const MAX_CHALLENGES = 8
-/** How many of the peer's challenges wait for a response; of more, the newest. */
+/** Responses queued; the oldest are dropped. */
 const MAX_RESPONSES = 8
-/** RFC 9000 §14 #1, §14.2: what a datagram has to reach for its path to be fit for QUIC. */
+/** RFC 9000 §14 #1, §14.2: the datagram size a QUIC path must support. */
 const MIN_DATAGRAM_BYTES = 1200
 
-/** How long a validation lasts at least, unless told otherwise. */
+/** The default minimum duration of a validation. */
 export const VALIDATION_TIMEOUT_MICROS = 3_000_000
 
 export type ValidationState = "idle" | "validating" | "validated" | "timedOut"
 
-/** What a PATH_RESPONSE meant. */
+/** The meaning of a PATH_RESPONSE. */
 export type ResponseOutcome =
-  /** The peer is at this address, and datagrams of 1200 bytes reach it. */
+  /** The peer is at this address and receives datagrams of 1200 bytes. */
   | "validated"
-  /** The peer is at this address; a second round, with a full-sized challenge, has begun. RFC 9000 §8.2.3 */
+  /** The peer is at this address; a second round, with an expanded challenge, has begun. RFC 9000 §8.2.3 */
   | "addressValidated"
-  /** It answers a challenge of a validation that is over. */
+  /** It answers a challenge of an earlier validation. */
   | "late"
   /** It matches no challenge of this path. */
   | "rejected"
@@ -39,18 +39,18 @@ interface Challenge {
 }
 
 /**
- * Whether the peer can be reached over one pair of addresses, and our answers when it asks. RFC 9000 §8.2
+ * Validates one pair of addresses, and answers the peer's challenges. RFC 9000 §8.2
  *
- * A response may arrive on any path, so it is offered to the validator of each. Driven by `sweep` at
- * `deadlineMicros`; the data to send comes from `pollChallenge` and `pollResponse`, at most one challenge a packet.
+ * A response may arrive on any path, so every validator sees it. Call `sweep` at `deadlineMicros`; `pollChallenge` and
+ * `pollResponse` return the data to send, at most one challenge per packet.
  */
 export class PathValidator implements FrameWriter {
   state: ValidationState = "idle"
-  /** The amplification limit need not apply any more. */
+  /** The anti-amplification limit no longer applies. */
   addressValidated = false
   private readonly challenges: Array<Challenge> = []
   private readonly responses: Array<Uint8Array> = []
-  /** Of the largest datagram that has asked since the last answer. */
+  /** The size of the largest datagram with a challenge since the last response. */
   private askedBytes = 0
   private isAnswering = false
   private round = 0
@@ -61,40 +61,40 @@ export class PathValidator implements FrameWriter {
   private expiresAt = Number.POSITIVE_INFINITY
   private timeoutMicros = VALIDATION_TIMEOUT_MICROS
   private mustExpand = false
-  /** The challenge that goes out with the datagram being built. */
+  /** The challenge in the datagram being built. */
   private leaving: Challenge | undefined = undefined
 
-  /** Begins a validation, or begins it anew. `ptoMicros` is the larger of the current path's and the new one's. */
+  /** Starts or restarts a validation. `ptoMicros` is the larger one of the current and the new path. */
   start(nowMicros: number, ptoMicros: number, timeoutMicros = VALIDATION_TIMEOUT_MICROS): void {
-    // RFC 9000 §8.2.4 #S1 #S2: three PTOs, so that the loss of one challenge does not decide
+    // RFC 9000 §8.2.4 #S1 #S2: three PTOs, so that losing one challenge is not fatal
     this.timeoutMicros = Math.max(timeoutMicros, 3 * ptoMicros)
     this.addressValidated = false
     this.begin(nowMicros)
   }
 
-  /** Gives up without a verdict, for instance because another path has taken over. RFC 9000 §8.2.4 */
+  /** Abandons the validation without a result, for instance because another route is used. RFC 9000 §8.2.4 */
   cancel(): void {
     if (this.state !== "validating") return
     this.state = "idle"
     this.settle()
   }
 
-  /** Whether there is a challenge or a response to send. */
+  /** Whether a challenge or response is due. */
   hasFrames(): boolean {
     return this.challengeDue || this.responses.length > 0
   }
 
   /**
-   * How large a datagram with what waits may be although congestion control does not let one leave: a question of ours as
-   * large as it has to be, as it is not asked often; an answer no larger than an unproven address would get, or whoever
-   * asks could have anybody's window flooded whose address was proven once. RFC 9000 §8.2.2 #2, §21.1.1
+   * How large a datagram with the pending frames may be when the congestion window is full: a challenge gets its full
+   * size, as challenges are rare; a response is held to the anti-amplification limit, or an attacker could have any
+   * validated address flooded beyond its window. RFC 9000 §8.2.2 #2, §21.1.1
    */
   get unboundBytes(): number {
     if (this.challengeDue) return Number.POSITIVE_INFINITY
     return this.responses.length === 0 ? 0 : AMPLIFICATION_FACTOR * this.askedBytes
   }
 
-  /** One challenge, however many are due (RFC 9000 §8.2.1 #S1), and all responses, or each would take 1200 bytes. */
+  /** At most one challenge (RFC 9000 §8.2.1 #S1), and all responses, since each datagram with one takes 1200 bytes. */
   writeFrames(w: ByteWriter, _sent: SentFrames, { nowMicros, random, ptoMicros }: FrameContext): void {
     if (w.remaining < PATH_FRAME_BYTES) return
     const challenge = this.pollChallenge(nowMicros, random, ptoMicros)
@@ -106,11 +106,11 @@ export class PathValidator implements FrameWriter {
     }
   }
 
-  /** The data of a PATH_CHALLENGE to put into the packet being built, when one is due. */
+  /** The data of the PATH_CHALLENGE for the packet being built, if one is due. */
   pollChallenge(nowMicros: number, random: RandomBytes, ptoMicros: number): Uint8Array | undefined {
     if (!this.challengeDue) return undefined
     this.challengeDue = false
-    // RFC 9000 §8.2.1 #1 #S2, §9.4 #3 #S1: unpredictable data in every frame, and frames no more often than Initials
+    // RFC 9000 §8.2.1 #1 #S2, §9.4 #3 #S1: unpredictable data in every frame, and no more often than Initials
     this.nextChallengeAt = nowMicros + ptoMicros * 2 ** this.sent
     this.sent++
     this.mustExpand = true
@@ -121,21 +121,21 @@ export class PathValidator implements FrameWriter {
     return challenge.data
   }
 
-  /** The data of a PATH_RESPONSE to put into the packet being built. RFC 9000 §8.2.2 #7: each is sent once. */
+  /** The data of a PATH_RESPONSE for the packet being built. RFC 9000 §8.2.2 #7: each is sent once. */
   pollResponse(): Uint8Array | undefined {
     const data = this.responses.shift()
     if (data !== undefined) this.mustExpand = this.isAnswering = true
     return data
   }
 
-  /** True, once, when the datagram being built must reach 1200 bytes if the amplification limit lets it. */
+  /** True, once, when the datagram being built must be expanded to 1200 bytes, within the anti-amplification limit. */
   takeMustExpand(): boolean {
     const must = this.mustExpand
     this.mustExpand = false
     return must
   }
 
-  /** The datagram with what was polled is complete. */
+  /** The datagram with the polled frames is complete. */
   onDatagramSent(size: number): void {
     if (this.leaving !== undefined && size >= MIN_DATAGRAM_BYTES) this.leaving.expanded = true
     this.leaving = undefined
@@ -143,14 +143,14 @@ export class PathValidator implements FrameWriter {
     this.isAnswering = false
   }
 
-  /** Queues the answer to a PATH_CHALLENGE that arrived on this path in a datagram of `bytes`. Keeps `data`. */
+  /** Queues the response to a PATH_CHALLENGE that arrived on this path in a datagram of `bytes`. Keeps `data`. */
   onChallenge(data: Uint8Array, bytes: number): void {
     this.askedBytes = Math.max(this.askedBytes, bytes)
     if (this.responses.length === MAX_RESPONSES) this.responses.shift()
     this.responses.push(data)
   }
 
-  /** A PATH_RESPONSE that arrived on this or any other path. RFC 9000 §8.2.3 */
+  /** A PATH_RESPONSE that arrived on any path. RFC 9000 §8.2.3 */
   onResponse(data: Uint8Array, nowMicros: number): ResponseOutcome {
     const challenge = this.challenges.find((sent) => sameBytes(sent.data, data))
     if (challenge === undefined) return "rejected"
@@ -158,7 +158,7 @@ export class PathValidator implements FrameWriter {
     if (nowMicros >= this.expiresAt) return "late"
     this.addressValidated = true
     if (!challenge.expanded) {
-      // RFC 9000 §8.2.1 #3, §8.2.3: the size of the path is not proven; it takes another, expanded, challenge
+      // RFC 9000 §8.2.1 #3, §8.2.3: the path MTU is not validated yet; that takes another, expanded challenge
       this.begin(nowMicros)
       return "addressValidated"
     }
@@ -167,12 +167,12 @@ export class PathValidator implements FrameWriter {
     return "validated"
   }
 
-  /** When `sweep` has something to do. */
+  /** When `sweep` is due. */
   get deadlineMicros(): number {
     return Math.min(this.nextChallengeAt, this.expiresAt)
   }
 
-  /** Lets time pass: true, once, when the validation has timed out; another challenge may have become due. */
+  /** Advances time: true, once, when the validation has timed out; another challenge may be due. */
   sweep(nowMicros: number): boolean {
     if (nowMicros >= this.expiresAt) {
       this.state = "timedOut"

@@ -13,19 +13,19 @@ import { sameBytes } from "../internal/bytes.ts"
 import { RetireQueue } from "./RetireQueue.ts"
 import { RetiredSequences } from "./RetiredSequences.ts"
 
-/** An ID the peer gave us. Whoever sends with it looks at `state` first: the peer can take it back. */
+/** A connection ID from the peer. Check `state` before sending to it: the peer can request its retirement. */
 export interface PeerConnectionId {
   readonly sequence: number
   readonly id: Uint8Array
-  /** Set with the ID, except for that of the handshake. */
+  /** Delivered with the ID, except for that of the handshake. */
   readonly token: Uint8Array | undefined
-  /** `used` IDs belong to one pair of addresses and go to no other. RFC 9000 §9.5 */
+  /** `used` IDs belong to one pair of addresses and are not used on another. RFC 9000 §9.5 */
   readonly state: "spare" | "used" | "retired"
 }
 
 type Entry = { -readonly [K in keyof PeerConnectionId]: PeerConnectionId[K] }
 
-/** What an endpoint must start and stop taking for a stateless reset. RFC 9000 §10.3.1 #2 */
+/** Tokens that the endpoint must start or stop treating as stateless resets. RFC 9000 §10.3.1 #2 */
 export interface ResetTokenChanges {
   readonly added: ReadonlyArray<Uint8Array>
   readonly removed: ReadonlyArray<Uint8Array>
@@ -35,15 +35,15 @@ export interface PeerConnectionIdsOptions {
   readonly pathId: number
   /** The active_connection_id_limit we declared, at least 2. RFC 9000 §18.2 */
   readonly limit: number
-  /** What the handshake is sent to, sequence 0; undefined on a path opened later. */
+  /** The destination ID of the handshake, sequence 0; undefined on a path opened later. */
   readonly first: Uint8Array | undefined
 }
 
 /**
  * The connection IDs the peer issues to us for one path. RFC 9000 §5.1.2
  *
- * At most `limit` are held, and at most `3 * limit` retirements wait for their acknowledgement; of the retired ones
- * only the ranges of their sequence numbers are kept.
+ * At most `limit` are stored, and at most `3 * limit` retirements await acknowledgement; of retired IDs only the
+ * sequence number ranges are kept.
  */
 export class PeerConnectionIds implements FrameOwner {
   /** @internal */
@@ -63,32 +63,32 @@ export class PeerConnectionIds implements FrameOwner {
     else this.ids.push((this.current = entry(0, options.first, undefined, "used")))
   }
 
-  /** What packets on the path are addressed to; meaningful while `usable`. */
+  /** The destination ID of packets on the path; valid while `usable`. */
   get activeId(): PeerConnectionId {
     return this.current
   }
 
-  /** False while the peer has taken back every ID it gave: nothing can be sent until it gives another. */
+  /** False after the peer has requested the retirement of every ID: nothing can be sent until it provides another. */
   get usable(): boolean {
     return this.current.state !== "retired"
   }
 
-  /** How many IDs are held; the peer may give `limit` at most. */
+  /** IDs stored; the peer may provide at most `limit`. */
   get count(): number {
     return this.ids.length
   }
 
-  /** The peer asked for no ID at all in what we send it. RFC 9000 §5.1 */
+  /** The peer uses a zero-length ID. RFC 9000 §5.1 */
   get isZeroLength(): boolean {
     return this.current.sequence === 0 && this.current.id.length === 0
   }
 
-  /** The handshake chose another ID: that of a Retry, or of the server's first Initial. RFC 9000 §7.2 */
+  /** The handshake changed the ID: to that of a Retry, or of the server's first Initial. RFC 9000 §7.2 */
   replaceFirst(id: Uint8Array): void {
     if (this.ids[0]?.sequence === 0) this.ids[0].id = id
   }
 
-  /** The server's stateless_reset_token parameter, which goes with the ID of the handshake. RFC 9000 §18.2 */
+  /** The server's stateless_reset_token parameter, for the ID of the handshake. RFC 9000 §18.2 */
   setFirstToken(token: Uint8Array): void {
     const first = this.ids[0]
     if (first?.sequence !== 0) return
@@ -96,18 +96,18 @@ export class PeerConnectionIds implements FrameOwner {
     if (first.state === "used") (this.tokensAdded ??= []).push(token)
   }
 
-  /** An ID never used before, for another pair of addresses; undefined while the peer has given none. */
+  /** An unused ID for another pair of addresses; undefined when the peer has provided none. */
   next(): PeerConnectionId | undefined {
-    // RFC 9000 §5.1.1: towards a zero-length ID every packet, on any path, has none
+    // RFC 9000 §5.1.1: a zero-length ID is used on every path
     if (this.isZeroLength) return this.current
-    // RFC 9000 §5.1.2 #S3: moving on is paced by the peer's acknowledgements, so that retirements cannot pile up
+    // RFC 9000 §5.1.2 #S3: changes are paced by the peer's acknowledgements, so that retirements cannot pile up
     if (this.retirements.size >= this.limit) return undefined
     const spare = this.ids.find((held) => held.state === "spare")
     if (spare !== undefined) this.use(spare)
     return spare
   }
 
-  /** Sends with this ID from now on. The one before stays in use until `retire`. */
+  /** Sends to this ID from now on. The previous one stays in use until `retire`. */
   activate(sequence: number): ConnectionIdError | undefined {
     const held = this.find(sequence)
     if (held === undefined) return this.missing(sequence)
@@ -116,7 +116,7 @@ export class PeerConnectionIds implements FrameOwner {
     return undefined
   }
 
-  /** Gives an ID back to the peer. */
+  /** Retires an ID. */
   retire(sequence: number): ConnectionIdError | undefined {
     const held = this.find(sequence)
     if (held === undefined) return this.missing(sequence)
@@ -151,7 +151,7 @@ export class PeerConnectionIds implements FrameOwner {
       const error = this.onRetirePriorTo(retirePriorTo)
       if (error !== undefined) return error
     }
-    // RFC 9000 §19.15 #4: what is known already is passed over
+    // RFC 9000 §19.15 #4: a retransmission is ignored
     if (this.find(sequence) === undefined && !this.retired.has(sequence)) {
       // RFC 9000 §5.1.1 #4
       if (this.ids.length >= this.limit)
@@ -166,8 +166,8 @@ export class PeerConnectionIds implements FrameOwner {
   }
 
   /**
-   * Whether `bytes[offset, offset + 16)` is the token of an ID in use. RFC 9000 §10.3.1 #2 #3: tokens of unused and retired
-   * IDs do not count, and the time taken does not depend on which one matches.
+   * Whether `bytes[offset, offset + 16)` is the token of an ID in use. RFC 9000 §10.3.1 #2 #3: tokens of unused and
+   * retired IDs are not checked, and the time taken does not depend on which one matches.
    */
   isResetToken(bytes: Uint8Array, offset: number, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
     if (offset < 0 || offset + RESET_TOKEN_BYTES > bytes.length) return false
@@ -178,16 +178,16 @@ export class PeerConnectionIds implements FrameOwner {
     return found
   }
 
-  /** Which tokens came into use and went out of it since this was last asked; undefined when none did. */
+  /** The tokens added and removed since the last call; undefined for none. */
   takeTokenChanges(): ResetTokenChanges | undefined {
     const { tokensAdded: added = none, tokensRemoved: removed = none } = this
     if (added === none && removed === none) return undefined
     this.tokensAdded = this.tokensRemoved = undefined
-    // one that came and went in between has gone
+    // a token added and removed in between counts as removed
     return { added: added.filter((token) => !removed.includes(token)), removed }
   }
 
-  /** Forgets every ID, once the path or the connection is no more. */
+  /** Drops every ID when the path or connection ends. */
   clear(): void {
     for (const held of this.ids) this.endUse(held)
     this.ids.length = 0
@@ -201,7 +201,7 @@ export class PeerConnectionIds implements FrameOwner {
     this.retirements.writeFrames(w, sent)
   }
 
-  /** A RETIRE_CONNECTION_ID frame is recorded as its path and sequence number. */
+  /** A RETIRE_CONNECTION_ID frame is recorded with its path and sequence number. */
   onAcked(_type: number, _pathId: number, sequence: number): void {
     this.retirements.onAcked(sequence)
   }
@@ -210,12 +210,12 @@ export class PeerConnectionIds implements FrameOwner {
     this.retirements.onLost(sequence)
   }
 
-  // RFC 9000 §5.1.2 #1: what it covers is retired before the new ID is added. That includes IDs whose frames have not
-  // arrived yet, so that every number below it is settled for good (§19.15 #8: retired once, not again on arrival).
+  // RFC 9000 §5.1.2 #1: everything below it is retired before the new ID is added. That includes IDs whose frames have
+  // not arrived yet, which settles every number below it (§19.15 #8: retired once, not again on arrival).
   private onRetirePriorTo(retirePriorTo: number): TransportError | undefined {
     const { retired, retirements, ids } = this
     const more = retired.missingBelow(retirePriorTo)
-    // RFC 9000 §5.1.2 #2 #S4: none is forgotten unless it is retired, so too many are an error
+    // RFC 9000 §5.1.2 #2 #S4: IDs are never dropped without being retired, so too many are an error
     if (more > 0 && retirements.size + more > 2 * this.limit)
       return failure(TransportErrorCode.CONNECTION_ID_LIMIT_ERROR, "too many connection IDs to retire")
     this.largestRetirePriorTo = retirePriorTo

@@ -3,15 +3,15 @@ import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeRetireConnectionId } from "../wire/frameWriters.ts"
 
-/** Room a RETIRE_CONNECTION_ID frame may take at most. RFC 9000 §19.16 */
+/** The largest RETIRE_CONNECTION_ID frame. RFC 9000 §19.16 */
 const FRAME_BYTES = 1 + 8
 
 /**
- * The RETIRE_CONNECTION_ID frames of one path that the peer has not acknowledged yet. RFC 9000 §13.3: each is sent
- * until it is. The owner sees to it that there are not too many.
+ * The unacknowledged RETIRE_CONNECTION_ID frames of one path. RFC 9000 §13.3: each is sent until it is acknowledged.
+ * The owner bounds their number.
  */
 export class RetireQueue {
-  /** Sequence number, and whether its frame is still to be sent. */
+  /** Sequence number, and whether its frame has to be sent. */
   private frames: Map<number, boolean> | undefined = undefined
   private unsent = 0
   private readonly pathId: number
@@ -49,7 +49,7 @@ export class RetireQueue {
   }
 
   onAcked(sequence: number): void {
-    if (this.frames?.get(sequence) === true) this.unsent-- // lost once, then acknowledged after all
+    if (this.frames?.get(sequence) === true) this.unsent-- // declared lost, then acknowledged
     this.frames?.delete(sequence)
   }
 

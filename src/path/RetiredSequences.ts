@@ -1,11 +1,11 @@
-/** More ranges than this are not kept apart; a peer that numbers its IDs without gaps needs a fraction of it. */
+/** The limit of separate ranges; a peer without gaps in its numbers needs a fraction of it. */
 const MAX_RANGES = 32
 
 /**
- * Which sequence numbers were retired, as ranges. RFC 9000 §5.1.2
+ * The retired sequence numbers, as ranges. RFC 9000 §5.1.2
  *
- * Sequence numbers grow by one, so what is not retired is what is in use or on its way, and the ranges are few. With a
- * peer that leaves gaps the lowest ranges grow together: the numbers between them then count as retired.
+ * Sequence numbers grow by one, so only those in use or in flight are missing, and the ranges are few. If a peer leaves
+ * gaps, the lowest ranges are merged: the numbers between them then count as retired.
  */
 export class RetiredSequences {
   /** first, past the last; first, past the last; … ascending and never adjacent */

@@ -3,30 +3,30 @@ import { AntiAmplification } from "./AntiAmplification.ts"
 import { PathValidator } from "./PathValidator.ts"
 import type { PeerConnectionId } from "./PeerConnectionIds.ts"
 
-/** The number the endpoint gives a local socket, or one address of a socket that is bound to any; nothing more to the core. */
+/** The endpoint's number for a local socket, or for one address of a wildcard socket; opaque to the core. */
 export type SocketNumber = number
 
 /**
- * One way to the peer: a socket of ours and an address of the peer's. A path of single-path QUIC uses one route and can
- * move to another. RFC 9000 §9
+ * A local socket and a remote address. A path of single-path QUIC uses one route at a time and can migrate to another.
+ * RFC 9000 §9
  */
 export class Route {
   readonly remote: SocketAddress
   readonly socket: SocketNumber
   readonly validator = new PathValidator()
   readonly amplification: AntiAmplification
-  /** The connection ID that packets sent along it are addressed to. RFC 9000 §9.5 */
+  /** The destination ID of packets on this route. RFC 9000 §9.5 */
   destinationId: PeerConnectionId
   /**
-   * The least room in which a datagram is begun. Only short headers leave by a route that came later, and from three
-   * times the smallest PING a challenge can be made.
+   * The least room in which a datagram is started. Routes other than the first only send short headers, and three times
+   * the smallest PING is enough for a challenge.
    */
   leastBytes = 64
-  /** The peer has answered over it: in the handshake, or a challenge. */
+  /** Validated: by the handshake, or by a response to a challenge. */
   isProven = false
-  /** The connection moves to it as soon as it is proven. */
+  /** The connection migrates to it once it is validated. */
   isWanted = false
-  /** The sequence number of our ID that the peer last used on it; -1 before it did. */
+  /** The sequence number of our ID that the peer last used on it; -1 for none. */
   localSequence = -1
 
   constructor(

@@ -1,14 +1,14 @@
-/** Why a command about connection IDs was refused; nothing has changed then. */
+/** Why a connection ID command was refused; nothing was changed. */
 export type ConnectionIdError =
   /** No ID has this sequence number (yet). */
   | { readonly _tag: "UnknownConnectionId"; readonly sequence: number }
   /** The ID was retired and cannot be used again. RFC 9000 §5.1.2 */
   | { readonly _tag: "RetiredConnectionId"; readonly sequence: number }
-  /** The ID is in use; another must take its place first. */
+  /** The ID is in use; another must be activated first. */
   | { readonly _tag: "ActiveConnectionId"; readonly sequence: number }
-  /** The peer has not yet retired what it was last asked to. RFC 9000 §5.1.2 */
+  /** The peer has not yet retired the IDs of the last request. RFC 9000 §5.1.2 */
   | { readonly _tag: "RotationPending"; readonly sequence: number }
-  /** This path uses zero-length IDs, or has used up all it may have: there are no new ones. */
+  /** This path uses zero-length IDs or has exhausted its IDs. */
   | { readonly _tag: "NoConnectionIds"; readonly sequence: number }
 
 export const connectionIdError = <Tag extends ConnectionIdError["_tag"]>(

@@ -1,7 +1,7 @@
 import { moves } from "../internal/TransitionTable.ts"
 
 /**
- * The life of a path.
+ * The states of a path.
  *
  * ```
  *   created ──► validating ──► validated ──► active ◄──► standby
@@ -9,11 +9,11 @@ import { moves } from "../internal/TransitionTable.ts"
  *      └────────────┴──────────────┴────────────┴─────────────┴──► closing ──► failed
  * ```
  *
- * From everywhere but `failed` a path can also fail at once, when there is nobody left to tell.
+ * A path can also go straight to `failed` from any state, when the peer cannot be notified.
  */
 export type PathState = "created" | "validating" | "validated" | "active" | "standby" | "closing" | "failed"
 
-/** Every legal transition; what is not listed is refused. No path is used unvalidated, and none comes back to life. */
+/** Every legal transition; anything else is refused. No path is used before it is validated, and `failed` is final. */
 export const pathTransitions = moves<PathState>({
   created: ["validating", "closing", "failed"],
   validating: ["validated", "closing", "failed"],
