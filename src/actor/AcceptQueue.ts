@@ -1,4 +1,4 @@
-/** Established incoming connections that nobody has accepted yet. */
+/** Established incoming connections waiting to be accepted. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Fifo } from "../internal/Fifo.ts"
@@ -12,14 +12,14 @@ const noServer = invalidOption("server", "this endpoint accepts no connections: 
 const closed = Effect.fail(quicError(new EndpointClosed()))
 
 export class AcceptQueue {
-  /** There is another, or none will come any more. */
+  /** A connection arrived, or none will any more. */
   readonly changed = new WaitList()
   private readonly waiting = new Fifo<ConnectionActor>()
   private readonly limit: number
   private readonly isServer: boolean
   private isClosed = false
 
-  /** Once `limit` connections wait, others are to be refused. */
+  /** Once `limit` connections are queued, further ones must be refused. */
   constructor(limit: number, isServer: boolean) {
     this.limit = limit
     this.isServer = isServer
@@ -42,7 +42,7 @@ export class AcceptQueue {
     return this.waiting.shift()
   }
 
-  /** Why no connection will come any more; undefined while one may. */
+  /** Why no further connection will arrive; undefined while one may. */
   refusal(): Effect.Effect<never, QuicError> | undefined {
     if (this.isClosed) return closed
     return this.isServer ? undefined : noServer
@@ -55,7 +55,7 @@ export class AcceptQueue {
   }
 }
 
-/** Takes the next connection, which is closed with the scope. */
+/** Accepts the next connection, which is closed with the scope. */
 export const acceptConnection = <C>(
   queue: AcceptQueue,
   show: (actor: ConnectionActor) => C

@@ -1,9 +1,9 @@
 /**
- * A place in the fiber tree: one fiber at most, and the branches below it.
+ * A node of the fiber tree: at most one fiber, and the branches below it.
  *
- * It owns the lifetimes below itself. Whoever holds a branch can grow another from it, also in the middle of the
- * endpoint's synchronous turn. A branch whose fiber ends takes what has grown from it along; closing goes from the
- * leaves to the root, the youngest first. A defect is told to the parent's policy, `onDefect`, and goes no further.
+ * It owns the lifetimes below it. A branch can be forked from any other, also during the endpoint's synchronous turn.
+ * When the fiber of a branch ends, everything forked from it is interrupted; closing goes from the leaves to the root,
+ * the youngest first. A defect goes to the parent's `onDefect` and no further.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -11,40 +11,40 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { WaitList } from "./WaitList.ts"
 
-/** What runs the fibers of a tree. */
+/** Runs the fibers of a tree. */
 export type RunFork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
-/** What the parent does about a fiber that died. */
+/** What the parent does when a fiber dies. */
 export type DefectPolicy = (cause: Cause.Cause<unknown>) => void
 
 export class Branch {
   private readonly runFork: RunFork
   private readonly parent: Branch | undefined
-  /** In the order they grew; most branches are leaves. */
+  /** In order of creation; most branches are leaves. */
   private grown: Set<Branch> | undefined = undefined
-  /** Fibers that nothing grows from: the handlers of streams, of which there can be very many. */
+  /** Fibers without a branch of their own: stream handlers, of which there can be very many. */
   private leaves: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private closing = false
   private emptied: WaitList | undefined = undefined
 
-  /** The root of a tree; the others grow from it. */
+  /** The root of a tree when `parent` is left out. */
   constructor(runFork: RunFork, parent?: Branch) {
     this.runFork = runFork
     this.parent = parent
   }
 
-  /** Identifies the fiber in logs and traces; undefined for a branch that only holds others together. */
+  /** The fiber's ID in logs and traces; undefined for a group. */
   get fiberId(): number | undefined {
     return this.fiber?.id
   }
 
-  /** There is no fiber here, or it has ended. */
+  /** Has no fiber, or its fiber has ended. */
   get isDone(): boolean {
     return this.fiber === undefined || this.fiber.pollUnsafe() !== undefined
   }
 
-  /** Nothing grows from here any more. */
+  /** Nothing can be forked any more. */
   get isClosing(): boolean {
     return this.closing
   }
@@ -53,14 +53,14 @@ export class Branch {
     return this.grown ?? []
   }
 
-  /** Fibers at and below this place. */
+  /** Fibers at and below this branch. */
   get fiberCount(): number {
     let count = this.isDone ? 0 : 1
     for (const child of this.children) count += child.fiberCount
     return count + (this.leaves?.size ?? 0)
   }
 
-  /** A branch without a fiber of its own, which holds others together until it is closed. */
+  /** A branch without a fiber, which groups others until it is closed. */
   group(): Branch {
     const branch = new Branch(this.runFork, this)
     branch.closing = this.closing
@@ -68,7 +68,7 @@ export class Branch {
     return branch
   }
 
-  /** Starts a fiber below this one, at once. From a branch that is being closed nothing grows any more. */
+  /** Forks a fiber below this branch, at once. Does nothing on a closing branch. */
   fork<E>(effect: Effect.Effect<unknown, E>, onDefect: DefectPolicy): Branch {
     const branch = this.group()
     if (branch.closing) return branch
@@ -76,7 +76,7 @@ export class Branch {
     branch.fiber = fiber
     fiber.addObserver((exit) => {
       branch.detach()
-      // those that closing has not ended already
+      // those that were not closed already
       if (branch.grown !== undefined || branch.leaves !== undefined) branch.interruptUnsafe()
       if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) onDefect(exit.cause)
     })
@@ -84,8 +84,8 @@ export class Branch {
   }
 
   /**
-   * Starts a fiber that nothing grows from, wherever `start` runs it; `onExit` answers for its defects too. From a branch
-   * that is being closed none starts.
+   * Forks a fiber without a branch, wherever `start` runs it; `onExit` handles its defects too. Does nothing on a
+   * closing branch.
    */
   leaf<E>(
     start: () => Fiber.Fiber<unknown, E>,
@@ -106,7 +106,7 @@ export class Branch {
     return fiber
   }
 
-  /** Ends everything above this place first, then the fiber here, and waits for it. */
+  /** Closes everything below first, then interrupts the fiber here, and waits for it. */
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { fiber } = this
@@ -117,7 +117,7 @@ export class Branch {
     })
   }
 
-  /** Ends what has grown from here, the youngest first. */
+  /** Closes the branches and leaves below, the youngest first. */
   private get closeChildren(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.closing = true
@@ -128,7 +128,7 @@ export class Branch {
     })
   }
 
-  /** Asks everything here to end, and does not wait. */
+  /** Interrupts everything here without waiting. */
   interruptUnsafe(): void {
     this.closing = true
     for (const leaf of this.leaves ?? []) leaf.interruptUnsafe()
@@ -136,7 +136,7 @@ export class Branch {
     this.fiber?.interruptUnsafe()
   }
 
-  /** Waits until nothing grows from here. */
+  /** Waits until nothing is left below. */
   get whenEmpty(): Effect.Effect<void> {
     return Effect.suspend(() =>
       (this.grown?.size ?? 0) + (this.leaves?.size ?? 0) === 0

@@ -1,22 +1,22 @@
 import * as Effect from "effect/Effect"
 import { WaitList } from "./WaitList.ts"
 
-/** Handshakes of our own that begin in one turn of the loop. */
+/** Outgoing handshakes started per turn of the loop. */
 const PER_TURN = 4
 
-/** Starts a crowd of handshakes a few at a time, so that those under way go on. */
+/** Starts many handshakes a few at a time, so that those in progress are not delayed. */
 export class ConnectPacer {
   private readonly ring: () => void
   private readonly waiting = new WaitList()
   private begun = 0
   private isClosed = false
 
-  /** `ring` asks the loop for another turn. */
+  /** `ring` requests another turn of the loop. */
   constructor(ring: () => void) {
     this.ring = ring
   }
 
-  /** Waits until one more handshake can begin. */
+  /** Waits until another handshake may start. */
   readonly mayBegin: Effect.Effect<void> = Effect.suspend(() => {
     if (this.isClosed || this.begun++ < PER_TURN) return Effect.void
     this.ring()
@@ -32,7 +32,7 @@ export class ConnectPacer {
     this.waiting.wakeFirst(PER_TURN)
   }
 
-  /** Nobody waits any longer: the endpoint is closed. */
+  /** Releases all waiters: the endpoint is closed. */
   close(): void {
     this.isClosed = true
     this.waiting.wakeAll()

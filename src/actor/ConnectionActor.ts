@@ -1,13 +1,13 @@
 /**
- * One connection as the application meets it: the pure `Connection`, and everyone who waits for it.
+ * One connection from the application's side: the pure `Connection`, and the fibers that wait for it.
  *
- * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of the question to
- * the certificate verifier, and of what is stored for the next connection; also its handlers, its wait lists, and the
- * error every operation fails with once the connection is over. Interrupting the fiber closes the connection; a defect
- * in it, or in the verifier, closes it with INTERNAL_ERROR, and its siblings never notice.
+ * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of certificate
+ * verification, and of saving tickets and tokens; also its handlers, its wait lists, and the error every operation
+ * fails with once the connection is closed. Interrupting the fiber closes the connection; a defect in it or in the
+ * verifier closes it with INTERNAL_ERROR and does not affect other connections.
  *
- * It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls `settle` after each burst to
- * wake whoever has something to see.
+ * It never touches the socket: `touch` asks the endpoint's loop to send, and the loop calls `settle` after each burst
+ * to wake waiting fibers.
  */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -30,7 +30,7 @@ import { SessionSaver, type SessionSink } from "./SessionSaver.ts"
 import { StreamRouter } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
 
-/** What an actor needs of the endpoint it lives in. */
+/** What an actor needs of its endpoint. */
 export interface ConnectionHost {
   readonly branch: Branch
   readonly verifier: CertificateVerifierShape
@@ -38,45 +38,45 @@ export interface ConnectionHost {
   /** Microseconds on the endpoint's clock. */
   readonly now: () => number
   readonly openSocket: PathHost["openSocket"]
-  /** Logs a defect that has been dealt with. */
+  /** Logs a defect that has been handled. */
   report(what: string, cause: Cause.Cause<unknown>): void
   /** The connection has something to send, or a new deadline. */
   touch(actor: ConnectionActor): void
   onEstablished(actor: ConnectionActor): void
-  /** No datagram of this connection is expected any more. */
+  /** No more datagrams of this connection are expected. */
   onDrained(actor: ConnectionActor): void
-  /** Handlers of this connection are at work, drained or not; or none any more. */
+  /** Handlers of this connection are running, even if it is drained; or none are any more. */
   onServed(actor: ConnectionActor, isServed: boolean): void
 }
 
-/** The peer that a connection belongs to. */
+/** The peer a connection belongs to. */
 export interface ConnectionOwner {
   readonly branch: Branch
-  /** What the tree shows of it. */
+  /** Its node in the tree. */
   snapshot(nowMicros: number): Omit<PeerNode, "connections">
 }
 
 export class ConnectionActor implements PathHost, ConnectionListener {
   readonly core: Connection
-  /** Its place in the endpoint's loop. */
+  /** Its state in the endpoint's loop. */
   readonly entry = new LoopEntry(this)
-  /** Set when the connection is over: what every operation then fails with. */
+  /** Set when the connection has ended: what every operation then fails with. */
   failure: Effect.Effect<never, QuicError> | undefined = undefined
   readonly signals = new ConnectionSignals()
   readonly streams: StreamRouter
   readonly branch: Branch
   readonly path: PathActor
   readonly sinceMicros: number
-  /** Undefined for a connection that was accepted, or made for itself. */
+  /** Undefined for an accepted connection, or one opened without a peer. */
   readonly owner: ConnectionOwner | undefined
   private readonly host: ConnectionHost
   private readonly saver: SessionSaver | undefined
   /** Most connections have none. */
   private served: Handlers | undefined = undefined
   private fates: DatagramFates | undefined = undefined
-  /** The question to the certificate verifier, until it is answered. */
+  /** The fiber of the certificate verifier while it runs. */
   private verification: Branch | undefined = undefined
-  /** The last that the system had against sending to the peer. */
+  /** The last reason why the system refused to send to the peer. */
   private refusal: SendRefusal | undefined = undefined
   /** The application may have it already. */
   private isShown = false
@@ -99,7 +99,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
       sink && new SessionSaver(sink, this.branch, (cause) => host.report("the ticket store broke", cause))
   }
 
-  /** Lasts until nothing is left on the wire; interrupted, it closes the connection. */
+  /** Runs until the connection is drained; interruption closes the connection. */
   private get life(): Effect.Effect<void> {
     return Effect.onInterrupt(Deferred.await(this.signals.drained), () =>
       Effect.sync(() => {
@@ -128,7 +128,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     return this.served?.fiberId
   }
 
-  /** Fibers at and below this one, and those of the handlers. */
+  /** Fibers at and below this one, including handlers. */
   get fiberCount(): number {
     return this.branch.fiberCount + (this.served?.fiberCount ?? 0)
   }
@@ -142,7 +142,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     return this.isShown && this.failure === undefined
   }
 
-  /** Fibers of the application that wait for the connection or one of its streams. */
+  /** Application fibers that wait for the connection or one of its streams. */
   get waiting(): number {
     return (this.fates?.size ?? 0) + this.signals.waiting + this.streams.waiting
   }
@@ -155,7 +155,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     return this.host.openSocket(...where)
   }
 
-  /** Asks the loop to send what the core now has. Cheap, and harmless when there is nothing. */
+  /** Asks the loop to send what the core has queued. Cheap, and harmless when there is nothing. */
   touch(): void {
     this.host.touch(this)
   }
@@ -171,7 +171,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     this.touch()
   }
 
-  /** Closes it if the server has heard of it; otherwise forgets it, and returns false. */
+  /** Closes it if the server has been heard from; otherwise discards it and returns false. */
   giveUp(): boolean {
     const wasHeard = this.core.path.traffic.datagramsSent > 0
     if (wasHeard) this.core.close(0, "interrupted", this.host.now())
@@ -186,7 +186,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     this.touch()
   }
 
-  /** The endpoint is closed, and waits no longer. */
+  /** The endpoint was closed and waits no longer. */
   abandon(): void {
     this.verification?.interruptUnsafe()
     const wasOpen = this.failure === undefined
@@ -195,7 +195,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     if (wasOpen) this.wakeEverybody()
   }
 
-  /** The system will not send to that address. A client that has not heard from the server need not wait any longer. */
+  /** The system refuses to send to that address. A client that has not heard from the server fails at once. */
   onSendRefused(to: SocketAddress, problem: string, isLasting: boolean): void {
     const { core } = this
     if (this.failure !== undefined || !sameAddress(core.path.remote, to)) return
@@ -205,17 +205,17 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     if (isFinal) this.touch()
   }
 
-  /** Nothing was ever sent: what was taken along can be used again. */
+  /** Nothing was ever sent: the ticket and token can be used again. */
   get isUnreachable(): boolean {
     return this.refusal?.isFinal === true
   }
 
-  /** Calls `onFate` with what becomes of a datagram, unless the returned function is called before. */
+  /** Calls `onFate` with the fate of a datagram, unless the returned function is called before. */
   onFate(id: number, onFate: OnFate): () => void {
     return (this.fates ??= new DatagramFates()).listen(id, onFate)
   }
 
-  /** Passes on what the core has to say. Called by the loop, outside the core; those it wakes may call `touch`. */
+  /** Delivers the core's events. Called by the loop, outside the core; the fibers it wakes may call `touch`. */
   settle(): void {
     const { core } = this
     if (this.isUnreachable && core.lifecycle.isOpen) core.abandon("unreachable")
@@ -294,7 +294,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     this.verification?.interruptUnsafe()
   }
 
-  /** The connection is over: whoever waits for anything finds that out. */
+  /** The connection has ended: wakes all waiting fibers. */
   private wakeEverybody(): void {
     const { signals } = this
     signals.ready.wakeAll()
@@ -308,12 +308,12 @@ export class ConnectionActor implements PathHost, ConnectionListener {
   }
 }
 
-/** What the endpoint's loop notes about a connection. */
+/** The loop's state for one connection. */
 export class LoopEntry implements Timed {
   readonly actor: ConnectionActor
   heapIndex = -1
   deadlineMicros = Number.POSITIVE_INFINITY
-  /** On the list of connections to serve. */
+  /** Queued to be served. */
   isDirty = false
 
   constructor(actor: ConnectionActor) {

@@ -3,22 +3,22 @@ import { WaitList } from "./WaitList.ts"
 
 /** What fibers wait for on one connection. */
 export class ConnectionSignals {
-  /** Established, or over. */
+  /** Established or closed. */
   readonly ready = new WaitList()
-  /** Over. */
+  /** Closed. */
   readonly closed = new WaitList()
   /** A stream can be opened or accepted, or a datagram read. */
   readonly changed = new WaitList()
-  /** The core has been driven: something may have been acknowledged, or may be possible now. */
+  /** The core was driven: something may have been acknowledged or become possible. */
   readonly driven = new WaitList()
-  /** Nothing is left on the wire. */
+  /** The connection is drained. */
   readonly drained = Deferred.makeUnsafe<void>()
 
   get isDrained(): boolean {
     return Deferred.isDoneUnsafe(this.drained)
   }
 
-  /** Fibers of the application that wait. */
+  /** Application fibers that wait. */
   get waiting(): number {
     return this.ready.size + this.closed.size + this.changed.size + this.driven.size
   }

@@ -5,21 +5,21 @@ import type { ConnectionActor } from "./ConnectionActor.ts"
 /** The connections of one endpoint. */
 export class ConnectionTable {
   private readonly byCore = new Map<Connection, ConnectionActor>()
-  /** Clients that have heard nothing from their server yet, as far as is known. */
+  /** Clients that may not have heard from their server yet. */
   private readonly dialing = new Set<ConnectionActor>()
-  /** Those with handlers at work, which may outlive the connection. */
+  /** Connections with running handlers, which may outlive the connection. */
   private readonly served = new Set<ConnectionActor>()
 
   get(core: Connection): ConnectionActor | undefined {
     return this.byCore.get(core)
   }
 
-  /** Those alive. */
+  /** Connections that are not drained. */
   get all(): Iterable<ConnectionActor> {
     return this.byCore.values()
   }
 
-  /** Those alive, and those whose handlers are still at work. */
+  /** These, and drained ones whose handlers still run. */
   get visible(): ReadonlySet<ConnectionActor> {
     return new Set([...this.byCore.values(), ...this.served])
   }
@@ -43,7 +43,7 @@ export class ConnectionTable {
     else this.served.delete(actor)
   }
 
-  /** A socket that several connections use will not send to that address. */
+  /** The system refuses to send to that address from a shared socket. */
   onSendRefused(to: SocketAddress, problem: string, isLasting: boolean): void {
     for (const actor of this.dialing) actor.onSendRefused(to, problem, isLasting)
   }

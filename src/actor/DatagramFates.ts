@@ -2,10 +2,10 @@ import type * as Effect from "effect/Effect"
 import type { QuicError } from "../QuicError.ts"
 import type { DatagramFate } from "../stream/DatagramQueue.ts"
 
-/** Receives what became of a datagram, or of its connection. */
+/** Receives the fate of a datagram, or the error its connection ended with. */
 export type OnFate = (fate: Effect.Effect<DatagramFate, QuicError>) => void
 
-/** Who waits for the fate of a datagram, by the datagram's id. */
+/** Listeners for the fates of datagrams, by datagram ID. */
 export class DatagramFates {
   private readonly listeners = new Map<number, OnFate>()
 
@@ -25,7 +25,7 @@ export class DatagramFates {
     onFate?.(fate)
   }
 
-  /** The connection is over. */
+  /** The connection has ended. */
   failAll(failure: Effect.Effect<never, QuicError>): void {
     for (const onFate of this.listeners.values()) onFate(failure)
     this.listeners.clear()

@@ -5,8 +5,8 @@ import type * as Fiber from "effect/Fiber"
 import type { RunFork } from "./Branch.ts"
 
 /**
- * One timer for all deadlines of an endpoint. It is only ever moved to an earlier one: firing too early finds nothing due,
- * and costs less than moving it with every packet.
+ * One timer for all deadlines of an endpoint. It is only ever moved to an earlier one: firing early is harmless and
+ * costs less than rearming it with every packet.
  */
 export class DeadlineTimer {
   private readonly clock: Clock.Clock
@@ -22,7 +22,7 @@ export class DeadlineTimer {
     this.onFire = onFire
   }
 
-  /** The deadline it is armed for may have moved on meanwhile. */
+  /** The deadline it is armed for may have changed since. */
   get isArmed(): boolean {
     return this.fiber !== undefined
   }
@@ -43,7 +43,7 @@ export class DeadlineTimer {
     )
   }
 
-  /** For good. */
+  /** Stops it permanently. */
   stop(): void {
     this.isStopped = true
     this.fiber?.interruptUnsafe()

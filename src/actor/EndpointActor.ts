@@ -1,8 +1,8 @@
 /**
- * One endpoint: its sockets, its connections and peers, and the branch of the fiber tree that all of them grow from.
+ * One endpoint: its sockets, connections and peers, and the branch of the fiber tree they all belong to.
  *
- * Its fiber is that of the loop (`EndpointLoop`), which moves the datagrams. What is here belongs to the control plane:
- * connections begin and are forgotten, sockets come and go. A defect in the loop itself ends the endpoint.
+ * Its fiber runs the loop (`EndpointLoop`), which moves the datagrams. This class is the control plane: it creates and
+ * removes connections and sockets. A defect in the loop itself closes the endpoint.
  */
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -23,7 +23,7 @@ import { ConnectionTable } from "./ConnectionTable.ts"
 import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
 import type { SessionSink } from "./SessionSaver.ts"
 
-/** What the endpoint is made with, besides the configuration of its core. */
+/** What an endpoint needs besides the configuration of its core. */
 export interface EndpointSurroundings {
   readonly socket: UdpSocket
   readonly clock: Clock.Clock
@@ -34,14 +34,14 @@ export interface EndpointSurroundings {
     actor: EndpointActor,
     ...where: Parameters<ConnectionHost["openSocket"]>
   ) => ReturnType<ConnectionHost["openSocket"]>
-  /** How many established connections wait for `accept`; more are refused. */
+  /** The limit of established connections waiting for `accept`; more are refused. */
   readonly acceptBacklog: number
 }
 
-/** A peer, as its endpoint knows it. */
+/** A peer as its endpoint sees it. */
 export interface PeerPlace extends ConnectionOwner {
   readonly name: string
-  /** The endpoint is being closed: makes no more connections. */
+  /** The endpoint is closing: the peer makes no more connections. */
   retire(): void
 }
 
@@ -53,10 +53,10 @@ export class EndpointActor implements ConnectionHost, LoopHost {
   readonly now: () => number
   readonly sinceMicros: number
   readonly connections = new ConnectionTable()
-  /** Incoming connections that nobody has accepted yet. */
+  /** Incoming connections waiting to be accepted. */
   readonly accepting: AcceptQueue
   readonly peers = new Set<PeerPlace>()
-  /** The loop's fiber, and everything that grows from it. */
+  /** The branch of the loop's fiber; everything else is below it. */
   readonly branch: Branch
   isClosed = false
   private readonly loop: EndpointLoop
@@ -80,7 +80,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     })
   }
 
-  /** The socket that new connections leave by. */
+  /** The socket of new connections. */
   get socket(): UdpSocket {
     return this.loop.sockets.main.socket
   }
@@ -93,7 +93,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     return this.loop.hasTimer
   }
 
-  /** Takes a socket into the loop, and returns the number that routes know it by. */
+  /** Adds a socket to the loop and returns its number for routes. */
   addSocket(socket: UdpSocket): SocketNumber {
     return this.loop.addSocket(socket).number
   }
@@ -118,7 +118,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     return before
   }
 
-  /** Whether a route of any path of any connection leaves by this socket. */
+  /** Whether any route of any connection uses this socket. */
   usesSocket(number: SocketNumber): boolean {
     const { sockets } = this.loop
     if (number === sockets.main.number) return true
@@ -127,13 +127,13 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     return false
   }
 
-  /** The local address of that number; for a closed socket's that of the main one. */
+  /** The local address of a socket number; the main socket's if it is closed. */
   addressOf(number: SocketNumber): SocketAddress {
     const { from, socket } = this.loop.sockets.at(number)
     return from ?? socket.localAddress
   }
 
-  /** Waits until one more handshake can begin. */
+  /** Waits until another handshake may start. */
   get mayBegin(): Effect.Effect<void> {
     return this.loop.pacer.mayBegin
   }
@@ -187,12 +187,12 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     this.runFork(Effect.logError(what, cause))
   }
 
-  /** Takes no more connections. */
+  /** Stops accepting connections. */
   stopAccepting(): void {
     if (this.core.incoming !== undefined) this.core.incoming.accepting = false
   }
 
-  /** Sends what can be sent at once, and lets go of everything. */
+  /** Sends what can be sent at once, and releases everything. */
   shutdown(): void {
     this.isClosed = true
     this.loop.stop()

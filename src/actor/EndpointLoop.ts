@@ -1,11 +1,10 @@
 /**
- * The data plane of an endpoint. A turn pulls a burst of datagrams from the sockets, drives the connections they are for,
- * fires the deadlines that have passed, sends what came of it in one batch, and only then wakes the fibers that have
- * something to see.
+ * The data plane of an endpoint. A turn reads a burst of datagrams from the sockets, drives their connections, fires
+ * expired deadlines, sends the results in one batch, and only then wakes waiting fibers.
  *
- * It owns the sockets, the deadlines of all connections with the one timer armed for the earliest, and the list of
- * connections to be served. A turn is synchronous: an interrupt falls between turns, so no connection is ever seen
- * half-driven. A defect that shows in a turn ends the connection it shows in, and no other.
+ * It owns the sockets, the deadlines of all connections with one timer for the earliest, and the list of connections to
+ * serve. A turn is synchronous: interruption happens between turns, so no connection is ever seen half-driven. A defect
+ * in a turn closes the connection it occurs in, and no other.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -26,26 +25,26 @@ import { DeadlineTimer } from "./DeadlineTimer.ts"
 import { LoopSignal } from "./LoopSignal.ts"
 import { type Place, SocketTable } from "./SocketTable.ts"
 
-/** Datagrams taken from a socket in one turn; the rest waits until others have had theirs. */
+/** Datagrams read per socket and turn; the rest waits for the next turn. */
 const RECEIVE_BURST = 256
-/** Datagrams one connection sends before the next has its turn. */
+/** Datagrams one connection sends before the next is served. */
 const SEND_BURST = 64
-/** Strangers admitted in one turn: each is a few milliseconds of work. */
+/** Strangers admitted per turn: each takes a few milliseconds. */
 const STRANGERS_PER_TURN = 1
-/** After this, what waits for a congested socket is looked at again even if the socket has not called. */
+/** Retry interval for a congested socket that has not signalled room. */
 const CONGESTED_MICROS = 10_000
-/** What the peer of a connection with a defect gets to read. */
+/** The reason sent to the peer of a connection with a defect. */
 const BROKEN = "a defect, which is in the log"
-/** Rounds of wake-ups and what they write, before the loop yields. */
+/** Rounds of waking fibers and sending what they write, before the loop yields. */
 const ROUNDS = 4
 
-/** What the loop needs of the endpoint it drives. */
+/** What the loop needs of its endpoint. */
 export interface LoopHost {
   readonly core: Endpoint
   readonly connections: ConnectionTable
   readonly accepting: AcceptQueue
   readonly now: () => number
-  /** Makes the actor of a connection that the core has begun. */
+  /** Creates the actor of a connection that the core has created. */
   adopt(connection: Connection): ConnectionActor
   report(what: string, cause: Cause.Cause<unknown>): void
 }
@@ -61,7 +60,7 @@ export class EndpointLoop {
   private readonly deadlines = new DeadlineHeap<LoopEntry>()
   private readonly gate = new DeadlineGate()
   private dirty: Array<ConnectionActor> = []
-  /** Those with a path whose socket takes nothing at the moment. */
+  /** Connections with a path whose socket is congested. */
   private readonly heldBack = new Set<ConnectionActor>()
   private readonly buffer: Uint8Array
   private nowMicros = 0
@@ -78,10 +77,10 @@ export class EndpointLoop {
     this.listen(socket)
   }
 
-  /** Takes turns until it is interrupted. */
+  /** Runs turns until interrupted. */
   get run(): Effect.Effect<never> {
     const turn = Effect.sync(() => this.turn())
-    // other ready fibers go first: what they write leaves in the same turn
+    // other ready fibers run first: what they write is sent in the same turn
     const next = Effect.andThen(Effect.yieldNow, turn)
     return Effect.forever(
       Effect.flatMap(this.signal.wait, () => next),
@@ -115,7 +114,7 @@ export class EndpointLoop {
     return this.timer.isArmed
   }
 
-  /** Sends what can be sent at once, in the last turn. */
+  /** The last turn: sends what can be sent at once. */
   stop(): void {
     this.timer.stop()
     this.turn()
@@ -152,7 +151,7 @@ export class EndpointLoop {
     this.timer.arm(this.deadlines.earliestMicros, this.nowMicros)
   }
 
-  /** Sends what belongs to no connection; returns whether there was any. */
+  /** Sends stateless replies; returns whether there were any. */
   private sendReplies(): boolean {
     const { core } = this
     let reply = core.pollReply()
@@ -176,7 +175,7 @@ export class EndpointLoop {
       this.markDirty(this.connections.get(woken)!)
   }
 
-  /** Serves the connection, a new one perhaps, that the core had `work` for. */
+  /** Serves the connection, possibly a new one, that `work` in the core returns. */
   private drive(work: () => Connection | undefined): void {
     try {
       const connection = work()
@@ -189,13 +188,13 @@ export class EndpointLoop {
     }
   }
 
-  /** Adopts a new connection; undefined for one that was over with its first datagrams. */
+  /** The actor of a connection, created if new; undefined for one closed by its first datagrams. */
   private actorOf(connection: Connection): ConnectionActor | undefined {
     const known = this.connections.get(connection)
     return known === undefined && this.core.connections.has(connection) ? this.host.adopt(connection) : known
   }
 
-  /** A defect, of ours or of what the application has plugged in, ends the connection it shows in and no other. */
+  /** A defect, in our code or the application's, closes the connection it occurs in and no other. */
   private contain(core: Connection, work: () => void): void {
     try {
       work()
@@ -204,7 +203,7 @@ export class EndpointLoop {
     }
   }
 
-  /** The peer is told INTERNAL_ERROR if the connection can still say that. */
+  /** Closes the connection with INTERNAL_ERROR if it is still able to send that. */
   private onDefect(core: Connection | undefined, defect: unknown): void {
     const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
     this.host.report(what, Cause.die(defect))
@@ -219,7 +218,7 @@ export class EndpointLoop {
     this.markDirty(actor)
   }
 
-  /** Deadlines that may not fire yet are only a reason to send: what is paced does not wait. */
+  /** While deadlines may not fire, due connections are still served: paced packets do not wait. */
   private fireDeadlines(mayFire: boolean): void {
     const { deadlines, nowMicros } = this
     for (let due = deadlines.popDue(nowMicros); due !== undefined; due = deadlines.popDue(nowMicros)) {
@@ -229,7 +228,7 @@ export class EndpointLoop {
     }
   }
 
-  /** Sends what one connection has, a burst at most, and sets its next deadline. */
+  /** Sends a burst of one connection at most, and sets its next deadline. */
   private serve(actor: ConnectionActor): void {
     const { core, entry } = actor
     const { buffer, nowMicros } = this
@@ -247,13 +246,13 @@ export class EndpointLoop {
     else if (isHeldBack && !actor.signals.isDrained) this.heldBack.add(actor)
     this.core.routeIds(core)
     const due = core.timeout(nowMicros)
-    // what is due now and was not sent waits for the socket, which wakes the loop
+    // something is due but was not sent: it waits for the socket, which wakes the loop
     this.deadlines.set(entry, isHeldBack && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
   }
 
   private readonly isCongested = (socket: SocketNumber): boolean => this.sockets.at(socket).socket.congested
 
-  /** Serves again those whose socket has room again. */
+  /** Serves connections whose socket has room again. */
   private resumeHeldBack(): void {
     for (const actor of this.heldBack)
       if (!actor.core.paths.areHeldBack(this.isCongested)) {

@@ -1,8 +1,8 @@
 /**
- * The handlers at work for one connection: that of `serve`, and those that `serveStreams` runs for its streams.
+ * The running handlers of one connection: that of `serve`, and those that `serveStreams` runs for its streams.
  *
- * They may outlive the connection for a while, to end in order, so they grow beside its branch and not from it. The tree
- * shows the connection until the last of them is done, however long it has been off the wire.
+ * They may outlive the connection for a while to finish cleanly, so they are not below its branch but beside it. The
+ * tree shows the connection until the last of them has ended, even after it is drained.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -10,18 +10,18 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { Branch, DefectPolicy } from "./Branch.ts"
 
-/** How much longer than its streams' handlers a connection's may run, to do what follows `serveStreams`. */
+/** Extra time for a connection's handler after its stream handlers, for what follows `serveStreams`. */
 const AFTERWARDS_MILLIS = 500
 
-/** What the handlers need of the connection they are for. */
+/** What the handlers need of their connection. */
 export interface HandledConnection {
-  /** Where they grow. */
+  /** The parent of their branches. */
   readonly branch: Branch
-  /** How long they may run when the connection is over. */
+  /** How long they may run after the connection has ended. */
   readonly graceMillis: number
   readonly isOver: () => boolean
   readonly onDefect: DefectPolicy
-  /** Called when the first starts, and when the last is done. */
+  /** Called when the first starts, and when the last has ended. */
   readonly onBusy: (isBusy: boolean) => void
 }
 
@@ -29,7 +29,7 @@ export class Handlers {
   private readonly host: HandledConnection
   /** The fiber that `serve` runs. */
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  /** One for each `serveStreams` at work. */
+  /** One for each running `serveStreams`. */
   private readonly groups = new Set<Branch>()
   private deadline: Branch | undefined = undefined
 
@@ -37,7 +37,7 @@ export class Handlers {
     this.host = host
   }
 
-  /** Identifies the fiber that `serve` runs. */
+  /** The ID of the fiber that `serve` runs. */
   get fiberId(): number | undefined {
     return this.fiber?.id
   }
@@ -67,12 +67,12 @@ export class Handlers {
     if (host.isOver()) this.onOver()
   }
 
-  /** Ends the handler of the connection itself. */
+  /** Interrupts the handler of the connection itself. */
   get end(): Effect.Effect<void> {
     return Effect.suspend(() => (this.fiber === undefined ? Effect.void : Fiber.interrupt(this.fiber)))
   }
 
-  /** Where the handlers of streams grow, until it is closed. */
+  /** A group for stream handlers, until it is closed. */
   open(): Branch {
     const group = this.host.branch.group()
     this.groups.add(group)
@@ -88,7 +88,7 @@ export class Handlers {
     return Effect.ensuring(group.close, forget)
   }
 
-  /** The connection is over. Handlers of streams are ended by who runs them, `serveStreams`. */
+  /** The connection has ended. `serveStreams` ends its own stream handlers. */
   onOver(): void {
     const { fiber, host } = this
     if (fiber === undefined || this.deadline !== undefined) return

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 
-/** Wakes the endpoint's loop; rung before the loop waits, it does not wait. */
+/** Wakes the endpoint's loop; a ring before the loop waits is not lost. */
 export class LoopSignal {
   private isRung = false
   private wake: (() => void) | undefined = undefined

@@ -1,9 +1,9 @@
 /**
- * One path of a connection, and the local addresses it is asked to move to.
+ * One path of a connection, and its migrations to other local addresses.
  *
- * It owns a fiber for as long as the path lives and, below it, one fiber for each local address the application has
- * moved the path to: that fiber holds the socket, probes the new route (RFC 9000 §8.2), and closes the socket when no
- * route of the path uses it any more. Interrupting it abandons the route it was probing.
+ * It owns a fiber for as long as the path lives and, below it, one fiber for each migration of the application: that
+ * fiber holds the socket, probes the new route (RFC 9000 §8.2), and closes the socket when no route of the path uses it
+ * any more. Interrupting it abandons the route being probed.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -29,20 +29,20 @@ export interface LocalPlace {
   readonly port?: number
 }
 
-/** After a path has left a socket, what was on its way to it still arrives for this long. */
+/** How long a socket stays open after a path has left it, for datagrams in flight. */
 const LINGER_MILLIS = 1000
 
-/** What a path needs of the connection it belongs to. */
+/** What a path needs of its connection. */
 export interface PathHost {
   readonly core: Connection
   readonly failure: Effect.Effect<never, QuicError> | undefined
-  /** `driven`: the core has been driven, and what was refused only for now may be possible. */
+  /** `driven`: the core was driven, and a temporary refusal may no longer apply. */
   readonly signals: { readonly driven: WaitList }
   now(): number
   touch(): void
   /**
-   * Opens another socket to `remote`, and returns the number the core knows it by. `onRefused` hears why the system will
-   * send nothing there.
+   * Opens another socket to `remote`, and returns its number in the core. `onRefused` is called when the system refuses
+   * to send there.
    */
   openSocket(
     where: LocalPlace,
@@ -56,18 +56,18 @@ const refusals = {
   server: "only clients migrate"
 } as const
 
-/** A migration under way. */
+/** A migration in progress. */
 interface MigrationAttempt {
-  /** Its socket; −1 before there is one. */
+  /** Its socket; −1 before it is open. */
   socket: SocketNumber
-  /** Why the system will not send over it. */
+  /** Why the system refuses to send on it. */
   refusal: string | undefined
   readonly result: Deferred.Deferred<void, QuicError>
 }
 
 export class PathActor {
   readonly branch: Branch
-  /** The path uses another route, has given one up, or is over. */
+  /** The path changed its route, abandoned one, or ended. */
   readonly moved = new WaitList()
   private readonly host: PathHost
   private readonly onDefect: DefectPolicy
@@ -78,20 +78,20 @@ export class PathActor {
     this.branch = parent.fork(Effect.never, onDefect)
   }
 
-  /** Moves the path to another local address, once the peer has answered over it; interrupted before, it stays. */
+  /** Migrates the path to another local address once it is validated; interruption leaves the path where it is. */
   migrate(where: LocalPlace): Effect.Effect<void, QuicError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.host.failure !== undefined || this.branch.isClosing) return this.over
         const attempt: MigrationAttempt = { socket: -1, refusal: undefined, result: Deferred.makeUnsafe() }
-        // the connection ends, or the caller is interrupted
+        // the connection ended, or the caller was interrupted
         const cutShort = Effect.sync(() => Deferred.doneUnsafe(attempt.result, this.over))
         const moving = Effect.onInterrupt(Effect.scoped(this.moveTo(where, attempt)), () => cutShort)
         const fiber = this.branch.fork(moving, (cause) => {
           Deferred.doneUnsafe(attempt.result, Effect.die(Cause.squash(cause)))
           this.onDefect(cause)
         })
-        // once the core has moved there is nothing left to abandon
+        // once the core has migrated there is nothing left to abandon
         const giveUp = Effect.suspend(() =>
           this.current.socket === attempt.socket ? Effect.void : fiber.close
         )
@@ -129,7 +129,7 @@ export class PathActor {
       const { host } = this
       if (host.failure !== undefined) return host.failure
       const refusal = host.core.migrate(socket, host.now())
-      // what only takes time is waited for
+      // temporary refusals are waited out
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
         return Effect.flatMap(host.signals.driven.park, () => this.startProbing(socket))
       if (refusal !== undefined)
@@ -148,7 +148,7 @@ export class PathActor {
       if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: refusal })))
       if (!this.usesSocket(socket))
         return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
-      // not `moved`: a route can also be given up for a newer one, of which there is no news
+      // not `moved`: a route can also be dropped for a newer one without an event
       return Effect.flatMap(host.signals.driven.park, () => this.awaitArrival(attempt))
     })
   }

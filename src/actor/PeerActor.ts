@@ -1,9 +1,9 @@
 /**
- * One peer: a server to stay connected with.
+ * One peer: a server to stay connected to.
  *
- * It owns a fiber that lives as long as the peer and, below it, one connection at a time. When that ends the fiber makes
- * another, as the policy says, and wakes whoever waits for one. It holds no work: those who wait for a connection are
- * fibers of the application, and their number is limited. Interrupting the fiber closes the connection.
+ * It owns a fiber that lives as long as the peer and, below it, one connection at a time. When that ends, the fiber
+ * makes another as the policy says, and wakes waiting fibers. It queues no work: waiters are application fibers, and
+ * their number is limited. Interrupting the fiber closes the connection.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -29,7 +29,7 @@ export interface PeerConnection {
 export interface PeerSettings<Connection> extends ReconnectSettings {
   readonly name: string
   readonly maxWaiting: number
-  /** Makes a connection, which may be usable for 0-RTT only at first. */
+  /** Opens a connection, which may be usable for 0-RTT only at first. */
   readonly dial: (peer: PeerPlace) => Effect.Effect<Connection, QuicError, Scope.Scope>
 }
 
@@ -39,17 +39,17 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
   readonly settings: PeerSettings<Connection>
   /** Fibers that wait for a connection. */
   readonly available = new WaitList()
-  /** Fibers that serve whatever connection there is, and do not ask for one. */
+  /** Fibers that serve whichever connection exists without requesting one. */
   readonly replaced = new WaitList()
   private readonly endpoint: EndpointActor
   private readonly lifecycle = new PeerLifecycle<Connection>()
-  /** Something was asked of the fiber. */
+  /** A request for the fiber was made. */
   private readonly requested = new WaitList()
   private readonly ended = Deferred.makeUnsafe<void>()
   private early: Connection | undefined = undefined
   private restartRequested = false
   private closeRequest: { readonly code: number; readonly reason: string } | undefined = undefined
-  /** How often nobody could be reached, so that those who waited know that it was their attempts that failed. */
+  /** Counts failures, so that waiters can tell that an attempt they waited for failed. */
   private failures = 0
   private sinceMicros: number
 
@@ -83,14 +83,14 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     }
   }
 
-  /** The connection there is; with `early`, also one that carries only 0-RTT data yet. */
+  /** The current connection; with `early`, also one that is only usable for 0-RTT yet. */
   current(early: boolean): Connection | undefined {
     const { state } = this.lifecycle
     if (state._tag === "Connected" || state._tag === "Migrating") return state.connection
     return early ? this.early : undefined
   }
 
-  /** Waits for a connection, and asks for one where the policy is to wait for that. */
+  /** Waits for a connection, and requests one if the policy is on demand. */
   connection(early: boolean): Effect.Effect<Connection, QuicError> {
     return Effect.suspend(() => {
       const { failures } = this
@@ -110,7 +110,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     })
   }
 
-  /** The next connection that is not `previous`, whoever asks for it. */
+  /** The next connection after `previous`, whoever requested it. */
   replacement(previous: Connection | undefined): Effect.Effect<Connection, QuicError> {
     return Effect.suspend(() => {
       const { state } = this.lifecycle
@@ -122,7 +122,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     })
   }
 
-  /** Asks for a new connection in place of the one there is, at once. */
+  /** Replaces the current connection, at once. */
   restart(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { state } = this.lifecycle
@@ -133,7 +133,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     })
   }
 
-  /** Delivers what was accepted, closes the connection with `code`, and makes no other. */
+  /** Delivers accepted data, closes the connection with `code`, and makes no other. */
   close(code: number, reason: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.closeRequest ??= { code, reason }
@@ -147,18 +147,18 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     this.requested.wakeAll()
   }
 
-  /** Closes at once: after a failure or an interrupt, or with the endpoint. */
+  /** Closes at once: after a failure or interruption, or with the endpoint. */
   get abandon(): Effect.Effect<void> {
     return Effect.andThen(this.end(undefined), this.branch.close)
   }
 
   private get life(): Effect.Effect<void> {
-    // not before the peer has its place in the tree
+    // not before the peer is in the tree
     const begin = Effect.andThen(Effect.yieldNow, this.reconnectLoop())
     return Effect.onExit(begin, () => this.end(undefined))
   }
 
-  /** Connections, one after the other. */
+  /** Makes one connection after the other. */
   private readonly reconnectLoop = Effect.fnUntraced(function* (this: PeerActor<Connection>) {
     const policy = new ReconnectPolicy(this.settings)
     const { restart } = this.settings
@@ -187,7 +187,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     }
   })
 
-  /** From the first packet to the end, however that comes. */
+  /** Runs one connection from the first packet to its end. */
   private get connectOnce(): Effect.Effect<Ending> {
     let sinceMicros = Number.POSITIVE_INFINITY
     const made = Effect.gen({ self: this }, function* () {
@@ -220,7 +220,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     })
   }
 
-  /** Watches a connection to its end, and ends it when that is asked for. */
+  /** Watches a connection until it ends, and closes it on request. */
   private watch(connection: Connection): Effect.Effect<QuicError> {
     const look: Effect.Effect<QuicError> = Effect.suspend(() => {
       if (this.closeRequest !== undefined || this.restartRequested) {

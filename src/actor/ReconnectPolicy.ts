@@ -1,4 +1,4 @@
-/** When a peer connects again after a connection, or an attempt to make one, has ended. */
+/** Decides when a peer connects again after a connection or an attempt has ended. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,23 +6,23 @@ import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type { QuicError } from "../QuicError.ts"
 
-/** When a peer makes a connection anew: always, when somebody wants it, or never. */
+/** When a peer reconnects: always, when a connection is requested, or never. */
 export type RestartPolicy = "eager" | "onDemand" | "giveUp"
 
 export interface ReconnectSettings {
   readonly restart: RestartPolicy
-  /** The delay before each attempt after the first, and how many there are. Its input is what went wrong. */
+  /** The delays between attempts, and their number. Its input is the error. */
   readonly schedule: Schedule.Schedule<unknown, QuicError>
-  /** A connection that lasted this long was a success: the schedule starts over. */
+  /** A connection that lasted this long was a success: the schedule restarts. */
   readonly stableMillis: number
 }
 
-/** How a connection, or the attempt to make one, ended. */
+/** How a connection or an attempt ended. */
 export interface Ending {
   readonly error: QuicError
-  /** The application has asked for another. */
+  /** The application requested another. */
   readonly restarted: boolean
-  /** Since the handshake was complete; below 0 if it never was. */
+  /** Since the handshake completed; below 0 if it never did. */
   readonly lastedMillis: number
 }
 
@@ -38,7 +38,7 @@ export class ReconnectPolicy {
     this.settings = settings
   }
 
-  /** Starts over with the first attempt. Comes before anything else. */
+  /** Restarts with the first attempt. Must be run before anything else. */
   get reset(): Effect.Effect<void> {
     return Effect.map(delaysOf(this.settings.schedule), (delays) => {
       this.delays = delays
@@ -46,7 +46,7 @@ export class ReconnectPolicy {
     })
   }
 
-  /** How many milliseconds to wait before the next attempt; undefined when there is to be none. */
+  /** Milliseconds to wait before the next attempt; undefined for no further attempt. */
   readonly delayAfter = Effect.fnUntraced(function* (this: ReconnectPolicy, ending: Ending) {
     const { error, restarted, lastedMillis } = ending
     const { restart, stableMillis } = this.settings
@@ -60,7 +60,7 @@ export class ReconnectPolicy {
   })
 }
 
-/** A schedule from its start, step by step; undefined when it is over. */
+/** A schedule run step by step; undefined at its end. */
 const delaysOf = (schedule: Schedule.Schedule<unknown, QuicError>): Effect.Effect<Delays> =>
   Effect.map(
     Schedule.toStep(schedule),

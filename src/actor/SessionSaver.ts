@@ -1,9 +1,9 @@
 /**
- * client: stores what the server gives for the next connection to it.
+ * client: stores tickets and tokens from the server for the next connection.
  *
- * It owns a fiber while there is something to store, and never more than one, however much the server gives and however
- * slow the store is: of address tokens only the newest is worth storing, and a session takes a handful of tickets. The
- * connection can do without, and goes on if the store breaks.
+ * It owns at most one fiber, and only while there is something to store, however much the server sends and however slow
+ * the store is: only the newest address token is kept, and a handful of tickets per session. The connection does not
+ * depend on it and continues if the store fails.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import type { SessionTicket } from "../capability/TicketStore.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { Branch } from "./Branch.ts"
 
-/** Where it is stored. */
+/** Where they are stored. */
 export interface SessionSink {
   readonly putTicket: (ticket: SessionTicket) => Effect.Effect<void>
   readonly putAddressToken: (token: Uint8Array) => Effect.Effect<void>

@@ -1,6 +1,6 @@
 /**
- * Opens and closes the sockets of one endpoint. Each has a scope of its own: the main one, which new connections use,
- * stays open, another one as long as a connection uses it.
+ * Opens and closes the sockets of one endpoint. Each has its own scope: the main one, which new connections use, stays
+ * open; others are closed when no connection uses them.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +12,7 @@ import { formatAddress, sameAddress, type SocketAddress } from "../wire/SocketAd
 import type { EndpointActor } from "./EndpointActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
-/** How often a socket left behind is checked for use; by the first check, what was under way has arrived. */
+/** How often a socket no longer main is checked for use; by the first check, datagrams in flight have arrived. */
 const LINGER_MILLIS = 1000
 
 const closed = Effect.fail(quicError(new EndpointClosed()))
@@ -40,7 +40,7 @@ export class SocketKeeper {
     return Effect.map(this.open(where), (kept) => (this.main = kept).socket)
   }
 
-  /** Moves the endpoint to another main socket; the old one is closed as soon as no connection uses it. */
+  /** Switches the endpoint to another main socket; the old one is closed as soon as no connection uses it. */
   rebind(actor: EndpointActor, where: LocalPlace): Effect.Effect<void, QuicError> {
     return Effect.map(this.openFor(actor, where), (next) => {
       const { scope } = this.main!
@@ -49,7 +49,7 @@ export class SocketKeeper {
     })
   }
 
-  /** Sockets at the addresses that clients are asked to move to, at the main port unless they say otherwise. */
+  /** Sockets for the preferred addresses, at the main port unless specified. */
   readonly openPreferred = Effect.fnUntraced(function* (
     this: SocketKeeper,
     wanted: { readonly ipv4?: LocalPlace; readonly ipv6?: LocalPlace }
@@ -76,7 +76,7 @@ export class SocketKeeper {
     )
   }
 
-  /** Opens a socket for an endpoint that may be closed meanwhile; then the socket is closed again. */
+  /** Opens a socket; if the endpoint is closed meanwhile, the socket is closed again. */
   private openFor(actor: EndpointActor, where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
     return Effect.uninterruptible(
       Effect.flatMap(this.open(where), (kept) =>
@@ -85,7 +85,7 @@ export class SocketKeeper {
     )
   }
 
-  /** A client without a `host` binds what reaches servers of both families, as far as the system has both. */
+  /** A client without a `host` binds a dual-stack socket if the system supports it. */
   private bind({ host, port = 0 }: LocalPlace): ReturnType<UdpPortShape["bind"]> {
     const ipv4 = this.udp.bind({ host: host ?? "0.0.0.0", port, multihomed: this.isServer })
     if (host !== undefined || this.isServer) return ipv4
@@ -96,7 +96,7 @@ export class SocketKeeper {
     )
   }
 
-  /** Opens a socket for one path, which is closed with the scope; returns the number that routes know it by. */
+  /** Opens a socket for one path, closed with the scope; returns its number for routes. */
   lend(
     actor: EndpointActor,
     where: LocalPlace,
@@ -108,7 +108,7 @@ export class SocketKeeper {
       const why = whyUnreachable(socket.localAddress, remote)
       if (why === undefined) {
         const number = actor.addSocket(socket)
-        // nobody else sends from it
+        // no other connection sends on it
         socket.onRefused((to, problem, isLasting) => {
           if (isLasting && sameAddress(to, remote)) onRefused(problem)
         })
@@ -124,7 +124,7 @@ export class SocketKeeper {
     return Effect.map(Effect.acquireRelease(lent, giveBack), ({ number }) => number)
   }
 
-  /** Closes a socket the endpoint has left, as soon as no connection uses it; does not wait for that. */
+  /** Closes a socket as soon as no connection uses it, in the background. */
   private closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): void {
     const look: Effect.Effect<void> = Effect.delay(
       Effect.suspend(() => {

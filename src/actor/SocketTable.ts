@@ -1,26 +1,29 @@
 /**
- * The sockets of one endpoint, and the numbers that routes know our addresses by. A socket bound to one address has one;
- * one that takes what is sent to any address of the machine has a number for itself, and another for each address
- * it was asked at: answers leave from there, since anywhere else they are a stranger's to who asked.
+ * The sockets of one endpoint, and the numbers by which routes refer to our addresses. A socket bound to one address
+ * has one number; a wildcard socket has one for itself and one for each address that received a datagram: replies have
+ * to come from that address, or the peer would not recognise them.
  */
 import type { SocketNumber } from "../path/Route.ts"
 import type { EcnCodepoint, ReceivedDatagram, UdpSocket } from "../capability/UdpPort.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
-/** Whole prefixes can belong to one machine; beyond so many addresses the system chooses which to answer from. */
+/** Whole prefixes can belong to one machine; beyond this many addresses the system chooses the source address. */
 const MAX_ADDRESSES = 1024
 
-/** One of our addresses. */
+/** One local address. */
 export interface Place {
   readonly number: SocketNumber
   readonly socket: UdpSocket
   /** The number of the socket itself. */
   readonly socketNumber: SocketNumber
-  /** Undefined: the one the socket is bound to, or the system's choice. */
+  /** Undefined: the bound address, or the system's choice. */
   readonly from: SocketAddress | undefined
 }
 
-/** `socket` numbers the address the datagram was sent to, `boundSocket` the socket it came by; the same unless that takes any address. */
+/**
+ * `socket` numbers the address the datagram was sent to, `boundSocket` the socket; they differ on wildcard sockets
+ * only.
+ */
 export type HandleArrival = (
   bytes: Uint8Array,
   from: SocketAddress,
@@ -29,7 +32,7 @@ export type HandleArrival = (
   boundSocket: SocketNumber
 ) => void
 
-/** A socket, and what it was asked at. */
+/** A socket and the local addresses that received datagrams. */
 interface BoundSocket {
   readonly socket: UdpSocket
   readonly byHost: Map<string, SocketNumber>
@@ -37,7 +40,7 @@ interface BoundSocket {
 }
 
 export class SocketTable {
-  /** The one that new connections leave by. */
+  /** The socket of new connections. */
   main: Place
   private readonly places = new Map<SocketNumber, Place>()
   private readonly bound = new Map<SocketNumber, BoundSocket>()
@@ -76,12 +79,12 @@ export class SocketTable {
     return this.bound.size
   }
 
-  /** What has that number; a closed socket's place is taken by the present one. */
+  /** The place with that number; the main one if its socket is closed. */
   at(number: SocketNumber): Place {
     return this.places.get(number) ?? this.main
   }
 
-  /** Takes at most `max` datagrams of each; returns how many came by the busiest. */
+  /** Reads at most `max` datagrams of each socket; returns the number read from the busiest. */
   drain(max: number): number {
     let most = 0
     for (const { socket, onDatagram } of this.bound.values())

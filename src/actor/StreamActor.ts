@@ -1,9 +1,9 @@
 /**
  * One stream in use.
  *
- * It owns who waits for the stream, the fiber of its handler when `serveStreams` runs one, and how both halves ended,
- * for whoever holds the stream after the core has forgotten it. Made when the application first touches the stream,
- * gone when the stream is closed. A handler that dies takes its own stream with it and nothing else.
+ * It owns the wait lists of the stream, the fiber of its handler under `serveStreams`, and how both halves ended, for
+ * use after the core has removed the stream. Created when the application first uses the stream, dropped when the
+ * stream is closed. A handler that dies only affects its own stream.
  */
 import type * as Fiber from "effect/Fiber"
 import type { ReceiveOutcome, SendOutcome } from "../stream/StreamOutcome.ts"
@@ -12,11 +12,11 @@ import { WaitList } from "./WaitList.ts"
 export class StreamActor {
   readonly id: number
   readonly readable = new WaitList()
-  /** Room in the send buffer, acknowledgement of everything, or the end of either. */
+  /** Room in the send buffer, everything acknowledged, or the end of either half. */
   readonly writable = new WaitList()
   ended: { readonly receive: ReceiveOutcome; readonly send: SendOutcome } | undefined = undefined
   readonly sinceMicros: number
-  /** The fiber that serves it; undefined when the application does so in fibers of its own. */
+  /** The fiber that serves it; undefined when the application does so itself. */
   handler: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(id: number, nowMicros: number) {

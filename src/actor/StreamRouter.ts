@@ -1,19 +1,21 @@
 /**
- * The streams of one connection that are in use, and who gets those that the peer opens.
+ * The streams of one connection in use, and the routing of those that the peer opens.
  *
- * An incoming stream goes to the first claim that takes it. What no claim takes waits to be accepted, or for a claim
- * that is made later: nothing the peer opened is lost, and flow control limits how much can wait (RFC 9000 §4.6).
+ * An incoming stream goes to the first claim that takes it. Unclaimed streams wait for `accept` or for a later claim:
+ * nothing the peer opened is lost, and flow control limits how much can be queued (RFC 9000 §4.6).
  */
 import { Fifo } from "../internal/Fifo.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import { StreamActor } from "./StreamActor.ts"
 
-/** Takes incoming streams, in preference to `accept`: `serveStreams`, or a protocol that knows its own streams. */
+/**
+ * Takes incoming streams with priority over `accept`: `serveStreams`, or a protocol that recognises its own streams.
+ */
 export interface StreamClaim {
   /**
-   * Takes the stream, answering for it from this call on, or returns false to leave it to the next claim. Called once
-   * for each stream, outside the core.
+   * Takes the stream and the responsibility for it, or returns false to leave it to the next claim. Called once per
+   * stream, outside the core.
    */
   readonly offer: (id: number) => boolean
 }
@@ -21,9 +23,9 @@ export interface StreamClaim {
 export class StreamRouter {
   private readonly core: StreamSet
   private readonly now: () => number
-  /** None before the first: most connections of a crowd have no stream. */
+  /** Created lazily: many connections have no stream. */
   private actors: Map<number, StreamActor> | undefined = undefined
-  /** In the order they were made. */
+  /** In order of creation. */
   private claims: ReadonlyArray<StreamClaim> = noClaims
   private readonly unclaimedBidirectional = new Fifo<number>()
   private readonly unclaimedUnidirectional = new Fifo<number>()
@@ -46,7 +48,7 @@ export class StreamRouter {
     return this.actors?.get(id)
   }
 
-  /** Offers `claim` the streams that wait, and those that follow until the returned function is called. */
+  /** Offers `claim` the queued streams, and later ones until the returned function is called. */
   claim(claim: StreamClaim): () => void {
     this.claims = [...this.claims, claim]
     this.offerAll(this.unclaimedBidirectional, claim)
@@ -56,12 +58,12 @@ export class StreamRouter {
     }
   }
 
-  /** Streams that no claim has taken: whoever shifts one off has accepted it. */
+  /** Streams that no claim has taken: shifting one off accepts it. */
   unclaimed(unidirectional: boolean): Fifo<number> {
     return unidirectional ? this.unclaimedUnidirectional : this.unclaimedBidirectional
   }
 
-  /** Hands out the streams that the peer has opened, those that go both ways first; returns whether there were any. */
+  /** Routes the streams that the peer has opened, bidirectional ones first; returns whether there were any. */
   routeOpened(): boolean {
     let id = this.core.pollOpened()
     if (id < 0) return false
@@ -78,7 +80,7 @@ export class StreamRouter {
     if (!isTaken) this.unclaimed(isUnidirectional(id)).push(id)
   }
 
-  /** Wakes whoever waits for a stream that has changed, and lets go of those that are closed. */
+  /** Wakes the waiters of changed streams, and drops closed streams. */
   settle(): void {
     const { core, actors } = this
     for (let id = core.pollReadable(); id >= 0; id = core.pollReadable()) actors?.get(id)?.readable.wakeAll()
@@ -107,7 +109,7 @@ export class StreamRouter {
   private offerAll(ids: Fifo<number>, claim: StreamClaim): void {
     for (let left = ids.length; left > 0; left--) {
       const id = ids.shift()
-      // a handler that has begun may have accepted others
+      // a handler that was just started may have accepted others
       if (id === undefined) return
       if (!claim.offer(id)) ids.push(id)
     }

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 
-/** A place in the list. */
+/** An entry of the list. */
 class Waiter {
   readonly wake: () => void
   isWaiting = true
@@ -13,11 +13,11 @@ class Waiter {
 }
 
 /**
- * Fibers parked until something they wait for may have changed. Waking is collected by the endpoint's loop and done
- * at its top, never from inside the core; whoever is woken looks again, so a wake-up too many is harmless.
+ * Fibers parked until something they wait for may have changed. Wake-ups are collected by the endpoint's loop and done
+ * at its top, never from inside the core; woken fibers check again, so spurious wake-ups are harmless.
  *
- * There are several for each connection and stream, and on most nobody ever waits: an unused one costs three fields. The
- * application may let any number wait, so joining and leaving take the same time however many do.
+ * There are several per connection and stream, most of them never used: an empty one takes three fields. The
+ * application may park any number of fibers, so joining and leaving take constant time.
  */
 export class WaitList {
   private first: Waiter | undefined = undefined
@@ -28,12 +28,12 @@ export class WaitList {
     return this.count
   }
 
-  /** Parks the calling fiber; interrupting it takes it off the list. */
+  /** Parks the calling fiber; interruption removes it from the list. */
   get park(): Effect.Effect<void> {
     return this.parkThen(Effect.void)
   }
 
-  /** Parks the calling fiber, which goes on with `next`. */
+  /** Parks the calling fiber, which continues with `next`. */
   parkThen<A, E>(next: Effect.Effect<A, E>, onParked?: () => void): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
       const unlisten = this.listen(() => resume(next))
@@ -42,7 +42,7 @@ export class WaitList {
     })
   }
 
-  /** Calls `wake` once, unless what is returned is called before. */
+  /** Calls `wake` once, unless the returned function is called before. */
   listen(wake: () => void): () => void {
     const waiter = new Waiter(wake)
     waiter.previous = this.last
@@ -53,7 +53,7 @@ export class WaitList {
     return () => this.remove(waiter)
   }
 
-  /** Wakes those who have waited longest. */
+  /** Wakes the fibers that have waited longest. */
   wakeFirst(count: number): void {
     for (let i = 0; i < count && this.first !== undefined; i++) {
       const waiter = this.first
@@ -62,7 +62,7 @@ export class WaitList {
     }
   }
 
-  /** Those who begin to wait meanwhile are not woken. */
+  /** Fibers that begin to wait meanwhile are not woken. */
   wakeAll(): void {
     const { first } = this
     if (first === undefined) return

@@ -1,12 +1,12 @@
 /**
- * Taking what there may be only one of, so that an interrupt finds it taken by the caller or not taken at all.
+ * Acquires items from a queue so that an interrupted caller has either acquired one or not, never lost one.
  *
- * A fiber can be interrupted wherever it may yield, which is before each of its operations. `Effect.sync` hands what it
- * returns straight to the caller, without another operation in between: so whatever takes does it in such a step, as its
- * last. Masking interrupts would not do: one that arrives meanwhile throws the result of the masked region away.
+ * A fiber can be interrupted wherever it may yield, which is before each of its operations. `Effect.sync` returns its
+ * result to the caller without another operation in between, so an item is taken in such a step, the last one.
+ * Masking interrupts would not do: an interrupt that arrives meanwhile discards the result of the masked region.
  *
- * The scope that is to own it may be closed by somebody else meanwhile. Nothing is acquired into a closed scope, and whoever
- * waits for something to acquire is interrupted when the scope is closed.
+ * The owning scope may be closed by another fiber meanwhile. Nothing is acquired into a closed scope, and a fiber that
+ * waits for an item is interrupted when the scope is closed.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,23 +15,23 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { WaitList } from "./WaitList.ts"
 
-/** Somewhere things are to be had. */
+/** A queue to take items from. */
 export interface Source<A, E> {
   /** Whether `take` would find something. */
   readonly has: () => boolean
   readonly take: () => A | undefined
-  /** Why nothing will come any more; undefined while something may. */
+  /** Why nothing will arrive any more; undefined while something may. */
   readonly refusal: () => Effect.Effect<never, E> | undefined
-  /** Woken when it is worth looking again. */
+  /** Woken when it is worth checking again. */
   readonly changed: WaitList
-  /** Asks for something while it is waited for: until what is returned is called, at least once. */
+  /** Requests an item while one is waited for: until the returned function is called, at least once. */
   readonly ask?: () => () => void
 }
 
-/** Where somebody else was faster, between looking and taking. */
+/** Another fiber took the item between `has` and `take`. */
 const gone = Symbol("gone")
 
-/** Hands over what `take` finds, in one step; when that is `gone`, goes on with `otherwise`. */
+/** Returns what `take` finds, in one step; when that is `gone`, continues with `otherwise`. */
 const handOver = <A, E>(take: () => A | typeof gone, otherwise: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.catchDefect(
     Effect.sync(() => {
@@ -42,7 +42,7 @@ const handOver = <A, E>(take: () => A | typeof gone, otherwise: Effect.Effect<A,
     (defect) => (defect === gone ? otherwise : Effect.die(defect))
   )
 
-/** Takes as soon as `has` holds, and goes on with `otherwise` while it does not. */
+/** Takes an item as soon as `has` holds, and continues with `otherwise` until then. */
 const taking = <A, E>(
   has: () => boolean,
   take: () => A | undefined,
@@ -53,13 +53,13 @@ const taking = <A, E>(
   return look
 }
 
-/** Takes something as soon as it is there; interrupted, it has taken nothing. */
+/** Takes an item as soon as there is one; interruption never consumes one. */
 export const takeFrom = <A, E>({ has, take, refusal, changed }: Source<A, E>): Effect.Effect<A, E> =>
   taking(has, take, (look) => refusal() ?? changed.parkThen(look))
 
 /**
- * Takes something as soon as it is there, and says what becomes of it with the scope; interrupted, it has taken nothing.
- * What `show` makes of it is handed over in the same step.
+ * Takes an item as soon as there is one and registers its finalizer with the scope; interruption never consumes one.
+ * The result of `show` is returned in the same step.
  */
 export const acquire = <A, B, E>(
   source: Source<A, E>,
@@ -84,7 +84,7 @@ export const acquire = <A, B, E>(
     )
   )
 
-/** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `acquire`. */
+/** A separate function: the finalizer lives as long as the scope and must not retain the variables of `acquire`. */
 const ownOne = <A>(
   scope: Scope.Scope,
   taken: A,
@@ -93,7 +93,7 @@ const ownOne = <A>(
 
 const isOpen = (scope: Scope.Scope): boolean => scope.state._tag !== "Closed"
 
-/** Parks the calling fiber, which goes on with `next`, or is interrupted when the scope is closed. */
+/** Parks the calling fiber, which continues with `next`, or is interrupted when the scope is closed. */
 const parkIn = <A, E>(
   scope: Scope.Scope,
   { changed, ask }: Pick<Source<unknown, E>, "changed" | "ask">,
@@ -104,7 +104,7 @@ const parkIn = <A, E>(
     const leave = ask?.()
     const unlisten = changed.listen(() => {
       leave?.()
-      // off the scope first: whoever is woken may close it
+      // removed from the scope first: the woken fiber may close it
       Scope.closeUnsafe(place, Exit.void)
       resume(next)
     })
@@ -127,7 +127,7 @@ export const own = (
   finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 ): void => Effect.runSync(Scope.addFinalizerExit(scope, finalizer))
 
-/** What several steps acquire, and the fiber that takes them. */
+/** Resources acquired in several steps, and the fiber that acquires them. */
 class Acquisition {
   readonly scope = Scope.makeUnsafe()
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -139,24 +139,24 @@ class Acquisition {
   }
 }
 
-/** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `acquireAll`. */
+/** A separate function: the finalizer lives as long as the scope and must not retain the variables of `acquireAll`. */
 const ownAll = (scope: Scope.Scope, acquisition: Acquisition): void =>
   own(scope, (exit) => acquisition.close(exit))
 
 /**
- * Acquires by several steps, in a fiber and a scope of their own. Interrupted at any moment, failed, or when somebody
- * closes the caller's scope before they are through, everything acquired so far is given back.
+ * Acquires in several steps, in a fiber and scope of its own. On interruption at any moment, on failure, and when the
+ * caller's scope is closed before it is done, everything acquired so far is released.
  */
 export const acquireAll = <A, E, R>(
   steps: Effect.Effect<A, E, R | Scope.Scope>
 ): Effect.Effect<A, E, R | Scope.Scope> =>
   Effect.flatMap(Effect.context<R | Scope.Scope>(), (context) =>
-    // what `callback` is told on an interrupt is told until the caller has the result
+    // the finalizer of `callback` runs on any interrupt until the caller has the result
     Effect.callback((resume) => {
       const outer = Context.get(context, Scope.Scope)
       if (!isOpen(outer)) return resume(Effect.interrupt)
       const acquisition = new Acquisition()
-      // not at once: a callback that has its result already is not told of an interrupt
+      // not at once: a callback that already has its result does not see an interrupt
       const fiber = Effect.runForkWith(Context.add(context, Scope.Scope, acquisition.scope))(
         Effect.andThen(Effect.yieldNow, steps)
       )

@@ -11,8 +11,8 @@ import type { PeerState } from "./peerState.ts"
 import { WaitList } from "./WaitList.ts"
 
 /**
- * Fails when the endpoint has a peer of that name. After success what was accepted is delivered, otherwise the peer ends at
- * once.
+ * Fails when the endpoint has a peer of that name. After success what was accepted is delivered, otherwise the peer
+ * ends at once.
  */
 export const acquirePeer = <C extends PeerConnection, P>(
   endpoint: EndpointActor,

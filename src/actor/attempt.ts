@@ -1,9 +1,9 @@
 /**
- * An attempt to reach a server: takes out what is stored about it, begins a connection, and waits until that can be used.
+ * An attempt to connect: takes the stored ticket and token, starts a connection, and waits until it is usable.
  *
- * It is one operation to its caller, and what it makes belongs to the endpoint's tree from the start. An interrupt thus
- * either comes too late, when the caller has the connection, or finds an owner that ends it; a ticket that nobody has seen
- * on the wire goes back to where it was.
+ * It is one operation to its caller, and everything it creates belongs to the endpoint's tree from the start. An
+ * interrupt thus either comes too late, when the caller has the connection, or finds an owner that closes it; a ticket
+ * that was never sent is put back into the store.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -16,23 +16,23 @@ import type { ConnectionActor } from "./ConnectionActor.ts"
 import { endConnection } from "./endConnection.ts"
 
 export interface AttemptSteps<Memory, Connection> {
-  /** Where the fiber grows that reads the store. */
+  /** The parent of the fiber that reads the store. */
   readonly host: {
     readonly branch: Branch
     readonly isClosed: boolean
-    /** Waits until one more handshake can be begun. */
+    /** Waits until another handshake may start. */
     readonly mayBegin: Effect.Effect<void>
   }
   readonly take: Effect.Effect<Memory>
   readonly putBack: (memory: Memory) => Effect.Effect<void>
   readonly begin: (memory: Memory) => ConnectionActor
-  /** It may be used for 0-RTT before the handshake is complete. */
+  /** Whether it may be used for 0-RTT before the handshake is complete. */
   readonly earlyData: boolean
-  /** The connection as the application gets it. */
+  /** Wraps the connection for the application. */
   readonly show: (actor: ConnectionActor) => Connection
 }
 
-/** A function of its own: the finalizer lasts as long as the scope and must not retain the variables of `attempt`. */
+/** A separate function: the finalizer lives as long as the scope and must not retain the variables of `attempt`. */
 const ownConnection = (scope: Scope.Scope, actor: ConnectionActor): Scope.Closeable => {
   const owned = Scope.forkUnsafe(scope)
   own(owned, (exit) => endConnection(actor, exit))

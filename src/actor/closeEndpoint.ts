@@ -3,10 +3,10 @@ import type * as Exit from "effect/Exit"
 import { endConnection } from "./endConnection.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
 
-/** How long the fibers below a closed endpoint may take to end. */
+/** How long closing waits for the fibers below the endpoint. */
 const CLOSING_MILLIS = 1000
 
-/** Closes every connection, after success once what was accepted is delivered, and the endpoint with them. */
+/** Closes every connection, on success after delivering accepted data, and then the endpoint. */
 export const closeEndpoint = (
   endpoint: EndpointActor,
   exit: Exit.Exit<unknown, unknown>
@@ -21,6 +21,6 @@ export const closeEndpoint = (
     })
   }).pipe(
     Effect.ensuring(Effect.sync(() => endpoint.shutdown())),
-    // a fiber of the application's that cannot be interrupted, in a verifier for instance, is not waited for long
+    // an uninterruptible application fiber, in a verifier for instance, must not block closing
     Effect.ensuring(Effect.timeoutOption(Effect.interruptible(endpoint.branch.close), CLOSING_MILLIS))
   )

@@ -1,4 +1,4 @@
-/** How the end of a connection is told to the application. */
+/** Turns the end of a connection into the error the application sees. */
 import type { Connection } from "../connection/Connection.ts"
 import type { CloseReason } from "../connection/lifecycle.ts"
 import {
@@ -14,14 +14,14 @@ import {
 import { formatAddress } from "../wire/SocketAddress.ts"
 import { unreachable } from "./destinations.ts"
 
-/** What the system had against sending to the peer. */
+/** Why the system refused to send to the peer. */
 export interface SendRefusal {
   readonly problem: string
   /** It ends the connection: nothing was heard from the peer, and nothing can be sent to it. */
   readonly isFinal: boolean
 }
 
-/** Why `core`, which is over, has ended. */
+/** Why `core`, which is closed, has ended. */
 export const reasonOf = (core: Connection, refusal?: SendRefusal): QuicErrorReason => {
   if (refusal?.isFinal === true) return unreachable(core.path.remote, refusal.problem)
   const close = core.closeReason!

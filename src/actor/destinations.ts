@@ -1,4 +1,4 @@
-/** From what a caller names to addresses that a socket can reach. */
+/** Resolves a host name or literal to addresses that a socket can reach. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { AddressResolver } from "effect/net/AddressResolver"
@@ -13,12 +13,12 @@ export interface Surroundings {
   readonly zoneName: ZoneName | undefined
 }
 
-/** Addresses worth trying, the best first; never none. */
+/** Candidate addresses, best first; never empty. */
 type Destinations = readonly [SocketAddress, ...Array<SocketAddress>]
 
 /**
- * Where `host`, a name or a literal however it is written, can be reached from `socket`. Of a name's addresses those of
- * IPv4 come first: a server that says nothing binds these.
+ * Resolves `host`, a name or a literal in any notation, to addresses reachable from `socket`. IPv4 addresses of a name
+ * come first, since servers bind IPv4 by default.
  */
 export const destinations = (
   { resolver, zoneName }: Surroundings,

@@ -1,4 +1,4 @@
-/** From a server's name to a connection with it. */
+/** Connects to a server by name. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TicketStoreShape } from "../capability/TicketStore.ts"
@@ -11,7 +11,7 @@ import { destinations, type Surroundings } from "./destinations.ts"
 import type { EndpointActor, PeerPlace } from "./EndpointActor.ts"
 import type { SessionSink } from "./SessionSaver.ts"
 
-/** Everything about a server that does not change from one connection to the next. */
+/** The settings of a server shared by all connections to it. */
 export interface DialedServer {
   readonly host: string
   readonly port: number
@@ -26,11 +26,11 @@ export interface DialSettings<Connection> extends Surroundings {
   readonly store: TicketStoreShape
   /** Unix time. */
   readonly nowMillis: () => number
-  /** The connection as the application gets it. */
+  /** Wraps the connection for the application. */
   readonly show: (actor: ConnectionActor) => Connection
 }
 
-/** Tries the addresses of the server one after the other, as long as they are unreachable. */
+/** Tries the addresses of the server one after the other while they are unreachable. */
 export const dial = <Connection>(
   settings: DialSettings<Connection>,
   server: DialedServer,

@@ -4,11 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 
-/** The application code with which a scope that fails closes its connection. */
+/** The application error code when the scope of a connection fails. */
 const FAILED = 1
 
 /**
- * Delivers what was written, for `closeTimeoutMillis` at most, then closes; interrupted meanwhile, it closes at once.
+ * Delivers written data, for at most `closeTimeoutMillis`, then closes; interruption closes it at once.
  */
 export const closeDelivered = (actor: ConnectionActor, code: number, reason: string): Effect.Effect<void> =>
   Effect.ensuring(
@@ -16,7 +16,7 @@ export const closeDelivered = (actor: ConnectionActor, code: number, reason: str
     Effect.sync(() => actor.close(code, reason))
   ).pipe(Effect.asVoid)
 
-/** Waits until the peer has everything that was written, or the connection is over. */
+/** Waits until the peer has acknowledged all written data, or the connection has ended. */
 const untilDelivered = (actor: ConnectionActor): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { core, failure, isUsable, signals } = actor
@@ -24,7 +24,7 @@ const untilDelivered = (actor: ConnectionActor): Effect.Effect<void> =>
     return failure !== undefined || isDelivered ? Effect.void : signals.driven.parkThen(untilDelivered(actor))
   })
 
-/** What leaving its scope means for a connection: delivered and closed, or closed at once. */
+/** Closes a connection when its scope ends: gracefully on success, otherwise at once. */
 export const endConnection = (
   actor: ConnectionActor,
   exit: Exit.Exit<unknown, unknown>

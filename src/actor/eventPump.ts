@@ -4,11 +4,11 @@ import type { ConnectionEvent } from "../connection/ConnectionEvents.ts"
 
 type VerifyRequest = Extract<ConnectionEvent, { readonly _tag: "verifyPeer" }>["request"]
 
-/** Hears what the core has to say, outside the core. */
+/** Receives the core's events, outside the core. */
 export interface ConnectionListener {
-  /** The peer has proven its key, and waits for a verdict on its certificate. */
+  /** The peer has proven its key and waits for a verdict on its certificate. */
   onPeerProven(request: VerifyRequest): void
-  /** The connection can be used, for 0-RTT only or altogether. Can come twice. */
+  /** The connection is usable, for 0-RTT only or fully. Can be called twice. */
   onUsable(): void
   onKeyLog(line: string): void
   onMoved(): void
@@ -18,7 +18,7 @@ export interface ConnectionListener {
   onDrained(): void
 }
 
-/** Passes on what has happened, in order. */
+/** Delivers the pending events in order. */
 export const pumpEvents = (core: Connection, listener: ConnectionListener): void => {
   for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) {
     switch (event._tag) {

@@ -1,5 +1,5 @@
 /**
- * The life of a peer.
+ * The states of a peer.
  *
  * ```
  *   idle ──► connecting ──► connected ◄──► migrating
@@ -12,9 +12,9 @@
 import { moves } from "../internal/TransitionTable.ts"
 import type { QuicError } from "../QuicError.ts"
 
-/** What a peer is doing. */
+/** The state of a peer. */
 export type PeerState<Connection> =
-  /** No connection, and none wanted. `reason` is how the last one ended, or why none could be made. */
+  /** No connection, and none requested. `reason` is how the last one ended, or why the attempt failed. */
   | { readonly _tag: "Idle"; readonly reason: QuicError | undefined }
   /**
    * Attempt `attempt` since the last stable connection, counted from 1. With `retryInMillis` above 0 it waits that long
@@ -27,9 +27,9 @@ export type PeerState<Connection> =
       readonly retryInMillis: number
     }
   | { readonly _tag: "Connected"; readonly connection: Connection }
-  /** Connected, and validating another path. */
+  /** Connected, and validating another route. */
   | { readonly _tag: "Migrating"; readonly connection: Connection }
-  /** Closed for good. `reason` is undefined if this side closed it, otherwise why it gave up. */
+  /** Closed permanently. `reason` is undefined if closed locally, otherwise why it gave up. */
   | { readonly _tag: "Closed"; readonly reason: QuicError | undefined }
 
 type Tag = PeerState<unknown>["_tag"]
@@ -43,7 +43,7 @@ export const peerTransitions = moves<Tag>({
   Closed: []
 })
 
-/** The state, which changes only by a legal transition. */
+/** The current state; only legal transitions change it. */
 export class PeerLifecycle<Connection> {
   #state: PeerState<Connection> = { _tag: "Idle", reason: undefined }
 
@@ -59,7 +59,7 @@ export class PeerLifecycle<Connection> {
   }
 }
 
-/** What the fiber tree shows beside the name of the state. */
+/** The detail the fiber tree shows next to the state. */
 export const detailOf = (state: PeerState<unknown>): string => {
   switch (state._tag) {
     case "Idle":

@@ -1,4 +1,4 @@
-/** Runs a handler for every client. */
+/** Runs a handler for every incoming connection. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -9,8 +9,8 @@ import { endConnection } from "./endConnection.ts"
 import type { Handlers } from "./Handlers.ts"
 
 /**
- * Takes connections until nothing can come any more. Interrupted, it interrupts the handlers and waits for them;
- * connections without a handler stay to be accepted.
+ * Accepts connections until none can arrive any more. Interruption interrupts the handlers and waits for them;
+ * connections without a handler stay queued for `accept`.
  */
 export const serveConnections = <E, R>(
   queue: AcceptQueue,
@@ -26,7 +26,7 @@ export const serveConnections = <E, R>(
       const { handlers } = actor
       const supervised = supervise(actor, handle(actor))
       running.add(handlers)
-      // whoever interrupts the handler, and when: it closes its connection first
+      // whoever interrupts the handler: its connection is closed first
       handlers.run(
         () => fork(supervised, { uninterruptible: true }),
         () => running.delete(handlers)
@@ -35,7 +35,7 @@ export const serveConnections = <E, R>(
     const serveOne = Effect.suspend(() => {
       const taken = queue.take()
       if (taken === undefined) return queue.refusal() ?? queue.changed.park
-      // in the same step: no interrupt falls before there is a fiber that answers for the connection
+      // in the same step: from then on a fiber is responsible for the connection
       start(taken)
       return Effect.void
     })
@@ -44,7 +44,7 @@ export const serveConnections = <E, R>(
   return Effect.scoped(serve)
 }
 
-/** Runs a connection's handler and ends the connection as the handler ended. */
+/** Runs a connection's handler, and closes the connection according to its exit. */
 const supervise = <E, R>(
   actor: ConnectionActor,
   handler: Effect.Effect<void, E, R>

@@ -9,9 +9,9 @@ import type { StreamActor } from "./StreamActor.ts"
 import { endStream } from "./streamSources.ts"
 
 /**
- * Claims the incoming streams until the connection ends. Succeeds when that is nobody's failure, once the handlers are
- * done or the time for that is over. Interrupted, it interrupts the handlers and waits for them; streams without a handler
- * stay to be accepted.
+ * Claims the incoming streams until the connection ends. Succeeds if it ended without failure, once the handlers are
+ * done or their time is up. Interruption interrupts the handlers and waits for them; streams without a handler stay
+ * queued for `accept`.
  */
 export const serveStreams = <E, R>(
   actor: ConnectionActor,
@@ -23,7 +23,7 @@ export const serveStreams = <E, R>(
       Effect.sync(() => actor.handlers.open()),
       (group) => actor.handlers.close(group)
     )
-    // in the step that takes a stream: no interrupt falls before there is a fiber that answers for it
+    // in the step that takes a stream: from then on a fiber is responsible for it
     const offer = (id: number): boolean => {
       const stream = actor.streams.use(id)
       const onExit = (exit: Exit.Exit<unknown, E>): void => {
@@ -46,19 +46,19 @@ export const serveStreams = <E, R>(
   return Effect.scoped(serve)
 }
 
-/** Fails with what ended the connection, as soon as it is over. */
+/** Fails with the error that ended the connection. */
 const untilOver = (actor: ConnectionActor): Effect.Effect<never, QuicError> =>
   Effect.suspend(() => actor.failure ?? actor.signals.closed.parkThen(untilOver(actor)))
 
-/** Handlers are not to blame for failing on a connection that is over, nor for what the peer does to the stream. */
+/** Whether to log: not if the connection has ended, nor if the peer reset or stopped the stream. */
 const isNews = (actor: ConnectionActor, cause: Cause.Cause<unknown>): boolean =>
   Cause.hasDies(cause) || (actor.failure === undefined && !isEndedByPeer(Cause.squash(cause)))
 
-/** The peer may reset and stop streams as it likes. */
+/** The peer may reset and stop streams at any time. */
 const isEndedByPeer = (error: unknown): boolean =>
   error instanceof QuicError && (error.reason._tag === "StreamReset" || error.reason._tag === "StreamStopped")
 
-/** An end that serving need not fail with. */
+/** A normal end of a connection, with which serving succeeds. */
 const isQuietEnd = ({ reason }: QuicError): boolean =>
   reason._tag === "IdleTimeout" ||
   reason._tag === "EndpointClosed" ||

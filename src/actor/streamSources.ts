@@ -1,4 +1,4 @@
-/** Streams as the application gets them: opened by this side, or accepted; and what leaving their scope means. */
+/** Opens and accepts streams for the application, and ends them with their scope. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -7,10 +7,10 @@ import { acquire, type Source } from "./acquire.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import type { StreamActor } from "./StreamActor.ts"
 
-/** The code with which a scope that ends badly resets and stops its streams. */
+/** The code for resetting and stopping a stream whose scope failed. */
 const CANCELLED = 0
 
-/** The stream as the application gets it. */
+/** Wraps the stream for the application. */
 export type ShowStream<S> = (stream: StreamActor) => S
 
 /** Opens a stream as soon as the peer's limit allows one. */
@@ -37,7 +37,7 @@ export const openStream = <S>(
   return acquire(source, endWith(actor), show)
 }
 
-/** Takes the next stream that the peer has opened and nobody has claimed. */
+/** Accepts the next stream that the peer has opened and no claim has taken. */
 export const acceptStream = <S>(
   actor: ConnectionActor,
   unidirectional: boolean,
@@ -64,7 +64,7 @@ const endWith =
 /** Finishes a stream whose scope ended well; resets and stops it otherwise. */
 export const endStream = (actor: ConnectionActor, id: number, exit: Exit.Exit<unknown, unknown>): void => {
   const { streams } = actor.core
-  // what its author has reset already, with a code of their own perhaps, or with bytes to deliver, stays as it is
+  // a stream the application has already reset, with its own code or with bytes to deliver, stays as it is
   if (Exit.isSuccess(exit)) streams.finish(id)
   else if (streams.sendOutcome(id)._tag !== "reset") streams.reset(id, CANCELLED)
   streams.stop(id, CANCELLED)

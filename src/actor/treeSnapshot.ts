@@ -1,4 +1,4 @@
-/** Takes a snapshot of the fiber tree, for `FiberTree` to print. Nothing here changes anything. */
+/** Takes a snapshot of the fiber tree, for `FiberTree` to print. Changes nothing. */
 import { holdings } from "../connection/holdings.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import type {

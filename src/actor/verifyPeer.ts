@@ -22,7 +22,7 @@ export interface VerifyOptions {
   readonly conclude: (verdict: Verdict) => void
 }
 
-/** Asks in a fiber of its own; interrupted, it concludes nothing. */
+/** Runs the verifier in its own fiber; interruption gives no verdict. */
 export const verifyPeer = ({ core, verifier, request, parent, report, conclude }: VerifyOptions): Branch => {
   const { role, tls } = core.config
   const judge = verifier.verify({
@@ -39,7 +39,7 @@ export const verifyPeer = ({ core, verifier, request, parent, report, conclude }
   )
   return parent.fork(judged, (cause) => {
     report("the certificate verifier broke", cause)
-    // a verifier that dies accepts nobody
+    // a verifier that dies accepts no peer
     conclude({ ok: false, alert: INTERNAL_ERROR_ALERT, reason: "the certificate verifier failed" })
   })
 }

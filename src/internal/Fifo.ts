@@ -1,12 +1,12 @@
-/** The first array; a queue that many others have been in does not keep one larger than this. */
+/** The initial capacity, to which an emptied queue shrinks. */
 const LEAST = 8
 
 /**
- * A queue as a ring: first in, first out, in constant time however long it is, where `shift` of an array moves all that
- * are left. It holds on to nothing that has been taken, and costs next to nothing before it is used.
+ * A queue in a ring buffer: `shift` takes constant time, where that of an array moves all remaining items. It does not
+ * retain items that were taken, and an unused queue costs almost nothing.
  */
 export class Fifo<T> {
-  /** A power of two of places, or none. */
+  /** The capacity is a power of two, or 0. */
   private places: Array<T | undefined> = none
   private head = 0
   private count = 0
@@ -15,7 +15,7 @@ export class Fifo<T> {
     return this.count
   }
 
-  /** The next that `shift` takes. */
+  /** The item that `shift` will take. */
   get first(): T | undefined {
     return this.count === 0 ? undefined : this.places[this.head]
   }

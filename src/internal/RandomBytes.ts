@@ -1,2 +1,2 @@
-/** Gives `length` fresh unpredictable bytes (seeded ones in the simulator). */
+/** Returns `length` unpredictable bytes (seeded ones in the simulator). */
 export type RandomBytes = (length: number) => Uint8Array

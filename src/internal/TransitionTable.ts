@@ -1,11 +1,11 @@
-/** Finite-state machines as data: tables that are read by people, printed by tests, and obeyed by code. */
+/** Finite-state machines as data: tables that code executes and tests print. */
 
-/** `table[state][event]` is the next state. An event missing from a row is refused in that state, or changes nothing. */
+/** `table[state][event]` is the next state. An event missing from a row is refused or ignored in that state. */
 export type TransitionTable<State extends string, Event extends string> = {
   readonly [S in State]: { readonly [E in Event]?: State }
 }
 
-/** The table of a machine whose events are the states it is asked to move to. */
+/** The table of a machine whose events are its target states. */
 export const moves = <State extends string>(
   rows: {
     readonly [From in State]: ReadonlyArray<State>
@@ -16,7 +16,7 @@ export const moves = <State extends string>(
   return Object.fromEntries(entries) as TransitionTable<State, State>
 }
 
-/** A state that moves only along its table. */
+/** A state that only changes according to its table. */
 export class StateMachine<State extends string> {
   private readonly table: TransitionTable<State, State>
   private current: State
@@ -30,7 +30,7 @@ export class StateMachine<State extends string> {
     return this.current
   }
 
-  /** False, and no change, when the table does not allow it. */
+  /** False, without a change, when the table does not allow it. */
   to(next: State): boolean {
     if (this.table[this.current][next] === undefined) return false
     this.current = next
@@ -38,10 +38,10 @@ export class StateMachine<State extends string> {
   }
 }
 
-/** States or events by name, numbered from 0 in the order they are listed. */
+/** States or events by name, numbered from 0 in order. */
 type Numbered<Name extends string> = { readonly [N in Name]: number }
 
-/** The same table for numbered states and events: a lookup that costs nothing. An event a row leaves out changes nothing. */
+/** The table with numbered states and events, for fast lookups. Events missing from a row change nothing. */
 export const numbered = <State extends string, Event extends string, Number extends number>(
   states: Numbered<State> & { readonly [S in State]: Number },
   events: Numbered<Event>,
@@ -56,7 +56,7 @@ export const numbered = <State extends string, Event extends string, Number exte
   return (state, event) => next[state * width + event] as Number
 }
 
-/** The table as text, a line for each state. */
+/** The table as text, one line per state. */
 export const printTable = <State extends string, Event extends string>(
   table: TransitionTable<State, Event>
 ): string => {

@@ -1,4 +1,4 @@
-/** Comparison of bytes that are no secret; secrets are compared by `CryptoSuite.equal`, in constant time. */
+/** Comparison of bytes that are not secret; `CryptoSuite.equal` compares secrets in constant time. */
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => sameRange(a, b, 0, b.length)
 

@@ -1,14 +1,13 @@
 /**
- * The outer structure of a certificate, read once for everybody: the TLS handshake, which checks CertificateVerify with the key
- * in it, and the verifiers, which decide whom that key belongs to, take both from here and so speak of the same bytes. RFC 5280
- * §4.1
+ * Parses the outer structure of a certificate. The TLS handshake, which checks CertificateVerify with its key, and the
+ * verifiers, which decide whom the key belongs to, share this parser and so agree on the bytes. RFC 5280 §4.1
  *
- * DER, to the byte: each field in its place, none missing, none left over. What a field says is for whoever needs it to read.
+ * Strict DER: each field in its place, none missing, none left over. The contents of fields are left to their users.
  */
 import { DerTag, type DerElement, readChildren, readElement } from "./der.ts"
 
 export interface CertificateFields {
-  /** All that is signed. */
+  /** The signed part. */
   readonly tbs: DerElement
   readonly version: 1 | 2 | 3
   readonly serialNumber: DerElement
@@ -16,14 +15,14 @@ export interface CertificateFields {
   readonly validity: DerElement
   readonly subject: DerElement
   readonly subjectPublicKeyInfo: DerElement
-  /** The list of extensions, which version 3 may have. */
+  /** The list of extensions; version 3 only. */
   readonly extensions: DerElement | undefined
   readonly signatureAlgorithm: DerElement
   /** The content of the BIT STRING. */
   readonly signature: { readonly start: number; readonly end: number }
 }
 
-/** Undefined when these bytes are not exactly one certificate. */
+/** Undefined unless the bytes are exactly one certificate. */
 export const readCertificate = (der: Uint8Array): CertificateFields | undefined => {
   const outer = readElement(der, 0)
   if (outer === undefined || outer.tag !== DerTag.sequence || outer.end !== der.length) return undefined
@@ -31,10 +30,10 @@ export const readCertificate = (der: Uint8Array): CertificateFields | undefined 
   if (parts?.length !== 3) return undefined
   const [tbs, signatureAlgorithm, signature] = parts
   if (tbs.tag !== DerTag.sequence || signature.tag !== DerTag.bitString) return undefined
-  // a signature is whole bytes, so none of the last byte's bits are unused
+  // a signature is whole bytes, so there are no unused bits
   if (signature.end === signature.contentStart || der[signature.contentStart] !== 0) return undefined
   const body = readBody(der, tbs)
-  // the algorithm outside of what is signed must be the one inside: RFC 5280 §4.1.1.2
+  // the algorithm outside the signed part must match the one inside: RFC 5280 §4.1.1.2
   if (body === undefined || !isSame(der, body.algorithm, signatureAlgorithm)) return undefined
   const { algorithm: _, ...fields } = body
   return {
@@ -45,7 +44,7 @@ export const readCertificate = (der: Uint8Array): CertificateFields | undefined 
   }
 }
 
-/** The DER SubjectPublicKeyInfo of a DER certificate, or undefined when this is no certificate. */
+/** The DER SubjectPublicKeyInfo of a DER certificate; undefined when it is malformed. */
 export const certificateSpki = (der: Uint8Array): Uint8Array | undefined => {
   const spki = readCertificate(der)?.subjectPublicKeyInfo
   return spki && der.slice(spki.start, spki.end)
@@ -86,7 +85,7 @@ const readBody = (der: Uint8Array, tbs: DerElement): Body | undefined => {
   )
 }
 
-/** What may follow the key: unique identifiers, which nobody uses, and extensions; the list of these, if there is one. */
+/** Parses the optional unique identifiers and extensions after the key; returns the extensions if present. */
 const readTail = (
   der: Uint8Array,
   tail: Array<DerElement>,
@@ -94,7 +93,7 @@ const readTail = (
 ): ReadonlyArray<DerElement> | undefined => {
   for (const tag of [issuerUniqueId, subjectUniqueId]) {
     if (tail[0]?.tag !== tag) continue
-    // they came with version 2: RFC 5280 §4.1.2.8
+    // introduced by version 2: RFC 5280 §4.1.2.8
     if (version === 1 || !isBitString(der, tail[0])) return undefined
     tail.shift()
   }
@@ -108,7 +107,7 @@ const explicit = (number: number): number => 0xa0 | number
 const issuerUniqueId = 0x81
 const subjectUniqueId = 0x82
 
-/** v1 is the default, and as such not written. RFC 5280 §4.1.2.1 */
+/** v1 is the default and therefore omitted. RFC 5280 §4.1.2.1 */
 const readVersion = (der: Uint8Array, field: DerElement): 2 | 3 | undefined => {
   if (field.end - field.contentStart !== 3 || der[field.contentStart] !== DerTag.integer) return undefined
   const value = der[field.contentStart + 1] === 1 ? der[field.end - 1] : 0

@@ -1,4 +1,4 @@
-/** The little DER the library reads and writes itself: where an element begins and ends. X.690 §8, §10 */
+/** The subset of DER the library reads and writes itself. X.690 §8, §10 */
 
 export const DerTag = {
   boolean: 0x01,
@@ -19,7 +19,7 @@ export interface DerElement {
   readonly end: number
 }
 
-/** The element at `start`, or undefined when it is not there whole, below `limit`, in the one encoding DER allows. */
+/** The element at `start`; undefined when it is incomplete below `limit` or not in canonical DER. */
 export const readElement = (
   bytes: Uint8Array,
   start: number,
@@ -27,7 +27,7 @@ export const readElement = (
 ): DerElement | undefined => {
   if (start + 2 > limit) return undefined
   const tag = bytes[start]
-  if ((tag & 0x1f) === 0x1f) return undefined // multi-byte tags appear nowhere in PKIX
+  if ((tag & 0x1f) === 0x1f) return undefined // PKIX has no multi-byte tags
   let contentStart = start + 2
   let length = bytes[start + 1]
   if (length >= 0x80) {
@@ -42,7 +42,7 @@ export const readElement = (
   return end > limit ? undefined : { tag, start, contentStart, end }
 }
 
-/** The elements inside `parent`, or undefined when they do not fill it exactly or are more than `most`. */
+/** The elements inside `parent`; undefined when they do not fill it exactly or are more than `most`. */
 export const readChildren = (
   bytes: Uint8Array,
   parent: DerElement,

@@ -7,7 +7,7 @@ export interface PemBlock {
   readonly encrypted: boolean
 }
 
-/** The blocks of PEM text. RFC 7468; of the headers of RFC 1421 only the one for encryption is read. */
+/** The blocks of PEM text. RFC 7468; of the RFC 1421 headers only the encryption header is read. */
 export function* pemBlocks(text: string): Iterable<PemBlock> {
   const begin = /-----BEGIN ([A-Z0-9 ]{1,64})-----/g
   for (let found = begin.exec(text); found !== null; found = begin.exec(text)) {
@@ -43,7 +43,7 @@ const rsaEncryption = Uint8Array.of(
 )
 const idEcPublicKey = Uint8Array.of(0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01)
 
-/** Wraps the bare key of PKCS #1 or SEC 1, which older tools write, in PKCS #8. RFC 5208 §5 */
+/** Wraps a bare PKCS #1 or SEC 1 key, as older tools write them, in PKCS #8. RFC 5208 §5 */
 export const toPkcs8 = (label: string, der: Uint8Array): Uint8Array | undefined => {
   const outer = readElement(der, 0)
   if (outer === undefined || outer.tag !== DerTag.sequence || outer.end !== der.length) return undefined

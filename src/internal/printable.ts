@@ -1,15 +1,15 @@
 /**
- * The one place where text a peer controls becomes text for people: error messages, logs, qlog and the command line.
+ * The one place where text controlled by a peer is made safe to show: error messages, logs, qlog and the command line.
  *
- * What a terminal or a log viewer would act upon is replaced by U+FFFD: control characters (escape sequences), format
- * characters (bidirectional overrides, zero-width characters), line and paragraph separators, lone surrogates and
- * private-use characters. Runs of white space become one space, so that no line can be forged.
+ * Anything a terminal or log viewer would interpret is replaced by U+FFFD: control characters (escape sequences),
+ * format characters (bidirectional overrides, zero-width characters), line and paragraph separators, lone surrogates
+ * and private-use characters. Runs of white space become one space, so that lines cannot be forged.
  */
 
-/** Longer text is cut: a reason is for reading, not for filling logs with. UTF-16 code units. */
+/** Longer text is truncated, so that it cannot fill logs. UTF-16 code units. */
 export const MAX_PRINTABLE = 200
 
-/** At most `most` code units of `text`, on one line, followed by `…` where something was cut off. */
+/** At most `most` code units of `text`, on one line, followed by `…` when truncated. */
 export const printable = (text: string, most: number = MAX_PRINTABLE): string => {
   const cleaned = text
     .slice(0, most + 1)
@@ -20,7 +20,7 @@ export const printable = (text: string, most: number = MAX_PRINTABLE): string =>
 
 const utf8 = new TextDecoder()
 
-/** The same for UTF-8 in `bytes[start, end)`, of which no more is decoded than is kept. */
+/** The same for UTF-8 in `bytes[start, end)`; only as much as needed is decoded. */
 export const printableBytes = (
   bytes: Uint8Array,
   start: number = 0,

@@ -1,4 +1,4 @@
-/** The most ranges of one ACK that are kept; what an ACK says beyond them is checked and forgotten. */
+/** The limit of ranges stored per ACK; further ranges are validated and dropped. */
 export const MAX_ACK_RANGES = 256
 
 /** An ACK or PATH_ACK frame, received or about to be written; reused from frame to frame. RFC 9000 §19.3 */

@@ -60,8 +60,8 @@ export class ByteReader {
   }
 
   /**
-   * A variable-length integer (RFC 9000 §16). Exact below 2^53; above it the next double that is not less, so that what
-   * exceeds a limit we can hold, be it by one, still does.
+   * A variable-length integer (RFC 9000 §16). Exact below 2^53; above it rounded up to the next double, so that a value
+   * over a limit stays over it.
    */
   varint(): number {
     if (this.offset >= this.end) return this.fail()
@@ -84,7 +84,7 @@ export class ByteReader {
     return high < 0x20_0000 ? high * 0x1_0000_0000 + low : roundedUp(high, low)
   }
 
-  /** Moves over `length` bytes and returns where they start; a length past the end fails. */
+  /** Skips `length` bytes and returns their offset; a length past the end fails. */
   skip(length: number): number {
     if (length > this.end - this.offset) {
       this.fail()
@@ -95,14 +95,14 @@ export class ByteReader {
     return start
   }
 
-  /** A view of the next `length` bytes (empty when they are not there). */
+  /** A view of the next `length` bytes; empty when there are fewer. */
   take(length: number): Uint8Array {
     const start = this.skip(length)
     return this.bytes.subarray(start, this.failed ? start : start + length)
   }
 }
 
-/** The least double that is not below `high * 2^32 + low`, which is 2^53 or more. */
+/** The smallest double not below `high * 2^32 + low`, which is at least 2^53. */
 const roundedUp = (high: number, low: number): number => {
   const step = 2 ** (11 - Math.clz32(high))
   return high * 0x1_0000_0000 + Math.ceil(low / step) * step

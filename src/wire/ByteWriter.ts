@@ -6,8 +6,8 @@ export const varintSize = (value: number): 1 | 2 | 4 | 8 =>
   value < 0x40 ? 1 : value < 0x4000 ? 2 : value < 0x4000_0000 ? 4 : 8
 
 /**
- * A cursor that writes into `bytes[offset, end)`. Writers of the hot path check `remaining` before they start a
- * frame; writing past the end is a defect of the caller and throws.
+ * A cursor that writes into `bytes[offset, end)`. Hot path writers check `remaining` before they start a frame; writing
+ * past the end is a bug in the caller and throws.
  */
 export class ByteWriter {
   bytes: Uint8Array

@@ -13,7 +13,7 @@ import type { FrameResult, FrameSink } from "./FrameSink.ts"
 import type { PacketType } from "./PacketType.ts"
 import { TransportError, TransportErrorCode } from "./TransportError.ts"
 
-/** The largest varint, as near as a double comes to 2^62 − 1. */
+/** The double nearest to the largest varint, 2^62 − 1. */
 const MAX_62 = 2 ** 62
 
 /** Scratch shared by all decoders; reset by each `decode`. */
@@ -21,27 +21,27 @@ const r = new ByteReader()
 const ack = new AckFrame()
 
 /**
- * Turns the payload of a packet into calls of a `FrameSink`: one switch, nothing allocated. RFC 9000 §12.4, §19
+ * Decodes a packet payload into calls of a `FrameSink`: one switch, no allocation. RFC 9000 §12.4, §19
  *
- * A hostile payload costs at most time linear in its length: every frame is at least a byte, and ACK ranges at
+ * The time for a hostile payload is linear in its length: every frame takes at least one byte, and every ACK range at
  * least two.
  */
 export class FrameDecoder {
-  /** Of the last `decode`: whether the packet must be acknowledged. RFC 9000 §13.2 */
+  /** Whether the packet of the last `decode` must be acknowledged. RFC 9000 §13.2 */
   ackEliciting = false
-  /** Of the last `decode`: whether all its frames were probing frames. RFC 9000 §9.1 */
+  /** Whether all frames of the last `decode` were probing frames. RFC 9000 §9.1 */
   probingOnly = true
 
-  /** The bits of `frameFlags` that mark what this peer must not send. */
+  /** The `frameFlags` bits of frames this peer must not send. */
   private readonly refused: number
 
-  /** For the frames of a peer that is a client, or may be either; `extensions` is a set of `FrameExtension` bits. */
+  /** `sender` is the peer's role, if known; `extensions` is a set of `FrameExtension` bits. */
   constructor(sender: Role | "either", extensions: number) {
     this.refused =
       extensionFlags(FrameExtension.all & ~extensions) | (sender === "client" ? FrameFlag.serverOnly : 0)
   }
 
-  /** Decodes `bytes[start, end)`; the first error, its own or the sink's, ends it. */
+  /** Decodes `bytes[start, end)` up to the first error, its own or the sink's. */
   decode(
     bytes: Uint8Array,
     start: number,
@@ -286,7 +286,7 @@ const unknown = (type: number): TransportError =>
     type
   )
 
-/** Of a type the peer must not send: it is the server's, or of an extension that was not negotiated. */
+/** For a type the peer must not send: server-only, or of an extension that was not negotiated. */
 const refusal = (type: number): TransportError => {
   const { name, sender, extension } = frameProperties(type)!
   if (sender === "server")
@@ -296,7 +296,7 @@ const refusal = (type: number): TransportError => {
       type
     )
   if (extension !== FrameExtension.datagram) return unknown(type)
-  // RFC 9221 §3 #3: not FRAME_ENCODING_ERROR, as for other frames that were not negotiated
+  // RFC 9221 §3 #3: not FRAME_ENCODING_ERROR, unlike other frames that were not negotiated
   return new TransportError(
     TransportErrorCode.PROTOCOL_VIOLATION,
     "a DATAGRAM frame we did not ask for",

@@ -1,10 +1,10 @@
 import type { AckFrame } from "./AckFrame.ts"
 import type { TransportError } from "./TransportError.ts"
 
-/** Undefined to go on decoding, an error to stop and close the connection. */
+/** Undefined to continue decoding; an error stops it and closes the connection. */
 export type FrameResult = TransportError | undefined
 
-/** Receives the frames about streams and their flow control. RFC 9000 §19.4, §19.5, §19.8 – §19.14 */
+/** Receives stream and flow control frames. RFC 9000 §19.4, §19.5, §19.8 – §19.14 */
 export interface StreamFrameSink {
   onResetStream(id: number, errorCode: number, finalSize: number): FrameResult
   onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): FrameResult
@@ -26,8 +26,8 @@ export interface StreamFrameSink {
 }
 
 /**
- * Receives the frames of a packet, one call a frame, in order. Byte arguments are positions in the packet's buffer,
- * valid during the call only unless the sink keeps the buffer; the `AckFrame` is reused.
+ * Receives the frames of a packet in order, one call per frame. Byte arguments are offsets in the packet's buffer, only
+ * valid during the call unless the sink keeps the buffer; the `AckFrame` is reused.
  */
 export interface FrameSink {
   readonly streams: StreamFrameSink
@@ -56,7 +56,7 @@ export interface FrameSink {
     reasonEnd: number
   ): FrameResult
   onHandshakeDone(): FrameResult
-  /** `frameBytes`: with its type, and its length if it has one. */
+  /** `frameBytes` includes the type, and the length if present. */
   onDatagram(bytes: Uint8Array, start: number, end: number, frameBytes: number): FrameResult
   onAckFrequency(
     sequence: number,

@@ -34,19 +34,19 @@ export const FrameType = {
   ACK_FREQUENCY: 0xaf
 } as const
 
-/** What frames beyond RFC 9000 belong to: a set of bits. */
+/** The extensions frames belong to: a bit set. */
 export const FrameExtension = { none: 0, datagram: 1, resetStreamAt: 2, ackFrequency: 4, all: 7 } as const
 
-/** What holds for every frame of a type, whatever it says. */
+/** The properties of all frames of a type. */
 export interface FrameProperties {
   readonly type: number
-  /** As qlog spells it; the types that differ in flags only share one. */
+  /** The qlog name; types that differ in flags only share one. */
   readonly name: string
   /** The packet types that may carry it: a bit `1 << PacketType` each. RFC 9000 §12.4 #3 */
   readonly packets: number
   /** The packet must be acknowledged. RFC 9000 §13.2 */
   readonly ackEliciting: boolean
-  /** It does not make the peer follow to the address the packet came from. RFC 9000 §9.1 */
+  /** It does not cause the peer to follow a migration. RFC 9000 §9.1 */
   readonly probing: boolean
   readonly sender: "both" | "server"
   /** One bit of `FrameExtension`, or none. */
@@ -64,7 +64,7 @@ type Letter = keyof typeof packetLetters
 
 /**
  * `packets` and `notes` are the columns Pkts and Spec of RFC 9000 §12.4, Table 3: N for not ack-eliciting, P for
- * probing; and here S for what only a server sends.
+ * probing; plus S for server-only.
  */
 const frame = (
   type: number,
@@ -85,7 +85,7 @@ const frame = (
 const F = FrameType
 const { datagram, resetStreamAt, ackFrequency } = FrameExtension
 
-/** Every frame type there is. */
+/** All frame types. */
 export const frameTable: ReadonlyArray<FrameProperties> = [
   frame(F.PADDING, "padding", "IH01", "NP"),
   frame(F.PING, "ping", "IH01"),
@@ -133,7 +133,7 @@ const flagsOf = (properties: FrameProperties): number =>
   (properties.sender === "server" ? FrameFlag.serverOnly : 0) |
   extensionFlags(properties.extension)
 
-/** An unknown type is allowed anywhere, to be refused as unknown and not as misplaced. */
+/** Unknown types pass the permission check, to be rejected as unknown and not as misplaced. */
 const UNKNOWN = 0x0f | FrameFlag.ackEliciting | FrameFlag.nonProbing
 
 const oneByteTypes = new Uint16Array(0x40).fill(UNKNOWN)
@@ -146,6 +146,6 @@ for (const properties of frameTable) {
 export const frameFlags = (type: number): number =>
   type < oneByteTypes.length ? oneByteTypes[type] : (longerTypes.get(type) ?? UNKNOWN)
 
-/** The row of a type; undefined for one nobody knows. Not for the hot path: that is what `frameFlags` is for. */
+/** The properties of a type; undefined if unknown. Too slow for the hot path, which uses `frameFlags`. */
 export const frameProperties = (type: number): FrameProperties | undefined =>
   frameTable.find((properties) => properties.type === type)

@@ -18,7 +18,7 @@ export class PacketHeader {
   /** The token of an Initial or Retry. */
   tokenStart = 0
   tokenEnd = 0
-  /** Where the protected packet number begins; for Retry and Version Negotiation, what follows the header. */
+  /** Offset of the protected packet number; for Retry and Version Negotiation, of what follows the header. */
   packetNumberOffset = 0
   /** The end of this packet, where the next coalesced one begins. */
   end = 0
@@ -34,11 +34,11 @@ const typesV2 = [PacketType.Retry, PacketType.Initial, PacketType.ZeroRtt, Packe
 const reader = new ByteReader()
 
 /**
- * Reads the header of the packet that starts at `start`. False when nothing from there on is a packet for us: what is
- * left of the datagram is then dropped without a word.
+ * Parses the header of the packet at `start`. False when it cannot be a packet for us: the rest of the datagram is then
+ * dropped silently.
  *
- * A long header of a version we do not speak is read as far as RFC 8999 allows (version and connection IDs, `end` at
- * the end of the datagram), so that a server can answer with Version Negotiation.
+ * A long header of an unsupported version is parsed as far as RFC 8999 allows (version and connection IDs, `end` at the
+ * end of the datagram), so that a server can answer with Version Negotiation.
  */
 export const parsePacketHeader = (
   bytes: Uint8Array,
@@ -64,7 +64,7 @@ export const parsePacketHeader = (
   if (r.failed) return false
   header.packetNumberOffset = r.offset
   header.end = end
-  // RFC 9000 §17.2 #S1 #S2, §17.2.1 #1 #5: the rest of the first byte, and how long the IDs are, is another version's business
+  // RFC 9000 §17.2 #S1 #S2, §17.2.1 #1 #5: other versions define the rest of the first byte and the length of IDs
   if (header.version === 0) {
     header.type = PacketType.VersionNegotiation
     return true
@@ -102,7 +102,7 @@ const parseShort = (
 ): boolean => {
   // RFC 9000 §17.3.1 #1
   if ((header.firstByte & 0x40) === 0 && !allowGreasedBit) return false
-  // RFC 9000 §17.4 #4: nobody looks at the spin bit
+  // RFC 9000 §17.4 #4: the spin bit is ignored
   header.type = PacketType.OneRtt
   header.version = 0
   header.dcidStart = start + 1
@@ -113,7 +113,7 @@ const parseShort = (
   return header.dcidEnd <= end
 }
 
-/** Bits of the long packet type as the version wants them. */
+/** The long packet type bits of a version. */
 const longTypeBits = (type: PacketType, version: number): number =>
   (version === Version.v2
     ? (typesV2 as ReadonlyArray<PacketType>)
@@ -121,7 +121,7 @@ const longTypeBits = (type: PacketType, version: number): number =>
   ).indexOf(type)
 
 /**
- * Writes a long header up to the packet number and returns where its two-byte Length field is; `seal` fills that in.
+ * Writes a long header up to the packet number and returns the offset of its two-byte Length field; `seal` fills it in.
  * The reserved bits are 0. RFC 9000 §17.2 #6
  */
 export const writeLongHeader = (

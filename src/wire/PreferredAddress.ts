@@ -5,7 +5,7 @@ import { formatIp, parseIp, unmap } from "./ipAddress.ts"
 import { MAX_CID_BYTES } from "./PacketHeader.ts"
 import type { SocketAddress } from "./SocketAddress.ts"
 
-/** Where a server would rather be talked to, once the handshake is done. RFC 9000 §9.6 */
+/** Where a server prefers to be reached after the handshake. RFC 9000 §9.6 */
 export interface PreferredAddress {
   readonly ipv4: SocketAddress | undefined
   readonly ipv6: SocketAddress | undefined
@@ -25,7 +25,7 @@ export const encodePreferredAddress = (preferred: PreferredAddress): Uint8Array 
   return w.bytes
 }
 
-/** Undefined when it is malformed; a family without a port is one the server does not offer. */
+/** Undefined when malformed; a family with port 0 is not offered. */
 export const decodePreferredAddress = (r: ByteReader): PreferredAddress | undefined => {
   const v4 = r.take(4)
   const port4 = r.u16()
@@ -37,14 +37,14 @@ export const decodePreferredAddress = (r: ByteReader): PreferredAddress | undefi
   if (connectionId.length < 1 || connectionId.length > MAX_CID_BYTES) return undefined
   return {
     ipv4: port4 === 0 ? undefined : { host: formatIp(v4), port: port4, family: 4 },
-    // an IPv4 address in disguise is none of the IPv6 kind
+    // an IPv4-mapped address is not an IPv6 address
     ipv6: port6 === 0 || unmap(v6) !== v6 ? undefined : { host: formatIp(v6), port: port6, family: 6 },
     connectionId,
     statelessResetToken
   }
 }
 
-/** Zeros when there is none, or one of the other family. */
+/** Zeros when there is no address of this family. */
 const addressBytes = (host: string | undefined, length: 4 | 16): Uint8Array => {
   const bytes = host === undefined ? undefined : parseIp(host)?.bytes
   return bytes?.length === length ? bytes : new Uint8Array(length)

@@ -15,14 +15,14 @@ export interface SocketAddress {
   readonly family: 4 | 6
 }
 
-/** How sockets write the zone of a link-local address; `undefined` asks for the one it has when none is written. */
+/** The system's notation for the zone of a link-local address; `undefined` asks for the default zone. */
 export type ZoneName = (zone: string | undefined) => string | undefined
 
 const asWritten: ZoneName = (zone) => zone
 
 /**
- * The address in canonical form; undefined when `host` is no IP literal. An IPv4-mapped address is the IPv4 address, and
- * a zone is kept only where it belongs to the address: without one, all the system may know is that there is no choice.
+ * The address in canonical form; undefined when `host` is not an IP literal. IPv4-mapped addresses become IPv4. A zone
+ * is only kept on link-local addresses; without one, the system may know the only zone there is.
  */
 export const socketAddress = (
   host: string,

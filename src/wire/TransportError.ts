@@ -23,7 +23,7 @@ export const TransportErrorCode = {
 } as const
 
 /**
- * Why a connection must be closed: what goes on the wire, and a reason a person can read.
+ * Why a connection must be closed: the code for the wire, and a readable reason.
  * The core returns these; it never throws them.
  */
 export class TransportError {

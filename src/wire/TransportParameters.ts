@@ -62,7 +62,7 @@ export interface TransportParameters {
 
 type Mutable = { -readonly [K in keyof TransportParameters]: TransportParameters[K] }
 
-/** What holds for a parameter that is absent. RFC 9000 §18.2 */
+/** The defaults of absent parameters. RFC 9000 §18.2 */
 export const defaultTransportParameters: TransportParameters = {
   maxIdleTimeoutMillis: 0,
   maxUdpPayloadSize: 65_527,
@@ -89,7 +89,7 @@ type FlagKey = { [K in keyof Mutable]-?: Mutable[K] extends boolean ? K : never 
 
 const Id = TransportParameterId
 
-/** The parameters that are one varint: key, least and greatest value. RFC 9000 §18.2 #7 */
+/** The varint parameters: key, minimum and maximum. RFC 9000 §18.2 #7 */
 const numbers = new Map<number, readonly [NumberKey, number, number]>([
   [Id.max_idle_timeout, ["maxIdleTimeoutMillis", 0, Number.POSITIVE_INFINITY]],
   [Id.max_udp_payload_size, ["maxUdpPayloadSize", 1200, Number.POSITIVE_INFINITY]],
@@ -107,7 +107,7 @@ const numbers = new Map<number, readonly [NumberKey, number, number]>([
   [Id.initial_max_path_id, ["initialMaxPathId", 0, 2 ** 32 - 1]]
 ])
 
-/** The parameters that are bytes: key, least and greatest length, and whether only a server sends them. */
+/** The byte string parameters: key, minimum and maximum length, and whether they are server-only. */
 const byteStrings = new Map<number, readonly [BytesKey, number, number, boolean]>([
   [Id.original_destination_connection_id, ["originalDestinationConnectionId", 0, 20, true]],
   [Id.stateless_reset_token, ["statelessResetToken", 16, 16, true]],
@@ -122,8 +122,8 @@ const flags = new Map<number, FlagKey>([
 ])
 
 /**
- * Encodes what differs from the defaults, each once, and one parameter nobody knows; of a client, nothing that only
- * servers send. RFC 9000 §7.4 #2, §18.1, §18.2 #1 #8
+ * Encodes the parameters that differ from the defaults, each once, and a reserved one as grease; for a client, without
+ * server-only ones. RFC 9000 §7.4 #2, §18.1, §18.2 #1 #8
  */
 export const encodeTransportParameters = (
   parameters: TransportParameters,
@@ -168,10 +168,10 @@ const writeBytes = (w: ByteWriter, id: number, value: Uint8Array): void => {
   w.copy(value)
 }
 
-/** A few dozen are known to IANA, and none may come twice. */
+/** IANA has registered a few dozen, and duplicates are forbidden. */
 const MAX_PARAMETERS = 256
 
-/** RFC 9000 §7.4 #1, §18: duplicates, wrong lengths and ranges, and server-only ones from a client are refused. */
+/** RFC 9000 §7.4 #1, §18: rejects duplicates, wrong lengths and ranges, and server-only parameters from a client. */
 export const decodeTransportParameters = (
   bytes: Uint8Array,
   from: Role
@@ -185,7 +185,7 @@ export const decodeTransportParameters = (
     const length = r.varint()
     const start = r.skip(length)
     if (r.failed) return refuse("they are cut short")
-    if (id > MAX_VARINT) continue // none we know, and no longer told apart from its neighbours
+    if (id > MAX_VARINT) continue // unknown, and rounded as a double
     if (seen.has(id)) return refuse(`0x${id.toString(16)} appears twice`) // RFC 9000 §7.4 #S1
     seen.add(id)
     if (seen.size > MAX_PARAMETERS) return refuse(`there are more than ${MAX_PARAMETERS}`)
@@ -196,7 +196,7 @@ export const decodeTransportParameters = (
   // draft-ietf-quic-ack-frequency §3
   if (minAckDelayMicros !== undefined && minAckDelayMicros > maxAckDelayMillis * 1000)
     return refuse("min_ack_delay is above max_ack_delay")
-  // RFC 9000 §18.2 #3 #5: not from a server that chose a connection ID of no bytes
+  // RFC 9000 §18.2 #3 #5: not from a server with a zero-length connection ID
   if (parameters.preferredAddress !== undefined && parameters.initialSourceConnectionId?.length === 0)
     return refuse("preferred_address without connection IDs")
   // RFC 9368 §4: from a client, a Chosen Version missing in Available Versions is a parsing failure
@@ -247,7 +247,7 @@ const decodeOne = (
     if (preferred === undefined) return refuse("preferred_address is malformed")
     parameters.preferredAddress = preferred
   }
-  return undefined // RFC 9000 §7.4.2: what is not known is ignored
+  return undefined // RFC 9000 §7.4.2: unknown parameters are ignored
 }
 
 // RFC 9368 §4: a length that is no multiple of four, or a zero version, is a TRANSPORT_PARAMETER_ERROR

@@ -1,8 +1,8 @@
-/** How far addresses reach, so that a peer cannot point us at what only we can see. RFC 9000 §21.5, RFC 6890 */
+/** The scope of addresses, so that a peer cannot direct us to one that only we can reach. RFC 9000 §21.5, RFC 6890 */
 import { parseIp, unmap } from "./ipAddress.ts"
 import type { SocketAddress } from "./SocketAddress.ts"
 
-/** Wider ones are greater. Nothing is at `nowhere`: unspecified, multicast, broadcast and reserved addresses. */
+/** Ordered by width. `nowhere` covers unspecified, multicast, broadcast and reserved addresses. */
 export const AddressScope = { nowhere: 0, host: 1, link: 2, site: 3, global: 4 } as const
 export type AddressScope = (typeof AddressScope)[keyof typeof AddressScope]
 

@@ -1,11 +1,11 @@
-/** What can be known of a destination before anything is sent to it. */
+/** Checks a destination before anything is sent to it. */
 import { formatIp, isLinkLocalIpv6, parseIp } from "./ipAddress.ts"
 import type { SocketAddress } from "./SocketAddress.ts"
 
-/** Bound to this, a socket takes what is sent to any address of the machine. */
+/** A socket bound to this address receives datagrams for any local address. */
 export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
 
-/** Why nobody can be reached at `to` by a socket bound to `local`; undefined when somebody may be. */
+/** Why a socket bound to `local` cannot reach `to`; undefined when it may. */
 export const whyUnreachable = (local: SocketAddress, to: SocketAddress): string | undefined =>
   whyNobody(to) ?? whyOtherFamily(local, to)
 
@@ -28,7 +28,7 @@ const whyOtherFamily = (local: SocketAddress, to: SocketAddress): string | undef
     ? undefined
     : `it is an IPv${to.family} address, and the socket is bound to ${local.host}`
 
-/** `address`, told by whom `other` is the address of: a link-local one is on that link, or means nothing here. */
+/** `address` as reported by the peer at `other`: a link-local one is on the same link, or meaningless here. */
 export const onLinkOf = (address: SocketAddress, other: SocketAddress): SocketAddress | undefined => {
   const ip = parseIp(address.host)
   if (ip === undefined || !isLinkLocalIpv6(ip.bytes)) return address

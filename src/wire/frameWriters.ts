@@ -1,6 +1,6 @@
 /**
- * One writer a frame, each the pair of a `FrameSink` method. The caller has made sure of the room; the `…Size`
- * functions tell how much where that is not obvious. RFC 9000 §19
+ * One writer per frame, the counterparts of the `FrameSink` methods. The caller ensures there is room; the `…Size`
+ * functions compute it where it is not obvious. RFC 9000 §19
  */
 import type { AckFrame } from "./AckFrame.ts"
 import { type ByteWriter, varintSize } from "./ByteWriter.ts"
@@ -68,7 +68,7 @@ export const writeStopSending = (w: ByteWriter, id: number, errorCode: number): 
   w.varint(errorCode)
 }
 
-/** `length` bytes of data follow, written by the caller. */
+/** The caller writes the `length` bytes of data. */
 export const writeCryptoHeader = (w: ByteWriter, offset: number, length: number): void => {
   w.u8(FrameType.CRYPTO)
   w.varint(offset)
@@ -81,11 +81,11 @@ export const writeNewToken = (w: ByteWriter, token: Uint8Array): void => {
   w.copy(token)
 }
 
-/** Bytes before the data of a STREAM frame; `length` −1 for one that extends to the end of the packet. */
+/** The size of a STREAM frame before its data; `length` −1 for one that extends to the end of the packet. */
 export const streamHeaderSize = (id: number, offset: number, length: number): number =>
   1 + varintSize(id) + (offset > 0 ? varintSize(offset) : 0) + (length >= 0 ? varintSize(length) : 0)
 
-/** The data follows, written by the caller; `length` −1: it extends to the end of the packet. */
+/** The caller writes the data; `length` −1 for a frame that extends to the end of the packet. */
 export const writeStreamHeader = (
   w: ByteWriter,
   id: number,
@@ -163,7 +163,7 @@ export const writePathResponse = (w: ByteWriter, data: Uint8Array): void => {
   w.copy(data)
 }
 
-/** The reason is cut to what fits. `frameType` goes only into transport closes. RFC 9000 §19.19 */
+/** Truncates the reason to fit. `frameType` is only part of transport closes. RFC 9000 §19.19 */
 export const writeConnectionClose = (
   w: ByteWriter,
   application: boolean,
@@ -183,7 +183,7 @@ export const writeConnectionClose = (
 
 export const writeHandshakeDone = (w: ByteWriter): void => w.u8(FrameType.HANDSHAKE_DONE)
 
-/** The whole of a DATAGRAM frame with a length. RFC 9221 §4 */
+/** The size of a DATAGRAM frame with a length. RFC 9221 §4 */
 export const datagramSize = (length: number): number => 1 + varintSize(length) + length
 
 export const writeDatagram = (w: ByteWriter, bytes: Uint8Array): void => {
@@ -192,7 +192,7 @@ export const writeDatagram = (w: ByteWriter, bytes: Uint8Array): void => {
   w.copy(bytes)
 }
 
-// RFC 9000 §12.4 #5: the only type that takes two bytes is a varint like any other
+// RFC 9000 §12.4 #5: the only two-byte type, encoded as a varint
 export const writeAckFrequency = (
   w: ByteWriter,
   sequence: number,

@@ -1,13 +1,13 @@
-/** IP addresses as bytes and as text, of which each has one: the canonical form that addresses are compared in. */
+/** IP addresses as bytes and as text, in canonical form so that they can be compared. */
 
 export interface IpAddress {
   /** 4 or 16. */
   readonly bytes: Uint8Array
-  /** What follows `%`: the interface a link-local address belongs to. RFC 4007 §11 */
+  /** The part after `%`: the interface of a link-local address. RFC 4007 §11 */
   readonly zone: string | undefined
 }
 
-/** Reads any way to write an IP address; undefined when `text` is none. RFC 4291 §2.2 */
+/** Parses an IP address in any notation; undefined when `text` is not one. RFC 4291 §2.2 */
 export const parseIp = (text: string): IpAddress | undefined => {
   const [address, zone, ...more] = text.split("%")
   if (more.length > 0 || zone === "") return undefined
@@ -21,7 +21,7 @@ export const parseIp = (text: string): IpAddress | undefined => {
 
 const parseIpv4 = (text: string): Uint8Array | undefined => {
   const parts = text.split(".")
-  // a leading zero means octal to some readers and not to others
+  // some parsers read a leading zero as octal, others do not
   const isByte = (part: string) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255
   return parts.length === 4 && parts.every(isByte) ? Uint8Array.from(parts, Number) : undefined
 }
@@ -41,7 +41,7 @@ const parseIpv6 = (text: string): Uint8Array | undefined => {
   return bytes
 }
 
-/** The bytes of the groups between colons; the last may be an IPv4 address where the address ends. */
+/** The bytes of the groups between colons; at the end of the address, the last may be an IPv4 address. */
 const parseGroups = (text: string, isEnd: boolean): ReadonlyArray<number> | undefined => {
   if (text === "") return []
   const bytes: Array<number> = []
@@ -62,7 +62,7 @@ export const formatIp = (bytes: Uint8Array): string => {
   const groups: Array<number> = []
   for (let i = 0; i < 16; i += 2) groups.push((bytes[i] << 8) | bytes[i + 1])
   let from = 0
-  let zeros = 1 // a run of one is written out
+  let zeros = 1 // a single zero group is not compressed
   for (let i = 0; i < 8; i++) {
     let run = 0
     while (groups[i + run] === 0) run++
@@ -72,7 +72,7 @@ export const formatIp = (bytes: Uint8Array): string => {
   return zeros === 1 ? text(groups) : `${text(groups.slice(0, from))}::${text(groups.slice(from + zeros))}`
 }
 
-/** The IPv4 address that an IPv4-mapped IPv6 address stands for; any other one unchanged. RFC 4291 §2.5.5.2 */
+/** The IPv4 address in an IPv4-mapped IPv6 address; any other one unchanged. RFC 4291 §2.5.5.2 */
 export const unmap = (bytes: Uint8Array): Uint8Array => {
   const isMapped =
     bytes.length === 16 &&
@@ -82,6 +82,6 @@ export const unmap = (bytes: Uint8Array): Uint8Array => {
   return isMapped ? bytes.slice(12) : bytes
 }
 
-/** An address that means something together with an interface only. RFC 4291 §2.5.6 */
+/** An address that requires a zone. RFC 4291 §2.5.6 */
 export const isLinkLocalIpv6 = (bytes: Uint8Array): boolean =>
   bytes.length === 16 && bytes[0] === 0xfe && bytes[1] >> 6 === 2

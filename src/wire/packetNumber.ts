@@ -1,10 +1,12 @@
-/** Bytes needed to send `packetNumber` while `largestAcked` (−1 for none) is the newest acknowledged. RFC 9000 §17.1 #1 #2 #S1, §A.2 */
+/**
+ * The encoded size of `packetNumber`, given the largest acknowledged one (−1 for none). RFC 9000 §17.1 #1 #2 #S1, §A.2
+ */
 export const packetNumberLength = (packetNumber: number, largestAcked: number): 1 | 2 | 3 | 4 => {
   const range = 2 * (packetNumber - largestAcked)
   return range < 0x100 ? 1 : range < 0x1_0000 ? 2 : range < 0x100_0000 ? 3 : 4
 }
 
-/** The full packet number whose low `length` bytes are `truncated`, nearest to what is expected. RFC 9000 §A.3 */
+/** Expands the `length`-byte `truncated` to the full packet number nearest to the expected one. RFC 9000 §A.3 */
 export const decodePacketNumber = (largestReceived: number, truncated: number, length: number): number => {
   const expected = largestReceived + 1
   const window = 2 ** (8 * length)

@@ -1,17 +1,17 @@
-/** The two packets that carry no packet number: Version Negotiation and Retry. RFC 9000 §17.2.1, §17.2.5 */
+/** The two packets without a packet number: Version Negotiation and Retry. RFC 9000 §17.2.1, §17.2.5 */
 import type { RandomBytes } from "../internal/RandomBytes.ts"
 import { ByteReader } from "./ByteReader.ts"
 import { ByteWriter } from "./ByteWriter.ts"
 import type { PacketHeader } from "./PacketHeader.ts"
 import { Version } from "./PacketType.ts"
 
-/** One of the versions that nobody will ever speak: clients must cope with unknown ones. RFC 9000 §6.3 */
+/** A reserved version, which forces clients to cope with unknown ones. RFC 9000 §6.3 */
 export const reservedVersion = (random: RandomBytes): number => {
   const [a, b, c, d] = random(4)
   return ((((a << 24) | (b << 16) | (c << 8) | d) & 0xf0f0f0f0) | 0x0a0a0a0a) >>> 0
 }
 
-/** What a server says to a version it does not speak; `dcid` and `scid` are the client's SCID and DCID. */
+/** A server's answer to an unsupported version; `dcid` and `scid` are the client's SCID and DCID. */
 export const writeVersionNegotiation = (
   dcid: Uint8Array,
   scid: Uint8Array,
@@ -19,7 +19,7 @@ export const writeVersionNegotiation = (
   random: RandomBytes
 ): Uint8Array => {
   const w = new ByteWriter(new Uint8Array(1 + 4 + 1 + dcid.length + 1 + scid.length + 4 * versions.length))
-  // RFC 9000 §17.2.1 #2 #S1: the other bits are arbitrary; 0x40 lets it be told from other protocols on the port
+  // RFC 9000 §17.2.1 #2 #S1: the other bits are arbitrary; 0x40 distinguishes it from other protocols on the port
   w.u8(0xc0 | (random(1)[0] & 0x3f))
   w.u32(0)
   w.u8(dcid.length)
@@ -30,7 +30,7 @@ export const writeVersionNegotiation = (
   return w.bytes
 }
 
-/** The versions a server offers; undefined when the list is empty or cut. */
+/** The versions a server offers; undefined when the list is empty or truncated. */
 export const parseVersionNegotiation = (
   bytes: Uint8Array,
   header: PacketHeader
@@ -42,7 +42,7 @@ export const parseVersionNegotiation = (
   return versions
 }
 
-/** A Retry packet up to its integrity tag, which RFC 9001 §5.8 computes over it. */
+/** A Retry packet without its integrity tag, which RFC 9001 §5.8 computes over it. */
 export const writeRetry = (
   version: Version,
   dcid: Uint8Array,
@@ -62,7 +62,10 @@ export const writeRetry = (
   return w.bytes
 }
 
-/** The token of a Retry, copied; its unused bits do not matter (RFC 9000 §17.2.5 #1); undefined when there is no room for one before the 16-byte integrity tag. */
+/**
+ * A copy of the token of a Retry, whose unused bits are ignored (RFC 9000 §17.2.5 #1); undefined without one before the
+ * tag.
+ */
 export const parseRetry = (
   bytes: Uint8Array,
   header: PacketHeader
