@@ -74,6 +74,8 @@ export interface ConnectionStats {
   readonly packetsDropped: number
   /** Datagrams (RFC 9221) displaced by newer ones before they were sent. */
   readonly sendDatagramsDropped: number
+  /** Datagrams (RFC 9221) not sent within their `deadlineMillis`. */
+  readonly sendDatagramsExpired: number
   /** Datagrams (RFC 9221) displaced by newer ones before they were read. */
   readonly receiveDatagramsDropped: number
   /** Probe timeouts. RFC 9002 §6.2 */
@@ -122,6 +124,7 @@ export const connectionStats = (core: Connection): ConnectionStats => {
     bytesLost: recovery.counters.bytesLost,
     packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
     sendDatagramsDropped: core.datagrams.sendDropped,
+    sendDatagramsExpired: core.datagrams.sendExpired,
     receiveDatagramsDropped: core.datagrams.receiveDropped,
     probeTimeouts: recovery.counters.probeTimeouts,
     keyUpdates: core.keys.phases.updates,

@@ -45,10 +45,11 @@ import type * as PeerLife from "./actor/peerState.ts"
 import type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
-import { called, checkRecord, refuseBytes, refuseFunction } from "./arguments.ts"
+import { called, checkRecord, isRecord, refuseBytes, refuseFunction } from "./arguments.ts"
 import { invalidOption, type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
+import { badOptions, type DatagramOptions, refuseDatagramOptions } from "./SendOptions.ts"
 
 export type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 
@@ -259,14 +260,23 @@ export class Peer {
   /**
    * Sends a datagram over the current connection, or the next one.
    *
-   * Fails as `connection` and `QuicConnection.sendDatagram` do.
+   * Fails as `connection` and `QuicConnection.sendDatagram` do. `deadlineMillis` begins once there is a connection.
    *
    * **Interruption**: the datagram is queued completely or not at all.
    */
-  sendDatagram(bytes: Uint8Array, options?: UseOptions): Effect.Effect<void, QuicError> {
+  sendDatagram(
+    bytes: Uint8Array,
+    options: UseOptions & DatagramOptions = {}
+  ): Effect.Effect<void, QuicError> {
+    const given: unknown = options
+    if (!isRecord(given)) return badOptions
+    const { replaySafe, ...intent } = options
     return (
       refuseBytes(bytes) ??
-      Effect.flatMap(this.wanted(options), (connection) => connection.sendDatagram(bytes))
+      refuseDatagramOptions(intent) ??
+      Effect.flatMap(this.wanted(replaySafe === undefined ? undefined : { replaySafe }), (connection) =>
+        connection.sendDatagram(bytes, intent)
+      )
     )
   }
 

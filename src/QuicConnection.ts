@@ -24,6 +24,7 @@ import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { serveStreams } from "./actor/serveStreams.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
+import { sendMessage } from "./actor/sendMessage.ts"
 import { acceptStream, openStream } from "./actor/streamSources.ts"
 import { called, type Refusal, refuseBytes, refuseFunction } from "./arguments.ts"
 import {
@@ -37,6 +38,13 @@ import { refuseExport } from "./exportArguments.ts"
 import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import { QuicStream } from "./QuicStream.ts"
+import {
+  type DatagramOptions,
+  datagramIntent,
+  type MessageOptions,
+  refuseDatagramOptions,
+  refuseMessageOptions
+} from "./SendOptions.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import type { Role } from "./wire/Role.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
@@ -198,6 +206,42 @@ export class QuicConnection {
     )
   }
 
+  /**
+   * Sends a copy of `bytes` reliably, but in no order with others: on a unidirectional stream of its own, so that one that
+   * is lost holds up no other. Waits while the peer's limit allows no stream; returns when the message is accepted, not when
+   * it is delivered.
+   *
+   * **Details**
+   *
+   * The peer finds each message by `acceptUni` or `serveStreams`, and reads it to its end.
+   *
+   * **Example** (A message that overtakes others)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import type { QuicConnection } from "effect-quic"
+   *
+   * const alarm = (connection: QuicConnection, text: string) =>
+   *   connection.sendMessage(new TextEncoder().encode(text), { priority: 10 })
+   *
+   * // the peer: a fiber for each message
+   * const listen = (connection: QuicConnection) =>
+   *   connection.serveStreams((stream) => Effect.flatMap(stream.read(), (bytes) => Effect.log(bytes)))
+   * ```
+   *
+   * **Errors**: `InvalidOption` if `bytes` is no Uint8Array or an option is out of range.
+   *
+   * **Interruption**: while waiting; the message is sent completely or not at all.
+   */
+  sendMessage(bytes: Uint8Array, options?: MessageOptions): Effect.Effect<void, QuicError> {
+    return Effect.suspend(
+      () =>
+        refuseBytes(bytes) ??
+        refuseMessageOptions(options) ??
+        sendMessage(this.actor, bytes.slice(), options?.priority ?? 0)
+    )
+  }
+
   // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
 
   /** Largest datagram that can be sent now, in bytes; 0 if the peer accepts none. RFC 9221 §3 */
@@ -208,18 +252,28 @@ export class QuicConnection {
   }
 
   /**
-   * Queues a copy of `bytes` to be sent once, unreliably. While more than `sendBufferBytes` are queued, the oldest are
-   * dropped. RFC 9221
+   * Queues a copy of `bytes` to be sent once, unreliably. While more than `sendBufferBytes` are queued, the oldest of the
+   * lowest priority are dropped. RFC 9221
    *
-   * Fails with `DatagramRefused` if it is larger than `maxDatagramBytes`, `InvalidOption` if `bytes` is no Uint8Array.
+   * **Example** (A position that is worth sending for 100 ms, unless a newer one is there)
+   *
+   * ```ts
+   * import type { QuicConnection } from "effect-quic"
+   *
+   * const sendPosition = (connection: QuicConnection, player: string, position: Uint8Array) =>
+   *   connection.sendDatagram(position, { latest: player, deadlineMillis: 100 })
+   * ```
+   *
+   * **Errors**: `DatagramRefused` if it is larger than `maxDatagramBytes`; `InvalidOption` if `bytes` is no Uint8Array or an
+   * option is out of range.
    *
    * **Interruption**: the datagram is queued completely or not at all.
    */
-  sendDatagram(bytes: Uint8Array): Effect.Effect<void, QuicError> {
+  sendDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const refusal = this.datagramRefusal(bytes)
+      const refusal = this.datagramRefusal(bytes, options)
       if (refusal !== undefined) return refusal
-      this.actor.core.datagrams.send(bytes.slice(), false)
+      this.queueDatagram(bytes, options, false)
       this.actor.touch()
       return Effect.void
     })
@@ -229,17 +283,18 @@ export class QuicConnection {
    * Sends a datagram as `sendDatagram` does, and waits for what becomes of it. RFC 9221 §5.2
    *
    * `"acknowledged"`: it reached the peer's QUIC stack; the application may still not read it. `"lost"`: it probably
-   * did not arrive. `"dropped"`: it was never sent.
+   * did not arrive. `"dropped"`: it was never sent, as newer ones took its place. `"expired"`: it could not be sent within
+   * its `deadlineMillis`.
    *
    * **Interruption**: while waiting; the datagram stays queued or sent.
    */
-  deliverDatagram(bytes: Uint8Array): Effect.Effect<DatagramFate, QuicError> {
+  deliverDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<DatagramFate, QuicError> {
     return Effect.suspend(() => {
       const { actor } = this
       return (
-        this.datagramRefusal(bytes) ??
+        this.datagramRefusal(bytes, options) ??
         Effect.callback((resume) => {
-          const id = actor.core.datagrams.send(bytes.slice(), true)
+          const id = this.queueDatagram(bytes, options, true)
           const forget = actor.onFate(id, (fate) => resume(fate))
           actor.touch()
           return Effect.sync(forget)
@@ -248,8 +303,14 @@ export class QuicConnection {
     })
   }
 
-  private datagramRefusal(bytes: Uint8Array): Refusal {
-    const failure = refuseBytes(bytes) ?? this.actor.failure
+  private queueDatagram(bytes: Uint8Array, options: DatagramOptions | undefined, track: boolean): number {
+    const { actor } = this
+    const intent = options === undefined ? undefined : datagramIntent(options, actor.now())
+    return actor.core.datagrams.send(bytes.slice(), track, intent)
+  }
+
+  private datagramRefusal(bytes: Uint8Array, options: DatagramOptions | undefined): Refusal {
+    const failure = refuseBytes(bytes) ?? refuseDatagramOptions(options) ?? this.actor.failure
     if (failure !== undefined) return failure
     const limit = this.maxDatagramBytes
     if (limit === 0) return refuse("the peer accepts no datagrams")

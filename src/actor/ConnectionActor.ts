@@ -16,7 +16,7 @@ import type { CertificateVerifierShape } from "../capability/CertificateVerifier
 import type { SessionTicket } from "../capability/TicketStore.ts"
 import type { PeerNode } from "../capability/treeNodes.ts"
 import type { Connection } from "../connection/Connection.ts"
-import type { Timed } from "../endpoint/DeadlineHeap.ts"
+import type { Timed } from "../internal/DeadlineHeap.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"

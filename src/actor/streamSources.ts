@@ -13,6 +13,24 @@ const CANCELLED = 0
 /** Wraps the stream for the application. */
 export type ShowStream<S> = (stream: StreamActor) => S
 
+/** How to wait until the peer's limit allows another stream. */
+export const awaitStream = (
+  actor: ConnectionActor,
+  unidirectional: boolean
+): Omit<Source<never, QuicError>, "take"> => {
+  const { streams } = actor.core
+  return {
+    has: () => actor.failure === undefined && streams.canOpen(unidirectional),
+    refusal: () => actor.failure,
+    changed: actor.signals.changed,
+    ask: () => {
+      const leave = streams.awaitOpen(unidirectional)
+      actor.touch()
+      return leave
+    }
+  }
+}
+
 /** Opens a stream as soon as the peer's limit allows one. */
 export const openStream = <S>(
   actor: ConnectionActor,
@@ -21,17 +39,10 @@ export const openStream = <S>(
 ): Effect.Effect<S, QuicError, Scope.Scope> => {
   const { streams } = actor.core
   const source: Source<StreamActor, QuicError> = {
-    has: () => actor.failure === undefined && streams.canOpen(unidirectional),
+    ...awaitStream(actor, unidirectional),
     take: () => {
       const id = streams.open(unidirectional)
       return id >= 0 ? actor.streams.use(id) : undefined
-    },
-    refusal: () => actor.failure,
-    changed: actor.signals.changed,
-    ask: () => {
-      const leave = streams.awaitOpen(unidirectional)
-      actor.touch()
-      return leave
     }
   }
   return acquire(source, endWith(actor), show)

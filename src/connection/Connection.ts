@@ -300,6 +300,7 @@ export class Connection {
   ): number {
     const { lifecycle } = this
     if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
+    this.datagrams.expire(nowMicros)
     const order = this.scheduler.order(this.paths)
     for (let i = 0; i < order.length; i++) {
       const end = this.transmitOn(order[i], buffer, start, nowMicros, isCongested)

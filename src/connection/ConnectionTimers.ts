@@ -31,12 +31,12 @@ export class ConnectionTimers {
 
   /** When `fire` is due; Infinity for never. */
   deadline(nowMicros: number): number {
-    const { lifecycle, paths, closer, config, frames, idle } = this.parts
+    const { lifecycle, paths, closer, config, frames, idle, datagrams } = this.parts
     if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
     if (!lifecycle.isOpen) return closer.deadlineMicros
     const { keepAliveIntervalMillis } = config.transport
     const pto = paths.ptoMicros
-    let deadline = Math.min(idle.deadline(pto), this.handshakeDeadline)
+    let deadline = Math.min(idle.deadline(pto), this.handshakeDeadline, datagrams.deadlineMicros)
     if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0 && !frames.ping.hasFrames())
       deadline = Math.min(deadline, idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
@@ -76,7 +76,7 @@ export class ConnectionTimers {
 
   /** Runs what is due. */
   fire(nowMicros: number): void {
-    const { lifecycle, idle, paths, closer, config, frames, streams, handshake } = this.parts
+    const { lifecycle, idle, paths, closer, config, frames, streams, handshake, datagrams } = this.parts
     if (lifecycle.state === "closed") return
     if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
     const { keepAliveIntervalMillis } = config.transport
@@ -89,6 +89,7 @@ export class ConnectionTimers {
     if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto)) frames.ping.request()
     }
+    datagrams.expire(nowMicros)
     if (nowMicros >= this.stallDeadline(pto)) streams.stall.repeatFrames()
     for (const path of paths) {
       if (handshake.confirmed && nowMicros >= path.rotation.deadlineMicros) path.rotateIds(nowMicros)

@@ -5,6 +5,7 @@ import { PacketState, type SentPacket } from "../recovery/SentPacket.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { CryptoStream } from "../stream/CryptoStream.ts"
 import type { DatagramQueue } from "../stream/DatagramQueue.ts"
+import { DataScheduler } from "../stream/DataScheduler.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
@@ -37,8 +38,8 @@ const context: FrameContext = {
  * | path.peerIds       | 1-RTT             | RETIRE_CONNECTION_ID                            |
  * | path.localIds      | 1-RTT             | NEW_CONNECTION_ID                               |
  * | `crypto`           | all but 0-RTT     | CRYPTO                                          |
- * | `datagrams`        | 0-RTT, 1-RTT      | DATAGRAM                                        |
- * | `streams`          | 0-RTT, 1-RTT      | STREAM and all stream and flow control frames   |
+ * | `streams`          | 0-RTT, 1-RTT      | stream and flow control frames                  |
+ * | `data`             | 0-RTT, 1-RTT      | DATAGRAM and STREAM, by priority                |
  * | `ping`             | all               | PING, when there is nothing else                |
  *
  * `DatagramBuilder` writes ACK and CONNECTION_CLOSE, which are not ack-eliciting. Each owner is called by name rather
@@ -50,6 +51,7 @@ export class FrameOwners {
   readonly ping = new Ping()
   private readonly crypto: CryptoStream
   private readonly datagrams: DatagramQueue
+  private readonly data: DataScheduler
   private readonly streams: StreamSet
   private readonly paths: PathSet
   private readonly random: RandomBytes
@@ -63,6 +65,7 @@ export class FrameOwners {
   ) {
     this.crypto = crypto
     this.datagrams = datagrams
+    this.data = new DataScheduler(datagrams, streams)
     this.streams = streams
     this.paths = paths
     this.random = random
@@ -72,7 +75,7 @@ export class FrameOwners {
   hasFrames(level: Level, path: ConnectionPath): boolean {
     if (level !== Level.ZeroRtt && this.crypto.hasFrames(level)) return true
     if (level === Level.Initial || level === Level.Handshake) return false
-    if (this.streams.hasFrames() || this.datagrams.hasFrames()) return true
+    if (this.data.hasFrames()) return true
     return (
       level === Level.OneRtt &&
       (this.handshakeDone.hasFrames() ||
@@ -87,15 +90,14 @@ export class FrameOwners {
 
   /** Writes all frames that fit, or else a PING. RFC 9000 §12.2 #S1 */
   writeFrames(w: ByteWriter, sent: SentFrames, level: Level, path: ConnectionPath, nowMicros: number): void {
-    const { crypto, datagrams, streams } = this
+    const { crypto } = this
     this.fillContext(level, path, nowMicros, w.offset)
     // RFC 9000 §12.5 #2, RFC 9221 §5, §6: only CRYPTO, ACK, PING, PADDING and CONNECTION_CLOSE in the handshake
     if (level === Level.OneRtt) this.writeControlFrames(w, sent, path)
     if (level !== Level.ZeroRtt && crypto.hasFrames(level)) crypto.writeFrames(w, sent, context)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
-      // RFC 9221 §5.4: subject to congestion control; §5 #S1: first; §5, §6: 0-RTT and 1-RTT only
-      if (datagrams.hasFrames()) datagrams.writeFrames(w, sent, context)
-      if (streams.hasFrames()) streams.writeFrames(w, sent, context)
+      // RFC 9221 §5.4: subject to congestion control; §5, §6: 0-RTT and 1-RTT only
+      if (this.data.hasFrames()) this.data.writeFrames(w, sent, context)
     }
     this.ping.writeFrames(w, sent, context)
   }

@@ -1,3 +1,4 @@
+import { DeadlineHeap, type Timed } from "../internal/DeadlineHeap.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
@@ -5,6 +6,8 @@ import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { StreamScheduler } from "./StreamScheduler.ts"
+import { Turn } from "./TurnRing.ts"
 
 /**
  * What became of a datagram. RFC 9221 §5.2
@@ -12,19 +15,48 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
  * **Details**
  *
  * `"acknowledged"`: the peer's QUIC stack received it, which does not mean that the application reads it. `"lost"`: it
- * probably did not arrive. `"dropped"`: it was never sent.
+ * probably did not arrive. `"dropped"`: it was never sent, as newer ones took its place, or the path carries none so large.
+ * `"expired"`: it was not sent within its `deadlineMillis`.
  *
  * @category models
  * @since 0.1.0
  */
-export type DatagramFate = "acknowledged" | "lost" | "dropped"
+export type DatagramFate = "acknowledged" | "lost" | "dropped" | "expired"
 
-interface QueuedDatagram {
-  readonly id: number
-  readonly bytes: Uint8Array
+/** What names a value of which only the latest is worth sending. */
+export type LatestKey = string | number
+
+/** How a datagram is to be sent. */
+export interface DatagramIntent {
+  /** Higher ones are sent first; 0 is that of a stream, too, unless it has another. */
+  readonly priority: number
+  /** When it is no longer worth sending; Infinity for never. */
+  readonly deadlineMicros: number
+  /** Takes the place of the one of the same key that still waits. */
+  readonly latest: LatestKey | undefined
 }
 
-/** Approximate overhead of a queued datagram: even an empty one is two objects and a slot in the queue. */
+const plain: DatagramIntent = { priority: 0, deadlineMicros: Number.POSITIVE_INFINITY, latest: undefined }
+
+/** A datagram that waits to be sent. */
+class QueuedDatagram implements Timed {
+  readonly id: number
+  readonly bytes: Uint8Array
+  readonly priority: number
+  readonly latest: LatestKey | undefined
+  readonly turn: Turn<QueuedDatagram> = new Turn<QueuedDatagram>(this)
+  heapIndex = -1
+  deadlineMicros = Number.POSITIVE_INFINITY
+
+  constructor(id: number, bytes: Uint8Array, intent: DatagramIntent) {
+    this.id = id
+    this.bytes = bytes
+    this.priority = intent.priority
+    this.latest = intent.latest
+  }
+}
+
+/** Approximate overhead of a queued datagram: even an empty one is some objects and its places in queue, heap and map. */
 export const datagramOverheadBytes = 256
 
 /**
@@ -34,14 +66,19 @@ export const datagramOverheadBytes = 256
 export class DatagramQueue implements FrameOwner {
   /** The peer's max_datagram_frame_size; 0 until known. RFC 9221 §3 #1 #2 */
   peerMaxFrameBytes = 0
-  /** Datagrams dropped from the full queue to make room for newer ones, before they were sent (or read). */
+  /** Datagrams dropped to make room for newer ones, or because of their size, before they were sent (or read). */
   sendDropped = 0
+  /** Datagrams not sent by their deadline. */
+  sendExpired = 0
   receiveDropped = 0
   /** Fates not yet reported, oldest first; only of datagrams sent with `track`. */
   readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
   private readonly localMaxFrameBytes: number
   private readonly queueBytes: number
-  private readonly sendQueue = new Fifo<QueuedDatagram>()
+  private readonly sendQueue = new StreamScheduler<QueuedDatagram>()
+  private readonly deadlines = new DeadlineHeap<QueuedDatagram>()
+  /** Created by the first `send` with a key. */
+  private latest: Map<LatestKey, QueuedDatagram> | undefined = undefined
   private sendBytes = 0
   private readonly receiveQueue = new Fifo<Uint8Array>()
   private receiveBytes = 0
@@ -54,14 +91,46 @@ export class DatagramQueue implements FrameOwner {
     this.queueBytes = queueBytes
   }
 
-  /** Queues `bytes`, dropping the oldest datagrams to make room. Returns its ID. The caller has checked the size. */
-  send(bytes: Uint8Array, track: boolean): number {
+  /**
+   * Queues `bytes`; to make room, drops the oldest datagrams of the lowest priority, this one perhaps. Returns its ID. The
+   * caller has checked the size.
+   */
+  send(bytes: Uint8Array, track: boolean, intent: DatagramIntent = plain): number {
     const id = this.nextId++
     if (track) (this.tracked ??= new Set()).add(id)
-    this.sendQueue.push({ id, bytes })
+    const datagram = new QueuedDatagram(id, bytes, intent)
+    if (intent.latest !== undefined) this.replace(datagram, intent.latest)
+    else this.sendQueue.add(datagram.turn, datagram.priority)
+    this.deadlines.set(datagram, intent.deadlineMicros)
     this.sendBytes += datagramOverheadBytes + bytes.length
-    while (this.sendBytes > this.queueBytes && this.sendQueue.length > 1) this.dropFirst()
+    while (this.sendBytes > this.queueBytes && this.sendQueue.size > 1) this.drop(this.sendQueue.least!.owner)
     return id
+  }
+
+  /** Queues `datagram` where the one of the same key waits: a value that changes often has its turn all the same. */
+  private replace(datagram: QueuedDatagram, key: LatestKey): void {
+    const latest = (this.latest ??= new Map())
+    const stale = latest.get(key)
+    if (stale?.priority === datagram.priority) this.sendQueue.replace(stale.turn, datagram.turn)
+    else this.sendQueue.add(datagram.turn, datagram.priority)
+    if (stale !== undefined) this.drop(stale)
+    latest.set(key, datagram)
+  }
+
+  /** When `expire` is due; Infinity when no datagram has a deadline. */
+  get deadlineMicros(): number {
+    return this.deadlines.earliestMicros
+  }
+
+  /** Drops what is no longer worth sending. */
+  expire(nowMicros: number): void {
+    for (;;) {
+      const stale = this.deadlines.popDue(nowMicros)
+      if (stale === undefined) return
+      this.remove(stale)
+      this.sendExpired++
+      this.report(stale.id, "expired")
+    }
   }
 
   /** Memory of the datagrams queued for sending and for reading, including overhead. */
@@ -75,20 +144,35 @@ export class DatagramQueue implements FrameOwner {
   }
 
   hasFrames(): boolean {
-    return this.sendQueue.length > 0
+    return this.sendQueue.size > 0
   }
 
-  /** Writes as many waiting datagrams as fit; one that no packet of this path, or the peer, has room for is dropped. */
-  writeFrames(w: ByteWriter, sent: SentFrames, context: FrameContext): void {
+  /** The highest priority of any that waits; −Infinity when none does. */
+  get sendPriority(): number {
+    return this.sendQueue.priority
+  }
+
+  /**
+   * Writes as many waiting datagrams of priority `least` or higher as fit; one that no packet of this path, or the peer,
+   * has room for is dropped.
+   */
+  writeFrames(
+    w: ByteWriter,
+    sent: SentFrames,
+    context: FrameContext,
+    least = Number.NEGATIVE_INFINITY
+  ): void {
+    const { sendQueue } = this
     const maxFrameBytes = Math.min(this.peerMaxFrameBytes, context.maxFrameBytes)
-    for (let next = this.sendQueue.first; next !== undefined; next = this.sendQueue.first) {
-      const size = datagramSize(next.bytes.length)
-      if (size > maxFrameBytes) this.dropFirst()
+    while (sendQueue.head !== undefined && sendQueue.priority >= least) {
+      const { owner } = sendQueue.head
+      const size = datagramSize(owner.bytes.length)
+      if (size > maxFrameBytes) this.drop(owner)
       else if (size > w.remaining) return
       else {
-        writeDatagram(w, next.bytes)
-        sent.push(FrameType.DATAGRAM_LEN, next.id)
-        this.takeFirst()
+        writeDatagram(w, owner.bytes)
+        sent.push(FrameType.DATAGRAM_LEN, owner.id)
+        this.remove(owner)
       }
     }
   }
@@ -130,16 +214,18 @@ export class DatagramQueue implements FrameOwner {
     return bytes
   }
 
-  private dropFirst(): void {
-    const datagram = this.takeFirst()
+  private drop(datagram: QueuedDatagram): void {
+    this.remove(datagram)
     this.sendDropped++
     this.report(datagram.id, "dropped")
   }
 
-  private takeFirst(): QueuedDatagram {
-    const datagram = this.sendQueue.shift()!
+  private remove(datagram: QueuedDatagram): void {
+    this.sendQueue.remove(datagram.turn)
+    this.deadlines.remove(datagram)
+    if (datagram.latest !== undefined && this.latest?.get(datagram.latest) === datagram)
+      this.latest.delete(datagram.latest)
     this.sendBytes -= datagramOverheadBytes + datagram.bytes.length
-    return datagram
   }
 
   private report(id: number, fate: DatagramFate): void {

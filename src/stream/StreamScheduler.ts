@@ -29,10 +29,26 @@ export class StreamScheduler<Owner> {
     )
   }
 
+  /** `turn` gets its turn when `other`, which is taken out, would have had it. */
+  replace(other: Turn<Owner>, turn: Turn<Owner>): void {
+    other.ring?.replace(other, turn)
+  }
+
   /** The entry whose turn it is. */
   get head(): Turn<Owner> | undefined {
     const { levels } = this
     return levels.length === 0 ? undefined : levels[0].ring.head
+  }
+
+  /** The priority of `head`; −Infinity when there is none. */
+  get priority(): number {
+    return this.size === 0 ? Number.NEGATIVE_INFINITY : this.levels[0].priority
+  }
+
+  /** The oldest entry of the lowest priority. */
+  get least(): Turn<Owner> | undefined {
+    const { levels } = this
+    return levels.length === 0 ? undefined : levels[levels.length - 1].ring.head
   }
 
   /** Moves `head` behind the others of its priority. */

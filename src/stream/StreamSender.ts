@@ -83,11 +83,21 @@ export class StreamSender {
     this.control.cancel(ConnectionControl.dataBlocked)
   }
 
-  writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
+  /** The highest priority of any data that may be sent now; −Infinity when there is none. */
+  get priority(): number {
+    const owed = this.owed.priority
+    return this.credit.available > 0 ? Math.max(owed, this.fresh.priority) : owed
+  }
+
+  writeControlFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {
     if (!this.control.isEmpty) this.control.writeFrames(w, sent, nowMicros, rttMicros)
+  }
+
+  /** Lost data first, whatever its priority, as streams wait for it; then new data of priority `least` or higher. */
+  writeData(w: ByteWriter, sent: SentFrames, least: number): void {
     for (let turn = this.owed.head; turn !== undefined; turn = this.owed.head)
       if (!this.writeOwed(turn.owner, w, sent)) return
-    while (this.fresh.head !== undefined && this.credit.available > 0) {
+    while (this.fresh.head !== undefined && this.credit.available > 0 && this.fresh.priority >= least) {
       const { owner } = this.fresh.head
       const wrote = this.writeFresh(owner, w, sent)
       // one packet per turn

@@ -279,7 +279,23 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
 
   /** Writes what fits: control frames, lost data, then new data. `rttMicros` is 0 until there is an RTT sample. */
   writeFrames(w: ByteWriter, sent: SentFrames, { nowMicros, rttMicros }: FrameContext): void {
-    this.sender.writeFrames(w, sent, nowMicros, rttMicros)
+    this.sender.writeControlFrames(w, sent, nowMicros, rttMicros)
+    this.sender.writeData(w, sent, Number.NEGATIVE_INFINITY)
+  }
+
+  /** The part of `writeFrames` that is about streams and credit: resets, limits, what is blocked. */
+  writeControlFrames(w: ByteWriter, sent: SentFrames, { nowMicros, rttMicros }: FrameContext): void {
+    this.sender.writeControlFrames(w, sent, nowMicros, rttMicros)
+  }
+
+  /** The other part: data, new data only of priority `least` or higher. */
+  writeData(w: ByteWriter, sent: SentFrames, least: number): void {
+    this.sender.writeData(w, sent, least)
+  }
+
+  /** The highest priority of any data that may be sent now; −Infinity when there is none. */
+  get sendPriority(): number {
+    return this.sender.priority
   }
 
   onAcked(type: number, a: number, b: number, c: number): void {

@@ -49,6 +49,19 @@ export class TurnRing<Owner> {
     turn.previous = turn
   }
 
+  /** Puts `turn`, which is in no ring, in the place of `other`. */
+  replace(other: Turn<Owner>, turn: Turn<Owner>): void {
+    const isHead = this.head === other
+    turn.ring = this
+    turn.next = other
+    turn.previous = other.previous
+    other.previous.next = turn
+    other.previous = turn
+    this.size++
+    if (isHead) this.head = turn
+    this.remove(other)
+  }
+
   /** Moves the head to the end. */
   rotate(): void {
     if (this.head !== undefined) this.head = this.head.next

@@ -6,7 +6,12 @@ import { Fifo } from "../../src/internal/Fifo.ts"
 import { PacketBatch, type SentPacket } from "../../src/recovery/SentPacket.ts"
 import { SentFrames } from "../../src/recovery/SentFrames.ts"
 import { SentPackets } from "../../src/recovery/SentPackets.ts"
-import { type DatagramFate, DatagramQueue, datagramOverheadBytes } from "../../src/stream/DatagramQueue.ts"
+import {
+  type DatagramFate,
+  type DatagramIntent,
+  DatagramQueue,
+  datagramOverheadBytes
+} from "../../src/stream/DatagramQueue.ts"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Space } from "../../src/wire/PacketType.ts"
@@ -68,6 +73,64 @@ describe("queued datagrams", () => {
     queue.writeFrames(new ByteWriter(bytes), sent, frameContext())
     expect([...bytes]).toEqual([0x31, 2, 0, 0, 0x31, 2, 0, 1, 0])
     expect([sent.length, queue.queuedBytes]).toEqual([8, datagramOverheadBytes + 2])
+  })
+
+  const intent = (fields: Partial<DatagramIntent>): DatagramIntent => ({
+    priority: 0,
+    deadlineMicros: Number.POSITIVE_INFINITY,
+    latest: undefined,
+    ...fields
+  })
+
+  const sentBy = (queue: DatagramQueue): ReadonlyArray<number> => {
+    const sent = new SentFrames()
+    queue.peerMaxFrameBytes = 1_200
+    queue.writeFrames(new ByteWriter(new Uint8Array(4_096)), sent, frameContext())
+    return upToLength(sent).map((i) => sent.values[i + 1])
+  }
+  const upToLength = ({ length }: SentFrames) => Array.from({ length: length / 4 }, (_, i) => 4 * i)
+
+  it("B9 leave by priority, and by age among equals; those of the lowest make room", () => {
+    const queue = make()
+    for (const priority of [0, 5, -1, 5, 0]) queue.send(counted(0), false, intent({ priority }))
+    expect(sentBy(queue)).toEqual([2, 4, 1, 5, 3])
+    for (let i = 0; i < MOST; i++) queue.send(new Uint8Array(0), true, intent({ priority: 1 }))
+    queue.send(new Uint8Array(0), true)
+    queue.send(new Uint8Array(0), true, intent({ priority: 1 }))
+    expect([queue.fates.shift(), queue.fates.shift()]).toEqual([
+      { id: MOST + 6, fate: "dropped" },
+      { id: 6, fate: "dropped" }
+    ])
+  })
+
+  it("B9 replaced by newer ones of their key hold no memory, and give their turn", () => {
+    const queue = make()
+    queue.send(counted(0), false, intent({ latest: "a" }))
+    queue.send(counted(0), false)
+    for (let i = 0; i < 10_000; i++)
+      queue.send(counted(i), false, intent({ latest: "a", deadlineMicros: 10_000 - i }))
+    expect([queue.queuedBytes, queue.sendDropped]).toEqual([2 * (datagramOverheadBytes + 2), 10_000])
+    queue.send(counted(0), false, intent({ latest: "a", priority: -1 }))
+    expect([queue.deadlineMicros, queue.sendDropped]).toEqual([Number.POSITIVE_INFINITY, 10_001])
+    expect(sentBy(queue)).toEqual([2, 10_003])
+    queue.send(counted(0), true, intent({ latest: "a" }))
+    expect([sentBy(queue), queue.sendDropped, queue.queuedBytes]).toEqual([[10_004], 10_001, 0])
+  })
+
+  it("B9 expire at their deadline, in whatever order they came", () => {
+    const queue = make()
+    for (const deadlineMicros of [300, 100, 200]) queue.send(counted(0), true, intent({ deadlineMicros }))
+    queue.send(counted(0), true)
+    queue.expire(99)
+    expect([queue.deadlineMicros, queue.sendExpired]).toEqual([100, 0])
+    queue.expire(200)
+    expect([queue.fates.shift(), queue.fates.shift(), queue.fates.shift()]).toEqual([
+      { id: 2, fate: "expired" },
+      { id: 3, fate: "expired" },
+      undefined
+    ])
+    expect([sentBy(queue), queue.deadlineMicros]).toEqual([[1, 4], Number.POSITIVE_INFINITY])
+    expect([queue.queuedBytes, queue.sendExpired, queue.sendDropped]).toEqual([0, 2, 0])
   })
 
   it("may include one as large as the whole limit", () => {

@@ -5,7 +5,7 @@ export interface Timed {
   deadlineMicros: number
 }
 
-/** The connections of an endpoint by deadline: a binary heap whose items know their index. */
+/** Items by their deadline: a binary heap in which each item stores its index. */
 export class DeadlineHeap<T extends Timed> {
   private readonly items: Array<T> = []
 
