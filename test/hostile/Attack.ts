@@ -1,0 +1,76 @@
+/** A known attack on QUIC implementations, carried out the same way against the core and over real sockets. */
+import type { Puppet, PuppetOptions } from "../connection/Puppet.ts"
+
+export interface Attack {
+  /** Its class. */
+  readonly name: string
+  /** The CVE, or else the section of the RFC that warns of it. */
+  readonly reference: string
+  /** Lies told in the handshake. */
+  readonly puppet?: Partial<PuppetOptions>
+  /** Sent by a peer after its handshake, if it gets that far. */
+  readonly packets?: (attacker: Puppet) => ReadonlyArray<Uint8Array>
+  /** Sent by strangers from many addresses, without any handshake. */
+  readonly spoofed?: (stranger: () => Puppet) => ReadonlyArray<Uint8Array>
+  /** How the victim must end the attacker's connection; whether it does is up to it when left out. */
+  readonly closes?: number
+  /** A packet may cost that many times what an honest one costs in the same run; 10 by default. */
+  readonly costFactor?: number
+}
+
+/** What a run of an attack has been measured at. */
+export interface Measured {
+  readonly bytesHeld: number
+  readonly cpuMicrosPerPacket: number
+  readonly honestMicrosPerPacket: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Code the attacker's connection was closed with. */
+  readonly closed: number | undefined
+  /** A logged message in which a peer's control characters survived; the core logs nothing. */
+  readonly forgedLog: string | undefined
+  /** Why honest peers were not served; undefined if they were. */
+  readonly unserved: string | undefined
+}
+
+export interface Row {
+  readonly attack: string
+  readonly reference: string
+  readonly where: "core" | "live"
+  readonly result: "pass" | "fail"
+  readonly bytesHeld: number
+  readonly cpuMicrosPerPacket: number
+  readonly reason: string
+}
+
+/** No attack of a thousand packets may make the victim keep more than this, which includes the noise of a heap. */
+export const MAX_BYTES_HELD = 2_000_000
+
+/** Below this a ratio of CPU times says nothing. */
+const NEGLIGIBLE_MICROS = 50
+
+export const judge = (attack: Attack, where: Row["where"], measured: Measured): Row => {
+  const { bytesHeld, cpuMicrosPerPacket, honestMicrosPerPacket, bytesIn, bytesOut, closed } = measured
+  const { costFactor = 10, closes } = attack
+  const bound = Math.max(NEGLIGIBLE_MICROS, costFactor * honestMicrosPerPacket)
+  const wrong: Array<string> = []
+  if (measured.unserved !== undefined) wrong.push(`honest peers: ${measured.unserved}`)
+  if (bytesHeld > MAX_BYTES_HELD) wrong.push(`${bytesHeld} bytes held`)
+  if (cpuMicrosPerPacket > bound)
+    wrong.push(`${cpuMicrosPerPacket.toFixed(1)} µs per packet, at most ${bound.toFixed(1)} expected`)
+  if (measured.forgedLog !== undefined) wrong.push(`logged ${JSON.stringify(measured.forgedLog)}`)
+  // RFC 9000 §8.1 #2
+  if (attack.spoofed !== undefined && bytesOut > 3 * bytesIn)
+    wrong.push(`amplified ${bytesIn} bytes to ${bytesOut}`)
+  if (closes !== undefined && closed !== closes)
+    wrong.push(`closed with ${closed ?? "nothing"}, not ${closes}`)
+  return {
+    attack: attack.name,
+    reference: attack.reference,
+    where,
+    result: wrong.length === 0 ? "pass" : "fail",
+    bytesHeld,
+    cpuMicrosPerPacket: Math.round(cpuMicrosPerPacket * 10) / 10,
+    reason: wrong.join("; ")
+  }
+}

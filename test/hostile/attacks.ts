@@ -1,0 +1,6 @@
+/** The table of attacks. */
+import type { Attack } from "./Attack.ts"
+import { peers } from "./peers.ts"
+import { strangers } from "./strangers.ts"
+
+export const attacks: ReadonlyArray<Attack> = [...peers, ...strangers]

@@ -1,0 +1,50 @@
+/** The victim of the live runs: an echo server in a thread of its own, which reports what it uses when asked. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
+import { parentPort } from "node:worker_threads"
+import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
+import { QuicEndpoint, Trust } from "../../src/index.ts"
+import { bytesInUse, cpuMicros } from "./attackers.ts"
+
+export interface Usage {
+  readonly cpuMicros: number
+  readonly bytesInUse: number
+  /** CPU time once the bytes have been counted. */
+  readonly afterMicros: number
+  /** A logged message with a control character in it. */
+  readonly forgedLog: string | undefined
+}
+
+/** What a terminal or a reader of logs obeys; our own words have none. */
+const control = /\p{Cc}/u
+let forgedLog: string | undefined
+
+/** Keeps the first message that a peer has put a control character into. */
+const watching = Logger.layer([
+  Logger.make(({ message, cause }) => {
+    const parts = [...(Array.isArray(message) ? message : [message]), ...cause.reasons]
+    const peersWords = parts.map((part) => (part instanceof Error ? part.message : String(part)))
+    forgedLog ??= peersWords.find((words) => control.test(words))
+  })
+])
+const serve = Effect.gen(function* () {
+  const identity = yield* NodeIdentity.developmentCertificate()
+  const server = yield* QuicEndpoint.make({ host: "127.0.0.1", server: { alpn: ["test"], identity } })
+  yield* Effect.forkScoped(server.serveStreams((stream) => Stream.run(stream.readable, stream.writable)))
+  parentPort!.on("message", () => {
+    // the collector's work is not the attack's
+    const cpu = cpuMicros()
+    const bytes = bytesInUse()
+    const usage: Usage = { cpuMicros: cpu, bytesInUse: bytes, afterMicros: cpuMicros(), forgedLog }
+    parentPort!.postMessage(usage)
+  })
+  parentPort!.postMessage(server.localAddress.port)
+  return yield* Effect.never
+})
+
+const stack = Layer.merge(layerWithoutTrust, Trust.layerInsecureAcceptsAnyPeer).pipe(
+  Layer.provideMerge(watching)
+)
+Effect.runFork(Effect.scoped(Effect.provide(serve, stack)))
