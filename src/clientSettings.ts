@@ -10,7 +10,7 @@ import { formatIp, parseIp, unmap } from "./wire/ipAddress.ts"
 
 export const clientSettings = Effect.fnUntraced(function* (
   given: ConnectOptions,
-  { suite, shared }: SettingsContext
+  { suite, shared, shareTransport }: SettingsContext
 ) {
   yield* checkRecord(given, "options")
   const { identity, transport, ...rest } = given
@@ -35,5 +35,5 @@ export const clientSettings = Effect.fnUntraced(function* (
   // a resumed session has the client identity of the session before it
   const self = ours === undefined ? "" : Hex.encode(suite.hash("sha256", ours.chain[0]))
   const memory = JSON.stringify([expectedName, checked.port, checked.alpn, self])
-  return { ...checked, tls, transport: checkedTransport, memory, expectedName }
+  return { ...checked, tls, transport: shareTransport(checkedTransport), memory, expectedName }
 })

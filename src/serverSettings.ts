@@ -20,6 +20,8 @@ export interface SettingsContext {
   readonly randomBytes: RandomBytes
   /** Unix time. */
   readonly nowMillis: () => number
+  /** client: the transport settings of an earlier connection if they are equal. */
+  readonly shareTransport: (settings: TransportSettings) => TransportSettings
   /** The same for both roles. */
   readonly shared: {
     readonly peerCertificateTypes: CertificateVerifierShape["certificateTypes"]

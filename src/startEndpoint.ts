@@ -1,6 +1,7 @@
 /** Binds the sockets of an endpoint and starts its loop; closes both with the scope. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -76,10 +77,20 @@ const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {
     suite: yield* CryptoSuite,
     randomBytes: (yield* Entropy).randomBytes,
     nowMillis,
+    shareTransport: shareLast(),
     shared: { peerCertificateTypes: certificateTypes, keyLog: (yield* KeyLog) !== undefined }
   }
   return context
 })
+
+/** Returns the object returned before for as long as the next ones equal it: a crowd of connections has one copy. */
+const shareLast = <A>(): ((next: A) => A) => {
+  let last: A | undefined
+  return (next) => {
+    if (last === undefined || !Equal.equals(last, next)) last = next
+    return last
+  }
+}
 
 const observerOf =
   (qlog: QlogShape, nowMillis: () => number): NonNullable<EndpointConfig["observe"]> =>

@@ -24,9 +24,9 @@ import { reasonOf, type SendRefusal } from "./closeReasons.ts"
 import { ConnectionSignals } from "./ConnectionSignals.ts"
 import { DatagramFates, type OnFate } from "./DatagramFates.ts"
 import { type ConnectionListener, pumpEvents } from "./eventPump.ts"
-import { Handlers } from "./Handlers.ts"
+import { type HandledConnection, Handlers } from "./Handlers.ts"
 import { PathActor, type PathHost } from "./PathActor.ts"
-import { SessionSaver, type SessionSink } from "./SessionSaver.ts"
+import { type ServerMemory, SessionSaver } from "./SessionSaver.ts"
 import { StreamRouter } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
 
@@ -56,7 +56,7 @@ export interface ConnectionOwner {
   snapshot(nowMicros: number): Omit<PeerNode, "connections">
 }
 
-export class ConnectionActor implements PathHost, ConnectionListener {
+export class ConnectionActor implements PathHost, HandledConnection, ConnectionListener {
   readonly core: Connection
   /** Its state in the endpoint's loop. */
   readonly entry = new LoopEntry(this)
@@ -84,7 +84,7 @@ export class ConnectionActor implements PathHost, ConnectionListener {
   constructor(
     core: Connection,
     host: ConnectionHost,
-    sink: SessionSink | undefined,
+    memory: ServerMemory | undefined,
     owner: ConnectionOwner | undefined
   ) {
     this.core = core
@@ -93,10 +93,9 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     this.sinceMicros = host.now()
     this.streams = new StreamRouter(core.streams, host.now)
     const onDefect = (cause: Cause.Cause<unknown>) => this.onDefect(cause)
-    this.branch = (owner ?? host).branch.fork(this.life, onDefect)
+    this.branch = this.parent.fork(this.life, onDefect)
     this.path = new PathActor(this, this.branch, onDefect)
-    this.saver =
-      sink && new SessionSaver(sink, this.branch, (cause) => host.report("the ticket store broke", cause))
+    this.saver = memory && new SessionSaver(memory, this.branch, host)
   }
 
   /** Runs until the connection is drained; interruption closes the connection. */
@@ -108,19 +107,30 @@ export class ConnectionActor implements PathHost, ConnectionListener {
     )
   }
 
-  private onDefect(cause: Cause.Cause<unknown>): void {
+  onDefect(cause: Cause.Cause<unknown>): void {
     this.host.report("a connection broke", cause)
     this.crash("a defect, which is in the log")
   }
 
+  /** Where the connection grows, and its handlers beside it. */
+  get parent(): Branch {
+    return (this.owner ?? this.host).branch
+  }
+
   get handlers(): Handlers {
-    return (this.served ??= new Handlers({
-      branch: (this.owner ?? this.host).branch,
-      graceMillis: this.core.config.transport.closeTimeoutMillis,
-      isOver: () => this.failure !== undefined,
-      onDefect: (cause) => this.onDefect(cause),
-      onBusy: (isBusy) => this.host.onServed(this, isBusy)
-    }))
+    return (this.served ??= new Handlers(this))
+  }
+
+  get graceMillis(): number {
+    return this.core.config.transport.closeTimeoutMillis
+  }
+
+  get isOver(): boolean {
+    return this.failure !== undefined
+  }
+
+  onBusy(isBusy: boolean): void {
+    this.host.onServed(this, isBusy)
   }
 
   /** The fiber that `serve` runs for it. */

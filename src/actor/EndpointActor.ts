@@ -21,7 +21,7 @@ import { Branch, type RunFork } from "./Branch.ts"
 import { ConnectionActor, type ConnectionHost, type ConnectionOwner } from "./ConnectionActor.ts"
 import { ConnectionTable } from "./ConnectionTable.ts"
 import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
-import type { SessionSink } from "./SessionSaver.ts"
+import type { ServerMemory } from "./SessionSaver.ts"
 
 /** What an endpoint needs besides the configuration of its core. */
 export interface EndpointSurroundings {
@@ -143,12 +143,12 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     tls: TlsSettings,
     transport: TransportSettings,
     memory: ClientMemory,
-    sink: SessionSink,
+    server: ServerMemory,
     peer?: PeerPlace
   ): ConnectionActor {
     const { number } = this.loop.sockets.main
     const core = this.core.connect(remote, tls, transport, this.now(), memory, number)
-    const actor = new ConnectionActor(core, this, sink, peer)
+    const actor = new ConnectionActor(core, this, server, peer)
     this.connections.add(actor, true)
     this.touch(actor)
     return actor

@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Branch, DefectPolicy } from "./Branch.ts"
+import type { Branch } from "./Branch.ts"
 
 /** Extra time for a connection's handler after its stream handlers, for what follows `serveStreams`. */
 const AFTERWARDS_MILLIS = 500
@@ -16,13 +16,13 @@ const AFTERWARDS_MILLIS = 500
 /** What the handlers need of their connection. */
 export interface HandledConnection {
   /** The parent of their branches. */
-  readonly branch: Branch
+  readonly parent: Branch
   /** How long they may run after the connection has ended. */
   readonly graceMillis: number
-  readonly isOver: () => boolean
-  readonly onDefect: DefectPolicy
+  readonly isOver: boolean
+  onDefect(cause: Cause.Cause<unknown>): void
   /** Called when the first starts, and when the last has ended. */
-  readonly onBusy: (isBusy: boolean) => void
+  onBusy(isBusy: boolean): void
 }
 
 export class Handlers {
@@ -59,12 +59,12 @@ export class Handlers {
       this.report()
       onExit()
     }
-    const fiber = host.branch.leaf(start, ended)
+    const fiber = host.parent.leaf(start, ended)
     // it may be done already
     if (fiber === undefined || fiber.pollUnsafe() !== undefined) return
     this.fiber = fiber
     this.report()
-    if (host.isOver()) this.onOver()
+    if (host.isOver) this.onOver()
   }
 
   /** Interrupts the handler of the connection itself. */
@@ -74,7 +74,7 @@ export class Handlers {
 
   /** A group for stream handlers, until it is closed. */
   open(): Branch {
-    const group = this.host.branch.group()
+    const group = this.host.parent.group()
     this.groups.add(group)
     this.report()
     return group
@@ -93,7 +93,9 @@ export class Handlers {
     const { fiber, host } = this
     if (fiber === undefined || this.deadline !== undefined) return
     const end = Effect.sync(() => fiber.interruptUnsafe())
-    this.deadline = host.branch.fork(Effect.delay(end, host.graceMillis + AFTERWARDS_MILLIS), host.onDefect)
+    this.deadline = host.parent.fork(Effect.delay(end, host.graceMillis + AFTERWARDS_MILLIS), (cause) =>
+      host.onDefect(cause)
+    )
   }
 
   private report(): void {

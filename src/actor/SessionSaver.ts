@@ -7,28 +7,33 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { SessionTicket } from "../capability/TicketStore.ts"
+import type { SessionTicket, TicketStoreShape } from "../capability/TicketStore.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { Branch } from "./Branch.ts"
 
-/** Where they are stored. */
-export interface SessionSink {
-  readonly putTicket: (ticket: SessionTicket) => Effect.Effect<void>
-  readonly putAddressToken: (token: Uint8Array) => Effect.Effect<void>
+/** A server's key in the ticket store. */
+export interface ServerMemory {
+  readonly store: TicketStoreShape
+  readonly server: string
+}
+
+/** What logs a failure of the store. */
+export interface SaverHost {
+  report(what: string, cause: Cause.Cause<unknown>): void
 }
 
 export class SessionSaver {
-  private readonly sink: SessionSink
+  private readonly memory: ServerMemory
   private readonly branch: Branch
-  private readonly onDefect: (cause: Cause.Cause<unknown>) => void
+  private readonly host: SaverHost
   private readonly tickets = new Fifo<SessionTicket>()
   private token: Uint8Array | undefined = undefined
   private isSaving = false
 
-  constructor(sink: SessionSink, branch: Branch, onDefect: (cause: Cause.Cause<unknown>) => void) {
-    this.sink = sink
+  constructor(memory: ServerMemory, branch: Branch, host: SaverHost) {
+    this.memory = memory
     this.branch = branch
-    this.onDefect = onDefect
+    this.host = host
   }
 
   addTicket(ticket: SessionTicket): void {
@@ -45,7 +50,7 @@ export class SessionSaver {
     if (this.isSaving) return
     this.isSaving = true
     this.branch.fork(this.saveAll, (cause) => {
-      this.onDefect(cause)
+      this.host.report("the ticket store broke", cause)
       this.isSaving = false
       if (this.hasMore) this.start()
     })
@@ -57,11 +62,12 @@ export class SessionSaver {
 
   private get saveAll(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { sink, token } = this
+      const { token } = this
+      const { store, server } = this.memory
       const ticket = this.tickets.shift()
-      if (ticket !== undefined) return Effect.flatMap(sink.putTicket(ticket), () => this.saveAll)
+      if (ticket !== undefined) return Effect.flatMap(store.putTicket(server, ticket), () => this.saveAll)
       this.token = undefined
-      if (token !== undefined) return Effect.flatMap(sink.putAddressToken(token), () => this.saveAll)
+      if (token !== undefined) return Effect.flatMap(store.putAddressToken(server, token), () => this.saveAll)
       this.isSaving = false
       return Effect.void
     })

@@ -17,7 +17,7 @@ export interface StreamClaim {
    * Takes the stream and the responsibility for it, or returns false to leave it to the next claim. Called once per
    * stream, outside the core.
    */
-  readonly offer: (id: number) => boolean
+  offer(id: number): boolean
 }
 
 export class StreamRouter {

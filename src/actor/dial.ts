@@ -9,7 +9,6 @@ import { attempt } from "./attempt.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { destinations, type Surroundings } from "./destinations.ts"
 import type { EndpointActor, PeerPlace } from "./EndpointActor.ts"
-import type { SessionSink } from "./SessionSaver.ts"
 
 /** The settings of a server shared by all connections to it. */
 export interface DialedServer {
@@ -38,22 +37,20 @@ export const dial = <Connection>(
   peer?: PeerPlace
 ): Effect.Effect<Connection, QuicError, Scope.Scope> => {
   const { endpoint, store, nowMillis, show } = settings
-  const sink: SessionSink = {
-    putTicket: (ticket) => store.putTicket(server.memory, ticket),
-    putAddressToken: (token) => store.putAddressToken(server.memory, token)
-  }
+  const key = server.memory
   const dialOne = (remote: SocketAddress) =>
     attempt({
       host: endpoint,
-      take: store.take(server.memory),
+      take: store.take(key),
       putBack: ({ ticket, addressToken }) =>
         Effect.andThen(
-          ticket === undefined ? Effect.void : sink.putTicket(ticket),
-          addressToken === undefined ? Effect.void : sink.putAddressToken(addressToken)
+          ticket === undefined ? Effect.void : store.putTicket(key, ticket),
+          addressToken === undefined ? Effect.void : store.putAddressToken(key, addressToken)
         ),
       begin: ({ ticket, addressToken }) => {
         const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
-        return endpoint.connect(remote, server.tls, server.transport, memory, sink, peer)
+        const { tls, transport } = server
+        return endpoint.connect(remote, tls, transport, memory, { store, server: key }, peer)
       },
       earlyData,
       show

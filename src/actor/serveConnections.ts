@@ -1,7 +1,8 @@
 /** Runs a handler for every incoming connection. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import type { QuicError } from "../QuicError.ts"
 import type { AcceptQueue } from "./AcceptQueue.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
@@ -44,15 +45,24 @@ export const serveConnections = <E, R>(
   return Effect.scoped(serve)
 }
 
-/** Runs a connection's handler, and closes the connection according to its exit. */
+/**
+ * Runs a connection's handler, closes the connection according to its exit, then the handler's scope. Only the handler is
+ * interruptible.
+ */
 const supervise = <E, R>(
   actor: ConnectionActor,
   handler: Effect.Effect<void, E, R>
-): Effect.Effect<void, never, Exclude<R, Scope.Scope>> =>
-  Effect.onExit(Effect.interruptible(handler), (exit) => endConnection(actor, exit)).pipe(
-    Effect.scoped,
-    Effect.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("connection handler failed", cause)
-    ),
-    Effect.ignoreCause
-  )
+): Effect.Effect<void, never, Exclude<R, Scope.Scope>> => {
+  const scope = Scope.makeUnsafe()
+  const run = Effect.exit(Effect.interruptible(Scope.provide(handler, scope)))
+  return Effect.flatMap(run, (exit) => Effect.andThen(endConnection(actor, exit), closeScope(scope, exit)))
+}
+
+/** Closes a handler's scope, and logs the failure of the handler, or of its finalizers. */
+const closeScope = (scope: Scope.Closeable, exit: Exit.Exit<void, unknown>): Effect.Effect<void> =>
+  Effect.flatMap(Effect.exit(Scope.close(scope, exit)), (closed) => {
+    const failed = Exit.isFailure(exit) ? exit : closed
+    return Exit.isFailure(failed) && !Cause.hasInterruptsOnly(failed.cause)
+      ? Effect.logWarning("connection handler failed", failed.cause)
+      : Effect.void
+  })

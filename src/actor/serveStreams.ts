@@ -1,11 +1,15 @@
 /** Runs a handler for every stream the peer opens. */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { QuicError } from "../QuicError.ts"
+import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import type { StreamActor } from "./StreamActor.ts"
+import type { StreamClaim } from "./StreamRouter.ts"
 import { endStream } from "./streamSources.ts"
 
 /**
@@ -16,34 +20,75 @@ import { endStream } from "./streamSources.ts"
 export const serveStreams = <E, R>(
   actor: ConnectionActor,
   handle: (stream: StreamActor) => Effect.Effect<void, E, R>
-): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> => {
-  const serve = Effect.gen(function* () {
-    const fork = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
-    const handlers = yield* Effect.acquireRelease(
-      Effect.sync(() => actor.handlers.open()),
-      (group) => actor.handlers.close(group)
+): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> =>
+  Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
+    const fork = Effect.runForkWith(context)
+    const server = new StreamServer(
+      actor,
+      (stream) => fork(Effect.scoped(handle(stream))),
+      (log) => fork(log)
     )
-    // in the step that takes a stream: from then on a fiber is responsible for it
-    const offer = (id: number): boolean => {
-      const stream = actor.streams.use(id)
-      const onExit = (exit: Exit.Exit<unknown, E>): void => {
-        if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-          const log = isNews(actor, exit.cause) ? Effect.logWarning : Effect.logDebug
-          fork(log(`stream ${id} failed`, exit.cause))
-        }
-        endStream(actor, id, exit)
-      }
-      stream.handler = handlers.leaf(() => fork(Effect.scoped(handle(stream))), onExit)
-      return true
-    }
-    yield* Effect.acquireRelease(
-      Effect.sync(() => actor.streams.claim({ offer })),
-      (release) => Effect.sync(release)
-    )
-    yield* Effect.catch(untilOver(actor), (error) => (isQuietEnd(error) ? Effect.void : Effect.fail(error)))
-    yield* Effect.timeoutOption(handlers.whenEmpty, actor.core.config.transport.closeTimeoutMillis)
+    return Effect.onExit(server.serve, () => server.close)
   })
-  return Effect.scoped(serve)
+
+type Handling = Fiber.Fiber<void, unknown>
+
+/** The claim of one `serveStreams`, and its handlers. A class, not closures: there is one for each connection served. */
+class StreamServer implements StreamClaim {
+  private readonly actor: ConnectionActor
+  private readonly start: (stream: StreamActor) => Handling
+  private readonly log: (log: Effect.Effect<void>) => void
+  private handlers: Branch | undefined = undefined
+  private release: (() => void) | undefined = undefined
+
+  constructor(
+    actor: ConnectionActor,
+    start: (stream: StreamActor) => Handling,
+    log: (log: Effect.Effect<void>) => void
+  ) {
+    this.actor = actor
+    this.start = start
+    this.log = log
+  }
+
+  get serve(): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { actor } = this
+      this.handlers = actor.handlers.open()
+      this.release = actor.streams.claim(this)
+      return Effect.catch(untilOver(actor), (error) =>
+        isQuietEnd(error) ? this.untilDone : Effect.fail(error)
+      )
+    })
+  }
+
+  /** Waits for the handlers, for `closeTimeoutMillis` at most. */
+  private get untilDone(): Effect.Effect<void> {
+    const { closeTimeoutMillis } = this.actor.core.config.transport
+    return Effect.asVoid(Effect.timeoutOption(this.handlers!.whenEmpty, closeTimeoutMillis))
+  }
+
+  /** Starts the handler in the step that takes the stream: from then on a fiber is responsible for it. */
+  offer(id: number): boolean {
+    const { actor } = this
+    const stream = actor.streams.use(id)
+    const onExit = (exit: Exit.Exit<unknown, unknown>): void => {
+      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+        const log = isNews(actor, exit.cause) ? Effect.logWarning : Effect.logDebug
+        this.log(log(`stream ${id} failed`, exit.cause))
+      }
+      endStream(actor, id, exit)
+    }
+    stream.handler = this.handlers!.leaf(() => this.start(stream), onExit)
+    return true
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.release?.()
+      return this.handlers === undefined ? Effect.void : this.actor.handlers.close(this.handlers)
+    })
+  }
 }
 
 /** Fails with the error that ended the connection. */

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { Branch } from "../../src/actor/Branch.ts"
 import { SessionSaver } from "../../src/actor/SessionSaver.ts"
-import type { SessionTicket } from "../../src/capability/TicketStore.ts"
+import type { SessionTicket, TicketStoreShape } from "../../src/capability/TicketStore.ts"
 
 const ticket = (ageAdd: number): SessionTicket => ({ ageAdd }) as SessionTicket
 
@@ -19,14 +19,14 @@ const slowStore = Effect.gen(function* () {
     if (number < 0) return Effect.die("the disk is full")
     return saved.length === 1 ? Deferred.await(slow) : Effect.void
   }
-  const saver = new SessionSaver(
-    {
-      putTicket: (each) => save(each.ageAdd),
-      putAddressToken: ([number]) => save(number)
-    },
-    root,
-    (cause) => broken.push(cause)
-  )
+  const store: TicketStoreShape = {
+    take: () => Effect.die("nothing is taken"),
+    putTicket: (server, { ageAdd }) => (server === "example" ? save(ageAdd) : Effect.void),
+    putAddressToken: (server, [number]) => (server === "example" ? save(number) : Effect.void)
+  }
+  const saver = new SessionSaver({ store, server: "example" }, root, {
+    report: (_what, cause) => broken.push(cause)
+  })
   return { saver, root, saved, broken, goOn: Deferred.succeed(slow, undefined) }
 })
 

@@ -4,6 +4,7 @@ import { queryObjects } from "node:v8"
 import { expect } from "vitest"
 import { endpoints } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
+import { coreOf } from "../inspect.ts"
 
 /** Number of live objects of the same class after garbage collection. */
 const countLike = (sample: object): number =>
@@ -29,5 +30,20 @@ simulated.it("an idle connection retains the fibers that the tree shows, and non
     const after = { alive: countLike(fiber), shown: yield* shown }
     expect(after.shown - before.shown).toBe(40)
     expect(after.alive - before.alive).toBe(40)
+  })
+)
+
+simulated.it("connections with equal transport options share one object of settings", (world) =>
+  Effect.gen(function* () {
+    const { client, connectOptions } = yield* endpoints(world)
+    const settingsOf = (maxIdleTimeoutMillis: number) =>
+      Effect.map(
+        client.connect({ ...connectOptions, transport: { maxIdleTimeoutMillis, versions: ["v1"] } }),
+        (connection) => coreOf(connection).config.transport
+      )
+    const first = yield* settingsOf(10_000)
+    expect(yield* settingsOf(10_000)).toBe(first)
+    expect(yield* settingsOf(20_000)).toMatchObject({ maxIdleTimeoutMillis: 20_000 })
+    expect(first).toMatchObject({ maxIdleTimeoutMillis: 10_000 })
   })
 )
