@@ -150,7 +150,7 @@ export class Migration {
 
   /** Probes the route from another local socket, and moves to it once validated. RFC 9000 §9.1 */
   probe(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
-    const refusal = this.refusal() ?? this.pursue(this.routes.current.remote, socket, nowMicros)
+    const refusal = this.refusal() ?? this.startProbing(this.routes.current.remote, socket, nowMicros)
     if (refusal === undefined) this.preferFrom(socket, nowMicros)
     return refusal
   }
@@ -166,7 +166,8 @@ export class Migration {
    * The server prefers `remote`: moves there once validated. RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §21.5.3
    */
   prefer(remote: SocketAddress, nowMicros: number): void {
-    if (this.pursue(remote, this.routes.current.socket, nowMicros) === undefined) this.onPreferred = true
+    if (this.startProbing(remote, this.routes.current.socket, nowMicros) === undefined)
+      this.onPreferred = true
   }
 
   /**
@@ -176,7 +177,7 @@ export class Migration {
   private preferFrom(socket: SocketNumber, nowMicros: number): void {
     const { current, all } = this.routes
     const asked = all.find(({ isWanted, remote }) => isWanted && !sameAddress(remote, current.remote))
-    if (asked !== undefined) this.pursue(asked.remote, socket, nowMicros)
+    if (asked !== undefined) this.startProbing(asked.remote, socket, nowMicros)
   }
 
   /**
@@ -197,7 +198,11 @@ export class Migration {
         routes.drop(route)
   }
 
-  private pursue(remote: SocketAddress, socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
+  private startProbing(
+    remote: SocketAddress,
+    socket: SocketNumber,
+    nowMicros: number
+  ): MoveRefusal | undefined {
     const { routes } = this
     const route = routes.find(remote, socket) ?? routes.make(remote, socket, true)
     if (route === routes.current) return undefined
