@@ -29,8 +29,6 @@ export interface SettingsContext {
   }
 }
 
-export type ServerSettings = Effect.Success<ReturnType<typeof serverSettings>>
-
 export const serverSettings = Effect.fnUntraced(function* (given: ServerOptions, context: SettingsContext) {
   const { suite, shared } = context
   const { identity, transport, ...rest } = given

@@ -12,7 +12,6 @@ export interface ServedFile {
 }
 
 export interface ServedDirectory {
-  readonly root: string
   /**
    * Opens a regular file below the root; undefined if there is none at `path`, if `path` leads outside, or if it or one of
    * its parent directories is hidden.
@@ -45,7 +44,6 @@ export const servedDirectory = Effect.fnUntraced(function* (directory: string) {
   })
 
   return {
-    root,
     open: (path) =>
       path.split(/[/\\]/).some(isHidden)
         ? Effect.undefined

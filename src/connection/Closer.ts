@@ -16,7 +16,7 @@ export class Closer {
   private readonly lifecycle: Lifecycle
   private readonly events: Array<ConnectionEvent>
   private readonly ptoMicros: () => number
-  /** An unvalidated client gets a single CONNECTION_CLOSE: see `Connection.isStranger`. */
+  /** An unvalidated client gets a single CONNECTION_CLOSE: see `isStranger` in ConnectionParts. */
   readonly isStranger: () => boolean
   private isSaidOnce = false
   /** Counted from the local close: datagrams and bytes received, the size of the close, bytes of its repetitions. */

@@ -12,7 +12,7 @@ import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
-import { addPath, ConnectionParts, isStranger } from "./ConnectionParts.ts"
+import { addPath, ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
 import { ConnectionTimers } from "./ConnectionTimers.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
@@ -147,11 +147,6 @@ export class Connection {
   /** When `handleTimeout` is due, in `nowMicros` time; Infinity for never. */
   timeout(nowMicros: number): number {
     return this.timers.deadline(nowMicros)
-  }
-
-  /** server: see `isStranger` in ConnectionParts. */
-  get isStranger(): boolean {
-    return isStranger(this.parts)
   }
 
   /** server: the ClientHello is complete and has been answered, which is the expensive part. */

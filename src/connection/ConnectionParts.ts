@@ -98,7 +98,7 @@ export const newHandshake = (parts: ConnectionParts, ids: HandshakeIds): Handsha
  * server: the client has neither completed the handshake nor validated its address. It gets no closing or draining
  * state, since the address may be forged. RFC 9000 §8.1, §21.2
  */
-export const isStranger = ({ config, handshake, paths }: ConnectionParts): boolean =>
+const isStranger = ({ config, handshake, paths }: ConnectionParts): boolean =>
   config.role === "server" && !handshake.complete && !paths.active.amplification.validated
 
 /** server: issues a token for the address the client has validated. RFC 9000 §8.1.3 */

@@ -46,10 +46,6 @@ export class SendStream {
     this.credit = new SendCredit(limit)
   }
 
-  get state(): SendState {
-    return this.current
-  }
-
   get isTerminal(): boolean {
     return isSendTerminal(this.current)
   }
