@@ -202,7 +202,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const wasOpen = this.failure === undefined
     if (wasOpen) this.fail(new EndpointClosed())
     Deferred.doneUnsafe(this.signals.drained, Effect.void)
-    if (wasOpen) this.wakeEverybody()
+    if (wasOpen) this.wakeAllWaiters()
   }
 
   /** The system refuses to send to that address. A client that has not heard from the server fails at once. */
@@ -232,7 +232,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const wasOpen = this.failure === undefined
     pumpEvents(core, this)
     if (this.failure === undefined) this.settleData()
-    else if (wasOpen) this.wakeEverybody()
+    else if (wasOpen) this.wakeAllWaiters()
   }
 
   private settleData(): void {
@@ -305,7 +305,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   }
 
   /** The connection has ended: wakes all waiting fibers. */
-  private wakeEverybody(): void {
+  private wakeAllWaiters(): void {
     const { signals } = this
     signals.ready.wakeAll()
     signals.changed.wakeAll()

@@ -61,7 +61,7 @@ export class EndpointLoop {
   private readonly gate = new DeadlineGate()
   private dirty: Array<ConnectionActor> = []
   /** Connections with a path whose socket is congested. */
-  private readonly heldBack = new Set<ConnectionActor>()
+  private readonly blocked = new Set<ConnectionActor>()
   private readonly buffer: Uint8Array
   private nowMicros = 0
 
@@ -107,7 +107,7 @@ export class EndpointLoop {
 
   remove(actor: ConnectionActor): void {
     this.deadlines.remove(actor.entry)
-    this.heldBack.delete(actor)
+    this.blocked.delete(actor)
   }
 
   get hasTimer(): boolean {
@@ -136,7 +136,7 @@ export class EndpointLoop {
     const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
     this.fireDeadlines(mayFire)
     if (this.sendReplies()) sockets.flush()
-    this.resumeHeldBack()
+    this.resumeBlocked()
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
@@ -243,7 +243,7 @@ export class EndpointLoop {
     }
     const isHeldBack = core.paths.areHeldBack(this.isCongested)
     if (sent === SEND_BURST) this.markDirty(actor)
-    else if (isHeldBack && !actor.signals.isDrained) this.heldBack.add(actor)
+    else if (isHeldBack && !actor.signals.isDrained) this.blocked.add(actor)
     this.core.routeIds(core)
     const due = core.timeout(nowMicros)
     // something is due but was not sent: it waits for the socket, which wakes the loop
@@ -253,10 +253,10 @@ export class EndpointLoop {
   private readonly isCongested = (socket: SocketNumber): boolean => this.sockets.at(socket).socket.congested
 
   /** Serves connections whose socket has room again. */
-  private resumeHeldBack(): void {
-    for (const actor of this.heldBack)
+  private resumeBlocked(): void {
+    for (const actor of this.blocked)
       if (!actor.core.paths.areHeldBack(this.isCongested)) {
-        this.heldBack.delete(actor)
+        this.blocked.delete(actor)
         this.markDirty(actor)
       }
   }

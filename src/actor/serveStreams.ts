@@ -57,7 +57,7 @@ class StreamServer implements StreamClaim {
       this.handlers = actor.handlers.open()
       this.release = actor.streams.claim(this)
       return Effect.catch(untilOver(actor), (error) =>
-        isQuietEnd(error) ? this.untilDone : Effect.fail(error)
+        isNormalClose(error) ? this.untilDone : Effect.fail(error)
       )
     })
   }
@@ -104,7 +104,7 @@ const isEndedByPeer = (error: unknown): boolean =>
   error instanceof QuicError && (error.reason._tag === "StreamReset" || error.reason._tag === "StreamStopped")
 
 /** A normal end of a connection, with which serving succeeds. */
-const isQuietEnd = ({ reason }: QuicError): boolean =>
+const isNormalClose = ({ reason }: QuicError): boolean =>
   reason._tag === "IdleTimeout" ||
   reason._tag === "EndpointClosed" ||
   (reason._tag === "ApplicationClosed" && (reason.code === 0 || reason.origin === "local")) ||

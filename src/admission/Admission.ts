@@ -57,7 +57,7 @@ export class Admission<C> {
   judge(isProven: boolean): "turn" | "retry" | "refusal" {
     if (!isProven && this.wantsProof) return "retry"
     const isFull = this.strangers >= this.limits.maxHandshakes
-    return isFull || this.isHopeless(0) ? "refusal" : "turn"
+    return isFull || this.wouldWaitTooLong(0) ? "refusal" : "turn"
   }
 
   /** Queues a stranger, once. */
@@ -78,12 +78,12 @@ export class Admission<C> {
   }
 
   /** The next stranger that has waited, or would wait, too long. */
-  nextHopeless(nowMicros: number): Stranger<C> | undefined {
+  nextOverdue(nowMicros: number): Stranger<C> | undefined {
     if (this.waiting === 0) return undefined
     const oldest = this.fresh[this.head]
     if (nowMicros - oldest.sinceMicros > this.limits.patienceMicros) return this.shiftFresh()
     const newest = this.fresh[this.fresh.length - 1]
-    return this.isHopeless(nowMicros - newest.sinceMicros) ? this.fresh.pop() : undefined
+    return this.wouldWaitTooLong(nowMicros - newest.sinceMicros) ? this.fresh.pop() : undefined
   }
 
   /** `connection` was created for `stranger`. */
@@ -111,7 +111,7 @@ export class Admission<C> {
   }
 
   /** Whether the last in the queue, having waited this long, would be served too late. */
-  private isHopeless(waitedMicros: number): boolean {
+  private wouldWaitTooLong(waitedMicros: number): boolean {
     return waitedMicros + this.waiting * this.pace.microsEach > this.limits.patienceMicros
   }
 

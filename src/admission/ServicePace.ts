@@ -1,7 +1,7 @@
 /** Longer samples are discarded: something else held them up. */
 const MAX_SAMPLE_MICROS = 50_000
 /** Fewer samples say nothing: the first few are slow in a new process. */
-const LEAST_SAMPLES = 8
+const MIN_SAMPLES = 8
 /** The averaging window, in samples. */
 const SAMPLES = 32
 
@@ -13,7 +13,7 @@ export class ServicePace {
 
   /** 0 until there are enough samples. */
   get microsEach(): number {
-    return this.samples < LEAST_SAMPLES ? 0 : this.average
+    return this.samples < MIN_SAMPLES ? 0 : this.average
   }
 
   /** A client is served; `othersWait`: the time until the next turn is then one service time. */

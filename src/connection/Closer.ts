@@ -2,7 +2,7 @@ import { printable } from "../internal/printable.ts"
 import { Level } from "../wire/PacketType.ts"
 import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import { type CloseReason, type Lifecycle, silentEnd } from "./lifecycle.ts"
+import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
 
 /**
  * Closes a connection: the content of CONNECTION_CLOSE, how often it is repeated, and how long the closing and
@@ -97,11 +97,11 @@ export class Closer {
     this.isSaidOnce = !stays
     const reason = "the handshake took too long"
     const code = TransportErrorCode.CONNECTION_REFUSED
-    this.close({ ...silentEnd("handshakeTimeout"), code, reason }, nowMicros)
+    this.close({ ...silentClose("handshakeTimeout"), code, reason }, nowMicros)
   }
 
   /** CONNECTION_CLOSE was sent, or cannot be: an unvalidated client gets it only once. */
-  onTold(): void {
+  onCloseSent(): void {
     if (this.lifecycle.state === "closing" && (this.isSaidOnce || this.isStranger()))
       this.discard(this.lifecycle.closeReason!)
   }
@@ -117,7 +117,7 @@ export class Closer {
    * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams. They are not authenticated, so the
    * repetitions stay within three times the bytes received. RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
    */
-  onStraggler(bytes: number): void {
+  onDatagramWhileClosing(bytes: number): void {
     if (this.lifecycle.state !== "closing") return
     this.received++
     this.receivedBytes += bytes

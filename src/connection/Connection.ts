@@ -21,7 +21,7 @@ import type { HandshakeDriver } from "./HandshakeDriver.ts"
 import { HandshakeProgress } from "./HandshakeProgress.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import type { Keyring } from "./Keyring.ts"
-import { type CloseReason, type Lifecycle, silentEnd } from "./lifecycle.ts"
+import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
 import type { MoveRefusal } from "./Migration.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
@@ -243,7 +243,7 @@ export class Connection {
     path.onDatagramReceived(bytes.length, route)
     if (this.lifecycle.state === "closing") {
       // RFC 9000 §10.2.1 #2: datagrams from another address get no answer
-      if (route === path.routes.current) this.closer.onStraggler(bytes.length)
+      if (route === path.routes.current) this.closer.onDatagramWhileClosing(bytes.length)
       return
     }
     if (this.receiver.onDatagram(packet, nowMicros)) migration.onAuthentic(route, nowMicros)
@@ -269,7 +269,7 @@ export class Connection {
 
   /** The peer has reset the connection. RFC 9000 §10.3.1 #4 */
   handleStatelessReset(nowMicros: number): void {
-    this.closer.drain(silentEnd("statelessReset"), nowMicros)
+    this.closer.drain(silentClose("statelessReset"), nowMicros)
     this.observer?.stepped(this, nowMicros)
   }
 
@@ -330,7 +330,7 @@ export class Connection {
     // the client may have spent time before that on other connections, which does not count against the server
     if (end > start && path === this.path && path.traffic.datagramsSent === 1)
       this.timers.startedAtMicros = nowMicros
-    this.closer.onTold()
+    this.closer.onCloseSent()
     if (end > start) this.observer?.stepped(this, nowMicros)
     else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end

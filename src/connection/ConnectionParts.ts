@@ -134,6 +134,6 @@ const firstPath = ({ role }: ConnectionConfig, origin: ConnectionOrigin): PathSe
   ids: {
     local: origin.localInitialId,
     peer: origin.peerInitialId,
-    madeUp: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined
+    initialDestination: role === "server" ? (origin.retrySource ?? origin.originalDestination) : undefined
   }
 })

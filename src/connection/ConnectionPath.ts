@@ -22,7 +22,7 @@ import { RouteSet } from "./RouteSet.ts"
 import { SkippedNumbers } from "./SkippedNumbers.ts"
 
 /** How many IDs the peer may store, and how many unused ones it gets: enough for two migrations at once. */
-const MOST_IDS = 8
+const MAX_IDS = 8
 const SPARE_IDS = 2
 /** Overhead of a packet with a DATAGRAM frame: short header with the longest ID and packet number, and the tag. */
 const PACKET_OVERHEAD = 1 + 20 + 4 + 16
@@ -48,8 +48,8 @@ export interface PathSetup {
   readonly ids?: {
     readonly local: Uint8Array
     readonly peer: Uint8Array
-    /** server: the client's random DCID, which it uses until it knows `local`. RFC 9000 §7.2 */
-    readonly madeUp: Uint8Array | undefined
+    /** server: the DCID of the client's Initial, which it uses until it knows `local`. RFC 9000 §7.2 */
+    readonly initialDestination: Uint8Array | undefined
   }
 }
 
@@ -103,8 +103,8 @@ export class ConnectionPath {
       makeCid: config.makeConnectionId,
       makeToken: config.makeResetToken,
       firstCid: setup.ids?.local,
-      madeUp: setup.ids?.madeUp,
-      limitOurs: MOST_IDS,
+      initialDestination: setup.ids?.initialDestination,
+      limitOurs: MAX_IDS,
       spares: SPARE_IDS
     })
     this.peerIds = new PeerConnectionIds({
@@ -183,7 +183,7 @@ export class ConnectionPath {
   }
 
   /** Whether an ack-eliciting Initial can be padded as required. RFC 9000 §14.1 #2 */
-  get mayAskInInitial(): boolean {
+  get canPadInitial(): boolean {
     return this.amplification.remaining >= MINIMUM_DATAGRAM_BYTES
   }
 

@@ -2,7 +2,7 @@ import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import { CHANGED_ID, type Discards } from "./Discards.ts"
-import { silentEnd } from "./lifecycle.ts"
+import { silentClose } from "./lifecycle.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
 import { settleLost } from "./settleLost.ts"
 
@@ -70,7 +70,7 @@ export class ConnectionTimers {
     const { paths, streams, lifecycle, idle } = this.parts
     const { isBlocked, isPeerBlocked } = streams.stall
     if (lifecycle.state !== "established" || (!isBlocked && !isPeerBlocked)) return Number.POSITIVE_INFINITY
-    if (paths.areInFlight || streams.hasFrames() || !paths.maySend) return Number.POSITIVE_INFINITY
+    if (paths.hasInFlight || streams.hasFrames() || !paths.maySend) return Number.POSITIVE_INFINITY
     return idle.stallDeadline(isBlocked, ptoMicros)
   }
 
@@ -81,10 +81,10 @@ export class ConnectionTimers {
     if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
     const { keepAliveIntervalMillis } = config.transport
     const pto = paths.ptoMicros
-    if (nowMicros >= idle.deadline(pto)) return closer.discard(silentEnd("idleTimeout"))
+    if (nowMicros >= idle.deadline(pto)) return closer.discard(silentClose("idleTimeout"))
     if (nowMicros >= this.handshakeDeadline)
       return paths.active.traffic.datagramsSent === 0
-        ? closer.discard(silentEnd("handshakeTimeout"))
+        ? closer.discard(silentClose("handshakeTimeout"))
         : closer.giveUp(nowMicros, config.role === "server")
     if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0) {
       if (nowMicros >= idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto)) frames.ping.request()

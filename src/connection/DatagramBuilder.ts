@@ -14,7 +14,7 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 import { PacketLayout } from "./PacketLayout.ts"
 
 /** Kept free beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
-const BESIDE_ACK = 20
+const RESERVED_BESIDE_ACK = 20
 /** Room for one path frame behind the longest short header. */
 const PROBE_BYTES = 1 + 20 + 4 + PATH_FRAME_BYTES + AEAD_TAG_BYTES
 /** The largest value of a two-byte Length field. RFC 9000 §17.2 */
@@ -48,12 +48,12 @@ export class DatagramBuilder {
     const { parts, layout } = this
     const limit = path.sendLimit(buffer.length - start)
     if (limit < path.routes.current.leastBytes || !path.maySend) return start
-    if (!this.keysAreFit(path, nowMicros)) {
-      const wornOut = new TransportError(
+    if (!this.keysAreUsable(path, nowMicros)) {
+      const exhausted = new TransportError(
         TransportErrorCode.AEAD_LIMIT_REACHED,
         "the packet keys or numbers are used up"
       )
-      parts.closer.closeWithError(wornOut, nowMicros)
+      parts.closer.closeWithError(exhausted, nowMicros)
       return start
     }
     const elicit = path.mayElicit(nowMicros)
@@ -100,7 +100,7 @@ export class DatagramBuilder {
       route.validator.unboundBytes
     )
     if (limit < PROBE_BYTES || this.parts.keys.write[Level.OneRtt] === undefined) return start
-    if (!this.keysAreFit(path, nowMicros)) return start
+    if (!this.keysAreUsable(path, nowMicros)) return start
     const { layout } = this
     layout.begin(buffer, start, path, route)
     const packet = layout.open(Level.OneRtt, start, start + limit)
@@ -114,7 +114,7 @@ export class DatagramBuilder {
    * Updates the 1-RTT keys when due; false when the keys or the packet numbers are exhausted: the connection then
    * ends without another packet. RFC 9001 §6.6 #2 #3 #4 #S1, RFC 9000 §12.3 #3
    */
-  private keysAreFit(path: ConnectionPath, nowMicros: number): boolean {
+  private keysAreUsable(path: ConnectionPath, nowMicros: number): boolean {
     const { keys, handshake } = this.parts
     if (keys.write[Level.OneRtt] === undefined) return true
     const next = path.recovery.nextPacketNumber(Space.Application)
@@ -130,7 +130,7 @@ export class DatagramBuilder {
     const { frames, keys } = this.parts
     for (let level: Level = Level.OneRtt; level >= Level.Initial; level--)
       if (keys.write[level] !== undefined && frames.hasFrames(level as Level, path))
-        return level !== Level.Initial || path.mayAskInInitial
+        return level !== Level.Initial || path.canPadInitial
     return false
   }
 
@@ -177,7 +177,7 @@ export class DatagramBuilder {
     // whoever can read 0-RTT can read Initial packets, which carry the close already
     if (closing && level === Level.ZeroRtt) return start
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
-    const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.mayAskInInitial)
+    const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.canPadInitial)
     // RFC 9002 §7.5 #1: probes do not wait for the window
     const wantsData = canElicit && (probing || parts.frames.hasFrames(level, path))
     // RFC 9000 §13.2.6 #1 #2 #3, §17.2.3 #3: the ACK of a space in its own packets, of 0-RTT in 1-RTT
@@ -196,7 +196,7 @@ export class DatagramBuilder {
     const sent = packet.sent!
     if (wantsAck) {
       received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
-      const room = w.remaining - (closing || wantsData ? BESIDE_ACK : 0)
+      const room = w.remaining - (closing || wantsData ? RESERVED_BESIDE_ACK : 0)
       // RFC 9000 §13.2.3: the oldest ranges are omitted when not all fit
       while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
       if (ackSize(ack) <= room) {

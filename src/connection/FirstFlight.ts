@@ -6,7 +6,7 @@ import { parseRetry, parseVersionNegotiation } from "../wire/versionPackets.ts"
 import { type ConnectionParts, isUsableToken, newHandshake } from "./ConnectionParts.ts"
 import type { HandshakeProgress } from "./HandshakeProgress.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
-import { silentEnd } from "./lifecycle.ts"
+import { silentClose } from "./lifecycle.ts"
 import { settleLost } from "./settleLost.ts"
 
 /** Retry and Version Negotiation are accepted once, and only as the first answer. */
@@ -35,10 +35,10 @@ export class FirstFlight {
     // RFC 9000 §17.2.5.2 #1 #2: at most one, and only before any other packet from the server
     if (!this.isUnanswered) return LATE
     const retry = parseRetry(bytes, header)
-    if (retry === undefined || !isUsableToken(retry.token)) return "of type Retry without a token of use"
+    if (retry === undefined || !isUsableToken(retry.token)) return "of type Retry without a usable token"
     // RFC 9000 §17.2.5.1 #2: a Retry that keeps the same destination ID is discarded
     if (sameRange(ids.originalDestination, bytes, header.scidStart, header.scidEnd))
-      return "of type Retry that leads nowhere else"
+      return "of type Retry that does not change the Connection ID"
     if (!this.isAuthenticRetry(bytes, start, header.end)) return "of type Retry with a wrong integrity tag"
     parts.token = retry.token // RFC 9000 §8.1.2 #1, §8.1.3 #6: for all Initials of this connection only
     ids.retrySource = bytes.slice(header.scidStart, header.scidEnd)
@@ -57,14 +57,14 @@ export class FirstFlight {
     // RFC 9000 §6.2 #2 #3: ignored after any other packet, and when it lists the version in use
     if (!this.isUnanswered || versions.restarted) return LATE
     if (!sameRange(handshake.ids.originalDestination, bytes, header.scidStart, header.scidEnd))
-      return "of type Version Negotiation that answers no packet of ours"
+      return "of type Version Negotiation that does not echo our Connection IDs"
     const offered = parseVersionNegotiation(bytes, header)
     if (offered === undefined || offered.includes(versions.original))
-      return "of type Version Negotiation without need"
+      return "of type Version Negotiation that is malformed or lists the version in use"
     if (versions.restart(offered) !== undefined) this.startOver(nowMicros)
     else {
       this.offeredVersions = offered // RFC 9000 §6.2 #1
-      closer.discard(silentEnd("versionNegotiation"))
+      closer.discard(silentClose("versionNegotiation"))
     }
     return undefined
   }

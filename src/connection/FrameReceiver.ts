@@ -20,7 +20,7 @@ type Result = TransportError | undefined
 const MAX_ACK_DELAY_LIMIT = 2 ** 14 * 1000
 
 /** CRYPTO limit for a client whose address is not validated: ample for a ClientHello. RFC 9000 §7.5 */
-const STRANGERS_CRYPTO_BYTES = 16 * 1024
+const UNVALIDATED_CRYPTO_BYTES = 16 * 1024
 
 /**
  * Dispatches each received frame to its manager, one method per frame. Stream frames go to `streams` directly. `begin`
@@ -110,8 +110,8 @@ export class FrameReceiver implements FrameSink {
       this.level !== Level.OneRtt &&
       crypto.hasRead(this.level, offset + end - start)
     )
-      this.progress.speedUp()
-    const most = closer.isStranger() ? STRANGERS_CRYPTO_BYTES : Number.MAX_SAFE_INTEGER
+      this.progress.retransmitEarly()
+    const most = closer.isStranger() ? UNVALIDATED_CRYPTO_BYTES : Number.MAX_SAFE_INTEGER
     return crypto.onCrypto(this.level, offset, bytes, start, end, most)
   }
 
@@ -139,7 +139,7 @@ export class FrameReceiver implements FrameSink {
     const id = bytes.slice(cidStart, cidEnd)
     const token = bytes.slice(tokenStart, tokenStart + 16)
     const error = path.peerIds.onNew(sequence, retirePriorTo, id, token)
-    path.routes.refreshIds()
+    path.routes.replaceRetiredIds()
     return error
   }
 

@@ -12,7 +12,7 @@ import { repeatInFlight } from "./repeatInFlight.ts"
 import { settleLost } from "./settleLost.ts"
 
 /** At most this many early retransmissions: what seems lost may only be late. RFC 9002 §6.2.3 */
-const MAX_SPEEDUPS = 3
+const MAX_EARLY_RETRANSMITS = 3
 
 /** How long after the handshake a late copy of a client's first flight still finds its connection. */
 const FIRST_FLIGHT_MICROS = 3_000_000
@@ -23,7 +23,7 @@ export class HandshakeProgress {
   /** client: an authentic packet from the server was received. */
   heardFromServer = false
   private readonly parts: ConnectionParts
-  private speedups = 0
+  private earlyRetransmits = 0
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
@@ -87,10 +87,10 @@ export class HandshakeProgress {
   }
 
   /** The peer seems to lack CRYPTO data: retransmits it before the PTO. RFC 9002 §6.2.3 */
-  speedUp(): void {
+  retransmitEarly(): void {
     const { handshake, frames, paths, config, keys } = this.parts
-    if (handshake.confirmed || this.speedups === MAX_SPEEDUPS) return
-    this.speedups++
+    if (handshake.confirmed || this.earlyRetransmits === MAX_EARLY_RETRANSMITS) return
+    this.earlyRetransmits++
     repeatInFlight(frames, paths.active)
     // any packet from the client lets the server continue: with more data, or with a higher anti-amplification limit
     if (config.role === "client" && keys.write[Level.Initial] !== undefined)
@@ -160,7 +160,7 @@ export class HandshakeProgress {
     parts.frames.handshakeDone.send() // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
     offerToken(parts, nowMicros)
     parts.keys.discardEarly(nowMicros + 3 * recovery.ptoMicros()) // RFC 9001 §4.9.3 #S2
-    localIds.keepMadeUpUntil(nowMicros + FIRST_FLIGHT_MICROS)
+    localIds.keepInitialDestinationUntil(nowMicros + FIRST_FLIGHT_MICROS)
     this.confirm(nowMicros) // RFC 9001 §4.1.2
   }
 

@@ -18,7 +18,10 @@ export class IncomingPacket {
   ecn: Ecn = Ecn.NotEct
   /** Earlier than now for packets that waited for their keys. */
   arrivedMicros = 0
-  /** The path that the destination connection ID belongs to, and the ID's sequence number there, or `MADE_UP`. */
+  /**
+   * The path that the destination connection ID belongs to, and the ID's sequence number there, or
+   * `INITIAL_DESTINATION`.
+   */
   path!: ConnectionPath
   sequence = 0
   route!: Route

@@ -6,7 +6,7 @@ import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { Ping } from "./LooseFrames.ts"
-import { silentEnd } from "./lifecycle.ts"
+import { silentClose } from "./lifecycle.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
 /** Why a connection cannot migrate. */
@@ -141,7 +141,7 @@ export class Migration {
     const refusal = this.refusal()
     if (refusal !== undefined) return refusal
     const route = routes.make(routes.current.remote, awaited, true)
-    if (!routes.giveOwnId(route)) return "noConnectionId"
+    if (!routes.assignUnusedId(route)) return "noConnectionId"
     this.awaited = undefined
     this.preferFrom(awaited, nowMicros)
     this.move(route, nowMicros)
@@ -206,7 +206,7 @@ export class Migration {
     const { routes } = this
     const route = routes.find(remote, socket) ?? routes.make(remote, socket, true)
     if (route === routes.current) return undefined
-    if (!routes.giveOwnId(route)) return "noConnectionId" // RFC 9000 §9.5 #1
+    if (!routes.assignUnusedId(route)) return "noConnectionId" // RFC 9000 §9.5 #1
     routes.keep(route)
     route.isWanted = true
     route.validator.start(nowMicros, this.ptoMicros)
@@ -230,7 +230,7 @@ export class Migration {
   private admit(route: Route): boolean {
     const { routes } = this
     if (route.localSequence === routes.current.localSequence) return true
-    return routes.giveOwnId(route)
+    return routes.assignUnusedId(route)
   }
 
   private move(route: Route, nowMicros: number): void {
@@ -266,7 +266,8 @@ export class Migration {
     if (route === current) {
       if (fallback === undefined) {
         // RFC 9000 §9.3.2 #2: no validated address of the client is left
-        if (parts.config.role === "server" && !route.isProven) parts.closer.discard(silentEnd("idleTimeout"))
+        if (parts.config.role === "server" && !route.isProven)
+          parts.closer.discard(silentClose("idleTimeout"))
         return
       }
       // RFC 9000 §9.3.2 #1: back to the last validated address

@@ -14,7 +14,7 @@ import type { ConnectionPath } from "./ConnectionPath.ts"
 
 const QUIC_BIT = 0x40
 /** The least size of a packet beyond its connection ID: a stateless reset must be indistinguishable from it. */
-const LEAST_BEYOND_ID = 22
+const MIN_BYTES_AFTER_ID = 22
 const none = new Uint8Array(0)
 
 /** A packet laid out in the datagram but not sealed yet: padding may still be added to the last one. */
@@ -74,7 +74,7 @@ export class PacketLayout {
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
-    this.leastBytes = LEAST_BEYOND_ID + parts.localInitialId.length
+    this.leastBytes = MIN_BYTES_AFTER_ID + parts.localInitialId.length
     this.coins = new Coins(parts.config.random)
   }
 

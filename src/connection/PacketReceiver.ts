@@ -16,7 +16,7 @@ import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { CHANGED_ID, Discards } from "./Discards.ts"
 import { FrameReceiver } from "./FrameReceiver.ts"
 import { IncomingPacket } from "./IncomingPacket.ts"
-import { MADE_UP } from "../path/LocalConnectionIds.ts"
+import { INITIAL_DESTINATION } from "../path/LocalConnectionIds.ts"
 import type { Route } from "../path/Route.ts"
 
 /** Datagrams buffered until their keys are available. RFC 9001 §4.1.4 #S1, §5.7 */
@@ -69,8 +69,8 @@ export class PacketReceiver {
     this.firstFlight = firstFlight
     this.frames = new FrameReceiver(parts, progress)
     // RFC 9221 §3 #3: DATAGRAM frames are an error unless we advertised support
-    const unasked = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
-    this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unasked)
+    const unsupported = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
+    this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unsupported)
   }
 
   /**
@@ -131,10 +131,10 @@ export class PacketReceiver {
     }
     const level = (packet.level = type as Level)
     // RFC 9000 §7.2 #2: a client that has heard from us uses our connection ID
-    if (packet.sequence === MADE_UP && level !== Level.Initial && level !== Level.ZeroRtt)
-      return this.drop(packet, "rejected", "to a Connection ID that is none of ours", nowMicros)
+    if (packet.sequence === INITIAL_DESTINATION && level !== Level.Initial && level !== Level.ZeroRtt)
+      return this.drop(packet, "rejected", "to a Connection ID that is not ours", nowMicros)
     if (level === Level.Initial && !this.isFitInitial(header, bytes.length))
-      return this.drop(packet, "invalid", "that no peer may send as an Initial", nowMicros)
+      return this.drop(packet, "invalid", "of type Initial that violates the rules for its sender", nowMicros)
     const keys =
       level === Level.Initial ? parts.keys.readInitial(header.version as Version) : parts.keys.read[level]
     if (keys === undefined) {
@@ -226,7 +226,7 @@ export class PacketReceiver {
     this.earlyBytes += bytes.length
     this.early.push({ level, bytes, ecn, arrivedMicros: nowMicros, path, sequence, route })
     // the server's Initial packets, from which these keys derive, were lost
-    if (level === Level.Handshake) this.progress.speedUp()
+    if (level === Level.Handshake) this.progress.retransmitEarly()
   }
 
   private drop(packet: IncomingPacket, reason: DropReason, why: string, nowMicros: number): false {

@@ -44,8 +44,8 @@ export class PathSet {
   }
 
   /** Whether any route leads to this address of the peer. */
-  leadTo(remote: SocketAddress): boolean {
-    return this.paths.some(({ routes }) => routes.leadTo(remote))
+  hasRemote(remote: SocketAddress): boolean {
+    return this.paths.some(({ routes }) => routes.hasRemote(remote))
   }
 
   /**
@@ -59,7 +59,7 @@ export class PathSet {
   }
 
   /** Whether any ack-eliciting packet is in flight. */
-  get areInFlight(): boolean {
+  get hasInFlight(): boolean {
     return this.paths.some(({ recovery }) => recovery.packetsInFlight > 0)
   }
 

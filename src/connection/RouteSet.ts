@@ -31,7 +31,7 @@ export class RouteSet {
   }
 
   /** Whether any route leads to this address of the peer. */
-  leadTo(remote: SocketAddress): boolean {
+  hasRemote(remote: SocketAddress): boolean {
     return this.all.some((route) => sameAddress(route.remote, remote))
   }
 
@@ -41,7 +41,7 @@ export class RouteSet {
   }
 
   /** Assigns the route an ID that no other uses; false when the peer has provided none. */
-  giveOwnId(route: Route): boolean {
+  assignUnusedId(route: Route): boolean {
     if (
       route !== this.current &&
       route.destinationId !== this.current.destinationId &&
@@ -107,10 +107,11 @@ export class RouteSet {
   }
 
   /** Replaces the IDs the peer has retired. */
-  refreshIds(): void {
+  replaceRetiredIds(): void {
     this.current.destinationId = this.peerIds.activeId
-    if (this.fallback?.destinationId.state === "retired") this.giveOwnId(this.fallback)
-    for (const route of this.candidates) if (route.destinationId.state === "retired") this.giveOwnId(route)
+    if (this.fallback?.destinationId.state === "retired") this.assignUnusedId(this.fallback)
+    for (const route of this.candidates)
+      if (route.destinationId.state === "retired") this.assignUnusedId(route)
   }
 
   /** Whether the current route, or one preferred to it, is still being validated. */

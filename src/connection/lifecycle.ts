@@ -61,7 +61,7 @@ export class Lifecycle extends StateMachine<LifecycleState> {
 }
 
 /** The reason of a close without CONNECTION_CLOSE. */
-export const silentEnd = (origin: CloseReason["origin"]): CloseReason => ({
+export const silentClose = (origin: CloseReason["origin"]): CloseReason => ({
   origin,
   application: false,
   code: 0,

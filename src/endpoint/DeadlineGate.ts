@@ -3,7 +3,7 @@ const LATE_MICROS = 10_000
 /** The most datagrams libuv delivers per socket and turn; after a full burst there may be more. */
 const SYSTEM_BURST = 32
 /** Turns for which a flood may hold back deadlines: by then the largest receive buffer has been read. */
-const MOST_HELD_TURNS = 128
+const MAX_HELD_TURNS = 128
 
 /**
  * Whether deadlines may fire in this turn. Datagrams that arrived before a deadline have to be read first: an ACK in
@@ -17,7 +17,7 @@ export class DeadlineGate {
    */
   mayFire(received: number, lateMicros: number): boolean {
     const isUnread = received >= SYSTEM_BURST || (lateMicros > LATE_MICROS && this.heldTurns === 0)
-    if (lateMicros >= 0 && isUnread && this.heldTurns < MOST_HELD_TURNS) {
+    if (lateMicros >= 0 && isUnread && this.heldTurns < MAX_HELD_TURNS) {
       this.heldTurns++
       return false
     }

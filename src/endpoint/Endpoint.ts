@@ -192,7 +192,7 @@ export class Endpoint {
   /** Whether it is a stateless reset of a connection with `from`, which is then closed. RFC 9000 §10.3.1 */
   private takeReset(bytes: Uint8Array, from: SocketAddress, nowMicros: number): boolean {
     const connection = this.routing.findReset(bytes)
-    if (connection === undefined || !connection.paths.leadTo(from)) return false
+    if (connection === undefined || !connection.paths.hasRemote(from)) return false
     connection.handleStatelessReset(nowMicros)
     this.routeIds(connection)
     this.woken.push(connection)

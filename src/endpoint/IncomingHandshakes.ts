@@ -17,7 +17,7 @@ import { isAuthenticInitial } from "./statelessClose.ts"
 import type { Arrival, StatelessReplies } from "./StatelessReplies.ts"
 
 /** Refusals per turn: each costs less than a handshake, but something. */
-const REFUSALS_A_TURN = 8
+const REFUSALS_PER_TURN = 8
 
 const none = new Uint8Array(0)
 /** RFC 9000 §8.1.2 */
@@ -132,8 +132,8 @@ export class IncomingHandshakes {
    */
   admit(nowMicros: number): Connection | undefined {
     const { admission, host } = this
-    for (let i = 0; i < REFUSALS_A_TURN; i++) {
-      const hopeless = admission.nextHopeless(nowMicros)
+    for (let i = 0; i < REFUSALS_PER_TURN; i++) {
+      const hopeless = admission.nextOverdue(nowMicros)
       if (hopeless === undefined) break
       this.refuse(hopeless, nowMicros)
     }

@@ -10,7 +10,7 @@ import { KeyedTable } from "./KeyedTable.ts"
 export class Addressee {
   readonly connection: Connection
   readonly path: ConnectionPath
-  /** The ID's sequence number on that path, or `MADE_UP`. */
+  /** The ID's sequence number on that path, or `INITIAL_DESTINATION`. */
   readonly sequence: number
 
   constructor(connection: Connection, path: ConnectionPath, sequence: number) {

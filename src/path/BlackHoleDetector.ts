@@ -4,8 +4,8 @@ export const BASE_BYTES = 1200
  * The least loss events, without an equally large datagram delivered in between, that indicate a black hole. RFC 8899
  * §4.3
  */
-const LEAST_EVENTS = 3
-const MOST_EVENTS = 16
+const MIN_EVENTS = 3
+const MAX_EVENTS = 16
 /** The highest probability of chance losses at which a black hole is reported. */
 const CHANCE = 1e-6
 /** The loss rate assumed of an unknown path: one datagram in this many. */
@@ -64,6 +64,6 @@ export class BlackHoleDetector {
   private get eventsNeeded(): number {
     const rate = (this.lost + 1) / (this.delivered + this.lost + PRIOR_DATAGRAMS)
     const events = Math.ceil(Math.log(CHANCE) / Math.log(rate))
-    return Math.min(Math.max(events, LEAST_EVENTS), MOST_EVENTS)
+    return Math.min(Math.max(events, MIN_EVENTS), MAX_EVENTS)
   }
 }

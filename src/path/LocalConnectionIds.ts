@@ -26,16 +26,16 @@ export interface LocalConnectionIdsOptions {
   readonly makeToken: (cid: Uint8Array) => Uint8Array
   /** The source connection ID of the handshake, sequence 0; undefined on a path opened later. */
   readonly firstCid: Uint8Array | undefined
-  /** A client's random DCID, which it uses until it knows `firstCid`. RFC 9000 §7.2 */
-  readonly madeUp?: Uint8Array | undefined
+  /** server: the DCID of the client's Initial, which it uses until it knows `firstCid`. RFC 9000 §7.2 */
+  readonly initialDestination?: Uint8Array | undefined
   /** Upper limit of the IDs the peer may have at once, at least 2. */
   readonly limitOurs?: number
   /** Unused IDs the peer is kept supplied with; default: as many as allowed. */
   readonly spares?: number
 }
 
-/** In place of a sequence number: the random DCID of a client's first flight. RFC 9000 §7.2 */
-export const MADE_UP = -1
+/** In place of a sequence number: the DCID of a client's first flight. RFC 9000 §7.2 */
+export const INITIAL_DESTINATION = -1
 
 /** An ID that packets on this path may be addressed to. */
 export interface RoutedId {
@@ -75,8 +75,8 @@ export class LocalConnectionIds implements FrameOwner {
   private pending = 0
   /** The one the peer used last. */
   private inUse = 0
-  private madeUp: Uint8Array | undefined
-  private madeUpUntil = Number.POSITIVE_INFINITY
+  private initialDestination: Uint8Array | undefined
+  private initialDestinationUntil = Number.POSITIVE_INFINITY
   private added: Array<RoutedId> = []
   private removed: Array<Uint8Array> = []
   private readonly options: LocalConnectionIdsOptions
@@ -91,8 +91,9 @@ export class LocalConnectionIds implements FrameOwner {
       this.deliver(first)
       first.used = true
     }
-    this.madeUp = options.madeUp
-    if (options.madeUp !== undefined) this.added.push({ id: options.madeUp, sequence: MADE_UP })
+    this.initialDestination = options.initialDestination
+    if (options.initialDestination !== undefined)
+      this.added.push({ id: options.initialDestination, sequence: INITIAL_DESTINATION })
   }
 
   /** IDs the peer can send to: active, or asked to be retired and not retired yet. */
@@ -116,18 +117,18 @@ export class LocalConnectionIds implements FrameOwner {
     return { id: issued.id, token: this.options.makeToken(issued.id) }
   }
 
-  /** The client knows our connection ID; its random DCID is still routed until then, for packets in flight. */
-  keepMadeUpUntil(micros: number): void {
-    if (this.madeUp !== undefined) this.madeUpUntil = micros
+  /** The client knows our connection ID; the DCID of its Initial is still routed until then, for packets in flight. */
+  keepInitialDestinationUntil(micros: number): void {
+    if (this.initialDestination !== undefined) this.initialDestinationUntil = micros
   }
 
   /** When `sweep` is due. */
   get deadlineMicros(): number {
-    return this.madeUpUntil
+    return this.initialDestinationUntil
   }
 
   sweep(nowMicros: number): void {
-    if (nowMicros >= this.madeUpUntil) this.forgetMadeUp()
+    if (nowMicros >= this.initialDestinationUntil) this.dropInitialDestination()
   }
 
   /** An authentic packet arrived with this destination ID. */
@@ -157,7 +158,7 @@ export class LocalConnectionIds implements FrameOwner {
   }
 
   /** RFC 9000 §19.16 #1 #2 #3. `arrivedAt` is the ID of this path, if any, that the packet was sent to. */
-  onRetire(sequence: number, arrivedAt = MADE_UP): TransportError | undefined {
+  onRetire(sequence: number, arrivedAt = INITIAL_DESTINATION): TransportError | undefined {
     if (this.options.length === 0)
       return violation("RETIRE_CONNECTION_ID, but our connection IDs have no bytes")
     if (sequence > this.largestSent)
@@ -220,16 +221,16 @@ export class LocalConnectionIds implements FrameOwner {
   /** Drops every ID when the path or connection ends. */
   clear(): void {
     for (const { id } of this.ids) this.removed.push(id)
-    this.forgetMadeUp()
+    this.dropInitialDestination()
     this.ids.length = 0
     this.pending = 0
     this.most = 0
   }
 
-  private forgetMadeUp(): void {
-    if (this.madeUp !== undefined) this.removed.push(this.madeUp)
-    this.madeUp = undefined
-    this.madeUpUntil = Number.POSITIVE_INFINITY
+  private dropInitialDestination(): void {
+    if (this.initialDestination !== undefined) this.removed.push(this.initialDestination)
+    this.initialDestination = undefined
+    this.initialDestinationUntil = Number.POSITIVE_INFINITY
   }
 
   private replenish(): void {
@@ -237,11 +238,11 @@ export class LocalConnectionIds implements FrameOwner {
     let active = this.ids.length - this.indexOf(this.retirePriorTo)
     for (const { target } = this; active < target && this.nextSequence < LIFETIME_LIMIT; active++)
       this.issueOne(this.options.makeCid())
-    if (active > 1 && this.spareCount === 0) this.askForUsed()
+    if (active > 1 && this.spareCount === 0) this.requestRetirement()
   }
 
   /** The peer has used all the IDs it may have: it needs new ones to migrate, so it is asked to retire some. */
-  private askForUsed(): void {
+  private requestRetirement(): void {
     const { ids, inUse } = this
     const oldest = this.indexOf(this.retirePriorTo)
     let count = 0

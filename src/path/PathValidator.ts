@@ -51,7 +51,7 @@ export class PathValidator implements FrameWriter {
   private readonly challenges: Array<Challenge> = []
   private readonly responses: Array<Uint8Array> = []
   /** The size of the largest datagram with a challenge since the last response. */
-  private askedBytes = 0
+  private challengeBytes = 0
   private isAnswering = false
   private round = 0
   /** Challenges sent in this round. */
@@ -91,7 +91,7 @@ export class PathValidator implements FrameWriter {
    */
   get unboundBytes(): number {
     if (this.challengeDue) return Number.POSITIVE_INFINITY
-    return this.responses.length === 0 ? 0 : AMPLIFICATION_FACTOR * this.askedBytes
+    return this.responses.length === 0 ? 0 : AMPLIFICATION_FACTOR * this.challengeBytes
   }
 
   /** At most one challenge (RFC 9000 §8.2.1 #S1), and all responses, since each datagram with one takes 1200 bytes. */
@@ -139,13 +139,13 @@ export class PathValidator implements FrameWriter {
   onDatagramSent(size: number): void {
     if (this.leaving !== undefined && size >= MIN_DATAGRAM_BYTES) this.leaving.expanded = true
     this.leaving = undefined
-    if (this.isAnswering) this.askedBytes = 0
+    if (this.isAnswering) this.challengeBytes = 0
     this.isAnswering = false
   }
 
   /** Queues the response to a PATH_CHALLENGE that arrived on this path in a datagram of `bytes`. Keeps `data`. */
   onChallenge(data: Uint8Array, bytes: number): void {
-    this.askedBytes = Math.max(this.askedBytes, bytes)
+    this.challengeBytes = Math.max(this.challengeBytes, bytes)
     if (this.responses.length === MAX_RESPONSES) this.responses.shift()
     this.responses.push(data)
   }

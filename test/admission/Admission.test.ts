@@ -90,14 +90,14 @@ describe("admission", () => {
   it("refuses those at the end of a queue that moves too slowly, and any newcomers", () => {
     const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
     const strangers = queueOf(admission, 200)
-    expect(admission.nextHopeless(0)).toBeUndefined()
+    expect(admission.nextOverdue(0)).toBeUndefined()
     // at 10 ms each, 100 are served within a second
     for (let i = 0; i < 8; i++) admission.next(i * 10_000)
-    expect(admission.nextHopeless(70_000)).toBeUndefined()
+    expect(admission.nextOverdue(70_000)).toBeUndefined()
     admission.next(80_000)
     const sent: Array<unknown> = []
     for (;;) {
-      const hopeless = admission.nextHopeless(80_000)
+      const hopeless = admission.nextOverdue(80_000)
       if (hopeless === undefined) break
       sent.push(hopeless)
     }
@@ -112,8 +112,8 @@ describe("admission", () => {
     queueOf(admission, 20)
     for (const nowMicros of [0, 1_000, 2_000]) admission.next(nowMicros)
     admission.next(500_000)
-    expect(admission.nextHopeless(500_000)).toBeUndefined()
-    expect(admission.nextHopeless(1_000_001)).toBeDefined()
+    expect(admission.nextOverdue(500_000)).toBeUndefined()
+    expect(admission.nextOverdue(1_000_001)).toBeDefined()
   })
 })
 

@@ -63,7 +63,7 @@ export class TwoPaths {
           remote: addresses[otherEnd(end)][1],
           socket: 1,
           addressValidated: true,
-          ids: { local: ids[end], peer: ids[otherEnd(end)], madeUp: undefined }
+          ids: { local: ids[end], peer: ids[otherEnd(end)], initialDestination: undefined }
         },
         this.nowMicros
       )

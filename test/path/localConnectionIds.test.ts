@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { LIFETIME_LIMIT, LocalConnectionIds, MADE_UP } from "../../src/path/LocalConnectionIds.ts"
+import { LIFETIME_LIMIT, LocalConnectionIds, INITIAL_DESTINATION } from "../../src/path/LocalConnectionIds.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { framesOf, idMaker, tokenOf } from "./frames.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
@@ -32,27 +32,34 @@ describe("connection IDs issued by this side", () => {
 
   // RFC 9000 §7.2
   it("are routed along with the one the client chose, until that expires", () => {
-    const [madeUp, first] = [new Uint8Array(8), new Uint8Array(8).fill(1)]
-    const options = { pathId: 0, length: 8, makeCid: idMaker(), makeToken: tokenOf, firstCid: first, madeUp }
+    const [initialDestination, first] = [new Uint8Array(8), new Uint8Array(8).fill(1)]
+    const options = {
+      pathId: 0,
+      length: 8,
+      makeCid: idMaker(),
+      makeToken: tokenOf,
+      firstCid: first,
+      initialDestination
+    }
     const ids = new LocalConnectionIds(options)
     expect(ids.takeChanges()).toMatchObject({
       added: [
         { id: first, sequence: 0 },
-        { id: madeUp, sequence: MADE_UP }
+        { id: initialDestination, sequence: INITIAL_DESTINATION }
       ],
       removed: []
     })
     expect(ids.deadlineMicros).toBe(Number.POSITIVE_INFINITY)
-    ids.keepMadeUpUntil(5)
+    ids.keepInitialDestinationUntil(5)
     expect(ids.deadlineMicros).toBe(5)
     ids.sweep(4)
     expect(ids.takeChanges()).toBeUndefined()
     ids.sweep(5)
-    expect(ids.takeChanges()).toEqual({ added: [], removed: [madeUp] })
+    expect(ids.takeChanges()).toEqual({ added: [], removed: [initialDestination] })
     expect([ids.deadlineMicros, ids.count]).toEqual([Number.POSITIVE_INFINITY, 1])
     const ended = new LocalConnectionIds(options)
     ended.clear()
-    expect(ended.takeChanges()?.removed).toEqual([first, madeUp])
+    expect(ended.takeChanges()?.removed).toEqual([first, initialDestination])
   })
 
   // RFC 9000 §5.1.1 #1 #3, §5.1.1 #S1, §9.5 #S3

@@ -18,7 +18,7 @@ it("a short path probe is not in flight, whatever was sent before it", () => {
   expect(before).toBeGreaterThan(0)
   const route = routes.make({ ...puppetAddress, port: 9 }, 0, false)
   route.onDatagramReceived(60)
-  expect(routes.giveOwnId(route)).toBe(true)
+  expect(routes.assignUnusedId(route)).toBe(true)
   routes.keep(route)
   route.validator.start(duel.nowMicros, recovery.ptoMicros())
   duel.sent.length = 0
