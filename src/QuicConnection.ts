@@ -18,7 +18,6 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { takeFrom } from "./actor/acquire.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
@@ -26,33 +25,25 @@ import { serveStreams } from "./actor/serveStreams.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import { sendMessage } from "./actor/sendMessage.ts"
 import { acceptStream, openStream } from "./actor/streamSources.ts"
-import { called, type Refusal, refuseBytes, refuseFunction } from "./arguments.ts"
+import { called, refuseBytes, refuseFunction } from "./arguments.ts"
 import {
   type ConnectionFacts,
   type ConnectionStats,
   connectionFacts,
   connectionStats
 } from "./ConnectionInfo.ts"
+import { deliverDatagram, maxDatagramBytes, receiveDatagram, sendDatagram } from "./connectionDatagrams.ts"
 import { RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
-import { DatagramRefused, type QuicError, quicError, withErrorCode } from "./QuicError.ts"
+import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import { QuicStream } from "./QuicStream.ts"
-import {
-  type DatagramOptions,
-  datagramIntent,
-  type MessageOptions,
-  refuseDatagramOptions,
-  refuseMessageOptions
-} from "./SendOptions.ts"
+import { type DatagramOptions, type MessageOptions, refuseMessageOptions } from "./SendOptions.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import type { Role } from "./wire/Role.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
 export type { ConnectionFacts, ConnectionStats } from "./ConnectionInfo.ts"
-
-/** How much longer the header of a 0-RTT packet is than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
-const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
 
 /**
  * A QUIC connection, made by `connect`, `accept`, `serve` or a `Peer`.
@@ -246,9 +237,7 @@ export class QuicConnection {
 
   /** Largest datagram that can be sent now, in bytes; 0 if the peer accepts none. RFC 9221 §3 */
   get maxDatagramBytes(): number {
-    const { core } = this.actor
-    const limit = Math.min(core.datagrams.peerMaxFrameBytes, core.path.maxFrameBytes)
-    return core.datagrams.maxPayload(core.handshake.complete ? limit : limit - LONG_HEADER_BYTES)
+    return maxDatagramBytes(this.actor)
   }
 
   /**
@@ -270,13 +259,7 @@ export class QuicConnection {
    * **Interruption**: the datagram is queued completely or not at all.
    */
   sendDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
-    return Effect.suspend(() => {
-      const refusal = this.datagramRefusal(bytes, options)
-      if (refusal !== undefined) return refusal
-      this.queueDatagram(bytes, options, false)
-      this.actor.touch()
-      return Effect.void
-    })
+    return sendDatagram(this.actor, bytes, options)
   }
 
   /**
@@ -289,34 +272,7 @@ export class QuicConnection {
    * **Interruption**: while waiting; the datagram stays queued or sent.
    */
   deliverDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<DatagramFate, QuicError> {
-    return Effect.suspend(() => {
-      const { actor } = this
-      return (
-        this.datagramRefusal(bytes, options) ??
-        Effect.callback((resume) => {
-          const id = this.queueDatagram(bytes, options, true)
-          const forget = actor.onFate(id, (fate) => resume(fate))
-          actor.touch()
-          return Effect.sync(forget)
-        })
-      )
-    })
-  }
-
-  private queueDatagram(bytes: Uint8Array, options: DatagramOptions | undefined, track: boolean): number {
-    const { actor } = this
-    const intent = options === undefined ? undefined : datagramIntent(options, actor.now())
-    return actor.core.datagrams.send(bytes.slice(), track, intent)
-  }
-
-  private datagramRefusal(bytes: Uint8Array, options: DatagramOptions | undefined): Refusal {
-    const failure = refuseBytes(bytes) ?? refuseDatagramOptions(options) ?? this.actor.failure
-    if (failure !== undefined) return failure
-    const limit = this.maxDatagramBytes
-    if (limit === 0) return refuse("the peer accepts no datagrams")
-    return bytes.length > limit
-      ? refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
-      : undefined
+    return deliverDatagram(this.actor, bytes, options)
   }
 
   /**
@@ -325,14 +281,7 @@ export class QuicConnection {
    * **Interruption**: while waiting; consumes no datagram.
    */
   get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
-    const { actor } = this
-    const { datagrams } = actor.core
-    return takeFrom({
-      has: () => datagrams.hasReceived,
-      take: () => datagrams.receive(),
-      refusal: () => actor.failure,
-      changed: actor.signals.changed
-    })
+    return receiveDatagram(this.actor)
   }
 
   // — the connection itself —————————————————————————————————————————————————————————————————————————————————————
@@ -420,6 +369,3 @@ export class QuicConnection {
     return new QuicStream(this.actor, stream)
   }
 }
-
-const refuse = (problem: string): Effect.Effect<never, QuicError> =>
-  Effect.fail(quicError(new DatagramRefused({ problem })))

@@ -1,0 +1,84 @@
+/** Datagrams of one connection: their size, and how they are sent and received. RFC 9221 */
+import * as Effect from "effect/Effect"
+import { takeFrom } from "./actor/acquire.ts"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import { type Refusal, refuseBytes } from "./arguments.ts"
+import { DatagramRefused, type QuicError, quicError } from "./QuicError.ts"
+import { type DatagramOptions, datagramIntent, refuseDatagramOptions } from "./SendOptions.ts"
+import type { DatagramFate } from "./stream/DatagramQueue.ts"
+
+/** How much longer the header of a 0-RTT packet is than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
+const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
+
+export const maxDatagramBytes = ({ core }: ConnectionActor): number => {
+  const limit = Math.min(core.datagrams.peerMaxFrameBytes, core.path.maxFrameBytes)
+  return core.datagrams.maxPayload(core.handshake.complete ? limit : limit - LONG_HEADER_BYTES)
+}
+
+/** Queues a copy of `bytes`. */
+export const sendDatagram = (
+  actor: ConnectionActor,
+  bytes: Uint8Array,
+  options: DatagramOptions | undefined
+): Effect.Effect<void, QuicError> =>
+  Effect.suspend(() => {
+    const refusal = refusalOf(actor, bytes, options)
+    if (refusal !== undefined) return refusal
+    queue(actor, bytes, options, false)
+    actor.touch()
+    return Effect.void
+  })
+
+/** Queues a copy of `bytes`, and waits for what becomes of it. */
+export const deliverDatagram = (
+  actor: ConnectionActor,
+  bytes: Uint8Array,
+  options: DatagramOptions | undefined
+): Effect.Effect<DatagramFate, QuicError> =>
+  Effect.suspend(
+    () =>
+      refusalOf(actor, bytes, options) ??
+      Effect.callback((resume) => {
+        const id = queue(actor, bytes, options, true)
+        const forget = actor.onFate(id, (fate) => resume(fate))
+        actor.touch()
+        return Effect.sync(forget)
+      })
+  )
+
+export const receiveDatagram = (actor: ConnectionActor): Effect.Effect<Uint8Array, QuicError> => {
+  const { datagrams } = actor.core
+  return takeFrom({
+    has: () => datagrams.hasReceived,
+    take: () => datagrams.receive(),
+    refusal: () => actor.failure,
+    changed: actor.signals.changed
+  })
+}
+
+const queue = (
+  actor: ConnectionActor,
+  bytes: Uint8Array,
+  options: DatagramOptions | undefined,
+  track: boolean
+): number => {
+  const intent = options === undefined ? undefined : datagramIntent(options, actor.now())
+  return actor.core.datagrams.send(bytes.slice(), track, intent)
+}
+
+const refusalOf = (
+  actor: ConnectionActor,
+  bytes: Uint8Array,
+  options: DatagramOptions | undefined
+): Refusal => {
+  const failure = refuseBytes(bytes) ?? refuseDatagramOptions(options) ?? actor.failure
+  if (failure !== undefined) return failure
+  const limit = maxDatagramBytes(actor)
+  if (limit === 0) return refuse("the peer accepts no datagrams")
+  return bytes.length > limit
+    ? refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
+    : undefined
+}
+
+const refuse = (problem: string): Effect.Effect<never, QuicError> =>
+  Effect.fail(quicError(new DatagramRefused({ problem })))
