@@ -16,6 +16,8 @@ export interface Attack {
   readonly closes?: number
   /** A packet may cost that many times what an honest one costs in the same run; 10 by default. */
   readonly costFactor?: number
+  /** Bytes the victim may hold; `MAX_BYTES_HELD` by default. */
+  readonly mayHold?: number
 }
 
 /** What a run of an attack has been measured at. */
@@ -43,7 +45,7 @@ export interface Row {
   readonly reason: string
 }
 
-/** No attack of a thousand packets may make the victim keep more than this, which includes the noise of a heap. */
+/** Unless it opens handshakes, no attack of a thousand packets may make the victim keep more than this, which includes the noise of a heap. */
 export const MAX_BYTES_HELD = 2_000_000
 
 /** Below this a ratio of CPU times says nothing. */
@@ -51,11 +53,11 @@ const NEGLIGIBLE_MICROS = 50
 
 export const judge = (attack: Attack, where: Row["where"], measured: Measured): Row => {
   const { bytesHeld, cpuMicrosPerPacket, honestMicrosPerPacket, bytesIn, bytesOut, closed } = measured
-  const { costFactor = 10, closes } = attack
+  const { costFactor = 10, closes, mayHold = MAX_BYTES_HELD } = attack
   const bound = Math.max(NEGLIGIBLE_MICROS, costFactor * honestMicrosPerPacket)
   const wrong: Array<string> = []
   if (measured.unserved !== undefined) wrong.push(`honest peers: ${measured.unserved}`)
-  if (bytesHeld > MAX_BYTES_HELD) wrong.push(`${bytesHeld} bytes held`)
+  if (bytesHeld > mayHold) wrong.push(`${bytesHeld} bytes held`)
   if (cpuMicrosPerPacket > bound)
     wrong.push(`${cpuMicrosPerPacket.toFixed(1)} µs per packet, at most ${bound.toFixed(1)} expected`)
   if (measured.forgedLog !== undefined) wrong.push(`logged ${JSON.stringify(measured.forgedLog)}`)

@@ -29,7 +29,7 @@ const makeEndpoint = (random: SeededRandom): Endpoint => {
     expectedName: undefined,
     keyLog: false
   } as const
-  const retry = { when: "underLoad", handshakes: 64 } as const
+  const retry = { when: "underLoad", handshakes: 256 } as const
   const server = { tls, transport: transportSettings({ maxDatagramFrameBytes: 1200 }), retry }
   return new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
 }
@@ -142,8 +142,9 @@ export const runAtCore = (attack: Attack): Measured => {
     server.exchange(attacker, addressOf(9_002))
     if (attacker.write[Level.OneRtt] !== undefined) server.exchange(attacker, addressOf(9_002))
   }
+  let nth = 0
   const datagrams =
-    attack.spoofed?.(() => makeClient(random.fork("stranger"))) ?? attack.packets?.(attacker) ?? []
+    attack.spoofed?.(() => makeClient(random.fork(`stranger ${nth++}`))) ?? attack.packets?.(attacker) ?? []
   server.answers = []
   server.bytesOut = 0
   const before = bytesInUse()

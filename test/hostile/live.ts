@@ -123,8 +123,9 @@ const measure = async (attack: Attack, victim: Victim, sockets: ReadonlyArray<So
   const { micros: honestMicrosPerPacket } = await strike(victim, [honestSocket], honestPackets(honest))
   const attacker = makeClient(random.fork("attacker"), attack.puppet)
   if (attack.spoofed === undefined) await shakeHands(attacker, own, victim.port)
+  let nth = 0
   const datagrams =
-    attack.spoofed?.(() => makeClient(random.fork("stranger"))) ?? attack.packets?.(attacker) ?? []
+    attack.spoofed?.(() => makeClient(random.fork(`stranger ${nth++}`))) ?? attack.packets?.(attacker) ?? []
   let bytesOut = 0
   for (const socket of [own, ...strangers])
     socket.on("message", (datagram) => {

@@ -183,6 +183,16 @@ const acknowledgements: ReadonlyArray<Attack> = [
     closes: Code.PROTOCOL_VIOLATION
   },
   {
+    name: "key updates without waiting",
+    reference: "RFC 9001 §6.2",
+    packets: (attacker) =>
+      Array.from({ length: PACKETS }, (_, packet) => {
+        attacker.updateKeys(packet === 0 ? "both" : "write")
+        return attacker.packet(Level.OneRtt, writePing)
+      }),
+    closes: Code.KEY_UPDATE_ERROR
+  },
+  {
     name: "control characters in a reason",
     reference: "CWE-117",
     packets: flood(1, (w) =>

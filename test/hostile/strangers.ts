@@ -6,7 +6,9 @@ import type { Attack } from "./Attack.ts"
 
 const PACKETS = 1000
 /** Each is the start of a handshake of its own. */
-const HANDSHAKES = 300
+const HANDSHAKES = 100
+/** Strangers that send many packets each. */
+const HOARDERS = 20
 
 /** What `make` does with the first Initial of a new client. */
 const initials =
@@ -29,6 +31,17 @@ const loris = (client: Puppet, options: PacketOptions = {}): Uint8Array =>
     { size: 1200, ...options }
   )
 
+/** Ten bytes of a ClientHello, far from any others. */
+const hoard = (client: Puppet, offset: number): Uint8Array =>
+  client.packet(
+    Level.Initial,
+    (w) => {
+      writeCryptoHeader(w, offset, 10)
+      w.fill(0, 10)
+    },
+    { size: 1200 }
+  )
+
 const junk = (size: number, firstByte: number): NonNullable<Attack["spoofed"]> => {
   return (stranger) => {
     const { random } = stranger().options
@@ -42,26 +55,68 @@ const junk = (size: number, firstByte: number): NonNullable<Attack["spoofed"]> =
 
 /** A handshake costs a key exchange and a signature, of which admission lets few through. */
 const HANDSHAKE_FACTOR = 200
+/** Held for an unfinished handshake, of which `retryHandshakes` limits the number. */
+const BYTES_PER_HANDSHAKE = 50_000
 
 export const strangers: ReadonlyArray<Attack> = [
   {
     name: "spoofed Initial flood",
     reference: "RFC 9000 §21.1",
     spoofed: initials((first) => first),
-    costFactor: HANDSHAKE_FACTOR
+    costFactor: HANDSHAKE_FACTOR,
+    mayHold: HANDSHAKES * BYTES_PER_HANDSHAKE
   },
   {
     name: "Initial with a forged token",
     reference: "CVE-2024-45311, CVE-2026-44894",
     spoofed: initials((_, client) => loris(client, { token: client.options.random(80) })),
-    costFactor: HANDSHAKE_FACTOR
+    costFactor: HANDSHAKE_FACTOR,
+    mayHold: HANDSHAKES * BYTES_PER_HANDSHAKE
   },
   {
     name: "slow-loris handshake",
     reference: "CVE-2025-54939",
     spoofed: initials((_, client) => loris(client)),
-    costFactor: HANDSHAKE_FACTOR
+    costFactor: HANDSHAKE_FACTOR,
+    mayHold: HANDSHAKES * BYTES_PER_HANDSHAKE
   },
+  {
+    name: "CRYPTO hoarded before a handshake",
+    reference: "CVE-2025-54939",
+    spoofed: (stranger) =>
+      Array.from({ length: HOARDERS }, () => {
+        const client = stranger()
+        client.start()
+        return Array.from({ length: PACKETS / HOARDERS }, (_, n) => hoard(client, 10 + 300 * n))
+      }).flat(),
+    costFactor: HANDSHAKE_FACTOR,
+    mayHold: HANDSHAKES * BYTES_PER_HANDSHAKE
+  },
+  {
+    name: "connection IDs that collide",
+    reference: "RFC 9000 §21",
+    spoofed: (stranger) =>
+      Array.from({ length: HANDSHAKES }, (_, n) => {
+        const client = stranger()
+        client.destination = Uint8Array.of(1, 1, 1, 1, 1, 1, n >> 8, n & 0xff)
+        client.start()
+        return client.outbox[0]
+      }),
+    costFactor: HANDSHAKE_FACTOR,
+    mayHold: HANDSHAKES * BYTES_PER_HANDSHAKE
+  },
+  {
+    name: "one Initial from many addresses",
+    reference: "RFC 9000 §21.1",
+    spoofed: (stranger) => {
+      const client = stranger()
+      client.start()
+      return Array.from({ length: PACKETS }, () => client.outbox[0].slice())
+    },
+    costFactor: HANDSHAKE_FACTOR,
+    mayHold: HANDSHAKES * BYTES_PER_HANDSHAKE
+  },
+  { name: "0-RTT packets for nobody", reference: "RFC 9001 §9.2", spoofed: junk(1200, 0xd0) },
   {
     name: "Initial too small to be answered",
     reference: "RFC 9000 §14.1",
