@@ -1,10 +1,9 @@
 import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
-import type { FrameSink } from "../wire/FrameSink.ts"
+import type { FrameSink, StreamFrameSink } from "../wire/FrameSink.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import type { StreamSet } from "../stream/StreamSet.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { HandshakeProgress } from "./HandshakeProgress.ts"
@@ -27,7 +26,7 @@ const UNVALIDATED_CRYPTO_BYTES = 16 * 1024
  * sets the packet that the frames come from.
  */
 export class FrameReceiver implements FrameSink {
-  readonly streams: StreamSet
+  readonly streams: StreamFrameSink
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
   /** The packet being processed. */
@@ -42,7 +41,7 @@ export class FrameReceiver implements FrameSink {
   constructor(parts: ConnectionParts, progress: HandshakeProgress) {
     this.parts = parts
     this.progress = progress
-    this.streams = parts.streams
+    this.streams = parts.streams.received
   }
 
   begin(packet: IncomingPacket, nowMicros: number): void {

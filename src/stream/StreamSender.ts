@@ -78,6 +78,14 @@ export class StreamSender {
     this.refresh(record)
   }
 
+  /** Resets the sending part; false if that changes nothing. */
+  abandon(record: StreamRecord, code: number, byPeer: boolean, reliableSize: number): boolean {
+    const changed = record.send!.abandon(code, byPeer, reliableSize)
+    if (changed) this.control.cancelFor(record, StreamControl.streamDataBlocked)
+    this.refresh(record)
+    return changed
+  }
+
   /** The connection limit was raised. */
   onCredit(): void {
     this.control.cancel(ConnectionControl.dataBlocked)

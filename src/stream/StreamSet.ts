@@ -1,17 +1,15 @@
+import { ReceivedStreamFrames } from "./ReceivedStreamFrames.ts"
 import type { Role } from "../wire/Role.ts"
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
-import { type ByteWriter, MAX_VARINT } from "../wire/ByteWriter.ts"
-import type { StreamFrameSink } from "../wire/FrameSink.ts"
-import { FrameType } from "../wire/FrameType.ts"
-import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { ByteWriter } from "../wire/ByteWriter.ts"
+import type { TransportError } from "../wire/TransportError.ts"
 import { SendCredit } from "./FlowControl.ts"
 import { PeerLimits } from "./PeerLimits.ts"
 import { ReceiveCredit } from "./ReceiveCredit.ts"
 import { StreamEvents } from "./RecordQueue.ts"
-import { maxStreams, StreamControlFrames } from "./StreamControlFrames.ts"
+import { StreamControlFrames } from "./StreamControlFrames.ts"
 import { StreamDirectory } from "./StreamDirectory.ts"
-import { maxStreamCount } from "./StreamId.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 import { FlowControlStall } from "./FlowControlStall.ts"
@@ -25,11 +23,13 @@ type Result = TransportError | undefined
 /**
  * All streams of one connection. RFC 9000 §2 – §4, §19
  *
- * The owner passes in received frames (`on…`), application commands, and the fate of sent frames (`onAcked`,
+ * The owner passes in received frames (`received`), application commands, and the fate of sent frames (`onAcked`,
  * `onLost`). It asks `hasFrames`, has frames written into packets, and drains the `poll…` queues. A stream whose two
  * sides have ended is reported by `pollClosed` and then forgotten.
  */
-export class StreamSet implements FrameOwner, StreamFrameSink {
+export class StreamSet implements FrameOwner {
+  /** Takes the frames the peer sends about streams. */
+  readonly received: ReceivedStreamFrames
   readonly stall: FlowControlStall
   private readonly local: LocalStreamLimits
   private readonly events = new StreamEvents()
@@ -51,6 +51,15 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
     this.sender = new StreamSender(this.sendCredit, this.control)
     this.stall = new FlowControlStall(this.directory, this.receiveCredit.window, this.control, this.sender)
     this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.events)
+    this.received = new ReceivedStreamFrames({
+      directory: this.directory,
+      sendCredit: this.sendCredit,
+      receiveCredit: this.receiveCredit,
+      control: this.control,
+      sender: this.sender,
+      peerLimits: this.peerLimits,
+      events: this.events
+    })
     this.fates = new SentStreamFrames(this.directory, this.control, this.sender, this.events, local)
   }
 
@@ -120,7 +129,7 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
 
   reset(id: number, code: number): void {
     const record = this.directory.records.get(id)
-    if (record?.send !== undefined) this.abandon(record, code, false, 0)
+    if (record?.send !== undefined) this.sender.abandon(record, code, false, 0)
   }
 
   /**
@@ -130,7 +139,7 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
   resetAt(id: number, code: number, reliableSize: number): boolean {
     if (!this.peerLimits.supportsResetAt) return false
     const record = this.directory.records.get(id)
-    if (record?.send !== undefined) this.abandon(record, code, false, reliableSize)
+    if (record?.send !== undefined) this.sender.abandon(record, code, false, reliableSize)
     return true
   }
 
@@ -140,7 +149,7 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
     const receive = record?.receive
     if (record === undefined || receive === undefined) return
     if (receive.stop(code)) this.control.queueFor(record, StreamControl.stopSending)
-    this.afterReceive(record)
+    this.received.settle(record)
   }
 
   /** Higher priorities are sent first; the default is 0. */
@@ -156,118 +165,8 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
     if (record === undefined || receive === undefined) return undefined
     const bytes = receive.read(max)
     if (bytes !== undefined) this.receiveCredit.release(receive, receive.window.consumed + bytes.length)
-    this.afterReceive(record)
+    this.received.settle(record)
     return bytes
-  }
-
-  // received frames
-
-  onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Result {
-    const record = this.receiving(id, FrameType.STREAM)
-    if (record === undefined || record instanceof TransportError) return record
-    const receive = record.receive!
-    const stop = offset + (end - start)
-    const error = this.receiveCredit.admit(receive, stop, fin ? stop : -1, FrameType.STREAM)
-    if (error !== undefined) return error
-    if (receive.onStream(offset, bytes, start, end, fin)) this.events.readable.push(record)
-    // RFC 9000 §3.5: data after STOP_SENDING still uses credit and is discarded
-    if (receive.isStopped || fin || receive.window.isExhausted || this.receiveCredit.window.isExhausted)
-      this.afterReceive(record)
-    return undefined
-  }
-
-  onResetStream(id: number, errorCode: number, finalSize: number): Result {
-    return this.onReset(id, errorCode, finalSize, 0, FrameType.RESET_STREAM)
-  }
-
-  onResetStreamAt(id: number, errorCode: number, finalSize: number, reliableSize: number): Result {
-    // draft-ietf-quic-reliable-stream-reset §4: the receiver MUST close with FRAME_ENCODING_ERROR
-    if (reliableSize > finalSize)
-      return new TransportError(
-        TransportErrorCode.FRAME_ENCODING_ERROR,
-        `reliable size ${reliableSize} exceeds final size ${finalSize}`,
-        FrameType.RESET_STREAM_AT
-      )
-    return this.onReset(id, errorCode, finalSize, reliableSize, FrameType.RESET_STREAM_AT)
-  }
-
-  private onReset(
-    id: number,
-    code: number,
-    finalSize: number,
-    reliableSize: number,
-    frameType: number
-  ): Result {
-    const record = this.receiving(id, frameType)
-    if (record === undefined || record instanceof TransportError) return record
-    const receive = record.receive!
-    const error = this.receiveCredit.admit(receive, finalSize, finalSize, frameType)
-    if (error !== undefined) return error
-    // draft-ietf-quic-reliable-stream-reset §5.2: a changed error code is a STREAM_STATE_ERROR
-    if (receive.resetCode >= 0 && receive.resetCode !== code)
-      return new TransportError(
-        TransportErrorCode.STREAM_STATE_ERROR,
-        `stream ${id} was reset with code ${receive.resetCode} and then with ${code}`,
-        frameType
-      )
-    if (receive.onReset(code, finalSize, reliableSize)) this.events.readable.push(record)
-    this.afterReceive(record)
-    return undefined
-  }
-
-  onStopSending(id: number, errorCode: number): Result {
-    const record = this.sending(id, FrameType.STOP_SENDING)
-    if (record === undefined || record instanceof TransportError) return record
-    // RFC 9000 §3.5 #1 #S2 #S3: replies with RESET_STREAM and that code at once, without awaiting acknowledgments
-    if (this.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
-      this.events.stopped.push(record)
-      this.events.writable.push(record)
-    }
-    return undefined
-  }
-
-  onMaxData(limit: number): Result {
-    if (this.sendCredit.raise(limit)) this.sender.onCredit()
-    return undefined
-  }
-
-  onMaxStreamData(id: number, limit: number): Result {
-    const record = this.sending(id, FrameType.MAX_STREAM_DATA)
-    if (record === undefined || record instanceof TransportError) return record
-    if (record.send!.credit.raise(limit)) this.sender.refresh(record)
-    return undefined
-  }
-
-  onMaxStreams(unidirectional: boolean, limit: number): Result {
-    const frameType = unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI
-    // RFC 9000 §4.6 #1: more than 2^60 cannot be numbered, and MUST be treated as a FRAME_ENCODING_ERROR
-    if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
-    this.peerLimits.onMaxStreams(unidirectional, limit)
-    return undefined
-  }
-
-  // RFC 9000 §4.2 #1: credit is granted without these frames; they only mark the peer as blocked
-
-  onDataBlocked(limit: number): Result {
-    this.receiveCredit.window.onPeerBlocked(limit)
-    return undefined
-  }
-
-  onStreamDataBlocked(id: number, limit: number): Result {
-    const record = this.receiving(id, FrameType.STREAM_DATA_BLOCKED)
-    if (record === undefined || record instanceof TransportError) return record
-    record.receive!.window.onPeerBlocked(limit)
-    this.control.updatePeerBlocked(record)
-    return undefined
-  }
-
-  onStreamsBlocked(unidirectional: boolean, limit: number): Result {
-    const frameType = unidirectional ? FrameType.STREAMS_BLOCKED_UNI : FrameType.STREAMS_BLOCKED_BIDI
-    // RFC 9000 §19.14
-    if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
-    if (this.directory.peerCount(unidirectional).onPeerBlocked(limit))
-      this.control.queue(maxStreams(unidirectional))
-    return undefined
   }
 
   // sending
@@ -378,34 +277,4 @@ export class StreamSet implements FrameOwner, StreamFrameSink {
   snapshots(): ReadonlyArray<StreamSnapshot> {
     return snapshotStreams(this.directory)
   }
-
-  private receiving(id: number, frameType: number): StreamRecord | Result {
-    const record = this.directory.receiving(id, frameType)
-    this.control.onStreamsOpened()
-    return record
-  }
-
-  private sending(id: number, frameType: number): StreamRecord | Result {
-    const record = this.directory.sending(id, frameType)
-    this.control.onStreamsOpened()
-    return record
-  }
-
-  private abandon(record: StreamRecord, code: number, byPeer: boolean, reliableSize: number): boolean {
-    const changed = record.send!.abandon(code, byPeer, reliableSize)
-    if (changed) this.control.cancelFor(record, StreamControl.streamDataBlocked)
-    this.sender.refresh(record)
-    return changed
-  }
-
-  /** Updates queues and windows after a change of the receiving part. */
-  private afterReceive(record: StreamRecord): void {
-    const receive = record.receive!
-    if (receive.isAbandoned) this.receiveCredit.release(receive, receive.window.received)
-    this.control.onConsumed(record)
-    this.control.closeIfEnded(record)
-  }
 }
-
-const tooManyStreams = (limit: number, frameType: number): TransportError =>
-  new TransportError(TransportErrorCode.FRAME_ENCODING_ERROR, `stream limit ${limit} exceeds 2^60`, frameType)

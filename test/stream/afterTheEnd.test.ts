@@ -65,8 +65,8 @@ describe("after the end of a stream", () => {
       client.streams.resetAt(id, 8, 50)
       client.streams.finish(id)
       expect(client.streams.write(id, pattern(id, 100, 10))).toBe(0)
-      client.streams.onStopSending(id, 9)
-      client.streams.onMaxStreamData(id, 1_000_000)
+      client.streams.received.onStopSending(id, 9)
+      client.streams.received.onMaxStreamData(id, 1_000_000)
       for (const packet of [...lost, last]) client.lost(packet)
       expect(client.streams.hasFrames(), end).toBe(false)
     }
@@ -121,7 +121,7 @@ describe("after the end of one direction of a stream", () => {
         exchange(pair)
       }
       expect(read, end).toBe(5_000)
-      expect(client.streams.onStream(id, 6_000, new Uint8Array(1), 0, 1, false)?.code, end).toBe(3)
+      expect(client.streams.received.onStream(id, 6_000, new Uint8Array(1), 0, 1, false)?.code, end).toBe(3)
     }
   })
 })

@@ -77,7 +77,7 @@ describe("flow control", () => {
     blocked()
     expect(said).toEqual([[FrameType.DATA_BLOCKED, 3000, 0, 0]])
     // with more connection credit, the streams are blocked
-    client.streams.onMaxData(100_000)
+    client.streams.received.onMaxData(100_000)
     const second = blocked()
     expect(said.map(([kind, id, limit]) => [kind, id, limit]).sort((a, b) => a[1] - b[1])).toEqual(
       ids.map((id) => [FrameType.STREAM_DATA_BLOCKED, id, 2000])
@@ -85,7 +85,7 @@ describe("flow control", () => {
     client.streams.write(ids[0], pattern(ids[0], 10_010, 10))
     expect(client.streams.hasFrames()).toBe(false)
     client.lost(first)
-    client.streams.onMaxStreamData(ids[0], 50_000)
+    client.streams.received.onMaxStreamData(ids[0], 50_000)
     client.lost(second)
     blocked()
     expect(said).toEqual([[FrameType.STREAM_DATA_BLOCKED, ids[1], 2000, 0]])
@@ -94,8 +94,8 @@ describe("flow control", () => {
   // RFC 9000 §4.1 #3, §4.6 #4, §13.3 #3
   it("ignores limits that do not grow", () => {
     const { client } = connect(limits(), small)
-    client.streams.onMaxData(10)
-    client.streams.onMaxStreams(false, 1)
+    client.streams.received.onMaxData(10)
+    client.streams.received.onMaxStreams(false, 1)
     expect(client.streams.stats().sendCreditLimit).toBe(3000)
     expect(openableStreams(client.streams, false)).toBe(100)
   })
@@ -151,9 +151,9 @@ describe("flow control", () => {
     for (const end of ["fin", "stop", "reset"] as const) {
       const pair = connect(limits(), small)
       const { streams } = pair.server
-      streams.onStream(0, 0, pattern(0, 0, 1500), 0, 1500, end === "fin")
+      streams.received.onStream(0, 0, pattern(0, 0, 1500), 0, 1500, end === "fin")
       if (end === "stop") streams.stop(0, 1)
-      if (end === "reset") streams.onResetStream(0, 1, 1500)
+      if (end === "reset") streams.received.onResetStream(0, 1, 1500)
       streams.read(0, 1200)
       expect(kinds(pair.server.transmit())).not.toContain(FrameType.MAX_STREAM_DATA)
       // connection credit is still returned

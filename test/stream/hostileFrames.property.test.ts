@@ -20,25 +20,25 @@ const frame: fc.Arbitrary<Act> = fc.tuple(fc.nat(11), number, number, number, fc
     (streams) => {
       switch (kind) {
         case 0:
-          return streams.onResetStream(id, b % 3, c)
+          return streams.received.onResetStream(id, b % 3, c)
         case 1:
-          return streams.onResetStreamAt(id, b % 3, c, length)
+          return streams.received.onResetStreamAt(id, b % 3, c, length)
         case 2:
-          return streams.onStopSending(id, b)
+          return streams.received.onStopSending(id, b)
         case 3:
-          return streams.onMaxData(b)
+          return streams.received.onMaxData(b)
         case 4:
-          return streams.onMaxStreamData(id, b)
+          return streams.received.onMaxStreamData(id, b)
         case 5:
-          return streams.onMaxStreams(flag, b)
+          return streams.received.onMaxStreams(flag, b)
         case 6:
-          return streams.onDataBlocked(b)
+          return streams.received.onDataBlocked(b)
         case 7:
-          return streams.onStreamDataBlocked(id, b)
+          return streams.received.onStreamDataBlocked(id, b)
         case 8:
-          return streams.onStreamsBlocked(flag, b)
+          return streams.received.onStreamsBlocked(flag, b)
         default:
-          return streams.onStream(id, b, datagram, 10, 10 + (length % 700), flag && kind === 9)
+          return streams.received.onStream(id, b, datagram, 10, 10 + (length % 700), flag && kind === 9)
       }
     }
 )

@@ -17,11 +17,11 @@ describe("opening streams", () => {
   // RFC 9000 §3.2 #1
   it("opens all lower-numbered streams of the type first", () => {
     const { streams } = connect().server
-    streams.onStream(12, 0, new Uint8Array(5), 0, 5, false)
+    streams.received.onStream(12, 0, new Uint8Array(5), 0, 5, false)
     expect(drain(() => streams.pollOpened())).toEqual([0, 4, 8, 12])
     expect(drain(() => streams.pollReadable())).toEqual([12])
-    streams.onStopSending(4, 1)
-    streams.onMaxStreamData(16, 1e6)
+    streams.received.onStopSending(4, 1)
+    streams.received.onMaxStreamData(16, 1e6)
     expect(drain(() => streams.pollOpened())).toEqual([16])
     expect(streams.stats()).toMatchObject({ open: 5, openedByPeer: 5 })
   })
@@ -40,7 +40,7 @@ describe("opening streams", () => {
     client.lost(blocked)
     expect(client.transmit()!.frames).toEqual(blocked.frames)
     expect(streams.pollOpenable(false)).toBe(false)
-    streams.onMaxStreams(false, 3)
+    streams.received.onMaxStreams(false, 3)
     expect([streams.pollOpenable(false), streams.pollOpenable(false)]).toEqual([true, false])
     expect([openableStreams(streams, false), streams.open(false), streams.open(false)]).toEqual([1, 8, -1])
     client.lost(blocked)
@@ -88,7 +88,7 @@ describe("opening streams", () => {
   it("retransmits a lost MAX_STREAMS, with only the newest limit", () => {
     const { server } = connect(limits(), limits({ initialMaxStreamsUni: 2 }))
     const grants = [0, 1].map((i) => {
-      server.streams.onStream(2 + 4 * i, 0, pattern(0, 0, 1), 0, 1, true)
+      server.streams.received.onStream(2 + 4 * i, 0, pattern(0, 0, 1), 0, 1, true)
       server.streams.read(2 + 4 * i, 5)
       return server.transmit()!
     })
@@ -177,8 +177,8 @@ describe("ending streams", () => {
 
   it("ignores a reset that arrives after everything else", () => {
     const { streams } = connect().server
-    streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, true)
-    expect(streams.onResetStream(2, 9, 50)).toBeUndefined()
+    streams.received.onStream(2, 0, pattern(2, 0, 50), 0, 50, true)
+    expect(streams.received.onResetStream(2, 9, 50)).toBeUndefined()
     expect(streams.read(2, 100)?.length).toBe(50)
     expect(streams.receiveOutcome(2)).toEqual({ _tag: "finished" })
   })
@@ -219,7 +219,7 @@ describe("ending streams", () => {
     const id = pair.client.streams.open(false)
     pair.client.streams.finish(id)
     exchange(pair)
-    pair.client.streams.onStopSending(id, 5)
+    pair.client.streams.received.onStopSending(id, 5)
     expect(pair.client.streams.sendOutcome(id)).toEqual({ _tag: "finished", acknowledged: true })
     expect(pair.client.streams.hasFrames()).toBe(false)
   })
@@ -247,7 +247,7 @@ describe("ending streams", () => {
 
   it("sends STOP_SENDING once when the final size is already known, and then closes", () => {
     const { server } = connect()
-    server.streams.onStream(2, 100, pattern(2, 100, 50), 0, 50, true)
+    server.streams.received.onStream(2, 100, pattern(2, 100, 50), 0, 50, true)
     server.streams.stop(2, 5)
     expect(server.streams.pollClosed()).toBe(-1)
     expect(kinds(server.transmit())).toEqual([FrameType.STOP_SENDING])
@@ -262,7 +262,7 @@ describe("ending streams", () => {
     client.streams.write(id, pattern(id, 0, 100))
     client.streams.finish(id)
     const data = client.transmit()!
-    client.streams.onStopSending(id, 5)
+    client.streams.received.onStopSending(id, 5)
     expect(kinds(client.transmit())).toEqual([FrameType.RESET_STREAM])
     client.lost(data)
     expect(client.streams.hasFrames()).toBe(false)
@@ -271,15 +271,15 @@ describe("ending streams", () => {
   // RFC 9000 §3.5 #S4
   it("sends no STOP_SENDING once the peer has reset the stream", () => {
     const { server } = connect()
-    server.streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, false)
-    server.streams.onResetStream(2, 7, 90)
+    server.streams.received.onStream(2, 0, pattern(2, 0, 50), 0, 50, false)
+    server.streams.received.onResetStream(2, 7, 90)
     server.streams.stop(2, 5)
     expect(server.streams.hasFrames()).toBe(false)
   })
 
   it("sends no STOP_SENDING once everything has arrived", () => {
     const { server } = connect()
-    server.streams.onStream(2, 0, pattern(2, 0, 50), 0, 50, true)
+    server.streams.received.onStream(2, 0, pattern(2, 0, 50), 0, 50, true)
     server.streams.stop(2, 5)
     expect(server.streams.hasFrames()).toBe(false)
     expect(server.streams.pollClosed()).toBe(2)
@@ -375,9 +375,9 @@ describe("a reset with a reliable size", () => {
 
   it("is overridden by a plain reset of data that has not arrived", () => {
     const { streams } = connect().server
-    streams.onResetStreamAt(2, 4, 1000, 600)
+    streams.received.onResetStreamAt(2, 4, 1000, 600)
     expect(streams.receiveOutcome(2)).toEqual({ _tag: "open" })
-    streams.onResetStream(2, 4, 1000)
+    streams.received.onResetStream(2, 4, 1000)
     expect(streams.receiveOutcome(2)).toEqual({ _tag: "reset", code: 4 })
   })
 

@@ -183,10 +183,10 @@ describe("memory of the receive buffer, against a hostile peer", () => {
         limits(),
         limits({ initialMaxData: window, initialMaxStreamDataBidiRemote: window })
       ).server
-      streams.onStream(0, 0, pattern(0, 0, 100_000), 0, 100_000, false)
-      streams.onStream(0, 200_000, pattern(0, 0, 100_000), 0, 100_000, false)
+      streams.received.onStream(0, 0, pattern(0, 0, 100_000), 0, 100_000, false)
+      streams.received.onStream(0, 200_000, pattern(0, 0, 100_000), 0, 100_000, false)
       expect(streams.stats().receiveAllocated).toBeGreaterThan(190_000)
-      if (end === "reset") streams.onResetStream(0, 1, 400_000)
+      if (end === "reset") streams.received.onResetStream(0, 1, 400_000)
       else streams.stop(0, 1)
       expect(streams.stats()).toMatchObject({ receiveAllocated: 0, readable: 0 })
       expect(streams.stats().consumed).toBe(streams.stats().received)

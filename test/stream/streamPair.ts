@@ -5,7 +5,7 @@ import { StreamSet } from "../../src/stream/StreamSet.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
 import { FrameExtension } from "../../src/wire/FrameType.ts"
-import type { FrameResult, FrameSink } from "../../src/wire/FrameSink.ts"
+import type { FrameResult, FrameSink, StreamFrameSink } from "../../src/wire/FrameSink.ts"
 import { PacketType } from "../../src/wire/PacketType.ts"
 import { frameContext } from "../recovery/frameContext.ts"
 
@@ -13,9 +13,9 @@ export const maxPacketBytes = 1200
 
 /** Passes stream frames to a `StreamSet`; the tests send no others. */
 export class StreamSink implements FrameSink {
-  readonly streams: StreamSet
+  readonly streams: StreamFrameSink
   constructor(streams: StreamSet) {
-    this.streams = streams
+    this.streams = streams.received
   }
   private never(): FrameResult {
     throw new Error("not a stream frame")
