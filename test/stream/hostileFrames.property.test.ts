@@ -11,7 +11,7 @@ const number = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(2 ** 32, 2 ** 53 - 1, 2 ** 60, 2 ** 62 - 1) }
 )
 
-type Act = (streams: StreamSet) => TransportError | undefined | void
+type Act = (streams: StreamSet) => TransportError | undefined
 
 const datagram = pattern(0, 0, 6000)
 
