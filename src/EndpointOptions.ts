@@ -48,8 +48,8 @@ export const ServerSchema = Schema.Struct({
   clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"])),
   /**
    * When clients must prove their address with a Retry, one more round trip, before the server spends work on their
-   * handshake. Default `"underLoad"`: while `retryHandshakes` or more handshakes are unfinished. A returning client
-   * proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
+   * handshake. Default `"underLoad"`: while `retryHandshakes` or more handshakes are unfinished, or a new client would
+   * wait long for its turn. A returning client proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
   /** Unfinished handshakes from which `retry: "underLoad"` takes effect. 1 to 1,000,000, default 256. */

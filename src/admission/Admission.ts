@@ -16,6 +16,9 @@ export interface AdmissionLimits {
   readonly patienceMicros: number
 }
 
+/** Unvalidated clients queue for this share of the patience at most; the rest is for those that answer a Retry. */
+const UNVALIDATED_SHARE = 1 / 4
+
 /**
  * Admission control for strangers: clients whose handshake is incomplete, possibly with forged addresses. RFC 9000
  * §21.2
@@ -107,12 +110,18 @@ export class Admission<C> {
 
   private get wantsProof(): boolean {
     const { when, handshakes } = this.limits.retry
-    return when === "always" || (when === "underLoad" && this.strangers >= handshakes)
+    if (when !== "underLoad") return when === "always"
+    return this.strangers >= handshakes || this.queueMicros > this.limits.patienceMicros * UNVALIDATED_SHARE
   }
 
   /** Whether the last in the queue, having waited this long, would be served too late. */
   private wouldWaitTooLong(waitedMicros: number): boolean {
-    return waitedMicros + this.waiting * this.pace.microsEach > this.limits.patienceMicros
+    return waitedMicros + this.queueMicros > this.limits.patienceMicros
+  }
+
+  /** How long the queue takes to serve. */
+  private get queueMicros(): number {
+    return this.waiting * this.pace.microsEach
   }
 
   private shiftFresh(): Stranger<C> | undefined {

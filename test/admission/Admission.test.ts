@@ -48,6 +48,17 @@ describe("admission", () => {
     expect(admission.judge(false)).toBe("turn")
   })
 
+  it("requires Retry before clients that never proved an address fill the queue", () => {
+    const admission = make({ retry: { when: "underLoad", handshakes: 1000 }, maxHandshakes: 1000 })
+    queueOf(admission, 600)
+    // served one after the other, each takes 5 ms: the remaining ones would take half of what a client may wait
+    for (let i = 0; i < 500; i++) admission.next(i * 5_000)
+    expect(admission.judge(false)).toBe("retry")
+    expect(admission.judge(true)).toBe("turn")
+    for (let i = 500; i < 560; i++) admission.next(i * 5_000)
+    expect(admission.judge(false)).toBe("turn")
+  })
+
   it("requires Retry always, or never, if that is the policy", () => {
     expect(make({ retry: { when: "always", handshakes: 4 } }).judge(false)).toBe("retry")
     const never = make({ retry: { when: "never", handshakes: 0 } })
