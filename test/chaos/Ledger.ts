@@ -1,4 +1,5 @@
 /** Records what happened in a run: what both sides must agree on in the end, and what should not have happened. */
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import type { QuicError } from "../../src/index.ts"
 import type { Scenario, Task, Visit } from "./Scenario.ts"
 
@@ -65,15 +66,17 @@ export class Ledger {
   /** Whether the serving side may see this error before it has read the stream's request. */
   mayEndEarly({ reason }: QuicError): boolean {
     // closing the connection cuts off what a cancelled task left open
-    if (reason._tag !== "StreamReset") return this.hasCancels && isOver(reason._tag)
+    if (reason._tag !== "StreamReset") return this.hasCancels && isOver(reason)
     if (reason.code === 0) return this.hasCancels || this.abandoned.size > 0
     return this.tasks.get(reason.code - 1_000)?.kind === "resetUpload"
   }
 }
 
-export const isOver = (tag: QuicError["reason"]["_tag"]): boolean =>
-  tag === "ApplicationClosed" ||
-  tag === "EndpointClosed" ||
-  tag === "IdleTimeout" ||
-  tag === "StatelessReset" ||
-  tag === "HandshakeTimeout"
+export const isOver = (reason: QuicError["reason"]): boolean =>
+  reason._tag === "ApplicationClosed" ||
+  reason._tag === "EndpointClosed" ||
+  reason._tag === "IdleTimeout" ||
+  reason._tag === "StatelessReset" ||
+  reason._tag === "HandshakeTimeout" ||
+  // RFC 9000 §10.2.3: what the close of a client that leaves during its handshake says to a server with its 0-RTT data
+  (reason._tag === "TransportClosed" && reason.code === TransportErrorCode.APPLICATION_ERROR)

@@ -46,19 +46,19 @@ export const serveStream = (ledger: Ledger, connection: QuicConnection) => (stre
   )
 
 const complain = (ledger: Ledger, { reason }: QuicError, what: string): void =>
-  isOver(reason._tag) ? ledger.suspect(what) : ledger.violate(what)
+  isOver(reason) ? ledger.suspect(what) : ledger.violate(what)
 
 const mayEnd = (ledger: Ledger, request: StreamRequest, { reason }: QuicError): boolean => {
   // a client that has reset its upload may close before the reset is delivered
-  if (request.kind === "resetUpload" && isOver(reason._tag)) return true
+  if (request.kind === "resetUpload" && isOver(reason)) return true
   if (request.kind === "stopDownload") {
     // a peer that has stopped reading may leave
-    if (isOver(reason._tag)) return true
+    if (isOver(reason)) return true
     if (reason._tag === "StreamStopped" && reason.code === request.code) return true
   }
   if (!ledger.isCancellable(request.tag)) return false
   if (reason._tag === "StreamReset" || reason._tag === "StreamStopped") return reason.code === 0
-  return isOver(reason._tag)
+  return isOver(reason)
 }
 
 const serveRequest = Effect.fnUntraced(function* (stream: QuicStream, request: StreamRequest) {
