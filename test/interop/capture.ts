@@ -91,7 +91,7 @@ export const decodesInTshark = Effect.fnUntraced(function* (requireAll: boolean)
   yield* Effect.ignore(sniffer.kill({ killSignal: "SIGINT" }))
   yield* Effect.ignore(sniffer.exitCode)
   const port = /UDP [\d.]+:(\d+)/.exec(demo)?.[1]
-  if (port === undefined || !demo.includes("The digests are equal"))
+  if (port === undefined || !demo.includes("The digests match"))
     return { ...row, result: "fail", reason: "the demo failed", detail: demo } as Row
 
   const { frames, unreadable, packets } = yield* dissect(capture, keys, port)
