@@ -170,22 +170,34 @@ export class EndpointLoop {
     local: SocketNumber,
     socket: SocketNumber
   ): void {
-    this.drive(() => this.core.handleDatagram(bytes, from, ecn, this.nowMicros, local, socket))
-    for (let woken = this.core.woken.pop(); woken !== undefined; woken = this.core.woken.pop())
-      this.markDirty(this.connections.get(woken)!)
+    const { core } = this
+    // one call per datagram: no closure, unlike `drive`
+    try {
+      this.onDriven(core.handleDatagram(bytes, from, ecn, this.nowMicros, local, socket))
+    } catch (defect) {
+      this.onDriveDefect(defect)
+    }
+    while (core.woken.length > 0) this.markDirty(this.connections.get(core.woken.pop()!)!)
   }
 
   /** Serves the connection, possibly a new one, that `work` in the core returns. */
   private drive(work: () => Connection | undefined): void {
     try {
-      const connection = work()
-      const actor = connection && this.actorOf(connection)
-      if (actor !== undefined) this.markDirty(actor)
+      this.onDriven(work())
     } catch (defect) {
-      const { handling } = this.core
-      if (handling !== undefined) this.actorOf(handling)
-      this.onDefect(handling, defect)
+      this.onDriveDefect(defect)
     }
+  }
+
+  private onDriven(connection: Connection | undefined): void {
+    const actor = connection && this.actorOf(connection)
+    if (actor !== undefined) this.markDirty(actor)
+  }
+
+  private onDriveDefect(defect: unknown): void {
+    const { handling } = this.core
+    if (handling !== undefined) this.actorOf(handling)
+    this.onDefect(handling, defect)
   }
 
   /** The actor of a connection, created if new; undefined for one closed by its first datagrams. */
