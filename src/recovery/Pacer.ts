@@ -32,6 +32,7 @@ export class Pacer {
   setRate(bytesPerMicro: number, nowMicros: number): void {
     this.refill(nowMicros)
     this.rate = bytesPerMicro
+    this.tokens = Math.max(this.tokens, -this.capacity)
   }
 
   setMaxDatagramSize(maxDatagramSize: number): void {
@@ -47,13 +48,14 @@ export class Pacer {
   /** Bytes that may be sent now; less than one datagram means not yet. */
   available(nowMicros: number): number {
     this.refill(nowMicros)
-    return Math.max(0, this.tokens)
+    return this.rate === Number.POSITIVE_INFINITY ? this.rate : Math.max(0, this.tokens)
   }
 
   /** When to ask `available` again; at most `nowMicros` if sending is allowed already. */
   nextSendMicros(nowMicros: number): number {
     this.refill(nowMicros)
-    if (this.tokens >= this.maxDatagramSize) return nowMicros
+    // an infinite rate earns tokens only as time passes, and at time 0 none has
+    if (this.tokens >= this.maxDatagramSize || this.rate === Number.POSITIVE_INFINITY) return nowMicros
     const wanted = Math.max(this.maxDatagramSize, this.rate * quantumMicros)
     return nowMicros + Math.ceil((wanted - this.tokens) / this.rate)
   }

@@ -5,6 +5,16 @@ import { Space } from "../../src/wire/PacketType.ts"
 import { ackOf, confirmed, millis, send, sendMany } from "./support.ts"
 
 describe("the pacer (RFC 9002 §7.7)", () => {
+  it("holds nothing back at an infinite rate, at time 0 either", () => {
+    const pacer = new Pacer(1200)
+    for (let i = 0; i < 20; i++) pacer.onPacketSent(1200, 0)
+    expect(pacer.nextSendMicros(0)).toBe(0)
+    expect(pacer.available(0)).toBe(Number.POSITIVE_INFINITY)
+    // the debt that is left when the rate is known is one bucket at most
+    pacer.setRate(1, 0)
+    expect(pacer.nextSendMicros(0)).toBeLessThanOrEqual(2 * 12_000 + 1_200)
+  })
+
   // RFC 9002 §7.7 #1, §7.7 #S1
   it("allows ten datagrams at once, then paces the rest", () => {
     const pacer = new Pacer(1200)
