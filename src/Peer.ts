@@ -34,6 +34,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -282,20 +283,28 @@ export class Peer {
 
   /**
    * Runs `handler` for every stream the peer opens, on the current connection and all that follow. Does not request a
-   * connection. Fails with `PeerClosed` when the peer is closed.
+   * connection. Fails with `PeerClosed` when the peer is closed, which interrupts the handlers.
+   *
+   * A new connection is served at once, while handlers of the previous one still have `closeTimeoutMillis` to finish.
    *
    * **Interruption**: as in `QuicConnection.serveStreams`.
    */
   serveStreams<E, R>(
     handler: (stream: QuicStream) => Effect.Effect<void, E, R>
   ): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> {
-    const serveFrom = (
-      previous: QuicConnection | undefined
-    ): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> =>
-      Effect.flatMap(this.actor.replacement(previous), (connection) =>
-        Effect.flatMap(Effect.ignore(connection.serveStreams(handler)), () => serveFrom(connection))
+    const serve = Effect.gen({ self: this }, function* () {
+      const serving = yield* FiberSet.make<void>()
+      let served: QuicConnection | undefined
+      const serveNext = Effect.flatMap(
+        Effect.suspend(() => this.actor.replacement(served)),
+        (connection) => {
+          served = connection
+          return FiberSet.run(serving, Effect.ignore(connection.serveStreams(handler)))
+        }
       )
-    return refuseFunction(handler, "handler") ?? serveFrom(undefined)
+      return yield* Effect.tapError(Effect.forever(serveNext), () => FiberSet.awaitEmpty(serving))
+    })
+    return refuseFunction(handler, "handler") ?? Effect.scoped(serve)
   }
 
   /**

@@ -168,18 +168,22 @@ export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout"
  *
  * **Details**
  *
- * Perhaps nothing is listening at `address`. `socketError` is the last error the system reported for it, if any;
- * `discarded` summarizes the packets that arrived but could not be used, if any.
+ * `waitingFor` says whose silence it was: that of the `"peer"`, perhaps because nothing is listening at `address`, or of
+ * the `"verifier"`: the `CertificateVerifier` has not answered. `socketError` is the last error the system reported for
+ * the address, if any; `discarded` summarizes the packets that arrived but could not be used, if any.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("HandshakeTimeout", {
   address: Schema.String,
+  waitingFor: Schema.Literals(["peer", "verifier"]),
   socketError: Schema.optionalKey(Schema.String),
   discarded: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
+    if (this.waitingFor === "verifier")
+      return `no handshake with ${this.address} in time: the CertificateVerifier gave no verdict`
     const hint =
       this.discarded !== undefined
         ? `discarded packets: ${this.discarded}`

@@ -31,6 +31,7 @@ export const reasonOf = (core: Connection, refusal?: SendRefusal): QuicErrorReas
     case "handshakeTimeout":
       return new HandshakeTimeout({
         address: formatAddress(core.path.remote),
+        waitingFor: core.handshake.awaitsVerdict ? "verifier" : "peer",
         ...(core.receiver.discards.summary !== undefined && { discarded: core.receiver.discards.summary }),
         ...(refusal !== undefined && { socketError: refusal.problem })
       })

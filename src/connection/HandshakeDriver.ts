@@ -148,6 +148,11 @@ export class HandshakeDriver {
     return undefined
   }
 
+  /** The peer has proved its identity, and what pauses the handshake is the verifier. */
+  get awaitsVerdict(): boolean {
+    return this.tls?.awaitsVerdict ?? false
+  }
+
   handleVerdict(verdict: Parameters<TlsSession["handleVerdict"]>[0]): TransportError | undefined {
     this.tls?.handleVerdict(verdict)
     return this.pump()

@@ -8,9 +8,11 @@ import { Level } from "../wire/PacketType.ts"
 /** server: repeats HANDSHAKE_DONE until it is acknowledged. RFC 9000 §13.3 #2, §19.20 */
 export class HandshakeDone implements FrameOwner {
   private pending = false
+  private isAcknowledged = false
 
   send(): void {
     this.pending = true
+    this.isAcknowledged = false
   }
 
   hasFrames(): boolean {
@@ -24,10 +26,14 @@ export class HandshakeDone implements FrameOwner {
     this.pending = false
   }
 
-  onAcked(): void {}
+  onAcked(): void {
+    this.pending = false
+    this.isAcknowledged = true
+  }
 
+  /** A probe may have repeated it: the loss of one copy says nothing once another was acknowledged. */
   onLost(): void {
-    this.pending = true
+    this.pending = !this.isAcknowledged
   }
 }
 

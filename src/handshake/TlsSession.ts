@@ -197,6 +197,11 @@ export abstract class TlsSession {
     this.drain()
   }
 
+  /** Whether a `verifyPeer` is unanswered. */
+  get awaitsVerdict(): boolean {
+    return this.waitingForVerdict
+  }
+
   /** The answer to `verifyPeer`. */
   handleVerdict(verdict: PeerVerdict): void {
     if (this.failed || !this.waitingForVerdict) return

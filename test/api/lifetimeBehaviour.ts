@@ -324,7 +324,11 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         const reason = yield* reasonOf(
           client.connect({ ...connectOptions, port: 9, transport: { handshakeTimeoutMillis: 300 } })
         )
-        expect(reason).toMatchObject({ _tag: "HandshakeTimeout", address: `${connectOptions.host}:9` })
+        expect(reason).toMatchObject({
+          _tag: "HandshakeTimeout",
+          address: `${connectOptions.host}:9`,
+          waitingFor: "peer"
+        })
         const took = (yield* Clock.currentTimeMillis) - start
         expect(took).toBeGreaterThanOrEqual(295)
         expect(took).toBeLessThan(2_000)

@@ -103,7 +103,7 @@ describe("the owner of a frame", () => {
     expect(server.datagrams.fates.shift()).toMatchObject({ fate: "lost" })
   })
 
-  it("ignores a loss after an acknowledgment, except for HANDSHAKE_DONE", () => {
+  it("ignores a loss after an acknowledgment", () => {
     const server = idleServer()
     queueFrames(server)
     const { packet } = write(server)
@@ -111,7 +111,7 @@ describe("the owner of a frame", () => {
     expect(server.datagrams.fates.shift()).toMatchObject({ fate: "acknowledged" })
     packet.state = PacketState.Lost
     server.parts.frames.onLost(server.path, packet)
-    expect(write(server).names).toEqual(["HANDSHAKE_DONE"])
+    expect(server.parts.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
   })
 
   it("repeats what is outstanding in a probe, except a datagram, which may still arrive", () => {

@@ -269,6 +269,58 @@ simulated.it("streams are served on every connection of the peer", (world) =>
   })
 )
 
+simulated.it("a new connection is served while handlers of the previous one still finish", (world) =>
+  Effect.gen(function* () {
+    const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
+    const client = yield* makeEndpoint(world.client, pinned(identity))
+    const server = yield* makeEndpoint(world.server, Trust.layerRawKeys([]), {
+      server: { alpn: ["test"], identity }
+    })
+    yield* Effect.forkScoped(
+      server.serve((connection) =>
+        Effect.gen(function* () {
+          const stream = yield* connection.openUni
+          yield* stream.write(text("hello"))
+          yield* stream.finish
+          yield* stream.finished
+        }).pipe(Effect.scoped)
+      )
+    )
+    const { host, port } = server.localAddress
+    const transport = { closeTimeoutMillis: 10_000 }
+    const schedule = every100Millis
+    const peer = yield* client.peer({
+      host,
+      port,
+      alpn: ["test"],
+      serverName: "localhost",
+      schedule,
+      transport
+    })
+    let begun = 0
+    let ended = 0
+    const serving = yield* Effect.forkScoped(
+      peer.serveStreams(() =>
+        Effect.suspend(() => {
+          begun++
+          return Effect.ensuring(
+            Effect.sleep("5 seconds"),
+            Effect.sync(() => void ended++)
+          )
+        })
+      )
+    )
+    yield* Effect.sleep("2 seconds")
+    expect(begun).toBeGreaterThan(3)
+    expect(ended).toBe(0)
+    yield* peer.close()
+    // it ends the handlers and waits for them
+    const all = begun
+    expect(yield* reasonOf(Fiber.join(serving))).toMatchObject({ _tag: "PeerClosed" })
+    expect([begun, ended]).toEqual([all, all])
+  })
+)
+
 simulated.it("a peer shows that it is migrating, and goes on with the same connection", (world) =>
   Effect.gen(function* () {
     const { client, options } = yield* setup(world)

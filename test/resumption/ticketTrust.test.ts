@@ -178,7 +178,9 @@ describe("a client with a ticket", () => {
       const { server, verifier, client, flight } = yield* scene()
       verifier.verdict = () => Effect.never
       const begun = yield* Clock.currentTimeMillis
-      expect((yield* reasonOf(client.connect(early(server))))._tag).toBe("HandshakeTimeout")
+      const error = yield* Effect.flip(client.connect(early(server)))
+      expect(error.reason).toMatchObject({ _tag: "HandshakeTimeout", waitingFor: "verifier" })
+      expect(error.message).toContain("the CertificateVerifier gave no verdict")
       expect((yield* Clock.currentTimeMillis) - begun).toBe(5_000)
       expect(flight).toEqual([])
       expect(yield* client.connectionCount).toBe(0)
