@@ -4,6 +4,11 @@ export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSui
 export { Entropy } from "./capability/Entropy.ts"
 export { Inspector } from "./capability/Inspector.ts"
 export { KeyLog } from "./capability/KeyLog.ts"
+export {
+  type InterfaceAddress,
+  NetworkInterfaces,
+  type NetworkInterfacesShape
+} from "./capability/NetworkInterfaces.ts"
 export { ReplayGuard } from "./capability/ReplayGuard.ts"
 export { TicketKeys } from "./capability/TicketKeys.ts"
 export { TicketStore } from "./capability/TicketStore.ts"

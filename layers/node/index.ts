@@ -1,5 +1,5 @@
 /**
- * The live stack for Node: sockets from `node:dgram`, cryptography from `node:crypto`, DNS, and a verifier that trusts
+ * The live stack for Node: sockets from `node:dgram`, the network interfaces, cryptography from `node:crypto`, DNS, and a verifier that trusts
  * the system's roots.
  *
  * **Example** (A client)
@@ -28,6 +28,7 @@ import * as NodeCertificateVerifier from "./NodeCertificateVerifier.ts"
 import * as NodeCryptoSuite from "./NodeCryptoSuite.ts"
 import * as NodeEntropy from "./NodeEntropy.ts"
 import * as NodeKeyLog from "./NodeKeyLog.ts"
+import * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 import * as NodeQlog from "./NodeQlog.ts"
 import * as NodeUdpPort from "./NodeUdpPort.ts"
 
@@ -37,6 +38,7 @@ export * as NodeEntropy from "./NodeEntropy.ts"
 export * as NodeIdentity from "./NodeIdentity.ts"
 export * as NodeInspector from "./NodeInspector.ts"
 export * as NodeKeyLog from "./NodeKeyLog.ts"
+export * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 export * as NodeQlog from "./NodeQlog.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
 
@@ -52,6 +54,7 @@ export * as NodeUdpPort from "./NodeUdpPort.ts"
  */
 export const layerWithoutTrust = Layer.mergeAll(
   NodeUdpPort.layer,
+  NodeNetworkInterfaces.layer,
   NodeCryptoSuite.layer,
   NodeEntropy.layer,
   NodeKeyLog.layer,

@@ -1,5 +1,6 @@
 /** Network interfaces, queried on every call as they change. */
 import { networkInterfaces } from "node:os"
+import type { InterfaceAddress } from "../../src/capability/NetworkInterfaces.ts"
 import type { ZoneName } from "../../src/wire/SocketAddress.ts"
 
 /** The names and numbers of the interfaces that have link-local addresses. */
@@ -20,10 +21,16 @@ export const zoneName: ZoneName = (zone) => {
   return link === undefined ? zone : written(link)
 }
 
-/** Every bindable address of this machine, as formatted by sockets. */
-export const interfaceAddresses = (): ReadonlyArray<string> =>
+/** The addresses of this machine, as formatted by sockets; libuv lists those of interfaces that are up and running. */
+export const interfaces = (): ReadonlyArray<InterfaceAddress> =>
   Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.map(({ address, scopeid }) =>
-      scopeid ? `${address}%${process.platform === "win32" ? scopeid : name}` : address
-    )
+    addresses.map(({ address, family, internal, scopeid }) => ({
+      name,
+      address: scopeid ? `${address}%${process.platform === "win32" ? scopeid : name}` : address,
+      family: family === "IPv6" ? 6 : 4,
+      isLoopback: internal
+    }))
   )
+
+/** Every bindable address of this machine. */
+export const interfaceAddresses = (): ReadonlyArray<string> => interfaces().map(({ address }) => address)

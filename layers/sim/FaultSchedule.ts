@@ -57,6 +57,13 @@ export type Fault =
       readonly to: string
     }
   | {
+      /** See `SimHost.takeDown`. No effect if no interface of the host that is up has the address. */
+      readonly kind: "interfaceDown"
+      readonly host: string
+      readonly address: string
+      readonly forMillis?: number
+    }
+  | {
       /** See `SimHost.jumpClock`. */
       readonly kind: "clockJump"
       readonly host: string
@@ -154,6 +161,9 @@ export const checkFault = (field: string, fault: Fault, names: FaultNames): void
         throw new SimConfigError(`${field}.to`, `is not of the same address family as ${fault.from}`)
       }
       return
+    case "interfaceDown":
+      known("host", "host", fault.host)
+      return checkAddress(`${field}.address`, fault.address)
     case "clockJump":
       known("host", "host", fault.host)
       checkRange(`${field}.byMillis`, fault.byMillis, -longestMillis, longestMillis)
@@ -177,6 +187,7 @@ const fieldsOf: Record<Fault["kind"], ReadonlyArray<string>> = {
   conditions: ["link", "conditions", "direction", "forMillis"],
   crash: ["host", "forMillis"],
   changeAddress: ["host", "from", "to"],
+  interfaceDown: ["host", "address", "forMillis"],
   clockJump: ["host", "byMillis"],
   rebind: ["nat", "address"]
 }

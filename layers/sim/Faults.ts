@@ -90,6 +90,10 @@ export class Faults {
         if (host.owns(fault.from) && !host.owns(fault.to)) host.changeAddress(fault.from, fault.to)
         return nothing
       }
+      case "interfaceDown": {
+        const host = targets.host(fault.host)
+        return host.takeDown(fault.address) ? () => host.bringUp(fault.address) : nothing
+      }
       case "clockJump":
         targets.host(fault.host).jumpClock(fault.byMillis)
         return nothing

@@ -17,15 +17,26 @@ export class HostInterfaces {
   readonly addresses: Array<string>
   readonly links: Array<SimLink> = []
   private routes: Array<Route> = []
+  /** The address of each interface, up or down. */
+  private readonly slots: Array<string>
+  /** Addresses of interfaces that are down. */
+  private readonly down = new Set<string>()
+  private readonly watchers = new Set<() => void>()
 
   /** `what` names the configuration in errors. */
   constructor(what: string, addresses: ReadonlyArray<string>) {
     for (const address of addresses) checkAddress(what, address)
     this.addresses = [...addresses]
+    this.slots = [...addresses]
   }
 
   owns(address: string): boolean {
     return this.addresses.includes(address)
+  }
+
+  /** `eth0` has the first address the host was given, and keeps its name when the address changes. */
+  nameOf(address: string): string {
+    return `eth${this.slots.indexOf(address)}`
   }
 
   /** Default routes are tried in the order they were added, others the latest first. */
@@ -43,7 +54,36 @@ export class HostInterfaces {
       throw new SimConfigError(what, `cannot change ${from} to ${to}, which is of another address family`)
     if (this.owns(to)) throw new SimConfigError(what, `already has the address ${to}`)
     this.addresses[index] = to
+    this.slots[this.slots.indexOf(from)] = to
     this.routes = this.routes.map((route) => (route.source === from ? { ...route, source: to } : route))
+    this.tell()
+  }
+
+  /** The interface with this address goes down; false if none with it was up. */
+  takeDown(address: string): boolean {
+    const index = this.addresses.indexOf(address)
+    if (index === -1) return false
+    this.addresses.splice(index, 1)
+    this.down.add(address)
+    this.tell()
+    return true
+  }
+
+  /** The interface with this address comes up again. */
+  bringUp(address: string): void {
+    if (!this.down.delete(address) || this.owns(address)) return
+    this.addresses.push(address)
+    this.tell()
+  }
+
+  /** Calls `look` after each change, until the returned function is called. */
+  watch(look: () => void): () => void {
+    this.watchers.add(look)
+    return () => this.watchers.delete(look)
+  }
+
+  private tell(): void {
+    for (const look of [...this.watchers]) look()
   }
 
   routeTo(to: SocketAddress, source: string | undefined): Route | undefined {

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Entropy } from "../../src/capability/Entropy.ts"
+import { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
 import { type EcnCodepoint, UdpBindError, UdpPort, type UdpPortShape } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
@@ -15,6 +16,7 @@ import { HostSockets } from "./HostSockets.ts"
 import { PathMtus } from "./PathMtus.ts"
 import type { Routing } from "./Routing.ts"
 import type { SimLink } from "./SimLink.ts"
+import { simNetworkInterfaces } from "./simNetworkInterfaces.ts"
 import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
 import type { SimUdpSocket, SocketHost, Transmission } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
@@ -91,11 +93,12 @@ export class SimHost implements SimNode, SocketHost {
     return this.interfaces.links
   }
 
-  /** The services of a program on this host: its UDP, its own entropy and its clock. */
-  get layer(): Layer.Layer<UdpPort | Entropy> {
+  /** The services of a program on this host: its UDP, its network interfaces, its own entropy and its clock. */
+  get layer(): Layer.Layer<UdpPort | NetworkInterfaces | Entropy> {
     const clock = Effect.map(Clock.Clock, (world) => new HostClock(world, this.skew))
     return Layer.mergeAll(
       Layer.succeed(UdpPort, this.udpPort),
+      Layer.succeed(NetworkInterfaces, simNetworkInterfaces(this.interfaces)),
       Layer.succeed(Entropy, { randomBytes: this.random.bytes }),
       Layer.effect(Clock.Clock, clock)
     )
@@ -125,7 +128,7 @@ export class SimHost implements SimNode, SocketHost {
    */
   run<A, E, R>(
     program: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E, Exclude<Exclude<R, UdpPort | Entropy>, Scope.Scope>> {
+  ): Effect.Effect<A, E, Exclude<Exclude<R, UdpPort | NetworkInterfaces | Entropy>, Scope.Scope>> {
     return this.life.run(Effect.provide(program, this.layer))
   }
 
@@ -177,6 +180,16 @@ export class SimHost implements SimNode, SocketHost {
       for (const link of neighbour.links) if (link.to === this && link.toAddress === from) link.toAddress = to
     }
     this.routing.changed()
+  }
+
+  /** The interface with this address goes down; what leads over it does not any more. False if none with it was up. */
+  takeDown(address: string): boolean {
+    return this.interfaces.takeDown(address)
+  }
+
+  /** Ends `takeDown`. */
+  bringUp(address: string): void {
+    this.interfaces.bringUp(address)
   }
 
   /** Takes a packet from a link. */

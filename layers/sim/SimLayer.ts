@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import type { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
 import type { UdpPort } from "../../src/capability/UdpPort.ts"
 import type { LinkConditions } from "./linkConditions.ts"
 import * as RealWork from "./RealWork.ts"
@@ -117,7 +118,7 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
   options: LayerOptions = {}
-): Layer.Layer<SimServices | UdpPort | Scope.Scope> => localhostOn(layer(options), link)
+): Layer.Layer<SimServices | UdpPort | NetworkInterfaces | Scope.Scope> => localhostOn(layer(options), link)
 
 /**
  * `layerLocalhost` in an existing simulation.
@@ -128,7 +129,7 @@ export const layerLocalhost = (
 export const localhostOn = (
   simulation: Layer.Layer<SimServices | Scope.Scope>,
   link: Partial<LinkConditions>
-): Layer.Layer<SimServices | UdpPort | Scope.Scope> => {
+): Layer.Layer<SimServices | UdpPort | NetworkInterfaces | Scope.Scope> => {
   const machine = Layer.unwrap(
     Effect.map(SimNetwork, (network) => {
       const host = network.host("localhost", "127.0.0.1")

@@ -21,6 +21,7 @@ import type * as Scope from "effect/Scope"
 import { expect } from "vitest"
 import { shellQuoted } from "../replay.ts"
 import type { SimServices } from "../Simulation.ts"
+import type { NetworkInterfaces } from "../../../src/capability/NetworkInterfaces.ts"
 import type { UdpPort } from "../../../src/capability/UdpPort.ts"
 import type { LinkConditions } from "../linkConditions.ts"
 import type { FaultSchedule } from "../FaultSchedule.ts"
@@ -93,7 +94,8 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
   options: LayerOptions = {}
-): Layer.Layer<SimServices | UdpPort | Scope.Scope> => SimLayer.localhostOn(layer(options), link)
+): Layer.Layer<SimServices | UdpPort | NetworkInterfaces | Scope.Scope> =>
+  SimLayer.localhostOn(layer(options), link)
 
 /**
  * A test under a fault schedule, which `program` applies to its network. On failure, the schedule is shrunk and printed
