@@ -60,14 +60,19 @@ export const TransportOptions = Schema.Struct({
   /**
    * Silence after which the connection ends with `IdleTimeout`. 0 to 86,400,000, default 60,000; 0 disables the timeout.
    *
-   * The smaller value of both sides applies. RFC 9000 §10.1
+   * The smaller value of both sides applies. A client that waits for data is not silent: see `keepAliveIntervalMillis`.
+   * RFC 9000 §10.1
    */
   maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
   /** How long a handshake may take before it fails with `HandshakeTimeout`. 100 to 300,000, default 5,000. */
   handshakeTimeoutMillis: int(100, 300_000, 5_000),
   /**
    * Sends a PING after this much silence, which keeps the connection and its NAT binding alive. 0 to 3,600,000, default 0,
-   * which sends none. RFC 9000 §10.1.2
+   * which sends none while nobody waits.
+   *
+   * While a fiber of a client waits in `read`, `receiveDatagram` or an `accept…`, a PING is sent in any case: after half a
+   * second without a packet, then ever less often, at least every 15 seconds. A NAT that has forgotten the client thus
+   * learns about it again, and so does the server. RFC 9000 §10.1.2, §9.3
    */
   keepAliveIntervalMillis: int(0, 3_600_000, 0),
   /** How long `close` may take to deliver data already accepted. 0 to 300,000, default 3,000. */

@@ -29,6 +29,7 @@ import { PathActor, type PathHost } from "./PathActor.ts"
 import { type ServerMemory, SessionSaver } from "./SessionSaver.ts"
 import { StreamRouter } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
+import type { Tally } from "./WaitList.ts"
 
 /** What an actor needs of its endpoint. */
 export interface ConnectionHost {
@@ -62,7 +63,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   readonly entry = new LoopEntry(this)
   /** Set when the connection has ended: what every operation then fails with. */
   failure: Effect.Effect<never, QuicError> | undefined = undefined
-  readonly signals = new ConnectionSignals()
+  readonly signals: ConnectionSignals
   readonly streams: StreamRouter
   readonly branch: Branch
   readonly path: PathActor
@@ -91,7 +92,9 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.host = host
     this.owner = owner
     this.sinceMicros = host.now()
-    this.streams = new StreamRouter(core.streams, host.now)
+    const readers = readersOf(this)
+    this.signals = new ConnectionSignals(readers)
+    this.streams = new StreamRouter(core.streams, host.now, readers)
     const onDefect = (cause: Cause.Cause<unknown>) => this.onDefect(cause)
     this.branch = this.parent.fork(this.life, onDefect)
     this.path = new PathActor(this, this.branch, onDefect)
@@ -317,6 +320,20 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.served?.onOver()
   }
 }
+
+/** Tells the core of a client how many fibers wait for data; a server need not ask, as it cannot be forgotten by a NAT. */
+const readersOf = (actor: ConnectionActor): Tally => {
+  const { core } = actor
+  if (core.config.role === "server") return uncounted
+  return {
+    add: (by) => {
+      if (by <= 0) core.stopAwaiting(-by)
+      else if (core.awaitData(actor.now())) actor.touch()
+    }
+  }
+}
+
+const uncounted: Tally = { add: () => {} }
 
 /** The loop's state for one connection. */
 export class LoopEntry implements Timed {

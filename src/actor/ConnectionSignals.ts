@@ -1,5 +1,5 @@
 import * as Deferred from "effect/Deferred"
-import { WaitList } from "./WaitList.ts"
+import { type Tally, TalliedWaitList, WaitList } from "./WaitList.ts"
 
 /** What fibers wait for on one connection. */
 export class ConnectionSignals {
@@ -8,11 +8,16 @@ export class ConnectionSignals {
   /** Closed. */
   readonly closed = new WaitList()
   /** A stream can be opened or accepted, or a datagram read. */
-  readonly changed = new WaitList()
+  readonly changed: WaitList
   /** The core was driven: something may have been acknowledged or become possible. */
   readonly driven = new WaitList()
   /** The connection is drained. */
   readonly drained = Deferred.makeUnsafe<void>()
+
+  /** `readers` counts those who wait for something of the peer's. */
+  constructor(readers: Tally) {
+    this.changed = new TalliedWaitList(readers)
+  }
 
   get isDrained(): boolean {
     return Deferred.isDoneUnsafe(this.drained)

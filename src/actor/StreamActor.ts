@@ -7,11 +7,11 @@
  */
 import type * as Fiber from "effect/Fiber"
 import type { ReceiveOutcome, SendOutcome } from "../stream/StreamOutcome.ts"
-import { WaitList } from "./WaitList.ts"
+import { type Tally, TalliedWaitList, WaitList } from "./WaitList.ts"
 
 export class StreamActor {
   readonly id: number
-  readonly readable = new WaitList()
+  readonly readable: WaitList
   /** Room in the send buffer, everything acknowledged, or the end of either half. */
   readonly writable = new WaitList()
   ended: { readonly receive: ReceiveOutcome; readonly send: SendOutcome } | undefined = undefined
@@ -19,8 +19,9 @@ export class StreamActor {
   /** The fiber that serves it; undefined when the application does so itself. */
   handler: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
-  constructor(id: number, nowMicros: number) {
+  constructor(id: number, nowMicros: number, readers: Tally) {
     this.id = id
+    this.readable = new TalliedWaitList(readers)
     this.sinceMicros = nowMicros
   }
 

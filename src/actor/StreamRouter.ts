@@ -8,6 +8,7 @@ import { Fifo } from "../internal/Fifo.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import { StreamActor } from "./StreamActor.ts"
+import type { Tally } from "./WaitList.ts"
 
 /**
  * Takes incoming streams with priority over `accept`: `serveStreams`, or a protocol that recognises its own streams.
@@ -23,6 +24,7 @@ export interface StreamClaim {
 export class StreamRouter {
   private readonly core: StreamSet
   private readonly now: () => number
+  private readonly readers: Tally
   /** Created lazily: many connections have no stream. */
   private actors: Map<number, StreamActor> | undefined = undefined
   /** In order of creation. */
@@ -30,16 +32,18 @@ export class StreamRouter {
   private readonly unclaimedBidirectional = new Fifo<number>()
   private readonly unclaimedUnidirectional = new Fifo<number>()
 
-  constructor(core: StreamSet, now: () => number) {
+  /** `readers` counts the fibers that wait for bytes of any stream. */
+  constructor(core: StreamSet, now: () => number, readers: Tally) {
     this.core = core
     this.now = now
+    this.readers = readers
   }
 
   /** The actor of a stream that the application is about to use. */
   use(id: number): StreamActor {
     const actors = (this.actors ??= new Map())
     let actor = actors.get(id)
-    if (actor === undefined) actors.set(id, (actor = new StreamActor(id, this.now())))
+    if (actor === undefined) actors.set(id, (actor = new StreamActor(id, this.now(), this.readers)))
     return actor
   }
 

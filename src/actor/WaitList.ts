@@ -49,7 +49,7 @@ export class WaitList {
     if (this.last === undefined) this.first = waiter
     else this.last.next = waiter
     this.last = waiter
-    this.count++
+    this.resize(1)
     return () => this.remove(waiter)
   }
 
@@ -67,7 +67,7 @@ export class WaitList {
     const { first } = this
     if (first === undefined) return
     this.first = this.last = undefined
-    this.count = 0
+    this.resize(-this.count)
     for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.next)
       waiter.isWaiting = false
     for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.next) waiter.wake()
@@ -81,6 +81,30 @@ export class WaitList {
     else previous.next = next
     if (next === undefined) this.last = previous
     else next.previous = previous
-    this.count--
+    this.resize(-1)
+  }
+
+  protected resize(by: number): void {
+    this.count += by
+  }
+}
+
+/** Is told how many fibers wait in some lists. */
+export interface Tally {
+  add(by: number): void
+}
+
+/** Counts its fibers together with those of other lists. */
+export class TalliedWaitList extends WaitList {
+  private readonly tally: Tally
+
+  constructor(tally: Tally) {
+    super()
+    this.tally = tally
+  }
+
+  protected override resize(by: number): void {
+    super.resize(by)
+    this.tally.add(by)
   }
 }

@@ -187,6 +187,16 @@ export class Connection {
     this.parts.frames.ping.request()
   }
 
+  /** client: a fiber of the application begins to wait for data of the server's. Returns whether `timeout()` changes. */
+  awaitData(nowMicros: number): boolean {
+    return this.parts.awaited.begin(nowMicros)
+  }
+
+  /** Undoes that many calls of `awaitData`. */
+  stopAwaiting(count: number): void {
+    this.parts.awaited.end(count)
+  }
+
   /** Updates the 1-RTT keys as soon as RFC 9001 §6 allows it. */
   updateKeys(): void {
     this.keys.phases.request()

@@ -3,6 +3,7 @@ import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, spaceOfLevel } from "../wire/PacketType.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { AwaitedData } from "./AwaitedData.ts"
 import { Closer } from "./Closer.ts"
 import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
@@ -41,6 +42,7 @@ export class ConnectionParts {
   /** Everything with frames to send. */
   readonly frames: FrameOwners
   readonly idle: IdleTimer
+  readonly awaited = new AwaitedData()
   readonly closer: Closer
   /** Replaced when a client restarts in another version. */
   handshake: HandshakeDriver

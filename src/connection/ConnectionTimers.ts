@@ -31,14 +31,13 @@ export class ConnectionTimers {
 
   /** When `fire` is due; Infinity for never. */
   deadline(nowMicros: number): number {
-    const { lifecycle, paths, closer, config, frames, idle, datagrams } = this.parts
+    const { lifecycle, paths, closer, frames, idle, datagrams } = this.parts
     if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
     if (!lifecycle.isOpen) return closer.deadlineMicros
-    const { keepAliveIntervalMillis } = config.transport
     const pto = paths.ptoMicros
     let deadline = Math.min(idle.deadline(pto), this.handshakeDeadline, datagrams.deadlineMicros)
-    if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0 && !frames.ping.hasFrames())
-      deadline = Math.min(deadline, idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto))
+    if (!frames.ping.hasFrames())
+      deadline = Math.min(deadline, this.keepAliveDeadline(pto), this.inquiryDeadline(pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
     for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
     return deadline
@@ -65,6 +64,20 @@ export class ConnectionTimers {
     return idle.lastActivity + timeoutMicros
   }
 
+  private keepAliveDeadline(ptoMicros: number): number {
+    const { config, lifecycle, idle } = this.parts
+    const { keepAliveIntervalMillis } = config.transport
+    return lifecycle.state === "handshaking" || keepAliveIntervalMillis === 0
+      ? Number.POSITIVE_INFINITY
+      : idle.keepAliveAt(keepAliveIntervalMillis * 1000, ptoMicros)
+  }
+
+  /** Before the handshake is confirmed, the PTO sees to it that a client does not wait in silence. RFC 9002 §6.2.2.1 */
+  private inquiryDeadline(ptoMicros: number): number {
+    const { awaited, handshake, idle } = this.parts
+    return handshake.confirmed ? awaited.deadline(idle, ptoMicros) : Number.POSITIVE_INFINITY
+  }
+
   /** RFC 9000 §4.1: applies only while nothing is in flight or about to be sent. */
   private stallDeadline(ptoMicros: number): number {
     const { paths, streams, lifecycle, idle } = this.parts
@@ -76,18 +89,20 @@ export class ConnectionTimers {
 
   /** Runs what is due. */
   fire(nowMicros: number): void {
-    const { lifecycle, idle, paths, closer, config, frames, streams, handshake, datagrams } = this.parts
+    const { lifecycle, idle, paths, closer, config, frames, streams, handshake, datagrams, awaited } =
+      this.parts
     if (lifecycle.state === "closed") return
     if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
-    const { keepAliveIntervalMillis } = config.transport
     const pto = paths.ptoMicros
     if (nowMicros >= idle.deadline(pto)) return closer.discard(silentClose("idleTimeout"))
     if (nowMicros >= this.handshakeDeadline)
       return paths.active.traffic.datagramsSent === 0
         ? closer.discard(silentClose("handshakeTimeout"))
         : closer.giveUp(nowMicros, config.role === "server")
-    if (lifecycle.state !== "handshaking" && keepAliveIntervalMillis > 0) {
-      if (nowMicros >= idle.keepAliveAt(keepAliveIntervalMillis * 1000, pto)) frames.ping.request()
+    if (nowMicros >= this.keepAliveDeadline(pto)) frames.ping.request()
+    if (!frames.ping.hasFrames() && nowMicros >= this.inquiryDeadline(pto)) {
+      frames.ping.request()
+      awaited.onPing()
     }
     datagrams.expire(nowMicros)
     if (nowMicros >= this.stallDeadline(pto)) streams.stall.repeatFrames()

@@ -1,5 +1,7 @@
 /** NATs drop mappings after 30 seconds of silence or more. RFC 9000 §10.1.2 */
 const STALL_MICROS = 15_000_000
+/** The first silence after which a client asks for data that it awaits: longer than most answers take. */
+const INQUIRY_MICROS = 500_000
 
 /**
  * Closes a silent connection. RFC 9000 §10.1 #1
@@ -61,5 +63,16 @@ export class IdleTimer {
     if (this.sentSinceReceived) return Number.POSITIVE_INFINITY
     const timeout = Math.max(this.timeoutMicros, 3 * ptoMicros)
     return this.lastActivity + Math.min(intervalMicros, timeout / 2)
+  }
+
+  /**
+   * When to send a PING because nothing has arrived since `sinceMicros`: after half a second or three PTOs, times
+   * `patience`, but well before a NAT forgets or the connection idles out. Never while an ACK is outstanding.
+   */
+  inquiryAt(sinceMicros: number, patience: number, ptoMicros: number): number {
+    if (this.sentSinceReceived) return Number.POSITIVE_INFINITY
+    const timeout = Math.max(this.timeoutMicros, 3 * ptoMicros)
+    const micros = Math.max(INQUIRY_MICROS, 3 * ptoMicros) * patience
+    return Math.max(sinceMicros, this.lastActivity) + Math.min(micros, STALL_MICROS, timeout / 3)
   }
 }

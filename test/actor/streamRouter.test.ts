@@ -10,7 +10,7 @@ import { simulated } from "../api/World.ts"
 const routed = () => {
   const opened: Array<number> = []
   const core = { pollOpened: () => opened.shift() ?? -1 } as unknown as StreamSet
-  const router = new StreamRouter(core, () => 0)
+  const router = new StreamRouter(core, () => 0, { add: () => {} })
   const open = (...ids: ReadonlyArray<number>) => {
     opened.push(...ids)
     return router.routeOpened()

@@ -46,13 +46,11 @@ const irohName = (publicHex: string): string => {
 }
 
 /** Settings common to both roles. */
-const preferences = ({ cipherSuite, streams = 1, datagrams, place }: Task) => ({
+const preferences = ({ cipherSuite, streams = 1, datagrams }: Task) => ({
   ...(cipherSuite !== undefined && { cipherSuites: ["chacha20-poly1305"] as const }),
   transport: {
     // by the time of closing the peer has everything and may be gone
     closeTimeoutMillis: 200,
-    // a client that only waits would never let a NAT that has forgotten it know where to send
-    ...(place !== undefined && { keepAliveIntervalMillis: 500 }),
     maxBidirectionalStreams: Math.max(100, streams),
     ...(datagrams !== undefined && { maxDatagramFrameBytes: 65_535 })
   }
