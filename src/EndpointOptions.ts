@@ -5,6 +5,7 @@
  */
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { EndpointLimits } from "./EndpointLimits.ts"
 import type { Identity } from "./Identity.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
 import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
@@ -20,9 +21,7 @@ export const BindSchema = Schema.Struct({
   host: Schema.optionalKey(Host),
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
   /** Length of the connection IDs this endpoint issues. 4 to 20, default 8. RFC 9000 §5.1 */
-  connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
-  /** Connections queued for `accept`; while the queue is full, clients are refused. 1 to 65,536, default 128. */
-  acceptBacklog: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_536 })))
+  connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 })))
 })
 
 export const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
@@ -48,19 +47,10 @@ export const ServerSchema = Schema.Struct({
   clientCertificate: Schema.optionalKey(Schema.Literals(["none", "request", "require"])),
   /**
    * When clients must prove their address with a Retry, one more round trip, before the server spends work on their
-   * handshake. Default `"underLoad"`: while `retryHandshakes` or more handshakes are unfinished, or a new client would
-   * wait long for its turn. A returning client proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
+   * handshake. Default `"underLoad"`: from `limits.retryHandshakes` unfinished handshakes on, or while a new
+   * client would wait long for its turn. A returning client proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
-  /** Unfinished handshakes from which `retry: "underLoad"` takes effect. 1 to 1,000,000, default 256. */
-  retryHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
-  /**
-   * Handshakes that may be unfinished at once, queued ones included. 1 to 1,000,000, default 1,024; each takes about 40 kB.
-   *
-   * A client over the limit, and one that would be queued for more than half of `transport.handshakeTimeoutMillis`, is
-   * refused at once with CONNECTION_REFUSED. RFC 9000 §21.2
-   */
-  maxHandshakes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   /** Seconds for which clients may resume a session. 0 to 604,800, default 86,400; 0 issues no tickets. RFC 8446 §4.6.1 */
   ticketLifetimeSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
@@ -134,6 +124,8 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
    * RFC 9000 §10.3.2, §21.11
    */
   readonly resetSecret?: Redacted.Redacted<Uint8Array>
+  /** What strangers and peers may cost this endpoint. Default: the defaults of `EndpointLimits`. */
+  readonly limits?: EndpointLimits
   /** Accepts connections when set. Default: the endpoint is only a client. */
   readonly server?: ServerOptions
 }

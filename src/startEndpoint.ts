@@ -17,6 +17,7 @@ import { KeyLog } from "./capability/KeyLog.ts"
 import { Qlog, type QlogShape } from "./capability/Qlog.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
+import { EndpointLimits } from "./EndpointLimits.ts"
 import { BindSchema, type EndpointOptions } from "./EndpointOptions.ts"
 import type { EndpointConfig } from "./endpoint/EndpointConfig.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
@@ -27,8 +28,9 @@ import { serverSettings, type SettingsContext } from "./serverSettings.ts"
 export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptions) {
   yield* checkRecord(options, "options")
   if (options.server !== undefined) yield* checkRecord(options.server, "server")
-  const { server: serverOptions, resetSecret, ...bindOptions } = options
+  const { server: serverOptions, limits: limitOptions = {}, resetSecret, ...bindOptions } = options
   const bind = yield* check(BindSchema, bindOptions)
+  const limits = yield* check(EndpointLimits, limitOptions, "limits.")
   const udp = yield* UdpPort
   const qlog = yield* Qlog
   const clock = yield* Clock.Clock
@@ -46,6 +48,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     random: randomBytes,
     connectionIdBytes: bind.connectionIdBytes ?? 8,
     resetKey,
+    limits,
     ecn: socket.capabilities.ecn,
     ...(qlog !== undefined && { observe: observerOf(qlog, nowMillis) }),
     server: server && { ...server, preferred: preferred.addresses }
@@ -57,8 +60,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     keyLog: yield* KeyLog,
     runFork: Effect.runForkWith(yield* Effect.context<never>()),
     openSocket: (actor: EndpointActor, ...where: Parameters<EndpointActor["openSocket"]>) =>
-      keeper.lend(actor, ...where),
-    acceptBacklog: bind.acceptBacklog ?? 128
+      keeper.lend(actor, ...where)
   }
   const actor = yield* Effect.acquireRelease(
     Effect.sync(() => new EndpointActor(config, surroundings)),

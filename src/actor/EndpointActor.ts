@@ -34,8 +34,6 @@ export interface EndpointSurroundings {
     actor: EndpointActor,
     ...where: Parameters<ConnectionHost["openSocket"]>
   ) => ReturnType<ConnectionHost["openSocket"]>
-  /** The limit of established connections waiting for `accept`; more are refused. */
-  readonly acceptBacklog: number
 }
 
 /** A peer as its endpoint sees it. */
@@ -63,7 +61,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
   private readonly runFork: RunFork
 
   constructor(config: EndpointConfig, surroundings: EndpointSurroundings) {
-    const { socket, clock, verifier, keyLog, runFork, openSocket, acceptBacklog } = surroundings
+    const { socket, clock, verifier, keyLog, runFork, openSocket } = surroundings
     this.core = new Endpoint(config)
     if (this.core.incoming !== undefined) this.core.incoming.isDeferred = true
     this.verifier = verifier
@@ -72,7 +70,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     this.openSocket = (...where) => openSocket(this, ...where)
     this.now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1000
     this.sinceMicros = this.now()
-    this.accepting = new AcceptQueue(acceptBacklog, config.server !== undefined)
+    this.accepting = new AcceptQueue(this.core.limits.acceptBacklog, config.server !== undefined)
     this.loop = new EndpointLoop(this, socket, clock, runFork)
     this.branch = new Branch(runFork).fork(this.loop.run, (cause) => {
       this.report("the endpoint broke", cause)

@@ -1,17 +1,12 @@
 import { ServicePace } from "./ServicePace.ts"
+import type { Limits } from "./Limits.ts"
 import type { Stranger } from "./Stranger.ts"
 
 /** When a client has to validate its address before its handshake costs anything. RFC 9000 §8.1.2 */
-export interface RetryPolicy {
-  readonly when: "never" | "always" | "underLoad"
-  /** `underLoad`: from this many incomplete handshakes on. */
-  readonly handshakes: number
-}
+export type RetryPolicy = "never" | "always" | "underLoad"
 
-export interface AdmissionLimits {
+export interface AdmissionLimits extends Pick<Limits, "handshakes" | "waitingClients" | "retryHandshakes"> {
   readonly retry: RetryPolicy
-  /** Limit of incomplete handshakes, including waiting clients. */
-  readonly maxHandshakes: number
   /** Clients that would wait longer than this are refused. */
   readonly patienceMicros: number
 }
@@ -52,14 +47,15 @@ export class Admission<C> {
     return this.fresh.length - this.head
   }
 
+  /** Whether `next` has somebody to serve. */
   get hasWaiting(): boolean {
-    return this.begun.length > 0 || this.waiting > 0
+    return this.begun.length > 0 || (this.waiting > 0 && this.mayBegin)
   }
 
   /** The decision about a new client. */
   judge(isProven: boolean): "turn" | "retry" | "refusal" {
     if (!isProven && this.wantsProof) return "retry"
-    const isFull = this.strangers >= this.limits.maxHandshakes
+    const isFull = this.waiting >= this.limits.waitingClients
     return isFull || this.wouldWaitTooLong(0) ? "refusal" : "turn"
   }
 
@@ -73,10 +69,10 @@ export class Admission<C> {
 
   /** The next stranger to serve. */
   next(nowMicros: number): Stranger<C> | undefined {
-    const stranger = this.begun.shift() ?? this.shiftFresh()
+    const stranger = this.begun.shift() ?? (this.mayBegin ? this.shiftFresh() : undefined)
     if (stranger === undefined) return undefined
     stranger.isWaiting = false
-    this.pace.onTurn(nowMicros, this.hasWaiting)
+    this.pace.onTurn(nowMicros, this.waiting > 0)
     return stranger
   }
 
@@ -108,10 +104,16 @@ export class Admission<C> {
     if (stranger.isWaiting) this.begun.splice(this.begun.indexOf(stranger), 1)
   }
 
+  private get mayBegin(): boolean {
+    return this.unfinished.size < this.limits.handshakes
+  }
+
   private get wantsProof(): boolean {
-    const { when, handshakes } = this.limits.retry
-    if (when !== "underLoad") return when === "always"
-    return this.strangers >= handshakes || this.queueMicros > this.limits.patienceMicros * UNVALIDATED_SHARE
+    const { retry, retryHandshakes } = this.limits
+    if (retry !== "underLoad") return retry === "always"
+    return (
+      this.strangers >= retryHandshakes || this.queueMicros > this.limits.patienceMicros * UNVALIDATED_SHARE
+    )
   }
 
   /** Whether the last in the queue, having waited this long, would be served too late. */

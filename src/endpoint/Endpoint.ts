@@ -1,4 +1,5 @@
 import type { SocketNumber } from "../path/Route.ts"
+import { defaultLimits, type Limits } from "../admission/Limits.ts"
 import { type HeldDatagram, type Introduction, Stranger } from "../admission/Stranger.ts"
 import { Connection, type ConnectionObserver, type ObservedConfig } from "../connection/Connection.ts"
 import {
@@ -33,6 +34,7 @@ export class Endpoint {
   readonly woken: Array<Connection> = []
   /** The connection the last datagram was for, if it existed before. */
   handling: Connection | undefined = undefined
+  readonly limits: Limits
   private readonly config: EndpointConfig
   private readonly routing: Routing
   /** Scratch: the packet being processed. */
@@ -42,11 +44,13 @@ export class Endpoint {
 
   constructor(config: EndpointConfig) {
     this.config = config
+    this.limits = config.limits ?? defaultLimits
     this.routing = new Routing(config.random, config.connectionIdBytes)
     const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
-    this.replies = new StatelessReplies(config.suite, config.random, this.makeResetToken)
-    this.incoming = config.server && new IncomingHandshakes(config.server, this.handshakeHost(config.server))
+    this.replies = new StatelessReplies(config.suite, config.random, this.limits, this.makeResetToken)
+    this.incoming =
+      config.server && new IncomingHandshakes(config.server, this.limits, this.handshakeHost(config.server))
   }
 
   /** Starts a handshake with `remote`. */

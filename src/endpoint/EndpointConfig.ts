@@ -1,5 +1,6 @@
 /** The configuration of an endpoint, and what a client remembers of earlier connections. */
 import type { RetryPolicy } from "../admission/Admission.ts"
+import type { Limits } from "../admission/Limits.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { PreferredAddresses, TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import type { ConnectionObserver } from "../connection/Connection.ts"
@@ -24,6 +25,8 @@ export interface EndpointConfig {
   readonly resetKey?: Uint8Array | undefined
   /** Whether the socket reads and writes ECN marks; default: false. */
   readonly ecn?: boolean
+  /** Default: `defaultLimits`. */
+  readonly limits?: Limits
   /** Set to accept connections. */
   readonly server: ServerConfig | undefined
 }
@@ -34,9 +37,7 @@ export interface ServerConfig {
   /** Where clients are asked to migrate after the handshake. RFC 9000 §9.6 */
   readonly preferred?: PreferredAddresses | undefined
   /** Default: never. */
-  readonly retry?: RetryPolicy
-  /** Limit of incomplete handshakes, see `Admission`; default: unlimited. */
-  readonly maxHandshakes?: number
+  readonly retry?: RetryPolicy | undefined
   /** Without it no tickets are issued or accepted. */
   readonly tickets?: ServerResumption
 }

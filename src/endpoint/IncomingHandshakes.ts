@@ -1,4 +1,5 @@
 import { Admission } from "../admission/Admission.ts"
+import type { Limits } from "../admission/Limits.ts"
 import { type HeldDatagram, type Introduction, roomForStranger, Stranger } from "../admission/Stranger.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -60,15 +61,15 @@ export class IncomingHandshakes {
   private readonly host: HandshakeHost
   private readonly admission: Admission<Connection>
 
-  constructor(server: ServerConfig, host: HandshakeHost) {
-    const { retry = { when: "never", handshakes: 0 }, maxHandshakes = Number.POSITIVE_INFINITY } = server
+  constructor(server: ServerConfig, limits: Limits, host: HandshakeHost) {
+    const { retry = "never" } = server
     const { handshakeTimeoutMillis } = server.transport
     this.server = server
     this.host = host
     this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis)
     // half of the handshake timeout is left for the handshake itself and the time the client has already spent
     const patienceMicros = (handshakeTimeoutMillis * 1000) / 2
-    this.admission = new Admission({ retry, maxHandshakes, patienceMicros })
+    this.admission = new Admission({ ...limits, retry, patienceMicros })
   }
 
   /** Whether `admit` has work to do. */
@@ -217,7 +218,7 @@ export class IncomingHandshakes {
   private dismiss(connection: Connection, introduction: Introduction, nowMicros: number): void {
     const { host } = this
     if (connection.closer.pending) {
-      host.replies.send(introduction, nowMicros, () => {
+      host.replies.close(introduction, nowMicros, () => {
         const buffer = new Uint8Array(MINIMUM_DATAGRAM_BYTES)
         return buffer.subarray(0, connection.pollTransmit(buffer, 0, nowMicros))
       })

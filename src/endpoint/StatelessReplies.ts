@@ -1,3 +1,5 @@
+import type { Limits } from "../admission/Limits.ts"
+import { RateLimit } from "../admission/RateLimit.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { buildStatelessReset, isAnswerable } from "../path/statelessReset.ts"
@@ -9,7 +11,6 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
 import type { AddressTokens } from "./AddressTokens.ts"
-import { ReplyBudget } from "./ReplyBudget.ts"
 import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
 
 /** A datagram without a connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
@@ -29,38 +30,45 @@ export interface Arrival {
   readonly socket: SocketNumber
 }
 
-/** Answers datagrams without a connection. All but Retry are rate-limited before any work is spent on them. */
+/**
+ * Answers datagrams without a connection. Each kind has a rate limit of its own, charged before any work: a flood that
+ * asks for one leaves the others. RFC 9000 §6.1, §10.3
+ */
 export class StatelessReplies {
   private readonly suite: CryptoSuiteShape
   private readonly random: RandomBytes
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
-  private readonly budget = new ReplyBudget()
+  private readonly retries: RateLimit
+  private readonly refusals: RateLimit
+  private readonly negotiations: RateLimit
+  private readonly resets: RateLimit
   private readonly waiting: Array<Reply> = []
 
   constructor(
     suite: CryptoSuiteShape,
     random: RandomBytes,
+    limits: Limits,
     makeResetToken: (connectionId: Uint8Array) => Uint8Array
   ) {
     this.suite = suite
     this.random = random
     this.makeResetToken = makeResetToken
+    this.retries = replyLimit(limits.retriesPerSecond)
+    this.refusals = replyLimit(limits.refusalsPerSecond)
+    this.negotiations = replyLimit(limits.versionNegotiationsPerSecond)
+    this.resets = replyLimit(limits.statelessResetsPerSecond)
   }
 
   poll(): Reply | undefined {
     return this.waiting.shift()
   }
 
-  /** Sends the result of `write`, if within the budget. */
-  send({ from, socket }: Pick<Arrival, "from" | "socket">, nowMicros: number, write: () => Uint8Array): void {
-    if (!this.budget.take(nowMicros)) return
-    const bytes = write()
-    if (bytes.length > 0) this.waiting.push({ bytes, to: from, socket })
+  /** Sends the CONNECTION_CLOSE that `write` makes for a client, within the limit of refusals. */
+  close(arrival: Pick<Arrival, "from" | "socket">, nowMicros: number, write: () => Uint8Array): void {
+    if (this.refusals.take(nowMicros)) this.send(arrival, write())
   }
 
-  /**
-   * Smaller than the datagram it answers, so it is not rate-limited. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1
-   */
+  /** Smaller than the datagram it answers. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
   retry(
     { bytes, header, from, socket }: Arrival,
     version: Version,
@@ -68,6 +76,7 @@ export class StatelessReplies {
     tokens: AddressTokens,
     nowMicros: number
   ): void {
+    if (!this.retries.take(nowMicros)) return
     const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
     const client = bytes.slice(header.scidStart, header.scidEnd)
     const token = tokens.forRetry(originalDestination, source, from, nowMicros / 1000)
@@ -76,7 +85,7 @@ export class StatelessReplies {
     const datagram = new Uint8Array(packet.length + tag.length)
     datagram.set(packet)
     datagram.set(tag, packet.length)
-    this.waiting.push({ bytes: datagram, to: from, socket })
+    this.send({ from, socket }, datagram)
   }
 
   /**
@@ -85,7 +94,7 @@ export class StatelessReplies {
    */
   refuse(arrival: Arrival, version: Version, error: TransportError, nowMicros: number): void {
     const { bytes, header } = arrival
-    this.send(arrival, nowMicros, () => {
+    this.close(arrival, nowMicros, () => {
       const client = bytes.slice(header.scidStart, header.scidEnd)
       const destination = bytes.slice(header.dcidStart, header.dcidEnd)
       const keys = initialKeys(this.suite, version, destination)
@@ -95,14 +104,13 @@ export class StatelessReplies {
   }
 
   negotiateVersion(arrival: Arrival, versions: ReadonlyArray<number>, nowMicros: number): void {
+    if (!this.negotiations.take(nowMicros)) return
     const { bytes, header } = arrival
-    this.send(arrival, nowMicros, () => {
-      // RFC 9000 §5.2.2 #S1 #S2, §17.2.1 #3 #4 #6: the client's IDs swapped; and one answer per datagram
-      const source = bytes.slice(header.scidStart, header.scidEnd)
-      const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-      const offered = [reservedVersion(this.random), ...versions]
-      return writeVersionNegotiation(source, destination, offered, this.random)
-    })
+    // RFC 9000 §5.2.2 #S1 #S2, §17.2.1 #3 #4 #6: the client's IDs swapped; and one answer per datagram
+    const source = bytes.slice(header.scidStart, header.scidEnd)
+    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+    const offered = [reservedVersion(this.random), ...versions]
+    this.send(arrival, writeVersionNegotiation(source, destination, offered, this.random))
   }
 
   /** Answers a packet without a connection. RFC 9000 §10.3, §11 #1 */
@@ -110,11 +118,17 @@ export class StatelessReplies {
     const { bytes, header } = arrival
     // without the QUIC bit it may be another protocol, and half of the packets of a greasing peer have it
     if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return
-    this.send(arrival, nowMicros, () => {
-      const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
-      return buildStatelessReset(bytes.length, token, this.random)
-    })
+    if (!this.resets.take(nowMicros)) return
+    const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
+    this.send(arrival, buildStatelessReset(bytes.length, token, this.random))
+  }
+
+  private send({ from, socket }: Pick<Arrival, "from" | "socket">, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.waiting.push({ bytes, to: from, socket })
   }
 }
+
+/** An eighth of a second's replies at once: clients come in crowds. */
+const replyLimit = (perSecond: number): RateLimit => new RateLimit(perSecond, Math.ceil(perSecond / 8))
 
 const nothing = new Uint8Array(0)

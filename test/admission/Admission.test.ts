@@ -19,8 +19,10 @@ const introduction: Introduction = {
 
 const make = (limits: Partial<AdmissionLimits> = {}) =>
   new Admission<string>({
-    retry: { when: "underLoad", handshakes: 4 },
-    maxHandshakes: 8,
+    retry: "underLoad",
+    retryHandshakes: 4,
+    handshakes: 8,
+    waitingClients: 8,
     patienceMicros: 1_000_000,
     ...limits
   })
@@ -49,7 +51,7 @@ describe("admission", () => {
   })
 
   it("requires Retry before clients that never proved an address fill the queue", () => {
-    const admission = make({ retry: { when: "underLoad", handshakes: 1000 }, maxHandshakes: 1000 })
+    const admission = make({ retryHandshakes: 1000, waitingClients: 1000 })
     queueOf(admission, 600)
     // served one after the other, each takes 5 ms: the remaining ones would take half of what a client may wait
     for (let i = 0; i < 500; i++) admission.next(i * 5_000)
@@ -60,19 +62,19 @@ describe("admission", () => {
   })
 
   it("requires Retry always, or never, if that is the policy", () => {
-    expect(make({ retry: { when: "always", handshakes: 4 } }).judge(false)).toBe("retry")
-    const never = make({ retry: { when: "never", handshakes: 0 } })
+    expect(make({ retry: "always" }).judge(false)).toBe("retry")
+    const never = make({ retry: "never" })
     queueOf(never, 7)
     expect(never.judge(false)).toBe("turn")
   })
 
   it("refuses everybody beyond its limit, validated or not", () => {
-    const admission = make({ retry: { when: "never", handshakes: 0 } })
+    const admission = make({ retry: "never" })
     queueOf(admission, 7)
     admission.begin(admission.next(0)!, "a")
     expect(admission.judge(true)).toBe("turn")
-    queueOf(admission, 1)
-    expect(admission.strangers).toBe(8)
+    queueOf(admission, 2)
+    expect([admission.waiting, admission.strangers]).toEqual([8, 9])
     expect(admission.judge(true)).toBe("refusal")
     expect(admission.judge(false)).toBe("refusal")
   })
@@ -99,7 +101,7 @@ describe("admission", () => {
   })
 
   it("refuses those at the end of a queue that moves too slowly, and any newcomers", () => {
-    const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
+    const admission = make({ waitingClients: 1000, retry: "never" })
     const strangers = queueOf(admission, 200)
     expect(admission.nextOverdue(0)).toBeUndefined()
     // at 10 ms each, 100 are served within a second
@@ -119,7 +121,7 @@ describe("admission", () => {
   })
 
   it("refuses whoever has waited too long, and nobody because of a single stall", () => {
-    const admission = make({ maxHandshakes: 1000, retry: { when: "never", handshakes: 0 } })
+    const admission = make({ waitingClients: 1000, retry: "never" })
     queueOf(admission, 20)
     for (const nowMicros of [0, 1_000, 2_000]) admission.next(nowMicros)
     admission.next(500_000)

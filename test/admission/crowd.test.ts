@@ -18,8 +18,8 @@ const random = new SeededRandom("crowd")
 const makeServer = () => {
   const tls = tlsSettings(rawIdentity(random))
   const transport = transportSettings({ handshakeTimeoutMillis: 4_000 })
-  const retry = { when: "never", handshakes: 0 } as const
-  const server = { tls, transport, retry, maxHandshakes: 1000 }
+  const retry = "never" as const
+  const server = { tls, transport, retry }
   const endpoint = new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
   endpoint.incoming!.isDeferred = true
   return endpoint

@@ -39,7 +39,7 @@ const wrongEndpoint: ReadonlyArray<readonly [EndpointOptions, string]> = [
   [{ port: 70_000 }, "port"],
   [{ connectionIdBytes: 0 }, "connectionIdBytes"], // RFC 9000 §5.1 #3
   [{ connectionIdBytes: 3 }, "connectionIdBytes"],
-  [{ acceptBacklog: 0 }, "acceptBacklog"]
+  [{ limits: { acceptBacklog: 0 } }, "limits.acceptBacklog"]
 ]
 
 export const datagramBehaviour = ({ it }: Universe): void => {

@@ -347,7 +347,9 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     // RFC 9000 §5.2.2 #S3
     it("is refused when too many wait to be accepted", (world) =>
       Effect.gen(function* () {
-        const { client, connectOptions } = yield* endpoints(world, { serverEndpoint: { acceptBacklog: 1 } })
+        const { client, connectOptions } = yield* endpoints(world, {
+          serverEndpoint: { limits: { acceptBacklog: 1 } }
+        })
         const first = yield* client.connect(connectOptions)
         const end = yield* reasonOf(
           Effect.flatMap(client.connect(connectOptions), (second) =>
@@ -399,7 +401,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("a hundred times leaves nothing", (world) =>
       Effect.gen(function* () {
         const { client, server, connectOptions } = yield* endpoints(world, {
-          serverEndpoint: { acceptBacklog: 2_000 }
+          serverEndpoint: { limits: { acceptBacklog: 2_000 } }
         })
         yield* Effect.forkScoped(server.serve((connection) => Effect.asVoid(connection.closed)))
         yield* Effect.forEach(

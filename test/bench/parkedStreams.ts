@@ -47,7 +47,7 @@ const serve = (connections: number, streams: number) =>
     const server = yield* Scope.provide(
       QuicEndpoint.make({
         host: "127.0.0.1",
-        acceptBacklog: connections,
+        limits: { acceptBacklog: connections },
         server: { alpn: ["park"], identity, transport: transportFor(streams), retry: "never" }
       }),
       scope

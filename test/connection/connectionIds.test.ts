@@ -113,7 +113,7 @@ describe("stateless reset tokens", () => {
 describe("a server without a matching connection", () => {
   // RFC 9000 §5.2.2 #2
   it("drops Handshake and 0-RTT packets, Retries, and Initials while it accepts no clients", () => {
-    const pair = new CorePair({ retry: { when: "always", handshakes: 0 }, between: () => undefined })
+    const pair = new CorePair({ retry: "always", between: () => undefined })
     const [{ bytes: initial }] = pair.exchange().datagrams
     const endpoint = pair.ends.server
     const answers = (bytes: Uint8Array): boolean => {

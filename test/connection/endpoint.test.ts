@@ -140,10 +140,10 @@ describe("an endpoint", () => {
     unknown[0] = 0x41
     let sent = 0
     for (let i = 0; i < 1_000; i++) sent += repliesTo(unknown.slice(), duel).length
-    expect(sent).toBe(64)
+    expect(sent).toBe(63)
     duel.nowMicros += 100_000
     for (let i = 0; i < 1_000; i++) sent += repliesTo(unknown.slice(), duel).length
-    expect(sent).toBe(64 + 50)
+    expect(sent).toBe(63 + 50)
   })
 })
 

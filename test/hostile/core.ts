@@ -29,7 +29,7 @@ const makeEndpoint = (random: SeededRandom): Endpoint => {
     expectedName: undefined,
     keyLog: false
   } as const
-  const retry = { when: "underLoad", handshakes: 256 } as const
+  const retry = "underLoad" as const
   const server = { tls, transport: transportSettings({ maxDatagramFrameBytes: 1200 }), retry }
   return new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
 }

@@ -55,7 +55,7 @@ const junk = (size: number, firstByte: number): NonNullable<Attack["spoofed"]> =
 
 /** A handshake costs a key exchange and a signature, of which admission lets few through. */
 const HANDSHAKE_FACTOR = 200
-/** Held for an unfinished handshake, of which `retryHandshakes` limits the number. */
+/** Held for an unfinished handshake, of which `limits.handshakes` limits the number. */
 const BYTES_PER_HANDSHAKE = 50_000
 
 export const strangers: ReadonlyArray<Attack> = [

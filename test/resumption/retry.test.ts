@@ -77,7 +77,10 @@ describe("a server that always sends Retry", () => {
 describe("a server under load", () => {
   itSim("retries from the threshold on, and not below", () =>
     Effect.gen(function* () {
-      const { world, id, server, client } = yield* scene({ retry: "underLoad", retryHandshakes: 3 })
+      const { world, id, server, client } = yield* scene({
+        retry: "underLoad",
+        limits: { retryHandshakes: 3 }
+      })
       const calm = yield* timed(client.connect(to(server)))
       const clients = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => makeClient(world.client, id))
       const times = yield* Effect.forEach(clients, (each) => timed(each.connect(to(server))), {

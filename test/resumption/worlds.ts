@@ -12,6 +12,7 @@ import type { ReplayGuard } from "../../src/capability/ReplayGuard.ts"
 import type { TicketKeys } from "../../src/capability/TicketKeys.ts"
 import {
   type ConnectOptions,
+  type EndpointLimits,
   QuicEndpoint,
   type QuicEndpointShape,
   type QuicError,
@@ -56,13 +57,14 @@ type Identity = Effect.Success<ReturnType<typeof NodeIdentity.developmentCertifi
 export const makeServer = (
   place: Place,
   serverIdentity: Identity,
-  options: Partial<ServerOptions> = {},
+  { limits = {}, ...options }: Partial<ServerOptions> & { readonly limits?: EndpointLimits } = {},
   sharing: Layer.Layer<TicketKeys | ReplayGuard> | Layer.Layer<never> = Layer.empty,
   port = PORT
 ): Effect.Effect<QuicEndpointShape, QuicError, Scope.Scope> =>
   QuicEndpoint.make({
     host: place.host,
     port,
+    limits,
     server: { alpn: ["test"], identity: serverIdentity, ...options }
   }).pipe(Effect.provide(Layer.mergeAll(place.layer, Trust.layerRawKeys([]), sharing)))
 

@@ -1,0 +1,97 @@
+/**
+ * The limits of an endpoint: what strangers and peers may cost it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { defaultLimits, type Limits } from "./admission/Limits.ts"
+
+const limit = (field: keyof Limits, minimum: number, maximum: number) =>
+  Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(defaultLimits[field]))
+  )
+
+/**
+ * Schema of `EndpointLimits`: what strangers and peers may cost an endpoint.
+ *
+ * **Details**
+ *
+ * Every field is optional, and its default is safe on the open Internet. Numbers are integers. A value outside its range,
+ * and a field that does not exist, fails `QuicEndpoint.make` with `InvalidOption`, whose `field` starts with `limits.`.
+ *
+ * **Example** (A server of many clients behind a load balancer)
+ *
+ * ```ts
+ * import { type EndpointLimits, type Identity, QuicEndpoint } from "effect-quic"
+ *
+ * const limits: EndpointLimits = { handshakes: 500, acceptBacklog: 1_000 }
+ *
+ * const server = (identity: Identity.Identity) =>
+ *   QuicEndpoint.make({ port: 4433, limits, server: { alpn: ["echo"], identity } })
+ * ```
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EndpointLimits = Schema.Struct({
+  /**
+   * Handshakes in flight: clients with a connection that is not established. 1 to 1,000,000, default 100.
+   *
+   * Protects memory, of which each takes about 40 kB, and the time of those in flight. Others wait for their turn.
+   */
+  handshakes: limit("handshakes", 1, 1_000_000),
+  /**
+   * Clients that wait for their turn to begin a handshake. 1 to 1,000,000, default 1,024.
+   *
+   * Protects memory, of which each takes up to 24 kB. A client over the limit, and one that would wait for more than half
+   * of `server.transport.handshakeTimeoutMillis`, is refused with CONNECTION_REFUSED. RFC 9000 §21.2
+   */
+  waitingClients: limit("waitingClients", 1, 1_000_000),
+  /**
+   * Handshakes in flight and clients waiting from which `server.retry: "underLoad"` asks clients to prove their address. 1
+   * to 1,000,000, default 50.
+   *
+   * Keeps the places of `handshakes` for clients whose address is real. RFC 9000 §8.1.2
+   */
+  retryHandshakes: limit("retryHandshakes", 1, 1_000_000),
+  /**
+   * Retry packets sent. 0 to 1,000,000, default 5,000; an eighth of it at once.
+   *
+   * Protects the processor: each is sealed twice. RFC 9000 §8.1.2
+   */
+  retriesPerSecond: limit("retriesPerSecond", 0, 1_000_000),
+  /**
+   * Refusals (CONNECTION_CLOSE without a connection) sent. 0 to 1,000,000, default 500; an eighth of it at once.
+   *
+   * Protects the processor, which checks and seals a packet for each. Clients beyond the limit get no answer. RFC 9000 §5.2.2
+   */
+  refusalsPerSecond: limit("refusalsPerSecond", 0, 1_000_000),
+  /**
+   * Version Negotiation packets sent. 0 to 1,000,000, default 500; an eighth of it at once.
+   *
+   * Keeps the endpoint useless for reflection. RFC 9000 §6.1
+   */
+  versionNegotiationsPerSecond: limit("versionNegotiationsPerSecond", 0, 1_000_000),
+  /**
+   * Stateless resets sent. 0 to 1,000,000, default 500; an eighth of it at once.
+   *
+   * Keeps the endpoint useless for reflection, and from looping with another one. RFC 9000 §10.3, §10.3.3
+   */
+  statelessResetsPerSecond: limit("statelessResetsPerSecond", 0, 1_000_000),
+  /**
+   * Established connections that wait for `accept`. 1 to 65,536, default 128.
+   *
+   * Protects memory, when connections arrive faster than the application takes them: clients are refused meanwhile.
+   */
+  acceptBacklog: limit("acceptBacklog", 1, 65_536)
+})
+
+/**
+ * What strangers and peers may cost an endpoint: any subset of the fields of the `EndpointLimits` schema, the rest at
+ * their defaults.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type EndpointLimits = Partial<typeof EndpointLimits.Type>
