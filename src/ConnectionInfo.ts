@@ -72,6 +72,10 @@ export interface ConnectionStats {
   readonly bytesLost: number
   /** Packets received that were malformed, duplicate, not authentic or for another connection. */
   readonly packetsDropped: number
+  /** UDP datagrams dropped because there were more than `limits.peerPacketsPerSecond`. */
+  readonly datagramsOverLimit: number
+  /** What the peer did that does no good, beyond what a network explains: see `limits.strikes`. */
+  readonly strikes: number
   /** Datagrams (RFC 9221) displaced by newer ones before they were sent. */
   readonly sendDatagramsDropped: number
   /** Datagrams (RFC 9221) not sent within their `deadlineMillis`. */
@@ -123,6 +127,8 @@ export const connectionStats = (core: Connection): ConnectionStats => {
     packetsLost: recovery.counters.packetsLost,
     bytesLost: recovery.counters.bytesLost,
     packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
+    datagramsOverLimit: counters.overLimit,
+    strikes: core.parts.strikes.total,
     sendDatagramsDropped: core.datagrams.sendDropped,
     sendDatagramsExpired: core.datagrams.sendExpired,
     receiveDatagramsDropped: core.datagrams.receiveDropped,

@@ -7,10 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { defaultLimits, type Limits } from "./admission/Limits.ts"
 
-const limit = (field: keyof Limits, minimum: number, maximum: number) =>
+const int = (minimum: number, maximum: number, byDefault: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(defaultLimits[field]))
+    Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
   )
+
+const limit = (field: Exclude<keyof Limits, "strikes">, minimum: number, maximum: number) =>
+  int(minimum, maximum, defaultLimits[field])
 
 /**
  * Schema of `EndpointLimits`: what strangers and peers may cost an endpoint.
@@ -84,7 +87,31 @@ export const EndpointLimits = Schema.Struct({
    *
    * Protects memory, when connections arrive faster than the application takes them: clients are refused meanwhile.
    */
-  acceptBacklog: limit("acceptBacklog", 1, 65_536)
+  acceptBacklog: limit("acceptBacklog", 1, 65_536),
+  /**
+   * When a peer that keeps doing what does no good is closed: `count` strikes (0 to 1,000, by default 10) within
+   * `windowMillis` (100 to 3,600,000, by default 5,000). With `count` 0 strikes are counted, but close nothing.
+   *
+   * Protects the processor from established peers, within the letter of the protocol: floods of PING, PATH_CHALLENGE,
+   * connection IDs, limits that do not rise, data that has arrived, streams that are opened and given up. Each has an
+   * allowance that no honest peer uses up, whatever the network does; each frame beyond is a strike. The connection ends
+   * with PROTOCOL_VIOLATION and a reason that names the last one: `TransportClosed` on both sides. Only packets count that
+   * nobody but the peer can have sent. `connection.stats.strikes` has their number.
+   */
+  strikes: Schema.Struct({
+    count: int(0, 1_000, defaultLimits.strikes.count),
+    windowMillis: int(100, 3_600_000, defaultLimits.strikes.windowMillis)
+  }).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
+  /**
+   * UDP datagrams accepted from each established peer. 0 to 10,000,000, default 0, which sets no limit.
+   *
+   * Protects the processor: what exceeds the limit is dropped before it is decrypted, which the peer takes for loss, and
+   * slows down; `connection.stats.datagramsOverLimit` has their number. As nothing is decrypted, packets forged by somebody
+   * who sees the connection use the allowance too.
+   */
+  peerPacketsPerSecond: limit("peerPacketsPerSecond", 0, 10_000_000),
+  /** How many of these may arrive at once. 1 to 1,000,000, default 500. */
+  peerPacketsAtOnce: limit("peerPacketsAtOnce", 1, 1_000_000)
 })
 
 /**
@@ -94,4 +121,6 @@ export const EndpointLimits = Schema.Struct({
  * @category options
  * @since 0.1.0
  */
-export type EndpointLimits = Partial<typeof EndpointLimits.Type>
+export type EndpointLimits = Partial<Omit<typeof EndpointLimits.Type, "strikes">> & {
+  readonly strikes?: Partial<(typeof EndpointLimits.Type)["strikes"]>
+}

@@ -128,7 +128,10 @@ export const TransportOptions = Schema.Struct({
    * Forbids the peer to migrate, and ignores packets it sends from another address. Default false. RFC 9000 §9.1
    */
   disableActiveMigration: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
-  /** Changes the connection IDs after this many packets. 0 to 1,000,000,000, default 0, which is never. RFC 9000 §9.5 */
+  /**
+   * Changes the connection IDs after this many packets, though at most ten times a second. 0 to 1,000,000,000, default 0,
+   * which is never. RFC 9000 §9.5
+   */
   rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
   /** Changes the connection IDs after this long. 0 to 86,400,000, default 0, which is never. RFC 9000 §9.5 */
   rotateIdsAfterMillis: int(0, 86_400_000, 0),

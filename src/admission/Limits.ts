@@ -1,3 +1,10 @@
+/** How many strikes within which time end a connection. */
+export interface StrikeLimits {
+  /** 0: strikes are counted, but end nothing. */
+  readonly count: number
+  readonly windowMillis: number
+}
+
 /** The limits of an endpoint, checked and complete; `EndpointLimits` documents them. */
 export interface Limits {
   readonly handshakes: number
@@ -8,6 +15,10 @@ export interface Limits {
   readonly versionNegotiationsPerSecond: number
   readonly statelessResetsPerSecond: number
   readonly acceptBacklog: number
+  readonly strikes: StrikeLimits
+  /** 0 for no limit. */
+  readonly peerPacketsPerSecond: number
+  readonly peerPacketsAtOnce: number
 }
 
 export const defaultLimits: Limits = {
@@ -18,5 +29,8 @@ export const defaultLimits: Limits = {
   refusalsPerSecond: 500,
   versionNegotiationsPerSecond: 500,
   statelessResetsPerSecond: 500,
-  acceptBacklog: 128
+  acceptBacklog: 128,
+  strikes: { count: 10, windowMillis: 5_000 },
+  peerPacketsPerSecond: 0,
+  peerPacketsAtOnce: 500
 }

@@ -242,6 +242,7 @@ export class Connection {
    */
   handleDatagram(packet: IncomingPacket, from: SocketAddress, socket: number, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return
+    if (!this.receiver.isWithinLimit(packet, nowMicros)) return
     const { path, bytes } = packet
     const { migration } = path
     const route = migration.routeOf(from, socket)

@@ -1,4 +1,5 @@
 import type { Role } from "../wire/Role.ts"
+import type { Limits } from "../admission/Limits.ts"
 import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
@@ -111,6 +112,7 @@ export interface ConnectionConfig {
   readonly preferred: PreferredAddresses | undefined
   readonly tls: TlsSettings
   readonly transport: TransportSettings
+  readonly limits: Limits
   readonly observer: PacketObserver | undefined
   /** client: the session to resume, and whether tickets are wanted; cleared once the handshake is confirmed. */
   resume: ClientResumption | undefined

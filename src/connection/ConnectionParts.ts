@@ -18,6 +18,7 @@ import { Lifecycle } from "./lifecycle.ts"
 import { Migration } from "./Migration.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
 import { PathSet } from "./PathSet.ts"
+import { Strikes } from "./Strikes.ts"
 import { VersionChoice } from "./VersionChoice.ts"
 
 /** A longer token would leave no room for the rest of an Initial packet. */
@@ -37,6 +38,8 @@ export class ConnectionParts {
   readonly paths = new PathSet()
   readonly versions: VersionChoice
   readonly keys: Keyring
+  /** What the peer has done that does no good. */
+  readonly strikes: Strikes
   readonly streams: StreamSet
   readonly datagrams: DatagramQueue
   /** Everything with frames to send. */
@@ -62,7 +65,8 @@ export class ConnectionParts {
     this.token = isUsableToken(token) ? token : undefined
     this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
     this.keys = new Keyring(config.suite, role, this.versions, () => paths.ptoMicros)
-    this.streams = new StreamSet(role, localStreamLimits(transport))
+    this.strikes = new Strikes(config.limits.strikes, nowMicros)
+    this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes)
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
     this.frames = new FrameOwners(crypto, this.datagrams, this.streams, paths, config.random)
     const path = addPath(this, firstPath(config, origin), nowMicros)

@@ -12,6 +12,7 @@ import type { IncomingPacket } from "./IncomingPacket.ts"
 import { keepToken } from "./keptToken.ts"
 import { minAckDelayMicros } from "./parameters.ts"
 import { settleLost } from "./settleLost.ts"
+import type { Strikes } from "./Strikes.ts"
 
 type Result = TransportError | undefined
 
@@ -29,6 +30,7 @@ export class FrameReceiver implements FrameSink {
   readonly streams: StreamFrameSink
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
+  private readonly strikes: Strikes
   /** The packet being processed. */
   private packet!: IncomingPacket
   private path!: ConnectionPath
@@ -42,6 +44,7 @@ export class FrameReceiver implements FrameSink {
     this.parts = parts
     this.progress = progress
     this.streams = parts.streams.received
+    this.strikes = parts.strikes
   }
 
   begin(packet: IncomingPacket, nowMicros: number): void {
@@ -49,6 +52,7 @@ export class FrameReceiver implements FrameSink {
     this.path = packet.path
     this.level = packet.level
     this.nowMicros = nowMicros
+    this.strikes.begin(packet.level === Level.OneRtt, nowMicros)
   }
 
   /** Whether CRYPTO bytes arrived at `level` since the last call. */
@@ -60,7 +64,7 @@ export class FrameReceiver implements FrameSink {
   }
 
   onPing(): Result {
-    return undefined
+    return this.strikes.needless(FrameType.PING)
   }
 
   onAck(ack: AckFrame): Result {
@@ -77,7 +81,7 @@ export class FrameReceiver implements FrameSink {
     this.settleAcked(path, path.recovery.lateAcked)
     settleLost(parts, path, path.recovery.lost, nowMicros)
     if (space === Space.Application) path.onMeasured()
-    return undefined
+    return this.strikes.oncePerPacket(FrameType.ACK)
   }
 
   /** RFC 9000 §13.4.2.1, §19.3 #S1; a CE mark counts as congestion. RFC 9002 §7.1 */
@@ -111,7 +115,9 @@ export class FrameReceiver implements FrameSink {
     )
       this.progress.retransmitEarly()
     const most = closer.isStranger() ? UNVALIDATED_CRYPTO_BYTES : Number.MAX_SAFE_INTEGER
-    return crypto.onCrypto(this.level, offset, bytes, start, end, most)
+    const error = crypto.onCrypto(this.level, offset, bytes, start, end, most)
+    // what follows the handshake are a few session tickets
+    return error ?? (this.level === Level.OneRtt ? this.strikes.needless(FrameType.CRYPTO) : undefined)
   }
 
   onNewToken(bytes: Uint8Array, start: number, end: number): Result {
@@ -121,7 +127,7 @@ export class FrameReceiver implements FrameSink {
     // only the newest pending token is kept: a packet has room for hundreds
     const at = events.findIndex(({ _tag }) => _tag === "newToken")
     events.splice(at < 0 ? events.length : at, 1, { _tag: "newToken", token })
-    return undefined
+    return this.strikes.needless(FrameType.NEW_TOKEN)
   }
 
   onNewConnectionId(
@@ -137,19 +143,26 @@ export class FrameReceiver implements FrameSink {
     if (path === undefined) return undefined
     const id = bytes.slice(cidStart, cidEnd)
     const token = bytes.slice(tokenStart, tokenStart + 16)
+    const before = path.peerIds.count
     const error = path.peerIds.onNew(sequence, retirePriorTo, id, token)
     path.routes.replaceRetiredIds()
-    return error
+    if (error !== undefined || path.peerIds.count > before) return error
+    // it made us retire others, or is a repetition
+    return this.strikes.charge("connectionIds", FrameType.NEW_CONNECTION_ID)
   }
 
   onRetireConnectionId(pathId: number, sequence: number): Result {
     const path = this.parts.paths.byId(pathId)
     path?.routes.onRetired(sequence)
-    return path?.localIds.onRetire(sequence, path === this.path ? this.packet.sequence : undefined)
+    const error = path?.localIds.onRetire(sequence, path === this.path ? this.packet.sequence : undefined)
+    return error ?? this.strikes.charge("connectionIds", FrameType.RETIRE_CONNECTION_ID)
   }
 
   onPathChallenge(bytes: Uint8Array, start: number): Result {
     const { route } = this.packet
+    const { strikes } = this
+    // not answered either: an answer costs a datagram of 1200 bytes
+    if (!strikes.isWithin("pathChallenge")) return strikes.strike("pathChallenge", FrameType.PATH_CHALLENGE)
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response takes the route of the challenge
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3 #S1: a non-probing packet tells the peer that this is the current route
@@ -159,8 +172,9 @@ export class FrameReceiver implements FrameSink {
 
   onPathResponse(bytes: Uint8Array, start: number): Result {
     const data = bytes.slice(start, start + 8)
-    for (const { migration } of this.parts.paths) if (migration.onResponse(data, this.nowMicros)) break
-    return undefined
+    for (const { migration } of this.parts.paths)
+      if (migration.onResponse(data, this.nowMicros)) return undefined
+    return this.strikes.charge("pathResponse", FrameType.PATH_RESPONSE)
   }
 
   onConnectionClose(
@@ -188,6 +202,7 @@ export class FrameReceiver implements FrameSink {
         "HANDSHAKE_DONE before the handshake is",
         FrameType.HANDSHAKE_DONE
       )
+    if (parts.handshake.confirmed) return this.strikes.needless(FrameType.HANDSHAKE_DONE)
     this.progress.confirm(this.nowMicros)
     return undefined
   }
@@ -208,14 +223,15 @@ export class FrameReceiver implements FrameSink {
         FrameType.ACK_FREQUENCY
       )
     // §4: only the newest counts
-    if (sequence <= this.ackFrequencySequence) return undefined
-    this.ackFrequencySequence = sequence
-    this.path.received[Space.Application].setAckFrequency(threshold, maxAckDelayMicros, reordering)
-    return undefined
+    if (sequence > this.ackFrequencySequence) {
+      this.ackFrequencySequence = sequence
+      this.path.received[Space.Application].setAckFrequency(threshold, maxAckDelayMicros, reordering)
+    }
+    return this.strikes.needless(FrameType.ACK_FREQUENCY)
   }
 
   onImmediateAck(): Result {
     this.path.received[Space.Application].requestImmediateAck()
-    return undefined
+    return this.strikes.needless(FrameType.IMMEDIATE_ACK)
   }
 }

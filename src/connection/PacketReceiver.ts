@@ -1,3 +1,4 @@
+import { RateLimit } from "../admission/RateLimit.ts"
 import { FrameDecoder } from "../wire/FrameDecoder.ts"
 import { FrameExtension } from "../wire/FrameType.ts"
 import { type PacketHeader, parsePacketHeader } from "../wire/PacketHeader.ts"
@@ -41,6 +42,8 @@ export interface PacketCounters {
   duplicates: number
   /** Authentication failed. */
   undecryptable: number
+  /** Datagrams beyond `limits.peerPacketsPerSecond`. */
+  overLimit: number
 }
 
 /** Scratch shared by all connections, for packets that waited for their keys. */
@@ -53,24 +56,43 @@ const replayed = new IncomingPacket()
 export class PacketReceiver {
   readonly frames: FrameReceiver
   readonly discards = new Discards()
-  readonly counters: PacketCounters = { received: 0, dropped: 0, duplicates: 0, undecryptable: 0 }
+  readonly counters: PacketCounters = {
+    received: 0,
+    dropped: 0,
+    duplicates: 0,
+    undecryptable: 0,
+    overLimit: 0
+  }
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
   /** Undefined for a server, which discards Retry and Version Negotiation. */
   private readonly firstFlight: FirstFlight | undefined
   private readonly decoder: FrameDecoder
+  /** Undefined for none. */
+  private readonly limit: RateLimit | undefined
   private early: Array<EarlyPacket> = []
   private earlyBytes = 0
 
   constructor(parts: ConnectionParts, progress: HandshakeProgress, firstFlight: FirstFlight | undefined) {
-    const { role, transport } = parts.config
+    const { role, transport, limits } = parts.config
+    const { peerPacketsPerSecond, peerPacketsAtOnce } = limits
     this.parts = parts
+    if (peerPacketsPerSecond > 0) this.limit = new RateLimit(peerPacketsPerSecond, peerPacketsAtOnce)
     this.progress = progress
     this.firstFlight = firstFlight
     this.frames = new FrameReceiver(parts, progress)
     // RFC 9221 §3 #3: DATAGRAM frames are an error unless we advertised support
     const unsupported = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
     this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unsupported)
+  }
+
+  /** Whether a datagram of an established peer is within its limit: asked before anything is spent on it. */
+  isWithinLimit({ header, bytes }: IncomingPacket, nowMicros: number): boolean {
+    const { limit, parts } = this
+    if (limit === undefined || parts.lifecycle.state !== "established" || limit.take(nowMicros)) return true
+    this.counters.overLimit++
+    parts.config.observer?.packetDropped(header.type, bytes.length, "rejected", "over the limit", nowMicros)
+    return false
   }
 
   /**

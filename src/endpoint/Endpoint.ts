@@ -228,6 +228,7 @@ export class Endpoint {
       makeAddressToken: this.makeAddressToken,
       tls,
       transport,
+      limits: this.limits,
       observer,
       resume,
       tickets: role === "server" ? this.config.server?.tickets : undefined

@@ -50,8 +50,9 @@ export class OutOfOrderPages {
     return this.pages.size === 0
   }
 
-  /** Stores `bytes[start, end)` at `offset`; nothing below `floor` is read any more. */
-  add(floor: number, offset: number, bytes: Uint8Array, start: number, end: number): void {
+  /** Stores `bytes[start, end)` at `offset`, below `floor` all is read; returns whether any of it was missing. */
+  add(floor: number, offset: number, bytes: Uint8Array, start: number, end: number): boolean {
+    let isNews = false
     let at = start
     let index = Math.floor(offset / pageBytes)
     let from = offset
@@ -62,12 +63,13 @@ export class OutOfOrderPages {
       const low = from - page.origin
       const length = to - from
       copy(bytes, at, page.bytes, low, length)
-      setBits(page.present, low, low + length)
+      if (setBits(page.present, low, low + length)) isNews = true
       if (low + length > page.top) page.top = low + length
       at += length
       from = to
       index++
     }
+    return isNews
   }
 
   /** Length of the contiguous run at `offset`, at maxBytes to the end of its page; sets `runBytes`. */
@@ -129,18 +131,22 @@ const copy = (source: Uint8Array, start: number, target: Uint8Array, at: number,
   else target.set(source.subarray(start, start + length), at)
 }
 
-const setBits = (words: Uint32Array, from: number, to: number): void => {
+/** Sets the bits, and returns whether any was not set yet. */
+const setBits = (words: Uint32Array, from: number, to: number): boolean => {
   let word = from >>> 5
   const last = (to - 1) >>> 5
   const low = -1 << (from & 31)
   const high = -1 >>> (31 - ((to - 1) & 31))
-  if (word === last) {
-    words[word] |= low & high
-    return
-  }
-  words[word] |= low
-  while (++word < last) words[word] = 0xffff_ffff
-  words[last] |= high
+  if (word === last) return setWord(words, word, low & high)
+  let isNews = setWord(words, word, low)
+  while (++word < last) if (setWord(words, word, -1)) isNews = true
+  return setWord(words, last, high) || isNews
+}
+
+const setWord = (words: Uint32Array, word: number, bits: number): boolean => {
+  const before = words[word]
+  words[word] = before | bits
+  return words[word] !== before
 }
 
 /** Number of consecutive bits set from `from`, up to `limit`. */

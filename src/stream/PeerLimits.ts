@@ -69,14 +69,16 @@ export class PeerLimits {
     this.updateHeldStreams()
   }
 
-  onMaxStreams(unidirectional: boolean, limit: number): void {
+  /** Returns whether it raised the limit. */
+  onMaxStreams(unidirectional: boolean, limit: number): boolean {
     const count = this.directory.localCount(unidirectional)
     const before = count.limit
-    if (!count.raise(limit)) return
+    if (!count.raise(limit)) return false
     this.control.cancel(streamsBlocked(unidirectional))
     this.events.openable |= unidirectional ? 2 : 1
     if (count.opened > before) this.updateHeldStreams()
     this.reportHeldStreams(unidirectional)
+    return true
   }
 
   /** Reports streams opened under remembered limits as blocked by the peer's real limit. RFC 9000 §4.6 */

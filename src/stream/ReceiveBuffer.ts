@@ -18,6 +18,8 @@ export class ReceiveBuffer {
   readOffset: number
   /** Everything below has arrived. */
   end: number
+  /** Whether the last `insert` brought a byte that was missing. */
+  hasGained = false
   /** The queue: chunk i is `chunks[i][starts[i], ends[i])`; `head` is the first in use. */
   private readonly chunks: Array<Uint8Array> = []
   private readonly starts: Array<number> = []
@@ -59,12 +61,14 @@ export class ReceiveBuffer {
   insert(offset: number, bytes: Uint8Array, start: number, end: number): number {
     const before = this.end
     if (offset > before) {
+      this.hasGained = false
       if (start === end) return 0
       this.pages ??= new OutOfOrderPages()
-      this.pages.add(before, offset, bytes, start, end)
+      this.hasGained = this.pages.add(before, offset, bytes, start, end)
       return 0
     }
     const from = start + (before - offset)
+    this.hasGained = from < end
     if (from >= end) return 0
     this.append(bytes, from, end)
     if (this.pages !== undefined && !this.pages.isEmpty) this.takePages(this.pages, before)

@@ -3,6 +3,15 @@ import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import { isReceiveTerminal, nextReceiveState, ReceiveEvent, ReceiveState } from "./receiveState.ts"
 import type { ReceiveOutcome } from "./StreamOutcome.ts"
 
+/** What a STREAM frame brought. */
+export const Arrival = {
+  nothing: 0,
+  /** Something, but nothing to read: it is kept behind a gap. */
+  kept: 1,
+  readable: 2
+} as const
+export type Arrival = (typeof Arrival)[keyof typeof Arrival]
+
 /**
  * The receiving part of a stream. RFC 9000 §3.2
  *
@@ -67,15 +76,16 @@ export class ReceiveStream {
     return this.resetCode >= 0 ? { _tag: "reset", code: this.resetCode } : { _tag: "finished" }
   }
 
-  /** STREAM. Returns whether there is something new to read. */
-  onStream(offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): boolean {
-    let isNews = false
+  /** STREAM. */
+  onStream(offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Arrival {
+    let arrival: Arrival = Arrival.nothing
     if (this.isIncomplete && !this.isStopped && end > start) {
       this.buffer ??= new ReceiveBuffer(this.nextOffset)
-      isNews = this.buffer.insert(offset, bytes, start, end) > 0
+      if (this.buffer.insert(offset, bytes, start, end) > 0) arrival = Arrival.readable
+      else if (this.buffer.hasGained) arrival = Arrival.kept
     }
     if (fin) this.setFinalSize(offset + (end - start))
-    return this.endIfComplete() || isNews
+    return this.endIfComplete() ? Arrival.readable : arrival
   }
 
   /** RESET_STREAM, or RESET_STREAM_AT with its reliable size. Returns whether there is something new to read. */

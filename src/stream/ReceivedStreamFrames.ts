@@ -2,9 +2,11 @@ import { MAX_VARINT } from "../wire/ByteWriter.ts"
 import type { StreamFrameSink } from "../wire/FrameSink.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { Conduct } from "./Conduct.ts"
 import type { SendCredit } from "./FlowControl.ts"
 import type { PeerLimits } from "./PeerLimits.ts"
 import type { ReceiveCredit } from "./ReceiveCredit.ts"
+import { Arrival } from "./ReceiveStream.ts"
 import type { StreamEvents } from "./RecordQueue.ts"
 import { maxStreams, type StreamControlFrames } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
@@ -13,6 +15,9 @@ import type { StreamRecord } from "./StreamRecord.ts"
 import type { StreamSender } from "./StreamSender.ts"
 
 type Result = TransportError | undefined
+
+/** A limit raised by less makes no difference: no window is that small. */
+const MIN_RAISE_BYTES = 64
 
 /** The parts of a `StreamSet` that received frames change. */
 export interface StreamParts {
@@ -23,6 +28,7 @@ export interface StreamParts {
   readonly sender: StreamSender
   readonly peerLimits: PeerLimits
   readonly events: StreamEvents
+  readonly conduct: Conduct
 }
 
 /** What each received frame means for its stream, or for all of them. RFC 9000 §3.2, §4, §19.4 – §19.14 */
@@ -34,6 +40,7 @@ export class ReceivedStreamFrames implements StreamFrameSink {
   private readonly sender: StreamSender
   private readonly peerLimits: PeerLimits
   private readonly events: StreamEvents
+  private readonly conduct: Conduct
 
   constructor(parts: StreamParts) {
     this.directory = parts.directory
@@ -43,16 +50,26 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     this.sender = parts.sender
     this.peerLimits = parts.peerLimits
     this.events = parts.events
+    this.conduct = parts.conduct
   }
 
   onStream(id: number, offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Result {
+    const { conduct } = this
     const record = this.receiving(id, FrameType.STREAM)
-    if (record === undefined || record instanceof TransportError) return record
+    if (record === undefined) return conduct.needless(FrameType.STREAM)
+    if (record instanceof TransportError) return record
     const receive = record.receive!
     const stop = offset + (end - start)
+    const isFurther = stop > receive.window.received || (fin && receive.finalSize < 0)
     const error = this.receiveCredit.admit(receive, stop, fin ? stop : -1, FrameType.STREAM)
     if (error !== undefined) return error
-    if (receive.onStream(offset, bytes, start, end, fin)) this.events.readable.push(record)
+    const arrival = receive.onStream(offset, bytes, start, end, fin)
+    if (arrival === Arrival.readable) this.events.readable.push(record)
+    if (isFurther || arrival !== Arrival.nothing) conduct.useful++
+    else {
+      const tooMany = conduct.needless(FrameType.STREAM)
+      if (tooMany !== undefined) return tooMany
+    }
     // RFC 9000 §3.5: data after STOP_SENDING still uses credit and is discarded
     if (receive.isStopped || fin || receive.window.isExhausted || this.receiveCredit.window.isExhausted)
       this.settle(record)
@@ -82,8 +99,10 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     frameType: number
   ): Result {
     const record = this.receiving(id, frameType)
-    if (record === undefined || record instanceof TransportError) return record
+    if (record === undefined) return this.conduct.needless(frameType)
+    if (record instanceof TransportError) return record
     const receive = record.receive!
+    const isNews = receive.isIncomplete && receive.resetCode < 0
     const error = this.receiveCredit.admit(receive, finalSize, finalSize, frameType)
     if (error !== undefined) return error
     // draft-ietf-quic-reliable-stream-reset §5.2: a changed error code is a STREAM_STATE_ERROR
@@ -95,29 +114,41 @@ export class ReceivedStreamFrames implements StreamFrameSink {
       )
     if (receive.onReset(code, finalSize, reliableSize)) this.events.readable.push(record)
     this.settle(record)
-    return undefined
+    return isNews ? this.onGivenUp(id, frameType) : this.conduct.needless(frameType)
+  }
+
+  /** Opening streams and giving them up costs the peer less than it costs us: "rapid reset", CVE-2023-44487. */
+  private onGivenUp(id: number, frameType: number): Result {
+    return this.directory.isLocal(id) ? undefined : this.conduct.abandoned(frameType)
   }
 
   onStopSending(id: number, errorCode: number): Result {
     const record = this.sending(id, FrameType.STOP_SENDING)
-    if (record === undefined || record instanceof TransportError) return record
+    if (record === undefined) return this.conduct.needless(FrameType.STOP_SENDING)
+    if (record instanceof TransportError) return record
     // RFC 9000 §3.5 #1 #S2 #S3: replies with RESET_STREAM and that code at once, without awaiting acknowledgments
-    if (this.sender.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0)) {
-      this.events.stopped.push(record)
-      this.events.writable.push(record)
-    }
-    return undefined
+    if (!this.sender.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0))
+      return this.conduct.needless(FrameType.STOP_SENDING)
+    this.events.stopped.push(record)
+    this.events.writable.push(record)
+    return this.onGivenUp(id, FrameType.STOP_SENDING)
   }
 
   onMaxData(limit: number): Result {
-    if (this.sendCredit.raise(limit)) this.sender.onCredit()
-    return undefined
+    if (!this.sendCredit.raise(limit)) return this.conduct.needless(FrameType.MAX_DATA)
+    this.sender.onCredit()
+    return this.conduct.oncePerPacket(FrameType.MAX_DATA)
   }
 
   onMaxStreamData(id: number, limit: number): Result {
     const record = this.sending(id, FrameType.MAX_STREAM_DATA)
-    if (record === undefined || record instanceof TransportError) return record
-    if (record.send!.credit.raise(limit)) this.sender.refresh(record)
+    if (record === undefined) return this.conduct.needless(FrameType.MAX_STREAM_DATA)
+    if (record instanceof TransportError) return record
+    const { credit } = record.send!
+    const isMuch = limit - credit.limit >= MIN_RAISE_BYTES
+    if (credit.raise(limit)) this.sender.refresh(record)
+    if (!isMuch) return this.conduct.needless(FrameType.MAX_STREAM_DATA)
+    this.conduct.useful++
     return undefined
   }
 
@@ -125,23 +156,26 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     const frameType = unidirectional ? FrameType.MAX_STREAMS_UNI : FrameType.MAX_STREAMS_BIDI
     // RFC 9000 §4.6 #1: more than 2^60 cannot be numbered, and MUST be treated as a FRAME_ENCODING_ERROR
     if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
-    this.peerLimits.onMaxStreams(unidirectional, limit)
-    return undefined
+    return this.peerLimits.onMaxStreams(unidirectional, limit)
+      ? this.conduct.oncePerPacket(frameType)
+      : this.conduct.needless(frameType)
   }
 
   // RFC 9000 §4.2 #1: credit is granted without these frames; they only mark the peer as blocked
 
   onDataBlocked(limit: number): Result {
     this.receiveCredit.window.onPeerBlocked(limit)
-    return undefined
+    return this.conduct.needless(FrameType.DATA_BLOCKED)
   }
 
   onStreamDataBlocked(id: number, limit: number): Result {
     const record = this.receiving(id, FrameType.STREAM_DATA_BLOCKED)
-    if (record === undefined || record instanceof TransportError) return record
-    record.receive!.window.onPeerBlocked(limit)
-    this.control.updatePeerBlocked(record)
-    return undefined
+    if (record instanceof TransportError) return record
+    if (record !== undefined) {
+      record.receive!.window.onPeerBlocked(limit)
+      this.control.updatePeerBlocked(record)
+    }
+    return this.conduct.needless(FrameType.STREAM_DATA_BLOCKED)
   }
 
   onStreamsBlocked(unidirectional: boolean, limit: number): Result {
@@ -150,7 +184,7 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     if (limit > maxStreamCount) return tooManyStreams(limit, frameType)
     if (this.directory.peerCount(unidirectional).onPeerBlocked(limit))
       this.control.queue(maxStreams(unidirectional))
-    return undefined
+    return this.conduct.needless(frameType)
   }
 
   /** Updates queues and windows after a change of the receiving part. */
@@ -162,15 +196,23 @@ export class ReceivedStreamFrames implements StreamFrameSink {
   }
 
   private receiving(id: number, frameType: number): StreamRecord | Result {
+    const before = this.directory.records.size
     const record = this.directory.receiving(id, frameType)
-    this.control.onStreamsOpened()
+    this.onFound(before)
     return record
   }
 
   private sending(id: number, frameType: number): StreamRecord | Result {
+    const before = this.directory.records.size
     const record = this.directory.sending(id, frameType)
-    this.control.onStreamsOpened()
+    this.onFound(before)
     return record
+  }
+
+  /** The frame may have opened streams, of which there were `before`. */
+  private onFound(before: number): void {
+    if (this.directory.records.size > before) this.conduct.useful++
+    this.control.onStreamsOpened()
   }
 }
 

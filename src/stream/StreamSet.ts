@@ -4,6 +4,7 @@ import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import type { TransportError } from "../wire/TransportError.ts"
+import { type Conduct, lenientConduct } from "./Conduct.ts"
 import { SendCredit } from "./FlowControl.ts"
 import { PeerLimits } from "./PeerLimits.ts"
 import { ReceiveCredit } from "./ReceiveCredit.ts"
@@ -43,7 +44,7 @@ export class StreamSet implements FrameOwner {
   private readonly fates: SentStreamFrames
   private closing: StreamRecord | undefined = undefined
 
-  constructor(role: Role, local: LocalStreamLimits) {
+  constructor(role: Role, local: LocalStreamLimits, conduct: Conduct = lenientConduct) {
     this.local = local
     this.directory = new StreamDirectory(role, local, this.events)
     this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
@@ -58,7 +59,8 @@ export class StreamSet implements FrameOwner {
       control: this.control,
       sender: this.sender,
       peerLimits: this.peerLimits,
-      events: this.events
+      events: this.events,
+      conduct
     })
     this.fates = new SentStreamFrames(this.directory, this.control, this.sender, this.events, local)
   }

@@ -1,6 +1,7 @@
 /** Invariants of every connection, checked between events. */
 import { localIdLimit, outstandingPackets, peerStreamCounts, spareIds } from "../inspect.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
+import { allowances, type Misconduct } from "../../src/connection/Strikes.ts"
 import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 
 /** Earlier values of what may only grow. */
@@ -50,7 +51,18 @@ export class Invariants {
 }
 
 const problemOf = (connection: Connection, memory: Memory): string | undefined =>
-  pathProblem(connection) ?? idProblem(connection) ?? streamProblem(connection, memory)
+  pathProblem(connection) ??
+  idProblem(connection) ??
+  streamProblem(connection, memory) ??
+  strikeProblem(connection)
+
+/** Honest peers have most of every allowance left, whatever the network does (B5). */
+const strikeProblem = ({ parts: { strikes } }: Connection): string | undefined => {
+  if (strikes.total > 0) return `${strikes.total} strikes against an honest peer`
+  for (const [what, { left }] of Object.entries(strikes.accounts ?? {}))
+    if (left < allowances[what as Misconduct].atOnce / 2) return `${left} left of the allowance for ${what}`
+  return undefined
+}
 
 /** Recomputes a path's in-flight counters from its outstanding packets. */
 const inFlight = (recovery: PathRecovery): { readonly bytes: number; readonly packets: number } => {

@@ -3,6 +3,7 @@ import type { Role } from "../../src/wire/Role.ts"
 import * as Schema from "effect/Schema"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { defaultLimits, type Limits } from "../../src/admission/Limits.ts"
 import type { CertificateType } from "../../src/capability/CertificateVerifier.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
@@ -30,6 +31,7 @@ export interface DuelOptions {
   readonly requestClientCertificate?: "none" | "request" | "require"
   readonly seed?: string
   readonly observe?: EndpointConfig["observe"]
+  readonly limits?: Partial<Limits>
 }
 
 export const rawIdentity = (random: SeededRandom): TlsIdentity => {
@@ -88,6 +90,7 @@ export class Duel {
       random: random.fork("entropy").bytes,
       connectionIdBytes: 8,
       server: isClient ? undefined : { tls, transport },
+      limits: { ...defaultLimits, ...options.limits },
       ...(options.observe !== undefined && { observe: options.observe })
     })
     this.puppet = new Puppet({
