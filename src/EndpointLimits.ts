@@ -45,9 +45,18 @@ export const EndpointLimits = Schema.Struct({
    */
   handshakes: limit("handshakes", 1, 1_000_000),
   /**
+   * Handshakes in flight of one source, which is an IPv4 address or an IPv6 /64. 1 to 1,000,000, default 5.
+   *
+   * Keeps one host from taking the places of others. Its further clients wait; sources take turns. Each handshake that
+   * completes earns a source one more, up to half of `handshakes`, until one fails or none of its clients is left: a crowd
+   * behind one address is served, a host that begins and does not finish never has more than this.
+   */
+  handshakesPerSource: limit("handshakesPerSource", 1, 1_000_000),
+  /**
    * Clients that wait for their turn to begin a handshake. 1 to 1,000,000, default 1,024.
    *
-   * Protects memory, of which each takes up to 24 kB. A client over the limit, and one that would wait for more than half
+   * Protects memory, of which each takes up to 24 kB. When all places are taken, the source with the most clients gives one
+   * to a source with fewer. A client without a place, and one that would wait for more than half
    * of `server.transport.handshakeTimeoutMillis`, is refused with CONNECTION_REFUSED. RFC 9000 §21.2
    */
   waitingClients: limit("waitingClients", 1, 1_000_000),

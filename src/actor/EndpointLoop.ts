@@ -14,6 +14,7 @@ import type { Connection } from "../connection/Connection.ts"
 import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
 import { DeadlineHeap } from "../internal/DeadlineHeap.ts"
 import type { Endpoint } from "../endpoint/Endpoint.ts"
+import type { IncomingHandshakes } from "../endpoint/IncomingHandshakes.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { AcceptQueue } from "./AcceptQueue.ts"
@@ -131,8 +132,7 @@ export class EndpointLoop {
     const handshakes = core.incoming
     if (handshakes !== undefined) handshakes.isFull = this.host.accepting.isFull
     const received = sockets.drain(RECEIVE_BURST)
-    for (let i = 0; i < STRANGERS_PER_TURN && handshakes?.hasWaiting === true; i++)
-      this.drive(() => handshakes.admit(this.nowMicros))
+    if (handshakes !== undefined) this.admit(handshakes)
     const mayFire = this.gate.mayFire(received, this.nowMicros - this.deadlines.earliestMicros)
     this.fireDeadlines(mayFire)
     if (this.sendReplies()) sockets.flush()
@@ -148,7 +148,15 @@ export class EndpointLoop {
     const hasWaiting = handshakes?.hasWaiting === true || pacer.hasWaiting
     const more = received === RECEIVE_BURST || hasWaiting || !mayFire
     if (more || this.dirty.length > 0) this.ring()
-    this.timer.arm(this.deadlines.earliestMicros, this.nowMicros)
+    const refusalMicros = handshakes?.deadlineMicros ?? Number.POSITIVE_INFINITY
+    this.timer.arm(Math.min(this.deadlines.earliestMicros, refusalMicros), this.nowMicros)
+  }
+
+  private admit(handshakes: IncomingHandshakes): void {
+    const { nowMicros } = this
+    for (let i = 0; i < STRANGERS_PER_TURN; i++)
+      if (handshakes.hasWaiting || handshakes.deadlineMicros <= nowMicros)
+        this.drive(() => handshakes.admit(nowMicros))
   }
 
   /** Sends stateless replies; returns whether there were any. */

@@ -1,11 +1,15 @@
-import { ServicePace } from "./ServicePace.ts"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { ClientQueue } from "./ClientQueue.ts"
 import type { Limits } from "./Limits.ts"
+import { ServicePace } from "./ServicePace.ts"
 import type { Stranger } from "./Stranger.ts"
 
 /** When a client has to validate its address before its handshake costs anything. RFC 9000 §8.1.2 */
 export type RetryPolicy = "never" | "always" | "underLoad"
 
-export interface AdmissionLimits extends Pick<Limits, "handshakes" | "waitingClients" | "retryHandshakes"> {
+export interface AdmissionLimits
+  extends Pick<Limits, "handshakes" | "handshakesPerSource" | "waitingClients" | "retryHandshakes"> {
   readonly retry: RetryPolicy
   /** Clients that would wait longer than this are refused. */
   readonly patienceMicros: number
@@ -14,27 +18,32 @@ export interface AdmissionLimits extends Pick<Limits, "handshakes" | "waitingCli
 /** Unvalidated clients queue for this share of the patience at most; the rest is for those that answer a Retry. */
 const UNVALIDATED_SHARE = 1 / 4
 
+/** One source never has more than this share of the handshakes in flight. */
+const SOURCE_SHARE = 1 / 2
+
 /**
  * Admission control for strangers: clients whose handshake is incomplete, possibly with forged addresses. RFC 9000
  * §21.2
  *
  * A client counts from its first Initial until its handshake is complete or given up. Cheap work is done when a
  * datagram arrives; a ClientHello is queued, so that a flood blocks neither established connections nor its own
- * handshakes. Handshakes in progress go first, then new clients in order of arrival; one that would wait too long is
- * refused at once.
+ * handshakes. Handshakes in progress go first, then new clients, in turns by source; one that would wait too long is
+ * refused at once. In a full queue the source with the most clients gives a place to one with fewer.
  */
 export class Admission<C> {
   private readonly limits: AdmissionLimits
   private readonly unfinished = new Map<C, Stranger<C>>()
   /** Clients with a connection and more of their ClientHello. */
   private readonly begun: Array<Stranger<C>> = []
-  /** Clients without a connection; those before `head` have been served. */
-  private readonly fresh: Array<Stranger<C>> = []
-  private head = 0
+  /** Clients without a connection. */
+  private readonly fresh: ClientQueue<C>
   private readonly pace = new ServicePace()
 
-  constructor(limits: AdmissionLimits) {
+  constructor(limits: AdmissionLimits, random: RandomBytes) {
     this.limits = limits
+    const { handshakes, handshakesPerSource } = limits
+    const most = Math.max(handshakesPerSource, handshakes * SOURCE_SHARE)
+    this.fresh = new ClientQueue(handshakesPerSource, most, random)
   }
 
   /** Clients with an incomplete handshake. */
@@ -44,32 +53,50 @@ export class Admission<C> {
 
   /** Those without a connection. */
   get waiting(): number {
-    return this.fresh.length - this.head
+    return this.fresh.length
+  }
+
+  /** The sources that strangers come from. */
+  get sources(): number {
+    return this.fresh.sourceCount
   }
 
   /** Whether `next` has somebody to serve. */
   get hasWaiting(): boolean {
-    return this.begun.length > 0 || (this.waiting > 0 && this.mayBegin)
+    return this.begun.length > 0 || (this.mayBegin && this.fresh.hasNext)
+  }
+
+  /** When a client that waits for handshakes in flight to end will have waited too long. */
+  get deadlineMicros(): number {
+    if (this.waiting === 0 || this.hasWaiting) return Number.POSITIVE_INFINITY
+    return this.fresh.oldest!.waiting.first!.sinceMicros + this.limits.patienceMicros + 1
   }
 
   /** The decision about a new client. */
-  judge(isProven: boolean): "turn" | "retry" | "refusal" {
+  judge(from: SocketAddress, isProven: boolean): "turn" | "retry" | "refusal" {
     if (!isProven && this.wantsProof) return "retry"
+    const { fresh } = this
+    const own = fresh.find(from)?.waiting.length ?? 0
+    if (this.wouldWaitTooLong(0, own + 1)) return "refusal"
     const isFull = this.waiting >= this.limits.waitingClients
-    return isFull || this.wouldWaitTooLong(0) ? "refusal" : "turn"
+    return isFull && fresh.longest!.waiting.length <= own + 1 ? "refusal" : "turn"
   }
 
-  /** Queues a stranger, once. */
-  wait(stranger: Stranger<C>): void {
-    if (stranger.isWaiting) return
+  /** Queues a stranger, once. Returns another one that has to leave the full queue for it. */
+  wait(stranger: Stranger<C>): Stranger<C> | undefined {
+    if (stranger.isWaiting) return undefined
     stranger.isWaiting = true
-    if (stranger.connection === undefined) this.fresh.push(stranger)
-    else this.begun.push(stranger)
+    if (stranger.connection !== undefined) {
+      this.begun.push(stranger)
+      return undefined
+    }
+    this.fresh.push(stranger)
+    return this.waiting > this.limits.waitingClients ? this.fresh.popOf(this.fresh.longest!) : undefined
   }
 
   /** The next stranger to serve. */
   next(nowMicros: number): Stranger<C> | undefined {
-    const stranger = this.begun.shift() ?? (this.mayBegin ? this.shiftFresh() : undefined)
+    const stranger = this.begun.shift() ?? (this.mayBegin ? this.fresh.shift() : undefined)
     if (stranger === undefined) return undefined
     stranger.isWaiting = false
     this.pace.onTurn(nowMicros, this.waiting > 0)
@@ -78,17 +105,20 @@ export class Admission<C> {
 
   /** The next stranger that has waited, or would wait, too long. */
   nextOverdue(nowMicros: number): Stranger<C> | undefined {
-    if (this.waiting === 0) return undefined
-    const oldest = this.fresh[this.head]
-    if (nowMicros - oldest.sinceMicros > this.limits.patienceMicros) return this.shiftFresh()
-    const newest = this.fresh[this.fresh.length - 1]
-    return this.wouldWaitTooLong(nowMicros - newest.sinceMicros) ? this.fresh.pop() : undefined
+    const { fresh } = this
+    const { oldest, longest } = fresh
+    if (oldest === undefined || longest === undefined) return undefined
+    if (nowMicros - oldest.waiting.first!.sinceMicros > this.limits.patienceMicros)
+      return fresh.shiftOf(oldest)
+    const waitedMicros = nowMicros - longest.waiting.last!.sinceMicros
+    return this.wouldWaitTooLong(waitedMicros, longest.waiting.length) ? fresh.popOf(longest) : undefined
   }
 
   /** `connection` was created for `stranger`. */
   begin(stranger: Stranger<C>, connection: C): void {
     stranger.connection = connection
     this.unfinished.set(connection, stranger)
+    this.fresh.begin(stranger.introduction.from)
   }
 
   /** The stranger of a connection whose handshake is incomplete. */
@@ -97,10 +127,11 @@ export class Admission<C> {
   }
 
   /** The handshake is complete, or the connection is dropped. */
-  end(connection: C): void {
+  end(connection: C, isComplete: boolean): void {
     const stranger = this.unfinished.get(connection)
     if (stranger === undefined) return
     this.unfinished.delete(connection)
+    this.fresh.end(stranger.introduction.from, isComplete)
     if (stranger.isWaiting) this.begun.splice(this.begun.indexOf(stranger), 1)
   }
 
@@ -109,30 +140,16 @@ export class Admission<C> {
   }
 
   private get wantsProof(): boolean {
-    const { retry, retryHandshakes } = this.limits
+    const { retry, retryHandshakes, patienceMicros } = this.limits
     if (retry !== "underLoad") return retry === "always"
     return (
-      this.strangers >= retryHandshakes || this.queueMicros > this.limits.patienceMicros * UNVALIDATED_SHARE
+      this.strangers >= retryHandshakes ||
+      this.waiting * this.pace.microsEach > patienceMicros * UNVALIDATED_SHARE
     )
   }
 
-  /** Whether the last in the queue, having waited this long, would be served too late. */
-  private wouldWaitTooLong(waitedMicros: number): boolean {
-    return waitedMicros + this.queueMicros > this.limits.patienceMicros
-  }
-
-  /** How long the queue takes to serve. */
-  private get queueMicros(): number {
-    return this.waiting * this.pace.microsEach
-  }
-
-  private shiftFresh(): Stranger<C> | undefined {
-    if (this.waiting === 0) return undefined
-    const stranger = this.fresh[this.head++]
-    if (this.head * 2 >= this.fresh.length) {
-      this.fresh.splice(0, this.head)
-      this.head = 0
-    }
-    return stranger
+  /** Whether a client that has waited this long, at a position among those of its source, would be served too late. */
+  private wouldWaitTooLong(waitedMicros: number, position: number): boolean {
+    return waitedMicros + this.fresh.ahead(position) * this.pace.microsEach > this.limits.patienceMicros
   }
 }

@@ -8,6 +8,7 @@ export interface StrikeLimits {
 /** The limits of an endpoint, checked and complete; `EndpointLimits` documents them. */
 export interface Limits {
   readonly handshakes: number
+  readonly handshakesPerSource: number
   readonly waitingClients: number
   readonly retryHandshakes: number
   readonly retriesPerSecond: number
@@ -23,6 +24,7 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   handshakes: 100,
+  handshakesPerSource: 5,
   waitingClients: 1_024,
   retryHandshakes: 50,
   retriesPerSecond: 5_000,

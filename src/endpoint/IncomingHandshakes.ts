@@ -69,7 +69,7 @@ export class IncomingHandshakes {
     this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis)
     // half of the handshake timeout is left for the handshake itself and the time the client has already spent
     const patienceMicros = (handshakeTimeoutMillis * 1000) / 2
-    this.admission = new Admission({ ...limits, retry, patienceMicros })
+    this.admission = new Admission({ ...limits, retry, patienceMicros }, host.random)
   }
 
   /** Whether `admit` has work to do. */
@@ -77,14 +77,24 @@ export class IncomingHandshakes {
     return this.admission.hasWaiting
   }
 
+  /** When `admit` has work to do even if nothing else happens. */
+  get deadlineMicros(): number {
+    return this.admission.deadlineMicros
+  }
+
   /** Clients whose handshake is incomplete, including waiting ones. */
   get strangers(): number {
     return this.admission.strangers
   }
 
+  /** The sources that unfinished and waiting clients come from. */
+  get sources(): number {
+    return this.admission.sources
+  }
+
   /** The client's handshake is complete, or its connection is gone. */
   end(connection: Connection): void {
-    this.admission.end(connection)
+    this.admission.end(connection, connection.handshake.complete)
   }
 
   /** The stranger of a connection whose handshake is incomplete. */
@@ -123,7 +133,8 @@ export class IncomingHandshakes {
     nowMicros: number
   ): Connection | undefined {
     if (!sameAddress(stranger.introduction.from, from) || !stranger.hold(bytes, ecn)) return undefined
-    this.admission.wait(stranger)
+    const displaced = this.admission.wait(stranger)
+    if (displaced !== undefined) this.refuse(displaced, nowMicros)
     return this.isDeferred ? undefined : this.admit(nowMicros)
   }
 
@@ -156,7 +167,7 @@ export class IncomingHandshakes {
     const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
     const isProven = verdict._tag !== "absent"
     const isRefused = verdict._tag === "invalid" || this.isFull
-    const judgement = isRefused ? "refusal" : this.admission.judge(isProven)
+    const judgement = isRefused ? "refusal" : this.admission.judge(from, isProven)
     if (judgement === "refusal") {
       replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : TOO_MANY, nowMicros)
       return undefined

@@ -4,7 +4,7 @@ import type { Connection } from "../connection/Connection.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
 import type { PacketHeader } from "../wire/PacketHeader.ts"
-import { KeyedTable } from "./KeyedTable.ts"
+import { KeyedTable } from "../internal/KeyedTable.ts"
 
 /** The target of one of our connection IDs. */
 export class Addressee {

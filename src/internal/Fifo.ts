@@ -20,6 +20,11 @@ export class Fifo<T> {
     return this.count === 0 ? undefined : this.places[this.head]
   }
 
+  /** The item that `pop` will take. */
+  get last(): T | undefined {
+    return this.count === 0 ? undefined : this.places[(this.head + this.count - 1) & (this.places.length - 1)]
+  }
+
   push(item: T): void {
     if (this.count === this.places.length) this.resize(Math.max(LEAST, 2 * this.count))
     this.places[(this.head + this.count++) & (this.places.length - 1)] = item
@@ -32,6 +37,16 @@ export class Fifo<T> {
     places[head] = undefined
     this.head = (head + 1) & (places.length - 1)
     if (--this.count === 0 && places.length > LEAST) this.clear()
+    return item
+  }
+
+  /** Takes the newest item. */
+  pop(): T | undefined {
+    if (this.count === 0) return undefined
+    const at = (this.head + this.count - 1) & (this.places.length - 1)
+    const item = this.places[at]
+    this.places[at] = undefined
+    if (--this.count === 0 && this.places.length > LEAST) this.clear()
     return item
   }
 

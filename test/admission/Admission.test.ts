@@ -2,13 +2,16 @@
 import { describe, expect, it } from "vitest"
 import { Admission, type AdmissionLimits } from "../../src/admission/Admission.ts"
 import { type Introduction, roomForStranger, Stranger } from "../../src/admission/Stranger.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Version } from "../../src/wire/PacketType.ts"
 
 const id = new Uint8Array(8)
+const here: SocketAddress = { host: "192.0.2.7", port: 7, family: 4 }
 
 const introduction: Introduction = {
   version: Version.v1,
-  from: { host: "192.0.2.7", port: 7, family: 4 },
+  from: here,
   socket: 0,
   destination: id,
   originalDestination: id,
@@ -18,14 +21,18 @@ const introduction: Introduction = {
 }
 
 const make = (limits: Partial<AdmissionLimits> = {}) =>
-  new Admission<string>({
-    retry: "underLoad",
-    retryHandshakes: 4,
-    handshakes: 8,
-    waitingClients: 8,
-    patienceMicros: 1_000_000,
-    ...limits
-  })
+  new Admission<string>(
+    {
+      retry: "underLoad",
+      retryHandshakes: 4,
+      handshakes: 8,
+      handshakesPerSource: 8,
+      waitingClients: 8,
+      patienceMicros: 1_000_000,
+      ...limits
+    },
+    new SeededRandom("admission").bytes
+  )
 
 /** `count` strangers that arrived at `nowMicros`. */
 const queueOf = (admission: Admission<string>, count: number, nowMicros = 0): Array<Stranger<string>> =>
@@ -39,15 +46,15 @@ describe("admission", () => {
   it("requires Retry above a number of strangers, waiting or started, until they are forgotten", () => {
     const admission = make()
     queueOf(admission, 3)
-    expect(admission.judge(false)).toBe("turn")
+    expect(admission.judge(here, false)).toBe("turn")
     queueOf(admission, 1)
-    expect(admission.judge(false)).toBe("retry")
-    expect(admission.judge(true)).toBe("turn")
+    expect(admission.judge(here, false)).toBe("retry")
+    expect(admission.judge(here, true)).toBe("turn")
     for (const name of ["a", "b", "c", "d"]) admission.begin(admission.next(0)!, name)
     expect(admission.waiting).toBe(0)
-    expect(admission.judge(false)).toBe("retry")
-    admission.end("b")
-    expect(admission.judge(false)).toBe("turn")
+    expect(admission.judge(here, false)).toBe("retry")
+    admission.end("b", true)
+    expect(admission.judge(here, false)).toBe("turn")
   })
 
   it("requires Retry before clients that never proved an address fill the queue", () => {
@@ -55,28 +62,28 @@ describe("admission", () => {
     queueOf(admission, 600)
     // served one after the other, each takes 5 ms: the remaining ones would take half of what a client may wait
     for (let i = 0; i < 500; i++) admission.next(i * 5_000)
-    expect(admission.judge(false)).toBe("retry")
-    expect(admission.judge(true)).toBe("turn")
+    expect(admission.judge(here, false)).toBe("retry")
+    expect(admission.judge(here, true)).toBe("turn")
     for (let i = 500; i < 560; i++) admission.next(i * 5_000)
-    expect(admission.judge(false)).toBe("turn")
+    expect(admission.judge(here, false)).toBe("turn")
   })
 
   it("requires Retry always, or never, if that is the policy", () => {
-    expect(make({ retry: "always" }).judge(false)).toBe("retry")
+    expect(make({ retry: "always" }).judge(here, false)).toBe("retry")
     const never = make({ retry: "never" })
     queueOf(never, 7)
-    expect(never.judge(false)).toBe("turn")
+    expect(never.judge(here, false)).toBe("turn")
   })
 
   it("refuses everybody beyond its limit, validated or not", () => {
     const admission = make({ retry: "never" })
     queueOf(admission, 7)
     admission.begin(admission.next(0)!, "a")
-    expect(admission.judge(true)).toBe("turn")
+    expect(admission.judge(here, true)).toBe("turn")
     queueOf(admission, 2)
     expect([admission.waiting, admission.strangers]).toEqual([8, 9])
-    expect(admission.judge(true)).toBe("refusal")
-    expect(admission.judge(false)).toBe("refusal")
+    expect(admission.judge(here, true)).toBe("refusal")
+    expect(admission.judge(here, false)).toBe("refusal")
   })
 
   it("serves started handshakes first, then in order of arrival", () => {
@@ -95,7 +102,7 @@ describe("admission", () => {
     const [first] = queueOf(admission, 1)
     admission.begin(admission.next(0)!, "a")
     admission.wait(first)
-    admission.end("a")
+    admission.end("a", true)
     expect(admission.hasWaiting).toBe(false)
     expect(admission.strangers).toBe(0)
   })
@@ -115,9 +122,9 @@ describe("admission", () => {
       sent.push(hopeless)
     }
     expect(sent).toEqual(strangers.slice(101).reverse())
-    expect(admission.judge(true)).toBe("turn")
+    expect(admission.judge(here, true)).toBe("turn")
     queueOf(admission, 9)
-    expect(admission.judge(true)).toBe("refusal")
+    expect(admission.judge(here, true)).toBe("refusal")
   })
 
   it("refuses whoever has waited too long, and nobody because of a single stall", () => {

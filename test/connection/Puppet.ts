@@ -104,6 +104,8 @@ export class Puppet {
   private readonly decoder = new FrameDecoder("either", FrameExtension.all)
   private undecryptable: Array<Uint8Array> = []
   private token: Uint8Array | undefined = undefined
+  /** Client: the messages of its first flight. */
+  private hello: ReadonlyArray<Uint8Array> = []
   private heard = false
   readonly audit: PacketAudit
 
@@ -200,6 +202,7 @@ export class Puppet {
 
   private onPacket(bytes: Uint8Array, start: number): boolean {
     const { header, options } = this
+    if (header.type === PacketType.Retry && options.role === "client") this.followRetry(bytes)
     if (header.type === PacketType.Retry || header.type === PacketType.VersionNegotiation) return true
     const level = header.type as Level
     if (level === Level.Initial && options.role === "server" && !this.heard) {
@@ -245,6 +248,17 @@ export class Puppet {
     for (let read = this.crypto.read(level); read !== undefined; read = this.crypto.read(level))
       this.tls.handleCrypto(level, read)
     return true
+  }
+
+  /** Client: sends its ClientHello again, with the token. */
+  private followRetry(bytes: Uint8Array): void {
+    const { header } = this
+    if (this.token !== undefined) return
+    this.token = bytes.slice(header.tokenStart, header.tokenEnd)
+    this.destination = bytes.slice(header.scidStart, header.scidEnd)
+    this.installInitial(this.destination)
+    this.cryptoSent[Level.Initial] = 0
+    this.cryptoOut[Level.Initial].push(...this.hello)
   }
 
   private isToRetry(bytes: Uint8Array): boolean {
@@ -349,6 +363,7 @@ export class Puppet {
         this.options.tamper === undefined ? out.bytes : this.options.tamper(out.bytes, out.level)
       if (message !== undefined) this.cryptoOut[out.level].push(message)
     }
+    if (this.hello.length === 0) this.hello = [...this.cryptoOut[Level.Initial]]
     for (const level of [Level.Initial, Level.Handshake, Level.OneRtt] as const)
       for (const message of this.cryptoOut[level].splice(0)) this.sendCrypto(level, message)
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
-import { KeyedTable } from "../../src/endpoint/KeyedTable.ts"
-import { keyedHash } from "../../src/endpoint/keyedHash.ts"
+import { KeyedTable } from "../../src/internal/KeyedTable.ts"
+import { keyedHash } from "../../src/internal/keyedHash.ts"
 
 const { bytes: random } = new SeededRandom("keyed table")
 

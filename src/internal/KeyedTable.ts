@@ -1,4 +1,4 @@
-import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { RandomBytes } from "./RandomBytes.ts"
 import { keyedHash } from "./keyedHash.ts"
 
 interface Entry<V> {
