@@ -41,11 +41,13 @@ import { treeSnapshot } from "./actor/treeSnapshot.ts"
 import { called, refuseFunction } from "./arguments.ts"
 import type { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import type { CryptoSuite } from "./capability/CryptoSuite.ts"
+import type { EndpointStatistics } from "./capability/EndpointStatistics.ts"
 import type { Entropy } from "./capability/Entropy.ts"
 import { Inspector } from "./capability/Inspector.ts"
 import type { UdpPort } from "./capability/UdpPort.ts"
 import { clientSettings } from "./clientSettings.ts"
 import { type ConnectOptions, type EndpointOptions, RebindSchema } from "./EndpointOptions.ts"
+import { endpointStatistics } from "./endpoint/endpointStatistics.ts"
 import type { EndpointNode } from "./FiberTree.ts"
 import { Peer, type PeerOptions, peerSettings } from "./Peer.ts"
 import { QuicConnection } from "./QuicConnection.ts"
@@ -125,6 +127,29 @@ export interface QuicEndpointShape {
   readonly peer: (options: PeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
   /** What lives on this endpoint now, as data; `FiberTree.print` formats it. */
   readonly tree: Effect.Effect<EndpointNode>
+  /**
+   * What the endpoint has counted since it was made: packets by fate, handshakes, closes.
+   *
+   * **Details**
+   *
+   * A plain record, read when the effect runs. `connection.stats` has the counters of one connection.
+   *
+   * **Example** (Packets that were thrown away because nobody could have sent them honestly)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { QuicEndpoint } from "effect-quic"
+   *
+   * const forged = Effect.gen(function* () {
+   *   const endpoint = yield* QuicEndpoint
+   *   const { dropped } = yield* endpoint.statistics
+   *   return dropped.unauthentic + dropped.malformed
+   * })
+   * ```
+   *
+   * Never fails. **Interruption**: changes nothing.
+   */
+  readonly statistics: Effect.Effect<EndpointStatistics>
   /** Number of live connections. */
   readonly connectionCount: Effect.Effect<number>
 }
@@ -204,6 +229,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       refuseFunction(handler, "handler") ??
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))),
     tree,
+    statistics: Effect.sync(() => endpointStatistics(actor.core)),
     connectionCount: Effect.sync(() => [...actor.connections.all].length)
   })
 })

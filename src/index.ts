@@ -1,6 +1,13 @@
 /** A secure, multipath, actor-model QUIC transport for Effect. */
 export { CertificateRejected, CertificateVerifier } from "./capability/CertificateVerifier.ts"
 export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSuite.ts"
+export type {
+  CloseCounts,
+  DroppedPackets,
+  EndpointStatistics,
+  HandshakeCounts,
+  StatelessReplyCounts
+} from "./capability/EndpointStatistics.ts"
 export { Entropy } from "./capability/Entropy.ts"
 export { Inspector } from "./capability/Inspector.ts"
 export { KeyLog } from "./capability/KeyLog.ts"

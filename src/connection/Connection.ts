@@ -247,6 +247,7 @@ export class Connection {
     const { migration } = path
     const route = migration.routeOf(from, socket)
     if (route === undefined) {
+      this.receiver.counters.rejected++
       if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")
       return
     }

@@ -17,6 +17,7 @@ import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { CHANGED_ID, Discards } from "./Discards.ts"
 import { FrameReceiver } from "./FrameReceiver.ts"
 import { IncomingPacket } from "./IncomingPacket.ts"
+import { PacketCounters } from "./PacketCounters.ts"
 import { INITIAL_DESTINATION } from "../path/LocalConnectionIds.ts"
 import type { Route } from "../path/Route.ts"
 
@@ -35,16 +36,8 @@ interface EarlyPacket {
   readonly route: Route
 }
 
-export interface PacketCounters {
-  received: number
-  /** Not for us, malformed, or without keys. */
-  dropped: number
-  duplicates: number
-  /** Authentication failed. */
-  undecryptable: number
-  /** Datagrams beyond `limits.peerPacketsPerSecond`. */
-  overLimit: number
-}
+/** Why a packet is dropped before it is opened. */
+type PlainDrop = Exclude<DropReason, "duplicate" | "decryption_failure">
 
 /** Scratch shared by all connections, for packets that waited for their keys. */
 const replayed = new IncomingPacket()
@@ -56,13 +49,7 @@ const replayed = new IncomingPacket()
 export class PacketReceiver {
   readonly frames: FrameReceiver
   readonly discards = new Discards()
-  readonly counters: PacketCounters = {
-    received: 0,
-    dropped: 0,
-    duplicates: 0,
-    undecryptable: 0,
-    overLimit: 0
-  }
+  readonly counters = new PacketCounters()
   private readonly parts: ConnectionParts
   private readonly progress: HandshakeProgress
   /** Undefined for a server, which discards Retry and Version Negotiation. */
@@ -109,7 +96,10 @@ export class PacketReceiver {
     while (header.end < bytes.length && parts.closer.reason === undefined) {
       packet.start = header.end
       // RFC 9287 §3: we advertise grease_quic_bit, so the bit means nothing
-      if (!parsePacketHeader(bytes, packet.start, bytes.length, idLength, header, true)) break
+      if (!parsePacketHeader(bytes, packet.start, bytes.length, idLength, header, true)) {
+        this.counters.malformed++
+        break
+      }
       // RFC 9000 §12.2 #S2: coalesced packets share a destination ID
       if (!sameSlices(bytes, dcidStart, dcidEnd, header.dcidStart, header.dcidEnd))
         this.drop(packet, "rejected", "to another Connection ID than the one before", nowMicros)
@@ -251,8 +241,11 @@ export class PacketReceiver {
     if (level === Level.Handshake) this.progress.retransmitEarly()
   }
 
-  private drop(packet: IncomingPacket, reason: DropReason, why: string, nowMicros: number): false {
-    this.counters.dropped++
+  private drop(packet: IncomingPacket, reason: PlainDrop, why: string, nowMicros: number): false {
+    const { counters } = this
+    if (reason === "invalid") counters.malformed++
+    else if (reason === "rejected") counters.rejected++
+    else counters.withoutKeys++
     this.observeDrop(packet, reason, why, nowMicros)
     return false
   }

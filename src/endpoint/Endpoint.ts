@@ -18,6 +18,8 @@ import { parsePacketHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ClientMemory, EndpointConfig, ServerConfig } from "./EndpointConfig.ts"
+import { ConnectionTotals } from "./ConnectionTotals.ts"
+import { EndpointCounters } from "./EndpointCounters.ts"
 import { type HandshakeHost, IncomingHandshakes } from "./IncomingHandshakes.ts"
 import { Addressee, Routing } from "./Routing.ts"
 import { type Arrival, type Reply, StatelessReplies } from "./StatelessReplies.ts"
@@ -35,6 +37,9 @@ export class Endpoint {
   /** The connection the last datagram was for, if it existed before. */
   handling: Connection | undefined = undefined
   readonly limits: Limits
+  readonly counters = new EndpointCounters()
+  /** Of connections that are gone. */
+  readonly past = new ConnectionTotals()
   private readonly config: EndpointConfig
   private readonly routing: Routing
   /** Scratch: the packet being processed. */
@@ -48,7 +53,8 @@ export class Endpoint {
     this.routing = new Routing(config.random, config.connectionIdBytes)
     const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
-    this.replies = new StatelessReplies(config.suite, config.random, this.limits, this.makeResetToken)
+    const { suite, random } = config
+    this.replies = new StatelessReplies(suite, random, this.limits, this.makeResetToken, this.counters)
     this.incoming =
       config.server && new IncomingHandshakes(config.server, this.limits, this.handshakeHost(config.server))
   }
@@ -103,6 +109,9 @@ export class Endpoint {
     boundSocket: SocketNumber = socket
   ): Connection | undefined {
     this.handling = undefined
+    const { counters } = this
+    counters.datagramsReceived++
+    counters.bytesReceived += bytes.length
     const { header } = this.packet
     const isPacket = this.parse(bytes)
     const found = isPacket ? this.routing.find(bytes, header) : undefined
@@ -113,7 +122,8 @@ export class Endpoint {
       const isShort = isPacket && header.type === PacketType.OneRtt
       if (isShort && this.takeReset(bytes, from, nowMicros)) return undefined
       const accepted = isPacket ? this.onStranger({ bytes, header, from, socket }, ecn, nowMicros) : undefined
-      if (accepted === undefined && !isShort) this.takeReset(bytes, from, nowMicros)
+      const isReset = accepted === undefined && !isShort && this.takeReset(bytes, from, nowMicros)
+      if (!isPacket && !isReset) counters.dropped.malformed++
       return accepted
     }
     const { connection } = found
@@ -163,6 +173,7 @@ export class Endpoint {
   /** The connection has drained: removes it from the routing. RFC 9000 §10.2 #S3 */
   forget(connection: Connection): void {
     if (!this.connections.delete(connection)) return
+    this.past.add(connection)
     this.routing.forget(connection)
     this.incoming?.end(connection)
   }
@@ -183,14 +194,16 @@ export class Endpoint {
 
   private onStranger(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
     const { header } = arrival
+    const { incoming } = this
+    if (header.type === PacketType.Initial && incoming !== undefined)
+      return incoming.onInitial(arrival, ecn, nowMicros)
+    this.counters.dropped.unknownConnection++
     // RFC 9000 §10.3: a client may think a handshake complete that we gave up, and send nothing but a close
     const isOurs = header.dcidEnd - header.dcidStart === this.config.connectionIdBytes
-    if (header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs)) {
+    if (header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs))
       this.replies.reset(arrival, nowMicros)
-      return undefined
-    }
-    // RFC 9000 §5.2.2 #2, §6.1 #1: nor is Version Negotiation answered
-    return header.type === PacketType.Initial ? this.incoming?.onInitial(arrival, ecn, nowMicros) : undefined
+    // RFC 9000 §5.2.2 #2, §6.1 #1: nothing else is answered, nor is Version Negotiation
+    return undefined
   }
 
   /** Whether it is a stateless reset of a connection with `from`, which is then closed. RFC 9000 §10.3.1 */
@@ -247,6 +260,7 @@ export class Endpoint {
       random,
       routing: this.routing,
       replies: this.replies,
+      counters: this.counters,
       headerOf: (bytes) => {
         this.parse(bytes)
         return this.packet.header

@@ -12,6 +12,7 @@ import type { Version } from "../wire/PacketType.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { AddressTokenIssuers } from "./AddressTokenIssuers.ts"
+import type { EndpointCounters } from "./EndpointCounters.ts"
 import type { ServerConfig } from "./EndpointConfig.ts"
 import type { Routing } from "./Routing.ts"
 import { isAuthenticInitial } from "./statelessClose.ts"
@@ -31,6 +32,7 @@ export interface HandshakeHost {
   readonly random: RandomBytes
   readonly routing: Routing
   readonly replies: StatelessReplies
+  readonly counters: EndpointCounters
   /** Parses the first header of a datagram into scratch, which is returned. */
   headerOf(bytes: Uint8Array): PacketHeader
   makeConnectionId(): Uint8Array
@@ -106,8 +108,16 @@ export class IncomingHandshakes {
   onInitial(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
     const { bytes, header, from } = arrival
     const { host, server } = this
+    const { dropped } = host.counters
+    if (!this.accepting) {
+      dropped.unknownConnection++
+      return undefined
+    }
     // RFC 9000 §5.2.2 #1, §14.1 #3: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
-    if (!this.accepting || bytes.length < MINIMUM_DATAGRAM_BYTES) return undefined
+    if (bytes.length < MINIMUM_DATAGRAM_BYTES) {
+      dropped.malformed++
+      return undefined
+    }
     const versions = versionsOf("server", server.transport)
     const version = versions.find((known) => known === header.version)
     if (version === undefined) {
@@ -115,7 +125,10 @@ export class IncomingHandshakes {
       return undefined
     }
     // RFC 9000 §7.2
-    if (header.dcidEnd - header.dcidStart < 8) return undefined
+    if (header.dcidEnd - header.dcidStart < 8) {
+      dropped.malformed++
+      return undefined
+    }
     const introduction = this.judge(arrival, version, nowMicros)
     if (introduction === undefined) return undefined
     const room = roomForStranger(server.transport.initialDatagramBytes)
@@ -132,7 +145,15 @@ export class IncomingHandshakes {
     ecn: Ecn,
     nowMicros: number
   ): Connection | undefined {
-    if (!sameAddress(stranger.introduction.from, from) || !stranger.hold(bytes, ecn)) return undefined
+    const { dropped } = this.host.counters
+    if (!sameAddress(stranger.introduction.from, from)) {
+      dropped.rejected++
+      return undefined
+    }
+    if (!stranger.hold(bytes, ecn)) {
+      dropped.rateLimited++
+      return undefined
+    }
     const displaced = this.admission.wait(stranger)
     if (displaced !== undefined) this.refuse(displaced, nowMicros)
     return this.isDeferred ? undefined : this.admit(nowMicros)
@@ -204,7 +225,10 @@ export class IncomingHandshakes {
     const held = stranger.takeHeld()
     // Initials are easily forged: no connection or observer is created before it authenticates
     const keys = new InitialKeys(host.suite, destination)
-    if (!isAuthenticInitial(keys.of(version), held[0].bytes, host.headerOf(held[0].bytes))) return undefined
+    if (!isAuthenticInitial(keys.of(version), held[0].bytes, host.headerOf(held[0].bytes))) {
+      host.counters.dropped.unauthentic += held.length
+      return undefined
+    }
     const origin: ConnectionOrigin = {
       version,
       remote: from,

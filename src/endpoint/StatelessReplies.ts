@@ -1,5 +1,6 @@
 import type { Limits } from "../admission/Limits.ts"
 import { RateLimit } from "../admission/RateLimit.ts"
+import type { StatelessReplyCounts } from "../capability/EndpointStatistics.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import { buildStatelessReset, isAnswerable } from "../path/statelessReset.ts"
@@ -11,6 +12,7 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import { reservedVersion, writeRetry, writeVersionNegotiation } from "../wire/versionPackets.ts"
 import type { AddressTokens } from "./AddressTokens.ts"
+import type { EndpointCounters } from "./EndpointCounters.ts"
 import { isAuthenticInitial, writeStatelessClose } from "./statelessClose.ts"
 
 /** A datagram without a connection: Version Negotiation, Retry, a refusal, or a stateless reset. */
@@ -42,17 +44,20 @@ export class StatelessReplies {
   private readonly refusals: RateLimit
   private readonly negotiations: RateLimit
   private readonly resets: RateLimit
+  private readonly counters: EndpointCounters
   private readonly waiting: Array<Reply> = []
 
   constructor(
     suite: CryptoSuiteShape,
     random: RandomBytes,
     limits: Limits,
-    makeResetToken: (connectionId: Uint8Array) => Uint8Array
+    makeResetToken: (connectionId: Uint8Array) => Uint8Array,
+    counters: EndpointCounters
   ) {
     this.suite = suite
     this.random = random
     this.makeResetToken = makeResetToken
+    this.counters = counters
     this.retries = replyLimit(limits.retriesPerSecond)
     this.refusals = replyLimit(limits.refusalsPerSecond)
     this.negotiations = replyLimit(limits.versionNegotiationsPerSecond)
@@ -63,9 +68,17 @@ export class StatelessReplies {
     return this.waiting.shift()
   }
 
-  /** Sends the CONNECTION_CLOSE that `write` makes for a client, within the limit of refusals. */
-  close(arrival: Pick<Arrival, "from" | "socket">, nowMicros: number, write: () => Uint8Array): void {
-    if (this.refusals.take(nowMicros)) this.send(arrival, write())
+  /** Sends the CONNECTION_CLOSE that a connection writes before it is dropped, within the limit of refusals. */
+  close(
+    { from, socket }: Pick<Arrival, "from" | "socket">,
+    nowMicros: number,
+    write: () => Uint8Array
+  ): void {
+    if (!this.refusals.take(nowMicros)) return
+    const bytes = write()
+    if (bytes.length === 0) return
+    this.counters.replies.refusal++
+    this.waiting.push({ bytes, to: from, socket })
   }
 
   /** Smaller than the datagram it answers. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
@@ -76,7 +89,7 @@ export class StatelessReplies {
     tokens: AddressTokens,
     nowMicros: number
   ): void {
-    if (!this.retries.take(nowMicros)) return
+    if (!this.mayAnswer(this.retries, nowMicros)) return
     const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
     const client = bytes.slice(header.scidStart, header.scidEnd)
     const token = tokens.forRetry(originalDestination, source, from, nowMicros / 1000)
@@ -85,7 +98,7 @@ export class StatelessReplies {
     const datagram = new Uint8Array(packet.length + tag.length)
     datagram.set(packet)
     datagram.set(tag, packet.length)
-    this.send({ from, socket }, datagram)
+    this.send("retry", { from, socket }, datagram)
   }
 
   /**
@@ -93,24 +106,25 @@ export class StatelessReplies {
    * instead, as the client sends it again. RFC 9000 §5.2.2, §8.1.2 #S1
    */
   refuse(arrival: Arrival, version: Version, error: TransportError, nowMicros: number): void {
+    if (!this.mayAnswer(this.refusals, nowMicros)) return
     const { bytes, header } = arrival
-    this.close(arrival, nowMicros, () => {
-      const client = bytes.slice(header.scidStart, header.scidEnd)
-      const destination = bytes.slice(header.dcidStart, header.dcidEnd)
-      const keys = initialKeys(this.suite, version, destination)
-      const isAuthentic = isAuthenticInitial(keys, bytes, header)
-      return isAuthentic ? writeStatelessClose(keys, version, client, destination, error) : nothing
-    })
+    const client = bytes.slice(header.scidStart, header.scidEnd)
+    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+    const keys = initialKeys(this.suite, version, destination)
+    if (isAuthenticInitial(keys, bytes, header))
+      this.send("refusal", arrival, writeStatelessClose(keys, version, client, destination, error))
+    else this.counters.dropped.unauthentic++
   }
 
   negotiateVersion(arrival: Arrival, versions: ReadonlyArray<number>, nowMicros: number): void {
-    if (!this.negotiations.take(nowMicros)) return
+    if (!this.mayAnswer(this.negotiations, nowMicros)) return
     const { bytes, header } = arrival
     // RFC 9000 §5.2.2 #S1 #S2, §17.2.1 #3 #4 #6: the client's IDs swapped; and one answer per datagram
     const source = bytes.slice(header.scidStart, header.scidEnd)
     const destination = bytes.slice(header.dcidStart, header.dcidEnd)
     const offered = [reservedVersion(this.random), ...versions]
-    this.send(arrival, writeVersionNegotiation(source, destination, offered, this.random))
+    const packet = writeVersionNegotiation(source, destination, offered, this.random)
+    this.send("versionNegotiation", arrival, packet)
   }
 
   /** Answers a packet without a connection. RFC 9000 §10.3, §11 #1 */
@@ -120,15 +134,27 @@ export class StatelessReplies {
     if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return
     if (!this.resets.take(nowMicros)) return
     const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
-    this.send(arrival, buildStatelessReset(bytes.length, token, this.random))
+    this.send("statelessReset", arrival, buildStatelessReset(bytes.length, token, this.random))
   }
 
-  private send({ from, socket }: Pick<Arrival, "from" | "socket">, bytes: Uint8Array): void {
-    if (bytes.length > 0) this.waiting.push({ bytes, to: from, socket })
+  private mayAnswer(limit: RateLimit, nowMicros: number): boolean {
+    const may = limit.take(nowMicros)
+    if (!may) this.counters.dropped.rateLimited++
+    return may
+  }
+
+  private send(
+    kind: keyof StatelessReplyCounts,
+    { from, socket }: Pick<Arrival, "from" | "socket">,
+    bytes: Uint8Array
+  ): void {
+    const { counters } = this
+    counters.replies[kind]++
+    counters.repliesSent++
+    counters.replyBytes += bytes.length
+    this.waiting.push({ bytes, to: from, socket })
   }
 }
 
 /** An eighth of a second's replies at once: clients come in crowds. */
 const replyLimit = (perSecond: number): RateLimit => new RateLimit(perSecond, Math.ceil(perSecond / 8))
-
-const nothing = new Uint8Array(0)

@@ -47,6 +47,13 @@ export class CryptoStream implements FrameOwner {
     return bytes
   }
 
+  /** Memory of bytes behind a gap. */
+  get reorderBytes(): number {
+    let bytes = 0
+    for (const buffer of this.receiving) bytes += buffer?.reorderBytes ?? 0
+    return bytes
+  }
+
   hasFrames(level: Level): boolean {
     const buffer = this.sending[level]
     return buffer !== undefined && (buffer.unsent > 0 || !buffer.lost.isEmpty)

@@ -50,6 +50,11 @@ export class ReceiveBuffer {
     return this.pages !== undefined && !this.pages.isEmpty
   }
 
+  /** Memory of data behind a gap. */
+  get reorderBytes(): number {
+    return this.pages === undefined ? 0 : this.pages.allocatedBytes
+  }
+
   /** Approximate memory held by the queue and the pages. */
   get allocatedBytes(): number {
     let sum = this.pages?.allocatedBytes ?? 0

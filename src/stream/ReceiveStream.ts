@@ -65,6 +65,11 @@ export class ReceiveStream {
     return buffer === undefined ? 0 : Math.max(0, Math.min(buffer.end, this.reliableSize) - buffer.readOffset)
   }
 
+  /** Memory of data behind a gap. */
+  get reorderBytes(): number {
+    return this.buffer === undefined ? 0 : this.buffer.reorderBytes
+  }
+
   get allocatedBytes(): number {
     return this.buffer === undefined ? 0 : this.buffer.allocatedBytes
   }

@@ -17,7 +17,13 @@ import { FlowControlStall } from "./FlowControlStall.ts"
 import { SentStreamFrames } from "./SentStreamFrames.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
-import { snapshotStreams, type StreamSnapshot, type StreamStats, streamStats } from "./streamStats.ts"
+import {
+  reorderBytes,
+  snapshotStreams,
+  type StreamSnapshot,
+  type StreamStats,
+  streamStats
+} from "./streamStats.ts"
 
 type Result = TransportError | undefined
 
@@ -268,6 +274,11 @@ export class StreamSet implements FrameOwner {
   /** Whether anything that was written, finished or reset has not been acknowledged. */
   get hasUndelivered(): boolean {
     return this.sender.undeliveredStreams > 0
+  }
+
+  /** Memory of data that waits for earlier bytes of its stream. Visits every stream. */
+  get reorderBytes(): number {
+    return reorderBytes(this.directory)
   }
 
   /** Visits every stream. */

@@ -64,6 +64,13 @@ export const streamStats = (
   }
 }
 
+/** Memory of data that waits for earlier bytes of its stream. */
+export const reorderBytes = (directory: StreamDirectory): number => {
+  let bytes = 0
+  for (const { receive } of directory.records.values()) bytes += receive?.reorderBytes ?? 0
+  return bytes
+}
+
 /** Snapshot of one stream: bytes transferred and buffered on each side. */
 export interface StreamSnapshot {
   readonly id: number

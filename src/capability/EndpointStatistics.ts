@@ -1,0 +1,135 @@
+/**
+ * What an endpoint has counted since it was made, as plain data.
+ *
+ * `endpoint.statistics` takes it; `Telemetry.layer` publishes it as metrics.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Packets received that had no effect, by reason. A datagram that belongs to no connection counts as one packet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DroppedPackets {
+  /** A limit of `limits` was reached, before anything was spent on the packet. */
+  readonly rateLimited: number
+  /** Not authentic: forged, damaged, or sealed with keys that are gone. */
+  readonly unauthentic: number
+  /** Processed before, or too old to tell. RFC 9000 §12.3 */
+  readonly duplicate: number
+  /** Not a QUIC packet, or one that violates the rules for its type. */
+  readonly malformed: number
+  /** For a connection that this endpoint does not have. */
+  readonly unknownConnection: number
+  /** From an address, of a version, or to a connection ID that the connection does not use. */
+  readonly rejected: number
+  /** Arrived before, or after, there were keys for it. RFC 9001 §5.7 */
+  readonly keyUnavailable: number
+}
+
+/**
+ * Answers to datagrams that belong to no connection, by kind.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StatelessReplyCounts {
+  /** Retry packets. RFC 9000 §8.1.2 */
+  readonly retry: number
+  /** CONNECTION_CLOSE for clients that are not served. RFC 9000 §5.2.2 */
+  readonly refusal: number
+  /** Version Negotiation packets. RFC 9000 §6 */
+  readonly versionNegotiation: number
+  /** Stateless resets. RFC 9000 §10.3 */
+  readonly statelessReset: number
+}
+
+/**
+ * Handshakes, in both roles.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandshakeCounts {
+  /** In progress now, including clients that wait for their turn. */
+  readonly inFlight: number
+  /** Completed. */
+  readonly completed: number
+  /** Connections that ended before the handshake was complete. */
+  readonly failed: number
+}
+
+/**
+ * Connections that ended, by reason.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CloseCounts {
+  /** This side's application closed it. */
+  readonly localApplication: number
+  /** The peer's application closed it. */
+  readonly peerApplication: number
+  /** This side found an error in the transport, refused the connection, or had a defect. RFC 9000 §20.1 */
+  readonly localTransport: number
+  /** The peer reported an error in the transport, or refused the connection. */
+  readonly peerTransport: number
+  /** This side ended the handshake with a TLS alert. RFC 9001 §4.8 */
+  readonly localAlert: number
+  /** The peer ended the handshake with a TLS alert. */
+  readonly peerAlert: number
+  /** Nothing was received within the idle timeout. RFC 9000 §10.1 */
+  readonly idleTimeout: number
+  /** The handshake took too long. */
+  readonly handshakeTimeout: number
+  /** The peer has lost its state. RFC 9000 §10.3 */
+  readonly statelessReset: number
+  /** No version in common. RFC 9000 §6.2 */
+  readonly versionNegotiation: number
+}
+
+/**
+ * What an endpoint has counted since it was made, over all connections, those that are gone included.
+ *
+ * **Details**
+ *
+ * Everything only grows, except `connectionsActive`, `handshakes.inFlight` and `reorderBufferBytes`, which say what is
+ * now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndpointStatistics {
+  /** UDP datagrams received. */
+  readonly datagramsReceived: number
+  /** UDP datagrams sent. */
+  readonly datagramsSent: number
+  /** Bytes of UDP payload received. */
+  readonly bytesReceived: number
+  /** Bytes of UDP payload sent. */
+  readonly bytesSent: number
+  /** QUIC packets received, authentic and not duplicate. */
+  readonly packetsReceived: number
+  /** QUIC packets sent by connections. */
+  readonly packetsSent: number
+  /** Packets declared lost. RFC 9002 §6.1 */
+  readonly packetsLost: number
+  /** Bytes of these packets. */
+  readonly bytesLost: number
+  /** Packets received that had no effect. */
+  readonly dropped: DroppedPackets
+  /** Answers without a connection. */
+  readonly statelessReplies: StatelessReplyCounts
+  /** Handshakes. */
+  readonly handshakes: HandshakeCounts
+  /** Established connections that are not closing, now. */
+  readonly connectionsActive: number
+  /** What peers did that does no good: see `limits.strikes`. */
+  readonly strikes: number
+  /** Connections that ended. */
+  readonly closes: CloseCounts
+  /** Memory of received data that cannot be read yet because earlier bytes are missing, now. */
+  readonly reorderBufferBytes: number
+}
