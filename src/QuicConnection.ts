@@ -182,7 +182,8 @@ export class QuicConnection {
    * Runs `handler` for every stream the peer opens, each in its own fiber and scope, until the connection ends.
    *
    * Succeeds if the connection is closed with code 0 or by the idle timeout, once the handlers have finished, for which
-   * they have `closeTimeoutMillis`; fails with the reason otherwise. A handler that fails or dies resets its own stream
+   * they have `closeTimeoutMillis`, and while the endpoint drains, once nothing is left to serve; fails with the reason
+   * otherwise. A handler that fails or dies resets its own stream
    * and is logged; the others are not affected.
    *
    * **Interruption**: interrupts the handlers, whose streams are reset and stopped with code 0, and waits for them.

@@ -26,6 +26,8 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -46,6 +48,7 @@ import type { Entropy } from "./capability/Entropy.ts"
 import { Inspector } from "./capability/Inspector.ts"
 import type { UdpPort } from "./capability/UdpPort.ts"
 import { clientSettings } from "./clientSettings.ts"
+import { beginDrain, type DrainOptions, type DrainResult } from "./EndpointDrain.ts"
 import { type ConnectOptions, type EndpointOptions, RebindSchema } from "./EndpointOptions.ts"
 import { endpointStatistics } from "./endpoint/endpointStatistics.ts"
 import type { EndpointNode } from "./FiberTree.ts"
@@ -125,6 +128,27 @@ export interface QuicEndpointShape {
    * **Interruption**: leaves no peer.
    */
   readonly peer: (options: PeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
+  /**
+   * Takes the endpoint out of service in good order, and closes it: at `deadline` at the latest, 0 to 24 hours from now,
+   * default 10 seconds.
+   *
+   * 1. New clients are refused with CONNECTION_REFUSED and may try another server; so are those in the handshake, and
+   *    connections that nobody has accepted. `accept` fails with `EndpointClosed`.
+   * 2. `draining` succeeds, for handlers that want to say goodbye: QUIC has no frame for it, so clients learn of it from
+   *    your protocol. They can open the streams they were granted already, and no more.
+   * 3. Handlers finish. `serveStreams` succeeds as soon as no stream is open and none of its handlers runs.
+   * 4. Other connections, accepted ones and those this endpoint made, close with `code` and `reason` as soon as no stream
+   *    of theirs is open and accepted data is delivered.
+   * 5. At the deadline, what is left is closed with `code` and `reason`, and its handlers are interrupted.
+   *
+   * Idempotent: further calls return the same result, and can bring the deadline forward; `drain(0)` ends it at once. Fails
+   * with `InvalidOption`.
+   *
+   * **Interruption**: draining goes on without the caller.
+   */
+  readonly drain: (deadline?: Duration.Input, options?: DrainOptions) => Effect.Effect<DrainResult, QuicError>
+  /** Waits until the endpoint drains, or is closed. */
+  readonly draining: Effect.Effect<void>
   /** What lives on this endpoint now, as data; `FiberTree.print` formats it. */
   readonly tree: Effect.Effect<EndpointNode>
   /**
@@ -223,6 +247,8 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         )
       ),
     peer,
+    drain: (deadline, options) => beginDrain(actor.drain, deadline, options),
+    draining: Deferred.await(actor.drain.begun),
     accept: acceptConnection(actor.accepting, show),
     serve,
     serveStreams: (handler) =>

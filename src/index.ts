@@ -27,6 +27,7 @@ export { defaultSchedule, Peer, type PeerOptions, type PeerState, type UseOption
 export * as PeerId from "./PeerId.ts"
 export type { LocalPlace } from "./actor/PathActor.ts"
 export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
+export type { DrainOptions, DrainResult } from "./EndpointDrain.ts"
 export { EndpointLimits } from "./EndpointLimits.ts"
 export type { ConnectOptions, EndpointOptions, ServerOptions } from "./EndpointOptions.ts"
 export { QuicEndpoint, type QuicEndpointShape } from "./QuicEndpoint.ts"

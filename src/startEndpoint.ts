@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -40,7 +41,8 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   const server = serverOptions && (yield* serverSettings(serverOptions, context))
   const resetKey = resetSecret === undefined ? undefined : yield* resetKeyFrom(resetSecret, suite)
   // created before the loop, so that it is closed after it
-  const keeper = new SocketKeeper(udp, yield* Scope.fork(yield* Effect.scope), server !== undefined)
+  const sockets = yield* Scope.fork(yield* Effect.scope)
+  const keeper = new SocketKeeper(udp, sockets, server !== undefined)
   const socket = yield* keeper.openMain(bind)
   const preferred = yield* keeper.openPreferred(server?.preferredAddress ?? {})
   const config: EndpointConfig = {
@@ -60,11 +62,13 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     keyLog: yield* KeyLog,
     runFork: Effect.runForkWith(yield* Effect.context<never>()),
     openSocket: (actor: EndpointActor, ...where: Parameters<EndpointActor["openSocket"]>) =>
-      keeper.lend(actor, ...where)
+      keeper.lend(actor, ...where),
+    close: (actor: EndpointActor) =>
+      Effect.andThen(closeEndpoint(actor, Exit.interrupt()), Scope.close(sockets, Exit.void))
   }
   const actor = yield* Effect.acquireRelease(
     Effect.sync(() => new EndpointActor(config, surroundings)),
-    closeEndpoint
+    (actor, exit) => Effect.andThen(closeEndpoint(actor, exit), actor.drain.settled)
   )
   for (const each of preferred.sockets) actor.addSocket(each)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)

@@ -17,6 +17,8 @@ export class AcceptQueue {
   private readonly waiting = new Fifo<ConnectionActor>()
   private readonly limit: number
   private readonly isServer: boolean
+  /** No connection is added any more; those that are being served still are. */
+  isDraining = false
   private isClosed = false
 
   /** Once `limit` connections are queued, further ones must be refused. */
@@ -30,7 +32,7 @@ export class AcceptQueue {
   }
 
   get isFull(): boolean {
-    return this.waiting.length >= this.limit
+    return this.isDraining || this.waiting.length >= this.limit
   }
 
   add(actor: ConnectionActor): void {
@@ -46,6 +48,15 @@ export class AcceptQueue {
   refusal(): Effect.Effect<never, QuicError> | undefined {
     if (this.isClosed) return closed
     return this.isServer ? undefined : noServer
+  }
+
+  /** Whoever waits for a connection gets none; the queued ones are returned. */
+  drain(): ReadonlyArray<ConnectionActor> {
+    const left: Array<ConnectionActor> = []
+    for (let actor = this.take(); actor !== undefined; actor = this.take()) left.push(actor)
+    this.isDraining = true
+    this.changed.wakeAll()
+    return left
   }
 
   close(): void {
@@ -64,7 +75,7 @@ export const acceptConnection = <C>(
     {
       has: () => queue.length > 0,
       take: () => queue.take(),
-      refusal: () => queue.refusal(),
+      refusal: () => (queue.isDraining ? closed : queue.refusal()),
       changed: queue.changed
     },
     endConnection,

@@ -141,6 +141,16 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     return this.served?.fiberId
   }
 
+  /** Whether handlers run. */
+  get isServed(): boolean {
+    return this.served?.isBusy ?? false
+  }
+
+  /** Waits until no handler runs. */
+  get whenUnserved(): Effect.Effect<void> {
+    return this.served?.whenIdle ?? Effect.void
+  }
+
   /** Fibers at and below this one, including handlers. */
   get fiberCount(): number {
     return this.branch.fiberCount + (this.served?.fiberCount ?? 0)
@@ -171,6 +181,19 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   /** Asks the loop to send what the core has queued. Cheap, and harmless when there is nothing. */
   touch(): void {
     this.host.touch(this)
+  }
+
+  /** The endpoint drains: the peer is granted no more streams, and `serveStreams` ends as soon as none is open. */
+  leave(): void {
+    if (this.core.streams.isFrozen) return
+    this.core.streams.freeze()
+    this.signals.closed.wakeAll()
+  }
+
+  /** Refuses a client that the application does not know yet. */
+  refuse(reason: string): void {
+    this.core.refuse(reason, this.host.now())
+    this.touch()
   }
 
   /** Changes the connection IDs. */

@@ -20,6 +20,7 @@ import { AcceptQueue } from "./AcceptQueue.ts"
 import { Branch, type RunFork } from "./Branch.ts"
 import { ConnectionActor, type ConnectionHost, type ConnectionOwner } from "./ConnectionActor.ts"
 import { ConnectionTable } from "./ConnectionTable.ts"
+import { Drain, type DrainHost } from "./Drain.ts"
 import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
 import type { ServerMemory } from "./SessionSaver.ts"
 
@@ -34,6 +35,8 @@ export interface EndpointSurroundings {
     actor: EndpointActor,
     ...where: Parameters<ConnectionHost["openSocket"]>
   ) => ReturnType<ConnectionHost["openSocket"]>
+  /** Closes the endpoint at once, and its sockets. */
+  readonly close: (actor: EndpointActor) => Effect.Effect<void>
 }
 
 /** A peer as its endpoint sees it. */
@@ -42,6 +45,9 @@ export interface PeerPlace extends ConnectionOwner {
   /** The endpoint is closing: the peer makes no more connections. */
   retire(): void
 }
+
+const TOO_MANY = "too many connections wait"
+const SHUTTING_DOWN = "the server is shutting down"
 
 export class EndpointActor implements ConnectionHost, LoopHost {
   readonly core: Endpoint
@@ -57,6 +63,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
   /** The branch of the loop's fiber; everything else is below it. */
   readonly branch: Branch
   isClosed = false
+  readonly drain: Drain
   private readonly loop: EndpointLoop
   private readonly runFork: RunFork
 
@@ -72,6 +79,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     this.sinceMicros = this.now()
     this.accepting = new AcceptQueue(this.core.limits.acceptBacklog, config.server !== undefined)
     this.loop = new EndpointLoop(this, socket, clock, runFork)
+    this.drain = new Drain(this.drainHost(Effect.suspend(() => surroundings.close(this))))
     this.branch = new Branch(runFork).fork(this.loop.run, (cause) => {
       this.report("the endpoint broke", cause)
       this.shutdown()
@@ -164,10 +172,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
 
   onEstablished(actor: ConnectionActor): void {
     if (actor.core.config.role === "client") return this.connections.onAnswered(actor)
-    if (this.accepting.isFull) {
-      actor.core.refuse("too many connections wait", this.now())
-      return this.touch(actor)
-    }
+    if (this.accepting.isFull) return actor.refuse(this.accepting.isDraining ? SHUTTING_DOWN : TOO_MANY)
     this.accepting.add(actor)
   }
 
@@ -190,9 +195,36 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     if (this.core.incoming !== undefined) this.core.incoming.accepting = false
   }
 
+  private drainHost(close: Effect.Effect<void>): DrainHost {
+    const { now, runFork, connections } = this
+    return {
+      now,
+      runFork,
+      close,
+      get connections() {
+        return connections.visible
+      },
+      refuseStrangers: () => this.refuseStrangers(),
+      retirePeers: () => {
+        for (const peer of this.peers) peer.retire()
+      }
+    }
+  }
+
+  /** Refuses new clients, those in the handshake, and those that nobody has accepted. */
+  private refuseStrangers(): void {
+    if (this.core.incoming !== undefined) this.core.incoming.isDraining = true
+    const unknown = [...this.connections.all].filter(
+      ({ core, isUsable }) => core.config.role === "server" && !isUsable
+    )
+    for (const actor of [...unknown, ...this.accepting.drain()]) actor.refuse(SHUTTING_DOWN)
+  }
+
   /** Sends what can be sent at once, and releases everything. */
   shutdown(): void {
+    if (this.isClosed) return
     this.isClosed = true
+    this.drain.end()
     this.loop.stop()
     for (const actor of [...this.connections.all]) {
       this.onDrained(actor)

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { Branch } from "./Branch.ts"
+import { WaitList } from "./WaitList.ts"
 
 /** Extra time for a connection's handler after its stream handlers, for what follows `serveStreams`. */
 const AFTERWARDS_MILLIS = 500
@@ -32,6 +33,7 @@ export class Handlers {
   /** One for each running `serveStreams`. */
   private readonly groups = new Set<Branch>()
   private deadline: Branch | undefined = undefined
+  private readonly ended = new WaitList()
 
   constructor(host: HandledConnection) {
     this.host = host
@@ -46,6 +48,16 @@ export class Handlers {
     let count = this.fiber === undefined ? 0 : 1
     for (const group of this.groups) count += group.fiberCount
     return count
+  }
+
+  /** Whether any runs. */
+  get isBusy(): boolean {
+    return this.fiber !== undefined || this.groups.size > 0
+  }
+
+  /** Waits until none runs. */
+  get whenIdle(): Effect.Effect<void> {
+    return Effect.suspend(() => (this.isBusy ? this.ended.parkThen(this.whenIdle) : Effect.void))
   }
 
   /** Runs the handler of the connection itself, which may outlive the connection for a while. */
@@ -99,6 +111,8 @@ export class Handlers {
   }
 
   private report(): void {
-    this.host.onBusy(this.fiber !== undefined || this.groups.size > 0)
+    const { isBusy } = this
+    this.host.onBusy(isBusy)
+    if (!isBusy) this.ended.wakeAll()
   }
 }

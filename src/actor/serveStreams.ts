@@ -14,7 +14,7 @@ import { endStream } from "./streamSources.ts"
 
 /**
  * Claims the incoming streams until the connection ends. Succeeds if it ended without failure, once the handlers are
- * done or their time is up. Interruption interrupts the handlers and waits for them; streams without a handler stay
+ * done or their time is up; and while the endpoint drains, once no stream is open and no handler runs. Interruption interrupts the handlers and waits for them; streams without a handler stay
  * queued for `accept`.
  */
 export const serveStreams = <E, R>(
@@ -56,9 +56,25 @@ class StreamServer implements StreamClaim {
       const { actor } = this
       this.handlers = actor.handlers.open()
       this.release = actor.streams.claim(this)
-      return Effect.catch(untilOver(actor), (error) =>
+      return Effect.catch(this.untilOver, (error) =>
         isNormalClose(error) ? this.untilDone : Effect.fail(error)
       )
+    })
+  }
+
+  /** Waits until nothing is left to serve; fails with the error that ended the connection. */
+  private get untilOver(): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { actor, handlers } = this
+      if (actor.failure !== undefined) return actor.failure
+      if (!actor.core.streams.isFrozen) return actor.signals.closed.parkThen(this.untilOver)
+      if (!actor.core.streams.isQuiet) return actor.signals.driven.parkThen(this.untilOver)
+      return handlers!.fiberCount === 0
+        ? Effect.void
+        : Effect.flatMap(
+            Effect.raceFirst(handlers!.whenEmpty, actor.signals.closed.park),
+            () => this.untilOver
+          )
     })
   }
 
@@ -90,10 +106,6 @@ class StreamServer implements StreamClaim {
     })
   }
 }
-
-/** Fails with the error that ended the connection. */
-const untilOver = (actor: ConnectionActor): Effect.Effect<never, QuicError> =>
-  Effect.suspend(() => actor.failure ?? actor.signals.closed.parkThen(untilOver(actor)))
 
 /** Whether to log: not if the connection has ended, nor if the peer reset or stopped the stream. */
 const isNews = (actor: ConnectionActor, cause: Cause.Cause<unknown>): boolean =>

@@ -25,6 +25,7 @@ const none = new Uint8Array(0)
 /** RFC 9000 §8.1.2 */
 const BAD_TOKEN = new TransportError(TransportErrorCode.INVALID_TOKEN, "the token of the Retry is not valid")
 const TOO_MANY = new TransportError(TransportErrorCode.CONNECTION_REFUSED, "too many clients at once")
+const SHUTTING_DOWN = new TransportError(TransportErrorCode.CONNECTION_REFUSED, "the server is shutting down")
 
 /** What incoming handshakes need of the endpoint. */
 export interface HandshakeHost {
@@ -56,6 +57,8 @@ export class IncomingHandshakes {
   accepting = true
   /** The accept backlog is full: new clients are refused before their handshake costs anything. */
   isFull = false
+  /** The endpoint goes out of service: new clients are refused, and may try another server. */
+  isDraining = false
   /** Set by a driver that calls `admit` itself; otherwise clients are admitted when their datagram arrives. */
   isDeferred = false
   readonly tokens: AddressTokenIssuers
@@ -187,10 +190,10 @@ export class IncomingHandshakes {
     const tokens = this.tokens.of(version, nowMicros / 1000)
     const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
     const isProven = verdict._tag !== "absent"
-    const isRefused = verdict._tag === "invalid" || this.isFull
+    const isRefused = verdict._tag === "invalid" || this.isFull || this.isDraining
     const judgement = isRefused ? "refusal" : this.admission.judge(from, isProven)
     if (judgement === "refusal") {
-      replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : TOO_MANY, nowMicros)
+      replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : this.refusal, nowMicros)
       return undefined
     }
     if (judgement === "retry") {
@@ -219,7 +222,7 @@ export class IncomingHandshakes {
     // another client may have used the same token since
     const verdict = tokens.judge(token, destination, from, nowMillis)
     const isForged = introduction.isProven && verdict._tag === "invalid"
-    if (!this.accepting || this.isFull || isForged) return this.refuse(stranger, nowMicros)
+    if (!this.accepting || this.isFull || this.isDraining || isForged) return this.refuse(stranger, nowMicros)
     const isProven = verdict._tag !== "absent"
     host.routing.remove(stranger)
     const held = stranger.takeHeld()
@@ -261,13 +264,22 @@ export class IncomingHandshakes {
     host.forget(connection)
   }
 
+  private get refusal(): TransportError {
+    return this.isDraining ? SHUTTING_DOWN : TOO_MANY
+  }
+
   /** Refuses a waiting client. */
   private refuse(stranger: Stranger<Connection>, nowMicros: number): undefined {
     const { version, from, socket } = stranger.introduction
     const { routing, replies } = this.host
     routing.remove(stranger)
     const [{ bytes }] = stranger.takeHeld()
-    replies.refuse({ bytes, header: this.host.headerOf(bytes), from, socket }, version, TOO_MANY, nowMicros)
+    replies.refuse(
+      { bytes, header: this.host.headerOf(bytes), from, socket },
+      version,
+      this.refusal,
+      nowMicros
+    )
     return undefined
   }
 }

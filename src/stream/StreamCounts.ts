@@ -36,6 +36,8 @@ export class PeerStreamCount {
   granted: number
   /** The limit the peer last reported as blocking it; −1 for none. */
   peerBlockedAt = -1
+  /** No more streams are granted. */
+  isFrozen = false
   private readonly concurrent: number
 
   constructor(concurrent: number) {
@@ -45,7 +47,7 @@ export class PeerStreamCount {
 
   /** The limit that allows `concurrent` streams to be open at once. */
   get target(): number {
-    return this.closed + this.concurrent
+    return this.isFrozen ? this.granted : this.closed + this.concurrent
   }
 
   /** Whether to send MAX_STREAMS: an eighth of the limit is free again, or the peer has none left. */

@@ -177,6 +177,11 @@ export class StreamSet implements FrameOwner {
     return bytes
   }
 
+  /** The peer may open the streams that it was granted, and no more. */
+  freeze(): void {
+    this.directory.peerBidi.isFrozen = this.directory.peerUni.isFrozen = true
+  }
+
   // sending
 
   /** Whether `writeFrames` has something to write. */
@@ -269,6 +274,16 @@ export class StreamSet implements FrameOwner {
 
   readableBytes(id: number): number {
     return this.directory.records.get(id)?.receive?.readable ?? 0
+  }
+
+  get isFrozen(): boolean {
+    return this.directory.peerBidi.isFrozen
+  }
+
+  /** Whether no stream is open. */
+  get isQuiet(): boolean {
+    for (const { isClosed } of this.directory.records.values()) if (!isClosed) return false
+    return true
   }
 
   /** Whether anything that was written, finished or reset has not been acknowledged. */

@@ -1,0 +1,61 @@
+/**
+ * What `QuicEndpoint.drain` takes and returns.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Drain } from "./actor/Drain.ts"
+import { checkRecord } from "./arguments.ts"
+import { invalidOption, type QuicError, withErrorCode } from "./QuicError.ts"
+
+/**
+ * How connections are closed that do not end by themselves.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface DrainOptions {
+  /** Application error code, 0 to 2^53−1, default 0. RFC 9000 §20.2 */
+  readonly code?: number
+  /** For people. Default `"the endpoint is shutting down"`. */
+  readonly reason?: string
+}
+
+/**
+ * What became of the connections of a drained endpoint.
+ *
+ * **Details**
+ *
+ * Clients that were refused, because their handshake was not complete or because nobody had accepted them, are not counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DrainResult {
+  /** Connections whose handlers and streams ended in time. */
+  readonly finished: number
+  /** Connections that the deadline ended. */
+  readonly cutOff: number
+}
+
+const DEFAULT_DEADLINE = Duration.seconds(10)
+const MAX_MILLIS = 86_400_000
+
+const badDeadline = invalidOption("deadline", "a duration from 0 to 24 hours")
+
+/** Checks the arguments of `drain`, and begins. */
+export const beginDrain = (
+  drain: Drain,
+  deadline: Duration.Input = DEFAULT_DEADLINE,
+  options: DrainOptions = {}
+): Effect.Effect<DrainResult, QuicError> =>
+  Effect.flatMap(checkRecord(options, "options"), () => {
+    // a negative number and NaN make a Duration of nothing
+    const isNumber = typeof deadline !== "number" || deadline >= 0
+    const millis = Option.map(Duration.fromInput(deadline), Duration.toMillis)
+    if (!isNumber || Option.isNone(millis) || millis.value > MAX_MILLIS) return badDeadline
+    const { code = 0, reason = "the endpoint is shutting down" } = options
+    return withErrorCode(code, () => drain.begin(millis.value, { code, reason }), reason)
+  })

@@ -1,0 +1,159 @@
+/**
+ * Takes an endpoint out of service: strangers are refused, peers open no more streams than they may already, handlers
+ * finish, and then everything is closed, at a deadline at the latest.
+ *
+ * QUIC has no frame that says so to peers: `begun` lets handlers say goodbye in the language of their protocol. The
+ * fiber that drains is nobody's child, as it outlives the endpoint it closes; whoever closes the endpoint otherwise waits
+ * for it.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { RunFork } from "./Branch.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import { closeDelivered } from "./endConnection.ts"
+import { WaitList } from "./WaitList.ts"
+
+/** What became of the connections of a drained endpoint. */
+export interface DrainOutcome {
+  readonly finished: number
+  readonly cutOff: number
+}
+
+/** The code and reason that connections are closed with. */
+export interface Farewell {
+  readonly code: number
+  readonly reason: string
+}
+
+/** What draining needs of its endpoint. */
+export interface DrainHost {
+  readonly now: () => number
+  readonly runFork: RunFork
+  /** Those that are not drained, or have handlers. */
+  readonly connections: Iterable<ConnectionActor>
+  /** Refuses new clients, and those without a connection that the application knows. */
+  refuseStrangers(): void
+  /** Closes the peers, which would connect again. */
+  retirePeers(): void
+  /** Closes what is left, delivering nothing more, and the sockets. */
+  readonly close: Effect.Effect<void>
+}
+
+export class Drain {
+  /** Has begun, or the endpoint is closed. */
+  readonly begun = Deferred.makeUnsafe<void>()
+  private readonly host: DrainHost
+  private readonly outcome = Deferred.makeUnsafe<DrainOutcome>()
+  private fiber: Fiber.Fiber<unknown> | undefined = undefined
+  private deadlineMicros = Number.POSITIVE_INFINITY
+  private readonly hurried = new WaitList()
+  private readonly seen = new Set<ConnectionActor>()
+  private readonly finished = new Set<ConnectionActor>()
+
+  constructor(host: DrainHost) {
+    this.host = host
+  }
+
+  /** Begins, or brings the deadline forward. The farewell is that of the first call. */
+  begin(millis: number, farewell: Farewell): Effect.Effect<DrainOutcome> {
+    return Effect.suspend(() => {
+      this.hurry(this.host.now() + millis * 1000)
+      this.fiber ??= this.host.runFork(this.run(farewell))
+      return Deferred.await(this.outcome)
+    })
+  }
+
+  /** The endpoint is being closed: nothing is waited for any more. */
+  end(): void {
+    Deferred.doneUnsafe(this.begun, Effect.void)
+    this.hurry(0)
+  }
+
+  /** Waits for the fiber that drains. */
+  get settled(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.fiber === undefined ? Effect.void : Effect.asVoid(Deferred.await(this.outcome))
+    )
+  }
+
+  private hurry(deadlineMicros: number): void {
+    if (deadlineMicros >= this.deadlineMicros) return
+    this.deadlineMicros = deadlineMicros
+    this.hurried.wakeAll()
+  }
+
+  private run(farewell: Farewell): Effect.Effect<void> {
+    const finish = Effect.andThen(this.finishServed, this.finishOthers(farewell))
+    return Effect.suspend(() => {
+      this.host.refuseStrangers()
+      Deferred.doneUnsafe(this.begun, Effect.void)
+      // handlers that wait for it go first
+      return Effect.andThen(Effect.yieldNow, Effect.raceFirst(finish, this.untilDeadline))
+    }).pipe(
+      Effect.andThen(this.cutOff(farewell)),
+      Effect.ensuring(Effect.suspend(() => this.host.close)),
+      Effect.ensuring(Effect.suspend(() => Deferred.succeed(this.outcome, this.count)))
+    )
+  }
+
+  private get untilDeadline(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const left = this.deadlineMicros - this.host.now()
+      if (left <= 0) return Effect.void
+      return Effect.flatMap(Effect.timeoutOption(this.hurried.park, left / 1000), () => this.untilDeadline)
+    })
+  }
+
+  /** Waits for the handlers of all connections. */
+  private get finishServed(): Effect.Effect<void> {
+    return this.ofAll((actor) => {
+      if (actor.isServed || actor.core.config.role === "server") actor.leave()
+      return actor.whenUnserved
+    })
+  }
+
+  /** Closes the other connections, each as soon as none of its streams is open. */
+  private finishOthers(farewell: Farewell): Effect.Effect<void> {
+    return Effect.andThen(
+      this.ofAll((actor) => {
+        actor.leave()
+        return Effect.andThen(untilQuiet(actor), closeDelivered(actor, farewell.code, farewell.reason))
+      }, this.finished),
+      Effect.sync(() => this.host.retirePeers())
+    )
+  }
+
+  private ofAll(
+    work: (actor: ConnectionActor) => Effect.Effect<void>,
+    done?: Set<ConnectionActor>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const all = [...this.host.connections].filter(({ isUsable, isServed }) => isUsable || isServed)
+      for (const actor of all) this.seen.add(actor)
+      const each = (actor: ConnectionActor) => Effect.map(work(actor), () => void done?.add(actor))
+      return Effect.forEach(all, each, { concurrency: "unbounded", discard: true })
+    })
+  }
+
+  private cutOff({ code, reason }: Farewell): Effect.Effect<void> {
+    return Effect.sync(() => {
+      for (const actor of this.seen) {
+        if (actor.isOver && !actor.isServed) this.finished.add(actor)
+        else if (!this.finished.has(actor)) actor.close(code, reason)
+      }
+    })
+  }
+
+  private get count(): DrainOutcome {
+    return { finished: this.finished.size, cutOff: this.seen.size - this.finished.size }
+  }
+}
+
+/** Waits until no stream is open, or the connection has ended. */
+export const untilQuiet = (actor: ConnectionActor): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    actor.isOver || actor.core.streams.isQuiet
+      ? Effect.void
+      : actor.signals.driven.parkThen(untilQuiet(actor))
+  )
