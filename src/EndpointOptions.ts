@@ -21,7 +21,16 @@ export const BindSchema = Schema.Struct({
   host: Schema.optionalKey(Host),
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
   /** Length of the connection IDs this endpoint issues. 4 to 20, default 8. RFC 9000 §5.1 */
-  connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 })))
+  connectionIdBytes: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 4, maximum: 20 }))),
+  /**
+   * Whether connections this endpoint has made move by themselves when the network around it changes. Default true.
+   *
+   * With a `NetworkInterfaces` service they leave an address that is gone, and a socket without a `host` follows the
+   * address the system sends from; `host` is kept for as long as the machine has it. Without one, and where no interface
+   * shows what is wrong, a connection whose server does not answer tries another port. The first move is made at once, the
+   * next ones in quick succession wait longer each, up to a minute. A server that forbids migration is obeyed. RFC 9000 §9
+   */
+  autoMigrate: Schema.optionalKey(Schema.Boolean)
 })
 
 export const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })

@@ -15,6 +15,7 @@ import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
 import { KeyLog } from "./capability/KeyLog.ts"
+import { NetworkInterfaces } from "./capability/NetworkInterfaces.ts"
 import { Qlog, type QlogShape } from "./capability/Qlog.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
@@ -64,7 +65,14 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     openSocket: (actor: EndpointActor, ...where: Parameters<EndpointActor["openSocket"]>) =>
       keeper.lend(actor, ...where),
     close: (actor: EndpointActor) =>
-      Effect.andThen(closeEndpoint(actor, Exit.interrupt()), Scope.close(sockets, Exit.void))
+      Effect.andThen(closeEndpoint(actor, Exit.interrupt()), Scope.close(sockets, Exit.void)),
+    roaming:
+      bind.autoMigrate === false
+        ? undefined
+        : {
+            interfaces: Option.getOrUndefined(yield* Effect.serviceOption(NetworkInterfaces)),
+            openRefuge: (actor: EndpointActor, isForNew: boolean) => keeper.openRefuge(actor, isForNew)
+          }
   }
   const actor = yield* Effect.acquireRelease(
     Effect.sync(() => new EndpointActor(config, surroundings)),

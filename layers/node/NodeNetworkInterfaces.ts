@@ -1,15 +1,14 @@
 /**
  * `NetworkInterfaces` from the operating system.
  *
- * Node has no access to netlink or its relatives, which would report a change when it happens: the interfaces are polled,
- * by one poll for everybody who watches, and only while somebody does. A change is thus seen within `pollMillis`, and one
- * that is undone in between is not seen. Nor is a change of routes alone, which leaves the addresses as they are.
+ * Node has no access to netlink or its relatives, which would report a change when it happens: whoever watches
+ * polls, and nobody else does. A change is thus seen within `pollMillis`, and one that is undone in between is not seen.
+ * Nor is a change of routes alone, which leaves the addresses as they are.
  */
 import * as dgram from "node:dgram"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import {
   type InterfaceAddress,
@@ -64,7 +63,7 @@ const literal: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
   callback(null, host, host.includes(":") ? 6 : 4)
 
 /**
- * The interfaces of this machine; the poll ends with the scope.
+ * The interfaces of this machine. It holds nothing: whoever watches polls.
  *
  * @category constructors
  * @since 0.1.0
@@ -72,13 +71,10 @@ const literal: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
 export const make = ({
   pollMillis = 1_000,
   list = interfaces
-}: NodeNetworkInterfacesOptions = {}): Effect.Effect<NetworkInterfacesShape, never, Scope.Scope> => {
+}: NodeNetworkInterfacesOptions = {}): NetworkInterfacesShape => {
   const addresses = Effect.sync(list)
-  const polled = Stream.fromEffectSchedule(addresses, Schedule.spaced(pollMillis)).pipe(
-    Stream.changesWith(same)
-  )
-  const shared = Stream.share(polled, { capacity: 1, strategy: "sliding", replay: 1 })
-  return Effect.map(shared, (changes) => ({ addresses, changes, sourceAddress }))
+  const polled = Stream.fromEffectSchedule(addresses, Schedule.spaced(pollMillis))
+  return { addresses, changes: Stream.changesWith(polled, same), sourceAddress }
 }
 
 /**
@@ -87,4 +83,4 @@ export const make = ({
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<NetworkInterfaces> = Layer.effect(NetworkInterfaces, make())
+export const layer: Layer.Layer<NetworkInterfaces> = Layer.succeed(NetworkInterfaces, make())

@@ -44,6 +44,8 @@ export interface ConnectionHost {
   /** The connection has something to send, or a new deadline. */
   touch(actor: ConnectionActor): void
   onEstablished(actor: ConnectionActor): void
+  /** Its server does not answer. */
+  onUnanswered(actor: ConnectionActor): void
   /** No more datagrams of this connection are expected. */
   onDrained(actor: ConnectionActor): void
   /** Handlers of this connection are running, even if it is drained; or none are any more. */
@@ -306,6 +308,10 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   onMoved(): void {
     this.path.moved.wakeAll()
     this.signals.changed.wakeAll()
+  }
+
+  onUnanswered(): void {
+    this.host.onUnanswered(this)
   }
 
   onAddressToken(token: Uint8Array): void {

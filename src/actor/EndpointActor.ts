@@ -8,6 +8,7 @@ import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
+import type { NetworkInterfacesShape } from "../capability/NetworkInterfaces.ts"
 import type { UdpSocket } from "../capability/UdpPort.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
@@ -22,6 +23,7 @@ import { ConnectionActor, type ConnectionHost, type ConnectionOwner } from "./Co
 import { ConnectionTable } from "./ConnectionTable.ts"
 import { Drain, type DrainHost } from "./Drain.ts"
 import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
+import { type OpenRefuge, Roaming, type RoamingHost } from "./Roaming.ts"
 import type { ServerMemory } from "./SessionSaver.ts"
 
 /** What an endpoint needs besides the configuration of its core. */
@@ -37,6 +39,13 @@ export interface EndpointSurroundings {
   ) => ReturnType<ConnectionHost["openSocket"]>
   /** Closes the endpoint at once, and its sockets. */
   readonly close: (actor: EndpointActor) => Effect.Effect<void>
+  /** How the connections it makes move by themselves; undefined if they do not. */
+  readonly roaming: RoamingSurroundings | undefined
+}
+
+export interface RoamingSurroundings {
+  readonly interfaces: NetworkInterfacesShape | undefined
+  readonly openRefuge: (actor: EndpointActor, ...isForNew: Parameters<OpenRefuge>) => ReturnType<OpenRefuge>
 }
 
 /** A peer as its endpoint sees it. */
@@ -49,7 +58,7 @@ export interface PeerPlace extends ConnectionOwner {
 const TOO_MANY = "too many connections wait"
 const SHUTTING_DOWN = "the server is shutting down"
 
-export class EndpointActor implements ConnectionHost, LoopHost {
+export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   readonly core: Endpoint
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
@@ -65,10 +74,11 @@ export class EndpointActor implements ConnectionHost, LoopHost {
   isClosed = false
   readonly drain: Drain
   private readonly loop: EndpointLoop
+  private readonly roaming: Roaming | undefined
   private readonly runFork: RunFork
 
   constructor(config: EndpointConfig, surroundings: EndpointSurroundings) {
-    const { socket, clock, verifier, keyLog, runFork, openSocket } = surroundings
+    const { socket, clock, verifier, keyLog, runFork, openSocket, roaming } = surroundings
     this.core = new Endpoint(config)
     if (this.core.incoming !== undefined) this.core.incoming.isDeferred = true
     this.verifier = verifier
@@ -84,11 +94,17 @@ export class EndpointActor implements ConnectionHost, LoopHost {
       this.report("the endpoint broke", cause)
       this.shutdown()
     })
+    this.roaming =
+      roaming && new Roaming(this, (isForNew) => roaming.openRefuge(this, isForNew), roaming.interfaces)
   }
 
   /** The socket of new connections. */
   get socket(): UdpSocket {
     return this.loop.sockets.main.socket
+  }
+
+  get mainNumber(): SocketNumber {
+    return this.loop.sockets.main.number
   }
 
   get socketCount(): number {
@@ -108,11 +124,18 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     this.loop.sockets.remove(number)
   }
 
-  /** Moves every connection that may leave the old socket to `socket`; returns the number of the old one. */
-  rebind(socket: UdpSocket): SocketNumber {
+  /** New connections use `socket` from now on; returns the number of the socket they used before. */
+  replaceMain(socket: UdpSocket): SocketNumber {
     const { sockets } = this.loop
     const before = sockets.main.number
     sockets.main = this.loop.addSocket(socket)
+    return before
+  }
+
+  /** Moves every connection that may leave the old socket to `socket`; returns the number of the old one. */
+  rebind(socket: UdpSocket): SocketNumber {
+    const { sockets } = this.loop
+    const before = this.replaceMain(socket)
     for (const actor of this.connections.all) {
       for (const path of actor.core.paths) {
         const leaves = path.routes.current.socket === before || path.migration.awaited === before
@@ -156,6 +179,7 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     const core = this.core.connect(remote, tls, transport, this.now(), memory, number)
     const actor = new ConnectionActor(core, this, server, peer)
     this.connections.add(actor, true)
+    this.roaming?.add(actor)
     this.touch(actor)
     return actor
   }
@@ -176,9 +200,14 @@ export class EndpointActor implements ConnectionHost, LoopHost {
     this.accepting.add(actor)
   }
 
+  onUnanswered(actor: ConnectionActor): void {
+    this.roaming?.onUnanswered(actor)
+  }
+
   onDrained(actor: ConnectionActor): void {
     this.core.forget(actor.core)
     this.connections.remove(actor)
+    this.roaming?.remove(actor)
     this.loop.remove(actor)
   }
 

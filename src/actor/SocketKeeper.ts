@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { UdpPortShape, UdpSocket } from "../capability/UdpPort.ts"
 import { BindFailed, EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
+import type { SocketNumber } from "../path/Route.ts"
 import { whyUnreachable } from "../wire/destination.ts"
 import { formatAddress, sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { EndpointActor } from "./EndpointActor.ts"
@@ -16,6 +17,8 @@ import type { LocalPlace } from "./PathActor.ts"
 const LINGER_MILLIS = 1000
 
 const closed = Effect.fail(quicError(new EndpointClosed()))
+
+type Binding = ReturnType<UdpPortShape["bind"]>
 
 interface KeptSocket {
   readonly socket: UdpSocket
@@ -37,15 +40,32 @@ export class SocketKeeper {
 
   /** The socket that new connections use. */
   openMain(where: LocalPlace): Effect.Effect<UdpSocket, QuicError> {
-    return Effect.map(this.open(where), (kept) => (this.main = kept).socket)
+    return Effect.map(this.open(this.bind(where)), (kept) => (this.main = kept).socket)
   }
 
   /** Switches the endpoint to another main socket; the old one is closed as soon as no connection uses it. */
   rebind(actor: EndpointActor, where: LocalPlace): Effect.Effect<void, QuicError> {
-    return Effect.map(this.openFor(actor, where), (next) => {
+    return Effect.map(this.openFor(actor, this.bind(where)), (next) => {
       const { scope } = this.main!
       this.closeUnused(actor, actor.rebind(next.socket), scope)
       this.main = next
+    })
+  }
+
+  /**
+   * A socket for connections that have to leave theirs: it reaches every family, and is closed when none uses it. A
+   * client's new connections use it too if `isForNew`.
+   */
+  openRefuge(actor: EndpointActor, isForNew: boolean): Effect.Effect<SocketNumber, QuicError> {
+    return Effect.map(this.openFor(actor, this.bindBoth(0)), (kept) => {
+      if (this.isServer || !isForNew) {
+        const number = actor.addSocket(kept.socket)
+        this.closeUnused(actor, number, kept.scope)
+        return number
+      }
+      this.closeUnused(actor, actor.replaceMain(kept.socket), this.main!.scope)
+      this.main = kept
+      return actor.mainNumber
     })
   }
 
@@ -55,17 +75,17 @@ export class SocketKeeper {
     wanted: { readonly ipv4?: LocalPlace; readonly ipv6?: LocalPlace }
   ) {
     const { port } = this.main!.socket.localAddress
-    const ipv4 = wanted.ipv4 && (yield* this.open({ port, ...wanted.ipv4 })).socket
-    const ipv6 = wanted.ipv6 && (yield* this.open({ port, ...wanted.ipv6 })).socket
+    const ipv4 = wanted.ipv4 && (yield* this.open(this.bind({ port, ...wanted.ipv4 }))).socket
+    const ipv6 = wanted.ipv6 && (yield* this.open(this.bind({ port, ...wanted.ipv6 }))).socket
     const sockets = [ipv4, ipv6].filter((socket) => socket !== undefined)
     const addresses = { ipv4: ipv4?.localAddress, ipv6: ipv6?.localAddress }
     return { sockets, addresses: sockets.length === 0 ? undefined : addresses }
   })
 
-  private open(where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
+  private open(binding: Binding): Effect.Effect<KeptSocket, QuicError> {
     return Effect.uninterruptible(
       Effect.flatMap(Scope.fork(this.scope), (scope) =>
-        Scope.provide(this.bind(where), scope).pipe(
+        Scope.provide(binding, scope).pipe(
           Effect.mapError((error) =>
             quicError(new BindFailed({ address: `${error.host}:${error.port}`, problem: error.message }))
           ),
@@ -77,22 +97,25 @@ export class SocketKeeper {
   }
 
   /** Opens a socket; if the endpoint is closed meanwhile, the socket is closed again. */
-  private openFor(actor: EndpointActor, where: LocalPlace): Effect.Effect<KeptSocket, QuicError> {
+  private openFor(actor: EndpointActor, binding: Binding): Effect.Effect<KeptSocket, QuicError> {
     return Effect.uninterruptible(
-      Effect.flatMap(this.open(where), (kept) =>
+      Effect.flatMap(this.open(binding), (kept) =>
         actor.isClosed ? Effect.andThen(Scope.close(kept.scope, Exit.void), closed) : Effect.succeed(kept)
       )
     )
   }
 
-  /** A client without a `host` binds a dual-stack socket if the system supports it. */
-  private bind({ host, port = 0 }: LocalPlace): ReturnType<UdpPortShape["bind"]> {
-    const ipv4 = this.udp.bind({ host: host ?? "0.0.0.0", port, multihomed: this.isServer })
-    if (host !== undefined || this.isServer) return ipv4
+  private bind({ host, port = 0 }: LocalPlace): Binding {
+    if (host === undefined && !this.isServer) return this.bindBoth(port)
+    return this.udp.bind({ host: host ?? "0.0.0.0", port, multihomed: this.isServer })
+  }
+
+  /** A dual-stack socket if the system supports it. */
+  private bindBoth(port: number): Binding {
     return Effect.catchIf(
       this.udp.bind({ host: "::", port }),
       ({ reason }) => reason !== "AddressInUse" && reason !== "PermissionDenied",
-      () => ipv4
+      () => this.udp.bind({ host: "0.0.0.0", port })
     )
   }
 
@@ -104,7 +127,7 @@ export class SocketKeeper {
     onRefused: (problem: string) => void
   ): Effect.Effect<number, QuicError, Scope.Scope> {
     const lent = Effect.gen({ self: this }, function* () {
-      const { socket, scope } = yield* this.openFor(actor, where)
+      const { socket, scope } = yield* this.openFor(actor, this.bind(where))
       const why = whyUnreachable(socket.localAddress, remote)
       if (why === undefined) {
         const number = actor.addSocket(socket)

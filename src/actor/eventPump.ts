@@ -12,6 +12,8 @@ export interface ConnectionListener {
   onUsable(): void
   onKeyLog(line: string): void
   onMoved(): void
+  /** The server does not answer. Called again while that lasts, ever less often. */
+  onUnanswered(): void
   onAddressToken(token: Uint8Array): void
   onTicket(ticket: SessionTicket): void
   onClosed(): void
@@ -34,6 +36,9 @@ export const pumpEvents = (core: Connection, listener: ConnectionListener): void
         break
       case "moved":
         listener.onMoved()
+        break
+      case "unanswered":
+        listener.onUnanswered()
         break
       case "newToken":
         listener.onAddressToken(event.token)

@@ -14,7 +14,7 @@ import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
 import { addPath, ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
-import { ConnectionTimers } from "./ConnectionTimers.ts"
+import { ConnectionTimers, isUnanswered } from "./ConnectionTimers.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
 import { FirstFlight } from "./FirstFlight.ts"
 import type { HandshakeDriver } from "./HandshakeDriver.ts"
@@ -152,6 +152,11 @@ export class Connection {
   /** server: the ClientHello is complete and has been answered, which is the expensive part. */
   get isAnswered(): boolean {
     return this.keys.write[Level.Handshake] !== undefined
+  }
+
+  /** client: several consecutive PTOs have passed without an answer, and no move is in progress. */
+  get isUnanswered(): boolean {
+    return isUnanswered(this.path)
   }
 
   /** The whole handshake has been sent: the peer can read 1-RTT packets, and so an application's close code. */

@@ -9,6 +9,13 @@ import { settleLost } from "./settleLost.ts"
 /** A handshake with such a peer ends after this many consecutive PTOs without an acceptable packet. */
 const FATAL_TIMEOUTS = 2
 
+/** A client then looks for another way to its server: one PTO more than a burst of loss takes. */
+const UNANSWERED_TIMEOUTS = 3
+
+/** That many consecutive PTOs without an ACK, on a route that the path is not about to leave. */
+export const isUnanswered = ({ recovery, routes }: ConnectionPath): boolean =>
+  recovery.ptoCount >= UNANSWERED_TIMEOUTS && !routes.isMoving
+
 /** The deadlines of a connection and what happens at each. There is one timer: the earliest. */
 export class ConnectionTimers {
   /** When the handshake timeout started: with the first datagram sent. */
@@ -122,6 +129,8 @@ export class ConnectionTimers {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
         repeatInFlight(parts.frames, path)
+        if (parts.config.role === "client" && parts.handshake.confirmed && isUnanswered(path))
+          parts.events.push({ _tag: "unanswered" })
         if (parts.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
           this.endIfPeerChangedId(nowMicros)
       }

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
-import { QuicEndpoint, type QuicEndpointShape } from "../../src/QuicEndpoint.ts"
+import { QuicEndpoint } from "../../src/QuicEndpoint.ts"
 import { QuicError } from "../../src/QuicError.ts"
 import * as Trust from "../../src/Trust.ts"
 import type { Beside } from "./application/Exchange.ts"
@@ -87,10 +87,7 @@ const answerDatagrams = (connection: QuicConnection, count: number) =>
 export interface Companion {
   readonly onBytes?: (bytes: number) => void
   /** Runs beside the streams, and is interrupted when they end. */
-  readonly meanwhile?: (
-    connection: QuicConnection,
-    endpoint: QuicEndpointShape
-  ) => Effect.Effect<void, QuicError>
+  readonly meanwhile?: (connection: QuicConnection) => Effect.Effect<void, QuicError>
 }
 
 type Accompanied<T extends Task> = T & { readonly companion?: Companion }
@@ -112,11 +109,7 @@ const besideOf = (
 type Heard = StreamReceived & { readonly seen: Seen }
 
 /** Runs one connection from its first stream to its last. */
-const converse = Effect.fnUntraced(function* (
-  endpoint: QuicEndpointShape,
-  connection: QuicConnection,
-  task: Accompanied<Task>
-) {
+const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: Accompanied<Task>) {
   const { begin, asClient, asServer } = exchanges[task.application]
   const isClient = connection.role === "client"
   const { streams = 1, datagrams = 0 } = task
@@ -130,7 +123,7 @@ const converse = Effect.fnUntraced(function* (
     Array.from({ length: streams }, () => Effect.scoped(one)),
     { concurrency: "unbounded" }
   )
-  const meanwhile = task.companion?.meanwhile?.(connection, endpoint) ?? Effect.void
+  const meanwhile = task.companion?.meanwhile?.(connection) ?? Effect.void
   const receipts = yield* Effect.raceFirst(all, Effect.andThen(meanwhile, Effect.never))
   yield* Effect.ignore(connection.handshakeComplete)
   const received = combineStreams(receipts.map((receipt) => receipt.received))
@@ -163,7 +156,7 @@ const client = Effect.fnUntraced(
           earlyData,
           transport: { ...transport, ...(task.version && { versions: versions[task.version] }) }
         })
-        const received = yield* converse(endpoint, connection, task)
+        const received = yield* converse(connection, task)
         yield* connection.close(doneCode)
         return received
       }).pipe(Effect.scoped)
@@ -196,7 +189,7 @@ const server = Effect.fnUntraced(
     // a client may reconnect before its CONNECTION_CLOSE arrives
     const serve = endpoint.serve((connection) =>
       Effect.gen(function* () {
-        served.push(yield* converse(endpoint, connection, task))
+        served.push(yield* converse(connection, task))
         if (served.length === rounds) yield* Deferred.succeed(done, combine(served))
         yield* connection.closed
       }).pipe(Effect.catch((error) => Deferred.fail(done, explain(error))))

@@ -1,5 +1,8 @@
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
+import * as NodeNetworkInterfaces from "../../layers/node/NodeNetworkInterfaces.ts"
+import { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
 import { pair } from "../api/pair.ts"
 import { live } from "../api/World.ts"
 import { transfer } from "./transfer.ts"
@@ -38,6 +41,55 @@ describe("over real sockets", () => {
       })
       yield* transfer(ends, SIZE)
       expect(ends.near.remoteAddress.port).toBe(34_567)
+    })
+  )
+})
+
+/** The interfaces of this machine as the test says, polled often. */
+const interfacesOf = (table: { addresses: ReadonlyArray<string> }) =>
+  Layer.succeed(
+    NetworkInterfaces,
+    NodeNetworkInterfaces.make({
+      pollMillis: 20,
+      list: () => table.addresses.map((address) => ({ name: "test0", address, family: 4, isLoopback: true }))
+    })
+  )
+
+describe("over real sockets, a client whose address", () => {
+  live.it("is gone moves to another one, and loses nothing", (world) =>
+    Effect.gen(function* () {
+      const table = { addresses: ["127.0.0.5", "127.0.0.1"] }
+      const layer = Layer.merge(world.client.layer, interfacesOf(table))
+      const ends = yield* pair({ ...world, client: { host: "127.0.0.5", layer } })
+      expect(ends.far.remoteAddress.host).toBe("127.0.0.5")
+      yield* Effect.sleep(200)
+      yield* transfer(ends, SIZE, [
+        [
+          0.2,
+          Effect.sync(() => {
+            table.addresses = ["127.0.0.1"]
+          })
+        ]
+      ])
+      while (ends.far.remoteAddress.host !== "127.0.0.1") yield* ends.far.pathChanged
+    })
+  )
+
+  live.it("belongs to no interface stays where it is when interfaces change", (world) =>
+    Effect.gen(function* () {
+      const table = { addresses: ["127.0.0.1"] }
+      const layer = Layer.merge(world.client.layer, interfacesOf(table))
+      const ends = yield* pair({ ...world, client: { host: "127.0.0.5", layer } })
+      yield* transfer(ends, SIZE, [
+        [
+          0.2,
+          Effect.sync(() => {
+            table.addresses = ["127.0.0.1", "127.0.0.6"]
+          })
+        ]
+      ])
+      expect(ends.far.remoteAddress.host).toBe("127.0.0.5")
+      expect((yield* ends.client.tree).sockets).toBe(1)
     })
   )
 })

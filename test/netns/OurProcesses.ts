@@ -7,7 +7,7 @@ import type { Progress } from "../interop/programs/program.ts"
 import { bulkBytes } from "./scenarios.ts"
 
 /** A line that program.ts reads. */
-export type Command = "migrate" | "rebind" | "update-keys"
+export type Command = "update-keys"
 
 interface Waiter {
   readonly bytes: number

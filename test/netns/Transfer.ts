@@ -74,13 +74,11 @@ export const transfer = Effect.fnUntraced(function* (options: Transfer) {
   let changed = 0
   const changes = Effect.forEach(
     scenario.changes,
-    Effect.fnUntraced(function* ({ at, apply, isMove }) {
+    Effect.fnUntraced(function* ({ at, apply }) {
       yield* ours.reach(at)
       yield* notePorts
       yield* Effect.sync(() => apply(network))
       changed++
-      // an older quinn answers a probe where the client was, so it has to move before it is answered
-      if (isMove && peer?.role !== "client") yield* ours.tell(peer === undefined ? "migrate" : "rebind")
     }),
     { discard: true }
   )

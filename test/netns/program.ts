@@ -1,8 +1,8 @@
 /**
  * Our side as a program, like those of the peers: `client` or `server` and the flags of ../interop/programs/program.ts.
  *
- * It prints its progress every megabyte, and does what it reads from stdin: `migrate` probes a way from another socket
- * and goes it when the server answers, `rebind` goes it at once, and `update-keys` is what it says.
+ * It prints its progress every megabyte, and updates the keys when it reads `update-keys` from stdin. It is not told of
+ * what happens to the network.
  */
 import { X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -14,7 +14,6 @@ import * as Queue from "effect/Queue"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Identity from "../../src/Identity.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
-import type { QuicEndpointShape } from "../../src/QuicEndpoint.ts"
 import type { QuicError } from "../../src/QuicError.ts"
 import { type Companion, ours } from "../interop/ours.ts"
 import type { Credential, Payload, Received } from "../interop/Peer.ts"
@@ -46,11 +45,9 @@ class ProgressMeter {
   }
 }
 
-type Act = (connection: QuicConnection, endpoint: QuicEndpointShape) => Effect.Effect<void, QuicError>
+type Act = (connection: QuicConnection) => Effect.Effect<void, QuicError>
 
 const commands: Readonly<Record<Command, Act>> = {
-  migrate: (connection) => connection.migrate(),
-  rebind: (_connection, endpoint) => endpoint.rebind({}),
   "update-keys": (connection) => connection.updateKeys
 }
 
@@ -61,8 +58,8 @@ const program = Effect.gen(function* () {
   const meter = new ProgressMeter()
   const companion: Companion = {
     onBytes: meter.add,
-    meanwhile: (connection, endpoint) =>
-      Effect.forever(Effect.flatMap(Queue.take(lines), (command) => commands[command](connection, endpoint)))
+    meanwhile: (connection) =>
+      Effect.forever(Effect.flatMap(Queue.take(lines), (command) => commands[command](connection)))
   }
   const identity = yield* Identity.fromPem({
     cert: readFileSync(task.cert, "utf8"),

@@ -11,8 +11,6 @@ export interface Change {
   /** When the transfer has come this far, bytes. */
   readonly at: number
   readonly apply: (network: Network) => void
-  /** The client loses the address it had. Ours is told, as long as it does not notice by itself. */
-  readonly isMove: boolean
 }
 
 /** What there is to look at when all has arrived. */
@@ -40,8 +38,8 @@ export interface Scenario {
 }
 
 /** As many times, at equal distances. */
-const spread = (count: number, isMove: boolean, apply: Change["apply"]): ReadonlyArray<Change> =>
-  Array.from({ length: count }, (_, i) => ({ at: ((i + 1) * bulkBytes) / (count + 1), apply, isMove }))
+const spread = (count: number, apply: Change["apply"]): ReadonlyArray<Change> =>
+  Array.from({ length: count }, (_, i) => ({ at: ((i + 1) * bulkBytes) / (count + 1), apply }))
 
 const holds = (condition: boolean, evidence: string, otherwise: string): Effect.Effect<string, string> =>
   condition ? Effect.succeed(evidence) : Effect.fail(otherwise)
@@ -50,7 +48,7 @@ const addresses: Scenario = {
   name: "addresses",
   needsSender: true,
   nat: false,
-  changes: spread(3, true, (network) => network.changeAddress()),
+  changes: spread(3, (network) => network.changeAddress()),
   evidence: () => Effect.succeed("three other addresses of the client's")
 }
 
@@ -58,7 +56,7 @@ const rebindings: Scenario = {
   name: "rebindings",
   needsSender: true,
   nat: true,
-  changes: spread(5, false, (network) => network.forgetBindings()),
+  changes: spread(5, (network) => network.forgetBindings()),
   evidence: ({ ports }) =>
     holds(ports.size === 6, "six ports of a NAT", `the NAT gave the client ${ports.size} ports, not six`)
 }
@@ -77,7 +75,7 @@ const interfaceDown: Scenario = {
   name: "interface down",
   needsSender: true,
   nat: false,
-  changes: spread(1, true, (network) => network.takeDown()),
+  changes: spread(1, (network) => network.takeDown()),
   evidence: () => Effect.succeed("an interface down, another left")
 }
 
@@ -85,7 +83,7 @@ const mtu: Scenario = {
   name: "smaller MTU",
   needsSender: false,
   nat: false,
-  changes: spread(1, false, (network) => network.shrinkMtu(1_280)),
+  changes: spread(1, (network) => network.shrinkMtu(1_280)),
   evidence: ({ network }) =>
     holds(network.swallowed > 0, `${network.swallowed} packets too large`, "no packet was too large")
 }

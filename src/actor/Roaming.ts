@@ -1,0 +1,201 @@
+/**
+ * Moves the connections that an endpoint has made when the network around it changes.
+ *
+ * It owns one fiber, which watches the network interfaces for as long as there is such a connection, and the decision
+ * which of them move. A connection whose socket is bound to one address moves when that address is gone, and not while
+ * it is there. One on a wildcard socket moves when the system sends from another address than before: it would do so
+ * anyway, but an observer must not see the same connection ID at two addresses (RFC 9000 §9.5). Routes may change a
+ * moment after addresses do, so each change is looked at more than once.
+ *
+ * What no interface shows is found out by silence: a connection whose server does not answer probes a route from another
+ * port, and takes it when the server answers there.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type { NetworkInterfacesShape } from "../capability/NetworkInterfaces.ts"
+import type { UdpSocket } from "../capability/UdpPort.ts"
+import type { ConnectionPath } from "../connection/ConnectionPath.ts"
+import type { SocketNumber } from "../path/Route.ts"
+import type { QuicError } from "../QuicError.ts"
+import { isWildcard, whyUnreachable } from "../wire/destination.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { Branch } from "./Branch.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import { MovePace } from "./MovePace.ts"
+
+/** A change is looked at so many more times, in case routes follow addresses. */
+const LATER_LOOKS = Schedule.upTo(Schedule.spaced(1_000), { times: 3 })
+/** How long unanswered connections are gathered, to try the same new port: many may lose their servers at once. */
+const GATHER_MILLIS = 100
+
+/**
+ * Opens a socket that reaches every family; it is closed when no connection uses it. `isForNew`: a client's new
+ * connections use it too, as their address is gone.
+ */
+export type OpenRefuge = (isForNew: boolean) => Effect.Effect<SocketNumber, QuicError>
+
+/** What roaming needs of its endpoint. */
+export interface RoamingHost {
+  readonly branch: Branch
+  /** The socket of new connections. */
+  readonly socket: UdpSocket
+  /** Microseconds on the endpoint's clock. */
+  now(): number
+  addressOf(socket: SocketNumber): SocketAddress
+  report(what: string, cause: Cause.Cause<unknown>): void
+}
+
+export class Roaming {
+  private readonly host: RoamingHost
+  private readonly openRefuge: OpenRefuge
+  private readonly interfaces: NetworkInterfacesShape | undefined
+  private readonly roamers = new Set<ConnectionActor>()
+  private readonly pace = new MovePace()
+  /** The address that the system sends from, for paths on wildcard sockets. */
+  private readonly sources = new WeakMap<ConnectionPath, string>()
+  /** Addresses of sockets that some interface has had. */
+  private readonly seen = new Set<string>()
+  private readonly unanswered = new Set<ConnectionActor>()
+  private watch: Branch | undefined = undefined
+
+  /** Without `interfaces`, connections only move when they are not answered. */
+  constructor(host: RoamingHost, openRefuge: OpenRefuge, interfaces: NetworkInterfacesShape | undefined) {
+    this.host = host
+    this.openRefuge = openRefuge
+    this.interfaces = interfaces
+  }
+
+  /** The endpoint has made a connection. */
+  add(actor: ConnectionActor): void {
+    const { interfaces, watch } = this
+    this.roamers.add(actor)
+    if (interfaces === undefined) return
+    if (watch === undefined || watch.isDone) this.watch = this.fork(this.follow(interfaces))
+    else this.fork(this.look(interfaces, [actor]))
+  }
+
+  remove(actor: ConnectionActor): void {
+    this.unanswered.delete(actor)
+    if (this.roamers.delete(actor) && this.roamers.size === 0) this.watch?.interruptUnsafe()
+  }
+
+  /** Its server has answered none of several probes. */
+  onUnanswered(actor: ConnectionActor): void {
+    if (!this.roamers.has(actor)) return
+    this.unanswered.add(actor)
+    if (this.unanswered.size === 1) this.fork(this.tryAnotherPort)
+  }
+
+  private fork(effect: Effect.Effect<void>): Branch {
+    const { host } = this
+    return host.branch.fork(effect, (cause) => host.report("the network is not followed any more", cause))
+  }
+
+  private follow(interfaces: NetworkInterfacesShape): Effect.Effect<void> {
+    return interfaces.changes.pipe(
+      Stream.switchMap(() => Stream.fromEffectSchedule(Effect.void, LATER_LOOKS)),
+      Stream.runForEach(() => this.look(interfaces, this.roamers))
+    )
+  }
+
+  /** Moves those whose address is gone or was replaced. */
+  private look(interfaces: NetworkInterfacesShape, actors: Iterable<ConnectionActor>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { host, pace } = this
+      const here = new Set((yield* interfaces.addresses).map(({ address }) => address))
+      const movers = yield* this.moversAmong(interfaces, here, actors)
+      const waitMillis = pace.waitMillis(host.now() / 1000)
+      const due = waitMillis === 0 ? movers : movers.filter(({ isCutOff }) => isCutOff)
+      if (due.length > 0) yield* this.move(due, this.isGone(host.socket.localAddress.host, here))
+      if (due.length < movers.length) yield* Effect.delay(this.look(interfaces, actors), waitMillis)
+    })
+  }
+
+  private moversAmong(
+    interfaces: NetworkInterfacesShape,
+    here: ReadonlySet<string>,
+    actors: Iterable<ConnectionActor>
+  ): Effect.Effect<ReadonlyArray<Mover>> {
+    return Effect.gen({ self: this }, function* () {
+      const sourcesByRemote = new Map<string, string | undefined>()
+      const movers: Array<Mover> = []
+      for (const actor of [...actors]) {
+        const { path } = actor.core
+        const { remote, routes } = path
+        if (!sourcesByRemote.has(remote.host))
+          sourcesByRemote.set(remote.host, yield* interfaces.sourceAddress(remote))
+        const source = sourcesByRemote.get(remote.host)
+        if (source === undefined) continue // nothing leads there
+        const bound = this.host.addressOf(routes.current.socket).host
+        const isCutOff = this.isGone(bound, here)
+        const isElsewhere = isWildcard(bound) && source !== (this.sources.get(path) ?? source)
+        if (isCutOff || isElsewhere) movers.push({ actor, path, source, isCutOff })
+        else this.sources.set(path, source)
+      }
+      return movers
+    })
+  }
+
+  /** An address that no interface ever had, such as `127.0.0.2`, is not gone when none has it. */
+  private isGone(bound: string, here: ReadonlySet<string>): boolean {
+    if (here.has(bound)) this.seen.add(bound)
+    return this.seen.has(bound) && !here.has(bound)
+  }
+
+  private move(movers: ReadonlyArray<Mover>, isMainGone: boolean): Effect.Effect<void> {
+    const { host } = this
+    return this.withRefuge(isMainGone, (socket) => {
+      this.pace.onMoved(host.now() / 1000)
+      for (const { actor, path, source } of movers) {
+        this.sources.set(path, source)
+        if (!this.mayUse(socket, actor)) continue
+        actor.core.rebind(socket, host.now(), path)
+        actor.touch()
+      }
+    })
+  }
+
+  /** Has all those that are still not answered probe a route from the same new port. */
+  private get tryAnotherPort(): Effect.Effect<void> {
+    const { host, unanswered } = this
+    const gathered = Effect.suspend(() => {
+      const silent = [...unanswered].filter(({ core }) => core.isUnanswered)
+      unanswered.clear()
+      if (silent.length === 0) return Effect.void
+      return this.withRefuge(false, (socket) => {
+        for (const actor of silent) {
+          if (!this.mayUse(socket, actor)) continue
+          actor.core.migrate(socket, host.now())
+          actor.touch()
+        }
+      })
+    })
+    return Effect.delay(gathered, GATHER_MILLIS)
+  }
+
+  /** Without a socket to move to, connections stay where they are. */
+  private withRefuge(isForNew: boolean, use: (socket: SocketNumber) => void): Effect.Effect<void> {
+    const { host } = this
+    return Effect.match(this.openRefuge(isForNew), {
+      onSuccess: use,
+      onFailure: (error) => host.report("no socket to move to", Cause.fail(error))
+    })
+  }
+
+  private mayUse(socket: SocketNumber, { failure, core }: ConnectionActor): boolean {
+    return (
+      failure === undefined && whyUnreachable(this.host.addressOf(socket), core.path.remote) === undefined
+    )
+  }
+}
+
+/** A path that moves, and where from it will be sent. */
+interface Mover {
+  readonly actor: ConnectionActor
+  readonly path: ConnectionPath
+  readonly source: string
+  /** Its socket is bound to an address that is gone. Others are only told to use another connection ID, which can wait. */
+  readonly isCutOff: boolean
+}
