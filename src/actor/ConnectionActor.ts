@@ -314,6 +314,10 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.host.onUnanswered(this)
   }
 
+  onTraced(): void {
+    this.path.moved.wakeAll()
+  }
+
   onAddressToken(token: Uint8Array): void {
     this.saver?.addAddressToken(token)
   }

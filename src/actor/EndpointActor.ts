@@ -79,7 +79,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
 
   constructor(config: EndpointConfig, surroundings: EndpointSurroundings) {
     const { socket, clock, verifier, keyLog, runFork, openSocket, roaming } = surroundings
-    this.core = new Endpoint(config)
+    this.core = new Endpoint({ ...config, addressOf: (socket) => this.addressOf(socket) })
     if (this.core.incoming !== undefined) this.core.incoming.isDeferred = true
     this.verifier = verifier
     this.keyLog = keyLog

@@ -67,7 +67,7 @@ interface MigrationAttempt {
 
 export class PathActor {
   readonly branch: Branch
-  /** The path changed its route, abandoned one, or ended. */
+  /** The path changed its route, abandoned one, has something new in its trace, or ended. */
   readonly moved = new WaitList()
   private readonly host: PathHost
   private readonly onDefect: DefectPolicy
@@ -168,7 +168,7 @@ export class PathActor {
   }
 
   private abandon(socket: SocketNumber): void {
-    this.host.core.abandonRoute(socket)
+    this.host.core.abandonRoute(socket, this.host.now())
     this.host.touch()
   }
 }

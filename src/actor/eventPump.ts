@@ -14,6 +14,7 @@ export interface ConnectionListener {
   onMoved(): void
   /** The server does not answer. Called again while that lasts, ever less often. */
   onUnanswered(): void
+  onTraced(): void
   onAddressToken(token: Uint8Array): void
   onTicket(ticket: SessionTicket): void
   onClosed(): void
@@ -39,6 +40,9 @@ export const pumpEvents = (core: Connection, listener: ConnectionListener): void
         break
       case "unanswered":
         listener.onUnanswered()
+        break
+      case "traced":
+        listener.onTraced()
         break
       case "newToken":
         listener.onAddressToken(event.token)

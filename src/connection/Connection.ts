@@ -230,8 +230,8 @@ export class Connection {
   }
 
   /** Drops the routes of `path` that use `socket`, except the current one. */
-  abandonRoute(socket: SocketNumber, path = this.path): void {
-    path.migration.abandon(socket)
+  abandonRoute(socket: SocketNumber, nowMicros: number, path = this.path): void {
+    path.migration.abandon(socket, nowMicros)
   }
 
   /** Changes the connection IDs of both directions, as far as the peer has provided spare ones. RFC 9000 §5.1.2 */

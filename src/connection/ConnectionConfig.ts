@@ -3,6 +3,7 @@ import type { Limits } from "../admission/Limits.ts"
 import type { CertificateType } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape, NamedGroup, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { ClientResumption, ServerResumption, TlsIdentity } from "../handshake/TlsSession.ts"
+import type { SocketNumber } from "../path/Route.ts"
 import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
@@ -106,6 +107,8 @@ export interface ConnectionConfig {
     version: Version,
     nowMicros: number
   ) => Uint8Array | undefined
+  /** The local address of a socket. */
+  readonly addressOf: (socket: SocketNumber) => SocketAddress
   /** Whether the sockets read and write ECN marks. RFC 9000 §13.4 */
   readonly ecn: boolean
   /** server: the preferred_address it declares. */

@@ -15,6 +15,8 @@ export type ConnectionEvent =
   | { readonly _tag: "moved" }
   /** client: the server has answered none of several consecutive probes; see `Connection.isUnanswered`. */
   | { readonly _tag: "unanswered" }
+  /** The trace of migrations and key updates has another entry. */
+  | { readonly _tag: "traced" }
   /** For a later connection to the same server. RFC 9000 §8.1.3 */
   | { readonly _tag: "newToken"; readonly token: Uint8Array }
   /** For resuming the session in a later connection. RFC 8446 §4.6.1 */

@@ -16,6 +16,7 @@ import { Keyring } from "./Keyring.ts"
 import { keptToken } from "./keptToken.ts"
 import { Lifecycle } from "./lifecycle.ts"
 import { Migration } from "./Migration.ts"
+import { MigrationTrace } from "./MigrationTrace.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
 import { PathSet } from "./PathSet.ts"
 import { Strikes } from "./Strikes.ts"
@@ -36,6 +37,7 @@ export class ConnectionParts {
   readonly events: Array<ConnectionEvent> = []
   readonly crypto = new CryptoStream()
   readonly paths = new PathSet()
+  readonly migrationTrace: MigrationTrace
   readonly versions: VersionChoice
   readonly keys: Keyring
   /** What the peer has done that does no good. */
@@ -64,7 +66,12 @@ export class ConnectionParts {
     const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
     this.token = isUsableToken(token) ? token : undefined
     this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
-    this.keys = new Keyring(config.suite, role, this.versions, () => paths.ptoMicros)
+    const trace = new MigrationTrace(this, nowMicros)
+    this.migrationTrace = trace
+    this.keys = new Keyring(config.suite, role, this.versions, {
+      ptoMicros: () => paths.ptoMicros,
+      onUpdate: (isOurs, now) => trace.keyUpdate(isOurs ? "Initiated" : "Followed", now)
+    })
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
     this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes)
     this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)

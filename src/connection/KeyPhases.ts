@@ -12,6 +12,14 @@ export type KeySlots = [
   PacketKeys | undefined
 ]
 
+/** What key phases need of their connection. */
+export interface KeyPhaseHost {
+  /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5 */
+  readonly ptoMicros: () => number
+  /** A phase has begun. */
+  readonly onUpdate: (isOurs: boolean, nowMicros: number) => void
+}
+
 /**
  * Key updates of 1-RTT. RFC 9001 §6
  *
@@ -24,8 +32,7 @@ export class KeyPhases {
   updates = 0
   private readonly read: KeySlots
   private readonly write: KeySlots
-  /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5 */
-  private readonly ptoMicros: () => number
+  private readonly host: KeyPhaseHost
   private nextRead: PacketKeys | undefined = undefined
   private previousRead: PacketKeys | undefined = undefined
   private previousReadUntil = Number.POSITIVE_INFINITY
@@ -35,10 +42,10 @@ export class KeyPhases {
   private isAnswered = false
   private isRequested = false
 
-  constructor(read: KeySlots, write: KeySlots, ptoMicros: () => number) {
+  constructor(read: KeySlots, write: KeySlots, host: KeyPhaseHost) {
     this.read = read
     this.write = write
-    this.ptoMicros = ptoMicros
+    this.host = host
   }
 
   /** The Key Phase bit we send. */
@@ -72,7 +79,7 @@ export class KeyPhases {
       if (!openWith(this.read[Level.OneRtt]!, packet)) return "dropped"
       // RFC 9001 §6.1 #3: the peer has followed our update; packets it sent before are late from now on
       if (this.previousRead !== undefined && this.previousReadUntil === Number.POSITIVE_INFINITY)
-        this.previousReadUntil = nowMicros + 3 * this.ptoMicros()
+        this.previousReadUntil = nowMicros + 3 * this.host.ptoMicros()
       return accept(packetNumber, marks)
     }
     if (this.previousRead !== undefined && packetNumber < marks.lowestReceived) {
@@ -85,7 +92,8 @@ export class KeyPhases {
     // RFC 9001 §6.2: the peer updated before it could know that we had followed its last update
     if (this.updates > 0 && !this.isAnswered)
       return updateError("the peer updated keys twice without acknowledgement")
-    this.advance(nowMicros + 3 * this.ptoMicros())
+    this.advance(nowMicros + 3 * this.host.ptoMicros())
+    this.host.onUpdate(false, nowMicros)
     return accept(packetNumber, marks.of(this.updates))
   }
 
@@ -105,6 +113,7 @@ export class KeyPhases {
       // until the peer follows, which may take many losses, it keeps using its current keys
       this.advance(Number.POSITIVE_INFINITY)
       marks.of(this.updates).firstSent = packetNumber
+      this.host.onUpdate(true, nowMicros)
       return true
     }
     if (marks.of(this.updates).firstSent < 0) marks.firstSent = packetNumber
@@ -116,7 +125,7 @@ export class KeyPhases {
     if (this.updateFrom !== Number.POSITIVE_INFINITY) return
     const { firstSent } = marks.of(this.updates)
     if (firstSent < 0 || packetNumber < firstSent) return
-    this.updateFrom = this.updates === 0 ? 0 : nowMicros + 3 * this.ptoMicros()
+    this.updateFrom = this.updates === 0 ? 0 : nowMicros + 3 * this.host.ptoMicros()
   }
 
   /** An ACK of all packets received on a path has been sent. */

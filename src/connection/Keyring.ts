@@ -6,7 +6,7 @@ import { InitialKeys } from "../protect/initialKeys.ts"
 import { Level, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
-import { KeyPhases, type KeySlots, openWith } from "./KeyPhases.ts"
+import { type KeyPhaseHost, KeyPhases, type KeySlots, openWith } from "./KeyPhases.ts"
 import type { PhaseMarks } from "./PhaseMarks.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
@@ -27,12 +27,11 @@ export class Keyring {
   /** Until they are discarded. */
   private initial: InitialKeys | undefined = undefined
 
-  /** `ptoMicros` is the largest PTO of all paths. */
-  constructor(suite: CryptoSuiteShape, role: Role, versions: VersionChoice, ptoMicros: () => number) {
+  constructor(suite: CryptoSuiteShape, role: Role, versions: VersionChoice, host: KeyPhaseHost) {
     this.suite = suite
     this.role = role
     this.versions = versions
-    this.phases = new KeyPhases(this.read, this.write, ptoMicros)
+    this.phases = new KeyPhases(this.read, this.write, host)
   }
 
   /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry), unless given. */

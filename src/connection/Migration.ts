@@ -1,4 +1,5 @@
 import type { Route, SocketNumber } from "../path/Route.ts"
+import type { MigrationReason } from "../path/migrationReason.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { PathRecovery } from "../recovery/PathRecovery.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
@@ -7,6 +8,7 @@ import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { Ping } from "./LooseFrames.ts"
 import { silentClose } from "./lifecycle.ts"
+import type { MigrationTrace } from "./MigrationTrace.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
 /** Why a connection cannot migrate. */
@@ -38,6 +40,7 @@ export interface MovingConnection {
   readonly events: Array<ConnectionEvent>
   readonly closer: Closer
   readonly frames: { readonly ping: Ping }
+  readonly migrationTrace: MigrationTrace
 }
 
 /**
@@ -77,7 +80,7 @@ export class Migration {
   onAuthentic(route: Route, nowMicros: number): void {
     const { routes, parts } = this
     if (route === routes.current || !route.validator.hasFrames() || !this.admit(route)) return
-    routes.keep(route)
+    this.keep(route, nowMicros)
     // RFC 9000 §9.6.3 #S2: a client that probes may migrate next
     if (parts.config.role === "server" && !route.isProven && route.validator.state === "idle")
       route.validator.start(nowMicros, this.ptoMicros)
@@ -93,9 +96,10 @@ export class Migration {
       return
     }
     if (route === current || !this.admit(route)) return
+    this.request(route, this.reasonOfPeer(route), nowMicros)
     if (route.socket === current.socket || route.isProven) return this.move(route, nowMicros)
     // RFC 9000 §9.6.2 #2 #3: a server uses its preferred address once the path from it is validated
-    routes.keep(route)
+    this.keep(route, nowMicros)
     route.isWanted = true
     if (route.validator.state !== "validating") route.validator.start(nowMicros, this.ptoMicros)
   }
@@ -144,29 +148,35 @@ export class Migration {
     if (!routes.assignUnusedId(route)) return "noConnectionId"
     this.awaited = undefined
     this.preferFrom(awaited, nowMicros)
+    this.request(route, "ActiveMigration", nowMicros)
     this.move(route, nowMicros)
     return undefined
   }
 
   /** Probes the route from another local socket, and moves to it once validated. RFC 9000 §9.1 */
   probe(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
-    const refusal = this.refusal() ?? this.startProbing(this.routes.current.remote, socket, nowMicros)
+    const refusal =
+      this.refusal() ?? this.startProbing(this.routes.current.remote, socket, "ActiveMigration", nowMicros)
     if (refusal === undefined) this.preferFrom(socket, nowMicros)
     return refusal
   }
 
   /** Drops the routes of `socket`, except the current one. */
-  abandon(socket: SocketNumber): void {
+  abandon(socket: SocketNumber, nowMicros: number): void {
     const { routes } = this
     if (this.awaited === socket) this.awaited = undefined
-    for (const route of routes.all) if (route.socket === socket) routes.drop(route)
+    for (const route of routes.all)
+      if (route.socket === socket && route !== routes.current) {
+        routes.drop(route)
+        this.reject(route, "Abandoned", nowMicros)
+      }
   }
 
   /**
    * The server prefers `remote`: moves there once validated. RFC 9000 §9.6.1 #S1 #S2, §9.6.2 #1, §21.5.3
    */
   prefer(remote: SocketAddress, nowMicros: number): void {
-    if (this.startProbing(remote, this.routes.current.socket, nowMicros) === undefined)
+    if (this.startProbing(remote, this.routes.current.socket, "PreferredAddress", nowMicros) === undefined)
       this.onPreferred = true
   }
 
@@ -177,14 +187,14 @@ export class Migration {
   private preferFrom(socket: SocketNumber, nowMicros: number): void {
     const { current, all } = this.routes
     const asked = all.find(({ isWanted, remote }) => isWanted && !sameAddress(remote, current.remote))
-    if (asked !== undefined) this.startProbing(asked.remote, socket, nowMicros)
+    if (asked !== undefined) this.startProbing(asked.remote, socket, "PreferredAddress", nowMicros)
   }
 
   /**
    * A late response to an earlier challenge must not undo the latest change of either end of the path. RFC 9000
    * §9.6.3 #1
    */
-  private forgetWanted(before: Route): void {
+  private forgetWanted(before: Route, nowMicros: number): void {
     const { routes } = this
     const { current, all } = routes
     const hasNewRemote = !sameAddress(before.remote, current.remote)
@@ -194,24 +204,61 @@ export class Migration {
         route.isWanted &&
         ((hasNewRemote && !sameAddress(route.remote, current.remote)) ||
           (hasNewSocket && route.socket !== current.socket))
-      )
+      ) {
         routes.drop(route)
+        this.reject(route, "Superseded", nowMicros)
+      }
   }
 
   private startProbing(
     remote: SocketAddress,
     socket: SocketNumber,
+    reason: MigrationReason,
     nowMicros: number
   ): MoveRefusal | undefined {
     const { routes } = this
     const route = routes.find(remote, socket) ?? routes.make(remote, socket, true)
     if (route === routes.current) return undefined
     if (!routes.assignUnusedId(route)) return "noConnectionId" // RFC 9000 §9.5 #1
-    routes.keep(route)
+    this.request(route, reason, nowMicros)
+    this.keep(route, nowMicros)
     route.isWanted = true
     route.validator.start(nowMicros, this.ptoMicros)
     this.parts.events.push({ _tag: "moved" })
     return undefined
+  }
+
+  private keep(route: Route, nowMicros: number): void {
+    const dropped = this.routes.keep(route)
+    if (dropped !== undefined) this.reject(dropped, "Superseded", nowMicros)
+  }
+
+  /** A move to `route` begins, unless it already has. */
+  private request(route: Route, reason: MigrationReason, nowMicros: number): void {
+    if (route.moveReason !== undefined) return
+    route.moveReason = reason
+    this.parts.migrationTrace.requested(reason, this.routes.current, route, nowMicros)
+  }
+
+  /** The move to `route`, if there is one, has failed. */
+  private reject(route: Route, outcome: "TimedOut" | "Abandoned" | "Superseded", nowMicros: number): void {
+    const { moveReason } = route
+    if (moveReason === undefined) return
+    route.moveReason = undefined
+    this.parts.migrationTrace.rejected(moveReason, this.leftFor(route), route, outcome, nowMicros)
+  }
+
+  /** The route that a move to `route` leaves, or has left. */
+  private leftFor(route: Route): Route {
+    const { current, fallback } = this.routes
+    return route === current && fallback !== undefined ? fallback : current
+  }
+
+  /** Why the client has moved: one behind a NAT that rebinds does not know, and changes no connection IDs. */
+  private reasonOfPeer(route: Route): MigrationReason {
+    const { current } = this.routes
+    if (route.socket !== current.socket) return "PreferredAddress"
+    return route.localSequence === current.localSequence ? "NatRebinding" : "ActiveMigration"
   }
 
   private refusal(): MoveRefusal | undefined {
@@ -236,11 +283,14 @@ export class Migration {
   private move(route: Route, nowMicros: number): void {
     const { routes, path, parts } = this
     const before = routes.current
+    this.reject(before, "Superseded", nowMicros)
     routes.use(route)
+    parts.migrationTrace.committed(route.moveReason!, before, route, nowMicros)
+    if (route.isProven) route.moveReason = undefined
     if (!route.isProven) route.validator.start(nowMicros, this.ptoMicros) // RFC 9000 §9 #4, §9.3 #1
     const { fallback } = routes
     if (parts.config.role === "client") {
-      this.forgetWanted(before)
+      this.forgetWanted(before, nowMicros)
       parts.frames.ping.request() // a non-probing packet makes the server follow
     }
     // RFC 9000 §9.3.3 #1: the previous route is probed too, against off-path attackers who forward packets faster
@@ -253,7 +303,11 @@ export class Migration {
   private onProven(route: Route, nowMicros: number): void {
     const { routes, parts } = this
     route.isProven = true
+    const { moveReason } = route
+    if (moveReason !== undefined)
+      parts.migrationTrace.validated(moveReason, this.leftFor(route), route, nowMicros)
     if (route.isWanted) return this.move(route, nowMicros)
+    route.moveReason = undefined
     parts.events.push({ _tag: "moved" })
     const { current, fallback } = routes
     if (fallback === undefined || parts.config.role === "client" || !current.isProven) return
@@ -263,6 +317,7 @@ export class Migration {
   private onFailed(route: Route, nowMicros: number): void {
     const { routes, parts, path } = this
     const { current, fallback } = routes
+    this.reject(route, "TimedOut", nowMicros)
     if (route === current) {
       if (fallback === undefined) {
         // RFC 9000 §9.3.2 #2: no validated address of the client is left

@@ -1,4 +1,5 @@
 import type { SentPacket } from "../recovery/SentPacket.ts"
+import type { MigrationEntry, QlogPointer } from "./MigrationEntry.ts"
 import type { Level, PacketType } from "../wire/PacketType.ts"
 
 /** Why a received packet had no effect. */
@@ -32,4 +33,6 @@ export interface PacketObserver {
     nowMicros: number
   ): void
   packetLost(packet: SentPacket, nowMicros: number): void
+  /** A step of a migration, or a key update; `isInUse`: the connection uses `entry.to` already. Returns where it is logged. */
+  traced(entry: Omit<MigrationEntry, "qlog">, isInUse: boolean, nowMicros: number): QlogPointer | undefined
 }

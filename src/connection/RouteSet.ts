@@ -67,11 +67,13 @@ export class RouteSet {
     return true
   }
 
-  /** Keeps a route that is being probed. */
-  keep(route: Route): void {
-    if (route === this.current || route === this.fallback || this.candidates.includes(route)) return
-    if (this.candidates.length === MAX_CANDIDATES) this.drop(this.candidates[0])
+  /** Keeps a route that is being probed. Returns the one dropped for it, if any. */
+  keep(route: Route): Route | undefined {
+    if (route === this.current || route === this.fallback || this.candidates.includes(route)) return undefined
+    const oldest = this.candidates.length === MAX_CANDIDATES ? this.candidates[0] : undefined
+    if (oldest !== undefined) this.drop(oldest)
     this.candidates.push(route)
+    return oldest
   }
 
   /** Makes `route` the current one; a validated predecessor becomes the fallback. RFC 9000 §9.3.2 */

@@ -17,7 +17,12 @@ import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { parsePacketHeader } from "../wire/PacketHeader.ts"
 import { PacketType, type Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { ClientMemory, EndpointConfig, ServerConfig } from "./EndpointConfig.ts"
+import {
+  type ClientMemory,
+  type EndpointConfig,
+  type ServerConfig,
+  unspecifiedAddress
+} from "./EndpointConfig.ts"
 import { ConnectionTotals } from "./ConnectionTotals.ts"
 import { EndpointCounters } from "./EndpointCounters.ts"
 import { type HandshakeHost, IncomingHandshakes } from "./IncomingHandshakes.ts"
@@ -239,6 +244,7 @@ export class Endpoint {
       makeConnectionId: this.makeConnectionId,
       makeResetToken: this.makeResetToken,
       makeAddressToken: this.makeAddressToken,
+      addressOf: this.config.addressOf ?? unspecifiedAddress,
       tls,
       transport,
       limits: this.limits,

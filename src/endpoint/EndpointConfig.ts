@@ -5,7 +5,9 @@ import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts
 import type { PreferredAddresses, TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import type { ConnectionObserver } from "../connection/Connection.ts"
 import type { ClientResumption, ServerResumption } from "../handshake/TlsSession.ts"
+import type { SocketNumber } from "../path/Route.ts"
 import type { Role } from "../wire/Role.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 export interface EndpointConfig {
   readonly suite: CryptoSuiteShape
@@ -23,6 +25,8 @@ export interface EndpointConfig {
   readonly connectionIdBytes: number
   /** The key for stateless reset tokens; default: random. RFC 9000 §10.3.2 */
   readonly resetKey?: Uint8Array | undefined
+  /** The local address of a socket, for traces; default: the unspecified address. */
+  readonly addressOf?: (socket: SocketNumber) => SocketAddress
   /** Whether the socket reads and writes ECN marks; default: false. */
   readonly ecn?: boolean
   /** Default: `defaultLimits`. */
@@ -41,6 +45,9 @@ export interface ServerConfig {
   /** Without it no tickets are issued or accepted. */
   readonly tickets?: ServerResumption
 }
+
+/** The local address of a socket whose address nobody knows. */
+export const unspecifiedAddress = (): SocketAddress => ({ host: "0.0.0.0", port: 0, family: 4 })
 
 /** What a client remembers of earlier connections to a server. */
 export interface ClientMemory {

@@ -1,5 +1,6 @@
 import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
 import { AntiAmplification } from "./AntiAmplification.ts"
+import type { MigrationReason } from "./migrationReason.ts"
 import { PathValidator } from "./PathValidator.ts"
 import type { PeerConnectionId } from "./PeerConnectionIds.ts"
 
@@ -24,6 +25,8 @@ export class Route {
   leastBytes = 64
   /** Validated: by the handshake, or by a response to a challenge. */
   isProven = false
+  /** Why the connection moves to it: from the request to its end. */
+  moveReason: MigrationReason | undefined = undefined
   /** The connection migrates to it once it is validated. */
   isWanted = false
   /** The sequence number of our ID that the peer last used on it; -1 for none. */

@@ -5,7 +5,7 @@ import type { FrameSink, StreamFrameSink } from "../wire/FrameSink.ts"
 import { FrameExtension, FrameType as F, frameProperties } from "../wire/FrameType.ts"
 import type { Level } from "../wire/PacketType.ts"
 import { errorFields } from "./errorFields.ts"
-import { hexadecimal } from "./hexadecimal.ts"
+import { hexadecimal } from "../internal/hexadecimal.ts"
 
 export type QlogFrame = { readonly frame_type: string; readonly [field: string]: unknown }
 

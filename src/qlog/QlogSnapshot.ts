@@ -3,10 +3,10 @@ import type { Connection } from "../connection/Connection.ts"
 import type { CloseReason } from "../connection/lifecycle.ts"
 import { cipherSuites } from "../protect/CipherSuite.ts"
 import { Level } from "../wire/PacketType.ts"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { errorFields } from "./errorFields.ts"
-import { hexadecimal, hexVersion } from "./hexadecimal.ts"
+import { endpointFields } from "./migrationEvents.ts"
+import { hexadecimal, hexVersion } from "../internal/hexadecimal.ts"
 
 const levels = [Level.Initial, Level.ZeroRtt, Level.Handshake, Level.OneRtt] as const
 const secrets = ["initial_secret", "0rtt_secret", "handshake_secret", "1rtt_secret"] as const
@@ -18,10 +18,9 @@ export class QlogSnapshot {
   private readonly role: Role
   private readonly emit: EmitEvent
   private state: string | undefined = undefined
-  private remote: SocketAddress | undefined = undefined
+  private isAssigned = false
   private datagramBytes = 0
   private readonly keys = new Set<string>()
-  private keyUpdates = 0
   private parameters: TransportParameters | undefined = undefined
   private metrics: Readonly<Record<string, number | undefined>> = {}
   private isNew = true
@@ -90,21 +89,13 @@ export class QlogSnapshot {
           this.emit("key_discarded", { key_type, trigger: "tls" })
         }
       }
-    const { updates } = keys.phases
-    if (updates === this.keyUpdates) return
-    this.keyUpdates = updates
-    for (const sender of ["client", "server"])
-      this.emit("key_updated", { key_type: `${sender}_1rtt_secret`, key_phase: updates })
   }
 
   private comparePath({ path }: Connection): void {
     const { remote, mtu } = path
-    if (this.remote !== remote) {
-      const tuple_id = this.remote === undefined ? "" : `${remote.host} ${remote.port}`
-      if (this.remote !== undefined)
-        this.emit("migration_state_updated", { new: "migration_started", tuple_id })
-      this.remote = remote
-      this.emit("tuple_assigned", { tuple_id, tuple_remote: endpointFields(remote) })
+    if (!this.isAssigned) {
+      this.isAssigned = true
+      this.emit("tuple_assigned", { tuple_id: "", tuple_remote: endpointFields(remote) })
     }
     if (this.datagramBytes === mtu.current) return
     const old = this.datagramBytes
@@ -154,9 +145,6 @@ export class QlogSnapshot {
     return true
   }
 }
-
-const endpointFields = ({ host, port, family }: SocketAddress) =>
-  family === 4 ? { ip_v4: host, port_v4: port } : { ip_v6: host, port_v6: port }
 
 const closeFields = ({ origin, application, code, reason }: CloseReason) => {
   const triggers = {

@@ -2,9 +2,11 @@ import type { Role } from "../wire/Role.ts"
 import type { QlogShape } from "../capability/Qlog.ts"
 import type { Connection, ConnectionObserver } from "../connection/Connection.ts"
 import type { DropReason, PlainPacket } from "../connection/PacketObserver.ts"
+import type { MigrationEntry, QlogPointer } from "../connection/MigrationEntry.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Level, PacketType, Space } from "../wire/PacketType.ts"
-import { hexadecimal } from "./hexadecimal.ts"
+import { hexadecimal } from "../internal/hexadecimal.ts"
+import { migrationEvents } from "./migrationEvents.ts"
 import { QlogFrames } from "./QlogFrames.ts"
 import { QlogSnapshot } from "./QlogSnapshot.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
@@ -34,6 +36,7 @@ const typesOfSpace: { readonly [S in Space]: string } = {
  */
 export class QlogTrace implements ConnectionObserver {
   private readonly open: () => (records: string) => void
+  private readonly name: string
   private readonly header: string
   private readonly startMicros: number
   private readonly frames = new QlogFrames()
@@ -41,6 +44,8 @@ export class QlogTrace implements ConnectionObserver {
   private write: ((records: string) => void) | undefined = undefined
   private pending = ""
   private lastMicros: number
+  /** How many were logged. */
+  private events = 0
   /** ack_delay_exponent of both sides. RFC 9000 §19.3 */
   private ourExponent = 3
   private theirExponent = 3
@@ -54,7 +59,8 @@ export class QlogTrace implements ConnectionObserver {
     open: QlogShape
   ) {
     const id = hexadecimal(originalDestination)
-    this.open = () => open(`${id}_${role}`)
+    this.name = `${id}_${role}`
+    this.open = () => open(this.name)
     this.startMicros = this.lastMicros = nowMicros
     this.snapshot = new QlogSnapshot(role, (name, data) => this.event(name, data, this.lastMicros))
     this.header = record({
@@ -118,6 +124,13 @@ export class QlogTrace implements ConnectionObserver {
     )
   }
 
+  traced(entry: Omit<MigrationEntry, "qlog">, isInUse: boolean, nowMicros: number): QlogPointer | undefined {
+    // a server's log starts with the first packet
+    if (this.write === undefined) return undefined
+    for (const [name, data] of migrationEvents(entry, isInUse)) this.event(name, data, nowMicros)
+    return { log: this.name, event: this.events - 1, timeMillis: this.timeMillis }
+  }
+
   stepped(connection: Connection, nowMicros: number): void {
     if (this.write === undefined && connection.config.role === "server") return
     if (nowMicros > this.lastMicros) this.lastMicros = nowMicros
@@ -151,9 +164,13 @@ export class QlogTrace implements ConnectionObserver {
       this.write = this.open()
       this.pending = this.header
     }
-    const time = Math.round(this.lastMicros - this.startMicros) / 1000
-    this.pending += record({ time, name: `quic:${name}`, data })
+    this.events++
+    this.pending += record({ time: this.timeMillis, name: `quic:${name}`, data })
     if (this.pending.length > CHUNK_CHARACTERS) this.flush()
+  }
+
+  private get timeMillis(): number {
+    return Math.round(this.lastMicros - this.startMicros) / 1000
   }
 
   private flush(): void {

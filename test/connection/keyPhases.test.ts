@@ -22,7 +22,7 @@ const setup = () => {
   const { client } = new CorePair()
   const read: KeySlots = [undefined, undefined, undefined, newKeys(1)]
   const write: KeySlots = [undefined, undefined, undefined, newKeys(2)]
-  const phases = new KeyPhases(read, write, () => PTO)
+  const phases = new KeyPhases(read, write, { ptoMicros: () => PTO, onUpdate: () => {} })
   phases.begin()
   const generations = [newKeys(1)]
   for (let i = 0; i < 3; i++) generations.push(generations[i].next())

@@ -133,8 +133,8 @@ describe("a connection with two paths", () => {
     expect(client.paths.sockets).toEqual(new Set([0, 1, 2, 3]))
     // the first path has not moved, and the first path's socket does not count as used by the second
     expect(client.path.routes.current.socket).toBe(0)
-    client.abandonRoute(2)
-    client.abandonRoute(3, two.second.client)
+    client.abandonRoute(2, two.nowMicros)
+    client.abandonRoute(3, two.nowMicros, two.second.client)
     expect(client.paths.sockets).toEqual(new Set([0, 1]))
   })
 

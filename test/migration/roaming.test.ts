@@ -71,7 +71,7 @@ describe("a server whose client's packets come from another address", () => {
   // RFC 9000 §9.3.2 #2
   it("ends silently when the new one does not answer and no old one is known", () => {
     const roamer = new Roamer().ping(B)
-    roamer.connection.abandonRoute(0)
+    roamer.connection.abandonRoute(0, roamer.nowMicros)
     const sent = roamer.sightings.length
     roamer.advance(10 * SECOND)
     expect(roamer.connection.lifecycle.state).toBe("closed")

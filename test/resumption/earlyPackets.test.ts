@@ -44,6 +44,7 @@ const watching = () => {
     packetReceived: () => {},
     packetDropped: () => {},
     packetLost: () => {},
+    traced: () => undefined,
     stepped: () => {}
   }
   const observe: NonNullable<CorePairOptions["observe"]> = (role) =>
