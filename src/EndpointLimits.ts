@@ -68,6 +68,16 @@ export const EndpointLimits = Schema.Struct({
    */
   retryHandshakes: limit("retryHandshakes", 1, 1_000_000),
   /**
+   * UDP datagrams to no known connection ID that anything is spent on. 1 to 10,000,000, default 10,000.
+   *
+   * Protects the processor: what exceeds the limit is dropped before anything is decrypted, hashed or kept for it. Half of
+   * `strangerPacketsAtOnce` is kept for sources that sent little of late, and half of that for clients that return with a
+   * token, so that a flood from few addresses does not keep new clients out. Established connections are never charged.
+   */
+  strangerPacketsPerSecond: limit("strangerPacketsPerSecond", 1, 10_000_000),
+  /** How many of these may arrive at once. 1 to 1,000,000, default 500. */
+  strangerPacketsAtOnce: limit("strangerPacketsAtOnce", 1, 1_000_000),
+  /**
    * Retry packets sent. 0 to 1,000,000, default 5,000; an eighth of it at once.
    *
    * Protects the processor: each is sealed twice. RFC 9000 §8.1.2

@@ -11,6 +11,8 @@ export interface Limits {
   readonly handshakesPerSource: number
   readonly waitingClients: number
   readonly retryHandshakes: number
+  readonly strangerPacketsPerSecond: number
+  readonly strangerPacketsAtOnce: number
   readonly retriesPerSecond: number
   readonly refusalsPerSecond: number
   readonly versionNegotiationsPerSecond: number
@@ -27,6 +29,8 @@ export const defaultLimits: Limits = {
   handshakesPerSource: 5,
   waitingClients: 1_024,
   retryHandshakes: 50,
+  strangerPacketsPerSecond: 10_000,
+  strangerPacketsAtOnce: 500,
   retriesPerSecond: 5_000,
   refusalsPerSecond: 500,
   versionNegotiationsPerSecond: 500,

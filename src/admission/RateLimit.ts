@@ -5,7 +5,7 @@
  */
 export class RateLimit {
   private readonly perMicro: number
-  private readonly burst: number
+  readonly burst: number
   private tokens: number
   private refilledMicros = 0
 

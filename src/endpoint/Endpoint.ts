@@ -1,5 +1,6 @@
 import type { SocketNumber } from "../path/Route.ts"
 import { defaultLimits, type Limits } from "../admission/Limits.ts"
+import { Errand, StrangerGate } from "../admission/StrangerGate.ts"
 import { type HeldDatagram, type Introduction, Stranger } from "../admission/Stranger.ts"
 import { Connection, type ConnectionObserver, type ObservedConfig } from "../connection/Connection.ts"
 import {
@@ -27,7 +28,7 @@ import { ConnectionTotals } from "./ConnectionTotals.ts"
 import { EndpointCounters } from "./EndpointCounters.ts"
 import { type HandshakeHost, IncomingHandshakes } from "./IncomingHandshakes.ts"
 import { Addressee, Routing } from "./Routing.ts"
-import { type Arrival, type Reply, StatelessReplies } from "./StatelessReplies.ts"
+import { isResettable, type Reply, StatelessReplies } from "./StatelessReplies.ts"
 
 /**
  * Many connections on one set of UDP sockets, in both roles, without I/O: routes datagrams to connections, creates new
@@ -49,6 +50,7 @@ export class Endpoint {
   private readonly routing: Routing
   /** Scratch: the packet being processed. */
   private readonly packet = new IncomingPacket()
+  private readonly gate: StrangerGate
   private readonly replies: StatelessReplies
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
 
@@ -59,6 +61,7 @@ export class Endpoint {
     const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
     const { suite, random } = config
+    this.gate = new StrangerGate(this.limits, random)
     this.replies = new StatelessReplies(suite, random, this.limits, this.makeResetToken, this.counters)
     this.incoming =
       config.server && new IncomingHandshakes(config.server, this.limits, this.handshakeHost(config.server))
@@ -126,7 +129,7 @@ export class Endpoint {
       // else, but an Initial is tried as an Initial first
       const isShort = isPacket && header.type === PacketType.OneRtt
       if (isShort && this.takeReset(bytes, from, nowMicros)) return undefined
-      const accepted = isPacket ? this.onStranger({ bytes, header, from, socket }, ecn, nowMicros) : undefined
+      const accepted = isPacket ? this.onStranger(bytes, from, socket, ecn, nowMicros) : undefined
       const isReset = accepted === undefined && !isShort && this.takeReset(bytes, from, nowMicros)
       if (!isPacket && !isReset) counters.dropped.malformed++
       return accepted
@@ -197,17 +200,34 @@ export class Endpoint {
     return this.replies.poll()
   }
 
-  private onStranger(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
-    const { header } = arrival
-    const { incoming } = this
-    if (header.type === PacketType.Initial && incoming !== undefined)
-      return incoming.onInitial(arrival, ecn, nowMicros)
-    this.counters.dropped.unknownConnection++
+  /**
+   * A datagram of nobody known, whose header has been parsed. What would be dropped anyway is dropped first, and the rest
+   * is charged before anything is spent on it.
+   */
+  private onStranger(
+    bytes: Uint8Array,
+    from: SocketAddress,
+    socket: SocketNumber,
+    ecn: Ecn,
+    nowMicros: number
+  ): Connection | undefined {
+    const { gate, replies, incoming, counters } = this
+    const { header } = this.packet
+    if (header.type === PacketType.Initial && incoming !== undefined) {
+      const errand = incoming.errandOf(header, bytes.length)
+      if (errand === undefined) return undefined
+      if (gate.admits(from, errand, nowMicros))
+        return incoming.onInitial({ bytes, header, from, socket, isBusy: gate.isBusy }, ecn, nowMicros)
+      counters.dropped.rateLimited++
+      return undefined
+    }
+    counters.dropped.unknownConnection++
     // RFC 9000 §10.3: a client may think a handshake complete that we gave up, and send nothing but a close
     const isOurs = header.dcidEnd - header.dcidStart === this.config.connectionIdBytes
-    if (header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs))
-      this.replies.reset(arrival, nowMicros)
+    const mayMeanUs = header.type === PacketType.OneRtt || (header.type === PacketType.Handshake && isOurs)
     // RFC 9000 §5.2.2 #2, §6.1 #1: nothing else is answered, nor is Version Negotiation
+    if (mayMeanUs && isResettable(header, bytes.length) && gate.admits(from, Errand.Reply, nowMicros))
+      replies.reset({ bytes, header, from, socket, isBusy: gate.isBusy }, nowMicros)
     return undefined
   }
 

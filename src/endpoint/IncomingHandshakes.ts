@@ -1,5 +1,6 @@
 import { Admission } from "../admission/Admission.ts"
 import type { Limits } from "../admission/Limits.ts"
+import { Errand } from "../admission/StrangerGate.ts"
 import { type HeldDatagram, type Introduction, roomForStranger, Stranger } from "../admission/Stranger.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -64,6 +65,7 @@ export class IncomingHandshakes {
   readonly tokens: AddressTokenIssuers
   private readonly server: ServerConfig
   private readonly host: HandshakeHost
+  private readonly versions: ReadonlyArray<Version>
   private readonly admission: Admission<Connection>
 
   constructor(server: ServerConfig, limits: Limits, host: HandshakeHost) {
@@ -71,6 +73,7 @@ export class IncomingHandshakes {
     const { handshakeTimeoutMillis } = server.transport
     this.server = server
     this.host = host
+    this.versions = versionsOf("server", server.transport)
     this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis)
     // half of the handshake timeout is left for the handshake itself and the time the client has already spent
     const patienceMicros = (handshakeTimeoutMillis * 1000) / 2
@@ -107,29 +110,27 @@ export class IncomingHandshakes {
     return this.admission.strangerOf(connection)
   }
 
-  /** An Initial with an unknown destination ID. Returns the connection if one was created at once. */
+  /** What an Initial with an unknown destination ID asks for; undefined when it is dropped. Costs nothing. */
+  errandOf(header: PacketHeader, datagramBytes: number): Errand | undefined {
+    // RFC 9000 §5.2.2 #1, §14.1 #3: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
+    const { dropped } = this.host.counters
+    const isKnown = this.versionOf(header) !== undefined
+    // RFC 9000 §7.2
+    const isIdShort = isKnown && header.dcidEnd - header.dcidStart < 8
+    if (!this.accepting) dropped.unknownConnection++
+    else if (isIdShort || datagramBytes < MINIMUM_DATAGRAM_BYTES) dropped.malformed++
+    else if (!isKnown) return Errand.Reply
+    else return header.tokenEnd > header.tokenStart ? Errand.Return : Errand.Handshake
+    return undefined
+  }
+
+  /** An Initial with an unknown destination ID that asks for something. Returns the connection if one was created at once. */
   onInitial(arrival: Arrival, ecn: Ecn, nowMicros: number): Connection | undefined {
     const { bytes, header, from } = arrival
     const { host, server } = this
-    const { dropped } = host.counters
-    if (!this.accepting) {
-      dropped.unknownConnection++
-      return undefined
-    }
-    // RFC 9000 §5.2.2 #1, §14.1 #3: a server drops Initials in datagrams below 1200 bytes, of unknown versions as well
-    if (bytes.length < MINIMUM_DATAGRAM_BYTES) {
-      dropped.malformed++
-      return undefined
-    }
-    const versions = versionsOf("server", server.transport)
-    const version = versions.find((known) => known === header.version)
+    const version = this.versionOf(header)
     if (version === undefined) {
-      host.replies.negotiateVersion(arrival, versions, nowMicros)
-      return undefined
-    }
-    // RFC 9000 §7.2
-    if (header.dcidEnd - header.dcidStart < 8) {
-      dropped.malformed++
+      host.replies.negotiateVersion(arrival, this.versions, nowMicros)
       return undefined
     }
     const introduction = this.judge(arrival, version, nowMicros)
@@ -179,6 +180,11 @@ export class IncomingHandshakes {
     if (connection === undefined) return this.begin(stranger, nowMicros)
     host.replay(connection, stranger.takeHeld(), stranger.introduction, nowMicros)
     return connection
+  }
+
+  private versionOf(header: PacketHeader): Version | undefined {
+    for (const version of this.versions) if (version === header.version) return version
+    return undefined
   }
 
   /** The client's introduction if it may wait for its turn; otherwise sends it a Retry or refuses it. */
@@ -274,12 +280,8 @@ export class IncomingHandshakes {
     const { routing, replies } = this.host
     routing.remove(stranger)
     const [{ bytes }] = stranger.takeHeld()
-    replies.refuse(
-      { bytes, header: this.host.headerOf(bytes), from, socket },
-      version,
-      this.refusal,
-      nowMicros
-    )
+    const arrival = { bytes, header: this.host.headerOf(bytes), from, socket, isBusy: false }
+    replies.refuse(arrival, version, this.refusal, nowMicros)
     return undefined
   }
 }

@@ -30,6 +30,8 @@ export interface Arrival {
   readonly header: PacketHeader
   readonly from: SocketAddress
   readonly socket: SocketNumber
+  /** Its source has sent much of late: half of the Retry packets at once are for others. */
+  readonly isBusy: boolean
 }
 
 /**
@@ -83,13 +85,13 @@ export class StatelessReplies {
 
   /** Smaller than the datagram it answers. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
   retry(
-    { bytes, header, from, socket }: Arrival,
+    { bytes, header, from, socket, isBusy }: Arrival,
     version: Version,
     source: Uint8Array,
     tokens: AddressTokens,
     nowMicros: number
   ): void {
-    if (!this.mayAnswer(this.retries, nowMicros)) return
+    if (!this.mayAnswer(this.retries, nowMicros, isBusy ? this.retries.burst / 2 : 0)) return
     const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
     const client = bytes.slice(header.scidStart, header.scidEnd)
     const token = tokens.forRetry(originalDestination, source, from, nowMicros / 1000)
@@ -130,15 +132,13 @@ export class StatelessReplies {
   /** Answers a packet without a connection. RFC 9000 §10.3, §11 #1 */
   reset(arrival: Arrival, nowMicros: number): void {
     const { bytes, header } = arrival
-    // without the QUIC bit it may be another protocol, and half of the packets of a greasing peer have it
-    if ((header.firstByte & 0x40) === 0 || !isAnswerable(bytes.length)) return
     if (!this.resets.take(nowMicros)) return
     const token = this.makeResetToken(bytes.slice(header.dcidStart, header.dcidEnd))
     this.send("statelessReset", arrival, buildStatelessReset(bytes.length, token, this.random))
   }
 
-  private mayAnswer(limit: RateLimit, nowMicros: number): boolean {
-    const may = limit.take(nowMicros)
+  private mayAnswer(limit: RateLimit, nowMicros: number, reserve = 0): boolean {
+    const may = limit.take(nowMicros, reserve)
     if (!may) this.counters.dropped.rateLimited++
     return may
   }
@@ -155,6 +155,13 @@ export class StatelessReplies {
     this.waiting.push({ bytes, to: from, socket })
   }
 }
+
+/**
+ * Whether a packet without a connection is answered by a stateless reset. Without the QUIC bit it may be another protocol,
+ * and half of the packets of a greasing peer have it.
+ */
+export const isResettable = (header: PacketHeader, datagramBytes: number): boolean =>
+  (header.firstByte & 0x40) !== 0 && isAnswerable(datagramBytes)
 
 /** An eighth of a second's replies at once: clients come in crowds. */
 const replyLimit = (perSecond: number): RateLimit => new RateLimit(perSecond, Math.ceil(perSecond / 8))

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
+import { defaultLimits } from "../../src/admission/Limits.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
@@ -20,7 +21,9 @@ const makeServer = () => {
   const transport = transportSettings({ handshakeTimeoutMillis: 4_000 })
   const retry = "never" as const
   const server = { tls, transport, retry }
-  const endpoint = new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
+  // all clients come at once, from one address
+  const limits = { ...defaultLimits, strangerPacketsAtOnce: 2 * CLIENTS }
+  const endpoint = new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, limits, server })
   endpoint.incoming!.isDeferred = true
   return endpoint
 }

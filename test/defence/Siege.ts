@@ -47,6 +47,11 @@ export class Siege {
     return this.endpoint.incoming!
   }
 
+  /** Datagrams dropped because a limit was reached. */
+  get rateLimited(): number {
+    return this.endpoint.counters.dropped.rateLimited
+  }
+
   /** Clients with a connection whose handshake is incomplete. */
   get inFlight(): number {
     return [...this.endpoint.connections].filter(({ handshake }) => !handshake.complete).length

@@ -1,0 +1,74 @@
+import { keyedHash } from "../internal/keyedHash.ts"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { SOURCE_BYTES, writeSource } from "../wire/sourcePrefix.ts"
+import type { Limits } from "./Limits.ts"
+import { RateLimit } from "./RateLimit.ts"
+
+/** What a datagram from a stranger asks for; what is kept for others depends on it. */
+export const Errand = {
+  /** A reply without a connection: a stateless reset or Version Negotiation. */
+  Reply: 2,
+  /** A handshake. */
+  Handshake: 1,
+  /** A handshake, with a token that may prove the address. */
+  Return: 0
+} as const
+export type Errand = (typeof Errand)[keyof typeof Errand]
+
+/** Counters of recent datagrams, by a hash of the source. */
+const CELLS = 4096
+/** The counters are halved this often. */
+const HALF_LIFE_MICROS = 250_000
+/** A source with more recent datagrams is busy: a client needs less than ten until its connection is known. */
+const BUSY = 16
+
+/**
+ * The rate limit for whatever is not authenticated yet, asked before anything is decrypted, hashed or allocated for it.
+ * Datagrams for known connection IDs never come here.
+ *
+ * A flood would use up the limit and have honest clients dropped along with it. So the last quarter of the bucket is kept
+ * for clients that return with a token, and another one for handshakes from sources that sent little of late: a flood
+ * from few addresses stops neither, and one from forged addresses cannot stop a client that has answered a Retry.
+ */
+export class StrangerGate {
+  /** Whether the last one came from a source that has sent much of late. */
+  isBusy = false
+  private readonly limit: RateLimit
+  private readonly quarter: number
+  private readonly recent = new Uint16Array(CELLS)
+  private readonly source = new Uint8Array(SOURCE_BYTES)
+  private readonly keyLow: number
+  private readonly keyHigh: number
+  private halvedMicros = 0
+
+  constructor(limits: Limits, random: RandomBytes) {
+    this.limit = new RateLimit(limits.strangerPacketsPerSecond, limits.strangerPacketsAtOnce)
+    this.quarter = limits.strangerPacketsAtOnce / 4
+    const key = random(8)
+    const words = new DataView(key.buffer, key.byteOffset)
+    this.keyLow = words.getInt32(0)
+    this.keyHigh = words.getInt32(4)
+  }
+
+  /** Charges a datagram; false when nothing may be spent on it. */
+  admits(from: SocketAddress, errand: Errand, nowMicros: number): boolean {
+    this.isBusy = this.count(from, nowMicros) > BUSY
+    const quarters = this.isBusy ? Math.min(2, errand + 1) : errand
+    return this.limit.take(nowMicros, quarters * this.quarter)
+  }
+
+  /** Counts a datagram; returns how many of its source are recent. */
+  private count(from: SocketAddress, nowMicros: number): number {
+    const { recent, source } = this
+    const halvings = Math.min(16, Math.floor((nowMicros - this.halvedMicros) / HALF_LIFE_MICROS))
+    if (halvings > 0) {
+      this.halvedMicros = nowMicros
+      for (let i = 0; i < CELLS; i++) recent[i] >>= halvings
+    }
+    const length = writeSource(from, source)
+    const cell = keyedHash(this.keyLow, this.keyHigh, source, 0, length) & (CELLS - 1)
+    if (recent[cell] < 0xffff) recent[cell]++
+    return recent[cell]
+  }
+}
