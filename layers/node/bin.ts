@@ -5,8 +5,10 @@ import { readFileSync } from "node:fs"
 import { hostname, networkInterfaces } from "node:os"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Terminal from "effect/Terminal"
 import { CliHost } from "../../src/cli/CliHost.ts"
 import { main } from "../../src/cli/main.ts"
 import { reported } from "../../src/cli/report.ts"
@@ -47,7 +49,14 @@ const layerHost = Layer.succeed(CliHost, {
   }
 })
 
+/** By default Esc would end the input of keys, and so would an arrow key that a slow line delivers in pieces. */
+const layerTerminal = Layer.effect(
+  Terminal.Terminal,
+  NodeTerminal.make(({ key }) => key.ctrl && key.name === "c")
+)
+
 main.pipe(
+  Effect.provide(layerTerminal),
   Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeInspector.layer, NodeServices.layer)),
   // report log files that cannot be opened in one line, like any other failure
   Effect.catchTag("LogFileError", (error) => reported(Effect.fail(error))),

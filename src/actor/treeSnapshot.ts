@@ -9,6 +9,7 @@ import type {
   StreamHalf,
   StreamNode
 } from "../capability/treeNodes.ts"
+import { endpointStatistics } from "../endpoint/endpointStatistics.ts"
 import type { SideSnapshot, StreamSnapshot } from "../stream/streamStats.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
@@ -53,8 +54,9 @@ const pathSnapshot = (
   congestionWindowBytes: path.recovery.congestionWindow,
   bytesInFlight: path.recovery.bytesInFlight,
   datagramBytes: path.mtu.current,
-  bytesSent: path.traffic.bytesSent,
-  bytesReceived: path.traffic.bytesReceived
+  ...path.traffic,
+  packetsSent: path.recovery.counters.packetsSent,
+  packetsLost: path.recovery.counters.packetsLost
 })
 
 const connectionSnapshot = (
@@ -69,6 +71,7 @@ const connectionSnapshot = (
     fiber: branch.fiberId,
     remote: core.path.remote,
     version: core.versions.negotiated,
+    alpn: core.handshake.facts?.alpn,
     ageMillis: millis(nowMicros - actor.sinceMicros),
     handler: actor.handlerId,
     fibers: actor.fiberCount,
@@ -92,6 +95,7 @@ export const treeSnapshot = (endpoint: EndpointActor): EndpointNode => {
   )
   return {
     local: endpoint.socket.localAddress,
+    fiber: endpoint.branch.fiberId,
     state: endpoint.isClosed ? "closed" : "open",
     ageMillis: millis(nowMicros - endpoint.sinceMicros),
     sockets: endpoint.socketCount,
@@ -101,6 +105,7 @@ export const treeSnapshot = (endpoint: EndpointActor): EndpointNode => {
     resetTokens: endpoint.core.resetTokens,
     backlog: endpoint.accepting.length,
     strangers: endpoint.core.incoming?.strangers ?? 0,
+    statistics: endpointStatistics(endpoint.core),
     peers,
     connections: all.filter((actor) => actor.owner === undefined).map(snapshot)
   }

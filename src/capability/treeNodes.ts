@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import type { EndpointStatistics } from "./EndpointStatistics.ts"
 import type { Role } from "../wire/Role.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
@@ -87,6 +88,14 @@ export interface PathNode {
   readonly bytesSent: number
   /** Bytes of UDP payload received. */
   readonly bytesReceived: number
+  /** UDP datagrams sent. */
+  readonly datagramsSent: number
+  /** UDP datagrams received. */
+  readonly datagramsReceived: number
+  /** QUIC packets sent. */
+  readonly packetsSent: number
+  /** Packets declared lost. RFC 9002 §6.1 */
+  readonly packetsLost: number
 }
 
 /**
@@ -137,12 +146,14 @@ export interface ConnectionNode {
   readonly role: Role
   /** State of the connection. RFC 9000 §10 */
   readonly state: "handshaking" | "established" | "closing" | "draining" | "closed"
-  /** Fiber of the connection. */
+  /** Fiber of the connection, which identifies it within its process. */
   readonly fiber: number | undefined
   /** Address of the peer. */
   readonly remote: SocketAddress
   /** Number of the QUIC version. */
   readonly version: number
+  /** Application protocol; undefined until the handshake has negotiated it. RFC 7301 */
+  readonly alpn: string | undefined
   /** Time since it was created. */
   readonly ageMillis: number
   /** Fiber of the handler `serve` runs for it, which may outlive the connection briefly. */
@@ -191,6 +202,8 @@ export interface PeerNode {
 export interface EndpointNode {
   /** Address it is bound to. */
   readonly local: SocketAddress
+  /** Fiber of the endpoint, which identifies it within its process. */
+  readonly fiber: number | undefined
   /** Whether it is open. */
   readonly state: "open" | "closed"
   /** Time since it was made. */
@@ -209,6 +222,8 @@ export interface EndpointNode {
   readonly backlog: number
   /** Server: clients whose handshake is not complete, including those without a connection yet. */
   readonly strangers: number
+  /** What it has counted since it was made. */
+  readonly statistics: EndpointStatistics
   /** Its peers. */
   readonly peers: ReadonlyArray<PeerNode>
   /** Connections that belong to no peer. */

@@ -12,13 +12,14 @@ import { logger } from "./report.ts"
 import { interop } from "./interop.ts"
 import { perf } from "./perf.ts"
 import { serve } from "./serve.ts"
+import { top } from "./top.ts"
 import { tree } from "./tree.ts"
 
 const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, serve, get, perf, tree, keygen, interop])
+  Command.withSubcommands([demo, serve, get, perf, top, tree, keygen, interop])
 )
 
 /** Runs the command line with the arguments of this process. */

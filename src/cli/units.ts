@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 
 const steps = ["", "k", "M", "G", "T", "P"]
 
+/** Three significant digits and powers of 1000. */
 const scaled = (value: number, unit: string): string => {
   let step = 0
   while (value >= 999.5 && step < steps.length - 1) {
@@ -16,8 +17,13 @@ const scaled = (value: number, unit: string): string => {
 /** Three significant digits and powers of 1000: `105 MB`. */
 export const formatBytes = (bytes: number): string => scaled(bytes, "B")
 
+/** Without a unit, in at most six characters: `105 M`. */
+export const formatShort = (value: number): string => scaled(value, "").trimEnd()
+
+export const formatBitRate = (bitsPerSecond: number): string => scaled(bitsPerSecond, "bit/s")
+
 export const formatRate = (bytes: number, millis: number): string =>
-  millis <= 0 ? "–" : scaled((bytes * 8000) / millis, "bit/s")
+  millis <= 0 ? "–" : formatBitRate((bytes * 8000) / millis)
 
 export const formatMillis = (millis: number): string => {
   if (millis < 1) return `${(millis * 1000).toFixed(0)} µs`

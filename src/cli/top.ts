@@ -1,0 +1,172 @@
+/** `effect-quic top`: a live view of the connections of running processes. */
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Terminal from "effect/Terminal"
+import { Command, Flag } from "effect/cli"
+import { safe } from "./cells.ts"
+import { CliHost, type ProcessTree } from "./CliHost.ts"
+import { fullScreen } from "./FullScreen.ts"
+import { fail, reported } from "./report.ts"
+import { advance, type Seen } from "./topRates.ts"
+import { initialState, onKey, onProblem, onSeen, type SortKey, sortKeys, type TopState } from "./topState.ts"
+import { frame, nothingRuns, report } from "./topView.ts"
+import { topRecord } from "./topRecord.ts"
+
+export interface TopOptions {
+  /** The processes to watch. */
+  readonly processes: Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
+  readonly intervalMillis: number
+  readonly sort: SortKey
+}
+
+type Event =
+  | { readonly _tag: "key"; readonly input: Terminal.UserInput }
+  | { readonly _tag: "size"; readonly size: Terminal.Size }
+  | { readonly _tag: "seen"; readonly seen: Seen }
+  | { readonly _tag: "problem"; readonly message: string }
+
+/** Looks again and again, `intervalMillis` apart however long a look takes. */
+const watch = Effect.fnUntraced(function* <E, R>(
+  { processes, intervalMillis }: TopOptions,
+  onSeen: (seen: Seen) => Effect.Effect<void, E, R>,
+  onFailure: (message: string) => Effect.Effect<void, E, R>
+) {
+  let seen: Seen = []
+  for (;;) {
+    const startedAt = yield* Clock.currentTimeMillis
+    yield* Effect.matchEffect(processes, {
+      onSuccess: (now) => {
+        seen = advance(seen, now)
+        return onSeen(seen)
+      },
+      onFailure: (error) => onFailure(safe(error.message))
+    })
+    const took = (yield* Clock.currentTimeMillis) - startedAt
+    yield* Effect.sleep(Math.max(intervalMillis - took, intervalMillis / 2))
+  }
+})
+
+/** What has happened changes the state. */
+const onEvent = (state: TopState, event: Event): TopState | "quit" | "redraw" => {
+  switch (event._tag) {
+    case "key":
+      return onKey(state, event.input)
+    case "size":
+      return "redraw"
+    case "seen":
+      return onSeen(state, event.seen)
+    case "problem":
+      return onProblem(state, event.message)
+  }
+}
+
+/** The whole screen, until the user quits. */
+export const live = Effect.fnUntraced(function* (options: TopOptions) {
+  const terminal = yield* Terminal.Terminal
+  const events = yield* Queue.unbounded<Event>()
+  const tell = (event: Event) => Effect.asVoid(Queue.offer(events, event))
+  const screen = yield* fullScreen
+  const sizes = yield* terminal.size
+  const inputs = yield* terminal.readInput
+  let size: Terminal.Size = { columns: yield* terminal.columns, rows: yield* terminal.rows }
+  yield* Effect.forkScoped(
+    Stream.runForEach(Stream.fromQueue(sizes), (now) => tell({ _tag: "size", size: now }))
+  )
+  yield* Effect.forkScoped(
+    Stream.runForEach(Stream.fromQueue(inputs), (input) => tell({ _tag: "key", input }))
+  )
+  yield* Effect.forkScoped(
+    watch(
+      options,
+      (seen) => tell({ _tag: "seen", seen }),
+      (message) => tell({ _tag: "problem", message })
+    )
+  )
+  let state = initialState(options.sort)
+  for (;;) {
+    yield* screen.draw(frame(state, size))
+    for (const event of yield* Queue.takeAll(events)) {
+      if (event._tag === "size") size = event.size
+      const next = onEvent(state, event)
+      if (next === "quit") return
+      if (next === "redraw") yield* screen.forget
+      else state = next
+    }
+  }
+}, Effect.scoped)
+
+/** Two looks, `intervalMillis` apart: what there is, and how fast. */
+const lookTwice = Effect.fnUntraced(function* ({ processes, intervalMillis }: TopOptions) {
+  const first = advance([], yield* processes)
+  yield* Effect.sleep(intervalMillis)
+  return advance(first, yield* processes)
+})
+
+/** Wide enough for everything, where nobody's terminal is concerned. */
+const reportColumns = 160
+
+const printReport = Effect.fnUntraced(function* (options: TopOptions) {
+  const { columns } = yield* Terminal.Terminal
+  const state = onSeen(initialState(options.sort), yield* lookTwice(options))
+  yield* Console.log(report(state, (yield* columns) || reportColumns).join("\n"))
+})
+
+const printJson = (seen: Seen): Effect.Effect<void> => Console.log(JSON.stringify(topRecord(seen)))
+
+export const top = Command.make(
+  "top",
+  {
+    pid: Flag.Int("pid").pipe(
+      Flag.withDescription("Only the process with this PID (default: 0, all)"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 }))),
+      Flag.withDefault(0)
+    ),
+    interval: Flag.Finite("interval").pipe(
+      Flag.withMetavar("SECONDS"),
+      Flag.withDescription("Time between two looks, 0.1 to 3600 (default: 1)"),
+      Flag.withSchema(Schema.Number.check(Schema.isBetween({ minimum: 0.1, maximum: 3600 }))),
+      Flag.withDefault(1)
+    ),
+    sort: Flag.Literals("sort", sortKeys).pipe(
+      Flag.withDescription("Order of the connections (default: rate)"),
+      Flag.withDefault("rate")
+    ),
+    once: Flag.Boolean("once").pipe(
+      Flag.withDescription("Print once and end; so it does when standard output is no terminal"),
+      Flag.withDefault(false)
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("One JSON object per look and line, until interrupted; one with --once"),
+      Flag.withDefault(false)
+    )
+  },
+  ({ pid, interval, sort, once, json }) =>
+    Effect.gen(function* () {
+      const { running } = yield* CliHost
+      const { stdoutIsTerminal } = yield* Stdio.Stdio
+      const processes = Effect.map(running, (all) =>
+        pid === 0 ? all : all.filter((each) => each.pid === pid)
+      )
+      const options: TopOptions = { processes, intervalMillis: interval * 1000, sort }
+      if (!json && !once && (yield* stdoutIsTerminal)) return yield* live(options)
+      if ((yield* processes).length === 0)
+        return yield* fail(pid === 0 ? nothingRuns : `process ${pid} does not expose its endpoints`)
+      if (!json) return yield* printReport(options)
+      yield* once ? Effect.flatMap(lookTwice(options), printJson) : watch(options, printJson, fail)
+    }).pipe(reported)
+).pipe(
+  Command.withDescription(
+    "Show the connections of every effect-quic process of this user, refreshed in place: rates, round-trip times, loss, streams, and what endpoints drop. Select a connection to see its paths and streams. ? lists the keys."
+  ),
+  Command.withShortDescription("Watch connections and their rates"),
+  Command.withExamples([
+    { command: "effect-quic top", description: "Everything, once a second" },
+    { command: "effect-quic top --pid 1234 --sort rtt", description: "One process, the slowest peers first" },
+    { command: "effect-quic top --json --interval 10", description: "For scripts: a line every ten seconds" }
+  ])
+)
