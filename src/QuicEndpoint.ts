@@ -52,6 +52,7 @@ import { beginDrain, type DrainOptions, type DrainResult } from "./EndpointDrain
 import { type ConnectOptions, type EndpointOptions, RebindSchema } from "./EndpointOptions.ts"
 import { endpointStatistics } from "./endpoint/endpointStatistics.ts"
 import type { EndpointNode } from "./FiberTree.ts"
+import { publishMetrics } from "./publishMetrics.ts"
 import { Peer, type PeerOptions, peerSettings } from "./Peer.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, type QuicError, quicError } from "./QuicError.ts"
@@ -214,6 +215,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const show = (connection: ConnectionActor): QuicConnection => new QuicConnection(connection)
   const dialSettings = { ...dialing, show }
   const tree = Effect.sync(() => treeSnapshot(actor))
+  yield* publishMetrics(actor)
   const inspector = yield* Inspector
   if (inspector !== undefined) yield* inspector.show(tree)
 

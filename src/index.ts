@@ -30,6 +30,7 @@ export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./Qu
 export type { DrainOptions, DrainResult } from "./EndpointDrain.ts"
 export { EndpointLimits } from "./EndpointLimits.ts"
 export type { ConnectOptions, EndpointOptions, ServerOptions } from "./EndpointOptions.ts"
+export * as QuicMetrics from "./QuicMetrics.ts"
 export { QuicEndpoint, type QuicEndpointShape } from "./QuicEndpoint.ts"
 export * from "./QuicError.ts"
 export { TransportOptions } from "./QuicOptions.ts"

@@ -46,6 +46,8 @@ export interface ConnectionHost {
   onEstablished(actor: ConnectionActor): void
   /** Its server does not answer. */
   onUnanswered(actor: ConnectionActor): void
+  /** The handshake is complete, or a path has moved. */
+  onPathsChanged(actor: ConnectionActor): void
   /** No more datagrams of this connection are expected. */
   onDrained(actor: ConnectionActor): void
   /** Handlers of this connection are running, even if it is drained; or none are any more. */
@@ -296,6 +298,8 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   }
 
   onUsable(): void {
+    // before the application is woken, which may ask for its metrics at once
+    this.host.onPathsChanged(this)
     if (!this.isShown) this.host.onEstablished(this)
     this.isShown = true
     this.signals.ready.wakeAll()
@@ -306,6 +310,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   }
 
   onMoved(): void {
+    this.host.onPathsChanged(this)
     this.path.moved.wakeAll()
     this.signals.changed.wakeAll()
   }

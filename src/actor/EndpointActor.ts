@@ -24,6 +24,7 @@ import { ConnectionTable } from "./ConnectionTable.ts"
 import { Drain, type DrainHost } from "./Drain.ts"
 import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
 import { type OpenRefuge, Roaming, type RoamingHost } from "./Roaming.ts"
+import type { EndpointMetrics } from "./EndpointMetrics.ts"
 import type { ServerMemory } from "./SessionSaver.ts"
 
 /** What an endpoint needs besides the configuration of its core. */
@@ -73,6 +74,8 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   readonly branch: Branch
   isClosed = false
   readonly drain: Drain
+  /** Set to publish metrics. */
+  metrics: EndpointMetrics | undefined = undefined
   private readonly loop: EndpointLoop
   private readonly roaming: Roaming | undefined
   private readonly runFork: RunFork
@@ -109,6 +112,10 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
 
   get socketCount(): number {
     return this.loop.sockets.count
+  }
+
+  get turns(): number {
+    return this.loop.turns
   }
 
   get hasTimer(): boolean {
@@ -204,7 +211,12 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.roaming?.onUnanswered(actor)
   }
 
+  onPathsChanged(actor: ConnectionActor): void {
+    if (actor.isEstablished) this.metrics?.update(actor)
+  }
+
   onDrained(actor: ConnectionActor): void {
+    this.metrics?.remove(actor)
     this.core.forget(actor.core)
     this.connections.remove(actor)
     this.roaming?.remove(actor)

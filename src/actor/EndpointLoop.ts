@@ -53,6 +53,7 @@ export interface LoopHost {
 export class EndpointLoop {
   readonly sockets: SocketTable
   readonly pacer = new ConnectPacer(() => this.ring())
+  turns = 0
   private readonly host: LoopHost
   private readonly core: Endpoint
   private readonly connections: ConnectionTable
@@ -127,6 +128,7 @@ export class EndpointLoop {
 
   private turn(): void {
     this.signal.clear()
+    this.turns++
     const { core, sockets, pacer } = this
     this.nowMicros = this.host.now()
     const handshakes = core.incoming

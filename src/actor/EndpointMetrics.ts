@@ -1,0 +1,140 @@
+/**
+ * The metrics of one endpoint: series that read the counters of the core when somebody asks for them.
+ *
+ * Nothing is done per packet. A connection costs its registration when its handshake is complete, when it moves, and when
+ * it is gone; strangers have no series, and no more than `maxConnections` connections have.
+ */
+import type * as Context from "effect/Context"
+import * as Metric from "effect/Metric"
+import type { EndpointStatistics } from "../capability/EndpointStatistics.ts"
+import type { Endpoint } from "../endpoint/Endpoint.ts"
+import { endpointStatistics } from "../endpoint/endpointStatistics.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { ConnectionActor } from "./ConnectionActor.ts"
+import { endpointSeries, pathSeries, type Series } from "./metricSeries.ts"
+
+type Attributes = Readonly<Record<string, string>>
+/** The endpoint whose metrics they are. */
+export interface MeasuredEndpoint {
+  readonly core: Endpoint
+  readonly socket: { readonly localAddress: SocketAddress }
+  /** Turns of its loop so far. */
+  readonly turns: number
+}
+
+type Registrations = ReadonlyArray<Metric.Registration>
+
+export class EndpointMetrics {
+  private readonly endpoint: MeasuredEndpoint
+  private readonly context: Context.Context<never>
+  private readonly maxConnections: number
+  private readonly attributes: Attributes
+  private readonly own: Registrations
+  private readonly listed = new Map<ConnectionActor, Registrations>()
+  /** Connections beyond the limit, the oldest first. */
+  private readonly unlisted = new Set<ConnectionActor>()
+  private statistics: EndpointStatistics
+  private asOfTurn: number
+
+  /** Registers the series of the endpoint in the registry of `context`. */
+  constructor(endpoint: MeasuredEndpoint, context: Context.Context<never>, maxConnections: number) {
+    this.endpoint = endpoint
+    this.context = context
+    this.maxConnections = maxConnections
+    this.attributes = addressAttributes("local", endpoint.socket.localAddress)
+    this.statistics = endpointStatistics(endpoint.core)
+    this.asOfTurn = endpoint.turns
+    this.own = this.register(endpointSeries(this.statistics), this.attributes, () => this.current)
+  }
+
+  /** A connection is established, or its paths have changed. */
+  update(actor: ConnectionActor): void {
+    const { listed } = this
+    const before = listed.get(actor)
+    if (before === undefined && listed.size >= this.maxConnections) {
+      this.unlisted.add(actor)
+      return
+    }
+    if (before !== undefined) removeAll(before)
+    listed.set(actor, this.registerPaths(actor))
+  }
+
+  /** A connection is gone: its place is free for another. */
+  remove(actor: ConnectionActor): void {
+    const { listed, unlisted } = this
+    unlisted.delete(actor)
+    const registrations = listed.get(actor)
+    if (registrations === undefined) return
+    removeAll(registrations)
+    listed.delete(actor)
+    const [next] = unlisted
+    if (next === undefined) return
+    unlisted.delete(next)
+    this.update(next)
+  }
+
+  close(): void {
+    removeAll(this.own)
+    for (const registrations of this.listed.values()) removeAll(registrations)
+    this.listed.clear()
+    this.unlisted.clear()
+  }
+
+  /** Visits every connection, so not for each of the series: the counters change in turns of the loop only. */
+  private get current(): EndpointStatistics {
+    const { turns, core } = this.endpoint
+    if (turns !== this.asOfTurn) {
+      this.statistics = endpointStatistics(core)
+      this.asOfTurn = turns
+    }
+    return this.statistics
+  }
+
+  private registerPaths(actor: ConnectionActor): Registrations {
+    const { core, branch } = actor
+    return [...core.paths].flatMap((path) =>
+      this.register(
+        pathSeries,
+        {
+          ...this.attributes,
+          ...addressAttributes("peer", path.remote),
+          "quic.role": core.config.role,
+          "quic.connection": String(branch.fiberId),
+          "quic.path": String(path.id)
+        },
+        () => path
+      )
+    )
+  }
+
+  private register<Source>(
+    series: ReadonlyArray<Series<Source>>,
+    attributes: Attributes,
+    source: () => Source
+  ): Registrations {
+    return series.map(({ type, name, unit, description, read, attributes: more }) => {
+      const options = { description, attributes: { ...attributes, ...more, unit } }
+      return type === "counter"
+        ? Metric.registerUnsafe(Metric.counter(name, { ...options, incremental: true }), this.context, {
+            ...readOnly,
+            get: () => ({ count: read(source()), incremental: true })
+          })
+        : Metric.registerUnsafe(Metric.gauge(name, options), this.context, {
+            ...readOnly,
+            get: () => ({ value: read(source()) })
+          })
+    })
+  }
+}
+
+/** Series that are registered cannot be updated. */
+const readOnly = { update: () => {}, modify: () => {} }
+
+const removeAll = (registrations: Registrations): void => {
+  for (const registration of registrations) registration.remove()
+}
+
+const addressAttributes = (end: "local" | "peer", { host, port }: SocketAddress): Attributes => ({
+  [`network.${end}.address`]: host,
+  [`network.${end}.port`]: String(port)
+})
