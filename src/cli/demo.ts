@@ -18,6 +18,7 @@ import { CliHost } from "./CliHost.ts"
 import { connectionFacts } from "./get.ts"
 import { download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
+import { wrap } from "./presenter.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { fail, reported } from "./report.ts"
 import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
@@ -87,6 +88,11 @@ const startServer = Effect.fnUntraced(function* (directory: string) {
   }
 })
 
+/** Lines that are wrapped fit the narrowest usual terminal. */
+const columns = 80
+/** Below the words that begin each line. */
+const indent = " ".repeat(9)
+
 const pieceBytes = 1_048_576
 
 /** Incompressible bytes. */
@@ -146,7 +152,7 @@ export const demo = Command.make(
       const server = yield* startServer(served)
       const { address, fingerprint } = yield* server.next("listening")
       yield* Console.log(
-        `Server   process ${server.pid}, UDP ${address.host}:${address.port}, development certificate sha256:${fingerprint.slice(0, 16)}…`
+        `Server   process ${server.pid}, UDP ${address.host}:${address.port}, certificate sha256:${fingerprint.slice(0, 12)}…`
       )
       const trust = Layer.effect(CertificateVerifier, host.trust.keys([fingerprint]))
       let arrived = 0
@@ -173,7 +179,10 @@ export const demo = Command.make(
         [
           `Sent     sha256:${sent.sha256}`,
           `Received sha256:${done.sha256}`,
-          `         ${formatBytes(done.bytes)} in ${formatMillis(done.millis)}, ${formatRate(done.bytes, done.millis)}, ${facts}, ${formatCount(sent.packetsLost, "packet")} of ${sent.packetsSent} lost`
+          ...wrap(
+            `${formatBytes(done.bytes)} in ${formatMillis(done.millis)}, ${formatRate(done.bytes, done.millis)}, ${facts}, ${formatCount(sent.packetsLost, "packet")} of ${sent.packetsSent} lost`,
+            columns - indent.length
+          ).map((line) => indent + line)
         ].join("\n")
       )
       if (done.bytes !== original.bytes || done.sha256 !== original.sha256 || sent.sha256 !== original.sha256)

@@ -2,18 +2,16 @@
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
-import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
 import { Command, Flag } from "effect/cli"
 import { safe } from "./cells.ts"
 import { CliHost, type ProcessTree } from "./CliHost.ts"
-import { fullScreen } from "./FullScreen.ts"
+import { interactive } from "./interactive.ts"
 import { fail, reported } from "./report.ts"
 import { advance, type Seen } from "./topRates.ts"
-import { initialState, onKey, onProblem, onSeen, type SortKey, sortKeys, type TopState } from "./topState.ts"
+import { initialState, onKey, onProblem, onSeen, type SortKey, sortKeys } from "./topState.ts"
 import { frame, nothingRuns, report } from "./topView.ts"
 import { topRecord } from "./topRecord.ts"
 
@@ -22,13 +20,9 @@ export interface TopOptions {
   readonly processes: Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
   readonly intervalMillis: number
   readonly sort: SortKey
+  /** What to say when there is none. */
+  readonly nothing: string
 }
-
-type Event =
-  | { readonly _tag: "key"; readonly input: Terminal.UserInput }
-  | { readonly _tag: "size"; readonly size: Terminal.Size }
-  | { readonly _tag: "seen"; readonly seen: Seen }
-  | { readonly _tag: "problem"; readonly message: string }
 
 /** Looks again and again, `intervalMillis` apart however long a look takes. */
 const watch = Effect.fnUntraced(function* <E, R>(
@@ -51,54 +45,19 @@ const watch = Effect.fnUntraced(function* <E, R>(
   }
 })
 
-/** What has happened changes the state. */
-const onEvent = (state: TopState, event: Event): TopState | "quit" | "redraw" => {
-  switch (event._tag) {
-    case "key":
-      return onKey(state, event.input)
-    case "size":
-      return "redraw"
-    case "seen":
-      return onSeen(state, event.seen)
-    case "problem":
-      return onProblem(state, event.message)
-  }
-}
-
 /** The whole screen, until the user quits. */
-export const live = Effect.fnUntraced(function* (options: TopOptions) {
-  const terminal = yield* Terminal.Terminal
-  const events = yield* Queue.unbounded<Event>()
-  const tell = (event: Event) => Effect.asVoid(Queue.offer(events, event))
-  const screen = yield* fullScreen
-  const sizes = yield* terminal.size
-  const inputs = yield* terminal.readInput
-  let size: Terminal.Size = { columns: yield* terminal.columns, rows: yield* terminal.rows }
-  yield* Effect.forkScoped(
-    Stream.runForEach(Stream.fromQueue(sizes), (now) => tell({ _tag: "size", size: now }))
-  )
-  yield* Effect.forkScoped(
-    Stream.runForEach(Stream.fromQueue(inputs), (input) => tell({ _tag: "key", input }))
-  )
-  yield* Effect.forkScoped(
-    watch(
-      options,
-      (seen) => tell({ _tag: "seen", seen }),
-      (message) => tell({ _tag: "problem", message })
-    )
-  )
-  let state = initialState(options.sort)
-  for (;;) {
-    yield* screen.draw(frame(state, size))
-    for (const event of yield* Queue.takeAll(events)) {
-      if (event._tag === "size") size = event.size
-      const next = onEvent(state, event)
-      if (next === "quit") return
-      if (next === "redraw") yield* screen.forget
-      else state = next
-    }
-  }
-}, Effect.scoped)
+export const live = (options: TopOptions) =>
+  interactive({
+    initial: initialState(options.sort, options.nothing),
+    updates: (change) =>
+      watch(
+        options,
+        (seen) => change((state) => onSeen(state, seen)),
+        (message) => change((state) => onProblem(state, message))
+      ),
+    onKey,
+    frame
+  })
 
 /** Two looks, `intervalMillis` apart: what there is, and how fast. */
 const lookTwice = Effect.fnUntraced(function* ({ processes, intervalMillis }: TopOptions) {
@@ -112,7 +71,7 @@ const reportColumns = 160
 
 const printReport = Effect.fnUntraced(function* (options: TopOptions) {
   const { columns } = yield* Terminal.Terminal
-  const state = onSeen(initialState(options.sort), yield* lookTwice(options))
+  const state = onSeen(initialState(options.sort, options.nothing), yield* lookTwice(options))
   yield* Console.log(report(state, (yield* columns) || reportColumns).join("\n"))
 })
 
@@ -152,10 +111,10 @@ export const top = Command.make(
       const processes = Effect.map(running, (all) =>
         pid === 0 ? all : all.filter((each) => each.pid === pid)
       )
-      const options: TopOptions = { processes, intervalMillis: interval * 1000, sort }
+      const nothing = pid === 0 ? nothingRuns : `process ${pid} does not expose its endpoints`
+      const options: TopOptions = { processes, intervalMillis: interval * 1000, sort, nothing }
       if (!json && !once && (yield* stdoutIsTerminal)) return yield* live(options)
-      if ((yield* processes).length === 0)
-        return yield* fail(pid === 0 ? nothingRuns : `process ${pid} does not expose its endpoints`)
+      if ((yield* processes).length === 0) return yield* fail(nothing)
       if (!json) return yield* printReport(options)
       yield* once ? Effect.flatMap(lookTwice(options), printJson) : watch(options, printJson, fail)
     }).pipe(reported)

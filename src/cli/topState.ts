@@ -26,9 +26,11 @@ export interface TopState {
   readonly showsHelp: boolean
   /** Why the last look at the processes failed. */
   readonly problem: string | undefined
+  /** What to say when there is no endpoint. */
+  readonly nothing: string
 }
 
-export const initialState = (sort: SortKey): TopState => ({
+export const initialState = (sort: SortKey, nothing: string): TopState => ({
   seen: undefined,
   frozen: undefined,
   sort,
@@ -39,7 +41,8 @@ export const initialState = (sort: SortKey): TopState => ({
   ended: undefined,
   showsDetails: false,
   showsHelp: false,
-  problem: undefined
+  problem: undefined,
+  nothing
 })
 
 /** The endpoints to show. */

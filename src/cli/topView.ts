@@ -17,9 +17,6 @@ export const nothingRuns =
 /** With fewer lines between title and footer, the header is shorter. */
 const shortRows = 22
 
-/** A terminal that does not say how large it is. */
-const usualSize: Terminal.Size = { columns: 80, rows: 24 }
-
 const keys: ReadonlyArray<readonly [key: string, does: string]> = [
   ["q, Ctrl-C", "quit"],
   ["↑ ↓, j k", "select a connection; PgUp, PgDn, Home and End go further"],
@@ -70,7 +67,7 @@ const emptyReason = (state: TopState): string => {
   if (state.seen === undefined) return "looking for processes …"
   if (state.only !== undefined && shownEndpoints(state).length === 0)
     return "this endpoint is closed, or its process has ended (Tab shows the others)"
-  return nothingRuns
+  return state.nothing
 }
 
 const footer = (state: TopState, columns: number): Line => {
@@ -128,9 +125,7 @@ const body = (state: TopState, columns: number, rows: number): ReadonlyArray<Lin
 }
 
 /** A frame: exactly as many lines as the terminal has, none wider than it. */
-export const frame = (state: TopState, size: Terminal.Size): ReadonlyArray<Line> => {
-  const columns = size.columns || usualSize.columns
-  const rows = size.rows || usualSize.rows
+export const frame = (state: TopState, { columns, rows }: Terminal.Size): ReadonlyArray<Line> => {
   const middle = body(state, columns, rows - 2).slice(0, Math.max(0, rows - 2))
   const padding = Array<Line>(Math.max(0, rows - 2 - middle.length)).fill(line(""))
   return [title(state, columns), ...middle, ...padding, footer(state, columns)].slice(0, rows)

@@ -2,9 +2,12 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stdio from "effect/Stdio"
 import { Command, Flag } from "effect/cli"
 import { print } from "../FiberTree.ts"
-import { CliHost } from "./CliHost.ts"
+import { CliHost, type ProcessTree } from "./CliHost.ts"
+import { interactive } from "./interactive.ts"
+import { emptyTreeView, onLines, onTreeKey, treeFrame } from "./treeView.ts"
 import { printable } from "../internal/printable.ts"
 import { fail, reported } from "./report.ts"
 
@@ -12,8 +15,30 @@ import { fail, reported } from "./report.ts"
 const plain = (line: string): string => line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd")
 
 const everySecond = 1000
-/** Clears the terminal and moves the cursor to the top. */
-const clear = "\u001b[2J\u001b[H"
+
+/** The trees of a process, a line for each node. */
+const linesOf = ({ pid, command, endpoints }: ProcessTree): ReadonlyArray<string> => [
+  `process ${pid} · ${printable(command)}`,
+  ...endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(plain))
+]
+
+type Processes = Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
+
+/** On the whole screen, until the user quits. */
+const watchOnScreen = (processes: Processes, nothing: string) =>
+  interactive({
+    initial: emptyTreeView,
+    updates: (change) =>
+      Effect.forever(
+        Effect.matchEffect(processes, {
+          onSuccess: (all) =>
+            change((view) => onLines(view, all.length === 0 ? [nothing] : all.flatMap(linesOf))),
+          onFailure: ({ message }) => change((view) => onLines(view, [printable(message)]))
+        }).pipe(Effect.andThen(Effect.sleep(everySecond)))
+      ),
+    onKey: onTreeKey,
+    frame: treeFrame
+  })
 
 export const tree = Command.make(
   "tree",
@@ -34,25 +59,21 @@ export const tree = Command.make(
   },
   ({ pid, watch, json }) =>
     Effect.gen(function* () {
-      const host = yield* CliHost
+      const { running } = yield* CliHost
+      const { stdoutIsTerminal } = yield* Stdio.Stdio
+      const processes = Effect.map(running, (all) =>
+        pid === 0 ? all : all.filter((each) => each.pid === pid)
+      )
+      const nothing =
+        pid === 0
+          ? "no process exposes its tree; effect-quic demo, serve, get and perf do while they run"
+          : `process ${pid} does not expose its tree`
+      if (watch && !json && (yield* stdoutIsTerminal)) return yield* watchOnScreen(processes, nothing)
       const look = Effect.gen(function* () {
-        const all = yield* host.running
-        const wanted = all.filter((each) => pid === 0 || each.pid === pid)
-        if (wanted.length === 0 && !watch)
-          return yield* fail(
-            pid === 0
-              ? "no process exposes its tree; effect-quic demo, serve, get and perf do while they run"
-              : `process ${pid} does not expose its tree`
-          )
-        const text = wanted.map((each) =>
-          json
-            ? JSON.stringify(each)
-            : [
-                `process ${each.pid} · ${printable(each.command)}`,
-                ...each.endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(plain))
-              ].join("\n")
-        )
-        yield* Console.log((watch && !json ? clear : "") + text.join("\n"))
+        const all = yield* processes
+        if (all.length === 0) return watch ? undefined : yield* fail(nothing)
+        const texts = all.map((each) => (json ? JSON.stringify(each) : linesOf(each).join("\n")))
+        yield* Console.log(texts.join("\n"))
       })
       yield* watch ? Effect.forever(Effect.andThen(look, Effect.sleep(everySecond))) : look
     }).pipe(reported)

@@ -70,7 +70,7 @@ const using = <A>(
 ): Promise<A> =>
   Effect.gen(function* () {
     const terminal = yield* makeTerminal
-    const running = liveTop({ processes, intervalMillis: 1000, sort: "rate" })
+    const running = liveTop({ processes, intervalMillis: 1000, sort: "rate", nothing: "nothing runs" })
     const top = yield* Effect.forkChild(Effect.provide(running, terminal.layer))
     yield* settle
     return yield* user(terminal, top)

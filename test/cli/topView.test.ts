@@ -5,7 +5,7 @@ import { cut, padEnd, padStart, width } from "../../src/cli/cells.ts"
 import { difference } from "../../src/cli/FullScreen.ts"
 import { advance } from "../../src/cli/topRates.ts"
 import { initialState, onKey, onProblem, onSeen, type TopState } from "../../src/cli/topState.ts"
-import { frame, report } from "../../src/cli/topView.ts"
+import { frame, nothingRuns, report } from "../../src/cli/topView.ts"
 import {
   connectionNode,
   connections,
@@ -32,7 +32,7 @@ const pressing = (state: TopState, ...names: ReadonlyArray<string>): TopState =>
 const drawn = (state: TopState, columns = 80, rows = 24): ReadonlyArray<string> =>
   frame(state, { columns, rows }).map(({ text }) => text.trimEnd())
 
-const start = initialState("rate")
+const start = initialState("rate", nothingRuns)
 
 const busy = [
   [
