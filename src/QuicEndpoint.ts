@@ -139,7 +139,7 @@ export interface QuicEndpointShape {
    *    your protocol. They can open the streams they were granted already, and no more.
    * 3. Handlers finish. `serveStreams` succeeds as soon as no stream is open and none of its handlers runs.
    * 4. Other connections, accepted ones and those this endpoint made, close with `code` and `reason` as soon as no stream
-   *    of theirs is open and accepted data is delivered.
+   *    of theirs is open and accepted data is delivered; those of peers close as with `Peer.close`.
    * 5. At the deadline, what is left is closed with `code` and `reason`, and its handlers are interrupted.
    *
    * Idempotent: further calls return the same result, and can bring the deadline forward; `drain(0)` ends it at once. Fails

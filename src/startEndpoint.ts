@@ -76,7 +76,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   }
   const actor = yield* Effect.acquireRelease(
     Effect.sync(() => new EndpointActor(config, surroundings)),
-    (actor, exit) => Effect.andThen(closeEndpoint(actor, exit), actor.drain.settled)
+    (actor, exit) => Effect.andThen(closeEndpoint(actor, exit), actor.drain.whenDone)
   )
   for (const each of preferred.sockets) actor.addSocket(each)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)

@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { hostname, networkInterfaces } from "node:os"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
@@ -12,6 +11,7 @@ import * as Terminal from "effect/Terminal"
 import { CliHost } from "../../src/cli/CliHost.ts"
 import { main } from "../../src/cli/main.ts"
 import { reported } from "../../src/cli/report.ts"
+import { runMain, stopRequested } from "./signals.ts"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
 
 /** Finds the nearest package.json above this file; the depth differs between the built package and the source. */
@@ -34,6 +34,7 @@ const ownHosts = (): ReadonlyArray<string> => {
 const layerHost = Layer.succeed(CliHost, {
   version: packageVersion(),
   running: NodeInspector.running,
+  stopRequested,
   self: [process.execPath, ...process.execArgv, process.argv[1]],
   sha256: () => {
     const hash = createHash("sha256")
@@ -60,5 +61,5 @@ main.pipe(
   Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeInspector.layer, NodeServices.layer)),
   // report log files that cannot be opened in one line, like any other failure
   Effect.catchTag("LogFileError", (error) => reported(Effect.fail(error))),
-  NodeRuntime.runMain()
+  runMain()
 )

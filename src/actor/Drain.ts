@@ -34,8 +34,8 @@ export interface DrainHost {
   readonly connections: Iterable<ConnectionActor>
   /** Refuses new clients, and those without a connection that the application knows. */
   refuseStrangers(): void
-  /** Closes the peers, which would connect again. */
-  retirePeers(): void
+  /** Closes the peer that has this connection, if one has: it would connect again. */
+  retirePeerOf(actor: ConnectionActor): void
   /** Closes what is left, delivering nothing more, and the sockets. */
   readonly close: Effect.Effect<void>
 }
@@ -50,6 +50,7 @@ export class Drain {
   private readonly hurried = new WaitList()
   private readonly seen = new Set<ConnectionActor>()
   private readonly finished = new Set<ConnectionActor>()
+  private isCounted = false
 
   constructor(host: DrainHost) {
     this.host = host
@@ -64,14 +65,21 @@ export class Drain {
     })
   }
 
-  /** The endpoint is being closed: nothing is waited for any more. */
+  /** The endpoint is about to close: who has not finished is cut off. */
+  countFinished(): void {
+    if (this.isCounted) return
+    this.isCounted = true
+    for (const actor of this.seen) if (actor.isOver && !actor.isServed) this.finished.add(actor)
+  }
+
+  /** The endpoint is closed: nothing is waited for any more. */
   end(): void {
     Deferred.doneUnsafe(this.begun, Effect.void)
     this.hurry(0)
   }
 
   /** Waits for the fiber that drains. */
-  get settled(): Effect.Effect<void> {
+  get whenDone(): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.fiber === undefined ? Effect.void : Effect.asVoid(Deferred.await(this.outcome))
     )
@@ -114,14 +122,15 @@ export class Drain {
   }
 
   /** Closes the other connections, each as soon as none of its streams is open. */
-  private finishOthers(farewell: Farewell): Effect.Effect<void> {
-    return Effect.andThen(
-      this.ofAll((actor) => {
-        actor.leave()
-        return Effect.andThen(untilQuiet(actor), closeDelivered(actor, farewell.code, farewell.reason))
-      }, this.finished),
-      Effect.sync(() => this.host.retirePeers())
-    )
+  private finishOthers({ code, reason }: Farewell): Effect.Effect<void> {
+    return this.ofAll((actor) => {
+      actor.leave()
+      return Effect.flatMap(untilQuiet(actor), () => {
+        if (actor.owner === undefined) return closeDelivered(actor, code, reason)
+        this.host.retirePeerOf(actor)
+        return untilOver(actor)
+      })
+    }, this.finished)
   }
 
   private ofAll(
@@ -138,10 +147,8 @@ export class Drain {
 
   private cutOff({ code, reason }: Farewell): Effect.Effect<void> {
     return Effect.sync(() => {
-      for (const actor of this.seen) {
-        if (actor.isOver && !actor.isServed) this.finished.add(actor)
-        else if (!this.finished.has(actor)) actor.close(code, reason)
-      }
+      this.countFinished()
+      for (const actor of this.seen) if (!this.finished.has(actor)) actor.close(code, reason)
     })
   }
 
@@ -150,8 +157,11 @@ export class Drain {
   }
 }
 
+const untilOver = (actor: ConnectionActor): Effect.Effect<void> =>
+  Effect.suspend(() => (actor.isOver ? Effect.void : actor.signals.closed.parkThen(untilOver(actor))))
+
 /** Waits until no stream is open, or the connection has ended. */
-export const untilQuiet = (actor: ConnectionActor): Effect.Effect<void> =>
+const untilQuiet = (actor: ConnectionActor): Effect.Effect<void> =>
   Effect.suspend(() =>
     actor.isOver || actor.core.streams.isQuiet
       ? Effect.void

@@ -246,8 +246,8 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
         return connections.visible
       },
       refuseStrangers: () => this.refuseStrangers(),
-      retirePeers: () => {
-        for (const peer of this.peers) peer.retire()
+      retirePeerOf: ({ owner }) => {
+        for (const peer of this.peers) if (peer === owner) peer.retire()
       }
     }
   }
@@ -265,7 +265,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   shutdown(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.drain.end()
+    this.drain.countFinished()
     this.loop.stop()
     for (const actor of [...this.connections.all]) {
       this.onDrained(actor)
@@ -274,5 +274,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.accepting.close()
     this.loop.pacer.close()
     this.loop.sockets.clear()
+    // last: it may close the sockets
+    this.drain.end()
   }
 }

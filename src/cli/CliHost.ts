@@ -22,6 +22,8 @@ export interface ProcessTree {
 export interface CliHostShape {
   /** All processes of this user, by PID. */
   readonly running: Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
+  /** Waits until this process is asked to stop (Ctrl-C, SIGTERM); a second request interrupts it. */
+  readonly stopRequested: Effect.Effect<void>
   readonly version: string
   /** The command and leading arguments that start this program again. */
   readonly self: readonly [command: string, ...args: ReadonlyArray<string>]

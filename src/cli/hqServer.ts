@@ -10,6 +10,7 @@ import { type SocketAddress, formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
 import { HqRefusal, maxRequestBytes, parseRequest, readRequestLine } from "./hqRequest.ts"
 import type { ServedDirectory } from "./ServedDirectory.ts"
+import { type StopEvent, untilStopped } from "./untilStopped.ts"
 
 /** Events reported by a server. */
 export type ServeEvent =
@@ -35,11 +36,14 @@ export type ServeEvent =
       readonly reason: string
     }
   | { readonly event: "disconnected"; readonly client: string; readonly reason: string | undefined }
+  | StopEvent
 
 export interface HqServer {
   readonly endpoint: EndpointOptions
   readonly directory: ServedDirectory
   readonly report: (event: ServeEvent) => Effect.Effect<void>
+  /** How long transfers may go on once this process is asked to stop. */
+  readonly drainSeconds: number
 }
 
 const readBytes = 131_072
@@ -91,12 +95,12 @@ const answer = Effect.fnUntraced(function* (
   })
 })
 
-/** Serves until interrupted. */
+/** Serves until this process is asked to stop. */
 export const serveDirectory = Effect.fnUntraced(function* (server: HqServer) {
   const { report } = server
   const endpoint = yield* QuicEndpoint.make(server.endpoint)
   yield* report({ event: "listening", address: endpoint.localAddress })
-  return yield* endpoint.serve(
+  const serving = endpoint.serve(
     Effect.fnUntraced(function* (connection: QuicConnection) {
       const client = formatAddress(connection.remoteAddress)
       yield* report({ event: "connected", client, cipherSuite: connection.facts.cipherSuite })
@@ -114,4 +118,5 @@ export const serveDirectory = Effect.fnUntraced(function* (server: HqServer) {
         )
     })
   )
+  yield* untilStopped(endpoint, serving, server.drainSeconds, report)
 })

@@ -86,6 +86,7 @@ const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string,
       server: { alpn: [hqAlpn], identity, transport, ...testCase.server }
     },
     directory,
+    drainSeconds: 0,
     report: (event) => Console.log(JSON.stringify(event))
   })
 })

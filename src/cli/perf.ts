@@ -13,6 +13,7 @@ import { withProgress } from "./ProgressBar.ts"
 import { printable } from "../internal/printable.ts"
 import { fail, reported } from "./report.ts"
 import { introduce, listenFlags, reachable } from "./serve.ts"
+import { describeStop, untilStopped } from "./untilStopped.ts"
 import { formatBytes, formatMillis, formatRate, parseBytes } from "./units.ts"
 
 const server = Command.make("server", listenFlags, (options) =>
@@ -30,12 +31,13 @@ const server = Command.make("server", listenFlags, (options) =>
         ...introduce(identity, `perf client ${reachable(host)}:${port}`)
       ].join("\n")
     )
-    yield* endpoint.serve((connection) => {
+    const serving = endpoint.serve((connection) => {
       const client = formatAddress(connection.remoteAddress)
       return connection
         .serveStreams((stream) => Effect.ignore(answerPerf(stream)))
         .pipe(Effect.catch(({ message }) => Console.log(`${client}  ${printable(message)}`)))
     })
+    yield* untilStopped(endpoint, serving, options.drain, (event) => Console.log(describeStop(event)))
   }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
 ).pipe(Command.withDescription("Answer performance tests"))
 

@@ -12,6 +12,7 @@ import { serveDirectory, type ServeEvent } from "./hqServer.ts"
 import { printable } from "../internal/printable.ts"
 import { reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
+import { describeStop, drainFlag } from "./untilStopped.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
 
 /** Flags of commands that listen. */
@@ -25,6 +26,7 @@ export const listenFlags = {
     Flag.withDescription("UDP port to listen on (default: 4433); 0 selects a free one"),
     Flag.withDefault(4433)
   ),
+  drain: drainFlag,
   ...identityFlags
 }
 
@@ -73,6 +75,9 @@ const reportAsText =
         return Console.log(
           `${event.client}  disconnected${event.reason === undefined ? "" : `: ${printable(event.reason)}`}`
         )
+      case "draining":
+      case "drained":
+        return Console.log(describeStop(event))
     }
   }
 
@@ -109,6 +114,7 @@ export const serve = Command.make(
       const run = serveDirectory({
         endpoint: { host: options.host, port: options.port, server: { alpn: [options.alpn], identity } },
         directory,
+        drainSeconds: options.drain,
         report: options.json ? reportAsJson(identity) : reportAsText(options.directory, identity)
       })
       yield* options.untilInputEnds ? untilInputEnds(run) : run

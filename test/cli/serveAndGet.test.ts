@@ -176,13 +176,15 @@ it("leaves no partial file when get is interrupted, and the server keeps serving
   expect((await runCli(["get", url("b.bin"), "--pin-sha256", fingerprint, "-o", downloads])).code).toBe(0)
 })
 
-it("ends a server on Ctrl-C during a transfer, and tells the client", async () => {
+it("ends a server on the second Ctrl-C during a transfer, and tells the client", async () => {
   const { downloads, www } = site()
   writeFileSync(join(www, "large"), Buffer.alloc(200_000_000))
   const { fingerprint, server, url } = await startServe(www)
   const get = startCli(["get", url("large"), "--pin-sha256", fingerprint, "-o", downloads])
   await server.printed(/ connected/)
   const interruptedAt = performance.now()
+  server.kill("SIGINT")
+  await server.printed(/Stopping: 1 connection, at most 10 s\./)
   server.kill("SIGINT")
   const stopped = await server.finished
   expect({ code: stopped.code, stderr: stopped.stderr }).toEqual({ code: 130, stderr: "" })
@@ -191,4 +193,41 @@ it("ends a server on Ctrl-C during a transfer, and tells the client", async () =
   expect(performance.now() - interruptedAt).toBeLessThan(5000)
   expect(code).toBe(1)
   expect(stderr).toMatch(/^effect-quic: closed by the peer[^\n]*\n$/)
+})
+
+it("lets transfers finish on SIGTERM, refuses newcomers meanwhile, and says what it did", async () => {
+  const { downloads, www } = site()
+  const large = randomBytes(60_000_000)
+  writeFileSync(join(www, "large"), large)
+  const { fingerprint, server, url } = await startServe(www)
+  const get = startCli(["get", url("large"), "--pin-sha256", fingerprint, "-o", downloads])
+  await server.printed(/ connected/)
+  server.kill("SIGTERM")
+  await server.printed(/Stopping: 1 connection, at most 10 s\./)
+  const late = await runCli(["get", url("b.bin"), "--pin-sha256", fingerprint, "-o", downloads])
+  expect(late.stderr).toContain("the server is shutting down")
+  expect((await get.finished).code).toBe(0)
+  expect(readFileSync(join(downloads, "large")).equals(large)).toBe(true)
+  const { code, stdout, stderr } = await server.finished
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  expect(stdout).toMatch(/GET \/large[^\n]*\n(.*\n)*Stopped: 1 connection finished, 0 cut off\.\n$/)
+})
+
+it("stops at once on the first Ctrl-C when nobody is connected, and at the deadline when somebody is", async () => {
+  const { downloads, www } = site()
+  writeFileSync(join(www, "large"), Buffer.alloc(200_000_000))
+  const idle = await startServe(www)
+  idle.server.kill("SIGINT")
+  expect(await idle.server.finished).toMatchObject({ code: 0, stderr: "" })
+  const { fingerprint, server, url } = await startServe(www, "--drain", "0")
+  const get = startCli(["get", url("large"), "--pin-sha256", fingerprint, "-o", downloads])
+  await server.printed(/ connected/)
+  server.kill("SIGTERM")
+  const { code, stdout } = await server.finished
+  expect(code).toBe(0)
+  expect(stdout).toMatch(
+    /Stopping: 1 connection, at most 0 s\..*\n(.*\n)*Stopped: 0 connections finished, 1 cut off\.\n$/
+  )
+  const { stderr } = await get.finished
+  expect(stderr).toMatch(/closed by the peer with code 0: the endpoint is shutting down\n$/)
 })
