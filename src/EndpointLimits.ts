@@ -12,6 +12,8 @@ const int = (minimum: number, maximum: number, byDefault: number) =>
     Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
   )
 
+const MiB = 1024 * 1024
+
 const limit = (field: Exclude<keyof Limits, "strikes">, minimum: number, maximum: number) =>
   int(minimum, maximum, defaultLimits[field])
 
@@ -23,12 +25,18 @@ const limit = (field: Exclude<keyof Limits, "strikes">, minimum: number, maximum
  * Every field is optional, and its default is safe on the open Internet. Numbers are integers. A value outside its range,
  * and a field that does not exist, fails `QuicEndpoint.make` with `InvalidOption`, whose `field` starts with `limits.`.
  *
- * **Example** (A server of many clients behind a load balancer)
+ * What other options bound is not here: reassembly and unread stream data by the windows of `TransportOptions`, streams by
+ * `maxBidirectionalStreams` and `maxUnidirectionalStreams`, kept connection IDs of the peer by `activeConnectionIdLimit`,
+ * address tokens and tickets kept for later by the `TicketStore`. Fixed are, per connection: 8 connection IDs issued, 4
+ * routes being probed, 8 PATH_CHALLENGE to be answered, 16 datagrams and 32 kB received before their keys, 256 ranges in
+ * an ACK, 16 tickets; and per client that waits for its turn: 16 datagrams and 24 kB.
+ *
+ * **Example** (A server behind a proxy, from whose address all clients come)
  *
  * ```ts
  * import { type EndpointLimits, type Identity, QuicEndpoint } from "effect-quic"
  *
- * const limits: EndpointLimits = { handshakes: 500, acceptBacklog: 1_000 }
+ * const limits: EndpointLimits = { handshakes: 200, handshakesPerSource: 200 }
  *
  * const server = (identity: Identity.Identity) =>
  *   QuicEndpoint.make({ port: 4433, limits, server: { alpn: ["echo"], identity } })
@@ -49,7 +57,8 @@ export const EndpointLimits = Schema.Struct({
    *
    * Keeps one host from taking the places of others. Its further clients wait; sources take turns. Each handshake that
    * completes earns a source one more, up to half of `handshakes`, until one fails or none of its clients is left: a crowd
-   * behind one address is served, a host that begins and does not finish never has more than this.
+   * behind one address is served, a host that begins and does not finish never has more than this. Raise it behind a proxy that hides the
+   * addresses of clients.
    */
   handshakesPerSource: limit("handshakesPerSource", 1, 1_000_000),
   /**
@@ -67,6 +76,22 @@ export const EndpointLimits = Schema.Struct({
    * Keeps the places of `handshakes` for clients whose address is real. RFC 9000 §8.1.2
    */
   retryHandshakes: limit("retryHandshakes", 1, 1_000_000),
+  /**
+   * Bytes of TLS messages a peer may send at each encryption level before the handshake is complete. 4,096 to 16 MiB,
+   * default 128 KiB.
+   *
+   * Protects memory, from certificate chains and messages without end: more closes the connection with
+   * CRYPTO_BUFFER_EXCEEDED. Clients that have not proved their address have at most 16 KiB. RFC 9000 §7.5
+   */
+  handshakeBytes: limit("handshakeBytes", 4_096, 16 * MiB),
+  /**
+   * UDP datagrams with handshake packets accepted from a client before its handshake is complete. 10 to 1,000,000, default
+   * 500.
+   *
+   * Protects the processor from a client that repeats its messages instead of going on. What exceeds the limit is dropped
+   * before it is decrypted.
+   */
+  handshakeDatagrams: limit("handshakeDatagrams", 10, 1_000_000),
   /**
    * UDP datagrams to no known connection ID that anything is spent on. 1 to 10,000,000, default 10,000.
    *
@@ -107,6 +132,13 @@ export const EndpointLimits = Schema.Struct({
    * Protects memory, when connections arrive faster than the application takes them: clients are refused meanwhile.
    */
   acceptBacklog: limit("acceptBacklog", 1, 65_536),
+  /**
+   * Bytes of received datagrams that wait to be read, per connection, each counted with 256 bytes of overhead. 1,200 to
+   * 1 GiB, default 1 MiB.
+   *
+   * Protects memory, when datagrams arrive faster than the application reads them: the oldest are dropped. RFC 9221 §5
+   */
+  unreadDatagramBytes: limit("unreadDatagramBytes", 1_200, 1024 * MiB),
   /**
    * When a peer that keeps doing what does no good is closed: `count` strikes (0 to 1,000, by default 10) within
    * `windowMillis` (100 to 3,600,000, by default 5,000). With `count` 0 strikes are counted, but close nothing.

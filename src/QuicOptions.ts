@@ -95,8 +95,8 @@ export const TransportOptions = Schema.Struct({
   /**
    * Bytes a stream buffers for sending before `write` waits. 1,200 to 1 GiB, default 1 MiB.
    *
-   * Also bounds the datagrams queued in each direction, each counted with 256 bytes of overhead; when the queue is full the
-   * oldest datagrams are dropped.
+   * Also bounds the datagrams that wait to be sent, each counted with 256 bytes of overhead; when the queue is full the
+   * oldest are dropped.
    */
   sendBufferBytes: int(1_200, 1024 * MiB, MiB),
   /**

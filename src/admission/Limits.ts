@@ -11,6 +11,8 @@ export interface Limits {
   readonly handshakesPerSource: number
   readonly waitingClients: number
   readonly retryHandshakes: number
+  readonly handshakeBytes: number
+  readonly handshakeDatagrams: number
   readonly strangerPacketsPerSecond: number
   readonly strangerPacketsAtOnce: number
   readonly retriesPerSecond: number
@@ -18,6 +20,7 @@ export interface Limits {
   readonly versionNegotiationsPerSecond: number
   readonly statelessResetsPerSecond: number
   readonly acceptBacklog: number
+  readonly unreadDatagramBytes: number
   readonly strikes: StrikeLimits
   /** 0 for no limit. */
   readonly peerPacketsPerSecond: number
@@ -29,6 +32,8 @@ export const defaultLimits: Limits = {
   handshakesPerSource: 5,
   waitingClients: 1_024,
   retryHandshakes: 50,
+  handshakeBytes: 131_072,
+  handshakeDatagrams: 500,
   strangerPacketsPerSecond: 10_000,
   strangerPacketsAtOnce: 500,
   retriesPerSecond: 5_000,
@@ -36,6 +41,7 @@ export const defaultLimits: Limits = {
   versionNegotiationsPerSecond: 500,
   statelessResetsPerSecond: 500,
   acceptBacklog: 128,
+  unreadDatagramBytes: 1_048_576,
   strikes: { count: 10, windowMillis: 5_000 },
   peerPacketsPerSecond: 0,
   peerPacketsAtOnce: 500

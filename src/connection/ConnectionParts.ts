@@ -74,7 +74,11 @@ export class ConnectionParts {
     })
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
     this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes)
-    this.datagrams = new DatagramQueue(transport.maxDatagramFrameBytes, transport.sendBufferBytes)
+    this.datagrams = new DatagramQueue(
+      transport.maxDatagramFrameBytes,
+      transport.sendBufferBytes,
+      config.limits.unreadDatagramBytes
+    )
     this.frames = new FrameOwners(crypto, this.datagrams, this.streams, paths, config.random)
     const path = addPath(this, firstPath(config, origin), nowMicros)
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)

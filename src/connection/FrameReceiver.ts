@@ -106,7 +106,7 @@ export class FrameReceiver implements FrameSink {
 
   onCrypto(offset: number, bytes: Uint8Array, start: number, end: number): Result {
     this.cryptoLevels |= 1 << this.level
-    const { crypto, config, closer } = this.parts
+    const { crypto, config, closer, handshake } = this.parts
     // the client repeats what was already answered: our answer was lost or is late
     if (
       config.role === "server" &&
@@ -114,7 +114,8 @@ export class FrameReceiver implements FrameSink {
       crypto.hasRead(this.level, offset + end - start)
     )
       this.progress.retransmitEarly()
-    const most = closer.isStranger() ? UNVALIDATED_CRYPTO_BYTES : Number.MAX_SAFE_INTEGER
+    const limit = handshake.complete ? Number.MAX_SAFE_INTEGER : config.limits.handshakeBytes
+    const most = closer.isStranger() ? Math.min(limit, UNVALIDATED_CRYPTO_BYTES) : limit
     const error = crypto.onCrypto(this.level, offset, bytes, start, end, most)
     // what follows the handshake are a few session tickets
     return error ?? (this.level === Level.OneRtt ? this.strikes.needless(FrameType.CRYPTO) : undefined)

@@ -59,6 +59,8 @@ export class PacketReceiver {
   private readonly limit: RateLimit | undefined
   private early: Array<EarlyPacket> = []
   private earlyBytes = 0
+  /** server: datagrams of the unfinished handshake. */
+  private handshakeDatagrams = 0
 
   constructor(parts: ConnectionParts, progress: HandshakeProgress, firstFlight: FirstFlight | undefined) {
     const { role, transport, limits } = parts.config
@@ -73,13 +75,23 @@ export class PacketReceiver {
     this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unsupported)
   }
 
-  /** Whether a datagram of an established peer is within its limit: asked before anything is spent on it. */
+  /** Whether a datagram is within the limit of an established peer, or of a handshake: asked before anything is spent. */
   isWithinLimit({ header, bytes }: IncomingPacket, nowMicros: number): boolean {
     const { limit, parts } = this
-    if (limit === undefined || parts.lifecycle.state !== "established" || limit.take(nowMicros)) return true
+    const { state } = parts.lifecycle
+    if (state === "established" && (limit === undefined || limit.take(nowMicros))) return true
+    if (state !== "established" && this.isWithinHandshake(header.type)) return true
     this.counters.overLimit++
     parts.config.observer?.packetDropped(header.type, bytes.length, "rejected", "over the limit", nowMicros)
     return false
+  }
+
+  /** Counts a datagram of a client whose handshake is incomplete. 0-RTT data has flow control instead. */
+  private isWithinHandshake(type: PacketType): boolean {
+    const { config, lifecycle } = this.parts
+    if (config.role === "client" || lifecycle.state !== "handshaking") return true
+    if (type !== PacketType.Initial && type !== PacketType.Handshake) return true
+    return ++this.handshakeDatagrams <= config.limits.handshakeDatagrams
   }
 
   /**

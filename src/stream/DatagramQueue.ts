@@ -74,7 +74,8 @@ export class DatagramQueue implements FrameOwner {
   /** Fates not yet reported, oldest first; only of datagrams sent with `track`. */
   readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
   private readonly localMaxFrameBytes: number
-  private readonly queueBytes: number
+  private readonly maxSendBytes: number
+  private readonly maxReceiveBytes: number
   private readonly sendQueue = new StreamScheduler<QueuedDatagram>()
   private readonly deadlines = new DeadlineHeap<QueuedDatagram>()
   /** Created by the first `send` with a key. */
@@ -86,9 +87,10 @@ export class DatagramQueue implements FrameOwner {
   /** Created by the first `send` with `track`. */
   private tracked: Set<number> | undefined = undefined
 
-  constructor(localMaxFrameBytes: number, queueBytes: number) {
+  constructor(localMaxFrameBytes: number, maxSendBytes: number, maxReceiveBytes: number) {
     this.localMaxFrameBytes = localMaxFrameBytes
-    this.queueBytes = queueBytes
+    this.maxSendBytes = maxSendBytes
+    this.maxReceiveBytes = maxReceiveBytes
   }
 
   /**
@@ -103,7 +105,8 @@ export class DatagramQueue implements FrameOwner {
     else this.sendQueue.add(datagram.turn, datagram.priority)
     this.deadlines.set(datagram, intent.deadlineMicros)
     this.sendBytes += datagramOverheadBytes + bytes.length
-    while (this.sendBytes > this.queueBytes && this.sendQueue.size > 1) this.drop(this.sendQueue.least!.owner)
+    while (this.sendBytes > this.maxSendBytes && this.sendQueue.size > 1)
+      this.drop(this.sendQueue.least!.owner)
     return id
   }
 
@@ -197,7 +200,7 @@ export class DatagramQueue implements FrameOwner {
       )
     this.receiveQueue.push(bytes.slice(start, end))
     this.receiveBytes += datagramOverheadBytes + (end - start)
-    while (this.receiveBytes > this.queueBytes && this.receiveQueue.length > 1) {
+    while (this.receiveBytes > this.maxReceiveBytes && this.receiveQueue.length > 1) {
       this.receive()
       this.receiveDropped++
     }

@@ -10,7 +10,7 @@ import type { Connection } from "../../src/connection/Connection.ts"
 import type { ConnectionEvent } from "../../src/connection/ConnectionEvents.ts"
 import type { TlsSettings, TransportSettings } from "../../src/connection/ConnectionConfig.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
-import type { EndpointConfig } from "../../src/endpoint/EndpointConfig.ts"
+import type { ClientMemory, EndpointConfig } from "../../src/endpoint/EndpointConfig.ts"
 import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { TransportOptions } from "../../src/QuicOptions.ts"
@@ -30,6 +30,8 @@ export interface DuelOptions {
   readonly peerCertificateTypes?: ReadonlyArray<CertificateType>
   readonly requestClientCertificate?: "none" | "request" | "require"
   readonly seed?: string
+  /** Client: what it remembers; without it, tickets are not kept. */
+  readonly memory?: ClientMemory
   readonly observe?: EndpointConfig["observe"]
   readonly limits?: Partial<Limits>
 }
@@ -100,7 +102,8 @@ export class Duel {
       identity: rawIdentity(random.fork("puppet identity")),
       ...options.puppet
     })
-    if (isClient) this.connection = this.endpoint.connect(puppetAddress, tls, transport, this.nowMicros)
+    if (isClient)
+      this.connection = this.endpoint.connect(puppetAddress, tls, transport, this.nowMicros, options.memory)
     else this.puppet.start()
   }
 

@@ -6,12 +6,12 @@ import { EndpointLimits } from "../../src/EndpointLimits.ts"
 import { TransportOptions } from "../../src/QuicOptions.ts"
 import { publicNames } from "./publicNames.ts"
 
-const number = "(\\d+(?:,\\d{3})*(?: [MG]iB)?)"
+const number = "(\\d+(?:,\\d{3})*(?: [KMG]iB)?)"
 const range = new RegExp(`${number} to ${number}, default ${number}`)
 
 const toNumber = (text: string): number => {
-  const [, digits, unit] = /^([\d,]+)(?: ([MG]iB))?$/.exec(text)!
-  return Number(digits.replaceAll(",", "")) * (unit === "MiB" ? 2 ** 20 : unit === "GiB" ? 2 ** 30 : 1)
+  const [, digits, unit] = /^([\d,]+)(?: ([KMG]iB))?$/.exec(text)!
+  return Number(digits.replaceAll(",", "")) * (unit === undefined ? 1 : 1024 ** (1 + "KMG".indexOf(unit[0])))
 }
 
 describe.each([

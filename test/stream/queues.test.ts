@@ -38,7 +38,7 @@ describe("a first-in-first-out queue", () => {
 describe("queued datagrams", () => {
   const LIMIT = 64 * 1024
   const MOST = LIMIT / datagramOverheadBytes
-  const make = () => new DatagramQueue(65_535, LIMIT)
+  const make = () => new DatagramQueue(65_535, LIMIT, LIMIT)
   const counted = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff)
   const numberOf = (bytes: Uint8Array): number => (bytes[0] << 8) | bytes[1]
 
