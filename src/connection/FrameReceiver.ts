@@ -162,7 +162,7 @@ export class FrameReceiver implements FrameSink {
   onPathChallenge(bytes: Uint8Array, start: number): Result {
     const { route } = this.packet
     const { strikes } = this
-    // not answered either: an answer costs a datagram of 1200 bytes
+    // not answered either, RFC 9000 §21.9: an answer costs a datagram of 1200 bytes
     if (!strikes.isWithin("pathChallenge")) return strikes.strike("pathChallenge", FrameType.PATH_CHALLENGE)
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response takes the route of the challenge
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)

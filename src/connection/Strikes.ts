@@ -52,8 +52,8 @@ interface Account {
 }
 
 /**
- * Counts what a peer does that does no good and that the RFC lets it do: beyond an allowance each frame is a strike, and
- * so many strikes within so much time end the connection with PROTOCOL_VIOLATION.
+ * Counts what a peer does that does no good, though no frame by itself is an error: beyond an allowance each frame is a
+ * strike, and so many strikes within so much time end the connection with PROTOCOL_VIOLATION. RFC 9000 §21.9 #S1
  *
  * Only frames of 1-RTT packets count, which nobody but the peer can have sealed: Initial packets can be forged by whoever
  * sees the first one, and 0-RTT packets replayed.
@@ -69,8 +69,7 @@ export class Strikes implements Conduct {
   private isCounting = false
   /** Frame types seen in this packet, by their low bits. */
   private seen = 0
-  /** Created when first needed: most peers never need them. */
-  /** @internal */
+  /** Created when first needed: most peers never need them. @internal */
   accounts: Partial<Record<Misconduct, Account>> | undefined = undefined
   private times: Array<number> | undefined = undefined
 

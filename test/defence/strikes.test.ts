@@ -1,4 +1,7 @@
-/** B5: what an authenticated peer does that does no good costs strikes, and ten within five seconds end it. */
+/**
+ * B5: what an authenticated peer does that does no good costs strikes, and ten within five seconds end it.
+ * RFC 9000 §21.9 #S1
+ */
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
