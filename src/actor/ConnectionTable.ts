@@ -1,12 +1,15 @@
 import type { Connection } from "../connection/Connection.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
+import { WaitList } from "./WaitList.ts"
 
 /** The connections of one endpoint. */
 export class ConnectionTable {
   private readonly byCore = new Map<Connection, ConnectionActor>()
   /** Clients that may not have heard from their server yet. */
   private readonly dialing = new Set<ConnectionActor>()
+  /** The last connection was removed. */
+  readonly emptied = new WaitList()
   /** Connections with running handlers, which may outlive the connection. */
   private readonly served = new Set<ConnectionActor>()
 
@@ -32,6 +35,7 @@ export class ConnectionTable {
   remove(actor: ConnectionActor): void {
     this.byCore.delete(actor.core)
     this.dialing.delete(actor)
+    if (this.byCore.size === 0) this.emptied.wakeAll()
   }
 
   onAnswered(actor: ConnectionActor): void {

@@ -58,6 +58,7 @@ export class Roaming {
   /** Addresses of sockets that some interface has had. */
   private readonly seen = new Set<string>()
   private readonly unanswered = new Set<ConnectionActor>()
+  /** The fiber that watches, and below it those that look at single connections, while there is one. */
   private watch: Branch | undefined = undefined
 
   /** Without `interfaces`, connections only move when they are not answered. */
@@ -69,16 +70,16 @@ export class Roaming {
 
   /** The endpoint has made a connection. */
   add(actor: ConnectionActor): void {
-    const { interfaces, watch } = this
-    this.roamers.add(actor)
-    if (interfaces === undefined) return
-    if (watch === undefined || watch.isDone) this.watch = this.fork(this.follow(interfaces))
-    else this.fork(this.look(interfaces, [actor]))
+    const { interfaces, roamers, host } = this
+    roamers.add(actor)
+    if (roamers.size === 1) this.watch = this.forkBelow(host.branch, this.follow)
+    else if (interfaces !== undefined) this.fork(this.look(interfaces, [actor]))
   }
 
   remove(actor: ConnectionActor): void {
-    this.unanswered.delete(actor)
-    if (this.roamers.delete(actor) && this.roamers.size === 0) this.watch?.interruptUnsafe()
+    if (!this.roamers.delete(actor) || this.roamers.size > 0) return
+    this.unanswered.clear()
+    this.watch?.interruptUnsafe()
   }
 
   /** Its server has answered none of several probes. */
@@ -88,12 +89,17 @@ export class Roaming {
     if (this.unanswered.size === 1) this.fork(this.tryAnotherPort)
   }
 
-  private fork(effect: Effect.Effect<void>): Branch {
-    const { host } = this
-    return host.branch.fork(effect, (cause) => host.report("the network is not followed any more", cause))
+  private fork(effect: Effect.Effect<void>): void {
+    if (this.watch !== undefined) this.forkBelow(this.watch, effect)
   }
 
-  private follow(interfaces: NetworkInterfacesShape): Effect.Effect<void> {
+  private forkBelow(branch: Branch, effect: Effect.Effect<void>): Branch {
+    return branch.fork(effect, (cause) => this.host.report("the network is not followed any more", cause))
+  }
+
+  private get follow(): Effect.Effect<void> {
+    const { interfaces } = this
+    if (interfaces === undefined) return Effect.never
     return interfaces.changes.pipe(
       Stream.switchMap(() => Stream.fromEffectSchedule(Effect.void, LATER_LOOKS)),
       Stream.runForEach(() => this.look(interfaces, this.roamers))
@@ -122,6 +128,7 @@ export class Roaming {
       const sourcesByRemote = new Map<string, string | undefined>()
       const movers: Array<Mover> = []
       for (const actor of [...actors]) {
+        if (actor.failure !== undefined) continue
         const { path } = actor.core
         const { remote, routes } = path
         if (!sourcesByRemote.has(remote.host))
@@ -151,7 +158,7 @@ export class Roaming {
       for (const { actor, path, source } of movers) {
         this.sources.set(path, source)
         if (!this.mayUse(socket, actor)) continue
-        actor.core.rebind(socket, host.now(), path)
+        actor.core.rebind(socket, host.now(), path, "MobileChurn")
         actor.touch()
       }
     })
@@ -167,7 +174,7 @@ export class Roaming {
       return this.withRefuge(false, (socket) => {
         for (const actor of silent) {
           if (!this.mayUse(socket, actor)) continue
-          actor.core.migrate(socket, host.now())
+          actor.core.migrate(socket, host.now(), actor.core.path, "MobileChurn")
           actor.touch()
         }
       })

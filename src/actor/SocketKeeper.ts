@@ -149,14 +149,16 @@ export class SocketKeeper {
 
   /** Closes a socket as soon as no connection uses it, in the background. */
   private closeUnused(actor: EndpointActor, number: number, scope: Scope.Closeable): void {
-    const look: Effect.Effect<void> = Effect.delay(
-      Effect.suspend(() => {
-        if (actor.usesSocket(number)) return look
-        actor.removeSocket(number)
-        return Scope.close(scope, Exit.void)
-      }),
-      LINGER_MILLIS
+    const look: Effect.Effect<void> = Effect.suspend(() => {
+      if (actor.usesSocket(number)) return lookLater
+      actor.removeSocket(number)
+      return Scope.close(scope, Exit.void)
+    })
+    // not at once when a connection moves away: datagrams to the old address are in flight
+    const lookLater = Effect.andThen(
+      Effect.timeoutOption(actor.connections.emptied.park, LINGER_MILLIS),
+      look
     )
-    actor.branch.fork(look, (cause) => actor.report("a socket could not be closed", cause))
+    actor.branch.fork(lookLater, (cause) => actor.report("a socket could not be closed", cause))
   }
 }

@@ -1,4 +1,5 @@
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
+import type { MigrationReason } from "../path/migrationReason.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
@@ -220,13 +221,23 @@ export class Connection {
    * Moves `path` to another local socket as soon as the handshake is confirmed and the peer has provided a connection
    * ID. Returns what prevents the move now, if anything. RFC 9000 §9.2
    */
-  rebind(socket: SocketNumber, nowMicros: number, path = this.path): MoveRefusal | undefined {
-    return this.lifecycle.isOpen ? path.migration.rebind(socket, nowMicros) : undefined
+  rebind(
+    socket: SocketNumber,
+    nowMicros: number,
+    path = this.path,
+    reason: MigrationReason = "ActiveMigration"
+  ): MoveRefusal | undefined {
+    return this.lifecycle.isOpen ? path.migration.rebind(socket, reason, nowMicros) : undefined
   }
 
   /** Moves `path` to another local socket once the new route is validated. RFC 9000 §9.1 */
-  migrate(socket: SocketNumber, nowMicros: number, path = this.path): MoveRefusal | undefined {
-    return path.migration.probe(socket, nowMicros)
+  migrate(
+    socket: SocketNumber,
+    nowMicros: number,
+    path = this.path,
+    reason: MigrationReason = "ActiveMigration"
+  ): MoveRefusal | undefined {
+    return path.migration.probe(socket, reason, nowMicros)
   }
 
   /** Drops the routes of `path` that use `socket`, except the current one. */

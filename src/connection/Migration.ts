@@ -54,6 +54,7 @@ export class Migration {
   private readonly offerToken: (nowMicros: number) => void
   /** The local socket to move to as soon as that is allowed. */
   awaited: SocketNumber | undefined = undefined
+  private awaitedReason: MigrationReason = "ActiveMigration"
   /** On the server's preferred address: disable_active_migration no longer applies. RFC 9000 §18.2 */
   private onPreferred = false
 
@@ -131,10 +132,11 @@ export class Migration {
    * Our socket was replaced: moves to the new one at once, since the old one may be dead, and validates it meanwhile. A
    * temporary refusal is retried later.
    */
-  rebind(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
+  rebind(socket: SocketNumber, reason: MigrationReason, nowMicros: number): MoveRefusal | undefined {
     const refusal = this.refusal()
     if (refusal === "disabled" || refusal === "server") return refusal
     this.awaited = socket
+    this.awaitedReason = reason
     return this.retry(nowMicros)
   }
 
@@ -148,15 +150,14 @@ export class Migration {
     if (!routes.assignUnusedId(route)) return "noConnectionId"
     this.awaited = undefined
     this.preferFrom(awaited, nowMicros)
-    this.request(route, "ActiveMigration", nowMicros)
+    this.request(route, this.awaitedReason, nowMicros)
     this.move(route, nowMicros)
     return undefined
   }
 
   /** Probes the route from another local socket, and moves to it once validated. RFC 9000 §9.1 */
-  probe(socket: SocketNumber, nowMicros: number): MoveRefusal | undefined {
-    const refusal =
-      this.refusal() ?? this.startProbing(this.routes.current.remote, socket, "ActiveMigration", nowMicros)
+  probe(socket: SocketNumber, reason: MigrationReason, nowMicros: number): MoveRefusal | undefined {
+    const refusal = this.refusal() ?? this.startProbing(this.routes.current.remote, socket, reason, nowMicros)
     if (refusal === undefined) this.preferFrom(socket, nowMicros)
     return refusal
   }

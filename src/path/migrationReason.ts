@@ -5,7 +5,7 @@
  * - `NatRebinding`: the peer's address changed without its doing. RFC 9000 §9.3
  * - `PreferredAddress`: the server prefers another address. RFC 9000 §9.6
  * - `RelayFallback`: the direct path does not work
- * - `MobileChurn`: the client's network interfaces changed
+ * - `MobileChurn`: the client's network interfaces changed, or its server does not answer any more
  */
 export type MigrationReason =
   | "ActiveMigration"

@@ -72,6 +72,17 @@ const download = Effect.fnUntraced(function* (connection: QuicConnection) {
 const destinationOf = (connection: QuicConnection): number =>
   connection.actor.core.path.routes.current.destinationId.sequence
 
+/** What its trace says of the moves of a connection. */
+const movesOf = (connection: QuicConnection): ReadonlyArray<string> => {
+  const { migrationTrace } = connection.actor.core.parts
+  const moves: Array<string> = []
+  for (let number = 1; number <= migrationTrace.last; number++) {
+    const { _tag, reason, outcome } = migrationTrace.from(number)!
+    moves.push(`${_tag} ${reason} ${outcome}`)
+  }
+  return moves
+}
+
 const socketsOf = (endpoint: { readonly tree: Effect.Effect<{ readonly sockets: number }> }) =>
   Effect.map(endpoint.tree, ({ sockets }) => sockets)
 
@@ -90,7 +101,11 @@ for (const [what, options] of [
         expect(accepted.length).toBe(1)
         expect(accepted[0].remoteAddress.host).toBe(LTE)
         expect(destinationOf(connection)).not.toBe(before)
-        expect(connection.isMigrating).toBe(false)
+        expect(movesOf(connection)).toEqual([
+          "Requested MobileChurn Pending",
+          "Committed MobileChurn Unvalidated",
+          "PathValidated MobileChurn Complete"
+        ])
       })
     )
 
@@ -136,7 +151,7 @@ for (const [what, options] of [
               expect((yield* client.tree).fibers).toBeLessThanOrEqual(fibers + 1)
             })
           )
-          yield* Effect.sleep("10 seconds")
+          while ((yield* client.tree).connections.length > 0) yield* Effect.sleep(10)
           expect(yield* socketsOf(client)).toBe(1)
           expect((yield* client.tree).fibers).toBe(idle.fibers)
         })
@@ -270,6 +285,11 @@ describe("a client that cannot see its interfaces", () => {
       yield* download(connection)
       expect(accepted.length).toBe(1)
       expect(accepted[0].remoteAddress.host).toBe(LTE)
+      expect(movesOf(connection).slice(0, 3)).toEqual([
+        "Requested MobileChurn Pending",
+        "PathValidated MobileChurn Pending",
+        "Committed MobileChurn Complete"
+      ])
     })
   )
 
