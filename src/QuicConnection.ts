@@ -23,6 +23,7 @@ import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
 import { serveStreams } from "./actor/serveStreams.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
+import { peerAttributes, traced } from "./actor/spans.ts"
 import { sendMessage } from "./actor/sendMessage.ts"
 import { acceptStream, openStream } from "./actor/streamSources.ts"
 import { called, refuseBytes, refuseFunction } from "./arguments.ts"
@@ -304,7 +305,10 @@ export class QuicConnection {
    * **Interruption**: while waiting; abandons the new path and closes its socket.
    */
   migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
-    return Effect.flatMap(check(RebindSchema, where), (place) => this.actor.path.migrate(place))
+    const moved = Effect.flatMap(check(RebindSchema, where), (place) => this.actor.path.migrate(place))
+    return traced(moved, "quic.migrate", () => ({
+      attributes: { ...peerAttributes(this.remoteAddress), "quic.connection": this.actor.branch.fiberId }
+    }))
   }
 
   /** Whether a path is being validated: the one in use, or one the connection is moving to. */

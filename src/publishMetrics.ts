@@ -9,10 +9,12 @@ export const publishMetrics = Effect.fnUntraced(function* (endpoint: EndpointAct
   if (published === undefined) return
   const context = yield* Effect.context<never>()
   yield* Effect.acquireRelease(
-    Effect.sync(() => (endpoint.metrics = new EndpointMetrics(endpoint, context, published.maxConnections))),
+    Effect.sync(
+      () => (endpoint.telemetry.metrics = new EndpointMetrics(endpoint, context, published.maxConnections))
+    ),
     (metrics) =>
       Effect.sync(() => {
-        endpoint.metrics = undefined
+        endpoint.telemetry.metrics = undefined
         metrics.close()
       })
   )

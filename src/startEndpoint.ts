@@ -10,6 +10,7 @@ import { AddressResolver } from "effect/net/AddressResolver"
 import { closeEndpoint } from "./actor/closeEndpoint.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
+import { handshakeRecorder } from "./actor/spans.ts"
 import { checkRecord, secretBytes } from "./arguments.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
@@ -61,6 +62,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     clock,
     verifier: yield* CertificateVerifier,
     keyLog: yield* KeyLog,
+    recordHandshake: handshakeRecorder(yield* Effect.tracer, clock),
     runFork: Effect.runForkWith(yield* Effect.context<never>()),
     openSocket: (actor: EndpointActor, ...where: Parameters<EndpointActor["openSocket"]>) =>
       keeper.lend(actor, ...where),

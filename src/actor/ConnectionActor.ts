@@ -30,6 +30,7 @@ import { type ServerMemory, SessionSaver } from "./SessionSaver.ts"
 import { StreamRouter } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
 import type { Tally } from "./WaitList.ts"
+import { aboutConnection, type LogAnnotations } from "./logAnnotations.ts"
 
 /** What an actor needs of its endpoint. */
 export interface ConnectionHost {
@@ -40,14 +41,15 @@ export interface ConnectionHost {
   readonly now: () => number
   readonly openSocket: PathHost["openSocket"]
   /** Logs a defect that has been handled. */
-  report(what: string, cause: Cause.Cause<unknown>): void
+  report(what: string, cause: Cause.Cause<unknown>, about?: LogAnnotations): void
   /** The connection has something to send, or a new deadline. */
   touch(actor: ConnectionActor): void
   onEstablished(actor: ConnectionActor): void
   /** Its server does not answer. */
   onUnanswered(actor: ConnectionActor): void
-  /** The handshake is complete, or a path has moved. */
-  onPathsChanged(actor: ConnectionActor): void
+  onHandshakeComplete(actor: ConnectionActor): void
+  /** A path has another route. */
+  onMoved(actor: ConnectionActor): void
   /** No more datagrams of this connection are expected. */
   onDrained(actor: ConnectionActor): void
   /** Handlers of this connection are running, even if it is drained; or none are any more. */
@@ -102,7 +104,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const onDefect = (cause: Cause.Cause<unknown>) => this.onDefect(cause)
     this.branch = this.parent.fork(this.life, onDefect)
     this.path = new PathActor(this, this.branch, onDefect)
-    this.saver = memory && new SessionSaver(memory, this.branch, host)
+    this.saver = memory && new SessionSaver(memory, this.branch, this)
   }
 
   /** Runs until the connection is drained; interruption closes the connection. */
@@ -115,8 +117,13 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   }
 
   onDefect(cause: Cause.Cause<unknown>): void {
-    this.host.report("a connection broke", cause)
+    this.report("a connection broke", cause)
     this.crash("a defect, which is in the log")
+  }
+
+  /** Logs a defect that has been handled. */
+  report(what: string, cause: Cause.Cause<unknown>): void {
+    this.host.report(what, cause, aboutConnection(this))
   }
 
   /** Where the connection grows, and its handlers beside it. */
@@ -285,7 +292,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
       verifier: host.verifier,
       request,
       parent: this.branch,
-      report: (what, cause) => host.report(what, cause),
+      report: (what, cause) => this.report(what, cause),
       conclude: (verdict) => this.conclude(verdict)
     })
     if (!verification.isDone) this.verification = verification
@@ -299,7 +306,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
 
   onUsable(): void {
     // before the application is woken, which may ask for its metrics at once
-    this.host.onPathsChanged(this)
+    if (this.isEstablished) this.host.onHandshakeComplete(this)
     if (!this.isShown) this.host.onEstablished(this)
     this.isShown = true
     this.signals.ready.wakeAll()
@@ -310,7 +317,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   }
 
   onMoved(): void {
-    this.host.onPathsChanged(this)
+    this.host.onMoved(this)
     this.path.moved.wakeAll()
     this.signals.changed.wakeAll()
   }

@@ -16,7 +16,7 @@ import { Endpoint } from "../endpoint/Endpoint.ts"
 import type { ClientMemory, EndpointConfig } from "../endpoint/EndpointConfig.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { whyUnreachable } from "../wire/destination.ts"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import { Branch, type RunFork } from "./Branch.ts"
 import { ConnectionActor, type ConnectionHost, type ConnectionOwner } from "./ConnectionActor.ts"
@@ -25,7 +25,9 @@ import { Drain, type DrainHost } from "./Drain.ts"
 import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
 import { type OpenRefuge, Roaming, type RoamingHost } from "./Roaming.ts"
 import type { EndpointMetrics } from "./EndpointMetrics.ts"
+import type { LogAnnotations } from "./logAnnotations.ts"
 import type { ServerMemory } from "./SessionSaver.ts"
+import type { HandshakeRecorder } from "./spans.ts"
 
 /** What an endpoint needs besides the configuration of its core. */
 export interface EndpointSurroundings {
@@ -34,6 +36,7 @@ export interface EndpointSurroundings {
   readonly verifier: CertificateVerifierShape
   readonly keyLog: ((line: string) => void) | undefined
   readonly runFork: RunFork
+  readonly recordHandshake: HandshakeRecorder | undefined
   readonly openSocket: (
     actor: EndpointActor,
     ...where: Parameters<ConnectionHost["openSocket"]>
@@ -56,6 +59,13 @@ export interface PeerPlace extends ConnectionOwner {
   retire(): void
 }
 
+/** Who is told of connections. */
+interface Telemetry {
+  /** Set to publish metrics. */
+  metrics: EndpointMetrics | undefined
+  readonly recordHandshake: HandshakeRecorder | undefined
+}
+
 const TOO_MANY = "too many connections wait"
 const SHUTTING_DOWN = "the server is shutting down"
 
@@ -74,8 +84,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   readonly branch: Branch
   isClosed = false
   readonly drain: Drain
-  /** Set to publish metrics. */
-  metrics: EndpointMetrics | undefined = undefined
+  readonly telemetry: Telemetry
   private readonly loop: EndpointLoop
   private readonly roaming: Roaming | undefined
   private readonly runFork: RunFork
@@ -87,6 +96,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.verifier = verifier
     this.keyLog = keyLog
     this.runFork = runFork
+    this.telemetry = { metrics: undefined, recordHandshake: surroundings.recordHandshake }
     this.openSocket = (...where) => openSocket(this, ...where)
     this.now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1000
     this.sinceMicros = this.now()
@@ -211,12 +221,19 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.roaming?.onUnanswered(actor)
   }
 
-  onPathsChanged(actor: ConnectionActor): void {
-    if (actor.isEstablished) this.metrics?.update(actor)
+  onHandshakeComplete(actor: ConnectionActor): void {
+    this.telemetry.metrics?.update(actor)
+    const { core, branch, sinceMicros } = actor
+    if (core.config.role === "server")
+      this.telemetry.recordHandshake?.(core, branch.fiberId, this.now() - sinceMicros)
+  }
+
+  onMoved(actor: ConnectionActor): void {
+    if (actor.isEstablished) this.telemetry.metrics?.update(actor)
   }
 
   onDrained(actor: ConnectionActor): void {
-    this.metrics?.remove(actor)
+    this.telemetry.metrics?.remove(actor)
     this.core.forget(actor.core)
     this.connections.remove(actor)
     this.roaming?.remove(actor)
@@ -227,8 +244,9 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.connections.onServed(actor, isServed)
   }
 
-  report(what: string, cause: Cause.Cause<unknown>): void {
-    this.runFork(Effect.logError(what, cause))
+  report(what: string, cause: Cause.Cause<unknown>, about: LogAnnotations = {}): void {
+    const endpoint = formatAddress(this.socket.localAddress)
+    this.runFork(Effect.annotateLogs(Effect.logError(what, cause), { endpoint, ...about }))
   }
 
   /** Stops accepting connections. */

@@ -25,6 +25,7 @@ import { ConnectPacer } from "./ConnectPacer.ts"
 import { DeadlineTimer } from "./DeadlineTimer.ts"
 import { LoopSignal } from "./LoopSignal.ts"
 import { type Place, SocketTable } from "./SocketTable.ts"
+import { aboutConnection, type LogAnnotations } from "./logAnnotations.ts"
 
 /** Datagrams read per socket and turn; the rest waits for the next turn. */
 const RECEIVE_BURST = 256
@@ -47,7 +48,7 @@ export interface LoopHost {
   readonly now: () => number
   /** Creates the actor of a connection that the core has created. */
   adopt(connection: Connection): ConnectionActor
-  report(what: string, cause: Cause.Cause<unknown>): void
+  report(what: string, cause: Cause.Cause<unknown>, about?: LogAnnotations): void
 }
 
 export class EndpointLoop {
@@ -228,8 +229,8 @@ export class EndpointLoop {
   /** Closes the connection with INTERNAL_ERROR if it is still able to send that. */
   private onDefect(core: Connection | undefined, defect: unknown): void {
     const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
-    this.host.report(what, Cause.die(defect))
     const actor = core && this.connections.get(core)
+    this.host.report(what, Cause.die(defect), actor && aboutConnection(actor))
     if (core === undefined || actor === undefined) return core?.abandon(BROKEN)
     try {
       if (core.lifecycle.isOpen) core.crash(BROKEN, this.nowMicros)

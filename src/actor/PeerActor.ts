@@ -63,7 +63,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     this.state = state
     this.sinceMicros = endpoint.now()
     this.branch = endpoint.branch.fork(this.life, (cause) => {
-      endpoint.report(`the peer ${settings.name} broke`, cause)
+      endpoint.report(`the peer ${settings.name} broke`, cause, { peer: settings.name })
     })
   }
 

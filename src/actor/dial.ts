@@ -9,6 +9,7 @@ import { attempt } from "./attempt.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { destinations, type Surroundings } from "./destinations.ts"
 import type { EndpointActor, PeerPlace } from "./EndpointActor.ts"
+import { peerAttributes, traced } from "./spans.ts"
 
 /** The settings of a server shared by all connections to it. */
 export interface DialedServer {
@@ -38,7 +39,12 @@ export const dial = <Connection>(
 ): Effect.Effect<Connection, QuicError, Scope.Scope> => {
   const { endpoint, store, nowMillis, show } = settings
   const key = server.memory
-  const dialOne = (remote: SocketAddress) =>
+  const handshake = (remote: SocketAddress) =>
+    traced(attemptOne(remote), "quic.handshake", () => ({
+      kind: "client",
+      attributes: peerAttributes(remote)
+    }))
+  const attemptOne = (remote: SocketAddress) =>
     attempt({
       host: endpoint,
       take: store.take(key),
@@ -55,12 +61,16 @@ export const dial = <Connection>(
       earlyData,
       show
     })
-  return Effect.flatMap(
+  const dialed = Effect.flatMap(
     destinations(settings, endpoint.socket, server.host, server.port),
     ([first, ...others]) =>
       others.reduce(
-        (dialed, other) => Effect.catchReason(dialed, "QuicError", "Unreachable", () => dialOne(other)),
-        dialOne(first)
+        (before, other) => Effect.catchReason(before, "QuicError", "Unreachable", () => handshake(other)),
+        handshake(first)
       )
   )
+  return traced(dialed, "quic.connect", () => ({
+    kind: "client",
+    attributes: { "server.address": server.host, "server.port": server.port }
+  }))
 }

@@ -8,6 +8,7 @@ import type { AcceptQueue } from "./AcceptQueue.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { endConnection } from "./endConnection.ts"
 import type { Handlers } from "./Handlers.ts"
+import { aboutConnection } from "./logAnnotations.ts"
 
 /**
  * Accepts connections until none can arrive any more. Interruption interrupts the handlers and waits for them;
@@ -55,14 +56,23 @@ const supervise = <E, R>(
 ): Effect.Effect<void, never, Exclude<R, Scope.Scope>> => {
   const scope = Scope.makeUnsafe()
   const run = Effect.exit(Effect.interruptible(Scope.provide(handler, scope)))
-  return Effect.flatMap(run, (exit) => Effect.andThen(endConnection(actor, exit), closeScope(scope, exit)))
+  return Effect.flatMap(run, (exit) =>
+    Effect.andThen(endConnection(actor, exit), closeScope(actor, scope, exit))
+  )
 }
 
 /** Closes a handler's scope, and logs the failure of the handler, or of its finalizers. */
-const closeScope = (scope: Scope.Closeable, exit: Exit.Exit<void, unknown>): Effect.Effect<void> =>
+const closeScope = (
+  actor: ConnectionActor,
+  scope: Scope.Closeable,
+  exit: Exit.Exit<void, unknown>
+): Effect.Effect<void> =>
   Effect.flatMap(Effect.exit(Scope.close(scope, exit)), (closed) => {
     const failed = Exit.isFailure(exit) ? exit : closed
     return Exit.isFailure(failed) && !Cause.hasInterruptsOnly(failed.cause)
-      ? Effect.logWarning("connection handler failed", failed.cause)
+      ? Effect.annotateLogs(
+          Effect.logWarning("connection handler failed", failed.cause),
+          aboutConnection(actor)
+        )
       : Effect.void
   })

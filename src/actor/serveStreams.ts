@@ -8,9 +8,11 @@ import type * as Scope from "effect/Scope"
 import { QuicError } from "../QuicError.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
+import { isTraced, peerAttributes, withSpan } from "./spans.ts"
 import type { StreamActor } from "./StreamActor.ts"
 import type { StreamClaim } from "./StreamRouter.ts"
 import { endStream } from "./streamSources.ts"
+import { aboutConnection } from "./logAnnotations.ts"
 
 /**
  * Claims the incoming streams until the connection ends. Succeeds if it ended without failure, once the handlers are
@@ -23,12 +25,29 @@ export const serveStreams = <E, R>(
 ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
     const fork = Effect.runForkWith(context)
+    const areTraced = isTraced(context)
+    const handled = (stream: StreamActor) => Effect.scoped(handle(stream))
     const server = new StreamServer(
       actor,
-      (stream) => fork(Effect.scoped(handle(stream))),
+      (stream) => fork(areTraced ? inSpan(actor, stream.id, handled(stream)) : handled(stream)),
       (log) => fork(log)
     )
     return Effect.onExit(server.serve, () => server.close)
+  })
+
+/** A stream is a call of the peer's. */
+const inSpan = <E, R>(
+  { core, branch }: ConnectionActor,
+  id: number,
+  handled: Effect.Effect<void, E, R>
+): Effect.Effect<void, E, R> =>
+  withSpan(handled, "quic.stream", {
+    kind: "server",
+    attributes: {
+      ...peerAttributes(core.path.remote),
+      "quic.connection": branch.fiberId,
+      "quic.stream": id
+    }
   })
 
 type Handling = Fiber.Fiber<void, unknown>
@@ -91,7 +110,8 @@ class StreamServer implements StreamClaim {
     const onExit = (exit: Exit.Exit<unknown, unknown>): void => {
       if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
         const log = isNews(actor, exit.cause) ? Effect.logWarning : Effect.logDebug
-        this.log(log(`stream ${id} failed`, exit.cause))
+        const about = { ...aboutConnection(actor), stream: id }
+        this.log(Effect.annotateLogs(log(`stream ${id} failed`, exit.cause), about))
       }
       endStream(actor, id, exit)
     }

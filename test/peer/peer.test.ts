@@ -353,7 +353,8 @@ simulated.it("leaving the scope of a peer delivers what was accepted, and leaves
     )
     yield* Effect.sleep(3_000)
     expect(served()).toBe(1)
-    expect({ ...(yield* client.tree), ageMillis: 0 }).toEqual({ ...before, ageMillis: 0, timers: 0 })
+    const after = { ...(yield* client.tree), ageMillis: 0, statistics: before.statistics }
+    expect(after).toEqual({ ...before, ageMillis: 0, timers: 0 })
   })
 )
 
