@@ -1,6 +1,6 @@
-/** The client changes its address and the connection migrates with it. RFC 9000 §9 */
+/** The client changes its address and the connection migrates with it, which its trace shows. RFC 9000 §9 */
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Stream } from "effect"
+import { Console, Effect, Fiber, Stream } from "effect"
 import { QuicEndpoint } from "../src/index.ts"
 import { alpn, listen, onLoopback } from "./loopback.ts"
 
@@ -23,9 +23,17 @@ const program = onLoopback((identity) =>
     }).pipe(Effect.scoped)
 
     const home = yield* whereAmI
-    yield* client.rebind({ host: "127.0.0.1", port: 0 })
+    const trace = yield* connection.migrations.pipe(
+      Stream.map(({ number, _tag, reason, outcome }) => `${number} ${_tag} ${reason} ${outcome}`),
+      Stream.runForEach(Console.log),
+      Effect.forkScoped
+    )
+    yield* connection.migrate({ host: "127.0.0.1" })
     const away = yield* Effect.repeat(whereAmI, { until: (port) => port !== home })
-    yield* Console.log(`moved: ${away !== home}, and still connected`)
+    const [{ local, state }] = connection.paths
+    yield* Console.log(`moved: ${away !== home && away === local.port}, and ${state}`)
+    yield* connection.close()
+    yield* Fiber.join(trace)
   })
 )
 

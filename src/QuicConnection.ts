@@ -18,6 +18,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
@@ -33,6 +34,7 @@ import {
   connectionFacts,
   connectionStats
 } from "./ConnectionInfo.ts"
+import * as Paths from "./ConnectionPaths.ts"
 import { deliverDatagram, maxDatagramBytes, receiveDatagram, sendDatagram } from "./connectionDatagrams.ts"
 import { RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
@@ -299,8 +301,8 @@ export class QuicConnection {
    * Returns once the server has answered over the new path, with unused connection IDs. Until then, and if it does not
    * answer, the connection stays where it is.
    *
-   * Fails with `MigrationFailed` if the server does not answer or forbids it, and on a server; with `BindFailed` if the
-   * address cannot be bound; with `InvalidOption`.
+   * Fails with `MigrationFailed`, whose `outcome` says why; with `BindFailed` if the address cannot be bound; with
+   * `InvalidOption`.
    *
    * **Interruption**: while waiting; abandons the new path and closes its socket.
    */
@@ -311,14 +313,26 @@ export class QuicConnection {
     }))
   }
 
-  /** Whether a path is being validated: the one in use, or one the connection is moving to. */
-  get isMigrating(): boolean {
-    return this.actor.core.path.routes.isMoving
+  /** A snapshot of the paths: addresses, states, and what has been measured. */
+  get paths(): ReadonlyArray<Paths.PathInfo> {
+    return Paths.pathInfos(this.actor)
   }
 
-  /** Waits until `isMigrating` or `remoteAddress` may have changed. */
-  get pathChanged(): Effect.Effect<void> {
-    return this.actor.path.moved.park
+  /** The paths now, and again whenever their addresses or states have changed; ends with the connection. */
+  get pathChanges(): Stream.Stream<ReadonlyArray<Paths.PathInfo>> {
+    return Paths.pathChanges(this.actor)
+  }
+
+  /**
+   * What has happened to paths and keys, in numbered entries; ends with the connection.
+   *
+   * **Details**
+   *
+   * Begins with the oldest of the latest 64, which are kept. A subscriber that falls further behind finds a gap in the
+   * numbers. With a `Qlog`, entries point to their events.
+   */
+  get migrations(): Stream.Stream<Paths.MigrationEntry> {
+    return Paths.migrations(this.actor)
   }
 
   /** Changes the connection IDs in both directions, as far as the peer has issued spare ones. RFC 9000 §5.1.2 */
@@ -326,7 +340,15 @@ export class QuicConnection {
     return this.command(() => this.actor.rotateIds())
   }
 
-  /** Requests new packet keys, used as soon as RFC 9001 §6 allows. */
+  /** The phase of the packet keys, and whether it is changing. */
+  get keyPhase(): Paths.KeyPhase {
+    return Paths.keyPhase(this.actor)
+  }
+
+  /**
+   * Requests new packet keys, used as soon as RFC 9001 §6 allows: see `keyPhase`. A request while an update is pending joins
+   * it. Long before their AEAD limits, keys are updated without being asked.
+   */
   get updateKeys(): Effect.Effect<void, QuicError> {
     return this.command(() => this.actor.core.updateKeys())
   }

@@ -341,12 +341,19 @@ export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("Data
  *
  * **Details**
  *
- * The peer did not answer over the new path, forbids migration, or this side is the server. RFC 9000 §9
+ * RFC 9000 §9. `outcome`:
+ *
+ * - `TimedOut`: the peer did not answer over the new path
+ * - `Superseded`: another move took its place
+ * - `Disabled`: the server forbids it
+ * - `NotClient`: only clients migrate
+ * - `Unreachable`: the system does not send from there to the peer
  *
  * @category reasons
  * @since 0.1.0
  */
 export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
+  outcome: Schema.Literals(["TimedOut", "Superseded", "Disabled", "NotClient", "Unreachable"]),
   problem: Schema.String
 }) {
   override get message(): string {

@@ -26,6 +26,16 @@ export * as Identity from "./Identity.ts"
 export { defaultSchedule, Peer, type PeerOptions, type PeerState, type UseOptions } from "./Peer.ts"
 export * as PeerId from "./PeerId.ts"
 export type { LocalPlace } from "./actor/PathActor.ts"
+export type {
+  KeyPhase,
+  MigrationEntry,
+  MigrationOutcome,
+  MigrationReason,
+  PathAddresses,
+  PathEnds,
+  PathInfo,
+  QlogPointer
+} from "./ConnectionPaths.ts"
 export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
 export type { DrainOptions, DrainResult } from "./EndpointDrain.ts"
 export { EndpointLimits } from "./EndpointLimits.ts"

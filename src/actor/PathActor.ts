@@ -52,9 +52,9 @@ export interface PathHost {
 }
 
 const refusals = {
-  disabled: "the server forbids it",
-  server: "only clients migrate"
-} as const
+  disabled: () => new MigrationFailed({ outcome: "Disabled", problem: "the server forbids it" }),
+  server: () => new MigrationFailed({ outcome: "NotClient", problem: "only clients migrate" })
+}
 
 /** A migration in progress. */
 interface MigrationAttempt {
@@ -119,6 +119,11 @@ export class PathActor {
     return Effect.catch(move, (error) => Effect.asVoid(Deferred.fail(attempt.result, error)))
   }
 
+  /** Whether a route is being validated: the one in use, or one the path is moving to. */
+  get isMigrating(): boolean {
+    return this.host.core.path.routes.isMoving
+  }
+
   /** What an operation fails with when the connection ends first. */
   private get over(): Effect.Effect<never, QuicError> {
     return this.host.failure ?? Effect.fail(quicError(new EndpointClosed()))
@@ -132,8 +137,7 @@ export class PathActor {
       // temporary refusals are waited out
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
         return Effect.flatMap(host.signals.driven.park, () => this.startProbing(socket))
-      if (refusal !== undefined)
-        return Effect.fail(quicError(new MigrationFailed({ problem: refusals[refusal] })))
+      if (refusal !== undefined) return Effect.fail(quicError(refusals[refusal]()))
       host.touch()
       return Effect.void
     })
@@ -145,12 +149,19 @@ export class PathActor {
       const { socket, refusal } = attempt
       if (host.failure !== undefined) return host.failure
       if (this.current.socket === socket) return Effect.void
-      if (refusal !== undefined) return Effect.fail(quicError(new MigrationFailed({ problem: refusal })))
-      if (!this.usesSocket(socket))
-        return Effect.fail(quicError(new MigrationFailed({ problem: "the peer does not answer there" })))
+      if (refusal !== undefined)
+        return Effect.fail(quicError(new MigrationFailed({ outcome: "Unreachable", problem: refusal })))
+      if (!this.usesSocket(socket)) return Effect.fail(quicError(this.failureOf(socket)))
       // not `moved`: a route can also be dropped for a newer one without an event
       return Effect.flatMap(host.signals.driven.park, () => this.awaitArrival(attempt))
     })
+  }
+
+  private failureOf(socket: SocketNumber): MigrationFailed {
+    const { parts, config } = this.host.core
+    return parts.migrationTrace.rejectionAt(config.addressOf(socket)) === "Superseded"
+      ? new MigrationFailed({ outcome: "Superseded", problem: "another move took its place" })
+      : new MigrationFailed({ outcome: "TimedOut", problem: "the peer does not answer there" })
   }
 
   private awaitLeft(socket: SocketNumber): Effect.Effect<void> {

@@ -14,6 +14,7 @@ import { PeerBusy, PeerClosed, type QuicError, quicError } from "../QuicError.ts
 import type { Branch } from "./Branch.ts"
 import type { EndpointActor, PeerPlace } from "./EndpointActor.ts"
 import { detailOf, PeerLifecycle, type PeerState } from "./peerState.ts"
+import type { PathActor } from "./PathActor.ts"
 import { type Ending, ReconnectPolicy, type ReconnectSettings } from "./ReconnectPolicy.ts"
 import { WaitList } from "./WaitList.ts"
 
@@ -21,8 +22,7 @@ import { WaitList } from "./WaitList.ts"
 export interface PeerConnection {
   readonly handshakeComplete: Effect.Effect<unknown, QuicError>
   readonly closed: Effect.Effect<QuicError>
-  readonly isMigrating: boolean
-  readonly pathChanged: Effect.Effect<void>
+  readonly actor: { readonly path: Pick<PathActor, "isMigrating" | "moved"> }
   close(code: number, reason: string): Effect.Effect<void, QuicError>
 }
 
@@ -227,8 +227,9 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
         const { code, reason } = this.closeRequest ?? { code: 0, reason: "" }
         return Effect.andThen(Effect.orDie(connection.close(code, reason)), connection.closed)
       }
-      const moved = { _tag: connection.isMigrating ? "Migrating" : "Connected", connection } as const
-      const news = Effect.raceFirst(connection.pathChanged, this.requested.park)
+      const { path } = connection.actor
+      const moved = { _tag: path.isMigrating ? "Migrating" : "Connected", connection } as const
+      const news = Effect.raceFirst(path.moved.park, this.requested.park)
       return this.to(moved).pipe(
         Effect.andThen(Effect.raceFirst(Effect.as(news, undefined), connection.closed)),
         Effect.flatMap((ended) => (ended === undefined ? look : Effect.succeed(ended)))

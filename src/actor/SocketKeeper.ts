@@ -138,7 +138,9 @@ export class SocketKeeper {
         return { number, scope }
       }
       yield* Scope.close(scope, Exit.void)
-      return yield* quicError(new MigrationFailed({ problem: `${formatAddress(remote)}: ${why}` }))
+      return yield* quicError(
+        new MigrationFailed({ outcome: "Unreachable", problem: `${formatAddress(remote)}: ${why}` })
+      )
     })
     const giveBack = Effect.fnUntraced(function* ({ number, scope }: Effect.Success<typeof lent>) {
       actor.removeSocket(number)

@@ -12,6 +12,12 @@ export type KeySlots = [
   PacketKeys | undefined
 ]
 
+/**
+ * `settled`: the peer uses the keys too. `requested`: an update waits until it is allowed. `committing`: the keys are
+ * new, and the peer has not yet acknowledged a packet sealed with them.
+ */
+export type KeyPhaseState = "settled" | "requested" | "committing"
+
 /** What key phases need of their connection. */
 export interface KeyPhaseHost {
   /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5 */
@@ -41,6 +47,8 @@ export class KeyPhases {
   /** We have acknowledged a packet of the current phase, so the peer may know that we have updated. §6.2 */
   private isAnswered = false
   private isRequested = false
+  /** This side began the current phase. */
+  private isOurs = false
 
   constructor(read: KeySlots, write: KeySlots, host: KeyPhaseHost) {
     this.read = read
@@ -60,10 +68,15 @@ export class KeyPhases {
 
   /**
    * Requests a key update, which does not involve TLS (RFC 9001 §6 #1): done by the next packet for which §6.1 allows
-   * it.
+   * it. One that is pending already is joined: its keys are as new as those of another.
    */
   request(): void {
-    this.isRequested = true
+    if (this.state === "settled") this.isRequested = true
+  }
+
+  get state(): KeyPhaseState {
+    if (this.isRequested) return "requested"
+    return this.isOurs && this.updateFrom === Number.POSITIVE_INFINITY ? "committing" : "settled"
   }
 
   /**
@@ -92,7 +105,7 @@ export class KeyPhases {
     // RFC 9001 §6.2: the peer updated before it could know that we had followed its last update
     if (this.updates > 0 && !this.isAnswered)
       return updateError("the peer updated keys twice without acknowledgement")
-    this.advance(nowMicros + 3 * this.host.ptoMicros())
+    this.advance(nowMicros + 3 * this.host.ptoMicros(), false)
     this.host.onUpdate(false, nowMicros)
     return accept(packetNumber, marks.of(this.updates))
   }
@@ -111,7 +124,7 @@ export class KeyPhases {
     if (isDue && confirmed && nowMicros >= this.updateFrom && this.previousRead === undefined) {
       this.isRequested = false
       // until the peer follows, which may take many losses, it keeps using its current keys
-      this.advance(Number.POSITIVE_INFINITY)
+      this.advance(Number.POSITIVE_INFINITY, true)
       marks.of(this.updates).firstSent = packetNumber
       this.host.onUpdate(true, nowMicros)
       return true
@@ -133,8 +146,9 @@ export class KeyPhases {
     if (marks.of(this.updates).lowestReceived !== Number.POSITIVE_INFINITY) this.isAnswered = true
   }
 
-  private advance(previousReadUntil: number): void {
+  private advance(previousReadUntil: number, isOurs: boolean): void {
     const { read, write } = this
+    this.isOurs = isOurs
     this.previousRead = read[Level.OneRtt]
     this.previousReadUntil = previousReadUntil // RFC 9001 §6.1 #S1, §6.5 #S2
     read[Level.OneRtt] = this.nextRead

@@ -5,7 +5,9 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 export type MigrationStep = "Requested" | "PathValidated" | "Committed" | "Rejected" | "KeyUpdate"
 
 /**
- * Where the move stands after an entry.
+ * Where a move stands after an entry of the trace.
+ *
+ * **Details**
  *
  * - `Pending`: not moved yet
  * - `Unvalidated`: moved, and the new path still has to be validated
@@ -14,6 +16,9 @@ export type MigrationStep = "Requested" | "PathValidated" | "Committed" | "Rejec
  * - `Abandoned`: given up by this side
  * - `Superseded`: another move took its place
  * - `Initiated`, `Followed`: new keys, first used by this side or by the peer
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type MigrationOutcome =
   | "Pending"
@@ -25,13 +30,25 @@ export type MigrationOutcome =
   | "Initiated"
   | "Followed"
 
-/** The two ends of a path. */
+/**
+ * The two ends of a path.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PathEnds {
+  /** Address of this side. That of a wildcard socket names no host. */
   readonly local: SocketAddress
+  /** Address of the peer. */
   readonly remote: SocketAddress
 }
 
-/** Where a qlog reports what happened. */
+/**
+ * Where the qlog of a connection reports an entry of its trace.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface QlogPointer {
   /** Name of the log: the original destination connection ID and the role. */
   readonly log: string
@@ -41,23 +58,39 @@ export interface QlogPointer {
   readonly timeMillis: number
 }
 
-/** One step of a migration, or a key update. */
+/**
+ * One step of a migration, or a key update.
+ *
+ * **Details**
+ *
+ * A move is `Requested`; then, in either order, its `PathValidated` and `Committed`; or it ends with `Rejected`, after which
+ * the connection is where it was, unless no way back is left. A path that was validated before needs no `PathValidated`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface MigrationEntry {
+  /** What happened. */
   readonly _tag: MigrationStep
   /** Counts the entries of the connection from 1. */
   readonly number: number
   /** Since the start of the connection. */
   readonly timeMillis: number
+  /** The path that is left. */
   readonly from: PathEnds
-  /** Equal to `from` for a key update. */
+  /** The path to move to; equal to `from` for a key update. */
   readonly to: PathEnds
-  /** Undefined for a key update. */
+  /** Why; undefined for a key update. */
   readonly reason: MigrationReason | undefined
+  /** Where the move stands. */
   readonly outcome: MigrationOutcome
   /** Key updates before this entry, it included. */
   readonly keyPhase: number
-  /** As what the peer is authenticated. */
+  /**
+   * As what the peer is authenticated: `x509:` or `rawPublicKey:` and the SHA-256 of its certificate or public key in
+   * hexadecimal, or `anonymous`. The same before and after every move.
+   */
   readonly verifierContext: string
-  /** Undefined unless the connection is logged. */
+  /** Its event in the qlog; undefined unless the connection is logged. */
   readonly qlog: QlogPointer | undefined
 }

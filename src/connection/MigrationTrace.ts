@@ -2,7 +2,7 @@ import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
 import type { MigrationReason } from "../path/migrationReason.ts"
 import type { Route, SocketNumber } from "../path/Route.ts"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { MigrationEntry, MigrationOutcome, MigrationStep, PathEnds } from "./MigrationEntry.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
@@ -54,6 +54,15 @@ export class MigrationTrace {
   from(number: number): MigrationEntry | undefined {
     const first = Math.max(number, this.count - MAX_TRACE_ENTRIES + 1, 1)
     return first > this.count ? undefined : this.entries[(first - 1) % MAX_TRACE_ENTRIES]
+  }
+
+  /** How the latest failed move from this address of ours ended. */
+  rejectionAt(local: SocketAddress): MigrationOutcome | undefined {
+    for (let number = this.count; number > this.count - this.entries.length; number--) {
+      const { _tag, to, outcome } = this.entries[(number - 1) % MAX_TRACE_ENTRIES]
+      if (_tag === "Rejected" && sameAddress(to.local, local)) return outcome
+    }
+    return undefined
   }
 
   /** A move from one route to another is wanted. */

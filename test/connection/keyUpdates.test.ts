@@ -176,7 +176,7 @@ describe("a premature key update", () => {
 
 for (const victim of roles)
   describe(`the keys of a ${victim}`, () => {
-    it("are updated long before their limits, RFC 9001 §5.3 #3, §6.6 #1 #3", () => {
+    it("are updated without being asked (A5) long before their limits, RFC 9001 §5.3 #3, §6.6 #1 #3", () => {
       const duel = new Duel({ victim }).shakeHands()
       const { keys } = duel.connection
       expect(keys.write[Level.OneRtt]!.sealed).toBeGreaterThan(0)

@@ -24,7 +24,8 @@ const outputs: Record<string, RegExp> = {
   cancellation: /^(\w+: nothing is left\n){11}and all of the stream has arrived\n$/,
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,
-  migration: /^moved: true, and still connected\n$/,
+  migration:
+    /^1 Requested ActiveMigration Pending\n2 PathValidated ActiveMigration Pending\n3 Committed ActiveMigration Complete\nmoved: true, and active\n$/,
   faults: /^1\d answers in 20 s, at most \d{4} ms apart\n$/,
   peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,

@@ -106,6 +106,7 @@ for (const [what, options] of [
           "Committed MobileChurn Unvalidated",
           "PathValidated MobileChurn Complete"
         ])
+        expect(connection.paths[0].state).toBe("active")
       })
     )
 

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
 import * as NodeNetworkInterfaces from "../../layers/node/NodeNetworkInterfaces.ts"
@@ -71,7 +72,9 @@ describe("over real sockets, a client whose address", () => {
           })
         ]
       ])
-      while (ends.far.remoteAddress.host !== "127.0.0.1") yield* ends.far.pathChanged
+      const arrived = Stream.takeUntil(ends.far.pathChanges, ([{ remote }]) => remote.host === "127.0.0.1")
+      yield* Stream.runDrain(arrived)
+      expect(ends.far.remoteAddress.host).toBe("127.0.0.1")
     })
   )
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { QuicErrorReason } from "../../src/index.ts"
 import { type PairOptions, readText, text } from "../api/pair.ts"
 import { connected, type Connected, echo, meet } from "./stages.ts"
@@ -67,7 +68,16 @@ const commands: ReadonlyArray<Sweep<Connected>> = [
     name: "rebind",
     stage: connected(),
     operation: ({ client, world }) => client.rebind({ host: world.client.host })
-  }
+  },
+  ...(["migrations", "pathChanges"] as const).map(
+    (name): Sweep<Connected> => ({
+      name: `${name}, while keys are updated and the connection moves`,
+      stage: connected(),
+      operation: ({ near }) => Effect.timeoutOption(Stream.runDrain<unknown, never, never>(near[name]), 100),
+      meanwhile: ({ near, world }) =>
+        Effect.andThen(near.updateKeys, near.migrate({ host: world.client.host }))
+    })
+  )
 ]
 
 const serving: ReadonlyArray<Sweep<Connected>> = [

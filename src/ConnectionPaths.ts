@@ -1,0 +1,148 @@
+/**
+ * The paths of a connection, its migrations, and the phase of its keys.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import type { ConnectionPath } from "./connection/ConnectionPath.ts"
+import type { MigrationEntry, PathEnds } from "./connection/MigrationEntry.ts"
+import type { KeyPhaseState } from "./connection/KeyPhases.ts"
+import type { Route } from "./path/Route.ts"
+
+export type { MigrationEntry, MigrationOutcome, PathEnds, QlogPointer } from "./connection/MigrationEntry.ts"
+export type { MigrationReason } from "./path/migrationReason.ts"
+
+/**
+ * A pair of addresses that a path can use.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PathAddresses extends PathEnds {
+  /** Whether the peer has shown that it receives there: by the handshake, or by its answer to a challenge. RFC 9000 §8 */
+  readonly isValidated: boolean
+}
+
+/**
+ * A snapshot of one path: its addresses, and what has been measured on it. Sizes are in bytes, durations in
+ * milliseconds, counts since the start.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PathInfo extends PathAddresses {
+  /** 0 for the path that the handshake has made. It stays the same when the path moves to other addresses. */
+  readonly id: number
+  /** `"migrating"` while the addresses in use, or those it moves to, are being validated. */
+  readonly state: "active" | "migrating"
+  /** Other addresses: those being probed, and those it returns to if the new ones do not answer. */
+  readonly alternatives: ReadonlyArray<PathAddresses>
+  /** Smoothed round-trip time. RFC 9002 §5.3 */
+  readonly smoothedRttMillis: number
+  /** Smallest round-trip time measured. RFC 9002 §5.2 */
+  readonly minRttMillis: number
+  /** Congestion window. RFC 9002 §7 */
+  readonly congestionWindowBytes: number
+  /** Bytes sent and neither acknowledged nor lost. */
+  readonly bytesInFlight: number
+  /** Size of UDP payloads, as far as path MTU discovery has found. RFC 9000 §14.3 */
+  readonly datagramBytes: number
+  /** Bytes of UDP payload sent. */
+  readonly bytesSent: number
+  /** Bytes of UDP payload received. */
+  readonly bytesReceived: number
+  /** Packets declared lost. RFC 9002 §6.1 */
+  readonly packetsLost: number
+  /** Bytes of these packets. */
+  readonly bytesLost: number
+}
+
+/**
+ * The keys that packets are sealed with. RFC 9001 §6
+ *
+ * **Details**
+ *
+ * - `settled`: the peer uses them too
+ * - `requested`: `updateKeys` waits until the protocol allows it: until the handshake is confirmed, the peer has
+ *   acknowledged the keys in use, and three probe timeouts have passed since the last update
+ * - `committing`: they are new, and the peer has not yet acknowledged a packet sealed with them
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeyPhase {
+  /** Key updates so far, by either side. */
+  readonly number: number
+  /** Whether they are changing. */
+  readonly state: KeyPhaseState
+}
+
+export const keyPhase = ({ core }: ConnectionActor): KeyPhase => {
+  const { updates, state } = core.keys.phases
+  return { number: updates, state }
+}
+
+export const pathInfos = ({ core }: ConnectionActor): ReadonlyArray<PathInfo> => {
+  const addressesOf = ({ socket, remote, isProven }: Route): PathAddresses => ({
+    local: core.config.addressOf(socket),
+    remote,
+    isValidated: isProven
+  })
+  return core.paths.all.map((path) => {
+    const { current, all, isMoving } = path.routes
+    return {
+      id: path.id,
+      ...addressesOf(current),
+      state: isMoving ? "migrating" : "active",
+      alternatives: all.filter((route) => route !== current).map(addressesOf),
+      ...measurements(path)
+    }
+  })
+}
+
+const measurements = ({ recovery, mtu, traffic }: ConnectionPath) => ({
+  smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
+  minRttMillis: recovery.rtt.minMicros / 1000,
+  congestionWindowBytes: recovery.congestionWindow,
+  bytesInFlight: recovery.bytesInFlight,
+  datagramBytes: mtu.current,
+  bytesSent: traffic.bytesSent,
+  bytesReceived: traffic.bytesReceived,
+  packetsLost: recovery.counters.packetsLost,
+  bytesLost: recovery.counters.bytesLost
+})
+
+/** The paths now, and whenever their addresses or states have changed, until the connection ends. */
+export const pathChanges = (actor: ConnectionActor): Stream.Stream<ReadonlyArray<PathInfo>> =>
+  Stream.unfold("", (before) => {
+    const look: Effect.Effect<readonly [ReadonlyArray<PathInfo>, string] | undefined> = Effect.suspend(() => {
+      const paths = pathInfos(actor)
+      const now = JSON.stringify(paths.map(identity))
+      if (now !== before) return Effect.succeed([paths, now] as const)
+      return actor.isOver ? Effect.undefined : actor.path.moved.parkThen(look)
+    })
+    return look
+  })
+
+/** What a change of is a change of the path; what is measured changes all the time. */
+const identity = ({ id, local, remote, isValidated, state, alternatives }: PathInfo) => ({
+  id,
+  local,
+  remote,
+  isValidated,
+  state,
+  alternatives
+})
+
+/** The trace as far as it is kept, and what follows, until the connection ends. */
+export const migrations = (actor: ConnectionActor): Stream.Stream<MigrationEntry> =>
+  Stream.unfold(1, (next) => {
+    const look: Effect.Effect<readonly [MigrationEntry, number] | undefined> = Effect.suspend(() => {
+      const entry = actor.core.parts.migrationTrace.from(next)
+      if (entry !== undefined) return Effect.succeed([entry, entry.number + 1] as const)
+      return actor.isOver ? Effect.undefined : actor.path.moved.parkThen(look)
+    })
+    return look
+  })
