@@ -15,7 +15,7 @@ const run = (name: string): Promise<{ error: string | undefined; stdout: string;
 const outputs: Record<string, RegExp> = {
   first: /^hello, QUIC\n$/,
   handlers:
-    /^.*stream \d+ failed.*impossible\none: ONE\ntwo: TWO\nthe impossible: reset, code 0\nthree: THREE\n$/,
+    /^.*stream \d+ failed.*impossible \{ peer: '127.*', connection: \d+, stream: \d+ \}\none: ONE\ntwo: TWO\nthe impossible: reset, code 0\nthree: THREE\n$/,
   datagrams: /^20 readings received\n\d+ readings sent\n$/,
   rawKeys:
     /^Bob talks to Alice: true\nAlice talks to Bob: true\nMallory: handshake refused by the peer .*not among the known ones\n$/,
@@ -28,6 +28,9 @@ const outputs: Record<string, RegExp> = {
     /^1 Requested ActiveMigration Pending\n2 PathValidated ActiveMigration Pending\n3 Committed ActiveMigration Complete\nmoved: true, and active\n$/,
   faults: /^1\d answers in 20 s, at most \d{4} ms apart\n$/,
   peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
+  otlp: /^spans: quic\.connect, quic\.handshake, quic\.stream\nmetrics: \d\d\nlogs: stream 0 failed\n$/,
+  prometheus:
+    /^quic_endpoint_handshakes_completed\{.*\} 1\nquic_endpoint_connections_active\{.*\} 1\nquic_path_rtt\{.*quic_role="server".*\} 0\.\d+\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
