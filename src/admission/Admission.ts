@@ -19,7 +19,7 @@ export interface AdmissionLimits
 const UNVALIDATED_SHARE = 1 / 4
 
 /** One source never has more than this share of the handshakes in flight. */
-const SOURCE_SHARE = 1 / 2
+const SOURCE_SHARE = 4 / 5
 
 /**
  * Admission control for strangers: clients whose handshake is incomplete, possibly with forged addresses. RFC 9000
@@ -119,6 +119,7 @@ export class Admission<C> {
     stranger.connection = connection
     this.unfinished.set(connection, stranger)
     this.fresh.begin(stranger.introduction.from)
+    if (!this.hasWaiting) this.pace.pause()
   }
 
   /** The stranger of a connection whose handshake is incomplete. */

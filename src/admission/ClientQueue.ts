@@ -25,7 +25,7 @@ export class Source<C> {
  * among the next. A source is passed over while it has as many handshakes in flight as it may.
  *
  * That is few for a source nothing is known of. Each handshake that completes earns it one more, or a crowd behind one
- * address would wait for one another's round trips; one that fails takes back what was earned.
+ * address would wait for one another's round trips; one that fails halves what it may.
  *
  * Sources without clients are forgotten, so the table is never larger than the number of clients.
  */
@@ -103,7 +103,9 @@ export class ClientQueue<C> {
     const source = this.find(from)
     if (source === undefined) return
     source.begun--
-    source.allowance = isComplete ? Math.min(source.allowance + 1, this.mostPerSource) : this.perSource
+    source.allowance = isComplete
+      ? Math.min(source.allowance + 1, this.mostPerSource)
+      : Math.max(this.perSource, Math.floor(source.allowance / 2))
     this.forgetIfEmpty(source)
   }
 

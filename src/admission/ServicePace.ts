@@ -25,4 +25,9 @@ export class ServicePace {
     }
     this.lastMicros = othersWait ? nowMicros : Number.NaN
   }
+
+  /** Whoever waits, waits for handshakes in flight: the time until the next turn is not spent on service. */
+  pause(): void {
+    this.lastMicros = Number.NaN
+  }
 }

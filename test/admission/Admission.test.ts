@@ -127,6 +127,18 @@ describe("admission", () => {
     expect(admission.judge(here, true)).toBe("refusal")
   })
 
+  it("does not take the time that handshakes in flight need for the time that it needs itself", () => {
+    const admission = make({ handshakes: 1, waitingClients: 1000, retry: "never" })
+    queueOf(admission, 100)
+    for (let i = 0; i < 20; i++) {
+      admission.begin(admission.next(i * 40_000)!, `${i}`)
+      // a round trip later
+      admission.end(`${i}`, true)
+    }
+    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.nextOverdue(800_000)).toBeUndefined()
+  })
+
   it("refuses whoever has waited too long, and nobody because of a single stall", () => {
     const admission = make({ waitingClients: 1000, retry: "never" })
     queueOf(admission, 20)

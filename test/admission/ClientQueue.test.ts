@@ -7,7 +7,7 @@ import { Version } from "../../src/wire/PacketType.ts"
 import { at } from "../defence/Siege.ts"
 
 const id = new Uint8Array(8)
-const make = () => new ClientQueue<string>(2, 4, new SeededRandom("queue").bytes)
+const make = () => new ClientQueue<string>(2, 6, new SeededRandom("queue").bytes)
 
 const clientAt = (host: string, sinceMicros = 0): Stranger<string> => {
   const introduction: Introduction = {
@@ -45,7 +45,7 @@ describe("a queue of clients", () => {
     expect(queue.shift()!.introduction.from.host).toBe("192.0.2.1")
   })
 
-  it("lets a source have one more for each handshake that completes, to a limit, and takes it back when one fails", () => {
+  it("lets a source have one more for each handshake that completes, to a limit, and half when one fails", () => {
     const queue = make()
     const from = at("192.0.2.1")
     const mayHave = (): number => {
@@ -57,12 +57,12 @@ describe("a queue of clients", () => {
     queue.push(clientAt(from.host))
     expect(mayHave()).toBe(2)
     const allowed: Array<number> = []
-    for (const isComplete of [true, true, true, false, true]) {
+    for (const isComplete of [true, true, true, true, true, false, false, true]) {
       queue.begin(from)
       queue.end(from, isComplete)
       allowed.push(mayHave())
     }
-    expect(allowed).toEqual([3, 4, 4, 2, 3])
+    expect(allowed).toEqual([3, 4, 5, 6, 6, 3, 2, 3])
   })
 
   it("knows whose clients are most, and which has waited longest", () => {
