@@ -38,6 +38,8 @@ export interface DatagramIntent {
 
 const plain: DatagramIntent = { priority: 0, deadlineMicros: Number.POSITIVE_INFINITY, latest: undefined }
 
+const empty = new Uint8Array(0)
+
 /** A datagram that waits to be sent. */
 class QueuedDatagram implements Timed {
   readonly id: number
@@ -198,10 +200,11 @@ export class DatagramQueue implements FrameOwner {
         "DATAGRAM frame larger than max_datagram_frame_size",
         0x30
       )
-    this.receiveQueue.push(bytes.slice(start, end))
+    // hundreds of empty ones fit into a packet: they need no copy
+    this.receiveQueue.push(start === end ? empty : bytes.slice(start, end))
     this.receiveBytes += datagramOverheadBytes + (end - start)
     while (this.receiveBytes > this.maxReceiveBytes && this.receiveQueue.length > 1) {
-      this.receive()
+      this.takeReceived()
       this.receiveDropped++
     }
     return undefined
@@ -212,6 +215,12 @@ export class DatagramQueue implements FrameOwner {
   }
 
   receive(): Uint8Array | undefined {
+    const bytes = this.takeReceived()
+    // its own, as the reader may transfer it to another thread
+    return bytes === empty ? new Uint8Array(0) : bytes
+  }
+
+  private takeReceived(): Uint8Array | undefined {
     const bytes = this.receiveQueue.shift()
     if (bytes !== undefined) this.receiveBytes -= datagramOverheadBytes + bytes.length
     return bytes

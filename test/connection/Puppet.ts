@@ -103,7 +103,8 @@ export class Puppet {
   private readonly header = new PacketHeader()
   private readonly decoder = new FrameDecoder("either", FrameExtension.all)
   private undecryptable: Array<Uint8Array> = []
-  private token: Uint8Array | undefined = undefined
+  /** Client: sent in each Initial. */
+  token: Uint8Array | undefined = undefined
   /** Client: the messages of its first flight. */
   private hello: ReadonlyArray<Uint8Array> = []
   private heard = false

@@ -1,6 +1,7 @@
 /** DATAGRAM frames and the congestion window that delays them. RFC 9221 */
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
+import { DatagramQueue, datagramOverheadBytes } from "../../src/stream/DatagramQueue.ts"
 import { datagramSize, writeDatagram } from "../../src/wire/frameWriters.ts"
 import { Level, Space } from "../../src/wire/PacketType.ts"
 import { Duel } from "./Duel.ts"
@@ -99,3 +100,20 @@ for (const victim of roles)
       }
     })
   })
+
+describe("a flood of empty datagrams", () => {
+  const queue = new DatagramQueue(1200, 1_000_000, 1_000_000)
+  for (let i = 0; i < 10_000; i++) queue.onDatagram(new Uint8Array(10), 5, 5, 2)
+
+  it("is bounded by the queue, each counted with its overhead", () => {
+    expect(queue.queuedBytes).toBeLessThanOrEqual(1_000_000)
+    expect(queue.receiveDropped).toBe(10_000 - Math.floor(1_000_000 / datagramOverheadBytes))
+  })
+
+  it("shares no bytes among its readers, who may transfer them to other threads", () => {
+    const [first, second] = [queue.receive(), queue.receive()]
+    expect(first).toEqual(new Uint8Array(0))
+    expect(second).toEqual(new Uint8Array(0))
+    expect(first!.buffer).not.toBe(second!.buffer)
+  })
+})

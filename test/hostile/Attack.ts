@@ -1,4 +1,5 @@
 /** A known attack on QUIC implementations, carried out the same way against the core and over real sockets. */
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { Puppet, PuppetOptions } from "../connection/Puppet.ts"
 
 export interface Attack {
@@ -6,18 +7,30 @@ export interface Attack {
   readonly name: string
   /** The CVE, or else the section of the RFC that warns of it. */
   readonly reference: string
-  /** Lies told in the handshake. */
-  readonly puppet?: Partial<PuppetOptions>
+  /** Who is attacked: an endpoint as a server, by default, or as a client which has connected to the attacker. */
+  readonly victim?: "client"
+  /** The victim's policy; `underLoad` by default. */
+  readonly retry?: "always"
+  /** Lies told in the handshake, perhaps about a third party. */
+  readonly puppet?: Partial<PuppetOptions> | ((third: SocketAddress) => Partial<PuppetOptions>)
+  /** Sent as soon as there are keys for 1-RTT packets, ahead of what the handshake needs. */
+  readonly early?: (attacker: Puppet) => Uint8Array
   /** Sent by a peer after its handshake, if it gets that far. */
   readonly packets?: (attacker: Puppet) => ReadonlyArray<Uint8Array>
-  /** Sent by strangers from many addresses, without any handshake. */
-  readonly spoofed?: (stranger: () => Puppet) => ReadonlyArray<Uint8Array>
-  /** How the victim must end the attacker's connection; whether it does is up to it when left out. */
-  readonly closes?: number
+  /** The same, of a peer that reads the answers to each round before it begins the next. */
+  readonly rounds?: (attacker: Puppet) => Iterable<ReadonlyArray<Uint8Array>>
+  /** Sent by strangers from many addresses, without any handshake, after a peer has had its own. */
+  readonly spoofed?: (stranger: () => Puppet, attacker: Puppet) => ReadonlyArray<Uint8Array>
+  /** How the victim must end the attacker's connection, one or the other; whether it does is up to it when left out. */
+  readonly closes?: number | ReadonlyArray<number>
   /** A packet may cost that many times what an honest one costs in the same run; 10 by default. */
   readonly costFactor?: number
   /** Bytes the victim may hold; `MAX_BYTES_HELD` by default. */
   readonly mayHold?: number
+  /** Bytes answered to strangers for each of theirs: 3 by default, the limit of RFC 9000 §8.1 #2 for a handshake. */
+  readonly amplifies?: number
+  /** Bytes the victim may send to a third party, whose address the attacker only knows; none by default. */
+  readonly mayStray?: number
 }
 
 /** What a run of an attack has been measured at. */
@@ -27,6 +40,8 @@ export interface Measured {
   readonly honestMicrosPerPacket: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Sent to somebody who has sent nothing. */
+  readonly bytesAstray: number
   /** Code the attacker's connection was closed with. */
   readonly closed: number | undefined
   /** A logged message in which a peer's control characters survived; the core logs nothing. */
@@ -52,8 +67,9 @@ export const MAX_BYTES_HELD = 2_000_000
 const NEGLIGIBLE_MICROS = 50
 
 export const judge = (attack: Attack, where: Row["where"], measured: Measured): Row => {
-  const { bytesHeld, cpuMicrosPerPacket, honestMicrosPerPacket, bytesIn, bytesOut, closed } = measured
-  const { costFactor = 10, closes, mayHold = MAX_BYTES_HELD } = attack
+  const { bytesHeld, cpuMicrosPerPacket, honestMicrosPerPacket, bytesIn, bytesOut, bytesAstray, closed } =
+    measured
+  const { costFactor = 10, closes, mayHold = MAX_BYTES_HELD, amplifies = 3, mayStray = 0 } = attack
   const bound = Math.max(NEGLIGIBLE_MICROS, costFactor * honestMicrosPerPacket)
   const wrong: Array<string> = []
   if (measured.unserved !== undefined) wrong.push(`honest peers: ${measured.unserved}`)
@@ -61,11 +77,12 @@ export const judge = (attack: Attack, where: Row["where"], measured: Measured): 
   if (cpuMicrosPerPacket > bound)
     wrong.push(`${cpuMicrosPerPacket.toFixed(1)} µs per packet, at most ${bound.toFixed(1)} expected`)
   if (measured.forgedLog !== undefined) wrong.push(`logged ${JSON.stringify(measured.forgedLog)}`)
-  // RFC 9000 §8.1 #2
-  if (attack.spoofed !== undefined && bytesOut > 3 * bytesIn)
+  if (attack.spoofed !== undefined && bytesOut > amplifies * bytesIn)
     wrong.push(`amplified ${bytesIn} bytes to ${bytesOut}`)
-  if (closes !== undefined && closed !== closes)
-    wrong.push(`closed with ${closed ?? "nothing"}, not ${closes}`)
+  if (bytesAstray > mayStray) wrong.push(`${bytesAstray} bytes sent to a third party`)
+  const codes = typeof closes === "number" ? [closes] : closes
+  if (codes?.includes(closed ?? -1) === false)
+    wrong.push(`closed with ${closed ?? "nothing"}, not ${codes.join(" or ")}`)
   return {
     attack: attack.name,
     reference: attack.reference,

@@ -1,6 +1,7 @@
 /** The table of attacks. */
 import type { Attack } from "./Attack.ts"
 import { peers } from "./peers.ts"
+import { servers } from "./servers.ts"
 import { strangers } from "./strangers.ts"
 
-export const attacks: ReadonlyArray<Attack> = [...peers, ...strangers]
+export const attacks: ReadonlyArray<Attack> = [...peers, ...servers, ...strangers]

@@ -10,6 +10,7 @@ const harmless: Measured = {
   honestMicrosPerPacket: 20,
   bytesIn: 100,
   bytesOut: 300,
+  bytesAstray: 0,
   closed: 7,
   forgedLog: undefined,
   unserved: undefined
@@ -29,6 +30,7 @@ describe("an attack's verdict", () => {
     expect(reasonOf({ bytesHeld: MAX_BYTES_HELD + 1 })).toBe("2000001 bytes held")
     expect(reasonOf({ cpuMicrosPerPacket: 201 })).toBe("201.0 µs per packet, at most 200.0 expected")
     expect(reasonOf({ bytesOut: 301 })).toBe("amplified 100 bytes to 301")
+    expect(reasonOf({ bytesAstray: 1 })).toBe("1 bytes sent to a third party")
     expect(reasonOf({ closed: undefined })).toBe("closed with nothing, not 7")
     expect(reasonOf({ forgedLog: "a\nb" })).toBe('logged "a\\nb"')
     expect(reasonOf({ unserved: "no echo" })).toBe("honest peers: no echo")

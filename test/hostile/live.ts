@@ -10,28 +10,43 @@ import * as Stream from "effect/Stream"
 import { layerWithoutTrust } from "../../layers/node/index.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { type QuicConnection, QuicEndpoint, Trust } from "../../src/index.ts"
+import type { RetryPolicy } from "../../src/admission/Admission.ts"
+import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { Puppet } from "../connection/Puppet.ts"
 import type { Attack, Measured } from "./Attack.ts"
-import { honestPackets, makeClient, sizeOf } from "./attackers.ts"
-import type { Usage } from "./liveServer.ts"
+import { honestPackets, makeAttacker, makePuppet, roundsOf, sizeOf } from "./attackers.ts"
+import type { Order, Usage } from "./liveVictim.ts"
 
-/** Sent at once; a socket's buffer must take it. */
+/** Sent at once; a socket's buffer must take them. */
 const BURST = 40
+const BURST_BYTES = 60_000
 const BETWEEN_BURSTS_MILLIS = 4
+const BETWEEN_ROUNDS_MILLIS = 15
 const SETTLE_MILLIS = 80
 const STRANGERS = 8
 
+/** A client that has not heard anything from the attacker gives up within this time. */
+const HANDSHAKE_MILLIS = 1_000
+
 class Victim {
-  readonly worker = new Worker(new URL("./liveServer.ts", import.meta.url))
+  readonly worker: Worker
   port = 0
+
+  constructor(retry: RetryPolicy) {
+    this.worker = new Worker(new URL("./liveVictim.ts", import.meta.url), { workerData: retry })
+  }
 
   async start(): Promise<this> {
     this.port = (await once(this.worker, "message"))[0]
     return this
   }
 
+  tell(order: Order): void {
+    this.worker.postMessage(order)
+  }
+
   async usage(): Promise<Usage> {
-    this.worker.postMessage("usage")
+    this.tell("usage")
     return (await once(this.worker, "message"))[0]
   }
 }
@@ -43,40 +58,66 @@ const bound = async (host: string): Promise<Socket> => {
   return socket
 }
 
-/** Lets a puppet answer until its handshake has ended one way or the other. */
-const shakeHands = async (puppet: Puppet, socket: Socket, port: number): Promise<void> => {
+const addressOf = (socket: Socket): SocketAddress => {
+  const { address, port } = socket.address()
+  return { host: address, port, family: 4 }
+}
+
+/** Lets a puppet answer until its handshake, as a client or as a server, has ended one way or the other. */
+const shakeHands = async (puppet: Puppet, socket: Socket, victim: Victim): Promise<void> => {
   const flush = () => {
-    for (const datagram of puppet.outbox.splice(0)) socket.send(datagram, port, "127.0.0.1")
+    for (const datagram of puppet.outbox.splice(0)) socket.send(datagram, victim.port, "127.0.0.1")
   }
   const listener = (datagram: Buffer) => {
     puppet.receive(datagram)
     flush()
   }
   socket.on("message", listener)
-  puppet.start()
+  if (puppet.options.role === "server") victim.tell({ connect: socket.address().port })
+  else puppet.start()
   flush()
-  for (let i = 0; i < 100 && !puppet.complete && puppet.seen.close === undefined; i++) await sleep(10)
+  const until = performance.now() + HANDSHAKE_MILLIS
+  while (!puppet.complete && puppet.seen.close === undefined && performance.now() < until) await sleep(5)
   await sleep(20)
   socket.off("message", listener)
 }
 
-/** CPU time of the victim and bytes it holds for each of the datagrams. */
-const strike = async (
+const volley = async (
   victim: Victim,
   sockets: ReadonlyArray<Socket>,
   datagrams: ReadonlyArray<Uint8Array>
-) => {
-  const before = await victim.usage()
+): Promise<void> => {
+  let burst = 0
+  let burstBytes = 0
   for (const [n, datagram] of datagrams.entries()) {
     sockets[n % sockets.length].send(datagram, victim.port, "127.0.0.1")
-    if (n % BURST === BURST - 1) await sleep(BETWEEN_BURSTS_MILLIS)
+    burstBytes += datagram.length
+    if (++burst < BURST && burstBytes < BURST_BYTES) continue
+    await sleep(BETWEEN_BURSTS_MILLIS)
+    burst = burstBytes = 0
+  }
+}
+
+/** CPU time of the victim, and bytes it holds, for the datagrams of some rounds. */
+const strike = async (
+  victim: Victim,
+  sockets: ReadonlyArray<Socket>,
+  rounds: Iterable<ReadonlyArray<Uint8Array>>
+) => {
+  const before = await victim.usage()
+  const sent: Array<Uint8Array> = []
+  for (const datagrams of rounds) {
+    if (sent.length > 0) await sleep(BETWEEN_ROUNDS_MILLIS)
+    await volley(victim, sockets, datagrams)
+    sent.push(...datagrams)
   }
   await sleep(SETTLE_MILLIS)
   const after = await victim.usage()
   return {
-    micros: (after.cpuMicros - before.afterMicros) / Math.max(1, datagrams.length),
+    cpuMicrosPerPacket: (after.cpuMicros - before.afterMicros) / Math.max(1, sent.length),
     forgedLog: after.forgedLog,
-    held: Math.max(0, after.bytesInUse - before.bytesInUse)
+    bytesHeld: Math.max(0, after.bytesInUse - before.bytesInUse),
+    bytesIn: sizeOf(sent)
   }
 }
 
@@ -117,41 +158,43 @@ const besideHonest = (port: number, attack: Effect.Effect<Measured>) =>
 const measure = async (attack: Attack, victim: Victim, sockets: ReadonlyArray<Socket>): Promise<Measured> => {
   const random = new SeededRandom(attack.name)
   const [own, honestSocket, ...strangers] = sockets
-  const honest = makeClient(random.fork("honest"))
-  await shakeHands(honest, honestSocket, victim.port)
-  await strike(victim, [honestSocket], honestPackets(honest))
-  const { micros: honestMicrosPerPacket } = await strike(victim, [honestSocket], honestPackets(honest))
-  const attacker = makeClient(random.fork("attacker"), attack.puppet)
-  if (attack.spoofed === undefined) await shakeHands(attacker, own, victim.port)
-  let nth = 0
-  const datagrams =
-    attack.spoofed?.(() => makeClient(random.fork(`stranger ${nth++}`))) ?? attack.packets?.(attacker) ?? []
+  const honest = makePuppet(random.fork("honest"))
+  await shakeHands(honest, honestSocket, victim)
+  await strike(victim, [honestSocket], [honestPackets(honest)])
+  const ordinary = await strike(victim, [honestSocket], [honestPackets(honest)])
   let bytesOut = 0
-  for (const socket of [own, ...strangers])
-    socket.on("message", (datagram) => {
-      bytesOut += datagram.length
-      if (socket === own) attacker.receive(datagram)
+  let bytesAstray = 0
+  const isSpoofed = attack.spoofed !== undefined
+  for (const socket of strangers)
+    socket.on("message", ({ length }) => {
+      bytesOut += length
+      if (!isSpoofed) bytesAstray += length
     })
-  const { micros, held, forgedLog } = await strike(
-    victim,
-    attack.spoofed === undefined ? [own] : strangers,
-    datagrams
-  )
+  const attacker = makeAttacker(attack, random.fork("attacker"), addressOf(strangers[0]))
+  await shakeHands(attacker, own, victim)
+  let nth = 0
+  const stranger = () => makePuppet(random.fork(`stranger ${nth++}`))
+  own.on("message", (datagram) => attacker.receive(datagram))
+  const struck = await strike(victim, isSpoofed ? strangers : [own], roundsOf(attack, stranger, attacker))
   return {
-    bytesHeld: held,
-    cpuMicrosPerPacket: micros,
-    honestMicrosPerPacket,
-    bytesIn: sizeOf(datagrams),
+    ...struck,
+    honestMicrosPerPacket: ordinary.cpuMicrosPerPacket,
     bytesOut,
+    bytesAstray,
     closed: attacker.seen.close?.code,
-    forgedLog,
     unserved: undefined
   }
 }
 
-export const runLive = async (attack: Attack): Promise<Measured> => {
-  const victim = await new Victim().start()
+/** Starts the victim of an attack, which takes a second: something else may be done meanwhile. */
+export const startVictim = (attack: Attack): Promise<Victim> =>
+  new Victim(attack.retry ?? "underLoad").start()
+
+export const runLive = async (attack: Attack, started: Promise<Victim>): Promise<Measured> => {
+  const victim = await started
   const hosts = ["127.0.0.2", "127.0.0.3", ...Array.from({ length: STRANGERS }, (_, n) => `127.0.1.${n + 1}`)]
+  // a client finds the attacker where it is told to connect to
+  if (attack.victim === "client") hosts[0] = "127.0.0.1"
   const sockets = await Promise.all(hosts.map(bound))
   try {
     const attacked = Effect.promise(() => measure(attack, victim, sockets))

@@ -1,6 +1,6 @@
 /**
  * `npm run hostile` carries out every known attack at the core and over real sockets, and prints what a thousand packets
- * of it made the victim hold and compute. `-- WORD` runs only those whose name contains the word; `-- --json FILE` writes
+ * of it made the victim hold and compute. `-- WORD…` runs only those whose name contains one of the words; `-- --json FILE` writes
  * an array of `{ attack, reference, where, result, bytesHeld, cpuMicrosPerPacket, reason }`.
  */
 import { writeFileSync } from "node:fs"
@@ -8,10 +8,10 @@ import { parseArgs } from "node:util"
 import { type Attack, judge, type Measured, type Row } from "./Attack.ts"
 import { attacks } from "./attacks.ts"
 import { runAtCore } from "./core.ts"
-import { runLive } from "./live.ts"
+import { runLive, startVictim } from "./live.ts"
 
 const { values, positionals } = parseArgs({ options: { json: { type: "string" } }, allowPositionals: true })
-const [only = ""] = positionals
+const words = positionals.length === 0 ? [""] : positionals
 const rows: Array<Row> = []
 
 const attempt = async (attack: Attack, where: Row["where"], run: () => Measured | Promise<Measured>) => {
@@ -40,9 +40,10 @@ const report = (row: Row): void => {
   console.log([row.attack.padEnd(width), ...columns].join("  "))
 }
 
-for (const attack of attacks.filter(({ name }) => name.includes(only))) {
+for (const attack of attacks.filter(({ name }) => words.some((word) => name.includes(word)))) {
+  const victim = startVictim(attack)
   report(await attempt(attack, "core", () => runAtCore(attack)))
-  report(await attempt(attack, "live", () => runLive(attack)))
+  report(await attempt(attack, "live", () => runLive(attack, victim)))
 }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
 const failures = rows.filter(({ result }) => result === "fail").length

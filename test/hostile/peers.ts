@@ -1,66 +1,28 @@
 /** Attacks by a peer with valid keys, which acknowledges nothing. */
-import type { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
+import { AckFrame } from "../../src/wire/AckFrame.ts"
 import {
+  writeAck,
   writeConnectionClose,
-  writeCryptoHeader,
   writeHandshakeDone,
   writeMaxData,
   writeMaxStreamData,
   writeMaxStreams,
-  writeNewConnectionId,
+  writeNewToken,
   writePathChallenge,
+  writePathResponse,
   writePing,
   writeResetStream,
   writeRetireConnectionId,
   writeStopSending,
-  writeStreamHeader,
   writeStreamsBlocked
 } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
+import type { TransportParameters } from "../../src/wire/TransportParameters.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
-import { ackRange, type PacketOptions, type Puppet } from "../connection/Puppet.ts"
+import { ackRange, type Puppet } from "../connection/Puppet.ts"
 import type { Attack } from "./Attack.ts"
-
-const PACKETS = 1000
-
-/** A thousand packets of `frames` frames; `write` is told how many frames came before. */
-const flood =
-  (
-    frames: number,
-    write: (w: ByteWriter, n: number) => void,
-    options: (packet: number) => PacketOptions = () => ({})
-  ) =>
-  (attacker: Puppet): ReadonlyArray<Uint8Array> =>
-    Array.from({ length: PACKETS }, (_, packet) =>
-      attacker.packet(
-        Level.OneRtt,
-        (w) => {
-          for (let i = 0; i < frames; i++) write(w, packet * frames + i)
-        },
-        options(packet)
-      )
-    )
-
-const connectionId = (n: number): Uint8Array => {
-  const id = new Uint8Array(8)
-  new DataView(id.buffer).setUint32(0, n + 1)
-  return id
-}
-const newConnectionId = (w: ByteWriter, sequence: number, retirePriorTo: number): void =>
-  writeNewConnectionId(w, sequence, retirePriorTo, connectionId(sequence), new Uint8Array(16).fill(sequence))
-
-const stream = (w: ByteWriter, id: number, offset: number, length: number): void => {
-  writeStreamHeader(w, id, offset, length, false)
-  w.fill(0x61, length)
-}
-
-const crypto = (w: ByteWriter, offset: number, length: number): void => {
-  writeCryptoHeader(w, offset, length)
-  w.fill(0, length)
-}
-
-const bytes = (...values: ReadonlyArray<number>): Uint8Array => Uint8Array.from(values)
+import { bytes, connectionId, crypto, flood, newConnectionId, PACKETS, stream } from "./floods.ts"
 
 const paths: ReadonlyArray<Attack> = [
   {
@@ -71,7 +33,23 @@ const paths: ReadonlyArray<Attack> = [
   {
     name: "NEW_CONNECTION_ID churn",
     reference: "CVE-2024-22189",
-    packets: flood(20, (w, n) => newConnectionId(w, n + 1, n + 1))
+    packets: flood(20, (w, n) => newConnectionId(w, n + 1, n + 1)),
+    closes: Code.CONNECTION_ID_LIMIT_ERROR
+  },
+  {
+    name: "NEW_CONNECTION_ID churn that waits for each RETIRE_CONNECTION_ID",
+    reference: "CVE-2024-22189",
+    rounds: function* (attacker) {
+      for (let round = 0; round < 60; round++)
+        yield Array.from({ length: 8 }, (_, n) =>
+          attacker.packet(Level.OneRtt, (w) => {
+            if (round > 0) attacker.ackAll(Level.OneRtt)(w)
+            newConnectionId(w, 8 * round + n + 1, 8 * round + n + 1)
+          })
+        )
+    },
+    // strikes, unless the network has been slower than the attacker
+    closes: [Code.PROTOCOL_VIOLATION, Code.CONNECTION_ID_LIMIT_ERROR]
   },
   {
     name: "NEW_CONNECTION_ID below what is retired",
@@ -81,7 +59,14 @@ const paths: ReadonlyArray<Attack> = [
   {
     name: "RETIRE_CONNECTION_ID churn",
     reference: "RFC 9000 §5.1.2",
-    packets: flood(1, (w, n) => writeRetireConnectionId(w, n + 1))
+    packets: flood(1, (w, n) => writeRetireConnectionId(w, n + 1)),
+    closes: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "PATH_RESPONSE to no challenge",
+    reference: "RFC 9000 §19.18",
+    packets: flood(100, (w, n) => writePathResponse(w, connectionId(n))),
+    closes: Code.PROTOCOL_VIOLATION
   }
 ]
 
@@ -117,7 +102,8 @@ const reassembly: ReadonlyArray<Attack> = [
   {
     name: "DATAGRAM without data",
     reference: "RFC 9221 §5.2",
-    packets: flood(500, (w) => w.copy(bytes(FrameType.DATAGRAM + 1, 0)))
+    packets: flood(500, (w) => w.copy(bytes(FrameType.DATAGRAM + 1, 0))),
+    costFactor: 4
   }
 ]
 
@@ -157,8 +143,44 @@ const limits: ReadonlyArray<Attack> = [
       writeResetStream(w, 4 * n, 0, 1)
       writeStopSending(w, 4 * n, 0)
     })
+  },
+  {
+    name: "RESET_STREAM and STOP_SENDING of one stream",
+    reference: "CVE-2023-44487",
+    packets: flood(100, (w, n) => {
+      if (n === 0) stream(w, 0, 0, 1)
+      writeResetStream(w, 0, 0, 1)
+      writeStopSending(w, 0, 0)
+    }),
+    closes: Code.PROTOCOL_VIOLATION
   }
 ]
+
+/** Lets the victim send on. */
+const generous = {
+  parameters: (honest: TransportParameters): TransportParameters => ({
+    ...honest,
+    maxUdpPayloadSize: 1200,
+    initialMaxData: 2 ** 30,
+    initialMaxStreamDataBidiLocal: 2 ** 30
+  })
+}
+
+/** An ACK of every second packet that has arrived, in as many ranges as there are. */
+const everySecond = (attacker: Puppet): AckFrame => {
+  const numbers = new Set(
+    attacker.seen.frames.filter(({ level }) => level === Level.OneRtt).map((frame) => frame.packetNumber)
+  )
+  const ack = new AckFrame()
+  for (const number of [...numbers].sort((a, b) => b - a)) {
+    if (ack.rangeCount > 0 && ack.smallest[ack.rangeCount - 1] < number + 2) continue
+    if (ack.rangeCount === ack.smallest.length) break
+    ack.largestOf[ack.rangeCount] = ack.smallest[ack.rangeCount] = number
+    ack.rangeCount++
+  }
+  ack.largest = ack.largestOf[0]
+  return ack
+}
 
 const acknowledgements: ReadonlyArray<Attack> = [
   {
@@ -166,6 +188,39 @@ const acknowledgements: ReadonlyArray<Attack> = [
     reference: "CVE-2025-4820, CVE-2025-4821",
     packets: flood(1, (w) => ackRange(0, 1_000_000)(w)),
     closes: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "optimistic ACK",
+    reference: "CVE-2025-4820, CVE-2025-4821",
+    puppet: generous,
+    rounds: function* (attacker) {
+      for (let round = 0; round < 20; round++)
+        yield Array.from({ length: 100 }, (_, n) =>
+          attacker.packet(Level.OneRtt, (w) => {
+            // nothing beyond what has arrived, but as if nothing had been left out
+            if (attacker.largestReceived[2] > 0) ackRange(0, attacker.largestReceived[2])(w)
+            stream(w, 0, 1000 * (100 * round + n), 1000)
+          })
+        )
+    },
+    closes: Code.PROTOCOL_VIOLATION,
+    // an echo that nobody has acknowledged yet
+    mayHold: 4_000_000
+  },
+  {
+    name: "ACK of hundreds of ranges",
+    reference: "RFC 9000 §21.9",
+    puppet: generous,
+    rounds: function* (attacker) {
+      for (let round = 0; round < 10; round++)
+        yield Array.from({ length: 100 }, (_, n) =>
+          attacker.packet(Level.OneRtt, (w) => {
+            if (round > 0) attacker.ackAll(Level.OneRtt)(w)
+            stream(w, 0, 1000 * (100 * round + n), 1000)
+          })
+        )
+      yield flood(1, (w) => writeAck(w, everySecond(attacker)))(attacker)
+    }
   },
   {
     name: "ACK range explosion by gaps in packet numbers",
@@ -181,6 +236,12 @@ const acknowledgements: ReadonlyArray<Attack> = [
     name: "HANDSHAKE_DONE from a client",
     reference: "CVE-2025-59530",
     packets: flood(1, writeHandshakeDone),
+    closes: Code.PROTOCOL_VIOLATION
+  },
+  {
+    name: "NEW_TOKEN from a client",
+    reference: "RFC 9000 §19.7",
+    packets: flood(1, (w) => writeNewToken(w, connectionId(1))),
     closes: Code.PROTOCOL_VIOLATION
   },
   {

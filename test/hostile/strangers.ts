@@ -6,7 +6,7 @@ import type { Attack } from "./Attack.ts"
 
 const PACKETS = 1000
 /** Each is the start of a handshake of its own. */
-const HANDSHAKES = 100
+const HANDSHAKES = 300
 /** Strangers that send many packets each. */
 const HOARDERS = 20
 

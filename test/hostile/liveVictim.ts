@@ -1,12 +1,19 @@
-/** The victim of the live runs: an echo server in a thread of its own, which reports what it uses when asked. */
+/**
+ * The victim of the live runs: an echo server in a thread of its own, which reports what it uses when asked, and connects
+ * as a client to whatever port it is told.
+ */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { parentPort } from "node:worker_threads"
+import { parentPort, workerData } from "node:worker_threads"
 import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
 import { bytesInUse, cpuMicros } from "./attackers.ts"
+
+/** What the main thread says: a port to connect to, or that it wants to know the usage. */
+export type Order = { readonly connect: number } | "usage"
 
 export interface Usage {
   readonly cpuMicros: number
@@ -29,16 +36,33 @@ const watching = Logger.layer([
     forgedLog ??= peersWords.find((words) => control.test(words))
   })
 ])
+
+const transport = { maxDatagramFrameBytes: 1200 }
+
+const report = (): void => {
+  // the collector's work is not the attack's
+  const cpu = cpuMicros()
+  const bytes = bytesInUse()
+  const usage: Usage = { cpuMicros: cpu, bytesInUse: bytes, afterMicros: cpuMicros(), forgedLog }
+  parentPort!.postMessage(usage)
+}
+
 const serve = Effect.gen(function* () {
   const identity = yield* NodeIdentity.developmentCertificate()
-  const server = yield* QuicEndpoint.make({ host: "127.0.0.1", server: { alpn: ["test"], identity } })
+  const server = yield* QuicEndpoint.make({
+    host: "127.0.0.1",
+    server: { alpn: ["test"], identity, retry: workerData, transport }
+  })
   yield* Effect.forkScoped(server.serveStreams((stream) => Stream.run(stream.readable, stream.writable)))
-  parentPort!.on("message", () => {
-    // the collector's work is not the attack's
-    const cpu = cpuMicros()
-    const bytes = bytesInUse()
-    const usage: Usage = { cpuMicros: cpu, bytesInUse: bytes, afterMicros: cpuMicros(), forgedLog }
-    parentPort!.postMessage(usage)
+  const run = Effect.runForkWith(yield* Effect.context<Scope.Scope>())
+  parentPort!.on("message", (order: Order) => {
+    if (order === "usage") return report()
+    const to = { host: "127.0.0.1", port: order.connect, alpn: ["test"], transport }
+    const ended = Effect.catch(
+      Effect.flatMap(server.connect(to), ({ closed }) => closed),
+      Effect.succeed
+    )
+    run(Effect.flatMap(ended, (error) => Effect.logWarning(error)))
   })
   parentPort!.postMessage(server.localAddress.port)
   return yield* Effect.never
