@@ -39,7 +39,10 @@ const same = (before: ReadonlyArray<InterfaceAddress>, now: ReadonlyArray<Interf
 const sourceAddress = (remote: SocketAddress): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     const socket = dgram.createSocket({ type: remote.family === 6 ? "udp6" : "udp4", lookup: literal })
+    let isClosed = false
     const close = (): void => {
+      if (isClosed) return
+      isClosed = true
       socket.removeAllListeners()
       socket.on("error", ignore)
       socket.close()
@@ -50,6 +53,7 @@ const sourceAddress = (remote: SocketAddress): Effect.Effect<string | undefined>
     }
     socket.once("error", () => finish(undefined))
     socket.connect(remote.port, remote.host, (error?: Error) => {
+      if (isClosed) return
       if (error) return finish(undefined)
       const { address, port } = socket.address()
       finish(socketAddress(address, port, zoneName)?.host)

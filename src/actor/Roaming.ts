@@ -27,6 +27,8 @@ import { MovePace } from "./MovePace.ts"
 
 /** A change is looked at so many more times, in case routes follow addresses. */
 const LATER_LOOKS = Schedule.upTo(Schedule.spaced(1_000), { times: 3 })
+/** What is remembered of addresses is forgotten beyond this many. */
+const MAX_REMEMBERED = 1024
 /** How long unanswered connections are gathered, to try the same new port: many may lose their servers at once. */
 const GATHER_MILLIS = 100
 
@@ -55,7 +57,9 @@ export class Roaming {
   private readonly pace = new MovePace()
   /** The address that the system sends from, for paths on wildcard sockets. */
   private readonly sources = new WeakMap<ConnectionPath, string>()
-  /** Addresses of sockets that some interface has had. */
+  /** The same by the host it sends to, since the last change. */
+  private readonly sourcesByRemote = new Map<string, string | undefined>()
+  /** Addresses that some interface has had. */
   private readonly seen = new Set<string>()
   private readonly unanswered = new Set<ConnectionActor>()
   /** The fiber that watches, and below it those that look at single connections, while there is one. */
@@ -102,7 +106,10 @@ export class Roaming {
     if (interfaces === undefined) return Effect.never
     return interfaces.changes.pipe(
       Stream.switchMap(() => Stream.fromEffectSchedule(Effect.void, LATER_LOOKS)),
-      Stream.runForEach(() => this.look(interfaces, this.roamers))
+      Stream.runForEach(() => {
+        this.sourcesByRemote.clear()
+        return this.look(interfaces, this.roamers)
+      })
     )
   }
 
@@ -111,6 +118,8 @@ export class Roaming {
     return Effect.gen({ self: this }, function* () {
       const { host, pace } = this
       const here = new Set((yield* interfaces.addresses).map(({ address }) => address))
+      if (this.seen.size > MAX_REMEMBERED) this.seen.clear()
+      for (const address of here) this.seen.add(address)
       const movers = yield* this.moversAmong(interfaces, here, actors)
       const waitMillis = pace.waitMillis(host.now() / 1000)
       const due = waitMillis === 0 ? movers : movers.filter(({ isCutOff }) => isCutOff)
@@ -125,7 +134,8 @@ export class Roaming {
     actors: Iterable<ConnectionActor>
   ): Effect.Effect<ReadonlyArray<Mover>> {
     return Effect.gen({ self: this }, function* () {
-      const sourcesByRemote = new Map<string, string | undefined>()
+      const { sourcesByRemote } = this
+      if (sourcesByRemote.size > MAX_REMEMBERED) sourcesByRemote.clear()
       const movers: Array<Mover> = []
       for (const actor of [...actors]) {
         if (actor.failure !== undefined) continue
@@ -147,7 +157,6 @@ export class Roaming {
 
   /** An address that no interface ever had, such as `127.0.0.2`, is not gone when none has it. */
   private isGone(bound: string, here: ReadonlySet<string>): boolean {
-    if (here.has(bound)) this.seen.add(bound)
     return this.seen.has(bound) && !here.has(bound)
   }
 

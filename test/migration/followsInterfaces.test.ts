@@ -10,7 +10,14 @@ import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
 import { MovePace } from "../../src/actor/MovePace.ts"
-import { type EndpointOptions, Identity, type QuicConnection, QuicEndpoint, Trust } from "../../src/index.ts"
+import {
+  type EndpointOptions,
+  Identity,
+  type QuicConnection,
+  QuicEndpoint,
+  type TransportOptions,
+  Trust
+} from "../../src/index.ts"
 import { pattern, readAll } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { sha256 } from "./transfer.ts"
@@ -23,7 +30,10 @@ const bulk = pattern(2_000_000, 1)
 /** A phone with two interfaces, of which the system prefers the first, and a server that sends a file on each stream. */
 const world = Effect.fnUntraced(function* (
   options: EndpointOptions = {},
-  { knowsInterfaces = true }: { readonly knowsInterfaces?: boolean } = {}
+  {
+    knowsInterfaces = true,
+    server: transport = {}
+  }: { readonly knowsInterfaces?: boolean; readonly server?: TransportOptions } = {}
 ) {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -37,7 +47,7 @@ const world = Effect.fnUntraced(function* (
     Layer.merge(far.layer, NodeCryptoSuite.layer)
   )
   const capabilities = Layer.merge(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
-  const serve = QuicEndpoint.make({ port: 4433, server: { alpn: ["file"], identity } }).pipe(
+  const serve = QuicEndpoint.make({ port: 4433, server: { alpn: ["file"], identity, transport } }).pipe(
     Effect.provide(Layer.merge(far.layer, capabilities))
   )
   const server = yield* serve
@@ -90,7 +100,7 @@ for (const [what, options] of [
   ["a wildcard", {}],
   ["its address", { host: WIFI }]
 ] as const)
-  describe(`a client bound to ${what}`, () => {
+  describe(`A3, MobileChurn: a client bound to ${what}`, () => {
     itSim("moves to the interface that is left, with another connection ID, when its own goes down", () =>
       Effect.gen(function* () {
         const { network, client, accepted, connectOptions } = yield* world(options)
@@ -156,6 +166,21 @@ for (const [what, options] of [
           expect(yield* socketsOf(client)).toBe(1)
           expect((yield* client.tree).fibers).toBe(idle.fibers)
         })
+    )
+
+    itSim("stays where it is if the server forbids migration", () =>
+      Effect.gen(function* () {
+        const { network, client, connectOptions } = yield* world(options, {
+          server: { disableActiveMigration: true }
+        })
+        const connection = yield* client.connect(connectOptions)
+        network.apply([
+          { atMillis: 500, fault: { kind: "changeAddress", host: "phone", from: WIFI, to: "10.1.0.3" } }
+        ])
+        yield* Effect.sleep("20 seconds")
+        expect(movesOf(connection)).toEqual([])
+        expect(yield* socketsOf(client)).toBeLessThanOrEqual(2)
+      })
     )
 
     itSim("is told to stay, and stays", () =>
