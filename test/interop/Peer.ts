@@ -88,6 +88,8 @@ export interface Seen {
   /** Whether 0-RTT data was accepted. */
   readonly earlyData?: boolean
   readonly keyUpdates?: number
+  /** client: how often it has moved because its network interfaces changed. */
+  readonly automaticMoves?: number
   /** Number of datagrams received. */
   readonly datagrams?: number
 }

@@ -2,6 +2,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
@@ -112,6 +113,14 @@ type Heard = StreamReceived & { readonly seen: Seen }
 const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: Accompanied<Task>) {
   const { begin, asClient, asServer } = exchanges[task.application]
   const isClient = connection.role === "client"
+  let automaticMoves = 0
+  yield* Effect.forkScoped(
+    Stream.runForEach(connection.migrations, ({ _tag, reason }) =>
+      Effect.sync(() => {
+        if (_tag === "Committed" && reason === "MobileChurn") automaticMoves++
+      })
+    )
+  )
   const { streams = 1, datagrams = 0 } = task
   yield* begin(connection)
   const arrived = yield* (isClient ? callWithDatagrams : answerDatagrams)(connection, datagrams)
@@ -127,7 +136,8 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
   const receipts = yield* Effect.raceFirst(all, Effect.andThen(meanwhile, Effect.never))
   yield* Effect.ignore(connection.handshakeComplete)
   const received = combineStreams(receipts.map((receipt) => receipt.received))
-  const heard: Heard = { ...received, seen: observe(connection, task.datagrams && arrived) }
+  const seen = observe(connection, task.datagrams && arrived)
+  const heard: Heard = { ...received, seen: isClient ? { ...seen, automaticMoves } : seen }
   return heard
 })
 

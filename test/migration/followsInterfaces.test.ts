@@ -82,16 +82,13 @@ const download = Effect.fnUntraced(function* (connection: QuicConnection) {
 const destinationOf = (connection: QuicConnection): number =>
   connection.actor.core.path.routes.current.destinationId.sequence
 
-/** What its trace says of the moves of a connection. */
-const movesOf = (connection: QuicConnection): ReadonlyArray<string> => {
-  const { migrationTrace } = connection.actor.core.parts
-  const moves: Array<string> = []
-  for (let number = 1; number <= migrationTrace.last; number++) {
-    const { _tag, reason, outcome } = migrationTrace.from(number)!
-    moves.push(`${_tag} ${reason} ${outcome}`)
-  }
-  return moves
-}
+/** What the trace of a connection says so far. */
+const movesOf = (connection: QuicConnection): Effect.Effect<ReadonlyArray<string>> =>
+  connection.migrations.pipe(
+    Stream.map(({ _tag, reason, outcome }) => `${_tag} ${reason} ${outcome}`),
+    Stream.interruptWhen(Effect.sleep(1)),
+    Stream.runCollect
+  )
 
 const socketsOf = (endpoint: { readonly tree: Effect.Effect<{ readonly sockets: number }> }) =>
   Effect.map(endpoint.tree, ({ sockets }) => sockets)
@@ -111,7 +108,7 @@ for (const [what, options] of [
         expect(accepted.length).toBe(1)
         expect(accepted[0].remoteAddress.host).toBe(LTE)
         expect(destinationOf(connection)).not.toBe(before)
-        expect(movesOf(connection)).toEqual([
+        expect(yield* movesOf(connection)).toEqual([
           "Requested MobileChurn Pending",
           "Committed MobileChurn Unvalidated",
           "PathValidated MobileChurn Complete"
@@ -178,7 +175,7 @@ for (const [what, options] of [
           { atMillis: 500, fault: { kind: "changeAddress", host: "phone", from: WIFI, to: "10.1.0.3" } }
         ])
         yield* Effect.sleep("20 seconds")
-        expect(movesOf(connection)).toEqual([])
+        expect(yield* movesOf(connection)).toEqual([])
         expect(yield* socketsOf(client)).toBeLessThanOrEqual(2)
       })
     )
@@ -311,7 +308,7 @@ describe("a client that cannot see its interfaces", () => {
       yield* download(connection)
       expect(accepted.length).toBe(1)
       expect(accepted[0].remoteAddress.host).toBe(LTE)
-      expect(movesOf(connection).slice(0, 3)).toEqual([
+      expect((yield* movesOf(connection)).slice(0, 3)).toEqual([
         "Requested MobileChurn Pending",
         "PathValidated MobileChurn Pending",
         "Committed MobileChurn Complete"

@@ -44,12 +44,25 @@ const spread = (count: number, apply: Change["apply"]): ReadonlyArray<Change> =>
 const holds = (condition: boolean, evidence: string, otherwise: string): Effect.Effect<string, string> =>
   condition ? Effect.succeed(evidence) : Effect.fail(otherwise)
 
+/** Nobody tells our client that its address is gone. Somebody else's says nothing of its moves. */
+const hasMovedItself = (
+  { seen: { automaticMoves } }: Aftermath,
+  change: string
+): Effect.Effect<string, string> =>
+  automaticMoves === undefined
+    ? Effect.succeed(change)
+    : holds(
+        automaticMoves > 0,
+        `${change}; moved by itself, times: ${automaticMoves}`,
+        "the client has not moved by itself"
+      )
+
 const addresses: Scenario = {
   name: "addresses",
   needsSender: true,
   nat: false,
   changes: spread(3, (network) => network.changeAddress()),
-  evidence: () => Effect.succeed("three other addresses of the client's")
+  evidence: (aftermath) => hasMovedItself(aftermath, "three other addresses of the client's")
 }
 
 const rebindings: Scenario = {
@@ -76,7 +89,7 @@ const interfaceDown: Scenario = {
   needsSender: true,
   nat: false,
   changes: spread(1, (network) => network.takeDown()),
-  evidence: () => Effect.succeed("an interface down, another left")
+  evidence: (aftermath) => hasMovedItself(aftermath, "an interface down, another left")
 }
 
 const mtu: Scenario = {
