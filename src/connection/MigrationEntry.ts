@@ -88,7 +88,7 @@ export interface MigrationEntry {
   readonly keyPhase: number
   /**
    * As what the peer is authenticated: `x509:` or `rawPublicKey:` and the SHA-256 of its certificate or public key in
-   * hexadecimal, or `anonymous`. The same before and after every move.
+   * hexadecimal, which is the `PeerId` of a raw key, or `anonymous`. The same before and after every move.
    */
   readonly verifierContext: string
   /** Its event in the qlog; undefined unless the connection is logged. */

@@ -11,6 +11,10 @@ import { verifierContext } from "./verifierContext.ts"
 /** Older entries are dropped: the peer decides how many there are. */
 export const MAX_TRACE_ENTRIES = 64
 
+interface TracedPath {
+  readonly routes: { readonly current: Route }
+}
+
 /** What a trace needs of its connection. */
 export interface TracedConnection {
   readonly config: {
@@ -18,7 +22,7 @@ export interface TracedConnection {
     readonly observer: PacketObserver | undefined
     readonly addressOf: (socket: SocketNumber) => SocketAddress
   }
-  readonly paths: { readonly active: { readonly routes: { readonly current: Route } } }
+  readonly paths: { readonly active: TracedPath; readonly all: ReadonlyArray<TracedPath> }
   readonly keys: { readonly phases: { readonly updates: number } }
   readonly handshake: { readonly facts: { readonly peer: PeerCertificate | undefined } | undefined }
   readonly events: Array<ConnectionEvent>
@@ -123,7 +127,7 @@ export class MigrationTrace {
   }
 
   private isCurrent(route: Route): boolean {
-    return route === this.connection.paths.active.routes.current
+    return this.connection.paths.all.some(({ routes }) => routes.current === route)
   }
 
   // resolved at once: the socket may be closed by the time the entry is read

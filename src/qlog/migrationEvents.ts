@@ -3,13 +3,13 @@ import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 
 type Entry = Omit<MigrationEntry, "qlog">
 
-/** An address in qlog notation. qlog-quic-events §5.1 */
+/** An address in qlog notation. qlog-quic-events §8.5 */
 export const endpointFields = ({ host, port, family }: SocketAddress) =>
   family === 4 ? { ip_v4: host, port_v4: port } : { ip_v6: host, port_v6: port }
 
 /**
- * An entry of the migration trace as qlog events, by name. The last one stands for the entry. qlog-quic-events §5.4,
- * §5.17, §6.1
+ * An entry of the migration trace as qlog events, by name. The last one stands for the entry. qlog-quic-events §4.7,
+ * §5.20, §6.1
  */
 export const migrationEvents = (
   entry: Entry,

@@ -147,6 +147,21 @@ describe("A6 connection.migrations", () => {
     })
   )
 
+  itSim("says that another move took the place of one, as its error does", () =>
+    Effect.gen(function* () {
+      const ends = yield* connected()
+      const near = yield* traced(ends.near)
+      ends.other.set({ delayMillis: 100 })
+      const slow = yield* Effect.forkScoped(reasonOf(ends.near.migrate({ host: "10.0.1.1" })))
+      yield* Effect.sleep(50)
+      yield* ends.near.migrate({ host: "10.0.0.1" })
+      expect(yield* Fiber.join(slow)).toMatchObject({ _tag: "MigrationFailed", outcome: "Superseded" })
+      yield* ends.near.closeNow()
+      const superseded = (yield* Fiber.join(near)).filter(({ outcome }) => outcome === "Superseded")
+      expect(superseded.map(({ _tag, to }) => `${_tag} ${to.local.host}`)).toEqual(["Rejected 10.0.1.1"])
+    })
+  )
+
   itSim("gives one who subscribes late what is kept, and one who is there before what comes", () =>
     Effect.gen(function* () {
       const { near } = yield* connected()

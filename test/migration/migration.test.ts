@@ -69,8 +69,9 @@ describe("a connection that migrates", () => {
   itSim("is refused on a server, and by one that forbids it", () =>
     Effect.gen(function* () {
       const ends = yield* connected({ server: { transport: { disableActiveMigration: true } } })
-      expect(yield* reasonOf(ends.far.migrate())).toMatchObject({ _tag: "MigrationFailed" })
-      expect(yield* reasonOf(ends.near.migrate())).toMatchObject({ _tag: "MigrationFailed" })
+      const _tag = "MigrationFailed"
+      expect(yield* reasonOf(ends.far.migrate())).toMatchObject({ _tag, outcome: "NotClient" })
+      expect(yield* reasonOf(ends.near.migrate())).toMatchObject({ _tag, outcome: "Disabled" })
     })
   )
 

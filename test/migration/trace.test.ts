@@ -1,7 +1,10 @@
 /** What the core records of moves and key updates. */
 import { describe, expect, it } from "vitest"
+import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { MigrationEntry } from "../../src/connection/MigrationEntry.ts"
 import { MAX_TRACE_ENTRIES, type MigrationTrace } from "../../src/connection/MigrationTrace.ts"
+import { verifierContext } from "../../src/connection/verifierContext.ts"
+import { PeerId } from "../../src/index.ts"
 import { QlogTrace } from "../../src/qlog/QlogTrace.ts"
 import { readRecords } from "../qlog/schema.ts"
 import { away, home, Roamer } from "./Roamer.ts"
@@ -63,6 +66,17 @@ describe("A6 the trace of a connection", () => {
       `Committed NatRebinding Unvalidated ${away(2).host}`,
       `PathValidated NatRebinding Complete ${away(2).host}`
     ])
+  })
+
+  it("names the holder of a raw key by its PeerId, and a certificate by its fingerprint", () => {
+    const spki = Uint8Array.of(1, 2, 3)
+    expect(verifierContext({ _tag: "rawPublicKey", spki }, suite)).toBe(
+      `rawPublicKey:${PeerId.fromSpki(spki)}`
+    )
+    expect(verifierContext({ _tag: "x509", chain: [spki, Uint8Array.of(4)] }, suite)).toBe(
+      `x509:${PeerId.fromSpki(spki)}`
+    )
+    expect(verifierContext(undefined, suite)).toBe("anonymous")
   })
 
   it("has key updates of either side", () => {

@@ -21,6 +21,7 @@ describe("a migration fails at once, and the connection stays", () => {
       const before = yield* Clock.currentTimeMillis
       expect(yield* refusal(near, "10.9.0.1")).toMatchObject({
         _tag: "MigrationFailed",
+        outcome: "Unreachable",
         problem: expect.stringContaining("no route")
       })
       expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(10)
@@ -36,6 +37,7 @@ describe("a migration fails at once, and the connection stays", () => {
       yield* near.handshakeComplete
       expect(yield* refusal(near, "::1")).toMatchObject({
         _tag: "MigrationFailed",
+        outcome: "Unreachable",
         problem: expect.stringContaining("bound to ::1")
       })
     })
