@@ -1,6 +1,7 @@
 /** What the core records of moves and key updates. */
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { MigrationEntry } from "../../src/connection/MigrationEntry.ts"
 import { MAX_TRACE_ENTRIES, type MigrationTrace } from "../../src/connection/MigrationTrace.ts"
 import { verifierContext } from "../../src/connection/verifierContext.ts"
@@ -99,6 +100,36 @@ describe("A6 the trace of a connection", () => {
     expect(entries.map(({ number }) => number)).toEqual(
       Array.from({ length: MAX_TRACE_ENTRIES }, (_, i) => traceOf(roamer).last - MAX_TRACE_ENTRIES + 1 + i)
     )
+  })
+
+  it("has one end for each request, however a client roams", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = new SeededRandom(`roams ${seed}`)
+      const roamer = new Roamer({ transport: { activeConnectionIdLimit: 8 } }).supply(6)
+      const open = new Set<string>()
+      let next = 1
+      for (let step = 0; step < 60 && roamer.connection.lifecycle.isOpen; step++) {
+        const where = random.chance(0.2) ? home : away(1 + random.below(4))
+        if (random.chance(0.4) && roamer.at(where, "onPathChallenge").length > 0) roamer.answer(where)
+        else if (random.chance(0.2)) roamer.probe(where)
+        else roamer.ping(where)
+        if (random.chance(0.2)) roamer.advance(random.below(2 * SECOND))
+        const trace = traceOf(roamer)
+        for (let entry = trace.from(next); entry !== undefined; entry = trace.from(next)) {
+          expect(entry.number).toBe(next++)
+          const to = entry.to.remote.host
+          if (entry._tag === "Requested")
+            expect(open.has(to), `${seed}: ${to} is requested twice`).toBe(false)
+          else expect(open.has(to), `${seed}: ${entry._tag} without a request`).toBe(true)
+          if (entry.outcome === "Pending" || entry.outcome === "Unvalidated") open.add(to)
+          else open.delete(to)
+        }
+        const { routes } = roamer.connection.path
+        const moving = routes.all.filter(({ moveReason }) => moveReason !== undefined)
+        expect(open).toEqual(new Set(moving.map(({ remote }) => remote.host)))
+      }
+      expect(next).toBeGreaterThan(10)
+    }
   })
 
   it("points to the event of each entry in the qlog", () => {
