@@ -30,12 +30,14 @@ describe("A5 a key update", () => {
         const { near, far } = yield* pair(yield* simWorld)
         yield* Effect.sleep(500)
         expect(near.keyPhase).toEqual({ number: 0, state: "settled" })
+        const updated = yield* Effect.forkScoped(Stream.runHead(near.migrations))
         yield* near.updateKeys
         expect(near.keyPhase).toEqual({ number: 0, state: "requested" })
         yield* near.updateKeys
         yield* near.ping
         yield* Effect.sleep(1)
         expect(near.keyPhase).toEqual({ number: 1, state: "committing" })
+        expect(updated.pollUnsafe(), "a subscriber is told at once").toBeDefined()
         yield* near.updateKeys
         expect(near.keyPhase).toEqual({ number: 1, state: "committing" })
         yield* Effect.sleep(500)

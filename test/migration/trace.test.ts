@@ -1,5 +1,6 @@
 /** What the core records of moves and key updates. */
 import { describe, expect, it } from "vitest"
+import { MAX_CANDIDATES } from "../../src/connection/RouteSet.ts"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { MigrationEntry } from "../../src/connection/MigrationEntry.ts"
@@ -66,6 +67,16 @@ describe("A6 the trace of a connection", () => {
       `Rejected NatRebinding Superseded ${B.host}`,
       `Committed NatRebinding Unvalidated ${away(2).host}`,
       `PathValidated NatRebinding Complete ${away(2).host}`
+    ])
+  })
+
+  it("says that a route was dropped because too many are probed at once", () => {
+    const roamer = new Roamer({ victim: "client", transport: { activeConnectionIdLimit: 8 } }).supply(6)
+    const { connection } = roamer
+    for (let socket = 1; socket <= MAX_CANDIDATES + 1; socket++)
+      expect(connection.migrate(socket, roamer.nowMicros)).toBeUndefined()
+    expect(steps(roamer).filter((step) => !step.startsWith("Requested"))).toEqual([
+      `Rejected ActiveMigration Superseded ${connection.path.remote.host}`
     ])
   })
 
