@@ -189,6 +189,8 @@ export class QuicConnection {
    * otherwise. A handler that fails or dies resets its own stream
    * and is logged; the others are not affected.
    *
+   * If a tracing backend is installed, each handler has a span `quic.stream`, a child of the span it is served in.
+   *
    * **Interruption**: interrupts the handlers, whose streams are reset and stopped with code 0, and waits for them.
    * Streams without a handler can still be accepted.
    */
@@ -299,7 +301,7 @@ export class QuicConnection {
    * Moves the connection to another local address, by default a new port, over a socket of its own. RFC 9000 §9
    *
    * Returns once the server has answered over the new path, with unused connection IDs. Until then, and if it does not
-   * answer, the connection stays where it is.
+   * answer, the connection stays where it is. If a tracing backend is installed, this is the span `quic.migrate`.
    *
    * Fails with `MigrationFailed`, whose `outcome` says why; with `BindFailed` if the address cannot be bound; with
    * `InvalidOption`.

@@ -81,6 +81,10 @@ export interface QuicEndpointShape {
    * `HandshakeRefused`, `HandshakeTimeout`, `VersionMismatch`, `TransportClosed`, `ApplicationClosed`, `StatelessReset`
    * or `EndpointClosed`.
    *
+   * **Details**: if a tracing backend is installed, the span `quic.connect` is a child of the caller's, with a child
+   * `quic.handshake` for each address that is tried. A server has a root span `quic.handshake` for each client that has
+   * completed one.
+   *
    * **Interruption**: while connecting. Before anything was sent, the ticket and token taken from the `TicketStore` are
    * put back; afterwards the connection closes with code 0. Nothing is left behind.
    */

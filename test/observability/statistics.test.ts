@@ -6,6 +6,9 @@ import { defaultLimits } from "../../src/admission/Limits.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import { endpointStatistics } from "../../src/endpoint/endpointStatistics.ts"
 import type { EndpointStatistics } from "../../src/capability/EndpointStatistics.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
+import { writePing } from "../../src/wire/frameWriters.ts"
+import { Level } from "../../src/wire/PacketType.ts"
 import { CorePair } from "../connection/CorePair.ts"
 import { Duel, puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 
@@ -143,6 +146,31 @@ describe("B8 an endpoint's statistics count", () => {
     const last = pair.datagrams.findLast(({ to, bytes }) => to === "server" && isLong(bytes))!.bytes
     const { keyUnavailable } = drops(pair.ends.server, () => pair.deliver("server", last))
     expect(keyUnavailable).toBeGreaterThan(0)
+  })
+
+  it("what an established peer sends beyond its limit, and its strikes", () => {
+    const limits = {
+      peerPacketsPerSecond: 100,
+      peerPacketsAtOnce: 20,
+      strikes: { count: 0, windowMillis: 1_000 }
+    }
+    const duel = new Duel({ victim: "server", limits }).shakeHands().advance(1_000_000)
+    const ping = () => duel.puppet.packet(Level.OneRtt, writePing)
+    const flood = () => {
+      for (let n = 0; n < 30; n++) duel.endpoint.handleDatagram(ping(), puppetAddress, 0, duel.nowMicros)
+    }
+    expect(drops(duel.endpoint, flood)).toEqual({ rateLimited: 10 })
+    expect(endpointStatistics(duel.endpoint).strikes).toBe(0)
+    const { strikes } = duel.connection.parts
+    for (let n = 0; n < 3; n++) strikes.strike("needless", FrameType.PING)
+    expect(endpointStatistics(duel.endpoint).strikes).toBe(3)
+    duel.connection.abandon("enough")
+    duel.endpoint.forget(duel.connection)
+    expect(endpointStatistics(duel.endpoint)).toMatchObject({
+      strikes: 3,
+      closes: { localTransport: 1 },
+      dropped: { rateLimited: 10 }
+    })
   })
 
   it("a connection that is gone as much as one that lives", () => {
