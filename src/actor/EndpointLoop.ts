@@ -111,6 +111,8 @@ export class EndpointLoop {
   remove(actor: ConnectionActor): void {
     this.deadlines.remove(actor.entry)
     this.blocked.delete(actor)
+    // its handshake may have kept a client waiting
+    if (this.core.incoming?.hasWaiting === true) this.ring()
   }
 
   get hasTimer(): boolean {

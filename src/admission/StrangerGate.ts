@@ -16,7 +16,7 @@ export const Errand = {
 } as const
 export type Errand = (typeof Errand)[keyof typeof Errand]
 
-/** Counters of recent datagrams, by a hash of the source. */
+/** Counters of recent datagrams, by a hash of the source: two rows, as in a count-min sketch. */
 const CELLS = 4096
 /** The counters are halved this often. */
 const HALF_LIFE_MICROS = 250_000
@@ -36,7 +36,7 @@ export class StrangerGate {
   isBusy = false
   private readonly limit: RateLimit
   private readonly quarter: number
-  private readonly recent = new Uint16Array(CELLS)
+  private readonly recent = new Uint16Array(2 * CELLS)
   private readonly source = new Uint8Array(SOURCE_BYTES)
   private readonly keyLow: number
   private readonly keyHigh: number
@@ -64,10 +64,16 @@ export class StrangerGate {
     const halvings = Math.min(16, Math.floor((nowMicros - this.halvedMicros) / HALF_LIFE_MICROS))
     if (halvings > 0) {
       this.halvedMicros = nowMicros
-      for (let i = 0; i < CELLS; i++) recent[i] >>= halvings
+      for (let i = 0; i < recent.length; i++) recent[i] >>= halvings
     }
     const length = writeSource(from, source)
-    const cell = keyedHash(this.keyLow, this.keyHigh, source, 0, length) & (CELLS - 1)
+    const hash = keyedHash(this.keyLow, this.keyHigh, source, 0, length)
+    // the lower count: a quiet source rarely shares both of its cells with busy ones
+    return Math.min(this.countIn(hash & (CELLS - 1)), this.countIn(CELLS + ((hash >>> 16) & (CELLS - 1))))
+  }
+
+  private countIn(cell: number): number {
+    const { recent } = this
     if (recent[cell] < 0xffff) recent[cell]++
     return recent[cell]
   }

@@ -120,6 +120,18 @@ describe("a server", () => {
     })
   )
 
+  itSim("admits a client that waits as soon as a handshake in flight is given up", () =>
+    Effect.gen(function* () {
+      const { server, client, send } = yield* scene({ retry: "never", limits: { handshakes: 1 } })
+      for (const datagram of strayClient().outbox) send(datagram)
+      yield* Effect.sleep("4 seconds")
+      const begun = yield* Clock.currentTimeMillis
+      yield* client.connect(to(server))
+      // the other's handshake timeout is 5 s, and both had to travel for 50 ms
+      expect((yield* Clock.currentTimeMillis) - begun).toBe(1_000 + 2 * 50)
+    })
+  )
+
   itSim("whose connections nobody accepts refuses a client before its handshake is done", () =>
     Effect.gen(function* () {
       const world = yield* worldOfTwo

@@ -94,6 +94,17 @@ describe("B4: a token bucket for whatever is not authenticated yet", () => {
     expect(other.admits(honest, Errand.Handshake, 1_000_000)).toBe(true)
   })
 
+  it("does not take quiet sources for busy ones that share their hash", () => {
+    const gate = makeGate()
+    for (let i = 0; i < 300 * 100; i++) gate.admits(forged(i % 300), Errand.Handshake, 1_000_000)
+    let mistaken = 0
+    for (let n = 0; n < 1_000; n++) {
+      gate.admits(forged(100_000 + n), Errand.Handshake, 1_000_000)
+      if (gate.isBusy) mistaken++
+    }
+    expect(mistaken).toBeLessThan(20)
+  })
+
   it("forgets within seconds which sources were busy", () => {
     const gate = makeGate()
     for (let i = 0; i < 1_000; i++) gate.admits(host, Errand.Handshake, 1_000_000)
