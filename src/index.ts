@@ -1,4 +1,5 @@
 /** A secure, multipath, actor-model QUIC transport for Effect. */
+export { Admission } from "./capability/Admission.ts"
 export { CertificateRejected, CertificateVerifier } from "./capability/CertificateVerifier.ts"
 export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSuite.ts"
 export type {

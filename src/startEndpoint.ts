@@ -12,6 +12,7 @@ import { EndpointActor } from "./actor/EndpointActor.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
 import { handshakeRecorder } from "./actor/spans.ts"
 import { checkRecord, secretBytes } from "./arguments.ts"
+import { Admission } from "./capability/Admission.ts"
 import { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
@@ -53,6 +54,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     connectionIdBytes: bind.connectionIdBytes ?? 8,
     resetKey,
     limits,
+    admits: yield* Admission,
     ecn: socket.capabilities.ecn,
     ...(qlog !== undefined && { observe: observerOf(qlog, nowMillis) }),
     server: server && { ...server, preferred: preferred.addresses }

@@ -23,7 +23,10 @@ export interface DroppedPackets {
   readonly malformed: number
   /** For a connection that this endpoint does not have. */
   readonly unknownConnection: number
-  /** From an address, of a version, or to a connection ID that the connection does not use. */
+  /**
+   * From an address, of a version, or to a connection ID that the connection does not use; or from one that `Admission`
+   * does not admit.
+   */
   readonly rejected: number
   /** Arrived before, or after, there were keys for it. RFC 9001 §5.7 */
   readonly keyUnavailable: number

@@ -213,6 +213,10 @@ export class Endpoint {
   ): Connection | undefined {
     const { gate, replies, incoming, counters } = this
     const { header } = this.packet
+    if (this.config.admits?.(from) === false) {
+      counters.dropped.rejected++
+      return undefined
+    }
     if (header.type === PacketType.Initial && incoming !== undefined) {
       const errand = incoming.errandOf(header, bytes.length)
       if (errand === undefined) return undefined

@@ -31,6 +31,8 @@ export interface EndpointConfig {
   readonly ecn?: boolean
   /** Default: `defaultLimits`. */
   readonly limits?: Limits
+  /** Whether anything is spent on strangers from an address; default: always. */
+  readonly admits?: ((from: SocketAddress) => boolean) | undefined
   /** Set to accept connections. */
   readonly server: ServerConfig | undefined
 }

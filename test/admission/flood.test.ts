@@ -6,7 +6,7 @@ import { describe, expect } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
-import { QuicEndpoint, Trust } from "../../src/index.ts"
+import { Admission, QuicEndpoint, Trust } from "../../src/index.ts"
 import { writeConnectionClose } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, PacketType } from "../../src/wire/PacketType.ts"
@@ -150,6 +150,22 @@ describe("a server", () => {
       expect(reason).toMatchObject({ origin: "peer", code: TransportErrorCode.CONNECTION_REFUSED })
       yield* server.accept
       yield* client.connect(to(server))
+    })
+  )
+
+  itSim("does not answer addresses that its Admission does not admit", () =>
+    Effect.gen(function* () {
+      const world = yield* worldOfTwo
+      const id = yield* yield* identity
+      const clientHost = world.client.host
+      const blockList = Layer.succeed(Admission, ({ host }) => host !== clientHost)
+      const server = yield* Effect.provide(makeServer(world.first, id), blockList)
+      const client = yield* makeClient(world.client, id)
+      const { reason } = yield* Effect.flip(client.connect(to(server)))
+      expect(reason._tag).toBe("HandshakeTimeout")
+      const { dropped, statelessReplies } = yield* server.statistics
+      expect(dropped.rejected).toBeGreaterThan(1)
+      expect(Object.values(statelessReplies)).toEqual([0, 0, 0, 0])
     })
   )
 

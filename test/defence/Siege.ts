@@ -19,6 +19,7 @@ export const at = (host: string, port = 1_000): SocketAddress => ({
 export interface SiegeOptions {
   readonly limits?: Partial<Limits>
   readonly retry?: RetryPolicy
+  readonly admits?: (from: SocketAddress) => boolean
   /** Admits clients as the loop of an endpoint does; default: at once. */
   readonly isDeferred?: boolean
 }
@@ -31,13 +32,14 @@ export class Siege {
   nowMicros = 1_000_000
   private readonly buffer = new Uint8Array(65_536)
 
-  constructor({ limits = {}, retry = "underLoad", isDeferred = true }: SiegeOptions = {}) {
+  constructor({ limits = {}, retry = "underLoad", isDeferred = true, admits }: SiegeOptions = {}) {
     const server = { tls: tlsSettings(rawIdentity(this.random)), transport: transportSettings(), retry }
     this.endpoint = new Endpoint({
       suite,
       random: this.random.bytes,
       connectionIdBytes: 8,
       limits: { ...defaultLimits, ...limits },
+      admits,
       server
     })
     this.incoming.isDeferred = isDeferred

@@ -18,6 +18,35 @@ afterEach(() => {
 
 const makeGate = () => new StrangerGate(defaultLimits, new Siege().random.bytes)
 
+describe("an address that is not admitted", () => {
+  it("costs nothing and gets silence, whatever it sends, and is not charged", () => {
+    const asked: Array<string> = []
+    const siege = new Siege({
+      retry: "always",
+      admits: (from) => {
+        asked.push(from.host)
+        return from !== host
+      }
+    })
+    const short = Uint8Array.of(0x41, ...siege.random.bytes(60))
+    const initial = siege.client().outbox[0]
+    const unknownVersion = initial.slice().fill(0x1a, 1, 5)
+    const spies = [vi.spyOn(suite, "hmac"), vi.spyOn(suite, "aead"), vi.spyOn(siege.random, "bytes")]
+    for (let i = 0; i < 1_000; i++) siege.deliver([short, initial, unknownVersion], host)
+    for (const spy of spies) expect(spy).not.toHaveBeenCalled()
+    expect([siege.sent.length, siege.rateLimited]).toEqual([0, 0])
+    expect(siege.endpoint.counters.dropped.rejected).toBe(3_000)
+    vi.restoreAllMocks()
+    // another is served, and asked about only while it is a stranger
+    const peer = siege.exchange(siege.client(), honest)
+    expect(peer.complete).toBe(true)
+    asked.length = 0
+    peer.send(Level.OneRtt, writePing)
+    siege.exchange(peer, honest)
+    expect(asked).toEqual([])
+  })
+})
+
 describe("B4: a token bucket for whatever is not authenticated yet", () => {
   it("holds 500 and refills with 10,000 a second", () => {
     const gate = makeGate()
