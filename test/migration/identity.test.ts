@@ -282,6 +282,13 @@ describe("A8 every operation", () => {
       const { near, far, client, server, connectOptions } = yield* pair(yield* simWorld)
       const stream = yield* near.openBidi
       yield* Effect.sleep(6_000)
+      const state = Effect.gen(function* () {
+        const trees = [inventory(yield* client.tree), inventory(yield* server.tree)]
+        const { keyPhase, paths, stats } = near
+        return { trees, keyPhase, paths, stats, entries: near.actor.core.parts.migrationTrace.last }
+      })
+      // before anything is made of them: they are descriptions
+      const before = yield* state
       const operations = {
         migrate: near.migrate(),
         rebind: client.rebind({ host: "127.0.0.1" }),
@@ -303,14 +310,14 @@ describe("A8 every operation", () => {
         migrations: Stream.runDrain(near.migrations),
         close: near.close(7),
         closeNow: near.closeNow(7),
-        crash: near.crash("never")
+        crash: near.crash("never"),
+        read: stream.read(),
+        acceptBidi: near.acceptBidi,
+        receiveDatagram: near.receiveDatagram,
+        serveStreams: near.serveStreams(() => Effect.void),
+        accept: server.accept,
+        drain: server.drain()
       }
-      const state = Effect.gen(function* () {
-        const trees = [inventory(yield* client.tree), inventory(yield* server.tree)]
-        const { keyPhase, paths, stats } = near
-        return { trees, keyPhase, paths, stats, entries: near.actor.core.parts.migrationTrace.last }
-      })
-      const before = yield* state
       for (const [name, operation] of Object.entries(operations)) {
         // the interrupt is there before the operation, which is where it meets it
         const cancelled = Effect.uninterruptibleMask((restore) =>

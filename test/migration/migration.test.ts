@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
@@ -134,6 +135,16 @@ describe("a server with a preferred address", () => {
       const ends = { ...(yield* pair(around, options)) }
       yield* transfer(ends, MEGABYTE, [[0.5, Effect.sync(() => cable.set({ up: false }))]])
       expect(ends.near.remoteAddress).toMatchObject({ host: "10.0.0.3", port: 444 })
+      const steps = [...(yield* Stream.runCollect(Stream.take(ends.near.migrations, 3)))]
+      expect(steps.map(({ _tag, reason, to }) => [_tag, reason, to.remote.host])).toEqual([
+        ["Requested", "PreferredAddress", "10.0.0.3"],
+        ["PathValidated", "PreferredAddress", "10.0.0.3"],
+        ["Committed", "PreferredAddress", "10.0.0.3"]
+      ])
+      const followed = yield* Stream.runHead(ends.far.migrations)
+      expect(followed).toMatchObject({
+        value: { reason: "PreferredAddress", to: { local: { host: "10.0.0.3" } } }
+      })
     })
   )
 
