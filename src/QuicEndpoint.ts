@@ -141,7 +141,8 @@ export interface QuicEndpointShape {
    *    connections that nobody has accepted. `accept` fails with `EndpointClosed`.
    * 2. `draining` succeeds, for handlers that want to say goodbye: QUIC has no frame for it, so clients learn of it from
    *    your protocol. They can open the streams they were granted already, and no more.
-   * 3. Handlers finish. `serveStreams` succeeds as soon as no stream is open and none of its handlers runs.
+   * 3. Handlers finish. `serveStreams` succeeds once no stream is open, none of its handlers runs, and what was under way
+   *    has arrived. A connection whose handler waits on after that is closed as in 4.
    * 4. Other connections, accepted ones and those this endpoint made, close with `code` and `reason` as soon as no stream
    *    of theirs is open and accepted data is delivered; those of peers close as with `Peer.close`.
    * 5. At the deadline, what is left is closed with `code` and `reason`, and its handlers are interrupted.

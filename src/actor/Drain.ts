@@ -12,6 +12,7 @@ import type * as Fiber from "effect/Fiber"
 import type { RunFork } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { closeDelivered } from "./endConnection.ts"
+import { untilQuiet } from "./untilQuiet.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** What became of the connections of a drained endpoint. */
@@ -92,7 +93,7 @@ export class Drain {
   }
 
   private run(farewell: Farewell): Effect.Effect<void> {
-    const finish = Effect.andThen(this.finishServed, this.finishOthers(farewell))
+    const finish = Effect.andThen(this.finishServed(farewell), this.finishOthers(farewell))
     return Effect.suspend(() => {
       this.host.refuseStrangers()
       Deferred.doneUnsafe(this.begun, Effect.void)
@@ -114,23 +115,46 @@ export class Drain {
   }
 
   /** Waits for the handlers of all connections. */
-  private get finishServed(): Effect.Effect<void> {
+  private finishServed(farewell: Farewell): Effect.Effect<void> {
     return this.ofAll((actor) => {
-      if (actor.isServed || actor.core.config.role === "server") actor.leave()
-      return actor.whenUnserved
+      const isAccepted = actor.core.config.role === "server"
+      if (actor.isServed || isAccepted) actor.leave()
+      if (!actor.isServed || !isAccepted) return actor.whenUnserved
+      const close = Effect.andThen(this.closeIdle(actor, farewell), actor.whenUnserved)
+      return Effect.raceFirst(actor.whenUnserved, close)
     })
   }
 
+  /**
+   * Closes the connection of a handler that goes on although no stream is open, longer than `serveStreams` does: it waits
+   * for another, and has `closeTimeoutMillis` to see that there is none.
+   */
+  private closeIdle(actor: ConnectionActor, farewell: Farewell): Effect.Effect<void> {
+    const { handlers } = actor
+    return Effect.flatMap(untilQuiet(actor, 2), () =>
+      handlers.isServingStreams
+        ? Effect.andThen(
+            handlers.whenStreamsServed,
+            Effect.suspend(() => this.closeIdle(actor, farewell))
+          )
+        : this.close(actor, farewell)
+    )
+  }
+
   /** Closes the other connections, each as soon as none of its streams is open. */
-  private finishOthers({ code, reason }: Farewell): Effect.Effect<void> {
+  private finishOthers(farewell: Farewell): Effect.Effect<void> {
     return this.ofAll((actor) => {
       actor.leave()
       return Effect.flatMap(untilQuiet(actor), () => {
-        if (actor.owner === undefined) return closeDelivered(actor, code, reason)
+        if (actor.owner === undefined) return this.close(actor, farewell)
         this.host.retirePeerOf(actor)
         return untilOver(actor)
       })
     }, this.finished)
+  }
+
+  private close(actor: ConnectionActor, { code, reason }: Farewell): Effect.Effect<void> {
+    return Effect.suspend(() => closeDelivered(actor, code, reason))
   }
 
   private ofAll(
@@ -159,11 +183,3 @@ export class Drain {
 
 const untilOver = (actor: ConnectionActor): Effect.Effect<void> =>
   Effect.suspend(() => (actor.isOver ? Effect.void : actor.signals.closed.parkThen(untilOver(actor))))
-
-/** Waits until no stream is open, or the connection has ended. */
-const untilQuiet = (actor: ConnectionActor): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    actor.isOver || actor.core.streams.isQuiet
-      ? Effect.void
-      : actor.signals.driven.parkThen(untilQuiet(actor))
-  )

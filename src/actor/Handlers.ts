@@ -33,7 +33,7 @@ export class Handlers {
   /** One for each running `serveStreams`. */
   private readonly groups = new Set<Branch>()
   private deadline: Branch | undefined = undefined
-  private readonly ended = new WaitList()
+  private readonly changed = new WaitList()
 
   constructor(host: HandledConnection) {
     this.host = host
@@ -57,7 +57,19 @@ export class Handlers {
 
   /** Waits until none runs. */
   get whenIdle(): Effect.Effect<void> {
-    return Effect.suspend(() => (this.isBusy ? this.ended.parkThen(this.whenIdle) : Effect.void))
+    return Effect.suspend(() => (this.isBusy ? this.changed.parkThen(this.whenIdle) : Effect.void))
+  }
+
+  /** Whether `serveStreams` runs. */
+  get isServingStreams(): boolean {
+    return this.groups.size > 0
+  }
+
+  /** Waits until no `serveStreams` runs. */
+  get whenStreamsServed(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.isServingStreams ? this.changed.parkThen(this.whenStreamsServed) : Effect.void
+    )
   }
 
   /** Runs the handler of the connection itself, which may outlive the connection for a while. */
@@ -111,8 +123,7 @@ export class Handlers {
   }
 
   private report(): void {
-    const { isBusy } = this
-    this.host.onBusy(isBusy)
-    if (!isBusy) this.ended.wakeAll()
+    this.host.onBusy(this.isBusy)
+    this.changed.wakeAll()
   }
 }

@@ -13,6 +13,7 @@ import type { StreamActor } from "./StreamActor.ts"
 import type { StreamClaim } from "./StreamRouter.ts"
 import { endStream } from "./streamSources.ts"
 import { aboutConnection } from "./logAnnotations.ts"
+import { untilQuiet } from "./untilQuiet.ts"
 
 /**
  * Claims the incoming streams until the connection ends. Succeeds if it ended without failure, once the handlers are
@@ -87,13 +88,15 @@ class StreamServer implements StreamClaim {
       const { actor, handlers } = this
       if (actor.failure !== undefined) return actor.failure
       if (!actor.core.streams.isFrozen) return actor.signals.closed.parkThen(this.untilOver)
-      if (!actor.core.streams.isQuiet) return actor.signals.driven.parkThen(this.untilOver)
-      return handlers!.fiberCount === 0
-        ? Effect.void
-        : Effect.flatMap(
-            Effect.raceFirst(handlers!.whenEmpty, actor.signals.closed.park),
-            () => this.untilOver
-          )
+      return Effect.flatMap(untilQuiet(actor), () => {
+        if (actor.failure !== undefined) return actor.failure
+        return handlers!.fiberCount === 0 && actor.core.streams.isQuiet
+          ? Effect.void
+          : Effect.flatMap(
+              Effect.raceFirst(handlers!.whenEmpty, actor.signals.closed.park),
+              () => this.untilOver
+            )
+      })
     })
   }
 

@@ -178,6 +178,79 @@ describe("an endpoint that drains", () => {
     })
   )
 
+  simulated.it(
+    "serves what was on its way already, and closes under handlers that only wait for more",
+    (world) =>
+      Effect.gen(function* () {
+        const { server, client, where, nowMillis } = yield* setup(world)
+        const ends: Array<string> = []
+        yield* Effect.forkScoped(
+          Effect.ignore(
+            server.serve((connection) =>
+              Effect.forever(
+                Effect.scoped(
+                  Effect.gen(function* () {
+                    const stream = yield* connection.acceptBidi
+                    yield* stream.write(text(`${yield* readText(stream)}!`))
+                    yield* stream.finish
+                    yield* stream.finished
+                  })
+                )
+              ).pipe(
+                Effect.catchTag("QuicError", ({ reason }) => Effect.sync(() => void ends.push(reason._tag)))
+              )
+            )
+          )
+        )
+        const connection = yield* client.connect(where)
+        yield* Effect.sleep(100)
+        const stream = yield* connection.openBidi
+        yield* stream.write(text("just in time"))
+        yield* stream.finish
+        // one way takes 10 ms
+        yield* Effect.sleep(5)
+        const begun = yield* nowMillis
+        const draining = yield* Effect.forkScoped(server.drain("10 seconds", { code: 3, reason: "bye" }))
+        expect(yield* readText(stream)).toBe("just in time!")
+        expect(yield* Fiber.join(draining)).toEqual({ finished: 1, cutOff: 0 })
+        expect((yield* nowMillis) - begun).toBeLessThan(1_000)
+        expect((yield* connection.closed).reason).toMatchObject({
+          _tag: "ApplicationClosed",
+          code: 3,
+          problem: "bye"
+        })
+        expect(ends).toEqual(["ApplicationClosed"])
+      })
+  )
+
+  simulated.it("waits for handlers whose streams are over long before they are", (world) =>
+    Effect.gen(function* () {
+      const { server, client, where, nowMillis } = yield* setup(world)
+      let stored = 0
+      yield* Effect.forkScoped(
+        Effect.ignore(
+          server.serveStreams((stream) =>
+            Effect.gen(function* () {
+              yield* readText(stream)
+              yield* stream.finish
+              yield* Effect.sleep("8 seconds")
+              stored++
+            })
+          )
+        )
+      )
+      const connection = yield* client.connect(where)
+      const stream = yield* connection.openBidi
+      yield* stream.write(text("to be stored"))
+      yield* stream.finish
+      yield* readText(stream)
+      const begun = yield* nowMillis
+      expect(yield* server.drain("20 seconds")).toEqual({ finished: 1, cutOff: 0 })
+      expect(stored).toBe(1)
+      expect((yield* nowMillis) - begun).toBeLessThan(8_500)
+    })
+  )
+
   simulated.it("refuses those in the handshake, and those that nobody has accepted", (world) =>
     Effect.gen(function* () {
       const { server, client, where } = yield* setup(world)
