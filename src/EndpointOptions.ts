@@ -26,9 +26,12 @@ export const BindSchema = Schema.Struct({
    * Whether connections this endpoint has made move by themselves when the network around it changes. Default true.
    *
    * With a `NetworkInterfaces` service they leave an address that is gone, and a socket without a `host` follows the
-   * address the system sends from; `host` is kept for as long as the machine has it. Without one, and where no interface
-   * shows what is wrong, a connection whose server does not answer tries another port. The first move is made at once, the
-   * next ones in quick succession wait longer each, up to a minute. A server that forbids migration is obeyed. RFC 9000 §9
+   * address the system sends from. A `host` is kept for as long as the machine has it, and then given up for new
+   * connections too. Without the service, and where no interface shows what is wrong, a connection whose server does not
+   * answer tries another port.
+   *
+   * The first move is made at once; further ones in quick succession wait longer each, up to a minute. A server that
+   * forbids migration is obeyed. RFC 9000 §9
    */
   autoMigrate: Schema.optionalKey(Schema.Boolean)
 })

@@ -57,7 +57,7 @@ export class SocketKeeper {
    * client's new connections use it too if `isForNew`.
    */
   openRefuge(actor: EndpointActor, isForNew: boolean): Effect.Effect<SocketNumber, QuicError> {
-    return Effect.map(this.openFor(actor, this.bindBoth(0)), (kept) => {
+    const opened = Effect.map(this.openFor(actor, this.bindBoth(0)), (kept) => {
       if (this.isServer || !isForNew) {
         const number = actor.addSocket(kept.socket)
         this.closeUnused(actor, number, kept.scope)
@@ -67,6 +67,7 @@ export class SocketKeeper {
       this.main = kept
       return actor.mainNumber
     })
+    return Effect.uninterruptible(opened)
   }
 
   /** Sockets for the preferred addresses, at the main port unless specified. */
