@@ -18,7 +18,7 @@ import { CliHost } from "./CliHost.ts"
 import { connectionFacts } from "./get.ts"
 import { download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
-import { wrap } from "./presenter.ts"
+import { labelled } from "./presenter.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { fail, reported } from "./report.ts"
 import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
@@ -87,11 +87,6 @@ const startServer = Effect.fnUntraced(function* (directory: string) {
       )
   }
 })
-
-/** Lines that are wrapped fit the narrowest usual terminal. */
-const columns = 80
-/** Below the words that begin each line. */
-const indent = " ".repeat(9)
 
 const pieceBytes = 1_048_576
 
@@ -179,10 +174,10 @@ export const demo = Command.make(
         [
           `Sent     sha256:${sent.sha256}`,
           `Received sha256:${done.sha256}`,
-          ...wrap(
-            `${formatBytes(done.bytes)} in ${formatMillis(done.millis)}, ${formatRate(done.bytes, done.millis)}, ${facts}, ${formatCount(sent.packetsLost, "packet")} of ${sent.packetsSent} lost`,
-            columns - indent.length
-          ).map((line) => indent + line)
+          ...labelled(
+            "         ",
+            `${formatBytes(done.bytes)} in ${formatMillis(done.millis)}, ${formatRate(done.bytes, done.millis)}, ${facts}, ${formatCount(sent.packetsLost, "packet")} of ${sent.packetsSent} lost`
+          )
         ].join("\n")
       )
       if (done.bytes !== original.bytes || done.sha256 !== original.sha256 || sent.sha256 !== original.sha256)

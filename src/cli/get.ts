@@ -47,7 +47,7 @@ const fetchFrom = Effect.fnUntraced(function* (
 }, Effect.scoped)
 
 const describeDownload = ({ bytes, file, millis, sha256 }: Download): string =>
-  `${file}  ${formatBytes(bytes)} in ${formatMillis(millis)}, ${formatRate(bytes, millis)}  sha256:${sha256}`
+  `${file}  ${formatBytes(bytes)} in ${formatMillis(millis)}, ${formatRate(bytes, millis)}\n  sha256:${sha256}`
 
 export const get = Command.make(
   "get",

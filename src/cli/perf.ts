@@ -9,6 +9,7 @@ import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
 import { connectionFacts, groupName } from "./get.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
+import { labelled } from "./presenter.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { printable } from "../internal/printable.ts"
 import { fail, reported } from "./report.ts"
@@ -180,7 +181,8 @@ const client = Command.make(
           })
         )
       }
-      const table = [`Handshake  ${formatMillis(handshakeMillis)}, ${connectionFacts(connection)}`]
+      const facts = `${formatMillis(handshakeMillis)}, ${connectionFacts(connection)}`
+      const table = [...labelled("Handshake  ", facts)]
       const row = (label: string, result: Effect.Success<ReturnType<typeof measureBulk>>): string =>
         `${label}  ${formatRate(result.bytes, result.millis)}  (${formatBytes(result.bytes)} in ${formatMillis(result.millis)})`
       if (download) table.push(row("Download ", download))

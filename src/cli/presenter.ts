@@ -21,6 +21,10 @@ export const wrap = (text: string, width: number): ReadonlyArray<string> => {
   return [...lines, line]
 }
 
+/** `label` and what it is about, wrapped beside it to lines that fit the narrowest usual terminal. */
+export const labelled = (label: string, text: string): ReadonlyArray<string> =>
+  wrap(text, columns - label.length).map((line, i) => (i === 0 ? label : " ".repeat(label.length)) + line)
+
 /** Shorter descriptions for the flags every command has. */
 const globalFlagDescriptions: Record<string, readonly [type: string, description: string]> = {
   completions: ["SHELL", "Print completions for bash, zsh, fish or powershell"],
