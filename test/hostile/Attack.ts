@@ -16,7 +16,7 @@ export interface Attack {
   /** Sent as soon as there are keys for 1-RTT packets, ahead of what the handshake needs. */
   readonly early?: (attacker: Puppet) => Uint8Array
   /** Sent by a peer after its handshake, if it gets that far. */
-  readonly packets?: (attacker: Puppet) => ReadonlyArray<Uint8Array>
+  readonly packets?: (attacker: Puppet, stranger: () => Puppet) => ReadonlyArray<Uint8Array>
   /** The same, of a peer that reads the answers to each round before it begins the next. */
   readonly rounds?: (attacker: Puppet) => Iterable<ReadonlyArray<Uint8Array>>
   /** Sent by strangers from many addresses, without any handshake, after a peer has had its own. */

@@ -45,7 +45,7 @@ export const roundsOf = (
   stranger: () => Puppet,
   attacker: Puppet
 ): Iterable<ReadonlyArray<Uint8Array>> =>
-  rounds?.(attacker) ?? [spoofed?.(stranger, attacker) ?? packets?.(attacker) ?? []]
+  rounds?.(attacker) ?? [spoofed?.(stranger, attacker) ?? packets?.(attacker, stranger) ?? []]
 
 export const sizeOf = (datagrams: ReadonlyArray<Uint8Array>): number =>
   datagrams.reduce((sum, { length }) => sum + length, 0)

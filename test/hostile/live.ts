@@ -28,7 +28,7 @@ const STRANGERS = 8
 /** A client that has not heard anything from the attacker gives up within this time. */
 const HANDSHAKE_MILLIS = 1_000
 
-class Victim {
+export class Victim {
   readonly worker: Worker
   port = 0
 
@@ -190,8 +190,7 @@ const measure = async (attack: Attack, victim: Victim, sockets: ReadonlyArray<So
 export const startVictim = (attack: Attack): Promise<Victim> =>
   new Victim(attack.retry ?? "underLoad").start()
 
-export const runLive = async (attack: Attack, started: Promise<Victim>): Promise<Measured> => {
-  const victim = await started
+export const runLive = async (attack: Attack, victim: Victim): Promise<Measured> => {
   const hosts = ["127.0.0.2", "127.0.0.3", ...Array.from({ length: STRANGERS }, (_, n) => `127.0.1.${n + 1}`)]
   // a client finds the attacker where it is told to connect to
   if (attack.victim === "client") hosts[0] = "127.0.0.1"
@@ -201,6 +200,5 @@ export const runLive = async (attack: Attack, started: Promise<Victim>): Promise
     return await Effect.runPromise(besideHonest(victim.port, attacked))
   } finally {
     for (const socket of sockets) socket.close()
-    await victim.worker.terminate()
   }
 }

@@ -8,7 +8,8 @@ import { parseArgs } from "node:util"
 import { type Attack, judge, type Measured, type Row } from "./Attack.ts"
 import { attacks } from "./attacks.ts"
 import { runAtCore } from "./core.ts"
-import { runLive, startVictim } from "./live.ts"
+import { strangers } from "./strangers.ts"
+import { runLive, startVictim, type Victim } from "./live.ts"
 
 const { values, positionals } = parseArgs({ options: { json: { type: "string" } }, allowPositionals: true })
 const words = positionals.length === 0 ? [""] : positionals
@@ -40,10 +41,20 @@ const report = (row: Row): void => {
   console.log([row.attack.padEnd(width), ...columns].join("  "))
 }
 
+/** Strangers leave handshakes behind, and peers nothing: one victim can serve all of them. */
+let shared: Promise<Victim> | undefined
+const victimOf = (attack: Attack): Promise<Victim> => {
+  if (strangers.includes(attack)) return startVictim(attack)
+  shared ??= startVictim(attack)
+  return shared
+}
+
 for (const attack of attacks.filter(({ name }) => words.some((word) => name.includes(word)))) {
-  const victim = startVictim(attack)
+  const started = victimOf(attack)
   report(await attempt(attack, "core", () => runAtCore(attack)))
+  const victim = await started
   report(await attempt(attack, "live", () => runLive(attack, victim)))
+  if (started !== shared) await victim.worker.terminate()
 }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
 const failures = rows.filter(({ result }) => result === "fail").length

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { collidingIds } from "../hostile/collisions.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { KeyedTable } from "../../src/internal/KeyedTable.ts"
 import { keyedHash } from "../../src/internal/keyedHash.ts"
@@ -28,6 +29,29 @@ describe("the hash of keys that strangers choose", () => {
       others.push(keyedHash(1, 2, other, 3, 11))
     }
     expect(new Set([hash, ...others]).size).toBe(12)
+  })
+})
+
+describe("IDs chosen to collide", () => {
+  const ids = collidingIds(0, 0, random)
+  const hashes = (low: number, high: number) => new Set(ids.map((id) => keyedHash(low, high, id, 0, 8)))
+
+  it("do so under the key they were chosen for, and under no other", () => {
+    expect(ids.length).toBeGreaterThan(10)
+    expect(hashes(0, 0).size).toBeLessThanOrEqual(ids.length / 2)
+    expect(hashes(1, 0).size).toBe(ids.length)
+    expect(hashes(0, 1).size).toBe(ids.length)
+  })
+
+  it("are still told apart, one removed after the other", () => {
+    const table = new KeyedTable<number>((length) => new Uint8Array(length))
+    for (const [n, id] of ids.entries()) expect(table.add(id, n)).toBe(true)
+    for (const [n, id] of ids.entries()) {
+      expect(table.get(id, 0, 8)).toBe(n)
+      table.remove(id, n)
+      expect(table.get(id, 0, 8)).toBeUndefined()
+    }
+    expect(table.size).toBe(0)
   })
 })
 
