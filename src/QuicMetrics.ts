@@ -61,7 +61,8 @@ export const Published: Context.Reference<Required<MetricsOptions> | undefined> 
  *   `quic.path.congestion_window`, `quic.path.bytes.in_flight`, `.received`, `.sent` and `.lost`,
  *   `quic.path.packets.sent` and `.lost`, `quic.path.mtu`
  *
- * A path has series from the end of the handshake until its connection is gone; when it moves, its old series end.
+ * A path has series from the end of the handshake until its connection is gone. When it moves, its old series end and
+ * new ones begin; if it moves more than once a second, not before they have been read once more.
  * The attributes of `Metric.CurrentMetricAttributes` where the endpoint was made are added.
  *
  * **Example** (Prometheus text over HTTP)

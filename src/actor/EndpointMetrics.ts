@@ -1,8 +1,8 @@
 /**
  * The metrics of one endpoint: series that read the counters of the core when somebody asks for them.
  *
- * Nothing is done per packet. A connection costs its registration when its handshake is complete, when it moves, and when
- * it is gone; strangers have no series, and no more than `maxConnections` connections have.
+ * Nothing is done per packet. A connection costs its registration when its handshake is complete and when it moves;
+ * strangers have no series, and no more than `maxConnections` connections have.
  */
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
@@ -20,9 +20,20 @@ export interface MeasuredEndpoint {
   readonly socket: { readonly localAddress: SocketAddress }
   /** Turns of its loop so far. */
   readonly turns: number
+  now(): number
 }
 
 type Registrations = ReadonlyArray<Metric.Registration>
+
+/** A peer can move with every packet; beyond one move in this time its series follow when they are read. */
+const MOVE_MICROS = 1_000_000
+
+/** The series of a connection's paths. */
+interface Listing {
+  readonly registrations: Registrations
+  /** When they last followed a move at once. */
+  readonly movedMicros: number
+}
 
 export class EndpointMetrics {
   private readonly endpoint: MeasuredEndpoint
@@ -30,7 +41,9 @@ export class EndpointMetrics {
   private readonly maxConnections: number
   private readonly attributes: Attributes
   private readonly own: Registrations
-  private readonly listed = new Map<ConnectionActor, Registrations>()
+  private readonly listed = new Map<ConnectionActor, Listing>()
+  /** Connections that have moved since they were listed. */
+  private readonly stale = new Set<ConnectionActor>()
   /** Connections beyond the limit, the oldest first. */
   private readonly unlisted = new Set<ConnectionActor>()
   private statistics: EndpointStatistics
@@ -49,34 +62,35 @@ export class EndpointMetrics {
 
   /** A connection is established, or its paths have changed. */
   update(actor: ConnectionActor): void {
-    const { listed } = this
+    const { listed, endpoint } = this
     const before = listed.get(actor)
-    if (before === undefined && listed.size >= this.maxConnections) {
-      this.unlisted.add(actor)
-      return
-    }
-    if (before !== undefined) removeAll(before)
-    listed.set(actor, this.registerPaths(actor))
+    if (before === undefined) {
+      if (listed.size < this.maxConnections) this.list(actor)
+      else this.unlisted.add(actor)
+    } else if (endpoint.now() - before.movedMicros < MOVE_MICROS) this.stale.add(actor)
+    else this.list(actor, endpoint.now())
   }
 
   /** A connection is gone: its place is free for another. */
   remove(actor: ConnectionActor): void {
     const { listed, unlisted } = this
     unlisted.delete(actor)
-    const registrations = listed.get(actor)
-    if (registrations === undefined) return
-    removeAll(registrations)
+    this.stale.delete(actor)
+    const listing = listed.get(actor)
+    if (listing === undefined) return
+    removeAll(listing.registrations)
     listed.delete(actor)
     const [next] = unlisted
     if (next === undefined) return
     unlisted.delete(next)
-    this.update(next)
+    this.list(next)
   }
 
   close(): void {
     removeAll(this.own)
-    for (const registrations of this.listed.values()) removeAll(registrations)
+    for (const { registrations } of this.listed.values()) removeAll(registrations)
     this.listed.clear()
+    this.stale.clear()
     this.unlisted.clear()
   }
 
@@ -86,8 +100,17 @@ export class EndpointMetrics {
     if (turns !== this.asOfTurn) {
       this.statistics = endpointStatistics(core)
       this.asOfTurn = turns
+      for (const moved of this.stale) this.list(moved, this.endpoint.now())
+      this.stale.clear()
     }
     return this.statistics
+  }
+
+  /** Registers the series of a connection, in place of those it had. */
+  private list(actor: ConnectionActor, movedMicros = Number.NEGATIVE_INFINITY): void {
+    const before = this.listed.get(actor)
+    if (before !== undefined) removeAll(before.registrations)
+    this.listed.set(actor, { registrations: this.registerPaths(actor), movedMicros })
   }
 
   private registerPaths(actor: ConnectionActor): Registrations {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import { PrometheusMetrics } from "effect/observability"
-import { describe, expect } from "vitest"
+import { describe, expect, vi } from "vitest"
 import { QuicMetrics, type SocketAddress } from "../../src/index.ts"
 import { endpoints, pair, text } from "../api/pair.ts"
 import { simulated, type World } from "../api/World.ts"
@@ -159,6 +159,29 @@ describe("B8 metrics", () => {
       const moved = yield* peers
       expect(moved).toHaveLength(1)
       expect(moved).not.toEqual([String(client.localAddress.port)])
+    })
+  )
+
+  itPublishes("of a path that moves all the time cost no more than they are read", {}, (world) =>
+    Effect.gen(function* () {
+      const { server, near } = yield* pair(world)
+      yield* Effect.sleep(2_000)
+      const registry = yield* Metric.MetricRegistry
+      const register = vi.spyOn(registry, "set")
+      for (let n = 0; n < 3; n++) {
+        yield* near.migrate()
+        yield* Effect.sleep(100)
+      }
+      const atServer = (key: unknown) =>
+        String(key).includes(`"network.local.address","${server.localAddress.host}"`)
+      const registered = new Set(register.mock.calls.filter(([key]) => atServer(key)).map(([key]) => key))
+      // the first move only, the two others when they are read
+      expect(registered.size).toBe(10)
+      const ports = Effect.map(shown, (all) => connectionsWithPaths(ownOf(all, server.localAddress)))
+      const [old] = yield* ports
+      const [now] = yield* ports
+      expect(now).not.toBe(old)
+      expect(now).toBe(String((yield* server.tree).connections[0].remote.port))
     })
   )
 
