@@ -65,8 +65,8 @@ export interface PathInfo extends PathAddresses {
  * **Details**
  *
  * - `settled`: the peer uses them too
- * - `requested`: `updateKeys` waits until the protocol allows it: until the handshake is confirmed, the peer has
- *   acknowledged the keys in use, and three probe timeouts have passed since the last update
+ * - `requested`: `updateKeys` waits for the first packet for which the protocol allows it: when the handshake is confirmed,
+ *   the peer has acknowledged the keys in use, and three probe timeouts have passed since the last update
  * - `committing`: they are new, and the peer has not yet acknowledged a packet sealed with them
  *
  * @category models

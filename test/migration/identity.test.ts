@@ -34,7 +34,6 @@ describe("A5 a key update", () => {
         yield* near.updateKeys
         expect(near.keyPhase).toEqual({ number: 0, state: "requested" })
         yield* near.updateKeys
-        yield* near.ping
         yield* Effect.sleep(1)
         expect(near.keyPhase).toEqual({ number: 1, state: "committing" })
         expect(updated.pollUnsafe(), "a subscriber is told at once").toBeDefined()
