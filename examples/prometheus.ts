@@ -29,7 +29,7 @@ const program = onLoopback((identity) =>
     yield* Stream.runDrain(stream.readable)
 
     const lines = (yield* scrape).split("\n").filter((line) => line.includes(`local_port="${port}"`))
-    for (const name of ["endpoint_handshakes_completed", "endpoint_connections_active", "path_rtt"])
+    for (const name of ["endpoint_handshakes_completed", "endpoint_connections_active", "path_rtt_smoothed"])
       yield* Console.log(lines.find((line) => line.startsWith(`quic_${name}{`)))
   })
 )

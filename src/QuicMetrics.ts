@@ -57,7 +57,7 @@ export const Published: Context.Reference<Required<MetricsOptions> | undefined> 
  *   `quic.endpoint.connections.active` and `.closed` (by `quic.close.reason`), `quic.endpoint.strikes`,
  *   `quic.endpoint.reorder_buffer.size`
  * - Of a path, with these attributes, `network.peer.address`, `network.peer.port`, `quic.role`, `quic.connection` (the
- *   number of its fiber, which `endpoint.tree` shows) and `quic.path`: `quic.path.rtt`, `quic.path.rtt.min`,
+ *   number of its fiber, which `endpoint.tree` shows) and `quic.path`: `quic.path.rtt.smoothed` and `.min`,
  *   `quic.path.congestion_window`, `quic.path.bytes.in_flight`, `.received`, `.sent` and `.lost`,
  *   `quic.path.packets.sent` and `.lost`, `quic.path.mtu`
  *

@@ -13,7 +13,6 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { endpointSeries, pathSeries, type Series } from "./metricSeries.ts"
 
-type Attributes = Readonly<Record<string, string>>
 /** The endpoint whose metrics they are. */
 export interface MeasuredEndpoint {
   readonly core: Endpoint
@@ -23,6 +22,7 @@ export interface MeasuredEndpoint {
   now(): number
 }
 
+type Attributes = Readonly<Record<string, string>>
 type Registrations = ReadonlyArray<Metric.Registration>
 
 /** A peer can move with every packet; beyond one move in this time its series follow when they are read. */

@@ -109,11 +109,12 @@ const seconds = (micros: number): number => micros / 1_000_000
 
 /** The series of a path. */
 export const pathSeries: ReadonlyArray<Series<ConnectionPath>> = [
-  gauge("quic.path.rtt", "s", "Smoothed round-trip time", ({ recovery }) =>
+  gauge("quic.path.rtt.smoothed", "s", "Smoothed round-trip time", ({ recovery }) =>
     seconds(recovery.rtt.smoothedMicros)
   ),
-  gauge("quic.path.rtt.min", "s", "Smallest round-trip time", ({ recovery }) =>
-    seconds(recovery.rtt.minMicros)
+  gauge("quic.path.rtt.min", "s", "Smallest round-trip time", ({ recovery: { rtt } }) =>
+    // infinite until there is a sample
+    seconds(rtt.hasSample ? rtt.minMicros : rtt.smoothedMicros)
   ),
   gauge(
     "quic.path.congestion_window",

@@ -1,7 +1,7 @@
 /**
  * What an endpoint has counted since it was made, as plain data.
  *
- * `endpoint.statistics` takes it; `Telemetry.layer` publishes it as metrics.
+ * `endpoint.statistics` takes it; `QuicMetrics.layer` publishes it as metrics.
  *
  * @since 0.1.0
  */
@@ -75,7 +75,10 @@ export interface CloseCounts {
   readonly localApplication: number
   /** The peer's application closed it. */
   readonly peerApplication: number
-  /** This side found an error in the transport, refused the connection, or had a defect. RFC 9000 §20.1 */
+  /**
+   * This side found an error in the transport, refused the connection, had a defect, or gave up before the peer answered.
+   * RFC 9000 §20.1
+   */
   readonly localTransport: number
   /** The peer reported an error in the transport, or refused the connection. */
   readonly peerTransport: number

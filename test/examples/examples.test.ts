@@ -32,7 +32,7 @@ const outputs: Record<string, RegExp> = {
   peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
   otlp: /^spans: quic\.connect, quic\.handshake, quic\.stream\nmetrics: \d\d\nlogs: stream 0 failed\n$/,
   prometheus:
-    /^quic_endpoint_handshakes_completed\{.*\} 1\nquic_endpoint_connections_active\{.*\} 1\nquic_path_rtt\{.*quic_role="server".*\} 0\.\d+\n$/,
+    /^quic_endpoint_handshakes_completed\{.*\} 1\nquic_endpoint_connections_active\{.*\} 1\nquic_path_rtt_smoothed\{.*quic_role="server".*\} 0\.\d+\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
