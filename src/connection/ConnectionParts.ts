@@ -70,11 +70,8 @@ export class ConnectionParts {
     this.migrationTrace = trace
     this.keys = new Keyring(config.suite, role, this.versions, {
       ptoMicros: () => paths.ptoMicros,
-      onUpdate: (isOurs, now) => {
-        // without an acknowledgement there can be no further update: who only sends ACKs gets none
-        if (isOurs) this.frames.ping.request()
-        trace.keyUpdate(isOurs ? "Initiated" : "Followed", now)
-      }
+      onUpdate: (isOurs, now) => trace.keyUpdate(isOurs ? "Initiated" : "Followed", now),
+      askForAck: () => this.frames.ping.request()
     })
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
     this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes)

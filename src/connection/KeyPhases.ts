@@ -24,6 +24,8 @@ export interface KeyPhaseHost {
   readonly ptoMicros: () => number
   /** A phase has begun. */
   readonly onUpdate: (isOurs: boolean, nowMicros: number) => void
+  /** A packet has to be sent that the peer acknowledges. */
+  readonly askForAck: () => void
 }
 
 /**
@@ -49,6 +51,8 @@ export class KeyPhases {
   private isRequested = false
   /** This side began the current phase. */
   private isOurs = false
+  /** An acknowledgement in this phase was asked for; the PTO repeats that. */
+  private hasAsked = false
 
   constructor(read: KeySlots, write: KeySlots, host: KeyPhaseHost) {
     this.read = read
@@ -127,10 +131,19 @@ export class KeyPhases {
       this.advance(Number.POSITIVE_INFINITY, true)
       marks.of(this.updates).firstSent = packetNumber
       this.host.onUpdate(true, nowMicros)
+      this.askForAck()
       return true
     }
+    if (isDue && confirmed && this.updateFrom === Number.POSITIVE_INFINITY) this.askForAck()
     if (marks.of(this.updates).firstSent < 0) marks.firstSent = packetNumber
     return sealed < cipher.confidentialityLimit
+  }
+
+  /** One who only sends ACKs gets none, and could not update keys before their limit. */
+  private askForAck(): void {
+    if (this.hasAsked) return
+    this.hasAsked = true
+    this.host.askForAck()
   }
 
   /** A packet of ours was acknowledged; if that completes an update, the next has to wait three PTOs. */
@@ -149,6 +162,7 @@ export class KeyPhases {
   private advance(previousReadUntil: number, isOurs: boolean): void {
     const { read, write } = this
     this.isOurs = isOurs
+    this.hasAsked = false
     this.previousRead = read[Level.OneRtt]
     this.previousReadUntil = previousReadUntil // RFC 9001 §6.1 #S1, §6.5 #S2
     read[Level.OneRtt] = this.nextRead

@@ -22,7 +22,14 @@ const setup = () => {
   const { client } = new CorePair()
   const read: KeySlots = [undefined, undefined, undefined, newKeys(1)]
   const write: KeySlots = [undefined, undefined, undefined, newKeys(2)]
-  const phases = new KeyPhases(read, write, { ptoMicros: () => PTO, onUpdate: () => {} })
+  let asked = 0
+  const phases = new KeyPhases(read, write, {
+    ptoMicros: () => PTO,
+    onUpdate: () => {},
+    askForAck: () => {
+      asked++
+    }
+  })
   phases.begin()
   const generations = [newKeys(1)]
   for (let i = 0; i < 3; i++) generations.push(generations[i].next())
@@ -38,7 +45,7 @@ const setup = () => {
     Object.assign(packet.header, { packetNumberOffset: OFFSET, end })
     return phases.open(packet, nowMicros)
   }
-  return { phases, open, first: client.path, second: pathOf(client, 1), write }
+  return { phases, open, asked: () => asked, first: client.path, second: pathOf(client, 1), write }
 }
 
 describe("a key update by the peer, seen on one path", () => {
@@ -131,5 +138,27 @@ describe("a key update by this side", () => {
     expect([phases.updates, phases.state]).toEqual([2, "settled"])
     phases.request()
     expect(phases.state).toBe("requested")
+  })
+
+  it("asks for an acknowledgement once in each phase in which one is missing for it", () => {
+    const { open, phases, first, asked } = setup()
+    phases.prepareToSend(first.phaseMarks, 1, true, 0)
+    expect(asked()).toBe(0)
+    phases.request()
+    for (let n = 2; n < 5; n++) phases.prepareToSend(first.phaseMarks, n, true, 0)
+    expect([phases.updates, asked()]).toEqual([0, 1])
+    phases.onAcked(first.phaseMarks, 4, 0)
+    for (let n = 5; n < 8; n++) phases.prepareToSend(first.phaseMarks, n, true, 0)
+    expect([phases.updates, asked()]).toEqual([1, 2])
+    open(first, 1, 5, 0)
+    phases.onAcked(first.phaseMarks, 7, 0)
+    phases.onAckSent(first.phaseMarks)
+    // the peer's update: nothing is missing until another is due
+    open(first, 2, 6, 10 * PTO)
+    phases.prepareToSend(first.phaseMarks, 8, true, 20 * PTO)
+    expect([phases.updates, asked()]).toEqual([2, 2])
+    phases.request()
+    for (let n = 9; n < 12; n++) phases.prepareToSend(first.phaseMarks, n, true, 20 * PTO)
+    expect([phases.updates, asked()]).toEqual([2, 3])
   })
 })
