@@ -58,7 +58,7 @@ export class IncomingHandshakes {
   accepting = true
   /** The accept backlog is full: new clients are refused before their handshake costs anything. */
   isFull = false
-  /** The endpoint goes out of service: new clients are refused, and may try another server. */
+  /** The endpoint goes out of service, and is full for that reason: clients may try another server. */
   isDraining = false
   /** Set by a driver that calls `admit` itself; otherwise clients are admitted when their datagram arrives. */
   isDeferred = false
@@ -196,7 +196,7 @@ export class IncomingHandshakes {
     const tokens = this.tokens.of(version, nowMicros / 1000)
     const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
     const isProven = verdict._tag !== "absent"
-    const isRefused = verdict._tag === "invalid" || this.isFull || this.isDraining
+    const isRefused = verdict._tag === "invalid" || this.isFull
     const judgement = isRefused ? "refusal" : this.admission.judge(from, isProven)
     if (judgement === "refusal") {
       replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : this.refusal, nowMicros)
@@ -228,7 +228,7 @@ export class IncomingHandshakes {
     // another client may have used the same token since
     const verdict = tokens.judge(token, destination, from, nowMillis)
     const isForged = introduction.isProven && verdict._tag === "invalid"
-    if (!this.accepting || this.isFull || this.isDraining || isForged) return this.refuse(stranger, nowMicros)
+    if (!this.accepting || this.isFull || isForged) return this.refuse(stranger, nowMicros)
     const isProven = verdict._tag !== "absent"
     host.routing.remove(stranger)
     const held = stranger.takeHeld()
