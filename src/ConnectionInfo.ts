@@ -46,7 +46,7 @@ export interface ConnectionFacts {
 export interface ConnectionStats {
   /** Smoothed round-trip time. RFC 9002 §5.3 */
   readonly smoothedRttMillis: number
-  /** Smallest round-trip time measured. RFC 9002 §5.2 */
+  /** Smallest round-trip time measured; until there is a measurement, `smoothedRttMillis`. RFC 9002 §5.2 */
   readonly minRttMillis: number
   /** Congestion window. RFC 9002 §7 */
   readonly congestionWindowBytes: number
@@ -117,7 +117,7 @@ export const connectionStats = (core: Connection): ConnectionStats => {
   const { counters } = core.receiver
   return {
     smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
-    minRttMillis: recovery.rtt.minMicros / 1000,
+    minRttMillis: recovery.rtt.shownMinMicros / 1000,
     congestionWindowBytes: recovery.congestionWindow,
     bytesInFlight: recovery.bytesInFlight,
     datagramBytes: path.mtu.current,

@@ -41,7 +41,7 @@ export interface PathInfo extends PathAddresses {
   readonly alternatives: ReadonlyArray<PathAddresses>
   /** Smoothed round-trip time. RFC 9002 §5.3 */
   readonly smoothedRttMillis: number
-  /** Smallest round-trip time measured. RFC 9002 §5.2 */
+  /** Smallest round-trip time measured; until there is a measurement, `smoothedRttMillis`. RFC 9002 §5.2 */
   readonly minRttMillis: number
   /** Congestion window. RFC 9002 §7 */
   readonly congestionWindowBytes: number
@@ -104,7 +104,7 @@ export const pathInfos = ({ core }: ConnectionActor): ReadonlyArray<PathInfo> =>
 
 const measurements = ({ recovery, mtu, traffic }: ConnectionPath) => ({
   smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
-  minRttMillis: recovery.rtt.minMicros / 1000,
+  minRttMillis: recovery.rtt.shownMinMicros / 1000,
   congestionWindowBytes: recovery.congestionWindow,
   bytesInFlight: recovery.bytesInFlight,
   datagramBytes: mtu.current,

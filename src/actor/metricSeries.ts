@@ -112,9 +112,8 @@ export const pathSeries: ReadonlyArray<Series<ConnectionPath>> = [
   gauge("quic.path.rtt.smoothed", "s", "Smoothed round-trip time", ({ recovery }) =>
     seconds(recovery.rtt.smoothedMicros)
   ),
-  gauge("quic.path.rtt.min", "s", "Smallest round-trip time", ({ recovery: { rtt } }) =>
-    // infinite until there is a sample
-    seconds(rtt.hasSample ? rtt.minMicros : rtt.smoothedMicros)
+  gauge("quic.path.rtt.min", "s", "Smallest round-trip time", ({ recovery }) =>
+    seconds(recovery.rtt.shownMinMicros)
   ),
   gauge(
     "quic.path.congestion_window",

@@ -23,6 +23,11 @@ export class RttEstimator {
     return this.firstSampleAtMicros !== Number.POSITIVE_INFINITY
   }
 
+  /** `minMicros` for those who are shown it: the smoothed time until there is a sample. */
+  get shownMinMicros(): number {
+    return this.hasSample ? this.minMicros : this.smoothedMicros
+  }
+
   /** `ackDelayMicros` is already capped as RFC 9002 §5.3 requires for the packet-number space. */
   onSample(latestMicros: number, ackDelayMicros: number, nowMicros: number): void {
     this.latestMicros = latestMicros

@@ -160,7 +160,11 @@ describe("B8 metrics", () => {
       const peers = Effect.map(shown, (all) => connectionsWithPaths(ownOf(all, server.localAddress)))
       expect(yield* peers).toEqual([String(client.localAddress.port)])
       yield* Effect.forkScoped(near.migrate())
-      for (let n = 0; n < 20; n++) yield* Effect.andThen(Effect.sleep(5), shown)
+      for (let n = 0; n < 20; n++) {
+        yield* Effect.andThen(Effect.sleep(5), shown)
+        const { minRttMillis } = near.stats
+        expect([minRttMillis, near.paths[0].minRttMillis].map(Number.isFinite)).toEqual([true, true])
+      }
       yield* Effect.sleep(1_000)
       const moved = yield* peers
       expect(moved).toHaveLength(1)
