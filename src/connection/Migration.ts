@@ -288,7 +288,7 @@ export class Migration {
     routes.use(route)
     parts.migrationTrace.committed(route.moveReason!, before, route, nowMicros)
     if (route.isProven) route.moveReason = undefined
-    if (!route.isProven) route.validator.start(nowMicros, this.ptoMicros) // RFC 9000 §9 #4, §9.3 #1
+    else route.validator.start(nowMicros, this.ptoMicros) // RFC 9000 §9 #4, §9.3 #1
     const { fallback } = routes
     if (parts.config.role === "client") {
       this.forgetWanted(before, nowMicros)

@@ -212,6 +212,9 @@ describe("A6 connection.paths", () => {
         const seen = yield* Effect.forkScoped(Stream.runCollect(ends.near.pathChanges))
         yield* Effect.sleep(100)
         yield* ends.near.migrate({ host: "10.0.1.1" })
+        // nothing has been measured there yet: the values are those assumed
+        const { minRttMillis, smoothedRttMillis: assumed } = ends.near.paths[0]
+        expect([minRttMillis, ends.near.stats.minRttMillis]).toEqual([assumed, assumed])
         yield* Effect.sleep(3_000)
         const [path, ...others] = ends.near.paths
         expect(others).toEqual([])
