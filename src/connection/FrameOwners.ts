@@ -1,4 +1,5 @@
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
+import type { PathValidator } from "../path/PathValidator.ts"
 import type { Route } from "../path/Route.ts"
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import { PacketState, type SentPacket } from "../recovery/SentPacket.ts"
@@ -49,6 +50,8 @@ export class FrameOwners {
   readonly handshakeDone = new HandshakeDone()
   readonly tokens = new TokenOffer()
   readonly ping = new Ping()
+  /** PATH_CHALLENGE frames on all routes, also those that were given up. */
+  challengesSent = 0
   private readonly crypto: CryptoStream
   private readonly datagrams: DatagramQueue
   private readonly data: DataScheduler
@@ -108,7 +111,7 @@ export class FrameOwners {
     if (handshakeDone.hasFrames()) handshakeDone.writeFrames(w, sent)
     if (tokens.hasFrames()) tokens.writeFrames(w, sent)
     if (ackFrequency.hasFrames()) ackFrequency.writeFrames(w, sent)
-    if (validator.hasFrames()) validator.writeFrames(w, sent, context)
+    if (validator.hasFrames()) this.writePathFrames(validator, w, sent)
     if (peerIds.hasFrames()) peerIds.writeFrames(w, sent)
     if (localIds.hasFrames()) localIds.writeFrames(w, sent)
   }
@@ -122,7 +125,13 @@ export class FrameOwners {
     nowMicros: number
   ): void {
     this.fillContext(Level.OneRtt, path, nowMicros, w.offset)
-    route.validator.writeFrames(w, sent, context)
+    this.writePathFrames(route.validator, w, sent)
+  }
+
+  private writePathFrames(validator: PathValidator, w: ByteWriter, sent: SentFrames): void {
+    const wasDue = validator.isChallengeDue
+    validator.writeFrames(w, sent, context)
+    if (wasDue && !validator.isChallengeDue) this.challengesSent++
   }
 
   private fillContext(level: Level, path: ConnectionPath, nowMicros: number, framesStart: number): void {

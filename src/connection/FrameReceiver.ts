@@ -39,6 +39,8 @@ export class FrameReceiver implements FrameSink {
   /** Bit mask of the levels that received CRYPTO bytes since `takeCrypto`. */
   private cryptoLevels = 0
   private ackFrequencySequence = -1
+  /** PATH_RESPONSE frames that matched no challenge. */
+  private strayResponses = 0
 
   constructor(parts: ConnectionParts, progress: HandshakeProgress) {
     this.parts = parts
@@ -175,6 +177,8 @@ export class FrameReceiver implements FrameSink {
     const data = bytes.slice(start, start + 8)
     for (const { migration } of this.parts.paths)
       if (migration.onResponse(data, this.nowMicros)) return undefined
+    // one for each challenge may be late: whoever repeats the peer's packets from other addresses makes us give up many
+    if (++this.strayResponses <= this.parts.frames.challengesSent) return undefined
     return this.strikes.charge("pathResponse", FrameType.PATH_RESPONSE)
   }
 

@@ -26,7 +26,8 @@ interface Allowance {
  *   (RFC 9000 §13.2.4; quic-go with every twentieth, hence `perPacket`), and resend what had arrived, at most as much as
  *   they sent (hence `perUseful`).
  * - `pathChallenge`: PATH_CHALLENGE. A validation sends a few, at growing intervals. RFC 9000 §8.2.1 #S2
- * - `pathResponse`: PATH_RESPONSE that matches no challenge: honest for a challenge that was given up. RFC 9000 §19.18
+ * - `pathResponse`: PATH_RESPONSE that matches no challenge, beyond one for each challenge that was sent and may have been
+ *   given up. RFC 9000 §19.18
  * - `connectionIds`: RETIRE_CONNECTION_ID, and NEW_CONNECTION_ID that makes us retire one or is a repetition. An honest
  *   peer sends two or three for each migration and each change of its IDs. CVE-2024-22189
  * - `abandoned`: RESET_STREAM and STOP_SENDING for streams the peer opened: honest from callers that no longer wait.

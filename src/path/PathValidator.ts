@@ -106,6 +106,10 @@ export class PathValidator implements FrameWriter {
     }
   }
 
+  get isChallengeDue(): boolean {
+    return this.challengeDue
+  }
+
   /** The data of the PATH_CHALLENGE for the packet being built, if one is due. */
   pollChallenge(nowMicros: number, random: RandomBytes, ptoMicros: number): Uint8Array | undefined {
     if (!this.challengeDue) return undefined

@@ -421,6 +421,19 @@ describe("B5: a packet that the peer did not send", () => {
     expect(duel.connection.parts.strikes.total).toBe(0)
   })
 
+  it("costs the peer no strike when copies of its packets from elsewhere have it answer too late, hundreds of times", () => {
+    const roamer = new Roamer().supply(3)
+    // somebody beside the path is faster than the peer: the server believes that it moves all the time
+    for (let i = 0; i < 400; i++) roamer.ping({ host: `198.51.100.${i % 250}`, port: 5_000 + i, family: 4 })
+    const asked = roamer.puppet.seen.named("onPathChallenge").map(({ bytes }) => bytes!)
+    expect(asked.length).toBeGreaterThan(allowances.pathResponse.atOnce + 100)
+    roamer.from = away(1)
+    for (const data of asked)
+      roamer.inject(roamer.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, data)))
+    expect(roamer.connection.parts.strikes.total).toBe(0)
+    expect(roamer.connection.closeReason).toBeUndefined()
+  })
+
   it("costs no strike before the handshake either, when whoever sees the first packet has the keys of Initials", () => {
     const duel = new Duel({ victim: "server" })
     for (let n = 0; n < 5; n++)
