@@ -1,5 +1,6 @@
 /** A known attack on QUIC implementations, carried out the same way against the core and over real sockets. */
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import type { RetryPolicy } from "../../src/admission/Admission.ts"
 import type { Puppet, PuppetOptions } from "../connection/Puppet.ts"
 
 export interface Attack {
@@ -10,7 +11,11 @@ export interface Attack {
   /** Who is attacked: an endpoint as a server, by default, or as a client which has connected to the attacker. */
   readonly victim?: "client"
   /** The victim's policy; `underLoad` by default. */
-  readonly retry?: "always"
+  readonly retry?: RetryPolicy
+  /** A client: the only authorities whose certificates it accepts, in DER. */
+  readonly trusts?: ReadonlyArray<Uint8Array>
+  /** A client: how often it comes; it is these handshakes that are the attack. */
+  readonly visits?: number
   /** Lies told in the handshake, perhaps about a third party. */
   readonly puppet?: Partial<PuppetOptions> | ((third: SocketAddress) => Partial<PuppetOptions>)
   /** Sent as soon as there are keys for 1-RTT packets, ahead of what the handshake needs. */

@@ -1,7 +1,13 @@
 /** The endpoint that is attacked at the core: no I/O, and virtual time. */
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { SeededRandom } from "../../layers/sim/SeededRandom.ts"
-import type { RetryPolicy } from "../../src/admission/Admission.ts"
+import type { CertificateVerifierShape } from "../../src/capability/CertificateVerifier.ts"
+import type { ConnectionEvent } from "../../src/connection/ConnectionEvents.ts"
+import type { PeerVerdict } from "../../src/handshake/TlsSession.ts"
+import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
+import * as Effect from "effect/Effect"
+import type { Attack } from "./Attack.ts"
+import { cpuMicros } from "./attackers.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../../src/connection/ConnectionConfig.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
@@ -14,19 +20,27 @@ const GAP_MICROS = 20
 /** The last of what the victim answered is kept, to see how it closed. */
 const KEPT = 64
 
+type PeerRequest = Extract<ConnectionEvent, { _tag: "verifyPeer" }>["request"]
+
 export class CoreVictim {
   readonly endpoint: Endpoint
   nowMicros = 1_000_000
   bytesOut = 0
   bytesAstray = 0
   answers: Array<Uint8Array> = []
+  /** CPU time of verifying certificates. */
+  verifyMicros = 0
+  /** Datagrams delivered. */
+  delivered = 0
+  private readonly verifier: CertificateVerifierShape | undefined
   private readonly tls: TlsSettings
   private readonly transport: TransportSettings
   private readonly buffer = new Uint8Array(65_536)
   /** Who has sent anything, or has been connected to. */
   private readonly known = new Set<string>()
 
-  constructor(random: SeededRandom, retry: RetryPolicy) {
+  constructor(random: SeededRandom, { retry = "underLoad", trusts }: Attack) {
+    this.verifier = trusts && Effect.runSync(NodeCertificateVerifier.authorities(trusts))
     this.tls = tlsSettings(rawIdentity(random), { peerCertificateTypes: ["rawPublicKey", "x509"] })
     this.transport = transportSettings({ maxDatagramFrameBytes: 1200 })
     const server = { tls: this.tls, transport: this.transport, retry }
@@ -37,6 +51,7 @@ export class CoreVictim {
   deliver(datagram: Uint8Array, from: SocketAddress): void {
     this.nowMicros += GAP_MICROS
     this.known.add(formatAddress(from))
+    this.delivered++
     const { endpoint } = this
     const connection = endpoint.handleDatagram(datagram, from, 0, this.nowMicros)
     for (let reply = endpoint.pollReply(); reply !== undefined; reply = endpoint.pollReply())
@@ -93,9 +108,23 @@ export class CoreVictim {
 
   private settle(connection: Connection): void {
     for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent()) {
-      if (event._tag === "verifyPeer") connection.handleVerdict({ ok: true }, this.nowMicros)
+      if (event._tag === "verifyPeer") connection.handleVerdict(this.verdictOn(event.request), this.nowMicros)
       if (event._tag === "drained") this.endpoint.forget(connection)
     }
+  }
+
+  private verdictOn({ peer, serverName }: PeerRequest): PeerVerdict {
+    if (this.verifier === undefined) return { ok: true }
+    const before = cpuMicros()
+    const verdict = this.verifier.verify({ peer, serverName, role: "server" }).pipe(
+      Effect.match({
+        onSuccess: () => ({ ok: true }) as const,
+        onFailure: ({ alert, reason }) => ({ ok: false, alert, reason }) as const
+      }),
+      Effect.runSync
+    )
+    this.verifyMicros += cpuMicros() - before
+    return verdict
   }
 
   private answer(bytes: Uint8Array, to: SocketAddress): void {

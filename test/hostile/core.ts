@@ -50,10 +50,10 @@ const microsOf = (
 
 export const runAtCore = (attack: Attack): Measured => {
   const random = new SeededRandom(attack.name)
-  const victim = new CoreVictim(random.fork("victim"), attack.retry ?? "underLoad")
+  const victim = new CoreVictim(random.fork("victim"), attack)
   const honest = makePuppet(random.fork("honest"))
   victim.shakeHands(honest, OLD)
-  const attacker = makeAttacker(attack, random.fork("attacker"), THIRD)
+  let attacker = makeAttacker(attack, random.fork("attacker"), THIRD)
   // twice, as the first run is that of cold code
   microsOf(victim, honestPackets(honest), () => OLD)
   const ordinary = honestPackets(honest)
@@ -75,12 +75,24 @@ export const runAtCore = (attack: Attack): Measured => {
     bytesHeld += bytesInUse() - before
     if (!isSpoofed) for (const bytes of victim.answers.splice(0)) attacker.receive(bytes)
   }
+  const { visits = 0 } = attack
+  const delivered = victim.delivered
+  const beforeVisits = bytesInUse()
+  for (let i = 0; i < visits; i++) {
+    attacker = makeAttacker(attack, random.fork(`attacker ${i}`), THIRD)
+    victim.shakeHands(attacker, ATTACKER)
+  }
+  if (visits > 0) {
+    bytesHeld += bytesInUse() - beforeVisits
+    micros = victim.verifyMicros
+  }
+  const packets = sent.flat().length + victim.delivered - delivered
   const { bytesOut } = victim
   for (let i = 0; i < 20; i++) victim.wait(100_000)
   const { bytesAstray } = victim
   return {
     bytesHeld: Math.max(0, bytesHeld),
-    cpuMicrosPerPacket: micros / Math.max(1, sent.flat().length),
+    cpuMicrosPerPacket: micros / Math.max(1, packets),
     honestMicrosPerPacket,
     bytesIn: sizeOf(sent.flat()),
     bytesOut,

@@ -10,7 +10,6 @@ import * as Stream from "effect/Stream"
 import { layerWithoutTrust } from "../../layers/node/index.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { type QuicConnection, QuicEndpoint, Trust } from "../../src/index.ts"
-import type { RetryPolicy } from "../../src/admission/Admission.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { Puppet } from "../connection/Puppet.ts"
 import type { Attack, Measured } from "./Attack.ts"
@@ -32,8 +31,8 @@ export class Victim {
   readonly worker: Worker
   port = 0
 
-  constructor(retry: RetryPolicy) {
-    this.worker = new Worker(new URL("./liveVictim.ts", import.meta.url), { workerData: retry })
+  constructor({ retry = "underLoad", trusts }: Attack) {
+    this.worker = new Worker(new URL("./liveVictim.ts", import.meta.url), { workerData: { retry, trusts } })
   }
 
   async start(): Promise<this> {
@@ -63,10 +62,15 @@ const addressOf = (socket: Socket): SocketAddress => {
   return { host: address, port, family: 4 }
 }
 
-/** Lets a puppet answer until its handshake, as a client or as a server, has ended one way or the other. */
-const shakeHands = async (puppet: Puppet, socket: Socket, victim: Victim): Promise<void> => {
+/**
+ * Lets a puppet answer until its handshake, as a client or as a server, has ended one way or the other. Returns how many
+ * datagrams it has sent.
+ */
+const shakeHands = async (puppet: Puppet, socket: Socket, victim: Victim): Promise<number> => {
+  let sent = 0
   const flush = () => {
-    for (const datagram of puppet.outbox.splice(0)) socket.send(datagram, victim.port, "127.0.0.1")
+    for (const datagram of puppet.outbox.splice(0))
+      socket.send(datagram, victim.port, "127.0.0.1", () => sent++)
   }
   const listener = (datagram: Buffer) => {
     puppet.receive(datagram)
@@ -80,6 +84,7 @@ const shakeHands = async (puppet: Puppet, socket: Socket, victim: Victim): Promi
   while (!puppet.complete && puppet.seen.close === undefined && performance.now() < until) await sleep(5)
   await sleep(20)
   socket.off("message", listener)
+  return sent
 }
 
 const volley = async (
@@ -98,28 +103,37 @@ const volley = async (
   }
 }
 
-/** CPU time of the victim, and bytes it holds, for the datagrams of some rounds. */
-const strike = async (
+/** CPU time of the victim, and bytes it holds, for the packets sent by `act`. */
+const during = async (
   victim: Victim,
-  sockets: ReadonlyArray<Socket>,
-  rounds: Iterable<ReadonlyArray<Uint8Array>>
+  act: () => Promise<{ readonly packets: number; readonly bytesIn: number }>
 ) => {
   const before = await victim.usage()
-  const sent: Array<Uint8Array> = []
-  for (const datagrams of rounds) {
-    if (sent.length > 0) await sleep(BETWEEN_ROUNDS_MILLIS)
-    await volley(victim, sockets, datagrams)
-    sent.push(...datagrams)
-  }
+  const { packets, bytesIn } = await act()
   await sleep(SETTLE_MILLIS)
   const after = await victim.usage()
   return {
-    cpuMicrosPerPacket: (after.cpuMicros - before.afterMicros) / Math.max(1, sent.length),
+    cpuMicrosPerPacket: (after.cpuMicros - before.afterMicros) / Math.max(1, packets),
     forgedLog: after.forgedLog,
     bytesHeld: Math.max(0, after.bytesInUse - before.bytesInUse),
-    bytesIn: sizeOf(sent)
+    bytesIn
   }
 }
+
+const strike = (
+  victim: Victim,
+  sockets: ReadonlyArray<Socket>,
+  rounds: Iterable<ReadonlyArray<Uint8Array>>
+) =>
+  during(victim, async () => {
+    const sent: Array<Uint8Array> = []
+    for (const datagrams of rounds) {
+      if (sent.length > 0) await sleep(BETWEEN_ROUNDS_MILLIS)
+      await volley(victim, sockets, datagrams)
+      sent.push(...datagrams)
+    }
+    return { packets: sent.length, bytesIn: sizeOf(sent) }
+  })
 
 /** An answer to what is said on a new stream. */
 const echoed = (connection: QuicConnection) =>
@@ -170,12 +184,25 @@ const measure = async (attack: Attack, victim: Victim, sockets: ReadonlyArray<So
       bytesOut += length
       if (!isSpoofed) bytesAstray += length
     })
-  const attacker = makeAttacker(attack, random.fork("attacker"), addressOf(strangers[0]))
+  const attackerOf = (name: string) => makeAttacker(attack, random.fork(name), addressOf(strangers[0]))
+  let attacker = attackerOf("attacker")
   await shakeHands(attacker, own, victim)
   let nth = 0
   const stranger = () => makePuppet(random.fork(`stranger ${nth++}`))
   own.on("message", (datagram) => attacker.receive(datagram))
-  const struck = await strike(victim, isSpoofed ? strangers : [own], roundsOf(attack, stranger, attacker))
+  const { visits } = attack
+  const struck =
+    visits === undefined
+      ? await strike(victim, isSpoofed ? strangers : [own], roundsOf(attack, stranger, attacker))
+      : await during(victim, async () => {
+          own.removeAllListeners("message")
+          let packets = 0
+          for (let i = 0; i < visits; i++) {
+            attacker = attackerOf(`attacker ${i}`)
+            packets += await shakeHands(attacker, own, victim)
+          }
+          return { packets, bytesIn: 0 }
+        })
   return {
     ...struck,
     honestMicrosPerPacket: ordinary.cpuMicrosPerPacket,
@@ -187,8 +214,7 @@ const measure = async (attack: Attack, victim: Victim, sockets: ReadonlyArray<So
 }
 
 /** Starts the victim of an attack, which takes a second: something else may be done meanwhile. */
-export const startVictim = (attack: Attack): Promise<Victim> =>
-  new Victim(attack.retry ?? "underLoad").start()
+export const startVictim = (attack: Attack): Promise<Victim> => new Victim(attack).start()
 
 export const runLive = async (attack: Attack, victim: Victim): Promise<Measured> => {
   const hosts = ["127.0.0.2", "127.0.0.3", ...Array.from({ length: STRANGERS }, (_, n) => `127.0.1.${n + 1}`)]

@@ -8,8 +8,9 @@ import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { parentPort, workerData } from "node:worker_threads"
-import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
+import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "../../layers/node/index.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
+import type { Attack } from "./Attack.ts"
 import { bytesInUse, cpuMicros } from "./attackers.ts"
 
 /** What the main thread says: a port to connect to, or that it wants to know the usage. */
@@ -37,6 +38,7 @@ const watching = Logger.layer([
   })
 ])
 
+const { retry, trusts }: Required<Pick<Attack, "retry">> & Pick<Attack, "trusts"> = workerData
 const transport = { maxDatagramFrameBytes: 1200 }
 
 const report = (): void => {
@@ -51,13 +53,13 @@ const serve = Effect.gen(function* () {
   const identity = yield* NodeIdentity.developmentCertificate()
   const server = yield* QuicEndpoint.make({
     host: "127.0.0.1",
-    server: { alpn: ["test"], identity, retry: workerData, transport }
+    server: { alpn: ["test"], identity, retry, transport }
   })
   yield* Effect.forkScoped(server.serveStreams((stream) => Stream.run(stream.readable, stream.writable)))
   const run = Effect.runForkWith(yield* Effect.context<Scope.Scope>())
   parentPort!.on("message", (order: Order) => {
     if (order === "usage") return report()
-    const to = { host: "127.0.0.1", port: order.connect, alpn: ["test"], transport }
+    const to = { host: "127.0.0.1", serverName: "localhost", port: order.connect, alpn: ["test"], transport }
     const ended = Effect.catch(
       Effect.flatMap(server.connect(to), ({ closed }) => closed),
       Effect.succeed
@@ -68,7 +70,7 @@ const serve = Effect.gen(function* () {
   return yield* Effect.never
 })
 
-const stack = Layer.merge(layerWithoutTrust, Trust.layerInsecureAcceptsAnyPeer).pipe(
-  Layer.provideMerge(watching)
-)
+const trust =
+  trusts === undefined ? Trust.layerInsecureAcceptsAnyPeer : NodeCertificateVerifier.layerAuthorities(trusts)
+const stack = Layer.merge(layerWithoutTrust, Layer.orDie(trust)).pipe(Layer.provideMerge(watching))
 Effect.runFork(Effect.scoped(Effect.provide(serve, stack)))

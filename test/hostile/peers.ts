@@ -17,7 +17,8 @@ import {
   writeStopSending,
   writeStreamsBlocked
 } from "../../src/wire/frameWriters.ts"
-import { Level } from "../../src/wire/PacketType.ts"
+import { Alert } from "../../src/handshake/alerts.ts"
+import { Level, Version } from "../../src/wire/PacketType.ts"
 import type { TransportParameters } from "../../src/wire/TransportParameters.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { ackRange, type Puppet } from "../connection/Puppet.ts"
@@ -156,6 +157,8 @@ const limits: ReadonlyArray<Attack> = [
   }
 ]
 
+const forged = "\u001b[2J\r\nlevel=error forged\u0000"
+
 /** Lets the victim send on. */
 const generous = {
   parameters: (honest: TransportParameters): TransportParameters => ({
@@ -257,20 +260,48 @@ const acknowledgements: ReadonlyArray<Attack> = [
   {
     name: "control characters in a reason",
     reference: "CWE-117",
-    packets: flood(1, (w) =>
-      writeConnectionClose(w, true, 1, 0, new TextEncoder().encode("\u001b[2J\r\nlevel=error forged\u0000"))
-    )
+    packets: flood(1, (w) => writeConnectionClose(w, true, 1, 0, new TextEncoder().encode(forged)))
   }
 ]
 
+/** Each asks again why the handshake failed. */
+const insisting = (attacker: Puppet): ReadonlyArray<Uint8Array> =>
+  Array.from({ length: PACKETS }, () => attacker.packet(Level.Initial, writePing, { size: 1200 }))
+
+/** A version that nobody speaks. RFC 9000 §15 */
+const GREASED = 0x1a2a3a4a
+
 const handshakes: ReadonlyArray<Attack> = [
+  {
+    name: "control characters in a protocol name",
+    reference: "CWE-117",
+    puppet: { alpn: [forged] },
+    packets: insisting,
+    closes: 0x100 + Alert.no_application_protocol
+  },
+  {
+    name: "control characters in a server name",
+    reference: "CWE-117",
+    puppet: { serverName: forged },
+    packets: insisting
+  },
+  {
+    name: "version downgrade by a client",
+    reference: "RFC 9368 §4",
+    puppet: {
+      parameters: (honest) => ({
+        ...honest,
+        versionInformation: { chosen: GREASED, available: [GREASED, Version.v1] }
+      })
+    },
+    packets: insisting,
+    closes: Code.VERSION_NEGOTIATION_ERROR
+  },
   {
     name: "transport parameters cut short",
     reference: "CVE-2026-31812",
     puppet: { rawParameters: (honest) => honest.slice(0, -1) },
-    // each asks again why the handshake failed
-    packets: (attacker) =>
-      Array.from({ length: PACKETS }, () => attacker.packet(Level.Initial, writePing, { size: 1200 })),
+    packets: insisting,
     closes: Code.TRANSPORT_PARAMETER_ERROR
   }
 ]
