@@ -29,6 +29,19 @@ export interface PathAddresses extends PathEnds {
  * A snapshot of one path: its addresses, and what has been measured on it. Sizes are in bytes, durations in
  * milliseconds, counts since the start.
  *
+ * **Example** (Waiting until a connection has left an address)
+ *
+ * ```ts
+ * import { Stream } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const left = (connection: QuicConnection, host: string) =>
+ *   connection.pathChanges.pipe(
+ *     Stream.takeUntil((paths) => paths.every(({ local }) => local.host !== host)),
+ *     Stream.runDrain
+ *   )
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -66,13 +66,8 @@ export class ConnectionParts {
     const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
     this.token = isUsableToken(token) ? token : undefined
     this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
-    const trace = new MigrationTrace(this, nowMicros)
-    this.migrationTrace = trace
-    this.keys = new Keyring(config.suite, role, this.versions, {
-      ptoMicros: () => paths.ptoMicros,
-      onUpdate: (isOurs, now) => trace.keyUpdate(isOurs ? "Initiated" : "Followed", now),
-      askForAck: () => this.frames.ping.request()
-    })
+    this.migrationTrace = new MigrationTrace(this, nowMicros)
+    this.keys = new Keyring(config.suite, role, this.versions, this)
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
     this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes)
     this.datagrams = new DatagramQueue(

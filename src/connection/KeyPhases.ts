@@ -2,6 +2,8 @@ import type { PacketKeys } from "../protect/PacketKeys.ts"
 import { Level } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
+import type { Ping } from "./LooseFrames.ts"
+import type { MigrationTrace } from "./MigrationTrace.ts"
 import type { PhaseMarks } from "./PhaseMarks.ts"
 
 /** The keys of one direction, by level. */
@@ -19,13 +21,11 @@ export type KeySlots = [
 export type KeyPhaseState = "settled" | "requested" | "committing"
 
 /** What key phases need of their connection. */
-export interface KeyPhaseHost {
+export interface KeyedConnection {
   /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5 */
-  readonly ptoMicros: () => number
-  /** A phase has begun. */
-  readonly onUpdate: (isOurs: boolean, nowMicros: number) => void
-  /** A packet has to be sent that the peer acknowledges. */
-  readonly askForAck: () => void
+  readonly paths: { readonly ptoMicros: number }
+  readonly frames: { readonly ping: Pick<Ping, "request"> }
+  readonly migrationTrace: Pick<MigrationTrace, "keyUpdate">
 }
 
 /**
@@ -40,7 +40,7 @@ export class KeyPhases {
   updates = 0
   private readonly read: KeySlots
   private readonly write: KeySlots
-  private readonly host: KeyPhaseHost
+  private readonly connection: KeyedConnection
   private nextRead: PacketKeys | undefined = undefined
   private previousRead: PacketKeys | undefined = undefined
   private previousReadUntil = Number.POSITIVE_INFINITY
@@ -54,10 +54,10 @@ export class KeyPhases {
   /** An acknowledgement in this phase was asked for; the PTO repeats that. */
   private hasAsked = false
 
-  constructor(read: KeySlots, write: KeySlots, host: KeyPhaseHost) {
+  constructor(read: KeySlots, write: KeySlots, connection: KeyedConnection) {
     this.read = read
     this.write = write
-    this.host = host
+    this.connection = connection
   }
 
   /** The Key Phase bit we send. */
@@ -96,7 +96,7 @@ export class KeyPhases {
       if (!openWith(this.read[Level.OneRtt]!, packet)) return "dropped"
       // RFC 9001 §6.1 #3: the peer has followed our update; packets it sent before are late from now on
       if (this.previousRead !== undefined && this.previousReadUntil === Number.POSITIVE_INFINITY)
-        this.previousReadUntil = nowMicros + 3 * this.host.ptoMicros()
+        this.previousReadUntil = nowMicros + 3 * this.connection.paths.ptoMicros
       return accept(packetNumber, marks)
     }
     if (this.previousRead !== undefined && packetNumber < marks.lowestReceived) {
@@ -109,8 +109,8 @@ export class KeyPhases {
     // RFC 9001 §6.2: the peer updated before it could know that we had followed its last update
     if (this.updates > 0 && !this.isAnswered)
       return updateError("the peer updated keys twice without acknowledgement")
-    this.advance(nowMicros + 3 * this.host.ptoMicros(), false)
-    this.host.onUpdate(false, nowMicros)
+    this.advance(nowMicros + 3 * this.connection.paths.ptoMicros, false)
+    this.connection.migrationTrace.keyUpdate("Followed", nowMicros)
     return accept(packetNumber, marks.of(this.updates))
   }
 
@@ -130,7 +130,7 @@ export class KeyPhases {
       // until the peer follows, which may take many losses, it keeps using its current keys
       this.advance(Number.POSITIVE_INFINITY, true)
       marks.of(this.updates).firstSent = packetNumber
-      this.host.onUpdate(true, nowMicros)
+      this.connection.migrationTrace.keyUpdate("Initiated", nowMicros)
       this.askForAck()
       return true
     }
@@ -143,7 +143,7 @@ export class KeyPhases {
   private askForAck(): void {
     if (this.hasAsked) return
     this.hasAsked = true
-    this.host.askForAck()
+    this.connection.frames.ping.request()
   }
 
   /** A packet of ours was acknowledged; if that completes an update, the next has to wait three PTOs. */
@@ -151,7 +151,7 @@ export class KeyPhases {
     if (this.updateFrom !== Number.POSITIVE_INFINITY) return
     const { firstSent } = marks.of(this.updates)
     if (firstSent < 0 || packetNumber < firstSent) return
-    this.updateFrom = this.updates === 0 ? 0 : nowMicros + 3 * this.host.ptoMicros()
+    this.updateFrom = this.updates === 0 ? 0 : nowMicros + 3 * this.connection.paths.ptoMicros
   }
 
   /** An ACK of all packets received on a path has been sent. */

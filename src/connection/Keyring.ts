@@ -6,7 +6,7 @@ import { InitialKeys } from "../protect/initialKeys.ts"
 import { Level, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
-import { type KeyPhaseHost, KeyPhases, type KeySlots, openWith } from "./KeyPhases.ts"
+import { type KeyedConnection, KeyPhases, type KeySlots, openWith } from "./KeyPhases.ts"
 import type { PhaseMarks } from "./PhaseMarks.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
@@ -27,11 +27,11 @@ export class Keyring {
   /** Until they are discarded. */
   private initial: InitialKeys | undefined = undefined
 
-  constructor(suite: CryptoSuiteShape, role: Role, versions: VersionChoice, host: KeyPhaseHost) {
+  constructor(suite: CryptoSuiteShape, role: Role, versions: VersionChoice, connection: KeyedConnection) {
     this.suite = suite
     this.role = role
     this.versions = versions
-    this.phases = new KeyPhases(this.read, this.write, host)
+    this.phases = new KeyPhases(this.read, this.write, connection)
   }
 
   /** RFC 9001 §5.2: derived from the DCID of the client's first Initial (again after Retry), unless given. */

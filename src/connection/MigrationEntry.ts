@@ -66,6 +66,18 @@ export interface QlogPointer {
  * A move is `Requested`; then, in either order, its `PathValidated` and `Committed`; or it ends with `Rejected`, after which
  * the connection is where it was, unless no way back is left. A path that was validated before needs no `PathValidated`.
  *
+ * **Example** (A log of moves)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const logMoves = (connection: QuicConnection) =>
+ *   Stream.runForEach(connection.migrations, ({ _tag, reason, outcome, to, qlog }) =>
+ *     Effect.log(_tag, reason, outcome, to.remote, qlog)
+ *   )
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -24,11 +24,15 @@ const setup = () => {
   const write: KeySlots = [undefined, undefined, undefined, newKeys(2)]
   let asked = 0
   const phases = new KeyPhases(read, write, {
-    ptoMicros: () => PTO,
-    onUpdate: () => {},
-    askForAck: () => {
-      asked++
-    }
+    paths: { ptoMicros: PTO },
+    frames: {
+      ping: {
+        request: () => {
+          asked++
+        }
+      }
+    },
+    migrationTrace: { keyUpdate: () => {} }
   })
   phases.begin()
   const generations = [newKeys(1)]
