@@ -57,7 +57,7 @@ export class Roaming {
   private readonly pace = new MovePace()
   /** The address that the system sends from, for paths on wildcard sockets. */
   private readonly sources = new WeakMap<ConnectionPath, string>()
-  /** The same by the host it sends to, since the last change. */
+  /** The same by the host it sends to, since all were looked at. */
   private readonly sourcesByRemote = new Map<string, string | undefined>()
   /** Addresses that some interface has had. */
   private readonly seen = new Set<string>()
@@ -106,11 +106,18 @@ export class Roaming {
     if (interfaces === undefined) return Effect.never
     return interfaces.changes.pipe(
       Stream.switchMap(() => Stream.fromEffectSchedule(Effect.void, LATER_LOOKS)),
-      Stream.runForEach(() => {
-        this.sourcesByRemote.clear()
-        return this.look(interfaces, this.roamers)
-      })
+      Stream.runForEach(() => this.lookAnew(interfaces, this.roamers))
     )
+  }
+
+  private lookAnew(
+    interfaces: NetworkInterfacesShape,
+    actors: Iterable<ConnectionActor>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.sourcesByRemote.clear()
+      return this.look(interfaces, actors)
+    })
   }
 
   /** Moves those whose address is gone or was replaced. */
@@ -124,7 +131,7 @@ export class Roaming {
       const waitMillis = pace.waitMillis(host.now() / 1000)
       const due = waitMillis === 0 ? movers : movers.filter(({ isCutOff }) => isCutOff)
       if (due.length > 0) yield* this.move(due, this.isGone(host.socket.localAddress.host, here))
-      if (due.length < movers.length) yield* Effect.delay(this.look(interfaces, actors), waitMillis)
+      if (due.length < movers.length) yield* Effect.delay(this.lookAnew(interfaces, actors), waitMillis)
     })
   }
 
@@ -163,7 +170,6 @@ export class Roaming {
   private move(movers: ReadonlyArray<Mover>, isMainGone: boolean): Effect.Effect<void> {
     const { host } = this
     return this.withRefuge(isMainGone, (socket) => {
-      this.pace.onMoved(host.now() / 1000)
       for (const { actor, path, source } of movers) {
         this.sources.set(path, source)
         if (!this.mayUse(socket, actor)) continue
@@ -179,7 +185,8 @@ export class Roaming {
     const gathered = Effect.suspend(() => {
       const silent = [...unanswered].filter(({ core }) => core.isUnanswered)
       unanswered.clear()
-      if (silent.length === 0) return Effect.void
+      // later probes will say so again
+      if (silent.length === 0 || this.pace.waitMillis(host.now() / 1000) > 0) return Effect.void
       return this.withRefuge(false, (socket) => {
         for (const actor of silent) {
           if (!this.mayUse(socket, actor)) continue
@@ -195,7 +202,10 @@ export class Roaming {
   private withRefuge(isForNew: boolean, use: (socket: SocketNumber) => void): Effect.Effect<void> {
     const { host } = this
     return Effect.match(this.openRefuge(isForNew), {
-      onSuccess: use,
+      onSuccess: (socket) => {
+        this.pace.onMoved(host.now() / 1000)
+        use(socket)
+      },
       onFailure: (error) => host.report("no socket to move to", Cause.fail(error))
     })
   }

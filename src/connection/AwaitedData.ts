@@ -10,20 +10,32 @@ import type { IdleTimer } from "./IdleTimer.ts"
  */
 export class AwaitedData {
   private readers = 0
+  /** Waits that have ended since something arrived: whoever waits in their place goes on with them. */
+  private abandoned = 0
   private sinceMicros = 0
   /** Doubled by each PING of the same wait. */
   private patience = 1
 
   /** A fiber begins to wait. Returns whether it is the only one, and `deadline` thus changes. */
   begin(nowMicros: number): boolean {
-    this.sinceMicros = nowMicros
-    this.patience = 1
+    if (this.abandoned > 0) this.abandoned--
+    else {
+      this.sinceMicros = nowMicros
+      this.patience = 1
+    }
     return this.readers++ === 0
   }
 
   /** Fibers wait no longer. */
   end(count: number): void {
     this.readers -= count
+    this.abandoned += count
+  }
+
+  /** Something other than an ACK has arrived. */
+  onArrival(): void {
+    this.abandoned = 0
+    this.patience = 1
   }
 
   /** When a PING is due; Infinity while nobody waits. */

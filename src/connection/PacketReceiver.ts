@@ -221,6 +221,7 @@ export class PacketReceiver {
     if (level === Level.OneRtt && packetNumber === received.largest && !decoder.probingOnly)
       onNewest(packet, nowMicros)
     parts.idle.onReceived(nowMicros)
+    if (decoder.ackEliciting) parts.awaited.onArrival()
     // a ClientHello followed by a close is not worth the cost of an answer
     if (parts.closer.reason !== undefined) return undefined
     for (let cryptoLevel: Level = Level.Initial; cryptoLevel <= Level.OneRtt; cryptoLevel++)

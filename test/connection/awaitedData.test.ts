@@ -34,6 +34,36 @@ describe("a client whose answer does not come", () => {
     })
   )
 
+  simulated.it(
+    "asks also when its fiber waits again and again, each time for less than half a second",
+    (world) =>
+      Effect.gen(function* () {
+        const { near, far } = yield* pair(world)
+        const stream = yield* near.openBidi
+        yield* stream.write(text("?"))
+        yield* far.acceptBidi
+        yield* Effect.sleep(200)
+        yield* Effect.forkScoped(Effect.forever(Effect.timeoutOption(stream.read(), 100)))
+        const asked = yield* changesOf(() => near.stats.datagramsSent, 20_000)
+        expect(asked.map((millis) => Math.floor(millis / 1_000))).toEqual([0, 1, 3, 7, 15])
+      })
+  )
+
+  simulated.it("is as impatient as ever with the next answer", (world) =>
+    Effect.gen(function* () {
+      const { near, far } = yield* pair(world)
+      yield* Effect.forkScoped(near.acceptUni)
+      yield* Effect.sleep("50 seconds")
+      const stream = yield* near.openBidi
+      yield* stream.write(text("?"))
+      yield* far.acceptBidi
+      yield* Effect.forkScoped(stream.read())
+      yield* Effect.sleep(200)
+      const asked = yield* changesOf(() => near.stats.datagramsSent, 2_000)
+      expect(asked.map((millis) => Math.floor(millis / 1_000))).toEqual([0, 1])
+    })
+  )
+
   simulated.it("stays connected in spite of a shorter idle timeout", (world) =>
     Effect.gen(function* () {
       const { near, far } = yield* pair(world, { client: { transport: { maxIdleTimeoutMillis: 3_000 } } })
