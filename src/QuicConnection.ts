@@ -212,20 +212,6 @@ export class QuicConnection {
    *
    * The peer finds each message by `acceptUni` or `serveStreams`, and reads it to its end.
    *
-   * **Example** (A message that overtakes others)
-   *
-   * ```ts
-   * import { Effect } from "effect"
-   * import type { QuicConnection } from "effect-quic"
-   *
-   * const alarm = (connection: QuicConnection, text: string) =>
-   *   connection.sendMessage(new TextEncoder().encode(text), { priority: 10 })
-   *
-   * // the peer: a fiber for each message
-   * const listen = (connection: QuicConnection) =>
-   *   connection.serveStreams((stream) => Effect.flatMap(stream.read(), (bytes) => Effect.log(bytes)))
-   * ```
-   *
    * **Errors**: `InvalidOption` if `bytes` is no Uint8Array or an option is out of range.
    *
    * **Interruption**: while waiting; the message is sent completely or not at all.
@@ -249,15 +235,6 @@ export class QuicConnection {
   /**
    * Queues a copy of `bytes` to be sent once, unreliably. While more than `sendBufferBytes` are queued, the oldest of the
    * lowest priority are dropped. RFC 9221
-   *
-   * **Example** (A position that is worth sending for 100 ms, unless a newer one is there)
-   *
-   * ```ts
-   * import type { QuicConnection } from "effect-quic"
-   *
-   * const sendPosition = (connection: QuicConnection, player: string, position: Uint8Array) =>
-   *   connection.sendDatagram(position, { latest: player, deadlineMillis: 100 })
-   * ```
    *
    * **Errors**: `DatagramRefused` if it is larger than `maxDatagramBytes`; `InvalidOption` if `bytes` is no Uint8Array or an
    * option is out of range.

@@ -18,6 +18,20 @@ import type { DatagramIntent } from "./stream/DatagramQueue.ts"
 /**
  * How `sendMessage` sends.
  *
+ * **Example** (A message that overtakes others)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const alarm = (connection: QuicConnection, text: string) =>
+ *   connection.sendMessage(new TextEncoder().encode(text), { priority: 10 })
+ *
+ * // the peer: a fiber for each message
+ * const listen = (connection: QuicConnection) =>
+ *   connection.serveStreams((stream) => Effect.flatMap(stream.read(), (bytes) => Effect.log(bytes)))
+ * ```
+ *
  * @category options
  * @since 0.1.0
  */
@@ -31,6 +45,15 @@ export interface MessageOptions {
 
 /**
  * How `sendDatagram` and `deliverDatagram` send.
+ *
+ * **Example** (A position that is worth sending for 100 ms, unless a newer one is there)
+ *
+ * ```ts
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const sendPosition = (connection: QuicConnection, player: string, position: Uint8Array) =>
+ *   connection.sendDatagram(position, { latest: player, deadlineMillis: 100 })
+ * ```
  *
  * @category options
  * @since 0.1.0
