@@ -70,7 +70,8 @@ export class Drain {
   countFinished(): void {
     if (this.isCounted) return
     this.isCounted = true
-    for (const actor of this.seen) if (actor.isOver && !actor.isServed) this.finished.add(actor)
+    for (const actor of this.seen)
+      if (!actor.core.lifecycle.isOpen && !actor.isServed) this.finished.add(actor)
   }
 
   /** The endpoint is closed: nothing is waited for any more. */
@@ -109,7 +110,8 @@ export class Drain {
   private get untilDeadline(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const left = this.deadlineMicros - this.host.now()
-      if (left <= 0) return Effect.void
+      // before what still goes on is interrupted, which closes connections as well
+      if (left <= 0) return Effect.sync(() => this.countFinished())
       return Effect.flatMap(Effect.timeoutOption(this.hurried.park, left / 1000), () => this.untilDeadline)
     })
   }
@@ -150,22 +152,20 @@ export class Drain {
         this.host.retirePeerOf(actor)
         return untilOver(actor)
       })
-    }, this.finished)
+    })
   }
 
   private close(actor: ConnectionActor, { code, reason }: Farewell): Effect.Effect<void> {
     return Effect.suspend(() => closeDelivered(actor, code, reason))
   }
 
-  private ofAll(
-    work: (actor: ConnectionActor) => Effect.Effect<void>,
-    done?: Set<ConnectionActor>
-  ): Effect.Effect<void> {
+  private ofAll(work: (actor: ConnectionActor) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const all = [...this.host.connections].filter(({ isUsable, isServed }) => isUsable || isServed)
+      const all = [...this.host.connections].filter(
+        ({ isServed, isUsable, core }) => isServed || (isUsable && core.lifecycle.isOpen)
+      )
       for (const actor of all) this.seen.add(actor)
-      const each = (actor: ConnectionActor) => Effect.map(work(actor), () => void done?.add(actor))
-      return Effect.forEach(all, each, { concurrency: "unbounded", discard: true })
+      return Effect.forEach(all, work, { concurrency: "unbounded", discard: true })
     })
   }
 

@@ -13,6 +13,7 @@ export const closeEndpoint = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     endpoint.stopAccepting()
+    endpoint.drain.countFinished()
     for (const peer of endpoint.peers) peer.retire()
     const open = [...endpoint.connections.all].filter(({ failure }) => failure === undefined)
     return Effect.forEach(open, (connection) => endConnection(connection, exit), {
