@@ -16,7 +16,7 @@ export class AwaitedData {
   /** Doubled by each PING of the same wait. */
   private patience = 1
 
-  /** A fiber begins to wait. Returns whether it is the only one, and `deadline` thus changes. */
+  /** A fiber begins to wait. Returns whether it is the only one, and `deadline` may change. */
   begin(nowMicros: number): boolean {
     if (this.abandoned > 0) this.abandoned--
     else {

@@ -195,7 +195,8 @@ export class Connection {
 
   /** client: a fiber of the application begins to wait for data of the server's. Returns whether `timeout()` changes. */
   awaitData(nowMicros: number): boolean {
-    return this.parts.awaited.begin(nowMicros)
+    const { awaited, idle } = this.parts
+    return awaited.begin(nowMicros) && !idle.isAckAwaited
   }
 
   /** Undoes that many calls of `awaitData`. */

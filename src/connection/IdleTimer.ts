@@ -25,6 +25,11 @@ export class IdleTimer {
     return this.timeoutMicros === Number.POSITIVE_INFINITY
   }
 
+  /** An ack-eliciting packet was sent, and nothing has been received since: the PTO is running. */
+  get isAckAwaited(): boolean {
+    return this.sentSinceReceived
+  }
+
   /** Takes the peer's max_idle_timeout into account. */
   negotiate(peerTimeoutMillis: number): void {
     if (peerTimeoutMillis > 0) this.timeoutMicros = Math.min(this.timeoutMicros, peerTimeoutMillis * 1000)
