@@ -8,7 +8,9 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { type Benchmark, benchmarks, staged } from "./benchmarks.ts"
 import { crowd, crowdFigures } from "./crowd.ts"
+import { flood } from "./flood.ts"
 import { certificate } from "./identity.ts"
+import { manyPeers, manyPeersFigures } from "./manyPeers.ts"
 import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
 import { simulatedSpeed } from "./simulation.ts"
@@ -80,6 +82,16 @@ const crowdTitle = "effect-quic: many clients at once"
 if (isWanted(crowdTitle))
   for (const clients of options.quick ? [100] : [100, 400, 1600])
     rows.push(...printFigures(crowdTitle, crowdFigures(await crowd(clients))))
+
+const manyTitle = "effect-quic: many peers on one endpoint"
+if (isWanted(manyTitle)) {
+  const few = await manyPeers(50)
+  const many = await manyPeers(options.quick ? 500 : 5000)
+  rows.push(...printFigures(manyTitle, manyPeersFigures(few, many)))
+}
+
+const floodTitle = "effect-quic: a flood from spoofed addresses"
+if (isWanted(floodTitle)) for await (const figures of flood()) rows.push(...printFigures(floodTitle, figures))
 
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {
