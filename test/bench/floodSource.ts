@@ -8,7 +8,7 @@ import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { Puppet } from "../connection/Puppet.ts"
 import { writeCryptoHeader } from "../../src/wire/frameWriters.ts"
-import { makeClient } from "../hostile/attackers.ts"
+import { makePuppet } from "../hostile/attackers.ts"
 
 export const floodKinds = [
   "Initial without a token",
@@ -53,7 +53,7 @@ const junk = (firstByte: number | undefined): Uint8Array => {
 const make = (kind: FloodKind, n: number): Uint8Array => {
   if (kind === "garbage") return junk(undefined)
   if (kind === "short header of nobody") return junk(0x40)
-  const client = makeClient(random.fork(`${kind} ${n}`))
+  const client = makePuppet(random.fork(`${kind} ${n}`))
   client.start()
   return kind === "Initial without a token" ? client.outbox[0] : withBadToken(client)
 }
