@@ -56,9 +56,9 @@ export const EndpointLimits = Schema.Struct({
    * Handshakes in flight of one source, which is an IPv4 address or an IPv6 /64. 1 to 1,000,000, default 5.
    *
    * Keeps one host from taking the places of others. Its further clients wait; sources take turns. Each handshake that
-   * completes earns a source one more, up to four fifths of `handshakes`, and each that fails halves what it may: a crowd
-   * behind one address is served, a host that begins and does not finish never has more than this. Raise it behind a proxy
-   * that hides the addresses of clients.
+   * completes earns a source one more, as long as less than four fifths of `handshakes` are in flight, and each that fails
+   * halves what it may: a crowd behind one address is served, a host that begins and does not finish never has more than
+   * this. Raise it behind a proxy that hides the addresses of clients.
    */
   handshakesPerSource: limit("handshakesPerSource", 1, 1_000_000),
   /**

@@ -18,8 +18,8 @@ export interface AdmissionLimits
 /** Unvalidated clients queue for this share of the patience at most; the rest is for those that answer a Retry. */
 const UNVALIDATED_SHARE = 1 / 4
 
-/** One source never has more than this share of the handshakes in flight. */
-const SOURCE_SHARE = 4 / 5
+/** Of the handshakes in flight, the share that sources with many may use. */
+const SHARE_OF_MANY = 4 / 5
 
 /**
  * Admission control for strangers: clients whose handshake is incomplete, possibly with forged addresses. RFC 9000
@@ -42,7 +42,7 @@ export class Admission<C> {
   constructor(limits: AdmissionLimits, random: RandomBytes) {
     this.limits = limits
     const { handshakes, handshakesPerSource } = limits
-    const most = Math.max(handshakesPerSource, handshakes * SOURCE_SHARE)
+    const most = Math.max(handshakesPerSource, Math.floor(handshakes * SHARE_OF_MANY))
     this.fresh = new ClientQueue(handshakesPerSource, most, random)
   }
 

@@ -31,7 +31,9 @@ export class Source<C> {
  */
 export class ClientQueue<C> {
   private readonly perSource: number
-  private readonly mostPerSource: number
+  private readonly most: number
+  /** Handshakes in flight, of all sources. */
+  private begun = 0
   private readonly sources: KeyedTable<Source<C>>
   /** Sources with clients that wait, the next one first. */
   private readonly turns = new Set<Source<C>>()
@@ -39,10 +41,13 @@ export class ClientQueue<C> {
   /** Scratch: the key looked up. */
   private readonly key = new Uint8Array(SOURCE_BYTES)
 
-  /** A source may have `perSource` handshakes in flight at first, and `mostPerSource` at most. */
-  constructor(perSource: number, mostPerSource: number, random: RandomBytes) {
+  /**
+   * A source may have `perSource` handshakes in flight, and more only while all together have less than `most`: what is
+   * left beyond that is for sources with few.
+   */
+  constructor(perSource: number, most: number, random: RandomBytes) {
     this.perSource = perSource
-    this.mostPerSource = mostPerSource
+    this.most = most
     this.sources = new KeyedTable(random)
   }
 
@@ -96,6 +101,7 @@ export class ClientQueue<C> {
   /** A handshake of a client at this address begins. */
   begin(from: SocketAddress): void {
     this.enter(from).begun++
+    this.begun++
   }
 
   /** It is complete, or has failed. */
@@ -103,8 +109,9 @@ export class ClientQueue<C> {
     const source = this.find(from)
     if (source === undefined) return
     source.begun--
+    this.begun--
     source.allowance = isComplete
-      ? Math.min(source.allowance + 1, this.mostPerSource)
+      ? Math.min(source.allowance + 1, this.most)
       : Math.max(this.perSource, Math.floor(source.allowance / 2))
     this.forgetIfEmpty(source)
   }
@@ -132,7 +139,8 @@ export class ClientQueue<C> {
   }
 
   private nextSource(): Source<C> | undefined {
-    for (const source of this.turns) if (source.begun < source.allowance) return source
+    const allowed = this.begun < this.most ? Number.POSITIVE_INFINITY : this.perSource
+    for (const source of this.turns) if (source.begun < Math.min(allowed, source.allowance)) return source
     return undefined
   }
 

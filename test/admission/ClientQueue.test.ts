@@ -48,21 +48,36 @@ describe("a queue of clients", () => {
   it("lets a source have one more for each handshake that completes, to a limit, and half when one fails", () => {
     const queue = make()
     const from = at("192.0.2.1")
-    const mayHave = (): number => {
-      let begun = 0
-      for (; queue.hasNext; begun++) queue.begin(from)
-      for (let i = 0; i < begun; i++) queue.find(from)!.begun--
-      return begun
-    }
     queue.push(clientAt(from.host))
-    expect(mayHave()).toBe(2)
+    expect(queue.find(from)!.allowance).toBe(2)
     const allowed: Array<number> = []
     for (const isComplete of [true, true, true, true, true, false, false, true]) {
       queue.begin(from)
       queue.end(from, isComplete)
-      allowed.push(mayHave())
+      allowed.push(queue.find(from)!.allowance)
     }
     expect(allowed).toEqual([3, 4, 5, 6, 6, 3, 2, 3])
+  })
+
+  it("keeps places for sources with few, however much others have earned", () => {
+    const queue = make()
+    const many = ["192.0.2.1", "192.0.2.2"]
+    for (const host of many) {
+      for (let i = 0; i < 10; i++) {
+        queue.push(clientAt(host))
+        queue.push(clientAt(host))
+        queue.begin(at(host))
+        queue.end(at(host), true)
+      }
+    }
+    const begun = { [many[0]]: 0, [many[1]]: 0 }
+    for (let client = queue.shift(); client !== undefined; client = queue.shift()) {
+      begun[client.introduction.from.host]++
+      queue.begin(client.introduction.from)
+    }
+    expect(begun).toEqual({ [many[0]]: 3, [many[1]]: 3 })
+    queue.push(clientAt("192.0.2.3"))
+    expect(queue.shift()!.introduction.from.host).toBe("192.0.2.3")
   })
 
   it("knows whose clients are most, and which has waited longest", () => {
