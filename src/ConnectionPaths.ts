@@ -11,7 +11,13 @@ import type { MigrationEntry, PathEnds } from "./connection/MigrationEntry.ts"
 import type { KeyPhaseState } from "./connection/KeyPhases.ts"
 import type { Route } from "./path/Route.ts"
 
-export type { MigrationEntry, MigrationOutcome, PathEnds, QlogPointer } from "./connection/MigrationEntry.ts"
+export type {
+  CandidateInfo,
+  MigrationEntry,
+  MigrationOutcome,
+  PathEnds,
+  QlogPointer
+} from "./connection/MigrationEntry.ts"
 export type { MigrationReason } from "./path/migrationReason.ts"
 
 /**

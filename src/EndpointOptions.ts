@@ -38,6 +38,17 @@ export const BindSchema = Schema.Struct({
 
 export const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
 
+const CandidateSchema = Schema.Struct({
+  ...RebindSchema.fields,
+  rank: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))),
+  label: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(100)))
+})
+/** As many as a path probes at once. */
+export const CandidatesSchema = Schema.Array(CandidateSchema).check(
+  Schema.isMinLength(1),
+  Schema.isMaxLength(4)
+)
+
 const PlaceSchema = Schema.Struct({
   host: Host,
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))

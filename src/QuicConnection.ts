@@ -21,7 +21,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
-import type { LocalPlace } from "./actor/PathActor.ts"
+import type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
 import { serveStreams } from "./actor/serveStreams.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import { peerAttributes, traced } from "./actor/spans.ts"
@@ -36,7 +36,7 @@ import {
 } from "./ConnectionInfo.ts"
 import * as Paths from "./ConnectionPaths.ts"
 import { deliverDatagram, maxDatagramBytes, receiveDatagram, sendDatagram } from "./connectionDatagrams.ts"
-import { RebindSchema } from "./EndpointOptions.ts"
+import { CandidatesSchema, RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
@@ -280,13 +280,23 @@ export class QuicConnection {
    * Returns once the server has answered over the new path, with unused connection IDs. Until then, and if it does not
    * answer, the connection stays where it is. If a tracing backend is installed, this is the span `quic.migrate`.
    *
-   * Fails with `MigrationFailed`, whose `outcome` says why; with `BindFailed` if the address cannot be bound; with
-   * `InvalidOption`.
+   * **Details**
    *
-   * **Interruption**: while waiting; abandons the new path and closes its socket.
+   * Several candidates, 1 to 4, are raced: that of the lowest rank among those that validate wins, where one that validates
+   * waits a probe timeout for better ones. The sockets of the others are closed.
+   *
+   * Fails with `MigrationFailed`, whose `outcome` says why, of all candidates the first to fail; with `BindFailed` if the
+   * address cannot be bound; with `InvalidOption`.
+   *
+   * **Interruption**: while waiting; abandons the new paths and closes their sockets.
    */
-  migrate(where: LocalPlace = {}): Effect.Effect<void, QuicError> {
-    const moved = Effect.flatMap(check(RebindSchema, where), (place) => this.actor.path.migrate(place))
+  migrate(where: LocalPlace | ReadonlyArray<MigrationCandidate> = {}): Effect.Effect<void, QuicError> {
+    const { path } = this.actor
+    const moved = Array.isArray(where)
+      ? Effect.flatMap(check(CandidatesSchema, where), (all) =>
+          Effect.raceAll(all.map((each, rank) => path.migrate({ rank, ...each })))
+        )
+      : Effect.flatMap(check(RebindSchema, where), (place) => path.migrate(place))
     return traced(moved, "quic.migrate", () => ({
       attributes: { ...peerAttributes(this.remoteAddress), "quic.connection": this.actor.branch.fiberId }
     }))

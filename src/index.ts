@@ -26,9 +26,10 @@ export * as FiberTree from "./FiberTree.ts"
 export * as Identity from "./Identity.ts"
 export { defaultSchedule, Peer, type PeerOptions, type PeerState, type UseOptions } from "./Peer.ts"
 export * as PeerId from "./PeerId.ts"
-export type { LocalPlace } from "./actor/PathActor.ts"
+export type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
 export type {
   KeyPhase,
+  CandidateInfo,
   MigrationEntry,
   MigrationOutcome,
   MigrationReason,

@@ -29,6 +29,19 @@ export interface LocalPlace {
   readonly port?: number
 }
 
+/**
+ * A place to move to, one of several that are raced.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface MigrationCandidate extends LocalPlace {
+  /** The lowest among those that validate wins. 0 to 1,000,000, default its place in the list, from 0. */
+  readonly rank?: number
+  /** Shown in the trace of migrations. Up to 100 characters, default empty. */
+  readonly label?: string
+}
+
 /** How long a socket stays open after a path has left it, for datagrams in flight. */
 const LINGER_MILLIS = 1000
 
@@ -58,6 +71,8 @@ const refusals = {
 
 /** A migration in progress. */
 interface MigrationAttempt {
+  readonly rank: number
+  readonly label: string
   /** Its socket; −1 before it is open. */
   socket: SocketNumber
   /** Why the system refuses to send on it. */
@@ -79,11 +94,17 @@ export class PathActor {
   }
 
   /** Migrates the path to another local address once it is validated; interruption leaves the path where it is. */
-  migrate(where: LocalPlace): Effect.Effect<void, QuicError> {
+  migrate({ rank = 0, label = "", ...where }: MigrationCandidate): Effect.Effect<void, QuicError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.host.failure !== undefined || this.branch.isClosing) return this.over
-        const attempt: MigrationAttempt = { socket: -1, refusal: undefined, result: Deferred.makeUnsafe() }
+        const attempt: MigrationAttempt = {
+          rank,
+          label,
+          socket: -1,
+          refusal: undefined,
+          result: Deferred.makeUnsafe()
+        }
         // the connection ended, or the caller was interrupted
         const cutShort = Effect.sync(() => Deferred.doneUnsafe(attempt.result, this.over))
         const moving = Effect.onInterrupt(Effect.scoped(this.moveTo(where, attempt)), () => cutShort)
@@ -111,7 +132,7 @@ export class PathActor {
       const socket = yield* this.host.openSocket({ ...where, host }, remote, onRefused)
       attempt.socket = socket
       yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(socket)))
-      yield* Effect.andThen(this.startProbing(socket), this.awaitArrival(attempt))
+      yield* Effect.andThen(this.startProbing(attempt), this.awaitArrival(attempt))
       Deferred.doneUnsafe(attempt.result, Effect.void)
       yield* this.awaitLeft(socket)
       yield* Effect.sleep(LINGER_MILLIS)
@@ -129,14 +150,15 @@ export class PathActor {
     return this.host.failure ?? Effect.fail(quicError(new EndpointClosed()))
   }
 
-  private startProbing(socket: SocketNumber): Effect.Effect<void, QuicError> {
+  private startProbing(attempt: MigrationAttempt): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
       if (host.failure !== undefined) return host.failure
-      const refusal = host.core.migrate(socket, host.now())
+      const { path } = host.core
+      const refusal = host.core.migrate(attempt.socket, host.now(), path, "ActiveMigration", attempt)
       // temporary refusals are waited out
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
-        return Effect.flatMap(host.signals.driven.park, () => this.startProbing(socket))
+        return Effect.flatMap(host.signals.driven.park, () => this.startProbing(attempt))
       if (refusal !== undefined) return Effect.fail(quicError(refusals[refusal]()))
       host.touch()
       return Effect.void

@@ -23,7 +23,7 @@ import { HandshakeProgress } from "./HandshakeProgress.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import type { Keyring } from "./Keyring.ts"
 import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
-import type { MoveRefusal } from "./Migration.ts"
+import type { MoveRefusal } from "./movePolicy.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import { firstPathFirst, type PathScheduler } from "./PathScheduler.ts"
@@ -231,14 +231,16 @@ export class Connection {
     return this.lifecycle.isOpen ? path.migration.rebind(socket, reason, nowMicros) : undefined
   }
 
-  /** Moves `path` to another local socket once the new route is validated. RFC 9000 §9.1 */
+  /** Moves `path` to another local socket once the new route has won: of those probed, the lowest rank that validates. RFC
+   * 9000 §9.1 */
   migrate(
     socket: SocketNumber,
     nowMicros: number,
     path = this.path,
-    reason: MigrationReason = "ActiveMigration"
+    reason: MigrationReason = "ActiveMigration",
+    about?: { readonly rank: number; readonly label: string }
   ): MoveRefusal | undefined {
-    return path.migration.probe(socket, reason, nowMicros)
+    return path.migration.probe(socket, reason, nowMicros, about)
   }
 
   /** Drops the routes of `path` that use `socket`, except the current one. */
@@ -262,7 +264,7 @@ export class Connection {
     if (!this.receiver.isWithinLimit(packet, nowMicros)) return
     const { path, bytes } = packet
     const { migration } = path
-    const route = migration.routeOf(from, socket)
+    const route = migration.routeOf(from, socket, packet.sequence, nowMicros)
     if (route === undefined) {
       this.receiver.counters.rejected++
       if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")

@@ -260,8 +260,8 @@ export class ConnectionPath {
 
   /** The earliest deadline of this path. */
   deadline(): number {
-    const { recovery, routes, localIds } = this
-    let deadline = Math.min(recovery.deadlineMicros(), routes.deadlineMicros, localIds.deadlineMicros)
+    const { recovery, localIds } = this
+    let deadline = Math.min(recovery.deadlineMicros(), this.migration.deadlineMicros, localIds.deadlineMicros)
     if (this.maySend)
       for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline

@@ -136,7 +136,7 @@ export class ConnectionTimers {
       }
     }
     path.localIds.sweep(nowMicros)
-    if (nowMicros >= path.routes.deadlineMicros) path.migration.onTimeout(nowMicros)
+    if (nowMicros >= path.migration.deadlineMicros) path.migration.onTimeout(nowMicros)
   }
 
   /**

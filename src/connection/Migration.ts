@@ -1,86 +1,78 @@
-import type { Route, SocketNumber } from "../path/Route.ts"
+import { NEVER_OBSERVED, type Route, type SocketNumber } from "../path/Route.ts"
 import type { MigrationReason } from "../path/migrationReason.ts"
+import type { CandidateFacts } from "../path/RouteCandidate.ts"
+import { RouteProber } from "../path/RouteProber.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
-import type { PathRecovery } from "../recovery/PathRecovery.ts"
-import type { TransportParameters } from "../wire/TransportParameters.ts"
-import type { Closer } from "./Closer.ts"
-import type { ConnectionConfig } from "./ConnectionConfig.ts"
-import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { Ping } from "./LooseFrames.ts"
 import { silentClose } from "./lifecycle.ts"
-import type { MigrationTrace } from "./MigrationTrace.ts"
+import type { MovingConnection, MovingPath } from "./MovingConnection.ts"
+import { isNatRebinding, type MovePolicy, type MoveRefusal, type MoverState, rfc9000 } from "./movePolicy.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
-/** Why a connection cannot migrate. */
-export type MoveRefusal =
-  /** The handshake is not confirmed yet. RFC 9000 §9 */
-  | "unconfirmed"
-  /** The server declared disable_active_migration. RFC 9000 §18.2 #2 */
-  | "disabled"
-  /** Only clients migrate. RFC 9000 §9 */
-  | "server"
-  /** The peer has not provided an unused connection ID yet. RFC 9000 §9.5 */
-  | "noConnectionId"
-
-/** The path that migrates. */
-export interface MovingPath {
-  readonly routes: RouteSet
-  readonly recovery: PathRecovery
-  /** The current route was replaced. */
-  onMoved(before: Route, nowMicros: number): void
-}
-
-/** What the migration of a path needs of its connection. */
-export interface MovingConnection {
-  readonly config: ConnectionConfig
-  readonly handshake: {
-    readonly confirmed: boolean
-    readonly peerParameters: TransportParameters | undefined
-  }
-  readonly events: Array<ConnectionEvent>
-  readonly closer: Closer
-  readonly frames: { readonly ping: Ping }
-  readonly migrationTrace: MigrationTrace
-}
+/** A candidate where nothing says more of it. */
+const PLAIN = { rank: 0, label: "" }
 
 /**
  * Changes the route of one path: because the peer's address changed, because our socket did, or because the server
- * prefers another address. RFC 9000 §9
+ * prefers another address. A `RouteProber` probes; who may move is up to a `MovePolicy`. RFC 9000 §9
  */
 export class Migration {
   private readonly parts: MovingConnection
   private readonly path: MovingPath
   /** server: the client's current address is validated. */
   private readonly offerToken: (nowMicros: number) => void
+  private readonly policy: MovePolicy
+  private readonly prober: RouteProber
+  /** The socket of the handshake. */
+  private readonly firstSocket: SocketNumber
   /** The local socket to move to as soon as that is allowed. */
   awaited: SocketNumber | undefined = undefined
   private awaitedReason: MigrationReason = "ActiveMigration"
   /** On the server's preferred address: disable_active_migration no longer applies. RFC 9000 §18.2 */
   private onPreferred = false
 
-  constructor(parts: MovingConnection, path: MovingPath, offerToken: (nowMicros: number) => void) {
+  constructor(
+    parts: MovingConnection,
+    path: MovingPath,
+    offerToken: (nowMicros: number) => void,
+    policy: MovePolicy = rfc9000
+  ) {
     this.parts = parts
     this.path = path
     this.offerToken = offerToken
+    this.policy = policy
+    this.prober = new RouteProber(path.routes)
+    this.firstSocket = path.routes.current.socket
   }
 
-  /** The route a datagram arrived on; undefined when it has to be dropped. */
-  routeOf(remote: SocketAddress, socket: SocketNumber): Route | undefined {
+  /**
+   * The route a datagram arrived on; undefined when it has to be dropped. `sequence` is that of the connection ID it was
+   * sent to.
+   */
+  routeOf(
+    remote: SocketAddress,
+    socket: SocketNumber,
+    sequence: number,
+    nowMicros: number
+  ): Route | undefined {
     const { parts, routes } = this
-    if (routes.current.is(remote, socket)) return routes.current
+    const { current } = routes
+    if (current.is(remote, socket)) return current
     const known = routes.find(remote, socket)
     if (known !== undefined) return known
     // RFC 9000 §9 #5, §9.6 #S1: a client MUST discard packets from an unknown server address
     if (parts.config.role === "client") return routes.all.find((route) => sameAddress(route.remote, remote))
-    // RFC 9000 §9 #3: dropped or validated before the handshake is confirmed and with disable_active_migration
-    if (!parts.handshake.confirmed || parts.config.transport.disableActiveMigration) return undefined
-    return routes.make(remote, socket, false)
+    const isRebinding = isNatRebinding(current, socket, sequence, undefined, nowMicros)
+    return this.policy.admitsPeer(this.stateAt(socket), isRebinding)
+      ? routes.make(remote, socket, false)
+      : undefined
   }
 
   /** An authentic packet arrived on `route`; it is only remembered if the packet was ack-eliciting. */
   onAuthentic(route: Route, nowMicros: number): void {
     const { routes, parts } = this
-    if (route === routes.current || !route.validator.hasFrames() || !this.admit(route)) return
+    if (route === routes.current) return
+    if (route.observedAtMicros < 0) route.observedAtMicros = nowMicros
+    if (!route.validator.hasFrames() || !this.admit(route)) return
     this.keep(route, nowMicros)
     // RFC 9000 §9.6.3 #S2: a client that probes may migrate next
     if (parts.config.role === "server" && !route.isProven && route.validator.state === "idle")
@@ -93,16 +85,21 @@ export class Migration {
     const { current, fallback } = routes
     if (parts.config.role === "client") {
       // the server has followed: nothing will arrive on the old route any more
-      if (route === current && fallback !== undefined && current.isProven) routes.drop(fallback)
+      if (route !== current || fallback === undefined || !current.isProven) return
+      routes.drop(fallback)
+      parts.events.push({ _tag: "moved" }) // its socket may be closed
       return
     }
-    if (route === current || !this.admit(route)) return
-    this.request(route, this.reasonOfPeer(route), nowMicros)
+    if (route === current) return
+    if (route.observedAtMicros < 0) route.observedAtMicros = nowMicros
+    const reason = this.reasonOfPeer(route, nowMicros)
+    if (!this.policy.admitsPeer(this.stateAt(route.socket), reason === "NatRebinding")) return
+    if (!this.admit(route)) return
+    this.request(route, reason, nowMicros)
     if (route.socket === current.socket || route.isProven) return this.move(route, nowMicros)
     // RFC 9000 §9.6.2 #2 #3: a server uses its preferred address once the path from it is validated
     this.keep(route, nowMicros)
-    route.isWanted = true
-    if (route.validator.state !== "validating") route.validator.start(nowMicros, this.ptoMicros)
+    this.compete(route, PLAIN, nowMicros)
   }
 
   /**
@@ -110,22 +107,25 @@ export class Migration {
    * RFC 9000 §8.2.2 #4
    */
   onResponse(data: Uint8Array, nowMicros: number): boolean {
-    const { routes } = this
-    for (const route of routes.all) {
-      const outcome = route.validator.onResponse(data, nowMicros)
-      if (outcome === "rejected") continue
-      if (outcome === "late") return true
-      route.amplification.validate() // RFC 9000 §8.2.3
-      if (route === routes.current) this.path.recovery.setAmplificationLimited(false)
-      if (outcome === "validated") this.onProven(route, nowMicros)
-      if (this.parts.config.role === "server" && routes.current.isProven) this.offerToken(nowMicros)
-      return true
-    }
-    return false
+    const { outcome, route } = this.prober.onResponse(data, nowMicros)
+    if (route === undefined) return false
+    if (outcome === "late") return true
+    const { current } = this.routes
+    route.amplification.validate() // RFC 9000 §8.2.3
+    if (route === current) this.path.recovery.setAmplificationLimited(false)
+    if (outcome === "validated") this.onProven(route, nowMicros)
+    if (this.parts.config.role === "server" && this.routes.current.isProven) this.offerToken(nowMicros)
+    return true
+  }
+
+  /** When `onTimeout` is due. */
+  get deadlineMicros(): number {
+    return Math.min(this.routes.deadlineMicros, this.prober.settleMicros)
   }
 
   onTimeout(nowMicros: number): void {
-    for (const route of this.routes.all) if (route.validator.sweep(nowMicros)) this.onFailed(route, nowMicros)
+    for (const route of this.prober.sweep(nowMicros)) this.onFailed(route, nowMicros)
+    this.moveToWinner(nowMicros)
   }
 
   /**
@@ -155,9 +155,18 @@ export class Migration {
     return undefined
   }
 
-  /** Probes the route from another local socket, and moves to it once validated. RFC 9000 §9.1 */
-  probe(socket: SocketNumber, reason: MigrationReason, nowMicros: number): MoveRefusal | undefined {
-    const refusal = this.refusal() ?? this.startProbing(this.routes.current.remote, socket, reason, nowMicros)
+  /**
+   * Probes the route from another local socket, and moves to it once it has won: of those probed at once, that of the
+   * lowest rank. RFC 9000 §9.1
+   */
+  probe(
+    socket: SocketNumber,
+    reason: MigrationReason,
+    nowMicros: number,
+    about: { readonly rank: number; readonly label: string } = PLAIN
+  ): MoveRefusal | undefined {
+    const { remote } = this.routes.current
+    const refusal = this.refusal() ?? this.startProbing(remote, socket, reason, nowMicros, about)
     if (refusal === undefined) this.preferFrom(socket, nowMicros)
     return refusal
   }
@@ -187,7 +196,9 @@ export class Migration {
    */
   private preferFrom(socket: SocketNumber, nowMicros: number): void {
     const { current, all } = this.routes
-    const asked = all.find(({ isWanted, remote }) => isWanted && !sameAddress(remote, current.remote))
+    const asked = all.find(
+      ({ candidate, remote }) => candidate !== undefined && !sameAddress(remote, current.remote)
+    )
     if (asked !== undefined) this.startProbing(asked.remote, socket, "PreferredAddress", nowMicros)
   }
 
@@ -202,7 +213,7 @@ export class Migration {
     const hasNewSocket = before.socket !== current.socket
     for (const route of all)
       if (
-        route.isWanted &&
+        route.candidate !== undefined &&
         ((hasNewRemote && !sameAddress(route.remote, current.remote)) ||
           (hasNewSocket && route.socket !== current.socket))
       ) {
@@ -215,18 +226,34 @@ export class Migration {
     remote: SocketAddress,
     socket: SocketNumber,
     reason: MigrationReason,
-    nowMicros: number
+    nowMicros: number,
+    about = PLAIN
   ): MoveRefusal | undefined {
     const { routes } = this
     const route = routes.find(remote, socket) ?? routes.make(remote, socket, true)
     if (route === routes.current) return undefined
     if (!routes.assignUnusedId(route)) return "noConnectionId" // RFC 9000 §9.5 #1
-    this.request(route, reason, nowMicros)
+    if (route.observedAtMicros < 0) route.observedAtMicros = nowMicros
     this.keep(route, nowMicros)
-    route.isWanted = true
-    route.validator.start(nowMicros, this.ptoMicros)
+    route.validator.cancel() // a later answer must be to this request
+    this.compete(route, about, nowMicros)
+    this.request(route, reason, nowMicros)
     this.parts.events.push({ _tag: "moved" })
     return undefined
+  }
+
+  private compete(route: Route, { rank, label }: typeof PLAIN, nowMicros: number): void {
+    const { verifierContext } = this.parts.migrationTrace
+    const facts: CandidateFacts = { rank, label, verifierContext }
+    this.prober.probe(route, facts, nowMicros, this.ptoMicros)
+  }
+
+  /** Moves once the race between the candidates is decided; until then, a worse one waits a PTO for a better one. */
+  private moveToWinner(nowMicros: number): void {
+    const { parts, prober, path } = this
+    const { verifierContext } = parts.migrationTrace
+    const winner = prober.winner(verifierContext, nowMicros, path.recovery.ptoMicros())
+    if (winner !== undefined) this.move(winner, nowMicros)
   }
 
   private keep(route: Route, nowMicros: number): void {
@@ -255,20 +282,33 @@ export class Migration {
     return route === current && fallback !== undefined ? fallback : current
   }
 
-  /** Why the client has moved: one behind a NAT that rebinds does not know, and changes no connection IDs. */
-  private reasonOfPeer(route: Route): MigrationReason {
+  /** Why the client has moved. */
+  private reasonOfPeer(route: Route, nowMicros: number): MigrationReason {
     const { current } = this.routes
-    if (route.socket !== current.socket) return "PreferredAddress"
-    return route.localSequence === current.localSequence ? "NatRebinding" : "ActiveMigration"
+    const { socket, localSequence } = route
+    if (socket !== current.socket) return "PreferredAddress"
+    return isNatRebinding(current, socket, localSequence, route, nowMicros)
+      ? "NatRebinding"
+      : "ActiveMigration"
   }
 
   private refusal(): MoveRefusal | undefined {
+    return this.policy.refusal(this.stateAt(this.routes.current.socket))
+  }
+
+  private stateAt(socket: SocketNumber): MoverState {
     const { handshake, config } = this.parts
-    if (config.role === "server") return "server"
-    if (!handshake.confirmed) return "unconfirmed" // RFC 9000 §9 #1 #2
-    return handshake.peerParameters?.disableActiveMigration === true && !this.onPreferred
-      ? "disabled"
-      : undefined
+    const isClient = config.role === "client"
+    return {
+      role: config.role,
+      isConfirmed: handshake.confirmed,
+      isDisabled: isClient
+        ? handshake.peerParameters?.disableActiveMigration === true
+        : config.transport.disableActiveMigration,
+      isOnPreferred: isClient
+        ? this.onPreferred
+        : config.preferred !== undefined && socket !== this.firstSocket
+    }
   }
 
   /**
@@ -287,6 +327,8 @@ export class Migration {
     this.reject(before, "Superseded", nowMicros)
     routes.use(route)
     parts.migrationTrace.committed(route.moveReason!, before, route, nowMicros)
+    route.candidate = undefined
+    before.observedAtMicros = NEVER_OBSERVED
     if (route.isProven) route.moveReason = undefined
     else route.validator.start(nowMicros, this.ptoMicros) // RFC 9000 §9 #4, §9.3 #1
     const { fallback } = routes
@@ -307,7 +349,7 @@ export class Migration {
     const { moveReason } = route
     if (moveReason !== undefined)
       parts.migrationTrace.validated(moveReason, this.leftFor(route), route, nowMicros)
-    if (route.isWanted) return this.move(route, nowMicros)
+    if (route.candidate !== undefined) return this.moveToWinner(nowMicros)
     route.moveReason = undefined
     parts.events.push({ _tag: "moved" })
     const { current, fallback } = routes
@@ -337,7 +379,7 @@ export class Migration {
     // but the fallback is the only way back while the current route is not validated
     if (route === fallback && !current.isProven) return
     routes.drop(route)
-    if (route.isWanted) parts.events.push({ _tag: "moved" })
+    parts.events.push({ _tag: "moved" })
   }
 
   /** RFC 9000 §8.2.4: the larger PTO of the current route and a new one. */

@@ -44,6 +44,23 @@ export interface PathEnds {
 }
 
 /**
+ * What a route was probed as.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CandidateInfo {
+  /** Counts the candidates of a path from 1. */
+  readonly id: number
+  /** The lowest among those that validate wins. */
+  readonly rank: number
+  /** The label given to `connection.migrate`, or empty. */
+  readonly label: string
+  /** When it was first seen, since the start of the connection. */
+  readonly observedAtMillis: number
+}
+
+/**
  * Where the qlog of a connection reports an entry of its trace.
  *
  * @category models
@@ -94,6 +111,8 @@ export interface MigrationEntry {
   readonly to: PathEnds
   /** Why; undefined for a key update. */
   readonly reason: MigrationReason | undefined
+  /** The route to move to, as a candidate; undefined if the path moved there without waiting for its validation. */
+  readonly candidate: CandidateInfo | undefined
   /** Where the move stands. */
   readonly outcome: MigrationOutcome
   /** Key updates before this entry, it included. */

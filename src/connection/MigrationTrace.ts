@@ -4,7 +4,13 @@ import type { MigrationReason } from "../path/migrationReason.ts"
 import type { Route, SocketNumber } from "../path/Route.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { MigrationEntry, MigrationOutcome, MigrationStep, PathEnds } from "./MigrationEntry.ts"
+import type {
+  CandidateInfo,
+  MigrationEntry,
+  MigrationOutcome,
+  MigrationStep,
+  PathEnds
+} from "./MigrationEntry.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 import { verifierContext } from "./verifierContext.ts"
 
@@ -117,6 +123,7 @@ export class MigrationTrace {
       from: this.endsOf(from),
       to: this.endsOf(to),
       reason,
+      candidate: this.candidateOf(to),
       outcome,
       keyPhase: keys.phases.updates,
       verifierContext: this.verifierContext
@@ -130,12 +137,19 @@ export class MigrationTrace {
     return this.connection.paths.all.some(({ routes }) => routes.current === route)
   }
 
+  private candidateOf({ candidate }: Route): CandidateInfo | undefined {
+    if (candidate === undefined) return undefined
+    const { id, rank, label, observedAtMicros } = candidate
+    return { id, rank, label, observedAtMillis: (observedAtMicros - this.startMicros) / 1000 }
+  }
+
   // resolved at once: the socket may be closed by the time the entry is read
   private endsOf({ socket, remote }: Route): PathEnds {
     return { local: this.connection.config.addressOf(socket), remote }
   }
 
-  private get verifierContext(): string {
+  /** As what the peer is authenticated. */
+  get verifierContext(): string {
     const { handshake, config } = this.connection
     const peer = handshake.facts?.peer
     if (this.context !== undefined && peer === this.peer) return this.context

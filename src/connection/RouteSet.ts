@@ -85,7 +85,6 @@ export class RouteSet {
     if (current.isProven) this.fallback = current
     else if (fallback === route) this.fallback = undefined
     this.current = route
-    route.isWanted = false
     if (route.destinationId.state !== "retired") this.peerIds.activate(route.destinationId.sequence)
     route.destinationId = this.peerIds.activeId
     for (const left of [current, fallback])
@@ -104,7 +103,11 @@ export class RouteSet {
   /** The peer has retired an ID of ours, and with it the routes on which it only probed. RFC 9000 §5.1.2 */
   onRetired(sequence: number): void {
     for (const route of [...this.candidates])
-      if (route.localSequence === sequence && !route.isWanted && route.validator.state !== "validating")
+      if (
+        route.localSequence === sequence &&
+        route.candidate === undefined &&
+        route.validator.state !== "validating"
+      )
         this.drop(route)
   }
 
@@ -118,7 +121,7 @@ export class RouteSet {
 
   /** Whether the current route, or one preferred to it, is still being validated. */
   get isMoving(): boolean {
-    return !this.current.isProven || this.candidates.some((route) => route.isWanted)
+    return !this.current.isProven || this.candidates.some((route) => route.candidate !== undefined)
   }
 
   /** A route other than the current one with a challenge or response that may be sent. */

@@ -2,10 +2,14 @@ import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
 import { AntiAmplification } from "./AntiAmplification.ts"
 import type { MigrationReason } from "./migrationReason.ts"
 import { PathValidator } from "./PathValidator.ts"
+import type { RouteCandidate } from "./RouteCandidate.ts"
 import type { PeerConnectionId } from "./PeerConnectionIds.ts"
 
 /** The endpoint's number for a local socket, or for one address of a wildcard socket; opaque to the core. */
 export type SocketNumber = number
+
+/** Time is never negative. */
+export const NEVER_OBSERVED = -1
 
 /**
  * A local socket and a remote address. A path of single-path QUIC uses one route at a time and can migrate to another.
@@ -27,8 +31,10 @@ export class Route {
   isProven = false
   /** Why the connection moves to it: from the request to its end. */
   moveReason: MigrationReason | undefined = undefined
-  /** The connection migrates to it once it is validated. */
-  isWanted = false
+  /** It is probed for a move to it. */
+  candidate: RouteCandidate | undefined = undefined
+  /** When the peer was first seen on it since it was last the current one; `NEVER_OBSERVED` before that. */
+  observedAtMicros = NEVER_OBSERVED
   /** The sequence number of our ID that the peer last used on it; -1 for none. */
   localSequence = -1
 

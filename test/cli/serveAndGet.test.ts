@@ -43,7 +43,7 @@ it("fetches files of any size and name over one connection", async () => {
   sameFile(join(www, "deep/er/c"), join(downloads, "c"))
   sameFile(join(www, "a.bin"), join(downloads, "link-inside"))
   expect(readdirSync(downloads).length).toBe(6)
-  expect(stdout).toMatch(/a\.bin +1\.00 MB in .*\n  sha256:[0-9a-f]{64}/)
+  expect(stdout).toMatch(/a\.bin +1\.00 MB in .*\n {2}sha256:[0-9a-f]{64}/)
   expect(server.stdout.match(/ connected/g)?.length).toBe(1)
 })
 

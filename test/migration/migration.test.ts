@@ -66,6 +66,47 @@ describe("a connection that migrates", () => {
     })
   )
 
+  itSim("A4 races several places, and takes the one of the lowest rank among those that answer", () =>
+    Effect.gen(function* () {
+      const ends = yield* connected()
+      const wifi = { host: "10.0.1.1", label: "wifi", rank: 1 }
+      const cable = { host: "10.0.0.1", label: "cable", rank: 2 }
+      const sockets = () => ends.client.tree.pipe(Effect.map(({ sockets }) => sockets))
+      const before = yield* sockets()
+      // the cable is faster
+      ends.other.set({ delayMillis: 20 })
+      yield* ends.near.migrate([cable, wifi])
+      expect(ends.near.paths[0].local.host).toBe("10.0.1.1")
+      ends.other.set({ up: false })
+      yield* ends.near.migrate([cable, wifi])
+      expect(ends.near.paths[0].local.host).toBe("10.0.0.1")
+      yield* transfer(ends, MEGABYTE)
+      const commits = yield* ends.near.migrations.pipe(
+        Stream.filter(({ _tag }) => _tag === "Committed"),
+        Stream.take(2),
+        Stream.runCollect
+      )
+      expect(commits.map(({ candidate }) => candidate?.label)).toEqual(["wifi", "cable"])
+      // the endpoint's own and the one in use: those of the losers, and of places it has left, are closed
+      yield* Effect.sleep(5_000)
+      expect(yield* sockets()).toBe(before + 1)
+    })
+  )
+
+  itSim("A4 fails when none of several places is answered, and says which option is wrong", () =>
+    Effect.gen(function* () {
+      const ends = yield* connected()
+      ends.other.set({ up: false })
+      const places = [{ host: "10.0.1.1" }, { host: "10.0.1.1" }]
+      expect(yield* reasonOf(ends.near.migrate(places))).toMatchObject({
+        _tag: "MigrationFailed",
+        outcome: "TimedOut"
+      })
+      expect(yield* reasonOf(ends.near.migrate([]))).toMatchObject({ _tag: "InvalidOption" })
+      expect(yield* reasonOf(ends.near.migrate([{ rank: -1 }]))).toMatchObject({ field: "0.rank" })
+    })
+  )
+
   // RFC 9000 §9 #2
   itSim("is refused on a server, and by one that forbids it", () =>
     Effect.gen(function* () {

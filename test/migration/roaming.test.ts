@@ -165,11 +165,52 @@ describe("a server whose client's packets come from another address", () => {
   })
 
   // RFC 9000 §9 #3
-  it("ignores what comes from elsewhere after it has declared disable_active_migration", () => {
-    const roamer = new Roamer({ transport: { disableActiveMigration: true } })
-    roamer.ping(B).probe(B)
-    expect(roamer.sentTo(B)).toEqual([])
-    expect(roamer.remote).toBe(formatAddress(home))
+  it("A3 ignores who moves after it has declared disable_active_migration, and follows a NAT that rebinds", () => {
+    const disabled = { transport: { disableActiveMigration: true } }
+    const mover = new Roamer(disabled)
+    mover.puppet.destination = mover.issued[0].slice()
+    mover.ping(B).probe(B)
+    expect(mover.sentTo(B)).toEqual([])
+    expect(mover.remote).toBe(formatAddress(home))
+
+    const rebound = new Roamer(disabled).ping(home).ping(B).answer(B)
+    expect(rebound.remote).toBe(formatAddress(B))
+    // while B is being validated, a further address may be a move
+    const doubtful = new Roamer(disabled).ping(home).ping(B).ping(away(2))
+    expect(doubtful.sentTo(away(2))).toEqual([])
+    expect(doubtful.remote).toBe(formatAddress(B))
+    // one that was probed first was no accident
+    const probed = new Roamer(disabled).ping(home).probe(B).ping(B)
+    expect(probed.remote).toBe(formatAddress(home))
+  })
+
+  it("A3 takes a return after more than 30 seconds of being seen there for a change of topology", () => {
+    const reasons = (roamer: Roamer) => {
+      const { migrationTrace } = roamer.connection.parts
+      const found: Array<string | undefined> = []
+      for (
+        let entry = migrationTrace.from(1);
+        entry !== undefined;
+        entry = migrationTrace.from(entry.number + 1)
+      )
+        if (entry._tag === "Requested") found.push(entry.reason)
+      return found
+    }
+    for (const [seconds, expected] of [
+      [29, "NatRebinding"],
+      [31, "ActiveMigration"]
+    ] as const) {
+      const roamer = new Roamer().ping(home)
+      roamer.probe(B).answer(B)
+      roamer.from = home
+      for (let i = 0; i < seconds; i++) {
+        roamer.nowMicros += 1_000_000
+        roamer.ping(home)
+      }
+      expect(reasons(roamer)).toEqual([])
+      roamer.ping(B)
+      expect(reasons(roamer)).toEqual([expected])
+    }
   })
 
   it("still finds the connection when the peer resets it from its new address", () => {

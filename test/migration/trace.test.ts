@@ -63,10 +63,10 @@ describe("A6 the trace of a connection", () => {
     expect(steps(roamer)).toEqual([
       `Requested NatRebinding Pending ${B.host}`,
       `Committed NatRebinding Unvalidated ${B.host}`,
-      `Requested NatRebinding Pending ${away(2).host}`,
+      `Requested ActiveMigration Pending ${away(2).host}`,
       `Rejected NatRebinding Superseded ${B.host}`,
-      `Committed NatRebinding Unvalidated ${away(2).host}`,
-      `PathValidated NatRebinding Complete ${away(2).host}`
+      `Committed ActiveMigration Unvalidated ${away(2).host}`,
+      `PathValidated ActiveMigration Complete ${away(2).host}`
     ])
   })
 

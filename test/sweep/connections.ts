@@ -65,6 +65,13 @@ const commands: ReadonlyArray<Sweep<Connected>> = [
     operation: ({ near, world }) => near.migrate({ host: world.client.host })
   },
   {
+    name: "migrate, racing two places",
+    lasts: true,
+    takesMillis: 20,
+    stage: connected(),
+    operation: ({ near, world }) => near.migrate([{ host: world.client.host }, { host: world.client.host }])
+  },
+  {
     name: "rebind",
     stage: connected(),
     operation: ({ client, world }) => client.rebind({ host: world.client.host })

@@ -1,0 +1,30 @@
+import type { Route } from "../path/Route.ts"
+import type { PathRecovery } from "../recovery/PathRecovery.ts"
+import type { TransportParameters } from "../wire/TransportParameters.ts"
+import type { Closer } from "./Closer.ts"
+import type { ConnectionConfig } from "./ConnectionConfig.ts"
+import type { ConnectionEvent } from "./ConnectionEvents.ts"
+import type { Ping } from "./LooseFrames.ts"
+import type { MigrationTrace } from "./MigrationTrace.ts"
+import type { RouteSet } from "./RouteSet.ts"
+
+/** The path that migrates. */
+export interface MovingPath {
+  readonly routes: RouteSet
+  readonly recovery: PathRecovery
+  /** The current route was replaced. */
+  onMoved(before: Route, nowMicros: number): void
+}
+
+/** What the migration of a path needs of its connection. */
+export interface MovingConnection {
+  readonly config: ConnectionConfig
+  readonly handshake: {
+    readonly confirmed: boolean
+    readonly peerParameters: TransportParameters | undefined
+  }
+  readonly events: Array<ConnectionEvent>
+  readonly closer: Closer
+  readonly frames: { readonly ping: Ping }
+  readonly migrationTrace: MigrationTrace
+}
