@@ -37,10 +37,12 @@ export class Admission<C> {
   private readonly begun: Array<Stranger<C>> = []
   /** Clients without a connection. */
   private readonly fresh: ClientQueue<C>
-  private readonly pace = new ServicePace()
+  private readonly pace: ServicePace
 
   constructor(limits: AdmissionLimits, random: RandomBytes) {
     this.limits = limits
+    // as far back as the estimate looks ahead
+    this.pace = new ServicePace(limits.patienceMicros)
     const { handshakes, handshakesPerSource } = limits
     const most = Math.max(handshakesPerSource, Math.floor(handshakes * SHARE_OF_MANY))
     this.fresh = new ClientQueue(handshakesPerSource, most, random)
@@ -99,7 +101,7 @@ export class Admission<C> {
     const stranger = this.begun.shift() ?? (this.mayBegin ? this.fresh.shift() : undefined)
     if (stranger === undefined) return undefined
     stranger.isWaiting = false
-    this.pace.onTurn(nowMicros, this.waiting > 0)
+    this.pace.onTurn(nowMicros, this.hasWaiting)
     return stranger
   }
 
