@@ -21,17 +21,19 @@ export interface DecapsulationKey {
   decapsulate(ciphertext: Uint8Array): Uint8Array
 }
 
+export interface Encapsulated {
+  readonly ciphertext: Uint8Array
+  readonly sharedSecret: Uint8Array
+}
+
 export interface KeyAgreementPrimitives {
   readonly x25519Share: (random: RandomBytes) => KeyShare
   /** secp256r1 or secp384r1. */
   readonly ecdhShare: (group: NamedGroup, random: RandomBytes) => KeyShare
   /** From a seed of SEED_LENGTH. */
   readonly decapsulationKey: (seed: Uint8Array) => DecapsulationKey
-  /** Undefined if the key fails the check of FIPS 203 §7.2. `randomness` is 32 bytes. */
-  readonly encapsulate: (
-    encapsulationKey: Uint8Array,
-    randomness: Uint8Array
-  ) => { readonly ciphertext: Uint8Array; readonly sharedSecret: Uint8Array } | undefined
+  /** Undefined if the key fails the check of FIPS 203 §7.2. */
+  readonly encapsulate: (encapsulationKey: Uint8Array, random: RandomBytes) => Encapsulated | undefined
 }
 
 export const keyAgreement = ({
@@ -61,7 +63,7 @@ export const keyAgreement = ({
     const classic = x25519Share(random)
     const classicSecret = classic.agree(clientShare.subarray(ENCAPSULATION_KEY_LENGTH))
     if (classicSecret === undefined) return undefined
-    const kem = encapsulate(clientShare.subarray(0, ENCAPSULATION_KEY_LENGTH), random(32))
+    const kem = encapsulate(clientShare.subarray(0, ENCAPSULATION_KEY_LENGTH), random)
     if (kem === undefined) return undefined
     return {
       publicKey: concat(kem.ciphertext, classic.publicKey),

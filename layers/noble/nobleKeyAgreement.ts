@@ -52,9 +52,9 @@ export const { groups, keyShare, respond } = keyAgreement({
     }
   },
   // noble checks the encapsulation key as FIPS 203 §7.2 requires
-  encapsulate: (encapsulationKey, randomness) =>
+  encapsulate: (encapsulationKey, random) =>
     orUndefined(() => {
-      const { cipherText, sharedSecret } = ml_kem768.encapsulate(encapsulationKey, randomness)
+      const { cipherText, sharedSecret } = ml_kem768.encapsulate(encapsulationKey, random(32))
       return { ciphertext: cipherText, sharedSecret }
     })
 })

@@ -185,7 +185,7 @@ export interface CryptoSuiteShape {
   keyShare(group: NamedGroup, random: RandomBytes): KeyShare
   /**
    * The server's answer to a client's share: its own share and the secret, encapsulated for a KEM. Undefined if the
-   * client's share is invalid. All randomness comes from `random`.
+   * client's share is invalid. All randomness comes from `random`; a suite may ask the system itself if `random` does.
    */
   respond(
     group: NamedGroup,

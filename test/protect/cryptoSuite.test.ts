@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { CIPHERTEXT_LENGTH } from "../../layers/keys/keyAgreement.ts"
 import { encapsulate, implementations } from "../../layers/node/crypto/mlKem768.ts"
+import { nodeEntropy } from "../../layers/node/NodeEntropy.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NobleCryptoSuite from "../../layers/noble/NobleCryptoSuite.ts"
 import { CryptoSuite, SignatureScheme } from "../../src/capability/CryptoSuite.ts"
@@ -112,6 +113,27 @@ describe("the noble suite", () => {
   })
 })
 
+describe("encapsulation with the system's randomness", () => {
+  const { encapsulationKey } = implementations[0](seeded(1)(64))
+  const { randomBytes } = nodeEntropy
+
+  it("yields another secret each time", () => {
+    const [one, two] = [1, 2].map(() => toHex(encapsulate(encapsulationKey, randomBytes)!.sharedSecret))
+    expect(one).toHaveLength(64)
+    expect(one).not.toBe(two)
+  })
+
+  it("rejects a key with a coefficient not below q, as in FIPS 203 §7.2, or of another length", () => {
+    const key = Uint8Array.from(encapsulationKey)
+    key[0] = 0x01 // 3329 in the low 12 bits
+    key[1] = (key[1] & 0xf0) | 0x0d
+    expect(encapsulate(key, randomBytes)).toBeUndefined()
+    key[0] = 0x00 // 3328
+    expect(encapsulate(key, randomBytes)).toBeDefined()
+    expect(encapsulate(key.subarray(1), randomBytes)).toBeUndefined()
+  })
+})
+
 describe.each(implementations.map((make, i) => ({ i, make })))(
   "ML-KEM-768, implementation $i",
   ({ make }) => {
@@ -122,8 +144,11 @@ describe.each(implementations.map((make, i) => ({ i, make })))(
       expect(toHex(key.encapsulationKey)).not.toBe(toHex(make(seeded(2)(64)).encapsulationKey))
     })
 
-    it("decapsulates what was encapsulated, and returns an unrelated secret for a modified ciphertext", () => {
-      const { ciphertext, sharedSecret } = encapsulate(key.encapsulationKey, seeded(3)(32))!
+    it.each([
+      { from: "a seed", random: seeded(3) },
+      { from: "the system", random: nodeEntropy.randomBytes }
+    ])("decapsulates what was encapsulated with randomness from $from, and nothing else", ({ random }) => {
+      const { ciphertext, sharedSecret } = encapsulate(key.encapsulationKey, random)!
       expect(ciphertext.length).toBe(CIPHERTEXT_LENGTH)
       expect(toHex(key.decapsulate(ciphertext))).toBe(toHex(sharedSecret))
       ciphertext[17] ^= 1
