@@ -19,6 +19,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { attempt, command } from "./actor/commands.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
@@ -28,6 +29,7 @@ import { peerAttributes, traced } from "./actor/spans.ts"
 import { sendMessage } from "./actor/sendMessage.ts"
 import { acceptStream, openStream } from "./actor/streamSources.ts"
 import { called, refuseBytes, refuseFunction } from "./arguments.ts"
+import { ConnectionIds, refusedId } from "./ConnectionIds.ts"
 import {
   type ConnectionFacts,
   type ConnectionStats,
@@ -271,7 +273,7 @@ export class QuicConnection {
 
   /** Sends a PING; its acknowledgement keeps both sides from timing out. RFC 9000 §10.1.2 */
   get ping(): Effect.Effect<void, QuicError> {
-    return this.command(() => this.actor.core.ping())
+    return command(this.actor, () => this.actor.core.ping())
   }
 
   /**
@@ -324,9 +326,20 @@ export class QuicConnection {
     return Paths.migrations(this.actor)
   }
 
-  /** Changes the connection IDs in both directions, as far as the peer has issued spare ones. RFC 9000 §5.1.2 */
+  /** The connection IDs of both directions, for inspection, and to pick one of the peer's. RFC 9000 §5.1 */
+  get connectionIds(): ConnectionIds {
+    return new ConnectionIds(this.actor.core, (run) => attempt(this.actor, run))
+  }
+
+  /**
+   * Changes the connection IDs in both directions, so that what was observed before cannot be linked with what follows:
+   * sends to another of the peer's, and asks the peer to do so. RFC 9000 §5.1.2
+   *
+   * **Errors**: nothing is changed if one direction cannot change. `RotationPending`: the last change is not complete;
+   * `NoSpareConnectionId`: the peer has provided no other yet; `NoConnectionIds`: neither side uses any, or they are used up.
+   */
   get rotateConnectionIds(): Effect.Effect<void, QuicError> {
-    return this.command(() => this.actor.rotateIds())
+    return attempt(this.actor, () => refusedId(this.actor.core.rotateIds(this.actor.now())))
   }
 
   /** The phase of the packet keys, and whether it is changing. */
@@ -339,7 +352,7 @@ export class QuicConnection {
    * it. Long before their AEAD limits, keys are updated without being asked.
    */
   get updateKeys(): Effect.Effect<void, QuicError> {
-    return this.command(() => this.actor.core.updateKeys())
+    return command(this.actor, () => this.actor.core.updateKeys())
   }
 
   /** Waits for the end of the connection and returns its reason. */
@@ -370,15 +383,6 @@ export class QuicConnection {
   /** Closes with INTERNAL_ERROR, as a defect does. RFC 9000 §20.1 */
   crash(reason: string): Effect.Effect<void> {
     return Effect.sync(() => this.actor.crash(reason))
-  }
-
-  private command(run: () => void): Effect.Effect<void, QuicError> {
-    return Effect.suspend(() => {
-      if (this.actor.failure !== undefined) return this.actor.failure
-      run()
-      this.actor.touch()
-      return Effect.void
-    })
   }
 
   private show(stream: StreamActor): QuicStream {

@@ -19,6 +19,14 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import {
+  ActiveConnectionId,
+  NoConnectionIds,
+  NoSpareConnectionId,
+  RetiredConnectionId,
+  RotationPending,
+  UnknownConnectionId
+} from "./connectionIdReasons.ts"
+import {
   InvalidOption,
   BindFailed,
   ResolveFailed,
@@ -41,6 +49,7 @@ import {
   PeerBusy
 } from "./errorReasons.ts"
 
+export * from "./connectionIdReasons.ts"
 export * from "./errorReasons.ts"
 
 /**
@@ -68,6 +77,12 @@ export const QuicErrorReason = Schema.Union([
   ResetRefused,
   DatagramRefused,
   MigrationFailed,
+  UnknownConnectionId,
+  RetiredConnectionId,
+  ActiveConnectionId,
+  RotationPending,
+  NoSpareConnectionId,
+  NoConnectionIds,
   PeerClosed,
   PeerBusy
 ])

@@ -27,6 +27,12 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
 export const checkRecord = (value: unknown, field: string): Effect.Effect<void, QuicError> =>
   isRecord(value) ? Effect.void : invalidOption(field, "an object of options")
 
+/** Numbers of things, such as paths. */
+export const refuseCount = (value: unknown, field: string): Refusal =>
+  Number.isSafeInteger(value) && (value as number) >= 0
+    ? undefined
+    : invalidOption(field, "an integer from 0")
+
 export const refuseFunction = (value: unknown, field: string): Refusal =>
   typeof value === "function" ? undefined : invalidOption(field, "a function that returns an Effect")
 

@@ -207,12 +207,6 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.touch()
   }
 
-  /** Changes the connection IDs. */
-  rotateIds(): void {
-    this.core.rotateIds(this.host.now())
-    this.touch()
-  }
-
   close(code: number, reason: string): void {
     this.core.close(code, reason, this.host.now())
     this.touch()

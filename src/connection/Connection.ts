@@ -1,3 +1,4 @@
+import { type ConnectionIdError, connectionIdError } from "../path/connectionIdErrors.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import type { MigrationReason } from "../path/migrationReason.ts"
 import type { SocketNumber } from "../path/Route.ts"
@@ -248,9 +249,29 @@ export class Connection {
     path.migration.abandon(socket, nowMicros)
   }
 
-  /** Changes the connection IDs of both directions, as far as the peer has provided spare ones. RFC 9000 §5.1.2 */
-  rotateIds(nowMicros: number): void {
-    if (this.handshake.confirmed) for (const path of this.paths) path.rotateIds(nowMicros)
+  /** Changes the connection IDs of both directions on every path, or none of them. RFC 9000 §5.1.2 */
+  rotateIds(nowMicros: number): ConnectionIdError | undefined {
+    if (!this.handshake.confirmed) return connectionIdError("NoSpareConnectionId", 0)
+    for (const { rotationRefusal } of this.paths) if (rotationRefusal !== undefined) return rotationRefusal
+    for (const path of this.paths) path.rotateIds(nowMicros)
+    return undefined
+  }
+
+  /** Sends to that connection ID of the peer's from now on, and retires the one before. RFC 9000 §5.1.2 */
+  activateId(pathId: number, sequence: number): ConnectionIdError | undefined {
+    if (!this.handshake.confirmed) return connectionIdError("NoSpareConnectionId", sequence)
+    const path = this.paths.byId(pathId)
+    return path === undefined
+      ? connectionIdError("UnknownConnectionId", sequence)
+      : path.routes.activateId(sequence)
+  }
+
+  /** Retires a connection ID of the peer's that is not in use. RFC 9000 §5.1.2 */
+  retireId(pathId: number, sequence: number): ConnectionIdError | undefined {
+    const path = this.paths.byId(pathId)
+    return path === undefined
+      ? connectionIdError("UnknownConnectionId", sequence)
+      : path.routes.retireId(sequence)
   }
 
   // — handle* ———————————————————————————————————————————————————————————————————————————————————————————————————

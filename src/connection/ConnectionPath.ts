@@ -1,3 +1,4 @@
+import type { ConnectionIdError } from "../path/connectionIdErrors.ts"
 import type { AntiAmplification } from "../path/AntiAmplification.ts"
 import { EcnValidator } from "../path/EcnValidator.ts"
 import { LocalConnectionIds } from "../path/LocalConnectionIds.ts"
@@ -168,6 +169,14 @@ export class ConnectionPath {
   /** Whether new connection IDs are due, in both directions. RFC 9000 §5.1, §9.5 */
   isRotationDue(nowMicros: number): boolean {
     return this.rotation.isDue(this.recovery.counters.packetsSent, nowMicros)
+  }
+
+  /** What keeps the connection IDs of either direction that has any from being changed now. RFC 9000 §5.1.2 */
+  get rotationRefusal(): ConnectionIdError | undefined {
+    const { localIds, peerIds } = this
+    const local = localIds.rotationRefusal(1)
+    if (peerIds.isZeroLength) return local
+    return (localIds.isZeroLength ? undefined : local) ?? peerIds.nextRefusal
   }
 
   /** Changes the connection IDs of both directions, as far as the peer has provided spare ones. RFC 9000 §5.1.2 */

@@ -1,3 +1,4 @@
+import type { ConnectionIdError } from "../path/connectionIdErrors.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
 import type { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
@@ -56,15 +57,35 @@ export class RouteSet {
 
   /** Switches to another of the peer's IDs; false when it has provided none. RFC 9000 §5.1.2 */
   renewId(): boolean {
-    const { current, peerIds } = this
+    const { peerIds } = this
     if (peerIds.isZeroLength) return true
-    const before = current.destinationId
     const next = peerIds.next()
     if (next === undefined) return false
-    current.destinationId = next
-    peerIds.activate(next.sequence)
-    if (!this.all.some((route) => route.destinationId === before)) peerIds.retire(before.sequence)
+    this.replaceId(next.sequence)
     return true
+  }
+
+  /** Switches to the unused ID with that number. */
+  activateId(sequence: number): ConnectionIdError | undefined {
+    const { peerIds } = this
+    if (peerIds.activeId.sequence === sequence && peerIds.usable) return undefined
+    const refusal = peerIds.changeRefusal(sequence)
+    if (refusal !== undefined) return refusal
+    this.replaceId(sequence)
+    return undefined
+  }
+
+  /** Retires the unused ID with that number; the peer then provides another. */
+  retireId(sequence: number): ConnectionIdError | undefined {
+    return this.peerIds.changeRefusal(sequence) ?? this.peerIds.retire(sequence)
+  }
+
+  private replaceId(sequence: number): void {
+    const { current, peerIds } = this
+    const before = current.destinationId
+    peerIds.activate(sequence)
+    current.destinationId = peerIds.activeId
+    if (!this.all.some((route) => route.destinationId === before)) peerIds.retire(before.sequence)
   }
 
   /** Keeps a route that is being probed. Returns the one dropped for it, if any. */

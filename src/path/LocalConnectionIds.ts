@@ -49,6 +49,16 @@ export interface ConnectionIdChanges {
   readonly removed: ReadonlyArray<Uint8Array>
 }
 
+/** An ID and how far it has come. */
+export interface ConnectionIdSnapshot {
+  readonly sequence: number
+  readonly id: Uint8Array
+  /** `retiring`: the peer has been asked to retire it. */
+  readonly state: "spare" | "used" | "retiring"
+  /** The one that packets are sent to. */
+  readonly isActive: boolean
+}
+
 interface LocalConnectionId {
   readonly sequence: number
   readonly id: Uint8Array
@@ -101,6 +111,14 @@ export class LocalConnectionIds implements FrameOwner {
     return this.ids.length
   }
 
+  /** The IDs the peer can send to, ascending, for inspection. */
+  snapshots(): ReadonlyArray<ConnectionIdSnapshot> {
+    return this.ids.map(({ sequence, id, used }) => {
+      const state = sequence < this.retirePriorTo ? "retiring" : used ? "used" : "spare"
+      return { sequence, id, state, isActive: sequence === this.inUse }
+    })
+  }
+
   /**
    * Applies the peer's active_connection_id_limit and issues IDs accordingly. RFC 9000 §18.2, §5.1.1 #S1 #S3, §9.5 #S3
    */
@@ -141,16 +159,30 @@ export class LocalConnectionIds implements FrameOwner {
     this.replenish()
   }
 
-  /** Asks the peer to retire its `count` oldest IDs, used or not, and issues as many new ones. */
-  rotate(count: number): ConnectionIdError | undefined {
-    const { ids, nextSequence, target } = this
-    const fresh = Math.min(count, target)
+  /** We have none to issue. RFC 9000 §5.1 */
+  get isZeroLength(): boolean {
+    return this.options.length === 0
+  }
+
+  /** What keeps `rotate` from issuing `count` new IDs now. */
+  rotationRefusal(count: number): ConnectionIdError | undefined {
+    const { ids, nextSequence } = this
+    const fresh = Math.min(count, this.target)
     // RFC 9000 §19.15 #2: none with zero-length IDs
-    if (this.options.length === 0 || fresh < 1 || nextSequence + fresh > LIFETIME_LIMIT)
+    if (this.isZeroLength || fresh < 1 || nextSequence + fresh > LIFETIME_LIMIT)
       return connectionIdError("NoConnectionIds", nextSequence)
     // RFC 9000 §5.1.2 #S5: not before the peer has retired everything the last request covered
     if (ids.length > 0 && ids[0].sequence < this.retirePriorTo)
       return connectionIdError("RotationPending", this.retirePriorTo)
+    return undefined
+  }
+
+  /** Asks the peer to retire its `count` oldest IDs, used or not, and issues as many new ones. */
+  rotate(count: number): ConnectionIdError | undefined {
+    const refusal = this.rotationRefusal(count)
+    if (refusal !== undefined) return refusal
+    const { ids, target } = this
+    const fresh = Math.min(count, target)
     const surplus = ids.length + fresh - target
     for (let i = 0; i < fresh; i++) this.issueOne(this.options.makeCid())
     if (surplus > 0) this.retirePriorTo = ids[surplus].sequence

@@ -10,6 +10,7 @@ import {
   RESET_TOKEN_BYTES
 } from "./connectionIdErrors.ts"
 import { sameBytes } from "../internal/bytes.ts"
+import type { ConnectionIdSnapshot } from "./LocalConnectionIds.ts"
 import { RetireQueue } from "./RetireQueue.ts"
 import { RetiredSequences } from "./RetiredSequences.ts"
 
@@ -101,10 +102,39 @@ export class PeerConnectionIds implements FrameOwner {
     // RFC 9000 §5.1.1: a zero-length ID is used on every path
     if (this.isZeroLength) return this.current
     // RFC 9000 §5.1.2 #S3: changes are paced by the peer's acknowledgements, so that retirements cannot pile up
-    if (this.retirements.size >= this.limit) return undefined
-    const spare = this.ids.find((held) => held.state === "spare")
+    if (this.isPaced) return undefined
+    const spare = this.spare
     if (spare !== undefined) this.use(spare)
     return spare
+  }
+
+  /** What keeps `next` from an ID. */
+  get nextRefusal(): ConnectionIdError | undefined {
+    if (this.isZeroLength) return connectionIdError("NoConnectionIds", 0)
+    if (this.isPaced) return connectionIdError("RotationPending", this.current.sequence)
+    return this.spare === undefined
+      ? connectionIdError("NoSpareConnectionId", this.current.sequence)
+      : undefined
+  }
+
+  /** What keeps an ID that no route uses from being activated, or retired, by its number. */
+  changeRefusal(sequence: number): ConnectionIdError | undefined {
+    const held = this.find(sequence)
+    if (held === undefined) return this.missing(sequence)
+    if (held.state === "used") return connectionIdError("ActiveConnectionId", sequence)
+    return this.isPaced ? connectionIdError("RotationPending", sequence) : undefined
+  }
+
+  /** The IDs stored, for inspection. */
+  snapshots(): ReadonlyArray<ConnectionIdSnapshot> {
+    return this.ids
+      .map((held) => ({
+        sequence: held.sequence,
+        id: held.id,
+        state: held.state === "spare" ? ("spare" as const) : ("used" as const),
+        isActive: held === this.current
+      }))
+      .sort((a, b) => a.sequence - b.sequence)
   }
 
   /** Sends to this ID from now on. The previous one stays in use until `retire`. */
@@ -243,10 +273,19 @@ export class PeerConnectionIds implements FrameOwner {
   }
 
   private replaceActive(): void {
-    const spare = this.ids.find((held) => held.state === "spare")
+    const { spare } = this
     if (spare === undefined) return
     this.use(spare)
     this.current = spare
+  }
+
+  private get spare(): Entry | undefined {
+    return this.ids.find((held) => held.state === "spare")
+  }
+
+  /** So many retirements await acknowledgement that no ID is changed for another. */
+  private get isPaced(): boolean {
+    return this.retirements.size >= this.limit
   }
 
   private use(held: Entry): void {

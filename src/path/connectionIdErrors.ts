@@ -4,10 +4,12 @@ export type ConnectionIdError =
   | { readonly _tag: "UnknownConnectionId"; readonly sequence: number }
   /** The ID was retired and cannot be used again. RFC 9000 §5.1.2 */
   | { readonly _tag: "RetiredConnectionId"; readonly sequence: number }
-  /** The ID is in use; another must be activated first. */
+  /** The ID is in use, by the current route or by one being validated: it is not retired, nor used on two. RFC 9000 §9.5 */
   | { readonly _tag: "ActiveConnectionId"; readonly sequence: number }
-  /** The peer has not yet retired the IDs of the last request. RFC 9000 §5.1.2 */
+  /** The IDs of the last change are not yet retired, or their retirement is not acknowledged. RFC 9000 §5.1.2 */
   | { readonly _tag: "RotationPending"; readonly sequence: number }
+  /** The peer has provided no unused ID, or the handshake is not confirmed. RFC 9000 §9, §9.5 */
+  | { readonly _tag: "NoSpareConnectionId"; readonly sequence: number }
   /** This path uses zero-length IDs or has exhausted its IDs. */
   | { readonly _tag: "NoConnectionIds"; readonly sequence: number }
 

@@ -59,7 +59,11 @@ const runCommand = (
       // stays where it is when there is no new path or no spare connection ID
       return Effect.catchReason(connection.migrate(), "QuicError", "MigrationFailed", () => Effect.void)
     case "rotateIds":
-      return connection.rotateConnectionIds
+      // stays with the IDs it has when there are no others yet
+      return Effect.catchReasons(connection.rotateConnectionIds, "QuicError", {
+        RotationPending: () => Effect.void,
+        NoSpareConnectionId: () => Effect.void
+      })
     case "updateKeys":
       return connection.updateKeys
     case "ping":
