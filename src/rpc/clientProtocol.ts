@@ -1,0 +1,128 @@
+/** The caller's side: opens a stream, writes the request, and reads replies up to the exit. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Cause from "effect/Cause"
+import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
+import * as RpcClient from "effect/rpc/RpcClient"
+import type { FromServerEncoded, RequestEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
+import { type CodecFor, type Parser, RpcSerialization } from "effect/rpc/RpcSerialization"
+import * as Schema from "effect/Schema"
+import { SocketOpenError, SocketReadError } from "effect/socket/Socket"
+import { Peer } from "../Peer.ts"
+import type { QuicConnection } from "../QuicConnection.ts"
+import type { QuicError } from "../QuicError.ts"
+import type { QuicStream } from "../QuicStream.ts"
+import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
+import { frameLimit } from "./frameLimit.ts"
+
+/**
+ * Where calls go.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ClientOptions {
+  /** What calls are made over. The layer does not close it. */
+  readonly connection: QuicConnection | Peer
+  /** Largest frame sent and accepted. 1 to 2^32−1, default 16 MiB. A larger one fails its call. */
+  readonly maxFrameBytes?: number
+}
+
+export const makeClientProtocol = ({ connection, maxFrameBytes }: ClientOptions) =>
+  RpcClient.Protocol.make(
+    Effect.fnUntraced(function* (deliver) {
+      const serialization = yield* RpcSerialization
+      const maxBytes = yield* frameLimit(maxFrameBytes)
+      const exitOf = defectExit(serialization.codecFor)
+      const open = connection instanceof Peer ? connection.openBidi() : connection.openBidi
+      const call = (clientId: number, request: RequestEncoded) =>
+        Effect.flatMap(Effect.mapError(open, openFailed), (stream) =>
+          exchange(stream, serialization.makeUnsafe(), request, maxBytes, exitOf, (response) =>
+            deliver(clientId, response)
+          ).pipe(
+            Effect.onError((cause) => abandon(stream, cause)),
+            Effect.mapError(callFailed)
+          )
+        ).pipe(Effect.scoped)
+      return {
+        // interrupting a call interrupts its `send`, so there is nothing left to do for an `Interrupt`
+        send: (clientId, request) => (request._tag === "Request" ? call(clientId, request) : Effect.void),
+        supportsAck: false,
+        supportsTransferables: false,
+        codecFor: serialization.codecFor
+      }
+    })
+  )
+
+type Deliver = (response: FromServerEncoded) => Effect.Effect<void>
+type ExitOf = (request: RequestEncoded, defect: unknown) => ResponseExitEncoded
+
+/** The sending side stays open until the exit, so that it can be reset. */
+const exchange = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  parser: Parser,
+  request: RequestEncoded,
+  maxBytes: number,
+  exitOf: ExitOf,
+  deliver: Deliver
+): Effect.fn.Return<void, QuicError | BadFrame> {
+  yield* stream.write(yield* frameOf(parser.encode(request)!, maxBytes))
+  while (true) {
+    const frame = yield* readFrame(stream, maxBytes)
+    if (frame === undefined) return yield* Effect.fail(bad("the reply ended without an exit"))
+    for (const response of yield* decode(parser, frame)) {
+      if (response._tag === "Chunk" && isFor(request, response.requestId)) {
+        yield* deliver({ ...response, requestId: request.id })
+      } else if (response._tag === "Exit" && isFor(request, response.requestId)) {
+        yield* stream.finish
+        return yield* deliver({ ...response, requestId: request.id })
+      } else if (response._tag === "Defect") {
+        // the client would end all its calls with it
+        const exit = yield* Effect.try({ try: () => exitOf(request, response.defect), catch: undecodable })
+        yield* stream.finish
+        return yield* deliver(exit)
+      } else return yield* Effect.fail(bad("a response that belongs to no call of this stream"))
+    }
+  }
+})
+
+const decode = (parser: Parser, frame: Uint8Array) =>
+  Effect.try({
+    try: () => parser.decode(frame) as ReadonlyArray<FromServerEncoded>,
+    catch: undecodable
+  })
+
+/** JSON-RPC may turn numbers into strings. */
+const isFor = (request: RequestEncoded, id: string | number): boolean => String(id) === String(request.id)
+
+const defectExit = (codecFor: CodecFor): ExitOf => {
+  const decodeDefect = Schema.decodeUnknownSync(codecFor(Schema.Defect()))
+  const encodeExit = Schema.encodeSync(codecFor(Schema.Exit(Schema.Void, Schema.Never, Schema.Defect())))
+  return (request, defect) => ({
+    _tag: "Exit",
+    requestId: request.id,
+    exit: encodeExit(Exit.die(decodeDefect(defect))) as ResponseExitEncoded["exit"]
+  })
+}
+
+const bad = (message: string): BadFrame => new BadFrame(rpcErrorCodes.badFrame, message)
+const undecodable = (cause: unknown): BadFrame =>
+  new BadFrame(rpcErrorCodes.badFrame, "a frame does not decode", cause)
+
+/** Resets and stops the stream with the code that says why. */
+export const abandon = (stream: QuicStream, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  const error = Cause.squash(cause)
+  const code = error instanceof BadFrame ? error.code : rpcErrorCodes.cancelled
+  return Effect.ignore(Effect.andThen(stream.reset(code), stream.stop(code)))
+}
+
+const openFailed = (cause: QuicError): RpcClientError =>
+  new RpcClientError({ reason: new SocketOpenError({ kind: "Unknown", cause }) })
+
+const callFailed = (cause: QuicError | BadFrame): RpcClientError =>
+  new RpcClientError({
+    reason:
+      cause instanceof BadFrame
+        ? new RpcClientDefect({ message: cause.message, cause })
+        : new SocketReadError({ cause })
+  })

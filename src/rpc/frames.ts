@@ -1,0 +1,90 @@
+/** Frames of a call: a length of 4 bytes, big-endian, and that many bytes. */
+import * as Effect from "effect/Effect"
+import type { QuicError } from "../QuicError.ts"
+import type { QuicStream } from "../QuicStream.ts"
+
+const PREFIX_BYTES = 4
+
+/** Why what arrived cannot be used. `code` is the application error code the stream is reset with. */
+export class BadFrame extends Error {
+  override readonly name = "BadFrame"
+  readonly code: number
+
+  constructor(code: number, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+  }
+}
+
+/**
+ * Application error codes on the stream of a call.
+ *
+ * **Details**
+ *
+ * - `cancelled` (1): the caller was interrupted, or the server ended the call before its reply
+ * - `frameTooLarge` (2): a frame is longer than `maxFrameBytes`, by its prefix
+ * - `badFrame` (3): a frame is cut off, does not decode, or is not expected
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const rpcErrorCodes = { cancelled: 1, frameTooLarge: 2, badFrame: 3 } as const
+
+const encoder = new TextEncoder()
+
+/** A frame with its prefix, in one piece, so that it is written completely or not at all. */
+export const frameOf = (
+  encoded: Uint8Array | string,
+  maxBytes: number
+): Effect.Effect<Uint8Array, BadFrame> => {
+  const body = typeof encoded === "string" ? encoder.encode(encoded) : encoded
+  if (body.length > maxBytes) return Effect.fail(tooLarge(body.length, maxBytes))
+  const frame = new Uint8Array(PREFIX_BYTES + body.length)
+  new DataView(frame.buffer).setUint32(0, body.length)
+  frame.set(body, PREFIX_BYTES)
+  return Effect.succeed(frame)
+}
+
+/** The next frame; undefined at the end of the stream. Keeps no more than has arrived. */
+export const readFrame = Effect.fnUntraced(function* (stream: QuicStream, maxBytes: number) {
+  const prefix = yield* readExactly(stream, PREFIX_BYTES)
+  if (prefix === undefined) return undefined
+  const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(0)
+  if (length > maxBytes) return yield* Effect.fail(tooLarge(length, maxBytes))
+  const body = yield* readExactly(stream, length)
+  return body ?? (yield* Effect.fail(cutOff))
+})
+
+/** Undefined if the stream ends before the first byte. */
+const readExactly = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  length: number
+): Effect.fn.Return<Uint8Array | undefined, QuicError | BadFrame> {
+  const chunks: Array<Uint8Array> = []
+  let missing = length
+  while (missing > 0) {
+    const bytes = yield* stream.read(missing)
+    if (bytes === undefined) {
+      if (missing === length) return undefined
+      return yield* Effect.fail(cutOff)
+    }
+    chunks.push(bytes)
+    missing -= bytes.length
+  }
+  return chunks.length === 1 ? chunks[0] : joined(chunks, length)
+})
+
+const joined = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const all = new Uint8Array(length)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.length
+  }
+  return all
+}
+
+const cutOff = new BadFrame(rpcErrorCodes.badFrame, "the stream ended within a frame")
+
+const tooLarge = (length: number, maxBytes: number): BadFrame =>
+  new BadFrame(rpcErrorCodes.frameTooLarge, `a frame of ${length} bytes; at most ${maxBytes} are allowed`)
