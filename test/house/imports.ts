@@ -38,7 +38,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/endpoint", "src/qlog"],
   ["src/QuicError.ts", "src/errorReasons.ts", "src/connectionIdReasons.ts"],
   ["src/actor"],
-  ["src"],
+  ["src", "src/rpc"],
   ["src/cli"],
   ["layers"]
 ]
