@@ -66,8 +66,15 @@ const serve = Effect.gen(function* () {
   return server.localAddress.port
 })
 
-const connect = Effect.fnUntraced(function* (port: number) {
-  const client = yield* QuicEndpoint.make({ host: "127.0.0.1" })
+let newcomersSoFar = 0
+/** Every newcomer has an address of its own, as in the world, where a limit by source is none for them. */
+const newAddress = (): string => {
+  const n = newcomersSoFar++
+  return `127.2.${(n >> 8) & 255}.${n & 255}`
+}
+
+const connect = Effect.fnUntraced(function* (port: number, host: string) {
+  const client = yield* QuicEndpoint.make({ host })
   const transport = { initialDatagramBytes: 1452, maxDatagramBytes: 1452 }
   return yield* client.connect({
     host: "127.0.0.1",
@@ -101,7 +108,7 @@ const transfer = Effect.fnUntraced(function* (connection: QuicConnection, millis
 const visit = (port: number) =>
   Effect.gen(function* () {
     const startedAt = performance.now()
-    const connection = yield* connect(port)
+    const connection = yield* connect(port, newAddress())
     const stream = yield* connection.openBidi
     yield* stream.write(new Uint8Array(CALL_BYTES))
     yield* stream.finish
@@ -130,7 +137,7 @@ const answer = async (question: FloodQuestion): Promise<object> => {
     case "memory":
       return memoryUse()
     case "transfer": {
-      const connection = await (established ??= run(connect(question.port), scope))
+      const connection = await (established ??= run(connect(question.port, "127.0.0.1"), scope))
       return run(transfer(connection, question.millis, question.bitsPerSecond), scope)
     }
     case "newcomers":
