@@ -1,7 +1,8 @@
 /**
  * `node test/bench/flood.ts [PACKETS_A_SECOND]`: a server with default options under a flood from spoofed addresses.
  * Reports what its established client and new ones get, beside the same with the flood aimed at another port, so that
- * the machine is as busy; the server's CPU time for each spoofed packet; and its memory afterwards.
+ * the machine is as busy; the share of spoofed packets that the server reads, as the kernel drops others, and packets of
+ * honest clients with them; its CPU time for each; and its memory afterwards.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { createSocket } from "node:dgram"
@@ -43,8 +44,10 @@ interface Sides {
   readonly perSecond: number
 }
 
+/** Infinite for no values: nobody got in. */
 const percentile = (values: ReadonlyArray<number>, share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))] ??
+  Number.POSITIVE_INFINITY
 
 const flooded = async <A>(
   { source, perSecond }: Sides,
@@ -60,19 +63,21 @@ const flooded = async <A>(
   return { result, sent: (await flood).sent }
 }
 
-const cpuOf = async (child: ChildProcess): Promise<number> =>
-  (await ask<Usage>(child, { kind: "usage" })).cpuMicros
+const usageOf = (child: ChildProcess): Promise<Usage> => ask(child, { kind: "usage" })
 
-/** The server's CPU time for a packet of each kind, while it does nothing else. */
+/** The server's CPU time for a packet of each kind that it reads, while it does nothing else. */
 const costs = async (sides: Sides) => {
   const figures: Array<Figures["figures"][number]> = []
   for (const kind of floodKinds) {
-    const before = await cpuOf(sides.server)
+    const before = await usageOf(sides.server)
     const { sent } = await flooded(sides, kind, sides.port, () => sleep(PHASE_MILLIS))
-    const cpuMicros = (await cpuOf(sides.server)) - before
+    const after = await usageOf(sides.server)
+    const cpuMicros = after.cpuMicros - before.cpuMicros
+    const read = after.datagramsReceived - before.datagramsReceived
     figures.push(
       { metric: `${kind}: sent`, value: (1000 * sent) / (PHASE_MILLIS + 1000), unit: "1/s" },
-      { metric: `${kind}: server CPU for each sent`, value: cpuMicros / sent, unit: "µs" }
+      { metric: `${kind}: share that the server reads`, value: read / sent, unit: "" },
+      { metric: `${kind}: server CPU for each it reads`, value: cpuMicros / read, unit: "µs" }
     )
   }
   return figures

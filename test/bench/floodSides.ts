@@ -24,6 +24,8 @@ export type FloodQuestion =
 
 export interface Usage {
   readonly cpuMicros: number
+  /** That reached the endpoint; the kernel drops what a busy process does not read in time. */
+  readonly datagramsReceived: number
 }
 export interface Transferred {
   readonly bitsPerSecond: number
@@ -63,7 +65,7 @@ const serve = Effect.gen(function* () {
     })
   )
   yield* Effect.forkScoped(handlers)
-  return server.localAddress.port
+  return server
 })
 
 let newcomersSoFar = 0
@@ -84,6 +86,9 @@ const connect = Effect.fnUntraced(function* (port: number, host: string) {
     transport
   })
 })
+
+/** The server, in its process. */
+const server = process.argv[2] === "server" ? await run(serve, scope) : undefined
 
 /** The client that was there before the flood. */
 let established: Promise<QuicConnection> | undefined
@@ -132,7 +137,8 @@ const answer = async (question: FloodQuestion): Promise<object> => {
   switch (question.kind) {
     case "usage": {
       const { user, system } = process.cpuUsage()
-      return { cpuMicros: user + system }
+      const { datagramsReceived } = await run(server!.statistics, scope)
+      return { cpuMicros: user + system, datagramsReceived }
     }
     case "memory":
       return memoryUse()
@@ -152,4 +158,4 @@ process.on("message", (question: FloodQuestion) => {
     (error: unknown) => process.send!({ error: error instanceof Error ? error.stack : String(error) })
   )
 })
-if (process.argv[2] === "server") process.send!({ port: await run(serve, scope) })
+if (server !== undefined) process.send!({ port: server.localAddress.port })
