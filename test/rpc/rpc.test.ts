@@ -166,3 +166,40 @@ describe.each([live, simulated])("RPC over QUIC, $name", (universe) => {
     }).pipe(quietly)
   )
 })
+
+describe("RPC over QUIC on a bad network", () => {
+  simulated.it("calls and streams are complete at 5 % loss", (world) =>
+    Effect.gen(function* () {
+      const { calls } = yield* service(world)
+      world.cable!.set({ lossRate: 0.05 })
+      const [greetings, counted] = yield* Effect.all(
+        [
+          Effect.forEach(Array.from({ length: 50 }), (_, i) => calls.Greet({ name: `${i}` }), {
+            concurrency: "unbounded"
+          }),
+          Stream.runCollect(calls.Count({ to: 1000 }))
+        ],
+        { concurrency: "unbounded" }
+      )
+      expect(greetings).toEqual(Array.from({ length: 50 }, (_, i) => `hello, ${i}`))
+      expect(counted).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1))
+    })
+  )
+
+  simulated.it(
+    "a stream that nobody takes is not produced for ever: flow control holds its writer",
+    (world) =>
+      Effect.gen(function* () {
+        const { calls, produced } = yield* service(world)
+        yield* calls.Count({ to: 10_000_000 }).pipe(
+          Stream.runForEach(() => Effect.never),
+          Effect.forkScoped
+        )
+        yield* Effect.sleep("5 seconds")
+        const before = produced()
+        expect(before).toBeGreaterThan(16)
+        yield* Effect.sleep("5 seconds")
+        expect(produced()).toBe(before)
+      })
+  )
+})
