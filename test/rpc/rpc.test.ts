@@ -13,7 +13,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { describe, expect } from "vitest"
-import { QuicRpc } from "../../src/index.ts"
+import { type Peer, type QuicConnection, QuicRpc } from "../../src/index.ts"
 import { endpoints, quietly, reasonOf } from "../api/pair.ts"
 import { live, simulated, type World } from "../api/World.ts"
 
@@ -57,12 +57,24 @@ const service = Effect.fnUntraced(function* (
     Layer.build
   )
   const connection = yield* client.connect(connectOptions)
-  const context = yield* QuicRpc.layerClient({ connection }).pipe(
-    Layer.provide(serialization[by]),
-    Layer.build
-  )
-  const calls = yield* Effect.provideContext(RpcClient.make(Calls), context)
-  return { calls, connection, server, started, interrupted, produced: () => produced }
+  const callsOf = Effect.fnUntraced(function* (over: QuicConnection | Peer) {
+    const context = yield* QuicRpc.layerClient({ connection: over }).pipe(
+      Layer.provide(serialization[by]),
+      Layer.build
+    )
+    return yield* Effect.provideContext(RpcClient.make(Calls), context)
+  })
+  const calls = yield* callsOf(connection)
+  return {
+    calls,
+    callsOf,
+    client,
+    connectOptions,
+    connection,
+    started,
+    interrupted,
+    produced: () => produced
+  }
 })
 
 describe.each([live, simulated])("RPC over QUIC, $name", (universe) => {
@@ -201,5 +213,28 @@ describe("RPC over QUIC on a bad network", () => {
         yield* Effect.sleep("5 seconds")
         expect(produced()).toBe(before)
       })
+  )
+
+  simulated.it(
+    "a partition ends the calls in flight, and a peer's next call waits for the next connection",
+    (world) =>
+      Effect.gen(function* () {
+        const { callsOf, client, connectOptions, started } = yield* service(world)
+        const peer = yield* client.peer({ ...connectOptions, transport: { maxIdleTimeoutMillis: 2000 } })
+        const calls = yield* callsOf(peer)
+        const lost = yield* Effect.forkScoped(Effect.flip(calls.Never()))
+        yield* Deferred.await(started)
+        world.cable!.set({ lossRate: 1 })
+        const failure = yield* Fiber.join(lost)
+        expect(failure.reason).toMatchObject({
+          _tag: "SocketReadError",
+          cause: { reason: { _tag: "IdleTimeout" } }
+        })
+        const next = yield* Effect.forkScoped(calls.Greet({ name: "you" }))
+        yield* Effect.sleep("1 second")
+        expect(next.pollUnsafe()).toBe(undefined)
+        world.cable!.set({ lossRate: 0 })
+        expect(yield* Fiber.join(next)).toBe("hello, you")
+      }).pipe(quietly)
   )
 })
