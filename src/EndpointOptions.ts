@@ -93,6 +93,10 @@ export const ConnectSchema = Schema.Struct({
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
   serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 254))),
   earlyData: Schema.optionalKey(Schema.Boolean),
+  attemptDelayMillis: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 10, maximum: 2_000 }))),
+  connectTimeoutMillis: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 300_000 }))
+  ),
   ...TlsPreferences,
   keyShareGroups
 })
@@ -167,10 +171,21 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
   /**
    * Host name or IP literal; a link-local address needs its zone, as in `fe80::1%eth0` or `fe80::1%4`.
    *
-   * IPv4 addresses of a name are tried first, unreachable ones are skipped. Fails with `ResolveFailed` if the name has no
-   * address, and at once with `Unreachable` if nothing can be sent to any.
+   * The addresses of a name are raced: the one that answered last, then IPv6 and IPv4 in turn, at most 16; the first to
+   * complete the handshake wins and the others are given up. Fails with `ResolveFailed` if the name has no address, at
+   * once with `Unreachable` if nothing can be sent to any, and with `ConnectFailed` if several failed. RFC 8305
    */
   readonly host: string
+  /**
+   * Time an address has to answer before the next is tried as well. 10 to 2,000, default 250; one that fails is followed
+   * at once. RFC 8305 §5
+   */
+  readonly attemptDelayMillis?: number
+  /**
+   * Longest time all addresses together may take, after which `connect` fails with `ConnectFailed`. 100 to 300,000, default
+   * 30,000. Each may take `transport.handshakeTimeoutMillis`.
+   */
+  readonly connectTimeoutMillis?: number
   /** UDP port of the server, 1 to 65,535. */
   readonly port: number
   /** Application protocols to offer, best first: at least one, each 1 to 255 bytes. RFC 7301 */

@@ -77,7 +77,7 @@ export interface QuicEndpointShape {
   /**
    * Connects to a server whose certificate the `CertificateVerifier` accepts.
    *
-   * The connection closes with its scope. Fails with `InvalidOption`, `ResolveFailed`, `Unreachable`,
+   * The connection closes with its scope. Fails with `InvalidOption`, `ResolveFailed`, `Unreachable`, `ConnectFailed`,
    * `HandshakeRefused`, `HandshakeTimeout`, `VersionMismatch`, `TransportClosed`, `ApplicationClosed`, `StatelessReset`
    * or `EndpointClosed`.
    *

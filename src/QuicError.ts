@@ -18,6 +18,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { ConnectFailed, ResolveFailed, Unreachable } from "./connectReasons.ts"
 import {
   ActiveConnectionId,
   NoConnectionIds,
@@ -29,8 +30,6 @@ import {
 import {
   InvalidOption,
   BindFailed,
-  ResolveFailed,
-  Unreachable,
   HandshakeRefused,
   ApplicationClosed,
   TransportClosed,
@@ -50,6 +49,7 @@ import {
 } from "./errorReasons.ts"
 
 export * from "./connectionIdReasons.ts"
+export * from "./connectReasons.ts"
 export * from "./errorReasons.ts"
 
 /**
@@ -63,6 +63,7 @@ export const QuicErrorReason = Schema.Union([
   BindFailed,
   ResolveFailed,
   Unreachable,
+  ConnectFailed,
   HandshakeRefused,
   ApplicationClosed,
   TransportClosed,

@@ -41,45 +41,6 @@ export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
   }
 }
 
-/**
- * A host name has no address.
- *
- * **Details**
- *
- * Fails `connect`. Resolving names needs an `AddressResolver`, which `effect-quic/layers/node` provides.
- *
- * @category reasons
- * @since 0.1.0
- */
-export class ResolveFailed extends Schema.TaggedError<ResolveFailed>()("ResolveFailed", {
-  host: Schema.String,
-  problem: Schema.String
-}) {
-  override get message(): string {
-    return `cannot resolve ${this.host}: ${this.problem}`
-  }
-}
-
-/**
- * Nothing can be sent to the address.
- *
- * **Details**
- *
- * Fails `connect` at once, without waiting for a timeout: the address is not a destination this socket can reach, or
- * the system refused to send to it.
- *
- * @category reasons
- * @since 0.1.0
- */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
-  address: Schema.String,
-  problem: Schema.String
-}) {
-  override get message(): string {
-    return `cannot reach ${this.address}: ${this.problem}`
-  }
-}
-
 const origin = Schema.Literals(["local", "peer"])
 
 /**

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
+import { AddressMemory } from "./actor/AddressMemory.ts"
 import { closeEndpoint } from "./actor/closeEndpoint.ts"
 import { EndpointActor } from "./actor/EndpointActor.ts"
 import { SocketKeeper } from "./actor/SocketKeeper.ts"
@@ -85,7 +86,14 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   for (const each of preferred.sockets) actor.addSocket(each)
   const store = Option.getOrElse(yield* Effect.serviceOption(TicketStore), Resumption.defaults.store)
   const resolver = yield* Effect.serviceOption(AddressResolver)
-  const dialing = { endpoint: actor, store, resolver, zoneName: udp.zoneName, nowMillis }
+  const dialing = {
+    endpoint: actor,
+    store,
+    resolver,
+    zoneName: udp.zoneName,
+    nowMillis,
+    addresses: new AddressMemory()
+  }
   return { actor, keeper, context, dialing }
 })
 

@@ -13,12 +13,15 @@ export interface Surroundings {
   readonly zoneName: ZoneName | undefined
 }
 
+/** Addresses of a name that are tried; a name server may list any number. */
+const MAX_ADDRESSES = 16
+
 /** Candidate addresses, best first; never empty. */
 type Destinations = readonly [SocketAddress, ...Array<SocketAddress>]
 
 /**
- * Resolves `host`, a name or a literal in any notation, to addresses reachable from `socket`. IPv4 addresses of a name
- * come first, since servers bind IPv4 by default.
+ * Resolves `host`, a name or a literal in any notation, to addresses reachable from `socket`, the families in turn and
+ * IPv6 first. RFC 8305 §4
  */
 export const destinations = (
   { resolver, zoneName }: Surroundings,
@@ -43,13 +46,18 @@ export const destinations = (
           "address" in one ? socketAddress(NetAddress.formatHost(one), one.port, zoneName) : undefined
         return address === undefined ? [] : [address]
       })
-      return reachable(
-        addresses.sort((a, b) => a.family - b.family),
-        socket,
-        host
-      )
+      return reachable(interleaved(addresses), socket, host)
     })
   )
+}
+
+/** IPv6 first, then the families in turn, each in the order of the resolver. */
+const interleaved = (addresses: ReadonlyArray<SocketAddress>): ReadonlyArray<SocketAddress> => {
+  const six = addresses.filter(({ family }) => family === 6)
+  const four = addresses.filter(({ family }) => family === 4)
+  return Array.from({ length: Math.max(six.length, four.length) }, (_, i) => [six[i], four[i]])
+    .flat()
+    .filter((each) => each !== undefined)
 }
 
 const unresolved = (host: string, problem: string): Effect.Effect<never, QuicError> =>
@@ -61,7 +69,7 @@ const reachable = (
   host: string
 ): Effect.Effect<Destinations, QuicError> => {
   const [first, ...rest] = addresses.filter((each) => whyUnreachable(localAddress, each) === undefined)
-  if (first !== undefined) return Effect.succeed([first, ...rest])
+  if (first !== undefined) return Effect.succeed([first, ...rest.slice(0, MAX_ADDRESSES - 1)])
   if (addresses.length === 0) return unresolved(host, "not an IP address")
   const [address] = addresses
   return Effect.fail(quicError(unreachable(address, whyUnreachable(localAddress, address)!)))

@@ -5,10 +5,12 @@ import type { TicketStoreShape } from "../capability/TicketStore.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { AddressMemory } from "./AddressMemory.ts"
 import { attempt } from "./attempt.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { destinations, type Surroundings } from "./destinations.ts"
 import type { EndpointActor, PeerPlace } from "./EndpointActor.ts"
+import { raceAddresses } from "./raceAddresses.ts"
 import { peerAttributes, traced } from "./spans.ts"
 
 /** The settings of a server shared by all connections to it. */
@@ -19,18 +21,25 @@ export interface DialedServer {
   readonly transport: TransportSettings
   /** The key of the server in the `TicketStore`. */
   readonly memory: string
+  readonly attemptDelayMillis?: number
+  readonly connectTimeoutMillis?: number
 }
 
 export interface DialSettings<Connection> extends Surroundings {
   readonly endpoint: EndpointActor
   readonly store: TicketStoreShape
+  readonly addresses: AddressMemory
   /** Unix time. */
   readonly nowMillis: () => number
   /** Wraps the connection for the application. */
   readonly show: (actor: ConnectionActor) => Connection
 }
 
-/** Tries the addresses of the server one after the other while they are unreachable. */
+/** RFC 8305 §8 */
+const ATTEMPT_DELAY_MILLIS = 250
+const CONNECT_TIMEOUT_MILLIS = 30_000
+
+/** Races the addresses of the server. */
 export const dial = <Connection>(
   settings: DialSettings<Connection>,
   server: DialedServer,
@@ -39,12 +48,12 @@ export const dial = <Connection>(
 ): Effect.Effect<Connection, QuicError, Scope.Scope> => {
   const { endpoint, store, nowMillis, show } = settings
   const key = server.memory
-  const handshake = (remote: SocketAddress) =>
-    traced(attemptOne(remote), "quic.handshake", () => ({
+  const handshake = (remote: SocketAddress, early: boolean) =>
+    traced(attemptOne(remote, early), "quic.handshake", () => ({
       kind: "client",
       attributes: peerAttributes(remote)
     }))
-  const attemptOne = (remote: SocketAddress) =>
+  const attemptOne = (remote: SocketAddress, earlyData: boolean) =>
     attempt({
       host: endpoint,
       take: store.take(key),
@@ -59,18 +68,40 @@ export const dial = <Connection>(
         return endpoint.connect(remote, tls, transport, memory, { store, server: key }, peer)
       },
       earlyData,
-      show
+      show: (actor) => {
+        learn(settings.addresses, key, remote, actor)
+        return show(actor)
+      }
     })
   const dialed = Effect.flatMap(
     destinations(settings, endpoint.socket, server.host, server.port),
-    ([first, ...others]) =>
-      others.reduce(
-        (before, other) => Effect.catchReason(before, "QuicError", "Unreachable", () => handshake(other)),
-        handshake(first)
-      )
+    (found) => {
+      const remotes = settings.addresses.bestFirst(key, found)
+      // 0-RTT ends the race before anyone has answered: only where no other address might be better
+      const isSure = remotes.length === 1 || settings.addresses.has(key, remotes[0])
+      return raceAddresses({
+        host: server.host,
+        remotes,
+        delayMillis: server.attemptDelayMillis ?? ATTEMPT_DELAY_MILLIS,
+        timeoutMillis: server.connectTimeoutMillis ?? CONNECT_TIMEOUT_MILLIS,
+        attempt: (remote) => handshake(remote, earlyData && isSure && remote === remotes[0])
+      })
+    }
   )
   return traced(dialed, "quic.connect", () => ({
     kind: "client",
     attributes: { "server.address": server.host, "server.port": server.port }
   }))
+}
+
+/** Remembers the address once it has answered; one that was trusted with 0-RTT and did not is forgotten. */
+const learn = (
+  addresses: AddressMemory,
+  server: string,
+  remote: SocketAddress,
+  actor: ConnectionActor
+): void => {
+  if (actor.isEstablished) addresses.remember(server, remote)
+  else if (actor.failure !== undefined) addresses.forget(server, remote)
+  else actor.signals.ready.listen(() => learn(addresses, server, remote, actor))
 }

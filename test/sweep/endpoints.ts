@@ -2,6 +2,8 @@
 import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AddressResolver } from "effect/net/AddressResolver"
+import { inetAddressFromStringUnsafe } from "effect/net/NetAddress"
 import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
 import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
 import type { SessionTicket } from "../../src/capability/TicketStore.ts"
@@ -15,6 +17,24 @@ const connecting = (name: string, options: PairOptions = {}): Sweep<Served> => (
   operation: ({ client, connectOptions }) => client.connect(connectOptions),
   afterwards: endedWell
 })
+
+/** Two attempts in flight at once, to a server that answers both; one is given up. */
+const racing: Sweep<Served> = {
+  name: "connect, racing two addresses",
+  stage: (world) => {
+    const { host } = world.server
+    const resolver = Layer.succeed(AddressResolver, {
+      resolve: (name: string) =>
+        Effect.succeed(
+          [name, name].map((each) => inetAddressFromStringUnsafe(each.replace("raced.example", host)))
+        )
+    } as unknown as AddressResolver["Service"])
+    const client = { ...world.client, layer: Layer.merge(world.client.layer, resolver) }
+    return served({ client: { attemptDelayMillis: 10 } })({ ...world, client })
+  },
+  operation: ({ client, connectOptions }) => client.connect({ ...connectOptions, host: "raced.example" }),
+  afterwards: endedWell
+}
 
 /** A client's ticket store that tests can inspect. */
 class Memory implements TicketStoreShape {
@@ -192,6 +212,7 @@ export const endpointSweeps: ReadonlyArray<Sweep<never>> = [
   program,
   connecting("connect"),
   connecting("connect, after a Retry", { server: { retry: "always" } }),
+  racing,
   returning,
   accepting,
   serving
