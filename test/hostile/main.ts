@@ -8,6 +8,7 @@ import { parseArgs } from "node:util"
 import { type Attack, judge, type Measured, type Row } from "./Attack.ts"
 import { attacks } from "./attacks.ts"
 import { runAtCore } from "./core.ts"
+import { EARLY_REPLAY, earlyReplay } from "./earlyReplay.ts"
 import { strangers } from "./strangers.ts"
 import { runLive, startVictim, type Victim } from "./live.ts"
 
@@ -56,6 +57,7 @@ for (const attack of attacks.filter(({ name }) => words.some((word) => name.incl
   report(await attempt(attack, "live", () => runLive(attack, victim)))
   if (started !== shared) await victim.worker.terminate()
 }
+if (words.some((word) => EARLY_REPLAY.includes(word))) for await (const row of earlyReplay()) report(row)
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
 const failures = rows.filter(({ result }) => result === "fail").length
 console.log(`${rows.length - failures} passed, ${failures} failed`)
