@@ -7,6 +7,7 @@ import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
 import type { NamedGroup } from "./capability/CryptoSuite.ts"
 import type { Connection } from "./connection/Connection.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
+import { type PathMeasurements, pathMeasurements } from "./PathMeasurements.ts"
 import type { Version } from "./wire/PacketType.ts"
 
 /**
@@ -43,21 +44,7 @@ export interface ConnectionFacts {
  * @category models
  * @since 0.1.0
  */
-export interface ConnectionStats {
-  /** Smoothed round-trip time. RFC 9002 §5.3 */
-  readonly smoothedRttMillis: number
-  /** Smallest round-trip time measured; until there is a measurement, `smoothedRttMillis`. RFC 9002 §5.2 */
-  readonly minRttMillis: number
-  /** Congestion window. RFC 9002 §7 */
-  readonly congestionWindowBytes: number
-  /** Bytes sent and neither acknowledged nor lost. */
-  readonly bytesInFlight: number
-  /** Size of UDP payloads, as far as path MTU discovery has found. RFC 9000 §14.3 */
-  readonly datagramBytes: number
-  /** Bytes of UDP payload sent. */
-  readonly bytesSent: number
-  /** Bytes of UDP payload received. */
-  readonly bytesReceived: number
+export interface ConnectionStats extends PathMeasurements {
   /** UDP datagrams sent. */
   readonly datagramsSent: number
   /** UDP datagrams received. */
@@ -66,10 +53,6 @@ export interface ConnectionStats {
   readonly packetsSent: number
   /** QUIC packets received and decrypted. */
   readonly packetsReceived: number
-  /** Packets declared lost. RFC 9002 §6.1 */
-  readonly packetsLost: number
-  /** Bytes of these packets. */
-  readonly bytesLost: number
   /** Packets received that were malformed, duplicate, not authentic or for another connection. */
   readonly packetsDropped: number
   /** UDP datagrams dropped because there were more than `limits.peerPacketsPerSecond`. */
@@ -113,19 +96,14 @@ export const connectionFacts = (core: Connection): ConnectionFacts => {
 
 export const connectionStats = (core: Connection): ConnectionStats => {
   const { path } = core
-  const { recovery } = path
+  const { recovery, traffic } = path
   const { counters } = core.receiver
   return {
-    smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
-    minRttMillis: recovery.rtt.shownMinMicros / 1000,
-    congestionWindowBytes: recovery.congestionWindow,
-    bytesInFlight: recovery.bytesInFlight,
-    datagramBytes: path.mtu.current,
-    ...path.traffic,
+    ...pathMeasurements(path),
+    datagramsSent: traffic.datagramsSent,
+    datagramsReceived: traffic.datagramsReceived,
     packetsSent: recovery.counters.packetsSent,
     packetsReceived: counters.received,
-    packetsLost: recovery.counters.packetsLost,
-    bytesLost: recovery.counters.bytesLost,
     packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
     datagramsOverLimit: counters.overLimit,
     strikes: core.parts.strikes.total,

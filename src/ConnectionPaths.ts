@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
-import type { ConnectionPath } from "./connection/ConnectionPath.ts"
 import type { MigrationEntry, PathEnds } from "./connection/MigrationEntry.ts"
 import type { KeyPhaseState } from "./connection/KeyPhases.ts"
 import type { Route } from "./path/Route.ts"
+import { type PathMeasurements, pathMeasurements } from "./PathMeasurements.ts"
 
 export type {
   CandidateInfo,
@@ -51,31 +51,13 @@ export interface PathAddresses extends PathEnds {
  * @category models
  * @since 0.1.0
  */
-export interface PathInfo extends PathAddresses {
+export interface PathInfo extends PathAddresses, PathMeasurements {
   /** 0 for the path that the handshake has made. It stays the same when the path moves to other addresses. */
   readonly id: number
   /** `"migrating"` while the addresses in use, or those it moves to, are being validated. */
   readonly state: "active" | "migrating"
   /** Other addresses: those being probed, and those it returns to if the new ones do not answer. */
   readonly alternatives: ReadonlyArray<PathAddresses>
-  /** Smoothed round-trip time. RFC 9002 §5.3 */
-  readonly smoothedRttMillis: number
-  /** Smallest round-trip time measured; until there is a measurement, `smoothedRttMillis`. RFC 9002 §5.2 */
-  readonly minRttMillis: number
-  /** Congestion window. RFC 9002 §7 */
-  readonly congestionWindowBytes: number
-  /** Bytes sent and neither acknowledged nor lost. */
-  readonly bytesInFlight: number
-  /** Size of UDP payloads, as far as path MTU discovery has found. RFC 9000 §14.3 */
-  readonly datagramBytes: number
-  /** Bytes of UDP payload sent. */
-  readonly bytesSent: number
-  /** Bytes of UDP payload received. */
-  readonly bytesReceived: number
-  /** Packets declared lost. RFC 9002 §6.1 */
-  readonly packetsLost: number
-  /** Bytes of these packets. */
-  readonly bytesLost: number
 }
 
 /**
@@ -116,22 +98,10 @@ export const pathInfos = ({ core }: ConnectionActor): ReadonlyArray<PathInfo> =>
       ...addressesOf(current),
       state: isMoving ? "migrating" : "active",
       alternatives: all.filter((route) => route !== current).map(addressesOf),
-      ...measurements(path)
+      ...pathMeasurements(path)
     }
   })
 }
-
-const measurements = ({ recovery, mtu, traffic }: ConnectionPath) => ({
-  smoothedRttMillis: recovery.rtt.smoothedMicros / 1000,
-  minRttMillis: recovery.rtt.shownMinMicros / 1000,
-  congestionWindowBytes: recovery.congestionWindow,
-  bytesInFlight: recovery.bytesInFlight,
-  datagramBytes: mtu.current,
-  bytesSent: traffic.bytesSent,
-  bytesReceived: traffic.bytesReceived,
-  packetsLost: recovery.counters.packetsLost,
-  bytesLost: recovery.counters.bytesLost
-})
 
 /** The paths now, and whenever their addresses or states have changed, until the connection ends. */
 export const pathChanges = (actor: ConnectionActor): Stream.Stream<ReadonlyArray<PathInfo>> =>

@@ -1,5 +1,4 @@
 /** Text in the cells of a terminal: widths, cutting, padding. */
-import { printable } from "../internal/printable.ts"
 
 /** Takes two cells: East Asian wide and fullwidth characters, and emoji. UAX #11 */
 const wide =
@@ -65,6 +64,3 @@ export const flow = (
   }
   return lines
 }
-
-/** Text from elsewhere, without what a terminal would interpret. */
-export const safe = (text: string): string => printable(text)

@@ -1,4 +1,5 @@
 /** `effect-quic top`: a live view of the connections of running processes. */
+import { printable } from "../internal/printable.ts"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -6,9 +7,9 @@ import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import { Command, Flag } from "effect/cli"
-import { safe } from "./cells.ts"
 import { CliHost, type ProcessTree } from "./CliHost.ts"
 import { interactive } from "./interactive.ts"
+import { pidFlag } from "./pidFlag.ts"
 import { fail, reported } from "./report.ts"
 import { advance, type Seen } from "./topRates.ts"
 import { initialState, onKey, onProblem, onSeen, type SortKey, sortKeys } from "./topState.ts"
@@ -38,7 +39,7 @@ const watch = Effect.fnUntraced(function* <E, R>(
         seen = advance(seen, now)
         return onSeen(seen)
       },
-      onFailure: (error) => onFailure(safe(error.message))
+      onFailure: (error) => onFailure(printable(error.message))
     })
     const took = (yield* Clock.currentTimeMillis) - startedAt
     yield* Effect.sleep(Math.max(intervalMillis - took, intervalMillis / 2))
@@ -80,11 +81,7 @@ const printJson = (seen: Seen): Effect.Effect<void> => Console.log(JSON.stringif
 export const top = Command.make(
   "top",
   {
-    pid: Flag.Int("pid").pipe(
-      Flag.withDescription("Only the process with this PID (default: 0, all)"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 }))),
-      Flag.withDefault(0)
-    ),
+    pid: pidFlag,
     interval: Flag.Finite("interval").pipe(
       Flag.withMetavar("SECONDS"),
       Flag.withDescription("Time between two looks, 0.1 to 3600 (default: 1)"),

@@ -1,5 +1,6 @@
 /** The columns of `effect-quic top`: which fit, and what they say of a connection. */
-import { padEnd, padStart, safe } from "./cells.ts"
+import { printable } from "../internal/printable.ts"
+import { padEnd, padStart } from "./cells.ts"
 import type { ConnectionRow, Rate } from "./topRates.ts"
 import { peerOf, type SortKey } from "./topState.ts"
 import { formatBitRate, formatBytes, formatMillis, formatShort } from "./units.ts"
@@ -87,7 +88,7 @@ const columns: ReadonlyArray<Column> = [
     sort: undefined,
     text: ({ node }) => formatBytes(node.holdings.receiveBufferBytes)
   },
-  { title: "ALPN", cells: 12, rank: 14, sort: undefined, text: ({ node }) => safe(node.alpn ?? "–") },
+  { title: "ALPN", cells: 12, rank: 14, sort: undefined, text: ({ node }) => printable(node.alpn ?? "–") },
   { title: "AGE", cells: 6, rank: 5, sort: "age", text: ({ node }) => age(node.ageMillis) },
   { title: "PID", cells: 7, rank: 7, sort: undefined, text: ({ pid }) => `${pid}` }
 ]
@@ -145,5 +146,5 @@ export const row = (
   hasEnded: boolean
 ): string => {
   const text = hasEnded ? " ended" : columns.map((column) => cell(column, column.text(of))).join("")
-  return `${isSelected ? ">" : " "} ${of.node.role === "client" ? "→" : "←"} ${padEnd(safe(peerOf(of)), peerCells)}${text}`
+  return `${isSelected ? ">" : " "} ${of.node.role === "client" ? "→" : "←"} ${padEnd(printable(peerOf(of)), peerCells)}${text}`
 }

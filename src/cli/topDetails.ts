@@ -1,6 +1,7 @@
 /** The paths and streams of one connection, below the table of `effect-quic top`. */
+import { printable } from "../internal/printable.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
-import { cut, flow, join, padEnd, padStart, safe } from "./cells.ts"
+import { cut, flow, join, padEnd, padStart } from "./cells.ts"
 import type { Line } from "./FullScreen.ts"
 import { age, bitRateText, lossText, rateText } from "./topColumns.ts"
 import type { ConnectionRow, PathRow, Rate, StreamRow } from "./topRates.ts"
@@ -65,9 +66,9 @@ export const connectionDetails = (
   const { node, paths, streams } = connection
   const name = join(
     [
-      `── ${safe(peerOf(connection))}`,
+      `── ${printable(peerOf(connection))}`,
       hasEnded ? "ended; as it was last seen" : node.state,
-      safe(node.alpn ?? "no protocol yet"),
+      printable(node.alpn ?? "no protocol yet"),
       age(node.ageMillis),
       formatCount(node.fibers, "fiber"),
       `${node.waiting} waiting`

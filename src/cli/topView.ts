@@ -1,7 +1,8 @@
 /** What `effect-quic top` draws: the state, as the lines of a terminal of some size. */
+import { printable } from "../internal/printable.ts"
 import type * as Terminal from "effect/Terminal"
 import { formatAddress } from "../wire/SocketAddress.ts"
-import { cut, join, padEnd, safe } from "./cells.ts"
+import { cut, join, padEnd } from "./cells.ts"
 import type { Line, Style } from "./FullScreen.ts"
 import { age, heading, layout, row } from "./topColumns.ts"
 import { connectionDetails } from "./topDetails.ts"
@@ -44,7 +45,7 @@ const endpointName = ({ pid, command, node }: EndpointRow): ReadonlyArray<string
   `process ${pid}`,
   formatAddress(node.local),
   `${node.state} ${age(node.ageMillis)}`,
-  safe(command.replace(/^\S*[/\\]/, ""))
+  printable(command.replace(/^\S*[/\\]/, ""))
 ]
 
 /** What is shown, and whether it stands still. */

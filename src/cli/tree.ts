@@ -1,25 +1,22 @@
 /** `effect-quic tree`: the fiber trees of running processes. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import { Command, Flag } from "effect/cli"
 import { print } from "../FiberTree.ts"
 import { CliHost, type ProcessTree } from "./CliHost.ts"
 import { interactive } from "./interactive.ts"
 import { emptyTreeView, onLines, onTreeKey, treeFrame } from "./treeView.ts"
-import { printable } from "../internal/printable.ts"
+import { printable, withoutControls } from "../internal/printable.ts"
+import { pidFlag } from "./pidFlag.ts"
 import { fail, reported } from "./report.ts"
-
-/** Replaces control and format characters a terminal would interpret. */
-const plain = (line: string): string => line.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd")
 
 const everySecond = 1000
 
 /** The trees of a process, a line for each node. */
 const linesOf = ({ pid, command, endpoints }: ProcessTree): ReadonlyArray<string> => [
   `process ${pid} · ${printable(command)}`,
-  ...endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(plain))
+  ...endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(withoutControls))
 ]
 
 type Processes = Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
@@ -43,11 +40,7 @@ const watchOnScreen = (processes: Processes, nothing: string) =>
 export const tree = Command.make(
   "tree",
   {
-    pid: Flag.Int("pid").pipe(
-      Flag.withDescription("Only the process with this PID (default: 0, all)"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 }))),
-      Flag.withDefault(0)
-    ),
+    pid: pidFlag,
     watch: Flag.Boolean("watch").pipe(
       Flag.withDescription("Refresh every second until interrupted"),
       Flag.withDefault(false)

@@ -8,7 +8,7 @@ import type { MovingConnection, MovingPath } from "./MovingConnection.ts"
 import { isNatRebinding, type MovePolicy, type MoveRefusal, type MoverState, rfc9000 } from "./movePolicy.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
-/** A candidate where nothing says more of it. */
+/** Of a candidate that was given neither rank nor label. */
 const PLAIN = { rank: 0, label: "" }
 
 /**

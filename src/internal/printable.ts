@@ -9,12 +9,13 @@
 /** Longer text is truncated, so that it cannot fill logs. UTF-16 code units. */
 export const MAX_PRINTABLE = 200
 
+/** The same text, of the same length, with what would be interpreted replaced. */
+export const withoutControls = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "\ufffd")
+
 /** At most `most` code units of `text`, on one line, followed by `…` when truncated. */
 export const printable = (text: string, most: number = MAX_PRINTABLE): string => {
-  const cleaned = text
-    .slice(0, most + 1)
-    .replaceAll(/\s+/g, " ")
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "\ufffd")
+  const cleaned = withoutControls(text.slice(0, most + 1).replaceAll(/\s+/g, " "))
   return text.length <= most ? cleaned : `${cleaned.slice(0, most)}…`
 }
 

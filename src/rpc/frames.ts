@@ -45,7 +45,7 @@ export const frameOf = (
   return Effect.succeed(frame)
 }
 
-/** The next frame; undefined at the end of the stream. Keeps no more than has arrived. */
+/** The next frame; undefined at the end of the stream. Keeps at most twice what has arrived. */
 export const readFrame = Effect.fnUntraced(function* (stream: QuicStream, maxBytes: number) {
   const prefix = yield* readExactly(stream, PREFIX_BYTES)
   if (prefix === undefined) return undefined
@@ -55,34 +55,33 @@ export const readFrame = Effect.fnUntraced(function* (stream: QuicStream, maxByt
   return body ?? (yield* Effect.fail(cutOff))
 })
 
-/** Undefined if the stream ends before the first byte. */
+/** Room for a frame at first; it doubles, so that a prefix alone reserves nothing. */
+const FIRST_BYTES = 4_096
+
+/**
+ * Undefined if the stream ends before the first byte. Copies what arrives into one buffer: a list of pieces would cost
+ * many times their size, for a peer that sends byte by byte.
+ */
 const readExactly = Effect.fnUntraced(function* (
   stream: QuicStream,
   length: number
 ): Effect.fn.Return<Uint8Array | undefined, QuicError | BadFrame> {
-  const chunks: Array<Uint8Array> = []
-  let missing = length
-  while (missing > 0) {
-    const bytes = yield* stream.read(missing)
-    if (bytes === undefined) {
-      if (missing === length) return undefined
-      return yield* Effect.fail(cutOff)
+  let buffer = new Uint8Array(Math.min(length, FIRST_BYTES))
+  let arrived = 0
+  while (arrived < length) {
+    const bytes = yield* stream.read(length - arrived)
+    if (bytes === undefined) return arrived === 0 ? undefined : yield* Effect.fail(cutOff)
+    if (bytes.length === length) return bytes
+    if (arrived + bytes.length > buffer.length) {
+      const grown = new Uint8Array(Math.min(length, Math.max(2 * buffer.length, arrived + bytes.length)))
+      grown.set(buffer)
+      buffer = grown
     }
-    chunks.push(bytes)
-    missing -= bytes.length
+    buffer.set(bytes, arrived)
+    arrived += bytes.length
   }
-  return chunks.length === 1 ? chunks[0] : joined(chunks, length)
+  return buffer
 })
-
-const joined = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const all = new Uint8Array(length)
-  let offset = 0
-  for (const chunk of chunks) {
-    all.set(chunk, offset)
-    offset += chunk.length
-  }
-  return all
-}
 
 const cutOff = new BadFrame(rpcErrorCodes.badFrame, "the stream ended within a frame")
 

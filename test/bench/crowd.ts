@@ -10,11 +10,11 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
-import { type QuicConnection, QuicEndpoint, type QuicEndpointShape } from "../../src/index.ts"
+import { QuicEndpoint, type QuicEndpointShape } from "../../src/index.ts"
+import { answerCall, call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import type { Figures } from "./report.ts"
 
-const CALL_BYTES = 64
 const CLIENTS_AN_ENDPOINT = 100
 const SEQUENTIAL = 150
 /** By then an answer will never runClients: the idle timeout is longer, but nothing on loopback takes this long. */
@@ -57,26 +57,10 @@ export const crowdFigures = (crowd: Crowd): Figures => {
 const serve = Effect.gen(function* () {
   const { identity } = yield* Effect.promise(certificate)
   const server = yield* QuicEndpoint.make({ host: "127.0.0.1", server: { alpn: ["crowd"], identity } })
-  yield* Effect.forkScoped(
-    server.serveStreams((stream) =>
-      Effect.gen(function* () {
-        while ((yield* stream.read()) !== undefined);
-        yield* stream.write(new Uint8Array(CALL_BYTES))
-        yield* stream.finish
-      })
-    )
-  )
+  yield* Effect.forkScoped(server.serveStreams(answerCall))
   process.send!({ port: server.localAddress.port })
   return yield* Effect.never
 })
-
-const call = (connection: QuicConnection) =>
-  Effect.gen(function* () {
-    const stream = yield* connection.openBidi
-    yield* stream.write(new Uint8Array(CALL_BYTES))
-    yield* stream.finish
-    while ((yield* stream.read()) !== undefined);
-  }).pipe(Effect.scoped)
 
 type Ending = "served" | "refused" | "timedOut" | "closed" | "deceived"
 

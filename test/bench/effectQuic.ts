@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { NodeCertificateVerifier, layerWithoutTrust } from "../../layers/node/index.ts"
 import { QuicEndpoint, type QuicConnection, type QuicStream } from "../../src/index.ts"
+import { call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import {
   CALL_BYTES,
@@ -103,14 +104,6 @@ const bulk = Effect.fnUntraced(function* (connection: QuicConnection, bytes: num
     }
   }
 })
-
-const call = (connection: QuicConnection) =>
-  Effect.gen(function* () {
-    const stream = yield* connection.openBidi
-    yield* stream.write(request)
-    yield* stream.finish
-    while ((yield* stream.read()) !== undefined);
-  }).pipe(Effect.scoped)
 
 /** Writes one byte and leaves the stream open. */
 const holdStream = (connection: QuicConnection) =>

@@ -90,7 +90,7 @@ const flood = async ({ kind, port, perSecond, millis }: FloodOrder): Promise<num
     owed = Math.min(owed + ((now - last) * perSecond) / 1000, perSecond / 50)
     last = now
     for (; owed >= 1; owed--) {
-      // the pool and the sources are coprime in effect: a datagram comes from another address each time
+      // shifts by one with each round of the pool: a datagram comes from another address each time
       const source = (sent + Math.floor(sent / POOL)) % SOURCES
       from[source].send(pool[sent % POOL], port, "127.0.0.1")
       sent++

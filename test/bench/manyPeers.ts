@@ -14,11 +14,11 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
+import { answerCall, call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import type { Figures } from "./report.ts"
 import { heard } from "./sides.ts"
 
-const CALL_BYTES = 64
 const PEERS_AN_ENDPOINT = 100
 /** Connecting at once; more would measure the queue for handshakes. */
 const CONNECTING = 100
@@ -85,13 +85,7 @@ const serve = Effect.gen(function* () {
   const handlers = server.serve((connection) =>
     Effect.suspend(() => {
       connections.add(connection)
-      return connection.serveStreams((stream) =>
-        Effect.gen(function* () {
-          while ((yield* stream.read()) !== undefined);
-          yield* stream.write(new Uint8Array(CALL_BYTES))
-          yield* stream.finish
-        })
-      )
+      return connection.serveStreams(answerCall)
     }).pipe(
       Effect.ensuring(
         Effect.sync(() => {
@@ -111,14 +105,6 @@ const serve = Effect.gen(function* () {
   process.send!({ port: server.localAddress.port })
   return yield* Effect.never
 })
-
-const call = (connection: QuicConnection) =>
-  Effect.gen(function* () {
-    const stream = yield* connection.openBidi
-    yield* stream.write(new Uint8Array(CALL_BYTES))
-    yield* stream.finish
-    while ((yield* stream.read()) !== undefined);
-  }).pipe(Effect.scoped)
 
 /** Calls until time is up, at most every `everyMillis`; the number of answers. */
 const keepCalling = Effect.fnUntraced(function* (

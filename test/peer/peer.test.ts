@@ -231,25 +231,30 @@ simulated.it("a restart asked for delivers what was accepted, and waits for no s
   })
 )
 
+/** A client, and a server that greets everybody and closes. */
+const greeted = Effect.fnUntraced(function* (world: World) {
+  const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
+  const client = yield* makeEndpoint(world.client, pinned(identity))
+  const server = yield* makeEndpoint(world.server, Trust.layerRawKeys([]), {
+    server: { alpn: ["test"], identity }
+  })
+  yield* Effect.forkScoped(
+    server.serve((connection) =>
+      Effect.gen(function* () {
+        const stream = yield* connection.openUni
+        yield* stream.write(text("hello"))
+        yield* stream.finish
+        yield* stream.finished
+      }).pipe(Effect.scoped)
+    )
+  )
+  const { host, port } = server.localAddress
+  return { client, host, port }
+})
+
 simulated.it("streams are served on every connection of the peer", (world) =>
   Effect.gen(function* () {
-    const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
-    const client = yield* makeEndpoint(world.client, pinned(identity))
-    const server = yield* makeEndpoint(world.server, Trust.layerRawKeys([]), {
-      server: { alpn: ["test"], identity }
-    })
-    // greets every client and closes
-    yield* Effect.forkScoped(
-      server.serve((connection) =>
-        Effect.gen(function* () {
-          const stream = yield* connection.openUni
-          yield* stream.write(text("hello"))
-          yield* stream.finish
-          yield* stream.finished
-        }).pipe(Effect.scoped)
-      )
-    )
-    const { host, port } = server.localAddress
+    const { client, host, port } = yield* greeted(world)
     const peer = yield* client.peer({
       host,
       port,
@@ -271,22 +276,7 @@ simulated.it("streams are served on every connection of the peer", (world) =>
 
 simulated.it("a new connection is served while handlers of the previous one still finish", (world) =>
   Effect.gen(function* () {
-    const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
-    const client = yield* makeEndpoint(world.client, pinned(identity))
-    const server = yield* makeEndpoint(world.server, Trust.layerRawKeys([]), {
-      server: { alpn: ["test"], identity }
-    })
-    yield* Effect.forkScoped(
-      server.serve((connection) =>
-        Effect.gen(function* () {
-          const stream = yield* connection.openUni
-          yield* stream.write(text("hello"))
-          yield* stream.finish
-          yield* stream.finished
-        }).pipe(Effect.scoped)
-      )
-    )
-    const { host, port } = server.localAddress
+    const { client, host, port } = yield* greeted(world)
     const transport = { closeTimeoutMillis: 10_000 }
     const schedule = every100Millis
     const peer = yield* client.peer({
