@@ -103,7 +103,8 @@ export const EndpointLimits = Schema.Struct({
   /** How many of these may arrive at once. 1 to 1,000,000, default 500. */
   strangerPacketsAtOnce: limit("strangerPacketsAtOnce", 1, 1_000_000),
   /**
-   * Retry packets sent. 0 to 1,000,000, default 5,000; an eighth of it at once.
+   * Retry packets sent. 0 to 1,000,000, default 5,000; an eighth of it at once, and a quarter of it, half of
+   * that at once, for all sources that have sent much of late.
    *
    * Protects the processor: each is sealed twice. RFC 9000 §8.1.2
    */

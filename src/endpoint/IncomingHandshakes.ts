@@ -203,7 +203,8 @@ export class IncomingHandshakes {
       return undefined
     }
     if (judgement === "retry") {
-      replies.retry(arrival, version, routing.newRetrySource(destination), tokens, nowMicros)
+      if (replies.mayRetry(arrival.isBusy, nowMicros))
+        replies.retry(arrival, version, routing.newRetrySource(destination), tokens, nowMicros)
       return undefined
     }
     return {

@@ -23,6 +23,9 @@ export interface Reply {
   readonly socket: SocketNumber
 }
 
+/** The share of Retry packets for sources that have sent much of late. */
+const BUSY_SHARE = 1 / 4
+
 /** A received datagram, its sender and its socket. */
 export interface Arrival {
   readonly bytes: Uint8Array
@@ -30,7 +33,8 @@ export interface Arrival {
   readonly header: PacketHeader
   readonly from: SocketAddress
   readonly socket: SocketNumber
-  /** Its source has sent much of late: half of the Retry packets at once are for others. */
+  /** Its source has sent much of late: all such sources share half of the Retry packets at once, and a quarter of those a
+   * second. */
   readonly isBusy: boolean
 }
 
@@ -43,6 +47,7 @@ export class StatelessReplies {
   private readonly random: RandomBytes
   private readonly makeResetToken: (connectionId: Uint8Array) => Uint8Array
   private readonly retries: RateLimit
+  private readonly retriesToBusy: RateLimit
   private readonly refusals: RateLimit
   private readonly negotiations: RateLimit
   private readonly resets: RateLimit
@@ -61,6 +66,7 @@ export class StatelessReplies {
     this.makeResetToken = makeResetToken
     this.counters = counters
     this.retries = replyLimit(limits.retriesPerSecond)
+    this.retriesToBusy = new RateLimit(limits.retriesPerSecond * BUSY_SHARE, this.retries.burst / 2)
     this.refusals = replyLimit(limits.refusalsPerSecond)
     this.negotiations = replyLimit(limits.versionNegotiationsPerSecond)
     this.resets = replyLimit(limits.statelessResetsPerSecond)
@@ -83,15 +89,21 @@ export class StatelessReplies {
     this.waiting.push({ bytes, to: from, socket })
   }
 
+  /** Charges for a `retry`; false when none may be sent. A flood spends what is for busy sources. */
+  mayRetry(isBusy: boolean, nowMicros: number): boolean {
+    return (
+      (!isBusy || this.mayAnswer(this.retriesToBusy, nowMicros)) && this.mayAnswer(this.retries, nowMicros)
+    )
+  }
+
   /** Smaller than the datagram it answers. RFC 9000 §8.1.2, §17.2.5.1 #4; RFC 9001 §4.7 #S1 */
   retry(
-    { bytes, header, from, socket, isBusy }: Arrival,
+    { bytes, header, from, socket }: Arrival,
     version: Version,
     source: Uint8Array,
     tokens: AddressTokens,
     nowMicros: number
   ): void {
-    if (!this.mayAnswer(this.retries, nowMicros, isBusy ? this.retries.burst / 2 : 0)) return
     const originalDestination = bytes.slice(header.dcidStart, header.dcidEnd)
     const client = bytes.slice(header.scidStart, header.scidEnd)
     const token = tokens.forRetry(originalDestination, source, from, nowMicros / 1000)
