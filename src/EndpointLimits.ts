@@ -70,8 +70,8 @@ export const EndpointLimits = Schema.Struct({
    */
   waitingClients: limit("waitingClients", 1, 1_000_000),
   /**
-   * Handshakes in flight and clients waiting from which `server.retry: "underLoad"` asks clients to prove their address. 1
-   * to 1,000,000, default 50.
+   * Handshakes in flight, clients waiting and handshakes that failed within a second, from which `server.retry:
+   * "underLoad"` asks clients to prove their address. 1 to 1,000,000, default 50.
    *
    * Keeps the places of `handshakes` for clients whose address is real. RFC 9000 §8.1.2
    */

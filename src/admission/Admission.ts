@@ -18,6 +18,9 @@ export interface AdmissionLimits
 /** Unvalidated clients queue for this share of the patience at most; the rest is for those that answer a Retry. */
 const UNVALIDATED_SHARE = 1 / 4
 
+/** Most failures that are remembered, in multiples of `retryHandshakes`, which are forgotten in a second. */
+const MOST_FAILURES = 2
+
 /** Of the handshakes in flight, the share that sources with many may use. */
 const SHARE_OF_MANY = 4 / 5
 
@@ -38,6 +41,9 @@ export class Admission<C> {
   /** Clients without a connection. */
   private readonly fresh: ClientQueue<C>
   private readonly pace: ServicePace
+  /** Handshakes that failed of late: their work was in vain, though they are in flight no more. */
+  private failures = 0
+  private forgotMicros = 0
 
   constructor(limits: AdmissionLimits, random: RandomBytes) {
     this.limits = limits
@@ -75,7 +81,8 @@ export class Admission<C> {
   }
 
   /** The decision about a new client. */
-  judge(from: SocketAddress, isProven: boolean): "turn" | "retry" | "refusal" {
+  judge(from: SocketAddress, isProven: boolean, nowMicros: number): "turn" | "retry" | "refusal" {
+    this.forgetFailures(nowMicros)
     if (!isProven && this.wantsProof) return "retry"
     const { fresh } = this
     const own = fresh.find(from)?.waiting.length ?? 0
@@ -135,6 +142,8 @@ export class Admission<C> {
     if (stranger === undefined) return
     this.unfinished.delete(connection)
     this.fresh.end(stranger.introduction.from, isComplete)
+    const { retryHandshakes } = this.limits
+    if (!isComplete) this.failures = Math.min(this.failures + 1, MOST_FAILURES * retryHandshakes)
     if (stranger.isWaiting) this.begun.splice(this.begun.indexOf(stranger), 1)
   }
 
@@ -142,11 +151,17 @@ export class Admission<C> {
     return this.unfinished.size < this.limits.handshakes
   }
 
+  private forgetFailures(nowMicros: number): void {
+    const forgotten = ((nowMicros - this.forgotMicros) / 1_000_000) * this.limits.retryHandshakes
+    this.failures = Math.max(0, this.failures - forgotten)
+    this.forgotMicros = nowMicros
+  }
+
   private get wantsProof(): boolean {
     const { retry, retryHandshakes, patienceMicros } = this.limits
     if (retry !== "underLoad") return retry === "always"
     return (
-      this.strangers >= retryHandshakes ||
+      this.strangers + this.failures >= retryHandshakes ||
       this.waiting * this.pace.microsEach > patienceMicros * UNVALIDATED_SHARE
     )
   }

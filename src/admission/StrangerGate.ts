@@ -16,12 +16,19 @@ export const Errand = {
 } as const
 export type Errand = (typeof Errand)[keyof typeof Errand]
 
-/** Counters of recent datagrams, by a hash of the source: two rows, as in a count-min sketch. */
+/**
+ * Counters of recent datagrams, by a hash of the source, as in a count-min sketch. With fewer rows, a flood from hundreds
+ * of sources makes one in 250 others look busy.
+ */
+const ROWS = 4
 const CELLS = 4096
 /** The counters are halved this often. */
 const HALF_LIFE_MICROS = 250_000
 /** A source with more recent datagrams is busy: a client needs less than ten until its connection is known. */
 const BUSY = 16
+/** What a busy source leaves of the bucket, in quarters; quiet ones leave as many as their `Errand`. */
+const BUSY_RETURN = 1.5
+const BUSY_OTHER = 2
 
 /**
  * The rate limit for whatever is not authenticated yet, asked before anything is decrypted, hashed or allocated for it.
@@ -36,7 +43,7 @@ export class StrangerGate {
   isBusy = false
   private readonly limit: RateLimit
   private readonly quarter: number
-  private readonly recent = new Uint16Array(2 * CELLS)
+  private readonly recent = new Uint16Array(ROWS * CELLS)
   private readonly source = new Uint8Array(SOURCE_BYTES)
   private readonly keyLow: number
   private readonly keyHigh: number
@@ -54,8 +61,13 @@ export class StrangerGate {
   /** Charges a datagram; false when nothing may be spent on it. */
   admits(from: SocketAddress, errand: Errand, nowMicros: number): boolean {
     this.isBusy = this.count(from, nowMicros) > BUSY
-    const quarters = this.isBusy ? Math.min(2, errand + 1) : errand
-    return this.limit.take(nowMicros, quarters * this.quarter)
+    return this.limit.take(nowMicros, this.quartersLeft(errand) * this.quarter)
+  }
+
+  /** Busy sources with made-up tokens must leave room for new clients, and for those they send the tokens of. */
+  private quartersLeft(errand: Errand): number {
+    if (!this.isBusy) return errand
+    return errand === Errand.Return ? BUSY_RETURN : BUSY_OTHER
   }
 
   /** Counts a datagram; returns how many of its source are recent. */
@@ -68,8 +80,12 @@ export class StrangerGate {
     }
     const length = writeSource(from, source)
     const hash = keyedHash(this.keyLow, this.keyHigh, source, 0, length)
-    // the lower count: a quiet source rarely shares both of its cells with busy ones
-    return Math.min(this.countIn(hash & (CELLS - 1)), this.countIn(CELLS + ((hash >>> 16) & (CELLS - 1))))
+    // the lowest count: a quiet source rarely shares all of its cells with busy ones
+    const step = (hash >>> 16) | 1
+    let lowest = 0xffff
+    for (let row = 0; row < ROWS; row++)
+      lowest = Math.min(lowest, this.countIn(row * CELLS + ((hash + row * step) & (CELLS - 1))))
+    return lowest
   }
 
   private countIn(cell: number): number {

@@ -197,7 +197,7 @@ export class IncomingHandshakes {
     const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
     const isProven = verdict._tag !== "absent"
     const isRefused = verdict._tag === "invalid" || this.isFull
-    const judgement = isRefused ? "refusal" : this.admission.judge(from, isProven)
+    const judgement = isRefused ? "refusal" : this.admission.judge(from, isProven, nowMicros)
     if (judgement === "refusal") {
       replies.refuse(arrival, version, verdict._tag === "invalid" ? BAD_TOKEN : this.refusal, nowMicros)
       return undefined

@@ -47,15 +47,34 @@ describe("admission", () => {
   it("requires Retry above a number of strangers, waiting or started, until they are forgotten", () => {
     const admission = make()
     queueOf(admission, 3)
-    expect(admission.judge(here, false)).toBe("turn")
+    expect(admission.judge(here, false, 0)).toBe("turn")
     queueOf(admission, 1)
-    expect(admission.judge(here, false)).toBe("retry")
-    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.judge(here, false, 0)).toBe("retry")
+    expect(admission.judge(here, true, 0)).toBe("turn")
     for (const name of ["a", "b", "c", "d"]) admission.begin(admission.next(0)!, name)
     expect(admission.waiting).toBe(0)
-    expect(admission.judge(here, false)).toBe("retry")
+    expect(admission.judge(here, false, 0)).toBe("retry")
     admission.end("b", true)
-    expect(admission.judge(here, false)).toBe("turn")
+    expect(admission.judge(here, false, 0)).toBe("turn")
+  })
+
+  it("requires Retry while handshakes fail as fast as they begin, and for a second afterwards at most", () => {
+    const admission = make()
+    const failing = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        queueOf(admission, 1)
+        admission.begin(admission.next(0)!, `${i}`)
+        admission.end(`${i}`, false)
+      }
+    }
+    failing(3)
+    expect(admission.judge(here, false, 0)).toBe("turn")
+    failing(1)
+    expect(admission.judge(here, false, 0)).toBe("retry")
+    expect(admission.judge(here, true, 0)).toBe("turn")
+    failing(1_000)
+    expect(admission.judge(here, false, 1_000_000)).toBe("retry")
+    expect(admission.judge(here, false, 1_250_000)).toBe("turn")
   })
 
   it("requires Retry before clients that never proved an address fill the queue", () => {
@@ -63,28 +82,28 @@ describe("admission", () => {
     queueOf(admission, 600)
     // served one after the other, each takes 5 ms: the remaining ones would take half of what a client may wait
     for (let i = 0; i < 500; i++) admission.next(i * 5_000)
-    expect(admission.judge(here, false)).toBe("retry")
-    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.judge(here, false, 0)).toBe("retry")
+    expect(admission.judge(here, true, 0)).toBe("turn")
     for (let i = 500; i < 560; i++) admission.next(i * 5_000)
-    expect(admission.judge(here, false)).toBe("turn")
+    expect(admission.judge(here, false, 0)).toBe("turn")
   })
 
   it("requires Retry always, or never, if that is the policy", () => {
-    expect(make({ retry: "always" }).judge(here, false)).toBe("retry")
+    expect(make({ retry: "always" }).judge(here, false, 0)).toBe("retry")
     const never = make({ retry: "never" })
     queueOf(never, 7)
-    expect(never.judge(here, false)).toBe("turn")
+    expect(never.judge(here, false, 0)).toBe("turn")
   })
 
   it("refuses everybody beyond its limit, validated or not", () => {
     const admission = make({ retry: "never" })
     queueOf(admission, 7)
     admission.begin(admission.next(0)!, "a")
-    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.judge(here, true, 0)).toBe("turn")
     queueOf(admission, 2)
     expect([admission.waiting, admission.strangers]).toEqual([8, 9])
-    expect(admission.judge(here, true)).toBe("refusal")
-    expect(admission.judge(here, false)).toBe("refusal")
+    expect(admission.judge(here, true, 0)).toBe("refusal")
+    expect(admission.judge(here, false, 0)).toBe("refusal")
   })
 
   it("serves started handshakes first, then in order of arrival", () => {
@@ -123,9 +142,9 @@ describe("admission", () => {
       sent.push(hopeless)
     }
     expect(sent).toEqual(strangers.slice(101).reverse())
-    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.judge(here, true, 0)).toBe("turn")
     queueOf(admission, 15)
-    expect(admission.judge(here, true)).toBe("refusal")
+    expect(admission.judge(here, true, 0)).toBe("refusal")
   })
 
   it("does not take the time that handshakes in flight need for the time that it needs itself", () => {
@@ -136,7 +155,7 @@ describe("admission", () => {
       // a round trip later
       admission.end(`${i}`, true)
     }
-    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.judge(here, true, 0)).toBe("turn")
     expect(admission.nextOverdue(800_000)).toBeUndefined()
   })
 
@@ -151,7 +170,7 @@ describe("admission", () => {
       // a round trip later
       admission.end(`${i}`, true)
     }
-    expect(admission.judge(here, true)).toBe("turn")
+    expect(admission.judge(here, true, 0)).toBe("turn")
     expect(admission.nextOverdue(761_000)).toBeUndefined()
   })
 
