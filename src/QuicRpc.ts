@@ -4,6 +4,8 @@
  * A call that is lost, slow or wrong affects no other. Flow control is the backpressure, so that no acknowledgements are
  * exchanged, and the transport notices a lost peer, so that no pings are.
  *
+ * Messages are encoded with SchemaBinary, unless another `RpcSerialization` is provided to both layers.
+ *
  * **Errors**
  *
  * A call whose connection is lost fails with an `RpcClientError` whose reason has the `QuicError` as its `cause`.
@@ -12,7 +14,6 @@
  */
 import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
-import type { RpcSerialization } from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { type ClientOptions, makeClientProtocol } from "./rpc/clientProtocol.ts"
 import { makeServerProtocol, type ServerProtocolOptions } from "./rpc/serverProtocol.ts"
@@ -30,9 +31,7 @@ export { type PeerInfo, QuicPeer, type ServerProtocolOptions } from "./rpc/serve
  * @category layers
  * @since 0.1.0
  */
-export const layerClient = (
-  options: ClientOptions
-): Layer.Layer<RpcClient.Protocol, never, RpcSerialization> =>
+export const layerClient = (options: ClientOptions): Layer.Layer<RpcClient.Protocol> =>
   Layer.effect(RpcClient.Protocol, makeClientProtocol(options))
 
 /**
@@ -42,7 +41,5 @@ export const layerClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layerServer = (
-  options: ServerProtocolOptions
-): Layer.Layer<RpcServer.Protocol, never, RpcSerialization> =>
+export const layerServer = (options: ServerProtocolOptions): Layer.Layer<RpcServer.Protocol> =>
   Layer.effect(RpcServer.Protocol, makeServerProtocol(options))

@@ -5,7 +5,7 @@ import * as Cause from "effect/Cause"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type { FromServerEncoded, RequestEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
-import { type CodecFor, type Parser, RpcSerialization } from "effect/rpc/RpcSerialization"
+import type { CodecFor, Parser } from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
 import { SocketOpenError, SocketReadError } from "effect/socket/Socket"
 import { Peer } from "../Peer.ts"
@@ -14,6 +14,7 @@ import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
 import { frameLimit } from "./frameLimit.ts"
+import { serializationOf } from "./serialization.ts"
 
 /**
  * Where calls go.
@@ -31,8 +32,8 @@ export interface ClientOptions {
 export const makeClientProtocol = ({ connection, maxFrameBytes }: ClientOptions) =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (deliver) {
-      const serialization = yield* RpcSerialization
       const maxBytes = yield* frameLimit(maxFrameBytes)
+      const serialization = yield* serializationOf(maxBytes)
       const exitOf = defectExit(serialization.codecFor)
       const open = connection instanceof Peer ? connection.openBidi() : connection.openBidi
       const call = (clientId: number, request: RequestEncoded) =>

@@ -1,0 +1,107 @@
+/** One call on the server: its request, its handler and its replies. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
+import type { Parser } from "effect/rpc/RpcSerialization"
+import type { QuicError } from "../QuicError.ts"
+import type { QuicStream } from "../QuicStream.ts"
+import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
+
+export class ServerCall {
+  readonly stream: QuicStream
+  private readonly parser: Parser
+  private readonly maxBytes: number
+  private readonly ended = Deferred.makeUnsafe<void, BadFrame>()
+  private request: RequestEncoded | undefined = undefined
+  /** The caller wanted no reply, and knows that its call has begun. */
+  private isDetached = false
+
+  constructor(stream: QuicStream, parser: Parser, maxBytes: number) {
+    this.stream = stream
+    this.parser = parser
+    this.maxBytes = maxBytes
+  }
+
+  /** Undefined if the stream ends before a request begins. */
+  get readRequest(): Effect.Effect<RequestEncoded | undefined, QuicError | BadFrame> {
+    return Effect.flatMap(readFrame(this.stream, this.maxBytes), (frame) => {
+      if (frame === undefined) return Effect.undefined
+      return Effect.map(this.decode(frame), (request) => {
+        this.request = request
+        return request
+      })
+    })
+  }
+
+  private decode(frame: Uint8Array): Effect.Effect<RequestEncoded, BadFrame> {
+    let messages: ReadonlyArray<FromClientEncoded>
+    try {
+      messages = this.parser.decode(frame) as ReadonlyArray<FromClientEncoded>
+    } catch (cause) {
+      return Effect.fail(bad("a frame does not decode", cause))
+    }
+    const [request] = messages
+    return messages.length === 1 && request?._tag === "Request"
+      ? Effect.succeed(request)
+      : Effect.fail(bad("a call begins with one request"))
+  }
+
+  /**
+   * Ends with the handler. A caller that goes away interrupts it, unless it is detached; fails with the connection, and
+   * with what the caller does wrong.
+   */
+  untilDone(
+    interrupt: Effect.Effect<void>,
+    connectionEnd: Effect.Effect<never, QuicError>
+  ): Effect.Effect<void, QuicError | BadFrame> {
+    const callerLeft = Effect.andThen(
+      Effect.suspend(() => (this.isDetached ? Effect.void : interrupt)),
+      connectionEnd
+    )
+    const watched = Effect.raceFirst(this.untilReset, this.stream.finished)
+    return Effect.raceFirst(
+      Deferred.await(this.ended),
+      Effect.catchIf(watched, isOfStream, () => callerLeft)
+    )
+  }
+
+  /** A caller that has finished its side still waits for the reply. */
+  private get untilReset(): Effect.Effect<never, QuicError | BadFrame> {
+    return Effect.flatMap(this.stream.read(1), (more) =>
+      more === undefined ? Effect.never : Effect.fail(bad("a call has one request"))
+    )
+  }
+
+  /** Waits while flow control allows no more. Whether the caller is still there is the business of `untilDone`. */
+  respond(response: FromServerEncoded): Effect.Effect<void> {
+    let encoded: Uint8Array | string | undefined
+    try {
+      encoded = this.parser.encode(response)
+    } catch (cause) {
+      return this.failed(bad("a reply does not encode", cause))
+    }
+    if (encoded === undefined) return Effect.void
+    return Effect.flatMap(frameOf(encoded, this.maxBytes), (frame) => this.stream.write(frame)).pipe(
+      Effect.tap(() => {
+        if (response._tag === "Exit" && this.request?.discard === true) this.isDetached = true
+        return Effect.void
+      }),
+      Effect.catch((error) => (error instanceof BadFrame ? this.failed(error) : Effect.void))
+    )
+  }
+
+  private failed(error: BadFrame): Effect.Effect<void> {
+    return Effect.asVoid(Deferred.fail(this.ended, error))
+  }
+
+  get end(): Effect.Effect<void> {
+    return Effect.asVoid(Deferred.succeed(this.ended, undefined))
+  }
+}
+
+const bad = (message: string, cause?: unknown): BadFrame =>
+  new BadFrame(rpcErrorCodes.badFrame, message, cause)
+
+const isOfStream = (error: QuicError | BadFrame): error is QuicError =>
+  !(error instanceof BadFrame) &&
+  (error.reason._tag === "StreamReset" || error.reason._tag === "StreamStopped")
