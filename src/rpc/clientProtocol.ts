@@ -58,7 +58,7 @@ export const makeClientProtocol = ({ connection, maxFrameBytes }: ClientOptions)
 type Deliver = (response: FromServerEncoded) => Effect.Effect<void>
 type ExitOf = (request: RequestEncoded, defect: unknown) => ResponseExitEncoded
 
-/** The sending side stays open until the exit, so that it can be reset. */
+/** The request ends its side, so that a call takes one STREAM frame each way. */
 const exchange = Effect.fnUntraced(function* (
   stream: QuicStream,
   parser: Parser,
@@ -68,6 +68,7 @@ const exchange = Effect.fnUntraced(function* (
   deliver: Deliver
 ): Effect.fn.Return<void, QuicError | BadFrame> {
   yield* stream.write(yield* frameOf(parser.encode(request)!, maxBytes))
+  yield* stream.finish
   while (true) {
     const frame = yield* readFrame(stream, maxBytes)
     if (frame === undefined) return yield* Effect.fail(bad("the reply ended without an exit"))
@@ -75,12 +76,10 @@ const exchange = Effect.fnUntraced(function* (
       if (response._tag === "Chunk" && isFor(request, response.requestId)) {
         yield* deliver({ ...response, requestId: request.id })
       } else if (response._tag === "Exit" && isFor(request, response.requestId)) {
-        yield* stream.finish
         return yield* deliver({ ...response, requestId: request.id })
       } else if (response._tag === "Defect") {
         // the client would end all its calls with it
         const exit = yield* Effect.try({ try: () => exitOf(request, response.defect), catch: undecodable })
-        yield* stream.finish
         return yield* deliver(exit)
       } else return yield* Effect.fail(bad("a response that belongs to no call of this stream"))
     }

@@ -58,7 +58,8 @@ export class ServerCall {
       Effect.suspend(() => (this.isDetached ? Effect.void : interrupt)),
       connectionEnd
     )
-    const watched = Effect.raceFirst(this.untilReset, this.stream.finished)
+    // the handler of a call that wanted no reply goes on after that has arrived
+    const watched = Effect.raceFirst(this.untilReset, Effect.andThen(this.stream.finished, connectionEnd))
     return Effect.raceFirst(
       Deferred.await(this.ended),
       Effect.catchIf(watched, isOfStream, () => callerLeft)
@@ -82,12 +83,17 @@ export class ServerCall {
     }
     if (encoded === undefined) return Effect.void
     return Effect.flatMap(frameOf(encoded, this.maxBytes), (frame) => this.stream.write(frame)).pipe(
-      Effect.tap(() => {
-        if (response._tag === "Exit" && this.request?.discard === true) this.isDetached = true
-        return Effect.void
-      }),
+      Effect.andThen(response._tag === "Exit" ? this.finishReply : Effect.void),
       Effect.catch((error) => (error instanceof BadFrame ? this.failed(error) : Effect.void))
     )
+  }
+
+  /** The end travels with the exit: the caller is not told to expect more. */
+  private get finishReply(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.request?.discard === true) this.isDetached = true
+      return this.stream.finish
+    })
   }
 
   private failed(error: BadFrame): Effect.Effect<void> {

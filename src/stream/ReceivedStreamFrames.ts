@@ -103,6 +103,8 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     if (record instanceof TransportError) return record
     const receive = record.receive!
     const isNews = receive.isIncomplete && receive.resetCode < 0
+    // RFC 9000 §3.5 #S2: whoever is asked to stop MUST reset
+    const isAnswer = receive.isStopped
     const error = this.receiveCredit.admit(receive, finalSize, finalSize, frameType)
     if (error !== undefined) return error
     // draft-ietf-quic-reliable-stream-reset §5.2: a changed error code is a STREAM_STATE_ERROR
@@ -114,7 +116,8 @@ export class ReceivedStreamFrames implements StreamFrameSink {
       )
     if (receive.onReset(code, finalSize, reliableSize)) this.events.readable.push(record)
     this.settle(record)
-    return isNews ? this.onGivenUp(id, frameType) : this.conduct.needless(frameType)
+    if (!isNews) return this.conduct.needless(frameType)
+    return isAnswer ? undefined : this.onGivenUp(id, frameType)
   }
 
   /** Opening streams and giving them up costs the peer less than it costs us: "rapid reset", CVE-2023-44487. */
@@ -126,12 +129,14 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     const record = this.sending(id, FrameType.STOP_SENDING)
     if (record === undefined) return this.conduct.needless(FrameType.STOP_SENDING)
     if (record instanceof TransportError) return record
+    // nothing is given up when the application has written all it had to
+    const isOver = !record.send!.isWritable
     // RFC 9000 §3.5 #1 #S2 #S3: replies with RESET_STREAM and that code at once, without awaiting acknowledgments
     if (!this.sender.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0))
       return this.conduct.needless(FrameType.STOP_SENDING)
     this.events.stopped.push(record)
     this.events.writable.push(record)
-    return this.onGivenUp(id, FrameType.STOP_SENDING)
+    return isOver ? undefined : this.onGivenUp(id, FrameType.STOP_SENDING)
   }
 
   onMaxData(limit: number): Result {

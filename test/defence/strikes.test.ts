@@ -290,6 +290,29 @@ describe("B5: strikes", () => {
     }
   })
 
+  it("are not given for the end of what is over: an answer that was finished, a request nobody reads on", () => {
+    const duel = duelOf("server")
+    const { puppet } = duel
+    const { streams } = duel.connection
+    for (let n = 0; n < 5_000; n++) {
+      duel.inject(puppet.packet(Level.OneRtt, (w) => stream(w, 4 * n, 0, 1, false)))
+      streams.pollOpened()
+      streams.write(4 * n, new Uint8Array(1))
+      streams.finish(4 * n)
+      streams.stop(4 * n, 0)
+      duel.exchange().inject(
+        puppet.packet(Level.OneRtt, (w) => {
+          puppet.ackAll(Level.OneRtt)(w)
+          writeStopSending(w, 4 * n, 0)
+          writeResetStream(w, 4 * n, 0, 1)
+        })
+      )
+    }
+    expect(strikesOf(duel)).toBe(0)
+    expect(duel.connection.closeReason).toBeUndefined()
+    expect(duel.connection.parts.strikes.accounts?.abandoned).toBeUndefined()
+  })
+
   it("leave the victim as it is until they are too many: the frames beyond the allowance are just not answered", () => {
     const duel = duelOf("server")
     const { atOnce } = allowances.pathChallenge

@@ -180,6 +180,20 @@ describe.each([live, simulated])("RPC over QUIC, $name", (universe) => {
 })
 
 describe("RPC over QUIC on a bad network", () => {
+  simulated.it("a call is one packet each way, and calls at once share packets", (world) =>
+    Effect.gen(function* () {
+      const { calls, connection } = yield* service(world)
+      const packetsFor = Effect.fnUntraced(function* (count: number, concurrency: number) {
+        const before = connection.stats.packetsSent
+        yield* Effect.forEach(Array.from({ length: count }), () => calls.Caller(), { concurrency })
+        return connection.stats.packetsSent - before
+      })
+      // and an ACK alone now and then
+      expect(yield* packetsFor(100, 1)).toBeLessThan(125)
+      expect(yield* packetsFor(1_000, 50)).toBeLessThan(125)
+    })
+  )
+
   simulated.it("calls and streams are complete at 5 % loss", (world) =>
     Effect.gen(function* () {
       const { calls } = yield* service(world)
