@@ -44,6 +44,12 @@ export const QuicPeer = Context.Reference<PeerInfo | undefined>("effect-quic/Qui
   defaultValue: () => undefined
 })
 
+export const peerInfo = (connection: QuicConnection): PeerInfo => ({
+  certificate: connection.facts.peer,
+  address: connection.remoteAddress,
+  paths: connection.paths
+})
+
 /**
  * What is served.
  *
@@ -113,14 +119,9 @@ const runCall = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, QuicError | BadFrame> {
   const request = yield* call.readRequest
   if (request === undefined) return
-  const caller: PeerInfo = {
-    certificate: connection.facts.peer,
-    address: connection.remoteAddress,
-    paths: connection.paths
-  }
   // with `Eof`, the server calls `end` once the handler is done
   const start = Effect.andThen(tell(request), tell(constEof))
-  yield* Effect.provideService(start, QuicPeer, caller)
+  yield* Effect.provideService(start, QuicPeer, peerInfo(connection))
   const interrupt = tell({ _tag: "Interrupt", requestId: request.id })
   yield* call.untilDone(interrupt, Effect.flatMap(connection.closed, Effect.fail))
 })

@@ -38,7 +38,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/endpoint", "src/qlog"],
   ["src/QuicError.ts", "src/errorReasons.ts", "src/connectionIdReasons.ts", "src/connectReasons.ts"],
   ["src/actor"],
-  ["src", "src/rpc"],
+  ["src", "src/rpc", "src/socket"],
   ["src/cli"],
   ["layers"]
 ]

@@ -1,0 +1,132 @@
+/** Effect's `Socket` over a bidirectional stream: the stream is opened by the reader, and ends with it. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import type { QuicStream } from "../QuicStream.ts"
+import { closeError, closeStream, readFailed, socketCloseCodes, writeFailed } from "./closeCodes.ts"
+
+/** What the reader reads and the writers write. */
+class OpenSocket {
+  readonly stream: QuicStream
+  /** Why this side has closed it. */
+  private closed: Socket.SocketError | undefined = undefined
+
+  constructor(stream: QuicStream) {
+    this.stream = stream
+  }
+
+  /** Wakes a pull that waits. */
+  close({ code, reason }: Pick<Socket.CloseEvent, "code" | "reason">): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.closed !== undefined) return Effect.void
+      this.closed = closeError(code, reason)
+      return closeStream(this.stream, code)
+    })
+  }
+
+  /** The reader's scope is over. Whoever still pulls sees that as an end that was not in order. */
+  release(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.closed !== undefined) return Effect.void
+      this.closed = closeError(socketCloseCodes.abnormal)
+      return closeStream(this.stream, endCode(exit))
+    })
+  }
+
+  readonly pull: Socket.Reader["pull"] = Effect.suspend(() =>
+    this.closed === undefined
+      ? Effect.matchEffect(this.stream.read(), {
+          onFailure: (error) => Effect.fail(this.closed ?? readFailed(error)),
+          onSuccess: (bytes) => {
+            if (bytes === undefined) return Effect.fail(closeError(socketCloseCodes.normal))
+            return bytes.length === 0 ? this.pull : Effect.succeed([bytes] as const)
+          }
+        })
+      : Effect.fail(this.closed)
+  )
+
+  write(bytes: Uint8Array): Effect.Effect<void, Socket.SocketError> {
+    return Effect.mapError(this.stream.write(bytes), writeFailed)
+  }
+}
+
+/** The end of what is read, and an interrupt, are how sockets usually end; a failure of the program is not. */
+export const endCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return socketCloseCodes.normal
+  return Socket.isSocketError(Cause.squash(exit.cause))
+    ? socketCloseCodes.normal
+    : socketCloseCodes.internalError
+}
+
+/** Opens the stream of a socket. It ends in order with its scope, whatever becomes of its user. */
+export type OpenStream = Effect.Effect<QuicStream, Socket.SocketError, Scope.Scope>
+
+export const streamSocket = (open: OpenStream): Socket.Socket => {
+  let current: OpenSocket | undefined
+  const connected = Latch.makeUnsafe(false)
+
+  const reader = Effect.gen(function* () {
+    const own = yield* Scope.make()
+    let socket: OpenSocket | undefined
+    yield* Effect.addFinalizer((exit) =>
+      Effect.suspend(() => {
+        if (current === socket) {
+          connected.closeUnsafe()
+          current = undefined
+        }
+        return Effect.andThen(socket?.release(exit) ?? Effect.void, Scope.close(own, Exit.void))
+      })
+    )
+    const stream = yield* Scope.provide(open, own)
+    current = socket = new OpenSocket(stream)
+    connected.openUnsafe()
+    return { pull: socket.pull, upgrade: Socket.SocketUpgradeError.unsupported }
+  })
+
+  /** Waits for a reader: a writer belongs to no connection. */
+  const use = (
+    work: (socket: OpenSocket) => Effect.Effect<void, Socket.SocketError>
+  ): Effect.Effect<void, Socket.SocketError> =>
+    Effect.suspend(() => (current === undefined ? connected.whenOpen(use(work)) : work(current)))
+
+  const writer: Socket.Writer = {
+    write: (chunk) =>
+      use((socket) => (Socket.isCloseEvent(chunk) ? socket.close(chunk) : socket.write(bytesOf(chunk)))),
+    writeAll: (chunks) => use((socket) => socket.write(joined(chunks)))
+  }
+  const finish = Effect.suspend(() => current?.stream.finish ?? Effect.void)
+  return Socket.make({ reader, writer: Effect.acquireRelease(Effect.succeed(writer), () => finish) })
+}
+
+/** A stream that the peer has opened can be read once. */
+export const acceptedSocket = (stream: QuicStream): Socket.Socket => {
+  let isTaken = false
+  return streamSocket(
+    Effect.suspend(() => {
+      if (isTaken) return Effect.fail(closeError(socketCloseCodes.abnormal))
+      isTaken = true
+      return Effect.succeed(stream)
+    })
+  )
+}
+
+const encoder = new TextEncoder()
+
+const bytesOf = (chunk: Uint8Array | string): Uint8Array =>
+  typeof chunk === "string" ? encoder.encode(chunk) : chunk
+
+/** In one piece, so that no other writer comes between. */
+const joined = (chunks: ReadonlyArray<Uint8Array | string>): Uint8Array => {
+  if (chunks.length === 1) return bytesOf(chunks[0])
+  const all = chunks.map(bytesOf)
+  const bytes = new Uint8Array(all.reduce((total, { length }) => total + length, 0))
+  let at = 0
+  for (const each of all) {
+    bytes.set(each, at)
+    at += each.length
+  }
+  return bytes
+}
