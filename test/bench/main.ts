@@ -13,6 +13,7 @@ import { certificate } from "./identity.ts"
 import { manyPeers, manyPeersFigures } from "./manyPeers.ts"
 import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
+import { rpcRows } from "./rpc.ts"
 import { simulatedSpeed } from "./simulation.ts"
 import type { Result } from "./system.ts"
 import { systems } from "./systems.ts"
@@ -92,6 +93,9 @@ if (isWanted(manyTitle)) {
 
 const floodTitle = "effect-quic: a flood from spoofed addresses"
 if (isWanted(floodTitle)) for await (const figures of flood()) rows.push(...printFigures(floodTitle, figures))
+
+const rpcTitle = "RPC"
+if (isWanted(rpcTitle)) rows.push(...(await rpcRows(rpcTitle, options.quick)))
 
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {

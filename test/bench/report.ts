@@ -41,7 +41,7 @@ export const printTable = (
       if (value === undefined) return " ".repeat(VALUE + RATIO)
       rows.push({ system, metric: each.metric, conditions, value, unit: each.unit })
       const base = best(each, results.get(reference) ?? [])
-      const ratio = base === undefined ? "" : (value / base).toFixed(2)
+      const ratio = base === undefined ? "" : (value / base).toFixed(value < 100 * base ? 2 : 0)
       return digits(value).padStart(VALUE) + ratio.padStart(RATIO)
     })
     if (list.length > 0) console.log(`  ${system.padEnd(NAME)}${cells.join("")}`.trimEnd())
