@@ -18,6 +18,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { ReadLimit, ReadTimeout, StreamEnded } from "./readReasons.ts"
 import { ConnectFailed, ResolveFailed, Unreachable } from "./connectReasons.ts"
 import {
   ActiveConnectionId,
@@ -51,6 +52,7 @@ import {
 export * from "./connectionIdReasons.ts"
 export * from "./connectReasons.ts"
 export * from "./errorReasons.ts"
+export * from "./readReasons.ts"
 
 /**
  * Schema of every reason a QUIC operation can fail for. Reasons can be encoded, sent and decoded.
@@ -75,6 +77,9 @@ export const QuicErrorReason = Schema.Union([
   StreamReset,
   StreamStopped,
   StreamClosed,
+  StreamEnded,
+  ReadTimeout,
+  ReadLimit,
   ResetRefused,
   DatagramRefused,
   MigrationFailed,

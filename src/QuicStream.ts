@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { isRecord, refuseBytes } from "./arguments.ts"
+import { isRecord, refuseBytes, refuseChunks } from "./arguments.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import {
@@ -146,6 +146,27 @@ export class QuicStream {
       if (refusal !== undefined) return refusal
       if (bytes.length > 0 && !actor.core.streams.writeWhole(id, bytes))
         return own.writable.parkThen(this.write(bytes))
+      actor.touch()
+      return Effect.void
+    })
+  }
+
+  /**
+   * Writes all `chunks`, one after the other, or none of them: a header and its body, for example, without copying them
+   * together. Otherwise as `write`, also in that one call may overfill the send buffer: more bytes than `sendBufferBytes`
+   * are accepted as soon as there is any room, not never.
+   *
+   * Fails with `InvalidOption` if `chunks` is no array of Uint8Arrays.
+   *
+   * **Interruption**: while waiting; writes nothing.
+   */
+  writeAll(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const { actor, id, own } = this
+      const refusal = refuseChunks(chunks) ?? this.sendRefusal()
+      if (refusal !== undefined) return refusal
+      if (chunks.some(({ length }) => length > 0) && !actor.core.streams.writeAll(id, chunks))
+        return own.writable.parkThen(this.writeAll(chunks))
       actor.touch()
       return Effect.void
     })
@@ -285,13 +306,13 @@ export class QuicStream {
    * **Interruption**: leaves a number of whole chunks written and the stream unfinished.
    */
   get writable(): Sink.Sink<void, Uint8Array, never, QuicError> {
-    const writeAll = Effect.fnUntraced(function* (this: QuicStream, chunks: ReadonlyArray<Uint8Array>) {
+    const writeEach = Effect.fnUntraced(function* (this: QuicStream, chunks: ReadonlyArray<Uint8Array>) {
       for (const chunk of chunks) yield* this.write(chunk)
     })
     return Sink.fromTransform((upstream) =>
       Pull.catchDone(
         Effect.forever(
-          Effect.flatMap(upstream, (chunks) => writeAll.call(this, chunks)),
+          Effect.flatMap(upstream, (chunks) => writeEach.call(this, chunks)),
           { disableYield: true }
         ),
         () => Effect.as(this.finish, [undefined] as const)

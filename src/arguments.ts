@@ -20,6 +20,11 @@ const notBytes = invalidOption(
 
 export const refuseBytes = (value: unknown): Refusal => (isBytes(value) ? undefined : notBytes)
 
+const notChunks = invalidOption("chunks", "an array of Uint8Arrays")
+
+export const refuseChunks = (value: unknown): Refusal =>
+  Array.isArray(value) && value.every(isBytes) ? undefined : notChunks
+
 /** Whether a value is an object with fields. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)

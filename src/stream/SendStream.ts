@@ -151,6 +151,17 @@ export class SendStream {
     return true
   }
 
+  /** As `writeWhole`, of all `chunks` together. */
+  writeAll(chunks: ReadonlyArray<Uint8Array>, capacity: number): boolean {
+    if (!this.isWritable) return false
+    if (this.heldBytes >= capacity) {
+      this.wantsRoom = true
+      return false
+    }
+    for (const chunk of chunks) this.write(chunk, Number.POSITIVE_INFINITY)
+    return true
+  }
+
   finish(): void {
     if (this.isWritable) this.finalSize = this.written
   }

@@ -128,6 +128,14 @@ export class StreamSet implements FrameOwner {
     return true
   }
 
+  /** As `writeWhole`, of all `chunks` together: the peer reads them as if they were one. */
+  writeAll(id: number, chunks: ReadonlyArray<Uint8Array>): boolean {
+    const record = this.directory.records.get(id)
+    if (record?.send === undefined || !record.send.writeAll(chunks, this.local.sendBufferBytes)) return false
+    this.sender.refresh(record)
+    return true
+  }
+
   finish(id: number): void {
     const record = this.directory.records.get(id)
     if (record?.send === undefined) return

@@ -36,7 +36,13 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission"],
   ["src/connection"],
   ["src/endpoint", "src/qlog"],
-  ["src/QuicError.ts", "src/errorReasons.ts", "src/connectionIdReasons.ts", "src/connectReasons.ts"],
+  [
+    "src/QuicError.ts",
+    "src/errorReasons.ts",
+    "src/connectionIdReasons.ts",
+    "src/connectReasons.ts",
+    "src/readReasons.ts"
+  ],
   ["src/actor"],
   ["src", "src/rpc", "src/socket"],
   ["src/cli"],

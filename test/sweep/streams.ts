@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { QuicStream } from "../../src/index.ts"
+import { type QuicStream, StreamReader } from "../../src/index.ts"
 import { concat, pattern, type PairOptions, readText, text } from "../api/pair.ts"
 import { answered, connected, type Connected } from "./stages.ts"
 import type { Outcome, Sweep } from "./sweep.ts"
@@ -171,8 +171,52 @@ const reading: ReadonlyArray<Sweep<WithStream>> = [
   }
 ]
 
+interface WithReader extends WithStream {
+  /** Reads `yours`. */
+  readonly reader: StreamReader
+}
+
+const exactReads: ReadonlyArray<Sweep<WithReader>> = ([undefined, 5_000] as const).map(
+  (withinMillis): Sweep<WithReader> => ({
+    name: withinMillis === undefined ? "StreamReader.readExactly" : "StreamReader.readExactly within a time",
+    stage: (world) =>
+      Effect.map(withStream()(world), (stage) => ({ ...stage, reader: new StreamReader(stage.yours) })),
+    operation: ({ reader }) => reader.readExactly(7, withinMillis === undefined ? {} : { withinMillis }),
+    meanwhile: ({ mine }) =>
+      Effect.gen(function* () {
+        for (const part of ["ta", "ke ", "me"]) {
+          yield* mine.write(text(part))
+          yield* Effect.sleep(30)
+        }
+      }),
+    afterwards: ({ mine, yours, reader }, outcome) =>
+      Effect.gen(function* () {
+        yield* mine.finish
+        yield* yours.finish
+        const left = [...(yield* Stream.runCollect(reader.readable))]
+        assert.equal(new TextDecoder().decode(concat(left)), outcome === "done" ? "" : "take me")
+        yield* Effect.ignore(Effect.timeout(readText(mine), 5_000))
+      })
+  })
+)
+
 const writing: ReadonlyArray<Sweep<WithStream>> = [
   all("write", ({ mine }) => mine.write(text("all of it")), wholeOrNothing("all of it")),
+  all(
+    "writeAll",
+    ({ mine }) => mine.writeAll([text("all "), text("of "), text("it")]),
+    wholeOrNothing("all of it")
+  ),
+  all(
+    "writeAll, which waits for room",
+    ({ mine }) => mine.writeAll([text("y".repeat(1_500)), text("y".repeat(500))]),
+    (read, _, outcome) =>
+      read === large ? outcome !== "done" : read === large + "y".repeat(2_000) && outcome !== "never",
+    {
+      meanwhile: hear(2_500),
+      stage: (world) => Effect.tap(withStream(small)(world), ({ mine }) => mine.write(text(large)))
+    }
+  ),
   all("tryWrite", ({ mine }) => mine.tryWrite(text("all of it")), wholeOrNothing("all of it")),
   all(
     "write, which waits for room",
@@ -234,4 +278,9 @@ const writing: ReadonlyArray<Sweep<WithStream>> = [
   )
 ]
 
-export const streamSweeps: ReadonlyArray<Sweep<never>> = [...opening, ...reading, ...writing] as never
+export const streamSweeps: ReadonlyArray<Sweep<never>> = [
+  ...opening,
+  ...reading,
+  ...exactReads,
+  ...writing
+] as never
