@@ -138,6 +138,13 @@ export const TransportOptions = Schema.Struct({
   /** Connection IDs of the peer kept in reserve. 2 to 32, default 8. RFC 9000 §5.1.1, §18.2 #6 */
   activeConnectionIdLimit: int(2, 32, 8),
   /**
+   * Paths the connection may have at once. 1 to 8, default 1, which is QUIC without multipath.
+   *
+   * The smaller value of both sides applies; a connection that never opens a second path behaves like one without.
+   * draft-ietf-quic-multipath §2.1
+   */
+  maxPaths: int(1, 8, 1),
+  /**
    * Largest DATAGRAM frame this side accepts. 0 to 65,535, default 0, which refuses datagrams. RFC 9221 §3
    */
   maxDatagramFrameBytes: int(0, 65_535, 0)

@@ -24,10 +24,11 @@ import { HandshakeProgress } from "./HandshakeProgress.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
 import type { Keyring } from "./Keyring.ts"
 import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
+import type { Multipath } from "./Multipath.ts"
 import type { MoveRefusal } from "./movePolicy.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
-import { firstPathFirst, type PathScheduler } from "./PathScheduler.ts"
+import { earliest, type PathScheduler } from "./PathScheduler.ts"
 import type { PathSet } from "./PathSet.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
@@ -75,7 +76,7 @@ export class Connection {
   private readonly progress: HandshakeProgress
   private readonly builder: DatagramBuilder
   private readonly timers: ConnectionTimers
-  private readonly scheduler: PathScheduler = firstPathFirst
+  private readonly scheduler: PathScheduler = earliest()
 
   constructor(config: ObservedConfig, origin: ConnectionOrigin, nowMicros: number) {
     const parts = new ConnectionParts(config, origin, nowMicros)
@@ -135,6 +136,10 @@ export class Connection {
 
   get paths(): PathSet {
     return this.parts.paths
+  }
+
+  get multipath(): Multipath {
+    return this.parts.multipath
   }
 
   /** The active path: the one that data is sent on. */
@@ -285,7 +290,7 @@ export class Connection {
     if (!this.receiver.isWithinLimit(packet, nowMicros)) return
     const { path, bytes } = packet
     const { migration } = path
-    const route = migration.routeOf(from, socket, packet.sequence, nowMicros)
+    const route = this.parts.multipath.routeOf(path, from, socket, packet.sequence, nowMicros)
     if (route === undefined) {
       this.receiver.counters.rejected++
       if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")
@@ -298,11 +303,12 @@ export class Connection {
       if (route === path.routes.current) this.closer.onDatagramWhileClosing(bytes.length)
       return
     }
-    if (this.receiver.onDatagram(packet, nowMicros)) migration.onAuthentic(route, nowMicros)
+    const isAuthentic = this.receiver.onDatagram(packet, nowMicros)
+    if (isAuthentic && path.status.isOpen) migration.onAuthentic(route, nowMicros)
     // RFC 9000 §10.3.1 #1: an undecryptable packet may be a reset that happens to begin with one of our IDs
-    else if (this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
+    if (!isAuthentic && this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
     this.receiver.replayEarly(nowMicros)
-    if (this.lifecycle.isOpen) migration.retry(nowMicros)
+    if (this.lifecycle.isOpen && path.status.isOpen) migration.retry(nowMicros)
     this.observer?.stepped(this, nowMicros)
   }
 

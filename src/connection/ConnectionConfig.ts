@@ -61,6 +61,8 @@ export interface TransportSettings {
   readonly rotateIdsAfterMillis: number
   /** How many of the peer's connection IDs we store. RFC 9000 §5.1.1 */
   readonly activeConnectionIdLimit: number
+  /** How many paths the connection may have at once; 1, the default, is QUIC without multipath. */
+  readonly maxPaths?: number
   /** The largest DATAGRAM frame we accept; 0 for none. RFC 9221 §3 */
   readonly maxDatagramFrameBytes: number
 }

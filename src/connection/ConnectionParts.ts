@@ -18,6 +18,7 @@ import { Lifecycle } from "./lifecycle.ts"
 import { Migration } from "./Migration.ts"
 import { MigrationTrace } from "./MigrationTrace.ts"
 import { localParameters, localStreamLimits } from "./parameters.ts"
+import { Multipath } from "./Multipath.ts"
 import { PathSet } from "./PathSet.ts"
 import { Strikes } from "./Strikes.ts"
 import { VersionChoice } from "./VersionChoice.ts"
@@ -37,6 +38,7 @@ export class ConnectionParts {
   readonly events: Array<ConnectionEvent> = []
   readonly crypto = new CryptoStream()
   readonly paths = new PathSet()
+  readonly multipath: Multipath
   readonly migrationTrace: MigrationTrace
   readonly versions: VersionChoice
   readonly keys: Keyring
@@ -66,6 +68,7 @@ export class ConnectionParts {
     const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
     this.token = isUsableToken(token) ? token : undefined
     this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
+    this.multipath = new Multipath(this, (setup, now) => addPath(this, setup, now))
     this.migrationTrace = new MigrationTrace(this, nowMicros)
     this.keys = new Keyring(config.suite, role, this.versions, this)
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
@@ -75,7 +78,14 @@ export class ConnectionParts {
       transport.sendBufferBytes,
       config.limits.unreadDatagramBytes
     )
-    this.frames = new FrameOwners(crypto, this.datagrams, this.streams, paths, config.random)
+    this.frames = new FrameOwners(
+      crypto,
+      this.datagrams,
+      this.streams,
+      paths,
+      this.multipath.frames,
+      config.random
+    )
     const path = addPath(this, firstPath(config, origin), nowMicros)
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
     this.closer = new Closer(

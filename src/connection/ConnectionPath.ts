@@ -4,6 +4,7 @@ import { EcnValidator } from "../path/EcnValidator.ts"
 import { LocalConnectionIds } from "../path/LocalConnectionIds.ts"
 import { MtuDiscovery } from "../path/MtuDiscovery.ts"
 import type { PathValidator } from "../path/PathValidator.ts"
+import { PathStatus } from "../path/PathStatus.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
 import { AckFrequency } from "../recovery/AckFrequency.ts"
@@ -79,12 +80,12 @@ export class ConnectionPath {
   readonly traffic: PathTraffic = { bytesSent: 0, bytesReceived: 0, datagramsSent: 0, datagramsReceived: 0 }
   /** The 1-RTT packet numbers left unused. */
   readonly skipped: SkippedNumbers
-  /** Consecutive datagrams of data since the last MTU probe. */
-  sinceMtuProbe = 0
+  readonly status: PathStatus
 
   constructor(config: ConnectionConfig, setup: PathSetup, nowMicros: number) {
     const { transport, role } = config
     this.id = setup.id
+    this.status = new PathStatus(setup.ids === undefined ? "created" : "active")
     this.recovery = new PathRecovery({
       role,
       congestion: congestionControllers[transport.congestion],
@@ -144,6 +145,16 @@ export class ConnectionPath {
     this.recovery.setMaxDatagramSize(this.mtu.current)
   }
 
+  /** Its first packets are sent or received, on this route. */
+  begin(route: Route, peer: TransportParameters, nowMicros: number): void {
+    this.routes.begin(route)
+    this.onPeerParameters(peer)
+    this.onHandshakeConfirmed()
+    this.rotation.restart(0, nowMicros)
+    this.ecn.start(nowMicros, this.recovery.ptoMicros())
+    this.onCreditChanged()
+  }
+
   onHandshakeConfirmed(): void {
     this.recovery.onHandshakeConfirmed()
     this.mtu.start()
@@ -188,7 +199,11 @@ export class ConnectionPath {
 
   /** False without a connection ID to send to, and at the anti-amplification limit. */
   get maySend(): boolean {
-    return this.peerIds.usable && this.amplification.remaining >= this.routes.current.leastBytes
+    return (
+      this.status.isOpen &&
+      this.peerIds.usable &&
+      this.amplification.remaining >= this.routes.current.leastBytes
+    )
   }
 
   /** Whether an ack-eliciting Initial can be padded as required. RFC 9000 §14.1 #2 */
@@ -269,9 +284,16 @@ export class ConnectionPath {
 
   /** The earliest deadline of this path. */
   deadline(): number {
-    const { recovery, localIds } = this
-    let deadline = Math.min(recovery.deadlineMicros(), this.migration.deadlineMicros, localIds.deadlineMicros)
-    if (this.maySend)
+    const { recovery, localIds, status } = this
+    if (status.state === "created") return Number.POSITIVE_INFINITY
+    let deadline = Math.min(
+      recovery.deadlineMicros(),
+      this.migration.deadlineMicros,
+      localIds.deadlineMicros,
+      status.removeAtMicros
+    )
+    // those of an abandoned path are sent on others
+    if (this.maySend || status.isEnding)
       for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline
   }

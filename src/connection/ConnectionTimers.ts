@@ -52,6 +52,7 @@ export class ConnectionTimers {
 
   private pathDeadline(path: ConnectionPath, nowMicros: number): number {
     let deadline = path.deadline()
+    if (!path.status.isOpen) return deadline
     if (this.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
     if (!this.parts.handshake.confirmed) return deadline
     // an overdue probe is sent as soon as congestion control has room for one
@@ -113,8 +114,9 @@ export class ConnectionTimers {
     }
     datagrams.expire(nowMicros)
     if (nowMicros >= this.stallDeadline(pto)) streams.stall.repeatFrames()
-    for (const path of paths) {
-      if (handshake.confirmed && nowMicros >= path.rotation.deadlineMicros) path.rotateIds(nowMicros)
+    for (const path of [...paths]) {
+      if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)
+        path.rotateIds(nowMicros)
       if (nowMicros >= path.deadline()) this.firePath(path, nowMicros)
     }
   }
@@ -129,6 +131,7 @@ export class ConnectionTimers {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
         repeatInFlight(parts.frames, path)
+        parts.multipath.onProbeTimeout(path)
         if (parts.config.role === "client" && parts.handshake.confirmed && isUnanswered(path))
           parts.events.push({ _tag: "unanswered" })
         if (parts.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)
@@ -137,6 +140,7 @@ export class ConnectionTimers {
     }
     path.localIds.sweep(nowMicros)
     if (nowMicros >= path.migration.deadlineMicros) path.migration.onTimeout(nowMicros)
+    parts.multipath.onTimeout(path, nowMicros)
   }
 
   /**

@@ -5,6 +5,7 @@ import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import type { SentPacket } from "../recovery/SentPacket.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import { MINIMUM_DATAGRAM_BYTES, WORTHWHILE_BYTES } from "./ConnectionConfig.ts"
 import { PATH_FRAME_BYTES } from "../path/PathValidator.ts"
@@ -24,6 +25,7 @@ const DATAGRAMS_BEFORE_PROBE = 10
 const utf8 = new TextEncoder()
 
 const ack = new AckFrame()
+const none: ReadonlyArray<ConnectionPath> = []
 
 /**
  * Fills one datagram for one path: up to four coalesced packets, laid out first and sealed last, so that the padding
@@ -63,7 +65,7 @@ export class DatagramBuilder {
       if (probed > start) return probed
     }
     // otherwise a connection that always has data to send would never probe the MTU
-    if (path.sinceMtuProbe >= DATAGRAMS_BEFORE_PROBE) {
+    if (path.mtu.datagramsSinceProbe >= DATAGRAMS_BEFORE_PROBE) {
       const probed = this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
       if (probed > start) return probed
     }
@@ -77,7 +79,7 @@ export class DatagramBuilder {
       end = this.layOut(level as Level, path, end, most, elicit, nowMicros)
     }
     if (layout.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
-    path.sinceMtuProbe++
+    path.mtu.datagramsSinceProbe++
     return layout.finish(start + limit, nowMicros)
   }
 
@@ -157,7 +159,7 @@ export class DatagramBuilder {
     writePadding(w, w.remaining)
     packet.sent!.isMtuProbe = true
     layout.close(packet, true, true)
-    path.sinceMtuProbe = 0
+    path.mtu.datagramsSinceProbe = 0
     path.mtu.onProbeSent(size, nowMicros)
     return layout.finish(start + size, nowMicros)
   }
@@ -188,24 +190,16 @@ export class DatagramBuilder {
         ? // a probe repeats the ACK: the last one may have been lost
           received.hasUnacknowledged || (probing && received.largest >= 0)
         : received.shouldAckNow(nowMicros))
-    if (!closing && !wantsData && !wantsAck) return start
+    const silent = level === Level.OneRtt ? parts.paths.owingAcks(path, nowMicros) : none
+    if (!closing && !wantsData && !wantsAck && silent.length === 0) return start
 
     const packet = layout.open(level, start, limit)
     const w = layout.writer
     const payloadStart = w.offset
     const sent = packet.sent!
-    if (wantsAck) {
-      received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
-      const room = w.remaining - (closing || wantsData ? RESERVED_BESIDE_ACK : 0)
-      // RFC 9000 §13.2.3: the oldest ranges are omitted when not all fit
-      while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
-      if (ackSize(ack) <= room) {
-        writeAck(w, ack)
-        sent.frames.push(FrameType.ACK, path.id, space, ack.largestOf[0])
-        received.onAckSent()
-        if (level === Level.OneRtt) parts.keys.phases.onAckSent(path.phaseMarks)
-      }
-    }
+    const reserved = closing || wantsData ? RESERVED_BESIDE_ACK : 0
+    if (wantsAck) this.writeAck(sent, path, level, reserved, nowMicros)
+    for (let i = 0; i < silent.length; i++) this.writeAck(sent, silent[i], level, reserved, nowMicros)
     const beforeData = w.offset
     // RFC 9000 §10.2.3 #S1 #S2 #S3: at every level with keys, since the peer may have those of only one
     if (closing) this.writeClose(level, w)
@@ -219,6 +213,32 @@ export class DatagramBuilder {
     // RFC 9000 §13.2.1 #5: a packet with only an ACK stays non-ack-eliciting
     const ackEliciting = !closing && w.offset > beforeData
     return layout.close(packet, ackEliciting, ackEliciting)
+  }
+
+  /** Acknowledges what arrived on `about`, which may be another path than that of the packet. RFC 9000 §13.2.3 */
+  private writeAck(
+    { frames }: SentPacket,
+    about: ConnectionPath,
+    level: Level,
+    reserved: number,
+    nowMicros: number
+  ): void {
+    const { parts } = this
+    const w = this.layout.writer
+    const space = spaceOfLevel(level)
+    const received = about.received[space]
+    received.fillAck(ack, nowMicros, parts.config.transport.ackDelayExponent)
+    ack.pathId = about.id
+    // draft-ietf-quic-multipath §2.3: also for the first path, once both sides know the frame
+    ack.isPathAck = level === Level.OneRtt && parts.multipath.isNegotiated
+    const room = w.remaining - reserved
+    // the oldest ranges are omitted when not all fit
+    while (ack.rangeCount > 1 && ackSize(ack) > room) ack.rangeCount--
+    if (ackSize(ack) > room) return
+    writeAck(w, ack)
+    frames.push(FrameType.ACK, about.id, space, ack.largestOf[0])
+    received.onAckSent()
+    if (level === Level.OneRtt) parts.keys.phases.onAckSent(about.phaseMarks)
   }
 
   /**

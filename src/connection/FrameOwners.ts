@@ -13,6 +13,7 @@ import { FrameType } from "../wire/FrameType.ts"
 import { Level, type Space } from "../wire/PacketType.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import { HandshakeDone, Ping } from "./LooseFrames.ts"
+import type { PathFrames } from "../path/PathFrames.ts"
 import type { PathSet } from "./PathSet.ts"
 import { TokenOffer } from "./TokenOffer.ts"
 
@@ -32,16 +33,19 @@ const context: FrameContext = {
  *
  * | owner              | writes into       | frames                                          |
  * |--------------------|-------------------|-------------------------------------------------|
- * | `handshakeDone`    | 1-RTT             | HANDSHAKE_DONE                                  |
- * | `tokens`           | 1-RTT             | NEW_TOKEN                                       |
  * | path.ackFrequency  | 1-RTT             | ACK_FREQUENCY                                   |
  * | route.validator    | 1-RTT             | PATH_CHALLENGE, PATH_RESPONSE                   |
+ * | `handshakeDone`    | 1-RTT             | HANDSHAKE_DONE                                  |
+ * | `tokens`           | 1-RTT             | NEW_TOKEN                                       |
+ * | `pathFrames`       | 1-RTT             | PATH_ABANDON, PATH_STATUS_*, MAX_PATH_ID …      |
  * | path.peerIds       | 1-RTT             | RETIRE_CONNECTION_ID                            |
  * | path.localIds      | 1-RTT             | NEW_CONNECTION_ID                               |
  * | `crypto`           | all but 0-RTT     | CRYPTO                                          |
  * | `streams`          | 0-RTT, 1-RTT      | stream and flow control frames                  |
  * | `data`             | 0-RTT, 1-RTT      | DATAGRAM and STREAM, by priority                |
  * | `ping`             | all               | PING, when there is nothing else                |
+ *
+ * A path that does not carry data writes the first two and PING only.
  *
  * `DatagramBuilder` writes ACK and CONNECTION_CLOSE, which are not ack-eliciting. Each owner is called by name rather
  * than from an array, which keeps these hot calls monomorphic.
@@ -57,6 +61,7 @@ export class FrameOwners {
   private readonly data: DataScheduler
   private readonly streams: StreamSet
   private readonly paths: PathSet
+  private readonly pathFrames: PathFrames
   private readonly random: RandomBytes
 
   constructor(
@@ -64,6 +69,7 @@ export class FrameOwners {
     datagrams: DatagramQueue,
     streams: StreamSet,
     paths: PathSet,
+    pathFrames: PathFrames,
     random: RandomBytes
   ) {
     this.crypto = crypto
@@ -71,11 +77,14 @@ export class FrameOwners {
     this.data = new DataScheduler(datagrams, streams)
     this.streams = streams
     this.paths = paths
+    this.pathFrames = pathFrames
     this.random = random
   }
 
   /** Whether ack-eliciting frames are pending for a packet of `level` on `path`. */
   hasFrames(level: Level, path: ConnectionPath): boolean {
+    if (level === Level.OneRtt && (path.ackFrequency.hasFrames() || path.validator.hasFrames())) return true
+    if (!path.status.carries) return false
     if (level !== Level.ZeroRtt && this.crypto.hasFrames(level)) return true
     if (level === Level.Initial || level === Level.Handshake) return false
     if (this.data.hasFrames()) return true
@@ -83,37 +92,45 @@ export class FrameOwners {
       level === Level.OneRtt &&
       (this.handshakeDone.hasFrames() ||
         this.tokens.hasFrames() ||
-        path.ackFrequency.hasFrames() ||
-        path.validator.hasFrames() ||
-        path.peerIds.hasFrames() ||
-        path.localIds.hasFrames() ||
+        this.pathFrames.hasFrames() ||
+        this.paths.hasIdFrames ||
         this.ping.hasFrames())
     )
   }
 
   /** Writes all frames that fit, or else a PING. RFC 9000 §12.2 #S1 */
   writeFrames(w: ByteWriter, sent: SentFrames, level: Level, path: ConnectionPath, nowMicros: number): void {
-    const { crypto } = this
     this.fillContext(level, path, nowMicros, w.offset)
     // RFC 9000 §12.5 #2, RFC 9221 §5, §6: only CRYPTO, ACK, PING, PADDING and CONNECTION_CLOSE in the handshake
     if (level === Level.OneRtt) this.writeControlFrames(w, sent, path)
+    if (path.status.carries) this.writeDataFrames(w, sent, level)
+    this.ping.writeFrames(w, sent, context)
+  }
+
+  private writeDataFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
+    const { crypto } = this
     if (level !== Level.ZeroRtt && crypto.hasFrames(level)) crypto.writeFrames(w, sent, context)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
       // RFC 9221 §5.4: subject to congestion control; §5, §6: 0-RTT and 1-RTT only
       if (this.data.hasFrames()) this.data.writeFrames(w, sent, context)
     }
-    this.ping.writeFrames(w, sent, context)
   }
 
   private writeControlFrames(w: ByteWriter, sent: SentFrames, path: ConnectionPath): void {
-    const { handshakeDone, tokens } = this
-    const { ackFrequency, validator, peerIds, localIds } = path
-    if (handshakeDone.hasFrames()) handshakeDone.writeFrames(w, sent)
-    if (tokens.hasFrames()) tokens.writeFrames(w, sent)
+    const { handshakeDone, tokens, pathFrames } = this
+    const { ackFrequency, validator, status } = path
     if (ackFrequency.hasFrames()) ackFrequency.writeFrames(w, sent)
     if (validator.hasFrames()) this.writePathFrames(validator, w, sent)
-    if (peerIds.hasFrames()) peerIds.writeFrames(w, sent)
-    if (localIds.hasFrames()) localIds.writeFrames(w, sent)
+    if (!status.carries) return
+    if (handshakeDone.hasFrames()) handshakeDone.writeFrames(w, sent)
+    if (tokens.hasFrames()) tokens.writeFrames(w, sent)
+    if (pathFrames.hasFrames()) pathFrames.writeFrames(w, sent)
+    // of every path: one that is not open yet has no other way
+    for (const { peerIds, localIds, status } of this.paths.all) {
+      if (status.isEnding) continue
+      if (peerIds.hasFrames()) peerIds.writeFrames(w, sent)
+      if (localIds.hasFrames()) localIds.writeFrames(w, sent)
+    }
   }
 
   /** Only the frames that validate `route`, which need not be the current one. RFC 9000 §9.1 */
@@ -190,6 +207,13 @@ export class FrameOwners {
         return this.pathOf(pathId, path)?.localIds
       case FrameType.CRYPTO:
         return this.crypto
+      case FrameType.PATH_ABANDON:
+      case FrameType.PATH_STATUS_BACKUP:
+      case FrameType.PATH_STATUS_AVAILABLE:
+      case FrameType.MAX_PATH_ID:
+      case FrameType.PATHS_BLOCKED:
+      case FrameType.PATH_CIDS_BLOCKED:
+        return this.pathFrames
       case FrameType.DATAGRAM_LEN:
         return this.datagrams
       case FrameType.ACK:

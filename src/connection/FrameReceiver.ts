@@ -70,7 +70,9 @@ export class FrameReceiver implements FrameSink {
   }
 
   onAck(ack: AckFrame): Result {
-    const { path, parts, nowMicros } = this
+    const { parts, nowMicros } = this
+    const path = this.acknowledged(ack)
+    if (path === undefined) return parts.multipath.checkId(ack.pathId, FrameType.PATH_ACK)
     const waitedMicros = nowMicros - this.packet.arrivedMicros // for its keys
     const space = spaceOfLevel(this.level)
     // RFC 9000 §19.3: scaled by the exponent the sender declared; 3 until it is known
@@ -82,8 +84,15 @@ export class FrameReceiver implements FrameSink {
     this.settleAcked(path, path.recovery.acked)
     this.settleAcked(path, path.recovery.lateAcked)
     settleLost(parts, path, path.recovery.lost, nowMicros)
+    parts.multipath.onAcked(path)
     if (space === Space.Application) path.onMeasured()
     return this.strikes.oncePerPacket(FrameType.ACK)
+  }
+
+  /** The path that an ACK is about; undefined for one that is gone. draft-ietf-quic-multipath §2.3 */
+  private acknowledged(ack: AckFrame): ConnectionPath | undefined {
+    const isAboutPath = ack.isPathAck || (this.level === Level.OneRtt && this.parts.multipath.isNegotiated)
+    return isAboutPath && ack.pathId !== this.path.id ? this.parts.paths.byId(ack.pathId) : this.path
   }
 
   /** RFC 9000 §13.4.2.1, §19.3 #S1; a CE mark counts as congestion. RFC 9002 §7.1 */
@@ -143,7 +152,8 @@ export class FrameReceiver implements FrameSink {
     tokenStart: number
   ): Result {
     const path = this.parts.paths.byId(pathId)
-    if (path === undefined) return undefined
+    if (path === undefined || path.status.isEnding)
+      return this.parts.multipath.checkId(pathId, FrameType.PATH_NEW_CONNECTION_ID)
     const id = bytes.slice(cidStart, cidEnd)
     const token = bytes.slice(tokenStart, tokenStart + 16)
     const before = path.peerIds.count
@@ -156,8 +166,10 @@ export class FrameReceiver implements FrameSink {
 
   onRetireConnectionId(pathId: number, sequence: number): Result {
     const path = this.parts.paths.byId(pathId)
-    path?.routes.onRetired(sequence)
-    const error = path?.localIds.onRetire(sequence, path === this.path ? this.packet.sequence : undefined)
+    if (path === undefined || path.status.isEnding)
+      return this.parts.multipath.checkId(pathId, FrameType.PATH_RETIRE_CONNECTION_ID)
+    path.routes.onRetired(sequence)
+    const error = path.localIds.onRetire(sequence, path === this.path ? this.packet.sequence : undefined)
     return error ?? this.strikes.charge("connectionIds", FrameType.RETIRE_CONNECTION_ID)
   }
 
@@ -176,7 +188,10 @@ export class FrameReceiver implements FrameSink {
   onPathResponse(bytes: Uint8Array, start: number): Result {
     const data = bytes.slice(start, start + 8)
     for (const { migration } of this.parts.paths)
-      if (migration.onResponse(data, this.nowMicros)) return undefined
+      if (migration.onResponse(data, this.nowMicros)) {
+        this.parts.multipath.onResponse()
+        return undefined
+      }
     // one for each challenge may be late: whoever repeats the peer's packets from other addresses makes us give up many
     if (++this.strayResponses <= this.parts.frames.challengesSent) return undefined
     return this.strikes.charge("pathResponse", FrameType.PATH_RESPONSE)
@@ -233,6 +248,40 @@ export class FrameReceiver implements FrameSink {
       this.path.received[Space.Application].setAckFrequency(threshold, maxAckDelayMicros, reordering)
     }
     return this.strikes.needless(FrameType.ACK_FREQUENCY)
+  }
+
+  onPathAbandon(pathId: number): Result {
+    const { multipath } = this.parts
+    const error = multipath.checkId(pathId, FrameType.PATH_ABANDON)
+    if (error !== undefined) return error
+    multipath.onAbandon(pathId, this.nowMicros)
+    return this.strikes.needless(FrameType.PATH_ABANDON)
+  }
+
+  onPathStatus(pathId: number, sequence: number, isBackup: boolean): Result {
+    const { multipath } = this.parts
+    const error = multipath.checkId(pathId, FrameType.PATH_STATUS_BACKUP)
+    if (error !== undefined) return error
+    multipath.onStatus(pathId, sequence, isBackup)
+    return this.strikes.needless(FrameType.PATH_STATUS_BACKUP)
+  }
+
+  onMaxPathId(maximum: number): Result {
+    const { multipath } = this.parts
+    const error = multipath.onMaxPathId(maximum, FrameType.MAX_PATH_ID, this.nowMicros)
+    return error ?? this.strikes.needless(FrameType.MAX_PATH_ID)
+  }
+
+  onPathsBlocked(maximum: number): Result {
+    const error = this.parts.multipath.checkId(maximum, FrameType.PATHS_BLOCKED)
+    return error ?? this.strikes.needless(FrameType.PATHS_BLOCKED)
+  }
+
+  onPathCidsBlocked(pathId: number, nextSequence: number): Result {
+    const { multipath } = this.parts
+    const type = FrameType.PATH_CIDS_BLOCKED
+    const error = multipath.checkId(pathId, type) ?? multipath.onCidsBlocked(pathId, nextSequence, type)
+    return error ?? this.strikes.needless(type)
   }
 
   onImmediateAck(): Result {

@@ -65,6 +65,7 @@ export class HandshakeProgress {
     const { parts } = this
     const { bytes, header, level, path } = packet
     if (level === Level.OneRtt) {
+      parts.multipath.onAuthentic(path, packet.route, nowMicros)
       path.localIds.onUsed(packet.sequence)
       packet.route.localSequence = packet.sequence
       return true
@@ -107,7 +108,7 @@ export class HandshakeProgress {
     parts.localParameters = undefined
     parts.config.resume = undefined
     discardLevel(parts, Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
-    for (const path of paths) path.onHandshakeConfirmed()
+    paths.active.onHandshakeConfirmed()
     parts.events.push({ _tag: "confirmed" })
     this.moveToPreferred(paths.active, nowMicros)
   }
@@ -146,22 +147,24 @@ export class HandshakeProgress {
       const error = peerParameters.apply(handshake.peerParameters)
       if (error !== undefined) return error
     }
-    if (handshake.complete && lifecycle.state === "handshaking") this.onComplete(nowMicros)
-    return undefined
+    return handshake.complete && lifecycle.state === "handshaking" ? this.onComplete(nowMicros) : undefined
   }
 
-  private onComplete(nowMicros: number): void {
+  private onComplete(nowMicros: number): TransportError | undefined {
     const { parts } = this
     const { localIds, recovery } = parts.paths.active
     parts.lifecycle.to("established")
     // not earlier: spare IDs are for clients that stay, and take up entries in the endpoint's table
-    localIds.setPeerLimit(parts.handshake.peerParameters!.activeConnectionIdLimit)
-    if (parts.config.role === "client") return
+    const peer = parts.handshake.peerParameters!
+    localIds.setPeerLimit(peer.activeConnectionIdLimit)
+    const error = parts.multipath.start(peer, nowMicros)
+    if (parts.config.role === "client" || error !== undefined) return error
     parts.frames.handshakeDone.send() // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
     offerToken(parts, nowMicros)
     parts.keys.discardEarly(nowMicros + 3 * recovery.ptoMicros()) // RFC 9001 §4.9.3 #S2
     localIds.keepInitialDestinationUntil(nowMicros + FIRST_FLIGHT_MICROS)
     this.confirm(nowMicros) // RFC 9001 §4.1.2
+    return undefined
   }
 
   private fail(error: TransportError | undefined, nowMicros: number): void {

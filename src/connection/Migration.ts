@@ -171,6 +171,11 @@ export class Migration {
     return refusal
   }
 
+  /** Validates the first route of a path that was opened. draft-ietf-quic-multipath §3.1 */
+  validate(nowMicros: number): void {
+    this.routes.current.validator.start(nowMicros, this.ptoMicros)
+  }
+
   /** Drops the routes of `socket`, except the current one. */
   abandon(socket: SocketNumber, nowMicros: number): void {
     const { routes } = this
@@ -364,7 +369,8 @@ export class Migration {
     if (route === current) {
       if (fallback === undefined) {
         // RFC 9000 §9.3.2 #2: no validated address of the client is left
-        if (parts.config.role === "server" && !route.isProven)
+        // of a path that was just opened, others are left
+        if (parts.config.role === "server" && !route.isProven && parts.paths.openCount < 2)
           parts.closer.discard(silentClose("idleTimeout"))
         return
       }

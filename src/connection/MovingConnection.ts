@@ -25,6 +25,7 @@ export interface MovingConnection {
   }
   readonly events: Array<ConnectionEvent>
   readonly closer: Closer
+  readonly paths: { readonly openCount: number }
   readonly frames: { readonly ping: Ping }
   readonly migrationTrace: MigrationTrace
 }

@@ -71,8 +71,11 @@ export class PacketReceiver {
     this.firstFlight = firstFlight
     this.frames = new FrameReceiver(parts, progress)
     // RFC 9221 §3 #3: DATAGRAM frames are an error unless we advertised support
-    const unsupported = transport.maxDatagramFrameBytes > 0 ? FrameExtension.none : FrameExtension.datagram
-    this.decoder = new FrameDecoder(otherRole(role), FrameExtension.all & ~unsupported)
+    const { none, all, datagram, multipath } = FrameExtension
+    const unsupported =
+      (transport.maxDatagramFrameBytes > 0 ? none : datagram) |
+      ((transport.maxPaths ?? 1) > 1 ? none : multipath)
+    this.decoder = new FrameDecoder(otherRole(role), all & ~unsupported)
   }
 
   /** Whether a datagram is within the limit of an established peer, or of a handshake: asked before anything is spent. */
@@ -295,6 +298,8 @@ const readPacketNumber = (bytes: Uint8Array, at: number, length: number, largest
 }
 
 /** The newest 1-RTT packet so far, a non-probing one, was processed. RFC 9000 §9.3 */
-const onNewest = ({ path: { routes, migration }, route }: IncomingPacket, nowMicros: number): void => {
+const onNewest = ({ path, route }: IncomingPacket, nowMicros: number): void => {
+  const { routes, migration, status } = path
+  if (status.isEnding) return
   if (route !== routes.current || routes.fallback !== undefined) migration.onNewest(route, nowMicros)
 }

@@ -1,10 +1,16 @@
 import type { SocketNumber } from "../path/Route.ts"
+import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+
+const none: ReadonlyArray<ConnectionPath> = []
 
 /** The paths of a connection by ID. Path 0 was created by the handshake. */
 export class PathSet {
   private readonly paths: Array<ConnectionPath> = []
+  private removed: Array<ConnectionPath> = []
+  /** A path that data is sent on: the first, unless it is gone or does not carry any. */
+  active!: ConnectionPath
 
   /** In order of creation. */
   get all(): ReadonlyArray<ConnectionPath> {
@@ -12,12 +18,27 @@ export class PathSet {
   }
 
   add(path: ConnectionPath): void {
+    if (this.paths.length === 0) this.active = path
     this.paths.push(path)
   }
 
-  /** The path that data is sent on. */
-  get active(): ConnectionPath {
-    return this.paths[0]
+  remove(path: ConnectionPath): void {
+    this.paths.splice(this.paths.indexOf(path), 1)
+    this.removed.push(path)
+  }
+
+  /** Those removed since the last call: the endpoint must stop routing to them. */
+  takeRemoved(): ReadonlyArray<ConnectionPath> {
+    const { removed } = this
+    if (removed.length > 0) this.removed = []
+    return removed
+  }
+
+  /** Paths on which packets were sent or received, and that nobody has abandoned. */
+  get openCount(): number {
+    let count = 0
+    for (const { status } of this.paths) if (status.isOpen) count++
+    return count
   }
 
   byId(id: number): ConnectionPath | undefined {
@@ -58,6 +79,25 @@ export class PathSet {
     return found
   }
 
+  /** Paths that owe an ACK and send nothing themselves, if `path` may speak for them. draft-ietf-quic-multipath §3.4.3 */
+  owingAcks(path: ConnectionPath, nowMicros: number): ReadonlyArray<ConnectionPath> {
+    if (this.paths.length === 1 || !path.status.carries) return none
+    return this.paths.filter(
+      ({ status, received }) =>
+        (status.isEnding || status.isSuspect) && received[Space.Application].shouldAckNow(nowMicros)
+    )
+  }
+
+  /** Whether connection IDs of any path are to be provided or retired. */
+  get hasIdFrames(): boolean {
+    const { paths } = this
+    for (let i = 0; i < paths.length; i++) {
+      const { peerIds, localIds, status } = paths[i]
+      if (!status.isEnding && (peerIds.hasFrames() || localIds.hasFrames())) return true
+    }
+    return false
+  }
+
   /** Whether any ack-eliciting packet is in flight. */
   get hasInFlight(): boolean {
     return this.paths.some(({ recovery }) => recovery.packetsInFlight > 0)
@@ -70,7 +110,8 @@ export class PathSet {
   /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5, §2.6 */
   get ptoMicros(): number {
     let largest = 0
-    for (const { recovery } of this.paths) largest = Math.max(largest, recovery.ptoMicros())
+    for (const { recovery, status } of this.paths)
+      if (status.isOpen) largest = Math.max(largest, recovery.ptoMicros())
     return largest
   }
 

@@ -88,6 +88,19 @@ export class RouteSet {
     if (!this.all.some((route) => route.destinationId === before)) peerIds.retire(before.sequence)
   }
 
+  /** The first route of a path that the client opens. */
+  begin(route: Route): void {
+    this.current = route
+    route.leastBytes = WORTHWHILE_BYTES
+  }
+
+  /** Neither the path nor any route of it is used again. */
+  abandon(): void {
+    for (const route of this.all) route.validator.cancel()
+    this.fallback = undefined
+    this.candidates.length = 0
+  }
+
   /** Keeps a route that is being probed. Returns the one dropped for it, if any. */
   keep(route: Route): Route | undefined {
     if (route === this.current || route === this.fallback || this.candidates.includes(route)) return undefined

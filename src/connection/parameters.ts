@@ -57,6 +57,10 @@ export const localParameters = (
     disableActiveMigration: transport.disableActiveMigration,
     activeConnectionIdLimit: transport.activeConnectionIdLimit,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
+    // draft-ietf-quic-multipath §2.1: not without connection IDs
+    ...(origin.localInitialId.length > 0 &&
+      transport.maxPaths !== undefined &&
+      transport.maxPaths > 1 && { initialMaxPathId: transport.maxPaths - 1 }),
     greaseQuicBit: true,
     resetStreamAt: true,
     initialSourceConnectionId: origin.localInitialId,

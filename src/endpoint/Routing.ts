@@ -73,19 +73,22 @@ export class Routing {
 
   /** Applies the IDs and reset tokens added and removed. RFC 9000 §5.1.1 #2 */
   update(connection: Connection): void {
-    for (const path of connection.paths) {
-      const ids = path.localIds.takeChanges()
-      if (ids !== undefined) {
-        for (const { id, sequence } of ids.added) this.byId.add(id, new Addressee(connection, path, sequence))
-        for (const id of ids.removed) this.removeId(id, connection)
-      }
-      const tokens = path.peerIds.takeTokenChanges()
-      if (tokens === undefined) continue
-      for (const token of tokens.removed) this.byResetToken.remove(token, connection)
-      // RFC 9000 §10.3.2: a token belongs to one ID, so if a peer reuses one for many connections, only the first is
-      // reset
-      for (const token of tokens.added) this.byResetToken.add(token, connection)
+    for (const path of connection.paths) this.updatePath(connection, path)
+    for (const path of connection.paths.takeRemoved()) this.updatePath(connection, path)
+  }
+
+  private updatePath(connection: Connection, path: ConnectionPath): void {
+    const ids = path.localIds.takeChanges()
+    if (ids !== undefined) {
+      for (const { id, sequence } of ids.added) this.byId.add(id, new Addressee(connection, path, sequence))
+      for (const id of ids.removed) this.removeId(id, connection)
     }
+    const tokens = path.peerIds.takeTokenChanges()
+    if (tokens === undefined) return
+    for (const token of tokens.removed) this.byResetToken.remove(token, connection)
+    // RFC 9000 §10.3.2: a token belongs to one ID, so if a peer reuses one for many connections, only the first is
+    // reset
+    for (const token of tokens.added) this.byResetToken.add(token, connection)
   }
 
   /** Removes the connection from the routing. */

@@ -2,7 +2,7 @@ import type { FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
-import { writeNewConnectionId } from "../wire/frameWriters.ts"
+import { NO_PATH_ID, writeNewConnectionId } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import {
   type ConnectionIdError,
@@ -11,8 +11,8 @@ import {
   RESET_TOKEN_BYTES
 } from "./connectionIdErrors.ts"
 
-/** The largest NEW_CONNECTION_ID frame: type, two varints, length, ID, token. RFC 9000 §19.15 */
-const FRAME_BYTES = 1 + 8 + 8 + 1 + MAX_CONNECTION_ID_BYTES + RESET_TOKEN_BYTES
+/** The largest PATH_NEW_CONNECTION_ID frame: type, three varints, length, ID, token. RFC 9000 §19.15 */
+const FRAME_BYTES = 2 + 8 + 8 + 8 + 1 + MAX_CONNECTION_ID_BYTES + RESET_TOKEN_BYTES
 
 /** IDs issued on one path in its lifetime; a peer that uses them all keeps the last ones. RFC 9000 §5.1.1 */
 export const LIFETIME_LIMIT = 0x1_0000
@@ -90,11 +90,14 @@ export class LocalConnectionIds implements FrameOwner {
   private added: Array<RoutedId> = []
   private removed: Array<Uint8Array> = []
   private readonly options: LocalConnectionIdsOptions
+  /** Frames tell the path they are about. */
+  tellsPath: boolean
   /** @internal */
   readonly limit: number
 
   constructor(options: LocalConnectionIdsOptions) {
     this.options = options
+    this.tellsPath = options.pathId > 0
     this.limit = Math.max(2, options.limitOurs ?? 8)
     if (options.firstCid !== undefined) {
       const first = this.issueOne(options.firstCid)
@@ -104,6 +107,20 @@ export class LocalConnectionIds implements FrameOwner {
     this.initialDestination = options.initialDestination
     if (options.initialDestination !== undefined)
       this.added.push({ id: options.initialDestination, sequence: INITIAL_DESTINATION })
+  }
+
+  /** How many were ever issued. */
+  get issued(): number {
+    return this.nextSequence
+  }
+
+  /** The peer has acknowledged one at least. */
+  get isKnown(): boolean {
+    return this.ids.some(({ delivery }) => delivery === "acknowledged")
+  }
+
+  private get toldPath(): number {
+    return this.tellsPath ? this.options.pathId : NO_PATH_ID
   }
 
   /** IDs the peer can send to: active, or asked to be retired and not retired yet. */
@@ -218,7 +235,8 @@ export class LocalConnectionIds implements FrameOwner {
       if (issued.delivery !== "pending") continue
       // RFC 9000 §19.15 #5: Retire Prior To never exceeds the sequence number
       const retirePriorTo = Math.min(this.retirePriorTo, issued.sequence)
-      writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, this.options.makeToken(issued.id))
+      const token = this.options.makeToken(issued.id)
+      writeNewConnectionId(w, issued.sequence, retirePriorTo, issued.id, token, this.toldPath)
       sent.push(FrameType.NEW_CONNECTION_ID, this.options.pathId, issued.sequence)
       this.pending--
       issued.delivery = "sent"

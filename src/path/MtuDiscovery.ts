@@ -39,6 +39,8 @@ export class MtuDiscovery {
   current: number
   /** When the next probe is due. */
   deadlineMicros = Number.POSITIVE_INFINITY
+  /** Consecutive datagrams of data since the last probe. */
+  datagramsSinceProbe = 0
   private state: "disabled" | "searching" | "complete" = "disabled"
   private readonly base: number
   private max: number

@@ -74,6 +74,16 @@ export class PeerConnectionIds implements FrameOwner {
     return this.current.state !== "retired"
   }
 
+  /** The next one that the peer will issue, as far as its frames have arrived. */
+  get nextSequence(): number {
+    return this.retired.nextMissing(this.ids.reduce((next, { sequence }) => Math.max(next, sequence + 1), 0))
+  }
+
+  /** From now on frames tell the path that they are about. draft-ietf-quic-multipath §3.2 */
+  tellPath(): void {
+    this.retirements.tellsPath = true
+  }
+
   /** IDs stored; the peer may provide at most `limit`. */
   get count(): number {
     return this.ids.length

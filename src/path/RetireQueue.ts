@@ -1,10 +1,10 @@
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
-import { writeRetireConnectionId } from "../wire/frameWriters.ts"
+import { NO_PATH_ID, writeRetireConnectionId } from "../wire/frameWriters.ts"
 
-/** The largest RETIRE_CONNECTION_ID frame. RFC 9000 §19.16 */
-const FRAME_BYTES = 1 + 8
+/** The largest PATH_RETIRE_CONNECTION_ID frame. RFC 9000 §19.16 */
+const FRAME_BYTES = 2 + 8 + 8
 
 /**
  * The unacknowledged RETIRE_CONNECTION_ID frames of one path. RFC 9000 §13.3: each is sent until it is acknowledged.
@@ -15,9 +15,12 @@ export class RetireQueue {
   private frames: Map<number, boolean> | undefined = undefined
   private unsent = 0
   private readonly pathId: number
+  /** Frames tell the path they are about. */
+  tellsPath: boolean
 
   constructor(pathId: number) {
     this.pathId = pathId
+    this.tellsPath = pathId > 0
   }
 
   /** Sent or not. */
@@ -41,7 +44,7 @@ export class RetireQueue {
     for (const [sequence, unsent] of this.frames) {
       if (w.remaining < FRAME_BYTES) return
       if (!unsent) continue
-      writeRetireConnectionId(w, sequence)
+      writeRetireConnectionId(w, sequence, this.tellsPath ? this.pathId : NO_PATH_ID)
       sent.push(FrameType.RETIRE_CONNECTION_ID, this.pathId, sequence)
       this.frames.set(sequence, false)
       this.unsent--

@@ -54,7 +54,8 @@ export class QlogFrames implements FrameSink, StreamFrameSink {
       acked_ranges.push(from === to ? [from] : [from, to])
     }
     const ecn = ack.hasEcn && { ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce }
-    return this.add(F.ACK, {
+    return this.add(ack.isPathAck ? F.PATH_ACK : F.ACK, {
+      ...(ack.isPathAck && { path_id: ack.pathId }),
       ack_delay: (ack.delayRaw * 2 ** this.ackDelayExponent) / 1000,
       acked_ranges,
       ...ecn
@@ -117,7 +118,7 @@ export class QlogFrames implements FrameSink, StreamFrameSink {
     cidStart: number,
     cidEnd: number
   ) {
-    return this.add(F.NEW_CONNECTION_ID, {
+    return this.add(path_id > 0 ? F.PATH_NEW_CONNECTION_ID : F.NEW_CONNECTION_ID, {
       sequence_number,
       retire_prior_to,
       connection_id_length: cidEnd - cidStart,
@@ -127,7 +128,10 @@ export class QlogFrames implements FrameSink, StreamFrameSink {
   }
 
   onRetireConnectionId(path_id: number, sequence_number: number) {
-    return this.add(F.RETIRE_CONNECTION_ID, { sequence_number, ...(path_id > 0 && { path_id }) })
+    return this.add(path_id > 0 ? F.PATH_RETIRE_CONNECTION_ID : F.RETIRE_CONNECTION_ID, {
+      sequence_number,
+      ...(path_id > 0 && { path_id })
+    })
   }
 
   onPathChallenge(bytes: Uint8Array, start: number) {
@@ -173,5 +177,26 @@ export class QlogFrames implements FrameSink, StreamFrameSink {
 
   onImmediateAck() {
     return this.addUnnamed(F.IMMEDIATE_ACK)
+  }
+
+  onPathAbandon(path_id: number, error_code: number) {
+    return this.add(F.PATH_ABANDON, { path_id, error_code })
+  }
+
+  onPathStatus(path_id: number, path_status_sequence_number: number, isBackup: boolean) {
+    const type = isBackup ? F.PATH_STATUS_BACKUP : F.PATH_STATUS_AVAILABLE
+    return this.add(type, { path_id, path_status_sequence_number })
+  }
+
+  onMaxPathId(maximum_path_id: number) {
+    return this.add(F.MAX_PATH_ID, { maximum_path_id })
+  }
+
+  onPathsBlocked(maximum_path_id: number) {
+    return this.add(F.PATHS_BLOCKED, { maximum_path_id })
+  }
+
+  onPathCidsBlocked(path_id: number, next_sequence_number: number) {
+    return this.add(F.PATH_CIDS_BLOCKED, { path_id, next_sequence_number })
   }
 }

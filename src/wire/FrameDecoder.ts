@@ -97,7 +97,10 @@ export class FrameDecoder {
         return sink.onPing()
       case F.ACK:
       case F.ACK_ECN:
-        return this.ackFrame(type, sink)
+        return this.ackFrame(type, 0, sink)
+      case F.PATH_ACK:
+      case F.PATH_ACK_ECN:
+        return this.ackFrame(type, r.varint(), sink)
       case F.RESET_STREAM: {
         const id = r.varint()
         const code = r.varint()
@@ -166,7 +169,7 @@ export class FrameDecoder {
         return sink.streams.onStreamsBlocked(type === F.STREAMS_BLOCKED_UNI, limit)
       }
       case F.NEW_CONNECTION_ID:
-        return this.newConnectionId(bytes, sink)
+        return this.newConnectionId(type, 0, bytes, sink)
       case F.RETIRE_CONNECTION_ID: {
         const sequence = r.varint()
         return r.failed ? undefined : sink.onRetireConnectionId(0, sequence)
@@ -214,7 +217,39 @@ export class FrameDecoder {
       case F.IMMEDIATE_ACK:
         return sink.onImmediateAck()
       default:
-        return unknown(type)
+        return this.pathFrame(type, bytes, sink)
+    }
+  }
+
+  /** draft-ietf-quic-multipath §4 */
+  private pathFrame(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
+    if (type < F.PATH_ABANDON || type > F.PATH_CIDS_BLOCKED) return unknown(type)
+    // of all but MAX_PATH_ID and PATHS_BLOCKED, which have no other field, a path ID
+    const first = r.varint()
+    switch (type) {
+      case F.PATH_ABANDON: {
+        const code = r.varint()
+        return r.failed ? undefined : sink.onPathAbandon(first, code)
+      }
+      case F.PATH_STATUS_BACKUP:
+      case F.PATH_STATUS_AVAILABLE: {
+        const sequence = r.varint()
+        return r.failed ? undefined : sink.onPathStatus(first, sequence, type === F.PATH_STATUS_BACKUP)
+      }
+      case F.PATH_NEW_CONNECTION_ID:
+        return this.newConnectionId(type, first, bytes, sink)
+      case F.PATH_RETIRE_CONNECTION_ID: {
+        const sequence = r.varint()
+        return r.failed ? undefined : sink.onRetireConnectionId(first, sequence)
+      }
+      case F.MAX_PATH_ID:
+        return r.failed ? undefined : sink.onMaxPathId(first)
+      case F.PATHS_BLOCKED:
+        return r.failed ? undefined : sink.onPathsBlocked(first)
+      default: {
+        const next = r.varint()
+        return r.failed ? undefined : sink.onPathCidsBlocked(first, next)
+      }
     }
   }
 
@@ -229,8 +264,9 @@ export class FrameDecoder {
     return sink.streams.onStream(id, offset, bytes, start, start + length, (type & 0x01) !== 0)
   }
 
-  private ackFrame(type: number, sink: FrameSink): FrameResult {
-    ack.pathId = 0
+  private ackFrame(type: number, pathId: number, sink: FrameSink): FrameResult {
+    ack.pathId = pathId
+    ack.isPathAck = type >= F.PATH_ACK
     ack.largest = r.varint()
     ack.delayRaw = r.varint()
     const more = r.varint()
@@ -251,7 +287,7 @@ export class FrameDecoder {
       }
     }
     // RFC 9000 §19.3
-    ack.hasEcn = type === F.ACK_ECN
+    ack.hasEcn = (type & 1) !== 0
     if (ack.hasEcn) {
       ack.ect0 = r.varint()
       ack.ect1 = r.varint()
@@ -260,7 +296,7 @@ export class FrameDecoder {
     return r.failed ? undefined : sink.onAck(ack)
   }
 
-  private newConnectionId(bytes: Uint8Array, sink: FrameSink): FrameResult {
+  private newConnectionId(type: number, pathId: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
     const sequence = r.varint()
     const retirePriorTo = r.varint()
     const length = r.u8()
@@ -268,10 +304,9 @@ export class FrameDecoder {
     const token = r.skip(16)
     if (r.failed) return undefined
     // RFC 9000 §19.15 #1 #6
-    if (length < 1 || length > 20) return malformed(`a connection ID of ${length} bytes`, F.NEW_CONNECTION_ID)
-    if (retirePriorTo > sequence)
-      return malformed("Retire Prior To above the sequence number", F.NEW_CONNECTION_ID)
-    return sink.onNewConnectionId(0, sequence, retirePriorTo, bytes, start, start + length, token)
+    if (length < 1 || length > 20) return malformed(`a connection ID of ${length} bytes`, type)
+    if (retirePriorTo > sequence) return malformed("Retire Prior To above the sequence number", type)
+    return sink.onNewConnectionId(pathId, sequence, retirePriorTo, bytes, start, start + length, token)
   }
 }
 

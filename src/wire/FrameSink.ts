@@ -65,4 +65,10 @@ export interface FrameSink {
     reordering: number
   ): FrameResult
   onImmediateAck(): FrameResult
+  onPathAbandon(pathId: number, errorCode: number): FrameResult
+  /** PATH_STATUS_BACKUP or PATH_STATUS_AVAILABLE. */
+  onPathStatus(pathId: number, sequence: number, isBackup: boolean): FrameResult
+  onMaxPathId(maximum: number): FrameResult
+  onPathsBlocked(maximum: number): FrameResult
+  onPathCidsBlocked(pathId: number, nextSequence: number): FrameResult
 }

@@ -31,11 +31,28 @@ export const FrameType = {
   RESET_STREAM_AT: 0x24,
   DATAGRAM: 0x30,
   DATAGRAM_LEN: 0x31,
-  ACK_FREQUENCY: 0xaf
+  PATH_ACK: 0x3e,
+  PATH_ACK_ECN: 0x3f,
+  ACK_FREQUENCY: 0xaf,
+  PATH_ABANDON: 0x3e75,
+  PATH_STATUS_BACKUP: 0x3e76,
+  PATH_STATUS_AVAILABLE: 0x3e77,
+  PATH_NEW_CONNECTION_ID: 0x3e78,
+  PATH_RETIRE_CONNECTION_ID: 0x3e79,
+  MAX_PATH_ID: 0x3e7a,
+  PATHS_BLOCKED: 0x3e7b,
+  PATH_CIDS_BLOCKED: 0x3e7c
 } as const
 
 /** The extensions frames belong to: a bit set. */
-export const FrameExtension = { none: 0, datagram: 1, resetStreamAt: 2, ackFrequency: 4, all: 7 } as const
+export const FrameExtension = {
+  none: 0,
+  datagram: 1,
+  resetStreamAt: 2,
+  ackFrequency: 4,
+  multipath: 8,
+  all: 15
+} as const
 
 /** The properties of all frames of a type. */
 export interface FrameProperties {
@@ -83,7 +100,7 @@ const frame = (
 })
 
 const F = FrameType
-const { datagram, resetStreamAt, ackFrequency } = FrameExtension
+const { datagram, resetStreamAt, ackFrequency, multipath } = FrameExtension
 
 /** All frame types. */
 export const frameTable: ReadonlyArray<FrameProperties> = [
@@ -117,7 +134,18 @@ export const frameTable: ReadonlyArray<FrameProperties> = [
   frame(F.RESET_STREAM_AT, "reset_stream_at", "__01", "", resetStreamAt),
   frame(F.DATAGRAM, "datagram", "__01", "", datagram),
   frame(F.DATAGRAM_LEN, "datagram", "__01", "", datagram),
-  frame(F.ACK_FREQUENCY, "ack_frequency", "___1", "", ackFrequency)
+  frame(F.ACK_FREQUENCY, "ack_frequency", "___1", "", ackFrequency),
+  // draft-ietf-quic-multipath §4: in 1-RTT packets only
+  frame(F.PATH_ACK, "path_ack", "___1", "N", multipath),
+  frame(F.PATH_ACK_ECN, "path_ack", "___1", "N", multipath),
+  frame(F.PATH_ABANDON, "path_abandon", "___1", "", multipath),
+  frame(F.PATH_STATUS_BACKUP, "path_status_backup", "___1", "", multipath),
+  frame(F.PATH_STATUS_AVAILABLE, "path_status_available", "___1", "", multipath),
+  frame(F.PATH_NEW_CONNECTION_ID, "path_new_connection_id", "___1", "P", multipath),
+  frame(F.PATH_RETIRE_CONNECTION_ID, "path_retire_connection_id", "___1", "", multipath),
+  frame(F.MAX_PATH_ID, "max_path_id", "___1", "", multipath),
+  frame(F.PATHS_BLOCKED, "paths_blocked", "___1", "", multipath),
+  frame(F.PATH_CIDS_BLOCKED, "path_cids_blocked", "___1", "", multipath)
 ]
 
 /** The properties of a type as one number: `packets` in bits 0 … 5, then these, then the extension. */

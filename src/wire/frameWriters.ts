@@ -13,6 +13,7 @@ export const writePing = (w: ByteWriter): void => w.u8(FrameType.PING)
 export const ackSize = (ack: AckFrame): number => {
   let size =
     1 +
+    (ack.isPathAck ? varintSize(ack.pathId) : 0) +
     varintSize(ack.largest) +
     varintSize(ack.delayRaw) +
     varintSize(ack.rangeCount - 1) +
@@ -25,7 +26,8 @@ export const ackSize = (ack: AckFrame): number => {
 }
 
 export const writeAck = (w: ByteWriter, ack: AckFrame): void => {
-  w.u8(ack.hasEcn ? FrameType.ACK_ECN : FrameType.ACK)
+  w.u8((ack.isPathAck ? FrameType.PATH_ACK : FrameType.ACK) | (ack.hasEcn ? 1 : 0))
+  if (ack.isPathAck) w.varint(ack.pathId)
   w.varint(ack.largest)
   w.varint(ack.delayRaw)
   w.varint(ack.rangeCount - 1)
@@ -131,14 +133,19 @@ export const writeStreamsBlocked = (w: ByteWriter, unidirectional: boolean, limi
   w.varint(limit)
 }
 
+/** In place of a path ID, for a frame without one: it is about path 0. */
+export const NO_PATH_ID = -1
+
+/** NEW_CONNECTION_ID or PATH_NEW_CONNECTION_ID. */
 export const writeNewConnectionId = (
   w: ByteWriter,
   sequence: number,
   retirePriorTo: number,
   id: Uint8Array,
-  token: Uint8Array
+  token: Uint8Array,
+  pathId = NO_PATH_ID
 ): void => {
-  w.u8(FrameType.NEW_CONNECTION_ID)
+  writePathType(w, FrameType.NEW_CONNECTION_ID, FrameType.PATH_NEW_CONNECTION_ID, pathId)
   w.varint(sequence)
   w.varint(retirePriorTo)
   w.u8(id.length)
@@ -146,8 +153,9 @@ export const writeNewConnectionId = (
   w.copy(token)
 }
 
-export const writeRetireConnectionId = (w: ByteWriter, sequence: number): void => {
-  w.u8(FrameType.RETIRE_CONNECTION_ID)
+/** RETIRE_CONNECTION_ID or PATH_RETIRE_CONNECTION_ID. */
+export const writeRetireConnectionId = (w: ByteWriter, sequence: number, pathId = NO_PATH_ID): void => {
+  writePathType(w, FrameType.RETIRE_CONNECTION_ID, FrameType.PATH_RETIRE_CONNECTION_ID, pathId)
   w.varint(sequence)
 }
 
@@ -192,7 +200,7 @@ export const writeDatagram = (w: ByteWriter, bytes: Uint8Array): void => {
   w.copy(bytes)
 }
 
-// RFC 9000 §12.4 #5: the only two-byte type, encoded as a varint
+// RFC 9000 §12.4 #5: a two-byte type, encoded as a varint
 export const writeAckFrequency = (
   w: ByteWriter,
   sequence: number,
@@ -208,3 +216,36 @@ export const writeAckFrequency = (
 }
 
 export const writeImmediateAck = (w: ByteWriter): void => w.u8(FrameType.IMMEDIATE_ACK)
+
+/** The type of a frame in its form without a path ID, or else the other one and the path ID. */
+const writePathType = (w: ByteWriter, type: number, pathType: number, pathId: number): void => {
+  if (pathId === NO_PATH_ID) return w.u8(type)
+  w.varint(pathType)
+  w.varint(pathId)
+}
+
+/** A frame of draft-ietf-quic-multipath §4 with two fields: of all, the first is a path ID. */
+export const writePathFrame = (
+  w: ByteWriter,
+  type:
+    | typeof FrameType.PATH_ABANDON
+    | typeof FrameType.PATH_STATUS_BACKUP
+    | typeof FrameType.PATH_STATUS_AVAILABLE
+    | typeof FrameType.PATH_CIDS_BLOCKED,
+  pathId: number,
+  field: number
+): void => {
+  w.varint(type)
+  w.varint(pathId)
+  w.varint(field)
+}
+
+export const writeMaxPathId = (w: ByteWriter, maximum: number): void => {
+  w.varint(FrameType.MAX_PATH_ID)
+  w.varint(maximum)
+}
+
+export const writePathsBlocked = (w: ByteWriter, maximum: number): void => {
+  w.varint(FrameType.PATHS_BLOCKED)
+  w.varint(maximum)
+}

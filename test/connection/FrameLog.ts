@@ -167,6 +167,26 @@ export class FrameLog implements FrameSink, StreamFrameSink {
     return this.note("onAckFrequency", [sequence, threshold, maxAckDelayMicros, reordering])
   }
 
+  onPathAbandon(pathId: number, code: number): undefined {
+    return this.note("onPathAbandon", [pathId, code])
+  }
+
+  onPathStatus(pathId: number, sequence: number, isBackup: boolean): undefined {
+    return this.note("onPathStatus", [pathId, sequence, isBackup ? 1 : 0])
+  }
+
+  onMaxPathId(maximum: number): undefined {
+    return this.note("onMaxPathId", [maximum])
+  }
+
+  onPathsBlocked(maximum: number): undefined {
+    return this.note("onPathsBlocked", [maximum])
+  }
+
+  onPathCidsBlocked(pathId: number, next: number): undefined {
+    return this.note("onPathCidsBlocked", [pathId, next])
+  }
+
   onImmediateAck(): undefined {
     return this.note("onImmediateAck")
   }

@@ -1,7 +1,4 @@
-/**
- * Additional paths of a connection, created by hand while no extension creates any, and two of our endpoints with two
- * paths between them.
- */
+/** Two of our endpoints with two paths between them, and paths of a connection created by hand. */
 import type { Connection } from "../../src/connection/Connection.ts"
 import { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
 import { Ecn } from "../../src/recovery/ReceivedPackets.ts"
@@ -53,24 +50,18 @@ export class TwoPaths {
   private readonly buffer = new Uint8Array(65_536)
 
   constructor(options: CorePairOptions = {}) {
-    this.pair = new CorePair(options).exchange()
+    this.pair = new CorePair({
+      ...options,
+      client: { maxPaths: 2, ...options.client },
+      server: { maxPaths: 2, ...options.server }
+    }).exchange()
+    this.pair.advance(50_000) // acknowledges the connection IDs of the second path
     this.nowMicros = this.pair.nowMicros
-    const ids = { client: new Uint8Array(8).fill(0xc1), server: new Uint8Array(8).fill(0x51) }
-    const add = (end: End): ConnectionPath => {
-      const path = this.of(end).addPath(
-        {
-          id: 1,
-          remote: addresses[otherEnd(end)][1],
-          socket: 1,
-          addressValidated: true,
-          ids: { local: ids[end], peer: ids[otherEnd(end)], initialDestination: undefined }
-        },
-        this.nowMicros
-      )
-      this.pair.ends[end].routeIds(this.of(end))
-      return path
-    }
-    this.second = { client: add("client"), server: add("server") }
+    this.pair.client.multipath.open(addresses.server[1], 1, this.nowMicros)
+    this.exchange().advance(1_000_000)
+    const second = (end: End): ConnectionPath => this.of(end).paths.byId(1)!
+    this.second = { client: second("client"), server: second("server") }
+    this.sent.length = 0
   }
 
   of(end: End): Connection {

@@ -52,11 +52,11 @@ describe("the frames of a packet", () => {
     queueFrames(server)
     const { names } = write(server)
     expect(names.filter((name, i) => name !== names[i - 1])).toEqual([
-      "HANDSHAKE_DONE",
-      "NEW_TOKEN",
       "ACK_FREQUENCY",
       "PATH_CHALLENGE",
       "PATH_RESPONSE",
+      "HANDSHAKE_DONE",
+      "NEW_TOKEN",
       "RETIRE_CONNECTION_ID",
       "NEW_CONNECTION_ID",
       "CRYPTO",

@@ -129,7 +129,7 @@ describe("a connection with two paths", () => {
     const { client } = two.pair
     expect(client.paths.sockets).toEqual(new Set([0, 1]))
     expect(client.migrate(2, two.nowMicros)).toBeUndefined()
-    expect(client.rebind(3, two.nowMicros, two.second.client)).toBe("noConnectionId")
+    expect(client.migrate(3, two.nowMicros, two.second.client)).toBeUndefined()
     expect(client.paths.sockets).toEqual(new Set([0, 1, 2, 3]))
     // the first path has not moved, and the first path's socket does not count as used by the second
     expect(client.path.routes.current.socket).toBe(0)

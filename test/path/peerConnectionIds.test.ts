@@ -196,9 +196,9 @@ describe("retirements", () => {
   it("wait for a packet with room", () => {
     const ids = filled()
     ids.retire(1)
-    expect(framesOf(ids, 8)).toEqual([])
+    expect(framesOf(ids, 17)).toEqual([])
     expect(ids.hasFrames()).toBe(true)
-    expect(framesOf(ids, 9)).toHaveLength(1)
+    expect(framesOf(ids, 18)).toHaveLength(1)
   })
 
   // RFC 9000 §5.1.2 #2, §5.1.2 #S4

@@ -32,6 +32,11 @@ export class StreamSink implements FrameSink {
   onHandshakeDone = (): FrameResult => this.never()
   onDatagram = (): FrameResult => this.never()
   onAckFrequency = (): FrameResult => this.never()
+  onPathAbandon = (): FrameResult => this.never()
+  onPathStatus = (): FrameResult => this.never()
+  onMaxPathId = (): FrameResult => this.never()
+  onPathsBlocked = (): FrameResult => this.never()
+  onPathCidsBlocked = (): FrameResult => this.never()
   onImmediateAck = (): FrameResult => this.never()
 }
 

@@ -92,7 +92,7 @@ describe("ACK frames", () => {
     write.writeAck(w, many)
     write.writePing(w)
     expect(newDecoder().decode(w.bytes, 0, w.offset, PacketType.OneRtt, sink)).toBeUndefined()
-    const [[, , ranges], ping] = sink.frames
+    const [[, , , ranges], ping] = sink.frames
     expect(ranges).toHaveLength(MAX_ACK_RANGES)
     expect((ranges as Array<unknown>)[255]).toEqual([many.smallest[255], many.largestOf[255]])
     expect(ping).toEqual(["PING"])

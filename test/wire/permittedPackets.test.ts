@@ -55,7 +55,17 @@ const samples = new Map<number, string>([
   [FrameType.RESET_STREAM_AT, "2400000000"],
   [FrameType.DATAGRAM, "30"],
   [FrameType.DATAGRAM_LEN, "3100"],
-  [FrameType.ACK_FREQUENCY, "40af00000000"]
+  [FrameType.ACK_FREQUENCY, "40af00000000"],
+  [FrameType.PATH_ACK, "3e0000000000"],
+  [FrameType.PATH_ACK_ECN, "3f0000000000000000"],
+  [FrameType.PATH_ABANDON, "7e750000"],
+  [FrameType.PATH_STATUS_BACKUP, "7e760000"],
+  [FrameType.PATH_STATUS_AVAILABLE, "7e770000"],
+  [FrameType.PATH_NEW_CONNECTION_ID, `7e7800000001aa${"00".repeat(16)}`],
+  [FrameType.PATH_RETIRE_CONNECTION_ID, "7e790000"],
+  [FrameType.MAX_PATH_ID, "7e7a00"],
+  [FrameType.PATHS_BLOCKED, "7e7b00"],
+  [FrameType.PATH_CIDS_BLOCKED, "7e7c0000"]
 ])
 
 const names = new Map<number, string>(Object.entries(FrameType).map(([name, type]) => [type, name]))
@@ -117,6 +127,16 @@ describe("the packets that may carry a frame", () => {
       0x30 __01 DATAGRAM
       0x31 __01 DATAGRAM_LEN
       0xaf ___1 ACK_FREQUENCY
+      0x3e ___1 PATH_ACK
+      0x3f ___1 PATH_ACK_ECN
+      0x3e75 ___1 PATH_ABANDON
+      0x3e76 ___1 PATH_STATUS_BACKUP
+      0x3e77 ___1 PATH_STATUS_AVAILABLE
+      0x3e78 ___1 PATH_NEW_CONNECTION_ID
+      0x3e79 ___1 PATH_RETIRE_CONNECTION_ID
+      0x3e7a ___1 MAX_PATH_ID
+      0x3e7b ___1 PATHS_BLOCKED
+      0x3e7c ___1 PATH_CIDS_BLOCKED
       "
     `)
   })
@@ -140,7 +160,7 @@ describe("the packets that may carry a frame", () => {
   })
 
   it("do not matter for an unknown type, which is unknown everywhere", () => {
-    for (const type of ["20", "2f", "32", "3f", "40ff", "80010000", "ff00000000000000"]) {
+    for (const type of ["20", "2f", "32", "3d", "40ff", "7e74", "7e7d", "80010000", "ff00000000000000"]) {
       for (const [, packet] of packetTypes)
         expect(decode(`${type}00000000`, packet)).toMatchObject({
           code: TransportErrorCode.FRAME_ENCODING_ERROR
@@ -166,8 +186,10 @@ describe("the frame table", () => {
     }
     // RFC 9000 §12.4, Table 3, columns N and P
     const types = (test: (type: number) => boolean) => [...samples.keys()].filter(test)
-    expect(types((type) => !frameProperties(type)!.ackEliciting)).toEqual([0x00, 0x02, 0x03, 0x1c, 0x1d])
-    expect(types((type) => frameProperties(type)!.probing)).toEqual([0x00, 0x18, 0x1a, 0x1b])
+    expect(types((type) => !frameProperties(type)!.ackEliciting)).toEqual([
+      0x00, 0x02, 0x03, 0x1c, 0x1d, 0x3e, 0x3f
+    ])
+    expect(types((type) => frameProperties(type)!.probing)).toEqual([0x00, 0x18, 0x1a, 0x1b, 0x3e78])
   })
 
   it("determines what only a server sends, and rejects it from a client before reading the frame", () => {
@@ -212,7 +234,7 @@ describe("the frame table", () => {
 
   it("is looked up by an array for one-byte types and a map for longer ones, and contains no others", () => {
     for (const { type, packets } of frameTable) expect(frameFlags(type) & 0x0f).toBe(packets)
-    for (const type of [0x20, 0x3f, 0x40, 0x4000, 2 ** 62 - 1]) {
+    for (const type of [0x20, 0x3d, 0x40, 0x4000, 2 ** 62 - 1]) {
       expect(frameProperties(type)).toBeUndefined()
       expect(frameFlags(type) & 0x0f).toBe(0x0f)
     }

@@ -30,6 +30,7 @@ export class RecordingSink implements FrameSink, StreamFrameSink {
   onAck: FrameSink["onAck"] = (ack) =>
     this.keep(
       "ACK",
+      ack.isPathAck ? ack.pathId : undefined,
       ack.delayRaw,
       Array.from({ length: ack.rangeCount }, (_, i) => [ack.smallest[i], ack.largestOf[i]]),
       ack.hasEcn ? [ack.ect0, ack.ect1, ack.ce] : undefined
@@ -79,5 +80,10 @@ export class RecordingSink implements FrameSink, StreamFrameSink {
   onHandshakeDone: FrameSink["onHandshakeDone"] = () => this.keep("HANDSHAKE_DONE")
   onDatagram: FrameSink["onDatagram"] = (bytes, start, end) => this.keep("DATAGRAM", toHex(bytes, start, end))
   onAckFrequency: FrameSink["onAckFrequency"] = (...fields) => this.keep("ACK_FREQUENCY", ...fields)
+  onPathAbandon: FrameSink["onPathAbandon"] = (...fields) => this.keep("PATH_ABANDON", ...fields)
+  onPathStatus: FrameSink["onPathStatus"] = (...fields) => this.keep("PATH_STATUS", ...fields)
+  onMaxPathId: FrameSink["onMaxPathId"] = (...fields) => this.keep("MAX_PATH_ID", ...fields)
+  onPathsBlocked: FrameSink["onPathsBlocked"] = (...fields) => this.keep("PATHS_BLOCKED", ...fields)
+  onPathCidsBlocked: FrameSink["onPathCidsBlocked"] = (...fields) => this.keep("PATH_CIDS_BLOCKED", ...fields)
   onImmediateAck: FrameSink["onImmediateAck"] = () => this.keep("IMMEDIATE_ACK")
 }

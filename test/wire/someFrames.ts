@@ -2,6 +2,7 @@ import { writeCrypto } from "./writeCrypto.ts"
 import fc from "fast-check"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { type ByteWriter, MAX_VARINT } from "../../src/wire/ByteWriter.ts"
+import { FrameType } from "../../src/wire/FrameType.ts"
 import * as write from "../../src/wire/frameWriters.ts"
 import { type Recorded, toHex } from "./recordingSink.ts"
 
@@ -20,6 +21,8 @@ const varint = fc.oneof(
   fc.maxSafeNat(),
   fc.constant(MAX_VARINT)
 )
+/** A path ID, or none. */
+const maybePath = fc.oneof(fc.constant(write.NO_PATH_ID), varint)
 const offset = fc.oneof(fc.constant(0), varint)
 const streams = fc.nat({ max: 2 ** 53 - 1 })
 const bytes = (minLength: number, maxLength: number) => fc.uint8Array({ minLength, maxLength })
@@ -30,10 +33,13 @@ const ackFrame: fc.Arbitrary<AckFrame> = fc
     spans: fc.array(fc.tuple(fc.nat(1000), fc.nat(1000)), { minLength: 1, maxLength: 256 }),
     base: fc.nat(2 ** 50),
     delay: varint,
-    ecn: fc.option(fc.tuple(varint, varint, varint), { nil: undefined })
+    ecn: fc.option(fc.tuple(varint, varint, varint), { nil: undefined }),
+    pathId: fc.option(varint, { nil: undefined })
   })
-  .map(({ spans, base, delay, ecn }) => {
+  .map(({ spans, base, delay, ecn, pathId }) => {
     const ack = new AckFrame()
+    ack.isPathAck = pathId !== undefined
+    ack.pathId = pathId ?? 0
     let smallest = base
     const upwards = spans.map(([length, gap]) => {
       const range = { smallest, largest: smallest + length }
@@ -53,6 +59,7 @@ const ackFrame: fc.Arbitrary<AckFrame> = fc
 
 const heardOfAck = (ack: AckFrame): Recorded => [
   "ACK",
+  ack.isPathAck ? ack.pathId : undefined,
   ack.delayRaw,
   ack.largestOf.map((largest, i) => [ack.smallest[i], largest]),
   ack.hasEcn ? [ack.ect0, ack.ect1, ack.ce] : undefined
@@ -123,16 +130,42 @@ export const someFrame: { readonly [name: string]: fc.Arbitrary<SomeFrame> } = {
     write: (w) => write.writeStreamsBlocked(w, ...fields),
     heard: ["STREAMS_BLOCKED", ...fields]
   })),
-  NEW_CONNECTION_ID: fc.tuple(varint, varint, bytes(1, 20), bytes(16, 16)).map(([a, b, id, token]) => {
-    const [retirePriorTo, sequence] = a < b ? [a, b] : [b, a]
-    return {
-      write: (w) => write.writeNewConnectionId(w, sequence, retirePriorTo, id, token),
-      heard: ["NEW_CONNECTION_ID", 0, sequence, retirePriorTo, toHex(id), toHex(token)]
-    }
-  }),
-  RETIRE_CONNECTION_ID: varint.map((sequence) => ({
-    write: (w) => write.writeRetireConnectionId(w, sequence),
-    heard: ["RETIRE_CONNECTION_ID", 0, sequence]
+  NEW_CONNECTION_ID: fc
+    .tuple(maybePath, varint, varint, bytes(1, 20), bytes(16, 16))
+    .map(([pathId, a, b, id, token]) => {
+      const [retirePriorTo, sequence] = a < b ? [a, b] : [b, a]
+      return {
+        write: (w) => write.writeNewConnectionId(w, sequence, retirePriorTo, id, token, pathId),
+        heard: ["NEW_CONNECTION_ID", Math.max(0, pathId), sequence, retirePriorTo, toHex(id), toHex(token)]
+      }
+    }),
+  RETIRE_CONNECTION_ID: fc.tuple(maybePath, varint).map(([pathId, sequence]) => ({
+    write: (w) => write.writeRetireConnectionId(w, sequence, pathId),
+    heard: ["RETIRE_CONNECTION_ID", Math.max(0, pathId), sequence]
+  })),
+  PATH_ABANDON: fc.tuple(varint, varint).map((fields) => ({
+    write: (w) => write.writePathFrame(w, FrameType.PATH_ABANDON, ...fields),
+    heard: ["PATH_ABANDON", ...fields]
+  })),
+  PATH_STATUS_BACKUP: fc.tuple(varint, varint).map((fields) => ({
+    write: (w) => write.writePathFrame(w, FrameType.PATH_STATUS_BACKUP, ...fields),
+    heard: ["PATH_STATUS", ...fields, true]
+  })),
+  PATH_STATUS_AVAILABLE: fc.tuple(varint, varint).map((fields) => ({
+    write: (w) => write.writePathFrame(w, FrameType.PATH_STATUS_AVAILABLE, ...fields),
+    heard: ["PATH_STATUS", ...fields, false]
+  })),
+  PATH_CIDS_BLOCKED: fc.tuple(varint, varint).map((fields) => ({
+    write: (w) => write.writePathFrame(w, FrameType.PATH_CIDS_BLOCKED, ...fields),
+    heard: ["PATH_CIDS_BLOCKED", ...fields]
+  })),
+  MAX_PATH_ID: varint.map((maximum) => ({
+    write: (w) => write.writeMaxPathId(w, maximum),
+    heard: ["MAX_PATH_ID", maximum]
+  })),
+  PATHS_BLOCKED: varint.map((maximum) => ({
+    write: (w) => write.writePathsBlocked(w, maximum),
+    heard: ["PATHS_BLOCKED", maximum]
   })),
   PATH_CHALLENGE: bytes(8, 8).map((data) => ({
     write: (w) => write.writePathChallenge(w, data),

@@ -1,0 +1,48 @@
+import { StateMachine } from "../internal/TransitionTable.ts"
+import { type PathState, pathTransitions } from "./pathState.ts"
+
+/** Where a path is in its life, and what both sides have told each other about its use. draft-ietf-quic-multipath §3.3 */
+export class PathStatus extends StateMachine<PathState> {
+  /** Data may be sent on it now. Of a path that does not carry it, only what concerns the path itself is sent. */
+  carries: boolean
+  /** Probes are not answered while data is in flight: nothing new is entrusted to it. */
+  isSuspect = false
+  /** We prefer other paths, once it is validated. */
+  isBackup = false
+  /** The peer prefers that we use others. */
+  isPeerBackup = false
+  /** Of the status frame sent last. */
+  sequence = -1
+  /** When the state of a path that is closing is dropped. */
+  removeAtMicros = Number.POSITIVE_INFINITY
+  private peerSequence = -1
+
+  /** The path of the handshake starts as `active`. */
+  constructor(initial: PathState) {
+    super(pathTransitions, initial)
+    this.carries = initial === "active"
+  }
+
+  /** It exists on the wire: packets were sent or received on it, and neither side has abandoned it. */
+  get isOpen(): boolean {
+    return this.isUsable || this.state === "validating" || this.state === "validated"
+  }
+
+  /** Validated, and not abandoned: whether it carries data is up to its own status and that of others. */
+  get isUsable(): boolean {
+    return this.state === "active" || this.state === "standby"
+  }
+
+  /** Abandoned. Nothing is sent on it any more. */
+  get isEnding(): boolean {
+    return this.state === "closing" || this.state === "failed"
+  }
+
+  /** PATH_STATUS_BACKUP or _AVAILABLE. False when a later one has arrived before. draft-ietf-quic-multipath §4.3 */
+  onPeerStatus(sequence: number, isBackup: boolean): boolean {
+    if (sequence <= this.peerSequence) return false
+    this.peerSequence = sequence
+    this.isPeerBackup = isBackup
+    return true
+  }
+}
