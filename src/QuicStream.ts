@@ -234,6 +234,15 @@ export class QuicStream {
   }
 
   /**
+   * Bytes that are written and not yet acknowledged by the peer: what this stream holds in memory.
+   *
+   * 0 once everything is delivered, or the sending side is reset.
+   */
+  get unacknowledgedBytes(): number {
+    return this.actor.core.streams.sendHeldBytes(this.id)
+  }
+
+  /**
    * Abandons the sending side with an application error `code`, 0 to 2^53−1. RFC 9000 §11.2, §19.4
    *
    * Undelivered data is dropped, except the first `deliver` bytes of the stream, which the peer reads before it sees
@@ -254,6 +263,7 @@ export class QuicStream {
         else if (!actor.core.streams.resetAt(id, code, deliver))
           return fail(new ResetRefused({ streamId: id }))
         actor.touch()
+        this.own.writable.wakeAll()
         return Effect.void
       })
     )

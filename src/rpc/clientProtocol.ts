@@ -13,7 +13,7 @@ import type { QuicConnection } from "../QuicConnection.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
-import { frameLimit } from "./frameLimit.ts"
+import { frameLimit } from "./limits.ts"
 import { serializationOf } from "./serialization.ts"
 
 /**

@@ -24,11 +24,20 @@ export class BadFrame extends Error {
  * - `cancelled` (1): the caller was interrupted, or the server ended the call before its reply
  * - `frameTooLarge` (2): a frame is longer than `maxFrameBytes`, by its prefix
  * - `badFrame` (3): a frame is cut off, does not decode, or is not expected
+ * - `busy` (4): open calls hold more than the server's `maxHeldBytes`, and this one is the largest of the connection that
+ *   holds most
+ * - `requestTimeout` (5): the request did not arrive within the server's `requestTimeoutMillis`
  *
  * @category constants
  * @since 0.1.0
  */
-export const rpcErrorCodes = { cancelled: 1, frameTooLarge: 2, badFrame: 3 } as const
+export const rpcErrorCodes = {
+  cancelled: 1,
+  frameTooLarge: 2,
+  badFrame: 3,
+  busy: 4,
+  requestTimeout: 5
+} as const
 
 const encoder = new TextEncoder()
 
@@ -45,13 +54,27 @@ export const frameOf = (
   return Effect.succeed(frame)
 }
 
+/** Learns what arrives of a frame. */
+export interface Arrival {
+  /** Bytes have arrived. */
+  readonly received: (bytes: number) => void
+  /** Room for as many more bytes has been reserved. */
+  readonly reserved: (bytes: number) => void
+}
+
+const ignored: Arrival = { received: () => {}, reserved: () => {} }
+
 /** The next frame; undefined at the end of the stream. Keeps at most twice what has arrived. */
-export const readFrame = Effect.fnUntraced(function* (stream: QuicStream, maxBytes: number) {
-  const prefix = yield* readExactly(stream, PREFIX_BYTES)
+export const readFrame = Effect.fnUntraced(function* (
+  stream: QuicStream,
+  maxBytes: number,
+  arrival: Arrival = ignored
+) {
+  const prefix = yield* readExactly(stream, PREFIX_BYTES, ignored)
   if (prefix === undefined) return undefined
   const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(0)
   if (length > maxBytes) return yield* Effect.fail(tooLarge(length, maxBytes))
-  const body = yield* readExactly(stream, length)
+  const body = yield* readExactly(stream, length, arrival)
   return body ?? (yield* Effect.fail(cutOff))
 })
 
@@ -64,24 +87,30 @@ const FIRST_BYTES = 4_096
  */
 const readExactly = Effect.fnUntraced(function* (
   stream: QuicStream,
-  length: number
+  length: number,
+  { received, reserved }: Arrival
 ): Effect.fn.Return<Uint8Array | undefined, QuicError | BadFrame> {
-  let buffer = new Uint8Array(Math.min(length, FIRST_BYTES))
+  let buffer = empty
   let arrived = 0
   while (arrived < length) {
     const bytes = yield* stream.read(length - arrived)
     if (bytes === undefined) return arrived === 0 ? undefined : yield* Effect.fail(cutOff)
     if (bytes.length === length) return bytes
     if (arrived + bytes.length > buffer.length) {
-      const grown = new Uint8Array(Math.min(length, Math.max(2 * buffer.length, arrived + bytes.length)))
+      const room = Math.max(FIRST_BYTES, 2 * buffer.length, arrived + bytes.length)
+      const grown = new Uint8Array(Math.min(length, room))
+      reserved(grown.length - buffer.length)
       grown.set(buffer)
       buffer = grown
     }
     buffer.set(bytes, arrived)
     arrived += bytes.length
+    received(bytes.length)
   }
   return buffer
 })
+
+const empty = new Uint8Array(0)
 
 const cutOff = new BadFrame(rpcErrorCodes.badFrame, "the stream ended within a frame")
 

@@ -1,36 +1,94 @@
 /** One call on the server: its request, its handler and its replies. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import type { Parser } from "effect/rpc/RpcSerialization"
+import type { QuicConnection } from "../QuicConnection.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
-import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
+import { type BudgetedCall, CALL_BYTES, type CallBudget } from "./CallBudget.ts"
+import { type Arrival, BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
+import type { ArrivingCall, RequestDeadlines } from "./RequestDeadlines.ts"
 
-export class ServerCall {
+/** What the calls of a server share. */
+export interface CallLimits {
+  readonly maxBytes: number
+  readonly deadlines: RequestDeadlines
+  readonly budget: CallBudget
+}
+
+export class ServerCall implements ArrivingCall, BudgetedCall, Arrival {
+  readonly owner: QuicConnection
   readonly stream: QuicStream
+  /** For `CallBudget`. */
+  charged = 0
+  arrived = 0
+  /** Room for the request, while it arrives. */
+  private requestRoom = 0
+  /** Length of the reply that waits for room in the send buffer. */
+  private waiting = 0
   private readonly parser: Parser
-  private readonly maxBytes: number
+  private readonly limits: CallLimits
   private readonly ended = Deferred.makeUnsafe<void, BadFrame>()
   private request: RequestEncoded | undefined = undefined
   /** The caller wanted no reply, and knows that its call has begun. */
   private isDetached = false
+  private cutShort: BadFrame | undefined = undefined
 
-  constructor(stream: QuicStream, parser: Parser, maxBytes: number) {
+  constructor(owner: QuicConnection, stream: QuicStream, parser: Parser, limits: CallLimits) {
+    this.owner = owner
     this.stream = stream
     this.parser = parser
-    this.maxBytes = maxBytes
+    this.limits = limits
   }
 
   /** Undefined if the stream ends before a request begins. */
   get readRequest(): Effect.Effect<RequestEncoded | undefined, QuicError | BadFrame> {
-    return Effect.flatMap(readFrame(this.stream, this.maxBytes), (frame) => {
+    const { deadlines, maxBytes } = this.limits
+    deadlines.begin(this)
+    const read = Effect.flatMap(readFrame(this.stream, maxBytes, this), (frame) => {
+      if (this.cutShort !== undefined) return Effect.fail(this.cutShort)
       if (frame === undefined) return Effect.undefined
       return Effect.map(this.decode(frame), (request) => {
         this.request = request
         return request
       })
     })
+    return Effect.onExit(
+      Effect.mapError(read, (error) => this.cutShort ?? error),
+      () =>
+        Effect.sync(() => {
+          deadlines.end(this)
+          this.requestRoom = 0
+        })
+    )
+  }
+
+  get holds(): number {
+    return this.requestRoom + this.waiting + this.stream.unacknowledgedBytes
+  }
+
+  readonly received = (bytes: number): void => {
+    this.arrived += bytes
+  }
+
+  readonly reserved = (bytes: number): void => {
+    this.requestRoom += bytes
+    this.limits.budget.raise(this)
+  }
+
+  readonly expire = (): void =>
+    this.cut(new BadFrame(rpcErrorCodes.requestTimeout, "the request did not arrive"))
+
+  readonly evict = (): void => this.cut(new BadFrame(rpcErrorCodes.busy, "open calls hold too much"))
+
+  /** Ends the call in whatever it is doing. */
+  private cut(why: BadFrame): void {
+    this.cutShort ??= why
+    Deferred.doneUnsafe(this.ended, Exit.fail(why))
+    // wakes those who read and write
+    Effect.runSync(Effect.ignore(Effect.andThen(this.stream.stop(why.code), this.stream.reset(why.code))))
   }
 
   private decode(frame: Uint8Array): Effect.Effect<RequestEncoded, BadFrame> {
@@ -82,7 +140,7 @@ export class ServerCall {
       return this.failed(bad("a reply does not encode", cause))
     }
     if (encoded === undefined) return Effect.void
-    return Effect.flatMap(frameOf(encoded, this.maxBytes), (frame) => this.stream.write(frame)).pipe(
+    return Effect.flatMap(frameOf(encoded, this.limits.maxBytes), (frame) => this.write(frame)).pipe(
       Effect.andThen(response._tag === "Exit" ? this.finishReply : Effect.void),
       Effect.catch((error) => (error instanceof BadFrame ? this.failed(error) : Effect.void))
     )
@@ -94,6 +152,19 @@ export class ServerCall {
       if (this.request?.discard === true) this.isDetached = true
       return this.stream.finish
     })
+  }
+
+  private write(frame: Uint8Array): Effect.Effect<void, QuicError> {
+    this.waiting = frame.length
+    this.limits.budget.raise(this)
+    return Effect.onExit(this.stream.write(frame), () => Effect.sync(() => (this.waiting = 0)))
+  }
+
+  /** A long reply counts until its caller has it. */
+  get untilDelivered(): Effect.Effect<void> {
+    return Effect.flatMap(this.stream.finish, () =>
+      this.stream.unacknowledgedBytes > CALL_BYTES ? Effect.ignore(this.stream.finished) : Effect.void
+    )
   }
 
   private failed(error: BadFrame): Effect.Effect<void> {

@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { constEof, type FromClientEncoded } from "effect/rpc/RpcMessage"
@@ -13,10 +14,12 @@ import type { QuicEndpointShape } from "../QuicEndpoint.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { CallBudget } from "./CallBudget.ts"
 import { abandon } from "./clientProtocol.ts"
 import { type BadFrame, rpcErrorCodes } from "./frames.ts"
-import { frameLimit } from "./frameLimit.ts"
-import { ServerCall } from "./serverCall.ts"
+import { frameLimit, heldLimit, requestTimeout } from "./limits.ts"
+import { RequestDeadlines } from "./RequestDeadlines.ts"
+import { type CallLimits, ServerCall } from "./serverCall.ts"
 import { serializationOf } from "./serialization.ts"
 
 /**
@@ -61,13 +64,24 @@ export interface ServerProtocolOptions {
   readonly endpoint: QuicEndpointShape
   /** Largest frame sent and accepted. 1 to 2^32−1, default 16 MiB. A larger one resets its call. */
   readonly maxFrameBytes?: number
+  /**
+   * Time for a request to arrive, or for 16 KiB more of it; then its call is reset with `requestTimeout`. 10 to
+   * 86,400,000, default 10,000.
+   */
+  readonly requestTimeoutMillis?: number
+  /**
+   * Most that open calls of all clients together may hold: requests that are arriving, replies that their callers
+   * have not acknowledged, and 1 KiB for each call. Beyond that, the largest call of the connection that holds most is reset with
+   * `busy`. 65,536 to 2^53−1 bytes, default 256 MiB.
+   */
+  readonly maxHeldBytes?: number
 }
 
 type WriteRequest = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
 export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerProtocolOptions) {
-  const maxBytes = yield* frameLimit(options.maxFrameBytes)
-  const serialization = yield* serializationOf(maxBytes)
+  const limits = yield* callLimits(options)
+  const serialization = yield* serializationOf(limits.maxBytes)
   const disconnects = yield* Queue.make<number>()
   const calls = new Map<number, ServerCall>()
   let nextId = 0
@@ -91,11 +105,13 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerPr
   const serveCall = (stream: QuicStream, connection: QuicConnection) =>
     Effect.suspend(() => {
       const id = nextId++
-      const call = new ServerCall(stream, serialization.makeUnsafe(), maxBytes)
+      const call = new ServerCall(connection, stream, serialization.makeUnsafe(), limits)
       calls.set(id, call)
+      limits.budget.open(call)
       const tell = (message: FromClientEncoded) => writeRequest(id, message)
       return Effect.onExit(runCall(call, tell, connection), (exit) => {
         calls.delete(id)
+        limits.budget.close(call)
         if (Exit.isSuccess(exit)) return Effect.void
         // interrupts the handler
         return Effect.andThen(Queue.offer(disconnects, id), abandon(stream, exit.cause))
@@ -111,6 +127,14 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerPr
   return protocol
 })
 
+const callLimits = Effect.fnUntraced(function* (options: ServerProtocolOptions) {
+  const maxBytes = yield* frameLimit(options.maxFrameBytes)
+  const timeoutMillis = yield* requestTimeout(options.requestTimeoutMillis)
+  const budget = new CallBudget(yield* heldLimit(options.maxHeldBytes))
+  const run = yield* FiberSet.makeRuntime<never, void>()
+  return { maxBytes, budget, deadlines: new RequestDeadlines(timeoutMillis, run) } satisfies CallLimits
+})
+
 /** Ends with the call; fails if it is cut short. */
 const runCall = Effect.fnUntraced(function* (
   call: ServerCall,
@@ -124,4 +148,5 @@ const runCall = Effect.fnUntraced(function* (
   yield* Effect.provideService(start, QuicPeer, peerInfo(connection))
   const interrupt = tell({ _tag: "Interrupt", requestId: request.id })
   yield* call.untilDone(interrupt, Effect.flatMap(connection.closed, Effect.fail))
+  yield* call.untilDelivered
 })

@@ -136,6 +136,11 @@ export class StreamSet implements FrameOwner {
     return true
   }
 
+  /** Bytes kept for sending and retransmission. */
+  sendHeldBytes(id: number): number {
+    return this.directory.records.get(id)?.send?.heldBytes ?? 0
+  }
+
   finish(id: number): void {
     const record = this.directory.records.get(id)
     if (record?.send === undefined) return
