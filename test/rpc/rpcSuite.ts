@@ -4,42 +4,32 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RpcClient from "effect/rpc/RpcClient"
-import type * as RpcServer from "effect/rpc/RpcServer"
 import { describe, expect } from "vitest"
 import { quietly } from "../api/pair.ts"
 import type { Universe, World } from "../api/World.ts"
-import { Book, client, OutOfPrint, Seen, server } from "./suiteService.ts"
+import { Book, library, OutOfPrint } from "./suiteService.ts"
+import type { Transport } from "./transports.ts"
 
-export interface Transport {
+export interface Subject {
   readonly name: string
   readonly universe: Universe
-  /** Both ends, of a server and of a client that calls it. */
-  readonly protocols: (world: World) => Layer.Layer<RpcClient.Protocol | RpcServer.Protocol, unknown>
+  readonly transport: Transport
   /** Conditions of the network once there is a client. */
   readonly disturb?: (world: World) => void
 }
 
-const start = (transport: Transport, world: World) =>
-  Effect.gen(function* () {
-    const both = Layer.provideMerge(
-      server,
-      Layer.merge(transport.protocols(world), Layer.effect(Seen, Seen.make))
-    )
-    const context = yield* Layer.build(both)
-    return yield* Effect.gen(function* () {
-      const calls = yield* client
-      // the transport is ready to be disturbed once it has carried something
-      yield* calls.Find({ id: "0" })
-      transport.disturb?.(world)
-      return { calls, seen: yield* Seen }
-    }).pipe(Effect.provideContext(context))
-  })
+const start = Effect.fnUntraced(function* (subject: Subject, world: World) {
+  const { calls, seen } = yield* library(yield* subject.transport(world))
+  // the transport may be disturbed once it has carried something
+  yield* calls.Find({ id: "0" })
+  subject.disturb?.(world)
+  return { calls, seen }
+})
 
 type Started = Effect.Success<ReturnType<typeof start>>
 
@@ -52,10 +42,10 @@ const settled = (read: () => number, apart: number): Effect.Effect<number> =>
     )
   )
 
-export const rpcSuite = (transport: Transport): void => {
-  describe(`C9: RPC behaves as over Effect's own transports: ${transport.name}`, () => {
+export const rpcSuite = (subject: Subject): void => {
+  describe(`C9: RPC behaves as over Effect's own transports: ${subject.name}`, () => {
     const it = <E>(name: string, program: (started: Started) => Effect.Effect<void, E, Scope.Scope>): void =>
-      transport.universe.it(name, (world) => quietly(Effect.flatMap(start(transport, world), program)))
+      subject.universe.it(name, (world) => quietly(Effect.flatMap(start(subject, world), program)))
 
     it("get: a call returns an instance of its class, and fails with one of its error's", ({ calls }) =>
       Effect.gen(function* () {

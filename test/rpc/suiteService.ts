@@ -14,6 +14,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import * as RpcSchema from "effect/rpc/RpcSchema"
 import * as RpcServer from "effect/rpc/RpcServer"
+import type { Ends } from "./transports.ts"
 
 export class Book extends Schema.Class<Book>("Book")({ id: Schema.String, title: Schema.String }) {}
 
@@ -131,8 +132,18 @@ const showCard = RpcMiddleware.layerClient(Card, ({ next, request }) =>
   next({ ...request, headers: Headers.set(request.headers, "card", "valid") })
 )
 
-export const server: Layer.Layer<never, never, RpcServer.Protocol | Seen> = RpcServer.layer(Library).pipe(
-  Layer.provide([handlers, card, timing])
-)
-
-export const client = Effect.provide(RpcClient.make(Library), showCard)
+/** Serves the library, and has a client call it. */
+export const library = Effect.fnUntraced(function* ({ client, server }: Ends) {
+  const served = RpcServer.layer(Library).pipe(
+    Layer.provide([handlers, card, timing]),
+    Layer.provide(server),
+    Layer.provideMerge(Layer.effect(Seen, Seen.make))
+  )
+  const seen = Context.get(yield* Layer.build(served), Seen)
+  /** Another client. */
+  const join = Effect.gen(function* () {
+    const context = yield* Layer.build(Layer.merge(Layer.fresh(client), showCard))
+    return yield* Effect.provideContext(RpcClient.make(Library), context)
+  })
+  return { calls: yield* join, join, seen }
+})
