@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]`: compares
- * all systems in one run, each side in its own process on loopback. Machines are noisy, so what counts is the ratio
+ * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]
+ * [--svg FILE]`: compares all systems in one run, each side in its own process on loopback. Machines are noisy, so what counts is the ratio
  * beside each figure. A figure is the best of its repetitions, which alternate between systems so that noise affects
  * all of them.
  */
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util"
 import { type Benchmark, benchmarks, staged } from "./benchmarks.ts"
 import { crowd, crowdFigures } from "./crowd.ts"
 import { flood } from "./flood.ts"
+import { headOfLineRows } from "./headOfLine.ts"
 import { certificate } from "./identity.ts"
 import { manyPeers, manyPeersFigures } from "./manyPeers.ts"
 import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
@@ -22,6 +23,8 @@ import { measure, stagesOf } from "./workers.ts"
 const { values: options } = parseArgs({
   options: {
     json: { type: "string" },
+    /** Where the picture of the head-of-line benchmark goes. */
+    svg: { type: "string" },
     quick: { type: "boolean", default: false },
     /** Only benchmarks whose title contains this. */
     only: { type: "string", default: "" },
@@ -96,6 +99,10 @@ if (isWanted(floodTitle)) for await (const figures of flood()) rows.push(...prin
 
 const rpcTitle = "RPC"
 if (isWanted(rpcTitle)) rows.push(...(await rpcRows(rpcTitle, options.quick)))
+
+const headOfLineTitle = "head-of-line"
+if (isWanted(headOfLineTitle))
+  rows.push(...(await headOfLineRows(headOfLineTitle, options.quick, options.svg)))
 
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {
