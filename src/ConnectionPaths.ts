@@ -6,6 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import type { Connection } from "./connection/Connection.ts"
+import type { ConnectionPath } from "./connection/ConnectionPath.ts"
 import type { MigrationEntry, PathEnds } from "./connection/MigrationEntry.ts"
 import type { KeyPhaseState } from "./connection/KeyPhases.ts"
 import type { Route } from "./path/Route.ts"
@@ -54,8 +56,14 @@ export interface PathAddresses extends PathEnds {
 export interface PathInfo extends PathAddresses, PathMeasurements {
   /** 0 for the path that the handshake has made. It stays the same when the path moves to other addresses. */
   readonly id: number
-  /** `"migrating"` while the addresses in use, or those it moves to, are being validated. */
-  readonly state: "active" | "migrating"
+  /**
+   * - `"active"`: used; `"standby"`: only while no other path works
+   * - `"migrating"`: the addresses in use, or those it moves to, are being validated
+   * - `"validating"`: it was opened, and the peer has not answered yet; `"closing"`: it was abandoned
+   */
+  readonly state: "active" | "standby" | "migrating" | "validating" | "closing"
+  /** Whether data is sent on it now. Not on one that has fallen silent, or that the peer wants kept as a backup. */
+  readonly carriesData: boolean
   /** Other addresses: those being probed, and those it returns to if the new ones do not answer. */
   readonly alternatives: ReadonlyArray<PathAddresses>
 }
@@ -85,22 +93,32 @@ export const keyPhase = ({ core }: ConnectionActor): KeyPhase => {
   return { number: updates, state }
 }
 
-export const pathInfos = ({ core }: ConnectionActor): ReadonlyArray<PathInfo> => {
+/** Those that have been used. */
+export const pathInfos = ({ core }: ConnectionActor): ReadonlyArray<PathInfo> =>
+  core.paths.used.map((path) => pathInfo(core, path))
+
+export const pathInfo = (core: Connection, path: ConnectionPath): PathInfo => {
   const addressesOf = ({ socket, remote, isProven }: Route): PathAddresses => ({
     local: core.config.addressOf(socket),
     remote,
     isValidated: isProven
   })
-  return core.paths.all.map((path) => {
-    const { current, all, isMoving } = path.routes
-    return {
-      id: path.id,
-      ...addressesOf(current),
-      state: isMoving ? "migrating" : "active",
-      alternatives: all.filter((route) => route !== current).map(addressesOf),
-      ...pathMeasurements(path)
-    }
-  })
+  const { current, all } = path.routes
+  return {
+    id: path.id,
+    ...addressesOf(current),
+    state: shownState(path),
+    carriesData: path.status.carries,
+    alternatives: all.filter((route) => route !== current).map(addressesOf),
+    ...pathMeasurements(path)
+  }
+}
+
+const shownState = ({ status, routes }: ConnectionPath): PathInfo["state"] => {
+  if (status.isEnding) return "closing"
+  if (!status.isUsable) return "validating"
+  if (routes.isMoving) return "migrating"
+  return status.state === "standby" ? "standby" : "active"
 }
 
 /** The paths now, and whenever their addresses or states have changed, until the connection ends. */
@@ -116,12 +134,13 @@ export const pathChanges = (actor: ConnectionActor): Stream.Stream<ReadonlyArray
   })
 
 /** What a change of is a change of the path; what is measured changes all the time. */
-const identity = ({ id, local, remote, isValidated, state, alternatives }: PathInfo) => ({
+const identity = ({ id, local, remote, isValidated, state, carriesData, alternatives }: PathInfo) => ({
   id,
   local,
   remote,
   isValidated,
   state,
+  carriesData,
   alternatives
 })
 

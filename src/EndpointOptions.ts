@@ -38,6 +38,11 @@ export const BindSchema = Schema.Struct({
 
 export const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
 
+export const OpenPathSchema = Schema.Struct({
+  ...RebindSchema.fields,
+  status: Schema.optionalKey(Schema.Literals(["available", "backup"]))
+})
+
 const CandidateSchema = Schema.Struct({
   ...RebindSchema.fields,
   rank: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))),

@@ -42,6 +42,7 @@ import { CandidatesSchema, RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
+import { type OpenPathOptions, openPath, pathOf, type QuicPath } from "./QuicPath.ts"
 import { QuicStream } from "./QuicStream.ts"
 import { type DatagramOptions, type MessageOptions, refuseMessageOptions } from "./SendOptions.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
@@ -304,6 +305,16 @@ export class QuicConnection {
     }))
   }
 
+  /** Opens another path, from another local address, once the peer has answered over it: see `QuicPath`. */
+  openPath(options: OpenPathOptions = {}): Effect.Effect<QuicPath, QuicError> {
+    return openPath(this.actor, options)
+  }
+
+  /** The path with that number, 0 for the first; undefined for one that is over. */
+  path(id: number): QuicPath | undefined {
+    return pathOf(this.actor, id)
+  }
+
   /** A snapshot of the paths: addresses, states, and what has been measured. */
   get paths(): ReadonlyArray<Paths.PathInfo> {
     return Paths.pathInfos(this.actor)
@@ -316,8 +327,6 @@ export class QuicConnection {
 
   /**
    * What has happened to paths and keys, in numbered entries; ends with the connection.
-   *
-   * **Details**
    *
    * Begins with the oldest of the latest 64, which are kept. A subscriber that falls further behind finds a gap in the
    * numbers. With a `Qlog`, entries point to their events.

@@ -18,6 +18,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { PathFailed } from "./pathReasons.ts"
 import { ReadLimit, ReadTimeout, StreamEnded } from "./readReasons.ts"
 import { ConnectFailed, ResolveFailed, Unreachable } from "./connectReasons.ts"
 import {
@@ -52,6 +53,7 @@ import {
 export * from "./connectionIdReasons.ts"
 export * from "./connectReasons.ts"
 export * from "./errorReasons.ts"
+export * from "./pathReasons.ts"
 export * from "./readReasons.ts"
 
 /**
@@ -83,6 +85,7 @@ export const QuicErrorReason = Schema.Union([
   ResetRefused,
   DatagramRefused,
   MigrationFailed,
+  PathFailed,
   UnknownConnectionId,
   RetiredConnectionId,
   ActiveConnectionId,

@@ -39,6 +39,7 @@ export type {
   QlogPointer
 } from "./ConnectionPaths.ts"
 export type { ConnectionIdInfo, ConnectionIds } from "./ConnectionIds.ts"
+export { type OpenPathOptions, QuicPath } from "./QuicPath.ts"
 export type { PathMeasurements } from "./PathMeasurements.ts"
 export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
 export type { DrainOptions, DrainResult } from "./EndpointDrain.ts"

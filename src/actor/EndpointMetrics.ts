@@ -115,7 +115,7 @@ export class EndpointMetrics {
 
   private registerPaths(actor: ConnectionActor): Registrations {
     const { core, branch } = actor
-    return [...core.paths].flatMap((path) =>
+    return core.paths.used.flatMap((path) =>
       this.register(
         pathSeries,
         {

@@ -76,7 +76,7 @@ const connectionSnapshot = (
     handler: actor.handlerId,
     fibers: actor.fiberCount,
     waiting: actor.waiting,
-    paths: [...core.paths].map((path) => pathSnapshot(actor, path, addressOf)),
+    paths: core.paths.used.map((path) => pathSnapshot(actor, path, addressOf)),
     streams: core.streams.snapshots().map((snapshot) => streamSnapshot(actor, snapshot, nowMicros)),
     holdings: holdings(core)
   }

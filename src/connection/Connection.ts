@@ -237,8 +237,7 @@ export class Connection {
     return this.lifecycle.isOpen ? path.migration.rebind(socket, reason, nowMicros) : undefined
   }
 
-  /** Moves `path` to another local socket once the new route has won: of those probed, the lowest rank that validates. RFC
-   * 9000 §9.1 */
+  /** Moves `path` to another local socket once the new route has won: see `Migration.probe`. RFC 9000 §9.1 */
   migrate(
     socket: SocketNumber,
     nowMicros: number,
@@ -257,8 +256,9 @@ export class Connection {
   /** Changes the connection IDs of both directions on every path, or none of them. RFC 9000 §5.1.2 */
   rotateIds(nowMicros: number): ConnectionIdError | undefined {
     if (!this.handshake.confirmed) return connectionIdError("NoSpareConnectionId", 0)
-    for (const { rotationRefusal } of this.paths) if (rotationRefusal !== undefined) return rotationRefusal
-    for (const path of this.paths) path.rotateIds(nowMicros)
+    for (const { rotationRefusal } of this.paths.open)
+      if (rotationRefusal !== undefined) return rotationRefusal
+    for (const path of this.paths.open) path.rotateIds(nowMicros)
     return undefined
   }
 

@@ -25,7 +25,7 @@ export interface MovingConnection {
   }
   readonly events: Array<ConnectionEvent>
   readonly closer: Closer
-  readonly paths: { readonly openCount: number }
+  readonly paths: { readonly open: ReadonlyArray<unknown> }
   readonly frames: { readonly ping: Ping }
   readonly migrationTrace: MigrationTrace
 }

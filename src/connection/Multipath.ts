@@ -105,14 +105,18 @@ export class Multipath {
     if (config.role === "server") return "server"
     if (!this.isNegotiated || !handshake.confirmed || !lifecycle.isOpen) return "notNegotiated"
     const path = paths.all.find(({ status }) => status.state === "created")
-    if (path === undefined || path.id > this.peerMax) {
-      this.frames.pathsBlocked(this.peerMax)
-      return "limit"
-    }
-    if (!path.peerIds.usable) this.frames.pathCidsBlocked(path.id, path.peerIds.nextSequence)
+    if (path === undefined || path.id > this.peerMax) return "limit"
     if (!path.peerIds.usable || !path.localIds.isKnown) return "noConnectionId"
     this.begin(path, new Route(remote, socket, true, path.peerIds.activeId), nowMicros)
     return path
+  }
+
+  /** Tells the peer what keeps us from opening a path. draft-ietf-quic-multipath §4.8 */
+  tellBlocked(refusal: OpenRefusal): void {
+    const next = this.parts.paths.all.find(({ status }) => status.state === "created")
+    if (refusal === "limit") this.frames.pathsBlocked(this.peerMax)
+    else if (refusal === "noConnectionId" && next?.peerIds.usable === false)
+      this.frames.pathCidsBlocked(next.id, next.peerIds.nextSequence)
   }
 
   /** The route a datagram arrived on; undefined when it has to be dropped. */
@@ -124,7 +128,7 @@ export class Multipath {
     nowMicros: number
   ): Route | undefined {
     if (path.status.state !== "created") return path.migration.routeOf(from, socket, sequence, nowMicros)
-    // only clients open paths; before the server has an ID for it, could not be answered: the client repeats what it sends
+    // only clients open paths; one that could not be answered is opened by a repetition
     if (this.parts.config.role === "client" || !path.peerIds.usable) return undefined
     return new Route(from, socket, false, path.peerIds.activeId)
   }
@@ -167,7 +171,7 @@ export class Multipath {
   onProbeTimeout(path: ConnectionPath): void {
     const { status, recovery } = path
     if (!status.isUsable || status.isSuspect || recovery.ptoCount < SUSPECT_TIMEOUTS) return
-    if (this.parts.paths.openCount < 2) return
+    if (this.parts.paths.open.length < 2) return
     status.isSuspect = true
     this.changed()
     const { frames } = this.parts

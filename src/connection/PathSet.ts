@@ -34,11 +34,14 @@ export class PathSet {
     return removed
   }
 
-  /** Paths on which packets were sent or received, and that nobody has abandoned. */
-  get openCount(): number {
-    let count = 0
-    for (const { status } of this.paths) if (status.isOpen) count++
-    return count
+  /** Without those that are reserved only. */
+  get used(): ReadonlyArray<ConnectionPath> {
+    return this.paths.filter(({ status }) => status.state !== "created")
+  }
+
+  /** Those on which packets were sent or received, and that nobody has abandoned. */
+  get open(): ReadonlyArray<ConnectionPath> {
+    return this.paths.filter(({ status }) => status.isOpen)
   }
 
   byId(id: number): ConnectionPath | undefined {
@@ -48,7 +51,7 @@ export class PathSet {
   /** The sockets used by any route of any path, or to be used as soon as that is allowed. */
   get sockets(): Set<SocketNumber> {
     const sockets = new Set<SocketNumber>()
-    for (const { routes, migration } of this.paths) {
+    for (const { routes, migration } of this.used) {
       for (const { socket } of routes.all) sockets.add(socket)
       if (migration.awaited !== undefined) sockets.add(migration.awaited)
     }

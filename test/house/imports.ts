@@ -41,6 +41,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
     "src/errorReasons.ts",
     "src/connectionIdReasons.ts",
     "src/connectReasons.ts",
+    "src/pathReasons.ts",
     "src/readReasons.ts"
   ],
   ["src/actor"],

@@ -58,6 +58,7 @@ describe("D1: a second path", () => {
     const two = new TwoPaths()
     expect(two.of("server").multipath.open(secondAddress("server"), 1, two.nowMicros)).toBe("server")
     expect(two.of("client").multipath.open(secondAddress("server"), 1, two.nowMicros)).toBe("limit")
+    two.of("client").multipath.tellBlocked("limit")
     two.exchange()
     expect(two.of("client").lifecycle.isOpen).toBe(true)
   })

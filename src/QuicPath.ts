@@ -1,0 +1,122 @@
+/**
+ * A path of a connection, to watch and to direct: one of several that carry its data at once.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
+import { attempt } from "./actor/commands.ts"
+import { abandonPath, openPath as open, untilGone } from "./actor/openPath.ts"
+import type { LocalPlace } from "./actor/PathActor.ts"
+import type { ConnectionPath } from "./connection/ConnectionPath.ts"
+import { AbandonCode } from "./connection/Multipath.ts"
+import { type PathInfo, pathInfo } from "./ConnectionPaths.ts"
+import { OpenPathSchema } from "./EndpointOptions.ts"
+import { PathFailed, type QuicError, quicError } from "./QuicError.ts"
+import { check } from "./QuicOptions.ts"
+
+/**
+ * Where a further path begins, and how it is used.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface OpenPathOptions extends LocalPlace {
+  /** `"backup"` carries data only while no other path works. Default `"available"`. */
+  readonly status?: "available" | "backup"
+}
+
+/**
+ * A path of a connection, from `connection.openPath`, or `connection.path` for one that exists.
+ *
+ * **Details**
+ *
+ * Opening needs a `maxPaths` above 1 at both ends. The path is validated, then data is sent on all that are available,
+ * each time on the one that would deliver it first. One that falls silent with data in flight gets none, its data is sent
+ * on others, and it comes back when it answers. Its fiber is below that of the connection and owns its socket.
+ * draft-ietf-quic-multipath
+ *
+ * **Example** (Both networks of a machine at once)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const useBoth = Effect.fnUntraced(function* (connection: QuicConnection) {
+ *   const mobile = yield* connection.openPath({ host: "10.64.3.7", status: "backup" })
+ *   yield* Effect.log(`round trip of ${mobile.info.smoothedRttMillis} ms`)
+ *   yield* mobile.setStatus("available")
+ * })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class QuicPath {
+  /** 0 for the path of the handshake; never used again after the path is over. */
+  readonly id: number
+  private readonly actor: ConnectionActor
+  private readonly core: ConnectionPath
+
+  /** Called by `QuicConnection`; not for applications. */
+  constructor(actor: ConnectionActor, core: ConnectionPath) {
+    this.id = core.id
+    this.actor = actor
+    this.core = core
+  }
+
+  /** Its addresses, its state, and what has been measured on it; stays as it was when the path is over. */
+  get info(): PathInfo {
+    return pathInfo(this.actor.core, this.core)
+  }
+
+  /**
+   * Asks the peer to use the path like others, or, as `"backup"`, only while no other works; this side does the same.
+   *
+   * **Errors**: `PathFailed` if it is over.
+   */
+  setStatus(status: "available" | "backup"): Effect.Effect<void, QuicError> {
+    return attempt(this.actor, () => {
+      if (this.core.status.isEnding) return Effect.fail(over())
+      this.actor.core.multipath.setBackup(this.core, status === "backup")
+      return undefined
+    })
+  }
+
+  /**
+   * Ends the use of the path, at both ends; what was in flight is sent on others. Does nothing if it is over.
+   *
+   * **Errors**: `PathFailed` with the outcome `LastPath`.
+   */
+  get abandon(): Effect.Effect<void, QuicError> {
+    return attempt(this.actor, () => {
+      const problem = "it is the only one; close the connection instead"
+      return abandonPath(this.actor, this.core, AbandonCode.APPLICATION_ABANDON_PATH)
+        ? undefined
+        : Effect.fail(quicError(new PathFailed({ outcome: "LastPath", problem })))
+    })
+  }
+
+  /** Waits until the path is over at both ends, or the connection is. */
+  get closed(): Effect.Effect<void> {
+    return untilGone(this.actor, this.core)
+  }
+}
+
+const over = (): QuicError =>
+  quicError(new PathFailed({ outcome: "Abandoned", problem: "the path was abandoned" }))
+
+/** Opens a path from another local address. */
+export const openPath = (
+  actor: ConnectionActor,
+  options: OpenPathOptions
+): Effect.Effect<QuicPath, QuicError> =>
+  Effect.flatMap(check(OpenPathSchema, options), ({ status, ...where }) =>
+    Effect.map(open(actor, { where, isBackup: status === "backup" }), (core) => new QuicPath(actor, core))
+  )
+
+/** The path with that number; undefined for one that is over or was never used. */
+export const pathOf = (actor: ConnectionActor, id: number): QuicPath | undefined => {
+  const core = actor.core.paths.byId(id)
+  return core === undefined || core.status.state === "created" ? undefined : new QuicPath(actor, core)
+}

@@ -1,0 +1,125 @@
+/** D3, D5, D7: two networks at once, through the public API, in the simulator. */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { describe, expect } from "vitest"
+import { reasonOf } from "../api/pair.ts"
+import { itSim } from "../sim/itSim.ts"
+import { MOBILE, twoLinks, upload, WIFI } from "./twoLinks.ts"
+
+const MEGABYTE = 1_000_000
+const shaped = {
+  wifi: { bitsPerSecond: 50e6, delayMillis: 10 },
+  mobile: { bitsPerSecond: 20e6, delayMillis: 30 }
+}
+
+describe("D7: two links", () => {
+  itSim("carry nine tenths of what both have room for, in one stream", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks(shaped)
+      yield* ends.connection.openPath({ host: MOBILE })
+      yield* upload(ends, 10 * MEGABYTE)
+      const { bitsPerSecond, received } = yield* upload(ends, 40 * MEGABYTE)
+      expect(received).toBe(40 * MEGABYTE)
+      expect(bitsPerSecond).toBeGreaterThan(0.9 * 70e6)
+    })
+  )
+})
+
+describe("D5: a link that falls silent", () => {
+  itSim("stops nothing for longer than 200 ms, and is used again once it answers", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks(shaped)
+      const mobile = yield* ends.connection.openPath({ host: MOBILE })
+      yield* upload(ends, 5 * MEGABYTE)
+      const uploading = yield* Effect.forkChild(upload(ends, 20 * MEGABYTE))
+      yield* Effect.sleep(500)
+      ends.links.wifi.set({ up: false })
+      const { longestGapMillis, received } = yield* Fiber.join(uploading)
+      expect(received).toBe(20 * MEGABYTE)
+      expect(longestGapMillis).toBeLessThan(200)
+      expect(mobile.info).toMatchObject({ carriesData: true, state: "active" })
+      expect(ends.connection.path(0)?.info.carriesData).toBe(false)
+      ends.links.wifi.set({ up: true })
+      yield* upload(ends, 20 * MEGABYTE)
+      expect(ends.connection.path(0)?.info.carriesData).toBe(true)
+    })
+  )
+})
+
+describe("D2, D6: a path of the application", () => {
+  itSim("is shown, followed, kept as a backup, and abandoned; its socket closes with it", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks(shaped)
+      const sockets = ends.client.tree.pipe(Effect.map((tree) => tree.sockets))
+      const before = yield* sockets
+      const seen: Array<string> = []
+      const watching = yield* Effect.forkChild(
+        Stream.runForEach(ends.connection.pathChanges, (paths) =>
+          Effect.sync(() => seen.push(paths.map(({ id, state }) => `${id} ${state}`).join(", ")))
+        )
+      )
+      const backup = yield* ends.connection.openPath({ host: MOBILE, status: "backup" })
+      expect(ends.connection.paths.map(({ local }) => local.host)).toEqual([expect.any(String), MOBILE])
+      expect(backup.info).toMatchObject({ id: 1, state: "standby", carriesData: false })
+      yield* upload(ends, MEGABYTE)
+      expect(backup.info.bytesSent).toBeLessThan(0.05 * MEGABYTE)
+      yield* backup.setStatus("available")
+      yield* upload(ends, 10 * MEGABYTE)
+      expect(backup.info.bytesSent).toBeGreaterThan(MEGABYTE)
+      yield* backup.abandon
+      yield* backup.closed
+      yield* Effect.sleep(5_000)
+      expect(yield* sockets).toBe(before)
+      expect(ends.connection.path(1)).toBeUndefined()
+      yield* upload(ends, MEGABYTE)
+      yield* Fiber.interrupt(watching)
+      expect(seen).toEqual([
+        "0 active",
+        "0 active, 1 validating",
+        "0 active, 1 standby",
+        "0 active, 1 active",
+        "0 active, 1 closing",
+        "0 active"
+      ])
+    })
+  )
+
+  itSim("that is not answered, or not allowed, fails with a reason, and leaves no socket", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks()
+      const sockets = ends.client.tree.pipe(Effect.map((tree) => tree.sockets))
+      const before = yield* sockets
+      ends.links.mobile.set({ up: false })
+      const failed = { _tag: "PathFailed" }
+      expect(yield* reasonOf(ends.connection.openPath({ host: MOBILE }))).toMatchObject({
+        ...failed,
+        outcome: "TimedOut"
+      })
+      const interrupted = yield* Effect.forkChild(ends.connection.openPath({ host: MOBILE }))
+      yield* Effect.sleep(500)
+      yield* Fiber.interrupt(interrupted)
+      yield* Effect.sleep(20_000)
+      expect(yield* sockets).toBe(before)
+      expect(ends.connection.paths).toHaveLength(1)
+      expect(yield* reasonOf(ends.connection.path(0)!.abandon)).toMatchObject({
+        ...failed,
+        outcome: "LastPath"
+      })
+      expect(yield* reasonOf(ends.accepted[0].openPath())).toMatchObject({ ...failed, outcome: "NotClient" })
+      const wrong = { status: "fast" } as unknown as { readonly status: "backup" }
+      expect(yield* reasonOf(ends.connection.openPath(wrong))).toMatchObject({ field: "status" })
+      yield* upload(ends, MEGABYTE)
+    })
+  )
+
+  itSim("is refused to a connection without multipath", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks({ transport: {} })
+      expect(yield* reasonOf(ends.connection.openPath({ host: WIFI }))).toMatchObject({
+        _tag: "PathFailed",
+        outcome: "NotNegotiated"
+      })
+    })
+  )
+})
