@@ -12,15 +12,33 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcServer from "effect/rpc/RpcServer"
-import { type ClientOptions, makeClientProtocol } from "./rpc/clientProtocol.ts"
-import { makeServerProtocol, type ServerProtocolOptions } from "./rpc/serverProtocol.ts"
+import type { CertificateVerifier } from "./capability/CertificateVerifier.ts"
+import type { CryptoSuite } from "./capability/CryptoSuite.ts"
+import type { Entropy } from "./capability/Entropy.ts"
+import type { UdpPort } from "./capability/UdpPort.ts"
+import type { EndpointOptions } from "./EndpointOptions.ts"
+import type { PeerOptions } from "./Peer.ts"
+import { QuicEndpoint } from "./QuicEndpoint.ts"
+import type { QuicError } from "./QuicError.ts"
+import { type CallOptions, type ClientOptions, makeClientProtocol } from "./rpc/clientProtocol.ts"
+import { makeServerProtocol, type ServeOptions, type ServerProtocolOptions } from "./rpc/serverProtocol.ts"
 
-export type { ClientOptions } from "./rpc/clientProtocol.ts"
+export type { CallOptions, ClientOptions } from "./rpc/clientProtocol.ts"
 export { rpcErrorCodes } from "./rpc/frames.ts"
-export { type PeerInfo, QuicPeer, type ServerProtocolOptions } from "./rpc/serverProtocol.ts"
+export { ReplaySafe } from "./rpc/replaySafe.ts"
+export {
+  type PeerInfo,
+  QuicPeer,
+  type ServeOptions,
+  type ServerProtocolOptions
+} from "./rpc/serverProtocol.ts"
+
+type Platform = UdpPort | CryptoSuite | Entropy | CertificateVerifier
 
 /**
  * Calls over a connection, or over whichever connection a `Peer` has: while it has none, calls wait for the next.
@@ -32,7 +50,7 @@ export { type PeerInfo, QuicPeer, type ServerProtocolOptions } from "./rpc/serve
  * @since 0.1.0
  */
 export const layerClient = (options: ClientOptions): Layer.Layer<RpcClient.Protocol> =>
-  Layer.effect(RpcClient.Protocol, makeClientProtocol(options))
+  Layer.effect(RpcClient.Protocol, makeClientProtocol(options.connection, options))
 
 /**
  * Serves the calls of every client of an endpoint; it takes all their streams. The handlers find the caller in
@@ -42,4 +60,75 @@ export const layerClient = (options: ClientOptions): Layer.Layer<RpcClient.Proto
  * @since 0.1.0
  */
 export const layerServer = (options: ServerProtocolOptions): Layer.Layer<RpcServer.Protocol> =>
-  Layer.effect(RpcServer.Protocol, makeServerProtocol(options))
+  Layer.effect(RpcServer.Protocol, makeServerProtocol(options.endpoint, options))
+
+/**
+ * Calls a server by its address, from an endpoint of its own, and stays connected with it as a `Peer` does: a call waits
+ * for the next connection while there is none, for as long as `schedule` goes on.
+ *
+ * **Example** (From HTTP to QUIC)
+ *
+ * ```ts
+ * import { FetchHttpClient } from "effect/http"
+ * import { Layer } from "effect"
+ * import { RpcClient, RpcSerialization } from "effect/rpc"
+ * import { QuicRpc } from "effect-quic"
+ * import { layer } from "effect-quic/layers/node"
+ *
+ * const http = RpcClient.layerProtocolHttp({ url: "https://bank.example/rpc" }).pipe(
+ *   Layer.provide([FetchHttpClient.layer, RpcSerialization.layerNdjson])
+ * )
+ * const quic = QuicRpc.layerConnect({ host: "bank.example", port: 4433, alpn: ["bank"] }).pipe(Layer.provide(layer))
+ * ```
+ *
+ * Fails with the errors of `QuicEndpoint.make` and `endpoint.peer`; that there is no server is the business of calls, which
+ * fail with an `RpcClientError`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConnect = (
+  options: PeerOptions & CallOptions
+): Layer.Layer<RpcClient.Protocol, QuicError, Platform> => {
+  const { group: _group, maxFrameBytes: _bytes, ...where } = options
+  const connect = Effect.gen(function* () {
+    const endpoint = yield* QuicEndpoint.make()
+    const connection = yield* endpoint.peer(where)
+    return yield* makeClientProtocol(connection, options)
+  })
+  return Layer.effect(RpcClient.Protocol, connect)
+}
+
+/**
+ * Serves calls on an endpoint of its own, which it provides too. Fails as `QuicEndpoint.make` does.
+ *
+ * **Example** (From HTTP to QUIC)
+ *
+ * ```ts
+ * import { type Identity, QuicRpc } from "effect-quic"
+ *
+ * // instead of RpcServer.layerProtocolHttp({ path: "/rpc" })
+ * const quic = (identity: Identity.Identity) =>
+ *   QuicRpc.layerListen({ port: 4433, server: { alpn: ["bank"], identity } })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerListen = (
+  options: EndpointOptions & ServeOptions
+): Layer.Layer<RpcServer.Protocol | QuicEndpoint, QuicError, Platform> => {
+  const {
+    group: _group,
+    maxFrameBytes: _frame,
+    maxHeldBytes: _held,
+    requestTimeoutMillis: _time,
+    ...where
+  } = options
+  const listen = Effect.gen(function* () {
+    const endpoint = yield* QuicEndpoint.make(where)
+    const protocol = yield* makeServerProtocol(endpoint, options)
+    return Context.add(Context.make(QuicEndpoint, endpoint), RpcServer.Protocol, protocol)
+  })
+  return Layer.effectContext(listen)
+}

@@ -6,7 +6,9 @@ import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type { FromServerEncoded, RequestEncoded, ResponseExitEncoded } from "effect/rpc/RpcMessage"
 import type { CodecFor, Parser } from "effect/rpc/RpcSerialization"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { SocketOpenError, SocketReadError } from "effect/socket/Socket"
 import { Peer } from "../Peer.ts"
 import type { QuicConnection } from "../QuicConnection.ts"
@@ -14,6 +16,7 @@ import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
 import { frameLimit } from "./limits.ts"
+import { replaySafety } from "./replaySafe.ts"
 import { serializationOf } from "./serialization.ts"
 
 /**
@@ -22,22 +25,36 @@ import { serializationOf } from "./serialization.ts"
  * @category options
  * @since 0.1.0
  */
-export interface ClientOptions {
+export interface ClientOptions extends CallOptions {
   /** What calls are made over. The layer does not close it. */
   readonly connection: QuicConnection | Peer
-  /** Largest frame sent and accepted. 1 to 2^32−1, default 16 MiB. A larger one fails its call. */
-  readonly maxFrameBytes?: number
 }
 
-export const makeClientProtocol = ({ connection, maxFrameBytes }: ClientOptions) =>
+/**
+ * How calls are made.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CallOptions {
+  /** Largest frame sent and accepted. 1 to 2^32−1, default 16 MiB. A larger one fails its call. */
+  readonly maxFrameBytes?: number
+  /** Its RPCs marked `ReplaySafe` may be called in the first flight. Default: none is. */
+  readonly group?: RpcGroup.Any
+}
+
+export const makeClientProtocol = (
+  connection: QuicConnection | Peer,
+  { group, maxFrameBytes }: CallOptions
+) =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (deliver) {
       const maxBytes = yield* frameLimit(maxFrameBytes)
       const serialization = yield* serializationOf(maxBytes)
       const exitOf = defectExit(serialization.codecFor)
-      const open = connection instanceof Peer ? connection.openBidi() : connection.openBidi
+      const isReplaySafe = replaySafety(group)
       const call = (clientId: number, request: RequestEncoded) =>
-        Effect.flatMap(Effect.mapError(open, openFailed), (stream) =>
+        Effect.flatMap(Effect.mapError(open(connection, isReplaySafe(request.tag)), openFailed), (stream) =>
           exchange(stream, serialization.makeUnsafe(), request, maxBytes, exitOf, (response) =>
             deliver(clientId, response)
           ).pipe(
@@ -54,6 +71,14 @@ export const makeClientProtocol = ({ connection, maxFrameBytes }: ClientOptions)
       }
     })
   )
+
+const open = (
+  over: QuicConnection | Peer,
+  replaySafe: boolean
+): Effect.Effect<QuicStream, QuicError, Scope.Scope> => {
+  if (over instanceof Peer) return over.openBidi({ replaySafe })
+  return replaySafe ? over.openBidi : Effect.andThen(over.handshakeComplete, over.openBidi)
+}
 
 type Deliver = (response: FromServerEncoded) => Effect.Effect<void>
 type ExitOf = (request: RequestEncoded, defect: unknown) => ResponseExitEncoded

@@ -6,6 +6,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { constEof, type FromClientEncoded } from "effect/rpc/RpcMessage"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type { ConnectionFacts } from "../ConnectionInfo.ts"
 import type { PathInfo } from "../ConnectionPaths.ts"
@@ -19,6 +20,7 @@ import { abandon } from "./clientProtocol.ts"
 import { type BadFrame, rpcErrorCodes } from "./frames.ts"
 import { frameLimit, heldLimit, requestTimeout } from "./limits.ts"
 import { RequestDeadlines } from "./RequestDeadlines.ts"
+import { replaySafety } from "./replaySafe.ts"
 import { type CallLimits, ServerCall } from "./serverCall.ts"
 import { serializationOf } from "./serialization.ts"
 
@@ -59,9 +61,18 @@ export const peerInfo = (connection: QuicConnection): PeerInfo => ({
  * @category options
  * @since 0.1.0
  */
-export interface ServerProtocolOptions {
+export interface ServerProtocolOptions extends ServeOptions {
   /** The endpoint whose clients call. The layer does not close it. */
   readonly endpoint: QuicEndpointShape
+}
+
+/**
+ * How calls are served.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ServeOptions {
   /** Largest frame sent and accepted. 1 to 2^32−1, default 16 MiB. A larger one resets its call. */
   readonly maxFrameBytes?: number
   /**
@@ -75,12 +86,21 @@ export interface ServerProtocolOptions {
    * `busy`. 65,536 to 2^53−1 bytes, default 256 MiB.
    */
   readonly maxHeldBytes?: number
+  /**
+   * Its RPCs marked `ReplaySafe` are served before the handshake is complete, when who calls and whether the call is a
+   * repetition are known from a session ticket only. Default: none is.
+   */
+  readonly group?: RpcGroup.Any
 }
 
 type WriteRequest = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
-export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerProtocolOptions) {
+export const makeServerProtocol = Effect.fnUntraced(function* (
+  endpoint: QuicEndpointShape,
+  options: ServeOptions
+) {
   const limits = yield* callLimits(options)
+  const isReplaySafe = replaySafety(options.group)
   const serialization = yield* serializationOf(limits.maxBytes)
   const disconnects = yield* Queue.make<number>()
   const calls = new Map<number, ServerCall>()
@@ -109,7 +129,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerPr
       calls.set(id, call)
       limits.budget.open(call)
       const tell = (message: FromClientEncoded) => writeRequest(id, message)
-      return Effect.onExit(runCall(call, tell, connection), (exit) => {
+      return Effect.onExit(runCall(call, tell, connection, isReplaySafe), (exit) => {
         calls.delete(id)
         limits.budget.close(call)
         if (Exit.isSuccess(exit)) return Effect.void
@@ -119,7 +139,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerPr
     })
   yield* Effect.forkScoped(
     Effect.ignore(
-      options.endpoint.serveStreams((stream, connection) =>
+      endpoint.serveStreams((stream, connection) =>
         stream.isUnidirectional ? stream.stop(rpcErrorCodes.badFrame) : serveCall(stream, connection)
       )
     )
@@ -127,7 +147,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServerPr
   return protocol
 })
 
-const callLimits = Effect.fnUntraced(function* (options: ServerProtocolOptions) {
+const callLimits = Effect.fnUntraced(function* (options: ServeOptions) {
   const maxBytes = yield* frameLimit(options.maxFrameBytes)
   const timeoutMillis = yield* requestTimeout(options.requestTimeoutMillis)
   const budget = new CallBudget(yield* heldLimit(options.maxHeldBytes))
@@ -139,10 +159,12 @@ const callLimits = Effect.fnUntraced(function* (options: ServerProtocolOptions) 
 const runCall = Effect.fnUntraced(function* (
   call: ServerCall,
   tell: (message: FromClientEncoded) => Effect.Effect<void>,
-  connection: QuicConnection
+  connection: QuicConnection,
+  isReplaySafe: (tag: string) => boolean
 ): Effect.fn.Return<void, QuicError | BadFrame> {
   const request = yield* call.readRequest
   if (request === undefined) return
+  if (!isReplaySafe(request.tag)) yield* connection.handshakeComplete
   // with `Eof`, the server calls `end` once the handler is done
   const start = Effect.andThen(tell(request), tell(constEof))
   yield* Effect.provideService(start, QuicPeer, peerInfo(connection))
