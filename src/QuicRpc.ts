@@ -90,7 +90,7 @@ export const layerServer = (options: ServerProtocolOptions): Layer.Layer<RpcServ
 export const layerConnect = (
   options: PeerOptions & CallOptions
 ): Layer.Layer<RpcClient.Protocol, QuicError, Platform> => {
-  const { group: _group, maxFrameBytes: _bytes, ...where } = options
+  const { group: _group, maxFrameBytes: _bytes, priorityOf: _priority, ...where } = options
   const connect = Effect.gen(function* () {
     const endpoint = yield* QuicEndpoint.make()
     const connection = yield* endpoint.peer(where)
@@ -122,6 +122,7 @@ export const layerListen = (
     group: _group,
     maxFrameBytes: _frame,
     maxHeldBytes: _held,
+    priorityOf: _priority,
     requestTimeoutMillis: _time,
     ...where
   } = options

@@ -41,11 +41,19 @@ export interface CallOptions {
   readonly maxFrameBytes?: number
   /** Its RPCs marked `ReplaySafe` may be called in the first flight. Default: none is. */
   readonly group?: RpcGroup.Any
+  /** Priority of what a call sends, as in `QuicStream.setPriority`, by the tag of its RPC. Default: 0 for all. */
+  readonly priorityOf?: (tag: string) => number
 }
 
-export const makeClientProtocol = (
-  connection: QuicConnection | Peer,
-  { group, maxFrameBytes }: CallOptions
+export const makeClientProtocol = (connection: QuicConnection | Peer, options: CallOptions) =>
+  clientProtocolOver((replaySafe) => open(connection, replaySafe), options)
+
+type OpenStream = (replaySafe: boolean) => Effect.Effect<QuicStream, QuicError, Scope.Scope>
+
+/** Makes each call over a stream that `openStream` opens. */
+export const clientProtocolOver = (
+  openStream: OpenStream,
+  { group, maxFrameBytes, priorityOf }: CallOptions
 ) =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (deliver) {
@@ -53,8 +61,14 @@ export const makeClientProtocol = (
       const serialization = yield* serializationOf(maxBytes)
       const exitOf = defectExit(serialization.codecFor)
       const isReplaySafe = replaySafety(group)
+      const opened = ({ tag }: RequestEncoded) => {
+        const stream = openStream(isReplaySafe(tag))
+        return priorityOf === undefined
+          ? stream
+          : Effect.tap(stream, (each) => each.setPriority(priorityOf(tag)))
+      }
       const call = (clientId: number, request: RequestEncoded) =>
-        Effect.flatMap(Effect.mapError(open(connection, isReplaySafe(request.tag)), openFailed), (stream) =>
+        Effect.flatMap(Effect.mapError(opened(request), openFailed), (stream) =>
           exchange(stream, serialization.makeUnsafe(), request, maxBytes, exitOf, (response) =>
             deliver(clientId, response)
           ).pipe(

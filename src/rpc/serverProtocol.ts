@@ -91,6 +91,8 @@ export interface ServeOptions {
    * repetition are known from a session ticket only. Default: none is.
    */
   readonly group?: RpcGroup.Any
+  /** Priority of replies, as in `QuicStream.setPriority`, by the tag of their RPC. Default: 0 for all. */
+  readonly priorityOf?: (tag: string) => number
 }
 
 type WriteRequest = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
@@ -100,7 +102,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (
   options: ServeOptions
 ) {
   const limits = yield* callLimits(options)
-  const isReplaySafe = replaySafety(options.group)
+  const treatment = { isReplaySafe: replaySafety(options.group), priorityOf: options.priorityOf }
   const serialization = yield* serializationOf(limits.maxBytes)
   const disconnects = yield* Queue.make<number>()
   const calls = new Map<number, ServerCall>()
@@ -129,7 +131,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (
       calls.set(id, call)
       limits.budget.open(call)
       const tell = (message: FromClientEncoded) => writeRequest(id, message)
-      return Effect.onExit(runCall(call, tell, connection, isReplaySafe), (exit) => {
+      return Effect.onExit(runCall(call, tell, connection, treatment), (exit) => {
         calls.delete(id)
         limits.budget.close(call)
         if (Exit.isSuccess(exit)) return Effect.void
@@ -155,15 +157,22 @@ const callLimits = Effect.fnUntraced(function* (options: ServeOptions) {
   return { maxBytes, budget, deadlines: new RequestDeadlines(timeoutMillis, run) } satisfies CallLimits
 })
 
+/** What differs from RPC to RPC. */
+interface Treatment {
+  readonly isReplaySafe: (tag: string) => boolean
+  readonly priorityOf: ((tag: string) => number) | undefined
+}
+
 /** Ends with the call; fails if it is cut short. */
 const runCall = Effect.fnUntraced(function* (
   call: ServerCall,
   tell: (message: FromClientEncoded) => Effect.Effect<void>,
   connection: QuicConnection,
-  isReplaySafe: (tag: string) => boolean
+  { isReplaySafe, priorityOf }: Treatment
 ): Effect.fn.Return<void, QuicError | BadFrame> {
   const request = yield* call.readRequest
   if (request === undefined) return
+  if (priorityOf !== undefined) yield* call.stream.setPriority(priorityOf(request.tag))
   if (!isReplaySafe(request.tag)) yield* connection.handshakeComplete
   // with `Eof`, the server calls `end` once the handler is done
   const start = Effect.andThen(tell(request), tell(constEof))

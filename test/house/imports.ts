@@ -45,7 +45,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
     "src/readReasons.ts"
   ],
   ["src/actor"],
-  ["src", "src/rpc", "src/socket"],
+  ["src", "src/rpc", "src/socket", "src/cluster"],
   ["src/cli"],
   ["layers"]
 ]

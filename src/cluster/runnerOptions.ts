@@ -1,0 +1,108 @@
+/** The options of a runner, checked, and what they mean for connections between runners. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { RunnerAddress } from "effect/cluster/RunnerAddress"
+import type { ShardingConfig } from "effect/cluster/ShardingConfig"
+import type { EndpointOptions } from "../EndpointOptions.ts"
+import type { Identity } from "../Identity.ts"
+import { invalidOption, type QuicError } from "../QuicError.ts"
+import type { TransportOptions } from "../QuicOptions.ts"
+import { socketAddress } from "../wire/SocketAddress.ts"
+
+/**
+ * How a runner talks to others.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RunnerOptions {
+  /** What this runner proves itself with, to those it calls and to those that call it. */
+  readonly identity: Identity
+  /** Application protocol that the runners of a cluster have in common. 1 to 255 bytes, default `"effect-cluster"`. */
+  readonly alpn?: string
+  /** Name that the certificates of other runners must carry. Default: the host of their `RunnerAddress`. */
+  readonly serverName?: string
+  /**
+   * Silence after which the connection to a runner counts as lost, in milliseconds. 500 to 60,000, default 3,000.
+   *
+   * A runner that has nothing to say is asked for a sign of life four times in this time.
+   */
+  readonly silenceMillis?: number
+  /**
+   * Time in which a lost connection must be replaced, before its runner counts as dead and its shards move, in milliseconds;
+   * and the longest time a call waits for a connection. 100 to 60,000, default 1,000.
+   */
+  readonly reconnectMillis?: number
+  /** Largest message sent and accepted. 1 to 2^32−1, default 16 MiB. */
+  readonly maxFrameBytes?: number
+  /** Other options of the endpoint: its host and port instead of the runner's, its limits. Default none. */
+  readonly endpoint?: Omit<EndpointOptions, "server">
+}
+
+/** Options that are there. */
+export interface RunnerSettings {
+  readonly identity: Identity
+  readonly alpn: string
+  readonly serverName: string | undefined
+  readonly reconnectMillis: number
+  readonly frames: { readonly maxFrameBytes?: number }
+  /** Asks for signs of life, and ends without them. */
+  readonly transport: TransportOptions
+  readonly endpoint: Omit<EndpointOptions, "server">
+}
+
+export const runnerSettings = Effect.fnUntraced(function* (
+  options: RunnerOptions
+): Effect.fn.Return<RunnerSettings, QuicError> {
+  const silenceMillis = yield* millis("silenceMillis", options.silenceMillis, 500, 3000)
+  const reconnectMillis = yield* millis("reconnectMillis", options.reconnectMillis, 100, 1000)
+  return {
+    identity: options.identity,
+    alpn: yield* protocolName(options.alpn),
+    serverName: options.serverName,
+    reconnectMillis,
+    frames: options.maxFrameBytes === undefined ? {} : { maxFrameBytes: options.maxFrameBytes },
+    transport: {
+      maxIdleTimeoutMillis: silenceMillis,
+      keepAliveIntervalMillis: Math.round(silenceMillis / 4)
+    },
+    endpoint: options.endpoint ?? {}
+  }
+})
+
+const protocolName = (given: unknown = "effect-cluster"): Effect.Effect<string, QuicError> =>
+  typeof given === "string" && given.length > 0 && new TextEncoder().encode(given).length <= 255
+    ? Effect.succeed(given)
+    : invalidOption("alpn", "text of 1 to 255 bytes")
+
+const MAX_MILLIS = 60_000
+
+const millis = (
+  field: string,
+  given: number | undefined,
+  minimum: number,
+  byDefault: number
+): Effect.Effect<number, QuicError> => {
+  const value = given ?? byDefault
+  if (Number.isSafeInteger(value) && value >= minimum && value <= MAX_MILLIS) return Effect.succeed(value)
+  return invalidOption(field, `an integer from ${minimum} to ${MAX_MILLIS}`)
+}
+
+/** The options of the endpoint of a runner that others call. A name cannot be bound: all addresses are. */
+export const listening = (
+  settings: RunnerSettings,
+  config: ShardingConfig["Service"]
+): Effect.Effect<EndpointOptions, QuicError> => {
+  const address = Option.orElse(config.runnerListenAddress, () => config.runnerAddress)
+  if (Option.isNone(address))
+    return invalidOption("runnerAddress", "an address: a runner without one is layerClientOnly")
+  const { alpn, endpoint, identity, transport } = settings
+  return Effect.succeed({
+    ...place(address.value),
+    ...endpoint,
+    server: { alpn: [alpn], identity, clientCertificate: "require", transport }
+  })
+}
+
+const place = ({ host, port }: RunnerAddress): Pick<EndpointOptions, "host" | "port"> =>
+  socketAddress(host, port) === undefined ? { port } : { host, port }

@@ -1,0 +1,98 @@
+/** A cluster in the simulator: two runners and a client, each on a host of its own, and the storage they share. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Entity from "effect/cluster/Entity"
+import * as MessageStorage from "effect/cluster/MessageStorage"
+import * as RunnerAddress from "effect/cluster/RunnerAddress"
+import { RunnerStorage } from "effect/cluster/RunnerStorage"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as Rpc from "effect/rpc/Rpc"
+import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import { Identity, QuicRunner, Trust } from "../../src/index.ts"
+import { SharedStorage } from "./sharedStorage.ts"
+
+const PORT = 34_431
+
+const hostOf = (i: number): string => `10.0.0.${i + 1}`
+
+/** How storage calls runner `i`. */
+export const keyOf = (i: number): string => `${hostOf(i)}:${PORT}`
+
+export const Desk = Entity.make("Desk", [Rpc.make("Where", { success: Schema.String })])
+
+const desks = (name: string) => Desk.toLayer(Desk.of({ Where: () => Effect.succeed(name) }))
+
+/** Who has answered for each of so many entities. */
+export const whereAre = (count: number) =>
+  Effect.flatMap(Desk.client, (client) =>
+    Effect.forEach(
+      Array.from({ length: count }, (_, i) => `desk ${i}`),
+      (id) => client(id).Where(),
+      { concurrency: 50 }
+    )
+  )
+
+export const simCluster = Effect.gen(function* () {
+  const network = yield* SimNetwork
+  const hosts = [0, 1, 2].map((i) => network.host(`host${i}`, hostOf(i)))
+  const cable = (a: number, b: number) => network.connect(hosts[a], hosts[b], { delayMillis: 5 })
+  const cables = { runners: cable(0, 1), first: cable(0, 2), second: cable(1, 2) }
+  const place = (i: number) => Layer.merge(hosts[i].layer, NodeCryptoSuite.layer)
+  const identities = yield* Effect.all([0, 1, 2, 3].map(() => Identity.generateRawKey)).pipe(
+    Effect.provide(place(0))
+  )
+  /** The last one is a stranger. */
+  const trust = Trust.layerRawKeys(identities.slice(0, 3).map(({ peerId }) => peerId))
+  const storage = new SharedStorage(35_000)
+  const lives = [true, true, true]
+
+  const around = (i: number) =>
+    Layer.mergeAll(
+      place(i),
+      trust,
+      MessageStorage.layerNoop,
+      Layer.sync(RunnerStorage, () => storage.seenBy(() => lives[i]))
+    )
+  /** Leaves in good order with its scope. */
+  const runner = Effect.fnUntraced(function* (i: number) {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const address = RunnerAddress.make(hostOf(i), PORT)
+    yield* desks(`runner ${i}`).pipe(
+      Layer.provideMerge(QuicRunner.layer({ identity: identities[i] })),
+      Layer.provide(ShardingConfig.layer({ runnerAddress: Option.some(address) })),
+      Layer.provide(around(i)),
+      Layer.buildWithScope(scope)
+    )
+    return scope
+  })
+  const client = (identity = identities[2]) =>
+    QuicRunner.layerClientOnly({ identity }).pipe(
+      Layer.provide(ShardingConfig.layer()),
+      Layer.provide(around(2)),
+      Layer.build
+    )
+  /** The power of runner 1 fails: nobody hears of it, and its locks are dropped with its session at the database. */
+  const killSecond = Effect.gen(function* () {
+    // what is left of it can end with the test
+    yield* Effect.addFinalizer(() => Effect.sync(() => (lives[1] = true)))
+    lives[1] = false
+    cables.runners.set({ lossRate: 1 })
+    cables.second.set({ lossRate: 1 })
+    storage.drop(keyOf(1))
+  })
+  const isHealthy = (i: number) => storage.runners.get(keyOf(i))?.healthy
+  const untilHealth = (i: number, healthy: boolean): Effect.Effect<void> =>
+    Effect.suspend(() =>
+      isHealthy(i) === healthy
+        ? Effect.void
+        : Effect.andThen(
+            Effect.sleep(10),
+            Effect.suspend(() => untilHealth(i, healthy))
+          )
+    )
+  return { cables, client, identities, isHealthy, killSecond, place: around, runner, storage, untilHealth }
+})
