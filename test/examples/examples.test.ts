@@ -33,6 +33,9 @@ const outputs: Record<string, RegExp> = {
   otlp: /^spans: quic\.connect, quic\.handshake, quic\.stream\nmetrics: \d\d\nlogs: stream 0 failed\n$/,
   prometheus:
     /^quic_endpoint_handshakes_completed\{.*\} 1\nquic_endpoint_connections_active\{.*\} 1\nquic_path_rtt_smoothed\{.*quic_role="server".*\} 0\.\d+\n$/,
+  rpc: /^HTTP: (sunny, it is under water, 24 hours)\nQUIC: \1\n$/,
+  rpcSimulated:
+    /^10000 ticks at 5 % loss\ncut off: .*silent for the idle timeout\na price of 6, \d\.\d s after the network healed\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
@@ -44,7 +47,7 @@ it.each(Object.entries(outputs))("%s prints what it should, and exits", async (n
   expect(stdout).toMatch(output)
 })
 
-it.each(["simulator", "faults"])("%s prints the same every time", async (name) => {
+it.each(["simulator", "faults", "rpcSimulated"])("%s prints the same every time", async (name) => {
   expect(await run(name)).toEqual(await run(name))
 })
 

@@ -9,8 +9,9 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as SocketServer from "effect/socket/SocketServer"
-import { QuicRpc } from "../../src/index.ts"
-import { endpoints } from "../api/pair.ts"
+import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
+import { QuicEndpoint, QuicRpc, Trust } from "../../src/index.ts"
+import { endpoints, pinned } from "../api/pair.ts"
 import type { World } from "../api/World.ts"
 
 /** A server, and clients that call it; each client that is built has a connection of its own. */
@@ -28,6 +29,27 @@ export const quic: Transport = (world) =>
       Effect.map(client.connect(connectOptions), (connection) => QuicRpc.layerClient({ connection }))
     )
   }))
+
+/** As a program has it: a Layer for each end, and no endpoint in sight. */
+export const quicLayers: Transport = ({ client, server }) =>
+  Effect.gen(function* () {
+    const identity = yield* NodeIdentity.developmentCertificate()
+    const listening = QuicRpc.layerListen({ host: server.host, server: { alpn: ["test"], identity } }).pipe(
+      Layer.provide([server.layer, Trust.layerRawKeys([])])
+    )
+    const context = yield* Layer.build(listening)
+    const { port } = Context.get(context, QuicEndpoint).localAddress
+    const connecting = QuicRpc.layerConnect({
+      host: server.host,
+      port,
+      alpn: ["test"],
+      serverName: "localhost"
+    })
+    return {
+      server: Layer.succeed(RpcServer.Protocol, Context.get(context, RpcServer.Protocol)),
+      client: Layer.provide(connecting, [client.layer, pinned(identity)])
+    }
+  })
 
 const portOf = (address: SocketServer.SocketServer["Service"]["address"]): number => {
   if ("port" in address) return address.port
