@@ -61,6 +61,8 @@ export interface Features {
   readonly datagrams?: number
   /** The client migrates to another local port once data flows. RFC 9000 §9.2 */
   readonly migrate?: boolean
+  /** The client opens a second path once data flows, and abandons the first once the second carries data. */
+  readonly multipath?: boolean
 }
 
 /** One side's task. The client sends `send` and receives `expect` on one bidirectional stream. */
@@ -88,6 +90,8 @@ export interface Seen {
   /** Whether 0-RTT data was accepted. */
   readonly earlyData?: boolean
   readonly keyUpdates?: number
+  /** Paths on which much of the data arrived. draft-ietf-quic-multipath */
+  readonly paths?: number
   /** client: how often it has moved because its network interfaces changed. */
   readonly automaticMoves?: number
   /** Number of datagrams received. */

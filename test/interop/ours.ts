@@ -47,11 +47,12 @@ const irohName = (publicHex: string): string => {
 }
 
 /** Settings common to both roles. */
-const preferences = ({ cipherSuite, streams = 1, datagrams }: Task) => ({
+const preferences = ({ cipherSuite, streams = 1, datagrams, multipath }: Task) => ({
   ...(cipherSuite !== undefined && { cipherSuites: ["chacha20-poly1305"] as const }),
   transport: {
     // by the time of closing the peer has everything and may be gone
     closeTimeoutMillis: 200,
+    ...(multipath && { maxPaths: 4 }),
     maxBidirectionalStreams: Math.max(100, streams),
     ...(datagrams !== undefined && { maxDatagramFrameBytes: 65_535 })
   }
@@ -93,13 +94,32 @@ export interface Companion {
 
 type Accompanied<T extends Task> = T & { readonly companion?: Companion }
 
+/** As much as a path carries that is in use. */
+const muchBytes = 200_000
+
+const usedPaths = (connection: QuicConnection): number =>
+  connection.paths.filter(({ bytesReceived }) => bytesReceived > muchBytes).length
+
+/** Waits until a second path carries data, opened by us, and abandons the first. */
+const changePaths = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  onUsed: (paths: number) => void
+) {
+  yield* connection.openPath({ host: connection.paths[0].local.host })
+  while (usedPaths(connection) < 2) yield* Effect.sleep(1)
+  onUsed(usedPaths(connection))
+  yield* connection.path(0)!.abandon
+})
+
 /** The key update or migration this side performs while bytes arrive, and who is told of the bytes. */
 const besideOf = (
   connection: QuicConnection,
-  { keyUpdate, migrate, companion }: Accompanied<Task>
+  { keyUpdate, migrate, multipath, companion }: Accompanied<Task>,
+  onUsed: (paths: number) => void
 ): Beside => {
   const { role } = connection
   const update = keyUpdate === role ? connection.updateKeys : Effect.void
+  if (role === "client" && multipath) return { midway: changePaths(connection, onUsed) }
   return {
     midway: role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update,
     ...(companion?.onBytes && { onBytes: companion.onBytes })
@@ -124,7 +144,10 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
   const { streams = 1, datagrams = 0 } = task
   yield* begin(connection)
   const arrived = yield* (isClient ? callWithDatagrams : answerDatagrams)(connection, datagrams)
-  const beside = besideOf(connection, task)
+  let paths = 1
+  const beside = besideOf(connection, task, (used) => {
+    paths = used
+  })
   const one = isClient
     ? Effect.flatMap(connection.openBidi, (stream) => asClient(stream, task, beside))
     : Effect.flatMap(connection.acceptBidi, (stream) => asServer(stream, task, beside))
@@ -137,7 +160,8 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
   yield* Effect.ignore(connection.handshakeComplete)
   const received = combineStreams(receipts.map((receipt) => receipt.received))
   const seen = observe(connection, task.datagrams && arrived)
-  const heard: Heard = { ...received, seen: isClient ? { ...seen, automaticMoves } : seen }
+  const seenByClient = { ...seen, automaticMoves, ...(task.multipath && { paths }) }
+  const heard: Heard = { ...received, seen: isClient ? seenByClient : seen }
   return heard
 })
 

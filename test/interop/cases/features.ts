@@ -131,6 +131,17 @@ const unreliable: Case = {
   })
 }
 
+const multipath: Case = {
+  name: "multipath",
+  title: "multipath",
+  run: Effect.fnUntraced(function* (pairing) {
+    const { up, down } = pairing.material.payloads
+    const evidence = yield* exchange(pairing, { up, down, multipath: true })
+    yield* agree(evidence, "paths", (count) => count > 1, "only one path carried data")
+    return "ok"
+  })
+}
+
 export const featureCases: ReadonlyArray<Case> = [
   multiplexing,
   cipher,
@@ -140,5 +151,6 @@ export const featureCases: ReadonlyArray<Case> = [
   keyUpdate,
   versionNegotiation,
   version2,
-  unreliable
+  unreliable,
+  multipath
 ]

@@ -1,3 +1,4 @@
+import { noMultipath } from "./programs.ts"
 import type { Role } from "../../../src/wire/Role.ts"
 import { createHash } from "node:crypto"
 import { createSocket } from "node:dgram"
@@ -171,7 +172,7 @@ export const ngtcp2: Peer = {
       ? Effect.void
       : new InteropFailure({ reason: "install with apt-get install ngtcp2-client ngtcp2-server" })
   ),
-  cannot: (caseName, role) => limits[role][caseName],
+  cannot: (caseName, role) => (caseName === "multipath" ? noMultipath : limits[role][caseName]),
   server: serve,
   client: fetch
 }

@@ -10,7 +10,8 @@ const limits: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
     zerortt: "@number0/iroh cannot write before the handshake completes",
     versionnegotiation: "@number0/iroh has no option for the version",
     v2: v1Only,
-    connectionmigration: "@number0/iroh binds its socket only once"
+    connectionmigration: "@number0/iroh binds its socket only once",
+    multipath: "@number0/iroh opens further paths only to addresses learned by its NAT traversal"
   },
   server: { v2: v1Only }
 }

@@ -5,6 +5,9 @@ import { serverName } from "../material.ts"
 import type { ClientTask, Features, Implementation, Task } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
 
+/** Of all peers but one. */
+export const noMultipath = "it does not have multipath"
+
 const credentialArgs = ({ self, trusted, mutual }: Task, role: Role): ReadonlyArray<string> => {
   if (self.kind === "rawPublicKey" && trusted.kind === "rawPublicKey")
     return ["--secret", self.secretHex, "--peer", trusted.publicHex]

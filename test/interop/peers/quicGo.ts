@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { InteropFailure, type Peer } from "../Peer.ts"
 import { PeerProcess } from "../PeerProcess.ts"
-import { runProgram } from "./programs.ts"
+import { noMultipath, runProgram } from "./programs.ts"
 
 /** Where Debian installs Go sources for offline builds, without modules. */
 const goPath = "/usr/share/gocode"
@@ -52,6 +52,6 @@ export const quicGo: Peer = {
   application: "transfer",
   credentials: "x509",
   prepare,
-  cannot: (caseName, role) => limits[role][caseName],
+  cannot: (caseName, role) => (caseName === "multipath" ? noMultipath : limits[role][caseName]),
   ...runProgram([binary])
 }

@@ -1,7 +1,7 @@
 import type { Role } from "../../../src/wire/Role.ts"
 import * as Effect from "effect/Effect"
 import type { Peer } from "../Peer.ts"
-import { nodeProgram, runProgram } from "./programs.ts"
+import { noMultipath, nodeProgram, runProgram } from "./programs.ts"
 
 const v1Only = "it supports only version 1"
 /** Its loss detection is per path: ACKs received on the new path do not declare packets of the old one lost. */
@@ -21,6 +21,6 @@ export const quiche: Peer = {
   // it follows key updates but has no method to initiate one
   startsKeyUpdates: false,
   prepare: Effect.void,
-  cannot: (caseName, role) => limits[role][caseName],
+  cannot: (caseName, role) => (caseName === "multipath" ? noMultipath : limits[role][caseName]),
   ...runProgram(nodeProgram("quiche/main.ts"))
 }
