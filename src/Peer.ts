@@ -44,6 +44,9 @@ import { acquireAll } from "./actor/acquire.ts"
 import type { PeerActor } from "./actor/PeerActor.ts"
 import type * as PeerLife from "./actor/peerState.ts"
 import type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
+import { type Carrier, type OpenOptions, refuseOpenOptions, refusePreamble } from "./Carrier.ts"
+import { PeerClaims } from "./claims.ts"
+import type { PeerInfo } from "./PeerInfo.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
 import { called, checkRecord, isRecord, refuseBytes, refuseFunction } from "./arguments.ts"
@@ -164,12 +167,14 @@ const replaySafety = (options: UseOptions | undefined): Effect.Effect<boolean, Q
  * @category models
  * @since 0.1.0
  */
-export class Peer {
+export class Peer implements Carrier {
   private readonly actor: PeerActor<QuicConnection>
+  private readonly claims: PeerClaims<QuicConnection>
 
   /** Called by `endpoint.peer`; not for applications. */
   constructor(actor: PeerActor<QuicConnection>) {
     this.actor = actor
+    this.claims = new PeerClaims(actor)
   }
 
   /** Name of the peer, as in `PeerOptions`. */
@@ -239,6 +244,42 @@ export class Peer {
    */
   openUni(options?: UseOptions): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return this.opened(options, (connection) => connection.openUni)
+  }
+
+  /** Opens a stream in either direction, on the current connection or the next one; see `Carrier`. */
+  openStream(options?: OpenOptions): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
+    return Effect.suspend(() => {
+      const refusal = refuseOpenOptions(options)
+      if (refusal !== undefined) return refusal
+      const { unidirectional = false, replaySafe = false } = options ?? {}
+      return this.opened({ replaySafe }, (connection) =>
+        unidirectional ? connection.openUni : connection.openBidi
+      )
+    })
+  }
+
+  /** Serves the incoming streams that begin with `preamble`, on this connection and all that follow; see `Carrier`. */
+  claimStreams<E, R>(
+    preamble: Uint8Array,
+    handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
+  ): Effect.Effect<void, QuicError, Scope.Scope | Exclude<R, Scope.Scope>> {
+    return (
+      refusePreamble(preamble) ??
+      refuseFunction(handler, "handler") ??
+      this.claims.claim<Exclude<R, Scope.Scope>>(preamble.slice(), (connection, bytes) =>
+        connection.servePreamble(bytes, handler)
+      )
+    )
+  }
+
+  /** Who is on the other side of the current connection, or the next one. Fails as `connection` does. */
+  get peerInfo(): Effect.Effect<PeerInfo, QuicError> {
+    return Effect.flatMap(this.connection, (connection) => connection.peerInfo)
+  }
+
+  /** Waits until the peer is closed for good, and returns `PeerClosed`, which says why. */
+  get closed(): Effect.Effect<QuicError> {
+    return this.actor.closed
   }
 
   private wanted(options: UseOptions | undefined): Effect.Effect<QuicConnection, QuicError> {

@@ -20,7 +20,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { attempt, command } from "./actor/commands.ts"
-import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
 import { serveStreams } from "./actor/serveStreams.ts"
@@ -29,6 +28,7 @@ import { peerAttributes, traced } from "./actor/spans.ts"
 import { sendMessage } from "./actor/sendMessage.ts"
 import { acceptStream, openStream } from "./actor/streamSources.ts"
 import { called, refuseBytes, refuseFunction } from "./arguments.ts"
+import { ConnectionCarrier } from "./ConnectionCarrier.ts"
 import { ConnectionIds, refusedId } from "./ConnectionIds.ts"
 import {
   type ConnectionFacts,
@@ -37,7 +37,7 @@ import {
   connectionStats
 } from "./ConnectionInfo.ts"
 import * as Paths from "./ConnectionPaths.ts"
-import { deliverDatagram, maxDatagramBytes, receiveDatagram, sendDatagram } from "./connectionDatagrams.ts"
+import { deliverDatagram, maxDatagramBytes, receiveDatagram } from "./connectionDatagrams.ts"
 import { CandidatesSchema, RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
@@ -73,15 +73,7 @@ export type { ConnectionFacts, ConnectionStats } from "./ConnectionInfo.ts"
  * @category models
  * @since 0.1.0
  */
-export class QuicConnection {
-  /** @internal */
-  readonly actor: ConnectionActor
-
-  /** Called by `QuicEndpoint`; not for applications. */
-  constructor(actor: ConnectionActor) {
-    this.actor = actor
-  }
-
+export class QuicConnection extends ConnectionCarrier {
   /** Whether this side is the client or the server. */
   get role(): Role {
     return this.actor.core.config.role
@@ -101,11 +93,7 @@ export class QuicConnection {
    * **Interruption**: while waiting; changes nothing.
    */
   get handshakeComplete(): Effect.Effect<ConnectionFacts, QuicError> {
-    return Effect.suspend(() => {
-      const { actor } = this
-      if (actor.core.handshake.complete) return Effect.succeed(this.facts)
-      return actor.failure ?? actor.signals.ready.parkThen(this.handshakeComplete)
-    })
+    return Effect.map(this.whenComplete, () => this.facts)
   }
 
   /** What the handshake has negotiated. Final once `handshakeComplete` returns. */
@@ -236,19 +224,6 @@ export class QuicConnection {
   }
 
   /**
-   * Queues a copy of `bytes` to be sent once, unreliably. While more than `sendBufferBytes` are queued, the oldest of the
-   * lowest priority are dropped. RFC 9221
-   *
-   * **Errors**: `DatagramRefused` if it is larger than `maxDatagramBytes`; `InvalidOption` if `bytes` is no Uint8Array or an
-   * option is out of range.
-   *
-   * **Interruption**: the datagram is queued completely or not at all.
-   */
-  sendDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
-    return sendDatagram(this.actor, bytes, options)
-  }
-
-  /**
    * Sends a datagram as `sendDatagram` does, and waits for what becomes of it. RFC 9221 §5.2
    *
    * `"acknowledged"`: it reached the peer's QUIC stack; the application may still not read it. `"lost"`: it probably
@@ -362,14 +337,6 @@ export class QuicConnection {
    */
   get updateKeys(): Effect.Effect<void, QuicError> {
     return command(this.actor, () => this.actor.core.updateKeys())
-  }
-
-  /** Waits for the end of the connection and returns its reason. */
-  get closed(): Effect.Effect<QuicError> {
-    return Effect.suspend(() => {
-      const { failure, signals } = this.actor
-      return failure === undefined ? signals.closed.parkThen(this.closed) : Effect.flip(failure)
-    })
   }
 
   /**

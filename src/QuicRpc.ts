@@ -31,12 +31,8 @@ import { makeServerProtocol, type ServeOptions, type ServerProtocolOptions } fro
 export type { CallOptions, ClientOptions } from "./rpc/clientProtocol.ts"
 export { rpcErrorCodes } from "./rpc/frames.ts"
 export { ReplaySafe } from "./rpc/replaySafe.ts"
-export {
-  type PeerInfo,
-  QuicPeer,
-  type ServeOptions,
-  type ServerProtocolOptions
-} from "./rpc/serverProtocol.ts"
+export { type PeerInfo, QuicPeer } from "./PeerInfo.ts"
+export type { ServeOptions, ServerProtocolOptions } from "./rpc/serverProtocol.ts"
 
 type Platform = UdpPort | CryptoSuite | Entropy | CertificateVerifier
 

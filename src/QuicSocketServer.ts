@@ -21,7 +21,7 @@ import {
 import type { Socket } from "effect/socket/Socket"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { QuicEndpointShape } from "./QuicEndpoint.ts"
-import { peerInfo, QuicPeer } from "./rpc/serverProtocol.ts"
+import { peerInfo, QuicPeer } from "./PeerInfo.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import { closeStream, socketCloseCodes } from "./socket/closeCodes.ts"
 import { checkPreamble, startsWith } from "./socket/preamble.ts"
@@ -97,7 +97,7 @@ const serve = <R, E, A>(
   if (stream.isUnidirectional) return Effect.ignore(stream.stop(socketCloseCodes.protocolError))
   const handled = Effect.suspend(() => handler(acceptedSocket(stream))).pipe(
     Effect.onExit((exit) => closeStream(stream, serverEndCode(exit))),
-    Effect.provideService(QuicPeer, peerInfo(connection)),
+    Effect.provideService(QuicPeer, peerInfo(connection.actor)),
     Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" })
   )
   return Effect.matchEffect(startsWith(stream, preamble), {

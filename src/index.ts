@@ -22,10 +22,12 @@ export { TicketKeys } from "./capability/TicketKeys.ts"
 export { TicketStore } from "./capability/TicketStore.ts"
 export { Qlog } from "./capability/Qlog.ts"
 export { UdpPort } from "./capability/UdpPort.ts"
+export { type Carrier, carrierErrorCodes, type OpenOptions } from "./Carrier.ts"
 export * as FiberTree from "./FiberTree.ts"
 export * as Identity from "./Identity.ts"
 export { defaultSchedule, Peer, type PeerOptions, type PeerState, type UseOptions } from "./Peer.ts"
 export * as PeerId from "./PeerId.ts"
+export { type PeerInfo, QuicPeer } from "./PeerInfo.ts"
 export type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
 export type {
   KeyPhase,

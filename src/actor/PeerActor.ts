@@ -52,6 +52,8 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
   /** Counts failures, so that waiters can tell that an attempt they waited for failed. */
   private failures = 0
   private sinceMicros: number
+  /** Told of each new connection before anything can be accepted from it. */
+  private readonly attachments = new Set<(connection: Connection) => void>()
 
   constructor(
     settings: PeerSettings<Connection>,
@@ -113,20 +115,37 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
   /** The next connection after `previous`, whoever requested it. */
   replacement(previous: Connection | undefined): Effect.Effect<Connection, QuicError> {
     return Effect.suspend(() => {
-      const { state } = this.lifecycle
-      if (state._tag === "Closed") return Effect.fail(this.closedError(state.reason))
       const connection = this.current(false)
-      return connection !== undefined && connection !== previous
-        ? Effect.succeed(connection)
-        : this.replaced.parkThen(this.replacement(previous))
+      if (connection !== undefined && connection !== previous) return Effect.succeed(connection)
+      return this.refusal ?? this.replaced.parkThen(this.replacement(previous))
     })
+  }
+
+  /** Why there will be no connection any more; undefined while there may. */
+  get refusal(): Effect.Effect<never, QuicError> | undefined {
+    const { state } = this.lifecycle
+    return state._tag === "Closed" ? Effect.fail(this.closedError(state.reason)) : undefined
+  }
+
+  /** Calls `attach` with the current connection, and with each new one until the returned function is called. */
+  attach(attach: (connection: Connection) => void): () => void {
+    this.attachments.add(attach)
+    const there = this.current(true)
+    if (there !== undefined) attach(there)
+    return () => this.attachments.delete(attach)
+  }
+
+  /** Waits until the peer is closed for good. */
+  get closed(): Effect.Effect<QuicError> {
+    return Effect.flatMap(Deferred.await(this.ended), () =>
+      Effect.flip(this.refusal ?? Effect.fail(this.closedError(undefined)))
+    )
   }
 
   /** Replaces the current connection, at once. */
   restart(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const { state } = this.lifecycle
-      if (state._tag === "Closed") return Effect.fail(this.closedError(state.reason))
+      if (this.refusal !== undefined) return this.refusal
       this.restartRequested = true
       this.requested.wakeAll()
       return Effect.void
@@ -193,6 +212,7 @@ export class PeerActor<Connection extends PeerConnection> implements PeerPlace {
     const made = Effect.gen({ self: this }, function* () {
       const connection = yield* this.settings.dial(this)
       this.early = connection
+      for (const attach of this.attachments) attach(connection)
       this.available.wakeAll()
       yield* connection.handshakeComplete
       return connection

@@ -1,25 +1,20 @@
 /**
  * The streams of one connection in use, and the routing of those that the peer opens.
  *
- * An incoming stream goes to the first claim that takes it. Unclaimed streams wait for `accept` or for a later claim:
- * nothing the peer opened is lost, and flow control limits how much can be queued (RFC 9000 §4.6).
+ * An incoming stream goes to the first claim that takes it; those that know their streams by a preamble come before
+ * `serveStreams`, which takes any. Unclaimed streams wait for `accept` or for a later claim: nothing the peer opened is
+ * lost, and flow control limits how much can be queued (RFC 9000 §4.6).
  */
 import { Fifo } from "../internal/Fifo.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
+import { type ClaimHost, PreambleClaims } from "./PreambleClaims.ts"
 import { StreamActor } from "./StreamActor.ts"
+import type { StreamClaim } from "./StreamClaim.ts"
 import type { Tally } from "./WaitList.ts"
 
-/**
- * Takes incoming streams with priority over `accept`: `serveStreams`, or a protocol that recognises its own streams.
- */
-export interface StreamClaim {
-  /**
-   * Takes the stream and the responsibility for it, or returns false to leave it to the next claim. Called once per
-   * stream, outside the core.
-   */
-  offer(id: number): boolean
-}
+/** What claims by preamble need of their connection. */
+type ClaimSurroundings = Pick<ClaimHost, "touch" | "wake" | "fork">
 
 export class StreamRouter {
   private readonly core: StreamSet
@@ -27,10 +22,14 @@ export class StreamRouter {
   private readonly readers: Tally
   /** Created lazily: many connections have no stream. */
   private actors: Map<number, StreamActor> | undefined = undefined
+  /** Created by the first claim with a preamble. */
+  private preambles: PreambleClaims | undefined = undefined
   /** In order of creation. */
   private claims: ReadonlyArray<StreamClaim> = noClaims
   private readonly unclaimedBidirectional = new Fifo<number>()
   private readonly unclaimedUnidirectional = new Fifo<number>()
+  /** Whether the application has ever accepted bidirectional streams (1), unidirectional ones (2). */
+  private accepts = 0
 
   /** `readers` counts the fibers that wait for bytes of any stream. */
   constructor(core: StreamSet, now: () => number, readers: Tally) {
@@ -52,14 +51,43 @@ export class StreamRouter {
     return this.actors?.get(id)
   }
 
+  /**
+   * Offers `claim` the streams that begin with `preamble`, queued ones and later ones, until the returned function is called.
+   * Returns undefined if another claim's streams could begin so.
+   */
+  claimPreamble(preamble: Uint8Array, claim: StreamClaim, host: ClaimSurroundings): (() => void) | undefined {
+    const preambles = (this.preambles ??= new PreambleClaims(this.claimHost(host)))
+    if (preambles.conflictsWith(preamble)) return undefined
+    const release = preambles.add(preamble, claim)
+    this.offerAll(this.unclaimedBidirectional, preambles)
+    this.offerAll(this.unclaimedUnidirectional, preambles)
+    return release
+  }
+
+  private claimHost(surroundings: ClaimSurroundings): ClaimHost {
+    return {
+      core: this.core,
+      listen: (id, wake) => this.use(id).readable.listen(wake),
+      pass: (id) => this.pass(id),
+      withdraw: (id) => this.withdraw(id),
+      ...surroundings
+    }
+  }
+
   /** Offers `claim` the queued streams, and later ones until the returned function is called. */
   claim(claim: StreamClaim): () => void {
+    this.accepts = 3
     this.claims = [...this.claims, claim]
     this.offerAll(this.unclaimedBidirectional, claim)
     this.offerAll(this.unclaimedUnidirectional, claim)
     return () => {
       this.claims = this.claims.filter((other) => other !== claim)
     }
+  }
+
+  /** The application accepts streams of that kind. */
+  onAccepting(unidirectional: boolean): void {
+    this.accepts |= unidirectional ? 2 : 1
   }
 
   /** Streams that no claim has taken: shifting one off accepts it. */
@@ -80,8 +108,29 @@ export class StreamRouter {
   }
 
   private route(id: number): void {
-    const isTaken = this.claims.some((claim) => claim.offer(id))
-    if (!isTaken) this.unclaimed(isUnidirectional(id)).push(id)
+    if (this.preambles?.offer(id) !== true) this.pass(id)
+  }
+
+  /** No preamble claims the stream. */
+  private pass(id: number): void {
+    if (this.claims.some((claim) => claim.offer(id))) return
+    const unidirectional = isUnidirectional(id)
+    this.unclaimed(unidirectional).push(id)
+    if ((this.accepts & (unidirectional ? 2 : 1)) === 0) this.preambles?.onUnclaimed(id)
+  }
+
+  /** Takes a stream back that nobody is going to accept. */
+  private withdraw(id: number): boolean {
+    const unidirectional = isUnidirectional(id)
+    if ((this.accepts & (unidirectional ? 2 : 1)) !== 0) return false
+    const ids = this.unclaimed(unidirectional)
+    let isQueued = false
+    for (let left = ids.length; left > 0; left--) {
+      const each = ids.shift()!
+      if (each === id) isQueued = true
+      else ids.push(each)
+    }
+    return isQueued
   }
 
   /** Wakes the waiters of changed streams, and drops closed streams. */

@@ -10,7 +10,8 @@ import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { isTraced, peerAttributes, withSpan } from "./spans.ts"
 import type { StreamActor } from "./StreamActor.ts"
-import type { StreamClaim } from "./StreamRouter.ts"
+import { ambiguousPreamble } from "./PreambleClaims.ts"
+import type { StreamClaim } from "./StreamClaim.ts"
 import { endStream } from "./streamSources.ts"
 import { aboutConnection } from "./logAnnotations.ts"
 import { untilQuiet } from "./untilQuiet.ts"
@@ -18,11 +19,12 @@ import { untilQuiet } from "./untilQuiet.ts"
 /**
  * Claims the incoming streams until the connection ends. Succeeds if it ended without failure, once the handlers are
  * done or their time is up; and while the endpoint drains, once no stream is open and no handler runs. Interruption interrupts the handlers and waits for them; streams without a handler stay
- * queued for `accept`.
+ * queued for `accept`. With a `preamble`, it is only about the streams that begin with it.
  */
 export const serveStreams = <E, R>(
   actor: ConnectionActor,
-  handle: (stream: StreamActor) => Effect.Effect<void, E, R>
+  handle: (stream: StreamActor) => Effect.Effect<void, E, R>,
+  preamble?: Uint8Array
 ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
     const fork = Effect.runForkWith(context)
@@ -31,7 +33,8 @@ export const serveStreams = <E, R>(
     const server = new StreamServer(
       actor,
       (stream) => fork(areTraced ? inSpan(actor, stream.id, handled(stream)) : handled(stream)),
-      (log) => fork(log)
+      (log) => fork(log),
+      preamble
     )
     return Effect.onExit(server.serve, () => server.close)
   })
@@ -58,27 +61,41 @@ class StreamServer implements StreamClaim {
   private readonly actor: ConnectionActor
   private readonly start: (stream: StreamActor) => Handling
   private readonly log: (log: Effect.Effect<void>) => void
+  private readonly preamble: Uint8Array | undefined
   private handlers: Branch | undefined = undefined
   private release: (() => void) | undefined = undefined
 
   constructor(
     actor: ConnectionActor,
     start: (stream: StreamActor) => Handling,
-    log: (log: Effect.Effect<void>) => void
+    log: (log: Effect.Effect<void>) => void,
+    preamble: Uint8Array | undefined
   ) {
     this.actor = actor
     this.start = start
     this.log = log
+    this.preamble = preamble
   }
 
   get serve(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { actor } = this
       this.handlers = actor.handlers.open()
-      this.release = actor.streams.claim(this)
+      this.release = this.claim()
+      if (this.release === undefined) return ambiguousPreamble
       return Effect.catch(this.untilOver, (error) =>
         isNormalClose(error) ? this.untilDone : Effect.fail(error)
       )
+    })
+  }
+
+  private claim(): (() => void) | undefined {
+    const { actor, preamble } = this
+    if (preamble === undefined) return actor.streams.claim(this)
+    return actor.streams.claimPreamble(preamble, this, {
+      touch: () => actor.touch(),
+      wake: () => actor.signals.changed.wakeAll(),
+      fork: (effect) => void actor.branch.fork(effect, (cause) => actor.onDefect(cause))
     })
   }
 

@@ -56,7 +56,10 @@ export const acceptStream = <S>(
 ): Effect.Effect<S, QuicError, Scope.Scope> => {
   const ids = actor.streams.unclaimed(unidirectional)
   const source: Source<StreamActor, QuicError> = {
-    has: () => ids.length > 0,
+    has: () => {
+      actor.streams.onAccepting(unidirectional)
+      return ids.length > 0
+    },
     take: () => {
       const id = ids.shift()
       return id === undefined ? undefined : actor.streams.use(id)

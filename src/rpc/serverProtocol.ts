@@ -1,5 +1,4 @@
 /** The server's side: each stream is one call, and a client of its own to Effect's `RpcServer`. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -8,13 +7,11 @@ import * as Queue from "effect/Queue"
 import { constEof, type FromClientEncoded } from "effect/rpc/RpcMessage"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
-import type { ConnectionFacts } from "../ConnectionInfo.ts"
-import type { PathInfo } from "../ConnectionPaths.ts"
+import { peerInfo, QuicPeer } from "../PeerInfo.ts"
 import type { QuicConnection } from "../QuicConnection.ts"
 import type { QuicEndpointShape } from "../QuicEndpoint.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
-import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { CallBudget } from "./CallBudget.ts"
 import { abandon } from "./clientProtocol.ts"
 import { type BadFrame, rpcErrorCodes } from "./frames.ts"
@@ -23,37 +20,6 @@ import { RequestDeadlines } from "./RequestDeadlines.ts"
 import { replaySafety } from "./replaySafe.ts"
 import { type CallLimits, ServerCall } from "./serverCall.ts"
 import { serializationOf } from "./serialization.ts"
-
-/**
- * Who makes a call, as the transport knows it: nothing in it is claimed by the caller's headers.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PeerInfo {
-  /** Certificate or raw key the caller has proved to own; undefined if the server asked for none. */
-  readonly certificate: ConnectionFacts["peer"]
-  /** Address of the caller when the call arrived. */
-  readonly address: SocketAddress
-  /** Paths of the connection when the call arrived. */
-  readonly paths: ReadonlyArray<PathInfo>
-}
-
-/**
- * Who makes the call that a handler serves; undefined outside calls over QUIC.
- *
- * @category services
- * @since 0.1.0
- */
-export const QuicPeer = Context.Reference<PeerInfo | undefined>("effect-quic/QuicPeer", {
-  defaultValue: () => undefined
-})
-
-export const peerInfo = (connection: QuicConnection): PeerInfo => ({
-  certificate: connection.facts.peer,
-  address: connection.remoteAddress,
-  paths: connection.paths
-})
 
 /**
  * What is served.
@@ -176,7 +142,7 @@ const runCall = Effect.fnUntraced(function* (
   if (!isReplaySafe(request.tag)) yield* connection.handshakeComplete
   // with `Eof`, the server calls `end` once the handler is done
   const start = Effect.andThen(tell(request), tell(constEof))
-  yield* Effect.provideService(start, QuicPeer, peerInfo(connection))
+  yield* Effect.provideService(start, QuicPeer, peerInfo(connection.actor))
   const interrupt = tell({ _tag: "Interrupt", requestId: request.id })
   yield* call.untilDone(interrupt, Effect.flatMap(connection.closed, Effect.fail))
   yield* call.untilDelivered

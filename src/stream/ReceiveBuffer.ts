@@ -98,6 +98,16 @@ export class ReceiveBuffer {
     return joined
   }
 
+  /** Copies the next bytes without consuming them, as many as there are room for; returns how many. */
+  peek(into: Uint8Array): number {
+    const { chunks, starts, ends } = this
+    const wanted = Math.min(into.length, this.readable)
+    let filled = 0
+    for (let i = this.head; filled < wanted; i++)
+      for (let at = starts[i]; at < ends[i] && filled < wanted; at++) into[filled++] = chunks[i][at]
+    return filled
+  }
+
   private take(size: number): Uint8Array {
     const bytes = this.chunks[this.head]
     const start = this.starts[this.head]

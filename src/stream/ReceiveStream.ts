@@ -126,6 +126,12 @@ export class ReceiveStream {
     return bytes
   }
 
+  /** Copies what `read` would return next, without consuming it; returns how many bytes. */
+  peek(into: Uint8Array): number {
+    const { buffer, readable } = this
+    return buffer === undefined ? 0 : Math.min(buffer.peek(into), readable)
+  }
+
   /** The application stops reading. Returns whether to send STOP_SENDING. RFC 9000 §3.5 #S1 #S4 */
   stop(code: number): boolean {
     if (this.isTerminal || this.isStopped) return false

@@ -190,6 +190,17 @@ export class StreamSet implements FrameOwner {
     return bytes
   }
 
+  /** Copies what `read` would return next into `into`, without consuming it; returns how many bytes. */
+  peek(id: number, into: Uint8Array): number {
+    return this.directory.records.get(id)?.receive?.peek(into) ?? 0
+  }
+
+  /** Whether more bytes may arrive than can be read already. */
+  mayGrow(id: number): boolean {
+    const receive = this.directory.records.get(id)?.receive
+    return receive?.isIncomplete === true && !receive.isStopped
+  }
+
   /** The peer may open the streams that it was granted, and no more. */
   freeze(): void {
     this.directory.peerBidi.isFrozen = this.directory.peerUni.isFrozen = true
