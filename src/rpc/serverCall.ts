@@ -105,22 +105,25 @@ export class ServerCall implements ArrivingCall, BudgetedCall, Arrival {
   }
 
   /**
-   * Ends with the handler. A caller that goes away interrupts it, unless it is detached; fails with the connection, and
-   * with what the caller does wrong.
+   * Ends with the handler. A caller that goes away interrupts it, unless it is detached, which is a failure even so: what
+   * `RpcServer` knows of the call must be removed, which it may just have done itself. Fails with the connection, and with
+   * what the caller does wrong.
    */
   untilDone(
     interrupt: Effect.Effect<void>,
     connectionEnd: Effect.Effect<never, QuicError>
   ): Effect.Effect<void, QuicError | BadFrame> {
-    const callerLeft = Effect.andThen(
-      Effect.suspend(() => (this.isDetached ? Effect.void : interrupt)),
-      connectionEnd
-    )
+    let left: QuicError | undefined
+    const callerLeft = (error: QuicError) => {
+      if (this.isDetached) return connectionEnd
+      left = error
+      return Effect.andThen(interrupt, connectionEnd)
+    }
     // the handler of a call that wanted no reply goes on after that has arrived
     const watched = Effect.raceFirst(this.untilReset, Effect.andThen(this.stream.finished, connectionEnd))
-    return Effect.raceFirst(
-      Deferred.await(this.ended),
-      Effect.catchIf(watched, isOfStream, () => callerLeft)
+    return Effect.flatMap(
+      Effect.raceFirst(Deferred.await(this.ended), Effect.catchIf(watched, isOfStream, callerLeft)),
+      () => (left === undefined ? Effect.void : Effect.fail(left))
     )
   }
 
