@@ -7,6 +7,7 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { type Benchmark, benchmarks, staged } from "./benchmarks.ts"
+import { clusterRows } from "./cluster.ts"
 import { crowd, crowdFigures } from "./crowd.ts"
 import { flood } from "./flood.ts"
 import { headOfLineRows } from "./headOfLine.ts"
@@ -103,6 +104,9 @@ if (isWanted(rpcTitle)) rows.push(...(await rpcRows(rpcTitle, options.quick)))
 const headOfLineTitle = "head-of-line"
 if (isWanted(headOfLineTitle))
   rows.push(...(await headOfLineRows(headOfLineTitle, options.quick, options.svg)))
+
+const clusterTitle = "cluster"
+if (isWanted(clusterTitle)) rows.push(...(await clusterRows(clusterTitle, options.quick)))
 
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {
