@@ -17,19 +17,27 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcServer from "effect/rpc/RpcServer"
+import type * as Scope from "effect/Scope"
 import type { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import type { CryptoSuite } from "./capability/CryptoSuite.ts"
 import type { Entropy } from "./capability/Entropy.ts"
 import type { UdpPort } from "./capability/UdpPort.ts"
 import type { EndpointOptions } from "./EndpointOptions.ts"
-import type { PeerOptions } from "./Peer.ts"
+import type { Peer, PeerOptions } from "./Peer.ts"
+import type { QuicConnection } from "./QuicConnection.ts"
 import { QuicEndpoint } from "./QuicEndpoint.ts"
 import type { QuicError } from "./QuicError.ts"
 import { type CallOptions, type ClientOptions, makeClientProtocol } from "./rpc/clientProtocol.ts"
-import { makeServerProtocol, type ServeOptions, type ServerProtocolOptions } from "./rpc/serverProtocol.ts"
+import { callPreamble } from "./rpc/frames.ts"
+import {
+  makeServerProtocol,
+  serveEndpoint,
+  type ServeOptions,
+  type ServerProtocolOptions
+} from "./rpc/serverProtocol.ts"
 
 export type { CallOptions, ClientOptions } from "./rpc/clientProtocol.ts"
-export { rpcErrorCodes } from "./rpc/frames.ts"
+export { callPreamble, rpcErrorCodes } from "./rpc/frames.ts"
 export { ReplaySafe } from "./rpc/replaySafe.ts"
 export { type PeerInfo, QuicPeer } from "./PeerInfo.ts"
 export type { ServeOptions, ServerProtocolOptions } from "./rpc/serverProtocol.ts"
@@ -49,14 +57,71 @@ export const layerClient = (options: ClientOptions): Layer.Layer<RpcClient.Proto
   Layer.effect(RpcClient.Protocol, makeClientProtocol(options.connection, options))
 
 /**
- * Serves the calls of every client of an endpoint; it takes all their streams. The handlers find the caller in
- * `QuicPeer`.
+ * Serves the calls of every client of an endpoint, whose connections it accepts: see `layerAttached` for connections that
+ * carry other things too. The handlers find the caller in `QuicPeer`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerServer = (options: ServerProtocolOptions): Layer.Layer<RpcServer.Protocol> =>
-  Layer.effect(RpcServer.Protocol, makeServerProtocol(options.endpoint, options))
+  Layer.effect(
+    RpcServer.Protocol,
+    Effect.gen(function* () {
+      const { protocol, serveCall } = yield* makeServerProtocol(options)
+      yield* serveEndpoint(options.endpoint, serveCall)
+      return protocol
+    })
+  )
+
+/**
+ * Makes connections carry calls to the `RpcServer` beside it, as provided by `layerAttached`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class CallServer extends Context.Service<
+  CallServer,
+  {
+    /**
+     * Serves the calls that arrive over it, in either direction, until the scope ends; other streams are not touched.
+     * Fails as `Carrier.claimStreams` does.
+     */
+    readonly attach: (over: QuicConnection | Peer) => Effect.Effect<void, QuicError, Scope.Scope>
+  }
+>()("effect-quic/QuicRpc/CallServer") {}
+
+/**
+ * Serves the calls of the connections that are attached, which they may carry beside other protocols, or back from the
+ * server to its client.
+ *
+ * **Example** (Calls beside the application's own streams)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { QuicEndpoint, QuicRpc } from "effect-quic"
+ *
+ * const serve = Effect.gen(function* () {
+ *   const endpoint = yield* QuicEndpoint
+ *   const calls = yield* QuicRpc.CallServer
+ *   yield* endpoint.serve((connection) =>
+ *     Effect.andThen(
+ *       calls.attach(connection),
+ *       connection.serveStreams((stream) => Stream.run(stream.readable, stream.writable))
+ *     )
+ *   )
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerAttached = (options: ServeOptions = {}): Layer.Layer<RpcServer.Protocol | CallServer> =>
+  Layer.effectContext(
+    Effect.map(makeServerProtocol(options), ({ protocol, serveCall }) => {
+      const attach: CallServer["Service"]["attach"] = (over) => over.claimStreams(callPreamble, serveCall)
+      return Context.add(Context.make(CallServer, { attach }), RpcServer.Protocol, protocol)
+    })
+  )
 
 /**
  * Calls a server by its address, from an endpoint of its own, and stays connected with it as a `Peer` does: a call waits
@@ -124,7 +189,8 @@ export const layerListen = (
   } = options
   const listen = Effect.gen(function* () {
     const endpoint = yield* QuicEndpoint.make(where)
-    const protocol = yield* makeServerProtocol(endpoint, options)
+    const { protocol, serveCall } = yield* makeServerProtocol(options)
+    yield* serveEndpoint(endpoint, serveCall)
     return Context.add(Context.make(QuicEndpoint, endpoint), RpcServer.Protocol, protocol)
   })
   return Layer.effectContext(listen)

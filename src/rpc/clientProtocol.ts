@@ -10,11 +10,10 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { SocketOpenError, SocketReadError } from "effect/socket/Socket"
-import { Peer } from "../Peer.ts"
-import type { QuicConnection } from "../QuicConnection.ts"
+import type { Carrier } from "../Carrier.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
-import { BadFrame, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
+import { BadFrame, callPreamble, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
 import { frameLimit } from "./limits.ts"
 import { replaySafety } from "./replaySafe.ts"
 import { serializationOf } from "./serialization.ts"
@@ -26,8 +25,8 @@ import { serializationOf } from "./serialization.ts"
  * @since 0.1.0
  */
 export interface ClientOptions extends CallOptions {
-  /** What calls are made over. The layer does not close it. */
-  readonly connection: QuicConnection | Peer
+  /** What calls are made over: a connection, in either direction, or a `Peer`. The layer does not close it. */
+  readonly connection: Carrier
 }
 
 /**
@@ -45,8 +44,8 @@ export interface CallOptions {
   readonly priorityOf?: (tag: string) => number
 }
 
-export const makeClientProtocol = (connection: QuicConnection | Peer, options: CallOptions) =>
-  clientProtocolOver((replaySafe) => open(connection, replaySafe), options)
+export const makeClientProtocol = (connection: Carrier, options: CallOptions) =>
+  clientProtocolOver((replaySafe) => connection.openStream({ replaySafe }), options)
 
 type OpenStream = (replaySafe: boolean) => Effect.Effect<QuicStream, QuicError, Scope.Scope>
 
@@ -86,14 +85,6 @@ export const clientProtocolOver = (
     })
   )
 
-const open = (
-  over: QuicConnection | Peer,
-  replaySafe: boolean
-): Effect.Effect<QuicStream, QuicError, Scope.Scope> => {
-  if (over instanceof Peer) return over.openBidi({ replaySafe })
-  return replaySafe ? over.openBidi : Effect.andThen(over.handshakeComplete, over.openBidi)
-}
-
 type Deliver = (response: FromServerEncoded) => Effect.Effect<void>
 type ExitOf = (request: RequestEncoded, defect: unknown) => ResponseExitEncoded
 
@@ -106,7 +97,7 @@ const exchange = Effect.fnUntraced(function* (
   exitOf: ExitOf,
   deliver: Deliver
 ): Effect.fn.Return<void, QuicError | BadFrame> {
-  yield* stream.write(yield* frameOf(parser.encode(request)!, maxBytes))
+  yield* stream.write(yield* frameOf(parser.encode(request)!, maxBytes, callPreamble))
   yield* stream.finish
   while (true) {
     const frame = yield* readFrame(stream, maxBytes)

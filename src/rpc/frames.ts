@@ -1,4 +1,4 @@
-/** Frames of a call: a length of 4 bytes, big-endian, and that many bytes. */
+/** The stream of a call: a preamble of its caller's, then frames: a length of 4 bytes, big-endian, and that many bytes. */
 import * as Effect from "effect/Effect"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
@@ -41,16 +41,28 @@ export const rpcErrorCodes = {
 
 const encoder = new TextEncoder()
 
-/** A frame with its prefix, in one piece, so that it is written completely or not at all. */
+/**
+ * What the stream of a call begins with, "RPC1", so that other protocols can share the connection: see `Carrier`.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const callPreamble = encoder.encode("RPC1")
+
+const empty = new Uint8Array(0)
+
+/** A frame with its prefix, behind `head`, in one piece, so that it is written completely or not at all. */
 export const frameOf = (
   encoded: Uint8Array | string,
-  maxBytes: number
+  maxBytes: number,
+  head: Uint8Array = empty
 ): Effect.Effect<Uint8Array, BadFrame> => {
   const body = typeof encoded === "string" ? encoder.encode(encoded) : encoded
   if (body.length > maxBytes) return Effect.fail(tooLarge(body.length, maxBytes))
-  const frame = new Uint8Array(PREFIX_BYTES + body.length)
-  new DataView(frame.buffer).setUint32(0, body.length)
-  frame.set(body, PREFIX_BYTES)
+  const frame = new Uint8Array(head.length + PREFIX_BYTES + body.length)
+  frame.set(head)
+  new DataView(frame.buffer).setUint32(head.length, body.length)
+  frame.set(body, head.length + PREFIX_BYTES)
   return Effect.succeed(frame)
 }
 
@@ -109,8 +121,6 @@ const readExactly = Effect.fnUntraced(function* (
   }
   return buffer
 })
-
-const empty = new Uint8Array(0)
 
 const cutOff = new BadFrame(rpcErrorCodes.badFrame, "the stream ended within a frame")
 

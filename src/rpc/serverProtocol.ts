@@ -14,7 +14,7 @@ import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import { CallBudget } from "./CallBudget.ts"
 import { abandon } from "./clientProtocol.ts"
-import { type BadFrame, rpcErrorCodes } from "./frames.ts"
+import { type BadFrame, callPreamble, rpcErrorCodes } from "./frames.ts"
 import { frameLimit, heldLimit, requestTimeout } from "./limits.ts"
 import { RequestDeadlines } from "./RequestDeadlines.ts"
 import { replaySafety } from "./replaySafe.ts"
@@ -63,10 +63,8 @@ export interface ServeOptions {
 
 type WriteRequest = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
-export const makeServerProtocol = Effect.fnUntraced(function* (
-  endpoint: QuicEndpointShape,
-  options: ServeOptions
-) {
+/** A protocol, and what serves a stream that is a call. */
+export const makeServerProtocol = Effect.fnUntraced(function* (options: ServeOptions) {
   const limits = yield* callLimits(options)
   const treatment = { isReplaySafe: replaySafety(options.group), priorityOf: options.priorityOf }
   const serialization = yield* serializationOf(limits.maxBytes)
@@ -90,8 +88,9 @@ export const makeServerProtocol = Effect.fnUntraced(function* (
     })
   })
 
-  const serveCall = (stream: QuicStream, connection: QuicConnection) =>
+  const serveCall: ServeCall = (stream, connection) =>
     Effect.suspend(() => {
+      if (stream.isUnidirectional) return stream.stop(rpcErrorCodes.badFrame)
       const id = nextId++
       const call = new ServerCall(connection, stream, serialization.makeUnsafe(), limits)
       calls.set(id, call)
@@ -105,14 +104,21 @@ export const makeServerProtocol = Effect.fnUntraced(function* (
         return Effect.andThen(Queue.offer(disconnects, id), abandon(stream, exit.cause))
       })
     })
-  yield* Effect.forkScoped(
-    Effect.ignore(
-      endpoint.serveStreams((stream, connection) =>
-        stream.isUnidirectional ? stream.stop(rpcErrorCodes.badFrame) : serveCall(stream, connection)
-      )
-    )
-  )
-  return protocol
+  return { protocol, serveCall }
+})
+
+export type ServeCall = (
+  stream: QuicStream,
+  connection: QuicConnection
+) => Effect.Effect<void, QuicError | BadFrame>
+
+/** Serves the calls of every client, until the scope ends. An endpoint that serves nobody is a defect of the program. */
+export const serveEndpoint = Effect.fnUntraced(function* (endpoint: QuicEndpointShape, serveCall: ServeCall) {
+  const serve = endpoint.serve((connection) => connection.servePreamble(callPreamble, serveCall))
+  const scope = yield* Effect.scope
+  const fiber = yield* Effect.forkIn(serve, scope, { startImmediately: true })
+  const exit = fiber.pollUnsafe()
+  if (exit !== undefined) yield* Effect.orDie(exit)
 })
 
 const callLimits = Effect.fnUntraced(function* (options: ServeOptions) {

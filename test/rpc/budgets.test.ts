@@ -51,13 +51,13 @@ const prefix = (length: number): Uint8Array => {
   return bytes
 }
 
-/** Opens a call with `bytes`, which are not a whole request. */
+/** Opens a call with `bytes`. */
 const halfOpen = Effect.fnUntraced(function* (
   connection: QuicConnection,
   ...bytes: ReadonlyArray<Uint8Array>
 ) {
   const stream = yield* connection.openBidi
-  for (const some of bytes) yield* stream.write(some)
+  yield* stream.writeAll([QuicRpc.callPreamble, ...bytes])
   return stream
 })
 

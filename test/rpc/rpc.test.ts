@@ -165,7 +165,7 @@ describe.each([live, simulated])("RPC over QUIC, $name", (universe) => {
         reasonOf(
           Effect.gen(function* () {
             const stream = yield* connection.openBidi
-            yield* stream.write(Uint8Array.from(bytes))
+            yield* stream.writeAll([QuicRpc.callPreamble, Uint8Array.from(bytes)])
             if (finish) yield* stream.finish
             return yield* stream.read()
           })
