@@ -38,6 +38,7 @@ const outputs: Record<string, RegExp> = {
   rpc: /^HTTP: (sunny, it is under water, 24 hours)\nQUIC: \1\n$/,
   rpcSimulated:
     /^10000 ticks at 5 % loss\ncut off: .*silent for the idle timeout\na price of 6, \d\.\d s after the network healed\n$/,
+  cluster: /^Anna and Bert have 20 accounts\nAnna is gone, Bert has 20; every deposit is there: true\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
@@ -55,7 +56,7 @@ it.each(["simulator", "faults", "rpcSimulated"])("%s prints the same every time"
 
 it("every example is run", () => {
   // imported by other examples
-  const shared = ["loopback", "counter"]
+  const shared = ["loopback", "counter", "clusterDatabase"]
   const all = readdirSync(`${root}examples`).map((file) => file.replace(/\.ts$/, ""))
   expect(all.filter((name) => !shared.includes(name)).sort()).toEqual(Object.keys(outputs).sort())
 })
