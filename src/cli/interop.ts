@@ -21,6 +21,7 @@ import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory } from "./hqServer.ts"
 import { type HqTarget, parseTarget } from "./hqTarget.ts"
 import { fail, reported } from "./report.ts"
+import { printableJson } from "../internal/printable.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 
 /** Exit code that tells the runner that a test case is not supported. */
@@ -87,7 +88,7 @@ const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string,
     },
     directory,
     drainSeconds: 0,
-    report: (event) => Console.log(JSON.stringify(event))
+    report: (event) => Console.log(printableJson(event))
   })
 })
 

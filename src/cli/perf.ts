@@ -11,7 +11,7 @@ import { connectionFacts, groupName } from "./get.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { labelled } from "./presenter.ts"
 import { withProgress } from "./ProgressBar.ts"
-import { printable } from "../internal/printable.ts"
+import { printable, printableJson } from "../internal/printable.ts"
 import { fail, reported } from "./report.ts"
 import { introduce, listenFlags, reachable } from "./serve.ts"
 import { describeStop, untilStopped } from "./untilStopped.ts"
@@ -170,7 +170,7 @@ const client = Command.make(
       if (options.json) {
         const { cipherSuite, group } = connection.facts
         return yield* Console.log(
-          JSON.stringify({
+          printableJson({
             handshakeMillis,
             cipherSuite,
             group: groupName(group),

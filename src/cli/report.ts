@@ -6,7 +6,7 @@ import * as Logger from "effect/Logger"
 import { PlatformError } from "effect/PlatformError"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { printable } from "../internal/printable.ts"
+import { printable, printableJson, withoutControls } from "../internal/printable.ts"
 
 /** A failure with a message for the user. */
 export class CliFailure extends Schema.TaggedError<CliFailure>()("CliFailure", {
@@ -40,9 +40,10 @@ const problems: Record<string, string> = {
 export const describe = (error: unknown): string => {
   if (error instanceof PlatformError) {
     const { reason } = error
-    if (reason._tag === "BadArgument") return reason.description ?? reason.message
+    if (reason._tag === "BadArgument") return printable(reason.description ?? reason.message, MAX_MESSAGE)
     const problem = problems[reason._tag] ?? reason.description ?? reason._tag
-    return reason.pathOrDescriptor === undefined ? problem : `${reason.pathOrDescriptor}: ${problem}`
+    const text = reason.pathOrDescriptor === undefined ? problem : `${reason.pathOrDescriptor}: ${problem}`
+    return printable(text, MAX_MESSAGE)
   }
   return printable(error instanceof Error ? error.message : String(error), MAX_MESSAGE)
 }
@@ -66,14 +67,26 @@ export const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
     )
   })
 
-/** Logs to standard error; causes take one line except at debug levels. */
-export const logger: Logger.Logger<unknown, void> = Logger.withConsoleError(
-  Logger.make(({ cause, logLevel, message }) => {
-    const parts = (Array.isArray(message) ? message : [message]).map((part) =>
-      Cause.isCause(part) ? Cause.pretty(part) : typeof part === "string" ? part : JSON.stringify(part)
-    )
-    if (cause.reasons.length > 0)
-      parts.push(logLevel === "Debug" || logLevel === "Trace" ? Cause.pretty(cause) : describeCause(cause))
-    return `effect-quic: ${logLevel === "Info" ? "" : logLevel === "Warn" ? "warning: " : `${logLevel.toLowerCase()}: `}${parts.join(": ")}`
-  })
-)
+/** Where errors come from, on lines of their own, which are indented so that no message can forge a line. */
+const pretty = (cause: Cause.Cause<unknown>): string =>
+  Cause.pretty(cause).split("\n").map(withoutControls).join("\n    ")
+
+const partText = (part: unknown): string =>
+  Cause.isCause(part)
+    ? pretty(part)
+    : typeof part === "string"
+      ? printable(part, MAX_MESSAGE)
+      : part instanceof Error
+        ? describe(part)
+        : printableJson(part)
+
+/** One record as it is printed; causes take one line except at debug levels. */
+export const formatted: Logger.Logger<unknown, string> = Logger.make(({ cause, logLevel, message }) => {
+  const parts = (Array.isArray(message) ? message : [message]).map(partText)
+  if (cause.reasons.length > 0)
+    parts.push(logLevel === "Debug" || logLevel === "Trace" ? pretty(cause) : describeCause(cause))
+  return `effect-quic: ${logLevel === "Info" ? "" : logLevel === "Warn" ? "warning: " : `${logLevel.toLowerCase()}: `}${parts.join(": ")}`
+})
+
+/** Logs to standard error. */
+export const logger: Logger.Logger<unknown, void> = Logger.withConsoleError(formatted)

@@ -9,7 +9,7 @@ import { formatAddress } from "../wire/SocketAddress.ts"
 import { identityFlags, layerNoTrust, loadIdentity } from "./credentials.ts"
 import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory, type ServeEvent } from "./hqServer.ts"
-import { printable } from "../internal/printable.ts"
+import { printable, printableJson } from "../internal/printable.ts"
 import { reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 import { describeStop, drainFlag } from "./untilStopped.ts"
@@ -85,7 +85,7 @@ const reportAsJson =
   (identity: Identity) =>
   (event: ServeEvent): Effect.Effect<void> =>
     Console.log(
-      JSON.stringify(event.event === "listening" ? { ...event, fingerprint: identity.peerId } : event)
+      printableJson(event.event === "listening" ? { ...event, fingerprint: identity.peerId } : event)
     )
 
 export const serve = Command.make(

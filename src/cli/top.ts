@@ -1,5 +1,5 @@
 /** `effect-quic top`: a live view of the connections of running processes. */
-import { printable } from "../internal/printable.ts"
+import { printable, printableJson } from "../internal/printable.ts"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -76,7 +76,7 @@ const printReport = Effect.fnUntraced(function* (options: TopOptions) {
   yield* Console.log(report(state, (yield* columns) || reportColumns).join("\n"))
 })
 
-const printJson = (seen: Seen): Effect.Effect<void> => Console.log(JSON.stringify(topRecord(seen)))
+const printJson = (seen: Seen): Effect.Effect<void> => Console.log(printableJson(topRecord(seen)))
 
 export const top = Command.make(
   "top",

@@ -7,14 +7,14 @@ import { print } from "../FiberTree.ts"
 import { CliHost, type ProcessTree } from "./CliHost.ts"
 import { interactive } from "./interactive.ts"
 import { emptyTreeView, onLines, onTreeKey, treeFrame } from "./treeView.ts"
-import { printable, withoutControls } from "../internal/printable.ts"
+import { printable, printableJson, withoutControls } from "../internal/printable.ts"
 import { pidFlag } from "./pidFlag.ts"
 import { fail, reported } from "./report.ts"
 
 const everySecond = 1000
 
 /** The trees of a process, a line for each node. */
-const linesOf = ({ pid, command, endpoints }: ProcessTree): ReadonlyArray<string> => [
+export const linesOf = ({ pid, command, endpoints }: ProcessTree): ReadonlyArray<string> => [
   `process ${pid} · ${printable(command)}`,
   ...endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(withoutControls))
 ]
@@ -65,7 +65,7 @@ export const tree = Command.make(
       const look = Effect.gen(function* () {
         const all = yield* processes
         if (all.length === 0) return watch ? undefined : yield* fail(nothing)
-        const texts = all.map((each) => (json ? JSON.stringify(each) : linesOf(each).join("\n")))
+        const texts = all.map((each) => (json ? printableJson(each) : linesOf(each).join("\n")))
         yield* Console.log(texts.join("\n"))
       })
       yield* watch ? Effect.forever(Effect.andThen(look, Effect.sleep(everySecond))) : look

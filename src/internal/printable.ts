@@ -9,9 +9,23 @@
 /** Longer text is truncated, so that it cannot fill logs. UTF-16 code units. */
 export const MAX_PRINTABLE = 200
 
+const interpreted = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu
+
 /** The same text, of the same length, with what would be interpreted replaced. */
-export const withoutControls = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "\ufffd")
+export const withoutControls = (text: string): string => text.replaceAll(interpreted, "\ufffd")
+
+const escaped = (character: string): string =>
+  Array.from({ length: character.length }, (_, i) => {
+    const unit = character.charCodeAt(i).toString(16)
+    return `\\u${unit.padStart(4, "0")}`
+  }).join("")
+
+/**
+ * One line of JSON in which nothing is lost: what would be interpreted is escaped. JSON by itself escapes only U+0000 to
+ * U+001F; U+009B begins an escape sequence as well.
+ */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(interpreted, escaped)
 
 /** At most `most` code units of `text`, on one line, followed by `…` when truncated. */
 export const printable = (text: string, most: number = MAX_PRINTABLE): string => {

@@ -6,6 +6,7 @@ import type { MigrationEntry, QlogPointer } from "../connection/MigrationEntry.t
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Level, PacketType, Space } from "../wire/PacketType.ts"
 import { hexadecimal } from "../internal/hexadecimal.ts"
+import { printableJson } from "../internal/printable.ts"
 import { migrationEvents } from "./migrationEvents.ts"
 import { QlogFrames } from "./QlogFrames.ts"
 import { QlogSnapshot } from "./QlogSnapshot.ts"
@@ -181,7 +182,7 @@ export class QlogTrace implements ConnectionObserver {
 }
 
 /** RFC 7464 */
-const record = (value: object): string => `${RECORD_SEPARATOR}${JSON.stringify(value)}\n`
+const record = (value: object): string => `${RECORD_SEPARATOR}${printableJson(value)}\n`
 
 const shortFields = (bytes: Uint8Array, start: number, packetNumberOffset: number) => ({
   spin_bit: (bytes[start] & 0x20) !== 0,

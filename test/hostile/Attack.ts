@@ -28,6 +28,8 @@ export interface Attack {
   readonly spoofed?: (stranger: () => Puppet, attacker: Puppet) => ReadonlyArray<Uint8Array>
   /** How the victim must end the attacker's connection, one or the other; whether it does is up to it when left out. */
   readonly closes?: number | ReadonlyArray<number>
+  /** Whether everything that shows text is asked to show what the attacker has said: logs, qlog, the command line. */
+  readonly isWatched?: boolean
   /** A packet may cost that many times what an honest one costs in the same run; 10 by default. */
   readonly costFactor?: number
   /** Bytes the victim may hold; `MAX_BYTES_HELD` by default. */
@@ -49,7 +51,7 @@ export interface Measured {
   readonly bytesAstray: number
   /** Code the attacker's connection was closed with. */
   readonly closed: number | undefined
-  /** A logged message in which a peer's control characters survived; the core logs nothing. */
+  /** A line of a log, a qlog or the command line in which a peer's control characters survived. */
   readonly forgedLog: string | undefined
   /** Why honest peers were not served; undefined if they were. */
   readonly unserved: string | undefined
@@ -81,7 +83,7 @@ export const judge = (attack: Attack, where: Row["where"], measured: Measured): 
   if (bytesHeld > mayHold) wrong.push(`${bytesHeld} bytes held`)
   if (cpuMicrosPerPacket > bound)
     wrong.push(`${cpuMicrosPerPacket.toFixed(1)} µs per packet, at most ${bound.toFixed(1)} expected`)
-  if (measured.forgedLog !== undefined) wrong.push(`logged ${JSON.stringify(measured.forgedLog)}`)
+  if (measured.forgedLog !== undefined) wrong.push(`showed ${JSON.stringify(measured.forgedLog)}`)
   if (attack.spoofed !== undefined && bytesOut > amplifies * bytesIn)
     wrong.push(`amplified ${bytesIn} bytes to ${bytesOut}`)
   if (bytesAstray > mayStray) wrong.push(`${bytesAstray} bytes sent to a third party`)

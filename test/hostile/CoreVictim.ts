@@ -10,6 +10,8 @@ import type { Attack } from "./Attack.ts"
 import { cpuMicros } from "./attackers.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../../src/connection/ConnectionConfig.ts"
+import { QlogTrace } from "../../src/qlog/QlogTrace.ts"
+import type { Role } from "../../src/wire/Role.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
@@ -28,6 +30,8 @@ export class CoreVictim {
   bytesOut = 0
   bytesAstray = 0
   answers: Array<Uint8Array> = []
+  /** What has been recorded of connections, if the attack is watched. */
+  readonly qlogs: Array<string> = []
   /** CPU time of verifying certificates. */
   verifyMicros = 0
   /** Datagrams delivered. */
@@ -39,12 +43,22 @@ export class CoreVictim {
   /** Who has sent anything, or has been connected to. */
   private readonly known = new Set<string>()
 
-  constructor(random: SeededRandom, { retry = "underLoad", trusts }: Attack) {
+  constructor(random: SeededRandom, { retry = "underLoad", trusts, isWatched = false }: Attack) {
     this.verifier = trusts && Effect.runSync(NodeCertificateVerifier.authorities(trusts))
     this.tls = tlsSettings(rawIdentity(random), { peerCertificateTypes: ["rawPublicKey", "x509"] })
     this.transport = transportSettings({ maxDatagramFrameBytes: 1200 })
     const server = { tls: this.tls, transport: this.transport, retry }
-    this.endpoint = new Endpoint({ suite, random: random.bytes, connectionIdBytes: 8, server })
+    const qlog = () => (records: string) => void this.qlogs.push(records)
+    const observe = isWatched
+      ? (role: Role, id: Uint8Array, nowMicros: number) => new QlogTrace(role, id, nowMicros, 0, qlog)
+      : undefined
+    this.endpoint = new Endpoint({
+      suite,
+      random: random.bytes,
+      connectionIdBytes: 8,
+      server,
+      ...(observe && { observe })
+    })
   }
 
   /** Delivers a datagram and takes the answers to it. */

@@ -13,6 +13,7 @@ import {
   type Wish
 } from "../identity/certificateFactory.ts"
 import type { Attack } from "./Attack.ts"
+import { forged } from "./forged.ts"
 
 const always = { notBefore: 0, notAfter: Date.UTC(2049, 0, 1) } satisfies Wish
 
@@ -67,7 +68,7 @@ const labyrinth = (): TlsIdentity => {
 }
 
 const forgedNames = (): TlsIdentity => {
-  const name = "\u001b[2J\r\nlevel=error forged"
+  const name = forged
   const authority = issueIntermediate({ ...always, name })
   const leaf = issueLeaf({ ...always, by: authority, name, extensions: leafExtensions("localhost") })
   return identityOf(leaf, [leaf, authority])
@@ -96,5 +97,8 @@ export const certificates: ReadonlyArray<Attack> = [
   attack("RSA exponent as long as the modulus", "CWE-400", Alert.unsupported_certificate, () =>
     signedBy(rsaKey(ones(4096), ones(4096)))
   ),
-  attack("control characters in certificate names", "CWE-117", Alert.unknown_ca, forgedNames)
+  {
+    ...attack("log injection from certificate names", "CWE-117", Alert.unknown_ca, forgedNames),
+    isWatched: true
+  }
 ]

@@ -13,6 +13,7 @@ import {
   sizeOf
 } from "./attackers.ts"
 import { CoreVictim } from "./CoreVictim.ts"
+import { firstObeyed, recordsOf } from "./forged.ts"
 
 const addressOf = (n: number): SocketAddress => ({
   host: `198.51.100.${1 + (n % 250)}`,
@@ -98,7 +99,7 @@ export const runAtCore = (attack: Attack): Measured => {
     bytesOut,
     bytesAstray,
     closed: attacker.seen.close?.code,
-    forgedLog: undefined,
+    forgedLog: firstObeyed(victim.qlogs.flatMap(recordsOf)),
     unserved: unserved(victim, random.fork("fresh"), honest)
   }
 }

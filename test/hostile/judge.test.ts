@@ -32,7 +32,7 @@ describe("an attack's verdict", () => {
     expect(reasonOf({ bytesOut: 301 })).toBe("amplified 100 bytes to 301")
     expect(reasonOf({ bytesAstray: 1 })).toBe("1 bytes sent to a third party")
     expect(reasonOf({ closed: undefined })).toBe("closed with nothing, not 7")
-    expect(reasonOf({ forgedLog: "a\nb" })).toBe('logged "a\\nb"')
+    expect(reasonOf({ forgedLog: "a\nb" })).toBe('showed "a\\nb"')
     expect(reasonOf({ unserved: "no echo" })).toBe("honest peers: no echo")
   })
 })

@@ -31,8 +31,9 @@ export class Victim {
   readonly worker: Worker
   port = 0
 
-  constructor({ retry = "underLoad", trusts }: Attack) {
-    this.worker = new Worker(new URL("./liveVictim.ts", import.meta.url), { workerData: { retry, trusts } })
+  constructor({ retry = "underLoad", trusts, isWatched = false }: Attack) {
+    const workerData = { retry, trusts, isWatched }
+    this.worker = new Worker(new URL("./liveVictim.ts", import.meta.url), { workerData })
   }
 
   async start(): Promise<this> {

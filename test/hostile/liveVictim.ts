@@ -11,7 +11,17 @@ import { parentPort, workerData } from "node:worker_threads"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "../../layers/node/index.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
 import type { Attack } from "./Attack.ts"
+import { Inspector, type InspectorShape } from "../../src/capability/Inspector.ts"
+import { Qlog } from "../../src/capability/Qlog.ts"
+import { formatted } from "../../src/cli/report.ts"
+import { linesOf } from "../../src/cli/tree.ts"
+import { advance, type Seen } from "../../src/cli/topRates.ts"
+import { topRecord } from "../../src/cli/topRecord.ts"
+import { initialState, onSeen } from "../../src/cli/topState.ts"
+import { report as reportOf } from "../../src/cli/topView.ts"
+import { printableJson } from "../../src/internal/printable.ts"
 import { bytesInUse, cpuMicros } from "./attackers.ts"
+import { firstObeyed, recordsOf } from "./forged.ts"
 
 /** What the main thread says: a port to connect to, or that it wants to know the usage. */
 export type Order = { readonly connect: number } | "usage"
@@ -21,24 +31,46 @@ export interface Usage {
   readonly bytesInUse: number
   /** CPU time once the bytes have been counted. */
   readonly afterMicros: number
-  /** A logged message with a control character in it. */
+  /** A line that was logged, recorded or shown with a control character in it. */
   readonly forgedLog: string | undefined
 }
 
-/** What a terminal or a reader of logs obeys; our own words have none. */
-const control = /\p{Cc}/u
-let forgedLog: string | undefined
+const { retry, trusts, isWatched }: Required<Pick<Attack, "retry" | "isWatched">> & Pick<Attack, "trusts"> =
+  workerData
 
-/** Keeps the first message that a peer has put a control character into. */
-const watching = Logger.layer([
-  Logger.make(({ message, cause }) => {
+let forgedLog: string | undefined
+/** Keeps the first text that a peer has put a control character into. */
+const look = (texts: ReadonlyArray<string>): void => void (forgedLog ??= firstObeyed(texts))
+
+/** What is logged: the words themselves, and the lines which the command line makes of them. */
+const watchLogs = Logger.layer([
+  Logger.make((record) => {
+    const { message, cause } = record
     const parts = [...(Array.isArray(message) ? message : [message]), ...cause.reasons]
-    const peersWords = parts.map((part) => (part instanceof Error ? part.message : String(part)))
-    forgedLog ??= peersWords.find((words) => control.test(words))
+    look(parts.map((part) => (part instanceof Error ? part.message : String(part))))
+    look([formatted.log(record)])
   })
 ])
 
-const { retry, trusts }: Required<Pick<Attack, "retry">> & Pick<Attack, "trusts"> = workerData
+const watchQlog = Layer.succeed(Qlog, () => (records) => look(recordsOf(records)))
+
+/** What `effect-quic tree` and `effect-quic top` print, with and without `--json`, of one look after the other. */
+const watchTrees = Layer.effect(
+  Inspector,
+  Effect.gen(function* () {
+    let seen: Seen = []
+    const show: InspectorShape["show"] = (tree) =>
+      Effect.gen(function* () {
+        const process = { pid: 1, command: "victim", endpoints: [yield* tree] }
+        seen = advance(seen, [process])
+        const shown = reportOf(onSeen(initialState("rate", ""), seen), 160)
+        look([...linesOf(process), ...shown, printableJson(process), printableJson(topRecord(seen))])
+      }).pipe(Effect.andThen(Effect.sleep(10)), Effect.forever, Effect.forkScoped, Effect.asVoid)
+    return { show }
+  })
+)
+
+const watching = isWatched ? Layer.mergeAll(watchLogs, watchQlog, watchTrees) : watchLogs
 const transport = { maxDatagramFrameBytes: 1200 }
 
 const report = (): void => {

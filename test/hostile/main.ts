@@ -45,7 +45,8 @@ const report = (row: Row): void => {
 /** Strangers leave handshakes behind, and peers nothing: one victim can serve all of them. */
 let shared: Promise<Victim> | undefined
 const victimOf = (attack: Attack): Promise<Victim> => {
-  if (strangers.includes(attack) || attack.trusts !== undefined) return startVictim(attack)
+  if (strangers.includes(attack) || attack.trusts !== undefined || attack.isWatched)
+    return startVictim(attack)
   shared ??= startVictim(attack)
   return shared
 }

@@ -23,6 +23,7 @@ import type { TransportParameters } from "../../src/wire/TransportParameters.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { ackRange, type Puppet } from "../connection/Puppet.ts"
 import type { Attack } from "./Attack.ts"
+import { forged } from "./forged.ts"
 import { bytes, connectionId, crypto, flood, newConnectionId, PACKETS, stream } from "./floods.ts"
 
 const paths: ReadonlyArray<Attack> = [
@@ -157,8 +158,6 @@ const limits: ReadonlyArray<Attack> = [
   }
 ]
 
-const forged = "\u001b[2J\r\nlevel=error forged\u0000"
-
 /** Lets the victim send on. */
 const generous = {
   parameters: (honest: TransportParameters): TransportParameters => ({
@@ -258,9 +257,10 @@ const acknowledgements: ReadonlyArray<Attack> = [
     closes: Code.KEY_UPDATE_ERROR
   },
   {
-    name: "control characters in a reason",
+    name: "log injection from the reason of a close",
     reference: "CWE-117",
-    packets: flood(1, (w) => writeConnectionClose(w, true, 1, 0, new TextEncoder().encode(forged)))
+    isWatched: true,
+    packets: flood(1, (w, n) => writeConnectionClose(w, n % 2 === 0, 1, 0, new TextEncoder().encode(forged)))
   }
 ]
 
@@ -273,15 +273,17 @@ const GREASED = 0x1a2a3a4a
 
 const handshakes: ReadonlyArray<Attack> = [
   {
-    name: "control characters in a protocol name",
+    name: "log injection from a protocol name",
     reference: "CWE-117",
+    isWatched: true,
     puppet: { alpn: [forged] },
     packets: insisting,
     closes: 0x100 + Alert.no_application_protocol
   },
   {
-    name: "control characters in a server name",
+    name: "log injection from a server name",
     reference: "CWE-117",
+    isWatched: true,
     puppet: { serverName: forged },
     packets: insisting
   },
