@@ -28,17 +28,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Scope } from "effect/Scope"
 import { Socket } from "effect/socket/Socket"
+import type { CertificateVerifier } from "./capability/CertificateVerifier.ts"
+import type { CryptoSuite } from "./capability/CryptoSuite.ts"
+import type { Entropy } from "./capability/Entropy.ts"
+import type { UdpPort } from "./capability/UdpPort.ts"
+import type { Carrier } from "./Carrier.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
-import { Peer } from "./Peer.ts"
-import type { QuicConnection } from "./QuicConnection.ts"
-import type { QuicEndpointShape } from "./QuicEndpoint.ts"
+import { QuicEndpoint, type QuicEndpointShape } from "./QuicEndpoint.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import { openFailed, openTimedOut } from "./socket/closeCodes.ts"
 import { checkPreamble } from "./socket/preamble.ts"
-import { streamSocket } from "./socket/streamSocket.ts"
+import { acceptedSocket, streamSocket } from "./socket/streamSocket.ts"
 
 export { socketCloseCodes } from "./socket/closeCodes.ts"
+export { socketPreamble } from "./socket/preamble.ts"
 
 /**
  * How the stream of a socket is opened.
@@ -51,7 +55,7 @@ export interface SocketOptions {
   readonly openTimeout?: Duration.Input
   /**
    * What the stream begins with, the same at both sides: it tells sockets from other streams of the connection, and tells
-   * the other side at once that there is one. Up to 64 bytes, default 4. With none, any stream is a socket.
+   * the other side at once that there is one. Up to 64 bytes, default `socketPreamble`. With none, any stream is a socket.
    */
   readonly preamble?: Uint8Array
 }
@@ -74,8 +78,8 @@ const socketOver = Effect.fnUntraced(function* (
 })
 
 /**
- * A socket over a connection, or over whichever connection a `Peer` has: each reader is a stream of its own. The
- * connection is left open.
+ * A socket over a connection, or over whichever connection a `Peer` has: each reader is a stream of its own, beside whatever
+ * else the connection carries. It is left open.
  *
  * **Errors**: `InvalidOption`.
  *
@@ -85,8 +89,29 @@ const socketOver = Effect.fnUntraced(function* (
 export const make = ({
   connection,
   ...options
-}: SocketOptions & { readonly connection: QuicConnection | Peer }): Effect.Effect<Socket, QuicError> =>
-  socketOver(connection instanceof Peer ? connection.openBidi() : connection.openBidi, options)
+}: SocketOptions & { readonly connection: Carrier }): Effect.Effect<Socket, QuicError> =>
+  socketOver(connection.openStream(), options)
+
+/**
+ * A socket over a bidirectional stream that the peer has opened. It has one reader.
+ *
+ * **Example** (Sockets beside the application's own streams)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Socket } from "effect/socket"
+ * import { type Carrier, QuicSocket } from "effect-quic"
+ *
+ * const serve = (connection: Carrier) =>
+ *   connection.claimStreams(QuicSocket.socketPreamble, (stream) =>
+ *     Stream.runDrain(Socket.toStream(QuicSocket.fromStream(stream)))
+ *   )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromStream = (stream: QuicStream): Socket => acceptedSocket(stream)
 
 /**
  * Provides the socket of `make`.
@@ -95,7 +120,7 @@ export const make = ({
  * @since 0.1.0
  */
 export const layer = (
-  options: SocketOptions & { readonly connection: QuicConnection | Peer }
+  options: SocketOptions & { readonly connection: Carrier }
 ): Layer.Layer<Socket, QuicError> => Layer.effect(Socket, make(options))
 
 /**
@@ -116,30 +141,32 @@ export const makeConnect = ({
   QuicError
 > =>
   socketOver(
-    Effect.flatMap(endpoint.connect(connectOptions), (connection) => connection.openBidi),
+    Effect.flatMap(endpoint.connect(connectOptions), (connection) => connection.openStream()),
     { ...(openTimeout !== undefined && { openTimeout }), ...(preamble !== undefined && { preamble }) }
   )
 
 /**
- * Provides the socket of `makeConnect`.
+ * Provides a socket that connects from an endpoint of its own, each time its reader is acquired. Fails with the errors of
+ * `QuicEndpoint.make`.
  *
  * **Example** (Effect's RPC over sockets, from TCP to QUIC)
  *
  * ```ts
- * import { Effect, Layer } from "effect"
- * import { QuicEndpoint, QuicSocket } from "effect-quic"
+ * import { Layer } from "effect"
+ * import { QuicSocket } from "effect-quic"
+ * import { layer } from "effect-quic/layers/node"
  *
  * // instead of NodeSocket.layerNet({ host: "rpc.example", port: 4433 })
- * const socket = Layer.unwrap(
- *   Effect.map(QuicEndpoint, (endpoint) =>
- *     QuicSocket.layerConnect({ endpoint, host: "rpc.example", port: 4433, alpn: ["rpc"] })
- *   )
- * )
+ * const socket = QuicSocket.layerConnect({ host: "rpc.example", port: 4433, alpn: ["rpc"] }).pipe(Layer.provide(layer))
  * ```
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConnect = (
-  options: SocketOptions & ConnectOptions & { readonly endpoint: QuicEndpointShape }
-): Layer.Layer<Socket, QuicError> => Layer.effect(Socket, makeConnect(options))
+  options: SocketOptions & ConnectOptions
+): Layer.Layer<Socket, QuicError, UdpPort | CryptoSuite | Entropy | CertificateVerifier> =>
+  Layer.effect(
+    Socket,
+    Effect.flatMap(QuicEndpoint.make(), (endpoint) => makeConnect({ ...options, endpoint }))
+  )

@@ -19,7 +19,7 @@ import type { QuicStream } from "../QuicStream.ts"
  *
  * - `normal` (1000): the other side has sent everything
  * - `goingAway` (1001): the server stops, or the connection was closed with code 0
- * - `protocolError` (1002): a stream that is no socket, by its preamble
+ * - `protocolError` (1002): the stream has only one direction
  * - `abnormal` (1006): this side has let go of the reader, or the other side of the stream
  * - `internalError` (1011): the program at the other side has failed
  *

@@ -1,24 +1,17 @@
-/** What a stream begins with that is a socket. */
+/** What the stream of a socket begins with. */
 import * as Effect from "effect/Effect"
+import { MAX_PREAMBLE_BYTES } from "../actor/PreambleClaims.ts"
 import { invalidOption, type QuicError } from "../QuicError.ts"
-import type { QuicStream } from "../QuicStream.ts"
 
-/** "sock". Without it the other side would not see a socket before it is written to. */
-const DEFAULT = Uint8Array.of(0x73, 0x6f, 0x63, 0x6b)
-const MAX_BYTES = 64
+/**
+ * What the stream of a socket begins with by default, "sock": see `Carrier`.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const socketPreamble: Uint8Array = Uint8Array.of(0x73, 0x6f, 0x63, 0x6b)
 
-export const checkPreamble = (given: unknown = DEFAULT): Effect.Effect<Uint8Array, QuicError> =>
-  given instanceof Uint8Array && given.length <= MAX_BYTES
+export const checkPreamble = (given: unknown = socketPreamble): Effect.Effect<Uint8Array, QuicError> =>
+  given instanceof Uint8Array && given.length <= MAX_PREAMBLE_BYTES
     ? Effect.succeed(given.slice())
-    : invalidOption("preamble", `a Uint8Array of at most ${MAX_BYTES} bytes`)
-
-/** Whether the stream begins with it; reads no byte more. */
-export const startsWith = Effect.fnUntraced(function* (stream: QuicStream, preamble: Uint8Array) {
-  let at = 0
-  while (at < preamble.length) {
-    const bytes = yield* stream.read(preamble.length - at)
-    if (bytes === undefined) return false
-    for (const byte of bytes) if (byte !== preamble[at++]) return false
-  }
-  return true
-})
+    : invalidOption("preamble", `a Uint8Array of at most ${MAX_PREAMBLE_BYTES} bytes`)

@@ -51,6 +51,11 @@ class OpenSocket {
   write(bytes: Uint8Array): Effect.Effect<void, Socket.SocketError> {
     return Effect.mapError(this.stream.write(bytes), writeFailed)
   }
+
+  /** No other writer comes between. */
+  writeAll(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, Socket.SocketError> {
+    return Effect.mapError(this.stream.writeAll(chunks), writeFailed)
+  }
 }
 
 /** The end of what is read, and an interrupt, are how sockets usually end; a failure of the program is not. */
@@ -95,7 +100,7 @@ export const streamSocket = (open: OpenStream): Socket.Socket => {
   const writer: Socket.Writer = {
     write: (chunk) =>
       use((socket) => (Socket.isCloseEvent(chunk) ? socket.close(chunk) : socket.write(bytesOf(chunk)))),
-    writeAll: (chunks) => use((socket) => socket.write(joined(chunks)))
+    writeAll: (chunks) => use((socket) => socket.writeAll(chunks.map(bytesOf)))
   }
   const finish = Effect.suspend(() => current?.stream.finish ?? Effect.void)
   return Socket.make({ reader, writer: Effect.acquireRelease(Effect.succeed(writer), () => finish) })
@@ -117,16 +122,3 @@ const encoder = new TextEncoder()
 
 const bytesOf = (chunk: Uint8Array | string): Uint8Array =>
   typeof chunk === "string" ? encoder.encode(chunk) : chunk
-
-/** In one piece, so that no other writer comes between. */
-const joined = (chunks: ReadonlyArray<Uint8Array | string>): Uint8Array => {
-  if (chunks.length === 1) return bytesOf(chunks[0])
-  const all = chunks.map(bytesOf)
-  const bytes = new Uint8Array(all.reduce((total, { length }) => total + length, 0))
-  let at = 0
-  for (const each of all) {
-    bytes.set(each, at)
-    at += each.length
-  }
-  return bytes
-}

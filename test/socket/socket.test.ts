@@ -7,7 +7,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import { describe, expect } from "vitest"
-import { QuicRpc, QuicSocket, QuicSocketServer, type QuicStream } from "../../src/index.ts"
+import { carrierErrorCodes, QuicRpc, QuicSocket, QuicSocketServer } from "../../src/index.ts"
 import { endpoints, quietly, reasonOf } from "../api/pair.ts"
 import { live, simulated, type World } from "../api/World.ts"
 
@@ -171,19 +171,44 @@ describe.each([live, simulated])("C9: sockets over QUIC, $name", ({ it }) => {
       expect(yield* text((yield* Queue.take(accepted)).pull)).toBe("late")
     }))
 
-  it("a stream that does not begin as a socket is reset with 1002", (world) =>
+  it("a stream of one direction is no socket", (world) =>
     Effect.gen(function* () {
       const { connection } = yield* served(world)
-      const codeOf = (open: Effect.Effect<QuicStream, unknown, Scope.Scope>) =>
-        reasonOf(
-          Effect.gen(function* () {
-            const stream = yield* Effect.orDie(open)
-            yield* stream.write(Uint8Array.of(0x73, 0x6f, 0x00))
-            return yield* stream.read()
-          })
+      const stream = yield* connection.openUni
+      yield* stream.write(QuicSocket.socketPreamble)
+      expect(yield* reasonOf(Effect.forever(stream.write(new Uint8Array(1000))))).toMatchObject({
+        _tag: "StreamStopped",
+        code: QuicSocket.socketCloseCodes.protocolError
+      })
+    }))
+
+  it("sockets share a connection with the application's own streams", (world) =>
+    Effect.gen(function* () {
+      const { server, client, connectOptions } = yield* endpoints(world)
+      yield* Effect.forkScoped(
+        server.serve((connection) =>
+          Effect.andThen(
+            connection.claimStreams(QuicSocket.socketPreamble, (stream) =>
+              Effect.gen(function* () {
+                const socket = QuicSocket.fromStream(stream)
+                const { pull } = yield* socket.reader
+                const writer = yield* socket.writer
+                yield* writer.writeAll(["echo: ", (yield* pull)[0]])
+                expect((yield* Effect.flip(socket.reader)).reason).toMatchObject({ code: 1006 })
+              })
+            ),
+            connection.serveStreams((stream) => stream.write(Uint8Array.of(7)))
+          )
         )
-      const refused = { _tag: "StreamReset", code: QuicSocket.socketCloseCodes.protocolError }
-      expect(yield* codeOf(connection.openBidi)).toMatchObject(refused)
+      )
+      const connection = yield* client.connect(connectOptions)
+      const stream = yield* connection.openBidi
+      yield* stream.write(Uint8Array.of(1, 2, 3, 4))
+      const socket = yield* QuicSocket.make({ connection })
+      const { pull } = yield* socket.reader
+      yield* (yield* socket.writer).write("hello")
+      expect(yield* text(pull)).toBe("echo: hello")
+      expect(yield* stream.read()).toEqual(Uint8Array.of(7))
     }))
 
   it("with no preamble any stream is a socket; a bad option is named", (world) =>
@@ -226,4 +251,18 @@ describe.each([live, simulated])("C9: sockets over QUIC, $name", ({ it }) => {
         kind: "Timeout"
       })
     }).pipe(quietly))
+})
+
+describe("C9: sockets over QUIC", () => {
+  simulated.it("a stream that does not begin as a socket is refused", (world) =>
+    Effect.gen(function* () {
+      const { connection } = yield* served(world)
+      const stream = yield* connection.openBidi
+      yield* stream.write(Uint8Array.of(0x73, 0x6f, 0x00, 0x00))
+      expect(yield* reasonOf(stream.read())).toMatchObject({
+        _tag: "StreamReset",
+        code: carrierErrorCodes.unclaimed
+      })
+    })
+  )
 })
