@@ -47,6 +47,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { isBytes, isRecord, type Refusal } from "./arguments.ts"
 import { MAX_PREAMBLE_BYTES } from "./actor/PreambleClaims.ts"
+import type { DatagramClaim, DatagramClaimOptions } from "./DatagramClaim.ts"
 import type { PeerInfo } from "./PeerInfo.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import type { QuicStream } from "./QuicStream.ts"
@@ -104,6 +105,25 @@ export interface Carrier {
     preamble: Uint8Array,
     handler: (stream: QuicStream, connection: Carrier) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, QuicError, Scope.Scope | Exclude<R, Scope.Scope>>
+  /**
+   * Claims the datagrams that begin with `prefix`, 0 to 2^53−1, as a variable-length integer, until its scope ends; returns
+   * how to send and receive them. Those that wait to be received are claimed, too.
+   *
+   * **Details**
+   *
+   * `receiveDatagram` gets the others, as they are: an application beside claims begins its own datagrams with a number, too.
+   * Each claim has a queue of its own, so that none pushes out what another has not read. Of a `Peer`, the claim is made again
+   * on each new connection.
+   *
+   * **Errors**: `InvalidOption` for a bad argument, or a prefix that is claimed; the reason of its end, once the carrier is
+   * closed.
+   *
+   * **Interruption**: leaves no claim. When its scope ends, what was not received is lost.
+   */
+  claimDatagrams(
+    prefix: number,
+    options?: DatagramClaimOptions
+  ): Effect.Effect<DatagramClaim, QuicError, Scope.Scope>
   /** Sends a datagram: see `QuicConnection.sendDatagram`. */
   sendDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError>
   /**

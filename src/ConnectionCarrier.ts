@@ -7,7 +7,15 @@ import { openStream } from "./actor/streamSources.ts"
 import { called, refuseFunction } from "./arguments.ts"
 import { type Carrier, type OpenOptions, refuseOpenOptions, refusePreamble } from "./Carrier.ts"
 import { claimWhile } from "./claims.ts"
-import { sendDatagram } from "./connectionDatagrams.ts"
+import { sendClaimed, sendDatagram } from "./connectionDatagrams.ts"
+import {
+  claimedQueue,
+  DatagramClaim,
+  type DatagramClaimOptions,
+  type DatagramPort,
+  refuseDatagramClaim,
+  takenPrefix
+} from "./DatagramClaim.ts"
 import { type PeerInfo, peerInfo } from "./PeerInfo.ts"
 import type { QuicError } from "./QuicError.ts"
 import { QuicStream } from "./QuicStream.ts"
@@ -70,6 +78,31 @@ export abstract class ConnectionCarrier implements Carrier {
    */
   sendDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
     return sendDatagram(this.actor, bytes, options)
+  }
+
+  /** Claims the datagrams that begin with `prefix`; see `Carrier`. */
+  claimDatagrams(
+    prefix: number,
+    options?: DatagramClaimOptions
+  ): Effect.Effect<DatagramClaim, QuicError, Scope.Scope> {
+    const { actor } = this
+    const { changed } = actor.signals
+    const claimed = Effect.suspend(() => {
+      const refusal = refuseDatagramClaim(prefix, options) ?? actor.failure
+      if (refusal !== undefined) return refusal
+      const queue = claimedQueue(options, changed)
+      const release = actor.core.datagrams.claim(prefix, queue)
+      return release === undefined ? takenPrefix : Effect.succeed({ queue, release })
+    })
+    const port: DatagramPort = {
+      send: (datagram, intent, space) => sendClaimed(actor, datagram, intent, space),
+      refusal: () => actor.failure,
+      changed
+    }
+    return Effect.map(
+      Effect.acquireRelease(claimed, ({ release }) => Effect.sync(release)),
+      ({ queue }) => new DatagramClaim(prefix, port, queue)
+    )
   }
 
   /** Who is on the other side, once the handshake is complete. **Interruption**: while waiting. */

@@ -45,7 +45,8 @@ import type { PeerActor } from "./actor/PeerActor.ts"
 import type * as PeerLife from "./actor/peerState.ts"
 import type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 import { type Carrier, type OpenOptions, refuseOpenOptions, refusePreamble } from "./Carrier.ts"
-import { PeerClaims } from "./claims.ts"
+import { type DatagramClaim, type DatagramClaimOptions, refuseDatagramClaim } from "./DatagramClaim.ts"
+import { PeerClaims } from "./peerClaims.ts"
 import type { PeerInfo } from "./PeerInfo.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
@@ -169,7 +170,7 @@ const replaySafety = (options: UseOptions | undefined): Effect.Effect<boolean, Q
  */
 export class Peer implements Carrier {
   private readonly actor: PeerActor<QuicConnection>
-  private readonly claims: PeerClaims<QuicConnection>
+  private readonly claims: PeerClaims
 
   /** Called by `endpoint.peer`; not for applications. */
   constructor(actor: PeerActor<QuicConnection>) {
@@ -263,12 +264,23 @@ export class Peer implements Carrier {
     preamble: Uint8Array,
     handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
   ): Effect.Effect<void, QuicError, Scope.Scope | Exclude<R, Scope.Scope>> {
-    return (
-      refusePreamble(preamble) ??
-      refuseFunction(handler, "handler") ??
-      this.claims.claim<Exclude<R, Scope.Scope>>(preamble.slice(), (connection, bytes) =>
-        connection.servePreamble(bytes, handler)
+    return Effect.suspend(() => {
+      const refusal = refusePreamble(preamble) ?? refuseFunction(handler, "handler")
+      if (refusal !== undefined) return refusal
+      const copy = preamble.slice()
+      return this.claims.claimStreams<Exclude<R, Scope.Scope>>(copy, (connection) =>
+        connection.servePreamble(copy, handler)
       )
+    })
+  }
+
+  /** Claims the datagrams that begin with `prefix`, of this connection and all that follow; see `Carrier`. */
+  claimDatagrams(
+    prefix: number,
+    options?: DatagramClaimOptions
+  ): Effect.Effect<DatagramClaim, QuicError, Scope.Scope> {
+    return Effect.suspend(
+      () => refuseDatagramClaim(prefix, options) ?? this.claims.claimDatagrams(prefix, options)
     )
   }
 

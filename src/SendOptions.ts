@@ -107,11 +107,16 @@ export const refuseDatagramOptions = (options: unknown): Effect.Effect<never, Qu
   options === undefined ? undefined : refuse(options, datagramFields)
 
 /** What `options`, which were checked, mean to a datagram that is sent at `nowMicros`. */
-export const datagramIntent = (options: DatagramOptions, nowMicros: number): DatagramIntent => ({
+export const datagramIntent = (
+  options: DatagramOptions,
+  nowMicros: number,
+  space: number
+): DatagramIntent => ({
   priority: options.priority ?? 0,
   deadlineMicros:
     options.deadlineMillis === undefined
       ? Number.POSITIVE_INFINITY
       : nowMicros + options.deadlineMillis * 1000,
-  latest: options.latest
+  latest: options.latest,
+  space
 })

@@ -5,7 +5,7 @@ import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { type Refusal, refuseBytes } from "./arguments.ts"
 import { DatagramRefused, type QuicError, quicError } from "./QuicError.ts"
 import { type DatagramOptions, datagramIntent, refuseDatagramOptions } from "./SendOptions.ts"
-import type { DatagramFate } from "./stream/DatagramQueue.ts"
+import { type DatagramFate, NO_SPACE } from "./stream/DatagramQueue.ts"
 
 /** How much longer the header of a 0-RTT packet is than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
 const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
@@ -24,7 +24,22 @@ export const sendDatagram = (
   Effect.suspend(() => {
     const refusal = refusalOf(actor, bytes, options)
     if (refusal !== undefined) return refusal
-    queue(actor, bytes, options, false)
+    queue(actor, bytes.slice(), options, false)
+    actor.touch()
+    return Effect.void
+  })
+
+/** Queues `datagram` itself, of a claim whose keys are those of `space`. */
+export const sendClaimed = (
+  actor: ConnectionActor,
+  datagram: Uint8Array,
+  options: DatagramOptions | undefined,
+  space: number
+): Effect.Effect<void, QuicError> =>
+  Effect.suspend(() => {
+    const refusal = refusalOf(actor, datagram, options)
+    if (refusal !== undefined) return refusal
+    queue(actor, datagram, options, false, space)
     actor.touch()
     return Effect.void
   })
@@ -39,7 +54,7 @@ export const deliverDatagram = (
     () =>
       refusalOf(actor, bytes, options) ??
       Effect.callback((resume) => {
-        const id = queue(actor, bytes, options, true)
+        const id = queue(actor, bytes.slice(), options, true)
         const forget = actor.onFate(id, (fate) => resume(fate))
         actor.touch()
         return Effect.sync(forget)
@@ -60,10 +75,11 @@ const queue = (
   actor: ConnectionActor,
   bytes: Uint8Array,
   options: DatagramOptions | undefined,
-  track: boolean
+  track: boolean,
+  space = NO_SPACE
 ): number => {
-  const intent = options === undefined ? undefined : datagramIntent(options, actor.now())
-  return actor.core.datagrams.send(bytes.slice(), track, intent)
+  const intent = options === undefined ? undefined : datagramIntent(options, actor.now(), space)
+  return actor.core.datagrams.send(bytes, track, intent)
 }
 
 const refusalOf = (

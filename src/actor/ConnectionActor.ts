@@ -274,6 +274,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     streams.settle()
     for (let settled = datagrams.fates.shift(); settled !== undefined; settled = datagrams.fates.shift())
       this.fates?.settle(settled.id, Effect.succeed(settled.fate))
+    datagrams.announce()
     signals.driven.wakeAll()
     const hasOpened = streams.routeOpened()
     if (canOpen || hasOpened || datagrams.hasReceived) signals.changed.wakeAll()

@@ -6,6 +6,8 @@ import { FrameType } from "../wire/FrameType.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { writeDatagram, datagramSize } from "../wire/frameWriters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { DatagramClaims } from "./DatagramClaims.ts"
+import { datagramOverheadBytes, ReceivedDatagrams } from "./ReceivedDatagrams.ts"
 import { StreamScheduler } from "./StreamScheduler.ts"
 import { Turn } from "./TurnRing.ts"
 
@@ -32,13 +34,21 @@ export interface DatagramIntent {
   readonly priority: number
   /** When it is no longer worth sending; Infinity for never. */
   readonly deadlineMicros: number
-  /** Takes the place of the one of the same key that still waits. */
+  /** Takes the place of the one of the same key, and the same space, that still waits. */
   readonly latest: LatestKey | undefined
+  /** Whose keys they are: the prefix of a claim, so that no two users of a connection replace each other's; −1 without. */
+  readonly space: number
 }
 
-const plain: DatagramIntent = { priority: 0, deadlineMicros: Number.POSITIVE_INFINITY, latest: undefined }
+/** Keys of the application's own datagrams. */
+export const NO_SPACE = -1
 
-const empty = new Uint8Array(0)
+const plain: DatagramIntent = {
+  priority: 0,
+  deadlineMicros: Number.POSITIVE_INFINITY,
+  latest: undefined,
+  space: NO_SPACE
+}
 
 /** A datagram that waits to be sent. */
 class QueuedDatagram implements Timed {
@@ -46,6 +56,7 @@ class QueuedDatagram implements Timed {
   readonly bytes: Uint8Array
   readonly priority: number
   readonly latest: LatestKey | undefined
+  readonly space: number
   readonly turn: Turn<QueuedDatagram> = new Turn<QueuedDatagram>(this)
   heapIndex = -1
   deadlineMicros = Number.POSITIVE_INFINITY
@@ -55,11 +66,11 @@ class QueuedDatagram implements Timed {
     this.bytes = bytes
     this.priority = intent.priority
     this.latest = intent.latest
+    this.space = intent.space
   }
 }
 
-/** Approximate overhead of a queued datagram: even an empty one is some objects and its places in queue, heap and map. */
-export const datagramOverheadBytes = 256
+export { datagramOverheadBytes } from "./ReceivedDatagrams.ts"
 
 /**
  * Queues of unreliable datagrams in both directions. RFC 9221. Each is limited in bytes; every datagram counts
@@ -72,19 +83,19 @@ export class DatagramQueue implements FrameOwner {
   sendDropped = 0
   /** Datagrams not sent by their deadline. */
   sendExpired = 0
-  receiveDropped = 0
   /** Fates not yet reported, oldest first; only of datagrams sent with `track`. */
   readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
   private readonly localMaxFrameBytes: number
   private readonly maxSendBytes: number
-  private readonly maxReceiveBytes: number
   private readonly sendQueue = new StreamScheduler<QueuedDatagram>()
   private readonly deadlines = new DeadlineHeap<QueuedDatagram>()
-  /** Created by the first `send` with a key. */
-  private latest: Map<LatestKey, QueuedDatagram> | undefined = undefined
+  /** By space; created by the first `send` with a key. */
+  private latest: Map<number, Map<LatestKey, QueuedDatagram>> | undefined = undefined
   private sendBytes = 0
-  private readonly receiveQueue = new Fifo<Uint8Array>()
-  private receiveBytes = 0
+  /** What no claim takes. */
+  private readonly received: ReceivedDatagrams
+  /** Created by the first claim. */
+  private claims: DatagramClaims | undefined = undefined
   private nextId = 1
   /** Created by the first `send` with `track`. */
   private tracked: Set<number> | undefined = undefined
@@ -92,7 +103,7 @@ export class DatagramQueue implements FrameOwner {
   constructor(localMaxFrameBytes: number, maxSendBytes: number, maxReceiveBytes: number) {
     this.localMaxFrameBytes = localMaxFrameBytes
     this.maxSendBytes = maxSendBytes
-    this.maxReceiveBytes = maxReceiveBytes
+    this.received = new ReceivedDatagrams(maxReceiveBytes)
   }
 
   /**
@@ -114,12 +125,14 @@ export class DatagramQueue implements FrameOwner {
 
   /** Queues `datagram` where the one of the same key waits: a value that changes often has its turn all the same. */
   private replace(datagram: QueuedDatagram, key: LatestKey): void {
-    const latest = (this.latest ??= new Map())
+    const spaces = (this.latest ??= new Map())
+    let latest = spaces.get(datagram.space)
+    if (latest === undefined) spaces.set(datagram.space, (latest = new Map()))
     const stale = latest.get(key)
     if (stale?.priority === datagram.priority) this.sendQueue.replace(stale.turn, datagram.turn)
     else this.sendQueue.add(datagram.turn, datagram.priority)
-    if (stale !== undefined) this.drop(stale)
     latest.set(key, datagram)
+    if (stale !== undefined) this.drop(stale)
   }
 
   /** When `expire` is due; Infinity when no datagram has a deadline. */
@@ -140,7 +153,7 @@ export class DatagramQueue implements FrameOwner {
 
   /** Memory of the datagrams queued for sending and for reading, including overhead. */
   get queuedBytes(): number {
-    return this.sendBytes + this.receiveBytes
+    return this.sendBytes + this.received.heldBytes + (this.claims?.heldBytes ?? 0)
   }
 
   /** The largest payload of a frame of at most `maxFrameBytes`. */
@@ -200,30 +213,34 @@ export class DatagramQueue implements FrameOwner {
         "DATAGRAM frame larger than max_datagram_frame_size",
         0x30
       )
-    // hundreds of empty ones fit into a packet: they need no copy
-    this.receiveQueue.push(start === end ? empty : bytes.slice(start, end))
-    this.receiveBytes += datagramOverheadBytes + (end - start)
-    while (this.receiveBytes > this.maxReceiveBytes && this.receiveQueue.length > 1) {
-      this.takeReceived()
-      this.receiveDropped++
-    }
+    if (this.claims?.take(bytes, start, end) !== true) this.received.push(bytes, start, end)
     return undefined
   }
 
   get hasReceived(): boolean {
-    return this.receiveQueue.length > 0
+    return this.received.length > 0
+  }
+
+  /** Datagrams dropped to make room for newer ones before they were read; not those that were claimed. */
+  get receiveDropped(): number {
+    return this.received.dropped
   }
 
   receive(): Uint8Array | undefined {
-    const bytes = this.takeReceived()
-    // its own, as the reader may transfer it to another thread
-    return bytes === empty ? new Uint8Array(0) : bytes
+    return this.received.shift()
   }
 
-  private takeReceived(): Uint8Array | undefined {
-    const bytes = this.receiveQueue.shift()
-    if (bytes !== undefined) this.receiveBytes -= datagramOverheadBytes + bytes.length
-    return bytes
+  /** Puts datagrams that begin with `prefix` into `queue`, those that wait already, too; undefined if they are claimed. */
+  claim(prefix: number, queue: ReceivedDatagrams): (() => void) | undefined {
+    const claims = (this.claims ??= new DatagramClaims())
+    const release = claims.add(prefix, queue)
+    if (release !== undefined) claims.sift(this.received)
+    return release
+  }
+
+  /** Tells the readers of claimed datagrams of what has arrived. */
+  announce(): void {
+    this.claims?.announce()
   }
 
   private drop(datagram: QueuedDatagram): void {
@@ -235,9 +252,16 @@ export class DatagramQueue implements FrameOwner {
   private remove(datagram: QueuedDatagram): void {
     this.sendQueue.remove(datagram.turn)
     this.deadlines.remove(datagram)
-    if (datagram.latest !== undefined && this.latest?.get(datagram.latest) === datagram)
-      this.latest.delete(datagram.latest)
+    if (datagram.latest !== undefined) this.forget(datagram, datagram.latest)
     this.sendBytes -= datagramOverheadBytes + datagram.bytes.length
+  }
+
+  /** A space is kept only while something in it waits. */
+  private forget(datagram: QueuedDatagram, key: LatestKey): void {
+    const latest = this.latest?.get(datagram.space)
+    if (latest?.get(key) !== datagram) return
+    latest.delete(key)
+    if (latest.size === 0) this.latest!.delete(datagram.space)
   }
 
   private report(id: number, fate: DatagramFate): void {

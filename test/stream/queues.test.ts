@@ -10,7 +10,8 @@ import {
   type DatagramFate,
   type DatagramIntent,
   DatagramQueue,
-  datagramOverheadBytes
+  datagramOverheadBytes,
+  NO_SPACE
 } from "../../src/stream/DatagramQueue.ts"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
@@ -79,6 +80,7 @@ describe("queued datagrams", () => {
     priority: 0,
     deadlineMicros: Number.POSITIVE_INFINITY,
     latest: undefined,
+    space: NO_SPACE,
     ...fields
   })
 

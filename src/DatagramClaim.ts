@@ -1,0 +1,122 @@
+/** Datagrams of one protocol among several: those that begin with its number. */
+import * as Effect from "effect/Effect"
+import { takeFrom } from "./actor/acquire.ts"
+import type { WaitList } from "./actor/WaitList.ts"
+import { isRecord, type Refusal, refuseBytes } from "./arguments.ts"
+import { invalidOption, type QuicError } from "./QuicError.ts"
+import { type DatagramOptions, refuseDatagramOptions } from "./SendOptions.ts"
+import { ReceivedDatagrams } from "./stream/ReceivedDatagrams.ts"
+import { ByteWriter, varintSize } from "./wire/ByteWriter.ts"
+
+/**
+ * How many datagrams a claim keeps.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface DatagramClaimOptions {
+  /**
+   * Most bytes of datagrams that wait to be received, each counted with 256 bytes of overhead; beyond that, the oldest are
+   * dropped. 256 to 2^53−1, default 1 MiB.
+   */
+  readonly maxQueuedBytes?: number
+}
+
+/** What a claim needs of its carrier. */
+export interface DatagramPort {
+  /** Sends a datagram, whose `latest` is one of that space. */
+  send(
+    datagram: Uint8Array,
+    options: DatagramOptions | undefined,
+    space: number
+  ): Effect.Effect<void, QuicError>
+  /** Why none will arrive any more. */
+  refusal(): Refusal
+  /** Woken when one has arrived, and when none will any more. */
+  readonly changed: WaitList
+}
+
+/**
+ * The datagrams that begin with one number, in both directions. Made by `claimDatagrams`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class DatagramClaim {
+  /** What they begin with, as a variable-length integer: 1 byte below 64, 2 below 16,384. RFC 9000 §16 */
+  readonly prefix: number
+  private readonly port: DatagramPort
+  private readonly queue: ReceivedDatagrams
+
+  /** Called by `claimDatagrams`; not for applications. */
+  constructor(prefix: number, port: DatagramPort, queue: ReceivedDatagrams) {
+    this.prefix = prefix
+    this.port = port
+    this.queue = queue
+  }
+
+  /**
+   * Sends a copy of `bytes` with the prefix in front, which counts as part of the datagram; otherwise as
+   * `sendDatagram` of the carrier. Keys of `latest` are its own: they replace nothing of other claims, nor of the
+   * application.
+   *
+   * **Interruption**: the datagram is queued completely or not at all.
+   */
+  send(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const refusal = refuseBytes(bytes) ?? refuseDatagramOptions(options)
+      if (refusal !== undefined) return refusal
+      const { prefix, port } = this
+      const size = varintSize(prefix)
+      const datagram = new Uint8Array(size + bytes.length)
+      new ByteWriter(datagram).varint(prefix)
+      datagram.set(bytes, size)
+      return port.send(datagram, options, prefix)
+    })
+  }
+
+  /**
+   * The next datagram, without the prefix. Fails with the reason of its end once the carrier is closed and none is left.
+   *
+   * **Interruption**: while waiting; consumes no datagram.
+   */
+  get receive(): Effect.Effect<Uint8Array, QuicError> {
+    const { queue, port } = this
+    return takeFrom({
+      has: () => queue.length > 0,
+      take: () => queue.shift(),
+      refusal: () => port.refusal(),
+      changed: port.changed
+    })
+  }
+
+  /** How many were dropped because they were not received in time. */
+  get dropped(): number {
+    return this.queue.dropped
+  }
+}
+
+const DEFAULT_QUEUED_BYTES = 1024 * 1024
+const badPrefix = invalidOption("prefix", "an integer from 0 to 2^53-1")
+const badOptions = invalidOption("options", "an object of options")
+const badQueued = invalidOption("maxQueuedBytes", "an integer from 256 to 2^53-1")
+
+/** Fails because of another claim. */
+export const takenPrefix = invalidOption("prefix", "a number that no other claim has")
+
+export const refuseDatagramClaim = (prefix: unknown, options: unknown): Refusal => {
+  if (!Number.isSafeInteger(prefix) || (prefix as number) < 0) return badPrefix
+  if (options === undefined) return undefined
+  if (!isRecord(options)) return badOptions
+  const { maxQueuedBytes = DEFAULT_QUEUED_BYTES, ...others } = options
+  const [other] = Object.keys(others)
+  if (other !== undefined) return invalidOption(other, "one of the known options: maxQueuedBytes")
+  return Number.isSafeInteger(maxQueuedBytes) && (maxQueuedBytes as number) >= 256 ? undefined : badQueued
+}
+
+/** The queue of a claim, whose arguments were checked, wakes `changed`. */
+export const claimedQueue = (
+  options: DatagramClaimOptions | undefined,
+  changed: WaitList
+): ReceivedDatagrams =>
+  new ReceivedDatagrams(options?.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES, () => changed.wakeAll())
