@@ -18,6 +18,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { ChannelFailed } from "./channelReasons.ts"
 import { PathFailed } from "./pathReasons.ts"
 import { ReadLimit, ReadTimeout, StreamEnded } from "./readReasons.ts"
 import { ConnectFailed, ResolveFailed, Unreachable } from "./connectReasons.ts"
@@ -50,6 +51,7 @@ import {
   PeerBusy
 } from "./errorReasons.ts"
 
+export * from "./channelReasons.ts"
 export * from "./connectionIdReasons.ts"
 export * from "./connectReasons.ts"
 export * from "./errorReasons.ts"
@@ -93,7 +95,8 @@ export const QuicErrorReason = Schema.Union([
   NoSpareConnectionId,
   NoConnectionIds,
   PeerClosed,
-  PeerBusy
+  PeerBusy,
+  ChannelFailed
 ])
 /**
  * Why a QUIC operation failed; match on `_tag`.

@@ -39,13 +39,14 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "src/QuicError.ts",
     "src/errorReasons.ts",
+    "src/channelReasons.ts",
     "src/connectionIdReasons.ts",
     "src/connectReasons.ts",
     "src/pathReasons.ts",
     "src/readReasons.ts"
   ],
   ["src/actor"],
-  ["src", "src/rpc", "src/socket", "src/cluster"],
+  ["src", "src/rpc", "src/socket", "src/channels", "src/cluster"],
   ["src/cli"],
   ["layers"]
 ]

@@ -1,0 +1,104 @@
+/** How the messages of a channel are sent, by its intent. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Carrier } from "../Carrier.ts"
+import { WaitList } from "../actor/WaitList.ts"
+import type { QuicError } from "../QuicError.ts"
+import type { QuicStream } from "../QuicStream.ts"
+import type { ChannelSpec, SetSpec } from "./declaration.ts"
+import { ChannelStream, type Farewell } from "./ChannelStream.ts"
+import { failedHere } from "./errors.ts"
+import { countFrame, frameOf } from "./frames.ts"
+import { preambleOf, StreamKind } from "./preamble.ts"
+
+/** A sender whose messages are not typed yet. */
+export interface AnySender {
+  /** Opens the channel, though there is nothing to send yet. */
+  readonly open: Effect.Effect<unknown, QuicError>
+  readonly close: Effect.Effect<void, QuicError>
+  send(message: unknown): Effect.Effect<void, QuicError>
+}
+
+const noFarewell = () => new Uint8Array(0)
+
+/** The message as bytes, unless it does not fit the schema or the limit. */
+const encoded = (spec: ChannelSpec, message: unknown): Effect.Effect<Uint8Array, QuicError> =>
+  Effect.flatMap(
+    Effect.mapError(spec.codec.encode(message), ({ message: problem }) =>
+      failedHere(spec.name, "EncodeFailed", `the message does not fit the schema: ${problem}`)
+    ),
+    (bytes) =>
+      bytes.length > spec.maxBytes
+        ? Effect.fail(
+            failedHere(
+              spec.name,
+              "FrameTooLarge",
+              `${bytes.length} bytes, above the limit of ${spec.maxBytes}`
+            )
+          )
+        : Effect.succeed(bytes)
+  )
+
+/** Frames on the stream of the channel. */
+const ordered = (channel: ChannelStream): AnySender => ({
+  open: channel.current,
+  close: channel.close,
+  send: (message) =>
+    Effect.flatMap(encoded(channel.spec, message), (bytes) => {
+      const frame = frameOf(bytes)
+      return channel.using((stream) => stream.write(frame))
+    })
+})
+
+/** A stream for each message; at its end, the stream of the channel says how many there were. */
+const unordered = (
+  { version, oldest, id }: SetSpec,
+  scope: Scope.Scope,
+  make: (farewell: Farewell) => ChannelStream
+): AnySender => {
+  /** Sent since the channel was opened on this connection, by `counted`. */
+  let sent = 0
+  let counted: QuicStream | undefined
+  let unacknowledged = 0
+  const acknowledged = new WaitList()
+  const channel = make((stream) => countFrame(stream === counted ? sent : 0))
+  const { carrier, spec } = channel
+  const { priority, replaySafe } = spec
+  const preamble = preambleOf(id, { version, oldest, kind: StreamKind.message, channelId: spec.id })
+  const sendFrame = (frame: Uint8Array) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const own = yield* restore(channel.alive)
+        const stream = yield* restore(carrier.openStream({ unidirectional: true, replaySafe }))
+        yield* stream.setPriority(priority)
+        yield* restore(stream.writeAll([preamble, frame]))
+        sent = counted === own ? sent + 1 : 1
+        counted = own
+        yield* stream.finish
+        unacknowledged++
+        const done = Effect.sync(() => {
+          if (--unacknowledged === 0) acknowledged.wakeAll()
+        })
+        yield* Effect.forkIn(Effect.ensuring(Effect.ignore(stream.finished), done), scope)
+      })
+    )
+  const flushed: Effect.Effect<void> = Effect.suspend(() =>
+    unacknowledged === 0 ? Effect.void : acknowledged.parkThen(flushed)
+  )
+  return {
+    open: channel.current,
+    close: Effect.andThen(channel.close, flushed),
+    send: (message) =>
+      Effect.flatMap(encoded(spec, message), (bytes) => Effect.scoped(sendFrame(frameOf(bytes))))
+  }
+}
+
+export const makeSender = (
+  carrier: Carrier,
+  set: SetSpec,
+  spec: ChannelSpec,
+  scope: Scope.Scope
+): AnySender => {
+  const make = (farewell: Farewell) => new ChannelStream(carrier, set, spec, scope, farewell)
+  return spec.intent === "unordered" ? unordered(set, scope, make) : ordered(make(noFarewell))
+}
