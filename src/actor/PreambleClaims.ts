@@ -4,7 +4,8 @@
  * An incoming stream belongs to the claim whose preamble it begins with, which is consumed; before enough has arrived to
  * tell, it is undecided. It is looked at where it lies, so that a stream which no claim takes goes on to the application
  * untouched. Undecided streams wait side by side and hold up no other. Their number is limited, as is their time; and
- * a stream that nobody takes at all is refused, as it would count against the peer's limit for ever.
+ * a stream that nobody takes at all is refused, as it would count against the peer's limit for ever: at once, if the peer
+ * has reset it.
  */
 import * as Effect from "effect/Effect"
 import { invalidOption } from "../QuicError.ts"
@@ -111,7 +112,9 @@ export class PreambleClaims implements StreamClaim {
   onUnclaimed(id: number): void {
     if (!this.isActive) return
     this.unclaimed.set(id, { ticks: 0, unlisten: nothing })
-    this.tick()
+    // the peer gave it up before it said what it is: nobody will ever want it, and it counts against the peer's limit
+    if (this.host.core.receiveOutcome(id)._tag === "reset") this.refuseUnclaimed(id)
+    else this.tick()
   }
 
   private decide(id: number): Claimed | "none" | "unknown" {
@@ -171,6 +174,11 @@ export class PreambleClaims implements StreamClaim {
     this.host.touch()
   }
 
+  private refuseUnclaimed(id: number): void {
+    this.unclaimed.delete(id)
+    if (this.host.withdraw(id)) this.refuse(this.unclaimed, id, carrierErrorCodes.unclaimed)
+  }
+
   /** One fiber for all that wait; none while none does. */
   private tick(): void {
     if (this.isTicking) return
@@ -183,9 +191,7 @@ export class PreambleClaims implements StreamClaim {
       for (const [id, waiting] of this.undecided)
         if (++waiting.ticks >= TICKS) this.refuse(this.undecided, id, carrierErrorCodes.undecided)
       for (const [id, waiting] of this.unclaimed) {
-        if (++waiting.ticks < TICKS) continue
-        this.unclaimed.delete(id)
-        if (this.host.withdraw(id)) this.refuse(this.unclaimed, id, carrierErrorCodes.unclaimed)
+        if (++waiting.ticks >= TICKS) this.refuseUnclaimed(id)
       }
       this.isTicking = this.undecided.size + this.unclaimed.size > 0
       return this.isTicking ? this.ticking : Effect.void

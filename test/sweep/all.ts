@@ -2,6 +2,7 @@
 import { connectionSweeps } from "./connections.ts"
 import { endpointSweeps } from "./endpoints.ts"
 import { peerSweeps } from "./peers.ts"
+import { rpcSweeps } from "./rpc.ts"
 import { streamSweeps } from "./streams.ts"
 import type { Sweep } from "./sweep.ts"
 
@@ -9,5 +10,6 @@ export const all: ReadonlyArray<Sweep<never>> = [
   ...endpointSweeps,
   ...connectionSweeps,
   ...streamSweeps,
-  ...peerSweeps
+  ...peerSweeps,
+  ...rpcSweeps
 ]

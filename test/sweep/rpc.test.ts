@@ -1,0 +1,4 @@
+import { itSweeps } from "./itSweeps.ts"
+import { rpcSweeps } from "./rpc.ts"
+
+itSweeps(rpcSweeps)
