@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import type { RunnerHealth } from "effect/cluster/RunnerHealth"
@@ -65,16 +66,23 @@ const watch = (peers: RunnerPeers, address: RunnerAddress, say: Say): Effect.Eff
     // one that has just joined may be busy
     let patience: Duration.Input | undefined = JOINING
     while (true) {
-      const found = yield* Effect.option(peers.connected(address, peer, patience))
+      const found = yield* Effect.result(peers.connected(address, peer, patience))
       patience = undefined
-      if (Option.isNone(found)) {
+      if (Result.isFailure(found)) {
+        const state = yield* peer.state
+        const why = (state._tag === "Connecting" && state.lastFailure) || found.failure
+        yield* Effect.logWarning(`A runner cannot be reached: ${why.message}`)
         // whoever is back before storage has been told is not dead
         yield* Effect.raceFirst(say(address, false), peer.connection)
         yield* peer.connection
         yield* say(address, true)
-      } else yield* found.value.closed
+      } else yield* found.success.closed
     }
-  }).pipe(Effect.scoped, Effect.ignore)
+  }).pipe(
+    Effect.annotateLogs({ module: "QuicRunner", runner: String(address) }),
+    Effect.scoped,
+    Effect.ignore
+  )
 
 /**
  * Only a runner that is healthy itself may say that another is not: of two that cannot reach each other, the first that

@@ -1,5 +1,6 @@
 /** Effect Cluster over QUIC, in the simulator: who hosts an entity, and what happens when a runner is gone. */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,7 +13,7 @@ import { describe, expect } from "vitest"
 import { QuicRunner } from "../../src/index.ts"
 import { quietly, reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
-import { keyOf, simCluster, whereAre } from "./simCluster.ts"
+import { authority, Desk, keyOf, simCluster, whereAre } from "./simCluster.ts"
 
 const anywhere = RunnerAddress.make("10.0.0.1", 0)
 
@@ -20,7 +21,7 @@ const both = ["runner 0", "runner 1"]
 
 /** A cluster whose two runners have divided the shards, and who answers for some entities. */
 const running = Effect.gen(function* () {
-  const cluster = yield* simCluster
+  const cluster = yield* simCluster()
   yield* cluster.runner(0)
   const second = yield* cluster.runner(1)
   const context = yield* cluster.client()
@@ -103,21 +104,50 @@ describe("C9: a cluster over QUIC", () => {
     }).pipe(quietly)
   )
 
-  itSim("a client whose key the cluster does not know is answered nothing", () =>
+  for (const [credentials, by] of [
+    [undefined, "a set of raw keys"],
+    [authority, "the CA of the cluster"]
+  ] as const)
+    itSim(`runners and clients prove who they are by ${by}; a stranger is answered nothing`, () =>
+      Effect.gen(function* () {
+        const { client, identities, isHealthy, runner } = yield* simCluster(credentials)
+        yield* runner(0)
+        yield* runner(1)
+        yield* Effect.sleep("20 seconds")
+        expect([isHealthy(0), isHealthy(1)]).toEqual([true, true])
+        const ask = (context: Effect.Success<ReturnType<typeof client>>) =>
+          Effect.timeoutOption(Effect.provideContext(whereAre(10), context), "10 seconds")
+        expect(new Set(Option.getOrThrow(yield* ask(yield* client())))).toEqual(new Set(both))
+        expect(yield* ask(yield* client(identities[3]))).toEqual(Option.none())
+      }).pipe(quietly)
+    )
+
+  itSim("an interrupt goes before what fills the link", () =>
     Effect.gen(function* () {
-      const { client, identities, runner } = yield* simCluster
+      const { cables, client, runner, waiting } = yield* simCluster()
       yield* runner(0)
-      yield* Effect.sleep("10 seconds")
-      const ask = (context: Effect.Success<ReturnType<typeof client>>) =>
-        Effect.timeoutOption(Effect.provideContext(whereAre(1), context), "10 seconds")
-      expect(yield* ask(yield* client())).toEqual(Option.some(["runner 0"]))
-      expect(yield* ask(yield* client(identities[3]))).toEqual(Option.none())
+      yield* Effect.gen(function* () {
+        const desk = yield* Desk.client
+        const waits = yield* Effect.forkScoped(desk("one").Wait())
+        yield* Deferred.await(waiting.begun)
+        cables.first.set({ bitsPerSecond: 10e6 })
+        const text = "x".repeat(100_000)
+        yield* Effect.forEach(
+          Array.from({ length: 100 }, (_, i) => i),
+          (i) => Effect.forkScoped(desk(`desk ${i}`).Store({ text }))
+        )
+        yield* Effect.sleep("2 seconds")
+        const before = yield* Clock.currentTimeMillis
+        yield* Effect.forkScoped(Fiber.interrupt(waits))
+        yield* Deferred.await(waiting.ended)
+        expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(500)
+      }).pipe(Effect.provideContext(yield* client()))
     }).pipe(quietly)
   )
 
   itSim("a bad option is named", () =>
     Effect.gen(function* () {
-      const { identities, place } = yield* simCluster
+      const { identities, place } = yield* simCluster()
       const refused = (options: Partial<QuicRunner.RunnerOptions>, address = Option.some(anywhere)) =>
         QuicRunner.layer({ identity: identities[0], ...options }).pipe(
           Layer.provide(ShardingConfig.layer({ runnerAddress: address })),
