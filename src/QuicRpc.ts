@@ -151,7 +151,7 @@ export const layerAttached = (options: ServeOptions = {}): Layer.Layer<RpcServer
 export const layerConnect = (
   options: PeerOptions & CallOptions
 ): Layer.Layer<RpcClient.Protocol, QuicError, Platform> => {
-  const { group: _group, maxFrameBytes: _bytes, priorityOf: _priority, ...where } = options
+  const { group: _group, maxFrameBytes: _bytes, priorityOf: _priority, retry: _retry, ...where } = options
   const connect = Effect.gen(function* () {
     const endpoint = yield* QuicEndpoint.make()
     const connection = yield* endpoint.peer(where)

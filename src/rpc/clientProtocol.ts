@@ -8,6 +8,7 @@ import type { FromServerEncoded, RequestEncoded, ResponseExitEncoded } from "eff
 import type { CodecFor, Parser } from "effect/rpc/RpcSerialization"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { SocketOpenError, SocketReadError } from "effect/socket/Socket"
 import type { Carrier } from "../Carrier.ts"
@@ -16,6 +17,7 @@ import type { QuicStream } from "../QuicStream.ts"
 import { BadFrame, callPreamble, frameOf, readFrame, rpcErrorCodes } from "./frames.ts"
 import { frameLimit } from "./limits.ts"
 import { replaySafety } from "./replaySafe.ts"
+import { retryLost } from "./retryLost.ts"
 import { serializationOf } from "./serialization.ts"
 
 /**
@@ -42,6 +44,12 @@ export interface CallOptions {
   readonly group?: RpcGroup.Any
   /** Priority of what a call sends, as in `QuicStream.setPriority`, by the tag of its RPC. Default: 0 for all. */
   readonly priorityOf?: (tag: string) => number
+  /**
+   * Calls of RPCs marked `ReplaySafe` that are lost with their connection before anything of their reply has been
+   * delivered, or that find a busy server, are made again by this schedule; its input is the error. Over a `Peer` each
+   * waits for the next connection. Default: they fail, as all other calls do.
+   */
+  readonly retry?: Schedule.Schedule<unknown, RpcClientError>
 }
 
 export const makeClientProtocol = (connection: Carrier, options: CallOptions) =>
@@ -52,7 +60,7 @@ type OpenStream = (replaySafe: boolean) => Effect.Effect<QuicStream, QuicError, 
 /** Makes each call over a stream that `openStream` opens. */
 export const clientProtocolOver = (
   openStream: OpenStream,
-  { group, maxFrameBytes, priorityOf }: CallOptions
+  { group, maxFrameBytes, priorityOf, retry }: CallOptions
 ) =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (deliver) {
@@ -66,18 +74,26 @@ export const clientProtocolOver = (
           ? stream
           : Effect.tap(stream, (each) => each.setPriority(priorityOf(tag)))
       }
-      const call = (clientId: number, request: RequestEncoded) =>
+      const call = (request: RequestEncoded, deliverOne: Deliver) =>
         Effect.flatMap(Effect.mapError(opened(request), openFailed), (stream) =>
-          exchange(stream, serialization.makeUnsafe(), request, maxBytes, exitOf, (response) =>
-            deliver(clientId, response)
-          ).pipe(
+          exchange(stream, serialization.makeUnsafe(), request, maxBytes, exitOf, deliverOne).pipe(
             Effect.onError((cause) => abandon(stream, cause)),
             Effect.mapError(callFailed)
           )
         ).pipe(Effect.scoped)
+      const send = (clientId: number, request: RequestEncoded) => {
+        if (retry === undefined || !isReplaySafe(request.tag))
+          return call(request, (response) => deliver(clientId, response))
+        let isUntouched = true
+        const once = call(request, (response) => {
+          isUntouched = false
+          return deliver(clientId, response)
+        })
+        return retryLost(once, retry, () => isUntouched)
+      }
       return {
         // interrupting a call interrupts its `send`, so there is nothing left to do for an `Interrupt`
-        send: (clientId, request) => (request._tag === "Request" ? call(clientId, request) : Effect.void),
+        send: (clientId, request) => (request._tag === "Request" ? send(clientId, request) : Effect.void),
         supportsAck: false,
         supportsTransferables: false,
         codecFor: serialization.codecFor

@@ -5,15 +5,20 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import * as RpcGroup from "effect/rpc/RpcGroup"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import { describe, expect } from "vitest"
 import { type PeerOptions, QuicRpc } from "../../src/index.ts"
 import { endpoints, quietly } from "../api/pair.ts"
 import { simulated, type World } from "../api/World.ts"
-import { library } from "./suiteService.ts"
+import { Library, library } from "./suiteService.ts"
 
 /** The library over a peer, and the cable to cut. */
-const overPeer = Effect.fnUntraced(function* (world: World, options: Partial<PeerOptions> = {}) {
+const overPeer = Effect.fnUntraced(function* (
+  world: World,
+  options: Partial<PeerOptions> = {},
+  callOptions: QuicRpc.CallOptions = {}
+) {
   const { client, connectOptions, server } = yield* endpoints(world, {
     server: { transport: { maxIdleTimeoutMillis: 2000 } }
   })
@@ -21,7 +26,7 @@ const overPeer = Effect.fnUntraced(function* (world: World, options: Partial<Pee
   const peer = yield* client.peer({ ...connectOptions, transport, ...options })
   const started = yield* library({
     server: QuicRpc.layerServer({ endpoint: server }),
-    client: QuicRpc.layerClient({ connection: peer })
+    client: QuicRpc.layerClient({ connection: peer, ...callOptions })
   })
   yield* started.calls["shelf.Count"]()
   return {
@@ -81,6 +86,46 @@ describe("C9: a partition", () => {
       heal()
       yield* Deferred.succeed(seen.later, "at last")
       expect(yield* Fiber.join(call)).toBe("at last")
+    }).pipe(quietly)
+  )
+
+  simulated.it(
+    "a lost call of an RPC that may run twice is made again by the policy of its client",
+    (world) =>
+      Effect.gen(function* () {
+        const group = Library.annotateRpcs(QuicRpc.ReplaySafe, true)
+        const { calls, cut, heal, seen } = yield* overPeer(world, {}, { group, retry: Schedule.spaced(100) })
+        const later = yield* Effect.forkScoped(calls.Later())
+        const pages = yield* Effect.forkScoped(
+          Effect.flip(Stream.runDrain(calls.Pages({ bytes: 10_000, count: 100_000 })))
+        )
+        yield* Effect.sleep(100)
+        cut()
+        yield* Effect.sleep("5 seconds")
+        expect(later.pollUnsafe()).toBe(undefined)
+        // part of it has been delivered
+        expect(yield* Fiber.join(pages)).toMatchObject({ reason: lost })
+        heal()
+        yield* Deferred.succeed(seen.later, "at last")
+        expect(yield* Fiber.join(later)).toBe("at last")
+      }).pipe(quietly)
+  )
+
+  simulated.it("a call is not made again if it is not marked, nor once the peer has given up", (world) =>
+    Effect.gen(function* () {
+      const group = RpcGroup.make(Library.requests.get("Wait")!.annotate(QuicRpc.ReplaySafe, true))
+      const { calls, cut, seen } = yield* overPeer(
+        world,
+        { schedule: Schedule.recurs(1), connectTimeoutMillis: 1000 },
+        { group, retry: Schedule.forever }
+      )
+      const unmarked = yield* Effect.forkScoped(Effect.flip(calls.Later()))
+      const marked = yield* Effect.forkScoped(Effect.flip(calls.Wait()))
+      yield* Deferred.await(seen.waiting)
+      cut()
+      expect((yield* Fiber.join(unmarked)).reason).toMatchObject(lost)
+      expect(marked.pollUnsafe()).toBe(undefined)
+      expect((yield* Fiber.join(marked)).reason).toMatchObject({ cause: { reason: { _tag: "PeerClosed" } } })
     }).pipe(quietly)
   )
 
