@@ -8,6 +8,10 @@
  * |---------------|---------------------------------------------------------------------|----------------------------|
  * | `"ordered"`   | all, in order                                                       | one stream                 |
  * | `"unordered"` | all; one that is late holds up no other                             | a stream for each          |
+ * | `"realtime"`  | most, and none that waited longer than its deadline to be sent      | a datagram for each        |
+ * | `"latest"`    | the newest that got through; it replaces those not yet received, and none overtakes it | a datagram for each |
+ *
+ * Datagrams need a `maxDatagramFrameBytes` above 0 in the `transport` options of the receiving side.
  *
  * **Example** (A replication link)
  *
@@ -65,7 +69,8 @@ import * as Stream from "effect/Stream"
 import type { Carrier } from "./Carrier.ts"
 import { ChannelReceiver } from "./channels/ChannelReceiver.ts"
 import type { MessageSchema } from "./channels/codec.ts"
-import { type ChannelSpec, setSpec, type SetSpec } from "./channels/declaration.ts"
+import { type ChannelSpec, isDatagrams, setSpec, type SetSpec } from "./channels/declaration.ts"
+import { datagramPrefixOf } from "./channels/preamble.ts"
 import { receiveSet } from "./channels/receiveSet.ts"
 import { makeSender } from "./channels/senders.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
@@ -84,11 +89,16 @@ export interface Channel {
   /** Schema of the messages. With `Schema.Uint8Array`, bytes are sent as they are. */
   readonly message: MessageSchema
   /** How the messages travel; see the table above. Default `"ordered"`. */
-  readonly intent?: "ordered" | "unordered"
+  readonly intent?: "ordered" | "unordered" | "realtime" | "latest"
   /** Channels of higher priority are sent first; equal ones take turns. Any integer, default 0. */
   readonly priority?: number
   /** Largest encoded message sent and accepted, in bytes. 1 to 2^32−1, default 16 MiB. */
   readonly maxBytes?: number
+  /**
+   * How long a realtime message may wait to be sent, in milliseconds; it is then dropped. Above 0 and at most 2^53−1.
+   * Default: any time.
+   */
+  readonly deadlineMillis?: number
   /** How messages are encoded: by Effect's SchemaBinary, or as JSON. Default `"binary"`. */
   readonly encoding?: "binary" | "json"
   /**
@@ -138,7 +148,8 @@ export interface Sender<in Message> {
   /**
    * Sends a message; waits while the peer receives no more. Returns when it is accepted, not when it is received.
    *
-   * Fails with `ChannelFailed`, and with the end of the connection.
+   * Fails with `ChannelFailed`, and with the end of the connection; as a datagram, with `DatagramRefused` if it is too large for
+   * one, or the peer accepts none.
    *
    * **Interruption**: while waiting; sends nothing.
    */
@@ -186,6 +197,11 @@ export interface Receiver<out Message> {
    * **Interruption**: the chunk its consumer was processing is lost with the consumer.
    */
   readonly messages: Stream.Stream<Message, QuicError>
+  /**
+   * How many datagrams have arrived and are not received: stale ones of a latest-only channel, those of a realtime channel
+   * that newer ones have pushed out, and those which do not decode.
+   */
+  readonly discarded: Effect.Effect<number>
 }
 
 /** The handle of a channel, for a side that sends in `Out` and receives in `In`. */
@@ -272,10 +288,15 @@ const openSet = Effect.fnUntraced(function* (
   const isOut = ({ direction }: ChannelSpec) => direction === "both" || direction === out
   const isIn = ({ direction }: ChannelSpec) => direction !== out
   const receivers = set.channels.filter(isIn).map((spec) => new ChannelReceiver(spec))
-  yield* receiveSet(carrier, set, new Map(receivers.map((receiver) => [receiver.spec.id, receiver])))
+  const claim = set.channels.some(isDatagrams)
+    ? yield* carrier.claimDatagrams(datagramPrefixOf(set.id))
+    : undefined
+  yield* receiveSet(carrier, set, new Map(receivers.map((receiver) => [receiver.spec.id, receiver])), claim)
+  const epoch = (yield* Clock.currentTimeMillis) >>> 0
+  const sending = { carrier, set, scope, claim, epoch }
   const handles: Record<string, object> = {}
   for (const spec of set.channels.filter(isOut)) {
-    const sender = makeSender(carrier, set, spec, scope)
+    const sender = makeSender(sending, spec)
     yield* Effect.forkIn(Effect.ignore(sender.open), scope)
     handles[spec.name] = { send: sender.send, close: sender.close }
   }
@@ -289,7 +310,8 @@ const badTimeout = invalidOption("timeout", "a duration, in an object of options
 const receiverHandle = (receiver: ChannelReceiver): Receiver<unknown> => ({
   receive: ((options?: ReceiveOptions) =>
     options === undefined ? receiver.next : receiveWithin(receiver, options)) as Receiver<unknown>["receive"],
-  messages: Stream.fromPull(Effect.succeed(pullFrom(receiver)))
+  messages: Stream.fromPull(Effect.succeed(pullFrom(receiver))),
+  discarded: Effect.sync(() => receiver.discarded)
 })
 
 /** All messages that are there, or else the next one. */

@@ -12,13 +12,17 @@ import type { Carrier } from "../Carrier.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import type { StreamReader } from "../StreamReader.ts"
-import type { ChannelSpec } from "./declaration.ts"
+import { type ChannelSpec, isDatagrams } from "./declaration.ts"
 import { channelErrorCodes, codeOf, failedHere, failedThere, type Outcome, refuse } from "./errors.ts"
 import { countOf, readBody, readLength } from "./frames.ts"
 import { Inbox } from "./Inbox.ts"
+import type { DatagramHeader } from "./preamble.ts"
 
 /** What is kept of an ordered channel for a slow receiver; the rest stays in the transport, under its flow control. */
 const ORDERED_BYTES = 65_536
+
+/** What is kept of a realtime channel for a slow receiver; newer messages push out older ones. */
+const REALTIME_BYTES = 262_144
 
 /** An incoming stream of the channel, behind its preamble. */
 export interface Incoming {
@@ -41,6 +45,10 @@ export class ChannelReceiver {
   /** How many messages an unordered one has received on each connection. */
   private readonly received = new WeakMap<Carrier, number>()
   private ended: QuicError | undefined = undefined
+  /** Number of the newest message of a latest-only channel, and whose it is. */
+  private newest = { epoch: 0, sequence: 0 }
+  /** Datagrams that are not received. */
+  discarded = 0
   /** Why the carrier is over. */
   private over: QuicError | undefined = undefined
 
@@ -130,6 +138,38 @@ export class ChannelReceiver {
       })
       return Effect.ensuring(this.guarded(work, stream), done)
     })
+  }
+
+  /** Takes a datagram; one that is of no use is counted, and has no other effect. */
+  datagram(header: DatagramHeader, bytes: Uint8Array): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (
+        this.ended !== undefined ||
+        !isDatagrams(this.spec) ||
+        bytes.length > this.spec.maxBytes ||
+        !this.isNewer(header)
+      ) {
+        this.discarded++
+        return Effect.void
+      }
+      return Effect.match(this.spec.codec.decode(bytes), {
+        onFailure: () => {
+          this.discarded++
+        },
+        onSuccess: (message) => {
+          if (this.spec.intent === "latest") {
+            this.newest = header
+            this.inbox.putNewest(message, bytes.length, 0)
+          } else this.discarded += this.inbox.putNewest(message, bytes.length, REALTIME_BYTES)
+        }
+      })
+    })
+  }
+
+  /** Of a latest-only channel, a message that was overtaken is of no use. */
+  private isNewer({ epoch, sequence }: DatagramHeader): boolean {
+    const { newest, spec } = this
+    return spec.intent !== "latest" || epoch !== newest.epoch || sequence > newest.sequence
   }
 
   /** All messages of an ordered channel, to its end. */

@@ -54,6 +54,16 @@ export class Inbox {
     this.push({ exit: Exit.succeed(message), bytes: bytes + ITEM_BYTES })
   }
 
+  /** Puts in a message, and drops the oldest ones while they hold more than `limit`; returns how many. */
+  putNewest(message: unknown, bytes: number, limit: number): number {
+    const cost = bytes + ITEM_BYTES
+    let dropped = 0
+    for (; !this.isEmpty && this.held + cost > limit; dropped++) this.take()
+    this.held += cost
+    this.put(message, bytes)
+    return dropped
+  }
+
   /** What whoever takes it fails with, once. Several in a row are one, as they cost the peer little. */
   putFailure(error: QuicError): void {
     if (!this.isEmpty && Exit.isFailure(this.items.at(-1)!.exit)) this.items.pop()

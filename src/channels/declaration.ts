@@ -8,7 +8,7 @@ import { hashOf, type Versions } from "./preamble.ts"
 export const DEFAULT_MAX_BYTES = 16 * 1024 * 1024
 
 export type Direction = "both" | "clientToServer" | "serverToClient"
-export type Intent = "ordered" | "unordered"
+export type Intent = "ordered" | "unordered" | "realtime" | "latest"
 
 /** A channel, with everything decided. */
 export interface ChannelSpec {
@@ -18,9 +18,13 @@ export interface ChannelSpec {
   readonly intent: Intent
   readonly priority: number
   readonly maxBytes: number
+  readonly deadlineMillis: number | undefined
   readonly replaySafe: boolean
   readonly codec: MessageCodec
 }
+
+/** Whether the messages of a channel are datagrams. */
+export const isDatagrams = ({ intent }: ChannelSpec): boolean => intent === "realtime" || intent === "latest"
 
 export interface SetSpec extends Versions {
   readonly name: string
@@ -35,6 +39,7 @@ export interface Declared {
   readonly intent?: Intent
   readonly priority?: number
   readonly maxBytes?: number
+  readonly deadlineMillis?: number
   readonly replaySafe?: boolean
   readonly encoding?: "binary" | "json"
 }
@@ -58,22 +63,35 @@ const onlyKnown = (given: object, known: ReadonlyArray<string>, field: string): 
 }
 
 const directions: ReadonlyArray<unknown> = ["both", "clientToServer", "serverToClient"]
-const intents: ReadonlyArray<unknown> = ["ordered", "unordered"]
-const channelFields = ["direction", "message", "intent", "priority", "maxBytes", "replaySafe", "encoding"]
+const intents: ReadonlyArray<unknown> = ["ordered", "unordered", "realtime", "latest"]
+const channelFields = [
+  "direction",
+  "message",
+  "intent",
+  "priority",
+  "maxBytes",
+  "deadlineMillis",
+  "replaySafe",
+  "encoding"
+]
 
 const channelSpec = (name: string, declared: Declared): ChannelSpec => {
   const at = `channels.${name}`
   demand(isRecord(declared), at, "a channel: an object of options")
   onlyKnown(declared, channelFields, `${at}.`)
   const { direction, message, intent = "ordered", priority = 0, encoding = "binary" } = declared
-  const { maxBytes = DEFAULT_MAX_BYTES, replaySafe = false } = declared
+  const { maxBytes = DEFAULT_MAX_BYTES, deadlineMillis, replaySafe = false } = declared
   demand(directions.includes(direction), `${at}.direction`, "both, clientToServer or serverToClient")
   demand(Schema.isSchema(message), `${at}.message`, "a Schema")
-  demand(intents.includes(intent), `${at}.intent`, "ordered or unordered")
+  demand(intents.includes(intent), `${at}.intent`, "ordered, unordered, realtime or latest")
   demand(Number.isSafeInteger(priority), `${at}.priority`, "an integer")
   demand(isIn(maxBytes, 1, 2 ** 32 - 1), `${at}.maxBytes`, "an integer from 1 to 2^32-1")
   demand(typeof replaySafe === "boolean", `${at}.replaySafe`, "true or false")
   demand(encoding === "binary" || encoding === "json", `${at}.encoding`, "binary or json")
+  const isDeadline =
+    deadlineMillis === undefined ||
+    (intent === "realtime" && deadlineMillis > 0 && deadlineMillis <= Number.MAX_SAFE_INTEGER)
+  demand(isDeadline, `${at}.deadlineMillis`, "above 0 and at most 2^53-1, on a realtime channel")
   const codec = codecOf(message, encoding)
   return {
     name,
@@ -82,6 +100,7 @@ const channelSpec = (name: string, declared: Declared): ChannelSpec => {
     intent,
     priority,
     maxBytes,
+    deadlineMillis,
     replaySafe,
     codec
   }

@@ -38,10 +38,10 @@ export interface StreamHeader extends Versions {
 
 export interface DatagramHeader extends Versions {
   readonly channelId: number
+  /** Of the sender: numbers of another one begin anew. */
+  readonly epoch: number
   /** Counts the datagrams of the sender, from 1. */
   readonly sequence: number
-  /** Offset of the message. */
-  readonly start: number
 }
 
 /** FNV-1a, 32 bits. */
@@ -85,36 +85,33 @@ export const headerOf = (bytes: Uint8Array): StreamHeader | undefined => {
     : { version, oldest, kind, channelId: view.getUint32(5) }
 }
 
-/** The varint that the datagrams of a set begin with, of which four bytes have 30 bits to use. */
+/** What a set claims its datagrams by: a varint of four bytes has 30 bits to use, of which the highest is set. */
 export const datagramPrefixOf = (setId: number): number => 0x2000_0000 | (setId & 0x1fff_ffff)
 
-const PREFIX_BYTES = 4
-
-/** A datagram with its message. */
-export const datagramOf = (
-  setId: number,
-  { version, oldest, channelId, sequence }: Omit<DatagramHeader, "start">,
-  message: Uint8Array
-): Uint8Array => {
-  const size =
-    PREFIX_BYTES + varintSize(version) + varintSize(oldest) + 4 + varintSize(sequence) + message.length
+/** A datagram behind its prefix. */
+export const datagramOf = (header: DatagramHeader, message: Uint8Array): Uint8Array => {
+  const { version, oldest, channelId, epoch, sequence } = header
+  const size = varintSize(version) + varintSize(oldest) + 8 + varintSize(sequence) + message.length
   const writer = new ByteWriter(new Uint8Array(size))
-  writer.varint(datagramPrefixOf(setId))
   writer.varint(version)
   writer.varint(oldest)
   writer.u32(channelId)
+  writer.u32(epoch)
   writer.varint(sequence)
   writer.copy(message)
   return writer.bytes
 }
 
-/** Reads a datagram from behind its prefix; undefined if it is cut off. */
-export const datagramHeaderOf = (bytes: Uint8Array, at: number): DatagramHeader | undefined => {
-  const reader = new ByteReader(bytes, at, bytes.length)
+/** Undefined if it is cut off, or its range of versions ends before it begins. */
+export const datagramHeaderOf = (
+  bytes: Uint8Array
+): (DatagramHeader & { readonly message: Uint8Array }) | undefined => {
+  const reader = new ByteReader(bytes)
   const version = reader.varint()
   const oldest = reader.varint()
   const channelId = reader.u32()
+  const epoch = reader.u32()
   const sequence = reader.varint()
   if (reader.failed || oldest > version) return undefined
-  return { version, oldest, channelId, sequence, start: reader.offset }
+  return { version, oldest, channelId, epoch, sequence, message: bytes.subarray(reader.offset) }
 }

@@ -2,13 +2,22 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Carrier } from "../Carrier.ts"
+import type { DatagramClaim } from "../DatagramClaim.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import { StreamReader } from "../StreamReader.ts"
 import type { ChannelReceiver } from "./ChannelReceiver.ts"
 import type { SetSpec } from "./declaration.ts"
 import { channelErrorCodes, refuse } from "./errors.ts"
-import { areCompatible, claimOf, HEADER_BYTES, headerOf, type StreamHeader, StreamKind } from "./preamble.ts"
+import {
+  areCompatible,
+  claimOf,
+  datagramHeaderOf,
+  HEADER_BYTES,
+  headerOf,
+  type StreamHeader,
+  StreamKind
+} from "./preamble.ts"
 
 /** Time for the rest of a preamble, which its sender writes as one. */
 const PREAMBLE_MILLIS = 5_000
@@ -27,7 +36,8 @@ const readHeader = (reader: StreamReader): Effect.Effect<StreamHeader | undefine
 export const receiveSet = (
   carrier: Carrier,
   set: SetSpec,
-  receivers: ReadonlyMap<number, ChannelReceiver>
+  receivers: ReadonlyMap<number, ChannelReceiver>,
+  datagrams: DatagramClaim | undefined
 ): Effect.Effect<void, QuicError, Scope.Scope> => {
   const limit = Math.max(...set.channels.map(({ maxBytes }) => maxBytes), 64)
 
@@ -49,8 +59,22 @@ export const receiveSet = (
       : receiver.serveMessage(incoming)
   })
 
-  const over = Effect.map(carrier.closed, (reason) => {
-    for (const receiver of receivers.values()) receiver.finish(reason)
+  /** Fails once the carrier is over, and what has arrived is received. */
+  const receiveDatagrams = (claim: DatagramClaim): Effect.Effect<never, QuicError> =>
+    Effect.forever(
+      Effect.flatMap(claim.receive, (bytes) => {
+        const header = datagramHeaderOf(bytes)
+        if (header === undefined || !areCompatible(header, set)) return Effect.void
+        return receivers.get(header.channelId)?.datagram(header, header.message) ?? Effect.void
+      })
+    )
+
+  return Effect.gen(function* () {
+    yield* carrier.claimStreams(claimOf(set.id), serve)
+    if (datagrams !== undefined) yield* Effect.forkScoped(receiveDatagrams(datagrams))
+    const over = Effect.map(carrier.closed, (reason) => {
+      for (const receiver of receivers.values()) receiver.finish(reason)
+    })
+    yield* Effect.forkScoped(over)
   })
-  return Effect.andThen(carrier.claimStreams(claimOf(set.id), serve), Effect.asVoid(Effect.forkScoped(over)))
 }

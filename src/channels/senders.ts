@@ -2,14 +2,16 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Carrier } from "../Carrier.ts"
+import type { DatagramClaim } from "../DatagramClaim.ts"
 import { WaitList } from "../actor/WaitList.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
-import type { ChannelSpec, SetSpec } from "./declaration.ts"
+import type { DatagramOptions } from "../SendOptions.ts"
+import { type ChannelSpec, isDatagrams, type SetSpec } from "./declaration.ts"
 import { ChannelStream, type Farewell } from "./ChannelStream.ts"
 import { failedHere } from "./errors.ts"
 import { countFrame, frameOf } from "./frames.ts"
-import { preambleOf, StreamKind } from "./preamble.ts"
+import { datagramOf, preambleOf, StreamKind } from "./preamble.ts"
 
 /** A sender whose messages are not typed yet. */
 export interface AnySender {
@@ -93,12 +95,49 @@ const unordered = (
   }
 }
 
-export const makeSender = (
-  carrier: Carrier,
-  set: SetSpec,
-  spec: ChannelSpec,
-  scope: Scope.Scope
+/** Numbered datagrams; the stream of the channel tells the peer that it is open, or that it is closed. */
+const datagrams = (
+  { version, oldest }: SetSpec,
+  channel: ChannelStream,
+  claim: DatagramClaim,
+  epoch: number
 ): AnySender => {
+  const { spec } = channel
+  const { id: channelId, priority, deadlineMillis } = spec
+  const options: DatagramOptions = {
+    priority,
+    ...(deadlineMillis !== undefined && { deadlineMillis }),
+    ...(spec.intent === "latest" && { latest: channelId })
+  }
+  let sequence = 0
+  // no datagram is promised to arrive, so that the loss of a connection is no news
+  const open = Effect.catch(channel.alive, () => channel.current)
+  return {
+    open: channel.current,
+    close: channel.close,
+    send: (message) =>
+      Effect.flatMap(encoded(spec, message), (bytes) =>
+        Effect.flatMap(open, () => {
+          const header = { version, oldest, channelId, epoch, sequence: ++sequence }
+          return claim.send(datagramOf(header, bytes), options)
+        })
+      )
+  }
+}
+
+/** What all channels of a set have in common on their carrier. */
+export interface Sending {
+  readonly carrier: Carrier
+  readonly set: SetSpec
+  readonly scope: Scope.Scope
+  /** Of a set with channels of datagrams. */
+  readonly claim: DatagramClaim | undefined
+  /** Tells the datagrams of these handles from those of earlier ones. */
+  readonly epoch: number
+}
+
+export const makeSender = ({ carrier, set, scope, claim, epoch }: Sending, spec: ChannelSpec): AnySender => {
   const make = (farewell: Farewell) => new ChannelStream(carrier, set, spec, scope, farewell)
+  if (claim !== undefined && isDatagrams(spec)) return datagrams(set, make(noFarewell), claim, epoch)
   return spec.intent === "unordered" ? unordered(set, scope, make) : ordered(make(noFarewell))
 }
