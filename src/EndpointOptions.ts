@@ -7,6 +7,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { EndpointLimits } from "./EndpointLimits.ts"
 import type { Identity } from "./Identity.ts"
+import type { ReconnectToken } from "./ReconnectToken.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
 import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
 
@@ -211,6 +212,12 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
    * RFC 9001 §4.6, §5.6 #1
    */
   readonly earlyData?: boolean
+  /**
+   * What an earlier connection has learned: see `ReconnectToken`. Default none.
+   *
+   * Used once, and only for the server it is from: the same `serverName`, `port`, `alpn` and `identity`; otherwise ignored.
+   */
+  readonly reconnectToken?: ReconnectToken
   /** Certificate or raw key for a server that asks for one. Default none. */
   readonly identity?: Identity
   /** How the connection behaves. Default: the defaults of `TransportOptions`. */

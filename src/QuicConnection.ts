@@ -17,6 +17,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { attempt, command } from "./actor/commands.ts"
@@ -44,6 +45,8 @@ import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import { type OpenPathOptions, openPath, pathOf, type QuicPath } from "./QuicPath.ts"
 import { QuicStream } from "./QuicStream.ts"
+import { takeToken } from "./reconnecting.ts"
+import type { ReconnectToken } from "./ReconnectToken.ts"
 import { type DatagramOptions, type MessageOptions, refuseMessageOptions } from "./SendOptions.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import type { Role } from "./wire/Role.ts"
@@ -104,6 +107,21 @@ export class QuicConnection extends ConnectionCarrier {
   /** A snapshot of the counters. */
   get stats(): ConnectionStats {
     return connectionStats(this.actor.core)
+  }
+
+  /**
+   * What this client has learned of its server, to come back at once from another process: see `ReconnectToken`.
+   *
+   * **Details**
+   *
+   * None on a server, and as long as the server has sent neither ticket nor token, which it does after the handshake. It is
+   * taken from the `TicketStore`: what the token holds is not used otherwise any more. It can still be taken after the
+   * connection has ended.
+   *
+   * **Interruption**: while the store is read; what was taken is lost, and a handshake will be a full one.
+   */
+  get reconnectToken(): Effect.Effect<Option.Option<ReconnectToken>> {
+    return takeToken(this.actor)
   }
 
   /**

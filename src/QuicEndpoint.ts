@@ -52,6 +52,7 @@ import { beginDrain, type DrainOptions, type DrainResult } from "./EndpointDrain
 import { type ConnectOptions, type EndpointOptions, RebindSchema } from "./EndpointOptions.ts"
 import { endpointStatistics } from "./endpoint/endpointStatistics.ts"
 import type { EndpointNode } from "./FiberTree.ts"
+import { recallServer } from "./reconnecting.ts"
 import { publishMetrics } from "./publishMetrics.ts"
 import { Peer, type PeerOptions, peerSettings } from "./Peer.ts"
 import { QuicConnection } from "./QuicConnection.ts"
@@ -230,7 +231,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
 
   const peer = Effect.fnUntraced(function* (options: PeerOptions) {
     const { connectOptions, ...given } = yield* peerSettings(options)
-    const server = yield* clientSettings(connectOptions, context)
+    const server = yield* recallServer(dialing, yield* clientSettings(connectOptions, context))
     const settings = {
       ...given,
       name: given.name ?? `${server.expectedName}:${server.port}`,
@@ -249,8 +250,10 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     }, Effect.uninterruptible),
     connect: (options) =>
       acquireAll(
-        Effect.flatMap(clientSettings(options, context), (server) =>
-          dial(dialSettings, server, server.earlyData ?? false)
+        Effect.flatMap(clientSettings(options, context), (known) =>
+          Effect.flatMap(recallServer(dialing, known), (server) =>
+            dial(dialSettings, server, server.earlyData ?? false)
+          )
         )
       ),
     peer,

@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import { Hex } from "effect/encoding"
 import { checkRecord } from "./arguments.ts"
 import { type ConnectOptions, ConnectSchema } from "./EndpointOptions.ts"
+import { invalidOption } from "./QuicError.ts"
 import { check, checkTransport } from "./QuicOptions.ts"
+import { isReconnectToken } from "./ReconnectToken.ts"
 import type { SettingsContext } from "./serverSettings.ts"
 import { identityFor, serverNameOf, tlsPreferences } from "./TlsOptions.ts"
 import { formatIp, parseIp, unmap } from "./wire/ipAddress.ts"
@@ -13,7 +15,9 @@ export const clientSettings = Effect.fnUntraced(function* (
   { suite, shared, shareTransport }: SettingsContext
 ) {
   yield* checkRecord(given, "options")
-  const { identity, transport, ...rest } = given
+  const { identity, transport, reconnectToken, ...rest } = given
+  if (reconnectToken !== undefined && !isReconnectToken(reconnectToken))
+    return yield* invalidOption("reconnectToken", "a ReconnectToken")
   const checked = yield* check(ConnectSchema, rest)
   const checkedTransport = yield* checkTransport(transport)
   const wanted = checked.serverName ?? checked.host
@@ -35,5 +39,13 @@ export const clientSettings = Effect.fnUntraced(function* (
   // a resumed session has the client identity of the session before it
   const self = ours === undefined ? "" : Hex.encode(suite.hash("sha256", ours.chain[0]))
   const memory = JSON.stringify([expectedName, checked.port, checked.alpn, self])
-  return { ...checked, tls, transport: shareTransport(checkedTransport), memory, expectedName }
+  return {
+    ...checked,
+    tls,
+    transport: shareTransport(checkedTransport),
+    memory,
+    expectedName,
+    reconnectToken,
+    learnsRtt: transport?.initialRttMillis === undefined
+  }
 })

@@ -16,8 +16,13 @@ export class AddressMemory {
   }
 
   remember(server: string, address: SocketAddress): void {
+    this.recall(server, formatAddress(address))
+  }
+
+  /** Remembers the address that another process has learned, as `formatAddress` writes it. */
+  recall(server: string, address: string): void {
     this.last.delete(server)
-    this.last.set(server, formatAddress(address))
+    this.last.set(server, address)
     if (this.last.size > CAPACITY) for (const oldest of this.last.keys()) return void this.last.delete(oldest)
   }
 

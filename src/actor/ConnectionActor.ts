@@ -167,6 +167,11 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     return this.branch.fiberCount + (this.served?.fiberCount ?? 0)
   }
 
+  /** Where a client keeps what it learns of its server. */
+  get memory(): ServerMemory | undefined {
+    return this.saver?.memory
+  }
+
   get isEstablished(): boolean {
     return this.core.lifecycle.state === "established"
   }

@@ -23,7 +23,7 @@ export interface SaverHost {
 }
 
 export class SessionSaver {
-  private readonly memory: ServerMemory
+  readonly memory: ServerMemory
   private readonly branch: Branch
   private readonly host: SaverHost
   private readonly tickets = new Fifo<SessionTicket>()

@@ -24,6 +24,7 @@ const outputs: Record<string, RegExp> = {
   cancellation: /^(\w+: nothing is left\n){11}and all of the stream has arrived\n$/,
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,
+  reconnect: /^balance\? pay 5: early data none\nbalance\? pay 5: early data accepted\n$/,
   migration:
     /^1 Requested ActiveMigration Pending\n2 PathValidated ActiveMigration Pending\n3 Committed ActiveMigration Complete\nmoved: true, and active\n$/,
   roaming:
