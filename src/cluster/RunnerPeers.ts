@@ -39,16 +39,18 @@ export class RunnerPeers {
     peer: Peer,
     duration: Duration.Input = this.settings.reconnectMillis
   ): Effect.Effect<QuicConnection, QuicError> {
-    const unanswered = new HandshakeTimeout({
-      address: `${address.host}:${address.port}`,
-      waitingFor: "peer"
-    })
-    return Effect.timeoutOrElse(peer.connection, {
+    const next = Effect.timeoutOrElse(peer.connection, {
       duration,
-      orElse: () => Effect.fail(quicError(unanswered))
+      orElse: () => Effect.fail(quicError(unanswered(address)))
     })
+    return Effect.flatMap(peer.state, (state) =>
+      "connection" in state ? Effect.succeed(state.connection) : next
+    )
   }
 }
+
+const unanswered = ({ host, port }: RunnerAddress): HandshakeTimeout =>
+  new HandshakeTimeout({ address: `${host}:${port}`, waitingFor: "peer" })
 
 /** The peers of runners end with the scope. */
 export const makeRunnerPeers = Effect.fnUntraced(function* (

@@ -1,7 +1,10 @@
 /** How runners call each other: Effect RPC over the connection that the called runner's peer has. */
+import * as Result from "effect/Result"
 import * as Effect from "effect/Effect"
 import type { Runners } from "effect/cluster"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
+import type { Peer } from "../Peer.ts"
+import type { QuicError } from "../QuicError.ts"
 import { frameLimit } from "../rpc/limits.ts"
 import { clientProtocolOver } from "../rpc/clientProtocol.ts"
 import { serializationOf } from "../rpc/serialization.ts"
@@ -24,15 +27,16 @@ const priorities = new Map([
 export const makeRunnerProtocol = Effect.fnUntraced(function* (peers: RunnerPeers, settings: RunnerSettings) {
   const { codecFor } = yield* serializationOf(yield* frameLimit(settings.frames.maxFrameBytes))
   const make = (address: RunnerAddress) => {
-    const open = Effect.flatMap(peers.of(address), (peer) =>
-      Effect.flatMap(peers.connected(address, peer), (connection) => connection.openBidi)
-    )
-    // keeps the peer between calls
-    const keep = Effect.ignore(peers.of(address))
-    return Effect.andThen(
-      keep,
-      clientProtocolOver(() => open, { ...settings.frames, priorityOf })
-    )
+    // without a peer, for instance as the endpoint is closed, each call says why
+    const openWith = Result.match({
+      onFailure: Effect.fail<QuicError>,
+      onSuccess: (peer: Peer) =>
+        Effect.flatMap(peers.connected(address, peer), (connection) => connection.openBidi)
+    })
+    return Effect.flatMap(Effect.result(peers.of(address)), (peer) => {
+      const open = openWith(peer)
+      return clientProtocolOver(() => open, { ...settings.frames, priorityOf })
+    })
   }
   return { codecFor, make } satisfies Runners.RpcClientProtocol["Service"]
 })

@@ -56,12 +56,14 @@ export const runnerSettings = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RunnerSettings, QuicError> {
   const silenceMillis = yield* millis("silenceMillis", options.silenceMillis, 500, 3000)
   const reconnectMillis = yield* millis("reconnectMillis", options.reconnectMillis, 100, 1000)
+  const { maxFrameBytes } = options
+  if (maxFrameBytes !== undefined) yield* integer("maxFrameBytes", maxFrameBytes, 1, 2 ** 32 - 1)
   return {
     identity: options.identity,
     alpn: yield* protocolName(options.alpn),
     serverName: options.serverName,
     reconnectMillis,
-    frames: options.maxFrameBytes === undefined ? {} : { maxFrameBytes: options.maxFrameBytes },
+    frames: maxFrameBytes === undefined ? {} : { maxFrameBytes },
     transport: {
       maxIdleTimeoutMillis: silenceMillis,
       keepAliveIntervalMillis: Math.round(silenceMillis / 4)
@@ -75,18 +77,18 @@ const protocolName = (given: unknown = "effect-cluster"): Effect.Effect<string, 
     ? Effect.succeed(given)
     : invalidOption("alpn", "text of 1 to 255 bytes")
 
-const MAX_MILLIS = 60_000
+const millis = (field: string, given: number | undefined, minimum: number, byDefault: number) =>
+  integer(field, given ?? byDefault, minimum, 60_000)
 
-const millis = (
+const integer = (
   field: string,
-  given: number | undefined,
+  given: number,
   minimum: number,
-  byDefault: number
-): Effect.Effect<number, QuicError> => {
-  const value = given ?? byDefault
-  if (Number.isSafeInteger(value) && value >= minimum && value <= MAX_MILLIS) return Effect.succeed(value)
-  return invalidOption(field, `an integer from ${minimum} to ${MAX_MILLIS}`)
-}
+  maximum: number
+): Effect.Effect<number, QuicError> =>
+  Number.isSafeInteger(given) && given >= minimum && given <= maximum
+    ? Effect.succeed(given)
+    : invalidOption(field, `an integer from ${minimum} to ${maximum}`)
 
 /** The options of the endpoint of a runner that others call. A name cannot be bound: all addresses are. */
 export const listening = (

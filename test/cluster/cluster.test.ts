@@ -94,13 +94,16 @@ describe("C9: a cluster over QUIC", () => {
     }).pipe(quietly)
   )
 
-  itSim("a runner that leaves in good order hands its entities over", () =>
+  itSim("a runner that leaves in good order hands its entities over, and leaves no peer behind", () =>
     Effect.gen(function* () {
-      const { hosting, second, storage } = yield* running
+      const { hosting, peersOf, second, storage } = yield* running
       expect(yield* hosting(100)).toEqual(both)
+      expect(yield* peersOf(0)).toEqual([`runner ${keyOf(1)}`])
       yield* Scope.close(second, Exit.void)
       expect([...storage.runners.keys()]).toEqual([keyOf(0)])
       expect(yield* hosting(100)).toEqual(["runner 0"])
+      yield* Effect.sleep("10 seconds")
+      expect(yield* peersOf(0)).toEqual([])
     }).pipe(quietly)
   )
 
@@ -158,6 +161,7 @@ describe("C9: a cluster over QUIC", () => {
       const named = (field: string) => ({ _tag: "InvalidOption", field })
       expect(yield* refused({ silenceMillis: 499 })).toMatchObject(named("silenceMillis"))
       expect(yield* refused({ reconnectMillis: 60_001 })).toMatchObject(named("reconnectMillis"))
+      expect(yield* refused({ maxFrameBytes: 0 })).toMatchObject(named("maxFrameBytes"))
       expect(yield* refused({}, Option.none())).toMatchObject(named("runnerAddress"))
       expect(yield* refused({ alpn: "" })).toMatchObject(named("alpn"))
     })

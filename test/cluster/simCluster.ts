@@ -18,7 +18,7 @@ import type { Entropy } from "../../src/capability/Entropy.ts"
 import { issueLeaf, issueRoot, leafExtensions } from "../identity/certificateFactory.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import { Identity, QuicRunner, Trust } from "../../src/index.ts"
+import { type FiberTree, Identity, Inspector, QuicRunner, Trust } from "../../src/index.ts"
 import { SharedStorage } from "./sharedStorage.ts"
 
 const PORT = 34_431
@@ -103,6 +103,9 @@ export const simCluster = Effect.fnUntraced(function* (
   const { identities, trust } = yield* Effect.provide(credentials, place(0))
   const storage = new SharedStorage(35_000)
   const lives = [true, true, true]
+  const trees: Array<Effect.Effect<FiberTree.EndpointNode>> = []
+  /** Names of the peers of a runner. */
+  const peersOf = (i: number) => Effect.map(trees[i], ({ peers }) => peers.map(({ name }) => name))
   const waiting: Waiting = { begun: Deferred.makeUnsafe(), ended: Deferred.makeUnsafe() }
 
   const around = (i: number) =>
@@ -120,7 +123,13 @@ export const simCluster = Effect.fnUntraced(function* (
       Layer.provideMerge(QuicRunner.layer({ identity: identities[i] })),
       Layer.provide(ShardingConfig.layer({ runnerAddress: Option.some(address) })),
       Layer.provide(around(i)),
-      Layer.buildWithScope(scope)
+      Layer.buildWithScope(scope),
+      Effect.provideService(Inspector, {
+        show: (tree) =>
+          Effect.sync(() => {
+            trees[i] = tree
+          })
+      })
     )
     return scope
   })
@@ -155,6 +164,7 @@ export const simCluster = Effect.fnUntraced(function* (
     identities,
     isHealthy,
     killSecond,
+    peersOf,
     place: around,
     runner,
     storage,
