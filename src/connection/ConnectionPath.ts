@@ -213,16 +213,16 @@ export class ConnectionPath {
 
   /** The size limit of the next datagram, at most `room`. RFC 9000 §14.1 #4, §14.2 #S3 */
   sendLimit(room: number): number {
-    const most = this.isSmallProbeDue ? MINIMUM_DATAGRAM_BYTES : this.mtu.current
+    const most = this.isSmallProbeDue ? MINIMUM_DATAGRAM_BYTES : this.mtu.nextBytes
     return Math.min(room, most, this.amplification.remaining)
   }
 
   /**
-   * From the second consecutive PTO on, the last probe is small: it gets through on a path that drops large datagrams,
-   * and its arrival tells that apart from loss. RFC 8899 §4.3
+   * The last probe of a PTO is small: it gets through on a path that drops large datagrams, and its arrival tells that
+   * apart from loss. RFC 8899 §4.3
    */
   private get isSmallProbeDue(): boolean {
-    return this.probes[Space.Application] === 1 && this.recovery.ptoCount >= 2
+    return this.probes[Space.Application] === 1 && this.recovery.ptoCount >= 1
   }
 
   /** Whether congestion control allows a full datagram of ack-eliciting frames now. */

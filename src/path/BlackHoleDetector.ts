@@ -6,6 +6,8 @@ export const BASE_BYTES = 1200
  */
 const MIN_EVENTS = 3
 const MAX_EVENTS = 16
+/** One loss event is everyday congestion; a second one without a large datagram in between rarely is. */
+const SUSPICIOUS_EVENTS = 2
 /** The highest probability of chance losses at which a black hole is reported. */
 const CHANCE = 1e-6
 /** The loss rate assumed of an unknown path: one datagram in this many. */
@@ -53,6 +55,11 @@ export class BlackHoleDetector {
     this.lastLossAt = nowMicros
     this.events++
     return this.events >= this.eventsNeeded
+  }
+
+  /** Whether nothing large has been delivered since the loss event before the last one. */
+  get isSuspected(): boolean {
+    return this.events >= SUSPICIOUS_EVENTS
   }
 
   clear(): void {

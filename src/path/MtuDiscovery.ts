@@ -61,6 +61,14 @@ export class MtuDiscovery {
     this.current = Math.min(this.max, Math.max(BASE_BYTES, options.base))
   }
 
+  /**
+   * The most the next datagram may have. While a black hole is suspected, every second one is small: each round trip is
+   * then evidence of whether only the large ones are lost, where a PTO would have to pass for it, and data goes on.
+   */
+  get nextBytes(): number {
+    return this.blackHole.isSuspected && this.datagramsSinceProbe % 2 === 1 ? BASE_BYTES : this.current
+  }
+
   /** Starts the search once the handshake is complete. RFC 9000 §14.3.1 */
   start(): void {
     if (this.state === "disabled") this.search()

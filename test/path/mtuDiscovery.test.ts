@@ -183,6 +183,23 @@ describe("black holes", () => {
     expect(mtu.onPacketLost(1400, 3, 3)).toBe(true)
   })
 
+  it("are suspected after two losses of large datagrams: every second one is small until a large one arrives", () => {
+    const { mtu } = found()
+    const sizes = (): ReadonlyArray<number> =>
+      Array.from({ length: 4 }, () => {
+        mtu.datagramsSinceProbe++
+        return mtu.nextBytes
+      })
+    mtu.onPacketLost(1452, 1, 1)
+    expect(sizes()).toEqual([1452, 1452, 1452, 1452])
+    mtu.onPacketLost(1452, 2, 2)
+    expect([...sizes()].sort()).toEqual([1200, 1200, 1452, 1452])
+    mtu.onPacketAcked(1200)
+    expect([...sizes()].sort()).toEqual([1200, 1200, 1452, 1452])
+    mtu.onPacketAcked(1452)
+    expect(sizes()).toEqual([1452, 1452, 1452, 1452])
+  })
+
   it("are not inferred from the loss of small packets", () => {
     const { mtu } = found()
     for (let at = 0; at < 10; at++) expect(mtu.onPacketLost(1200, at, at)).toBe(false)
