@@ -6,7 +6,7 @@ import { serveStreams } from "./actor/serveStreams.ts"
 import { openStream } from "./actor/streamSources.ts"
 import { called, refuseFunction } from "./arguments.ts"
 import { type Carrier, type OpenOptions, refuseOpenOptions, refusePreamble } from "./Carrier.ts"
-import { claimWhile } from "./claims.ts"
+import { acquireClaim, type Begun, claimWhile } from "./claims.ts"
 import { sendClaimed, sendDatagram } from "./connectionDatagrams.ts"
 import {
   claimedQueue,
@@ -87,22 +87,22 @@ export abstract class ConnectionCarrier implements Carrier {
   ): Effect.Effect<DatagramClaim, QuicError, Scope.Scope> {
     const { actor } = this
     const { changed } = actor.signals
-    const claimed = Effect.suspend(() => {
-      const refusal = refuseDatagramClaim(prefix, options) ?? actor.failure
-      if (refusal !== undefined) return refusal
-      const queue = claimedQueue(options, changed)
-      const release = actor.core.datagrams.claim(prefix, queue)
-      return release === undefined ? takenPrefix : Effect.succeed({ queue, release })
-    })
     const port: DatagramPort = {
-      send: (datagram, intent, space) => sendClaimed(actor, datagram, intent, space),
+      send: (...datagram) => sendClaimed(actor, ...datagram),
       refusal: () => actor.failure,
       changed
     }
-    return Effect.map(
-      Effect.acquireRelease(claimed, ({ release }) => Effect.sync(release)),
-      ({ queue }) => new DatagramClaim(prefix, port, queue)
-    )
+    return Effect.suspend(() => {
+      const refused = refuseDatagramClaim(prefix, options)
+      if (refused !== undefined) return refused
+      const queue = claimedQueue(options, changed)
+      const begin = (): Begun => {
+        if (actor.failure !== undefined) return { refusal: actor.failure }
+        const release = actor.core.datagrams.claim(prefix, queue)
+        return release === undefined ? { refusal: takenPrefix } : { release: Effect.sync(release) }
+      }
+      return acquireClaim(begin, new DatagramClaim(prefix, port, queue))
+    })
   }
 
   /** Who is on the other side, once the handshake is complete. **Interruption**: while waiting. */

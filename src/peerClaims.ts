@@ -1,19 +1,20 @@
 /** The claims of a peer, made again on each of its connections, one after the other. */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { PeerActor } from "./actor/PeerActor.ts"
 import { ambiguousPreamble, areAmbiguous } from "./actor/PreambleClaims.ts"
-import { WaitList } from "./actor/WaitList.ts"
 import type { Refusal } from "./arguments.ts"
-import { refusalOf, runner, type Serve } from "./claims.ts"
+import { acquireClaim, type Begun, type Serve, Serving } from "./claims.ts"
 import { sendClaimed } from "./connectionDatagrams.ts"
-import { claimedQueue, DatagramClaim, type DatagramClaimOptions, takenPrefix } from "./DatagramClaim.ts"
+import {
+  claimedQueue,
+  DatagramClaim,
+  type DatagramClaimOptions,
+  type DatagramPort,
+  takenPrefix
+} from "./DatagramClaim.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { QuicError } from "./QuicError.ts"
-
-/** A claim that is in force, and how to release it. */
-type Claimed = Effect.Effect<() => void, QuicError>
 
 export class PeerClaims {
   private readonly actor: PeerActor<QuicConnection>
@@ -29,14 +30,17 @@ export class PeerClaims {
     serve: (connection: QuicConnection) => Serve<R>
   ): Effect.Effect<void, QuicError, R | Scope.Scope> {
     const { preambles } = this
-    const claimed = (run: (serve: Serve<R>) => Fiber.Fiber<void, QuicError>): Claimed =>
-      Effect.suspend(() => {
-        if ([...preambles].some((other) => areAmbiguous(other, preamble))) return ambiguousPreamble
-        const forget = () => preambles.delete(preamble)
+    return Effect.flatMap(Effect.context<R>(), (context) => {
+      const serving = new Serving(context)
+      const begin = (): Begun => {
+        if ([...preambles].some((other) => areAmbiguous(other, preamble)))
+          return { refusal: ambiguousPreamble }
         preambles.add(preamble)
-        return this.onEach((connection) => refusalOf(run(serve(connection))), forget)
-      })
-    return Effect.flatMap(runner<R>(), (run) => whileOpen(claimed(run)))
+        const forget = () => preambles.delete(preamble)
+        return this.onEach((connection) => serving.begin(serve(connection)), forget, serving.end)
+      }
+      return acquireClaim(begin, undefined)
+    })
   }
 
   claimDatagrams(
@@ -44,12 +48,19 @@ export class PeerClaims {
     options: DatagramClaimOptions | undefined
   ): Effect.Effect<DatagramClaim, QuicError, Scope.Scope> {
     const { actor, prefixes } = this
-    const changed = new WaitList()
+    // woken when the peer is closed, too
+    const changed = actor.replaced
     const queue = claimedQueue(options, changed)
-    let release: (() => void) | undefined
-    const claimed: Claimed = Effect.suspend(() => {
-      if (prefixes.has(prefix)) return takenPrefix
+    const port: DatagramPort = {
+      send: (...datagram) =>
+        Effect.flatMap(actor.connection(false), (connection) => sendClaimed(connection.actor, ...datagram)),
+      refusal: () => actor.refusal,
+      changed
+    }
+    const begin = (): Begun => {
+      if (prefixes.has(prefix)) return { refusal: takenPrefix }
       prefixes.add(prefix)
+      let release: (() => void) | undefined
       const forget = () => {
         prefixes.delete(prefix)
         release?.()
@@ -59,37 +70,27 @@ export class PeerClaims {
         core.datagrams.announce()
         return release === undefined ? takenPrefix : undefined
       }, forget)
-    })
-    const claim = new DatagramClaim(
-      prefix,
-      {
-        send: (...datagram) =>
-          Effect.flatMap(actor.connection(false), (connection) => sendClaimed(connection.actor, ...datagram)),
-        refusal: () => actor.refusal,
-        changed
-      },
-      queue
-    )
-    const wakeAtEnd = Effect.map(actor.closed, () => changed.wakeAll())
-    return whileOpen(claimed).pipe(Effect.andThen(Effect.forkScoped(wakeAtEnd)), Effect.as(claim))
+    }
+    return acquireClaim(begin, new DatagramClaim(prefix, port, queue))
   }
 
   /** Claims on the current connection, which may refuse it, and on each that follows. */
-  private onEach(claim: (connection: QuicConnection) => Refusal, forget: () => void): Claimed {
+  private onEach(
+    claim: (connection: QuicConnection) => Refusal,
+    forget: () => void,
+    end: Effect.Effect<void> = Effect.void
+  ): Begun {
     const { actor } = this
     let refusal: Refusal = actor.refusal
     const detach = actor.attach((connection) => {
       refusal = claim(connection)
     })
-    const release = () => {
+    const release = (): void => {
       detach()
       forget()
     }
-    if (refusal === undefined) return Effect.succeed(release)
+    if (refusal === undefined) return { release: Effect.andThen(Effect.sync(release), end) }
     release()
-    return refusal
+    return { refusal }
   }
 }
-
-const whileOpen = (claimed: Claimed): Effect.Effect<void, QuicError, Scope.Scope> =>
-  Effect.asVoid(Effect.acquireRelease(claimed, (release) => Effect.sync(release)))

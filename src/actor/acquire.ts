@@ -45,17 +45,21 @@ const handOver = <A, E>(take: () => A | typeof gone, otherwise: Effect.Effect<A,
 /** Takes an item as soon as `has` holds, and continues with `otherwise` until then. */
 const taking = <A, E>(
   has: () => boolean,
-  take: () => A | undefined,
+  take: () => A | typeof gone,
   otherwise: (look: Effect.Effect<A, E>) => Effect.Effect<A, E>
 ): Effect.Effect<A, E> => {
   const look: Effect.Effect<A, E> = Effect.suspend(() => (has() ? takeNow : otherwise(look)))
-  const takeNow = handOver(() => take() ?? gone, look)
+  const takeNow = handOver(take, look)
   return look
 }
 
 /** Takes an item as soon as there is one; interruption never consumes one. */
 export const takeFrom = <A, E>({ has, take, refusal, changed }: Source<A, E>): Effect.Effect<A, E> =>
-  taking(has, take, (look) => refusal() ?? changed.parkThen(look))
+  taking(
+    has,
+    () => take() ?? gone,
+    (look) => refusal() ?? changed.parkThen(look)
+  )
 
 /**
  * Takes an item as soon as there is one and registers its finalizer with the scope; interruption never consumes one.
@@ -71,7 +75,7 @@ export const acquire = <A, B, E>(
       () => isOpen(scope) && source.has(),
       () => {
         const taken = isOpen(scope) ? source.take() : undefined
-        if (taken === undefined) return undefined
+        if (taken === undefined) return gone
         ownOne(scope, taken, release)
         return show(taken)
       },

@@ -317,6 +317,28 @@ describe("a claim", () => {
   )
 })
 
+describe("an endpoint that drains", () => {
+  itSim("lets the handlers of a claim finish, while half a preamble holds up nothing", () =>
+    Effect.gen(function* () {
+      const { near, far, server } = yield* simPair()
+      yield* far.claimStreams(text("slow"), (stream) =>
+        Effect.andThen(sleep(1_000), stream.write(text("done")))
+      )
+      const stream = yield* send(near, "slow")
+      const half = yield* near.openBidi
+      yield* half.write(text("sl"))
+      yield* sleep(100)
+      const draining = yield* Effect.forkScoped(server.drain("30 seconds"))
+      expect(yield* readText(stream)).toBe("done")
+      const { undecided } = carrierErrorCodes
+      expect(yield* reasonOf(half.read())).toMatchObject({ _tag: "StreamReset", code: undecided })
+      yield* half.reset(0)
+      yield* Fiber.join(draining)
+      expect((yield* near.closed).reason).toMatchObject({ _tag: "ApplicationClosed" })
+    })
+  )
+})
+
 describe("a peer as a carrier", () => {
   itSim("claims again on each new connection, and opens streams on the current one", () =>
     Effect.gen(function* () {

@@ -17,6 +17,7 @@ const outputs: Record<string, RegExp> = {
   handlers:
     /^.*stream \d+ failed.*impossible \{ peer: '127.*', connection: \d+, stream: \d+ \}\none: ONE\ntwo: TWO\nthe impossible: reset, code 0\nthree: THREE\n$/,
   datagrams: /^20 readings received\n\d+ readings sent\n$/,
+  carrier: /^noon in Kiel\nthe ship is at 54, 10\nyou said: hello\n$/,
   rawKeys:
     /^Bob talks to Alice: true\nAlice talks to Bob: true\nMallory: handshake refused by the peer .*not among the known ones\n$/,
   interruption:

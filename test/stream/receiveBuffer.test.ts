@@ -46,6 +46,23 @@ describe("the receive buffer", () => {
     same(second, 20)
   })
 
+  it("shows what comes next without consuming it, wherever segments end", () => {
+    const segments = fc.array(fc.nat(700), { minLength: 1, maxLength: 12 })
+    fc.assert(
+      fc.property(segments, fc.nat(100), fc.nat(2_000), (sizes, before, room) => {
+        const buffer = new ReceiveBuffer()
+        for (const size of sizes) insert(buffer, buffer.end, size)
+        const consumed = before === 0 ? 0 : (buffer.read(before)?.length ?? 0)
+        const into = new Uint8Array(room)
+        const { readable } = buffer
+        const length = buffer.peek(into)
+        expect(length).toBe(Math.min(room, readable))
+        expect(buffer.readable).toBe(readable)
+        same(into.subarray(0, length), consumed)
+      })
+    )
+  })
+
   it("joins short adjacent segments into one read and leaves long ones as they are", () => {
     const buffer = new ReceiveBuffer()
     for (let i = 0; i < 10; i++) insert(buffer, i * 1150, 1150)

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { QuicErrorReason } from "../../src/index.ts"
+import type { DatagramClaim, QuicErrorReason } from "../../src/index.ts"
 import { type PairOptions, readText, text } from "../api/pair.ts"
 import { connected, type Connected, echo, meet } from "./stages.ts"
 import type { Sweep } from "./sweep.ts"
@@ -40,6 +40,56 @@ const datagrams: ReadonlyArray<Sweep<Connected>> = [
         })
     })
   )
+]
+
+const claims: ReadonlyArray<Sweep<Connected>> = [
+  {
+    name: "claimStreams",
+    lasts: true,
+    stage: connected(),
+    operation: ({ far }) => far.claimStreams(text("claimed"), echo),
+    afterwards: ({ far }) => far.claimStreams(text("claimed"), echo)
+  },
+  {
+    name: "claimStreams, of a stream that waits",
+    lasts: true,
+    stage: (world) =>
+      Effect.tap(connected()(world), ({ near }) =>
+        Effect.gen(function* () {
+          const stream = yield* near.openBidi
+          yield* stream.write(text("claimed early"))
+          yield* stream.finish
+          yield* Effect.sleep(50)
+        })
+      ),
+    operation: ({ far }) => far.claimStreams(text("claimed"), echo),
+    afterwards: ({ far }, outcome) =>
+      outcome === "done"
+        ? Effect.void
+        : Effect.flatMap(Effect.timeout(far.acceptBidi, 1_000), (stream) => Effect.ignore(stream.reset(0)))
+  },
+  {
+    name: "claimDatagrams",
+    stage: connected(),
+    operation: ({ far }) => far.claimDatagrams(63),
+    afterwards: ({ far }) => far.claimDatagrams(63)
+  },
+  {
+    name: "receive of a claimed datagram",
+    lasts: true,
+    stage: (world) =>
+      Effect.gen(function* () {
+        const stage = yield* connected()(world)
+        const mine = yield* stage.near.claimDatagrams(63)
+        return { ...stage, mine, yours: yield* stage.far.claimDatagrams(63) }
+      }),
+    operation: ({ yours }) => yours.receive,
+    meanwhile: ({ mine }) => mine.send(text("take me")),
+    afterwards: ({ yours }, outcome) =>
+      Effect.map(Effect.timeoutOption(yours.receive, 100), (again) =>
+        assert.equal(again._tag, outcome === "done" ? "None" : "Some")
+      )
+  } satisfies Sweep<Connected & { readonly mine: DatagramClaim; readonly yours: DatagramClaim }> as never
 ]
 
 const commands: ReadonlyArray<Sweep<Connected>> = [
@@ -191,6 +241,7 @@ const endings: ReadonlyArray<Sweep<Closing>> = [
 
 export const connectionSweeps: ReadonlyArray<Sweep<never>> = [
   ...datagrams,
+  ...claims,
   ...commands,
   ...serving,
   ...endings

@@ -92,6 +92,8 @@ export const peerSweeps: ReadonlyArray<Sweep<never>> = [
   // nobody receives it
   using("sendDatagram", "eager", (peer) => peer.sendDatagram(text("hello")), true),
   using("restart", "eager", (peer) => Effect.andThen(peer.restart, Effect.sleep(100))),
+  using("claimStreams", "eager", (peer) => peer.claimStreams(text("claimed"), () => Effect.void)),
+  using("claimDatagrams", "eager", (peer) => peer.claimDatagrams(63)),
   serving,
   closing
 ] as never
