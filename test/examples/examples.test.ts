@@ -41,6 +41,8 @@ const outputs: Record<string, RegExp> = {
   rpcSimulated:
     /^10000 ticks at 5 % loss\ncut off: .*silent for the idle timeout\na price of 6, \d\.\d s after the network healed\n$/,
   cluster: /^Anna and Bert have 20 accounts\nAnna is gone, Bert has 20; every deposit is there: true\n$/,
+  replication: /^1000 keys restored\nkey 500 is 500\nthe leader knows that all is applied\n$/,
+  chat: /^Anna is typing\nBert hears Anna: hello, Bert\nAnna hears Anna: hello, Bert\nAnna hears Bert: hello, Anna\nAnna has left\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
