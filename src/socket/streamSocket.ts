@@ -78,11 +78,13 @@ export const streamSocket = (open: OpenStream): Socket.Socket => {
     let socket: OpenSocket | undefined
     yield* Effect.addFinalizer((exit) =>
       Effect.suspend(() => {
-        if (current === socket) {
+        if (current !== undefined && current === socket) {
           connected.closeUnsafe()
           current = undefined
         }
-        return Effect.andThen(socket?.release(exit) ?? Effect.void, Scope.close(own, Exit.void))
+        // a stream given up before its preamble is no socket
+        if (socket === undefined) return Scope.close(own, exit)
+        return Effect.andThen(socket.release(exit), Scope.close(own, Exit.void))
       })
     )
     const stream = yield* Scope.provide(open, own)

@@ -3,6 +3,7 @@ import { connectionSweeps } from "./connections.ts"
 import { endpointSweeps } from "./endpoints.ts"
 import { peerSweeps } from "./peers.ts"
 import { rpcSweeps } from "./rpc.ts"
+import { socketSweeps } from "./sockets.ts"
 import { streamSweeps } from "./streams.ts"
 import type { Sweep } from "./sweep.ts"
 
@@ -11,5 +12,6 @@ export const all: ReadonlyArray<Sweep<never>> = [
   ...connectionSweeps,
   ...streamSweeps,
   ...peerSweeps,
-  ...rpcSweeps
+  ...rpcSweeps,
+  ...socketSweeps
 ]

@@ -1,0 +1,4 @@
+import { itSweeps } from "./itSweeps.ts"
+import { socketSweeps } from "./sockets.ts"
+
+itSweeps(socketSweeps)
