@@ -88,7 +88,12 @@ export const TransportOptions = Schema.Struct({
   streamWindowBytes: int(1_200, 1024 * MiB, MiB),
   /** Largest receive window of each stream. 1,200 to 1 GiB, default 16 MiB. */
   maxStreamWindowBytes: int(1_200, 1024 * MiB, 16 * MiB),
-  /** Bidirectional streams the peer may have open at once. 0 to 1,000,000, default 100. RFC 9000 §4.6 */
+  /**
+   * Bidirectional streams the peer may have open at once. 0 to 1,000,000, default 100. RFC 9000 §4.6
+   *
+   * One that is received and sent completely, and only waits for acknowledgments, does not count; up to as many of these
+   * are kept besides.
+   */
   maxBidirectionalStreams: int(0, 1_000_000, 100),
   /** Unidirectional streams the peer may have open at once. 0 to 1,000,000, default 100. RFC 9000 §4.6 */
   maxUnidirectionalStreams: int(0, 1_000_000, 100),

@@ -50,6 +50,11 @@ export class SendStream {
     return isSendTerminal(this.current)
   }
 
+  /** Whether everything was sent at least once, FIN included. */
+  get isSent(): boolean {
+    return this.current === SendState.dataSent || this.isTerminal
+  }
+
   /** Whether `write` and `finish` have an effect; no data may follow the final size. RFC 9000 §4.5 #2 */
   get isWritable(): boolean {
     return this.finalSize < 0 && this.reset === undefined

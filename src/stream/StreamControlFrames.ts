@@ -129,10 +129,16 @@ export class StreamControlFrames {
 
   /** Closes `record` if both parts have ended, and grants another stream in its place. RFC 9000 §4.4, §4.6 #5 */
   closeIfEnded(record: StreamRecord): void {
-    if (record.isClosed || !record.hasEnded) return
+    if (record.isClosed) return
+    if (!record.hasEnded) return this.lingerIfSent(record)
     this.cancelFor(record, record.control)
     this.directory.close(record)
     this.onStreamsOpened()
+  }
+
+  /** Grants another stream in the place of one that was received and sent. */
+  lingerIfSent(record: StreamRecord): void {
+    if (this.directory.linger(record)) this.onStreamsOpened()
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames, nowMicros: number, rttMicros: number): void {

@@ -32,6 +32,8 @@ export class LocalStreamCount {
 export class PeerStreamCount {
   opened = 0
   closed = 0
+  /** Of those that are open: completely received and sent, and only waiting for acknowledgments. */
+  lingering = 0
   /** The cumulative limit advertised to the peer. */
   granted: number
   /** The limit the peer last reported as blocking it; −1 for none. */
@@ -45,9 +47,18 @@ export class PeerStreamCount {
     this.granted = this.concurrent
   }
 
-  /** The limit that allows `concurrent` streams to be open at once. */
+  /**
+   * The limit that allows `concurrent` streams to be in use at once. Without those that linger, a peer would have to wait
+   * for the round trip of its acknowledgments; no more than `concurrent` of them count, as it may withhold these.
+   */
   get target(): number {
-    return this.isFrozen ? this.granted : this.closed + this.concurrent
+    if (this.isFrozen) return this.granted
+    return this.closed + Math.min(this.lingering, this.concurrent) + this.concurrent
+  }
+
+  /** Streams in whose place the peer may not yet open others. */
+  get owed(): number {
+    return this.opened - this.closed - Math.min(this.lingering, this.concurrent)
   }
 
   /** Whether to send MAX_STREAMS: an eighth of the limit is free again, or the peer has none left. */

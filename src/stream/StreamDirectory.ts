@@ -153,8 +153,22 @@ export class StreamDirectory {
   /** Both parts of `record` have ended; the peer may open another in its place. */
   close(record: StreamRecord): void {
     record.isClosed = true
-    if (!this.isLocal(record.id)) this.peerCount(isUnidirectional(record.id)).closed++
+    if (!this.isLocal(record.id)) {
+      const count = this.peerCount(isUnidirectional(record.id))
+      count.closed++
+      if (record.isLingering) count.lingering--
+    }
     this.events.closed.push(record)
+  }
+
+  /** Marks a stream of the peer as one that only waits for acknowledgments; true if it was none and is now. */
+  linger(record: StreamRecord): boolean {
+    const { id, send, receive } = record
+    if (record.isLingering || this.isLocal(id)) return false
+    if (send?.isSent !== true || receive?.isTerminal !== true) return false
+    record.isLingering = true
+    this.peerCount(isUnidirectional(id)).lingering++
+    return true
   }
 
   forget(record: StreamRecord): void {

@@ -23,6 +23,8 @@ export class StreamRecord {
   queued = 0
   /** Both parts have ended. */
   isClosed = false
+  /** Counted by `PeerStreamCount.lingering`. */
+  isLingering = false
   /** Counted by `StreamSender.undeliveredStreams`. */
   isUndelivered = false
   /** Has data beyond its flow-control limit; counted by `StreamSender.blockedStreams`. */

@@ -153,6 +153,7 @@ export class StreamSender {
     if (length > 0) send.bytes.copyTo(w, offset, length)
     this.credit.used += send.onSent(offset, length, fin)
     sent.push(FrameType.STREAM, id, offset, fin ? -1 - length : length)
+    if (fin) this.control.lingerIfSent(record)
     return true
   }
 

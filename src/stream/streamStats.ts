@@ -51,7 +51,7 @@ export const streamStats = (
     openedByPeer: peerBidi.opened + peerUni.opened,
     openable: localBidi.available + localUni.available,
     granted: peerBidi.granted - peerBidi.opened + (peerUni.granted - peerUni.opened),
-    owed: peerBidi.opened - peerBidi.closed + (peerUni.opened - peerUni.closed),
+    owed: peerBidi.owed + peerUni.owed,
     sendBuffered,
     readable,
     receiveAllocated,

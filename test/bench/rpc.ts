@@ -7,9 +7,10 @@ import type { Metric } from "./benchmarks.ts"
 import { certificate } from "./identity.ts"
 import { type Link, withLink } from "./link.ts"
 import type { LinkConditions } from "./linkRelay.ts"
-import { printTable, type Row } from "./report.ts"
+import { printFigures, printTable, type Row } from "./report.ts"
 import type { Result } from "./system.ts"
 import type { CallsAnswer, ItemsAnswer, RpcQuestion } from "./rpcSides.ts"
+import { simulatedCalls } from "./rpcSimulated.ts"
 import { type RpcSystem, rpcTransports } from "./rpcTransports.ts"
 import { heard } from "./sides.ts"
 
@@ -96,6 +97,8 @@ const rate = (from: string, unit: string): Metric => ({
 })
 
 interface Measurement {
+  /** Undefined for items. */
+  readonly inFlight?: number
   readonly conditions: string
   readonly metrics: ReadonlyArray<Metric>
   readonly link: LinkConditions
@@ -103,6 +106,7 @@ interface Measurement {
 }
 
 const callsOf = (inFlight: number, where: string, link: LinkConditions): Measurement => ({
+  inFlight,
   conditions: `${where}, ${inFlight === 1 ? "a call at a time" : `${inFlight} calls in flight`}`,
   metrics: [latency("p50", "p50"), latency("p99", "p99"), rate("perSecond", "calls")],
   link,
@@ -127,31 +131,61 @@ const onLink = [
   callsOf(64, "RTT 20 ms, 1 % loss each way", { delayMillis: 10, lossRate: 0.01 })
 ]
 
+/** Before what is measured: code is compiled, and the connection knows the link. */
+const SETTLE_MILLIS = 2_000
+
+/** With a connection of its own, which has known the link's delay from the beginning. */
+const measureOn = async (each: Measurement, system: RpcSystem, link: Link, millis: number) => {
+  await link.set({ delayMillis: each.link.delayMillis })
+  const pair = await rpcPair(system, link)
+  try {
+    await calls(pair, 64, SETTLE_MILLIS)
+    await link.set(each.link)
+    await calls(pair, 64, SETTLE_MILLIS / 4)
+    return await each.run(pair, millis)
+  } finally {
+    pair.close()
+  }
+}
+
+const measureOnLoopback = async (system: RpcSystem, millis: number, keep: Keep): Promise<void> => {
+  const pair = await rpcPair(system, loopback)
+  try {
+    await warmUp(pair, Math.max(millis, SETTLE_MILLIS))
+    for (const each of onLoopback) keep(each, system, await each.run(pair, millis))
+  } finally {
+    pair.close()
+  }
+}
+
+type Keep = (each: Measurement, system: string, values: Result["values"]) => void
+
 /** Each system in turn; `isQuick` for a look. */
 export const rpcRows = async (title: string, isQuick: boolean): Promise<Array<Row>> => {
   const millis = isQuick ? 500 : 5_000
   const all = new Map<Measurement, Map<string, ReadonlyArray<Result>>>(
     [...onLoopback, ...onLink].map((each) => [each, new Map()])
   )
-  const measure = async (measurements: ReadonlyArray<Measurement>, launch: Launch, link?: Link) => {
-    for (const system of systems) {
-      await link?.set(clean)
-      const pair = await rpcPair(system, launch)
-      try {
-        await warmUp(pair, millis)
-        for (const each of measurements) {
-          await link?.set(each.link)
-          const values = await each.run(pair, link === undefined ? millis : 2 * millis)
-          all.get(each)!.set(system, [{ values }])
-        }
-      } finally {
-        pair.close()
-      }
-    }
-  }
-  await measure(onLoopback, loopback)
-  await withLink((link) => measure(onLink, link, link))
-  return [...all].flatMap(([{ conditions, metrics }, results]) =>
+  const keep: Keep = (each, system, values) => all.get(each)!.set(system, [{ values }])
+  for (const system of systems) await measureOnLoopback(system, millis, keep)
+  await withLink(async (link) => {
+    for (const each of onLink)
+      for (const system of systems) keep(each, system, await measureOn(each, system, link, 2 * millis))
+  })
+  const rows = [...all].flatMap(([{ conditions, metrics }, results]) =>
     results.size === 0 ? [] : printTable(`${title}: ${conditions}`, conditions, metrics, reference, results)
   )
+  return [...rows, ...(await simulatedRows(title, 2 * millis))]
+}
+
+/** What the protocol makes of the same links where the machine has no part in it. */
+const simulatedRows = async (title: string, millis: number): Promise<ReadonlyArray<Row>> => {
+  const rows: Array<Row> = []
+  for (const { conditions, inFlight, link, metrics } of onLink) {
+    if (inFlight === undefined) continue
+    const values: Result["values"] = { ...(await simulatedCalls(link, inFlight, millis)) }
+    const figures = metrics.map(({ from, metric, unit }) => ({ metric, unit, value: values[from] }))
+    rows.push(...printFigures(title, { conditions: `in the simulator, ${conditions}`, figures }))
+  }
+  return rows
 }

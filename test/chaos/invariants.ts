@@ -121,8 +121,8 @@ const streamProblem = ({ streams, config }: Connection, memory: Memory): string 
   ] as const) {
     if (count.opened > count.granted)
       return `${count.opened} ${kind} streams opened, ${count.granted} granted`
-    if (count.granted - count.closed > limit)
-      return `${count.granted - count.closed} ${kind} streams; the limit is ${limit}`
+    const inUse = count.granted - count.closed - Math.min(count.lingering, limit)
+    if (inUse > limit) return `${inUse} ${kind} streams; the limit is ${limit}`
   }
   const most = Math.max(transport.connectionWindowBytes, transport.maxConnectionWindowBytes)
   if (stats.receiveLimit - stats.consumed > most)

@@ -48,6 +48,24 @@ describe("B7: every buffer has a limit:", () => {
     expect(connection.receiver.counters).toMatchObject({ overLimit: 81, received: 20 })
   })
 
+  it("streams that were answered and whose peer acknowledges nothing: as many again as maxBidirectionalStreams", () => {
+    const duel = new Duel({ victim: "server", transport: { maxBidirectionalStreams: 20 } }).shakeHands()
+    const { puppet } = duel
+    const { streams } = duel.connection
+    const allowed = (): number =>
+      Math.max(20, ...puppet.seen.named("onMaxStreams").map(({ values }) => Number(values[1])))
+    let n = 0
+    for (; n < allowed() && n < 1_000; n++) {
+      duel.inject(puppet.packet(Level.OneRtt, (w) => writeStreamHeader(w, 4 * n, 0, 0, true)))
+      streams.read(4 * n, 1)
+      streams.write(4 * n, new Uint8Array(10))
+      streams.finish(4 * n)
+      duel.exchange()
+    }
+    expect(n).toBe(40)
+    expect(duel.connection.closeReason).toBeUndefined()
+  })
+
   it("datagrams that nobody reads: limits.unreadDatagramBytes, the oldest go first", () => {
     const duel = new Duel({
       victim: "server",

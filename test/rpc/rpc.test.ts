@@ -1,6 +1,7 @@
 /** Effect RPC over QUIC, live and in the simulator. */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -191,6 +192,19 @@ describe("RPC over QUIC on a bad network", () => {
       // and an ACK alone now and then
       expect(yield* packetsFor(100, 1)).toBeLessThan(125)
       expect(yield* packetsFor(1_000, 50)).toBeLessThan(125)
+    })
+  )
+
+  simulated.it("nearly as many calls at once as streams are allowed wait for no acknowledgments", (world) =>
+    Effect.gen(function* () {
+      const { calls } = yield* service(world)
+      const times = yield* Effect.forEach(
+        Array.from({ length: 1_000 }),
+        () => Effect.map(Effect.timed(calls.Caller()), ([duration]) => Duration.toMillis(duration)),
+        { concurrency: 90 }
+      )
+      // a round trip takes 20
+      expect(Math.max(...times)).toBeLessThan(35)
     })
   )
 
