@@ -19,6 +19,7 @@ import { CryptoSuite, type CryptoSuiteShape } from "./capability/CryptoSuite.ts"
 import { Entropy } from "./capability/Entropy.ts"
 import { KeyLog } from "./capability/KeyLog.ts"
 import { NetworkInterfaces } from "./capability/NetworkInterfaces.ts"
+import { PathScheduling } from "./capability/PathScheduling.ts"
 import { Qlog, type QlogShape } from "./capability/Qlog.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
@@ -56,6 +57,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     resetKey,
     limits,
     admits: yield* Admission,
+    scheduler: yield* PathScheduling,
     ecn: socket.capabilities.ecn,
     ...(qlog !== undefined && { observe: observerOf(qlog, nowMillis) }),
     server: server && { ...server, preferred: preferred.addresses }

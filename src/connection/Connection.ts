@@ -28,7 +28,6 @@ import type { Multipath } from "./Multipath.ts"
 import type { MoveRefusal } from "./movePolicy.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
-import { earliest, type PathScheduler } from "./PathScheduler.ts"
 import type { PathSet } from "./PathSet.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
@@ -76,7 +75,6 @@ export class Connection {
   private readonly progress: HandshakeProgress
   private readonly builder: DatagramBuilder
   private readonly timers: ConnectionTimers
-  private readonly scheduler: PathScheduler = earliest()
 
   constructor(config: ObservedConfig, origin: ConnectionOrigin, nowMicros: number) {
     const parts = new ConnectionParts(config, origin, nowMicros)
@@ -354,9 +352,11 @@ export class Connection {
     const { lifecycle } = this
     if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
     this.datagrams.expire(nowMicros)
-    const order = this.scheduler.order(this.paths)
-    for (let i = 0; i < order.length; i++) {
-      const end = this.transmitOn(order[i], buffer, start, nowMicros, isCongested)
+    const { order } = this.multipath
+    const paths = order.order(nowMicros)
+    for (let i = 0; i < paths.length; i++) {
+      const end = this.transmitOn(paths[i], buffer, start, nowMicros, isCongested)
+      if (end > start) order.onSent(paths[i])
       if (end > start || !(lifecycle.isOpen || this.closer.pending)) return end
     }
     return start

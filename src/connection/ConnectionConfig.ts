@@ -6,6 +6,7 @@ import type { ClientResumption, ServerResumption, TlsIdentity } from "../handsha
 import type { SocketNumber } from "../path/Route.ts"
 import { Version } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import type { PathScheduler } from "../capability/PathScheduling.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 
 /** The datagram size every QUIC path must support. RFC 9000 §14 */
@@ -118,6 +119,8 @@ export interface ConnectionConfig {
   readonly tls: TlsSettings
   readonly transport: TransportSettings
   readonly limits: Limits
+  /** Makes what decides which of several paths data is sent on; by default the one on which it arrives earliest. */
+  readonly scheduler?: () => PathScheduler
   readonly observer: PacketObserver | undefined
   /** client: the session to resume, and whether tickets are wanted; cleared once the handshake is confirmed. */
   resume: ClientResumption | undefined

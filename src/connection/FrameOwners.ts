@@ -84,7 +84,7 @@ export class FrameOwners {
   /** Whether ack-eliciting frames are pending for a packet of `level` on `path`. */
   hasFrames(level: Level, path: ConnectionPath): boolean {
     if (level === Level.OneRtt && (path.ackFrequency.hasFrames() || path.validator.hasFrames())) return true
-    if (!path.status.carries) return false
+    if (!path.status.takesData) return false
     if (level !== Level.ZeroRtt && this.crypto.hasFrames(level)) return true
     if (level === Level.Initial || level === Level.Handshake) return false
     if (this.data.hasFrames()) return true
@@ -103,7 +103,7 @@ export class FrameOwners {
     this.fillContext(level, path, nowMicros, w.offset)
     // RFC 9000 §12.5 #2, RFC 9221 §5, §6: only CRYPTO, ACK, PING, PADDING and CONNECTION_CLOSE in the handshake
     if (level === Level.OneRtt) this.writeControlFrames(w, sent, path)
-    if (path.status.carries) this.writeDataFrames(w, sent, level)
+    if (path.status.takesData) this.writeDataFrames(w, sent, level)
     this.ping.writeFrames(w, sent, context)
   }
 

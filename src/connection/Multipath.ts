@@ -10,6 +10,8 @@ import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 import type { PathSet } from "./PathSet.ts"
+import { earliest } from "../path/schedulers.ts"
+import { SendOrder } from "./SendOrder.ts"
 import { type LossOwners, settleLost } from "./settleLost.ts"
 
 const { PROTOCOL_VIOLATION, NO_VIABLE_PATH } = TransportErrorCode
@@ -41,6 +43,7 @@ export interface ManyPaths extends LossOwners {
   readonly closer: Closer
   readonly events: Array<ConnectionEvent>
   readonly paths: PathSet
+  readonly streams: { unsentBytes(most: number): number; readonly creditBytes: number }
   readonly handshake: {
     readonly confirmed: boolean
     readonly peerParameters: TransportParameters | undefined
@@ -49,8 +52,11 @@ export interface ManyPaths extends LossOwners {
   readonly localParameters: TransportParameters | undefined
 }
 
-/** Consecutive probe timeouts after which nothing new is entrusted to a path. */
-const SUSPECT_TIMEOUTS = 2
+/**
+ * Consecutive probe timeouts after which nothing new is entrusted to a path. The first comes after about two round trips of
+ * silence; if it was wrong, the next acknowledgement says so.
+ */
+const SUSPECT_TIMEOUTS = 1
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
@@ -64,6 +70,8 @@ const UNANSWERED_PTOS = 12
  */
 export class Multipath {
   readonly frames = new PathFrames()
+  /** Which path is asked first for the next datagram. */
+  readonly order: SendOrder
   private readonly parts: ManyPaths
   private readonly add: (setup: PathSetup, nowMicros: number) => ConnectionPath
   /** The largest path IDs that the peer may use, and that we may; -1 without multipath. */
@@ -76,6 +84,18 @@ export class Multipath {
   constructor(parts: ManyPaths, add: (setup: PathSetup, nowMicros: number) => ConnectionPath) {
     this.parts = parts
     this.add = add
+    const { paths, config } = parts
+    this.order = new SendOrder(
+      paths,
+      (config.scheduler ?? earliest)(),
+      {
+        unsentBytes: (most) => parts.streams.unsentBytes(most),
+        get creditBytes() {
+          return parts.streams.creditBytes
+        }
+      },
+      (path, packet) => parts.frames.onLost(path, packet)
+    )
   }
 
   get isNegotiated(): boolean {
@@ -294,6 +314,7 @@ export class Multipath {
     const carriers = preferred.length > 0 ? preferred : sound.length > 0 ? sound : usable
     for (const path of paths) path.status.carries = carriers.includes(path)
     if (carriers.length > 0 && !carriers.includes(paths.active)) paths.active = carriers[0]
+    this.order.update()
     events.push({ _tag: "moved" })
   }
 }

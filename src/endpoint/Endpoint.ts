@@ -272,6 +272,7 @@ export class Endpoint {
       tls,
       transport,
       limits: this.limits,
+      ...(this.config.scheduler !== undefined && { scheduler: this.config.scheduler }),
       observer,
       resume,
       tickets: role === "server" ? this.config.server?.tickets : undefined

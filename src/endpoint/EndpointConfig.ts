@@ -1,4 +1,5 @@
 /** The configuration of an endpoint, and what a client remembers of earlier connections. */
+import type { PathScheduler } from "../capability/PathScheduling.ts"
 import type { RetryPolicy } from "../admission/Admission.ts"
 import type { Limits } from "../admission/Limits.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
@@ -33,6 +34,8 @@ export interface EndpointConfig {
   readonly limits?: Limits
   /** Whether anything is spent on strangers from an address; default: always. */
   readonly admits?: ((from: SocketAddress) => boolean) | undefined
+  /** Makes the scheduler of each connection's paths; default: `earliest`. */
+  readonly scheduler?: (() => PathScheduler) | undefined
   /** Set to accept connections. */
   readonly server: ServerConfig | undefined
 }

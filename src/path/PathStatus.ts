@@ -5,6 +5,8 @@ import { type PathState, pathTransitions } from "./pathState.ts"
 export class PathStatus extends StateMachine<PathState> {
   /** Data may be sent on it now. Of a path that does not carry it, only what concerns the path itself is sent. */
   carries: boolean
+  /** It would carry data, but the scheduler waits for another. */
+  isPassedOver = false
   /** Probes are not answered while data is in flight: nothing new is entrusted to it. */
   isSuspect = false
   /** We prefer other paths, once it is validated. */
@@ -31,6 +33,11 @@ export class PathStatus extends StateMachine<PathState> {
   /** Validated, and not abandoned: whether it carries data is up to its own status and that of others. */
   get isUsable(): boolean {
     return this.state === "active" || this.state === "standby"
+  }
+
+  /** Whether the next datagram on it may have data. */
+  get takesData(): boolean {
+    return this.carries && !this.isPassedOver
   }
 
   /** Abandoned. Nothing is sent on it any more. */

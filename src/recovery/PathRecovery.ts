@@ -122,6 +122,10 @@ export class PathRecovery {
     return this.spaces[space].outstanding.first
   }
 
+  newestOutstanding(space: Space): SentPacket | undefined {
+    return this.spaces[space].outstanding.last
+  }
+
   // — acknowledgment and loss ——————————————————————————————————————————————————————————————————————————————————
 
   get acked(): PacketBatch {
@@ -371,7 +375,6 @@ export class PathRecovery {
     this.reactToLoss(afterMicros)
   }
 
-  /** Subtracts acknowledged and lost packets from the bytes in flight. */
   private removeFromFlight(): void {
     const { feedback, counters } = this
     const { acked, lost } = feedback

@@ -8,6 +8,8 @@ import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamScheduler } from "./StreamScheduler.ts"
 import { Turn } from "./TurnRing.ts"
 
+/** Streams whose data is counted. */
+const MOST_COUNTED = 16
 /** Shorter fragments wait for the next packet, unless nothing is left after them. */
 const minFragmentBytes = 16
 
@@ -37,6 +39,10 @@ export class StreamSender {
   /** Whether the connection limit blocks data. RFC 9000 §4.1 #S1, §19.12 #S1 */
   get isConnectionBlocked(): boolean {
     return this.fresh.size > 0 && this.credit.available <= 0
+  }
+
+  get creditBytes(): number {
+    return this.credit.available
   }
 
   /** Updates the queues and counters after a change of the sending part of `record`. */
@@ -89,6 +95,19 @@ export class StreamSender {
   /** The connection limit was raised. */
   onCredit(): void {
     this.control.cancel(ConnectionControl.dataBlocked)
+  }
+
+  /** New data of the highest priority that may be sent now, as far as it is less than `most` and of a few streams. */
+  unsentBytes(most: number): number {
+    const { head } = this.fresh
+    let sum = 0
+    let turn = head
+    for (let i = 0; turn !== undefined && sum < most && i < MOST_COUNTED; i++) {
+      const { unsentLength, credit } = turn.owner.send!
+      sum += Math.min(unsentLength, credit.available)
+      turn = turn.next === head ? undefined : turn.next
+    }
+    return Math.min(sum, this.credit.available)
   }
 
   /** The highest priority of any data that may be sent now; −Infinity when there is none. */

@@ -208,6 +208,16 @@ export class StreamSet implements FrameOwner {
 
   // sending
 
+  /** See `StreamSender.unsentBytes`. */
+  unsentBytes(most: number): number {
+    return this.sender.unsentBytes(most)
+  }
+
+  /** What the peer's flow control allows the connection to send. RFC 9000 §4.1 */
+  get creditBytes(): number {
+    return this.sender.creditBytes
+  }
+
   /** Whether `writeFrames` has something to write. */
   hasFrames(): boolean {
     return this.sender.hasFrames()

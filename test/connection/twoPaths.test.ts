@@ -74,7 +74,9 @@ describe("a connection with two paths", () => {
     expect(client.path.recovery.deadlineMicros()).toBe(Number.POSITIVE_INFINITY)
     expect(client.timeout(two.nowMicros)).toBe(recovery.deadlineMicros())
     const before = two.sent.length
-    two.advance(recovery.deadlineMicros() - two.nowMicros)
+    two.nowMicros = recovery.deadlineMicros()
+    client.handleTimeout(two.nowMicros)
+    two.exchange()
     expect(recovery.counters.probeTimeouts).toBe(1)
     const probes = two.sent.slice(before).filter(({ by }) => by === "client")
     expect(probes.map(({ socket }) => socket)).toEqual([1, 1])

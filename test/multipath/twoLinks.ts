@@ -5,7 +5,14 @@ import * as Layer from "effect/Layer"
 import type { LinkConditions } from "../../layers/sim/SimLink.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import { Identity, type QuicConnection, QuicEndpoint, type TransportOptions, Trust } from "../../src/index.ts"
+import {
+  Identity,
+  PathScheduling,
+  type QuicConnection,
+  QuicEndpoint,
+  type TransportOptions,
+  Trust
+} from "../../src/index.ts"
 
 export const WIFI = "10.1.0.2"
 export const MOBILE = "10.2.0.2"
@@ -15,13 +22,16 @@ export interface TwoLinksOptions {
   readonly wifi?: Partial<LinkConditions>
   readonly mobile?: Partial<LinkConditions>
   readonly transport?: TransportOptions
+  /** Of both sides. */
+  readonly scheduler?: () => PathScheduling.PathScheduler
 }
 
 /** The client is on the first network; both are links of their own up to the core of the network. */
 export const twoLinks = Effect.fnUntraced(function* ({
   wifi = {},
   mobile = {},
-  transport = { maxPaths: 3 }
+  transport = { maxPaths: 3 },
+  scheduler
 }: TwoLinksOptions = {}) {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -40,7 +50,10 @@ export const twoLinks = Effect.fnUntraced(function* ({
   const server = yield* QuicEndpoint.make({
     port: 4433,
     server: { alpn: ["count"], identity, transport }
-  }).pipe(Effect.provide(Layer.merge(far.layer, capabilities)))
+  }).pipe(
+    Effect.provide(Layer.merge(far.layer, capabilities)),
+    Effect.provideService(PathScheduling.PathScheduling, scheduler)
+  )
   const arrivals: Array<{ readonly atMillis: number; readonly bytes: number }> = []
   const accepted: Array<QuicConnection> = []
   yield* Effect.forkScoped(
@@ -60,7 +73,8 @@ export const twoLinks = Effect.fnUntraced(function* ({
     })
   )
   const client = yield* QuicEndpoint.make({ autoMigrate: false }).pipe(
-    Effect.provide(Layer.merge(phone.layer, capabilities))
+    Effect.provide(Layer.merge(phone.layer, capabilities)),
+    Effect.provideService(PathScheduling.PathScheduling, scheduler)
   )
   const connection = yield* client.connect({ host: SERVER, port: 4433, alpn: ["count"], transport })
   return { network, links, connection, server, client, accepted, arrivals }

@@ -1,0 +1,91 @@
+import type { SentPacket } from "../recovery/SentPacket.ts"
+import { Space } from "../wire/PacketType.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { PathScheduler, SendDemand } from "../capability/PathScheduling.ts"
+import type { PathSet } from "./PathSet.ts"
+import { PathView } from "./PathView.ts"
+
+/**
+ * The order in which the paths of a connection are asked for a datagram: first those that carry no data, whose own frames
+ * are few and urgent, then those that do, as the scheduler says. Those it leaves out send their own frames only.
+ */
+export class SendOrder {
+  private readonly paths: PathSet
+  private readonly scheduler: PathScheduler
+  private readonly demand: SendDemand
+  /** Of those that carry data. */
+  private views: ReadonlyArray<PathView> = []
+  /** Has the frames of a packet sent once more. */
+  private readonly repeat: (path: ConnectionPath, packet: SentPacket) => void
+  /** Where data was sent last, and the paths on which that is sent again. */
+  private source: ConnectionPath | undefined = undefined
+  private readonly copies: Array<ConnectionPath> = []
+  private copying: ConnectionPath | undefined = undefined
+
+  constructor(
+    paths: PathSet,
+    scheduler: PathScheduler,
+    demand: SendDemand,
+    repeat: (path: ConnectionPath, packet: SentPacket) => void
+  ) {
+    this.repeat = repeat
+    this.paths = paths
+    this.scheduler = scheduler
+    this.demand = demand
+  }
+
+  /** Which paths carry data has changed. */
+  update(): void {
+    const before = this.views
+    const carriers = this.paths.all.filter(({ status }) => status.carries)
+    this.views = carriers.map((path) => before.find((view) => view.path === path) ?? new PathView(path))
+    for (const view of before) if (!this.views.includes(view)) this.scheduler.onRemoved?.(view)
+    for (const view of this.views) if (!before.includes(view)) this.scheduler.onAdded?.(view)
+    for (const { status } of this.paths) status.isPassedOver = false
+    this.copies.length = 0
+  }
+
+  order(nowMicros: number): ReadonlyArray<ConnectionPath> {
+    const { all } = this.paths
+    if (all.length === 1) return all
+    const copy = (this.copying = this.takeCopy(nowMicros))
+    if (copy !== undefined) return [copy, ...all]
+    const { views } = this
+    if (views.length < 2) return all
+    for (const view of views) view.observe(nowMicros)
+    const chosen = this.choose()
+    for (const view of views) view.path.status.isPassedOver = !chosen.includes(view)
+    return this.leadingOthers([...chosen, ...views.filter(({ path }) => path.status.isPassedOver)])
+  }
+
+  /** What the scheduler says, unless it waits for paths that may have fallen silent. */
+  private choose(): ReadonlyArray<PathView> {
+    const chosen = this.scheduler.choose(this.views, this.demand) as ReadonlyArray<PathView>
+    const isInVain = chosen.every(({ hasRoom, isOverdue }) => !hasRoom && isOverdue)
+    return isInVain ? [...chosen, ...this.views.filter((view) => !chosen.includes(view))] : chosen
+  }
+
+  /** A datagram was sent on `path`, whose data may have to be sent on others too. */
+  onSent(path: ConnectionPath): void {
+    if (this.scheduler.isRedundant !== true || this.views.length < 2) return
+    if (path === this.copying || !path.status.carries) return
+    this.source = path
+    for (const { path: other } of this.views) if (other !== path) this.copies.push(other)
+  }
+
+  /** The next path on which the last data is sent once more. One without room is left out: the data must not go elsewhere twice. */
+  private takeCopy(nowMicros: number): ConnectionPath | undefined {
+    for (let path = this.copies.pop(); path !== undefined; path = this.copies.pop()) {
+      const packet = this.source?.recovery.newestOutstanding(Space.Application)
+      if (packet === undefined || !path.maySend || !path.mayElicit(nowMicros)) continue
+      this.repeat(this.source!, packet)
+      return path
+    }
+    return undefined
+  }
+
+  private leadingOthers(carriers: ReadonlyArray<PathView>): ReadonlyArray<ConnectionPath> {
+    const others = this.paths.all.filter(({ status }) => !status.carries)
+    return [...others, ...carriers.map(({ path }) => path)]
+  }
+}
