@@ -48,8 +48,8 @@
  *   side's `messages` end; after a failure or an interrupt they fail with `StreamReset`
  * - A wrong message, or a wrong opening, ends that channel on both sides, and no other: see `ChannelFailed`
  * - A peer that does not receive makes `send` wait, on that channel alone
- * - Over a `Peer`, a lost connection fails a `send` and a `receive` once, as accepted messages may be lost; the channel goes
- *   on with the next connection
+ * - Over a `Peer`, a lost connection fails a `send` and a `receive` once, as accepted messages may be lost, and the channel
+ *   goes on with the next connection; one of datagrams goes on without notice
  *
  * Two sides understand each other if each one's `version` is at least the other's `oldestVersion`. Adding a channel, or an
  * optional field, needs no new version: a channel that the other side does not know is refused, and the others go on.

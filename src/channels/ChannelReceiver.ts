@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Semaphore from "effect/Semaphore"
 import { WaitList } from "../actor/WaitList.ts"
 import type { Carrier } from "../Carrier.ts"
 import type { QuicError } from "../QuicError.ts"
@@ -40,6 +41,8 @@ export class ChannelReceiver {
   private readonly changed = new WaitList()
   /** Connections on which it is open. */
   private readonly open = new Set<Carrier>()
+  /** What came over an earlier connection is received first. */
+  private readonly turn = Semaphore.makeUnsafe(1)
   /** Messages that are arriving on streams of their own. */
   private arriving = 0
   /** How many messages an unordered one has received on each connection. */
@@ -113,9 +116,8 @@ export class ChannelReceiver {
         this.inbox.arrived.wakeAll()
       })
       const work = this.spec.intent === "ordered" ? this.frames(incoming) : this.count(incoming)
-      return Effect.raceFirst(this.guarded(work, stream), this.whenEnded(stream)).pipe(
-        Effect.ensuring(closed)
-      )
+      const inTurn = this.turn.withPermit(this.guarded(work, stream))
+      return Effect.raceFirst(inTurn, this.whenEnded(stream)).pipe(Effect.ensuring(closed))
     })
   }
 
@@ -258,16 +260,21 @@ export class ChannelReceiver {
         Effect.sync(() => {
           if (this.ended !== undefined) return
           if (error.reason._tag === "StreamReset") this.conclude(error)
-          else this.inbox.putFailure(error)
+          else this.lost(error)
         })
     }).pipe(
       Effect.onInterrupt(() =>
         Effect.sync(() => {
           // its connection is over, and nobody has received in time what had arrived
-          if (this.ended === undefined) this.inbox.putFailure(failedHere(this.spec.name, "Closed", late))
+          if (this.ended === undefined) this.lost(failedHere(this.spec.name, "Closed", late))
         })
       )
     )
+  }
+
+  /** Messages may be lost with the connection; of datagrams, none was promised. */
+  private lost(error: QuicError): void {
+    if (!isDatagrams(this.spec)) this.inbox.putFailure(error)
   }
 
   private conclude(reason: QuicError): void {
