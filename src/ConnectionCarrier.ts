@@ -88,7 +88,10 @@ export abstract class ConnectionCarrier implements Carrier {
     const { actor } = this
     const { changed } = actor.signals
     const port: DatagramPort = {
-      send: (...datagram) => sendClaimed(actor, ...datagram),
+      send: (early, ...datagram) => {
+        const sent = sendClaimed(actor, ...datagram)
+        return early ? sent : Effect.andThen(this.whenComplete, sent)
+      },
       refusal: () => actor.failure,
       changed
     }

@@ -22,10 +22,22 @@ export interface DatagramClaimOptions {
   readonly maxQueuedBytes?: number
 }
 
+/**
+ * How a claim's datagrams are sent.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ClaimedDatagramOptions extends DatagramOptions {
+  /** It may arrive twice, and may be sent in the first flight, as 0-RTT data. Default false. RFC 9001 §9.2 */
+  readonly replaySafe?: boolean
+}
+
 /** What a claim needs of its carrier. */
 export interface DatagramPort {
-  /** Sends a datagram, whose `latest` is one of that space. */
+  /** Sends a datagram, whose `latest` is one of that space. Not before the handshake is complete, unless it is `early`. */
   send(
+    early: boolean,
     datagram: Uint8Array,
     options: DatagramOptions | undefined,
     space: number
@@ -58,20 +70,24 @@ export class DatagramClaim {
   /**
    * Sends a copy of `bytes` with the prefix in front, which counts as part of the datagram; otherwise as
    * `sendDatagram` of the carrier. Keys of `latest` are its own: they replace nothing of other claims, nor of the
-   * application.
+   * application. Waits for the end of the handshake, unless it is `replaySafe`: see `OpenOptions`.
    *
    * **Interruption**: the datagram is queued completely or not at all.
    */
-  send(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
+  send(bytes: Uint8Array, options: ClaimedDatagramOptions = {}): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
-      const refusal = refuseBytes(bytes) ?? refuseDatagramOptions(options)
+      const given: unknown = options
+      if (!isRecord(given)) return badOptions
+      const { replaySafe = false, ...intent } = options
+      if (typeof replaySafe !== "boolean") return badReplaySafe
+      const refusal = refuseBytes(bytes) ?? refuseDatagramOptions(intent)
       if (refusal !== undefined) return refusal
       const { prefix, port } = this
       const size = varintSize(prefix)
       const datagram = new Uint8Array(size + bytes.length)
       new ByteWriter(datagram).varint(prefix)
       datagram.set(bytes, size)
-      return port.send(datagram, options, prefix)
+      return port.send(replaySafe, datagram, intent, prefix)
     })
   }
 
@@ -99,6 +115,7 @@ export class DatagramClaim {
 const DEFAULT_QUEUED_BYTES = 1024 * 1024
 const badPrefix = invalidOption("prefix", "an integer from 0 to 2^53-1")
 const badOptions = invalidOption("options", "an object of options")
+const badReplaySafe = invalidOption("replaySafe", "true or false")
 const badQueued = invalidOption("maxQueuedBytes", "an integer from 256 to 2^53-1")
 
 /** Fails because of another claim. */

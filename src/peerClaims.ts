@@ -52,8 +52,8 @@ export class PeerClaims {
     const changed = actor.replaced
     const queue = claimedQueue(options, changed)
     const port: DatagramPort = {
-      send: (...datagram) =>
-        Effect.flatMap(actor.connection(false), (connection) => sendClaimed(connection.actor, ...datagram)),
+      send: (early, ...datagram) =>
+        Effect.flatMap(actor.connection(early), (connection) => sendClaimed(connection.actor, ...datagram)),
       refusal: () => actor.refusal,
       changed
     }

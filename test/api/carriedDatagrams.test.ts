@@ -127,6 +127,10 @@ describe("a carrier's datagrams", () => {
       })
       expect(yield* reasonOf(claim.send("text" as never))).toMatchObject({ field: "bytes" })
       expect(yield* reasonOf(claim.send(text("x"), { priority: 0.5 }))).toMatchObject({ field: "priority" })
+      expect(yield* reasonOf(claim.send(text("x"), { replaySafe: 1 as never }))).toMatchObject({
+        field: "replaySafe"
+      })
+      expect(yield* reasonOf(claim.send(text("x"), null as never))).toMatchObject({ field: "options" })
       for (const bad of [-1, 0.5, 2 ** 53, "1", undefined, 7])
         expect(yield* reasonOf(near.claimDatagrams(bad as never))).toMatchObject({
           _tag: "InvalidOption",

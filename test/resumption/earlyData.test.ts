@@ -87,6 +87,32 @@ describe("0-RTT data", () => {
     })
   )
 
+  itSim("is what a carrier marks as replay-safe, and nothing else", () =>
+    Effect.gen(function* () {
+      const transport = { maxDatagramFrameBytes: 1_200 }
+      const { servers, logs, client } = yield* scene({ transport })
+      yield* visit(client, to(servers[0], { transport }))
+      for (const replaySafe of [false, true]) {
+        const begun = yield* Clock.currentTimeMillis
+        const connection = yield* client.connect(to(servers[0], { earlyData: true, transport }))
+        expect(connection.facts.earlyData).toBe("pending")
+        logs[0].firstByteMillis = -1
+        const claim = yield* connection.claimDatagrams(1)
+        const stream = yield* connection.openStream({ replaySafe })
+        yield* stream.write(text("?"))
+        yield* claim.send(text("?"), { replaySafe })
+        expect((yield* Clock.currentTimeMillis) - begun).toBe(replaySafe ? 0 : RTT)
+        yield* stream.read()
+        expect(logs[0].firstByteMillis - begun).toBe(replaySafe ? DELAY_MILLIS : RTT + DELAY_MILLIS)
+      }
+      const begun = yield* Clock.currentTimeMillis
+      const connection = yield* client.connect(to(servers[0], { earlyData: true, transport }))
+      const claim = yield* connection.claimDatagrams(1)
+      yield* claim.send(text("?"))
+      expect((yield* Clock.currentTimeMillis) - begun).toBe(RTT)
+    })
+  )
+
   itSim("is an ordinary connection without a ticket", () =>
     Effect.gen(function* () {
       const { servers, client } = yield* scene()
