@@ -53,6 +53,9 @@ const runVisit = (context: VisitContext, visit: Visit): Effect.Effect<void> =>
     if (Result.isSuccess(end)) {
       // a closing client answers for only three PTOs: a server that missed its close keeps waiting for the handshake
       if (core?.handshake.confirmed === false) ledger.unconfirmed++
+      const confirmedAt = (core && invariants.confirmedAtMillis(core)) ?? (yield* nowMillis)
+      // a first flight that the server takes before a crash, and whose answers are lost, is new to the restarted one
+      if (visit.earlyData && hasCrashed(context, start, confirmedAt)) ledger.repeats++
       return
     }
     const now = yield* nowMillis

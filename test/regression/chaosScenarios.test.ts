@@ -1,7 +1,7 @@
 /** Shrunk scenarios in which chaos found a bug. Each names its seed and what was wrong. */
 import { describe, expect, it } from "vitest"
 import { runScenario } from "../chaos/runScenario.ts"
-import type { Scenario } from "../chaos/Scenario.ts"
+import type { Scenario, Task } from "../chaos/Scenario.ts"
 
 /** One client, one visit, default settings. */
 const plain: Scenario = {
@@ -20,6 +20,19 @@ const plain: Scenario = {
   faults: [],
   healAtMillis: 12_000
 }
+
+const echo = (tag: number): Task => ({
+  tag,
+  atMillis: 0,
+  kind: "echo",
+  bytes: 100,
+  chunk: 1_000,
+  pauseMillis: 0,
+  at: 1,
+  deliver: 1,
+  code: 1_000 + tag,
+  priority: 0
+})
 
 const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
   [
@@ -173,6 +186,32 @@ const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
       ],
       faults: [],
       healAtMillis: 12000
+    }
+  ],
+  [
+    // each of two lives of a server serves what the client asks for, which was reported as a fault of the server's
+    "seed 104444: 0-RTT data whose answers are lost is served again by a server that restarts",
+    {
+      ...plain,
+      seed: "104444",
+      server: { ...plain.server, earlyData: true },
+      clients: [
+        {
+          ...plain.clients[0],
+          link: { delayMillis: 10 },
+          visits: [
+            { afterMillis: 0, earlyData: false, near: [echo(1)], far: [], closeCode: undefined },
+            { afterMillis: 500, earlyData: true, near: [echo(2)], far: [], closeCode: undefined }
+          ]
+        }
+      ],
+      faults: [
+        {
+          atMillis: 500,
+          fault: { kind: "linkDown", link: "link0", direction: "backward", forMillis: 3_000 }
+        },
+        { atMillis: 2_000, fault: { kind: "crash", host: "server", forMillis: 100 } }
+      ]
     }
   ]
 ]
