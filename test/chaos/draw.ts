@@ -224,6 +224,10 @@ const drawFaults = (
       }
     }
     if (choice === 7 && random.chance(0.15)) return { kind: "crash", host: names.server, forMillis }
+    if (choice === 8 && clients[client].way === "router" && random.chance(0.5)) {
+      const address = addresses.moved(client, moves[client])
+      return { kind: "interfaceDown", host: names.client(client), address, forMillis }
+    }
     if (choice === 6 && random.chance(0.5)) {
       const host = random.of([names.client(client), names.server])
       return { kind: "clockJump", host, byMillis: (random.chance(0.5) ? 1 : -1) * random.size(1, 1e9) }

@@ -29,7 +29,10 @@ export const runVisits = (context: VisitContext): Effect.Effect<void> =>
     { discard: true }
   )
 
-/** One visit, repeated after a crash. */
+/** Until a client whose only interface is down tries again. */
+const RETRY_MILLIS = 200
+
+/** One visit, repeated after a crash, and until the client has an interface. */
 const runVisit = (context: VisitContext, visit: Visit): Effect.Effect<void> =>
   Effect.gen(function* () {
     const { ledger, invariants, client, plan } = context
@@ -59,6 +62,10 @@ const runVisit = (context: VisitContext, visit: Visit): Effect.Effect<void> =>
       return
     }
     const now = yield* nowMillis
+    if (core === undefined && end.failure.reason._tag === "Unreachable" && wasDown(context, start, now)) {
+      yield* Effect.sleep(RETRY_MILLIS)
+      return yield* runVisit(context, visit)
+    }
     if (hasCrashed(context, start, now) && isAfterCrash(end.failure)) {
       ledger.repeats++
       return yield* runVisit(context, visit)
@@ -85,6 +92,16 @@ const hasMoved = ({ scenario, index }: VisitContext, fromMillis: number, toMilli
     if (fault.kind === "rebind") return fault.nat === names.nat(index)
     return fault.kind === "changeAddress" && fault.host === names.client(index)
   })
+
+/** Whether the client had no interface at any time in the interval. */
+const wasDown = ({ scenario, index }: VisitContext, fromMillis: number, toMillis: number): boolean =>
+  scenario.faults.some(
+    ({ atMillis, fault }) =>
+      fault.kind === "interfaceDown" &&
+      fault.host === names.client(index) &&
+      atMillis <= toMillis &&
+      atMillis + (fault.forMillis ?? 0) >= fromMillis
+  )
 
 /** Whether the server was down at any time in the interval. */
 const hasCrashed = ({ scenario }: VisitContext, fromMillis: number, toMillis: number): boolean =>
