@@ -14,10 +14,13 @@ import * as Context from "effect/Context"
 export interface SchedulerPath {
   /** 0 for the path of the handshake. */
   readonly id: number
-  /** RFC 9002 §5.3 */
+  /** Smoothed round-trip time. RFC 9002 §5.3 */
   readonly smoothedRttMicros: number
+  /** Its mean deviation. RFC 9002 §5.3 */
   readonly rttVariationMicros: number
+  /** The last round-trip time measured; 0 before the first. */
   readonly latestRttMicros: number
+  /** RFC 9002 §7 */
   readonly congestionWindow: number
   /** Infinity in slow start. RFC 9002 §7.3.1 */
   readonly slowStartThreshold: number
