@@ -79,4 +79,6 @@ export const isOver = (reason: QuicError["reason"]): boolean =>
   reason._tag === "StatelessReset" ||
   reason._tag === "HandshakeTimeout" ||
   // RFC 9000 §10.2.3: what the close of a client that leaves during its handshake says to a server with its 0-RTT data
-  (reason._tag === "TransportClosed" && reason.code === TransportErrorCode.APPLICATION_ERROR)
+  (reason._tag === "TransportClosed" &&
+    (reason.code === TransportErrorCode.APPLICATION_ERROR ||
+      reason.code === TransportErrorCode.NO_VIABLE_PATH))

@@ -23,6 +23,8 @@ export interface ServerPlan {
 export interface ClientPlan {
   /** How the client is attached: directly to the server, to the router in front of it, or behind a NAT on that router. */
   readonly way: "cable" | "router" | "nat"
+  /** A second address with a link of its own, by the same way or, behind a NAT, to the router directly. */
+  readonly second?: Partial<LinkConditions>
   readonly link: Partial<LinkConditions>
   readonly transport: TransportOptions
   readonly groups: ReadonlyArray<"x25519" | "secp256r1" | "x25519MlKem768">
@@ -42,7 +44,7 @@ export interface Visit {
   readonly closeCode: number | undefined
 }
 
-export type Task = StreamTask | CallsTask | DatagramsTask | CommandTask
+export type Task = StreamTask | CallsTask | DatagramsTask | CommandTask | OpenPathTask | PathTask
 
 interface Timed {
   readonly atMillis: number
@@ -102,6 +104,23 @@ export interface CommandTask extends Timed {
   readonly tag: number
 }
 
+/** The client opens a path, and abandons it after a while, or leaves it. */
+export interface OpenPathTask extends Timed {
+  readonly kind: "openPath"
+  readonly tag: number
+  /** The address to open it from; undefined for whichever the system picks. */
+  readonly host?: string
+  readonly status: "available" | "backup"
+  readonly abandonAfterMillis?: number
+}
+
+/** Does something to a path that exists by then: the `index`th of those that are open, counted round. */
+export interface PathTask extends Timed {
+  readonly kind: "abandonPath" | "pathBackup" | "pathAvailable"
+  readonly tag: number
+  readonly index: number
+}
+
 /** Names of the network's parts, used by faults. */
 export const names = {
   server: "server",
@@ -109,6 +128,7 @@ export const names = {
   uplink: "uplink",
   client: (index: number): string => `client${index}`,
   link: (index: number): string => `link${index}`,
+  second: (index: number): string => `second${index}`,
   nat: (index: number): string => `nat${index}`
 } as const
 
@@ -117,5 +137,6 @@ export const addresses = {
   client: (index: number): string => `10.1.${index}.1`,
   /** A client's address after its `n`th move. */
   moved: (index: number, n: number): string => `10.1.${index}.${1 + n}`,
+  second: (index: number): string => `10.2.${index}.1`,
   nat: (index: number): string => `192.0.2.${index + 1}`
 } as const

@@ -1,12 +1,13 @@
 /** The swarm itself is `npm run chaos`; these tests check that it is reproducible and that it detects bugs. */
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { DatagramQueue } from "../../src/stream/DatagramQueue.ts"
+import { PacketBatch } from "../../src/recovery/SentPacket.ts"
 import { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 import { ReceiveStream } from "../../src/stream/ReceiveStream.ts"
 import { StreamSet } from "../../src/stream/StreamSet.ts"
 import { draw } from "./draw.ts"
 import { runScenario } from "./runScenario.ts"
-import { names, type Scenario } from "./Scenario.ts"
+import { names, type Scenario, type Task } from "./Scenario.ts"
 import { shrinkScenario } from "./shrinkScenario.ts"
 
 const copy = (scenario: Scenario): Scenario => JSON.parse(JSON.stringify(scenario)) as Scenario
@@ -47,11 +48,15 @@ describe("a scenario", () => {
     `)
     expect([...new Set(tasks.map(({ kind }) => kind))].sort()).toMatchInlineSnapshot(`
       [
+        "abandonPath",
         "calls",
         "datagrams",
         "download",
         "echo",
         "migrate",
+        "openPath",
+        "pathAvailable",
+        "pathBackup",
         "ping",
         "resetDownload",
         "resetUpload",
@@ -62,11 +67,19 @@ describe("a scenario", () => {
         "upload",
       ]
     `)
+    const several = scenarios.filter(({ clients }) => clients[0].transport.maxPaths !== undefined)
+    expect(several.length).toBeGreaterThan(500 / 4)
+    expect(several.length).toBeLessThan(500 / 2)
     expect(visits.some(({ earlyData }) => earlyData)).toBe(true)
     expect(visits.some(({ abandonAfterMillis }) => abandonAfterMillis !== undefined)).toBe(true)
     expect(tasks.some(({ cancelAfterMillis }) => cancelAfterMillis !== undefined)).toBe(true)
   })
 })
+
+const pathTasks = ({ clients }: Scenario): ReadonlyArray<Task> =>
+  clients
+    .flatMap(({ visits }) => visits.flatMap(({ near, far }) => [...near, ...far]))
+    .filter(({ kind }) => kind === "openPath" || kind === "abandonPath")
 
 describe("a broken core", () => {
   afterEach(() => {
@@ -105,6 +118,16 @@ describe("a broken core", () => {
   it("is caught when it does not retransmit lost data", async () => {
     vi.spyOn(StreamSet.prototype, "onLost").mockImplementation(() => {})
     expect(await problems(6)).toMatch(/did not end within|ended 0 times/)
+  })
+
+  it("is caught when it leaves packets in flight on a path that was abandoned", async () => {
+    vi.spyOn(PathRecovery.prototype, "abandonPackets").mockImplementation(() => new PacketBatch())
+    const found: Array<string> = []
+    for (let seed = 0; seed < 60 && found.length === 0; seed++) {
+      const scenario = draw(seed)
+      if (pathTasks(scenario).length > 3) found.push(...(await runScenario(scenario)).problems)
+    }
+    expect(found.join("\n")).toMatch(/path \d is closing with \d+ packets in flight/)
   })
 
   it("is caught when its accounting is wrong, even without a visible effect", async () => {

@@ -1,7 +1,8 @@
 /** Draws a scenario from a seed: most are small, a few are large in every dimension. */
 import type { Fault, LinkConditions, ScheduledFault } from "../../layers/sim/index.ts"
-import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { TransportOptions } from "../../src/index.ts"
+import { Draw } from "./ScenarioRandom.ts"
+import { drawPaths } from "./drawPaths.ts"
 import {
   addresses,
   type ClientPlan,
@@ -13,32 +14,6 @@ import {
   type Visit
 } from "./Scenario.ts"
 
-/** Counts tags: each task has its own, and its bytes depend on it. */
-class Draw extends SeededRandom {
-  private tags = 0
-
-  nextTag(): number {
-    return ++this.tags
-  }
-
-  between(least: number, most: number): number {
-    return least + this.below(most - least + 1)
-  }
-
-  /** Log-uniform: small numbers are as likely as large ones. */
-  size(least: number, most: number): number {
-    return Math.floor(least * (most / least) ** this.nextDoubleUnsafe())
-  }
-
-  of<T>(choices: ReadonlyArray<T>): T {
-    return choices[this.below(choices.length)]
-  }
-
-  times<T>(count: number, make: (index: number) => T): Array<T> {
-    return Array.from({ length: count }, (_, index) => make(index))
-  }
-}
-
 const healAtMillis = 12_000
 
 export const draw = (seed: string | number): Scenario => {
@@ -47,14 +22,8 @@ export const draw = (seed: string | number): Scenario => {
   const server = drawServer(random)
   const hasCables = random.chance(0.3)
   const clients = random.times(random.of([1, 1, 1, 1, 2, 3]), (index) => drawClient(random, index, hasCables))
-  return {
-    seed: String(seed),
-    interleaving,
-    server,
-    clients,
-    faults: drawFaults(random, clients, server, hasCables),
-    healAtMillis
-  }
+  const faults = drawFaults(random, clients, server, hasCables)
+  return drawPaths({ seed: String(seed), interleaving, server, clients, faults, healAtMillis }, drawLink)
 }
 
 const drawServer = (random: Draw): ServerPlan => ({

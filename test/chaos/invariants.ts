@@ -1,6 +1,7 @@
 /** Invariants of every connection, checked between events. */
 import { localIdLimit, outstandingPackets, peerStreamCounts, spareIds } from "../inspect.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
+import type { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
 import { allowances, type Misconduct } from "../../src/connection/Strikes.ts"
 import type { PathRecovery } from "../../src/recovery/PathRecovery.ts"
 
@@ -52,6 +53,7 @@ export class Invariants {
 
 const problemOf = (connection: Connection, memory: Memory): string | undefined =>
   pathProblem(connection) ??
+  multipathProblem(connection) ??
   idProblem(connection) ??
   streamProblem(connection, memory) ??
   strikeProblem(connection)
@@ -94,8 +96,36 @@ const pathProblem = (connection: Connection): string | undefined => {
   return undefined
 }
 
-const idProblem = ({ path, config }: Connection): string | undefined => {
-  const { activeConnectionIdLimit } = config.transport
+/** Of the paths among each other. */
+const multipathProblem = ({ paths, path, config, lifecycle }: Connection): string | undefined => {
+  if (!lifecycle.isOpen) return undefined
+  const { maxPaths = 1 } = config.transport
+  if (paths.all.length > maxPaths) return `${paths.all.length} paths; the limit is ${maxPaths}`
+  if (!paths.all.includes(path)) return `path ${path.id} is used, and gone`
+  if (!paths.all.some(({ status }) => status.carries)) return "no path carries data"
+  for (const { id, status, recovery } of paths) {
+    if (status.carries && !status.isUsable) return `path ${id} carries data and is ${status.state}`
+    if (status.isEnding && recovery.packetsInFlight > 0)
+      return `path ${id} is ${status.state} with ${recovery.packetsInFlight} packets in flight`
+    if (status.isEnding && !Number.isFinite(status.removeAtMicros)) return `path ${id} is kept for ever`
+    if (status.isSuspect && status.isUsable && recovery.packetsInFlight === 0)
+      return `path ${id} is suspect, and nothing finds out whether it answers`
+  }
+  return undefined
+}
+
+const idProblem = ({ paths, config }: Connection): string | undefined => {
+  for (const path of paths) {
+    const problem = pathIdProblem(path, config.transport)
+    if (problem !== undefined) return `${problem} on path ${path.id}`
+  }
+  return undefined
+}
+
+const pathIdProblem = (
+  path: ConnectionPath,
+  { activeConnectionIdLimit }: Connection["config"]["transport"]
+): string | undefined => {
   // RFC 9000 §5.1.1
   if (path.peerIds.count > activeConnectionIdLimit)
     return `${path.peerIds.count} connection IDs from the peer; the limit is ${activeConnectionIdLimit}`

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { QuicConnection, QuicError, QuicStream } from "../../src/index.ts"
 import { pattern } from "../api/pair.ts"
+import { changePath, openPath } from "./pathTasks.ts"
 import type { Ledger } from "./Ledger.ts"
 import { encodeRequest, type Pace, readPattern, type Request, writePattern } from "./requests.ts"
 import type { CallsTask, CommandTask, DatagramsTask, StreamTask, Task } from "./Scenario.ts"
@@ -40,6 +41,12 @@ const runTask = (connection: QuicConnection, task: Task): Effect.Effect<void, Qu
       return runCalls(connection, task)
     case "datagrams":
       return runDatagrams(connection, task)
+    case "openPath":
+      return openPath(connection, task)
+    case "abandonPath":
+    case "pathBackup":
+    case "pathAvailable":
+      return changePath(connection, task)
     case "migrate":
     case "rotateIds":
     case "updateKeys":

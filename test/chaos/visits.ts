@@ -76,7 +76,7 @@ const runVisit = (context: VisitContext, visit: Visit): Effect.Effect<void> =>
     }
     const confirmed = (core && invariants.confirmedAtMillis(core)) ?? now
     // RFC 9000 §9: QUIC relies on stable addresses during the handshake
-    if (hasMoved(context, start, confirmed)) ledger.excused.add(visit)
+    if (hasMoved(context, start, confirmed) || isWithoutPath(end.failure)) ledger.excused.add(visit)
     else ledger.violate(`a visit ended: ${end.failure.message}`)
   })
 
@@ -125,6 +125,10 @@ const isAfterCrash = ({ reason }: QuicError): boolean =>
   reason._tag === "StatelessReset" ||
   (reason._tag === "TransportClosed" && reason.code === TransportErrorCode.INVALID_TOKEN)
 
+/** Each side has abandoned the path that the other has left: neither could know. draft-ietf-quic-multipath §3.4 */
+const isWithoutPath = ({ reason }: QuicError): boolean =>
+  reason._tag === "TransportClosed" && reason.code === TransportErrorCode.NO_VIABLE_PATH
+
 /** Serves a client's connection. */
 export const serveConnection = (ledger: Ledger, invariants: Invariants, connection: QuicConnection) =>
   Effect.gen(function* () {
@@ -133,7 +137,8 @@ export const serveConnection = (ledger: Ledger, invariants: Invariants, connecti
     yield* connection.serveStreams(serveStream(ledger, connection)).pipe(
       Effect.catch((error) =>
         Effect.sync(() => {
-          if (error.reason._tag === "HandshakeTimeout") ledger.suspect(`the server's end: ${error.message}`)
+          if (error.reason._tag === "HandshakeTimeout" || isWithoutPath(error))
+            ledger.suspect(`the server's end: ${error.message}`)
           else if (!isExpected(error)) ledger.violate(`the server's end: ${error.message}`)
         })
       )

@@ -19,8 +19,16 @@ export const buildNetwork = (network: Network, scenario: Scenario): Hosts => {
   const router = hasRouter ? network.router(names.router) : undefined
   if (router !== undefined) network.connect(router, server, { name: names.uplink, ...scenario.server.uplink })
   const clients = scenario.clients.map((plan, index) => {
-    const host = network.host(names.client(index), addresses.client(index))
-    const link = { name: names.link(index), ...plan.link }
+    const own = [addresses.client(index), ...(plan.second === undefined ? [] : [addresses.second(index)])]
+    const host = network.host(names.client(index), ...own)
+    const isFirst = plan.second === undefined ? {} : { from: addresses.client(index) }
+    const link = { name: names.link(index), ...isFirst, ...plan.link }
+    if (plan.second !== undefined)
+      network.connect(host, router ?? server, {
+        name: names.second(index),
+        from: addresses.second(index),
+        ...plan.second
+      })
     if (router === undefined) network.connect(host, server, link)
     else if (plan.way === "nat") {
       const nat = network.nat(names.nat(index), addresses.nat(index))
