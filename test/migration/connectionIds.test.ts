@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
+import { LIFETIME_LIMIT } from "../../src/path/LocalConnectionIds.ts"
 import { PeerConnectionIds } from "../../src/path/PeerConnectionIds.ts"
 import type { ConnectionIdInfo } from "../../src/index.ts"
 import { coreOf } from "../inspect.ts"
@@ -65,6 +67,38 @@ describe("A1 connection-ID registries", () => {
         expect(sequences(active(ids.remote))).toEqual([2])
         yield* transfer(ends, 100_000)
       })
+  )
+
+  itSim("refuse to activate the ID with which another route is being validated", () =>
+    Effect.gen(function* () {
+      const ends = yield* settled()
+      const { near, other } = ends
+      other.set({ up: false })
+      const moving = yield* Effect.forkScoped(near.migrate({ host: "10.0.1.1" }))
+      yield* Effect.sleep(5)
+      const ids = near.connectionIds
+      const probing = ids.remote.filter(({ state, isActive }) => state === "used" && !isActive)
+      expect(sequences(probing)).toEqual([1])
+      expect(yield* reasonOf(ids.activate(1))).toMatchObject({ _tag: "ActiveConnectionId", sequence: 1 })
+      expect(yield* reasonOf(ids.retire(1))).toMatchObject({ _tag: "ActiveConnectionId", sequence: 1 })
+      expect(sequences(active(ids.remote))).toEqual([0])
+      other.set({ up: true })
+      yield* Fiber.join(moving)
+      expect(sequences(active(ids.remote))).toEqual([1])
+    })
+  )
+
+  itSim("refuse to change once all that a path may ever have are used up, and change nothing", () =>
+    Effect.gen(function* () {
+      const ends = yield* settled()
+      const { near } = ends
+      // as after 65,000 changes, each of which takes a round trip
+      Object.assign(coreOf(near).path.localIds, { nextSequence: LIFETIME_LIMIT })
+      const before = [near.connectionIds.local, near.connectionIds.remote]
+      expect(yield* reasonOf(near.rotateConnectionIds)).toMatchObject({ _tag: "NoConnectionIds" })
+      expect([near.connectionIds.local, near.connectionIds.remote]).toEqual(before)
+      yield* transfer(ends, 100_000)
+    })
   )
 
   itSim("retire an unused ID, which the peer replaces", () =>

@@ -4,12 +4,20 @@ import { describe, expect } from "vitest"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Layer from "effect/Layer"
+import type { QuicConnection, QuicError } from "../../src/index.ts"
 import { pair, type PairOptions, reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { connected } from "./connected.ts"
 import { transfer } from "./transfer.ts"
 
 const MEGABYTE = 1_000_000
+
+/** Other IDs if there are any yet: the peer may not have retired, or not have replaced, those of the last change. */
+const rotated = ({ rotateConnectionIds }: QuicConnection): Effect.Effect<void, QuicError> =>
+  rotateConnectionIds.pipe(
+    Effect.catchReason("QuicError", "RotationPending", () => Effect.void),
+    Effect.catchReason("QuicError", "NoSpareConnectionId", () => Effect.void)
+  )
 
 describe("a NAT that gives the client", () => {
   itSim("another port loses nothing of a transfer", () =>
@@ -141,7 +149,7 @@ describe("on a network that loses, reorders and duplicates", () => {
           [0.1, Effect.sync(() => ends.nat.rebind())],
           [0.2, Effect.sync(() => ends.nat.rebind("192.0.2.7"))],
           [0.3, Effect.ignore(ends.near.migrate({ host: "10.0.1.1" }))],
-          [0.5, Effect.ignore(ends.near.rotateConnectionIds)],
+          [0.5, rotated(ends.near)],
           [0.6, ends.client.rebind({ host: "10.0.0.1", port: 9000 })],
           [0.8, Effect.ignore(ends.near.migrate({ host: "10.0.1.1" }))]
         ])
@@ -213,7 +221,7 @@ describe("connection IDs", () => {
         if ((bytes[0] & 0x80) === 0) seen.add(Buffer.from(bytes.subarray(1, 9)).toString("hex"))
         return false
       }
-      yield* transfer(ends, 2 * MEGABYTE, [[0.5, Effect.ignore(ends.near.rotateConnectionIds)]])
+      yield* transfer(ends, 2 * MEGABYTE, [[0.5, rotated(ends.near)]])
       expect(seen.size).toBeGreaterThan(5)
     })
   )
