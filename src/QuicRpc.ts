@@ -67,9 +67,9 @@ export const layerServer = (options: ServerProtocolOptions): Layer.Layer<RpcServ
   Layer.effect(
     RpcServer.Protocol,
     Effect.gen(function* () {
-      const { protocol, serveCall } = yield* makeServerProtocol(options)
-      yield* serveEndpoint(options.endpoint, serveCall)
-      return protocol
+      const service = yield* makeServerProtocol(options)
+      yield* serveEndpoint(options.endpoint, service)
+      return service.protocol
     })
   )
 
@@ -189,9 +189,9 @@ export const layerListen = (
   } = options
   const listen = Effect.gen(function* () {
     const endpoint = yield* QuicEndpoint.make(where)
-    const { protocol, serveCall } = yield* makeServerProtocol(options)
-    yield* serveEndpoint(endpoint, serveCall)
-    return Context.add(Context.make(QuicEndpoint, endpoint), RpcServer.Protocol, protocol)
+    const service = yield* makeServerProtocol(options)
+    yield* serveEndpoint(endpoint, service)
+    return Context.add(Context.make(QuicEndpoint, endpoint), RpcServer.Protocol, service.protocol)
   })
   return Layer.effectContext(listen)
 }

@@ -1,4 +1,6 @@
 /** The server's side: each stream is one call, and a client of its own to Effect's `RpcServer`. */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -16,6 +18,7 @@ import { CallBudget } from "./CallBudget.ts"
 import { abandon } from "./clientProtocol.ts"
 import { type BadFrame, callPreamble, rpcErrorCodes } from "./frames.ts"
 import { frameLimit, heldLimit, requestTimeout } from "./limits.ts"
+import { Occupancy } from "./Occupancy.ts"
 import { RequestDeadlines } from "./RequestDeadlines.ts"
 import { replaySafety } from "./replaySafe.ts"
 import { type CallLimits, ServerCall } from "./serverCall.ts"
@@ -71,6 +74,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServeOpt
   const disconnects = yield* Queue.make<number>()
   const calls = new Map<number, ServerCall>()
   let nextId = 0
+  let isStopping = false
   let writeRequest!: WriteRequest
   const protocol = yield* RpcServer.Protocol.make((write) => {
     writeRequest = write
@@ -91,6 +95,7 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServeOpt
   const serveCall: ServeCall = (stream, connection) =>
     Effect.suspend(() => {
       if (stream.isUnidirectional) return stream.stop(rpcErrorCodes.badFrame)
+      if (isStopping) return abandon(stream, Cause.interrupt())
       const id = nextId++
       const call = new ServerCall(connection, stream, serialization.makeUnsafe(), limits)
       calls.set(id, call)
@@ -104,21 +109,57 @@ export const makeServerProtocol = Effect.fnUntraced(function* (options: ServeOpt
         return Effect.andThen(Queue.offer(disconnects, id), abandon(stream, exit.cause))
       })
     })
-  return { protocol, serveCall }
+  const inside = new Occupancy()
+  const stop = Effect.suspend(() => {
+    isStopping = true
+    return Effect.asVoid(Effect.timeoutOption(inside.whenEmpty, STOP_MILLIS))
+  })
+  return {
+    protocol,
+    serveCall: (stream, connection) => inside.during(serveCall(stream, connection)),
+    stop
+  } satisfies CallService
 })
+
+/** Time for the last replies to arrive, when a server stops: as much as connections have by default. */
+const STOP_MILLIS = 3_000
+
+/** What serves the streams that are calls. */
+interface CallService {
+  readonly protocol: RpcServer.Protocol["Service"]
+  readonly serveCall: ServeCall
+  /** Refuses further calls, and waits until those that are served have been replied to. */
+  readonly stop: Effect.Effect<void>
+}
 
 export type ServeCall = (
   stream: QuicStream,
   connection: QuicConnection
 ) => Effect.Effect<void, QuicError | BadFrame>
 
-/** Serves the calls of every client, until the scope ends. An endpoint that serves nobody is a defect of the program. */
-export const serveEndpoint = Effect.fnUntraced(function* (endpoint: QuicEndpointShape, serveCall: ServeCall) {
-  const serve = endpoint.serve((connection) => connection.servePreamble(callPreamble, serveCall))
+/**
+ * Serves the calls of every client, until the scope ends: then they get the last replies before their connections close.
+ * An endpoint that serves nobody is a defect of the program.
+ */
+export const serveEndpoint = Effect.fnUntraced(function* (
+  endpoint: QuicEndpointShape,
+  { serveCall, stop }: CallService
+) {
+  const stopped = Deferred.makeUnsafe<void>()
+  const connections = new Occupancy()
+  const serve = endpoint.serve((connection) =>
+    connections.during(
+      // a connection that is not interrupted closes in good order
+      Effect.raceFirst(connection.servePreamble(callPreamble, serveCall), Deferred.await(stopped))
+    )
+  )
   const scope = yield* Effect.scope
   const fiber = yield* Effect.forkIn(serve, scope, { startImmediately: true })
   const exit = fiber.pollUnsafe()
   if (exit !== undefined) yield* Effect.orDie(exit)
+  yield* Effect.addFinalizer(() =>
+    stop.pipe(Effect.andThen(Deferred.succeed(stopped, undefined)), Effect.andThen(connections.whenEmpty))
+  )
 })
 
 const callLimits = Effect.fnUntraced(function* (options: ServeOptions) {
@@ -146,10 +187,10 @@ const runCall = Effect.fnUntraced(function* (
   if (request === undefined) return
   if (priorityOf !== undefined) yield* call.stream.setPriority(priorityOf(request.tag))
   if (!isReplaySafe(request.tag)) yield* connection.handshakeComplete
-  // with `Eof`, the server calls `end` once the handler is done
-  const start = Effect.andThen(tell(request), tell(constEof))
-  yield* Effect.provideService(start, QuicPeer, peerInfo(connection.actor))
-  const interrupt = tell({ _tag: "Interrupt", requestId: request.id })
+  yield* Effect.provideService(tell(request), QuicPeer, peerInfo(connection.actor))
+  // With `Eof`, the server calls `end` once the handler is done. One that stops refuses both, but ends the call itself.
+  yield* Effect.ignoreCause(tell(constEof))
+  const interrupt = Effect.ignoreCause(tell({ _tag: "Interrupt", requestId: request.id }))
   yield* call.untilDone(interrupt, Effect.flatMap(connection.closed, Effect.fail))
   yield* call.untilDelivered
 })

@@ -24,11 +24,11 @@ export interface Subject {
 }
 
 const start = Effect.fnUntraced(function* (subject: Subject, world: World) {
-  const { calls, seen } = yield* library(yield* subject.transport(world))
+  const started = yield* library(yield* subject.transport(world))
   // the transport may be disturbed once it has carried something
-  yield* calls.Find({ id: "0" })
+  yield* started.calls.Find({ id: "0" })
   subject.disturb?.(world)
-  return { calls, seen }
+  return started
 })
 
 type Started = Effect.Success<ReturnType<typeof start>>
@@ -143,6 +143,22 @@ export const rpcSuite = (subject: Subject): void => {
         expect(yield* calls["shelf.Count"]()).toBe(7)
       }))
 
+    it("versions: what the other side does not know or cannot decode is a defect of the caller", ({
+      calls,
+      strange
+    }) =>
+      Effect.gen(function* () {
+        for (const call of [
+          strange.Get({ id: { shelf: 1, place: 2 } }),
+          strange.Find({ id: "1" }),
+          strange.Sell({ id: "1" })
+        ]) {
+          const exit = yield* Effect.exit(call)
+          expect(Exit.isFailure(exit) && Cause.hasDies(exit.cause)).toBe(true)
+        }
+        expect(yield* calls["shelf.Count"]()).toBe(7)
+      }))
+
     it("never: a call waits for its handler, and one interrupted tells it that its caller gave up", ({
       calls,
       seen
@@ -154,6 +170,20 @@ export const rpcSuite = (subject: Subject): void => {
         expect(call.pollUnsafe()).toBe(undefined)
         yield* Fiber.interrupt(call)
         expect(yield* Deferred.await(seen.abandoned)).toBe(true)
+      }))
+
+    it("stop: a server that stops ends the calls in flight as interrupted, and waits for their handlers", ({
+      calls,
+      seen,
+      stop
+    }) =>
+      Effect.gen(function* () {
+        const call = yield* Effect.forkScoped(calls.Wait())
+        yield* Deferred.await(seen.waiting)
+        yield* stop
+        expect(seen.abandoned.effect).not.toBe(undefined)
+        const exit = yield* Fiber.await(call)
+        expect(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)).toBe(true)
       }))
 
     it("discard: a call that wants no reply returns once it has begun, and its handler goes on", ({

@@ -3,8 +3,10 @@ import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Headers from "effect/http/Headers"
@@ -54,6 +56,13 @@ export const Library = RpcGroup.make(
     error: Schema.String
   }).middleware(Timing)
 ).merge(RpcGroup.make(Rpc.make("Count", { success: Schema.Number })).prefix("shelf."))
+
+/** What a client of another version takes for the library. */
+const OtherLibrary = RpcGroup.make(
+  Rpc.make("Get", { payload: { id: Schema.Struct({ shelf: Schema.Number, place: Schema.Number }) } }),
+  Rpc.make("Find", { ...id, success: Schema.Array(Schema.Number) }),
+  Rpc.make("Sell", { ...id })
+)
 
 /** What the handlers have seen. */
 export class Seen extends Context.Service<Seen>()("Seen", {
@@ -139,11 +148,18 @@ export const library = Effect.fnUntraced(function* ({ client, server }: Ends) {
     Layer.provide(server),
     Layer.provideMerge(Layer.effect(Seen, Seen.make))
   )
-  const seen = Context.get(yield* Layer.build(served), Seen)
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const seen = Context.get(yield* Layer.buildWithScope(served, scope), Seen)
   /** Another client. */
   const join = Effect.gen(function* () {
     const context = yield* Layer.build(Layer.merge(Layer.fresh(client), showCard))
-    return yield* Effect.provideContext(RpcClient.make(Library), context)
+    const calls = yield* Effect.provideContext(RpcClient.make(Library), context)
+    return { calls, strange: yield* Effect.provideContext(RpcClient.make(OtherLibrary), context) }
   })
-  return { calls: yield* join, join, seen }
+  return {
+    ...(yield* join),
+    join: Effect.map(join, ({ calls }) => calls),
+    seen,
+    stop: Scope.close(scope, Exit.void)
+  }
 })
