@@ -41,13 +41,22 @@ export class Closer {
     return this.lifecycle.closeReason
   }
 
-  /** Closes the connection locally with a CONNECTION_CLOSE. RFC 9000 §10.3 #1 */
-  close(reason: CloseReason, nowMicros: number): void {
+  /**
+   * Closes the connection locally with a CONNECTION_CLOSE, and answers with it for at least `lingerMicros`, so that a peer
+   * that cannot be reached now learns of it later. RFC 9000 §10.3 #1
+   */
+  close(reason: CloseReason, nowMicros: number, lingerMicros = 0): void {
     if (!this.lifecycle.to("closing")) return
     this.lifecycle.closeReason = reason
     this.pending = true
-    this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
+    this.deadlineMicros = nowMicros + Math.max(3 * this.ptoMicros(), lingerMicros)
     this.events.push({ _tag: "closed" })
+  }
+
+  /** Closes it as the application asks: see `close`. */
+  closeForApplication(code: number, reason: string, nowMicros: number, lingerMicros: number): void {
+    const close = { origin: "local", application: true, code, frameType: 0, reason } as const
+    this.close(close, nowMicros, lingerMicros)
   }
 
   // RFC 9000 §11 #S1 #S2, §11.1 #1

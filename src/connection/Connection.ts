@@ -172,8 +172,8 @@ export class Connection {
   // — commands ——————————————————————————————————————————————————————————————————————————————————————————————————
 
   /** Ends the connection with an application code (0 … 2^62−1) and a reason. RFC 9000 §10.2 */
-  close(code: number, reason: string, nowMicros: number): void {
-    this.closer.close({ origin: "local", application: true, code, frameType: 0, reason }, nowMicros)
+  close(code: number, reason: string, nowMicros: number, lingerMicros = 0): void {
+    this.closer.closeForApplication(code, reason, nowMicros, lingerMicros)
   }
 
   /** Refuses the connection with CONNECTION_REFUSED. RFC 9000 §5.2.2 #S3 */

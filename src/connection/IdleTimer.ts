@@ -12,12 +12,15 @@ const INQUIRY_MICROS = 500_000
 export class IdleTimer {
   private timeoutMicros: number
   lastActivity: number
+  /** When the last authentic packet was received. */
+  receivedAt: number
   private sentSinceReceived = false
 
   /** `timeoutMillis` 0 means never. */
   constructor(timeoutMillis: number, nowMicros: number) {
     this.timeoutMicros = timeoutMillis === 0 ? Number.POSITIVE_INFINITY : timeoutMillis * 1000
     this.lastActivity = nowMicros
+    this.receivedAt = nowMicros
   }
 
   /** Neither side has an idle timeout. */
@@ -37,6 +40,7 @@ export class IdleTimer {
 
   onReceived(nowMicros: number): void {
     this.lastActivity = nowMicros
+    this.receivedAt = nowMicros
     this.sentSinceReceived = false
   }
 
@@ -47,7 +51,12 @@ export class IdleTimer {
   }
 
   deadline(ptoMicros: number): number {
-    return this.lastActivity + Math.max(this.timeoutMicros, 3 * ptoMicros)
+    return this.lastActivity + this.longestSilence(ptoMicros)
+  }
+
+  /** How long either side keeps a connection whose other side is silent. */
+  longestSilence(ptoMicros: number): number {
+    return Math.max(this.timeoutMicros, 3 * ptoMicros)
   }
 
   /**

@@ -26,6 +26,8 @@ const outputs: Record<string, RegExp> = {
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,
   reconnect: /^balance\? pay 5: early data none\nbalance\? pay 5: early data accepted\n$/,
+  liveness:
+    /^after ten minutes at 5 % loss: Alive, phi 0\.0\nAnna gives Bert up after 4\.\d s of silence\nBert hears: closed by the peer with code 1162936323: your shards have been moved\n$/,
   migration:
     /^1 Requested ActiveMigration Pending\n2 PathValidated ActiveMigration Pending\n3 Committed ActiveMigration Complete\nmoved: true, and active\n$/,
   roaming:
