@@ -98,7 +98,7 @@ type Accompanied<T extends Task> = T & { readonly companion?: Companion }
 const muchBytes = 200_000
 
 const usedPaths = (connection: QuicConnection): number =>
-  connection.paths.filter(({ bytesReceived }) => bytesReceived > muchBytes).length
+  connection.paths.filter((path) => Math.max(path.bytesReceived, path.bytesSent) > muchBytes).length
 
 /** Waits until a second path carries data, opened by us, and abandons the first. */
 const changePaths = Effect.fnUntraced(function* (
@@ -114,12 +114,14 @@ const changePaths = Effect.fnUntraced(function* (
 /** The key update or migration this side performs while bytes arrive, and who is told of the bytes. */
 const besideOf = (
   connection: QuicConnection,
-  { keyUpdate, migrate, multipath, companion }: Accompanied<Task>,
+  { keyUpdate, migrate, multipath, companion, place }: Accompanied<Task>,
   onUsed: (paths: number) => void
 ): Beside => {
   const { role } = connection
   const update = keyUpdate === role ? connection.updateKeys : Effect.void
-  if (role === "client" && multipath) return { midway: changePaths(connection, onUsed) }
+  // elsewhere, whoever runs it says when
+  if (role === "client" && multipath && place === undefined)
+    return { midway: changePaths(connection, onUsed) }
   return {
     midway: role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update,
     ...(companion?.onBytes && { onBytes: companion.onBytes })
@@ -160,7 +162,8 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
   yield* Effect.ignore(connection.handshakeComplete)
   const received = combineStreams(receipts.map((receipt) => receipt.received))
   const seen = observe(connection, task.datagrams && arrived)
-  const seenByClient = { ...seen, automaticMoves, ...(task.multipath && { paths }) }
+  const most = Math.max(paths, usedPaths(connection))
+  const seenByClient = { ...seen, automaticMoves, ...(task.multipath && { paths: most }) }
   const heard: Heard = { ...received, seen: isClient ? seenByClient : seen }
   return heard
 })

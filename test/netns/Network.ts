@@ -23,6 +23,9 @@ const interfaces = {
   lte: { subnet: "10.2.0", metric: 200 }
 } as const
 
+/** Of the client's second interface. */
+export const secondAddress = `${interfaces.lte.subnet}.2`
+
 /**
  * What leaves by `wan` gets an address and a random port of the router's. What comes back and was not asked for is dropped
  * rather than refused, as a packet of the server's that overtakes the client's next one must find a NAT that has forgotten.
@@ -36,6 +39,15 @@ table ip nat {
   chain unsolicited {
     type filter hook input priority filter
     iifname "wan" ct state new drop
+  }
+}`
+
+const silent = `
+table ip silence {
+  chain wifi {
+    type filter hook forward priority filter
+    iifname "wifi" drop
+    oifname "wifi" drop
   }
 }`
 
@@ -119,6 +131,20 @@ export class Network {
   /** The client's first interface goes down, and what leads over it with it. */
   takeDown(): void {
     run(`ip -n ${this.names.client} link set wifi down`)
+  }
+
+  /** What comes from an address leaves by its interface, and so does what is sent back. */
+  routeBySource(): void {
+    const { client } = this.names
+    for (const [at, [name, { subnet }]] of Object.entries(interfaces).entries()) {
+      run(`ip -n ${client} route add default via ${subnet}.1 dev ${name} table ${at + 1}`)
+      run(`ip -n ${client} rule add from ${subnet}.0/24 table ${at + 1}`)
+    }
+  }
+
+  /** The router drops what comes or goes by the client's first interface, and says nothing. */
+  silence(): void {
+    run(`ip netns exec ${this.names.router} nft -f -`, silent)
   }
 
   /** The NAT forgets whom it knows: what the client sends next comes from another port. */

@@ -7,7 +7,7 @@ import type { Progress } from "../interop/programs/program.ts"
 import { bulkBytes } from "./scenarios.ts"
 
 /** A line that program.ts reads. */
-export type Command = "update-keys"
+export type Command = "update-keys" | "open-path"
 
 interface Waiter {
   readonly bytes: number

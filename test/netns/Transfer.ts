@@ -32,7 +32,11 @@ export interface Outcome {
 }
 
 /** What an exchange is made of, and who does it. */
-const prepare = ({ peer, receiver, bulk, material }: Transfer, network: Network, ours: OurProcesses) => {
+const prepare = (
+  { peer, receiver, bulk, material, scenario }: Transfer,
+  network: Network,
+  ours: OurProcesses
+) => {
   const application = peer?.implementation.application ?? "transfer"
   const alpn = application === "http3" ? ["--alpn", "h3"] : []
   const us = runProgram([...program, ...alpn], ours.onStart)
@@ -41,7 +45,7 @@ const prepare = ({ peer, receiver, bulk, material }: Transfer, network: Network,
   const { client, server } = material.credentials.x509
   const { small } = material.payloads
   const [up, down] = receiver === "client" ? [small, bulk] : [bulk, small]
-  const common = { application, mutual: true } as const
+  const common = { application, mutual: true, ...(scenario.multipath && { multipath: true }) } as const
   const atServer = { self: server, trusted: client, send: down, expect: up, place: network.server }
   const atClient = { self: client, trusted: server, send: up, expect: down, place: network.client }
   return {
@@ -74,10 +78,11 @@ export const transfer = Effect.fnUntraced(function* (options: Transfer) {
   let changed = 0
   const changes = Effect.forEach(
     scenario.changes,
-    Effect.fnUntraced(function* ({ at, apply }) {
+    Effect.fnUntraced(function* ({ at, apply, tells }) {
       yield* ours.reach(at)
       yield* notePorts
       yield* Effect.sync(() => apply(network))
+      if (tells !== undefined) yield* ours.tell(tells)
       changed++
     }),
     { discard: true }

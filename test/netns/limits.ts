@@ -1,5 +1,6 @@
 /** What these versions of the peers cannot do; others may. */
 import type { Role } from "../../src/wire/Role.ts"
+import { noMultipath } from "../interop/peers/programs.ts"
 import type { ScenarioName } from "./scenarios.ts"
 
 const unmoved = "quic-go 0.29 validates no paths, and answers the address that the client began with"
@@ -20,4 +21,4 @@ const limits: Readonly<Record<string, Partial<Record<ScenarioName, string>>>> = 
 
 /** The reason why that peer in that role cannot take part. */
 export const cannot = (peer: string, role: Role, scenario: ScenarioName): string | undefined =>
-  limits[`${peer} as ${role}`]?.[scenario]
+  scenario === "two paths" ? noMultipath : limits[`${peer} as ${role}`]?.[scenario]

@@ -19,6 +19,7 @@ import { type Companion, ours } from "../interop/ours.ts"
 import type { Credential, Payload, Received } from "../interop/Peer.ts"
 import { emit, fail, leave, readTask } from "../interop/programs/program.ts"
 import type { Command } from "./OurProcesses.ts"
+import { secondAddress } from "./Network.ts"
 import { bulkName } from "./scenarios.ts"
 
 const reportEveryBytes = 1_000_000
@@ -48,7 +49,8 @@ class ProgressMeter {
 type Act = (connection: QuicConnection) => Effect.Effect<void, QuicError>
 
 const commands: Readonly<Record<Command, Act>> = {
-  "update-keys": (connection) => connection.updateKeys
+  "update-keys": (connection) => connection.updateKeys,
+  "open-path": (connection) => Effect.asVoid(connection.openPath({ host: secondAddress }))
 }
 
 const program = Effect.gen(function* () {
@@ -82,6 +84,7 @@ const program = Effect.gen(function* () {
     send: payload("sent", task.file),
     expect: payload(bulkName, new Uint8Array()),
     place: { launcher: [], host: task.host },
+    ...(task.multipath && { multipath: true }),
     companion
   } as const
   const report = ({ bytes, sha256 = "", millis = 0, seen }: Received) => {

@@ -1,6 +1,7 @@
 /** What happens to the network while 100 MB pass, and how it shows that it did. */
 import * as Effect from "effect/Effect"
 import type { Seen } from "../interop/Peer.ts"
+import type { Command } from "./OurProcesses.ts"
 import type { Network } from "./Network.ts"
 
 /** 100 MB, and the name of the file that they are in. */
@@ -11,6 +12,8 @@ export interface Change {
   /** When the transfer has come this far, bytes. */
   readonly at: number
   readonly apply: (network: Network) => void
+  /** What our side is told. */
+  readonly tells?: Command
 }
 
 /** What there is to look at when all has arrived. */
@@ -22,7 +25,13 @@ export interface Aftermath {
   readonly ports: ReadonlySet<string>
 }
 
-export type ScenarioName = "addresses" | "rebindings" | "key updates" | "interface down" | "smaller MTU"
+export type ScenarioName =
+  | "addresses"
+  | "rebindings"
+  | "key updates"
+  | "interface down"
+  | "smaller MTU"
+  | "two paths"
 
 export interface Scenario {
   readonly name: ScenarioName
@@ -31,6 +40,8 @@ export interface Scenario {
   readonly changes: ReadonlyArray<Change>
   /** Whether the server hears of it by what the client sends next: one that only waits may have nothing to send. */
   readonly needsSender: boolean
+  /** Both sides allow more than one path. */
+  readonly multipath?: boolean
   /** How often our side asks for new keys. */
   readonly keyUpdateMillis?: number
   /** What has happened, in a few words; fails with what has not. */
@@ -101,4 +112,25 @@ const mtu: Scenario = {
     holds(network.swallowed > 0, `${network.swallowed} packets too large`, "no packet was too large")
 }
 
-export const scenarios: ReadonlyArray<Scenario> = [addresses, rebindings, keyUpdates, interfaceDown, mtu]
+/** Each link carries 200 Mbit/s. */
+const twoPaths: Scenario = {
+  name: "two paths",
+  needsSender: false,
+  nat: false,
+  multipath: true,
+  changes: [
+    { at: bulkBytes * 0.1, apply: (network) => network.routeBySource(), tells: "open-path" },
+    { at: bulkBytes * 0.6, apply: (network) => network.silence() }
+  ],
+  evidence: ({ seen: { paths = 0 } }) =>
+    holds(paths > 1, "two paths, of which the first fell silent", "only one path carried data")
+}
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  addresses,
+  rebindings,
+  keyUpdates,
+  interfaceDown,
+  mtu,
+  twoPaths
+]

@@ -30,7 +30,8 @@ const featureArgs = (features: Features): ReadonlyArray<string> => [
   ...flag("--key-update", features.keyUpdate),
   ...flag("--version", features.version),
   ...flag("--datagrams", features.datagrams),
-  ...(features.migrate ? ["--migrate"] : [])
+  ...(features.migrate ? ["--migrate"] : []),
+  ...(features.multipath ? ["--multipath"] : [])
 ]
 
 /** Runs `command` with `client` or `server` and the flags appended; `onStart` is given each process. */

@@ -12,6 +12,7 @@
  *   The second resumes the session of the first; with `earlyData` the client sends everything as 0-RTT data.
  * - `--key-update client | server`: that side initiates a key update once it has received half a megabyte.
  * - `--migrate`: the client migrates to another local port once it has received half a megabyte.
+ * - `--multipath`: more than one path is allowed.
  * - `--datagrams N`: the client sends N datagrams of 1000 bytes, each filled with its number, and opens streams once
  *   all have been echoed; the server echoes every datagram.
  * - `--cipher-suite NAME`, `--retry`, `--version unknown | v2`: as in `Features`.
@@ -69,7 +70,8 @@ export const readTask = (): Task => {
       "key-update": { type: "string" },
       version: { type: "string" },
       datagrams: { type: "string", default: "0" },
-      migrate: { type: "boolean", default: false }
+      migrate: { type: "boolean", default: false },
+      multipath: { type: "boolean", default: false }
     }
   })
   const [role] = positionals
@@ -81,7 +83,8 @@ export const readTask = (): Task => {
     comeBack: values["come-back"],
     keyUpdate: values["key-update"],
     version: values.version,
-    migrate: values.migrate
+    migrate: values.migrate,
+    multipath: values.multipath
   } as Features // passed by our own harness
   return {
     ...{ ...features, role, host, alpn, cert, key, ca, secret, peer },
