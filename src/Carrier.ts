@@ -10,10 +10,10 @@
  *
  * 1. the claim whose preamble it begins with: its handler reads what follows the preamble;
  * 2. otherwise the application, by `serveStreams` or `acceptBidi` and `acceptUni`, complete from the first byte;
- * 3. if there are claims and the application has never accepted such a stream: nobody. After 5 to 10 seconds, or at once
+ * 3. if there are claims and the application has never accepted such a stream: nobody. After 7.5 to 10 seconds, or at once
  *    if the peer has reset it, it is reset and stopped with `carrierErrorCodes.unclaimed`.
  *
- * A stream of which too little has arrived to tell waits, without holding up others, for 5 to 10 seconds; it is then reset
+ * A stream of which too little has arrived to tell waits, without holding up others, for 7.5 to 10 seconds; it is then reset
  * and stopped with `carrierErrorCodes.undecided`. So is the oldest of more than 1,024 such streams. Without any claims,
  * nothing is looked at.
  *

@@ -32,9 +32,12 @@ export const carrierErrorCodes = { unclaimed: 0x4551_0001, undecided: 0x4551_000
 export const MAX_PREAMBLE_BYTES = 64
 /** A further one refuses the oldest. */
 export const MAX_UNDECIDED = 1_024
-/** A stream is refused at the second tick after it has arrived: a time in which this process stood still counts once. */
-const TICK_MILLIS = 5_000
-const TICKS = 2
+/**
+ * A stream is refused at the fourth tick after it has arrived, 7.5 to 10 seconds. Ticks, as a time in which this process
+ * stands still must not count: it passes for one of them.
+ */
+const TICK_MILLIS = 2_500
+const TICKS = 4
 
 /** What the claims need of their connection. */
 export interface ClaimHost {
@@ -43,8 +46,8 @@ export interface ClaimHost {
   listen(id: number, wake: () => void): () => void
   /** Leaves the stream to the other claims and to `accept`. */
   pass(id: number): void
-  /** Takes the stream back if it is still queued and `accept` has never been called for any like it. */
-  withdraw(id: number): boolean
+  /** Takes streams back that are still queued, if `accept` has never been called for any like them; returns which. */
+  withdraw(ids: ReadonlySet<number>): ReadonlyArray<number>
   /** There is something to send. */
   touch(): void
   /** A stream has been passed on. */
@@ -108,13 +111,17 @@ export class PreambleClaims implements StreamClaim {
     return true
   }
 
-  /** Nobody has taken it yet. */
-  onUnclaimed(id: number): void {
-    if (!this.isActive) return
-    this.unclaimed.set(id, { ticks: 0, unlisten: nothing })
+  /** Nobody takes a stream yet; returns whether it is refused at once. */
+  refusesUnclaimed(id: number): boolean {
+    if (!this.isActive) return false
     // the peer gave it up before it said what it is: nobody will ever want it, and it counts against the peer's limit
-    if (this.host.core.receiveOutcome(id)._tag === "reset") this.refuseUnclaimed(id)
-    else this.tick()
+    if (this.host.core.receiveOutcome(id)._tag === "reset") {
+      this.refuse(this.unclaimed, id, carrierErrorCodes.unclaimed)
+      return true
+    }
+    this.unclaimed.set(id, { ticks: 0, unlisten: nothing })
+    this.tick()
+    return false
   }
 
   private decide(id: number): Claimed | "none" | "unknown" {
@@ -174,11 +181,6 @@ export class PreambleClaims implements StreamClaim {
     this.host.touch()
   }
 
-  private refuseUnclaimed(id: number): void {
-    this.unclaimed.delete(id)
-    if (this.host.withdraw(id)) this.refuse(this.unclaimed, id, carrierErrorCodes.unclaimed)
-  }
-
   /** One fiber for all that wait; none while none does. */
   private tick(): void {
     if (this.isTicking) return
@@ -190,9 +192,11 @@ export class PreambleClaims implements StreamClaim {
     return Effect.flatMap(Effect.sleep(TICK_MILLIS), () => {
       for (const [id, waiting] of this.undecided)
         if (++waiting.ticks >= TICKS) this.refuse(this.undecided, id, carrierErrorCodes.undecided)
-      for (const [id, waiting] of this.unclaimed) {
-        if (++waiting.ticks >= TICKS) this.refuseUnclaimed(id)
-      }
+      const overdue = new Set<number>()
+      for (const [id, waiting] of this.unclaimed) if (++waiting.ticks >= TICKS) overdue.add(id)
+      for (const id of overdue) this.unclaimed.delete(id)
+      for (const id of this.host.withdraw(overdue))
+        this.refuse(this.unclaimed, id, carrierErrorCodes.unclaimed)
       this.isTicking = this.undecided.size + this.unclaimed.size > 0
       return this.isTicking ? this.ticking : Effect.void
     })

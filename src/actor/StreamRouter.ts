@@ -69,7 +69,7 @@ export class StreamRouter {
       core: this.core,
       listen: (id, wake) => this.use(id).readable.listen(wake),
       pass: (id) => this.pass(id),
-      withdraw: (id) => this.withdraw(id),
+      withdraw: (ids) => this.withdraw(ids),
       ...surroundings
     }
   }
@@ -88,6 +88,10 @@ export class StreamRouter {
   /** The application accepts streams of that kind. */
   onAccepting(unidirectional: boolean): void {
     this.accepts |= unidirectional ? 2 : 1
+  }
+
+  private isAccepting(unidirectional: boolean): boolean {
+    return (this.accepts & (unidirectional ? 2 : 1)) !== 0
   }
 
   /** Streams that no claim has taken: shifting one off accepts it. */
@@ -115,22 +119,24 @@ export class StreamRouter {
   private pass(id: number): void {
     if (this.claims.some((claim) => claim.offer(id))) return
     const unidirectional = isUnidirectional(id)
+    if (!this.isAccepting(unidirectional) && this.preambles?.refusesUnclaimed(id) === true) return
     this.unclaimed(unidirectional).push(id)
-    if ((this.accepts & (unidirectional ? 2 : 1)) === 0) this.preambles?.onUnclaimed(id)
   }
 
-  /** Takes a stream back that nobody is going to accept. */
-  private withdraw(id: number): boolean {
-    const unidirectional = isUnidirectional(id)
-    if ((this.accepts & (unidirectional ? 2 : 1)) !== 0) return false
-    const ids = this.unclaimed(unidirectional)
-    let isQueued = false
-    for (let left = ids.length; left > 0; left--) {
-      const each = ids.shift()!
-      if (each === id) isQueued = true
-      else ids.push(each)
+  /** Takes streams back that nobody is going to accept. */
+  private withdraw(ids: ReadonlySet<number>): ReadonlyArray<number> {
+    const withdrawn: Array<number> = []
+    if (ids.size === 0) return withdrawn
+    for (const unidirectional of [false, true]) {
+      if (this.isAccepting(unidirectional)) continue
+      const queue = this.unclaimed(unidirectional)
+      for (let left = queue.length; left > 0; left--) {
+        const id = queue.shift()!
+        if (ids.has(id)) withdrawn.push(id)
+        else queue.push(id)
+      }
     }
-    return isQueued
+    return withdrawn
   }
 
   /** Wakes the waiters of changed streams, and drops closed streams. */

@@ -1,4 +1,5 @@
 /** Several protocols on one connection: streams claimed by their first bytes, the rest left to the application. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -173,9 +174,9 @@ describe("what nobody takes", () => {
       const stream = yield* near.openBidi
       yield* stream.write(text("claim"))
       const ended = yield* Effect.forkScoped(end(stream))
-      yield* sleep(5_000)
+      yield* sleep(7_400)
       expect(ended.pollUnsafe()).toBeUndefined()
-      yield* sleep(5_500)
+      yield* sleep(2_700)
       const { undecided } = carrierErrorCodes
       expect(yield* Fiber.join(ended)).toMatchObject({ _tag: "StreamReset", code: undecided })
       expect(yield* reasonOf(stream.write(text("ed")))).toMatchObject({
@@ -191,12 +192,33 @@ describe("what nobody takes", () => {
       yield* collecting(far, "claimed")
       const stream = yield* send(near, "what is this?")
       const ended = yield* Effect.forkScoped(end(stream))
-      yield* sleep(4_900)
+      yield* sleep(7_400)
       expect(ended.pollUnsafe()).toBeUndefined()
-      yield* sleep(5_600)
+      yield* sleep(2_700)
       const { unclaimed } = carrierErrorCodes
       expect(yield* Fiber.join(ended)).toMatchObject({ _tag: "StreamReset", code: unclaimed })
       expect(Option.isNone(yield* Effect.timeoutOption(Effect.scoped(far.acceptBidi), 100))).toBe(true)
+    })
+  )
+
+  itSim("is refused in time though other streams are half a preamble all the time", () =>
+    Effect.gen(function* () {
+      const { near, far } = yield* simPair()
+      yield* collecting(far, "claimed")
+      yield* application(far)
+      for (let i = 0; i < 8; i++) {
+        yield* Effect.forkScoped(
+          Effect.gen(function* () {
+            const stream = yield* near.openBidi
+            yield* stream.write(text("claim"))
+            const [millis] = yield* Effect.timed(end(stream))
+            expect(Duration.toMillis(millis)).toBeGreaterThan(7_500)
+            expect(Duration.toMillis(millis)).toBeLessThan(10_100)
+          })
+        )
+        yield* sleep(1_700)
+      }
+      yield* sleep(10_000)
     })
   )
 
