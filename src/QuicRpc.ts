@@ -117,7 +117,9 @@ export class CallServer extends Context.Service<
  */
 export const layerAttached = (options: ServeOptions = {}): Layer.Layer<RpcServer.Protocol | CallServer> =>
   Layer.effectContext(
-    Effect.map(makeServerProtocol(options), ({ protocol, serveCall }) => {
+    Effect.gen(function* () {
+      const { protocol, serveCall, stop } = yield* makeServerProtocol(options)
+      yield* Effect.addFinalizer(() => stop)
       const attach: CallServer["Service"]["attach"] = (over) => over.claimStreams(callPreamble, serveCall)
       return Context.add(Context.make(CallServer, { attach }), RpcServer.Protocol, protocol)
     })

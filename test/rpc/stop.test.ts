@@ -1,5 +1,6 @@
 /** A server that stops, and what is still under way. */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,7 +14,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import { describe, expect } from "vitest"
 import { QuicRpc } from "../../src/index.ts"
-import { endpoints, quietly, text } from "../api/pair.ts"
+import { endpoints, pair, quietly, text } from "../api/pair.ts"
 import { simulated, type World } from "../api/World.ts"
 
 const Texts = RpcGroup.make(Rpc.make("Fill", { payload: { bytes: Schema.Number }, success: Schema.String }))
@@ -47,6 +48,27 @@ describe("C9: a server that stops", () => {
       yield* stop
       expect((yield* Fiber.join(call)).length).toBe(2_000_000)
       expect((yield* Effect.flip(calls.Fill({ bytes: 1 })))._tag).toBe("RpcClientError")
+    }).pipe(quietly)
+  )
+
+  simulated.it("refuses calls over connections that it was attached to, which stay as they are", (world) =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair(world)
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const served = RpcServer.layer(Texts).pipe(
+        Layer.provide(Texts.toLayer({ Fill: ({ bytes }) => Effect.succeed("x".repeat(bytes)) })),
+        Layer.provideMerge(QuicRpc.layerAttached())
+      )
+      const calling = Context.get(yield* Layer.buildWithScope(served, scope), QuicRpc.CallServer)
+      yield* calling.attach(far)
+      const context = yield* Layer.build(QuicRpc.layerClient({ connection: near }))
+      const calls = yield* Effect.provideContext(RpcClient.make(Texts), context)
+      expect(yield* calls.Fill({ bytes: 1 })).toBe("x")
+      yield* Scope.close(scope, Exit.void)
+      expect((yield* Effect.flip(calls.Fill({ bytes: 1 }))).reason).toMatchObject({
+        cause: { reason: { _tag: "StreamReset", code: QuicRpc.rpcErrorCodes.cancelled } }
+      })
+      yield* near.ping
     }).pipe(quietly)
   )
 
