@@ -80,6 +80,8 @@ export interface CloseCounts {
    * RFC 9000 §20.1
    */
   readonly localTransport: number
+  /** This side ended it because the peer kept doing what does no good: see `limits.strikes`. Not in `localTransport`. */
+  readonly localStrikes: number
   /** The peer reported an error in the transport, or refused the connection. */
   readonly peerTransport: number
   /** This side ended the handshake with a TLS alert. RFC 9001 §4.8 */

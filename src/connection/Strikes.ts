@@ -63,6 +63,8 @@ export class Strikes implements Conduct {
   /** Since the start. */
   total = 0
   useful = 0
+  /** They have ended the connection. */
+  isOut = false
   private readonly limits: StrikeLimits
   private readonly startMicros: number
   private packets = 0
@@ -125,6 +127,7 @@ export class Strikes implements Conduct {
     times.push(this.nowMicros)
     if (times.length > count) times.shift()
     if (times.length < count || this.nowMicros - times[0] > windowMillis * 1000) return undefined
+    this.isOut = true
     const frame = frameProperties(frameType)?.name
     const reason = `${count} strikes within ${windowMillis / 1000} s, the last for ${reasons[what]}: ${frame}`
     return new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, reason, frameType)

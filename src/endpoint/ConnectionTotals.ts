@@ -47,7 +47,7 @@ export class ConnectionTotals {
     this.strikes += parts.strikes.total
     if (handshake.complete) this.handshakesCompleted++
     else if (closeReason !== undefined) this.handshakesFailed++
-    if (closeReason !== undefined) this.closes[kindOfClose(closeReason)]++
+    if (closeReason !== undefined) this.closes[kindOfClose(closeReason, parts.strikes.isOut)]++
   }
 }
 
@@ -55,6 +55,7 @@ const noCloses: CloseCounts = {
   localApplication: 0,
   peerApplication: 0,
   localTransport: 0,
+  localStrikes: 0,
   peerTransport: 0,
   localAlert: 0,
   peerAlert: 0,
@@ -64,9 +65,10 @@ const noCloses: CloseCounts = {
   versionNegotiation: 0
 }
 
-const kindOfClose = ({ origin, application, code }: CloseReason): keyof CloseCounts => {
+const kindOfClose = ({ origin, application, code }: CloseReason, isOut: boolean): keyof CloseCounts => {
   if (origin !== "local" && origin !== "peer") return origin
   if (application) return `${origin}Application`
+  if (origin === "local" && isOut) return "localStrikes"
   // RFC 9001 §4.8
   return code >= 0x100 && code <= 0x1ff ? `${origin}Alert` : `${origin}Transport`
 }

@@ -95,6 +95,7 @@ export const statistics = (over: Partial<EndpointStatistics> = {}): EndpointStat
     localApplication: 0,
     peerApplication: 0,
     localTransport: 0,
+    localStrikes: 0,
     peerTransport: 0,
     localAlert: 0,
     peerAlert: 0,

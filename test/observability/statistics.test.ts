@@ -7,8 +7,9 @@ import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import { endpointStatistics } from "../../src/endpoint/endpointStatistics.ts"
 import type { EndpointStatistics } from "../../src/capability/EndpointStatistics.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
-import { writePing } from "../../src/wire/frameWriters.ts"
+import { writePathResponse, writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
+import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { CorePair } from "../connection/CorePair.ts"
 import { Duel, puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 
@@ -170,6 +171,21 @@ describe("B8 an endpoint's statistics count", () => {
       strikes: 3,
       closes: { localTransport: 1 },
       dropped: { rateLimited: 10 }
+    })
+  })
+
+  it("connections that strikes have ended apart from other errors", () => {
+    const limits = { strikes: { count: 2, windowMillis: 1_000 } }
+    const duel = new Duel({ victim: "server", limits }).shakeHands().advance(1_000_000)
+    // more than any honest peer is allowed
+    for (let n = 0; n < 200; n++)
+      duel.inject(duel.puppet.packet(Level.OneRtt, (w) => writePathResponse(w, new Uint8Array(8).fill(n))))
+    expect(duel.puppet.seen.close?.code).toBe(TransportErrorCode.PROTOCOL_VIOLATION)
+    duel.connection.abandon("enough")
+    duel.endpoint.forget(duel.connection)
+    expect(endpointStatistics(duel.endpoint)).toMatchObject({
+      strikes: 2,
+      closes: { localStrikes: 1, localTransport: 0 }
     })
   })
 
