@@ -249,9 +249,9 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.runFork(Effect.annotateLogs(Effect.logError(what, cause), { endpoint, ...about }))
   }
 
-  /** Stops accepting connections. */
+  /** Stops accepting connections; refuses the clients that wait for their turn. */
   stopAccepting(): void {
-    if (this.core.incoming !== undefined) this.core.incoming.accepting = false
+    this.core.incoming?.stop(this.now())
   }
 
   private drainHost(close: Effect.Effect<void>): DrainHost {

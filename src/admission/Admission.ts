@@ -123,6 +123,12 @@ export class Admission<C> {
     return this.wouldWaitTooLong(waitedMicros, longest.waiting.length) ? fresh.popOf(longest) : undefined
   }
 
+  /** Removes a stranger whose turn will not come. */
+  dismissWaiting(): Stranger<C> | undefined {
+    const { longest } = this.fresh
+    return longest && this.fresh.shiftOf(longest)
+  }
+
   /** `connection` was created for `stranger`. */
   begin(stranger: Stranger<C>, connection: C): void {
     stranger.connection = connection

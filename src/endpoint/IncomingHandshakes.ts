@@ -182,6 +182,15 @@ export class IncomingHandshakes {
     return connection
   }
 
+  /** Nobody is admitted any more: those who wait are told, and may try another server. */
+  stop(nowMicros: number): void {
+    this.accepting = false
+    this.isDraining = true
+    const { admission } = this
+    for (let next = admission.dismissWaiting(); next !== undefined; next = admission.dismissWaiting())
+      this.refuse(next, nowMicros)
+  }
+
   private versionOf(header: PacketHeader): Version | undefined {
     for (const version of this.versions) if (version === header.version) return version
     return undefined

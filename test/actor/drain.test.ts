@@ -6,15 +6,22 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { describe, expect } from "vitest"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
-import { type ServerOptions, Trust } from "../../src/index.ts"
+import { type EndpointOptions, type ServerOptions, Trust } from "../../src/index.ts"
 import { makeEndpoint, pattern, pinned, quietly, readAll, readText, reasonOf, text } from "../api/pair.ts"
 import { live, simulated, type World } from "../api/World.ts"
 
-const setup = Effect.fnUntraced(function* (world: World, options: Partial<ServerOptions> = {}) {
+const setup = Effect.fnUntraced(function* (
+  world: World,
+  options: Partial<ServerOptions> = {},
+  endpoint: EndpointOptions = {}
+) {
   const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
   const scope = yield* Scope.make()
   const server = yield* Scope.provide(
-    makeEndpoint(world.server, Trust.layerRawKeys([]), { server: { alpn: ["test"], identity, ...options } }),
+    makeEndpoint(world.server, Trust.layerRawKeys([]), {
+      ...endpoint,
+      server: { alpn: ["test"], identity, ...options }
+    }),
     scope
   )
   const client = yield* makeEndpoint(world.client, pinned(identity))
@@ -276,6 +283,26 @@ describe("an endpoint that drains", () => {
       expect(yield* Fiber.join(accepting)).toMatchObject({ _tag: "EndpointClosed" })
     })
   )
+
+  for (const how of ["drained", "closed"])
+    simulated.it(`refuses clients that wait for the handshakes of others when it is ${how}`, (world) =>
+      Effect.gen(function* () {
+        const limits = { handshakes: 1, handshakesPerSource: 1 }
+        const { server, client, where, scope } = yield* setup(world, {}, { limits })
+        const connecting = yield* Effect.forEach([1, 2, 3, 4], () =>
+          Effect.forkScoped(reasonOf(Effect.flatMap(client.connect(where), ({ closed }) => closed)))
+        )
+        yield* Effect.sleep(12)
+        expect((yield* server.statistics).handshakes).toMatchObject({ inFlight: 4, completed: 0 })
+        yield* how === "drained" ? server.drain() : Scope.close(scope, Exit.void)
+        for (const waiting of connecting.slice(1))
+          expect(yield* Fiber.join(waiting)).toMatchObject({
+            _tag: "TransportClosed",
+            code: 2,
+            problem: "the server is shutting down"
+          })
+      })
+    )
 
   simulated.it("goes on when its caller is interrupted; another call joins it and can hurry it", (world) =>
     Effect.gen(function* () {
