@@ -11,7 +11,8 @@
  * | `"realtime"`  | most, and none that waited longer than its deadline to be sent      | a datagram for each        |
  * | `"latest"`    | the newest that got through; it replaces those not yet received, and none overtakes it | a datagram for each |
  *
- * Datagrams need a `maxDatagramFrameBytes` above 0 in the `transport` options of the receiving side.
+ * `deliver` tells what becomes of a datagram. Datagrams need a `maxDatagramFrameBytes` above 0
+ * in the `transport` options of the receiving side.
  *
  * **Example** (A replication link)
  *
@@ -74,6 +75,7 @@ import { datagramPrefixOf } from "./channels/preamble.ts"
 import { receiveSet } from "./channels/receiveSet.ts"
 import { makeSender } from "./channels/senders.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
+import type { DatagramFate } from "./stream/DatagramQueue.ts"
 
 export { channelErrorCodes } from "./channels/errors.ts"
 
@@ -164,6 +166,25 @@ export interface Sender<in Message> {
 }
 
 /**
+ * Sends the messages of a channel of datagrams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DatagramSender<in Message> extends Sender<Message> {
+  /**
+   * Sends a message as `send` does, and waits for what becomes of it. RFC 9221 §5.2
+   *
+   * `"acknowledged"`: it reached the peer's QUIC stack; whoever receives may still have a newer one. `"lost"`: it probably did
+   * not arrive. `"dropped"`: newer ones took its place before it was sent. `"expired"`: it could not be sent within
+   * `deadlineMillis`.
+   *
+   * **Interruption**: while waiting; the message stays queued or sent.
+   */
+  deliver(message: Message): Effect.Effect<DatagramFate, QuicError>
+}
+
+/**
  * How long to receive.
  *
  * @category options
@@ -206,7 +227,9 @@ export interface Receiver<out Message> {
 
 /** The handle of a channel, for a side that sends in `Out` and receives in `In`. */
 type Handle<C extends Channel, Out, In> = (C["direction"] extends Out
-  ? Sender<Schema.Schema.Type<C["message"]>>
+  ? C extends { readonly intent: "realtime" | "latest" }
+    ? DatagramSender<Schema.Schema.Type<C["message"]>>
+    : Sender<Schema.Schema.Type<C["message"]>>
   : unknown) &
   (C["direction"] extends In ? Receiver<Schema.Schema.Type<C["message"]>> : unknown)
 
@@ -298,7 +321,8 @@ const openSet = Effect.fnUntraced(function* (
   for (const spec of set.channels.filter(isOut)) {
     const sender = makeSender(sending, spec)
     yield* Effect.forkIn(Effect.ignore(sender.open), scope)
-    handles[spec.name] = { send: sender.send, close: sender.close }
+    const { send, close, deliver } = sender
+    handles[spec.name] = deliver === undefined ? { send, close } : { send, close, deliver }
   }
   for (const receiver of receivers)
     handles[receiver.spec.name] = { ...handles[receiver.spec.name], ...receiverHandle(receiver) }

@@ -7,7 +7,7 @@ import { openStream } from "./actor/streamSources.ts"
 import { called, refuseFunction } from "./arguments.ts"
 import { type Carrier, type OpenOptions, refuseOpenOptions, refusePreamble } from "./Carrier.ts"
 import { acquireClaim, type Begun, claimWhile } from "./claims.ts"
-import { sendClaimed, sendDatagram } from "./connectionDatagrams.ts"
+import { sendDatagram } from "./connectionDatagrams.ts"
 import {
   claimedQueue,
   DatagramClaim,
@@ -88,10 +88,7 @@ export abstract class ConnectionCarrier implements Carrier {
     const { actor } = this
     const { changed } = actor.signals
     const port: DatagramPort = {
-      send: (early, ...datagram) => {
-        const sent = sendClaimed(actor, ...datagram)
-        return early ? sent : Effect.andThen(this.whenComplete, sent)
-      },
+      actor: (early) => Effect.as(early ? Effect.void : this.whenComplete, actor),
       refusal: () => actor.failure,
       changed
     }

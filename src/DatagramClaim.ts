@@ -1,10 +1,13 @@
 /** Datagrams of one protocol among several: those that begin with its number. */
 import * as Effect from "effect/Effect"
 import { takeFrom } from "./actor/acquire.ts"
+import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { WaitList } from "./actor/WaitList.ts"
 import { isRecord, type Refusal, refuseBytes } from "./arguments.ts"
+import { deliverClaimed, sendClaimed } from "./connectionDatagrams.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import { type DatagramOptions, refuseDatagramOptions } from "./SendOptions.ts"
+import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import { ReceivedDatagrams } from "./stream/ReceivedDatagrams.ts"
 import { ByteWriter, varintSize } from "./wire/ByteWriter.ts"
 
@@ -35,13 +38,8 @@ export interface ClaimedDatagramOptions extends DatagramOptions {
 
 /** What a claim needs of its carrier. */
 export interface DatagramPort {
-  /** Sends a datagram, whose `latest` is one of that space. Not before the handshake is complete, unless it is `early`. */
-  send(
-    early: boolean,
-    datagram: Uint8Array,
-    options: DatagramOptions | undefined,
-    space: number
-  ): Effect.Effect<void, QuicError>
+  /** The connection to send on. Not before its handshake is complete, unless it is `early`. */
+  actor(early: boolean): Effect.Effect<ConnectionActor, QuicError>
   /** Why none will arrive any more. */
   refusal(): Refusal
   /** Woken when one has arrived, and when none will any more. */
@@ -74,7 +72,29 @@ export class DatagramClaim {
    *
    * **Interruption**: the datagram is queued completely or not at all.
    */
-  send(bytes: Uint8Array, options: ClaimedDatagramOptions = {}): Effect.Effect<void, QuicError> {
+  send(bytes: Uint8Array, options?: ClaimedDatagramOptions): Effect.Effect<void, QuicError> {
+    return this.using(sendClaimed, bytes, options)
+  }
+
+  /**
+   * Sends a datagram as `send` does, and waits for what becomes of it: see `QuicConnection.deliverDatagram`.
+   *
+   * **Interruption**: while waiting; the datagram stays queued or sent.
+   */
+  deliver(bytes: Uint8Array, options?: ClaimedDatagramOptions): Effect.Effect<DatagramFate, QuicError> {
+    return this.using(deliverClaimed, bytes, options)
+  }
+
+  private using<A>(
+    send: (
+      actor: ConnectionActor,
+      datagram: Uint8Array,
+      options: DatagramOptions,
+      space: number
+    ) => Effect.Effect<A, QuicError>,
+    bytes: Uint8Array,
+    options: ClaimedDatagramOptions = {}
+  ): Effect.Effect<A, QuicError> {
     return Effect.suspend(() => {
       const given: unknown = options
       if (!isRecord(given)) return badOptions
@@ -82,12 +102,13 @@ export class DatagramClaim {
       if (typeof replaySafe !== "boolean") return badReplaySafe
       const refusal = refuseBytes(bytes) ?? refuseDatagramOptions(intent)
       if (refusal !== undefined) return refusal
-      const { prefix, port } = this
-      const size = varintSize(prefix)
+      const size = varintSize(this.prefix)
       const datagram = new Uint8Array(size + bytes.length)
-      new ByteWriter(datagram).varint(prefix)
+      new ByteWriter(datagram).varint(this.prefix)
       datagram.set(bytes, size)
-      return port.send(replaySafe, datagram, intent, prefix)
+      return Effect.flatMap(this.port.actor(replaySafe), (actor) =>
+        send(actor, datagram, intent, this.prefix)
+      )
     })
   }
 

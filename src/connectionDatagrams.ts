@@ -50,11 +50,20 @@ export const deliverDatagram = (
   bytes: Uint8Array,
   options: DatagramOptions | undefined
 ): Effect.Effect<DatagramFate, QuicError> =>
+  Effect.suspend(() => refuseBytes(bytes) ?? deliverClaimed(actor, bytes.slice(), options, NO_SPACE))
+
+/** Queues `datagram` itself, as `sendClaimed` does, and waits for what becomes of it. */
+export const deliverClaimed = (
+  actor: ConnectionActor,
+  datagram: Uint8Array,
+  options: DatagramOptions | undefined,
+  space: number
+): Effect.Effect<DatagramFate, QuicError> =>
   Effect.suspend(
     () =>
-      refusalOf(actor, bytes, options) ??
+      refusalOf(actor, datagram, options) ??
       Effect.callback((resume) => {
-        const id = queue(actor, bytes.slice(), options, true)
+        const id = queue(actor, datagram, options, true, space)
         const forget = actor.onFate(id, (fate) => resume(fate))
         actor.touch()
         return Effect.sync(forget)

@@ -5,7 +5,6 @@ import type { PeerActor } from "./actor/PeerActor.ts"
 import { ambiguousPreamble, areAmbiguous } from "./actor/PreambleClaims.ts"
 import type { Refusal } from "./arguments.ts"
 import { acquireClaim, type Begun, type Serve, Serving } from "./claims.ts"
-import { sendClaimed } from "./connectionDatagrams.ts"
 import {
   claimedQueue,
   DatagramClaim,
@@ -52,8 +51,7 @@ export class PeerClaims {
     const changed = actor.replaced
     const queue = claimedQueue(options, changed)
     const port: DatagramPort = {
-      send: (early, ...datagram) =>
-        Effect.flatMap(actor.connection(early), (connection) => sendClaimed(connection.actor, ...datagram)),
+      actor: (early) => Effect.map(actor.connection(early), (connection) => connection.actor),
       refusal: () => actor.refusal,
       changed
     }

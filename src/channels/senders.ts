@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Carrier } from "../Carrier.ts"
-import type { DatagramClaim } from "../DatagramClaim.ts"
+import type { ClaimedDatagramOptions, DatagramClaim } from "../DatagramClaim.ts"
 import { WaitList } from "../actor/WaitList.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
-import type { DatagramOptions } from "../SendOptions.ts"
+import type { DatagramFate } from "../stream/DatagramQueue.ts"
 import { type ChannelSpec, isDatagrams, type SetSpec } from "./declaration.ts"
 import { ChannelStream, type Farewell } from "./ChannelStream.ts"
 import { failedHere } from "./errors.ts"
@@ -19,6 +19,8 @@ export interface AnySender {
   readonly open: Effect.Effect<unknown, QuicError>
   readonly close: Effect.Effect<void, QuicError>
   send(message: unknown): Effect.Effect<void, QuicError>
+  /** Of datagrams. */
+  readonly deliver?: (message: unknown) => Effect.Effect<DatagramFate, QuicError>
 }
 
 const noFarewell = () => new Uint8Array(0)
@@ -103,25 +105,25 @@ const datagrams = (
   epoch: number
 ): AnySender => {
   const { spec } = channel
-  const { id: channelId, priority, deadlineMillis } = spec
-  const options: DatagramOptions = {
+  const { id: channelId, priority, deadlineMillis, replaySafe } = spec
+  const options: ClaimedDatagramOptions = {
     priority,
+    replaySafe,
     ...(deadlineMillis !== undefined && { deadlineMillis }),
     ...(spec.intent === "latest" && { latest: channelId })
   }
   let sequence = 0
   // no datagram is promised to arrive, so that the loss of a connection is no news
   const open = Effect.catch(channel.alive, () => channel.current)
+  const datagram = (message: unknown) =>
+    Effect.flatMap(encoded(spec, message), (bytes) =>
+      Effect.map(open, () => datagramOf({ version, oldest, channelId, epoch, sequence: ++sequence }, bytes))
+    )
   return {
     open: channel.current,
     close: channel.close,
-    send: (message) =>
-      Effect.flatMap(encoded(spec, message), (bytes) =>
-        Effect.flatMap(open, () => {
-          const header = { version, oldest, channelId, epoch, sequence: ++sequence }
-          return claim.send(datagramOf(header, bytes), options)
-        })
-      )
+    send: (message) => Effect.flatMap(datagram(message), (bytes) => claim.send(bytes, options)),
+    deliver: (message) => Effect.flatMap(datagram(message), (bytes) => claim.deliver(bytes, options))
   }
 }
 

@@ -25,6 +25,8 @@ export const client = (carrier: Carrier) =>
     yield* acks.send(1)
     // @ts-expect-error wrong direction: the server closes acks
     yield* acks.close
+    // @ts-expect-error of messages on a stream, none has a fate of its own
+    yield* talk.deliver("text")
     // @ts-expect-error unknown channel
     yield* handles.heartbeat.send("text")
     // @ts-expect-error wrong message type

@@ -1,5 +1,6 @@
 /** Channels of datagrams: the latest value only, or what is in time. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -143,6 +144,31 @@ describe("C1: a realtime channel", () => {
       // the link carries half of them
       expect(received).toBeGreaterThan(100)
       expect(received).toBeLessThan(250)
+    })
+  )
+
+  itSim("tells what becomes of a message: acknowledged, lost, expired, or replaced by a newer one", () =>
+    Effect.gen(function* () {
+      const { cable, client, server } = yield* both()
+      expect(yield* client.beats.deliver(text("beat"))).toBe("acknowledged")
+      cable.set({ bitsPerSecond: 1e5, queueBytes: 5_000 })
+      const fates = yield* Effect.all(
+        upTo(40).map((i) => client.beats.deliver(new Uint8Array(1_000).fill(i))),
+        { concurrency: "unbounded" }
+      )
+      expect(fates.at(-1)).toBe("expired")
+      const marks = yield* Effect.all(
+        upTo(40).map((i) => server.watermark.deliver(i)),
+        { concurrency: "unbounded" }
+      )
+      expect(marks.at(-1)).toBe("acknowledged")
+      expect(marks.filter((fate) => fate === "dropped").length).toBeGreaterThan(0)
+      cable.set({ lossRate: 1 })
+      const lost = yield* Effect.forkScoped(client.beats.deliver(text("beat")))
+      yield* Effect.sleep(100)
+      cable.set({ lossRate: 0 })
+      yield* client.beats.send(text("beat"))
+      expect(yield* Fiber.join(lost)).toBe("lost")
     })
   )
 
