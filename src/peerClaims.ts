@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { PeerActor } from "./actor/PeerActor.ts"
 import { ambiguousPreamble, areAmbiguous } from "./actor/PreambleClaims.ts"
+import { WaitList } from "./actor/WaitList.ts"
 import type { Refusal } from "./arguments.ts"
 import { acquireClaim, type Begun, type Serve, Serving } from "./claims.ts"
 import {
@@ -14,6 +15,35 @@ import {
 } from "./DatagramClaim.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import type { QuicError } from "./QuicError.ts"
+
+/**
+ * Fibers that wait for something of whichever connection a peer has. They wait on the connection itself, too, so that it
+ * knows that it is waited on: see `keepAliveIntervalMillis`.
+ */
+class PeerWaitList extends WaitList {
+  private readonly actor: PeerActor<QuicConnection>
+
+  constructor(actor: PeerActor<QuicConnection>) {
+    super()
+    this.actor = actor
+  }
+
+  override listen(wake: () => void): () => void {
+    const { actor } = this
+    const connection = actor.current(false)?.actor.signals.changed
+    const lists = [actor.replaced, ...(connection === undefined ? [] : [connection])]
+    const unlisten = (): void => {
+      for (const leave of leaves) leave()
+    }
+    const leaves = lists.map((list) =>
+      list.listen(() => {
+        unlisten()
+        wake()
+      })
+    )
+    return unlisten
+  }
+}
 
 export class PeerClaims {
   private readonly actor: PeerActor<QuicConnection>
@@ -47,13 +77,11 @@ export class PeerClaims {
     options: DatagramClaimOptions | undefined
   ): Effect.Effect<DatagramClaim, QuicError, Scope.Scope> {
     const { actor, prefixes } = this
-    // woken when the peer is closed, too
-    const changed = actor.replaced
-    const queue = claimedQueue(options, changed)
+    const queue = claimedQueue(options, actor.replaced)
     const port: DatagramPort = {
       actor: (early) => Effect.map(actor.connection(early), (connection) => connection.actor),
       refusal: () => actor.refusal,
-      changed
+      changed: new PeerWaitList(actor)
     }
     const begin = (): Begun => {
       if (prefixes.has(prefix)) return { refusal: takenPrefix }

@@ -158,6 +158,21 @@ describe("a carrier's datagrams", () => {
     })
   )
 
+  itSim("that are waited for keep the connection alive, a peer's, too", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      const { server, client, connectOptions } = yield* endpoints(world, withDatagrams)
+      const peer = yield* client.peer({ ...connectOptions, restart: "eager" })
+      const [mine, far] = [yield* peer.claimDatagrams(9), yield* server.accept]
+      const yours = yield* far.claimDatagrams(9)
+      const waiting = yield* Effect.forkScoped(next(mine))
+      // longer than the idle timeout
+      yield* sleep(200_000)
+      yield* yours.send(text("still there?"))
+      expect(yield* Fiber.join(waiting)).toBe("still there?")
+    })
+  )
+
   itSim("of a peer are claimed on each of its connections, until it is closed", () =>
     Effect.gen(function* () {
       const world = yield* simWorld
