@@ -1,14 +1,18 @@
 /** The connections to other runners: one for each, for whoever calls it or wants to know whether it lives. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Schedule from "effect/Schedule"
 import type { Scope } from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
+import * as Liveness from "../Liveness.ts"
+import type { LivenessOptions } from "../Liveness.ts"
 import type { Peer, PeerOptions } from "../Peer.ts"
 import type { QuicConnection } from "../QuicConnection.ts"
 import type { QuicEndpointShape } from "../QuicEndpoint.ts"
-import { HandshakeTimeout, type QuicError, quicError } from "../QuicError.ts"
+import { HandshakeTimeout, PeerClosed, type QuicError, quicError } from "../QuicError.ts"
 import type { RunnerSettings } from "./runnerOptions.ts"
 
 /** A runner that is back is noticed within about a second. */
@@ -39,15 +43,25 @@ export class RunnerPeers {
     peer: Peer,
     duration: Duration.Input = this.settings.reconnectMillis
   ): Effect.Effect<QuicConnection, QuicError> {
-    const next = Effect.timeoutOrElse(peer.connection, {
+    return Effect.timeoutOrElse(nextConnection(peer), {
       duration,
       orElse: () => Effect.fail(quicError(unanswered(address)))
     })
-    return Effect.flatMap(peer.state, (state) =>
-      "connection" in state ? Effect.succeed(state.connection) : next
-    )
   }
 }
+
+/** The current connection, or the next one. Takes no place among the operations that may wait for it. */
+export const nextConnection = (peer: Peer): Effect.Effect<QuicConnection, QuicError> =>
+  Effect.flatMap(peer.state, (state) =>
+    "connection" in state ? Effect.succeed(state.connection) : firstOf(peer)
+  )
+
+const firstOf = (peer: Peer): Effect.Effect<QuicConnection, QuicError> =>
+  Effect.flatMap(Stream.runHead(Stream.filter(peer.changes, (state) => "connection" in state)), (state) =>
+    Option.isSome(state)
+      ? Effect.succeed(state.value.connection)
+      : Effect.fail(quicError(new PeerClosed({ name: peer.name, problem: "with its endpoint" })))
+  )
 
 const unanswered = ({ host, port }: RunnerAddress): HandshakeTimeout =>
   new HandshakeTimeout({ address: `${host}:${port}`, waitingFor: "peer" })
@@ -58,9 +72,27 @@ export const makeRunnerPeers = Effect.fnUntraced(function* (
   settings: RunnerSettings
 ) {
   const peers = yield* RcMap.make({
-    lookup: (address: RunnerAddress) => endpoint.peer(peerOptions(address, settings))
+    lookup: (address: RunnerAddress) =>
+      Effect.tap(endpoint.peer(peerOptions(address, settings)), (peer) =>
+        Effect.forkScoped(Effect.ignore(endSilent(peer, settings)))
+      )
   })
   return new RunnerPeers(peers, settings)
+})
+
+/** Ends connections that have become silent; whether another can be made decides whether the runner lives. */
+const endSilent = (peer: Peer, { liveness }: RunnerSettings): Effect.Effect<never, QuicError> =>
+  Effect.forever(
+    Effect.flatMap(nextConnection(peer), (connection) =>
+      Effect.ignore(Effect.scoped(untilSilent(connection, liveness)))
+    )
+  )
+
+const untilSilent = Effect.fnUntraced(function* (connection: QuicConnection, options: LivenessOptions) {
+  const { changes, quarantine } = yield* Liveness.make(connection, options)
+  yield* Stream.runHead(Stream.filter(changes, ({ _tag }) => _tag === "Suspected"))
+  yield* quarantine("silent for too long")
+  return yield* connection.closed
 })
 
 const peerOptions = ({ host, port }: RunnerAddress, settings: RunnerSettings): PeerOptions => ({

@@ -15,7 +15,7 @@ import type { RunnerHealth } from "effect/cluster/RunnerHealth"
 import { RunnerStorage } from "effect/cluster/RunnerStorage"
 import { ShardingConfig } from "effect/cluster/ShardingConfig"
 import * as Equal from "effect/Equal"
-import type { RunnerPeers } from "./RunnerPeers.ts"
+import { nextConnection, type RunnerPeers } from "./RunnerPeers.ts"
 
 /** How long a runner that is new, or unknown since this one has started, may take. */
 const JOINING: Duration.Input = "5 seconds"
@@ -73,8 +73,8 @@ const watch = (peers: RunnerPeers, address: RunnerAddress, say: Say): Effect.Eff
         const why = (state._tag === "Connecting" && state.lastFailure) || found.failure
         yield* Effect.logWarning(`A runner cannot be reached: ${why.message}`)
         // whoever is back before storage has been told is not dead
-        yield* Effect.raceFirst(say(address, false), peer.connection)
-        yield* peer.connection
+        yield* Effect.raceFirst(say(address, false), nextConnection(peer))
+        yield* nextConnection(peer)
         yield* say(address, true)
       } else yield* found.success.closed
     }

@@ -6,6 +6,7 @@ import type { ShardingConfig } from "effect/cluster/ShardingConfig"
 import type { EndpointOptions } from "../EndpointOptions.ts"
 import type { Identity } from "../Identity.ts"
 import { invalidOption, type QuicError } from "../QuicError.ts"
+import type { LivenessOptions } from "../Liveness.ts"
 import type { TransportOptions } from "../QuicOptions.ts"
 import { socketAddress } from "../wire/SocketAddress.ts"
 
@@ -23,9 +24,11 @@ export interface RunnerOptions {
   /** Name that the certificates of other runners must carry. Default: the host of their `RunnerAddress`. */
   readonly serverName?: string
   /**
-   * Silence after which the connection to a runner counts as lost, in milliseconds. 500 to 60,000, default 3,000.
+   * Silence after which the connection to a runner counts as lost, in milliseconds, if it usually answers promptly; later if
+   * its answers vary (see `Liveness`), at the latest after twice that. 500 to 60,000, default 3,000.
    *
-   * A runner that has nothing to say is asked for a sign of life four times in this time.
+   * A runner that has nothing to say is asked for a sign of life four times in this time. Time in which this process itself
+   * stands still does not count.
    */
   readonly silenceMillis?: number
   /**
@@ -46,7 +49,8 @@ export interface RunnerSettings {
   readonly serverName: string | undefined
   readonly reconnectMillis: number
   readonly frames: { readonly maxFrameBytes?: number }
-  /** Asks for signs of life, and ends without them. */
+  /** A silence that is suspicious ends a connection; one that is twice as long ends it in any case. */
+  readonly liveness: LivenessOptions
   readonly transport: TransportOptions
   readonly endpoint: Omit<EndpointOptions, "server">
 }
@@ -64,10 +68,13 @@ export const runnerSettings = Effect.fnUntraced(function* (
     serverName: options.serverName,
     reconnectMillis,
     frames: maxFrameBytes === undefined ? {} : { maxFrameBytes },
-    transport: {
-      maxIdleTimeoutMillis: silenceMillis,
-      keepAliveIntervalMillis: Math.round(silenceMillis / 4)
+    // suspected after a heartbeat, the pause, and 5.6 standard deviations
+    liveness: {
+      heartbeatMillis: silenceMillis / 4,
+      acceptablePauseMillis: silenceMillis / 2,
+      minDeviationMillis: silenceMillis / 30
     },
+    transport: { maxIdleTimeoutMillis: 2 * silenceMillis },
     endpoint: options.endpoint ?? {}
   }
 })
