@@ -38,6 +38,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { acquireAll } from "./actor/acquire.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { WaitList } from "./actor/WaitList.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
@@ -192,11 +193,16 @@ const changesOf = (monitor: LivenessMonitor, changed: WaitList, isOver: () => bo
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
+export const make = (
   connection: QuicConnection,
   options: LivenessOptions = {}
+): Effect.Effect<Liveness, QuicError, Scope.Scope> =>
+  Effect.flatMap(check(OptionsSchema, options), (settings) => acquireAll(begin(connection, settings)))
+
+const begin = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  settings: typeof OptionsSchema.Type
 ): Effect.fn.Return<Liveness, QuicError, Scope.Scope> {
-  const settings = yield* check(OptionsSchema, options)
   yield* connection.handshakeComplete
   const { actor } = connection
   const { receivedAt } = actor.core.parts.idle

@@ -45,7 +45,8 @@ export const dualStack = Effect.fnUntraced(function* ({ sixMillis = 5, fourMilli
       Effect.provide(Layer.merge(at.layer, capabilities))
     )
   const servers = { six: yield* serve(SIX, six), four: yield* serve(FOUR, four) }
-  const client = yield* QuicEndpoint.make().pipe(Effect.provide(Layer.merge(near.layer, capabilities)))
+  const startClient = QuicEndpoint.make().pipe(Effect.provide(Layer.merge(near.layer, capabilities)))
+  const client = yield* startClient
   const options: ConnectOptions = { host: "both.example", port: PORT, alpn: ["test"] }
-  return { network, servers, client, options }
+  return { network, servers, client, startClient, options }
 })

@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { Liveness, type QuicConnection, type TransportOptions } from "../../src/index.ts"
-import { pair, pattern, reasonOf } from "../api/pair.ts"
+import { endpoints, pair, pattern, reasonOf } from "../api/pair.ts"
 import { live, simulated, type World } from "../api/World.ts"
 
 /** Whether the peer was ever suspected. */
@@ -110,13 +110,6 @@ describe("C8: liveness", () => {
         expect(millis).toBeGreaterThan(3_000)
         expect(millis).toBeLessThan(8_000)
       }
-      console.log(
-        "DETECT",
-        took,
-        near.stats.packetsSent,
-        near.stats.smoothedRttMillis,
-        near.stats.packetsLost
-      )
     })
   )
 
@@ -223,6 +216,25 @@ describe("C8: a quarantine", () => {
         expect(there.reason).toMatchObject({ origin: "peer", problem: "handed over" })
         expect(Liveness.isQuarantine(there)).toBe(true)
       })
+  )
+
+  simulated.it("of a peer's connection lets it connect again, by its policy", (world) =>
+    Effect.gen(function* () {
+      const { client, server, connectOptions } = yield* endpoints(world)
+      yield* Effect.forkScoped(server.serveStreams(() => Effect.void))
+      const peer = yield* client.peer(connectOptions)
+      const before = yield* peer.connection
+      yield* Effect.sleep(1_000)
+      const liveness = yield* Liveness.make(before)
+      yield* cut(world)
+      yield* untilSuspected(liveness)
+      yield* liveness.quarantine()
+      yield* Effect.sleep(100)
+      yield* heal(world)
+      const after = yield* peer.connection
+      expect(after === before).toBe(false)
+      yield* after.handshakeComplete
+    })
   )
 
   simulated.it("leaves nothing behind once the peer must have given up the connection", (world) =>

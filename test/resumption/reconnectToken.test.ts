@@ -13,6 +13,7 @@ import type { Place } from "../api/World.ts"
 import { endpoints, readText, reasonOf, text } from "../api/pair.ts"
 import { live } from "../api/World.ts"
 import { itSim } from "../sim/itSim.ts"
+import { dualStack, FOUR } from "../api/happyEyeballs.ts"
 import { DELAY_MILLIS, echo, identity, makeClient, makeServer, to, worldOfTwo } from "./worlds.ts"
 
 const RTT = 2 * DELAY_MILLIS
@@ -145,6 +146,19 @@ describe("C5: a reconnect token, stored and loaded in another process,", () => {
       const client = yield* makeClient(world.client, id)
       expect(yield* roundTripsOf(client.connect(to(server, { reconnectToken: token })))).toBe(1)
       expect(yield* roundTripsOf(client.connect(to(server, { reconnectToken: token })))).toBe(2)
+    })
+  )
+
+  itSim("goes first to the address that answered, in the first flight though the name has others", () =>
+    Effect.gen(function* () {
+      const { client, startClient, options, network } = yield* dualStack()
+      const heal = network.partition([["client"], ["six"]])
+      const reconnectToken = yield* tokenFrom(client, options)
+      heal()
+      const again = yield* startClient
+      const connection = yield* again.connect({ ...options, earlyData: true, reconnectToken })
+      expect(connection.facts.earlyData).toBe("pending")
+      expect(connection.remoteAddress.host).toBe(FOUR)
     })
   )
 

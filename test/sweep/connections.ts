@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { DatagramClaim, QuicErrorReason } from "../../src/index.ts"
+import { type DatagramClaim, Liveness, type QuicErrorReason } from "../../src/index.ts"
 import { type PairOptions, readText, text } from "../api/pair.ts"
 import { connected, type Connected, echo, meet } from "./stages.ts"
 import type { Sweep } from "./sweep.ts"
@@ -93,6 +93,8 @@ const claims: ReadonlyArray<Sweep<Connected>> = [
 ]
 
 const commands: ReadonlyArray<Sweep<Connected>> = [
+  { name: "Liveness.make", lasts: true, stage: connected(), operation: ({ near }) => Liveness.make(near) },
+  { name: "reconnectToken", stage: connected(), operation: ({ near }) => near.reconnectToken },
   { name: "ping", stage: connected(), operation: ({ near }) => near.ping },
   { name: "updateKeys", stage: connected(), operation: ({ near }) => near.updateKeys },
   { name: "rotateConnectionIds", stage: connected(), operation: ({ near }) => near.rotateConnectionIds },
