@@ -3,9 +3,9 @@
  *
  * An incoming stream belongs to the claim whose preamble it begins with, which is consumed; before enough has arrived to
  * tell, it is undecided. It is looked at where it lies, so that a stream which no claim takes goes on to the application
- * untouched. Undecided streams wait side by side and hold up no other. Their number is limited, as is their time; and
- * a stream that nobody takes at all is refused, as it would count against the peer's limit for ever: at once, if the peer
- * has reset it.
+ * untouched. Undecided streams wait side by side and hold up no other; each holds less than a preamble, and behind a gap
+ * what flow control allows. Their number is limited, as is their time. A stream that nobody takes at all is refused, as it
+ * would count against the peer's limit for ever: at once, if the peer has reset it.
  */
 import * as Effect from "effect/Effect"
 import { invalidOption } from "../QuicError.ts"
