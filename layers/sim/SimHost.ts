@@ -21,6 +21,9 @@ import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.
 import type { SimUdpSocket, SocketHost, Transmission } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
 
+/** No path that carries QUIC has a smaller one: 1200 bytes and the headers of IPv4. RFC 9000 §14 */
+const leastPathMtu = 1228
+
 /**
  * A host in the simulated network, made by `network.host`. `layer` has the services of a program on it.
  *
@@ -199,9 +202,12 @@ export class SimHost implements SimNode, SocketHost {
       return
     }
     if (packet.icmp !== undefined) {
-      this.trace.record("arrived", packet, this.name)
+      const quoted = this.socketAt(packet.icmp.from)
+      this.trace.record(quoted === undefined ? "no socket" : "arrived", packet, this.name)
+      // whoever forges one has to know at least the port
+      if (quoted === undefined) return
       this.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
-      this.socketAt(packet.icmp.from)?.onTooBig(packet.icmp)
+      quoted.onTooBig(packet.icmp)
       return
     }
     const socket = this.socketAt(packet.to)
@@ -247,8 +253,12 @@ export class SimHost implements SimNode, SocketHost {
       this.trace.record("no route", packet, this.name)
       return "noRoute"
     }
+    const pathMtu = this.pathMtus.to(to.host)
+    if (!packet.dontFragment || wireSize(packet) <= pathMtu)
+      return route.link.carry(packet) ? "sent" : "tooLarge"
     // The system rejects datagrams larger than the known path MTU. RFC 1191 §6.2
-    if (packet.dontFragment && wireSize(packet) > this.pathMtus.to(to.host)) return "tooLarge"
-    return route.link.carry(packet) ? "sent" : "tooLarge"
+    if (pathMtu >= leastPathMtu) return "tooLarge"
+    // A smaller one is not believed: as Linux does, it sends in fragments, which a path that had it would need.
+    return route.link.carry({ ...packet, dontFragment: false }) ? "sent" : "tooLarge"
   }
 }
