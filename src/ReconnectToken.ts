@@ -15,7 +15,8 @@
  * works, but whoever watches the network can tell that they belong together, and the address token counts for the first
  * only (RFC 9000 §8.1.3). So store the latest one, and delete it when it has been loaded.
  *
- * A token holds secrets: who reads it can pose as the client, or as the server to the client. Store it with a `key`.
+ * A token holds secrets: who reads it can pose as the client, or as the server to the client; so can who writes one that is
+ * not encrypted. Store it with a `key`.
  *
  * **Example** (A client that is started anew)
  *

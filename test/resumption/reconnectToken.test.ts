@@ -1,5 +1,7 @@
 /** Reconnect tokens: a client that is started anew, with nothing but bytes, is served after one round trip. */
+import { createHash } from "node:crypto"
 import { inspect } from "node:util"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -8,14 +10,17 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { describe, expect } from "vitest"
+import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { type ConnectOptions, type Carrier, type QuicEndpointShape, ReconnectToken } from "../../src/index.ts"
 import type { Place } from "../api/World.ts"
-import { endpoints, readText, reasonOf, text } from "../api/pair.ts"
+import { endpoints, quietly, readText, reasonOf, text } from "../api/pair.ts"
 import { live } from "../api/World.ts"
 import { itSim } from "../sim/itSim.ts"
 import { dualStack, FOUR } from "../api/happyEyeballs.ts"
 import { DELAY_MILLIS, echo, identity, makeClient, makeServer, to, worldOfTwo } from "./worlds.ts"
 
+/** Of the bytes of a token that is not encrypted. */
+const [PREFIX, DIGEST] = [5, 32]
 const RTT = 2 * DELAY_MILLIS
 const key = Redacted.make(new Uint8Array(32).fill(9))
 const otherKey = Redacted.make(new Uint8Array(32).fill(8))
@@ -221,6 +226,31 @@ describe("C5: the bytes of a reconnect token", () => {
         yield* why(Uint8Array.of(...stored, 0), options)
       }
     })
+  )
+
+  itSim("with tickets that make no sense cost a connection at most", () =>
+    Effect.gen(function* () {
+      const { world, servers, bytes, client } = yield* startedAnew()
+      const random = new SeededRandom("tickets that make no sense")
+      let loadedCount = 0
+      for (let i = 0; i < 100; i++) {
+        const session = bytes.slice(PREFIX + DIGEST)
+        const at = random.below(session.length)
+        session[at] = random.below(256)
+        const digest = createHash("sha256").update(session).digest()
+        const forged = Uint8Array.of(...bytes.subarray(0, PREFIX), ...digest, ...session)
+        const loaded = yield* Effect.option(load(world.client, forged))
+        if (Option.isNone(loaded)) continue
+        loadedCount++
+        const options = to(servers[0], { earlyData: true, reconnectToken: loaded.value })
+        const connect = Effect.flatMap(client.connect(options), (connection) =>
+          askOver(connection, "balance?", true)
+        )
+        const first = yield* Effect.exit(Effect.scoped(connect))
+        if (Exit.isFailure(first)) expect([at, Cause.hasDies(first.cause)]).toEqual([at, false])
+      }
+      expect(loadedCount).toBeGreaterThan(50)
+    }).pipe(quietly)
   )
 
   itSim("differ each time they are encrypted", () =>
