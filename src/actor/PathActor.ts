@@ -10,7 +10,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../connection/Connection.ts"
-import type { Route, SocketNumber } from "../path/Route.ts"
+import type { ConnectionPath } from "../connection/ConnectionPath.ts"
+import type { SocketNumber } from "../path/Route.ts"
 import { EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch, DefectPolicy } from "./Branch.ts"
@@ -71,6 +72,8 @@ const refusals = {
 
 /** A migration in progress. */
 interface MigrationAttempt {
+  /** The one that data was sent on when it began: another may be preferred meanwhile. */
+  readonly path: ConnectionPath
   readonly rank: number
   readonly label: string
   /** Its socket; −1 before it is open. */
@@ -99,6 +102,7 @@ export class PathActor {
       Effect.suspend(() => {
         if (this.host.failure !== undefined || this.branch.isClosing) return this.over
         const attempt: MigrationAttempt = {
+          path: this.host.core.path,
           rank,
           label,
           socket: -1,
@@ -114,7 +118,7 @@ export class PathActor {
         })
         // once the core has migrated there is nothing left to abandon
         const giveUp = Effect.suspend(() =>
-          this.current.socket === attempt.socket ? Effect.void : fiber.close
+          attempt.path.routes.current.socket === attempt.socket ? Effect.void : fiber.close
         )
         return Effect.onInterrupt(restore(Deferred.await(attempt.result)), () => giveUp)
       })
@@ -122,7 +126,8 @@ export class PathActor {
   }
 
   private moveTo(where: LocalPlace, attempt: MigrationAttempt): Effect.Effect<void, never, Scope.Scope> {
-    const { remote } = this.current
+    const { path } = attempt
+    const { remote } = path.routes.current
     const host = where.host ?? (remote.family === 4 ? "0.0.0.0" : "::")
     const onRefused = (problem: string) => {
       attempt.refusal = problem
@@ -131,10 +136,10 @@ export class PathActor {
     const move = Effect.gen({ self: this }, function* () {
       const socket = yield* this.host.openSocket({ ...where, host }, remote, onRefused)
       attempt.socket = socket
-      yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(socket)))
+      yield* Effect.addFinalizer(() => Effect.sync(() => this.abandon(attempt)))
       yield* Effect.andThen(this.startProbing(attempt), this.awaitArrival(attempt))
       Deferred.doneUnsafe(attempt.result, Effect.void)
-      yield* this.awaitLeft(socket)
+      yield* this.awaitLeft(attempt)
       yield* Effect.sleep(LINGER_MILLIS)
     })
     return Effect.catch(move, (error) => Effect.asVoid(Deferred.fail(attempt.result, error)))
@@ -154,8 +159,7 @@ export class PathActor {
     return Effect.suspend(() => {
       const { host } = this
       if (host.failure !== undefined) return host.failure
-      const { path } = host.core
-      const refusal = host.core.migrate(attempt.socket, host.now(), path, "ActiveMigration", attempt)
+      const refusal = host.core.migrate(attempt.socket, host.now(), attempt.path, "ActiveMigration", attempt)
       // temporary refusals are waited out
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
         return Effect.flatMap(host.signals.driven.park, () => this.startProbing(attempt))
@@ -168,12 +172,12 @@ export class PathActor {
   private awaitArrival(attempt: MigrationAttempt): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { host } = this
-      const { socket, refusal } = attempt
+      const { socket, refusal, path } = attempt
       if (host.failure !== undefined) return host.failure
-      if (this.current.socket === socket) return Effect.void
+      if (path.routes.current.socket === socket) return Effect.void
       if (refusal !== undefined)
         return Effect.fail(quicError(new MigrationFailed({ outcome: "Unreachable", problem: refusal })))
-      if (!this.usesSocket(socket)) return Effect.fail(quicError(this.failureOf(socket)))
+      if (!usesSocket(attempt)) return Effect.fail(quicError(this.failureOf(socket)))
       // not `moved`: a route can also be dropped for a newer one without an event
       return Effect.flatMap(host.signals.driven.park, () => this.awaitArrival(attempt))
     })
@@ -186,22 +190,18 @@ export class PathActor {
       : new MigrationFailed({ outcome: "TimedOut", problem: "the peer does not answer there" })
   }
 
-  private awaitLeft(socket: SocketNumber): Effect.Effect<void> {
+  private awaitLeft(attempt: MigrationAttempt): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.usesSocket(socket) ? Effect.flatMap(this.moved.park, () => this.awaitLeft(socket)) : Effect.void
+      usesSocket(attempt) ? Effect.flatMap(this.moved.park, () => this.awaitLeft(attempt)) : Effect.void
     )
   }
 
-  private get current(): Route {
-    return this.host.core.path.routes.current
-  }
-
-  private usesSocket(socket: SocketNumber): boolean {
-    return this.host.core.path.routes.all.some((route) => route.socket === socket)
-  }
-
-  private abandon(socket: SocketNumber): void {
-    this.host.core.abandonRoute(socket, this.host.now())
+  private abandon({ socket, path }: MigrationAttempt): void {
+    this.host.core.abandonRoute(socket, this.host.now(), path)
     this.host.touch()
   }
 }
+
+/** Not a path that is over, whatever its last route was. */
+const usesSocket = ({ path, socket }: MigrationAttempt): boolean =>
+  path.status.state !== "failed" && path.routes.all.some((route) => route.socket === socket)

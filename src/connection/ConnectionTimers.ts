@@ -38,7 +38,7 @@ export class ConnectionTimers {
 
   /** When `fire` is due; Infinity for never. */
   deadline(nowMicros: number): number {
-    const { lifecycle, paths, closer, frames, idle, datagrams } = this.parts
+    const { lifecycle, paths, closer, frames, idle, datagrams, multipath } = this.parts
     if (lifecycle.state === "closed") return Number.POSITIVE_INFINITY
     if (!lifecycle.isOpen) return closer.deadlineMicros
     const pto = paths.ptoMicros
@@ -46,6 +46,7 @@ export class ConnectionTimers {
     if (!frames.ping.hasFrames())
       deadline = Math.min(deadline, this.keepAliveDeadline(pto), this.inquiryDeadline(pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
+    if (multipath.keepAlive !== undefined) deadline = Math.min(deadline, multipath.keepAlive.deadlineMicros)
     for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
     return deadline
   }
@@ -97,8 +98,19 @@ export class ConnectionTimers {
 
   /** Runs what is due. */
   fire(nowMicros: number): void {
-    const { lifecycle, idle, paths, closer, config, frames, streams, handshake, datagrams, awaited } =
-      this.parts
+    const {
+      lifecycle,
+      idle,
+      paths,
+      closer,
+      config,
+      frames,
+      streams,
+      handshake,
+      datagrams,
+      awaited,
+      multipath
+    } = this.parts
     if (lifecycle.state === "closed") return
     if (!lifecycle.isOpen) return closer.onTimeout(nowMicros)
     const pto = paths.ptoMicros
@@ -113,6 +125,7 @@ export class ConnectionTimers {
       awaited.onPing()
     }
     datagrams.expire(nowMicros)
+    multipath.keepAlive?.look(nowMicros)
     if (nowMicros >= this.stallDeadline(pto)) streams.stall.repeatFrames()
     for (const path of [...paths]) {
       if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)

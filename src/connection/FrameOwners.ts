@@ -10,7 +10,7 @@ import { DataScheduler } from "../stream/DataScheduler.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
-import { Level, type Space } from "../wire/PacketType.ts"
+import { Level, Space } from "../wire/PacketType.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import { HandshakeDone, Ping } from "./LooseFrames.ts"
 import type { PathFrames } from "../path/PathFrames.ts"
@@ -56,6 +56,8 @@ export class FrameOwners {
   readonly ping = new Ping()
   /** PATH_CHALLENGE frames on all routes, also those that were given up. */
   challengesSent = 0
+  /** Packets with stream or datagram frames. */
+  dataPackets = 0
   private readonly crypto: CryptoStream
   private readonly datagrams: DatagramQueue
   private readonly data: DataScheduler
@@ -107,12 +109,20 @@ export class FrameOwners {
     this.ping.writeFrames(w, sent, context)
   }
 
+  /** Sends a PING on this path: others would not show the peer that it is used, or is its current route. */
+  pingOn(path: Pick<ConnectionPath, "probes">): void {
+    if (this.paths.open.length < 2) this.ping.request()
+    else path.probes[Space.Application] = Math.max(1, path.probes[Space.Application])
+  }
+
   private writeDataFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
     const { crypto } = this
     if (level !== Level.ZeroRtt && crypto.hasFrames(level)) crypto.writeFrames(w, sent, context)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
       // RFC 9221 §5.4: subject to congestion control; §5, §6: 0-RTT and 1-RTT only
-      if (this.data.hasFrames()) this.data.writeFrames(w, sent, context)
+      if (!this.data.hasFrames()) return
+      this.dataPackets++
+      this.data.writeFrames(w, sent, context)
     }
   }
 

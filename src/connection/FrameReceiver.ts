@@ -181,7 +181,8 @@ export class FrameReceiver implements FrameSink {
     // RFC 9000 §8.2.2 #1 #3, §19.17: the response takes the route of the challenge
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3 #S1: a non-probing packet tells the peer that this is the current route
-    if (route === this.path.routes.current && this.parts.handshake.confirmed) this.parts.frames.ping.request()
+    const { parts, path } = this
+    if (route === path.routes.current && parts.handshake.confirmed) parts.frames.pingOn(path)
     return undefined
   }
 

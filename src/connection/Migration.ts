@@ -339,7 +339,7 @@ export class Migration {
     const { fallback } = routes
     if (parts.config.role === "client") {
       this.forgetWanted(before, nowMicros)
-      parts.frames.ping.request() // a non-probing packet makes the server follow
+      parts.frames.pingOn(path) // a non-probing packet makes the server follow
     }
     // RFC 9000 §9.3.3 #1: the previous route is probed too, against off-path attackers who forward packets faster
     else if (fallback !== undefined && fallback.validator.state !== "validating")

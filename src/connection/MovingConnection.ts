@@ -4,7 +4,6 @@ import type { TransportParameters } from "../wire/TransportParameters.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { Ping } from "./LooseFrames.ts"
 import type { MigrationTrace } from "./MigrationTrace.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
@@ -12,6 +11,8 @@ import type { RouteSet } from "./RouteSet.ts"
 export interface MovingPath {
   readonly routes: RouteSet
   readonly recovery: PathRecovery
+  /** Probe packets due per space. */
+  readonly probes: [number, number, number]
   /** The current route was replaced. */
   onMoved(before: Route, nowMicros: number): void
 }
@@ -26,6 +27,6 @@ export interface MovingConnection {
   readonly events: Array<ConnectionEvent>
   readonly closer: Closer
   readonly paths: { readonly open: ReadonlyArray<unknown> }
-  readonly frames: { readonly ping: Ping }
+  readonly frames: { pingOn(path: MovingPath): void }
   readonly migrationTrace: MigrationTrace
 }

@@ -2,6 +2,7 @@ import { PathFrames } from "../path/PathFrames.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import type { Closer } from "./Closer.ts"
@@ -9,6 +10,7 @@ import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
 import type { Lifecycle } from "./lifecycle.ts"
+import { type KeptConnection, PathKeepAlive } from "./PathKeepAlive.ts"
 import type { PathSet } from "./PathSet.ts"
 import { earliest } from "../path/schedulers.ts"
 import { SendOrder } from "./SendOrder.ts"
@@ -37,8 +39,9 @@ export type OpenRefusal =
   | "noConnectionId"
 
 /** What the paths of a connection need of it. */
-export interface ManyPaths extends LossOwners {
+export interface ManyPaths extends LossOwners, KeptConnection {
   readonly config: ConnectionConfig
+  readonly frames: LossOwners["frames"] & KeptConnection["frames"]
   readonly lifecycle: Lifecycle
   readonly closer: Closer
   readonly events: Array<ConnectionEvent>
@@ -72,6 +75,8 @@ export class Multipath {
   readonly frames = new PathFrames()
   /** Which path is asked first for the next datagram. */
   readonly order: SendOrder
+  /** Once there has been another path. */
+  keepAlive: PathKeepAlive | undefined = undefined
   private readonly parts: ManyPaths
   private readonly add: (setup: PathSetup, nowMicros: number) => ConnectionPath
   /** The largest path IDs that the peer may use, and that we may; -1 without multipath. */
@@ -211,14 +216,19 @@ export class Multipath {
     const { status, validator } = path
     if (status.state === "validating" && validator.state === "timedOut")
       this.end(path, AbandonCode.PATH_UNSTABLE_OR_POOR, nowMicros)
-    if (nowMicros >= status.removeAtMicros) this.remove(path, nowMicros)
+    if (nowMicros < status.removeAtMicros) return
+    // whoever acknowledges no PATH_ABANDON would have us remember ever more of them
+    if (this.frames.hasToArrive(FrameType.PATH_ABANDON, path.id))
+      status.removeAtMicros = nowMicros + KEPT_PTOS * path.recovery.ptoMicros()
+    else this.remove(path, nowMicros)
   }
 
   // — frames of the peer ————————————————————————————————————————————————————————————————————————————————————————
 
   /** Of a frame about a path: an error for an ID that the peer must not use. draft-ietf-quic-multipath §4 */
   checkId(pathId: number, type: number): TransportError | undefined {
-    if (pathId <= Math.max(0, this.localMax)) return undefined
+    if (!this.isNegotiated) return violation(`a frame about path ${pathId} without multipath`, type)
+    if (pathId <= this.localMax) return undefined
     return violation(`path ${pathId} is above the limit of ${this.localMax}`, type)
   }
 
@@ -226,13 +236,15 @@ export class Multipath {
     const path = this.parts.paths.byId(pathId)
     if (path === undefined) return
     const { paths, closer } = this.parts
-    if (!paths.all.some((other) => other !== path && other.status.isUsable))
+    const { status } = path
+    if (!status.isEnding && !paths.all.some((other) => other !== path && other.status.isUsable))
       return closer.closeWithError(
         new TransportError(NO_VIABLE_PATH, "the last path was abandoned"),
         nowMicros
       )
     this.end(path, AbandonCode.NO_ERROR, nowMicros)
-    path.status.removeAtMicros = nowMicros + KEPT_PTOS * path.recovery.ptoMicros()
+    // a repetition keeps nothing for longer
+    status.removeAtMicros = Math.min(status.removeAtMicros, nowMicros + KEPT_PTOS * path.recovery.ptoMicros())
   }
 
   onStatus(pathId: number, sequence: number, isBackup: boolean): void {
@@ -244,8 +256,10 @@ export class Multipath {
     if (maximum > 0xffff_ffff || maximum < this.peerInitialMax)
       return violation(`a maximum path ID of ${maximum}`, type)
     const peer = this.parts.handshake.peerParameters
-    if (!this.isNegotiated || maximum <= this.peerMax || peer === undefined) return undefined
+    if (!this.isNegotiated) return violation("MAX_PATH_ID without multipath", type)
+    if (maximum <= this.peerMax || peer === undefined) return undefined
     this.peerMax = maximum
+    this.frames.onUnblocked()
     this.reserve(peer, nowMicros)
     return undefined
   }
@@ -275,6 +289,8 @@ export class Multipath {
     path.status.to("validating")
     path.begin(route, handshake.peerParameters!, nowMicros)
     path.migration.validate(nowMicros)
+    this.keepAlive ??= new PathKeepAlive(this.parts)
+    this.keepAlive.start(nowMicros)
     if (config.role === "client" && path.status.isBackup)
       this.frames.status(path.id, ++path.status.sequence, true)
     this.changed()

@@ -66,6 +66,16 @@ export class PathFrames implements FrameOwner {
     for (const type of [PATH_STATUS_BACKUP, PATH_CIDS_BLOCKED] as const) this.remove(keyOf(type, pathId))
   }
 
+  /** The limit that PATHS_BLOCKED told of has risen. */
+  onUnblocked(): void {
+    this.remove(keyOf(PATHS_BLOCKED, 0))
+  }
+
+  /** Whether such a frame was sent, or is about to be, and has not been acknowledged. */
+  hasToArrive(type: Type, pathId: number): boolean {
+    return this.due.get(keyOf(type, pathId))?.type === type
+  }
+
   hasFrames(): boolean {
     return this.unsent > 0
   }
