@@ -15,12 +15,16 @@ import type { QuicStream } from "../QuicStream.ts"
 import type { StreamReader } from "../StreamReader.ts"
 import { type ChannelSpec, isDatagrams } from "./declaration.ts"
 import { channelErrorCodes, codeOf, failedHere, failedThere, type Outcome, refuse } from "./errors.ts"
+import { FLIGHT_BYTES } from "./Flight.ts"
 import { countOf, readBody, readLength } from "./frames.ts"
 import { Inbox } from "./Inbox.ts"
 import type { DatagramHeader } from "./preamble.ts"
 
 /** What is kept of an ordered channel for a slow receiver; the rest stays in the transport, under its flow control. */
 const ORDERED_BYTES = 65_536
+
+/** What is kept of an unordered channel, or else one message; and besides, what can be on its way. */
+const UNORDERED_BYTES = 2 * 1024 * 1024
 
 /** What is kept of a realtime channel for a slow receiver; newer messages push out older ones. */
 const REALTIME_BYTES = 262_144
@@ -127,7 +131,8 @@ export class ChannelReceiver {
       const { stream, connection } = incoming
       if (this.ended !== undefined) return refuse(stream, codeOf(this.ended))
       if (this.spec.intent !== "unordered") return refuse(stream, channelErrorCodes.badPreamble)
-      const work = Effect.map(this.message(incoming, this.spec.maxBytes), (outcome) => {
+      const limit = Math.max(UNORDERED_BYTES, this.spec.maxBytes) + FLIGHT_BYTES
+      const work = Effect.map(this.message(incoming, limit), (outcome) => {
         if (outcome !== "message") return outcome ?? "BadFrame"
         this.received.set(connection, (this.received.get(connection) ?? 0) + 1)
         this.changed.wakeAll()

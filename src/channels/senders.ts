@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Carrier } from "../Carrier.ts"
 import type { ClaimedDatagramOptions, DatagramClaim } from "../DatagramClaim.ts"
-import { WaitList } from "../actor/WaitList.ts"
 import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import type { DatagramFate } from "../stream/DatagramQueue.ts"
 import { type ChannelSpec, isDatagrams, type SetSpec } from "./declaration.ts"
 import { ChannelStream, type Farewell } from "./ChannelStream.ts"
 import { failedHere } from "./errors.ts"
+import { Flight } from "./Flight.ts"
 import { countFrame, frameOf } from "./frames.ts"
 import { datagramOf, preambleOf, StreamKind } from "./preamble.ts"
 
@@ -54,7 +54,12 @@ const ordered = (channel: ChannelStream): AnySender => ({
     })
 })
 
-/** A stream for each message; at its end, the stream of the channel says how many there were. */
+/**
+ * A stream for each message; at its end, the stream of the channel says how many there were.
+ *
+ * Only so much is unacknowledged at a time as the receiver has room for: were it more, pieces of messages without room
+ * could fill the connection's flow control window, and no message would ever be whole.
+ */
 const unordered = (
   { version, oldest, id }: SetSpec,
   scope: Scope.Scope,
@@ -63,37 +68,39 @@ const unordered = (
   /** Sent since the channel was opened on this connection, by `counted`. */
   let sent = 0
   let counted: QuicStream | undefined
-  let unacknowledged = 0
-  const acknowledged = new WaitList()
+  const flight = new Flight()
   const channel = make((stream) => countFrame(stream === counted ? sent : 0))
   const { carrier, spec } = channel
   const { priority, replaySafe } = spec
   const preamble = preambleOf(id, { version, oldest, kind: StreamKind.message, channelId: spec.id })
-  const sendFrame = (frame: Uint8Array) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const own = yield* restore(channel.alive)
-        const stream = yield* restore(carrier.openStream({ unidirectional: true, replaySafe }))
-        yield* stream.setPriority(priority)
-        yield* restore(stream.writeAll([preamble, frame]))
-        sent = counted === own ? sent + 1 : 1
-        counted = own
-        yield* stream.finish
-        unacknowledged++
-        const done = Effect.sync(() => {
-          if (--unacknowledged === 0) acknowledged.wakeAll()
-        })
-        yield* Effect.forkIn(Effect.ensuring(Effect.ignore(stream.finished), done), scope)
-      })
-    )
-  const flushed: Effect.Effect<void> = Effect.suspend(() =>
-    unacknowledged === 0 ? Effect.void : acknowledged.parkThen(flushed)
-  )
+  /** Only what waits can be interrupted: a stream that is reset after it is written to would end the channel. */
+  const sendFrame = (
+    frame: Uint8Array,
+    restore: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ) =>
+    Effect.gen(function* () {
+      const own = yield* restore(channel.alive)
+      const stream = yield* restore(carrier.openStream({ unidirectional: true, replaySafe }))
+      yield* stream.setPriority(priority)
+      yield* restore(stream.writeAll([preamble, frame]))
+      sent = counted === own ? sent + 1 : 1
+      counted = own
+      yield* stream.finish
+      return stream
+    })
   return {
     open: channel.current,
-    close: Effect.andThen(channel.close, flushed),
+    close: Effect.andThen(channel.close, flight.over),
     send: (message) =>
-      Effect.flatMap(encoded(spec, message), (bytes) => Effect.scoped(sendFrame(frameOf(bytes))))
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const frame = frameOf(yield* restore(encoded(spec, message)))
+          yield* restore(flight.join(frame.length))
+          const landed = Effect.sync(() => flight.leave(frame.length))
+          const stream = yield* Effect.scoped(sendFrame(frame, restore)).pipe(Effect.onError(() => landed))
+          yield* Effect.forkIn(Effect.ensuring(Effect.ignore(stream.finished), landed), scope)
+        })
+      )
   }
 }
 
