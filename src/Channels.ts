@@ -49,8 +49,8 @@
  *   side's `messages` end; after a failure or an interrupt they fail with `StreamReset`
  * - A wrong message, or a wrong opening, ends that channel on both sides, and no other: see `ChannelFailed`
  * - A peer that does not receive makes `send` wait, on that channel alone; but what it has not received counts against the
- *   connection's flow control window, of which a channel takes up to `maxStreamWindowBytes`, an unordered one so much for
- *   each message: size `connectionWindowBytes` for the channels that may stand still at once
+ *   connection's flow control window, of which an ordered channel takes up to `maxStreamWindowBytes`, an unordered one
+ *   1 MiB or one message: size `connectionWindowBytes` for the channels that may stand still at once
  * - Over a `Peer`, a lost connection fails a `send` and a `receive` once, as accepted messages may be lost, and the channel
  *   goes on with the next connection; one of datagrams goes on without notice
  *

@@ -17,7 +17,7 @@ import { type ChannelSpec, isDatagrams } from "./declaration.ts"
 import { channelErrorCodes, codeOf, failedHere, failedThere, type Outcome, refuse } from "./errors.ts"
 import { FLIGHT_BYTES } from "./Flight.ts"
 import { countOf, readBody, readLength } from "./frames.ts"
-import { Inbox } from "./Inbox.ts"
+import { Inbox, type Item } from "./Inbox.ts"
 import type { DatagramHeader } from "./preamble.ts"
 
 /** What is kept of an ordered channel for a slow receiver; the rest stays in the transport, under its flow control. */
@@ -132,7 +132,11 @@ export class ChannelReceiver {
       if (this.ended !== undefined) return refuse(stream, codeOf(this.ended))
       if (this.spec.intent !== "unordered") return refuse(stream, channelErrorCodes.badPreamble)
       const limit = Math.max(UNORDERED_BYTES, this.spec.maxBytes) + FLIGHT_BYTES
-      const work = Effect.map(this.message(incoming, limit), (outcome) => {
+      let item: Item | undefined
+      const put = (message: unknown, bytes: number) => {
+        item = this.inbox.put(message, bytes)
+      }
+      const work = Effect.map(this.message(incoming, limit, put), (outcome) => {
         if (outcome !== "message") return outcome ?? "BadFrame"
         this.received.set(connection, (this.received.get(connection) ?? 0) + 1)
         this.changed.wakeAll()
@@ -143,7 +147,9 @@ export class ChannelReceiver {
         this.arriving--
         this.inbox.arrived.wakeAll()
       })
-      return Effect.ensuring(this.guarded(work, stream), done)
+      // the end of the handler finishes our side of the stream, which tells the sender
+      const taken = Effect.suspend(() => (item === undefined ? Effect.void : this.inbox.whenTaken(item)))
+      return Effect.andThen(Effect.ensuring(this.guarded(work, stream), done), taken)
     })
   }
 
@@ -213,7 +219,8 @@ export class ChannelReceiver {
   /** Receives one message; undefined at the end of the stream. */
   private message(
     { reader }: Incoming,
-    limit: number
+    limit: number,
+    put: (message: unknown, bytes: number) => void = (message, bytes) => this.inbox.put(message, bytes)
   ): Effect.Effect<Outcome | "message" | undefined, QuicError> {
     const { codec, maxBytes } = this.spec
     return Effect.flatMap(readLength(reader, maxBytes), (length) => {
@@ -224,7 +231,7 @@ export class ChannelReceiver {
           : Effect.match(codec.decode(bytes), {
               onFailure: () => "DecodeFailed" as const,
               onSuccess: (message) => {
-                this.inbox.put(message, length)
+                put(message, length)
                 return "message" as const
               }
             })

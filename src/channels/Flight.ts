@@ -1,4 +1,9 @@
-/** How many bytes of the messages of an unordered channel are not acknowledged yet. */
+/**
+ * How many bytes of the messages of an unordered channel are on their way to whoever receives them.
+ *
+ * The receiver finishes its side of a message's stream once the message is taken: so what nobody takes fills no more of
+ * the connection's flow control window than this.
+ */
 import * as Effect from "effect/Effect"
 import { WaitList } from "../actor/WaitList.ts"
 
@@ -7,6 +12,7 @@ export const FLIGHT_BYTES = 1024 * 1024
 
 export class Flight {
   private bytes = 0
+  private unacknowledged = 0
   private readonly left = new WaitList()
 
   /** Waits until there is room, or nothing else. */
@@ -14,8 +20,15 @@ export class Flight {
     return Effect.suspend(() => {
       if (this.bytes > 0 && this.bytes + bytes > FLIGHT_BYTES) return this.left.parkThen(this.join(bytes))
       this.bytes += bytes
+      this.unacknowledged++
       return Effect.void
     })
+  }
+
+  /** The peer has the message, whether it is taken or not. */
+  acknowledge(): void {
+    this.unacknowledged--
+    this.left.wakeAll()
   }
 
   leave(bytes: number): void {
@@ -25,6 +38,6 @@ export class Flight {
 
   /** Waits until all is acknowledged. */
   get over(): Effect.Effect<void> {
-    return Effect.suspend(() => (this.bytes === 0 ? Effect.void : this.left.parkThen(this.over)))
+    return Effect.suspend(() => (this.unacknowledged === 0 ? Effect.void : this.left.parkThen(this.over)))
   }
 }

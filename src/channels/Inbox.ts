@@ -12,9 +12,11 @@ import type { QuicError } from "../QuicError.ts"
 /** What an item costs besides its bytes. */
 const ITEM_BYTES = 64
 
-interface Item {
+/** A message, or a failure. */
+export interface Item {
   readonly exit: Exit.Exit<unknown, QuicError>
   readonly bytes: number
+  isTaken: boolean
 }
 
 export class Inbox {
@@ -50,8 +52,13 @@ export class Inbox {
   }
 
   /** Puts in a message whose room is reserved. */
-  put(message: unknown, bytes: number): void {
-    this.push({ exit: Exit.succeed(message), bytes: bytes + ITEM_BYTES })
+  put(message: unknown, bytes: number): Item {
+    return this.push({ exit: Exit.succeed(message), bytes: bytes + ITEM_BYTES, isTaken: false })
+  }
+
+  /** Waits until it is taken. */
+  whenTaken(item: Item): Effect.Effect<void> {
+    return Effect.suspend(() => (item.isTaken ? Effect.void : this.taken.parkThen(this.whenTaken(item))))
   }
 
   /** Puts in a message, and drops the oldest ones while they hold more than `limit`; returns how many. */
@@ -67,21 +74,22 @@ export class Inbox {
   /** What whoever takes it fails with, once. Several in a row are one, as they cost the peer little. */
   putFailure(error: QuicError): void {
     if (!this.isEmpty && Exit.isFailure(this.items.at(-1)!.exit)) this.items.pop()
-    this.push({ exit: Exit.fail(error), bytes: 0 })
+    this.push({ exit: Exit.fail(error), bytes: 0, isTaken: false })
   }
 
   /** The oldest; undefined if there is none. */
   take(): Exit.Exit<unknown, QuicError> | undefined {
     if (this.isEmpty) return undefined
-    const { exit, bytes } = this.items[this.first]!
+    const item = this.items[this.first]!
+    item.isTaken = true
     this.items[this.first++] = undefined
     if (this.first > 32 && this.first * 2 > this.items.length) {
       this.items = this.items.slice(this.first)
       this.first = 0
     }
-    this.held -= bytes
+    this.held -= item.bytes
     this.taken.wakeAll()
-    return exit
+    return item.exit
   }
 
   /** Those that are there, up to a failure. */
@@ -96,8 +104,9 @@ export class Inbox {
     return messages
   }
 
-  private push(item: Item): void {
+  private push(item: Item): Item {
     this.items.push(item)
     this.arrived.wakeAll()
+    return item
   }
 }

@@ -1,6 +1,8 @@
 /** How the messages of a channel are sent, by its intent. */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import type { Carrier } from "../Carrier.ts"
 import type { ClaimedDatagramOptions, DatagramClaim } from "../DatagramClaim.ts"
 import type { QuicError } from "../QuicError.ts"
@@ -22,6 +24,8 @@ export interface AnySender {
   /** Of datagrams. */
   readonly deliver?: (message: unknown) => Effect.Effect<DatagramFate, QuicError>
 }
+
+type Restore = <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 const noFarewell = () => new Uint8Array(0)
 
@@ -57,8 +61,8 @@ const ordered = (channel: ChannelStream): AnySender => ({
 /**
  * A stream for each message; at its end, the stream of the channel says how many there were.
  *
- * Only so much is unacknowledged at a time as the receiver has room for: were it more, pieces of messages without room
- * could fill the connection's flow control window, and no message would ever be whole.
+ * Only so much is on its way at a time as the receiver has room for: were it more, pieces of messages without room could
+ * fill the connection's flow control window, and no message, nor any of another channel, would arrive.
  */
 const unordered = (
   { version, oldest, id }: SetSpec,
@@ -74,13 +78,10 @@ const unordered = (
   const { priority, replaySafe } = spec
   const preamble = preambleOf(id, { version, oldest, kind: StreamKind.message, channelId: spec.id })
   /** Only what waits can be interrupted: a stream that is reset after it is written to would end the channel. */
-  const sendFrame = (
-    frame: Uint8Array,
-    restore: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ) =>
+  const sendFrame = (frame: Uint8Array, restore: Restore) =>
     Effect.gen(function* () {
       const own = yield* restore(channel.alive)
-      const stream = yield* restore(carrier.openStream({ unidirectional: true, replaySafe }))
+      const stream = yield* restore(carrier.openStream({ replaySafe }))
       yield* stream.setPriority(priority)
       yield* restore(stream.writeAll([preamble, frame]))
       sent = counted === own ? sent + 1 : 1
@@ -88,6 +89,13 @@ const unordered = (
       yield* stream.finish
       return stream
     })
+  /** Waits until the message is acknowledged, and then until it is taken. */
+  const landed = (stream: QuicStream, frame: Uint8Array) =>
+    Effect.ignore(stream.finished).pipe(
+      Effect.ensuring(Effect.sync(() => flight.acknowledge())),
+      Effect.andThen(Effect.ignore(stream.read())),
+      Effect.ensuring(Effect.sync(() => flight.leave(frame.length)))
+    )
   return {
     open: channel.current,
     close: Effect.andThen(channel.close, flight.over),
@@ -96,9 +104,18 @@ const unordered = (
         Effect.gen(function* () {
           const frame = frameOf(yield* restore(encoded(spec, message)))
           yield* restore(flight.join(frame.length))
-          const landed = Effect.sync(() => flight.leave(frame.length))
-          const stream = yield* Effect.scoped(sendFrame(frame, restore)).pipe(Effect.onError(() => landed))
-          yield* Effect.forkIn(Effect.ensuring(Effect.ignore(stream.finished), landed), scope)
+          const own = yield* Scope.fork(scope)
+          const failed = (cause: Cause.Cause<QuicError>) => {
+            flight.acknowledge()
+            flight.leave(frame.length)
+            return Scope.close(own, Exit.failCause(cause))
+          }
+          const sending = Scope.provide(sendFrame(frame, restore), own)
+          const stream = yield* Effect.onError(sending, failed)
+          yield* Effect.forkIn(
+            Effect.ensuring(Effect.interruptible(landed(stream, frame)), Scope.close(own, Exit.void)),
+            scope
+          )
         })
       )
   }
