@@ -163,6 +163,29 @@ export class Network {
     run(`ip netns exec ${this.names.router} nft -f -`, largerThan(bytes))
   }
 
+  /**
+   * The router says for a moment that the ways between both carry so little, as whoever forges ICMP does for good. The
+   * system of who sends more remembers it for ten minutes.
+   */
+  claimMtu(bytes: number): void {
+    const { router, server } = this.names
+    const routes = [`10.1.0.${this.hostNumber}/32 dev wifi`, `${serverAddress}/32 dev wan`]
+    for (const route of routes) run(`ip -n ${router} route add ${route} mtu lock ${bytes}`)
+    for (let i = 0; i < 100 && this.believedMtu === undefined; i++) run(`ip netns exec ${server} sleep 0.01`)
+    for (const route of routes) run(`ip -n ${router} route del ${route}`)
+  }
+
+  /** The MTU that the system of one of both has been told. */
+  get believedMtu(): number | undefined {
+    const { client, server } = this.names
+    const ways = [
+      `ip -n ${server} route get 10.1.0.${this.hostNumber}`,
+      `ip -n ${client} route get ${serverAddress}`
+    ]
+    const mtu = /\bmtu (?:lock )?(\d+)/.exec(ways.map((way) => run(way)).join(""))?.[1]
+    return mtu === undefined ? undefined : Number(mtu)
+  }
+
   /** How many packets were swallowed. */
   get swallowed(): number {
     const chain = run(`ip netns exec ${this.names.router} nft list chain ip mtu swallow`)

@@ -31,6 +31,7 @@ export type ScenarioName =
   | "key updates"
   | "interface down"
   | "smaller MTU"
+  | "false MTU"
   | "two paths"
 
 export interface Scenario {
@@ -126,11 +127,22 @@ const twoPaths: Scenario = {
     holds(paths > 1, "two paths, of which the first fell silent", "only one path carried data")
 }
 
+/** PTB spoofing below 1200: CVE-2024-53259. RFC 9000 §14.2.1 */
+const falseMtu: Scenario = {
+  name: "false MTU",
+  needsSender: false,
+  nat: false,
+  changes: spread(1, (network) => network.claimMtu(600)),
+  evidence: ({ network: { believedMtu } }) =>
+    holds(believedMtu === 600, "a system believes in an MTU of 600", `it believes in ${believedMtu}`)
+}
+
 export const scenarios: ReadonlyArray<Scenario> = [
   addresses,
   rebindings,
   keyUpdates,
   interfaceDown,
   mtu,
+  falseMtu,
   twoPaths
 ]
