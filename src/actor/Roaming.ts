@@ -7,6 +7,8 @@
  * anyway, but an observer must not see the same connection ID at two addresses (RFC 9000 §9.5). Routes may change a
  * moment after addresses do, so each change is looked at more than once.
  *
+ * Of a connection with several paths, those whose address is gone are abandoned, as long as one that works is left.
+ *
  * What no interface shows is found out by silence: a connection whose server does not answer probes a route from another
  * port, and takes it when the server answers there.
  */
@@ -17,6 +19,7 @@ import * as Stream from "effect/Stream"
 import type { NetworkInterfacesShape } from "../capability/NetworkInterfaces.ts"
 import type { UdpSocket } from "../capability/UdpPort.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
+import { AbandonCode } from "../connection/Multipath.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import type { QuicError } from "../QuicError.ts"
 import { isWildcard, whyUnreachable } from "../wire/destination.ts"
@@ -24,6 +27,7 @@ import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { MovePace } from "./MovePace.ts"
+import { abandonPath } from "./openPath.ts"
 
 /** A change is looked at so many more times, in case routes follow addresses. */
 const LATER_LOOKS = Schedule.upTo(Schedule.spaced(1_000), { times: 3 })
@@ -127,12 +131,32 @@ export class Roaming {
       const here = new Set((yield* interfaces.addresses).map(({ address }) => address))
       if (this.seen.size > MAX_REMEMBERED) this.seen.clear()
       for (const address of here) this.seen.add(address)
+      const hasLeft = this.leavePaths(here, actors)
       const movers = yield* this.moversAmong(interfaces, here, actors)
       const waitMillis = pace.waitMillis(host.now() / 1000)
       const due = waitMillis === 0 ? movers : movers.filter(({ isCutOff }) => isCutOff)
-      if (due.length > 0) yield* this.move(due, this.isGone(host.socket.localAddress.host, here))
+      const isMainGone = this.isGone(host.socket.localAddress.host, here)
+      if (due.length > 0 || (hasLeft && isMainGone)) yield* this.move(due, isMainGone)
       if (due.length < movers.length) yield* Effect.delay(this.lookAnew(interfaces, actors), waitMillis)
     })
+  }
+
+  /** Abandons the paths whose address is gone where others are left, which go on at once; returns whether there were any. */
+  private leavePaths(here: ReadonlySet<string>, actors: Iterable<ConnectionActor>): boolean {
+    const isLost = (path: ConnectionPath): boolean => {
+      const bound = this.host.addressOf(path.routes.current.socket).host
+      return this.isGone(isWildcard(bound) ? (this.sources.get(path) ?? bound) : bound, here)
+    }
+    let hasLeft = false
+    for (const actor of [...actors]) {
+      const { open } = actor.core.paths
+      if (actor.failure !== undefined || open.length < 2) continue
+      const lost = open.filter(isLost)
+      if (lost.length === 0 || !open.some((path) => path.status.isUsable && !lost.includes(path))) continue
+      for (const path of lost) abandonPath(actor, path, AbandonCode.PATH_UNSTABLE_OR_POOR)
+      hasLeft = true
+    }
+    return hasLeft
   }
 
   private moversAmong(

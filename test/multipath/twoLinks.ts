@@ -22,6 +22,8 @@ export interface TwoLinksOptions {
   readonly wifi?: Partial<LinkConditions>
   readonly mobile?: Partial<LinkConditions>
   readonly transport?: TransportOptions
+  /** Whether the client follows its interfaces. Default no. */
+  readonly autoMigrate?: boolean
   /** Of both sides. */
   readonly scheduler?: () => PathScheduling.PathScheduler
 }
@@ -31,6 +33,7 @@ export const twoLinks = Effect.fnUntraced(function* ({
   wifi = {},
   mobile = {},
   transport = { maxPaths: 3 },
+  autoMigrate = false,
   scheduler
 }: TwoLinksOptions = {}) {
   const network = yield* SimNetwork
@@ -72,7 +75,7 @@ export const twoLinks = Effect.fnUntraced(function* ({
       )
     })
   )
-  const client = yield* QuicEndpoint.make({ autoMigrate: false }).pipe(
+  const client = yield* QuicEndpoint.make({ autoMigrate }).pipe(
     Effect.provide(Layer.merge(phone.layer, capabilities)),
     Effect.provideService(PathScheduling.PathScheduling, scheduler)
   )
