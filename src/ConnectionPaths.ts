@@ -9,6 +9,7 @@ import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { Connection } from "./connection/Connection.ts"
 import type { ConnectionPath } from "./connection/ConnectionPath.ts"
 import type { MigrationEntry, PathEnds } from "./connection/MigrationEntry.ts"
+import { shownPathState } from "./connection/shownPathState.ts"
 import type { KeyPhaseState } from "./connection/KeyPhases.ts"
 import type { Route } from "./path/Route.ts"
 import { type PathMeasurements, pathMeasurements } from "./PathMeasurements.ts"
@@ -107,18 +108,11 @@ export const pathInfo = (core: Connection, path: ConnectionPath): PathInfo => {
   return {
     id: path.id,
     ...addressesOf(current),
-    state: shownState(path),
+    state: shownPathState(path),
     carriesData: path.status.carries,
     alternatives: all.filter((route) => route !== current).map(addressesOf),
     ...pathMeasurements(path)
   }
-}
-
-const shownState = ({ status, routes }: ConnectionPath): PathInfo["state"] => {
-  if (status.isEnding) return "closing"
-  if (!status.isUsable) return "validating"
-  if (routes.isMoving) return "migrating"
-  return status.state === "standby" ? "standby" : "active"
 }
 
 /** The paths now, and whenever their addresses or states have changed, until the connection ends. */

@@ -1,6 +1,7 @@
 /** Takes a snapshot of the fiber tree, for `FiberTree` to print. Changes nothing. */
 import { holdings } from "../connection/holdings.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
+import { shownPathState } from "../connection/shownPathState.ts"
 import type {
   ConnectionNode,
   EndpointNode,
@@ -43,6 +44,8 @@ const pathSnapshot = (
   addressOf: SocketAddressOf
 ): PathNode => ({
   id: path.id,
+  state: shownPathState(path),
+  carriesData: path.status.carries,
   fiber: actor.path.branch.fiberId,
   routes: path.routes.all.map((route) => ({
     local: addressOf(route.socket),

@@ -72,6 +72,13 @@ export interface RouteNode {
 export interface PathNode {
   /** Number of the path, 0 for the first. */
   readonly id: number
+  /**
+   * `migrating`: it is moving to other addresses; `standby`: it is a backup; `closing`: it was abandoned.
+   * draft-ietf-quic-multipath §3
+   */
+  readonly state: "active" | "standby" | "migrating" | "validating" | "closing"
+  /** Whether data is sent on it now. */
+  readonly carriesData: boolean
   /** Fiber of the path. */
   readonly fiber: number | undefined
   /** Its routes, the current one first. */

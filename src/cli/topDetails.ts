@@ -7,6 +7,7 @@ import { age, bitRateText, lossText, rateText } from "./topColumns.ts"
 import type { ConnectionRow, PathRow, Rate, StreamRow } from "./topRates.ts"
 import { peerOf } from "./topState.ts"
 import { formatBytes, formatCount, formatMillis } from "./units.ts"
+import { stateOf } from "../capability/pathStateText.ts"
 import type { RouteNode, StreamHalf } from "../FiberTree.ts"
 
 const pathLines = ({ node, inBits, outBits, lossShare }: PathRow, columns: number): ReadonlyArray<string> => {
@@ -23,7 +24,7 @@ const pathLines = ({ node, inBits, outBits, lossShare }: PathRow, columns: numbe
     `${node.packetsLost} of ${formatCount(node.packetsSent, "packet")} lost`
   ]
   return [
-    `path ${node.id} · ${route(current)} · ${current.validation === "validating" ? "validating" : "active"}`,
+    `path ${node.id} · ${route(current)} · ${stateOf(node)}`,
     ...flow(facts, " · ", columns - 2).map((text) => `  ${text}`),
     ...others.map((other) => `  route ${route(other)} · ${other.validation}`)
   ]

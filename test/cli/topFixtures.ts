@@ -4,6 +4,8 @@ import type { EndpointStatistics } from "../../src/capability/EndpointStatistics
 import type { ConnectionNode, EndpointNode, PathNode, StreamNode } from "../../src/FiberTree.ts"
 
 export const pathNode = (over: Partial<PathNode> = {}): PathNode => ({
+  state: "active",
+  carriesData: true,
   id: 0,
   fiber: 3,
   routes: [
