@@ -1,76 +1,8 @@
-/**
- * PTB spoofing: ICMP messages that say that a packet was too large, by somebody who has seen none of them. The core is never
- * told of any; what the system makes of them must not stop a connection. RFC 9000 §14.2.1
- */
-import * as Clock from "effect/Clock"
+/** PTB spoofing, in the simulator. */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
-import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import { initialTtl } from "../../layers/sim/SimPacket.ts"
-import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { pair } from "../api/pair.ts"
-import { transfer } from "../migration/transfer.ts"
 import { itSim } from "../sim/itSim.ts"
-
-const MEGABYTE = 1_000_000
-
-/** A client, a server, and somebody else, all at one router. */
-const world = Effect.gen(function* () {
-  const network = yield* SimNetwork
-  const core = network.router("core", "10.0.0.254", "fd00::fe")
-  const place = (name: string, n: number) => {
-    const host = network.host(name, `10.0.0.${n}`, `fd00::${n}`)
-    for (const from of host.addresses)
-      network.connect(host, core, { from, delayMillis: 5, bitsPerSecond: 20e6 })
-    return host
-  }
-  const [client, server, attacker] = [place("client", 1), place("server", 2), place("attacker", 3)]
-  /** Tells `victim` that one of its packets to `to` was larger than the next link's MTU. */
-  const forge = (victim: SocketAddress, to: SocketAddress, mtu: number): void => {
-    const isOf = (host: string) => host.includes(":") === (victim.family === 6)
-    const from = { host: attacker.addresses.find(isOf)!, port: 0, family: victim.family }
-    const [link] = attacker.links
-    const datagram = { bytes: new Uint8Array(0), ecn: 0, dontFragment: false, ttl: initialTtl } as const
-    link.carry({ ...datagram, from, to: victim, origin: "attacker", icmp: { from: victim, to, mtu } })
-  }
-  return { client, server, forge }
-})
-
-/** Milliseconds for a megabyte in each direction while both are lied to every 10 ms; the smallest datagrams meanwhile. */
-const run = Effect.fnUntraced(function* (
-  addresses: readonly [string, string],
-  mtus: ReadonlyArray<number>,
-  portOffset = 0
-) {
-  const { client, server, forge } = yield* world
-  const ends = yield* pair({
-    client: { host: addresses[0], layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-    server: { host: addresses[1], layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
-    cable: undefined,
-    clientHost: client
-  })
-  const { near, far } = ends
-  // both have found the largest datagrams
-  yield* transfer(ends, MEGABYTE)
-  const [atClient, atServer] = [far.remoteAddress, near.remoteAddress]
-  let smallest = Number.POSITIVE_INFINITY
-  const lie = Effect.gen(function* () {
-    for (let n = 0; ; n++) {
-      const mtu = mtus[n % mtus.length]
-      const elsewhere = (address: SocketAddress) => ({ ...address, port: address.port + portOffset })
-      if (mtu !== undefined) forge(elsewhere(atClient), atServer, mtu)
-      if (mtu !== undefined) forge(elsewhere(atServer), atClient, mtu)
-      yield* Effect.sleep(10)
-      smallest = Math.min(smallest, near.stats.datagramBytes, far.stats.datagramBytes)
-    }
-  })
-  yield* Effect.forkScoped(lie)
-  const begun = yield* Clock.currentTimeMillis
-  yield* transfer(ends, MEGABYTE)
-  return { millis: (yield* Clock.currentTimeMillis) - begun, smallest }
-})
+import { lied } from "./forgedTooBig.ts"
 
 const families = {
   IPv4: { addresses: ["10.0.0.1", "10.0.0.2"], largest: 1452 },
@@ -81,7 +13,7 @@ describe("PTB spoofing below 1200 (CVE-2024-53259)", () => {
   for (const [family, { addresses, largest }] of Object.entries(families)) {
     itSim(`${family}: datagrams keep their size and go on, however small an MTU is claimed`, () =>
       Effect.gen(function* () {
-        const { smallest, millis } = yield* run(addresses, [68, 296, 552, 576, 1_000, 1_199, 1_227])
+        const { smallest, millis } = yield* lied(addresses, [68, 296, 552, 576, 1_000, 1_199, 1_227])
         expect(smallest).toBe(largest)
         expect(millis).toBeLessThan(1_000)
       })
@@ -89,7 +21,7 @@ describe("PTB spoofing below 1200 (CVE-2024-53259)", () => {
 
     itSim(`${family}: a claim that may be true leaves 1200 bytes, and the connection goes on`, () =>
       Effect.gen(function* () {
-        const { smallest, millis } = yield* run(addresses, [1_280])
+        const { smallest, millis } = yield* lied(addresses, [1_280])
         expect(smallest).toBeGreaterThanOrEqual(1_200)
         expect(millis).toBeLessThan(2_000)
       })
@@ -97,7 +29,7 @@ describe("PTB spoofing below 1200 (CVE-2024-53259)", () => {
 
     itSim(`${family}: claims about packets that were not sent change nothing`, () =>
       Effect.gen(function* () {
-        const { smallest, millis } = yield* run(addresses, [68, 1_199, 1_280, 1_400], 1)
+        const { smallest, millis } = yield* lied(addresses, [68, 1_199, 1_280, 1_400], 1)
         expect(smallest).toBe(largest)
         expect(millis).toBeLessThan(1_000)
       })

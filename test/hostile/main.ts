@@ -9,6 +9,7 @@ import { type Attack, judge, type Measured, type Row } from "./Attack.ts"
 import { attacks } from "./attacks.ts"
 import { runAtCore } from "./core.ts"
 import { EARLY_REPLAY, earlyReplay } from "./earlyReplay.ts"
+import { FORGED_TOO_BIG, forgedTooBig } from "./forgedTooBig.ts"
 import { strangers } from "./strangers.ts"
 import { runLive, startVictim, type Victim } from "./live.ts"
 
@@ -59,6 +60,7 @@ for (const attack of attacks.filter(({ name }) => words.some((word) => name.incl
   if (started !== shared) await victim.worker.terminate()
 }
 if (words.some((word) => EARLY_REPLAY.includes(word))) for await (const row of earlyReplay()) report(row)
+if (words.some((word) => FORGED_TOO_BIG.includes(word))) for await (const row of forgedTooBig()) report(row)
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
 const failures = rows.filter(({ result }) => result === "fail").length
 console.log(`${rows.length - failures} passed, ${failures} failed`)
