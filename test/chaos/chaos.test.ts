@@ -41,6 +41,7 @@ describe("a scenario", () => {
         "clockJump",
         "conditions",
         "crash",
+        "interfaceDown",
         "linkDown",
         "partition",
         "rebind",
