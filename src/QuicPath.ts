@@ -112,7 +112,7 @@ export const openPath = (
   options: OpenPathOptions
 ): Effect.Effect<QuicPath, QuicError> =>
   Effect.flatMap(check(OpenPathSchema, options), ({ status, ...where }) =>
-    Effect.map(open(actor, { where, isBackup: status === "backup" }), (core) => new QuicPath(actor, core))
+    open(actor, { where, isBackup: status === "backup" }, (core) => new QuicPath(actor, core))
   )
 
 /** The path with that number; undefined for one that is over or was never used. */

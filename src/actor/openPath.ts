@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import { AbandonCode, type OpenRefusal } from "../connection/Multipath.ts"
 import { PathFailed, type QuicError, quicError } from "../QuicError.ts"
+import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
@@ -23,7 +24,6 @@ export interface PathPlan {
 
 interface Opening {
   readonly result: Deferred.Deferred<ConnectionPath, QuicError>
-  path: ConnectionPath | undefined
   /** Why the system refuses to send on its socket. */
   refusal: string | undefined
 }
@@ -35,28 +35,31 @@ const refusals = {
   limit: () => new PathFailed({ outcome: "Limit", problem: "the server allows no more" })
 }
 
-/** Returns once both sides can send on the path; interruption before that abandons it. */
-export const openPath = (actor: ConnectionActor, plan: PathPlan): Effect.Effect<ConnectionPath, QuicError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
+/** Returns once both sides can send on the path; interruption until the caller has it abandons it. */
+export const openPath = <A>(
+  actor: ConnectionActor,
+  plan: PathPlan,
+  use: (path: ConnectionPath) => A
+): Effect.Effect<A, QuicError> =>
+  Effect.suspend(() => {
+    let fiber: Branch | undefined
+    const opened = Effect.suspend(() => {
       if (actor.failure !== undefined) return actor.failure
-      const opening: Opening = { result: Deferred.makeUnsafe(), path: undefined, refusal: undefined }
+      const opening: Opening = { result: Deferred.makeUnsafe(), refusal: undefined }
       const abandoned = quicError(new PathFailed({ outcome: "Abandoned", problem: "it was given up" }))
       const cutShort = Effect.sync(() =>
         Deferred.doneUnsafe(opening.result, actor.failure ?? Effect.fail(abandoned))
       )
       const living = Effect.onInterrupt(Effect.scoped(live(actor, plan, opening)), () => cutShort)
-      const fiber = actor.branch.fork(living, (cause) => {
+      fiber = actor.branch.fork(living, (cause) => {
         Deferred.doneUnsafe(opening.result, Effect.die(Cause.squash(cause)))
         actor.onDefect(cause)
       })
-      // once it is usable it belongs to the connection
-      const giveUp = Effect.suspend(() =>
-        opening.path?.status.isUsable === true ? Effect.void : fiber.close
-      )
-      return Effect.onInterrupt(restore(Deferred.await(opening.result)), () => giveUp)
+      return Effect.map(Deferred.await(opening.result), use)
     })
-  )
+    // outermost: also when the path has just become usable, and the caller will never know of it
+    return Effect.onInterrupt(opened, () => fiber?.close ?? Effect.void)
+  })
 
 const live = (
   actor: ConnectionActor,
@@ -72,7 +75,6 @@ const live = (
   const life = Effect.gen(function* () {
     const socket = yield* actor.openSocket({ ...where, host }, remote, onRefused)
     const path = yield* begin(actor, () => actor.core.multipath.open(remote, socket, actor.now()))
-    opening.path = path
     yield* Effect.addFinalizer(() => Effect.sync(() => abandonPath(actor, path, AbandonCode.NO_ERROR)))
     if (isBackup) actor.core.multipath.setBackup(path, true)
     actor.touch()

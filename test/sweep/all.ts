@@ -1,6 +1,7 @@
 /** All sweeps. */
 import { connectionSweeps } from "./connections.ts"
 import { endpointSweeps } from "./endpoints.ts"
+import { pathSweeps } from "./paths.ts"
 import { peerSweeps } from "./peers.ts"
 import { rpcSweeps } from "./rpc.ts"
 import { socketSweeps } from "./sockets.ts"
@@ -11,6 +12,7 @@ export const all: ReadonlyArray<Sweep<never>> = [
   ...endpointSweeps,
   ...connectionSweeps,
   ...streamSweeps,
+  ...pathSweeps,
   ...peerSweeps,
   ...rpcSweeps,
   ...socketSweeps

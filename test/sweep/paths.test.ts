@@ -1,0 +1,4 @@
+import { pathSweeps } from "./paths.ts"
+import { itSweeps } from "./itSweeps.ts"
+
+itSweeps(pathSweeps)
