@@ -182,7 +182,7 @@ export class FrameReceiver implements FrameSink {
     route.validator.onChallenge(bytes.slice(start, start + 8), bytes.length)
     // RFC 9000 §9.3.3 #S1: a non-probing packet tells the peer that this is the current route
     const { parts, path } = this
-    if (route === path.routes.current && parts.handshake.confirmed) parts.frames.pingOn(path)
+    if (route === path.routes.current && parts.handshake.confirmed) parts.frames.ping.request()
     return undefined
   }
 
