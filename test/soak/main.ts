@@ -10,7 +10,7 @@ import { quantiles } from "../bench/system.ts"
 import { type Kill, type Kills, kills } from "./kills.ts"
 import { IDLE_MILLIS, KEEP_ALIVE_MILLIS, RETRY_MILLIS } from "./sides.ts"
 
-/** The idle timeout begins again with the first packet the client sends into the silence. RFC 9000 §10.1 #2 */
+/** The idle timeout begins again with the first packet the client sends into the silence. RFC 9000 §10.1 */
 const BOUND_MILLIS = IDLE_MILLIS + KEEP_ALIVE_MILLIS
 /** For a machine that has other things to do. */
 const LATE_MILLIS = 250
