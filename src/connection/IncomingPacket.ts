@@ -32,6 +32,10 @@ export class IncomingPacket {
   packetNumber = 0
   packetNumberLength = 0
 
+  get pathId(): number {
+    return this.path.id
+  }
+
   get packetNumberOffset(): number {
     return this.header.packetNumberOffset
   }

@@ -27,6 +27,7 @@ export interface OutgoingPacket {
   packetNumberOffset: number
   packetNumberLength: number
   packetNumber: number
+  pathId: number
   payloadEnd: number
   ackEliciting: boolean
   inFlight: boolean
@@ -41,6 +42,7 @@ const newPacket = (): OutgoingPacket => ({
   packetNumberOffset: 0,
   packetNumberLength: 0,
   packetNumber: 0,
+  pathId: 0,
   payloadEnd: 0,
   ackEliciting: false,
   inFlight: false,
@@ -101,6 +103,7 @@ export class PacketLayout {
     packet.level = level
     packet.start = start
     packet.packetNumber = packetNumber
+    packet.pathId = this.path.id
     packet.packetNumberLength = length
     packet.sent = recovery.begin(space)
     w.reset(bytes, start, limit - AEAD_TAG_BYTES)

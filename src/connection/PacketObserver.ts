@@ -16,6 +16,8 @@ export interface PlainPacket {
   readonly payloadEnd: number
   readonly level: Level
   readonly packetNumber: number
+  /** The path it is numbered on. */
+  readonly pathId: number
 }
 
 /** Observes packets, for logs. Packets are reused records: copy what you keep. */
@@ -32,7 +34,7 @@ export interface PacketObserver {
     why: string | undefined,
     nowMicros: number
   ): void
-  packetLost(packet: SentPacket, nowMicros: number): void
+  packetLost(packet: SentPacket, pathId: number, nowMicros: number): void
   /** A step of a migration, or a key update; `isInUse`: the connection uses `entry.to` already. Returns where it is logged. */
   traced(entry: Omit<MigrationEntry, "qlog">, isInUse: boolean, nowMicros: number): QlogPointer | undefined
 }

@@ -17,7 +17,7 @@ export const settleLost = (
 ): void => {
   for (let i = 0; i < lost.length; i++) {
     path.onPacketLost(lost.items[i], nowMicros)
-    config.observer?.packetLost(lost.items[i], nowMicros)
+    config.observer?.packetLost(lost.items[i], path.id, nowMicros)
     frames.onLost(path, lost.items[i])
   }
 }

@@ -114,11 +114,15 @@ export class QlogTrace implements ConnectionObserver {
     )
   }
 
-  packetLost(packet: SentPacket, nowMicros: number): void {
+  packetLost(packet: SentPacket, pathId: number, nowMicros: number): void {
     this.event(
       "packet_lost",
       {
-        header: { packet_type: typesOfSpace[packet.space], packet_number: packet.packetNumber },
+        header: {
+          packet_type: typesOfSpace[packet.space],
+          packet_number: packet.packetNumber,
+          ...pathField(pathId)
+        },
         ...(packet.isMtuProbe && { is_mtu_probe_packet: true })
       },
       nowMicros
@@ -148,6 +152,7 @@ export class QlogTrace implements ConnectionObserver {
       packet_type: packetTypes[level],
       packet_number: packet.packetNumber,
       packet_number_length: packetNumberLength,
+      ...pathField(packet.pathId),
       ...(level === Level.OneRtt
         ? shortFields(bytes, start, packetNumberOffset)
         : longFields(bytes, start, end - packetNumberOffset))
@@ -180,6 +185,9 @@ export class QlogTrace implements ConnectionObserver {
     this.pending = ""
   }
 }
+
+/** Of packets that are not numbered on the path of the handshake. */
+const pathField = (pathId: number) => (pathId === 0 ? undefined : { path_id: pathId })
 
 /** RFC 7464 */
 const record = (value: object): string => `${RECORD_SEPARATOR}${printableJson(value)}\n`

@@ -16,6 +16,7 @@ import { Level, Version } from "../../src/wire/PacketType.ts"
 import { writeRetry } from "../../src/wire/versionPackets.ts"
 import { CorePair } from "../connection/CorePair.ts"
 import { Duel } from "../connection/Duel.ts"
+import { TwoPaths } from "../connection/TwoPaths.ts"
 import { itSim } from "../sim/itSim.ts"
 import { checkEvent, checkHeader, type QlogEvent, readRecords } from "./schema.ts"
 
@@ -110,6 +111,30 @@ describe("a log", () => {
       ["retry", "rejected", { reason: "in answer to no first flight" }]
     ])
     expect(count(logs.of("client"), "packet_received")).toBe(connection.receiver.counters.received)
+  })
+
+  it("tells the path of packets that are numbered on another than the first, sent, received and lost", () => {
+    const logs = new Logs()
+    const two = new TwoPaths({
+      observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, logs.qlog)
+    })
+    const { client } = two.pair
+    let lost = 0
+    two.arrives = ({ by, socket }) => by === "server" || socket === 0 || ++lost % 5 > 0
+    client.streams.write(client.streams.open(false), new Uint8Array(100_000))
+    two.exchange().advance(1_000_000)
+    client.close(0, "", two.nowMicros)
+    two.exchange()
+    const path = two.second.client
+    const onPath = (name: string) =>
+      logs
+        .of("client")
+        .filter((event) => event.name === `quic:${name}`)
+        .filter(({ data: { header } }) => (header as { path_id?: number } | undefined)?.path_id === 1).length
+    expect(onPath("packet_sent")).toBe(path.recovery.counters.packetsSent)
+    expect(onPath("packet_lost")).toBe(path.recovery.counters.packetsLost)
+    expect(onPath("packet_lost")).toBeGreaterThan(0)
+    expect(onPath("packet_received")).toBeGreaterThan(0)
   })
 
   it("reports versions, parameters, keys, states, and the close", () => {

@@ -58,6 +58,16 @@ const frames: Readonly<Record<string, ReadonlyArray<string>>> = {
   connection_close: ["error_space", "reason"],
   handshake_done: [],
   datagram: ["raw"],
+  // multipath
+  path_ack: ["path_id", "ack_delay", "acked_ranges"],
+  path_abandon: ["path_id", "error_code"],
+  path_status_backup: ["path_id", "path_status_sequence_number"],
+  path_status_available: ["path_id", "path_status_sequence_number"],
+  path_new_connection_id: ["path_id", "sequence_number", "retire_prior_to", "connection_id"],
+  path_retire_connection_id: ["path_id", "sequence_number"],
+  max_path_id: ["maximum_path_id"],
+  paths_blocked: ["maximum_path_id"],
+  path_cids_blocked: ["path_id", "next_sequence_number"],
   unknown: ["frame_type_bytes"]
 }
 const dropTriggers = [
