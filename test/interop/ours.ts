@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
+import type { QuicPath } from "../../src/QuicPath.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
 import { QuicEndpoint } from "../../src/QuicEndpoint.ts"
 import { QuicError } from "../../src/QuicError.ts"
@@ -100,28 +101,28 @@ const muchBytes = 200_000
 const usedPaths = (connection: QuicConnection): number =>
   connection.paths.filter((path) => Math.max(path.bytesReceived, path.bytesSent) > muchBytes).length
 
-/** Waits until a second path carries data, opened by us, and abandons the first. */
+/**
+ * Abandons the path that carries the data in mid-transfer, and waits until the other one does. noq uses one of them at a
+ * time, whichever it prefers, and asks that the other be a backup.
+ */
 const changePaths = Effect.fnUntraced(function* (
-  connection: QuicConnection,
+  paths: ReadonlyArray<QuicPath>,
   onUsed: (paths: number) => void
 ) {
-  yield* connection.openPath({ host: connection.paths[0].local.host })
-  while (usedPaths(connection) < 2) yield* Effect.sleep(1)
-  onUsed(usedPaths(connection))
-  yield* connection.path(0)!.abandon
+  const isUsed = ({ info }: QuicPath): boolean => info.bytesReceived > muchBytes
+  while (!paths.some(isUsed)) yield* Effect.sleep(1)
+  yield* paths.find(isUsed)!.abandon
+  while (!paths.every(isUsed)) yield* Effect.sleep(1)
+  onUsed(paths.length)
 })
 
 /** The key update or migration this side performs while bytes arrive, and who is told of the bytes. */
 const besideOf = (
   connection: QuicConnection,
-  { keyUpdate, migrate, multipath, companion, place }: Accompanied<Task>,
-  onUsed: (paths: number) => void
+  { keyUpdate, migrate, companion }: Accompanied<Task>
 ): Beside => {
   const { role } = connection
   const update = keyUpdate === role ? connection.updateKeys : Effect.void
-  // elsewhere, whoever runs it says when
-  if (role === "client" && multipath && place === undefined)
-    return { midway: changePaths(connection, onUsed) }
   return {
     midway: role === "client" && migrate ? Effect.andThen(update, connection.migrate()) : update,
     ...(companion?.onBytes && { onBytes: companion.onBytes })
@@ -147,9 +148,7 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
   yield* begin(connection)
   const arrived = yield* (isClient ? callWithDatagrams : answerDatagrams)(connection, datagrams)
   let paths = 1
-  const beside = besideOf(connection, task, (used) => {
-    paths = used
-  })
+  const beside = besideOf(connection, task)
   const one = isClient
     ? Effect.flatMap(connection.openBidi, (stream) => asClient(stream, task, beside))
     : Effect.flatMap(connection.acceptBidi, (stream) => asServer(stream, task, beside))
@@ -157,7 +156,12 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
     Array.from({ length: streams }, () => Effect.scoped(one)),
     { concurrency: "unbounded" }
   )
-  const meanwhile = task.companion?.meanwhile?.(connection) ?? Effect.void
+  // elsewhere, whoever runs it says when
+  const changesPaths = isClient && task.multipath && task.place === undefined
+  const first = connection.path(0)!
+  const both = changesPaths ? [first, yield* connection.openPath({ host: first.info.local.host })] : []
+  const change = changesPaths ? changePaths(both, (used) => void (paths = used)) : Effect.void
+  const meanwhile = task.companion?.meanwhile?.(connection) ?? change
   const receipts = yield* Effect.raceFirst(all, Effect.andThen(meanwhile, Effect.never))
   yield* Effect.ignore(connection.handshakeComplete)
   const received = combineStreams(receipts.map((receipt) => receipt.received))
