@@ -67,7 +67,8 @@ export interface PathHost {
 
 const refusals = {
   disabled: () => new MigrationFailed({ outcome: "Disabled", problem: "the server forbids it" }),
-  server: () => new MigrationFailed({ outcome: "NotClient", problem: "only clients migrate" })
+  server: () => new MigrationFailed({ outcome: "NotClient", problem: "only clients migrate" }),
+  abandoned: () => new MigrationFailed({ outcome: "Superseded", problem: "the path was abandoned" })
 }
 
 /** A migration in progress. */
@@ -159,6 +160,7 @@ export class PathActor {
     return Effect.suspend(() => {
       const { host } = this
       if (host.failure !== undefined) return host.failure
+      if (attempt.path.status.isEnding) return Effect.fail(quicError(refusals.abandoned()))
       const refusal = host.core.migrate(attempt.socket, host.now(), attempt.path, "ActiveMigration", attempt)
       // temporary refusals are waited out
       if (refusal === "unconfirmed" || refusal === "noConnectionId")
