@@ -31,7 +31,7 @@ export interface OpenPathOptions extends LocalPlace {
  *
  * **Details**
  *
- * Opening needs a `maxPaths` above 1 at both ends. The path is validated, then data is sent on all that are available,
+ * Opening needs a `maxPaths` above 1 at both ends, and waits while the peer has provided no connection ID for the path. The path is validated, then data is sent on all that are available,
  * each time on the one that would deliver it first. One that falls silent with data in flight gets none, its data is sent
  * on others, and it comes back when it answers. Its fiber is below that of the connection and owns its socket.
  * A path that was silent for 15 seconds is sent a PING by the client, so that no NAT forgets it, while the connection

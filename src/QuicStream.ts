@@ -11,12 +11,12 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { isRecord, refuseBytes, refuseChunks } from "./arguments.ts"
+import { readableOf } from "./readableOf.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import {
@@ -301,13 +301,7 @@ export class QuicStream {
    * **Interruption**: the chunk its consumer was processing is lost with the consumer; the rest can still be read.
    */
   get readable(): Stream.Stream<Uint8Array, QuicError> {
-    return Stream.fromPull(
-      Effect.succeed(
-        Effect.flatMap(this.read(), (bytes) =>
-          bytes === undefined ? Cause.done() : Effect.succeed([bytes] as const)
-        )
-      )
-    )
+    return readableOf(this.read())
   }
 
   /**

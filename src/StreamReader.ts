@@ -28,9 +28,8 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { isRecord, refuseBytes } from "./arguments.ts"
 import {
   invalidOption,
@@ -41,6 +40,7 @@ import {
   ReadTimeout,
   StreamEnded
 } from "./QuicError.ts"
+import { readableOf } from "./readableOf.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import { ByteReader } from "./wire/ByteReader.ts"
 
@@ -161,13 +161,7 @@ export class StreamReader {
 
   /** What comes next, to the end of the stream, as `QuicStream.readable`. */
   get readable(): Stream.Stream<Uint8Array, QuicError> {
-    return Stream.fromPull(
-      Effect.succeed(
-        Effect.flatMap(this.read(), (bytes) =>
-          bytes === undefined ? Cause.done() : Effect.succeed([bytes] as const)
-        )
-      )
-    )
+    return readableOf(this.read())
   }
 
   /** Only waits for bytes, which the caller takes in its own fiber: a result on its way between fibers could be lost. */

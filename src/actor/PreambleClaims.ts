@@ -31,7 +31,7 @@ export const carrierErrorCodes = { unclaimed: 0x4551_0001, undecided: 0x4551_000
 /** The longest preamble. */
 export const MAX_PREAMBLE_BYTES = 64
 /** A further one refuses the oldest. */
-export const MAX_UNDECIDED = 1_024
+const MAX_UNDECIDED = 1_024
 /**
  * A stream is refused at the fourth tick after it has arrived, 7.5 to 10 seconds. Ticks, as a time in which this process
  * stands still must not count: it passes for one of them.

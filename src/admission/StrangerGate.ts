@@ -64,7 +64,7 @@ export class StrangerGate {
     return this.limit.take(nowMicros, this.quartersLeft(errand) * this.quarter)
   }
 
-  /** Busy sources with made-up tokens must leave room for new clients, and for those they send the tokens of. */
+  /** The tokens of a busy source may be made up: it comes after new clients of quiet ones, and before other busy sources. */
   private quartersLeft(errand: Errand): number {
     if (!this.isBusy) return errand
     return errand === Errand.Return ? BUSY_RETURN : BUSY_OTHER

@@ -28,17 +28,10 @@ export const channelErrorCodes = {
   decodeFailed: 8
 } as const
 
-const outcomes: ReadonlyArray<Outcome> = [
-  "Closed",
-  "UnknownChannel",
-  "WrongDirection",
-  "IncompatibleVersion",
-  "Duplicate",
-  "BadPreamble",
-  "FrameTooLarge",
-  "BadFrame",
-  "DecodeFailed"
-]
+/** By their codes. */
+const outcomes = Object.keys(channelErrorCodes).map(
+  (name) => `${name[0].toUpperCase()}${name.slice(1)}` as Outcome
+)
 
 const problems: Readonly<Record<Outcome, string>> = {
   Closed: "it is closed",

@@ -121,6 +121,7 @@ export class Multipath {
       peerIds.tellPath()
     }
     this.reserve(peer, nowMicros)
+    this.order.update()
     return undefined
   }
 

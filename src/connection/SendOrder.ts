@@ -15,6 +15,8 @@ export class SendOrder {
   private readonly demand: SendDemand
   /** Of those that carry data. */
   private views: ReadonlyArray<PathView> = []
+  /** Open, but for their own frames only. */
+  private others: ReadonlyArray<ConnectionPath> = []
   /** Has the frames of a packet sent once more. */
   private readonly repeat: (path: ConnectionPath, packet: SentPacket) => void
   /** Where data was sent last, and the paths on which that is sent again. */
@@ -41,6 +43,7 @@ export class SendOrder {
     this.views = carriers.map((path) => before.find((view) => view.path === path) ?? new PathView(path))
     for (const view of before) if (!this.views.includes(view)) this.scheduler.onRemoved?.(view)
     for (const view of this.views) if (!before.includes(view)) this.scheduler.onAdded?.(view)
+    this.others = this.paths.open.filter(({ status }) => !status.carries)
     for (const { status } of this.paths) status.isPassedOver = false
     this.copies.length = 0
   }
@@ -50,19 +53,25 @@ export class SendOrder {
     if (all.length === 1) return all
     const copy = (this.copying = this.takeCopy(nowMicros))
     if (copy !== undefined) return [copy, ...all]
-    const { views } = this
-    if (views.length < 2) return all
-    for (const view of views) view.observe(nowMicros)
-    const chosen = this.choose()
-    for (const view of views) view.path.status.isPassedOver = !chosen.includes(view)
-    return this.leadingOthers([...chosen, ...views.filter(({ path }) => path.status.isPassedOver)])
+    const { views, others } = this
+    const order = [...others]
+    const chosen = views.length < 2 ? views : this.choose(nowMicros)
+    for (const { path } of chosen) order.push(path)
+    for (const view of views) {
+      const { status } = view.path
+      status.isPassedOver = !chosen.includes(view)
+      if (status.isPassedOver) order.push(view.path)
+    }
+    return order
   }
 
   /** What the scheduler says, unless it waits for paths that may have fallen silent. */
-  private choose(): ReadonlyArray<PathView> {
-    const chosen = this.scheduler.choose(this.views, this.demand) as ReadonlyArray<PathView>
+  private choose(nowMicros: number): ReadonlyArray<PathView> {
+    const { views } = this
+    for (const view of views) view.observe(nowMicros)
+    const chosen = this.scheduler.choose(views, this.demand) as ReadonlyArray<PathView>
     const isInVain = chosen.every(({ hasRoom, isOverdue }) => !hasRoom && isOverdue)
-    return isInVain ? [...chosen, ...this.views.filter((view) => !chosen.includes(view))] : chosen
+    return isInVain ? [...chosen, ...views.filter((view) => !chosen.includes(view))] : chosen
   }
 
   /** A datagram was sent on `path`, whose data may have to be sent on others too. */
@@ -73,7 +82,7 @@ export class SendOrder {
     for (const { path: other } of this.views) if (other !== path) this.copies.push(other)
   }
 
-  /** The next path on which the last data is sent once more. One without room is left out: the data must not go elsewhere twice. */
+  /** The next path on which the last data is sent once more. One without room is left out, or another would carry the data twice. */
   private takeCopy(nowMicros: number): ConnectionPath | undefined {
     for (let path = this.copies.pop(); path !== undefined; path = this.copies.pop()) {
       const packet = this.source?.recovery.newestOutstanding(Space.Application)
@@ -82,10 +91,5 @@ export class SendOrder {
       return path
     }
     return undefined
-  }
-
-  private leadingOthers(carriers: ReadonlyArray<PathView>): ReadonlyArray<ConnectionPath> {
-    const others = this.paths.all.filter(({ status }) => !status.carries)
-    return [...others, ...carriers.map(({ path }) => path)]
   }
 }

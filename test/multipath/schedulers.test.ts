@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
 import type { PathScheduler, SchedulerPath, SendDemand } from "../../src/capability/PathScheduling.ts"
+import { PathScheduling } from "../../src/index.ts"
 import * as schedulers from "../../src/path/schedulers.ts"
 import { itSim } from "../sim/itSim.ts"
 import { MOBILE, twoLinks, upload } from "./twoLinks.ts"
@@ -94,18 +95,19 @@ const shaped = {
 }
 
 describe("D4, D7: over two links", () => {
-  for (const [name, make] of [
-    ["earliest", schedulers.earliest],
-    ["minRTT", schedulers.minRtt],
-    ["BLEST", schedulers.blest],
-    ["ECF", schedulers.ecf],
-    ["aggregate", () => schedulers.weighted()]
+  for (const [name, scheduling] of [
+    ["earliest", PathScheduling.layerEarliest],
+    ["minRTT", PathScheduling.layerMinRtt],
+    ["BLEST", PathScheduling.layerBlest],
+    ["ECF", PathScheduling.layerEcf],
+    ["aggregate", PathScheduling.layerAggregate],
+    ["weighted", PathScheduling.layerWeighted(({ id }) => (id === 0 ? 5 : 2))]
   ] as const)
     itSim(
       `${name} carries far more than the better one, and stops for less than 200 ms when that is lost`,
       () =>
         Effect.gen(function* () {
-          const ends = yield* twoLinks({ ...shaped, scheduler: make })
+          const ends = yield* twoLinks({ ...shaped, scheduling })
           yield* ends.connection.openPath({ host: MOBILE })
           yield* upload(ends, 5 * MEGABYTE)
           const { bitsPerSecond, received } = yield* upload(ends, 15 * MEGABYTE)
@@ -122,7 +124,7 @@ describe("D4, D7: over two links", () => {
 
   itSim("redundant loses no time with a message when one of them loses everything", () =>
     Effect.gen(function* () {
-      const ends = yield* twoLinks({ ...shaped, scheduler: schedulers.redundant })
+      const ends = yield* twoLinks({ ...shaped, scheduling: PathScheduling.layerRedundant })
       yield* ends.connection.openPath({ host: MOBILE })
       for (let i = 0; i < 20; i++) yield* upload(ends, 1_000)
       ends.links.wifi.set({ up: false })

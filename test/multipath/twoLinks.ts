@@ -5,14 +5,7 @@ import * as Layer from "effect/Layer"
 import type { LinkConditions } from "../../layers/sim/SimLink.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import {
-  Identity,
-  PathScheduling,
-  type QuicConnection,
-  QuicEndpoint,
-  type TransportOptions,
-  Trust
-} from "../../src/index.ts"
+import { Identity, type QuicConnection, QuicEndpoint, type TransportOptions, Trust } from "../../src/index.ts"
 
 export const WIFI = "10.1.0.2"
 export const MOBILE = "10.2.0.2"
@@ -25,7 +18,7 @@ export interface TwoLinksOptions {
   /** Whether the client follows its interfaces. Default no. */
   readonly autoMigrate?: boolean
   /** Of both sides. */
-  readonly scheduler?: () => PathScheduling.PathScheduler
+  readonly scheduling?: Layer.Layer<never>
 }
 
 /** The client is on the first network; both are links of their own up to the core of the network. */
@@ -34,7 +27,7 @@ export const twoLinks = Effect.fnUntraced(function* ({
   mobile = {},
   transport = { maxPaths: 3 },
   autoMigrate = false,
-  scheduler
+  scheduling = Layer.empty
 }: TwoLinksOptions = {}) {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -53,10 +46,7 @@ export const twoLinks = Effect.fnUntraced(function* ({
   const server = yield* QuicEndpoint.make({
     port: 4433,
     server: { alpn: ["count"], identity, transport }
-  }).pipe(
-    Effect.provide(Layer.merge(far.layer, capabilities)),
-    Effect.provideService(PathScheduling.PathScheduling, scheduler)
-  )
+  }).pipe(Effect.provide(Layer.merge(far.layer, capabilities)), Effect.provide(scheduling))
   const arrivals: Array<{ readonly atMillis: number; readonly bytes: number }> = []
   const accepted: Array<QuicConnection> = []
   yield* Effect.forkScoped(
@@ -77,7 +67,7 @@ export const twoLinks = Effect.fnUntraced(function* ({
   )
   const client = yield* QuicEndpoint.make({ autoMigrate }).pipe(
     Effect.provide(Layer.merge(phone.layer, capabilities)),
-    Effect.provideService(PathScheduling.PathScheduling, scheduler)
+    Effect.provide(scheduling)
   )
   const connection = yield* client.connect({ host: SERVER, port: 4433, alpn: ["count"], transport })
   return { network, links, connection, server, client, accepted, arrivals }
