@@ -55,7 +55,7 @@ const program = Effect.gen(function* () {
   }).pipe(Effect.scoped)
 
   yield* Console.log(`Wi-Fi alone: ${yield* upload}`)
-  yield* connection.openPath({ host: mobile })
+  yield* connection.openPath({ local: { host: mobile } })
   yield* Console.log(`Wi-Fi and mobile: ${yield* upload}`)
   const uploading = yield* Effect.forkChild(upload)
   yield* Effect.sleep(500)

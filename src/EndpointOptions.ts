@@ -9,6 +9,7 @@ import type { EndpointLimits } from "./EndpointLimits.ts"
 import type { Identity } from "./Identity.ts"
 import type { ReconnectToken } from "./ReconnectToken.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
+import { parseIp } from "./wire/ipAddress.ts"
 import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
 
 /** Other parts of a URL would be taken for part of the name. Two or more colons make an IPv6 address. */
@@ -39,8 +40,19 @@ export const BindSchema = Schema.Struct({
 
 export const RebindSchema = Schema.Struct({ host: BindSchema.fields.host, port: BindSchema.fields.port })
 
+/** An address itself: names belong to `connect`, which tries all that they stand for. */
+const IpLiteral = Host.check(
+  Schema.makeFilter((host: string) => parseIp(host) !== undefined || "Expected an IP literal")
+)
+
 export const OpenPathSchema = Schema.Struct({
-  ...RebindSchema.fields,
+  local: Schema.optionalKey(RebindSchema),
+  remote: Schema.optionalKey(
+    Schema.Struct({
+      host: IpLiteral,
+      port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
+    })
+  ),
   status: Schema.optionalKey(Schema.Literals(["available", "backup"]))
 })
 

@@ -21,7 +21,11 @@ import { check } from "./QuicOptions.ts"
  * @category options
  * @since 0.1.0
  */
-export interface OpenPathOptions extends LocalPlace {
+export interface OpenPathOptions {
+  /** Where its socket is bound. Default any address, which gives it another port only. */
+  readonly local?: LocalPlace
+  /** Another address of the server's, an IP literal. Default the one in use; its port is that in use unless given. */
+  readonly remote?: { readonly host: string; readonly port?: number }
   /** `"backup"` carries data only while no other path works. Default `"available"`. */
   readonly status?: "available" | "backup"
 }
@@ -45,7 +49,7 @@ export interface OpenPathOptions extends LocalPlace {
  * import type { QuicConnection } from "effect-quic"
  *
  * const useBoth = Effect.fnUntraced(function* (connection: QuicConnection) {
- *   const mobile = yield* connection.openPath({ host: "10.64.3.7", status: "backup" })
+ *   const mobile = yield* connection.openPath({ local: { host: "10.64.3.7" }, status: "backup" })
  *   yield* Effect.log(`round trip of ${mobile.info.smoothedRttMillis} ms`)
  *   yield* mobile.setStatus("available")
  * })
@@ -113,8 +117,8 @@ export const openPath = (
   actor: ConnectionActor,
   options: OpenPathOptions
 ): Effect.Effect<QuicPath, QuicError> =>
-  Effect.flatMap(check(OpenPathSchema, options), ({ status, ...where }) =>
-    open(actor, { where, isBackup: status === "backup" }, (core) => new QuicPath(actor, core))
+  Effect.flatMap(check(OpenPathSchema, options), ({ local = {}, remote, status }) =>
+    open(actor, { where: local, remote, isBackup: status === "backup" }, (core) => new QuicPath(actor, core))
   )
 
 /** The path with that number; undefined for one that is over or was never used. */

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import { AbandonCode, type OpenRefusal } from "../connection/Multipath.ts"
 import { PathFailed, type QuicError, quicError } from "../QuicError.ts"
+import { socketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
@@ -19,6 +20,8 @@ const LINGER_MILLIS = 1000
 /** What to open. */
 export interface PathPlan {
   readonly where: LocalPlace
+  /** An IP literal; undefined for the address in use. */
+  readonly remote: { readonly host: string; readonly port?: number } | undefined
   readonly isBackup: boolean
 }
 
@@ -63,10 +66,12 @@ export const openPath = <A>(
 
 const live = (
   actor: ConnectionActor,
-  { where, isBackup }: PathPlan,
+  { where, isBackup, ...plan }: PathPlan,
   opening: Opening
 ): Effect.Effect<void, never, Scope.Scope> => {
-  const { remote } = actor.core.path
+  const inUse = actor.core.path.remote
+  const remote =
+    plan.remote === undefined ? inUse : socketAddress(plan.remote.host, plan.remote.port ?? inUse.port)!
   const host = where.host ?? (remote.family === 4 ? "0.0.0.0" : "::")
   const onRefused = (problem: string) => {
     opening.refusal = problem

@@ -6,7 +6,7 @@ import type { OpenPathTask, PathTask } from "./Scenario.ts"
 export const openPath = (connection: QuicConnection, task: OpenPathTask): Effect.Effect<void, QuicError> =>
   Effect.gen(function* () {
     const { status, host } = task
-    const path = yield* connection.openPath({ status, ...(host !== undefined && { host }) })
+    const path = yield* connection.openPath({ status, ...(host !== undefined && { local: { host } }) })
     if (task.abandonAfterMillis === undefined) return
     yield* Effect.sleep(task.abandonAfterMillis)
     yield* path.abandon

@@ -118,9 +118,10 @@ const hasCorruption = ({ server, clients, faults }: Scenario): boolean =>
   [server.uplink, ...clients.map(({ link }) => link)].some(({ corruptRate = 0 }) => corruptRate > 0) ||
   faults.some(({ fault }) => fault.kind === "conditions" && (fault.conditions.corruptRate ?? 0) > 0)
 
-/** The restarted server has lost its connections and token keys. */
+/** The restarted server has lost its connections and token keys, and says nothing to what is left of a handshake. */
 const isAfterCrash = ({ reason }: QuicError): boolean =>
   reason._tag === "IdleTimeout" ||
+  reason._tag === "ConnectFailed" ||
   reason._tag === "HandshakeTimeout" ||
   reason._tag === "StatelessReset" ||
   (reason._tag === "TransportClosed" && reason.code === TransportErrorCode.INVALID_TOKEN)

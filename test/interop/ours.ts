@@ -159,7 +159,9 @@ const converse = Effect.fnUntraced(function* (connection: QuicConnection, task: 
   // elsewhere, whoever runs it says when
   const changesPaths = isClient && task.multipath && task.place === undefined
   const first = connection.path(0)!
-  const both = changesPaths ? [first, yield* connection.openPath({ host: first.info.local.host })] : []
+  const both = changesPaths
+    ? [first, yield* connection.openPath({ local: { host: first.info.local.host } })]
+    : []
   const change = changesPaths ? changePaths(both, (used) => void (paths = used)) : Effect.void
   const meanwhile = task.companion?.meanwhile?.(connection) ?? change
   const receipts = yield* Effect.raceFirst(all, Effect.andThen(meanwhile, Effect.never))

@@ -24,7 +24,7 @@ describe("D5: an interface that goes", () => {
     itSim(`has path ${id} abandoned in mid-transfer, and nothing waits`, () =>
       Effect.gen(function* () {
         const ends = yield* twoLinks(shaped)
-        yield* ends.connection.openPath({ host: MOBILE })
+        yield* ends.connection.openPath({ local: { host: MOBILE } })
         yield* upload(ends, 5 * MEGABYTE)
         const gone = ends.connection.path(id)!
         const uploading = yield* Effect.forkChild(upload(ends, 10 * MEGABYTE))

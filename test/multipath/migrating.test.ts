@@ -10,7 +10,7 @@ describe("a migration of one of several paths", () => {
   itSim("arrives, though data has gone to another path meanwhile", () =>
     Effect.gen(function* () {
       const { connection } = yield* twoLinks()
-      yield* connection.openPath({ host: MOBILE })
+      yield* connection.openPath({ local: { host: MOBILE } })
       const first = connection.path(0)!
       const { port } = first.info.local
       const migrating = yield* Effect.forkChild(connection.migrate({ host: WIFI }))
@@ -28,7 +28,7 @@ describe("a migration of one of several paths", () => {
       const { connection, links } = yield* twoLinks({
         transport: { maxPaths: 2, activeConnectionIdLimit: 2 }
       })
-      yield* connection.openPath({ host: MOBILE })
+      yield* connection.openPath({ local: { host: MOBILE } })
       yield* Effect.sleep(1_000)
       links.wifi.set({ up: false })
       // the first takes the only spare ID

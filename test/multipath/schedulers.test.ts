@@ -108,7 +108,7 @@ describe("D4, D7: over two links", () => {
       () =>
         Effect.gen(function* () {
           const ends = yield* twoLinks({ ...shaped, scheduling })
-          yield* ends.connection.openPath({ host: MOBILE })
+          yield* ends.connection.openPath({ local: { host: MOBILE } })
           yield* upload(ends, 5 * MEGABYTE)
           const { bitsPerSecond, received } = yield* upload(ends, 15 * MEGABYTE)
           expect(received).toBe(15 * MEGABYTE)
@@ -125,7 +125,7 @@ describe("D4, D7: over two links", () => {
   itSim("redundant loses no time with a message when one of them loses everything", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks({ ...shaped, scheduling: PathScheduling.layerRedundant })
-      yield* ends.connection.openPath({ host: MOBILE })
+      yield* ends.connection.openPath({ local: { host: MOBILE } })
       for (let i = 0; i < 20; i++) yield* upload(ends, 1_000)
       ends.links.wifi.set({ up: false })
       // a round trip of the other, and a delayed acknowledgement

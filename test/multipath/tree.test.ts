@@ -14,7 +14,7 @@ describe("the tree of an endpoint", () => {
           .split("\n")
           .flatMap((line) => line.match(/path \d.* · rtt/)?.[0].replace(/\S+ → \S+ · /, "") ?? [])
       )
-      const backup = yield* ends.connection.openPath({ host: MOBILE, status: "backup" })
+      const backup = yield* ends.connection.openPath({ local: { host: MOBILE }, status: "backup" })
       expect(yield* printed).toEqual(["path 0 · active · rtt", "path 1 · standby · rtt"])
       yield* ends.accepted[0].path(1)!.setStatus("available")
       yield* backup.setStatus("available")

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
-import { MOBILE, twoLinks, upload, WIFI } from "./twoLinks.ts"
+import { MOBILE, SERVER_TOO, twoLinks, upload, WIFI } from "./twoLinks.ts"
 
 const MEGABYTE = 1_000_000
 /** What of a full packet is data: 28 bytes are IP and UDP, 35 are QUIC. */
@@ -19,7 +19,7 @@ describe("D7: two links", () => {
   itSim("carry nine tenths of what both have room for, in one stream", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks(shaped)
-      yield* ends.connection.openPath({ host: MOBILE })
+      yield* ends.connection.openPath({ local: { host: MOBILE } })
       yield* upload(ends, 10 * MEGABYTE)
       const { bitsPerSecond, received } = yield* upload(ends, 40 * MEGABYTE)
       expect(received).toBe(40 * MEGABYTE)
@@ -32,7 +32,7 @@ describe("D5: a link that falls silent", () => {
   itSim("stops nothing for longer than 200 ms, and is used again once it answers", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks(shaped)
-      const mobile = yield* ends.connection.openPath({ host: MOBILE })
+      const mobile = yield* ends.connection.openPath({ local: { host: MOBILE } })
       yield* upload(ends, 5 * MEGABYTE)
       const uploading = yield* Effect.forkChild(upload(ends, 20 * MEGABYTE))
       yield* Effect.sleep(500)
@@ -61,7 +61,7 @@ describe("D2, D6: a path of the application", () => {
           Effect.sync(() => seen.push(paths.map(({ id, state }) => `${id} ${state}`).join(", ")))
         )
       )
-      const backup = yield* ends.connection.openPath({ host: MOBILE, status: "backup" })
+      const backup = yield* ends.connection.openPath({ local: { host: MOBILE }, status: "backup" })
       expect(ends.connection.paths.map(({ local }) => local.host)).toEqual([expect.any(String), MOBILE])
       expect(backup.info).toMatchObject({ id: 1, state: "standby", carriesData: false })
       yield* upload(ends, MEGABYTE)
@@ -87,6 +87,29 @@ describe("D2, D6: a path of the application", () => {
     })
   )
 
+  itSim("may lead to another address of the server's, which replies from there", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks(shaped)
+      const { remoteAddress } = ends.connection
+      const other = yield* ends.connection.openPath({
+        local: { host: MOBILE },
+        remote: { host: SERVER_TOO },
+        status: "backup"
+      })
+      expect(other.info.remote).toEqual({ ...remoteAddress, host: SERVER_TOO })
+      expect(ends.accepted[0].path(1)!.info.local.host).toBe(SERVER_TOO)
+      yield* ends.connection.path(0)!.abandon
+      yield* upload(ends, MEGABYTE)
+      expect(ends.connection.remoteAddress.host).toBe(SERVER_TOO)
+      for (const remote of [{ host: "example.org" }, { host: "203.0.113" }])
+        expect(yield* reasonOf(ends.connection.openPath({ remote }))).toMatchObject({ field: "remote.host" })
+      const mapped = { host: "203.0.113.10", port: 0 }
+      expect(yield* reasonOf(ends.connection.openPath({ remote: mapped }))).toMatchObject({
+        field: "remote.port"
+      })
+    })
+  )
+
   itSim("that is not answered, or not allowed, fails with a reason, and leaves no socket", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks()
@@ -94,11 +117,11 @@ describe("D2, D6: a path of the application", () => {
       const before = yield* sockets
       ends.links.mobile.set({ up: false })
       const failed = { _tag: "PathFailed" }
-      expect(yield* reasonOf(ends.connection.openPath({ host: MOBILE }))).toMatchObject({
+      expect(yield* reasonOf(ends.connection.openPath({ local: { host: MOBILE } }))).toMatchObject({
         ...failed,
         outcome: "TimedOut"
       })
-      const interrupted = yield* Effect.forkChild(ends.connection.openPath({ host: MOBILE }))
+      const interrupted = yield* Effect.forkChild(ends.connection.openPath({ local: { host: MOBILE } }))
       yield* Effect.sleep(500)
       yield* Fiber.interrupt(interrupted)
       yield* Effect.sleep(20_000)
@@ -118,7 +141,7 @@ describe("D2, D6: a path of the application", () => {
   itSim("is refused to a connection without multipath", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks({ transport: {} })
-      expect(yield* reasonOf(ends.connection.openPath({ host: WIFI }))).toMatchObject({
+      expect(yield* reasonOf(ends.connection.openPath({ local: { host: WIFI } }))).toMatchObject({
         _tag: "PathFailed",
         outcome: "NotNegotiated"
       })

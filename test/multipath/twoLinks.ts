@@ -10,6 +10,8 @@ import { Identity, type QuicConnection, QuicEndpoint, type TransportOptions, Tru
 export const WIFI = "10.1.0.2"
 export const MOBILE = "10.2.0.2"
 const SERVER = "203.0.113.10"
+/** On another network of the server's. */
+export const SERVER_TOO = "198.51.100.10"
 
 export interface TwoLinksOptions {
   readonly wifi?: Partial<LinkConditions>
@@ -32,12 +34,13 @@ export const twoLinks = Effect.fnUntraced(function* ({
   const network = yield* SimNetwork
   const core = network.router("core")
   const phone = network.host("phone", WIFI, MOBILE)
-  const far = network.host("server", SERVER)
+  const far = network.host("server", SERVER, SERVER_TOO)
   const links = {
     wifi: network.connect(phone, core, { name: "wifi", from: WIFI, delayMillis: 10, ...wifi }),
     mobile: network.connect(phone, core, { name: "mobile", from: MOBILE, delayMillis: 30, ...mobile })
   }
-  network.connect(far, core, {})
+  network.connect(far, core, { from: SERVER })
+  network.connect(far, core, { from: SERVER_TOO })
   const identity = yield* Effect.provide(
     Identity.generateRawKey,
     Layer.merge(far.layer, NodeCryptoSuite.layer)

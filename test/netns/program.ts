@@ -50,7 +50,7 @@ type Act = (connection: QuicConnection) => Effect.Effect<void, QuicError>
 
 const commands: Readonly<Record<Command, Act>> = {
   "update-keys": (connection) => connection.updateKeys,
-  "open-path": (connection) => Effect.asVoid(connection.openPath({ host: secondAddress }))
+  "open-path": (connection) => Effect.asVoid(connection.openPath({ local: { host: secondAddress } }))
 }
 
 const program = Effect.gen(function* () {

@@ -15,7 +15,7 @@ interface WithPath extends Connected {
 const withPath = (world: Connected["world"]) =>
   Effect.gen(function* () {
     const stage = yield* connected(several)(world)
-    const path = yield* stage.near.openPath({ host: world.client.host })
+    const path = yield* stage.near.openPath({ local: { host: world.client.host } })
     yield* Effect.sleep(1_000)
     return { ...stage, path } satisfies WithPath
   })
@@ -74,7 +74,7 @@ export const pathSweeps: ReadonlyArray<Sweep<never>> = [
       takesMillis: 20,
       stage: connected(several),
       operation: ({ near, world }) =>
-        near.openPath({ host: world.client.host, status: status as "available" | "backup" }),
+        near.openPath({ local: { host: world.client.host }, status: status as "available" | "backup" }),
       afterwards: (stage, outcome) =>
         Effect.gen(function* () {
           yield* settled
