@@ -2,8 +2,8 @@
  * `UdpPort` on `node:dgram`.
  *
  * A datagram costs about 4 µs in each direction, 90 % of it in the kernel. Optimisations: addresses are literals and skip
- * the resolver, one callback is shared by all sends, and bytes are copied once into a slab, because the kernel references
- * a datagram until it is sent.
+ * the resolver, one callback is shared by all sends, and datagrams are written into a slab, because the kernel references
+ * one until it is sent.
  */
 import * as dgram from "node:dgram"
 import * as Effect from "effect/Effect"
@@ -49,6 +49,9 @@ interface BatchedDatagram {
   readonly host: string
 }
 
+/** Not a Buffer, whose `slice` is a view. */
+const newSlab = (): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(slabBytes).buffer)
+
 class NodeUdpSocket implements UdpSocket {
   readonly localAddress: SocketAddress
   readonly capabilities: UdpCapabilities
@@ -59,7 +62,7 @@ class NodeUdpSocket implements UdpSocket {
   private readonly remotes = new RemoteAddresses()
   /** The destination address of every received datagram; undefined if bound to a wildcard. */
   private readonly boundTo: SocketAddress | undefined
-  private slab = Buffer.allocUnsafeSlow(slabBytes)
+  buffer = newSlab()
   private slabUsed = 0
   /** Sends whose callback is pending: sent by the kernel in this tick, or still queued. */
   private unconfirmed = 0
@@ -90,7 +93,29 @@ class NodeUdpSocket implements UdpSocket {
   }
 
   send(buffer: Uint8Array, start: number, end: number, to: SocketAddress, _ecn: EcnCodepoint): void {
-    const length = end - start
+    if (end - start > this.capabilities.maxDatagramSize) {
+      this.counters.sendTooLarge++
+      return
+    }
+    const offset = this.reserve(end - start)
+    Buffer.prototype.copy.call(buffer, this.buffer, offset, start, end)
+    this.commit(offset + (end - start), to)
+  }
+
+  reserve(maxBytes: number): number {
+    if (this.unconfirmed === 0) this.slabUsed = 0
+    if (this.slabUsed + maxBytes > slabBytes) {
+      this.sendBatch()
+      // The kernel may still reference the full slab; leave it to the garbage collector.
+      if (!this.closed && this.socket.getSendQueueCount() > 0) this.buffer = newSlab()
+      this.slabUsed = 0
+    }
+    return this.slabUsed
+  }
+
+  commit(end: number, to: SocketAddress): void {
+    const offset = this.slabUsed
+    const length = end - offset
     if (length > this.capabilities.maxDatagramSize) {
       this.counters.sendTooLarge++
       return
@@ -107,9 +132,8 @@ class NodeUdpSocket implements UdpSocket {
       this.counters.refused(`no such destination for this socket: ${to.host} port ${to.port}`, to, true)
       return
     }
-    const offset = this.reserve(length)
-    Buffer.prototype.copy.call(buffer, this.slab, offset, start, end)
     const host = to.family === 4 && this.localAddress.family === 6 ? mapped(to.host) : to.host
+    this.slabUsed = end
     this.unconfirmed++
     this.batch.push({ offset, length, port: to.port, host })
     if (this.batch.length === batchCount) this.sendBatch()
@@ -134,23 +158,10 @@ class NodeUdpSocket implements UdpSocket {
   }
 
   private sendBatch(): void {
-    const { batch, slab, socket } = this
+    const { batch, buffer, socket } = this
     for (const { offset, length, port, host } of batch)
-      socket.send(slab, offset, length, port, host, this.onSent)
+      socket.send(buffer, offset, length, port, host, this.onSent)
     batch.length = 0
-  }
-
-  private reserve(length: number): number {
-    if (this.unconfirmed === 0) this.slabUsed = 0
-    if (this.slabUsed + length > this.slab.length) {
-      this.sendBatch()
-      // The kernel may still reference the full slab; leave it to the garbage collector.
-      if (this.socket.getSendQueueCount() > 0) this.slab = Buffer.allocUnsafeSlow(slabBytes)
-      this.slabUsed = 0
-    }
-    const offset = this.slabUsed
-    this.slabUsed += length
-    return offset
   }
 
   private readonly onSent = (error: NodeJS.ErrnoException | null): void => {

@@ -8,6 +8,7 @@ import type {
 } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { isWildcard } from "../../src/wire/destination.ts"
+import { Draft } from "../udp/Draft.ts"
 import { familyOf } from "../udp/hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
@@ -55,6 +56,7 @@ export class SimUdpSocket implements UdpSocket {
   readonly acceptsBothFamilies: boolean
   private readonly host: SocketHost
   private readonly queue: ReceiveQueue
+  private readonly draft = new Draft()
   private readonly remotes = new RemoteAddresses()
   private readonly ownAddresses = new Map<string, SocketAddress>()
   private queued: Array<QueuedDatagram> = []
@@ -117,6 +119,18 @@ export class SimUdpSocket implements UdpSocket {
     const { localAddress } = this
     if (localAddress.port !== port) return false
     return localAddress.host === host || (this.acceptsAnyAddress && this.speaks(family))
+  }
+
+  get buffer(): Uint8Array {
+    return this.draft.bytes
+  }
+
+  reserve(maxBytes: number): number {
+    return this.draft.reserve(maxBytes)
+  }
+
+  commit(end: number, to: SocketAddress, ecn: EcnCodepoint, from?: SocketAddress): void {
+    this.send(this.buffer, 0, end, to, ecn, from)
   }
 
   onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {

@@ -25,6 +25,7 @@ import {
 } from "../../src/capability/UdpPort.ts"
 import { isWildcard } from "../../src/wire/destination.ts"
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
+import { Draft } from "./Draft.ts"
 import { familyOf, mapped } from "./hostLiteral.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "./ReceiveQueue.ts"
 import { RemoteAddresses } from "./RemoteAddresses.ts"
@@ -43,6 +44,7 @@ class AdaptedSocket implements UdpSocket {
   readonly counters = new UdpStatistics()
   congested = false
   private readonly queue: ReceiveQueue
+  private readonly draft = new Draft()
   private readonly remotes = new RemoteAddresses()
   private readonly boundTo: SocketAddress | undefined
   private readonly write: (
@@ -91,6 +93,18 @@ class AdaptedSocket implements UdpSocket {
       return
     }
     this.queued.push({ payload: Uint8Array.prototype.slice.call(buffer, start, end), address })
+  }
+
+  get buffer(): Uint8Array {
+    return this.draft.bytes
+  }
+
+  reserve(maxBytes: number): number {
+    return this.draft.reserve(maxBytes)
+  }
+
+  commit(end: number, to: SocketAddress, ecn: EcnCodepoint): void {
+    this.send(this.buffer, 0, end, to, ecn)
   }
 
   onRefused(listener: Parameters<UdpSocket["onRefused"]>[0]): void {

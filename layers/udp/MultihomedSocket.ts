@@ -28,6 +28,9 @@ export class MultihomedSocket implements UdpSocket {
   /** Whether to drop datagrams on the wildcard socket until their address is bound. */
   private readonly isPremature: () => boolean
   private all: ReadonlyArray<UdpSocket>
+  /** In whose memory room is reserved, and where. */
+  private reserved: UdpSocket
+  private reservedAt = 0
   /** Index of the socket drained first; rotates. */
   private first = 0
   private isRung = false
@@ -38,6 +41,7 @@ export class MultihomedSocket implements UdpSocket {
     this.localAddress = wildcard.localAddress
     this.capabilities = wildcard.capabilities
     this.wildcard = wildcard
+    this.reserved = wildcard
     this.all = [wildcard]
     this.isPremature = isPremature
     this.counters = this.total = new SummedCounters(() => this.all)
@@ -65,6 +69,7 @@ export class MultihomedSocket implements UdpSocket {
     if (socket === undefined) return
     this.total.addClosed(socket.counters)
     this.byHost.delete(host)
+    if (this.reserved === socket) this.reserved = this.wildcard
     this.all = [this.wildcard, ...this.byHost.values()]
     this.updateCongested()
   }
@@ -101,13 +106,33 @@ export class MultihomedSocket implements UdpSocket {
     ecn: EcnCodepoint,
     from?: SocketAddress
   ): void {
-    const socket = from === undefined ? undefined : this.byHost.get(from.host)
-    ;(socket ?? this.wildcard).send(buffer, start, end, to, ecn)
+    this.sender(from).send(buffer, start, end, to, ecn)
+  }
+
+  get buffer(): Uint8Array {
+    return this.reserved.buffer
+  }
+
+  /** In the memory of the socket that sent last, as a burst has one source. */
+  reserve(maxBytes: number): number {
+    this.reservedAt = this.reserved.reserve(maxBytes)
+    return this.reservedAt
+  }
+
+  commit(end: number, to: SocketAddress, ecn: EcnCodepoint, from?: SocketAddress): void {
+    const socket = this.sender(from)
+    if (socket === this.reserved) socket.commit(end, to, ecn)
+    else socket.send(this.buffer, this.reservedAt, end, to, ecn)
+    this.reserved = socket
   }
 
   flush(): void {
     for (const socket of this.all) socket.flush()
     this.updateCongested()
+  }
+
+  private sender(from: SocketAddress | undefined): UdpSocket {
+    return (from && this.byHost.get(from.host)) ?? this.wildcard
   }
 
   /** Drops premature datagrams, as a reply might be sent from another address. */

@@ -65,7 +65,6 @@ export class EndpointLoop {
   private dirty: Array<ConnectionActor> = []
   /** Connections with a path whose socket is congested. */
   private readonly blocked = new Set<ConnectionActor>()
-  private readonly buffer: Uint8Array
   private nowMicros = 0
 
   constructor(host: LoopHost, socket: UdpSocket, clock: Clock.Clock, runFork: RunFork) {
@@ -73,7 +72,6 @@ export class EndpointLoop {
     this.core = host.core
     this.connections = host.connections
     this.timer = new DeadlineTimer(clock, runFork, () => this.ring())
-    this.buffer = new Uint8Array(socket.capabilities.maxDatagramSize)
     this.sockets = new SocketTable(socket, (bytes, from, ecn, local, at) =>
       this.onDatagram(bytes, from, ecn, local, at)
     )
@@ -256,16 +254,9 @@ export class EndpointLoop {
   /** Sends a burst of one connection at most, and sets its next deadline. */
   private serve(actor: ConnectionActor): void {
     const { core, entry } = actor
-    const { buffer, nowMicros } = this
-    const { transmit } = core
+    const { nowMicros } = this
     entry.isDirty = false
-    let sent = 0
-    for (; sent < SEND_BURST; sent++) {
-      const end = core.pollTransmit(buffer, 0, nowMicros, this.isCongested)
-      if (end === 0) break
-      const { socket, from } = this.sockets.at(transmit.socket)
-      socket.send(buffer, 0, end, transmit.remote, transmit.ecn, from)
-    }
+    const sent = this.sendBurst(core)
     const isHeldBack = core.paths.areHeldBack(this.isCongested)
     if (sent === SEND_BURST) this.markDirty(actor)
     else if (isHeldBack && !actor.signals.isDrained) this.blocked.add(actor)
@@ -273,6 +264,25 @@ export class EndpointLoop {
     const due = core.timeout(nowMicros)
     // something is due but was not sent: it waits for the socket, which wakes the loop
     this.deadlines.set(entry, isHeldBack && due <= nowMicros ? nowMicros + CONGESTED_MICROS : due)
+  }
+
+  /** Writes datagrams where their socket sends them from, as far as the socket of one is that of the one before. */
+  private sendBurst(core: Connection): number {
+    const { nowMicros, sockets } = this
+    const { transmit } = core
+    const largest = core.paths.largestBytes(nowMicros)
+    for (let sent = 0; sent < SEND_BURST; sent++) {
+      const { socket } = sockets.at(transmit.socket)
+      const start = socket.reserve(largest)
+      const { buffer } = socket
+      const end = core.pollTransmit(buffer, start, nowMicros, this.isCongested)
+      if (end === start) return sent
+      const { remote, ecn } = transmit
+      const place = sockets.at(transmit.socket)
+      if (place.socket === socket) socket.commit(end, remote, ecn, place.from)
+      else place.socket.send(buffer, start, end, remote, ecn, place.from)
+    }
+    return SEND_BURST
   }
 
   private readonly isCongested = (socket: SocketNumber): boolean => this.sockets.at(socket).socket.congested

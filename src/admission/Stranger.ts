@@ -53,10 +53,10 @@ export class Stranger<C> {
     this.room = roomBytes
   }
 
-  /** Keeps a datagram, taking ownership, unless there is no room: the client will retransmit it. */
+  /** Keeps a copy of a datagram unless there is no room: the client will retransmit it. */
   hold(bytes: Uint8Array, ecn: Ecn): boolean {
     if (this.held.length === MAX_DATAGRAMS || bytes.length > this.room) return false
-    this.held.push({ bytes, ecn })
+    this.held.push({ bytes: bytes.slice(), ecn })
     this.room -= bytes.length
     return true
   }

@@ -1,5 +1,5 @@
 /**
- * UDP as the transport needs it: bursts in, batches out, one synchronous call per datagram.
+ * UDP as the transport needs it: bursts in, trains out, one synchronous call per datagram.
  *
  * `effect-quic/layers/node` implements it with `node:dgram`, `effect-quic/layers/udp` with any Effect `DatagramSocket`,
  * `effect-quic/layers/sim` with a simulated network.
@@ -21,13 +21,16 @@ import type { SocketAddress, ZoneName } from "../wire/SocketAddress.ts"
 export type EcnCodepoint = 0 | 1 | 2 | 3
 
 /**
- * One datagram. The record is reused after the call it is passed to; `bytes` and the addresses are not.
+ * One datagram, lent for the call it is passed to: the record and `bytes` are used again after it, the addresses are not.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ReceivedDatagram {
-  /** Owned by the receiver, which may keep them and decrypt them in place. */
+  /**
+   * The payload, a plain `Uint8Array` of its length. May be decrypted in place; copy what you keep, as the next datagram
+   * may take the same memory.
+   */
   readonly bytes: Uint8Array
   /** The sender. The same object for the same remote while the socket remembers it (at least the last 1024). */
   readonly from: SocketAddress
@@ -100,7 +103,8 @@ export interface UdpSocket {
   /** Passes at most `max` queued datagrams to `handle`, oldest first; returns how many. */
   drain(max: number, handle: (datagram: ReceivedDatagram) => void): number
   /**
-   * Sends `buffer[start, end)` now or at `flush`. The bytes are taken before it returns; the caller may overwrite them.
+   * Sends `buffer[start, end)` of the caller's memory, now or at `flush`. The bytes are taken before it returns; the caller
+   * may overwrite them.
    *
    * Never throws: a datagram that cannot be sent is counted and dropped, as the network would. `from` is the address to
    * send from, one that a datagram was sent to (its `to`); without it, and where a socket cannot choose, the system
@@ -114,6 +118,18 @@ export interface UdpSocket {
     ecn: EcnCodepoint,
     from?: SocketAddress
   ): void
+  /**
+   * Makes room for a datagram of up to `maxBytes`, at most 65,527: it is written into `buffer`, from the offset returned,
+   * and `commit` sends it. So it is written where it leaves from, behind the one before, and nothing is copied.
+   *
+   * Never fails, not even on a closed or congested socket. Any further call to this socket but `commit` gives the room
+   * back.
+   */
+  reserve(maxBytes: number): number
+  /** What `reserve` has made room in, which may be another array each time. */
+  readonly buffer: Uint8Array
+  /** Sends `buffer[start, end)`, `start` being the offset that `reserve` returned, now or at `flush`; otherwise as `send`. */
+  commit(end: number, to: SocketAddress, ecn: EcnCodepoint, from?: SocketAddress): void
   /**
    * Sets the only listener for destinations the system refuses to send to, whenever it reports them.
    *

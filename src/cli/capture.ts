@@ -18,28 +18,39 @@ export const pcapFlag = Flag.File("pcap").pipe(
 type Record = (from: SocketAddress, to: SocketAddress, payload: Uint8Array) => void
 
 /** A socket that records what it sends and receives. */
-const recorded = (socket: UdpSocket, record: Record): UdpSocket => ({
-  localAddress: socket.localAddress,
-  capabilities: socket.capabilities,
-  get counters() {
-    return socket.counters
-  },
-  get congested() {
-    return socket.congested
-  },
-  onReadable: (wake) => socket.onReadable(wake),
-  onRefused: (listener) => socket.onRefused(listener),
-  flush: () => socket.flush(),
-  send: (buffer, start, end, to, ecn, from) => {
-    record(from ?? socket.localAddress, to, buffer.subarray(start, end))
-    socket.send(buffer, start, end, to, ecn, from)
-  },
-  drain: (max, handle) =>
-    socket.drain(max, (received: ReceivedDatagram) => {
-      record(received.from, received.to ?? socket.localAddress, received.bytes)
-      handle(received)
-    })
-})
+const recorded = (socket: UdpSocket, record: Record): UdpSocket => {
+  let reserved = 0
+  return {
+    localAddress: socket.localAddress,
+    capabilities: socket.capabilities,
+    get counters() {
+      return socket.counters
+    },
+    get congested() {
+      return socket.congested
+    },
+    onReadable: (wake) => socket.onReadable(wake),
+    onRefused: (listener) => socket.onRefused(listener),
+    flush: () => socket.flush(),
+    send: (buffer, start, end, to, ecn, from) => {
+      record(from ?? socket.localAddress, to, buffer.subarray(start, end))
+      socket.send(buffer, start, end, to, ecn, from)
+    },
+    get buffer() {
+      return socket.buffer
+    },
+    reserve: (maxBytes) => (reserved = socket.reserve(maxBytes)),
+    commit: (end, to, ecn, from) => {
+      record(from ?? socket.localAddress, to, socket.buffer.subarray(reserved, end))
+      socket.commit(end, to, ecn, from)
+    },
+    drain: (max, handle) =>
+      socket.drain(max, (received: ReceivedDatagram) => {
+        record(received.from, received.to ?? socket.localAddress, received.bytes)
+        handle(received)
+      })
+  }
+}
 
 /** Maximum bytes queued for writing. */
 const maxPendingBytes = 64 * 1024 * 1024

@@ -281,7 +281,7 @@ export class Connection {
 
   /**
    * Processes a datagram for this connection; `packet` holds the header of its first packet and the path its
-   * destination connection ID belongs to. Decrypts the bytes in place and may keep parts of them.
+   * destination connection ID belongs to. Decrypts the bytes in place, and keeps none of them.
    */
   handleDatagram(packet: IncomingPacket, from: SocketAddress, socket: number, nowMicros: number): void {
     if (this.lifecycle.state === "closed" || this.lifecycle.state === "draining") return

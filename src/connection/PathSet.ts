@@ -1,6 +1,7 @@
 import type { SocketNumber } from "../path/Route.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
+import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 
 const none: ReadonlyArray<ConnectionPath> = []
@@ -108,6 +109,14 @@ export class PathSet {
 
   get maySend(): boolean {
     return this.paths.some((path) => path.maySend)
+  }
+
+  /** The size of the largest datagram that may be due now. */
+  largestBytes(nowMicros: number): number {
+    const { paths } = this
+    let most = MINIMUM_DATAGRAM_BYTES
+    for (let i = 0; i < paths.length; i++) most = Math.max(most, paths[i].mtu.largestBytes(nowMicros))
+    return most
   }
 
   /** The largest PTO of all paths. draft-ietf-quic-multipath §2.5, §2.6 */

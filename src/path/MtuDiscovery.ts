@@ -69,6 +69,12 @@ export class MtuDiscovery {
     return this.blackHole.isSuspected && this.datagramsSinceProbe % 2 === 1 ? BASE_BYTES : this.current
   }
 
+  /** The size of the largest datagram that may be due now, a probe included. */
+  largestBytes(nowMicros: number): number {
+    const isProbeDue = this.due || nowMicros >= this.deadlineMicros
+    return isProbeDue ? Math.max(this.current, this.nextSize()) : this.current
+  }
+
   /** Starts the search once the handshake is complete. RFC 9000 §14.3.1 */
   start(): void {
     if (this.state === "disabled") this.search()

@@ -1,17 +1,18 @@
 import { OutOfOrderPages } from "./OutOfOrderPages.ts"
 
-/** Segments shorter than this, or than half of their buffer, are copied, so that a tiny frame pins no large datagram. */
-const keepFromBytes = 512
+/** `.buffer` of an array this short would make V8 allocate one. */
+const shortBytes = 512
 const minSlabBytes = 64
-const maxSlabBytes = 16 * 1024
+const maxSlabBytes = 64 * 1024
+/** The least that is worth a slab of its own size, which the reader gets as it is. */
+const fullSlabBytes = 16 * 1024
 /** Chunks at least this long are returned as they are; shorter neighbours are joined. */
 const readAsIsBytes = 16 * 1024
 const maxJoinedBytes = 64 * 1024
 
 /**
- * Reassembles the segments of one stream. Contiguous data is queued, mostly as views of the received datagrams; data
- * behind a gap is kept in pages. Memory is bounded by a small multiple of the flow-control window: segments too small
- * to be worth their bookkeeping are copied together.
+ * Reassembles the segments of one stream. Contiguous data is copied together into slabs, as datagrams are only lent; data
+ * behind a gap is kept in pages. Memory is bounded by a small multiple of the flow-control window.
  */
 export class ReceiveBuffer {
   /** Everything below has been read. */
@@ -86,7 +87,7 @@ export class ReceiveBuffer {
     if (available <= 0) return undefined
     const first = this.ends[this.head] - this.starts[this.head]
     if (first >= available || first >= readAsIsBytes) return this.take(Math.min(first, available))
-    const joined = new Uint8Array(Math.min(available, maxJoinedBytes))
+    const joined = new Uint8Array(this.joinable(Math.min(available, maxJoinedBytes)))
     let filled = 0
     while (filled < joined.length) {
       const { chunks, starts, ends, head } = this
@@ -96,6 +97,18 @@ export class ReceiveBuffer {
       this.advance(size)
     }
     return joined
+  }
+
+  /** How many of the next `max` bytes lie before a chunk that is read as it is. */
+  private joinable(max: number): number {
+    const { chunks, starts, ends, head } = this
+    let size = ends[head] - starts[head]
+    for (let i = head + 1; size < max && i < chunks.length; i++) {
+      const length = ends[i] - starts[i]
+      if (length >= readAsIsBytes) break
+      size += length
+    }
+    return Math.min(size, max)
   }
 
   /** Copies the next bytes without consuming them, as many as there are room for; returns how many. */
@@ -138,12 +151,6 @@ export class ReceiveBuffer {
     }
   }
 
-  private append(bytes: Uint8Array, start: number, end: number): void {
-    const size = end - start
-    if (size < keepFromBytes || size * 2 < bytes.buffer.byteLength) this.appendCopy(bytes, start, end)
-    else this.push(bytes, start, end)
-  }
-
   private push(bytes: Uint8Array, start: number, end: number): void {
     const { chunks, starts, ends } = this
     const last = chunks.length - 1
@@ -156,13 +163,13 @@ export class ReceiveBuffer {
     this.end += end - start
   }
 
-  private appendCopy(bytes: Uint8Array, start: number, end: number): void {
+  private append(bytes: Uint8Array, start: number, end: number): void {
     let at = start
     while (at < end) {
       let { slab } = this
       if (slab === undefined || this.slabUsed === slab.length) {
         // as large as the data already queued, so that slabs are never more than half empty
-        slab = new Uint8Array(slabSize(Math.max(end - at, this.readable)))
+        slab = new Uint8Array(slabSize(end - at, this.readable))
         this.slab = slab
         this.slabUsed = 0
       }
@@ -184,11 +191,14 @@ export class ReceiveBuffer {
   }
 }
 
-/** Chunks this short own their buffer; `.buffer` of a short array would make V8 allocate one. */
+/** Short chunks own their buffer. */
 const backingBytes = (chunk: Uint8Array): number =>
-  chunk.length < keepFromBytes ? chunk.length : chunk.buffer.byteLength
+  chunk.length < shortBytes ? chunk.length : chunk.buffer.byteLength
 
 const empty = new Uint8Array(0)
 
-const slabSize = (bytes: number): number =>
-  bytes >= maxSlabBytes ? maxSlabBytes : Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(bytes)))
+/** A power of two for short segments; a long one has a slab to itself. */
+const slabSize = (segment: number, queued: number): number =>
+  segment >= fullSlabBytes
+    ? Math.min(maxSlabBytes, segment)
+    : Math.min(fullSlabBytes, Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(Math.max(segment, queued)))))

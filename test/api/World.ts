@@ -11,6 +11,7 @@ import { SimNetwork, type SimConnection } from "../../layers/sim/SimNetwork.ts"
 import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
 import type { Entropy } from "../../src/capability/Entropy.ts"
 import type { UdpPort } from "../../src/capability/UdpPort.ts"
+import { layerLending } from "../udp/interposed.ts"
 import { itSim } from "../sim/itSim.ts"
 
 /** A host for endpoints. */
@@ -36,8 +37,18 @@ export interface Universe {
 
 const loopback: Place = {
   host: "127.0.0.1",
-  layer: Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeEntropy.layer)
+  layer: Layer.mergeAll(
+    Layer.provide(layerLending, NodeUdpPort.layer),
+    NodeCryptoSuite.layer,
+    NodeEntropy.layer
+  )
 }
+
+/** A host of the simulator, whose sockets lend their memory. */
+const placeOf = (host: string, { layer }: SimHost): Place => ({
+  host,
+  layer: Layer.mergeAll(layer, Layer.provide(layerLending, layer), NodeCryptoSuite.layer)
+})
 
 export const live: Universe = {
   name: "live",
@@ -58,8 +69,8 @@ export const simWorld: Effect.Effect<World, never, SimNetwork> = Effect.gen(func
   const server = network.host("server", "10.0.0.2")
   const cable = network.connect(client, server, { delayMillis: 10 })
   return {
-    client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-    server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+    client: placeOf("10.0.0.1", client),
+    server: placeOf("10.0.0.2", server),
     cable,
     clientHost: client
   }

@@ -10,6 +10,7 @@ import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
 import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
 import { QuicEndpoint, type QuicEndpointShape, type QuicError } from "../../src/index.ts"
 import { itSim } from "../sim/itSim.ts"
+import { interposed } from "../udp/interposed.ts"
 import { type Endpoints, endpoints, pinned } from "./pair.ts"
 import { live, type Place, simWorld, type World } from "./World.ts"
 
@@ -135,13 +136,12 @@ describe("a client is told at once", () => {
 describe("a client whose handshake timed out", () => {
   const busy = (socket: UdpSocket): UdpSocket => {
     let tell: Parameters<UdpSocket["onRefused"]>[0] = () => {}
-    return Object.assign(Object.create(socket) as UdpSocket, {
-      onReadable: (wake: () => void) => socket.onReadable(wake),
-      drain: socket.drain.bind(socket),
-      flush: () => {},
-      onRefused: (listener: typeof tell) => void (tell = listener),
-      send: (...[, , , to]: Parameters<UdpSocket["send"]>) => tell(to, "send ENOBUFS", false)
+    const refusing = interposed(socket, {
+      send: (...[, , , to]) => tell(to, "send ENOBUFS", false),
+      flush: () => {}
     })
+    refusing.onRefused = (listener) => void (tell = listener)
+    return refusing
   }
 
   itSim("learns what the system had against sending, if it had anything", () =>

@@ -10,8 +10,9 @@ import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { SimRuntime } from "../../layers/sim/index.ts"
-import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
+import { UdpPort } from "../../src/capability/UdpPort.ts"
 import { type QuicConnection, QuicEndpoint, type QuicEndpointShape, Trust } from "../../src/index.ts"
+import { layerBetween } from "../udp/interposed.ts"
 import type { Row } from "./Attack.ts"
 import { bytesInUse, cpuMicros } from "./attackers.ts"
 
@@ -28,28 +29,12 @@ class Tape {
   readonly datagrams: Array<Uint8Array> = []
   isOn = false
 
-  readonly layer = Layer.effect(
-    UdpPort,
-    Effect.map(UdpPort, (inner) => ({
-      ...inner,
-      bind: (options: Parameters<typeof inner.bind>[0]) =>
-        Effect.map(inner.bind(options), (socket) => this.recording(socket))
-    }))
-  )
-
-  private recording(socket: UdpSocket): UdpSocket {
-    const send: UdpSocket["send"] = (buffer, start, end, ...rest) => {
+  readonly layer = layerBetween((socket) => ({
+    send: (buffer, start, end, ...to) => {
       if (this.isOn) this.datagrams.push(buffer.slice(start, end))
-      socket.send(buffer, start, end, ...rest)
+      socket.send(buffer, start, end, ...to)
     }
-    return new Proxy(socket, {
-      get: (_, key) => {
-        if (key === "send") return send
-        const value = Reflect.get(socket, key, socket)
-        return typeof value === "function" ? value.bind(socket) : value
-      }
-    })
-  }
+  }))
 }
 
 const order = (connection: QuicConnection) =>

@@ -2,37 +2,26 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
 import { pair } from "../api/pair.ts"
 import { simWorld } from "../api/World.ts"
 import { itSim } from "../sim/itSim.ts"
+import { layerBetween } from "../udp/interposed.ts"
 
 /** Sends nothing before `flush`, as the contract of `UdpSocket` allows. */
-const holding = (socket: UdpSocket): UdpSocket => {
+const layerHolding = layerBetween((socket) => {
   let held: Array<() => void> = []
-  return new Proxy(socket, {
-    get: (target, key) => {
-      if (key === "send")
-        return (buffer: Uint8Array, start: number, end: number, to: never, ecn: never) => {
-          const bytes = buffer.slice(start, end)
-          held.push(() => target.send(bytes, 0, bytes.length, to, ecn))
-        }
-      if (key === "flush")
-        return () => {
-          for (const send of held) send()
-          held = []
-          target.flush()
-        }
-      const value: unknown = Reflect.get(target, key, target)
-      return typeof value === "function" ? value.bind(target) : value
+  return {
+    send: (buffer, start, end, ...to) => {
+      const bytes = buffer.slice(start, end)
+      held.push(() => socket.send(bytes, 0, bytes.length, ...to))
+    },
+    flush: () => {
+      for (const send of held) send()
+      held = []
+      socket.flush()
     }
-  })
-}
-
-const layerHolding = Layer.effect(
-  UdpPort,
-  Effect.map(UdpPort, (port) => ({ bind: (options) => Effect.map(port.bind(options), holding) }))
-)
+  }
+})
 
 describe("over sockets that send at flush", () => {
   for (const [name, server, client] of [
