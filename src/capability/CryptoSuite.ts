@@ -100,6 +100,11 @@ export interface AeadKey {
     payloadStart: number,
     sealedEnd: number
   ): boolean
+  /**
+   * Frees what the key holds outside the JavaScript heap, which is none where this is absent. The transport calls it when
+   * it discards the key: from then on `open` returns false and `seal` throws.
+   */
+  release?(): void
 }
 
 /**
@@ -111,6 +116,8 @@ export interface AeadKey {
 export interface HeaderKey {
   /** Writes the first five mask bytes for the 16-byte sample at `buffer[offset]` into `mask`. */
   mask(buffer: Uint8Array, offset: number, mask: Uint8Array): void
+  /** As `release` of `AeadKey`: `mask` throws afterwards. */
+  release?(): void
 }
 
 /**

@@ -159,16 +159,27 @@ export class KeyPhases {
     if (marks.of(this.updates).lowestReceived !== Number.POSITIVE_INFINITY) this.isAnswered = true
   }
 
+  /** The connection is over: drops the keys of other phases than the current. */
+  release(): void {
+    this.previousRead?.retire()
+    this.nextRead?.retire()
+    this.previousRead = undefined
+    this.nextRead = undefined
+  }
+
   private advance(previousReadUntil: number, isOurs: boolean): void {
     const { read, write } = this
     this.isOurs = isOurs
     this.hasAsked = false
+    this.previousRead?.retire()
     this.previousRead = read[Level.OneRtt]
     this.previousReadUntil = previousReadUntil // RFC 9001 §6.1 #S1, §6.5 #S2
     read[Level.OneRtt] = this.nextRead
     this.nextRead = this.nextRead!.next()
     // RFC 9001 §6.2 #1 #2: in the same step, so before anything is sent
-    write[Level.OneRtt] = write[Level.OneRtt]!.next()
+    const written = write[Level.OneRtt]!
+    write[Level.OneRtt] = written.next()
+    written.retire()
     this.updateFrom = Number.POSITIVE_INFINITY
     this.isAnswered = false
     this.updates++
@@ -177,6 +188,7 @@ export class KeyPhases {
   /** RFC 9001 §6.5 #S3: drops the previous read keys when their time is up. */
   private expire(nowMicros: number): void {
     if (nowMicros < this.previousReadUntil) return
+    this.previousRead?.retire()
     this.previousRead = undefined
     this.previousReadUntil = Number.POSITIVE_INFINITY
   }

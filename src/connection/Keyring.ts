@@ -39,6 +39,7 @@ export class Keyring {
     clientDestinationConnectionId: Uint8Array,
     derived = new InitialKeys(this.suite, clientDestinationConnectionId)
   ): void {
+    this.initial?.release()
     this.initial = derived
     this.switchVersion()
   }
@@ -61,18 +62,33 @@ export class Keyring {
   install(level: Level, direction: "read" | "write", cipherSuite: number, secret: Uint8Array): void {
     const cipher = cipherSuites.get(cipherSuite)!
     const keys = PacketKeys.fromSecret(this.suite, cipher, secret, this.versions.ofLevel(level))
+    this.drop(direction, level)
     this[direction][level] = keys
     if (level !== Level.OneRtt) return
     if (direction === "read") this.phases.begin()
     // RFC 9001 §5.6 #5, §4.9.3 #S1, RFC 9000 §7.4.1 #8, §17.2.3 #2: 1-RTT keys replace 0-RTT for sending, under the new
     // limits
-    else this.write[Level.ZeroRtt] = undefined
+    else this.drop("write", Level.ZeroRtt)
   }
 
   discard(level: Level): void {
-    if (level === Level.Initial) this.initial = undefined
-    this.read[level] = undefined
-    this.write[level] = undefined
+    if (level === Level.Initial) {
+      this.initial?.release() // of other versions too
+      this.initial = undefined
+    }
+    this.drop("read", level)
+    this.drop("write", level)
+  }
+
+  /** The connection is over: drops all keys. */
+  release(): void {
+    this.phases.release()
+    for (const level of [Level.Initial, Level.ZeroRtt, Level.Handshake, Level.OneRtt]) this.discard(level)
+  }
+
+  private drop(direction: "read" | "write", level: Level): void {
+    this[direction][level]?.release()
+    this[direction][level] = undefined
   }
 
   /** RFC 9001 §4.9.3 #1: late 0-RTT packets may still be read for a short time. */
@@ -97,7 +113,7 @@ export class Keyring {
   /** RFC 9001 §6.5 #S3: drops the 0-RTT keys when their time is up. */
   private expire(nowMicros: number): void {
     if (nowMicros < this.earlyReadUntil) return
-    this.read[Level.ZeroRtt] = undefined
+    this.drop("read", Level.ZeroRtt)
     this.earlyReadUntil = Number.POSITIVE_INFINITY
   }
 

@@ -184,6 +184,7 @@ export class Endpoint {
     this.past.add(connection)
     this.routing.forget(connection)
     this.incoming?.end(connection)
+    connection.keys.release()
   }
 
   /** Connection IDs routed to a connection, including the random DCIDs of first flights. */

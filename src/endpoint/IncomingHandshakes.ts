@@ -246,6 +246,7 @@ export class IncomingHandshakes {
     const keys = new InitialKeys(host.suite, destination)
     if (!isAuthenticInitial(keys.of(version), held[0].bytes, host.headerOf(held[0].bytes))) {
       host.counters.dropped.unauthentic += held.length
+      keys.release()
       return undefined
     }
     const origin: ConnectionOrigin = {

@@ -128,6 +128,7 @@ export class StatelessReplies {
     if (isAuthenticInitial(keys, bytes, header))
       this.send("refusal", arrival, writeStatelessClose(keys, version, client, destination, error))
     else this.counters.dropped.unauthentic++
+    keys.release()
   }
 
   negotiateVersion(arrival: Arrival, versions: ReadonlyArray<number>, nowMicros: number): void {

@@ -78,6 +78,17 @@ export class PacketKeys {
     return new PacketKeys(suite, cipher, secret, version, this.header)
   }
 
+  /** The keys of this phase are not used any more; the header protection key goes on. RFC 9001 §6.1 */
+  retire(): void {
+    this.aead.release?.()
+  }
+
+  /** Neither these keys nor others with the same header protection key are used any more. */
+  release(): void {
+    this.aead.release?.()
+    this.header.release?.()
+  }
+
   /**
    * Protects the packet at `start` with payload `[packetNumberOffset + packetNumberLength, payloadEnd)`, which must have
    * room for the tag behind it. Returns the end of the packet. RFC 9001 §5.3, §5.4.1, §9.5 #2

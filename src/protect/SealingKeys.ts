@@ -67,11 +67,19 @@ export class SealingKeys {
   private keyOf(period: number, now: number): AeadKey {
     let key = this.keys.get(period)
     if (key === undefined) {
-      for (const old of this.keys.keys()) if (old < now - this.rotation.keptPeriods) this.keys.delete(old)
+      this.dropBefore(now - this.rotation.keptPeriods)
       key = this.suite.aead("aes-256-gcm", this.secret === undefined ? this.random(32) : this.derive(period))
       this.keys.set(period, key)
     }
     return key
+  }
+
+  private dropBefore(period: number): void {
+    for (const [old, key] of this.keys)
+      if (old < period) {
+        this.keys.delete(old)
+        key.release?.()
+      }
   }
 
   private derive(period: number): Uint8Array {

@@ -16,6 +16,8 @@ const salts = new Map<Version, Uint8Array>([
 export interface InitialKeyPair {
   readonly client: PacketKeys
   readonly server: PacketKeys
+  /** Neither of them is used any more. */
+  release(): void
 }
 
 /**
@@ -44,6 +46,10 @@ export const initialKeys = (
     },
     get server() {
       return (server ??= keys("server in"))
+    },
+    release: () => {
+      client?.release()
+      server?.release()
     }
   }
 }
@@ -65,5 +71,9 @@ export class InitialKeys {
     const keys = initialKeys(this.suite, version, this.clientDestinationConnectionId)
     this.byVersion.set(version, keys)
     return keys
+  }
+
+  release(): void {
+    for (const keys of this.byVersion.values()) keys.release()
   }
 }

@@ -24,6 +24,8 @@ export const retryIntegrityTag = (
   pseudoPacket.set(originalDestinationConnectionId, 1)
   pseudoPacket.set(retryWithoutTag, 1 + idLength)
   const end = pseudoPacket.length - 16
-  suite.aead("aes-128-gcm", key).seal(nonce, pseudoPacket, 0, end, end)
+  const aead = suite.aead("aes-128-gcm", key)
+  aead.seal(nonce, pseudoPacket, 0, end, end)
+  aead.release?.()
   return pseudoPacket.slice(end)
 }

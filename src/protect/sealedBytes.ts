@@ -29,7 +29,9 @@ export const sealBytes = (
   sealed.set(prefix)
   sealed.set(salt, prefix.length)
   sealed.set(plaintext, start)
-  keyOf(suite, secret, salt).seal(NONCE, sealed, 0, start, start + plaintext.length)
+  const key = keyOf(suite, secret, salt)
+  key.seal(NONCE, sealed, 0, start, start + plaintext.length)
+  key.release?.()
   return sealed
 }
 
@@ -44,6 +46,8 @@ export const openBytes = (
   if (sealed.length < start + AEAD_TAG_BYTES) return undefined
   const bytes = sealed.slice()
   const key = keyOf(suite, secret, bytes.slice(prefixLength, start))
-  if (!key.open(NONCE, bytes, 0, start, bytes.length)) return undefined
+  const isAuthentic = key.open(NONCE, bytes, 0, start, bytes.length)
+  key.release?.()
+  if (!isAuthentic) return undefined
   return bytes.subarray(start, bytes.length - AEAD_TAG_BYTES)
 }
