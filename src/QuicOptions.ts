@@ -98,12 +98,15 @@ export const TransportOptions = Schema.Struct({
   /** Unidirectional streams the peer may have open at once. 0 to 1,000,000, default 100. RFC 9000 §4.6 */
   maxUnidirectionalStreams: int(0, 1_000_000, 100),
   /**
-   * Bytes a stream buffers for sending before `write` waits. 1,200 to 1 GiB, default 1 MiB.
+   * Bytes a stream buffers for sending before `write` waits. 1,200 to 1 GiB. Default 1 MiB, and more where the paths carry
+   * more at once: up to 24 MiB for all streams of a connection together. A number that is given stays as it is.
    *
-   * Also bounds the datagrams that wait to be sent, each counted with 256 bytes of overhead; when the queue is full the
-   * oldest are dropped.
+   * Also bounds the datagrams that wait to be sent, 1 MiB by default, each counted with 256 bytes of overhead; when the queue
+   * is full the oldest are dropped.
    */
-  sendBufferBytes: int(1_200, 1024 * MiB, MiB),
+  sendBufferBytes: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1_200, maximum: 1024 * MiB }))
+  ),
   /**
    * Congestion controller. Default `"cubic"`.
    *

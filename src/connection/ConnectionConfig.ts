@@ -43,8 +43,8 @@ export interface TransportSettings {
   /** How many streams of each kind the peer may have open at once. */
   readonly maxBidirectionalStreams: number
   readonly maxUnidirectionalStreams: number
-  /** How much a stream buffers before `write` waits. */
-  readonly sendBufferBytes: number
+  /** How much a stream buffers before `write` waits; undefined for as much as the paths carry. */
+  readonly sendBufferBytes?: number
   readonly congestion: CongestionAlgorithm
   readonly initialRttMillis: number
   /** The datagram size used until a larger one is validated, 1200 … 65527. RFC 9000 §14 */

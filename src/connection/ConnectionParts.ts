@@ -17,7 +17,7 @@ import { keptToken } from "./keptToken.ts"
 import { Lifecycle } from "./lifecycle.ts"
 import { Migration } from "./Migration.ts"
 import { MigrationTrace } from "./MigrationTrace.ts"
-import { localParameters, localStreamLimits } from "./parameters.ts"
+import { localParameters, localStreamLimits, SEND_BUFFER_BYTES } from "./parameters.ts"
 import { Multipath } from "./Multipath.ts"
 import { PathSet } from "./PathSet.ts"
 import { Strikes } from "./Strikes.ts"
@@ -72,10 +72,10 @@ export class ConnectionParts {
     this.migrationTrace = new MigrationTrace(this, nowMicros)
     this.keys = new Keyring(config.suite, role, this.versions, this)
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
-    this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes)
+    this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes, () => paths.carriedBytes)
     this.datagrams = new DatagramQueue(
       transport.maxDatagramFrameBytes,
-      transport.sendBufferBytes,
+      transport.sendBufferBytes ?? SEND_BUFFER_BYTES,
       config.limits.unreadDatagramBytes
     )
     this.frames = new FrameOwners(

@@ -164,7 +164,7 @@ export class FrameOwners {
   private fillContext(level: Level, path: ConnectionPath, nowMicros: number, framesStart: number): void {
     context.level = level
     context.nowMicros = nowMicros
-    context.rttMicros = path.recovery.rtt.smoothedMicros
+    context.rttMicros = this.paths.rttMicros(path)
     context.ptoMicros = path.recovery.ptoMicros()
     context.maxFrameBytes = path.maxFrameBytes
     context.framesStart = framesStart

@@ -127,6 +127,30 @@ export class PathSet {
     return largest
   }
 
+  /** The longest round-trip time: data of the fastest path waits for that of the slowest. `path` is one of them. */
+  rttMicros(path: ConnectionPath): number {
+    const { paths } = this
+    let longest = path.recovery.rtt.smoothedMicros
+    for (let i = 0; i < paths.length; i++) {
+      const { recovery, status } = paths[i]
+      if (status.isUsable) longest = Math.max(longest, recovery.rtt.smoothedMicros)
+    }
+    return longest
+  }
+
+  /** What is on its way, or arrived and waits for what is on the slowest path, when all that carry data are full. */
+  get carriedBytes(): number {
+    let rate = 0
+    let longest = 0
+    for (const { recovery, status } of this.paths) {
+      if (!status.carries) continue
+      const { smoothedMicros } = recovery.rtt
+      rate += recovery.congestionWindow / smoothedMicros
+      longest = Math.max(longest, smoothedMicros)
+    }
+    return rate * longest
+  }
+
   [Symbol.iterator](): Iterator<ConnectionPath> {
     return this.paths[Symbol.iterator]()
   }

@@ -8,6 +8,10 @@ import {
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
 import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 
+/** What a stream, and the datagrams, may buffer for sending, and how far that grows, if the application does not say it. */
+export const SEND_BUFFER_BYTES = 1024 * 1024
+const MAX_SEND_BUFFER_BYTES = 24 * 1024 * 1024
+
 /** The stream limits we grant, in 0-RTT too (RFC 9000 §7.4.1 #S1), and how far the windows may grow. */
 export const localStreamLimits = (transport: TransportSettings): LocalStreamLimits => ({
   initialMaxData: transport.connectionWindowBytes,
@@ -19,7 +23,8 @@ export const localStreamLimits = (transport: TransportSettings): LocalStreamLimi
   resetStreamAt: true,
   maxConnectionWindowBytes: Math.max(transport.connectionWindowBytes, transport.maxConnectionWindowBytes),
   maxStreamWindowBytes: Math.max(transport.streamWindowBytes, transport.maxStreamWindowBytes),
-  sendBufferBytes: transport.sendBufferBytes
+  sendBufferBytes: transport.sendBufferBytes ?? SEND_BUFFER_BYTES,
+  maxSendBufferBytes: transport.sendBufferBytes === undefined ? MAX_SEND_BUFFER_BYTES : 0
 })
 
 /** Timers have millisecond resolution. */

@@ -2,7 +2,7 @@ import { FrameType } from "../wire/FrameType.ts"
 import type { StreamEvents } from "./RecordQueue.ts"
 import type { StreamControlFrames } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
-import type { LocalStreamLimits } from "./StreamLimits.ts"
+import type { SendRoom } from "./SendRoom.ts"
 import { StreamControl } from "./StreamRecord.ts"
 import type { StreamSender } from "./StreamSender.ts"
 
@@ -12,20 +12,20 @@ export class SentStreamFrames {
   private readonly control: StreamControlFrames
   private readonly sender: StreamSender
   private readonly events: StreamEvents
-  private readonly sendBufferBytes: number
+  private readonly room: SendRoom
 
   constructor(
     directory: StreamDirectory,
     control: StreamControlFrames,
     sender: StreamSender,
     events: StreamEvents,
-    { sendBufferBytes }: LocalStreamLimits
+    room: SendRoom
   ) {
     this.directory = directory
     this.control = control
     this.sender = sender
     this.events = events
-    this.sendBufferBytes = sendBufferBytes
+    this.room = room
   }
 
   onAcked(type: number, a: number, b: number, c: number): void {
@@ -41,7 +41,7 @@ export class SentStreamFrames {
       this.control.cancelFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
       this.events.writable.push(record)
       this.control.closeIfEnded(record)
-    } else if (send.wantsRoom && this.sendBufferBytes - send.heldBytes >= this.sendBufferBytes / 4) {
+    } else if (send.wantsRoom && this.room.hasRoom(send.heldBytes)) {
       send.wantsRoom = false
       this.events.writable.push(record)
     }

@@ -21,6 +21,8 @@ export interface LocalStreamLimits extends StreamLimits {
   readonly maxStreamWindowBytes: number
   /** How much unacknowledged data one stream buffers before `write` accepts no more, bytes. */
   readonly sendBufferBytes: number
+  /** As much all streams together may buffer while the paths carry it; no more than `sendBufferBytes` for a fixed limit. */
+  readonly maxSendBufferBytes: number
 }
 
 /** Whether `real` reduces a limit that a 0-RTT client remembered. RFC 9000 §7.4.1 */

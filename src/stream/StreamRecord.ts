@@ -29,6 +29,8 @@ export class StreamRecord {
   isUndelivered = false
   /** Has data beyond its flow-control limit; counted by `StreamSender.blockedStreams`. */
   isBlocked = false
+  /** Counted by `SendRoom.heldBytes`. */
+  heldBytes = 0
   /** The peer is blocked by our limit; counted by `StreamControlFrames.peerBlockedStreams`. */
   isPeerBlocked = false
   /** Ring entries, created on first use: control frames, data that needs no flow-control credit, data that does. */

@@ -4,6 +4,7 @@ import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
 import { streamHeaderSize, writeStreamHeader } from "../wire/frameWriters.ts"
 import type { SendCredit } from "./FlowControl.ts"
 import { ConnectionControl, type StreamControlFrames } from "./StreamControlFrames.ts"
+import type { SendRoom } from "./SendRoom.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamScheduler } from "./StreamScheduler.ts"
 import { Turn } from "./TurnRing.ts"
@@ -26,8 +27,10 @@ export class StreamSender {
   private readonly fresh = new StreamScheduler<StreamRecord>()
   private readonly credit: SendCredit
   private readonly control: StreamControlFrames
+  private readonly room: SendRoom
 
-  constructor(credit: SendCredit, control: StreamControlFrames) {
+  constructor(credit: SendCredit, control: StreamControlFrames, room: SendRoom) {
+    this.room = room
     this.credit = credit
     this.control = control
   }
@@ -69,6 +72,9 @@ export class StreamSender {
       send.reset!.queued = true
       this.control.queueFor(record, StreamControl.resetStream)
     }
+    const { heldBytes } = send
+    this.room.heldBytes += heldBytes - record.heldBytes
+    record.heldBytes = heldBytes
     if (send.isUndelivered !== record.isUndelivered) {
       record.isUndelivered = send.isUndelivered
       this.undeliveredStreams += record.isUndelivered ? 1 : -1

@@ -14,6 +14,7 @@ import { StreamDirectory } from "./StreamDirectory.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 import { FlowControlStall } from "./FlowControlStall.ts"
+import { SendRoom } from "./SendRoom.ts"
 import { SentStreamFrames } from "./SentStreamFrames.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
@@ -26,6 +27,7 @@ import {
 } from "./streamStats.ts"
 
 type Result = TransportError | undefined
+const nothing = (): number => 0
 
 /**
  * All streams of one connection. RFC 9000 §2 – §4, §19
@@ -38,7 +40,8 @@ export class StreamSet implements FrameOwner {
   /** Takes the frames the peer sends about streams. */
   readonly received: ReceivedStreamFrames
   readonly stall: FlowControlStall
-  private readonly local: LocalStreamLimits
+  /** @internal */
+  readonly room: SendRoom
   private readonly events = new StreamEvents()
   /** @internal */
   readonly directory: StreamDirectory
@@ -50,12 +53,17 @@ export class StreamSet implements FrameOwner {
   private readonly fates: SentStreamFrames
   private closing: StreamRecord | undefined = undefined
 
-  constructor(role: Role, local: LocalStreamLimits, conduct: Conduct = lenientConduct) {
-    this.local = local
+  constructor(
+    role: Role,
+    local: LocalStreamLimits,
+    conduct: Conduct = lenientConduct,
+    carriedBytes: () => number = nothing
+  ) {
+    this.room = new SendRoom(local, carriedBytes)
     this.directory = new StreamDirectory(role, local, this.events)
     this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
     this.control = new StreamControlFrames(this.directory, this.sendCredit, this.receiveCredit.window)
-    this.sender = new StreamSender(this.sendCredit, this.control)
+    this.sender = new StreamSender(this.sendCredit, this.control, this.room)
     this.stall = new FlowControlStall(this.directory, this.receiveCredit.window, this.control, this.sender)
     this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.events)
     this.received = new ReceivedStreamFrames({
@@ -68,7 +76,7 @@ export class StreamSet implements FrameOwner {
       events: this.events,
       conduct
     })
-    this.fates = new SentStreamFrames(this.directory, this.control, this.sender, this.events, local)
+    this.fates = new SentStreamFrames(this.directory, this.control, this.sender, this.events, this.room)
   }
 
   /** `remembered`: limits of an earlier connection, used for 0-RTT until the real ones arrive. RFC 9000 §7.4.1 */
@@ -112,7 +120,7 @@ export class StreamSet implements FrameOwner {
   write(id: number, bytes: Uint8Array): number {
     const record = this.directory.records.get(id)
     if (record?.send === undefined) return 0
-    const accepted = record.send.write(bytes, this.local.sendBufferBytes)
+    const accepted = record.send.write(bytes, this.room.capacity(record.send.heldBytes))
     if (accepted > 0) this.sender.refresh(record)
     return accepted
   }
@@ -123,7 +131,11 @@ export class StreamSet implements FrameOwner {
    */
   writeWhole(id: number, bytes: Uint8Array): boolean {
     const record = this.directory.records.get(id)
-    if (record?.send === undefined || !record.send.writeWhole(bytes, this.local.sendBufferBytes)) return false
+    if (
+      record?.send === undefined ||
+      !record.send.writeWhole(bytes, this.room.capacity(record.send.heldBytes))
+    )
+      return false
     this.sender.refresh(record)
     return true
   }
@@ -131,7 +143,11 @@ export class StreamSet implements FrameOwner {
   /** As `writeWhole`, of all `chunks` together: the peer reads them as if they were one. */
   writeAll(id: number, chunks: ReadonlyArray<Uint8Array>): boolean {
     const record = this.directory.records.get(id)
-    if (record?.send === undefined || !record.send.writeAll(chunks, this.local.sendBufferBytes)) return false
+    if (
+      record?.send === undefined ||
+      !record.send.writeAll(chunks, this.room.capacity(record.send.heldBytes))
+    )
+      return false
     this.sender.refresh(record)
     return true
   }

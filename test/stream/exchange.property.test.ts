@@ -295,7 +295,8 @@ const tight: LocalStreamLimits = limits({
   initialMaxStreamsUni: 2,
   maxConnectionWindowBytes: 30_000,
   maxStreamWindowBytes: 20_000,
-  sendBufferBytes: 9000
+  sendBufferBytes: 9000,
+  maxSendBufferBytes: 0
 })
 
 describe("two stream sets over a network that loses, duplicates and reorders", () => {

@@ -107,7 +107,8 @@ const defaultLimits: LocalStreamLimits = {
   initialMaxStreamsUni: 100,
   maxConnectionWindowBytes: 12 * 1024 * 1024,
   maxStreamWindowBytes: 8 * 1024 * 1024,
-  sendBufferBytes: 1024 * 1024
+  sendBufferBytes: 1024 * 1024,
+  maxSendBufferBytes: 0
 }
 
 export const limits = (overrides: Partial<LocalStreamLimits> = {}): LocalStreamLimits => ({
