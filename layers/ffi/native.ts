@@ -1,11 +1,13 @@
 /**
  * The functions of libc, libuv and OpenSSL that the node binary carries, called by `node:ffi`.
  *
- * What a call costs decides how they are used: with at most three arguments, pointers being bigints that are kept, it is
- * 60 ns; a fourth argument, or a typed array as an argument, makes it four times as much. So memory is pinned once, its
- * address kept, and structures are written into it.
+ * What a call costs decides how they are used. If all its arguments are declared "pointer" and given as bigints, numbers
+ * too, it is compiled into a plain call: 4 ns. An integer argument takes a wrapper that checks it: 60 to 260 ns; a typed
+ * array, 330. So memory is pinned once, its address kept, and structures are written into it. A bigint made for the call
+ * takes 30 ns.
  */
-import type { FunctionDefinitions, FunctionSignature, WrappedFunctionsFromDefinitions } from "node:ffi"
+import type { FunctionDefinitions, WrappedFunctionsFromDefinitions } from "node:ffi"
+import { isMainThread } from "node:worker_threads"
 import * as Result from "effect/Result"
 
 type Ffi = typeof import("node:ffi")
@@ -57,7 +59,11 @@ export class Native {
       return Result.fail(
         new Missing("node:ffi", `Node ${process.versions.node} does not have it, or it is switched off`)
       )
-    return attempt("node:ffi", () => new Native(ffi))
+    return attempt("node:ffi", () => {
+      const native = new Native(ffi)
+      if (isMainThread) exitQuickly()
+      return native
+    })
   }
 
   /** Resolves functions of the process; `what` needs all of them. */
@@ -65,8 +71,21 @@ export class Native {
     what: string,
     definitions: T
   ): Result.Result<Functions<T>, Missing> {
-    // a library of its own, as a library has one signature for each symbol
-    return attempt(what, () => new this.ffi.DynamicLibrary(null).getFunctions(definitions))
+    return attempt(what, () => {
+      // a library of its own, as a library has one signature for each symbol
+      const library = new this.ffi.DynamicLibrary(null)
+      return isMainThread ? library.getFunctions(definitions) : withoutFastCalls(library, definitions)
+    })
+  }
+
+  /** The address of a function, for native code to call. */
+  address(what: string, symbol: string): Result.Result<bigint, Missing> {
+    return attempt(what, () => new this.ffi.DynamicLibrary(null).getSymbol(symbol))
+  }
+
+  /** Memory at `pointer`, which the caller keeps allocated. */
+  foreign(pointer: bigint, byteLength: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.ffi.toArrayBuffer(pointer, byteLength, false))
   }
 
   /** The error of the call that has just failed; the next call, or an allocation, may overwrite it. */
@@ -89,16 +108,49 @@ export class Native {
       pointer: this.ffi.getRawPointer(buffer)
     }
   }
+}
 
-  /**
-   * A function pointer that calls `handle`, for as long as this thread lives.
-   *
-   * `handle` must not throw, which would abort the process. Neither promises nor `process.nextTick` run when it returns;
-   * `setImmediate` does.
-   */
-  callback<const T extends FunctionSignature>(signature: T, handle: (...args: Array<never>) => void): bigint {
-    return new this.ffi.DynamicLibrary(null).registerCallback(signature, handle as never)
-  }
+let exitsQuickly = false
+
+/**
+ * Makes a process that ends by itself end by `process.exit`.
+ *
+ * Otherwise Node 26 frees what it knows of the functions while V8 may still compile a call of one on another thread, and
+ * one short process in fifty crashed at its end. `process.exit` waits for the compiler first.
+ */
+const exitQuickly = (): void => {
+  if (exitsQuickly) return
+  exitsQuickly = true
+  const exit = (): void => process.exit()
+  // after the listeners that others have added
+  process.on("beforeExit", () => void process.off("exit", exit).on("exit", exit))
+  // Node prints the exception after "exit"
+  process.on("uncaughtExceptionMonitor", () => void process.off("exit", exit))
+}
+
+/** Node has no fast calls, which V8 compiles, of functions with more than eight arguments. */
+const SLOW_ARGUMENTS = 9
+
+/**
+ * Functions of a worker, whose end cannot wait for the compiler: they get more arguments than they take, so that calls are
+ * not compiled. The callee does not see them: the caller places the arguments and removes them.
+ */
+const withoutFastCalls = <const T extends FunctionDefinitions>(
+  library: InstanceType<Ffi["DynamicLibrary"]>,
+  definitions: T
+): Functions<T> => {
+  const slow = Object.entries(definitions).map(
+    ([name, { arguments: taken = [], return: result = "void" }]) => {
+      const more = Array.from({ length: SLOW_ARGUMENTS - taken.length }, () => "pointer" as const)
+      const call = library.getFunction(name, { arguments: [...taken, ...more], return: result }) as (
+        ...args: ReadonlyArray<unknown>
+      ) => unknown
+      const padded = (a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n, g = 0n, h = 0n, i = 0n) =>
+        call(a, b, c, d, e, f, g, h, i)
+      return [name, padded]
+    }
+  )
+  return Object.fromEntries(slow)
 }
 
 /** Writes the address of `to.bytes[offset]` into a structure. Both platforms are little-endian. */
