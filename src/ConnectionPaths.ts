@@ -11,6 +11,7 @@ import type { ConnectionPath } from "./connection/ConnectionPath.ts"
 import type { MigrationEntry, PathEnds } from "./connection/MigrationEntry.ts"
 import { shownPathState } from "./connection/shownPathState.ts"
 import type { KeyPhaseState } from "./connection/KeyPhases.ts"
+import type { BondingState } from "./path/bonding.ts"
 import type { Route } from "./path/Route.ts"
 import { type PathMeasurements, pathMeasurements } from "./PathMeasurements.ts"
 
@@ -21,6 +22,7 @@ export type {
   PathEnds,
   QlogPointer
 } from "./connection/MigrationEntry.ts"
+export type { BondingState } from "./path/bonding.ts"
 export type { MigrationReason } from "./path/migrationReason.ts"
 
 /**
@@ -65,6 +67,10 @@ export interface PathInfo extends PathAddresses, PathMeasurements {
   readonly state: "active" | "standby" | "migrating" | "validating" | "closing"
   /** Whether data is sent on it now. Not on one that has fallen silent, or that the peer wants kept as a backup. */
   readonly carriesData: boolean
+  /** Whether it has left probes unanswered: data goes on others, and it comes back when it answers. */
+  readonly isSilent: boolean
+  /** What part of what all paths may send at once is its own, 0 to 1: its congestion window for each round trip. */
+  readonly share: number
   /** Other addresses: those being probed, and those it returns to if the new ones do not answer. */
   readonly alternatives: ReadonlyArray<PathAddresses>
 }
@@ -110,33 +116,54 @@ export const pathInfo = (core: Connection, path: ConnectionPath): PathInfo => {
     ...addressesOf(current),
     state: shownPathState(path),
     carriesData: path.status.carries,
+    isSilent: path.status.isSuspect,
+    share: shareOf(core, path),
     alternatives: all.filter((route) => route !== current).map(addressesOf),
     ...pathMeasurements(path)
   }
 }
 
+/** Measured again with every look: it changes as paths join, leave, fall silent, and change their status. */
+const shareOf = ({ paths }: Connection, path: ConnectionPath): number => {
+  if (!path.status.carries) return 0
+  const rateOf = ({ recovery }: ConnectionPath) => recovery.congestionWindow / recovery.rtt.smoothedMicros
+  const carriers = paths.all.filter(({ status }) => status.carries)
+  return rateOf(path) / carriers.reduce((sum, each) => sum + rateOf(each), 0)
+}
+
 /** The paths now, and whenever their addresses or states have changed, until the connection ends. */
 export const pathChanges = (actor: ConnectionActor): Stream.Stream<ReadonlyArray<PathInfo>> =>
+  changes(
+    actor,
+    () => pathInfos(actor),
+    (paths) => JSON.stringify(paths.map(identity))
+  )
+
+/** What the paths are together, now and whenever that changes, until the connection ends. */
+export const bondingChanges = (actor: ConnectionActor): Stream.Stream<BondingState> =>
+  changes(
+    actor,
+    () => actor.core.multipath.bond.state,
+    (state) => state
+  )
+
+/** What is found now, and whenever something else is, until the connection ends. */
+const changes = <A>(actor: ConnectionActor, find: () => A, identityOf: (found: A) => string) =>
   Stream.unfold("", (before) => {
-    const look: Effect.Effect<readonly [ReadonlyArray<PathInfo>, string] | undefined> = Effect.suspend(() => {
-      const paths = pathInfos(actor)
-      const now = JSON.stringify(paths.map(identity))
-      if (now !== before) return Effect.succeed([paths, now] as const)
+    const look: Effect.Effect<readonly [A, string] | undefined> = Effect.suspend(() => {
+      const found = find()
+      const now = identityOf(found)
+      if (now !== before) return Effect.succeed([found, now] as const)
       return actor.isOver ? Effect.undefined : actor.path.moved.parkThen(look)
     })
     return look
   })
 
 /** What a change of is a change of the path; what is measured changes all the time. */
-const identity = ({ id, local, remote, isValidated, state, carriesData, alternatives }: PathInfo) => ({
-  id,
-  local,
-  remote,
-  isValidated,
-  state,
-  carriesData,
-  alternatives
-})
+const identity = (path: PathInfo) => {
+  const { id, local, remote, isValidated, state, isSilent, carriesData, alternatives } = path
+  return { id, local, remote, isValidated, state, isSilent, carriesData, alternatives }
+}
 
 /** The trace as far as it is kept, and what follows, until the connection ends. */
 export const migrations = (actor: ConnectionActor): Stream.Stream<MigrationEntry> =>

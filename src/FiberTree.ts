@@ -27,7 +27,7 @@
  *
  * @since 0.1.0
  */
-import { stateOf } from "./capability/pathStateText.ts"
+import { bondingOf, stateOf } from "./capability/pathStateText.ts"
 import type {
   ConnectionNode,
   EndpointNode,
@@ -105,8 +105,9 @@ const version = (number: number): string =>
 const printedConnection = (connection: ConnectionNode): Printed => {
   const { role, remote, state, paths, streams, handler } = connection
   const bytes = (of: "bytesSent" | "bytesReceived") => size(paths.reduce((sum, path) => sum + path[of], 0))
+  const bonding = bondingOf(connection)
   return {
-    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
+    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state}${bonding && `, ${bonding}`} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
     below: [...paths.map(printedPath), ...streams.map(printedStream)]
   }
 }

@@ -318,6 +318,16 @@ export class QuicConnection extends ConnectionCarrier {
     return Paths.pathChanges(this.actor)
   }
 
+  /** What the paths are together. */
+  get bonding(): Paths.BondingState {
+    return this.actor.core.multipath.bond.state
+  }
+
+  /** What the paths are together, now and whenever that changes; ends with the connection. */
+  get bondingChanges(): Stream.Stream<Paths.BondingState> {
+    return Paths.bondingChanges(this.actor)
+  }
+
   /**
    * What has happened to paths and keys, in numbered entries; ends with the connection.
    *

@@ -31,13 +31,47 @@ export interface OpenPathOptions {
 }
 
 /**
+ * Why a path is over. draft-ietf-quic-multipath §4.2.1
+ *
+ * **Details**
+ *
+ * - `Unneeded`: it was closed without a complaint
+ * - `Application`: an application called `abandon`
+ * - `ResourceLimit`: one side has no room for it
+ * - `UnstableOrPoor`: it did not answer, or its network was gone
+ * - `NoConnectionId`: one side was given no connection ID for it
+ * - `ConnectionOver`: the connection has ended
+ * - `Unknown`: the peer gave another code
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PathClosed {
+  /** Who gave it up first, as far as this side knows. */
+  readonly by: "local" | "peer"
+  /** Why. */
+  readonly reason:
+    | "Unneeded"
+    | "Application"
+    | "ResourceLimit"
+    | "UnstableOrPoor"
+    | "NoConnectionId"
+    | "ConnectionOver"
+    | "Unknown"
+  /** The code of PATH_ABANDON; 0 if the connection has ended. */
+  readonly code: number
+}
+
+/**
  * A path of a connection, from `connection.openPath`, or `connection.path` for one that exists.
  *
  * **Details**
  *
- * Opening needs a `maxPaths` above 1 at both ends, and waits while the peer has provided no connection ID for the path. The path is validated, then data is sent on all that are available,
- * each time on the one that would deliver it first. One that falls silent with data in flight gets none, its data is sent
- * on others, and it comes back when it answers. Its fiber is below that of the connection and owns its socket.
+ * Opening needs a `maxPaths` above 1 at both ends, and waits, for at most ten seconds, while the peer has provided no
+ * connection ID for the path. The path is validated, then data is sent on all that are available, each time on the one that
+ * would deliver it first. One that falls silent with data in flight gets none, its data is sent on others, and it comes back
+ * when it answers. It is given up when it was silent for `maxIdleTimeoutMillis`, or a minute, if another answers. Its fiber
+ * is below that of the connection and owns its socket.
  * A path that was silent for 15 seconds is sent a PING by the client, so that no NAT forgets it, while the connection
  * carries data or is kept alive (`keepAliveIntervalMillis`).
  * draft-ietf-quic-multipath
@@ -103,9 +137,31 @@ export class QuicPath {
     })
   }
 
-  /** Waits until the path is over at both ends, or the connection is. */
-  get closed(): Effect.Effect<void> {
-    return untilGone(this.actor, this.core)
+  /** Waits until the path is over at both ends, or the connection is; returns who gave it up, and why. */
+  get closed(): Effect.Effect<PathClosed> {
+    return Effect.map(untilGone(this.actor, this.core), () => {
+      const { abandonment } = this.core.status
+      if (abandonment !== undefined) return { ...abandonment, reason: reasonOf(abandonment.code) }
+      const by = this.actor.core.closeReason?.origin === "peer" ? "peer" : "local"
+      return { by, reason: "ConnectionOver", code: 0 }
+    })
+  }
+}
+
+const reasonOf = (code: number): PathClosed["reason"] => {
+  switch (code) {
+    case AbandonCode.NO_ERROR:
+      return "Unneeded"
+    case AbandonCode.APPLICATION_ABANDON_PATH:
+      return "Application"
+    case AbandonCode.PATH_RESOURCE_LIMIT_REACHED:
+      return "ResourceLimit"
+    case AbandonCode.PATH_UNSTABLE_OR_POOR:
+      return "UnstableOrPoor"
+    case AbandonCode.NO_CID_AVAILABLE_FOR_PATH:
+      return "NoConnectionId"
+    default:
+      return "Unknown"
   }
 }
 

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
  * - `NotNegotiated`: one side has a `maxPaths` of 1
  * - `NotClient`: only clients open paths
  * - `Limit`: as many paths are in use as the server allows
+ * - `NoConnectionId`: the server has provided no connection ID for it, for ten seconds
  * - `TimedOut`: the server did not answer over it
  * - `Unreachable`: the system does not send from there to the server
  * - `Abandoned`: either side has given it up
@@ -24,6 +25,7 @@ export class PathFailed extends Schema.TaggedError<PathFailed>()("PathFailed", {
     "NotNegotiated",
     "NotClient",
     "Limit",
+    "NoConnectionId",
     "TimedOut",
     "Unreachable",
     "Abandoned",

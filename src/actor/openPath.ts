@@ -3,19 +3,20 @@
  * exists. Interrupting the fiber abandons the path.
  */
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import { AbandonCode, type OpenRefusal } from "../connection/Multipath.ts"
 import { PathFailed, type QuicError, quicError } from "../QuicError.ts"
 import { socketAddress } from "../wire/SocketAddress.ts"
-import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import type { LocalPlace } from "./PathActor.ts"
 
 /** How long the socket stays open after the path is gone, for datagrams in flight. */
 const LINGER_MILLIS = 1000
+
+/** How long connection IDs for a path are waited for: usually they are here before anyone asks. */
+const IDS_WAIT_MILLIS = 10_000
 
 /** What to open. */
 export interface PathPlan {
@@ -26,16 +27,20 @@ export interface PathPlan {
 }
 
 interface Opening {
-  readonly result: Deferred.Deferred<ConnectionPath, QuicError>
+  /** The first result counts. */
+  readonly settle: (result: Effect.Effect<ConnectionPath, QuicError>) => void
   /** Why the system refuses to send on its socket. */
   refusal: string | undefined
 }
 
+const refuse = (outcome: PathFailed["outcome"], problem: string): Effect.Effect<never, QuicError> =>
+  Effect.fail(quicError(new PathFailed({ outcome, problem })))
+
 const refusals = {
-  notNegotiated: () =>
-    new PathFailed({ outcome: "NotNegotiated", problem: "both sides have to allow more than one path" }),
-  server: () => new PathFailed({ outcome: "NotClient", problem: "only clients open paths" }),
-  limit: () => new PathFailed({ outcome: "Limit", problem: "the server allows no more" })
+  notNegotiated: refuse("NotNegotiated", "both sides have to allow more than one path"),
+  server: refuse("NotClient", "only clients open paths"),
+  limit: refuse("Limit", "the server allows no more"),
+  noConnectionId: refuse("NoConnectionId", "the server has provided no connection ID for it")
 }
 
 /** Returns once both sides can send on the path; interruption until the caller has it abandons it. */
@@ -44,24 +49,18 @@ export const openPath = <A>(
   plan: PathPlan,
   use: (path: ConnectionPath) => A
 ): Effect.Effect<A, QuicError> =>
-  Effect.suspend(() => {
-    let fiber: Branch | undefined
-    const opened = Effect.suspend(() => {
-      if (actor.failure !== undefined) return actor.failure
-      const opening: Opening = { result: Deferred.makeUnsafe(), refusal: undefined }
-      const abandoned = quicError(new PathFailed({ outcome: "Abandoned", problem: "it was given up" }))
-      const cutShort = Effect.sync(() =>
-        Deferred.doneUnsafe(opening.result, actor.failure ?? Effect.fail(abandoned))
-      )
-      const living = Effect.onInterrupt(Effect.scoped(live(actor, plan, opening)), () => cutShort)
-      fiber = actor.branch.fork(living, (cause) => {
-        Deferred.doneUnsafe(opening.result, Effect.die(Cause.squash(cause)))
-        actor.onDefect(cause)
-      })
-      return Effect.map(Deferred.await(opening.result), use)
+  // the finalizer of `callback` runs on any interrupt until the caller has the result
+  Effect.callback((resume) => {
+    if (actor.failure !== undefined) return resume(actor.failure)
+    const settle: Opening["settle"] = (result) => resume(Effect.map(result, use))
+    const opening: Opening = { settle, refusal: undefined }
+    const cutShort = Effect.sync(() => settle(actor.failure ?? refuse("Abandoned", "it was given up")))
+    const living = Effect.onInterrupt(Effect.scoped(live(actor, plan, opening)), () => cutShort)
+    const fiber = actor.branch.fork(living, (cause) => {
+      settle(Effect.die(Cause.squash(cause)))
+      actor.onDefect(cause)
     })
-    // outermost: also when the path has just become usable, and the caller will never know of it
-    return Effect.onInterrupt(opened, () => fiber?.close ?? Effect.void)
+    return fiber.close
   })
 
 const live = (
@@ -84,11 +83,11 @@ const live = (
     if (isBackup) actor.core.multipath.setBackup(path, true)
     actor.touch()
     yield* untilUsable(actor, path, opening)
-    Deferred.doneUnsafe(opening.result, Effect.succeed(path))
+    opening.settle(Effect.succeed(path))
     yield* untilGone(actor, path)
     yield* Effect.sleep(LINGER_MILLIS)
   })
-  return Effect.catch(life, (error) => Effect.asVoid(Deferred.fail(opening.result, error)))
+  return Effect.catch(life, (error) => Effect.sync(() => opening.settle(Effect.fail(error))))
 }
 
 /** Ends the use of a path; false for the last one. */
@@ -109,6 +108,7 @@ export const untilGone = (actor: ConnectionActor, path: ConnectionPath): Effect.
 const begin = (
   actor: ConnectionActor,
   open: () => ConnectionPath | OpenRefusal,
+  sinceMicros = actor.now(),
   isFirst = true
 ): Effect.Effect<ConnectionPath, QuicError> =>
   Effect.suspend(() => {
@@ -121,10 +121,16 @@ const begin = (
       multipath.tellBlocked(opened)
       actor.touch()
     }
-    // what will come by itself is waited for
-    if (opened === "noConnectionId" || (opened === "notNegotiated" && !confirmed))
-      return Effect.flatMap(actor.signals.driven.park, () => begin(actor, open, false))
-    return Effect.fail(quicError(refusals[opened]()))
+    const again = Effect.flatMap(actor.signals.driven.park, () => begin(actor, open, sinceMicros, false))
+    // what will come by itself is waited for: that the handshake is confirmed has a timeout of its own
+    if (opened === "notNegotiated" && !confirmed) return again
+    const leftMillis = sinceMicros / 1000 + IDS_WAIT_MILLIS - actor.now() / 1000
+    if (opened === "noConnectionId" && leftMillis > 0)
+      return Effect.timeoutOrElse(again, {
+        duration: leftMillis,
+        orElse: () => begin(actor, open, sinceMicros, false)
+      })
+    return refusals[opened]
   })
 
 const untilUsable = (
@@ -135,12 +141,8 @@ const untilUsable = (
   Effect.suspend(() => {
     if (actor.failure !== undefined) return actor.failure
     if (path.status.isUsable) return Effect.void
-    const { refusal } = opening
-    if (refusal !== undefined)
-      return Effect.fail(quicError(new PathFailed({ outcome: "Unreachable", problem: refusal })))
-    if (path.status.isEnding)
-      return Effect.fail(
-        quicError(new PathFailed({ outcome: "TimedOut", problem: "the server does not answer there" }))
-      )
+    if (opening.refusal !== undefined) return refuse("Unreachable", opening.refusal)
+    if (path.status.abandonment?.by === "peer") return refuse("Abandoned", "the server does not want it")
+    if (path.status.isEnding) return refuse("TimedOut", "the server does not answer there")
     return Effect.flatMap(actor.signals.driven.park, () => untilUsable(actor, path, opening))
   })

@@ -46,6 +46,7 @@ const pathSnapshot = (
   id: path.id,
   state: shownPathState(path),
   carriesData: path.status.carries,
+  isSilent: path.status.isSuspect,
   fiber: actor.path.branch.fiberId,
   routes: path.routes.all.map((route) => ({
     local: addressOf(route.socket),
@@ -79,6 +80,7 @@ const connectionSnapshot = (
     handler: actor.handlerId,
     fibers: actor.fiberCount,
     waiting: actor.waiting,
+    bonding: core.multipath.bond.state,
     paths: core.paths.used.map((path) => pathSnapshot(actor, path, addressOf)),
     streams: core.streams.snapshots().map((snapshot) => streamSnapshot(actor, snapshot, nowMicros)),
     holdings: holdings(core)

@@ -79,6 +79,8 @@ export interface PathNode {
   readonly state: "active" | "standby" | "migrating" | "validating" | "closing"
   /** Whether data is sent on it now. */
   readonly carriesData: boolean
+  /** Whether it has left probes unanswered. */
+  readonly isSilent: boolean
   /** Fiber of the path. */
   readonly fiber: number | undefined
   /** Its routes, the current one first. */
@@ -169,6 +171,8 @@ export interface ConnectionNode {
   readonly fibers: number
   /** Application fibers waiting for this connection or one of its streams. */
   readonly waiting: number
+  /** What its paths are together: see `BondingState`. */
+  readonly bonding: "singlePath" | "pending" | "bonded" | "degraded"
   /** Its paths. */
   readonly paths: ReadonlyArray<PathNode>
   /** Its streams. */

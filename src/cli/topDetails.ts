@@ -7,7 +7,7 @@ import { age, bitRateText, lossText, rateText } from "./topColumns.ts"
 import type { ConnectionRow, PathRow, Rate, StreamRow } from "./topRates.ts"
 import { peerOf } from "./topState.ts"
 import { formatBytes, formatCount, formatMillis } from "./units.ts"
-import { stateOf } from "../capability/pathStateText.ts"
+import { bondingOf, stateOf } from "../capability/pathStateText.ts"
 import type { RouteNode, StreamHalf } from "../FiberTree.ts"
 
 const pathLines = ({ node, inBits, outBits, lossShare }: PathRow, columns: number): ReadonlyArray<string> => {
@@ -69,6 +69,7 @@ export const connectionDetails = (
     [
       `── ${printable(peerOf(connection))}`,
       hasEnded ? "ended; as it was last seen" : node.state,
+      ...[bondingOf(node)].filter((text) => text !== ""),
       printable(node.alpn ?? "no protocol yet"),
       age(node.ageMillis),
       formatCount(node.fibers, "fiber"),

@@ -16,8 +16,12 @@ const connection = ({ node, paths, streams, ...row }: ConnectionRow) => ({
   inDatagramsPerSecond: row.inDatagrams,
   outDatagramsPerSecond: row.outDatagrams,
   lossShare: row.lossShare,
+  bonding: node.bonding,
   paths: paths.map((path) => ({
     id: path.node.id,
+    state: path.node.state,
+    carriesData: path.node.carriesData,
+    isSilent: path.node.isSilent,
     inBitsPerSecond: path.inBits,
     outBitsPerSecond: path.outBits,
     smoothedRttMillis: path.node.smoothedRttMillis,

@@ -47,12 +47,12 @@ export class ConnectionTimers {
       deadline = Math.min(deadline, this.keepAliveDeadline(pto), this.inquiryDeadline(pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
     if (multipath.keepAlive !== undefined) deadline = Math.min(deadline, multipath.keepAlive.deadlineMicros)
-    for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, nowMicros))
+    for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, pto, nowMicros))
     return deadline
   }
 
-  private pathDeadline(path: ConnectionPath, nowMicros: number): number {
-    let deadline = path.deadline()
+  private pathDeadline(path: ConnectionPath, ptoMicros: number, nowMicros: number): number {
+    let deadline = Math.min(path.deadline(), this.parts.multipath.silenceDeadline(path, ptoMicros))
     if (!path.status.isOpen) return deadline
     if (this.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
     if (!this.parts.handshake.confirmed) return deadline
@@ -130,6 +130,7 @@ export class ConnectionTimers {
     for (const path of [...paths]) {
       if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)
         path.rotateIds(nowMicros)
+      if (nowMicros >= multipath.silenceDeadline(path, pto)) multipath.giveUp(path, nowMicros)
       if (nowMicros >= path.deadline()) this.firePath(path, nowMicros)
     }
   }
@@ -144,7 +145,7 @@ export class ConnectionTimers {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
         repeatInFlight(parts.frames, path)
-        parts.multipath.onProbeTimeout(path)
+        parts.multipath.onProbeTimeout(path, nowMicros)
         if (parts.config.role === "client" && parts.handshake.confirmed && isUnanswered(path))
           parts.events.push({ _tag: "unanswered" })
         if (parts.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)

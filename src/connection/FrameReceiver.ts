@@ -251,11 +251,11 @@ export class FrameReceiver implements FrameSink {
     return this.strikes.needless(FrameType.ACK_FREQUENCY)
   }
 
-  onPathAbandon(pathId: number): Result {
+  onPathAbandon(pathId: number, code: number): Result {
     const { multipath } = this.parts
     const error = multipath.checkId(pathId, FrameType.PATH_ABANDON)
     if (error !== undefined) return error
-    multipath.onAbandon(pathId, this.nowMicros)
+    multipath.onAbandon(pathId, code, this.nowMicros)
     return this.strikes.needless(FrameType.PATH_ABANDON)
   }
 

@@ -1,14 +1,17 @@
 import { PathFrames } from "../path/PathFrames.ts"
+import type { Abandonment } from "../path/PathStatus.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { Bond } from "./Bond.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
+import type { IdleTimer } from "./IdleTimer.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 import { type KeptConnection, PathKeepAlive } from "./PathKeepAlive.ts"
 import type { PathSet } from "./PathSet.ts"
@@ -43,6 +46,7 @@ export interface ManyPaths extends LossOwners, KeptConnection {
   readonly config: ConnectionConfig
   readonly frames: LossOwners["frames"] & KeptConnection["frames"]
   readonly lifecycle: Lifecycle
+  readonly idle: IdleTimer
   readonly closer: Closer
   readonly events: Array<ConnectionEvent>
   readonly paths: PathSet
@@ -63,6 +67,8 @@ const SUSPECT_TIMEOUTS = 1
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
+/** A path that is silent for the idle timeout is given up, and after a minute even if that is longer. */
+const LONGEST_SILENCE_MICROS = 60_000_000
 
 /**
  * The paths of a connection beyond the first: reserves them, opens and abandons them, and says which carry data.
@@ -75,6 +81,7 @@ export class Multipath {
   readonly frames = new PathFrames()
   /** Which path is asked first for the next datagram. */
   readonly order: SendOrder
+  readonly bond: Bond
   /** Once there has been another path. */
   keepAlive: PathKeepAlive | undefined = undefined
   private readonly parts: ManyPaths
@@ -90,6 +97,7 @@ export class Multipath {
     this.parts = parts
     this.add = add
     const { paths, config } = parts
+    this.bond = new Bond(paths)
     this.order = new SendOrder(
       paths,
       (config.scheduler ?? earliest)(),
@@ -161,7 +169,9 @@ export class Multipath {
 
   /** An authentic packet has arrived on `route`. */
   onAuthentic(path: ConnectionPath, route: Route, nowMicros: number): void {
-    if (path.status.state === "created") this.begin(path, route, nowMicros)
+    const { status } = path
+    if (status.state === "created") this.begin(path, route, nowMicros)
+    if (status.isSuspect) status.silentSinceMicros = nowMicros
   }
 
   /** A challenge has been answered. */
@@ -189,16 +199,16 @@ export class Multipath {
     if (path.status.isEnding) return true
     if (!this.parts.lifecycle.isOpen) return false
     if (!this.parts.paths.all.some((other) => other !== path && other.status.isUsable)) return false
-    this.end(path, code, nowMicros)
+    this.end(path, { by: "local", code }, nowMicros)
     return true
   }
 
   /** A probe timeout. Whatever is in flight on a silent path is sent again on others. */
-  onProbeTimeout(path: ConnectionPath): void {
+  onProbeTimeout(path: ConnectionPath, nowMicros: number): void {
     const { status, recovery } = path
     if (!status.isUsable || status.isSuspect || recovery.ptoCount < SUSPECT_TIMEOUTS) return
     if (this.parts.paths.open.length < 2) return
-    status.isSuspect = true
+    status.silentSinceMicros = nowMicros
     this.changed()
     const { frames } = this.parts
     for (let at = recovery.oldestOutstanding(Space.Application); at !== undefined; at = at.next)
@@ -208,15 +218,29 @@ export class Multipath {
   /** Packets of a path were acknowledged. */
   onAcked(path: ConnectionPath): void {
     if (!path.status.isSuspect || path.recovery.ptoCount > 0) return
-    path.status.isSuspect = false
+    path.status.silentSinceMicros = Number.POSITIVE_INFINITY
     this.changed()
+  }
+
+  /** When a path that has fallen silent is given up. Never while it moves, or while no other answers. */
+  silenceDeadline({ status, routes }: ConnectionPath, ptoMicros: number): number {
+    const { paths, idle } = this.parts
+    if (!status.isSuspect || !status.isUsable || routes.isMoving) return Number.POSITIVE_INFINITY
+    if (!paths.all.some((other) => other.status.isUsable && !other.status.isSuspect))
+      return Number.POSITIVE_INFINITY
+    const longest = Math.max(LONGEST_SILENCE_MICROS, 3 * ptoMicros)
+    return status.silentSinceMicros + Math.min(idle.longestSilence(ptoMicros), longest)
+  }
+
+  /** Gives up a path that is silent for too long: its ID may be needed, and probing it has to end. */
+  giveUp(path: ConnectionPath, nowMicros: number): void {
+    this.end(path, { by: "local", code: AbandonCode.PATH_UNSTABLE_OR_POOR }, nowMicros)
   }
 
   /** Timers of a path: the end of its validation, and of what is kept of an abandoned one. */
   onTimeout(path: ConnectionPath, nowMicros: number): void {
     const { status, validator } = path
-    if (status.state === "validating" && validator.state === "timedOut")
-      this.end(path, AbandonCode.PATH_UNSTABLE_OR_POOR, nowMicros)
+    if (status.state === "validating" && validator.state === "timedOut") this.giveUp(path, nowMicros)
     if (nowMicros < status.removeAtMicros) return
     // whoever acknowledges no PATH_ABANDON would have us remember ever more of them
     if (this.frames.hasToArrive(FrameType.PATH_ABANDON, path.id))
@@ -233,7 +257,7 @@ export class Multipath {
     return violation(`path ${pathId} is above the limit of ${this.localMax}`, type)
   }
 
-  onAbandon(pathId: number, nowMicros: number): void {
+  onAbandon(pathId: number, code: number, nowMicros: number): void {
     const path = this.parts.paths.byId(pathId)
     if (path === undefined) return
     const { paths, closer } = this.parts
@@ -243,7 +267,7 @@ export class Multipath {
         new TransportError(NO_VIABLE_PATH, "the last path was abandoned"),
         nowMicros
       )
-    this.end(path, AbandonCode.NO_ERROR, nowMicros)
+    this.end(path, { by: "peer", code }, nowMicros)
     // a repetition keeps nothing for longer
     status.removeAtMicros = Math.min(status.removeAtMicros, nowMicros + KEPT_PTOS * path.recovery.ptoMicros())
   }
@@ -297,16 +321,17 @@ export class Multipath {
     this.changed()
   }
 
-  private end(path: ConnectionPath, code: number, nowMicros: number): void {
+  private end(path: ConnectionPath, abandonment: Abandonment, nowMicros: number): void {
     const { parts, frames } = this
     const { status, recovery } = path
     if (status.isEnding) return
     status.to("closing")
+    status.abandonment = abandonment
     status.removeAtMicros = nowMicros + UNANSWERED_PTOS * recovery.ptoMicros()
     path.routes.abandon()
     path.peerIds.clear() // draft-ietf-quic-multipath §3.4: retired at once
     frames.forget(path.id)
-    frames.abandon(path.id, code)
+    frames.abandon(path.id, abandonment.by === "peer" ? AbandonCode.NO_ERROR : abandonment.code)
     this.changed()
     settleLost(parts, path, recovery.abandonPackets(Space.Application, nowMicros), nowMicros)
   }
@@ -322,17 +347,11 @@ export class Multipath {
     this.changed()
   }
 
-  /** A path has joined or left, or its status is another one: decides anew which of them carry data. */
+  /** A path has joined or left, or its status is another one. */
   private changed(): void {
-    const { paths, events } = this.parts
-    const usable = paths.all.filter(({ status }) => status.isUsable)
-    const sound = usable.filter(({ status }) => !status.isSuspect)
-    const preferred = sound.filter(({ status }) => status.state === "active" && !status.isPeerBackup)
-    const carriers = preferred.length > 0 ? preferred : sound.length > 0 ? sound : usable
-    for (const path of paths) path.status.carries = carriers.includes(path)
-    if (carriers.length > 0 && !carriers.includes(paths.active)) paths.active = carriers[0]
+    this.bond.update()
     this.order.update()
-    events.push({ _tag: "moved" })
+    this.parts.events.push({ _tag: "moved" })
   }
 }
 

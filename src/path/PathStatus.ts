@@ -1,14 +1,20 @@
 import { StateMachine } from "../internal/TransitionTable.ts"
 import { type PathState, pathTransitions } from "./pathState.ts"
 
+/** Who gave a path up, and the code of its PATH_ABANDON. draft-ietf-quic-multipath §4.2.1 */
+export interface Abandonment {
+  readonly by: "local" | "peer"
+  readonly code: number
+}
+
 /** Where a path is in its life, and what both sides have told each other about its use. draft-ietf-quic-multipath §3.3 */
 export class PathStatus extends StateMachine<PathState> {
   /** Data may be sent on it now. Of a path that does not carry it, only what concerns the path itself is sent. */
   carries: boolean
   /** It would carry data, but the scheduler waits for another. */
   isPassedOver = false
-  /** Probes are not answered while data is in flight: nothing new is entrusted to it. */
-  isSuspect = false
+  /** Since when it has been suspect: probes are not answered, and nothing has arrived on it either. */
+  silentSinceMicros = Number.POSITIVE_INFINITY
   /** We prefer other paths, once it is validated. */
   isBackup = false
   /** The peer prefers that we use others. */
@@ -17,6 +23,8 @@ export class PathStatus extends StateMachine<PathState> {
   sequence = -1
   /** When the state of a path that is closing is dropped. */
   removeAtMicros = Number.POSITIVE_INFINITY
+  /** Once it has been given up. */
+  abandonment: Abandonment | undefined = undefined
   private peerSequence = -1
 
   /** The path of the handshake starts as `active`. */
@@ -28,6 +36,11 @@ export class PathStatus extends StateMachine<PathState> {
   /** It exists on the wire: packets were sent or received on it, and neither side has abandoned it. */
   get isOpen(): boolean {
     return this.isUsable || this.state === "validating" || this.state === "validated"
+  }
+
+  /** Probes are not answered while data is in flight: nothing new is entrusted to it. */
+  get isSuspect(): boolean {
+    return this.silentSinceMicros !== Number.POSITIVE_INFINITY
   }
 
   /** Validated, and not abandoned: whether it carries data is up to its own status and that of others. */

@@ -37,9 +37,25 @@ export const earliest = (): PathScheduler => ({
 export const minRtt = (): PathScheduler => ({ choose: (paths) => sortedBy(paths, smoothed) })
 
 /** Every path in proportion to its weight: by default to what its window lets through. */
-export const weighted = (weightOf: (path: SchedulerPath) => number = ({ rate }) => rate): PathScheduler => ({
-  choose: (paths) => sortedBy(paths, (path) => path.bytesSent / Math.max(weightOf(path), Number.MIN_VALUE))
-})
+export const weighted = (weightOf: (path: SchedulerPath) => number = ({ rate }) => rate): PathScheduler => {
+  /** What each had sent when a path was last added or removed: a newcomer does not have to catch up with the others. */
+  const before = new Map<SchedulerPath, number>()
+  const beginAnew = (): void => {
+    for (const path of before.keys()) before.set(path, path.bytesSent)
+  }
+  const sentOf = (path: SchedulerPath): number => path.bytesSent - (before.get(path) ?? 0)
+  return {
+    onAdded: (path) => {
+      before.set(path, 0)
+      beginAnew()
+    },
+    onRemoved: (path) => {
+      before.delete(path)
+      beginAnew()
+    },
+    choose: (paths) => sortedBy(paths, (path) => sentOf(path) / Math.max(weightOf(path), Number.MIN_VALUE))
+  }
+}
 
 /** Each datagram on every path: as fast as the fastest for whatever gets through on any, at the cost of all others. */
 export const redundant = (): PathScheduler => ({

@@ -118,19 +118,19 @@ export class QlogFrames implements FrameSink, StreamFrameSink {
     cidStart: number,
     cidEnd: number
   ) {
-    return this.add(path_id > 0 ? F.PATH_NEW_CONNECTION_ID : F.NEW_CONNECTION_ID, {
+    return this.add(this.decoder.type, {
       sequence_number,
       retire_prior_to,
       connection_id_length: cidEnd - cidStart,
       connection_id: hexadecimal(bytes, cidStart, cidEnd),
-      ...(path_id > 0 && { path_id })
+      ...(this.decoder.type === F.PATH_NEW_CONNECTION_ID && { path_id })
     })
   }
 
   onRetireConnectionId(path_id: number, sequence_number: number) {
-    return this.add(path_id > 0 ? F.PATH_RETIRE_CONNECTION_ID : F.RETIRE_CONNECTION_ID, {
+    return this.add(this.decoder.type, {
       sequence_number,
-      ...(path_id > 0 && { path_id })
+      ...(this.decoder.type === F.PATH_RETIRE_CONNECTION_ID && { path_id })
     })
   }
 

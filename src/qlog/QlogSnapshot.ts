@@ -6,6 +6,7 @@ import { Level } from "../wire/PacketType.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { errorFields } from "./errorFields.ts"
 import { endpointFields } from "./migrationEvents.ts"
+import { QlogPaths } from "./QlogPaths.ts"
 import { hexadecimal, hexVersion } from "../internal/hexadecimal.ts"
 
 const levels = [Level.Initial, Level.ZeroRtt, Level.Handshake, Level.OneRtt] as const
@@ -18,18 +19,17 @@ export class QlogSnapshot {
   private readonly role: Role
   private readonly emit: EmitEvent
   private state: string | undefined = undefined
-  private isAssigned = false
-  private datagramBytes = 0
   private readonly keys = new Set<string>()
   private parameters: TransportParameters | undefined = undefined
-  private metrics: Readonly<Record<string, number | undefined>> = {}
+  private readonly paths: QlogPaths
   private isNew = true
   private isVersionTold = false
   private isClosed = false
 
   constructor(role: Role, emit: EmitEvent) {
     this.role = role
-    this.emit = emit
+    this.emit = (name, data) => emit(`quic:${name}`, data)
+    this.paths = new QlogPaths(emit)
   }
 
   /** Returns whether the connection state has changed. */
@@ -42,8 +42,7 @@ export class QlogSnapshot {
       this.emit("parameters_set", { initiator: "remote", ...parameterFields(peerParameters) })
     }
     if (complete && !this.isVersionTold) this.emitNegotiated(connection)
-    this.comparePath(connection)
-    this.compareMetrics(connection)
+    this.paths.compare(connection)
     return this.compareState(connection)
   }
 
@@ -89,39 +88,6 @@ export class QlogSnapshot {
           this.emit("key_discarded", { key_type, trigger: "tls" })
         }
       }
-  }
-
-  private comparePath({ path }: Connection): void {
-    const { remote, mtu } = path
-    if (!this.isAssigned) {
-      this.isAssigned = true
-      this.emit("tuple_assigned", { tuple_id: "", tuple_remote: endpointFields(remote) })
-    }
-    if (this.datagramBytes === mtu.current) return
-    const old = this.datagramBytes
-    this.datagramBytes = mtu.current
-    this.emit("mtu_updated", { ...(old > 0 && { old }), new: mtu.current })
-  }
-
-  private compareMetrics({ path: { recovery } }: Connection): void {
-    const { rtt } = recovery
-    const now: Readonly<Record<string, number | undefined>> = {
-      ...(rtt.hasSample && {
-        min_rtt: rtt.minMicros / 1000,
-        smoothed_rtt: rtt.smoothedMicros / 1000,
-        latest_rtt: rtt.latestMicros / 1000,
-        rtt_variance: rtt.variationMicros / 1000
-      }),
-      pto_count: recovery.ptoCount,
-      congestion_window: Math.floor(recovery.congestionWindow),
-      bytes_in_flight: recovery.bytesInFlight,
-      // bits per second; infinite before the first round trip is known
-      ...(Number.isFinite(recovery.pacingRate) && { pacing_rate: Math.floor(recovery.pacingRate * 8e6) })
-    }
-    const changed = Object.entries(now).filter(([name, value]) => value !== this.metrics[name])
-    if (changed.length === 0) return
-    this.metrics = now
-    this.emit("recovery_metrics_updated", Object.fromEntries(changed))
   }
 
   private compareState({ lifecycle, handshake, keys }: Connection): boolean {

@@ -9,6 +9,7 @@ import { hexadecimal } from "../internal/hexadecimal.ts"
 import { printableJson } from "../internal/printable.ts"
 import { migrationEvents } from "./migrationEvents.ts"
 import { QlogFrames } from "./QlogFrames.ts"
+import { pathField } from "./QlogPaths.ts"
 import { QlogSnapshot } from "./QlogSnapshot.ts"
 import { AEAD_TAG_BYTES } from "../protect/CipherSuite.ts"
 
@@ -86,11 +87,11 @@ export class QlogTrace implements ConnectionObserver {
 
   packetSent(sent: PlainPacket, isMtuProbe: boolean, nowMicros: number): void {
     const packet = this.packet(sent, this.ourExponent)
-    this.event("packet_sent", { ...packet, ...(isMtuProbe && { is_mtu_probe_packet: true }) }, nowMicros)
+    this.event("quic:packet_sent", { ...packet, ...(isMtuProbe && { is_mtu_probe_packet: true }) }, nowMicros)
   }
 
   packetReceived(received: PlainPacket, nowMicros: number): void {
-    this.event("packet_received", this.packet(received, this.theirExponent), nowMicros)
+    this.event("quic:packet_received", this.packet(received, this.theirExponent), nowMicros)
   }
 
   packetDropped(
@@ -103,7 +104,7 @@ export class QlogTrace implements ConnectionObserver {
     // a log starts with the first authenticated packet, as anyone can send anything
     if (this.write === undefined) return
     this.event(
-      "packet_dropped",
+      "quic:packet_dropped",
       {
         header: { packet_type: packetTypes[type] },
         raw: { length },
@@ -116,7 +117,7 @@ export class QlogTrace implements ConnectionObserver {
 
   packetLost(packet: SentPacket, pathId: number, nowMicros: number): void {
     this.event(
-      "packet_lost",
+      "quic:packet_lost",
       {
         header: {
           packet_type: typesOfSpace[packet.space],
@@ -132,7 +133,7 @@ export class QlogTrace implements ConnectionObserver {
   traced(entry: Omit<MigrationEntry, "qlog">, isInUse: boolean, nowMicros: number): QlogPointer | undefined {
     // a server's log starts with the first packet
     if (this.write === undefined) return undefined
-    for (const [name, data] of migrationEvents(entry, isInUse)) this.event(name, data, nowMicros)
+    for (const [name, data] of migrationEvents(entry, isInUse)) this.event(`quic:${name}`, data, nowMicros)
     return { log: this.name, event: this.events - 1, timeMillis: this.timeMillis }
   }
 
@@ -171,7 +172,7 @@ export class QlogTrace implements ConnectionObserver {
       this.pending = this.header
     }
     this.events++
-    this.pending += record({ time: this.timeMillis, name: `quic:${name}`, data })
+    this.pending += record({ time: this.timeMillis, name, data })
     if (this.pending.length > CHUNK_CHARACTERS) this.flush()
   }
 
@@ -185,9 +186,6 @@ export class QlogTrace implements ConnectionObserver {
     this.pending = ""
   }
 }
-
-/** Of packets that are not numbered on the path of the handshake. */
-const pathField = (pathId: number) => (pathId === 0 ? undefined : { path_id: pathId })
 
 /** RFC 7464 */
 const record = (value: object): string => `${RECORD_SEPARATOR}${printableJson(value)}\n`

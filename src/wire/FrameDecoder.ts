@@ -27,6 +27,8 @@ const ack = new AckFrame()
  * least two.
  */
 export class FrameDecoder {
+  /** Type of the frame that the sink is told of. */
+  type = 0
   /** Whether the packet of the last `decode` must be acknowledged. RFC 9000 §13.2 */
   ackEliciting = false
   /** Whether all frames of the last `decode` were probing frames. RFC 9000 §9.1 */
@@ -72,6 +74,7 @@ export class FrameDecoder {
           TransportErrorCode.PROTOCOL_VIOLATION,
           "frame type not in its shortest encoding"
         )
+      this.type = type
       const flags = frameFlags(type)
       // RFC 9000 §12.4 #3, §17.2.4
       if ((flags & permission) === 0)

@@ -6,6 +6,7 @@ import type { ConnectionNode, EndpointNode, PathNode, StreamNode } from "../../s
 export const pathNode = (over: Partial<PathNode> = {}): PathNode => ({
   state: "active",
   carriesData: true,
+  isSilent: false,
   id: 0,
   fiber: 3,
   routes: [
@@ -50,6 +51,7 @@ export const connectionNode = (over: Partial<ConnectionNode> = {}): ConnectionNo
   handler: undefined,
   fibers: 4,
   waiting: 1,
+  bonding: "singlePath",
   paths: [pathNode()],
   streams: [],
   holdings: {

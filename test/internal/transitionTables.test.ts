@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import { peerTransitions } from "../../src/actor/peerState.ts"
 import { lifecycleTransitions } from "../../src/connection/lifecycle.ts"
 import { printTable, StateMachine, type TransitionTable } from "../../src/internal/TransitionTable.ts"
+import { bondingTransitions } from "../../src/path/bonding.ts"
 import { pathTransitions } from "../../src/path/pathState.ts"
 import {
   isReceiveTerminal,
@@ -45,6 +46,17 @@ describe("the transition table", () => {
       standby    │ active, closing, failed
       closing    │ failed
       failed     │ ∅
+      "
+    `)
+  })
+
+  it("of the bonding of a connection", () => {
+    expect(`\n${printTable(bondingTransitions)}\n`).toMatchInlineSnapshot(`
+      "
+      singlePath │ pending
+      pending    │ singlePath, bonded, degraded
+      bonded     │ singlePath, pending, degraded
+      degraded   │ singlePath, pending, bonded
       "
     `)
   })

@@ -70,6 +70,35 @@ describe("D4: a scheduler", () => {
     ).toHaveLength(2)
   })
 
+  it("weighted divides anew whenever a path joins or leaves: a newcomer has nothing to catch up with", () => {
+    const scheduler = schedulers.weighted(({ id }) => (id === 0 ? 2 : 1))
+    const sent = [0, 0, 0]
+    const paths = sent.map((_, id) =>
+      Object.defineProperty({ ...path(id) }, "bytesSent", { get: () => sent[id] })
+    )
+    /** How many of 90 datagrams each path carries. */
+    const carriedBy = (...ids: ReadonlyArray<number>) => {
+      const before = [...sent]
+      for (let i = 0; i < 90; i++) {
+        const [first] = chosen(
+          scheduler,
+          ids.map((id) => paths[id])
+        )
+        sent[first] += 1_000
+      }
+      return sent.map((bytes, id) => (bytes - before[id]) / 1_000)
+    }
+    for (const id of [0, 1]) scheduler.onAdded!(paths[id])
+    expect(carriedBy(0, 1)).toEqual([60, 30, 0])
+    sent[0] += MEGABYTE
+    scheduler.onAdded!(paths[2])
+    const [first, ...others] = carriedBy(0, 1, 2)
+    expect(first).toBeCloseTo(45, -0.5)
+    for (const each of others) expect(each).toBeCloseTo(22.5, -0.5)
+    scheduler.onRemoved!(paths[0])
+    expect(carriedBy(1, 2)).toEqual([0, 45, 45])
+  })
+
   it("ECF waits for the fast path if that delivers the rest earlier, and then a little longer", () => {
     const scheduler = schedulers.ecf()
     expect(chosen(scheduler, [path(0, full), slow], 10 * MEGABYTE)).toEqual([0, 1])

@@ -1,8 +1,11 @@
 /** D3, D5, D7: two networks at once, through the public API, in the simulator. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
+import { coreOf } from "../inspect.ts"
 import { reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { MOBILE, SERVER_TOO, twoLinks, upload, WIFI } from "./twoLinks.ts"
@@ -70,7 +73,7 @@ describe("D2, D6: a path of the application", () => {
       yield* upload(ends, 10 * MEGABYTE)
       expect(backup.info.bytesSent).toBeGreaterThan(MEGABYTE)
       yield* backup.abandon
-      yield* backup.closed
+      expect(yield* backup.closed).toEqual({ by: "local", reason: "Application", code: 0x3e })
       yield* Effect.sleep(5_000)
       expect(yield* sockets).toBe(before)
       expect(ends.connection.path(1)).toBeUndefined()
@@ -110,6 +113,42 @@ describe("D2, D6: a path of the application", () => {
     })
   )
 
+  itSim(
+    "makes a bond with the others, whose changes can be followed; the peer's reason for its end is told",
+    () =>
+      Effect.gen(function* () {
+        const ends = yield* twoLinks(shaped)
+        const { connection } = ends
+        const seen: Array<string> = []
+        const follow = (changes: Stream.Stream<string>) =>
+          Effect.forkChild(Stream.runForEach(changes, (state) => Effect.sync(() => seen.push(state))))
+        yield* follow(connection.bondingChanges)
+        const mobile = yield* connection.openPath({ local: { host: MOBILE } })
+        yield* upload(ends, MEGABYTE)
+        const shares = () => connection.paths.map(({ share }) => share)
+        expect(shares().reduce((sum, share) => sum + share)).toBeCloseTo(1)
+        expect(Math.min(...shares())).toBeGreaterThan(0.05)
+        const uploading = yield* Effect.forkChild(upload(ends, 2 * MEGABYTE))
+        yield* Effect.sleep(100)
+        ends.links.mobile.set({ up: false })
+        yield* Fiber.join(uploading)
+        expect(connection.bonding).toBe("degraded")
+        expect(mobile.info).toMatchObject({ isSilent: true, share: 0 })
+        expect(shares()).toEqual([1, 0])
+        ends.links.mobile.set({ up: true })
+        yield* upload(ends, 10 * MEGABYTE)
+        expect(connection.bonding).toBe("bonded")
+        yield* ends.accepted[0].path(1)!.abandon
+        expect(yield* mobile.closed).toEqual({ by: "peer", reason: "Application", code: 0x3e })
+        expect(yield* connection.path(0)!.closed.pipe(Effect.timeoutOption(10))).toEqual(Option.none())
+        const first = connection.path(0)!
+        yield* connection.close()
+        expect(yield* first.closed).toEqual({ by: "local", reason: "ConnectionOver", code: 0 })
+        yield* Effect.sleep(1)
+        expect(seen).toEqual(["singlePath", "pending", "bonded", "degraded", "bonded", "singlePath"])
+      })
+  )
+
   itSim("that is not answered, or not allowed, fails with a reason, and leaves no socket", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks()
@@ -135,6 +174,23 @@ describe("D2, D6: a path of the application", () => {
       const wrong = { status: "fast" } as unknown as { readonly status: "backup" }
       expect(yield* reasonOf(ends.connection.openPath(wrong))).toMatchObject({ field: "status" })
       yield* upload(ends, MEGABYTE)
+    })
+  )
+
+  itSim("for which the peer provides no connection IDs is waited for ten seconds, and then refused", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks()
+      yield* Effect.sleep(500)
+      // the server believes that they are here
+      coreOf(ends.connection).paths.byId(1)!.peerIds.clear()
+      const startedAt = yield* Clock.currentTimeMillis
+      expect(yield* reasonOf(ends.connection.openPath({ local: { host: MOBILE } }))).toMatchObject({
+        _tag: "PathFailed",
+        outcome: "NoConnectionId"
+      })
+      expect((yield* Clock.currentTimeMillis) - startedAt).toBeCloseTo(10_000, -1)
+      yield* Effect.sleep(2_000)
+      expect((yield* ends.client.tree).sockets).toBe(1)
     })
   )
 

@@ -137,6 +137,72 @@ describe("a log", () => {
     expect(onPath("packet_received")).toBeGreaterThan(0)
   })
 
+  it("tells how paths come, fall silent and go, what they are together, and what is measured on each", () => {
+    const logs = new Logs()
+    const two = new TwoPaths({
+      observe: (role, id, nowMicros) => new QlogTrace(role, id, nowMicros, 0, logs.qlog)
+    })
+    const { client } = two.pair
+    const send = () => {
+      client.streams.write(client.streams.open(false), new Uint8Array(50_000))
+      two.exchange().advance(2_000_000)
+    }
+    send()
+    two.arrives = ({ socket }) => socket === 0
+    send()
+    two.arrives = () => true
+    two.advance(20_000_000)
+    client.rotateIds(two.nowMicros)
+    client.multipath.abandon(two.second.client, 0x3e, two.nowMicros)
+    two.exchange().advance(20_000_000)
+    client.close(0, "", two.nowMicros)
+    two.exchange()
+    const changes = (role: Role, name: string) =>
+      logs
+        .of(role)
+        .filter((event) => event.name === `multipath:${name}`)
+        .map(({ data: { old, new: next, initiator, error_code } }) =>
+          [old, next, initiator, error_code].filter((field) => field !== undefined).join(" ")
+        )
+    const opened = ["created validating", "validating active"]
+    expect(changes("client", "path_state_updated")).toEqual([
+      ...opened,
+      "active silent",
+      "silent active",
+      "active closing local 62",
+      "closing failed"
+    ])
+    expect(changes("server", "path_state_updated").slice(-2)).toEqual([
+      "active closing remote 62",
+      "closing failed"
+    ])
+    expect(changes("client", "bonding_state_updated")).toEqual([
+      "singlePath pending",
+      "pending bonded",
+      "bonded degraded",
+      "degraded bonded",
+      "bonded singlePath"
+    ])
+    const about = (path_id: number | undefined, name: string) =>
+      logs.of("client").filter((event) => event.name === `quic:${name}` && event.data.path_id === path_id)
+    expect(about(1, "tuple_assigned").map(({ data }) => data.tuple_remote)).toEqual([
+      { ip_v4: "198.51.100.1", port_v4: 4434 }
+    ])
+    for (const id of [undefined, 1]) {
+      expect(about(id, "mtu_updated").length).toBeGreaterThan(0)
+      const metrics = about(id, "recovery_metrics_updated").map(({ data }) => data)
+      expect(metrics.some(({ congestion_window: window }) => (window as number) > 0)).toBe(true)
+      expect(metrics.some(({ smoothed_rtt: rtt }) => rtt !== undefined)).toBe(true)
+    }
+    const ids = logs
+      .of("client")
+      .flatMap(({ data }) => data.frames ?? [])
+      .filter(({ frame_type }) => frame_type.endsWith("new_connection_id"))
+      .map(({ frame_type, path_id }: { frame_type: string; path_id?: number }) => [frame_type, path_id])
+    expect(ids).toContainEqual(["path_new_connection_id", 0])
+    expect(ids).toContainEqual(["path_new_connection_id", 1])
+  })
+
   it("reports versions, parameters, keys, states, and the close", () => {
     const logs = new Logs()
     const pair = new CorePair({

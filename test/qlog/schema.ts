@@ -98,12 +98,14 @@ const events: Readonly<Record<string, ReadonlyArray<string>>> = {
   migration_state_updated: ["new"],
   key_updated: ["key_type"],
   key_discarded: ["key_type"],
-  recovery_metrics_updated: []
+  recovery_metrics_updated: [],
+  path_state_updated: ["path_id", "new"],
+  bonding_state_updated: ["new"]
 }
 
 export const checkEvent = (event: QlogEvent): void => {
   expect(typeof event.time).toBe("number")
-  const [, name] = /^quic:(\w+)$/.exec(event.name)!
+  const [, name] = /^(?:quic|multipath):(\w+)$/.exec(event.name)!
   expect(Object.keys(events)).toContain(name)
   for (const field of events[name]) expect(event.data, name).toHaveProperty(field)
   if (name === "packet_dropped") {
