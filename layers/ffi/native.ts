@@ -34,6 +34,25 @@ export interface Pinned {
   readonly pointer: bigint
 }
 
+/** The addresses of all pinned memory, for whoever gets a view of it. */
+const addresses = new WeakMap<ArrayBufferLike, number>()
+
+/** Finds the addresses of views of pinned memory, fast for those of the same memory as the last. */
+export class PinnedViews {
+  private buffer: ArrayBufferLike | undefined = undefined
+  private address: number | undefined = undefined
+
+  /** Of the view's first byte; undefined unless `Native.pin` made its memory. Addresses are exact: they have 48 bits. */
+  addressOf(view: Uint8Array): number | undefined {
+    const { buffer } = view
+    if (buffer !== this.buffer) {
+      this.buffer = buffer
+      this.address = addresses.get(buffer)
+    }
+    return this.address === undefined ? undefined : this.address + view.byteOffset
+  }
+}
+
 export class Native {
   private readonly ffi: Ffi
   private readonly errnoCell: Int32Array
@@ -102,11 +121,9 @@ export class Native {
   pin(byteLength: number): Pinned {
     // small typed arrays made without a buffer live on the heap, which moves them
     const buffer = new ArrayBuffer(byteLength)
-    return {
-      bytes: new Uint8Array(buffer),
-      view: new DataView(buffer),
-      pointer: this.ffi.getRawPointer(buffer)
-    }
+    const pointer = this.ffi.getRawPointer(buffer)
+    addresses.set(buffer, Number(pointer))
+    return { bytes: new Uint8Array(buffer), view: new DataView(buffer), pointer }
   }
 }
 
