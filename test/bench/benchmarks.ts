@@ -64,6 +64,19 @@ const held = (what: "connections" | "streams", count: number): Benchmark => ({
   isSteady: true
 })
 
+const handshakes = (title: string, conditions: string, task: OpenTask): Benchmark => ({
+  title,
+  conditions,
+  task,
+  metrics: [
+    { from: "perSecond", metric: "handshakes", short: "", unit: "1/s", scale: 1, more: true },
+    less("clientMicros", "CPU per handshake, client", "client CPU", "µs"),
+    less("serverMicros", "CPU per handshake, server", "server CPU", "µs"),
+    less("firstMillis", "a process's first handshake", "first", "ms")
+  ],
+  reference: "node:tls"
+})
+
 export interface Extent {
   /** Fraction of the usual amount of work. */
   readonly scale: number
@@ -98,13 +111,16 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
     ],
     reference: "@chainsafe/libp2p-quic"
   },
-  {
-    title: "Sequential handshakes with certificate verification",
-    conditions: "sequential",
-    task: { kind: "handshake", count: Math.ceil(300 * scale) },
-    metrics: [{ from: "perSecond", metric: "handshakes", short: "", unit: "1/s", scale: 1, more: true }],
-    reference: "node:tls"
-  },
+  handshakes("Sequential handshakes with certificate verification", "sequential, full", {
+    kind: "handshake",
+    count: Math.ceil(400 * scale),
+    tickets: "ignore"
+  }),
+  handshakes("Sequential resumed handshakes", "sequential, resumed", {
+    kind: "handshake",
+    count: Math.ceil(400 * scale),
+    tickets: "use"
+  }),
   {
     title: `From connect to the first byte of a response, over a relay with an RTT of ${2 * DELAY_MILLIS} ms`,
     conditions: `loopback relay, ${DELAY_MILLIS} ms each way`,

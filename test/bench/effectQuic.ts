@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { NodeCertificateVerifier, layerWithoutTrust } from "../../layers/node/index.ts"
-import { QuicEndpoint, type QuicConnection, type QuicStream } from "../../src/index.ts"
+import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
+import { QuicEndpoint, type QuicConnection, type QuicStream, type Resumption } from "../../src/index.ts"
 import { call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import {
@@ -114,9 +115,41 @@ const holdStream = (connection: QuicConnection) =>
     )
   )
 
-const handshake = async (dial: Effect.Effect<QuicConnection, unknown, Scope.Scope>): Promise<void> => {
+/** Tickets by the thousand, none of which is used unless the task says so. */
+class Tickets {
+  private readonly kept: Array<Resumption.SessionTicket> = []
+  private arrived = Promise.withResolvers<void>()
+  resume = false
+
+  readonly store: TicketStoreShape = {
+    take: () =>
+      Effect.sync(() => ({ ticket: this.resume ? this.kept.pop() : undefined, addressToken: undefined })),
+    putTicket: (_server, ticket) =>
+      Effect.sync(() => {
+        if (this.resume) return
+        this.kept.push(ticket)
+        this.arrived.resolve()
+      }),
+    putAddressToken: () => Effect.void
+  }
+
+  /** Waits for a ticket since the last call. */
+  async next(): Promise<void> {
+    await this.arrived.promise
+    this.arrived = Promise.withResolvers()
+  }
+}
+
+const tickets = new Tickets()
+
+const handshake = async (
+  task: Extract<Task, { kind: "handshake" }>,
+  dial: Effect.Effect<QuicConnection, unknown, Scope.Scope>
+): Promise<void> => {
   const each = Scope.makeUnsafe()
-  await Effect.runPromise(Scope.provide(dial, each))
+  const { facts } = await Effect.runPromise(Scope.provide(dial, each))
+  if (facts.resumed !== tickets.resume) throw new Error("a session was not resumed")
+  if (task.tickets === "collect") await tickets.next()
   await Effect.runPromise(Scope.close(each, Exit.void))
 }
 
@@ -140,6 +173,7 @@ type Dialer = Promise<Effect.Success<ReturnType<typeof dialer>>>
 let holder: Dialer | undefined
 
 export const effectQuic: System = {
+  resumes: true,
   kinds: ["bulk", "call", "handshake", "firstByte", "holdConnections", "holdStreams"],
   serve: (task) => run(serve(task)),
   run: async (task) => {
@@ -152,8 +186,14 @@ export const effectQuic: System = {
       const connection = await run(dial)
       return openAndHold(task.count, () => holdStream(connection))
     }
-    const dial = await run(dialer(task, false))
-    if (task.kind === "handshake") return timeHandshakes(task.count, () => handshake(dial))
+    const endpoint = dialer(task, false)
+    const dial = await run(
+      task.kind === "handshake" ? Effect.provideService(endpoint, TicketStore, tickets.store) : endpoint
+    )
+    if (task.kind === "handshake") {
+      tickets.resume = task.tickets === "use"
+      return timeHandshakes(task.count, () => handshake(task, dial))
+    }
     const connection = await run(dial)
     return task.kind === "bulk"
       ? run(bulk(connection, task.bytes))

@@ -17,7 +17,7 @@ import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
 import { rpcRows } from "./rpc.ts"
 import { simulatedSpeed } from "./simulation.ts"
-import type { Result } from "./system.ts"
+import type { Result, System } from "./system.ts"
 import { systems } from "./systems.ts"
 import { measure, stagesOf } from "./workers.ts"
 
@@ -47,8 +47,10 @@ process.env.BENCH_CERT = certPem
 process.env.BENCH_KEY = keyPem
 
 const results = async ({ task, isSteady = false }: Benchmark): Promise<Map<string, Array<Result>>> => {
-  const able = Object.entries(systems).filter(
-    ([name, { kinds }]) => kinds.includes(task.kind) && (options.system ?? name) === name
+  const isResumption = task.kind === "handshake" && task.tickets === "use"
+  const able = Object.entries<System>(systems).filter(
+    ([name, { kinds, resumes }]) =>
+      kinds.includes(task.kind) && (resumes === true || !isResumption) && (options.system ?? name) === name
   )
   const all = new Map<string, Array<Result>>(able.map(([name]) => [name, []]))
   for (let i = 0; i < (options.quick || isSteady ? 1 : 3); i++)

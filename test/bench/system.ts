@@ -11,7 +11,13 @@ export type Task =
   /** `calls` sequential 64-byte round trips, each on a new stream; figures in microseconds. */
   | { readonly kind: "call"; readonly port: number; readonly calls: number }
   /** `count` sequential connections, each closed after its handshake; figure: per second. */
-  | { readonly kind: "handshake"; readonly port: number; readonly count: number }
+  | {
+      readonly kind: "handshake"
+      readonly port: number
+      readonly count: number
+      /** What becomes of session tickets: `"collect"` waits for those of each connection, `"use"` resumes with one. */
+      readonly tickets: "ignore" | "collect" | "use"
+    }
   /** From `connect` to the first byte of the response to 64 bytes, `count` times, through a relay; in milliseconds. */
   | {
       readonly kind: "firstByte"
@@ -45,6 +51,8 @@ export interface System {
   run(task: Task): Promise<Result>
   /** The fraction of bytes and connections given to a slow system, to bound its run time. */
   readonly share?: number
+  /** Whether its clients can resume sessions. */
+  readonly resumes?: boolean
   /** The supported tasks. */
   readonly kinds: ReadonlyArray<TaskKind>
 }
@@ -82,11 +90,15 @@ export const timeFirstBytes = async (count: number, attempt: () => Promise<numbe
   return { values: { millis: quantiles(samples).p50 } }
 }
 
-/** Times `count` sequential handshakes; returns how many complete per second. */
+/** Times `count` sequential handshakes; returns how many complete per second, and what the first one takes. */
 export const timeHandshakes = async (count: number, handshake: () => Promise<unknown>): Promise<Result> => {
   const startedAt = performance.now()
-  for (let i = 0; i < count; i++) await handshake()
-  return { values: { perSecond: count / seconds(startedAt) } }
+  let firstMillis = 0
+  for (let i = 0; i < count; i++) {
+    await handshake()
+    if (i === 0) firstMillis = performance.now() - startedAt
+  }
+  return { values: { perSecond: count / seconds(startedAt), firstMillis } }
 }
 
 /** Runs `open` `count` times, a few concurrently; what it opens is measured while it is held. */

@@ -1,6 +1,6 @@
 /**
  * One side of a benchmark in its own process: `node worker.ts SYSTEM ROLE`. The parent talks to it over IPC: a server
- * answers a task with its port, a client with its results; both report memory use, and CPU time by stage since
+ * answers a task with its port, a client with its results; both report memory use, CPU time, and CPU time by stage since
  * profiling started.
  */
 import { memoryUse } from "./memory.ts"
@@ -8,12 +8,22 @@ import { startProfile, stopProfile } from "./stages.ts"
 import type { Task } from "./system.ts"
 import { systems } from "./systems.ts"
 
-export type Question = Task | { readonly kind: "memory" | "profile" | "stages" }
+export type Question = Task | { readonly kind: "memory" | "profile" | "stages" | "cpu" }
+
+/** Of this process since it started. */
+export interface CpuUse {
+  readonly micros: number
+}
 
 const [name, role] = process.argv.slice(2)
 const system = systems[name as keyof typeof systems]
 
 process.on("disconnect", () => process.exit(0))
+
+const cpuUse = (): CpuUse => {
+  const { user, system } = process.cpuUsage()
+  return { micros: user + system }
+}
 
 const answer = async (question: Question): Promise<object> => {
   switch (question.kind) {
@@ -23,6 +33,8 @@ const answer = async (question: Question): Promise<object> => {
       return startProfile()
     case "stages":
       return stopProfile()
+    case "cpu":
+      return cpuUse()
     default:
       return role === "server" ? { port: await system.serve(question) } : system.run(question)
   }

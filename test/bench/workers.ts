@@ -6,7 +6,7 @@ import type { MemoryUse } from "./memory.ts"
 import type { Stages } from "./stages.ts"
 import type { OpenTask, Result, Side, System, Task } from "./system.ts"
 import { systems } from "./systems.ts"
-import type { Question } from "./worker.ts"
+import type { CpuUse, Question } from "./worker.ts"
 
 // a system's logs stay out of the report; errors arrive as answers
 const start = (file: string, args: ReadonlyArray<string> = []): ChildProcess =>
@@ -69,9 +69,26 @@ const shortened = (task: OpenTask, share: number): OpenTask => {
 export const measure = async (system: string, given: OpenTask): Promise<Result> => {
   const { share = 1 }: System = systems[system as keyof typeof systems]
   const task = shortened(given, share)
-  return withPair(system, task, (pair) =>
-    "count" in task && task.kind.startsWith("hold") ? held(pair, task) : pair.run(task)
-  )
+  return withPair(system, task, (pair) => {
+    if (task.kind === "holdConnections" || task.kind === "holdStreams") return held(pair, task)
+    return task.kind === "handshake" ? handshakes(pair, task) : pair.run(task)
+  })
+}
+
+/** Handshakes of warm processes, with their CPU time by side, and what the first one takes. */
+const handshakes = async (pair: Pair, task: Extract<OpenTask, { kind: "handshake" }>): Promise<Result> => {
+  const cpu = async (side: Role) => (await pair.ask<CpuUse>(side, { kind: "cpu" })).micros
+  const cold = await pair.run(task.tickets === "use" ? { ...task, tickets: "collect" } : task)
+  const before = { client: await cpu("client"), server: await cpu("server") }
+  const { values } = await pair.run(task)
+  return {
+    values: {
+      perSecond: values.perSecond,
+      firstMillis: cold.values.firstMillis,
+      clientMicros: ((await cpu("client")) - before.client) / task.count,
+      serverMicros: ((await cpu("server")) - before.server) / task.count
+    }
+  }
 }
 
 /** Kilobytes per held connection or stream on either side, after a first batch has loaded code and filled pools. */
