@@ -49,6 +49,7 @@ export const keyAgreement = ({
     return {
       group: NamedGroup.x25519MlKem768,
       publicKey: concat(kem.encapsulationKey, classic.publicKey),
+      classical: classic,
       agree: (peerShare) => {
         if (peerShare.length !== CIPHERTEXT_LENGTH + 32) return undefined
         const classicSecret = classic.agree(peerShare.subarray(CIPHERTEXT_LENGTH))

@@ -7,6 +7,7 @@
 import * as Layer from "effect/Layer"
 import * as crypto from "node:crypto"
 import { CryptoSuite, type CryptoSuiteShape } from "../../src/capability/CryptoSuite.ts"
+import { hash, hmac, runningHash } from "./crypto/nodeHashes.ts"
 import { groups, keyShare, respond } from "./crypto/nodeKeyAgreement.ts"
 import { aead, headerProtection } from "./crypto/nodePackets.ts"
 import { generateSigningKey, signatureSchemes, signingKey, verify } from "./crypto/nodeSignatures.ts"
@@ -23,12 +24,9 @@ export const suite: CryptoSuiteShape = {
   signatureSchemes,
   aead,
   headerProtection,
-  hash: (algorithm, data) => new Uint8Array(crypto.hash(algorithm, data, "buffer")),
-  runningHash: (algorithm) => {
-    const hash = crypto.createHash(algorithm)
-    return { update: (data) => void hash.update(data), digest: () => new Uint8Array(hash.copy().digest()) }
-  },
-  hmac: (algorithm, key, data) => new Uint8Array(crypto.createHmac(algorithm, key).update(data).digest()),
+  hash,
+  runningHash,
+  hmac,
   keyShare,
   respond,
   signingKey,

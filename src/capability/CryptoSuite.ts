@@ -144,6 +144,8 @@ export interface KeyShare {
   readonly group: NamedGroup
   /** The value for the key_share extension. */
   readonly publicKey: Uint8Array
+  /** Of a hybrid: its classical part, which a client may send as a share of its own too. RFC 9954 §3.2 */
+  readonly classical?: KeyShare
   /** The shared secret, or undefined if the peer's share is invalid (bad point, bad length, all-zero result). */
   agree(peerShare: Uint8Array): Uint8Array | undefined
 }

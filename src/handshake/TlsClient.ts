@@ -29,7 +29,7 @@ import {
   unexpected,
   writeClientHello
 } from "./messages.ts"
-import { shareGroups, writeShares } from "./keyShares.ts"
+import { makeShares, shareGroups, writeShares } from "./keyShares.ts"
 import { PskOffer } from "./PskOffer.ts"
 import { pskModes } from "./preSharedKey.ts"
 import { checkServerHello, readServerChoice, type ServerChoice } from "./serverChoice.ts"
@@ -95,7 +95,7 @@ export class TlsClient extends TlsSession {
     this.clientRandom = config.random(RANDOM_BYTES)
     this.parameters = config.transportParameters(undefined)
     const remembered = config.groups.find((group) => group === this.psk?.ticket.group)
-    this.shares = shareGroups(config, remembered).map((group) => suite.keyShare(group, config.random))
+    this.shares = makeShares(shareGroups(config, remembered), suite, config.random)
     const hello = this.sendHello()
     const { psk } = this
     if (psk?.earlyData !== true) return

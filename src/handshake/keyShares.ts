@@ -1,5 +1,10 @@
 /** The key shares of a ClientHello. RFC 8446 §4.2.8 */
-import { type KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
+import {
+  type CryptoSuiteShape,
+  type KeyShare,
+  NamedGroup,
+  type RandomBytes
+} from "../capability/CryptoSuite.ts"
 import { ByteWriter } from "../wire/ByteWriter.ts"
 import type { TlsClientConfig } from "./TlsSession.ts"
 
@@ -13,6 +18,21 @@ export const shareGroups = (
 ): ReadonlyArray<NamedGroup> => {
   const wanted = keyShareGroups ?? [remembered ?? groups[0], NamedGroup.x25519]
   return groups.filter((group) => wanted.includes(group))
+}
+
+/** A share for each group; that of X25519 is the hybrid's if there is one, which spares a key. RFC 9954 §3.2 */
+export const makeShares = (
+  groups: ReadonlyArray<NamedGroup>,
+  suite: CryptoSuiteShape,
+  random: RandomBytes
+): ReadonlyArray<KeyShare> => {
+  const hybrid = groups.includes(NamedGroup.x25519MlKem768)
+    ? suite.keyShare(NamedGroup.x25519MlKem768, random)
+    : undefined
+  return groups.map((group) => {
+    if (group === hybrid?.group) return hybrid
+    return group === hybrid?.classical?.group ? hybrid.classical : suite.keyShare(group, random)
+  })
 }
 
 export const writeShares = (shares: ReadonlyArray<KeyShare>): Uint8Array => {

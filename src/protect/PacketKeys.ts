@@ -11,8 +11,17 @@ const nonce = new Uint8Array(NONCE)
 const nonceWords = new DataView(nonce.buffer)
 const mask = new Uint8Array(5)
 
-/** Label prefixes by version. RFC 9001 §5.1, RFC 9369 §3.3.2 */
-const prefix = (version: Version): string => (version === Version.v2 ? "quicv2" : "quic")
+const labelsOf = (prefix: string) => ({
+  key: `${prefix} key`,
+  iv: `${prefix} iv`,
+  hp: `${prefix} hp`,
+  update: `${prefix} ku`
+})
+
+/** Labels by version. RFC 9001 §5.1, RFC 9369 §3.3.2 */
+const labelsV1 = labelsOf("quic")
+const labelsV2 = labelsOf("quicv2")
+const labelsFor = (version: Version): typeof labelsV1 => (version === Version.v2 ? labelsV2 : labelsV1)
 
 /**
  * Packet protection in one direction at one encryption level. RFC 9001 §5
@@ -41,18 +50,19 @@ export class PacketKeys {
     header: HeaderKey | undefined
   ) {
     const derive = (label: string, length: number): Uint8Array =>
-      hkdfExpandLabel(suite, cipher.hash, secret, `${prefix(version)} ${label}`, none, length)
+      hkdfExpandLabel(suite, cipher.hash, secret, label, none, length)
+    const labels = labelsFor(version)
     this.suite = suite
     this.cipher = cipher
     this.secret = secret
     this.version = version
-    this.aead = suite.aead(cipher.aead, derive("key", cipher.keyLength))
-    const iv = derive("iv", NONCE)
+    this.aead = suite.aead(cipher.aead, derive(labels.key, cipher.keyLength))
+    const iv = derive(labels.iv, NONCE)
     const words = new DataView(iv.buffer, iv.byteOffset)
     this.ivHigh = words.getInt32(0)
     this.ivMiddle = words.getInt32(4)
     this.ivLow = words.getInt32(8)
-    this.header = header ?? suite.headerProtection(cipher.aead, derive("hp", cipher.keyLength))
+    this.header = header ?? suite.headerProtection(cipher.aead, derive(labels.hp, cipher.keyLength))
   }
 
   static fromSecret(
@@ -67,14 +77,8 @@ export class PacketKeys {
   /** The keys after a key update; the header protection key does not change. RFC 9001 §6.1 */
   next(): PacketKeys {
     const { suite, cipher, version } = this
-    const secret = hkdfExpandLabel(
-      suite,
-      cipher.hash,
-      this.secret,
-      `${prefix(version)} ku`,
-      none,
-      cipher.hashLength
-    )
+    const { update } = labelsFor(version)
+    const secret = hkdfExpandLabel(suite, cipher.hash, this.secret, update, none, cipher.hashLength)
     return new PacketKeys(suite, cipher, secret, version, this.header)
   }
 

@@ -46,12 +46,18 @@ export const hkdfExpandLabel = (
   if (name.length > 255 || context.length > 255) {
     throw new RangeError("HKDF-Expand-Label: label and context are at most 255 bytes each, prefix included")
   }
-  const info = new Uint8Array(2 + 1 + name.length + 1 + context.length)
+  // with room for the counter of HKDF-Expand
+  const info = new Uint8Array(2 + 1 + name.length + 1 + context.length + 1)
   info[0] = length >> 8
   info[1] = length & 0xff
   info[2] = name.length
   for (let i = 0; i < name.length; i++) info[3 + i] = name.charCodeAt(i)
   info[3 + name.length] = context.length
   info.set(context, 4 + name.length)
-  return hkdfExpand(suite, hash, secret, info, length)
+  const end = info.length - 1
+  if (length > hashLengths[hash]) return hkdfExpand(suite, hash, secret, info.subarray(0, end), length)
+  // nearly always one block, whose input this is already
+  info[end] = 1
+  const block = suite.hmac(hash, secret, info)
+  return length === block.length ? block : block.slice(0, length)
 }

@@ -53,6 +53,22 @@ describe("key exchange", () => {
     expect(shares([secp384r1, x25519, secp256r1], [secp256r1, secp384r1])).toEqual([secp384r1, secp256r1])
   })
 
+  it("sends one X25519 key, in the hybrid's share and in its own, and either can be chosen, RFC 9954 §3.2", () => {
+    for (const both of [
+      [x25519MlKem768, x25519],
+      [x25519, x25519MlKem768]
+    ])
+      for (const chosen of both) {
+        const pair = shake({ client: { groups: both, keyShareGroups: both }, server: { groups: [chosen] } })
+        const body = extensionsOf(hellos(pair)[0]).find(([type]) => type === Extension.key_share)![1]
+        const [alone, hybrid] = both[0] === x25519 ? [6, 6 + 32 + 4] : [6 + 1216 + 4, 6]
+        expect(body.subarray(alone, alone + 32)).toEqual(body.subarray(hybrid + 1184, hybrid + 1216))
+        expect(sharesIn(hellos(pair)[0])).toEqual(both)
+        expect(pair.server.facts!.group).toBe(chosen)
+        expect(pair.client.secret(Level.OneRtt, "write")).toBe(pair.server.secret(Level.OneRtt, "read"))
+      }
+  })
+
   for (const [asked, name] of [
     [secp256r1, "P-256"],
     [secp384r1, "P-384"],

@@ -242,6 +242,14 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
     })
   })
 
+  it("has the classical part of a hybrid as a share of its own", () => {
+    const { publicKey, classical } = suite.keyShare(NamedGroup.x25519MlKem768, seeded(1))
+    expect(classical!.group).toBe(NamedGroup.x25519)
+    expect(toHex(classical!.publicKey)).toBe(toHex(publicKey.subarray(1184)))
+    const answer = other.respond(NamedGroup.x25519, classical!.publicKey, seeded(2))!
+    expect(toHex(classical!.agree(answer.publicKey)!)).toBe(toHex(answer.secret))
+  })
+
   it("computes the shared secret of the handshake in RFC 8448 §3", () => {
     const privateKey = hex("49af42ba7f7994852d713ef2784bcbcaa7911de26adc5642cb634540e7ea5005")
     const share = suite.keyShare(NamedGroup.x25519, () => privateKey)

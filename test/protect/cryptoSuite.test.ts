@@ -1,7 +1,15 @@
-import { createCipheriv, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import {
+  createCipheriv,
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign
+} from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { CIPHERTEXT_LENGTH } from "../../layers/keys/keyAgreement.ts"
+import { bareKeys } from "../../layers/node/crypto/bareKeys.ts"
 import { encapsulate, implementations } from "../../layers/node/crypto/mlKem768.ts"
 import { nodeEntropy } from "../../layers/node/NodeEntropy.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
@@ -62,6 +70,19 @@ describe("the node suite", () => {
     const signature = sign("sha256", hex("00"), { key: small.privateKey, padding: 6, saltLength: 32 })
     expect(node.verify(rsaSchemes[0], der(small.publicKey, "spki"), hex("00"), signature)).toBe(false)
   })
+
+  it.each(["sha256", "sha384", "sha512"] as const)(
+    "authenticates with HMAC-%s whatever the sizes, also beyond a block and beyond its buffers",
+    (algorithm) => {
+      for (const keyBytes of [0, 1, 63, 64, 65, 127, 128, 129, 500])
+        for (const dataBytes of [0, 1, 55, 56, 119, 511, 512, 513, 5000]) {
+          const key = seeded(keyBytes)(keyBytes)
+          const data = seeded(dataBytes)(dataBytes)
+          const expected = createHmac(algorithm, key).update(data).digest("hex")
+          expect(toHex(node.hmac(algorithm, key, data)), `${keyBytes}, ${dataBytes}`).toBe(expected)
+        }
+    }
+  )
 
   it("masks with the ChaCha20 of OpenSSL", () => {
     const key = seeded(8)(32)
@@ -155,6 +176,32 @@ describe.each(implementations.map((make, i) => ({ i, make })))(
       const rejected = key.decapsulate(ciphertext)
       expect(toHex(rejected)).not.toBe(toHex(sharedSecret))
       expect(toHex(rejected)).toBe(toHex(implementations[0](seeded(1)(64)).decapsulate(ciphertext)))
+    })
+  }
+)
+
+describe.each(bareKeys.map((keys, i) => ({ i, keys })))(
+  "implementation $i of keys without encoding",
+  ({ keys }) => {
+    const [best] = bareKeys
+
+    it.each([
+      { kind: "x25519", privateBytes: 32, publicBytes: 32 },
+      { kind: "ml-kem-768", privateBytes: 64, publicBytes: 1184 }
+    ] as const)("reads and writes keys of $kind like the best one", ({ kind, privateBytes, publicBytes }) => {
+      const secret = seeded(7)(privateBytes)
+      const privateKey = keys.privateKey(kind, secret)
+      const bytes = keys.publicBytes(kind, privateKey)
+      expect(bytes.length).toBe(publicBytes)
+      expect(toHex(bytes)).toBe(toHex(best.publicBytes(kind, best.privateKey(kind, secret))))
+      expect(privateKey.equals(best.privateKey(kind, secret))).toBe(true)
+      expect(keys.publicKey(kind, bytes).equals(createPublicKey(privateKey))).toBe(true)
+      expect(keys.publicKey(kind, bytes).equals(best.publicKey(kind, bytes))).toBe(true)
+    })
+
+    it("throws for a public key that is cut off", () => {
+      for (const length of [0, 31]) expect(() => keys.publicKey("x25519", new Uint8Array(length))).toThrow()
+      expect(() => keys.publicKey("ml-kem-768", new Uint8Array(1183))).toThrow()
     })
   }
 )

@@ -5,13 +5,11 @@
 import * as crypto from "node:crypto"
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
 import type { RandomBytes } from "../../../src/capability/CryptoSuite.ts"
-import {
-  type DecapsulationKey,
-  ENCAPSULATION_KEY_LENGTH,
-  type Encapsulated
-} from "../../keys/keyAgreement.ts"
-import { concat } from "../../keys/keyEncodings.ts"
+import type { DecapsulationKey, Encapsulated } from "../../keys/keyAgreement.ts"
 import { nodeEntropy } from "../NodeEntropy.ts"
+import { bareKeys } from "./bareKeys.ts"
+
+const keys = bareKeys[0]
 
 const nobleKey = (seed: Uint8Array): DecapsulationKey => {
   const { publicKey, secretKey } = ml_kem768.keygen(seed)
@@ -23,17 +21,12 @@ const nobleKey = (seed: Uint8Array): DecapsulationKey => {
 
 type Decapsulate = (key: crypto.KeyObject, ciphertext: Uint8Array) => Buffer
 
-// RFC 9935: id-alg-ml-kem-768 in PKCS #8, with the private key as a seed
-const seedPrefix = Buffer.from("3054020100300b060960864801650304040204428040", "hex")
-
 const nodeKey =
   (decapsulate: Decapsulate) =>
   (seed: Uint8Array): DecapsulationKey => {
-    const key = Buffer.from(concat(seedPrefix, seed))
-    const privateKey = crypto.createPrivateKey({ key, format: "der", type: "pkcs8" })
-    const spki = crypto.createPublicKey(privateKey).export({ format: "der", type: "spki" })
+    const privateKey = keys.privateKey("ml-kem-768", seed)
     return {
-      encapsulationKey: new Uint8Array(spki.subarray(spki.length - ENCAPSULATION_KEY_LENGTH)),
+      encapsulationKey: keys.publicBytes("ml-kem-768", privateKey),
       decapsulate: (ciphertext) => decapsulate(privateKey, ciphertext)
     }
   }
@@ -48,14 +41,8 @@ export const implementations: ReadonlyArray<(seed: Uint8Array) => DecapsulationK
 
 export const decapsulationKey = implementations[0]
 
-// RFC 9935 §4: id-alg-ml-kem-768 in SubjectPublicKeyInfo
-const spkiPrefix = Buffer.from("308204b2300b0609608648016503040402038204a100", "hex")
-
 const encapsulateWith = (encapsulate: NodeEncapsulate, encapsulationKey: Uint8Array): Encapsulated => {
-  const key = concat(spkiPrefix, encapsulationKey)
-  const { ciphertext, sharedKey } = encapsulate(
-    crypto.createPublicKey({ key: Buffer.from(key.buffer), format: "der", type: "spki" })
-  )
+  const { ciphertext, sharedKey } = encapsulate(keys.publicKey("ml-kem-768", encapsulationKey))
   return { ciphertext: new Uint8Array(ciphertext), sharedSecret: new Uint8Array(sharedKey) }
 }
 

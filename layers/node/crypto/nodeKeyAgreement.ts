@@ -2,30 +2,20 @@
 import * as crypto from "node:crypto"
 import { type KeyShare, NamedGroup, type RandomBytes } from "../../../src/capability/CryptoSuite.ts"
 import { keyAgreement } from "../../keys/keyAgreement.ts"
+import { bareKeys } from "./bareKeys.ts"
 import { decapsulationKey, encapsulate } from "./mlKem768.ts"
 
-// RFC 8410: DER prefixes of the 32 bytes of an X25519 key
-const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")
-const spkiPrefix = Buffer.from("302a300506032b656e032100", "hex")
+const keys = bareKeys[0]
 
 const x25519Share = (random: RandomBytes): KeyShare => {
-  const privateKey = crypto.createPrivateKey({
-    key: Buffer.concat([pkcs8Prefix, random(32)]),
-    format: "der",
-    type: "pkcs8"
-  })
-  const spki = crypto.createPublicKey(privateKey).export({ format: "der", type: "spki" })
+  const privateKey = keys.privateKey("x25519", random(32))
   return {
     group: NamedGroup.x25519,
-    publicKey: new Uint8Array(spki.subarray(spkiPrefix.length)),
+    publicKey: keys.publicBytes("x25519", privateKey),
     agree: (peerShare) => {
       if (peerShare.length !== 32) return undefined
       try {
-        const publicKey = crypto.createPublicKey({
-          key: Buffer.concat([spkiPrefix, peerShare]),
-          format: "der",
-          type: "spki"
-        })
+        const publicKey = keys.publicKey("x25519", peerShare)
         const secret = new Uint8Array(crypto.diffieHellman({ privateKey, publicKey }))
         return secret.some((byte) => byte !== 0) ? secret : undefined // RFC 8446 §7.4.2
       } catch {
