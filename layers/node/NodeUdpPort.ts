@@ -13,7 +13,7 @@ import {
   type EcnCodepoint,
   type ReceivedDatagram,
   type UdpBindOptions,
-  UdpBindError,
+  type UdpBindError,
   type UdpCapabilities,
   UdpPort,
   type UdpPortShape,
@@ -25,6 +25,7 @@ import { familyOf, mapped } from "../udp/hostLiteral.ts"
 import * as MultihomedPort from "../udp/MultihomedPort.ts"
 import { defaultReceiveQueueLength, ReceiveQueue } from "../udp/ReceiveQueue.ts"
 import { RemoteAddresses } from "../udp/RemoteAddresses.ts"
+import { bindError, describeSendError, lastingErrors } from "../udp/systemErrors.ts"
 import { UdpStatistics } from "../udp/UdpStatistics.ts"
 import { interfaceAddresses, zoneName } from "./interfaces.ts"
 
@@ -182,9 +183,8 @@ class NodeUdpSocket implements UdpSocket {
     }
     const { address, port } = error as SendError
     const to = address === undefined || port === undefined ? undefined : socketAddress(address, port)
-    const lasting = lastingErrors[error.code ?? ""]
-    const problem = lasting === undefined ? error.message : `${lasting} (${error.message})`
-    this.counters.refused(problem, to, lasting !== undefined)
+    const { code = "" } = error
+    this.counters.refused(describeSendError(code, error.message), to, lastingErrors[code] !== undefined)
   }
 
   private readonly onMessage = (message: Buffer, remote: dgram.RemoteInfo): void => {
@@ -209,49 +209,9 @@ class NodeUdpSocket implements UdpSocket {
 /** Properties that node:dgram adds to send errors. */
 type SendError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
 
-/** Errors that persist for a destination; after others, such as ENOBUFS, the next attempt may succeed. */
-const lastingErrors: Record<string, string | undefined> = {
-  EACCES: "broadcast address, or blocked by a firewall",
-  EPERM: "blocked by a firewall",
-  ENETUNREACH: "no route to its network",
-  EHOSTUNREACH: "no route to host",
-  EADDRNOTAVAIL: "not reachable from the address this socket is bound to",
-  EINVAL: "not reachable, or not from the address this socket is bound to",
-  EAFNOSUPPORT: "address family not supported by this system"
-}
-
 /** Destinations are literals, so resolve synchronously and avoid a tick per send. */
 const literalLookup: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
   callback(null, host, familyOf(host))
-
-const reasons: Record<string, UdpBindError["reason"] | undefined> = {
-  EADDRINUSE: "AddressInUse",
-  EADDRNOTAVAIL: "AddressNotAvailable",
-  EACCES: "PermissionDenied",
-  EPERM: "PermissionDenied",
-  EINVAL: "InvalidAddress"
-}
-
-const advice: Record<UdpBindError["reason"], string> = {
-  AddressInUse: "the port is in use; choose another one, or 0 for any free port",
-  AddressNotAvailable: "no interface of this machine has this address",
-  PermissionDenied: "ports below 1024 need privileges on most systems",
-  InvalidAddress: "the host must be an IPv4 or IPv6 address literal and the port between 0 and 65535",
-  Unknown: "the system refused"
-}
-
-const bindError = (
-  host: string,
-  port: number,
-  reason: UdpBindError["reason"],
-  detail: string
-): UdpBindError =>
-  new UdpBindError({
-    reason,
-    host,
-    port,
-    message: `Cannot bind a UDP socket to ${host} port ${port}: ${advice[reason]} (${detail})`
-  })
 
 const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindError> =>
   Effect.callback((resume) => {
@@ -269,8 +229,7 @@ const open = (options: UdpBindOptions): Effect.Effect<NodeUdpSocket, UdpBindErro
     })
     const refused = (error: NodeJS.ErrnoException): void => {
       socket.close()
-      const reason = reasons[error.code ?? ""] ?? "Unknown"
-      resume(Effect.fail(bindError(host, port, reason, error.message)))
+      resume(Effect.fail(bindError(host, port, error.code ?? "", error.message)))
     }
     socket.once("error", refused)
     socket.bind({ address: wanted.host, port, exclusive: true }, () => {

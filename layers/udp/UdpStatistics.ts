@@ -19,6 +19,11 @@ export class UdpStatistics implements UdpCounters {
     this.refusalListener = listener
   }
 
+  /** The network reported that a datagram sent before has not arrived at `to`. */
+  reported(problem: string, to: SocketAddress, isLasting: boolean): void {
+    this.refusalListener?.(to, problem, isLasting)
+  }
+
   /** The system refused to send; `to` is undefined if it does not report the destination. */
   refused(problem: string, to: SocketAddress | undefined, isLasting: boolean): void {
     this.sendErrors++
