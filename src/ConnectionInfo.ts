@@ -71,6 +71,10 @@ export interface ConnectionStats extends PathMeasurements {
   readonly keyUpdates: number
   /** Times that loss or an ECN mark reduced the sending rate. RFC 9002 §7.3.2 */
   readonly congestionEvents: number
+  /** Memory of stream data that arrived before the bytes it follows, as it does over several paths or after a loss. */
+  readonly reorderBytes: number
+  /** The furthest that stream data has arrived ahead of the first missing byte, in bytes of the stream. */
+  readonly maxReorderBytes: number
   /** Whether the path supports ECN; `"testing"` and `"unknown"` while validating. RFC 9000 §13.4.2 */
   readonly ecn: "testing" | "unknown" | "capable" | "failed"
 }
@@ -113,6 +117,8 @@ export const connectionStats = (core: Connection): ConnectionStats => {
     probeTimeouts: recovery.counters.probeTimeouts,
     keyUpdates: core.keys.phases.updates,
     congestionEvents: recovery.counters.congestionEvents,
+    reorderBytes: core.streams.reorderBytes,
+    maxReorderBytes: core.streams.received.reorderDepth,
     ecn: path.ecn.state
   }
 }

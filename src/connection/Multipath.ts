@@ -179,6 +179,9 @@ export class Multipath {
     for (const path of this.parts.paths)
       if (path.status.state === "validating" && path.routes.current.isProven) {
         path.status.to("validated")
+        // RFC 9002 §6.2.2: may set the initial RTT, and is no sample
+        const { recovery, validator } = path
+        if (!recovery.rtt.hasSample) recovery.rtt.reset(validator.roundTripMicros)
         path.status.to(path.status.isBackup ? "standby" : "active")
         this.changed()
       }

@@ -145,7 +145,7 @@ export class PathSet {
     for (const { recovery, status } of this.paths) {
       if (!status.carries) continue
       const { smoothedMicros } = recovery.rtt
-      rate += recovery.congestionWindow / smoothedMicros
+      rate += recovery.congestionWindow / Math.max(1, smoothedMicros)
       longest = Math.max(longest, smoothedMicros)
     }
     return rate * longest

@@ -34,6 +34,7 @@ export type ResponseOutcome =
 
 interface Challenge {
   readonly data: Uint8Array
+  readonly sentMicros: number
   readonly round: number
   expanded: boolean
 }
@@ -48,6 +49,8 @@ export class PathValidator implements FrameWriter {
   state: ValidationState = "idle"
   /** The anti-amplification limit no longer applies. */
   addressValidated = false
+  /** How long the peer took to answer a challenge, last time; Infinity before. */
+  roundTripMicros: number = Number.POSITIVE_INFINITY
   private readonly challenges: Array<Challenge> = []
   private readonly responses: Array<Uint8Array> = []
   /** The size of the largest datagram with a challenge since the last response. */
@@ -118,7 +121,7 @@ export class PathValidator implements FrameWriter {
     this.nextChallengeAt = nowMicros + ptoMicros * 2 ** this.sent
     this.sent++
     this.mustExpand = true
-    const challenge = { data: random(DATA_BYTES), round: this.round, expanded: false }
+    const challenge = { data: random(DATA_BYTES), sentMicros: nowMicros, round: this.round, expanded: false }
     if (this.challenges.length === MAX_CHALLENGES) this.challenges.shift()
     this.challenges.push(challenge)
     this.leaving = challenge
@@ -161,6 +164,7 @@ export class PathValidator implements FrameWriter {
     if (this.state !== "validating" || challenge.round !== this.round) return "late"
     if (nowMicros >= this.expiresAt) return "late"
     this.addressValidated = true
+    this.roundTripMicros = nowMicros - challenge.sentMicros
     if (!challenge.expanded) {
       // RFC 9000 §8.2.1 #3, §8.2.3: the path MTU is not validated yet; that takes another, expanded challenge
       this.begin(nowMicros)

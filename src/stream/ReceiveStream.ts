@@ -65,6 +65,11 @@ export class ReceiveStream {
     return buffer === undefined ? 0 : Math.max(0, Math.min(buffer.end, this.reliableSize) - buffer.readOffset)
   }
 
+  /** How far `offset` is ahead of the first byte that is missing. */
+  ahead(offset: number): number {
+    return this.buffer === undefined ? 0 : offset - this.buffer.end
+  }
+
   /** Memory of data behind a gap. */
   get reorderBytes(): number {
     return this.buffer === undefined ? 0 : this.buffer.reorderBytes

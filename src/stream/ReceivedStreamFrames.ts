@@ -41,6 +41,8 @@ export class ReceivedStreamFrames implements StreamFrameSink {
   private readonly peerLimits: PeerLimits
   private readonly events: StreamEvents
   private readonly conduct: Conduct
+  /** The furthest that data has arrived ahead of the first missing byte of its stream. */
+  reorderDepth = 0
 
   constructor(parts: StreamParts) {
     this.directory = parts.directory
@@ -65,6 +67,7 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     if (error !== undefined) return error
     const arrival = receive.onStream(offset, bytes, start, end, fin)
     if (arrival === Arrival.readable) this.events.readable.push(record)
+    else if (arrival === Arrival.kept) this.reorderDepth = Math.max(this.reorderDepth, receive.ahead(stop))
     if (isFurther || arrival !== Arrival.nothing) conduct.useful++
     else {
       const tooMany = conduct.needless(FrameType.STREAM)
