@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
-import { isRecord, refuseBytes, refuseChunks } from "./arguments.ts"
+import { isBytes, isRecord, refuseBytes, refuseChunks } from "./arguments.ts"
 import { readableOf } from "./readableOf.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
@@ -105,22 +105,48 @@ export class QuicStream {
       // take and hand over in one step, so that no interrupt comes between
       if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.take(max))
       actor.core.streams.read(id, max) // consumes the end of the stream, if reached
-      const state = this.own.ended?.receive ?? actor.core.streams.receiveOutcome(id)
-      switch (state._tag) {
-        case "finished":
-          return Effect.succeed(undefined)
-        case "reset":
-          return fail(new StreamReset({ streamId: id, code: state.code }))
-        case "stopped":
-          return fail(new StreamClosed({ streamId: id, problem: "this side has stopped reading it" }))
-        case "none":
-          return fail(new StreamClosed({ streamId: id, problem: "it has no receiving side" }))
-        case "closed":
-          return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
-        case "open":
-          return actor.failure ?? this.own.readable.parkThen(this.read(max))
-      }
+      return this.ending() ?? this.own.readable.parkThen(this.read(max))
     })
+  }
+
+  /**
+   * As `read`, but copies the next bytes into `into`, from its beginning, and returns how many: `undefined` at the end of
+   * the stream. For streams that carry much: what they receive is kept in memory that is used again, where each `read`
+   * hands out memory of its own.
+   *
+   * Fails as `read` does, with `InvalidOption` if `into` is no Uint8Array or empty.
+   *
+   * **Interruption**: while waiting; consumes nothing, and writes nothing into `into`.
+   */
+  readInto(into: Uint8Array): Effect.Effect<number | undefined, QuicError> {
+    return Effect.suspend(() => {
+      const { actor, id } = this
+      const refusal = isBytes(into) && into.length > 0 ? undefined : emptyInto
+      if (refusal !== undefined) return refusal
+      if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.takeInto(into))
+      actor.core.streams.readInto(id, into)
+      return this.ending() ?? this.own.readable.parkThen(this.readInto(into))
+    })
+  }
+
+  /** What a reader gets when there are no more bytes; undefined while more may arrive. */
+  private ending(): Effect.Effect<undefined, QuicError> | undefined {
+    const { actor, id } = this
+    const state = this.own.ended?.receive ?? actor.core.streams.receiveOutcome(id)
+    switch (state._tag) {
+      case "finished":
+        return Effect.undefined
+      case "reset":
+        return fail(new StreamReset({ streamId: id, code: state.code }))
+      case "stopped":
+        return fail(new StreamClosed({ streamId: id, problem: "this side has stopped reading it" }))
+      case "none":
+        return fail(new StreamClosed({ streamId: id, problem: "it has no receiving side" }))
+      case "closed":
+        return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
+      case "open":
+        return actor.failure
+    }
   }
 
   /** Empty if another fiber was faster. */
@@ -128,6 +154,13 @@ export class QuicStream {
     const bytes = this.actor.core.streams.read(this.id, max)
     this.actor.touch()
     return bytes ?? new Uint8Array(0)
+  }
+
+  /** 0 if another fiber was faster. */
+  private takeInto(into: Uint8Array): number {
+    const length = this.actor.core.streams.readInto(this.id, into)
+    this.actor.touch()
+    return length
   }
 
   /**
@@ -325,6 +358,7 @@ export class QuicStream {
   }
 }
 
+const emptyInto = invalidOption("into", "a Uint8Array with room for at least one byte")
 const invalidMax = invalidOption("max", "an integer from 1 to 2^53-1")
 const invalidPriority = invalidOption("priority", "an integer")
 const invalidDeliver = invalidOption(

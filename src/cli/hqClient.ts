@@ -10,6 +10,8 @@ import { encodeRequest, refusalText } from "./hqRequest.ts"
 import type { HqTarget } from "./hqTarget.ts"
 import { CliFailure } from "./report.ts"
 
+const BUFFER_BYTES = 65_536
+
 export interface Download {
   readonly target: HqTarget
   readonly file: string
@@ -51,14 +53,16 @@ export const download = Effect.fnUntraced(function* (
     const stream = yield* connection.openBidi
     yield* stream.write(encodeRequest(target.path))
     yield* stream.finish
-    let bytes = yield* stream.read()
+    const buffer = new Uint8Array(BUFFER_BYTES)
+    // the file is opened once the server has answered
+    let count = yield* stream.readInto(buffer)
     const output = yield* fs.open(partial, { flag: "w" })
-    while (bytes !== undefined) {
-      total += bytes.length
-      onBytes(bytes.length)
+    for (; count !== undefined; count = yield* stream.readInto(buffer)) {
+      const bytes = buffer.subarray(0, count)
+      total += count
+      onBytes(count)
       digest.update(bytes)
       yield* output.writeAll(bytes)
-      bytes = yield* stream.read()
     }
   }).pipe(
     Effect.scoped,

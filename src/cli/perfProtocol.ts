@@ -28,16 +28,19 @@ const sendBytes = Effect.fnUntraced(function* (
   yield* stream.finish
 })
 
+const BUFFER_BYTES = 262_144
+
 const drain = Effect.fnUntraced(function* (
   stream: QuicStream,
   onReceived: (count: number) => void
 ): Effect.fn.Return<number, QuicError> {
+  const buffer = new Uint8Array(BUFFER_BYTES)
   let total = 0
   for (;;) {
-    const bytes = yield* stream.read(262_144)
-    if (bytes === undefined) return total
-    total += bytes.length
-    onReceived(bytes.length)
+    const count = yield* stream.readInto(buffer)
+    if (count === undefined) return total
+    total += count
+    onReceived(count)
   }
 })
 

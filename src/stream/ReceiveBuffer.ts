@@ -1,11 +1,12 @@
 import { OutOfOrderPages } from "./OutOfOrderPages.ts"
+import { returnSlab, SLAB_BYTES, takeSlab } from "./slabs.ts"
 
 /** `.buffer` of an array this short would make V8 allocate one. */
 const shortBytes = 512
 const minSlabBytes = 64
 const maxSlabBytes = 64 * 1024
-/** The least that is worth a slab of its own size, which the reader gets as it is. */
-const fullSlabBytes = 16 * 1024
+/** Segments this long begin a slab that is used again: shorter ones would hold too much of it. */
+const reuseFromBytes = 1024
 /** Chunks at least this long are returned as they are; shorter neighbours are joined. */
 const readAsIsBytes = 16 * 1024
 const maxJoinedBytes = 64 * 1024
@@ -29,9 +30,14 @@ export class ReceiveBuffer {
   private slab: Uint8Array | undefined = undefined
   private slabUsed = 0
   private pages: OutOfOrderPages | undefined = undefined
+  /** Whether the reader has a view of the first chunk. */
+  private isHeadShared = false
+  /** Its reader takes copies: slabs are used again. */
+  isCopiedOut: boolean
 
   /** Everything before `start` has been read already. */
-  constructor(start = 0) {
+  constructor(start = 0, isCopiedOut = false) {
+    this.isCopiedOut = isCopiedOut
     this.readOffset = start
     this.end = start
   }
@@ -88,15 +94,27 @@ export class ReceiveBuffer {
     const first = this.ends[this.head] - this.starts[this.head]
     if (first >= available || first >= readAsIsBytes) return this.take(Math.min(first, available))
     const joined = new Uint8Array(this.joinable(Math.min(available, maxJoinedBytes)))
+    this.copyOut(joined, joined.length)
+    return joined
+  }
+
+  /** Copies the next bytes into `into`, at most `max` and as many as there is room for; returns how many. */
+  readInto(into: Uint8Array, max: number): number {
+    this.isCopiedOut = true
+    const size = Math.min(max, into.length, this.readable)
+    this.copyOut(into, size)
+    return size
+  }
+
+  private copyOut(into: Uint8Array, length: number): void {
     let filled = 0
-    while (filled < joined.length) {
+    while (filled < length) {
       const { chunks, starts, ends, head } = this
-      const size = Math.min(ends[head] - starts[head], joined.length - filled)
-      joined.set(chunks[head].subarray(starts[head], starts[head] + size), filled)
+      const size = Math.min(ends[head] - starts[head], length - filled)
+      into.set(chunks[head].subarray(starts[head], starts[head] + size), filled)
       filled += size
       this.advance(size)
     }
-    return joined
   }
 
   /** How many of the next `max` bytes lie before a chunk that is read as it is. */
@@ -124,10 +142,12 @@ export class ReceiveBuffer {
   private take(size: number): Uint8Array {
     const bytes = this.chunks[this.head]
     const start = this.starts[this.head]
+    // of a slab that may have been used before, nobody gets the rest
+    const isShared = !this.isCopiedOut && size * 2 >= backingBytes(bytes)
+    const taken = isShared ? bytes.subarray(start, start + size) : bytes.slice(start, start + size)
+    if (isShared) this.isHeadShared = true
     this.advance(size)
-    return size * 2 >= backingBytes(bytes)
-      ? bytes.subarray(start, start + size)
-      : bytes.slice(start, start + size)
+    return taken
   }
 
   private advance(size: number): void {
@@ -135,6 +155,9 @@ export class ReceiveBuffer {
     this.readOffset += size
     starts[head] += size
     if (starts[head] < ends[head]) return
+    const slab = chunks[head]
+    if (this.isCopiedOut && !this.isHeadShared && slab.length === SLAB_BYTES) returnSlab(slab)
+    this.isHeadShared = false
     chunks[head] = empty
     this.head = head + 1
     if (this.head === chunks.length) {
@@ -168,8 +191,12 @@ export class ReceiveBuffer {
     while (at < end) {
       let { slab } = this
       if (slab === undefined || this.slabUsed === slab.length) {
+        const size = end - at
         // as large as the data already queued, so that slabs are never more than half empty
-        slab = new Uint8Array(slabSize(end - at, this.readable))
+        slab =
+          this.isCopiedOut && size >= reuseFromBytes
+            ? takeSlab()
+            : new Uint8Array(slabSize(size, this.readable))
         this.slab = slab
         this.slabUsed = 0
       }
@@ -199,6 +226,6 @@ const empty = new Uint8Array(0)
 
 /** A power of two for short segments; a long one has a slab to itself. */
 const slabSize = (segment: number, queued: number): number =>
-  segment >= fullSlabBytes
+  segment >= SLAB_BYTES
     ? Math.min(maxSlabBytes, segment)
-    : Math.min(fullSlabBytes, Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(Math.max(segment, queued)))))
+    : Math.min(SLAB_BYTES, Math.max(minSlabBytes, 2 ** Math.ceil(Math.log2(Math.max(segment, queued)))))

@@ -33,6 +33,8 @@ export class ReceiveStream {
   private buffer: ReceiveBuffer | undefined = undefined
   /** The offset at which the next buffer starts. */
   private nextOffset = 0
+  /** Whether it is read by `readInto`. */
+  private isCopiedOut = false
 
   constructor(windowBytes: number, maxWindowBytes: number) {
     this.window = new ReceiveWindow(windowBytes, maxWindowBytes)
@@ -90,7 +92,7 @@ export class ReceiveStream {
   onStream(offset: number, bytes: Uint8Array, start: number, end: number, fin: boolean): Arrival {
     let arrival: Arrival = Arrival.nothing
     if (this.isIncomplete && !this.isStopped && end > start) {
-      this.buffer ??= new ReceiveBuffer(this.nextOffset)
+      this.buffer ??= new ReceiveBuffer(this.nextOffset, this.isCopiedOut)
       if (this.buffer.insert(offset, bytes, start, end) > 0) arrival = Arrival.readable
       else if (this.buffer.hasGained) arrival = Arrival.kept
     }
@@ -119,16 +121,29 @@ export class ReceiveStream {
   read(max: number): Uint8Array | undefined {
     const available = Math.min(max, this.readable)
     const bytes = available > 0 ? this.buffer!.read(available) : undefined
+    this.onRead(bytes !== undefined)
+    return bytes
+  }
+
+  /** Copies the next bytes into `into`; returns how many. Otherwise as `read`. */
+  readInto(into: Uint8Array): number {
+    this.isCopiedOut = true
+    const { readable } = this
+    const size = readable > 0 ? this.buffer!.readInto(into, readable) : 0
+    this.onRead(size > 0)
+    return size
+  }
+
+  private onRead(hasRead: boolean): void {
     if (this.buffer?.isEmpty === true) {
       this.nextOffset = this.buffer.end
       this.buffer = undefined
     }
     if (this.current === ReceiveState.dataRecvd && this.readable === 0) {
       this.current = nextReceiveState(this.current, ReceiveEvent.allRead)
-    } else if (bytes === undefined && this.current === ReceiveState.resetRecvd) {
+    } else if (!hasRead && this.current === ReceiveState.resetRecvd) {
       this.current = nextReceiveState(this.current, ReceiveEvent.resetRead)
     }
-    return bytes
   }
 
   /** Copies what `read` would return next, without consuming it; returns how many bytes. */

@@ -201,9 +201,24 @@ export class StreamSet implements FrameOwner {
     const receive = record?.receive
     if (record === undefined || receive === undefined) return undefined
     const bytes = receive.read(max)
-    if (bytes !== undefined) this.receiveCredit.release(receive, receive.window.consumed + bytes.length)
-    this.received.settle(record)
+    this.onRead(record, bytes === undefined ? 0 : bytes.length)
     return bytes
+  }
+
+  /** Copies the next bytes into `into`; returns how many. Otherwise as `read`. */
+  readInto(id: number, into: Uint8Array): number {
+    const record = this.directory.records.get(id)
+    const receive = record?.receive
+    if (record === undefined || receive === undefined) return 0
+    const length = receive.readInto(into)
+    this.onRead(record, length)
+    return length
+  }
+
+  private onRead(record: StreamRecord, length: number): void {
+    const receive = record.receive!
+    if (length > 0) this.receiveCredit.release(receive, receive.window.consumed + length)
+    this.received.settle(record)
   }
 
   /** Copies what `read` would return next into `into`, without consuming it; returns how many bytes. */

@@ -88,6 +88,8 @@ describe("arguments out of range", () => {
       const other = yield* far.acceptBidi
       for (const max of [0, -1, 0.5, Number.NaN, Infinity, "1", null])
         yield* expectRefused(other.read(any(max)), "max")
+      for (const into of [new Uint8Array(0), [], "x", null, undefined, new DataView(new ArrayBuffer(8))])
+        yield* expectRefused(other.readInto(any(into)), "into")
       for (const priority of ["high", 0.5, Number.NaN, undefined])
         yield* expectRefused(other.setPriority(any(priority)), "priority")
       for (const options of [null, 5, { deliver: "all" }])

@@ -54,9 +54,10 @@ const run = async <A, E>(effect: Effect.Effect<A, E, Scope.Scope | Services>): P
 
 const onStream = (task: Task) =>
   Effect.fnUntraced(function* (stream: QuicStream) {
+    const buffer = new Uint8Array(65_536)
     let received = 0
-    for (let bytes = yield* stream.read(); bytes !== undefined; bytes = yield* stream.read())
-      received += bytes.length
+    for (let n = yield* stream.readInto(buffer); n !== undefined; n = yield* stream.readInto(buffer))
+      received += n
     yield* stream.write(task.kind === "bulk" ? new TextEncoder().encode(String(received)) : request)
     yield* stream.finish
   })

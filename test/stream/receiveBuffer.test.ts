@@ -78,6 +78,66 @@ describe("the receive buffer", () => {
     expect(buffer.read(1e6)).toBeUndefined()
   })
 
+  it("uses memory again that was copied out, and never what a reader has got", () => {
+    const step = fc.record({ of: fc.nat(2), size: fc.nat(9000), read: fc.nat(40_000), copies: fc.boolean() })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const buffers = [0, 1, 2].map(() => ({ buffer: new ReceiveBuffer(), read: 0 }))
+        const kept: Array<{ bytes: Uint8Array; offset: number; id: number }> = []
+        const into = new Uint8Array(50_000)
+        for (const { of, size, read, copies } of steps) {
+          const one = buffers[of]
+          const { end } = one.buffer
+          one.buffer.insert(end, pattern(of, end, size), 0, size)
+          if (copies) {
+            const expected = Math.min(read, one.buffer.readable)
+            expect(one.buffer.readInto(into, read)).toBe(expected)
+            expect(Buffer.compare(into.subarray(0, expected), pattern(of, one.read, expected))).toBe(0)
+            one.read += expected
+          } else {
+            const bytes = one.buffer.read(read)
+            if (bytes === undefined) continue
+            kept.push({ bytes, offset: one.read, id: of })
+            one.read += bytes.length
+          }
+        }
+        for (const { bytes, offset, id } of kept)
+          expect(Buffer.compare(bytes, pattern(id, offset, bytes.length))).toBe(0)
+        for (const { buffer } of buffers)
+          expect(buffer.allocatedBytes).toBeLessThanOrEqual(17 * buffer.readable + 16_384)
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it("does not use memory again whose beginning a reader has got", () => {
+    const [buffer, other] = [new ReceiveBuffer(), new ReceiveBuffer(0, true)]
+    insert(buffer, 0, 16_384)
+    const bytes = buffer.read(10_000)!
+    expect(bytes.buffer.byteLength).toBe(16_384)
+    expect(buffer.readInto(new Uint8Array(16_384), 16_384)).toBe(6384)
+    other.insert(0, new Uint8Array(16_384).fill(0x5e), 0, 16_384)
+    same(bytes, 0)
+  })
+
+  it("hands out nothing of what memory held before that is used again", () => {
+    const secret = new ReceiveBuffer()
+    const into = new Uint8Array(65_536)
+    for (let i = 0; i < 4; i++) {
+      secret.insert(i * 65_536, new Uint8Array(65_536).fill(0x5e), 0, 65_536)
+      secret.readInto(into, 65_536)
+    }
+    const buffer = new ReceiveBuffer(0, true)
+    for (const size of [1024, 9000, 16_384]) {
+      insert(buffer, buffer.end, size)
+      const bytes = buffer.read(size)!
+      expect(new Uint8Array(bytes.buffer).includes(0x5e)).toBe(
+        pattern(0, buffer.readOffset - size, size).includes(0x5e)
+      )
+      expect(bytes.buffer.byteLength).toBe(size)
+    }
+  })
+
   // RFC 9000 §2.2 #1
   it("reassembles reordered, duplicate and overlapping segments exactly once", () => {
     const segment = fc.record({ offset: fc.nat(36_000), length: fc.nat(3000), read: fc.nat(3000) })

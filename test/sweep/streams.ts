@@ -152,6 +152,16 @@ const reading: ReadonlyArray<Sweep<WithStream>> = [
     })
   ),
   {
+    name: "readInto",
+    stage: withStream(),
+    operation: ({ yours }) => yours.readInto(new Uint8Array(10)),
+    meanwhile: ({ mine }) => Effect.andThen(Effect.sleep(30), mine.write(text("take me"))),
+    afterwards: (stage, outcome) =>
+      Effect.map(wrapUp(stage), (read) => {
+        assert.deepEqual(read, Result.succeed(outcome === "done" ? "" : "take me"))
+      })
+  },
+  {
     name: "readable",
     stage: withStream(),
     operation: ({ yours }) => Stream.runDrain(yours.readable),
