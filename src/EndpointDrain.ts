@@ -6,7 +6,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Drain } from "./actor/Drain.ts"
 import { checkRecord } from "./arguments.ts"
 import { invalidOption, type QuicError, withErrorCode } from "./QuicError.ts"
 
@@ -45,17 +44,17 @@ const MAX_MILLIS = 86_400_000
 
 const badDeadline = invalidOption("deadline", "a duration from 0 to 24 hours")
 
-/** Checks the arguments of `drain`, and begins. */
-export const beginDrain = (
-  drain: Drain,
+/** Checks the arguments of `drain`, and begins with the milliseconds left. */
+export const beginDrain = <A, E>(
+  begin: (millis: number, options: Required<DrainOptions>) => Effect.Effect<A, E>,
   deadline: Duration.Input = DEFAULT_DEADLINE,
   options: DrainOptions = {}
-): Effect.Effect<DrainResult, QuicError> =>
+): Effect.Effect<A, E | QuicError> =>
   Effect.flatMap(checkRecord(options, "options"), () => {
     // a negative number and NaN make a Duration of nothing
     const isNumber = typeof deadline !== "number" || deadline >= 0
     const millis = Option.map(Duration.fromInput(deadline), Duration.toMillis)
     if (!isNumber || Option.isNone(millis) || millis.value > MAX_MILLIS) return badDeadline
     const { code = 0, reason = "the endpoint is shutting down" } = options
-    return withErrorCode(code, () => drain.begin(millis.value, { code, reason }), reason)
+    return withErrorCode<A, E | QuicError>(code, () => begin(millis.value, { code, reason }), reason)
   })

@@ -136,7 +136,7 @@ const lines = ({ text, below }: Printed): Array<string> => [
 export const print = (endpoint: EndpointNode): string => {
   const { local, state, ageMillis, sockets, fibers, peers, connections } = endpoint
   return lines({
-    text: `endpoint ${formatAddress(local)} · ${state} · ${age(ageMillis)} · ${many(sockets, "socket")}, ${many(fibers, "fiber")}${endpoint.backlog === 0 ? "" : ` · ${endpoint.backlog} to accept`}${endpoint.strangers === 0 ? "" : ` · ${many(endpoint.strangers, "stranger")}`}`,
+    text: `endpoint ${formatAddress(local)}${endpoint.shard === undefined ? "" : ` · shard ${endpoint.shard}`} · ${state} · ${age(ageMillis)} · ${many(sockets, "socket")}, ${many(fibers, "fiber")}${endpoint.backlog === 0 ? "" : ` · ${endpoint.backlog} to accept`}${endpoint.strangers === 0 ? "" : ` · ${many(endpoint.strangers, "stranger")}`}`,
     below: [...peers.map(printedPeer), ...connections.map(printedConnection)]
   }).join("\n")
 }

@@ -46,6 +46,7 @@ import type { CryptoSuite } from "./capability/CryptoSuite.ts"
 import type { EndpointStatistics } from "./capability/EndpointStatistics.ts"
 import type { Entropy } from "./capability/Entropy.ts"
 import { Inspector } from "./capability/Inspector.ts"
+import { Shard } from "./capability/Shard.ts"
 import type { UdpPort } from "./capability/UdpPort.ts"
 import { clientSettings } from "./clientSettings.ts"
 import { beginDrain, type DrainOptions, type DrainResult } from "./EndpointDrain.ts"
@@ -224,6 +225,15 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   yield* publishMetrics(actor)
   const inspector = yield* Inspector
   if (inspector !== undefined) yield* inspector.show(tree)
+  const statistics = Effect.sync(() => endpointStatistics(actor.core))
+  const shard = yield* Shard
+  if (shard !== undefined && options.server !== undefined)
+    yield* shard.publish({
+      address: actor.socket.localAddress,
+      statistics,
+      tree,
+      drain: (millis, code, reason) => actor.drain.begin(millis, { code, reason })
+    })
 
   const serve: QuicEndpointShape["serve"] = (handler) =>
     refuseFunction(handler, "handler") ??
@@ -257,7 +267,8 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         )
       ),
     peer,
-    drain: (deadline, options) => beginDrain(actor.drain, deadline, options),
+    drain: (deadline, options) =>
+      beginDrain((millis, how) => actor.drain.begin(millis, how), deadline, options),
     draining: Deferred.await(actor.drain.begun),
     accept: acceptConnection(actor.accepting, show),
     serve,
@@ -265,7 +276,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
       refuseFunction(handler, "handler") ??
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))),
     tree,
-    statistics: Effect.sync(() => endpointStatistics(actor.core)),
+    statistics,
     connectionCount: Effect.sync(() => [...actor.connections.all].length)
   })
 })

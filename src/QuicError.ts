@@ -48,7 +48,8 @@ import {
   DatagramRefused,
   MigrationFailed,
   PeerClosed,
-  PeerBusy
+  PeerBusy,
+  ShardFailed
 } from "./errorReasons.ts"
 
 export * from "./channelReasons.ts"
@@ -96,6 +97,7 @@ export const QuicErrorReason = Schema.Union([
   NoConnectionIds,
   PeerClosed,
   PeerBusy,
+  ShardFailed,
   ChannelFailed
 ])
 /**

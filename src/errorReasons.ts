@@ -41,6 +41,25 @@ export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
   }
 }
 
+/**
+ * A shard of a `ShardedEndpoint` has ended, or could not start.
+ *
+ * **Details**
+ *
+ * `shard` is its number, from 0; `problem` what its program or its thread failed with.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ShardFailed extends Schema.TaggedError<ShardFailed>()("ShardFailed", {
+  shard: Schema.Number,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `shard ${this.shard}: ${this.problem}`
+  }
+}
+
 const origin = Schema.Literals(["local", "peer"])
 
 /**

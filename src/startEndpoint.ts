@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { AddressResolver } from "effect/net/AddressResolver"
 import { AddressMemory } from "./actor/AddressMemory.ts"
@@ -20,6 +19,7 @@ import { Entropy } from "./capability/Entropy.ts"
 import { KeyLog } from "./capability/KeyLog.ts"
 import { NetworkInterfaces } from "./capability/NetworkInterfaces.ts"
 import { PathScheduling } from "./capability/PathScheduling.ts"
+import { Shard } from "./capability/Shard.ts"
 import { Qlog, type QlogShape } from "./capability/Qlog.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
@@ -44,7 +44,11 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   const context = yield* settingsContext(nowMillis)
   const { suite, randomBytes } = context
   const server = serverOptions && (yield* serverSettings(serverOptions, context))
-  const resetKey = resetSecret === undefined ? undefined : yield* resetKeyFrom(resetSecret, suite)
+  const shard = yield* Shard
+  const resetKey =
+    resetSecret === undefined
+      ? shard && derived(shard.secret, "stateless reset", suite)
+      : derived(yield* secretBytes(resetSecret, "resetSecret"), "stateless reset", suite)
   // created before the loop, so that it is closed after it
   const sockets = yield* Scope.fork(yield* Effect.scope)
   const keeper = new SocketKeeper(udp, sockets, server !== undefined)
@@ -54,13 +58,18 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     suite,
     random: randomBytes,
     connectionIdBytes: bind.connectionIdBytes ?? 8,
+    shard,
     resetKey,
     limits,
     admits: yield* Admission,
     scheduler: yield* PathScheduling,
     ecn: socket.capabilities.ecn,
     ...(qlog !== undefined && { observe: observerOf(qlog, nowMillis) }),
-    server: server && { ...server, preferred: preferred.addresses }
+    server: server && {
+      ...server,
+      preferred: preferred.addresses,
+      tokenSecret: shard && derived(shard.secret, "address tokens", suite)
+    }
   }
   const surroundings = {
     socket,
@@ -125,7 +134,5 @@ const observerOf =
   (role, id, nowMicros) =>
     new QlogTrace(role, id, nowMicros, nowMillis(), qlog)
 
-const resetKeyFrom = (secret: Redacted.Redacted<Uint8Array>, suite: CryptoSuiteShape) =>
-  Effect.map(secretBytes(secret, "resetSecret"), (bytes) =>
-    suite.hmac("sha256", bytes, new TextEncoder().encode("stateless reset"))
-  )
+const derived = (secret: Uint8Array, label: string, suite: CryptoSuiteShape): Uint8Array =>
+  suite.hmac("sha256", secret, new TextEncoder().encode(label))

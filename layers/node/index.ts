@@ -41,6 +41,7 @@ export * as NodeKeyLog from "./NodeKeyLog.ts"
 export * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 export * as NodeQlog from "./NodeQlog.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
+export * as ShardedEndpoint from "./ShardedEndpoint.ts"
 
 /**
  * Everything but the certificate verifier, which says whom to trust; merge it with one.

@@ -5,12 +5,13 @@
  * strangers have no series, and no more than `maxConnections` connections have.
  */
 import type * as Context from "effect/Context"
-import * as Metric from "effect/Metric"
+import type * as Metric from "effect/Metric"
 import type { EndpointStatistics } from "../capability/EndpointStatistics.ts"
 import type { Endpoint } from "../endpoint/Endpoint.ts"
 import { endpointStatistics } from "../endpoint/endpointStatistics.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
+import { type Attributes, addressAttributes, registerSeries, removeAll } from "./metricRegistry.ts"
 import { endpointSeries, pathSeries, type Series } from "./metricSeries.ts"
 
 /** The endpoint whose metrics they are. */
@@ -22,7 +23,6 @@ export interface MeasuredEndpoint {
   now(): number
 }
 
-type Attributes = Readonly<Record<string, string>>
 type Registrations = ReadonlyArray<Metric.Registration>
 
 /** A peer can move with every packet; beyond one move in this time its series follow when they are read. */
@@ -135,29 +135,6 @@ export class EndpointMetrics {
     attributes: Attributes,
     source: () => Source
   ): Registrations {
-    return series.map(({ type, name, unit, description, read, attributes: more }) => {
-      const options = { description, attributes: { ...attributes, ...more, unit } }
-      return type === "counter"
-        ? Metric.registerUnsafe(Metric.counter(name, { ...options, incremental: true }), this.context, {
-            ...readOnly,
-            get: () => ({ count: read(source()), incremental: true })
-          })
-        : Metric.registerUnsafe(Metric.gauge(name, options), this.context, {
-            ...readOnly,
-            get: () => ({ value: read(source()) })
-          })
-    })
+    return registerSeries(series, attributes, source, this.context)
   }
 }
-
-/** Series that are registered cannot be updated. */
-const readOnly = { update: () => {}, modify: () => {} }
-
-const removeAll = (registrations: Registrations): void => {
-  for (const registration of registrations) registration.remove()
-}
-
-const addressAttributes = (end: "local" | "peer", { host, port }: SocketAddress): Attributes => ({
-  [`network.${end}.address`]: host,
-  [`network.${end}.port`]: String(port)
-})

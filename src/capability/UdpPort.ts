@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { ShardNumber } from "./Shard.ts"
 import type { SocketAddress, ZoneName } from "../wire/SocketAddress.ts"
 
 /**
@@ -169,6 +170,11 @@ export interface UdpBindOptions {
    * Lets several processes share the port where the system supports it, which spreads remotes over them. Default false.
    */
   readonly reusePort?: boolean | undefined
+  /**
+   * With `reusePort`: which of several sockets this is, bound in the order of their numbers. A port that can routes
+   * datagrams by the first byte of their destination ID then; elsewhere remotes are spread over the sockets.
+   */
+  readonly shard?: ShardNumber | undefined
   /** Datagrams queued for `drain` before more are dropped. Default 4096. */
   readonly receiveQueueLength?: number | undefined
 }

@@ -215,6 +215,8 @@ export interface EndpointNode {
   readonly local: SocketAddress
   /** Fiber of the endpoint, which identifies it within its process. */
   readonly fiber: number | undefined
+  /** Its shard, of a `ShardedEndpoint`. */
+  readonly shard?: number | undefined
   /** Whether it is open. */
   readonly state: "open" | "closed"
   /** Time since it was made. */

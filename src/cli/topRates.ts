@@ -194,7 +194,7 @@ export const advance = (before: Seen, processes: ReadonlyArray<ProcessTree>): Se
   const known = new Map(before.map((row) => [row.key, row]))
   return processes.flatMap((process) =>
     process.endpoints.map((node) => {
-      const key = `${process.pid}/${node.fiber}`
+      const key = `${process.pid}/${node.shard ?? 0}/${node.fiber}`
       return endpointRow(key, process, node, known.get(key))
     })
   )

@@ -9,20 +9,34 @@ export class AddressTokenIssuers {
   private readonly suite: CryptoSuiteShape
   private readonly random: RandomBytes
   private readonly handshakeTimeoutMillis: number
+  private readonly secret: Uint8Array | undefined
   private readonly byVersion = new Map<Version, AddressTokens>()
 
-  constructor(suite: CryptoSuiteShape, random: RandomBytes, handshakeTimeoutMillis: number) {
+  /** `secret`: 32 bytes of all shards of a server; default: keys of its own. */
+  constructor(
+    suite: CryptoSuiteShape,
+    random: RandomBytes,
+    handshakeTimeoutMillis: number,
+    secret: Uint8Array | undefined
+  ) {
     this.suite = suite
     this.random = random
     this.handshakeTimeoutMillis = handshakeTimeoutMillis
+    this.secret = secret
   }
 
   /** Keys are created when the first client of that version arrives. */
   of(version: Version, nowMillis: number): AddressTokens {
     const known = this.byVersion.get(version)
     if (known !== undefined) return known
-    const tokens = new AddressTokens(this.suite, this.random, nowMillis, this.handshakeTimeoutMillis)
+    const { suite, random, handshakeTimeoutMillis } = this
+    const tokens = new AddressTokens(suite, random, nowMillis, handshakeTimeoutMillis, this.secretOf(version))
     this.byVersion.set(version, tokens)
     return tokens
+  }
+
+  private secretOf(version: Version): Uint8Array | undefined {
+    const label = new TextEncoder().encode(`address tokens of version ${version}`)
+    return this.secret && this.suite.hmac("sha256", this.secret, label)
   }
 }

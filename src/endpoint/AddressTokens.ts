@@ -41,15 +41,19 @@ export class AddressTokens {
   private readonly spent: SpentKeys
   private readonly retryLifetimeMillis: number
 
-  /** A Retry token is valid for `handshakeTimeoutMillis`, but at least 15 s. */
+  /**
+   * A Retry token is valid for `handshakeTimeoutMillis`, but at least 15 s. Servers with one `secret` and one clock accept
+   * each other's tokens.
+   */
   constructor(
     suite: CryptoSuiteShape,
     random: RandomBytes,
     nowMillis: number,
-    handshakeTimeoutMillis: number
+    handshakeTimeoutMillis: number,
+    secret?: Uint8Array
   ) {
     this.retryLifetimeMillis = Math.max(MIN_RETRY_LIFETIME_MILLIS, handshakeTimeoutMillis)
-    this.keys = new SealingKeys(suite, random, ROTATION)
+    this.keys = new SealingKeys(suite, random, ROTATION, secret)
     this.spent = new SpentKeys(nowMillis)
   }
 

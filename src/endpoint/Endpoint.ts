@@ -57,7 +57,7 @@ export class Endpoint {
   constructor(config: EndpointConfig) {
     this.config = config
     this.limits = config.limits ?? defaultLimits
-    this.routing = new Routing(config.random, config.connectionIdBytes)
+    this.routing = new Routing(config.random, config.connectionIdBytes, config.shard)
     const key = config.resetKey ?? config.random(32)
     this.makeResetToken = resetTokens((id) => config.suite.hmac("sha256", key, id))
     const { suite, random } = config

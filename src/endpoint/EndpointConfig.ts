@@ -2,6 +2,7 @@
 import type { PathScheduler } from "../capability/PathScheduling.ts"
 import type { RetryPolicy } from "../admission/Admission.ts"
 import type { Limits } from "../admission/Limits.ts"
+import type { ShardNumber } from "../capability/Shard.ts"
 import type { CryptoSuiteShape, RandomBytes } from "../capability/CryptoSuite.ts"
 import type { PreferredAddresses, TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import type { ConnectionObserver } from "../connection/Connection.ts"
@@ -24,6 +25,8 @@ export interface EndpointConfig {
    * §17.2 #2 #4, §18.2 #3 #4, §19.15 #2
    */
   readonly connectionIdBytes: number
+  /** Which of several endpoints with one port this is; default: the only one. */
+  readonly shard?: ShardNumber | undefined
   /** The key for stateless reset tokens; default: random. RFC 9000 §10.3.2 */
   readonly resetKey?: Uint8Array | undefined
   /** The local address of a socket, for traces; default: the unspecified address. */
@@ -47,6 +50,8 @@ export interface ServerConfig {
   readonly preferred?: PreferredAddresses | undefined
   /** Default: never. */
   readonly retry?: RetryPolicy | undefined
+  /** 32 bytes of all servers that accept each other's address tokens; default: only its own are accepted. */
+  readonly tokenSecret?: Uint8Array | undefined
   /** Without it no tickets are issued or accepted. */
   readonly tickets?: ServerResumption
 }

@@ -74,7 +74,7 @@ export class IncomingHandshakes {
     this.server = server
     this.host = host
     this.versions = versionsOf("server", server.transport)
-    this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis)
+    this.tokens = new AddressTokenIssuers(host.suite, host.random, handshakeTimeoutMillis, server.tokenSecret)
     // half of the handshake timeout is left for the handshake itself and the time the client has already spent
     const patienceMicros = (handshakeTimeoutMillis * 1000) / 2
     this.admission = new Admission({ ...limits, retry, patienceMicros }, host.random)

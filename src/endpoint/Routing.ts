@@ -1,4 +1,6 @@
 import type { Stranger } from "../admission/Stranger.ts"
+import type { ShardNumber } from "../capability/Shard.ts"
+import { inShard } from "./shardOfId.ts"
 import type { RandomBytes } from "../capability/CryptoSuite.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
@@ -27,12 +29,14 @@ export class Addressee {
 export class Routing {
   private readonly random: RandomBytes
   private readonly idBytes: number
+  private readonly shard: ShardNumber | undefined
   private readonly byId: KeyedTable<Addressee | Stranger<Connection>>
   /** By the tokens of the peers' active IDs. */
   private readonly byResetToken: KeyedTable<Connection>
 
-  constructor(random: RandomBytes, idBytes: number) {
+  constructor(random: RandomBytes, idBytes: number, shard?: ShardNumber) {
     this.random = random
+    this.shard = shard
     this.idBytes = idBytes
     this.byId = new KeyedTable(random)
     this.byResetToken = new KeyedTable(random)
@@ -103,7 +107,7 @@ export class Routing {
   /** RFC 9000 §5.1 #1 #2, §10.3.2 #2 #4: random, of one length, none of those in use. */
   newId(): Uint8Array {
     for (;;) {
-      const id = this.random(this.idBytes)
+      const id = inShard(this.random(this.idBytes), this.shard)
       if (!this.byId.has(id)) return id
     }
   }
@@ -111,7 +115,7 @@ export class Routing {
   /** RFC 9000 §17.2.5.1 #1: not what the client sent to; §7.2: at least 8 bytes, as clients send Initials to it. */
   newRetrySource(originalDestination: Uint8Array): Uint8Array {
     for (;;) {
-      const id = this.random(Math.max(8, this.idBytes))
+      const id = inShard(this.random(Math.max(8, this.idBytes)), this.shard)
       if (!this.byId.has(id) && id.some((byte, i) => byte !== originalDestination[i])) return id
     }
   }
