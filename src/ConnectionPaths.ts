@@ -71,6 +71,8 @@ export interface PathInfo extends PathAddresses, PathMeasurements {
   readonly isSilent: boolean
   /** What part of what all paths may send at once is its own, 0 to 1: its congestion window for each round trip. */
   readonly share: number
+  /** Of data on it, compared to other paths: see `QuicPath.setCost`. */
+  readonly cost: number
   /** Other addresses: those being probed, and those it returns to if the new ones do not answer. */
   readonly alternatives: ReadonlyArray<PathAddresses>
 }
@@ -118,6 +120,7 @@ export const pathInfo = (core: Connection, path: ConnectionPath): PathInfo => {
     carriesData: path.status.carries,
     isSilent: path.status.isSuspect,
     share: shareOf(core, path),
+    cost: path.status.cost,
     alternatives: all.filter((route) => route !== current).map(addressesOf),
     ...pathMeasurements(path)
   }

@@ -45,6 +45,8 @@ const IpLiteral = Host.check(
   Schema.makeFilter((host: string) => parseIp(host) !== undefined || "Expected an IP literal")
 )
 
+export const CostSchema = Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_VALUE }))
+
 export const OpenPathSchema = Schema.Struct({
   local: Schema.optionalKey(RebindSchema),
   remote: Schema.optionalKey(
@@ -53,7 +55,8 @@ export const OpenPathSchema = Schema.Struct({
       port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
     })
   ),
-  status: Schema.optionalKey(Schema.Literals(["available", "backup"]))
+  status: Schema.optionalKey(Schema.Literals(["available", "backup"])),
+  cost: Schema.optionalKey(CostSchema)
 })
 
 const CandidateSchema = Schema.Struct({

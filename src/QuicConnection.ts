@@ -47,7 +47,12 @@ import { type OpenPathOptions, openPath, pathOf, type QuicPath } from "./QuicPat
 import { QuicStream } from "./QuicStream.ts"
 import { takeToken } from "./reconnecting.ts"
 import type { ReconnectToken } from "./ReconnectToken.ts"
-import { type DatagramOptions, type MessageOptions, refuseMessageOptions } from "./SendOptions.ts"
+import {
+  type DatagramOptions,
+  type MessageOptions,
+  messageIntent,
+  refuseMessageOptions
+} from "./SendOptions.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import type { Role } from "./wire/Role.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
@@ -230,7 +235,7 @@ export class QuicConnection extends ConnectionCarrier {
       () =>
         refuseBytes(bytes) ??
         refuseMessageOptions(options) ??
-        sendMessage(this.actor, bytes.slice(), options?.priority ?? 0)
+        sendMessage(this.actor, bytes.slice(), messageIntent(options ?? {}))
     )
   }
 

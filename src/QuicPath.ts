@@ -11,7 +11,7 @@ import type { LocalPlace } from "./actor/PathActor.ts"
 import type { ConnectionPath } from "./connection/ConnectionPath.ts"
 import { AbandonCode } from "./connection/Multipath.ts"
 import { type PathInfo, pathInfo } from "./ConnectionPaths.ts"
-import { OpenPathSchema } from "./EndpointOptions.ts"
+import { CostSchema, OpenPathSchema } from "./EndpointOptions.ts"
 import { PathFailed, type QuicError, quicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 
@@ -28,6 +28,8 @@ export interface OpenPathOptions {
   readonly remote?: { readonly host: string; readonly port?: number }
   /** `"backup"` carries data only while no other path works. Default `"available"`. */
   readonly status?: "available" | "backup"
+  /** What data on it costs, compared to other paths: see `setCost`. Default 0. */
+  readonly cost?: number
 }
 
 /**
@@ -124,6 +126,22 @@ export class QuicPath {
   }
 
   /**
+   * Says what data on the path costs, compared to others, in any unit: 0 or more and finite, 0 until it is set. Data that
+   * prefers the `"lowestCost"` goes by it, and so may a scheduler of your own. The peer does not learn of it.
+   *
+   * **Errors**: `InvalidOption`; `PathFailed` if it is over.
+   */
+  setCost(cost: number): Effect.Effect<void, QuicError> {
+    return Effect.flatMap(check(CostSchema, cost, "cost"), (checked) =>
+      attempt(this.actor, () => {
+        if (this.core.status.isEnding) return Effect.fail(over())
+        this.core.status.cost = checked
+        return undefined
+      })
+    )
+  }
+
+  /**
    * Ends the use of the path, at both ends; what was in flight is sent on others. Does nothing if it is over.
    *
    * **Errors**: `PathFailed` with the outcome `LastPath`.
@@ -173,8 +191,12 @@ export const openPath = (
   actor: ConnectionActor,
   options: OpenPathOptions
 ): Effect.Effect<QuicPath, QuicError> =>
-  Effect.flatMap(check(OpenPathSchema, options), ({ local = {}, remote, status }) =>
-    open(actor, { where: local, remote, isBackup: status === "backup" }, (core) => new QuicPath(actor, core))
+  Effect.flatMap(check(OpenPathSchema, options), ({ local = {}, remote, status, cost = 0 }) =>
+    open(
+      actor,
+      { where: local, remote, isBackup: status === "backup", cost },
+      (core) => new QuicPath(actor, core)
+    )
   )
 
 /** The path with that number; undefined for one that is over or was never used. */

@@ -29,6 +29,7 @@ import {
   quicError,
   withErrorCode
 } from "./QuicError.ts"
+import { badPath, type PathPreference, pathHintOf } from "./SendOptions.ts"
 import { isUnidirectional } from "./stream/StreamId.ts"
 
 /** Default limit of a `read`, and chunk size of `readable`. */
@@ -324,6 +325,20 @@ export class QuicStream {
     return Effect.suspend(() => {
       if (!Number.isSafeInteger(priority)) return invalidPriority
       this.actor.core.streams.setPriority(this.id, priority)
+      return Effect.void
+    })
+  }
+
+  /**
+   * On which path the stream is sent, lost data too, while its connection has several; undefined for where the scheduler
+   * says, which is the default. Fails with `InvalidOption`.
+   */
+  setPath(path: PathPreference | undefined): Effect.Effect<void, QuicError> {
+    return Effect.suspend(() => {
+      const hint = pathHintOf(path)
+      if (hint === undefined) return badPath
+      this.actor.core.streams.setHint(this.id, hint)
+      this.actor.touch()
       return Effect.void
     })
   }

@@ -13,7 +13,52 @@
 import type * as Effect from "effect/Effect"
 import { isRecord } from "./arguments.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
+import {
+  ANY_PATH,
+  avoidingPath,
+  LOWEST_COST,
+  LOWEST_LATENCY,
+  type PathHint,
+  preferringPath
+} from "./path/pathHint.ts"
+import type { MessageIntent } from "./actor/sendMessage.ts"
 import type { DatagramIntent } from "./stream/DatagramQueue.ts"
+
+/**
+ * On which path data is sent, while its connection has several. By default the scheduler decides.
+ *
+ * **Details**
+ *
+ * - `{ prefer: 1 }`: on the path with that `id`
+ * - `{ prefer: "lowestLatency" }`: on the one of the lowest smoothed round-trip time
+ * - `{ prefer: "lowestCost" }`: on the one, or those, of the lowest `cost`, which `openPath` and `QuicPath.setCost` set
+ * - `{ avoid: 1 }`: on any but that one
+ *
+ * A hint outweighs the scheduler: the data waits for room on its path, and data with other hints, or none, does not wait
+ * for it. It is no more than a hint, though: once none of the paths it allows carries data, as they are gone, silent or
+ * kept as backups, the data is sent like any other.
+ *
+ * **Example** (Bulk on the network that costs nothing, heartbeats on the fastest)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { QuicConnection } from "effect-quic"
+ *
+ * const upload = Effect.fnUntraced(function* (connection: QuicConnection, file: Uint8Array) {
+ *   yield* connection.openPath({ local: { host: "10.64.3.7" }, cost: 10 })
+ *   const stream = yield* connection.openUni
+ *   yield* stream.setPath({ prefer: "lowestCost" })
+ *   yield* Effect.forkScoped(stream.write(file))
+ *   yield* connection.sendMessage(Uint8Array.of(1), { path: { prefer: "lowestLatency" } })
+ * })
+ * ```
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type PathPreference =
+  | { readonly prefer: number | "lowestLatency" | "lowestCost" }
+  | { readonly avoid: number }
 
 /**
  * How `sendMessage` sends.
@@ -41,6 +86,8 @@ export interface MessageOptions {
    * integer from −(2^53−1) to 2^53−1, default 0.
    */
   readonly priority?: number
+  /** On which path it is sent. Default: as the scheduler says. */
+  readonly path?: PathPreference
 }
 
 /**
@@ -74,7 +121,25 @@ export interface DatagramOptions extends MessageOptions {
 export const badOptions = invalidOption("options", "an object of options")
 const badPriority = invalidOption("priority", "an integer")
 const badDeadline = invalidOption("deadlineMillis", "a number above 0 and at most 2^53-1")
+export const badPath = invalidOption(
+  "path",
+  '{ prefer } with the id of a path, "lowestLatency" or "lowestCost", or { avoid } with the id of a path'
+)
 const badLatest = invalidOption("latest", "a string or a number")
+
+const isPathId = (id: unknown): id is number =>
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 32
+
+/** What `path` means; undefined for what is none. */
+export const pathHintOf = (path: unknown): PathHint | undefined => {
+  if (path === undefined) return ANY_PATH
+  if (!isRecord(path) || Object.keys(path).length !== 1) return undefined
+  const { prefer, avoid } = path
+  if (prefer === "lowestLatency") return LOWEST_LATENCY
+  if (prefer === "lowestCost") return LOWEST_COST
+  if (isPathId(prefer)) return preferringPath(prefer)
+  return isPathId(avoid) ? avoidingPath(avoid) : undefined
+}
 
 /** Checked by hand: a schema would cost more than the rest of sending a small datagram. */
 const refuse = (
@@ -84,7 +149,8 @@ const refuse = (
   if (!isRecord(options)) return badOptions
   for (const field of Object.keys(options))
     if (!known.includes(field)) return invalidOption(field, `one of the known options: ${known.join(", ")}`)
-  const { priority, deadlineMillis, latest } = options
+  const { priority, deadlineMillis, latest, path } = options
+  if (path !== undefined && pathHintOf(path) === undefined) return badPath
   if (priority !== undefined && !Number.isSafeInteger(priority)) return badPriority
   if (deadlineMillis !== undefined) {
     const isInRange =
@@ -95,8 +161,8 @@ const refuse = (
   return badLatest
 }
 
-const messageFields = ["priority"]
-const datagramFields = ["priority", "deadlineMillis", "latest"]
+const messageFields = ["priority", "path"]
+const datagramFields = ["priority", "path", "deadlineMillis", "latest"]
 
 /** Why `options` are refused; undefined when they are not. */
 export const refuseMessageOptions = (options: unknown): Effect.Effect<never, QuicError> | undefined =>
@@ -105,6 +171,12 @@ export const refuseMessageOptions = (options: unknown): Effect.Effect<never, Qui
 /** Why `options` are refused; undefined when they are not. */
 export const refuseDatagramOptions = (options: unknown): Effect.Effect<never, QuicError> | undefined =>
   options === undefined ? undefined : refuse(options, datagramFields)
+
+/** What `options`, which were checked, mean to a message. */
+export const messageIntent = ({ priority = 0, path }: MessageOptions): MessageIntent => ({
+  priority,
+  hint: pathHintOf(path) ?? ANY_PATH
+})
 
 /** What `options`, which were checked, mean to a datagram that is sent at `nowMicros`. */
 export const datagramIntent = (
@@ -118,5 +190,6 @@ export const datagramIntent = (
       ? Number.POSITIVE_INFINITY
       : nowMicros + options.deadlineMillis * 1000,
   latest: options.latest,
-  space
+  space,
+  hint: pathHintOf(options.path) ?? ANY_PATH
 })

@@ -24,6 +24,7 @@ export interface PathPlan {
   /** An IP literal; undefined for the address in use. */
   readonly remote: { readonly host: string; readonly port?: number } | undefined
   readonly isBackup: boolean
+  readonly cost: number
 }
 
 interface Opening {
@@ -65,7 +66,7 @@ export const openPath = <A>(
 
 const live = (
   actor: ConnectionActor,
-  { where, isBackup, ...plan }: PathPlan,
+  { where, isBackup, cost, ...plan }: PathPlan,
   opening: Opening
 ): Effect.Effect<void, never, Scope.Scope> => {
   const inUse = actor.core.path.remote
@@ -80,6 +81,7 @@ const live = (
     const socket = yield* actor.openSocket({ ...where, host }, remote, onRefused)
     const path = yield* begin(actor, () => actor.core.multipath.open(remote, socket, actor.now()))
     yield* Effect.addFinalizer(() => Effect.sync(() => abandonPath(actor, path, AbandonCode.NO_ERROR)))
+    path.status.cost = cost
     if (isBackup) actor.core.multipath.setBackup(path, true)
     actor.touch()
     yield* untilUsable(actor, path, opening)

@@ -32,6 +32,8 @@ export interface SchedulerPath {
   readonly datagramBytes: number
   /** Bytes a microsecond that the window lets through. */
   readonly rate: number
+  /** What data on it costs, compared to other paths; 0 unless the application has said it. */
+  readonly cost: number
   /** Congestion control allows another datagram now. */
   readonly hasRoom: boolean
 }
@@ -55,7 +57,8 @@ export interface SendDemand {
  * **Details**
  *
  * It is asked before each datagram while several paths carry data, which excludes backups and silent paths unless there is
- * nothing else; a path's own frames, such as acknowledgements and probes, are not up to it. It must not throw.
+ * nothing else; a path's own frames, such as acknowledgements and probes, are not up to it, nor is data with a
+ * `PathPreference`. It must not throw.
  *
  * @category models
  * @since 0.1.0

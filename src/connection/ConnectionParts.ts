@@ -72,11 +72,12 @@ export class ConnectionParts {
     this.migrationTrace = new MigrationTrace(this, nowMicros)
     this.keys = new Keyring(config.suite, role, this.versions, this)
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
-    this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes, () => paths.carriedBytes)
+    this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes, paths)
     this.datagrams = new DatagramQueue(
       transport.maxDatagramFrameBytes,
       transport.sendBufferBytes ?? SEND_BUFFER_BYTES,
-      config.limits.unreadDatagramBytes
+      config.limits.unreadDatagramBytes,
+      paths.filter
     )
     this.frames = new FrameOwners(
       crypto,

@@ -86,7 +86,11 @@ export class FrameOwners {
   /** Whether ack-eliciting frames are pending for a packet of `level` on `path`. */
   hasFrames(level: Level, path: ConnectionPath): boolean {
     if (level === Level.OneRtt && (path.ackFrequency.hasFrames() || path.validator.hasFrames())) return true
-    if (!path.status.takesData) return false
+    if (!path.status.carries) return false
+    const { isPassedOver } = path.status
+    this.paths.filter.on(path, !isPassedOver)
+    // what has a hint does not follow the scheduler
+    if (isPassedOver) return level === Level.OneRtt && this.data.hasData()
     if (level !== Level.ZeroRtt && this.crypto.hasFrames(level)) return true
     if (level === Level.Initial || level === Level.Handshake) return false
     if (this.data.hasFrames()) return true
@@ -105,7 +109,7 @@ export class FrameOwners {
     this.fillContext(level, path, nowMicros, w.offset)
     // RFC 9000 §12.5 #2, RFC 9221 §5, §6: only CRYPTO, ACK, PING, PADDING and CONNECTION_CLOSE in the handshake
     if (level === Level.OneRtt) this.writeControlFrames(w, sent, path)
-    if (path.status.takesData) this.writeDataFrames(w, sent, level)
+    if (path.status.carries) this.writeDataFrames(w, sent, level, path)
     this.ping.writeFrames(w, sent, context)
   }
 
@@ -115,14 +119,21 @@ export class FrameOwners {
     else path.probes[Space.Application] = Math.max(1, path.probes[Space.Application])
   }
 
-  private writeDataFrames(w: ByteWriter, sent: SentFrames, level: Level): void {
-    const { crypto } = this
+  private writeDataFrames(w: ByteWriter, sent: SentFrames, level: Level, path: ConnectionPath): void {
+    const { crypto, data } = this
+    const { isPassedOver } = path.status
+    this.paths.filter.on(path, !isPassedOver)
+    if (isPassedOver) {
+      if (level !== Level.OneRtt || !data.hasData()) return
+      this.dataPackets++
+      return data.writeData(w, sent, context)
+    }
     if (level !== Level.ZeroRtt && crypto.hasFrames(level)) crypto.writeFrames(w, sent, context)
     if (level === Level.OneRtt || level === Level.ZeroRtt) {
       // RFC 9221 §5.4: subject to congestion control; §5, §6: 0-RTT and 1-RTT only
-      if (!this.data.hasFrames()) return
+      if (!data.hasFrames()) return
       this.dataPackets++
-      this.data.writeFrames(w, sent, context)
+      data.writeFrames(w, sent, context)
     }
   }
 
@@ -200,6 +211,16 @@ export class FrameOwners {
       if (type === FrameType.STREAM) this.streams.onLost(type, a, b, c)
       else this.ownerOf(type, a, path)?.onLost(type, a, b, c)
     }
+  }
+
+  /** Has the frames of a packet sent on `other` too; false, without effect, if data in it is not meant for that path. */
+  repeatOn(other: ConnectionPath, path: ConnectionPath, packet: SentPacket): boolean {
+    this.paths.filter.on(other, true)
+    const { values, length } = packet.frames
+    for (let i = 0; i < length; i += 4)
+      if (values[i] === FrameType.STREAM && !this.streams.isAdmitted(values[i + 1])) return false
+    this.onLost(path, packet)
+    return true
   }
 
   /** Undefined for a frame that is never retransmitted, and for one whose path is gone. */

@@ -1,6 +1,7 @@
 import { PathFrames } from "../path/PathFrames.ts"
 import type { Abandonment } from "../path/PathStatus.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
+import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { FrameType } from "../wire/FrameType.ts"
@@ -44,7 +45,10 @@ export type OpenRefusal =
 /** What the paths of a connection need of it. */
 export interface ManyPaths extends LossOwners, KeptConnection {
   readonly config: ConnectionConfig
-  readonly frames: LossOwners["frames"] & KeptConnection["frames"]
+  readonly frames: LossOwners["frames"] &
+    KeptConnection["frames"] & {
+      repeatOn(other: ConnectionPath, path: ConnectionPath, packet: SentPacket): boolean
+    }
   readonly lifecycle: Lifecycle
   readonly idle: IdleTimer
   readonly closer: Closer
@@ -107,7 +111,7 @@ export class Multipath {
           return parts.streams.creditBytes
         }
       },
-      (path, packet) => parts.frames.onLost(path, packet)
+      (other, path, packet) => parts.frames.repeatOn(other, path, packet)
     )
   }
 

@@ -1,3 +1,4 @@
+import { PathFilter } from "../path/PathFilter.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
@@ -10,6 +11,8 @@ const none: ReadonlyArray<ConnectionPath> = []
 export class PathSet {
   private readonly paths: Array<ConnectionPath> = []
   private removed: Array<ConnectionPath> = []
+  /** Which data may be sent on the path that is asked now. */
+  readonly filter: PathFilter<ConnectionPath> = new PathFilter(this.paths)
   /** A path that data is sent on: the first, unless it is gone or does not carry any. */
   active!: ConnectionPath
 

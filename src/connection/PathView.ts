@@ -30,6 +30,10 @@ export class PathView implements SchedulerPath {
     return this.path.id
   }
 
+  get cost(): number {
+    return this.path.status.cost
+  }
+
   get smoothedRttMicros(): number {
     return this.path.recovery.rtt.smoothedMicros
   }

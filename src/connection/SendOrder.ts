@@ -5,6 +5,9 @@ import type { PathScheduler, SendDemand } from "../capability/PathScheduling.ts"
 import type { PathSet } from "./PathSet.ts"
 import { PathView } from "./PathView.ts"
 
+/** Has the frames of a packet of `path` sent once more, on `other`; false if that is not meant for it. */
+type Repeat = (other: ConnectionPath, path: ConnectionPath, packet: SentPacket) => boolean
+
 /**
  * The order in which the paths of a connection are asked for a datagram: first those that carry no data, whose own frames
  * are few and urgent, then those that do, as the scheduler says. Those it leaves out send their own frames only.
@@ -17,19 +20,13 @@ export class SendOrder {
   private views: ReadonlyArray<PathView> = []
   /** Open, but for their own frames only. */
   private others: ReadonlyArray<ConnectionPath> = []
-  /** Has the frames of a packet sent once more. */
-  private readonly repeat: (path: ConnectionPath, packet: SentPacket) => void
+  private readonly repeat: Repeat
   /** Where data was sent last, and the paths on which that is sent again. */
   private source: ConnectionPath | undefined = undefined
   private readonly copies: Array<ConnectionPath> = []
   private copying: ConnectionPath | undefined = undefined
 
-  constructor(
-    paths: PathSet,
-    scheduler: PathScheduler,
-    demand: SendDemand,
-    repeat: (path: ConnectionPath, packet: SentPacket) => void
-  ) {
+  constructor(paths: PathSet, scheduler: PathScheduler, demand: SendDemand, repeat: Repeat) {
     this.repeat = repeat
     this.paths = paths
     this.scheduler = scheduler
@@ -69,6 +66,7 @@ export class SendOrder {
   private choose(nowMicros: number): ReadonlyArray<PathView> {
     const { views } = this
     for (const view of views) view.observe(nowMicros)
+    this.paths.filter.onAny()
     const chosen = this.scheduler.choose(views, this.demand) as ReadonlyArray<PathView>
     const isInVain = chosen.every(({ hasRoom, isOverdue }) => !hasRoom && isOverdue)
     return isInVain ? [...chosen, ...views.filter((view) => !chosen.includes(view))] : chosen
@@ -87,8 +85,7 @@ export class SendOrder {
     for (let path = this.copies.pop(); path !== undefined; path = this.copies.pop()) {
       const packet = this.source?.recovery.newestOutstanding(Space.Application)
       if (packet === undefined || !path.maySend || !path.mayElicit(nowMicros)) continue
-      this.repeat(this.source!, packet)
-      return path
+      if (this.repeat(path, this.source!, packet)) return path
     }
     return undefined
   }

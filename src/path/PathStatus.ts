@@ -11,12 +11,14 @@ export interface Abandonment {
 export class PathStatus extends StateMachine<PathState> {
   /** Data may be sent on it now. Of a path that does not carry it, only what concerns the path itself is sent. */
   carries: boolean
-  /** It would carry data, but the scheduler waits for another. */
+  /** It would carry data, but the scheduler waits for another: only what has a hint is sent on it. */
   isPassedOver = false
   /** Since when it has been suspect: probes are not answered, and nothing has arrived on it either. */
   silentSinceMicros = Number.POSITIVE_INFINITY
   /** We prefer other paths, once it is validated. */
   isBackup = false
+  /** What the application says data on it costs, compared to other paths. */
+  cost = 0
   /** The peer prefers that we use others. */
   isPeerBackup = false
   /** Of the status frame sent last. */
@@ -46,11 +48,6 @@ export class PathStatus extends StateMachine<PathState> {
   /** Validated, and not abandoned: whether it carries data is up to its own status and that of others. */
   get isUsable(): boolean {
     return this.state === "active" || this.state === "standby"
-  }
-
-  /** Whether the next datagram on it may have data. */
-  get takesData(): boolean {
-    return this.carries && !this.isPassedOver
   }
 
   /** Abandoned. Nothing is sent on it any more. */

@@ -25,13 +25,23 @@ export class DataScheduler {
     this.streams = streams
   }
 
+  /** Whether any may be sent on the path that is asked. */
   hasFrames(): boolean {
-    return this.streams.hasFrames() || this.datagrams.hasFrames()
+    return this.streams.hasControlFrames || this.hasData()
+  }
+
+  /** The same, without what streams say about themselves. */
+  hasData(): boolean {
+    return this.streams.sendPriority > ANY || this.datagrams.sendPriority > ANY
   }
 
   writeFrames(w: ByteWriter, sent: SentFrames, context: FrameContext): void {
+    this.streams.writeControlFrames(w, sent, context)
+    this.writeData(w, sent, context)
+  }
+
+  writeData(w: ByteWriter, sent: SentFrames, context: FrameContext): void {
     const { datagrams, streams, datagramsFirst } = this
-    streams.writeControlFrames(w, sent, context)
     for (;;) {
       const ofDatagrams = datagrams.sendPriority
       const ofStreams = streams.sendPriority

@@ -1,3 +1,5 @@
+import { everything, type HintFilter } from "../path/PathFilter.ts"
+import { ANY_PATH, type PathHint } from "../path/pathHint.ts"
 import { DeadlineHeap, type Timed } from "../internal/DeadlineHeap.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
@@ -38,6 +40,8 @@ export interface DatagramIntent {
   readonly latest: LatestKey | undefined
   /** Whose keys they are: the prefix of a claim, so that no two users of a connection replace each other's; −1 without. */
   readonly space: number
+  /** On which path it is sent, while there are several. */
+  readonly hint: PathHint
 }
 
 /** Keys of the application's own datagrams. */
@@ -47,7 +51,8 @@ const plain: DatagramIntent = {
   priority: 0,
   deadlineMicros: Number.POSITIVE_INFINITY,
   latest: undefined,
-  space: NO_SPACE
+  space: NO_SPACE,
+  hint: ANY_PATH
 }
 
 /** A datagram that waits to be sent. */
@@ -55,6 +60,7 @@ class QueuedDatagram implements Timed {
   readonly id: number
   readonly bytes: Uint8Array
   readonly priority: number
+  readonly hint: PathHint
   readonly latest: LatestKey | undefined
   readonly space: number
   readonly turn: Turn<QueuedDatagram> = new Turn<QueuedDatagram>(this)
@@ -65,6 +71,7 @@ class QueuedDatagram implements Timed {
     this.id = id
     this.bytes = bytes
     this.priority = intent.priority
+    this.hint = intent.hint
     this.latest = intent.latest
     this.space = intent.space
   }
@@ -87,7 +94,7 @@ export class DatagramQueue implements FrameOwner {
   readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
   private readonly localMaxFrameBytes: number
   private readonly maxSendBytes: number
-  private readonly sendQueue = new StreamScheduler<QueuedDatagram>()
+  private readonly sendQueue: StreamScheduler<QueuedDatagram>
   private readonly deadlines = new DeadlineHeap<QueuedDatagram>()
   /** By space; created by the first `send` with a key. */
   private latest: Map<number, Map<LatestKey, QueuedDatagram>> | undefined = undefined
@@ -100,7 +107,13 @@ export class DatagramQueue implements FrameOwner {
   /** Created by the first `send` with `track`. */
   private tracked: Set<number> | undefined = undefined
 
-  constructor(localMaxFrameBytes: number, maxSendBytes: number, maxReceiveBytes: number) {
+  constructor(
+    localMaxFrameBytes: number,
+    maxSendBytes: number,
+    maxReceiveBytes: number,
+    filter: HintFilter = everything
+  ) {
+    this.sendQueue = new StreamScheduler(filter)
     this.localMaxFrameBytes = localMaxFrameBytes
     this.maxSendBytes = maxSendBytes
     this.received = new ReceivedDatagrams(maxReceiveBytes)
@@ -115,7 +128,7 @@ export class DatagramQueue implements FrameOwner {
     if (track) (this.tracked ??= new Set()).add(id)
     const datagram = new QueuedDatagram(id, bytes, intent)
     if (intent.latest !== undefined) this.replace(datagram, intent.latest)
-    else this.sendQueue.add(datagram.turn, datagram.priority)
+    else this.sendQueue.add(datagram.turn, datagram.priority, datagram.hint)
     this.deadlines.set(datagram, intent.deadlineMicros)
     this.sendBytes += datagramOverheadBytes + bytes.length
     while (this.sendBytes > this.maxSendBytes && this.sendQueue.size > 1)
@@ -129,8 +142,9 @@ export class DatagramQueue implements FrameOwner {
     let latest = spaces.get(datagram.space)
     if (latest === undefined) spaces.set(datagram.space, (latest = new Map()))
     const stale = latest.get(key)
-    if (stale?.priority === datagram.priority) this.sendQueue.replace(stale.turn, datagram.turn)
-    else this.sendQueue.add(datagram.turn, datagram.priority)
+    if (stale?.priority === datagram.priority && stale.hint === datagram.hint)
+      this.sendQueue.replace(stale.turn, datagram.turn)
+    else this.sendQueue.add(datagram.turn, datagram.priority, datagram.hint)
     latest.set(key, datagram)
     if (stale !== undefined) this.drop(stale)
   }

@@ -1,3 +1,4 @@
+import { ANY_PATH, type PathHint } from "../path/pathHint.ts"
 import { SendCredit } from "./FlowControl.ts"
 import { SendBuffer } from "./SendBuffer.ts"
 import { isSendTerminal, nextSendState, SendEvent, SendState } from "./sendState.ts"
@@ -26,6 +27,7 @@ export class SendStream {
   /** `credit.used` is the number of bytes ever sent, and so the final size of a reset. */
   readonly credit: SendCredit
   priority = 0
+  hint: PathHint = ANY_PATH
   reset: SendReset | undefined = undefined
   /** A `write` was cut short; its caller waits for buffer space. */
   wantsRoom = false

@@ -1,3 +1,5 @@
+import { everything, type HintFilter } from "../path/PathFilter.ts"
+import { ANY_PATH, type PathHint } from "../path/pathHint.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
@@ -23,18 +25,32 @@ export class StreamSender {
   undeliveredStreams = 0
   /** How many streams have data beyond their own limit. */
   blockedStreams = 0
-  private readonly owed = new StreamScheduler<StreamRecord>()
-  private readonly fresh = new StreamScheduler<StreamRecord>()
+  private readonly owed: StreamScheduler<StreamRecord>
+  private readonly fresh: StreamScheduler<StreamRecord>
+  private readonly filter: HintFilter
   private readonly credit: SendCredit
   private readonly control: StreamControlFrames
   private readonly room: SendRoom
 
-  constructor(credit: SendCredit, control: StreamControlFrames, room: SendRoom) {
+  constructor(
+    credit: SendCredit,
+    control: StreamControlFrames,
+    room: SendRoom,
+    filter: HintFilter = everything
+  ) {
+    this.filter = filter
+    this.owed = new StreamScheduler(filter)
+    this.fresh = new StreamScheduler(filter)
     this.room = room
     this.credit = credit
     this.control = control
   }
 
+  get hasControlFrames(): boolean {
+    return !this.control.isEmpty
+  }
+
+  /** Whether there is anything to send, on whichever path. */
   hasFrames(): boolean {
     return !this.control.isEmpty || this.owed.size > 0 || (this.fresh.size > 0 && this.credit.available > 0)
   }
@@ -51,11 +67,11 @@ export class StreamSender {
   /** Updates the queues and counters after a change of the sending part of `record`. */
   refresh(record: StreamRecord): void {
     const send = record.send!
-    if (send.hasOwed) this.owed.add((record.owedTurn ??= new Turn(record)), send.priority)
+    if (send.hasOwed) this.owed.add((record.owedTurn ??= new Turn(record)), send.priority, send.hint)
     else this.owed.remove(record.owedTurn)
     const { hasUnsent, credit } = send
     if (hasUnsent && credit.available > 0)
-      this.fresh.add((record.freshTurn ??= new Turn(record)), send.priority)
+      this.fresh.add((record.freshTurn ??= new Turn(record)), send.priority, send.hint)
     else this.fresh.remove(record.freshTurn)
     const isBlocked = hasUnsent && credit.available <= 0
     if (isBlocked !== record.isBlocked) {
@@ -83,11 +99,25 @@ export class StreamSender {
   }
 
   setPriority(record: StreamRecord, priority: number): void {
-    if (record.send === undefined || record.send.priority === priority) return
+    this.queueAs(record, priority, record.send?.hint ?? ANY_PATH)
+  }
+
+  setHint(record: StreamRecord, hint: PathHint): void {
+    this.queueAs(record, record.send?.priority ?? 0, hint)
+  }
+
+  private queueAs(record: StreamRecord, priority: number, hint: PathHint): void {
+    const { send } = record
+    if (send === undefined || (send.priority === priority && send.hint === hint)) return
     this.owed.remove(record.owedTurn)
     this.fresh.remove(record.freshTurn)
-    record.send.priority = priority
+    send.priority = priority
+    send.hint = hint
     this.refresh(record)
+  }
+
+  isAdmitted(hint: PathHint): boolean {
+    return this.filter.admits(hint)
   }
 
   /** Resets the sending part; false if that changes nothing. */

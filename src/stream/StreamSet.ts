@@ -1,4 +1,6 @@
 import { ReceivedStreamFrames } from "./ReceivedStreamFrames.ts"
+import { everything, type HintFilter } from "../path/PathFilter.ts"
+import type { PathHint } from "../path/pathHint.ts"
 import type { Role } from "../wire/Role.ts"
 import type { FrameContext, FrameOwner } from "../recovery/FrameOwner.ts"
 import type { SentFrames } from "../recovery/SentFrames.ts"
@@ -14,7 +16,7 @@ import { StreamDirectory } from "./StreamDirectory.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 import { FlowControlStall } from "./FlowControlStall.ts"
-import { SendRoom } from "./SendRoom.ts"
+import { type Carrying, SendRoom } from "./SendRoom.ts"
 import { SentStreamFrames } from "./SentStreamFrames.ts"
 import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
@@ -27,7 +29,12 @@ import {
 } from "./streamStats.ts"
 
 type Result = TransportError | undefined
-const nothing = (): number => 0
+
+/** The paths, as far as streams may care. */
+interface SendPaths extends Carrying {
+  readonly filter: HintFilter
+}
+const noPaths: SendPaths = { carriedBytes: 0, filter: everything }
 
 /**
  * All streams of one connection. RFC 9000 §2 – §4, §19
@@ -57,13 +64,13 @@ export class StreamSet implements FrameOwner {
     role: Role,
     local: LocalStreamLimits,
     conduct: Conduct = lenientConduct,
-    carriedBytes: () => number = nothing
+    paths: SendPaths = noPaths
   ) {
-    this.room = new SendRoom(local, carriedBytes)
+    this.room = new SendRoom(local, paths)
     this.directory = new StreamDirectory(role, local, this.events)
     this.receiveCredit = new ReceiveCredit(local.initialMaxData, local.maxConnectionWindowBytes)
     this.control = new StreamControlFrames(this.directory, this.sendCredit, this.receiveCredit.window)
-    this.sender = new StreamSender(this.sendCredit, this.control, this.room)
+    this.sender = new StreamSender(this.sendCredit, this.control, this.room, paths.filter)
     this.stall = new FlowControlStall(this.directory, this.receiveCredit.window, this.control, this.sender)
     this.peerLimits = new PeerLimits(this.directory, this.sendCredit, this.control, this.sender, this.events)
     this.received = new ReceivedStreamFrames({
@@ -195,6 +202,18 @@ export class StreamSet implements FrameOwner {
     if (record !== undefined) this.sender.setPriority(record, priority)
   }
 
+  /** On which path it is sent, while there are several. */
+  setHint(id: number, hint: PathHint): void {
+    const record = this.directory.records.get(id)
+    if (record !== undefined) this.sender.setHint(record, hint)
+  }
+
+  /** Whether the filter admits what is sent on this stream. */
+  isAdmitted(id: number): boolean {
+    const send = this.directory.records.get(id)?.send
+    return send === undefined || this.sender.isAdmitted(send.hint)
+  }
+
   /** The next bytes, at most `max`; undefined if there are none now, or `receiveOutcome` is no longer open. */
   read(id: number, max: number): Uint8Array | undefined {
     const record = this.directory.records.get(id)
@@ -252,6 +271,11 @@ export class StreamSet implements FrameOwner {
   /** Whether `writeFrames` has something to write. */
   hasFrames(): boolean {
     return this.sender.hasFrames()
+  }
+
+  /** Whether resets, limits, or what is blocked are to be told. */
+  get hasControlFrames(): boolean {
+    return this.sender.hasControlFrames
   }
 
   /** Writes what fits: control frames, lost data, then new data. `rttMicros` is 0 until there is an RTT sample. */

@@ -24,6 +24,7 @@ const path = (id: number, given: Partial<SchedulerPath> = {}): SchedulerPath => 
     bytesSent: 0,
     datagramBytes: 1_200,
     rate: congestionWindow / smoothedRttMicros,
+    cost: 0,
     hasRoom: true,
     ...given
   }

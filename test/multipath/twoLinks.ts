@@ -5,7 +5,14 @@ import * as Layer from "effect/Layer"
 import type { LinkConditions } from "../../layers/sim/SimLink.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import { Identity, type QuicConnection, QuicEndpoint, type TransportOptions, Trust } from "../../src/index.ts"
+import {
+  Identity,
+  type PathPreference,
+  type QuicConnection,
+  QuicEndpoint,
+  type TransportOptions,
+  Trust
+} from "../../src/index.ts"
 
 export const WIFI = "10.1.0.2"
 export const MOBILE = "10.2.0.2"
@@ -51,6 +58,8 @@ export const twoLinks = Effect.fnUntraced(function* ({
     server: { alpn: ["count"], identity, transport }
   }).pipe(Effect.provide(Layer.merge(far.layer, capabilities)), Effect.provide(scheduling))
   const arrivals: Array<{ readonly atMillis: number; readonly bytes: number }> = []
+  /** When messages of one byte arrived. */
+  const marks: Array<number> = []
   const accepted: Array<QuicConnection> = []
   yield* Effect.forkScoped(
     server.serve((connection) => {
@@ -60,8 +69,10 @@ export const twoLinks = Effect.fnUntraced(function* ({
           for (;;) {
             const chunk = yield* stream.read()
             if (chunk === undefined) break
+            if (chunk.length === 1) marks.push(yield* Clock.currentTimeMillis)
             arrivals.push({ atMillis: yield* Clock.currentTimeMillis, bytes: chunk.length })
           }
+          if (stream.isUnidirectional) return
           yield* stream.write(Uint8Array.of(1))
           yield* stream.finish
         })
@@ -73,17 +84,21 @@ export const twoLinks = Effect.fnUntraced(function* ({
     Effect.provide(scheduling)
   )
   const connection = yield* client.connect({ host: SERVER, port: 4433, alpn: ["count"], transport })
-  return { network, links, connection, server, client, accepted, arrivals }
+  return { network, links, connection, server, client, accepted, arrivals, marks }
 })
+
+export type TwoLinks = Effect.Success<ReturnType<typeof twoLinks>>
 
 /** Sends that many bytes and waits until the server has them; returns how long it took, and the longest gap. */
 export const upload = Effect.fnUntraced(function* (
-  { connection, arrivals }: Effect.Success<ReturnType<typeof twoLinks>>,
-  bytes: number
+  { connection, arrivals }: TwoLinks,
+  bytes: number,
+  path?: PathPreference
 ) {
   arrivals.length = 0
   const startedAt = yield* Clock.currentTimeMillis
   const stream = yield* connection.openBidi
+  yield* stream.setPath(path)
   const chunk = new Uint8Array(64_000)
   for (let left = bytes; left > 0; left -= chunk.length)
     yield* stream.write(left < chunk.length ? chunk.subarray(0, left) : chunk)

@@ -1,4 +1,5 @@
 /** Queues that a peer or the application can fill, and their limits. */
+import { ANY_PATH } from "../../src/path/pathHint.ts"
 import { describe, expect, it } from "vitest"
 import { ReceiveQueue } from "../../layers/udp/ReceiveQueue.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -81,6 +82,7 @@ describe("queued datagrams", () => {
     deadlineMicros: Number.POSITIVE_INFINITY,
     latest: undefined,
     space: NO_SPACE,
+    hint: ANY_PATH,
     ...fields
   })
 

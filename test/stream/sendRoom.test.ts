@@ -7,7 +7,7 @@ const SHARE = 1_000
 const MOST = 5_000
 
 const roomOf = (carried: number, most = MOST): SendRoom =>
-  new SendRoom(limits({ sendBufferBytes: SHARE, maxSendBufferBytes: most }), () => carried)
+  new SendRoom(limits({ sendBufferBytes: SHARE, maxSendBufferBytes: most }), { carriedBytes: carried })
 
 describe("the room of streams for what they send", () => {
   it("is a share for each, whatever the paths carry", () => {
