@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "vitest"
-import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
+import { type EcnCodepoint, UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 
 type Program<A> = Effect.Effect<A, unknown, UdpPort | Scope.Scope>
@@ -18,6 +18,7 @@ export interface PortUnderTest {
 
 export interface Received {
   readonly bytes: Uint8Array
+  readonly ecn: EcnCodepoint
   readonly from: SocketAddress
   readonly to: SocketAddress | undefined
 }
@@ -26,10 +27,10 @@ export interface Received {
 export const inbox = (socket: UdpSocket): Array<Received> => {
   const all: Array<Received> = []
   socket.onReadable(() => {
-    socket.drain(Infinity, ({ bytes, from, to }) => {
+    socket.drain(Infinity, ({ bytes, from, to, ecn }) => {
       // a Buffer's `slice` would be a view, and no use to the core
       expect(bytes.constructor).toBe(Uint8Array)
-      all.push({ bytes: bytes.slice(), from, to })
+      all.push({ bytes: bytes.slice(), from, to, ecn })
     })
   })
   return all
@@ -64,7 +65,12 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         a.send(new Uint8Array([0, 1, 2, 3, 0]), 1, 4, b.localAddress, 0)
         a.flush()
         yield* eventually(() => atB.length === 1)
-        expect(atB[0]).toEqual({ bytes: new Uint8Array([1, 2, 3]), from: a.localAddress, to: b.localAddress })
+        expect(atB[0]).toEqual({
+          bytes: new Uint8Array([1, 2, 3]),
+          from: a.localAddress,
+          to: b.localAddress,
+          ecn: 0
+        })
         b.send(new Uint8Array([4]), 0, 1, atB[0].from, 0)
         b.flush()
         yield* eventually(() => atA.length === 1)
@@ -173,6 +179,42 @@ export const udpPortCompliance = ({ name, host, otherHost, run }: PortUnderTest)
         yield* eventually(() => atB.length + atC.length === 200)
         expect([atB, atC].map((all) => all.map(({ bytes }) => bytes))).toEqual(expected)
         expect(a.counters).toMatchObject({ sent: 200, sendErrors: 0, sendDropped: 0 })
+      }))
+
+    test("carries ECN marks if it says so, each with its datagram", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        const atB = inbox(b)
+        const marks = ([0, 1, 2, 3] as const).flatMap((mark) => [mark, mark, 0, mark] as const)
+        for (const [i, mark] of marks.entries()) a.send(new Uint8Array([i]), 0, 1, b.localAddress, mark)
+        a.flush()
+        yield* eventually(() => atB.length === marks.length)
+        expect(atB.map(({ bytes }) => bytes[0])).toEqual(marks.map((_, i) => i))
+        expect(atB.map(({ ecn }) => ecn)).toEqual(a.capabilities.ecn ? marks : marks.map(() => 0))
+      }))
+
+    test("delivers long bursts of one size, of falling and of rising sizes, whole and in order", () =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* bind(), yield* bind()]
+        const atB = inbox(b)
+        const bursts = [
+          Array.from({ length: 200 }, () => 1200),
+          Array.from({ length: 300 }, () => 1),
+          Array.from({ length: 100 }, (_, i) => 1300 - i),
+          Array.from({ length: 100 }, (_, i) => 1300 + i),
+          [65_000, 65_000, 40_000, 30_000, 30_000, 5_000, 0, 0, 5_000]
+        ]
+        for (const burst of bursts) {
+          atB.length = 0
+          for (const [i, size] of burst.entries()) {
+            const start = a.reserve(65_000)
+            a.buffer.fill(i, start, start + size)
+            a.commit(start + size, b.localAddress, 0)
+          }
+          a.flush()
+          yield* eventually(() => atB.length === burst.length)
+          for (const [i, { bytes }] of atB.entries()) expect(bytes).toEqual(new Uint8Array(burst[i]).fill(i))
+        }
       }))
 
     test("takes room back that nothing was written into", () =>

@@ -159,11 +159,8 @@ export class FfiUdpSocket implements UdpSocket {
   /** Called in each iteration of the loop in which there is something to read, or room that was awaited. */
   onReady(): void {
     if (this.isClosed) return
-    if (this.outbox.congested && this.outbox.resume()) {
-      this.watch?.start(false)
-      this.wakeOwner()
-      return
-    }
+    // datagrams, if there are any too, make the next iteration call this again
+    if (this.outbox.congested && this.resume()) return
     if (this.isArmed) {
       this.isArmed = false
       this.unread = 0
@@ -180,6 +177,16 @@ export class FfiUdpSocket implements UdpSocket {
     this.inbound.left = 0
     this.inbound.release()
     this.watch?.close()
+  }
+
+  /** Sends what waits for room; true if there was any. */
+  private resume(): boolean {
+    const hasSent = this.outbox.resume()
+    if (!this.outbox.congested) {
+      this.watch?.start(false)
+      this.wakeOwner()
+    }
+    return hasSent
   }
 
   /** Receives the next burst; false if there is none. */

@@ -77,15 +77,18 @@ export class Outbox {
     this.train = undefined
   }
 
-  /** Sends what waits, now that there may be room; true once nothing waits any more. */
+  /** Sends what waits, as far as there is room now; true if there was any. */
   resume(): boolean {
+    let hasSent = false
     for (let train = this.waiting.first; train !== undefined; train = this.waiting.first) {
-      if (!this.sender.send(train)) return false
+      const { left } = train
+      if (!this.sender.send(train)) return hasSent || train.left > left
+      hasSent = true
       this.waiting.shift()
       this.memories.give(train.memory)
     }
     this.congested = false
-    return true
+    return hasSent
   }
 
   close(): void {

@@ -8,11 +8,13 @@ import type { ErrorQueue } from "./ErrorQueue.ts"
 import type { Memory } from "./Memories.ts"
 import { Message } from "./Message.ts"
 import {
+  EADDRNOTAVAIL,
   EAGAIN,
   EINTR,
   EINVAL,
   EIO,
   EMSGSIZE,
+  ENETUNREACH,
   ENOBUFS,
   IP_PKTINFO,
   IP_TOS,
@@ -29,6 +31,10 @@ import type { Train } from "./Train.ts"
 
 /** Attempts to send where the system reports the error of an earlier datagram instead. */
 const MAX_ATTEMPTS = 4
+
+/** Whether the address to send from can be why a call has failed; a train first leaves datagram by datagram. */
+const mayBeOfSource = (error: number, divided: boolean): boolean =>
+  error === ENETUNREACH || error === EADDRNOTAVAIL || (error === EINVAL && !divided)
 
 export class TrainSender {
   private readonly native: Native
@@ -102,7 +108,7 @@ export class TrainSender {
     const { message } = this
     message.controlBytes = this.writeControl(train, divided, true)
     let error = this.sendMessage()
-    if (error === EINVAL && !divided && train.from !== undefined) {
+    if (train.from !== undefined && mayBeOfSource(error, divided)) {
       // the address is gone: any other may do
       message.controlBytes = this.writeControl(train, divided, false)
       error = this.sendMessage()

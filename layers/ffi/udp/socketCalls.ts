@@ -34,6 +34,8 @@ export const EINTR = 4
 export const EAGAIN = 11
 export const EINVAL = 22
 export const EMSGSIZE = 90
+export const EADDRNOTAVAIL = 99
+export const ENETUNREACH = 101
 export const ENOBUFS = 105
 export const ECONNREFUSED = 111
 
