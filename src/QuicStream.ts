@@ -17,6 +17,7 @@ import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import { isBytes, isRecord, refuseBytes, refuseChunks } from "./arguments.ts"
 import { readableOf } from "./readableOf.ts"
+import { endingOf, ReadStream } from "./actor/ReadStream.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { StreamActor } from "./actor/StreamActor.ts"
 import {
@@ -24,7 +25,6 @@ import {
   type QuicError,
   ResetRefused,
   StreamClosed,
-  StreamReset,
   StreamStopped,
   quicError,
   withErrorCode
@@ -73,16 +73,18 @@ export interface ResetOptions {
  * @since 0.1.0
  */
 export class QuicStream {
-  /** Stream ID; its two low bits say which side opened it and whether it is unidirectional. RFC 9000 §2.1 */
-  readonly id: number
   private readonly actor: ConnectionActor
   private readonly own: StreamActor
 
   /** Called by `QuicConnection`; not for applications. */
   constructor(actor: ConnectionActor, own: StreamActor) {
-    this.id = own.id
     this.actor = actor
     this.own = own
+  }
+
+  /** Stream ID; its two low bits say which side opened it and whether it is unidirectional. RFC 9000 §2.1 */
+  get id(): number {
+    return this.own.id
   }
 
   /** Whether only one side sends on it. */
@@ -100,14 +102,7 @@ export class QuicStream {
    * **Interruption**: while waiting; consumes nothing.
    */
   read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
-    return Effect.suspend(() => {
-      const { actor, id } = this
-      if (!Number.isSafeInteger(max) || max < 1) return invalidMax
-      // take and hand over in one step, so that no interrupt comes between
-      if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.take(max))
-      actor.core.streams.read(id, max) // consumes the end of the stream, if reached
-      return this.ending() ?? this.own.readable.parkThen(this.read(max))
-    })
+    return new ReadStream(this.actor, this.own, max)
   }
 
   /**
@@ -126,35 +121,8 @@ export class QuicStream {
       if (refusal !== undefined) return refusal
       if (actor.core.streams.readableBytes(id) > 0) return Effect.sync(() => this.takeInto(into))
       actor.core.streams.readInto(id, into)
-      return this.ending() ?? this.own.readable.parkThen(this.readInto(into))
+      return endingOf(actor, this.own) ?? this.own.readable.parkThen(this.readInto(into))
     })
-  }
-
-  /** What a reader gets when there are no more bytes; undefined while more may arrive. */
-  private ending(): Effect.Effect<undefined, QuicError> | undefined {
-    const { actor, id } = this
-    const state = this.own.ended?.receive ?? actor.core.streams.receiveOutcome(id)
-    switch (state._tag) {
-      case "finished":
-        return Effect.undefined
-      case "reset":
-        return fail(new StreamReset({ streamId: id, code: state.code }))
-      case "stopped":
-        return fail(new StreamClosed({ streamId: id, problem: "this side has stopped reading it" }))
-      case "none":
-        return fail(new StreamClosed({ streamId: id, problem: "it has no receiving side" }))
-      case "closed":
-        return fail(new StreamClosed({ streamId: id, problem: "it has ended" }))
-      case "open":
-        return actor.failure
-    }
-  }
-
-  /** Empty if another fiber was faster. */
-  private take(max: number): Uint8Array {
-    const bytes = this.actor.core.streams.read(this.id, max)
-    this.actor.touch()
-    return bytes ?? new Uint8Array(0)
   }
 
   /** 0 if another fiber was faster. */
@@ -297,7 +265,7 @@ export class QuicStream {
         else if (!actor.core.streams.resetAt(id, code, deliver))
           return fail(new ResetRefused({ streamId: id }))
         actor.touch()
-        this.own.writable.wakeAll()
+        this.own.wakeWriters()
         return Effect.void
       })
     )
@@ -374,7 +342,6 @@ export class QuicStream {
 }
 
 const emptyInto = invalidOption("into", "a Uint8Array with room for at least one byte")
-const invalidMax = invalidOption("max", "an integer from 1 to 2^53-1")
 const invalidPriority = invalidOption("priority", "an integer")
 const invalidDeliver = invalidOption(
   "deliver",

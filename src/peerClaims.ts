@@ -28,6 +28,14 @@ class PeerWaitList extends WaitList {
     this.actor = actor
   }
 
+  override parkThen<A, E>(next: Effect.Effect<A, E>, onParked?: () => void): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const unlisten = this.listen(() => resume(next))
+      onParked?.()
+      return Effect.sync(unlisten)
+    })
+  }
+
   override listen(wake: () => void): () => void {
     const { actor } = this
     const connection = actor.current(false)?.actor.signals.changed

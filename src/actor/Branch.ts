@@ -95,15 +95,29 @@ export class Branch {
       onExit(Exit.interrupt())
       return undefined
     }
-    const leaves = (this.leaves ??= new Set())
     const fiber = start()
-    leaves.add(fiber)
+    this.hold(fiber)
     fiber.addObserver((exit) => {
-      leaves.delete(fiber)
+      this.leaves?.delete(fiber)
       onExit(exit)
-      if (leaves.size === 0) this.emptied?.wakeAll()
+      this.wakeIfEmpty()
     })
     return fiber
+  }
+
+  /** Counts a fiber that was started elsewhere as one of its leaves, unless it is over already. It calls `shed` itself. */
+  hold(fiber: Fiber.Fiber<unknown, unknown>): void {
+    if (fiber.pollUnsafe() === undefined) (this.leaves ??= new Set()).add(fiber)
+  }
+
+  /** Such a fiber is at its end. */
+  shed(fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.leaves?.delete(fiber)
+    this.wakeIfEmpty()
+  }
+
+  private wakeIfEmpty(): void {
+    if ((this.leaves?.size ?? 0) === 0) this.emptied?.wakeAll()
   }
 
   /** Closes everything below first, then interrupts the fiber here, and waits for it. */

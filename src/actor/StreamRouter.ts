@@ -143,8 +143,8 @@ export class StreamRouter {
   settle(): void {
     const { core, actors } = this
     for (let id = core.pollReadable(); id >= 0; id = core.pollReadable()) actors?.get(id)?.readable.wakeAll()
-    for (let id = core.pollWritable(); id >= 0; id = core.pollWritable()) actors?.get(id)?.writable.wakeAll()
-    for (let id = core.pollStopped(); id >= 0; id = core.pollStopped()) actors?.get(id)?.writable.wakeAll()
+    for (let id = core.pollWritable(); id >= 0; id = core.pollWritable()) actors?.get(id)?.wakeWriters()
+    for (let id = core.pollStopped(); id >= 0; id = core.pollStopped()) actors?.get(id)?.wakeWriters()
     for (let id = core.pollClosed(); id >= 0; id = core.pollClosed()) {
       const actor = actors?.get(id)
       if (actor === undefined) continue

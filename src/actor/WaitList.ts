@@ -1,14 +1,38 @@
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 
-/** An entry of the list. */
-class Waiter {
-  readonly wake: () => void
-  isWaiting = true
-  previous: Waiter | undefined = undefined
-  next: Waiter | undefined = undefined
+/** How a waiter continues. */
+type Resume = (next: Effect.Effect<never, never>) => void
 
-  constructor(wake: () => void) {
-    this.wake = wake
+/**
+ * An entry of the list, and the effect that takes it off again. One object, without closures: every parked fiber keeps one,
+ * and a server may have hundreds of thousands.
+ */
+class Waiter extends Effectable.Class<void> {
+  /** Undefined once it has been woken or has left. */
+  list: WaitList | undefined
+  private readonly resume: Resume
+  private readonly next: Effect.Effect<never, never>
+  before: Waiter | undefined = undefined
+  after: Waiter | undefined = undefined
+
+  constructor(list: WaitList, resume: Resume, next: Effect.Effect<never, never>) {
+    super()
+    this.list = list
+    this.resume = resume
+    this.next = next
+  }
+
+  wake(): void {
+    this.resume(this.next)
+  }
+
+  leave(): void {
+    this.list?.remove(this)
+  }
+
+  asEffect(): Effect.Effect<void> {
+    return Effect.sync(() => this.leave())
   }
 }
 
@@ -36,21 +60,26 @@ export class WaitList {
   /** Parks the calling fiber, which continues with `next`. */
   parkThen<A, E>(next: Effect.Effect<A, E>, onParked?: () => void): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
-      const unlisten = this.listen(() => resume(next))
+      const waiter = this.add(resume as Resume, next as Effect.Effect<never, never>)
       onParked?.()
-      return Effect.sync(unlisten)
+      return waiter
     })
   }
 
   /** Calls `wake` once, unless the returned function is called before. */
   listen(wake: () => void): () => void {
-    const waiter = new Waiter(wake)
-    waiter.previous = this.last
+    const waiter = this.add(wake, Effect.never)
+    return () => waiter.leave()
+  }
+
+  private add(resume: Resume, next: Effect.Effect<never, never>): Waiter {
+    const waiter = new Waiter(this, resume, next)
+    waiter.before = this.last
     if (this.last === undefined) this.first = waiter
-    else this.last.next = waiter
+    else this.last.after = waiter
     this.last = waiter
     this.resize(1)
-    return () => this.remove(waiter)
+    return waiter
   }
 
   /** Wakes the fibers that have waited longest. */
@@ -68,19 +97,19 @@ export class WaitList {
     if (first === undefined) return
     this.first = this.last = undefined
     this.resize(-this.count)
-    for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.next)
-      waiter.isWaiting = false
-    for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.next) waiter.wake()
+    for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.after)
+      waiter.list = undefined
+    for (let waiter: Waiter | undefined = first; waiter !== undefined; waiter = waiter.after) waiter.wake()
   }
 
-  private remove(waiter: Waiter): void {
-    if (!waiter.isWaiting) return
-    const { previous, next } = waiter
-    waiter.isWaiting = false
-    if (previous === undefined) this.first = next
-    else previous.next = next
-    if (next === undefined) this.last = previous
-    else next.previous = previous
+  /** @internal */
+  remove(waiter: Waiter): void {
+    const { before, after } = waiter
+    waiter.list = undefined
+    if (before === undefined) this.first = after
+    else before.after = after
+    if (after === undefined) this.last = before
+    else after.before = before
     this.resize(-1)
   }
 

@@ -1,19 +1,15 @@
 /** Runs a handler for every stream the peer opens. */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { QuicError } from "../QuicError.ts"
+import type { QuicError } from "../QuicError.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { isTraced, peerAttributes, withSpan } from "./spans.ts"
 import type { StreamActor } from "./StreamActor.ts"
 import { ambiguousPreamble } from "./PreambleClaims.ts"
 import type { StreamClaim } from "./StreamClaim.ts"
-import { endStream } from "./streamSources.ts"
-import { aboutConnection } from "./logAnnotations.ts"
+import { type Handling, StreamHandling } from "./StreamHandler.ts"
 import { untilQuiet } from "./untilQuiet.ts"
 
 /**
@@ -27,15 +23,10 @@ export const serveStreams = <E, R>(
   preamble?: Uint8Array
 ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
-    const fork = Effect.runForkWith(context)
-    const areTraced = isTraced(context)
-    const handled = (stream: StreamActor) => Effect.scoped(handle(stream))
-    const server = new StreamServer(
-      actor,
-      (stream) => fork(areTraced ? inSpan(actor, stream.id, handled(stream)) : handled(stream)),
-      (log) => fork(log),
-      preamble
-    )
+    const handled = isTraced(context)
+      ? (stream: StreamActor) => inSpan(actor, stream.id, Effect.scoped(handle(stream)))
+      : handle
+    const server = new StreamServer(actor, new StreamHandling(actor, context, handled), preamble)
     return Effect.onExit(server.serve, () => server.close)
   })
 
@@ -54,26 +45,17 @@ const inSpan = <E, R>(
     }
   })
 
-type Handling = Fiber.Fiber<void, unknown>
-
 /** The claim of one `serveStreams`, and its handlers. A class, not closures: there is one for each connection served. */
 class StreamServer implements StreamClaim {
   private readonly actor: ConnectionActor
-  private readonly start: (stream: StreamActor) => Handling
-  private readonly log: (log: Effect.Effect<void>) => void
+  private readonly handling: Handling
   private readonly preamble: Uint8Array | undefined
   private handlers: Branch | undefined = undefined
   private release: (() => void) | undefined = undefined
 
-  constructor(
-    actor: ConnectionActor,
-    start: (stream: StreamActor) => Handling,
-    log: (log: Effect.Effect<void>) => void,
-    preamble: Uint8Array | undefined
-  ) {
+  constructor(actor: ConnectionActor, handling: Handling, preamble: Uint8Array | undefined) {
     this.actor = actor
-    this.start = start
-    this.log = log
+    this.handling = handling
     this.preamble = preamble
   }
 
@@ -125,17 +107,7 @@ class StreamServer implements StreamClaim {
 
   /** Starts the handler in the step that takes the stream: from then on a fiber is responsible for it. */
   offer(id: number): boolean {
-    const { actor } = this
-    const stream = actor.streams.use(id)
-    const onExit = (exit: Exit.Exit<unknown, unknown>): void => {
-      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-        const log = isNews(actor, exit.cause) ? Effect.logWarning : Effect.logDebug
-        const about = { ...aboutConnection(actor), stream: id }
-        this.log(Effect.annotateLogs(log(`stream ${id} failed`, exit.cause), about))
-      }
-      endStream(actor, id, exit)
-    }
-    stream.handler = this.handlers!.leaf(() => this.start(stream), onExit)
+    this.handling.start(this.actor.streams.use(id), this.handlers!)
     return true
   }
 
@@ -146,14 +118,6 @@ class StreamServer implements StreamClaim {
     })
   }
 }
-
-/** Whether to log: not if the connection has ended, nor if the peer reset or stopped the stream. */
-const isNews = (actor: ConnectionActor, cause: Cause.Cause<unknown>): boolean =>
-  Cause.hasDies(cause) || (actor.failure === undefined && !isEndedByPeer(Cause.squash(cause)))
-
-/** The peer may reset and stop streams at any time. */
-const isEndedByPeer = (error: unknown): boolean =>
-  error instanceof QuicError && (error.reason._tag === "StreamReset" || error.reason._tag === "StreamStopped")
 
 /** A normal end of a connection, with which serving succeeds. */
 const isNormalClose = ({ reason }: QuicError): boolean =>

@@ -28,7 +28,7 @@ const streamSnapshot = (actor: ConnectionActor, snapshot: StreamSnapshot, nowMic
   const inUse = actor.streams.find(snapshot.id)
   return {
     id: snapshot.id,
-    ageMillis: inUse === undefined ? 0 : millis(nowMicros - inUse.sinceMicros),
+    ageMillis: inUse === undefined ? 0 : Math.max(0, nowMicros / 1000 - inUse.sinceMillis),
     fiber: inUse?.handler?.id,
     waiting: inUse?.waiting ?? 0,
     sending: snapshot.sending && halfSnapshot(snapshot.sending),

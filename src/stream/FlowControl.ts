@@ -39,7 +39,8 @@ export class ReceiveWindow {
   peerBlockedAt = -1
   size: number
   private readonly maxSize: number
-  private grantedMicros = -1
+  /** When the last grant was; undefined before the first, as for most streams. */
+  private grantedMicros: number | undefined = undefined
 
   constructor(size: number, maxSize: number) {
     this.limit = size
@@ -82,8 +83,8 @@ export class ReceiveWindow {
   /** Raises the limit as far as possible now, and returns it. */
   grant(nowMicros: number, rttMicros: number): number {
     if (this.isHalfConsumed) {
-      const elapsed = nowMicros - this.grantedMicros
-      if (this.grantedMicros >= 0 && elapsed < 2 * rttMicros) this.growTo(2 * this.size)
+      const { grantedMicros } = this
+      if (grantedMicros !== undefined && nowMicros - grantedMicros < 2 * rttMicros) this.growTo(2 * this.size)
       this.grantedMicros = nowMicros
     }
     this.limit = Math.max(this.limit, this.consumed + this.size)

@@ -1,7 +1,7 @@
 import type { ReceiveWindow } from "./FlowControl.ts"
 import { ConnectionControl, type StreamControlFrames, streamsBlocked } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
-import { StreamControl } from "./StreamRecord.ts"
+import { StreamControl, StreamMark } from "./StreamRecord.ts"
 import type { StreamSender } from "./StreamSender.ts"
 
 /**
@@ -61,13 +61,13 @@ export class FlowControlStall {
     control.queue(ConnectionControl.maxData)
     if (control.peerBlockedStreams === 0) return
     for (const record of this.directory.records.values())
-      if (record.isPeerBlocked && record.receive!.window.ungranted > 0)
+      if (record.is(StreamMark.peerBlocked) && record.receive!.window.ungranted > 0)
         control.queueFor(record, StreamControl.maxStreamData)
   }
 
   private repeatStreamDataBlocked(): void {
     for (const record of this.directory.records.values())
-      if (record.isBlocked) return this.control.queueFor(record, StreamControl.streamDataBlocked)
+      if (record.is(StreamMark.blocked)) return this.control.queueFor(record, StreamControl.streamDataBlocked)
   }
 
   private repeatStreamsBlocked(unidirectional: boolean): void {

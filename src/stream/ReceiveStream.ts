@@ -26,8 +26,8 @@ export class ReceiveStream {
   resetCode = -1
   /** Error code of our STOP_SENDING; −1 for none. */
   stopCode = -1
-  /** Reliable size of a RESET_STREAM_AT; Infinity if none was received. */
-  private reliableSize = Number.POSITIVE_INFINITY
+  /** Reliable size of a RESET_STREAM_AT; −1 if none was received. Not Infinity, for which V8 allocates a number. */
+  private reliableSize = -1
   private current: ReceiveState = ReceiveState.recv
   /** Allocated only while it holds data, as most open streams are idle. */
   private buffer: ReceiveBuffer | undefined = undefined
@@ -62,9 +62,14 @@ export class ReceiveStream {
     return this.isStopped || this.isTerminal || this.current === ReceiveState.resetRecvd
   }
 
+  /** Bytes beyond it are not delivered. */
+  private get deliverable(): number {
+    return this.reliableSize < 0 ? Number.POSITIVE_INFINITY : this.reliableSize
+  }
+
   get readable(): number {
     const { buffer } = this
-    return buffer === undefined ? 0 : Math.max(0, Math.min(buffer.end, this.reliableSize) - buffer.readOffset)
+    return buffer === undefined ? 0 : Math.max(0, Math.min(buffer.end, this.deliverable) - buffer.readOffset)
   }
 
   /** How far `offset` is ahead of the first byte that is missing. */
@@ -107,7 +112,7 @@ export class ReceiveStream {
     this.finalSize = finalSize
     if (reliableSize > 0 && !this.isStopped) {
       // draft-ietf-quic-reliable-stream-reset §5.2: a frame that increases the reliable size MUST be ignored
-      this.reliableSize = Math.min(this.reliableSize, reliableSize)
+      this.reliableSize = Math.min(this.deliverable, reliableSize)
       this.current = nextReceiveState(this.current, ReceiveEvent.finReceived)
       return this.endIfComplete()
     }
@@ -171,7 +176,7 @@ export class ReceiveStream {
   private endIfComplete(): boolean {
     if (this.current !== ReceiveState.sizeKnown) return false
     const arrived = this.buffer === undefined ? this.nextOffset : this.buffer.end
-    if (arrived < Math.min(this.finalSize, this.reliableSize)) return false
+    if (arrived < Math.min(this.finalSize, this.deliverable)) return false
     this.current = nextReceiveState(this.current, ReceiveEvent.allReceived)
     return true
   }

@@ -33,6 +33,8 @@ export class SendStream {
   wantsRoom = false
   /** Opened under remembered limits and not yet allowed by the peer. */
   isHeld = false
+  /** How many of `heldBytes` are counted by `SendRoom.heldBytes`. */
+  countedBytes = 0
   private current: SendState = SendState.ready
   /** Allocated only while it holds data, as most open streams are idle. */
   private buffer: SendBuffer | undefined = undefined

@@ -32,7 +32,7 @@ export class SentStreamFrames {
     if (type !== FrameType.STREAM && type !== FrameType.RESET_STREAM && type !== FrameType.RESET_STREAM_AT)
       return
     const record = this.directory.records.get(a)
-    const send = record?.send
+    const send = record?.begunSend
     if (record === undefined || send === undefined || send.isTerminal) return
     if (type === FrameType.STREAM) send.onAcked(b, c < 0 ? -1 - c : c, c < 0)
     else send.onResetAcked(type === FrameType.RESET_STREAM ? 0 : b)
@@ -62,8 +62,8 @@ export class SentStreamFrames {
     const record = this.directory.records.get(a)
     if (record === undefined) return
     if (type !== FrameType.STREAM) this.control.onStreamFrameLost(record, type, b)
-    else if (record.send !== undefined) {
-      record.send.onLost(b, c < 0 ? -1 - c : c, c < 0)
+    else if (record.begunSend !== undefined) {
+      record.begunSend.onLost(b, c < 0 ? -1 - c : c, c < 0)
       this.sender.refresh(record)
     }
   }

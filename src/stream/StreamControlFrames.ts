@@ -15,7 +15,7 @@ import {
 import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
 import { ReceiveState } from "./receiveState.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
-import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
+import { StreamControl, StreamMark, type StreamRecord } from "./StreamRecord.ts"
 import { Turn, TurnRing } from "./TurnRing.ts"
 
 /** Connection-level control frames, one bit each. */
@@ -70,7 +70,7 @@ export class StreamControlFrames {
 
   /** `bit` of `StreamControl`. No frame may mention a stream that the peer does not allow yet. */
   queueFor(record: StreamRecord, bit: number): void {
-    if (record.send?.isHeld) return
+    if (record.begunSend?.isHeld) return
     record.control |= bit
     this.waiting.add((record.controlTurn ??= new Turn(record)))
   }
@@ -112,9 +112,7 @@ export class StreamControlFrames {
     const receive = record.receive!
     const isHeldBack =
       receive.state === ReceiveState.recv && !receive.isStopped && receive.window.isPeerBlocked
-    if (isHeldBack === record.isPeerBlocked) return
-    record.isPeerBlocked = isHeldBack
-    this.peerBlockedStreams += isHeldBack ? 1 : -1
+    if (record.mark(StreamMark.peerBlocked, isHeldBack)) this.peerBlockedStreams += isHeldBack ? 1 : -1
   }
 
   /** Queues MAX_STREAM_DATA and MAX_DATA as due after data was consumed. RFC 9000 §4.2 */
@@ -129,7 +127,7 @@ export class StreamControlFrames {
 
   /** Closes `record` if both parts have ended, and grants another stream in its place. RFC 9000 §4.4, §4.6 #5 */
   closeIfEnded(record: StreamRecord): void {
-    if (record.isClosed) return
+    if (record.is(StreamMark.closed)) return
     if (!record.hasEnded) return this.lingerIfSent(record)
     this.cancelFor(record, record.control)
     this.directory.close(record)
@@ -260,7 +258,7 @@ export class StreamControlFrames {
   }
 
   onStreamFrameLost(record: StreamRecord, type: number, b: number): void {
-    const { send, receive } = record
+    const { begunSend: send, receive } = record
     switch (type) {
       case FrameType.RESET_STREAM:
       case FrameType.RESET_STREAM_AT: {

@@ -2,11 +2,10 @@ import type { Role } from "../wire/Role.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveStream } from "./ReceiveStream.ts"
 import type { StreamEvents } from "./RecordQueue.ts"
-import { SendStream } from "./SendStream.ts"
 import { LocalStreamCount, PeerStreamCount } from "./StreamCounts.ts"
 import { idAt, indexOf, isServerInitiated, isUnidirectional, kindOf, kindOpenedBy } from "./StreamId.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
-import { StreamRecord } from "./StreamRecord.ts"
+import { StreamMark, StreamRecord } from "./StreamRecord.ts"
 
 /**
  * All open streams, by ID. Streams of a kind are opened in order (RFC 9000 §3.2), so a count per kind tells which IDs
@@ -108,14 +107,14 @@ export class StreamDirectory {
     const { local } = this
     const unidirectional = isUnidirectional(id)
     const ours = this.isLocal(id)
-    const send = unidirectional && !ours ? undefined : new SendStream(this.sendLimit(id))
+    const sendLimit = unidirectional && !ours ? -1 : this.sendLimit(id)
     const window = unidirectional
       ? local.initialMaxStreamDataUni
       : ours
         ? local.initialMaxStreamDataBidiLocal
         : local.initialMaxStreamDataBidiRemote
     const receive = unidirectional && ours ? undefined : new ReceiveStream(window, local.maxStreamWindowBytes)
-    const record = new StreamRecord(id, send, receive)
+    const record = new StreamRecord(id, sendLimit, receive)
     this.records.set(id, record)
     return record
   }
@@ -152,21 +151,21 @@ export class StreamDirectory {
 
   /** Both parts of `record` have ended; the peer may open another in its place. */
   close(record: StreamRecord): void {
-    record.isClosed = true
+    record.mark(StreamMark.closed, true)
     if (!this.isLocal(record.id)) {
       const count = this.peerCount(isUnidirectional(record.id))
       count.closed++
-      if (record.isLingering) count.lingering--
+      if (record.is(StreamMark.lingering)) count.lingering--
     }
     this.events.closed.push(record)
   }
 
   /** Marks a stream of the peer as one that only waits for acknowledgments; true if it was none and is now. */
   linger(record: StreamRecord): boolean {
-    const { id, send, receive } = record
-    if (record.isLingering || this.isLocal(id)) return false
-    if (send?.isSent !== true || receive?.isTerminal !== true) return false
-    record.isLingering = true
+    const { id, begunSend, receive } = record
+    if (record.is(StreamMark.lingering) || this.isLocal(id)) return false
+    if (begunSend?.isSent !== true || receive?.isTerminal !== true) return false
+    record.mark(StreamMark.lingering, true)
     this.peerCount(isUnidirectional(id)).lingering++
     return true
   }

@@ -7,7 +7,7 @@ import { streamHeaderSize, writeStreamHeader } from "../wire/frameWriters.ts"
 import type { SendCredit } from "./FlowControl.ts"
 import { ConnectionControl, type StreamControlFrames } from "./StreamControlFrames.ts"
 import type { SendRoom } from "./SendRoom.ts"
-import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
+import { StreamControl, StreamMark, type StreamRecord } from "./StreamRecord.ts"
 import { StreamScheduler } from "./StreamScheduler.ts"
 import { Turn } from "./TurnRing.ts"
 
@@ -74,10 +74,7 @@ export class StreamSender {
       this.fresh.add((record.freshTurn ??= new Turn(record)), send.priority, send.hint)
     else this.fresh.remove(record.freshTurn)
     const isBlocked = hasUnsent && credit.available <= 0
-    if (isBlocked !== record.isBlocked) {
-      record.isBlocked = isBlocked
-      this.blockedStreams += isBlocked ? 1 : -1
-    }
+    if (record.mark(StreamMark.blocked, isBlocked)) this.blockedStreams += isBlocked ? 1 : -1
     // RFC 9000 §4.1 #S1, §19.13 #S1: reports the blocked stream, once per limit
     if (isBlocked) {
       if (credit.blockedAt !== credit.limit) this.control.queueFor(record, StreamControl.streamDataBlocked)
@@ -88,13 +85,10 @@ export class StreamSender {
       send.reset!.queued = true
       this.control.queueFor(record, StreamControl.resetStream)
     }
-    const { heldBytes } = send
-    this.room.heldBytes += heldBytes - record.heldBytes
-    record.heldBytes = heldBytes
-    if (send.isUndelivered !== record.isUndelivered) {
-      record.isUndelivered = send.isUndelivered
-      this.undeliveredStreams += record.isUndelivered ? 1 : -1
-    }
+    const { heldBytes, isUndelivered } = send
+    this.room.heldBytes += heldBytes - send.countedBytes
+    send.countedBytes = heldBytes
+    if (record.mark(StreamMark.undelivered, isUndelivered)) this.undeliveredStreams += isUndelivered ? 1 : -1
     this.noteConnectionBlocked()
   }
 

@@ -18,10 +18,11 @@ import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
 import { FlowControlStall } from "./FlowControlStall.ts"
 import { type Carrying, SendRoom } from "./SendRoom.ts"
 import { SentStreamFrames } from "./SentStreamFrames.ts"
-import { StreamControl, type StreamRecord } from "./StreamRecord.ts"
+import { StreamControl, StreamMark, type StreamRecord } from "./StreamRecord.ts"
 import { StreamSender } from "./StreamSender.ts"
 import {
   reorderBytes,
+  sendOutcomeOf,
   snapshotStreams,
   type StreamSnapshot,
   type StreamStats,
@@ -161,7 +162,7 @@ export class StreamSet implements FrameOwner {
 
   /** Bytes kept for sending and retransmission. */
   sendHeldBytes(id: number): number {
-    return this.directory.records.get(id)?.send?.heldBytes ?? 0
+    return this.directory.records.get(id)?.begunSend?.heldBytes ?? 0
   }
 
   finish(id: number): void {
@@ -358,7 +359,7 @@ export class StreamSet implements FrameOwner {
   sendOutcome(id: number): SendOutcome {
     const record = this.directory.records.get(id)
     if (record === undefined) return { _tag: this.directory.wasOpened(id) ? "closed" : "none" }
-    return record.send === undefined ? { _tag: "none" } : record.send.outcome
+    return sendOutcomeOf(record)
   }
 
   readableBytes(id: number): number {
@@ -371,7 +372,7 @@ export class StreamSet implements FrameOwner {
 
   /** Whether no stream is open. */
   get isQuiet(): boolean {
-    for (const { isClosed } of this.directory.records.values()) if (!isClosed) return false
+    for (const record of this.directory.records.values()) if (!record.is(StreamMark.closed)) return false
     return true
   }
 

@@ -1,6 +1,7 @@
 import type { ReceiveWindow, SendCredit } from "./FlowControl.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import type { ReceiveOutcome, SendOutcome } from "./StreamOutcome.ts"
+import type { StreamRecord } from "./StreamRecord.ts"
 
 /** Statistics of all streams of a connection. Sizes are in bytes. */
 export interface StreamStats {
@@ -35,10 +36,8 @@ export const streamStats = (
   let sendBuffered = 0
   let readable = 0
   let receiveAllocated = 0
-  for (const { send, receive } of directory.records.values()) {
-    if (send !== undefined) {
-      sendBuffered += send.heldBytes
-    }
+  for (const { begunSend, receive } of directory.records.values()) {
+    if (begunSend !== undefined) sendBuffered += begunSend.heldBytes
     if (receive !== undefined) {
       readable += receive.readable
       receiveAllocated += receive.allocatedBytes
@@ -84,13 +83,26 @@ export interface SideSnapshot<Outcome> {
   readonly bufferedBytes: number
 }
 
+/** The status of the sending side. */
+export const sendOutcomeOf = ({ begunSend, canSend }: StreamRecord): SendOutcome =>
+  begunSend?.outcome ?? { _tag: canSend ? "open" : "none" }
+
+const snapshotSending = (record: StreamRecord): SideSnapshot<SendOutcome> | undefined =>
+  record.canSend
+    ? {
+        outcome: sendOutcomeOf(record),
+        bytes: record.begunSend?.credit.used ?? 0,
+        bufferedBytes: record.begunSend?.heldBytes ?? 0
+      }
+    : undefined
+
 export const snapshotStreams = (directory: StreamDirectory): ReadonlyArray<StreamSnapshot> =>
-  [...directory.records.values()].map(({ id, send, receive }) => ({
-    id,
-    sending: send && { outcome: send.outcome, bytes: send.credit.used, bufferedBytes: send.heldBytes },
-    receiving: receive && {
-      outcome: receive.outcome,
-      bytes: receive.window.received,
-      bufferedBytes: receive.readable
+  [...directory.records.values()].map((record) => ({
+    id: record.id,
+    sending: snapshotSending(record),
+    receiving: record.receive && {
+      outcome: record.receive.outcome,
+      bytes: record.receive.window.received,
+      bufferedBytes: record.receive.readable
     }
   }))
