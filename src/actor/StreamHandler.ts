@@ -1,8 +1,8 @@
 /**
  * The fiber that serves one stream, and what it holds while it waits: a server can have hundreds of thousands of them.
  *
- * So one object is what the fiber runs, the owner of the scope, and the end of both. The scope is in the context from the
- * start, and the last step of the fiber itself ends the stream, rather than an observer of the fiber.
+ * So one object is what the fiber runs, the scope in its context, and the end of both, which is the last step of the fiber
+ * itself: an observer of the fiber, a scope of Effect's and a closure for each would take as much as the stream.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -40,10 +40,9 @@ export class StreamHandling<E, R> implements Handling {
 
   start(stream: StreamActor, branch: Branch): void {
     if (branch.isClosing) return endStream(this.actor, stream.id, Exit.interrupt())
-    const scope = Scope.makeUnsafe()
-    const handler = new StreamHandler(this, stream, scope, branch)
-    const context = Context.add(this.context, Scope.Scope, scope) as Context.Context<R>
-    stream.handler = Effect.runForkWith(context)(handler.run)
+    const handler = new StreamHandler(this, stream, branch)
+    const context = Context.add(this.context, Scope.Scope, handler) as Context.Context<R>
+    stream.handler = Effect.runForkWith(context)(Effect.onExit(handler, endOfHandler))
     branch.hold(stream.handler)
   }
 
@@ -55,22 +54,40 @@ export class StreamHandling<E, R> implements Handling {
   }
 }
 
-class StreamHandler<E, R> extends Effectable.Class<void, E, R> {
+/** One function for all of them: the handler is the scope in the fiber's context. */
+const endOfHandler = (exit: Exit.Exit<void, unknown>): Effect.Effect<void> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const handler = Context.getUnsafe(context, Scope.Scope) as Scope.Scope & StreamHandler<unknown, unknown>
+    return handler.close(exit)
+  })
+
+class StreamHandler<E, R> extends Effectable.Class<void, E, R> implements Scope.Closeable {
+  state: Scope.Scope["state"] = untouched
   private readonly handling: StreamHandling<E, R>
   private readonly stream: StreamActor
-  private readonly scope: Scope.Closeable
   private readonly branch: Branch
 
-  constructor(handling: StreamHandling<E, R>, stream: StreamActor, scope: Scope.Closeable, branch: Branch) {
+  constructor(handling: StreamHandling<E, R>, stream: StreamActor, branch: Branch) {
     super()
     this.handling = handling
     this.stream = stream
-    this.scope = scope
     this.branch = branch
   }
 
-  get run(): Effect.Effect<void, E, R> {
-    return Effect.onExit(this, (exit) => this.close(exit))
+  get "~effect/Scope"() {
+    return "~effect/Scope" as const
+  }
+
+  get "~effect/Scope/Closeable"() {
+    return "~effect/Scope/Closeable" as const
+  }
+
+  get strategy() {
+    return "sequential" as const
+  }
+
+  get parent(): undefined {
+    return undefined
   }
 
   asEffect(): Effect.Effect<void, E, R> {
@@ -78,8 +95,8 @@ class StreamHandler<E, R> extends Effectable.Class<void, E, R> {
   }
 
   /** The finalizers first: they may still use the stream. */
-  private close(exit: Exit.Exit<void, E>): Effect.Effect<void> {
-    const closing = Scope.closeUnsafe(this.scope, exit)
+  close(exit: Exit.Exit<void, E>): Effect.Effect<void> {
+    const closing = Scope.closeUnsafe(this, exit)
     if (closing !== undefined)
       return Effect.onExit(closing, (closed) =>
         Effect.sync(() => this.end(Exit.isSuccess(exit) && Exit.isFailure(closed) ? closed : exit))
@@ -96,6 +113,8 @@ class StreamHandler<E, R> extends Effectable.Class<void, E, R> {
     if (stream.handler !== undefined) branch.shed(stream.handler)
   }
 }
+
+const untouched = { _tag: "Empty" } as const
 
 /** Whether to log: not if the connection has ended, nor if the peer reset or stopped the stream. */
 const isNews = (actor: ConnectionActor, cause: Cause.Cause<unknown>): boolean =>
