@@ -42,7 +42,8 @@ export class StreamHandling<E, R> implements Handling {
     if (branch.isClosing) return endStream(this.actor, stream.id, Exit.interrupt())
     const handler = new StreamHandler(this, stream, branch)
     const context = Context.add(this.context, Scope.Scope, handler) as Context.Context<R>
-    stream.handler = Effect.runForkWith(context)(Effect.onExit(handler, endOfHandler))
+    // interruptible only once `endOfHandler` is sure to run: a new fiber may have to yield before its first operation
+    stream.handler = Effect.runForkWith(context)(Effect.onExit(handler, endOfHandler), uninterruptible)
     branch.hold(stream.handler)
   }
 
@@ -91,7 +92,7 @@ class StreamHandler<E, R> extends Effectable.Class<void, E, R> implements Scope.
   }
 
   asEffect(): Effect.Effect<void, E, R> {
-    return this.handling.handle(this.stream)
+    return Effect.interruptible(this.handling.handle(this.stream))
   }
 
   /** The finalizers first: they may still use the stream. */
@@ -113,6 +114,8 @@ class StreamHandler<E, R> extends Effectable.Class<void, E, R> implements Scope.
     if (stream.handler !== undefined) branch.shed(stream.handler)
   }
 }
+
+const uninterruptible = { uninterruptible: true } as const
 
 const untouched = { _tag: "Empty" } as const
 
