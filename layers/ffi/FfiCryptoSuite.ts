@@ -127,6 +127,6 @@ export const layer: Layer.Layer<CryptoSuite> = Layer.effect(
   CryptoSuite,
   Effect.suspend(() => {
     const { suite, missing } = get()
-    return Effect.as(reportFallback("CryptoSuite", missing), suite)
+    return Effect.as(reportFallback(missing), suite)
   })
 )

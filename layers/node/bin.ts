@@ -7,12 +7,14 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Terminal from "effect/Terminal"
 import { CliHost } from "../../src/cli/CliHost.ts"
 import { main } from "../../src/cli/main.ts"
-import { reported } from "../../src/cli/report.ts"
+import { logger, reported } from "../../src/cli/report.ts"
+import { layerIoConfig } from "../ffi/index.ts"
+import { layerSurroundings, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
 import { runMain, stopRequested } from "./signals.ts"
-import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
 
 /** Finds the nearest package.json above this file; the depth differs between the built package and the source. */
 const packageVersion = (): string => {
@@ -56,10 +58,24 @@ const layerTerminal = Layer.effect(
   NodeTerminal.make(({ key }) => key.ctrl && key.name === "c")
 )
 
+/** Loads `node:ffi` without its warning that it is experimental, which is for those who program with it. */
+const loadFfiQuietly = (): void => {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  process.getBuiltinModule("node:ffi")
+  process.emitWarning = emitWarning
+}
+
+loadFfiQuietly()
+
 main.pipe(
   Effect.provide(layerTerminal),
-  Effect.provide(Layer.mergeAll(layerHost, layerWithoutTrust, NodeInspector.layer, NodeServices.layer)),
-  // report log files that cannot be opened in one line, like any other failure
-  Effect.catchTag("LogFileError", (error) => reported(Effect.fail(error))),
+  Effect.provide(
+    Layer.mergeAll(layerHost, layerIoConfig, layerSurroundings, NodeInspector.layer, NodeServices.layer)
+  ),
+  // standard output is for results, and layers log too
+  Effect.provide(Logger.layer([logger])),
+  // report what the environment asks for and cannot be in one line, like any other failure
+  Effect.catchTag(["LogFileError", "IoUnavailable"], (error) => reported(Effect.fail(error))),
   runMain()
 )

@@ -44,6 +44,24 @@ export * as NodeUdpPort from "./NodeUdpPort.ts"
 export * as ShardedEndpoint from "./ShardedEndpoint.ts"
 
 /**
+ * Everything but sockets, cryptography and trust.
+ *
+ * **Details**
+ *
+ * Building it fails if `SSLKEYLOGFILE` or `QLOGDIR` is set and cannot be written.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSurroundings = Layer.mergeAll(
+  NodeNetworkInterfaces.layer,
+  NodeEntropy.layer,
+  NodeKeyLog.layer,
+  NodeQlog.layer,
+  Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
+)
+
+/**
  * Everything but the certificate verifier, which says whom to trust; merge it with one.
  *
  * **Details**
@@ -53,15 +71,7 @@ export * as ShardedEndpoint from "./ShardedEndpoint.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerWithoutTrust = Layer.mergeAll(
-  NodeUdpPort.layer,
-  NodeNetworkInterfaces.layer,
-  NodeCryptoSuite.layer,
-  NodeEntropy.layer,
-  NodeKeyLog.layer,
-  NodeQlog.layer,
-  Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
-)
+export const layerWithoutTrust = Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, layerSurroundings)
 
 /**
  * The complete live stack, trusting certificates that chain to the system's roots.

@@ -1,6 +1,5 @@
 /** The command line of effect-quic. */
 import * as Effect from "effect/Effect"
-import * as Logger from "effect/Logger"
 import * as Stdio from "effect/Stdio"
 import { Command } from "effect/cli"
 import { CliHost } from "./CliHost.ts"
@@ -8,7 +7,6 @@ import { demo } from "./demo.ts"
 import { get } from "./get.ts"
 import { keygen } from "./keygen.ts"
 import * as Presenter from "./presenter.ts"
-import { logger } from "./report.ts"
 import { interop } from "./interop.ts"
 import { perf } from "./perf.ts"
 import { serve } from "./serve.ts"
@@ -28,4 +26,4 @@ export const main = Effect.gen(function* () {
   const { stdoutIsTerminal } = yield* Stdio.Stdio
   const presentation = Presenter.layer(yield* stdoutIsTerminal)
   yield* Effect.provide(Command.run(root, { version }), presentation)
-}).pipe(Effect.provide(Logger.layer([logger])))
+})

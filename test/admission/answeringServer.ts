@@ -2,8 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { parentPort } from "node:worker_threads"
-import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
+import { NodeIdentity } from "../../layers/node/index.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 const serve = Effect.gen(function* () {
   const identity = yield* NodeIdentity.developmentCertificate()

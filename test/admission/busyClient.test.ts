@@ -6,12 +6,11 @@ import * as Layer from "effect/Layer"
 import { Worker } from "node:worker_threads"
 import { once } from "node:events"
 import { describe, expect, it } from "vitest"
-import { layerWithoutTrust } from "../../layers/node/index.ts"
-import { nodeUdpPort } from "../../layers/node/NodeUdpPort.ts"
 import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
 import { echo, identity, makeServer, to, worldOfTwo } from "../resumption/worlds.ts"
 import { itSim } from "../sim/itSim.ts"
+import { port, layerWithoutTrust } from "../io.ts"
 
 const insecure = Layer.merge(layerWithoutTrust, Trust.layerInsecureAcceptsAnyPeer)
 
@@ -24,7 +23,7 @@ const block = (millis: number): void => {
 const tellingPort = (onSent: () => void) =>
   Layer.succeed(UdpPort, {
     bind: (options) =>
-      Effect.map(nodeUdpPort.bind(options), (socket): UdpSocket => {
+      Effect.map(port.bind(options), (socket): UdpSocket => {
         const flush = socket.flush.bind(socket)
         socket.flush = () => {
           flush()

@@ -1,6 +1,5 @@
 /** More honest clients than there is time for: as many as possible are served, and the others are refused. */
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { defaultLimits } from "../../src/admission/Limits.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
@@ -9,6 +8,7 @@ import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { Duel, puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 import { Puppet } from "../connection/Puppet.ts"
+import { suite } from "../io.ts"
 
 /** The server's cost of a handshake, in this simulation. */
 const COST_MICROS = 20_000

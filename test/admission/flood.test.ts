@@ -3,7 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
 import { Admission, QuicEndpoint, Trust } from "../../src/index.ts"
@@ -15,6 +14,7 @@ import { pattern } from "../api/pair.ts"
 import { Puppet } from "../connection/Puppet.ts"
 import { ask, echo, identity, makeClient, makeServer, to, worldOfTwo } from "../resumption/worlds.ts"
 import { itSim } from "../sim/itSim.ts"
+import { suite } from "../io.ts"
 
 const scene = Effect.fnUntraced(function* (options: Parameters<typeof makeServer>[2]) {
   const world = yield* worldOfTwo

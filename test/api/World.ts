@@ -3,9 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { it } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
-import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
 import type { SimHost } from "../../layers/sim/SimHost.ts"
 import { SimNetwork, type SimConnection } from "../../layers/sim/SimNetwork.ts"
 import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
@@ -13,6 +11,7 @@ import type { Entropy } from "../../src/capability/Entropy.ts"
 import type { UdpPort } from "../../src/capability/UdpPort.ts"
 import { layerLending } from "../udp/interposed.ts"
 import { itSim } from "../sim/itSim.ts"
+import { LiveCryptoSuite, LiveUdpPort } from "../io.ts"
 
 /** A host for endpoints. */
 export interface Place {
@@ -38,8 +37,8 @@ export interface Universe {
 const loopback: Place = {
   host: "127.0.0.1",
   layer: Layer.mergeAll(
-    Layer.provide(layerLending, NodeUdpPort.layer),
-    NodeCryptoSuite.layer,
+    Layer.provide(layerLending, LiveUdpPort.layer),
+    LiveCryptoSuite.layer,
     NodeEntropy.layer
   )
 }
@@ -47,7 +46,7 @@ const loopback: Place = {
 /** A host of the simulator, whose sockets lend their memory. */
 const placeOf = (host: string, { layer }: SimHost): Place => ({
   host,
-  layer: Layer.mergeAll(layer, Layer.provide(layerLending, layer), NodeCryptoSuite.layer)
+  layer: Layer.mergeAll(layer, Layer.provide(layerLending, layer), LiveCryptoSuite.layer)
 })
 
 export const live: Universe = {

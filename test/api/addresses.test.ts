@@ -4,21 +4,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
-import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
 import { UdpPort, type UdpSocket } from "../../src/capability/UdpPort.ts"
 import { QuicEndpoint, type QuicEndpointShape, type QuicError } from "../../src/index.ts"
 import { itSim } from "../sim/itSim.ts"
 import { interposed } from "../udp/interposed.ts"
 import { type Endpoints, endpoints, pinned } from "./pair.ts"
 import { live, type Place, simWorld, type World } from "./World.ts"
+import { LiveCryptoSuite, LiveUdpPort } from "../io.ts"
 
 const link = Object.entries(networkInterfaces())
   .flatMap(([name, all = []]) => all.map(({ address, scopeid }) => ({ address, name, scopeid })))
   .find(({ scopeid }) => scopeid)
 
-const liveLayer = Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeEntropy.layer)
+const liveLayer = Layer.mergeAll(LiveUdpPort.layer, LiveCryptoSuite.layer, NodeEntropy.layer)
 
 const serverOn = (world: World, host: string): Effect.Effect<Endpoints, QuicError, Scope.Scope> =>
   endpoints({ ...world, server: { ...world.server, host } })

@@ -2,12 +2,12 @@
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import type { LinkConditions } from "../../layers/sim/SimLink.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
 import { Identity, QuicEndpoint, type TransportOptions, Trust } from "../../src/index.ts"
 import { pattern } from "./pair.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const badLink: Partial<LinkConditions> = {
   delayMillis: 15,
@@ -28,15 +28,15 @@ export const linkedEndpoints = (link: Partial<LinkConditions>, transport: Transp
     const far = network.host("server", "10.0.0.2")
     network.connect(near, far, link)
     const identity = yield* Identity.generateRawKey.pipe(
-      Effect.provide(Layer.merge(far.layer, NodeCryptoSuite.layer))
+      Effect.provide(Layer.merge(far.layer, LiveCryptoSuite.layer))
     )
     const server = yield* Effect.provide(
       QuicEndpoint.make({ port: 4433, server: { alpn: ["test"], identity, transport } }),
-      Layer.mergeAll(far.layer, NodeCryptoSuite.layer, Trust.layerRawKeys([]))
+      Layer.mergeAll(far.layer, LiveCryptoSuite.layer, Trust.layerRawKeys([]))
     )
     const client = yield* Effect.provide(
       QuicEndpoint.make(),
-      Layer.mergeAll(near.layer, NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
+      Layer.mergeAll(near.layer, LiveCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
     )
     const connect = client.connect({
       host: "10.0.0.2",

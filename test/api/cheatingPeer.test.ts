@@ -3,7 +3,6 @@ import type { Role } from "../../src/wire/Role.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { Identity, QuicEndpoint, Trust } from "../../src/index.ts"
@@ -18,6 +17,7 @@ import { rawIdentity } from "../connection/Duel.ts"
 import { Puppet, type PuppetOptions } from "../connection/Puppet.ts"
 import { itSim } from "../sim/itSim.ts"
 import { reasonOf } from "./pair.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const puppetHost = "10.0.0.1"
 const victimHost = "10.0.0.2"
@@ -28,7 +28,7 @@ const stage = Effect.gen(function* () {
   const far = network.host("victim", victimHost)
   network.connect(near, far, { delayMillis: 5 })
   const socket = yield* near.udpPort.bind({ host: puppetHost, port: 4433 })
-  const surroundings = Layer.mergeAll(far.layer, NodeCryptoSuite.layer, Trust.layerAnyRawKey)
+  const surroundings = Layer.mergeAll(far.layer, LiveCryptoSuite.layer, Trust.layerAnyRawKey)
   return { socket, surroundings }
 })
 
@@ -58,7 +58,7 @@ const puppetOf = (role: Role, options: Partial<PuppetOptions> = {}): Puppet => {
   const random = new SeededRandom("api puppet")
   return new Puppet({
     role,
-    suite: NodeCryptoSuite.suite,
+    suite: LiveCryptoSuite.suite,
     random: random.bytes,
     identity: rawIdentity(random.fork("identity")),
     ...options

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AddressResolver } from "effect/net/AddressResolver"
 import * as NetAddress from "effect/net/NetAddress"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { type ConnectOptions, Identity, QuicEndpoint, Trust } from "../../src/index.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const SIX = "fd00::2"
 export const FOUR = "10.0.0.2"
@@ -37,9 +37,9 @@ export const dualStack = Effect.fnUntraced(function* ({ sixMillis = 5, fourMilli
   network.connect(six, core, { delayMillis: sixMillis })
   network.connect(four, core, { delayMillis: fourMillis })
   const identity = yield* Identity.generateRawKey.pipe(
-    Effect.provide(Layer.merge(near.layer, NodeCryptoSuite.layer))
+    Effect.provide(Layer.merge(near.layer, LiveCryptoSuite.layer))
   )
-  const capabilities = Layer.mergeAll(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]), resolver)
+  const capabilities = Layer.mergeAll(LiveCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]), resolver)
   const serve = (host: string, at: typeof six) =>
     QuicEndpoint.make({ host, port: PORT, server: { alpn: ["test"], identity, earlyData: true } }).pipe(
       Effect.provide(Layer.merge(at.layer, capabilities))

@@ -15,9 +15,9 @@ import {
   Resumption,
   Trust
 } from "../../src/index.ts"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { endpoints, pair, quietly, readText, reasonOf, text } from "./pair.ts"
 import { simulated, type World } from "./World.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const { it } = simulated
 const any = (value: unknown): never => value as never
@@ -260,7 +260,7 @@ describe("identities, secrets and keys", () => {
         Identity.rawKey(any("-----BEGIN PRIVATE KEY-----"))
       ]
       for (const identity of wrong) {
-        const error = yield* Effect.flip(Effect.provide(identity, NodeCryptoSuite.layer))
+        const error = yield* Effect.flip(Effect.provide(identity, LiveCryptoSuite.layer))
         expect(error).toMatchObject({ _tag: "IdentityError", kind: "Malformed" })
       }
       for (const secret of ["a secret of more than 32 characters", new Uint8Array(32)])

@@ -4,7 +4,6 @@ import * as Clock from "effect/Clock"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import * as NobleCryptoSuite from "../../layers/noble/NobleCryptoSuite.ts"
 import {
@@ -28,6 +27,7 @@ import { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts
 import { Identity, type QuicConnection, Trust } from "../../src/index.ts"
 import { endpoints, pair, pinned, reasonOf, text } from "./pair.ts"
 import type { Place, Universe, World } from "./World.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const rawKey = (place: Place) => Effect.provide(Identity.generateRawKey, place.layer)
 
@@ -37,7 +37,7 @@ const identityOf = (issued: Issued) =>
       chain: [issued.der],
       privateKey: new Uint8Array(issued.key.export({ type: "pkcs8", format: "der" }))
     }),
-    NodeCryptoSuite.layer
+    LiveCryptoSuite.layer
   )
 
 /** A server for example.org, and a client that trusts its certificate's CA. */
@@ -103,7 +103,7 @@ const exchangeByte = Effect.fnUntraced(function* (near: QuicConnection, far: Qui
   expect(yield* stream.read()).toEqual(text("!"))
 })
 
-const withSuite = (place: Place, suite: typeof NodeCryptoSuite.layer): Place => ({
+const withSuite = (place: Place, suite: typeof LiveCryptoSuite.layer): Place => ({
   ...place,
   layer: Layer.merge(place.layer, suite)
 })
@@ -392,7 +392,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
         })
       }))
 
-    const suites = { node: NodeCryptoSuite.layer, noble: NobleCryptoSuite.layer }
+    const suites = { node: LiveCryptoSuite.layer, noble: NobleCryptoSuite.layer }
     for (const [near, far] of [
       ["node", "noble"],
       ["noble", "node"],

@@ -18,9 +18,10 @@ import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as Rpc from "effect/rpc/Rpc"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { QuicRunner } from "../../src/index.ts"
 import { certificate } from "./identity.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 export type ClusterSystem = "effect-quic" | "NodeClusterSocket, TCP"
 

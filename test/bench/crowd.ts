@@ -9,11 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { QuicEndpoint, type QuicEndpointShape } from "../../src/index.ts"
 import { answerCall, call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import type { Figures } from "./report.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 const CLIENTS_AN_ENDPOINT = 100
 const SEQUENTIAL = 150

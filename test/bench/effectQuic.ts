@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { NodeCertificateVerifier, layerWithoutTrust } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
 import { QuicEndpoint, type QuicConnection, type QuicStream, type Resumption } from "../../src/index.ts"
 import { call } from "./calls.ts"
@@ -19,6 +19,7 @@ import {
   timeFirstBytes,
   timeHandshakes
 } from "./system.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 /** Stream limit for the hold tasks; far above a service's. */
 const MANY_STREAMS = 1_000_000

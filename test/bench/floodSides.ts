@@ -6,10 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
 import { certificate } from "./identity.ts"
 import { memoryUse } from "./memory.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 export type FloodQuestion =
   | { readonly kind: "usage" }

@@ -7,10 +7,11 @@ import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { type QuicConnection, QuicEndpoint, type QuicStream } from "../../src/index.ts"
 import { certificate } from "./identity.ts"
 import type { Place } from "./rpcTransports.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 export const BEAT_BYTES = 8
 const LOG_BYTES = 1_024

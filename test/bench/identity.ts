@@ -1,9 +1,9 @@
 /** One development certificate for all systems, made by the parent and passed to workers in the environment. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import * as Identity from "../../src/Identity.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export interface Certificate {
   readonly identity: Identity.Identity
@@ -23,7 +23,7 @@ export const certificate = (): Promise<Certificate> =>
     const { BENCH_CERT: cert, BENCH_KEY: key } = process.env
     const identity =
       cert !== undefined && key !== undefined
-        ? await Effect.runPromise(Effect.provide(Identity.fromPem({ cert, key }), NodeCryptoSuite.layer))
+        ? await Effect.runPromise(Effect.provide(Identity.fromPem({ cert, key }), LiveCryptoSuite.layer))
         : await Effect.runPromise(NodeIdentity.developmentCertificate())
     return { identity, ...pem(identity) }
   })())

@@ -12,12 +12,13 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
 import { answerCall, call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import type { Figures } from "./report.ts"
 import { heard } from "./sides.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 const PEERS_AN_ENDPOINT = 100
 /** Connecting at once; more would measure the queue for handshakes. */

@@ -9,10 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
+import { NodeIdentity } from "../../layers/node/index.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
 import { type MemoryUse, memoryUse } from "./memory.ts"
 import type { Figures } from "./report.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 export interface ParkedStreams {
   readonly connections: number

@@ -8,13 +8,14 @@ import * as Layer from "effect/Layer"
 import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
-import { NodeCertificateVerifier, NodeCryptoSuite, NodeIdentity } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier, NodeIdentity } from "../../layers/node/index.ts"
 import { SimNetwork, SimRuntime } from "../../layers/sim/index.ts"
 import { QuicEndpoint, QuicRpc } from "../../src/index.ts"
 import type { LinkConditions } from "./linkRelay.ts"
 import { Group, handlers, text } from "./rpcGroup.ts"
 import type { CallsAnswer } from "./rpcSides.ts"
 import { quantiles } from "./system.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const alpn = ["rpc"]
 const serialization = RpcSerialization.layerSchemaBinary()
@@ -29,7 +30,7 @@ const program = Effect.fnUntraced(function* (
   const cable = sim.connect(near, far, { delayMillis, bitsPerSecond: 100e6 })
   const identity = yield* NodeIdentity.developmentCertificate({ keyType: "ed25519" })
   const shared = Layer.merge(
-    NodeCryptoSuite.layer,
+    LiveCryptoSuite.layer,
     NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
   )
   const server = yield* QuicEndpoint.make({

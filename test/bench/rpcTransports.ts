@@ -14,10 +14,11 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
 import * as SocketServer from "effect/socket/SocketServer"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { QuicEndpoint, QuicRpc } from "../../src/index.ts"
 import { certificate } from "./identity.ts"
 import { Group, handlers } from "./rpcGroup.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 export interface Place {
   readonly host: string

@@ -6,9 +6,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { NodeCertificateVerifier, NodeCryptoSuite, NodeIdentity } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier, NodeIdentity } from "../../layers/node/index.ts"
 import { type SimHost, SimNetwork, SimRuntime } from "../../layers/sim/index.ts"
 import { QuicEndpoint, type QuicStream } from "../../src/index.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const HOSTS = 10
 const alpn = ["calls"]
@@ -37,7 +38,7 @@ const network = Effect.fnUntraced(function* (load: Load, virtualSeconds: number,
   }
   const identity = yield* NodeIdentity.developmentCertificate({ keyType: "ed25519" })
   const shared = Layer.merge(
-    NodeCryptoSuite.layer,
+    LiveCryptoSuite.layer,
     NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
   )
   const endpoints = yield* Effect.forEach(hosts, (host) =>

@@ -9,7 +9,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork, SimRuntime } from "../../layers/sim/index.ts"
 import type { EndpointNode } from "../../src/FiberTree.ts"
 import { Identity, type QuicEndpointShape } from "../../src/index.ts"
@@ -18,6 +17,7 @@ import { Ledger } from "./Ledger.ts"
 import type { Scenario, Task, Visit } from "./Scenario.ts"
 import { runVisits, serveConnection } from "./visits.ts"
 import { buildNetwork, makeClient, makeServer } from "./world.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export interface Verdict {
   /** Empty when the run passed. */
@@ -117,7 +117,7 @@ const program = (
     const hosts = buildNetwork(network, scenario)
     const identity = yield* Effect.provide(
       Identity.generateRawKey,
-      Layer.merge(hosts.server.layer, NodeCryptoSuite.layer)
+      Layer.merge(hosts.server.layer, LiveCryptoSuite.layer)
     )
     yield* Effect.scoped(
       Effect.gen(function* () {

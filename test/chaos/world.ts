@@ -1,10 +1,10 @@
 /** The network of a scenario, and the endpoints on it. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import type { Network, SimHost } from "../../layers/sim/index.ts"
 import { type Identity, QuicEndpoint, Trust } from "../../src/index.ts"
 import { addresses, type ClientPlan, names, type Scenario } from "./Scenario.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const port = 4433
 
@@ -41,7 +41,7 @@ export const buildNetwork = (network: Network, scenario: Scenario): Hosts => {
 }
 
 const shared = (host: SimHost, trust: ReturnType<typeof Trust.layerRawKeys>) =>
-  Layer.mergeAll(host.layer, NodeCryptoSuite.layer, trust)
+  Layer.mergeAll(host.layer, LiveCryptoSuite.layer, trust)
 
 export const makeServer = (host: SimHost, { server }: Scenario, identity: Identity.Identity) =>
   QuicEndpoint.make({

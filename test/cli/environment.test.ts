@@ -26,6 +26,32 @@ it("reports in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async (
   }
 })
 
+it("takes sockets and cryptography by node:ffi unless EFFECT_QUIC_IO says otherwise", async () => {
+  const transfer = (io: string, ...flags: ReadonlyArray<string>) =>
+    runCli(["demo", "--size", "10kB"], { env: { EFFECT_QUIC_IO: io }, flags })
+  for (const io of ["", "portable", "ffi"]) {
+    const { code, stderr, stdout } = await transfer(io)
+    expect({ code, stderr }, io).toEqual({ code: 0, stderr: "" })
+    expect(stdout).toContain("The digests match.")
+  }
+  const quick = await transfer("quick")
+  expect(quick).toMatchObject({
+    code: 1,
+    stderr: "effect-quic: EFFECT_QUIC_IO=quick: can only be portable or ffi\n",
+    stdout: ""
+  })
+  const why = `node:ffi (Node ${process.versions.node} does not have it, or it is switched off)`
+  const off = "--no-experimental-ffi"
+  expect(await transfer("ffi", off)).toMatchObject({
+    code: 1,
+    stderr: `effect-quic: EFFECT_QUIC_IO=ffi: there is no ${why}\n`
+  })
+  expect(await transfer("portable", off)).toMatchObject({ code: 0, stderr: "" })
+  const fallback = await transfer("", off)
+  expect(fallback.code).toBe(0)
+  expect(fallback.stderr).toContain(`effect-quic: the portable layer takes the place of ${why}\n`)
+})
+
 it("makes secrets and qlog readable by their owner only", async () => {
   const directory = scratch()
   const env = { SSLKEYLOGFILE: join(directory, "keys.log"), QLOGDIR: join(directory, "new", "qlog") }

@@ -3,9 +3,10 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { expect, it } from "vitest"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { type QuicConnection, QuicEndpoint } from "../../src/index.ts"
 import { scratch, startServe } from "./runCli.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 /** The answer to a request, or the code of its reset. */
 const ask = Effect.fnUntraced(function* (connection: QuicConnection, pieces: ReadonlyArray<string>) {

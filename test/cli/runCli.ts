@@ -18,6 +18,8 @@ export interface Finished {
 export interface RunOptions {
   readonly cwd?: string
   readonly env?: Record<string, string>
+  /** For node itself. */
+  readonly flags?: ReadonlyArray<string>
 }
 
 export class RunningCli {
@@ -30,10 +32,10 @@ export class RunningCli {
   constructor(args: ReadonlyArray<string>, options: RunOptions) {
     const startedAt = performance.now()
     // without the machine's environment, such as NO_COLOR or another test's SSLKEYLOGFILE
-    const { PATH = "", HOME = "" } = process.env
-    this.process = spawn(process.execPath, [bin, ...args], {
+    const { PATH = "", HOME = "", EFFECT_QUIC_IO = "" } = process.env
+    this.process = spawn(process.execPath, [...(options.flags ?? []), bin, ...args], {
       cwd: options.cwd,
-      env: { PATH, HOME, ...options.env },
+      env: { PATH, HOME, EFFECT_QUIC_IO, ...options.env },
       stdio: ["ignore", "pipe", "pipe"]
     })
     this.process.stdout!.on("data", (bytes) => {

@@ -11,7 +11,6 @@ import * as RunnerAddress from "effect/cluster/RunnerAddress"
 import { RunnerStorage } from "effect/cluster/RunnerStorage"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as Rpc from "effect/rpc/Rpc"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
 import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
 import type { Entropy } from "../../src/capability/Entropy.ts"
@@ -20,6 +19,7 @@ import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerif
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { type FiberTree, Identity, Inspector, QuicRunner, Trust } from "../../src/index.ts"
 import { SharedStorage } from "./sharedStorage.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const PORT = 34_431
 
@@ -99,7 +99,7 @@ export const simCluster = Effect.fnUntraced(function* (
   const hosts = [0, 1, 2].map((i) => network.host(`host${i}`, hostOf(i)))
   const cable = (a: number, b: number) => network.connect(hosts[a], hosts[b], { delayMillis: 5 })
   const cables = { runners: cable(0, 1), first: cable(0, 2), second: cable(1, 2) }
-  const place = (i: number) => Layer.merge(hosts[i].layer, NodeCryptoSuite.layer)
+  const place = (i: number) => Layer.merge(hosts[i].layer, LiveCryptoSuite.layer)
   const { identities, trust } = yield* Effect.provide(credentials, place(0))
   const storage = new SharedStorage(35_000)
   const lives = [true, true, true]

@@ -1,6 +1,5 @@
 /** Two of our endpoints without actors: datagrams between them can be observed, changed and dropped. */
 import type { Role } from "../../src/wire/Role.ts"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
@@ -13,6 +12,7 @@ import type { EarlyDataRequest } from "../../src/handshake/TlsSession.ts"
 import type { TransportOptions } from "../../src/QuicOptions.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { rawIdentity, tlsSettings, transportSettings } from "./Duel.ts"
+import { suite } from "../io.ts"
 
 const addresses = {
   client: { host: "192.0.2.2", port: 5000, family: 4 },

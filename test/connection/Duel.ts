@@ -2,7 +2,6 @@
 import type { Role } from "../../src/wire/Role.ts"
 import * as Schema from "effect/Schema"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { defaultLimits, type Limits } from "../../src/admission/Limits.ts"
 import type { CertificateType } from "../../src/capability/CertificateVerifier.ts"
 import type { NamedGroup } from "../../src/capability/CryptoSuite.ts"
@@ -18,6 +17,7 @@ import { writeHandshakeDone } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { Puppet, type PuppetOptions } from "./Puppet.ts"
+import { suite } from "../io.ts"
 
 export const puppetAddress: SocketAddress = { host: "192.0.2.1", port: 4433, family: 4 }
 

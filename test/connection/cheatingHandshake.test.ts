@@ -146,8 +146,8 @@ for (const victim of roles) {
     it("handshake data beyond the end of a level, RFC 9001 §4.1.3 #1 #2", () => {
       const duel = withoutFinished(victim)
       const past = (w: ByteWriter) => writeCrypto(w, 10_000, new Uint8Array(5), 0, 5)
-      duel.inject(duel.puppet.packet(Level.Initial, past, { size: 1200 }))
       const isGone = duel.connection.keys.read[Level.Initial] === undefined
+      duel.inject(duel.puppet.packet(Level.Initial, past, { size: 1200 }))
       // a server that has processed a Handshake packet has discarded the Initial keys
       if (isGone) expect(duel.puppet.seen.close).toBeUndefined()
       else expect(duel.puppet.seen.close?.code).toBe(Code.PROTOCOL_VIOLATION)

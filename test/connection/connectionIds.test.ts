@@ -2,12 +2,12 @@
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { resetTokens } from "../../src/path/statelessReset.ts"
 import { writePing, writeRetireConnectionId } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { CorePair } from "./CorePair.ts"
 import { Duel } from "./Duel.ts"
+import { suite } from "../io.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

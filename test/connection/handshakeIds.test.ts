@@ -2,7 +2,6 @@
 import { writeCrypto } from "../wire/writeCrypto.ts"
 import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { initialKeys } from "../../src/protect/initialKeys.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
@@ -10,6 +9,7 @@ import { Level, Version } from "../../src/wire/PacketType.ts"
 import { reasonOf } from "../../src/actor/closeReasons.ts"
 import type { ConnectionObserver } from "../../src/connection/Connection.ts"
 import { Duel, puppetAddress } from "./Duel.ts"
+import { suite } from "../io.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

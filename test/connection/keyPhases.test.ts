@@ -2,7 +2,6 @@
  * One key phase for all paths, with separate packet number marks per path. RFC 9001 §6, draft-ietf-quic-multipath §2.5
  */
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { ConnectionPath } from "../../src/connection/ConnectionPath.ts"
 import { IncomingPacket } from "../../src/connection/IncomingPacket.ts"
 import { KeyPhases, type KeySlots } from "../../src/connection/KeyPhases.ts"
@@ -12,6 +11,7 @@ import { Level, Version } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode as Code } from "../../src/wire/TransportError.ts"
 import { CorePair } from "./CorePair.ts"
 import { pathOf } from "./TwoPaths.ts"
+import { suite } from "../io.ts"
 
 const PTO = 1_000
 const OFFSET = 9

@@ -1,6 +1,5 @@
 /** Keys are released as soon as nothing may use them: memory outside the JavaScript heap is not collected. */
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
 import { SealingKeys } from "../../src/protect/SealingKeys.ts"
 import { openBytes, sealBytes } from "../../src/protect/sealedBytes.ts"
@@ -9,6 +8,7 @@ import { flipped, seeded } from "../protect/bytes.ts"
 import { TrackedKeys } from "../protect/trackedKeys.ts"
 import { CorePair, type CorePairOptions } from "./CorePair.ts"
 import { Duel } from "./Duel.ts"
+import { suite } from "../io.ts"
 
 afterEach(() => {
   vi.restoreAllMocks()

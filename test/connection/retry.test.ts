@@ -1,6 +1,5 @@
 /** A client's behaviour between a Retry and the server's first Initial. RFC 9000 §17.2.5 */
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { initialKeys } from "../../src/protect/initialKeys.ts"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
 import { FrameExtension } from "../../src/wire/FrameType.ts"
@@ -8,6 +7,7 @@ import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import { Duel } from "./Duel.ts"
 import { FrameLog } from "./FrameLog.ts"
+import { suite } from "../io.ts"
 
 /** Decrypts a client's Initial. */
 const openInitial = (datagram: Uint8Array) => {

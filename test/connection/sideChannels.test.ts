@@ -1,12 +1,12 @@
 /** A packet's cost reveals nothing about it: authentic and forged packets take the same steps. RFC 9001 §9.5 */
 import type { Role } from "../../src/wire/Role.ts"
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { cipherSuites, TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
 import { PacketKeys } from "../../src/protect/PacketKeys.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level, Version } from "../../src/wire/PacketType.ts"
 import { Duel } from "./Duel.ts"
+import { suite } from "../io.ts"
 
 const roles: ReadonlyArray<Role> = ["client", "server"]
 

@@ -1,5 +1,4 @@
 /** A server without I/O, and clients at any address, in virtual time. */
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { RetryPolicy } from "../../src/admission/Admission.ts"
 import { defaultLimits, type Limits } from "../../src/admission/Limits.ts"
@@ -9,6 +8,7 @@ import { parseIp } from "../../src/wire/ipAddress.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 import { Puppet, type PuppetOptions } from "../connection/Puppet.ts"
+import { suite } from "../io.ts"
 
 export const at = (host: string, port = 1_000): SocketAddress => ({
   host,

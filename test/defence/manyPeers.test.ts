@@ -5,13 +5,13 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { type QuicConnection, type QuicEndpointShape, Trust } from "../../src/index.ts"
 import { makeEndpoint, pattern, pinned, readAll, reasonOf, text } from "../api/pair.ts"
 import type { Place } from "../api/World.ts"
 import { itSim } from "../sim/itSim.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const PEERS = 400
 const HOSTS = 8
@@ -22,7 +22,7 @@ const setup = Effect.fnUntraced(function* (server: { readonly window?: number } 
   const center = network.host("server", "10.0.0.1")
   const place = (host: string, layer: typeof center.layer): Place => ({
     host,
-    layer: Layer.merge(layer, NodeCryptoSuite.layer)
+    layer: Layer.merge(layer, LiveCryptoSuite.layer)
   })
   const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
   const endpoint = yield* makeEndpoint(place("10.0.0.1", center.layer), Trust.layerRawKeys([]), {

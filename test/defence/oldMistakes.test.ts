@@ -1,10 +1,10 @@
 /** Where older systems went wrong: keys of zeros, nonces used twice, limits per IP that counted ports, tables that grow. */
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { Duel } from "../connection/Duel.ts"
 import { at, Siege } from "./Siege.ts"
+import { suite } from "../io.ts"
 
 afterEach(() => {
   vi.restoreAllMocks()

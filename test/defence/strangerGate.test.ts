@@ -1,11 +1,11 @@
 /** The rate limit for whatever is not authenticated, and who it turns away. */
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { Errand, StrangerGate } from "../../src/admission/StrangerGate.ts"
 import { defaultLimits } from "../../src/admission/Limits.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import { at, Siege } from "./Siege.ts"
+import { suite } from "../io.ts"
 
 const host = at("198.51.100.1")
 const honest = at("203.0.113.1")

@@ -1,9 +1,9 @@
 /** How an endpoint finds a datagram's connection when strangers influence the lookup keys. */
 import { describe, expect, it, vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Duel, puppetAddress } from "../connection/Duel.ts"
 import { Puppet } from "../connection/Puppet.ts"
+import { suite } from "../io.ts"
 
 describe("the connection ID that a client chose for its first flight", () => {
   const shaken = () => {

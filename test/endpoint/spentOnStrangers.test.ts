@@ -1,11 +1,11 @@
 /** What an endpoint spends on a datagram before it is authenticated. */
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { ByteWriter } from "../../src/wire/ByteWriter.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import { CorePair } from "../connection/CorePair.ts"
 import { puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
+import { suite } from "../io.ts"
 
 const seeded = new SeededRandom("strangers")
 

@@ -1,7 +1,6 @@
 /** A TLS client and server that exchange messages one by one, with an optional attacker in between. */
 import type { Role } from "../../src/wire/Role.ts"
 import { randomBytes } from "node:crypto"
-import { suite as nodeSuite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { CryptoSuiteShape } from "../../src/capability/CryptoSuite.ts"
 import { TlsClient } from "../../src/handshake/TlsClient.ts"
 import { TlsServer } from "../../src/handshake/TlsServer.ts"
@@ -16,6 +15,7 @@ import type {
 } from "../../src/handshake/TlsSession.ts"
 import type { Level } from "../../src/wire/PacketType.ts"
 import { issueLeaf, type KeyKind, newKey } from "../identity/certificateFactory.ts"
+import { suite as nodeSuite } from "../io.ts"
 
 /** Sees each handshake message in transit and returns what arrives: bytes, several messages, or nothing. */
 export type Interceptor = (from: Role, message: Uint8Array, level: Level) => Message | ReadonlyArray<Message>

@@ -2,13 +2,13 @@ import type { Role } from "../../src/wire/Role.ts"
 import { createHash, createPublicKey, verify } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
-import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { type CryptoSuiteShape, NamedGroup } from "../../src/capability/CryptoSuite.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { KeyKind } from "../identity/certificateFactory.ts"
 import { Extension } from "../../src/handshake/extensions.ts"
 import { extensionsOf, Type } from "./surgery.ts"
 import { ascii, identity, onMessage, shake, type TlsPair } from "./TlsPair.ts"
+import { suite as node } from "../io.ts"
 
 const ciphers = { "AES-128-GCM": 0x1301, "AES-256-GCM": 0x1302, "ChaCha20-Poly1305": 0x1303 }
 const groups = Object.entries(NamedGroup)

@@ -1,11 +1,11 @@
 import { createHash, hkdfSync } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
-import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { Exporter } from "../../src/handshake/Exporter.ts"
 import { KeySchedule } from "../../src/handshake/KeySchedule.ts"
 import { Transcript } from "../../src/handshake/Transcript.ts"
 import { cipherSuites } from "../../src/protect/CipherSuite.ts"
+import { suite as node } from "../io.ts"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 const unhex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))

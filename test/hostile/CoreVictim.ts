@@ -1,5 +1,4 @@
 /** The endpoint that is attacked at the core: no I/O, and virtual time. */
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { CertificateVerifierShape } from "../../src/capability/CertificateVerifier.ts"
 import type { ConnectionEvent } from "../../src/connection/ConnectionEvents.ts"
@@ -16,6 +15,7 @@ import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 import type { Puppet } from "../connection/Puppet.ts"
+import { suite } from "../io.ts"
 
 /** Time between two datagrams. */
 const GAP_MICROS = 20

@@ -1,5 +1,4 @@
 /** Puppets with an identity, and the honest packet that the cost of a hostile one is compared with. */
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { rawIdentity } from "../connection/Duel.ts"
 import { Puppet, type PuppetOptions } from "../connection/Puppet.ts"
@@ -7,6 +6,7 @@ import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { Attack } from "./Attack.ts"
 import { writePing } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
+import { suite } from "../io.ts"
 
 export const HONEST_PACKETS = 500
 

@@ -1,5 +1,4 @@
 /** Attacks by a server's certificates on a client which trusts one certificate authority. */
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { DerTag, derElement } from "../../src/internal/der.ts"
 import type { TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { Alert } from "../../src/handshake/alerts.ts"
@@ -14,6 +13,7 @@ import {
 } from "../identity/certificateFactory.ts"
 import type { Attack } from "./Attack.ts"
 import { forged } from "./forged.ts"
+import { suite } from "../io.ts"
 
 const always = { notBefore: 0, notAfter: Date.UTC(2049, 0, 1) } satisfies Wish
 

@@ -6,8 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { layerWithoutTrust, NodeIdentity } from "../../layers/node/index.ts"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
+import { NodeIdentity } from "../../layers/node/index.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { SimRuntime } from "../../layers/sim/index.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
@@ -15,6 +14,7 @@ import { type QuicConnection, QuicEndpoint, type QuicEndpointShape, Trust } from
 import { layerBetween } from "../udp/interposed.ts"
 import type { Row } from "./Attack.ts"
 import { bytesInUse, cpuMicros } from "./attackers.ts"
+import { LiveCryptoSuite, layerWithoutTrust } from "../io.ts"
 
 export const EARLY_REPLAY = "0-RTT replay"
 const COPIES = 200
@@ -125,7 +125,7 @@ const simulated = Effect.gen(function* () {
   const network = yield* SimNetwork
   const [client, server] = [network.host("client", "10.0.0.1"), network.host("server", "10.0.0.2")]
   network.connect(client, server, { delayMillis: 5 })
-  const stackOf = (host: typeof client) => Layer.mergeAll(host.layer, NodeCryptoSuite.layer, quiet)
+  const stackOf = (host: typeof client) => Layer.mergeAll(host.layer, LiveCryptoSuite.layer, quiet)
   const victim = yield* Effect.provide(bank("10.0.0.2"), stackOf(server))
   return yield* Effect.provide(attack(victim, "10.0.0.1"), stackOf(client))
 }).pipe(Effect.scoped)

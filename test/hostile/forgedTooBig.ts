@@ -7,7 +7,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { initialTtl } from "../../layers/sim/SimPacket.ts"
 import { SimRuntime } from "../../layers/sim/index.ts"
@@ -16,6 +15,7 @@ import { pair } from "../api/pair.ts"
 import { transfer } from "../migration/transfer.ts"
 import type { Row } from "./Attack.ts"
 import { bytesInUse, cpuMicros } from "./attackers.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const FORGED_TOO_BIG = "PTB spoofing below 1200"
 const MEGABYTE = 1_000_000
@@ -54,8 +54,8 @@ export const lied = Effect.fnUntraced(function* (
 ) {
   const { client, server, forge } = yield* world
   const ends = yield* pair({
-    client: { host: addresses[0], layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-    server: { host: addresses[1], layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+    client: { host: addresses[0], layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+    server: { host: addresses[1], layer: Layer.merge(server.layer, LiveCryptoSuite.layer) },
     cable: undefined,
     clientHost: client
   })

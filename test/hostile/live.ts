@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
-import { layerWithoutTrust } from "../../layers/node/index.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { type QuicConnection, QuicEndpoint, Trust } from "../../src/index.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
@@ -15,6 +14,7 @@ import type { Puppet } from "../connection/Puppet.ts"
 import type { Attack, Measured } from "./Attack.ts"
 import { honestPackets, makeAttacker, makePuppet, roundsOf, sizeOf } from "./attackers.ts"
 import type { Order, Usage } from "./liveVictim.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 /** Sent at once; a socket's buffer must take them. */
 const BURST = 40

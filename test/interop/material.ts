@@ -13,9 +13,9 @@ import {
   keyUsage,
   subjectAltName
 } from "../../layers/node/certificates/issueCertificate.ts"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Identity from "../../src/Identity.ts"
 import type { Credential, Payload } from "./Peer.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 /** The name in every certificate. */
 export const serverName = "localhost"
@@ -147,4 +147,4 @@ export const make = Effect.gen(function* () {
       down: makePayload(documents, "down", bulkBytes)
     }
   } satisfies Material
-}).pipe(Effect.provide(NodeCryptoSuite.layer))
+}).pipe(Effect.provide(LiveCryptoSuite.layer))

@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import type { CertificateVerifier } from "../../src/capability/CertificateVerifier.ts"
 import type { QuicPath } from "../../src/QuicPath.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
@@ -23,6 +23,7 @@ import {
   type Task
 } from "./Peer.ts"
 import { type StreamReceived, combineStreams } from "./Receipt.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 const loopback = "127.0.0.1"
 const exchanges = { transfer, http3 }

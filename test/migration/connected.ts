@@ -1,10 +1,10 @@
 /** A client that can move, and a server. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { natKinds } from "../../layers/sim/natBehaviour.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { pair, type PairOptions } from "../api/pair.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 /** A client with two addresses and a server, with a 20 Mbit/s link from each; optionally a NAT before the first one. */
 const world = Effect.fnUntraced(function* (isBehindNat: boolean) {
@@ -22,8 +22,8 @@ const world = Effect.fnUntraced(function* (isBehindNat: boolean) {
     cable,
     other,
     clientHost: client,
-    client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-    server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) }
+    client: { host: "10.0.0.1", layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+    server: { host: "10.0.0.2", layer: Layer.merge(server.layer, LiveCryptoSuite.layer) }
   }
 })
 

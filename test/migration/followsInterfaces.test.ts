@@ -5,7 +5,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
@@ -21,6 +20,7 @@ import {
 import { pattern, readAll } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { sha256 } from "./transfer.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const WIFI = "10.1.0.2"
 const LTE = "10.2.0.2"
@@ -44,9 +44,9 @@ const world = Effect.fnUntraced(function* (
   network.connect(far, core, { bitsPerSecond: 10e6 })
   const identity = yield* Effect.provide(
     Identity.generateRawKey,
-    Layer.merge(far.layer, NodeCryptoSuite.layer)
+    Layer.merge(far.layer, LiveCryptoSuite.layer)
   )
-  const capabilities = Layer.merge(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
+  const capabilities = Layer.merge(LiveCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
   const serve = QuicEndpoint.make({ port: 4433, server: { alpn: ["file"], identity, transport } }).pipe(
     Effect.provide(Layer.merge(far.layer, capabilities))
   )

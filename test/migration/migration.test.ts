@@ -2,13 +2,13 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Layer from "effect/Layer"
 import type { QuicConnection, QuicError } from "../../src/index.ts"
 import { pair, type PairOptions, reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { connected } from "./connected.ts"
 import { transfer } from "./transfer.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const MEGABYTE = 1_000_000
 
@@ -170,8 +170,8 @@ describe("a server with a preferred address", () => {
       cable,
       preferredCable,
       clientHost: client,
-      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) }
+      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, LiveCryptoSuite.layer) }
     }
     return { ...around, around }
   })

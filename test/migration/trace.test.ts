@@ -1,7 +1,6 @@
 /** What the core records of moves and key updates. */
 import { describe, expect, it } from "vitest"
 import { MAX_CANDIDATES } from "../../src/connection/RouteSet.ts"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { MigrationEntry } from "../../src/connection/MigrationEntry.ts"
 import { MAX_TRACE_ENTRIES, type MigrationTrace } from "../../src/connection/MigrationTrace.ts"
@@ -10,6 +9,7 @@ import { PeerId } from "../../src/index.ts"
 import { QlogTrace } from "../../src/qlog/QlogTrace.ts"
 import { readRecords } from "../qlog/schema.ts"
 import { away, home, Roamer } from "./Roamer.ts"
+import { suite } from "../io.ts"
 
 const SECOND = 1_000_000
 const B = away(1)

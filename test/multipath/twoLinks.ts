@@ -3,7 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { LinkConditions } from "../../layers/sim/SimLink.ts"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import {
   Identity,
@@ -13,6 +12,7 @@ import {
   type TransportOptions,
   Trust
 } from "../../src/index.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const WIFI = "10.1.0.2"
 export const MOBILE = "10.2.0.2"
@@ -50,9 +50,9 @@ export const twoLinks = Effect.fnUntraced(function* ({
   network.connect(far, core, { from: SERVER_TOO })
   const identity = yield* Effect.provide(
     Identity.generateRawKey,
-    Layer.merge(far.layer, NodeCryptoSuite.layer)
+    Layer.merge(far.layer, LiveCryptoSuite.layer)
   )
-  const capabilities = Layer.merge(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
+  const capabilities = Layer.merge(LiveCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
   const server = yield* QuicEndpoint.make({
     port: 4433,
     server: { alpn: ["count"], identity, transport }

@@ -11,7 +11,6 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as Identity from "../../src/Identity.ts"
 import type { QuicConnection } from "../../src/QuicConnection.ts"
 import type { QuicError } from "../../src/QuicError.ts"
@@ -21,6 +20,7 @@ import { emit, fail, leave, readTask } from "../interop/programs/program.ts"
 import type { Command } from "./OurProcesses.ts"
 import { secondAddress } from "./Network.ts"
 import { bulkName } from "./scenarios.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const reportEveryBytes = 1_000_000
 
@@ -104,7 +104,7 @@ const program = Effect.gen(function* () {
 
 program.pipe(
   Effect.scoped,
-  Effect.provide([NodeServices.layer, NodeCryptoSuite.layer]),
+  Effect.provide([NodeServices.layer, LiveCryptoSuite.layer]),
   Effect.catch((error) => Effect.sync(() => fail(error))),
   NodeRuntime.runMain()
 )

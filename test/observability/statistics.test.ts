@@ -1,6 +1,5 @@
 /** What an endpoint counts: each packet once, at the place where its fate is decided. */
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { defaultLimits } from "../../src/admission/Limits.ts"
 import { Endpoint } from "../../src/endpoint/Endpoint.ts"
@@ -12,6 +11,7 @@ import { Level } from "../../src/wire/PacketType.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { CorePair } from "../connection/CorePair.ts"
 import { Duel, puppetAddress, rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
+import { suite } from "../io.ts"
 
 const random = new SeededRandom("statistics")
 const now = 1_000_000

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
 import { hkdfExpand, hkdfExpandLabel, hkdfExtract } from "../../src/protect/hkdf.ts"
 import { hex, toHex } from "./bytes.ts"
+import { suite as node } from "../io.ts"
 
 const range = (from: number, to: number): Uint8Array =>
   Uint8Array.from({ length: to - from + 1 }, (_, i) => from + i)

@@ -1,12 +1,12 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
 import type { CryptoSuiteShape } from "../../src/capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../../src/protect/CipherSuite.ts"
 import { PacketKeys } from "../../src/protect/PacketKeys.ts"
 import { Version } from "../../src/wire/PacketType.ts"
 import { flipped, hex, seeded, toHex } from "./bytes.ts"
+import { suite as node } from "../io.ts"
 
 const cases = [node, noble].flatMap((suite) =>
   [...cipherSuites.values()].map((cipher) => ({ suite, cipher }))

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest"
-import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { suite as noble } from "../../layers/noble/NobleCryptoSuite.ts"
 import type { CryptoSuiteShape } from "../../src/capability/CryptoSuite.ts"
 import { cipherSuites, TLS_CHACHA20_POLY1305_SHA256 } from "../../src/protect/CipherSuite.ts"
@@ -10,6 +9,7 @@ import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
 import { Version } from "../../src/wire/PacketType.ts"
 import { hex, toHex } from "./bytes.ts"
 import { clientConnectionId, clientCrypto, rfc9001, rfc9369, serverPayload } from "./samplePackets.ts"
+import { suite as node } from "../io.ts"
 
 const versions = [
   { rfc: "RFC 9001", version: Version.v1, prefix: "quic", sample: rfc9001 },

@@ -1,7 +1,7 @@
 /** Watches which keys of packets are in use: made, and not yet released. */
 import { vi } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import type { AeadAlgorithm, AeadKey, HeaderKey } from "../../src/capability/CryptoSuite.ts"
+import { suite } from "../io.ts"
 
 type Kind = "AEAD keys" | "header keys"
 
@@ -22,7 +22,7 @@ export class TrackedKeys {
   }
 
   private aead(real: AeadKey): AeadKey {
-    const life = this.begin("AEAD keys")
+    const life = this.begin("AEAD keys", real)
     return {
       seal: (...args) => {
         life.use()
@@ -37,7 +37,7 @@ export class TrackedKeys {
   }
 
   private header(real: HeaderKey): HeaderKey {
-    const life = this.begin("header keys")
+    const life = this.begin("header keys", real)
     return {
       mask: (...args) => {
         life.use()
@@ -47,7 +47,10 @@ export class TrackedKeys {
     }
   }
 
-  private begin(kind: Kind): { readonly use: () => void; readonly end: () => void } {
+  private begin(
+    kind: Kind,
+    real: AeadKey | HeaderKey
+  ): { readonly use: () => void; readonly end: () => void } {
     let isLive = true
     this.made[kind]++
     this.live[kind]++
@@ -58,6 +61,7 @@ export class TrackedKeys {
       end: () => {
         if (isLive) this.live[kind]--
         isLive = false
+        real.release?.()
       }
     }
   }

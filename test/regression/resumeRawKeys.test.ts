@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/index.ts"
 import { Identity, QuicEndpoint, Trust } from "../../src/index.ts"
 import { itSim } from "../sim/itSim.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 describe("a client that takes raw public keys only", () => {
   itSim("resumes: a server that resumes shows no key, so its form does not matter", () =>
@@ -12,7 +12,7 @@ describe("a client that takes raw public keys only", () => {
       const network = yield* SimNetwork
       const [here, there] = [network.host("client", "10.0.0.1"), network.host("server", "10.0.0.2")]
       network.connect(here, there, { delayMillis: 5 })
-      const suite = NodeCryptoSuite.layer
+      const suite = LiveCryptoSuite.layer
       const identity = yield* Effect.provide(Identity.generateRawKey, Layer.merge(suite, there.layer))
       const trust = Layer.merge(suite, Trust.layerRawKeys([identity.peerId]))
       const server = yield* Effect.provide(

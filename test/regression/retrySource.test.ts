@@ -1,10 +1,10 @@
 import { expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { retryIntegrityTag } from "../../src/protect/retryIntegrity.ts"
 import { PacketHeader, parsePacketHeader } from "../../src/wire/PacketHeader.ts"
 import { Version } from "../../src/wire/PacketType.ts"
 import { writeRetry } from "../../src/wire/versionPackets.ts"
 import { Duel } from "../connection/Duel.ts"
+import { suite } from "../io.ts"
 
 // RFC 9000 §17.2.5.1 #2
 it("a client discards a Retry whose source is the connection ID it sent to (RFC 9000 §17.2.5.1)", () => {

@@ -6,11 +6,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import type { LinkConditions } from "../../layers/sim/linkConditions.ts"
 import { pair } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const CHUNK = 50_000
 
@@ -22,8 +22,8 @@ const stallMillis = (size: number, settings: Partial<LinkConditions>) =>
     const server = network.host("server", "10.0.0.2")
     const cable = network.connect(client, server, { ...settings, name: "cable" })
     const { near, far } = yield* pair({
-      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, LiveCryptoSuite.layer) },
       cable,
       clientHost: client
     })

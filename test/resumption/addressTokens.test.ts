@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { AddressTokens } from "../../src/endpoint/AddressTokens.ts"
 import { SpentKeys } from "../../src/endpoint/SpentKeys.ts"
 import { SealingKeys } from "../../src/protect/SealingKeys.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { suite } from "../io.ts"
 
 const home: SocketAddress = { host: "192.0.2.1", port: 1000, family: 4 }
 const otherPort: SocketAddress = { ...home, port: 1001 }

@@ -1,6 +1,5 @@
 /** Two cores with a manipulable link in between: how a server handles Initials and their tokens. */
 import { describe, expect, it } from "vitest"
-import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import { keepToken } from "../../src/connection/keptToken.ts"
@@ -14,6 +13,7 @@ import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { TransportErrorCode } from "../../src/wire/TransportError.ts"
 import { writeRetry } from "../../src/wire/versionPackets.ts"
 import { rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
+import { suite } from "../io.ts"
 
 const serverAddress: SocketAddress = { host: "192.0.2.1", port: 4433, family: 4 }
 const home: SocketAddress = { host: "198.51.100.1", port: 1000, family: 4 }

@@ -2,9 +2,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
 import { Resumption, TicketKeys, TicketStore } from "../../src/index.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const ticket = (n: number): Resumption.SessionTicket => ({
   identity: Uint8Array.of(n),
@@ -74,7 +74,7 @@ describe("a ticket store", () => {
 describe("ticket keys", () => {
   it("reject a secret that is too short, with a readable reason", async () => {
     const layer = Resumption.layerTicketKeys({ secret: Redacted.make(new Uint8Array(31)) })
-    const live = Layer.merge(NodeCryptoSuite.layer, NodeEntropy.layer)
+    const live = Layer.merge(LiveCryptoSuite.layer, NodeEntropy.layer)
     const error = await Effect.runPromise(Effect.flip(Effect.provide(TicketKeys, Layer.provide(layer, live))))
     expect(error.message).toBe("secret: at least 32 unpredictable bytes, a Redacted of a Uint8Array")
   })

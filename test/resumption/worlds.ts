@@ -5,7 +5,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import type { ReplayGuard } from "../../src/capability/ReplayGuard.ts"
@@ -22,6 +21,7 @@ import {
 } from "../../src/index.ts"
 import { pinned } from "../api/pair.ts"
 import type { Place } from "../api/World.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const echo = (stream: QuicStream): Effect.Effect<void, QuicError> =>
   Stream.run(stream.readable, stream.writable)
@@ -42,7 +42,7 @@ export const worldOfTwo = Effect.gen(function* () {
   network.connect(client, second, { delayMillis: DELAY_MILLIS })
   const place = (host: typeof client, address: string): Place => ({
     host: address,
-    layer: Layer.merge(host.layer, NodeCryptoSuite.layer)
+    layer: Layer.merge(host.layer, LiveCryptoSuite.layer)
   })
   return {
     client: place(client, "10.0.0.1"),

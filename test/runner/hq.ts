@@ -4,13 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import type { LinkConditions } from "../../layers/sim/SimLink.ts"
 import { type SimConnection, SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { encodeRequest, hqAlpn, HqRefusal, parseRequest, readRequestLine } from "../../src/cli/hqRequest.ts"
 import type { QuicConnection, QuicError, QuicStream, TransportOptions } from "../../src/index.ts"
 import { type Endpoints, endpoints, type PairOptions, pattern } from "../api/pair.ts"
 import type { World } from "../api/World.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
@@ -58,8 +58,8 @@ export const simulatedWorld = (link: Partial<LinkConditions>) =>
     const client = network.host("client", "10.0.0.1")
     const server = network.host("server", "10.0.0.2")
     return {
-      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+      client: { host: "10.0.0.1", layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+      server: { host: "10.0.0.2", layer: Layer.merge(server.layer, LiveCryptoSuite.layer) },
       cable: network.connect(client, server, link),
       clientHost: client
     }

@@ -2,12 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeEntropy from "../../layers/node/NodeEntropy.ts"
-import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { itSim } from "../sim/itSim.ts"
 import { both, get, KIB, MIB, patient, served, stage, timed } from "./hq.ts"
+import { LiveCryptoSuite, LiveUdpPort } from "../io.ts"
 
 /** The runner's "simple" link. */
 const simple = { delayMillis: 15, bitsPerSecond: 10e6, queueBytes: 37_500 }
@@ -109,8 +108,8 @@ describe("rebind-port and rebind-addr", () => {
         network.connect(nat.outside, server, { ...simple, delayMillis: 10 })
         const { connect } = yield* served(
           {
-            client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-            server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+            client: { host: "10.0.0.1", layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+            server: { host: "10.0.0.2", layer: Layer.merge(server.layer, LiveCryptoSuite.layer) },
             cable: undefined,
             clientHost: client
           },
@@ -136,7 +135,7 @@ describe("rebind-port and rebind-addr", () => {
 /** Real sockets on IPv6. */
 const loopback = {
   host: "::1",
-  layer: Layer.mergeAll(NodeUdpPort.layer, NodeCryptoSuite.layer, NodeEntropy.layer)
+  layer: Layer.mergeAll(LiveUdpPort.layer, LiveCryptoSuite.layer, NodeEntropy.layer)
 }
 
 describe("ipv6", () => {

@@ -3,13 +3,14 @@ import { promisify } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Random, Stream } from "effect"
 import { type FaultSchedule, SeededRandom, SimLayer, SimNetwork } from "../../layers/sim/index.ts"
-import { NodeCryptoSuite, NodeEntropy, NodeIdentity, NodeUdpPort } from "../../layers/node/index.ts"
+import { NodeEntropy, NodeIdentity } from "../../layers/node/index.ts"
 import * as SimVitest from "../../layers/sim/vitest/index.ts"
 import { badLink, linkedEndpoints } from "../api/badNetwork.ts"
 import { endpoints, pinned, readText } from "../api/pair.ts"
 import { QuicEndpoint } from "../../src/index.ts"
 import * as TestClock from "effect/testing/TestClock"
 import { simWorld } from "../api/World.ts"
+import { LiveCryptoSuite, LiveUdpPort } from "../io.ts"
 
 const run = promisify(execFile)
 
@@ -72,9 +73,9 @@ describe("the simulation as a layer", () => {
   })
 
   it.effect("takes the place of the live UDP for a program that talks to itself", () => {
-    const live = Layer.mergeAll(NodeUdpPort.layer, NodeEntropy.layer, NodeCryptoSuite.layer)
+    const live = Layer.mergeAll(LiveUdpPort.layer, NodeEntropy.layer, LiveCryptoSuite.layer)
     const lossy = { delayMillis: 100, lossRate: 0.1 }
-    const simulated = Layer.merge(SimVitest.layerLocalhost(lossy), NodeCryptoSuite.layer)
+    const simulated = Layer.merge(SimVitest.layerLocalhost(lossy), LiveCryptoSuite.layer)
     /** Written exactly as for the live layer. */
     const program = Effect.gen(function* () {
       const identity = yield* NodeIdentity.developmentCertificate()

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import { SimConfigError, type SimHost, SimNetwork } from "../../layers/sim/index.ts"
 import type { ServerOptions } from "../../src/index.ts"
@@ -12,13 +11,14 @@ import { reasonOf } from "../api/pair.ts"
 import type { Place } from "../api/World.ts"
 import { ask, echo, makeClient, makeServer, to, visit } from "../resumption/worlds.ts"
 import { itSim } from "./itSim.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const hour = 3_600_000
 const day = 24 * hour
 
 const place = (host: SimHost): Place => ({
   host: host.addresses[0],
-  layer: Layer.merge(host.layer, NodeCryptoSuite.layer)
+  layer: Layer.merge(host.layer, LiveCryptoSuite.layer)
 })
 
 const hosts = Effect.gen(function* () {

@@ -5,7 +5,6 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { Entropy } from "../../src/capability/Entropy.ts"
@@ -13,6 +12,7 @@ import { Identity, QuicEndpoint, type TransportOptions, Trust } from "../../src/
 import { pair, reasonOf, text } from "../api/pair.ts"
 import { transfer } from "../migration/transfer.ts"
 import { itSim } from "./itSim.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const MEGABYTE = 1_000_000
 
@@ -25,9 +25,9 @@ const world = Effect.fnUntraced(function* (transport: TransportOptions = {}) {
   network.connect(near, core, { delayMillis: 5, bitsPerSecond: 20e6 })
   network.connect(far, core, { delayMillis: 5, bitsPerSecond: 20e6 })
   const identity = yield* Identity.generateRawKey.pipe(
-    Effect.provide(Layer.merge(far.layer, NodeCryptoSuite.layer))
+    Effect.provide(Layer.merge(far.layer, LiveCryptoSuite.layer))
   )
-  const capabilities = Layer.merge(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
+  const capabilities = Layer.merge(LiveCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
   const starts = yield* Ref.make(0)
   const echo = Effect.gen(function* () {
     yield* Ref.update(starts, (count) => count + 1)
@@ -49,8 +49,8 @@ describe("a connection", () => {
       for (const host of [client, server])
         network.connect(host, core, { delayMillis: 5, bitsPerSecond: 20e6 })
       const ends = yield* pair({
-        client: { host: "10.0.0.1", layer: Layer.merge(client.layer, NodeCryptoSuite.layer) },
-        server: { host: "10.0.0.2", layer: Layer.merge(server.layer, NodeCryptoSuite.layer) },
+        client: { host: "10.0.0.1", layer: Layer.merge(client.layer, LiveCryptoSuite.layer) },
+        server: { host: "10.0.0.2", layer: Layer.merge(server.layer, LiveCryptoSuite.layer) },
         cable: undefined,
         clientHost: client
       })

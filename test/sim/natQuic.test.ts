@@ -2,19 +2,19 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect } from "vitest"
-import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { type NatBehaviour, natKinds } from "../../layers/sim/natBehaviour.ts"
 import type { SimHost } from "../../layers/sim/SimHost.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import { pair, type PairOptions, readAll } from "../api/pair.ts"
 import { transfer } from "../migration/transfer.ts"
 import { itSim } from "./itSim.ts"
+import { LiveCryptoSuite } from "../io.ts"
 
 const MEGABYTE = 1_000_000
 
 const place = (host: SimHost, address: string) => ({
   host: address,
-  layer: Layer.merge(host.layer, NodeCryptoSuite.layer)
+  layer: Layer.merge(host.layer, LiveCryptoSuite.layer)
 })
 
 /** A connection between a server and a client behind `nats`, outermost first. */

@@ -9,11 +9,12 @@ import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { layerWithoutTrust, NodeCertificateVerifier } from "../../layers/node/index.ts"
+import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { type Peer, type QuicConnection, QuicEndpoint, type QuicStream, Resumption } from "../../src/index.ts"
 import { ReplayGuard } from "../../src/capability/ReplayGuard.ts"
 import { certificate } from "../bench/identity.ts"
 import { memoryUse } from "../bench/memory.ts"
+import { layerWithoutTrust } from "../io.ts"
 
 export const ALPN = "soak"
 /** The client knows by then that its connection is lost. */
