@@ -220,8 +220,14 @@ export class PeerConnectionIds implements FrameOwner {
 
   /** The tokens added and removed since the last call; undefined for none. */
   takeTokenChanges(): ResetTokenChanges | undefined {
+    return this.tokensAdded === undefined && this.tokensRemoved === undefined
+      ? undefined
+      : this.tokenChanges()
+  }
+
+  /** Not in `takeTokenChanges`, which each datagram calls: a function with closures allocates their context first of all. */
+  private tokenChanges(): ResetTokenChanges {
     const { tokensAdded: added = none, tokensRemoved: removed = none } = this
-    if (added === none && removed === none) return undefined
     this.tokensAdded = this.tokensRemoved = undefined
     // a token added and removed in between counts as removed
     return { added: added.filter((token) => !removed.includes(token)), removed }

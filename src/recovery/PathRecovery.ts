@@ -50,11 +50,10 @@ export class PathRecovery {
     this.maxDatagramSize = config.maxDatagramSize
     this.rtt = new RttEstimator(config.initialRttMicros)
     this.allowance = new SendAllowance(config.congestion, config.maxDatagramSize, this.rtt)
-    const pool: Array<SentPacket> = []
     this.spaces = [
-      new SentPackets(Space.Initial, pool),
-      new SentPackets(Space.Handshake, pool),
-      new SentPackets(Space.Application, pool)
+      new SentPackets(Space.Initial),
+      new SentPackets(Space.Handshake),
+      new SentPackets(Space.Application)
     ]
     this.timer = new LossTimer(this.spaces, this.rtt, config.role)
   }

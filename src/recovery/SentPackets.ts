@@ -2,7 +2,8 @@ import type { AckFrame } from "../wire/AckFrame.ts"
 import type { Space } from "../wire/PacketType.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { type PacketBatch, PacketList, PacketState, SentPacket, beginPacket } from "./SentPacket.ts"
+import { type PacketBatch, PacketList, PacketState, type SentPacket, beginPacket } from "./SentPacket.ts"
+import { returnRecord, takeRecord } from "./sentRecords.ts"
 
 /** ACK-only packets tracked at once. They are never declared lost, so an unresponsive peer would let them accumulate. */
 export const maxTrackedAckOnly = 256
@@ -10,8 +11,6 @@ export const maxTrackedAckOnly = 256
 const ackOnlyReordering = 32
 /** Lost packets kept to detect that one was acknowledged late. */
 export const maxRememberedLost = 64
-/** Pooled records: enough for a burst, not for the largest window ever in flight. */
-const maxSpareRecords = 64
 /** Skipped packet numbers kept to detect a peer that acknowledges packets it has not received. */
 export const maxRememberedSkips = 16
 
@@ -40,18 +39,16 @@ export class SentPackets {
   private readonly ackOnly = new PacketList()
   private readonly recentlyLost = new PacketList()
   private readonly skipped: Array<number> = []
-  private readonly pool: Array<SentPacket>
   private building: SentPacket | undefined = undefined
   private isDiscarded = false
 
-  constructor(space: Space, pool: Array<SentPacket>) {
+  constructor(space: Space) {
     this.space = space
-    this.pool = pool
   }
 
   /** The record of the next packet; until `commit`, further calls clear and return the same record. */
   begin(): SentPacket {
-    const packet = this.building ?? this.pool.pop() ?? new SentPacket()
+    const packet = this.building ?? takeRecord()
     this.building = packet
     beginPacket(packet, this.space, this.nextPacketNumber)
     return packet
@@ -183,8 +180,6 @@ export class SentPackets {
     this.outstanding.clear()
     this.ackOnly.clear()
     this.recentlyLost.clear()
-    // records used for handshake frames are larger than an idle connection needs
-    this.pool.length = 0
     this.ackElicitingInFlight = 0
     this.lastAckElicitingSentMicros = 0
     this.lossTimeMicros = Number.POSITIVE_INFINITY
@@ -192,7 +187,7 @@ export class SentPackets {
 
   recycle(packet: SentPacket): void {
     packet.state = PacketState.Free
-    if (this.pool.length < maxSpareRecords) this.pool.push(packet)
+    returnRecord(packet)
   }
 
   /** Distance to the largest acknowledged packet, not counting skipped numbers. RFC 9002 A.10 */

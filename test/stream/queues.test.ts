@@ -6,6 +6,7 @@ import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Fifo } from "../../src/internal/Fifo.ts"
 import { PacketBatch, type SentPacket } from "../../src/recovery/SentPacket.ts"
 import { SentFrames } from "../../src/recovery/SentFrames.ts"
+import { MAX_SPARE_RECORDS, spareRecords } from "../../src/recovery/sentRecords.ts"
 import { SentPackets } from "../../src/recovery/SentPackets.ts"
 import {
   type DatagramFate,
@@ -179,24 +180,43 @@ describe("received UDP datagrams queued for the endpoint", () => {
   })
 })
 
-describe("reusable records of sent packets", () => {
-  it("are pooled in small numbers, however many packets were in flight", () => {
-    const pool: Array<SentPacket> = []
-    const sent = new SentPackets(Space.Application, pool)
-    for (let i = 0; i < 1_000; i++) {
+describe("records of sent packets", () => {
+  const send = (sent: SentPackets, count: number) => {
+    const records = new Set<SentPacket>()
+    for (let i = 0; i < count; i++) {
       const packet = sent.begin()
       packet.ackEliciting = packet.inFlight = true
       sent.commit(packet)
+      records.add(packet)
     }
+    return records
+  }
+  const acknowledgeAll = (sent: SentPackets) => {
     const ack = new AckFrame()
-    ack.largest = ack.largestOf[0] = 999
+    ack.largest = ack.largestOf[0] = sent.nextPacketNumber - 1
     ack.smallest[0] = 0
     ack.rangeCount = 1
     const acked = new PacketBatch()
     sent.takeAcked(ack, acked, new PacketBatch())
-    expect(acked.length).toBe(1_000)
-    for (const packet of acked.items) sent.recycle(packet)
-    acked.clear()
-    expect([pool.length, acked.items.length]).toEqual([64, 0])
+    for (let i = 0; i < acked.length; i++) sent.recycle(acked.items[i])
+    return acked.length
+  }
+
+  it("are used again by any path, once the packets are acknowledged", () => {
+    const [one, other] = [new SentPackets(Space.Application), new SentPackets(Space.Application)]
+    const first = send(one, 1_000)
+    expect(first.size).toBe(1_000)
+    const meanwhile = send(other, 1_000)
+    expect([...meanwhile].some((record) => first.has(record))).toBe(false)
+    expect(acknowledgeAll(one)).toBe(1_000)
+    expect([...send(other, 1_000)].every((record) => first.has(record))).toBe(true)
+    acknowledgeAll(other)
+  })
+
+  it("are kept in bounded number, however many packets were in flight", () => {
+    const sent = new SentPackets(Space.Application)
+    send(sent, 3 * MAX_SPARE_RECORDS)
+    expect(acknowledgeAll(sent)).toBe(3 * MAX_SPARE_RECORDS)
+    expect(spareRecords()).toBe(MAX_SPARE_RECORDS)
   })
 })
