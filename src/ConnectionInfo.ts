@@ -40,6 +40,8 @@ export interface ConnectionFacts {
 
 /**
  * A snapshot of the counters of a connection. Sizes are in bytes, durations in milliseconds, counts since the start.
+ * Where there are several paths, counts are of all of them, those that are gone included; the rest is of one that data is
+ * sent on.
  *
  * @category models
  * @since 0.1.0
@@ -100,13 +102,10 @@ export const connectionFacts = (core: Connection): ConnectionFacts => {
 
 export const connectionStats = (core: Connection): ConnectionStats => {
   const { path } = core
-  const { recovery, traffic } = path
   const { counters } = core.receiver
   return {
     ...pathMeasurements(path),
-    datagramsSent: traffic.datagramsSent,
-    datagramsReceived: traffic.datagramsReceived,
-    packetsSent: recovery.counters.packetsSent,
+    ...core.paths.totals,
     packetsReceived: counters.received,
     packetsDropped: counters.dropped + counters.duplicates + counters.undecryptable,
     datagramsOverLimit: counters.overLimit,
@@ -114,9 +113,7 @@ export const connectionStats = (core: Connection): ConnectionStats => {
     sendDatagramsDropped: core.datagrams.sendDropped,
     sendDatagramsExpired: core.datagrams.sendExpired,
     receiveDatagramsDropped: core.datagrams.receiveDropped,
-    probeTimeouts: recovery.counters.probeTimeouts,
     keyUpdates: core.keys.phases.updates,
-    congestionEvents: recovery.counters.congestionEvents,
     reorderBytes: core.streams.reorderBytes,
     maxReorderBytes: core.streams.received.reorderDepth,
     ecn: path.ecn.state

@@ -1,9 +1,9 @@
 /** A progress bar on standard error, shown only on a terminal. */
 import * as Effect from "effect/Effect"
-import * as Stdio from "effect/Stdio"
-import * as Stream from "effect/Stream"
-import * as Terminal from "effect/Terminal"
+import type * as Stdio from "effect/Stdio"
+import type * as Terminal from "effect/Terminal"
 import { CliHost } from "./CliHost.ts"
+import { withPicture } from "./picture.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
 
 export interface Progress {
@@ -14,8 +14,6 @@ export interface Progress {
   readonly total: () => number | undefined
 }
 
-const redrawMillis = 100
-const eraseLine = "\r\x1b[K"
 const blocks = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 export const drawBar = (fraction: number, width: number): string => {
@@ -51,16 +49,10 @@ export const withProgress = Effect.fnUntraced(function* <A, E, R>(
   { done, label, total }: Progress,
   effect: Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E, R | CliHost | Stdio.Stdio | Terminal.Terminal> {
-  const stdio = yield* Stdio.Stdio
-  const { columns } = yield* Terminal.Terminal
   const { monotonicMillis } = yield* CliHost
-  if (!(yield* stdio.stderrIsTerminal)) return yield* effect
   const startedAt = monotonicMillis()
-  const print = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stderr()))
-  const draw = Effect.flatMap(columns, (width) => {
-    const state = { label, done: done(), total: total() }
-    return print(eraseLine + drawProgress(state, monotonicMillis() - startedAt, width))
-  })
-  const drawing = Effect.forever(Effect.andThen(draw, Effect.sleep(redrawMillis)))
-  return yield* Effect.ensuring(Effect.raceFirst(effect, drawing), print(eraseLine))
+  const frame = (columns: number) => [
+    drawProgress({ label, done: done(), total: total() }, monotonicMillis() - startedAt, columns)
+  ]
+  return yield* withPicture(frame, effect)
 })

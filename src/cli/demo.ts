@@ -15,9 +15,11 @@ import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
 import { QuicEndpoint } from "../QuicEndpoint.ts"
 import { layerCapture, pcapFlag } from "./capture.ts"
 import { CliHost } from "./CliHost.ts"
+import { demoPaths, downloadOverTwo } from "./demoPaths.ts"
 import { connectionFacts } from "./get.ts"
 import { download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
+import type { HqTarget } from "./hqTarget.ts"
 import { labelled } from "./presenter.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { fail, reported } from "./report.ts"
@@ -47,12 +49,15 @@ type ServerLine = typeof ServerLine.Type
 const reportTimeoutMillis = 15_000
 
 /** Starts `effect-quic serve` in a child process that ends with the scope, and reads its reports. */
-const startServer = Effect.fnUntraced(function* (directory: string) {
+const startServer = Effect.fnUntraced(function* (directory: string, maxPaths: number) {
   const { self } = yield* CliHost
   const [command, ...args] = self
   const server = yield* ChildProcess.make(
     command,
-    [...args, "serve", directory, "--host", "127.0.0.1", "--port", "0", "--json", "--until-input-ends"],
+    [
+      ...[...args, "serve", directory, "--host", "127.0.0.1", "--port", "0", "--max-paths", `${maxPaths}`],
+      ...["--json", "--until-input-ends"]
+    ],
     { extendEnv: true, stdin: { stream: "pipe", endOnDone: false }, stderr: "inherit", forceKillAfter: 2000 }
   )
   const reports = yield* Queue.unbounded<ServerLine>()
@@ -114,14 +119,33 @@ const prepare = Effect.fnUntraced(function* <E, R>(pieces: Stream.Stream<Uint8Ar
   return { bytes, sha256: digest.hex() }
 }, Effect.scoped)
 
+const downloadOverOne = Effect.fnUntraced(function* (target: HqTarget, total: number, directory: string) {
+  const { host, port } = target
+  const endpoint = yield* QuicEndpoint.make({ host })
+  const connection = yield* endpoint.connect({ host, port, alpn: [hqAlpn] })
+  yield* Console.log("Client   connected, trusting only that certificate")
+  let arrived = 0
+  const done = yield* withProgress(
+    { label: `Receiving ${formatBytes(total)}`, done: () => arrived, total: () => total },
+    download(connection, target, directory, (count) => {
+      arrived += count
+    })
+  )
+  return { done, facts: connectionFacts(connection), lines: [] as ReadonlyArray<string> }
+}, Effect.scoped)
+
 export const demo = Command.make(
   "demo",
   {
     size: Flag.String("size").pipe(
       Flag.withMetavar("BYTES"),
-      Flag.withDescription("Amount of data to send (default: 100MB)"),
-      Flag.withDefault("100MB"),
-      Flag.filterMap(parseBytes, (text) => `a size such as 500MB, not "${text}"`)
+      Flag.withDescription("Amount of data to send (default: 100MB, 40MB with --paths)"),
+      Flag.filterMap(parseBytes, (text) => `a size such as 500MB, not "${text}"`),
+      Flag.optional
+    ),
+    paths: Flag.Boolean("paths").pipe(
+      Flag.withDescription("Over two links of 50 and 20 Mbit/s, the first of which is lost on the way"),
+      Flag.withDefault(false)
     ),
     file: Flag.File("file").pipe(
       Flag.withDescription("Send this file instead of random bytes"),
@@ -139,41 +163,31 @@ export const demo = Command.make(
       yield* fs.makeDirectory(served)
       yield* fs.makeDirectory(received)
       const name = "demo.bin"
+      const size = Option.getOrElse(options.size, () => (options.paths ? 40e6 : 100e6))
       const original = yield* Option.match(options.file, {
-        onNone: () => prepare(randomPieces(options.size), paths.join(served, name)),
+        onNone: () => prepare(randomPieces(size), paths.join(served, name)),
         onSome: (file) => prepare(fs.stream(file, { chunkSize: pieceBytes }), paths.join(served, name))
       })
 
-      const server = yield* startServer(served)
+      const server = yield* startServer(served, options.paths ? demoPaths : 1)
       const { address, fingerprint } = yield* server.next("listening")
       yield* Console.log(
         `Server   process ${server.pid}, UDP ${address.host}:${address.port}, certificate sha256:${fingerprint.slice(0, 12)}…`
       )
       const trust = Layer.effect(CertificateVerifier, host.trust.keys([fingerprint]))
-      let arrived = 0
-      const { done, facts } = yield* Effect.gen(function* () {
-        const endpoint = yield* QuicEndpoint.make({ host: address.host })
-        const connection = yield* endpoint.connect({ ...address, alpn: [hqAlpn] })
-        yield* Console.log(`Client   connected, trusting only that certificate`)
-        const target = { url: name, ...address, path: `/${name}`, fileName: name }
-        const done = yield* withProgress(
-          {
-            label: `Receiving ${formatBytes(original.bytes)}`,
-            done: () => arrived,
-            total: () => original.bytes
-          },
-          download(connection, target, received, (count) => {
-            arrived += count
-          })
-        )
-        return { done, facts: connectionFacts(connection) }
-      }).pipe(Effect.scoped, Effect.provide([trust, layerCapture(options.pcap)]))
+      const target = { url: name, ...address, path: `/${name}`, fileName: name }
+      const { done, facts, lines } = yield* (options.paths ? downloadOverTwo : downloadOverOne)(
+        target,
+        original.bytes,
+        received
+      ).pipe(Effect.provide([trust, layerCapture(options.pcap)]))
       const sent = yield* server.next("sent")
 
       yield* Console.log(
         [
           `Sent     sha256:${sent.sha256}`,
           `Received sha256:${done.sha256}`,
+          ...lines,
           ...labelled(
             "         ",
             `${formatBytes(done.bytes)} in ${formatMillis(done.millis)}, ${formatRate(done.bytes, done.millis)}, ${facts}, ${formatCount(sent.packetsLost, "packet")} of ${sent.packetsSent} lost`
@@ -192,6 +206,7 @@ export const demo = Command.make(
   Command.withExamples([
     { command: "effect-quic demo", description: "100 MB of random bytes" },
     { command: "effect-quic demo --size 2GiB", description: "A larger file" },
+    { command: "effect-quic demo --paths", description: "Over two links; one is lost in mid-transfer" },
     {
       command: "SSLKEYLOGFILE=keys.log effect-quic demo --size 1MB",
       description: "With secrets for Wireshark"

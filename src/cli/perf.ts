@@ -15,7 +15,7 @@ import { printable, printableJson } from "../internal/printable.ts"
 import { fail, reported } from "./report.ts"
 import { introduce, listenFlags, reachable } from "./serve.ts"
 import { describeStop, untilStopped } from "./untilStopped.ts"
-import { formatBytes, formatMillis, formatRate, parseBytes } from "./units.ts"
+import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
 
 const server = Command.make("server", listenFlags, (options) =>
   Effect.gen(function* () {
@@ -23,7 +23,11 @@ const server = Command.make("server", listenFlags, (options) =>
     const endpoint = yield* QuicEndpoint.make({
       host: options.host,
       port: options.port,
-      server: { alpn: [perfAlpn], identity, transport: { maxBidirectionalStreams: 1000 } }
+      server: {
+        alpn: [perfAlpn],
+        identity,
+        transport: { maxBidirectionalStreams: 1000, maxPaths: mostPaths }
+      }
     })
     const { host, port } = endpoint.localAddress
     yield* Console.log(
@@ -49,6 +53,38 @@ const sizeFlag = (name: string, byDefault: string) =>
     Flag.filterMap(parseBytes, (text) => `a size such as 100MB, not "${text}"`)
   )
 
+/** As many as any connection may have. */
+const mostPaths = 8
+
+const packetsLost = ({ paths }: QuicConnection): number =>
+  paths.reduce((sum, path) => sum + path.packetsLost, 0)
+
+/** Opens all that are missing, each from the next of `places`, or another port. */
+const openPaths = (connection: QuicConnection, count: number, places: ReadonlyArray<string>) =>
+  Effect.forEach(
+    Array.from({ length: count - 1 }, (_, i) => places.at((i + 1) % Math.max(1, places.length))),
+    (host) => connection.openPath(host === undefined ? {} : { local: { host } }),
+    { discard: true }
+  )
+
+/** What is measured on each path, as it is printed in JSON. */
+const pathResults = ({ paths }: QuicConnection) =>
+  paths.map(({ id, local, state, bytesSent, bytesReceived, smoothedRttMillis, packetsLost }) => ({
+    id,
+    local: formatAddress(local),
+    state,
+    bytesSent,
+    bytesReceived,
+    smoothedRttMillis,
+    packetsLost
+  }))
+
+const describePath = (path: ReturnType<typeof pathResults>[number]): string =>
+  [
+    `Path ${path.id}     received ${formatBytes(path.bytesReceived)}, sent ${formatBytes(path.bytesSent)}`,
+    ` (${path.local}, ${path.state}, RTT ${formatMillis(path.smoothedRttMillis)}, ${formatCount(path.packetsLost, "packet")} lost)`
+  ].join("")
+
 /** A bulk transfer in one direction. */
 const measureBulk = Effect.fnUntraced(function* (
   connection: QuicConnection,
@@ -60,7 +96,7 @@ const measureBulk = Effect.fnUntraced(function* (
   const count = (more: number): void => {
     moved += more
   }
-  const lostBefore = connection.stats.packetsLost
+  const lostBefore = packetsLost(connection)
   const startedAt = monotonicMillis()
   yield* withProgress(
     { label: direction, done: () => moved, total: () => bytes },
@@ -74,7 +110,7 @@ const measureBulk = Effect.fnUntraced(function* (
     bytes,
     millis,
     bitsPerSecond: Math.round((bytes * 8000) / millis),
-    packetsLost: connection.stats.packetsLost - lostBefore
+    packetsLost: packetsLost(connection) - lostBefore
   }
 })
 
@@ -141,6 +177,19 @@ const client = Command.make(
       Flag.withDescription("Number of concurrent calls (default: 1)"),
       Flag.withDefault(1)
     ),
+    paths: Flag.Int("paths").pipe(
+      Flag.withDescription(`Number of paths to use at once (default: 1), at most ${mostPaths}`),
+      Flag.withDefault(1),
+      Flag.filter(
+        (count) => count >= 1 && count <= mostPaths,
+        (count) => `1 to ${mostPaths} paths, not ${count}`
+      )
+    ),
+    from: Flag.String("from").pipe(
+      Flag.withMetavar("IP"),
+      Flag.withDescription("Local address of the next path; may be repeated (default: any)"),
+      Flag.atLeast(0)
+    ),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print one JSON object instead of a table"),
       Flag.withDefault(false)
@@ -150,10 +199,13 @@ const client = Command.make(
     Effect.gen(function* () {
       const address = yield* parseServer(options.server)
       const { monotonicMillis } = yield* CliHost
-      const endpoint = yield* QuicEndpoint.make()
+      const { from, paths } = options
+      const endpoint = yield* QuicEndpoint.make(from.length === 0 ? {} : { host: from[0] })
       const startedAt = monotonicMillis()
-      const connection = yield* endpoint.connect({ ...address, alpn: [perfAlpn] })
+      const transport = { maxPaths: paths }
+      const connection = yield* endpoint.connect({ ...address, alpn: [perfAlpn], transport })
       const handshakeMillis = monotonicMillis() - startedAt
+      yield* openPaths(connection, paths, from)
       const bulk = (direction: "upload" | "download", bytes: number) =>
         bytes === 0 ? Effect.undefined : measureBulk(connection, direction, bytes)
       const download = yield* bulk("download", options.download)
@@ -177,6 +229,7 @@ const client = Command.make(
             download,
             upload,
             calls,
+            paths: pathResults(connection),
             stats: connection.stats
           })
         )
@@ -187,6 +240,7 @@ const client = Command.make(
         `${label}  ${formatRate(result.bytes, result.millis)}  (${formatBytes(result.bytes)} in ${formatMillis(result.millis)})`
       if (download) table.push(row("Download ", download))
       if (upload) table.push(`${row("Upload   ", upload)}, ${upload.packetsLost} packets lost`)
+      if (paths > 1) table.push(...pathResults(connection).map(describePath))
       if (calls)
         table.push(
           `Calls      p50 ${formatMillis(calls.p50Millis)}, p99 ${formatMillis(calls.p99Millis)}, ${calls.callsPerSecond}/s  (${calls.calls}, ${calls.concurrency} at a time, ${formatBytes(calls.bytes)} each way)`
@@ -203,6 +257,11 @@ const client = Command.make(
     {
       command: "effect-quic perf client 10.0.0.7:4433 --pin server.crt --download 1GB --upload 0 --calls 0",
       description: "Download only"
+    },
+    {
+      command:
+        "effect-quic perf client 10.0.0.7:4433 --pin server.crt --paths 2 --from 10.0.0.2 --from 10.1.0.2",
+      description: "Over two networks at once"
     }
   ])
 )

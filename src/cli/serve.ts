@@ -105,6 +105,10 @@ export const serve = Command.make(
       Flag.withDescription("Print events as JSON, one object per line"),
       Flag.withDefault(false)
     ),
+    maxPaths: Flag.Int("max-paths").pipe(
+      Flag.withDescription("How many paths a client may use at once (default: 1), at most 8"),
+      Flag.withDefault(1)
+    ),
     untilInputEnds: untilInputEndsFlag
   },
   (options) =>
@@ -112,7 +116,11 @@ export const serve = Command.make(
       const identity = yield* loadIdentity(options)
       const directory = yield* servedDirectory(options.directory)
       const run = serveDirectory({
-        endpoint: { host: options.host, port: options.port, server: { alpn: [options.alpn], identity } },
+        endpoint: {
+          host: options.host,
+          port: options.port,
+          server: { alpn: [options.alpn], identity, transport: { maxPaths: options.maxPaths } }
+        },
         directory,
         drainSeconds: options.drain,
         report: options.json ? reportAsJson(identity) : reportAsText(options.directory, identity)

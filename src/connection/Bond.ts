@@ -1,7 +1,14 @@
 import { StateMachine } from "../internal/TransitionTable.ts"
 import { type BondingState, bondingTransitions } from "../path/bonding.ts"
+import { LONGEST_BACKOFF_MICROS } from "../recovery/LossTimer.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { PathSet } from "./PathSet.ts"
+
+/**
+ * How often a silent path is probed at least, so that it is used as soon as it is back, however long it was gone. Nothing
+ * else is sent on it, and after a minute it is given up.
+ */
+const LONGEST_PROBE_MICROS = 1_000_000
 
 /** What the paths of a connection are together, and which of them carry its data. */
 export class Bond extends StateMachine<BondingState> {
@@ -16,7 +23,12 @@ export class Bond extends StateMachine<BondingState> {
   update(): void {
     const { paths } = this
     const carriers = carriersAmong(paths.all)
-    for (const path of paths) path.status.carries = carriers.includes(path)
+    for (const path of paths) {
+      const { status, recovery } = path
+      status.carries = carriers.includes(path)
+      const isLookedFor = status.isSuspect && !status.carries
+      recovery.timer.longestBackoffMicros = isLookedFor ? LONGEST_PROBE_MICROS : LONGEST_BACKOFF_MICROS
+    }
     if (carriers.length > 0 && !carriers.includes(paths.active)) paths.active = carriers[0]
     this.to(this.next)
   }

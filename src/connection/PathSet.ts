@@ -4,6 +4,7 @@ import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import { PathTotals } from "./PathTotals.ts"
 
 const none: ReadonlyArray<ConnectionPath> = []
 
@@ -13,6 +14,8 @@ export class PathSet {
   private removed: Array<ConnectionPath> = []
   /** Which data may be sent on the path that is asked now. */
   readonly filter: PathFilter<ConnectionPath> = new PathFilter(this.paths)
+  /** Of those that are gone; undefined as long as none is. */
+  private past: PathTotals | undefined = undefined
   /** A path that data is sent on: the first, unless it is gone or does not carry any. */
   active!: ConnectionPath
 
@@ -29,6 +32,15 @@ export class PathSet {
   remove(path: ConnectionPath): void {
     this.paths.splice(this.paths.indexOf(path), 1)
     this.removed.push(path)
+    this.past ??= new PathTotals()
+    this.past.add(path)
+  }
+
+  /** What all paths have counted, those that are gone included. */
+  get totals(): PathTotals {
+    const totals = Object.assign(new PathTotals(), this.past)
+    for (const path of this.paths) totals.add(path)
+    return totals
   }
 
   /** Those removed since the last call: the endpoint must stop routing to them. */

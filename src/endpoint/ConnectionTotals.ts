@@ -29,13 +29,12 @@ export class ConnectionTotals {
 
   add(connection: Connection): void {
     const { parts, receiver, paths, handshake, closeReason } = connection
-    for (const { traffic, recovery } of paths) {
-      this.datagramsSent += traffic.datagramsSent
-      this.bytesSent += traffic.bytesSent
-      this.packetsSent += recovery.counters.packetsSent
-      this.packetsLost += recovery.counters.packetsLost
-      this.bytesLost += recovery.counters.bytesLost
-    }
+    const { totals } = paths
+    this.datagramsSent += totals.datagramsSent
+    this.bytesSent += totals.bytesSent
+    this.packetsSent += totals.packetsSent
+    this.packetsLost += totals.packetsLost
+    this.bytesLost += totals.bytesLost
     const { counters } = receiver
     this.packetsReceived += counters.received
     this.rateLimited += counters.overLimit

@@ -7,7 +7,7 @@ import type { SentPackets } from "./SentPackets.ts"
  * Upper limit of the backed-off PTO. Without an idle timeout a connection survives an outage of any length, and the time
  * to notice its end must not depend on how long it lasted.
  */
-export const maxBackoffMicros = 60_000_000
+export const LONGEST_BACKOFF_MICROS = 60_000_000
 
 /** The result of `onTimeout`; reused. */
 export interface LossTimeout {
@@ -23,6 +23,8 @@ export interface LossTimeout {
  */
 export class LossTimer {
   ptoCount = 0
+  /** `LONGEST_BACKOFF_MICROS` or less. */
+  longestBackoffMicros = LONGEST_BACKOFF_MICROS
   maxAckDelayMicros = 0
   handshakeConfirmed = false
   hasHandshakeKeys = false
@@ -126,6 +128,6 @@ export class LossTimer {
 
   /** RFC 9002 §6.2.1 #4: doubles with each expiry. */
   private backOff(micros: number): number {
-    return Math.min(micros * 2 ** this.ptoCount, Math.max(micros, maxBackoffMicros))
+    return Math.min(micros * 2 ** this.ptoCount, Math.max(micros, this.longestBackoffMicros))
   }
 }

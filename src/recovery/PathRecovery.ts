@@ -38,7 +38,7 @@ export class PathRecovery {
   readonly lateAcked: PacketBatch = new PacketBatch()
   /** @internal */
   readonly spaces: ReadonlyArray<SentPackets>
-  private readonly timer: LossTimer
+  readonly timer: LossTimer
   private readonly allowance: SendAllowance
   private readonly feedback = new CongestionFeedback()
   private readonly tolerance = new ReorderingTolerance()

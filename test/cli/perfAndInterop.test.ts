@@ -23,6 +23,31 @@ it("measures goodput in both directions and call latency, as text and as JSON", 
   expect(calls.p50Millis).toBeLessThanOrEqual(calls.p99Millis)
 })
 
+it("measures over several paths at once, and says what each has carried", async () => {
+  const server = startCli(["perf", "server", "--host", "127.0.0.1", "--port", "0"])
+  const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
+  const [, fingerprint] = await server.printed(/sha256:([0-9a-f]{64})/)
+  const load = ["--download", "2MB", "--upload", "2MB", "--calls", "0", "--from", "127.0.0.1"]
+  const client = ["perf", "client", `127.0.0.1:${port}`, "--pin-sha256", fingerprint, ...load]
+  const table = await runCli([...client, "--paths", "3"])
+  expect({ code: table.code, stderr: table.stderr }).toEqual({ code: 0, stderr: "" })
+  const rows = [
+    ...table.stdout.matchAll(/^Path (\d) +received (.*), sent (.*) \(127\.0\.0\.1:(\d+), active, RTT /gm)
+  ]
+  expect(rows.map(([, id]) => id)).toEqual(["0", "1", "2"])
+  expect(new Set(rows.map(([, , , , from]) => from)).size).toBe(3)
+
+  const { paths } = JSON.parse((await runCli([...client, "--paths", "3", "--json"])).stdout)
+  const sum = (of: "bytesReceived" | "bytesSent") =>
+    paths.reduce((total: number, path: Record<typeof of, number>) => total + path[of], 0)
+  for (const of of ["bytesReceived", "bytesSent"] as const) expect(sum(of)).toBeGreaterThan(2_000_000)
+  for (const path of paths) expect(path.bytesReceived).toBeGreaterThan(20_000)
+
+  const refused = await runCli([...client, "--paths", "9"])
+  expect(refused.code).not.toBe(0)
+  expect(refused.stderr).toContain("1 to 8 paths, not 9")
+})
+
 /** The directories the interop runner mounts for a server and a client. */
 const runnerRoot = async () => {
   const root = scratch()

@@ -186,6 +186,13 @@ describe("D2, D6: a path that stays silent", () => {
     expect(bonded.state).toBe("bonded")
   })
 
+  it("is probed each second while another carries the data, and so used again as soon as it is back", () => {
+    const bonded = silentFor(new Bonded().silence(1), 45)
+    expect(bonded.state).toBe("degraded")
+    bonded.answer().wait(1.2)
+    expect(bonded.state).toBe("bonded")
+  })
+
   it("is given up after a minute where connections are idle for longer, or for ever", () => {
     for (const maxIdleTimeoutMillis of [0, 86_400_000]) {
       const two = new TwoPaths({ client: { maxIdleTimeoutMillis }, server: { maxIdleTimeoutMillis } })

@@ -149,6 +149,32 @@ describe("D2, D6: a path of the application", () => {
       })
   )
 
+  itSim("is counted with the others, also when it is gone", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks(shaped)
+      const { connection, client } = ends
+      const mobile = yield* connection.openPath({ local: { host: MOBILE } })
+      yield* upload(ends, 5 * MEGABYTE)
+      const counted = Effect.map(client.statistics, ({ bytesSent, datagramsSent, packetsSent }) => ({
+        bytesSent,
+        datagramsSent,
+        packetsSent
+      }))
+      const sent = connection.paths.map(({ bytesSent }) => bytesSent)
+      expect(Math.min(...sent)).toBeGreaterThan(MEGABYTE / 2)
+      expect(connection.stats.bytesSent).toBe(sent[0] + sent[1])
+      expect(connection.stats).toMatchObject(yield* counted)
+      const before = connection.stats
+      yield* mobile.abandon
+      yield* mobile.closed
+      expect(connection.paths).toHaveLength(1)
+      expect(connection.stats.bytesSent).toBe(connection.paths[0].bytesSent + mobile.info.bytesSent)
+      for (const count of ["bytesSent", "bytesReceived", "datagramsSent", "packetsSent"] as const)
+        expect(connection.stats[count]).toBeGreaterThanOrEqual(before[count])
+      expect(connection.stats).toMatchObject(yield* counted)
+    })
+  )
+
   itSim("that is not answered, or not allowed, fails with a reason, and leaves no socket", () =>
     Effect.gen(function* () {
       const ends = yield* twoLinks()
