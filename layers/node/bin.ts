@@ -8,12 +8,21 @@ import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
 import * as Terminal from "effect/Terminal"
 import { CliHost } from "../../src/cli/CliHost.ts"
+import * as Identity from "../../src/Identity.ts"
 import { main } from "../../src/cli/main.ts"
 import { logger, reported } from "../../src/cli/report.ts"
 import { layerIoConfig } from "../ffi/index.ts"
-import { layerSurroundings, NodeCertificateVerifier, NodeIdentity, NodeInspector } from "./index.ts"
+import {
+  layerSurroundings,
+  NodeCertificateVerifier,
+  NodeCryptoSuite,
+  NodeIdentity,
+  NodeInspector,
+  ShardedEndpoint
+} from "./index.ts"
 import { runMain, stopRequested } from "./signals.ts"
 
 /** Finds the nearest package.json above this file; the depth differs between the built package and the source. */
@@ -33,6 +42,20 @@ const ownHosts = (): ReadonlyArray<string> => {
   return [...new Set(["localhost", "127.0.0.1", "::1", hostname(), ...usable])]
 }
 
+interface Pem {
+  readonly cert: string
+  readonly key: string
+}
+
+/** Of a raw public key, `cert` is the key. */
+const pemOf = (identity: Identity.Identity): Pem => ({
+  cert: Identity.publicPem(identity),
+  key: Redacted.value(Identity.privateKeyPem(identity))
+})
+
+/** In a thread of `serve --workers`: the certificate of all threads. */
+const shardIdentity = ShardedEndpoint.data as Pem | undefined
+
 const layerHost = Layer.succeed(CliHost, {
   version: packageVersion(),
   running: NodeInspector.running,
@@ -43,7 +66,15 @@ const layerHost = Layer.succeed(CliHost, {
     return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") }
   },
   monotonicMillis: () => performance.now(),
-  developmentCertificate: (hosts = ownHosts()) => NodeIdentity.developmentCertificate({ hosts }),
+  developmentCertificate: (hosts = ownHosts()) =>
+    shardIdentity === undefined
+      ? NodeIdentity.developmentCertificate({ hosts })
+      : Effect.provide(Identity.fromPem(shardIdentity), NodeCryptoSuite.layer),
+  shards: {
+    isShard: ShardedEndpoint.isShard,
+    start: (count, identity) =>
+      ShardedEndpoint.make(new URL(import.meta.url), { count, data: pemOf(identity) })
+  },
   trust: {
     system: NodeCertificateVerifier.systemAuthorities,
     authorities: (pem) => NodeCertificateVerifier.authorities([pem]),
@@ -68,14 +99,20 @@ const loadFfiQuietly = (): void => {
 
 loadFfiQuietly()
 
-main.pipe(
+const layerLive = Layer.provideMerge(
+  ShardedEndpoint.layer,
+  Layer.mergeAll(layerHost, layerIoConfig, layerSurroundings, NodeServices.layer)
+)
+
+const program = main.pipe(
   Effect.provide(layerTerminal),
-  Effect.provide(
-    Layer.mergeAll(layerHost, layerIoConfig, layerSurroundings, NodeInspector.layer, NodeServices.layer)
-  ),
+  // the trees of shards are shown by the main thread
+  Effect.provide(ShardedEndpoint.isShard ? layerLive : Layer.merge(layerLive, NodeInspector.layer)),
   // standard output is for results, and layers log too
   Effect.provide(Logger.layer([logger])),
   // report what the environment asks for and cannot be in one line, like any other failure
-  Effect.catchTag(["LogFileError", "IoUnavailable"], (error) => reported(Effect.fail(error))),
-  runMain()
+  Effect.catchTag(["LogFileError", "IoUnavailable"], (error) => reported(Effect.fail(error)))
 )
+
+if (ShardedEndpoint.isShard) ShardedEndpoint.run(program)
+else runMain()(program)

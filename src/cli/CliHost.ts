@@ -1,9 +1,14 @@
 /** Host services the command line needs beyond Effect's platform services and the transport's own. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
+import type { EndpointStatistics } from "../capability/EndpointStatistics.ts"
+import type { DrainResult } from "../EndpointDrain.ts"
 import type { EndpointNode } from "../FiberTree.ts"
 import type { Identity, IdentityError } from "../Identity.ts"
+import type { QuicError } from "../QuicError.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** An incremental digest. */
 export interface RunningDigest {
@@ -19,6 +24,13 @@ export interface ProcessTree {
   readonly endpoints: ReadonlyArray<EndpointNode>
 }
 
+/** A server in several threads. */
+export interface ShardedServer {
+  readonly address: SocketAddress
+  readonly statistics: Effect.Effect<EndpointStatistics>
+  readonly drain: (deadlineMillis: number) => Effect.Effect<DrainResult, QuicError>
+}
+
 export interface CliHostShape {
   /** All processes of this user, by PID. */
   readonly running: Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
@@ -31,6 +43,15 @@ export interface CliHostShape {
   readonly monotonicMillis: () => number
   /** `hosts` defaults to the names and addresses of this machine. */
   readonly developmentCertificate: (hosts?: ReadonlyArray<string>) => Effect.Effect<Identity, IdentityError>
+  readonly shards: {
+    /** Whether this command runs in one of the threads of `start`. */
+    readonly isShard: boolean
+    /** Runs this command in as many threads, with `identity` for its development certificate. */
+    readonly start: (
+      count: number,
+      identity: Identity
+    ) => Effect.Effect<ShardedServer, QuicError, Scope.Scope>
+  }
   readonly trust: {
     readonly system: Effect.Effect<CertificateVerifierShape>
     readonly authorities: (pem: string) => Effect.Effect<CertificateVerifierShape, IdentityError>

@@ -17,6 +17,9 @@ export class CliFailure extends Schema.TaggedError<CliFailure>()("CliFailure", {
 /** A failure already reported to the user. */
 export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitCode: Schema.Int }) {
   override readonly [Runtime.errorReported] = false
+  override get message(): string {
+    return "it has said why"
+  }
   override get [Runtime.errorExitCode](): number {
     return this.exitCode
   }

@@ -10,7 +10,8 @@ import { identityFlags, layerNoTrust, loadIdentity } from "./credentials.ts"
 import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory, type ServeEvent } from "./hqServer.ts"
 import { printable, printableJson } from "../internal/printable.ts"
-import { reported } from "./report.ts"
+import { CliHost } from "./CliHost.ts"
+import { fail, reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 import { describeStop, drainFlag } from "./untilStopped.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
@@ -88,6 +89,46 @@ const reportAsJson =
       printableJson(event.event === "listening" ? { ...event, fingerprint: identity.peerId } : event)
     )
 
+const workersFlag = Flag.Int("workers").pipe(
+  Flag.withMetavar("N"),
+  Flag.withDescription("Number of threads that share the port, each with its own connections (default: 1)"),
+  Flag.withDefault(1),
+  Flag.filter(
+    (workers) => workers >= 1 && workers <= 128,
+    (workers) => `a number from 1 to 128, not ${workers}`
+  )
+)
+
+type Report = (event: ServeEvent) => Effect.Effect<void>
+
+/** What one of several threads reports: what concerns all of them, the main thread does. */
+const exceptOfAll =
+  (report: Report): Report =>
+  (event) =>
+    event.event === "listening" || event.event === "draining" || event.event === "drained"
+      ? Effect.void
+      : report(event)
+
+/** The main thread of a server in several threads. */
+const serveWithWorkers = Effect.fnUntraced(function* (
+  {
+    port,
+    workers,
+    drain: seconds
+  }: { readonly port: number; readonly workers: number; readonly drain: number },
+  identity: Identity,
+  report: Report
+) {
+  if (port === 0) return yield* fail("--workers share a port: give one that is not 0")
+  const { shards, stopRequested } = yield* CliHost
+  const server = yield* shards.start(workers, identity)
+  yield* report({ event: "listening", address: server.address })
+  yield* stopRequested
+  const { connectionsActive } = yield* server.statistics
+  yield* report({ event: "draining", connections: connectionsActive, seconds })
+  yield* report({ event: "drained", ...(yield* server.drain(seconds * 1000)) })
+})
+
 export const serve = Command.make(
   "serve",
   {
@@ -97,6 +138,7 @@ export const serve = Command.make(
       )
     ),
     ...listenFlags,
+    workers: workersFlag,
     alpn: Flag.String("alpn").pipe(
       Flag.withDescription("Application protocol (default: hq-interop)"),
       Flag.withDefault(hqAlpn)
@@ -115,16 +157,21 @@ export const serve = Command.make(
     Effect.gen(function* () {
       const identity = yield* loadIdentity(options)
       const directory = yield* servedDirectory(options.directory)
-      const run = serveDirectory({
-        endpoint: {
-          host: options.host,
-          port: options.port,
-          server: { alpn: [options.alpn], identity, transport: { maxPaths: options.maxPaths } }
-        },
-        directory,
-        drainSeconds: options.drain,
-        report: options.json ? reportAsJson(identity) : reportAsText(options.directory, identity)
-      })
+      const { shards } = yield* CliHost
+      const report = options.json ? reportAsJson(identity) : reportAsText(options.directory, identity)
+      const run =
+        options.workers > 1 && !shards.isShard
+          ? serveWithWorkers(options, identity, report)
+          : serveDirectory({
+              endpoint: {
+                host: options.host,
+                port: options.port,
+                server: { alpn: [options.alpn], identity, transport: { maxPaths: options.maxPaths } }
+              },
+              directory,
+              drainSeconds: options.drain,
+              report: shards.isShard ? exceptOfAll(report) : report
+            })
       yield* options.untilInputEnds ? untilInputEnds(run) : run
     }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
 ).pipe(
@@ -138,6 +185,7 @@ export const serve = Command.make(
       command: "effect-quic serve www --cert server.crt --key server.key --port 443",
       description: "With a certificate of your own"
     },
+    { command: "effect-quic serve www --workers 4", description: "In four threads" },
     { command: "effect-quic serve . --key peer.key", description: "With a raw public key (keygen --raw)" }
   ])
 )

@@ -32,7 +32,7 @@ export class ShardWorker {
   constructor(module: URL, start: ShardStart, exchange: Exchange) {
     this.index = start.effectQuicShard.index
     this.exchange = exchange
-    this.worker = new Worker(module, { workerData: start })
+    this.worker = new Worker(module, { workerData: start, argv: process.argv.slice(2) })
     this.worker.on("message", (message: FromShard) => this.receive(message))
     this.worker.on("error", (error) => {
       this.problem ??= error instanceof Error ? error.message : String(error)
