@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type CryptoSuiteShape, NamedGroup } from "./capability/CryptoSuite.ts"
+import { type CryptoSuiteShape, NamedGroup, type SigningKey } from "./capability/CryptoSuite.ts"
 import type { TlsSettings } from "./connection/ConnectionConfig.ts"
 import { toServerName } from "./handshake/serverName.ts"
 import type { TlsIdentity } from "./handshake/TlsSession.ts"
@@ -89,6 +89,32 @@ export const serverNameOf = (host: string, field: string): Effect.Effect<string,
     : Effect.succeed(name)
 }
 
+/** Private keys ready to sign; each is imported once. */
+const imported = new WeakMap<
+  Redacted.Redacted<Uint8Array>,
+  { readonly suite: CryptoSuiteShape; readonly key: SigningKey }
+>()
+
+/** Undefined if the suite cannot sign with this key. */
+const importKey = (
+  privateKey: Redacted.Redacted<Uint8Array>,
+  suite: CryptoSuiteShape
+): SigningKey | undefined => {
+  const known = imported.get(privateKey)
+  if (known?.suite === suite) return known.key
+  const key = suite.signingKey(Redacted.value(privateKey))
+  if (key !== undefined) imported.set(privateKey, { suite, key })
+  return key
+}
+
+const importedIdentity = (
+  { certificateType: kind, chain, privateKey }: Identity,
+  suite: CryptoSuiteShape
+): TlsIdentity | undefined => {
+  const key = importKey(privateKey, suite)
+  return key && { kind, chain, key }
+}
+
 /** An identity in the form TLS uses, with its key ready to sign. */
 export const identityFor = (
   identity: Identity,
@@ -97,13 +123,13 @@ export const identityFor = (
 ): Effect.Effect<TlsIdentity, QuicError> => {
   if (!isIdentity(identity))
     return invalidOption(field, "an Identity, made by a function of Identity or NodeIdentity")
-  const key = suite.signingKey(Redacted.value(identity.privateKey))
-  return key === undefined
+  const ready = importedIdentity(identity, suite)
+  return ready === undefined
     ? invalidOption(field, `the ${suite.name} CryptoSuite cannot sign with this key`)
-    : Effect.succeed({ kind: identity.certificateType, chain: identity.chain, key })
+    : Effect.succeed(ready)
 }
 
-/** One identity, or a choice by SNI; each key is imported once. */
+/** One identity, or a choice by SNI. */
 export const identitySelector = (
   identity: Identity | ((serverName: string | undefined) => Identity | undefined),
   suite: CryptoSuiteShape,
@@ -111,17 +137,10 @@ export const identitySelector = (
 ): Effect.Effect<TlsSettings["selectIdentity"], QuicError> => {
   if (typeof identity !== "function")
     return Effect.map(identityFor(identity, suite, field), (only) => () => only)
-  const ready = new WeakMap<Identity, TlsIdentity>()
   return Effect.succeed((serverName) => {
     const chosen = identity(serverName)
     if (chosen === undefined) return undefined
     if (!isIdentity(chosen)) throw new TypeError(`${field} returned neither an Identity nor undefined`)
-    const known = ready.get(chosen)
-    if (known !== undefined) return known
-    const key = suite.signingKey(Redacted.value(chosen.privateKey))
-    if (key === undefined) return undefined
-    const made = { kind: chosen.certificateType, chain: chosen.chain, key }
-    ready.set(chosen, made)
-    return made
+    return importedIdentity(chosen, suite)
   })
 }

@@ -2,9 +2,8 @@
 import * as Effect from "effect/Effect"
 import { Hex } from "effect/encoding"
 import { checkRecord } from "./arguments.ts"
-import { type ConnectOptions, ConnectSchema } from "./EndpointOptions.ts"
+import type { ConnectOptions } from "./EndpointOptions.ts"
 import { invalidOption } from "./QuicError.ts"
-import { check, checkTransport } from "./QuicOptions.ts"
 import { isReconnectToken } from "./ReconnectToken.ts"
 import type { SettingsContext } from "./serverSettings.ts"
 import { identityFor, serverNameOf, tlsPreferences } from "./TlsOptions.ts"
@@ -12,14 +11,14 @@ import { formatIp, parseIp, unmap } from "./wire/ipAddress.ts"
 
 export const clientSettings = Effect.fnUntraced(function* (
   given: ConnectOptions,
-  { suite, shared, shareTransport }: SettingsContext
+  { suite, shared, ...checks }: SettingsContext
 ) {
   yield* checkRecord(given, "options")
   const { identity, transport, reconnectToken, ...rest } = given
   if (reconnectToken !== undefined && !isReconnectToken(reconnectToken))
     return yield* invalidOption("reconnectToken", "a ReconnectToken")
-  const checked = yield* check(ConnectSchema, rest)
-  const checkedTransport = yield* checkTransport(transport)
+  const checked = yield* checks.checkConnect(rest)
+  const checkedTransport = yield* checks.checkTransport(transport ?? {})
   const wanted = checked.serverName ?? checked.host
   const literal = parseIp(wanted)
   const nameField = checked.serverName === undefined ? "host" : "serverName"
@@ -42,7 +41,7 @@ export const clientSettings = Effect.fnUntraced(function* (
   return {
     ...checked,
     tls,
-    transport: shareTransport(checkedTransport),
+    transport: checkedTransport,
     memory,
     expectedName,
     reconnectToken,

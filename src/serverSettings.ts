@@ -7,10 +7,11 @@ import { ReplayGuard } from "./capability/ReplayGuard.ts"
 import { TicketKeys } from "./capability/TicketKeys.ts"
 import type { TransportSettings } from "./connection/ConnectionConfig.ts"
 import { stillGrants } from "./connection/parameters.ts"
-import { type ServerOptions, ServerSchema } from "./EndpointOptions.ts"
+import { type ConnectSchema, type ServerOptions, ServerSchema } from "./EndpointOptions.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
 import type { RandomBytes } from "./internal/RandomBytes.ts"
-import { check, checkServerTransport } from "./QuicOptions.ts"
+import type { QuicError } from "./QuicError.ts"
+import { check, checkServerTransport, type TransportOptions } from "./QuicOptions.ts"
 import * as Resumption from "./Resumption.ts"
 import { identitySelector, tlsPreferences } from "./TlsOptions.ts"
 
@@ -20,8 +21,9 @@ export interface SettingsContext {
   readonly randomBytes: RandomBytes
   /** Unix time. */
   readonly nowMillis: () => number
-  /** client: the transport settings of an earlier connection if they are equal. */
-  readonly shareTransport: (settings: TransportSettings) => TransportSettings
+  /** client: `transport` and the other options of a connection, each checked unless they are those of the last one. */
+  readonly checkTransport: (options: TransportOptions) => Effect.Effect<TransportSettings, QuicError>
+  readonly checkConnect: (options: object) => Effect.Effect<typeof ConnectSchema.Type, QuicError>
   /** The same for both roles. */
   readonly shared: {
     readonly peerCertificateTypes: CertificateVerifierShape["certificateTypes"]

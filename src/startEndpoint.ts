@@ -1,7 +1,6 @@
 /** Binds the sockets of an endpoint and starts its loop; closes both with the scope. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -23,11 +22,12 @@ import { Shard } from "./capability/Shard.ts"
 import { Qlog, type QlogShape } from "./capability/Qlog.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
+import { checkedOnce } from "./checkedOnce.ts"
 import { EndpointLimits } from "./EndpointLimits.ts"
-import { BindSchema, type EndpointOptions } from "./EndpointOptions.ts"
+import { BindSchema, ConnectSchema, type EndpointOptions } from "./EndpointOptions.ts"
 import type { EndpointConfig } from "./endpoint/EndpointConfig.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
-import { check } from "./QuicOptions.ts"
+import { check, checkTransport } from "./QuicOptions.ts"
 import * as Resumption from "./Resumption.ts"
 import { serverSettings, type SettingsContext } from "./serverSettings.ts"
 
@@ -114,20 +114,12 @@ const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {
     suite: yield* CryptoSuite,
     randomBytes: (yield* Entropy).randomBytes,
     nowMillis,
-    shareTransport: shareLast(),
+    checkTransport: checkedOnce(checkTransport),
+    checkConnect: checkedOnce((options) => check(ConnectSchema, options)),
     shared: { peerCertificateTypes: certificateTypes, keyLog: (yield* KeyLog) !== undefined }
   }
   return context
 })
-
-/** Returns the object returned before for as long as the next ones equal it: a crowd of connections has one copy. */
-const shareLast = <A>(): ((next: A) => A) => {
-  let last: A | undefined
-  return (next) => {
-    if (last === undefined || !Equal.equals(last, next)) last = next
-    return last
-  }
-}
 
 const observerOf =
   (qlog: QlogShape, nowMillis: () => number): NonNullable<EndpointConfig["observe"]> =>

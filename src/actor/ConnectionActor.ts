@@ -17,10 +17,10 @@ import type { SessionTicket } from "../capability/TicketStore.ts"
 import type { PeerNode } from "../capability/treeNodes.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { Timed } from "../internal/DeadlineHeap.ts"
-import { EndpointClosed, type QuicError, type QuicErrorReason, quicError } from "../QuicError.ts"
+import { EndpointClosed, type QuicError, type QuicErrorReason } from "../QuicError.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Branch } from "./Branch.ts"
-import { reasonOf, type SendRefusal } from "./closeReasons.ts"
+import { failingWith, reasonOf, type SendRefusal } from "./closeReasons.ts"
 import { ConnectionSignals } from "./ConnectionSignals.ts"
 import { DatagramFates, type OnFate } from "./DatagramFates.ts"
 import { type ConnectionListener, pumpEvents } from "./eventPump.ts"
@@ -236,7 +236,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   abandon(): void {
     this.verification?.interruptUnsafe()
     const wasOpen = this.failure === undefined
-    if (wasOpen) this.fail(new EndpointClosed())
+    if (wasOpen) this.fail(() => new EndpointClosed())
     Deferred.doneUnsafe(this.signals.drained, Effect.void)
     if (wasOpen) this.wakeAllWaiters()
   }
@@ -339,7 +339,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
   }
 
   onClosed(): void {
-    this.fail(reasonOf(this.core, this.refusal))
+    this.fail(() => reasonOf(this.core, this.refusal))
   }
 
   onDrained(): void {
@@ -347,8 +347,8 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     Deferred.doneUnsafe(this.signals.drained, Effect.void)
   }
 
-  private fail(reason: QuicErrorReason): void {
-    this.failure = Effect.fail(quicError(reason))
+  private fail(reason: () => QuicErrorReason): void {
+    this.failure = failingWith(reason)
     this.verification?.interruptUnsafe()
   }
 

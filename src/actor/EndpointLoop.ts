@@ -143,7 +143,11 @@ export class EndpointLoop {
     for (let round = 0; round < ROUNDS && this.dirty.length > 0; round++) {
       const serving = this.dirty
       this.dirty = []
-      for (const actor of serving) this.contain(actor.core, () => this.serve(actor))
+      for (const actor of serving) {
+        // a verdict that takes no time goes out with the acknowledgments of what it is about
+        if (actor.core.handshake.awaitsVerdict) this.contain(actor.core, () => actor.settle())
+        this.contain(actor.core, () => this.serve(actor))
+      }
       sockets.flush()
       for (const actor of serving) this.contain(actor.core, () => actor.settle())
     }

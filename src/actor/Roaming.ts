@@ -33,7 +33,10 @@ import { abandonPath } from "./openPath.ts"
 const LATER_LOOKS = Schedule.upTo(Schedule.spaced(1_000), { times: 3 })
 /** What is remembered of addresses is forgotten beyond this many. */
 const MAX_REMEMBERED = 1024
-/** How long unanswered connections are gathered, to try the same new port: many may lose their servers at once. */
+/**
+ * How long connections are gathered: unanswered ones, to try the same new port, as many may lose their servers at once;
+ * new ones, as most of those that are over by then need not be looked at.
+ */
 const GATHER_MILLIS = 100
 
 /**
@@ -66,6 +69,8 @@ export class Roaming {
   /** Addresses that some interface has had. */
   private readonly seen = new Set<string>()
   private readonly unanswered = new Set<ConnectionActor>()
+  /** Nobody has looked at them yet. */
+  private readonly newcomers = new Set<ConnectionActor>()
   /** The fiber that watches, and below it those that look at single connections, while there is one. */
   private watch: Branch | undefined = undefined
 
@@ -78,15 +83,19 @@ export class Roaming {
 
   /** The endpoint has made a connection. */
   add(actor: ConnectionActor): void {
-    const { interfaces, roamers, host } = this
+    const { interfaces, roamers, newcomers, host } = this
     roamers.add(actor)
     if (roamers.size === 1) this.watch = this.forkBelow(host.branch, this.follow)
-    else if (interfaces !== undefined) this.fork(this.look(interfaces, [actor]))
+    else if (interfaces !== undefined) {
+      newcomers.add(actor)
+      if (newcomers.size === 1) this.fork(this.lookAtNewcomers(interfaces))
+    }
   }
 
   remove(actor: ConnectionActor): void {
     if (!this.roamers.delete(actor) || this.roamers.size > 0) return
     this.unanswered.clear()
+    this.newcomers.clear()
     this.watch?.interruptUnsafe()
   }
 
@@ -108,10 +117,20 @@ export class Roaming {
   private get follow(): Effect.Effect<void> {
     const { interfaces } = this
     if (interfaces === undefined) return Effect.never
-    return interfaces.changes.pipe(
+    const following = interfaces.changes.pipe(
       Stream.switchMap(() => Stream.fromEffectSchedule(Effect.void, LATER_LOOKS)),
       Stream.runForEach(() => this.lookAnew(interfaces, this.roamers))
     )
+    return Effect.delay(following, GATHER_MILLIS)
+  }
+
+  private lookAtNewcomers(interfaces: NetworkInterfacesShape): Effect.Effect<void> {
+    const look = Effect.suspend(() => {
+      const actors = [...this.newcomers]
+      this.newcomers.clear()
+      return this.look(interfaces, actors)
+    })
+    return Effect.delay(look, GATHER_MILLIS)
   }
 
   private lookAnew(

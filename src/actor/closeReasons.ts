@@ -1,4 +1,5 @@
 /** Turns the end of a connection into the error the application sees. */
+import * as Effect from "effect/Effect"
 import type { Connection } from "../connection/Connection.ts"
 import type { CloseReason } from "../connection/lifecycle.ts"
 import {
@@ -6,6 +7,8 @@ import {
   HandshakeRefused,
   HandshakeTimeout,
   IdleTimeout,
+  type QuicError,
+  quicError,
   type QuicErrorReason,
   StatelessReset,
   TransportClosed,
@@ -54,4 +57,18 @@ const closedBy = (
   if (code >= 0x100 && code <= 0x1ff)
     return new HandshakeRefused({ origin, alert: code - 0x100, problem: reason })
   return new TransportClosed({ origin, code, frameType, problem: reason })
+}
+
+/** Fails with one error for all who ask: it is made when somebody does, which for most connections nobody does. */
+export const failingWith = (reason: () => QuicErrorReason): Effect.Effect<never, QuicError> => {
+  let failing: Effect.Effect<never, QuicError> | undefined
+  return Effect.suspend(() => (failing ??= Effect.fail(quicError(reason()))))
+}
+
+/** Whether a connection that is over has ended as connections should: with code 0, by this side, or in silence. */
+export const hasEndedWell = ({ closeReason }: Connection): boolean => {
+  if (closeReason === undefined) return true // its endpoint was closed
+  const { origin, application, code } = closeReason
+  if (origin === "idleTimeout") return true
+  return (origin === "local" || origin === "peer") && (code === 0 || (application && origin === "local"))
 }

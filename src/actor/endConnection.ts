@@ -11,18 +11,26 @@ const FAILED = 1
  * Delivers written data, for at most `closeTimeoutMillis`, then closes; interruption closes it at once.
  */
 export const closeDelivered = (actor: ConnectionActor, code: number, reason: string): Effect.Effect<void> =>
-  Effect.ensuring(
-    Effect.timeoutOption(untilDelivered(actor), actor.core.config.transport.closeTimeoutMillis),
-    Effect.sync(() => actor.close(code, reason))
-  ).pipe(Effect.asVoid)
+  Effect.suspend(() => {
+    const close = (): void => actor.close(code, reason)
+    if (isOverOrDelivered(actor)) {
+      close()
+      return Effect.void
+    }
+    const { closeTimeoutMillis } = actor.core.config.transport
+    return Effect.asVoid(
+      Effect.ensuring(Effect.timeoutOption(untilDelivered(actor), closeTimeoutMillis), Effect.sync(close))
+    )
+  })
 
 /** Waits until the peer has acknowledged all written data, or the connection has ended. */
 const untilDelivered = (actor: ConnectionActor): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const { core, failure, isUsable, signals } = actor
-    const isDelivered = !core.streams.hasUndelivered && (core.hasFinished || !isUsable)
-    return failure !== undefined || isDelivered ? Effect.void : signals.driven.parkThen(untilDelivered(actor))
-  })
+  Effect.suspend(() =>
+    isOverOrDelivered(actor) ? Effect.void : actor.signals.driven.parkThen(untilDelivered(actor))
+  )
+
+const isOverOrDelivered = ({ core, failure, isUsable }: ConnectionActor): boolean =>
+  failure !== undefined || (!core.streams.hasUndelivered && (core.hasFinished || !isUsable))
 
 /** Closes a connection when its scope ends: gracefully on success, otherwise at once. */
 export const endConnection = (

@@ -10,6 +10,7 @@ import type { StreamActor } from "./StreamActor.ts"
 import { ambiguousPreamble } from "./PreambleClaims.ts"
 import type { StreamClaim } from "./StreamClaim.ts"
 import { type Handling, StreamHandling } from "./StreamHandler.ts"
+import { hasEndedWell } from "./closeReasons.ts"
 import { untilQuiet } from "./untilQuiet.ts"
 
 /**
@@ -64,10 +65,7 @@ class StreamServer implements StreamClaim {
       const { actor } = this
       this.handlers = actor.handlers.open()
       this.release = this.claim()
-      if (this.release === undefined) return ambiguousPreamble
-      return Effect.catch(this.untilOver, (error) =>
-        isNormalClose(error) ? this.untilDone : Effect.fail(error)
-      )
+      return this.release === undefined ? ambiguousPreamble : this.untilOver
     })
   }
 
@@ -81,14 +79,14 @@ class StreamServer implements StreamClaim {
     })
   }
 
-  /** Waits until nothing is left to serve; fails with the error that ended the connection. */
+  /** Waits until nothing is left to serve; fails with the error that ended the connection, if it was one. */
   private get untilOver(): Effect.Effect<void, QuicError> {
     return Effect.suspend(() => {
       const { actor, handlers } = this
-      if (actor.failure !== undefined) return actor.failure
+      if (actor.failure !== undefined) return this.afterEnd
       if (!actor.core.streams.isFrozen) return actor.signals.closed.parkThen(this.untilOver)
       return Effect.flatMap(untilQuiet(actor), () => {
-        if (actor.failure !== undefined) return actor.failure
+        if (actor.failure !== undefined) return this.afterEnd
         return handlers!.fiberCount === 0 && actor.core.streams.isQuiet
           ? Effect.void
           : Effect.flatMap(
@@ -99,10 +97,13 @@ class StreamServer implements StreamClaim {
     })
   }
 
-  /** Waits for the handlers, for `closeTimeoutMillis` at most. */
-  private get untilDone(): Effect.Effect<void> {
-    const { closeTimeoutMillis } = this.actor.core.config.transport
-    return Effect.asVoid(Effect.timeoutOption(this.handlers!.whenEmpty, closeTimeoutMillis))
+  /** After a normal end, waits for the handlers, for `closeTimeoutMillis` at most. */
+  private get afterEnd(): Effect.Effect<void, QuicError> {
+    const { core, failure } = this.actor
+    const handlers = this.handlers!
+    if (!hasEndedWell(core)) return failure!
+    if (handlers.fiberCount === 0) return Effect.void
+    return Effect.asVoid(Effect.timeoutOption(handlers.whenEmpty, core.config.transport.closeTimeoutMillis))
   }
 
   /** Starts the handler in the step that takes the stream: from then on a fiber is responsible for it. */
@@ -118,10 +119,3 @@ class StreamServer implements StreamClaim {
     })
   }
 }
-
-/** A normal end of a connection, with which serving succeeds. */
-const isNormalClose = ({ reason }: QuicError): boolean =>
-  reason._tag === "IdleTimeout" ||
-  reason._tag === "EndpointClosed" ||
-  (reason._tag === "ApplicationClosed" && (reason.code === 0 || reason.origin === "local")) ||
-  (reason._tag === "TransportClosed" && reason.code === 0)

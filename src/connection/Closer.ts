@@ -4,6 +4,13 @@ import { type TransportError, TransportErrorCode } from "../wire/TransportError.
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
 
+/** What the path tells of its times. */
+interface CloseTimes {
+  readonly ptoMicros: () => number
+  /** 0 while it is not known. */
+  readonly roundTripMicros: () => number
+}
+
 /**
  * Closes a connection: the content of CONNECTION_CLOSE, how often it is repeated, and how long the closing and
  * draining states last. RFC 9000 §10.2 #S1
@@ -15,12 +22,14 @@ export class Closer {
   deadlineMicros = Number.POSITIVE_INFINITY
   private readonly lifecycle: Lifecycle
   private readonly events: Array<ConnectionEvent>
-  private readonly ptoMicros: () => number
+  private readonly times: CloseTimes
   /** An unvalidated client gets a single CONNECTION_CLOSE: see `isStranger` in ConnectionParts. */
   readonly isStranger: () => boolean
   private isSaidOnce = false
   /** Counted from the local close: datagrams and bytes received, the size of the close, bytes of its repetitions. */
   private received = 0
+  /** What arrives before that was sent before the peer can have learned of the close. */
+  private unawareMicros = 0
   private receivedBytes = 0
   private closeBytes = 0
   private repeatedBytes = 0
@@ -28,12 +37,12 @@ export class Closer {
   constructor(
     lifecycle: Lifecycle,
     events: Array<ConnectionEvent>,
-    ptoMicros: () => number,
+    times: CloseTimes,
     isStranger: () => boolean
   ) {
     this.lifecycle = lifecycle
     this.events = events
-    this.ptoMicros = ptoMicros
+    this.times = times
     this.isStranger = isStranger
   }
 
@@ -49,7 +58,8 @@ export class Closer {
     if (!this.lifecycle.to("closing")) return
     this.lifecycle.closeReason = reason
     this.pending = true
-    this.deadlineMicros = nowMicros + Math.max(3 * this.ptoMicros(), lingerMicros)
+    this.deadlineMicros = nowMicros + Math.max(3 * this.times.ptoMicros(), lingerMicros)
+    this.unawareMicros = nowMicros + this.times.roundTripMicros()
     this.events.push({ _tag: "closed" })
   }
 
@@ -81,7 +91,7 @@ export class Closer {
     // already closed locally: the reason and the deadline are set
     if (!wasOpen) return
     this.lifecycle.closeReason = reason
-    this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
+    this.deadlineMicros = nowMicros + 3 * this.times.ptoMicros()
     this.events.push({ _tag: "closed" })
   }
 
@@ -123,11 +133,12 @@ export class Closer {
   }
 
   /**
-   * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams. They are not authenticated, so the
-   * repetitions stay within three times the bytes received. RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
+   * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams that the peer may have sent in spite of
+   * it. They are not authenticated, so the repetitions stay within three times the bytes received. RFC 9000 §10.2.1 #1
+   * #S1, §11.1 #S1
    */
-  onDatagramWhileClosing(bytes: number): void {
-    if (this.lifecycle.state !== "closing") return
+  onDatagramWhileClosing(bytes: number, nowMicros: number): void {
+    if (this.lifecycle.state !== "closing" || nowMicros < this.unawareMicros) return
     this.received++
     this.receivedBytes += bytes
     if ((this.received & (this.received - 1)) !== 0) return
