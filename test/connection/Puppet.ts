@@ -66,6 +66,8 @@ export interface PacketOptions {
   /** Changes the first byte before header protection. */
   readonly firstByte?: (honest: number) => number
   readonly destination?: Uint8Array
+  /** The path it is numbered on, which is part of its nonce; default 0. */
+  readonly pathId?: number
   readonly source?: Uint8Array
   readonly keys?: PacketKeys
   /** Version in a long header. */
@@ -316,7 +318,7 @@ export class Puppet {
       w.bytes[lengthOffset + 1] = length & 0xff
     }
     const keys = options.keys ?? this.write[level]!
-    const end = keys.seal(w.bytes, 0, numberOffset, pnLength, w.offset, packetNumber, 0)
+    const end = keys.seal(w.bytes, 0, numberOffset, pnLength, w.offset, packetNumber, options.pathId ?? 0)
     return w.bytes.slice(0, end)
   }
 
