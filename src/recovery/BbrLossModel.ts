@@ -1,8 +1,14 @@
 import type { DeliveryRate } from "./DeliveryRate.ts"
 import type { SentPacket } from "./SentPacket.ts"
 
-/** Maximum tolerated loss rate per round trip while probing. draft-ietf-ccwg-bbr §2.7 */
+/** Maximum tolerated loss rate per round trip. draft-ietf-ccwg-bbr §2.7 */
 const lossThreshold = 0.02
+/**
+ * Standard deviations of the losses at that rate that are tolerated, too. Of a hundred packets in flight, of which one in a
+ * hundred is lost at random, three are lost in every twelfth round trip: the draft would take each for congestion, and
+ * settle well below the rate of the path.
+ */
+const chance = 1.5
 const beta = 0.7
 const headroom = 0.15
 /** BBRStartupFullLossCnt, §5.3.1.3 */
@@ -22,6 +28,7 @@ export class BbrLossModel {
   /** Whether this ACK ends a round trip counted from the first loss, or from the previous loss round. */
   isLossRoundStart = false
 
+  datagramBytes: number
   private readonly rate: DeliveryRate
   private bandwidthLatest = 0
   private lossRoundDelivered = 0
@@ -30,8 +37,9 @@ export class BbrLossModel {
   private lastLost = -1
   private readonly undo = { bandwidthShortTerm: 0, inflightShortTerm: 0, inflightLongTerm: 0 }
 
-  constructor(rate: DeliveryRate) {
+  constructor(rate: DeliveryRate, datagramBytes: number) {
     this.rate = rate
+    this.datagramBytes = datagramBytes
   }
 
   /**
@@ -72,21 +80,27 @@ export class BbrLossModel {
     return this.isLossRoundStart && this.lossRanges >= startupLossRanges && this.isInflightTooHigh
   }
 
-  /** Whether more than 2 % was lost since the newest acknowledged packet was sent. */
+  /** The most bytes lost of `inflight` that do not tell of congestion. */
+  private tolerated(inflight: number): number {
+    const mean = lossThreshold * inflight
+    return mean + chance * Math.sqrt(mean * this.datagramBytes)
+  }
+
+  /** Whether more was lost since the newest acknowledged packet was sent. */
   get isInflightTooHigh(): boolean {
-    return this.rate.sampleLost > this.rate.txInFlight * lossThreshold
+    return this.rate.sampleLost > this.tolerated(this.rate.txInFlight)
   }
 
   /** The same for a lost packet. */
   isInflightTooHighAt(packet: SentPacket): boolean {
-    return this.rate.lost - packet.lostAtSend > packet.txInFlight * lossThreshold
+    return this.rate.lost - packet.lostAtSend > this.tolerated(packet.txInFlight)
   }
 
   /** The inflight at which losses crossed the threshold; `packet` is the loss that crossed it. §5.5.10.2 */
   inflightAtLoss(packet: SentPacket): number {
     const inflightBefore = packet.txInFlight - packet.size
     const lostBefore = this.rate.lost - packet.lostAtSend - packet.size
-    return inflightBefore + (lossThreshold * inflightBefore - lostBefore) / (1 - lossThreshold)
+    return inflightBefore + (this.tolerated(inflightBefore) - lostBefore) / (1 - lossThreshold)
   }
 
   limitLongTerm(inflight: number, targetInflight: number): void {
@@ -109,10 +123,13 @@ export class BbrLossModel {
     if (this.isLossRoundStart) this.lossRoundDelivered = rate.delivered
   }
 
-  /** Once per round trip: slows to the delivered rate if there were losses not caused by a probe. */
+  /**
+   * Once per round trip: slows to the delivered rate if there were losses not caused by a probe. Only if they were too many,
+   * unlike in the draft: each of a hundred round trips with a lost packet would take that packet from the limit.
+   */
   adaptShortTerm(isProbing: boolean, maxBandwidth: number, window: number): void {
     if (!this.isLossRoundStart) return
-    if (this.isLossInRound && !isProbing) {
+    if (this.isLossInRound && !isProbing && this.isInflightTooHigh) {
       if (this.bandwidthShortTerm === Number.POSITIVE_INFINITY) this.bandwidthShortTerm = maxBandwidth
       if (this.inflightShortTerm === Number.POSITIVE_INFINITY) this.inflightShortTerm = window
       this.bandwidthShortTerm = Math.max(this.bandwidthLatest, beta * this.bandwidthShortTerm)

@@ -33,7 +33,7 @@ export class BbrV3 implements CongestionController {
 
   readonly rate: DeliveryRate = new DeliveryRate()
   readonly model: BbrPathModel = new BbrPathModel(this.rate)
-  readonly losses: BbrLossModel = new BbrLossModel(this.rate)
+  readonly losses: BbrLossModel
   readonly pipe: BbrPipe
   private pacing: number
   private priorWindow = 0
@@ -49,6 +49,7 @@ export class BbrV3 implements CongestionController {
 
   constructor(maxDatagramSize: number) {
     this.pipe = new BbrPipe(this.model, maxDatagramSize)
+    this.losses = new BbrLossModel(this.rate, maxDatagramSize)
     this.window = initialWindow(maxDatagramSize)
     // §5.6.2: assumes 1 ms before the first RTT sample.
     this.pacing = (gains.startup[0] * this.window) / 1_000
@@ -158,7 +159,7 @@ export class BbrV3 implements CongestionController {
 
   setMaxDatagramSize(maxDatagramSize: number): void {
     this.window = windowForDatagramSize(this.window, this.pipe.maxDatagramSize, maxDatagramSize)
-    this.pipe.maxDatagramSize = maxDatagramSize
+    this.pipe.maxDatagramSize = this.losses.datagramBytes = maxDatagramSize
   }
 
   // — Startup and Drain, §5.3.1, §5.3.2 ————————————————————————————————————————————————————————————————————————

@@ -43,6 +43,14 @@ describe("a connection", () => {
     })
   )
 
+  itSim("with bbr loses a tenth at most where one in a hundred is lost at random", () =>
+    Effect.gen(function* () {
+      expect(yield* goodput("bbr", { lossRate: 0.01, queueBytes: 200_000 }, 20_000_000)).toBeGreaterThan(
+        0.86 * BITS
+      )
+    })
+  )
+
   itSim("with cubic does not, which is why there is a choice", () =>
     Effect.gen(function* () {
       expect(yield* goodput("cubic", { lossRate: 0.02 }, 2_000_000)).toBeLessThan(0.4 * BITS)
