@@ -42,12 +42,19 @@ const goodput: Metric = {
   more: true
 }
 
+const coldGoodput: Metric = {
+  ...goodput,
+  from: "firstBitsPerSecond",
+  metric: "a process's first transfer",
+  short: "first"
+}
+
 const bulk = (datagramBytes: number, bytes: number): Benchmark => ({
   title: `One stream, client to server, datagrams of ${datagramBytes} bytes`,
   conditions: `1 stream, ${datagramBytes} B datagrams`,
   task: { kind: "bulk", bytes, datagramBytes },
-  metrics: [goodput],
-  reference: "node:dgram"
+  metrics: [goodput, coldGoodput],
+  reference: "@chainsafe/libp2p-quic"
 })
 
 const held = (what: "connections" | "streams", count: number): Benchmark => ({
@@ -60,7 +67,7 @@ const held = (what: "connections" | "streams", count: number): Benchmark => ({
     less("clientResident", "resident, client", "resident", "kB"),
     less("serverResident", "resident, server", "resident", "kB")
   ],
-  reference: "effect-quic",
+  reference: "effect-quic portable",
   isSteady: true
 })
 
@@ -96,6 +103,7 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
     task: { kind: "bulk", bytes: 500_000_000 * scale, datagramBytes: "discovered" },
     metrics: [
       goodput,
+      coldGoodput,
       { ...goodput, from: "datagramBytes", metric: "datagram size", short: "datagrams", unit: "B", scale: 1 }
     ],
     reference: "@chainsafe/libp2p-quic"
@@ -107,7 +115,8 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
     metrics: [
       less("p50", "call latency p50", "p50", "µs"),
       less("p99", "call latency p99", "p99", "µs"),
-      less("cpuMicros", "CPU per call, client", "client CPU", "µs")
+      less("cpuMicros", "CPU per call, client", "client CPU", "µs"),
+      less("first", "a process's first call", "first", "µs")
     ],
     reference: "@chainsafe/libp2p-quic"
   },
@@ -126,7 +135,7 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
     conditions: `loopback relay, ${DELAY_MILLIS} ms each way`,
     task: { kind: "firstByte", count: Math.max(4, 20 * scale), delayMillis: DELAY_MILLIS },
     metrics: [less("millis", "time to first byte", "", "ms")],
-    reference: "effect-quic",
+    reference: "effect-quic portable",
     isSteady: true
   },
   held("connections", connections),

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]
  * [--svg FILE]`: compares all systems in one run, each side in its own process on loopback. Machines are noisy, so what counts is the ratio
- * beside each figure. A figure is the best of its repetitions, which alternate between systems so that noise affects
+ * beside each figure. A figure is the median of its repetitions, which alternate between systems so that noise affects
  * all of them.
  */
 import { writeFileSync } from "node:fs"
@@ -17,6 +17,7 @@ import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
 import { rpcRows } from "./rpc.ts"
 import { simulatedSpeed } from "./simulation.ts"
+import type { Stages } from "./stages.ts"
 import type { Result, System } from "./system.ts"
 import { systems } from "./systems.ts"
 import { measure, stagesOf } from "./workers.ts"
@@ -53,7 +54,7 @@ const results = async ({ task, isSteady = false }: Benchmark): Promise<Map<strin
       kinds.includes(task.kind) && (resumes === true || !isResumption) && (options.system ?? name) === name
   )
   const all = new Map<string, Array<Result>>(able.map(([name]) => [name, []]))
-  for (let i = 0; i < (options.quick || isSteady ? 1 : 3); i++)
+  for (let i = 0; i < (options.quick || isSteady ? 1 : 5); i++)
     for (const [name] of able)
       try {
         all.get(name)!.push(await measure(name, task))
@@ -75,8 +76,12 @@ for (const [side, verb] of [
   ["client", "sent"]
 ] as const) {
   const title = `effect-quic: cost of a packet ${verb} in bulk, by stage (1452 bytes)`
-  if (isWanted(title))
-    rows.push(...printStages(title, `${side}, 1452 B datagrams`, await stagesOf(side, staged(extent))))
+  if (!isWanted(title)) continue
+  const stages = new Map<string, Stages>()
+  for (const [system, { io }] of Object.entries<System>(systems))
+    if (io !== undefined && (options.system ?? system) === system)
+      stages.set(system, await stagesOf(system, side, staged(extent)))
+  rows.push(...printStages(title, `${side}, 1452 B datagrams`, stages))
 }
 
 const parkedTitle = "effect-quic: idle streams with waiting handlers"

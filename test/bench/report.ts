@@ -17,11 +17,10 @@ const RATIO = 6
 
 const digits = (value: number): string => value.toFixed(Math.abs(value) < 100 ? 1 : 0)
 
-/** The best of the repetitions, in the unit of the metric; undefined if the system does not report it. */
-const best = ({ from, scale, more }: Metric, results: ReadonlyArray<Result>): number | undefined => {
+/** The median of the repetitions, in the unit of the metric; undefined if the system does not report it. */
+const median = ({ from, scale }: Metric, results: ReadonlyArray<Result>): number | undefined => {
   const figures = results.flatMap(({ values }) => (from in values ? [values[from] * scale] : []))
-  if (figures.length === 0) return undefined
-  return more ? Math.max(...figures) : Math.min(...figures)
+  return figures.sort((a, b) => a - b).at(Math.floor(figures.length / 2))
 }
 
 export const printTable = (
@@ -37,10 +36,10 @@ export const printTable = (
   const rows: Array<Row> = []
   for (const [system, list] of results) {
     const cells = metrics.map((each) => {
-      const value = best(each, list)
+      const value = median(each, list)
       if (value === undefined) return " ".repeat(VALUE + RATIO)
       rows.push({ system, metric: each.metric, conditions, value, unit: each.unit })
-      const base = best(each, results.get(reference) ?? [])
+      const base = median(each, results.get(reference) ?? [])
       const ratio = base === undefined ? "" : (value / base).toFixed(value < 100 * base ? 2 : 0)
       return digits(value).padStart(VALUE) + ratio.padStart(RATIO)
     })
@@ -49,25 +48,37 @@ export const printTable = (
   return rows
 }
 
-/** Cost per packet by stage, most expensive first. */
-export const printStages = (title: string, conditions: string, stages: Stages): Array<Row> => {
-  const total = Object.values(stages).reduce((sum, micros) => sum + micros, 0)
+/** Cost per packet by stage, the most expensive of the first system first. */
+export const printStages = (
+  title: string,
+  conditions: string,
+  bySystem: ReadonlyMap<string, Stages>
+): Array<Row> => {
+  const systems = [...bySystem.keys()]
+  const columns = [...bySystem.values()].map((stages): Stages => ({ ...stages, "in all": total(stages) }))
+  const names = new Set(columns.flatMap((column) => Object.keys(column)))
+  const cells = (of: (column: Stages) => string): string =>
+    columns.map((column) => of(column).padStart(COLUMN)).join("")
   console.log(`\n${title}`)
-  const line = (stage: string, micros: number): void =>
-    console.log(
-      `  ${stage.padEnd(40)}${micros.toFixed(2).padStart(8)}${`${Math.round((100 * micros) / total)} %`.padStart(8)}`
-    )
-  console.log(`  ${"".padEnd(40)}${"µs".padStart(8)}${"share".padStart(8)}`)
-  for (const [stage, micros] of Object.entries(stages).sort(([, a], [, b]) => b - a)) line(stage, micros)
-  line("in all", total)
-  return Object.entries({ ...stages, "in all": total }).map(([stage, value]) => ({
-    system: "effect-quic",
-    metric: `cost per packet: ${stage}`,
-    conditions,
-    value,
-    unit: "µs"
-  }))
+  console.log(`  ${"µs".padEnd(STAGE)}${systems.map((name) => name.padStart(COLUMN)).join("")}`)
+  const order = (stage: string): number => columns[0][stage] ?? 0
+  for (const stage of [...names].sort((a, b) => order(b) - order(a)))
+    console.log(`  ${stage.padEnd(STAGE)}${cells((column) => (column[stage] ?? 0).toFixed(2))}`)
+  return systems.flatMap((system, i) =>
+    Object.entries(columns[i]).map(([stage, value]) => ({
+      system,
+      metric: `cost per packet: ${stage}`,
+      conditions,
+      value,
+      unit: "µs"
+    }))
+  )
 }
+
+const STAGE = 40
+const COLUMN = 22
+
+const total = (stages: Stages): number => Object.values(stages).reduce((sum, micros) => sum + micros, 0)
 
 /** Figures only we report, one per line. */
 export interface Figures {

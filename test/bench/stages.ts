@@ -13,8 +13,9 @@ export interface Stages {
 /** The first entry that matches a frame's file and function names its stage. */
 const stages: ReadonlyArray<readonly [stage: string, file: RegExp, name?: RegExp]> = [
   ["header protection", /crypto\/nodePackets\.ts$/, /mask|AesHeaderKey/],
-  ["AEAD", /crypto\/nodePackets\.ts$/],
-  ["socket", /layers\/(node\/NodeUdpPort|udp\/)|^node:(dgram|internal\/dgram)/],
+  ["header protection", /layers\/ffi\/crypto\/FfiHeaderKey/],
+  ["AEAD", /crypto\/nodePackets\.ts$|layers\/ffi\/crypto\//],
+  ["socket", /layers\/(node\/NodeUdpPort|udp\/|ffi\/)|^node:(dgram|internal\/dgram)/],
   ["frames", /src\/wire\//],
   ["streams", /src\/stream\//],
   ["acknowledgments, loss, congestion", /src\/recovery\//],

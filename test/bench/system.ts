@@ -51,6 +51,8 @@ export interface System {
   run(task: Task): Promise<Result>
   /** The fraction of bytes and connections given to a slow system, to bound its run time. */
   readonly share?: number
+  /** The value of `EFFECT_QUIC_IO` for its processes. */
+  readonly io?: "ffi" | "portable"
   /** Whether its clients can resume sessions. */
   readonly resumes?: boolean
   /** The supported tasks. */
@@ -68,18 +70,20 @@ export const quantiles = (samples: Array<number>): { p50: number; p99: number } 
   return { p50: at(0.5), p99: at(0.99) }
 }
 
-/** Times `count` calls after a warm-up; returns latencies and this process's CPU use. */
+/** Times `count` calls, the first of a process and those after a warm-up; returns latencies and its CPU use. */
 export const timeCalls = async (count: number, call: () => Promise<void>): Promise<Result> => {
+  const timed = async (): Promise<number> => {
+    const start = performance.now()
+    await call()
+    return (performance.now() - start) * 1000
+  }
+  const first = await timed()
   for (let i = 0; i < Math.min(200, count); i++) await call()
   const samples: Array<number> = []
   const cpu = process.cpuUsage()
-  for (let i = 0; i < count; i++) {
-    const start = performance.now()
-    await call()
-    samples.push((performance.now() - start) * 1000)
-  }
+  for (let i = 0; i < count; i++) samples.push(await timed())
   const { user, system } = process.cpuUsage(cpu)
-  return { values: { ...quantiles(samples), cpuMicros: (user + system) / count } }
+  return { values: { ...quantiles(samples), first, cpuMicros: (user + system) / count } }
 }
 
 /** Runs `attempt` (connect to first byte) `count` times; returns the median in milliseconds. */

@@ -7,7 +7,8 @@ import { nodeTls } from "./nodeTls.ts"
 import type { System } from "./system.ts"
 
 export const systems = {
-  "effect-quic": effectQuic,
+  "effect-quic portable": { ...effectQuic, io: "portable" },
+  "effect-quic+ffi": { ...effectQuic, io: "ffi" },
   "effect-quic, 0-RTT": effectQuicEarly,
   "node:dgram": nodeDgram,
   "node:tls": nodeTls,

@@ -9,10 +9,11 @@ import { systems } from "./systems.ts"
 import type { CpuUse, Question } from "./worker.ts"
 
 // a system's logs stay out of the report; errors arrive as answers
-const start = (file: string, args: ReadonlyArray<string> = []): ChildProcess =>
+const start = (file: string, args: ReadonlyArray<string> = [], env: object = {}): ChildProcess =>
   fork(new URL(file, import.meta.url), args, {
     stdio: ["ignore", "ignore", "ignore", "ipc"],
-    execArgv: ["--expose-gc"]
+    execArgv: ["--expose-gc"],
+    env: { ...process.env, ...env }
   })
 
 const ask = async <A extends object>(child: ChildProcess, question: object): Promise<A> => {
@@ -39,9 +40,11 @@ export const withPair = async <A>(
   first: OpenTask,
   use: (pair: Pair) => Promise<A>
 ): Promise<A> => {
+  const { io }: System = systems[system as keyof typeof systems]
+  const env = io === undefined ? {} : { EFFECT_QUIC_IO: io }
   const sides = {
-    server: start("worker.ts", [system, "server"]),
-    client: start("worker.ts", [system, "client"])
+    server: start("worker.ts", [system, "server"], env),
+    client: start("worker.ts", [system, "client"], env)
   }
   const all: Array<ChildProcess> = [sides.server, sides.client]
   try {
@@ -71,8 +74,17 @@ export const measure = async (system: string, given: OpenTask): Promise<Result> 
   const task = shortened(given, share)
   return withPair(system, task, (pair) => {
     if (task.kind === "holdConnections" || task.kind === "holdStreams") return held(pair, task)
+    if (task.kind === "bulk") return transfers(pair, task)
     return task.kind === "handshake" ? handshakes(pair, task) : pair.run(task)
   })
+}
+
+/** A process's first transfer, a tenth of the others, and one when the code has been compiled. */
+const transfers = async (pair: Pair, task: Extract<OpenTask, { kind: "bulk" }>): Promise<Result> => {
+  const cold = await pair.run({ ...task, bytes: task.bytes / 10 })
+  await pair.run({ ...task, bytes: task.bytes / 4 })
+  const { values } = await pair.run(task)
+  return { values: { ...values, firstBitsPerSecond: cold.values.bitsPerSecond } }
 }
 
 /** Handshakes of warm processes, with their CPU time by side, and what the first one takes. */
@@ -114,8 +126,12 @@ const held = async (pair: Pair, task: Extract<OpenTask, { count: number }>): Pro
 }
 
 /** Profiles one side of a bulk transfer: microseconds per packet and stage. */
-export const stagesOf = async (side: Role, task: Extract<OpenTask, { kind: "bulk" }>): Promise<Stages> =>
-  withPair("effect-quic", task, async (pair) => {
+export const stagesOf = async (
+  system: string,
+  side: Role,
+  task: Extract<OpenTask, { kind: "bulk" }>
+): Promise<Stages> =>
+  withPair(system, task, async (pair) => {
     await pair.run({ ...task, bytes: task.bytes / 4 })
     await pair.ask(side, { kind: "profile" })
     const { values } = await pair.run(task)
