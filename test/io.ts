@@ -4,6 +4,7 @@
  */
 import * as Layer from "effect/Layer"
 import * as FfiCryptoSuite from "../layers/ffi/FfiCryptoSuite.ts"
+import * as FfiUdpPort from "../layers/ffi/FfiUdpPort.ts"
 import { whatIsMissing } from "../layers/ffi/fallback.ts"
 import { layerSurroundings, NodeCryptoSuite, NodeUdpPort } from "../layers/node/index.ts"
 import { CryptoSuite, type CryptoSuiteShape } from "../src/capability/CryptoSuite.ts"
@@ -15,9 +16,11 @@ interface Io {
 }
 
 const ffi = (): Io => {
-  const { suite, missing } = FfiCryptoSuite.get()
+  const { suite, missing: ofSuite } = FfiCryptoSuite.get()
+  const { port, missing: ofPort } = FfiUdpPort.get()
+  const missing = [...ofPort, ...ofSuite]
   if (missing.length > 0) throw new Error(`EFFECT_QUIC_IO=ffi: there is no ${whatIsMissing(missing)}`)
-  return { suite, port: NodeUdpPort.make() }
+  return { suite, port }
 }
 
 const chosen = (value: string): Io => {

@@ -9,14 +9,23 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { UdpBindError, UdpBindOptions, UdpPortShape } from "../../src/capability/UdpPort.ts"
+import * as Layer from "effect/Layer"
+import {
+  type UdpBindError,
+  type UdpBindOptions,
+  UdpPort,
+  type UdpPortShape
+} from "../../src/capability/UdpPort.ts"
 import { socketAddress } from "../../src/wire/SocketAddress.ts"
 import { zoneName } from "../node/interfaces.ts"
 import { bindError } from "../udp/systemErrors.ts"
-import type { Missing, Native } from "./native.ts"
+import * as NodeUdpPort from "../node/NodeUdpPort.ts"
+import { reportFallback } from "./fallback.ts"
+import { Missing, Native } from "./native.ts"
 import { FfiUdpSocket, type SocketContext } from "./udp/FfiUdpSocket.ts"
 import { Memories } from "./udp/Memories.ts"
 import { Readiness } from "./udp/Readiness.ts"
+import { faultOf } from "./udp/selfTest.ts"
 import { socketCalls } from "./udp/socketCalls.ts"
 import { SocketNames, Zones } from "./udp/SocketNames.ts"
 import { SystemSocket } from "./udp/SystemSocket.ts"
@@ -27,17 +36,60 @@ interface Context extends SocketContext {
 }
 
 /**
- * The port, or what it needs and this process does not have.
+ * The port, and why it is the portable one if it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FfiUdpPort {
+  readonly port: UdpPortShape
+  readonly missing: ReadonlyArray<Missing>
+}
+
+/**
+ * The port by what `node:ffi` gives; the one on `node:dgram` where that is missing, or does not do what it should.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (native: Native): Result.Result<UdpPortShape, Missing> =>
+export const make = (native: Result.Result<Native, Missing>): FfiUdpPort =>
+  Result.match(Result.flatMap(native, makeNative), {
+    onSuccess: (port) => ({ port, missing: [] }),
+    onFailure: (missing) => ({ port: NodeUdpPort.make(), missing: [missing] })
+  })
+
+let made: FfiUdpPort | undefined
+
+/**
+ * The port of this thread, which is made once.
+ *
+ * @category implementations
+ * @since 0.1.0
+ */
+export const get = (): FfiUdpPort => (made ??= make(Native.open()))
+
+/**
+ * Provides `UdpPort` by `node:ffi`, and logs a line if it is that of `node:dgram` instead.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<UdpPort> = Layer.effect(
+  UdpPort,
+  Effect.suspend(() => {
+    const { port, missing } = get()
+    return Effect.as(reportFallback(missing), port)
+  })
+)
+
+const makeNative = (native: Native): Result.Result<UdpPortShape, Missing> =>
   Result.gen(function* () {
     const calls = yield* socketCalls(native)
     const readiness = yield* Readiness.open(native)
     const zones = new Zones(native, calls)
     const context: Context = { native, calls, readiness, zones, memories: new Memories(native) }
+    const fault = faultOf(context, (options) => bind(context, options))
+    if (fault !== undefined) return yield* Result.fail(new Missing("UDP sockets", fault))
     const port: UdpPortShape = {
       zoneName,
       bind: (options = {}) =>

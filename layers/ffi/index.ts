@@ -13,6 +13,7 @@ import { layerSurroundings, NodeCertificateVerifier } from "../node/index.ts"
 import { layerIo } from "./ioChoice.ts"
 
 export * as FfiCryptoSuite from "./FfiCryptoSuite.ts"
+export * as FfiUdpPort from "./FfiUdpPort.ts"
 export { IoUnavailable, layerIo, layerIoConfig } from "./ioChoice.ts"
 
 /**

@@ -9,6 +9,7 @@ import { UdpPort, type UdpPortShape } from "../../src/capability/UdpPort.ts"
 import * as NodeCryptoSuite from "../node/NodeCryptoSuite.ts"
 import * as NodeUdpPort from "../node/NodeUdpPort.ts"
 import * as FfiCryptoSuite from "./FfiCryptoSuite.ts"
+import * as FfiUdpPort from "./FfiUdpPort.ts"
 import { reportFallback, whatIsMissing } from "./fallback.ts"
 
 const VARIABLE = "EFFECT_QUIC_IO"
@@ -34,8 +35,9 @@ const provide = (udpPort: UdpPortShape, cryptoSuite: CryptoSuiteShape) =>
 const portable = provide(NodeUdpPort.make(), NodeCryptoSuite.suite)
 
 const native = () => {
-  const { suite, missing } = FfiCryptoSuite.get()
-  return { layer: provide(NodeUdpPort.make(), suite), missing }
+  const crypto = FfiCryptoSuite.get()
+  const udp = FfiUdpPort.get()
+  return { layer: provide(udp.port, crypto.suite), missing: [...udp.missing, ...crypto.missing] }
 }
 
 /**

@@ -113,7 +113,10 @@ it("reports within seconds that nobody listens on a port", async () => {
     "--insecure-accept-any-peer"
   ])
   expect(code).toBe(1)
-  expect(stderr).toMatch(/no handshake with 127\.0\.0\.1:9 in time; is a QUIC server listening there\?\n$/)
+  // the network says so, but only node:ffi tells
+  const refused = /cannot reach 127\.0\.0\.1:9: nobody listens there \(the network reports ECONNREFUSED\)\n$/
+  const silent = /no handshake with 127\.0\.0\.1:9 in time; is a QUIC server listening there\?\n$/
+  expect(refused.test(stderr) || silent.test(stderr)).toBe(true)
   expect(millis).toBeLessThan(12_000)
 })
 
@@ -197,14 +200,17 @@ it("ends a server on the second Ctrl-C during a transfer, and tells the client",
 
 it("lets transfers finish on SIGTERM, refuses newcomers meanwhile, and says what it did", async () => {
   const { downloads, www } = site()
-  const large = randomBytes(60_000_000)
+  const large = randomBytes(100_000_000)
   writeFileSync(join(www, "large"), large)
   const { fingerprint, server, url } = await startServe(www)
   const get = startCli(["get", url("large"), "--pin-sha256", fingerprint, "-o", downloads])
   await server.printed(/ connected/)
+  // or the transfer would be over before another process has started
+  get.kill("SIGSTOP")
   server.kill("SIGTERM")
   await server.printed(/Stopping: 1 connection, at most 10 s\./)
   const late = await runCli(["get", url("b.bin"), "--pin-sha256", fingerprint, "-o", downloads])
+  get.kill("SIGCONT")
   expect(late.stderr).toContain("the server is shutting down")
   expect((await get.finished).code).toBe(0)
   expect(readFileSync(join(downloads, "large")).equals(large)).toBe(true)

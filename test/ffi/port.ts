@@ -1,6 +1,7 @@
-import * as Result from "effect/Result"
-import * as FfiUdpPort from "../../layers/ffi/FfiUdpPort.ts"
-import { Native } from "../../layers/ffi/native.ts"
+import { get } from "../../layers/ffi/FfiUdpPort.ts"
+
+const { port, missing } = get()
+if (missing.length > 0) throw new Error(`${missing[0].what} are missing: ${missing[0].why}`)
 
 /** The port that must be there, as tests run where it is supported. */
-export const ffiPort = Result.getOrThrow(Result.flatMap(Native.open(), FfiUdpPort.make))
+export const ffiPort = port

@@ -1,17 +1,15 @@
 import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "vitest"
 import { UdpPort } from "../../src/capability/UdpPort.ts"
-import * as FfiUdpPort from "../../layers/ffi/FfiUdpPort.ts"
-import { Native } from "../../layers/ffi/native.ts"
 import * as NodeUdpPort from "../../layers/node/NodeUdpPort.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
 import * as MultihomedPort from "../../layers/udp/MultihomedPort.ts"
 import * as DatagramSocketPort from "../../layers/udp/DatagramSocketPort.ts"
+import { ffiPort } from "../ffi/port.ts"
 import { udpPortCompliance } from "./udpPort.compliance.ts"
 
 const live =
@@ -30,13 +28,11 @@ udpPortCompliance({
   run: live(Layer.succeed(UdpPort, NodeUdpPort.make(addresses)))
 })
 
-const ffi = Result.getOrThrow(Result.flatMap(Native.open(), FfiUdpPort.make))
-
 udpPortCompliance({
   name: "node:ffi over IPv4",
   host,
   otherHost,
-  run: live(Layer.succeed(UdpPort, ffi))
+  run: live(Layer.succeed(UdpPort, ffiPort))
 })
 
 udpPortCompliance({

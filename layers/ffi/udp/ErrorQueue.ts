@@ -80,10 +80,9 @@ export class ErrorQueue {
     const error = view.getUint32(data, true)
     const info = view.getUint32(data + 8, true)
     const to = this.names.decode(message.name)
-    const what = error === EMSGSIZE ? `a link carries packets of ${info} bytes` : getSystemErrorName(-error)
-    const problem = `the network reports ${what}${to === undefined ? "" : ` of ${formatAddress(to)}`}`
+    const problem = describe(error, info)
     counters.socketErrors++
-    counters.lastError = problem
+    counters.lastError = to === undefined ? problem : `${problem}: ${formatAddress(to)}`
     // RFC 1122 §3.2.2.1, §4.2.3.9: a port nobody listens at is final, an unreachable host or network is not
     if (
       to !== undefined &&
@@ -93,4 +92,10 @@ export class ErrorQueue {
       counters.reported(problem, to, error === ECONNREFUSED)
     return true
   }
+}
+
+const describe = (error: number, info: number): string => {
+  if (error === EMSGSIZE) return `the network carries packets of ${info} bytes`
+  const reported = `the network reports ${getSystemErrorName(-error)}`
+  return error === ECONNREFUSED ? `nobody listens there (${reported})` : reported
 }

@@ -41,6 +41,7 @@ export interface SocketContext {
  * it copy datagrams into a queue of its own.
  */
 export class FfiUdpSocket implements UdpSocket {
+  readonly fd: number
   readonly localAddress: SocketAddress
   readonly capabilities: UdpCapabilities
   readonly counters = new UdpStatistics()
@@ -68,6 +69,7 @@ export class FfiUdpSocket implements UdpSocket {
     const { family } = local
     const handle = BigInt(fd)
     const openings = new Openings()
+    this.fd = fd
     this.native = native
     this.localAddress = local
     this.capabilities = { ecn: true, dontFragment: true, maxDatagramSize: maxPayload[family] }

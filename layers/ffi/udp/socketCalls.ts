@@ -10,6 +10,7 @@ const signatures = {
   setsockopt: { arguments: ["pointer", "pointer", "pointer", "pointer", "pointer"], return: "i32" },
   sendmsg: { arguments: ["pointer", "pointer", "pointer"], return: "i32" },
   recvmsg: { arguments: ["pointer", "pointer", "pointer"], return: "i32" },
+  poll: { arguments: ["pointer", "pointer", "pointer"], return: "i32" },
   close: { arguments: ["pointer"], return: "i32" },
   if_nametoindex: { arguments: ["pointer"], return: "u32" },
   if_indextoname: { arguments: ["pointer", "pointer"], return: "pointer" }
