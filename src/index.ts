@@ -18,7 +18,13 @@ export {
   type NetworkInterfacesShape
 } from "./capability/NetworkInterfaces.ts"
 export { ReplayGuard } from "./capability/ReplayGuard.ts"
-export { Shard, type ShardedPart, type ShardNumber, type ShardShape } from "./capability/Shard.ts"
+export {
+  Shard,
+  type ShardBinding,
+  type ShardedPart,
+  type ShardNumber,
+  type ShardShape
+} from "./capability/Shard.ts"
 export { TicketKeys } from "./capability/TicketKeys.ts"
 export { TicketStore } from "./capability/TicketStore.ts"
 export { Qlog } from "./capability/Qlog.ts"

@@ -1,6 +1,6 @@
 /** Sockets that several shards of a server bind to one port. */
 import * as Effect from "effect/Effect"
-import type { ShardNumber } from "../../src/capability/Shard.ts"
+import type { ShardBinding } from "../../src/capability/Shard.ts"
 import type { UdpPortShape } from "../../src/capability/UdpPort.ts"
 import { type PassOn, ShardedSocket, type Stray } from "./ShardedSocket.ts"
 
@@ -18,14 +18,20 @@ export interface Crossing {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (udp: UdpPortShape, shard: ShardNumber, crossing: Crossing): UdpPortShape => ({
+export const make = (
+  udp: UdpPortShape,
+  { index, count, order }: ShardBinding,
+  crossing: Crossing
+): UdpPortShape => ({
   ...udp,
   bind: (options = {}) =>
     options.port === undefined || options.port === 0
       ? udp.bind(options)
-      : Effect.flatMap(udp.bind({ ...options, reusePort: true, shard }), (inner) => {
+      : Effect.flatMap(udp.bind({ ...options, reusePort: true, shard: { index, count, order } }), (inner) => {
           const { port } = inner.localAddress
-          const socket = new ShardedSocket(inner, shard, (to, strays) => crossing.passOn(port, to, strays))
+          const socket = new ShardedSocket(inner, { index, count }, (to, strays) =>
+            crossing.passOn(port, to, strays)
+          )
           return Effect.as(
             Effect.acquireRelease(
               Effect.sync(() => crossing.receive(port, (strays) => socket.deliver(strays))),

@@ -27,6 +27,17 @@ export interface ShardNumber {
 }
 
 /**
+ * A socket among those that shards have bound to one port.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ShardBinding extends ShardNumber {
+  /** The shards whose sockets are bound, in the order in which the system has them: this one is the last. */
+  readonly order: ReadonlyArray<number>
+}
+
+/**
  * What the whole of the shards needs of an endpoint.
  *
  * @category models

@@ -10,7 +10,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { ShardNumber } from "./Shard.ts"
+import type { ShardBinding } from "./Shard.ts"
 import type { SocketAddress, ZoneName } from "../wire/SocketAddress.ts"
 
 /**
@@ -171,10 +171,10 @@ export interface UdpBindOptions {
    */
   readonly reusePort?: boolean | undefined
   /**
-   * With `reusePort`: which of several sockets this is, bound in the order of their numbers. A port that can routes
-   * datagrams by the first byte of their destination ID then; elsewhere remotes are spread over the sockets.
+   * With `reusePort`: which of several sockets this is. A port that can routes datagrams by the first byte of their
+   * destination ID then; elsewhere remotes are spread over the sockets.
    */
-  readonly shard?: ShardNumber | undefined
+  readonly shard?: ShardBinding | undefined
   /** Datagrams queued for `drain` before more are dropped. Default 4096. */
   readonly receiveQueueLength?: number | undefined
 }

@@ -1,6 +1,7 @@
 /** The program of a shard in the tests: answers every stream with the number of its shard and what it was sent. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Ffi from "../../layers/ffi/index.ts"
 import { layerWithoutTrust, ShardedEndpoint } from "../../layers/node/index.ts"
 import { Identity, QuicEndpoint, Shard, Trust } from "../../src/index.ts"
 
@@ -8,6 +9,8 @@ export interface EchoShardData {
   readonly port: number
   readonly cert: string
   readonly key: string
+  /** Default the portable layer. */
+  readonly io?: "ffi"
   /** Ends the program before it has an endpoint. */
   readonly failure?: string
 }
@@ -39,12 +42,15 @@ const program = Effect.gen(function* () {
   )
 })
 
+const { io } = (ShardedEndpoint.data ?? {}) as Partial<EchoShardData>
+const stack = io === "ffi" ? Ffi.layerWithoutTrust : layerWithoutTrust
+
 if (ShardedEndpoint.isShard)
   ShardedEndpoint.run(
     program.pipe(
       Effect.scoped,
       Effect.provide(
-        ShardedEndpoint.layer.pipe(Layer.provideMerge(Layer.merge(layerWithoutTrust, Trust.layerRawKeys([]))))
+        ShardedEndpoint.layer.pipe(Layer.provideMerge(Layer.merge(stack, Trust.layerRawKeys([]))))
       )
     )
   )

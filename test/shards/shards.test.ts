@@ -79,36 +79,6 @@ describe("a sharded endpoint", () => {
   )
 
   live(
-    "keeps a client that moves, again and again, in its shard",
-    Effect.gen(function* () {
-      const { server, client, port } = yield* start()
-      const connection = yield* connect(client, port)
-      const shard = yield* ask(connection)
-      for (let i = 0; i < 6; i++) {
-        yield* client.rebind({ host: "127.0.0.1" })
-        expect(yield* ask(connection)).toBe(shard)
-      }
-      const trees = yield* server.trees
-      const holders = trees.filter(({ connections }) => connections.length > 0)
-      expect(holders.map((tree) => tree.shard)).toEqual([shard])
-    })
-  )
-
-  live(
-    "keeps a client whose NAT forgets it in its shard",
-    Effect.gen(function* () {
-      const { client, port } = yield* start()
-      const nat = yield* rebindingNat(port)
-      const connection = yield* connect(client, nat.port)
-      const shard = yield* ask(connection)
-      for (let i = 0; i < 6; i++) {
-        yield* nat.rebind
-        expect(yield* ask(connection)).toBe(shard)
-      }
-    })
-  )
-
-  live(
     "adds up what its shards have counted, and shows the tree of each",
     Effect.gen(function* () {
       const { server, client, port } = yield* start()
@@ -117,29 +87,6 @@ describe("a sharded endpoint", () => {
       expect(handshakes.completed).toBe(5)
       expect(connectionsActive).toBe(5)
       expect((yield* server.trees).map(({ shard }) => shard)).toEqual([0, 1, 2, 3])
-    })
-  )
-
-  live(
-    "replaces a shard that dies: its connections are reset, and clients come back",
-    Effect.gen(function* () {
-      const { server, client, port } = yield* start(2)
-      const connection = yield* connect(client, port)
-      yield* ask(connection)
-      const { handshakes } = yield* server.statistics
-      yield* Effect.forkScoped(Effect.ignore(ask(connection, DIE)))
-      // what the client sends to the shard's successor is answered with a stateless reset
-      const failure = yield* Effect.flip(
-        Effect.raceFirst(
-          Effect.flatMap(connection.closed, Effect.fail),
-          Effect.forever(Effect.andThen(Effect.ignore(connection.ping), Effect.sleep(50)))
-        )
-      )
-      expect(failure).toMatchObject({ reason: { _tag: "StatelessReset" } })
-      expect(yield* server.restarts).toBe(1)
-      expect((yield* server.statistics).handshakes.completed).toBe(handshakes.completed)
-      const again = yield* connect(client, port)
-      expect([0, 1]).toContain(yield* ask(again))
     })
   )
 
@@ -189,6 +136,63 @@ describe("a sharded endpoint", () => {
       expect(yield* Effect.flip(ShardedEndpoint.make(module, { count: 1, data: () => {} }))).toMatchObject({
         reason: { _tag: "ShardFailed", shard: 0 }
       })
+    })
+  )
+})
+
+describe.each(["portable", "ffi"] as const)("with %s sockets, a sharded endpoint", (name) => {
+  const io = name === "portable" ? {} : { io: name }
+
+  live(
+    "keeps a client that moves, again and again, in its shard",
+    Effect.gen(function* () {
+      const { server, client, port } = yield* start(COUNT, io)
+      const connection = yield* connect(client, port)
+      const shard = yield* ask(connection)
+      for (let i = 0; i < 6; i++) {
+        yield* client.rebind({ host: "127.0.0.1" })
+        expect(yield* ask(connection)).toBe(shard)
+      }
+      const trees = yield* server.trees
+      const holders = trees.filter(({ connections }) => connections.length > 0)
+      expect(holders.map((tree) => tree.shard)).toEqual([shard])
+    })
+  )
+
+  live(
+    "keeps a client whose NAT forgets it in its shard",
+    Effect.gen(function* () {
+      const { client, port } = yield* start(COUNT, io)
+      const nat = yield* rebindingNat(port)
+      const connection = yield* connect(client, nat.port)
+      const shard = yield* ask(connection)
+      for (let i = 0; i < 6; i++) {
+        yield* nat.rebind
+        expect(yield* ask(connection)).toBe(shard)
+      }
+    })
+  )
+
+  live(
+    "replaces a shard that dies: its connections are reset, and clients come back",
+    Effect.gen(function* () {
+      const { server, client, port } = yield* start(2, io)
+      const connection = yield* connect(client, port)
+      yield* ask(connection)
+      const { handshakes } = yield* server.statistics
+      yield* Effect.forkScoped(Effect.ignore(ask(connection, DIE)))
+      // what the client sends to the shard's successor is answered with a stateless reset
+      const failure = yield* Effect.flip(
+        Effect.raceFirst(
+          Effect.flatMap(connection.closed, Effect.fail),
+          Effect.forever(Effect.andThen(Effect.ignore(connection.ping), Effect.sleep(50)))
+        )
+      )
+      expect(failure).toMatchObject({ reason: { _tag: "StatelessReset" } })
+      expect(yield* server.restarts).toBe(1)
+      expect((yield* server.statistics).handshakes.completed).toBe(handshakes.completed)
+      const again = yield* connect(client, port)
+      expect([0, 1]).toContain(yield* ask(again))
     })
   )
 })

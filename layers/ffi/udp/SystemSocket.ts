@@ -18,6 +18,7 @@ import {
   IPV6_RECVTCLASS,
   IPV6_V6ONLY,
   PMTUDISC_PROBE,
+  SO_ATTACH_REUSEPORT_CBPF,
   SO_RCVBUF,
   SO_REUSEPORT,
   SO_SELECT_ERR_QUEUE,
@@ -30,6 +31,7 @@ import {
   SOL_UDP,
   UDP_GRO
 } from "./socketCalls.ts"
+import { INSTRUCTION_BYTES, shardFilter } from "./shardFilter.ts"
 import type { SocketNames } from "./SocketNames.ts"
 
 const defaultKernelBufferBytes = 4 * 1024 * 1024
@@ -73,7 +75,9 @@ export class SystemSocket {
     if (failed !== undefined) return Result.fail(failed)
     this.value.bytes.set(name)
     const status = this.calls.bind(BigInt(this.fd), this.value.pointer, BigInt(name.length))
-    return status < 0 ? Result.fail(this.error("bind")) : Result.void
+    if (status < 0) return Result.fail(this.error("bind"))
+    if (options.reusePort === true && options.shard !== undefined) this.attach(shardFilter(options.shard))
+    return Result.void
   }
 
   localAddress(names: SocketNames): Result.Result<SocketAddress, SystemError> {
@@ -112,6 +116,19 @@ export class SystemSocket {
     // older systems deliver each datagram by itself
     this.set([SOL_UDP, UDP_GRO], 1)
     return undefined
+  }
+
+  /** Where it fails, the system spreads remotes over the sockets, and shards pass on what is not theirs. */
+  private attach(filter: Uint8Array): void {
+    const program = this.native.pin(filter.length)
+    program.bytes.set(filter)
+    const { view } = this.value
+    view.setUint16(0, filter.length / INSTRUCTION_BYTES, true)
+    view.setBigUint64(8, program.pointer, true)
+    const [level, name] = SO_ATTACH_REUSEPORT_CBPF
+    this.calls.setsockopt(BigInt(this.fd), BigInt(level), BigInt(name), this.value.pointer, 16n)
+    // not collected before the call
+    program.bytes.fill(0)
   }
 
   private set([level, name]: SocketOption, value: number): boolean {

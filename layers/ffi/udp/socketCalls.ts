@@ -50,6 +50,8 @@ export const SOL_IPV6 = 41
 
 export const SO_SNDBUF: SocketOption = [SOL_SOCKET, 7]
 export const SO_RCVBUF: SocketOption = [SOL_SOCKET, 8]
+/** Takes a classic BPF program that returns the position of a socket. */
+export const SO_ATTACH_REUSEPORT_CBPF: SocketOption = [SOL_SOCKET, 51]
 export const SO_REUSEPORT: SocketOption = [SOL_SOCKET, 15]
 /** Errors of the queue are urgent data to `poll`, which libuv would take for the end of the socket otherwise. */
 export const SO_SELECT_ERR_QUEUE: SocketOption = [SOL_SOCKET, 45]

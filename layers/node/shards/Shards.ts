@@ -42,8 +42,10 @@ export class Shards implements Exchange {
   /** Every program has ended by itself. */
   readonly ended = Deferred.makeUnsafe<void>()
   private isDraining = false
+  /** Shards that are alive, in the order of their sockets. */
+  private readonly order: Array<number> = []
   private readonly module: URL
-  private readonly shared: Omit<ShardStart["effectQuicShard"], "index">
+  private readonly shared: Omit<ShardStart["effectQuicShard"], "index" | "order">
   private readonly places: ReadonlyArray<Place>
 
   constructor(module: URL, count: number, data: unknown) {
@@ -175,7 +177,9 @@ export class Shards implements Exchange {
   /** One life. */
   private live(place: Place, listening: Deferred.Deferred<SocketAddress, QuicError>) {
     return Effect.gen({ self: this }, function* () {
-      const start: ShardStart = { effectQuicShard: { ...this.shared, index: place.index } }
+      const { order } = this
+      order.push(place.index)
+      const start: ShardStart = { effectQuicShard: { ...this.shared, index: place.index, order: [...order] } }
       const worker = yield* Effect.acquireRelease(
         Effect.map(startWorker(this.module, start, this), (worker) => (place.worker = worker)),
         () => Effect.sync(() => this.bury(place))
@@ -191,11 +195,14 @@ export class Shards implements Exchange {
   }
 
   private bury(place: Place): void {
-    const { index, last, past } = place
+    const { index, last: counted, past } = place
     place.worker = undefined
+    // as Linux does with the socket of a group that closes: the last takes its position
+    const last = this.order.pop()!
+    if (last !== index) this.order[this.order.indexOf(index)] = last
     place.last = undefined
-    if (last !== undefined)
-      place.past = sumStatistics([withoutGauges(last), ...(past === undefined ? [] : [past])])
+    if (counted !== undefined)
+      place.past = sumStatistics([withoutGauges(counted), ...(past === undefined ? [] : [past])])
     // what was on its way to it never arrives
     for (const other of this.places)
       other.worker?.post({ _tag: "taken", by: index, count: Number.MAX_SAFE_INTEGER })

@@ -10,6 +10,8 @@ export interface ShardStart {
   readonly effectQuicShard: {
     readonly index: number
     readonly count: number
+    /** The shards alive, in the order in which they were bound, as the system keeps it. */
+    readonly order: ReadonlyArray<number>
     readonly secret: Uint8Array
     /** The memory of the shared replay guard. */
     readonly replays: SharedArrayBuffer

@@ -1,7 +1,7 @@
 /** A shard's own side: what its endpoints publish, the datagrams it exchanges with others, and the questions it answers. */
 import * as Effect from "effect/Effect"
 import { type MessagePort, parentPort, workerData } from "node:worker_threads"
-import type { ShardedPart, ShardShape } from "../../../src/capability/Shard.ts"
+import type { ShardBinding, ShardedPart, ShardShape } from "../../../src/capability/Shard.ts"
 import type { Crossing } from "../../udp/ShardedPort.ts"
 import type { Stray } from "../../udp/ShardedSocket.ts"
 import type { Answers, FromShard, Question, ShardStart, ToShard } from "./messages.ts"
@@ -15,9 +15,10 @@ const LINGER_MILLIS = 200
 const startOf = (data: unknown): ShardStart["effectQuicShard"] | undefined =>
   (data as Partial<ShardStart> | null | undefined)?.effectQuicShard
 
-export class ThisShard implements ShardShape, Crossing {
+export class ThisShard implements ShardShape, ShardBinding, Crossing {
   readonly index: number
   readonly count: number
+  readonly order: ReadonlyArray<number>
   readonly secret: Uint8Array
   readonly replays: SharedArrayBuffer
   readonly data: unknown
@@ -28,9 +29,13 @@ export class ThisShard implements ShardShape, Crossing {
   private readonly inTransit: Array<number>
   private onStop: () => void = () => {}
 
-  constructor({ index, count, secret, replays, data }: ShardStart["effectQuicShard"], parent: MessagePort) {
+  constructor(
+    { index, count, order, secret, replays, data }: ShardStart["effectQuicShard"],
+    parent: MessagePort
+  ) {
     this.index = index
     this.count = count
+    this.order = order
     this.secret = secret
     this.replays = replays
     this.data = data
