@@ -1,14 +1,17 @@
 /**
- * Transfers over real networks that change under them, in network namespaces of this machine. Needs root, and Debian's
- * iproute2, nftables and conntrack.
+ * Transfers over real networks that change under them, and over two links at once, in network namespaces of this machine.
+ * Needs root, and Debian's iproute2, nftables, conntrack and gcc; python3 for the kernel's MPTCP beside us.
  *
  *     node test/netns/main.ts [--only SCENARIO] [--peer NAME] [--json FILE]
+ *
+ * `--only multipath` measures for as long as the figures take; `--peer` is then the beginning of a cell's name.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
+import { linksScenario, runLinks } from "./links/rows.ts"
 import { formatRow, type Row, runAll } from "./matrix.ts"
 
 const { values } = parseArgs({
@@ -16,14 +19,15 @@ const { values } = parseArgs({
 })
 
 const program = Effect.gen(function* () {
-  const rows: ReadonlyArray<Row> = yield* runAll({
-    ...values,
-    requireAll: process.env.CI === "true",
-    onRow: (row, detail) => {
-      process.stdout.write(`${formatRow(row)}\n`)
-      if (detail !== undefined) process.stdout.write(`${detail.replace(/^/gm, "    ")}\n`)
-    }
-  })
+  const requireAll = process.env.CI === "true"
+  const onRow = (row: Row, detail?: string): void => {
+    process.stdout.write(`${formatRow(row)}\n`)
+    if (detail !== undefined) process.stdout.write(`${detail.replace(/^/gm, "    ")}\n`)
+  }
+  const isFull = values.only === linksScenario
+  const rows: Array<Row> = isFull ? [] : yield* runAll({ ...values, requireAll, onRow })
+  if (isFull || (values.only === undefined && values.peer === undefined))
+    rows.push(...(yield* runLinks({ isFull, cell: values.peer, requireAll, onRow })))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
   process.exitCode = rows.some(({ result }) => result === "fail") ? 1 : 0
 })

@@ -27,6 +27,8 @@ export interface Row {
   readonly stallMillis: number | null
   /** What happened, what went wrong, or why it cannot be tried. */
   readonly reason: string
+  /** What was measured. */
+  readonly figures?: object
 }
 
 /** Whom we exchange the bytes with. */
