@@ -26,19 +26,22 @@ export type PacketFate =
 interface TraceEntry {
   readonly atNanos: number
   readonly fate: PacketFate
-  readonly from: string
-  readonly to: string
-  readonly what: string
+  readonly packet: SimPacket
   readonly where: string
 }
 
 const remembered = 32
+/** Events are hashed this many bytes at a time: a call of the hash costs more than to hash what a packet carries. */
+const stagedBytes = 65_536
+const encoder = new TextEncoder()
 
 export class PacketTrace {
   private readonly timeline: Timeline
   private readonly hash = createHash("sha256")
   private readonly recent: Array<TraceEntry> = []
   private recorded = 0
+  private readonly staged = new Uint8Array(stagedBytes)
+  private stagedEnd = 0
 
   constructor(timeline: Timeline) {
     this.timeline = timeline
@@ -47,16 +50,38 @@ export class PacketTrace {
   /** `where` is the name of a link or of a node. */
   record(fate: PacketFate, packet: SimPacket, where: string): void {
     const atNanos = this.timeline.nowNanos
-    const from = formatAddress(packet.from)
-    const to = formatAddress(packet.to)
-    const what = packet.icmp === undefined ? `${packet.bytes.length} B` : `ICMP: at most ${packet.icmp.mtu} B`
-    this.hash.update(`${atNanos} ${fate} ${from} ${to} ${packet.ecn} ${what} ${where}\n`)
-    this.hash.update(packet.bytes)
-    this.recent[this.recorded++ % remembered] = { atNanos, fate, from, to, what, where }
+    const { from, to, ecn } = packet
+    this.stageText(
+      `${atNanos} ${fate} ${formatAddress(from)} ${formatAddress(to)} ${ecn} ${what(packet)} ${where}\n`
+    )
+    this.stage(packet.bytes)
+    this.recent[this.recorded++ % remembered] = { atNanos, fate, packet, where }
+  }
+
+  private stageText(text: string): void {
+    // UTF-8 takes at most three bytes for each unit
+    if (this.stagedEnd + 3 * text.length > stagedBytes) this.hashStaged()
+    const room = this.staged.subarray(this.stagedEnd)
+    const { read, written } = encoder.encodeInto(text, room)
+    if (read === text.length) this.stagedEnd += written
+    else this.hash.update(text)
+  }
+
+  /** Copies: the bytes may be changed later. */
+  private stage(bytes: Uint8Array): void {
+    if (this.stagedEnd + bytes.length > stagedBytes) this.hashStaged()
+    this.staged.set(bytes, this.stagedEnd)
+    this.stagedEnd += bytes.length
+  }
+
+  private hashStaged(): void {
+    this.hash.update(this.staged.subarray(0, this.stagedEnd))
+    this.stagedEnd = 0
   }
 
   /** SHA-256 of time, place, fate, addresses, ECN and bytes of all events: equal digests mean equal traces. */
   digest(): string {
+    this.hashStaged()
     return this.hash.copy().digest("hex")
   }
 
@@ -68,8 +93,11 @@ export class PacketTrace {
         ? this.recent
         : [...this.recent.slice(split), ...this.recent.slice(0, split)]
     return entries.map(
-      ({ atNanos, fate, from, to, what, where }) =>
-        `${(atNanos / 1e9).toFixed(6).padStart(12)} s  ${from} > ${to}  ${what}  ${fate}: ${where}`
+      ({ atNanos, fate, packet, where }) =>
+        `${(atNanos / 1e9).toFixed(6).padStart(12)} s  ${formatAddress(packet.from)} > ${formatAddress(packet.to)}  ${what(packet)}  ${fate}: ${where}`
     )
   }
 }
+
+const what = ({ icmp, bytes }: SimPacket): string =>
+  icmp === undefined ? `${bytes.length} B` : `ICMP: at most ${icmp.mtu} B`

@@ -9,6 +9,17 @@ import { createHook } from "node:async_hooks"
 
 const isRequest = /^FSREQ|^GETADDRINFOREQ|^GETNAMEINFOREQ|^QUERYWRAP$|(?<!CLIENT)REQUEST$/
 
+/** By type of resource; a simulation makes one for each step of a fiber that waits. */
+const knownTypes = new Map<string, boolean>()
+
+const isRequestType = (type: string): boolean => {
+  const known = knownTypes.get(type)
+  if (known !== undefined) return known
+  const isOne = isRequest.test(type)
+  knownTypes.set(type, isOne)
+  return isOne
+}
+
 interface Job {
   run?: (...args: Array<unknown>) => unknown
 }
@@ -19,7 +30,7 @@ const hook = createHook({
   // There are thousands of promises, without useful information.
   trackPromises: false,
   init(asyncId, type, _trigger, resource) {
-    if (!isRequest.test(type)) return
+    if (!isRequestType(type)) return
     const job = resource as Job
     const run = job.run
     if (run === undefined) {
@@ -34,7 +45,7 @@ const hook = createHook({
     }
   },
   before(asyncId) {
-    pending.delete(asyncId)
+    if (pending.size > 0) pending.delete(asyncId)
   }
 })
 

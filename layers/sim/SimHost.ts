@@ -197,6 +197,7 @@ export class SimHost implements SimNode, SocketHost {
 
   /** Takes a packet from a link. */
   receive(packet: SimPacket): void {
+    this.timeline.hasReachedProgram = true
     if (!this.isUp) {
       this.trace.record("host down", packet, this.name)
       return

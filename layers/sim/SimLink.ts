@@ -157,6 +157,7 @@ export class SimLink implements SimEdge {
     const index = counters.entered++
     const size = wireSize(packet)
     this.around.trace.record("sent", packet, this.name)
+    if (this.dropIf !== undefined || this.rewrite !== undefined) this.around.timeline.hasReachedProgram = true
     if (!current.up || this.isCut(packet) || this.dropIf?.(packet, index) === true) {
       this.drop("refused", "refused", packet)
     } else if (size > current.mtu && packet.dontFragment) {
@@ -197,10 +198,11 @@ export class SimLink implements SimEdge {
       if (next === undefined) break
       if (this.current.bitsPerSecond !== Infinity) {
         const nanos = (next.size * 8e9) / this.current.bitsPerSecond
-        timeline.at(timeline.nowNanos + nanos, () => {
+        const proceed = (): void => {
           this.sent(next)
           this.sendNext()
-        })
+        }
+        timeline.at(timeline.nowNanos + nanos, proceed, true)
         return
       }
       this.sent(next)
@@ -235,16 +237,17 @@ export class SimLink implements SimEdge {
     } else {
       this.lastArrivalNanos = arrival
     }
-    timeline.at(arrival, () => this.deliver(packet))
+    timeline.at(arrival, () => this.deliver(packet), true)
     if (duplicated) {
       counters.duplicated++
       // A copy, because receivers decrypt in place.
       const twin = { ...packet, bytes: packet.bytes.slice() }
-      timeline.at(arrival, () => this.deliver(twin))
+      timeline.at(arrival, () => this.deliver(twin), true)
     }
   }
 
   private deliver(packet: SimPacket): void {
+    if (this.rewrite !== undefined) this.around.timeline.hasReachedProgram = true
     const outgoing = this.rewrite === undefined ? packet : this.rewrite(packet)
     if (outgoing === undefined) return this.drop("refused", "refused", packet)
     this.counters.delivered++

@@ -76,6 +76,8 @@ export const defaults = {
 
 /** Event-loop turns before declaring a deadlock; any pending real work is visible by then. */
 const lastTurns = 16
+/** How many instants pass before the event loop has a turn, though nothing may be waiting for it. */
+const maxInstants = 1000
 /** Virtual time for finalizers after a stall. */
 const cleanupNanos = 60e9
 
@@ -128,8 +130,19 @@ export class Simulation {
         // kept, as a violation persists while the program cleans up
         this.problem ??= this.options.invariant(this.timeline.nowNanos / 1e6)
         if (this.problem !== undefined && !this.isCleaningUp) return this.stalled("invariant")
-        this.timeline.advance()
+        this.advance(untilNanos)
       }
+    }
+  }
+
+  /** To the next event that reaches the program. Those before only move packets, and start no work to wait for. */
+  private advance(untilNanos: number): void {
+    const { timeline, options } = this
+    const isWatched = options.onStep !== defaults.onStep || options.invariant !== defaults.invariant
+    timeline.hasReachedProgram = isWatched
+    for (let instants = 0; instants < maxInstants; instants++) {
+      timeline.advance()
+      if (timeline.hasReachedProgram || timeline.nextNanos > untilNanos) return
     }
   }
 

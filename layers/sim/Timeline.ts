@@ -5,13 +5,16 @@ export class TimelineEvent {
   readonly atNanos: number
   readonly order: number
   readonly run: () => void
+  /** It only moves packets between nodes of the network. */
+  readonly isTransit: boolean
   /** Index in the heap; -1 once run or cancelled. */
   index = -1
 
-  constructor(atNanos: number, order: number, run: () => void) {
+  constructor(atNanos: number, order: number, run: () => void, isTransit: boolean) {
     this.atNanos = atNanos
     this.order = order
     this.run = run
+    this.isTransit = isTransit
   }
 }
 
@@ -20,6 +23,8 @@ export class Timeline {
   nowNanos = 0
   /** How many events have run. */
   eventsRun = 0
+  /** Whether an event may have run a part of the simulated program. Reset by whoever wants to know. */
+  hasReachedProgram = false
   /** Called before each of them, at its time. */
   onStep: (() => void) | undefined = undefined
   private readonly heap: Array<TimelineEvent> = []
@@ -36,8 +41,9 @@ export class Timeline {
   }
 
   /** Schedules `run` at `atNanos`, or next if that is in the past. */
-  at(atNanos: number, run: () => void): TimelineEvent {
-    const event = new TimelineEvent(Math.max(this.nowNanos, Math.ceil(atNanos)), this.nextOrder++, run)
+  at(atNanos: number, run: () => void, isTransit = false): TimelineEvent {
+    const at = Math.max(this.nowNanos, Math.ceil(atNanos))
+    const event = new TimelineEvent(at, this.nextOrder++, run, isTransit)
     event.index = this.heap.length
     this.heap.push(event)
     this.siftUp(event.index)
@@ -63,6 +69,7 @@ export class Timeline {
       const event = this.heap[0]
       this.cancel(event)
       this.eventsRun++
+      if (!event.isTransit) this.hasReachedProgram = true
       this.onStep?.()
       event.run()
     }

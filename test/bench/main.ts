@@ -16,6 +16,8 @@ import { manyPeers, manyPeersFigures } from "./manyPeers.ts"
 import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
 import { rpcRows } from "./rpc.ts"
+import { FfiCryptoSuite } from "../../layers/ffi/index.ts"
+import { NodeCryptoSuite } from "../../layers/node/index.ts"
 import { simulatedSpeed } from "./simulation.ts"
 import type { Stages } from "./stages.ts"
 import type { Result, System } from "./system.ts"
@@ -118,12 +120,14 @@ if (isWanted(clusterTitle)) rows.push(...(await clusterRows(clusterTitle, option
 const simulatedTitle = "Simulated network of ten hosts"
 if (isWanted(simulatedTitle)) {
   await simulatedSpeed("heavy", 2) // warms up the JIT
-  for (const load of ["moderate", "heavy"] as const) {
-    const { virtualSeconds, realSeconds } = await simulatedSpeed(load, options.quick ? 20 : 300)
-    const metric = `${load} load, seconds a second`
-    const figure = { metric, value: virtualSeconds / realSeconds, unit: "x real time" }
-    rows.push(...printFigures(simulatedTitle, { conditions: `${load} load`, figures: [figure] }))
-  }
+  for (const load of ["moderate", "heavy"] as const)
+    for (const suite of [NodeCryptoSuite.suite, FfiCryptoSuite.get().suite]) {
+      const { virtualSeconds, realSeconds } = await simulatedSpeed(load, options.quick ? 20 : 300, suite)
+      const metric = `${load} load, seconds a second`
+      const figure = { metric, value: virtualSeconds / realSeconds, unit: "x real time" }
+      const conditions = `${load} load, cryptography: ${suite.name}`
+      rows.push(...printFigures(simulatedTitle, { conditions, figures: [figure] }))
+    }
 }
 
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, undefined, 2)}\n`)

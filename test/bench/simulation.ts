@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { NodeCertificateVerifier, NodeIdentity } from "../../layers/node/index.ts"
 import { type SimHost, SimNetwork, SimRuntime } from "../../layers/sim/index.ts"
+import { CryptoSuite, type CryptoSuiteShape } from "../../src/capability/CryptoSuite.ts"
 import { QuicEndpoint, type QuicStream } from "../../src/index.ts"
 import { LiveCryptoSuite } from "../io.ts"
 
@@ -27,7 +28,12 @@ const drain = (stream: QuicStream): Effect.Effect<number, unknown> =>
     bytes === undefined ? Effect.succeed(0) : Effect.map(drain(stream), (rest) => rest + bytes.length)
   )
 
-const network = Effect.fnUntraced(function* (load: Load, virtualSeconds: number, onCall: () => void) {
+const network = Effect.fnUntraced(function* (
+  load: Load,
+  virtualSeconds: number,
+  suite: CryptoSuiteShape,
+  onCall: () => void
+) {
   const sim = yield* SimNetwork
   const router = sim.router("router")
   const hosts: Array<SimHost> = []
@@ -38,7 +44,7 @@ const network = Effect.fnUntraced(function* (load: Load, virtualSeconds: number,
   }
   const identity = yield* NodeIdentity.developmentCertificate({ keyType: "ed25519" })
   const shared = Layer.merge(
-    LiveCryptoSuite.layer,
+    Layer.succeed(CryptoSuite, suite),
     NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
   )
   const endpoints = yield* Effect.forEach(hosts, (host) =>
@@ -77,10 +83,14 @@ const network = Effect.fnUntraced(function* (load: Load, virtualSeconds: number,
 })
 
 /** Runs in this process; includes the handshakes. */
-export const simulatedSpeed = async (load: Load, virtualSeconds: number): Promise<SimulatedSpeed> => {
+export const simulatedSpeed = async (
+  load: Load,
+  virtualSeconds: number,
+  suite: CryptoSuiteShape = LiveCryptoSuite.suite
+): Promise<SimulatedSpeed> => {
   let calls = 0
   const startedAt = performance.now()
-  const program = network(load, virtualSeconds, () => calls++)
+  const program = network(load, virtualSeconds, suite, () => calls++)
   const { exit, virtualMillis } = await SimRuntime.run("bench", Effect.scoped(program))
   if (exit._tag === "Failure") throw new Error(String(exit.cause))
   const realSeconds = (performance.now() - startedAt) / 1000
