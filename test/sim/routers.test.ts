@@ -5,6 +5,7 @@ import type { LinkConditions } from "../../layers/sim/linkConditions.ts"
 import { PathMtus } from "../../layers/sim/PathMtus.ts"
 import { Timeline } from "../../layers/sim/Timeline.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
+import * as SimRuntime from "../../layers/sim/SimRuntime.ts"
 import { addressOf, arrivals, send } from "./arrivals.ts"
 import { itSim } from "./itSim.ts"
 
@@ -304,5 +305,57 @@ describe("a network", () => {
       expect(link.conditions).toMatchObject({ delay: { millis: 10 }, loss: { rate: 0 } })
       expect(() => link.overlay({ lossRate: 3 })).toThrow("loss.rate must be")
     })
+  )
+})
+
+describe("the event loop of a simulation", () => {
+  const turnsOf = async (length: number): Promise<number> => {
+    const original = globalThis.setImmediate
+    let turns = 0
+    globalThis.setImmediate = ((...args: Parameters<typeof original>) => {
+      turns++
+      return original(...args)
+    }) as typeof original
+    try {
+      await SimRuntime.runPromise(
+        "turns",
+        Effect.gen(function* () {
+          const { a, b } = yield* chain(length)
+          const from = yield* a.udpPort.bind({ host: "10.1.0.1", port: 1 })
+          const to = yield* b.udpPort.bind({ host: "10.2.0.1", port: 2 })
+          const arrived = yield* arrivals(to)
+          send(from, to.localAddress)
+          yield* Effect.sleep(1000)
+          expect(arrived).toHaveLength(1)
+        }).pipe(Effect.scoped)
+      )
+    } finally {
+      globalThis.setImmediate = original
+    }
+    return turns
+  }
+
+  it("has no turn for instants in which packets only move", async () => {
+    expect(await turnsOf(50)).toBe(await turnsOf(2))
+  })
+
+  itSim(
+    "has its turn after a packet that a test watches: promises it resolves come before later packets",
+    () =>
+      Effect.gen(function* () {
+        const { a, b, between } = yield* chain(4)
+        const from = yield* a.udpPort.bind({ host: "10.1.0.1", port: 1 })
+        const to = yield* b.udpPort.bind({ host: "10.2.0.1", port: 2 })
+        const seen: Array<string> = []
+        for (const [i, { forward }] of between.entries())
+          forward.dropIf = () => {
+            void Promise.resolve().then(() => seen.push(`promise ${i}`))
+            seen.push(`packet ${i}`)
+            return false
+          }
+        send(from, to.localAddress)
+        yield* Effect.sleep(1000)
+        expect(seen).toEqual([0, 1, 2].flatMap((i) => [`packet ${i}`, `promise ${i}`]))
+      })
   )
 })
