@@ -31,6 +31,8 @@ import { interfaceAddresses, zoneName } from "./interfaces.ts"
 
 const defaultKernelBufferBytes = 4 * 1024 * 1024
 const slabBytes = 256 * 1024
+/** The first slab of a socket, which may be that of a path that is hardly used. */
+const firstSlabBytes = 8 * 1024
 /** Maximum datagrams waiting for the kernel; further ones are dropped. */
 const maxQueuedSends = 1024
 
@@ -51,7 +53,7 @@ interface BatchedDatagram {
 }
 
 /** Not a Buffer, whose `slice` is a view. */
-const newSlab = (): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(slabBytes).buffer)
+const newSlab = (bytes: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
 
 class NodeUdpSocket implements UdpSocket {
   readonly localAddress: SocketAddress
@@ -63,7 +65,7 @@ class NodeUdpSocket implements UdpSocket {
   private readonly remotes = new RemoteAddresses()
   /** The destination address of every received datagram; undefined if bound to a wildcard. */
   private readonly boundTo: SocketAddress | undefined
-  buffer = newSlab()
+  buffer = newSlab(firstSlabBytes)
   private slabUsed = 0
   /** Sends whose callback is pending: sent by the kernel in this tick, or still queued. */
   private unconfirmed = 0
@@ -105,10 +107,11 @@ class NodeUdpSocket implements UdpSocket {
 
   reserve(maxBytes: number): number {
     if (this.unconfirmed === 0) this.slabUsed = 0
-    if (this.slabUsed + maxBytes > slabBytes) {
+    if (this.slabUsed + maxBytes > this.buffer.length) {
       this.sendBatch()
       // The kernel may still reference the full slab; leave it to the garbage collector.
-      if (!this.closed && this.socket.getSendQueueCount() > 0) this.buffer = newSlab()
+      const isReferenced = !this.closed && this.socket.getSendQueueCount() > 0
+      if (isReferenced || this.buffer.length < slabBytes) this.buffer = newSlab(slabBytes)
       this.slabUsed = 0
     }
     return this.slabUsed
@@ -124,7 +127,8 @@ class NodeUdpSocket implements UdpSocket {
     // Includes sends of this tick, so query the system's queue only when there are many.
     if (
       this.closed ||
-      (this.unconfirmed >= maxQueuedSends && this.socket.getSendQueueCount() >= maxQueuedSends)
+      (this.unconfirmed >= maxQueuedSends &&
+        this.socket.getSendQueueCount() + this.batch.length >= maxQueuedSends)
     ) {
       this.counters.sendDropped++
       return

@@ -14,6 +14,7 @@ import { headOfLineRows } from "./headOfLine.ts"
 import { certificate } from "./identity.ts"
 import { manyPeers, manyPeersFigures } from "./manyPeers.ts"
 import { parkedFigures, parkedStreams } from "./parkedStreams.ts"
+import { secondPathFigures, secondPaths } from "./secondPath.ts"
 import { printFigures, printStages, printTable, type Row } from "./report.ts"
 import { rpcRows } from "./rpc.ts"
 import { FfiCryptoSuite } from "../../layers/ffi/index.ts"
@@ -91,6 +92,10 @@ if (isWanted(parkedTitle)) {
   const [connections, streams] = options.quick ? [100, 100] : [1000, 100]
   rows.push(...printFigures(parkedTitle, parkedFigures(await parkedStreams(connections, streams))))
 }
+
+const secondPathTitle = "effect-quic: memory of a second idle path"
+if (isWanted(secondPathTitle))
+  rows.push(...printFigures(secondPathTitle, secondPathFigures(await secondPaths(options.quick ? 100 : 400))))
 
 const crowdTitle = "effect-quic: many clients at once"
 if (isWanted(crowdTitle))
