@@ -275,14 +275,20 @@ export class EndpointLoop {
     const { nowMicros, sockets } = this
     const { transmit } = core
     const largest = core.paths.largestBytes(nowMicros)
+    let number = transmit.socket
+    let place = sockets.at(number)
     for (let sent = 0; sent < SEND_BURST; sent++) {
-      const { socket } = sockets.at(transmit.socket)
+      const { socket } = place
       const start = socket.reserve(largest)
       const { buffer } = socket
-      const end = core.pollTransmit(buffer, start, nowMicros, this.isCongested)
+      const isNext = sent > 0 && !socket.congested
+      const end = core.pollTransmit(buffer, start, nowMicros, this.isCongested, isNext)
       if (end === start) return sent
       const { remote, ecn } = transmit
-      const place = sockets.at(transmit.socket)
+      if (transmit.socket !== number) {
+        number = transmit.socket
+        place = sockets.at(number)
+      }
       if (place.socket === socket) socket.commit(end, remote, ecn, place.from)
       else place.socket.send(buffer, start, end, remote, ecn, place.from)
     }

@@ -2,7 +2,6 @@ import { type ConnectionIdError, connectionIdError } from "../path/connectionIdE
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import type { MigrationReason } from "../path/migrationReason.ts"
 import type { SocketNumber } from "../path/Route.ts"
-import { resetTokenOffset } from "../path/statelessReset.ts"
 import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import type { CryptoStream } from "../stream/CryptoStream.ts"
 import type { DatagramQueue } from "../stream/DatagramQueue.ts"
@@ -304,7 +303,8 @@ export class Connection {
     const isAuthentic = this.receiver.onDatagram(packet, nowMicros)
     if (isAuthentic && path.status.isOpen) migration.onAuthentic(route, nowMicros)
     // RFC 9000 §10.3.1 #1: an undecryptable packet may be a reset that happens to begin with one of our IDs
-    if (!isAuthentic && this.isStatelessReset(bytes)) return this.handleStatelessReset(nowMicros)
+    const { equal } = this.config.suite
+    if (!isAuthentic && this.paths.isReset(bytes, equal)) return this.handleStatelessReset(nowMicros)
     this.receiver.replayEarly(nowMicros)
     if (this.lifecycle.isOpen && path.status.isOpen) migration.retry(nowMicros)
     this.observer?.stepped(this, nowMicros)
@@ -314,13 +314,6 @@ export class Connection {
   handleTimeout(nowMicros: number): void {
     this.timers.fire(nowMicros)
     this.observer?.stepped(this, nowMicros)
-  }
-
-  /**
-   * Whether a datagram ends in the stateless reset token of one of the peer's active connection IDs. RFC 9000 §10.3.1
-   */
-  isStatelessReset(bytes: Uint8Array): boolean {
-    return this.paths.isResetToken(bytes, resetTokenOffset(0, bytes.length), this.config.suite.equal)
   }
 
   /** The peer has reset the connection. RFC 9000 §10.3.1 #4 */
@@ -341,16 +334,22 @@ export class Connection {
 
   /**
    * Writes the next datagram into `buffer` from `start` and returns its end; `start` when there is nothing to send.
-   * `isCongested` tells which local sockets are blocked: no path sends on them.
+   * `isCongested` tells which local sockets are blocked: no path sends on them. `isNext`: the last call was this, at the
+   * same time, and the socket it wrote for is not blocked.
    */
   pollTransmit(
     buffer: Uint8Array,
     start: number,
     nowMicros: number,
-    isCongested: (socket: SocketNumber) => boolean = never
+    isCongested: (socket: SocketNumber) => boolean = never,
+    isNext = false
   ): number {
-    const { lifecycle } = this
+    const { lifecycle, transmit, builder } = this
     if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
+    const next = isNext ? builder.buildNext(buffer, start, nowMicros) : start
+    transmit.ecn = builder.ecn
+    if (next > start) this.observer?.stepped(this, nowMicros)
+    if (next > start) return next
     this.datagrams.expire(nowMicros)
     const { order } = this.multipath
     const paths = order.order(nowMicros)

@@ -34,6 +34,10 @@ const none: ReadonlyArray<ConnectionPath> = []
 export class DatagramBuilder {
   private readonly parts: ConnectionParts
   private readonly layout: PacketLayout
+  /** Whether the datagram being built has one packet so far, of stream data and nothing else. */
+  private isPlain = false
+  /** The path of the last datagram, if all that may follow it now is more stream data. */
+  private flowing: ConnectionPath | undefined = undefined
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
@@ -48,6 +52,7 @@ export class DatagramBuilder {
   /** Writes the next datagram into `buffer` from `start`; returns its end, `start` when there is nothing to send. */
   build(buffer: Uint8Array, start: number, path: ConnectionPath, nowMicros: number): number {
     const { parts, layout } = this
+    this.flowing = undefined
     const limit = path.sendLimit(buffer.length - start)
     if (limit < path.routes.current.leastBytes || !path.maySend) return start
     if (!this.keysAreUsable(path, nowMicros)) {
@@ -80,7 +85,43 @@ export class DatagramBuilder {
     }
     if (layout.count === 0) return this.buildMtuProbe(buffer, start, path, elicit, nowMicros)
     path.mtu.datagramsSinceProbe++
+    end = layout.finish(start + limit, nowMicros)
+    if (this.isPlain && layout.count === 1 && this.isFlowing(path)) this.flowing = path
+    return end
+  }
+
+  /**
+   * As `build`, right after it and at the same time: nothing has arrived or expired, so what had nothing to say then has
+   * nothing now, and is not asked again. Returns `start` when something else than stream data may be due.
+   */
+  buildNext(buffer: Uint8Array, start: number, nowMicros: number): number {
+    const { layout, flowing: path } = this
+    if (path === undefined) return start
+    this.flowing = undefined
+    if (!this.mayFlow(path, nowMicros)) return start
+    const limit = path.sendLimit(buffer.length - start)
+    layout.begin(buffer, start, path, path.routes.current)
+    const packet = layout.open(Level.OneRtt, start, start + limit)
+    this.parts.frames.writeStreamData(layout.writer, packet.sent!.frames)
+    layout.close(packet, true, true)
+    path.mtu.datagramsSinceProbe++
+    this.flowing = path
     return layout.finish(start + limit, nowMicros)
+  }
+
+  /** Whether nobody but streams with data has anything to send, nor will before something arrives or expires. */
+  private isFlowing(path: ConnectionPath): boolean {
+    const { paths, handshake, frames } = this.parts
+    if (paths.all.length > 1 || !handshake.confirmed || path.routes.probing !== undefined) return false
+    return path.amplification.validated && frames.hasOnlyData(path)
+  }
+
+  /** What sending itself may change: credit of every kind, keys and IDs that are used up, an MTU probe that is due. */
+  private mayFlow(path: ConnectionPath, nowMicros: number): boolean {
+    const { mtu } = path
+    if (!path.maySend || path.isRotationDue(nowMicros) || !path.mayElicit(nowMicros)) return false
+    if (mtu.datagramsSinceProbe >= DATAGRAMS_BEFORE_PROBE && mtu.probeSize(nowMicros) > 0) return false
+    return this.keysAreUsable(path, nowMicros) && this.parts.frames.hasMoreData
   }
 
   /**
@@ -193,6 +234,8 @@ export class DatagramBuilder {
     const silent = level === Level.OneRtt ? parts.paths.owingAcks(path, nowMicros) : none
     if (!closing && !wantsData && !wantsAck && silent.length === 0) return start
 
+    this.isPlain =
+      level === Level.OneRtt && wantsData && !(closing || wantsAck || probing) && silent.length === 0
     const packet = layout.open(level, start, limit)
     const w = layout.writer
     const payloadStart = w.offset

@@ -104,6 +104,37 @@ export class FrameOwners {
     )
   }
 
+  /** Whether nobody but streams with data has anything to send on `path`, the only one. Confirmed connections only. */
+  hasOnlyData(path: ConnectionPath): boolean {
+    return (
+      path.status.carries &&
+      !path.status.isPassedOver &&
+      !path.ackFrequency.hasFrames() &&
+      !path.validator.hasFrames() &&
+      !this.handshakeDone.hasFrames() &&
+      !this.tokens.hasFrames() &&
+      !this.pathFrames.hasFrames() &&
+      !this.paths.hasIdFrames &&
+      !this.crypto.hasFrames(Level.OneRtt) &&
+      this.datagrams.sendPriority === Number.NEGATIVE_INFINITY &&
+      this.hasMoreData
+    )
+  }
+
+  /** Whether streams have more data, and sending has not given others something to say. */
+  get hasMoreData(): boolean {
+    const { streams } = this
+    return (
+      !streams.hasControlFrames && !this.ping.hasFrames() && streams.sendPriority > Number.NEGATIVE_INFINITY
+    )
+  }
+
+  /** Stream data alone, where `hasOnlyData`. */
+  writeStreamData(w: ByteWriter, sent: SentFrames): void {
+    this.dataPackets++
+    this.streams.writeData(w, sent, Number.NEGATIVE_INFINITY)
+  }
+
   /** Writes all frames that fit, or else a PING. RFC 9000 §12.2 #S1 */
   writeFrames(w: ByteWriter, sent: SentFrames, level: Level, path: ConnectionPath, nowMicros: number): void {
     this.fillContext(level, path, nowMicros, w.offset)

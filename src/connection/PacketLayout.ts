@@ -126,7 +126,8 @@ export class PacketLayout {
     // RFC 9287 §3.1: keeps middleboxes from relying on it
     if (parts.greasesBit && this.coins.toss()) bytes[start] ^= QUIC_BIT
     packet.packetNumberOffset = w.offset
-    for (let i = length - 1; i >= 0; i--) w.u8(Math.floor(packetNumber / 2 ** (8 * i)) & 0xff)
+    const low = packetNumber | 0 // modulo 2^32
+    for (let i = length - 1; i >= 0; i--) w.u8((low >>> (8 * i)) & 0xff)
     return packet
   }
 

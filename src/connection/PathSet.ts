@@ -1,5 +1,6 @@
 import { PathFilter } from "../path/PathFilter.ts"
 import type { SocketNumber } from "../path/Route.ts"
+import { resetTokenOffset } from "../path/statelessReset.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
@@ -89,10 +90,11 @@ export class PathSet {
   }
 
   /**
-   * Whether `bytes[offset, offset + 16)` is the stateless reset token of an active ID, in a time that depends neither
-   * on the ID nor on the path. RFC 9000 §10.3.1
+   * Whether a datagram ends in the stateless reset token of an active ID, found out in a time that depends neither on the
+   * ID nor on the path. RFC 9000 §10.3.1
    */
-  isResetToken(bytes: Uint8Array, offset: number, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+  isReset(bytes: Uint8Array, equal: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    const offset = resetTokenOffset(0, bytes.length)
     let found = false
     for (const { peerIds } of this.paths) found = peerIds.isResetToken(bytes, offset, equal) || found
     return found

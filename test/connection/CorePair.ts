@@ -33,6 +33,8 @@ export interface CorePairOptions {
   readonly resume?: SessionTicket
   /** Whether the server accepts 0-RTT; then it also issues tickets. */
   readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
+  /** Datagrams are polled as the next of a burst, as the endpoint's loop does. Default true. */
+  readonly asBursts?: boolean
   /** Called for each datagram in transit; returning undefined drops it. */
   readonly between?: (datagram: Uint8Array, to: Role) => Uint8Array | undefined
 }
@@ -109,7 +111,7 @@ export class CorePair {
 
   /** Exchanges datagrams until neither has anything to send. */
   exchange(): this {
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 1000; round++) {
       this.collect()
       const next = this.inFlight.shift()
       if (next === undefined) return this
@@ -155,8 +157,8 @@ export class CorePair {
       const connection = this[name]
       if (connection === undefined) continue
       this.answer(connection)
-      for (;;) {
-        const length = connection.pollTransmit(this.buffer, 0, this.nowMicros)
+      for (let isNext = false; ; isNext = this.options.asBursts ?? true) {
+        const length = connection.pollTransmit(this.buffer, 0, this.nowMicros, () => false, isNext)
         if (length === 0) break
         this.post(to, this.buffer.slice(0, length))
       }
