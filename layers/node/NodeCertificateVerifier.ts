@@ -37,8 +37,9 @@ import {
   maxChainLength
 } from "../../src/Identity.ts"
 import { Malformed } from "./certificates/DerReader.ts"
+import { KnownCertificates } from "./certificates/KnownCertificates.ts"
 import { verifyPath } from "./certificates/certificatePath.ts"
-import { ParsedCertificate } from "./certificates/ParsedCertificate.ts"
+import type { ParsedCertificate } from "./certificates/ParsedCertificate.ts"
 import { checkLeaf, objection, type Objection } from "./certificates/peerCertificate.ts"
 import { TrustAnchors } from "./certificates/TrustAnchors.ts"
 
@@ -179,14 +180,17 @@ type Trusts = (
   nowMillis: number
 ) => Objection
 
-const verifierOf = (trusts: Trusts): CertificateVerifierShape => ({
-  certificateTypes: ["x509"],
-  verify: (request) =>
-    Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
-      const verdict = verifyPeer(request, trusts, nowMillis)
-      return verdict === undefined ? Effect.void : Effect.fail(verdict)
-    })
-})
+const verifierOf = (trusts: Trusts): CertificateVerifierShape => {
+  const known = new KnownCertificates()
+  return {
+    certificateTypes: ["x509"],
+    verify: (request) =>
+      Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
+        const verdict = verifyPeer(request, trusts, known, nowMillis)
+        return verdict === undefined ? Effect.void : Effect.fail(verdict)
+      })
+  }
+}
 
 const trustsPathTo =
   (anchors: TrustAnchors): Trusts =>
@@ -196,6 +200,7 @@ const trustsPathTo =
 const verifyPeer = (
   { peer, role, serverName }: VerifyRequest,
   trusts: Trusts,
+  known: KnownCertificates,
   nowMillis: number
 ): Objection => {
   if (peer._tag !== "x509") {
@@ -215,15 +220,16 @@ const verifyPeer = (
     if (der.length > maxCertificateBytes) {
       return malformed(`${nth} has ${der.length} bytes; the limit is ${maxCertificateBytes}`)
     }
-    const certificate = ParsedCertificate.parse(der)
+    const certificate = known.parse(der)
     if (certificate instanceof Malformed) {
       return malformed(`${nth} is not a well-formed X.509 certificate: ${certificate.message} cannot be read`)
     }
     chain.push(certificate)
   }
-  return (
+  const verdict =
     checkLeaf(chain[0], role, serverName, nowMillis) ?? trusts(chain, { peer, role, serverName }, nowMillis)
-  )
+  if (verdict === undefined) known.remember(chain)
+  return verdict
 }
 
 let systemAnchors: TrustAnchors | undefined

@@ -55,6 +55,10 @@ export class HandshakeDriver {
   /** Released when the handshake completes. */
   private tls: TlsSession | undefined
   private postHandshake: PostHandshake | undefined = undefined
+  /** Those of the peer's parameters that were decoded last: they are asked for several times. */
+  private decoded:
+    | { readonly bytes: Uint8Array; readonly parameters: TransportParameters | TransportError }
+    | undefined = undefined
   private readonly crypto: CryptoStream
   private readonly keys: Keyring
   private readonly versions: VersionChoice
@@ -222,6 +226,7 @@ export class HandshakeDriver {
           this.facts = { ...event.facts, earlyData: "rejected" }
         } else this.facts = event.facts
         this.complete = true
+        this.decoded = undefined
         this.events.push({ _tag: "established" })
         return undefined
       case "failed":
@@ -231,8 +236,7 @@ export class HandshakeDriver {
   }
 
   private onParameters(bytes: Uint8Array): TransportError | undefined {
-    const peerRole = otherRole(this.config.role)
-    const parameters = decodeTransportParameters(bytes, peerRole)
+    const parameters = this.decodePeer(bytes)
     if (parameters instanceof TransportError) return parameters
     this.chooseVersion(bytes)
     const error = this.checkIds(parameters) ?? this.versions.check(parameters.versionInformation)
@@ -240,10 +244,17 @@ export class HandshakeDriver {
     return error
   }
 
+  private decodePeer(bytes: Uint8Array): TransportParameters | TransportError {
+    if (this.decoded?.bytes === bytes) return this.decoded.parameters
+    const parameters = decodeTransportParameters(bytes, otherRole(this.config.role))
+    this.decoded = { bytes, parameters }
+    return parameters
+  }
+
   // RFC 9369 §4.1: before any CRYPTO frame is sent, and before there are keys of other levels
   private chooseVersion(clientParameters: Uint8Array | undefined): void {
     if (this.config.role === "client" || clientParameters === undefined) return
-    const parameters = decodeTransportParameters(clientParameters, "client")
+    const parameters = this.decodePeer(clientParameters)
     if (parameters instanceof TransportError) return
     this.versions.choose(parameters.versionInformation)
     this.keys.switchVersion()

@@ -33,6 +33,14 @@ export const hkdfExpand = (
   return out
 }
 
+const prefix = "tls13 "
+const MAX_FIELD = 255
+/** Where the info of {@link hkdfExpandLabel} is put together, and views of its beginnings, as there are few lengths. */
+const scratch = new Uint8Array(2 + 1 + MAX_FIELD + 1 + MAX_FIELD + 1)
+const views: Array<Uint8Array | undefined> = new Array(scratch.length + 1).fill(undefined)
+
+const beginning = (length: number): Uint8Array => (views[length] ??= scratch.subarray(0, length))
+
 /** HKDF-Expand-Label; `label` without its "tls13 " prefix, at most 249 ASCII characters. RFC 8446 §7.1 */
 export const hkdfExpandLabel = (
   suite: CryptoSuiteShape,
@@ -42,22 +50,21 @@ export const hkdfExpandLabel = (
   context: Uint8Array,
   length: number
 ): Uint8Array => {
-  const name = `tls13 ${label}`
-  if (name.length > 255 || context.length > 255) {
+  const nameLength = prefix.length + label.length
+  if (nameLength > MAX_FIELD || context.length > MAX_FIELD) {
     throw new RangeError("HKDF-Expand-Label: label and context are at most 255 bytes each, prefix included")
   }
-  // with room for the counter of HKDF-Expand
-  const info = new Uint8Array(2 + 1 + name.length + 1 + context.length + 1)
-  info[0] = length >> 8
-  info[1] = length & 0xff
-  info[2] = name.length
-  for (let i = 0; i < name.length; i++) info[3 + i] = name.charCodeAt(i)
-  info[3 + name.length] = context.length
-  info.set(context, 4 + name.length)
-  const end = info.length - 1
-  if (length > hashLengths[hash]) return hkdfExpand(suite, hash, secret, info.subarray(0, end), length)
-  // nearly always one block, whose input this is already
-  info[end] = 1
-  const block = suite.hmac(hash, secret, info)
+  scratch[0] = length >> 8
+  scratch[1] = length & 0xff
+  scratch[2] = nameLength
+  let end = 3
+  for (let i = 0; i < prefix.length; i++) scratch[end++] = prefix.charCodeAt(i)
+  for (let i = 0; i < label.length; i++) scratch[end++] = label.charCodeAt(i)
+  scratch[end++] = context.length
+  for (let i = 0; i < context.length; i++) scratch[end++] = context[i]
+  if (length > hashLengths[hash]) return hkdfExpand(suite, hash, secret, beginning(end), length)
+  // nearly always one block: the counter of HKDF-Expand is all that follows
+  scratch[end++] = 1
+  const block = suite.hmac(hash, secret, beginning(end))
   return length === block.length ? block : block.slice(0, length)
 }

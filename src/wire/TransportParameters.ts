@@ -121,6 +121,9 @@ const flags = new Map<number, FlagKey>([
   [Id.grease_quic_bit, "greaseQuicBit"]
 ])
 
+/** More than all parameters take. */
+const scratch = new Uint8Array(1024)
+
 /**
  * Encodes the parameters that differ from the defaults, each once, and a reserved one as grease; for a client, without
  * server-only ones. RFC 9000 §7.4 #2, §18.1, §18.2 #1 #8
@@ -130,7 +133,7 @@ export const encodeTransportParameters = (
   role: Role,
   random: RandomBytes
 ): Uint8Array => {
-  const w = new ByteWriter(new Uint8Array(1024))
+  const w = new ByteWriter(scratch)
   for (const [id, [key]] of numbers) {
     const value = parameters[key]
     if (value === undefined || value === defaultTransportParameters[key]) continue

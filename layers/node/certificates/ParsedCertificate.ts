@@ -36,6 +36,8 @@ export class ParsedCertificate {
   readonly signatureAlgorithm: SignatureAlgorithm | undefined
   private readonly fields: CertificateFields
   private cachedKey: KeyObject | undefined
+  /** Whose keys have verified the signature. */
+  private readonly signers = new WeakSet<ParsedCertificate>()
   private cachedFingerprint: string | undefined
   private cachedLabel: string | undefined
 
@@ -97,6 +99,13 @@ export class ParsedCertificate {
 
   /** Whether the signature verifies with the key of `issuer`. */
   isSignedBy(issuer: ParsedCertificate): boolean {
+    if (this.signers.has(issuer)) return true
+    const isSigned = this.verifySignature(issuer)
+    if (isSigned) this.signers.add(issuer)
+    return isSigned
+  }
+
+  private verifySignature(issuer: ParsedCertificate): boolean {
     const algorithm = this.signatureAlgorithm
     if (algorithm === undefined || !algorithm.keys.some((kind) => kind === issuer.keyKind)) return false
     const { tbs, signature } = this.fields

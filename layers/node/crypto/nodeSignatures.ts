@@ -8,6 +8,7 @@ import {
 } from "../../../src/capability/CryptoSuite.ts"
 import { concat, encodePkcs8, encodeSpki, type KeyKind } from "../../keys/keyEncodings.ts"
 import { publicKeyKind, type PublicKeyKind } from "../../keys/publicKey.ts"
+import { Recent } from "./Recent.ts"
 import { setScalar } from "./nodeKeyAgreement.ts"
 
 interface Scheme {
@@ -75,12 +76,20 @@ const curves = new Map<string | undefined, KeyKind>([
   ["secp384r1", "p384"]
 ])
 
+/** Keys that have verified a signature, by their encoding: a client meets few servers, and those often. */
+const recentKeys = new Recent<crypto.KeyObject>(32)
+
 export const verify: CryptoSuiteShape["verify"] = (codepoint, spki, data, signature) => {
   const scheme = schemes.get(codepoint)
   if (scheme === undefined || publicKeyKind(spki) !== scheme.keyKind) return false
+  const encoded = Buffer.from(spki)
+  const name = encoded.toString("latin1")
   try {
-    const key = crypto.createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
-    return crypto.verify(scheme.hash, data, signOptions(scheme, key), signature)
+    const known = recentKeys.get(name)
+    const key = known ?? crypto.createPublicKey({ key: encoded, format: "der", type: "spki" })
+    const isValid = crypto.verify(scheme.hash, data, signOptions(scheme, key), signature)
+    if (isValid && known === undefined) recentKeys.set(name, key)
+    return isValid
   } catch {
     return false // not a point, or not a signature
   }
