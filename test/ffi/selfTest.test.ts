@@ -1,27 +1,8 @@
 import * as Result from "effect/Result"
 import { describe, expect, it } from "vitest"
 import { make } from "../../layers/ffi/FfiUdpPort.ts"
-import { Missing, Native } from "../../layers/ffi/native.ts"
-
-const native = Result.getOrThrow(Native.open())
-
-/** `native`, with `wrong` in the place of the function `name`. */
-const with_ = (
-  name: string,
-  wrong: (right: (...args: ReadonlyArray<bigint>) => unknown) => unknown
-): Native =>
-  new Proxy(native, {
-    get: (_, key) => {
-      if (key !== "functions") {
-        const value: unknown = Reflect.get(native, key, native)
-        return typeof value === "function" ? value.bind(native) : value
-      }
-      return (what: string, definitions: object) =>
-        Result.map(native.functions(what, definitions as never), (functions: Record<string, never>) =>
-          name in functions ? { ...functions, [name]: wrong(functions[name]) } : functions
-        )
-    }
-  })
+import { Missing } from "../../layers/ffi/native.ts"
+import { brokenNative, native } from "./brokenNative.ts"
 
 describe("the port of node:ffi", () => {
   it("is that of node:dgram where node:ffi is missing", () => {
@@ -33,8 +14,8 @@ describe("the port of node:ffi", () => {
   })
 
   it("is that of node:dgram where sockets do not do what they should, and says what", () => {
-    const faultWith = (...args: Parameters<typeof with_>) =>
-      make(Result.succeed(with_(...args))).missing.map(({ what, why }) => `${what}: ${why}`)
+    const faultWith = (...args: Parameters<typeof brokenNative>) =>
+      make(Result.succeed(brokenNative(...args))).missing.map(({ what, why }) => `${what}: ${why}`)
     expect(faultWith("recvmsg", () => () => -1)).toEqual([
       expect.stringMatching(
         /^UDP sockets: of a train to oneself, a datagram was lost instead of 100 bytes of 1, marked 1/

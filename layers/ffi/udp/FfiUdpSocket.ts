@@ -139,6 +139,11 @@ export class FfiUdpSocket implements UdpSocket {
       this.counters.sendTooLarge++
       return
     }
+    if (!(start >= 0 && start <= end && end <= buffer.length)) {
+      // what lies behind `buffer` is not the caller's to send
+      this.counters.refused(`no bytes from ${start} to ${end}`, to, false)
+      return
+    }
     const room = this.outbox.reserve(length)
     const own = this.outbox.buffer
     if (start === 0 && end === buffer.length) own.set(buffer, room)

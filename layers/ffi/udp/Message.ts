@@ -20,6 +20,7 @@ export class Message {
   data = 0
   dataBytes = 0
   private next = 0
+  private room = 0
   private readonly header: Pinned
   private readonly vector: Pinned
 
@@ -38,10 +39,13 @@ export class Message {
   /** The payload: what is sent, or the room for what is received. */
   setPayload(memory: Pinned, start: number): void {
     writePointer(this.vector, 0, memory, start)
-    this.payloadBytes = memory.bytes.length - start
+    this.room = memory.bytes.length - start
+    this.payloadBytes = this.room
   }
 
+  /** Native code must not be told of more than there is. */
   set payloadBytes(length: number) {
+    if (!(length >= 0 && length <= this.room)) throw new RangeError(`${length} of ${this.room} bytes`)
     this.vector.view.setUint32(8, length, true)
   }
 

@@ -63,7 +63,8 @@ export class Outbox {
     const { counters } = this
     if (length > this.maxDatagramSize || end > MEMORY_BYTES) counters.sendTooLarge++
     else if (this.isClosed) counters.sendDropped++
-    else if (length >= 0) {
+    else if ((end | 0) !== end || length < 0) counters.refused(`no datagram ends at ${end}`, to, false)
+    else {
       this.openings.note(train.memory.pinned.bytes, start, end)
       if (train.mayAppend(length, to, ecn, from)) train.append(length)
       else this.begin(train, start, end, to, ecn, from)

@@ -101,7 +101,8 @@ export class SocketNames {
 
   private write({ host, port, family }: SocketAddress): Uint8Array | undefined {
     const ip = parseIp(host)
-    if (ip === undefined || port < 0 || port > 65_535 || (family === 6 && this.family === 4)) return undefined
+    if (ip === undefined || ip.bytes.length !== (family === 4 ? 4 : 16)) return undefined
+    if (!(port >= 0 && port <= 65_535) || (family === 6 && this.family === 4)) return undefined
     const name = new Uint8Array(this.family === 4 ? IPV4_BYTES : IPV6_BYTES)
     const view = new DataView(name.buffer)
     view.setUint16(0, this.family === 4 ? AF_INET : AF_INET6, true)

@@ -132,7 +132,7 @@ export class SystemSocket {
   }
 
   private set([level, name]: SocketOption, value: number): boolean {
-    this.value.view.setInt32(0, value, true)
+    this.value.view.setInt32(0, Math.min(value, 0x7fff_ffff), true)
     return this.calls.setsockopt(BigInt(this.fd), BigInt(level), BigInt(name), this.value.pointer, 4n) === 0
   }
 
