@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { coreOf } from "../inspect.ts"
@@ -13,42 +14,48 @@ import { MOBILE, SERVER_TOO, twoLinks, upload, WIFI } from "./twoLinks.ts"
 const MEGABYTE = 1_000_000
 /** What of a full packet is data: 28 bytes are IP and UDP, 35 are QUIC. */
 const DATA_SHARE = (1480 - 28 - 35) / 1480
+/** Each with a queue of one bandwidth-delay product. */
 const shaped = {
-  wifi: { bitsPerSecond: 50e6, delayMillis: 10 },
-  mobile: { bitsPerSecond: 20e6, delayMillis: 30 }
+  wifi: { bitsPerSecond: 50e6, delayMillis: 10, queueBytes: 125_000 },
+  mobile: { bitsPerSecond: 20e6, delayMillis: 30, queueBytes: 150_000 }
 }
 
 describe("D7: two links", () => {
-  itSim("carry nine tenths of what both have room for, in one stream", () =>
-    Effect.gen(function* () {
+  itSim(
+    "carry nine tenths of what both have room for, in one stream",
+    Effect.fnUntraced(function* () {
       const ends = yield* twoLinks(shaped)
       yield* ends.connection.openPath({ local: { host: MOBILE } })
-      yield* upload(ends, 10 * MEGABYTE)
-      const { bitsPerSecond, received } = yield* upload(ends, 40 * MEGABYTE)
-      expect(received).toBe(40 * MEGABYTE)
+      yield* upload(ends, (yield* Random.nextIntBetween(4, 8)) * MEGABYTE)
+      const { bitsPerSecond, received } = yield* upload(ends, 12 * MEGABYTE)
+      expect(received).toBe(12 * MEGABYTE)
       expect(bitsPerSecond).toBeGreaterThan(0.9 * DATA_SHARE * 70e6)
-    })
+    }),
+    { seeds: 3 }
   )
 })
 
 describe("D5: a link that falls silent", () => {
-  itSim("stops nothing for longer than 200 ms, and is used again once it answers", () =>
-    Effect.gen(function* () {
+  itSim(
+    "stops nothing for longer than 200 ms, and is used again once it answers",
+    Effect.fnUntraced(function* () {
       const ends = yield* twoLinks(shaped)
       const mobile = yield* ends.connection.openPath({ local: { host: MOBILE } })
-      yield* upload(ends, 5 * MEGABYTE)
-      const uploading = yield* Effect.forkChild(upload(ends, 20 * MEGABYTE))
-      yield* Effect.sleep(500)
+      // past slow start: a window that is still growing overshoots when it takes over
+      yield* upload(ends, 10 * MEGABYTE)
+      const uploading = yield* Effect.forkChild(upload(ends, 6 * MEGABYTE))
+      yield* Effect.sleep(yield* Random.nextIntBetween(100, 600))
       ends.links.wifi.set({ up: false })
       const { longestGapMillis, received } = yield* Fiber.join(uploading)
-      expect(received).toBe(20 * MEGABYTE)
+      expect(received).toBe(6 * MEGABYTE)
       expect(longestGapMillis).toBeLessThan(200)
       expect(mobile.info).toMatchObject({ carriesData: true, state: "active" })
       expect(ends.connection.path(0)?.info.carriesData).toBe(false)
       ends.links.wifi.set({ up: true })
-      yield* upload(ends, 20 * MEGABYTE)
+      yield* upload(ends, 4 * MEGABYTE)
       expect(ends.connection.path(0)?.info.carriesData).toBe(true)
-    })
+    }),
+    { seeds: 3 }
   )
 })
 
