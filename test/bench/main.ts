@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]
- * [--svg FILE]`: compares all systems in one run, each side in its own process on loopback. Machines are noisy, so what counts is the ratio
- * beside each figure. A figure is the median of its repetitions, which alternate between systems so that noise affects
+ * [--svg FILE] [--markdown FILE]`: compares all systems in one run, each side in its own process on loopback. Machines are noisy, so
+ * what counts is the ratio beside each figure. A figure is the median of its repetitions, which alternate between systems so that noise affects
  * all of them.
  */
 import { writeFileSync } from "node:fs"
@@ -10,6 +10,7 @@ import { type Benchmark, benchmarks, staged } from "./benchmarks.ts"
 import { clusterRows } from "./cluster.ts"
 import { crowd, crowdFigures } from "./crowd.ts"
 import { flood } from "./flood.ts"
+import { schedulerRows } from "./grid/report.ts"
 import { headOfLineRows } from "./headOfLine.ts"
 import { certificate } from "./identity.ts"
 import { manyPeers, manyPeersFigures } from "./manyPeers.ts"
@@ -28,8 +29,10 @@ import { measure, stagesOf } from "./workers.ts"
 const { values: options } = parseArgs({
   options: {
     json: { type: "string" },
-    /** Where the picture of the head-of-line benchmark goes. */
+    /** Where the picture goes, of head-of-line or of schedulers. */
     svg: { type: "string" },
+    /** Where the table of the schedulers goes. */
+    markdown: { type: "string" },
     quick: { type: "boolean", default: false },
     /** Only benchmarks whose title contains this. */
     only: { type: "string", default: "" },
@@ -118,6 +121,9 @@ if (isWanted(rpcTitle)) rows.push(...(await rpcRows(rpcTitle, options.quick)))
 const headOfLineTitle = "head-of-line"
 if (isWanted(headOfLineTitle))
   rows.push(...(await headOfLineRows(headOfLineTitle, options.quick, options.svg)))
+
+// simulated, exact, and some minutes long: only when it is asked for
+if (options.only === "schedulers") rows.push(...(await schedulerRows(options.quick, options)))
 
 const clusterTitle = "cluster"
 if (isWanted(clusterTitle)) rows.push(...(await clusterRows(clusterTitle, options.quick)))
