@@ -145,11 +145,11 @@ export class EndpointLoop {
       this.dirty = []
       for (const actor of serving) {
         // a verdict that takes no time goes out with the acknowledgments of what it is about
-        if (actor.core.handshake.awaitsVerdict) this.contain(actor.core, () => actor.settle())
-        this.contain(actor.core, () => this.serve(actor))
+        if (actor.core.handshake.awaitsVerdict) this.settle(actor)
+        this.serve(actor)
       }
       sockets.flush()
-      for (const actor of serving) this.contain(actor.core, () => actor.settle())
+      for (const actor of serving) this.settle(actor)
     }
     pacer.nextTurn()
     const hasWaiting = handshakes?.hasWaiting === true || pacer.hasWaiting
@@ -221,15 +221,6 @@ export class EndpointLoop {
     return known === undefined && this.core.connections.has(connection) ? this.host.adopt(connection) : known
   }
 
-  /** A defect, in our code or the application's, closes the connection it occurs in and no other. */
-  private contain(core: Connection, work: () => void): void {
-    try {
-      work()
-    } catch (defect) {
-      this.onDefect(core, defect)
-    }
-  }
-
   /** Closes the connection with INTERNAL_ERROR if it is still able to send that. */
   private onDefect(core: Connection | undefined, defect: unknown): void {
     const what = core === undefined ? "a stranger's datagram could not be handled" : "a connection broke"
@@ -249,14 +240,39 @@ export class EndpointLoop {
   private fireDeadlines(mayFire: boolean): void {
     const { deadlines, nowMicros } = this
     for (let due = deadlines.popDue(nowMicros); due !== undefined; due = deadlines.popDue(nowMicros)) {
-      const { core } = due.actor
-      if (mayFire) this.contain(core, () => core.handleTimeout(nowMicros))
+      if (mayFire) this.timeOut(due.actor.core)
       this.markDirty(due.actor)
     }
   }
 
-  /** Sends a burst of one connection at most, and sets its next deadline. */
+  // A defect, in our code or the application's, closes the connection it occurs in and no other.
+
+  private timeOut(core: Connection): void {
+    try {
+      core.handleTimeout(this.nowMicros)
+    } catch (defect) {
+      this.onDefect(core, defect)
+    }
+  }
+
+  private settle(actor: ConnectionActor): void {
+    try {
+      actor.settle()
+    } catch (defect) {
+      this.onDefect(actor.core, defect)
+    }
+  }
+
   private serve(actor: ConnectionActor): void {
+    try {
+      this.serveOne(actor)
+    } catch (defect) {
+      this.onDefect(actor.core, defect)
+    }
+  }
+
+  /** Sends a burst of one connection at most, and sets its next deadline. */
+  private serveOne(actor: ConnectionActor): void {
     const { core, entry } = actor
     const { nowMicros } = this
     entry.isDirty = false

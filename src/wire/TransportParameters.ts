@@ -121,6 +121,9 @@ const flags = new Map<number, FlagKey>([
   [Id.grease_quic_bit, "greaseQuicBit"]
 ])
 
+/** The numbers as they are written, for each handshake. */
+const numberList = Array.from(numbers, ([id, [key]]) => ({ id, key }))
+
 /** More than all parameters take. */
 const scratch = new Uint8Array(1024)
 
@@ -134,7 +137,8 @@ export const encodeTransportParameters = (
   random: RandomBytes
 ): Uint8Array => {
   const w = new ByteWriter(scratch)
-  for (const [id, [key]] of numbers) {
+  for (let i = 0; i < numberList.length; i++) {
+    const { id, key } = numberList[i]
     const value = parameters[key]
     if (value === undefined || value === defaultTransportParameters[key]) continue
     w.varint(id)
