@@ -111,9 +111,10 @@ export const TransportOptions = Schema.Struct({
    * Congestion controller. Default `"cubic"`.
    *
    * `"cubic"` is RFC 9438, `"newReno"` RFC 9002 §7; `"bbr"` (BBRv3) keeps its rate when packets are lost without
-   * congestion.
+   * congestion. `"lia"` is NewReno with the windows of all paths coupled: where several lead through the same bottleneck, they
+   * take no more of it than one connection without multipath. RFC 6356
    */
-  congestion: Schema.Literals(["cubic", "newReno", "bbr"]).pipe(
+  congestion: Schema.Literals(["cubic", "newReno", "bbr", "lia"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))
   ),
   /** Round-trip time assumed until one is measured. 1 to 10,000, default 333. RFC 9002 §6.2.2 */

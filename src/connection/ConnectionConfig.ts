@@ -16,7 +16,7 @@ export const MINIMUM_DATAGRAM_BYTES = 1200
 export const WORTHWHILE_BYTES = 96
 
 export type VersionName = keyof typeof Version
-export type CongestionAlgorithm = "cubic" | "newReno" | "bbr"
+export type CongestionAlgorithm = "cubic" | "newReno" | "bbr" | "lia"
 
 /** Validated limits and timings of a connection; units are in the names. */
 export interface TransportSettings {

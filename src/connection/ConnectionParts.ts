@@ -107,7 +107,7 @@ export class ConnectionParts {
 
 /** Adds a path; the caller applies the peer's transport parameters to it. */
 export const addPath = (parts: ConnectionParts, setup: PathSetup, nowMicros: number): ConnectionPath => {
-  const path = new ConnectionPath(parts.config, setup, nowMicros)
+  const path = new ConnectionPath(parts.config, setup, nowMicros, () => parts.paths.coupledGrowth)
   path.migration = new Migration(parts, path, (now) => offerToken(parts, now))
   parts.paths.add(path)
   return path

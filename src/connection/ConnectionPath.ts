@@ -82,13 +82,20 @@ export class ConnectionPath {
   readonly skipped: SkippedNumbers
   readonly status: PathStatus
 
-  constructor(config: ConnectionConfig, setup: PathSetup, nowMicros: number) {
+  /** `growth`: what coupled congestion control allows each path of the connection. RFC 6356 */
+  constructor(
+    config: ConnectionConfig,
+    setup: PathSetup,
+    nowMicros: number,
+    growth: () => number = () => Number.POSITIVE_INFINITY
+  ) {
     const { transport, role } = config
+    const makeController = congestionControllers[transport.congestion]
     this.id = setup.id
     this.status = new PathStatus(setup.ids === undefined ? "created" : "active")
     this.recovery = new PathRecovery({
       role,
-      congestion: congestionControllers[transport.congestion],
+      congestion: (maxDatagramSize) => makeController(maxDatagramSize, growth),
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000
     })

@@ -1,6 +1,7 @@
 import { PathFilter } from "../path/PathFilter.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { resetTokenOffset } from "../path/statelessReset.ts"
+import { coupledGrowth } from "../recovery/coupledGrowth.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
@@ -166,6 +167,11 @@ export class PathSet {
       longest = Math.max(longest, smoothedMicros)
     }
     return rate * longest
+  }
+
+  /** What coupled congestion control allows each of those that carry data. RFC 6356 */
+  get coupledGrowth(): number {
+    return coupledGrowth(this.paths)
   }
 
   [Symbol.iterator](): Iterator<ConnectionPath> {

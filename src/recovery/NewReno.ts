@@ -12,7 +12,13 @@ import type { RttEstimator } from "./RttEstimator.ts"
 /** RFC 9002 §7.3.2 */
 const lossReductionFactor = 0.5
 
-/** The congestion controller of RFC 9002 §7.3 and Appendix B. */
+/** No path grows less than it would alone. */
+const uncoupled = (): number => Number.POSITIVE_INFINITY
+
+/**
+ * The congestion controller of RFC 9002 §7.3 and Appendix B. Coupled with those of other paths, it grows by no more than
+ * `coupledGrowth` allows, in datagrams per byte acknowledged. RFC 6356 §3
+ */
 export class NewReno implements CongestionController {
   window: number
   slowStartThreshold: number = Number.POSITIVE_INFINITY
@@ -20,9 +26,11 @@ export class NewReno implements CongestionController {
   /** Packets sent until then belong to the current recovery period; -1 when there is none. */
   private recoveryStartMicros = -1
   private readonly previous = { window: 0, slowStartThreshold: 0 }
+  private readonly coupledGrowth: () => number
 
-  constructor(maxDatagramSize: number) {
+  constructor(maxDatagramSize: number, coupledGrowth: () => number = uncoupled) {
     this.maxDatagramSize = maxDatagramSize
+    this.coupledGrowth = coupledGrowth
     this.window = initialWindow(maxDatagramSize)
   }
 
@@ -36,12 +44,13 @@ export class NewReno implements CongestionController {
     // RFC 9002 §7.8 #S1: the window is not increased while it is underutilized.
     if (!feedback.isWindowLimited) return
     const { items, length } = feedback.acked
+    const most = this.coupledGrowth()
     for (let i = 0; i < length; i++) {
       const packet = items[i]
       if (!packet.inFlight || packet.timeSentMicros <= this.recoveryStartMicros) continue
       if (this.window < this.slowStartThreshold) this.window += packet.size
       // RFC 9002 §7.3.3 #1: MUST limit the increase to one datagram for each window acknowledged.
-      else this.window += (this.maxDatagramSize * packet.size) / this.window
+      else this.window += this.maxDatagramSize * packet.size * Math.min(most, 1 / this.window)
     }
   }
 

@@ -72,7 +72,7 @@ const drawTransport = (random: Draw): TransportOptions => ({
   maxIdleTimeoutMillis: 120_000,
   // accepted data is delivered however bad the network is
   closeTimeoutMillis: 200_000,
-  congestion: random.of(["cubic", "cubic", "newReno", "bbr"]),
+  congestion: random.of(["cubic", "cubic", "newReno", "bbr", "lia"]),
   ...(random.chance(0.3) && { versions: random.of([["v1"], ["v1", "v2"], ["v2", "v1"]] as const) }),
   ...(random.chance(0.4) && {
     connectionWindowBytes: random.size(16_384, 500_000),
