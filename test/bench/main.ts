@@ -20,6 +20,7 @@ import { printFigures, printStages, printTable, type Row } from "./report.ts"
 import { rpcRows } from "./rpc.ts"
 import { FfiCryptoSuite } from "../../layers/ffi/index.ts"
 import { NodeCryptoSuite } from "../../layers/node/index.ts"
+import { shards } from "./shards.ts"
 import { simulatedSpeed } from "./simulation.ts"
 import type { Stages } from "./stages.ts"
 import type { Result, System } from "./system.ts"
@@ -111,6 +112,9 @@ if (isWanted(manyTitle)) {
   const many = await manyPeers(options.quick ? 500 : 5000)
   rows.push(...printFigures(manyTitle, manyPeersFigures(few, many)))
 }
+
+const shardsTitle = "effect-quic: one port, several workers"
+if (isWanted(shardsTitle)) rows.push(...printFigures(shardsTitle, await shards(4, options.quick ? 1 : 3)))
 
 const floodTitle = "effect-quic: a flood from spoofed addresses"
 if (isWanted(floodTitle)) for await (const figures of flood()) rows.push(...printFigures(floodTitle, figures))
