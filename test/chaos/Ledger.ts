@@ -8,6 +8,8 @@ export class Ledger {
   readonly tasks = new Map<number, Task>()
   /** Whether any task may be interrupted, in which case its streams can end with code 0 at any point. */
   readonly hasCancels: boolean
+  /** Whether both sides of a connection abandon paths, and so perhaps each the one that the other has left. */
+  readonly mayAbandonAll: boolean
   private readonly hasCrash: boolean
   /** How often each side of a task completed, by tag. */
   readonly done = new Map<string, number>()
@@ -28,6 +30,9 @@ export class Ledger {
     for (const { visits } of scenario.clients)
       for (const { near, far } of visits) for (const task of [...near, ...far]) this.tasks.set(task.tag, task)
     this.hasCrash = scenario.faults.some(({ fault }) => fault.kind === "crash")
+    this.mayAbandonAll = scenario.clients.some(({ visits }) =>
+      visits.some(({ near, far }) => near.some(abandonsPath) && far.some(abandonsPath))
+    )
     this.hasCancels = [...this.tasks.values()].some((task) => task.cancelAfterMillis !== undefined)
   }
 
@@ -82,3 +87,6 @@ export const isOver = (reason: QuicError["reason"]): boolean =>
   (reason._tag === "TransportClosed" &&
     (reason.code === TransportErrorCode.APPLICATION_ERROR ||
       reason.code === TransportErrorCode.NO_VIABLE_PATH))
+
+const abandonsPath = (task: Task): boolean =>
+  task.kind === "abandonPath" || (task.kind === "openPath" && task.abandonAfterMillis !== undefined)

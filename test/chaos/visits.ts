@@ -138,6 +138,7 @@ export const serveConnection = (ledger: Ledger, invariants: Invariants, connecti
     yield* connection.serveStreams(serveStream(ledger, connection)).pipe(
       Effect.catch((error) =>
         Effect.sync(() => {
+          if (isWithoutPath(error) && ledger.mayAbandonAll) return
           if (error.reason._tag === "HandshakeTimeout" || isWithoutPath(error))
             ledger.suspect(`the server's end: ${error.message}`)
           else if (!isExpected(error)) ledger.violate(`the server's end: ${error.message}`)
