@@ -134,8 +134,8 @@ export class Closer {
 
   /**
    * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams that the peer may have sent in spite of
-   * it. They are not authenticated, so the repetitions stay within three times the bytes received. RFC 9000 §10.2.1 #1
-   * #S1, §11.1 #S1
+   * it. They are not authenticated, so the repetitions stay within three times the bytes received.
+   * RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
    */
   onDatagramWhileClosing(bytes: number, nowMicros: number): void {
     if (this.lifecycle.state !== "closing" || nowMicros < this.unawareMicros) return

@@ -103,6 +103,7 @@ describe("a socket of node:ffi", () => {
     })
   )
 
+  // RFC 9000 §14.2.1 #2 #S1 #S2 #S3
   live("tells who connects that the network has refused a datagram, if it quotes one that was sent", () =>
     Effect.gen(function* () {
       const a = yield* ffiPort.bind(loopback)

@@ -30,9 +30,21 @@ describe.skipIf(!hasNamespaces)("a socket of node:ffi", () => {
       lastError: expect.stringContaining("EMSGSIZE")
     })
 
+  // RFC 9000 §14 #2 #3
   it("does not fragment: a datagram that is too large for its interface is counted, alone or in a train", () => {
     tooLarge("127.0.0.1", 1400 - 28)
     tooLarge("::1", 1400 - 48)
+  })
+
+  // RFC 9000 §14.2.1 #1 #3
+  it("counts what the network says about sizes, and sends datagrams of any size as before", () => {
+    expect(run("ip link set lo up", "tooBig")).toEqual({
+      lastError: expect.stringMatching(/^the network carries packets of 600 bytes: 127\.0\.0\.1:\d+$/),
+      socketErrors: 1,
+      refused: 0,
+      sizes: [100, 1400, 9000],
+      sendTooLarge: 0
+    })
   })
 
   it("is congested while the system has no room, keeps a bounded number, and wakes when they are sent", () => {

@@ -1,4 +1,7 @@
-/** What the network reports of datagrams sent before: ICMP errors, which quote them. */
+/**
+ * What the network reports of datagrams sent before: ICMP errors, which quote them. The system has matched addresses and
+ * ports; whether the quoted datagram, with its connection ID, was sent is asked here. RFC 9000 §14.2.1 #2 #S1 #S2 #S3
+ */
 import { getSystemErrorName } from "node:util"
 import { formatAddress } from "../../../src/wire/SocketAddress.ts"
 import type { UdpStatistics } from "../../udp/UdpStatistics.ts"
@@ -83,6 +86,7 @@ export class ErrorQueue {
     const problem = describe(error, info)
     counters.socketErrors++
     counters.lastError = to === undefined ? problem : `${problem}: ${formatAddress(to)}`
+    // what is said of sizes is counted, and changes nothing: path MTU discovery does without. RFC 9000 §14.2.1 #1 #3
     // RFC 1122 §3.2.2.1, §4.2.3.9: a port nobody listens at is final, an unreachable host or network is not
     if (
       to !== undefined &&

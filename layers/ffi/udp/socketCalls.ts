@@ -73,5 +73,8 @@ export const IPV6_TCLASS = 67
 export const UDP_SEGMENT = 103
 export const UDP_GRO = 104
 
-/** Sets "don't fragment", and ignores what the system has learnt of a path's MTU: the transport finds it out itself. */
+/**
+ * Sets "don't fragment", and ignores what the system has been told of a path's MTU: the transport finds it out itself.
+ * RFC 9000 §14 #2 #3, §14.2.1 #1 #3
+ */
 export const PMTUDISC_PROBE = 3
