@@ -122,4 +122,24 @@ describe("the next datagram of a burst", () => {
     // the first, and the end of the burst
     expect(asked).toHaveBeenCalledTimes(2)
   })
+
+  it("is an MTU probe when one is due, after ten of data", () => {
+    const pair = new CorePair().exchange().advance(50_000).exchange()
+    const { client } = pair
+    const { mtu } = client.path
+    client.streams.write(client.streams.open(false), new Uint8Array(40_000))
+    mtu.datagramsSinceProbe = 5
+    let sent = 0
+    const size = mtu.current + 20
+    vi.spyOn(mtu, "probeSize").mockImplementation(() => (sent > 2 && mtu.datagramsSinceProbe > 0 ? size : 0))
+    const buffer = new Uint8Array(2000)
+    const sizes: Array<number> = []
+    const next = () => client.pollTransmit(buffer, 0, pair.nowMicros, () => false, sent > 0)
+    for (let length = next(); length > 0; length = next()) {
+      sizes.push(length)
+      sent++
+    }
+    expect(sizes.indexOf(size)).toBe(5)
+    expect(sizes.length).toBeGreaterThan(6)
+  })
 })
