@@ -83,16 +83,16 @@ const linkOf = (rttMillis: number, bitsPerSecond: number, lossRate: number) => (
   queueBytes: Math.max(LEAST_QUEUE_BYTES, (bitsPerSecond / 8) * (rttMillis / 1000))
 })
 
-/** A stream begins with a message, or is the one that fills the links. */
+/** A stream is a message, which begins with 1 and its number, or the one that fills the links. */
 const receiving = (seen: Seen) =>
   Effect.fnUntraced(function* (stream: QuicStream) {
+    const message: Array<number> = []
     for (let chunk = yield* stream.read(); chunk !== undefined; chunk = yield* stream.read())
-      if (chunk.length === MESSAGE_BYTES && chunk[0] === 1)
-        seen.arrived.set(
-          new DataView(chunk.buffer, chunk.byteOffset).getUint32(1),
-          yield* Clock.currentTimeMillis
-        )
-      else seen.bytes += chunk.length
+      if (message.length === 0 && chunk[0] === 0) seen.bytes += chunk.length
+      else message.push(...chunk)
+    if (message.length < MESSAGE_BYTES) return
+    const [, high, low] = message
+    seen.arrived.set(256 * high + low, yield* Clock.currentTimeMillis)
   })
 
 const connected = Effect.fnUntraced(function* (options: CellOptions, seen: Seen) {
@@ -146,8 +146,7 @@ const program = Effect.fnUntraced(function* (options: CellOptions) {
   const { lossRate, scheduler, rateRatio } = options
   for (let left = lossRate === 0 ? MILLIS.clean : MILLIS.lossy; left > 0; left -= BETWEEN_MESSAGES_MILLIS) {
     const message = new Uint8Array(MESSAGE_BYTES)
-    message[0] = 1
-    new DataView(message.buffer).setUint32(1, sent.length)
+    message.set([1, sent.length >> 8, sent.length & 0xff])
     sent.push(yield* Clock.currentTimeMillis)
     yield* connection.sendMessage(message, preferences[sent.length % 2])
     yield* Effect.sleep(BETWEEN_MESSAGES_MILLIS)

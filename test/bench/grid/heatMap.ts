@@ -5,8 +5,8 @@ import { RATIOS, schedulerNames } from "./run.ts"
 
 const CELL = { width: 62, height: 40 }
 const SQUARE = { width: RATIOS.length * CELL.width, height: RATIOS.length * CELL.height }
-const GAP = { x: 34, y: 62 }
-const ORIGIN = { x: 136, y: 112 }
+const GAP = { x: 34, y: 46 }
+const ORIGIN = { x: 136, y: 134 }
 const GREY = "#555"
 
 const text = (x: number, y: number, content: string, attributes = ""): string =>
@@ -99,10 +99,10 @@ export const heatMap = (grid: Grid): string => {
     `<title>${title}</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     text(20, 30, title, `font-size="18"`),
-    text(20, 50, conditions, `font-size="11" fill="${GREY}"`),
+    text(20, 66, conditions, `font-size="11" fill="${GREY}"`),
     text(
       20,
-      66,
+      84,
       "below: p99 of a 64-byte message beside it, without a hint / preferring the lowest latency",
       `font-size="11" fill="${GREY}"`
     ),
