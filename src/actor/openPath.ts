@@ -107,33 +107,38 @@ export const untilGone = (actor: ConnectionActor, path: ConnectionPath): Effect.
       : Effect.flatMap(actor.path.moved.park, () => untilGone(actor, path))
   )
 
+/** Begins the path as soon as that is possible. */
 const begin = (
   actor: ConnectionActor,
-  open: () => ConnectionPath | OpenRefusal,
-  sinceMicros = actor.now(),
-  isFirst = true
-): Effect.Effect<ConnectionPath, QuicError> =>
-  Effect.suspend(() => {
+  open: () => ConnectionPath | OpenRefusal
+): Effect.Effect<ConnectionPath, QuicError, Scope.Scope> => {
+  let isTold = false
+  /** Whether connection IDs were waited for long enough; undefined before they are. */
+  let isLate: boolean | undefined
+  const giveUp = Effect.sync(() => {
+    isLate = true
+    actor.signals.driven.wakeAll()
+  })
+  const look: Effect.Effect<ConnectionPath, QuicError, Scope.Scope> = Effect.suspend(() => {
     if (actor.failure !== undefined) return actor.failure
     const opened = open()
     if (typeof opened !== "string") return Effect.succeed(opened)
     const { handshake, multipath } = actor.core
-    const { confirmed } = handshake
-    if (isFirst) {
+    if (!isTold) {
+      isTold = true
       multipath.tellBlocked(opened)
       actor.touch()
     }
-    const again = Effect.flatMap(actor.signals.driven.park, () => begin(actor, open, sinceMicros, false))
+    const again = Effect.flatMap(actor.signals.driven.park, () => look)
     // what will come by itself is waited for: that the handshake is confirmed has a timeout of its own
-    if (opened === "notNegotiated" && !confirmed) return again
-    const leftMillis = sinceMicros / 1000 + IDS_WAIT_MILLIS - actor.now() / 1000
-    if (opened === "noConnectionId" && leftMillis > 0)
-      return Effect.timeoutOrElse(again, {
-        duration: leftMillis,
-        orElse: () => begin(actor, open, sinceMicros, false)
-      })
-    return refusals[opened]
+    if (opened === "notNegotiated" && !handshake.confirmed) return again
+    if (opened !== "noConnectionId" || isLate === true) return refusals[opened]
+    if (isLate === false) return again
+    isLate = false
+    return Effect.andThen(Effect.forkScoped(Effect.delay(giveUp, IDS_WAIT_MILLIS)), again)
   })
+  return look
+}
 
 const untilUsable = (
   actor: ConnectionActor,

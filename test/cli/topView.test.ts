@@ -1,5 +1,6 @@
 import * as Option from "effect/Option"
 import { describe, expect, it } from "vitest"
+import type { ConnectionNode } from "../../src/FiberTree.ts"
 import type { ProcessTree } from "../../src/cli/CliHost.ts"
 import { cut, padEnd, padStart, width } from "../../src/cli/cells.ts"
 import { difference } from "../../src/cli/FullScreen.ts"
@@ -114,6 +115,24 @@ describe("B8: what effect-quic top draws", () => {
       "  0          125 kB  1.00 M 2.00 kB       0 B       0       –  open",
       ""
     ])
+  })
+
+  it("how the paths of the selected connection stand together, and which is silent", () => {
+    const shown = (over: Partial<ConnectionNode>): ReadonlyArray<string> => {
+      const after = [processTree({ connections: [connectionNode(over)] })]
+      return drawn(pressing(seeing(start, after), "down", "return")).filter((line) => /^(──|path)/.test(line))
+    }
+    expect(
+      shown({
+        bonding: "degraded",
+        paths: [pathNode({ carriesData: false, isSilent: true }), pathNode({ id: 1 })]
+      })
+    ).toEqual([
+      "── 10.0.0.2:50000 · established · degraded · echo · 3 s · 4 fibers · 1 waiting",
+      "path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active, silent",
+      "path 1 · 10.0.0.1:4433 → 10.0.0.2:50000 · active"
+    ])
+    expect(shown({ paths: [pathNode({ carriesData: false })] })[1]).toContain("active, carries nothing")
   })
 
   it("exactly the lines of the terminal, none wider, whatever its size and whatever is shown", () => {

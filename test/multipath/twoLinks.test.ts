@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { coreOf } from "../inspect.ts"
@@ -217,6 +218,8 @@ describe("D2, D6: a path of the application", () => {
       // the server believes that they are here
       coreOf(ends.connection).paths.byId(1)!.peerIds.clear()
       const startedAt = yield* Clock.currentTimeMillis
+      // what the connection does meanwhile prolongs nothing
+      yield* Effect.forkChild(Effect.repeat(upload(ends, 100_000), Schedule.spaced(50)))
       expect(yield* reasonOf(ends.connection.openPath({ local: { host: MOBILE } }))).toMatchObject({
         _tag: "PathFailed",
         outcome: "NoConnectionId"
