@@ -29,7 +29,9 @@ import { Missing, Native } from "./native.ts"
  * @since 0.1.0
  */
 export interface FfiCryptoSuite {
+  /** The suite to use. */
   readonly suite: CryptoSuiteShape
+  /** The parts that are the node suite's, and why. */
   readonly missing: ReadonlyArray<Missing>
 }
 

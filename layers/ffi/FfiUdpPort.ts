@@ -2,9 +2,8 @@
  * `UdpPort` on sockets of its own, called by `node:ffi`.
  *
  * Datagrams leave and arrive in trains, one system call for up to 64, so that one costs about 0.5 µs in each direction,
- * where `node:dgram` takes 5; ECN marks are read and written; packets are never
- * fragmented; a wildcard socket answers from the address it was asked at; and errors the network reports reach whoever
- * connects.
+ * where `node:dgram` takes 5. ECN marks are read and written, packets are never fragmented, a wildcard socket answers from
+ * the address it was asked at, and errors the network reports reach whoever connects.
  *
  * @since 0.1.0
  */
@@ -43,7 +42,9 @@ interface Context extends SocketContext {
  * @since 0.1.0
  */
 export interface FfiUdpPort {
+  /** The port to use. */
   readonly port: UdpPortShape
+  /** Empty if it is that of `node:ffi`. */
   readonly missing: ReadonlyArray<Missing>
 }
 
