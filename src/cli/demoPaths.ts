@@ -114,7 +114,7 @@ export const downloadOverTwo = Effect.fnUntraced(function* (
   const share = (part: number) => formatBytes(part * total)
   const facts = [
     ...paths.map(({ info }, i) => `${tracks[i].name}: ${formatBytes(info.bytesReceived)}`),
-    `${tracks[0].name.slice(0, 6)} was lost from ${share(LOST)} to ${share(BACK)}; nothing arrived for ${formatMillis(watch.longestGapMillis)} at most`
+    `${tracks[0].name.slice(0, 6)} was lost from ${share(LOST)} to ${share(BACK)}; longest pause ${formatMillis(watch.longestGapMillis)}`
   ]
   const lines = facts.flatMap((text, i) => labelled(i === 0 ? "Links    " : "         ", text))
   return { done, facts: connectionFacts(connection), lines }
