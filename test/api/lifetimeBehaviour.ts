@@ -21,7 +21,15 @@ import {
   reasonOf,
   text
 } from "./pair.ts"
-import type { Universe } from "./World.ts"
+import { UdpPort } from "../../src/capability/UdpPort.ts"
+import type { Universe, World } from "./World.ts"
+
+/** A port of the server's host where somebody listens who never answers: a closed one may be reported at once. */
+const silentPort = ({ server }: World) =>
+  Effect.gen(function* () {
+    const { bind } = yield* UdpPort
+    return (yield* bind({ host: server.host })).localAddress.port
+  }).pipe(Effect.provide(server.layer))
 
 export const lifetimeBehaviour = ({ it }: Universe): void => {
   describe("connections", () => {
@@ -317,16 +325,17 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
   })
 
   describe("connecting", () => {
-    it("to a port where nobody listens fails after the handshake timeout, and leaves nothing", (world) =>
+    it("to a port where nobody answers fails after the handshake timeout, and leaves nothing", (world) =>
       Effect.gen(function* () {
         const { client, connectOptions } = yield* endpoints(world)
+        const port = yield* silentPort(world)
         const start = yield* Clock.currentTimeMillis
         const reason = yield* reasonOf(
-          client.connect({ ...connectOptions, port: 9, transport: { handshakeTimeoutMillis: 300 } })
+          client.connect({ ...connectOptions, port, transport: { handshakeTimeoutMillis: 300 } })
         )
         expect(reason).toMatchObject({
           _tag: "HandshakeTimeout",
-          address: `${connectOptions.host}:9`,
+          address: `${connectOptions.host}:${port}`,
           waitingFor: "peer"
         })
         const took = (yield* Clock.currentTimeMillis) - start
@@ -363,9 +372,10 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("can be interrupted, and leaves nothing", (world) =>
       Effect.gen(function* () {
         const { client, connectOptions } = yield* endpoints(world)
+        const port = yield* silentPort(world)
         const connecting = yield* Effect.forkScoped(
           Effect.scoped(
-            client.connect({ ...connectOptions, port: 9, transport: { handshakeTimeoutMillis: 60_000 } })
+            client.connect({ ...connectOptions, port, transport: { handshakeTimeoutMillis: 60_000 } })
           )
         )
         yield* Effect.sleep("50 millis")
@@ -439,13 +449,14 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("that close end what waits for them: connect and accept", (world) =>
       Effect.gen(function* () {
         const { connectOptions, identity } = yield* endpoints(world)
+        const port = yield* silentPort(world)
         const scope = yield* Scope.make()
         const endpoint = yield* makeEndpoint(world.client, pinned(identity), {
           server: { alpn: ["test"], identity }
         }).pipe(Scope.provide(scope))
         const connecting = yield* Effect.forkScoped(
           reasonOf(
-            endpoint.connect({ ...connectOptions, port: 9, transport: { handshakeTimeoutMillis: 60_000 } })
+            endpoint.connect({ ...connectOptions, port, transport: { handshakeTimeoutMillis: 60_000 } })
           )
         )
         const accepting = yield* Effect.forkScoped(reasonOf(endpoint.accept))

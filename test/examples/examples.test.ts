@@ -7,7 +7,9 @@ const root = new URL("../../", import.meta.url).pathname
 
 const run = (name: string): Promise<{ error: string | undefined; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
-    execFile(process.execPath, [`${root}examples/${name}.ts`], { timeout: 30_000 }, (error, stdout, stderr) =>
+    // node:ffi is experimental, and says so
+    const args = ["--disable-warning=ExperimentalWarning", `${root}examples/${name}.ts`]
+    execFile(process.execPath, args, { timeout: 30_000 }, (error, stdout, stderr) =>
       resolve({ error: error?.message, stdout, stderr })
     )
   })
@@ -38,6 +40,7 @@ const outputs: Record<string, RegExp> = {
   faults: /^1\d answers in 20 s, at most \d{4} ms apart\n$/,
   peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
   otlp: /^spans: quic\.connect, quic\.handshake, quic\.stream\nmetrics: \d\d\nlogs: stream 0 failed\n$/,
+  native: /^node:dgram and node:crypto: \d+ Mbit\/s\nnode:ffi: \d+ Mbit\/s\n$/,
   prometheus:
     /^quic_endpoint_handshakes_completed\{.*\} 1\nquic_endpoint_connections_active\{.*\} 1\nquic_path_rtt_smoothed\{.*quic_role="server".*\} 0\.\d+\n$/,
   rpc: /^HTTP: (sunny, it is under water, 24 hours)\nQUIC: \1\n$/,
