@@ -156,17 +156,27 @@ export class PathSet {
     return longest
   }
 
-  /** What is on its way, or arrived and waits for what is on the slowest path, when all that carry data are full. */
+  /**
+   * What is on its way, or arrived and waits for what is on the slowest path, when all that carry data are full. What is lost
+   * on one of several may be missed until a probe timeout after the last packet sent there, if that path has come to need
+   * such: meanwhile the others go on.
+   */
   get carriedBytes(): number {
-    let rate = 0
-    let longest = 0
+    let [rate, longest, usable, carried] = [0, 0, 0, 0]
     for (const { recovery, status } of this.paths) {
+      if (status.isUsable) {
+        usable++
+        const { rtt, counters } = recovery
+        longest = Math.max(
+          longest,
+          counters.probeTimeouts > 0 ? 2 * recovery.ptoMicros() : rtt.smoothedMicros
+        )
+      }
       if (!status.carries) continue
-      const { smoothedMicros } = recovery.rtt
-      rate += recovery.congestionWindow / Math.max(1, smoothedMicros)
-      longest = Math.max(longest, smoothedMicros)
+      carried += recovery.congestionWindow
+      rate += recovery.congestionWindow / Math.max(1, recovery.rtt.smoothedMicros)
     }
-    return rate * longest
+    return usable > 1 ? rate * longest : carried
   }
 
   /** What coupled congestion control allows each of those that carry data. RFC 6356 */

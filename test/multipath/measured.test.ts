@@ -1,4 +1,4 @@
-/** What is known of paths of unlike delay: how far data arrived out of order over both, and how long a new one is. */
+/** Paths of unlike delay and quality: what they carry together, how far data arrives out of order, how long a new one is. */
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { itSim } from "../sim/itSim.ts"
@@ -27,6 +27,21 @@ describe("a stream over links of unlike delay", () => {
       // what the faster link brings while the slower one is 40 ms and its queue behind
       expect(maxReorderBytes).toBeGreaterThan(0.04 * (50e6 / 8))
       expect(maxReorderBytes).toBeLessThan(2 * MEGABYTE)
+    })
+  )
+})
+
+describe("a link that loses three packets in ten", () => {
+  itSim("takes nothing from a clean one beside it", () =>
+    Effect.gen(function* () {
+      const ends = yield* twoLinks({ wifi: link(50e6, 20), mobile: link(20e6, 60) })
+      yield* upload(ends, 5 * MEGABYTE)
+      const clean = yield* upload(ends, 30 * MEGABYTE)
+      yield* ends.connection.openPath({ local: { host: MOBILE } })
+      ends.links.mobile.set({ lossRate: 0.3 })
+      yield* upload(ends, 5 * MEGABYTE)
+      const both = yield* upload(ends, 30 * MEGABYTE)
+      expect(both.bitsPerSecond).toBeGreaterThan(0.97 * clean.bitsPerSecond)
     })
   )
 })
