@@ -110,6 +110,7 @@ export class FfiUdpSocket implements UdpSocket {
   drain(max: number, handle: (datagram: ReceivedDatagram) => void): number {
     const { inbound, queue, counters } = this
     let taken = 0
+    let skipped = 0
     this.unread = 0
     while (taken < max && !this.isClosed) {
       if (inbound.left > 0) {
@@ -117,10 +118,11 @@ export class FfiUdpSocket implements UdpSocket {
         counters.received++
         handle(inbound.take())
       } else if (queue.length > 0) taken += queue.drain(max - taken, handle)
-      else if (!this.receive()) {
+      // what nobody can answer is skipped; a flood of it must not keep the loop here
+      else if (taken + skipped >= max || !this.receive()) {
         this.isArmed = true
         break
-      }
+      } else if (inbound.left === 0) skipped++
     }
     inbound.release()
     return taken
@@ -209,8 +211,8 @@ export class FfiUdpSocket implements UdpSocket {
   private receiveIntoQueue(): void {
     const { inbound, queue, counters } = this
     // what is dropped makes no room, so a flood cannot keep this going
-    for (let more = queue.capacity; more > 0; more -= 1) {
-      for (; inbound.left > 0; ) {
+    for (let more = Math.max(1, queue.capacity); more > 0; more--) {
+      while (inbound.left > 0) {
         const { bytes, from, to, ecn } = inbound.take()
         if (queue.push(bytes.slice(), from, to, ecn)) counters.received++
         else counters.receiveDropped++
