@@ -19,7 +19,7 @@ export interface Measured {
 export const schedulerNames = Object.keys(schedulers) as ReadonlyArray<SchedulerName>
 
 /** As often as what is compared with all is measured, and what seems to fall short of it. */
-const REPETITIONS = 4
+const REPETITIONS = 8
 
 export const repeated = (options: CellOptions): ReadonlyArray<CellOptions> =>
   Array.from({ length: REPETITIONS }, (_, seed) => ({ ...options, seed }))
