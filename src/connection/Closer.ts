@@ -4,13 +4,6 @@ import { type TransportError, TransportErrorCode } from "../wire/TransportError.
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
 
-/** What the path tells of its times. */
-interface CloseTimes {
-  readonly ptoMicros: () => number
-  /** 0 while it is not known. */
-  readonly roundTripMicros: () => number
-}
-
 /**
  * Closes a connection: the content of CONNECTION_CLOSE, how often it is repeated, and how long the closing and
  * draining states last. RFC 9000 §10.2 #S1
@@ -22,14 +15,12 @@ export class Closer {
   deadlineMicros = Number.POSITIVE_INFINITY
   private readonly lifecycle: Lifecycle
   private readonly events: Array<ConnectionEvent>
-  private readonly times: CloseTimes
+  private readonly ptoMicros: () => number
   /** An unvalidated client gets a single CONNECTION_CLOSE: see `isStranger` in ConnectionParts. */
   readonly isStranger: () => boolean
   private isSaidOnce = false
   /** Counted from the local close: datagrams and bytes received, the size of the close, bytes of its repetitions. */
   private received = 0
-  /** What arrives before that was sent before the peer can have learned of the close. */
-  private unawareMicros = 0
   private receivedBytes = 0
   private closeBytes = 0
   private repeatedBytes = 0
@@ -37,12 +28,12 @@ export class Closer {
   constructor(
     lifecycle: Lifecycle,
     events: Array<ConnectionEvent>,
-    times: CloseTimes,
+    ptoMicros: () => number,
     isStranger: () => boolean
   ) {
     this.lifecycle = lifecycle
     this.events = events
-    this.times = times
+    this.ptoMicros = ptoMicros
     this.isStranger = isStranger
   }
 
@@ -58,8 +49,7 @@ export class Closer {
     if (!this.lifecycle.to("closing")) return
     this.lifecycle.closeReason = reason
     this.pending = true
-    this.deadlineMicros = nowMicros + Math.max(3 * this.times.ptoMicros(), lingerMicros)
-    this.unawareMicros = nowMicros + this.times.roundTripMicros()
+    this.deadlineMicros = nowMicros + Math.max(3 * this.ptoMicros(), lingerMicros)
     this.events.push({ _tag: "closed" })
   }
 
@@ -91,7 +81,7 @@ export class Closer {
     // already closed locally: the reason and the deadline are set
     if (!wasOpen) return
     this.lifecycle.closeReason = reason
-    this.deadlineMicros = nowMicros + 3 * this.times.ptoMicros()
+    this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
     this.events.push({ _tag: "closed" })
   }
 
@@ -133,12 +123,11 @@ export class Closer {
   }
 
   /**
-   * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams that the peer may have sent in spite of
-   * it. They are not authenticated, so the repetitions stay within three times the bytes received.
-   * RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
+   * In the closing state, repeats CONNECTION_CLOSE after 1, 2, 4, 8 … datagrams. They are not authenticated, so the
+   * repetitions stay within three times the bytes received. RFC 9000 §10.2.1 #1 #S1, §11.1 #S1
    */
-  onDatagramWhileClosing(bytes: number, nowMicros: number): void {
-    if (this.lifecycle.state !== "closing" || nowMicros < this.unawareMicros) return
+  onDatagramWhileClosing(bytes: number): void {
+    if (this.lifecycle.state !== "closing") return
     this.received++
     this.receivedBytes += bytes
     if ((this.received & (this.received - 1)) !== 0) return

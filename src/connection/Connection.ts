@@ -297,7 +297,7 @@ export class Connection {
     path.onDatagramReceived(bytes.length, route)
     if (this.lifecycle.state === "closing") {
       // RFC 9000 §10.2.1 #2: datagrams from another address get no answer
-      if (route === path.routes.current) this.closer.onDatagramWhileClosing(bytes.length, nowMicros)
+      if (route === path.routes.current) this.closer.onDatagramWhileClosing(bytes.length)
       return
     }
     const isAuthentic = this.receiver.onDatagram(packet, nowMicros)

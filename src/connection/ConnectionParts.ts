@@ -92,7 +92,7 @@ export class ConnectionParts {
     this.closer = new Closer(
       this.lifecycle,
       this.events,
-      { ptoMicros: () => paths.ptoMicros, roundTripMicros: () => roundTripMicros(paths) },
+      () => paths.ptoMicros,
       () => isStranger(this)
     )
     this.localParameters = localParameters(config, origin, config.preferred && path.localIds.issuePreferred())
@@ -116,12 +116,6 @@ export const addPath = (parts: ConnectionParts, setup: PathSetup, nowMicros: num
 export const newHandshake = (parts: ConnectionParts, ids: HandshakeIds): HandshakeDriver => {
   const { config, crypto, keys, versions, events } = parts
   return new HandshakeDriver(config, crypto, keys, versions, events, ids, parts.localParameters!)
-}
-
-/** Of the path in use; 0 before it is measured. */
-const roundTripMicros = ({ active }: PathSet): number => {
-  const { rtt } = active.recovery
-  return rtt.hasSample ? rtt.smoothedMicros : 0
 }
 
 /**

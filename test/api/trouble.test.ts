@@ -48,6 +48,8 @@ describe("a handshake", () => {
         const { world, cable } = yield* stage
         cable.forward.dropIf = (_, index) => index >= lost && index < lost + 3
         const { near, far } = yield* pair(world, patient)
+        // until the lost ones are behind it
+        while (cable.forward.counters.entered < lost + 3) yield* near.ping
         yield* near.close(3, "")
         expect((yield* far.closed).reason).toMatchObject({ code: 3 })
       })
