@@ -13,7 +13,7 @@ const slowly = "tc qdisc add dev lo root tbf rate 4mbit burst 8000 limit 1000000
 
 const run = (prepare: string, ...args: ReadonlyArray<string>): unknown => {
   const node = `${process.execPath} --no-warnings ${program} ${args.join(" ")}`
-  const { stdout, stderr } = inNamespace(`${prepare} && ${node}`)
+  const { stdout, stderr } = inNamespace(`${prepare} && exec ${node}`)
   expect(stderr).toBe("")
   return JSON.parse(stdout)
 }
