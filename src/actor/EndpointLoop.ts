@@ -54,6 +54,7 @@ export interface LoopHost {
 export class EndpointLoop {
   readonly sockets: SocketTable
   readonly pacer = new ConnectPacer(() => this.ring())
+  /** Counts up when a turn begins and when it ends: what was read before may have changed. */
   turns = 0
   private readonly host: LoopHost
   private readonly core: Endpoint
@@ -66,6 +67,7 @@ export class EndpointLoop {
   /** Connections with a path whose socket is congested. */
   private readonly blocked = new Set<ConnectionActor>()
   private nowMicros = 0
+  private isInTurn = false
 
   constructor(host: LoopHost, socket: UdpSocket, clock: Clock.Clock, runFork: RunFork) {
     this.host = host
@@ -103,7 +105,8 @@ export class EndpointLoop {
   /** Serves the connection in the next turn. */
   touch(actor: ConnectionActor): void {
     this.markDirty(actor)
-    this.ring()
+    // a turn sees itself what became dirty during it
+    if (!this.isInTurn) this.ring()
   }
 
   remove(actor: ConnectionActor): void {
@@ -129,6 +132,7 @@ export class EndpointLoop {
 
   private turn(): void {
     this.signal.clear()
+    this.isInTurn = true
     this.turns++
     const { core, sockets, pacer } = this
     this.nowMicros = this.host.now()
@@ -151,6 +155,8 @@ export class EndpointLoop {
       sockets.flush()
       for (const actor of serving) this.settle(actor)
     }
+    this.isInTurn = false
+    this.turns++
     pacer.nextTurn()
     const hasWaiting = handshakes?.hasWaiting === true || pacer.hasWaiting
     const more = received === RECEIVE_BURST || hasWaiting || !mayFire

@@ -18,7 +18,7 @@ import { endpointSeries, pathSeries, type Series } from "./metricSeries.ts"
 export interface MeasuredEndpoint {
   readonly core: Endpoint
   readonly socket: { readonly localAddress: SocketAddress }
-  /** Turns of its loop so far. */
+  /** Changes with each turn of its loop. */
   readonly turns: number
   now(): number
 }
