@@ -10,7 +10,6 @@
  * to wake waiting fibers.
  */
 import type * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { SessionTicket } from "../capability/TicketStore.ts"
@@ -109,11 +108,12 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
 
   /** Runs until the connection is drained; interruption closes the connection. */
   private get life(): Effect.Effect<void> {
-    return Effect.onInterrupt(Deferred.await(this.signals.drained), () =>
-      Effect.sync(() => {
+    return Effect.callback<void>((resume) => {
+      this.signals.drained.listen(() => resume(Effect.void))
+      return Effect.sync(() => {
         if (this.failure === undefined) this.close(0, "interrupted")
       })
-    )
+    })
   }
 
   onDefect(cause: Cause.Cause<unknown>): void {
@@ -237,7 +237,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.verification?.interruptUnsafe()
     const wasOpen = this.failure === undefined
     if (wasOpen) this.fail(() => new EndpointClosed())
-    Deferred.doneUnsafe(this.signals.drained, Effect.void)
+    this.signals.drain()
     if (wasOpen) this.wakeAllWaiters()
   }
 
@@ -344,7 +344,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
 
   onDrained(): void {
     this.host.onDrained(this)
-    Deferred.doneUnsafe(this.signals.drained, Effect.void)
+    this.signals.drain()
   }
 
   private fail(reason: () => QuicErrorReason): void {

@@ -1,4 +1,3 @@
-import * as Deferred from "effect/Deferred"
 import { type Tally, TalliedWaitList, WaitList } from "./WaitList.ts"
 
 /** What fibers wait for on one connection. */
@@ -11,16 +10,18 @@ export class ConnectionSignals {
   readonly changed: WaitList
   /** The core was driven: something may have been acknowledged or become possible. */
   readonly driven = new WaitList()
-  /** The connection is drained. */
-  readonly drained = Deferred.makeUnsafe<void>()
+  /** The connection is drained; `drain` wakes them. */
+  readonly drained = new WaitList()
+  isDrained = false
 
   /** `readers` counts those who wait for something of the peer's. */
   constructor(readers: Tally) {
     this.changed = new TalliedWaitList(readers)
   }
 
-  get isDrained(): boolean {
-    return Deferred.isDoneUnsafe(this.drained)
+  drain(): void {
+    this.isDrained = true
+    this.drained.wakeAll()
   }
 
   /** Application fibers that wait. */

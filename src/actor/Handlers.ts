@@ -31,7 +31,7 @@ export class Handlers {
   /** The fiber that `serve` runs. */
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** One for each running `serveStreams`. */
-  private readonly groups = new Set<Branch>()
+  private groups: Set<Branch> = none
   private deadline: Branch | undefined = undefined
   private readonly changed = new WaitList()
 
@@ -99,6 +99,7 @@ export class Handlers {
   /** A group for stream handlers, until it is closed. */
   open(): Branch {
     const group = this.host.parent.group()
+    if (this.groups === none) this.groups = new Set()
     this.groups.add(group)
     this.report()
     return group
@@ -127,3 +128,6 @@ export class Handlers {
     this.changed.wakeAll()
   }
 }
+
+/** Most connections run no `serveStreams`, or have a handler of their own only. */
+const none = new Set<Branch>()

@@ -1,3 +1,4 @@
+import type { SendDemand } from "../capability/PathScheduling.ts"
 import { PathFrames } from "../path/PathFrames.ts"
 import type { Abandonment } from "../path/PathStatus.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
@@ -105,12 +106,7 @@ export class Multipath {
     this.order = new SendOrder(
       paths,
       (config.scheduler ?? earliest)(),
-      {
-        unsentBytes: (most) => parts.streams.unsentBytes(most),
-        get creditBytes() {
-          return parts.streams.creditBytes
-        }
-      },
+      new StreamDemand(parts),
       (other, path, packet) => parts.frames.repeatOn(other, path, packet)
     )
   }
@@ -364,3 +360,20 @@ export class Multipath {
 
 const violation = (reason: string, type: number): TransportError =>
   new TransportError(PROTOCOL_VIOLATION, reason, type)
+
+/** What the streams have to send, as schedulers see it. */
+class StreamDemand implements SendDemand {
+  private readonly parts: ManyPaths
+
+  constructor(parts: ManyPaths) {
+    this.parts = parts
+  }
+
+  unsentBytes(most: number): number {
+    return this.parts.streams.unsentBytes(most)
+  }
+
+  get creditBytes(): number {
+    return this.parts.streams.creditBytes
+  }
+}

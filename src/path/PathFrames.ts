@@ -38,7 +38,7 @@ interface Due {
  */
 export class PathFrames implements FrameOwner {
   /** By kind and path. */
-  private readonly due = new Map<number, Due>()
+  private due: Map<number, Due> = none
   private unsent = 0
 
   abandon(pathId: number, errorCode: number): void {
@@ -115,6 +115,8 @@ export class PathFrames implements FrameOwner {
   private add(type: Type, pathId: number, field: number): void {
     const key = keyOf(type, pathId)
     this.remove(key)
+    // most connections have one path, and never any
+    if (this.due === none) this.due = new Map()
     this.due.set(key, { type, pathId, field, state: "unsent" })
     this.unsent++
   }
@@ -124,6 +126,8 @@ export class PathFrames implements FrameOwner {
     this.due.delete(key)
   }
 }
+
+const none = new Map<number, Due>()
 
 /** The same for both status frames: one replaces the other. */
 const keyOf = (type: number, pathId: number): number =>

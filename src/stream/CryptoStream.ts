@@ -23,14 +23,18 @@ const dataAfterEnd = (level: Level): TransportError =>
 
 /** The CRYPTO streams, one per encryption level; freed when the level's keys are discarded. RFC 9000 §19.6 */
 export class CryptoStream implements FrameOwner {
+  /** Only while they hold data. */
   private readonly sending: Array<SendBuffer | undefined> = [undefined, undefined, undefined, undefined]
+  private readonly written: Array<number> = [0, 0, 0, 0]
   private readonly receiving: Array<ReceiveBuffer | undefined> = [undefined, undefined, undefined, undefined]
   /** Bit set of the levels at which TLS expects no more data. */
   private ended = 0
 
   /** Queues handshake bytes; large ones are not copied. */
   write(level: Level, bytes: Uint8Array): void {
-    ;(this.sending[level] ??= new SendBuffer()).append(bytes)
+    const buffer = (this.sending[level] ??= new SendBuffer(this.written[level]))
+    buffer.append(bytes)
+    this.written[level] += bytes.length
   }
 
   /** Bytes written but not acknowledged. */
@@ -92,7 +96,10 @@ export class CryptoStream implements FrameOwner {
 
   /** A CRYPTO frame is recorded as its level, offset and length. */
   onAcked(_type: number, level: number, offset: number, length: number): void {
-    this.sending[level]?.onAcked(offset, offset + length)
+    const buffer = this.sending[level]
+    if (buffer === undefined) return
+    buffer.onAcked(offset, offset + length)
+    if (buffer.held === 0) this.sending[level] = undefined
   }
 
   onLost(_type: number, level: number, offset: number, length: number): void {
@@ -154,6 +161,7 @@ export class CryptoStream implements FrameOwner {
   /** Drops everything, for a handshake that begins anew. */
   restart(): void {
     this.sending.fill(undefined)
+    this.written.fill(0)
     this.receiving.fill(undefined)
     this.ended = 0
   }

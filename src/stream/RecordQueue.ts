@@ -2,22 +2,22 @@ import { Fifo } from "../internal/Fifo.ts"
 import type { StreamRecord } from "./StreamRecord.ts"
 
 /** A FIFO of streams without duplicates. `bit` marks membership in `StreamRecord.queued`. */
-export class RecordQueue {
+export class RecordQueue extends Fifo<StreamRecord> {
   private readonly bit: number
-  private readonly records = new Fifo<StreamRecord>()
 
   constructor(bit: number) {
+    super()
     this.bit = bit
   }
 
-  push(record: StreamRecord): void {
+  override push(record: StreamRecord): void {
     if ((record.queued & this.bit) !== 0) return
     record.queued |= this.bit
-    this.records.push(record)
+    super.push(record)
   }
 
-  shift(): StreamRecord | undefined {
-    for (let record = this.records.shift(); record !== undefined; record = this.records.shift()) {
+  override shift(): StreamRecord | undefined {
+    for (let record = super.shift(); record !== undefined; record = super.shift()) {
       if ((record.queued & this.bit) === 0) continue
       record.queued &= ~this.bit
       return record

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { queryObjects } from "node:v8"
 import { expect } from "vitest"
+import { SendBuffer } from "../../src/stream/SendBuffer.ts"
 import { endpoints } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
 import { coreOf } from "../inspect.ts"
@@ -30,6 +31,19 @@ simulated.it("an idle connection retains the fibers that the tree shows, and non
     const after = { alive: countLike(fiber), shown: yield* shown }
     expect(after.shown - before.shown).toBe(40)
     expect(after.alive - before.alive).toBe(40)
+  })
+)
+
+simulated.it("an idle connection retains no buffer of what was sent and has arrived", (world) =>
+  Effect.gen(function* () {
+    const { client, server, connectOptions } = yield* endpoints(world)
+    const connectOne = Effect.all([client.connect(connectOptions), server.accept], {
+      concurrency: "unbounded"
+    })
+    for (let i = 0; i < 10; i++) yield* connectOne
+    yield* Effect.sleep(5_000)
+    // that of the test itself
+    expect(countLike(new SendBuffer())).toBe(1)
   })
 )
 
