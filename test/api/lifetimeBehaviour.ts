@@ -19,17 +19,10 @@ import {
   readAll,
   readText,
   reasonOf,
+  silentPort,
   text
 } from "./pair.ts"
-import { UdpPort } from "../../src/capability/UdpPort.ts"
-import type { Universe, World } from "./World.ts"
-
-/** A port of the server's host where somebody listens who never answers: a closed one may be reported at once. */
-const silentPort = ({ server }: World) =>
-  Effect.gen(function* () {
-    const { bind } = yield* UdpPort
-    return (yield* bind({ host: server.host })).localAddress.port
-  }).pipe(Effect.provide(server.layer))
+import type { Universe } from "./World.ts"
 
 export const lifetimeBehaviour = ({ it }: Universe): void => {
   describe("connections", () => {

@@ -21,6 +21,7 @@ import {
   Trust
 } from "../../src/index.ts"
 import type { Place, World } from "./World.ts"
+import { UdpPort } from "../../src/capability/UdpPort.ts"
 
 export interface PairOptions {
   readonly server?: Partial<ServerOptions>
@@ -124,3 +125,10 @@ export const pattern = (size: number, seed = 1): Uint8Array => {
   }
   return bytes
 }
+
+/** A port of the server's host where somebody listens who never answers: a closed one may be reported at once. */
+export const silentPort = ({ server }: World) =>
+  Effect.gen(function* () {
+    const { bind } = yield* UdpPort
+    return (yield* bind({ host: server.host })).localAddress.port
+  }).pipe(Effect.provide(server.layer))

@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import { describe, expect } from "vitest"
 import { carrierErrorCodes, QuicRpc, QuicSocket, QuicSocketServer } from "../../src/index.ts"
-import { endpoints, quietly, reasonOf } from "../api/pair.ts"
+import { endpoints, quietly, reasonOf, silentPort } from "../api/pair.ts"
 import { live, simulated, type World } from "../api/World.ts"
 
 /** The sockets a server is handed, kept open until they are released. */
@@ -237,15 +237,20 @@ describe.each([live, simulated])("C9: sockets over QUIC, $name", ({ it }) => {
 
   it("connecting fails as opening, with the reason as the cause", (world) =>
     Effect.gen(function* () {
-      const { server, client, connectOptions } = yield* endpoints(world)
+      const { client, connectOptions } = yield* endpoints(world)
       const bad = yield* QuicSocket.makeConnect({ ...connectOptions, endpoint: client, alpn: ["other"] })
       expect((yield* Effect.flip(bad.reader)).reason).toMatchObject({
         _tag: "SocketOpenError",
         kind: "Unknown",
         cause: { _tag: "QuicError" }
       })
-      yield* server.drain(0)
-      const late = yield* QuicSocket.makeConnect({ ...connectOptions, endpoint: client, openTimeout: 100 })
+      const port = yield* silentPort(world)
+      const late = yield* QuicSocket.makeConnect({
+        ...connectOptions,
+        port,
+        endpoint: client,
+        openTimeout: 100
+      })
       expect((yield* Effect.flip(late.reader)).reason).toMatchObject({
         _tag: "SocketOpenError",
         kind: "Timeout"
