@@ -58,7 +58,15 @@ const rate = (figures: Figures | undefined): string =>
 const both = ({ goodputMegabits, linkMegabits }: Figures): string =>
   `${goodputMegabits.toFixed(1)} Mbit/s (${linkMegabits.toFixed(1)} of IP packets)`
 
+/** Of a core each. */
+const cores = ({ clientCpu, serverCpu = 0 }: Figures): string =>
+  `client ${(100 * clientCpu).toFixed(0)} %, server ${(100 * serverCpu).toFixed(0)} % of a core`
+
 const worse = (holds: boolean, problem: string): string | undefined => (holds ? undefined : problem)
+
+interface Sum extends Measured {
+  readonly figures: Readonly<Record<"sum" | "single", Figures> & Record<"mptcp" | "tcp", Figures | undefined>>
+}
 
 /** Both links, the better one, and the kernel's over the same. */
 const sumOf = async (
@@ -66,7 +74,7 @@ const sumOf = async (
   congestion: Transfer["congestion"],
   bytes: number,
   { ours, kernel, set }: Bench
-): Promise<Measured> => {
+): Promise<Sum> => {
   await set(links.wifi, links.lte)
   const sum = await ours({ bytes, paths: 2, congestion })
   const single = await ours({ bytes, paths: 1, congestion })
@@ -148,12 +156,12 @@ const fast: Cell = {
   measure: (isFull) =>
     onBench(async (bench) => {
       const bytes = (isFull ? 250 : 50) * MEGABYTE
-      const measured = await sumOf(FAST, "cubic", bytes, bench)
+      const { figures, summary } = await sumOf(FAST, "cubic", bytes, bench)
       await bench.set(BOUNDLESS, BOUNDLESS)
       const limit = await bench.ours({ bytes, paths: 1, congestion: "cubic" })
       return {
-        figures: { ...measured.figures, limit },
-        summary: `${measured.summary}; one path without a limit ${rate(limit)}`,
+        figures: { ...figures, limit },
+        summary: `${summary}; one path without a limit ${rate(limit)} (${cores(limit)}); both links: ${cores(figures.sum)}`,
         // whether the CPU carries the sum is not for this network to say
         problem: undefined
       }
