@@ -91,7 +91,7 @@ const reportAsJson =
 
 const workersFlag = Flag.Int("workers").pipe(
   Flag.withMetavar("N"),
-  Flag.withDescription("Number of threads that share the port, each with its own connections (default: 1)"),
+  Flag.withDescription("Threads that share the port, with connections of their own (default: 1)"),
   Flag.withDefault(1),
   Flag.filter(
     (workers) => workers >= 1 && workers <= 128,
