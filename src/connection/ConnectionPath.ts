@@ -293,15 +293,19 @@ export class ConnectionPath {
   deadline(): number {
     const { recovery, localIds, status } = this
     if (status.state === "created") return Number.POSITIVE_INFINITY
-    let deadline = Math.min(
+    const deadline = Math.min(
       recovery.deadlineMicros(),
       this.migration.deadlineMicros,
       localIds.deadlineMicros,
       status.removeAtMicros
     )
-    // those of an abandoned path are sent on others
-    if (this.maySend || status.isEnding)
-      for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
+    return this.maySend ? Math.min(deadline, this.ackDeadlineMicros) : deadline
+  }
+
+  /** When an acknowledgment is due. */
+  get ackDeadlineMicros(): number {
+    let deadline = Number.POSITIVE_INFINITY
+    for (const received of this.received) deadline = Math.min(deadline, received.ackDeadlineMicros)
     return deadline
   }
 }

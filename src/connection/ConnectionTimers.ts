@@ -53,6 +53,9 @@ export class ConnectionTimers {
 
   private pathDeadline(path: ConnectionPath, ptoMicros: number, nowMicros: number): number {
     let deadline = Math.min(path.deadline(), this.parts.multipath.silenceDeadline(path, ptoMicros))
+    // the ACKs of an abandoned path are sent on others: while none may send, their deadline is nobody's
+    if (path.status.isEnding && this.parts.paths.mayCarryAcks)
+      deadline = Math.min(deadline, path.ackDeadlineMicros)
     if (!path.status.isOpen) return deadline
     if (this.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
     if (!this.parts.handshake.confirmed) return deadline

@@ -110,6 +110,11 @@ export class PathSet {
     )
   }
 
+  /** Whether any path may send what others owe now. */
+  get mayCarryAcks(): boolean {
+    return this.paths.some(({ status, maySend }) => status.carries && maySend)
+  }
+
   /** Whether connection IDs of any path are to be provided or retired. */
   get hasIdFrames(): boolean {
     const { paths } = this

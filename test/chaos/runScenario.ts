@@ -32,7 +32,7 @@ export interface Verdict {
 }
 
 /** Time limits: from healing to the end of all tasks, and from there to the end of all connections. */
-const liveMillis = 300_000
+const liveMillis = 900_000
 const drainMillis = 200_000
 /** Checks the invariants every this many instants. */
 const everyInstants = 16

@@ -65,5 +65,7 @@ export const connectOptions = ({ transport, groups }: ClientPlan, earlyData: boo
   cipherSuites: ["aes-128-gcm"] as const,
   groups,
   transport,
+  // as long as the handshake: two lost probes in a row, and the next is sent sixteen seconds later
+  connectTimeoutMillis: 120_000,
   earlyData
 })

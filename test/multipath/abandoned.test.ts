@@ -52,6 +52,32 @@ describe("a path that was abandoned", () => {
     expectWell(two)
   })
 
+  // chaos seed 300323: the loop had a turn for nothing, for ever
+  it("keeps no timer for its ACKs while no other path may carry them", () => {
+    const two = new TwoPaths()
+    const server = two.of("server")
+    two.arrives = ({ by }) => by !== "server"
+    server.multipath.abandon(pathAt(two, "server", 1)!, 0, two.nowMicros)
+    two.exchange()
+    // the client's address has changed, and is not validated
+    const { amplification } = pathAt(two, "server", 0)!.routes.current
+    amplification.validated = false
+    amplification.onSent(1e9)
+    two.arrives = ({ by, socket }) => by === "client" && socket === 1
+    for (let i = 0; i < 20; i++) {
+      const { streams } = two.of("client")
+      streams.write(streams.open(false), new Uint8Array(3000))
+    }
+    two.exchange()
+    const { received } = pathAt(two, "server", 1)!
+    expect(received[Space.Application].hasUnacknowledged).toBe(true)
+    const later = two.nowMicros + SECOND / 10
+    expect(received[Space.Application].ackDeadlineMicros).toBeLessThan(later)
+    for (let i = 0; i < 10 && server.timeout(later) <= later; i++) server.handleTimeout(later)
+    expect(server.pollTransmit(new Uint8Array(1500), 0, later)).toBe(0)
+    expect(server.timeout(later)).toBeGreaterThan(later)
+  })
+
   it("may be answered late: a PATH_RESPONSE to its challenge does nothing", () => {
     const two = new TwoPaths(three)
     const held: Array<Sent> = []
