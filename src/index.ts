@@ -17,6 +17,16 @@ export {
   NetworkInterfaces,
   type NetworkInterfacesShape
 } from "./capability/NetworkInterfaces.ts"
+export {
+  type RelayClosed,
+  RelayError,
+  type RelayIdentity,
+  type RelayLink,
+  type RelayLinkCounters,
+  type RelayLinkListener,
+  RelayPort,
+  type RelayPortShape
+} from "./capability/RelayPort.ts"
 export { ReplayGuard } from "./capability/ReplayGuard.ts"
 export {
   Shard,
@@ -32,6 +42,7 @@ export { UdpPort } from "./capability/UdpPort.ts"
 export { type Carrier, carrierErrorCodes, type OpenOptions } from "./Carrier.ts"
 export * as Channels from "./Channels.ts"
 export { type ClaimedDatagramOptions, DatagramClaim, type DatagramClaimOptions } from "./DatagramClaim.ts"
+export * as DialAddress from "./DialAddress.ts"
 export * as FiberTree from "./FiberTree.ts"
 export * as Identity from "./Identity.ts"
 export * as Liveness from "./Liveness.ts"
