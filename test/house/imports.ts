@@ -34,6 +34,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/internal", "src/wire"],
   ["src/capability"],
   ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission"],
+  ["src/nat"],
   ["src/connection"],
   ["src/endpoint", "src/qlog"],
   [
