@@ -6,18 +6,13 @@
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { EndpointLimits } from "./EndpointLimits.ts"
+import { Host } from "./hostOption.ts"
 import type { Identity } from "./Identity.ts"
 import type { ReconnectToken } from "./ReconnectToken.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
+import type { TraversalOptions } from "./TraversalOptions.ts"
 import { parseIp } from "./wire/ipAddress.ts"
 import { keyShareGroups, TlsPreferences } from "./TlsOptions.ts"
-
-/** Other parts of a URL would be taken for part of the name. Two or more colons make an IPv6 address. */
-const Host = Schema.String.check(
-  Schema.isPattern(/^(?![^:]*:[^:]*$)[^\s/\\[\]?#@]+$/, {
-    expected: "a host name or an IP literal, without a scheme, brackets, port or path"
-  })
-)
 
 export const BindSchema = Schema.Struct({
   host: Schema.optionalKey(Host),
@@ -176,6 +171,8 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
   readonly limits?: EndpointLimits
   /** Accepts connections when set. Default: the endpoint is only a client. */
   readonly server?: ServerOptions
+  /** How direct paths through NATs are found. Default: none are looked for. */
+  readonly traversal?: TraversalOptions
 }
 
 /**

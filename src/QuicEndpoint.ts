@@ -38,6 +38,7 @@ import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { dial } from "./actor/dial.ts"
 import type { PeerPlace } from "./actor/EndpointActor.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
+import { serveAddressDiscovery } from "./actor/serveAddressDiscovery.ts"
 import { serveConnections } from "./actor/serveConnections.ts"
 import { treeSnapshot } from "./actor/treeSnapshot.ts"
 import { called, refuseFunction } from "./arguments.ts"
@@ -218,7 +219,8 @@ export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShap
 }
 
 const make = Effect.fnUntraced(function* (options: EndpointOptions) {
-  const { actor, keeper, context, dialing } = yield* startEndpoint(options)
+  const { actor, keeper, context, dialing, traverses } = yield* startEndpoint(options)
+  if (traverses?.role === "bootstrap") serveAddressDiscovery(actor)
   const show = (connection: ConnectionActor): QuicConnection => new QuicConnection(connection)
   const dialSettings = { ...dialing, show }
   const tree = Effect.sync(() => treeSnapshot(actor))

@@ -1,4 +1,5 @@
 /** A secure, multipath, actor-model QUIC transport for Effect. */
+export * as AddressDiscovery from "./AddressDiscovery.ts"
 export { Admission } from "./capability/Admission.ts"
 export { CertificateRejected, CertificateVerifier } from "./capability/CertificateVerifier.ts"
 export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSuite.ts"
@@ -89,6 +90,7 @@ export * as ReconnectToken from "./ReconnectToken.ts"
 export * as Resumption from "./Resumption.ts"
 export type { DatagramOptions, MessageOptions, PathPreference } from "./SendOptions.ts"
 export { type ReaderOptions, type ReadOptions, StreamReader } from "./StreamReader.ts"
+export type { BootstrapOption, TraversalOptions } from "./TraversalOptions.ts"
 export * as Trust from "./Trust.ts"
 export type { DatagramFate } from "./stream/DatagramQueue.ts"
 export { Version } from "./wire/PacketType.ts"

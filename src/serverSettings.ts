@@ -53,6 +53,19 @@ export const serverSettings = Effect.fnUntraced(function* (given: ServerOptions,
   }
 })
 
+type ServerSettings = Effect.Success<ReturnType<typeof serverSettings>>
+
+/** For connections that nobody reads from: the peer may send nothing that would be kept. */
+export const forDiscovery = (settings: ServerSettings): ServerSettings => ({
+  ...settings,
+  transport: {
+    ...settings.transport,
+    maxBidirectionalStreams: 0,
+    maxUnidirectionalStreams: 0,
+    maxDatagramFrameBytes: 0
+  }
+})
+
 const ticketSettings = Effect.fnUntraced(function* (
   { ticketLifetimeSeconds = 86_400, earlyData = false }: typeof ServerSchema.Type,
   settings: TransportSettings,

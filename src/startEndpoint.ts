@@ -29,12 +29,13 @@ import type { EndpointConfig } from "./endpoint/EndpointConfig.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { check, checkTransport } from "./QuicOptions.ts"
 import * as Resumption from "./Resumption.ts"
-import { serverSettings, type SettingsContext } from "./serverSettings.ts"
+import { forDiscovery, serverSettings, type SettingsContext } from "./serverSettings.ts"
+import { traversalSettings } from "./TraversalOptions.ts"
 
 export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptions) {
   yield* checkRecord(options, "options")
   if (options.server !== undefined) yield* checkRecord(options.server, "server")
-  const { server: serverOptions, limits: limitOptions = {}, resetSecret, ...bindOptions } = options
+  const { server: serverOptions, limits: limitOptions = {}, resetSecret, traversal, ...bindOptions } = options
   const bind = yield* check(BindSchema, bindOptions)
   const limits = yield* check(EndpointLimits, limitOptions, "limits.")
   const udp = yield* UdpPort
@@ -43,7 +44,10 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   const nowMillis = (): number => clock.currentTimeMillisUnsafe()
   const context = yield* settingsContext(nowMillis)
   const { suite, randomBytes } = context
-  const server = serverOptions && (yield* serverSettings(serverOptions, context))
+  const offered = serverOptions && (yield* serverSettings(serverOptions, context))
+  const traverses =
+    traversal && (yield* traversalSettings(traversal, { serverAlpn: offered?.tls.alpn, hasRelays: false }))
+  const server = offered && traverses?.role === "bootstrap" ? forDiscovery(offered) : offered
   const shard = yield* Shard
   const resetKey =
     resetSecret === undefined
@@ -105,7 +109,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     nowMillis,
     addresses: new AddressMemory()
   }
-  return { actor, keeper, context, dialing }
+  return { actor, keeper, context, dialing, traverses }
 })
 
 const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {

@@ -1,0 +1,165 @@
+/** The options of traversal: each rule names the field that breaks it. */
+import * as Effect from "effect/Effect"
+import { expect, it } from "@effect/vitest"
+import { traversalSettings } from "../../src/TraversalOptions.ts"
+import { AddressDiscovery, type QuicError, Trust } from "../../src/index.ts"
+import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
+import { makeEndpoint, reasonOf } from "../api/pair.ts"
+import { simulated } from "../api/World.ts"
+
+const beside = { serverAlpn: undefined, hasRelays: false }
+const serves = { ...beside, serverAlpn: ["test", AddressDiscovery.alpn] }
+const node = "192.0.2.1:7842"
+const settingsOf = (options: unknown, around = beside as typeof beside | typeof serves) =>
+  traversalSettings(options as never, around)
+
+const refusedField = (options: unknown, around?: typeof beside | typeof serves) =>
+  Effect.map(reasonOf(settingsOf(options, around) as Effect.Effect<unknown, QuicError>), (reason) => {
+    expect(reason._tag).toBe("InvalidOption")
+    return reason._tag === "InvalidOption" ? reason.field : undefined
+  })
+
+it.effect("a client needs nothing but a bootstrap node", () =>
+  Effect.gen(function* () {
+    expect(yield* settingsOf({ bootstraps: [node] })).toEqual({
+      role: "client",
+      bootstraps: [{ host: "192.0.2.1", port: 7842, publicKey: undefined }],
+      maxCandidates: 8,
+      coordinationTimeoutMillis: 10_000,
+      maxConcurrentAttempts: 3,
+      allowPrivate: undefined,
+      predictPorts: true,
+      discoveryAlpn: "/iroh-qad/0"
+    })
+    expect((yield* settingsOf({}, serves)).role).toBe("server")
+  })
+)
+
+it.effect.each([
+  ["maxCandidates", 1, 256],
+  ["coordinationTimeoutMillis", 100, 300_000]
+] as const)("%s is from %d to %d", ([name, minimum, maximum]) =>
+  Effect.gen(function* () {
+    for (const good of [minimum, maximum])
+      expect((yield* settingsOf({ bootstraps: [node], [name]: good }))[name]).toBe(good)
+    for (const bad of [minimum - 1, maximum + 1, minimum + 0.5, "8", Number.NaN])
+      expect(yield* refusedField({ bootstraps: [node], [name]: bad })).toBe(`traversal.${name}`)
+  })
+)
+
+it.effect("attempts are 1 to 16, and not more than candidates", () =>
+  Effect.gen(function* () {
+    const field = "traversal.maxConcurrentAttempts"
+    const limits = (maxConcurrentAttempts: number, maxCandidates: number) => ({
+      bootstraps: [node],
+      maxConcurrentAttempts,
+      maxCandidates
+    })
+    for (const [attempts, candidates] of [
+      [0, 8],
+      [17, 256],
+      [9, 8]
+    ])
+      expect(yield* refusedField(limits(attempts, candidates))).toBe(field)
+    expect((yield* settingsOf(limits(16, 16))).maxConcurrentAttempts).toBe(16)
+    // the default is no reason to refuse what was given
+    expect((yield* settingsOf({ bootstraps: [node], maxCandidates: 2 })).maxConcurrentAttempts).toBe(2)
+  })
+)
+
+it.effect("a client without a bootstrap node needs a relay", () =>
+  Effect.gen(function* () {
+    expect(yield* refusedField({})).toBe("traversal.bootstraps")
+    expect(yield* refusedField({ role: "client" }, serves)).toBe("traversal.bootstraps")
+    expect((yield* settingsOf({}, { ...beside, hasRelays: true })).bootstraps).toEqual([])
+  })
+)
+
+it.effect("a server and a bootstrap node accept connections", () =>
+  Effect.gen(function* () {
+    expect(yield* refusedField({ role: "server" })).toBe("server")
+    expect(yield* refusedField({ role: "bootstrap" })).toBe("server")
+    expect(yield* refusedField({ role: "bootstrap" }, { ...serves, serverAlpn: ["test"] })).toBe(
+      "server.alpn"
+    )
+    expect(yield* refusedField({ role: "bootstrap", discoveryAlpn: "mine" }, serves)).toBe("server.alpn")
+    expect((yield* settingsOf({ role: "bootstrap" }, serves)).role).toBe("bootstrap")
+  })
+)
+
+it.effect("a bootstrap node has no relay to fall back on", () =>
+  Effect.gen(function* () {
+    expect(yield* refusedField({ role: "bootstrap" }, { ...serves, hasRelays: true })).toBe("relays")
+  })
+)
+
+it.effect("bootstrap nodes are read in every notation", () =>
+  Effect.gen(function* () {
+    const given = [
+      "relay.example",
+      "relay.example:1",
+      "[2001:db8::1]",
+      "[2001:db8::1]:2",
+      "2001:db8::2",
+      { host: "2001:db8::2", port: 3 },
+      { host: "192.0.2.2", publicKey: new Uint8Array(32) }
+    ]
+    const { bootstraps } = yield* settingsOf({ bootstraps: given })
+    expect(bootstraps.map(({ host, port, publicKey }) => [host, port, publicKey?.length])).toEqual([
+      ["relay.example", 7842, undefined],
+      ["relay.example", 1, undefined],
+      ["2001:db8::1", 7842, undefined],
+      ["2001:db8::1", 2, undefined],
+      ["2001:db8::2", 7842, undefined],
+      ["2001:db8::2", 3, undefined],
+      ["192.0.2.2", 7842, 32]
+    ])
+  })
+)
+
+it.effect.each([
+  [["", ""], "traversal.bootstraps.0"],
+  [["a:b"], "traversal.bootstraps.0"],
+  [["[::1"], "traversal.bootstraps.0"],
+  [[7], "traversal.bootstraps.0"],
+  [["a:0"], "traversal.bootstraps.0.port"],
+  [["a:65536"], "traversal.bootstraps.0.port"],
+  [[node, { host: "b", port: 0 }], "traversal.bootstraps.1.port"],
+  [[node, { host: "https://b" }], "traversal.bootstraps.1.host"],
+  [[node, { port: 1 }], "traversal.bootstraps.1.host"],
+  [[node, { host: "b", key: 1 }], "traversal.bootstraps.1.key"],
+  [[node, { host: "b", publicKey: new Uint8Array(31) }], "traversal.bootstraps.1.publicKey"],
+  [[node, node], "traversal.bootstraps.1"],
+  [Array.from({ length: 17 }, (_, i) => `192.0.2.${i}`), "traversal.bootstraps"],
+  ["192.0.2.1", "traversal.bootstraps"]
+] as const)("%j is refused as %s", ([bootstraps, field]) =>
+  Effect.gen(function* () {
+    expect(yield* refusedField({ bootstraps })).toBe(field)
+  })
+)
+
+it.effect.each([
+  ["role", "peer"],
+  ["allowPrivate", 1],
+  ["predictPorts", "yes"],
+  ["discoveryAlpn", ""],
+  ["relayFallback", true]
+] as const)("%s cannot be %j", ([name, value]) =>
+  Effect.gen(function* () {
+    expect(yield* refusedField({ bootstraps: [node], [name]: value })).toBe(`traversal.${name}`)
+    expect(yield* refusedField(null)).toBe("traversal")
+  })
+)
+
+simulated.it("an endpoint is not made with options that are wrong", (world) =>
+  Effect.gen(function* () {
+    const identity = yield* Effect.orDie(NodeIdentity.developmentCertificate())
+    const server = { alpn: ["test"], identity }
+    const make = (options: object) => reasonOf(makeEndpoint(world.client, Trust.layerRawKeys([]), options))
+    expect(yield* make({ traversal: {} })).toMatchObject({ field: "traversal.bootstraps" })
+    expect(yield* make({ traversal: { role: "bootstrap" }, server })).toMatchObject({ field: "server.alpn" })
+    expect(yield* make({ traversal: { maxCandidates: 0 }, server })).toMatchObject({
+      field: "traversal.maxCandidates"
+    })
+  })
+)
