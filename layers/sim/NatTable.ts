@@ -137,7 +137,7 @@ export class NatTable {
       return !this.retired.has(formatAddress(address)) && this.findOutside(address) === undefined
     }
     if (ports === "preserving" && wanted >= firstPort && wanted <= lastPort && isFree(wanted)) return wanted
-    const start = ports === "random" ? firstPort + this.random.below(count) : this.nextPort
+    const start = ports === "random" ? firstPort + this.random.below(count) : this.nextPort + this.skipped
     for (let i = 0; i < count; i++) {
       const port = firstPort + ((start - firstPort + i) % count)
       if (!isFree(port)) continue
@@ -145,6 +145,11 @@ export class NatTable {
       return port
     }
     return undefined
+  }
+
+  private get skipped(): number {
+    const { ports, skippedPorts } = this.behaviour
+    return ports === "sequential" && skippedPorts > 0 ? this.random.below(skippedPorts + 1) : 0
   }
 
   private keyOf(inside: SocketAddress, remote: SocketAddress): string {

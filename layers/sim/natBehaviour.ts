@@ -22,6 +22,11 @@ export interface NatBehaviour {
   readonly filtering: Dependence
   /** The port of a new mapping: the inside port if free, the next one, or a random one. RFC 4787 §4.2 */
   readonly ports: "preserving" | "sequential" | "random"
+  /**
+   * With sequential ports: how many at most are passed over before the next, as if others behind the NAT had taken them.
+   * Default 0; drawn for each mapping, 0 to 1000.
+   */
+  readonly skippedPorts: number
   /** Whether inside hosts can reach each other through outside addresses. RFC 4787 §6 */
   readonly hairpinning: boolean
   /** Idle timeout of a mapping. Default two minutes, the minimum of RFC 4787 §4.3; 1 ms to one day. */
@@ -38,6 +43,7 @@ export interface NatBehaviour {
 
 const common = {
   ports: "preserving",
+  skippedPorts: 0,
   hairpinning: false,
   mappingTimeoutMillis: 120_000,
   inboundRefresh: false,
@@ -86,6 +92,7 @@ export const checkNat = (name: string, behaviour: NatBehaviour): void => {
   checkOneOf(`${name}.mapping`, behaviour.mapping, dependences)
   checkOneOf(`${name}.filtering`, behaviour.filtering, dependences)
   checkOneOf(`${name}.ports`, behaviour.ports, ["preserving", "sequential", "random"])
+  checkInteger(`${name}.skippedPorts`, behaviour.skippedPorts, 0, 1000)
   for (const field of ["hairpinning", "inboundRefresh"] as const) {
     if (typeof behaviour[field] !== "boolean")
       throw new SimConfigError(`${name}.${field}`, "must be true or false")

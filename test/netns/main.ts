@@ -4,7 +4,8 @@
  *
  *     node test/netns/main.ts [--only SCENARIO] [--peer NAME] [--json FILE]
  *
- * `--only multipath` measures for as long as the figures take; `--peer` is then the beginning of a cell's name.
+ * `--only multipath` measures for as long as the figures take; `--peer` is then the beginning of a cell's name. `--only nat`
+ * is the matrix of NATs, which the run of everything leaves out.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
@@ -12,6 +13,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import { linksScenario, runLinks } from "./links/rows.ts"
+import { natScenario, runNat } from "./nat/rows.ts"
 import { formatRow, type Row, runAll } from "./matrix.ts"
 
 const { values } = parseArgs({
@@ -25,7 +27,9 @@ const program = Effect.gen(function* () {
     if (detail !== undefined) process.stdout.write(`${detail.replace(/^/gm, "    ")}\n`)
   }
   const isFull = values.only === linksScenario
-  const rows: Array<Row> = isFull ? [] : yield* runAll({ ...values, requireAll, onRow })
+  const isNat = values.only === natScenario
+  const rows: Array<Row> = isFull || isNat ? [] : yield* runAll({ ...values, requireAll, onRow })
+  if (isNat) rows.push(...(yield* runNat({ cell: values.peer, requireAll, onRow })))
   if (isFull || (values.only === undefined && values.peer === undefined))
     rows.push(...(yield* runLinks({ isFull, cell: values.peer, requireAll, onRow })))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)

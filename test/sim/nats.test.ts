@@ -206,6 +206,18 @@ describe("a NAT", () => {
     })
   )
 
+  itSim("that others use too passes over as many sequential ports as it may", () =>
+    Effect.gen(function* () {
+      const { server, laptop, home } = yield* world({ ...natKinds.symmetric, skippedPorts: 3 })
+      const socket = yield* laptop.udpPort.bind()
+      for (let port = 1; port <= 100; port++) send(socket, addressOf(server.addresses[0], port))
+      yield* Effect.sleep(100)
+      const ports = home.mappings.map(({ outside }) => outside.port)
+      const steps = new Set(ports.slice(1).map((port, i) => port - ports[i]))
+      expect([...steps].sort()).toEqual([1, 2, 3, 4])
+    })
+  )
+
   itSim("whose table is full lets nobody new out until something has timed out", () =>
     Effect.gen(function* () {
       const { server, laptop, home } = yield* world({ ...natKinds.symmetric, maxMappings: 3 })
@@ -313,6 +325,26 @@ describe("a NAT", () => {
           )
         })
     )
+
+  itSim("filters what hairpins like all else: by the sender's outside address", () =>
+    Effect.gen(function* () {
+      const { laptop, phone, home } = yield* world({ ...natKinds.addressRestricted, hairpinning: true })
+      const a = yield* laptop.udpPort.bind({ port: 5000 })
+      const b = yield* phone.udpPort.bind({ port: 6000 })
+      const atB = yield* arrivals(b)
+      send(b, addressOf("198.51.100.1", 9))
+      yield* Effect.sleep(100)
+      send(a, addressOf("203.0.113.1", 6000))
+      yield* Effect.sleep(100)
+      expect(atB.length).toBe(0)
+      send(b, addressOf("203.0.113.1", 7000))
+      yield* Effect.sleep(100)
+      send(a, addressOf("203.0.113.1", 6000))
+      yield* Effect.sleep(100)
+      expect(atB.map(({ from }) => formatAddress(from))).toEqual(["203.0.113.1:5000"])
+      expect(home.counters).toMatchObject({ hairpinned: 1, filtered: 1, unmapped: 1 })
+    })
+  )
 
   itSim("leaves alone what inside hosts send each other by their inside addresses", () =>
     Effect.gen(function* () {
