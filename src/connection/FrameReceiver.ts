@@ -289,4 +289,23 @@ export class FrameReceiver implements FrameSink {
     this.path.received[Space.Application].requestImmediateAck()
     return this.strikes.needless(FrameType.IMMEDIATE_ACK)
   }
+
+  onObservedAddress(): Result {
+    return unasked(FrameType.OBSERVED_ADDRESS)
+  }
+
+  onAddAddress(): Result {
+    return unasked(FrameType.ADD_ADDRESS)
+  }
+
+  onReachOut(): Result {
+    return unasked(FrameType.REACH_OUT)
+  }
+
+  onRemoveAddress(): Result {
+    return unasked(FrameType.REMOVE_ADDRESS)
+  }
 }
+
+const unasked = (type: number): TransportError =>
+  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a frame of an extension we did not offer", type)

@@ -71,8 +71,10 @@ export class PacketReceiver {
     this.firstFlight = firstFlight
     this.frames = new FrameReceiver(parts, progress)
     // RFC 9221 §3 #3: DATAGRAM frames are an error unless we advertised support
-    const { none, all, datagram, multipath } = FrameExtension
+    const { none, all, datagram, multipath, addressDiscovery, natTraversal } = FrameExtension
     const unsupported =
+      addressDiscovery |
+      natTraversal |
       (transport.maxDatagramFrameBytes > 0 ? none : datagram) |
       ((transport.maxPaths ?? 1) > 1 ? none : multipath)
     this.decoder = new FrameDecoder(otherRole(role), all & ~unsupported)

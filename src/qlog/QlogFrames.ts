@@ -6,11 +6,18 @@ import { FrameExtension, FrameType as F, frameProperties } from "../wire/FrameTy
 import type { Level } from "../wire/PacketType.ts"
 import { errorFields } from "./errorFields.ts"
 import { hexadecimal } from "../internal/hexadecimal.ts"
+import { addressOfBytes } from "../wire/SocketAddress.ts"
 
 export type QlogFrame = { readonly frame_type: string; readonly [field: string]: unknown }
 
 const streamType = (unidirectional: boolean) => (unidirectional ? "unidirectional" : "bidirectional")
 const length = (start: number, end: number) => ({ length: end - start })
+
+/** As in qlog's PathEndpointInfo. */
+const ipFields = (bytes: Uint8Array, start: number, end: number, port: number) => {
+  const { host } = addressOfBytes(bytes, start, end, port)
+  return end - start === 4 ? { ip_v4: host, port_v4: port } : { ip_v6: host, port_v6: port }
+}
 
 /** Converts the frames of a packet to qlog, without their contents. qlog-quic-events §8.13 */
 export class QlogFrames implements FrameSink, StreamFrameSink {
@@ -198,5 +205,21 @@ export class QlogFrames implements FrameSink, StreamFrameSink {
 
   onPathCidsBlocked(path_id: number, next_sequence_number: number) {
     return this.add(F.PATH_CIDS_BLOCKED, { path_id, next_sequence_number })
+  }
+
+  onObservedAddress(sequence_number: number, bytes: Uint8Array, start: number, end: number, port: number) {
+    return this.add(F.OBSERVED_ADDRESS, { sequence_number, ...ipFields(bytes, start, end, port) })
+  }
+
+  onAddAddress(sequence_number: number, bytes: Uint8Array, start: number, end: number, port: number) {
+    return this.add(F.ADD_ADDRESS, { sequence_number, ...ipFields(bytes, start, end, port) })
+  }
+
+  onReachOut(round: number, bytes: Uint8Array, start: number, end: number, port: number) {
+    return this.add(F.REACH_OUT, { round, ...ipFields(bytes, start, end, port) })
+  }
+
+  onRemoveAddress(sequence_number: number) {
+    return this.add(F.REMOVE_ADDRESS, { sequence_number })
   }
 }

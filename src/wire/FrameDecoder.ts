@@ -40,7 +40,9 @@ export class FrameDecoder {
   /** `sender` is the peer's role, if known; `extensions` is a set of `FrameExtension` bits. */
   constructor(sender: Role | "either", extensions: number) {
     this.refused =
-      extensionFlags(FrameExtension.all & ~extensions) | (sender === "client" ? FrameFlag.serverOnly : 0)
+      extensionFlags(FrameExtension.all & ~extensions) |
+      (sender === "client" ? FrameFlag.serverOnly : 0) |
+      (sender === "server" ? FrameFlag.clientOnly : 0)
   }
 
   /** Decodes `bytes[start, end)` up to the first error, its own or the sink's. */
@@ -83,7 +85,7 @@ export class FrameDecoder {
           `frame 0x${type.toString(16)} in a packet type that may not carry it`,
           type
         )
-      if ((flags & this.refused) !== 0) return refusal(type)
+      if ((flags & this.refused) !== 0) return refusal(type, flags & this.refused)
       if ((flags & FrameFlag.ackEliciting) !== 0) this.ackEliciting = true
       if ((flags & FrameFlag.nonProbing) !== 0) this.probingOnly = false
       const result = this.frame(type, bytes, sink)
@@ -226,7 +228,7 @@ export class FrameDecoder {
 
   /** draft-ietf-quic-multipath §4 */
   private pathFrame(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
-    if (type < F.PATH_ABANDON || type > F.PATH_CIDS_BLOCKED) return unknown(type)
+    if (type < F.PATH_ABANDON || type > F.PATH_CIDS_BLOCKED) return this.addressFrame(type, bytes, sink)
     // of all but MAX_PATH_ID and PATHS_BLOCKED, which have no other field, a path ID
     const first = r.varint()
     switch (type) {
@@ -254,6 +256,22 @@ export class FrameDecoder {
         return r.failed ? undefined : sink.onPathCidsBlocked(first, next)
       }
     }
+  }
+
+  /** draft-ietf-quic-address-discovery, and draft-bruynooghe-n0-quic-nat-traversal */
+  private addressFrame(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
+    const isObserved = type === F.OBSERVED_ADDRESS || type === F.OBSERVED_ADDRESS_V6
+    if (!isObserved && (type < F.ADD_ADDRESS || type > F.REMOVE_ADDRESS)) return unknown(type)
+    const number = r.varint()
+    if (type === F.REMOVE_ADDRESS) return r.failed ? undefined : sink.onRemoveAddress(number)
+    const length = (type & 1) === 0 ? 4 : 16
+    const start = r.skip(length)
+    const port = r.u16()
+    if (r.failed) return undefined
+    if (isObserved) return sink.onObservedAddress(number, bytes, start, start + length, port)
+    return type <= F.ADD_ADDRESS_V6
+      ? sink.onAddAddress(number, bytes, start, start + length, port)
+      : sink.onReachOut(number, bytes, start, start + length, port)
   }
 
   private stream(type: number, bytes: Uint8Array, sink: FrameSink): FrameResult {
@@ -324,20 +342,20 @@ const unknown = (type: number): TransportError =>
     type
   )
 
-/** For a type the peer must not send: server-only, or of an extension that was not negotiated. */
-const refusal = (type: number): TransportError => {
+/** For a type the peer must not send: one of the other role's, or of an extension that was not negotiated. */
+const refusal = (type: number, flags: number): TransportError => {
   const { name, sender, extension } = frameProperties(type)!
-  if (sender === "server")
+  const { PROTOCOL_VIOLATION } = TransportErrorCode
+  if ((flags & (FrameFlag.serverOnly | FrameFlag.clientOnly)) !== 0)
     return new TransportError(
-      TransportErrorCode.PROTOCOL_VIOLATION,
-      `${name.toUpperCase()} from a client`,
+      PROTOCOL_VIOLATION,
+      `${name.toUpperCase()} from a ${sender === "server" ? "client" : "server"}`,
       type
     )
-  if (extension !== FrameExtension.datagram) return unknown(type)
-  // RFC 9221 §3 #3: not FRAME_ENCODING_ERROR, unlike other frames that were not negotiated
-  return new TransportError(
-    TransportErrorCode.PROTOCOL_VIOLATION,
-    "a DATAGRAM frame we did not ask for",
-    type
-  )
+  // RFC 9221 §3 #3 and the drafts: not FRAME_ENCODING_ERROR, unlike other frames that were not negotiated
+  if (extension === FrameExtension.datagram)
+    return new TransportError(PROTOCOL_VIOLATION, "a DATAGRAM frame we did not ask for", type)
+  if (extension === FrameExtension.addressDiscovery || extension === FrameExtension.natTraversal)
+    return new TransportError(PROTOCOL_VIOLATION, `${name.toUpperCase()} that we did not ask for`, type)
+  return unknown(type)
 }

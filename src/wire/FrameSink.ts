@@ -71,4 +71,15 @@ export interface FrameSink {
   onMaxPathId(maximum: number): FrameResult
   onPathsBlocked(maximum: number): FrameResult
   onPathCidsBlocked(pathId: number, nextSequence: number): FrameResult
+  /** The IP address is 4 or 16 bytes long. */
+  onObservedAddress(
+    sequence: number,
+    bytes: Uint8Array,
+    ipStart: number,
+    ipEnd: number,
+    port: number
+  ): FrameResult
+  onAddAddress(sequence: number, bytes: Uint8Array, ipStart: number, ipEnd: number, port: number): FrameResult
+  onReachOut(round: number, bytes: Uint8Array, ipStart: number, ipEnd: number, port: number): FrameResult
+  onRemoveAddress(sequence: number): FrameResult
 }

@@ -41,7 +41,14 @@ export const FrameType = {
   PATH_RETIRE_CONNECTION_ID: 0x3e79,
   MAX_PATH_ID: 0x3e7a,
   PATHS_BLOCKED: 0x3e7b,
-  PATH_CIDS_BLOCKED: 0x3e7c
+  PATH_CIDS_BLOCKED: 0x3e7c,
+  ADD_ADDRESS: 0x3d7f90,
+  ADD_ADDRESS_V6: 0x3d7f91,
+  REACH_OUT: 0x3d7f92,
+  REACH_OUT_V6: 0x3d7f93,
+  REMOVE_ADDRESS: 0x3d7f94,
+  OBSERVED_ADDRESS: 0x9f81a6,
+  OBSERVED_ADDRESS_V6: 0x9f81a7
 } as const
 
 /** The extensions frames belong to: a bit set. */
@@ -51,7 +58,9 @@ export const FrameExtension = {
   resetStreamAt: 2,
   ackFrequency: 4,
   multipath: 8,
-  all: 15
+  addressDiscovery: 16,
+  natTraversal: 32,
+  all: 63
 } as const
 
 /** The properties of all frames of a type. */
@@ -65,7 +74,7 @@ export interface FrameProperties {
   readonly ackEliciting: boolean
   /** It does not cause the peer to follow a migration. RFC 9000 §9.1 */
   readonly probing: boolean
-  readonly sender: "both" | "server"
+  readonly sender: "both" | "server" | "client"
   /** One bit of `FrameExtension`, or none. */
   readonly extension: number
 }
@@ -81,7 +90,7 @@ type Letter = keyof typeof packetLetters
 
 /**
  * `packets` and `notes` are the columns Pkts and Spec of RFC 9000 §12.4, Table 3: N for not ack-eliciting, P for
- * probing; plus S for server-only.
+ * probing; plus S for server-only and C for client-only.
  */
 const frame = (
   type: number,
@@ -95,12 +104,12 @@ const frame = (
   packets: [...packets].reduce((bits, letter) => bits | packetLetters[letter as Letter], 0),
   ackEliciting: !notes.includes("N"),
   probing: notes.includes("P"),
-  sender: notes.includes("S") ? "server" : "both",
+  sender: notes.includes("S") ? "server" : notes.includes("C") ? "client" : "both",
   extension
 })
 
 const F = FrameType
-const { datagram, resetStreamAt, ackFrequency, multipath } = FrameExtension
+const { datagram, resetStreamAt, ackFrequency, multipath, addressDiscovery, natTraversal } = FrameExtension
 
 /** All frame types. */
 export const frameTable: ReadonlyArray<FrameProperties> = [
@@ -145,12 +154,26 @@ export const frameTable: ReadonlyArray<FrameProperties> = [
   frame(F.PATH_RETIRE_CONNECTION_ID, "path_retire_connection_id", "___1", "", multipath),
   frame(F.MAX_PATH_ID, "max_path_id", "___1", "", multipath),
   frame(F.PATHS_BLOCKED, "paths_blocked", "___1", "", multipath),
-  frame(F.PATH_CIDS_BLOCKED, "path_cids_blocked", "___1", "", multipath)
+  frame(F.PATH_CIDS_BLOCKED, "path_cids_blocked", "___1", "", multipath),
+  // draft-bruynooghe-n0-quic-nat-traversal
+  frame(F.ADD_ADDRESS, "add_address", "___1", "S", natTraversal),
+  frame(F.ADD_ADDRESS_V6, "add_address", "___1", "S", natTraversal),
+  frame(F.REACH_OUT, "reach_out", "___1", "C", natTraversal),
+  frame(F.REACH_OUT_V6, "reach_out", "___1", "C", natTraversal),
+  frame(F.REMOVE_ADDRESS, "remove_address", "___1", "S", natTraversal),
+  // draft-ietf-quic-address-discovery: in 0-RTT too, as its parameter is remembered
+  frame(F.OBSERVED_ADDRESS, "observed_address", "__01", "P", addressDiscovery),
+  frame(F.OBSERVED_ADDRESS_V6, "observed_address", "__01", "P", addressDiscovery)
 ]
 
 /** The properties of a type as one number: `packets` in bits 0 … 5, then these, then the extension. */
-export const FrameFlag = { ackEliciting: 0x40, nonProbing: 0x80, serverOnly: 0x100 } as const
-const EXTENSION_SHIFT = 9
+export const FrameFlag = {
+  ackEliciting: 0x40,
+  nonProbing: 0x80,
+  serverOnly: 0x100,
+  clientOnly: 0x200
+} as const
+const EXTENSION_SHIFT = 10
 
 export const extensionFlags = (extensions: number): number => extensions << EXTENSION_SHIFT
 
@@ -159,6 +182,7 @@ const flagsOf = (properties: FrameProperties): number =>
   (properties.ackEliciting ? FrameFlag.ackEliciting : 0) |
   (properties.probing ? 0 : FrameFlag.nonProbing) |
   (properties.sender === "server" ? FrameFlag.serverOnly : 0) |
+  (properties.sender === "client" ? FrameFlag.clientOnly : 0) |
   extensionFlags(properties.extension)
 
 /** Unknown types pass the permission check, to be rejected as unknown and not as misplaced. */

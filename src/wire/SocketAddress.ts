@@ -40,6 +40,17 @@ export const socketAddress = (
   }
 }
 
+/** The address in a frame: 4 or 16 bytes of `bytes`, in canonical form. */
+export const addressOfBytes = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  port: number
+): SocketAddress => {
+  const ip = unmap(bytes.subarray(start, end))
+  return { host: formatIp(ip), port, family: ip.length === 4 ? 4 : 6 }
+}
+
 export const sameAddress = (a: SocketAddress, b: SocketAddress): boolean =>
   a === b || (a.port === b.port && a.host === b.host)
 

@@ -29,7 +29,9 @@ export const TransportParameterId = {
   max_datagram_frame_size: 0x20,
   initial_max_path_id: 0x3e,
   grease_quic_bit: 0x2ab2,
-  min_ack_delay: 0xff04de1b
+  address_discovery: 0x9f81a176,
+  min_ack_delay: 0xff04de1b,
+  max_remote_nat_traversal_addresses: 0x3d7f91120401
 } as const
 
 export interface TransportParameters {
@@ -58,6 +60,10 @@ export interface TransportParameters {
   readonly minAckDelayMicros?: number
   /** Present when multipath is offered; 0 for no path beyond the first yet. draft-ietf-quic-multipath */
   readonly initialMaxPathId?: number
+  /** 0 provides observations, 1 receives them, 2 does both. draft-ietf-quic-address-discovery */
+  readonly addressDiscovery?: number
+  /** Present when NAT traversal is offered, at least 1. draft-bruynooghe-n0-quic-nat-traversal */
+  readonly maxRemoteNatTraversalAddresses?: number
 }
 
 type Mutable = { -readonly [K in keyof TransportParameters]: TransportParameters[K] }
@@ -104,7 +110,9 @@ const numbers = new Map<number, readonly [NumberKey, number, number]>([
   [Id.active_connection_id_limit, ["activeConnectionIdLimit", 2, Number.POSITIVE_INFINITY]],
   [Id.max_datagram_frame_size, ["maxDatagramFrameSize", 0, Number.POSITIVE_INFINITY]],
   [Id.min_ack_delay, ["minAckDelayMicros", 0, 2 ** 24 - 1]],
-  [Id.initial_max_path_id, ["initialMaxPathId", 0, 2 ** 32 - 1]]
+  [Id.initial_max_path_id, ["initialMaxPathId", 0, 2 ** 32 - 1]],
+  [Id.address_discovery, ["addressDiscovery", 0, 2]],
+  [Id.max_remote_nat_traversal_addresses, ["maxRemoteNatTraversalAddresses", 1, Number.POSITIVE_INFINITY]]
 ])
 
 /** The byte string parameters: key, minimum and maximum length, and whether they are server-only. */

@@ -5,6 +5,8 @@
 import type { AckFrame } from "./AckFrame.ts"
 import { type ByteWriter, varintSize } from "./ByteWriter.ts"
 import { FrameType } from "./FrameType.ts"
+import { parseIp } from "./ipAddress.ts"
+import type { SocketAddress } from "./SocketAddress.ts"
 
 export const writePadding = (w: ByteWriter, size: number): void => w.fill(FrameType.PADDING, size)
 
@@ -248,4 +250,26 @@ export const writeMaxPathId = (w: ByteWriter, maximum: number): void => {
 export const writePathsBlocked = (w: ByteWriter, maximum: number): void => {
   w.varint(FrameType.PATHS_BLOCKED)
   w.varint(maximum)
+}
+
+/** The longest frame with an address: a type in four bytes, a number in eight, IPv6, and the port. */
+export const ADDRESS_FRAME_BYTES = 4 + 8 + 16 + 2
+
+/** A frame with a number and an address of either family; `type` is that for IPv4. */
+export const writeAddressFrame = (
+  w: ByteWriter,
+  type: typeof FrameType.ADD_ADDRESS | typeof FrameType.REACH_OUT | typeof FrameType.OBSERVED_ADDRESS,
+  number: number,
+  { host, port }: SocketAddress
+): void => {
+  const { bytes } = parseIp(host)!
+  w.varint(bytes.length === 4 ? type : type + 1)
+  w.varint(number)
+  w.copy(bytes)
+  w.u16(port)
+}
+
+export const writeRemoveAddress = (w: ByteWriter, sequence: number): void => {
+  w.varint(FrameType.REMOVE_ADDRESS)
+  w.varint(sequence)
 }

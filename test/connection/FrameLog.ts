@@ -187,6 +187,22 @@ export class FrameLog implements FrameSink, StreamFrameSink {
     return this.note("onPathCidsBlocked", [pathId, next])
   }
 
+  onObservedAddress(sequence: number): undefined {
+    return this.note("onObservedAddress", [sequence])
+  }
+
+  onAddAddress(sequence: number): undefined {
+    return this.note("onAddAddress", [sequence])
+  }
+
+  onReachOut(round: number): undefined {
+    return this.note("onReachOut", [round])
+  }
+
+  onRemoveAddress(sequence: number): undefined {
+    return this.note("onRemoveAddress", [sequence])
+  }
+
   onImmediateAck(): undefined {
     return this.note("onImmediateAck")
   }

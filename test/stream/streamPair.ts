@@ -37,6 +37,10 @@ export class StreamSink implements FrameSink {
   onMaxPathId = (): FrameResult => this.never()
   onPathsBlocked = (): FrameResult => this.never()
   onPathCidsBlocked = (): FrameResult => this.never()
+  onObservedAddress = (): FrameResult => this.never()
+  onAddAddress = (): FrameResult => this.never()
+  onReachOut = (): FrameResult => this.never()
+  onRemoveAddress = (): FrameResult => this.never()
   onImmediateAck = (): FrameResult => this.never()
 }
 

@@ -69,10 +69,15 @@ describe("FRAME_ENCODING_ERROR is reported for", () => {
     ["CONNECTION_CLOSE of the transport", "1c400a400002aabb"],
     ["CONNECTION_CLOSE of the application", "1d400a02aabb"],
     ["DATAGRAM", "3102aabb"],
-    ["ACK_FREQUENCY", "40af4001400240034004"]
+    ["ACK_FREQUENCY", "40af4001400240034004"],
+    ["ADD_ADDRESS of IPv4", "803d7f904001010203040506"],
+    ["REACH_OUT of IPv6", `803d7f934001${"01".repeat(16)}0506`],
+    ["REMOVE_ADDRESS", "803d7f944001"],
+    ["OBSERVED_ADDRESS of IPv4", "809f81a64001010203040506"],
+    ["OBSERVED_ADDRESS of IPv6", `809f81a74001${"01".repeat(16)}0506`]
   ])("%s truncated at any byte", (_, hex) => {
     expect(decode(hex)).toBeUndefined()
-    const typeBytes = hex.startsWith("40af") ? 4 : 2
+    const typeBytes = 2 << (Number.parseInt(hex[0], 16) >> 2)
     for (let cut = typeBytes; cut < hex.length; cut += 2) {
       const sink = new RecordingSink()
       const error = decode(hex.slice(0, cut), all, sink)

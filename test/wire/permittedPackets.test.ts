@@ -1,3 +1,4 @@
+import type { Role } from "../../src/wire/Role.ts"
 import { describe, expect, it } from "vitest"
 import { FrameDecoder } from "../../src/wire/FrameDecoder.ts"
 import {
@@ -65,7 +66,14 @@ const samples = new Map<number, string>([
   [FrameType.PATH_RETIRE_CONNECTION_ID, "7e790000"],
   [FrameType.MAX_PATH_ID, "7e7a00"],
   [FrameType.PATHS_BLOCKED, "7e7b00"],
-  [FrameType.PATH_CIDS_BLOCKED, "7e7c0000"]
+  [FrameType.PATH_CIDS_BLOCKED, "7e7c0000"],
+  [FrameType.ADD_ADDRESS, `803d7f9000${"00".repeat(6)}`],
+  [FrameType.ADD_ADDRESS_V6, `803d7f9100${"00".repeat(18)}`],
+  [FrameType.REACH_OUT, `803d7f9200${"00".repeat(6)}`],
+  [FrameType.REACH_OUT_V6, `803d7f9300${"00".repeat(18)}`],
+  [FrameType.REMOVE_ADDRESS, "803d7f9400"],
+  [FrameType.OBSERVED_ADDRESS, `809f81a600${"00".repeat(6)}`],
+  [FrameType.OBSERVED_ADDRESS_V6, `809f81a700${"00".repeat(18)}`]
 ])
 
 const names = new Map<number, string>(Object.entries(FrameType).map(([name, type]) => [type, name]))
@@ -137,6 +145,13 @@ describe("the packets that may carry a frame", () => {
       0x3e7a ___1 MAX_PATH_ID
       0x3e7b ___1 PATHS_BLOCKED
       0x3e7c ___1 PATH_CIDS_BLOCKED
+      0x3d7f90 ___1 ADD_ADDRESS
+      0x3d7f91 ___1 ADD_ADDRESS_V6
+      0x3d7f92 ___1 REACH_OUT
+      0x3d7f93 ___1 REACH_OUT_V6
+      0x3d7f94 ___1 REMOVE_ADDRESS
+      0x9f81a6 __01 OBSERVED_ADDRESS
+      0x9f81a7 __01 OBSERVED_ADDRESS_V6
       "
     `)
   })
@@ -189,30 +204,34 @@ describe("the frame table", () => {
     expect(types((type) => !frameProperties(type)!.ackEliciting)).toEqual([
       0x00, 0x02, 0x03, 0x1c, 0x1d, 0x3e, 0x3f
     ])
-    expect(types((type) => frameProperties(type)!.probing)).toEqual([0x00, 0x18, 0x1a, 0x1b, 0x3e78])
+    expect(types((type) => frameProperties(type)!.probing)).toEqual([
+      0x00, 0x18, 0x1a, 0x1b, 0x3e78, 0x9f81a6, 0x9f81a7
+    ])
   })
 
-  it("determines what only a server sends, and rejects it from a client before reading the frame", () => {
-    const fromClient = new FrameDecoder("client", FrameExtension.all)
-    const fromServer = new FrameDecoder("server", FrameExtension.all)
-    const refused = []
-    for (const { type, name } of frameTable) {
-      const bytes = fromHex(samples.get(type)!)
-      const sink = new RecordingSink()
-      const error = fromClient.decode(bytes, 0, bytes.length, PacketType.OneRtt, sink)
-      expect(
-        fromServer.decode(bytes, 0, bytes.length, PacketType.OneRtt, new RecordingSink())
-      ).toBeUndefined()
-      if (error === undefined) continue
-      refused.push(type)
-      expect(sink.frames).toEqual([])
-      expect(error).toMatchObject({
-        code: TransportErrorCode.PROTOCOL_VIOLATION,
-        reason: `${name.toUpperCase()} from a client`,
-        frameType: type
-      })
+  it("determines what only one role sends, and rejects it from the other before reading the frame", () => {
+    const refused: Record<Role, Array<number>> = { client: [], server: [] }
+    for (const role of ["client", "server"] as const) {
+      const decoder = new FrameDecoder(role, FrameExtension.all)
+      for (const { type, name } of frameTable) {
+        const bytes = fromHex(samples.get(type)!)
+        const sink = new RecordingSink()
+        const error = decoder.decode(bytes, 0, bytes.length, PacketType.OneRtt, sink)
+        if (error === undefined) continue
+        refused[role].push(type)
+        expect(sink.frames).toEqual([])
+        expect(error).toMatchObject({
+          code: TransportErrorCode.PROTOCOL_VIOLATION,
+          reason: `${name.toUpperCase()} from a ${role}`,
+          frameType: type
+        })
+      }
     }
-    expect(refused).toEqual([FrameType.NEW_TOKEN, FrameType.HANDSHAKE_DONE]) // RFC 9000 §19.7 #4, §19.20 #2
+    expect(refused).toEqual({
+      // RFC 9000 §19.7 #4, §19.20 #2
+      client: [FrameType.NEW_TOKEN, FrameType.HANDSHAKE_DONE, 0x3d7f90, 0x3d7f91, 0x3d7f94],
+      server: [0x3d7f92, 0x3d7f93]
+    })
   })
 
   it("determines which extension a frame needs, without which it is rejected", () => {
@@ -229,6 +248,14 @@ describe("the frame table", () => {
         )
       expect(error(extension)).toBeUndefined()
       expect(error(all & ~extension) === undefined).toBe(extension === none)
+      // of these, the drafts and RFC 9221 §3 say so
+      const { datagram, addressDiscovery, natTraversal } = FrameExtension
+      if (extension === none) continue
+      expect(error(all & ~extension)!.code).toBe(
+        (extension & (datagram | addressDiscovery | natTraversal)) === 0
+          ? TransportErrorCode.FRAME_ENCODING_ERROR
+          : TransportErrorCode.PROTOCOL_VIOLATION
+      )
     }
   })
 

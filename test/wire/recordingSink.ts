@@ -85,5 +85,12 @@ export class RecordingSink implements FrameSink, StreamFrameSink {
   onMaxPathId: FrameSink["onMaxPathId"] = (...fields) => this.keep("MAX_PATH_ID", ...fields)
   onPathsBlocked: FrameSink["onPathsBlocked"] = (...fields) => this.keep("PATHS_BLOCKED", ...fields)
   onPathCidsBlocked: FrameSink["onPathCidsBlocked"] = (...fields) => this.keep("PATH_CIDS_BLOCKED", ...fields)
+  onObservedAddress: FrameSink["onObservedAddress"] = (sequence, bytes, start, end, port) =>
+    this.keep("OBSERVED_ADDRESS", sequence, toHex(bytes, start, end), port)
+  onAddAddress: FrameSink["onAddAddress"] = (sequence, bytes, start, end, port) =>
+    this.keep("ADD_ADDRESS", sequence, toHex(bytes, start, end), port)
+  onReachOut: FrameSink["onReachOut"] = (round, bytes, start, end, port) =>
+    this.keep("REACH_OUT", round, toHex(bytes, start, end), port)
+  onRemoveAddress: FrameSink["onRemoveAddress"] = (sequence) => this.keep("REMOVE_ADDRESS", sequence)
   onImmediateAck: FrameSink["onImmediateAck"] = () => this.keep("IMMEDIATE_ACK")
 }

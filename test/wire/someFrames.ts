@@ -3,6 +3,7 @@ import fc from "fast-check"
 import { AckFrame } from "../../src/wire/AckFrame.ts"
 import { type ByteWriter, MAX_VARINT } from "../../src/wire/ByteWriter.ts"
 import { FrameType } from "../../src/wire/FrameType.ts"
+import { formatIp } from "../../src/wire/ipAddress.ts"
 import * as write from "../../src/wire/frameWriters.ts"
 import { type Recorded, toHex } from "./recordingSink.ts"
 
@@ -56,6 +57,17 @@ const ackFrame: fc.Arbitrary<AckFrame> = fc
     if (ecn !== undefined) [ack.ect0, ack.ect1, ack.ce] = ecn
     return ack
   })
+
+const addressFrame = (name: "OBSERVED_ADDRESS" | "ADD_ADDRESS" | "REACH_OUT"): fc.Arbitrary<SomeFrame> =>
+  fc.tuple(varint, fc.oneof(bytes(4, 4), bytes(16, 16)), fc.nat(0xffff)).map(([number, ip, port]) => ({
+    write: (w) =>
+      write.writeAddressFrame(w, FrameType[name], number, {
+        host: formatIp(ip),
+        port,
+        family: ip.length === 4 ? 4 : 6
+      }),
+    heard: [name, number, toHex(ip), port]
+  }))
 
 const heardOfAck = (ack: AckFrame): Recorded => [
   "ACK",
@@ -158,6 +170,13 @@ export const someFrame: { readonly [name: string]: fc.Arbitrary<SomeFrame> } = {
   PATH_CIDS_BLOCKED: fc.tuple(varint, varint).map((fields) => ({
     write: (w) => write.writePathFrame(w, FrameType.PATH_CIDS_BLOCKED, ...fields),
     heard: ["PATH_CIDS_BLOCKED", ...fields]
+  })),
+  OBSERVED_ADDRESS: addressFrame("OBSERVED_ADDRESS"),
+  ADD_ADDRESS: addressFrame("ADD_ADDRESS"),
+  REACH_OUT: addressFrame("REACH_OUT"),
+  REMOVE_ADDRESS: varint.map((sequence) => ({
+    write: (w) => write.writeRemoveAddress(w, sequence),
+    heard: ["REMOVE_ADDRESS", sequence]
   })),
   MAX_PATH_ID: varint.map((maximum) => ({
     write: (w) => write.writeMaxPathId(w, maximum),

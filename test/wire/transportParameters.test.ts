@@ -56,6 +56,8 @@ const common = {
   resetStreamAt: fc.boolean(),
   maxDatagramFrameSize: limit,
   initialMaxPathId: fc.nat(0xffff_ffff),
+  addressDiscovery: fc.nat(2),
+  maxRemoteNatTraversalAddresses: limit.map((count) => Math.max(1, count)),
   greaseQuicBit: fc.boolean()
 }
 
@@ -223,6 +225,13 @@ describe("TRANSPORT_PARAMETER_ERROR is reported for", () => {
     ["active_connection_id_limit of 0", Id.active_connection_id_limit, 0, "activeConnectionIdLimit is 0"],
     ["min_ack_delay of 2^24", Id.min_ack_delay, 2 ** 24, "minAckDelayMicros is 16777216"],
     ["initial_max_path_id of 2^32", Id.initial_max_path_id, 2 ** 32, "initialMaxPathId is 4294967296"],
+    ["address_discovery of 3", Id.address_discovery, 3, "addressDiscovery is 3"],
+    [
+      "max_remote_nat_traversal_addresses of 0",
+      Id.max_remote_nat_traversal_addresses,
+      0,
+      "maxRemoteNatTraversalAddresses is 0"
+    ],
     ["min_ack_delay above max_ack_delay", Id.min_ack_delay, 25_001, "min_ack_delay is above max_ack_delay"]
   ])("%s", (_, key, value, reason) => {
     expect(decode(integer(key, value))).toEqual(refusal(reason))
