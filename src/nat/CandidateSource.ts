@@ -23,6 +23,8 @@ export interface OwnAddresses {
   readonly hosts: ReadonlyArray<HostAddress>
   /** At most one of each observer and socket: the latest. */
   readonly observations: ReadonlyArray<Observation>
+  /** More is expected in a moment: the interfaces are not known yet, or an observer was asked and has not answered. */
+  readonly isGathering: boolean
 }
 
 /** Keeps them up to date: interfaces change, NATs forget, observers come and go. */
@@ -30,4 +32,6 @@ export interface CandidateSource {
   readonly current: OwnAddresses
   /** Calls `onChange` after each change, until the returned function is called. It must be cheap and must not throw. */
   watch(onChange: () => void): () => void
+  /** The addresses were offered to a peer: another coordination that the observers had a part in. */
+  countCoordination(): void
 }

@@ -75,7 +75,7 @@ const PREDICTED_PORTS = 12
 
 /** Our own candidates, the best first. Loopback and link-local addresses are none of a peer's business. RFC 8445 §5.1.1.1 */
 export const ownCandidates = (
-  { hosts, observations }: OwnAddresses,
+  { hosts, observations }: Pick<OwnAddresses, "hosts" | "observations">,
   { maxCandidates, predictsPorts, isSecret }: GatheringOptions,
   nowMicros: number
 ): ReadonlyArray<Candidate> => {
