@@ -2,8 +2,10 @@
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import { familyOf } from "../udp/hostLiteral.ts"
 import { checkAddress } from "./IpPrefix.ts"
+import { PathMtus } from "./PathMtus.ts"
 import { SimConfigError } from "./simConfig.ts"
 import type { SimLink } from "./SimLink.ts"
+import type { Timeline } from "./Timeline.ts"
 
 /** Packets from `source` to `destination` take `link`. */
 export interface Route {
@@ -16,6 +18,8 @@ export interface Route {
 export class HostInterfaces {
   readonly addresses: Array<string>
   readonly links: Array<SimLink> = []
+  /** What has been learned of the paths to others. */
+  readonly pathMtus: PathMtus
   private routes: Array<Route> = []
   /** The address of each interface, up or down. */
   private readonly slots: Array<string>
@@ -24,10 +28,11 @@ export class HostInterfaces {
   private readonly watchers = new Set<() => void>()
 
   /** `what` names the configuration in errors. */
-  constructor(what: string, addresses: ReadonlyArray<string>) {
+  constructor(what: string, addresses: ReadonlyArray<string>, timeline: Timeline) {
     for (const address of addresses) checkAddress(what, address)
     this.addresses = [...addresses]
     this.slots = [...addresses]
+    this.pathMtus = new PathMtus(timeline)
   }
 
   owns(address: string): boolean {

@@ -99,5 +99,7 @@ export class PacketTrace {
   }
 }
 
-const what = ({ icmp, bytes }: SimPacket): string =>
-  icmp === undefined ? `${bytes.length} B` : `ICMP: at most ${icmp.mtu} B`
+const what = ({ icmp, bytes, isSegment }: SimPacket): string => {
+  if (icmp !== undefined) return `ICMP: at most ${icmp.mtu} B`
+  return isSegment === true ? `segment, ${bytes.length} B` : `${bytes.length} B`
+}

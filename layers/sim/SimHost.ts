@@ -13,7 +13,7 @@ import { ClockSkew, HostClock } from "./HostClock.ts"
 import { HostInterfaces, type Route } from "./HostInterfaces.ts"
 import { HostLife } from "./HostLife.ts"
 import { HostSockets } from "./HostSockets.ts"
-import { PathMtus } from "./PathMtus.ts"
+import { HostStreams } from "./stream/HostStreams.ts"
 import type { Routing } from "./Routing.ts"
 import type { SimLink } from "./SimLink.ts"
 import { simNetworkInterfaces } from "./simNetworkInterfaces.ts"
@@ -45,6 +45,8 @@ export class SimHost implements SimNode, SocketHost {
   loopback: SimLink | undefined = undefined
   /** See `takeDatagrams`. */
   acceptsDatagrams = true
+  /** Its reliable streams. */
+  readonly streams: HostStreams
   private readonly interfaces: HostInterfaces
   private readonly sockets = new HostSockets(this)
   private readonly life = new HostLife()
@@ -53,7 +55,6 @@ export class SimHost implements SimNode, SocketHost {
   private readonly trace: PacketTrace
   private readonly random: SeededRandom
   private readonly routing: Routing
-  private readonly pathMtus: PathMtus
 
   constructor(
     name: string,
@@ -64,12 +65,16 @@ export class SimHost implements SimNode, SocketHost {
     routing: Routing
   ) {
     this.name = name
-    this.interfaces = new HostInterfaces(`host ${name}`, addresses)
+    this.interfaces = new HostInterfaces(`host ${name}`, addresses, timeline)
     this.timeline = timeline
     this.trace = trace
     this.random = random
     this.routing = routing
-    this.pathMtus = new PathMtus(timeline)
+    this.streams = new HostStreams({
+      timeline,
+      sourceFor: (to) => (this.isUp ? this.sourceFor(to) : undefined),
+      carry: (from, to, bytes) => this.carry(from, to, bytes)
+    })
   }
 
   /** UDP on this host. */
@@ -146,7 +151,8 @@ export class SimHost implements SimNode, SocketHost {
    */
   crash(): void {
     this.sockets.closeAll()
-    this.pathMtus.forget()
+    this.streams.closeAll()
+    this.interfaces.pathMtus.forget()
     // Interrupted programs run their finalizers immediately, so the sockets must be dead by then.
     this.life.turn(false)
   }
@@ -207,11 +213,16 @@ export class SimHost implements SimNode, SocketHost {
       this.trace.record(quoted === undefined ? "no socket" : "arrived", packet, this.name)
       // whoever forges one has to know at least the port
       if (quoted === undefined) return
-      this.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
+      this.interfaces.pathMtus.learn(packet.icmp.to.host, packet.icmp.mtu)
       quoted.onTooBig(packet.icmp)
       return
     }
-    const socket = this.socketAt(packet.to)
+    if (packet.isSegment === true && this.owns(packet.to.host)) {
+      this.trace.record("arrived", packet, this.name)
+      this.streams.receive(packet.from, packet.to, packet.bytes)
+      return
+    }
+    const socket = packet.isSegment === true ? undefined : this.socketAt(packet.to)
     if (socket === undefined) {
       this.trace.record("no socket", packet, this.name)
       return
@@ -222,6 +233,31 @@ export class SimHost implements SimNode, SocketHost {
 
   private socketAt(to: SocketAddress): SimUdpSocket | undefined {
     return this.owns(to.host) ? this.sockets.at(to) : undefined
+  }
+
+  private sourceFor(to: SocketAddress): string | undefined {
+    return this.owns(to.host) ? to.host : this.interfaces.routeTo(to, undefined)?.source
+  }
+
+  /** Sends a segment of one of its streams. */
+  private carry(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): void {
+    const packet: SimPacket = {
+      from,
+      to,
+      bytes,
+      ecn: 0,
+      dontFragment: false,
+      ttl: initialTtl,
+      origin: this.name,
+      isSegment: true
+    }
+    if (this.owns(to.host)) {
+      this.timeline.at(this.timeline.nowNanos, () => this.receive(packet))
+      return
+    }
+    const link = this.isUp ? this.interfaces.routeTo(to, from.host)?.link : undefined
+    if (link === undefined) this.trace.record("no route", packet, this.name)
+    else link.carry(packet)
   }
 
   /** Sends a datagram of one of its sockets. */
@@ -254,7 +290,7 @@ export class SimHost implements SimNode, SocketHost {
       this.trace.record("no route", packet, this.name)
       return "noRoute"
     }
-    const pathMtu = this.pathMtus.to(to.host)
+    const pathMtu = this.interfaces.pathMtus.to(to.host)
     if (!packet.dontFragment || wireSize(packet) <= pathMtu)
       return route.link.carry(packet) ? "sent" : "tooLarge"
     // The system rejects datagrams larger than the known path MTU. RFC 1191 §6.2

@@ -83,6 +83,16 @@ export class NatSide implements SimNode {
   }
 }
 
+/** What a NAT does with streams, whatever it does with datagrams: it keeps them for two hours. RFC 5382 */
+const streamBehaviour = (behaviour: NatBehaviour): NatBehaviour => ({
+  ...behaviour,
+  ports: "preserving",
+  mapping: "endpointIndependent",
+  filtering: "addressAndPortDependent",
+  mappingTimeoutMillis: 7_440_000,
+  inboundRefresh: true
+})
+
 /**
  * A NAT, made by `network.nat`. Connect links to its two sides.
  *
@@ -101,7 +111,10 @@ export class SimNat {
   /** The side with the NAT's own addresses. */
   readonly outside: NatSide
   private readonly addresses: Array<string>
+  /** Of datagrams. */
   private readonly table: NatTable
+  /** Of streams, which have ports of their own. */
+  private readonly streams: NatTable
   private readonly toInside: Forwarder
   private readonly toOutside: Forwarder
   /** The outside address of each inside host; paired, so it never changes. RFC 4787 §4.1 REQ-2 */
@@ -126,6 +139,7 @@ export class SimNat {
     this.addresses = [...addresses]
     this.behaviour = behaviour
     this.table = new NatTable(behaviour, timeline, random)
+    this.streams = new NatTable(streamBehaviour(behaviour), timeline, random.fork("streams"))
     this.routing = routing
     this.trace = trace
     this.timeline = timeline
@@ -146,7 +160,7 @@ export class SimNat {
     return this.addresses
   }
 
-  /** The current mappings, oldest first. */
+  /** The current mappings of datagrams, oldest first. */
   get mappings(): ReadonlyArray<NatMappingState> {
     return this.table.mappings.map(({ inside, outside, permitted, usedNanos }) => ({
       inside,
@@ -171,6 +185,11 @@ export class SimNat {
     }
     this.pairing.clear()
     this.table.clear()
+    this.streams.clear()
+  }
+
+  private tableOf({ isSegment }: SimPacket): NatTable {
+    return isSegment === true ? this.streams : this.table
   }
 
   private receiveInside(packet: SimPacket): void {
@@ -188,7 +207,7 @@ export class SimNat {
       })
     } else {
       const host = this.outsideAddressFor(from)
-      const mapping = host === undefined ? undefined : this.table.open(from, to, host)
+      const mapping = host === undefined ? undefined : this.tableOf(packet).open(from, to, host)
       if (mapping === undefined) return this.drop("tableFull", "no mapping", packet)
       const translated = { ...packet, from: mapping.outside }
       if (this.outside.owns(to.host)) return this.hairpin(translated)
@@ -217,12 +236,13 @@ export class SimNat {
 
   /** Forwards a packet to an outside endpoint if it is mapped and the sender is permitted. */
   private admit(packet: SimPacket): boolean {
-    const mapping = this.table.findOutside(packet.to)
+    const table = this.tableOf(packet)
+    const mapping = table.findOutside(packet.to)
     if (mapping === undefined) {
       this.drop("unmapped", "no mapping", packet)
       return false
     }
-    if (!this.table.admits(mapping, packet.from)) {
+    if (!table.admits(mapping, packet.from)) {
       this.drop("filtered", "filtered", packet)
       return false
     }

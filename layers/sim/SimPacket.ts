@@ -18,7 +18,7 @@ export interface PacketTooBig {
 }
 
 /**
- * A UDP datagram, or an ICMP message, in the simulated network.
+ * A UDP datagram, a segment of a stream, or an ICMP message, in the simulated network.
  *
  * @category models
  * @since 0.1.0
@@ -38,6 +38,8 @@ export interface SimPacket {
   readonly ttl: number
   /** The sending node, for observers: not part of the packet and unaffected by address translation. */
   readonly origin: string
+  /** Whether it is a segment of a stream, as TCP's, instead of a datagram. */
+  readonly isSegment?: boolean
   /** Set for an ICMP message instead of a datagram; `bytes` is empty and the ports are meaningless. */
   readonly icmp?: PacketTooBig
 }

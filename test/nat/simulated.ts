@@ -58,7 +58,7 @@ export const natWorld = Effect.fnUntraced(function* (
     if (kind === "udp-blocked") {
       inside = network.router(`${role}-firewall`)
       const { forward, backward } = network.connect(inside, nat.inside)
-      for (const link of [forward, backward]) link.dropIf = ({ icmp }) => icmp === undefined
+      for (const link of [forward, backward]) link.dropIf = ({ isSegment }) => isSegment !== true
     }
     network.connect(host, inside)
     network.connect(nat.outside, core, line)
