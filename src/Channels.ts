@@ -79,6 +79,7 @@ import { makeSender } from "./channels/senders.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 
+export type { MessageSchema } from "./channels/codec.ts"
 export { channelErrorCodes } from "./channels/errors.ts"
 
 /**
@@ -227,8 +228,13 @@ export interface Receiver<out Message> {
   readonly discarded: Effect.Effect<number>
 }
 
-/** The handle of a channel, for a side that sends in `Out` and receives in `In`. */
-type Handle<C extends Channel, Out, In> = (C["direction"] extends Out
+/**
+ * The handle of a channel, for a side that sends in `Out` and receives in `In`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handle<C extends Channel, Out, In> = (C["direction"] extends Out
   ? C extends { readonly intent: "realtime" | "latest" }
     ? DatagramSender<Schema.Schema.Type<C["message"]>>
     : Sender<Schema.Schema.Type<C["message"]>>

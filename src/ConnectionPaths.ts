@@ -19,9 +19,11 @@ export type {
   CandidateInfo,
   MigrationEntry,
   MigrationOutcome,
+  MigrationStep,
   PathEnds,
   QlogPointer
 } from "./connection/MigrationEntry.ts"
+export type { KeyPhaseState } from "./connection/KeyPhases.ts"
 export type { BondingState } from "./path/bonding.ts"
 export type { MigrationReason } from "./path/migrationReason.ts"
 

@@ -58,7 +58,7 @@ export class DatagramClaim {
   private readonly port: DatagramPort
   private readonly queue: ReceivedDatagrams
 
-  /** Called by `claimDatagrams`; not for applications. */
+  /** Called by `claimDatagrams`; not for applications. @internal */
   constructor(prefix: number, port: DatagramPort, queue: ReceivedDatagrams) {
     this.prefix = prefix
     this.port = port

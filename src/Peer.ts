@@ -172,7 +172,7 @@ export class Peer implements Carrier {
   private readonly actor: PeerActor<QuicConnection>
   private readonly claims: PeerClaims
 
-  /** Called by `endpoint.peer`; not for applications. */
+  /** Called by `endpoint.peer`; not for applications. @internal */
   constructor(actor: PeerActor<QuicConnection>) {
     this.actor = actor
     this.claims = new PeerClaims(actor)

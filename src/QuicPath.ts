@@ -100,7 +100,7 @@ export class QuicPath {
   private readonly actor: ConnectionActor
   private readonly core: ConnectionPath
 
-  /** Called by `QuicConnection`; not for applications. */
+  /** Called by `QuicConnection`; not for applications. @internal */
   constructor(actor: ConnectionActor, core: ConnectionPath) {
     this.id = core.id
     this.actor = actor

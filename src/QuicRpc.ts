@@ -42,7 +42,13 @@ export { ReplaySafe } from "./rpc/replaySafe.ts"
 export { type PeerInfo, QuicPeer } from "./PeerInfo.ts"
 export type { ServeOptions, ServerProtocolOptions } from "./rpc/serverProtocol.ts"
 
-type Platform = UdpPort | CryptoSuite | Entropy | CertificateVerifier
+/**
+ * What an endpoint runs on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Platform = UdpPort | CryptoSuite | Entropy | CertificateVerifier
 
 /**
  * Calls over a connection, or over whichever connection a `Peer` has: while it has none, calls wait for the next.

@@ -34,7 +34,13 @@ import * as QuicRpc from "./QuicRpc.ts"
 
 export type { RunnerOptions } from "./cluster/runnerOptions.ts"
 
-type Requirements =
+/**
+ * What a runner needs: where it stores what, and the platform its endpoint runs on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Requirements =
   | ShardingConfig
   | MessageStorage
   | RunnerStorage

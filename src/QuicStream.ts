@@ -76,7 +76,7 @@ export class QuicStream {
   private readonly actor: ConnectionActor
   private readonly own: StreamActor
 
-  /** Called by `QuicConnection`; not for applications. */
+  /** Called by `QuicConnection`; not for applications. @internal */
   constructor(actor: ConnectionActor, own: StreamActor) {
     this.actor = actor
     this.own = own

@@ -36,6 +36,7 @@ export {
   decodeSessionTicket as decodeTicket,
   encodeSessionTicket as encodeTicket
 } from "./handshake/SessionTicket.ts"
+export type { RandomBytes } from "./capability/CryptoSuite.ts"
 export type { SessionTicket } from "./capability/TicketStore.ts"
 
 const count = (byDefault: number, maximum: number) =>

@@ -1,8 +1,8 @@
 /** A secure, multipath, actor-model QUIC transport for Effect. */
 export * as AddressDiscovery from "./AddressDiscovery.ts"
 export { Admission } from "./capability/Admission.ts"
-export { CertificateRejected, CertificateVerifier } from "./capability/CertificateVerifier.ts"
-export { CryptoSuite, NamedGroup, SignatureScheme } from "./capability/CryptoSuite.ts"
+export * from "./capability/CertificateVerifier.ts"
+export * from "./capability/CryptoSuite.ts"
 export type {
   CloseCounts,
   DroppedPackets,
@@ -10,8 +10,8 @@ export type {
   HandshakeCounts,
   StatelessReplyCounts
 } from "./capability/EndpointStatistics.ts"
-export { Entropy } from "./capability/Entropy.ts"
-export { Inspector } from "./capability/Inspector.ts"
+export { Entropy, type EntropyShape } from "./capability/Entropy.ts"
+export { Inspector, type InspectorShape } from "./capability/Inspector.ts"
 export { KeyLog } from "./capability/KeyLog.ts"
 export {
   type InterfaceAddress,
@@ -28,7 +28,7 @@ export {
   RelayPort,
   type RelayPortShape
 } from "./capability/RelayPort.ts"
-export { ReplayGuard } from "./capability/ReplayGuard.ts"
+export { ReplayGuard, type ReplayGuardShape } from "./capability/ReplayGuard.ts"
 export {
   Shard,
   type ShardBinding,
@@ -36,10 +36,10 @@ export {
   type ShardNumber,
   type ShardShape
 } from "./capability/Shard.ts"
-export { TicketKeys } from "./capability/TicketKeys.ts"
-export { TicketStore } from "./capability/TicketStore.ts"
-export { Qlog } from "./capability/Qlog.ts"
-export { UdpPort } from "./capability/UdpPort.ts"
+export { TicketKeys, type TicketKeysShape } from "./capability/TicketKeys.ts"
+export * from "./capability/TicketStore.ts"
+export { Qlog, type QlogShape } from "./capability/Qlog.ts"
+export * from "./capability/UdpPort.ts"
 export { type Carrier, carrierErrorCodes, type OpenOptions } from "./Carrier.ts"
 export * as Channels from "./Channels.ts"
 export { type ClaimedDatagramOptions, DatagramClaim, type DatagramClaimOptions } from "./DatagramClaim.ts"
@@ -47,17 +47,26 @@ export * as DialAddress from "./DialAddress.ts"
 export * as FiberTree from "./FiberTree.ts"
 export * as Identity from "./Identity.ts"
 export * as Liveness from "./Liveness.ts"
-export { defaultSchedule, Peer, type PeerOptions, type PeerState, type UseOptions } from "./Peer.ts"
+export {
+  defaultSchedule,
+  Peer,
+  type PeerOptions,
+  type PeerState,
+  type RestartPolicy,
+  type UseOptions
+} from "./Peer.ts"
 export * as PathScheduling from "./PathScheduling.ts"
 export * as PeerId from "./PeerId.ts"
 export { type PeerInfo, QuicPeer } from "./PeerInfo.ts"
 export type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
 export type {
   KeyPhase,
+  KeyPhaseState,
   CandidateInfo,
   MigrationEntry,
   MigrationOutcome,
   MigrationReason,
+  MigrationStep,
   BondingState,
   PathAddresses,
   PathEnds,
@@ -93,5 +102,6 @@ export { type ReaderOptions, type ReadOptions, StreamReader } from "./StreamRead
 export type { BootstrapOption, TraversalOptions } from "./TraversalOptions.ts"
 export * as Trust from "./Trust.ts"
 export type { DatagramFate } from "./stream/DatagramQueue.ts"
+export type { Role } from "./wire/Role.ts"
 export { Version } from "./wire/PacketType.ts"
-export { formatAddress, type SocketAddress } from "./wire/SocketAddress.ts"
+export { formatAddress, type SocketAddress, type ZoneName } from "./wire/SocketAddress.ts"

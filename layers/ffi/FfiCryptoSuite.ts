@@ -78,6 +78,7 @@ const proven = <A>(part: string, made: A, faultOf: () => string | undefined): Re
 /**
  * The suite by what `node:ffi` gives; what is missing there is the node suite's.
  *
+ * @internal
  * @category constructors
  * @since 0.1.0
  */

@@ -51,6 +51,7 @@ export interface FfiUdpPort {
 /**
  * The port by what `node:ffi` gives; the one on `node:dgram` where that is missing, or does not do what it should.
  *
+ * @internal
  * @category constructors
  * @since 0.1.0
  */

@@ -12,9 +12,11 @@ import * as Layer from "effect/Layer"
 import { layerSurroundings, NodeCertificateVerifier } from "../node/index.ts"
 import { layerIo } from "./ioChoice.ts"
 
+export { LogFileError } from "../node/index.ts"
 export * as FfiCryptoSuite from "./FfiCryptoSuite.ts"
 export * as FfiUdpPort from "./FfiUdpPort.ts"
 export { IoUnavailable, layerIo, layerIoConfig } from "./ioChoice.ts"
+export type { Missing } from "./native.ts"
 
 /**
  * Everything but the certificate verifier, which says whom to trust; merge it with one.

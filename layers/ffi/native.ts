@@ -13,11 +13,19 @@ import * as Result from "effect/Result"
 type Ffi = typeof import("node:ffi")
 type Functions<T extends FunctionDefinitions> = WrappedFunctionsFromDefinitions<T>
 
-/** What this process cannot do natively, and why. */
+/**
+ * What this process cannot do natively, and why.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Missing {
+  /** The part, such as a cipher or a symbol. */
   readonly what: string
+  /** For people. */
   readonly why: string
 
+  /** @internal */
   constructor(what: string, why: string) {
     this.what = what
     this.why = why

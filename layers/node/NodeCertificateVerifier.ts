@@ -20,7 +20,7 @@
  * @since 0.1.0
  */
 import { createHash } from "node:crypto"
-import { getCACertificates, rootCertificates } from "node:tls"
+import * as tls from "node:tls"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -236,9 +236,9 @@ let systemAnchors: TrustAnchors | undefined
 
 const loadSystemAnchors = (): TrustAnchors => {
   const anchors = new TrustAnchors()
-  let system = getCACertificates("system")
-  if (system.length === 0) system = [...rootCertificates]
-  for (const pem of [...system, ...getCACertificates("extra")]) {
+  let system = tls.getCACertificates("system")
+  if (system.length === 0) system = [...tls.rootCertificates]
+  for (const pem of [...system, ...tls.getCACertificates("extra")]) {
     anchors.add(Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"))
   }
   return anchors

@@ -55,6 +55,9 @@ interface BatchedDatagram {
 /** Not a Buffer, whose `slice` is a view. */
 const newSlab = (bytes: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
 
+/** Deno does not. */
+const countsQueue = typeof dgram.Socket.prototype.getSendQueueCount === "function"
+
 class NodeUdpSocket implements UdpSocket {
   readonly localAddress: SocketAddress
   readonly capabilities: UdpCapabilities
@@ -110,7 +113,7 @@ class NodeUdpSocket implements UdpSocket {
     if (this.slabUsed + maxBytes > this.buffer.length) {
       this.sendBatch()
       // The kernel may still reference the full slab; leave it to the garbage collector.
-      const isReferenced = !this.closed && this.socket.getSendQueueCount() > 0
+      const isReferenced = !this.closed && this.queuedBySystem > 0
       if (isReferenced || this.buffer.length < slabBytes) this.buffer = newSlab(slabBytes)
       this.slabUsed = 0
     }
@@ -127,8 +130,7 @@ class NodeUdpSocket implements UdpSocket {
     // Includes sends of this tick, so query the system's queue only when there are many.
     if (
       this.closed ||
-      (this.unconfirmed >= maxQueuedSends &&
-        this.socket.getSendQueueCount() + this.batch.length >= maxQueuedSends)
+      (this.unconfirmed >= maxQueuedSends && this.queuedBySystem + this.batch.length >= maxQueuedSends)
     ) {
       this.counters.sendDropped++
       return
@@ -150,7 +152,7 @@ class NodeUdpSocket implements UdpSocket {
 
   flush(): void {
     this.sendBatch()
-    if (this.unconfirmed > 0 && !this.closed) this.congested = this.socket.getSendQueueCount() > 0
+    if (this.unconfirmed > 0 && !this.closed) this.congested = this.queuedBySystem > 0
   }
 
   close(): void {
@@ -160,6 +162,11 @@ class NodeUdpSocket implements UdpSocket {
     this.congested = false
     this.queue.close()
     this.socket.close()
+  }
+
+  /** Sends that the system has not taken yet; where they are not counted, those not confirmed stand for them. */
+  private get queuedBySystem(): number {
+    return countsQueue ? this.socket.getSendQueueCount() : this.unconfirmed - this.batch.length
   }
 
   private sendBatch(): void {
@@ -173,7 +180,7 @@ class NodeUdpSocket implements UdpSocket {
     this.unconfirmed--
     if (error === null) this.counters.sent++
     else this.countSendError(error)
-    if (this.congested && !this.closed && this.socket.getSendQueueCount() === 0) {
+    if (this.congested && !this.closed && this.queuedBySystem === 0) {
       this.congested = false
       this.queue.wake()
     }

@@ -3,7 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 
-/** A log file named by the environment cannot be written. `message` is one line with the variable, path and reason. */
+/**
+ * A log file named by the environment cannot be written. `message` is one line with the variable, path and reason.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
   variable: Schema.String,
   path: Schema.String,

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `effect-quic` on Node. */
+import "./supportedNode.ts"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { hostname, networkInterfaces } from "node:os"

@@ -21,6 +21,7 @@
  *
  * @since 0.1.0
  */
+import "./supportedNode.ts"
 import * as NodeAddressResolver from "@effect/platform-node/NodeAddressResolver"
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import * as Layer from "effect/Layer"
@@ -32,6 +33,7 @@ import * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 import * as NodeQlog from "./NodeQlog.ts"
 import * as NodeUdpPort from "./NodeUdpPort.ts"
 
+export { LogFileError } from "./appendOnly.ts"
 export * as NodeCertificateVerifier from "./NodeCertificateVerifier.ts"
 export * as NodeCryptoSuite from "./NodeCryptoSuite.ts"
 export * as NodeEntropy from "./NodeEntropy.ts"

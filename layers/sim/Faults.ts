@@ -32,7 +32,7 @@ export class Faults {
   /** Undo functions of the active faults, in order of start. */
   private readonly active = new Set<() => void>()
 
-  /** The schedule must have been checked. */
+  /** The schedule must have been checked. @internal */
   constructor(schedule: FaultSchedule, targets: FaultTargets) {
     this.targets = targets
     for (const { atMillis, fault } of schedule) this.after(atMillis, () => this.begin(fault))

@@ -7,11 +7,18 @@ import { SimConfigError } from "./simConfig.ts"
 import type { SimLink } from "./SimLink.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** Packets from `source` to `destination` take `link`. */
+/**
+ * Packets from `source` to `destination` take `link`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Route {
+  /** An address of the host. */
   readonly source: string
   /** Undefined for any destination. */
   readonly destination: string | undefined
+  /** One of the outgoing links of the host. */
   readonly link: SimLink
 }
 

@@ -3,11 +3,16 @@ import { Codel, type ControlledQueue } from "./Codel.ts"
 import { checkFields, checkInteger, checkOneOf, checkRange } from "./simConfig.ts"
 import { canBeMarked, type QueuedPacket, type SimPacket } from "./SimPacket.ts"
 
-/** Both limits include the packet being sent and default to none. Sizes include IP and UDP headers. */
-interface QueueLimits {
-  /** At least 1. */
+/**
+ * Limits of a queue. Both include the packet being sent and default to none. Sizes include IP and UDP headers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QueueLimits {
+  /** At least 1; default none. */
   readonly maxBytes?: number
-  /** At least 1. */
+  /** At least 1; default none. */
   readonly maxPackets?: number
 }
 

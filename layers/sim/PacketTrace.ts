@@ -5,9 +5,14 @@ import type { SimPacket } from "./SimPacket.ts"
 import type { Timeline } from "./Timeline.ts"
 
 /**
+ * What has become of a packet at one place.
+ *
  * `no socket`: nothing is bound at the destination; `no route`: the host or router has no route there; `no mapping`: the
  * NAT has no mapping for the destination, or no room to map the source; `filtered`: the NAT has a mapping but does not
  * permit this sender.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type PacketFate =
   | "sent"
@@ -35,6 +40,12 @@ const remembered = 32
 const stagedBytes = 65_536
 const encoder = new TextEncoder()
 
+/**
+ * What has happened to packets, up to now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class PacketTrace {
   private readonly timeline: Timeline
   private readonly hash = createHash("sha256")
@@ -43,6 +54,7 @@ export class PacketTrace {
   private readonly staged = new Uint8Array(stagedBytes)
   private stagedEnd = 0
 
+  /** @internal */
   constructor(timeline: Timeline) {
     this.timeline = timeline
   }

@@ -11,7 +11,12 @@ interface Bucket {
   readonly tasks: Array<() => void>
 }
 
-/** Order of fibers that are ready at the same time: first in, first out, or permuted by the seed. */
+/**
+ * Order of fibers that are ready at the same time: first in, first out, or permuted by the seed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Interleaving = "fifo" | "seeded"
 
 export class RunQueue implements Scheduler, SchedulerDispatcher {

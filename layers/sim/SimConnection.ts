@@ -15,6 +15,7 @@ export class SimConnection {
   /** From the second node to the first. */
   readonly backward: SimLink
 
+  /** @internal */
   constructor(name: string, forward: SimLink, backward: SimLink) {
     this.name = name
     this.forward = forward

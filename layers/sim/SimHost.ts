@@ -18,7 +18,7 @@ import type { Routing } from "./Routing.ts"
 import type { SimLink } from "./SimLink.ts"
 import { simNetworkInterfaces } from "./simNetworkInterfaces.ts"
 import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
-import type { SimUdpSocket, SocketHost, Transmission } from "./SimUdpSocket.ts"
+import type { SimUdpSocket, Transmission } from "./SimUdpSocket.ts"
 import type { Timeline } from "./Timeline.ts"
 
 /** No path that carries QUIC has a smaller one: 1200 bytes and the headers of IPv4. RFC 9000 §14 */
@@ -30,7 +30,7 @@ const leastPathMtu = 1228
  * @category models
  * @since 0.1.0
  */
-export class SimHost implements SimNode, SocketHost {
+export class SimHost implements SimNode {
   /** Name of the host. */
   readonly name: string
   /** A host does not forward packets. */
@@ -56,6 +56,7 @@ export class SimHost implements SimNode, SocketHost {
   private readonly random: SeededRandom
   private readonly routing: Routing
 
+  /** @internal */
   constructor(
     name: string,
     addresses: ReadonlyArray<string>,
@@ -260,7 +261,7 @@ export class SimHost implements SimNode, SocketHost {
     else link.carry(packet)
   }
 
-  /** Sends a datagram of one of its sockets. */
+  /** Sends a datagram of one of its sockets. @internal */
   transmit(
     from: SimUdpSocket,
     source: string | undefined,

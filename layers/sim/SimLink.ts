@@ -81,6 +81,7 @@ export class SimLink implements SimEdge {
   /** Earliest arrival that preserves packet order. */
   private lastArrivalNanos = 0
 
+  /** @internal */
   constructor(
     name: string,
     from: SimNode,

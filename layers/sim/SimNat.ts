@@ -70,6 +70,7 @@ export class NatSide implements SimNode {
   /** Takes a packet from a link. */
   readonly receive: (packet: SimPacket) => void
 
+  /** @internal */
   constructor(
     name: string,
     isGateway: boolean,
@@ -123,6 +124,7 @@ export class SimNat {
   private readonly trace: PacketTrace
   private readonly timeline: Timeline
 
+  /** @internal */
   constructor(
     name: string,
     addresses: ReadonlyArray<string>,

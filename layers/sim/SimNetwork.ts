@@ -90,6 +90,7 @@ export class Network {
     outsideAddresses: (nat) => this.nats.get(nat)!.outsideAddresses
   }
 
+  /** @internal */
   constructor(timeline: Timeline, random: SeededRandom) {
     this.timeline = timeline
     this.random = random

@@ -62,9 +62,16 @@ export const initialTtl = 64
 export const wireSize = (packet: SimPacket): number =>
   packet.bytes.length + (packet.to.family === 4 ? 28 : 48)
 
-/** One direction of a link, as seen by nodes. */
+/**
+ * One direction of a link, as seen by nodes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SimEdge {
+  /** In traces. */
   readonly name: string
+  /** The far end. */
   readonly to: SimNode
   /** The address of the far end, if that is a host. */
   toAddress: string | undefined

@@ -36,6 +36,7 @@ export class Forwarder {
   /** Longest prefix first. */
   private readonly routes: Array<PrefixRoute> = []
 
+  /** @internal */
   constructor(
     node: SimNode,
     addresses: ReadonlyArray<string>,
@@ -125,6 +126,7 @@ export class SimRouter implements SimNode {
   private readonly forwarder: Forwarder
   private readonly trace: PacketTrace
 
+  /** @internal */
   constructor(name: string, addresses: ReadonlyArray<string>, routing: Routing, trace: PacketTrace) {
     this.name = name
     this.addresses = addresses

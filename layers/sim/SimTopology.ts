@@ -57,7 +57,13 @@ export type LinkDefinition<NodeName extends string = string> = readonly [
   options?: Omit<ConnectOptions, "name">
 ]
 
-type NodeName<HostName extends string, RouterName extends string, NatName extends string> =
+/**
+ * What a link can lead to: a host, a router, or a side of a NAT.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NodeName<HostName extends string, RouterName extends string, NatName extends string> =
   | HostName
   | RouterName
   | `${NatName}.inside`

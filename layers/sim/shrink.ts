@@ -3,7 +3,12 @@
  * limited to `maxRuns`, after which it returns the best found.
  */
 
-/** Whether the candidate still fails in the same way. */
+/**
+ * Whether the candidate still fails in the same way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type StillFails<T> = (candidate: T) => Promise<boolean>
 
 /**

@@ -64,7 +64,8 @@ const bindAll = Effect.fnUntraced(function* (
 
 /**
  * The wildcard socket, bound so that others can share its port. The port is checked to be free first, or a second server
- * on it would take the datagrams of the first. Undefined if the system cannot share ports.
+ * on it would take the datagrams of the first. Undefined if ports cannot be shared, which some systems call unknown and
+ * Deno calls a port in use.
  */
 const bindShared = (
   bind: Bind,
@@ -76,7 +77,7 @@ const bindShared = (
   const attempts = options.port ? share : Effect.retry(share, { times: 3, while: isTaken })
   return Effect.catchIf(
     attempts,
-    ({ reason }) => reason === "Unknown",
+    (error) => error.reason === "Unknown" || isTaken(error),
     () => Effect.undefined
   )
 }

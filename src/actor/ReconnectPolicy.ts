@@ -6,7 +6,12 @@ import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type { QuicError } from "../QuicError.ts"
 
-/** When a peer reconnects: always, when a connection is requested, or never. */
+/**
+ * When a peer reconnects: always, when a connection is requested, or never.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type RestartPolicy = "eager" | "onDemand" | "giveUp"
 
 export interface ReconnectSettings {

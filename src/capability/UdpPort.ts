@@ -172,7 +172,7 @@ export interface UdpBindOptions {
   readonly reusePort?: boolean | undefined
   /**
    * With `reusePort`: which of several sockets this is. A port that can routes datagrams by the first byte of their
-   * destination ID then; elsewhere remotes are spread over the sockets.
+   * destination ID then; elsewhere remotes are spread over the sockets. Default: none in particular.
    */
   readonly shard?: ShardBinding | undefined
   /** Datagrams queued for `drain` before more are dropped. Default 4096. */

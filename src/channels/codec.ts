@@ -4,7 +4,12 @@ import * as Schema from "effect/Schema"
 import { SchemaBinary } from "effect/encoding"
 import { isBytes } from "../arguments.ts"
 
-/** A schema that needs no services. */
+/**
+ * A schema of messages: it encodes and decodes without services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type MessageSchema = Schema.Codec<unknown, unknown>
 
 export interface MessageCodec {

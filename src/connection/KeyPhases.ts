@@ -17,6 +17,9 @@ export type KeySlots = [
 /**
  * `settled`: the peer uses the keys too. `requested`: an update waits until it is allowed. `committing`: the keys are
  * new, and the peer has not yet acknowledged a packet sealed with them.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type KeyPhaseState = "settled" | "requested" | "committing"
 

@@ -1,7 +1,12 @@
 import type { MigrationReason } from "../path/migrationReason.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
-/** What happened to a path, or to the keys. */
+/**
+ * What happened to a path, or to the keys.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type MigrationStep = "Requested" | "PathValidated" | "Committed" | "Rejected" | "KeyUpdate"
 
 /**

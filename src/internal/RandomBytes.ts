@@ -1,2 +1,7 @@
-/** Returns `length` unpredictable bytes (seeded ones in the simulator). */
+/**
+ * Returns `length` unpredictable bytes (seeded ones in the simulator).
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type RandomBytes = (length: number) => Uint8Array

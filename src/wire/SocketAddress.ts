@@ -15,7 +15,12 @@ export interface SocketAddress {
   readonly family: 4 | 6
 }
 
-/** The system's notation for the zone of a link-local address; `undefined` asks for the default zone. */
+/**
+ * The system's notation for the zone of a link-local address; `undefined` asks for the default zone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type ZoneName = (zone: string | undefined) => string | undefined
 
 const asWritten: ZoneName = (zone) => zone

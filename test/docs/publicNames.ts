@@ -14,6 +14,16 @@ export interface PublicName {
   readonly isMember: boolean
   /** A caller may leave it out. */
   readonly isOptional: boolean
+  /** The name of the namespace it is exported in, if it is: `Channels` of `Channels.make`. */
+  readonly namespace?: string
+  /** How many type parameters it has. */
+  readonly typeParameters: number
+  /** What it is declared as, such as `ClassDeclaration`. */
+  readonly declaration: string
+  /** A member of the class itself. */
+  readonly isStatic: boolean
+  /** Exported as a type alone, though it is a value too. */
+  readonly isTypeOnly?: boolean
 }
 
 interface Node {
@@ -50,11 +60,24 @@ const named = (
   name: string,
   at: number,
   isMember: boolean,
-  isOptional = false
+  isOptional = false,
+  declaration?: Node
 ): PublicName => {
   const [doc = ""] = /\/\*\*(?:(?!\*\/)[\s\S])*\*\/\s*$/.exec(text.slice(0, at)) ?? []
   const plain = doc.replace(/^\s*\/?\*+\/? ?/gm, "").replace(/\*\/\s*$/, "")
-  return { file, line: text.slice(0, at).split("\n").length, name, doc: plain.trim(), isMember, isOptional }
+  return {
+    file,
+    line: text.slice(0, at).split("\n").length,
+    name,
+    doc: plain.trim(),
+    isMember,
+    isOptional,
+    typeParameters:
+      ((declaration?.typeParameters as Node | undefined)?.params as ReadonlyArray<Node> | undefined)
+        ?.length ?? 0,
+    declaration: declaration?.type ?? "",
+    isStatic: declaration?.static === true
+  }
 }
 
 /** The members of a class or interface, without private, internal and computed ones and the constructor. */
@@ -72,7 +95,7 @@ const members = (module: Module, name: string, declaration: Node): ReadonlyArray
         kind !== "constructor"
     )
     .map((member) =>
-      named(module, `${name}.${identifier(member.key)}`, member.start, true, member.optional === true)
+      named(module, `${name}.${identifier(member.key)}`, member.start, true, member.optional === true, member)
     )
     .filter(({ doc }) => !doc.includes("@internal"))
 }
@@ -95,11 +118,14 @@ const declared = (module: Module, statement: Node): ReadonlyArray<PublicName> =>
   if (declaration === null) return []
   if (declaration.type === "VariableDeclaration")
     return (declaration.declarations as ReadonlyArray<Node>).flatMap(({ id, init }) => [
-      named(module, identifier(id), statement.start, false),
+      named(module, identifier(id), statement.start, false, false, declaration),
       ...fields(module, identifier(id), init)
     ])
   const name = identifier(declaration.id)
-  return [named(module, name, statement.start, false), ...members(module, name, declaration)]
+  return [
+    named(module, name, statement.start, false, false, declaration),
+    ...members(module, name, declaration)
+  ]
 }
 
 const ownerOf = ({ name }: PublicName): string => name.split(".")[0]
@@ -116,14 +142,23 @@ const exported = (file: string, wanted?: string): ReadonlyArray<PublicName> => {
       return alias === ""
         ? exported(from, wanted)
         : wanted === undefined || wanted === alias
-          ? exported(from)
+          ? exported(from).map((name) => ({ namespace: alias, ...name }))
           : []
     }
     if (statement.type !== "ExportNamedDeclaration") return []
-    if (from === undefined) return declared(module, statement).filter(isWanted)
+    if (from === undefined)
+      return declared(module, statement).filter((one) => isWanted(one) && !one.doc.includes("@internal"))
     return (statement.specifiers as ReadonlyArray<Node>)
       .filter((specifier) => wanted === undefined || identifier(specifier.exported) === wanted)
-      .flatMap((specifier) => exported(from, identifier(specifier.local)))
+      .flatMap((specifier) => {
+        const isTypeOnly = statement.exportKind === "type" || specifier.exportKind === "type"
+        const [local, alias] = [identifier(specifier.local), identifier(specifier.exported)]
+        return exported(from, local).map((one) => ({
+          ...one,
+          name: one.name.replace(local, alias),
+          isTypeOnly: isTypeOnly || one.isTypeOnly === true
+        }))
+      })
   })
 }
 

@@ -72,8 +72,9 @@ it("every example is run", () => {
   expect(all.filter((name) => !shared.includes(name)).sort()).toEqual(Object.keys(outputs).sort())
 })
 
-it("first is the README's program, of at most 15 lines", () => {
-  const [program] = /^const program = [\s\S]*?^\}\)$/m.exec(readFileSync(`${root}examples/first.ts`, "utf8"))!
-  expect(program.split("\n").length).toBeLessThanOrEqual(15)
+it("first is the README's program, of at most 15 lines and what runs it", () => {
+  const example = readFileSync(`${root}examples/first.ts`, "utf8")
+  const [program] = /^const program = [\s\S]*$/m.exec(example)!
+  expect(program.slice(0, program.indexOf("\n})\n") + 3).split("\n").length).toBeLessThanOrEqual(15)
   expect(readFileSync(`${root}README.md`, "utf8")).toContain(program)
 })

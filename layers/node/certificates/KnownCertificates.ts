@@ -1,4 +1,4 @@
-import { hash } from "node:crypto"
+import * as crypto from "node:crypto"
 import { Recent } from "../crypto/Recent.ts"
 import type { Malformed } from "./DerReader.ts"
 import { ParsedCertificate } from "./ParsedCertificate.ts"
@@ -30,4 +30,4 @@ export class KnownCertificates {
   }
 }
 
-const digestOf = (der: Uint8Array): string => hash("sha256", der, "latin1")
+const digestOf = (der: Uint8Array): string => crypto.hash("sha256", der, "latin1")
