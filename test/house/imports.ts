@@ -33,7 +33,7 @@ export const circles = (files: ReadonlyArray<SourceFile>): ReadonlyArray<Readonl
 const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/internal", "src/wire"],
   ["src/capability"],
-  ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission"],
+  ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission", "src/relay"],
   ["src/nat"],
   ["src/connection"],
   ["src/endpoint", "src/qlog"],
