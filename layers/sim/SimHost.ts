@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
+import { RelayPort } from "../../src/capability/RelayPort.ts"
 import { type EcnCodepoint, UdpBindError, UdpPort, type UdpPortShape } from "../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
 import type { PacketTrace } from "./PacketTrace.ts"
@@ -14,6 +15,7 @@ import { HostInterfaces, type Route } from "./HostInterfaces.ts"
 import { HostLife } from "./HostLife.ts"
 import { HostSockets } from "./HostSockets.ts"
 import { HostStreams } from "./stream/HostStreams.ts"
+import { simRelayPort } from "./relay/simRelayPort.ts"
 import type { Routing } from "./Routing.ts"
 import type { SimLink } from "./SimLink.ts"
 import { simNetworkInterfaces } from "./simNetworkInterfaces.ts"
@@ -45,7 +47,11 @@ export class SimHost implements SimNode {
   loopback: SimLink | undefined = undefined
   /** See `takeDatagrams`. */
   acceptsDatagrams = true
-  /** Its reliable streams. */
+  /**
+   * Its reliable streams.
+   *
+   * @internal
+   */
   readonly streams: HostStreams
   private readonly interfaces: HostInterfaces
   private readonly sockets = new HostSockets(this)
@@ -102,12 +108,13 @@ export class SimHost implements SimNode {
     return this.interfaces.links
   }
 
-  /** The services of a program on this host: its UDP, its network interfaces, its own entropy and its clock. */
-  get layer(): Layer.Layer<UdpPort | NetworkInterfaces | Entropy> {
+  /** The services of a program on this host: its UDP, its network interfaces, its way to simulated relays, its own entropy and its clock. */
+  get layer(): Layer.Layer<UdpPort | NetworkInterfaces | RelayPort | Entropy> {
     const clock = Effect.map(Clock.Clock, (world) => new HostClock(world, this.skew))
     return Layer.mergeAll(
       Layer.succeed(UdpPort, this.udpPort),
       Layer.succeed(NetworkInterfaces, simNetworkInterfaces(this.interfaces)),
+      Layer.succeed(RelayPort, simRelayPort(this.streams)),
       Layer.succeed(Entropy, { randomBytes: this.random.bytes }),
       Layer.effect(Clock.Clock, clock)
     )
@@ -137,7 +144,11 @@ export class SimHost implements SimNode {
    */
   run<A, E, R>(
     program: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E, Exclude<Exclude<R, UdpPort | NetworkInterfaces | Entropy>, Scope.Scope>> {
+  ): Effect.Effect<
+    A,
+    E,
+    Exclude<Exclude<R, UdpPort | NetworkInterfaces | RelayPort | Entropy>, Scope.Scope>
+  > {
     return this.life.run(Effect.provide(program, this.layer))
   }
 
@@ -241,7 +252,8 @@ export class SimHost implements SimNode {
   }
 
   /** Sends a segment of one of its streams. */
-  private carry(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): void {
+  private carry(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): boolean {
+    if (!this.owns(from.host)) return false
     const packet: SimPacket = {
       from,
       to,
@@ -254,11 +266,12 @@ export class SimHost implements SimNode {
     }
     if (this.owns(to.host)) {
       this.timeline.at(this.timeline.nowNanos, () => this.receive(packet))
-      return
+      return true
     }
     const link = this.isUp ? this.interfaces.routeTo(to, from.host)?.link : undefined
     if (link === undefined) this.trace.record("no route", packet, this.name)
     else link.carry(packet)
+    return true
   }
 
   /** Sends a datagram of one of its sockets. @internal */

@@ -11,8 +11,8 @@ export interface StreamRoutes {
   readonly timeline: Timeline
   /** The host's address that packets to `to` are sent from; undefined if there is no way. */
   sourceFor(to: SocketAddress): string | undefined
-  /** Sends a packet of a stream. */
-  carry(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): void
+  /** Sends a packet of a stream; false if the host does not have its address any more. */
+  carry(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): boolean
 }
 
 export class HostStreams implements StreamHost {
@@ -55,8 +55,8 @@ export class HostStreams implements StreamHost {
     else if (segment.kind !== "reset") this.transmit(to, from, encodeSegment({ kind: "reset" }))
   }
 
-  transmit(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): void {
-    this.routes.carry(from, to, bytes)
+  transmit(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): boolean {
+    return this.routes.carry(from, to, bytes)
   }
 
   forget(stream: SimStream): void {

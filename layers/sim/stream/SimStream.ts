@@ -17,8 +17,8 @@ const maxEarly = 2000
 /** Its host. */
 export interface StreamHost {
   readonly timeline: Timeline
-  /** Sends a packet of the stream between these addresses. */
-  transmit(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): void
+  /** Sends a packet of the stream between these addresses; false if the host does not have the first one any more. */
+  transmit(from: SocketAddress, to: SocketAddress, bytes: Uint8Array): boolean
   /** The stream has ended. */
   forget(stream: SimStream): void
 }
@@ -142,7 +142,8 @@ export class SimStream {
   }
 
   private emit(segment: Partial<Segment> & Pick<Segment, "kind">): void {
-    this.host.transmit(this.local, this.remote, encodeSegment(segment))
+    if (!this.host.transmit(this.local, this.remote, encodeSegment(segment)))
+      this.close("its address is gone")
   }
 
   private close(why: string): void {
