@@ -16,8 +16,6 @@ export class CandidatePair extends StateMachine<PairState> {
   readonly remote: Candidate
   /** The highest best. */
   readonly priority: bigint
-  /** When it was last begun. */
-  startedMicros = 0
   /** Of the last answer. */
   roundTripMicros: number | undefined = undefined
 
@@ -29,6 +27,13 @@ export class CandidatePair extends StateMachine<PairState> {
       role === "client"
         ? pairPriority(local.priority, remote.priority)
         : pairPriority(remote.priority, local.priority)
+  }
+
+  /** It was answered, but is of no use after all. */
+  giveUp(): void {
+    this.to("Waiting")
+    this.to("InProgress")
+    this.to("Failed")
   }
 }
 
@@ -84,7 +89,6 @@ export class CandidatePairs {
       pair.to(
         known.state === "InProgress" ? "InProgress" : known.state === "Succeeded" ? "Succeeded" : "Waiting"
       )
-      pair.startedMicros = known.startedMicros
       pair.roundTripMicros = known.roundTripMicros
       this.remove(known)
     } else if (this.ranked.length >= this.max && !this.makeRoomFor(pair)) return undefined
@@ -94,21 +98,17 @@ export class CandidatePairs {
     return pair
   }
 
-  /** The peer has withdrawn an address, or it is of no use any more; a pair that has succeeded stays. */
-  removeRemote(address: SocketAddress): void {
-    const text = formatAddress(address)
+  /** Drops pairs whose remote address is of no use any more; those that have succeeded stay. */
+  keepRemotes(isKept: (remote: SocketAddress) => boolean): void {
     for (const pair of [...this.ranked])
-      if (pair.state !== "Succeeded" && formatAddress(pair.remote.address) === text) this.remove(pair)
+      if (pair.state !== "Succeeded" && !isKept(pair.remote.address)) this.remove(pair)
   }
 
-  /** The best pairs that wait, at most `count`. */
-  nextWaiting(count: number): ReadonlyArray<CandidatePair> {
-    const next: Array<CandidatePair> = []
-    for (const pair of this.ranked) {
-      if (next.length >= count) break
-      if (pair.state === "Waiting") next.push(pair)
-    }
-    return next
+  /** The best pairs that wait, at most `count`; those that are `preferred` while there is one. */
+  nextWaiting(count: number, preferred?: (pair: CandidatePair) => boolean): ReadonlyArray<CandidatePair> {
+    const waiting = this.ranked.filter(({ state }) => state === "Waiting")
+    const first = preferred === undefined ? waiting : waiting.filter(preferred)
+    return (first.length > 0 ? first : waiting).slice(0, count)
   }
 
   /** The best one that has succeeded. */

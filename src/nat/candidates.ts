@@ -1,7 +1,7 @@
 /** Addresses at which a peer may be reached, and which of them are likelier to work. RFC 8445 §5.1 */
 import { AddressScope, addressScope } from "../wire/addressScope.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
-import type { OwnAddresses } from "./CandidateSource.ts"
+import type { Observation, OwnAddresses } from "./CandidateSource.ts"
 import { predictPorts } from "./PortPrediction.ts"
 
 /** How an address was learned. */
@@ -41,11 +41,16 @@ const MAX_LOCAL_PREFERENCE = 0xffff
 export const candidatePriority = (kind: CandidateKind, localPreference: number): number =>
   2 ** 24 * typePreferences[kind] + 2 ** 8 * localPreference + (256 - COMPONENT)
 
-/** The candidate at `place` in the order of preference among its kind, from 0. */
-export const candidateOf = (kind: CandidateKind, address: SocketAddress, place = 0): Candidate => ({
+/** The candidate at `place` in the order of preference among its kind, from 0; `confidence`, 0 to 1, weighs more. */
+export const candidateOf = (
+  kind: CandidateKind,
+  address: SocketAddress,
+  place = 0,
+  confidence = 1
+): Candidate => ({
   kind,
   address,
-  priority: candidatePriority(kind, Math.max(0, MAX_LOCAL_PREFERENCE - place))
+  priority: candidatePriority(kind, Math.max(0, Math.round(MAX_LOCAL_PREFERENCE * confidence) - place))
 })
 
 /** The least and the most candidates that may be configured, and the default. */
@@ -80,19 +85,30 @@ export const ownCandidates = (
   nowMicros: number
 ): ReadonlyArray<Candidate> => {
   const candidates: Array<Candidate> = []
-  const add = (kind: CandidateKind, address: SocketAddress, place: number) => {
+  const add = (candidate: Candidate) => {
+    const { address } = candidate
     const isNamed = addressScope(address) >= AddressScope.site && !isSecret(address)
-    if (isNamed && address.port !== 0) candidates.push(candidateOf(kind, address, place))
+    if (isNamed && address.port !== 0) candidates.push(candidate)
   }
-  for (const [place, { address }] of hosts.entries()) add("host", address, place)
-  // a socket has one mapping for each host that it sends to, or one for all: the latest are likeliest to be in use
-  const latest = [...observations].sort((a, b) => b.atMicros - a.atMicros)
-  for (const [place, { mapped }] of latest.entries()) add("serverReflexive", mapped, place)
-  if (!predictsPorts) return rankCandidates(candidates, maxCandidates)
-  for (const { host, family, ports } of predictPorts(observations, nowMicros, PREDICTED_PORTS))
-    for (const [place, port] of ports.entries()) add("predicted", { host, port, family }, place)
+  for (const [place, { address }] of hosts.entries()) add(candidateOf("host", address, place))
+  const predictions = predictPorts(observations, nowMicros, predictsPorts ? PREDICTED_PORTS : 0)
+  const isCounting = (host: string) =>
+    predictions.some((each) => each.host === host && each.pattern === "sequential")
+  const seen = new Set<string>()
+  for (const [place, { mapped }] of latestFirst(observations).entries()) {
+    // a port that was given to one observer is of use to others if the NAT does not filter: one will do
+    const isEnough = seen.has(mapped.host) && isCounting(mapped.host)
+    if (!isEnough) add(candidateOf("serverReflexive", mapped, place))
+    seen.add(mapped.host)
+  }
+  for (const { host, family, ports, confidence } of predictions)
+    for (const [place, port] of ports.entries())
+      add(candidateOf("predicted", { host, port, family }, place, confidence))
   return withRoomForPredictions(candidates, maxCandidates)
 }
+
+const latestFirst = (all: ReadonlyArray<Observation>): ReadonlyArray<Observation> =>
+  [...all].sort((a, b) => b.atMicros - a.atMicros)
 
 /** Behind a NAT that gives each remote another port, the ports seen so far are of use to those who saw them only. */
 const withRoomForPredictions = (all: ReadonlyArray<Candidate>, max: number): ReadonlyArray<Candidate> => {
