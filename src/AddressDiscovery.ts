@@ -57,7 +57,7 @@ export const port: number = Settings.DISCOVERY_PORT
  */
 export interface DiscoveryOptions extends Pick<EndpointOptions, "host" | "port" | "limits" | "resetSecret"> {
   /** What the node authenticates with: a certificate, or a raw key that clients know. */
-  readonly identity: ServerOptions["identity"]
+  readonly identity: NonNullable<ServerOptions["identity"]>
   /** The application protocol, 1 to 255 bytes. Default `alpn`. */
   readonly alpn?: string
 }

@@ -135,12 +135,13 @@ export interface ServerOptions extends Partial<typeof ServerSchema.Type> {
    */
   readonly alpn: ReadonlyArray<string>
   /**
-   * What the server authenticates with: one identity, or a function that chooses one by SNI.
+   * What the server authenticates with: one identity, or a function that chooses one by SNI. Default the endpoint's
+   * `identity`; clients must then show theirs, unless `clientCertificate` says otherwise.
    *
    * The name is in lower case and A-labels, never an IP address, and undefined when the client sends none. A client for
    * whose name the function returns undefined is refused. RFC 6066 §3
    */
-  readonly identity: Identity | ((serverName: string | undefined) => Identity | undefined)
+  readonly identity?: Identity | ((serverName: string | undefined) => Identity | undefined)
   /** How accepted connections behave. Default: the defaults of `TransportOptions`. */
   readonly transport?: TransportOptions
 }
@@ -171,6 +172,21 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
   readonly limits?: EndpointLimits
   /** Accepts connections when set. Default: the endpoint is only a client. */
   readonly server?: ServerOptions
+  /**
+   * Who this endpoint is to peers that dial it by key, and to relays: an Ed25519 raw key. Default none: it has no dial
+   * address, and dials without showing who it is.
+   *
+   * It is also that of `server`, whose clients must then show who they are too, unless `server.identity` is set.
+   */
+  readonly identity?: Identity
+  /**
+   * URLs of the relays that peers find this endpoint at, https, or http for development: at most 8, default none. Needs an
+   * `identity` and a `RelayPort`.
+   *
+   * It stays connected to all of them; the nearest is named first in `dialAddress`. The server's `transport.maxPaths` is 4
+   * by default then.
+   */
+  readonly relays?: ReadonlyArray<string>
   /** How direct paths through NATs are found. Default: none are looked for. */
   readonly traversal?: TraversalOptions
 }

@@ -51,12 +51,14 @@ import { Shard } from "./capability/Shard.ts"
 import type { UdpPort } from "./capability/UdpPort.ts"
 import { clientSettings } from "./clientSettings.ts"
 import { beginDrain, type DrainOptions, type DrainResult } from "./EndpointDrain.ts"
+import { type Dialing, makeDialing } from "./Dialing.ts"
 import { type ConnectOptions, type EndpointOptions, RebindSchema } from "./EndpointOptions.ts"
 import { endpointStatistics } from "./endpoint/endpointStatistics.ts"
 import type { EndpointNode } from "./FiberTree.ts"
 import { recallServer } from "./reconnecting.ts"
 import { publishMetrics } from "./publishMetrics.ts"
-import { Peer, type PeerOptions, peerSettings } from "./Peer.ts"
+import { type DialPeerOptions, Peer, type PeerOptions } from "./Peer.ts"
+import { peerSettings } from "./PeerOptions.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, type QuicError, quicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
@@ -74,7 +76,7 @@ import type { SocketAddress } from "./wire/SocketAddress.ts"
  * @category models
  * @since 0.1.0
  */
-export interface QuicEndpointShape {
+export interface QuicEndpointShape extends Dialing {
   /** The address new connections use. */
   readonly localAddress: SocketAddress
   /**
@@ -135,7 +137,7 @@ export interface QuicEndpointShape {
    *
    * **Interruption**: leaves no peer.
    */
-  readonly peer: (options: PeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
+  readonly peer: (options: PeerOptions | DialPeerOptions) => Effect.Effect<Peer, QuicError, Scope.Scope>
   /**
    * Takes the endpoint out of service in good order, and closes it: at `deadline` at the latest, 0 to 24 hours from now,
    * default 10 seconds.
@@ -219,10 +221,12 @@ export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShap
 }
 
 const make = Effect.fnUntraced(function* (options: EndpointOptions) {
-  const { actor, keeper, context, dialing, traverses } = yield* startEndpoint(options)
+  const { actor, keeper, context, dialing, traverses, own, links } = yield* startEndpoint(options)
   if (traverses?.role === "bootstrap") serveAddressDiscovery(actor)
   const show = (connection: ConnectionActor): QuicConnection => new QuicConnection(connection)
   const dialSettings = { ...dialing, show }
+  const { store, nowMillis } = dialing
+  const byKey = yield* makeDialing({ actor, own, links, store, nowMillis, context, show })
   const tree = Effect.sync(() => treeSnapshot(actor))
   yield* publishMetrics(actor)
   const inspector = yield* Inspector
@@ -241,8 +245,14 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     refuseFunction(handler, "handler") ??
     serveConnections(actor.accepting, (connection) => called(() => handler(show(connection))))
 
-  const peer = Effect.fnUntraced(function* (options: PeerOptions) {
+  const peer = Effect.fnUntraced(function* (options: PeerOptions | DialPeerOptions) {
     const { connectOptions, ...given } = yield* peerSettings(options)
+    if ("address" in connectOptions) {
+      const { address, ...dialOptions } = connectOptions
+      const { name, connect } = yield* byKey.prepared(address, dialOptions)
+      const settings = { ...given, name: given.name ?? name, dial: connect }
+      return acquirePeer(actor, settings, (one) => new Peer(one))
+    }
     const server = yield* recallServer(dialing, yield* clientSettings(connectOptions, context))
     const settings = {
       ...given,
@@ -269,6 +279,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
         )
       ),
     peer,
+    ...byKey.operations,
     drain: (deadline, options) =>
       beginDrain((millis, how) => actor.drain.begin(millis, how), deadline, options),
     draining: Deferred.await(actor.drain.begun),

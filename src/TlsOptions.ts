@@ -117,11 +117,11 @@ const importedIdentity = (
 
 /** An identity in the form TLS uses, with its key ready to sign. */
 export const identityFor = (
-  identity: Identity,
+  identity: Identity | undefined,
   suite: CryptoSuiteShape,
   field: string
 ): Effect.Effect<TlsIdentity, QuicError> => {
-  if (!isIdentity(identity))
+  if (identity === undefined || !isIdentity(identity))
     return invalidOption(field, "an Identity, made by a function of Identity or NodeIdentity")
   const ready = importedIdentity(identity, suite)
   return ready === undefined
@@ -131,7 +131,7 @@ export const identityFor = (
 
 /** One identity, or a choice by SNI. */
 export const identitySelector = (
-  identity: Identity | ((serverName: string | undefined) => Identity | undefined),
+  identity: Identity | ((serverName: string | undefined) => Identity | undefined) | undefined,
   suite: CryptoSuiteShape,
   field: string
 ): Effect.Effect<TlsSettings["selectIdentity"], QuicError> => {

@@ -18,6 +18,7 @@ export {
   NetworkInterfaces,
   type NetworkInterfacesShape
 } from "./capability/NetworkInterfaces.ts"
+export { PeerLookup, type PeerLookupShape, type PeerPlaces } from "./capability/PeerLookup.ts"
 export {
   type RelayClosed,
   RelayError,
@@ -44,13 +45,18 @@ export { type Carrier, carrierErrorCodes, type OpenOptions } from "./Carrier.ts"
 export * as Channels from "./Channels.ts"
 export { type ClaimedDatagramOptions, DatagramClaim, type DatagramClaimOptions } from "./DatagramClaim.ts"
 export * as DialAddress from "./DialAddress.ts"
+export type { Dialing, RelayInfo } from "./Dialing.ts"
+export type { DialOptions } from "./DialOptions.ts"
 export * as FiberTree from "./FiberTree.ts"
 export * as Identity from "./Identity.ts"
+export * as KnownPeers from "./KnownPeers.ts"
 export * as Liveness from "./Liveness.ts"
 export {
   defaultSchedule,
+  type DialPeerOptions,
   Peer,
   type PeerOptions,
+  type PeerPolicy,
   type PeerState,
   type RestartPolicy,
   type UseOptions

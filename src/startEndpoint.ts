@@ -24,18 +24,20 @@ import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
 import { checkedOnce } from "./checkedOnce.ts"
 import { EndpointLimits } from "./EndpointLimits.ts"
-import { BindSchema, ConnectSchema, type EndpointOptions } from "./EndpointOptions.ts"
+import { BindSchema, ConnectSchema, type EndpointOptions, type ServerOptions } from "./EndpointOptions.ts"
 import type { EndpointConfig } from "./endpoint/EndpointConfig.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { check, checkTransport } from "./QuicOptions.ts"
+import { linkRelays, type OwnAddress, ownAddress, serverOf } from "./relaySettings.ts"
 import * as Resumption from "./Resumption.ts"
 import { forDiscovery, serverSettings, type SettingsContext } from "./serverSettings.ts"
-import { traversalSettings } from "./TraversalOptions.ts"
+import { type TraversalOptions, traversalSettings } from "./TraversalOptions.ts"
 
 export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptions) {
   yield* checkRecord(options, "options")
   if (options.server !== undefined) yield* checkRecord(options.server, "server")
-  const { server: serverOptions, limits: limitOptions = {}, resetSecret, traversal, ...bindOptions } = options
+  const { server: serverOptions, limits: limitOptions = {}, resetSecret, traversal, ...others } = options
+  const { identity, relays, ...bindOptions } = others
   const bind = yield* check(BindSchema, bindOptions)
   const limits = yield* check(EndpointLimits, limitOptions, "limits.")
   const udp = yield* UdpPort
@@ -44,10 +46,8 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   const nowMillis = (): number => clock.currentTimeMillisUnsafe()
   const context = yield* settingsContext(nowMillis)
   const { suite, randomBytes } = context
-  const offered = serverOptions && (yield* serverSettings(serverOptions, context))
-  const traverses =
-    traversal && (yield* traversalSettings(traversal, { serverAlpn: offered?.tls.alpn, hasRelays: false }))
-  const server = offered && traverses?.role === "bootstrap" ? forDiscovery(offered) : offered
+  const own = yield* ownAddress({ identity, relays }, suite)
+  const { server, traverses } = yield* serving(serverOptions, traversal, own, context)
   const shard = yield* Shard
   const resetKey =
     resetSecret === undefined
@@ -109,7 +109,20 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
     nowMillis,
     addresses: new AddressMemory()
   }
-  return { actor, keeper, context, dialing, traverses }
+  return { actor, keeper, context, dialing, traverses, own, links: linkRelays(actor, own, randomBytes) }
+})
+
+/** What the endpoint accepts, and what it does about NATs. */
+const serving = Effect.fnUntraced(function* (
+  options: ServerOptions | undefined,
+  traversal: TraversalOptions | undefined,
+  own: OwnAddress | undefined,
+  context: SettingsContext
+) {
+  const offered = options && (yield* serverSettings(serverOf(options, own), context))
+  const beside = { serverAlpn: offered?.tls.alpn, hasRelays: own !== undefined && own.relays.length > 0 }
+  const traverses = traversal && (yield* traversalSettings(traversal, beside))
+  return { traverses, server: offered && traverses?.role === "bootstrap" ? forDiscovery(offered) : offered }
 })
 
 const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {

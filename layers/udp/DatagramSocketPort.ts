@@ -27,7 +27,7 @@ import { isWildcard } from "../../src/wire/destination.ts"
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
 import { Draft } from "./Draft.ts"
 import { familyOf, mapped } from "./hostLiteral.ts"
-import { defaultReceiveQueueLength, ReceiveQueue } from "./ReceiveQueue.ts"
+import { defaultReceiveQueueLength, ReceiveQueue } from "../../src/actor/ReceiveQueue.ts"
 import { RemoteAddresses } from "./RemoteAddresses.ts"
 import { UdpStatistics } from "./UdpStatistics.ts"
 

@@ -12,7 +12,7 @@ import type {
 } from "../../src/capability/UdpPort.ts"
 import { shardOfPacket } from "../../src/endpoint/shardOfId.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
-import { ReceiveQueue } from "./ReceiveQueue.ts"
+import { ReceiveQueue } from "../../src/actor/ReceiveQueue.ts"
 import { RemoteAddresses } from "./RemoteAddresses.ts"
 
 /** A datagram on its way to another shard. */

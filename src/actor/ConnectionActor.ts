@@ -289,7 +289,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const { core, host } = this
     const verification = verifyPeer({
       core,
-      verifier: host.verifier,
+      verifier: this.memory?.verifier ?? host.verifier,
       request,
       parent: this.branch,
       report: (what, cause) => this.report(what, cause),

@@ -27,6 +27,7 @@ import { type OpenRefuge, Roaming, type RoamingHost } from "./Roaming.ts"
 import type { EndpointMetrics } from "./EndpointMetrics.ts"
 import type { LogAnnotations } from "./logAnnotations.ts"
 import type { ServerMemory } from "./SessionSaver.ts"
+import { preferDirect } from "./preferDirect.ts"
 import type { HandshakeRecorder } from "./spans.ts"
 
 /** What an endpoint needs besides the configuration of its core. */
@@ -137,6 +138,16 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     return this.loop.addSocket(socket).number
   }
 
+  /** Adds the socket whose remotes are peers behind relays. */
+  addRelays(socket: UdpSocket): void {
+    this.loop.sockets.relayed = this.loop.addSocket(socket)
+  }
+
+  /** The number of the socket that reaches `remote`. */
+  socketFor(remote: SocketAddress): SocketNumber {
+    return this.loop.sockets.placeFor(remote).number
+  }
+
   removeSocket(number: SocketNumber): void {
     this.loop.sockets.remove(number)
   }
@@ -192,7 +203,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     server: ServerMemory,
     peer?: PeerPlace
   ): ConnectionActor {
-    const { number } = this.loop.sockets.main
+    const { number } = this.loop.sockets.placeFor(remote)
     const core = this.core.connect(remote, tls, transport, this.now(), memory, number)
     const actor = new ConnectionActor(core, this, server, peer)
     this.connections.add(actor, true)
@@ -229,6 +240,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   }
 
   onMoved(actor: ConnectionActor): void {
+    if (this.loop.sockets.relayed !== undefined) preferDirect(actor)
     if (actor.isEstablished) this.telemetry.metrics?.update(actor)
   }
 
@@ -247,6 +259,15 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   report(what: string, cause: Cause.Cause<unknown>, about: LogAnnotations = {}): void {
     const endpoint = formatAddress(this.socket.localAddress)
     this.runFork(Effect.annotateLogs(Effect.logError(what, cause), { endpoint, ...about }))
+  }
+
+  /** What waited for the relay is sent at once. */
+  onRelayUp({ url }: { readonly url: string }): void {
+    for (const actor of this.connections.all) {
+      if (!actor.core.paths.open.some(({ remote }) => remote.relayed?.startsWith(url) === true)) continue
+      actor.core.ping()
+      this.touch(actor)
+    }
   }
 
   /** Stops accepting connections; refuses the clients that wait for their turn. */

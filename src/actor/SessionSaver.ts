@@ -7,14 +7,17 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { SessionTicket, TicketStoreShape } from "../capability/TicketStore.ts"
 import { Fifo } from "../internal/Fifo.ts"
 import type { Branch } from "./Branch.ts"
 
-/** A server's key in the ticket store. */
+/** A server's key in the ticket store, and who it has to be. */
 export interface ServerMemory {
   readonly store: TicketStoreShape
   readonly server: string
+  /** Who decides whether it is the right one; by default the endpoint's. */
+  readonly verifier?: CertificateVerifierShape | undefined
 }
 
 /** What logs a failure of the store. */

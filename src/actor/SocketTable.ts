@@ -42,6 +42,8 @@ interface BoundSocket {
 export class SocketTable {
   /** The socket of new connections. */
   main: Place
+  /** The socket of those that go through a relay, if there are relays. */
+  relayed: Place | undefined = undefined
   private readonly places = new Map<SocketNumber, Place>()
   private readonly bound = new Map<SocketNumber, BoundSocket>()
   private readonly handle: HandleArrival
@@ -82,6 +84,11 @@ export class SocketTable {
   /** The place with that number; the main one if its socket is closed. */
   at(number: SocketNumber): Place {
     return this.places.get(number) ?? this.main
+  }
+
+  /** Where a new connection to `remote` begins. */
+  placeFor(remote: SocketAddress): Place {
+    return remote.relayed === undefined ? this.main : (this.relayed ?? this.main)
   }
 
   /** Reads at most `max` datagrams of each socket; returns the number read from the busiest. */

@@ -34,6 +34,8 @@ export interface RaceSettings<Connection> {
   readonly remotes: ReadonlyArray<SocketAddress>
   /** Time an attempt has to itself. */
   readonly delayMillis: number
+  /** As many begin at once. Default 1. */
+  readonly together?: number
   /** All attempts together. */
   readonly timeoutMillis: number
   readonly attempt: (remote: SocketAddress) => Effect.Effect<Connection, QuicError, Scope.Scope>
@@ -66,7 +68,7 @@ export const raceAddresses = <Connection>(
   )
 
 const staggered = <Connection>(
-  { attempt, delayMillis }: RaceSettings<Connection>,
+  { attempt, delayMillis, together = 1 }: RaceSettings<Connection>,
   entrants: ReadonlyArray<Entrant>,
   outer: Scope.Scope
 ) => {
@@ -86,7 +88,10 @@ const staggered = <Connection>(
       })
     )
     if (index + 1 === entrants.length) return mine
-    const turn = Effect.raceFirst(Effect.sleep(delayMillis), Deferred.await(entrant.failed))
+    const turn =
+      index + 1 < together
+        ? Effect.void
+        : Effect.raceFirst(Effect.sleep(delayMillis), Deferred.await(entrant.failed))
     return Effect.race(
       mine,
       Effect.andThen(

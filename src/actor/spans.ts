@@ -34,8 +34,8 @@ export const withSpan = <A, E, R>(
 ): Effect.Effect<A, E, R> => Effect.withSpan(effect, name, { ...options, captureStackTrace: false })
 
 /** What identifies the other end, in the words of OpenTelemetry. */
-export const peerAttributes = ({ host, port }: SocketAddress): Record<string, unknown> => ({
-  "network.peer.address": host,
+export const peerAttributes = ({ host, port, relayed }: SocketAddress): Record<string, unknown> => ({
+  "network.peer.address": relayed ?? host,
   "network.peer.port": port
 })
 

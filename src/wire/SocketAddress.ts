@@ -13,6 +13,11 @@ export interface SocketAddress {
   readonly port: number
   /** IP version. */
   readonly family: 4 | 6
+  /**
+   * Set if the address is made up, and stands for a peer behind a relay: which relay and peer, for people. Such an address
+   * means nothing outside of this process.
+   */
+  readonly relayed?: string
 }
 
 /**
@@ -60,10 +65,10 @@ export const sameAddress = (a: SocketAddress, b: SocketAddress): boolean =>
   a === b || (a.port === b.port && a.host === b.host)
 
 /**
- * An address as text: `192.0.2.1:443` or `[2001:db8::1]:443`.
+ * An address as text: `192.0.2.1:443` or `[2001:db8::1]:443`; for a peer behind a relay, the relay and the peer.
  *
  * @category converting
  * @since 0.1.0
  */
-export const formatAddress = ({ host, port, family }: SocketAddress): string =>
-  family === 6 ? `[${host}]:${port}` : `${host}:${port}`
+export const formatAddress = ({ host, port, family, relayed }: SocketAddress): string =>
+  relayed ?? (family === 6 ? `[${host}]:${port}` : `${host}:${port}`)

@@ -7,7 +7,15 @@ export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host 
 
 /** Why a socket bound to `local` cannot reach `to`; undefined when it may. */
 export const whyUnreachable = (local: SocketAddress, to: SocketAddress): string | undefined =>
-  whyNobody(to) ?? whyOtherFamily(local, to)
+  whyOtherWay(local, to) ?? whyNobody(to) ?? whyOtherFamily(local, to)
+
+/** A made-up address is sent to on the socket that knows what it stands for, and on no other. */
+const whyOtherWay = (local: SocketAddress, to: SocketAddress): string | undefined => {
+  if ((local.relayed === undefined) === (to.relayed === undefined)) return undefined
+  return to.relayed === undefined
+    ? "it is not reached through a relay"
+    : "it is reached through its relay only"
+}
 
 const whyNobody = ({ host, port }: SocketAddress): string | undefined => {
   if (port < 1 || port > 65_535) return `there is no port ${port}` // RFC 768

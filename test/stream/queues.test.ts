@@ -1,7 +1,7 @@
 /** Queues that a peer or the application can fill, and their limits. */
 import { ANY_PATH } from "../../src/path/pathHint.ts"
 import { describe, expect, it } from "vitest"
-import { ReceiveQueue } from "../../layers/udp/ReceiveQueue.ts"
+import { ReceiveQueue } from "../../src/actor/ReceiveQueue.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { Fifo } from "../../src/internal/Fifo.ts"
 import { PacketBatch, type SentPacket } from "../../src/recovery/SentPacket.ts"

@@ -7,7 +7,7 @@ import type {
 } from "../../../src/capability/UdpPort.ts"
 import type { SocketAddress } from "../../../src/wire/SocketAddress.ts"
 import { isWildcard } from "../../../src/wire/destination.ts"
-import { defaultReceiveQueueLength, ReceiveQueue } from "../../udp/ReceiveQueue.ts"
+import { defaultReceiveQueueLength, ReceiveQueue } from "../../../src/actor/ReceiveQueue.ts"
 import { UdpStatistics } from "../../udp/UdpStatistics.ts"
 import type { Native } from "../native.ts"
 import { ErrorQueue } from "./ErrorQueue.ts"

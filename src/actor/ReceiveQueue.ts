@@ -1,7 +1,7 @@
 /** The bounded queue between a socket and the endpoint that drains it. */
-import { Fifo } from "../../src/internal/Fifo.ts"
-import type { EcnCodepoint, ReceivedDatagram } from "../../src/capability/UdpPort.ts"
-import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
+import { Fifo } from "../internal/Fifo.ts"
+import type { EcnCodepoint, ReceivedDatagram } from "../capability/UdpPort.ts"
+import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 class Datagram implements ReceivedDatagram {
   readonly bytes: Uint8Array
