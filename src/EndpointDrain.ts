@@ -9,6 +9,8 @@ import * as Option from "effect/Option"
 import { checkRecord } from "./arguments.ts"
 import { invalidOption, type QuicError, withErrorCode } from "./QuicError.ts"
 
+export type { DrainResult } from "./capability/EndpointStatistics.ts"
+
 /**
  * How connections are closed that do not end by themselves.
  *
@@ -20,23 +22,6 @@ export interface DrainOptions {
   readonly code?: number
   /** For people. Default `"the endpoint is shutting down"`. */
   readonly reason?: string
-}
-
-/**
- * What became of the connections of a drained endpoint.
- *
- * **Details**
- *
- * Clients that were refused, because their handshake was not complete or because nobody had accepted them, are not counted.
- *
- * @category models
- * @since 0.1.0
- */
-export interface DrainResult {
-  /** Connections whose handlers and streams ended in time. */
-  readonly finished: number
-  /** Connections that the deadline ended. */
-  readonly cutOff: number
 }
 
 const DEFAULT_DEADLINE = Duration.seconds(10)

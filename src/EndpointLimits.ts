@@ -151,7 +151,9 @@ export const EndpointLimits = Schema.Struct({
    * nobody but the peer can have sent. `connection.stats.strikes` has their number.
    */
   strikes: Schema.Struct({
+    /** Strikes that close; 0 for none. */
     count: int(0, 1_000, defaultLimits.strikes.count),
+    /** Time within which they count together. */
     windowMillis: int(100, 3_600_000, defaultLimits.strikes.windowMillis)
   }).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
   /**

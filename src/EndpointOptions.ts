@@ -66,7 +66,9 @@ export const CandidatesSchema = Schema.Array(CandidateSchema).check(
 )
 
 const PlaceSchema = Schema.Struct({
+  /** IP literal. */
   host: Host,
+  /** 1 to 65,535, default the endpoint's. */
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })))
 })
 
@@ -77,7 +79,12 @@ export const ServerSchema = Schema.Struct({
    * own behind a shared one. `port` is 1 to 65,535, default the endpoint's. Default none. RFC 9000 §9.6
    */
   preferredAddress: Schema.optionalKey(
-    Schema.Struct({ ipv4: Schema.optionalKey(PlaceSchema), ipv6: Schema.optionalKey(PlaceSchema) })
+    Schema.Struct({
+      /** For clients that came by IPv4. */
+      ipv4: Schema.optionalKey(PlaceSchema),
+      /** For clients that came by IPv6. */
+      ipv6: Schema.optionalKey(PlaceSchema)
+    })
   ),
   /**
    * Whether clients are asked for a certificate: `"none"`, `"request"` accepts clients without one, `"require"` refuses

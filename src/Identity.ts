@@ -57,6 +57,7 @@ export const maxCertificateBytes = 65_536
  * @since 0.1.0
  */
 export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {
+  /** Which. */
   kind: Schema.Literals([
     "NoCertificate",
     "NoPrivateKey",
@@ -67,6 +68,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
     "ChainTooLong",
     "GenerationFailed"
   ]),
+  /** What was given and what is wrong with it, in one line. */
   message: Schema.String
 }) {}
 
@@ -117,6 +119,7 @@ export class Identity {
     return { _id: "Identity", certificateType: this.certificateType, peerId: this.peerId }
   }
 
+  /** @internal */
   [Inspectable.NodeInspectSymbol](): string {
     return this.toString()
   }

@@ -119,7 +119,10 @@ export type QuicErrorReason = typeof QuicErrorReason.Type
  * @category errors
  * @since 0.1.0
  */
-export class QuicError extends Schema.TaggedError<QuicError>()("QuicError", { reason: QuicErrorReason }) {
+export class QuicError extends Schema.TaggedError<QuicError>()("QuicError", {
+  /** What happened. */
+  reason: QuicErrorReason
+}) {
   override get message(): string {
     return this.reason.message
   }

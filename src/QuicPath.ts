@@ -16,6 +16,19 @@ import { PathFailed, type QuicError, quicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 
 /**
+ * An address of the peer's.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RemotePlace {
+  /** IP literal. */
+  readonly host: string
+  /** 1 to 65,535. Default that in use. */
+  readonly port?: number
+}
+
+/**
  * Where a further path begins, and how it is used.
  *
  * @category options
@@ -25,7 +38,7 @@ export interface OpenPathOptions {
   /** Where its socket is bound. Default any address, which gives it another port only. */
   readonly local?: LocalPlace
   /** Another address of the server's, an IP literal. Default the one in use; its port is that in use unless given. */
-  readonly remote?: { readonly host: string; readonly port?: number }
+  readonly remote?: RemotePlace
   /** `"backup"` carries data only while no other path works. Default `"available"`. */
   readonly status?: "available" | "backup"
   /** What data on it costs, compared to other paths: see `setCost`. Default 0. */

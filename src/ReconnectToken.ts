@@ -93,6 +93,7 @@ export class ReconnectToken {
     return { _id: "ReconnectToken", ticketCount: this.ticketCount }
   }
 
+  /** @internal */
   [Inspectable.NodeInspectSymbol](): string {
     return this.toString()
   }

@@ -225,7 +225,9 @@ export const layerReplayGuard: Layer.Layer<ReplayGuard> = Layer.effect(
  * @since 0.1.0
  */
 export const defaults = {
+  /** A store in memory. */
   store: (): TicketStoreShape => makeTicketStore(Schema.decodeSync(StoreOptions)({})),
+  /** Keys that rotate every six hours. */
   keys: (suite: CryptoSuiteShape, random: RandomBytes): TicketKeysShape =>
     makeTicketKeys(suite, random, Schema.decodeSync(KeyOptions)({}), undefined)
 } as const

@@ -57,8 +57,14 @@ import type { DatagramIntent } from "./stream/DatagramQueue.ts"
  * @since 0.1.0
  */
 export type PathPreference =
-  | { readonly prefer: number | "lowestLatency" | "lowestCost" }
-  | { readonly avoid: number }
+  | {
+      /** The `id` of a path, or the one that is fastest or cheapest now. */
+      readonly prefer: number | "lowestLatency" | "lowestCost"
+    }
+  | {
+      /** The `id` of a path. */
+      readonly avoid: number
+    }
 
 /**
  * How `sendMessage` sends.

@@ -23,8 +23,11 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class ChannelFailed extends Schema.TaggedError<ChannelFailed>()("ChannelFailed", {
+  /** Name of the channel. */
   channel: Schema.String,
+  /** The side that noticed: this one, or the other, which refused the channel. */
   side: Schema.Literals(["here", "there"]),
+  /** What has happened; see above. */
   outcome: Schema.Literals([
     "Closed",
     "UnknownChannel",
@@ -37,6 +40,7 @@ export class ChannelFailed extends Schema.TaggedError<ChannelFailed>()("ChannelF
     "EncodeFailed",
     "DecodeFailed"
   ]),
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {

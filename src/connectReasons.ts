@@ -12,7 +12,9 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class ResolveFailed extends Schema.TaggedError<ResolveFailed>()("ResolveFailed", {
+  /** The name or address that was asked for. */
   host: Schema.String,
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -32,7 +34,9 @@ export class ResolveFailed extends Schema.TaggedError<ResolveFailed>()("ResolveF
  * @since 0.1.0
  */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  /** The address, as logs show it: `192.0.2.1:4433`. */
   address: Schema.String,
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -52,7 +56,9 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
  * @since 0.1.0
  */
 export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectFailed", {
+  /** The name or address that was asked for. */
   host: Schema.String,
+  /** Each address in the order in which they were tried, and why it failed. */
   attempts: Schema.Array(Schema.Struct({ address: Schema.String, problem: Schema.String }))
 }) {
   override get message(): string {

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class UnknownConnectionId extends Schema.TaggedError<UnknownConnectionId>()("UnknownConnectionId", {
+  /** Number of the connection ID. RFC 9000 §5.1.1 */
   sequence: Schema.Number
 }) {
   override get message(): string {
@@ -30,6 +31,7 @@ export class UnknownConnectionId extends Schema.TaggedError<UnknownConnectionId>
  * @since 0.1.0
  */
 export class RetiredConnectionId extends Schema.TaggedError<RetiredConnectionId>()("RetiredConnectionId", {
+  /** Number of the connection ID. RFC 9000 §5.1.1 */
   sequence: Schema.Number
 }) {
   override get message(): string {
@@ -49,6 +51,7 @@ export class RetiredConnectionId extends Schema.TaggedError<RetiredConnectionId>
  * @since 0.1.0
  */
 export class ActiveConnectionId extends Schema.TaggedError<ActiveConnectionId>()("ActiveConnectionId", {
+  /** Number of the connection ID. RFC 9000 §5.1.1 */
   sequence: Schema.Number
 }) {
   override get message(): string {
@@ -68,6 +71,7 @@ export class ActiveConnectionId extends Schema.TaggedError<ActiveConnectionId>()
  * @since 0.1.0
  */
 export class RotationPending extends Schema.TaggedError<RotationPending>()("RotationPending", {
+  /** Number of the connection ID. RFC 9000 §5.1.1 */
   sequence: Schema.Number
 }) {
   override get message(): string {
@@ -86,6 +90,7 @@ export class RotationPending extends Schema.TaggedError<RotationPending>()("Rota
  * @since 0.1.0
  */
 export class NoSpareConnectionId extends Schema.TaggedError<NoSpareConnectionId>()("NoSpareConnectionId", {
+  /** Number of the connection ID. RFC 9000 §5.1.1 */
   sequence: Schema.Number
 }) {
   override get message(): string {
@@ -104,6 +109,7 @@ export class NoSpareConnectionId extends Schema.TaggedError<NoSpareConnectionId>
  * @since 0.1.0
  */
 export class NoConnectionIds extends Schema.TaggedError<NoConnectionIds>()("NoConnectionIds", {
+  /** Number of the connection ID. RFC 9000 §5.1.1 */
   sequence: Schema.Number
 }) {
   override get message(): string {

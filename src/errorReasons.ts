@@ -14,7 +14,9 @@ import { transportErrorName } from "./wire/TransportError.ts"
  * @since 0.1.0
  */
 export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  /** Path of the option, such as `transport.maxIdleTimeoutMillis`. */
   field: Schema.String,
+  /** What is allowed. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -33,7 +35,9 @@ export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidO
  * @since 0.1.0
  */
 export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
+  /** The address, as logs show it: `192.0.2.1:4433`. */
   address: Schema.String,
+  /** The complete message, address included. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -52,7 +56,9 @@ export class BindFailed extends Schema.TaggedError<BindFailed>()("BindFailed", {
  * @since 0.1.0
  */
 export class ShardFailed extends Schema.TaggedError<ShardFailed>()("ShardFailed", {
+  /** Number of the shard, from 0. */
   shard: Schema.Number,
+  /** What its program or its thread failed with. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -74,8 +80,11 @@ const origin = Schema.Literals(["local", "peer"])
  * @since 0.1.0
  */
 export class HandshakeRefused extends Schema.TaggedError<HandshakeRefused>()("HandshakeRefused", {
+  /** The side that sent the alert. */
   origin,
+  /** TLS alert, 0 to 255. RFC 8446 §6.2 */
   alert: Schema.Number,
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -95,8 +104,11 @@ export class HandshakeRefused extends Schema.TaggedError<HandshakeRefused>()("Ha
  * @since 0.1.0
  */
 export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>()("ApplicationClosed", {
+  /** The side that closed. */
   origin,
+  /** What was passed to `close`, 0 for an ordinary end. */
   code: Schema.Number,
+  /** The reason that was passed to `close`, made printable. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -116,9 +128,13 @@ export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>()("
  * @since 0.1.0
  */
 export class TransportClosed extends Schema.TaggedError<TransportClosed>()("TransportClosed", {
+  /** The side that closed. */
   origin,
+  /** Transport error code. RFC 9000 §20.1 */
   code: Schema.Number,
+  /** Type of the frame that caused the error, 0 when unknown. */
   frameType: Schema.Number,
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -156,9 +172,13 @@ export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout"
  * @since 0.1.0
  */
 export class HandshakeTimeout extends Schema.TaggedError<HandshakeTimeout>()("HandshakeTimeout", {
+  /** The address, as logs show it: `192.0.2.1:4433`. */
   address: Schema.String,
+  /** Whose silence it was. */
   waitingFor: Schema.Literals(["peer", "verifier"]),
+  /** The last error the system reported for the address. */
   socketError: Schema.optionalKey(Schema.String),
+  /** Summary of the packets that arrived but could not be used. */
   discarded: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -201,6 +221,7 @@ export class StatelessReset extends Schema.TaggedError<StatelessReset>()("Statel
  * @since 0.1.0
  */
 export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("VersionMismatch", {
+  /** The server's versions. */
   offered: Schema.Array(Schema.Number)
 }) {
   override get message(): string {
@@ -233,7 +254,9 @@ export class EndpointClosed extends Schema.TaggedError<EndpointClosed>()("Endpoi
  * @since 0.1.0
  */
 export class StreamReset extends Schema.TaggedError<StreamReset>()("StreamReset", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number,
+  /** The peer's application error code, below 2^53. */
   code: Schema.Number
 }) {
   override get message(): string {
@@ -252,7 +275,9 @@ export class StreamReset extends Schema.TaggedError<StreamReset>()("StreamReset"
  * @since 0.1.0
  */
 export class StreamStopped extends Schema.TaggedError<StreamStopped>()("StreamStopped", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number,
+  /** The peer's application error code, below 2^53. */
   code: Schema.Number
 }) {
   override get message(): string {
@@ -271,7 +296,9 @@ export class StreamStopped extends Schema.TaggedError<StreamStopped>()("StreamSt
  * @since 0.1.0
  */
 export class StreamClosed extends Schema.TaggedError<StreamClosed>()("StreamClosed", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number,
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -291,6 +318,7 @@ export class StreamClosed extends Schema.TaggedError<StreamClosed>()("StreamClos
  * @since 0.1.0
  */
 export class ResetRefused extends Schema.TaggedError<ResetRefused>()("ResetRefused", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number
 }) {
   override get message(): string {
@@ -309,6 +337,7 @@ export class ResetRefused extends Schema.TaggedError<ResetRefused>()("ResetRefus
  * @since 0.1.0
  */
 export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("DatagramRefused", {
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -333,7 +362,9 @@ export class DatagramRefused extends Schema.TaggedError<DatagramRefused>()("Data
  * @since 0.1.0
  */
 export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
+  /** What has happened; see above. */
   outcome: Schema.Literals(["TimedOut", "Superseded", "Disabled", "NotClient", "Unreachable"]),
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -352,7 +383,9 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
  * @since 0.1.0
  */
 export class PeerClosed extends Schema.TaggedError<PeerClosed>()("PeerClosed", {
+  /** Name of the peer, as its options say. */
   name: Schema.String,
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {
@@ -367,7 +400,9 @@ export class PeerClosed extends Schema.TaggedError<PeerClosed>()("PeerClosed", {
  * @since 0.1.0
  */
 export class PeerBusy extends Schema.TaggedError<PeerBusy>()("PeerBusy", {
+  /** Name of the peer, as its options say. */
   name: Schema.String,
+  /** Operations that may wait at a time. */
   maxWaiting: Schema.Number
 }) {
   override get message(): string {

@@ -80,7 +80,7 @@ export type {
   QlogPointer
 } from "./ConnectionPaths.ts"
 export type { ConnectionIdInfo, ConnectionIds } from "./ConnectionIds.ts"
-export { type OpenPathOptions, type PathClosed, QuicPath } from "./QuicPath.ts"
+export { type OpenPathOptions, type PathClosed, QuicPath, type RemotePlace } from "./QuicPath.ts"
 export type { PathMeasurements } from "./PathMeasurements.ts"
 export { type ConnectionFacts, type ConnectionStats, QuicConnection } from "./QuicConnection.ts"
 export type { DrainOptions, DrainResult } from "./EndpointDrain.ts"

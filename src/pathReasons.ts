@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class PathFailed extends Schema.TaggedError<PathFailed>()("PathFailed", {
+  /** What has happened; see above. */
   outcome: Schema.Literals([
     "NotNegotiated",
     "NotClient",
@@ -31,6 +32,7 @@ export class PathFailed extends Schema.TaggedError<PathFailed>()("PathFailed", {
     "Abandoned",
     "LastPath"
   ]),
+  /** What is wrong, in words for people. */
   problem: Schema.String
 }) {
   override get message(): string {

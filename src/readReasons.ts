@@ -12,8 +12,11 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class StreamEnded extends Schema.TaggedError<StreamEnded>()("StreamEnded", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number,
+  /** Bytes that were to be read. */
   wanted: Schema.Number,
+  /** Bytes of them that arrived. */
   arrived: Schema.Number
 }) {
   override get message(): string {
@@ -32,7 +35,9 @@ export class StreamEnded extends Schema.TaggedError<StreamEnded>()("StreamEnded"
  * @since 0.1.0
  */
 export class ReadTimeout extends Schema.TaggedError<ReadTimeout>()("ReadTimeout", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number,
+  /** How long the read waited. */
   millis: Schema.Number
 }) {
   override get message(): string {
@@ -51,8 +56,11 @@ export class ReadTimeout extends Schema.TaggedError<ReadTimeout>()("ReadTimeout"
  * @since 0.1.0
  */
 export class ReadLimit extends Schema.TaggedError<ReadLimit>()("ReadLimit", {
+  /** The stream. RFC 9000 §2.1 */
   streamId: Schema.Number,
+  /** What was asked for. */
   wanted: Schema.Number,
+  /** What is allowed. */
   limit: Schema.Number
 }) {
   override get message(): string {

@@ -21,7 +21,9 @@ const VARIABLE = "EFFECT_QUIC_IO"
  * @since 0.1.0
  */
 export class IoUnavailable extends Schema.TaggedError<IoUnavailable>()("IoUnavailable", {
+  /** What the variable says. */
   value: Schema.String,
+  /** What is wrong with it. */
   problem: Schema.String
 }) {
   override get message(): string {

@@ -39,6 +39,7 @@ export interface ProcessTree {
  * @since 0.1.0
  */
 export class NotInspectable extends Schema.TaggedError<NotInspectable>()("NotInspectable", {
+  /** Why, in one line. */
   message: Schema.String
 }) {}
 

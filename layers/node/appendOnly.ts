@@ -10,8 +10,11 @@ import * as fs from "node:fs"
  * @since 0.1.0
  */
 export class LogFileError extends Schema.TaggedError<LogFileError>()("LogFileError", {
+  /** The environment variable. */
   variable: Schema.String,
+  /** The file or directory. */
   path: Schema.String,
+  /** What the system says. */
   problem: Schema.String
 }) {
   override get message(): string {

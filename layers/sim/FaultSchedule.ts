@@ -21,58 +21,77 @@ export type Fault =
   | {
       /** Nodes in different groups cannot reach each other; nodes in no group reach all. */
       readonly kind: "partition"
+      /** Names of nodes. */
       readonly groups: ReadonlyArray<ReadonlyArray<string>>
       /** Only packets from the first of two groups to the second are dropped. */
       readonly oneWay?: boolean
+      /** How long; default for ever. */
       readonly forMillis?: number
     }
   | {
+      /** Nothing passes the link. */
       readonly kind: "linkDown"
+      /** Name of a connection. */
       readonly link: string
       /** Default both. */
       readonly direction?: "forward" | "backward"
+      /** How long; default for ever. */
       readonly forMillis?: number
     }
   | {
       /** Overrides the conditions of the link; of overlapping faults the latest wins. */
       readonly kind: "conditions"
+      /** Name of a connection. */
       readonly link: string
       /** Numbers must be finite, to be representable in JSON. */
       readonly conditions: Partial<LinkConditions>
       /** Default both. */
       readonly direction?: "forward" | "backward"
+      /** How long; default for ever. */
       readonly forMillis?: number
     }
   | {
       /** See `SimHost.crash`; the host restarts afterwards. */
       readonly kind: "crash"
+      /** Name of a host. */
       readonly host: string
+      /** How long; default for ever. */
       readonly forMillis?: number
     }
   | {
       /** See `SimHost.changeAddress`. No effect if the host no longer has `from`, or already has `to`. */
       readonly kind: "changeAddress"
+      /** Name of a host. */
       readonly host: string
+      /** An address of it. */
       readonly from: string
+      /** The address that replaces it. */
       readonly to: string
     }
   | {
       /** See `SimHost.takeDown`. No effect if no interface of the host that is up has the address. */
       readonly kind: "interfaceDown"
+      /** Name of a host. */
       readonly host: string
+      /** The address of the interface. */
       readonly address: string
+      /** How long; default for ever. */
       readonly forMillis?: number
     }
   | {
       /** See `SimHost.jumpClock`. */
       readonly kind: "clockJump"
+      /** Name of a host. */
       readonly host: string
+      /** Forward, or back if negative. */
       readonly byMillis: number
     }
   | {
       /** See `SimNat.rebind`. */
       readonly kind: "rebind"
+      /** Name of a NAT. */
       readonly nat: string
+      /** Its new outside address; default the one it has. */
       readonly address?: string
     }
 

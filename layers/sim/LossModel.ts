@@ -10,6 +10,7 @@ import { checkFields, checkOneOf, checkProbability } from "./simConfig.ts"
  */
 export type LossModel =
   | {
+      /** Each packet on its own. */
       readonly kind: "independent"
       /** The probability that a packet is lost. */
       readonly rate: number

@@ -59,7 +59,9 @@ export type SimServices = SimNetwork | Entropy
  * @since 0.1.0
  */
 export class SimStalled extends Data.TaggedError("SimStalled")<{
+  /** What stopped it; see above. */
   readonly reason: "deadlock" | "livelock" | "timeLimit" | "realWork" | "invariant"
+  /** What was going on, for people. */
   readonly message: string
 }> {}
 

@@ -10,12 +10,15 @@ import { checkFields, checkOneOf, checkRange } from "./simConfig.ts"
  */
 export type DelayModel =
   | {
+      /** Always the same. */
       readonly kind: "fixed"
       /** 0 to one day. */
       readonly millis: number
     }
   | {
+      /** Between two bounds. */
       readonly kind: "uniform"
+      /** Minimum delay, 0 to one day. */
       readonly millis: number
       /** Maximum added delay. */
       readonly jitterMillis: number
@@ -23,12 +26,15 @@ export type DelayModel =
   | {
       /** Normal distribution, truncated at zero. */
       readonly kind: "normal"
+      /** Mean before truncation. */
       readonly meanMillis: number
+      /** Standard deviation. */
       readonly deviationMillis: number
     }
   | {
       /** Pareto distribution: most packets take little more than the minimum, a few very much longer. */
       readonly kind: "pareto"
+      /** Minimum delay. */
       readonly minMillis: number
       /** The smaller, the heavier the tail; the mean is `minMillis * shape / (shape - 1)`. 1 to 100; 1 has no mean. */
       readonly shape: number

@@ -53,33 +53,46 @@ const common = {
 } as const
 
 /**
+ * The common name of a kind of NAT.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NatKind =
+  /** One outside port for all remotes; anyone may send to it. */
+  | "fullCone"
+  /** One outside port for all remotes; addresses sent to may reply. */
+  | "addressRestricted"
+  /** One outside port for all remotes; endpoints sent to may reply. The default. */
+  | "portRestricted"
+  /** A different outside port per remote endpoint, sequentially assigned; only that endpoint may reply. */
+  | "symmetric"
+  /** Like `symmetric`, but with random ports. */
+  | "symmetricRandom"
+
+/**
  * The kinds of NAT by their common names, which RFC 4787 §3 calls confusing.
  *
  * @category constants
  * @since 0.1.0
  */
-export const natKinds = {
-  /** One outside port for all remotes; anyone may send to it. */
+export const natKinds: Readonly<Record<NatKind, NatBehaviour>> = {
   fullCone: { ...common, mapping: "endpointIndependent", filtering: "endpointIndependent" },
-  /** One outside port for all remotes; addresses sent to may reply. */
   addressRestricted: { ...common, mapping: "endpointIndependent", filtering: "addressDependent" },
-  /** One outside port for all remotes; endpoints sent to may reply. The default. */
   portRestricted: { ...common, mapping: "endpointIndependent", filtering: "addressAndPortDependent" },
-  /** A different outside port per remote endpoint, sequentially assigned; only that endpoint may reply. */
   symmetric: {
     ...common,
     mapping: "addressAndPortDependent",
     filtering: "addressAndPortDependent",
     ports: "sequential"
   },
-  /** Like `symmetric`, but with random ports. */
   symmetricRandom: {
     ...common,
     mapping: "addressAndPortDependent",
     filtering: "addressAndPortDependent",
     ports: "random"
   }
-} as const satisfies Record<string, NatBehaviour>
+}
 
 const dependences: ReadonlyArray<Dependence> = [
   "endpointIndependent",

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 export class SimConfigError extends Error {
+  /** Tells it from other errors. */
   override readonly name = "SimConfigError"
   /** Path of the option, such as `link.loss.rate`. */
   readonly field: string

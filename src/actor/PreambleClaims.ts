@@ -26,7 +26,12 @@ import type { StreamClaim } from "./StreamClaim.ts"
  * @category constants
  * @since 0.1.0
  */
-export const carrierErrorCodes = { unclaimed: 0x4551_0001, undecided: 0x4551_0002 } as const
+export const carrierErrorCodes = {
+  /** No claim takes the stream, and the application has never accepted one like it. */
+  unclaimed: 0x4551_0001,
+  /** Too little has arrived to tell whose the stream is. */
+  undecided: 0x4551_0002
+} as const
 
 /** The longest preamble. */
 export const MAX_PREAMBLE_BYTES = 64

@@ -32,9 +32,13 @@ export type HashAlgorithm = "sha256" | "sha384" | "sha512"
  * @since 0.1.0
  */
 export const NamedGroup = {
+  /** ECDH over P-256. */
   secp256r1: 0x0017,
+  /** ECDH over P-384. */
   secp384r1: 0x0018,
+  /** ECDH over Curve25519. RFC 7748 */
   x25519: 0x001d,
+  /** X25519 and ML-KEM-768 together, against quantum computers. */
   x25519MlKem768: 0x11ec
 } as const
 
@@ -53,11 +57,17 @@ export type NamedGroup = (typeof NamedGroup)[keyof typeof NamedGroup]
  * @since 0.1.0
  */
 export const SignatureScheme = {
+  /** ECDSA over P-256. */
   ecdsa_secp256r1_sha256: 0x0403,
+  /** ECDSA over P-384. */
   ecdsa_secp384r1_sha384: 0x0503,
+  /** RSA-PSS with SHA-256. */
   rsa_pss_rsae_sha256: 0x0804,
+  /** RSA-PSS with SHA-384. */
   rsa_pss_rsae_sha384: 0x0805,
+  /** RSA-PSS with SHA-512. */
   rsa_pss_rsae_sha512: 0x0806,
+  /** Ed25519. RFC 8032 */
   ed25519: 0x0807
 } as const
 

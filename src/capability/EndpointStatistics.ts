@@ -141,3 +141,20 @@ export interface EndpointStatistics {
   /** Memory of received data that cannot be read yet because earlier bytes are missing, now. */
   readonly reorderBufferBytes: number
 }
+
+/**
+ * What became of the connections of a drained endpoint.
+ *
+ * **Details**
+ *
+ * Clients that were refused, because their handshake was not complete or because nobody had accepted them, are not counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DrainResult {
+  /** Connections whose handlers and streams ended in time. */
+  readonly finished: number
+  /** Connections that the deadline ended. */
+  readonly cutOff: number
+}

@@ -10,7 +10,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { EndpointStatistics } from "./EndpointStatistics.ts"
+import type { DrainResult, EndpointStatistics } from "./EndpointStatistics.ts"
 import type { EndpointNode } from "./treeNodes.ts"
 
 /**
@@ -51,11 +51,7 @@ export interface ShardedPart {
   /** What lives on it. */
   readonly tree: Effect.Effect<EndpointNode>
   /** Takes it out of service: see `QuicEndpoint.drain`. */
-  readonly drain: (
-    deadlineMillis: number,
-    code: number,
-    reason: string
-  ) => Effect.Effect<{ readonly finished: number; readonly cutOff: number }>
+  readonly drain: (deadlineMillis: number, code: number, reason: string) => Effect.Effect<DrainResult>
 }
 
 /**

@@ -17,14 +17,23 @@ export type Outcome = ChannelFailed["outcome"]
  * @since 0.1.0
  */
 export const channelErrorCodes = {
+  /** The side has closed it, or has left the scope of its handles. */
   closed: 0,
+  /** The receiver's set has no such channel. */
   unknownChannel: 1,
+  /** The receiver's set has it in the other direction only. */
   wrongDirection: 2,
+  /** The ranges of versions of the two sets do not meet. */
   incompatibleVersion: 3,
+  /** The sender has opened it twice. */
   duplicate: 4,
+  /** What comes before the messages is malformed, or was not sent in time. */
   badPreamble: 5,
+  /** A message is larger than the channel's `maxBytes`. */
   frameTooLarge: 6,
+  /** A message is cut off, or comes where none is expected. */
   badFrame: 7,
+  /** A message does not fit the schema. */
   decodeFailed: 8
 } as const
 

@@ -19,23 +19,21 @@ export class BadFrame extends Error {
 /**
  * Application error codes on the stream of a call.
  *
- * **Details**
- *
- * - `cancelled` (1): the caller was interrupted, or the server ended the call before its reply
- * - `frameTooLarge` (2): a frame is longer than `maxFrameBytes`, by its prefix
- * - `badFrame` (3): a frame is cut off, does not decode, or is not expected
- * - `busy` (4): open calls hold more than the server's `maxHeldBytes`, and this one is the largest of the connection that
- *   holds most
- * - `requestTimeout` (5): the request did not arrive within the server's `requestTimeoutMillis`
+ * **Details
  *
  * @category constants
  * @since 0.1.0
  */
 export const rpcErrorCodes = {
+  /** The caller was interrupted, or the server ended the call before its reply. */
   cancelled: 1,
+  /** A frame is longer than `maxFrameBytes`, by its prefix. */
   frameTooLarge: 2,
+  /** A frame is cut off, does not decode, or is not expected. */
   badFrame: 3,
+  /** Open calls hold more than the server's `maxHeldBytes`, and this one is the largest of the connection that holds most. */
   busy: 4,
+  /** The request did not arrive within the server's `requestTimeoutMillis`. */
   requestTimeout: 5
 } as const
 

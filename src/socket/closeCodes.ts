@@ -17,20 +17,19 @@ import type { QuicStream } from "../QuicStream.ts"
  *
  * A code is the application error code the stream is reset and stopped with, except 1000, which finishes the stream.
  *
- * - `normal` (1000): the other side has sent everything
- * - `goingAway` (1001): the server stops, or the connection was closed with code 0
- * - `protocolError` (1002): the stream has only one direction
- * - `abnormal` (1006): this side has let go of the reader, or the other side of the stream
- * - `internalError` (1011): the program at the other side has failed
- *
  * @category constants
  * @since 0.1.0
  */
 export const socketCloseCodes = {
+  /** The other side has sent everything. */
   normal: 1000,
+  /** The server stops, or the connection was closed with code 0. */
   goingAway: 1001,
+  /** The stream has only one direction. */
   protocolError: 1002,
+  /** This side has let go of the reader, or the other side of the stream. */
   abnormal: 1006,
+  /** The program at the other side has failed. */
   internalError: 1011
 } as const
 

@@ -26,7 +26,12 @@ export const spaceOfLevel = (level: Level): Space =>
  * @category constants
  * @since 0.1.0
  */
-export const Version = { v1: 0x00000001, v2: 0x6b3343cf } as const
+export const Version = {
+  /** RFC 9000 */
+  v1: 0x00000001,
+  /** RFC 9369 */
+  v2: 0x6b3343cf
+} as const
 
 /**
  * The number of a QUIC version.
