@@ -41,16 +41,12 @@ import {
   StatelessReset,
   VersionMismatch,
   EndpointClosed,
-  StreamReset,
-  StreamStopped,
-  StreamClosed,
-  ResetRefused,
-  DatagramRefused,
   MigrationFailed,
   PeerClosed,
   PeerBusy,
   ShardFailed
 } from "./errorReasons.ts"
+import { DatagramRefused, ResetRefused, StreamClosed, StreamReset, StreamStopped } from "./streamReasons.ts"
 
 export * from "./channelReasons.ts"
 export * from "./connectionIdReasons.ts"
@@ -58,6 +54,7 @@ export * from "./connectReasons.ts"
 export * from "./errorReasons.ts"
 export * from "./pathReasons.ts"
 export * from "./readReasons.ts"
+export * from "./streamReasons.ts"
 
 /**
  * Schema of every reason a QUIC operation can fail for. Reasons can be encoded, sent and decoded.

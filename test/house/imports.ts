@@ -40,6 +40,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "src/QuicError.ts",
     "src/errorReasons.ts",
+    "src/streamReasons.ts",
     "src/channelReasons.ts",
     "src/connectionIdReasons.ts",
     "src/connectReasons.ts",
