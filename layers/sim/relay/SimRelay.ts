@@ -148,6 +148,16 @@ export class SimRelay {
     }).pipe(Effect.andThen(Effect.sleep(downMillis)), Effect.andThen(Effect.sync(() => this.start())))
   }
 
+  /** For tests: sends a datagram to the client with this key as if a peer had. */
+  forge(relayed: Relayed): void {
+    this.pass(relayed)
+  }
+
+  /** For tests: tells a client that a peer has left, whether it has or not. */
+  announceGone(to: Uint8Array, gone: Uint8Array): void {
+    this.byKey.get(hexadecimal(to))?.stream.send(encodeGone(gone))
+  }
+
   private get port(): number {
     return this.options.port ?? 3340
   }
