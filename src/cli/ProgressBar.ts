@@ -7,11 +7,13 @@ import { withPicture } from "./picture.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
 
 export interface Progress {
-  readonly label: string
+  readonly label: string | (() => string)
   /** Bytes so far. */
   readonly done: () => number
   /** Total bytes, once known. */
   readonly total: () => number | undefined
+  /** Bytes of `done` that were there before, and say nothing about the rate. */
+  readonly kept?: () => number
 }
 
 const blocks = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
@@ -27,16 +29,23 @@ export const drawProgress = (
   {
     done,
     label,
-    total
-  }: { readonly label: string; readonly done: number; readonly total: number | undefined },
+    total,
+    kept = 0
+  }: {
+    readonly label: string
+    readonly done: number
+    readonly total: number | undefined
+    readonly kept?: number
+  },
   elapsedMillis: number,
   columns: number
 ): string => {
-  const rate = formatRate(done, elapsedMillis)
+  const moved = done - kept
+  const rate = formatRate(moved, elapsedMillis)
   if (total === undefined || total === 0)
     return `${label}  ${formatBytes(done)}  ${rate}`.slice(0, columns - 1)
   const fraction = done / total
-  const left = done === 0 ? "" : `  ${formatMillis((elapsedMillis / fraction) * (1 - fraction))} left`
+  const left = moved <= 0 ? "" : `  ${formatMillis((elapsedMillis * (total - done)) / moved)} left`
   const facts = `${(fraction * 100).toFixed(0).padStart(3)} %  ${formatBytes(done)} of ${formatBytes(total)}  ${rate}${left}`
   const room = columns - 1 - label.length - 4 - facts.length
   return room < 8
@@ -46,13 +55,17 @@ export const drawProgress = (
 
 /** Runs `effect` with a progress bar, which is erased at the end. */
 export const withProgress = Effect.fnUntraced(function* <A, E, R>(
-  { done, label, total }: Progress,
+  { done, label, total, kept = () => 0 }: Progress,
   effect: Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E, R | CliHost | Stdio.Stdio | Terminal.Terminal> {
   const { monotonicMillis } = yield* CliHost
   const startedAt = monotonicMillis()
   const frame = (columns: number) => [
-    drawProgress({ label, done: done(), total: total() }, monotonicMillis() - startedAt, columns)
+    drawProgress(
+      { label: typeof label === "string" ? label : label(), done: done(), total: total(), kept: kept() },
+      monotonicMillis() - startedAt,
+      columns
+    )
   ]
   return yield* withPicture(frame, effect)
 })

@@ -13,7 +13,7 @@ import * as Identity from "../Identity.ts"
 import type { PeerId } from "../PeerId.ts"
 import * as Trust from "../Trust.ts"
 import { CliHost } from "./CliHost.ts"
-import { CliFailure, fail } from "./report.ts"
+import { CliFailure, fail, misused } from "./report.ts"
 
 /** How a client verifies servers; at most one of them. */
 export const trustFlags = {
@@ -93,7 +93,7 @@ export const layerTrust = (
   if (given > 1)
     return Layer.effect(
       CertificateVerifier,
-      fail("--ca, --pin, --pin-sha256 and --insecure-accept-any-peer exclude each other")
+      misused("--ca, --pin, --pin-sha256 and --insecure-accept-any-peer exclude each other")
     )
   return choice.insecure
     ? Trust.layerInsecureAcceptsAnyPeer
@@ -129,7 +129,7 @@ export const loadIdentity = Effect.fnUntraced(function* (given: {
   const fs = yield* FileSystem.FileSystem
   if (Option.isNone(given.key)) {
     if (Option.isSome(given.cert))
-      return yield* fail(`--cert ${given.cert.value} needs its private key: --key FILE`)
+      return yield* misused(`--cert ${given.cert.value} needs its private key: --key FILE`)
     return yield* host.developmentCertificate()
   }
   const key = yield* fs.readFileString(given.key.value)

@@ -1,7 +1,7 @@
 /** Parses URLs on the command line. */
 import * as Effect from "effect/Effect"
 import { socketAddress } from "../wire/SocketAddress.ts"
-import { type CliFailure, fail } from "./report.ts"
+import { type CliFailure, misused } from "./report.ts"
 
 export interface HqTarget {
   readonly url: string
@@ -33,13 +33,13 @@ export const parseTarget = (text: string): Effect.Effect<HqTarget, CliFailure> =
   try {
     url = new URL(zone === undefined ? full : full.replace(zoneOfLiteral, "$1"))
   } catch {
-    return fail(`${text}: not a URL; expected https://HOST:PORT/FILE`)
+    return misused(`${text}: not a URL; expected https://HOST:PORT/FILE`)
   }
-  if (url.protocol !== "https:") return fail(`${text}: expected https://, not ${url.protocol}//`)
+  if (url.protocol !== "https:") return misused(`${text}: expected https://, not ${url.protocol}//`)
   const fileName = decoded(url.pathname.slice(url.pathname.lastIndexOf("/") + 1))
   // the URL may choose the file name, but not the directory
   if (fileName === "" || fileName === "." || fileName === ".." || /[/\\\0]/.test(fileName))
-    return fail(`${text}: the path does not end in a file name`)
+    return misused(`${text}: the path does not end in a file name`)
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1") + (zone === undefined ? "" : `%${zone}`)
   const port = url.port === "" ? 443 : Number(url.port)
   return Effect.succeed({

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import { Command, Flag } from "effect/cli"
 import * as Identity from "../Identity.ts"
 import { CliHost } from "./CliHost.ts"
-import { fail, reported } from "./report.ts"
+import { fail, misused, reported } from "./report.ts"
 
 export const keygen = Command.make(
   "keygen",
@@ -39,7 +39,7 @@ export const keygen = Command.make(
       const paths = yield* Path.Path
       const host = yield* CliHost
       if (options.raw && options.hosts.length > 0)
-        return yield* fail("raw keys contain no host name: use either --raw or --host")
+        return yield* misused("raw keys contain no host name: use either --raw or --host")
       const identity = options.raw
         ? yield* Identity.generateRawKey
         : yield* host.developmentCertificate(options.hosts.length === 0 ? undefined : options.hosts)

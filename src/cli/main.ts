@@ -6,9 +6,13 @@ import { CliHost } from "./CliHost.ts"
 import { demo } from "./demo.ts"
 import { get } from "./get.ts"
 import { keygen } from "./keygen.ts"
+import { ExitCode } from "./exitCodes.ts"
 import * as Presenter from "./presenter.ts"
 import { interop } from "./interop.ts"
 import { perf } from "./perf.ts"
+import { receive } from "./receive.ts"
+import { Reported } from "./report.ts"
+import { send } from "./send.ts"
 import { serve } from "./serve.ts"
 import { top } from "./top.ts"
 import { tree } from "./tree.ts"
@@ -17,7 +21,7 @@ const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, serve, get, perf, top, tree, keygen, interop])
+  Command.withSubcommands([demo, send, receive, serve, get, perf, top, tree, keygen, interop])
 )
 
 /** Runs the command line with the arguments of this process. */
@@ -25,5 +29,11 @@ export const main = Effect.gen(function* () {
   const { version } = yield* CliHost
   const { stdoutIsTerminal } = yield* Stdio.Stdio
   const presentation = Presenter.layer(yield* stdoutIsTerminal)
-  yield* Effect.provide(Command.run(root, { version }), presentation)
+  yield* Command.run(root, { version }).pipe(
+    Effect.provide(presentation),
+    // it has been said what is wrong
+    Effect.catchTag("ShowHelp", (help) =>
+      Effect.fail(help.errors.length === 0 ? help : new Reported({ exitCode: ExitCode.usage }))
+    )
+  )
 })

@@ -12,7 +12,7 @@ import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { labelled } from "./presenter.ts"
 import { withProgress } from "./ProgressBar.ts"
 import { printable, printableJson } from "../internal/printable.ts"
-import { fail, reported } from "./report.ts"
+import { fail, misused, reported } from "./report.ts"
 import { introduce, listenFlags, reachable } from "./serve.ts"
 import { describeStop, untilStopped } from "./untilStopped.ts"
 import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
@@ -151,7 +151,7 @@ const measureCalls = Effect.fnUntraced(function* (
 const parseServer = (text: string) => {
   const match = /^(?:\[([^\]]+)\]|([^:/]+)):(\d{1,5})$/.exec(text)
   return match === null
-    ? fail(`${text}: expected HOST:PORT`)
+    ? misused(`${text}: expected HOST:PORT`)
     : Effect.succeed({ host: match[1] ?? match[2], port: Number(match[3]) })
 }
 

@@ -6,6 +6,7 @@ import * as Logger from "effect/Logger"
 import { PlatformError } from "effect/PlatformError"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
+import { ExitCode, exitCodeOf } from "./exitCodes.ts"
 import { printable, printableJson, withoutControls } from "../internal/printable.ts"
 
 /** A failure with a message for the user. */
@@ -25,8 +26,13 @@ export class Reported extends Schema.TaggedError<Reported>()("Reported", { exitC
   }
 }
 
-export const fail = (message: string, exitCode = 1): Effect.Effect<never, CliFailure> =>
-  Effect.fail(new CliFailure({ message, exitCode }))
+/** What is wrong with the command line. */
+export const misused = (message: string): Effect.Effect<never, CliFailure> => fail(message, ExitCode.usage)
+
+export const fail = (
+  message: string,
+  exitCode: number = ExitCode.failure
+): Effect.Effect<never, CliFailure> => Effect.fail(new CliFailure({ message, exitCode }))
 
 /** Messages contain file names and addresses and may take a few lines of a terminal. */
 const MAX_MESSAGE = 500
@@ -63,7 +69,7 @@ export const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
   Effect.catchCause(effect, (cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
     const error = Cause.squash(cause)
-    const exitCode = error instanceof CliFailure ? (error.exitCode ?? 1) : 1
+    const exitCode = error instanceof CliFailure ? (error.exitCode ?? 1) : exitCodeOf(error)
     return Effect.logDebug(cause).pipe(
       Effect.andThen(Console.error(`effect-quic: ${describeCause(cause)}`)),
       Effect.andThen(Effect.fail(new Reported({ exitCode })))

@@ -11,7 +11,7 @@ import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory, type ServeEvent } from "./hqServer.ts"
 import { printable, printableJson } from "../internal/printable.ts"
 import { CliHost } from "./CliHost.ts"
-import { fail, reported } from "./report.ts"
+import { misused, reported } from "./report.ts"
 import { servedDirectory } from "./ServedDirectory.ts"
 import { describeStop, drainFlag } from "./untilStopped.ts"
 import { formatBytes, formatMillis, formatRate } from "./units.ts"
@@ -119,7 +119,7 @@ const serveWithWorkers = Effect.fnUntraced(function* (
   identity: Identity,
   report: Report
 ) {
-  if (port === 0) return yield* fail("--workers share a port: give one that is not 0")
+  if (port === 0) return yield* misused("--workers share a port: give one that is not 0")
   const { shards, stopRequested } = yield* CliHost
   const server = yield* shards.start(workers, identity)
   yield* report({ event: "listening", address: server.address })

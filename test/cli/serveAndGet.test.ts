@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path"
 import { randomBytes } from "node:crypto"
 import { expect, it } from "vitest"
+import { ExitCode } from "../../src/cli/exitCodes.ts"
 import { eventually, isAlive, runCli, scratch, startCli, startServe } from "./runCli.ts"
 
 /** A directory to serve, next to a secret that must not be served. */
@@ -99,10 +100,10 @@ it("reports a certificate problem in one line", async () => {
   const certificate = join(directory, "server.crt")
   const { url } = await startServe(www, "--cert", certificate, "--key", join(directory, "server.key"))
   const unknown = await runCli(["get", url("b.bin"), "-o", downloads])
-  expect(unknown.code).toBe(1)
+  expect(unknown.code).toBe(ExitCode.untrusted)
   expect(unknown.stderr).toMatch(/^effect-quic: handshake refused by this side[^\n]*\n$/)
   const wrongName = await runCli(["get", url("b.bin"), "--pin", certificate, "-o", downloads])
-  expect(wrongName.code).toBe(1)
+  expect(wrongName.code).toBe(ExitCode.untrusted)
   expect(wrongName.stderr).toMatch(/^effect-quic: [^\n]*elsewhere\.test[^\n]*localhost[^\n]*\n$/)
 })
 
@@ -112,7 +113,7 @@ it("reports within seconds that nobody listens on a port", async () => {
     "https://127.0.0.1:9/x",
     "--insecure-accept-any-peer"
   ])
-  expect(code).toBe(1)
+  expect(code).toBe(ExitCode.unreachable)
   // the network says so, but only node:ffi tells
   const refused = /cannot reach 127\.0\.0\.1:9: nobody listens there \(the network reports ECONNREFUSED\)\n$/
   const silent = /no handshake with 127\.0\.0\.1:9 in time; is a QUIC server listening there\?\n$/
@@ -121,28 +122,45 @@ it("reports within seconds that nobody listens on a port", async () => {
 })
 
 it.each([
-  ["a host that does not exist", ["get", "https://nowhere.invalid/x"], /cannot resolve nowhere\.invalid/],
+  [
+    "a host that does not exist",
+    ExitCode.unreachable,
+    ["get", "https://nowhere.invalid/x"],
+    /cannot resolve nowhere\.invalid/
+  ],
   [
     "a missing certificate file",
+    ExitCode.file,
     ["get", "https://localhost/x", "--pin", "/no/such"],
     /\/no\/such: no such file/
   ],
-  ["a malformed URL", ["get", "https://:x:/"], /not a URL/],
-  ["a URL whose file name would leave the directory", ["get", "https://localhost/..%2fx"], /in a file name/],
-  ["another URL scheme", ["get", "ftp://localhost/x"], /expected https/],
+  ["a malformed URL", ExitCode.usage, ["get", "https://:x:/"], /not a URL/],
+  [
+    "a URL whose file name would leave the directory",
+    ExitCode.usage,
+    ["get", "https://localhost/..%2fx"],
+    /in a file name/
+  ],
+  ["another URL scheme", ExitCode.usage, ["get", "ftp://localhost/x"], /expected https/],
   [
     "two kinds of trust at once",
+    ExitCode.usage,
     ["get", "https://localhost/x", "--pin", "/a", "--ca", "/b"],
     /exclude each other/
   ],
-  ["a malformed fingerprint", ["get", "https://localhost/x", "--pin-sha256", "12"], /64 hex digits/],
-  ["a missing directory", ["serve", "/no/such"], /does not exist/],
-  ["a certificate without a key", ["serve", ".", "--cert", "/a.crt"], /--key FILE/],
-  ["an unknown flag", ["get", "https://localhost/x", "--bogus"], /--bogus/],
-  ["an unknown command", ["fetch"], /Unknown subcommand/]
-] as const)("reports %s in one line", async (_what, args, message) => {
+  [
+    "a malformed fingerprint",
+    ExitCode.usage,
+    ["get", "https://localhost/x", "--pin-sha256", "12"],
+    /64 hex digits/
+  ],
+  ["a missing directory", ExitCode.usage, ["serve", "/no/such"], /does not exist/],
+  ["a certificate without a key", ExitCode.usage, ["serve", ".", "--cert", "/a.crt"], /--key FILE/],
+  ["an unknown flag", ExitCode.usage, ["get", "https://localhost/x", "--bogus"], /--bogus/],
+  ["an unknown command", ExitCode.usage, ["fetch"], /Unknown subcommand/]
+] as const)("reports %s in one line", async (_what, expected, args, message) => {
   const { code, stderr, stdout } = await runCli(args)
-  expect(code).toBe(1)
+  expect(code).toBe(expected)
   expect(stdout).toBe("")
   expect(stderr).toMatch(message)
   expect(stderr).toMatch(/^effect-quic: [^\n]+\n$/)
@@ -194,7 +212,7 @@ it("ends a server on the second Ctrl-C during a transfer, and tells the client",
   expect(isAlive(server.process.pid!)).toBe(false)
   const { code, stderr } = await get.finished
   expect(performance.now() - interruptedAt).toBeLessThan(5000)
-  expect(code).toBe(1)
+  expect(code).toBe(ExitCode.lost)
   expect(stderr).toMatch(/^effect-quic: closed by the peer[^\n]*\n$/)
 })
 

@@ -36,7 +36,7 @@ it("says which option is wrong, and why no thread could start", async () => {
   const directory = scratch()
   const run = (...args: ReadonlyArray<string>) => runCli(["serve", directory, ...args])
   const none = await run("--workers", "2", "--port", "0")
-  expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("--workers share a port") })
+  expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--workers share a port") })
   const many = await run("--workers", "200")
   expect(many.stderr).toContain("a number from 1 to 128, not 200")
   const elsewhere = await run("--workers", "2", "--port", "4433", "--host", "192.0.2.1")

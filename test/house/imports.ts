@@ -48,7 +48,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
     "src/readReasons.ts"
   ],
   ["src/actor"],
-  ["src", "src/rpc", "src/socket", "src/channels", "src/cluster"],
+  ["src", "src/rpc", "src/socket", "src/channels", "src/cluster", "src/transfer"],
   ["src/cli"],
   ["layers"]
 ]

@@ -1,0 +1,223 @@
+/** `effect-quic send` */
+import * as Console from "effect/Console"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Argument, Command, Flag } from "effect/cli"
+import { NetworkInterfaces } from "../capability/NetworkInterfaces.ts"
+import * as DialAddress from "../DialAddress.ts"
+import { MAX_ADDRESSES } from "../dialTicket.ts"
+import * as Identity from "../Identity.ts"
+import { printable } from "../internal/printable.ts"
+import type { QuicConnection } from "../QuicConnection.ts"
+import { QuicEndpoint, type QuicEndpointShape } from "../QuicEndpoint.ts"
+import { badPath } from "../transfer/names.ts"
+import { sizeOf } from "../transfer/offer.ts"
+import { refusalText, TransferRefusal, transferAlpn } from "../transfer/requests.ts"
+import { serveTransfer, type TransferSource } from "../transfer/serveTransfer.ts"
+import { formatTicket } from "../transfer/ticket.ts"
+import { formatAddress, type SocketAddress, socketAddress } from "../wire/SocketAddress.ts"
+import { CliHost } from "./CliHost.ts"
+import { layerNoTrust, loadIdentity } from "./credentials.ts"
+import { ExitCode } from "./exitCodes.ts"
+import { findFiles, offerFiles } from "./offeredFiles.ts"
+import { offerStandardInput } from "./offeredStream.ts"
+import { type Above, pictured } from "./picture.ts"
+import { withProgress } from "./ProgressBar.ts"
+import { fail, reported } from "./report.ts"
+import { SendView } from "./sendView.ts"
+import { describeStop, drainFlag, untilStopped } from "./untilStopped.ts"
+import { formatBytes, formatCount } from "./units.ts"
+
+/** Receivers at a time. */
+const MAX_RECEIVERS = 64
+/** Requests of one receiver at a time. */
+const MAX_REQUESTS = 64
+
+/** What is offered, in words. */
+const describeOffer = ({ offer }: TransferSource): string => {
+  const [{ kind, path }] = offer.entries
+  if (kind === "stream") return "standard input, to the first who asks"
+  const size = formatBytes(sizeOf(offer))
+  return offer.entries.length === 1
+    ? `${printable(path)}, ${size}`
+    : `${formatCount(offer.entries.length, "file")}, ${size}`
+}
+
+/** Where others may reach a socket bound to `local`, those of other machines first. */
+const reachableAddresses = Effect.fnUntraced(function* (local: SocketAddress) {
+  if (local.host !== "::" && local.host !== "0.0.0.0") return [local]
+  const { addresses } = yield* NetworkInterfaces
+  const all = (yield* addresses)
+    .filter(({ address, family }) => !address.includes("%") && (family === 4 || local.host === "::"))
+    .toSorted((a, b) => Number(a.isLoopback) - Number(b.isLoopback))
+  const usable = all.some(({ isLoopback }) => !isLoopback) ? all.filter(({ isLoopback }) => !isLoopback) : all
+  return usable.flatMap(({ address }) => socketAddress(address, local.port) ?? []).slice(0, MAX_ADDRESSES)
+})
+
+/** Both families, or IPv4 on a machine without IPv6, unless told where. */
+const bind = Effect.fnUntraced(function* (
+  options: { readonly host: string; readonly port: number },
+  identity: Identity.Identity
+) {
+  const server = {
+    alpn: [transferAlpn],
+    identity,
+    transport: { maxBidirectionalStreams: MAX_REQUESTS, maxUnidirectionalStreams: 0 }
+  }
+  const at = (host: string) => QuicEndpoint.make({ host, port: options.port, server })
+  if (options.host !== "") return yield* at(options.host)
+  return yield* Effect.catchReason(at("::"), "QuicError", "BindFailed", () => at("0.0.0.0"))
+})
+
+const serveReceivers = Effect.fnUntraced(function* (
+  endpoint: QuicEndpointShape,
+  source: TransferSource,
+  options: { readonly drain: number; readonly once: boolean },
+  above: Above,
+  view: SendView
+) {
+  let receivers = 0
+  const over = yield* Deferred.make<boolean>()
+  const isStream = source.offer.entries[0].kind === "stream"
+  const serveOne = (connection: QuicConnection) =>
+    Effect.gen(function* () {
+      const receiver = yield* view.joined(formatAddress(connection.remoteAddress))
+      const served = serveTransfer(connection, source, {
+        onKept: (bytes) => {
+          receiver.kept += bytes
+        },
+        onSent: (bytes) => {
+          receiver.sent += bytes
+        },
+        onReceived: view.hasAll(receiver),
+        onRefused: (code) => view.refused(receiver, refusalText(code))
+      })
+      yield* Effect.matchEffect(served, {
+        onSuccess: () => view.left(receiver, undefined),
+        onFailure: ({ message }) => view.left(receiver, message)
+      })
+      // of a stream, what it has not got nobody else can get either
+      if (options.once && (receiver.hasAll || (isStream && receiver.sent > 0)))
+        yield* Deferred.succeed(over, receiver.hasAll)
+    })
+  const serving = endpoint.serve((connection) =>
+    Effect.suspend(() => {
+      if (receivers === MAX_RECEIVERS)
+        return connection.close(TransferRefusal.busy, refusalText(TransferRefusal.busy))
+      receivers++
+      return Effect.ensuring(
+        serveOne(connection),
+        Effect.sync(() => void receivers--)
+      )
+    })
+  )
+  const stopped = untilStopped(endpoint, serving, options.drain, (event) =>
+    above(Console.log(describeStop(event)))
+  )
+  const isComplete = yield* Effect.raceFirst(Effect.as(stopped, true), Deferred.await(over))
+  if (!isComplete) yield* fail("the receiver left before it had everything", ExitCode.lost)
+})
+
+/** What the arguments say, hashed. */
+const offered = Effect.fnUntraced(function* ({
+  files,
+  name
+}: {
+  readonly files: ReadonlyArray<string>
+  readonly name: string
+}) {
+  if (files.includes("-")) {
+    if (files.length > 1)
+      return yield* fail("standard input (-) is sent alone, without other files", ExitCode.usage)
+    const problem = badPath(name)
+    if (problem !== undefined) return yield* fail(`--name: ${problem} cannot be sent`, ExitCode.usage)
+    return yield* offerStandardInput(name)
+  }
+  const { found, skipped } = yield* findFiles(files)
+  for (const path of skipped) yield* Console.error(`effect-quic: ${printable(path)}: not a file, not sent`)
+  let hashed = 0
+  const total = found.reduce((sum, { info }) => sum + Number(info?.size ?? 0), 0)
+  return yield* withProgress(
+    { label: "hashing", done: () => hashed, total: () => total },
+    offerFiles(found, (count) => {
+      hashed += count
+    })
+  )
+})
+
+const rawIdentity = (key: Option.Option<string>) =>
+  Option.isSome(key) ? loadIdentity({ cert: Option.none(), key }) : Identity.generateRawKey
+
+export const send = Command.make(
+  "send",
+  {
+    files: Argument.String("file").pipe(
+      Argument.withDescription("Files and directories to send; - is standard input"),
+      Argument.atLeast(1)
+    ),
+    name: Flag.String("name").pipe(
+      Flag.withDescription("What standard input is called where it arrives (default: stdin)"),
+      Flag.withDefault("stdin")
+    ),
+    once: Flag.Boolean("once").pipe(
+      Flag.withDescription("End when somebody has everything; always so for standard input"),
+      Flag.withDefault(false)
+    ),
+    host: Flag.String("host").pipe(
+      Flag.withMetavar("IP"),
+      Flag.withDescription("IP address to listen on (default: all)"),
+      Flag.withDefault("")
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withAlias("p"),
+      Flag.withDescription("UDP port to listen on (default: a free one)"),
+      Flag.withDefault(0)
+    ),
+    key: Flag.File("key").pipe(
+      Flag.withDescription("Raw private key (PEM) to be known by (default: a new one each time)"),
+      Flag.optional
+    ),
+    drain: drainFlag
+  },
+  (options) =>
+    Effect.gen(function* () {
+      const { monotonicMillis } = yield* CliHost
+      const source = yield* offered(options)
+      const isStream = source.offer.entries[0].kind === "stream"
+      const identity = yield* rawIdentity(options.key)
+      const publicKey = DialAddress.publicKeyOf(identity)
+      if (publicKey === undefined)
+        return yield* fail(
+          "--key: a ticket needs an Ed25519 key, see `effect-quic keygen --raw`",
+          ExitCode.usage
+        )
+      const endpoint = yield* bind(options, identity)
+      const address = yield* DialAddress.make({
+        publicKey,
+        addresses: yield* reachableAddresses(endpoint.localAddress)
+      })
+      const ticket = formatTicket({ address, offer: source.hash })
+      yield* Console.log(`Sending ${describeOffer(source)}. Press Ctrl-C to stop.\n`)
+      yield* Console.log(`effect-quic receive ${ticket}\n`)
+      const frame = { draw: (_columns: number): ReadonlyArray<string> => [] }
+      yield* pictured(
+        (columns) => frame.draw(columns),
+        (above) => {
+          const view = new SendView(isStream ? undefined : sizeOf(source.offer), monotonicMillis, above)
+          frame.draw = (columns) => view.frame(columns)
+          const { drain, once } = options
+          return serveReceivers(endpoint, source, { drain, once: once || isStream }, above, view)
+        }
+      )
+    }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
+).pipe(
+  Command.withDescription(
+    "Send files, directories or standard input to whoever has the ticket that is printed, as often as they ask. Everything is encrypted for the holder of the ticket and verified in pieces; an interrupted transfer goes on where it was."
+  ),
+  Command.withShortDescription("Send files to whoever has the ticket"),
+  Command.withExamples([
+    { command: "effect-quic send report.pdf photos", description: "A file and a directory" },
+    { command: "tar c . | effect-quic send - --name here.tar", description: "What another program writes" }
+  ])
+)
