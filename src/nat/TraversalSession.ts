@@ -10,10 +10,12 @@ import { AddressScope, addressScope } from "../wire/addressScope.ts"
 import { formatAddress, sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { Advertisements } from "./Advertisements.ts"
 import { Backoff } from "./Backoff.ts"
-import { CandidatePairs, type CandidatePair, BEST_PAIRS } from "./CandidatePairs.ts"
+import { CandidatePairs, CandidatePair, BEST_PAIRS } from "./CandidatePairs.ts"
 import type { OwnAddresses } from "./CandidateSource.ts"
 import { PhaseLog, type TraversalCounts } from "./PhaseLog.ts"
-import { type Phase, type PhaseChange, type PhaseReason, phaseTimeoutMillis } from "./phases.ts"
+import { type Phase, type PhaseChange, type PhaseReason, phaseMillis } from "./phases.ts"
+import { candidateOf } from "./candidates.ts"
+import { scopeRefusal } from "./probeScope.ts"
 import { NamedCandidates } from "./NamedCandidates.ts"
 import { RemoteCandidates } from "./RemoteCandidates.ts"
 import type { TraversalPort } from "./TraversalPort.ts"
@@ -70,7 +72,7 @@ export class TraversalSession {
       predictsPorts: options.predictPorts,
       isSecret: (address) => options.scope().isRelayed(address)
     })
-    this.endMicros = nowMicros + phaseTimeoutMillis.Discovery * 1000
+    this.endMicros = nowMicros + 1000 * phaseMillis("Discovery", 0, NEVER)
   }
 
   get phase(): Phase {
@@ -148,9 +150,7 @@ export class TraversalSession {
     rttMicros: number,
     nowMicros: number
   ): void {
-    // the core has probed back by itself
-    if (this.pairs.at(remote, socket) === undefined && this.remotes.sendsFrom(remote, nowMicros)) this.pair()
-    const pair = this.pairs.at(remote, socket)
+    const pair = this.pairs.at(remote, socket) ?? this.pairSeen(remote, socket, nowMicros)
     if (pair?.to("Succeeded") !== true) return
     pair.roundTripMicros = rttMicros
     this.dueMicros = nowMicros
@@ -348,6 +348,19 @@ export class TraversalSession {
     for (const remote of this.remotes.all) this.pairs.addRemote(remote, sockets)
   }
 
+  /** The core has probed back by itself, from where the peer's probe has arrived: an address of a socket that has several. */
+  private pairSeen(
+    remote: SocketAddress,
+    socket: SocketNumber,
+    nowMicros: number
+  ): CandidatePair | undefined {
+    const local = this.own.sockets.find(({ address }) => address.family === remote.family)
+    if (local === undefined || scopeRefusal(remote, this.options.scope()) !== undefined) return undefined
+    this.remotes.sendsFrom(remote, nowMicros)
+    const seen = candidateOf("peerReflexive", remote)
+    return this.pairs.add(new CandidatePair({ ...local, socket }, seen, this.port.role))
+  }
+
   private enter(to: Phase, reason: PhaseReason, nowMicros: number): boolean {
     const { port, pairs } = this
     const isNext = to === "Synchronization" && port.role === "client"
@@ -356,7 +369,9 @@ export class TraversalSession {
     this.current.isAsked = false
     this.opening = undefined
     if (to === "Synchronization" || to === "Failed") this.hasNews = false
-    this.endMicros = nowMicros + this.timeoutMicros(to)
+    const { coordinationTimeoutMillis } = this.options
+    const retryMillis = to === "Failed" && port.role === "client" ? this.backoff.nextMillis() : NEVER
+    this.endMicros = nowMicros + 1000 * phaseMillis(to, coordinationTimeoutMillis, retryMillis)
     if (to === "Synchronization") {
       port.cancelProbes()
       pairs.restart()
@@ -370,20 +385,6 @@ export class TraversalSession {
       pairs.cancel()
     }
     return true
-  }
-
-  private timeoutMicros(phase: Phase): number {
-    const { options, port, backoff } = this
-    switch (phase) {
-      case "Coordination":
-        return options.coordinationTimeoutMillis * 1000
-      case "Connected":
-        return NEVER
-      case "Failed":
-        return port.role === "client" ? backoff.nextMillis() * 1000 : NEVER
-      default:
-        return phaseTimeoutMillis[phase] * 1000
-    }
   }
 }
 

@@ -42,13 +42,24 @@ export const phaseTransitions = moves<Phase>({
   Failed: ["Discovery", "Synchronization", "Connected"]
 })
 
-/** How long a phase may take. `Coordination` is configured; the last two have no end of their own. */
-export const phaseTimeoutMillis = {
-  Discovery: 10_000,
-  Synchronization: 3_000,
-  Punching: 5_000,
-  Validation: 5_000
-} as const
+/** How long a phase may take; `retryMillis` is the wait after a failure. */
+export const phaseMillis = (phase: Phase, coordinationTimeoutMillis: number, retryMillis: number): number => {
+  switch (phase) {
+    case "Discovery":
+      return 10_000
+    case "Coordination":
+      return coordinationTimeoutMillis
+    case "Synchronization":
+      return 3_000
+    case "Punching":
+    case "Validation":
+      return 5_000
+    case "Failed":
+      return retryMillis
+    case "Connected":
+      return Number.POSITIVE_INFINITY
+  }
+}
 
 /** Why the phase changed. */
 export type PhaseReason =
