@@ -43,6 +43,7 @@ export * as NodeKeyLog from "./NodeKeyLog.ts"
 export * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 export * as NodeQlog from "./NodeQlog.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
+export * as RelayServer from "./relay/RelayServer.ts"
 export * as ShardedEndpoint from "./ShardedEndpoint.ts"
 
 /**

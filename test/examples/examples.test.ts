@@ -43,6 +43,7 @@ const outputs: Record<string, RegExp> = {
   native: /^node:dgram and node:crypto: \d+ Mbit\/s\nnode:ffi: \d+ Mbit\/s\n$/,
   prometheus:
     /^quic_endpoint_handshakes_completed\{.*\} 1\nquic_endpoint_connections_active\{.*\} 1\nquic_path_rtt_smoothed\{.*quic_role="server".*\} 0\.\d+\n$/,
+  relay: /^ping: 200\nquic_relay_clients\{.*\} 0\n\{ left: 0, cutOff: 0 \}\n$/,
   rpc: /^HTTP: (sunny, it is under water, 24 hours)\nQUIC: \1\n$/,
   rpcSimulated:
     /^10000 ticks at 5 % loss\ncut off: .*silent for the idle timeout\na price of 6, \d\.\d s after the network healed\n$/,
