@@ -13,6 +13,7 @@ import { shownPathState } from "./connection/shownPathState.ts"
 import type { KeyPhaseState } from "./connection/KeyPhases.ts"
 import type { BondingState } from "./path/bonding.ts"
 import type { Route } from "./path/Route.ts"
+import type { SocketAddress } from "./wire/SocketAddress.ts"
 import { type PathMeasurements, pathMeasurements } from "./PathMeasurements.ts"
 
 export type {
@@ -67,6 +68,11 @@ export interface PathInfo extends PathAddresses, PathMeasurements {
    * - `"validating"`: it was opened, and the peer has not answered yet; `"closing"`: it was abandoned
    */
   readonly state: "active" | "standby" | "migrating" | "validating" | "closing"
+  /**
+   * Where the peer sees this side's packets come from, beyond any NAT; undefined until it says so, which takes
+   * `addressDiscovery` at both ends. A peer may lie.
+   */
+  readonly observedAddress: SocketAddress | undefined
   /** Whether data is sent on it now. Not on one that has fallen silent, or that the peer wants kept as a backup. */
   readonly carriesData: boolean
   /** Whether it has left probes unanswered: data goes on others, and it comes back when it answers. */
@@ -119,6 +125,7 @@ export const pathInfo = (core: Connection, path: ConnectionPath): PathInfo => {
     id: path.id,
     ...addressesOf(current),
     state: shownPathState(path),
+    observedAddress: path.routes.observation?.own,
     carriesData: path.status.carries,
     isSilent: path.status.isSuspect,
     share: shareOf(core, path),
@@ -166,8 +173,8 @@ const changes = <A>(actor: ConnectionActor, find: () => A, identityOf: (found: A
 
 /** What a change of is a change of the path; what is measured changes all the time. */
 const identity = (path: PathInfo) => {
-  const { id, local, remote, isValidated, state, isSilent, carriesData, alternatives } = path
-  return { id, local, remote, isValidated, state, isSilent, carriesData, alternatives }
+  const { id, local, remote, isValidated, state, isSilent, carriesData, alternatives, observedAddress } = path
+  return { id, local, remote, isValidated, state, isSilent, carriesData, alternatives, observedAddress }
 }
 
 /** The trace as far as it is kept, and what follows, until the connection ends. */

@@ -154,6 +154,22 @@ export const TransportOptions = Schema.Struct({
    */
   maxPaths: int(1, 8, 1),
   /**
+   * Addresses at which the peer may ask this side to look for it, to find paths through NATs, at a time. 0 to 63, default 0,
+   * which is none. Takes `maxPaths` above 1, and both sides.
+   * draft-bruynooghe-n0-quic-nat-traversal
+   */
+  maxRemoteCandidates: int(0, 63, 0),
+  /**
+   * Whether this side tells the peer where its packets come from (`"provide"`), wants to be told that itself
+   * (`"receive"`), or both. Default `"none"`.
+   *
+   * What a peer says is shown as `observedAddress` of a path; whether it is true is not known.
+   * draft-ietf-quic-address-discovery
+   */
+  addressDiscovery: Schema.Literals(["none", "provide", "receive", "both"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("none" as const))
+  ),
+  /**
    * Largest DATAGRAM frame this side accepts. 0 to 65,535, default 0, which refuses datagrams. RFC 9221 §3
    */
   maxDatagramFrameBytes: int(0, 65_535, 0)

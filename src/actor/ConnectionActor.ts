@@ -28,7 +28,7 @@ import { PathActor, type PathHost } from "./PathActor.ts"
 import { type ServerMemory, SessionSaver } from "./SessionSaver.ts"
 import { StreamRouter } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
-import type { Tally } from "./WaitList.ts"
+import { readersOf } from "./readersOf.ts"
 import { aboutConnection, type LogAnnotations } from "./logAnnotations.ts"
 
 /** What an actor needs of its endpoint. */
@@ -322,6 +322,15 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.signals.changed.wakeAll()
   }
 
+  onTraversal(): void {
+    this.core.traversal.deliver()
+  }
+
+  onObserved(): void {
+    this.path.moved.wakeAll()
+    this.signals.changed.wakeAll()
+  }
+
   onUnanswered(): void {
     this.host.onUnanswered(this)
   }
@@ -365,20 +374,6 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.served?.onOver()
   }
 }
-
-/** Tells the core of a client how many fibers wait for data; a server need not ask, as it cannot be forgotten by a NAT. */
-const readersOf = (actor: ConnectionActor): Tally => {
-  const { core } = actor
-  if (core.config.role === "server") return uncounted
-  return {
-    add: (by) => {
-      if (by <= 0) core.stopAwaiting(-by)
-      else if (core.awaitData(actor.now())) actor.touch()
-    }
-  }
-}
-
-const uncounted: Tally = { add: () => {} }
 
 /** The loop's state for one connection. */
 export class LoopEntry implements Timed {

@@ -12,6 +12,10 @@ export interface ConnectionListener {
   onUsable(): void
   onKeyLog(line: string): void
   onMoved(): void
+  /** NAT traversal has news for its listener. */
+  onTraversal(): void
+  /** The peer has said what it sees as our address. */
+  onObserved(): void
   /** The server does not answer. Called again while that lasts, ever less often. */
   onUnanswered(): void
   onTraced(): void
@@ -37,6 +41,12 @@ export const pumpEvents = (core: Connection, listener: ConnectionListener): void
         break
       case "moved":
         listener.onMoved()
+        break
+      case "traversal":
+        listener.onTraversal()
+        break
+      case "observed":
+        listener.onObserved()
         break
       case "unanswered":
         listener.onUnanswered()

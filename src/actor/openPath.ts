@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import { AbandonCode, type OpenRefusal } from "../connection/Multipath.ts"
+import type { SocketNumber } from "../path/Route.ts"
 import { PathFailed, type QuicError, quicError } from "../QuicError.ts"
 import { socketAddress } from "../wire/SocketAddress.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
@@ -21,6 +22,8 @@ const IDS_WAIT_MILLIS = 10_000
 /** What to open. */
 export interface PathPlan {
   readonly where: LocalPlace
+  /** A socket that is open already, and stays so when the path is gone; undefined for one of its own at `where`. */
+  readonly socket?: SocketNumber
   /** An IP literal; undefined for the address in use. */
   readonly remote: { readonly host: string; readonly port?: number } | undefined
   readonly isBackup: boolean
@@ -78,7 +81,7 @@ const live = (
     actor.touch()
   }
   const life = Effect.gen(function* () {
-    const socket = yield* actor.openSocket({ ...where, host }, remote, onRefused)
+    const socket = plan.socket ?? (yield* actor.openSocket({ ...where, host }, remote, onRefused))
     const path = yield* begin(actor, () => actor.core.multipath.open(remote, socket, actor.now()))
     yield* Effect.addFinalizer(() => Effect.sync(() => abandonPath(actor, path, AbandonCode.NO_ERROR)))
     path.status.cost = cost

@@ -2,7 +2,6 @@ import { type ConnectionIdError, connectionIdError } from "../path/connectionIdE
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import type { MigrationReason } from "../path/migrationReason.ts"
 import type { SocketNumber } from "../path/Route.ts"
-import type { Ecn } from "../recovery/ReceivedPackets.ts"
 import type { CryptoStream } from "../stream/CryptoStream.ts"
 import type { DatagramQueue } from "../stream/DatagramQueue.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
@@ -28,16 +27,11 @@ import type { MoveRefusal } from "./movePolicy.ts"
 import type { PacketObserver } from "./PacketObserver.ts"
 import { PacketReceiver } from "./PacketReceiver.ts"
 import type { PathSet } from "./PathSet.ts"
+import { type IsCongested, type Transmit, Transmitter } from "./Transmitter.ts"
+import type { Traversal } from "./Traversal.ts"
 import type { VersionChoice } from "./VersionChoice.ts"
 
 const never = (): boolean => false
-
-/** Where to send a datagram: a reused record. */
-export interface Transmit {
-  remote: SocketAddress
-  socket: SocketNumber
-  ecn: Ecn
-}
 
 /** Observes a connection without influencing it, for logs. State other than packets is read after each step. */
 export interface ConnectionObserver extends PacketObserver {
@@ -68,25 +62,22 @@ export class Connection {
   readonly receiver: PacketReceiver
   /** client only. */
   readonly firstFlight: FirstFlight | undefined
-  /** Where to send the datagram that `pollTransmit` wrote last. */
-  readonly transmit: Transmit
   private readonly observer: ConnectionObserver | undefined
   private readonly progress: HandshakeProgress
-  private readonly builder: DatagramBuilder
   private readonly timers: ConnectionTimers
+  private readonly transmitter: Transmitter
 
   constructor(config: ObservedConfig, origin: ConnectionOrigin, nowMicros: number) {
     const parts = new ConnectionParts(config, origin, nowMicros)
     this.parts = parts
     this.observer = config.observer
-    this.transmit = { remote: origin.remote, socket: origin.socket, ecn: 0 }
     this.progress = new HandshakeProgress(parts)
     this.firstFlight = config.role === "client" ? new FirstFlight(parts, this.progress) : undefined
     this.receiver = new PacketReceiver(parts, this.progress, this.firstFlight)
     const builder = new DatagramBuilder(parts)
-    this.builder = builder
     const hasData = (path: ConnectionPath) => builder.hasData(path)
     this.timers = new ConnectionTimers(parts, this.receiver.discards, hasData, nowMicros)
+    this.transmitter = new Transmitter(parts, builder, this.timers, origin)
     if (config.role === "client") {
       this.progress.start(nowMicros)
       this.observer?.stepped(this, nowMicros)
@@ -137,6 +128,15 @@ export class Connection {
 
   get multipath(): Multipath {
     return this.parts.multipath
+  }
+
+  get traversal(): Traversal {
+    return this.parts.traversal
+  }
+
+  /** Where to send the datagram that `pollTransmit` wrote last. */
+  get transmit(): Transmit {
+    return this.transmitter.transmit
   }
 
   /** The active path: the one that data is sent on. */
@@ -287,7 +287,9 @@ export class Connection {
     if (!this.receiver.isWithinLimit(packet, nowMicros)) return
     const { path, bytes } = packet
     const { migration } = path
-    const route = this.parts.multipath.routeOf(path, from, socket, packet.sequence, nowMicros)
+    const { multipath, traversal } = this.parts
+    const offPath = traversal.routeOf(path, from, socket, packet.sequence)
+    const route = offPath ?? multipath.routeOf(path, from, socket, packet.sequence, nowMicros)
     if (route === undefined) {
       this.receiver.counters.rejected++
       if (!this.handshake.confirmed) this.receiver.discards.note("from another address than the peer's")
@@ -301,7 +303,10 @@ export class Connection {
       return
     }
     const isAuthentic = this.receiver.onDatagram(packet, nowMicros)
-    if (isAuthentic && path.status.isOpen) migration.onAuthentic(route, nowMicros)
+    if (isAuthentic && path.status.isOpen) {
+      if (offPath === undefined || path.routes.all.includes(offPath)) migration.onAuthentic(route, nowMicros)
+      else traversal.onAuthentic(path, offPath, nowMicros)
+    }
     // RFC 9000 §10.3.1 #1: an undecryptable packet may be a reset that happens to begin with one of our IDs
     const { equal } = this.config.suite
     if (!isAuthentic && this.paths.isReset(bytes, equal)) return this.handleStatelessReset(nowMicros)
@@ -341,55 +346,11 @@ export class Connection {
     buffer: Uint8Array,
     start: number,
     nowMicros: number,
-    isCongested: (socket: SocketNumber) => boolean = never,
+    isCongested: IsCongested = never,
     isNext = false
   ): number {
-    const { lifecycle, transmit, builder } = this
-    if (lifecycle.state === "closing" ? !this.closer.pending : !lifecycle.isOpen) return start
-    const next = isNext ? builder.buildNext(buffer, start, nowMicros) : start
-    transmit.ecn = builder.ecn
-    if (next > start) this.observer?.stepped(this, nowMicros)
-    if (next > start) return next
-    this.datagrams.expire(nowMicros)
-    const { order } = this.multipath
-    const paths = order.order(nowMicros)
-    for (let i = 0; i < paths.length; i++) {
-      const end = this.transmitOn(paths[i], buffer, start, nowMicros, isCongested)
-      if (end > start) order.onSent(paths[i])
-      if (end > start || !(lifecycle.isOpen || this.closer.pending)) return end
-    }
-    return start
-  }
-
-  private transmitOn(
-    path: ConnectionPath,
-    buffer: Uint8Array,
-    start: number,
-    nowMicros: number,
-    isCongested: (socket: SocketNumber) => boolean
-  ): number {
-    const { builder, transmit, lifecycle } = this
-    const probing = lifecycle.isOpen ? path.routes.probing : undefined
-    if (probing !== undefined && !isCongested(probing.socket)) {
-      transmit.remote = probing.remote
-      transmit.socket = probing.socket
-      transmit.ecn = 0
-      const end = builder.buildProbe(buffer, start, path, probing, nowMicros)
-      if (end > start) return end
-    }
-    const { current } = path.routes
-    if (isCongested(current.socket)) return start
-    if (this.handshake.confirmed && path.isRotationDue(nowMicros)) path.rotateIds(nowMicros)
-    transmit.remote = current.remote
-    transmit.socket = current.socket
-    const end = builder.build(buffer, start, path, nowMicros)
-    transmit.ecn = builder.ecn
-    // the client may have spent time before that on other connections, which does not count against the server
-    if (end > start && path === this.path && path.traffic.datagramsSent === 1)
-      this.timers.startedAtMicros = nowMicros
-    this.closer.onCloseSent()
+    const end = this.transmitter.poll(buffer, start, nowMicros, isCongested, isNext)
     if (end > start) this.observer?.stepped(this, nowMicros)
-    else if (path.mayElicit(nowMicros)) path.recovery.onAppLimited()
     return end
   }
 

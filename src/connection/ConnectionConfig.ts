@@ -64,6 +64,13 @@ export interface TransportSettings {
   readonly activeConnectionIdLimit: number
   /** How many paths the connection may have at once; 1, the default, is QUIC without multipath. */
   readonly maxPaths?: number
+  /**
+   * How many candidates the peer may name at a time, 1 … 63, if it may help to find direct paths; 0, the default, is none.
+   * Takes several paths. draft-bruynooghe-n0-quic-nat-traversal
+   */
+  readonly maxRemoteCandidates?: number
+  /** Whether the peer is told its address, and tells us ours. draft-ietf-quic-address-discovery */
+  readonly addressDiscovery?: "none" | "provide" | "receive" | "both"
   /** The largest DATAGRAM frame we accept; 0 for none. RFC 9221 §3 */
   readonly maxDatagramFrameBytes: number
 }

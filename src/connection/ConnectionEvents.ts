@@ -13,6 +13,10 @@ export type ConnectionEvent =
   | { readonly _tag: "confirmed" }
   /** The current route changed, or the validation of one began, succeeded or failed. RFC 9000 §9 */
   | { readonly _tag: "moved" }
+  /** The peer has said what it sees as our address. draft-ietf-quic-address-discovery */
+  | { readonly _tag: "observed" }
+  /** NAT traversal has news for its listener. */
+  | { readonly _tag: "traversal" }
   /** client: the server has answered none of several consecutive probes; see `Connection.isUnanswered`. */
   | { readonly _tag: "unanswered" }
   /** The trace of migrations and key updates has another entry. */

@@ -3,6 +3,7 @@ import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, spaceOfLevel } from "../wire/PacketType.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { AddressDiscovery } from "./AddressDiscovery.ts"
 import { AwaitedData } from "./AwaitedData.ts"
 import { Closer } from "./Closer.ts"
 import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
@@ -21,6 +22,7 @@ import { localParameters, localStreamLimits, SEND_BUFFER_BYTES } from "./paramet
 import { Multipath } from "./Multipath.ts"
 import { PathSet } from "./PathSet.ts"
 import { Strikes } from "./Strikes.ts"
+import { Traversal } from "./Traversal.ts"
 import { VersionChoice } from "./VersionChoice.ts"
 
 /** A longer token would leave no room for the rest of an Initial packet. */
@@ -40,6 +42,8 @@ export class ConnectionParts {
   readonly paths = new PathSet()
   readonly multipath: Multipath
   readonly migrationTrace: MigrationTrace
+  readonly discovery: AddressDiscovery
+  readonly traversal: Traversal
   readonly versions: VersionChoice
   readonly keys: Keyring
   /** What the peer has done that does no good. */
@@ -70,8 +74,10 @@ export class ConnectionParts {
     this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
     this.multipath = new Multipath(this, (setup, now) => addPath(this, setup, now))
     this.migrationTrace = new MigrationTrace(this, nowMicros)
+    this.discovery = new AddressDiscovery(transport, paths)
     this.keys = new Keyring(config.suite, role, this.versions, this)
     this.strikes = new Strikes(config.limits.strikes, nowMicros)
+    this.traversal = new Traversal(this)
     this.streams = new StreamSet(role, localStreamLimits(transport), this.strikes, paths)
     this.datagrams = new DatagramQueue(
       transport.maxDatagramFrameBytes,
@@ -85,6 +91,7 @@ export class ConnectionParts {
       this.streams,
       paths,
       this.multipath.frames,
+      this.traversal,
       config.random
     )
     const path = addPath(this, firstPath(config, origin), nowMicros)
@@ -109,6 +116,7 @@ export class ConnectionParts {
 export const addPath = (parts: ConnectionParts, setup: PathSetup, nowMicros: number): ConnectionPath => {
   const path = new ConnectionPath(parts.config, setup, nowMicros, () => parts.paths.coupledGrowth)
   path.migration = new Migration(parts, path, (now) => offerToken(parts, now))
+  parts.discovery.observe(path)
   parts.paths.add(path)
   return path
 }

@@ -47,6 +47,7 @@ export class ConnectionTimers {
       deadline = Math.min(deadline, this.keepAliveDeadline(pto), this.inquiryDeadline(pto))
     deadline = Math.min(deadline, this.stallDeadline(pto))
     if (multipath.keepAlive !== undefined) deadline = Math.min(deadline, multipath.keepAlive.deadlineMicros)
+    deadline = Math.min(deadline, this.parts.traversal.deadlineMicros)
     for (const path of paths.all) deadline = Math.min(deadline, this.pathDeadline(path, pto, nowMicros))
     return deadline
   }
@@ -129,6 +130,7 @@ export class ConnectionTimers {
     }
     datagrams.expire(nowMicros)
     multipath.keepAlive?.look(nowMicros)
+    this.parts.traversal.onTimeout(nowMicros)
     if (nowMicros >= this.stallDeadline(pto)) streams.stall.repeatFrames()
     for (const path of [...paths]) {
       if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)

@@ -12,6 +12,7 @@ import { PATH_FRAME_BYTES } from "../path/PathValidator.ts"
 import type { Route } from "../path/Route.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import { answerBytes, CHALLENGE_BYTES, type OffPathRoute } from "./OffPathRoutes.ts"
 import { PacketLayout } from "./PacketLayout.ts"
 
 /** Kept free beside an ACK: HANDSHAKE_DONE and both path frames, or CONNECTION_CLOSE without a reason. */
@@ -148,6 +149,32 @@ export class DatagramBuilder {
     layout.begin(buffer, start, path, route)
     const packet = layout.open(Level.OneRtt, start, start + limit)
     this.parts.frames.writeProbingFrames(layout.writer, packet.sent!.frames, route, path, nowMicros)
+    packet.sent!.isPathProbe = true
+    layout.close(packet, false, false)
+    return layout.finish(start + limit, nowMicros)
+  }
+
+  /**
+   * Writes a datagram for addresses that no path uses: a challenge of ours is not padded, as its answer validates nothing; an
+   * answer is, as far as the anti-amplification limit allows. Neither is tracked. RFC 9000 §8.2.2 #5 #6
+   */
+  buildOffPath(
+    buffer: Uint8Array,
+    start: number,
+    path: ConnectionPath,
+    entry: OffPathRoute,
+    nowMicros: number
+  ): number {
+    const wanted = Math.max(answerBytes(entry), entry.probe?.isDue === true ? CHALLENGE_BYTES : 0)
+    const limit = Math.min(buffer.length - start, MINIMUM_DATAGRAM_BYTES, wanted)
+    if (limit < CHALLENGE_BYTES || this.parts.keys.write[Level.OneRtt] === undefined) return start
+    if (!this.keysAreUsable(path, nowMicros)) return start
+    const { layout } = this
+    // with the path's own ID, unlike a route that it may move to
+    entry.route.destinationId = path.peerIds.activeId
+    layout.begin(buffer, start, path, entry.route)
+    const packet = layout.open(Level.OneRtt, start, start + limit)
+    this.parts.frames.writeOffPathFrames(layout.writer, packet.sent!.frames, entry, path, nowMicros)
     packet.sent!.isPathProbe = true
     layout.close(packet, false, false)
     return layout.finish(start + limit, nowMicros)

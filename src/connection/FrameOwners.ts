@@ -10,10 +10,13 @@ import { DataScheduler } from "../stream/DataScheduler.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import type { ByteWriter } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
+import { writePathChallenge } from "../wire/frameWriters.ts"
 import { Level, Space } from "../wire/PacketType.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import { HandshakeDone, Ping } from "./LooseFrames.ts"
+import type { CandidateFrames } from "../nat/CandidateFrames.ts"
 import type { PathFrames } from "../path/PathFrames.ts"
+import { answerBytes, type OffPathRoute } from "./OffPathRoutes.ts"
 import type { PathSet } from "./PathSet.ts"
 import { TokenOffer } from "./TokenOffer.ts"
 
@@ -35,9 +38,11 @@ const context: FrameContext = {
  * |--------------------|-------------------|-------------------------------------------------|
  * | path.ackFrequency  | 1-RTT             | ACK_FREQUENCY                                   |
  * | route.validator    | 1-RTT             | PATH_CHALLENGE, PATH_RESPONSE                   |
+ * | path observation   | 1-RTT             | OBSERVED_ADDRESS                                |
  * | `handshakeDone`    | 1-RTT             | HANDSHAKE_DONE                                  |
  * | `tokens`           | 1-RTT             | NEW_TOKEN                                       |
  * | `pathFrames`       | 1-RTT             | PATH_ABANDON, PATH_STATUS_*, MAX_PATH_ID …      |
+ * | `traversal`        | 1-RTT             | ADD_ADDRESS, REACH_OUT, REMOVE_ADDRESS          |
  * | path.peerIds       | 1-RTT             | RETIRE_CONNECTION_ID                            |
  * | path.localIds      | 1-RTT             | NEW_CONNECTION_ID                               |
  * | `crypto`           | all but 0-RTT     | CRYPTO                                          |
@@ -45,7 +50,7 @@ const context: FrameContext = {
  * | `data`             | 0-RTT, 1-RTT      | DATAGRAM and STREAM, by priority                |
  * | `ping`             | all               | PING, when there is nothing else                |
  *
- * A path that does not carry data writes the first two and PING only.
+ * A path that does not carry data writes the first three and PING only.
  *
  * `DatagramBuilder` writes ACK and CONNECTION_CLOSE, which are not ack-eliciting. Each owner is called by name rather
  * than from an array, which keeps these hot calls monomorphic.
@@ -64,6 +69,7 @@ export class FrameOwners {
   private readonly streams: StreamSet
   private readonly paths: PathSet
   private readonly pathFrames: PathFrames
+  private readonly traversal: { readonly frames: CandidateFrames | undefined }
   private readonly random: RandomBytes
 
   constructor(
@@ -72,6 +78,7 @@ export class FrameOwners {
     streams: StreamSet,
     paths: PathSet,
     pathFrames: PathFrames,
+    traversal: { readonly frames: CandidateFrames | undefined },
     random: RandomBytes
   ) {
     this.crypto = crypto
@@ -80,12 +87,13 @@ export class FrameOwners {
     this.streams = streams
     this.paths = paths
     this.pathFrames = pathFrames
+    this.traversal = traversal
     this.random = random
   }
 
   /** Whether ack-eliciting frames are pending for a packet of `level` on `path`. */
   hasFrames(level: Level, path: ConnectionPath): boolean {
-    if (level === Level.OneRtt && (path.ackFrequency.hasFrames() || path.validator.hasFrames())) return true
+    if (level === Level.OneRtt && hasOwnFrames(path)) return true
     if (!path.status.carries) return false
     const { isPassedOver } = path.status
     this.paths.filter.on(path, !isPassedOver)
@@ -99,6 +107,7 @@ export class FrameOwners {
       (this.handshakeDone.hasFrames() ||
         this.tokens.hasFrames() ||
         this.pathFrames.hasFrames() ||
+        this.hasCandidates ||
         this.paths.hasIdFrames ||
         this.ping.hasFrames())
     )
@@ -109,11 +118,11 @@ export class FrameOwners {
     return (
       path.status.carries &&
       !path.status.isPassedOver &&
-      !path.ackFrequency.hasFrames() &&
-      !path.validator.hasFrames() &&
+      !hasOwnFrames(path) &&
       !this.handshakeDone.hasFrames() &&
       !this.tokens.hasFrames() &&
       !this.pathFrames.hasFrames() &&
+      !this.hasCandidates &&
       !this.paths.hasIdFrames &&
       !this.crypto.hasFrames(Level.OneRtt) &&
       this.datagrams.sendPriority === Number.NEGATIVE_INFINITY &&
@@ -173,10 +182,12 @@ export class FrameOwners {
     const { ackFrequency, validator, status } = path
     if (ackFrequency.hasFrames()) ackFrequency.writeFrames(w, sent)
     if (validator.hasFrames()) this.writePathFrames(validator, w, sent)
+    if (hasObservation(path)) path.routes.observation!.writeFrames(w, sent)
     if (!status.carries) return
     if (handshakeDone.hasFrames()) handshakeDone.writeFrames(w, sent)
     if (tokens.hasFrames()) tokens.writeFrames(w, sent)
     if (pathFrames.hasFrames()) pathFrames.writeFrames(w, sent)
+    if (this.hasCandidates) this.traversal.frames!.writeFrames(w, sent)
     // of every path: one that is not open yet has no other way
     for (const { peerIds, localIds, status } of this.paths.all) {
       if (status.isEnding) continue
@@ -195,6 +206,30 @@ export class FrameOwners {
   ): void {
     this.fillContext(Level.OneRtt, path, nowMicros, w.offset)
     this.writePathFrames(route.validator, w, sent)
+  }
+
+  private get hasCandidates(): boolean {
+    return this.traversal.frames?.hasFrames() === true
+  }
+
+  /** Answers to challenges, and one of ours, at addresses that no path uses. */
+  writeOffPathFrames(
+    w: ByteWriter,
+    sent: SentFrames,
+    entry: OffPathRoute,
+    path: ConnectionPath,
+    nowMicros: number
+  ): void {
+    this.fillContext(Level.OneRtt, path, nowMicros, w.offset)
+    const mayAnswer = answerBytes(entry) > 0
+    const { route, probe } = entry
+    if (probe?.isDue === true) {
+      const data = this.random(8)
+      writePathChallenge(w, data)
+      probe.onSent(data, nowMicros)
+      this.challengesSent++
+    }
+    if (mayAnswer) route.validator.writeFrames(w, sent, context)
   }
 
   private writePathFrames(validator: PathValidator, w: ByteWriter, sent: SentFrames): void {
@@ -255,7 +290,7 @@ export class FrameOwners {
   }
 
   /** Undefined for a frame that is never retransmitted, and for one whose path is gone. */
-  private ownerOf(type: number, pathId: number, path: ConnectionPath): FrameOwner | undefined {
+  private ownerOf(type: number, pathId: number, path: ConnectionPath): FateOwner | undefined {
     switch (type) {
       case FrameType.HANDSHAKE_DONE:
         return this.handshakeDone
@@ -276,6 +311,12 @@ export class FrameOwners {
       case FrameType.PATHS_BLOCKED:
       case FrameType.PATH_CIDS_BLOCKED:
         return this.pathFrames
+      case FrameType.ADD_ADDRESS:
+      case FrameType.REACH_OUT:
+      case FrameType.REMOVE_ADDRESS:
+        return this.traversal.frames
+      case FrameType.OBSERVED_ADDRESS:
+        return this.pathOf(pathId, path)?.routes.observation
       case FrameType.DATAGRAM_LEN:
         return this.datagrams
       case FrameType.ACK:
@@ -290,3 +331,13 @@ export class FrameOwners {
     return path.id === id ? path : this.paths.byId(id)
   }
 }
+
+/** Whoever is told what became of a frame. */
+type FateOwner = Pick<FrameOwner, "onAcked" | "onLost">
+
+/** Frames that every path sends, also one that carries no data. */
+const hasOwnFrames = (path: ConnectionPath): boolean =>
+  path.ackFrequency.hasFrames() || path.validator.hasFrames() || hasObservation(path)
+
+const hasObservation = ({ routes }: ConnectionPath): boolean =>
+  routes.observation?.hasFrames(routes.current.remote) === true

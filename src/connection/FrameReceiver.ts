@@ -3,6 +3,7 @@ import type { AckFrame } from "../wire/AckFrame.ts"
 import type { FrameSink, StreamFrameSink } from "../wire/FrameSink.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { Level, Space, spaceOfLevel } from "../wire/PacketType.ts"
+import { addressOfBytes } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { PacketBatch } from "../recovery/SentPacket.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
@@ -193,6 +194,7 @@ export class FrameReceiver implements FrameSink {
         this.parts.multipath.onResponse()
         return undefined
       }
+    if (this.parts.traversal.onResponse(data, this.nowMicros)) return undefined
     // one for each challenge may be late: whoever repeats the peer's packets from other addresses makes us give up many
     if (++this.strayResponses <= this.parts.frames.challengesSent) return undefined
     return this.strikes.charge("pathResponse", FrameType.PATH_RESPONSE)
@@ -290,22 +292,32 @@ export class FrameReceiver implements FrameSink {
     return this.strikes.needless(FrameType.IMMEDIATE_ACK)
   }
 
-  onObservedAddress(): Result {
-    return unasked(FrameType.OBSERVED_ADDRESS)
+  onObservedAddress(
+    sequence: number,
+    bytes: Uint8Array,
+    ipStart: number,
+    ipEnd: number,
+    port: number
+  ): Result {
+    const { parts, path } = this
+    const seen = parts.discovery.onObserved(path.routes, sequence, bytes, ipStart, ipEnd, port)
+    if (seen instanceof TransportError) return seen
+    if (seen !== undefined) {
+      if (!parts.events.some(({ _tag }) => _tag === "observed")) parts.events.push({ _tag: "observed" })
+      parts.traversal.onObserved(seen, this.packet.route.socket)
+    }
+    return this.strikes.needless(FrameType.OBSERVED_ADDRESS)
   }
 
-  onAddAddress(): Result {
-    return unasked(FrameType.ADD_ADDRESS)
+  onAddAddress(sequence: number, bytes: Uint8Array, ipStart: number, ipEnd: number, port: number): Result {
+    return this.parts.traversal.onAddAddress(sequence, addressOfBytes(bytes, ipStart, ipEnd, port))
   }
 
-  onReachOut(): Result {
-    return unasked(FrameType.REACH_OUT)
+  onReachOut(round: number, bytes: Uint8Array, ipStart: number, ipEnd: number, port: number): Result {
+    return this.parts.traversal.onReachOut(round, addressOfBytes(bytes, ipStart, ipEnd, port))
   }
 
-  onRemoveAddress(): Result {
-    return unasked(FrameType.REMOVE_ADDRESS)
+  onRemoveAddress(sequence: number): Result {
+    return this.parts.traversal.onRemoveAddress(sequence)
   }
 }
-
-const unasked = (type: number): TransportError =>
-  new TransportError(TransportErrorCode.PROTOCOL_VIOLATION, "a frame of an extension we did not offer", type)

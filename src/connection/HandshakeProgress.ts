@@ -158,7 +158,9 @@ export class HandshakeProgress {
     const peer = parts.handshake.peerParameters!
     localIds.setPeerLimit(peer.activeConnectionIdLimit)
     const error = parts.multipath.start(peer, nowMicros)
-    if (parts.config.role === "client" || error !== undefined) return error
+    if (error !== undefined) return error
+    parts.traversal.start(peer)
+    if (parts.config.role === "client") return undefined
     parts.frames.handshakeDone.send() // RFC 9000 §19.20 #1, RFC 9001 §4.1.2
     offerToken(parts, nowMicros)
     parts.keys.discardEarly(nowMicros + 3 * recovery.ptoMicros()) // RFC 9001 §4.9.3 #S2

@@ -6,7 +6,7 @@ import { decodePacketNumber } from "../wire/packetNumber.ts"
 import { otherRole } from "../wire/Role.ts"
 import { Level, PacketType, spaceOfLevel, type Version } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
-import { MINIMUM_DATAGRAM_BYTES } from "./ConnectionConfig.ts"
+import { MINIMUM_DATAGRAM_BYTES, type TransportSettings } from "./ConnectionConfig.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import { type FirstFlight, LATE } from "./FirstFlight.ts"
 import type { HandshakeProgress } from "./HandshakeProgress.ts"
@@ -73,8 +73,8 @@ export class PacketReceiver {
     // RFC 9221 §3 #3: DATAGRAM frames are an error unless we advertised support
     const { none, all, datagram, multipath, addressDiscovery, natTraversal } = FrameExtension
     const unsupported =
-      addressDiscovery |
-      natTraversal |
+      ((transport.maxRemoteCandidates ?? 0) > 0 && (transport.maxPaths ?? 1) > 1 ? none : natTraversal) |
+      (isTold(transport) ? none : addressDiscovery) |
       (transport.maxDatagramFrameBytes > 0 ? none : datagram) |
       ((transport.maxPaths ?? 1) > 1 ? none : multipath)
     this.decoder = new FrameDecoder(otherRole(role), all & ~unsupported)
@@ -283,6 +283,10 @@ export class PacketReceiver {
     parts.config.observer?.packetDropped(header.type, header.end - start, reason, why, nowMicros)
   }
 }
+
+/** Whether we asked for OBSERVED_ADDRESS. */
+const isTold = ({ addressDiscovery = "none" }: TransportSettings): boolean =>
+  addressDiscovery === "receive" || addressDiscovery === "both"
 
 /** Whether `bytes[start, end)` and `bytes[otherStart, otherEnd)` are equal. */
 const sameSlices = (

@@ -41,6 +41,7 @@ export class PeerParameters {
       )
     idle.negotiate(peer.maxIdleTimeoutMillis)
     datagrams.peerMaxFrameBytes = peer.maxDatagramFrameSize
+    this.parts.discovery.start(peer)
     path.onPeerParameters(peer)
     if (peer.statelessResetToken !== undefined) path.peerIds.setFirstToken(peer.statelessResetToken)
     if (peer.preferredAddress !== undefined) {

@@ -1,4 +1,5 @@
 import type { ConnectionIdError } from "../path/connectionIdErrors.ts"
+import type { PathObservation } from "../nat/PathObservation.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
 import type { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { type SocketAddress, sameAddress } from "../wire/SocketAddress.ts"
@@ -15,6 +16,8 @@ export class RouteSet {
   current: Route
   /** The last validated route before `current`, until `current` is validated. RFC 9000 §9.3.2 */
   fallback: Route | undefined = undefined
+  /** What each end sees of the other on the current one; undefined if neither is interested. */
+  observation: PathObservation | undefined = undefined
   private readonly peerIds: PeerConnectionIds
   private readonly candidates: Array<Route> = []
 

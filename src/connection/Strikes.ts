@@ -30,6 +30,7 @@ interface Allowance {
  *   given up. RFC 9000 §19.18
  * - `connectionIds`: RETIRE_CONNECTION_ID, and NEW_CONNECTION_ID that makes us retire one or is a repetition. An honest
  *   peer sends two or three for each migration and each change of its IDs. CVE-2024-22189
+ * - `candidates`: ADD_ADDRESS, REACH_OUT and REMOVE_ADDRESS. A round has a few dozen at most, and comes every few seconds.
  * - `abandoned`: RESET_STREAM and STOP_SENDING for streams the peer opened: honest from callers that no longer wait.
  *
  * Datagrams that overflow the queue cost nothing: a sender cannot know how fast they are read. RFC 9221 §5
@@ -39,6 +40,7 @@ export const allowances = {
   pathChallenge: { perSecond: 50, atOnce: 256, most: 256, perPacket: 0, perUseful: 0 },
   pathResponse: { perSecond: 25, atOnce: 128, most: 128, perPacket: 0, perUseful: 0 },
   connectionIds: { perSecond: 64, atOnce: 256, most: 256, perPacket: 0, perUseful: 0 },
+  candidates: { perSecond: 32, atOnce: 256, most: 256, perPacket: 0, perUseful: 0 },
   abandoned: { perSecond: 200, atOnce: 2_000, most: 65_536, perPacket: 0, perUseful: 1 / 4 }
 } as const satisfies Record<string, Allowance>
 
@@ -155,5 +157,6 @@ const reasons: Record<Misconduct, string> = {
   pathChallenge: "too many path challenges",
   pathResponse: "responses to no path challenge",
   connectionIds: "too many changes of connection IDs",
+  candidates: "too many candidates for direct paths",
   abandoned: "too many streams opened and given up"
 }

@@ -6,6 +6,7 @@ import {
   type TransportParameters
 } from "../wire/TransportParameters.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
+import { addressDiscoveryValues } from "./AddressDiscovery.ts"
 import type { ConnectionConfig, TransportSettings } from "./ConnectionConfig.ts"
 
 /** What a stream, and the datagrams, may buffer for sending, and how far that grows, if the application does not say it. */
@@ -63,9 +64,8 @@ export const localParameters = (
     activeConnectionIdLimit: transport.activeConnectionIdLimit,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
     // draft-ietf-quic-multipath §2.1: not without connection IDs
-    ...(origin.localInitialId.length > 0 &&
-      transport.maxPaths !== undefined &&
-      transport.maxPaths > 1 && { initialMaxPathId: transport.maxPaths - 1 }),
+    ...(origin.localInitialId.length > 0 && multipathOffer(transport)),
+    ...discoveryOffer(transport),
     greaseQuicBit: true,
     resetStreamAt: true,
     initialSourceConnectionId: origin.localInitialId,
@@ -85,9 +85,20 @@ export const localParameters = (
   }
 }
 
+const multipathOffer = ({ maxPaths = 1, maxRemoteCandidates = 0 }: TransportSettings) =>
+  maxPaths > 1
+    ? {
+        initialMaxPathId: maxPaths - 1,
+        ...(maxRemoteCandidates > 0 && { maxRemoteNatTraversalAddresses: maxRemoteCandidates })
+      }
+    : undefined
+
+const discoveryOffer = ({ addressDiscovery = "none" }: TransportSettings) =>
+  addressDiscovery === "none" ? undefined : { addressDiscovery: addressDiscoveryValues[addressDiscovery] }
+
 /**
  * Whether the limits a server granted earlier still hold: only then may it accept 0-RTT data that relies on them.
- * RFC 9000 §7.4.1 #5 #6 #7, RFC 9221 §3 #5
+ * RFC 9000 §7.4.1 #5 #6 #7, RFC 9221 §3 #5, draft-ietf-quic-address-discovery
  */
 export const stillGrants = (remembered: Uint8Array, transport: TransportSettings): boolean => {
   const then = decodeTransportParameters(remembered, "server")
@@ -95,6 +106,7 @@ export const stillGrants = (remembered: Uint8Array, transport: TransportSettings
     !(then instanceof TransportError) &&
     !isReduced(then, localStreamLimits(transport)) &&
     then.activeConnectionIdLimit <= transport.activeConnectionIdLimit &&
-    then.maxDatagramFrameSize <= transport.maxDatagramFrameBytes
+    then.maxDatagramFrameSize <= transport.maxDatagramFrameBytes &&
+    then.addressDiscovery === discoveryOffer(transport)?.addressDiscovery
   )
 }

@@ -15,11 +15,15 @@ export interface TraversalPort {
   advertise(address: SocketAddress): number | undefined
   /** server: REMOVE_ADDRESS of what `advertise` returned. */
   withdraw(seq: number): void
-  /** client: REACH_OUT for each address. A round above the last one ends it, with what of it is still unsent. */
+  /**
+   * client: REACH_OUT for each address, as far as `maxCandidates` admits. A round above the last one ends that: its unsent
+   * frames and its probes, so that it comes before the probes of the new one. A round below the last one is not sent.
+   */
   reachOut(round: number, addresses: ReadonlyArray<SocketAddress>): void
   /**
-   * Challenges the peer at `remote` from one of our sockets, off-path, and repeats that until it is answered or given up.
-   * Told of once to the listener. A probe of the same pair under way goes on.
+   * Challenges the peer at `remote` from one of our sockets, off-path: up to nine times, at growing intervals, until it is
+   * answered, given up after at most 30 s, or a new round begins; of a round that begins the listener is not told. Charged
+   * to the probe budget, which may refuse: that counts as failed. A probe of the same pair under way goes on.
    */
   probe(remote: SocketAddress, socket: SocketNumber, nowMicros: number): void
   /** Ends all probes; the listener hears nothing of them. */

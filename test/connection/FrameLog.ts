@@ -187,16 +187,22 @@ export class FrameLog implements FrameSink, StreamFrameSink {
     return this.note("onPathCidsBlocked", [pathId, next])
   }
 
-  onObservedAddress(sequence: number): undefined {
-    return this.note("onObservedAddress", [sequence])
+  onObservedAddress(
+    sequence: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    port: number
+  ): undefined {
+    return this.note("onObservedAddress", [sequence, port], bytes.slice(start, end))
   }
 
-  onAddAddress(sequence: number): undefined {
-    return this.note("onAddAddress", [sequence])
+  onAddAddress(sequence: number, bytes: Uint8Array, start: number, end: number, port: number): undefined {
+    return this.note("onAddAddress", [sequence, port], bytes.slice(start, end))
   }
 
-  onReachOut(round: number): undefined {
-    return this.note("onReachOut", [round])
+  onReachOut(round: number, bytes: Uint8Array, start: number, end: number, port: number): undefined {
+    return this.note("onReachOut", [round, port], bytes.slice(start, end))
   }
 
   onRemoveAddress(sequence: number): undefined {
