@@ -1,7 +1,8 @@
+import { nothingReceived } from "../recovery/ReceivedPackets.ts"
 import { CryptoStream } from "../stream/CryptoStream.ts"
 import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
-import { Level, spaceOfLevel } from "../wire/PacketType.ts"
+import { Level, Space } from "../wire/PacketType.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import { AddressDiscovery } from "./AddressDiscovery.ts"
 import { AwaitedData } from "./AwaitedData.ts"
@@ -140,16 +141,20 @@ export const offerToken = ({ config, frames, paths, versions }: ConnectionParts,
 }
 
 /** Drops the keys of a level and everything sent or received with them. RFC 9001 §4.9 */
-export const discardLevel = (parts: ConnectionParts, level: Level, nowMicros: number): void => {
+export const discardLevel = (
+  parts: ConnectionParts,
+  level: typeof Level.Initial | typeof Level.Handshake,
+  nowMicros: number
+): void => {
   const { keys, crypto } = parts
   if (keys.read[level] === undefined && keys.write[level] === undefined) return
   keys.discard(level)
   crypto.discard(level)
   if (level === Level.Initial) parts.token = undefined
-  const space = spaceOfLevel(level)
+  const space = level === Level.Initial ? Space.Initial : Space.Handshake
   const path = parts.paths.active
   path.probes[space] = 0
-  path.received[space].discard()
+  path.received[space] = nothingReceived
   path.recovery.discardSpace(space, nowMicros)
 }
 

@@ -10,7 +10,7 @@ import { Route, type SocketNumber } from "../path/Route.ts"
 import { AckFrequency } from "../recovery/AckFrequency.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
-import { ReceivedPackets } from "../recovery/ReceivedPackets.ts"
+import { nothingReceived, ReceivedPackets } from "../recovery/ReceivedPackets.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
@@ -66,7 +66,7 @@ export class ConnectionPath {
   /** Set when the path is added to a connection. */
   migration!: Migration
   readonly recovery: PathRecovery
-  readonly received: readonly [ReceivedPackets, ReceivedPackets, ReceivedPackets]
+  readonly received: [ReceivedPackets, ReceivedPackets, ReceivedPackets]
   readonly localIds: LocalConnectionIds
   readonly peerIds: PeerConnectionIds
   mtu: MtuDiscovery
@@ -95,17 +95,18 @@ export class ConnectionPath {
     this.status = new PathStatus(setup.ids === undefined ? "created" : "active")
     this.recovery = new PathRecovery({
       role,
+      isFirst: this.id === 0,
       congestion: (maxDatagramSize) => makeController(maxDatagramSize, growth),
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000
     })
     this.ackFrequency = new AckFrequency(this.recovery)
     const maxAckDelayMicros = ackTimerMicros(transport)
-    this.received = [
-      new ReceivedPackets(Space.Initial, maxAckDelayMicros),
-      new ReceivedPackets(Space.Handshake, maxAckDelayMicros),
-      new ReceivedPackets(Space.Application, maxAckDelayMicros)
-    ]
+    const [initial, handshake] =
+      this.id === 0
+        ? [new ReceivedPackets(Space.Initial), new ReceivedPackets(Space.Handshake)]
+        : [nothingReceived, nothingReceived]
+    this.received = [initial, handshake, new ReceivedPackets(Space.Application, maxAckDelayMicros)]
     this.localIds = new LocalConnectionIds({
       pathId: this.id,
       length: config.connectionIdBytes,

@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import { printableBytes } from "../internal/printable.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
 import type { FrameSink, StreamFrameSink } from "../wire/FrameSink.ts"
@@ -155,8 +156,8 @@ export class FrameReceiver implements FrameSink {
     const path = this.parts.paths.byId(pathId)
     if (path === undefined || path.status.isEnding)
       return this.parts.multipath.checkId(pathId, FrameType.PATH_NEW_CONNECTION_ID)
-    const id = bytes.slice(cidStart, cidEnd)
-    const token = bytes.slice(tokenStart, tokenStart + 16)
+    const id = keepBytes(bytes, cidStart, cidEnd)
+    const token = keepBytes(bytes, tokenStart, tokenStart + 16)
     const before = path.peerIds.count
     const error = path.peerIds.onNew(sequence, retirePriorTo, id, token)
     path.routes.replaceRetiredIds()

@@ -1,3 +1,5 @@
+import { forgetIntroductions } from "../wire/TransportParameters.ts"
+import { keepBytes } from "../internal/keepBytes.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import { addressScope } from "../wire/addressScope.ts"
 import { onLinkOf } from "../wire/destination.ts"
@@ -74,7 +76,7 @@ export class HandshakeProgress {
     if (parts.config.role === "client" && !this.heardFromServer) {
       // RFC 9000 §7.2 #2 #4: from its first Initial on, the client sends to the ID the server chose
       this.heardFromServer = true
-      ids.peerInitialSource = bytes.slice(header.scidStart, header.scidEnd)
+      ids.peerInitialSource = keepBytes(bytes, header.scidStart, header.scidEnd)
       path.peerIds.replaceFirst(ids.peerInitialSource)
     }
     // RFC 9000 §7.2 #3 #6: a changed Source Connection ID is discarded
@@ -111,6 +113,7 @@ export class HandshakeProgress {
     paths.active.onHandshakeConfirmed()
     parts.events.push({ _tag: "confirmed" })
     this.moveToPreferred(paths.active, nowMicros)
+    if (handshake.peerParameters !== undefined) forgetIntroductions(handshake.peerParameters)
   }
 
   private moveToPreferred(path: ConnectionPath, nowMicros: number): void {

@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { defaultLimits, type Limits } from "../admission/Limits.ts"
 import { Errand, StrangerGate } from "../admission/StrangerGate.ts"
@@ -77,7 +78,7 @@ export class Endpoint {
     socket: SocketNumber = 0
   ): Connection {
     // RFC 9000 §7.2 #1: at least 8 unpredictable bytes
-    const originalDestination = this.config.random(8)
+    const originalDestination = keepBytes(this.config.random(8))
     const connection = new Connection(
       this.connectionConfig(
         "client",

@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import { Admission } from "../admission/Admission.ts"
 import type { Limits } from "../admission/Limits.ts"
 import { Errand } from "../admission/StrangerGate.ts"
@@ -200,7 +201,7 @@ export class IncomingHandshakes {
   private judge(arrival: Arrival, version: Version, nowMicros: number): Introduction | undefined {
     const { replies, routing } = this.host
     const { bytes, header, from, socket } = arrival
-    const destination = bytes.slice(header.dcidStart, header.dcidEnd)
+    const destination = keepBytes(bytes, header.dcidStart, header.dcidEnd)
     const token = bytes.slice(header.tokenStart, header.tokenEnd)
     const tokens = this.tokens.of(version, nowMicros / 1000)
     const verdict = tokens.judge(token, destination, from, nowMicros / 1000) // RFC 9000 §8.1.3 #7
@@ -222,7 +223,7 @@ export class IncomingHandshakes {
       socket,
       destination,
       originalDestination: verdict._tag === "retried" ? verdict.originalDestination : destination,
-      source: bytes.slice(header.scidStart, header.scidEnd),
+      source: keepBytes(bytes, header.scidStart, header.scidEnd),
       token: isProven ? token : none,
       isProven
     }

@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import type { Stranger } from "../admission/Stranger.ts"
 import type { ShardNumber } from "../capability/Shard.ts"
 import { inShard } from "./shardOfId.ts"
@@ -107,7 +108,7 @@ export class Routing {
   /** RFC 9000 §5.1 #1 #2, §10.3.2 #2 #4: random, of one length, none of those in use. */
   newId(): Uint8Array {
     for (;;) {
-      const id = inShard(this.random(this.idBytes), this.shard)
+      const id = keepBytes(inShard(this.random(this.idBytes), this.shard))
       if (!this.byId.has(id)) return id
     }
   }

@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import { Exporter } from "./Exporter.ts"
 import { type Role, otherRole } from "../wire/Role.ts"
 import type { CertificateType, PeerCertificate } from "../capability/CertificateVerifier.ts"
@@ -292,7 +293,7 @@ export abstract class TlsSession {
 
   /** Outlives the key schedule. RFC 8446 §7.5 */
   protected exporter(cipher: CipherSuite): Exporter {
-    return new Exporter(this.suite, cipher, this.schedule!.exporterSecret)
+    return new Exporter(this.suite, cipher, keepBytes(this.schedule!.exporterSecret))
   }
 
   protected emitKeys(

@@ -76,7 +76,7 @@ interface LocalConnectionId {
  */
 export class LocalConnectionIds implements FrameOwner {
   /** By sequence number, ascending. */
-  private readonly ids: Array<LocalConnectionId> = []
+  private ids: Array<LocalConnectionId> = []
   private nextSequence = 0
   private largestSent = -1
   /** How many the peer may have, not counting those it was asked to retire. */
@@ -198,11 +198,10 @@ export class LocalConnectionIds implements FrameOwner {
   rotate(count: number): ConnectionIdError | undefined {
     const refusal = this.rotationRefusal(count)
     if (refusal !== undefined) return refusal
-    const { ids, target } = this
-    const fresh = Math.min(count, target)
-    const surplus = ids.length + fresh - target
+    const fresh = Math.min(count, this.target)
+    const surplus = this.ids.length + fresh - this.target
     for (let i = 0; i < fresh; i++) this.issueOne(this.options.makeCid())
-    if (surplus > 0) this.retirePriorTo = ids[surplus].sequence
+    if (surplus > 0) this.retirePriorTo = this.ids[surplus].sequence
     return undefined
   }
 
@@ -322,7 +321,7 @@ export class LocalConnectionIds implements FrameOwner {
       used: false
     }
     this.pending++
-    this.ids.push(issued)
+    this.ids = this.ids.concat(issued) // `push` would reserve seventeen slots
     this.added.push(issued)
     return issued
   }

@@ -47,8 +47,12 @@ export interface PeerConnectionIdsOptions {
  * sequence number ranges are kept.
  */
 export class PeerConnectionIds implements FrameOwner {
-  /** @internal */
-  readonly ids: Array<Entry> = []
+  /**
+   * Grown by copies: `push` would reserve seventeen slots.
+   *
+   * @internal
+   */
+  ids: Array<Entry> = []
   private current: Entry
   private largestRetirePriorTo = 0
   private readonly retired = new RetiredSequences()
@@ -61,7 +65,7 @@ export class PeerConnectionIds implements FrameOwner {
     this.retirements = new RetireQueue(options.pathId)
     this.limit = Math.max(2, options.limit)
     if (options.first === undefined) this.current = entry(-1, new Uint8Array(0), undefined, "retired")
-    else this.ids.push((this.current = entry(0, options.first, undefined, "used")))
+    else this.ids = [(this.current = entry(0, options.first, undefined, "used"))]
   }
 
   /** The destination ID of packets on the path; valid while `usable`. */
@@ -199,7 +203,7 @@ export class PeerConnectionIds implements FrameOwner {
           TransportErrorCode.CONNECTION_ID_LIMIT_ERROR,
           `more than ${this.limit} active connection IDs`
         )
-      this.ids.push(entry(sequence, id, token, "spare"))
+      this.ids = this.ids.concat(entry(sequence, id, token, "spare"))
     }
     if (!this.usable) this.replaceActive()
     return undefined

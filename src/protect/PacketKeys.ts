@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import type { AeadKey, CryptoSuiteShape, HeaderKey } from "../capability/CryptoSuite.ts"
 import { Version } from "../wire/PacketType.ts"
 import { AEAD_TAG_BYTES, type CipherSuite } from "./CipherSuite.ts"
@@ -29,7 +30,8 @@ const labelsFor = (version: Version): typeof labelsV1 => (version === Version.v2
  * Works in place: `seal` protects a written packet, `unmask` and then `open` reverse it.
  */
 export class PacketKeys {
-  readonly secret: Uint8Array
+  /** Empty once `next` has used it. */
+  secret: Uint8Array
   readonly cipher: CipherSuite
   /** Packets sealed with this key, on all paths; RFC 9001 §6.6 #1 limits them. */
   sealed = 0
@@ -54,7 +56,7 @@ export class PacketKeys {
     const labels = labelsFor(version)
     this.suite = suite
     this.cipher = cipher
-    this.secret = secret
+    this.secret = keepBytes(secret)
     this.version = version
     this.aead = suite.aead(cipher.aead, derive(labels.key, cipher.keyLength))
     const iv = derive(labels.iv, NONCE)
@@ -74,11 +76,12 @@ export class PacketKeys {
     return new PacketKeys(suite, cipher, secret, version, undefined)
   }
 
-  /** The keys after a key update; the header protection key does not change. RFC 9001 §6.1 */
+  /** The keys after a key update, once; the header protection key does not change. RFC 9001 §6.1 */
   next(): PacketKeys {
     const { suite, cipher, version } = this
     const { update } = labelsFor(version)
     const secret = hkdfExpandLabel(suite, cipher.hash, this.secret, update, none, cipher.hashLength)
+    this.secret = none // it has done its work
     return new PacketKeys(suite, cipher, secret, version, this.header)
   }
 

@@ -1,4 +1,5 @@
-import { PacketBatch, type SentPacket } from "./SentPacket.ts"
+import { ackResults } from "./AckResults.ts"
+import type { PacketBatch, SentPacket } from "./SentPacket.ts"
 
 /**
  * What one ACK frame or one loss timeout says about a path. Reused. The batches hold every packet; controllers look
@@ -6,8 +7,8 @@ import { PacketBatch, type SentPacket } from "./SentPacket.ts"
  */
 export class CongestionFeedback {
   nowMicros = 0
-  readonly acked: PacketBatch = new PacketBatch()
-  readonly lost: PacketBatch = new PacketBatch()
+  readonly acked: PacketBatch = ackResults.acked
+  readonly lost: PacketBatch = ackResults.lost
   ackedBytes = 0
   /** Excludes path MTU probes, whose loss does not indicate congestion. RFC 9000 §14.4 #S1 */
   lostBytes = 0

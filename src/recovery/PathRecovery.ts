@@ -1,8 +1,9 @@
 import { PathCounters } from "./PathCounters.ts"
 import type { Role } from "../wire/Role.ts"
 import type { AckFrame } from "../wire/AckFrame.ts"
-import { Space } from "../wire/PacketType.ts"
+import { type HandshakeSpace, Space } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
+import { ackResults } from "./AckResults.ts"
 import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
 import { CongestionFeedback } from "./CongestionFeedback.ts"
 import { LossTimer, type LossTimeout } from "./LossTimer.ts"
@@ -10,13 +11,15 @@ import { isPersistentCongestion } from "./persistentCongestion.ts"
 import { ReorderingTolerance } from "./ReorderingTolerance.ts"
 import { defaultInitialRttMicros, RttEstimator } from "./RttEstimator.ts"
 import { SendAllowance } from "./SendAllowance.ts"
-import { PacketBatch, type SentPacket } from "./SentPacket.ts"
-import { SentPackets } from "./SentPackets.ts"
+import type { PacketBatch, SentPacket } from "./SentPacket.ts"
+import { discardedPackets, SentPackets } from "./SentPackets.ts"
 
 export interface PathRecoveryConfig {
   readonly role: Role
   readonly congestion: CongestionControllerFactory
   readonly maxDatagramSize: number
+  /** The path of the handshake, which alone has its packet-number spaces. */
+  readonly isFirst: boolean
   /** 333 ms unless the path is known. RFC 9002 §6.2.2 */
   readonly initialRttMicros?: number
 }
@@ -29,15 +32,14 @@ export interface PathRecoveryConfig {
  * - to send: `begin(space)`, fill `packet.frames`, seal it, `commit(packet, …)`. Before data, ask `sendQuota`;
  *   when it says less than a datagram, wait for an ACK or until `nextSendMicros`. ACK-only packets and probes never ask.
  * - on an ACK frame: `onAck`; at `deadlineMicros()`: `onTimeout`. Then process the frames of `acked`, `lateAcked`
- *   (declared lost, then acknowledged) and `lost`, which are valid until the next such call.
+ *   (declared lost, then acknowledged) and `lost`, which are valid until the next such call on any path.
  */
 export class PathRecovery {
   readonly rtt: RttEstimator
   readonly counters: PathCounters = new PathCounters()
   readonly timeout: LossTimeout = { kind: "none", space: Space.Initial, probes: 0 }
-  readonly lateAcked: PacketBatch = new PacketBatch()
   /** @internal */
-  readonly spaces: ReadonlyArray<SentPackets>
+  readonly spaces: Array<SentPackets>
   readonly timer: LossTimer
   private readonly allowance: SendAllowance
   private readonly feedback = new CongestionFeedback()
@@ -50,11 +52,10 @@ export class PathRecovery {
     this.maxDatagramSize = config.maxDatagramSize
     this.rtt = new RttEstimator(config.initialRttMicros)
     this.allowance = new SendAllowance(config.congestion, config.maxDatagramSize, this.rtt)
-    this.spaces = [
-      new SentPackets(Space.Initial),
-      new SentPackets(Space.Handshake),
-      new SentPackets(Space.Application)
-    ]
+    const [initial, handshake] = config.isFirst
+      ? [new SentPackets(Space.Initial), new SentPackets(Space.Handshake)]
+      : discardedPackets
+    this.spaces = [initial, handshake, new SentPackets(Space.Application)]
     this.timer = new LossTimer(this.spaces, this.rtt, config.role)
   }
 
@@ -128,11 +129,15 @@ export class PathRecovery {
   // — acknowledgment and loss ——————————————————————————————————————————————————————————————————————————————————
 
   get acked(): PacketBatch {
-    return this.feedback.acked
+    return ackResults.acked
+  }
+
+  get lateAcked(): PacketBatch {
+    return ackResults.lateAcked
   }
 
   get lost(): PacketBatch {
-    return this.feedback.lost
+    return ackResults.lost
   }
 
   /**
@@ -146,7 +151,7 @@ export class PathRecovery {
     nowMicros: number,
     waitedMicros = 0
   ): TransportError | undefined {
-    this.releaseResults(nowMicros)
+    this.beginResults(nowMicros)
     const { acked } = this.feedback
     const sent = this.spaces[space]
     const error = sent.takeAcked(ack, acked, this.lateAcked)
@@ -178,7 +183,7 @@ export class PathRecovery {
   }
 
   onTimeout(nowMicros: number): LossTimeout {
-    this.releaseResults(nowMicros)
+    this.beginResults(nowMicros)
     const { timeout, timer } = this
     timeout.kind = "none"
     timeout.probes = 0
@@ -212,18 +217,19 @@ export class PathRecovery {
   // — connection events ————————————————————————————————————————————————————————————————————————————————————————
 
   /** RFC 9002 §6.2.2, §6.4 #1: Initial or Handshake keys were discarded; the timers restart. */
-  discardSpace(space: Space, nowMicros: number): void {
+  discardSpace(space: HandshakeSpace, nowMicros: number): void {
     const sent = this.spaces[space]
     for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next) {
       if (packet.inFlight) this.allowance.bytesInFlight -= packet.size
     }
     sent.discard()
+    this.spaces[space] = discardedPackets[space]
     this.timer.restart(nowMicros)
   }
 
   /** Moves all outstanding to `lost` without a congestion event: Retry, rejected 0-RTT, an abandoned path. RFC 9002 §6.3 */
   abandonPackets(space: Space, nowMicros: number): PacketBatch {
-    this.releaseResults(nowMicros)
+    this.beginResults(nowMicros)
     this.spaces[space].takeAll(this.lost)
     this.removeFromFlight()
     this.timer.restart(nowMicros)
@@ -275,7 +281,7 @@ export class PathRecovery {
     nowMicros: number,
     initialRttMicros: number = this.config.initialRttMicros ?? defaultInitialRttMicros
   ): void {
-    this.releaseResults(nowMicros)
+    this.beginResults(nowMicros)
     for (const sent of this.spaces) {
       sent.firstOnPath = sent.nextPacketNumber
       for (let packet = sent.outstanding.first; packet !== undefined; packet = packet.next)
@@ -329,15 +335,9 @@ export class PathRecovery {
     return Math.max(this.feedback.newestAckedSentMicros, this.rtt.firstSampleAtMicros)
   }
 
-  /** Releases the packets of the previous results; lost ones are kept to detect a late acknowledgment. */
-  private releaseResults(nowMicros: number): void {
-    const { feedback, lateAcked, spaces } = this
-    const { acked, lost } = feedback
-    for (let i = 0; i < acked.length; i++) spaces[acked.items[i].space].recycle(acked.items[i])
-    for (let i = 0; i < lateAcked.length; i++) spaces[lateAcked.items[i].space].recycle(lateAcked.items[i])
-    for (let i = 0; i < lost.length; i++) spaces[lost.items[i].space].rememberLost(lost.items[i])
-    lateAcked.clear()
-    feedback.clear(nowMicros)
+  private beginResults(nowMicros: number): void {
+    ackResults.begin(this.spaces)
+    this.feedback.clear(nowMicros)
   }
 
   /** RFC 9002 §5.1, §5.3 #S3: measured up to the arrival of the ACK. */

@@ -158,13 +158,6 @@ export class ReceivedPackets {
     if (largestCovered >= this.reportFrom) this.reportFrom = largestCovered + 1
   }
 
-  /** The keys were discarded; no more packets will be received. */
-  discard(): void {
-    this.ackDeadlineMicros = Number.POSITIVE_INFINITY
-    this.smallestOf.length = 0
-    this.largestOf.length = 0
-  }
-
   private contains(packetNumber: number): boolean {
     for (let i = this.largestOf.length - 1; i >= 0; i--) {
       if (packetNumber > this.largestOf[i]) return false
@@ -259,3 +252,6 @@ export class ReceivedPackets {
     return missing
   }
 }
+
+/** What stands for the spaces of the handshake once their keys are gone: nothing is received in them again. */
+export const nothingReceived: ReceivedPackets = new ReceivedPackets(Space.Initial)

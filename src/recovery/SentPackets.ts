@@ -1,5 +1,5 @@
 import type { AckFrame } from "../wire/AckFrame.ts"
-import type { Space } from "../wire/PacketType.ts"
+import { Space } from "../wire/PacketType.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { type PacketBatch, PacketList, PacketState, type SentPacket, beginPacket } from "./SentPacket.ts"
@@ -218,6 +218,18 @@ export class SentPackets {
     }
   }
 }
+
+const discarded = (space: Space): SentPackets => {
+  const packets = new SentPackets(space)
+  packets.discard()
+  return packets
+}
+
+/** What stands for the spaces of the handshake once their keys are gone: nothing is sent in them again. */
+export const discardedPackets: readonly [SentPackets, SentPackets] = [
+  discarded(Space.Initial),
+  discarded(Space.Handshake)
+]
 
 const covers = (ack: AckFrame, packetNumber: number): boolean => {
   for (let range = 0; range < ack.rangeCount; range++) {

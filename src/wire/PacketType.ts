@@ -17,6 +17,9 @@ export type Level = (typeof Level)[keyof typeof Level]
 export const Space = { Initial: 0, Handshake: 1, Application: 2 } as const
 export type Space = (typeof Space)[keyof typeof Space]
 
+/** The spaces that end with the handshake. */
+export type HandshakeSpace = typeof Space.Initial | typeof Space.Handshake
+
 export const spaceOfLevel = (level: Level): Space =>
   level === Level.Initial ? Space.Initial : level === Level.Handshake ? Space.Handshake : Space.Application
 

@@ -1,4 +1,5 @@
 /** The quic_transport_parameters extension. RFC 9000 §18 */
+import { keepBytes } from "../internal/keepBytes.ts"
 import type { Role } from "./Role.ts"
 import type { RandomBytes } from "../internal/RandomBytes.ts"
 import { ByteReader } from "./ByteReader.ts"
@@ -183,6 +184,22 @@ const writeBytes = (w: ByteWriter, id: number, value: Uint8Array): void => {
   w.copy(value)
 }
 
+const introductions = [
+  "originalDestinationConnectionId",
+  "initialSourceConnectionId",
+  "retrySourceConnectionId",
+  "statelessResetToken",
+  "preferredAddress",
+  "versionInformation"
+] as const satisfies ReadonlyArray<keyof TransportParameters>
+
+/** Frees what is of use only until the handshake is confirmed. */
+export const forgetIntroductions = (parameters: {
+  -readonly [K in keyof TransportParameters]: TransportParameters[K] | undefined
+}): void => {
+  for (const key of introductions) if (parameters[key] !== undefined) parameters[key] = undefined
+}
+
 /** IANA has registered a few dozen, and duplicates are forbidden. */
 const MAX_PARAMETERS = 256
 
@@ -246,7 +263,7 @@ const decodeOne = (
     if (serverOnly && from === "client") return refuse(`${key} from a client`)
     if (value.remaining < least || value.remaining > greatest)
       return refuse(`${key} has ${value.remaining} bytes`)
-    parameters[key] = value.bytes.slice(value.offset, value.end)
+    parameters[key] = keepBytes(value.bytes, value.offset, value.end)
     return undefined
   }
   const flag = flags.get(id)

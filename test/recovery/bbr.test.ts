@@ -62,6 +62,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     for (const packet of packets) feedback.acked.push(packet)
     feedback.ackedBytes = 1000 * packets.length
     rate.onAcked(feedback, 0)
+    feedback.clear(at)
   }
 
   it("is what was delivered during a packet's flight divided by its duration", () => {
@@ -112,6 +113,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     feedback.nowMicros = 10
     feedback.acked.push(packet)
     rate.onAcked(feedback, 100)
+    feedback.clear(10)
     expect(rate.rate).toBe(0)
     expect(rate.delivered).toBe(1000)
   })

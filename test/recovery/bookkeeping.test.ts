@@ -66,6 +66,7 @@ class Model {
   readonly sent: ReadonlyArray<Map<number, Sent>> = [new Map(), new Map(), new Map()]
   readonly skipped: ReadonlyArray<Set<number>> = [new Set(), new Set(), new Set()]
   nowMicros = 0
+  private readonly discarded = new Set<Space>()
 
   constructor(congestion: CongestionControllerFactory) {
     this.recovery = confirmed({ congestion })
@@ -74,6 +75,8 @@ class Model {
   apply(step: Step): void {
     const { recovery } = this
     this.nowMicros += 500
+    // without keys nothing is sent or received in it again
+    if ("space" in step && this.discarded.has(step.space)) return
     switch (step._tag) {
       case "send":
         for (let i = 0; i < step.count; i++) {
@@ -131,6 +134,7 @@ class Model {
         break
       case "discard":
         recovery.discardSpace(step.space, this.nowMicros)
+        this.discarded.add(step.space)
         for (const packet of this.sent[step.space].values()) {
           if (packet.fate === "outstanding" || packet.fate === "lost") packet.fate = "discarded"
         }

@@ -43,7 +43,7 @@ describe.each(controllers)("%s", (_, congestion, beta) => {
   })
 
   it("recomputes it when datagrams become smaller so that the handshake gets through (RFC 9002 §7.2 #S3)", () => {
-    const recovery = new PathRecovery({ role: "client", congestion, maxDatagramSize: 1400 })
+    const recovery = new PathRecovery({ role: "client", isFirst: true, congestion, maxDatagramSize: 1400 })
     for (let i = 0; i < 10; i++) send(recovery, 0, { size: 1400 })
     recovery.onAck(app, ackOf([0, 9]), 0, 100 * millis)
     expect(recovery.congestionWindow).toBe(28_000)

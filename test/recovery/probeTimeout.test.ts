@@ -7,7 +7,7 @@ import { ackOf, ackOfNumber, confirmed, millis, send, sendMany } from "./support
 
 const never = Number.POSITIVE_INFINITY
 const handshaking = (role: Role): PathRecovery =>
-  new PathRecovery({ role, congestion: (size) => new NewReno(size), maxDatagramSize: 1200 })
+  new PathRecovery({ role, isFirst: true, congestion: (size) => new NewReno(size), maxDatagramSize: 1200 })
 
 describe("the probe timeout (RFC 9002 §6.2)", () => {
   // RFC 9002 §6.2.1 #S1

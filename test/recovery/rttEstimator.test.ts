@@ -67,6 +67,7 @@ describe("round-trip time (RFC 9002 §5)", () => {
   // RFC 9002 §5.3 #S1 #S2
   it("uses the delay as reported before that", () => {
     const recovery = new PathRecovery({
+      isFirst: true,
       role: "client",
       congestion: (size) => new NewReno(size),
       maxDatagramSize: 1200

@@ -23,6 +23,7 @@ export const ackOfNumber = (number: number): AckFrame => ackOf([number, number])
 /** A client with a confirmed handshake. */
 export const confirmed = (config: Partial<PathRecoveryConfig> = {}): PathRecovery => {
   const recovery = new PathRecovery({
+    isFirst: true,
     role: "client",
     congestion: (size) => new NewReno(size),
     maxDatagramSize: 1200,
