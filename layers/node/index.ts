@@ -31,6 +31,7 @@ import * as NodeEntropy from "./NodeEntropy.ts"
 import * as NodeKeyLog from "./NodeKeyLog.ts"
 import * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 import * as NodeQlog from "./NodeQlog.ts"
+import * as NodeRelayPort from "./relay/NodeRelayPort.ts"
 import * as NodeUdpPort from "./NodeUdpPort.ts"
 
 export { LogFileError } from "./appendOnly.ts"
@@ -42,6 +43,7 @@ export * as NodeInspector from "./NodeInspector.ts"
 export * as NodeKeyLog from "./NodeKeyLog.ts"
 export * as NodeNetworkInterfaces from "./NodeNetworkInterfaces.ts"
 export * as NodeQlog from "./NodeQlog.ts"
+export * as NodeRelayPort from "./relay/NodeRelayPort.ts"
 export * as NodeUdpPort from "./NodeUdpPort.ts"
 export * as RelayServer from "./relay/RelayServer.ts"
 export * as ShardedEndpoint from "./ShardedEndpoint.ts"
@@ -61,6 +63,7 @@ export const layerSurroundings = Layer.mergeAll(
   NodeEntropy.layer,
   NodeKeyLog.layer,
   NodeQlog.layer,
+  NodeRelayPort.layer,
   Layer.provide(NodeAddressResolver.layer, NodeDns.layer)
 )
 

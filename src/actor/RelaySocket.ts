@@ -60,7 +60,7 @@ export class RelaySocket<Relay extends RelayCarrier> implements UdpSocket {
     link.listen({
       onDatagram: (from, ecn, bytes) => {
         // lent to us, and to be decrypted in place
-        const isTaken = queue.push(bytes.slice(), addresses.of(relay, from), undefined, ecn)
+        const isTaken = queue.push(new Uint8Array(bytes), addresses.of(relay, from), undefined, ecn)
         if (isTaken) counters.received++
         else counters.receiveDropped++
       },

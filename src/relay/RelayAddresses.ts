@@ -69,7 +69,7 @@ export class RelayAddresses<Relay extends { readonly url: string }> {
   /** The address of the holder of a key, 32 bytes, at a relay. */
   of(relay: Relay, key: Uint8Array): SocketAddress {
     const known = this.byKey.get(relay)?.get(key, 0, key.length)
-    if (known === undefined) return this.add(relay, key.slice())
+    if (known === undefined) return this.add(relay, new Uint8Array(key))
     known.wasUsed = true
     return known.address
   }

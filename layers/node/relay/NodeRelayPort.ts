@@ -1,0 +1,107 @@
+/**
+ * Relays over WebSockets: iroh's relay protocol, version 2, so that iroh's relays can be used too.
+ *
+ * @since 0.1.0
+ */
+import * as Net from "node:net"
+import * as Tls from "node:tls"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import {
+  RelayError,
+  type RelayIdentity,
+  RelayPort,
+  type RelayPortShape
+} from "../../../src/capability/RelayPort.ts"
+import { RELAY_PATH } from "../../../src/relay/frames.ts"
+import { AUTH_HEADER, authHeader, EXPORTED_BYTES, EXPORTER_LABEL } from "../../../src/relay/handshake.ts"
+import { RelaySession } from "./RelaySession.ts"
+
+/**
+ * How relays are reached.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface NodeRelayOptions {
+  /** PEM certificates of the authorities that relays are trusted by. Default those that Node trusts. */
+  readonly authorities?: ReadonlyArray<string>
+  /** How long connecting and authenticating may take. Default 10,000. */
+  readonly connectTimeoutMillis?: number
+}
+
+/** A port with these options. */
+const make = ({ authorities, connectTimeoutMillis = 10_000 }: NodeRelayOptions): RelayPortShape => ({
+  connect: Effect.fnUntraced(function* (url: string, identity: RelayIdentity) {
+    const late = new RelayError({ url, reason: "Unreachable", message: "it does not answer in time" })
+    const opening = Effect.gen(function* () {
+      const target = new URL(`${url.replace(/\/$/, "")}${RELAY_PATH}`)
+      const socket = yield* connected(url, target, authorities)
+      const headers = proofOf(socket, identity)
+      target.protocol = target.protocol === "https:" ? "wss:" : "ws:"
+      const session = yield* Effect.acquireRelease(
+        Effect.sync(() => new RelaySession(url, target, identity, socket, headers)),
+        (session) => session.close
+      )
+      yield* session.opened
+      return session
+    })
+    return yield* Effect.timeoutOrElse(opening, {
+      duration: connectTimeoutMillis,
+      orElse: () => Effect.fail(late)
+    })
+  })
+})
+
+/** A connection to the relay's host, encrypted if the URL says so. */
+const connected = (url: string, target: URL, authorities: ReadonlyArray<string> | undefined) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const host = target.hostname.replace(/^\[|\]$/g, "")
+      const isSecure = target.protocol === "https:"
+      const port = target.port === "" ? (isSecure ? 443 : 80) : Number(target.port)
+      if (!isSecure) return Net.connect({ host, port, noDelay: true })
+      const trust = authorities === undefined ? {} : { ca: [...authorities] }
+      const name = Net.isIP(host) === 0 ? { servername: host } : {}
+      return Tls.connect({ host, port, ALPNProtocols: ["http/1.1"], ...trust, ...name })
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  ).pipe(
+    Effect.tap((socket) =>
+      Effect.callback<void, RelayError>((resume) => {
+        const onError = (error: Error): void => {
+          resume(Effect.fail(new RelayError({ url, reason: "Unreachable", message: error.message })))
+        }
+        socket.on("error", onError)
+        socket.once(socket instanceof Tls.TLSSocket ? "secureConnect" : "connect", () => resume(Effect.void))
+      })
+    )
+  )
+
+/** Saves a round trip: what this TLS connection alone exports, signed. */
+const proofOf = (socket: Net.Socket, identity: RelayIdentity): Record<string, string> => {
+  if (!(socket instanceof Tls.TLSSocket)) return {}
+  const exported = socket.exportKeyingMaterial(
+    EXPORTED_BYTES,
+    EXPORTER_LABEL,
+    Buffer.from(identity.publicKey)
+  )
+  return { [AUTH_HEADER]: authHeader(identity, exported) }
+}
+
+/**
+ * Reaches relays with these options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (options: NodeRelayOptions): Layer.Layer<RelayPort> =>
+  Layer.succeed(RelayPort, make(options))
+
+/**
+ * Reaches relays whose certificates Node trusts, and those of `http` URLs, for development.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<RelayPort> = layerWith({})
