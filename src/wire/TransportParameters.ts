@@ -194,9 +194,11 @@ const introductions = [
 ] as const satisfies ReadonlyArray<keyof TransportParameters>
 
 /** Frees what is of use only until the handshake is confirmed. */
-export const forgetIntroductions = (parameters: {
-  -readonly [K in keyof TransportParameters]: TransportParameters[K] | undefined
-}): void => {
+export const forgetIntroductions = (
+  parameters: {
+    -readonly [K in keyof TransportParameters]: TransportParameters[K] | undefined
+  }
+): void => {
   for (const key of introductions) if (parameters[key] !== undefined) parameters[key] = undefined
 }
 
