@@ -189,8 +189,7 @@ const introductions = [
   "initialSourceConnectionId",
   "retrySourceConnectionId",
   "statelessResetToken",
-  "preferredAddress",
-  "versionInformation"
+  "preferredAddress"
 ] as const satisfies ReadonlyArray<keyof TransportParameters>
 
 /** Frees what is of use only until the handshake is confirmed. */
@@ -288,8 +287,7 @@ const decodeOne = (
 const decodeVersionInformation = (parameters: Mutable, value: ByteReader): TransportError | undefined => {
   if (value.remaining < 4 || value.remaining % 4 !== 0) return refuse("version_information is malformed")
   const chosen = value.u32()
-  const available: Array<number> = []
-  while (value.remaining > 0) available.push(value.u32())
+  const available = Array.from({ length: value.remaining / 4 }, () => value.u32())
   if (chosen === 0 || available.includes(0)) return refuse("version_information names version 0")
   parameters.versionInformation = { chosen, available }
   return undefined
