@@ -127,7 +127,7 @@ export class Traversal implements TraversalPort {
     if (round > this.round) {
       this.round = round
       this.named = 0
-      this.beginRound()
+      this.cancelProbes()
     }
     const own = addresses.filter(({ relayed }) => relayed === undefined)
     const named = own.slice(0, this.maxCandidates - this.named)
@@ -143,10 +143,6 @@ export class Traversal implements TraversalPort {
   }
 
   cancelProbes(): void {
-    this.offPath?.cancelProbes()
-  }
-
-  private beginRound(): void {
     this.offPath?.cancelProbes()
     this.offPath?.allowance?.startRound()
   }
@@ -172,7 +168,7 @@ export class Traversal implements TraversalPort {
     const error = this.refusal(FrameType.REACH_OUT)
     if (error !== undefined || !this.isWithin()) return error ?? this.strike(FrameType.REACH_OUT)
     const what = this.heard!.onReachOut(round, address)
-    if (what === "new") this.beginRound()
+    if (what === "new") this.cancelProbes()
     if (what !== "ignored") this.tell("onReachOut", round, address)
     return undefined
   }

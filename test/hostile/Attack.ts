@@ -40,6 +40,14 @@ export interface Attack {
   readonly mayStray?: number
 }
 
+/** What every victim offers: as much as there is to attack. */
+export const victimTransport = {
+  maxDatagramFrameBytes: 1200,
+  maxPaths: 3,
+  maxRemoteCandidates: 60,
+  addressDiscovery: "both"
+} as const
+
 /** What a run of an attack has been measured at. */
 export interface Measured {
   readonly bytesHeld: number

@@ -5,7 +5,7 @@ import type { ConnectionEvent } from "../../src/connection/ConnectionEvents.ts"
 import type { PeerVerdict } from "../../src/handshake/TlsSession.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import * as Effect from "effect/Effect"
-import type { Attack } from "./Attack.ts"
+import { type Attack, victimTransport } from "./Attack.ts"
 import { cpuMicros } from "./attackers.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../../src/connection/ConnectionConfig.ts"
@@ -16,6 +16,8 @@ import { formatAddress, type SocketAddress } from "../../src/wire/SocketAddress.
 import { rawIdentity, tlsSettings, transportSettings } from "../connection/Duel.ts"
 import type { Puppet } from "../connection/Puppet.ts"
 import { suite } from "../io.ts"
+import { ProbeBudget } from "../../src/nat/ProbeBudget.ts"
+import type { TraversalListener } from "../../src/nat/TraversalPort.ts"
 
 /** Time between two datagrams. */
 const GAP_MICROS = 20
@@ -46,7 +48,7 @@ export class CoreVictim {
   constructor(random: SeededRandom, { retry = "underLoad", trusts, isWatched = false }: Attack) {
     this.verifier = trusts && Effect.runSync(NodeCertificateVerifier.authorities(trusts))
     this.tls = tlsSettings(rawIdentity(random), { peerCertificateTypes: ["rawPublicKey", "x509"] })
-    this.transport = transportSettings({ maxDatagramFrameBytes: 1200 })
+    this.transport = transportSettings(victimTransport)
     const server = { tls: this.tls, transport: this.transport, retry }
     const qlog = () => (records: string) => void this.qlogs.push(records)
     const observe = isWatched
@@ -123,8 +125,26 @@ export class CoreVictim {
   private settle(connection: Connection): void {
     for (let event = connection.pollEvent(); event !== undefined; event = connection.pollEvent()) {
       if (event._tag === "verifyPeer") connection.handleVerdict(this.verdictOn(event.request), this.nowMicros)
+      if (event._tag === "established") this.punch(connection)
+      if (event._tag === "traversal") connection.traversal.deliver()
       if (event._tag === "drained") this.endpoint.forget(connection)
     }
+  }
+
+  /** Probes whatever the peer names: only the budget is between it and its targets. */
+  private punch({ traversal }: Connection): void {
+    const probe = (address: SocketAddress) => traversal.probe(address, 0, this.nowMicros)
+    const ignore = () => {}
+    const listener: TraversalListener = {
+      onAddressAdvertised: (_, address) => probe(address),
+      onAddressWithdrawn: ignore,
+      onReachOut: (_, address) => probe(address),
+      onProbeAnswered: ignore,
+      onProbeFailed: ignore,
+      onPeerProbe: ignore,
+      onObservedAddress: ignore
+    }
+    traversal.attach(listener, new ProbeBudget())
   }
 
   private verdictOn({ peer, serverName }: PeerRequest): PeerVerdict {

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { parentPort, workerData } from "node:worker_threads"
 import { NodeCertificateVerifier, NodeIdentity } from "../../layers/node/index.ts"
 import { QuicEndpoint, Trust } from "../../src/index.ts"
-import type { Attack } from "./Attack.ts"
+import { type Attack, victimTransport } from "./Attack.ts"
 import { Inspector, type InspectorShape } from "../../src/capability/Inspector.ts"
 import { Qlog } from "../../src/capability/Qlog.ts"
 import { formatted } from "../../src/cli/report.ts"
@@ -72,7 +72,7 @@ const watchTrees = Layer.effect(
 )
 
 const watching = isWatched ? Layer.mergeAll(watchLogs, watchQlog, watchTrees) : watchLogs
-const transport = { maxDatagramFrameBytes: 1200 }
+const transport = victimTransport
 
 const report = (): void => {
   // the collector's work is not the attack's
