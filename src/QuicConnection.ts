@@ -38,7 +38,7 @@ import {
   connectionStats
 } from "./ConnectionInfo.ts"
 import * as Paths from "./ConnectionPaths.ts"
-import { deliverDatagram, maxDatagramBytes, receiveDatagram } from "./connectionDatagrams.ts"
+import { deliverDatagram, maxDatagramPayloadBytes, receiveDatagram } from "./connectionDatagrams.ts"
 import { CandidatesSchema, RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
@@ -241,9 +241,9 @@ export class QuicConnection extends ConnectionCarrier {
 
   // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** Largest datagram that can be sent now, in bytes; 0 if the peer accepts none. RFC 9221 §3 */
-  get maxDatagramBytes(): number {
-    return maxDatagramBytes(this.actor)
+  /** Largest payload of a datagram that can be sent now; 0 if the peer accepts none. RFC 9221 §3 */
+  get maxDatagramPayloadBytes(): number {
+    return maxDatagramPayloadBytes(this.actor)
   }
 
   /**

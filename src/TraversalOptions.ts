@@ -89,7 +89,7 @@ export type BootstrapOption =
  * @since 0.1.0
  */
 export interface TraversalOptions extends Partial<typeof TraversalSchema.Type> {
-  /** Nodes that tell this endpoint its address, at most 16; others can be added at run time: see `Bootstraps`. */
+  /** Nodes that tell this endpoint its address, at most 16; others can be added at run time: see `Bootstraps`. Default none. */
   readonly bootstraps?: ReadonlyArray<BootstrapOption>
 }
 

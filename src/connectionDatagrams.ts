@@ -10,7 +10,7 @@ import { type DatagramFate, NO_SPACE } from "./stream/DatagramQueue.ts"
 /** How much longer the header of a 0-RTT packet is than that of a 1-RTT packet: version, source ID, lengths. RFC 9000 §17.2.3 */
 const LONG_HEADER_BYTES = 4 + 1 + 1 + 20 + 2
 
-export const maxDatagramBytes = ({ core }: ConnectionActor): number => {
+export const maxDatagramPayloadBytes = ({ core }: ConnectionActor): number => {
   const limit = Math.min(core.datagrams.peerMaxFrameBytes, core.path.maxFrameBytes)
   return core.datagrams.maxPayload(core.handshake.complete ? limit : limit - LONG_HEADER_BYTES)
 }
@@ -98,7 +98,7 @@ const refusalOf = (
 ): Refusal => {
   const failure = refuseBytes(bytes) ?? refuseDatagramOptions(options) ?? actor.failure
   if (failure !== undefined) return failure
-  const limit = maxDatagramBytes(actor)
+  const limit = maxDatagramPayloadBytes(actor)
   if (limit === 0) return refuse("the peer accepts no datagrams")
   return bytes.length > limit
     ? refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)

@@ -120,7 +120,7 @@ describe("a carrier's datagrams", () => {
     Effect.gen(function* () {
       const { near } = yield* simPair()
       const claim = yield* near.claimDatagrams(7)
-      const largest = near.maxDatagramBytes - 1
+      const largest = near.maxDatagramPayloadBytes - 1
       yield* claim.send(new Uint8Array(largest))
       expect(yield* reasonOf(claim.send(new Uint8Array(largest + 1)))).toMatchObject({
         _tag: "DatagramRefused"

@@ -85,11 +85,11 @@ export const datagramBehaviour = ({ it }: Universe): void => {
     it("can be as large as the path carries, and not a byte larger", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, { client: datagrams, server: datagrams })
-        const largest = pattern(near.maxDatagramBytes)
+        const largest = pattern(near.maxDatagramPayloadBytes)
         expect(largest.length).toBeGreaterThan(1_100)
         yield* near.sendDatagram(largest)
         expect(yield* far.receiveDatagram).toEqual(largest)
-        const reason = yield* reasonOf(near.sendDatagram(new Uint8Array(near.maxDatagramBytes + 1)))
+        const reason = yield* reasonOf(near.sendDatagram(new Uint8Array(near.maxDatagramPayloadBytes + 1)))
         expect(reason._tag).toBe("DatagramRefused")
         expect(reason.message).toMatch(/the path carries \d+/)
       }))
@@ -104,7 +104,7 @@ export const datagramBehaviour = ({ it }: Universe): void => {
     it("are refused where the peer takes none", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, { client: datagrams })
-        expect(near.maxDatagramBytes).toBe(0)
+        expect(near.maxDatagramPayloadBytes).toBe(0)
         expect(yield* reasonOf(near.sendDatagram(text("x")))).toMatchObject({
           _tag: "DatagramRefused",
           problem: "the peer accepts no datagrams"

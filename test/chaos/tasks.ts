@@ -156,7 +156,7 @@ const runCalls = (connection: QuicConnection, { tag, bytes, count, concurrency }
 
 const runDatagrams = Effect.fnUntraced(function* (connection: QuicConnection, task: DatagramsTask) {
   for (let number = 0; number < task.count; number++) {
-    const length = Math.min(task.bytes, connection.maxDatagramBytes)
+    const length = Math.min(task.bytes, connection.maxDatagramPayloadBytes)
     if (length < 8) return
     const bytes = new Uint8Array(length)
     const view = new DataView(bytes.buffer)

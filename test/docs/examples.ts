@@ -30,10 +30,13 @@ export const codeBlocks = (file: string, text: string): ReadonlyArray<CodeBlock>
   return blocks
 }
 
-/** The blocks of README.md and of every file below `src` and `layers`. */
+/** The blocks of README.md, the guides and every file below `src` and `layers`. */
 export const documentedBlocks = (): ReadonlyArray<CodeBlock> =>
   [
     "README.md",
+    ...readdirSync(join(root, "docs"))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
     ...["src", "layers"].flatMap((room) =>
       readdirSync(join(root, room), { encoding: "utf8", recursive: true })
         .filter((name) => name.endsWith(".ts"))

@@ -27,7 +27,7 @@ itSim("the largest datagram fits a 0-RTT packet, too: it once called forth a win
     yield* visit(client, to(server))
     const connection = yield* client.connect(to(server, { earlyData: true }))
     expect(connection.facts.earlyData).toBe("pending")
-    const size = connection.maxDatagramBytes
+    const size = connection.maxDatagramPayloadBytes
     yield* connection.sendDatagram(new Uint8Array(size))
     yield* Effect.sleep("80 millis")
     expect(connection.stats.packetsSent).toBeLessThan(8)
