@@ -71,7 +71,7 @@ export abstract class ConnectionCarrier implements Carrier {
    * Queues a copy of `bytes` to be sent once, unreliably. While more than `sendBufferBytes` are queued, the oldest of the
    * lowest priority are dropped. RFC 9221
    *
-   * **Errors**: `DatagramRefused` if it is larger than `maxDatagramBytes`; `InvalidOption` if `bytes` is no Uint8Array or an
+   * **Errors**: `DatagramRefused` if it is larger than `maxDatagramPayloadBytes`; `InvalidOption` if `bytes` is no Uint8Array or an
    * option is out of range.
    *
    * **Interruption**: the datagram is queued completely or not at all.

@@ -38,7 +38,7 @@ const floodDatagrams = Effect.fnUntraced(function* (
   options?: DatagramOptions
 ) {
   const count = { bytes: 0 }
-  const send = Effect.suspend(() => near.sendDatagram(new Uint8Array(near.maxDatagramBytes), options))
+  const send = Effect.suspend(() => near.sendDatagram(new Uint8Array(near.maxDatagramPayloadBytes), options))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(send, Effect.sleep(4))))
   const receive = Effect.map(far.receiveDatagram, (bytes) => (count.bytes += bytes.length))
   yield* Effect.forkScoped(Effect.forever(receive))
