@@ -11,6 +11,7 @@ import * as Presenter from "./presenter.ts"
 import { interop } from "./interop.ts"
 import { perf } from "./perf.ts"
 import { receive } from "./receive.ts"
+import { ping } from "./ping.ts"
 import { Reported } from "./report.ts"
 import { send } from "./send.ts"
 import { serve } from "./serve.ts"
@@ -21,7 +22,7 @@ const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, send, receive, serve, get, perf, top, tree, keygen, interop])
+  Command.withSubcommands([demo, send, receive, ping, serve, get, perf, top, tree, keygen, interop])
 )
 
 /** Runs the command line with the arguments of this process. */

@@ -1,19 +1,24 @@
-/** Connects to the holder of a key, wherever a ticket says it may be. */
+/** Connects to the holder of a key, wherever a ticket says it may be: through a relay and directly. */
 import * as Effect from "effect/Effect"
+import { Flag } from "effect/cli"
 import type { DialAddress } from "../DialAddress.ts"
-import { spkiOf } from "../internal/ed25519.ts"
+import * as Identity from "../Identity.ts"
 import { QuicEndpoint } from "../QuicEndpoint.ts"
-import * as Trust from "../Trust.ts"
-import { ExitCode } from "./exitCodes.ts"
-import { fail } from "./report.ts"
+import { layerNoTrust } from "./credentials.ts"
 
-/** The first of the addresses that answers, as the holder of the key. */
+/** Relays of a command that is found by its ticket. */
+export const relayFlag = Flag.String("relay").pipe(
+  Flag.withMetavar("URL"),
+  Flag.withDescription(
+    "Relay at which others find this one, where they cannot reach it directly; repeatable"
+  ),
+  Flag.atLeast(0)
+)
+
+/** What answers first as the holder of the key; its server knows nothing of this one. */
 export const reach = Effect.fnUntraced(function* (address: DialAddress, alpn: string) {
-  if (address.addresses.length === 0)
-    return yield* fail("the ticket has no address to connect to", ExitCode.unreachable)
-  const endpoint = yield* QuicEndpoint.make().pipe(
-    Effect.provide(Trust.layerRawKeys([spkiOf(address.publicKey)]))
-  )
-  const attempts = address.addresses.map(({ host, port }) => endpoint.connect({ host, port, alpn: [alpn] }))
-  return yield* Effect.raceAll(attempts)
+  // relays want to know whom they serve
+  const identity = yield* Identity.generateRawKey
+  const endpoint = yield* Effect.provide(QuicEndpoint.make({ identity }), layerNoTrust)
+  return yield* endpoint.dial(address, { alpn: [alpn] })
 })

@@ -4,9 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
-import { NetworkInterfaces } from "../capability/NetworkInterfaces.ts"
 import * as DialAddress from "../DialAddress.ts"
-import { MAX_ADDRESSES } from "../dialTicket.ts"
 import * as Identity from "../Identity.ts"
 import { printable } from "../internal/printable.ts"
 import type { QuicConnection } from "../QuicConnection.ts"
@@ -16,7 +14,7 @@ import { sizeOf } from "../transfer/offer.ts"
 import { refusalText, TransferRefusal, transferAlpn } from "../transfer/requests.ts"
 import { serveTransfer, type TransferSource } from "../transfer/serveTransfer.ts"
 import { formatTicket } from "../transfer/ticket.ts"
-import { formatAddress, type SocketAddress, socketAddress } from "../wire/SocketAddress.ts"
+import { formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, loadIdentity } from "./credentials.ts"
 import { ExitCode } from "./exitCodes.ts"
@@ -24,6 +22,7 @@ import { findFiles, offerFiles } from "./offeredFiles.ts"
 import { offerStandardInput } from "./offeredStream.ts"
 import { type Above, pictured } from "./picture.ts"
 import { withProgress } from "./ProgressBar.ts"
+import { relayFlag } from "./reach.ts"
 import { fail, reported } from "./report.ts"
 import { SendView } from "./sendView.ts"
 import { describeStop, drainFlag, untilStopped } from "./untilStopped.ts"
@@ -44,30 +43,37 @@ const describeOffer = ({ offer }: TransferSource): string => {
     : `${formatCount(offer.entries.length, "file")}, ${size}`
 }
 
-/** Where others may reach a socket bound to `local`, those of other machines first. */
-const reachableAddresses = Effect.fnUntraced(function* (local: SocketAddress) {
-  if (local.host !== "::" && local.host !== "0.0.0.0") return [local]
-  const { addresses } = yield* NetworkInterfaces
-  const all = (yield* addresses)
-    .filter(({ address, family }) => !address.includes("%") && (family === 4 || local.host === "::"))
-    .toSorted((a, b) => Number(a.isLoopback) - Number(b.isLoopback))
-  const usable = all.some(({ isLoopback }) => !isLoopback) ? all.filter(({ isLoopback }) => !isLoopback) : all
-  return usable.flatMap(({ address }) => socketAddress(address, local.port) ?? []).slice(0, MAX_ADDRESSES)
-})
-
 /** Both families, or IPv4 on a machine without IPv6, unless told where. */
 const bind = Effect.fnUntraced(function* (
-  options: { readonly host: string; readonly port: number },
+  options: { readonly host: string; readonly port: number; readonly relay: ReadonlyArray<string> },
   identity: Identity.Identity
 ) {
+  const { port, relay } = options
   const server = {
     alpn: [transferAlpn],
-    identity,
+    // who has the ticket may be anybody
+    clientCertificate: "none",
     transport: { maxBidirectionalStreams: MAX_REQUESTS, maxUnidirectionalStreams: 0 }
-  }
-  const at = (host: string) => QuicEndpoint.make({ host, port: options.port, server })
+  } as const
+  const at = (host: string) =>
+    QuicEndpoint.make({ host, port, identity, server, ...(relay.length > 0 && { relays: relay }) })
   if (options.host !== "") return yield* at(options.host)
   return yield* Effect.catchReason(at("::"), "QuicError", "BindFailed", () => at("0.0.0.0"))
+})
+
+/** How long a relay may take before the ticket is printed without it. */
+const ONLINE_MILLIS = 10_000
+
+/** Where the sender is found, once its relays know it. */
+const whereabouts = Effect.fnUntraced(function* (endpoint: QuicEndpointShape) {
+  yield* Effect.ignore(Effect.timeout(endpoint.online, ONLINE_MILLIS))
+  const address = yield* endpoint.dialAddress
+  for (const { isConfigured, isLinked, problem, url } of yield* endpoint.relays)
+    if (isConfigured && !isLinked)
+      yield* Console.error(
+        `effect-quic: warning: the relay ${printable(url)} is not reached${problem === undefined ? "" : `: ${printable(problem)}`}`
+      )
+  return address
 })
 
 const serveReceivers = Effect.fnUntraced(function* (
@@ -178,6 +184,7 @@ export const send = Command.make(
       Flag.withDescription("Raw private key (PEM) to be known by (default: a new one each time)"),
       Flag.optional
     ),
+    relay: relayFlag,
     drain: drainFlag
   },
   (options) =>
@@ -186,17 +193,13 @@ export const send = Command.make(
       const source = yield* offered(options)
       const isStream = source.offer.entries[0].kind === "stream"
       const identity = yield* rawIdentity(options.key)
-      const publicKey = DialAddress.publicKeyOf(identity)
-      if (publicKey === undefined)
+      if (DialAddress.publicKeyOf(identity) === undefined)
         return yield* fail(
           "--key: a ticket needs an Ed25519 key, see `effect-quic keygen --raw`",
           ExitCode.usage
         )
       const endpoint = yield* bind(options, identity)
-      const address = yield* DialAddress.make({
-        publicKey,
-        addresses: yield* reachableAddresses(endpoint.localAddress)
-      })
+      const address = yield* whereabouts(endpoint)
       const ticket = formatTicket({ address, offer: source.hash })
       yield* Console.log(`Sending ${describeOffer(source)}. Press Ctrl-C to stop.\n`)
       yield* Console.log(`effect-quic receive ${ticket}\n`)
