@@ -22,6 +22,7 @@ const outputs: Record<string, RegExp> = {
   carrier: /^noon in Kiel\nthe ship is at 54, 10\nyou said: hello\n$/,
   rawKeys:
     /^Bob talks to Alice: true\nAlice talks to Bob: true\nMallory: handshake refused by the peer .*not among the known ones\n$/,
+  dial: /^Bob's ticket begins with quicpeer\nhello, Bob\nit was Bob: true\nBob is not Mallory: true\n$/,
   interruption:
     /^slow: None\nrace: thought for 5 ms\nnobody: no handshake with 127\.0\.0\.1:9 in time.*\nwrong: transport\.maxIdleTimeoutMillis: .*\n$/,
   cancellation: /^(\w+: nothing is left\n){11}and all of the stream has arrived\n$/,

@@ -16,6 +16,7 @@ import * as material from "./material.ts"
 import { matches, type Row, runMatrix } from "./matrix.ts"
 import { ours } from "./ours.ts"
 import { ngtcp2 } from "./peers/ngtcp2.ts"
+import { dialedPeer, dialsStrangers } from "./dialed.ts"
 import { noq } from "./peers/noq.ts"
 import { quicGo } from "./peers/quicGo.ts"
 import { quiche } from "./peers/quiche.ts"
@@ -42,6 +43,14 @@ const program = Effect.gen(function* () {
   })
   const remarks = formatRemarks(rows)
   process.stdout.write(`\n${formatTable(rows, peers)}\n${remarks && `\n${remarks}\n`}`)
+  if (us === ours && matches(values.only, dialedPeer)) {
+    const dialed = yield* dialsStrangers
+    rows.push(...dialed)
+    for (const { role, result, reason } of dialed)
+      process.stdout.write(
+        `\nDialed by key through our relay, iroh and us as the ${role}: ${result}, ${reason}\n`
+      )
+  }
   if (us === ours && matches(values.only, "tshark")) {
     const captured = yield* decodesInTshark(process.env.CI === "true")
     rows.push(captured)

@@ -1,5 +1,6 @@
 /** All sweeps. */
 import { connectionSweeps } from "./connections.ts"
+import { dialSweeps } from "./dials.ts"
 import { endpointSweeps } from "./endpoints.ts"
 import { pathSweeps } from "./paths.ts"
 import { peerSweeps } from "./peers.ts"
@@ -10,6 +11,7 @@ import type { Sweep } from "./sweep.ts"
 
 export const all: ReadonlyArray<Sweep<never>> = [
   ...endpointSweeps,
+  ...dialSweeps,
   ...connectionSweeps,
   ...streamSweeps,
   ...pathSweeps,

@@ -1,0 +1,4 @@
+import { dialSweeps } from "./dials.ts"
+import { itSweeps } from "./itSweeps.ts"
+
+itSweeps(dialSweeps)
