@@ -7,7 +7,13 @@ import { openStream } from "./actor/streamSources.ts"
 import { called, refuseFunction } from "./arguments.ts"
 import { type Carrier, type OpenOptions, refuseOpenOptions, refusePreamble } from "./Carrier.ts"
 import { acquireClaim, type Begun, claimWhile } from "./claims.ts"
-import { sendDatagram } from "./connectionDatagrams.ts"
+import {
+  deliverDatagram,
+  maxDatagramPayloadBytes,
+  receiveDatagram,
+  sendDatagram
+} from "./connectionDatagrams.ts"
+import type { DatagramFate } from "./stream/DatagramQueue.ts"
 import {
   claimedQueue,
   DatagramClaim,
@@ -78,6 +84,33 @@ export abstract class ConnectionCarrier implements Carrier {
    */
   sendDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<void, QuicError> {
     return sendDatagram(this.actor, bytes, options)
+  }
+
+  /** Largest payload of a datagram that can be sent now; 0 if the peer accepts none. RFC 9221 §3 */
+  get maxDatagramPayloadBytes(): number {
+    return maxDatagramPayloadBytes(this.actor)
+  }
+
+  /**
+   * Sends a datagram as `sendDatagram` does, and waits for what becomes of it. RFC 9221 §5.2
+   *
+   * `"acknowledged"`: it reached the peer's QUIC stack; the application may still not read it. `"lost"`: it probably
+   * did not arrive. `"dropped"`: it was never sent, as newer ones took its place. `"expired"`: it could not be sent within
+   * its `deadlineMillis`.
+   *
+   * **Interruption**: while waiting; the datagram stays queued or sent.
+   */
+  deliverDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<DatagramFate, QuicError> {
+    return deliverDatagram(this.actor, bytes, options)
+  }
+
+  /**
+   * The next datagram that arrives.
+   *
+   * **Interruption**: while waiting; consumes no datagram.
+   */
+  get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
+    return receiveDatagram(this.actor)
   }
 
   /** Claims the datagrams that begin with `prefix`; see `Carrier`. */

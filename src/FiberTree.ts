@@ -34,7 +34,8 @@ import type {
   PathNode,
   PeerNode,
   StreamHalf,
-  StreamNode
+  StreamNode,
+  TraversalNode
 } from "./capability/treeNodes.ts"
 import { formatAddress } from "./wire/SocketAddress.ts"
 
@@ -46,7 +47,8 @@ export type {
   PeerNode,
   RouteNode,
   StreamHalf,
-  StreamNode
+  StreamNode,
+  TraversalNode
 } from "./capability/treeNodes.ts"
 
 const units = ["B", "kB", "MB", "GB", "TB"]
@@ -99,6 +101,13 @@ const printedPath = (path: PathNode): Printed => {
   }
 }
 
+const printedTraversal = (traversal: TraversalNode | undefined): ReadonlyArray<Printed> => {
+  if (traversal === undefined) return []
+  const { phase, round, localCandidates, remoteCandidates, pairs } = traversal
+  const counts = `${many(pairs, "pair")} of ${localCandidates} × ${remoteCandidates} candidates`
+  return [{ text: `traversal · ${phase.toLowerCase()} · round ${round} · ${counts}`, below: [] }]
+}
+
 const version = (number: number): string =>
   number === 1 ? "v1" : number === 0x6b3343cf ? "v2" : `0x${number.toString(16)}`
 
@@ -108,7 +117,11 @@ const printedConnection = (connection: ConnectionNode): Printed => {
   const bonding = bondingOf(connection)
   return {
     text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state}${bonding && `, ${bonding}`} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
-    below: [...paths.map(printedPath), ...streams.map(printedStream)]
+    below: [
+      ...printedTraversal(connection.traversal),
+      ...paths.map(printedPath),
+      ...streams.map(printedStream)
+    ]
   }
 }
 

@@ -38,7 +38,6 @@ import {
   connectionStats
 } from "./ConnectionInfo.ts"
 import * as Paths from "./ConnectionPaths.ts"
-import { deliverDatagram, maxDatagramPayloadBytes, receiveDatagram } from "./connectionDatagrams.ts"
 import { CandidatesSchema, RebindSchema } from "./EndpointOptions.ts"
 import { refuseExport } from "./exportArguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
@@ -47,13 +46,8 @@ import { type OpenPathOptions, openPath, pathOf, type QuicPath } from "./QuicPat
 import { QuicStream } from "./QuicStream.ts"
 import { takeToken } from "./reconnecting.ts"
 import type { ReconnectToken } from "./ReconnectToken.ts"
-import {
-  type DatagramOptions,
-  type MessageOptions,
-  messageIntent,
-  refuseMessageOptions
-} from "./SendOptions.ts"
-import type { DatagramFate } from "./stream/DatagramQueue.ts"
+import { type MessageOptions, messageIntent, refuseMessageOptions } from "./SendOptions.ts"
+import { Traversal } from "./Traversal.ts"
 import type { Role } from "./wire/Role.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
@@ -239,35 +233,6 @@ export class QuicConnection extends ConnectionCarrier {
     )
   }
 
-  // — datagrams —————————————————————————————————————————————————————————————————————————————————————————————————
-
-  /** Largest payload of a datagram that can be sent now; 0 if the peer accepts none. RFC 9221 §3 */
-  get maxDatagramPayloadBytes(): number {
-    return maxDatagramPayloadBytes(this.actor)
-  }
-
-  /**
-   * Sends a datagram as `sendDatagram` does, and waits for what becomes of it. RFC 9221 §5.2
-   *
-   * `"acknowledged"`: it reached the peer's QUIC stack; the application may still not read it. `"lost"`: it probably
-   * did not arrive. `"dropped"`: it was never sent, as newer ones took its place. `"expired"`: it could not be sent within
-   * its `deadlineMillis`.
-   *
-   * **Interruption**: while waiting; the datagram stays queued or sent.
-   */
-  deliverDatagram(bytes: Uint8Array, options?: DatagramOptions): Effect.Effect<DatagramFate, QuicError> {
-    return deliverDatagram(this.actor, bytes, options)
-  }
-
-  /**
-   * The next datagram that arrives.
-   *
-   * **Interruption**: while waiting; consumes no datagram.
-   */
-  get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {
-    return receiveDatagram(this.actor)
-  }
-
   // — the connection itself —————————————————————————————————————————————————————————————————————————————————————
 
   /** Sends a PING; its acknowledgement keeps both sides from timing out. RFC 9000 §10.1.2 */
@@ -341,6 +306,11 @@ export class QuicConnection extends ConnectionCarrier {
    */
   get migrations(): Stream.Stream<Paths.MigrationEntry> {
     return Paths.migrations(this.actor)
+  }
+
+  /** How the connection finds direct paths through NATs. */
+  get traversal(): Traversal {
+    return new Traversal(this.actor)
   }
 
   /** The connection IDs of both directions, for inspection, and to pick one of the peer's. RFC 9000 §5.1 */

@@ -38,10 +38,10 @@ import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { dial } from "./actor/dial.ts"
 import type { PeerPlace } from "./actor/EndpointActor.ts"
 import type { LocalPlace } from "./actor/PathActor.ts"
-import { serveAddressDiscovery } from "./actor/serveAddressDiscovery.ts"
 import { serveConnections } from "./actor/serveConnections.ts"
 import { treeSnapshot } from "./actor/treeSnapshot.ts"
 import { called, refuseFunction } from "./arguments.ts"
+import type { Bootstraps } from "./Bootstraps.ts"
 import type { CertificateVerifier } from "./capability/CertificateVerifier.ts"
 import type { CryptoSuite } from "./capability/CryptoSuite.ts"
 import type { EndpointStatistics } from "./capability/EndpointStatistics.ts"
@@ -64,6 +64,7 @@ import { EndpointClosed, type QuicError, quicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import { startEndpoint } from "./startEndpoint.ts"
+import { startTraversal } from "./startTraversal.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
 /**
@@ -160,6 +161,8 @@ export interface QuicEndpointShape extends Dialing {
   readonly drain: (deadline?: Duration.Input, options?: DrainOptions) => Effect.Effect<DrainResult, QuicError>
   /** Waits until the endpoint drains, or is closed. */
   readonly draining: Effect.Effect<void>
+  /** The nodes that tell this endpoint its address: those of the option `traversal`, and others as you add them. */
+  readonly bootstraps: Bootstraps
   /** What lives on this endpoint now, as data; `FiberTree.print` formats it. */
   readonly tree: Effect.Effect<EndpointNode>
   /**
@@ -222,9 +225,9 @@ export class QuicEndpoint extends Context.Service<QuicEndpoint, QuicEndpointShap
 
 const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const { actor, keeper, context, dialing, traverses, own, links } = yield* startEndpoint(options)
-  if (traverses?.role === "bootstrap") serveAddressDiscovery(actor)
   const show = (connection: ConnectionActor): QuicConnection => new QuicConnection(connection)
   const dialSettings = { ...dialing, show }
+  const bootstraps = yield* startTraversal(dialSettings, traverses, context)
   const { store, nowMillis } = dialing
   const byKey = yield* makeDialing({ actor, own, links, store, nowMillis, context, show })
   const tree = Effect.sync(() => treeSnapshot(actor))
@@ -288,6 +291,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     serveStreams: (handler) =>
       refuseFunction(handler, "handler") ??
       serve((connection) => connection.serveStreams((stream) => handler(stream, connection))),
+    bootstraps,
     tree,
     statistics,
     connectionCount: Effect.sync(() => [...actor.connections.all].length)

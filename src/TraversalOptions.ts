@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { MAX_BOOTSTRAPS } from "./actor/BootstrapSet.ts"
 import { isBytes, isRecord } from "./arguments.ts"
 import { Host } from "./hostOption.ts"
 import { PUBLIC_KEY_BYTES } from "./internal/ed25519.ts"
@@ -21,9 +22,6 @@ const int = (minimum: number, maximum: number, byDefault: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
   )
-
-/** As many are asked at the same time. */
-export const MAX_BOOTSTRAPS = 16
 
 const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))
 

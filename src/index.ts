@@ -8,7 +8,8 @@ export type {
   DroppedPackets,
   EndpointStatistics,
   HandshakeCounts,
-  StatelessReplyCounts
+  StatelessReplyCounts,
+  TraversalTotals
 } from "./capability/EndpointStatistics.ts"
 export { Entropy, type EntropyShape } from "./capability/Entropy.ts"
 export { Inspector, type InspectorShape } from "./capability/Inspector.ts"
@@ -41,6 +42,7 @@ export { TicketKeys, type TicketKeysShape } from "./capability/TicketKeys.ts"
 export * from "./capability/TicketStore.ts"
 export { Qlog, type QlogShape } from "./capability/Qlog.ts"
 export * from "./capability/UdpPort.ts"
+export type { BootstrapInfo, Bootstraps } from "./Bootstraps.ts"
 export { type Carrier, carrierErrorCodes, type OpenOptions } from "./Carrier.ts"
 export * as Channels from "./Channels.ts"
 export { type ClaimedDatagramOptions, DatagramClaim, type DatagramClaimOptions } from "./DatagramClaim.ts"
@@ -106,6 +108,7 @@ export * as ReconnectToken from "./ReconnectToken.ts"
 export * as Resumption from "./Resumption.ts"
 export type { DatagramOptions, MessageOptions, PathPreference } from "./SendOptions.ts"
 export { type ReaderOptions, type ReadOptions, StreamReader } from "./StreamReader.ts"
+export * as Traversal from "./Traversal.ts"
 export type { BootstrapOption, TraversalOptions } from "./TraversalOptions.ts"
 export * as Trust from "./Trust.ts"
 export type { DatagramFate } from "./stream/DatagramQueue.ts"

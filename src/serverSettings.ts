@@ -62,7 +62,8 @@ export const forDiscovery = (settings: ServerSettings): ServerSettings => ({
     ...settings.transport,
     maxBidirectionalStreams: 0,
     maxUnidirectionalStreams: 0,
-    maxDatagramFrameBytes: 0
+    maxDatagramFrameBytes: 0,
+    addressDiscovery: "provide"
   }
 })
 

@@ -5,11 +5,17 @@
 import type { Connection } from "../src/connection/Connection.ts"
 import type { LocalConnectionIds } from "../src/path/LocalConnectionIds.ts"
 import type { PeerConnectionIds } from "../src/path/PeerConnectionIds.ts"
+import type { Observation } from "../src/nat/CandidateSource.ts"
+import type { QuicEndpointShape } from "../src/QuicEndpoint.ts"
 import type { QuicConnection } from "../src/QuicConnection.ts"
 import type { PathRecovery } from "../src/recovery/PathRecovery.ts"
 import type { SentPacket } from "../src/recovery/SentPacket.ts"
 import type { PeerStreamCount } from "../src/stream/StreamCounts.ts"
 import type { StreamSet } from "../src/stream/StreamSet.ts"
+
+/** What the bootstrap nodes of an endpoint have told. */
+export const observationsOf = ({ bootstraps }: QuicEndpointShape): ReadonlyArray<Observation> =>
+  bootstraps.nodes.observations
 
 /** The connection below its actor. */
 export const coreOf = (connection: QuicConnection): Connection => connection.actor.core

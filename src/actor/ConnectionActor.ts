@@ -29,6 +29,7 @@ import { type ServerMemory, SessionSaver } from "./SessionSaver.ts"
 import { StreamRouter } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
 import { readersOf } from "./readersOf.ts"
+import type { TraversalRecord } from "./TraversalRecord.ts"
 import { aboutConnection, type LogAnnotations } from "./logAnnotations.ts"
 
 /** What an actor needs of its endpoint. */
@@ -49,6 +50,8 @@ export interface ConnectionHost {
   onHandshakeComplete(actor: ConnectionActor): void
   /** A path has another route. */
   onMoved(actor: ConnectionActor): void
+  /** What is shown of its traversal of NATs; undefined if the endpoint looks for no direct paths. */
+  traversalOf(actor: ConnectionActor): TraversalRecord | undefined
   /** No more datagrams of this connection are expected. */
   onDrained(actor: ConnectionActor): void
   /** Handlers of this connection are running, even if it is drained; or none are any more. */
@@ -137,6 +140,10 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
 
   get graceMillis(): number {
     return this.core.config.transport.closeTimeoutMillis
+  }
+
+  get traversal(): TraversalRecord | undefined {
+    return this.host.traversalOf(this)
   }
 
   get isOver(): boolean {

@@ -14,6 +14,8 @@ import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import { Endpoint } from "../endpoint/Endpoint.ts"
 import type { ClientMemory, EndpointConfig } from "../endpoint/EndpointConfig.ts"
+import type { CandidateSource } from "../nat/CandidateSource.ts"
+import type { TraversalSettings } from "../nat/TraversalSettings.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { whyUnreachable } from "../wire/destination.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
@@ -26,6 +28,7 @@ import { EndpointLoop, type LoopHost } from "./EndpointLoop.ts"
 import { type OpenRefuge, Roaming, type RoamingHost } from "./Roaming.ts"
 import type { EndpointMetrics } from "./EndpointMetrics.ts"
 import type { LogAnnotations } from "./logAnnotations.ts"
+import { TraversalRecord } from "./TraversalRecord.ts"
 import type { ServerMemory } from "./SessionSaver.ts"
 import { preferDirect } from "./preferDirect.ts"
 import type { HandshakeRecorder } from "./spans.ts"
@@ -60,6 +63,17 @@ export interface PeerPlace extends ConnectionOwner {
   retire(): void
 }
 
+/** What connections find direct paths with. */
+export interface EndpointTraversal {
+  readonly settings: TraversalSettings
+  readonly candidates: CandidateSource & {
+    /** New connections use another socket now. */
+    onSocketReplaced(): void
+  }
+  /** Of connections that look for a direct path, or whose application waits for that. */
+  readonly records: WeakMap<ConnectionActor, TraversalRecord>
+}
+
 /** Who is told of connections. */
 interface Telemetry {
   /** Set to publish metrics. */
@@ -72,8 +86,6 @@ const SHUTTING_DOWN = "the server is shutting down"
 
 export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   readonly core: Endpoint
-  readonly verifier: CertificateVerifierShape
-  readonly keyLog: ((line: string) => void) | undefined
   readonly openSocket: ConnectionHost["openSocket"]
   readonly now: () => number
   readonly sinceMicros: number
@@ -86,17 +98,17 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   isClosed = false
   readonly drain: Drain
   readonly telemetry: Telemetry
+  /** Set if it looks for direct paths through NATs. */
+  traversal: EndpointTraversal | undefined = undefined
+  private readonly surroundings: EndpointSurroundings
   private readonly loop: EndpointLoop
   private readonly roaming: Roaming | undefined
-  private readonly runFork: RunFork
 
   constructor(config: EndpointConfig, surroundings: EndpointSurroundings) {
-    const { socket, clock, verifier, keyLog, runFork, openSocket, roaming } = surroundings
+    const { socket, clock, runFork, openSocket, roaming } = surroundings
     this.core = new Endpoint({ ...config, addressOf: (socket) => this.addressOf(socket) })
     if (this.core.incoming !== undefined) this.core.incoming.isDeferred = true
-    this.verifier = verifier
-    this.keyLog = keyLog
-    this.runFork = runFork
+    this.surroundings = surroundings
     this.telemetry = { metrics: undefined, recordHandshake: surroundings.recordHandshake }
     this.openSocket = (...where) => openSocket(this, ...where)
     this.now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1000
@@ -110,6 +122,14 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     })
     this.roaming =
       roaming && new Roaming(this, (isForNew) => roaming.openRefuge(this, isForNew), roaming.interfaces)
+  }
+
+  get verifier(): CertificateVerifierShape {
+    return this.surroundings.verifier
+  }
+
+  get keyLog(): ((line: string) => void) | undefined {
+    return this.surroundings.keyLog
   }
 
   /** The socket of new connections. */
@@ -157,6 +177,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     const { sockets } = this.loop
     const before = sockets.main.number
     sockets.main = this.loop.addSocket(socket)
+    this.traversal?.candidates.onSocketReplaced()
     return before
   }
 
@@ -212,6 +233,17 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     return actor
   }
 
+  /** What is shown of a connection's traversal; undefined if the endpoint looks for no direct paths. */
+  traversalOf(actor: ConnectionActor): TraversalRecord | undefined {
+    const { traversal, core } = this
+    if (traversal === undefined) return undefined
+    const known = traversal.records.get(actor)
+    if (known !== undefined) return known
+    const record = new TraversalRecord(core.counters.traversal, actor.core.config.observer)
+    traversal.records.set(actor, record)
+    return record
+  }
+
   adopt(connection: Connection): ConnectionActor {
     const actor = new ConnectionActor(connection, this, undefined, undefined)
     this.connections.add(actor, false)
@@ -258,7 +290,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
 
   report(what: string, cause: Cause.Cause<unknown>, about: LogAnnotations = {}): void {
     const endpoint = formatAddress(this.socket.localAddress)
-    this.runFork(Effect.annotateLogs(Effect.logError(what, cause), { endpoint, ...about }))
+    this.surroundings.runFork(Effect.annotateLogs(Effect.logError(what, cause), { endpoint, ...about }))
   }
 
   /** What waited for the relay is sent at once. */
@@ -276,7 +308,8 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
   }
 
   private drainHost(close: Effect.Effect<void>): DrainHost {
-    const { now, runFork, connections } = this
+    const { now, connections } = this
+    const { runFork } = this.surroundings
     return {
       now,
       runFork,

@@ -15,6 +15,7 @@ import type { Branch } from "./Branch.ts"
 /** A server's key in the ticket store, and who it has to be. */
 export interface ServerMemory {
   readonly store: TicketStoreShape
+  /** Its key in the store. */
   readonly server: string
   /** Who decides whether it is the right one; by default the endpoint's. */
   readonly verifier?: CertificateVerifierShape | undefined

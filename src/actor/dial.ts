@@ -1,6 +1,7 @@
 /** Connects to a server by name. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { TicketStoreShape } from "../capability/TicketStore.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
 import type { QuicError } from "../QuicError.ts"
@@ -21,6 +22,8 @@ export interface DialedServer {
   readonly transport: TransportSettings
   /** The key of the server in the `TicketStore`. */
   readonly memory: string
+  /** Decides about the server in place of the endpoint's. */
+  readonly verifier?: CertificateVerifierShape
   readonly attemptDelayMillis?: number
   readonly connectTimeoutMillis?: number
 }
@@ -64,8 +67,8 @@ export const dial = <Connection>(
         ),
       begin: ({ ticket, addressToken }) => {
         const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
-        const { tls, transport } = server
-        return endpoint.connect(remote, tls, transport, memory, { store, server: key }, peer)
+        const { tls, transport, verifier } = server
+        return endpoint.connect(remote, tls, transport, memory, { store, server: key, verifier }, peer)
       },
       earlyData,
       show: (actor) => {

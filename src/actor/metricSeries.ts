@@ -43,6 +43,46 @@ const handshake = "{handshake}"
 const connection = "{connection}"
 const bytes = "By"
 
+/** What is done to find direct paths through NATs. */
+const traversalSeries: ReadonlyArray<Series<EndpointStatistics>> = [
+  counter(
+    "quic.endpoint.traversal.attempts",
+    "{attempt}",
+    "Rounds of probing for direct paths through NATs",
+    (s) => s.traversal.attempts
+  ),
+  counter(
+    "quic.endpoint.traversal.successes",
+    "{attempt}",
+    "Rounds that have led to a direct path",
+    (s) => s.traversal.successes
+  ),
+  counter(
+    "quic.endpoint.traversal.direct",
+    connection,
+    "Connections that have become direct, each time",
+    (s) => s.traversal.direct
+  ),
+  counter(
+    "quic.endpoint.traversal.relayed",
+    connection,
+    "Connections that were left to their relay, each time",
+    (s) => s.traversal.relayed
+  ),
+  counter(
+    "quic.endpoint.traversal.coordinations",
+    "{attempt}",
+    "Rounds whose coordination was completed",
+    (s) => s.traversal.coordinations
+  ),
+  counter(
+    "quic.endpoint.traversal.coordination.time",
+    "s",
+    "Time from the exchange of candidates to the first probe",
+    (s) => s.traversal.coordinationMillis / 1000
+  )
+]
+
 /** The series of an endpoint; `first` says which kinds there are. */
 export const endpointSeries = (first: EndpointStatistics): ReadonlyArray<Series<EndpointStatistics>> => [
   counter(
@@ -96,6 +136,7 @@ export const endpointSeries = (first: EndpointStatistics): ReadonlyArray<Series<
   ...perKind("quic.close.reason", first.closes, (kind) =>
     counter("quic.endpoint.connections.closed", connection, "Connections that ended", (s) => s.closes[kind])
   ),
+  ...traversalSeries,
   counter("quic.endpoint.strikes", "{strike}", "What peers did that does no good", (s) => s.strikes),
   gauge(
     "quic.endpoint.reorder_buffer.size",

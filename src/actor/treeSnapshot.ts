@@ -8,7 +8,8 @@ import type {
   PathNode,
   PeerNode,
   StreamHalf,
-  StreamNode
+  StreamNode,
+  TraversalNode
 } from "../capability/treeNodes.ts"
 import { endpointStatistics } from "../endpoint/endpointStatistics.ts"
 import type { SideSnapshot, StreamSnapshot } from "../stream/streamStats.ts"
@@ -63,6 +64,19 @@ const pathSnapshot = (
   packetsLost: path.recovery.counters.packetsLost
 })
 
+const traversalSnapshot = ({ traversal }: ConnectionActor): TraversalNode | undefined => {
+  const session = traversal?.session
+  if (session === undefined) return undefined
+  const { phase, round, named, remotes, pairs } = session
+  return {
+    phase,
+    round,
+    localCandidates: named.length,
+    remoteCandidates: remotes.all.length,
+    pairs: pairs.all.length
+  }
+}
+
 const connectionSnapshot = (
   actor: ConnectionActor,
   addressOf: SocketAddressOf,
@@ -81,6 +95,7 @@ const connectionSnapshot = (
     fibers: actor.fiberCount,
     waiting: actor.waiting,
     bonding: core.multipath.bond.state,
+    traversal: traversalSnapshot(actor),
     paths: core.paths.used.map((path) => pathSnapshot(actor, path, addressOf)),
     streams: core.streams.snapshots().map((snapshot) => streamSnapshot(actor, snapshot, nowMicros)),
     holdings: holdings(core)

@@ -99,6 +99,27 @@ export interface CloseCounts {
 }
 
 /**
+ * What connections have done to find direct paths through NATs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TraversalTotals {
+  /** Rounds of probing. */
+  readonly attempts: number
+  /** Rounds that have led to a direct path. */
+  readonly successes: number
+  /** How often a connection has become direct, with or without a round. */
+  readonly direct: number
+  /** How often one was left to its relay. */
+  readonly relayed: number
+  /** Rounds whose coordination was completed. */
+  readonly coordinations: number
+  /** How long that took, all together: from the exchange of candidates to the first probe. */
+  readonly coordinationMillis: number
+}
+
+/**
  * What an endpoint has counted since it was made, over all connections, those that are gone included.
  *
  * **Details**
@@ -138,6 +159,8 @@ export interface EndpointStatistics {
   readonly strikes: number
   /** Connections that ended. */
   readonly closes: CloseCounts
+  /** What was done to find direct paths through NATs. */
+  readonly traversal: TraversalTotals
   /** Memory of received data that cannot be read yet because earlier bytes are missing, now. */
   readonly reorderBufferBytes: number
 }

@@ -145,6 +145,25 @@ export interface Holdings {
 }
 
 /**
+ * How a connection looks for a direct path through NATs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TraversalNode {
+  /** Its phase: see `Traversal.Phase`. */
+  readonly phase: string
+  /** The last attempt, from 1; 0 before the first. */
+  readonly round: number
+  /** Addresses this side names. */
+  readonly localCandidates: number
+  /** Addresses at which the peer may be. */
+  readonly remoteCandidates: number
+  /** Pairs of both. */
+  readonly pairs: number
+}
+
+/**
  * A connection.
  *
  * @category models
@@ -173,6 +192,8 @@ export interface ConnectionNode {
   readonly waiting: number
   /** What its paths are together: see `BondingState`. */
   readonly bonding: "singlePath" | "pending" | "bonded" | "degraded"
+  /** How it looks for a direct path; undefined if it does not. */
+  readonly traversal: TraversalNode | undefined
   /** Its paths. */
   readonly paths: ReadonlyArray<PathNode>
   /** Its streams. */

@@ -1,5 +1,6 @@
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import type { MigrationEntry, QlogPointer } from "./MigrationEntry.ts"
+import type { PhaseChange } from "../nat/phases.ts"
 import type { Level, PacketType } from "../wire/PacketType.ts"
 
 /** Why a received packet had no effect. */
@@ -35,6 +36,8 @@ export interface PacketObserver {
     nowMicros: number
   ): void
   packetLost(packet: SentPacket, pathId: number, nowMicros: number): void
+  /** A traversal of NATs has come to another phase. */
+  traversed(change: PhaseChange): void
   /** A step of a migration, or a key update; `isInUse`: the connection uses `entry.to` already. Returns where it is logged. */
   traced(entry: Omit<MigrationEntry, "qlog">, isInUse: boolean, nowMicros: number): QlogPointer | undefined
 }

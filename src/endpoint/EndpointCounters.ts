@@ -1,4 +1,5 @@
 import type { DroppedPackets, StatelessReplyCounts } from "../capability/EndpointStatistics.ts"
+import { TraversalTotals } from "../nat/TraversalTotals.ts"
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
@@ -9,6 +10,8 @@ export class EndpointCounters {
   bytesReceived = 0
   repliesSent = 0
   replyBytes = 0
+  /** Of all connections. */
+  readonly traversal = new TraversalTotals()
   readonly dropped: Mutable<DroppedPackets> = {
     rateLimited: 0,
     unauthentic: 0,

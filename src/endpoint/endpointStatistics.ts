@@ -21,7 +21,7 @@ export const endpointStatistics = ({
     if (state === "handshaking" && connection.config.role === "client") handshaking++
     reorderBufferBytes += connection.streams.reorderBytes + connection.crypto.reorderBytes
   }
-  const { dropped, replies } = counters
+  const { dropped, replies, traversal } = counters
   return {
     datagramsReceived: counters.datagramsReceived,
     datagramsSent: totals.datagramsSent + counters.repliesSent,
@@ -49,6 +49,14 @@ export const endpointStatistics = ({
     connectionsActive,
     strikes: totals.strikes,
     closes: { ...totals.closes },
+    traversal: {
+      attempts: traversal.attempts,
+      successes: traversal.successes,
+      direct: traversal.direct,
+      relayed: traversal.relayed,
+      coordinations: traversal.coordinations,
+      coordinationMillis: traversal.coordinationMicros / 1000
+    },
     reorderBufferBytes
   }
 }

@@ -2,6 +2,7 @@ import type { Role } from "../wire/Role.ts"
 import type { QlogShape } from "../capability/Qlog.ts"
 import type { Connection, ConnectionObserver } from "../connection/Connection.ts"
 import type { DropReason, PlainPacket } from "../connection/PacketObserver.ts"
+import type { PhaseChange } from "../nat/phases.ts"
 import type { MigrationEntry, QlogPointer } from "../connection/MigrationEntry.ts"
 import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Level, PacketType, Space } from "../wire/PacketType.ts"
@@ -31,6 +32,9 @@ const typesOfSpace: { readonly [S in Space]: string } = {
   [Space.Handshake]: "handshake",
   [Space.Application]: "1RTT"
 }
+
+/** Of the events of NAT traversal, which the schemas of QUIC do not have. */
+const NAT_SCHEMA = "urn:effect-quic:qlog:events:nat"
 
 /**
  * Writes the events of a connection as qlog: a header, then one record per event. draft-ietf-quic-qlog-main-schema §5,
@@ -70,7 +74,7 @@ export class QlogTrace implements ConnectionObserver {
       serialization_format: "application/qlog+json-seq",
       title: "effect-quic",
       trace: {
-        event_schemas: ["urn:ietf:params:qlog:events:quic-13"],
+        event_schemas: ["urn:ietf:params:qlog:events:quic-13", NAT_SCHEMA],
         vantage_point: { type: role },
         common_fields: {
           group_id: id,
@@ -128,6 +132,11 @@ export class QlogTrace implements ConnectionObserver {
       },
       nowMicros
     )
+  }
+
+  traversed({ from, to, reason, round, atMicros }: PhaseChange): void {
+    if (this.write === undefined) return
+    this.event("nat:phase_updated", { old: from, new: to, trigger: reason, round }, atMicros)
   }
 
   traced(entry: Omit<MigrationEntry, "qlog">, isInUse: boolean, nowMicros: number): QlogPointer | undefined {

@@ -46,6 +46,7 @@ export const connectionNode = (over: Partial<ConnectionNode> = {}): ConnectionNo
   fiber: 2,
   remote: { family: 4, host: "10.0.0.2", port: 50_000 },
   version: 1,
+  traversal: undefined,
   alpn: "echo",
   ageMillis: 3000,
   handler: undefined,
@@ -94,6 +95,7 @@ export const statistics = (over: Partial<EndpointStatistics> = {}): EndpointStat
   statelessReplies: { retry: 0, refusal: 0, versionNegotiation: 0, statelessReset: 0 },
   handshakes: { inFlight: 0, completed: 0, failed: 0 },
   connectionsActive: 0,
+  traversal: { attempts: 0, successes: 0, direct: 0, relayed: 0, coordinations: 0, coordinationMillis: 0 },
   strikes: 0,
   closes: {
     localApplication: 0,

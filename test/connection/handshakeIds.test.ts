@@ -40,6 +40,7 @@ const recording = (observed: Array<string>): ConnectionObserver => ({
   packetReceived: () => observed.push("received"),
   packetDropped: (_type, _bytes, reason, why) => observed.push(`dropped: ${reason}, ${why}`),
   packetLost: () => {},
+  traversed: () => {},
   traced: () => undefined,
   stepped: () => {}
 })

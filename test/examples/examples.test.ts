@@ -23,6 +23,8 @@ const outputs: Record<string, RegExp> = {
   rawKeys:
     /^Bob talks to Alice: true\nAlice talks to Bob: true\nMallory: handshake refused by the peer .*not among the known ones\n$/,
   dial: /^Bob's ticket begins with quicpeer\nhello, Bob\nit was Bob: true\nBob is not Mallory: true\n$/,
+  bootstrap:
+    /^the node sees what the socket says: true\nboth see the same, as there is no NAT: true\nthe second one is gone: connecting\nasked: 1 connection\n$/,
   interruption:
     /^slow: None\nrace: thought for 5 ms\nnobody: no handshake with 127\.0\.0\.1:9 in time.*\nwrong: transport\.maxIdleTimeoutMillis: .*\n$/,
   cancellation: /^(\w+: nothing is left\n){11}and all of the stream has arrived\n$/,

@@ -26,7 +26,7 @@ export const checkHeader = (header: unknown, role: Role): void => {
     file_schema: "urn:ietf:params:qlog:file:sequential",
     serialization_format: "application/qlog+json-seq",
     trace: {
-      event_schemas: ["urn:ietf:params:qlog:events:quic-13"],
+      event_schemas: ["urn:ietf:params:qlog:events:quic-13", "urn:effect-quic:qlog:events:nat"],
       vantage_point: { type: role },
       common_fields: { reference_time: { clock_type: "monotonic", epoch: "unknown" } }
     }

@@ -44,6 +44,7 @@ const watching = () => {
     packetReceived: () => {},
     packetDropped: () => {},
     packetLost: () => {},
+    traversed: () => {},
     traced: () => undefined,
     stepped: () => {}
   }

@@ -1,0 +1,48 @@
+/** How an endpoint connects to the nodes that tell its address. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { BootstrapConnection, DialBootstrap, Family } from "./actor/BootstrapLink.ts"
+import { dial, type DialedServer, type DialSettings } from "./actor/dial.ts"
+import type { Surroundings } from "./actor/destinations.ts"
+import { clientSettings } from "./clientSettings.ts"
+import { spkiOf } from "./internal/ed25519.ts"
+import type { SettingsContext } from "./serverSettings.ts"
+import * as Trust from "./Trust.ts"
+
+/** Often enough for the bindings of NATs, which also keeps the address true that the node tells. RFC 4787 §4.3 */
+const KEEP_ALIVE_MILLIS = 15_000
+
+/** The node may send nothing but what the transport sends. */
+const transport = {
+  keepAliveIntervalMillis: KEEP_ALIVE_MILLIS,
+  maxIdleTimeoutMillis: 2 * KEEP_ALIVE_MILLIS,
+  maxBidirectionalStreams: 0,
+  maxUnidirectionalStreams: 0,
+  addressDiscovery: "receive"
+} as const
+
+export const bootstrapDial =
+  (settings: DialSettings<BootstrapConnection>, alpn: string, context: SettingsContext): DialBootstrap =>
+  ({ node, family }, peer) =>
+    Effect.flatMap(
+      clientSettings({ host: node.host, port: node.port, alpn: [alpn], transport }, context),
+      (server) => {
+        const resolver = inFamily(settings.resolver, family)
+        const trusted = node.publicKey === undefined ? server : onlyKey(server, node.publicKey)
+        return dial({ ...settings, resolver }, trusted, false, peer)
+      }
+    )
+
+const onlyKey = (server: DialedServer, publicKey: Uint8Array): DialedServer => {
+  const verifier = Trust.rawKeys([spkiOf(publicKey)])
+  return { ...server, verifier, tls: { ...server.tls, peerCertificateTypes: verifier.certificateTypes } }
+}
+
+const inFamily = (resolver: Surroundings["resolver"], family: Family): Surroundings["resolver"] =>
+  family === undefined
+    ? resolver
+    : Option.map(resolver, (all) => ({
+        ...all,
+        resolve: (target: Parameters<typeof all.resolve>[0]) =>
+          all.resolve(target as never, { family: family === 4 ? "IPv4" : "IPv6" }) as never
+      }))
