@@ -21,6 +21,7 @@ import { noq } from "./peers/noq.ts"
 import { quicGo } from "./peers/quicGo.ts"
 import { quiche } from "./peers/quiche.ts"
 import { quinn } from "./peers/quinn.ts"
+import { relayPeer, relaysStrangers } from "./relay.ts"
 import { formatRemarks, formatTable } from "./table.ts"
 
 const peers = [quiche, quinn, quicGo, ngtcp2, noq]
@@ -50,6 +51,12 @@ const program = Effect.gen(function* () {
       process.stdout.write(
         `\nDialed by key through our relay, iroh and us as the ${role}: ${result}, ${reason}\n`
       )
+  }
+  if (us === ours && matches(values.only, relayPeer)) {
+    const relayed = yield* relaysStrangers
+    rows.push(...relayed)
+    for (const { case: name, result, reason } of relayed)
+      process.stdout.write(`\nTwo of iroh's endpoints through our relay, ${name}: ${result}, ${reason}\n`)
   }
   if (us === ours && matches(values.only, "tshark")) {
     const captured = yield* decodesInTshark(process.env.CI === "true")
