@@ -22,8 +22,10 @@ import {
   NodeCryptoSuite,
   NodeIdentity,
   NodeInspector,
+  RelayServer,
   ShardedEndpoint
 } from "./index.ts"
+import { serveMetrics } from "./serveMetrics.ts"
 import { runMain, stopRequested } from "./signals.ts"
 
 /** Finds the nearest package.json above this file; the depth differs between the built package and the source. */
@@ -76,6 +78,8 @@ const layerHost = Layer.succeed(CliHost, {
     start: (count, identity) =>
       ShardedEndpoint.make(new URL(import.meta.url), { count, data: pemOf(identity) })
   },
+  relay: RelayServer.make,
+  serveMetrics,
   trust: {
     system: NodeCertificateVerifier.systemAuthorities,
     authorities: (pem) => NodeCertificateVerifier.authorities([pem]),

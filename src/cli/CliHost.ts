@@ -2,12 +2,17 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { EndpointStatistics } from "../capability/EndpointStatistics.ts"
 import type { DrainResult } from "../EndpointDrain.ts"
 import type { EndpointNode } from "../FiberTree.ts"
 import type { Identity, IdentityError } from "../Identity.ts"
 import type { QuicError } from "../QuicError.ts"
+import type { RelayServerOptions } from "../RelayServerOptions.ts"
+import type { RelayServerShape } from "../RelayServerShape.ts"
+import type { CertificateVerifier, CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
+import type { CryptoSuite } from "../capability/CryptoSuite.ts"
+import type { Entropy } from "../capability/Entropy.ts"
+import type { UdpPort } from "../capability/UdpPort.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** An incremental digest. */
@@ -52,6 +57,16 @@ export interface CliHostShape {
       identity: Identity
     ) => Effect.Effect<ShardedServer, QuicError, Scope.Scope>
   }
+  /** Runs a relay in this process until the scope closes. */
+  readonly relay: (
+    options: RelayServerOptions
+  ) => Effect.Effect<
+    RelayServerShape,
+    QuicError,
+    CryptoSuite | Entropy | UdpPort | CertificateVerifier | Scope.Scope
+  >
+  /** Serves the metrics of this process to Prometheus, at `/metrics` of a TCP port of the loopback interface. */
+  readonly serveMetrics: (port: number) => Effect.Effect<string, { readonly message: string }, Scope.Scope>
   readonly trust: {
     readonly system: Effect.Effect<CertificateVerifierShape>
     readonly authorities: (pem: string) => Effect.Effect<CertificateVerifierShape, IdentityError>

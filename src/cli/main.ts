@@ -14,6 +14,7 @@ import { receive } from "./receive.ts"
 import { ping } from "./ping.ts"
 import { Reported } from "./report.ts"
 import { send } from "./send.ts"
+import { relay } from "./relay.ts"
 import { serve } from "./serve.ts"
 import { top } from "./top.ts"
 import { tree } from "./tree.ts"
@@ -22,7 +23,7 @@ const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, send, receive, ping, serve, get, perf, top, tree, keygen, interop])
+  Command.withSubcommands([demo, send, receive, ping, serve, get, perf, top, tree, relay, keygen, interop])
 )
 
 /** Runs the command line with the arguments of this process. */

@@ -34,59 +34,23 @@ import type { CertificateVerifier } from "../../../src/capability/CertificateVer
 import { CryptoSuite } from "../../../src/capability/CryptoSuite.ts"
 import { Entropy } from "../../../src/capability/Entropy.ts"
 import type { UdpPort } from "../../../src/capability/UdpPort.ts"
-import type { QuicEndpointShape } from "../../../src/QuicEndpoint.ts"
 import { BindFailed, type QuicError, quicError } from "../../../src/QuicError.ts"
 import { RelayHub } from "../../../src/relay/RelayHub.ts"
+import { statisticsOf } from "../../../src/relay/RelayStatistics.ts"
+import { type RelayServerOptions, relayServerSettings } from "../../../src/RelayServerOptions.ts"
+import type { RelayDrainOptions, RelayServerShape } from "../../../src/RelayServerShape.ts"
 import { formatAddress, type SocketAddress, socketAddress } from "../../../src/wire/SocketAddress.ts"
 import { HubTimer } from "./HubTimer.ts"
-import { type RelayStatistics, statisticsOf } from "./RelayStatistics.ts"
 import { publishRelayMetrics } from "./relayMetrics.ts"
 import { createHttpServer, RelayUpgrades } from "./relayHttp.ts"
-import { type RelayServerOptions, relayServerSettings } from "./RelayServerOptions.ts"
 
 export {
   RelayServerLimits,
   type RelayDiscoveryOptions,
   type RelayServerOptions
-} from "./RelayServerOptions.ts"
-export type { RelayStatistics } from "./RelayStatistics.ts"
-
-/**
- * What clients are told when a relay stops.
- *
- * @category options
- * @since 0.1.0
- */
-export interface RelayDrainOptions {
-  /** When they should come back, in milliseconds. Default 1,000. */
-  readonly reconnectInMillis?: number
-  /** How long they should try to, in milliseconds. Default 60,000. */
-  readonly tryForMillis?: number
-  /** How long they have to leave before they are cut off, in milliseconds. Default 5,000. */
-  readonly deadlineMillis?: number
-}
-
-/**
- * A running relay.
- *
- * @category models
- * @since 0.1.0
- */
-export interface RelayServerShape {
-  /** What clients are given to reach it. */
-  readonly url: string
-  /** Where it listens. */
-  readonly address: SocketAddress
-  /** The endpoint that answers address discovery; undefined if there is none. */
-  readonly discovery: QuicEndpointShape | undefined
-  /** Read from its own counters when it is asked for. */
-  readonly statistics: Effect.Effect<RelayStatistics>
-  /**
-   * Tells all clients that the relay restarts, lets no others in, and waits until they have left or the deadline has
-   * passed; returns how many were cut off. **Interruption**: those that are left stay connected until the scope closes.
-   */
-  drain(options?: RelayDrainOptions): Effect.Effect<{ readonly left: number; readonly cutOff: number }>
-}
+} from "../../../src/RelayServerOptions.ts"
+export type { RelayDrainOptions, RelayServerShape } from "../../../src/RelayServerShape.ts"
+export type { RelayStatistics } from "../../../src/relay/RelayStatistics.ts"
 
 /**
  * The service of a running relay.

@@ -4,7 +4,7 @@ import { addressAttributes, registerSeries, removeAll } from "../../../src/actor
 import type { Series } from "../../../src/actor/metricSeries.ts"
 import { Published } from "../../../src/QuicMetrics.ts"
 import type { SocketAddress } from "../../../src/wire/SocketAddress.ts"
-import type { RelayStatistics } from "./RelayStatistics.ts"
+import type { RelayStatistics } from "../../../src/relay/RelayStatistics.ts"
 
 type RelaySeries = Series<RelayStatistics>
 

@@ -1,5 +1,5 @@
-import type { RelayCounters } from "../../../src/relay/RelayCounters.ts"
-import type { RelayHub } from "../../../src/relay/RelayHub.ts"
+import type { RelayCounters } from "./RelayCounters.ts"
+import type { RelayHub } from "./RelayHub.ts"
 
 /**
  * What a relay has done since it started, and who is connected now.

@@ -1,14 +1,16 @@
 /** The options of a relay. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { checkRecord, isBytes } from "../../../src/arguments.ts"
-import { Host } from "../../../src/hostOption.ts"
-import * as Identity from "../../../src/Identity.ts"
-import { PUBLIC_KEY_BYTES } from "../../../src/internal/ed25519.ts"
-import { relayUrl } from "../../../src/internal/relayUrl.ts"
-import { invalidOption, type QuicError } from "../../../src/QuicError.ts"
-import { check } from "../../../src/QuicOptions.ts"
-import { defaultRelayLimits, type RelayLimits } from "../../../src/relay/RelayLimits.ts"
+import { checkRecord, isBytes } from "./arguments.ts"
+import { Host } from "./hostOption.ts"
+import * as Identity from "./Identity.ts"
+import { PUBLIC_KEY_BYTES } from "./internal/ed25519.ts"
+import { hexadecimal } from "./internal/hexadecimal.ts"
+import { relayUrl } from "./internal/relayUrl.ts"
+import { invalidOption, type QuicError } from "./QuicError.ts"
+import { check } from "./QuicOptions.ts"
+import { DISCOVERY_PORT } from "./nat/TraversalSettings.ts"
+import { defaultRelayLimits, type RelayLimits } from "./relay/RelayLimits.ts"
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
@@ -75,7 +77,6 @@ const Port = (byDefault: number) => int(0, 65_535, byDefault)
 /** The port of a relay without TLS, which is for development. */
 export const HTTP_PORT = 3340
 const HTTPS_PORT = 443
-const DISCOVERY_PORT = 7842
 
 const Address = (port: number) =>
   Schema.Struct({
@@ -136,8 +137,6 @@ export interface RelayServerSettings {
   readonly limits: RelayLimits
 }
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
-
 /** All keys if `allow` is not given. */
 const allowing = Effect.fnUntraced(function* (
   allow: RelayServerOptions["allow"]
@@ -148,8 +147,8 @@ const allowing = Effect.fnUntraced(function* (
   const keys = [...allow]
   const wrong = keys.findIndex((key) => !isBytes(key) || key.length !== PUBLIC_KEY_BYTES)
   if (wrong >= 0) return yield* invalidOption(`allow.${wrong}`, "a Uint8Array of 32 bytes, an Ed25519 key")
-  const allowed = new Set(keys.map((key) => hex(key as Uint8Array)))
-  return (publicKey) => allowed.has(hex(publicKey))
+  const allowed = new Set(keys.map((key) => hexadecimal(key as Uint8Array)))
+  return (publicKey) => allowed.has(hexadecimal(publicKey))
 })
 
 const certificate = (
