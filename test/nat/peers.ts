@@ -10,6 +10,7 @@ import {
   type QuicConnection,
   type QuicEndpointShape
 } from "../../src/index.ts"
+import type { Expectation } from "./matrix.ts"
 import { readAll } from "../api/pair.ts"
 
 export const alpn = ["nat-matrix"]
@@ -41,6 +42,11 @@ export interface CellFigures {
 export const bulkBytes = 100_000
 /** As long as a round of traversal may take, and the one after it. */
 export const patienceMillis = 45_000
+/** Where UDP is blocked there is nothing to wait for. */
+export const shortPatienceMillis = 12_000
+
+export const patienceFor = (expected: Expectation): number =>
+  expected === "relayed" ? shortPatienceMillis : patienceMillis
 
 /** A peer that echoes every stream; its address names relays alone, as the matrix is about what is found out later. */
 export const echoPeer = Effect.fnUntraced(function* ({ relays, bootstraps }: Public) {
@@ -88,7 +94,11 @@ export const echoed = Effect.fnUntraced(function* (connection: QuicConnection, l
 })
 
 /** Dials, and asks for little things until the connection is direct, or has had the time to be. */
-export const measureCell = Effect.fnUntraced(function* (endpoint: QuicEndpointShape, ticket: string) {
+export const measureCell = Effect.fnUntraced(function* (
+  endpoint: QuicEndpointShape,
+  ticket: string,
+  patience = patienceMillis
+) {
   const began = yield* Clock.currentTimeMillis
   const since = Effect.map(Clock.currentTimeMillis, (now) => now - began)
   const connection = yield* endpoint.dial(ticket, { alpn })
@@ -96,7 +106,7 @@ export const measureCell = Effect.fnUntraced(function* (endpoint: QuicEndpointSh
   const firstByteMillis = yield* since
   const firstByteVia = isDirect(connection) ? "direct" : "relay"
   let directMillis: number | null = null
-  for (let now = firstByteMillis; directMillis === null && now < patienceMillis; now = yield* since) {
+  for (let now = firstByteMillis; directMillis === null && now < patience; now = yield* since) {
     if (isDirect(connection)) directMillis = now
     else {
       yield* echoed(connection, 100)

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Role } from "../../src/wire/Role.ts"
 import { type NatBehaviour, natKinds } from "../../layers/sim/natBehaviour.ts"
+import type { SimConnection } from "../../layers/sim/SimConnection.ts"
 import type { SimHost } from "../../layers/sim/SimHost.ts"
 import { SimNetwork } from "../../layers/sim/SimNetwork.ts"
 import type { SimNat } from "../../layers/sim/SimNat.ts"
@@ -23,6 +24,7 @@ const behaviours: Readonly<Record<Exclude<Kind, "none">, NatBehaviour>> = {
 export interface Site {
   readonly host: SimHost
   readonly nat: SimNat | undefined
+  readonly line: SimConnection
 }
 
 export interface NatWorldOptions {
@@ -30,6 +32,8 @@ export interface NatWorldOptions {
   readonly changes?: Partial<NatBehaviour>
   /** Of each host's line, one way. Default 10 ms. */
   readonly delayMillis?: number
+  /** Of each host's line, each way. Default 0. */
+  readonly lossRate?: number
   /** Of each host's line. Default unlimited. */
   readonly bitsPerSecond?: number
 }
@@ -37,7 +41,7 @@ export interface NatWorldOptions {
 /** Hosts of the given kinds, named `client` and `server`, their lines likewise, and the host `public`. */
 export const natWorld = Effect.fnUntraced(function* (
   kinds: Readonly<Record<Role, Kind>>,
-  { changes, delayMillis = 10, bitsPerSecond }: NatWorldOptions = {}
+  { changes, delayMillis = 10, lossRate = 0, bitsPerSecond }: NatWorldOptions = {}
 ) {
   const network = yield* SimNetwork
   const core = network.router("core")
@@ -46,11 +50,15 @@ export const natWorld = Effect.fnUntraced(function* (
     network.connect(open, core, { from, delayMillis: 5, name: `public ${from}` })
   const site = (role: Role, number: number): Site => {
     const kind = kinds[role]
-    const line = { delayMillis, name: role, ...(bitsPerSecond === undefined ? {} : { bitsPerSecond }) }
+    const line = {
+      delayMillis,
+      lossRate,
+      name: role,
+      ...(bitsPerSecond === undefined ? {} : { bitsPerSecond })
+    }
     if (kind === "none") {
       const host = network.host(role, `198.51.100.${number}`)
-      network.connect(host, core, line)
-      return { host, nat: undefined }
+      return { host, nat: undefined, line: network.connect(host, core, line) }
     }
     const nat = network.nat(`${role}-nat`, `203.0.113.${number}`, { ...behaviours[kind], ...changes })
     const host = network.host(role, `192.168.${number}.2`)
@@ -61,8 +69,27 @@ export const natWorld = Effect.fnUntraced(function* (
       for (const link of [forward, backward]) link.dropIf = ({ isSegment }) => isSegment !== true
     }
     network.connect(host, inside)
-    network.connect(nat.outside, core, line)
-    return { host, nat }
+    return { host, nat, line: network.connect(nat.outside, core, line) }
   }
   return { network, public: open, client: site("client", 1), server: site("server", 2) }
 })
+
+const isPublic = (host: string): boolean => publicAddresses.some((address) => address === host)
+
+/** From now on UDP between the sites is dropped, at both lines; returns what ends it. */
+export const cutDirect = (...sites: ReadonlyArray<Site>): (() => void) => {
+  const links = sites.flatMap(({ line }) => [line.forward, line.backward])
+  for (const link of links)
+    link.dropIf = ({ from, to, isSegment }) =>
+      isSegment !== true && !isPublic(from.host) && !isPublic(to.host)
+  return () => {
+    for (const link of links) link.dropIf = undefined
+  }
+}
+
+/** The site is in somebody else's network from now on: other addresses inside and outside, and nothing known there. */
+export const moveSite = ({ host, nat }: Site, number: number): void => {
+  const [address] = host.addresses
+  host.changeAddress(address, address.replace(/\d+$/, String(100 + number)))
+  nat?.rebind(`203.0.113.${100 + number}`)
+}

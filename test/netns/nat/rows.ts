@@ -5,7 +5,11 @@ import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../commands.ts"
 import type { Row } from "../matrix.ts"
 import { sweep } from "../namespaces.ts"
+import { cells } from "../../nat/matrix.ts"
+import { liveScenarios, measureLive, type OpenNode, startOpenNode, surviveLive } from "./cells.ts"
 import { proveKinds } from "./kinds.ts"
+import { type CellFigures, patienceFor } from "../../nat/peers.ts"
+import { whyWrong } from "../../nat/verdict.ts"
 import { NatNetwork } from "./NatNetwork.ts"
 
 export const natScenario = "nat"
@@ -18,6 +22,19 @@ export interface NatRowOptions {
   readonly onRow: (row: Row) => void
 }
 
+/** A round of traversal that fails takes half a minute, and the programs a few seconds to start. */
+const cellTimeoutMillis = 120_000
+const survivalTimeoutMillis = 240_000
+const survivalBytes = Number(process.env.NAT_BYTES ?? 100_000_000)
+
+const described = ({ outcome, firstByteMillis, directMillis, relayedBytes, probes }: CellFigures): string => {
+  const first = `first byte after ${Math.round(firstByteMillis)} ms`
+  const counts = `${Math.round(relayedBytes / 1000)} kB relayed, ${probes ?? "?"} probes`
+  return directMillis === null
+    ? `${outcome}, ${first}, ${counts}`
+    : `${outcome} after ${Math.round(directMillis)} ms, ${first}, ${counts}`
+}
+
 /** One after the other, in one network whose NATs change. */
 export const runNat = Effect.fnUntraced(function* ({ cell = "", requireAll, onRow }: NatRowOptions) {
   sweep()
@@ -27,9 +44,49 @@ export const runNat = Effect.fnUntraced(function* ({ cell = "", requireAll, onRo
     rows.push(all)
     onRow(all)
   }
-  const measure = Effect.gen(function* (): Effect.fn.Return<void, never, Scope.Scope> {
+  const failed = (peer: string) => (cause: Cause.Cause<unknown>) =>
+    Effect.sync(() => report({ peer, result: "fail", reason: Cause.pretty(cause) }))
+  const isWanted = (name: string): boolean => name.startsWith(cell) || cell.startsWith(name)
+  const measureCells = Effect.fnUntraced(function* (network: NatNetwork, node: OpenNode) {
+    for (const { client, server, expected } of cells) {
+      const peer = `${client} > ${server}`
+      if (!peer.startsWith(cell)) continue
+      yield* measureLive(network, node, { client, server }, patienceFor(expected)).pipe(
+        Effect.timeout(cellTimeoutMillis),
+        Effect.tap((figures) =>
+          Effect.sync(() => {
+            const problem = whyWrong(figures, expected)
+            const result = problem === undefined ? "pass" : "fail"
+            report({ peer, result, reason: problem ?? described(figures), figures: { expected, ...figures } })
+          })
+        ),
+        Effect.catchCause(failed(peer))
+      )
+    }
+  })
+  const measureSurvival = Effect.fnUntraced(function* (network: NatNetwork, node: OpenNode) {
+    for (const scenario of liveScenarios) {
+      const peer = `survival: ${scenario.name}`
+      if (!peer.startsWith(cell)) continue
+      yield* surviveLive(network, node, scenario, survivalBytes).pipe(
+        Effect.timeout(survivalTimeoutMillis),
+        Effect.tap((figures) =>
+          Effect.sync(() => {
+            const isWhole = figures.bytes === survivalBytes
+            const isQuick = figures.gapMillis <= scenario.gapMillis
+            const reason = isWhole
+              ? `nothing arrived for ${figures.gapMillis} ms`
+              : `${figures.bytes} bytes arrived`
+            report({ peer, result: isWhole && isQuick ? "pass" : "fail", reason, figures })
+          })
+        ),
+        Effect.catchCause(failed(peer))
+      )
+    }
+  })
+  const measure = Effect.gen(function* (): Effect.fn.Return<void, Error, Scope.Scope> {
     const network = yield* NatNetwork.make
-    if ("kind".startsWith(cell) || cell.startsWith("kind"))
+    if (isWanted("kind"))
       yield* proveKinds(network, ({ kind, found, findings }) =>
         report({
           peer: `kind ${kind}`,
@@ -38,6 +95,10 @@ export const runNat = Effect.fnUntraced(function* ({ cell = "", requireAll, onRo
           figures: { findings: findings ?? null }
         })
       )
+    if (cell.startsWith("kind")) return
+    const node = yield* startOpenNode(network)
+    yield* measureCells(network, node)
+    yield* measureSurvival(network, node)
   })
   yield* Effect.scoped(measure).pipe(
     Effect.catchCause((cause) => {
