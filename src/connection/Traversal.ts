@@ -103,6 +103,11 @@ export class Traversal implements TraversalPort {
     if (this.news.push(news) === 1) this.parts.events.push({ _tag: "traversal" })
   }
 
+  /** client: what the server advertises now. */
+  get candidates(): ReadonlyArray<SocketAddress> {
+    return this.heard === undefined ? [] : [...this.heard.advertised.values()]
+  }
+
   private get isActive(): boolean {
     return this.offPath !== undefined && this.parts.lifecycle.isOpen && this.parts.handshake.confirmed
   }
