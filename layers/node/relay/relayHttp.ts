@@ -59,7 +59,12 @@ const exporterOf =
   (label, context, length) => {
     const { exportKeyingMaterial } = socket as Partial<TLSSocket>
     if (exportKeyingMaterial === undefined) return undefined
-    return exportKeyingMaterial.call(socket, length, label, Buffer.from(context))
+    try {
+      return exportKeyingMaterial.call(socket, length, label, Buffer.from(context))
+    } catch {
+      // the connection has just ended
+      return undefined
+    }
   }
 
 const offered = (request: Http.IncomingMessage): ReadonlyArray<string> =>
