@@ -31,7 +31,11 @@ const on = (host: SimHost, trust = Trust.layerRawKeys([])) =>
 const nodeHost = (i: number) => `198.51.100.${i + 1}`
 
 /** `count` bootstrap nodes, and a laptop behind a NAT of this kind. */
-const net = Effect.fnUntraced(function* (kind: keyof typeof natKinds = "portRestricted", count = 1) {
+const net = Effect.fnUntraced(function* (
+  kind: keyof typeof natKinds = "portRestricted",
+  count = 1,
+  outside = "203.0.113.1"
+) {
   const network = yield* SimNetwork
   const core = network.router("core")
   const hosts = Array.from({ length: count }, (_, i) => {
@@ -40,7 +44,7 @@ const net = Effect.fnUntraced(function* (kind: keyof typeof natKinds = "portRest
     return host
   })
   const identity = yield* Effect.provide(Identity.generateRawKey, on(hosts[0]))
-  const nat = network.nat("nat", "203.0.113.1", natKinds[kind])
+  const nat = network.nat("nat", outside, natKinds[kind])
   network.connect(nat.outside, core, { delayMillis: 5 })
   const laptop = network.host("laptop", "192.168.1.2")
   network.connect(laptop, nat.inside, { delayMillis: 1 })
@@ -150,6 +154,21 @@ describe("a bootstrap node", () => {
       const endpoint = yield* endpointWith([{ host: nodeHost(0), publicKey: new Uint8Array(32).fill(1) }])
       const [node] = yield* once(endpoint, ([node]) => node.problem !== undefined)
       expect(node).toMatchObject({ state: "connecting", connections: 0, observed: undefined })
+    })
+  )
+
+  itSim("is not believed if it is farther away than the address that it tells reaches", () =>
+    Effect.gen(function* () {
+      const { startNode, endpointWith } = yield* net("portRestricted", 1, "10.9.9.9")
+      yield* startNode(0)
+      const endpoint = yield* endpointWith([nodeHost(0)])
+      yield* once(endpoint, ([node]) => node.state === "connected")
+      yield* Effect.sleep(2_000)
+      expect(endpoint.bootstraps.list[0]).toMatchObject({
+        observed: undefined,
+        observations: 0,
+        connections: 1
+      })
     })
   )
 
