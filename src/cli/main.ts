@@ -4,6 +4,7 @@ import * as Stdio from "effect/Stdio"
 import { Command } from "effect/cli"
 import { CliHost } from "./CliHost.ts"
 import { demo } from "./demo.ts"
+import { doctor } from "./doctor.ts"
 import { get } from "./get.ts"
 import { keygen } from "./keygen.ts"
 import { ExitCode } from "./exitCodes.ts"
@@ -23,7 +24,21 @@ const root = Command.make("effect-quic").pipe(
   Command.withDescription(
     "A secure, multipath, actor-model QUIC transport for Effect. Start with `effect-quic demo`; then serve a directory in one terminal and get a file from it in another."
   ),
-  Command.withSubcommands([demo, send, receive, ping, serve, get, perf, top, tree, relay, keygen, interop])
+  Command.withSubcommands([
+    demo,
+    send,
+    receive,
+    ping,
+    doctor,
+    serve,
+    get,
+    perf,
+    top,
+    tree,
+    relay,
+    keygen,
+    interop
+  ])
 )
 
 /** Runs the command line with the arguments of this process. */

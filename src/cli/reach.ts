@@ -9,9 +9,7 @@ import { layerNoTrust } from "./credentials.ts"
 /** Relays of a command that is found by its ticket. */
 export const relayFlag = Flag.String("relay").pipe(
   Flag.withMetavar("URL"),
-  Flag.withDescription(
-    "Relay at which others find this one, where they cannot reach it directly; repeatable"
-  ),
+  Flag.withDescription("Relay at which others find this one; repeatable"),
   Flag.atLeast(0)
 )
 

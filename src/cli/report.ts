@@ -69,6 +69,7 @@ export const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
   Effect.catchCause(effect, (cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
     const error = Cause.squash(cause)
+    if (error instanceof Reported) return Effect.fail(error)
     const exitCode = error instanceof CliFailure ? (error.exitCode ?? 1) : exitCodeOf(error)
     return Effect.logDebug(cause).pipe(
       Effect.andThen(Console.error(`effect-quic: ${describeCause(cause)}`)),

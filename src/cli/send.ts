@@ -163,11 +163,11 @@ export const send = Command.make(
       Argument.atLeast(1)
     ),
     name: Flag.String("name").pipe(
-      Flag.withDescription("What standard input is called where it arrives (default: stdin)"),
+      Flag.withDescription("What standard input is called (default: stdin)"),
       Flag.withDefault("stdin")
     ),
     once: Flag.Boolean("once").pipe(
-      Flag.withDescription("End when somebody has everything; always so for standard input"),
+      Flag.withDescription("End when somebody has everything (always so for -)"),
       Flag.withDefault(false)
     ),
     host: Flag.String("host").pipe(
@@ -181,7 +181,7 @@ export const send = Command.make(
       Flag.withDefault(0)
     ),
     key: Flag.File("key").pipe(
-      Flag.withDescription("Raw private key (PEM) to be known by (default: a new one each time)"),
+      Flag.withDescription("Raw key (PEM) to be known by (default: a new one)"),
       Flag.optional
     ),
     relay: relayFlag,
