@@ -15,6 +15,8 @@ import { invalidOption } from "./QuicError.ts"
 import { PATHS_WITH_RELAY } from "./relaySettings.ts"
 import type { SettingsContext } from "./serverSettings.ts"
 import * as Trust from "./Trust.ts"
+import type { TraversalSettings } from "./nat/TraversalSettings.ts"
+import { traversalTransport } from "./traversalTransport.ts"
 
 /** What the address says, or what does not matter to a key. */
 const foreign = ["host", "port", "serverName", "earlyData", "reconnectToken"] as const
@@ -41,6 +43,7 @@ export const dialSettings = Effect.fnUntraced(function* (
   address: DialAddress.DialAddress,
   given: DialOptions,
   own: Identity | undefined,
+  traverses: TraversalSettings | undefined,
   context: SettingsContext
 ) {
   yield* checkRecord(given, "options")
@@ -56,7 +59,7 @@ export const dialSettings = Effect.fnUntraced(function* (
       host: DialAddress.serverName(publicKey),
       port: 1,
       ...(identity !== undefined && { identity }),
-      transport: { maxPaths: PATHS_WITH_RELAY, ...transport }
+      transport: { maxPaths: PATHS_WITH_RELAY, ...traversalTransport(traverses), ...transport }
     },
     context
   )

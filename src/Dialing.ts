@@ -128,7 +128,13 @@ export const makeDialing = Effect.fnUntraced(function* (parts: DialingParts) {
     options: DialOptions
   ) {
     const address = yield* DialAddress.from(given)
-    const peer = yield* dialSettings(address, options, own?.identity, context)
+    const peer = yield* dialSettings(
+      address,
+      options,
+      own?.identity,
+      dialing.endpoint.traversal?.settings,
+      context
+    )
     const connect = (owner?: PeerPlace) =>
       Effect.flatMap(placesOf(lookup, address), (places) => dialKey(dialing, { ...peer, ...places }, owner))
     return { name: peer.name, connect }

@@ -53,7 +53,7 @@ export const serverSettings = Effect.fnUntraced(function* (given: ServerOptions,
   }
 })
 
-type ServerSettings = Effect.Success<ReturnType<typeof serverSettings>>
+export type ServerSettings = Effect.Success<ReturnType<typeof serverSettings>>
 
 /** For connections that nobody reads from: the peer may send nothing that would be kept. */
 export const forDiscovery = (settings: ServerSettings): ServerSettings => ({

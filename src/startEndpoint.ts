@@ -30,8 +30,9 @@ import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { check, checkTransport } from "./QuicOptions.ts"
 import { linkRelays, type OwnAddress, ownAddress, serverOf } from "./relaySettings.ts"
 import * as Resumption from "./Resumption.ts"
-import { forDiscovery, serverSettings, type SettingsContext } from "./serverSettings.ts"
+import { serverSettings, type SettingsContext } from "./serverSettings.ts"
 import { type TraversalOptions, traversalSettings } from "./TraversalOptions.ts"
+import { forTraversal } from "./traversalTransport.ts"
 
 export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptions) {
   yield* checkRecord(options, "options")
@@ -122,7 +123,7 @@ const serving = Effect.fnUntraced(function* (
   const offered = options && (yield* serverSettings(serverOf(options, own), context))
   const beside = { serverAlpn: offered?.tls.alpn, hasRelays: own !== undefined && own.relays.length > 0 }
   const traverses = traversal && (yield* traversalSettings(traversal, beside))
-  return { traverses, server: offered && traverses?.role === "bootstrap" ? forDiscovery(offered) : offered }
+  return { traverses, server: offered && forTraversal(offered, traverses, options?.transport) }
 })
 
 const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {

@@ -9,6 +9,7 @@ import { serveAddressDiscovery } from "./actor/serveAddressDiscovery.ts"
 import { bootstrapDial } from "./bootstrapDial.ts"
 import { Bootstraps } from "./Bootstraps.ts"
 import { NetworkInterfaces } from "./capability/NetworkInterfaces.ts"
+import { endpointProbeLimits, ProbeBudget } from "./nat/ProbeBudget.ts"
 import { DISCOVERY_ALPN, type TraversalSettings } from "./nat/TraversalSettings.ts"
 import type { SettingsContext } from "./serverSettings.ts"
 
@@ -28,6 +29,8 @@ export const startTraversal = Effect.fnUntraced(function* (
   endpoint.traversal = {
     settings,
     candidates: new OwnCandidates(endpoint, nodes, interfaces),
+    budget: new ProbeBudget(endpointProbeLimits),
+    random: context.randomBytes,
     records: new WeakMap()
   }
   for (const node of settings.bootstraps) yield* nodes.add(node)

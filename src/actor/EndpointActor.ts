@@ -15,11 +15,14 @@ import type { TlsSettings, TransportSettings } from "../connection/ConnectionCon
 import { Endpoint } from "../endpoint/Endpoint.ts"
 import type { ClientMemory, EndpointConfig } from "../endpoint/EndpointConfig.ts"
 import type { CandidateSource } from "../nat/CandidateSource.ts"
+import type { ProbeBudget } from "../nat/ProbeBudget.ts"
 import type { TraversalSettings } from "../nat/TraversalSettings.ts"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { whyUnreachable } from "../wire/destination.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
+import { beginTraversal } from "./beginTraversal.ts"
 import { Branch, type RunFork } from "./Branch.ts"
 import { ConnectionActor, type ConnectionHost, type ConnectionOwner } from "./ConnectionActor.ts"
 import { ConnectionTable } from "./ConnectionTable.ts"
@@ -70,6 +73,9 @@ export interface EndpointTraversal {
     /** New connections use another socket now. */
     onSocketReplaced(): void
   }
+  /** What all connections together may probe. */
+  readonly budget: ProbeBudget
+  readonly random: RandomBytes
   /** Of connections that look for a direct path, or whose application waits for that. */
   readonly records: WeakMap<ConnectionActor, TraversalRecord>
 }
@@ -266,6 +272,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
 
   onHandshakeComplete(actor: ConnectionActor): void {
     this.telemetry.metrics?.update(actor)
+    beginTraversal(actor, this.traversal)
     const { core, branch, sinceMicros } = actor
     if (core.config.role === "server")
       this.telemetry.recordHandshake?.(core, branch.fiberId, this.now() - sinceMicros)

@@ -4,6 +4,7 @@
  * It ends with the connection. A defect in it is reported and leaves the connection as it is. What it has opened is a
  * path like others and stays when it ends; probes that are under way end by themselves.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { CandidateSource } from "../nat/CandidateSource.ts"
 import type { RandomBytes } from "../internal/RandomBytes.ts"
@@ -138,9 +139,11 @@ class TraversalActor implements TraversalListener {
       const news = woken.parkThen(Effect.void, () => {
         if (this.hasNews) woken.wakeAll()
       })
-      const waitMillis = Math.max(0, session.deadlineMicros - actor.now()) / 1000
-      const next = waitMillis === Number.POSITIVE_INFINITY ? news : Effect.timeoutOption(news, waitMillis)
-      return Effect.andThen(next, this.turns)
+      const waitMicros = session.deadlineMicros - actor.now()
+      if (waitMicros === Number.POSITIVE_INFINITY) return Effect.andThen(news, this.turns)
+      // rounded up: who wakes too early finds nothing to do, and waits for nothing
+      const wait = Duration.micros(BigInt(Math.max(1, Math.ceil(waitMicros))))
+      return Effect.andThen(Effect.timeoutOption(news, wait), this.turns)
     })
   }
 
@@ -213,13 +216,20 @@ class TraversalActor implements TraversalListener {
       this.opening = undefined
       return session.handleOpenFailed(nowMicros)
     }
-    // a path that has fallen silent makes room; connection IDs come by themselves
-    const silent = paths.open.find((path) => path.status.isSuspect && !this.place.isRelayed(path.remote))
-    if (silent !== undefined) abandonPath(actor, silent, AbandonCode.PATH_UNSTABLE_OR_POOR)
-    if (!opening.isTold) multipath.tellBlocked(opened)
+    // no more than once: what is sent has us look again
+    if (!opening.isTold) this.makeRoom(opened)
     opening.isTold = true
-    actor.touch()
     actor.signals.driven.listen(() => this.wake())
+  }
+
+  /** A path that has fallen silent is given up for another one; connection IDs come by themselves. */
+  private makeRoom(refusal: "limit" | "noConnectionId"): void {
+    const { actor, place } = this
+    const { multipath, paths } = actor.core
+    const silent = paths.open.find((path) => path.status.isSuspect && !place.isRelayed(path.remote))
+    if (silent !== undefined) abandonPath(actor, silent, AbandonCode.PATH_UNSTABLE_OR_POOR)
+    multipath.tellBlocked(refusal)
+    actor.touch()
   }
 
   // — what the connection tells, outside of the core ——————————————————————————————————————————————————————————
