@@ -252,7 +252,7 @@ describe("a probe", () => {
     const net = new CandidateNet()
     net.probe("client", { ...six, relayed: "peer at relay" }).exchange()
     expect(net.passed).toEqual([])
-    expect(net.heard.client.calls).toEqual(["failed [2001:db8::6]:6000 1"])
+    expect(net.heard.client.calls).toEqual(["failed peer at relay 1"])
     const early = new CorePair({ client: { maxPaths: 2, maxRemoteCandidates: 4 } })
     early.client.traversal.attach(new Heard(), new ProbeBudget())
     early.client.traversal.probe(direct, 1, early.nowMicros)
