@@ -236,7 +236,7 @@ describe("B8: effect-quic top without a terminal", () => {
 
   it("names the flag whose value it cannot use", async () => {
     const wrong = await runCli(["top", "--interval", "0"])
-    expect(wrong).toMatchObject({ code: 1, stdout: "" })
+    expect(wrong).toMatchObject({ code: 2, stdout: "" })
     expect(wrong.stderr).toContain("interval")
   })
 })
