@@ -32,14 +32,12 @@ import {
   RelayStatus
 } from "../../../src/relay/frames.ts"
 import { signChallenge } from "../../../src/relay/handshake.ts"
+import { interfaceAddresses } from "../interfaces.ts"
+import { LinkWatch, SILENT_MILLIS } from "./LinkWatch.ts"
 
 /** From here on nothing more should be sent, and is not; between them a burst fits. */
 const CONGESTED_BYTES = 256 * 1024
 const FULL_BYTES = 1024 * 1024
-/** How often the way to the relay is measured. */
-const PING_MILLIS = 15_000
-/** The relay pings as often as we do: two were lost, and the answer to one of ours. */
-const SILENT_MILLIS = 40_000
 /** One that does not answer a close is cut off. */
 const CLOSE_MILLIS = 1_000
 /** Frames kept until somebody listens. */
@@ -61,10 +59,11 @@ export class RelaySession implements RelayLink {
   private early: Array<Uint8Array> = []
   private isReady = false
   private isHeldBack = false
-  private readonly watch = new Watch(
-    () => this.ping(),
-    () => this.end({ _tag: "Lost", problem: "it is silent" })
-  )
+  private readonly watch = new LinkWatch({
+    ping: () => this.ping(),
+    onLost: (problem) => this.end({ _tag: "Lost", problem }),
+    addresses: interfaceAddresses
+  })
 
   /** `socket` is connected; `target` is the WebSocket's URL. */
   constructor(
@@ -184,7 +183,7 @@ export class RelaySession implements RelayLink {
       }
       case RelayFrameType.serverConfirmsAuth:
         this.isReady = true
-        this.watch.start()
+        this.watch.start(this.socket.localAddress)
         Deferred.doneUnsafe(this.opening, Effect.void)
         return this.ping()
       case RelayFrameType.serverDeniesAuth:
@@ -270,32 +269,3 @@ const isForListener = (type: number): boolean =>
   type === RelayFrameType.relayDatagram ||
   type === RelayFrameType.relayBatch ||
   type === RelayFrameType.endpointGone
-
-/** Pings, and notices when nothing comes back. */
-class Watch {
-  private readonly ping: () => void
-  private readonly onSilent: () => void
-  private timer: NodeJS.Timeout | undefined = undefined
-  private heardAt = 0
-
-  constructor(ping: () => void, onSilent: () => void) {
-    this.ping = ping
-    this.onSilent = onSilent
-  }
-
-  start(): void {
-    this.onHeard()
-    this.timer = setInterval(() => {
-      if (performance.now() - this.heardAt > SILENT_MILLIS) this.onSilent()
-      else this.ping()
-    }, PING_MILLIS)
-  }
-
-  onHeard(): void {
-    this.heardAt = performance.now()
-  }
-
-  stop(): void {
-    clearInterval(this.timer)
-  }
-}
