@@ -70,7 +70,9 @@ export abstract class ConnectionCarrier implements Carrier {
   ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
     const { actor } = this
     const serve = (stream: QuicStream) => called(() => handler(stream, this))
-    return serveStreams(actor, (stream) => serve(new QuicStream(actor, stream)), preamble.slice())
+    return serveStreams(actor, (stream) => serve(new QuicStream(actor, stream)), {
+      preamble: preamble.slice()
+    })
   }
 
   /**

@@ -50,6 +50,7 @@ import { called, isRecord, refuseBytes, refuseFunction } from "./arguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import type { QuicStream } from "./QuicStream.ts"
+import type { ServeOptions } from "./ServingConnection.ts"
 import { badOptions, type DatagramOptions, refuseDatagramOptions } from "./SendOptions.ts"
 
 export type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
@@ -276,7 +277,8 @@ export class Peer implements Carrier {
    * **Interruption**: as in `QuicConnection.serveStreams`.
    */
   serveStreams<E, R>(
-    handler: (stream: QuicStream) => Effect.Effect<void, E, R>
+    handler: (stream: QuicStream) => Effect.Effect<void, E, R>,
+    options?: ServeOptions
   ): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> {
     const serve = Effect.gen({ self: this }, function* () {
       const serving = yield* FiberSet.make<void>()
@@ -285,7 +287,7 @@ export class Peer implements Carrier {
         Effect.suspend(() => this.actor.replacement(served)),
         (connection) => {
           served = connection
-          return FiberSet.run(serving, Effect.ignore(connection.serveStreams(handler)))
+          return FiberSet.run(serving, Effect.ignore(connection.serveStreams(handler, options)))
         }
       )
       return yield* Effect.tapError(Effect.forever(serveNext), () => FiberSet.awaitEmpty(serving))

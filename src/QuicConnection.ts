@@ -23,13 +23,11 @@ import type * as Stream from "effect/Stream"
 import { attempt, command } from "./actor/commands.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
-import { serveStreams } from "./actor/serveStreams.ts"
-import type { StreamActor } from "./actor/StreamActor.ts"
 import { peerAttributes, traced } from "./actor/spans.ts"
 import { sendMessage } from "./actor/sendMessage.ts"
-import { acceptStream, openStream } from "./actor/streamSources.ts"
-import { called, refuseBytes, refuseFunction } from "./arguments.ts"
-import { ConnectionCarrier } from "./ConnectionCarrier.ts"
+import { openStream } from "./actor/streamSources.ts"
+import { refuseBytes } from "./arguments.ts"
+import { ServingConnection } from "./ServingConnection.ts"
 import { ConnectionIds, refusedId } from "./ConnectionIds.ts"
 import {
   type ConnectionFacts,
@@ -43,7 +41,7 @@ import { refuseExport } from "./exportArguments.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
 import { type OpenPathOptions, openPath, pathOf, type QuicPath } from "./QuicPath.ts"
-import { QuicStream } from "./QuicStream.ts"
+import type { QuicStream } from "./QuicStream.ts"
 import { takeToken } from "./reconnecting.ts"
 import type { ReconnectToken } from "./ReconnectToken.ts"
 import { type MessageOptions, messageIntent, refuseMessageOptions } from "./SendOptions.ts"
@@ -75,7 +73,7 @@ export type { ConnectionFacts, ConnectionStats } from "./ConnectionInfo.ts"
  * @category models
  * @since 0.1.0
  */
-export class QuicConnection extends ConnectionCarrier {
+export class QuicConnection extends ServingConnection {
   /** Whether this side is the client or the server. */
   get role(): Role {
     return this.actor.core.config.role
@@ -173,42 +171,6 @@ export class QuicConnection extends ConnectionCarrier {
   /** Opens a unidirectional stream; otherwise as `openBidi`. */
   get openUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
     return openStream(this.actor, true, (stream) => this.show(stream))
-  }
-
-  /**
-   * The next bidirectional stream the peer has opened. It ends with its scope as one from `openBidi` does.
-   *
-   * **Interruption**: while waiting; accepts no stream.
-   */
-  get acceptBidi(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return acceptStream(this.actor, false, (stream) => this.show(stream))
-  }
-
-  /** The next unidirectional stream the peer has opened; otherwise as `acceptBidi`. */
-  get acceptUni(): Effect.Effect<QuicStream, QuicError, Scope.Scope> {
-    return acceptStream(this.actor, true, (stream) => this.show(stream))
-  }
-
-  /**
-   * Runs `handler` for every stream the peer opens, each in its own fiber and scope, until the connection ends.
-   *
-   * Succeeds if the connection is closed with code 0 or by the idle timeout, once the handlers have finished, for which
-   * they have `closeTimeoutMillis`, and while the endpoint drains, once nothing is left to serve; fails with the reason
-   * otherwise. A handler that fails or dies resets its own stream
-   * and is logged; the others are not affected.
-   *
-   * If a tracing backend is installed, each handler has a span `quic.stream`, a child of the span it is served in.
-   *
-   * **Interruption**: interrupts the handlers, whose streams are reset and stopped with code 0, and waits for them.
-   * Streams without a handler can still be accepted.
-   */
-  serveStreams<E, R>(
-    handler: (stream: QuicStream) => Effect.Effect<void, E, R>
-  ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> {
-    return (
-      refuseFunction(handler, "handler") ??
-      serveStreams(this.actor, (stream) => called(() => handler(this.show(stream))))
-    )
   }
 
   /**
@@ -362,9 +324,5 @@ export class QuicConnection extends ConnectionCarrier {
   /** Closes with INTERNAL_ERROR, as a defect does. RFC 9000 §20.1 */
   crash(reason: string): Effect.Effect<void> {
     return Effect.sync(() => this.actor.crash(reason))
-  }
-
-  private show(stream: StreamActor): QuicStream {
-    return new QuicStream(this.actor, stream)
   }
 }

@@ -62,6 +62,7 @@ import { peerSettings } from "./PeerOptions.ts"
 import { QuicConnection } from "./QuicConnection.ts"
 import { EndpointClosed, type QuicError, quicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
+import type { ServeOptions } from "./ServingConnection.ts"
 import type { QuicStream } from "./QuicStream.ts"
 import { startEndpoint } from "./startEndpoint.ts"
 import { startTraversal } from "./startTraversal.ts"
@@ -116,9 +117,10 @@ export interface QuicEndpointShape extends Dialing {
   readonly serve: <E, R>(
     handler: (connection: QuicConnection) => Effect.Effect<void, E, R>
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
-  /** Runs `handler` for every stream of every client; otherwise as `serve`. */
+  /** Runs `handler` for every stream of every client; otherwise as `serve`, and as `QuicConnection.serveStreams`. */
   readonly serveStreams: <E, R>(
-    handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>
+    handler: (stream: QuicStream, connection: QuicConnection) => Effect.Effect<void, E, R>,
+    options?: ServeOptions
   ) => Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>>
   /**
    * Moves the endpoint to another local address. RFC 9000 §9
@@ -288,9 +290,9 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
     draining: Deferred.await(actor.drain.begun),
     accept: acceptConnection(actor.accepting, show),
     serve,
-    serveStreams: (handler) =>
+    serveStreams: (handler, options) =>
       refuseFunction(handler, "handler") ??
-      serve((connection) => connection.serveStreams((stream) => handler(stream, connection))),
+      serve((connection) => connection.serveStreams((stream) => handler(stream, connection), options)),
     bootstraps,
     tree,
     statistics,

@@ -16,6 +16,7 @@ import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import { isBytes, isRecord, refuseBytes, refuseChunks } from "./arguments.ts"
+import { READ_ALL_BYTES, readAll } from "./readAll.ts"
 import { readableOf } from "./readableOf.ts"
 import { endingOf, ReadStream } from "./actor/ReadStream.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
@@ -103,6 +104,21 @@ export class QuicStream {
    */
   read(max: number = READ_BYTES): Effect.Effect<Uint8Array | undefined, QuicError> {
     return new ReadStream(this.actor, this.own, max)
+  }
+
+  /**
+   * All bytes to the end of the stream. Fails with `ReadLimit` if they are more than `limit`, 0 to 2^32−1, default 16 MiB; the
+   * rest can still be read. Otherwise as `read`.
+   *
+   * **Interruption**: while waiting; what it has read is lost with it.
+   */
+  readAll(limit: number = READ_ALL_BYTES): Effect.Effect<Uint8Array, QuicError> {
+    return readAll(this, limit)
+  }
+
+  /** As `readAll`, as text in UTF-8; what is malformed becomes U+FFFD. */
+  readString(limit: number = READ_ALL_BYTES): Effect.Effect<string, QuicError> {
+    return Effect.map(readAll(this, limit), (bytes) => new TextDecoder().decode(bytes))
   }
 
   /**
@@ -232,6 +248,24 @@ export class QuicStream {
       if (state._tag === "none")
         return fail(new StreamClosed({ streamId: id, problem: "it has no sending side" }))
       return actor.failure ?? own.writable.parkThen(this.finished)
+    })
+  }
+
+  /**
+   * Waits until the peer no longer reads what this side writes, and returns its application error code: it has timed out,
+   * or has heard enough. `undefined` if that can no longer happen, because the sending side is over. Fails with the end of
+   * the connection. STOP_SENDING, RFC 9000 §3.5
+   *
+   * **Interruption**: while waiting; changes nothing.
+   */
+  get stopped(): Effect.Effect<number | undefined, QuicError> {
+    return Effect.suspend(() => {
+      const { actor, id, own } = this
+      const state = own.ended?.send ?? actor.core.streams.sendOutcome(id)
+      if (state._tag === "stopped") return Effect.succeed(state.code)
+      const canHappen = state._tag === "open" || (state._tag === "finished" && !state.acknowledged)
+      if (!canHappen) return Effect.undefined
+      return actor.failure ?? own.writable.parkThen(this.stopped)
     })
   }
 

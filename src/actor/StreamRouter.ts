@@ -74,9 +74,13 @@ export class StreamRouter {
     }
   }
 
-  /** Offers `claim` the queued streams, and later ones until the returned function is called. */
-  claim(claim: StreamClaim): () => void {
-    this.accepts = 3
+  /**
+   * Offers `claim` the queued streams, and later ones until the returned function is called. `unidirectional` is the kind it
+   * takes, if it does not take both.
+   */
+  claim(claim: StreamClaim, unidirectional?: boolean): () => void {
+    if (unidirectional !== true) this.onAccepting(false)
+    if (unidirectional !== false) this.onAccepting(true)
     this.claims = [...this.claims, claim]
     this.offerAll(this.unclaimedBidirectional, claim)
     this.offerAll(this.unclaimedUnidirectional, claim)

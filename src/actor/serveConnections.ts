@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { QuicError } from "../QuicError.ts"
+import { QuicError } from "../QuicError.ts"
 import type { AcceptQueue } from "./AcceptQueue.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { endConnection } from "./endConnection.ts"
@@ -61,6 +61,13 @@ const supervise = <E, R>(
   )
 }
 
+/** A client that has left, as clients do, in the middle of what its handler did. */
+const isEndOfVisit = ({ core }: ConnectionActor, cause: Cause.Cause<unknown>): boolean =>
+  core.closeReason?.origin === "peer" &&
+  core.closeReason.code === 0 &&
+  !Cause.hasDies(cause) &&
+  Cause.squash(cause) instanceof QuicError
+
 /** Closes a handler's scope, and logs the failure of the handler, or of its finalizers. */
 const closeScope = (
   actor: ConnectionActor,
@@ -71,7 +78,10 @@ const closeScope = (
     const failed = Exit.isFailure(exit) ? exit : closed
     return Exit.isFailure(failed) && !Cause.hasInterruptsOnly(failed.cause)
       ? Effect.annotateLogs(
-          Effect.logWarning("connection handler failed", failed.cause),
+          (isEndOfVisit(actor, failed.cause) ? Effect.logDebug : Effect.logWarning)(
+            "connection handler failed",
+            failed.cause
+          ),
           aboutConnection(actor)
         )
       : Effect.void

@@ -3,6 +3,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { QuicError } from "../QuicError.ts"
+import { isUnidirectional } from "../stream/StreamId.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { isTraced, peerAttributes, withSpan } from "./spans.ts"
@@ -13,21 +14,29 @@ import { type Handling, StreamHandling } from "./StreamHandler.ts"
 import { hasEndedWell } from "./closeReasons.ts"
 import { untilQuiet } from "./untilQuiet.ts"
 
+/** Which streams are served. Default all. */
+export interface ServedStreams {
+  /** Those that begin with it. */
+  readonly preamble?: Uint8Array
+  /** Those of one kind. */
+  readonly unidirectional?: boolean | undefined
+}
+
 /**
  * Claims the incoming streams until the connection ends. Succeeds if it ended without failure, once the handlers are
  * done or their time is up; and while the endpoint drains, once no stream is open and no handler runs. Interruption interrupts the handlers and waits for them; streams without a handler stay
- * queued for `accept`. With a `preamble`, it is only about the streams that begin with it.
+ * queued for `accept`. It is only about the streams that `which` selects.
  */
 export const serveStreams = <E, R>(
   actor: ConnectionActor,
   handle: (stream: StreamActor) => Effect.Effect<void, E, R>,
-  preamble?: Uint8Array
+  which: ServedStreams = {}
 ): Effect.Effect<void, QuicError, Exclude<R, Scope.Scope>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
     const handled = isTraced(context)
       ? (stream: StreamActor) => inSpan(actor, stream.id, Effect.scoped(handle(stream)))
       : handle
-    const server = new StreamServer(actor, new StreamHandling(actor, context, handled), preamble)
+    const server = new StreamServer(actor, new StreamHandling(actor, context, handled), which)
     return Effect.onExit(server.serve, () => server.close)
   })
 
@@ -50,14 +59,14 @@ const inSpan = <E, R>(
 class StreamServer implements StreamClaim {
   private readonly actor: ConnectionActor
   private readonly handling: Handling
-  private readonly preamble: Uint8Array | undefined
+  private readonly which: ServedStreams
   private handlers: Branch | undefined = undefined
   private release: (() => void) | undefined = undefined
 
-  constructor(actor: ConnectionActor, handling: Handling, preamble: Uint8Array | undefined) {
+  constructor(actor: ConnectionActor, handling: Handling, which: ServedStreams) {
     this.actor = actor
     this.handling = handling
-    this.preamble = preamble
+    this.which = which
   }
 
   get serve(): Effect.Effect<void, QuicError> {
@@ -70,8 +79,9 @@ class StreamServer implements StreamClaim {
   }
 
   private claim(): (() => void) | undefined {
-    const { actor, preamble } = this
-    if (preamble === undefined) return actor.streams.claim(this)
+    const { actor } = this
+    const { preamble, unidirectional } = this.which
+    if (preamble === undefined) return actor.streams.claim(this, unidirectional)
     return actor.streams.claimPreamble(preamble, this, {
       touch: () => actor.touch(),
       wake: () => actor.signals.changed.wakeAll(),
@@ -108,6 +118,8 @@ class StreamServer implements StreamClaim {
 
   /** Starts the handler in the step that takes the stream: from then on a fiber is responsible for it. */
   offer(id: number): boolean {
+    const { unidirectional } = this.which
+    if (unidirectional !== undefined && unidirectional !== isUnidirectional(id)) return false
     this.handling.start(this.actor.streams.use(id), this.handlers!)
     return true
   }
