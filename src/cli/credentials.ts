@@ -103,6 +103,15 @@ export const layerTrust = (
 /** For servers that never request client certificates. */
 export const layerNoTrust = Layer.succeed(CertificateVerifier, Trust.rawKeys([]))
 
+/** For peers that know each other by their keys: only their relays, if any, have certificates. */
+export const layerRelayTrust = (relays: ReadonlyArray<string>) =>
+  relays.length === 0
+    ? layerNoTrust
+    : Layer.effect(
+        CertificateVerifier,
+        Effect.flatMap(CliHost, ({ trust }) => trust.system)
+      )
+
 /** The identity of a server. */
 export const identityFlags = {
   cert: Flag.File("cert").pipe(Flag.withDescription("Certificate chain (PEM), leaf first"), Flag.optional),
