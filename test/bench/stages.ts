@@ -40,15 +40,21 @@ const stageOf = ({ callFrame }: Profiler.ProfileNode): string | undefined => {
 
 const session = new Session()
 
+/** Of the main thread, when the profile began. */
+let cpuBefore: NodeJS.CpuUsage
+
 export const startProfile = async (): Promise<object> => {
   session.connect()
   await session.post("Profiler.enable")
   await session.post("Profiler.setSamplingInterval", { interval: 200 })
   await session.post("Profiler.start")
+  cpuBefore = process.threadCpuUsage()
   return {}
 }
 
+/** Samples are of wall clock; as shares of the thread's CPU time they do not depend on what else the machine does. */
 export const stopProfile = async (): Promise<Stages> => {
+  const { user, system } = process.threadCpuUsage(cpuBefore)
   const { profile } = await session.post("Profiler.stop")
   session.disconnect()
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
@@ -67,5 +73,7 @@ export const stopProfile = async (): Promise<Stages> => {
     micros[stage] = (micros[stage] ?? 0) + timeDeltas[i]
   })
   delete micros.idle
+  const sampled = Object.values(micros).reduce((sum, each) => sum + each, 0)
+  for (const stage of Object.keys(micros)) micros[stage] *= (user + system) / sampled
   return micros
 }

@@ -2,7 +2,10 @@
 import * as Effect from "effect/Effect"
 import { queryObjects } from "node:v8"
 import { expect } from "vitest"
+import { nothingReceived } from "../../src/recovery/ReceivedPackets.ts"
+import { SentPackets } from "../../src/recovery/SentPackets.ts"
 import { SendBuffer } from "../../src/stream/SendBuffer.ts"
+import { Space } from "../../src/wire/PacketType.ts"
 import { endpoints } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
 import { coreOf } from "../inspect.ts"
@@ -44,6 +47,30 @@ simulated.it("an idle connection retains no buffer of what was sent and has arri
     yield* Effect.sleep(5_000)
     // that of the test itself
     expect(countLike(new SendBuffer())).toBe(1)
+  })
+)
+
+simulated.it("an idle connection keeps packet numbers of one space, and none of the handshake", (world) =>
+  Effect.gen(function* () {
+    const { client, server, connectOptions } = yield* endpoints(world)
+    const connectOne = Effect.all([client.connect(connectOptions), server.accept], {
+      concurrency: "unbounded"
+    })
+    const counts = () => ({
+      sent: countLike(new SentPackets(Space.Application)),
+      received: countLike(nothingReceived)
+    })
+    // the first connection creates what all share
+    const [connection] = yield* connectOne
+    yield* Effect.sleep(5_000)
+    const before = counts()
+    for (let i = 0; i < 10; i++) yield* connectOne
+    yield* Effect.sleep(5_000)
+    const after = counts()
+    expect(after.sent - before.sent).toBe(20)
+    expect(after.received - before.received).toBe(20)
+    const peer = coreOf(connection).handshake.peerParameters
+    expect(peer).toMatchObject({ statelessResetToken: undefined, initialSourceConnectionId: undefined })
   })
 )
 
