@@ -115,7 +115,7 @@ export const measureCell = Effect.fnUntraced(function* (
   }
   const relayed = yield* relayedBytes(endpoint)
   // what was sent through the relay before is on its way still
-  yield* Effect.sleep(500)
+  yield* Effect.sleep(2000)
   const before = yield* relayedBytes(endpoint)
   const length = yield* echoed(connection, bulkBytes)
   if (length !== bulkBytes) return yield* Effect.die(new Error(`${length} of ${bulkBytes} bytes came back`))

@@ -7,9 +7,7 @@ import { scenarios, survive } from "./survival.ts"
 const size = 1_500_000
 
 describe("a transfer survives", () => {
-  for (const scenario of scenarios.filter(
-    ({ client, server }) => client === "udp-blocked" || server === "none"
-  ))
+  for (const scenario of scenarios)
     itSim(`${scenario.name}: ${scenario.client} > ${scenario.server}`, () =>
       Effect.gen(function* () {
         const { gapMillis } = yield* survive(scenario, size)
