@@ -235,7 +235,7 @@ export interface Receiver<out Message> {
  * @since 0.1.0
  */
 export type Handle<C extends Channel, Out, In> = (C["direction"] extends Out
-  ? C extends { readonly intent: "realtime" | "latest" }
+  ? C["intent"] extends "realtime" | "latest"
     ? DatagramSender<Schema.Schema.Type<C["message"]>>
     : Sender<Schema.Schema.Type<C["message"]>>
   : unknown) &

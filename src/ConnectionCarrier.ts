@@ -32,6 +32,7 @@ export abstract class ConnectionCarrier implements Carrier {
   /** @internal */
   readonly actor: ConnectionActor
 
+  /** @internal */
   constructor(actor: ConnectionActor) {
     this.actor = actor
   }

@@ -64,8 +64,11 @@ const whyNoHint = (address: SocketAddress): string | undefined =>
     : whyUnreachable(anywhere, address)
 
 const AddressFields = Schema.Struct({
+  /** IP literal. */
   host: Schema.String.check(Schema.isMaxLength(64)),
+  /** 1 to 65,535. */
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
+  /** IP version, that of `host`. */
   family: Schema.optionalKey(Schema.Literals([4, 6]))
 })
 

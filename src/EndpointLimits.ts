@@ -176,5 +176,6 @@ export const EndpointLimits = Schema.Struct({
  * @since 0.1.0
  */
 export type EndpointLimits = Partial<Omit<typeof EndpointLimits.Type, "strikes">> & {
+  /** When a peer that keeps doing what does no good is closed. */
   readonly strikes?: Partial<(typeof EndpointLimits.Type)["strikes"]>
 }

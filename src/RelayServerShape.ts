@@ -20,6 +20,19 @@ export interface RelayDrainOptions {
 }
 
 /**
+ * What became of the clients of a relay that was drained.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RelayDrained {
+  /** Clients that went in time. */
+  readonly left: number
+  /** Clients that were cut off at the deadline. */
+  readonly cutOff: number
+}
+
+/**
  * A running relay.
  *
  * @category models
@@ -38,5 +51,5 @@ export interface RelayServerShape {
    * Tells all clients that the relay restarts, lets no others in, and waits until they have left or the deadline has
    * passed; returns how many were cut off. **Interruption**: those that are left stay connected until the scope closes.
    */
-  drain(options?: RelayDrainOptions): Effect.Effect<{ readonly left: number; readonly cutOff: number }>
+  drain(options?: RelayDrainOptions): Effect.Effect<RelayDrained>
 }

@@ -95,7 +95,7 @@ export abstract class ServingConnection extends ConnectionCarrier {
     return this.served(true, handler, undefined)
   }
 
-  /** The stream as the application sees it. */
+  /** The stream as the application sees it. @internal */
   protected show(stream: StreamActor): QuicStream {
     return new QuicStream(this.actor, stream)
   }

@@ -104,11 +104,32 @@ export interface Candidate {
  * @since 0.1.0
  */
 export type TraversalState =
-  | { readonly _tag: "Connecting" }
-  | { readonly _tag: "Idle" }
-  | { readonly _tag: "Connected"; readonly isDirect: boolean }
-  | { readonly _tag: "Migrating"; readonly phase: Phase }
-  | { readonly _tag: "Closed"; readonly reason: QuicError }
+  | {
+      /** The handshake is not complete. */
+      readonly _tag: "Connecting"
+    }
+  | {
+      /** No direct path is looked for. */
+      readonly _tag: "Idle"
+    }
+  | {
+      /** Data flows. */
+      readonly _tag: "Connected"
+      /** By a direct path, not by the relay. */
+      readonly isDirect: boolean
+    }
+  | {
+      /** A direct path is being opened. */
+      readonly _tag: "Migrating"
+      /** How far it has come. */
+      readonly phase: Phase
+    }
+  | {
+      /** The connection has ended. */
+      readonly _tag: "Closed"
+      /** Why. */
+      readonly reason: QuicError
+    }
 
 /**
  * A change of the phase.

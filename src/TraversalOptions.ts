@@ -72,7 +72,14 @@ const TraversalSchema = Schema.Struct({
  */
 export type BootstrapOption =
   | string
-  | { readonly host: string; readonly port?: number; readonly publicKey?: Uint8Array }
+  | {
+      /** Name or IP literal. */
+      readonly host: string
+      /** UDP port, default 7842. */
+      readonly port?: number
+      /** The Ed25519 key it must hold; default whatever the `CertificateVerifier` accepts. */
+      readonly publicKey?: Uint8Array
+    }
 
 /**
  * How an endpoint finds direct paths through NATs.

@@ -59,7 +59,14 @@ export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectF
   /** The name or address that was asked for. */
   host: Schema.String,
   /** Each address in the order in which they were tried, and why it failed. */
-  attempts: Schema.Array(Schema.Struct({ address: Schema.String, problem: Schema.String }))
+  attempts: Schema.Array(
+    Schema.Struct({
+      /** The address. */
+      address: Schema.String,
+      /** Why it failed, in words for people. */
+      problem: Schema.String
+    })
+  )
 }) {
   override get message(): string {
     const each = this.attempts.map(({ address, problem }) => `${address}: ${problem}`)

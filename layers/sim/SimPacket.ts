@@ -76,7 +76,12 @@ export interface SimEdge {
   /** The address of the far end, if that is a host. */
   toAddress: string | undefined
   /** MTU, and how larger packets are handled. */
-  readonly conditions: { readonly mtu: number; readonly tooLarge: "drop" | "icmp" }
+  readonly conditions: {
+    /** Size of the largest packet it carries. */
+    readonly mtu: number
+    /** What becomes of larger ones. */
+    readonly tooLarge: "drop" | "icmp"
+  }
   /** Whether packets to this address end at the far end of this link. */
   leadsTo(address: string): boolean
   /** Returns false if the packet is too large and the link reports it. */

@@ -29,7 +29,12 @@ export interface SimReport<A, E> {
   /** Digest of the packet trace; equal for equal runs. */
   readonly digest: string
   /** Pending when the program ended: ready fiber tasks, sleeps and packets in flight. */
-  readonly leftovers: { readonly tasks: number; readonly events: number }
+  readonly leftovers: {
+    /** Fiber tasks that were ready. */
+    readonly tasks: number
+    /** Sleeps, and packets in flight. */
+    readonly events: number
+  }
 }
 
 /**

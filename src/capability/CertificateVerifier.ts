@@ -34,11 +34,13 @@ export type CertificateType = "x509" | "rawPublicKey"
  */
 export type PeerCertificate =
   | {
+      /** A certificate chain. */
       readonly _tag: "x509"
       /** DER certificates as the peer sent them, its own first. */
       readonly chain: ReadonlyArray<Uint8Array>
     }
   | {
+      /** A key alone. RFC 7250 */
       readonly _tag: "rawPublicKey"
       /** DER SubjectPublicKeyInfo. */
       readonly spki: Uint8Array
@@ -66,12 +68,19 @@ export interface VerifyRequest {
  * @since 0.1.0
  */
 export const CertificateAlert = {
+  /** It is malformed, or its signature is wrong. */
   badCertificate: 42,
+  /** A kind that is not supported. */
   unsupportedCertificate: 43,
+  /** Its issuer has withdrawn it. */
   certificateRevoked: 44,
+  /** It is not valid now. */
   certificateExpired: 45,
+  /** Anything else. */
   certificateUnknown: 46,
+  /** Nobody that is trusted has issued it. */
   unknownCa: 48,
+  /** It is valid, and its holder may not come in. */
   accessDenied: 49
 } as const
 

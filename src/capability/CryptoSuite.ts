@@ -178,6 +178,19 @@ export interface SigningKey {
 export type { RandomBytes }
 
 /**
+ * The server's part of a key exchange.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeyAnswer {
+  /** Its share, for the client. */
+  readonly publicKey: Uint8Array
+  /** What both sides now know. */
+  readonly secret: Uint8Array
+}
+
+/**
  * An implementation of the cryptography.
  *
  * @category models
@@ -206,11 +219,7 @@ export interface CryptoSuiteShape {
    * The server's answer to a client's share: its own share and the secret, encapsulated for a KEM. Undefined if the
    * client's share is invalid. All randomness comes from `random`; a suite may ask the system itself if `random` does.
    */
-  respond(
-    group: NamedGroup,
-    clientShare: Uint8Array,
-    random: RandomBytes
-  ): { readonly publicKey: Uint8Array; readonly secret: Uint8Array } | undefined
+  respond(group: NamedGroup, clientShare: Uint8Array, random: RandomBytes): KeyAnswer | undefined
   /** Imports a PKCS #8 DER private key (Ed25519, P-256, P-384 or RSA); undefined if it is none of these. */
   signingKey(pkcs8: Uint8Array): SigningKey | undefined
   /** A fresh Ed25519 or P-256 key as PKCS #8 DER. */

@@ -25,7 +25,9 @@ import type { EcnCodepoint } from "./UdpPort.ts"
 export class RelayError extends Schema.TaggedError<RelayError>("effect-quic/capability/RelayError")(
   "RelayError",
   {
+    /** What kind of problem. */
     reason: Schema.Literals(["Denied", "Unreachable", "Protocol"]),
+    /** The relay. */
     url: Schema.String,
     /** For people; what the relay said in it is printable. */
     message: Schema.String
@@ -47,10 +49,30 @@ export class RelayError extends Schema.TaggedError<RelayError>("effect-quic/capa
  * @since 0.1.0
  */
 export type RelayClosed =
-  | { readonly _tag: "Restarting"; readonly reconnectInMillis: number; readonly tryForMillis: number }
-  | { readonly _tag: "Replaced" }
-  | { readonly _tag: "Denied"; readonly problem: string }
-  | { readonly _tag: "Lost"; readonly problem: string }
+  | {
+      /** The relay goes away for a while. */
+      readonly _tag: "Restarting"
+      /** When to come back. */
+      readonly reconnectInMillis: number
+      /** How long to try then. */
+      readonly tryForMillis: number
+    }
+  | {
+      /** Another connection has this key. */
+      readonly _tag: "Replaced"
+    }
+  | {
+      /** The relay does not want it. */
+      readonly _tag: "Denied"
+      /** What the relay says, printable. */
+      readonly problem: string
+    }
+  | {
+      /** The connection broke. */
+      readonly _tag: "Lost"
+      /** How it broke. */
+      readonly problem: string
+    }
 
 /**
  * Counts since the link was made.

@@ -188,6 +188,7 @@ export interface UdpBindOptions {
 export class UdpBindError extends Schema.TaggedError<UdpBindError>("effect-quic/capability/UdpBindError")(
   "UdpBindError",
   {
+    /** What kind of problem. */
     reason: Schema.Literals([
       "AddressInUse",
       "AddressNotAvailable",
@@ -195,8 +196,11 @@ export class UdpBindError extends Schema.TaggedError<UdpBindError>("effect-quic/
       "InvalidAddress",
       "Unknown"
     ]),
+    /** Where it was to be bound. */
     host: Schema.String,
+    /** Where it was to be bound, 0 for any. */
     port: Schema.Number,
+    /** What the system says, for people. */
     message: Schema.String
   }
 ) {}

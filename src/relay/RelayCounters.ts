@@ -18,6 +18,7 @@ export class RelayCounters {
   malformed = 0
   /** Frames of datagrams passed on, and their bytes. */
   forwarded = 0
+  /** Their bytes. */
   forwardedBytes = 0
   /** Frames for keys that are not connected. */
   droppedUnknown = 0

@@ -49,7 +49,7 @@ export {
   type RelayDiscoveryOptions,
   type RelayServerOptions
 } from "../../../src/RelayServerOptions.ts"
-export type { RelayDrainOptions, RelayServerShape } from "../../../src/RelayServerShape.ts"
+export type { RelayDrained, RelayDrainOptions, RelayServerShape } from "../../../src/RelayServerShape.ts"
 export type { RelayStatistics } from "../../../src/relay/RelayStatistics.ts"
 
 /**

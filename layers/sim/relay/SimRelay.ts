@@ -81,7 +81,16 @@ export class SimRelay {
   /** How clients name it. */
   readonly url: string
   /** What it has forwarded, and not. */
-  readonly counters = { datagrams: 0, bytes: 0, unknown: 0, queueFull: 0 }
+  readonly counters = {
+    /** Datagrams forwarded. */
+    datagrams: 0,
+    /** Bytes of them. */
+    bytes: 0,
+    /** Dropped: nobody with that key is connected. */
+    unknown: 0,
+    /** Dropped: too much waits for that client. */
+    queueFull: 0
+  }
   /** For tests: what becomes of a datagram. Returns what is forwarded instead of it, in any number. */
   tamper: ((relayed: Relayed) => ReadonlyArray<Relayed>) | undefined = undefined
   private readonly host: SimHost
