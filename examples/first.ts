@@ -1,6 +1,6 @@
 /** A first program: an echo server, and a client that sends it a greeting. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Stream } from "effect"
+import { Console, Effect, Stream } from "effect"
 import { layerWithoutTrust, NodeCertificateVerifier, NodeIdentity } from "../layers/node/index.ts"
 import { QuicEndpoint } from "../src/index.ts"
 
@@ -16,7 +16,7 @@ const program = Effect.gen(function* () {
     const stream = yield* connection.openBidi
     yield* Stream.run(Stream.encodeText(Stream.make("hello, QUIC")), stream.writable)
     return yield* Stream.mkString(Stream.decodeText(stream.readable))
-  }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerWithoutTrust, trust)))
+  }).pipe(Effect.scoped, Effect.provide(trust))
 })
 
-NodeRuntime.runMain(Effect.flatMap(program, Console.log))
+NodeRuntime.runMain(program.pipe(Effect.flatMap(Console.log), Effect.provide(layerWithoutTrust)))

@@ -201,7 +201,7 @@ export interface TraversalStatistics {
 export class Traversal {
   private readonly actor: ConnectionActor
 
-  /** Called by `QuicConnection`; not for applications. */
+  /** Called by `QuicConnection`; not for applications. @internal */
   constructor(actor: ConnectionActor) {
     this.actor = actor
   }

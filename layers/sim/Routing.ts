@@ -5,6 +5,8 @@ import type { SimEdge, SimNode } from "./SimPacket.ts"
 const maxRemembered = 4096
 
 export class Routing {
+  /** The hosts by name. */
+  readonly hosts = new Map<string, { readonly addresses: ReadonlyArray<string> }>()
   private known = new Map<SimNode, Map<string, SimEdge | undefined>>()
 
   /** Call after a node, link or address was added or removed. */

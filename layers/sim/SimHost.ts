@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { AddressResolver } from "effect/net/AddressResolver"
 import { Entropy } from "../../src/capability/Entropy.ts"
 import { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
 import { RelayPort } from "../../src/capability/RelayPort.ts"
@@ -18,6 +19,7 @@ import { HostStreams } from "./stream/HostStreams.ts"
 import { simRelayPort } from "./relay/simRelayPort.ts"
 import type { Routing } from "./Routing.ts"
 import type { SimLink } from "./SimLink.ts"
+import { simAddressResolver } from "./simAddressResolver.ts"
 import { simNetworkInterfaces } from "./simNetworkInterfaces.ts"
 import { initialTtl, type SimNode, type SimPacket, wireSize } from "./SimPacket.ts"
 import type { SimUdpSocket, Transmission } from "./SimUdpSocket.ts"
@@ -25,6 +27,14 @@ import type { Timeline } from "./Timeline.ts"
 
 /** No path that carries QUIC has a smaller one: 1200 bytes and the headers of IPv4. RFC 9000 §14 */
 const leastPathMtu = 1228
+
+/**
+ * What a host provides for the programs on it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HostServices = UdpPort | NetworkInterfaces | AddressResolver | RelayPort | Entropy
 
 /**
  * A host in the simulated network, made by `network.host`. `layer` has the services of a program on it.
@@ -108,13 +118,20 @@ export class SimHost implements SimNode {
     return this.interfaces.links
   }
 
-  /** The services of a program on this host: its UDP, its network interfaces, its way to simulated relays, its own entropy and its clock. */
-  get layer(): Layer.Layer<UdpPort | NetworkInterfaces | RelayPort | Entropy> {
+  /**
+   * The services of a program on this host: its UDP, its network interfaces, the names of all hosts and `localhost`, its way to
+   * simulated relays, its own entropy and its clock.
+   */
+  get layer(): Layer.Layer<HostServices> {
     const clock = Effect.map(Clock.Clock, (world) => new HostClock(world, this.skew))
     return Layer.mergeAll(
       Layer.succeed(UdpPort, this.udpPort),
       Layer.succeed(NetworkInterfaces, simNetworkInterfaces(this.interfaces)),
       Layer.succeed(RelayPort, simRelayPort(this.streams)),
+      Layer.succeed(
+        AddressResolver,
+        simAddressResolver(this, () => this.routing.hosts)
+      ),
       Layer.succeed(Entropy, { randomBytes: this.random.bytes }),
       Layer.effect(Clock.Clock, clock)
     )
@@ -144,11 +161,7 @@ export class SimHost implements SimNode {
    */
   run<A, E, R>(
     program: Effect.Effect<A, E, R>
-  ): Effect.Effect<
-    A,
-    E,
-    Exclude<Exclude<R, UdpPort | NetworkInterfaces | RelayPort | Entropy>, Scope.Scope>
-  > {
+  ): Effect.Effect<A, E, Exclude<Exclude<R, HostServices>, Scope.Scope>> {
     return this.life.run(Effect.provide(program, this.layer))
   }
 

@@ -20,9 +20,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import type { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
-import type { UdpPort } from "../../src/capability/UdpPort.ts"
 import type { LinkConditions } from "./linkConditions.ts"
+import type { HostServices } from "./SimHost.ts"
 import * as RealWork from "./RealWork.ts"
 import { replayed, replayVariables } from "./replay.ts"
 import { defaults, type SimOptions, type SimServices, Simulation, type SimStalled } from "./Simulation.ts"
@@ -118,7 +117,7 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
   options: LayerOptions = {}
-): Layer.Layer<SimServices | UdpPort | NetworkInterfaces | Scope.Scope> => localhostOn(layer(options), link)
+): Layer.Layer<SimServices | HostServices | Scope.Scope> => localhostOn(layer(options), link)
 
 /**
  * `layerLocalhost` in an existing simulation.
@@ -129,7 +128,7 @@ export const layerLocalhost = (
 export const localhostOn = (
   simulation: Layer.Layer<SimServices | Scope.Scope>,
   link: Partial<LinkConditions>
-): Layer.Layer<SimServices | UdpPort | NetworkInterfaces | Scope.Scope> => {
+): Layer.Layer<SimServices | HostServices | Scope.Scope> => {
   const machine = Layer.unwrap(
     Effect.map(SimNetwork, (network) => {
       const host = network.host("localhost", "127.0.0.1")

@@ -108,6 +108,7 @@ export class Network {
     const random = this.random.fork(`host ${name}`)
     const host = this.add(new SimHost(name, addresses, this.timeline, this.trace, random, this.routing))
     this.hosts.set(name, host)
+    this.routing.hosts.set(name, host)
     return host
   }
 

@@ -21,8 +21,9 @@ import type * as Scope from "effect/Scope"
 import { expect } from "vitest"
 import { shellQuoted } from "../replay.ts"
 import type { SimServices } from "../Simulation.ts"
-import type { NetworkInterfaces } from "../../../src/capability/NetworkInterfaces.ts"
-import type { UdpPort } from "../../../src/capability/UdpPort.ts"
+import type { CryptoSuite } from "../../../src/capability/CryptoSuite.ts"
+import * as NodeCryptoSuite from "../../node/NodeCryptoSuite.ts"
+import type { HostServices } from "../SimHost.ts"
 import type { LinkConditions } from "../linkConditions.ts"
 import type { FaultSchedule } from "../FaultSchedule.ts"
 import * as SimLayer from "../SimLayer.ts"
@@ -74,18 +75,15 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
   Layer.unwrap(Effect.sync(() => SimLayer.layer(forThisTest(options))))
 
 /**
- * A simulation of one host, for testing a program that talks to itself over `127.0.0.1`. Replaces the live UDP layer;
- * datagrams pass through a link with the given conditions.
+ * A simulation of one host, for testing a program that talks to itself over `127.0.0.1`. Replaces the live layers but
+ * for trust: UDP, names, entropy, cryptography; datagrams pass through a link with the given conditions.
  *
  * **Example** (A lossy loopback)
  *
  * ```ts
- * import { Layer } from "effect"
- * import { NodeCryptoSuite } from "effect-quic/layers/node"
  * import * as SimVitest from "effect-quic/layers/sim/vitest"
  *
- * const simulated = () =>
- *   Layer.merge(SimVitest.layerLocalhost({ delayMillis: 20, lossRate: 0.05 }), NodeCryptoSuite.layer)
+ * const simulated = () => SimVitest.layerLocalhost({ delayMillis: 20, lossRate: 0.05 })
  * ```
  *
  * @category layers
@@ -94,8 +92,8 @@ export const layer = (options: LayerOptions = {}): Layer.Layer<SimServices | Sco
 export const layerLocalhost = (
   link: Partial<LinkConditions> = {},
   options: LayerOptions = {}
-): Layer.Layer<SimServices | UdpPort | NetworkInterfaces | Scope.Scope> =>
-  SimLayer.localhostOn(layer(options), link)
+): Layer.Layer<SimServices | HostServices | CryptoSuite | Scope.Scope> =>
+  Layer.merge(SimLayer.localhostOn(layer(options), link), NodeCryptoSuite.layer)
 
 /**
  * A test under a fault schedule, which `program` applies to its network. On failure, the schedule is shrunk and printed
