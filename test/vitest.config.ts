@@ -5,6 +5,8 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
-    pool: "threads"
+    pool: "threads",
+    // one for each core: vitest leaves one to itself, which has little to do
+    maxWorkers: 2
   }
 })
