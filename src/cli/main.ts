@@ -6,6 +6,7 @@ import { CliHost } from "./CliHost.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
 import { get } from "./get.ts"
+import { inspect } from "./inspect.ts"
 import { keygen } from "./keygen.ts"
 import { ExitCode } from "./exitCodes.ts"
 import * as Presenter from "./presenter.ts"
@@ -35,6 +36,7 @@ const root = Command.make("effect-quic").pipe(
     perf,
     top,
     tree,
+    inspect,
     relay,
     keygen,
     interop

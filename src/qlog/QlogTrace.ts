@@ -72,6 +72,9 @@ export class QlogTrace implements ConnectionObserver {
     this.header = record({
       file_schema: "urn:ietf:params:qlog:file:sequential",
       serialization_format: "application/qlog+json-seq",
+      // of the drafts before: without these two qvis loads no file
+      qlog_version: "0.3",
+      qlog_format: "JSON-SEQ",
       title: "effect-quic",
       trace: {
         event_schemas: ["urn:ietf:params:qlog:events:quic-13", NAT_SCHEMA],

@@ -36,7 +36,7 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["src/protect", "src/handshake", "src/recovery", "src/path", "src/stream", "src/admission", "src/relay"],
   ["src/nat"],
   ["src/connection"],
-  ["src/endpoint", "src/qlog"],
+  ["src/endpoint", "src/qlog", "src/inspect"],
   [
     "src/QuicError.ts",
     "src/errorReasons.ts",

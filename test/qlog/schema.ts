@@ -25,6 +25,9 @@ export const checkHeader = (header: unknown, role: Role): void => {
   expect(header).toMatchObject({
     file_schema: "urn:ietf:params:qlog:file:sequential",
     serialization_format: "application/qlog+json-seq",
+    // what the loader of qvis asks of a .sqlog file, beside a trace
+    qlog_version: "0.3",
+    qlog_format: "JSON-SEQ",
     trace: {
       event_schemas: ["urn:ietf:params:qlog:events:quic-13", "urn:effect-quic:qlog:events:nat"],
       vantage_point: { type: role },
