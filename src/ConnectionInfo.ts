@@ -77,8 +77,11 @@ export interface ConnectionStats extends PathMeasurements {
   readonly reorderBytes: number
   /** The furthest that stream data has arrived ahead of the first missing byte, in bytes of the stream. */
   readonly maxReorderBytes: number
-  /** Whether the path supports ECN; `"testing"` and `"unknown"` while validating. RFC 9000 §13.4.2 */
-  readonly ecn: "testing" | "unknown" | "capable" | "failed"
+  /**
+   * Whether the path supports ECN; `"testing"` and `"unknown"` while validating, `"unsupported"` if the socket here cannot
+   * mark packets. RFC 9000 §13.4.2
+   */
+  readonly ecn: "unsupported" | "testing" | "unknown" | "capable" | "failed"
 }
 
 export const connectionFacts = (core: Connection): ConnectionFacts => {

@@ -16,6 +16,7 @@ import { QuicEndpoint } from "../QuicEndpoint.ts"
 import { layerCapture, pcapFlag } from "./capture.ts"
 import { CliHost } from "./CliHost.ts"
 import { demoPaths, downloadOverTwo } from "./demoPaths.ts"
+import { type Destination, toFile } from "./destination.ts"
 import { connectionFacts } from "./get.ts"
 import { download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
@@ -119,7 +120,7 @@ const prepare = Effect.fnUntraced(function* <E, R>(pieces: Stream.Stream<Uint8Ar
   return { bytes, sha256: digest.hex() }
 }, Effect.scoped)
 
-const downloadOverOne = Effect.fnUntraced(function* (target: HqTarget, total: number, directory: string) {
+const downloadOverOne = Effect.fnUntraced(function* (target: HqTarget, total: number, to: Destination) {
   const { host, port } = target
   const endpoint = yield* QuicEndpoint.make({ host })
   const connection = yield* endpoint.connect({ host, port, alpn: [hqAlpn] })
@@ -127,7 +128,7 @@ const downloadOverOne = Effect.fnUntraced(function* (target: HqTarget, total: nu
   let arrived = 0
   const done = yield* withProgress(
     { label: `Receiving ${formatBytes(total)}`, done: () => arrived, total: () => total },
-    download(connection, target, directory, (count) => {
+    download(connection, target, to, (count) => {
       arrived += count
     })
   )
@@ -164,22 +165,23 @@ export const demo = Command.make(
       yield* fs.makeDirectory(received)
       const name = "demo.bin"
       const size = Option.getOrElse(options.size, () => (options.paths ? 40e6 : 100e6))
-      const original = yield* Option.match(options.file, {
-        onNone: () => prepare(randomPieces(size), paths.join(served, name)),
-        onSome: (file) => prepare(fs.stream(file, { chunkSize: pieceBytes }), paths.join(served, name))
-      })
-
+      // before anything is said, as it may be missing
+      if (Option.isSome(options.file)) yield* fs.access(options.file.value, { readable: true })
       const server = yield* startServer(served, options.paths ? demoPaths : 1)
       const { address, fingerprint } = yield* server.next("listening")
       yield* Console.log(
         `Server   process ${server.pid}, UDP ${address.host}:${address.port}, certificate sha256:${fingerprint.slice(0, 12)}…`
       )
+      const original = yield* Option.match(options.file, {
+        onNone: () => prepare(randomPieces(size), paths.join(served, name)),
+        onSome: (file) => prepare(fs.stream(file, { chunkSize: pieceBytes }), paths.join(served, name))
+      })
       const trust = Layer.effect(CertificateVerifier, host.trust.keys([fingerprint]))
       const target = { url: name, ...address, path: `/${name}`, fileName: name }
       const { done, facts, lines } = yield* (options.paths ? downloadOverTwo : downloadOverOne)(
         target,
         original.bytes,
-        received
+        toFile(fs, paths.join(received, name), true)
       ).pipe(Effect.provide([trust, layerCapture(options.pcap)]))
       const sent = yield* server.next("sent")
 

@@ -5,6 +5,7 @@ import { QuicEndpoint } from "../QuicEndpoint.ts"
 import type { QuicPath } from "../QuicPath.ts"
 import type { QuicConnection } from "../QuicConnection.ts"
 import { CliHost } from "./CliHost.ts"
+import type { Destination } from "./destination.ts"
 import { connectionFacts } from "./get.ts"
 import { download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
@@ -79,7 +80,7 @@ const openBoth = Effect.fnUntraced(function* (connection: QuicConnection, host: 
 export const downloadOverTwo = Effect.fnUntraced(function* (
   target: HqTarget,
   total: number,
-  directory: string
+  to: Destination
 ) {
   const { monotonicMillis } = yield* CliHost
   const links = [
@@ -109,7 +110,7 @@ export const downloadOverTwo = Effect.fnUntraced(function* (
     ),
     ...drawPaths(tracks, columns)
   ]
-  const transfer = withPicture(frame, download(connection, target, directory, watch.onBytes))
+  const transfer = withPicture(frame, download(connection, target, to, watch.onBytes))
   const done = yield* Effect.raceFirst(transfer, measure(tracks, paths, links, monotonicMillis))
   const share = (part: number) => formatBytes(part * total)
   const facts = [

@@ -7,6 +7,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Path from "effect/Path"
 import { Command, Flag } from "effect/cli"
 import * as Identity from "../Identity.ts"
 import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
@@ -16,6 +17,7 @@ import { QuicEndpoint, type QuicEndpointShape } from "../QuicEndpoint.ts"
 import { Version } from "../wire/PacketType.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust } from "./credentials.ts"
+import { toFile } from "./destination.ts"
 import { byServer, download } from "./hqClient.ts"
 import { hqAlpn } from "./hqRequest.ts"
 import { serveDirectory } from "./hqServer.ts"
@@ -99,6 +101,8 @@ const fetchAll = Effect.fnUntraced(function* (
   targets: ReadonlyArray<HqTarget>,
   directory: string
 ) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
   const [{ host, port }] = targets
   const connection = yield* endpoint.connect({
     ...client,
@@ -112,7 +116,7 @@ const fetchAll = Effect.fnUntraced(function* (
     targets,
     (target) =>
       Effect.tap(
-        download(connection, target, directory, () => {}),
+        download(connection, target, toFile(fs, paths.join(directory, target.fileName), true), () => {}),
         ({ bytes, millis }) => Console.log(`${target.url}  ${bytes} bytes in ${millis.toFixed(0)} ms`)
       ),
     { concurrency: 256, discard: true }

@@ -3,7 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { CliConfig, CliOutput, GlobalFlag, type HelpDoc } from "effect/cli"
+import { CliConfig, CliOutput, Flag, GlobalFlag, type HelpDoc } from "effect/cli"
 import { printable } from "../internal/printable.ts"
 
 const columns = 80
@@ -66,10 +66,20 @@ const presenter = (colors: boolean): CliOutput.Presenter => ({
   }
 })
 
+/** As the built-in one, whose alias `-v` is for `--verbose` here. */
+const version = GlobalFlag.Action({
+  flag: Flag.Boolean("version").pipe(
+    Flag.withAlias("V"),
+    Flag.withDescription("Show version information"),
+    Flag.withDefault(false)
+  ),
+  run: GlobalFlag.Version.run
+})
+
 export const layer = (colors: boolean) =>
   Layer.mergeAll(
     CliOutput.layerPresenter(presenter(colors)),
     CliConfig.layer({
-      builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
+      builtIns: [GlobalFlag.Help, version, GlobalFlag.Completions, GlobalFlag.LogLevel]
     })
   )

@@ -64,16 +64,28 @@ const describeCause = (cause: Cause.Cause<unknown>): string => {
     : describe(error)
 }
 
+const codeOf = (error: unknown): number =>
+  error instanceof CliFailure ? (error.exitCode ?? ExitCode.failure) : exitCodeOf(error)
+
+/** Prints each of `errors` once; fails with the exit code of the first. */
+export const reportAll = (errors: ReadonlyArray<unknown>): Effect.Effect<void, Reported> => {
+  if (errors.length === 0) return Effect.void
+  const lines = new Set(errors.map((error) => `effect-quic: ${describe(error)}`))
+  return Effect.andThen(
+    Effect.forEach(lines, (line) => Console.error(line), { discard: true }),
+    Effect.fail(new Reported({ exitCode: codeOf(errors[0]) }))
+  )
+}
+
 /** Prints why `effect` failed, and leaves only the exit code to the runtime. */
 export const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Reported, R> =>
   Effect.catchCause(effect, (cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
     const error = Cause.squash(cause)
     if (error instanceof Reported) return Effect.fail(error)
-    const exitCode = error instanceof CliFailure ? (error.exitCode ?? 1) : exitCodeOf(error)
     return Effect.logDebug(cause).pipe(
       Effect.andThen(Console.error(`effect-quic: ${describeCause(cause)}`)),
-      Effect.andThen(Effect.fail(new Reported({ exitCode })))
+      Effect.andThen(Effect.fail(new Reported({ exitCode: codeOf(error) })))
     )
   })
 

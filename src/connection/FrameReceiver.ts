@@ -99,7 +99,7 @@ export class FrameReceiver implements FrameSink {
 
   /** RFC 9000 §13.4.2.1, §19.3 #S1; a CE mark counts as congestion. RFC 9002 §7.1 */
   private validateEcn(path: ConnectionPath, space: Space, ack: AckFrame, raisesLargest: boolean): void {
-    if (path.ecn.state === "failed") return
+    if (path.ecn.state === "failed" || path.ecn.state === "unsupported") return
     const { acked } = path.recovery
     let marked = 0
     for (let i = 0; i < acked.length; i++) if (acked.items[i].isEcnMarked) marked++

@@ -3,7 +3,7 @@ import type { Space } from "../wire/PacketType.ts"
 /** Packets marked while testing. RFC 9000 §13.4.2 */
 const TEST_PACKETS = 10
 
-export type EcnState = "testing" | "unknown" | "capable" | "failed"
+export type EcnState = "unsupported" | "testing" | "unknown" | "capable" | "failed"
 
 /** The ECN counts of an ACK frame; `AckFrame` has this shape. */
 export interface EcnCounts {
@@ -29,7 +29,7 @@ interface SpaceCounts {
  * the path, and a higher CE count merely slows us down.
  */
 export class EcnValidator {
-  state: EcnState = "failed"
+  state: EcnState
   /** The sockets can mark packets; otherwise nothing is ever marked. */
   private readonly isAvailable: boolean
   private readonly spaces: ReadonlyArray<SpaceCounts> = [
@@ -47,6 +47,7 @@ export class EcnValidator {
 
   constructor(isAvailable: boolean) {
     this.isAvailable = isAvailable
+    this.state = isAvailable ? "failed" : "unsupported"
   }
 
   /**
@@ -98,7 +99,7 @@ export class EcnValidator {
    * congestion. RFC 9000 §13.4.2.1
    */
   onAck(space: Space, newlyAcked: number, counts: EcnCounts, raisesLargest: boolean): number {
-    if (this.state === "failed") return 0
+    if (this.state === "failed" || this.state === "unsupported") return 0
     if (newlyAcked > 0) this.acknowledged = true
     // RFC 9000 §13.4.2.1 #1: the counts of reordered frames are lower, which is no failure
     if (!raisesLargest) return 0

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, it } from "vitest"
+import { ExitCode } from "../../src/cli/exitCodes.ts"
 import { eventually, isAlive, runCli, scratch, startCli } from "./runCli.ts"
 
 const leftovers = (directory: string): ReadonlyArray<string> =>
@@ -38,6 +39,18 @@ it("writes the secrets that decrypt a capture where SSLKEYLOGFILE says", async (
   expect(readFileSync(file, "utf8")).toMatch(/^CLIENT_TRAFFIC_SECRET_0 [0-9a-f]{64} [0-9a-f]+$/m)
 })
 
+it("shows its endpoint before the file is prepared", async () => {
+  const temporary = scratch()
+  const demo = startCli(["demo", "--size", "2GB"], { env: { TMPDIR: temporary } })
+  await demo.printed(/process \d+, UDP 127\.0\.0\.1:\d+/)
+  const [directory] = leftovers(temporary)
+  const prepared = statSync(join(temporary, directory, "served", "demo.bin"), { throwIfNoEntry: false })
+  expect(prepared?.size ?? 0).toBeLessThan(1e9)
+  demo.kill("SIGINT")
+  expect((await demo.finished).code).toBe(130)
+  expect(leftovers(temporary)).toEqual([])
+})
+
 it("ends on Ctrl-C during a transfer, stopping its server and deleting its files", async () => {
   const temporary = scratch()
   const demo = startCli(["demo", "--size", "300MB"], { env: { TMPDIR: temporary } })
@@ -67,7 +80,7 @@ it("reports a missing file in one line", async () => {
   const missing = join(tmpdir(), "no", "such", "file")
   const { code, stderr, stdout } = await runCli(["demo", "--file", missing])
   expect({ code, stderr, stdout }).toEqual({
-    code: 1,
+    code: ExitCode.file,
     stderr: `effect-quic: ${missing}: no such file or directory\n`,
     stdout: ""
   })

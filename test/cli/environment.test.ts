@@ -26,6 +26,18 @@ it("reports in one line why QLOGDIR or SSLKEYLOGFILE cannot be written", async (
   }
 })
 
+it.each([
+  ["get", "https://localhost/x"],
+  ["perf", "client", "localhost:1"],
+  ["serve", ".", "--workers", "2"],
+  ["send", "."],
+  ["top"]
+])("says in one line that QLOGDIR cannot be written: %s", async (...args) => {
+  const { code, stderr, stdout } = await runCli(args, { env: { QLOGDIR: "/proc/nowhere" } })
+  const line = "effect-quic: QLOGDIR: cannot write to /proc/nowhere: no such file or directory\n"
+  expect({ code, stderr, stdout }).toEqual({ code: 1, stderr: line, stdout: "" })
+})
+
 it("takes sockets and cryptography by node:ffi unless EFFECT_QUIC_IO says otherwise", async () => {
   const transfer = (io: string, ...flags: ReadonlyArray<string>) =>
     runCli(["demo", "--size", "10kB"], { env: { EFFECT_QUIC_IO: io }, flags })

@@ -11,6 +11,7 @@ const site = () => {
   const www = join(directory, "www")
   const downloads = join(directory, "downloads")
   mkdirSync(join(www, "deep", "er"), { recursive: true })
+  mkdirSync(downloads)
   const write = (name: string, bytes: Uint8Array | string) => writeFileSync(join(www, name), bytes)
   write("a.bin", randomBytes(1_000_000))
   write("b.bin", randomBytes(70_000))
@@ -57,7 +58,7 @@ it.each([
   const { downloads, www } = site()
   const { fingerprint, server, url } = await startServe(www)
   const { code, stderr } = await runCli(["get", url(path), "--pin-sha256", fingerprint, "-o", downloads])
-  expect(code).toBe(1)
+  expect(code).toBe(ExitCode.refused)
   expect(stderr).toMatch(/^effect-quic: [^\n]*no such file, or does not serve it[^\n]*\n$/)
   expect(readdirSync(downloads)).toEqual([])
   await server.printed(/refused/)
@@ -76,7 +77,7 @@ it("serves with a certificate from keygen, to clients that pin it or trust it as
     ["--ca", certificate],
     ["--pin-sha256", fingerprint]
   ]) {
-    const { code, stderr } = await runCli(["get", url("b.bin"), flag, value, "-o", downloads])
+    const { code, stderr } = await runCli(["get", url("b.bin"), flag, value, "-f", "-o", downloads])
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
   }
 })
@@ -89,7 +90,7 @@ it("serves with a raw public key from keygen", async () => {
     ["--pin", join(directory, "peer.pub")],
     ["--pin-sha256", fingerprint]
   ]) {
-    const { code, stderr } = await runCli(["get", url("b.bin"), ...trust, "-o", downloads])
+    const { code, stderr } = await runCli(["get", url("b.bin"), ...trust, "-f", "-o", downloads])
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
   }
 })
@@ -190,7 +191,8 @@ it("leaves no partial file when get is interrupted, and the server keeps serving
   const interruptedAt = performance.now()
   get.kill("SIGINT")
   const { code, stderr } = await get.finished
-  expect({ code, stderr }).toEqual({ code: 130, stderr: "" })
+  const line = "effect-quic: interrupted; 0 of 1 file complete, nothing is left of the rest\n"
+  expect({ code, stderr }).toEqual({ code: 130, stderr: line })
   expect(performance.now() - interruptedAt).toBeLessThan(3000)
   expect(readdirSync(downloads)).toEqual([])
   await server.printed(/disconnected/)

@@ -36,6 +36,8 @@ describe("ECN on a path", () => {
     ecn.start(0, PTO)
     expect(ecn.marks(0)).toBe(false)
     expect(ecn.onAck(App, 0, counts(5, 5), true)).toBe(0)
+    expect(ecn.onAck(App, 1, counts(1), true)).toBe(0)
+    expect(ecn.state).toBe("unsupported")
   })
 
   it("is abandoned after a probe timeout without a marked packet acknowledged", () => {
