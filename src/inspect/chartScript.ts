@@ -198,5 +198,5 @@ watchers.push(() => {
   range.textContent = clock(view[0]) + " to " + clock(view[1])
   reset.disabled = view[0] === whole[0] && view[1] === whole[1]
 })
-addEventListener("resize", () => setView(...view))
+addEventListener("resize", () => charts.forEach(draw))
 `

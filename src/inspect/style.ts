@@ -35,6 +35,8 @@ th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left }
 .bar output { color: var(--quiet); font-variant-numeric: tabular-nums }
 button, input { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--line);
   border-radius: 5px; padding: 3px 9px }
+label { display: flex; align-items: center; gap: 5px }
+input[type="search"] { width: 240px }
 button:disabled { opacity: .45 }
 .chart { margin-bottom: 14px }
 .chart header { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: baseline; margin-bottom: 2px }
@@ -66,7 +68,7 @@ button:disabled { opacity: .45 }
 .heads b { color: var(--text) }
 .heads .far { text-align: right }
 .row { position: absolute; left: 0; right: 0; font-variant-numeric: tabular-nums }
-.row .time, .row .size { text-align: right; color: var(--quiet) }
+.row .time, .row .size { align-self: start; line-height: 19px; text-align: right; color: var(--quiet) }
 .row .lane { align-self: stretch; border-left: 2px solid var(--line); margin-left: 6px }
 .row .what { position: relative; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding: 0 14px;
   height: 24px; line-height: 19px }
