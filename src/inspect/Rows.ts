@@ -49,6 +49,11 @@ export class Rows {
     if (row !== undefined) row.lostAt = time
   }
 
+  /** How many sent packets can still be found lost. */
+  get watched(): number {
+    return this.sent.size
+  }
+
   /** In order; `omitted` are missing behind the first `MAX_ROWS / 2`. */
   all(): ReadonlyArray<Row> {
     return [...this.head, ...this.tail.slice(this.next), ...this.tail.slice(0, this.next)]
