@@ -1,6 +1,7 @@
 /** `effect-quic perf server` and `effect-quic perf client` */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
 import type { QuicConnection } from "../QuicConnection.ts"
 import { QuicEndpoint } from "../QuicEndpoint.ts"
@@ -8,11 +9,11 @@ import { formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
 import { connectionFacts, groupName } from "./get.ts"
+import { type Direction, measureBulk } from "./perfBulk.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { labelled } from "./presenter.ts"
-import { withProgress } from "./ProgressBar.ts"
 import { printable, printableJson } from "../internal/printable.ts"
-import { fail, misused, reported } from "./report.ts"
+import { misused, reported } from "./report.ts"
 import { introduce, listenFlags, reachable } from "./serve.ts"
 import { describeStop, untilStopped } from "./untilStopped.ts"
 import { formatBytes, formatCount, formatMillis, formatRate, parseBytes } from "./units.ts"
@@ -53,11 +54,20 @@ const sizeFlag = (name: string, byDefault: string) =>
     Flag.filterMap(parseBytes, (text) => `a size such as 100MB, not "${text}"`)
   )
 
+const MAX_SECONDS = 86_400
+const MAX_STREAMS = 128
+
+const countFlag = (name: string, metavar: string, most: number) =>
+  Flag.Int(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.filter(
+      (count) => count >= 1 && count <= most,
+      (count) => `1 to ${most} ${metavar.toLowerCase()}, not ${count}`
+    )
+  )
+
 /** As many as any connection may have. */
 const mostPaths = 8
-
-const packetsLost = ({ paths }: QuicConnection): number =>
-  paths.reduce((sum, path) => sum + path.packetsLost, 0)
 
 /** Opens all that are missing, each from the next of `places`, or another port. */
 const openPaths = (connection: QuicConnection, count: number, places: ReadonlyArray<string>) =>
@@ -84,35 +94,6 @@ const describePath = (path: ReturnType<typeof pathResults>[number]): string =>
     `Path ${path.id}     received ${formatBytes(path.bytesReceived)}, sent ${formatBytes(path.bytesSent)}`,
     ` (${path.local}, ${path.state}, RTT ${formatMillis(path.smoothedRttMillis)}, ${formatCount(path.packetsLost, "packet")} lost)`
   ].join("")
-
-/** A bulk transfer in one direction. */
-const measureBulk = Effect.fnUntraced(function* (
-  connection: QuicConnection,
-  direction: "upload" | "download",
-  bytes: number
-) {
-  const { monotonicMillis } = yield* CliHost
-  let moved = 0
-  const count = (more: number): void => {
-    moved += more
-  }
-  const lostBefore = packetsLost(connection)
-  const startedAt = monotonicMillis()
-  yield* withProgress(
-    { label: direction, done: () => moved, total: () => bytes },
-    direction === "upload"
-      ? callPerf(connection, bytes, 0, { onSent: count, onReceived: () => {} })
-      : callPerf(connection, 0, bytes, { onSent: () => {}, onReceived: count })
-  )
-  const millis = monotonicMillis() - startedAt
-  if (moved !== bytes) return yield* fail(`${direction}: ${moved} of ${bytes} bytes`)
-  return {
-    bytes,
-    millis,
-    bitsPerSecond: Math.round((bytes * 8000) / millis),
-    packetsLost: packetsLost(connection) - lostBefore
-  }
-})
 
 /** The percentile `share` (0 … 1) of sorted times. */
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
@@ -166,6 +147,16 @@ const client = Command.make(
     upload: sizeFlag("upload", "100MB").pipe(
       Flag.withDescription("Amount to upload (default: 100MB); 0 skips it")
     ),
+    time: countFlag("time", "SECONDS", MAX_SECONDS).pipe(
+      Flag.withAlias("t"),
+      Flag.withDescription("How long each direction takes, instead of an amount"),
+      Flag.optional
+    ),
+    streams: countFlag("parallel", "STREAMS", MAX_STREAMS).pipe(
+      Flag.withAlias("P"),
+      Flag.withDescription("Number of concurrent streams of each direction (default: 1)"),
+      Flag.withDefault(1)
+    ),
     calls: Flag.Int("calls").pipe(
       Flag.withDescription("Number of small calls (default: 2000); 0 skips them"),
       Flag.withDefault(2000)
@@ -206,8 +197,13 @@ const client = Command.make(
       const connection = yield* endpoint.connect({ ...address, alpn: [perfAlpn], transport })
       const handshakeMillis = monotonicMillis() - startedAt
       yield* openPaths(connection, paths, from)
-      const bulk = (direction: "upload" | "download", bytes: number) =>
-        bytes === 0 ? Effect.undefined : measureBulk(connection, direction, bytes)
+      const load = {
+        seconds: Option.getOrUndefined(options.time),
+        streams: options.streams,
+        isPrinted: !options.json
+      }
+      const bulk = (direction: Direction, bytes: number) =>
+        bytes === 0 ? Effect.undefined : measureBulk(connection, direction, { ...load, bytes })
       const download = yield* bulk("download", options.download)
       const upload = yield* bulk("upload", options.upload)
       const calls =
@@ -257,6 +253,10 @@ const client = Command.make(
     {
       command: "effect-quic perf client 10.0.0.7:4433 --pin server.crt --download 1GB --upload 0 --calls 0",
       description: "Download only"
+    },
+    {
+      command: "effect-quic perf client 10.0.0.7:4433 --pin server.crt -t 10 -P 4 --calls 0",
+      description: "Four streams for ten seconds in each direction"
     },
     {
       command:

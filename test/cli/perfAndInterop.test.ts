@@ -23,6 +23,30 @@ it("measures goodput in both directions and call latency, as text and as JSON", 
   expect(calls.p50Millis).toBeLessThanOrEqual(calls.p99Millis)
 })
 
+it("measures for a time, over several streams, and tells of each second", async () => {
+  const server = startCli(["perf", "server", "--host", "127.0.0.1", "--port", "0"])
+  const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
+  const [, fingerprint] = await server.printed(/sha256:([0-9a-f]{64})/)
+  const client = ["perf", "client", `127.0.0.1:${port}`, "--pin-sha256", fingerprint, "--calls", "0"]
+  const table = await runCli([...client, "-t", "3", "-P", "3", "--upload", "0"])
+  expect({ code: table.code, stderr: table.stderr }).toEqual({ code: 0, stderr: "" })
+  expect(table.stdout).toMatch(/^ +0\.0–\d+\.\d s {2}download {2}.*bit\/s {2}\(.*B\)$/m)
+  expect(table.stdout).toMatch(/^Download .*bit\/s/m)
+
+  const json = await runCli([...client, "-t", "3", "-P", "3", "--download", "0", "--json"])
+  const { download, upload } = JSON.parse(json.stdout)
+  expect(download).toBeUndefined()
+  expect(upload.millis).toBeGreaterThanOrEqual(2990)
+  expect(upload.streams).toBe(3)
+  expect(upload.intervals.length).toBeGreaterThan(0)
+  const within = upload.intervals.reduce((sum: number, { bytes }: { bytes: number }) => sum + bytes, 0)
+  expect(within).toBeGreaterThan(0)
+  expect(within).toBeLessThanOrEqual(upload.bytes)
+
+  const refused = await runCli([...client, "-P", "129"])
+  expect(refused.stderr).toContain("1 to 128 streams, not 129")
+})
+
 it("measures over several paths at once, and says what each has carried", async () => {
   const server = startCli(["perf", "server", "--host", "127.0.0.1", "--port", "0"])
   const [, port] = await server.printed(/127\.0\.0\.1:(\d+)\./)
