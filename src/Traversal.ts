@@ -26,53 +26,14 @@ import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import type { NumberedChange } from "./actor/TraversalRecord.ts"
 import type * as Candidates from "./nat/candidates.ts"
 import type { CandidatePair } from "./nat/CandidatePairs.ts"
-import type * as Pairs from "./nat/pairState.ts"
-import type * as Phases from "./nat/phases.ts"
+import type { PairState } from "./nat/pairState.ts"
+import type { Phase, PhaseReason } from "./nat/phases.ts"
 import type { QuicError } from "./QuicError.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
-/**
- * How an address was learned.
- *
- * **Details**
- *
- * `host`: it is of an interface; `serverReflexive`: a bootstrap node sees it; `peerReflexive`: the peer sees it, and nobody
- * has named it; `predicted`: the NAT is expected to use it next; `relay`: a relay forwards what is sent to it.
- *
- * @category models
- * @since 0.1.0
- */
-export type CandidateKind = Candidates.CandidateKind
-
-/**
- * The states of a pair of candidates. RFC 8445 §6.1.2.6
- *
- * @category models
- * @since 0.1.0
- */
-export type PairState = Pairs.PairState
-
-/**
- * Where a connection is on its way to a direct path.
- *
- * **Details**
- *
- * `Discovery`: this side learns its addresses; `Coordination`: the sides exchange them; `Synchronization`: the client has the
- * server reach out; `Punching`: both probe; `Validation`: a probe was answered, and a path is validated there; `Connected`:
- * data takes a direct path; `Failed`: it takes the relay, until the next attempt.
- *
- * @category models
- * @since 0.1.0
- */
-export type Phase = Phases.Phase
-
-/**
- * Why a phase changed.
- *
- * @category models
- * @since 0.1.0
- */
-export type PhaseReason = Phases.PhaseReason
+export type { CandidateKind } from "./nat/candidates.ts"
+export type { PairState } from "./nat/pairState.ts"
+export type { Phase, PhaseReason } from "./nat/phases.ts"
 
 /**
  * An address at which one of the sides may be reached.
@@ -82,7 +43,7 @@ export type PhaseReason = Phases.PhaseReason
  */
 export interface Candidate {
   /** How it was learned; of the peer's, as far as that can be told. */
-  readonly kind: CandidateKind
+  readonly kind: Candidates.CandidateKind
   /** The address. */
   readonly address: SocketAddress
   /** 1 to 2³¹ − 1, the highest best. RFC 8445 §5.1.2.1 */

@@ -4,7 +4,17 @@ import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import type { Observation, OwnAddresses } from "./CandidateSource.ts"
 import { predictPorts } from "./PortPrediction.ts"
 
-/** How an address was learned. */
+/**
+ * How an address was learned.
+ *
+ * **Details**
+ *
+ * `host`: it is of an interface; `serverReflexive`: a bootstrap node sees it; `peerReflexive`: the peer sees it, and nobody
+ * has named it; `predicted`: the NAT is expected to use it next; `relay`: a relay forwards what is sent to it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type CandidateKind =
   /** it is of an interface of the host */
   | "host"

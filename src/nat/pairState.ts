@@ -1,7 +1,7 @@
 import { moves } from "../internal/TransitionTable.ts"
 
 /**
- * The states of a candidate pair, those of RFC 8445 §6.1.2.6 without `Frozen`, as there is one component only:
+ * The states of a pair of candidates. RFC 8445 §6.1.2.6
  *
  * ```
  *   Waiting ──► InProgress ──► Succeeded
@@ -12,6 +12,9 @@ import { moves } from "../internal/TransitionTable.ts"
  * ```
  *
  * A pair waits again when another round begins, also one that succeeded and whose path is lost.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type PairState = "Waiting" | "InProgress" | "Succeeded" | "Failed" | "Cancelled"
 

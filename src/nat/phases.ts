@@ -1,7 +1,13 @@
 import { moves } from "../internal/TransitionTable.ts"
 
 /**
- * Where a connection is on its way from the relay to a direct path.
+ * Where a connection is on its way to a direct path.
+ *
+ * **Details**
+ *
+ * `Discovery`: this side learns its addresses; `Coordination`: the sides exchange them; `Synchronization`: the client has the
+ * server reach out; `Punching`: both probe; `Validation`: a probe was answered, and a path is validated there; `Connected`:
+ * data takes a direct path; `Failed`: it takes the relay, until the next attempt.
  *
  * ```
  *   Discovery ──► Coordination ──► Synchronization ──► Punching ──► Validation ──► Connected
@@ -14,6 +20,9 @@ import { moves } from "../internal/TransitionTable.ts"
  * Every phase but the last can also end in `Failed`, and in `Connected` when a direct path is there all of a sudden. A server
  * enters `Synchronization` whenever its client asks it to reach out, and `Failed` leads back to `Discovery`. A direct path
  * that is lost at once ends in `Failed`, so that the next attempt waits.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Phase =
   /** this side learns its own addresses */
@@ -61,7 +70,12 @@ export const phaseMillis = (phase: Phase, coordinationTimeoutMillis: number, ret
   }
 }
 
-/** Why the phase changed. */
+/**
+ * Why a phase changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type PhaseReason =
   /** this side knows its addresses */
   | "gathered"
