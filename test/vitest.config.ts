@@ -5,8 +5,6 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
-    pool: "threads",
-    // one for each core: vitest leaves one to itself, which has little to do
-    maxWorkers: 2
+    pool: "threads"
   }
 })
