@@ -1,19 +1,11 @@
 /** Two of iroh's endpoints through our relay: they connect by their keys, go direct, and survive its restart. */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
-import { ChildProcess } from "effect/process"
 import type { Row } from "./matrix.ts"
+import { type Reported, reportedBy } from "./reported.ts"
 
-const program = new URL("programs/throughRelay.ts", import.meta.url).pathname
-
-/** The slowest step, the reconnection of iroh's clients, takes a few seconds. */
-const TIMEOUT = "60 seconds"
-
-interface Happened {
-  readonly event: string
+interface Happened extends Reported {
   readonly millis?: number
   readonly forwardedBytes?: number
-  readonly reason?: string
 }
 
 const steps: ReadonlyArray<{
@@ -32,24 +24,15 @@ const steps: ReadonlyArray<{
 
 export const relayPeer = "iroh-relay"
 
-export const relaysStrangers = Effect.gen(function* () {
-  const happened: Array<Happened> = []
-  const process = yield* ChildProcess.make(globalThis.process.execPath, ["--no-warnings", program], {
-    stdin: { stream: "pipe", endOnDone: false },
-    stderr: "inherit"
-  })
-  yield* process.stdout.pipe(
-    Stream.decodeText,
-    Stream.splitLines,
-    Stream.runForEach((line) => Effect.sync(() => void happened.push(JSON.parse(line)))),
-    Effect.timeoutOption(TIMEOUT)
-  )
-  const failed = happened.find(({ event }) => event === "failed")?.reason ?? "it was not finished in time"
-  return steps.map(({ case: name, event, note }): Row => {
-    const found = happened.find((one) => one.event === event)
-    const row = { peer: relayPeer, role: "server", case: name } as const
-    return found === undefined
-      ? { ...row, result: "fail", reason: failed }
-      : { ...row, result: "pass", reason: note(found) }
-  })
-}).pipe(Effect.scoped)
+/** The slowest step, the reconnection of iroh's clients, takes a few seconds. */
+export const relaysStrangers = Effect.map(
+  reportedBy<Happened>("throughRelay", "60 seconds"),
+  ({ failure, happened }) =>
+    steps.map(({ case: name, event, note }): Row => {
+      const found = happened.find((one) => one.event === event)
+      const row = { peer: relayPeer, role: "server", case: name } as const
+      return found === undefined
+        ? { ...row, result: "fail", reason: failure }
+        : { ...row, result: "pass", reason: note(found) }
+    })
+)

@@ -3,7 +3,7 @@
  * Emits a line of JSON for each thing they have done.
  */
 import { createHash, randomBytes } from "node:crypto"
-import { type Connection, Endpoint, EndpointAddr, EndpointId, RelayMode } from "@number0/iroh"
+import { type Endpoint, EndpointAddr, EndpointId } from "@number0/iroh"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -16,59 +16,20 @@ import {
   type QuicEndpointShape,
   Trust
 } from "../../../src/index.ts"
+import { askEcho, bind, digestOf, echo, emit, name } from "./iroh.ts"
 import { fail, leave } from "./program.ts"
 
 // stdin ends when the parent dies
 process.stdin.on("end", () => process.exit(1)).resume()
 
-const name = "transfer"
-const chunkBytes = 64 * 1024
 const sent = randomBytes(10_000_000)
-const sentDigest = createHash("sha256").update(sent).digest("hex")
-
-const emit = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
-
-const bind = async (relay: string): Promise<Endpoint> => {
-  const builder = Endpoint.builder()
-  builder.applyMinimal()
-  builder.relayMode(RelayMode.customFromUrls([relay]))
-  builder.alpns([[...Buffer.from(name)]])
-  builder.bindAddr("127.0.0.1:0")
-  const endpoint = await builder.bind()
-  await endpoint.online()
-  return endpoint
-}
+const sentDigest = digestOf(sent)
 
 /** Echoes one stream of iroh's next connection. */
 const echoOne = async (endpoint: Endpoint): Promise<void> => {
   const incoming = await endpoint.acceptNext()
   const connection = await (await incoming!.accept()).connect()
-  const { recv, send } = await connection.acceptBi()
-  for (;;) {
-    const chunk = await recv.read(chunkBytes)
-    if (chunk.length === 0) break
-    await send.writeAll(chunk)
-  }
-  await send.finish()
-  await connection.closed()
-}
-
-/** What iroh sends comes back. */
-const askFromIroh = async (connection: Connection): Promise<void> => {
-  const { recv, send } = await connection.openBi()
-  const sending = (async () => {
-    for (let at = 0; at < sent.length; at += chunkBytes)
-      await send.writeAll([...sent.subarray(at, at + chunkBytes)])
-    await send.finish()
-  })()
-  const received = createHash("sha256")
-  for (;;) {
-    const chunk = await recv.read(chunkBytes)
-    if (chunk.length === 0) break
-    received.update(Uint8Array.from(chunk))
-  }
-  await sending
-  if (received.digest("hex") !== sentDigest) throw new Error("the bytes are not those sent")
+  await echo(connection)
 }
 
 const askFromOurs = Effect.fnUntraced(function* (connection: QuicConnection) {
@@ -112,7 +73,7 @@ const irohDials = Effect.fnUntraced(function* (ours: QuicEndpointShape, iroh: En
     const address = new EndpointAddr(EndpointId.fromBytes([...publicKey]), relay)
     const connection = await iroh.connect(address, [...Buffer.from(name)])
     if (!connection.paths().some(({ isRelay }) => isRelay)) throw new Error("it did not connect by the relay")
-    await askFromIroh(connection)
+    await askEcho(connection, sent)
     connection.close(0n, [])
   })
   emit({ event: "irohDials", note: yield* Fiber.join(serving) })

@@ -2,32 +2,17 @@
  * Two of iroh's endpoints, which know nothing of each other but their keys and our relay. Emits a line of JSON for each
  * thing they have done.
  */
-import { createHash, randomBytes } from "node:crypto"
-import { type Connection, Endpoint, EndpointAddr, RelayMode } from "@number0/iroh"
+import { randomBytes } from "node:crypto"
+import { type Connection, type Endpoint, EndpointAddr } from "@number0/iroh"
 import * as Effect from "effect/Effect"
 import { layer, RelayServer } from "../../../layers/node/index.ts"
+import { alpn, askEcho, bind, echo, emit } from "./iroh.ts"
 import { fail, leave } from "./program.ts"
 
 // stdin ends when the parent dies
 process.stdin.on("end", () => process.exit(1)).resume()
 
-const alpn = [...Buffer.from("transfer")]
-const chunkBytes = 64 * 1024
 const sent = randomBytes(1_000_000)
-const sentDigest = createHash("sha256").update(sent).digest("hex")
-
-const emit = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
-
-const bind = async (relay: string): Promise<Endpoint> => {
-  const builder = Endpoint.builder()
-  builder.applyMinimal()
-  builder.relayMode(RelayMode.customFromUrls([relay]))
-  builder.alpns([alpn])
-  builder.bindAddr("127.0.0.1:0")
-  const endpoint = await builder.bind()
-  await endpoint.online()
-  return endpoint
-}
 
 const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
@@ -37,14 +22,7 @@ const serve = async (endpoint: Endpoint): Promise<void> => {
     const incoming = await endpoint.acceptNext()
     if (incoming === null) return
     const connection = await (await incoming.accept()).connect()
-    const { recv, send } = await connection.acceptBi()
-    for (;;) {
-      const chunk = await recv.read(chunkBytes)
-      if (chunk.length === 0) break
-      await send.writeAll(chunk)
-    }
-    await send.finish()
-    await connection.closed()
+    await echo(connection)
   }
 }
 
@@ -52,20 +30,7 @@ const serve = async (endpoint: Endpoint): Promise<void> => {
 const exchange = async (from: Endpoint, to: Endpoint, relay: string): Promise<Connection> => {
   const connection = await from.connect(new EndpointAddr(to.id(), relay), alpn)
   if (!connection.paths().some(({ isRelay }) => isRelay)) throw new Error("it did not connect by the relay")
-  const { recv, send } = await connection.openBi()
-  const sending = (async () => {
-    for (let at = 0; at < sent.length; at += chunkBytes)
-      await send.writeAll([...sent.subarray(at, at + chunkBytes)])
-    await send.finish()
-  })()
-  const received = createHash("sha256")
-  for (;;) {
-    const chunk = await recv.read(chunkBytes)
-    if (chunk.length === 0) break
-    received.update(Uint8Array.from(chunk))
-  }
-  await sending
-  if (received.digest("hex") !== sentDigest) throw new Error("the bytes are not those sent")
+  await askEcho(connection, sent)
   return connection
 }
 
