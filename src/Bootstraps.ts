@@ -1,5 +1,5 @@
 /**
- * The nodes that tell an endpoint which address it has from outside: its bootstrap nodes.
+ * The nodes that tell an endpoint which address it has from outside: its bootstrap nodes, and its relays.
  *
  * Each is asked over the endpoint's own socket and stays connected, so that what it tells stays true: the binding of a NAT
  * does not expire meanwhile, and a node tells at once when it has changed. One that cannot be reached is tried again after
@@ -42,6 +42,8 @@ export interface BootstrapInfo {
   readonly host: string
   /** UDP port. */
   readonly port: number
+  /** URL of the relay of this endpoint that answers there; undefined if it is none. */
+  readonly relay: string | undefined
   /**
    * The family of the addresses that are tried. A name is asked over both, as there may be another NAT for each, if the
    * endpoint's socket reaches both; undefined if there is no choice.
@@ -85,8 +87,8 @@ export class Bootstraps {
   /**
    * Adds a node, and connects to it in the background.
    *
-   * Fails with `InvalidOption` for `node`, or a field of it, if it is wrong, there already, or the 17th; with
-   * `EndpointClosed`. **Interruption**: only before it is added.
+   * Fails with `InvalidOption` for `node`, or a field of it, if it is wrong, there already, or the 17th besides the relays;
+   * with `EndpointClosed`. **Interruption**: only before it is added.
    */
   add(node: BootstrapOption): Effect.Effect<void, QuicError> {
     return Effect.flatMap(bootstrapNode(node, "node"), (checked) =>
@@ -102,7 +104,7 @@ export class Bootstraps {
 
   /**
    * Removes a node, given as it was added, and closes the connection to it. What it told is not offered to peers any more.
-   * False if it is not there.
+   * False if it is not there. A relay can be removed too, by its host and port: it is a relay still, and not asked any more.
    *
    * Fails with `InvalidOption` if it is no node. **Interruption**: while the connection closes; it is removed all the same.
    */
@@ -137,6 +139,7 @@ const infoOf = (link: BootstrapLink, nowMicros: number): BootstrapInfo => {
   return {
     host: target.node.host,
     port: target.node.port,
+    relay: target.node.relay,
     family: target.family,
     state: stateOf(link),
     problem: state._tag === "Connecting" ? state.lastFailure?.message : undefined,

@@ -9,6 +9,7 @@ import type { EndpointLimits } from "./EndpointLimits.ts"
 import { Host } from "./hostOption.ts"
 import type { Identity } from "./Identity.ts"
 import type { ReconnectToken } from "./ReconnectToken.ts"
+import type { RelayOption } from "./RelayOptions.ts"
 import type { TransportOptions } from "./QuicOptions.ts"
 import type { TraversalOptions } from "./TraversalOptions.ts"
 import { parseIp } from "./wire/ipAddress.ts"
@@ -187,15 +188,18 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
    */
   readonly identity?: Identity
   /**
-   * URLs of the relays that peers find this endpoint at, https, or http for development: at most 8, default none. Needs an
-   * `identity` and a `RelayPort`.
+   * The relays that peers find this endpoint at: at most 8, default none. Needs an `identity` and a `RelayPort`.
    *
    * It stays connected to all of them; the nearest is named first in `dialAddress`. The server's `transport.maxPaths` is 4
-   * by default then.
+   * by default then. They are also asked which address this endpoint has from outside (`bootstraps`); one that does not
+   * answer that is a relay all the same.
    */
-  readonly relays?: ReadonlyArray<string>
-  /** How direct paths through NATs are found. Default: none are looked for. */
-  readonly traversal?: TraversalOptions
+  readonly relays?: ReadonlyArray<RelayOption>
+  /**
+   * How direct paths through NATs are found; `false`: none are looked for, and the relays are not asked for addresses.
+   * Default: with the defaults of `TraversalOptions` if there are `relays`, otherwise `false`.
+   */
+  readonly traversal?: TraversalOptions | false
 }
 
 /**

@@ -163,7 +163,9 @@ export interface QuicEndpointShape extends Dialing {
   readonly drain: (deadline?: Duration.Input, options?: DrainOptions) => Effect.Effect<DrainResult, QuicError>
   /** Waits until the endpoint drains, or is closed. */
   readonly draining: Effect.Effect<void>
-  /** The nodes that tell this endpoint its address: those of the option `traversal`, and others as you add them. */
+  /**
+   * The nodes that tell this endpoint its address: its relays, those of the option `traversal`, and others as you add them.
+   */
   readonly bootstraps: Bootstraps
   /** What lives on this endpoint now, as data; `FiberTree.print` formats it. */
   readonly tree: Effect.Effect<EndpointNode>
@@ -229,7 +231,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const { actor, keeper, context, dialing, traverses, own, links } = yield* startEndpoint(options)
   const show = (connection: ConnectionActor): QuicConnection => new QuicConnection(connection)
   const dialSettings = { ...dialing, show }
-  const bootstraps = yield* startTraversal(dialSettings, traverses, context)
+  const bootstraps = yield* startTraversal(dialSettings, traverses, context, own?.port)
   const { store, nowMillis } = dialing
   const byKey = yield* makeDialing({ actor, own, links, store, nowMillis, context, show })
   const tree = Effect.sync(() => treeSnapshot(actor))

@@ -94,7 +94,10 @@ export type BootstrapOption =
  * @since 0.1.0
  */
 export interface TraversalOptions extends Partial<typeof TraversalSchema.Type> {
-  /** Nodes that tell this endpoint its address, at most 16; others can be added at run time: see `Bootstraps`. Default none. */
+  /**
+   * Nodes that tell this endpoint its address besides its relays, at most 16; others can be added at run time: see
+   * `Bootstraps`. Default none.
+   */
   readonly bootstraps?: ReadonlyArray<BootstrapOption>
 }
 
@@ -103,6 +106,8 @@ export interface BesideTraversal {
   /** Protocols of the server; undefined if the endpoint accepts no connections. */
   readonly serverAlpn: ReadonlyArray<string> | undefined
   readonly hasRelays: boolean
+  /** Where the relays answer address discovery. */
+  readonly relayNodes: ReadonlyArray<BootstrapNode>
 }
 
 /** Checks the option `traversal` and fills in the defaults. */
@@ -125,7 +130,7 @@ export const traversalSettings = Effect.fnUntraced(function* (
   yield* checkRole({ role, bootstraps, discoveryAlpn: checked.discoveryAlpn }, beside)
   return {
     role,
-    bootstraps,
+    bootstraps: withRelays(bootstraps, beside.relayNodes),
     maxCandidates,
     coordinationTimeoutMillis: checked.coordinationTimeoutMillis,
     maxConcurrentAttempts,
@@ -134,6 +139,15 @@ export const traversalSettings = Effect.fnUntraced(function* (
     discoveryAlpn: checked.discoveryAlpn
   }
 })
+
+/** A node that is one of the relays too is asked once. */
+const withRelays = (
+  nodes: ReadonlyArray<BootstrapNode>,
+  relays: ReadonlyArray<BootstrapNode>
+): ReadonlyArray<BootstrapNode> => [
+  ...nodes.map((node) => ({ ...node, relay: relays.find((one) => sameNode(one, node))?.relay })),
+  ...relays.filter((relay) => !nodes.some((node) => sameNode(relay, node)))
+]
 
 const checkRole = (
   { role, bootstraps, discoveryAlpn }: Pick<TraversalSettings, "role" | "bootstraps" | "discoveryAlpn">,
@@ -182,7 +196,7 @@ export const bootstrapNode = Effect.fnUntraced(function* (
   const { host, port = DISCOVERY_PORT } = yield* check(NodeSchema, place, `${field}.`)
   if (publicKey !== undefined && !(isBytes(publicKey) && publicKey.length === PUBLIC_KEY_BYTES))
     return yield* invalidOption(`${field}.publicKey`, "the 32 bytes of an Ed25519 public key")
-  return { host, port, publicKey: publicKey?.slice() }
+  return { host, port, publicKey: publicKey?.slice(), relay: undefined }
 })
 
 /** Splits `host`, `host:port`, `[v6]`, `[v6]:port` and a bare `v6`; undefined for anything else. */

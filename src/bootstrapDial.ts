@@ -4,8 +4,11 @@ import * as Option from "effect/Option"
 import type { BootstrapConnection, DialBootstrap, Family } from "./actor/BootstrapLink.ts"
 import { dial, type DialedServer, type DialSettings } from "./actor/dial.ts"
 import type { Surroundings } from "./actor/destinations.ts"
+import type { CertificateVerifierShape } from "./capability/CertificateVerifier.ts"
+import type { RelayPortShape } from "./capability/RelayPort.ts"
 import { clientSettings } from "./clientSettings.ts"
 import { spkiOf } from "./internal/ed25519.ts"
+import type { BootstrapNode } from "./nat/TraversalSettings.ts"
 import type { SettingsContext } from "./serverSettings.ts"
 import * as Trust from "./Trust.ts"
 
@@ -22,21 +25,37 @@ const transport = {
 } as const
 
 export const bootstrapDial =
-  (settings: DialSettings<BootstrapConnection>, alpn: string, context: SettingsContext): DialBootstrap =>
+  (
+    settings: DialSettings<BootstrapConnection>,
+    alpn: string,
+    context: SettingsContext,
+    relays: RelayPortShape | undefined
+  ): DialBootstrap =>
   ({ node, family }, peer) =>
-    Effect.flatMap(
-      clientSettings({ host: node.host, port: node.port, alpn: [alpn], transport }, context),
-      (server) => {
-        const resolver = inFamily(settings.resolver, family)
-        const trusted = node.publicKey === undefined ? server : onlyKey(server, node.publicKey)
-        return dial({ ...settings, resolver }, trusted, false, peer)
-      }
-    )
+    Effect.gen(function* () {
+      const { host, port } = node
+      const server = yield* clientSettings({ host, port, alpn: [alpn], transport }, context)
+      const verifier = yield* verifierOf(node, relays)
+      const trusting = verifier === undefined ? server : trustingIn(server, verifier)
+      const resolver = inFamily(settings.resolver, family)
+      return yield* dial({ ...settings, resolver }, trusting, false, peer)
+    })
 
-const onlyKey = (server: DialedServer, publicKey: Uint8Array): DialedServer => {
-  const verifier = Trust.rawKeys([spkiOf(publicKey)])
-  return { ...server, verifier, tls: { ...server.tls, peerCertificateTypes: verifier.certificateTypes } }
+/** Undefined if the endpoint's decides. */
+const verifierOf = (
+  { publicKey, relay }: BootstrapNode,
+  relays: RelayPortShape | undefined
+): Effect.Effect<CertificateVerifierShape | undefined> => {
+  if (publicKey !== undefined) return Effect.succeed(Trust.rawKeys([spkiOf(publicKey)]))
+  const ofRelay = relay === undefined ? undefined : relays?.discoveryVerifier?.(relay)
+  return ofRelay ?? Effect.undefined
 }
+
+const trustingIn = (server: DialedServer, verifier: CertificateVerifierShape): DialedServer => ({
+  ...server,
+  verifier,
+  tls: { ...server.tls, peerCertificateTypes: verifier.certificateTypes }
+})
 
 const inFamily = (resolver: Surroundings["resolver"], family: Family): Surroundings["resolver"] =>
   family === undefined

@@ -111,6 +111,7 @@ export type { DatagramOptions, MessageOptions, PathPreference } from "./SendOpti
 export { type ReaderOptions, type ReadOptions, StreamReader } from "./StreamReader.ts"
 export * as Traversal from "./Traversal.ts"
 export type { BootstrapOption, TraversalOptions } from "./TraversalOptions.ts"
+export type { RelayOption } from "./RelayOptions.ts"
 export * as Trust from "./Trust.ts"
 export type { DatagramFate } from "./stream/DatagramQueue.ts"
 export type { Role } from "./wire/Role.ts"

@@ -1,25 +1,20 @@
 /** The options `identity` and `relays` of an endpoint: who it is to peers that dial it, and where they find it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import type { EndpointActor } from "./actor/EndpointActor.ts"
 import { type Relay, RelayLinks } from "./actor/RelayLinks.ts"
 import { RelaySocket } from "./actor/RelaySocket.ts"
 import { type CryptoSuiteShape, SignatureScheme } from "./capability/CryptoSuite.ts"
 import { type RelayIdentity, RelayPort, type RelayPortShape } from "./capability/RelayPort.ts"
-import { publicKeyOf, RelayUrl } from "./DialAddress.ts"
-import { MAX_RELAYS } from "./dialTicket.ts"
+import { publicKeyOf } from "./DialAddress.ts"
 import type { EndpointOptions, ServerOptions } from "./EndpointOptions.ts"
 import type { Identity } from "./Identity.ts"
 import type { RandomBytes } from "./internal/RandomBytes.ts"
+import type { BootstrapNode } from "./nat/TraversalSettings.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
-import { check } from "./QuicOptions.ts"
+import { discoveryNodes, relayPlaces } from "./RelayOptions.ts"
 import { RelayAddresses } from "./relay/RelayAddresses.ts"
 import { identityFor } from "./TlsOptions.ts"
-
-const RelaysSchema = Schema.Struct({
-  relays: Schema.Array(RelayUrl).check(Schema.isMaxLength(MAX_RELAYS), Schema.isUnique())
-})
 
 /** Paths of connections that may be relayed: the relay, and direct ones in both families. */
 export const PATHS_WITH_RELAY = 4
@@ -33,16 +28,18 @@ export interface OwnAddress {
   /** Undefined if nobody is reached through relays. */
   readonly port: RelayPortShape | undefined
   readonly relays: ReadonlyArray<string>
+  /** Where these tell their clients' addresses. */
+  readonly discovery: ReadonlyArray<BootstrapNode>
 }
 
 /** Checks `identity` and `relays`; undefined without an identity. */
 export const ownAddress = Effect.fnUntraced(function* (
-  { identity, relays: urls }: { [K in "identity" | "relays"]: EndpointOptions[K] | undefined },
+  { identity, relays: given }: { [K in "identity" | "relays"]: EndpointOptions[K] | undefined },
   suite: CryptoSuiteShape
 ): Effect.fn.Return<OwnAddress | undefined, QuicError> {
-  const { relays } = yield* check(RelaysSchema, { relays: urls ?? [] })
+  const places = yield* relayPlaces(given ?? [])
   if (identity === undefined)
-    return urls === undefined
+    return given === undefined
       ? undefined
       : yield* invalidOption("identity", "an Ed25519 raw key, by which relays know this endpoint")
   const { key } = yield* identityFor(identity, suite, "identity")
@@ -50,10 +47,17 @@ export const ownAddress = Effect.fnUntraced(function* (
   if (publicKey === undefined)
     return yield* invalidOption("identity", "an Ed25519 raw key, as Identity.generateRawKey makes one")
   const port = Option.getOrUndefined(yield* Effect.serviceOption(RelayPort))
-  if (port === undefined && relays.length > 0)
+  if (port === undefined && places.length > 0)
     return yield* invalidOption("relays", "none without a RelayPort, which effect-quic/layers/node provides")
   const sign = (message: Uint8Array) => key.sign(SignatureScheme.ed25519, message)
-  return { identity, publicKey, signer: { publicKey, sign }, port, relays }
+  return {
+    identity,
+    publicKey,
+    signer: { publicKey, sign },
+    port,
+    relays: places.map(({ url }) => url),
+    discovery: discoveryNodes(places)
+  }
 })
 
 /** A server of an endpoint with an identity shows that one, and asks its clients who they are. */

@@ -116,13 +116,15 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
 /** What the endpoint accepts, and what it does about NATs. */
 const serving = Effect.fnUntraced(function* (
   options: ServerOptions | undefined,
-  traversal: TraversalOptions | undefined,
+  traversal: TraversalOptions | false | undefined,
   own: OwnAddress | undefined,
   context: SettingsContext
 ) {
   const offered = options && (yield* serverSettings(serverOf(options, own), context))
-  const beside = { serverAlpn: offered?.tls.alpn, hasRelays: own !== undefined && own.relays.length > 0 }
-  const traverses = traversal && (yield* traversalSettings(traversal, beside))
+  const hasRelays = own !== undefined && own.relays.length > 0
+  const beside = { serverAlpn: offered?.tls.alpn, hasRelays, relayNodes: own?.discovery ?? [] }
+  const wanted = traversal ?? (hasRelays ? {} : false)
+  const traverses = wanted === false ? undefined : yield* traversalSettings(wanted, beside)
   return { traverses, server: offered && forTraversal(offered, traverses, options?.transport) }
 })
 

@@ -9,6 +9,7 @@ import { serveAddressDiscovery } from "./actor/serveAddressDiscovery.ts"
 import { bootstrapDial } from "./bootstrapDial.ts"
 import { Bootstraps } from "./Bootstraps.ts"
 import { NetworkInterfaces } from "./capability/NetworkInterfaces.ts"
+import type { RelayPortShape } from "./capability/RelayPort.ts"
 import { endpointProbeLimits, ProbeBudget } from "./nat/ProbeBudget.ts"
 import { DISCOVERY_ALPN, type TraversalSettings } from "./nat/TraversalSettings.ts"
 import type { SettingsContext } from "./serverSettings.ts"
@@ -16,12 +17,13 @@ import type { SettingsContext } from "./serverSettings.ts"
 export const startTraversal = Effect.fnUntraced(function* (
   dialing: DialSettings<BootstrapConnection>,
   settings: TraversalSettings | undefined,
-  context: SettingsContext
+  context: SettingsContext,
+  relays: RelayPortShape | undefined
 ) {
   const { endpoint } = dialing
   const nodes = new BootstrapSet({
     endpoint,
-    dial: bootstrapDial(dialing, settings?.discoveryAlpn ?? DISCOVERY_ALPN, context)
+    dial: bootstrapDial(dialing, settings?.discoveryAlpn ?? DISCOVERY_ALPN, context, relays)
   })
   if (settings === undefined) return new Bootstraps(nodes)
   if (settings.role === "bootstrap") serveAddressDiscovery(endpoint)

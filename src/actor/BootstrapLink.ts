@@ -53,6 +53,8 @@ export interface LinkTarget {
 
 /** A node that has told nothing by then after the handshake is not waited for. */
 const ANSWER_MILLIS = 1_000
+/** Nor is one that has not answered the first packets: a relay may not do address discovery, or UDP not get out. */
+const PATIENCE_MILLIS = 3_000
 
 export class BootstrapLink {
   readonly target: LinkTarget
@@ -69,7 +71,7 @@ export class BootstrapLink {
   readonly peer: PeerActor<BootstrapConnection>
   /** The last one, from the handshake on. */
   private connection: ConnectionActor | undefined = undefined
-  /** It is connected, and has told nothing for a while. */
+  /** It was asked a while ago, and has told nothing. */
   private isSilent = false
   private readonly host: BootstrapHost
   private readonly onChange: () => void
@@ -103,10 +105,19 @@ export class BootstrapLink {
       this.connections++
       this.connection = actor
       this.isSilent = false
-      this.fork(Effect.delay(this.lookForSilence, ANSWER_MILLIS))
+      this.fork(
+        Effect.delay(
+          Effect.sync(() => this.lookForSilence()),
+          ANSWER_MILLIS
+        )
+      )
       this.listenTo(actor, undefined)
     })
     this.fork(this.follow)
+    const look = Effect.sync(() => {
+      if (this.actor === undefined) this.lookForSilence()
+    })
+    this.fork(Effect.delay(look, PATIENCE_MILLIS))
   }
 
   private fork(effect: Effect.Effect<void>): void {
@@ -115,11 +126,9 @@ export class BootstrapLink {
     )
   }
 
-  private get lookForSilence(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.isSilent = this.observation === undefined
-      if (this.isSilent) this.onChange()
-    })
+  private lookForSilence(): void {
+    this.isSilent = this.observation === undefined
+    if (this.isSilent) this.onChange()
   }
 
   /** It was asked, and may answer in a moment. */

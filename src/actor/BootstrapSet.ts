@@ -15,7 +15,7 @@ import type { EndpointActor } from "./EndpointActor.ts"
 import { Changes } from "./Changes.ts"
 import type { PeerState } from "./peerState.ts"
 
-/** As many nodes are asked at the same time. */
+/** As many nodes are asked at the same time, besides relays. */
 export const MAX_BOOTSTRAPS = 16
 
 export class BootstrapSet {
@@ -33,8 +33,9 @@ export class BootstrapSet {
     return this.host.endpoint
   }
 
+  /** Nodes that are none of the endpoint's relays. */
   get size(): number {
-    return this.nodes.size
+    return [...this.nodes.values()].filter(([link]) => link?.target.node.relay === undefined).length
   }
 
   /** In the order they were added. */

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { CertificateVerifierShape } from "./CertificateVerifier.ts"
 import type { EcnCodepoint } from "./UdpPort.ts"
 
 /**
@@ -161,6 +162,11 @@ export interface RelayPortShape {
    * Fails with `RelayError`. **Interruption**: leaves no connection.
    */
   connect(url: string, identity: RelayIdentity): Effect.Effect<RelayLink, RelayError, Scope.Scope>
+  /**
+   * Who is taken for the relay at `url` where its host answers address discovery over QUIC: whoever `connect` would trust.
+   * Default: the `CertificateVerifier` of the endpoint decides.
+   */
+  discoveryVerifier?(url: string): Effect.Effect<CertificateVerifierShape>
 }
 
 /**

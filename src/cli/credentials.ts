@@ -100,17 +100,8 @@ export const layerTrust = (
     : Layer.effect(CertificateVerifier, verifierFor(choice))
 }
 
-/** For servers that never request client certificates. */
+/** For who meets no certificates: servers that never ask for one, and peers that are dialed by key. */
 export const layerNoTrust = Layer.succeed(CertificateVerifier, Trust.rawKeys([]))
-
-/** For peers that know each other by their keys: only their relays, if any, have certificates. */
-export const layerRelayTrust = (relays: ReadonlyArray<string>) =>
-  relays.length === 0
-    ? layerNoTrust
-    : Layer.effect(
-        CertificateVerifier,
-        Effect.flatMap(CliHost, ({ trust }) => trust.system)
-      )
 
 /** The identity of a server. */
 export const identityFlags = {

@@ -4,7 +4,7 @@ import { Flag } from "effect/cli"
 import type { DialAddress } from "../DialAddress.ts"
 import * as Identity from "../Identity.ts"
 import { QuicEndpoint } from "../QuicEndpoint.ts"
-import { layerRelayTrust } from "./credentials.ts"
+import { layerNoTrust } from "./credentials.ts"
 
 /** Relays of a command that is found by its ticket. */
 export const relayFlag = Flag.String("relay").pipe(
@@ -19,9 +19,6 @@ export const reach = Effect.fnUntraced(function* (address: DialAddress, alpn: st
   const identity = yield* Identity.generateRawKey
   // the peer's relays also tell this one its address, by which a direct path is found
   const { relays } = address
-  const endpoint = yield* Effect.provide(
-    QuicEndpoint.make({ identity, ...(relays.length > 0 && { relays, traversal: {} }) }),
-    layerRelayTrust(relays)
-  )
+  const endpoint = yield* Effect.provide(QuicEndpoint.make({ identity, relays }), layerNoTrust)
   return yield* endpoint.dial(address, { alpn: [alpn] })
 })

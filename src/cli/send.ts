@@ -16,7 +16,7 @@ import { serveTransfer, type TransferSource } from "../transfer/serveTransfer.ts
 import { formatTicket } from "../transfer/ticket.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
-import { layerRelayTrust, loadIdentity } from "./credentials.ts"
+import { layerNoTrust, loadIdentity } from "./credentials.ts"
 import { ExitCode } from "./exitCodes.ts"
 import { findFiles, offerFiles } from "./offeredFiles.ts"
 import { offerStandardInput } from "./offeredStream.ts"
@@ -55,14 +55,7 @@ const bind = Effect.fnUntraced(function* (
     clientCertificate: "none",
     transport: { maxBidirectionalStreams: MAX_REQUESTS, maxUnidirectionalStreams: 0 }
   } as const
-  const at = (host: string) =>
-    QuicEndpoint.make({
-      host,
-      port,
-      identity,
-      server,
-      ...(relay.length > 0 && { relays: relay, traversal: {} })
-    })
+  const at = (host: string) => QuicEndpoint.make({ host, port, identity, server, relays: relay })
   if (options.host !== "") return yield* at(options.host)
   return yield* Effect.catchReason(at("::"), "QuicError", "BindFailed", () => at("0.0.0.0"))
 })
@@ -219,7 +212,7 @@ export const send = Command.make(
           return serveReceivers(endpoint, source, { drain, once: once || isStream }, above, view)
         }
       )
-    }).pipe(Effect.scoped, Effect.provide(layerRelayTrust(options.relay)), reported)
+    }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
 ).pipe(
   Command.withDescription(
     "Send files, directories or standard input to whoever has the ticket that is printed, as often as they ask. Everything is encrypted for the holder of the ticket and verified in pieces; an interrupted transfer goes on where it was."

@@ -7,6 +7,8 @@ export interface BootstrapNode {
   readonly port: number
   /** The Ed25519 key the node must hold; undefined if the verifier decides. */
   readonly publicKey: Uint8Array | undefined
+  /** URL of the relay of this endpoint that answers there; undefined if it is none. */
+  readonly relay: string | undefined
 }
 
 export interface TraversalSettings {

@@ -203,7 +203,7 @@ describe("a dial", () => {
       const { identity } = alice
       expect(yield* made({ relays: [RELAY] })).toMatch(/^identity: /)
       expect(yield* made({ identity: 7 })).toMatch(/^identity: /)
-      expect(yield* made({ identity, relays: [RELAY, RELAY] })).toMatch(/^relays: /)
+      expect(yield* made({ identity, relays: [RELAY, RELAY] })).toMatch(/^relays\.1: /)
       expect(yield* made({ identity, relays: ["ftp://a"] })).toMatch(/^relays\.0: /)
       expect(yield* made({ server: { alpn: ["test"] } })).toMatch(/^server\.identity: /)
     })

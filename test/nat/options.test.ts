@@ -1,19 +1,19 @@
 /** The options of traversal: each rule names the field that breaks it. */
 import * as Effect from "effect/Effect"
 import { expect, it } from "@effect/vitest"
-import { traversalSettings } from "../../src/TraversalOptions.ts"
+import { type BesideTraversal, traversalSettings } from "../../src/TraversalOptions.ts"
+import { discoveryNodes, relayPlaces } from "../../src/RelayOptions.ts"
 import { AddressDiscovery, type QuicError, Trust } from "../../src/index.ts"
 import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import { makeEndpoint, reasonOf } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
 
-const beside = { serverAlpn: undefined, hasRelays: false }
+const beside: BesideTraversal = { serverAlpn: undefined, hasRelays: false, relayNodes: [] }
 const serves = { ...beside, serverAlpn: ["test", AddressDiscovery.alpn] }
 const node = "192.0.2.1:7842"
-const settingsOf = (options: unknown, around = beside as typeof beside | typeof serves) =>
-  traversalSettings(options as never, around)
+const settingsOf = (options: unknown, around = beside) => traversalSettings(options as never, around)
 
-const refusedField = (options: unknown, around?: typeof beside | typeof serves) =>
+const refusedField = (options: unknown, around?: BesideTraversal) =>
   Effect.map(reasonOf(settingsOf(options, around) as Effect.Effect<unknown, QuicError>), (reason) => {
     expect(reason._tag).toBe("InvalidOption")
     return reason._tag === "InvalidOption" ? reason.field : undefined
@@ -23,7 +23,7 @@ it.effect("a client needs nothing but a bootstrap node", () =>
   Effect.gen(function* () {
     expect(yield* settingsOf({ bootstraps: [node] })).toEqual({
       role: "client",
-      bootstraps: [{ host: "192.0.2.1", port: 7842, publicKey: undefined }],
+      bootstraps: [{ host: "192.0.2.1", port: 7842, publicKey: undefined, relay: undefined }],
       maxCandidates: 8,
       coordinationTimeoutMillis: 10_000,
       maxConcurrentAttempts: 3,
@@ -148,6 +148,62 @@ it.effect.each([
   Effect.gen(function* () {
     expect(yield* refusedField({ bootstraps: [node], [name]: value })).toBe(`traversal.${name}`)
     expect(yield* refusedField(null)).toBe("traversal")
+  })
+)
+
+it.effect("a relay that is a bootstrap node too is asked once, and beside the 16", () =>
+  Effect.gen(function* () {
+    const relayNodes = ["192.0.2.1", "192.0.2.99"].map((host) => ({
+      host,
+      port: 7842,
+      publicKey: undefined,
+      relay: `https://${host}/`
+    }))
+    const given = { bootstraps: Array.from({ length: 16 }, (_, i) => `192.0.2.${i + 1}`) }
+    const { bootstraps } = yield* settingsOf(given, { ...beside, hasRelays: true, relayNodes })
+    expect(bootstraps.map(({ host, relay }) => [host, relay]).filter(([, relay]) => relay)).toEqual([
+      ["192.0.2.1", "https://192.0.2.1/"],
+      ["192.0.2.99", "https://192.0.2.99/"]
+    ])
+    expect(bootstraps).toHaveLength(17)
+  })
+)
+
+it.effect("relays are URLs, or records of one and where it tells addresses", () =>
+  Effect.gen(function* () {
+    const url = "https://relay.example.org"
+    expect(yield* relayPlaces([url, { url: "http://[::1]:3340", discoveryPort: 1 }])).toEqual([
+      { url: "https://relay.example.org/", discoveryPort: 7842 },
+      { url: "http://[::1]:3340/", discoveryPort: 1 }
+    ])
+    const places = yield* relayPlaces([
+      { url, discoveryPort: false },
+      `${url}:444`,
+      `${url}/else`,
+      "http://[::1]/"
+    ])
+    // one host tells one address
+    expect(discoveryNodes(places).map(({ host, relay }) => [host, relay])).toEqual([
+      ["relay.example.org", "https://relay.example.org:444/"],
+      ["::1", "http://[::1]/"]
+    ])
+  })
+)
+
+it.effect.each([
+  ["https://a", "relays"],
+  [[7], "relays.0"],
+  [["https://a", { url: "ftp://a" }], "relays.1.url"],
+  [[{ discoveryPort: 1 }], "relays.0.url"],
+  [[{ url: "https://a", discoveryPort: 0 }], "relays.0.discoveryPort"],
+  [[{ url: "https://a", discoveryPort: 65_536 }], "relays.0.discoveryPort"],
+  [[{ url: "https://a", discoveryPort: true }], "relays.0.discoveryPort"],
+  [[{ url: "https://a", port: 1 }], "relays.0.port"],
+  [["https://a", { url: "https://A/" }], "relays.1"],
+  [Array.from({ length: 9 }, (_, i) => `https://a${i}`), "relays"]
+] as const)("%j is refused as %s", ([relays, field]) =>
+  Effect.gen(function* () {
+    expect(yield* reasonOf(relayPlaces(relays))).toMatchObject({ _tag: "InvalidOption", field })
   })
 )
 

@@ -3,7 +3,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import * as Layer from "effect/Layer"
 import * as ScopeOf from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { describe, expect, it } from "vitest"
 import {
   layerWithoutTrust,
@@ -13,7 +15,7 @@ import {
 } from "../../layers/node/index.ts"
 import * as NodeRelayPort from "../../layers/node/relay/NodeRelayPort.ts"
 import { type RelayLink, RelayPort } from "../../src/capability/RelayPort.ts"
-import { AddressDiscovery, Identity, QuicEndpoint } from "../../src/index.ts"
+import { Identity, QuicEndpoint } from "../../src/index.ts"
 import { testIdentity } from "./identities.ts"
 
 const [alice, bob] = [1, 2].map(testIdentity)
@@ -43,19 +45,20 @@ const withRelay = (
     )
     yield* use({ relay, connect: (who) => port.connect(relay.url, who) })
     if (relay.discovery === undefined) return
-    // address discovery runs beside it, with the same certificate
-    const trust = NodeCertificateVerifier.layerPinnedCertificates(identity.chain)
-    const asking = QuicEndpoint.make().pipe(
-      Effect.flatMap((endpoint) =>
-        endpoint.connect({
-          host: "127.0.0.1",
-          port: relay.discovery!.localAddress.port,
-          alpn: [AddressDiscovery.alpn]
-        })
-      ),
-      Effect.provide(trust)
+    // address discovery runs beside it, and is trusted as the relay is
+    const discoveryPort = relay.discovery.localAddress.port
+    const endpoint = yield* QuicEndpoint.make({
+      host: "127.0.0.1",
+      identity: yield* Identity.generateRawKey,
+      relays: [{ url: relay.url, discoveryPort }]
+    }).pipe(Effect.provide(Layer.succeed(RelayPort, port)))
+    const asked = yield* endpoint.bootstraps.changes.pipe(
+      Stream.filter(([node]) => node.observed !== undefined),
+      Stream.runHead,
+      Effect.timeout("10 seconds"),
+      Effect.flatMap(Effect.fromOption)
     )
-    expect((yield* asking).facts.alpn).toBe(AddressDiscovery.alpn)
+    expect(asked).toMatchObject([{ relay: relay.url, observed: endpoint.localAddress }])
   }).pipe(
     Effect.scoped,
     Effect.provide([layerWithoutTrust, NodeCertificateVerifier.layerPinnedCertificates([])]),

@@ -22,7 +22,7 @@ const dialable = (isDirect: boolean) => (world: World) =>
     const made = (place: World["client"], isServer: boolean) =>
       Effect.gen(function* () {
         const identity = yield* Identity.generateRawKey
-        const given = { host: place.host, identity, relays: [RELAY] }
+        const given = { host: place.host, identity, relays: [RELAY], traversal: false as const }
         const endpoint = yield* QuicEndpoint.make(isServer ? { ...given, server: options } : given)
         yield* endpoint.online
         return endpoint

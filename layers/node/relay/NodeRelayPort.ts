@@ -8,6 +8,11 @@ import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
+  CertificateAlert,
+  CertificateRejected,
+  type CertificateVerifierShape
+} from "../../../src/capability/CertificateVerifier.ts"
+import {
   RelayError,
   type RelayIdentity,
   RelayPort,
@@ -15,16 +20,21 @@ import {
 } from "../../../src/capability/RelayPort.ts"
 import { RELAY_PATH } from "../../../src/relay/frames.ts"
 import { AUTH_HEADER, authHeader, EXPORTED_BYTES, EXPORTER_LABEL } from "../../../src/relay/handshake.ts"
+import * as NodeCertificateVerifier from "../NodeCertificateVerifier.ts"
 import { RelaySession } from "./RelaySession.ts"
 
 /**
- * How relays are reached.
+ * How relays are reached, and what is trusted where they answer address discovery.
+ *
+ * **Details**
+ *
+ * Relays of `http` URLs are for development: neither they nor their address discovery are authenticated.
  *
  * @category options
  * @since 0.1.0
  */
 export interface NodeRelayOptions {
-  /** PEM certificates of the authorities that relays are trusted by. Default those that Node trusts. */
+  /** PEM certificates of the authorities that relays are trusted by. Default those that Node and the system trust. */
   readonly authorities?: ReadonlyArray<string>
   /** How long connecting and authenticating may take. Default 10,000. */
   readonly connectTimeoutMillis?: number
@@ -50,8 +60,30 @@ const make = ({ authorities, connectTimeoutMillis = 10_000 }: NodeRelayOptions):
       duration: connectTimeoutMillis,
       orElse: () => Effect.fail(late)
     })
-  })
+  }),
+  discoveryVerifier: (url) => (isSecure(url) ? trustOf(authorities) : Effect.succeed(unauthenticated))
 })
+
+const isSecure = (url: string): boolean => url.startsWith("https:")
+
+/** The relay itself is trusted by TLS of the Web, in the same way. */
+const trustOf = (authorities: ReadonlyArray<string> | undefined): Effect.Effect<CertificateVerifierShape> =>
+  authorities === undefined
+    ? NodeCertificateVerifier.systemAuthorities
+    : Effect.catch(NodeCertificateVerifier.authorities(authorities), ({ message }) =>
+        Effect.succeed(rejecting(message))
+      )
+
+const rejecting = (reason: string): CertificateVerifierShape => ({
+  certificateTypes: ["x509"],
+  verify: () => new CertificateRejected({ alert: CertificateAlert.unknownCa, reason })
+})
+
+/** A relay without TLS proves nothing either: whoever is on the way there can be the relay. */
+const unauthenticated: CertificateVerifierShape = {
+  certificateTypes: ["x509", "rawPublicKey"],
+  verify: () => Effect.void
+}
 
 /** A connection to the relay's host, encrypted if the URL says so. */
 const connected = (url: string, target: URL, authorities: ReadonlyArray<string> | undefined) =>
