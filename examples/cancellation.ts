@@ -52,7 +52,7 @@ const program = onLoopback((identity) =>
     yield* Effect.sleep(200)
 
     // nothing listens there; the short initial RTT shortens the closing period
-    const nobody = { host: "127.0.0.1", port: 9, alpn, transport: { initialRttMillis: 1 } }
+    const nobody = { host: "127.0.0.1", port: 9, alpn, transport: { initialRtt: "1 milli" } } as const
     const echo = (connection: QuicConnection) =>
       connection.serveStreams((incoming) => Effect.andThen(incoming.read(1), Effect.never))
 

@@ -12,7 +12,12 @@ const Chat = Channels.make("chat", {
     join: { direction: "clientToServer", message: Schema.String },
     say: { direction: "clientToServer", message: Schema.String },
     said: { direction: "serverToClient", message: Line },
-    typing: { direction: "clientToServer", message: Schema.Boolean, intent: "realtime", deadlineMillis: 500 },
+    typing: {
+      direction: "clientToServer",
+      message: Schema.Boolean,
+      intent: "realtime",
+      deadline: "500 millis"
+    },
     presence: { direction: "serverToClient", message: Presence, intent: "latest" }
   }
 })

@@ -56,7 +56,7 @@ const around = ({ databasePort, identity, trusted }: Member, runnerAddress?: Run
 
 const runner = (name: string, port: number, member: Member) =>
   accounts(name).pipe(
-    Layer.provideMerge(QuicRunner.layer({ identity: member.identity, silenceMillis: 1000 })),
+    Layer.provideMerge(QuicRunner.layer({ identity: member.identity, maxSilence: "1 second" })),
     Layer.provide(around(member, RunnerAddress.make(host, port)))
   )
 

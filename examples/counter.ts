@@ -37,7 +37,7 @@ export const makeCounter = Effect.fnUntraced(function* (
       yield* stream.finished
     }).pipe(Effect.scoped, Effect.timeout("1 second"), Effect.ignore)
   for (const host of others) {
-    const peer = yield* endpoint.peer({ host, port, alpn, transport: { maxIdleTimeoutMillis: 3_000 } })
+    const peer = yield* endpoint.peer({ host, port, alpn, transport: { maxIdleTimeout: "3 seconds" } })
     yield* Effect.forkScoped(Effect.repeat(tell(peer), Schedule.spaced("200 millis")))
   }
 

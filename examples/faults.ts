@@ -38,7 +38,7 @@ const program = Effect.gen(function* () {
     Effect.provide(Layer.merge(hosts.server.layer, NodeCryptoSuite.layer))
   )
   const shared = Layer.merge(NodeCryptoSuite.layer, Trust.layerRawKeys([identity.peerId]))
-  const transport = { maxIdleTimeoutMillis: 3_000 }
+  const transport = { maxIdleTimeout: "3 seconds" } as const
 
   const echo = Effect.gen(function* () {
     const server = yield* QuicEndpoint.make({ port: 4433, server: { alpn: ["echo"], identity, transport } })

@@ -30,11 +30,11 @@ const program = onLoopback((identity) =>
     yield* Console.log(`race: ${yield* Effect.race(ask(connection, 60_000), ask(connection, 5))}`)
 
     // nothing listens there: the handshake times out with a descriptive error
-    const nobody = yield* Effect.flip(connect(9, { handshakeTimeoutMillis: 200 }))
+    const nobody = yield* Effect.flip(connect(9, { handshakeTimeout: "200 millis" }))
     yield* Console.log(`nobody: ${nobody.message}`)
 
     // an invalid option is reported before anything is sent
-    const wrong = yield* Effect.flip(connect(port, { maxIdleTimeoutMillis: -1 }))
+    const wrong = yield* Effect.flip(connect(port, { maxIdleTimeout: "-1 seconds" }))
     yield* Console.log(`wrong: ${wrong.message}`)
   })
 )

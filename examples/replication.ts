@@ -13,7 +13,7 @@ const Replication = Channels.make("replication", {
       direction: "both",
       message: Schema.Int,
       intent: "realtime",
-      deadlineMillis: 100,
+      deadline: "100 millis",
       priority: 2
     },
     restore: { direction: "serverToClient", message: Pair },

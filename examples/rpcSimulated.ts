@@ -40,7 +40,7 @@ const test = Effect.gen(function* () {
     port: 4433,
     alpn,
     group: Stock,
-    transport: { maxIdleTimeoutMillis: 3_000 }
+    transport: { maxIdleTimeout: "3 seconds" }
   })
   const context = yield* Layer.build(calling.pipe(Layer.provide([home.layer, platform])))
   const stock = yield* Effect.provideContext(RpcClient.make(Stock), context)

@@ -92,8 +92,8 @@ export const serve = (
       server: {
         alpn: [protocol],
         identity,
-        ticketLifetimeSeconds: 0,
-        transport: { maxIdleTimeoutMillis: 30_000 }
+        ticketLifetime: 0,
+        transport: { maxIdleTimeout: "30 seconds" }
       }
     })
   })

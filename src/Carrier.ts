@@ -93,7 +93,7 @@ export interface Carrier {
    * **Details**
    *
    * Streams that wait to be accepted are claimed, too. A handler that fails or dies resets its own stream and is logged.
-   * After the end of the connection, handlers have `closeTimeoutMillis` to finish. Of a `Peer`, the claim is made again on
+   * After the end of the connection, handlers have `closeTimeout` to finish. Of a `Peer`, the claim is made again on
    * each new connection, before anything else can accept its streams.
    *
    * **Errors**: `InvalidOption` if `preamble` is none, or if a stream could begin with both it and that of another claim:

@@ -62,7 +62,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
@@ -76,6 +76,7 @@ import { type ChannelSpec, isDatagrams, setSpec, type SetSpec } from "./channels
 import { datagramPrefixOf } from "./channels/preamble.ts"
 import { receiveSet } from "./channels/receiveSet.ts"
 import { makeSender } from "./channels/senders.ts"
+import { millisOf } from "./durationOption.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
 
@@ -100,10 +101,9 @@ export interface Channel {
   /** Largest encoded message sent and accepted, in bytes. 1 to 2^32−1, default 16 MiB. */
   readonly maxBytes?: number
   /**
-   * How long a realtime message may wait to be sent, in milliseconds; it is then dropped. Above 0 and at most 2^53−1.
-   * Default: any time.
+   * How long a realtime message may wait to be sent; it is then dropped. Above 0. Default: any time.
    */
-  readonly deadlineMillis?: number
+  readonly deadline?: Duration.Input
   /** How messages are encoded: by Effect's SchemaBinary, or as JSON. Default `"binary"`. */
   readonly encoding?: "binary" | "json"
   /**
@@ -180,7 +180,7 @@ export interface DatagramSender<in Message> extends Sender<Message> {
    *
    * `"acknowledged"`: it reached the peer's QUIC stack; whoever receives may still have a newer one. `"lost"`: it probably did
    * not arrive. `"dropped"`: newer ones took its place before it was sent. `"expired"`: it could not be sent within
-   * `deadlineMillis`.
+   * `deadline`.
    *
    * **Interruption**: while waiting; the message stays queued or sent.
    */
@@ -337,7 +337,7 @@ const openSet = Effect.fnUntraced(function* (
   return handles
 })
 
-const badTimeout = invalidOption("timeout", "a duration, in an object of options")
+const badTimeout = invalidOption("timeout", "a duration from 0, in an object of options")
 
 const receiverHandle = (receiver: ChannelReceiver): Receiver<unknown> => ({
   receive: ((options?: ReceiveOptions) =>
@@ -356,9 +356,9 @@ const pullFrom = (receiver: ChannelReceiver): Pull.Pull<NonEmptyReadonlyArray<un
 
 /** Only waits in another fiber, and takes in this one: a message on its way between fibers could be lost. */
 const receiveWithin = Effect.fnUntraced(function* (receiver: ChannelReceiver, options: ReceiveOptions) {
-  const duration = Duration.fromInput(options?.timeout)
-  if (Option.isNone(duration)) return yield* badTimeout
-  const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(duration.value)
+  const millis = millisOf(options?.timeout)
+  if (millis === undefined || millis < 0) return yield* badTimeout
+  const deadline = (yield* Clock.currentTimeMillis) + millis
   for (;;) {
     const there = receiver.taken()
     if (there !== undefined) return Option.some(yield* there)

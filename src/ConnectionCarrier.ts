@@ -99,7 +99,7 @@ export abstract class ConnectionCarrier implements Carrier {
    *
    * `"acknowledged"`: it reached the peer's QUIC stack; the application may still not read it. `"lost"`: it probably
    * did not arrive. `"dropped"`: it was never sent, as newer ones took its place. `"expired"`: it could not be sent within
-   * its `deadlineMillis`.
+   * its `deadline`.
    *
    * **Interruption**: while waiting; the datagram stays queued or sent.
    */

@@ -63,7 +63,7 @@ export interface ConnectionStats extends PathMeasurements {
   readonly strikes: number
   /** Datagrams (RFC 9221) displaced by newer ones before they were sent. */
   readonly sendDatagramsDropped: number
-  /** Datagrams (RFC 9221) not sent within their `deadlineMillis`. */
+  /** Datagrams (RFC 9221) not sent within their `deadline`. */
   readonly sendDatagramsExpired: number
   /** Datagrams (RFC 9221) displaced by newer ones before they were read. */
   readonly receiveDatagramsDropped: number

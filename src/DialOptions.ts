@@ -26,8 +26,8 @@ const foreign = ["host", "port", "serverName", "earlyData", "reconnectToken"] as
  *
  * **Details**
  *
- * As for `connect`, without what the address says. `identity` is the endpoint's by default. `attemptDelayMillis` is the
- * time between addresses after the first, 10 to 2,000, default 50; the first begins together with the relay.
+ * As for `connect`, without what the address says. `identity` is the endpoint's by default. `attemptDelay` is the
+ * time between addresses after the first, 10 millis to 2 seconds, default 50 millis; the first begins together with the relay.
  * `transport.maxPaths` is 4 by default: direct paths are used besides the relayed one.
  *
  * @category options

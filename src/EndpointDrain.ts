@@ -5,9 +5,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { checkRecord } from "./arguments.ts"
-import { invalidOption, type QuicError, withErrorCode } from "./QuicError.ts"
+import { checkedMillis } from "./durationOption.ts"
+import { type QuicError, withErrorCode } from "./QuicError.ts"
 
 export type { DrainResult } from "./capability/EndpointStatistics.ts"
 
@@ -27,8 +27,6 @@ export interface DrainOptions {
 const DEFAULT_DEADLINE = Duration.seconds(10)
 const MAX_MILLIS = 86_400_000
 
-const badDeadline = invalidOption("deadline", "a duration from 0 to 24 hours")
-
 /** Checks the arguments of `drain`, and begins with the milliseconds left. */
 export const beginDrain = <A, E>(
   begin: (millis: number, options: Required<DrainOptions>) => Effect.Effect<A, E>,
@@ -36,10 +34,8 @@ export const beginDrain = <A, E>(
   options: DrainOptions = {}
 ): Effect.Effect<A, E | QuicError> =>
   Effect.flatMap(checkRecord(options, "options"), () => {
-    // a negative number and NaN make a Duration of nothing
-    const isNumber = typeof deadline !== "number" || deadline >= 0
-    const millis = Option.map(Duration.fromInput(deadline), Duration.toMillis)
-    if (!isNumber || Option.isNone(millis) || millis.value > MAX_MILLIS) return badDeadline
     const { code = 0, reason = "the endpoint is shutting down" } = options
-    return withErrorCode<A, E | QuicError>(code, () => begin(millis.value, { code, reason }), reason)
+    return Effect.flatMap(checkedMillis("deadline", deadline, 0, MAX_MILLIS), (millis) =>
+      withErrorCode<A, E | QuicError>(code, () => begin(millis, { code, reason }), reason)
+    )
   })

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { defaultLimits, type Limits } from "./admission/Limits.ts"
+import { durationOr, inMillis } from "./durationOption.ts"
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum })).pipe(
@@ -66,7 +67,7 @@ export const EndpointLimits = Schema.Struct({
    *
    * Protects memory, of which each takes up to 24 kB. When all places are taken, the source with the most clients gives one
    * to a source with fewer. A client without a place, and one that would wait for more than half
-   * of `server.transport.handshakeTimeoutMillis`, is refused with CONNECTION_REFUSED. RFC 9000 §21.2
+   * of `server.transport.handshakeTimeout`, is refused with CONNECTION_REFUSED. RFC 9000 §21.2
    */
   waitingClients: limit("waitingClients", 1, 1_000_000),
   /**
@@ -142,7 +143,7 @@ export const EndpointLimits = Schema.Struct({
   unreadDatagramBytes: limit("unreadDatagramBytes", 1_200, 1024 * MiB),
   /**
    * When a peer that keeps doing what does no good is closed: `count` strikes (0 to 1,000, by default 10) within
-   * `windowMillis` (100 to 3,600,000, by default 5,000). With `count` 0 strikes are counted, but close nothing.
+   * `window` (100 millis to 1 hour, by default 5 seconds). With `count` 0 strikes are counted, but close nothing.
    *
    * Protects the processor from established peers, within the letter of the protocol: floods of PING, PATH_CHALLENGE,
    * connection IDs, limits that do not rise, data that has arrived, streams that are opened and given up. Each has an
@@ -154,7 +155,7 @@ export const EndpointLimits = Schema.Struct({
     /** Strikes that close; 0 for none. */
     count: int(0, 1_000, defaultLimits.strikes.count),
     /** Time within which they count together. */
-    windowMillis: int(100, 3_600_000, defaultLimits.strikes.windowMillis)
+    window: durationOr(100, 3_600_000, defaultLimits.strikes.windowMillis)
   }).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
   /**
    * UDP datagrams accepted from each established peer. 0 to 10,000,000, default 0, which sets no limit.
@@ -179,3 +180,9 @@ export type EndpointLimits = Partial<Omit<typeof EndpointLimits.Type, "strikes">
   /** When a peer that keeps doing what does no good is closed. */
   readonly strikes?: Partial<(typeof EndpointLimits.Type)["strikes"]>
 }
+
+/** The limits as the core has them. */
+export const limitSettings = ({ strikes, ...limits }: typeof EndpointLimits.Type): Limits => ({
+  ...limits,
+  strikes: inMillis(strikes, ["window"])
+})

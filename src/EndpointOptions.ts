@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { DurationOption, inMillis } from "./durationOption.ts"
 import type { EndpointLimits } from "./EndpointLimits.ts"
 import { Host } from "./hostOption.ts"
 import type { Identity } from "./Identity.ts"
@@ -98,10 +100,11 @@ export const ServerSchema = Schema.Struct({
    * client would wait long for its turn. A returning client proves its address with a token and is spared the Retry. RFC 9000 §8.1.2
    */
   retry: Schema.optionalKey(Schema.Literals(["never", "always", "underLoad"])),
-  /** Seconds for which clients may resume a session. 0 to 604,800, default 86,400; 0 issues no tickets. RFC 8446 §4.6.1 */
-  ticketLifetimeSeconds: Schema.optionalKey(
-    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
-  ),
+  /**
+   * How long clients may resume a session, in whole seconds; fractions are rounded up. 0 to 7 days, default 1 day; 0 issues
+   * no tickets. RFC 8446 §4.6.1
+   */
+  ticketLifetime: Schema.optionalKey(DurationOption(0, 604_800_000)),
   /**
    * Accepts 0-RTT data. Default false.
    *
@@ -117,13 +120,15 @@ export const ConnectSchema = Schema.Struct({
   port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
   serverName: Schema.optionalKey(Schema.String.check(Schema.isBetweenLength(1, 254))),
   earlyData: Schema.optionalKey(Schema.Boolean),
-  attemptDelayMillis: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 10, maximum: 2_000 }))),
-  connectTimeoutMillis: Schema.optionalKey(
-    Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 300_000 }))
-  ),
+  attemptDelay: Schema.optionalKey(DurationOption(10, 2_000)),
+  connectTimeout: Schema.optionalKey(DurationOption(100, 300_000)),
   ...TlsPreferences,
   keyShareGroups
 })
+
+/** The checked options as the core has them. */
+export const connectSettings = (checked: typeof ConnectSchema.Type) =>
+  inMillis(checked, ["attemptDelay", "connectTimeout"])
 
 /**
  * How an endpoint accepts connections.
@@ -222,15 +227,15 @@ export interface ConnectOptions extends Partial<typeof ConnectSchema.Type> {
    */
   readonly host: string
   /**
-   * Time an address has to answer before the next is tried as well. 10 to 2,000, default 250; one that fails is followed
-   * at once. RFC 8305 §5
+   * Time an address has to answer before the next is tried as well. 10 millis to 2 seconds, default 250 millis; one that
+   * fails is followed at once. RFC 8305 §5
    */
-  readonly attemptDelayMillis?: number
+  readonly attemptDelay?: Duration.Input
   /**
-   * Longest time all addresses together may take, after which `connect` fails with `ConnectFailed`. 100 to 300,000, default
-   * 30,000. Each may take `transport.handshakeTimeoutMillis`.
+   * Longest time all addresses together may take, after which `connect` fails with `ConnectFailed`. 100 millis to 5
+   * minutes, default 30 seconds. Each may take `transport.handshakeTimeout`.
    */
-  readonly connectTimeoutMillis?: number
+  readonly connectTimeout?: Duration.Input
   /** UDP port of the server, 1 to 65,535. */
   readonly port: number
   /** Application protocols to offer, best first: at least one, each 1 to 255 bytes. RFC 7301 */

@@ -34,6 +34,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -41,6 +42,7 @@ import * as Stream from "effect/Stream"
 import { acquireAll } from "./actor/acquire.ts"
 import type { ConnectionActor } from "./actor/ConnectionActor.ts"
 import { WaitList } from "./actor/WaitList.ts"
+import { durationOr, inMillis } from "./durationOption.ts"
 import type { QuicConnection } from "./QuicConnection.ts"
 import { type QuicError, withErrorCode } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
@@ -69,9 +71,9 @@ const number = (minimum: number, maximum: number, byDefault: number) =>
   )
 
 const OptionsSchema = Schema.Struct({
-  heartbeatMillis: number(10, 60_000, 1000),
-  acceptablePauseMillis: number(0, 600_000, 3000),
-  minDeviationMillis: number(1, 60_000, 100),
+  heartbeat: durationOr(10, 60_000, "1 second"),
+  acceptablePause: durationOr(0, 600_000, "3 seconds"),
+  minDeviation: durationOr(1, 60_000, "100 millis"),
   suspectAt: number(0.1, 300, 8),
   samples: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 10_000 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(200))
@@ -85,12 +87,14 @@ const OptionsSchema = Schema.Struct({
  * @since 0.1.0
  */
 export interface LivenessOptions {
-  /** The peer is asked for a sign of life after that long a silence. 10 to 60,000, default 1,000. */
-  readonly heartbeatMillis?: number
-  /** A silence beyond the usual that is nothing yet, such as a garbage collection there. 0 to 600,000, default 3,000. */
-  readonly acceptablePauseMillis?: number
-  /** Smallest standard deviation of the intervals that is assumed. 1 to 60,000, default 100. */
-  readonly minDeviationMillis?: number
+  /** The peer is asked for a sign of life after that long a silence. 10 millis to 1 minute, default 1 second. */
+  readonly heartbeat?: Duration.Input
+  /**
+   * A silence beyond the usual that is nothing yet, such as a garbage collection there. 0 to 10 minutes, default 3 seconds.
+   */
+  readonly acceptablePause?: Duration.Input
+  /** Smallest standard deviation of the intervals that is assumed. 1 milli to 1 minute, default 100 millis. */
+  readonly minDeviation?: Duration.Input
   /** Phi from which the peer is suspected. 0.1 to 300, default 8. */
   readonly suspectAt?: number
   /** Latest intervals that are taken into account, of 8 bytes each. 2 to 10,000, default 200. */
@@ -206,7 +210,8 @@ const begin = Effect.fnUntraced(function* (
   yield* connection.handshakeComplete
   const { actor } = connection
   const { receivedAt } = actor.core.parts.idle
-  const monitor = new LivenessMonitor(settings, actor.now() / 1000, receivedAt / 1000)
+  const durations = inMillis(settings, ["heartbeat", "acceptablePause", "minDeviation"])
+  const monitor = new LivenessMonitor(durations, actor.now() / 1000, receivedAt / 1000)
   const changed = new WaitList()
   let isOver = false
   const end = Effect.sync(() => {

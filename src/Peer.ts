@@ -248,7 +248,7 @@ export class Peer implements Carrier {
   /**
    * Sends a datagram over the current connection, or the next one.
    *
-   * Fails as `connection` and `QuicConnection.sendDatagram` do. `deadlineMillis` begins once there is a connection.
+   * Fails as `connection` and `QuicConnection.sendDatagram` do. `deadline` begins once there is a connection.
    *
    * **Interruption**: the datagram is queued completely or not at all.
    */
@@ -272,7 +272,7 @@ export class Peer implements Carrier {
    * Runs `handler` for every stream the peer opens, on the current connection and all that follow. Does not request a
    * connection. Fails with `PeerClosed` when the peer is closed, which interrupts the handlers.
    *
-   * A new connection is served at once, while handlers of the previous one still have `closeTimeoutMillis` to finish.
+   * A new connection is served at once, while handlers of the previous one still have `closeTimeout` to finish.
    *
    * **Interruption**: as in `QuicConnection.serveStreams`.
    */
@@ -305,7 +305,7 @@ export class Peer implements Carrier {
   }
 
   /**
-   * Delivers accepted data for at most `closeTimeoutMillis`, closes the connection and makes no other. Idempotent.
+   * Delivers accepted data for at most `closeTimeout`, closes the connection and makes no other. Idempotent.
    *
    * `code` is an application error code, 0 to 2^53−1, default 0; `reason` is for people. Fails with `InvalidOption` if
    * they are not.

@@ -11,6 +11,7 @@ import type { RestartPolicy } from "./actor/ReconnectPolicy.ts"
 import { checkRecord } from "./arguments.ts"
 import type { DialAddressInput } from "./DialAddress.ts"
 import type { DialOptions } from "./DialOptions.ts"
+import { durationOr, wholeMillis } from "./durationOption.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import { check } from "./QuicOptions.ts"
@@ -25,7 +26,7 @@ const PeerSchema = Schema.Struct({
   restart: Schema.Literals(["eager", "onDemand", "giveUp"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("eager" as const))
   ),
-  stableMillis: int(0, 86_400_000, 10_000),
+  stableAfter: durationOr(0, 86_400_000, "10 seconds"),
   maxWaiting: int(0, 1_000_000, 1024)
 })
 
@@ -55,8 +56,8 @@ export interface PeerPolicy {
    * eager peer closes and a peer on demand is idle until it is needed again.
    */
   readonly schedule?: Schedule.Schedule<unknown, QuicError>
-  /** A connection that lasted this long resets the schedule. 0 to 86,400,000, default 10,000. */
-  readonly stableMillis?: number
+  /** A connection that lasted this long resets the schedule. 0 to 1 day, default 10 seconds. */
+  readonly stableAfter?: Duration.Input
   /** Operations that may wait for a connection; the next fails with `PeerBusy`. 0 to 1,000,000, default 1,024. */
   readonly maxWaiting?: number
 }
@@ -94,9 +95,10 @@ export const defaultSchedule: Schedule.Schedule<unknown, QuicError> = Schedule.e
 /** Checks the options of a peer apart from those that `connect` has too. */
 export const peerSettings = Effect.fnUntraced(function* (options: PeerOptions | DialPeerOptions) {
   yield* checkRecord(options, "options")
-  const { name, restart, schedule = defaultSchedule, stableMillis, maxWaiting, ...connectOptions } = options
+  const { name, restart, schedule = defaultSchedule, stableAfter, maxWaiting, ...connectOptions } = options
   if (!Schedule.isSchedule(schedule)) return yield* invalidOption("schedule", "a Schedule")
-  const policy = { name, restart, stableMillis, maxWaiting }
+  const policy = { name, restart, stableAfter, maxWaiting }
   const given = Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined))
-  return { ...(yield* check(PeerSchema, given)), schedule, connectOptions }
+  const { stableAfter: stable, ...settings } = yield* check(PeerSchema, given)
+  return { ...settings, stableMillis: wholeMillis(stable), schedule, connectOptions }
 })

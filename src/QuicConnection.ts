@@ -2,7 +2,7 @@
  * One connection: streams to open and accept, datagrams, what was negotiated, and its end.
  *
  * A connection lives in the scope it is made in. Leaving that scope closes it: after success it first delivers accepted
- * data, for at most `closeTimeoutMillis`; after a failure or an interrupt it closes at once.
+ * data, for at most `closeTimeout`; after a failure or an interrupt it closes at once.
  *
  * **Interruption**
  *
@@ -305,7 +305,7 @@ export class QuicConnection extends ServingConnection {
   }
 
   /**
-   * Delivers accepted data, for at most `closeTimeoutMillis`, then closes with an application error code. Idempotent.
+   * Delivers accepted data, for at most `closeTimeout`, then closes with an application error code. Idempotent.
    * RFC 9000 §10.2
    *
    * `code` is 0 to 2^53−1, default 0; `reason` is for people. Fails with `InvalidOption` if they are not.

@@ -108,7 +108,7 @@ export interface QuicEndpointShape extends Dialing {
    * Runs `handler` for every client, each in its own fiber and scope.
    *
    * A handler that fails closes its connection with code 1, one that dies with INTERNAL_ERROR; the others are not
-   * affected. After the end of its connection a handler has `closeTimeoutMillis` for its streams and half a second
+   * affected. After the end of its connection a handler has `closeTimeout` for its streams and half a second
    * more, and is then interrupted; until it is done, `tree` shows it and the connection. Fails as `accept` does.
    *
    * **Interruption**: interrupts the handlers, which closes their connections with code 0. Clients without a handler

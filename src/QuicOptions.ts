@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { TransportSettings } from "./connection/ConnectionConfig.ts"
+import { durationOr, inMillis } from "./durationOption.ts"
 import { InvalidOption, invalidOption, type QuicError, quicError } from "./QuicError.ts"
 
 const int = (minimum: number, maximum: number, byDefault: number) =>
@@ -16,13 +17,16 @@ const int = (minimum: number, maximum: number, byDefault: number) =>
   )
 
 const MiB = 1024 * 1024
+const MINUTE = 60_000
+const DAY = 86_400_000
 
 /**
  * Schema of `TransportOptions`: how a connection behaves.
  *
  * **Details**
  *
- * Every field is optional and has a default. Sizes are in bytes, durations in milliseconds, numbers are integers. A value
+ * Every field is optional and has a default. Sizes are in bytes, numbers are integers. Durations are Effect's
+ * `Duration.Input`: `"15 seconds"`, a `Duration`, or a number of milliseconds, of which fractions are rounded up. A value
  * outside its range, and a field that does not exist, fails with `InvalidOption`, whose `field` is the path of the option.
  *
  * **Example** (Options of a client)
@@ -31,7 +35,7 @@ const MiB = 1024 * 1024
  * import { Effect } from "effect"
  * import { type QuicEndpointShape, type TransportOptions } from "effect-quic"
  *
- * const transport: TransportOptions = { keepAliveIntervalMillis: 15_000, congestion: "bbr" }
+ * const transport: TransportOptions = { keepAliveInterval: "15 seconds", congestion: "bbr" }
  *
  * const connect = (endpoint: QuicEndpointShape) =>
  *   Effect.scoped(endpoint.connect({ host: "example.org", port: 4433, alpn: ["echo"], transport }))
@@ -58,25 +62,25 @@ export const TransportOptions = Schema.Struct({
    */
   originalVersion: Schema.optionalKey(Schema.Literals(["v1", "v2"])),
   /**
-   * Silence after which the connection ends with `IdleTimeout`. 0 to 86,400,000, default 60,000; 0 disables the timeout.
+   * Silence after which the connection ends with `IdleTimeout`. 0 to 1 day, default 1 minute; 0 disables the timeout.
    *
-   * The smaller value of both sides applies. A client that waits for data is not silent: see `keepAliveIntervalMillis`.
+   * The smaller value of both sides applies. A client that waits for data is not silent: see `keepAliveInterval`.
    * RFC 9000 §10.1
    */
-  maxIdleTimeoutMillis: int(0, 86_400_000, 60_000),
-  /** How long a handshake may take before it fails with `HandshakeTimeout`. 100 to 300,000, default 5,000. */
-  handshakeTimeoutMillis: int(100, 300_000, 5_000),
+  maxIdleTimeout: durationOr(0, DAY, "1 minute"),
+  /** How long a handshake may take before it fails with `HandshakeTimeout`. 100 millis to 5 minutes, default 5 seconds. */
+  handshakeTimeout: durationOr(100, 5 * MINUTE, "5 seconds"),
   /**
-   * Sends a PING after this much silence, which keeps the connection and its NAT binding alive. 0 to 3,600,000, default 0,
-   * which sends none while nobody waits.
+   * Sends a PING after this much silence, which keeps the connection and its NAT binding alive. 0 to 1 hour, default 0, which
+   * sends none while nobody waits.
    *
    * While a fiber of a client waits in `read`, `receiveDatagram` or an `accept…`, a PING is sent in any case: after half a
    * second without a packet, then ever less often, at least every 15 seconds. A NAT that has forgotten the client thus
    * learns about it again, and so does the server. RFC 9000 §10.1.2, §9.3
    */
-  keepAliveIntervalMillis: int(0, 3_600_000, 0),
-  /** How long `close` may take to deliver data already accepted. 0 to 300,000, default 3,000. */
-  closeTimeoutMillis: int(0, 300_000, 3_000),
+  keepAliveInterval: durationOr(0, 60 * MINUTE, 0),
+  /** How long `close` may take to deliver data already accepted. 0 to 5 minutes, default 3 seconds. */
+  closeTimeout: durationOr(0, 5 * MINUTE, "3 seconds"),
   /** Initial receive window of the connection. 16,384 to 1 GiB, default 2 MiB. RFC 9000 §4.1 */
   connectionWindowBytes: int(16_384, 1024 * MiB, 2 * MiB),
   /**
@@ -117,8 +121,8 @@ export const TransportOptions = Schema.Struct({
   congestion: Schema.Literals(["cubic", "newReno", "bbr", "lia"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("cubic" as const))
   ),
-  /** Round-trip time assumed until one is measured. 1 to 10,000, default 333. RFC 9002 §6.2.2 */
-  initialRttMillis: int(1, 10_000, 333),
+  /** Round-trip time assumed until one is measured. 1 milli to 10 seconds, default 333 millis. RFC 9002 §6.2.2 */
+  initialRtt: durationOr(1, 10_000, "333 millis"),
   /**
    * Size of UDP payloads until path MTU discovery finds a larger one. 1,200 to 65,507, default 1,200.
    *
@@ -131,8 +135,8 @@ export const TransportOptions = Schema.Struct({
   maxReceiveDatagramBytes: int(1_200, 65_527, 65_527),
   /** Exponent that scales the delay in ACK frames. 0 to 20, default 3. RFC 9000 §13.2.5 */
   ackDelayExponent: int(0, 20, 3),
-  /** Longest time an acknowledgement is delayed. 0 to 1,000, default 25. RFC 9000 §13.2.1 */
-  maxAckDelayMillis: int(0, 1_000, 25),
+  /** Longest time an acknowledgement is delayed. 0 to 1 second, default 25 millis. RFC 9000 §13.2.1 */
+  maxAckDelay: durationOr(0, 1_000, "25 millis"),
   /**
    * Forbids the peer to migrate, and ignores packets it sends from another address. Default false. RFC 9000 §9.1
    */
@@ -142,8 +146,8 @@ export const TransportOptions = Schema.Struct({
    * which is never. RFC 9000 §9.5
    */
   rotateIdsAfterPackets: int(0, 1_000_000_000, 0),
-  /** Changes the connection IDs after this long. 0 to 86,400,000, default 0, which is never. RFC 9000 §9.5 */
-  rotateIdsAfterMillis: int(0, 86_400_000, 0),
+  /** Changes the connection IDs after this long. 0 to 1 day, default 0, which is never. RFC 9000 §9.5 */
+  rotateIdsAfter: durationOr(0, DAY, 0),
   /** Connection IDs of the peer kept in reserve. 2 to 32, default 8. RFC 9000 §5.1.1, §18.2 #6 */
   activeConnectionIdLimit: int(2, 32, 8),
   /**
@@ -183,8 +187,19 @@ export const TransportOptions = Schema.Struct({
  */
 export type TransportOptions = Partial<typeof TransportOptions.Type>
 
-/** The options with every default filled in. */
+/** The options with every default filled in, as the core has them. */
 export type CheckedTransportOptions = TransportSettings
+
+export const transportSettings = (decoded: typeof TransportOptions.Type): TransportSettings =>
+  inMillis(decoded, [
+    "maxIdleTimeout",
+    "handshakeTimeout",
+    "keepAliveInterval",
+    "closeTimeout",
+    "initialRtt",
+    "maxAckDelay",
+    "rotateIdsAfter"
+  ])
 
 const describe = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -201,35 +216,42 @@ export const check = <S extends Schema.ConstraintDecoder<unknown>>(
   return invalidOption((prefix + path).replace(/\.$/, "") || "options", issue.message)
 }
 
+const notOffered = (version: string | undefined) =>
+  quicError(
+    new InvalidOption({
+      field: "transport.originalVersion",
+      problem: `${version} is not one of the offered versions`
+    })
+  )
+
 /** Checks the options of a client. */
 export const checkTransport = (
   options: TransportOptions | undefined
 ): Effect.Effect<CheckedTransportOptions, QuicError> =>
-  Effect.filterOrFail(
-    check(TransportOptions, options ?? {}, "transport."),
-    ({ originalVersion, versions = ["v1"] }) =>
-      originalVersion === undefined || versions.includes(originalVersion),
-    ({ originalVersion }) =>
-      quicError(
-        new InvalidOption({
-          field: "transport.originalVersion",
-          problem: `${originalVersion} is not one of the offered versions`
-        })
-      )
+  check(TransportOptions, options ?? {}, "transport.").pipe(
+    Effect.filterOrFail(
+      ({ originalVersion, versions = ["v1"] }) =>
+        originalVersion === undefined || versions.includes(originalVersion),
+      ({ originalVersion }) => notOffered(originalVersion)
+    ),
+    Effect.map(transportSettings)
   )
+
+const chosenByServer = quicError(
+  new InvalidOption({
+    field: "server.transport.originalVersion",
+    problem: "only a client has an original version"
+  })
+)
 
 /** Checks the options of a server, which cannot choose the original version. */
 export const checkServerTransport = (
   options: TransportOptions | undefined
 ): Effect.Effect<CheckedTransportOptions, QuicError> =>
-  Effect.filterOrFail(
-    check(TransportOptions, options ?? {}, "server.transport."),
-    ({ originalVersion }) => originalVersion === undefined,
-    () =>
-      quicError(
-        new InvalidOption({
-          field: "server.transport.originalVersion",
-          problem: "only a client has an original version"
-        })
-      )
+  check(TransportOptions, options ?? {}, "server.transport.").pipe(
+    Effect.filterOrFail(
+      ({ originalVersion }) => originalVersion === undefined,
+      () => chosenByServer
+    ),
+    Effect.map(transportSettings)
   )

@@ -85,10 +85,10 @@ export interface PathClosed {
  * Opening needs a `maxPaths` above 1 at both ends, and waits, for at most ten seconds, while the peer has provided no
  * connection ID for the path. The path is validated, then data is sent on all that are available, each time on the one that
  * would deliver it first. One that falls silent with data in flight gets none, its data is sent on others, and it comes back
- * when it answers. It is given up when it was silent for `maxIdleTimeoutMillis`, or a minute, if another answers. Its fiber
+ * when it answers. It is given up when it was silent for `maxIdleTimeout`, or a minute, if another answers. Its fiber
  * is below that of the connection and owns its socket.
  * A path that was silent for 15 seconds is sent a PING by the client, so that no NAT forgets it, while the connection
- * carries data or is kept alive (`keepAliveIntervalMillis`).
+ * carries data or is kept alive (`keepAliveInterval`).
  * draft-ietf-quic-multipath
  *
  * **Example** (Both networks of a machine at once)

@@ -192,7 +192,7 @@ export const layerListen = (
     maxFrameBytes: _frame,
     maxHeldBytes: _held,
     priorityOf: _priority,
-    requestTimeoutMillis: _time,
+    requestTimeout: _time,
     ...where
   } = options
   const listen = Effect.gen(function* () {

@@ -23,7 +23,7 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Scope } from "effect/Scope"
@@ -33,6 +33,7 @@ import type { CryptoSuite } from "./capability/CryptoSuite.ts"
 import type { Entropy } from "./capability/Entropy.ts"
 import type { UdpPort } from "./capability/UdpPort.ts"
 import type { Carrier } from "./Carrier.ts"
+import { positiveMillis } from "./durationOption.ts"
 import type { ConnectOptions } from "./EndpointOptions.ts"
 import { QuicEndpoint, type QuicEndpointShape } from "./QuicEndpoint.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
@@ -51,7 +52,10 @@ export { socketPreamble } from "./socket/preamble.ts"
  * @since 0.1.0
  */
 export interface SocketOptions {
-  /** How long acquiring a reader may take, before it fails with `SocketOpenError`. Default: as long as connecting may. */
+  /**
+   * How long acquiring a reader may take, before it fails with `SocketOpenError`. Above 0. Default: as long
+   * as connecting may.
+   */
   readonly openTimeout?: Duration.Input
   /**
    * What the stream begins with, the same at both sides: it tells sockets from other streams of the connection, and tells
@@ -70,11 +74,9 @@ const socketOver = Effect.fnUntraced(function* (
     openFailed
   )
   if (openTimeout === undefined) return streamSocket(opened)
-  const duration = Duration.fromInput(openTimeout)
-  if (duration._tag === "None") return yield* invalidOption("openTimeout", "a duration")
-  return streamSocket(
-    Effect.timeoutOrElse(opened, { duration: duration.value, orElse: () => Effect.fail(openTimedOut) })
-  )
+  const duration = positiveMillis(openTimeout)
+  if (duration === undefined) return yield* invalidOption("openTimeout", "a duration above 0")
+  return streamSocket(Effect.timeoutOrElse(opened, { duration, orElse: () => Effect.fail(openTimedOut) }))
 })
 
 /**

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { checkRecord, isBytes } from "./arguments.ts"
+import { durationOr, inMillis } from "./durationOption.ts"
 import { Host } from "./hostOption.ts"
 import * as Identity from "./Identity.ts"
 import { PUBLIC_KEY_BYTES } from "./internal/ed25519.ts"
@@ -17,7 +18,7 @@ const int = (minimum: number, maximum: number, byDefault: number) =>
     Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
   )
 
-const limit = (field: keyof RelayLimits, minimum: number, maximum: number) =>
+const limit = (field: Exclude<keyof RelayLimits, "authTimeoutMillis">, minimum: number, maximum: number) =>
   int(minimum, maximum, defaultRelayLimits[field])
 
 const KiB = 1024
@@ -42,8 +43,8 @@ export const RelayServerLimits = Schema.Struct({
   pending: limit("pending", 1, 1_000_000),
   /** The same of one source. 1 to 1,000,000, default 32. */
   pendingPerSource: limit("pendingPerSource", 1, 1_000_000),
-  /** How long a client may take to prove its key. 100 to 60,000, default 10,000. */
-  authTimeoutMillis: limit("authTimeoutMillis", 100, 60_000),
+  /** How long a client may take to prove its key. 100 millis to 1 minute, default 10 seconds. */
+  authTimeout: durationOr(100, 60_000, defaultRelayLimits.authTimeoutMillis),
   /** Frames that wait for a client that reads too slowly; more are dropped. 1 to 65,536, default 512. */
   queuedFrames: limit("queuedFrames", 1, 65_536),
   /** Bytes that wait for such a client. 128 KiB to 1 GiB, default 1 MiB. */
@@ -180,7 +181,7 @@ export const relayServerSettings = Effect.fnUntraced(function* (
     identity,
     url,
     allows: yield* allowing(allow),
-    limits: yield* check(RelayServerLimits, limits, "limits."),
+    limits: inMillis(yield* check(RelayServerLimits, limits, "limits."), ["authTimeout"]),
     discovery: discovery === false ? undefined : yield* discoverySettings(discovery, address.host, identity)
   }
 })

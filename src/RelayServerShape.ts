@@ -1,6 +1,8 @@
 /** A running relay, whatever carries its frames. */
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { QuicEndpointShape } from "./QuicEndpoint.ts"
+import type { QuicError } from "./QuicError.ts"
 import type { RelayStatistics } from "./relay/RelayStatistics.ts"
 import type { SocketAddress } from "./wire/SocketAddress.ts"
 
@@ -11,12 +13,12 @@ import type { SocketAddress } from "./wire/SocketAddress.ts"
  * @since 0.1.0
  */
 export interface RelayDrainOptions {
-  /** When they should come back, in milliseconds. Default 1,000. */
-  readonly reconnectInMillis?: number
-  /** How long they should try to, in milliseconds. Default 60,000. */
-  readonly tryForMillis?: number
-  /** How long they have to leave before they are cut off, in milliseconds. Default 5,000. */
-  readonly deadlineMillis?: number
+  /** When they should come back. 0 to 1 day, default 1 second. */
+  readonly reconnectIn?: Duration.Input
+  /** How long they should try to. 0 to 1 day, default 1 minute. */
+  readonly tryFor?: Duration.Input
+  /** How long they have to leave before they are cut off. 0 to 1 day, default 5 seconds. */
+  readonly deadline?: Duration.Input
 }
 
 /**
@@ -49,7 +51,7 @@ export interface RelayServerShape {
   readonly statistics: Effect.Effect<RelayStatistics>
   /**
    * Tells all clients that the relay restarts, lets no others in, and waits until they have left or the deadline has
-   * passed; returns how many were cut off. **Interruption**: those that are left stay connected until the scope closes.
+   * passed; returns how many were cut off. Fails with `InvalidOption`. **Interruption**: those that are left stay connected until the scope closes.
    */
-  drain(options?: RelayDrainOptions): Effect.Effect<RelayDrained>
+  drain(options?: RelayDrainOptions): Effect.Effect<RelayDrained, QuicError>
 }

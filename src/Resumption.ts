@@ -30,6 +30,7 @@ import { type SessionTicket, TicketStore, type TicketStoreShape } from "./capabi
 import { SpentKeys } from "./endpoint/SpentKeys.ts"
 import { SealingKeys } from "./protect/SealingKeys.ts"
 import type { QuicError } from "./QuicError.ts"
+import { durationOr, inMillis } from "./durationOption.ts"
 import { check } from "./QuicOptions.ts"
 
 export {
@@ -60,8 +61,8 @@ const StoreOptions = Schema.Struct({
 export type StoreOptions = Partial<typeof StoreOptions.Type>
 
 const KeyOptions = Schema.Struct({
-  /** How long a key seals tickets. 1 to 604,800,000, default 21,600,000 (six hours). */
-  periodMillis: count(6 * 3_600_000, 604_800_000),
+  /** How long a key seals tickets. 1 milli to 7 days, default 6 hours. */
+  period: durationOr(1, 604_800_000, "6 hours"),
   /** Periods after that in which the key still opens tickets. 1 to 64, default 4. */
   keptPeriods: count(4, 64)
 })
@@ -154,7 +155,7 @@ export const makeTicketKeys = (
   rotation: typeof KeyOptions.Type,
   secret: Uint8Array | undefined
 ): TicketKeysShape => {
-  const keys = new SealingKeys(suite, random, rotation, secret)
+  const keys = new SealingKeys(suite, random, inMillis(rotation, ["period"]), secret)
   return {
     seal: (plaintext, nowMillis) => keys.seal(plaintext, nowMillis),
     open: (sealed, nowMillis) => keys.open(sealed, nowMillis)

@@ -5,13 +5,15 @@
  * |--------------------|-------------------------------------------------------|
  * | reliable-ordered   | `QuicStream.write`; one stream for all                |
  * | reliable-unordered | `QuicConnection.sendMessage`; a stream for each       |
- * | realtime           | `QuicConnection.sendDatagram` with `deadlineMillis`   |
+ * | realtime           | `QuicConnection.sendDatagram` with `deadline`         |
  * | latest-only        | `QuicConnection.sendDatagram` with `latest`           |
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { isRecord } from "./arguments.ts"
+import { positiveMillis } from "./durationOption.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 import {
   ANY_PATH,
@@ -105,7 +107,7 @@ export interface MessageOptions {
  * import type { QuicConnection } from "effect-quic"
  *
  * const sendPosition = (connection: QuicConnection, player: string, position: Uint8Array) =>
- *   connection.sendDatagram(position, { latest: player, deadlineMillis: 100 })
+ *   connection.sendDatagram(position, { latest: player, deadline: "100 millis" })
  * ```
  *
  * @category options
@@ -113,10 +115,10 @@ export interface MessageOptions {
  */
 export interface DatagramOptions extends MessageOptions {
   /**
-   * How long the datagram may wait to be sent, in milliseconds; once it is sent, this has no effect. It is then dropped, with
-   * the fate `"expired"`. Above 0 and finite, a fraction too; at most 2^53−1. Default: any time.
+   * How long the datagram may wait to be sent; once it is sent, this has no effect. It is then dropped, with the fate
+   * `"expired"`. Above 0, a fraction of a millisecond too. Default: any time.
    */
-  readonly deadlineMillis?: number
+  readonly deadline?: Duration.Input
   /**
    * Names a value of which only the latest is worth sending: the datagram takes the place of the one with the same key
    * that still waits, whose fate is `"dropped"`. Any string or number. Default: it replaces none.
@@ -126,7 +128,7 @@ export interface DatagramOptions extends MessageOptions {
 
 export const badOptions = invalidOption("options", "an object of options")
 const badPriority = invalidOption("priority", "an integer")
-const badDeadline = invalidOption("deadlineMillis", "a number above 0 and at most 2^53-1")
+const badDeadline = invalidOption("deadline", "a duration above 0")
 export const badPath = invalidOption(
   "path",
   '{ prefer } with the id of a path, "lowestLatency" or "lowestCost", or { avoid } with the id of a path'
@@ -155,20 +157,16 @@ const refuse = (
   if (!isRecord(options)) return badOptions
   for (const field of Object.keys(options))
     if (!known.includes(field)) return invalidOption(field, `one of the known options: ${known.join(", ")}`)
-  const { priority, deadlineMillis, latest, path } = options
+  const { priority, deadline, latest, path } = options
   if (path !== undefined && pathHintOf(path) === undefined) return badPath
   if (priority !== undefined && !Number.isSafeInteger(priority)) return badPriority
-  if (deadlineMillis !== undefined) {
-    const isInRange =
-      typeof deadlineMillis === "number" && deadlineMillis > 0 && deadlineMillis <= Number.MAX_SAFE_INTEGER
-    if (!isInRange) return badDeadline
-  }
+  if (deadline !== undefined && positiveMillis(deadline) === undefined) return badDeadline
   if (latest === undefined || typeof latest === "string" || typeof latest === "number") return undefined
   return badLatest
 }
 
 const messageFields = ["priority", "path"]
-const datagramFields = ["priority", "path", "deadlineMillis", "latest"]
+const datagramFields = ["priority", "path", "deadline", "latest"]
 
 /** Why `options` are refused; undefined when they are not. */
 export const refuseMessageOptions = (options: unknown): Effect.Effect<never, QuicError> | undefined =>
@@ -192,9 +190,9 @@ export const datagramIntent = (
 ): DatagramIntent => ({
   priority: options.priority ?? 0,
   deadlineMicros:
-    options.deadlineMillis === undefined
+    options.deadline === undefined
       ? Number.POSITIVE_INFINITY
-      : nowMicros + options.deadlineMillis * 1000,
+      : nowMicros + Duration.toMillis(options.deadline) * 1000,
   latest: options.latest,
   space,
   hint: pathHintOf(options.path) ?? ANY_PATH

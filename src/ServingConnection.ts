@@ -64,7 +64,7 @@ export abstract class ServingConnection extends ConnectionCarrier {
    * Runs `handler` for every stream the peer opens, each in its own fiber and scope, until the connection ends.
    *
    * Succeeds if the connection is closed with code 0 or by the idle timeout, once the handlers have finished, for which
-   * they have `closeTimeoutMillis`, and while the endpoint drains, once nothing is left to serve; fails with the reason
+   * they have `closeTimeout`, and while the endpoint drains, once nothing is left to serve; fails with the reason
    * otherwise. A handler that fails or dies resets its own stream
    * and is logged; the others are not affected.
    *

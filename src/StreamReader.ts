@@ -16,7 +16,7 @@
  *     for (;;) {
  *       const length = yield* reader.readVarint()
  *       if (length === undefined) return
- *       const body = yield* reader.readExactly(length, { withinMillis: 5_000 })
+ *       const body = yield* reader.readExactly(length, { within: "5 seconds" })
  *       yield* Effect.log(body)
  *     }
  *   })
@@ -28,9 +28,11 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { isRecord, refuseBytes } from "./arguments.ts"
+import { positiveMillis } from "./durationOption.ts"
 import {
   invalidOption,
   type QuicError,
@@ -67,8 +69,8 @@ export interface ReaderOptions {
  * @since 0.1.0
  */
 export interface ReadOptions {
-  /** Fails with `ReadTimeout` after that many milliseconds. Above 0 and finite. Default: waits for any time. */
-  readonly withinMillis?: number
+  /** Fails with `ReadTimeout` after that time. Above 0. Default: waits for any time. */
+  readonly within?: Duration.Input
 }
 
 /**
@@ -170,9 +172,10 @@ export class StreamReader {
     options: ReadOptions | undefined
   ): Effect.Effect<boolean, QuicError> {
     if (options === undefined) return filled
-    const millis: unknown = isRecord(options) ? options.withinMillis : undefined
-    if (millis === undefined) return filled
-    if (typeof millis !== "number" || !(millis > 0 && millis < Number.POSITIVE_INFINITY)) return invalidWithin
+    const given: unknown = isRecord(options) ? options.within : undefined
+    if (given === undefined) return filled
+    const millis = positiveMillis(given)
+    if (millis === undefined) return invalidWithin
     const late = () => fail(new ReadTimeout({ streamId: this.stream.id, millis }))
     return Effect.timeoutOrElse(filled, { duration: millis, orElse: late })
   }
@@ -238,7 +241,7 @@ export class StreamReader {
 }
 
 const empty = new Uint8Array(0)
-const invalidWithin = invalidOption("withinMillis", "a number above 0")
+const invalidWithin = invalidOption("within", "a duration above 0")
 const invalidMax = invalidOption("max", "an integer from 1 to 2^53-1")
 const invalidLength = invalidOption("length", "an integer from 0 to 2^53-1")
 const fail = (reason: QuicErrorReason): Effect.Effect<never, QuicError> => Effect.fail(quicError(reason))

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { MAX_BOOTSTRAPS } from "./actor/BootstrapSet.ts"
 import { isBytes, isRecord } from "./arguments.ts"
+import { durationOr, wholeMillis } from "./durationOption.ts"
 import { Host } from "./hostOption.ts"
 import { PUBLIC_KEY_BYTES } from "./internal/ed25519.ts"
 import {
@@ -39,8 +40,8 @@ const TraversalSchema = Schema.Struct({
   role: Schema.optionalKey(Schema.Literals(["client", "server", "bootstrap"])),
   /** Candidates of this side, and of the peer, per connection. 1 to 256, default 8. */
   maxCandidates: int(1, 256, 8),
-  /** How long the coordination of one round may take. 100 to 300,000, default 10,000. */
-  coordinationTimeoutMillis: int(100, 300_000, 10_000),
+  /** How long the coordination of one round may take. 100 millis to 5 minutes, default 10 seconds. */
+  coordinationTimeout: durationOr(100, 300_000, "10 seconds"),
   /** Pairs of candidates tried at the same time. 1 to 16 and not more than `maxCandidates`, default 3, or `maxCandidates`. */
   maxConcurrentAttempts: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 16 }))),
   /**
@@ -132,7 +133,7 @@ export const traversalSettings = Effect.fnUntraced(function* (
     role,
     bootstraps: withRelays(bootstraps, beside.relayNodes),
     maxCandidates,
-    coordinationTimeoutMillis: checked.coordinationTimeoutMillis,
+    coordinationTimeoutMillis: wholeMillis(checked.coordinationTimeout),
     maxConcurrentAttempts,
     allowPrivate: checked.allowPrivate,
     predictPorts: checked.predictPorts,

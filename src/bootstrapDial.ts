@@ -17,8 +17,8 @@ const KEEP_ALIVE_MILLIS = 15_000
 
 /** The node may send nothing but what the transport sends. */
 const transport = {
-  keepAliveIntervalMillis: KEEP_ALIVE_MILLIS,
-  maxIdleTimeoutMillis: 2 * KEEP_ALIVE_MILLIS,
+  keepAliveInterval: KEEP_ALIVE_MILLIS,
+  maxIdleTimeout: 2 * KEEP_ALIVE_MILLIS,
   maxBidirectionalStreams: 0,
   maxUnidirectionalStreams: 0,
   addressDiscovery: "receive"

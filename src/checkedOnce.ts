@@ -1,12 +1,17 @@
 /** Checks options that mostly are those of the time before: an endpoint's connections are made alike. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { QuicError } from "./QuicError.ts"
 
 /** A value that can be compared, or a list of them. */
-type Flat = string | number | boolean | undefined | ReadonlyArray<string | number | boolean>
+type Primitive = string | number | bigint | boolean
+type Flat = Primitive | Duration.Duration | undefined | ReadonlyArray<Primitive>
 
-const isPrimitive = (value: unknown): value is string | number | boolean =>
-  typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+const isPrimitive = (value: unknown): value is Primitive =>
+  typeof value === "string" ||
+  typeof value === "number" ||
+  typeof value === "bigint" ||
+  typeof value === "boolean"
 
 /** Whether all fields are its own. */
 const isPlain = (options: object): boolean => {
@@ -14,22 +19,24 @@ const isPlain = (options: object): boolean => {
   return prototype === Object.prototype || prototype === null
 }
 
-/** A copy that the caller cannot change; undefined if a field is neither a primitive nor a list of primitives. */
+/** A copy that the caller cannot change; undefined if a field is neither a primitive nor a duration nor a list of primitives. */
 const flatCopy = (options: object): ReadonlyMap<string, Flat> | undefined => {
   if (!isPlain(options)) return undefined
   const copy = new Map<string, Flat>()
   for (const [key, value] of Object.entries(options)) {
     if (Array.isArray(value) && value.every(isPrimitive)) copy.set(key, [...value])
-    else if (value === undefined || isPrimitive(value)) copy.set(key, value)
+    else if (value === undefined || isPrimitive(value) || Duration.isDuration(value)) copy.set(key, value)
     else return undefined
   }
   return copy
 }
 
 const isSame = (before: Flat, now: unknown): boolean =>
-  Array.isArray(before)
-    ? Array.isArray(now) && now.length === before.length && before.every((each, i) => each === now[i])
-    : before === now
+  Duration.isDuration(before)
+    ? Duration.isDuration(now) && Duration.equals(before, now)
+    : Array.isArray(before)
+      ? Array.isArray(now) && now.length === before.length && before.every((each, i) => each === now[i])
+      : before === now
 
 const areSame = (before: ReadonlyMap<string, Flat>, now: object): boolean => {
   const keys = Object.keys(now)

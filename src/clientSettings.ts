@@ -45,6 +45,6 @@ export const clientSettings = Effect.fnUntraced(function* (
     memory,
     expectedName,
     reconnectToken,
-    learnsRtt: transport?.initialRttMillis === undefined
+    learnsRtt: transport?.initialRtt === undefined
   }
 })

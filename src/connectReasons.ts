@@ -50,7 +50,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
  * **Details**
  *
  * `attempts` names every address, in the order in which they were tried, and why each failed. A server with a single
- * address fails with the reason itself, unless `connectTimeoutMillis` was over first.
+ * address fails with the reason itself, unless `connectTimeout` was over first.
  *
  * @category reasons
  * @since 0.1.0

@@ -7,14 +7,14 @@ import { transportErrorName } from "./wire/TransportError.ts"
  *
  * **Details**
  *
- * `field` is the path of the option, such as `transport.maxIdleTimeoutMillis`; `problem` says what is allowed.
+ * `field` is the path of the option, such as `transport.maxIdleTimeout`; `problem` says what is allowed.
  * Options are checked before anything is bound or sent.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
-  /** Path of the option, such as `transport.maxIdleTimeoutMillis`. */
+  /** Path of the option, such as `transport.maxIdleTimeout`. */
   field: Schema.String,
   /** What is allowed. */
   problem: Schema.String
@@ -148,7 +148,7 @@ export class TransportClosed extends Schema.TaggedError<TransportClosed>()("Tran
  *
  * **Details**
  *
- * The timeout is the smaller `maxIdleTimeoutMillis` of both sides. RFC 9000 §10.1
+ * The timeout is the smaller `maxIdleTimeout` of both sides. RFC 9000 §10.1
  *
  * @category reasons
  * @since 0.1.0
@@ -160,7 +160,7 @@ export class IdleTimeout extends Schema.TaggedError<IdleTimeout>()("IdleTimeout"
 }
 
 /**
- * The handshake did not complete within `handshakeTimeoutMillis`.
+ * The handshake did not complete within `handshakeTimeout`.
  *
  * **Details**
  *

@@ -18,7 +18,7 @@ import type { QuicError } from "./QuicError.ts"
 
 /**
  * Fibers that wait for something of whichever connection a peer has. They wait on the connection itself, too, so that it
- * knows that it is waited on: see `keepAliveIntervalMillis`.
+ * knows that it is waited on: see `keepAliveInterval`.
  */
 class PeerWaitList extends WaitList {
   private readonly actor: PeerActor<QuicConnection>

@@ -29,7 +29,7 @@ export class StreamEnded extends Schema.TaggedError<StreamEnded>()("StreamEnded"
  *
  * **Details**
  *
- * Fails the reads of `StreamReader` with `withinMillis`. Nothing is lost: the next read finds what has arrived.
+ * Fails the reads of `StreamReader` with `within`. Nothing is lost: the next read finds what has arrived.
  *
  * @category reasons
  * @since 0.1.0

@@ -12,7 +12,7 @@ import { formatAddress } from "./wire/SocketAddress.ts"
 
 /** Below that, a queue on the way would look like loss. */
 const MIN_RTT_MILLIS = 10
-/** As for `transport.initialRttMillis`. */
+/** As for `transport.initialRtt`. */
 const MAX_RTT_MILLIS = 10_000
 
 /** Takes what the store holds about the server out of it; none if that is nothing. */

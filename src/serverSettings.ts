@@ -1,4 +1,5 @@
 /** Checks the options of a server and fills in the defaults. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { CertificateVerifierShape } from "./capability/CertificateVerifier.ts"
@@ -7,7 +8,7 @@ import { ReplayGuard } from "./capability/ReplayGuard.ts"
 import { TicketKeys } from "./capability/TicketKeys.ts"
 import type { TransportSettings } from "./connection/ConnectionConfig.ts"
 import { stillGrants } from "./connection/parameters.ts"
-import { type ConnectSchema, type ServerOptions, ServerSchema } from "./EndpointOptions.ts"
+import { type connectSettings, type ServerOptions, ServerSchema } from "./EndpointOptions.ts"
 import type { EarlyDataRequest } from "./handshake/TlsSession.ts"
 import type { RandomBytes } from "./internal/RandomBytes.ts"
 import type { QuicError } from "./QuicError.ts"
@@ -23,7 +24,7 @@ export interface SettingsContext {
   readonly nowMillis: () => number
   /** client: `transport` and the other options of a connection, each checked unless they are those of the last one. */
   readonly checkTransport: (options: TransportOptions) => Effect.Effect<TransportSettings, QuicError>
-  readonly checkConnect: (options: object) => Effect.Effect<typeof ConnectSchema.Type, QuicError>
+  readonly checkConnect: (options: object) => Effect.Effect<ReturnType<typeof connectSettings>, QuicError>
   /** The same for both roles. */
   readonly shared: {
     readonly peerCertificateTypes: CertificateVerifierShape["certificateTypes"]
@@ -68,10 +69,11 @@ export const forDiscovery = (settings: ServerSettings): ServerSettings => ({
 })
 
 const ticketSettings = Effect.fnUntraced(function* (
-  { ticketLifetimeSeconds = 86_400, earlyData = false }: typeof ServerSchema.Type,
+  { ticketLifetime = "1 day", earlyData = false }: typeof ServerSchema.Type,
   settings: TransportSettings,
   { suite, randomBytes, nowMillis }: SettingsContext
 ) {
+  const ticketLifetimeSeconds = Math.ceil(Duration.toSeconds(ticketLifetime))
   if (ticketLifetimeSeconds === 0) return undefined
   const makeKeys = () => Resumption.defaults.keys(suite, randomBytes)
   const keys = Option.getOrElse(yield* Effect.serviceOption(TicketKeys), makeKeys)

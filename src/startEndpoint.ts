@@ -23,8 +23,14 @@ import { Qlog, type QlogShape } from "./capability/Qlog.ts"
 import { TicketStore } from "./capability/TicketStore.ts"
 import { UdpPort } from "./capability/UdpPort.ts"
 import { checkedOnce } from "./checkedOnce.ts"
-import { EndpointLimits } from "./EndpointLimits.ts"
-import { BindSchema, ConnectSchema, type EndpointOptions, type ServerOptions } from "./EndpointOptions.ts"
+import { EndpointLimits, limitSettings } from "./EndpointLimits.ts"
+import {
+  BindSchema,
+  ConnectSchema,
+  connectSettings,
+  type EndpointOptions,
+  type ServerOptions
+} from "./EndpointOptions.ts"
 import type { EndpointConfig } from "./endpoint/EndpointConfig.ts"
 import { QlogTrace } from "./qlog/QlogTrace.ts"
 import { check, checkTransport } from "./QuicOptions.ts"
@@ -40,7 +46,7 @@ export const startEndpoint = Effect.fnUntraced(function* (options: EndpointOptio
   const { server: serverOptions, limits: limitOptions = {}, resetSecret, traversal, ...others } = options
   const { identity, relays, ...bindOptions } = others
   const bind = yield* check(BindSchema, bindOptions)
-  const limits = yield* check(EndpointLimits, limitOptions, "limits.")
+  const limits = limitSettings(yield* check(EndpointLimits, limitOptions, "limits."))
   const udp = yield* UdpPort
   const qlog = yield* Qlog
   const clock = yield* Clock.Clock
@@ -135,7 +141,7 @@ const settingsContext = Effect.fnUntraced(function* (nowMillis: () => number) {
     randomBytes: (yield* Entropy).randomBytes,
     nowMillis,
     checkTransport: checkedOnce(checkTransport),
-    checkConnect: checkedOnce((options) => check(ConnectSchema, options)),
+    checkConnect: checkedOnce((options) => Effect.map(check(ConnectSchema, options), connectSettings)),
     shared: { peerCertificateTypes: certificateTypes, keyLog: (yield* KeyLog) !== undefined }
   }
   return context

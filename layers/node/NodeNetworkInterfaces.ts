@@ -2,10 +2,11 @@
  * `NetworkInterfaces` from the operating system.
  *
  * Node has no access to netlink or its relatives, which would report a change when it happens: whoever watches
- * polls, and nobody else does. A change is thus seen within `pollMillis`, and one that is undone in between is not seen.
+ * polls, and nobody else does. A change is thus seen within `pollInterval`, and one that is undone in between is not seen.
  * Nor is a change of routes alone, which leaves the addresses as they are.
  */
 import * as dgram from "node:dgram"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -15,6 +16,7 @@ import {
   NetworkInterfaces,
   type NetworkInterfacesShape
 } from "../../src/capability/NetworkInterfaces.ts"
+import { checkedMillis } from "../../src/durationOption.ts"
 import { type SocketAddress, socketAddress } from "../../src/wire/SocketAddress.ts"
 import { interfaces, zoneName } from "./interfaces.ts"
 
@@ -25,8 +27,8 @@ import { interfaces, zoneName } from "./interfaces.ts"
  * @since 0.1.0
  */
 export interface NodeNetworkInterfacesOptions {
-  /** How often they are polled while somebody watches, which takes about 0.1 ms. 1 or more, default 1,000. */
-  readonly pollMillis?: number
+  /** How often they are polled while somebody watches, which takes about 0.1 ms. 1 milli to 1 day, default 1 second. */
+  readonly pollInterval?: Duration.Input
   /** What is polled. Default the operating system's list; another suits tests, and systems that know more. */
   readonly list?: () => ReadonlyArray<InterfaceAddress>
 }
@@ -69,13 +71,16 @@ const literal: dgram.SocketOptions["lookup"] = (host, _options, callback) =>
 /**
  * The interfaces of this machine. It holds nothing: whoever watches polls.
  *
+ * Throws a `QuicError` with `InvalidOption` for a bad interval.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const make = ({
-  pollMillis = 1_000,
+  pollInterval = "1 second",
   list = interfaces
 }: NodeNetworkInterfacesOptions = {}): NetworkInterfacesShape => {
+  const pollMillis = Effect.runSync(checkedMillis("pollInterval", pollInterval, 1, 86_400_000))
   const addresses = Effect.sync(list)
   const polled = Stream.fromEffectSchedule(addresses, Schedule.spaced(pollMillis))
   return { addresses, changes: Stream.changesWith(polled, same), sourceAddress }

@@ -1,6 +1,8 @@
 /** A declared channel set, checked, and the channels as both sides see them at run time. */
+import type * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { isRecord } from "../arguments.ts"
+import { positiveMillis } from "../durationOption.ts"
 import { InvalidOption, quicError } from "../QuicError.ts"
 import { codecOf, type MessageCodec, type MessageSchema } from "./codec.ts"
 import { hashOf, type Versions } from "./preamble.ts"
@@ -39,7 +41,7 @@ export interface Declared {
   readonly intent?: Intent
   readonly priority?: number
   readonly maxBytes?: number
-  readonly deadlineMillis?: number
+  readonly deadline?: Duration.Input
   readonly replaySafe?: boolean
   readonly encoding?: "binary" | "json"
 }
@@ -70,7 +72,7 @@ const channelFields = [
   "intent",
   "priority",
   "maxBytes",
-  "deadlineMillis",
+  "deadline",
   "replaySafe",
   "encoding"
 ]
@@ -80,7 +82,7 @@ const channelSpec = (name: string, declared: Declared): ChannelSpec => {
   demand(isRecord(declared), at, "a channel: an object of options")
   onlyKnown(declared, channelFields, `${at}.`)
   const { direction, message, intent = "ordered", priority = 0, encoding = "binary" } = declared
-  const { maxBytes = DEFAULT_MAX_BYTES, deadlineMillis, replaySafe = false } = declared
+  const { maxBytes = DEFAULT_MAX_BYTES, deadline, replaySafe = false } = declared
   demand(directions.includes(direction), `${at}.direction`, "both, clientToServer or serverToClient")
   demand(Schema.isSchema(message), `${at}.message`, "a Schema")
   demand(intents.includes(intent), `${at}.intent`, "ordered, unordered, realtime or latest")
@@ -88,10 +90,9 @@ const channelSpec = (name: string, declared: Declared): ChannelSpec => {
   demand(isIn(maxBytes, 1, 2 ** 32 - 1), `${at}.maxBytes`, "an integer from 1 to 2^32-1")
   demand(typeof replaySafe === "boolean", `${at}.replaySafe`, "true or false")
   demand(encoding === "binary" || encoding === "json", `${at}.encoding`, "binary or json")
-  const isDeadline =
-    deadlineMillis === undefined ||
-    (intent === "realtime" && deadlineMillis > 0 && deadlineMillis <= Number.MAX_SAFE_INTEGER)
-  demand(isDeadline, `${at}.deadlineMillis`, "above 0 and at most 2^53-1, on a realtime channel")
+  const deadlineMillis = positiveMillis(deadline)
+  const isDeadline = deadline === undefined || (intent === "realtime" && deadlineMillis !== undefined)
+  demand(isDeadline, `${at}.deadline`, "a duration above 0, on a realtime channel")
   const codec = codecOf(message, encoding)
   return {
     name,

@@ -25,7 +25,7 @@ const PREAMBLE_MILLIS = 5_000
 /** Undefined if it is malformed, cut off or late. */
 const readHeader = (reader: StreamReader): Effect.Effect<StreamHeader | undefined, QuicError> =>
   Effect.catchReasons(
-    Effect.map(reader.readExactly(HEADER_BYTES, { withinMillis: PREAMBLE_MILLIS }), (bytes) =>
+    Effect.map(reader.readExactly(HEADER_BYTES, { within: PREAMBLE_MILLIS }), (bytes) =>
       bytes === undefined ? undefined : headerOf(bytes)
     ),
     "QuicError",

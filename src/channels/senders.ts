@@ -133,7 +133,7 @@ const datagrams = (
   const options: ClaimedDatagramOptions = {
     priority,
     replaySafe,
-    ...(deadlineMillis !== undefined && { deadlineMillis }),
+    ...(deadlineMillis !== undefined && { deadline: deadlineMillis }),
     ...(spec.intent === "latest" && { latest: channelId })
   }
   let sequence = 0

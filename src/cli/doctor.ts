@@ -74,8 +74,8 @@ const observe = (endpoint: QuicEndpointShape, { name, host }: Node, remote: Sock
       port: remote.port,
       alpn: [AddressDiscovery.alpn],
       serverName: host,
-      connectTimeoutMillis: ANSWER_MILLIS,
-      transport: { addressDiscovery: "receive", handshakeTimeoutMillis: ANSWER_MILLIS }
+      connectTimeout: ANSWER_MILLIS,
+      transport: { addressDiscovery: "receive", handshakeTimeout: ANSWER_MILLIS }
     })
     const seen = connection.pathChanges.pipe(
       Stream.takeUntil(([path]) => path?.observedAddress !== undefined),

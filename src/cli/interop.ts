@@ -73,7 +73,7 @@ const testCases: Record<string, TestCase> = {
 }
 
 /** Some tests drop a third of all packets. */
-const transport = { handshakeTimeoutMillis: 60_000, maxBidirectionalStreams: 1000 }
+const transport = { handshakeTimeout: "1 minute", maxBidirectionalStreams: 1000 } as const
 
 const runServer = Effect.fnUntraced(function* (testCase: TestCase, root: string, port: number) {
   const fs = yield* FileSystem.FileSystem

@@ -179,7 +179,7 @@ const run = Effect.fnUntraced(function* (
     { event: "draining", clients: before.clients, seconds: choice.drain },
     `Stopping: ${clients(before.clients)} told, at most ${choice.drain} s. Press Ctrl-C again to stop at once.`
   )
-  const { left, cutOff } = yield* relay.drain({ deadlineMillis: choice.drain * 1000 })
+  const { left, cutOff } = yield* relay.drain({ deadline: choice.drain * 1000 })
   yield* report(
     { event: "drained", left, cutOff, forwarded, forwardedBytes },
     `Stopped: ${left} left, ${cutOff} cut off; ${formatBytes(forwardedBytes)} relayed.`

@@ -1,8 +1,10 @@
 /** The options of a runner, checked, and what they mean for connections between runners. */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import type { ShardingConfig } from "effect/cluster/ShardingConfig"
+import { checkedMillis } from "../durationOption.ts"
 import type { EndpointOptions } from "../EndpointOptions.ts"
 import type { Identity } from "../Identity.ts"
 import { invalidOption, type QuicError } from "../QuicError.ts"
@@ -24,18 +26,18 @@ export interface RunnerOptions {
   /** Name that the certificates of other runners must carry. Default: the host of their `RunnerAddress`. */
   readonly serverName?: string
   /**
-   * Silence after which the connection to a runner counts as lost, in milliseconds, if it usually answers promptly; later if
-   * its answers vary (see `Liveness`), at the latest after twice that. 500 to 60,000, default 3,000.
+   * Silence after which the connection to a runner counts as lost, if it usually answers promptly; later if its answers vary
+   * (see `Liveness`), at the latest after twice that. 500 millis to 1 minute, default 3 seconds.
    *
    * A runner that has nothing to say is asked for a sign of life four times in this time. Time in which this process itself
    * stands still does not count.
    */
-  readonly silenceMillis?: number
+  readonly maxSilence?: Duration.Input
   /**
-   * Time in which a lost connection must be replaced, before its runner counts as dead and its shards move, in milliseconds;
-   * and the longest time a call waits for a connection. 100 to 60,000, default 1,000.
+   * Time in which a lost connection must be replaced, before its runner counts as dead and its shards move; and the
+   * longest time a call waits for a connection. 100 millis to 1 minute, default 1 second.
    */
-  readonly reconnectMillis?: number
+  readonly reconnectTimeout?: Duration.Input
   /** Largest message sent and accepted. 1 to 2^32−1, default 16 MiB. */
   readonly maxFrameBytes?: number
   /** Other options of the endpoint: its host and port instead of the runner's, its limits. Default none. */
@@ -58,9 +60,9 @@ export interface RunnerSettings {
 export const runnerSettings = Effect.fnUntraced(function* (
   options: RunnerOptions
 ): Effect.fn.Return<RunnerSettings, QuicError> {
-  const silenceMillis = yield* millis("silenceMillis", options.silenceMillis, 500, 3000)
-  const reconnectMillis = yield* millis("reconnectMillis", options.reconnectMillis, 100, 1000)
-  const { maxFrameBytes } = options
+  const { maxFrameBytes, maxSilence = "3 seconds", reconnectTimeout = "1 second" } = options
+  const silenceMillis = yield* checkedMillis("maxSilence", maxSilence, 500, 60_000)
+  const reconnectMillis = yield* checkedMillis("reconnectTimeout", reconnectTimeout, 100, 60_000)
   if (maxFrameBytes !== undefined) yield* integer("maxFrameBytes", maxFrameBytes, 1, 2 ** 32 - 1)
   return {
     identity: options.identity,
@@ -70,11 +72,11 @@ export const runnerSettings = Effect.fnUntraced(function* (
     frames: maxFrameBytes === undefined ? {} : { maxFrameBytes },
     // suspected after a heartbeat, the pause, and 5.6 standard deviations
     liveness: {
-      heartbeatMillis: silenceMillis / 4,
-      acceptablePauseMillis: silenceMillis / 2,
-      minDeviationMillis: silenceMillis / 30
+      heartbeat: silenceMillis / 4,
+      acceptablePause: silenceMillis / 2,
+      minDeviation: silenceMillis / 30
     },
-    transport: { maxIdleTimeoutMillis: 2 * silenceMillis },
+    transport: { maxIdleTimeout: 2 * silenceMillis },
     endpoint: options.endpoint ?? {}
   }
 })
@@ -83,9 +85,6 @@ const protocolName = (given: unknown = "effect-cluster"): Effect.Effect<string, 
   typeof given === "string" && given.length > 0 && new TextEncoder().encode(given).length <= 255
     ? Effect.succeed(given)
     : invalidOption("alpn", "text of 1 to 255 bytes")
-
-const millis = (field: string, given: number | undefined, minimum: number, byDefault: number) =>
-  integer(field, given ?? byDefault, minimum, 60_000)
 
 const integer = (
   field: string,

@@ -33,7 +33,7 @@ export const rpcErrorCodes = {
   badFrame: 3,
   /** Open calls hold more than the server's `maxHeldBytes`, and this one is the largest of the connection that holds most. */
   busy: 4,
-  /** The request did not arrive within the server's `requestTimeoutMillis`. */
+  /** The request did not arrive within the server's `requestTimeout`. */
   requestTimeout: 5
 } as const
 

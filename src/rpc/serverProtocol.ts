@@ -1,6 +1,7 @@
 /** The server's side: each stream is one call, and a client of its own to Effect's `RpcServer`. */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -45,10 +46,10 @@ export interface ServeOptions {
   /** Largest frame sent and accepted. 1 to 2^32−1, default 16 MiB. A larger one resets its call. */
   readonly maxFrameBytes?: number
   /**
-   * Time for a request to arrive, or for 16 KiB more of it; then its call is reset with `requestTimeout`. 10 to
-   * 86,400,000, default 10,000.
+   * Time for a request to arrive, or for 16 KiB more of it; then its call is reset with `requestTimeout`. 10 millis
+   * to 1 day, default 10 seconds.
    */
-  readonly requestTimeoutMillis?: number
+  readonly requestTimeout?: Duration.Input
   /**
    * Most that open calls of all clients together may hold: requests that are arriving, replies that their callers
    * have not acknowledged, and 1 KiB for each call. Beyond that, the largest call of the connection that holds most is reset with
@@ -164,7 +165,7 @@ export const serveEndpoint = Effect.fnUntraced(function* (
 
 const callLimits = Effect.fnUntraced(function* (options: ServeOptions) {
   const maxBytes = yield* frameLimit(options.maxFrameBytes)
-  const timeoutMillis = yield* requestTimeout(options.requestTimeoutMillis)
+  const timeoutMillis = yield* requestTimeout(options.requestTimeout)
   const budget = new CallBudget(yield* heldLimit(options.maxHeldBytes))
   const run = yield* FiberSet.makeRuntime<never, void>()
   return { maxBytes, budget, deadlines: new RequestDeadlines(timeoutMillis, run) } satisfies CallLimits

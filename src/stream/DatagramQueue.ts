@@ -20,7 +20,7 @@ import { Turn } from "./TurnRing.ts"
  *
  * `"acknowledged"`: the peer's QUIC stack received it, which does not mean that the application reads it. `"lost"`: it
  * probably did not arrive. `"dropped"`: it was never sent, as newer ones took its place, or the path carries none so large.
- * `"expired"`: it was not sent within its `deadlineMillis`.
+ * `"expired"`: it was not sent within its `deadline`.
  *
  * @category models
  * @since 0.1.0

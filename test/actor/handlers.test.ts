@@ -11,7 +11,7 @@ import { simulated, type World } from "../api/World.ts"
 const { it } = simulated
 
 /** The server's close timeout is one second. */
-const options: PairOptions = { server: { transport: { closeTimeoutMillis: 1_000 } } }
+const options: PairOptions = { server: { transport: { closeTimeout: 1_000 } } }
 
 /** A server with a handler; reports when that ended after the connection was closed. */
 const served = Effect.fnUntraced(function* <E>(

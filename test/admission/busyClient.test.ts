@@ -49,7 +49,7 @@ describe("a client whose event loop was blocked for longer than its handshake ti
         )
         const options = { host: "127.0.0.1", port, alpn: ["test"] }
         const connecting = yield* Effect.forkScoped(
-          client.connect({ ...options, transport: { handshakeTimeoutMillis: 1_000 } })
+          client.connect({ ...options, transport: { handshakeTimeout: 1_000 } })
         )
         yield* Effect.promise(() => hasSent)
         block(3_000)

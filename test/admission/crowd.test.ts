@@ -18,7 +18,7 @@ const random = new SeededRandom("crowd")
 
 const makeServer = () => {
   const tls = tlsSettings(rawIdentity(random))
-  const transport = transportSettings({ handshakeTimeoutMillis: 4_000 })
+  const transport = transportSettings({ handshakeTimeout: 4_000 })
   const retry = "never" as const
   const server = { tls, transport, retry }
   // all clients come at once, from one address
@@ -112,7 +112,7 @@ describe("a server that stops accepting clients", () => {
 
 describe("one of many clients on a busy host", () => {
   it("has its full timeout from its first datagram on, not from when the host was busy with others", () => {
-    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeout: 3_000 } })
     duel.receive = (datagram) => duel.sent.push(datagram.length)
     duel.nowMicros += 2_500_000
     duel.exchange().advance(2_900_000)

@@ -99,7 +99,7 @@ describe("a stranger", () => {
 })
 
 describe("a handshake that takes too long", () => {
-  const limits = { transport: { handshakeTimeoutMillis: 1_000 } }
+  const limits = { transport: { handshakeTimeout: 1_000 } }
 
   it("ends with a CONNECTION_CLOSE to the server, which keeps no state", () => {
     const told = new Duel({ victim: "client", ...limits })

@@ -25,7 +25,7 @@ describe("a bad network", () => {
         Effect.gen(function* () {
           const { server, connect } = yield* linkedEndpoints(
             { ...badLink, lossRate: 0.3 },
-            { handshakeTimeoutMillis: 120_000, maxIdleTimeoutMillis: 120_000 }
+            { handshakeTimeout: 120_000, maxIdleTimeout: 120_000 }
           )
           const [near, far] = yield* Effect.all([connect, server.accept], { concurrency: "unbounded" })
           // and the connection is usable

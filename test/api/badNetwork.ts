@@ -60,7 +60,7 @@ export const transfer = (
   SimRuntime.run(
     seed,
     Effect.gen(function* () {
-      const { server, connect } = yield* linkedEndpoints(badLink, { handshakeTimeoutMillis: 60_000 })
+      const { server, connect } = yield* linkedEndpoints(badLink, { handshakeTimeout: 60_000 })
       const [near, far] = yield* Effect.all([connect, server.accept], { concurrency: "unbounded" })
       const stream = yield* near.openUni
       yield* Effect.forkScoped(Effect.andThen(stream.write(payload.subarray(0, bytes)), stream.finish))

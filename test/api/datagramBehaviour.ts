@@ -11,8 +11,8 @@ import type { Universe } from "./World.ts"
 const datagrams = { transport: { maxDatagramFrameBytes: 65_535 } }
 
 const wrongTransport: ReadonlyArray<readonly [TransportOptions, string]> = [
-  [{ maxIdleTimeoutMillis: -1 }, "maxIdleTimeoutMillis"],
-  [{ handshakeTimeoutMillis: 5 }, "handshakeTimeoutMillis"],
+  [{ maxIdleTimeout: -1 }, "maxIdleTimeout"],
+  [{ handshakeTimeout: 5 }, "handshakeTimeout"],
   [{ connectionWindowBytes: 1.5 }, "connectionWindowBytes"],
   [{ initialDatagramBytes: 1_199 }, "initialDatagramBytes"],
   [{ activeConnectionIdLimit: 1 }, "activeConnectionIdLimit"], // RFC 9000 §18.2 #6
@@ -180,10 +180,8 @@ export const datagramBehaviour = ({ it }: Universe): void => {
           field: "server.alpn"
         })
         expect(
-          yield* reasonOf(
-            make({ server: { alpn: ["x"], identity, transport: { maxAckDelayMillis: 9_999 } } })
-          )
-        ).toMatchObject({ _tag: "InvalidOption", field: "server.transport.maxAckDelayMillis" })
+          yield* reasonOf(make({ server: { alpn: ["x"], identity, transport: { maxAckDelay: 9_999 } } }))
+        ).toMatchObject({ _tag: "InvalidOption", field: "server.transport.maxAckDelay" })
         expect(
           yield* reasonOf(make({ server: { alpn: ["x"], identity, transport: { originalVersion: "v1" } } }))
         ).toMatchObject({ _tag: "InvalidOption", field: "server.transport.originalVersion" })

@@ -43,16 +43,16 @@ describe("C6 connecting to a name with an address of each family", () => {
     })
   )
 
-  itSim("waits as long for an address as attemptDelayMillis says", () =>
+  itSim("waits as long for an address as attemptDelay says", () =>
     Effect.gen(function* () {
       const { client, options, network } = yield* dualStack()
       network.partition([["client"], ["six"]])
-      const { millis } = yield* timed(client.connect({ ...options, attemptDelayMillis: 1_000 }))
+      const { millis } = yield* timed(client.connect({ ...options, attemptDelay: 1_000 }))
       expect(millis).toBeGreaterThanOrEqual(1_000)
       expect(millis).toBeLessThan(1_100)
-      expect(yield* reasonOf(client.connect({ ...options, attemptDelayMillis: 9 }))).toMatchObject({
+      expect(yield* reasonOf(client.connect({ ...options, attemptDelay: 9 }))).toMatchObject({
         _tag: "InvalidOption",
-        field: "attemptDelayMillis"
+        field: "attemptDelay"
       })
     })
   )
@@ -111,14 +111,12 @@ describe("C6 connecting to a name with an address of each family", () => {
     })
   )
 
-  itSim("gives up after connectTimeoutMillis, and leaves nothing", () =>
+  itSim("gives up after connectTimeout, and leaves nothing", () =>
     Effect.gen(function* () {
       const { client, options, network } = yield* dualStack()
       const before = yield* snapshots([client])
       network.partition([["client"], ["six", "four"]])
-      const { value, millis } = yield* timed(
-        reasonOf(client.connect({ ...options, connectTimeoutMillis: 400 }))
-      )
+      const { value, millis } = yield* timed(reasonOf(client.connect({ ...options, connectTimeout: 400 })))
       expect(millis).toBe(400)
       expect(value).toMatchObject({
         _tag: "ConnectFailed",
@@ -132,9 +130,7 @@ describe("C6 connecting to a name with an address of each family", () => {
   itSim("tries at most sixteen addresses", () =>
     Effect.gen(function* () {
       const { client, options } = yield* dualStack()
-      const reason = yield* reasonOf(
-        client.connect({ ...options, host: "many.example", attemptDelayMillis: 10 })
-      )
+      const reason = yield* reasonOf(client.connect({ ...options, host: "many.example", attemptDelay: 10 }))
       expect(reason).toMatchObject({
         _tag: "ConnectFailed",
         attempts: expect.toSatisfy(({ length }) => length === 16)

@@ -104,13 +104,11 @@ describe("B9 intents", () => {
       const { near, far } = yield* slowPair()
       yield* floodStream(near, far, 1)
       yield* Effect.sleep("1 second")
-      const [elapsed, fate] = yield* Effect.timed(near.deliverDatagram(text("late"), { deadlineMillis: 50 }))
+      const [elapsed, fate] = yield* Effect.timed(near.deliverDatagram(text("late"), { deadline: 50 }))
       expect(fate).toBe("expired")
       expect(Duration.toMillis(elapsed)).toBeLessThanOrEqual(51)
       expect(near.stats.sendDatagramsExpired).toBe(1)
-      expect(yield* near.deliverDatagram(text("in time"), { deadlineMillis: 50, priority: 1 })).toBe(
-        "acknowledged"
-      )
+      expect(yield* near.deliverDatagram(text("in time"), { deadline: 50, priority: 1 })).toBe("acknowledged")
       expect(yield* far.receiveDatagram).toEqual(text("in time"))
     })
   )
@@ -121,7 +119,7 @@ describe("B9 intents", () => {
       yield* floodStream(near, far)
       cable.set({ lossRate: 1 })
       yield* Effect.sleep("1 second")
-      expect(yield* near.deliverDatagram(text("late"), { deadlineMillis: 20.5 })).toBe("expired")
+      expect(yield* near.deliverDatagram(text("late"), { deadline: 20.5 })).toBe("expired")
     })
   )
 
@@ -157,8 +155,10 @@ describe("B9 intents", () => {
       const { near } = yield* slowPair()
       const wrong: ReadonlyArray<readonly [unknown, string]> = [
         [{ priority: 0.5 }, "priority"],
-        [{ deadlineMillis: 0 }, "deadlineMillis"],
-        [{ deadlineMillis: Infinity }, "deadlineMillis"],
+        [{ deadline: 0 }, "deadline"],
+        [{ deadline: Number.NaN }, "deadline"],
+        [{ deadline: "-1 seconds" }, "deadline"],
+        [{ deadline: "soon" }, "deadline"],
         [{ latest: {} }, "latest"],
         [{ noSuchOption: 1 }, "noSuchOption"],
         [null, "options"]
@@ -183,7 +183,7 @@ describe("B9 priorities on a saturated link", () => {
       const stream = yield* floodStream(near, far)
       yield* Effect.sleep("1 second")
       for (let i = 0; i < 50; i++) {
-        yield* near.sendDatagram(Uint8Array.of(i), { priority: 1, deadlineMillis: 40 })
+        yield* near.sendDatagram(Uint8Array.of(i), { priority: 1, deadline: 40 })
         yield* Effect.sleep(20)
       }
       yield* Effect.sleep("1 second")

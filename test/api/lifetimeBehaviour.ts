@@ -105,7 +105,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("close at once when a close that waits is interrupted", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, {
-          client: { transport: { closeTimeoutMillis: 60_000 } },
+          client: { transport: { closeTimeout: 60_000 } },
           server: { transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 } }
         })
         const stream = yield* near.openUni
@@ -174,7 +174,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("give up delivering after the close timeout", (world) =>
       Effect.gen(function* () {
         const { near } = yield* pair(world, {
-          client: { transport: { closeTimeoutMillis: 200 } },
+          client: { transport: { closeTimeout: 200 } },
           server: { transport: { streamWindowBytes: 1_200, maxStreamWindowBytes: 1_200 } }
         })
         const stream = yield* near.openUni
@@ -189,7 +189,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("fall idle on both sides when nothing is said", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, {
-          client: { transport: { maxIdleTimeoutMillis: 400 } }
+          client: { transport: { maxIdleTimeout: 400 } }
         })
         const start = yield* Clock.currentTimeMillis
         const ends = yield* Effect.all([near.closed, far.closed], { concurrency: "unbounded" })
@@ -202,8 +202,8 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("are kept alive by a keep-alive", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, {
-          client: { transport: { maxIdleTimeoutMillis: 400, keepAliveIntervalMillis: 100 } },
-          server: { transport: { maxIdleTimeoutMillis: 400 } }
+          client: { transport: { maxIdleTimeout: 400, keepAliveInterval: 100 } },
+          server: { transport: { maxIdleTimeout: 400 } }
         })
         const end = yield* Effect.race(near.closed, far.closed).pipe(Effect.timeoutOption("1500 millis"))
         expect(Option.isNone(end)).toBe(true)
@@ -324,7 +324,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         const port = yield* silentPort(world)
         const start = yield* Clock.currentTimeMillis
         const reason = yield* reasonOf(
-          client.connect({ ...connectOptions, port, transport: { handshakeTimeoutMillis: 300 } })
+          client.connect({ ...connectOptions, port, transport: { handshakeTimeout: 300 } })
         )
         expect(reason).toMatchObject({
           _tag: "HandshakeTimeout",
@@ -367,9 +367,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         const { client, connectOptions } = yield* endpoints(world)
         const port = yield* silentPort(world)
         const connecting = yield* Effect.forkScoped(
-          Effect.scoped(
-            client.connect({ ...connectOptions, port, transport: { handshakeTimeoutMillis: 60_000 } })
-          )
+          Effect.scoped(client.connect({ ...connectOptions, port, transport: { handshakeTimeout: 60_000 } }))
         )
         yield* Effect.sleep("50 millis")
         expect(yield* client.connectionCount).toBe(1)
@@ -409,10 +407,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         yield* Effect.forkScoped(server.serve((connection) => Effect.asVoid(connection.closed)))
         yield* Effect.forEach(
           Array.from({ length: 100 }),
-          () =>
-            Effect.scoped(
-              client.connect({ ...connectOptions, transport: { handshakeTimeoutMillis: 20_000 } })
-            ),
+          () => Effect.scoped(client.connect({ ...connectOptions, transport: { handshakeTimeout: 20_000 } })),
           { concurrency: 10 }
         )
         yield* eventually(client.connectionCount, 0)
@@ -448,9 +443,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
           server: { alpn: ["test"], identity }
         }).pipe(Scope.provide(scope))
         const connecting = yield* Effect.forkScoped(
-          reasonOf(
-            endpoint.connect({ ...connectOptions, port, transport: { handshakeTimeoutMillis: 60_000 } })
-          )
+          reasonOf(endpoint.connect({ ...connectOptions, port, transport: { handshakeTimeout: 60_000 } }))
         )
         const accepting = yield* Effect.forkScoped(reasonOf(endpoint.accept))
         yield* Effect.sleep("50 millis")
@@ -467,7 +460,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
         const scope = yield* Scope.make()
         const client = yield* makeEndpoint(world.client, pinned(identity)).pipe(Scope.provide(scope))
         const near = yield* Scope.provide(
-          client.connect({ ...connectOptions, transport: { closeTimeoutMillis: 300 } }),
+          client.connect({ ...connectOptions, transport: { closeTimeout: 300 } }),
           scope
         )
         yield* server.accept

@@ -115,7 +115,7 @@ describe("two endpoints that use the API at random", () => {
         const world = yield* simWorld
         world.cable!.set({ ...badLink, lossRate: 0.03 })
         const transport = {
-          handshakeTimeoutMillis: 60_000,
+          handshakeTimeout: 60_000,
           maxBidirectionalStreams: 5,
           maxUnidirectionalStreams: 4,
           streamWindowBytes: 20_000,

@@ -11,7 +11,7 @@ import { simWorld } from "./World.ts"
 
 const stage = Effect.map(simWorld, (world) => ({ world, cable: world.cable! }))
 
-const patience = { transport: { handshakeTimeoutMillis: 60_000 } }
+const patience = { transport: { handshakeTimeout: 60_000 } }
 const patient = { client: patience, server: patience }
 
 /** Counts UDP payload bytes that arrive in each direction. */
@@ -82,7 +82,7 @@ describe("a server", () => {
       const { world, cable } = yield* stage
       const bytes = meter(cable)
       const { client, connectOptions, server } = yield* endpoints(world, {
-        server: { transport: { handshakeTimeoutMillis: 60_000 } }
+        server: { transport: { handshakeTimeout: 60_000 } }
       })
       cable.forward.dropIf = (_, index) => index >= 2
       // succeeds for the client, which has the server's flight
@@ -140,7 +140,7 @@ describe("a connection", () => {
     Effect.gen(function* () {
       const { world, cable } = yield* stage
       const { near, far } = yield* pair(world, {
-        client: { transport: { maxIdleTimeoutMillis: 5_000, keepAliveIntervalMillis: 1_000 } }
+        client: { transport: { maxIdleTimeout: 5_000, keepAliveInterval: 1_000 } }
       })
       yield* Effect.sleep("2 seconds")
       cable.set({ up: false })

@@ -413,7 +413,7 @@ export const trustBehaviour = ({ it }: Universe): void => {
               client: {
                 identity: ours,
                 cipherSuites: [cipherSuite],
-                transport: { handshakeTimeoutMillis: 20_000 }
+                transport: { handshakeTimeout: 20_000 }
               },
               clientTrust: Trust.layerRawKeys([theirs.peerId]),
               serverTrust: Trust.layerRawKeys([ours.peerId])

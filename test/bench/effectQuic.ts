@@ -26,7 +26,7 @@ const MANY_STREAMS = 1_000_000
 
 const transportOf = (task: Task) => ({
   maxBidirectionalStreams: MANY_STREAMS,
-  maxIdleTimeoutMillis: 600_000,
+  maxIdleTimeout: 600_000,
   ...(task.kind !== "bulk"
     ? { initialDatagramBytes: 1452 }
     : task.datagramBytes === "discovered"

@@ -37,8 +37,8 @@ export const parkedFigures = (result: ParkedStreams): Figures => ({
 
 const transportFor = (streams: number) => ({
   maxBidirectionalStreams: streams,
-  maxIdleTimeoutMillis: 0,
-  handshakeTimeoutMillis: 60_000
+  maxIdleTimeout: 0,
+  handshakeTimeout: 60_000
 })
 
 const serve = (connections: number, streams: number) =>

@@ -35,8 +35,8 @@ export const secondPathFigures = ({ connections, server, client }: SecondPaths):
 /** Datagrams as on an Ethernet: what a socket needs to send one depends on its size. */
 const transport = {
   maxPaths: 2,
-  maxIdleTimeoutMillis: 0,
-  handshakeTimeoutMillis: 60_000,
+  maxIdleTimeout: 0,
+  handshakeTimeout: 60_000,
   maxDatagramBytes: 1452
 }
 const told = Effect.promise(() => once(process, "message"))

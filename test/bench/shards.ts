@@ -34,7 +34,7 @@ interface ShardData {
 const shard = Effect.gen(function* () {
   const { port, certPem, keyPem } = ShardedEndpoint.data as ShardData
   const identity = yield* Identity.fromPem({ cert: certPem, key: keyPem })
-  const server = { alpn: ["shards"], identity, ticketLifetimeSeconds: 0 }
+  const server = { alpn: ["shards"], identity, ticketLifetime: 0 }
   const endpoint = yield* QuicEndpoint.make({ host: "127.0.0.1", port, server })
   yield* endpoint.serve(({ closed }) => Effect.asVoid(closed))
 }).pipe(

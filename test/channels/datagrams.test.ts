@@ -20,7 +20,7 @@ const beacon = Channels.make("beacon", {
       direction: "both",
       message: Schema.Uint8Array,
       intent: "realtime",
-      deadlineMillis: 50,
+      deadline: 50,
       priority: 1
     }
   }

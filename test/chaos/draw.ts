@@ -41,7 +41,7 @@ const drawClient = (random: Draw, index: number, hasCables: boolean): ClientPlan
     transport: {
       ...drawTransport(random),
       // a client that only listens sends nothing: only keep-alives reveal that its NAT binding has expired
-      keepAliveIntervalMillis: random.between(500, 3_000)
+      keepAliveInterval: random.between(500, 3_000)
     },
     // x25519 is cheap and common; P-256 now and then causes a HelloRetryRequest
     groups: random.chance(0.9)
@@ -68,10 +68,10 @@ const drawLink = (random: Draw): Partial<LinkConditions> => ({
 })
 
 const drawTransport = (random: Draw): TransportOptions => ({
-  handshakeTimeoutMillis: 120_000,
-  maxIdleTimeoutMillis: 120_000,
+  handshakeTimeout: 120_000,
+  maxIdleTimeout: 120_000,
   // accepted data is delivered however bad the network is
-  closeTimeoutMillis: 200_000,
+  closeTimeout: 200_000,
   congestion: random.of(["cubic", "cubic", "newReno", "bbr", "lia"]),
   ...(random.chance(0.3) && { versions: random.of([["v1"], ["v1", "v2"], ["v2", "v1"]] as const) }),
   ...(random.chance(0.4) && {
@@ -86,10 +86,10 @@ const drawTransport = (random: Draw): TransportOptions => ({
   ...(random.chance(0.2) && { activeConnectionIdLimit: random.between(2, 4) }),
   ...(random.chance(0.2) && { rotateIdsAfterPackets: random.size(20, 500) }),
   ...(random.chance(0.2) && {
-    maxAckDelayMillis: random.between(0, 100),
+    maxAckDelay: random.between(0, 100),
     ackDelayExponent: random.between(0, 10)
   }),
-  ...(random.chance(0.2) && { initialRttMillis: random.size(10, 1_000) }),
+  ...(random.chance(0.2) && { initialRtt: random.size(10, 1_000) }),
   maxDatagramFrameBytes: random.of([0, 1_500, 65_535])
 })
 

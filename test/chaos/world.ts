@@ -66,6 +66,6 @@ export const connectOptions = ({ transport, groups }: ClientPlan, earlyData: boo
   groups,
   transport,
   // as long as the handshake: two lost probes in a row, and the next is sent sixteen seconds later
-  connectTimeoutMillis: 120_000,
+  connectTimeout: 120_000,
   earlyData
 })

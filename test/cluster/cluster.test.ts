@@ -159,8 +159,8 @@ describe("C9: a cluster over QUIC", () => {
           reasonOf
         )
       const named = (field: string) => ({ _tag: "InvalidOption", field })
-      expect(yield* refused({ silenceMillis: 499 })).toMatchObject(named("silenceMillis"))
-      expect(yield* refused({ reconnectMillis: 60_001 })).toMatchObject(named("reconnectMillis"))
+      expect(yield* refused({ maxSilence: 499 })).toMatchObject(named("maxSilence"))
+      expect(yield* refused({ reconnectTimeout: 60_001 })).toMatchObject(named("reconnectTimeout"))
       expect(yield* refused({ maxFrameBytes: 0 })).toMatchObject(named("maxFrameBytes"))
       expect(yield* refused({}, Option.none())).toMatchObject(named("runnerAddress"))
       expect(yield* refused({ alpn: "" })).toMatchObject(named("alpn"))

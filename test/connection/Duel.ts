@@ -12,7 +12,7 @@ import { Endpoint } from "../../src/endpoint/Endpoint.ts"
 import type { ClientMemory, EndpointConfig } from "../../src/endpoint/EndpointConfig.ts"
 import type { PeerVerdict, TlsIdentity } from "../../src/handshake/TlsSession.ts"
 import { TLS_AES_128_GCM_SHA256 } from "../../src/protect/CipherSuite.ts"
-import { TransportOptions } from "../../src/QuicOptions.ts"
+import { TransportOptions, transportSettings as settingsOf } from "../../src/QuicOptions.ts"
 import { writeHandshakeDone } from "../../src/wire/frameWriters.ts"
 import { Level } from "../../src/wire/PacketType.ts"
 import type { SocketAddress } from "../../src/wire/SocketAddress.ts"
@@ -41,7 +41,7 @@ export const rawIdentity = (random: SeededRandom): TlsIdentity => {
   return { kind: "rawPublicKey", chain: [key.spki], key }
 }
 
-const settings = Schema.decodeUnknownSync(TransportOptions)
+const decoded = Schema.decodeUnknownSync(TransportOptions)
 
 /** A server's TLS settings with a raw public key, unless changed. */
 export const tlsSettings = (identity: TlsIdentity, changes: Partial<TlsSettings> = {}): TlsSettings => ({
@@ -57,7 +57,8 @@ export const tlsSettings = (identity: TlsIdentity, changes: Partial<TlsSettings>
   ...changes
 })
 
-export const transportSettings = (options: TransportOptions = {}): TransportSettings => settings(options)
+export const transportSettings = (options: TransportOptions = {}): TransportSettings =>
+  settingsOf(decoded(options))
 
 export class Duel {
   readonly endpoint: Endpoint

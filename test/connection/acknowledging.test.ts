@@ -29,7 +29,7 @@ for (const victim of roles)
     })
 
     it("acknowledges 1-RTT packets in 1-RTT, within max_ack_delay, RFC 9000 §13.2.1 #1 #2, §13.2.6 #2, §17.2.3 #3, §18.2 #S1", () => {
-      const duel = new Duel({ victim, transport: { maxAckDelayMillis: 20 } }).shakeHands()
+      const duel = new Duel({ victim, transport: { maxAckDelay: 20 } }).shakeHands()
       duel.advance(1_000_000)
       const { puppet } = duel
       const before = acks(duel, Level.OneRtt).length

@@ -9,7 +9,7 @@ const sum = (sizes: ReadonlyArray<number>): number => sizes.reduce((total, size)
 const silentClient = (): { readonly duel: Duel; readonly received: number } => {
   const duel = new Duel({
     victim: "server",
-    transport: { handshakeTimeoutMillis: 300_000, maxIdleTimeoutMillis: 300_000 }
+    transport: { handshakeTimeout: 300_000, maxIdleTimeout: 300_000 }
   })
   const received = sum(duel.puppet.outbox.map((datagram) => datagram.length))
   duel.receive = (datagram) => duel.sent.push(datagram.length)
@@ -87,7 +87,7 @@ describe("a server", () => {
 describe("a client", () => {
   // RFC 9000 §8.1 #3 #5, §14.1 #1, RFC 9001 §9.3 #1, RFC 9000 §6 #S1
   it("keeps probing with full-sized Initials when the server's flight is lost", () => {
-    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeout: 60_000 } })
     let losing = true
     duel.receive = (datagram) => {
       duel.sent.push(datagram.length)
@@ -104,7 +104,7 @@ describe("a client", () => {
   // RFC 9000 §8.1 #4
   it("with nothing in flight still probes, so that a blocked server can continue", () => {
     // the server's Initial arrives, its Handshake packets are lost, and it is now at its limit
-    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeout: 60_000 } })
     duel.drainVictim()
     const [first] = duel.puppet.outbox.splice(0)
     duel.inject(first)

@@ -66,7 +66,7 @@ describe("a client whose answer does not come", () => {
 
   simulated.it("stays connected in spite of a shorter idle timeout", (world) =>
     Effect.gen(function* () {
-      const { near, far } = yield* pair(world, { client: { transport: { maxIdleTimeoutMillis: 3_000 } } })
+      const { near, far } = yield* pair(world, { client: { transport: { maxIdleTimeout: 3_000 } } })
       const stream = yield* near.openBidi
       yield* stream.write(text("?"))
       const question = yield* far.acceptBidi
@@ -80,7 +80,7 @@ describe("a client whose answer does not come", () => {
 
   simulated.it("finds out about a server that is gone in no more than the idle timeout", (world) =>
     Effect.gen(function* () {
-      const { near } = yield* pair(world, { client: { transport: { maxIdleTimeoutMillis: 10_000 } } })
+      const { near } = yield* pair(world, { client: { transport: { maxIdleTimeout: 10_000 } } })
       yield* Effect.sleep("5 seconds")
       const waiting = yield* Effect.forkScoped(Effect.flip(near.acceptUni))
       world.cable!.forward.overlay({ up: false })

@@ -122,7 +122,7 @@ for (const victim of roles)
     })
 
     it("has nothing to send has no earlier deadline", () => {
-      const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 10_000 } }).shakeHands()
+      const duel = new Duel({ victim, transport: { maxIdleTimeout: 10_000 } }).shakeHands()
       duel.advance(4_000_000)
       const due = duel.connection.timeout(duel.nowMicros)
       expect(due - duel.nowMicros).toBeGreaterThan(5_000_000)
@@ -132,7 +132,7 @@ for (const victim of roles)
 
     // RFC 9000 §10.1 #1
     it("may be silent for three PTOs, however short the idle timeout", () => {
-      const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 100, initialRttMillis: 400 } })
+      const duel = new Duel({ victim, transport: { maxIdleTimeout: 100, initialRtt: 400 } })
       duel.receive = (datagram) => duel.sent.push(datagram.length)
       duel.exchange()
       const pto = duel.connection.path.recovery.ptoMicros()
@@ -146,7 +146,7 @@ for (const victim of roles)
     it("keeps a connection alive sends one PING, and then relies on the PTO", () => {
       const duel = new Duel({
         victim,
-        transport: { maxIdleTimeoutMillis: 10_000, keepAliveIntervalMillis: 1_000 }
+        transport: { maxIdleTimeout: 10_000, keepAliveInterval: 1_000 }
       }).shakeHands()
       duel.advance(500_000)
       // the peer is gone
@@ -200,7 +200,7 @@ describe("a client whose server", () => {
   })
 
   it("is silent fails after the handshake timeout", () => {
-    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 3_000 } })
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeout: 3_000 } })
     duel.receive = (datagram) => duel.sent.push(datagram.length)
     duel.exchange()
     expect(duel.sent.every((size) => size >= 1200)).toBe(true)

@@ -54,7 +54,7 @@ for (const victim of roles)
 
     // RFC 9000 §5.1.1 #2, §5.1.2 #S2
     it("are all accepted for the lifetime of the connection, until they are retired", () => {
-      const duel = new Duel({ victim, transport: { maxIdleTimeoutMillis: 0 } }).shakeHands()
+      const duel = new Duel({ victim, transport: { maxIdleTimeout: 0 } }).shakeHands()
       const ids = issuedBy(duel)
       expect(ids.length).toBe(3)
       for (const id of ids) expect(isAnswered(duel, id)).toBe(true)

@@ -55,7 +55,7 @@ const acknowledged = ({ puppet }: Duel): ReadonlyArray<unknown> =>
 describe("a client", () => {
   // RFC 9000 §7.2 #1 #2
   it("sends every Initial to one ID of 8 bytes or more until the server has answered", () => {
-    const duel = new Duel({ victim: "client", transport: { handshakeTimeoutMillis: 60_000 } })
+    const duel = new Duel({ victim: "client", transport: { handshakeTimeout: 60_000 } })
     const seen = watched(duel, true)
     duel.exchange().advance(10_000_000)
     expect(seen.length).toBeGreaterThan(4)

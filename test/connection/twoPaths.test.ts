@@ -83,7 +83,7 @@ describe("a connection with two paths", () => {
   })
 
   it("wakes for the second path's MTU probes and connection IDs, as for the first's", () => {
-    const two = new TwoPaths({ client: { rotateIdsAfterMillis: 50_000 } })
+    const two = new TwoPaths({ client: { rotateIdsAfter: 50_000 } })
     const { client } = two.pair
     two.exchange()
     const { mtu, rotation } = two.second.client

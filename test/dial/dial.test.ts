@@ -188,9 +188,7 @@ describe("a dial", () => {
       expect(yield* dialing({ publicKey, relays: ["x"] })).toMatch(/^address\.relays\.0: /)
       expect(yield* dialing({ publicKey }, {})).toMatch(/^alpn: /)
       expect(yield* dialing({ publicKey }, { ...options, host: "example.org" })).toMatch(/^host: /)
-      expect(yield* dialing({ publicKey }, { ...options, attemptDelayMillis: 1 })).toMatch(
-        /^attemptDelayMillis: /
-      )
+      expect(yield* dialing({ publicKey }, { ...options, attemptDelay: 1 })).toMatch(/^attemptDelay: /)
       expect(yield* dialing({ publicKey }, { ...options, transport: { maxPaths: 9 } })).toMatch(
         /^transport\.maxPaths: /
       )

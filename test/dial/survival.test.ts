@@ -106,7 +106,7 @@ it("a transfer survives the restart of a real relay", () => {
     const connection = yield* alice.dial(DialAddress.ticket(address), options)
     const asking = yield* Effect.forkScoped(ask(connection, letters(8 * MEGABYTE)))
     yield* until(() => Effect.runSync(first.statistics).forwardedBytes > MEGABYTE)
-    yield* first.drain({ reconnectInMillis: 100, tryForMillis: 10_000, deadlineMillis: 500 })
+    yield* first.drain({ reconnectIn: 100, tryFor: 10_000, deadline: 500 })
     yield* Scope.close(scope, Exit.void)
     const second = yield* RelayServer.make({ ...where, port: first.address.port })
     expect((yield* Fiber.join(asking)).length).toBe(8 * MEGABYTE)

@@ -33,7 +33,17 @@ it("every option says what it is when left out", () => {
   )
   const isOption = ({ name, isOptional }: PublicName) => isOptional && /Options\./.test(name)
   const options = [...names.filter(isOption), ...server]
-  expect(options.map(({ name }) => name)).toContain("TransportOptions.maxIdleTimeoutMillis")
+  expect(options.map(({ name }) => name)).toContain("TransportOptions.maxIdleTimeout")
   const silent = options.filter(({ doc }) => !/\bdefaults?\b/i.test(doc))
   expect(silent.map(({ file, line, name }) => `${file}:${line}: ${name}`)).toEqual([])
+})
+
+/** Data of the simulator: its networks and faults are stored, printed and compared. */
+const simulated = /^(?:Sim|Link|Delay|Fault|Nat|Queue|Timed|Layer)/
+
+it("an option that is a duration takes what Effect takes for one", () => {
+  const numbers = names.filter(
+    ({ name, isOptional }) => isOptional && /(?:Millis|Micros|Seconds)$/.test(name) && !simulated.test(name)
+  )
+  expect(numbers.map(({ file, line, name }) => `${file}:${line}: ${name}`)).toEqual([])
 })

@@ -26,7 +26,7 @@ const outputs: Record<string, RegExp> = {
   bootstrap:
     /^the node sees what the socket says: true\nboth see the same, as there is no NAT: true\nthe second one is gone: connecting\nasked: 1 connection\n$/,
   interruption:
-    /^slow: None\nrace: thought for 5 ms\nnobody: no handshake with 127\.0\.0\.1:9 in time.*\nwrong: transport\.maxIdleTimeoutMillis: .*\n$/,
+    /^slow: None\nrace: thought for 5 ms\nnobody: no handshake with 127\.0\.0\.1:9 in time.*\nwrong: transport\.maxIdleTimeout: .*\n$/,
   cancellation: /^(\w+: nothing is left\n){11}and all of the stream has arrived\n$/,
   resumption:
     /^first visit +resumed: false, early data: none\nsecond visit +resumed: true, early data: accepted\n$/,

@@ -103,7 +103,7 @@ describe("a relay", () => {
       relay.tamper = (relayed) => (random.chance(0.3) ? [] : [relayed])
       expect(yield* echoed(connection, 100_000)).toBe(100_000)
       relay.tamper = () => []
-      const exit = yield* Effect.exit(endpoint.dial(ticket, { alpn, connectTimeoutMillis: 5000 }))
+      const exit = yield* Effect.exit(endpoint.dial(ticket, { alpn, connectTimeout: 5000 }))
       expect(Exit.isFailure(exit)).toBe(true)
       const error = yield* Effect.flip(echoed(connection, 1000))
       expect(error.message).toMatch(/idle|timed out|timeout|silent/i)

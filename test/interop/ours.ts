@@ -53,7 +53,7 @@ const preferences = ({ cipherSuite, streams = 1, datagrams, multipath }: Task) =
   ...(cipherSuite !== undefined && { cipherSuites: ["chacha20-poly1305"] as const }),
   transport: {
     // by the time of closing the peer has everything and may be gone
-    closeTimeoutMillis: 200,
+    closeTimeout: 200,
     ...(multipath && { maxPaths: 4 }),
     maxBidirectionalStreams: Math.max(100, streams),
     ...(datagrams !== undefined && { maxDatagramFrameBytes: 65_535 })

@@ -40,7 +40,7 @@ const saturate = (connection: QuicConnection) =>
 const drink = (connection: QuicConnection) =>
   Effect.forkScoped(connection.serveStreams((stream) => Stream.runDrain(stream.readable)))
 
-const transport: TransportOptions = { congestion: "bbr", maxIdleTimeoutMillis: 60_000 }
+const transport: TransportOptions = { congestion: "bbr", maxIdleTimeout: 60_000 }
 const patient = { server: { transport }, client: { transport } }
 
 /** Time until the peer is suspected. */
@@ -169,9 +169,9 @@ describe("C8: liveness", () => {
     Effect.gen(function* () {
       const { near } = yield* pair(world)
       const { seen, liveness } = yield* watched(near, {
-        heartbeatMillis: 20,
-        acceptablePauseMillis: 100,
-        minDeviationMillis: 10
+        heartbeat: 20,
+        acceptablePause: 100,
+        minDeviation: 10
       })
       const { silenceMillis } = yield* Effect.delay(liveness.suspicion, "200 millis")
       expect(silenceMillis).toBeLessThan(200)
@@ -184,9 +184,9 @@ describe("C8: liveness", () => {
   simulated.it("ends with its connection and with its scope, and refuses bad options", (world) =>
     Effect.gen(function* () {
       const { near, far } = yield* pair(world)
-      expect(yield* reasonOf(Liveness.make(near, { heartbeatMillis: 5 }))).toMatchObject({
+      expect(yield* reasonOf(Liveness.make(near, { heartbeat: 5 }))).toMatchObject({
         _tag: "InvalidOption",
-        field: "heartbeatMillis"
+        field: "heartbeat"
       })
       const ofScope = yield* Effect.scoped(Effect.map(Liveness.make(near), ({ changes }) => changes))
       yield* Stream.runDrain(ofScope)
@@ -240,7 +240,7 @@ describe("C8: a quarantine", () => {
   simulated.it("leaves nothing behind once the peer must have given up the connection", (world) =>
     Effect.gen(function* () {
       const { near, client } = yield* pair(world, {
-        client: { transport: { maxIdleTimeoutMillis: 10_000 } }
+        client: { transport: { maxIdleTimeout: 10_000 } }
       })
       const { liveness } = yield* watched(near)
       yield* cut(world)

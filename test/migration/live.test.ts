@@ -51,7 +51,7 @@ const interfacesOf = (table: { addresses: ReadonlyArray<string> }) =>
   Layer.succeed(
     NetworkInterfaces,
     NodeNetworkInterfaces.make({
-      pollMillis: 20,
+      pollInterval: 20,
       list: () => table.addresses.map((address) => ({ name: "test0", address, family: 4, isLoopback: true }))
     })
   )

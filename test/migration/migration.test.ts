@@ -214,7 +214,7 @@ describe("a server with a preferred address", () => {
 describe("connection IDs", () => {
   itSim("are changed on demand and by themselves, under way", () =>
     Effect.gen(function* () {
-      const transport = { rotateIdsAfterPackets: 100, rotateIdsAfterMillis: 200 }
+      const transport = { rotateIdsAfterPackets: 100, rotateIdsAfter: 200 }
       const ends = yield* connected({ client: { transport }, server: { transport } })
       const seen = new Set<string>()
       ends.cable.forward.dropIf = ({ bytes }) => {

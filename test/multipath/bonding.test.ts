@@ -194,8 +194,8 @@ describe("D2, D6: a path that stays silent", () => {
   })
 
   it("is given up after a minute where connections are idle for longer, or for ever", () => {
-    for (const maxIdleTimeoutMillis of [0, 86_400_000]) {
-      const two = new TwoPaths({ client: { maxIdleTimeoutMillis }, server: { maxIdleTimeoutMillis } })
+    for (const maxIdleTimeout of [0, 86_400_000]) {
+      const two = new TwoPaths({ client: { maxIdleTimeout }, server: { maxIdleTimeout } })
       two.arrives = ({ socket }) => socket === 0
       const { streams, paths } = two.of("client")
       for (let i = 0; i < 70; i++) {

@@ -64,7 +64,7 @@ describe("D2: a backup path", () => {
   })
 
   it("does not keep a connection from becoming idle", () => {
-    const two = new TwoPaths({ client: { keepAliveIntervalMillis: 0 } })
+    const two = new TwoPaths({ client: { keepAliveInterval: 0 } })
     backupPath(two)
     talk(two)()
     two.exchange()
@@ -74,7 +74,7 @@ describe("D2: a backup path", () => {
   })
 
   it("is kept alive with a connection that is to be kept alive though nothing uses it", () => {
-    const two = new TwoPaths({ client: { keepAliveIntervalMillis: 10_000 } })
+    const two = new TwoPaths({ client: { keepAliveInterval: 10_000 } })
     backupPath(two)
     const times = sentAt(two, 100, () => {})
     expect(two.of("client").lifecycle.isOpen).toBe(true)

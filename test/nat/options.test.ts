@@ -36,13 +36,13 @@ it.effect("a client needs nothing but a bootstrap node", () =>
 )
 
 it.effect.each([
-  ["maxCandidates", 1, 256],
-  ["coordinationTimeoutMillis", 100, 300_000]
-] as const)("%s is from %d to %d", ([name, minimum, maximum]) =>
+  ["maxCandidates", "maxCandidates", 1, 256],
+  ["coordinationTimeout", "coordinationTimeoutMillis", 100, 300_000]
+] as const)("%s is from %d to %d", ([name, setting, minimum, maximum]) =>
   Effect.gen(function* () {
     for (const good of [minimum, maximum])
-      expect((yield* settingsOf({ bootstraps: [node], [name]: good }))[name]).toBe(good)
-    for (const bad of [minimum - 1, maximum + 1, minimum + 0.5, "8", Number.NaN])
+      expect((yield* settingsOf({ bootstraps: [node], [name]: good }))[setting]).toBe(good)
+    for (const bad of [minimum - 1, maximum + 1, minimum - 0.5, "8", Number.NaN])
       expect(yield* refusedField({ bootstraps: [node], [name]: bad })).toBe(`traversal.${name}`)
   })
 )

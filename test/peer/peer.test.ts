@@ -131,7 +131,7 @@ simulated.it("an eager peer whose schedule is over is closed, and says why", (wo
     const peer = yield* client.peer({
       ...options,
       schedule: twice,
-      transport: { handshakeTimeoutMillis: 500 }
+      transport: { handshakeTimeout: 500 }
     })
     const attempts: Array<number> = []
     yield* Stream.runForEach(peer.changes, (state) =>
@@ -158,7 +158,7 @@ simulated.it(
         ...options,
         restart: "onDemand",
         schedule: Schedule.recurs(1),
-        transport: { handshakeTimeoutMillis: 500 }
+        transport: { handshakeTimeout: 500 }
       })
       expect(yield* reasonOf(peer.connection)).toMatchObject({ _tag: "HandshakeTimeout" })
       expect(yield* peer.state).toMatchObject({ _tag: "Idle" })
@@ -277,7 +277,7 @@ simulated.it("streams are served on every connection of the peer", (world) =>
 simulated.it("a new connection is served while handlers of the previous one still finish", (world) =>
   Effect.gen(function* () {
     const { client, host, port } = yield* greeted(world)
-    const transport = { closeTimeoutMillis: 10_000 }
+    const transport = { closeTimeout: 10_000 }
     const schedule = every100Millis
     const peer = yield* client.peer({
       host,

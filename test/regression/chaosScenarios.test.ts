@@ -108,7 +108,7 @@ const scenarios: ReadonlyArray<readonly [string, Scenario]> = [
         {
           way: "cable",
           link: { lossRate: 0.09969656500803352 },
-          transport: { sendBufferBytes: 14146, keepAliveIntervalMillis: 2597 },
+          transport: { sendBufferBytes: 14146, keepAliveInterval: 2597 },
           groups: ["x25519"],
           visits: [
             {

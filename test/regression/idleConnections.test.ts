@@ -1,4 +1,5 @@
 /** What an idle connection retains from its setup. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { queryObjects } from "node:v8"
 import { expect } from "vitest"
@@ -77,13 +78,15 @@ simulated.it("an idle connection keeps packet numbers of one space, and none of 
 simulated.it("connections with equal transport options share one object of settings", (world) =>
   Effect.gen(function* () {
     const { client, connectOptions } = yield* endpoints(world)
-    const settingsOf = (maxIdleTimeoutMillis: number) =>
+    const settingsOf = (maxIdleTimeout: Duration.Input) =>
       Effect.map(
-        client.connect({ ...connectOptions, transport: { maxIdleTimeoutMillis, versions: ["v1"] } }),
+        client.connect({ ...connectOptions, transport: { maxIdleTimeout, versions: ["v1"] } }),
         (connection) => coreOf(connection).config.transport
       )
     const first = yield* settingsOf(10_000)
     expect(yield* settingsOf(10_000)).toBe(first)
+    const equal = yield* settingsOf(Duration.seconds(10))
+    expect(yield* settingsOf(Duration.seconds(10))).toBe(equal)
     expect(yield* settingsOf(20_000)).toMatchObject({ maxIdleTimeoutMillis: 20_000 })
     expect(first).toMatchObject({ maxIdleTimeoutMillis: 10_000 })
   })

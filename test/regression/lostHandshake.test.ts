@@ -17,8 +17,8 @@ const handshakeMillis = (lost: {
     lost[to].includes(seen[to]++) ? undefined : datagram
   const pair = new CorePair({
     between,
-    client: { handshakeTimeoutMillis: 60_000 },
-    server: { handshakeTimeoutMillis: 60_000 }
+    client: { handshakeTimeout: 60_000 },
+    server: { handshakeTimeout: 60_000 }
   })
   const start = pair.nowMicros
   for (let i = 0; i < 3_000; i++) {
@@ -64,7 +64,7 @@ describe("a handshake takes", () => {
 
 describe("a client whose server falls silent before it has confirmed the handshake", () => {
   it("does not wait forever, although it has no idle timeout", () => {
-    const transport = { maxIdleTimeoutMillis: 0, handshakeTimeoutMillis: 10_000 }
+    const transport = { maxIdleTimeout: 0, handshakeTimeout: 10_000 }
     const duel = new Duel({ victim: "client", transport }).exchange()
     duel.inject(duel.puppet.packet(Level.Handshake, duel.puppet.ackAll(Level.Handshake)))
     const { lifecycle } = duel.connection
@@ -77,7 +77,7 @@ describe("a client whose server falls silent before it has confirmed the handsha
   })
 
   it("waits indefinitely for one that has confirmed it", () => {
-    const transport = { maxIdleTimeoutMillis: 0, handshakeTimeoutMillis: 10_000 }
+    const transport = { maxIdleTimeout: 0, handshakeTimeout: 10_000 }
     const duel = new Duel({ victim: "client", transport }).shakeHands()
     expect(duel.advance(1e9).connection.lifecycle.state).toBe("established")
   })

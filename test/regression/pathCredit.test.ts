@@ -36,7 +36,7 @@ describe("a server whose client falls silent during the handshake", () => {
     for (let extra = 0; extra <= 30; extra += 5) {
       const duel = new Duel({
         victim: "server",
-        transport: { handshakeTimeoutMillis: 300_000, maxIdleTimeoutMillis: 300_000 }
+        transport: { handshakeTimeout: 300_000, maxIdleTimeout: 300_000 }
       })
       duel.receive = (datagram) => duel.sent.push(datagram.length)
       duel.exchange()

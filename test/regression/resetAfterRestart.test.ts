@@ -31,7 +31,7 @@ const afterRestart = Effect.fnUntraced(function* (world: World, first: Uint8Arra
     port,
     alpn: ["test"],
     serverName: "localhost",
-    transport: { maxIdleTimeoutMillis: 30_000 }
+    transport: { maxIdleTimeout: 30_000 }
   })
   yield* Effect.sleep(500)
   world.cable!.set({ lossRate: 1 })

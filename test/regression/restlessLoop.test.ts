@@ -24,7 +24,7 @@ for (const victim of roles)
     it("while it waits for the answer to a keep-alive", () => {
       const duel = new Duel({
         victim,
-        transport: { keepAliveIntervalMillis: 1_000, maxIdleTimeoutMillis: 30_000 }
+        transport: { keepAliveInterval: 1_000, maxIdleTimeout: 30_000 }
       }).shakeHands()
       cutOff(duel)
       duel.wakeups = 0
@@ -35,7 +35,7 @@ for (const victim of roles)
     it("while its window is full and a keep-alive is pending", () => {
       const duel = new Duel({
         victim,
-        transport: { keepAliveIntervalMillis: 1_000, maxIdleTimeoutMillis: 300_000 }
+        transport: { keepAliveInterval: 1_000, maxIdleTimeout: 300_000 }
       }).shakeHands()
       const id = duel.connection.streams.open(false)
       cutOff(duel)
@@ -79,7 +79,7 @@ describe("a server sleeps", () => {
   it("while it may send nothing to an unvalidated address, though it has data", () => {
     const duel = new Duel({
       victim: "server",
-      transport: { handshakeTimeoutMillis: 60_000, maxIdleTimeoutMillis: 60_000 }
+      transport: { handshakeTimeout: 60_000, maxIdleTimeout: 60_000 }
     })
     cutOff(duel)
     duel.exchange()

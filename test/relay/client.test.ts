@@ -259,7 +259,7 @@ describe("a client of a relay", () => {
       const problemOf = (onClient: (webSocket: WebSocket) => void) =>
         Effect.gen(function* () {
           const { url } = yield* relayAt(createServer(), "http", onClient)
-          const { reason, message } = yield* Effect.flip(connect(url, { connectTimeoutMillis: 1_000 }))
+          const { reason, message } = yield* Effect.flip(connect(url, { connectTimeout: 1_000 }))
           return `${reason}: ${message}`
         })
       expect(yield* problemOf((w) => w.send(encodeDeniesAuth("not\u0007 you")))).toBe("Denied: not\ufffd you")

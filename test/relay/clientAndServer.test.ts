@@ -110,7 +110,7 @@ describe.each([
         const first = yield* connect(alice)
         const second = yield* connect(alice)
         expect(yield* first.closed).toEqual({ _tag: "Replaced" })
-        yield* relay.drain({ reconnectInMillis: 5, tryForMillis: 6, deadlineMillis: 5000 })
+        yield* relay.drain({ reconnectIn: 5, tryFor: 6, deadline: 5000 })
         expect(yield* second.closed).toEqual({ _tag: "Restarting", reconnectInMillis: 5, tryForMillis: 6 })
       })
     ))

@@ -163,7 +163,7 @@ describe("clients that cost too much", () => {
     }))
 
   it("strangers that prove nothing have few places of one address, and a time", () =>
-    withRelay({ limits: { pendingPerSource: 20, authTimeoutMillis: 2000 } }, async (relay) => {
+    withRelay({ limits: { pendingPerSource: 20, authTimeout: 2000 } }, async (relay) => {
       const strangers = Array.from({ length: 300 }, () => connectRaw(relay.url))
       await until(() => statistics(relay).accepted + statistics(relay).refused >= 300)
       expect(statistics(relay).refused).toBeGreaterThanOrEqual(280)
@@ -208,9 +208,7 @@ it("a drain tells clients when to come back, waits for them, and cuts off who st
   withRelay({}, async (relay) => {
     const [leaves, stays] = await Promise.all([join(relay.url, alice), join(relay.url, bob)])
     void leaves.nextOf(RelayFrameType.restarting).then(() => leaves.webSocket.close())
-    const draining = Effect.runPromise(
-      relay.drain({ reconnectInMillis: 7, tryForMillis: 8, deadlineMillis: 500 })
-    )
+    const draining = Effect.runPromise(relay.drain({ reconnectIn: 7, tryFor: 8, deadline: 500 }))
     expect(await stays.next()).toEqual(Frames.encodeRestarting(7, 8))
     expect(await draining).toEqual({ left: 1, cutOff: 1 })
     expect((await stays.end()).code).toBe(1001)

@@ -17,7 +17,7 @@ const resumedWith = (options: CorePairOptions) => {
   const first = new CorePair({
     acceptEarlyData,
     preferred,
-    server: { ackDelayExponent: 9, maxAckDelayMillis: 900 }
+    server: { ackDelayExponent: 9, maxAckDelay: 900 }
   })
   first.exchange()
   const [ticket] = first.tickets
@@ -32,7 +32,7 @@ const resumedWith = (options: CorePairOptions) => {
 describe("a client with a ticket", () => {
   // RFC 9000 §7.4.1 #2 #3 #4, §7.4.1 #S1
   it("uses the server's remembered limits for 0-RTT, but its current delays and IDs", () => {
-    const { pair, id } = resumedWith({ server: { ackDelayExponent: 4, maxAckDelayMillis: 50 } })
+    const { pair, id } = resumedWith({ server: { ackDelayExponent: 4, maxAckDelay: 50 } })
     const stranger = new CorePair({ acceptEarlyData })
     expect(id).toBeGreaterThanOrEqual(0)
     const { client } = pair

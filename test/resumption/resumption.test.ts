@@ -88,7 +88,7 @@ describe("a returning client", () => {
 
   itSim("after its ticket's lifetime, or after the keys have rotated, shakes hands in full", () =>
     Effect.gen(function* () {
-      const { world, id, server, client } = yield* scene({ periodMillis: 10_000, keptPeriods: 1 })
+      const { world, id, server, client } = yield* scene({ period: 10_000, keptPeriods: 1 })
       yield* visit(client, to(server))
       yield* Effect.sleep("8 seconds")
       expect((yield* visit(client, to(server))).resumed).toBe(true)
@@ -97,7 +97,7 @@ describe("a returning client", () => {
       expect(late.facts.resumed).toBe(false)
       expect((yield* ask(late, text("in full"))).toString()).toBe("in full")
 
-      const brief = yield* makeServer(world.second, id, { ticketLifetimeSeconds: 5 }, undefined, 9000)
+      const brief = yield* makeServer(world.second, id, { ticketLifetime: 5_000 }, undefined, 9000)
       yield* visit(client, to(brief))
       yield* Effect.sleep("10 seconds")
       expect((yield* visit(client, to(brief))).resumed).toBe(false)
@@ -107,7 +107,7 @@ describe("a returning client", () => {
   itSim("to a server that issues no tickets, shakes hands in full", () =>
     Effect.gen(function* () {
       const { world, id, client } = yield* scene()
-      const second = yield* makeServer(world.second, id, { ticketLifetimeSeconds: 0 })
+      const second = yield* makeServer(world.second, id, { ticketLifetime: 0 })
       yield* visit(client, to(second))
       expect((yield* visit(client, to(second))).resumed).toBe(false)
     })

@@ -78,7 +78,7 @@ simulated.it(
   "a request that stops half-way is reset after its time, wherever it stops; other calls go on",
   (world) =>
     Effect.gen(function* () {
-      const { calls, connection } = yield* service(world, { requestTimeoutMillis: 2000 })
+      const { calls, connection } = yield* service(world, { requestTimeout: 2000 })
       const parts = [[prefix(100).subarray(0, 1)], [prefix(100)], [prefix(100), new Uint8Array(99)]]
       const resets = yield* Effect.forkScoped(
         Effect.forEach(
@@ -100,7 +100,7 @@ simulated.it(
 
 simulated.it("a byte now and then does not keep a request open, though a slow line does", (world) =>
   Effect.gen(function* () {
-    const { calls, connection } = yield* service(world, { requestTimeoutMillis: 2000 })
+    const { calls, connection } = yield* service(world, { requestTimeout: 2000 })
     const trickle = yield* halfOpen(connection, prefix(MiB))
     const failure = yield* Effect.flip(
       Effect.forever(Effect.andThen(Effect.sleep(500), trickle.write(new Uint8Array(1))))
@@ -136,7 +136,7 @@ simulated.it("half-open requests that hold too much are reset, those of the othe
   Effect.gen(function* () {
     const { connection, honest } = yield* service(world, {
       maxHeldBytes: 2 * MiB,
-      requestTimeoutMillis: 60_000
+      requestTimeout: 60_000
     })
     const half = new Uint8Array(200_000)
     const streams = yield* Effect.forEach(
@@ -183,7 +183,7 @@ simulated.it(
   "a client has as many calls half open as the limit of streams allows, and its next ones wait",
   (world) =>
     Effect.gen(function* () {
-      const { calls, connection, honest } = yield* service(world, { requestTimeoutMillis: 2000 })
+      const { calls, connection, honest } = yield* service(world, { requestTimeout: 2000 })
       yield* Effect.forEach(Array.from({ length: 100 }), () => halfOpen(connection, prefix(1)))
       const next = yield* Effect.forkScoped(calls.Length({ text: "four" }))
       yield* Effect.sleep(1000)
@@ -198,7 +198,7 @@ simulated.it("a limit that is none names its field", (world) =>
     const { server } = yield* endpoints(world)
     for (const [field, value] of [
       ["maxFrameBytes", 0],
-      ["requestTimeoutMillis", 1],
+      ["requestTimeout", 1],
       ["maxHeldBytes", Number.NaN]
     ] as const) {
       const exit = yield* Effect.exit(Layer.build(QuicRpc.layerServer({ endpoint: server, [field]: value })))

@@ -20,9 +20,9 @@ const overPeer = Effect.fnUntraced(function* (
   callOptions: QuicRpc.CallOptions = {}
 ) {
   const { client, connectOptions, server } = yield* endpoints(world, {
-    server: { transport: { maxIdleTimeoutMillis: 2000 } }
+    server: { transport: { maxIdleTimeout: 2000 } }
   })
-  const transport = { maxIdleTimeoutMillis: 2000 }
+  const transport = { maxIdleTimeout: 2000 }
   const peer = yield* client.peer({ ...connectOptions, transport, ...options })
   const started = yield* library({
     server: QuicRpc.layerServer({ endpoint: server }),
@@ -116,7 +116,7 @@ describe("C9: a partition", () => {
       const group = RpcGroup.make(Library.requests.get("Wait")!.annotate(QuicRpc.ReplaySafe, true))
       const { calls, cut, seen } = yield* overPeer(
         world,
-        { schedule: Schedule.recurs(1), connectTimeoutMillis: 1000 },
+        { schedule: Schedule.recurs(1), connectTimeout: 1000 },
         { group, retry: Schedule.forever }
       )
       const unmarked = yield* Effect.forkScoped(Effect.flip(calls.Later()))
@@ -135,7 +135,7 @@ describe("C9: a partition", () => {
       Effect.gen(function* () {
         const { calls, cut, heal } = yield* overPeer(world, {
           schedule: Schedule.upTo(Schedule.spaced(100), { times: 2 }),
-          connectTimeoutMillis: 1000
+          connectTimeout: 1000
         })
         cut()
         yield* Effect.sleep("2500 millis")

@@ -248,7 +248,7 @@ describe("RPC over QUIC on a bad network", () => {
     (world) =>
       Effect.gen(function* () {
         const { callsOf, client, connectOptions, started } = yield* service(world)
-        const peer = yield* client.peer({ ...connectOptions, transport: { maxIdleTimeoutMillis: 2000 } })
+        const peer = yield* client.peer({ ...connectOptions, transport: { maxIdleTimeout: 2000 } })
         const calls = yield* callsOf(peer)
         const lost = yield* Effect.forkScoped(Effect.flip(calls.Never()))
         yield* Deferred.await(started)

@@ -48,9 +48,9 @@ export const both = (transport: TransportOptions, more: PairOptions = {}): PairO
 
 /** Timeouts that never fire. */
 export const patient: TransportOptions = {
-  handshakeTimeoutMillis: 300_000,
-  maxIdleTimeoutMillis: 300_000,
-  closeTimeoutMillis: 30_000
+  handshakeTimeout: 300_000,
+  maxIdleTimeout: 300_000,
+  closeTimeout: 30_000
 }
 
 export const simulatedWorld = (link: Partial<LinkConditions>) =>

@@ -104,7 +104,7 @@ describe("a connection", () => {
         })
     )
 
-  const transport = { maxIdleTimeoutMillis: 10_000 }
+  const transport = { maxIdleTimeout: 10_000 }
 
   itSim(
     "to a server that restarts with another key runs into its idle timeout, and the next one finds it",

@@ -73,7 +73,7 @@ describe("a QUIC connection", () => {
   )
 
   /** A download during which the NAT rebinds while nothing is in flight between it and the client. */
-  const download = Effect.fnUntraced(function* (transport: { readonly keepAliveIntervalMillis?: number }) {
+  const download = Effect.fnUntraced(function* (transport: { readonly keepAliveInterval?: number }) {
     const ends = yield* connected([natKinds.portRestricted], { client: { transport } })
     const stream = yield* ends.far.openUni
     yield* Effect.forkScoped(Effect.andThen(stream.write(new Uint8Array(MEGABYTE)), stream.finish))
@@ -96,18 +96,18 @@ describe("a QUIC connection", () => {
 
   itSim("that only receives, but keeps itself alive, goes on after a rebinding", () =>
     Effect.gen(function* () {
-      expect(yield* download({ keepAliveIntervalMillis: 200 })).toBe(MEGABYTE)
+      expect(yield* download({ keepAliveInterval: 200 })).toBe(MEGABYTE)
     })
   )
 
   for (const sender of ["near", "far"] as const)
-    for (const maxIdleTimeoutMillis of [5000, 0])
+    for (const maxIdleTimeout of [5000, 0])
       itSim(
-        `whose ${sender} end waits for credit outlives a rebinding, with an idle timeout of ${maxIdleTimeoutMillis}`,
+        `whose ${sender} end waits for credit outlives a rebinding, with an idle timeout of ${maxIdleTimeout}`,
         () =>
           Effect.gen(function* () {
             const transport = {
-              maxIdleTimeoutMillis,
+              maxIdleTimeout,
               streamWindowBytes: 20_000,
               maxStreamWindowBytes: 20_000
             }
@@ -132,7 +132,7 @@ describe("a QUIC connection", () => {
   /** Whether data the server sends after half a minute of silence reaches the client. */
   const hearsTheServer = Effect.fnUntraced(function* (
     transport: {
-      readonly keepAliveIntervalMillis?: number
+      readonly keepAliveInterval?: number
     },
     waitMillis: number
   ) {
@@ -159,7 +159,7 @@ describe("a QUIC connection", () => {
 
   itSim("is not, if it keeps itself alive", () =>
     Effect.gen(function* () {
-      expect(yield* hearsTheServer({ keepAliveIntervalMillis: 15_000 }, 100)).toBe(true)
+      expect(yield* hearsTheServer({ keepAliveInterval: 15_000 }, 100)).toBe(true)
     })
   )
 })

@@ -91,7 +91,7 @@ const serve = Effect.fnUntraced(function* (port: number) {
       alpn: [ALPN],
       identity,
       earlyData: true,
-      transport: { maxIdleTimeoutMillis: IDLE_MILLIS }
+      transport: { maxIdleTimeout: IDLE_MILLIS }
     }
   })
   process.send!({ atNanos: nanos() } satisfies ServerEvent)
@@ -110,12 +110,12 @@ const policy = {
   serverName: "localhost",
   restart: "eager",
   schedule: Schedule.spaced(20),
-  stableMillis: 0,
+  stableAfter: 0,
   transport: {
-    maxIdleTimeoutMillis: IDLE_MILLIS,
-    keepAliveIntervalMillis: KEEP_ALIVE_MILLIS,
-    handshakeTimeoutMillis: 100,
-    initialRttMillis: 5
+    maxIdleTimeout: IDLE_MILLIS,
+    keepAliveInterval: KEEP_ALIVE_MILLIS,
+    handshakeTimeout: 100,
+    initialRtt: 5
   }
 } as const
 

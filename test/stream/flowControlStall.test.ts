@@ -25,7 +25,7 @@ describe("a connection with an idle timeout of 5 s lives", () => {
     for (const sender of ["near", "far"] as const)
       itSim(`while ${what} keeps its ${sender} end from sending, and for no more packets than it takes`, () =>
         Effect.gen(function* () {
-          const ends = yield* linked({ ...transport, maxIdleTimeoutMillis: 5000 })
+          const ends = yield* linked({ ...transport, maxIdleTimeout: 5000 })
           const [from, to] = sender === "near" ? [ends.near, ends.far] : [ends.far, ends.near]
           const stream = yield* from.openUni
           yield* Effect.forkScoped(Effect.andThen(stream.write(pattern(SIZE)), stream.finish))
@@ -43,7 +43,7 @@ describe("a connection with an idle timeout of 5 s lives", () => {
     itSim(`while somebody waits in ${open}`, () =>
       Effect.gen(function* () {
         const ends = yield* linked({
-          maxIdleTimeoutMillis: 5000,
+          maxIdleTimeout: 5000,
           maxBidirectionalStreams: 1,
           maxUnidirectionalStreams: 1
         })
@@ -61,7 +61,7 @@ describe("a connection with an idle timeout of 5 s lives", () => {
 
   itSim("no longer than somebody waits", () =>
     Effect.gen(function* () {
-      const ends = yield* linked({ maxIdleTimeoutMillis: 5000, maxBidirectionalStreams: 0 })
+      const ends = yield* linked({ maxIdleTimeout: 5000, maxBidirectionalStreams: 0 })
       expect(yield* Effect.timeoutOption(ends.near.openBidi, "12 seconds")).toMatchObject({ _tag: "None" })
       yield* Effect.sleep("12 seconds")
       expect((yield* Effect.flip(ends.near.openBidi)).reason._tag).toBe("IdleTimeout")
@@ -72,7 +72,7 @@ describe("a connection with an idle timeout of 5 s lives", () => {
   itSim("no longer than its peer does, who cannot be reached any more", () =>
     Effect.gen(function* () {
       const world = yield* simWorld
-      const transport = { ...narrow["a stream's window"], maxIdleTimeoutMillis: 5000 }
+      const transport = { ...narrow["a stream's window"], maxIdleTimeout: 5000 }
       const ends = yield* pair(world, { client: { transport }, server: { transport } })
       const stream = yield* ends.near.openUni
       yield* stream.write(pattern(SIZE))

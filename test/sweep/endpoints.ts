@@ -30,7 +30,7 @@ const racing: Sweep<Served> = {
         )
     } as unknown as AddressResolver["Service"])
     const client = { ...world.client, layer: Layer.merge(world.client.layer, resolver) }
-    return served({ client: { attemptDelayMillis: 10 } })({ ...world, client })
+    return served({ client: { attemptDelay: 10 } })({ ...world, client })
   },
   operation: ({ client, connectOptions }) => client.connect({ ...connectOptions, host: "raced.example" }),
   afterwards: endedWell

@@ -187,11 +187,11 @@ interface WithReader extends WithStream {
 }
 
 const exactReads: ReadonlyArray<Sweep<WithReader>> = ([undefined, 5_000] as const).map(
-  (withinMillis): Sweep<WithReader> => ({
-    name: withinMillis === undefined ? "StreamReader.readExactly" : "StreamReader.readExactly within a time",
+  (within): Sweep<WithReader> => ({
+    name: within === undefined ? "StreamReader.readExactly" : "StreamReader.readExactly within a time",
     stage: (world) =>
       Effect.map(withStream()(world), (stage) => ({ ...stage, reader: new StreamReader(stage.yours) })),
-    operation: ({ reader }) => reader.readExactly(7, withinMillis === undefined ? {} : { withinMillis }),
+    operation: ({ reader }) => reader.readExactly(7, within === undefined ? {} : { within }),
     meanwhile: ({ mine }) =>
       Effect.gen(function* () {
         for (const part of ["ta", "ke ", "me"]) {

@@ -50,7 +50,7 @@ describe("NodeNetworkInterfaces", () => {
       let table = [addressOf("wlan0", "192.0.2.1")]
       let polls = 0
       const { changes } = NodeNetworkInterfaces.make({
-        pollMillis: 1_000,
+        pollInterval: 1_000,
         list: () => {
           polls++
           return table

@@ -5,6 +5,7 @@
  */
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
@@ -18,6 +19,8 @@ import {
   RelayPort,
   type RelayPortShape
 } from "../../../src/capability/RelayPort.ts"
+import { checkedMillis } from "../../../src/durationOption.ts"
+import type { QuicError } from "../../../src/QuicError.ts"
 import { RELAY_PATH } from "../../../src/relay/frames.ts"
 import { AUTH_HEADER, authHeader, EXPORTED_BYTES, EXPORTER_LABEL } from "../../../src/relay/handshake.ts"
 import * as NodeCertificateVerifier from "../NodeCertificateVerifier.ts"
@@ -36,12 +39,15 @@ import { RelaySession } from "./RelaySession.ts"
 export interface NodeRelayOptions {
   /** PEM certificates of the authorities that relays are trusted by. Default those that Node and the system trust. */
   readonly authorities?: ReadonlyArray<string>
-  /** How long connecting and authenticating may take. Default 10,000. */
-  readonly connectTimeoutMillis?: number
+  /** How long connecting and authenticating may take. 1 milli to 1 day, default 10 seconds. */
+  readonly connectTimeout?: Duration.Input
 }
 
-/** A port with these options. */
-const make = ({ authorities, connectTimeoutMillis = 10_000 }: NodeRelayOptions): RelayPortShape => ({
+const DAY_MILLIS = 86_400_000
+const CONNECT_TIMEOUT = 10_000
+
+/** A port that gives a relay so much time to answer. */
+const make = (authorities: NodeRelayOptions["authorities"], timeoutMillis: number): RelayPortShape => ({
   connect: Effect.fnUntraced(function* (url: string, identity: RelayIdentity) {
     const late = new RelayError({ url, reason: "Unreachable", message: "it does not answer in time" })
     const opening = Effect.gen(function* () {
@@ -57,7 +63,7 @@ const make = ({ authorities, connectTimeoutMillis = 10_000 }: NodeRelayOptions):
       return session
     })
     return yield* Effect.timeoutOrElse(opening, {
-      duration: connectTimeoutMillis,
+      duration: timeoutMillis,
       orElse: () => Effect.fail(late)
     })
   }),
@@ -122,13 +128,21 @@ const proofOf = (socket: Net.Socket, identity: RelayIdentity): Record<string, st
 }
 
 /**
- * Reaches relays with these options.
+ * Reaches relays with these options. Fails with `InvalidOption`.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerWith = (options: NodeRelayOptions): Layer.Layer<RelayPort> =>
-  Layer.succeed(RelayPort, make(options))
+export const layerWith = ({
+  authorities,
+  connectTimeout = CONNECT_TIMEOUT
+}: NodeRelayOptions): Layer.Layer<RelayPort, QuicError> =>
+  Layer.effect(
+    RelayPort,
+    Effect.map(checkedMillis("connectTimeout", connectTimeout, 1, DAY_MILLIS), (millis) =>
+      make(authorities, millis)
+    )
+  )
 
 /**
  * Reaches relays whose certificates Node trusts, and those of `http` URLs, for development.
@@ -136,4 +150,4 @@ export const layerWith = (options: NodeRelayOptions): Layer.Layer<RelayPort> =>
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<RelayPort> = layerWith({})
+export const layer: Layer.Layer<RelayPort> = Layer.succeed(RelayPort, make(undefined, CONNECT_TIMEOUT))

@@ -30,10 +30,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as AddressDiscovery from "../../../src/AddressDiscovery.ts"
+import { checkRecord } from "../../../src/arguments.ts"
 import type { CertificateVerifier } from "../../../src/capability/CertificateVerifier.ts"
 import { CryptoSuite } from "../../../src/capability/CryptoSuite.ts"
 import { Entropy } from "../../../src/capability/Entropy.ts"
 import type { UdpPort } from "../../../src/capability/UdpPort.ts"
+import { checkedMillis } from "../../../src/durationOption.ts"
 import { BindFailed, type QuicError, quicError } from "../../../src/QuicError.ts"
 import { RelayHub } from "../../../src/relay/RelayHub.ts"
 import { statisticsOf } from "../../../src/relay/RelayStatistics.ts"
@@ -110,11 +112,14 @@ const urlOf = (scheme: "http" | "https", address: SocketAddress): string =>
 
 /** How often a drain looks who is left. */
 const DRAIN_POLL = "50 millis"
+const DAY_MILLIS = 86_400_000
 
-const drainHub = Effect.fnUntraced(function* (
-  hub: RelayHub,
-  { reconnectInMillis = 1000, tryForMillis = 60_000, deadlineMillis = 5000 }: RelayDrainOptions = {}
-) {
+const drainHub = Effect.fnUntraced(function* (hub: RelayHub, options: RelayDrainOptions = {}) {
+  yield* checkRecord(options, "options")
+  const { reconnectIn = "1 second", tryFor = "1 minute", deadline = "5 seconds" } = options
+  const reconnectInMillis = yield* checkedMillis("reconnectIn", reconnectIn, 0, DAY_MILLIS)
+  const tryForMillis = yield* checkedMillis("tryFor", tryFor, 0, DAY_MILLIS)
+  const deadlineMillis = yield* checkedMillis("deadline", deadline, 0, DAY_MILLIS)
   const before = hub.connections - hub.pendingConnections
   hub.drain(reconnectInMillis, tryForMillis)
   const empty = Effect.gen(function* () {

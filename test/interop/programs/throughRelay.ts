@@ -77,7 +77,7 @@ const program = Effect.gen(function* () {
     Effect.gen(function* () {
       const relay = yield* RelayServer.make(where)
       const endpoints = yield* first(relay)
-      yield* relay.drain({ reconnectInMillis: 100, tryForMillis: 10_000, deadlineMillis: 2000 })
+      yield* relay.drain({ reconnectIn: 100, tryFor: 10_000, deadline: 2000 })
       return [relay.address.port, ...endpoints] as const
     })
   )

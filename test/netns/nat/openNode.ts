@@ -33,7 +33,7 @@ const program = Effect.gen(function* () {
   createInterface({ input: process.stdin }).on("line", (line) => Queue.offerUnsafe(lines, line))
   for (;;) {
     yield* Queue.take(lines)
-    yield* relay.drain({ reconnectInMillis: downMillis, tryForMillis: 30_000, deadlineMillis: 100 })
+    yield* relay.drain({ reconnectIn: downMillis, tryFor: 30_000, deadline: 100 })
     yield* Scope.close(scope, Exit.void)
     yield* Effect.sleep(downMillis)
     ;({ relay, scope } = yield* start)

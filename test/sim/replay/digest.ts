@@ -16,7 +16,7 @@ const realWork = Effect.callback<void>((resume) =>
 
 export const digestOf = async (seed: string): Promise<string> => {
   const program = Effect.gen(function* () {
-    const { server, connect } = yield* linkedEndpoints(badLink, { handshakeTimeoutMillis: 60_000 })
+    const { server, connect } = yield* linkedEndpoints(badLink, { handshakeTimeout: 60_000 })
     yield* Effect.forkScoped(
       server.serveStreams((stream) =>
         Effect.gen(function* () {
