@@ -69,6 +69,8 @@ export interface ManyPaths extends LossOwners, KeptConnection {
  * silence; if it was wrong, the next acknowledgement says so.
  */
 const SUSPECT_TIMEOUTS = 1
+/** The same while the peer is heard on it: an acknowledgement was lost, or it works in one direction only. */
+const HEARD_TIMEOUTS = 2
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
@@ -171,6 +173,7 @@ export class Multipath {
   onAuthentic(path: ConnectionPath, route: Route, nowMicros: number): void {
     const { status } = path
     if (status.state === "created") this.begin(path, route, nowMicros)
+    status.arrivedMicros = nowMicros
     if (status.isSuspect) status.silentSinceMicros = nowMicros
   }
 
@@ -209,7 +212,8 @@ export class Multipath {
   /** A probe timeout. Whatever is in flight on a silent path is sent again on others. */
   onProbeTimeout(path: ConnectionPath, nowMicros: number): void {
     const { status, recovery } = path
-    if (!status.isUsable || status.isSuspect || recovery.ptoCount < SUSPECT_TIMEOUTS) return
+    if (!status.isUsable || status.isSuspect) return
+    if (recovery.ptoCount < (isHeard(path) ? HEARD_TIMEOUTS : SUSPECT_TIMEOUTS)) return
     if (this.parts.paths.open.length < 2) return
     status.silentSinceMicros = nowMicros
     this.changed()
@@ -357,6 +361,13 @@ export class Multipath {
     this.parts.events.push({ _tag: "moved" })
   }
 }
+
+/**
+ * Whether something has arrived that was sent after the peer could have had our last packet: a path that died when we
+ * sent that delivers for half a round trip at most.
+ */
+const isHeard = ({ status, recovery }: ConnectionPath): boolean =>
+  status.arrivedMicros > recovery.timer.lastElicitingMicros + recovery.rtt.smoothedMicros / 2
 
 const violation = (reason: string, type: number): TransportError =>
   new TransportError(PROTOCOL_VIOLATION, reason, type)

@@ -39,6 +39,8 @@ const PORTS = HIGHEST_PORT - LOWEST_PORT + 1
 
 /** Mappings that others may have taken between two observations, at most. Two random ports are as close once in 500. */
 const MAX_STEP = 64
+/** That a stride is no coincidence. */
+const SURE_ODDS = 16
 /** After that, half of what was predicted has been taken by others. */
 const HALF_LIFE_MICROS = 30_000_000
 /** Observations that are looked at, the latest. */
@@ -79,8 +81,25 @@ const predict = (all: ReadonlyArray<Observation>, nowMicros: number, count: numb
   const ageMicros = Math.max(0, nowMicros - group.at(-1)!.atMicros)
   // a rule of succession: how often the next port was the next one
   const confidence = ((regular + 1) / (steps.length + 2)) * 2 ** (-ageMicros / HALF_LIFE_MICROS)
-  const next = Array.from({ length: count }, (_, i) => shifted(ports.at(-1)!, stride * (i + 1)))
+  const next = nextSteps(stride, steps.length, count).map((step) => shifted(ports.at(-1)!, step))
   return { ...about, ...all0, pattern: "sequential", stride, confidence, ports: next }
+}
+
+/**
+ * What is added to the last port: multiples of the stride, and the steps between in turn with them unless a NAT that counts by
+ * one would hardly ever have shown this stride, as others took ports.
+ */
+const nextSteps = (stride: number, observed: number, count: number): ReadonlyArray<number> => {
+  const size = Math.abs(stride)
+  const isSure = size === 1 || size ** (observed - 1) >= SURE_ODDS
+  const steps: Array<number> = []
+  for (let multiple = size, between = 1; steps.length < count; multiple += size) {
+    steps.push(multiple)
+    if (isSure || steps.length === count) continue
+    steps.push(between)
+    between += (between + 1) % size === 0 ? 2 : 1
+  }
+  return steps.map((step) => Math.sign(stride) * step)
 }
 
 /** In the order of their mappings, one of each observer. */

@@ -15,6 +15,8 @@ export class PathStatus extends StateMachine<PathState> {
   isPassedOver = false
   /** Since when it has been suspect: probes are not answered, and nothing has arrived on it either. */
   silentSinceMicros = Number.POSITIVE_INFINITY
+  /** When an authentic packet arrived on it last. */
+  arrivedMicros = Number.NEGATIVE_INFINITY
   /** We prefer other paths, once it is validated. */
   isBackup = false
   /** What the application says data on it costs, compared to other paths. */

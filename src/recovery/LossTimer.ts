@@ -70,6 +70,11 @@ export class LossTimer {
       : this.restartedMicros + this.backOff(this.rtt.ptoBaseMicros)
   }
 
+  /** When the last 1-RTT packet that asks for an ACK was sent. */
+  get lastElicitingMicros(): number {
+    return this.spaces[Space.Application].lastAckElicitingSentMicros
+  }
+
   /** Ends the backoff. */
   restart(nowMicros: number): void {
     this.ptoCount = 0

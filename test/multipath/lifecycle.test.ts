@@ -176,6 +176,26 @@ describe("D3, D5: a path that falls silent", () => {
     expect(pathAt(two, "client", 1).status).toMatchObject({ isSuspect: false, carries: true })
   })
 
+  it("is another one than that on which an ACK was lost, while the peer's data arrives", () => {
+    const two = new TwoPaths()
+    const [client, server] = ends.map((end) => two.of(end))
+    server.multipath.setBackup(pathAt(two, "server", 0), true)
+    two.exchange()
+    const backupNumbers = () => ends.map((end) => pathAt(two, end, 0).recovery.counters.packetsSent)
+    const before = backupNumbers()
+    two.arrives = ({ by }) => by === "client"
+    write(two, 5000)
+    two.exchange()
+    two.arrives = () => true
+    two.advance(2000)
+    // as long as a round trip
+    two.advance(client.path.recovery.rtt.smoothedMicros)
+    server.streams.write(server.streams.open(false), new Uint8Array(1000))
+    two.exchange().advance(SECOND)
+    expect(backupNumbers()).toEqual(before)
+    expect(pathAt(two, "client", 1).recovery.packetsInFlight).toBe(0)
+  })
+
   it("keeps the connection alive as long as the other works, though it was the first", () => {
     const two = new TwoPaths()
     two.arrives = ({ socket }) => socket === 1

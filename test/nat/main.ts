@@ -56,12 +56,15 @@ const measure = async ({ client, server, expected }: (typeof cells)[number]): Pr
   const problems: Array<string> = []
   for (let i = 0; i < Number(values.seeds); i++) {
     const seed = `${cell} #${i}`
-    const run = Effect.flatMap(simulatedPeers({ client, server }, networkOf(seed)), (world) =>
+    const network = networkOf(seed)
+    const run = Effect.flatMap(simulatedPeers({ client, server }, network), (world) =>
       measureCell(world.endpoint, world.ticket, patienceFor(expected))
     )
     const { exit } = await SimRuntime.run(seed, Effect.scoped(run), { maxVirtualMillis: 300_000 })
     const problem =
-      exit._tag === "Success" ? whyWrong(exit.value.figures, expected) : String(exit.cause).slice(0, 500)
+      exit._tag === "Success"
+        ? whyWrong(exit.value.figures, expected, network.lossRate)
+        : String(exit.cause).slice(0, 500)
     if (exit._tag === "Success") figures.push(exit.value.figures)
     if (problem !== undefined) problems.push(`${seed}: ${problem}`)
   }
@@ -85,6 +88,12 @@ const measure = async ({ client, server, expected }: (typeof cells)[number]): Pr
 const verdict = (isGood: boolean): string => (isGood ? styleText("green", "pass") : styleText("red", "fail"))
 
 const rows: Array<CellRow> = []
+const survived: Array<object> = []
+/** After each row, as all of them take long. */
+const keep = (): void => {
+  if (values.json !== undefined)
+    writeFileSync(values.json, `${JSON.stringify({ rows, survived }, null, 2)}\n`)
+}
 for (const cell of cells) {
   if (!`${cell.client} > ${cell.server}`.startsWith(values.only)) continue
   const row = await measure(cell)
@@ -95,9 +104,9 @@ for (const cell of cells) {
     `${verdict(row.problems.length === 0)} ${row.cell}: direct ${row.direct} of ${row.runs}; ${figures}`
   )
   for (const problem of row.problems) console.log(`     ${problem}`)
+  keep()
 }
 
-const survived: Array<object> = []
 let failures = rows.filter(({ problems }) => problems.length > 0).length
 for (const scenario of scenarios) {
   const name = `survival: ${scenario.name}: ${scenario.client} > ${scenario.server}`
@@ -109,5 +118,5 @@ for (const scenario of scenarios) {
   survived.push({ name, ...(isGood ? exit.value : { problem: String(exit.cause) }) })
   console.log(`${verdict(isGood)} ${name}: ${isGood ? `nothing for ${exit.value.gapMillis} ms` : exit.cause}`)
 }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ rows, survived }, null, 2)}\n`)
+keep()
 process.exitCode = failures === 0 ? 0 : 1
