@@ -5,6 +5,7 @@ import { codeBlocks } from "../docs/examples.ts"
 import { entryPoints, inferredExports } from "./inferred.ts"
 import { type Project, root } from "./project.ts"
 import { run, succeed } from "./run.ts"
+import { strangersPath } from "./strangersPath.ts"
 import { nodes, oldNode, type Runtime, runtimes } from "./runtimes.ts"
 
 export interface Check {
@@ -135,5 +136,6 @@ export const checks: ReadonlyArray<Check> = [
   types("bundler"),
   ...runs,
   ...old,
-  ...commands
+  ...commands,
+  ...strangersPath()
 ]

@@ -30,6 +30,7 @@ try {
   for (const { name, check } of checks)
     if (only === undefined || name.includes(only)) await attempt(name, () => check(project))
 } finally {
+  await project.close()
   if (!process.argv.includes("--keep")) project.remove()
   else console.log(join(project.directory))
 }

@@ -10,6 +10,10 @@ export interface Project {
   readonly directory: string
   readonly tarball: string
   readonly write: (file: string, text: string) => void
+  /** Has something done when the checks are over. */
+  readonly defer: (work: () => Promise<void>) => void
+  /** Does it. */
+  readonly close: () => Promise<void>
   readonly remove: () => void
 }
 
@@ -20,6 +24,11 @@ const versionOf = (name: string): string =>
 export const makeProject = async (): Promise<Project> => {
   const directory = mkdtempSync(join(tmpdir(), "effect-quic-consumer-"))
   const write = (file: string, text: string) => writeFileSync(join(directory, file), text)
+  const deferred: Array<() => Promise<void>> = []
+  const defer: Project["defer"] = (work) => void deferred.push(work)
+  const close = async () => {
+    for (const work of deferred) await work()
+  }
   const remove = () => rmSync(directory, { recursive: true, force: true })
   try {
     await succeed("npm", ["run", "-s", "build"], { cwd: root })
@@ -37,7 +46,7 @@ export const makeProject = async (): Promise<Project> => {
       timeoutMillis: 300_000
     })
     cpSync(join(root, "test/consumer/programs"), directory, { recursive: true })
-    return { directory, tarball, write, remove }
+    return { directory, tarball, write, defer, close, remove }
   } catch (error) {
     remove()
     throw error

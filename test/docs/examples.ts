@@ -14,6 +14,9 @@ export interface CodeBlock {
 
 export const root = new URL("../../", import.meta.url).pathname
 
+/** The file that a reader puts a block into, which is the comment it begins with. */
+export const nameOf = (code: string): string | undefined => /^\/\/ ([\w.]+\.ts)\n/.exec(code)?.[1]
+
 /** Every block fenced as `ts` in `text`; the ` * ` that begins the lines of a docstring is not part of the code. */
 export const codeBlocks = (file: string, text: string): ReadonlyArray<CodeBlock> => {
   const blocks: Array<CodeBlock> = []
@@ -69,7 +72,12 @@ export const typeErrors = async (blocks: ReadonlyArray<CodeBlock>): Promise<Read
   mkdirSync(join(root, ".cache"), { recursive: true })
   const directory = mkdtempSync(join(root, ".cache/docs-"))
   try {
-    for (const [i, { code }] of blocks.entries()) writeFileSync(join(directory, `${i}.ts`), `${code}\n`)
+    for (const [i, { file, code }] of blocks.entries()) {
+      const imported = (name: string) =>
+        blocks.findIndex((other) => other.file === file && nameOf(other.code) === name)
+      const text = code.replace(/(?<=from ")\.\/([\w.]+\.ts)(?=")/g, (_, name) => `./${imported(name)}.ts`)
+      writeFileSync(join(directory, `${i}.ts`), `${text}\n`)
+    }
     const config = { extends: "../../tsconfig.json", compilerOptions, include: ["*.ts"] }
     writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config))
     const output = await compile(directory)
