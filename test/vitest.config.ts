@@ -1,10 +1,42 @@
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 
+const root = new URL("..", import.meta.url).pathname
+
+/** What a test imports tells what it needs of the machine. */
+const usesLiveLayers =
+  /\{[^}]*\b(live|layerWithoutTrust|LiveUdpPort|port)\b[^}]*\} from "[^"]*\/(World|io)\.ts"|\/runCli\.ts"/
+const usesSystem = /from "node:(child_process|dgram|https?|net|tls|worker_threads)"/
+
+type Project = "simulated" | "live" | "system"
+
+const projectOf = (path: string): Project => {
+  const text = readFileSync(join(root, path), "utf8")
+  if (usesLiveLayers.test(text)) return "live"
+  return usesSystem.test(text) ? "system" : "simulated"
+}
+
+const paths = Map.groupBy(globSync("test/**/*.test.ts", { cwd: root }), projectOf)
+
+const project = (name: Project, test: object) => ({
+  extends: true as const,
+  test: { name, include: paths.get(name) ?? [], ...test }
+})
+
+// loading the project takes longer than most tests of it, so files of a worker share what it has loaded
 export default defineConfig({
   test: {
-    root: new URL("..", import.meta.url).pathname,
-    include: ["test/**/*.test.ts"],
-    testTimeout: 60_000,
-    pool: "threads"
+    root,
+    testTimeout: 120_000,
+    pool: "threads",
+    isolate: false,
+    restoreMocks: true,
+    projects: [
+      project("simulated", { maxWorkers: 2, sequence: { groupOrder: 0 } }),
+      // `npm run live`: once with each layer of sockets; what waits for real time bears no second worker beside it
+      project("live", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      project("system", { maxWorkers: 1, sequence: { groupOrder: 1 } })
+    ]
   }
 })

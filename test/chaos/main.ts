@@ -110,6 +110,6 @@ if (values.shrink) for (const failure of failures) await shrinkAndPrint(failure)
 if (values.json !== undefined)
   writeFileSync(
     values.json,
-    JSON.stringify({ passed: seeds - failures.length, failed: failures.length, seconds })
+    JSON.stringify({ passed: seeds - failures.length, failed: failures.length, seconds, failures })
   )
 process.exitCode = failures.length > 0 ? 1 : 0

@@ -117,7 +117,7 @@ describe("ECN", () => {
       world.clientHost!.ecn = false
       const ends = yield* pair(world)
       yield* transfer(ends, SIZE)
-      expect(ends.near.stats.ecn).toBe("failed")
+      expect(ends.near.stats.ecn).toBe("unsupported")
     })
   )
 })

@@ -58,11 +58,10 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
   }
   const ack = (rate: DeliveryRate, at: number, ...packets: ReadonlyArray<SentPacket>): void => {
     const feedback = new CongestionFeedback()
-    feedback.nowMicros = at
+    feedback.clear(at)
     for (const packet of packets) feedback.acked.push(packet)
     feedback.ackedBytes = 1000 * packets.length
     rate.onAcked(feedback, 0)
-    feedback.clear(at)
   }
 
   it("is what was delivered during a packet's flight divided by its duration", () => {
