@@ -5,14 +5,16 @@ import { defineConfig } from "vitest/config"
 const root = new URL("..", import.meta.url).pathname
 
 /** What a test imports tells what it needs of the machine. */
+const usesProgram = /\/runCli\.ts"/
 const usesLiveLayers =
-  /\{[^}]*\b(live|layerWithoutTrust|LiveUdpPort|port)\b[^}]*\} from "[^"]*\/(World|io)\.ts"|\/runCli\.ts"/
+  /\{[^}]*\b(live|layerWithoutTrust|LiveUdpPort|port)\b[^}]*\} from "[^"]*\/(World|io)\.ts"/
 const usesSystem = /from "node:(child_process|dgram|https?|net|tls|worker_threads)"/
 
-type Project = "simulated" | "live" | "system"
+type Project = "simulated" | "live" | "program" | "system"
 
 const projectOf = (path: string): Project => {
   const text = readFileSync(join(root, path), "utf8")
+  if (usesProgram.test(text)) return "program"
   if (usesLiveLayers.test(text)) return "live"
   return usesSystem.test(text) ? "system" : "simulated"
 }
@@ -34,8 +36,9 @@ export default defineConfig({
     restoreMocks: true,
     projects: [
       project("simulated", { maxWorkers: 2, sequence: { groupOrder: 0 } }),
-      // `npm run live`: once with each layer of sockets; what waits for real time bears no second worker beside it
+      // what waits for real time bears no second worker beside it
       project("live", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      project("program", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
       project("system", { maxWorkers: 1, sequence: { groupOrder: 1 } })
     ]
   }

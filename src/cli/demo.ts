@@ -47,7 +47,7 @@ const ServerLine = Schema.fromJsonString(
 type ServerLine = typeof ServerLine.Type
 
 /** Timeout for each report of the server process. */
-const reportTimeoutMillis = 15_000
+const reportTimeoutMillis = 60_000
 
 /** Starts `effect-quic serve` in a child process that ends with the scope, and reads its reports. */
 const startServer = Effect.fnUntraced(function* (directory: string, maxPaths: number) {

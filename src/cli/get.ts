@@ -159,9 +159,7 @@ export const get = Command.make(
     output: Flag.String("output").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("PATH"),
-      Flag.withDescription(
-        "Output file, or directory (default: the current one; several files need one); - is standard output"
-      ),
+      Flag.withDescription("Output file or directory (default: here); - is standard output"),
       Flag.withDefault(".")
     ),
     force: Flag.Boolean("force").pipe(
