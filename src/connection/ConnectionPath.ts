@@ -240,7 +240,8 @@ export class ConnectionPath {
 
   /** An ACK has been processed. */
   onMeasured(): void {
-    const { recovery, mtu } = this
+    const { recovery, mtu, validator } = this
+    if (validator.state === "validating") validator.onMeasured(recovery.ptoMicros())
     // draft-ietf-quic-ack-frequency §9.1.1: slow start depends on frequent ACKs
     if (recovery.congestion.slowStartThreshold === Number.POSITIVE_INFINITY) return
     const window = recovery.congestionWindow / mtu.current

@@ -53,7 +53,12 @@ export class ConnectionTimers {
   }
 
   private pathDeadline(path: ConnectionPath, ptoMicros: number, nowMicros: number): number {
-    let deadline = Math.min(path.deadline(), this.parts.multipath.silenceDeadline(path, ptoMicros))
+    const { multipath } = this.parts
+    const silenceMicros = Math.min(
+      multipath.unansweredDeadline(path),
+      multipath.silenceDeadline(path, ptoMicros)
+    )
+    let deadline = Math.min(path.deadline(), silenceMicros)
     // the ACKs of an abandoned path are sent on others: while none may send, their deadline is nobody's
     if (path.status.isEnding && this.parts.paths.mayCarryAcks)
       deadline = Math.min(deadline, path.ackDeadlineMicros)
@@ -135,6 +140,7 @@ export class ConnectionTimers {
     for (const path of [...paths]) {
       if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)
         path.rotateIds(nowMicros)
+      if (nowMicros >= multipath.unansweredDeadline(path)) multipath.suspect(path, nowMicros)
       if (nowMicros >= multipath.silenceDeadline(path, pto)) multipath.giveUp(path, nowMicros)
       if (nowMicros >= path.deadline()) this.firePath(path, nowMicros)
     }

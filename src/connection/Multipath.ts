@@ -1,4 +1,3 @@
-import type { SendDemand } from "../capability/PathScheduling.ts"
 import { PathFrames } from "../path/PathFrames.ts"
 import type { Abandonment } from "../path/PathStatus.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
@@ -20,6 +19,7 @@ import type { PathSet } from "./PathSet.ts"
 import { earliest } from "../path/schedulers.ts"
 import { SendOrder } from "./SendOrder.ts"
 import { type LossOwners, settleLost } from "./settleLost.ts"
+import { StreamDemand } from "./StreamDemand.ts"
 
 const { PROTOCOL_VIOLATION, NO_VIABLE_PATH } = TransportErrorCode
 
@@ -71,6 +71,8 @@ export interface ManyPaths extends LossOwners, KeptConnection {
 const SUSPECT_TIMEOUTS = 1
 /** The same while the peer is heard on it: an acknowledgement was lost, or it works in one direction only. */
 const HEARD_TIMEOUTS = 2
+/** The same for a path on which more is sent all the time, in PTOs: as long as two timeouts take. */
+const UNANSWERED_FACTOR = 3
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
@@ -209,12 +211,30 @@ export class Multipath {
     return true
   }
 
-  /** A probe timeout. Whatever is in flight on a silent path is sent again on others. */
+  /** A probe timeout. */
   onProbeTimeout(path: ConnectionPath, nowMicros: number): void {
+    if (!this.mayFallSilent(path)) return
+    if (path.recovery.ptoCount >= (isHeard(path) ? HEARD_TIMEOUTS : SUSPECT_TIMEOUTS))
+      this.suspect(path, nowMicros)
+  }
+
+  /** As each packet restarts the PTO, sending a little ever again would hide that nothing is answered. */
+  unansweredDeadline(path: ConnectionPath): number {
+    const { recovery } = path
+    return this.mayFallSilent(path)
+      ? recovery.timer.unansweredMicros + UNANSWERED_FACTOR * recovery.ptoMicros()
+      : Number.POSITIVE_INFINITY
+  }
+
+  private mayFallSilent({ status }: ConnectionPath): boolean {
+    return (
+      status.isUsable && !status.isSuspect && this.keepAlive !== undefined && this.parts.paths.open.length > 1
+    )
+  }
+
+  /** Whatever is in flight on a silent path is sent again on others. */
+  suspect(path: ConnectionPath, nowMicros: number): void {
     const { status, recovery } = path
-    if (!status.isUsable || status.isSuspect) return
-    if (recovery.ptoCount < (isHeard(path) ? HEARD_TIMEOUTS : SUSPECT_TIMEOUTS)) return
-    if (this.parts.paths.open.length < 2) return
     status.silentSinceMicros = nowMicros
     this.changed()
     const { frames } = this.parts
@@ -371,20 +391,3 @@ const isHeard = ({ status, recovery }: ConnectionPath): boolean =>
 
 const violation = (reason: string, type: number): TransportError =>
   new TransportError(PROTOCOL_VIOLATION, reason, type)
-
-/** What the streams have to send, as schedulers see it. */
-class StreamDemand implements SendDemand {
-  private readonly parts: ManyPaths
-
-  constructor(parts: ManyPaths) {
-    this.parts = parts
-  }
-
-  unsentBytes(most: number): number {
-    return this.parts.streams.unsentBytes(most)
-  }
-
-  get creditBytes(): number {
-    return this.parts.streams.creditBytes
-  }
-}

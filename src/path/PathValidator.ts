@@ -60,6 +60,8 @@ export class PathValidator implements FrameWriter {
   /** Challenges sent in this round. */
   private sent = 0
   private challengeDue = false
+  /** When the last was sent. */
+  private challengedMicros = 0
   private nextChallengeAt = Number.POSITIVE_INFINITY
   private expiresAt = Number.POSITIVE_INFINITY
   private timeoutMicros = VALIDATION_TIMEOUT_MICROS
@@ -119,6 +121,7 @@ export class PathValidator implements FrameWriter {
     this.challengeDue = false
     // RFC 9000 §8.2.1 #1 #S2, §9.4 #3 #S1: unpredictable data in every frame, and no more often than Initials
     this.nextChallengeAt = nowMicros + ptoMicros * 2 ** this.sent
+    this.challengedMicros = nowMicros
     this.sent++
     this.mustExpand = true
     const challenge = { data: random(DATA_BYTES), sentMicros: nowMicros, round: this.round, expanded: false }
@@ -173,6 +176,13 @@ export class PathValidator implements FrameWriter {
     this.state = "validated"
     this.settle()
     return "validated"
+  }
+
+  /** The round trip is known better than when the last challenge was sent, which was lost if it is overdue by that. */
+  onMeasured(ptoMicros: number): void {
+    if (this.nextChallengeAt === Number.POSITIVE_INFINITY) return
+    const dueMicros = this.challengedMicros + ptoMicros * 2 ** (this.sent - 1)
+    this.nextChallengeAt = Math.min(this.nextChallengeAt, dueMicros)
   }
 
   /** When `sweep` is due. */

@@ -34,6 +34,8 @@ export class LossTimer {
   isAmplificationLimited = false
   /** Start of the client's PTO while nothing is in flight; Infinity before its first packet. */
   restartedMicros: number = Number.POSITIVE_INFINITY
+  /** When packets were acknowledged last. */
+  progressMicros = Number.NEGATIVE_INFINITY
   private readonly spaces: ReadonlyArray<SentPackets>
   private readonly rtt: RttEstimator
 
@@ -73,6 +75,13 @@ export class LossTimer {
   /** When the last 1-RTT packet that asks for an ACK was sent. */
   get lastElicitingMicros(): number {
     return this.spaces[Space.Application].lastAckElicitingSentMicros
+  }
+
+  /** Since when nothing is heard of the 1-RTT packets in flight; infinite while none asks for an ACK. */
+  get unansweredMicros(): number {
+    const { outstanding, ackElicitingInFlight } = this.spaces[Space.Application]
+    if (ackElicitingInFlight === 0 || outstanding.first === undefined) return Number.POSITIVE_INFINITY
+    return Math.max(outstanding.first.timeSentMicros, this.progressMicros)
   }
 
   /** Ends the backoff. */

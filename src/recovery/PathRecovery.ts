@@ -172,7 +172,7 @@ export class PathRecovery {
     // RFC 9002 §6.2.1: the client does not reset the backoff on ACKs in Initial packets.
     if (space === Space.Handshake) this.timer.peerValidatedAddress = true
     if (this.timer.peerValidatedAddress) this.timer.ptoCount = 0
-    this.timer.restartedMicros = nowMicros
+    this.timer.restartedMicros = this.timer.progressMicros = nowMicros
     this.allowance.updatePacing(nowMicros)
     return undefined
   }

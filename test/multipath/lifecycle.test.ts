@@ -176,6 +176,24 @@ describe("D3, D5: a path that falls silent", () => {
     expect(pathAt(two, "client", 1).status).toMatchObject({ isSuspect: false, carries: true })
   })
 
+  it("is found out though a little more is sent on it all the time", () => {
+    const two = new TwoPaths()
+    const client = two.of("client")
+    client.multipath.setBackup(pathAt(two, "client", 0), true)
+    two.exchange().advance(SECOND)
+    two.arrives = ({ socket }) => socket === 0
+    const pto = client.path.recovery.ptoMicros()
+    const id = client.streams.open(false)
+    let arrived = 0
+    for (let i = 0; i < 40; i++) {
+      client.streams.write(id, new Uint8Array(10))
+      two.exchange().advance(pto / 5)
+      arrived += read(two, id)
+    }
+    expect(arrived).toBeGreaterThan(200)
+    expect(pathAt(two, "client", 1).status.isSuspect).toBe(true)
+  })
+
   it("is another one than that on which an ACK was lost, while the peer's data arrives", () => {
     const two = new TwoPaths()
     const [client, server] = ends.map((end) => two.of(end))

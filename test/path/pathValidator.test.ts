@@ -78,6 +78,24 @@ describe("path validation", () => {
     }
   })
 
+  it("retries earlier once the round trip turns out to be short, and never later", () => {
+    const validator = new PathValidator()
+    validator.start(0, PTO)
+    const random = counting()
+    sendChallenge(validator, 0, random)
+    validator.sweep(PTO)
+    sendChallenge(validator, PTO, random)
+    validator.onMeasured(2 * PTO)
+    expect(validator.deadlineMicros).toBe(3 * PTO)
+    validator.onMeasured(PTO / 10)
+    expect(validator.deadlineMicros).toBe(PTO + (2 * PTO) / 10)
+    validator.sweep(PTO + (2 * PTO) / 10)
+    expect(validator.isChallengeDue).toBe(true)
+    // one that is due already is not put off
+    validator.onMeasured(PTO)
+    expect(validator.isChallengeDue).toBe(true)
+  })
+
   it("keeps a due challenge until there is a packet for it, without asking for another wake-up", () => {
     const validator = new PathValidator()
     validator.start(0, PTO)

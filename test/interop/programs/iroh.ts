@@ -12,12 +12,15 @@ export const emit = (event: object): void => void process.stdout.write(`${JSON.s
 export const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 /** An endpoint that knows nothing but the relay, and is connected to it. */
-export const bind = async (relay: string): Promise<Endpoint> => {
+export const bind = async (
+  relay: string,
+  own: { readonly alpn: Array<number>; readonly address: string } = { alpn, address: "127.0.0.1:0" }
+): Promise<Endpoint> => {
   const builder = Endpoint.builder()
   builder.applyMinimal()
   builder.relayMode(RelayMode.customFromUrls([relay]))
-  builder.alpns([alpn])
-  builder.bindAddr("127.0.0.1:0")
+  builder.alpns([own.alpn])
+  builder.bindAddr(own.address)
   const endpoint = await builder.bind()
   await endpoint.online()
   return endpoint

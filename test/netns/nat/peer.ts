@@ -44,6 +44,7 @@ const dial = Effect.gen(function* () {
 const carry = Effect.gen(function* () {
   const endpoint = yield* dialingPeer(open)
   const connection = yield* endpoint.dial(ticket, { alpn })
+  say({ event: "dialed", wasRelayed: !isDirect(connection) })
   for (let waited = 0; waited < settleMillis && !isDirect(connection); waited += 20) yield* Effect.sleep(20)
   say({ event: "settled", isDirect: isDirect(connection) })
   let reported = 0
