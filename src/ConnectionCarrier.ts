@@ -110,6 +110,8 @@ export abstract class ConnectionCarrier implements Carrier {
   /**
    * The next datagram that arrives.
    *
+   * **Errors**: `DatagramRefused` if this side accepts none, as `transport.maxDatagramFrameBytes` is 0.
+   *
    * **Interruption**: while waiting; consumes no datagram.
    */
   get receiveDatagram(): Effect.Effect<Uint8Array, QuicError> {

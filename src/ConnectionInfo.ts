@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
-import type { PeerCertificate } from "./capability/CertificateVerifier.ts"
-import type { NamedGroup } from "./capability/CryptoSuite.ts"
+import { type GroupName, groupName } from "./capability/CryptoSuite.ts"
 import type { Connection } from "./connection/Connection.ts"
 import { cipherSuites } from "./protect/CipherSuite.ts"
+import { type PeerFacts, peerFacts } from "./peerFacts.ts"
 import { type PathMeasurements, pathMeasurements } from "./PathMeasurements.ts"
-import type { Version } from "./wire/PacketType.ts"
+import { knownVersion, type Version } from "./wire/PacketType.ts"
+
+export type { PeerFacts } from "./peerFacts.ts"
 
 /**
  * What the handshake negotiated.
@@ -17,12 +19,12 @@ import type { Version } from "./wire/PacketType.ts"
  * @since 0.1.0
  */
 export interface ConnectionFacts {
-  /** QUIC version. */
-  readonly version: Version
+  /** QUIC version, as `transport.versions` names it. RFC 9000, RFC 9369 */
+  readonly version: keyof typeof Version
   /** Name of the TLS cipher suite, such as `TLS_AES_128_GCM_SHA256`. */
   readonly cipherSuite: string
-  /** Group of the key exchange. */
-  readonly group: NamedGroup
+  /** Group of the key exchange, as the option `groups` names it. RFC 8446 §4.2.7 */
+  readonly group: GroupName
   /** Application protocol. RFC 7301 */
   readonly alpn: string
   /** Server name the client sent (SNI), or undefined. */
@@ -31,7 +33,7 @@ export interface ConnectionFacts {
    * Certificate or raw key of the peer, proved in this session or in the one it resumes. Undefined for a client that
    * was not asked for one.
    */
-  readonly peer: PeerCertificate | undefined
+  readonly peer: PeerFacts | undefined
   /** Whether a session ticket replaced the certificates; until the handshake is complete, whether one was offered. */
   readonly resumed: boolean
   /** What became of 0-RTT data: `"none"` if not tried, `"pending"` until the server has decided. RFC 9001 §4.6 */
@@ -87,19 +89,14 @@ export interface ConnectionStats extends PathMeasurements {
 export const connectionFacts = (core: Connection): ConnectionFacts => {
   const facts = core.handshake.facts!
   return {
-    version: core.versions.negotiated,
+    version: knownVersion(core.versions.negotiated)!,
     cipherSuite: cipherSuites.get(facts.cipherSuite)!.name,
-    group: facts.group,
+    group: groupName(facts.group),
     alpn: facts.alpn,
     serverName: facts.serverName,
     resumed: facts.resumed,
     earlyData: facts.earlyData,
-    peer:
-      facts.peer === undefined
-        ? undefined
-        : facts.peer._tag === "x509"
-          ? { _tag: "x509", chain: facts.peer.chain }
-          : { _tag: "rawPublicKey", spki: facts.peer.spki }
+    peer: facts.peer && peerFacts(facts.peer, core.config.suite)
   }
 }
 

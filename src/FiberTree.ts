@@ -28,6 +28,7 @@
  * @since 0.1.0
  */
 import { bondingOf, stateOf } from "./capability/pathStateText.ts"
+import { versionName } from "./wire/PacketType.ts"
 import type {
   ConnectionNode,
   EndpointNode,
@@ -108,15 +109,12 @@ const printedTraversal = (traversal: TraversalNode | undefined): ReadonlyArray<P
   return [{ text: `traversal · ${phase.toLowerCase()} · round ${round} · ${counts}`, below: [] }]
 }
 
-const version = (number: number): string =>
-  number === 1 ? "v1" : number === 0x6b3343cf ? "v2" : `0x${number.toString(16)}`
-
 const printedConnection = (connection: ConnectionNode): Printed => {
   const { role, remote, state, paths, streams, handler } = connection
   const bytes = (of: "bytesSent" | "bytesReceived") => size(paths.reduce((sum, path) => sum + path[of], 0))
   const bonding = bondingOf(connection)
   return {
-    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state}${bonding && `, ${bonding}`} · ${version(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
+    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state}${bonding && `, ${bonding}`} · ${versionName(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
     below: [
       ...printedTraversal(connection.traversal),
       ...paths.map(printedPath),

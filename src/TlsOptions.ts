@@ -6,23 +6,21 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type CryptoSuiteShape, NamedGroup, type SigningKey } from "./capability/CryptoSuite.ts"
+import {
+  type AeadAlgorithm,
+  type CryptoSuiteShape,
+  NamedGroup,
+  type SigningKey
+} from "./capability/CryptoSuite.ts"
 import type { TlsSettings } from "./connection/ConnectionConfig.ts"
 import { toServerName } from "./handshake/serverName.ts"
 import type { TlsIdentity } from "./handshake/TlsSession.ts"
 import { type Identity, isIdentity } from "./Identity.ts"
-import {
-  TLS_AES_128_GCM_SHA256,
-  TLS_AES_256_GCM_SHA384,
-  TLS_CHACHA20_POLY1305_SHA256
-} from "./protect/CipherSuite.ts"
+import { cipherSuites as knownSuites } from "./protect/CipherSuite.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 
-const cipherSuiteCodes = {
-  "aes-128-gcm": TLS_AES_128_GCM_SHA256,
-  "aes-256-gcm": TLS_AES_256_GCM_SHA384,
-  "chacha20-poly1305": TLS_CHACHA20_POLY1305_SHA256
-} as const
+const codeOf = (aead: AeadAlgorithm): number =>
+  [...knownSuites.values()].find((suite) => suite.aead === aead)!.codepoint
 
 const atLeastOne = <S extends Schema.Constraint>(item: S) => Schema.Array(item).check(Schema.isMinLength(1))
 
@@ -54,7 +52,7 @@ export const keyShareGroups = Schema.optionalKey(groupNames.check(Schema.isUniqu
 
 interface Preferences {
   readonly alpn: ReadonlyArray<string>
-  readonly cipherSuites?: ReadonlyArray<keyof typeof cipherSuiteCodes>
+  readonly cipherSuites?: ReadonlyArray<AeadAlgorithm>
   readonly groups?: ReadonlyArray<keyof typeof NamedGroup>
   readonly keyShareGroups?: ReadonlyArray<keyof typeof NamedGroup>
 }
@@ -75,7 +73,7 @@ export const tlsPreferences = (
     ? invalidOption(`${prefix}keyShareGroups`, `${unoffered} is not one of the offered groups`)
     : Effect.succeed({
         alpn,
-        cipherSuites: cipherSuites.map((name) => cipherSuiteCodes[name]),
+        cipherSuites: cipherSuites.map(codeOf),
         groups: offered,
         keyShareGroups: keyShareGroups?.map((name) => NamedGroup[name])
       })

@@ -75,10 +75,16 @@ export const receiveDatagram = (actor: ConnectionActor): Effect.Effect<Uint8Arra
   return takeFrom({
     has: () => datagrams.hasReceived,
     take: () => datagrams.receive(),
-    refusal: () => actor.failure,
+    refusal: () => actor.failure ?? refusedHere(actor),
     changed: actor.signals.changed
   })
 }
+
+/** A datagram that cannot come is not waited for. */
+const refusedHere = ({ core }: ConnectionActor): Refusal =>
+  core.config.transport.maxDatagramFrameBytes === 0
+    ? refuse("this side accepts no datagrams: its transport.maxDatagramFrameBytes is 0, the default")
+    : undefined
 
 const queue = (
   actor: ConnectionActor,
@@ -99,7 +105,8 @@ const refusalOf = (
   const failure = refuseBytes(bytes) ?? refuseDatagramOptions(options) ?? actor.failure
   if (failure !== undefined) return failure
   const limit = maxDatagramPayloadBytes(actor)
-  if (limit === 0) return refuse("the peer accepts no datagrams")
+  if (limit === 0)
+    return refuse("the peer accepts no datagrams: its transport.maxDatagramFrameBytes is 0, the default")
   return bytes.length > limit
     ? refuse(`a datagram of ${bytes.length} bytes; the path carries ${limit}`)
     : undefined

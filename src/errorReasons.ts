@@ -1,5 +1,7 @@
 /** Why a QUIC operation failed: one tagged class for each case of `QuicErrorReason`. */
 import * as Schema from "effect/Schema"
+import { alertText } from "./handshake/alerts.ts"
+import { versionName } from "./wire/PacketType.ts"
 import { transportErrorName } from "./wire/TransportError.ts"
 
 /**
@@ -88,7 +90,7 @@ export class HandshakeRefused extends Schema.TaggedError<HandshakeRefused>()("Ha
   problem: Schema.String
 }) {
   override get message(): string {
-    return `handshake refused by ${this.origin === "local" ? "this side" : "the peer"} (TLS alert ${this.alert}): ${this.problem}`
+    return `handshake refused by ${this.origin === "local" ? "this side" : "the peer"} (TLS alert ${alertText(this.alert)}): ${this.problem}`
   }
 }
 
@@ -225,7 +227,7 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("Vers
   offered: Schema.Array(Schema.Number)
 }) {
   override get message(): string {
-    const shown = this.offered.slice(0, 16).map((version) => `0x${version.toString(16)}`)
+    const shown = this.offered.slice(0, 16).map(versionName)
     const more = this.offered.length > shown.length ? ", …" : ""
     return `no QUIC version in common; the server offers ${shown.join(", ")}${more}`
   }

@@ -85,7 +85,8 @@ export class ResetRefused extends Schema.TaggedError<ResetRefused>()("ResetRefus
 }
 
 /**
- * The datagram cannot be sent: too large for the path, or the peer accepts none.
+ * The datagram cannot be sent: too large for the path, or the peer accepts none. Or none can be received, as this side
+ * accepts none. `transport.maxDatagramFrameBytes` of the side that is to receive turns datagrams on.
  *
  * **Details**
  *

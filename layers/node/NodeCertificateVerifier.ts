@@ -36,7 +36,7 @@ import {
   maxCertificateBytes,
   maxChainLength
 } from "../../src/Identity.ts"
-import { Malformed } from "./certificates/DerReader.ts"
+import { Malformed } from "../../src/internal/DerReader.ts"
 import { KnownCertificates } from "./certificates/KnownCertificates.ts"
 import { verifyPath } from "./certificates/certificatePath.ts"
 import type { ParsedCertificate } from "./certificates/ParsedCertificate.ts"

@@ -66,7 +66,11 @@ export interface PathHost {
 }
 
 const refusals = {
-  disabled: () => new MigrationFailed({ outcome: "Disabled", problem: "the server forbids it" }),
+  disabled: () =>
+    new MigrationFailed({
+      outcome: "Disabled",
+      problem: "the server forbids it by its transport.disableActiveMigration"
+    }),
   server: () => new MigrationFailed({ outcome: "NotClient", problem: "only clients migrate" }),
   abandoned: () => new MigrationFailed({ outcome: "Superseded", problem: "the path was abandoned" })
 }

@@ -41,10 +41,15 @@ const refuse = (outcome: PathFailed["outcome"], problem: string): Effect.Effect<
   Effect.fail(quicError(new PathFailed({ outcome, problem })))
 
 const refusals = {
-  notNegotiated: refuse("NotNegotiated", "both sides have to allow more than one path"),
   server: refuse("NotClient", "only clients open paths"),
-  limit: refuse("Limit", "the server allows no more"),
+  limit: refuse("Limit", "as many are in use as the transport.maxPaths of both sides allow"),
   noConnectionId: refuse("NoConnectionId", "the server has provided no connection ID for it")
+}
+
+/** Which side has to be asked for more. */
+const notNegotiated = ({ core }: ConnectionActor): Effect.Effect<never, QuicError> => {
+  const side = (core.config.transport.maxPaths ?? 1) > 1 ? "the server" : "this side"
+  return refuse("NotNegotiated", `${side} allows one path: its transport.maxPaths is 1, the default`)
 }
 
 /** Returns once both sides can send on the path; interruption until the caller has it abandons it. */
@@ -135,7 +140,8 @@ const begin = (
     const again = Effect.flatMap(actor.signals.driven.park, () => look)
     // what will come by itself is waited for: that the handshake is confirmed has a timeout of its own
     if (opened === "notNegotiated" && !handshake.confirmed) return again
-    if (opened !== "noConnectionId" || isLate === true) return refusals[opened]
+    if (opened !== "noConnectionId" || isLate === true)
+      return opened === "notNegotiated" ? notNegotiated(actor) : refusals[opened]
     if (isLate === false) return again
     isLate = false
     return Effect.andThen(Effect.forkScoped(Effect.delay(giveUp, IDS_WAIT_MILLIS)), again)

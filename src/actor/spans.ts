@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import type { Connection } from "../connection/Connection.ts"
+import { versionName } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 
 /** Whether somebody other than Effect's own tracer, which exports nothing, would see a span. */
@@ -71,7 +72,7 @@ export const handshakeRecorder = (
         const attributes = {
           ...peerAttributes(path.remote),
           "quic.connection": connectionId,
-          "quic.version": versions.negotiated,
+          "quic.version": versionName(versions.negotiated),
           "quic.resumed": handshake.facts?.resumed
         }
         for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)

@@ -51,6 +51,19 @@ export const NamedGroup = {
 export type NamedGroup = (typeof NamedGroup)[keyof typeof NamedGroup]
 
 /**
+ * The name of a key exchange group, as options have it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type GroupName = keyof typeof NamedGroup
+
+const groupNames = new Map(Object.entries(NamedGroup).map(([name, group]) => [group, name as GroupName]))
+
+/** As options name it. */
+export const groupName = (group: NamedGroup): GroupName => groupNames.get(group)!
+
+/**
  * TLS SignatureScheme code points this stack verifies. RFC 8446 §4.2.3
  *
  * @category constants

@@ -2,7 +2,6 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { NamedGroup } from "../capability/CryptoSuite.ts"
 import type { QuicConnection } from "../QuicConnection.ts"
 import { QuicEndpoint } from "../QuicEndpoint.ts"
 import { printable } from "../internal/printable.ts"
@@ -20,15 +19,12 @@ import { formatBytes, formatCount, formatMillis, formatRate } from "./units.ts"
 /** Concurrent downloads per server; the server's own limit may be lower. */
 const concurrency = 64
 
-export const groupName = (group: number): string =>
-  Object.entries(NamedGroup).find(([, code]) => code === group)?.[0] ?? `group ${group}`
-
 /** The negotiated parameters of a connection, on one line. */
 export const connectionFacts = (connection: QuicConnection): string => {
   const { facts, stats } = connection
   return [
     facts.cipherSuite,
-    groupName(facts.group),
+    facts.group,
     `RTT ${formatMillis(stats.minRttMillis)}`,
     `datagrams of ${stats.datagramBytes} bytes`
   ].join(", ")

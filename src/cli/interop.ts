@@ -14,7 +14,6 @@ import { CertificateVerifier } from "../capability/CertificateVerifier.ts"
 import type { ConnectionFacts } from "../QuicConnection.ts"
 import type { ConnectOptions, ServerOptions } from "../EndpointOptions.ts"
 import { QuicEndpoint, type QuicEndpointShape } from "../QuicEndpoint.ts"
-import { Version } from "../wire/PacketType.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust } from "./credentials.ts"
 import { toFile } from "./destination.ts"
@@ -68,7 +67,7 @@ const testCases: Record<string, TestCase> = {
   v2: {
     // the runner expects a first flight in version 1 that switches to version 2
     client: { transport: { versions: ["v2", "v1"], originalVersion: "v1" } },
-    expect: ({ version }) => version === Version.v2
+    expect: ({ version }) => version === "v2"
   }
 }
 
@@ -136,7 +135,7 @@ const runClient = Effect.fnUntraced(function* (testCase: TestCase, requests: str
   const { cipherSuite, earlyData, resumed, version } = all[all.length - 1]
   if (!expect(all[all.length - 1]))
     return yield* fail(
-      `the connection does not match the test case: version 0x${version.toString(16)}, ${cipherSuite}, ${resumed ? "resumed" : "not resumed"}, early data ${earlyData}`
+      `the connection does not match the test case: version ${version}, ${cipherSuite}, ${resumed ? "resumed" : "not resumed"}, early data ${earlyData}`
     )
 }, Effect.scoped)
 

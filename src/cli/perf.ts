@@ -8,7 +8,7 @@ import { QuicEndpoint } from "../QuicEndpoint.ts"
 import { formatAddress } from "../wire/SocketAddress.ts"
 import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
-import { connectionFacts, groupName } from "./get.ts"
+import { connectionFacts } from "./get.ts"
 import { type Direction, measureBulk } from "./perfBulk.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { labelled } from "./presenter.ts"
@@ -221,7 +221,7 @@ const client = Command.make(
           printableJson({
             handshakeMillis,
             cipherSuite,
-            group: groupName(group),
+            group,
             download,
             upload,
             calls,

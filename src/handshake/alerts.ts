@@ -22,6 +22,11 @@ export const Alert = {
   no_application_protocol: 120
 } as const
 
+const names = new Map<number, string>(Object.entries(Alert).map(([name, alert]) => [alert, name]))
+
+/** For people: `48, unknown_ca`, or the number alone if this side does not know it. */
+export const alertText = (alert: number): string => [alert, names.get(alert) ?? []].flat().join(", ")
+
 /** Why the handshake failed: the alert for the peer, and a readable reason. */
 export interface TlsFailure {
   readonly alert: number

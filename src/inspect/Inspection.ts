@@ -1,3 +1,4 @@
+import { versionName } from "../wire/PacketType.ts"
 import { addressOf, numberOf, objectOf, textOf, wordsOf } from "./fields.ts"
 import { framesText } from "./frameText.ts"
 import { PathTrace } from "./PathTrace.ts"
@@ -22,10 +23,9 @@ export interface Facts {
   closed?: string | undefined
 }
 
-const versionNames = new Map([
-  ["00000001", "QUIC v1"],
-  ["6b3343cf", "QUIC v2"]
-])
+/** qlog has versions in hexadecimal. */
+const versionText = (version: string): string =>
+  /^[0-9a-f]{1,8}$/.test(version) ? `QUIC ${versionName(Number.parseInt(version, 16))}` : version
 
 /**
  * What one qlog says: push its text in pieces, then `end`. Holds at most `MAX_ROWS` rows, `MAX_PATHS` paths and
@@ -149,7 +149,7 @@ export class Inspection {
         break
       case "version_information": {
         const version = textOf(data.chosen_version)
-        facts.version = version && (versionNames.get(version) ?? `0x${version}`)
+        facts.version = version && versionText(version)
         break
       }
       case "alpn_information":

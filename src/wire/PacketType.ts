@@ -43,3 +43,14 @@ export const Version = {
  * @since 0.1.0
  */
 export type Version = (typeof Version)[keyof typeof Version]
+
+const versionNames = new Map<number, keyof typeof Version>(
+  Object.entries(Version).map(([name, number]) => [number, name as keyof typeof Version])
+)
+
+/** As options name it; undefined if this endpoint does not support it. */
+export const knownVersion = (version: number): keyof typeof Version | undefined => versionNames.get(version)
+
+/** For people: `v1`, or `0x1a2a3a4a` for one that has no name here. */
+export const versionName = (version: number): string =>
+  knownVersion(version) ?? `0x${version.toString(16).padStart(8, "0")}`

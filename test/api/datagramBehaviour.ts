@@ -107,7 +107,11 @@ export const datagramBehaviour = ({ it }: Universe): void => {
         expect(near.maxDatagramPayloadBytes).toBe(0)
         expect(yield* reasonOf(near.sendDatagram(text("x")))).toMatchObject({
           _tag: "DatagramRefused",
-          problem: "the peer accepts no datagrams"
+          problem: "the peer accepts no datagrams: its transport.maxDatagramFrameBytes is 0, the default"
+        })
+        expect(yield* reasonOf(far.receiveDatagram)).toMatchObject({
+          _tag: "DatagramRefused",
+          problem: "this side accepts no datagrams: its transport.maxDatagramFrameBytes is 0, the default"
         })
         // the other direction allows them
         yield* far.sendDatagram(text("y"))

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { certificateSpki } from "../../src/internal/certificate.ts"
-import { Malformed } from "../../layers/node/certificates/DerReader.ts"
+import { Malformed } from "../../src/internal/DerReader.ts"
 import { ParsedCertificate } from "../../layers/node/certificates/ParsedCertificate.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import { verdictOn, type Verdict } from "./certificateFactory.ts"

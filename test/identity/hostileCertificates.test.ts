@@ -6,7 +6,7 @@ import type { CertificateVerifierShape } from "../../src/capability/CertificateV
 import * as Trust from "../../src/Trust.ts"
 import { derElement } from "../../src/internal/der.ts"
 import { extension, subjectAltName } from "../../layers/node/certificates/issueCertificate.ts"
-import { Malformed } from "../../layers/node/certificates/DerReader.ts"
+import { Malformed } from "../../src/internal/DerReader.ts"
 import { ParsedCertificate } from "../../layers/node/certificates/ParsedCertificate.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import { caExtensions, issueIntermediate, issueLeaf, issueRoot, newKey } from "./certificateFactory.ts"

@@ -22,6 +22,7 @@ import {
   type Seen,
   type Task
 } from "./Peer.ts"
+import { Version } from "../../src/wire/PacketType.ts"
 import { type StreamReceived, combineStreams } from "./Receipt.ts"
 import { layerWithoutTrust } from "../io.ts"
 
@@ -64,7 +65,14 @@ const observe = (connection: QuicConnection, datagrams: number | undefined): See
   const { version, cipherSuite, resumed, earlyData } = connection.facts
   const { keyUpdates } = connection.stats
   const counted = datagrams !== undefined && { datagrams }
-  return { version, cipherSuite, resumed, earlyData: earlyData === "accepted", keyUpdates, ...counted }
+  return {
+    version: Version[version],
+    cipherSuite,
+    resumed,
+    earlyData: earlyData === "accepted",
+    keyUpdates,
+    ...counted
+  }
 }
 
 const datagramBytes = 1_000

@@ -235,7 +235,8 @@ describe("D2, D6: a path of the application", () => {
       const ends = yield* twoLinks({ transport: {} })
       expect(yield* reasonOf(ends.connection.openPath({ local: { host: WIFI } }))).toMatchObject({
         _tag: "PathFailed",
-        outcome: "NotNegotiated"
+        outcome: "NotNegotiated",
+        problem: "this side allows one path: its transport.maxPaths is 1, the default"
       })
     })
   )

@@ -1,6 +1,6 @@
 import * as crypto from "node:crypto"
 import { Recent } from "../crypto/Recent.ts"
-import type { Malformed } from "./DerReader.ts"
+import type { Malformed } from "../../../src/internal/DerReader.ts"
 import { ParsedCertificate } from "./ParsedCertificate.ts"
 
 const MAX_CERTIFICATES = 64

@@ -11,13 +11,14 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto"
 import { type CertificateFields, readCertificate } from "../../../src/internal/certificate.ts"
 import type { DerElement } from "../../../src/internal/der.ts"
+import { hexadecimal } from "../../../src/internal/hexadecimal.ts"
 import { printable } from "../../../src/internal/printable.ts"
 import { formatIp } from "../../../src/wire/ipAddress.ts"
 import { publicKeyKind, type PublicKeyKind } from "../../keys/publicKey.ts"
-import { CertificateExtensions, readExtensions } from "./certificateExtensions.ts"
-import { DerReader, hexOf, Malformed } from "./DerReader.ts"
-import { type DistinguishedName, readName } from "./DistinguishedName.ts"
-import type { GeneralName } from "./generalNames.ts"
+import { CertificateExtensions, readExtensions } from "../../../src/internal/certificateExtensions.ts"
+import { DerReader, Malformed } from "../../../src/internal/DerReader.ts"
+import { type DistinguishedName, readName } from "../../../src/internal/DistinguishedName.ts"
+import type { GeneralName } from "../../../src/internal/generalNames.ts"
 import { readSignatureAlgorithm, type SignatureAlgorithm } from "./signatureAlgorithm.ts"
 import { readValidity, type Validity } from "./validity.ts"
 
@@ -47,7 +48,7 @@ export class ParsedCertificate {
     this.fields = fields
     const serial = new DerReader(der, "its serial number", fields.serialNumber.start, fields.serialNumber.end)
     const { contentStart, end } = serial.takeInteger()
-    this.serialNumber = hexOf(der, contentStart, end)
+    this.serialNumber = hexadecimal(der, contentStart, end)
     this.issuer = nameAt(der, "its issuer", fields.issuer)
     this.subject = nameAt(der, "its subject", fields.subject)
     this.validity = readValidity(der, fields.validity)

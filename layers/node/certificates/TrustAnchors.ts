@@ -1,5 +1,5 @@
 /** Trust anchors, indexed by subject name. */
-import { Malformed } from "./DerReader.ts"
+import { Malformed } from "../../../src/internal/DerReader.ts"
 import { ParsedCertificate } from "./ParsedCertificate.ts"
 
 export class TrustAnchors {

@@ -1,7 +1,7 @@
 /** Matches host names against alternative names, never the subject. RFC 9525 §6 */
 import { toServerName } from "../../../src/handshake/serverName.ts"
 import { parseIp } from "../../../src/wire/ipAddress.ts"
-import type { GeneralName } from "./generalNames.ts"
+import type { GeneralName } from "../../../src/internal/generalNames.ts"
 
 /** Whether one of the names matches `serverName`: a host name as typed by a user, or an IP literal. */
 export const namesHost = (names: ReadonlyArray<GeneralName>, serverName: string): boolean => {

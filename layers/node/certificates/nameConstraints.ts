@@ -6,8 +6,12 @@
  */
 import { printable } from "../../../src/internal/printable.ts"
 import { formatIp } from "../../../src/wire/ipAddress.ts"
-import { AttributeId, type DistinguishedName, type RelativeName } from "./DistinguishedName.ts"
-import type { GeneralName } from "./generalNames.ts"
+import {
+  AttributeId,
+  type DistinguishedName,
+  type RelativeName
+} from "../../../src/internal/DistinguishedName.ts"
+import type { GeneralName } from "../../../src/internal/generalNames.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
 
 /** Maximum number of names times constraints per CA, to bound the time for malicious lists. */

@@ -4,7 +4,7 @@
  */
 import type { Role } from "../../../src/wire/Role.ts"
 import { CertificateAlert, CertificateRejected } from "../../../src/capability/CertificateVerifier.ts"
-import { KeyUsage } from "./certificateExtensions.ts"
+import { KeyUsage } from "../../../src/internal/certificateExtensions.ts"
 import { namesHost } from "./hostNames.ts"
 import type { ParsedCertificate } from "./ParsedCertificate.ts"
 

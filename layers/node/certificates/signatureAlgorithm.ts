@@ -4,7 +4,7 @@
  */
 import { DerTag, type DerElement } from "../../../src/internal/der.ts"
 import type { PublicKeyKind } from "../../keys/publicKey.ts"
-import { DerReader, Malformed } from "./DerReader.ts"
+import { DerReader, Malformed } from "../../../src/internal/DerReader.ts"
 
 export interface SignatureAlgorithm {
   /** Kinds of keys that create such signatures. */

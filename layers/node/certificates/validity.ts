@@ -1,6 +1,6 @@
 /** Validity period of a certificate. RFC 5280 §4.1.2.5 */
 import type { DerElement } from "../../../src/internal/der.ts"
-import { DerReader } from "./DerReader.ts"
+import { DerReader } from "../../../src/internal/DerReader.ts"
 
 export interface Validity {
   readonly notBeforeMillis: number

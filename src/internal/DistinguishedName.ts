@@ -5,8 +5,10 @@
  * more, but linking a certificate to its issuer must not be more lenient than other implementations. Matching *excluded*
  * names must not be stricter than others either, so it uses {@link Attribute.loose}.
  */
-import { DerTag, type DerElement } from "../../../src/internal/der.ts"
-import { type DerReader, hexOf } from "./DerReader.ts"
+import { DerTag, type DerElement } from "./der.ts"
+import { latin1 } from "./bytes.ts"
+import type { DerReader } from "./DerReader.ts"
+import { hexadecimal } from "./hexadecimal.ts"
 
 export class Attribute {
   /** OID, as the hex of its content. */
@@ -127,7 +129,9 @@ const makeAttribute = (type: string, value: DerElement, reader: DerReader): Attr
   const text = decode?.(bytes.subarray(value.contentStart, value.end))
   if (decode !== undefined && text === undefined) return reader.fail()
   const isOpaque = text === undefined || tag === numericString
-  const canonical = isOpaque ? `#${hexOf(bytes, value.start, value.end)}` : JSON.stringify(foldAscii(text))
+  const canonical = isOpaque
+    ? `#${hexadecimal(bytes, value.start, value.end)}`
+    : JSON.stringify(foldAscii(text))
   return new Attribute(type, tag, text, `${type}=${canonical}`)
 }
 
@@ -148,8 +152,7 @@ const numericString = 0x12
 
 type Decoder = (content: Uint8Array) => string | undefined
 
-const ascii: Decoder = (content) =>
-  content.every((byte) => byte < 0x80) ? Buffer.from(content).toString("latin1") : undefined
+const ascii: Decoder = (content) => (content.every((byte) => byte < 0x80) ? latin1(content) : undefined)
 
 const utf8: Decoder = (content) => {
   try {
@@ -179,7 +182,7 @@ const decoders = new Map<number, Decoder>([
   [0x0c, utf8], // UTF8String
   [numericString, ascii],
   [0x13, ascii], // PrintableString
-  [0x14, (content) => Buffer.from(content).toString("latin1")], // TeletexString
+  [0x14, (content) => latin1(content)], // TeletexString
   [0x16, ascii], // IA5String
   [0x1c, wide(4)], // UniversalString
   [0x1e, wide(2)] // BMPString

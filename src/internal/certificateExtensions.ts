@@ -4,10 +4,11 @@
  * Extensions relevant to verification are parsed and must be well-formed, critical or not; others are ignored unless
  * critical. Some are parsed only because OpenSSL uses them: what makes OpenSSL refuse a certificate is refused here too.
  */
-import { DerTag, type DerElement } from "../../../src/internal/der.ts"
-import { DerReader, hexOf } from "./DerReader.ts"
+import { DerTag, type DerElement } from "./der.ts"
+import { DerReader } from "./DerReader.ts"
 import { readRelativeName } from "./DistinguishedName.ts"
 import { type GeneralName, readGeneralName, readGeneralNames } from "./generalNames.ts"
+import { hexadecimal } from "./hexadecimal.ts"
 
 /** Key usage bits, in the first byte of the BIT STRING. RFC 5280 §4.2.1.3 */
 export const KeyUsage = { digitalSignature: 0x80, keyCertSign: 0x04 } as const
@@ -205,4 +206,4 @@ export const readExtensions = (bytes: Uint8Array, list: DerElement): Certificate
 }
 
 const contentOf = ({ bytes }: DerReader, { contentStart, end }: DerElement): string =>
-  hexOf(bytes, contentStart, end)
+  hexadecimal(bytes, contentStart, end)

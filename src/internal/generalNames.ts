@@ -1,5 +1,6 @@
 /** GeneralName, used for alternative names and name constraints. RFC 5280 §4.2.1.6 */
-import type { DerElement } from "../../../src/internal/der.ts"
+import { latin1 } from "./bytes.ts"
+import type { DerElement } from "./der.ts"
 import type { DerReader } from "./DerReader.ts"
 import { type DistinguishedName, readName } from "./DistinguishedName.ts"
 
@@ -72,9 +73,5 @@ const readOtherName = (fields: DerReader): GeneralName => {
 
 const asciiIn = (reader: DerReader, { contentStart, end }: DerElement): string => {
   for (let i = contentStart; i < end; i++) if (reader.bytes[i] >= 0x80) return reader.fail()
-  return Buffer.from(
-    reader.bytes.buffer,
-    reader.bytes.byteOffset + contentStart,
-    end - contentStart
-  ).toString("latin1")
+  return latin1(reader.bytes, contentStart, end)
 }

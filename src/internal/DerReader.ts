@@ -4,7 +4,8 @@
  *
  * Any error throws {@link Malformed} with the name of the part being read; it is caught by `ParsedCertificate.parse`.
  */
-import { DerTag, type DerElement, readElement } from "../../../src/internal/der.ts"
+import { DerTag, type DerElement, readElement } from "./der.ts"
+import { hexadecimal } from "./hexadecimal.ts"
 
 /** The message names the part of a certificate that is malformed. */
 export class Malformed extends Error {
@@ -66,7 +67,7 @@ export class DerReader {
       // no arc may have leading padding bytes
       if (this.bytes[i] === 0x80 && (i === contentStart || this.bytes[i - 1] < 0x80)) return this.fail()
     }
-    return hexOf(this.bytes, contentStart, end)
+    return hexadecimal(this.bytes, contentStart, end)
   }
 
   /** X.690 §11.1: one byte, all ones or all zeros. */
@@ -117,6 +118,3 @@ export class DerReader {
     throw new Malformed(this.what)
   }
 }
-
-export const hexOf = (bytes: Uint8Array, start: number, end: number): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("hex")
