@@ -5,6 +5,7 @@
 import type { Clock } from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { hasTimers, microsOf, type TimerClock } from "../../src/capability/TimerClock.ts"
 import { checkRange } from "./simConfig.ts"
 
 const nanosPerMilli = 1_000_000
@@ -38,12 +39,20 @@ export class ClockSkew {
 }
 
 export class HostClock implements Clock {
+  /** Of the world, if it has any. */
+  readonly startTimerUnsafe: TimerClock["startTimerUnsafe"] | undefined
+  readonly monotonicMicrosUnsafe: () => number
   private readonly world: Clock
   private readonly skew: ClockSkew
 
   /** `world` is the simulation's clock; if it is a host's clock, the one it wraps is used. */
   constructor(world: Clock, skew: ClockSkew) {
-    this.world = world instanceof HostClock ? world.world : world
+    const clock = world instanceof HostClock ? world.world : world
+    this.world = clock
+    this.startTimerUnsafe = hasTimers(clock)
+      ? (nanos, fire) => clock.startTimerUnsafe(nanos, fire)
+      : undefined
+    this.monotonicMicrosUnsafe = microsOf(clock)
     this.skew = skew
   }
 

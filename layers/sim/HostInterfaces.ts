@@ -98,15 +98,24 @@ export class HostInterfaces {
     for (const look of [...this.watchers]) look()
   }
 
+  /** A route to the host itself, else over a link that leads there, else to anywhere; of equals the first. */
   routeTo(to: SocketAddress, source: string | undefined): Route | undefined {
-    const usable = (route: Route): boolean =>
+    let near: Route | undefined
+    let any: Route | undefined
+    for (const route of this.routes) {
+      if (!this.isUsable(route, to, source)) continue
+      if (route.destination === to.host) return route
+      if (near === undefined && route.link.leadsTo(to.host)) near = route
+      if (any === undefined && route.destination === undefined) any = route
+    }
+    return near ?? any
+  }
+
+  private isUsable(route: Route, to: SocketAddress, source: string | undefined): boolean {
+    return (
       (source === undefined || route.source === source) &&
       familyOf(route.source) === to.family &&
       this.owns(route.source)
-    return (
-      this.routes.find((route) => route.destination === to.host && usable(route)) ??
-      this.routes.find((route) => route.link.leadsTo(to.host) && usable(route)) ??
-      this.routes.find((route) => route.destination === undefined && usable(route))
     )
   }
 }

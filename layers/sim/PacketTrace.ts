@@ -38,7 +38,10 @@ interface TraceEntry {
 const remembered = 32
 /** Events are hashed this many bytes at a time: a call of the hash costs more than to hash what a packet carries. */
 const stagedBytes = 65_536
-const encoder = new TextEncoder()
+/** Beyond that, those of before get new numbers: a flood from made-up addresses takes no memory. */
+const maxNumbered = 4096
+/** Of each event, before the bytes of the packet. */
+const headBytes = 36
 
 /**
  * What has happened to packets, up to now.
@@ -52,6 +55,10 @@ export class PacketTrace {
   private readonly recent: Array<TraceEntry> = []
   private recorded = 0
   private readonly staged = new Uint8Array(stagedBytes)
+  private readonly head = new DataView(this.staged.buffer)
+  private readonly numbers = new Map<string, number>()
+  private nextNumber = 0
+  private readonly names = createHash("sha256")
   private stagedEnd = 0
 
   /** @internal */
@@ -62,21 +69,32 @@ export class PacketTrace {
   /** `where` is the name of a link or of a node. */
   record(fate: PacketFate, packet: SimPacket, where: string): void {
     const atNanos = this.timeline.nowNanos
-    const { from, to, ecn } = packet
-    this.stageText(
-      `${atNanos} ${fate} ${formatAddress(from)} ${formatAddress(to)} ${ecn} ${what(packet)} ${where}\n`
-    )
-    this.stage(packet.bytes)
+    const { from, to, ecn, icmp, bytes } = packet
+    if (this.stagedEnd + headBytes > stagedBytes) this.hashStaged()
+    const { head, stagedEnd } = this
+    head.setFloat64(stagedEnd, atNanos)
+    head.setUint32(stagedEnd + 8, this.numberOf(fate))
+    head.setUint32(stagedEnd + 12, this.numberOf(where))
+    head.setUint32(stagedEnd + 16, this.numberOf(from.host))
+    head.setUint32(stagedEnd + 20, this.numberOf(to.host))
+    head.setUint16(stagedEnd + 24, from.port)
+    head.setUint16(stagedEnd + 26, to.port)
+    head.setUint32(stagedEnd + 28, (bytes.length << 4) | (packet.isSegment === true ? 8 : 0) | ecn)
+    head.setUint32(stagedEnd + 32, icmp?.mtu ?? 0)
+    this.stagedEnd = stagedEnd + headBytes
+    this.stage(bytes)
     this.recent[this.recorded++ % remembered] = { atNanos, fate, packet, where }
   }
 
-  private stageText(text: string): void {
-    // UTF-8 takes at most three bytes for each unit
-    if (this.stagedEnd + 3 * text.length > stagedBytes) this.hashStaged()
-    const room = this.staged.subarray(this.stagedEnd)
-    const { read, written } = encoder.encodeInto(text, room)
-    if (read === text.length) this.stagedEnd += written
-    else this.hash.update(text)
+  /** Names and addresses are hashed when they first occur, and are numbers from then on. */
+  private numberOf(name: string): number {
+    const known = this.numbers.get(name)
+    if (known !== undefined) return known
+    if (this.numbers.size === maxNumbered) this.numbers.clear()
+    const number = this.nextNumber++
+    this.names.update(`${number} ${name}\n`)
+    this.numbers.set(name, number)
+    return number
   }
 
   /** Copies: the bytes may be changed later. */
@@ -94,7 +112,7 @@ export class PacketTrace {
   /** SHA-256 of time, place, fate, addresses, ECN and bytes of all events: equal digests mean equal traces. */
   digest(): string {
     this.hashStaged()
-    return this.hash.copy().digest("hex")
+    return this.hash.copy().update(this.names.copy().digest()).digest("hex")
   }
 
   /** The last packets, oldest first, one line each. */

@@ -19,6 +19,24 @@ const maxDatagramSize = 65_507
 /** Datagrams queued while the host accepts none. */
 const maxQueued = 1024
 
+/** Datagrams are copied into pages, as a buffer for each takes longer to make than the copy. */
+const pageBytes = 32_768
+let page = new Uint8Array(0)
+let pageUsed = 0
+
+const copyOf = (buffer: Uint8Array, start: number, end: number): Uint8Array => {
+  const length = end - start
+  if (length > pageBytes / 8) return Uint8Array.prototype.slice.call(buffer, start, end)
+  if (pageUsed + length > page.length) {
+    page = new Uint8Array(pageBytes)
+    pageUsed = 0
+  }
+  const copy = page.subarray(pageUsed, pageUsed + length)
+  pageUsed += length
+  copy.set(length === buffer.length ? buffer : buffer.subarray(start, end))
+  return copy
+}
+
 /** The result of sending a datagram. */
 export type Transmission = "sent" | "noRoute" | "tooLarge"
 
@@ -104,7 +122,7 @@ export class SimUdpSocket implements UdpSocket {
       this.counters.refused(`no such destination for this socket: ${to.host} port ${to.port}`, to, true)
       return
     }
-    const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
+    const bytes = copyOf(buffer, start, end)
     if (this.host.acceptsDatagrams) this.transmit(bytes, to, ecn, from)
     else this.queued.push({ bytes, to, ecn, from })
   }

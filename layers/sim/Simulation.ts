@@ -120,7 +120,7 @@ export class Simulation {
     for (;;) {
       if (!this.runReady(isDone)) return this.stalled("livelock")
       if (isDone()) return undefined
-      await RealWork.turn()
+      await RealWork.settle()
       if (!this.queue.isEmpty || isDone()) continue
       if (RealWork.isPending()) {
         if (!(await this.waitForRealWork())) return this.stalled("realWork")

@@ -1,12 +1,12 @@
 /** Effect's clock on a timeline: every sleep is an event. */
-import type { Clock } from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { TimerClock } from "../../src/capability/TimerClock.ts"
 import type { Timeline } from "./Timeline.ts"
 
 const nanosPerMilli = 1_000_000
 
-export class VirtualClock implements Clock {
+export class VirtualClock implements TimerClock {
   private readonly timeline: Timeline
   private readonly startMillis: number
 
@@ -31,6 +31,15 @@ export class VirtualClock implements Clock {
   readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
   readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
   readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
+
+  monotonicMicrosUnsafe(): number {
+    return this.timeline.nowNanos / 1000
+  }
+
+  startTimerUnsafe(nanos: number, fire: () => void): () => void {
+    const event = this.timeline.at(this.timeline.nowNanos + nanos, fire)
+    return () => this.timeline.cancel(event)
+  }
 
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     const nanos = Duration.toMillis(duration) * nanosPerMilli

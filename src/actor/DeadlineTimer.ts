@@ -1,7 +1,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import { hasTimers } from "../capability/TimerClock.ts"
 import type { RunFork } from "./Branch.ts"
 
 /**
@@ -12,10 +12,11 @@ export class DeadlineTimer {
   private readonly clock: Clock.Clock
   private readonly runFork: RunFork
   private readonly onFire: () => void
-  private fiber: Fiber.Fiber<unknown> | undefined = undefined
+  private cancel: (() => void) | undefined = undefined
   private armedForMicros = Number.POSITIVE_INFINITY
   private isStopped = false
 
+  /** `onFire` looks what is due, which may be nothing yet, and arms it again. */
   constructor(clock: Clock.Clock, runFork: RunFork, onFire: () => void) {
     this.clock = clock
     this.runFork = runFork
@@ -24,29 +25,35 @@ export class DeadlineTimer {
 
   /** The deadline it is armed for may have changed since. */
   get isArmed(): boolean {
-    return this.fiber !== undefined
+    return this.cancel !== undefined
   }
 
   arm(deadlineMicros: number, nowMicros: number): void {
     if (deadlineMicros >= this.armedForMicros || this.isStopped) return
-    this.fiber?.interruptUnsafe()
+    this.cancel?.()
     this.armedForMicros = deadlineMicros
-    const delay = Math.max(0, deadlineMicros - nowMicros)
-    this.fiber = this.runFork(
-      Effect.flatMap(this.clock.sleep(Duration.micros(BigInt(Math.ceil(delay)))), () =>
-        Effect.sync(() => {
-          this.armedForMicros = Number.POSITIVE_INFINITY
-          this.fiber = undefined
-          this.onFire()
-        })
-      )
-    )
+    this.cancel = this.start(Math.max(0, Math.ceil(deadlineMicros - nowMicros)))
   }
 
   /** Stops it permanently. */
   stop(): void {
     this.isStopped = true
-    this.fiber?.interruptUnsafe()
-    this.fiber = undefined
+    this.cancel?.()
+    this.cancel = undefined
+  }
+
+  private start(delayMicros: number): () => void {
+    const { clock } = this
+    // a timer of a simulation that is due already must not stop its time
+    if (hasTimers(clock) && delayMicros > 0) return clock.startTimerUnsafe(delayMicros * 1000, this.fire)
+    const sleep = clock.sleep(Duration.micros(BigInt(delayMicros)))
+    const fiber = this.runFork(Effect.flatMap(sleep, () => Effect.sync(this.fire)))
+    return () => fiber.interruptUnsafe()
+  }
+
+  private readonly fire = (): void => {
+    this.armedForMicros = Number.POSITIVE_INFINITY
+    this.cancel = undefined
+    this.onFire()
   }
 }

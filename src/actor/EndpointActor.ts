@@ -9,6 +9,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CertificateVerifierShape } from "../capability/CertificateVerifier.ts"
 import type { NetworkInterfacesShape } from "../capability/NetworkInterfaces.ts"
+import { microsOf } from "../capability/TimerClock.ts"
 import type { UdpSocket } from "../capability/UdpPort.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { TlsSettings, TransportSettings } from "../connection/ConnectionConfig.ts"
@@ -117,7 +118,7 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
     this.surroundings = surroundings
     this.telemetry = { metrics: undefined, recordHandshake: surroundings.recordHandshake }
     this.openSocket = (...where) => openSocket(this, ...where)
-    this.now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1000
+    this.now = microsOf(clock)
     this.sinceMicros = this.now()
     this.accepting = new AcceptQueue(this.core.limits.acceptBacklog, config.server !== undefined)
     this.loop = new EndpointLoop(this, socket, clock, runFork)

@@ -8,7 +8,7 @@
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { EcnCodepoint, UdpSocket } from "../capability/UdpPort.ts"
 import type { Connection } from "../connection/Connection.ts"
 import { DeadlineGate } from "../endpoint/DeadlineGate.ts"
@@ -73,7 +73,7 @@ export class EndpointLoop {
     this.host = host
     this.core = host.core
     this.connections = host.connections
-    this.timer = new DeadlineTimer(clock, runFork, () => this.ring())
+    this.timer = new DeadlineTimer(clock, runFork, () => this.onTimer())
     this.sockets = new SocketTable(socket, (bytes, from, ecn, local, at) =>
       this.onDatagram(bytes, from, ecn, local, at)
     )
@@ -82,13 +82,7 @@ export class EndpointLoop {
 
   /** Runs turns until interrupted. */
   get run(): Effect.Effect<never> {
-    const turn = Effect.sync(() => this.turn())
-    // other ready fibers run first: what they write is sent in the same turn
-    const next = Effect.andThen(Effect.yieldNow, turn)
-    return Effect.forever(
-      Effect.flatMap(this.signal.wait, () => next),
-      { disableYield: true }
-    )
+    return this.signal.forever(() => this.turn())
   }
 
   addSocket(socket: UdpSocket): Place {
@@ -161,8 +155,20 @@ export class EndpointLoop {
     const hasWaiting = handshakes?.hasWaiting === true || pacer.hasWaiting
     const more = received === RECEIVE_BURST || hasWaiting || !mayFire
     if (more || this.dirty.length > 0) this.ring()
-    const refusalMicros = handshakes?.deadlineMicros ?? Number.POSITIVE_INFINITY
-    this.timer.arm(Math.min(this.deadlines.earliestMicros, refusalMicros), this.nowMicros)
+    this.timer.arm(this.deadlineMicros, this.nowMicros)
+  }
+
+  private get deadlineMicros(): number {
+    const refusalMicros = this.core.incoming?.deadlineMicros ?? Number.POSITIVE_INFINITY
+    return Math.min(this.deadlines.earliestMicros, refusalMicros)
+  }
+
+  /** What it was armed for may be later now: an acknowledgment has arrived, say. Then there is no turn. */
+  private onTimer(): void {
+    const nowMicros = this.host.now()
+    const due = this.deadlineMicros
+    if (due <= nowMicros) this.ring()
+    else this.timer.arm(due, nowMicros)
   }
 
   private admit(handshakes: IncomingHandshakes): void {

@@ -16,11 +16,19 @@ export class LoopSignal {
     this.isRung = false
   }
 
-  readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    if (this.isRung) return resume(Effect.void)
-    this.wake = () => resume(Effect.void)
-    return Effect.sync(() => {
-      this.wake = undefined
+  /**
+   * Runs `turn` after each ring, until interrupted. Fibers that are ready run first: what they write is sent in the same
+   * turn. The ring queues the turn, instead of waking the loop only for it to yield.
+   */
+  forever(turn: () => void): Effect.Effect<never> {
+    const next = Effect.sync(turn)
+    return Effect.withFiber(({ currentDispatcher }) => {
+      const wait = Effect.callback<void>((resume) => {
+        const wake = (): void => currentDispatcher.scheduleTask(() => resume(next), 0)
+        if (this.isRung) wake()
+        else this.wake = wake
+      })
+      return Effect.forever(wait, { disableYield: true })
     })
-  })
+  }
 }

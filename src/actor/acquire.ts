@@ -129,7 +129,12 @@ const parkIn = <A, E>(
 export const own = (
   scope: Scope.Scope,
   finalizer: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
-): void => Effect.runSync(Scope.addFinalizerExit(scope, finalizer))
+): void => {
+  // the first one without a fiber: most streams have a scope of their own
+  if (scope.state._tag === "Empty")
+    scope.state = { _tag: "Open", finalizerKey: {}, finalizer, finalizers: undefined }
+  else Effect.runSync(Scope.addFinalizerExit(scope, finalizer))
+}
 
 /** Resources acquired in several steps, and the fiber that acquires them. */
 class Acquisition {

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, hkdfSync, pbkdf2, randomFillSync } from "node:crypto"
 import { readFile } from "node:fs/promises"
+import { MessageChannel } from "node:worker_threads"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -107,6 +108,34 @@ describe("the real world", () => {
       const start = performance.now()
       yield* Effect.sleep("1 minute")
       expect(performance.now() - start).toBeLessThan(1000)
+    })
+  )
+
+  itSim("has what the event loop runs next done before time passes", () =>
+    Effect.gen(function* () {
+      const ticker = yield* Effect.forkChild(Effect.forever(Effect.sleep(1)))
+      for (let i = 0; i < 20; i++) {
+        yield* Effect.sleep(10)
+        const before = yield* Clock.monotonicTimeNanos
+        yield* Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+        yield* Effect.promise(async () => {
+          for (let j = 0; j < 100; j++) await Promise.resolve()
+        })
+        expect(yield* Clock.monotonicTimeNanos).toBe(before)
+      }
+      yield* Fiber.interrupt(ticker)
+    })
+  )
+
+  itSim("is heard while a program only computes: the event loop has a turn now and then", () =>
+    Effect.gen(function* () {
+      const { port1, port2 } = new MessageChannel()
+      let heard = 0
+      port2.on("message", () => heard++)
+      port1.postMessage("hello")
+      for (let i = 0; i < 500; i++) yield* Effect.sleep(1)
+      expect(heard).toBe(1)
+      port1.close()
     })
   )
 
