@@ -18,6 +18,7 @@ import { CorePair } from "../connection/CorePair.ts"
 import { Duel } from "../connection/Duel.ts"
 import { TwoPaths } from "../connection/TwoPaths.ts"
 import { itSim } from "../sim/itSim.ts"
+import { expectLoadsInQvis } from "./qvis.ts"
 import { checkEvent, checkHeader, type QlogEvent, readRecords } from "./schema.ts"
 
 class Logs {
@@ -28,6 +29,7 @@ class Logs {
 
   of(role: Role): ReadonlyArray<QlogEvent> {
     const [, text] = [...this.files].find(([name]) => name.endsWith(`_${role}`))!
+    expectLoadsInQvis(text)
     const [header, ...events] = readRecords(text)
     checkHeader(header, role)
     for (const event of events) checkEvent(event)
