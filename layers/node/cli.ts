@@ -102,6 +102,16 @@ const loadFfiQuietly = (): void => {
 
 loadFfiQuietly()
 
+/** Help needs nothing of what the environment may ask for, and has to be there when that cannot be had. */
+const asksForHelp = (args: ReadonlyArray<string>): boolean => {
+  const end = args.indexOf("--")
+  const flags = end < 0 ? args : args.slice(0, end)
+  return args.length === 0 || flags.some((flag) => /^(--help|-h|--version|--completions(=.*)?)$/.test(flag))
+}
+
+if (!ShardedEndpoint.isShard && asksForHelp(process.argv.slice(2)))
+  for (const variable of ["QLOGDIR", "SSLKEYLOGFILE", "EFFECT_QUIC_IO"]) delete process.env[variable]
+
 const layerLive = Layer.provideMerge(
   ShardedEndpoint.layer,
   Layer.mergeAll(layerHost, layerIoConfig, layerSurroundings, NodeServices.layer)

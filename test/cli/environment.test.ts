@@ -38,6 +38,16 @@ it.each([
   expect({ code, stderr, stdout }).toEqual({ code: 1, stderr: line, stdout: "" })
 })
 
+it.each([[], ["--version"], ["--help"], ["get", "-h"]])(
+  "helps whatever the environment asks for: %s",
+  async (...args) => {
+    const env = { QLOGDIR: "/proc/nowhere", SSLKEYLOGFILE: "/proc/nowhere", EFFECT_QUIC_IO: "quick" }
+    const { code, stderr, stdout } = await runCli(args, { env })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    expect(stdout).toContain("effect-quic")
+  }
+)
+
 it("takes sockets and cryptography by node:ffi unless EFFECT_QUIC_IO says otherwise", async () => {
   const transfer = (io: string, ...flags: ReadonlyArray<string>) =>
     runCli(["demo", "--size", "10kB"], { env: { EFFECT_QUIC_IO: io }, flags })
