@@ -131,7 +131,16 @@ export class QuicError extends Schema.TaggedError<QuicError>()("QuicError", {
  * @category constructors
  * @since 0.1.0
  */
-export const quicError = (reason: QuicErrorReason): QuicError => new QuicError({ reason })
+export const quicError = (reason: QuicErrorReason): QuicError => {
+  // An expected error is one line, below which Effect shows the spans of the caller. Where in this package it was made says
+  // nothing, and costs more than the error.
+  const limit = Error.stackTraceLimit
+  Reflect.set(Error, "stackTraceLimit", 0)
+  const error = new QuicError({ reason })
+  Reflect.set(Error, "stackTraceLimit", limit)
+  error.stack = `${error.name}: ${error.message}`
+  return error
+}
 
 /**
  * Fails with `InvalidOption`: `field` names the option, `problem` says what is allowed.

@@ -60,7 +60,12 @@ export type GroupName = keyof typeof NamedGroup
 
 const groupNames = new Map(Object.entries(NamedGroup).map(([name, group]) => [group, name as GroupName]))
 
-/** As options name it. */
+/**
+ * The name of a group, as options have it.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
 export const groupName = (group: NamedGroup): GroupName => groupNames.get(group)!
 
 /**
