@@ -3,10 +3,11 @@ import type { Expectation } from "./matrix.ts"
 import { bulkBytes, type CellFigures } from "./peers.ts"
 
 /**
- * Of what goes each way once it is direct. Where packets are lost, a flight whose last ones all are cannot be told from the
- * death of the path: until the next answer each side entrusts a window, ten packets, to the relay.
+ * Of what goes each way once it is direct. Where packets are lost, a flight that is lost as a whole cannot be told from the
+ * death of the path: until the next answer a side entrusts a window, ten packets, to the relay. Losses leave windows of two
+ * packets, so that this happens several times in a transfer; but one side that never uses the path is a fault.
  */
-const mostRelayed = (lossRate: number): number => (lossRate === 0 ? bulkBytes / 5 : bulkBytes / 2)
+const mostRelayed = (lossRate: number): number => (lossRate === 0 ? bulkBytes / 5 : bulkBytes)
 
 /** What is wrong with them; undefined if nothing is. */
 export const whyWrong = (figures: CellFigures, expected: Expectation, lossRate = 0): string | undefined => {

@@ -7,9 +7,9 @@ import type { SimServices } from "../../layers/sim/SimRuntime.ts"
 import type { CryptoSuite } from "../../src/capability/CryptoSuite.ts"
 import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import type { QuicConnection, QuicStream } from "../../src/index.ts"
-import { type OfferedFile, Sender } from "../../src/transfer/askSender.ts"
+import { Sender } from "../../src/transfer/askSender.ts"
 import { blockHeader, linkOf, MAX_BLOCK_BYTES } from "../../src/transfer/blocks.ts"
-import { chunkBytesOf, HASH_BYTES, rootOf } from "../../src/transfer/chunks.ts"
+import { HASH_BYTES } from "../../src/transfer/chunks.ts"
 import { encodeOffer, MAX_OFFER_BYTES, type OfferEntry } from "../../src/transfer/offer.ts"
 import {
   encodeRequest,
@@ -22,62 +22,18 @@ import { TransferError } from "../../src/transfer/TransferError.ts"
 import { itSim } from "../sim/itSim.ts"
 import { concat, pair, pattern, quietly, readAll, reasonOf, text } from "../api/pair.ts"
 import { simWorld } from "../api/World.ts"
-
-const chunkBytes = chunkBytesOf(0)
-const content = pattern(2 * chunkBytes + 1000)
-const hashesOf = (bytes: Uint8Array) => {
-  const hashes: Array<Uint8Array> = []
-  for (let start = 0; start < bytes.length; start += chunkBytes)
-    hashes.push(sha256(bytes.subarray(start, start + chunkBytes)))
-  return concat(hashes)
-}
-const fileOf = (path: string, bytes: Uint8Array): OfferedFile => ({
-  kind: "file",
-  path,
-  isExecutable: false,
-  size: bytes.length,
-  root: rootOf(bytes.length, hashesOf(bytes), sha256)
-})
-
-const three = fileOf("three chunks", content)
-const short = fileOf("short", text("short"))
-const offered: ReadonlyArray<OfferEntry> = [three, short, { kind: "directory", path: "d" }]
-const contents = [content, text("short")]
-
-const sourceOf = (entries: ReadonlyArray<OfferEntry>, open: TransferSource["open"]): TransferSource => {
-  const offer = { salt: new Uint8Array(16), entries }
-  const encoded = encodeOffer(offer)!
-  return { offer, encoded, hash: sha256(encoded), hashesOf: (entry) => hashesOf(contents[entry]), open }
-}
-
-/** Pieces that end anywhere. */
-const pieces = (bytes: Uint8Array) => {
-  let start = 0
-  return Effect.sync(() => {
-    const piece = bytes.subarray(start, (start += 99_991))
-    return piece.length === 0 ? undefined : piece
-  })
-}
-
-const source = sourceOf(offered, (entry, offset) => Effect.succeed(pieces(contents[entry].subarray(offset))))
-
-/** What a receiver is told, in order. */
-const collected = () => {
-  const parts: Array<Uint8Array> = []
-  let arrived = 0
-  return {
-    parts,
-    target: {
-      onBytes: (count: number) => {
-        arrived += count
-      },
-      write: (bytes: Uint8Array) => Effect.sync(() => void parts.push(bytes.slice()))
-    },
-    get arrived() {
-      return arrived
-    }
-  }
-}
+import {
+  chunkBytes,
+  collected,
+  content,
+  fileOf,
+  offered,
+  pieces,
+  short,
+  source,
+  sourceOf,
+  three
+} from "./offered.ts"
 
 const simPair = Effect.flatMap(simWorld, (world) => pair(world))
 
