@@ -9,7 +9,7 @@ const run = (name: string): Promise<{ error: string | undefined; stdout: string;
   new Promise((resolve) => {
     // node:ffi is experimental, and says so
     const args = ["--disable-warning=ExperimentalWarning", `${root}examples/${name}.ts`]
-    execFile(process.execPath, args, { timeout: 30_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, args, { timeout: 120_000 }, (error, stdout, stderr) =>
       resolve({ error: error?.message, stdout, stderr })
     )
   })
