@@ -303,11 +303,8 @@ export class EndpointActor implements ConnectionHost, LoopHost, RoamingHost {
 
   /** What waited for the relay is sent at once. */
   onRelayUp({ url }: { readonly url: string }): void {
-    for (const actor of this.connections.all) {
-      if (!actor.core.paths.open.some(({ remote }) => remote.relayed?.startsWith(url) === true)) continue
-      actor.core.ping()
-      this.touch(actor)
-    }
+    const leadsThere = ({ relayed }: SocketAddress) => relayed?.startsWith(`${url} `) === true
+    for (const actor of this.connections.all) if (actor.core.resume(leadsThere)) this.touch(actor)
   }
 
   /** Stops accepting connections; refuses the clients that wait for their turn. */

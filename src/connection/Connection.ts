@@ -191,6 +191,17 @@ export class Connection {
     this.closer.discard({ origin: "local", application: false, code, frameType: 0, reason })
   }
 
+  /**
+   * The network behind these remotes is there again: what is in flight to them is probed for as if it had just been sent,
+   * however long nothing was heard, and the peer hears of this side. False if no path leads there.
+   */
+  resume(leadsThere: (remote: SocketAddress) => boolean): boolean {
+    const back = this.paths.open.filter(({ remote }) => leadsThere(remote))
+    for (const { recovery } of back) recovery.timer.ptoCount = 0
+    if (back.length > 0) this.ping()
+    return back.length > 0
+  }
+
   /** Sends a PING with the next datagram. */
   ping(): void {
     this.parts.frames.ping.request()

@@ -56,6 +56,20 @@ describe("a transfer through a relay", () => {
     })
   )
 
+  itSim("goes on as soon as it is there again, however long it was gone", () =>
+    relayedTransfer((relays) =>
+      Effect.gen(function* () {
+        relays.stop(RELAY)
+        yield* Effect.sleep(8_000)
+        relays.start(RELAY)
+        yield* until(() => relays.at(RELAY).links.size === 2)
+        const before = relays.at(RELAY).forwardedBytes
+        yield* Effect.sleep(1_000)
+        expect(relays.at(RELAY).forwardedBytes - before).toBeGreaterThan(100_000)
+      })
+    )
+  )
+
   itSim("survives that it loses a link again and again", () =>
     relayedTransfer((relays) =>
       Effect.gen(function* () {
