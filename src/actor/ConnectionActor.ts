@@ -305,7 +305,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     if (!verification.isDone) this.verification = verification
   }
 
-  private conclude(verdict: Verdict): void {
+  conclude(verdict: Verdict): void {
     this.verification = undefined
     this.core.handleVerdict(verdict, this.host.now())
     this.touch()

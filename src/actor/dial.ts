@@ -51,12 +51,13 @@ export const dial = <Connection>(
 ): Effect.Effect<Connection, QuicError, Scope.Scope> => {
   const { endpoint, store, nowMillis, show } = settings
   const key = server.memory
-  const handshake = (remote: SocketAddress, early: boolean) =>
-    traced(attemptOne(remote, early), "quic.handshake", () => ({
+  type MayFinish = (again: () => void) => boolean
+  const handshake = (remote: SocketAddress, early: boolean, mayFinish: MayFinish) =>
+    traced(attemptOne(remote, early, mayFinish), "quic.handshake", () => ({
       kind: "client",
       attributes: peerAttributes(remote)
     }))
-  const attemptOne = (remote: SocketAddress, earlyData: boolean) =>
+  const attemptOne = (remote: SocketAddress, earlyData: boolean, mayFinish: MayFinish) =>
     attempt({
       host: endpoint,
       take: store.take(key),
@@ -66,9 +67,13 @@ export const dial = <Connection>(
           addressToken === undefined ? Effect.void : store.putAddressToken(key, addressToken)
         ),
       begin: ({ ticket, addressToken }) => {
-        const memory = { addressToken, resumption: { nowMillis, ticket, earlyData } }
         const { tls, transport, verifier } = server
-        return endpoint.connect(remote, tls, transport, memory, { store, server: key, verifier }, peer)
+        const again = () => actor.conclude({ ok: true })
+        const resumption = { nowMillis, ticket, earlyData, mayFinish: () => mayFinish(again) }
+        const memory = { addressToken, resumption }
+        const serverMemory = { store, server: key, verifier }
+        const actor = endpoint.connect(remote, tls, transport, memory, serverMemory, peer)
+        return actor
       },
       earlyData,
       show: (actor) => {
@@ -87,7 +92,8 @@ export const dial = <Connection>(
         remotes,
         delayMillis: server.attemptDelayMillis ?? ATTEMPT_DELAY_MILLIS,
         timeoutMillis: server.connectTimeoutMillis ?? CONNECT_TIMEOUT_MILLIS,
-        attempt: (remote) => handshake(remote, earlyData && isSure && remote === remotes[0])
+        attempt: (remote, mayFinish) =>
+          handshake(remote, earlyData && isSure && remote === remotes[0], mayFinish)
       })
     }
   )

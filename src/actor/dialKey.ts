@@ -86,7 +86,7 @@ export const dialKey = <Connection>(
       together: nearest === undefined ? 1 : 2,
       delayMillis: peer.attemptDelayMillis,
       timeoutMillis: peer.connectTimeoutMillis,
-      attempt: (remote) => handshake(dialing, peer, { remote, relayed, direct }, owner)
+      attempt: (remote, mayFinish) => handshake(dialing, peer, { remote, mayFinish, relayed, direct }, owner)
     })
   })
   return traced(dialed, "quic.connect", () => ({
@@ -135,6 +135,7 @@ const nowhere = <Connection>({ endpoint, links }: KeyDialing<Connection>, peer: 
 /** Where an attempt goes, and what else is known. */
 interface Ways {
   readonly remote: SocketAddress
+  readonly mayFinish: (again: () => void) => boolean
   readonly relayed: ReadonlyArray<RelayedPlace>
   readonly direct: ReadonlyArray<SocketAddress>
 }
@@ -146,7 +147,7 @@ const handshake = <Connection>(
   owner: PeerPlace | undefined
 ): Effect.Effect<Connection, QuicError, Scope.Scope> => {
   const { endpoint, store, nowMillis, random, show, links } = dialing
-  const { remote, relayed, direct } = ways
+  const { remote, mayFinish, relayed, direct } = ways
   const { memory: key, tls, transport, verifier } = peer
   const through = relayed.find(({ address }) => address === remote)
   const onShown = (actor: ConnectionActor): Connection => {
@@ -170,8 +171,11 @@ const handshake = <Connection>(
         addressToken === undefined ? Effect.void : store.putAddressToken(key, addressToken)
       ),
     begin: ({ ticket, addressToken }) => {
-      const memory = { addressToken, resumption: { nowMillis, ticket, earlyData: false } }
-      return endpoint.connect(remote, tls, transport, memory, { store, server: key, verifier }, owner)
+      const again = () => actor.conclude({ ok: true })
+      const resumption = { nowMillis, ticket, earlyData: false, mayFinish: () => mayFinish(again) }
+      const memory = { addressToken, resumption }
+      const actor = endpoint.connect(remote, tls, transport, memory, { store, server: key, verifier }, owner)
+      return actor
     },
     earlyData: false,
     show: onShown

@@ -11,6 +11,32 @@ import * as Scope from "effect/Scope"
 import { ConnectFailed, type QuicError, quicError } from "../QuicError.ts"
 import { formatAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 
+/**
+ * Lets one attempt of a race complete its handshake: a server shows its application no connection before it has heard that,
+ * and so none that was given up. Who comes second waits, in case the first fails after all.
+ */
+export class FinishLine {
+  private first: object | undefined = undefined
+  private readonly held = new Map<object, () => void>()
+
+  /** False for one that has to wait; `again` is called when it is to ask again. */
+  cross(who: object, again: () => void): boolean {
+    this.first ??= who
+    if (this.first !== who) this.held.set(who, again)
+    return this.first === who
+  }
+
+  /** It has failed. */
+  leave(who: object): void {
+    this.held.delete(who)
+    if (this.first !== who) return
+    this.first = undefined
+    const waiting = [...this.held.values()]
+    this.held.clear()
+    for (const again of waiting) again()
+  }
+}
+
 /** An address in the race. */
 class Entrant {
   readonly remote: SocketAddress
@@ -38,7 +64,11 @@ export interface RaceSettings<Connection> {
   readonly together?: number
   /** All attempts together. */
   readonly timeoutMillis: number
-  readonly attempt: (remote: SocketAddress) => Effect.Effect<Connection, QuicError, Scope.Scope>
+  /** `mayFinish` says whether the handshake may be completed, and otherwise calls `again` when to ask again. */
+  readonly attempt: (
+    remote: SocketAddress,
+    mayFinish: (again: () => void) => boolean
+  ) => Effect.Effect<Connection, QuicError, Scope.Scope>
 }
 
 export const raceAddresses = <Connection>(
@@ -72,18 +102,21 @@ const staggered = <Connection>(
   entrants: ReadonlyArray<Entrant>,
   outer: Scope.Scope
 ) => {
+  const line = new FinishLine()
   const from = (index: number): Effect.Effect<{ connection: Connection; scope: Scope.Scope }, QuicError> => {
     const entrant = entrants[index]
     const mine = Effect.suspend(() => {
       const scope = Scope.forkUnsafe(outer)
       entrant.scope = scope
-      return Effect.map(Scope.provide(attempt(entrant.remote), scope), (connection) => ({
+      const tried = attempt(entrant.remote, (again) => line.cross(entrant, again))
+      return Effect.map(Scope.provide(tried, scope), (connection) => ({
         connection,
         scope
       }))
     }).pipe(
       Effect.tapError((failure) => {
         entrant.failure = failure
+        line.leave(entrant)
         return Deferred.succeed(entrant.failed, undefined)
       })
     )

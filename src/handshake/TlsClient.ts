@@ -37,6 +37,7 @@ import { type EarlyDataOutcome, type TlsClientConfig, TlsSession } from "./TlsSe
 
 type State =
   | "verifying the ticket's server"
+  | "held back"
   | "awaiting ServerHello"
   | "awaiting EncryptedExtensions"
   | "awaiting Certificate or CertificateRequest"
@@ -77,8 +78,10 @@ export class TlsClient extends TlsSession {
     this.pauseForVerdict(this.psk.ticket.peer, this.config.serverName)
   }
 
-  protected override onAccepted(): undefined {
+  protected override onAccepted(): TlsFailure | undefined {
+    if (this.state === "held back") return this.finish()
     if (this.state === "verifying the ticket's server") this.offer()
+    return undefined
   }
 
   /** A server whose ticket is refused may present other credentials in a full handshake. */
@@ -146,6 +149,7 @@ export class TlsClient extends TlsSession {
   protected onMessage(type: number, bytes: Uint8Array): TlsFailure | undefined {
     switch (this.state) {
       case "verifying the ticket's server":
+      case "held back":
         return unexpected(type, this.state)
       case "awaiting ServerHello":
         return type === HandshakeType.server_hello ? this.onServerHello(bytes) : unexpected(type, this.state)
@@ -308,8 +312,15 @@ export class TlsClient extends TlsSession {
   }
 
   private onFinished(bytes: Uint8Array): TlsFailure | undefined {
-    const problem = this.acceptFinished(bytes, this.handshakeSecrets.server)
-    if (problem !== undefined) return problem
+    return this.acceptFinished(bytes, this.handshakeSecrets.server) ?? this.finish()
+  }
+
+  private finish(): TlsFailure | undefined {
+    if (this.config.resumption?.mayFinish?.() === false) {
+      this.state = "held back"
+      this.holdBack()
+      return undefined
+    }
     const leftover = this.readFrom(Level.OneRtt)
     if (leftover !== undefined) return leftover
     const secrets = this.deriveApplicationSecrets()

@@ -72,6 +72,11 @@ export interface ClientResumption {
   readonly ticket: SessionTicket | undefined
   /** Offer 0-RTT if the ticket allows it. */
   readonly earlyData: boolean
+  /**
+   * Asked once the server's handshake is right and before ours is completed, which is when the server's application sees the
+   * connection: false holds it back until `handleVerdict`, and is asked again then. Default: it is completed.
+   */
+  readonly mayFinish?: () => boolean
 }
 
 export interface TlsServerConfig extends TlsConfig {
@@ -198,12 +203,12 @@ export abstract class TlsSession {
     this.drain()
   }
 
-  /** Whether a `verifyPeer` is unanswered. */
+  /** Whether a `verifyPeer` is unanswered, or the handshake held back. */
   get awaitsVerdict(): boolean {
     return this.waitingForVerdict
   }
 
-  /** The answer to `verifyPeer`. */
+  /** The answer to `verifyPeer`, or to having been held back. */
   handleVerdict(verdict: PeerVerdict): void {
     if (this.failed || !this.waitingForVerdict) return
     this.waitingForVerdict = false
@@ -251,6 +256,11 @@ export abstract class TlsSession {
   protected pauseForVerdict(peer: PeerCertificate, serverName: string | undefined): void {
     this.waitingForVerdict = true
     this.events.push({ _tag: "verifyPeer", peer, serverName })
+  }
+
+  /** Pauses without a question. */
+  protected holdBack(): void {
+    this.waitingForVerdict = true
   }
 
   /** The peer's messages are expected at `level` from now on; call before installing its keys. */
