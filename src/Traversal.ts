@@ -151,6 +151,27 @@ export interface TraversalStatistics {
   readonly coordinationMillis: number | undefined
   /** From the beginning to the first direct path. Undefined before that. */
   readonly firstDirectMillis: number | undefined
+  /** What was sent to find out which addresses can be reached. */
+  readonly probes: ProbeStatistics
+}
+
+/**
+ * What a connection has probed, as counted. The probes of a path that is validated are not among them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProbeStatistics {
+  /** Datagrams sent. */
+  readonly sent: number
+  /** Their UDP payload: the most that such a datagram may have. */
+  readonly bytes: number
+  /** Pairs of addresses that have answered, once in each round. */
+  readonly answered: number
+  /** Addresses probed, each once an hour. */
+  readonly addresses: number
+  /** Times that a limit forbade an address or a datagram; a datagram may be sent later. */
+  readonly refused: number
 }
 
 /**
@@ -207,6 +228,7 @@ export class Traversal {
   /** What was counted so far; it can still be read after the end of the connection. */
   get statistics(): TraversalStatistics {
     const counts = this.session?.counts
+    const probes = this.actor.traversal?.probes
     const { attempts = 0, successes = 0, direct = 0, relayed = 0 } = counts ?? {}
     return {
       attempts,
@@ -214,7 +236,14 @@ export class Traversal {
       direct,
       relayed,
       coordinationMillis: millis(counts?.coordinationMicros),
-      firstDirectMillis: millis(counts?.firstDirectMicros)
+      firstDirectMillis: millis(counts?.firstDirectMicros),
+      probes: {
+        sent: probes?.probes ?? 0,
+        bytes: probes?.bytes ?? 0,
+        answered: probes?.answered ?? 0,
+        addresses: probes?.addresses ?? 0,
+        refused: Object.values(probes?.refused ?? {}).reduce((sum, count) => sum + count, 0)
+      }
     }
   }
 

@@ -10,7 +10,7 @@ import type { CandidateSource } from "../nat/CandidateSource.ts"
 import type { RandomBytes } from "../internal/RandomBytes.ts"
 import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import { AbandonCode } from "../connection/Multipath.ts"
-import { connectionProbeLimits, ProbeBudget } from "../nat/ProbeBudget.ts"
+import { connectionProbeLimits, ProbeBudget, type ProbeCounters } from "../nat/ProbeBudget.ts"
 import type { PhaseChange } from "../nat/phases.ts"
 import { isInPrivateRange, type ProbeScope } from "../nat/probeScope.ts"
 import type { OpenRequest } from "../nat/sessionOptions.ts"
@@ -36,7 +36,8 @@ export interface TraversalPlace {
 
 /** Who is told what the session does. */
 export interface TraversalWitness {
-  begin(session: TraversalSession): void
+  /** `probes` are counted as they are sent. */
+  begin(session: TraversalSession, probes: ProbeCounters): void
   /** Each change, in order. */
   onChange(change: PhaseChange): void
 }
@@ -107,7 +108,7 @@ class TraversalActor implements TraversalListener {
   get life(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { actor, place, session } = this
-      this.witness.begin(session)
+      this.witness.begin(session, this.budget.counters)
       const wake = () => this.wake()
       const unwatch = place.candidates.watch(() => {
         this.hasOwnNews = true

@@ -3,6 +3,7 @@ import type { PacketObserver } from "../connection/PacketObserver.ts"
 import type { Candidate } from "../nat/candidates.ts"
 import type { CandidatePair } from "../nat/CandidatePairs.ts"
 import type { TraversalCounts } from "../nat/PhaseLog.ts"
+import type { ProbeCounters } from "../nat/ProbeBudget.ts"
 import type { Phase, PhaseChange } from "../nat/phases.ts"
 import type { TraversalTotals } from "../nat/TraversalTotals.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
@@ -32,6 +33,7 @@ export interface NumberedChange {
 export class TraversalRecord {
   /** Undefined before there is one: the peer must have the extension too. */
   session: ShownSession | undefined = undefined
+  probes: ProbeCounters | undefined = undefined
   /** The phase has changed. */
   readonly changes = new Changes()
   private readonly totals: TraversalTotals
@@ -46,8 +48,9 @@ export class TraversalRecord {
   }
 
   /** The session begins. */
-  begin(session: ShownSession): void {
+  begin(session: ShownSession, probes: ProbeCounters): void {
     this.session = session
+    this.probes = probes
     this.counted = session.counts
     this.changes.announce()
   }

@@ -1,7 +1,10 @@
 const FIRST_MILLIS = 1_000
 const MOST_MILLIS = 30_000
 
-/** When something that failed is tried again: after a second, then ever later, up to half a minute, varied by a fifth. */
+/**
+ * When something that failed is tried again: after 1 s, twice as long after each failure, up to 30 s; a quarter more or less,
+ * so that peers do not meet in step.
+ */
 export class Backoff {
   /** At once, at first. */
   atMillis = 0
@@ -19,8 +22,14 @@ export class Backoff {
 
   /** It is tried now. */
   next(nowMillis: number): void {
-    const delay = Math.min(MOST_MILLIS, FIRST_MILLIS * 2 ** Math.min(this.failures++, 10))
-    this.atMillis = nowMillis + delay * (0.8 + 0.4 * this.random())
+    this.atMillis = nowMillis + this.nextMillis()
+  }
+
+  /** The wait after another failure. */
+  nextMillis(): number {
+    const base = Math.min(MOST_MILLIS, FIRST_MILLIS * 2 ** Math.min(this.failures++, 10))
+    const varied = Math.round(base * (0.75 + 0.5 * this.random()))
+    return Math.min(MOST_MILLIS, Math.max(FIRST_MILLIS, varied))
   }
 
   /** It has worked. */

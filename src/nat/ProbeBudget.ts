@@ -52,6 +52,8 @@ export type ProbeRefusal = "round" | "addresses" | "rate" | "bytes" | "address"
 export interface ProbeCounters {
   probes: number
   bytes: number
+  /** Probes of which one datagram was answered. */
+  answered: number
   /** Addresses probed, each once until it was forgotten. */
   addresses: number
   /** By limit. */
@@ -66,6 +68,7 @@ export class ProbeBudget {
   readonly counters: ProbeCounters = {
     probes: 0,
     bytes: 0,
+    answered: 0,
     addresses: 0,
     refused: { round: 0, addresses: 0, rate: 0, bytes: 0, address: 0 }
   }
@@ -116,8 +119,10 @@ export class ProbeBudget {
   /** The peer has answered from there: what was sent to it no longer counts. */
   onAnswered(address: SocketAddress): void {
     const key = formatAddress(address)
-    for (const { known, limits } of this.both)
+    for (const { known, limits, counters } of this.both) {
+      counters.answered++
       if (known.has(key)) known.set(key, hourly(limits.probesPerAddressAndHour))
+    }
   }
 
   private get both(): ReadonlyArray<ProbeBudget> {

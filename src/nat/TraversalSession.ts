@@ -5,11 +5,12 @@
  * is begun by the client, which has the server reach out to its addresses while it probes those of the server; the
  * server takes part in whatever round it is asked for. draft-bruynooghe-n0-quic-nat-traversal-00
  */
+import { Backoff } from "../internal/Backoff.ts"
+import type { RandomBytes } from "../internal/RandomBytes.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { AddressScope, addressScope } from "../wire/addressScope.ts"
 import { formatAddress, sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { Advertisements } from "./Advertisements.ts"
-import { Backoff } from "./Backoff.ts"
 import { CandidatePairs, CandidatePair, BEST_PAIRS } from "./CandidatePairs.ts"
 import type { OwnAddresses } from "./CandidateSource.ts"
 import { PhaseLog, type TraversalCounts } from "./PhaseLog.ts"
@@ -67,7 +68,7 @@ export class TraversalSession {
     this.pairs = new CandidatePairs(port.role)
     this.remotes = new RemoteCandidates(Math.max(LEAST_TAKEN, options.maxCandidates), options.scope)
     this.log = new PhaseLog(nowMicros)
-    this.backoff = new Backoff(options.random)
+    this.backoff = new Backoff(() => fraction(options.random))
     this.own = new NamedCandidates({
       predictsPorts: options.predictPorts,
       isSecret: (address) => options.scope().isRelayed(address)
@@ -386,6 +387,12 @@ export class TraversalSession {
     }
     return true
   }
+}
+
+/** From 0 to 1. */
+const fraction = (random: RandomBytes): number => {
+  const [high, low] = random(2)
+  return ((high << 8) | low) / 2 ** 16
 }
 
 /** Each address that is probed takes a port of a NAT that counts: those that matter get the ones that were predicted. */

@@ -61,6 +61,10 @@ it("a path that failed is tried again after a second, then ever later, half a mi
   backoff.reset()
   backoff.next(0)
   expect(backoff.atMillis).toBe(1_000)
+  const [least, most] = [0, 1].map((random) => new Backoff(() => random))
+  const waitsOf = (one: Backoff) => Array.from({ length: 7 }, () => one.nextMillis())
+  expect(waitsOf(least)).toEqual([1_000, 1_500, 3_000, 6_000, 12_000, 22_500, 22_500])
+  expect(waitsOf(most)).toEqual([1_250, 2_500, 5_000, 10_000, 20_000, 30_000, 30_000])
 })
 
 it("known peers are 1,024, of each the four relays and eight addresses that worked last", () => {

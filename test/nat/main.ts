@@ -80,7 +80,7 @@ const measure = async ({ client, server, expected }: (typeof cells)[number]): Pr
       firstByteMillis: median(shown.map(({ firstByteMillis }) => firstByteMillis)) ?? 0,
       directMillis: median(shown.map(({ directMillis }) => directMillis)),
       relayedBytes: median(shown.map(({ relayedBytes }) => relayedBytes)) ?? 0,
-      probes: median(shown.map(({ probes }) => probes))
+      probes: median(shown.map(({ probes }) => probes)) ?? 0
     }
   }
 }

@@ -34,8 +34,8 @@ export interface CellFigures {
   readonly relayedBytes: number
   /** Through them while `bulkBytes` went each way afterwards. */
   readonly relayedLater: number
-  /** Addresses probed by the client, and datagrams that it took. */
-  readonly probes: number | null
+  /** Datagrams that the client has sent for it until then. */
+  readonly probes: number
 }
 
 /** Goes each way once all is settled. */
@@ -114,6 +114,7 @@ export const measureCell = Effect.fnUntraced(function* (
     }
   }
   const relayed = yield* relayedBytes(endpoint)
+  const probes = connection.traversal.statistics.probes.sent
   // what was sent through the relay before is on its way still
   yield* Effect.sleep(2000)
   const before = yield* relayedBytes(endpoint)
@@ -126,7 +127,7 @@ export const measureCell = Effect.fnUntraced(function* (
     directMillis,
     relayedBytes: relayed,
     relayedLater: (yield* relayedBytes(endpoint)) - before,
-    probes: null
+    probes
   }
   return { connection, figures }
 })

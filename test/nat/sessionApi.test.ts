@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { expect } from "vitest"
 import { FiberTree, Qlog } from "../../src/index.ts"
+import { ProbeBudget } from "../../src/nat/ProbeBudget.ts"
 import { PhaseLog } from "../../src/nat/PhaseLog.ts"
 import type { Phase, PhaseReason } from "../../src/nat/phases.ts"
 import type { ShownSession } from "../../src/actor/TraversalRecord.ts"
@@ -31,13 +32,14 @@ const traversing = Effect.fnUntraced(function* (world: World) {
     remotes: { all: [] },
     pairs: { all: [] }
   }
-  const begin = () => actor.traversal!.begin(session)
+  const { counters: probes } = new ProbeBudget()
+  const begin = () => actor.traversal!.begin(session, probes)
   const enter = (to: Phase, reason: PhaseReason, atMillis: number) => {
     if (to === "Synchronization") round++
     log.enter(to, reason, round, actor.sinceMicros + atMillis * 1000)
     for (let change = log.poll(); change !== undefined; change = log.poll()) actor.traversal!.onChange(change)
   }
-  return { ...ends, begin, enter }
+  return { ...ends, begin, enter, probes }
 })
 
 /** A round that leads to a direct path. */
@@ -66,7 +68,7 @@ it("a connection that looks for no direct path is idle", (world) =>
 
 it("what a session does is shown as state, events and counts, also to who looked before it began", (world) =>
   Effect.gen(function* () {
-    const { far, server, begin, enter } = yield* traversing(world)
+    const { far, server, begin, enter, probes } = yield* traversing(world)
     const { traversal } = far
     expect(traversal.state).toEqual({ _tag: "Idle" })
     const events = yield* Effect.forkChild(Stream.runCollect(traversal.events))
@@ -87,7 +89,18 @@ it("what a session does is shown as state, events and counts, also to who looked
       direct: 1,
       relayed: 0,
       coordinationMillis: 150,
-      firstDirectMillis: 400
+      firstDirectMillis: 400,
+      probes: { sent: 0, bytes: 0, answered: 0, addresses: 0, refused: 0 }
+    })
+    Object.assign(probes, { probes: 5, bytes: 250, answered: 1, addresses: 2 })
+    probes.refused.rate = 3
+    probes.refused.round = 4
+    expect(traversal.statistics.probes).toEqual({
+      sent: 5,
+      bytes: 250,
+      answered: 1,
+      addresses: 2,
+      refused: 7
     })
     enter("Failed", "pathLost", 500)
     expect((yield* server.statistics).traversal).toEqual({

@@ -39,7 +39,7 @@ const liveCell = (client: Kind, server: Kind): string => {
   const verdict = row.result === "pass" ? "" : "**"
   if (directMillis === null || directMillis === undefined)
     return `${verdict}relayed${verdict} (${Math.round(firstByteMillis)})`
-  const counts = [kB(relayedBytes), ...(probes === null || probes === undefined ? [] : [`${probes} probes`])]
+  const counts = [kB(relayedBytes), ...(probes === undefined ? [] : [`${probes} probes`])]
   const times = `${verdict}${Math.round(directMillis)}${verdict} (${Math.round(firstByteMillis)})`
   return `${times}, ${counts.join(", ")}`
 }
@@ -48,8 +48,8 @@ const simulatedCell = (client: Kind, server: Kind): string => {
   const rows = (simulated as { readonly rows: ReadonlyArray<SimulatedRow> }).rows
   const row = rows.find(({ cell }) => cell === `${client} > ${server}`)
   if (row === undefined) return "not measured"
-  const { firstByteMillis, directMillis } = row.median
-  const counts = `${row.direct} of ${row.runs}`
+  const { firstByteMillis, directMillis, probes } = row.median
+  const counts = `${row.direct} of ${row.runs}, ${probes} probes`
   return row.direct > 0 ? `${counts}: ${directMillis} (${firstByteMillis})` : `${counts} (${firstByteMillis})`
 }
 
@@ -68,13 +68,13 @@ const text = [
   tableOf((client, server) => theory[expectation(client, server)]),
   "¹ Unless a probe hits one port in 64,512.",
   "Measured between processes behind the kernel's NATs: milliseconds from the dial to the direct path, in brackets to the " +
-    "first byte, which comes through the relay; bytes that the relay has carried for the client until then.",
+    "first byte, which comes through the relay; bytes that the relay has carried for the client until then, and probes that the client sent.",
   tableOf(liveCell),
   ...(simulated === undefined
     ? []
     : [
         "In the simulator, over lines of 5 to 65 ms that lose up to 2 %, and NATs that others use too: how many of so many " +
-          "runs became direct, and the median of the same times.",
+          "runs became direct, and the median of the same figures.",
         tableOf(simulatedCell)
       ]),
   end

@@ -45,7 +45,7 @@ const shortRows: ReadonlySet<string> = new Set([
 
 const described = ({ outcome, firstByteMillis, directMillis, relayedBytes, probes }: CellFigures): string => {
   const first = `first byte after ${Math.round(firstByteMillis)} ms`
-  const counts = `${Math.round(relayedBytes / 1000)} kB relayed, ${probes ?? "?"} probes`
+  const counts = `${Math.round(relayedBytes / 1000)} kB relayed, ${probes} probes`
   return directMillis === null
     ? `${outcome}, ${first}, ${counts}`
     : `${outcome} after ${Math.round(directMillis)} ms, ${first}, ${counts}`
