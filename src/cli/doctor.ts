@@ -48,10 +48,10 @@ const parseNode = Effect.fnUntraced(function* (text: string) {
   return { name: text, host: match[1] ?? match[2], port } satisfies Node
 })
 
-/** A relay answers address discovery at the usual port. */
-const nodeOfRelay = (url: string): ReadonlyArray<Node> => {
+/** Where the host of a relay answers address discovery. */
+const nodeOfRelay = (url: string, port: number): ReadonlyArray<Node> => {
   const host = URL.parse(url)?.hostname.replace(/^\[(.*)\]$/, "$1")
-  return host === undefined || host === "" ? [] : [{ name: host, host, port: AddressDiscovery.port }]
+  return host === undefined || host === "" ? [] : [{ name: host, host, port }]
 }
 
 /** One address of the node in each family, or why there is none. */
@@ -177,13 +177,24 @@ export const doctor = Command.make(
       Flag.atLeast(0)
     ),
     relay: relayFlag,
+    qadPort: Flag.Int("qad-port").pipe(
+      Flag.withMetavar("PORT"),
+      Flag.withDescription(
+        `UDP port at which the relays answer address discovery (default: ${AddressDiscovery.port})`
+      ),
+      Flag.withDefault(AddressDiscovery.port),
+      Flag.filter(
+        (port) => port >= 1 && port <= 65_535,
+        (port) => `a port from 1 to 65535, not ${port}`
+      )
+    ),
     ...trustFlags,
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print one JSON object"), Flag.withDefault(false))
   },
   (options) =>
     Effect.gen(function* () {
       const named = yield* Effect.forEach(options.bootstraps, parseNode)
-      const nodes = [...named, ...options.relay.flatMap(nodeOfRelay)]
+      const nodes = [...named, ...options.relay.flatMap((url) => nodeOfRelay(url, options.qadPort))]
       if (nodes.length > MAX_NODES) return yield* misused(`at most ${MAX_NODES} nodes and relays`)
       const measured = yield* measure(nodes, options.relay)
       yield* Console.log(

@@ -17,7 +17,7 @@ import { identityFlags, layerNoTrust, loadIdentity } from "./credentials.ts"
 import { fail, reported } from "./report.ts"
 import { untilInputEnds, untilInputEndsFlag } from "./serve.ts"
 import { formatBytes } from "./units.ts"
-import { drainFlag } from "./untilStopped.ts"
+import { drainFlagFor } from "./untilStopped.ts"
 
 const optionalInt = (name: string, metavar: string, description: string) =>
   Flag.Int(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
@@ -203,6 +203,7 @@ export const relay = Command.make(
       Flag.withDefault(false)
     ),
     ...identityFlags,
+    key: Flag.File("key").pipe(Flag.withDescription("Private key (PEM) of --cert"), Flag.optional),
     url: Flag.String("url").pipe(
       Flag.withDescription("URL by which clients reach it, if not what it listens on"),
       Flag.optional
@@ -225,7 +226,7 @@ export const relay = Command.make(
       Flag.withDefault(false)
     ),
     metricsPort: optionalInt("metrics-port", "PORT", "Metrics for Prometheus at this port of 127.0.0.1"),
-    drain: drainFlag,
+    drain: drainFlagFor("clients may take to leave"),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print events as JSON, one object per line"),
       Flag.withDefault(false)

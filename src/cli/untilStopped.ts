@@ -12,15 +12,19 @@ export type StopEvent =
 
 const MAX_SECONDS = 86_400
 
-export const drainFlag = Flag.Int("drain").pipe(
-  Flag.withMetavar("SECONDS"),
-  Flag.withDescription("How long transfers may go on after SIGTERM or Ctrl-C (default: 10)"),
-  Flag.withDefault(10),
-  Flag.filter(
-    (seconds) => seconds >= 0 && seconds <= MAX_SECONDS,
-    (seconds) => `a number of seconds from 0 to ${MAX_SECONDS}, not ${seconds}`
+/** `what` may last so long after the command is to stop. */
+export const drainFlagFor = (what: string) =>
+  Flag.Int("drain").pipe(
+    Flag.withMetavar("SECONDS"),
+    Flag.withDescription(`How long ${what} after SIGTERM or Ctrl-C (default: 10)`),
+    Flag.withDefault(10),
+    Flag.filter(
+      (seconds) => seconds >= 0 && seconds <= MAX_SECONDS,
+      (seconds) => `a number of seconds from 0 to ${MAX_SECONDS}, not ${seconds}`
+    )
   )
-)
+
+export const drainFlag = drainFlagFor("transfers may go on")
 
 export const describeStop = (event: StopEvent): string =>
   event.event === "drained"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect, it, vi } from "vitest"
-import { layerWithoutTrust } from "../../layers/node/index.ts"
+import { layerWithoutTrust, RelayServer } from "../../layers/node/index.ts"
 import { describeMeasured } from "../../src/cli/doctor.ts"
 import { findings, isBad, type Measured, natKind, type Observation } from "../../src/cli/diagnosis.ts"
 import { ExitCode } from "../../src/cli/exitCodes.ts"
@@ -97,23 +97,28 @@ describe("what it means", () => {
 })
 
 describe("effect-quic doctor", () => {
-  const withNodes = (use: (nodes: ReadonlyArray<string>) => Promise<void>) =>
+  const withNodes = (use: (node: string, relay: RelayServer.RelayServerShape) => Promise<void>) =>
     Effect.runPromise(
       Effect.gen(function* () {
         const identity = yield* Identity.generateRawKey
-        const node = () =>
-          Effect.map(
-            AddressDiscovery.serve({ host: "127.0.0.1", port: 0, identity }),
-            ({ localAddress }) => `127.0.0.1:${localAddress.port}`
-          )
-        const nodes = [yield* node(), yield* node()]
-        yield* Effect.promise(() => use(nodes))
+        const node = Effect.map(
+          AddressDiscovery.serve({ host: "127.0.0.1", port: 0, identity }),
+          ({ localAddress }) => `127.0.0.1:${localAddress.port}`
+        )
+        const bootstrap = yield* node
+        const relay = yield* RelayServer.make({
+          host: "127.0.0.1",
+          port: 0,
+          discovery: { port: 0, identity }
+        })
+        yield* Effect.promise(() => use(bootstrap, relay))
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerWithoutTrust, Trust.layerRawKeys([]))))
     )
 
   it("asks nodes what they see, from one socket, and says what that means", () =>
-    withNodes(async (nodes) => {
-      const args = nodes.flatMap((node) => ["--bootstrap", node])
+    withNodes(async (node, { discovery, url }) => {
+      const port = String(discovery?.localAddress.port)
+      const args = ["--bootstrap", node, "--relay", url, "--qad-port", port]
       const { code, stderr, stdout } = await runCli([
         "doctor",
         ...args,
@@ -123,7 +128,7 @@ describe("effect-quic doctor", () => {
       expect(code).toBe(0)
       expect(stderr).toMatch(/accepts any peer/)
       const told = JSON.parse(stdout)
-      expect(told.observations.map(({ node }: Observation) => node)).toEqual(nodes)
+      expect(told.observations.map(({ node }: Observation) => node)).toEqual([node, "127.0.0.1"])
       for (const { observed, rttMillis } of told.observations) {
         expect(observed).toBe(`127.0.0.1:${told.port}`)
         expect(rttMillis).toBeGreaterThan(0)
