@@ -55,6 +55,8 @@ const outputs: Record<string, RegExp> = {
   replication: /^1000 keys restored\nkey 500 is 500\nthe leader knows that all is applied\n$/,
   chat: /^Anna is typing\nBert hears Anna: hello, Bert\nAnna hears Anna: hello, Bert\nAnna hears Bert: hello, Anna\nAnna has left\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,
+  traversal:
+    /^connected through the relay\n {2}Coordination: gathered\n {2}Synchronization: candidatesExchanged\n(?: {2}.*\n)* {2}Connected: pathValidated\nconnected directly, after \d+ ms\n1 round, 1 of 2 addresses answered\n$/,
   simulator: /^2000000 bytes in \d+\.\d s of virtual time\n$/
 }
 
