@@ -5,17 +5,16 @@ import { CALL_BYTES } from "./system.ts"
 
 const message = new Uint8Array(CALL_BYTES).fill(1)
 
-export const call = (connection: QuicConnection) =>
-  Effect.gen(function* () {
-    const stream = yield* connection.openBidi
-    yield* stream.write(message)
-    yield* stream.finish
-    while ((yield* stream.read()) !== undefined);
-  }).pipe(Effect.scoped)
+/** `fnUntraced`, not a `gen` in a function: V8 makes a hidden class for each new generator function. */
+export const call = Effect.fnUntraced(function* (connection: QuicConnection) {
+  const stream = yield* connection.openBidi
+  yield* stream.write(message)
+  yield* stream.finish
+  while ((yield* stream.read()) !== undefined);
+}, Effect.scoped)
 
-export const answerCall = (stream: QuicStream) =>
-  Effect.gen(function* () {
-    while ((yield* stream.read()) !== undefined);
-    yield* stream.write(message)
-    yield* stream.finish
-  })
+export const answerCall = Effect.fnUntraced(function* (stream: QuicStream) {
+  while ((yield* stream.read()) !== undefined);
+  yield* stream.write(message)
+  yield* stream.finish
+})

@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import { NodeCertificateVerifier } from "../../layers/node/index.ts"
 import { TicketStore, type TicketStoreShape } from "../../src/capability/TicketStore.ts"
 import { QuicEndpoint, type QuicConnection, type QuicStream, type Resumption } from "../../src/index.ts"
-import { call } from "./calls.ts"
+import { answerCall, call } from "./calls.ts"
 import { certificate } from "./identity.ts"
 import {
   CALL_BYTES,
@@ -53,15 +53,15 @@ const run = async <A, E>(effect: Effect.Effect<A, E, Scope.Scope | Services>): P
   return Effect.runPromise(Effect.provide(Scope.provide(effect, scope), context))
 }
 
-const onStream = (task: Task) =>
-  Effect.fnUntraced(function* (stream: QuicStream) {
-    const buffer = new Uint8Array(65_536)
-    let received = 0
-    for (let n = yield* stream.readInto(buffer); n !== undefined; n = yield* stream.readInto(buffer))
-      received += n
-    yield* stream.write(task.kind === "bulk" ? new TextEncoder().encode(String(received)) : request)
-    yield* stream.finish
-  })
+/** Counts what arrives, in a buffer that only a transfer is worth: one for each call would keep collections busy. */
+const answerTransfer = Effect.fnUntraced(function* (stream: QuicStream) {
+  const buffer = new Uint8Array(65_536)
+  let received = 0
+  for (let n = yield* stream.readInto(buffer); n !== undefined; n = yield* stream.readInto(buffer))
+    received += n
+  yield* stream.write(new TextEncoder().encode(String(received)))
+  yield* stream.finish
+})
 
 const serve = Effect.fnUntraced(function* (task: Task) {
   const { identity } = yield* Effect.promise(certificate)
@@ -69,7 +69,7 @@ const serve = Effect.fnUntraced(function* (task: Task) {
     host: "127.0.0.1",
     server: { alpn: ["bench"], identity, transport: transportOf(task), earlyData: task.kind === "firstByte" }
   })
-  yield* Effect.forkScoped(server.serveStreams(onStream(task)))
+  yield* Effect.forkScoped(server.serveStreams(task.kind === "bulk" ? answerTransfer : answerCall))
   return server.localAddress.port
 })
 
