@@ -20,8 +20,8 @@ h1 { font-size: 20px; margin: 0 0 2px; overflow-wrap: anywhere }
 h2 { font-size: 15px; margin: 0 }
 p { margin: 0 0 12px; color: var(--quiet) }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 1px; margin: 12px 0 16px;
-  background: var(--line); border: 1px solid var(--line); border-radius: 6px; overflow: hidden }
-dl div { background: var(--raised); padding: 6px 10px; min-width: 0 }
+  background: var(--raised); border: 1px solid var(--line); border-radius: 6px; overflow: hidden }
+dl div { box-shadow: 0 0 0 1px var(--line); padding: 6px 10px; min-width: 0 }
 dl .wide { grid-column: span 2 }
 dt { color: var(--quiet); font-size: 12px }
 dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
