@@ -39,4 +39,5 @@ const dial = async (): Promise<void> => {
   })
 }
 
-await { serve, dial }[task as "serve" | "dial"]().catch(giveUp)
+const run = task === "serve" ? serve : dial
+await run().catch(giveUp)
