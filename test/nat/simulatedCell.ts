@@ -23,14 +23,26 @@ const publicServices = Effect.fnUntraced(function* (host: SimHost) {
   return { relay, told: { relays: [relay.url], bootstraps } satisfies Public }
 })
 
+export interface CellOptions extends NatWorldOptions {
+  /** Port of a relay for the peer that is dialed alone. By default both peers have the same relay. */
+  readonly farRelayPort?: number
+}
+
 /** Both peers, not connected yet. */
 export const simulatedPeers = Effect.fnUntraced(function* (
   kinds: Readonly<Record<Role, Kind>>,
-  options: NatWorldOptions = {}
+  { farRelayPort, ...options }: CellOptions = {}
 ) {
   const world = yield* natWorld(kinds, options)
   const { relay, told } = yield* Effect.provide(publicServices(world.public), layerOn(world.public))
-  const server = yield* Effect.provide(echoPeer(told), layerOn(world.server.host))
+  const farRelay =
+    farRelayPort === undefined
+      ? relay
+      : yield* Effect.provide(SimRelay.make(world.public, { port: farRelayPort }), layerOn(world.public))
+  const server = yield* Effect.provide(
+    echoPeer({ ...told, relays: [farRelay.url] }),
+    layerOn(world.server.host)
+  )
   const endpoint = yield* Effect.provide(dialingPeer(told), layerOn(world.client.host))
-  return { ...world, relay, told, endpoint, far: server.endpoint, ticket: server.ticket }
+  return { ...world, relay, farRelay, told, endpoint, far: server.endpoint, ticket: server.ticket }
 })
