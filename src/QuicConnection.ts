@@ -23,7 +23,7 @@ import type * as Stream from "effect/Stream"
 import { attempt, command } from "./actor/commands.ts"
 import { closeDelivered } from "./actor/endConnection.ts"
 import type { LocalPlace, MigrationCandidate } from "./actor/PathActor.ts"
-import { peerAttributes, traced } from "./actor/spans.ts"
+import { connectionAttributes, traced } from "./actor/spans.ts"
 import { sendMessage } from "./actor/sendMessage.ts"
 import { openStream } from "./actor/streamSources.ts"
 import { refuseBytes } from "./arguments.ts"
@@ -74,6 +74,20 @@ export type { ConnectionFacts, ConnectionStats } from "./ConnectionInfo.ts"
  * @since 0.1.0
  */
 export class QuicConnection extends ServingConnection {
+  /**
+   * Names the connection in logs: 16 to 40 hexadecimal digits, the same on both sides, whatever paths and connection IDs it
+   * uses later. It is the destination connection ID of the client's first packet, which begins the names of qlog files.
+   *
+   * **Details**
+   *
+   * Log lines have it as `connection`, spans as `quic.connection.id`, `endpoint.tree` as `id`. It is on the wire unencrypted
+   * and the client's choice: it proves nothing, and a client may use one twice. If the server does not speak the version of
+   * the first packet, it is that of the second attempt, while the client's qlog keeps that of the first. RFC 9000 §7.2
+   */
+  get id(): string {
+    return this.actor.core.id
+  }
+
   /** Whether this side is the client or the server. */
   get role(): Role {
     return this.actor.core.config.role
@@ -226,7 +240,7 @@ export class QuicConnection extends ServingConnection {
         )
       : Effect.flatMap(check(RebindSchema, where), (place) => path.migrate(place))
     return traced(moved, "quic.migrate", () => ({
-      attributes: { ...peerAttributes(this.remoteAddress), "quic.connection": this.actor.branch.fiberId }
+      attributes: connectionAttributes(this.actor.core, this.actor.branch.fiberId)
     }))
   }
 

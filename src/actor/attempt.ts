@@ -6,6 +6,7 @@
  * that was never sent is put back into the store.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -14,6 +15,7 @@ import { own } from "./acquire.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
 import { endConnection } from "./endConnection.ts"
+import { connectionNamer } from "./spans.ts"
 
 export interface AttemptSteps<Memory, Connection> {
   /** The parent of the fiber that reads the store. */
@@ -44,9 +46,11 @@ const closed = Effect.fail(quicError(new EndpointClosed()))
 export const attempt = <Memory, Connection>(
   steps: AttemptSteps<Memory, Connection>
 ): Effect.Effect<Connection, QuicError, Scope.Scope> =>
-  Effect.flatMap(Effect.scope, (scope) =>
+  Effect.contextWith((context: Context.Context<Scope.Scope>) =>
     Effect.callback((resume) => {
       const { host } = steps
+      const scope = Context.get(context, Scope.Scope)
+      const nameConnection = connectionNamer(context)
       let isGivenUp = false
       let memory: Memory | undefined
       let actor: ConnectionActor | undefined
@@ -54,6 +58,7 @@ export const attempt = <Memory, Connection>(
       let unlisten: (() => void) | undefined
 
       const look = (begun: ConnectionActor): void => {
+        nameConnection?.(begun.core)
         if (begun.failure !== undefined)
           return resume(
             begun.isUnreachable ? Effect.andThen(steps.putBack(memory!), begun.failure) : begun.failure

@@ -6,7 +6,7 @@ import type { QuicError } from "../QuicError.ts"
 import { isUnidirectional } from "../stream/StreamId.ts"
 import type { Branch } from "./Branch.ts"
 import type { ConnectionActor } from "./ConnectionActor.ts"
-import { isTraced, peerAttributes, withSpan } from "./spans.ts"
+import { connectionAttributes, isTraced, withSpan } from "./spans.ts"
 import type { StreamActor } from "./StreamActor.ts"
 import { ambiguousPreamble } from "./PreambleClaims.ts"
 import type { StreamClaim } from "./StreamClaim.ts"
@@ -49,8 +49,7 @@ const inSpan = <E, R>(
   withSpan(handled, "quic.stream", {
     kind: "server",
     attributes: {
-      ...peerAttributes(core.path.remote),
-      "quic.connection": branch.fiberId,
+      ...connectionAttributes(core, branch.fiberId),
       "quic.stream": id
     }
   })

@@ -34,18 +34,35 @@ export const withSpan = <A, E, R>(
   options: Tracer.SpanOptionsNoTrace
 ): Effect.Effect<A, E, R> => Effect.withSpan(effect, name, { ...options, captureStackTrace: false })
 
+const CONNECTION_ID = "quic.connection.id"
+
 /** What identifies the other end, in the words of OpenTelemetry. */
 export const peerAttributes = ({ host, port, relayed }: SocketAddress): Record<string, unknown> => ({
   "network.peer.address": relayed ?? host,
   "network.peer.port": port
 })
 
-/** Told of the handshake of a client that has just completed. */
-export type HandshakeRecorder = (
+/** What identifies a connection: the peer, its number in the tree and the metrics, and what both ends call it. */
+export const connectionAttributes = (
   core: Connection,
-  connectionId: number | undefined,
-  tookMicros: number
-) => void
+  fiberId: number | undefined
+): Record<string, unknown> => ({
+  ...peerAttributes(core.path.remote),
+  "quic.connection": fiberId,
+  [CONNECTION_ID]: core.id
+})
+
+/** Adds to the span that surrounds an attempt which connection it is about. */
+export const connectionNamer = (
+  context: Context.Context<never>
+): ((core: Connection) => void) | undefined => {
+  if (!isTraced(context)) return undefined
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  return span?._tag === "Span" ? ({ id }) => span.attribute(CONNECTION_ID, id) : undefined
+}
+
+/** Told of the handshake of a client that has just completed. */
+export type HandshakeRecorder = (core: Connection, fiberId: number | undefined, tookMicros: number) => void
 
 /**
  * Makes a span for each handshake that a client completes; undefined if nobody would see them. Those that are not
@@ -57,7 +74,7 @@ export const handshakeRecorder = (
 ): HandshakeRecorder | undefined =>
   tracer === Tracer.nativeTracer
     ? undefined
-    : ({ path, handshake, versions }, connectionId, tookMicros) => {
+    : (core, fiberId, tookMicros) => {
         const endNanos = clock.currentTimeNanosUnsafe()
         const span = tracer.span({
           name: "quic.handshake",
@@ -70,10 +87,9 @@ export const handshakeRecorder = (
           sampled: true
         })
         const attributes = {
-          ...peerAttributes(path.remote),
-          "quic.connection": connectionId,
-          "quic.version": versionName(versions.negotiated),
-          "quic.resumed": handshake.facts?.resumed
+          ...connectionAttributes(core, fiberId),
+          "quic.version": versionName(core.versions.negotiated),
+          "quic.resumed": core.handshake.facts?.resumed
         }
         for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
         span.end(endNanos, Exit.void)

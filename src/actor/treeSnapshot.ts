@@ -84,6 +84,7 @@ const connectionSnapshot = (
 ): ConnectionNode => {
   const { core, branch } = actor
   return {
+    id: core.id,
     role: core.config.role,
     state: core.lifecycle.state,
     fiber: branch.fiberId,

@@ -170,6 +170,8 @@ export interface TraversalNode {
  * @since 0.1.0
  */
 export interface ConnectionNode {
+  /** Names it in logs, at both ends: see `QuicConnection.id`. */
+  readonly id: string
   /** This side's role. */
   readonly role: Role
   /** State of the connection. RFC 9000 §10 */

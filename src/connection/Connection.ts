@@ -6,6 +6,7 @@ import type { CryptoStream } from "../stream/CryptoStream.ts"
 import type { DatagramQueue } from "../stream/DatagramQueue.ts"
 import type { StreamSet } from "../stream/StreamSet.ts"
 import { Level } from "../wire/PacketType.ts"
+import { hexadecimal } from "../internal/hexadecimal.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { Closer } from "./Closer.ts"
@@ -137,6 +138,11 @@ export class Connection {
   /** Where to send the datagram that `pollTransmit` wrote last. */
   get transmit(): Transmit {
     return this.transmitter.transmit
+  }
+
+  /** Names it in what is written about it: the same on both sides, and in their qlogs. */
+  get id(): string {
+    return hexadecimal(this.handshake.ids.originalDestination)
   }
 
   /** The active path: the one that data is sent on. */

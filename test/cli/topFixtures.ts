@@ -41,6 +41,7 @@ export const streamNode = (over: Partial<StreamNode> = {}): StreamNode => ({
 })
 
 export const connectionNode = (over: Partial<ConnectionNode> = {}): ConnectionNode => ({
+  id: "0123456789abcdef",
   role: "server",
   state: "established",
   fiber: 2,

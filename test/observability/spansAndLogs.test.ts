@@ -44,7 +44,7 @@ describe("B8 spans", () => {
   simulated.it("of connecting are children of the caller's, and those of handshakes theirs", (world) => {
     const { named, tracer } = backend()
     return Effect.gen(function* () {
-      yield* Effect.withSpan(pair(world), "caller")
+      const { near } = yield* Effect.withSpan(pair(world), "caller")
       const [[caller], [connect], handshakes] = [
         named("caller"),
         named("quic.connect"),
@@ -59,6 +59,8 @@ describe("B8 spans", () => {
         expect(status._tag).toBe("Ended")
         expect([...attributes.keys()].join()).toMatch(/address/)
       }
+      for (const { attributes } of handshakes) expect(attributes.get("quic.connection.id")).toBe(near.id)
+      expect(connect.attributes.has("quic.connection.id")).toBe(false)
       // both begin with the first flight; a round trip takes 20 ms
       const took = ({ status }: Tracer.Span) =>
         status._tag === "Ended" ? Number(status.endTime - status.startTime) / 1e6 : 0
@@ -98,11 +100,13 @@ describe("B8 spans", () => {
       expect(parentOf(work)).toBe(handled.spanId)
       expect(Object.fromEntries(handled.attributes)).toMatchObject({
         "quic.stream": 0,
+        "quic.connection.id": near.id,
         "network.peer.address": "10.0.0.1"
       })
       expect([handled.status._tag, work.status._tag]).toEqual(["Ended", "Ended"])
       const [[client], [migrate]] = [named("client"), named("quic.migrate")]
       expect(parentOf(migrate)).toBe(client.spanId)
+      expect(migrate.attributes.get("quic.connection.id")).toBe(near.id)
       expect(migrate.status._tag).toBe("Ended")
     }).pipe(Effect.withTracer(tracer))
   })
@@ -138,12 +142,11 @@ describe("B8 logs", () => {
       const stream = yield* near.openBidi
       yield* stream.write(text("go"))
       yield* Effect.sleep(1_000)
-      const [{ fiber }] = (yield* server.tree).connections
       expect(logged).toHaveLength(1)
       expect(logged[0].text).toMatch(/stream 0 failed.*no such file/s)
       expect(logged[0].annotations).toEqual({
         peer: formatAddress(client.localAddress),
-        connection: fiber,
+        connection: near.id,
         stream: 0
       })
     }).pipe(Effect.provide(layer))
@@ -158,12 +161,12 @@ describe("B8 logs", () => {
     return Effect.gen(function* () {
       const { client, server, connectOptions } = yield* endpoints(world)
       yield* Effect.forkScoped(server.serve(() => Effect.fail(new Error("no such user"))))
-      yield* client.connect(connectOptions)
+      const near = yield* client.connect(connectOptions)
       yield* Effect.sleep(1_000)
       expect(logged).toHaveLength(1)
       expect(logged[0].annotations).toEqual({
         peer: formatAddress(client.localAddress),
-        connection: expect.any(Number)
+        connection: near.id
       })
       const other = yield* endpoints(world, { clientTrust: broken })
       yield* reasonOf(other.client.connect(other.connectOptions))
@@ -171,7 +174,7 @@ describe("B8 logs", () => {
       expect(defect.annotations).toEqual({
         endpoint: formatAddress(other.client.localAddress),
         peer: formatAddress(other.server.localAddress),
-        connection: expect.any(Number)
+        connection: expect.stringMatching(/^[0-9a-f]{16}$/)
       })
     }).pipe(Effect.provide(layer))
   })
