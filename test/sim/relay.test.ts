@@ -79,7 +79,10 @@ describe("a simulated relay", () => {
         const error = yield* Effect.flip(linked(client.host, relay.url, identity))
         reasons.push(`${error.reason}: ${error.message}`)
       }
-      expect(reasons).toEqual(["Denied: the signature is wrong", "Denied: not admitted"])
+      expect(reasons).toEqual([
+        "Denied: the signature does not prove the key",
+        "Denied: this relay does not serve this key"
+      ])
       const nowhere = yield* Effect.flip(linked(client.host, "http://203.0.113.10:1/", alice))
       expect(nowhere.reason).toBe("Unreachable")
     })
@@ -125,6 +128,25 @@ describe("a simulated relay", () => {
       yield* Effect.sleep("5 seconds")
       expect(heard.writable).toBe(1)
       expect(link.congested).toBe(false)
+      expect(relay.counters.unknown).toBe(link.counters.sent)
+    })
+  )
+
+  itSim("reads from a client no faster than 8 MiB/s on average: the client has to wait", () =>
+    Effect.gen(function* () {
+      const { client, relay } = yield* world("none")
+      const { link } = yield* linked(client.host, relay.url, alice)
+      const datagram = new Uint8Array(1200)
+      for (let i = 0; i < 80; i++) {
+        for (let j = 0; j < 200; j++) link.send(bob.publicKey, 0, datagram, 0, datagram.length)
+        yield* Effect.sleep(10)
+      }
+      // 2 MiB at once, 6.4 in 800 ms
+      expect(relay.counters.unknown * datagram.length).toBeLessThan(8.6 * 2 ** 20)
+      expect(relay.counters.unknown * datagram.length).toBeGreaterThan(4 * 2 ** 20)
+      expect(link.counters.sendDropped).toBeGreaterThan(1000)
+      yield* Effect.sleep("3 seconds")
+      // nothing is read and dropped
       expect(relay.counters.unknown).toBe(link.counters.sent)
     })
   )

@@ -4,29 +4,15 @@ import type * as Scope from "effect/Scope"
 import { CryptoSuite, type CryptoSuiteShape } from "../../../src/capability/CryptoSuite.ts"
 import type { EcnCodepoint } from "../../../src/capability/UdpPort.ts"
 import { Entropy } from "../../../src/capability/Entropy.ts"
-import { hexadecimal } from "../../../src/internal/hexadecimal.ts"
-import {
-  encodeChallenge,
-  encodeConfirmsAuth,
-  encodeDatagram,
-  encodeDeniesAuth,
-  encodeGone,
-  encodePing,
-  encodeRestarting,
-  encodeStatus,
-  ReceivedRelayFrame,
-  RelayFrameType,
-  RelayStatus
-} from "../../../src/relay/frames.ts"
-import { verifyChallenge } from "../../../src/relay/handshake.ts"
+import { PUBLIC_KEY_BYTES } from "../../../src/internal/ed25519.ts"
+import { sameBytes } from "../../../src/internal/bytes.ts"
+import { encodeDatagram, encodeGone, ReceivedRelayFrame, RelayFrameType } from "../../../src/relay/frames.ts"
+import { RelayHub } from "../../../src/relay/RelayHub.ts"
+import { defaultRelayLimits } from "../../../src/relay/RelayLimits.ts"
 import type { SimHost } from "../SimHost.ts"
 import type { SimStream } from "../stream/SimStream.ts"
-
-const pingMillis = 15_000
-/** What may wait for a client: 512 packets. */
-const maxWaitingBytes = 700_000
-/** Peers of a client that are told when it leaves. */
-const maxTold = 1024
+import type { TimelineEvent } from "../Timeline.ts"
+import { SimCarrier } from "./SimCarrier.ts"
 
 /**
  * A datagram on its way through a relay.
@@ -58,21 +44,27 @@ export interface SimRelayOptions {
   readonly admits?: (key: Uint8Array) => boolean
 }
 
-class Client {
-  readonly stream: SimStream
-  readonly challenge: Uint8Array
-  key: Uint8Array | undefined
-  /** Keys of those it has sent to. */
-  readonly sentTo = new Map<string, Uint8Array>()
-
-  constructor(stream: SimStream, challenge: Uint8Array) {
-    this.stream = stream
-    this.challenge = challenge
-  }
+/**
+ * What a simulated relay has forwarded, and not, since it was made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SimRelayCounters {
+  /** Datagrams forwarded. */
+  readonly datagrams: number
+  /** Bytes of them. */
+  readonly bytes: number
+  /** Dropped: nobody with that key is connected. */
+  readonly unknown: number
+  /** Dropped: too much waits for that client. */
+  readonly queueFull: number
 }
 
+const nothing: SimRelayCounters = { datagrams: 0, bytes: 0, unknown: 0, queueFull: 0 }
+
 /**
- * A relay, made by `SimRelay.make`.
+ * A relay, made by `SimRelay.make`. It is the hub of `RelayServer` with its default limits, over simulated streams.
  *
  * @category models
  * @since 0.1.0
@@ -80,26 +72,18 @@ class Client {
 export class SimRelay {
   /** How clients name it. */
   readonly url: string
-  /** What it has forwarded, and not. */
-  readonly counters = {
-    /** Datagrams forwarded. */
-    datagrams: 0,
-    /** Bytes of them. */
-    bytes: 0,
-    /** Dropped: nobody with that key is connected. */
-    unknown: 0,
-    /** Dropped: too much waits for that client. */
-    queueFull: 0
-  }
-  /** For tests: what becomes of a datagram. Returns what is forwarded instead of it, in any number. */
+  /** For tests: what becomes of a datagram. Returns what is delivered instead of it, in any number. */
   tamper: ((relayed: Relayed) => ReadonlyArray<Relayed>) | undefined = undefined
   private readonly host: SimHost
   private readonly options: SimRelayOptions
   private readonly crypto: CryptoSuiteShape
   private readonly randomBytes: (length: number) => Uint8Array
   private readonly frame = new ReceivedRelayFrame()
-  private readonly all = new Set<Client>()
-  private readonly byKey = new Map<string, Client>()
+  private readonly carriers = new Set<SimCarrier>()
+  /** Of the hubs before, as each start has its own. */
+  private past = nothing
+  private hub: RelayHub
+  private wake: TimelineEvent | undefined
   private stopListening: (() => void) | undefined
 
   private constructor(
@@ -113,6 +97,7 @@ export class SimRelay {
     this.crypto = crypto
     this.randomBytes = randomBytes
     this.url = `http://${host.addresses[0]}:${this.port}/`
+    this.hub = this.newHub()
   }
 
   /**
@@ -130,20 +115,24 @@ export class SimRelay {
         Effect.sync(() => relay.start()),
         () => Effect.sync(() => relay.stop())
       )
-      yield* Effect.forkScoped(
-        Effect.forever(
-          Effect.andThen(
-            Effect.sleep(pingMillis),
-            Effect.sync(() => relay.ping())
-          )
-        )
-      )
       return relay
     })
 
-  /** Number of clients that have proven their keys. */
+  /** Number of keys that are connected. */
   get clientCount(): number {
-    return this.byKey.size
+    return this.hub.clients
+  }
+
+  /** What it has forwarded, and not. */
+  get counters(): SimRelayCounters {
+    const { forwarded, forwardedBytes, droppedUnknown, droppedFull } = this.hub.counters
+    const { datagrams, bytes, unknown, queueFull } = this.past
+    return {
+      datagrams: datagrams + forwarded,
+      bytes: bytes + forwardedBytes,
+      unknown: unknown + droppedUnknown,
+      queueFull: queueFull + droppedFull
+    }
   }
 
   /**
@@ -152,23 +141,42 @@ export class SimRelay {
    */
   restart(downMillis: number): Effect.Effect<void> {
     return Effect.sync(() => {
-      for (const { stream } of this.all) stream.send(encodeRestarting(downMillis, 10_000))
+      this.hub.drain(downMillis, 10_000)
       this.stop()
+      this.past = this.counters
+      this.hub = this.newHub()
     }).pipe(Effect.andThen(Effect.sleep(downMillis)), Effect.andThen(Effect.sync(() => this.start())))
   }
 
   /** For tests: sends a datagram to the client with this key as if a peer had. */
-  forge(relayed: Relayed): void {
-    this.pass(relayed)
+  forge({ from, to, ecn, bytes }: Relayed): void {
+    const target = this.servedFor(to)
+    if (target?.writable === true)
+      target.stream.send(encodeDatagram(RelayFrameType.relayDatagram, from, ecn, bytes))
   }
 
   /** For tests: tells a client that a peer has left, whether it has or not. */
   announceGone(to: Uint8Array, gone: Uint8Array): void {
-    this.byKey.get(hexadecimal(to))?.stream.send(encodeGone(gone))
+    this.servedFor(to)?.stream.send(encodeGone(gone))
   }
 
   private get port(): number {
     return this.options.port ?? 3340
+  }
+
+  /** Whole microseconds, so that a deadline rounded up has passed when it wakes the hub. */
+  private get nowMicros(): number {
+    return Math.floor(this.host.streams.timeline.nowNanos / 1000)
+  }
+
+  private newHub(): RelayHub {
+    const { crypto, randomBytes: random, options } = this
+    return new RelayHub({
+      limits: defaultRelayLimits,
+      crypto,
+      random,
+      allows: options.admits ?? (() => true)
+    })
   }
 
   private start(): void {
@@ -177,90 +185,66 @@ export class SimRelay {
 
   private stop(): void {
     this.stopListening?.()
-    for (const client of [...this.all]) {
-      this.remove(client)
-      client.stream.end()
-    }
+    this.hub.closeAll()
+    this.carriers.clear()
+    this.schedule()
   }
 
   private accept(stream: SimStream): void {
-    const client = new Client(stream, this.randomBytes(16))
-    this.all.add(client)
-    stream.onMessage = (message) => this.receive(client, message)
-    stream.onClosed = () => this.remove(client)
-    stream.send(encodeChallenge(client.challenge))
-  }
-
-  private receive(client: Client, message: Uint8Array): void {
-    const { frame } = this
-    if (!this.all.has(client)) return
-    if (!frame.parse(message)) return this.deny(client, "that is no frame")
-    if (client.key === undefined) return this.authenticate(client, message)
-    if (frame.type === RelayFrameType.clientDatagram) this.forward(client, client.key, message)
-  }
-
-  private authenticate(client: Client, message: Uint8Array): void {
-    const { type, headStart, signatureStart } = this.frame
-    if (type !== RelayFrameType.clientAuth) return this.deny(client, "who are you?")
-    const key = message.slice(headStart, headStart + 32)
-    const signature = message.subarray(signatureStart, signatureStart + 64)
-    if (!verifyChallenge(this.crypto, key, client.challenge, signature))
-      return this.deny(client, "the signature is wrong")
-    if (this.options.admits?.(key) === false) return this.deny(client, "not admitted")
-    const name = hexadecimal(key)
-    const before = this.byKey.get(name)
-    if (before !== undefined) {
-      before.stream.send(encodeStatus(RelayStatus.replaced))
-      before.key = undefined
-      this.all.delete(before)
-      before.stream.end()
+    const { hub } = this
+    if (!hub.mayAccept(stream.remote)) return stream.abort()
+    const carrier = new SimCarrier(stream, (to, frame) => this.passes(to, frame))
+    this.carriers.add(carrier)
+    const member = hub.accept(carrier, stream.remote, { _tag: "challenge" }, this.nowMicros)
+    stream.onMessage = (message) => {
+      const { isProven } = member
+      member.onFrame(message, 0, message.length, this.nowMicros)
+      if (member.isProven && !isProven) {
+        const { headStart } = hub.received
+        carrier.key = message.slice(headStart, headStart + PUBLIC_KEY_BYTES)
+      }
+      this.schedule()
     }
-    client.key = key
-    this.byKey.set(name, client)
-    client.stream.send(encodeConfirmsAuth())
-  }
-
-  private forward(client: Client, key: Uint8Array, message: Uint8Array): void {
-    const { headStart, bodyStart, bodyEnd, ecn } = this.frame
-    const to = message.slice(headStart, headStart + 32)
-    const relayed = { from: key, to, ecn, bytes: message.slice(bodyStart, bodyEnd) }
-    if (client.sentTo.size < maxTold) client.sentTo.set(hexadecimal(to), to)
-    for (const each of this.tamper?.(relayed) ?? [relayed]) this.pass(each)
-  }
-
-  private pass({ from, to, ecn, bytes }: Relayed): void {
-    const target = this.byKey.get(hexadecimal(to))
-    if (target === undefined) {
-      this.counters.unknown++
-      return
+    stream.onDrained = () => member.onWritable()
+    stream.onClosed = () => {
+      this.carriers.delete(carrier)
+      member.onClosed()
+      this.schedule()
     }
-    if (target.stream.bufferedBytes > maxWaitingBytes) {
-      this.counters.queueFull++
-      return
-    }
-    this.counters.datagrams++
-    this.counters.bytes += bytes.length
-    target.stream.send(encodeDatagram(RelayFrameType.relayDatagram, from, ecn, bytes))
+    this.schedule()
   }
 
-  private deny(client: Client, reason: string): void {
-    client.stream.send(encodeDeniesAuth(reason))
-    this.remove(client)
-    client.stream.end()
+  /** Wakes the hub at its deadline. */
+  private schedule(): void {
+    const { timeline } = this.host.streams
+    const atNanos = Math.ceil(this.hub.deadlineMicros) * 1000
+    if (this.wake?.atNanos === atNanos) return
+    if (this.wake !== undefined) timeline.cancel(this.wake)
+    this.wake = undefined
+    if (atNanos === Number.POSITIVE_INFINITY) return
+    this.wake = timeline.at(atNanos, () => {
+      this.wake = undefined
+      this.hub.onTimeout(this.nowMicros)
+      this.schedule()
+    })
   }
 
-  private remove(client: Client): void {
-    this.all.delete(client)
-    const { key } = client
-    if (key === undefined) return
-    client.key = undefined
-    const name = hexadecimal(key)
-    if (this.byKey.get(name) === client) this.byKey.delete(name)
-    for (const to of client.sentTo.keys()) this.byKey.get(to)?.stream.send(encodeGone(key))
+  /** Whether a frame of the hub is delivered as it is. */
+  private passes({ key: to }: SimCarrier, message: Uint8Array): boolean {
+    const { frame, tamper } = this
+    if (tamper === undefined || to === undefined) return true
+    if (!frame.parse(message) || frame.type !== RelayFrameType.relayDatagram) return true
+    const { headStart, bodyStart, bodyEnd, ecn } = frame
+    const from = message.slice(headStart, headStart + PUBLIC_KEY_BYTES)
+    for (const each of tamper({ from, to, ecn, bytes: message.slice(bodyStart, bodyEnd) })) this.forge(each)
+    return false
   }
 
-  private ping(): void {
-    for (const { stream, key } of this.all)
-      if (key !== undefined) stream.send(encodePing(this.randomBytes(8)))
+  /** The last one that has come with the key. */
+  private servedFor(to: Uint8Array): SimCarrier | undefined {
+    let served: SimCarrier | undefined
+    for (const carrier of this.carriers)
+      if (carrier.key !== undefined && sameBytes(carrier.key, to)) served = carrier
+    return served
   }
 }

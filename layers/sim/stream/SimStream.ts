@@ -39,6 +39,7 @@ export class SimStream {
   private readonly early = new Map<number, Segment>()
   private expected = 0
   private parts: Array<Uint8Array> = []
+  private isPaused = false
   private state: "opening" | "open" | "ending" | "closed"
   private opening: TimelineEvent | undefined
 
@@ -70,6 +71,22 @@ export class SimStream {
   /** Sends a message; it is copied. After the end it is dropped. */
   send(message: Uint8Array): void {
     if (this.state === "open") this.sending.push(message)
+  }
+
+  /**
+   * Delivers nothing until `resume`. What arrives is kept and not acknowledged, so that the other end stops at its window;
+   * one that is paused for `patienceMillis` breaks.
+   */
+  pause(): void {
+    this.isPaused = true
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    const before = this.expected
+    this.deliverReady()
+    if (this.expected > before) this.acknowledge(this.expected - 1)
   }
 
   /** Ends it once all that was sent has arrived. */
@@ -120,13 +137,23 @@ export class SimStream {
 
   private take(segment: Segment): void {
     if (segment.number >= this.expected && this.early.size < maxEarly) this.early.set(segment.number, segment)
-    for (;;) {
+    if (this.isPaused) return
+    this.deliverReady()
+    this.acknowledge(segment.number)
+  }
+
+  /** Until somebody pauses it. */
+  private deliverReady(): void {
+    while (!this.isPaused && this.state !== "closed") {
       const next = this.early.get(this.expected)
-      if (next === undefined || this.state === "closed") break
+      if (next === undefined) break
       this.early.delete(this.expected++)
       this.deliver(next)
     }
-    if (this.state !== "closed") this.emit({ kind: "ack", number: segment.number, expected: this.expected })
+  }
+
+  private acknowledge(number: number): void {
+    if (this.state !== "closed") this.emit({ kind: "ack", number, expected: this.expected })
   }
 
   private deliver({ payload, isLast, isEnd }: Segment): void {
