@@ -54,6 +54,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
     it("fail everything that waits when the peer closes", (world) =>
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, {
+          client: { transport: { maxDatagramFrameBytes: 1200 } },
           server: { transport: { maxUnidirectionalStreams: 0 } }
         })
         const stream = yield* near.openBidi
@@ -251,7 +252,7 @@ export const lifetimeBehaviour = ({ it }: Universe): void => {
       Effect.gen(function* () {
         const { near, far } = yield* pair(world, { client: { cipherSuites: ["aes-256-gcm"] } })
         expect(near.facts).toMatchObject({
-          version: 1,
+          version: "v1",
           alpn: "test",
           serverName: "localhost",
           cipherSuite: "TLS_AES_256_GCM_SHA384",

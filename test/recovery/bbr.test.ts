@@ -62,6 +62,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     for (const packet of packets) feedback.acked.push(packet)
     feedback.ackedBytes = 1000 * packets.length
     rate.onAcked(feedback, 0)
+    feedback.clear(at)
   }
 
   it("is what was delivered during a packet's flight divided by its duration", () => {
@@ -109,7 +110,7 @@ describe("delivery rate (draft-ietf-ccwg-bbr §4.1)", () => {
     const rate = new DeliveryRate()
     const packet = sendAt(rate, 0, 0)
     const feedback = new CongestionFeedback()
-    feedback.nowMicros = 10
+    feedback.clear(10)
     feedback.acked.push(packet)
     rate.onAcked(feedback, 100)
     feedback.clear(10)
