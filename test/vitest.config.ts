@@ -38,8 +38,9 @@ export default defineConfig({
       project("simulated", { maxWorkers: 2, sequence: { groupOrder: 0 } }),
       // what waits for real time bears no second worker beside it
       project("live", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
-      project("program", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
-      project("system", { maxWorkers: 1, sequence: { groupOrder: 1 } })
+      project("system", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      // most of it is starting processes
+      project("program", { maxWorkers: 2, sequence: { groupOrder: 2 } })
     ]
   }
 })
