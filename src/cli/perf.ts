@@ -10,6 +10,18 @@ import { CliHost } from "./CliHost.ts"
 import { layerNoTrust, layerTrust, loadIdentity, trustFlags } from "./credentials.ts"
 import { connectionFacts } from "./get.ts"
 import { type Direction, measureBulk } from "./perfBulk.ts"
+import {
+  MAX_DATAGRAM_FRAME_BYTES as maxDatagramFrameBytes,
+  perfDatagramAlpn,
+  serveDatagramTests
+} from "./perfDatagramProtocol.ts"
+import {
+  checkDatagramFlags,
+  type DatagramFlags,
+  datagramFlags,
+  describeDatagrams,
+  measureDatagrams
+} from "./perfDatagrams.ts"
 import { answerPerf, callPerf, perfAlpn } from "./perfProtocol.ts"
 import { labelled } from "./presenter.ts"
 import { printable, printableJson } from "../internal/printable.ts"
@@ -25,9 +37,9 @@ const server = Command.make("server", listenFlags, (options) =>
       host: options.host,
       port: options.port,
       server: {
-        alpn: [perfAlpn],
+        alpn: [perfAlpn, perfDatagramAlpn],
         identity,
-        transport: { maxBidirectionalStreams: 1000, maxPaths: mostPaths }
+        transport: { maxBidirectionalStreams: 1000, maxPaths: mostPaths, maxDatagramFrameBytes }
       }
     })
     const { host, port } = endpoint.localAddress
@@ -39,9 +51,11 @@ const server = Command.make("server", listenFlags, (options) =>
     )
     const serving = endpoint.serve((connection) => {
       const client = formatAddress(connection.remoteAddress)
-      return connection
-        .serveStreams((stream) => Effect.ignore(answerPerf(stream)))
-        .pipe(Effect.catch(({ message }) => Console.log(`${client}  ${printable(message)}`)))
+      const served =
+        connection.facts.alpn === perfDatagramAlpn
+          ? serveDatagramTests(connection)
+          : connection.serveStreams((stream) => Effect.ignore(answerPerf(stream)))
+      return Effect.catch(served, ({ message }) => Console.log(`${client}  ${printable(message)}`))
     })
     yield* untilStopped(endpoint, serving, options.drain, (event) => Console.log(describeStop(event)))
   }).pipe(Effect.scoped, Effect.provide(layerNoTrust), reported)
@@ -129,6 +143,64 @@ const measureCalls = Effect.fnUntraced(function* (
   }
 })
 
+interface Amounts {
+  /** 0 skips it. */
+  readonly download: number
+  readonly upload: number
+  readonly time: Option.Option<number>
+  readonly streams: number
+  readonly json: boolean
+}
+
+interface StreamLoad extends Amounts {
+  readonly calls: number
+  readonly callBytes: number
+  readonly concurrency: number
+}
+
+const measureInStreams = Effect.fnUntraced(function* (connection: QuicConnection, options: StreamLoad) {
+  const load = {
+    seconds: Option.getOrUndefined(options.time),
+    streams: options.streams,
+    isPrinted: !options.json
+  }
+  const bulk = (direction: Direction, bytes: number) =>
+    bytes === 0 ? Effect.undefined : measureBulk(connection, direction, { ...load, bytes })
+  const download = yield* bulk("download", options.download)
+  const upload = yield* bulk("upload", options.upload)
+  const concurrency = Math.max(1, options.concurrency)
+  const calls =
+    options.calls < 1
+      ? undefined
+      : yield* measureCalls(connection, options.calls, options.callBytes, concurrency)
+  const row = (label: string, result: Effect.Success<ReturnType<typeof measureBulk>>): string =>
+    `${label}  ${formatRate(result.bytes, result.millis)}  (${formatBytes(result.bytes)} in ${formatMillis(result.millis)})`
+  const rows: Array<string> = []
+  if (download) rows.push(row("Download ", download))
+  if (upload) rows.push(`${row("Upload   ", upload)}, ${upload.packetsLost} packets lost`)
+  if (calls)
+    rows.push(
+      `Calls      p50 ${formatMillis(calls.p50Millis)}, p99 ${formatMillis(calls.p99Millis)}, ${calls.callsPerSecond}/s  (${calls.calls}, ${calls.concurrency} at a time, ${formatBytes(calls.bytes)} each way)`
+    )
+  return { results: { download, upload, calls }, rows }
+})
+
+const measureInDatagrams = Effect.fnUntraced(function* (
+  connection: QuicConnection,
+  options: Amounts & DatagramFlags
+) {
+  const run = (direction: Direction) =>
+    options[direction] === 0
+      ? Effect.undefined
+      : measureDatagrams(connection, direction, options, !options.json)
+  const download = yield* run("download")
+  const upload = yield* run("upload")
+  const rows: Array<string> = []
+  if (download) rows.push(`Download   ${describeDatagrams(download)}`)
+  if (upload) rows.push(`Upload     ${describeDatagrams(upload)}`)
+  return { results: { download, upload }, rows }
+})
+
 const parseServer = (text: string) => {
   const match = /^(?:\[([^\]]+)\]|([^:/]+)):(\d{1,5})$/.exec(text)
   return match === null
@@ -181,6 +253,7 @@ const client = Command.make(
       Flag.withDescription("Local address of the next path; may be repeated (default: any)"),
       Flag.atLeast(0)
     ),
+    ...datagramFlags,
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print one JSON object instead of a table"),
       Flag.withDefault(false)
@@ -189,58 +262,36 @@ const client = Command.make(
   (options) =>
     Effect.gen(function* () {
       const address = yield* parseServer(options.server)
+      yield* checkDatagramFlags(options)
       const { monotonicMillis } = yield* CliHost
       const { from, paths } = options
       const endpoint = yield* QuicEndpoint.make(from.length === 0 ? {} : { host: from[0] })
       const startedAt = monotonicMillis()
-      const transport = { maxPaths: paths }
-      const connection = yield* endpoint.connect({ ...address, alpn: [perfAlpn], transport })
+      const transport = { maxPaths: paths, ...(options.datagrams && { maxDatagramFrameBytes }) }
+      const alpn = [options.datagrams ? perfDatagramAlpn : perfAlpn]
+      const connection = yield* endpoint.connect({ ...address, alpn, transport })
       const handshakeMillis = monotonicMillis() - startedAt
       yield* openPaths(connection, paths, from)
-      const load = {
-        seconds: Option.getOrUndefined(options.time),
-        streams: options.streams,
-        isPrinted: !options.json
-      }
-      const bulk = (direction: Direction, bytes: number) =>
-        bytes === 0 ? Effect.undefined : measureBulk(connection, direction, { ...load, bytes })
-      const download = yield* bulk("download", options.download)
-      const upload = yield* bulk("upload", options.upload)
-      const calls =
-        options.calls < 1
-          ? undefined
-          : yield* measureCalls(
-              connection,
-              options.calls,
-              options.callBytes,
-              Math.max(1, options.concurrency)
-            )
+      const { results, rows } = yield* options.datagrams
+        ? measureInDatagrams(connection, options)
+        : measureInStreams(connection, options)
+      const { cipherSuite, group } = connection.facts
+      const { stats } = connection
       if (options.json) {
-        const { cipherSuite, group } = connection.facts
-        return yield* Console.log(
-          printableJson({
-            handshakeMillis,
-            cipherSuite,
-            group,
-            download,
-            upload,
-            calls,
-            paths: pathResults(connection),
-            stats: connection.stats
-          })
-        )
+        const shown = {
+          handshakeMillis,
+          cipherSuite,
+          group,
+          ...results,
+          paths: pathResults(connection),
+          stats
+        }
+        return yield* Console.log(printableJson(shown))
       }
       const facts = `${formatMillis(handshakeMillis)}, ${connectionFacts(connection)}`
-      const table = [...labelled("Handshake  ", facts)]
-      const row = (label: string, result: Effect.Success<ReturnType<typeof measureBulk>>): string =>
-        `${label}  ${formatRate(result.bytes, result.millis)}  (${formatBytes(result.bytes)} in ${formatMillis(result.millis)})`
-      if (download) table.push(row("Download ", download))
-      if (upload) table.push(`${row("Upload   ", upload)}, ${upload.packetsLost} packets lost`)
-      if (paths > 1) table.push(...pathResults(connection).map(describePath))
-      if (calls)
-        table.push(
-          `Calls      p50 ${formatMillis(calls.p50Millis)}, p99 ${formatMillis(calls.p99Millis)}, ${calls.callsPerSecond}/s  (${calls.calls}, ${calls.concurrency} at a time, ${formatBytes(calls.bytes)} each way)`
-        )
+      const ecn = stats.ecn === "unsupported" ? "unsupported by this socket" : stats.ecn
+      const perPath = paths > 1 ? pathResults(connection).map(describePath) : []
+      const table = [...labelled("Handshake  ", facts), `ECN        ${ecn}`, ...rows, ...perPath]
       yield* Console.log(table.join("\n"))
     }).pipe(Effect.scoped, Effect.provide(layerTrust(options)), reported)
 ).pipe(
@@ -257,6 +308,10 @@ const client = Command.make(
     {
       command: "effect-quic perf client 10.0.0.7:4433 --pin server.crt -t 10 -P 4 --calls 0",
       description: "Four streams for ten seconds in each direction"
+    },
+    {
+      command: "effect-quic perf client 10.0.0.7:4433 --pin server.crt --datagrams --rate 10M -t 5",
+      description: "Loss and jitter of datagrams, 10 Mbit/s for five seconds in each direction"
     },
     {
       command:
