@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterEach, onTestFinished } from "vitest"
+import { onTestFinished } from "vitest"
 
 const bin = new URL("../../layers/node/bin.ts", import.meta.url).pathname
 
@@ -78,22 +78,16 @@ export class RunningCli {
   }
 }
 
-const running = new Set<RunningCli>()
-
 /** Starts the command line; it is killed at the end of the test. */
 export const startCli = (args: ReadonlyArray<string>, options: RunOptions = {}): RunningCli => {
   const cli = new RunningCli(args, options)
-  running.add(cli)
-  return cli
-}
-
-afterEach(async () => {
-  for (const cli of running) {
+  // a hook of this module would be registered for the first of the files that share it
+  onTestFinished(async () => {
     cli.kill("SIGKILL")
     await cli.finished
-  }
-  running.clear()
-})
+  })
+  return cli
+}
 
 export const runCli = (args: ReadonlyArray<string>, options: RunOptions = {}): Promise<Finished> =>
   startCli(args, options).finished
