@@ -72,6 +72,7 @@ import * as Stream from "effect/Stream"
 import type { Carrier } from "./Carrier.ts"
 import { ChannelReceiver } from "./channels/ChannelReceiver.ts"
 import type { MessageSchema } from "./channels/codec.ts"
+import { monotonicMicros } from "./capability/TimerClock.ts"
 import { type ChannelSpec, isDatagrams, setSpec, type SetSpec } from "./channels/declaration.ts"
 import { datagramPrefixOf } from "./channels/preamble.ts"
 import { receiveSet } from "./channels/receiveSet.ts"
@@ -358,12 +359,13 @@ const pullFrom = (receiver: ChannelReceiver): Pull.Pull<NonEmptyReadonlyArray<un
 const receiveWithin = Effect.fnUntraced(function* (receiver: ChannelReceiver, options: ReceiveOptions) {
   const millis = millisOf(options?.timeout)
   if (millis === undefined || millis < 0) return yield* badTimeout
-  const deadline = (yield* Clock.currentTimeMillis) + millis
+  const nowMicros = yield* monotonicMicros
+  const deadlineMicros = nowMicros() + millis * 1000
   for (;;) {
     const there = receiver.taken()
     if (there !== undefined) return Option.some(yield* there)
-    const left = deadline - (yield* Clock.currentTimeMillis)
+    const left = deadlineMicros - nowMicros()
     if (left <= 0) return Option.none()
-    yield* Effect.timeoutOption(receiver.ready, left)
+    yield* Effect.timeoutOption(receiver.ready, Math.ceil(left / 1000))
   }
 })

@@ -136,10 +136,14 @@ export const quicError = (reason: QuicErrorReason): QuicError => {
   // nothing, and costs more than the error.
   const limit = Error.stackTraceLimit
   Reflect.set(Error, "stackTraceLimit", 0)
-  const error = new QuicError({ reason })
-  Reflect.set(Error, "stackTraceLimit", limit)
-  error.stack = `${error.name}: ${error.message}`
-  return error
+  try {
+    const error = new QuicError({ reason })
+    error.stack = `${error.name}: ${error.message}`
+    return error
+  } finally {
+    // also after a reason that is none: the limit is the whole process's
+    Reflect.set(Error, "stackTraceLimit", limit)
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { isRecord } from "./arguments.ts"
 import { MAX_RELAYS } from "./dialTicket.ts"
-import { relayUrl } from "./internal/relayUrl.ts"
+import { relayUrl, urlHost } from "./internal/relayUrl.ts"
 import { type BootstrapNode, DISCOVERY_PORT } from "./nat/TraversalSettings.ts"
 import { invalidOption, type QuicError } from "./QuicError.ts"
 
@@ -81,12 +81,9 @@ export const discoveryNodes = (places: ReadonlyArray<RelayPlace>): ReadonlyArray
   const nodes = new Map<string, BootstrapNode>()
   for (const { url, discoveryPort } of places) {
     if (discoveryPort === undefined) continue
-    const host = relayHost(url)
+    const host = urlHost(new URL(url))
     const key = `${discoveryPort} ${host}`
     if (!nodes.has(key)) nodes.set(key, { host, port: discoveryPort, publicKey: undefined, relay: url })
   }
   return [...nodes.values()]
 }
-
-/** The name or address in the URL of a relay, without brackets. */
-export const relayHost = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, "")

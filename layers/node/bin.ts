@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `effect-quic` on Node. Half of a short command would be compiling what the last one compiled. */
+/**
+ * Starts `effect-quic` on Node with what earlier commands have compiled: compiling it again would be half the time that a
+ * short command takes.
+ */
 import "./supportedNode.ts"
 import * as module from "node:module"
 import { join } from "node:path"

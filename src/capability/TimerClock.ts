@@ -1,4 +1,5 @@
-import type { Clock } from "effect/Clock"
+import { Clock } from "effect/Clock"
+import * as Effect from "effect/Effect"
 
 /** A clock that calls back without a fiber that sleeps, and tells the time without a bigint, as a simulation's does. */
 export interface TimerClock extends Clock {
@@ -16,3 +17,6 @@ export const microsOf = (clock: Clock): (() => number) =>
   hasTimers(clock)
     ? () => clock.monotonicMicrosUnsafe()
     : () => Number(clock.monotonicTimeNanosUnsafe()) / 1000
+
+/** What tells how much time has passed: that of the wall may be set meanwhile. */
+export const monotonicMicros: Effect.Effect<() => number> = Effect.map(Clock, microsOf)

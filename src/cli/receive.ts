@@ -1,9 +1,9 @@
 /** `effect-quic receive` */
-import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { CryptoSuite } from "../capability/CryptoSuite.ts"
+import { monotonicMicros } from "../capability/TimerClock.ts"
 import { printable } from "../internal/printable.ts"
 import { QuicError } from "../QuicError.ts"
 import { Sender } from "../transfer/askSender.ts"
@@ -43,7 +43,8 @@ const receiveAll = Effect.fnUntraced(function* (
 ) {
   const suite = yield* CryptoSuite
   let chunksWritten = 0
-  let lastNews = yield* Clock.currentTimeMillis
+  const nowMicros = yield* monotonicMicros
+  let lastNews = nowMicros()
   let hadConnection = false
   const attempt = Effect.gen(function* () {
     const connection = yield* reach(ticket.address, transferAlpn)
@@ -65,11 +66,11 @@ const receiveAll = Effect.fnUntraced(function* (
   for (let before = 0; ; ) {
     const tried = yield* Effect.result(attempt)
     if (tried._tag === "Success") return tried.success
-    const now = yield* Clock.currentTimeMillis
+    const now = nowMicros()
     if (receipt.done - receipt.kept > before) lastNews = now
     before = receipt.done - receipt.kept
     const isStream = hadConnection && receipt.total === undefined
-    if (!hadConnection || isStream || !isLoss(tried.failure) || now - lastNews >= options.retry * 1000)
+    if (!hadConnection || isStream || !isLoss(tried.failure) || now - lastNews >= options.retry * 1_000_000)
       return yield* Effect.fail(tried.failure)
     yield* Effect.sleep(1000)
   }

@@ -1,12 +1,12 @@
 /** `effect-quic top`: a live view of the connections of running processes. */
-import { printable, printableJson } from "../internal/printable.ts"
-import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import { Command, Flag } from "effect/cli"
+import { monotonicMicros } from "../capability/TimerClock.ts"
+import { printable, printableJson } from "../internal/printable.ts"
 import { CliHost, type ProcessTree } from "./CliHost.ts"
 import { interactive } from "./interactive.ts"
 import { pidFlag } from "./pidFlag.ts"
@@ -31,9 +31,10 @@ const watch = Effect.fnUntraced(function* <E, R>(
   onSeen: (seen: Seen) => Effect.Effect<void, E, R>,
   onFailure: (message: string) => Effect.Effect<void, E, R>
 ) {
+  const nowMicros = yield* monotonicMicros
   let seen: Seen = []
   for (;;) {
-    const startedAt = yield* Clock.currentTimeMillis
+    const startedAt = nowMicros()
     yield* Effect.matchEffect(processes, {
       onSuccess: (now) => {
         seen = advance(seen, now)
@@ -41,7 +42,7 @@ const watch = Effect.fnUntraced(function* <E, R>(
       },
       onFailure: (error) => onFailure(printable(error.message))
     })
-    const took = (yield* Clock.currentTimeMillis) - startedAt
+    const took = (nowMicros() - startedAt) / 1000
     yield* Effect.sleep(Math.max(intervalMillis - took, intervalMillis / 2))
   }
 })

@@ -155,7 +155,7 @@ export class FrameOwners {
 
   /** Sends a PING on this path: others would not show the peer that it is used, or is its current route. */
   pingOn(path: Pick<ConnectionPath, "probes">): void {
-    if (this.paths.open.length < 2) this.ping.request()
+    if (!this.paths.hasSeveralOpen) this.ping.request()
     else path.probes[Space.Application] = Math.max(1, path.probes[Space.Application])
   }
 

@@ -370,7 +370,7 @@ export class Migration {
       if (fallback === undefined) {
         // RFC 9000 §9.3.2 #2: no validated address of the client is left
         // of a path that was just opened, others are left
-        if (parts.config.role === "server" && !route.isProven && parts.paths.open.length < 2)
+        if (parts.config.role === "server" && !route.isProven && !parts.paths.hasSeveralOpen)
           parts.closer.discard(silentClose("idleTimeout"))
         return
       }

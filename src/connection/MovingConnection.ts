@@ -26,7 +26,7 @@ export interface MovingConnection {
   }
   readonly events: Array<ConnectionEvent>
   readonly closer: Closer
-  readonly paths: { readonly open: ReadonlyArray<unknown> }
+  readonly paths: { readonly hasSeveralOpen: boolean }
   readonly frames: { pingOn(path: MovingPath): void }
   readonly migrationTrace: MigrationTrace
 }

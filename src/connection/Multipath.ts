@@ -218,7 +218,7 @@ export class Multipath {
       this.suspect(path, nowMicros)
   }
 
-  /** As each packet restarts the PTO, sending a little ever again would hide that nothing is answered. */
+  /** Each packet restarts the PTO, so a trickle of them would hide that nothing is answered. */
   unansweredDeadline(path: ConnectionPath): number {
     const { recovery } = path
     return this.mayFallSilent(path)
@@ -228,7 +228,7 @@ export class Multipath {
 
   private mayFallSilent({ status }: ConnectionPath): boolean {
     return (
-      status.isUsable && !status.isSuspect && this.keepAlive !== undefined && this.parts.paths.open.length > 1
+      status.isUsable && !status.isSuspect && this.keepAlive !== undefined && this.parts.paths.hasSeveralOpen
     )
   }
 

@@ -62,6 +62,13 @@ export class PathSet {
     return this.paths.filter(({ status }) => status.isOpen)
   }
 
+  /** Whether more than one is open; asked for every deadline, so it makes no list. */
+  get hasSeveralOpen(): boolean {
+    let open = 0
+    for (const { status } of this.paths) if (status.isOpen) open++
+    return open > 1
+  }
+
   byId(id: number): ConnectionPath | undefined {
     return this.paths.find((path) => path.id === id)
   }

@@ -8,6 +8,9 @@ export interface BadRelayUrl {
   readonly problem: string
 }
 
+/** The name or address in a URL, without the brackets of IPv6. */
+export const urlHost = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "")
+
 /** The URL as WHATWG writes it, or why it is none. */
 export const relayUrl = (text: string): string | BadRelayUrl => {
   // parsing is not free, and a name may be longer than it looks

@@ -3,12 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { describe, expect, it } from "vitest"
 import {
-  callDatagramTest,
-  type DatagramCounts,
   type DatagramTest,
   datagramLimits,
   DatagramTally,
-  decodeTest,
+  decodeTest
+} from "../../src/cli/perfDatagramFormat.ts"
+import {
+  callDatagramTest,
+  type DatagramCounts,
   serveDatagramTests
 } from "../../src/cli/perfDatagramProtocol.ts"
 import { checkDatagramFlags, type DatagramFlags } from "../../src/cli/perfDatagrams.ts"

@@ -38,3 +38,9 @@ it("an error without spans is one line", () => {
   // others keep their stacks
   expect(new Error("x").stack).toContain("errorText.test.ts")
 })
+
+it("a reason that is none leaves the stacks of others as they were", () => {
+  const limit = Error.stackTraceLimit
+  expect(() => quicError({ _tag: "Nonsense" } as never)).toThrow()
+  expect(Error.stackTraceLimit).toBe(limit)
+})

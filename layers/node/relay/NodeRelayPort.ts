@@ -20,6 +20,7 @@ import {
   type RelayPortShape
 } from "../../../src/capability/RelayPort.ts"
 import { checkedMillis } from "../../../src/durationOption.ts"
+import { urlHost } from "../../../src/internal/relayUrl.ts"
 import type { QuicError } from "../../../src/QuicError.ts"
 import { RELAY_PATH } from "../../../src/relay/frames.ts"
 import { AUTH_HEADER, authHeader, EXPORTED_BYTES, EXPORTER_LABEL } from "../../../src/relay/handshake.ts"
@@ -95,7 +96,7 @@ const unauthenticated: CertificateVerifierShape = {
 const connected = (url: string, target: URL, authorities: ReadonlyArray<string> | undefined) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const host = target.hostname.replace(/^\[|\]$/g, "")
+      const host = urlHost(target)
       const isSecure = target.protocol === "https:"
       const port = target.port === "" ? (isSecure ? 443 : 80) : Number(target.port)
       if (!isSecure) return Net.connect({ host, port, noDelay: true })

@@ -1,6 +1,7 @@
 /** `RelayPort` of a simulated host. A relay's URL names its host by address, as `http://203.0.113.10:3340/`. */
 import * as Effect from "effect/Effect"
 import { type RelayIdentity, RelayError, type RelayPortShape } from "../../../src/capability/RelayPort.ts"
+import { urlHost } from "../../../src/internal/relayUrl.ts"
 import { type SocketAddress, socketAddress } from "../../../src/wire/SocketAddress.ts"
 import type { HostStreams } from "../stream/HostStreams.ts"
 import { SimRelayLink } from "./SimRelayLink.ts"
@@ -9,8 +10,9 @@ const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 
 
 const addressIn = (url: string): SocketAddress | undefined => {
   if (!URL.canParse(url)) return undefined
-  const { protocol, hostname, port } = new URL(url)
-  return socketAddress(hostname.replace(/^\[|\]$/g, ""), port === "" ? defaultPorts[protocol] : Number(port))
+  const target = new URL(url)
+  const { port, protocol } = target
+  return socketAddress(urlHost(target), port === "" ? defaultPorts[protocol] : Number(port))
 }
 
 const open = (
