@@ -30,6 +30,8 @@ export interface Attack {
   readonly closes?: number | ReadonlyArray<number>
   /** Whether everything that shows text is asked to show what the attacker has said: logs, qlog, the command line. */
   readonly isWatched?: boolean
+  /** Bytes of a packet, which the honest ones it is compared with have too: large ones come few at a time; 1200 by default. */
+  readonly packetBytes?: number
   /** A packet may cost that many times what an honest one costs in the same run; 10 by default. */
   readonly costFactor?: number
   /** Bytes the victim may hold; `MAX_BYTES_HELD` by default. */

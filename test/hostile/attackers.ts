@@ -21,8 +21,8 @@ export const makePuppet = (random: SeededRandom, options: Partial<PuppetOptions>
     ...options
   })
 
-export const honestPackets = (puppet: Puppet): ReadonlyArray<Uint8Array> =>
-  Array.from({ length: HONEST_PACKETS }, () => puppet.packet(Level.OneRtt, writePing, { size: 1200 }))
+export const honestPackets = (puppet: Puppet, size = 1200): ReadonlyArray<Uint8Array> =>
+  Array.from({ length: HONEST_PACKETS }, () => puppet.packet(Level.OneRtt, writePing, { size }))
 
 /** The attacker of a run; `third` is the address of somebody else. */
 export const makeAttacker = (attack: Attack, random: SeededRandom, third: SocketAddress): Puppet => {

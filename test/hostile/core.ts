@@ -56,8 +56,8 @@ export const runAtCore = (attack: Attack): Measured => {
   victim.shakeHands(honest, OLD)
   let attacker = makeAttacker(attack, random.fork("attacker"), THIRD)
   // twice, as the first run is that of cold code
-  microsOf(victim, honestPackets(honest), () => OLD)
-  const ordinary = honestPackets(honest)
+  microsOf(victim, honestPackets(honest, attack.packetBytes), () => OLD)
+  const ordinary = honestPackets(honest, attack.packetBytes)
   const honestMicrosPerPacket = microsOf(victim, ordinary, () => OLD) / ordinary.length
   victim.shakeHands(attacker, ATTACKER)
   let nth = 0

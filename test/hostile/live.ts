@@ -175,8 +175,9 @@ const measure = async (attack: Attack, victim: Victim, sockets: ReadonlyArray<So
   const [own, honestSocket, ...strangers] = sockets
   const honest = makePuppet(random.fork("honest"))
   await shakeHands(honest, honestSocket, victim)
-  await strike(victim, [honestSocket], [honestPackets(honest)])
-  const ordinary = await strike(victim, [honestSocket], [honestPackets(honest)])
+  const honestly = () => strike(victim, [honestSocket], [honestPackets(honest, attack.packetBytes)])
+  await honestly()
+  const ordinary = await honestly()
   let bytesOut = 0
   let bytesAstray = 0
   const isSpoofed = attack.spoofed !== undefined

@@ -57,6 +57,7 @@ const gifts: ReadonlyArray<OnClient> = [
   {
     name: "NEW_TOKEN of 16 kB",
     reference: "RFC 9000 §8.1.3",
+    packetBytes: 16_000,
     packets: (attacker) =>
       flood(1, (w, n) => writeNewToken(w, new Uint8Array(16_000).fill(n)))(attacker).slice(0, 200)
   },
