@@ -2,15 +2,16 @@
  * The fiber tree of an endpoint at one moment, as plain data that can be sent, compared and printed:
  *
  * ```
- * endpoint 127.0.0.1:4433 · open 12 s · 1 socket
- * ├─ peer billing · connected · 3 s
- * │  └─ connection to 10.0.0.7:4433 · established · v1 · 3 s · sent 12 kB, received 1 MB
- * │     ├─ path 0 · 0.0.0.0:51432 → 10.0.0.7:4433 · active · rtt 1.2 ms · cwnd 14 kB · 1452 B
- * │     └─ stream 0 · both ways · 2 s · sent 64 B, received 1 MB
+ * endpoint 127.0.0.1:4433 · open · 12 s · 1 socket, 5 fibers
+ * ├─ peer billing · connected · 3.1 s · fiber 21
+ * │  └─ connection to 10.0.0.7:4433 · 83a1f2b3c4d5e6f7 · established · v1 · 3.1 s · sent 12.0 kB, received 1.0 MB · fiber 23
+ * │     ├─ path 0 · 0.0.0.0:51432 → 10.0.0.7:4433 · active · rtt 1.2 ms · window 14.5 kB · in flight 0 B · 1452 B datagrams · fiber 24
+ * │     └─ stream 0 · 2.0 s · sent 64 B · received 1.0 MB
  * └─ connection from …
  * ```
  *
- * `endpoint.tree` takes it, `print` formats it. Durations are in milliseconds, sizes in bytes.
+ * `endpoint.tree` takes it, `print` formats it. Durations are in milliseconds, sizes in bytes. A connection has the name by
+ * which it is logged at both ends.
  *
  * **Example** (Logging the tree every minute)
  *
@@ -110,11 +111,11 @@ const printedTraversal = (traversal: TraversalNode | undefined): ReadonlyArray<P
 }
 
 const printedConnection = (connection: ConnectionNode): Printed => {
-  const { role, remote, state, paths, streams, handler } = connection
+  const { id, role, remote, state, paths, streams, handler } = connection
   const bytes = (of: "bytesSent" | "bytesReceived") => size(paths.reduce((sum, path) => sum + path[of], 0))
   const bonding = bondingOf(connection)
   return {
-    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${state}${bonding && `, ${bonding}`} · ${versionName(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
+    text: `connection ${role === "client" ? "to" : "from"} ${formatAddress(remote)} · ${id} · ${state}${bonding && `, ${bonding}`} · ${versionName(connection.version)} · ${age(connection.ageMillis)} · sent ${bytes("bytesSent")}, received ${bytes("bytesReceived")}${waiting(connection.waiting)}${fiberOf(connection.fiber)}${handler === undefined ? "" : `, handler ${handler}`}`,
     below: [
       ...printedTraversal(connection.traversal),
       ...paths.map(printedPath),

@@ -72,6 +72,7 @@ export const connectionDetails = (
       ...[bondingOf(node)].filter((text) => text !== ""),
       printable(node.alpn ?? "no protocol yet"),
       age(node.ageMillis),
+      node.id,
       formatCount(node.fibers, "fiber"),
       `${node.waiting} waiting`
     ],

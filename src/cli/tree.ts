@@ -2,21 +2,28 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
+import * as Terminal from "effect/Terminal"
 import { Command, Flag } from "effect/cli"
-import { print } from "../FiberTree.ts"
+import { type EndpointNode, print } from "../FiberTree.ts"
 import { CliHost, type ProcessTree } from "./CliHost.ts"
 import { interactive } from "./interactive.ts"
-import { emptyTreeView, onLines, onTreeKey, treeFrame } from "./treeView.ts"
+import { emptyTreeView, folded, onLines, onTreeKey, treeFrame } from "./treeView.ts"
 import { printable, printableJson, withoutControls } from "../internal/printable.ts"
 import { pidFlag } from "./pidFlag.ts"
 import { fail, reported } from "./report.ts"
 
 const everySecond = 1000
 
-/** The trees of a process, a line for each node. */
-export const linesOf = ({ pid, command, endpoints }: ProcessTree): ReadonlyArray<string> => [
+const endpointLines = (endpoint: EndpointNode): ReadonlyArray<string> =>
+  print(endpoint).split("\n").map(withoutControls)
+
+/** The trees of a process, a line for each node, or more where a terminal of `columns` has no room for it. */
+export const linesOf = (
+  { pid, command, endpoints }: ProcessTree,
+  columns?: number
+): ReadonlyArray<string> => [
   `process ${pid} · ${printable(command)}`,
-  ...endpoints.flatMap((endpoint) => print(endpoint).split("\n").map(withoutControls))
+  ...endpoints.map(endpointLines).flatMap((lines) => (columns === undefined ? lines : folded(lines, columns)))
 ]
 
 type Processes = Effect.Effect<ReadonlyArray<ProcessTree>, { readonly message: string }>
@@ -29,7 +36,9 @@ const watchOnScreen = (processes: Processes, nothing: string) =>
       Effect.forever(
         Effect.matchEffect(processes, {
           onSuccess: (all) =>
-            change((view) => onLines(view, all.length === 0 ? [nothing] : all.flatMap(linesOf))),
+            change((view) =>
+              onLines(view, all.length === 0 ? [nothing] : all.flatMap((each) => linesOf(each)))
+            ),
           onFailure: ({ message }) => change((view) => onLines(view, [printable(message)]))
         }).pipe(Effect.andThen(Effect.sleep(everySecond)))
       ),
@@ -62,10 +71,12 @@ export const tree = Command.make(
           ? "no process exposes its tree; effect-quic demo, serve, get and perf do while they run"
           : `process ${pid} does not expose its tree`
       if (watch && !json && (yield* stdoutIsTerminal)) return yield* watchOnScreen(processes, nothing)
+      const terminal = yield* Terminal.Terminal
       const look = Effect.gen(function* () {
         const all = yield* processes
         if (all.length === 0) return watch ? undefined : yield* fail(nothing)
-        const texts = all.map((each) => (json ? printableJson(each) : linesOf(each).join("\n")))
+        const columns = (yield* stdoutIsTerminal) ? (yield* terminal.columns) || undefined : undefined
+        const texts = all.map((each) => (json ? printableJson(each) : linesOf(each, columns).join("\n")))
         yield* Console.log(texts.join("\n"))
       })
       yield* watch ? Effect.forever(Effect.andThen(look, Effect.sleep(everySecond))) : look

@@ -1,7 +1,8 @@
 /** `effect-quic tree --watch` on a terminal: a text that may be larger than the screen, and what of it is visible. */
 import type * as Terminal from "effect/Terminal"
-import { cut, join, padEnd } from "./cells.ts"
+import { cut, flow, join, padEnd } from "./cells.ts"
 import type { Line } from "./FullScreen.ts"
+import { wrap } from "./presenter.ts"
 
 export interface TreeView {
   readonly lines: ReadonlyArray<string>
@@ -11,6 +12,25 @@ export interface TreeView {
 }
 
 export const emptyTreeView: TreeView = { lines: ["looking for processes …"], top: 0, left: 0 }
+
+/** What stands before a node's text: the branches that go past it, and its own. */
+const branches = /^(?:[│ ] {2})*(?:[├└]─ )?/
+
+/** The printed tree of an endpoint, with its lines broken between two facts, so that branches stay whole on a narrow terminal. */
+export const folded = (lines: ReadonlyArray<string>, columns: number): ReadonlyArray<string> =>
+  lines.flatMap((line, i) => {
+    const before = branches.exec(line)?.[0] ?? ""
+    const past = before.replace("├─", "│ ").replace("└─", "  ")
+    const below = lines[i + 1] ?? ""
+    const hanging = past + (below.startsWith(`${past}├`) || below.startsWith(`${past}└`) ? "│  " : "   ")
+    const room = Math.max(20, columns - hanging.length)
+    const facts = line.slice(before.length).split(" · ")
+    return flow(
+      facts.flatMap((fact) => wrap(fact, room)),
+      " · ",
+      room
+    ).map((text, at) => (at === 0 ? before : hanging) + text)
+  })
 
 const within = (value: number, most: number): number => Math.max(0, Math.min(value, most))
 

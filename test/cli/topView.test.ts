@@ -107,7 +107,7 @@ describe("B8: what effect-quic top draws", () => {
     const at = lines.findIndex((line) => line.startsWith("──"))
     expect(lines[at - 1]).toMatch(/^> ← 10\.0\.0\.2:50000 /)
     expect(lines.slice(at, at + 7)).toEqual([
-      "── 10.0.0.2:50000 · established · echo · 3 s · 4 fibers · 1 waiting",
+      "── 10.0.0.2:50000 · established · echo · 3 s · 0123456789abcdef · 4 fibers",
       "path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active",
       "  in 16.0 kbit/s · out 1.20 Mbit/s · rtt 25 ms · window 14.5 kB · loss 2.0 %",
       "  in flight 1.45 kB · datagrams of 1452 B · 2 of 100 packets lost",
@@ -128,7 +128,7 @@ describe("B8: what effect-quic top draws", () => {
         paths: [pathNode({ carriesData: false, isSilent: true }), pathNode({ id: 1 })]
       })
     ).toEqual([
-      "── 10.0.0.2:50000 · established · degraded · echo · 3 s · 4 fibers · 1 waiting",
+      "── 10.0.0.2:50000 · established · degraded · echo · 3 s · 0123456789abcdef",
       "path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active, silent",
       "path 1 · 10.0.0.1:4433 → 10.0.0.2:50000 · active"
     ])

@@ -1,6 +1,15 @@
 import * as Option from "effect/Option"
 import { expect, it } from "vitest"
-import { emptyTreeView, onLines, onTreeKey, treeFrame, type TreeView } from "../../src/cli/treeView.ts"
+import { print } from "../../src/FiberTree.ts"
+import {
+  folded,
+  emptyTreeView,
+  onLines,
+  onTreeKey,
+  treeFrame,
+  type TreeView
+} from "../../src/cli/treeView.ts"
+import { connectionNode, endpointNode, streamNode } from "./topFixtures.ts"
 
 const size = { columns: 20, rows: 4 }
 
@@ -53,4 +62,22 @@ it("tree --watch fills the terminal exactly, whatever its size", () => {
       expect(frame).toHaveLength(rows)
       expect(Math.max(...frame.map(({ text }) => text.length))).toBeLessThanOrEqual(columns)
     }
+})
+
+it("a tree says which connection it is in logs, and is folded between facts on a narrow terminal", () => {
+  const connections = [connectionNode({ streams: [streamNode()] }), connectionNode()]
+  const lines = print(endpointNode({ connections })).split("\n")
+  expect(folded(lines, 200)).toEqual(lines)
+  expect(folded(lines, 80)).toEqual([
+    "endpoint 10.0.0.1:4433 · open · 10 s · 1 socket, 5 fibers",
+    "├─ connection from 10.0.0.2:50000 · 0123456789abcdef · established · v1",
+    "│  │  3.0 s · sent 0 B, received 0 B · 1 waiting · fiber 2",
+    "│  ├─ path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active · rtt 25.0 ms",
+    "│  │     window 14.5 kB · in flight 1.5 kB · 1452 B datagrams · fiber 3",
+    "│  └─ stream 0 · 1.0 s · sent 0 B · received 0 B",
+    "└─ connection from 10.0.0.2:50000 · 0123456789abcdef · established · v1",
+    "   │  3.0 s · sent 0 B, received 0 B · 1 waiting · fiber 2",
+    "   └─ path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active · rtt 25.0 ms",
+    "         window 14.5 kB · in flight 1.5 kB · 1452 B datagrams · fiber 3"
+  ])
 })

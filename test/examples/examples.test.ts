@@ -41,7 +41,7 @@ const outputs: Record<string, RegExp> = {
     /^Wi-Fi alone: 4\d Mbit\/s\nWi-Fi and mobile: [56]\d Mbit\/s\nWi-Fi lost after half a second: 2\d Mbit\/s\npath 0 is silent, path 1 carries\n$/,
   shards: /^moved, and still served by the same of 2 threads: true\n1 connection in all\n$/,
   faults: /^1\d answers in 20 s, at most \d{4} ms apart\n$/,
-  peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
+  peer: /^there\?\nendpoint .*\n└─ peer echo · connected · .*\n {3}└─ connection to 127\.0\.0\.1:\d+ · [0-9a-f]{16,40} · established .*\n(.*\n)+there again\?\nit was Connecting, Connected, Closed\n$/,
   otlp: /^spans: quic\.connect, quic\.handshake, quic\.stream\nmetrics: \d\d\nlogs: stream 0 failed\n$/,
   native: /^node:dgram and node:crypto: \d+ Mbit\/s\nnode:ffi: \d+ Mbit\/s\n$/,
   prometheus:
