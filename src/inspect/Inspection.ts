@@ -1,3 +1,4 @@
+import { closedText } from "./closeText.ts"
 import { versionName } from "../wire/PacketType.ts"
 import { addressOf, numberOf, objectOf, textOf, wordsOf } from "./fields.ts"
 import { framesText } from "./frameText.ts"
@@ -162,7 +163,7 @@ export class Inspection {
         facts.state = textOf(data.new)
         break
       case "connection_closed":
-        facts.closed = wordsOf(data, 6)
+        facts.closed = closedText(data)
         break
       case "key_updated":
         // one event for each side's key; the first keys are no updates
@@ -186,7 +187,8 @@ export class Inspection {
   }
 
   private eventText(name: string, data: JsonObject): string {
-    return name === "alpn_information" ? (this.facts.alpn ?? "") : wordsOf(data, 8)
+    if (name === "alpn_information") return this.facts.alpn ?? ""
+    return name === "connection_closed" ? closedText(data) : wordsOf(data, 8)
   }
 
   /** A path without an ID is that of the handshake. */

@@ -28,12 +28,13 @@ export const addressOf = (value: unknown): string | undefined => {
   return port === undefined ? literal : `${literal}:${port}`
 }
 
-/** Fields that take one word each, as `name value`, at most `most` of them. */
+/** Fields that take one word each, as `name value`, at most `most` of them. An error without a name is its code. */
 export const wordsOf = (fields: JsonObject, most: number): string => {
   const words: Array<string> = []
   for (const name of Object.keys(fields)) {
     if (words.length === most) return `${words.join(", ")}, …`
     const text = textOf(fields[name]) ?? addressOf(fields[name])
+    if (text === "unknown" && fields.error_code !== undefined) continue
     if (text !== undefined && text !== "")
       words.push(`${printable(name.replaceAll("_", " "), MAX_TEXT)} ${text}`)
   }

@@ -1,4 +1,5 @@
 /** What a packet contains, on one line. */
+import { closeFrameText } from "./closeText.ts"
 import { numberOf, objectOf, textOf, wordsOf } from "./fields.ts"
 import type { JsonObject } from "./RecordReader.ts"
 
@@ -36,6 +37,8 @@ const frameText = (frame: JsonObject): string => {
       return `ack ${rangesText(fields.acked_ranges)}`
     case "path_ack":
       return `path_ack of path ${numberOf(fields.path_id) ?? "?"}: ${rangesText(fields.acked_ranges)}`
+    case "connection_close":
+      return `connection_close (${closeFrameText(fields)})`
     case "unknown":
       return `frame 0x${(numberOf(fields.frame_type_bytes) ?? 0).toString(16)}`
     default: {

@@ -58,7 +58,11 @@ describe("a log of the simulator", () => {
         )
         const own = stats[role]!
         expect(facts).toMatchObject({ role, version: "QUIC v1", alpn: "test", state: "closed" })
-        expect(facts.closed).toContain("reason done")
+        const who = role === "client" ? "by this side" : "by the peer"
+        expect(facts.closed).toBe(`${who}, application error 7: done`)
+        expect(rows.all().map(({ title, text }) => `${title}: ${text}`)).toContain(
+          `connection_closed: ${facts.closed}`
+        )
         expect(totals.sent).toEqual({ packets: own.packetsSent, bytes: own.bytesSent })
         expect(totals.received.packets).toBe(own.packetsReceived)
         expect(totals.lost).toBe(own.packetsLost)
@@ -102,6 +106,47 @@ describe("a log of the simulator", () => {
     expect(paths.get(1)!.sent.packets).toBe(counters.packetsSent)
     expect(paths.get(1)!.series.congestion_window.last).toBeGreaterThan(0)
     expect(totals.sent.packets).toBe(paths.get(0)!.sent.packets + counters.packetsSent)
+  })
+})
+
+describe("why a connection was closed", () => {
+  const closed = (data: object) =>
+    inspected(sequence([header, { time: 1, name: "quic:connection_closed", data }])).facts.closed
+  const frame = (data: object) => {
+    const packet = { header: {}, frames: [{ frame_type: "connection_close", ...data }] }
+    return inspected(
+      sequence([header, { time: 1, name: "quic:packet_received", data: packet }])
+    ).rows.all()[0].text
+  }
+
+  it("is read as what it is: closed without an error, with one, or by no frame at all", () => {
+    const local = { initiator: "local", reason: "" }
+    expect(closed({ ...local, application_error: "unknown", error_code: 0, trigger: "application" })).toBe(
+      "by this side, without error"
+    )
+    expect(closed({ ...local, connection_error: "no_error", trigger: "error" })).toBe(
+      "by this side, without error"
+    )
+    expect(closed({ initiator: "remote", connection_error: "flow_control_error", reason: "too much" })).toBe(
+      "by the peer, transport error flow_control_error: too much"
+    )
+    expect(closed({ initiator: "remote", connection_error: "unknown", error_code: 99 })).toBe(
+      "by the peer, transport error 99"
+    )
+    expect(closed({ initiator: "local", trigger: "idle_timeout" })).toBe("by this side, idle timeout")
+    expect(frame({ error_space: "application", error: "unknown", error_code: 0, reason: "" })).toBe(
+      "connection_close (without error)"
+    )
+    expect(frame({ error_space: "transport", error: "internal_error", reason: "a defect" })).toBe(
+      "connection_close (transport error internal_error: a defect)"
+    )
+  })
+
+  it("is a code where an error of a stream has no name", () => {
+    const frames = [{ frame_type: "reset_stream", stream_id: 4, error: "unknown", error_code: 9 }]
+    const data = { header: {}, frames }
+    const { rows } = inspected(sequence([header, { time: 1, name: "quic:packet_sent", data }]))
+    expect(rows.all()[0].text).toBe("reset_stream (stream id 4, error code 9)")
   })
 })
 
