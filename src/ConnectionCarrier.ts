@@ -11,6 +11,7 @@ import {
   deliverDatagram,
   maxDatagramPayloadBytes,
   receiveDatagram,
+  receiveRefusal,
   sendDatagram
 } from "./connectionDatagrams.ts"
 import type { DatagramFate } from "./stream/DatagramQueue.ts"
@@ -127,7 +128,7 @@ export abstract class ConnectionCarrier implements Carrier {
     const { changed } = actor.signals
     const port: DatagramPort = {
       actor: (early) => Effect.as(early ? Effect.void : this.whenComplete, actor),
-      refusal: () => actor.failure,
+      refusal: () => receiveRefusal(actor),
       changed
     }
     return Effect.suspend(() => {

@@ -113,7 +113,10 @@ export class DatagramClaim {
   }
 
   /**
-   * The next datagram, without the prefix. Fails with the reason of its end once the carrier is closed and none is left.
+   * The next datagram, without the prefix.
+   *
+   * **Errors**: the reason of its end, once the carrier is closed and none is left; `DatagramRefused` if this side of its
+   * connection accepts none, as `transport.maxDatagramFrameBytes` is 0.
    *
    * **Interruption**: while waiting; consumes no datagram.
    */

@@ -75,16 +75,17 @@ export const receiveDatagram = (actor: ConnectionActor): Effect.Effect<Uint8Arra
   return takeFrom({
     has: () => datagrams.hasReceived,
     take: () => datagrams.receive(),
-    refusal: () => actor.failure ?? refusedHere(actor),
+    refusal: () => receiveRefusal(actor),
     changed: actor.signals.changed
   })
 }
 
-/** A datagram that cannot come is not waited for. */
-const refusedHere = ({ core }: ConnectionActor): Refusal =>
-  core.config.transport.maxDatagramFrameBytes === 0
+/** Why a datagram is not waited for: none will come any more, or none can. */
+export const receiveRefusal = ({ core, failure }: ConnectionActor): Refusal =>
+  failure ??
+  (core.config.transport.maxDatagramFrameBytes === 0
     ? refuse("this side accepts no datagrams: its transport.maxDatagramFrameBytes is 0, the default")
-    : undefined
+    : undefined)
 
 const queue = (
   actor: ConnectionActor,

@@ -6,6 +6,7 @@ import { ambiguousPreamble, areAmbiguous } from "./actor/PreambleClaims.ts"
 import { WaitList } from "./actor/WaitList.ts"
 import type { Refusal } from "./arguments.ts"
 import { acquireClaim, type Begun, type Serve, Serving } from "./claims.ts"
+import { receiveRefusal } from "./connectionDatagrams.ts"
 import {
   claimedQueue,
   DatagramClaim,
@@ -53,6 +54,12 @@ class PeerWaitList extends WaitList {
   }
 }
 
+/** Another connection may come after one that has ended, but with the same options. */
+const refusedBy = (connection: QuicConnection | undefined): Refusal =>
+  connection === undefined || connection.actor.failure !== undefined
+    ? undefined
+    : receiveRefusal(connection.actor)
+
 export class PeerClaims {
   private readonly actor: PeerActor<QuicConnection>
   private readonly preambles = new Set<Uint8Array>()
@@ -88,7 +95,7 @@ export class PeerClaims {
     const queue = claimedQueue(options, actor.replaced)
     const port: DatagramPort = {
       actor: (early) => Effect.map(actor.connection(early), (connection) => connection.actor),
-      refusal: () => actor.refusal,
+      refusal: () => actor.refusal ?? refusedBy(actor.current(true)),
       changed: new PeerWaitList(actor)
     }
     const begin = (): Begun => {

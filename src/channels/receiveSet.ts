@@ -7,7 +7,7 @@ import type { QuicError } from "../QuicError.ts"
 import type { QuicStream } from "../QuicStream.ts"
 import { StreamReader } from "../StreamReader.ts"
 import type { ChannelReceiver } from "./ChannelReceiver.ts"
-import type { SetSpec } from "./declaration.ts"
+import { isDatagrams, type SetSpec } from "./declaration.ts"
 import { channelErrorCodes, refuse } from "./errors.ts"
 import {
   areCompatible,
@@ -71,7 +71,15 @@ export const receiveSet = (
 
   return Effect.gen(function* () {
     yield* carrier.claimStreams(claimOf(set.id), serve)
-    if (datagrams !== undefined) yield* Effect.forkScoped(receiveDatagrams(datagrams))
+    if (datagrams !== undefined)
+      yield* Effect.forkScoped(
+        Effect.catchReason(receiveDatagrams(datagrams), "QuicError", "DatagramRefused", (_, refused) =>
+          Effect.sync(() => {
+            for (const receiver of receivers.values())
+              if (isDatagrams(receiver.spec)) receiver.finish(refused)
+          })
+        )
+      )
     const over = Effect.map(carrier.closed, (reason) => {
       for (const receiver of receivers.values()) receiver.finish(reason)
     })

@@ -204,4 +204,24 @@ describe("a carrier's datagrams", () => {
       expect(yield* reasonOf(peer.claimDatagrams(10))).toMatchObject({ _tag: "PeerClosed" })
     })
   )
+
+  itSim("are not waited for where this side accepts none, a peer's on its first connection", () =>
+    Effect.gen(function* () {
+      const world = yield* simWorld
+      const { server, client, connectOptions } = yield* endpoints(world, { server: { transport } })
+      const refused = {
+        _tag: "DatagramRefused",
+        problem: "this side accepts no datagrams: its transport.maxDatagramFrameBytes is 0, the default"
+      }
+      const near = yield* client.connect(connectOptions)
+      const far = yield* server.accept
+      const mine = yield* near.claimDatagrams(5)
+      expect(yield* reasonOf(mine.receive)).toMatchObject(refused)
+      // the other direction allows them
+      yield* mine.send(text("one way"))
+      expect(yield* next(yield* far.claimDatagrams(5))).toBe("one way")
+      const peer = yield* client.peer({ ...connectOptions, restart: "eager" })
+      expect(yield* reasonOf((yield* peer.claimDatagrams(6)).receive)).toMatchObject(refused)
+    })
+  )
 })

@@ -212,6 +212,25 @@ describe("C1: a realtime channel", () => {
     })
   )
 
+  itSim("fails whoever receives if this side accepts no datagrams; other channels are not concerned", () =>
+    Effect.gen(function* () {
+      const mixed = Channels.make("mixed", {
+        channels: {
+          beats: { direction: "clientToServer", message: Schema.Int, intent: "realtime" },
+          words: { direction: "clientToServer", message: Schema.String }
+        }
+      })
+      const { near, far } = yield* simPair({ client: { transport } })
+      const client = yield* Channels.client(mixed, near)
+      const server = yield* Channels.server(mixed, far)
+      const reason = yield* reasonOf(server.beats.receive())
+      expect(reason).toMatchObject({ _tag: "DatagramRefused" })
+      expect(reason.message).toContain("this side accepts no datagrams")
+      yield* client.words.send("heard")
+      expect(yield* server.words.receive()).toBe("heard")
+    })
+  )
+
   itSim("is closed as others are: `messages` end, and nothing more is sent", () =>
     Effect.gen(function* () {
       const { client, server } = yield* both()
