@@ -8,6 +8,7 @@ import { readName } from "./internal/DistinguishedName.ts"
 import type { GeneralName } from "./internal/generalNames.ts"
 import { hexadecimal } from "./internal/hexadecimal.ts"
 import { printable } from "./internal/printable.ts"
+import { Recent } from "./internal/Recent.ts"
 import { formatIp } from "./wire/ipAddress.ts"
 
 /**
@@ -63,8 +64,13 @@ const textOf = (name: GeneralName): string | undefined => {
   }
 }
 
+interface Names {
+  readonly subject: string
+  readonly names: ReadonlyArray<string>
+}
+
 /** What cannot be read has no names: a verifier may have accepted it all the same. */
-const namesIn = (der: Uint8Array): { readonly subject: string; readonly names: ReadonlyArray<string> } => {
+const namesIn = (der: Uint8Array): Names => {
   const fields = readCertificate(der)
   if (fields === undefined) return { subject: "", names: [] }
   const { subject, extensions } = fields
@@ -83,15 +89,34 @@ const namesIn = (der: Uint8Array): { readonly subject: string; readonly names: R
 /** By the certificate or key: facts are asked for often, and are the same for all connections of a session. */
 const known = new WeakMap<Uint8Array, PeerFacts>()
 
+/** By the fingerprint: a client connects to the same few servers again and again, and each time is sent the same certificate. */
+const recentNames = new Recent<Names>(64)
+
+const namesOf = (der: Uint8Array, fingerprint: string): Names => {
+  const before = recentNames.get(fingerprint)
+  if (before !== undefined) return before
+  const names = namesIn(der)
+  recentNames.set(fingerprint, names)
+  return names
+}
+
+const chainFacts = (chain: ReadonlyArray<Uint8Array>, fingerprint: string): PeerFacts => {
+  const { subject, names } = namesOf(chain[0], fingerprint)
+  return { _tag: "x509", chain, subject, names, fingerprint }
+}
+
+const keyFacts = (spki: Uint8Array, fingerprint: string): PeerFacts => ({
+  _tag: "rawPublicKey",
+  spki,
+  fingerprint
+})
+
 export const peerFacts = (peer: PeerCertificate, suite: CryptoSuiteShape): PeerFacts => {
   const own = peer._tag === "x509" ? peer.chain[0] : peer.spki
   const before = known.get(own)
   if (before !== undefined) return before
   const fingerprint = hexadecimal(suite.hash("sha256", own))
-  const facts: PeerFacts =
-    peer._tag === "x509"
-      ? { _tag: "x509", chain: peer.chain, ...namesIn(own), fingerprint }
-      : { _tag: "rawPublicKey", spki: peer.spki, fingerprint }
+  const facts = peer._tag === "x509" ? chainFacts(peer.chain, fingerprint) : keyFacts(peer.spki, fingerprint)
   known.set(own, facts)
   return facts
 }

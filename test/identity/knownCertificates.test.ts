@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { KnownCertificates } from "../../layers/node/certificates/KnownCertificates.ts"
 import { ParsedCertificate } from "../../layers/node/certificates/ParsedCertificate.ts"
-import { Recent } from "../../layers/node/crypto/Recent.ts"
+import { Recent } from "../../src/internal/Recent.ts"
 import * as NodeCertificateVerifier from "../../layers/node/NodeCertificateVerifier.ts"
 import {
   acceptance,

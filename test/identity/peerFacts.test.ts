@@ -48,6 +48,11 @@ it("are the SHA-256 of a raw key, its PeerId", () => {
 it("are computed once for a certificate", () => {
   const own = certificate("example.org", [])
   expect(factsOf(own)).toBe(factsOf(own))
+  // the same certificate, sent again: its names are not read again, and the chain is that of the connection
+  const again = factsOf(own.slice(), own)
+  expect(again.names).toBe(factsOf(own).names)
+  expect(again.chain).toHaveLength(2)
+  expect(factsOf(certificate("example.com", [])).names).not.toBe(again.names)
 })
 
 it("cannot forge lines, nor fill logs", () => {

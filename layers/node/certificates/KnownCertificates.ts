@@ -1,5 +1,5 @@
 import * as crypto from "node:crypto"
-import { Recent } from "../crypto/Recent.ts"
+import { Recent } from "../../../src/internal/Recent.ts"
 import type { Malformed } from "../../../src/internal/DerReader.ts"
 import { ParsedCertificate } from "./ParsedCertificate.ts"
 

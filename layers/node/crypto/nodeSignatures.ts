@@ -8,7 +8,7 @@ import {
 } from "../../../src/capability/CryptoSuite.ts"
 import { concat, encodePkcs8, encodeSpki, type KeyKind } from "../../keys/keyEncodings.ts"
 import { publicKeyKind, type PublicKeyKind } from "../../keys/publicKey.ts"
-import { Recent } from "./Recent.ts"
+import { Recent } from "../../../src/internal/Recent.ts"
 import { setScalar } from "./nodeKeyAgreement.ts"
 
 interface Scheme {
