@@ -55,6 +55,8 @@ export const Published: Context.Reference<Required<MetricsOptions> | undefined> 
  *   and `.sent`, `quic.endpoint.bytes.received`, `.sent` and `.lost`, `quic.endpoint.stateless_replies` (by
  *   `quic.reply.kind`), `quic.endpoint.handshakes.in_flight`, `.completed` and `.failed`,
  *   `quic.endpoint.connections.active` and `.closed` (by `quic.close.reason`), `quic.endpoint.strikes`,
+ *   `quic.endpoint.traversal.attempts`, `.successes`, `.direct`, `.relayed`, `.coordinations`, `.coordination.time`,
+ *   `.probes.sent`, `.probes.bytes`, `.probes.answered`, `.probes.addresses` and `.probes.refused` (by `quic.probe.limit`),
  *   `quic.endpoint.reorder_buffer.size`
  * - Of a path, with these attributes, `network.peer.address`, `network.peer.port`, `quic.role`, `quic.connection` (the
  *   number of its fiber, which `endpoint.tree` shows) and `quic.path`: `quic.path.rtt.smoothed` and `.min`,

@@ -8,6 +8,8 @@ export type {
   DroppedPackets,
   EndpointStatistics,
   HandshakeCounts,
+  ProbeRefusals,
+  ProbeTotals,
   StatelessReplyCounts,
   TraversalTotals
 } from "./capability/EndpointStatistics.ts"

@@ -28,10 +28,12 @@ export const startTraversal = Effect.fnUntraced(function* (
   if (settings === undefined) return new Bootstraps(nodes)
   if (settings.role === "bootstrap") serveAddressDiscovery(endpoint)
   const interfaces = Option.getOrUndefined(yield* Effect.serviceOption(NetworkInterfaces))
+  const budget = new ProbeBudget(endpointProbeLimits)
+  endpoint.core.counters.traversal.probes = budget.counters
   endpoint.traversal = {
     settings,
     candidates: new OwnCandidates(endpoint, nodes, interfaces),
-    budget: new ProbeBudget(endpointProbeLimits),
+    budget,
     random: context.randomBytes,
     records: new WeakMap()
   }

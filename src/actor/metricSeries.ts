@@ -44,7 +44,7 @@ const connection = "{connection}"
 const bytes = "By"
 
 /** What is done to find direct paths through NATs. */
-const traversalSeries: ReadonlyArray<Series<EndpointStatistics>> = [
+const traversalSeries = ({ traversal }: EndpointStatistics): ReadonlyArray<Series<EndpointStatistics>> => [
   counter(
     "quic.endpoint.traversal.attempts",
     "{attempt}",
@@ -80,6 +80,38 @@ const traversalSeries: ReadonlyArray<Series<EndpointStatistics>> = [
     "s",
     "Time from the exchange of candidates to the first probe",
     (s) => s.traversal.coordinationMillis / 1000
+  ),
+  counter(
+    "quic.endpoint.traversal.probes.sent",
+    datagram,
+    "Datagrams sent to addresses at which a peer may be",
+    (s) => s.traversal.probes.sent
+  ),
+  counter(
+    "quic.endpoint.traversal.probes.bytes",
+    bytes,
+    "UDP payload of these datagrams, at most",
+    (s) => s.traversal.probes.bytes
+  ),
+  counter(
+    "quic.endpoint.traversal.probes.answered",
+    "{pair}",
+    "Pairs of addresses that have answered, once in each round",
+    (s) => s.traversal.probes.answered
+  ),
+  counter(
+    "quic.endpoint.traversal.probes.addresses",
+    "{address}",
+    "Addresses probed, each once an hour",
+    (s) => s.traversal.probes.addresses
+  ),
+  ...perKind("quic.probe.limit", traversal.probes.refused, (limit) =>
+    counter(
+      "quic.endpoint.traversal.probes.refused",
+      "{refusal}",
+      "Times that a limit forbade an address or a datagram",
+      (s) => s.traversal.probes.refused[limit]
+    )
   )
 ]
 
@@ -136,7 +168,7 @@ export const endpointSeries = (first: EndpointStatistics): ReadonlyArray<Series<
   ...perKind("quic.close.reason", first.closes, (kind) =>
     counter("quic.endpoint.connections.closed", connection, "Connections that ended", (s) => s.closes[kind])
   ),
-  ...traversalSeries,
+  ...traversalSeries(first),
   counter("quic.endpoint.strikes", "{strike}", "What peers did that does no good", (s) => s.strikes),
   gauge(
     "quic.endpoint.reorder_buffer.size",

@@ -99,6 +99,44 @@ export interface CloseCounts {
 }
 
 /**
+ * What was probed to find direct paths through NATs. The probes of a path that is validated are not among them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProbeTotals {
+  /** Datagrams sent. */
+  readonly sent: number
+  /** Their UDP payload: the most that such a datagram may have. */
+  readonly bytes: number
+  /** Pairs of addresses that have answered, once in each round of a connection. */
+  readonly answered: number
+  /** Addresses probed, each once an hour whichever connections do. */
+  readonly addresses: number
+  /** Times that a limit forbade an address or a datagram, by limit; a datagram may be sent later. */
+  readonly refused: ProbeRefusals
+}
+
+/**
+ * What bounds the probes that peers cause, of one connection or of all together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProbeRefusals {
+  /** The addresses of one round. */
+  readonly round: number
+  /** The addresses of an hour. */
+  readonly addresses: number
+  /** Datagrams per second. */
+  readonly rate: number
+  /** Bytes per second. */
+  readonly bytes: number
+  /** Datagrams to one address that does not answer. */
+  readonly address: number
+}
+
+/**
  * What connections have done to find direct paths through NATs.
  *
  * @category models
@@ -117,6 +155,8 @@ export interface TraversalTotals {
   readonly coordinations: number
   /** How long that took, all together: from the exchange of candidates to the first probe. */
   readonly coordinationMillis: number
+  /** What was sent to find out which addresses can be reached. */
+  readonly probes: ProbeTotals
 }
 
 /**

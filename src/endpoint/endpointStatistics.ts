@@ -22,6 +22,7 @@ export const endpointStatistics = ({
     reorderBufferBytes += connection.streams.reorderBytes + connection.crypto.reorderBytes
   }
   const { dropped, replies, traversal } = counters
+  const { probes } = traversal
   return {
     datagramsReceived: counters.datagramsReceived,
     datagramsSent: totals.datagramsSent + counters.repliesSent,
@@ -55,7 +56,14 @@ export const endpointStatistics = ({
       direct: traversal.direct,
       relayed: traversal.relayed,
       coordinations: traversal.coordinations,
-      coordinationMillis: traversal.coordinationMicros / 1000
+      coordinationMillis: traversal.coordinationMicros / 1000,
+      probes: {
+        sent: probes.probes,
+        bytes: probes.bytes,
+        answered: probes.answered,
+        addresses: probes.addresses,
+        refused: { ...probes.refused }
+      }
     },
     reorderBufferBytes
   }

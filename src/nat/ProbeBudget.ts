@@ -60,18 +60,21 @@ export interface ProbeCounters {
   readonly refused: { [Limit in ProbeRefusal]: number }
 }
 
+export const noProbes = (): ProbeCounters => ({
+  probes: 0,
+  bytes: 0,
+  answered: 0,
+  addresses: 0,
+  refused: { round: 0, addresses: 0, rate: 0, bytes: 0, address: 0 }
+})
+
 /**
  * Charged before anything is sent: `admit` for each address of a round, `take` for each datagram. `shared` is charged too,
  * that of the endpoint; what it refuses costs nothing here.
  */
 export class ProbeBudget {
-  readonly counters: ProbeCounters = {
-    probes: 0,
-    bytes: 0,
-    answered: 0,
-    addresses: 0,
-    refused: { round: 0, addresses: 0, rate: 0, bytes: 0, address: 0 }
-  }
+  /** Of the one that is shared: of all that charge it. */
+  readonly counters = noProbes()
   private readonly limits: ProbeLimits
   private readonly shared: ProbeBudget | undefined
   private readonly fresh: TokenBucket
@@ -134,7 +137,7 @@ export class ProbeBudget {
     if (known.has(key)) return undefined
     if (!this.fresh.has(1, nowMicros)) return this.refuse("addresses")
     const refusal = this.shared?.makeKnown(key, nowMicros)
-    if (refusal !== undefined) return this.refuse(refusal)
+    if (refusal !== undefined) return this.refusedThere(refusal)
     this.fresh.take(1)
     this.counters.addresses++
     if (known.size >= limits.addressesPerHour) known.delete(known.keys().next().value!)
@@ -147,7 +150,7 @@ export class ProbeBudget {
     if (!this.probes.has(1, nowMicros)) return this.refuse("rate")
     if (!this.bytes.has(size, nowMicros)) return this.refuse("bytes")
     const refusal = this.shared?.whyNot(key, size, nowMicros)
-    return refusal && this.refuse(refusal)
+    return refusal && this.refusedThere(refusal)
   }
 
   private charge(key: string, size: number): undefined {
@@ -165,6 +168,12 @@ export class ProbeBudget {
   }
 
   private refuse(limit: ProbeRefusal): ProbeRefusal {
+    for (const { counters } of this.both) counters.refused[limit]++
+    return limit
+  }
+
+  /** By the shared one, which has counted it. */
+  private refusedThere(limit: ProbeRefusal): ProbeRefusal {
     this.counters.refused[limit]++
     return limit
   }

@@ -1,5 +1,6 @@
 import type { TraversalCounts } from "./PhaseLog.ts"
 import type { PhaseChange } from "./phases.ts"
+import { noProbes } from "./ProbeBudget.ts"
 
 /** What the connections of an endpoint have done to find direct paths, those that are gone included. */
 export class TraversalTotals {
@@ -9,6 +10,8 @@ export class TraversalTotals {
   relayed = 0
   coordinations = 0
   coordinationMicros = 0
+  /** Of the budget that all connections share. */
+  probes = noProbes()
 
   /** A connection's counts were `before`, and are `after` because its phase has changed. */
   add({ to }: PhaseChange, before: TraversalCounts, after: TraversalCounts): void {

@@ -96,7 +96,21 @@ export const statistics = (over: Partial<EndpointStatistics> = {}): EndpointStat
   statelessReplies: { retry: 0, refusal: 0, versionNegotiation: 0, statelessReset: 0 },
   handshakes: { inFlight: 0, completed: 0, failed: 0 },
   connectionsActive: 0,
-  traversal: { attempts: 0, successes: 0, direct: 0, relayed: 0, coordinations: 0, coordinationMillis: 0 },
+  traversal: {
+    attempts: 0,
+    successes: 0,
+    direct: 0,
+    relayed: 0,
+    coordinations: 0,
+    coordinationMillis: 0,
+    probes: {
+      sent: 0,
+      bytes: 0,
+      answered: 0,
+      addresses: 0,
+      refused: { round: 0, addresses: 0, rate: 0, bytes: 0, address: 0 }
+    }
+  },
   strikes: 0,
   closes: {
     localApplication: 0,

@@ -44,11 +44,17 @@ describe("E7 a dialed connection goes direct by itself", () => {
   for (const [client, server] of cells)
     itSim(`${client} → ${server}`, () =>
       Effect.gen(function* () {
-        const { connection } = yield* dialed(client, server)
+        const { connection, endpoint } = yield* dialed(client, server)
         expect(isDirect(connection)).toBe(false)
         expect(yield* within(5_000, () => isDirect(connection))).toBe(true)
         expect(connection.traversal.phase).toBe("Connected")
         expect(yield* echoed(connection, 100_000)).toBe(100_000)
+        // its only one, whose own limits refuse what is refused
+        const { refused, ...own } = connection.traversal.statistics.probes
+        const { refused: byLimit, ...all } = (yield* endpoint.statistics).traversal.probes
+        expect(own.sent).toBeGreaterThan(0)
+        expect(all).toEqual(own)
+        expect(Object.values(byLimit).reduce((sum, count) => sum + count, 0)).toBe(refused)
       })
     )
 })

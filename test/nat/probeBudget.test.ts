@@ -110,7 +110,14 @@ describe("E5 what is probed is bounded", () => {
     expect(a.take(address(1), SIZE, 0)).toBe("rate")
     expect(a.permittedMicros(SIZE, 0)).toBe(SECOND)
     expect(a.counters.probes).toBe(1)
-    expect(shared.counters).toMatchObject({ probes: 2, addresses: 3 })
+    expect(shared.counters).toMatchObject({ probes: 2, addresses: 3, refused: { addresses: 1, rate: 1 } })
+  })
+
+  it("what the own limits of a connection refuse is counted for all, once", () => {
+    const shared = new ProbeBudget(limits({}))
+    const [a, b] = [1, 2].map(() => new ProbeBudget(limits({ addressesPerRound: 1 }), shared))
+    for (const budget of [a, b]) for (const n of [1, 2]) budget.admit(address(n), 0)
+    expect([a, b, shared].map(({ counters }) => counters.refused.round)).toEqual([1, 1, 2])
   })
 
   it("whatever a peer asks for, the default limits hold over any time", () => {
@@ -133,13 +140,13 @@ describe("E5 what is probed is bounded", () => {
           if (isNewRound) budget.startRound()
           if (budget.admit(address(host), now) === undefined) budget.take(address(host), size, now)
         }
-        const { probes, bytes, addresses } = budget.counters
+        const { probes, bytes, addresses, refused } = budget.counters
         const { probesAtOnce, probesPerSecond, bytesAtOnce, bytesPerSecond, addressesPerHour } =
           connectionProbeLimits
         expect(probes).toBeLessThanOrEqual(probesAtOnce + (probesPerSecond * now) / SECOND + 1)
         expect(bytes).toBeLessThanOrEqual(bytesAtOnce + (bytesPerSecond * now) / SECOND + 1)
         expect(addresses).toBeLessThanOrEqual(addressesPerHour * (1 + now / HOUR) + 1)
-        expect(shared.counters).toMatchObject({ probes, bytes, addresses })
+        expect(shared.counters).toMatchObject({ probes, bytes, addresses, refused })
       }),
       { numRuns: 50 }
     )

@@ -78,6 +78,10 @@ describe("B8 metrics", () => {
         duplicate: dropped.duplicate
       }))
         expect(readingOf(own, "quic.endpoint.packets.dropped", { "quic.drop.reason": kind })).toBe(count)
+      for (const limit of ["round", "addresses", "rate", "bytes", "address"])
+        expect(readingOf(own, "quic.endpoint.traversal.probes.refused", { "quic.probe.limit": limit })).toBe(
+          0
+        )
       const prometheus = yield* PrometheusMetrics.format()
       expect(prometheus).toContain("# TYPE quic_endpoint_packets_received counter")
       expect(prometheus).toMatch(/quic_endpoint_connections_active\{[^}]*network_local_port="\d+"[^}]*\} 1/)
