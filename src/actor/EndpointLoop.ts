@@ -92,7 +92,7 @@ export class EndpointLoop {
   }
 
   private listen(socket: UdpSocket): void {
-    socket.onReadable(() => this.ring())
+    socket.onReadable((atOnce) => this.signal.ring(atOnce))
     socket.onRefused((to, problem, isLasting) => this.connections.onSendRefused(to, problem, isLasting))
   }
 

@@ -3,13 +3,14 @@ import * as Effect from "effect/Effect"
 /** Wakes the endpoint's loop; a ring before the loop waits is not lost. */
 export class LoopSignal {
   private isRung = false
-  private wake: (() => void) | undefined = undefined
+  private wake: ((atOnce?: boolean) => void) | undefined = undefined
 
-  ring(): void {
+  /** With `atOnce`, a loop that waits runs its turn before this returns, which saves an iteration of the event loop. */
+  ring(atOnce = false): void {
     this.isRung = true
     const { wake } = this
     this.wake = undefined
-    wake?.()
+    wake?.(atOnce)
   }
 
   clear(): void {
@@ -24,7 +25,10 @@ export class LoopSignal {
     const next = Effect.sync(turn)
     return Effect.withFiber(({ currentDispatcher }) => {
       const wait = Effect.callback<void>((resume) => {
-        const wake = (): void => currentDispatcher.scheduleTask(() => resume(next), 0)
+        const wake = (atOnce = false): void => {
+          if (atOnce) resume(next)
+          else currentDispatcher.scheduleTask(() => resume(next), 0)
+        }
         if (this.isRung) wake()
         else this.wake = wake
       })

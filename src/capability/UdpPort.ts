@@ -98,9 +98,10 @@ export interface UdpSocket {
    * Sets the only wake-up callback, which must be cheap and must not throw.
    *
    * It is called synchronously: once when a datagram arrives after `drain` left the queue empty, once when `congested`
-   * turns false, and at once if datagrams are already queued.
+   * turns false, and at once if datagrams are already queued. With `atOnce`, the event loop has called the socket: no code of
+   * the program is on the stack, so the owner may drain it before `wake` returns.
    */
-  onReadable(wake: () => void): void
+  onReadable(wake: (atOnce?: boolean) => void): void
   /** Passes at most `max` queued datagrams to `handle`, oldest first; returns how many. */
   drain(max: number, handle: (datagram: ReceivedDatagram) => void): number
   /**

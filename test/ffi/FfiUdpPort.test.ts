@@ -172,8 +172,9 @@ describe("a socket of node:ffi", () => {
       let wakes = 0
       const seen: Array<number> = []
       const take = (max: number) => b.drain(max, ({ bytes }) => seen.push(bytes[0]))
-      b.onReadable(() => {
+      b.onReadable((atOnce) => {
         wakes++
+        expect(atOnce).toBe(true)
         expect(take(1)).toBe(1)
         expect(take(7)).toBe(7)
       })

@@ -56,7 +56,7 @@ export class FfiUdpSocket implements UdpSocket {
   /** Iterations of the loop since the owner has read. */
   private unread = 0
   private isClosed = false
-  private wakeOwner: () => void = noWake
+  private wakeOwner: (atOnce?: boolean) => void = noWake
 
   constructor(
     { native, calls, memories }: SocketContext,
@@ -96,7 +96,7 @@ export class FfiUdpSocket implements UdpSocket {
     return this.outbox.congested
   }
 
-  onReadable(wake: () => void): void {
+  onReadable(wake: (atOnce?: boolean) => void): void {
     if (this.isClosed) return
     this.wakeOwner = wake
     if (!this.isArmed) wake()
@@ -173,7 +173,7 @@ export class FfiUdpSocket implements UdpSocket {
     if (this.isArmed) {
       this.isArmed = false
       this.unread = 0
-      this.wakeOwner()
+      this.wakeOwner(true)
     } else if (++this.unread >= PATIENCE) this.receiveIntoQueue()
   }
 
