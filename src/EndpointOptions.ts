@@ -202,7 +202,8 @@ export interface EndpointOptions extends Partial<typeof BindSchema.Type> {
   readonly relays?: ReadonlyArray<RelayOption>
   /**
    * How direct paths through NATs are found; `false`: none are looked for, and the relays are not asked for addresses.
-   * Default: with the defaults of `TraversalOptions` if there are `relays`, otherwise `false`.
+   * Default: with the defaults of `TraversalOptions` if the endpoint can use relays, those of peers that it dials included,
+   * for which it needs an `identity` and a `RelayPort`; otherwise `false`.
    */
   readonly traversal?: TraversalOptions | false
 }

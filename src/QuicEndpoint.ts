@@ -231,7 +231,7 @@ const make = Effect.fnUntraced(function* (options: EndpointOptions) {
   const { actor, keeper, context, dialing, traverses, own, links } = yield* startEndpoint(options)
   const show = (connection: ConnectionActor): QuicConnection => new QuicConnection(connection)
   const dialSettings = { ...dialing, show }
-  const bootstraps = yield* startTraversal(dialSettings, traverses, context, own?.port)
+  const bootstraps = yield* startTraversal(dialSettings, traverses, context, own?.port, links)
   const { store, nowMillis } = dialing
   const byKey = yield* makeDialing({ actor, own, links, store, nowMillis, context, show })
   const tree = Effect.sync(() => treeSnapshot(actor))

@@ -76,14 +76,22 @@ const urlOf = (text: unknown, field: string): Effect.Effect<string, QuicError> =
 const isPort = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65_535
 
+/** Where a relay answers address discovery; of one that a peer names, the port is the usual one. */
+export const discoveryNode = (url: string, port = DISCOVERY_PORT): BootstrapNode => ({
+  host: urlHost(new URL(url)),
+  port,
+  publicKey: undefined,
+  relay: url
+})
+
 /** Where relays answer address discovery: each host and port once. */
 export const discoveryNodes = (places: ReadonlyArray<RelayPlace>): ReadonlyArray<BootstrapNode> => {
   const nodes = new Map<string, BootstrapNode>()
   for (const { url, discoveryPort } of places) {
     if (discoveryPort === undefined) continue
-    const host = urlHost(new URL(url))
-    const key = `${discoveryPort} ${host}`
-    if (!nodes.has(key)) nodes.set(key, { host, port: discoveryPort, publicKey: undefined, relay: url })
+    const node = discoveryNode(url, discoveryPort)
+    const key = `${discoveryPort} ${node.host}`
+    if (!nodes.has(key)) nodes.set(key, node)
   }
   return [...nodes.values()]
 }

@@ -88,8 +88,8 @@ export type BootstrapOption =
  * **Details**
  *
  * Every field is optional. A field that is wrong fails `QuicEndpoint.make` with `InvalidOption`, whose `field` is its path,
- * such as `traversal.bootstraps.1.port`. A client needs at least one bootstrap node, or a relay, which answers address
- * discovery too.
+ * such as `traversal.bootstraps.1.port`. A client needs at least one bootstrap node, or the `identity` with which it uses
+ * relays, its own or those of the peers it dials, as these answer address discovery too.
  *
  * @category options
  * @since 0.1.0
@@ -107,6 +107,8 @@ export interface BesideTraversal {
   /** Protocols of the server; undefined if the endpoint accepts no connections. */
   readonly serverAlpn: ReadonlyArray<string> | undefined
   readonly hasRelays: boolean
+  /** Whether it can reach peers through relays, its own or theirs. */
+  readonly usesRelays: boolean
   /** Where the relays answer address discovery. */
   readonly relayNodes: ReadonlyArray<BootstrapNode>
 }
@@ -152,7 +154,7 @@ const withRelays = (
 
 const checkRole = (
   { role, bootstraps, discoveryAlpn }: Pick<TraversalSettings, "role" | "bootstraps" | "discoveryAlpn">,
-  { serverAlpn, hasRelays }: BesideTraversal
+  { serverAlpn, hasRelays, usesRelays }: BesideTraversal
 ): Effect.Effect<void, QuicError> => {
   if (role !== "client" && serverAlpn === undefined)
     return invalidOption("server", `a ${role} accepts connections, so it needs the options of a server`)
@@ -161,8 +163,11 @@ const checkRole = (
     if (!serverAlpn?.includes(discoveryAlpn))
       return invalidOption("server.alpn", `a bootstrap node serves ${discoveryAlpn}`)
   }
-  if (role === "client" && bootstraps.length === 0 && !hasRelays)
-    return invalidOption("traversal.bootstraps", "a client needs at least one bootstrap node, or a relay")
+  if (role === "client" && bootstraps.length === 0 && !usesRelays)
+    return invalidOption(
+      "traversal.bootstraps",
+      "a client needs at least one bootstrap node, or an identity, with which it uses relays"
+    )
   return Effect.void
 }
 

@@ -128,8 +128,9 @@ const serving = Effect.fnUntraced(function* (
 ) {
   const offered = options && (yield* serverSettings(serverOf(options, own), context))
   const hasRelays = own !== undefined && own.relays.length > 0
-  const beside = { serverAlpn: offered?.tls.alpn, hasRelays, relayNodes: own?.discovery ?? [] }
-  const wanted = traversal ?? (hasRelays ? {} : false)
+  const usesRelays = own?.port !== undefined
+  const beside = { serverAlpn: offered?.tls.alpn, hasRelays, usesRelays, relayNodes: own?.discovery ?? [] }
+  const wanted = traversal ?? (usesRelays ? {} : false)
   const traverses = wanted === false ? undefined : yield* traversalSettings(wanted, beside)
   return { traverses, server: offered && forTraversal(offered, traverses, options?.transport) }
 })

@@ -67,7 +67,7 @@ export interface RelaySettings {
 }
 
 export class RelayLinks {
-  /** Woken when a link begins or ends, and when an attempt has failed. */
+  /** Woken when a link begins or ends, when an attempt has failed, and when a relay is used no more. */
   readonly changed = new WaitList()
   readonly socket: RelaySocket<Relay>
   private readonly host: RelayHost
@@ -107,6 +107,11 @@ export class RelayLinks {
     return [...this.relays.values()]
       .filter(({ isConfigured, link }) => isConfigured && link !== undefined)
       .sort((a, b) => Number(b === home) - Number(a === home) || rttOf(a) - rttOf(b))
+  }
+
+  /** Those that are used because a peer is there. */
+  get borrowed(): ReadonlyArray<Relay> {
+    return [...this.relays.values()].filter(({ isConfigured }) => !isConfigured)
   }
 
   /** Waits until a configured relay is linked. */
@@ -149,7 +154,7 @@ export class RelayLinks {
   }
 
   private borrow(url: string): Relay | undefined {
-    const borrowed = [...this.relays.values()].filter(({ isConfigured }) => !isConfigured)
+    const { borrowed } = this
     if (borrowed.length >= MAX_BORROWED) {
       const idle = borrowed.find(({ uses }) => uses === 0)
       if (idle === undefined) return undefined
@@ -186,6 +191,7 @@ export class RelayLinks {
     this.relays.delete(relay.url)
     this.socket.addresses.forget(relay)
     relay.branch?.interruptUnsafe()
+    this.changed.wakeAll()
   }
 
   /** Connects again and again. */

@@ -8,7 +8,12 @@ import * as NodeIdentity from "../../layers/node/NodeIdentity.ts"
 import { makeEndpoint, reasonOf } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
 
-const beside: BesideTraversal = { serverAlpn: undefined, hasRelays: false, relayNodes: [] }
+const beside: BesideTraversal = {
+  serverAlpn: undefined,
+  hasRelays: false,
+  usesRelays: false,
+  relayNodes: []
+}
 const serves = { ...beside, serverAlpn: ["test", AddressDiscovery.alpn] }
 const node = "192.0.2.1:7842"
 const settingsOf = (options: unknown, around = beside) => traversalSettings(options as never, around)
@@ -67,11 +72,11 @@ it.effect("attempts are 1 to 16, and not more than candidates", () =>
   })
 )
 
-it.effect("a client without a bootstrap node needs a relay", () =>
+it.effect("a client without a bootstrap node has to be able to use relays", () =>
   Effect.gen(function* () {
     expect(yield* refusedField({})).toBe("traversal.bootstraps")
     expect(yield* refusedField({ role: "client" }, serves)).toBe("traversal.bootstraps")
-    expect((yield* settingsOf({}, { ...beside, hasRelays: true })).bootstraps).toEqual([])
+    expect((yield* settingsOf({}, { ...beside, usesRelays: true })).bootstraps).toEqual([])
   })
 )
 
@@ -160,7 +165,12 @@ it.effect("a relay that is a bootstrap node too is asked once, and beside the 16
       relay: `https://${host}/`
     }))
     const given = { bootstraps: Array.from({ length: 16 }, (_, i) => `192.0.2.${i + 1}`) }
-    const { bootstraps } = yield* settingsOf(given, { ...beside, hasRelays: true, relayNodes })
+    const { bootstraps } = yield* settingsOf(given, {
+      ...beside,
+      hasRelays: true,
+      usesRelays: true,
+      relayNodes
+    })
     expect(bootstraps.map(({ host, relay }) => [host, relay]).filter(([, relay]) => relay)).toEqual([
       ["192.0.2.1", "https://192.0.2.1/"],
       ["192.0.2.99", "https://192.0.2.99/"]

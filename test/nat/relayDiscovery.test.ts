@@ -25,6 +25,8 @@ const [relayHost] = publicAddresses
 const on = (host: Site["host"]) => Layer.mergeAll(host.layer, LiveCryptoSuite.layer, Trust.layerRawKeys([]))
 
 interface Setting extends Pick<EndpointOptions, "traversal"> {
+  /** Options of the one that dials. */
+  readonly dialer?: EndpointOptions
   readonly kinds?: readonly [Kind, Kind]
   /** Where the relay tells addresses; undefined if it does not. */
   readonly discoveryPort?: number
@@ -37,7 +39,8 @@ const relayed = Effect.fnUntraced(function* ({
   kinds: [client, server] = ["port-restricted", "port-restricted"],
   discoveryPort,
   told,
-  traversal
+  traversal,
+  dialer = {}
 }: Setting) {
   const world = yield* natWorld({ client, server })
   const services = Effect.gen(function* () {
@@ -61,7 +64,7 @@ const relayed = Effect.fnUntraced(function* ({
       return endpoint
     }).pipe(Effect.provide(on(host)))
   const far = yield* peerAt(world.server, { server: { alpn, clientCertificate: "none" } })
-  const near = yield* peerAt(world.client, {})
+  const near = yield* peerAt(world.client, dialer)
   const address = yield* far.dialAddress
   const dialed = near.dial(DialAddress.ticket({ ...address, addresses: [] }), { alpn })
   return { ...world, url, near, far, dialed }
@@ -85,6 +88,59 @@ describe("an endpoint that is given a relay", () => {
       expect(client.nat?.mappings.map(({ outside }) => outside)).toContainEqual(
         near.bootstraps.list[0].observed
       )
+    })
+  )
+
+  itSim(
+    "goes direct through the relay of the peer it dials, too, and asks that for as long as it is used",
+    () =>
+      Effect.gen(function* () {
+        const { url, near, dialed } = yield* relayed({
+          discoveryPort: AddressDiscovery.port,
+          dialer: { relays: [] }
+        })
+        expect(near.bootstraps.list).toEqual([])
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* dialed
+            yield* Effect.sleep(5_000)
+            expect(isDirect(connection)).toBe(true)
+            expect(near.bootstraps.list).toMatchObject([
+              { host: relayHost, port: 7842, relay: url, state: "connected", connections: 1 }
+            ])
+          })
+        )
+        yield* Effect.sleep(60_000)
+        expect(near.bootstraps.list).toEqual([])
+        // and once more: the relay is another one now
+        const again = yield* dialed
+        yield* Effect.sleep(5_000)
+        expect(isDirect(again)).toBe(true)
+      })
+  )
+
+  itSim("stays on the relay of its peer, and asks nobody, with `traversal: false`", () =>
+    Effect.gen(function* () {
+      const { near, dialed } = yield* relayed({
+        discoveryPort: AddressDiscovery.port,
+        dialer: { relays: [], traversal: false }
+      })
+      const connection = yield* dialed
+      yield* Effect.sleep(5_000)
+      expect(isDirect(connection)).toBe(false)
+      expect(near.bootstraps.list).toEqual([])
+    })
+  )
+
+  itSim("asks a node once that it is told of besides, and keeps it when the relay is not used any more", () =>
+    Effect.gen(function* () {
+      const { near, dialed } = yield* relayed({
+        discoveryPort: AddressDiscovery.port,
+        dialer: { relays: [], traversal: { bootstraps: [relayHost] } }
+      })
+      yield* Effect.scoped(Effect.andThen(dialed, Effect.sleep(5_000)))
+      yield* Effect.sleep(60_000)
+      expect(near.bootstraps.list).toMatchObject([{ host: relayHost, port: 7842 }])
     })
   )
 
