@@ -1,7 +1,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { hasTimers } from "../capability/TimerClock.ts"
+import { startTimer } from "../capability/TimerClock.ts"
 import type { RunFork } from "./Branch.ts"
 
 /**
@@ -45,7 +45,8 @@ export class DeadlineTimer {
   private start(delayMicros: number): () => void {
     const { clock } = this
     // a timer of a simulation that is due already must not stop its time
-    if (hasTimers(clock) && delayMicros > 0) return clock.startTimerUnsafe(delayMicros * 1000, this.fire)
+    const cancel = delayMicros > 0 ? startTimer(clock, delayMicros, this.fire) : undefined
+    if (cancel !== undefined) return cancel
     const sleep = clock.sleep(Duration.micros(BigInt(delayMicros)))
     const fiber = this.runFork(Effect.flatMap(sleep, () => Effect.sync(this.fire)))
     return () => fiber.interruptUnsafe()

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 /** Wakes the endpoint's loop; a ring before the loop waits is not lost. */
 export class LoopSignal {
   private isRung = false
-  private wake: ((atOnce?: boolean) => void) | undefined = undefined
+  private wake: ((atOnce: boolean) => void) | undefined = undefined
 
   /** With `atOnce`, a loop that waits runs its turn before this returns, which saves an iteration of the event loop. */
   ring(atOnce = false): void {
@@ -18,21 +18,37 @@ export class LoopSignal {
   }
 
   /**
-   * Runs `turn` after each ring, until interrupted. Fibers that are ready run first: what they write is sent in the same
-   * turn. The ring queues the turn, instead of waking the loop only for it to yield.
+   * Runs `turn` after each ring, until interrupted; fails with its defect. Fibers that are ready run first: what they write
+   * is sent in the same turn. The fiber that this returns to stays parked: a turn is a task of its scheduler, as waking the
+   * fiber for it and parking it again would take several steps of Effect's each time.
    */
   forever(turn: () => void): Effect.Effect<never> {
-    const next = Effect.sync(turn)
-    return Effect.withFiber(({ currentDispatcher }) => {
-      const wait = Effect.callback<void>((resume) => {
-        const wake = (atOnce = false): void => {
-          if (atOnce) resume(next)
-          else currentDispatcher.scheduleTask(() => resume(next), 0)
+    return Effect.withFiber(({ currentDispatcher }) =>
+      Effect.callback<never>((resume) => {
+        let isOver = false
+        const wake = (atOnce: boolean): void => {
+          if (atOnce) next()
+          else currentDispatcher.scheduleTask(next, 0)
         }
-        if (this.isRung) wake()
-        else this.wake = wake
+        const wait = (): void => {
+          if (this.isRung) wake(false)
+          else this.wake = wake
+        }
+        const next = (): void => {
+          if (isOver) return
+          try {
+            turn()
+          } catch (defect) {
+            return resume(Effect.die(defect))
+          }
+          wait()
+        }
+        wait()
+        return Effect.sync(() => {
+          isOver = true
+          this.wake = undefined
+        })
       })
-      return Effect.forever(wait, { disableYield: true })
-    })
+    )
   }
 }

@@ -1,3 +1,5 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,7 +14,10 @@ import { QuicEndpoint } from "../../src/index.ts"
 import { LiveCryptoSuite } from "../io.ts"
 import { itSim } from "../sim/itSim.ts"
 
-afterEach(() => vi.restoreAllMocks())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
 
 describe("the timer of an endpoint", () => {
   const armed = () => {
@@ -42,6 +47,28 @@ describe("the timer of an endpoint", () => {
     timer.stop()
     timer.arm(300, 0)
     expect([timeline.pending, timer.isArmed]).toEqual([0, false])
+  })
+
+  it("needs no fiber with Effect's own clock, and is not early by a fraction", () => {
+    vi.useFakeTimers()
+    const clock = Context.get(Context.empty(), Clock.Clock)
+    const runFork = vi.fn()
+    const onFire = vi.fn()
+    const timer = new DeadlineTimer(clock, runFork, onFire)
+    timer.arm(25_400, 0)
+    vi.advanceTimersByTime(25)
+    expect(onFire).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(onFire).toHaveBeenCalledOnce()
+    timer.arm(30_000, 26_000)
+    timer.stop()
+    // months away, which is more than a timer can wait for
+    const later = new DeadlineTimer(clock, runFork, onFire)
+    later.arm(1e13, 0)
+    vi.advanceTimersByTime(1e6)
+    expect([onFire.mock.calls.length, runFork.mock.calls.length, vi.getTimerCount()]).toEqual([1, 0, 1])
+    later.stop()
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it("lets a fiber sleep where the clock knows nothing else", async () => {

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { LoopSignal } from "../../src/actor/LoopSignal.ts"
 
 describe("the signal of an endpoint's loop", () => {
@@ -52,6 +54,35 @@ describe("the signal of an endpoint's loop", () => {
       signal.ring(true)
       assert.strictEqual(turns, 1)
       while (turns < 2) yield* Effect.yieldNow
+    })
+  )
+
+  it.live("runs no turn after an interrupt, not even one that is queued", () =>
+    Effect.gen(function* () {
+      const signal = new LoopSignal()
+      let turns = 0
+      const loop = yield* Effect.forkChild(signal.forever(() => turns++))
+      yield* Effect.yieldNow
+      signal.ring()
+      yield* Fiber.interrupt(loop)
+      signal.ring(true)
+      yield* Effect.yieldNow
+      assert.strictEqual(turns, 0)
+    })
+  )
+
+  it.live("ends with the defect of a turn", () =>
+    Effect.gen(function* () {
+      const signal = new LoopSignal()
+      const defect = new Error("broken")
+      const loop = yield* Effect.forkChild(
+        signal.forever(() => {
+          throw defect
+        })
+      )
+      yield* Effect.yieldNow
+      signal.ring()
+      assert.deepStrictEqual(yield* Fiber.await(loop), Exit.die(defect))
     })
   )
 })
