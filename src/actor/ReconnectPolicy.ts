@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
+import { monotonicMicros } from "../capability/TimerClock.ts"
 import type { QuicError } from "../QuicError.ts"
 
 /**
@@ -65,15 +66,18 @@ export class ReconnectPolicy {
   })
 }
 
-/** A schedule run step by step; undefined at its end. */
-const delaysOf = (schedule: Schedule.Schedule<unknown, QuicError>): Effect.Effect<Delays> =>
-  Effect.map(
-    Schedule.toStep(schedule),
-    (step): Delays =>
-      (error) =>
-        Clock.currentTimeMillis.pipe(
-          Effect.flatMap((now) => step(now, error)),
-          Effect.map(([, delay]) => Duration.toMillis(delay)),
-          Pull.catchDone(() => Effect.succeed(undefined))
-        )
-  )
+/**
+ * A schedule run step by step; undefined at its end. It begins at the wall's time, which one such as `Schedule.cron` goes
+ * by, and passes at the monotonic clock's pace: a clock that is set neither delays a peer nor ends its schedule.
+ */
+const delaysOf = Effect.fnUntraced(function* (schedule: Schedule.Schedule<unknown, QuicError>) {
+  const step = yield* Schedule.toStep(schedule)
+  const micros = yield* monotonicMicros
+  const sinceMillis = (yield* Clock.currentTimeMillis) - micros() / 1000
+  const delays: Delays = (error) =>
+    Effect.suspend(() => step(Math.round(sinceMillis + micros() / 1000), error)).pipe(
+      Effect.map(([, delay]) => Duration.toMillis(delay)),
+      Pull.catchDone(() => Effect.succeed(undefined))
+    )
+  return delays
+})
