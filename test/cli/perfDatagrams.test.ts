@@ -1,4 +1,5 @@
 /** The datagram test of `perf`: what is counted when datagrams are lost, and what a server refuses. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { describe, expect, it } from "vitest"
@@ -6,7 +7,13 @@ import {
   type DatagramTest,
   datagramLimits,
   DatagramTally,
-  decodeTest
+  datagramOf,
+  decodeReport,
+  decodeTest,
+  encodeCount,
+  encodeTest,
+  REPORT_BYTES,
+  stamp
 } from "../../src/cli/perfDatagramFormat.ts"
 import {
   callDatagramTest,
@@ -16,7 +23,7 @@ import {
 import { checkDatagramFlags, type DatagramFlags } from "../../src/cli/perfDatagrams.ts"
 import { parseBitRate } from "../../src/cli/units.ts"
 import { simPair } from "../channels/world.ts"
-import { reasonOf } from "../api/pair.ts"
+import { readAll, reasonOf } from "../api/pair.ts"
 import { itSim } from "../sim/itSim.ts"
 import { runCli, startCli } from "./runCli.ts"
 
@@ -120,6 +127,37 @@ describe("over a simulated link", () => {
       expect(seconds).toBeLessThan(30)
       isSilent = true
       expect((yield* reasonOf(callDatagramTest(near, test())))._tag).toBe("ReadTimeout")
+    })
+  )
+
+  itSim("an upload's server waits for what is still on its way, and no longer", () =>
+    Effect.gen(function* () {
+      const { near } = yield* served()
+      const nowMillis = Clock.currentTimeMillis
+      /** Says at once that it has sent `said`; `sent` arrive after that, 100 ms apart. */
+      const uploaded = Effect.fnUntraced(function* (number: number, said: number, sent: number) {
+        const upload = test({ number })
+        const stream = yield* near.openBidi
+        yield* stream.writeAll([encodeTest(upload), encodeCount(said)])
+        yield* stream.finish
+        const datagram = datagramOf(upload)
+        for (let i = 0; i < sent; i++) {
+          yield* Effect.sleep(100)
+          stamp(datagram, i, i * 100_000)
+          yield* near.sendDatagram(datagram)
+        }
+        const lastAt = yield* nowMillis
+        const reports = yield* readAll(stream)
+        const last = decodeReport(reports.subarray(-REPORT_BYTES))
+        return { last, tookMillis: (yield* nowMillis) - lastAt }
+      })
+      const all = yield* uploaded(1, 20, 20)
+      expect(all.last).toMatchObject({ isLast: true, sent: 20, received: 20 })
+      const half = yield* uploaded(2, 20, 10)
+      expect(half.last).toMatchObject({ isLast: true, sent: 20, received: 10 })
+      // in virtual time: two looks of 250 ms, between which nothing has arrived
+      expect(half.tookMillis).toBeLessThan(600)
+      expect(half.tookMillis).toBeGreaterThan(250)
     })
   )
 

@@ -60,7 +60,8 @@ itSim("a schedule ends when its time has passed", () =>
 
 itSim("a schedule by the calendar begins at the time of day", () =>
   Effect.gen(function* () {
-    const [delay] = yield* delays(Schedule.cron("0 0 12 * * *", "UTC"), [0])
+    const noon: Schedule.Schedule<unknown, unknown, unknown> = Schedule.cron("0 0 12 * * *", "UTC")
+    const [delay] = yield* delays(noon as Schedule.Schedule<unknown>, [0])
     const now = yield* Clock.currentTimeMillis
     // it has slept until then
     expect(delay).toBeGreaterThan(0)

@@ -1,9 +1,11 @@
 import { once } from "node:events"
-import { Worker } from "node:worker_threads"
+import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
 import { describe, expect, it } from "vitest"
 import { suite } from "../../layers/node/NodeCryptoSuite.ts"
 import { makeSharedMemory, SharedReplayGuard } from "../../layers/node/shards/SharedReplayGuard.ts"
 import { sumStatistics, withoutGauges } from "../../layers/node/shards/sumStatistics.ts"
+import type { FromShard, ToShard } from "../../layers/node/shards/messages.ts"
+import { ThisShard } from "../../layers/node/shards/thisShard.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
 import { ShardedSocket, type Stray } from "../../layers/udp/ShardedSocket.ts"
 import type { ReceivedDatagram, UdpSocket } from "../../src/capability/UdpPort.ts"
@@ -169,4 +171,64 @@ it("statistics add up, and what says what is now ends with its endpoint", () => 
   expect(sum.datagramsReceived).toBe(3)
   expect(sum.dropped.malformed).toBe(3)
   expect(sum.connectionsActive).toBe(4)
+})
+
+describe("datagrams that a shard passes on", () => {
+  const start = {
+    index: 0,
+    count: 3,
+    order: [0, 1, 2],
+    secret: new Uint8Array(32),
+    replays: new SharedArrayBuffer(8),
+    data: undefined
+  }
+  const stray: Stray = { bytes: new Uint8Array(1), from, to: undefined, ecn: 0 }
+  const strays = (count: number): ReadonlyArray<Stray> => Array.from({ length: count }, () => stray)
+
+  it("are 4096 at most on their way to each other shard; what is beyond is dropped until some are taken", async () => {
+    const { port1: own, port2: others } = new MessageChannel()
+    const shard = new ThisShard(start, own)
+    const tell = async (message: ToShard) => {
+      const told = once(own, "message")
+      others.postMessage(message)
+      await told
+    }
+    /** How many of `count` are passed on. */
+    const passed = (to: number, count: number): number => {
+      shard.passOn(4433, to, strays(count))
+      const { message } = receiveMessageOnPort(others) ?? {}
+      if (message === undefined) return 0
+      const said = message as Extract<FromShard, { readonly _tag: "strays" }>
+      expect(said).toMatchObject({ _tag: "strays", shard: to, port: 4433 })
+      return said.strays.length
+    }
+    expect([passed(1, 4000), passed(1, 1000), passed(1, 1)]).toEqual([4000, 96, 0])
+    expect(passed(2, 5000)).toBe(4096)
+    await tell({ _tag: "taken", by: 1, count: 10 })
+    expect([passed(1, 8), passed(1, 8), passed(1, 8), passed(2, 1)]).toEqual([8, 2, 0, 0])
+    // one that is replaced has none on their way to it
+    await tell({ _tag: "taken", by: 2, count: Number.MAX_SAFE_INTEGER })
+    expect([passed(2, 4096), passed(2, 1)]).toEqual([4096, 0])
+    own.close()
+  })
+
+  it("are acknowledged to the shard they come from, whether or not somebody receives them", async () => {
+    const { port1: own, port2: others } = new MessageChannel()
+    const shard = new ThisShard(start, own)
+    let received = 0
+    const stop = shard.receive(4433, (all) => {
+      received += all.length
+    })
+    const sent = async (port: number, count: number) => {
+      others.postMessage({ _tag: "strays", shard: 2, port, strays: strays(count) } satisfies ToShard)
+      const [answer] = await once(others, "message")
+      return answer
+    }
+    expect(await sent(4433, 3)).toEqual({ _tag: "taken", by: 2, count: 3 })
+    expect(await sent(4434, 5)).toEqual({ _tag: "taken", by: 2, count: 5 })
+    stop()
+    expect(await sent(4433, 7)).toEqual({ _tag: "taken", by: 2, count: 7 })
+    expect(received).toBe(3)
+    own.close()
+  })
 })
