@@ -1,5 +1,5 @@
 /** The benchmarks, their metrics and the systems compared. */
-import type { OpenTask } from "./system.ts"
+import { type OpenTask, WARM_UP_MILLIS } from "./system.ts"
 
 export interface Metric {
   /** The figure's name in a `Result`. */
@@ -93,6 +93,11 @@ export interface Extent {
 
 const DELAY_MILLIS = 20
 
+const handshaking = (scale: number) => ({
+  count: Math.ceil(400 * scale),
+  warmUpMillis: scale < 1 ? 0 : WARM_UP_MILLIS
+})
+
 export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArray<Benchmark> => [
   bulk(1452, 200_000_000 * scale),
   bulk(1200, 200_000_000 * scale),
@@ -122,12 +127,12 @@ export const benchmarks = ({ scale, connections, streams }: Extent): ReadonlyArr
   },
   handshakes("Sequential handshakes with certificate verification", "sequential, full", {
     kind: "handshake",
-    count: Math.ceil(400 * scale),
+    ...handshaking(scale),
     tickets: "ignore"
   }),
   handshakes("Sequential resumed handshakes", "sequential, resumed", {
     kind: "handshake",
-    count: Math.ceil(400 * scale),
+    ...handshaking(scale),
     tickets: "use"
   }),
   {

@@ -15,6 +15,8 @@ export type Task =
       readonly kind: "handshake"
       readonly port: number
       readonly count: number
+      /** Handshakes are made for that long before some are measured. */
+      readonly warmUpMillis: number
       /** What becomes of session tickets: `"collect"` waits for those of each connection, `"use"` resumes with one. */
       readonly tickets: "ignore" | "collect" | "use"
     }
@@ -70,7 +72,14 @@ export const quantiles = (samples: Array<number>): { p50: number; p99: number } 
   return { p50: at(0.5), p99: at(0.99) }
 }
 
-/** Times `count` calls, the first of a process and those after a warm-up; returns latencies and its CPU use. */
+/** V8 optimises a function when it has been through all of its code 3000 times: one that takes a branch a call, much later. */
+const SETTLED_CALLS = 20_000
+/** Who asks for fewer calls (`--quick`) wants figures of a cold process. */
+const COLD_COUNT = 1000
+/** The slowest systems settle no further, and are not given more time. */
+export const WARM_UP_MILLIS = 15_000
+
+/** Times `count` calls, the first of a process and those after V8 has settled; returns latencies and its CPU use. */
 export const timeCalls = async (count: number, call: () => Promise<void>): Promise<Result> => {
   const timed = async (): Promise<number> => {
     const start = performance.now()
@@ -78,8 +87,9 @@ export const timeCalls = async (count: number, call: () => Promise<void>): Promi
     return (performance.now() - start) * 1000
   }
   const first = await timed()
-  // until V8 has settled: of the first thousand calls, hundreds would be among the slowest hundredth
-  for (let i = 0; i < Math.min(2_000, count); i++) await call()
+  const warmBy = performance.now() + WARM_UP_MILLIS
+  const warmUp = count < COLD_COUNT ? count : SETTLED_CALLS
+  for (let i = 0; i < warmUp && performance.now() < warmBy; i++) await call()
   const samples: Array<number> = []
   const cpu = process.cpuUsage()
   for (let i = 0; i < count; i++) samples.push(await timed())

@@ -17,12 +17,16 @@ const start = (file: string, args: ReadonlyArray<string> = [], env: object = {})
   })
 
 const ask = async <A extends object>(child: ChildProcess, question: object): Promise<A> => {
-  const answered = once(child, "message")
+  const asking = new AbortController()
+  const { signal } = asking
+  const answered = once(child, "message", { signal })
+  const died = once(child, "exit", { signal }).then(() => Promise.reject(new Error("the worker died")))
   child.send(question)
-  const [answer] = await Promise.race([
-    answered,
-    once(child, "exit").then(() => Promise.reject(new Error("the worker died")))
-  ])
+  const [answer] = await Promise.race([answered, died]).finally(() => {
+    // what has lost the race listens no longer
+    died.catch(() => {})
+    asking.abort()
+  })
   if ("error" in answer) throw new Error(answer.error)
   return answer as A
 }
@@ -87,10 +91,16 @@ const transfers = async (pair: Pair, task: Extract<OpenTask, { kind: "bulk" }>):
   return { values: { ...values, firstBitsPerSecond: cold.values.bitsPerSecond } }
 }
 
-/** Handshakes of warm processes, with their CPU time by side, and what the first one takes. */
+/** Handshakes after a warm-up, which `--quick` makes short, with their CPU time by side, and what a process's first takes. */
 const handshakes = async (pair: Pair, task: Extract<OpenTask, { kind: "handshake" }>): Promise<Result> => {
   const cpu = async (side: Role) => (await pair.ask<CpuUse>(side, { kind: "cpu" })).micros
-  const cold = await pair.run(task.tickets === "use" ? { ...task, tickets: "collect" } : task)
+  const isResumption = task.tickets === "use"
+  const collect = () => pair.run({ ...task, tickets: "collect" })
+  const cold = await (isResumption ? collect() : pair.run(task))
+  for (const warmBy = performance.now() + task.warmUpMillis; performance.now() < warmBy; ) {
+    await pair.run(task)
+    if (isResumption) await collect()
+  }
   const before = { client: await cpu("client"), server: await cpu("server") }
   const { values } = await pair.run(task)
   return {
