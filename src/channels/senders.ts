@@ -78,17 +78,16 @@ const unordered = (
   const { priority, replaySafe } = spec
   const preamble = preambleOf(id, { version, oldest, kind: StreamKind.message, channelId: spec.id })
   /** Only what waits can be interrupted: a stream that is reset after it is written to would end the channel. */
-  const sendFrame = (frame: Uint8Array, restore: Restore) =>
-    Effect.gen(function* () {
-      const own = yield* restore(channel.alive)
-      const stream = yield* restore(carrier.openStream({ replaySafe }))
-      yield* stream.setPriority(priority)
-      yield* restore(stream.writeAll([preamble, frame]))
-      sent = counted === own ? sent + 1 : 1
-      counted = own
-      yield* stream.finish
-      return stream
-    })
+  const sendFrame = Effect.fnUntraced(function* (frame: Uint8Array, restore: Restore) {
+    const own = yield* restore(channel.alive)
+    const stream = yield* restore(carrier.openStream({ replaySafe }))
+    yield* stream.setPriority(priority)
+    yield* restore(stream.writeAll([preamble, frame]))
+    sent = counted === own ? sent + 1 : 1
+    counted = own
+    yield* stream.finish
+    return stream
+  })
   /** Waits until the message is acknowledged, and then until it is taken. */
   const landed = (stream: QuicStream, frame: Uint8Array) =>
     Effect.ignore(stream.finished).pipe(
@@ -96,28 +95,25 @@ const unordered = (
       Effect.andThen(Effect.ignore(stream.read())),
       Effect.ensuring(Effect.sync(() => flight.leave(frame.length)))
     )
+  const send = Effect.fnUntraced(function* (message: unknown, restore: Restore) {
+    const frame = frameOf(yield* restore(encoded(spec, message)))
+    yield* restore(flight.join(frame.length))
+    const own = yield* Scope.fork(scope)
+    const failed = (cause: Cause.Cause<QuicError>) => {
+      flight.acknowledge()
+      flight.leave(frame.length)
+      return Scope.close(own, Exit.failCause(cause))
+    }
+    const stream = yield* Effect.onError(Scope.provide(sendFrame(frame, restore), own), failed)
+    yield* Effect.forkIn(
+      Effect.ensuring(Effect.interruptible(landed(stream, frame)), Scope.close(own, Exit.void)),
+      scope
+    )
+  })
   return {
     open: channel.current,
     close: Effect.andThen(channel.close, flight.over),
-    send: (message) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          const frame = frameOf(yield* restore(encoded(spec, message)))
-          yield* restore(flight.join(frame.length))
-          const own = yield* Scope.fork(scope)
-          const failed = (cause: Cause.Cause<QuicError>) => {
-            flight.acknowledge()
-            flight.leave(frame.length)
-            return Scope.close(own, Exit.failCause(cause))
-          }
-          const sending = Scope.provide(sendFrame(frame, restore), own)
-          const stream = yield* Effect.onError(sending, failed)
-          yield* Effect.forkIn(
-            Effect.ensuring(Effect.interruptible(landed(stream, frame)), Scope.close(own, Exit.void)),
-            scope
-          )
-        })
-      )
+    send: (message) => Effect.uninterruptibleMask((restore) => send(message, restore))
   }
 }
 
