@@ -95,7 +95,7 @@ const printedStream = (stream: StreamNode): Printed => {
 const printedPath = (path: PathNode): Printed => {
   const [current, ...others] = path.routes
   return {
-    text: `path ${path.id} · ${formatAddress(current.local)} → ${formatAddress(current.remote)} · ${stateOf(path)} · rtt ${path.smoothedRttMillis.toFixed(1)} ms · window ${size(path.congestionWindowBytes)} · in flight ${size(path.bytesInFlight)} · ${path.datagramBytes} B datagrams${fiberOf(path.fiber)}`,
+    text: `path ${path.id} · ${formatAddress(current.local)} → ${formatAddress(current.remote)} · ${stateOf(path)} · rtt ${path.smoothedRttMillis.toFixed(1)} ms · window ${size(path.congestionWindowBytes)} · in flight ${size(path.bytesInFlight)} · ${path.datagramBytes} B datagrams`,
     below: others.map(({ local, remote, validation }) => ({
       text: `route ${formatAddress(local)} → ${formatAddress(remote)} · ${validation}`,
       below: []

@@ -17,6 +17,16 @@ export type RunFork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 /** What the parent does when a fiber dies. */
 export type DefectPolicy = (cause: Cause.Cause<unknown>) => void
 
+/** What lives in a fiber that does nothing else. */
+export interface Resident {
+  onInterrupted(): void
+}
+
+/** Whom a fiber without a branch belongs to. */
+export interface LeafOwner {
+  onExit(exit: Exit.Exit<unknown, unknown>): void
+}
+
 export class Branch {
   private readonly runFork: RunFork
   private readonly parent: Branch | undefined
@@ -72,34 +82,53 @@ export class Branch {
   fork<E>(effect: Effect.Effect<unknown, E>, onDefect: DefectPolicy): Branch {
     const branch = this.group()
     if (branch.closing) return branch
-    const fiber = this.runFork(effect)
-    branch.fiber = fiber
-    fiber.addObserver((exit) => {
-      branch.detach()
-      // those that were not closed already
-      if (branch.grown !== undefined || branch.leaves !== undefined) branch.interruptUnsafe()
+    branch.fiber = this.runFork(effect)
+    branch.fiber.addObserver((exit) => {
+      branch.wither()
       if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) onDefect(exit.cause)
     })
     return branch
   }
 
   /**
-   * Forks a fiber without a branch, wherever `start` runs it; `onExit` handles its defects too. Does nothing on a
-   * closing branch.
+   * Forks a fiber that only lives, until it is interrupted: with no stack, and nothing to wait for, it takes little. Does
+   * nothing on a closing branch.
    */
-  leaf<E>(
-    start: () => Fiber.Fiber<unknown, E>,
-    onExit: (exit: Exit.Exit<unknown, E>) => void
+  house(resident: Resident): Branch {
+    const branch = this.group()
+    if (branch.closing) return branch
+    branch.fiber = this.runFork(Effect.never)
+    branch.fiber.addObserver(() => {
+      resident.onInterrupted()
+      branch.wither()
+    })
+    return branch
+  }
+
+  /** Its fiber has ended. */
+  private wither(): void {
+    this.detach()
+    // those that were not closed already
+    if (this.grown !== undefined || this.leaves !== undefined) this.interruptUnsafe()
+  }
+
+  /**
+   * Forks a fiber without a branch, wherever `start` runs it; `owner` handles its defects too. Does nothing on a closing
+   * branch.
+   */
+  leaf(
+    start: () => Fiber.Fiber<unknown, unknown>,
+    owner: LeafOwner
   ): Fiber.Fiber<unknown, unknown> | undefined {
     if (this.closing) {
-      onExit(Exit.interrupt())
+      owner.onExit(Exit.interrupt())
       return undefined
     }
     const fiber = start()
     this.hold(fiber)
     fiber.addObserver((exit) => {
       this.leaves?.delete(fiber)
-      onExit(exit)
+      owner.onExit(exit)
       this.wakeIfEmpty()
     })
     return fiber
@@ -161,6 +190,8 @@ export class Branch {
 
   private detach(): void {
     const { parent } = this
-    if (parent?.grown?.delete(this) === true && parent.grown.size === 0) parent.emptied?.wakeAll()
+    if (parent?.grown?.delete(this) !== true || parent.grown.size > 0) return
+    parent.grown = undefined
+    parent.emptied?.wakeAll()
   }
 }

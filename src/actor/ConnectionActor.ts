@@ -1,7 +1,7 @@
 /**
  * One connection from the application's side: the pure `Connection`, and the fibers that wait for it.
  *
- * It owns a fiber that lives until the connection is drained and, below it, the fibers of its path, of certificate
+ * It owns a fiber that lives until the connection is drained and, below it, those of migrations, of certificate
  * verification, and of saving tickets and tokens; also its handlers, its wait lists, and the error every operation
  * fails with once the connection is closed. Interrupting the fiber closes the connection; a defect in it or in the
  * verifier closes it with INTERNAL_ERROR and does not affect other connections.
@@ -18,7 +18,7 @@ import type { Connection } from "../connection/Connection.ts"
 import type { Timed } from "../internal/DeadlineHeap.ts"
 import { EndpointClosed, type QuicError, type QuicErrorReason } from "../QuicError.ts"
 import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
-import type { Branch } from "./Branch.ts"
+import type { Branch, Resident } from "./Branch.ts"
 import { failingWith, reasonOf, type SendRefusal } from "./closeReasons.ts"
 import { ConnectionSignals } from "./ConnectionSignals.ts"
 import { DatagramFates, type OnFate } from "./DatagramFates.ts"
@@ -65,7 +65,7 @@ export interface ConnectionOwner {
   snapshot(nowMicros: number): Omit<PeerNode, "connections">
 }
 
-export class ConnectionActor implements PathHost, HandledConnection, ConnectionListener {
+export class ConnectionActor implements PathHost, HandledConnection, ConnectionListener, Resident {
   readonly core: Connection
   /** Its state in the endpoint's loop. */
   readonly entry = new LoopEntry(this)
@@ -103,20 +103,14 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const readers = readersOf(this)
     this.signals = new ConnectionSignals(readers)
     this.streams = new StreamRouter(core.streams, host.now, readers)
-    const onDefect = (cause: Cause.Cause<unknown>) => this.onDefect(cause)
-    this.branch = this.parent.fork(this.life, onDefect)
-    this.path = new PathActor(this, this.branch, onDefect)
+    this.branch = this.parent.house(this)
+    this.path = new PathActor(this)
     this.saver = memory && new SessionSaver(memory, this.branch, this)
   }
 
-  /** Runs until the connection is drained; interruption closes the connection. */
-  private get life(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      this.signals.drained.listen(() => resume(Effect.void))
-      return Effect.sync(() => {
-        if (this.failure === undefined) this.close(0, "interrupted")
-      })
-    })
+  /** Its fiber has ended: as it is drained, or as somebody wants it to end. */
+  onInterrupted(): void {
+    if (this.failure === undefined) this.close(0, "interrupted")
   }
 
   onDefect(cause: Cause.Cause<unknown>): void {
@@ -244,7 +238,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     this.verification?.interruptUnsafe()
     const wasOpen = this.failure === undefined
     if (wasOpen) this.fail(() => new EndpointClosed())
-    this.signals.drain()
+    this.drain()
     if (wasOpen) this.wakeAllWaiters()
   }
 
@@ -360,7 +354,12 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
 
   onDrained(): void {
     this.host.onDrained(this)
-    this.signals.drain()
+    this.drain()
+  }
+
+  private drain(): void {
+    this.signals.isDrained = true
+    this.branch.interruptUnsafe()
   }
 
   private fail(reason: () => QuicErrorReason): void {

@@ -10,18 +10,13 @@ export class ConnectionSignals {
   readonly changed: WaitList
   /** The core was driven: something may have been acknowledged or become possible. */
   readonly driven = new WaitList()
-  /** The connection is drained; `drain` wakes them. */
-  readonly drained = new WaitList()
+
+  /** No more datagrams of the connection are expected. */
   isDrained = false
 
   /** `readers` counts those who wait for something of the peer's. */
   constructor(readers: Tally) {
     this.changed = new TalliedWaitList(readers)
-  }
-
-  drain(): void {
-    this.isDrained = true
-    this.drained.wakeAll()
   }
 
   /** Application fibers that wait. */

@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Branch } from "./Branch.ts"
+import type { Branch, LeafOwner } from "./Branch.ts"
 import { WaitList } from "./WaitList.ts"
 
 /** Extra time for a connection's handler after its stream handlers, for what follows `serveStreams`. */
@@ -26,13 +26,15 @@ export interface HandledConnection {
   onBusy(isBusy: boolean): void
 }
 
-export class Handlers {
+export class Handlers implements LeafOwner {
   private readonly host: HandledConnection
   /** The fiber that `serve` runs. */
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** One for each running `serveStreams`. */
-  private groups: Set<Branch> = none
+  private groups: ReadonlyArray<Branch> = none
   private deadline: Branch | undefined = undefined
+  /** All of those `serve` has started. */
+  private running: Set<Handlers> | undefined = undefined
   private readonly changed = new WaitList()
 
   constructor(host: HandledConnection) {
@@ -52,7 +54,7 @@ export class Handlers {
 
   /** Whether any runs. */
   get isBusy(): boolean {
-    return this.fiber !== undefined || this.groups.size > 0
+    return this.fiber !== undefined || this.groups.length > 0
   }
 
   /** Waits until none runs. */
@@ -62,7 +64,7 @@ export class Handlers {
 
   /** Whether `serveStreams` runs. */
   get isServingStreams(): boolean {
-    return this.groups.size > 0
+    return this.groups.length > 0
   }
 
   /** Waits until no `serveStreams` runs. */
@@ -72,23 +74,30 @@ export class Handlers {
     )
   }
 
-  /** Runs the handler of the connection itself, which may outlive the connection for a while. */
-  run(start: () => Fiber.Fiber<void>, onExit: () => void): void {
+  /**
+   * Runs the handler of the connection itself, which may outlive the connection for a while. These are among `running` until
+   * it has ended.
+   */
+  run(start: () => Fiber.Fiber<void>, running: Set<Handlers>): void {
     const { host } = this
-    const ended = (exit: Exit.Exit<unknown>) => {
-      this.fiber = undefined
-      this.deadline?.interruptUnsafe()
-      this.deadline = undefined
-      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) host.onDefect(exit.cause)
-      this.report()
-      onExit()
-    }
-    const fiber = host.parent.leaf(start, ended)
+    this.running = running
+    running.add(this)
+    const fiber = host.parent.leaf(start, this)
     // it may be done already
     if (fiber === undefined || fiber.pollUnsafe() !== undefined) return
     this.fiber = fiber
     this.report()
     if (host.isOver) this.onOver()
+  }
+
+  /** The handler of the connection itself has ended. */
+  onExit(exit: Exit.Exit<unknown>): void {
+    this.fiber = undefined
+    this.deadline?.interruptUnsafe()
+    this.deadline = undefined
+    if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) this.host.onDefect(exit.cause)
+    this.report()
+    this.running?.delete(this)
   }
 
   /** Interrupts the handler of the connection itself. */
@@ -99,15 +108,14 @@ export class Handlers {
   /** A group for stream handlers, until it is closed. */
   open(): Branch {
     const group = this.host.parent.group()
-    if (this.groups === none) this.groups = new Set()
-    this.groups.add(group)
+    this.groups = this.groups.concat(group)
     this.report()
     return group
   }
 
   close(group: Branch): Effect.Effect<void> {
     const forget = Effect.sync(() => {
-      this.groups.delete(group)
+      this.groups = this.groups.filter((other) => other !== group)
       this.report()
     })
     return Effect.ensuring(group.close, forget)
@@ -130,4 +138,4 @@ export class Handlers {
 }
 
 /** Most connections run no `serveStreams`, or have a handler of their own only. */
-const none = new Set<Branch>()
+const none: ReadonlyArray<Branch> = []

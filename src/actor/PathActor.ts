@@ -1,9 +1,8 @@
 /**
  * One path of a connection, and its migrations to other local addresses.
  *
- * It owns a fiber for as long as the path lives and, below it, one fiber for each migration of the application: that
- * fiber holds the socket, probes the new route (RFC 9000 §8.2), and closes the socket when no route of the path uses it
- * any more. Interrupting it abandons the route being probed.
+ * It owns a fiber for each migration of the application, which holds the socket, probes the new route (RFC 9000 §8.2), and
+ * closes the socket when no route of the path uses it any more. Interrupting it abandons the route being probed.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -14,7 +13,7 @@ import type { ConnectionPath } from "../connection/ConnectionPath.ts"
 import type { SocketNumber } from "../path/Route.ts"
 import { EndpointClosed, MigrationFailed, type QuicError, quicError } from "../QuicError.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
-import type { Branch, DefectPolicy } from "./Branch.ts"
+import type { Branch } from "./Branch.ts"
 import { WaitList } from "./WaitList.ts"
 
 /**
@@ -49,11 +48,14 @@ const LINGER_MILLIS = 1000
 /** What a path needs of its connection. */
 export interface PathHost {
   readonly core: Connection
+  /** Where its fibers grow. */
+  readonly branch: Branch
   readonly failure: Effect.Effect<never, QuicError> | undefined
   /** `driven`: the core was driven, and a temporary refusal may no longer apply. */
   readonly signals: { readonly driven: WaitList }
   now(): number
   touch(): void
+  onDefect(cause: Cause.Cause<unknown>): void
   /**
    * Opens another socket to `remote`, and returns its number in the core. `onRefused` is called when the system refuses
    * to send there.
@@ -89,23 +91,20 @@ interface MigrationAttempt {
 }
 
 export class PathActor {
-  readonly branch: Branch
   /** The path changed its route, abandoned one, has something new in its trace, or ended. */
   readonly moved = new WaitList()
   private readonly host: PathHost
-  private readonly onDefect: DefectPolicy
 
-  constructor(host: PathHost, parent: Branch, onDefect: DefectPolicy) {
+  constructor(host: PathHost) {
     this.host = host
-    this.onDefect = onDefect
-    this.branch = parent.fork(Effect.never, onDefect)
   }
 
   /** Migrates the path to another local address once it is validated; interruption leaves the path where it is. */
   migrate({ rank = 0, label = "", ...where }: MigrationCandidate): Effect.Effect<void, QuicError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        if (this.host.failure !== undefined || this.branch.isClosing) return this.over
+        const { branch } = this.host
+        if (this.host.failure !== undefined || branch.isClosing) return this.over
         const attempt: MigrationAttempt = {
           path: this.host.core.path,
           rank,
@@ -117,9 +116,9 @@ export class PathActor {
         // the connection ended, or the caller was interrupted
         const cutShort = Effect.sync(() => Deferred.doneUnsafe(attempt.result, this.over))
         const moving = Effect.onInterrupt(Effect.scoped(this.moveTo(where, attempt)), () => cutShort)
-        const fiber = this.branch.fork(moving, (cause) => {
+        const fiber = branch.fork(moving, (cause) => {
           Deferred.doneUnsafe(attempt.result, Effect.die(Cause.squash(cause)))
-          this.onDefect(cause)
+          this.host.onDefect(cause)
         })
         // once the core has migrated there is nothing left to abandon
         const giveUp = Effect.suspend(() =>

@@ -81,7 +81,7 @@ export class StreamRouter {
   claim(claim: StreamClaim, unidirectional?: boolean): () => void {
     if (unidirectional !== true) this.onAccepting(false)
     if (unidirectional !== false) this.onAccepting(true)
-    this.claims = [...this.claims, claim]
+    this.claims = this.claims.concat(claim)
     this.offerAll(this.unclaimedBidirectional, claim)
     this.offerAll(this.unclaimedUnidirectional, claim)
     return () => {

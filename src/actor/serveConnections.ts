@@ -1,7 +1,9 @@
 /** Runs a handler for every incoming connection. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { QuicError } from "../QuicError.ts"
 import type { AcceptQueue } from "./AcceptQueue.ts"
@@ -19,26 +21,16 @@ export const serveConnections = <E, R>(
   handle: (connection: ConnectionActor) => Effect.Effect<void, E, R>
 ): Effect.Effect<never, QuicError, Exclude<R, Scope.Scope>> => {
   const serve = Effect.gen(function* () {
-    const fork = Effect.runForkWith(yield* Effect.context<Exclude<R, Scope.Scope>>())
+    const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const running = new Set<Handlers>()
     yield* Effect.addFinalizer(() =>
       Effect.forEach(running, (handlers) => handlers.end, { concurrency: "unbounded", discard: true })
     )
-    const start = (actor: ConnectionActor): void => {
-      const { handlers } = actor
-      const supervised = supervise(actor, handle(actor))
-      running.add(handlers)
-      // whoever interrupts the handler: its connection is closed first
-      handlers.run(
-        () => fork(supervised, { uninterruptible: true }),
-        () => running.delete(handlers)
-      )
-    }
     const serveOne = Effect.suspend(() => {
       const taken = queue.take()
       if (taken === undefined) return queue.refusal() ?? queue.changed.park
       // in the same step: from then on a fiber is responsible for the connection
-      start(taken)
+      taken.handlers.run(() => supervise(taken, handle(taken), context), running)
       return Effect.void
     })
     return yield* Effect.forever(serveOne, { disableYield: true })
@@ -47,18 +39,21 @@ export const serveConnections = <E, R>(
 }
 
 /**
- * Runs a connection's handler, closes the connection according to its exit, then the handler's scope. Only the handler is
- * interruptible.
+ * Runs a connection's handler in a fiber, closes the connection according to its exit, then the handler's scope. Only the
+ * handler is interruptible: whoever interrupts it, its connection is closed first.
  */
 const supervise = <E, R>(
   actor: ConnectionActor,
-  handler: Effect.Effect<void, E, R>
-): Effect.Effect<void, never, Exclude<R, Scope.Scope>> => {
+  handler: Effect.Effect<void, E, R>,
+  context: Context.Context<Exclude<R, Scope.Scope>>
+): Fiber.Fiber<void> => {
   const scope = Scope.makeUnsafe()
-  const run = Effect.exit(Effect.interruptible(Scope.provide(handler, scope)))
-  return Effect.flatMap(run, (exit) =>
+  const supervised = Effect.flatMap(Effect.exit(Effect.interruptible(handler)), (exit) =>
     Effect.andThen(endConnection(actor, exit), closeScope(actor, scope, exit))
   )
+  // a fiber that starts in the scope need not remember a context without it
+  const inside = Context.add(context, Scope.Scope, scope) as Context.Context<R>
+  return Effect.runForkWith(inside)(supervised, { uninterruptible: true })
 }
 
 /** A client that has left, as clients do, in the middle of what its handler did. */

@@ -39,16 +39,11 @@ const streamSnapshot = (actor: ConnectionActor, snapshot: StreamSnapshot, nowMic
 
 type SocketAddressOf = (socket: number) => SocketAddress
 
-const pathSnapshot = (
-  actor: ConnectionActor,
-  path: ConnectionPath,
-  addressOf: SocketAddressOf
-): PathNode => ({
+const pathSnapshot = (path: ConnectionPath, addressOf: SocketAddressOf): PathNode => ({
   id: path.id,
   state: shownPathState(path),
   carriesData: path.status.carries,
   isSilent: path.status.isSuspect,
-  fiber: actor.path.branch.fiberId,
   routes: path.routes.all.map((route) => ({
     local: addressOf(route.socket),
     remote: route.remote,
@@ -97,7 +92,7 @@ const connectionSnapshot = (
     waiting: actor.waiting,
     bonding: core.multipath.bond.state,
     traversal: traversalSnapshot(actor),
-    paths: core.paths.used.map((path) => pathSnapshot(actor, path, addressOf)),
+    paths: core.paths.used.map((path) => pathSnapshot(path, addressOf)),
     streams: core.streams.snapshots().map((snapshot) => streamSnapshot(actor, snapshot, nowMicros)),
     holdings: holdings(core)
   }

@@ -81,8 +81,6 @@ export interface PathNode {
   readonly carriesData: boolean
   /** Whether it has left probes unanswered. */
   readonly isSilent: boolean
-  /** Fiber of the path. */
-  readonly fiber: number | undefined
   /** Its routes, the current one first. */
   readonly routes: ReadonlyArray<RouteNode>
   /** Smoothed round-trip time. RFC 9002 §5.3 */

@@ -37,6 +37,20 @@ describe("a branch of the fiber tree", () => {
     expect([...root.children]).toEqual([])
   })
 
+  it("tells a resident that its fiber was interrupted, after what grows on it", async () => {
+    const ends: Array<string> = []
+    const root = new Branch(Effect.runFork)
+    const branch = root.house({ onInterrupted: () => void ends.push("resident") })
+    branch.fork(resident("guest", ends), ignoreDefect)
+    expect([root.fiberCount, branch.fiberId]).toEqual([2, expect.any(Number)])
+    await Effect.runPromise(branch.close)
+    expect(ends).toEqual(["guest", "resident"])
+    expect([root.fiberCount, ...root.children]).toEqual([0])
+    root.house({ onInterrupted: () => void ends.push("another") })
+    root.interruptUnsafe()
+    expect(ends).toEqual(["guest", "resident", "another"])
+  })
+
   it("reports a defect to its parent's policy, not to its siblings", async () => {
     const ends: Array<string> = []
     const defects: Array<unknown> = []

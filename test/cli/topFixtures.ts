@@ -8,7 +8,6 @@ export const pathNode = (over: Partial<PathNode> = {}): PathNode => ({
   carriesData: true,
   isSilent: false,
   id: 0,
-  fiber: 3,
   routes: [
     {
       local: { family: 4, host: "10.0.0.1", port: 4433 },
