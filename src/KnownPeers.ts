@@ -26,16 +26,25 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { isBytes, isRecord } from "./arguments.ts"
 import { PeerLookup, type PeerLookupShape, type PeerPlaces } from "./capability/PeerLookup.ts"
 import type { DialAddress } from "./DialAddress.ts"
 import { hexadecimal } from "./internal/hexadecimal.ts"
 import { mergedPlaces, nowhere } from "./peerPlaces.ts"
+import { InvalidOption, quicError } from "./QuicError.ts"
 
 /** Peers remembered; the one heard from longest ago is forgotten first. */
 const MAX_PEERS = 1024
 /** Of each, the last that have worked. */
 const MAX_RELAYS = 4
 const MAX_ADDRESSES = 8
+
+const isDialAddress = (value: unknown): value is DialAddress =>
+  isRecord(value) && isBytes(value.publicKey) && Array.isArray(value.relays) && Array.isArray(value.addresses)
+
+const notKnown = quicError(
+  new InvalidOption({ field: "known", problem: "DialAddresses; DialAddress.parse makes one of a ticket" })
+)
 
 /**
  * A table of peers. Holds at most 1,024, each with at most 4 relays and 8 addresses: what worked last is kept.
@@ -46,9 +55,17 @@ const MAX_ADDRESSES = 8
 export class KnownPeers implements PeerLookupShape {
   private readonly peers = new Map<string, DialAddress>()
 
-  /** A table that knows these peers already, those heard from last at the end. */
+  /**
+   * A table that knows these peers already, those heard from last at the end. Throws `QuicError` with `InvalidOption` for
+   * what is no `DialAddress`.
+   */
   constructor(known: Iterable<DialAddress> = []) {
-    for (const { publicKey, ...place } of known) this.add(publicKey, place)
+    // text is iterable too, by letters
+    if (typeof known === "string" || !(Symbol.iterator in Object(known))) throw notKnown
+    for (const each of known) {
+      if (!isDialAddress(each)) throw notKnown
+      this.add(each.publicKey, each)
+    }
   }
 
   /** All that are known, as dial addresses; the one heard from last is the last. */

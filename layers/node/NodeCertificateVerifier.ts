@@ -24,6 +24,7 @@ import * as tls from "node:tls"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { isBytes } from "../../src/arguments.ts"
 import {
   CertificateAlert,
   CertificateVerifier,
@@ -52,6 +53,14 @@ import { TrustAnchors } from "./certificates/TrustAnchors.ts"
 export type CertificateInput = string | Uint8Array
 
 /**
+ * A public key as DER SubjectPublicKeyInfo, or its SHA-256 as 64 hex digits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PinInput = string | Uint8Array
+
+/**
  * Trusts the system's certificate store and `NODE_EXTRA_CA_CERTS`, or Node's bundled roots if the system has none.
  *
  * **Details**
@@ -74,13 +83,13 @@ export const systemAuthorities: Effect.Effect<CertificateVerifierShape> = Effect
  *
  * **Details**
  *
- * Fails with `IdentityError`, `Malformed` or `NoCertificate`, if a certificate cannot be read.
+ * One input, or an array. Fails with `IdentityError`, `Malformed` or `NoCertificate`, if a certificate cannot be read.
  *
  * @category verifiers
  * @since 0.1.0
  */
 export const authorities = (
-  certificates: ReadonlyArray<CertificateInput>
+  certificates: CertificateInput | ReadonlyArray<CertificateInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
   Effect.map(anchorsFrom(certificates), (anchors) => verifierOf(trustsPathTo(anchors)))
 
@@ -89,13 +98,13 @@ export const authorities = (
  *
  * **Details**
  *
- * Fails with `IdentityError`, `Malformed` or `NoCertificate`, if a certificate cannot be read.
+ * One input, or an array. Fails with `IdentityError`, `Malformed` or `NoCertificate`, if a certificate cannot be read.
  *
  * @category verifiers
  * @since 0.1.0
  */
 export const pinnedCertificates = (
-  certificates: ReadonlyArray<CertificateInput>
+  certificates: CertificateInput | ReadonlyArray<CertificateInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
   Effect.map(anchorsFrom(certificates), (pinned) =>
     verifierOf(([leaf]) =>
@@ -111,16 +120,16 @@ export const pinnedCertificates = (
  *
  * **Details**
  *
- * A key is a DER SubjectPublicKeyInfo, or its SHA-256 as 64 hex digits (`Identity.peerId`). Fails with `IdentityError`
- * for anything else.
+ * One key, or an array: a DER SubjectPublicKeyInfo, or its SHA-256 as 64 hex digits (`Identity.peerId`). Fails with
+ * `IdentityError` for anything else.
  *
  * @category verifiers
  * @since 0.1.0
  */
 export const pinnedKeys = (
-  keys: ReadonlyArray<string | Uint8Array>
+  keys: PinInput | ReadonlyArray<PinInput>
 ): Effect.Effect<CertificateVerifierShape, IdentityError> =>
-  Effect.map(Effect.forEach(keys, pinFrom), (pins) => {
+  Effect.map(Effect.flatMap(listed(keys, "keys", keyText), Effect.forEach(pinFrom)), (pins) => {
     const pinned = new Set(pins)
     return verifierOf(([leaf]) => {
       const pin = sha256(leaf.spki)
@@ -148,7 +157,7 @@ export const layer: Layer.Layer<CertificateVerifier> = Layer.effect(CertificateV
  * @since 0.1.0
  */
 export const layerAuthorities = (
-  certificates: ReadonlyArray<CertificateInput>
+  certificates: CertificateInput | ReadonlyArray<CertificateInput>
 ): Layer.Layer<CertificateVerifier, IdentityError> =>
   Layer.effect(CertificateVerifier, authorities(certificates))
 
@@ -159,7 +168,7 @@ export const layerAuthorities = (
  * @since 0.1.0
  */
 export const layerPinnedCertificates = (
-  certificates: ReadonlyArray<CertificateInput>
+  certificates: CertificateInput | ReadonlyArray<CertificateInput>
 ): Layer.Layer<CertificateVerifier, IdentityError> =>
   Layer.effect(CertificateVerifier, pinnedCertificates(certificates))
 
@@ -170,7 +179,7 @@ export const layerPinnedCertificates = (
  * @since 0.1.0
  */
 export const layerPinnedKeys = (
-  keys: ReadonlyArray<string | Uint8Array>
+  keys: PinInput | ReadonlyArray<PinInput>
 ): Layer.Layer<CertificateVerifier, IdentityError> => Layer.effect(CertificateVerifier, pinnedKeys(keys))
 
 /** Whether to trust a chain, leaf first; the leaf itself has passed its checks. */
@@ -244,9 +253,27 @@ const loadSystemAnchors = (): TrustAnchors => {
   return anchors
 }
 
-const anchorsFrom = Effect.fnUntraced(function* (inputs: ReadonlyArray<CertificateInput>) {
+const certificateText = "PEM text or DER bytes (Uint8Array)"
+const keyText = "a SHA-256 of 64 hex digits or a DER SubjectPublicKeyInfo (Uint8Array)"
+
+/** One is a list of one: text is iterable too, by letters, and bytes by numbers. */
+const listed = (
+  given: unknown,
+  field: string,
+  what: string
+): Effect.Effect<ReadonlyArray<string | Uint8Array>, IdentityError> => {
+  const isOne = (value: unknown): value is string | Uint8Array => typeof value === "string" || isBytes(value)
+  const malformed = (where: string, expected: string) =>
+    Effect.fail(new IdentityError({ kind: "Malformed", message: `${where}: expected ${expected}` }))
+  if (isOne(given)) return Effect.succeed([given])
+  if (!Array.isArray(given)) return malformed(field, `${what}, or an array of these`)
+  const wrong = given.findIndex((each) => !isOne(each))
+  return wrong < 0 ? Effect.succeed(given) : malformed(`${field}.${wrong}`, what)
+}
+
+const anchorsFrom = Effect.fnUntraced(function* (given: CertificateInput | ReadonlyArray<CertificateInput>) {
   const anchors = new TrustAnchors()
-  for (const input of inputs) {
+  for (const input of yield* listed(given, "certificates", certificateText)) {
     for (const der of typeof input === "string" ? yield* certificatesFromPem(input) : [input]) {
       const malformed = anchors.add(der)
       if (malformed !== undefined) {

@@ -69,6 +69,8 @@ export const developmentCertificate: (
 ) => Effect.Effect<Identity, IdentityError> = Effect.fnUntraced(function* (options = {}) {
   const hosts = options.hosts ?? ["localhost", "127.0.0.1", "::1"]
   const days = options.days ?? 14
+  if (!Array.isArray(hosts))
+    return yield* failure("hosts: an array of host names and IP addresses is required")
   if (hosts.length === 0) return yield* failure("hosts: at least one host name or IP address is required")
   const names: Array<string> = []
   for (const host of hosts) {

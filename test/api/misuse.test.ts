@@ -9,12 +9,14 @@ import { describe, expect } from "vitest"
 import {
   type EndpointOptions,
   Identity,
+  KnownPeers,
   PeerId,
   QuicEndpoint,
   type QuicError,
   Resumption,
   Trust
 } from "../../src/index.ts"
+import * as NodeRelayPort from "../../layers/node/relay/NodeRelayPort.ts"
 import { endpoints, pair, quietly, readText, reasonOf, text } from "./pair.ts"
 import { simulated, type World } from "./World.ts"
 import { LiveCryptoSuite } from "../io.ts"
@@ -162,7 +164,13 @@ describe("an endpoint", () => {
         [{ host, server: { ...server, identity: Effect.succeed(identity) } }, "server.identity"],
         [{ host, server: { ...server, identity: { cert: "…", key: "…" } } }, "server.identity"],
         [{ host, server: { ...server, transport: 5 } }, "server.transport"],
+        // what is a list of text is iterable as text, too: letter by letter
         [{ host, server: { ...server, alpn: "x" } }, "server.alpn"],
+        [{ host, server: { ...server, groups: "x25519" } }, "server.groups"],
+        [{ host, server: { ...server, cipherSuites: "aes-128-gcm" } }, "server.cipherSuites"],
+        [{ host, server: { ...server, transport: { versions: "v1" } } }, "server.transport.versions"],
+        [{ host, relays: "https://relay.example.org" }, "relays"],
+        [{ host, traversal: { bootstraps: "relay.example.org" } }, "traversal.bootstraps"],
         [{ host, resetSecret: new Uint8Array(32) }, "resetSecret"],
         [{ host, resetSecret: "" }, "resetSecret"],
         [{ host, resetSecret: Redacted.make("a secret of more than 32 characters") }, "resetSecret"]
@@ -189,6 +197,12 @@ describe("an endpoint", () => {
       for (const identity of [null, {}, Effect.succeed(1), "key.pem"])
         yield* expectRefused(client.connect({ ...connectOptions, identity: any(identity) }), "identity")
       yield* expectRefused(client.connect({ ...connectOptions, transport: any("fast") }), "transport")
+      for (const list of ["alpn", "groups", "keyShareGroups", "cipherSuites"])
+        yield* expectRefused(client.connect({ ...connectOptions, [list]: "x25519" }), list)
+      for (const list of ["relays", "addresses"]) {
+        const address = { publicKey: new Uint8Array(32), [list]: "https://relay.example.org" }
+        yield* expectRefused(client.dial(address, { alpn: ["x"] }), `address.${list}`)
+      }
       yield* expectRefused(client.rebind(any(4_433)), "options")
       expect(yield* client.connectionCount).toBe(0)
     }))
@@ -271,11 +285,18 @@ describe("identities, secrets and keys", () => {
     }))
 
   it("are refused when they can match nobody", () =>
-    Effect.sync(() => {
+    Effect.gen(function* () {
       const id = PeerId.fromSpki(text("a key"))
       expect(() => Trust.rawKeys([id, text("a key")])).not.toThrow()
       for (const wrong of [id, [id.toUpperCase()], ["abc"], [5], undefined, 5])
         expect(() => Trust.rawKeys(any(wrong))).toThrow(/known: /)
       expect(Exit.isFailure(Effect.runSyncExit(Effect.sync(() => Trust.rawKeys(any("abc")))))).toBe(true)
+      for (const authorities of [5, ["a", 5], {}])
+        yield* expectRefused(
+          Layer.build(NodeRelayPort.layerWith({ authorities: any(authorities) })),
+          "authorities"
+        )
+      for (const wrong of ["quicpeer", ["quicpeer"], [{ publicKey: "key", relays: [], addresses: [] }], 5])
+        expect(() => KnownPeers.make(any(wrong))).toThrow(/known: /)
     }))
 })

@@ -250,6 +250,7 @@ describe("a development certificate", () => {
     Effect.gen(function* () {
       const cases = [
         [{ hosts: [] }, /hosts: at least one/],
+        [{ hosts: "localhost" as never }, /hosts: an array of host names/],
         [{ hosts: ["exa mple"] }, /hosts: "exa mple" is neither/],
         // the URL standard reads this as 1.2.0.3; here it is neither a name nor an address
         [{ hosts: ["localhost", "1.2.3"] }, /hosts: "1.2.3" is neither/],

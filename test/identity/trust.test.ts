@@ -8,6 +8,7 @@ import {
   CertificateVerifier,
   type CertificateVerifierShape
 } from "../../src/capability/CertificateVerifier.ts"
+import type { IdentityError } from "../../src/Identity.ts"
 import * as PeerId from "../../src/PeerId.ts"
 import * as Trust from "../../src/Trust.ts"
 import { spkiOf } from "../../layers/node/certificates/issueCertificate.ts"
@@ -44,12 +45,29 @@ describe("explicit CAs", () => {
         [root.der],
         [pem(root.der)],
         [`# a bundle\n${pem(other.der)}\n${pem(root.der)}`],
-        [other.der, pem(root.der)]
+        [other.der, pem(root.der)],
+        root.der,
+        `${pem(other.der)}${pem(root.der)}`
       ]
       for (const input of inputs) {
         const verifier = yield* NodeCertificateVerifier.authorities(input)
         expect(yield* verdictOn(verifier, [leaf])).toEqual(acceptance)
       }
+    })
+  )
+
+  it.effect("that are neither text nor bytes are named, and so are pins", () =>
+    Effect.gen(function* () {
+      const { authorities, pinnedCertificates, pinnedKeys } = NodeCertificateVerifier
+      const messageOf = (made: Effect.Effect<unknown, IdentityError>) =>
+        Effect.map(Effect.flip(made), ({ message }) => message)
+      for (const wrong of [undefined, 5, {}, new Set(["x"])] as unknown as ReadonlyArray<never>) {
+        for (const make of [authorities, pinnedCertificates])
+          expect(yield* messageOf(make(wrong))).toMatch(/^certificates: expected PEM text or DER bytes/)
+        expect(yield* messageOf(pinnedKeys(wrong))).toMatch(/^keys: expected a SHA-256/)
+      }
+      expect(yield* messageOf(authorities([root.der, 5 as never]))).toMatch(/^certificates\.1: expected PEM/)
+      expect(yield* messageOf(pinnedKeys([null as never]))).toMatch(/^keys\.0: expected/)
     })
   )
 

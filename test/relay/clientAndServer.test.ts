@@ -41,7 +41,7 @@ const withRelay = (
     })
     const port = yield* Effect.provide(
       RelayPort,
-      NodeRelayPort.layerWith({ authorities: [Identity.publicPem(identity)] })
+      NodeRelayPort.layerWith({ authorities: Identity.publicPem(identity) })
     )
     yield* use({ relay, connect: (who) => port.connect(relay.url, who) })
     if (relay.discovery === undefined) return

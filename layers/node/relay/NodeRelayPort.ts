@@ -21,7 +21,7 @@ import {
 } from "../../../src/capability/RelayPort.ts"
 import { checkedMillis } from "../../../src/durationOption.ts"
 import { urlHost } from "../../../src/internal/relayUrl.ts"
-import type { QuicError } from "../../../src/QuicError.ts"
+import { invalidOption, type QuicError } from "../../../src/QuicError.ts"
 import { RELAY_PATH } from "../../../src/relay/frames.ts"
 import { AUTH_HEADER, authHeader, EXPORTED_BYTES, EXPORTER_LABEL } from "../../../src/relay/handshake.ts"
 import * as NodeCertificateVerifier from "../NodeCertificateVerifier.ts"
@@ -38,8 +38,8 @@ import { RelaySession } from "./RelaySession.ts"
  * @since 0.1.0
  */
 export interface NodeRelayOptions {
-  /** PEM certificates of the authorities that relays are trusted by. Default those that Node and the system trust. */
-  readonly authorities?: ReadonlyArray<string>
+  /** PEM text, or an array of such, of the authorities that relays are trusted by. Default those that Node and the system trust. */
+  readonly authorities?: string | ReadonlyArray<string>
   /** How long connecting and authenticating may take. 1 milli to 1 day, default 10 seconds. */
   readonly connectTimeout?: Duration.Input
 }
@@ -48,7 +48,7 @@ const DAY_MILLIS = 86_400_000
 const CONNECT_TIMEOUT = 10_000
 
 /** A port that gives a relay so much time to answer. */
-const make = (authorities: NodeRelayOptions["authorities"], timeoutMillis: number): RelayPortShape => ({
+const make = (authorities: ReadonlyArray<string> | undefined, timeoutMillis: number): RelayPortShape => ({
   connect: Effect.fnUntraced(function* (url: string, identity: RelayIdentity) {
     const late = new RelayError({ url, reason: "Unreachable", message: "it does not answer in time" })
     const opening = Effect.gen(function* () {
@@ -140,10 +140,18 @@ export const layerWith = ({
 }: NodeRelayOptions): Layer.Layer<RelayPort, QuicError> =>
   Layer.effect(
     RelayPort,
-    Effect.map(checkedMillis("connectTimeout", connectTimeout, 1, DAY_MILLIS), (millis) =>
-      make(authorities, millis)
-    )
+    Effect.gen(function* () {
+      const millis = yield* checkedMillis("connectTimeout", connectTimeout, 1, DAY_MILLIS)
+      // text is iterable too, by letters
+      const texts: unknown = typeof authorities === "string" ? [authorities] : authorities
+      if (texts !== undefined && !isTexts(texts))
+        return yield* invalidOption("authorities", "PEM text, or an array of such")
+      return make(texts, millis)
+    })
   )
+
+const isTexts = (value: unknown): value is ReadonlyArray<string> =>
+  Array.isArray(value) && value.every((each) => typeof each === "string")
 
 /**
  * Reaches relays whose certificates Node trusts, and those of `http` URLs, for development.
