@@ -1,6 +1,8 @@
 /**
  * `CryptoSuite` on the OpenSSL of the node binary, called by `node:ffi`: packets are sealed and opened in contexts that
- * keep their keys, in a tenth of the time that `node:crypto` takes. Everything else is the node suite's.
+ * keep their keys, in a tenth of the time that `node:crypto` takes; handshakes hash, agree on keys, sign and verify without
+ * its objects. The curves P-256 and P-384 in key agreement, and signatures by other keys than those on P-256, are the node
+ * suite's: there it takes as long as OpenSSL itself.
  *
  * @since 0.1.0
  */
@@ -12,13 +14,20 @@ import {
   type AeadKey,
   CryptoSuite,
   type CryptoSuiteShape,
+  type HashAlgorithm,
   type HeaderKey
 } from "../../src/capability/CryptoSuite.ts"
+import { keyAgreement } from "../keys/keyAgreement.ts"
+import { ecdhShare } from "../node/crypto/nodeKeyAgreement.ts"
 import * as NodeCryptoSuite from "../node/NodeCryptoSuite.ts"
 import { Evp } from "./crypto/Evp.ts"
 import { type AeadDescription, FfiAead } from "./crypto/FfiAead.ts"
+import { FfiHash } from "./crypto/FfiHash.ts"
 import { FfiHeaderProtection } from "./crypto/FfiHeaderKey.ts"
+import { FfiKeyAgreement } from "./crypto/FfiKeyAgreement.ts"
+import { FfiSignatures } from "./crypto/FfiSignatures.ts"
 import { aeadFault, headerFault } from "./crypto/knownAnswers.ts"
+import { hashFault, keyAgreementFault, signaturesFault } from "./crypto/knownHandshakes.ts"
 import { reportFallback } from "./fallback.ts"
 import { Missing, Native } from "./native.ts"
 
@@ -69,6 +78,38 @@ const makeHeader = (
   })
 }
 
+const portable = NodeCryptoSuite.suite
+
+/** What of the suite a part does. */
+type Part = Partial<CryptoSuiteShape>
+
+const makeHashes = (native: Native): Result.Result<Part, Missing> =>
+  Result.flatMap(FfiHash.open(native), (hashes) => {
+    const part: Part = {
+      hash: (algorithm, data) => hashes[algorithm].hash(data),
+      runningHash: (algorithm) => hashes[algorithm].running(),
+      hmac: (algorithm, key, data) => hashes[algorithm].hmac(key, data)
+    }
+    const faultOf = (algorithm: HashAlgorithm) => hashFault(algorithm, hashes[algorithm])
+    return proven("hashes", part, () => faultOf("sha256") ?? faultOf("sha384") ?? faultOf("sha512"))
+  })
+
+type Sha256 = (data: Uint8Array) => Uint8Array
+
+const makeKeyAgreement = (native: Native, sha256: Sha256): Result.Result<Part, Missing> =>
+  Result.flatMap(FfiKeyAgreement.open(native), (primitives) =>
+    proven("key agreement", keyAgreement({ ...primitives, ecdhShare }), () =>
+      keyAgreementFault(primitives, sha256)
+    )
+  )
+
+const makeSignatures = (native: Native, sha256: Sha256): Result.Result<Part, Missing> =>
+  Result.flatMap(FfiSignatures.open(native, sha256, portable), (signatures) =>
+    proven("signatures", { signingKey: signatures.signingKey, verify: signatures.verify }, () =>
+      signaturesFault(signatures)
+    )
+  )
+
 /** A part that gives the known answers. */
 const proven = <A>(part: string, made: A, faultOf: () => string | undefined): Result.Result<A, Missing> =>
   Result.flatMap(Result.try({ try: faultOf, catch: (error) => new Missing(part, String(error)) }), (fault) =>
@@ -82,12 +123,34 @@ const proven = <A>(part: string, made: A, faultOf: () => string | undefined): Re
  * @category constructors
  * @since 0.1.0
  */
-export const make = (native: Result.Result<Native, Missing>): FfiCryptoSuite => {
-  const portable = NodeCryptoSuite.suite
-  const opened = Result.flatMap(native, (native) => Evp.open(native))
+export const make = (opened: Result.Result<Native, Missing>): FfiCryptoSuite => {
   if (Result.isFailure(opened)) return { suite: portable, missing: [opened.failure] }
-  const evp = opened.success
+  const native = opened.success
   const missing: Array<Missing> = []
+  const orElse = <A>(made: Result.Result<A, Missing>, other: A): A =>
+    Result.getOrElse(made, (fault) => {
+      missing.push(fault)
+      return other
+    })
+  const packets = orElse(
+    Result.map(Evp.open(native), (evp) => makePackets(evp, missing)),
+    {}
+  )
+  const hashes = orElse(makeHashes(native), {})
+  const { hash = portable.hash } = hashes
+  const sha256: Sha256 = (data) => hash("sha256", data)
+  const parts = {
+    ...packets,
+    ...hashes,
+    ...orElse(makeKeyAgreement(native, sha256), {}),
+    ...orElse(makeSignatures(native, sha256), {})
+  }
+  const isPortable = Object.keys(parts).length === 0
+  return { suite: isPortable ? portable : { ...portable, ...parts, name: "ffi" }, missing }
+}
+
+/** Packet protection, by each algorithm that is not missing. */
+const makePackets = (evp: Evp, missing: Array<Missing>): Part => {
   const aeadKeys = new Map<AeadAlgorithm, MakeKey<AeadKey>>()
   const headerKeys = new Map<AeadAlgorithm, MakeKey<HeaderKey>>()
   for (const algorithm of ["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"] as const)
@@ -100,14 +163,12 @@ export const make = (native: Result.Result<Native, Missing>): FfiCryptoSuite => 
       onSuccess: (make) => void headerKeys.set(algorithm, make),
       onFailure: (fault) => void missing.push(fault)
     })
-  const suite: CryptoSuiteShape = {
-    ...portable,
-    name: "ffi",
+  if (aeadKeys.size + headerKeys.size === 0) return {}
+  return {
     aead: (algorithm, key) => aeadKeys.get(algorithm)?.(key) ?? portable.aead(algorithm, key),
     headerProtection: (algorithm, key) =>
       headerKeys.get(algorithm)?.(key) ?? portable.headerProtection(algorithm, key)
   }
-  return { suite: aeadKeys.size + headerKeys.size === 0 ? portable : suite, missing }
 }
 
 let made: FfiCryptoSuite | undefined

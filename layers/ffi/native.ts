@@ -182,6 +182,11 @@ const withoutFastCalls = <const T extends FunctionDefinitions>(
 export const writePointer = (structure: Pinned, at: number, to: Pinned, offset = 0): void =>
   structure.view.setBigUint64(at, to.pointer + BigInt(offset), true)
 
+const sizes: Array<bigint> = Array.from({ length: 2_048 }, (_, i) => BigInt(i))
+
+/** A size as an argument; most are made only once. */
+export const size = (bytes: number): bigint => (bytes < sizes.length ? sizes[bytes] : BigInt(bytes))
+
 const attempt = <A>(what: string, work: () => A): Result.Result<A, Missing> =>
   Result.try({
     try: work,

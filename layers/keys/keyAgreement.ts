@@ -19,6 +19,8 @@ export interface DecapsulationKey {
   readonly encapsulationKey: Uint8Array
   /** `ciphertext` is CIPHERTEXT_LENGTH long; an invalid one yields a pseudorandom secret (implicit rejection). */
   decapsulate(ciphertext: Uint8Array): Uint8Array
+  /** As `release` of `KeyShare`. */
+  release?(): void
 }
 
 export interface Encapsulated {
@@ -55,6 +57,10 @@ export const keyAgreement = ({
         const classicSecret = classic.agree(peerShare.subarray(CIPHERTEXT_LENGTH))
         if (classicSecret === undefined) return undefined
         return concat(kem.decapsulate(peerShare.subarray(0, CIPHERTEXT_LENGTH)), classicSecret)
+      },
+      release: () => {
+        kem.release?.()
+        classic.release?.()
       }
     }
   }
@@ -63,6 +69,7 @@ export const keyAgreement = ({
     if (clientShare.length !== ENCAPSULATION_KEY_LENGTH + 32) return undefined
     const classic = x25519Share(random)
     const classicSecret = classic.agree(clientShare.subarray(ENCAPSULATION_KEY_LENGTH))
+    classic.release?.()
     if (classicSecret === undefined) return undefined
     const kem = encapsulate(clientShare.subarray(0, ENCAPSULATION_KEY_LENGTH), random)
     if (kem === undefined) return undefined
@@ -86,6 +93,7 @@ export const keyAgreement = ({
       if (group === NamedGroup.x25519MlKem768) return hybridRespond(group, clientShare, random)
       const share = keyShare(group, random)
       const secret = share.agree(clientShare)
+      share.release?.()
       return secret === undefined ? undefined : { publicKey: share.publicKey, secret }
     }
   }

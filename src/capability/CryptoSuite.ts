@@ -176,6 +176,11 @@ export interface KeyShare {
   readonly classical?: KeyShare
   /** The shared secret, or undefined if the peer's share is invalid (bad point, bad length, all-zero result). */
   agree(peerShare: Uint8Array): Uint8Array | undefined
+  /**
+   * Erases the private key where it is outside of the JavaScript heap; absent otherwise. The transport calls it once it has
+   * agreed on a secret: from then on `agree` throws. Of a hybrid it releases `classical` too.
+   */
+  release?(): void
 }
 
 /**

@@ -188,6 +188,7 @@ export class TlsClient extends TlsSession {
     if (share === undefined)
       return failure(Alert.illegal_parameter, "the server's key share is for a group that was not offered")
     const secret = share.agree(peerShare)
+    this.dropShares()
     if (secret === undefined) return failure(Alert.illegal_parameter, "the server's key share is invalid")
     const leftover = this.readFrom(Level.Handshake)
     if (leftover !== undefined) return leftover
@@ -225,6 +226,7 @@ export class TlsClient extends TlsSession {
           Alert.illegal_parameter,
           "HelloRetryRequest for a group that was not offered, or already sent"
         )
+      this.dropShares()
       this.shares = [this.suite.keyShare(group, this.config.random)]
     }
     this.transcript.foldFirstHello(cipher.hash)
@@ -238,6 +240,11 @@ export class TlsClient extends TlsSession {
     }
     this.sendHello()
     return undefined
+  }
+
+  private dropShares(): void {
+    for (const share of this.shares) share.release?.()
+    this.shares = []
   }
 
   private rejectEarlyData(): void {

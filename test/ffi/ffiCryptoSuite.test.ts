@@ -1,6 +1,4 @@
 /** The suite on OpenSSL by node:ffi: the compliance suite, pinned memory, hostile lengths, what is missing. */
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -11,6 +9,7 @@ import * as NodeCryptoSuite from "../../layers/node/NodeCryptoSuite.ts"
 import { type AeadAlgorithm, CryptoSuite } from "../../src/capability/CryptoSuite.ts"
 import { seeded, toHex } from "../protect/bytes.ts"
 import { compliance } from "../protect/cryptoSuite.compliance.ts"
+import { collected } from "./collected.ts"
 import { compareRandomly } from "./randomVectors.ts"
 
 const node = NodeCryptoSuite.suite
@@ -135,17 +134,12 @@ describe("the context of a key", () => {
   })
 
   it("is freed when a key that nobody released has been collected", async () => {
-    setFlagsFromString("--expose-gc")
-    const collect: () => void = runInNewContext("gc")
     const make = (count: number): void => {
       for (let i = 0; i < count; i++) suite.aead("aes-128-gcm", new Uint8Array(16))
     }
     make(100)
     freed = 0
-    for (let turn = 0; freed === 0 && turn < 100; turn++) {
-      collect()
-      await new Promise((resume) => setImmediate(resume))
-    }
+    await collected(() => freed > 0)
     expect(freed).toBeGreaterThan(90)
   })
 })

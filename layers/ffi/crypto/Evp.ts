@@ -1,5 +1,6 @@
 import type { FunctionSignature, WrappedFunctionsFromDefinitions } from "node:ffi"
 import * as Result from "effect/Result"
+import { Owned } from "./Owned.ts"
 import { cString } from "./osslParams.ts"
 import { Missing, type Native, type Pinned } from "../native.ts"
 
@@ -45,13 +46,13 @@ export class Evp {
   private readonly key: Pinned
   /** Kept, as a pointer alone does not keep its memory. */
   private readonly names: Array<Pinned> = []
-  private readonly abandoned: FinalizationRegistry<bigint>
+  private readonly contexts: Owned
 
   private constructor(native: Native, functions: EvpFunctions) {
     this.native = native
     this.functions = functions
     this.key = native.pin(MAX_KEY_BYTES)
-    this.abandoned = new FinalizationRegistry((context) => functions.EVP_CIPHER_CTX_free(context))
+    this.contexts = new Owned((context) => functions.EVP_CIPHER_CTX_free(context))
   }
 
   static open(native: Native): Result.Result<Evp, Missing> {
@@ -83,7 +84,7 @@ export class Evp {
       functions.EVP_CIPHER_CTX_free(context)
       throw new Error(`OpenSSL could not make a key of ${cipher.name}`)
     }
-    this.abandoned.register(owner, context, owner)
+    this.contexts.add(owner, context)
     return context
   }
 
@@ -94,7 +95,6 @@ export class Evp {
 
   /** Frees the context and erases its key. */
   free(owner: object, context: bigint): void {
-    this.abandoned.unregister(owner)
-    this.functions.EVP_CIPHER_CTX_free(context)
+    this.contexts.free(owner, context)
   }
 }

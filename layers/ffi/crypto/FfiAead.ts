@@ -6,7 +6,7 @@
 import * as Result from "effect/Result"
 import type { AeadKey } from "../../../src/capability/CryptoSuite.ts"
 import { AEAD_TAG_BYTES } from "../../../src/protect/CipherSuite.ts"
-import { type Missing, type Pinned, PinnedViews } from "../native.ts"
+import { type Missing, type Pinned, PinnedViews, size } from "../native.ts"
 import { cString, OsslParams } from "./osslParams.ts"
 import type { Cipher, Evp, EvpFunctions } from "./Evp.ts"
 
@@ -218,11 +218,6 @@ class FfiAeadKey implements AeadKey {
     this.encrypts = encrypts
   }
 }
-
-/** Sizes as arguments, made once: 30 ns each. */
-const sizes: Array<bigint> = Array.from({ length: 2_048 }, (_, i) => BigInt(i))
-
-const size = (bytes: number): bigint => (bytes < sizes.length ? sizes[bytes] : BigInt(bytes))
 
 /** Whether the ranges, and a tag after them, are in the buffer; false for numbers that are no offsets. */
 const isWithin = (

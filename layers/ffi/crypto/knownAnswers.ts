@@ -7,9 +7,9 @@ import { AEAD_TAG_BYTES } from "../../../src/protect/CipherSuite.ts"
 import type { Native } from "../native.ts"
 
 // cold code runs slowly, and Buffer's is not: all of this takes a millisecond or two when a process begins
-const hex = (text: string): Uint8Array => Buffer.from(text, "hex")
+export const hex = (text: string): Uint8Array => Buffer.from(text, "hex")
 
-const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+export const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
 interface Answer {
   readonly key: string

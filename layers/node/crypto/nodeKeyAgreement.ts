@@ -25,7 +25,8 @@ const x25519Share = (random: RandomBytes): KeyShare => {
   }
 }
 
-const ecdhShare = (group: NamedGroup, random: RandomBytes): KeyShare => {
+/** On P-256 or P-384. */
+export const ecdhShare = (group: NamedGroup, random: RandomBytes): KeyShare => {
   const size = group === NamedGroup.secp256r1 ? 32 : 48
   const ecdh = crypto.createECDH(group === NamedGroup.secp256r1 ? "prime256v1" : "secp384r1")
   setScalar(ecdh, size, random)
