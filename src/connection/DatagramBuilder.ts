@@ -37,6 +37,8 @@ export class DatagramBuilder {
   private readonly layout: PacketLayout
   /** Whether the datagram being built has one packet so far, of stream data and nothing else. */
   private isPlain = false
+  /** The datagram being built is the last flight of a client that has closed: see `owesFinished`. */
+  private isFinishing = false
   /** The path of the last datagram, if all that may follow it now is more stream data. */
   private flowing: ConnectionPath | undefined = undefined
 
@@ -76,6 +78,7 @@ export class DatagramBuilder {
       if (probed > start) return probed
     }
     layout.begin(buffer, start, path, path.routes.current)
+    this.isFinishing = parts.closer.pending && this.owesFinished(limit)
     let end = start
     for (let level: Level = Level.Initial; level <= Level.OneRtt; level++) {
       if (parts.keys.write[level] === undefined) continue
@@ -89,6 +92,19 @@ export class DatagramBuilder {
     end = layout.finish(start + limit, nowMicros)
     if (this.isPlain && layout.count === 1 && this.isFlowing(path)) this.flowing = path
     return end
+  }
+
+  /**
+   * A client that closes before its Finished has left sends that instead of the close in Initial and Handshake packets, which
+   * cannot carry the application's code: the server completes the handshake, and reads why it is over in the 1-RTT packet
+   * behind. If the datagram is lost, the closes that are repeated are in Handshake packets, too. RFC 9000 §10.2.3
+   */
+  private owesFinished(limit: number): boolean {
+    const { config, handshake, crypto, keys } = this.parts
+    if (config.role !== "client" || !handshake.complete || keys.write[Level.OneRtt] === undefined)
+      return false
+    const bytes = crypto.unsentBytes(Level.Handshake)
+    return bytes > 0 && bytes <= limit / 2
   }
 
   /**
@@ -243,11 +259,13 @@ export class DatagramBuilder {
   ): number {
     const { parts, layout } = this
     const space = spaceOfLevel(level)
-    const closing = parts.closer.pending
     // whoever can read 0-RTT can read Initial packets, which carry the close already
-    if (closing && level === Level.ZeroRtt) return start
+    if (parts.closer.pending && level === Level.ZeroRtt) return start
+    const finishing = this.isFinishing && level < Level.OneRtt
+    const closing = parts.closer.pending && !finishing
     const probing = path.probes[space] > 0 || this.mustUnblock(level, path)
-    const canElicit = !closing && (mayElicit || probing) && (level !== Level.Initial || path.canPadInitial)
+    const canElicit =
+      !closing && (mayElicit || probing || finishing) && (level !== Level.Initial || path.canPadInitial)
     // RFC 9002 §7.5 #1: probes do not wait for the window
     const wantsData = canElicit && (probing || parts.frames.hasFrames(level, path))
     // RFC 9000 §13.2.6 #1 #2 #3, §17.2.3 #3: the ACK of a space in its own packets, of 0-RTT in 1-RTT

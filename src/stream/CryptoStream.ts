@@ -63,6 +63,11 @@ export class CryptoStream implements FrameOwner {
     return buffer !== undefined && (buffer.unsent > 0 || !buffer.lost.isEmpty)
   }
 
+  /** What was never sent. */
+  unsentBytes(level: Level): number {
+    return this.sending[level]?.unsent ?? 0
+  }
+
   /** Writes as many frames as fit, lost data first. RFC 9001 §4 #1, §4.9 #1: each level has its own data. */
   writeFrames(w: ByteWriter, sent: SentFrames, { level }: FrameContext): void {
     const buffer = this.sending[level]
