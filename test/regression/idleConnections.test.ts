@@ -33,8 +33,8 @@ simulated.it("an idle connection retains the fibers that the tree shows, and non
     for (let i = 0; i < 10; i++) yield* connectOne
     yield* Effect.sleep(5_000)
     const after = { alive: countLike(fiber), shown: yield* shown }
-    expect(after.shown - before.shown).toBe(40)
-    expect(after.alive - before.alive).toBe(40)
+    expect(after.shown - before.shown).toBe(20)
+    expect(after.alive - before.alive).toBe(20)
   })
 )
 
